@@ -1,0 +1,138 @@
+"""Everything that can go wrong, as one tree.
+
+Knows nothing of HTTP: `api` maps each class to a status code in one table, and a test walks this tree
+and fails on a class that table lacks. Errors cross process links as `Fault` values.
+
+    HomeportError
+    ├── InvalidRequest ── ContextOverflow
+    ├── Unauthenticated
+    ├── Forbidden
+    ├── Missing ── ModelMissing
+    ├── MethodRefused
+    ├── TooLarge
+    ├── UnsupportedMedia
+    ├── RateLimited ── QuotaSpent, Overloaded
+    ├── EngineFailed
+    └── Unavailable
+"""
+
+from typing import Self
+
+import msgspec
+
+
+class Fault(msgspec.Struct, frozen=True, array_like=True):
+    """An error as a value, to cross a process link or to stand in a stream."""
+
+    kind: str
+    message: str
+    param: str | None = None
+    code: str | None = None
+    retry_after_s: float | None = None
+
+
+class HomeportError(Exception):
+    """Any failure a caller may see. `message` is for people; `param` names the field at fault; `code` is for programs."""
+
+    default_code: str | None = None
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.code = code if code is not None else self.default_code
+        self.retry_after_s = retry_after_s
+
+    @property
+    def fault(self) -> Fault:
+        """This error as a value that can cross a process link."""
+        return Fault(type(self).__name__, self.message, self.param, self.code, self.retry_after_s)
+
+    @classmethod
+    def kinds(cls) -> dict[str, type[Self]]:
+        """Every class of the tree from here down, by name."""
+        found = {cls.__name__: cls}
+        for child in cls.__subclasses__():
+            found.update(child.kinds())
+        return found
+
+
+class InvalidRequest(HomeportError):
+    """The request itself is wrong; sending it again unchanged cannot help."""
+
+
+class ContextOverflow(InvalidRequest):
+    """Prompt plus answer do not fit the model's window."""
+
+    default_code = "context_length_exceeded"
+
+
+class Unauthenticated(HomeportError):
+    """No key, or a key nobody issued."""
+
+    default_code = "invalid_api_key"
+
+
+class Forbidden(HomeportError):
+    """The caller is known and may not do this."""
+
+
+class Missing(HomeportError):
+    """The thing named does not exist for this caller."""
+
+
+class ModelMissing(Missing):
+    """No installed model or alias has this name."""
+
+    default_code = "model_not_found"
+
+
+class MethodRefused(HomeportError):
+    """The path exists, the HTTP method does not apply to it."""
+
+
+class TooLarge(HomeportError):
+    """The body or a file is over its limit."""
+
+
+class UnsupportedMedia(HomeportError):
+    """The body's content type is not one this path reads."""
+
+
+class RateLimited(HomeportError):
+    """The caller went over a limit; `retry_after_s` says when to come back."""
+
+    default_code = "rate_limit_exceeded"
+
+
+class QuotaSpent(RateLimited):
+    """The caller's budget is used up; retrying does not help."""
+
+    default_code = "insufficient_quota"
+
+
+class Overloaded(RateLimited):
+    """The server's own queue is full; refused before any work was done."""
+
+    default_code = "server_overloaded"
+
+
+class EngineFailed(HomeportError):
+    """The engine broke while it worked on this request."""
+
+
+class Unavailable(HomeportError):
+    """Cannot be served now: a model does not load, memory is short, or the server is draining."""
+
+
+def revive(fault: Fault) -> HomeportError:
+    """Turn a fault back into the error it was. An unknown kind becomes `EngineFailed`."""
+    kind = HomeportError.kinds().get(fault.kind, EngineFailed)
+    return kind(fault.message, param=fault.param, code=fault.code, retry_after_s=fault.retry_after_s)

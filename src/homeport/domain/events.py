@@ -1,0 +1,78 @@
+"""What a worker says about a request while it works on it, and what it cost.
+
+Order for one request: `Admitted`, then any number of `Delta` and `Finished`, then `Done`; or `Failed` at any
+point, which ends it. Nothing follows `Done` or `Failed`. One frame per engine step carries the events of all
+requests, so structs are arrays on the wire.
+"""
+
+import msgspec
+
+from homeport.domain.errors import Fault
+
+
+class Alternative(msgspec.Struct, frozen=True, array_like=True):
+    """A token that could have stood here, and its log-probability (natural log, of the raw logits)."""
+
+    token: str
+    bytes: bytes
+    logprob: float
+
+
+class Scored(msgspec.Struct, frozen=True, array_like=True):
+    """One token with its log-probability; None for the first token of a document.
+
+    `token` is the text, or `bytes:\\xNN…` where the bytes alone are no UTF-8. `offset` counts characters from the
+    start of this choice's text (the echoed prompt included). `top` is sorted, likeliest first.
+    """
+
+    token: str
+    bytes: bytes
+    logprob: float | None
+    offset: int
+    top: tuple[Alternative, ...] = ()
+
+
+class Usage(msgspec.Struct, frozen=True, array_like=True):
+    """Tokens: each prompt counted once, every generated token of every candidate counted."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+
+
+class Admitted(msgspec.Struct, frozen=True, array_like=True, tag="admitted"):
+    """All checks passed and work begins; HTTP headers may go out. `prompt_chars[p]`: length of prompt p's text."""
+
+    prompt_tokens: int
+    prompt_chars: tuple[int, ...]
+
+
+class Delta(msgspec.Struct, frozen=True, array_like=True, tag="delta"):
+    """New text of one choice. Whole characters only; stop strings never show. `text` may be empty with scores."""
+
+    choice: int
+    text: str
+    scored: tuple[Scored, ...] = ()
+
+
+class Finished(msgspec.Struct, frozen=True, array_like=True, tag="finished"):
+    """One choice is complete. `reason` is `stop` or `length`."""
+
+    choice: int
+    reason: str
+
+
+class Done(msgspec.Struct, frozen=True, array_like=True, tag="done"):
+    """The whole request is complete."""
+
+    usage: Usage
+
+
+class Failed(msgspec.Struct, frozen=True, array_like=True, tag="failed"):
+    """The request ended without an answer, before or after `Admitted`. `usage` is what was spent until then."""
+
+    fault: Fault
+    usage: Usage = Usage()
+
+
+Event = Admitted | Delta | Finished | Done | Failed

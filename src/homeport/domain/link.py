@@ -1,0 +1,91 @@
+"""The messages between the gateway and one worker. The seam that child processes and Ray replicas share.
+
+Gateway to worker: `Open`, `Input`, `Credit`, `Cancel`, `Ping`, `Stop`. Worker to gateway: `Ready` or `Broken`
+once, then `Step` and `Pong`. `id` is the gateway's number for one request and is never used twice on a link.
+Credit is counted in `Delta` events: a request out of credit is not stepped until it gets more.
+"""
+
+from pathlib import Path
+
+import msgspec
+
+from homeport.domain.errors import Fault
+from homeport.domain.events import Event
+from homeport.domain.models import Gauges, Loaded
+from homeport.domain.text import TextRequest
+
+Request = TextRequest
+
+
+class Job(msgspec.Struct, frozen=True):
+    """What a worker is started with: which engine (a key of `serving.engines`), which files, which options."""
+
+    engine: str
+    model: str
+    files: dict[str, Path]
+    digest: str
+    options: dict[str, str | int | float | bool | None]
+
+
+class Open(msgspec.Struct, frozen=True, array_like=True, tag="open"):
+    """Begin request `id`, with this much credit."""
+
+    id: int
+    request: Request
+    credit: int
+
+
+class Input(msgspec.Struct, frozen=True, array_like=True, tag="input"):
+    """More input for a request that takes it piece by piece (audio, realtime)."""
+
+    id: int
+    chunk: bytes
+
+
+class Credit(msgspec.Struct, frozen=True, array_like=True, tag="credit"):
+    """The reader took `n` deltas; as many more may be sent."""
+
+    id: int
+    n: int
+
+
+class Cancel(msgspec.Struct, frozen=True, array_like=True, tag="cancel"):
+    """Nobody waits for `id` any more. Nothing is answered."""
+
+    id: int
+
+
+class Ping(msgspec.Struct, frozen=True, array_like=True, tag="ping"):
+    """Are you alive? Answered by `Pong` from the worker's link thread."""
+
+
+class Stop(msgspec.Struct, frozen=True, array_like=True, tag="stop"):
+    """End the process now."""
+
+
+class Ready(msgspec.Struct, frozen=True, array_like=True, tag="ready"):
+    """The model is loaded."""
+
+    loaded: Loaded
+
+
+class Broken(msgspec.Struct, frozen=True, array_like=True, tag="broken"):
+    """The model does not load; the process exits after this."""
+
+    fault: Fault
+
+
+class Step(msgspec.Struct, frozen=True, array_like=True, tag="step"):
+    """The events of one engine step, each with its request's id."""
+
+    events: tuple[tuple[int, Event], ...]
+
+
+class Pong(msgspec.Struct, frozen=True, array_like=True, tag="pong"):
+    """Alive, and this is how it stands."""
+
+    gauges: Gauges
+
+
+Downstream = Open | Input | Credit | Cancel | Ping | Stop
+Upstream = Ready | Broken | Step | Pong

@@ -1,0 +1,79 @@
+"""Facts about models that rooms hand each other. Knows nothing of files, hubs or engines."""
+
+from pathlib import Path
+
+import msgspec
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """What is known of an installed model without loading it.
+
+    `window` is in tokens, None where unknown. `capabilities` are words such as `chat`, `completions`, `edits`,
+    `infill`. `size_bytes` is the weights' size on disk.
+    """
+
+    name: str
+    kind: str
+    engine: str
+    window: int | None = None
+    capabilities: tuple[str, ...] = ()
+    modalities: tuple[str, ...] = ("text",)
+    licence: str = "unknown"
+    created: int = 0
+    size_bytes: int = 0
+
+
+class Installed(msgspec.Struct, frozen=True):
+    """A model that can be loaded now: its facts and its verified files, by role (`weights`, …)."""
+
+    facts: Facts
+    files: dict[str, Path]
+    digest: str
+
+
+class Alias(msgspec.Struct, frozen=True):
+    """A name that stands for another. `encoding` is the OpenAI encoding whose token ids this name speaks."""
+
+    name: str
+    target: str
+    encoding: str | None = None
+
+
+class Resolved(msgspec.Struct, frozen=True):
+    """What a name asked for turned out to be: the asked name, the model behind it, its ids' encoding."""
+
+    asked: str
+    model: Installed
+    encoding: str | None = None
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """What a worker reports once a model is loaded. `window` is the one really served, in tokens."""
+
+    model: str
+    window: int
+    vocabulary: int
+    infill: bool
+    chat: bool
+    kernels: str
+    device: str
+    notes: tuple[str, ...] = ()
+
+
+class Gauges(msgspec.Struct, frozen=True, array_like=True):
+    """A worker's state at one moment, for metrics and supervision.
+
+    `stalled_s` is how long the engine has been in one step; counters run from the worker's start.
+    """
+
+    running: int = 0
+    waiting: int = 0
+    cells_used: int = 0
+    cells: int = 0
+    prefix_queries: int = 0
+    prefix_hits: int = 0
+    prompt_tokens: int = 0
+    generated_tokens: int = 0
+    preemptions: int = 0
+    steps: int = 0
+    stalled_s: float = 0.0

@@ -1,0 +1,102 @@
+"""What a text engine is asked for. Values only; `api` builds them, a worker reads them.
+
+Knows nothing of JSON field names, HTTP or tokenisers. Ranges are already checked by `api` (static checks);
+what needs the model (window, vocabulary, template, fill-in-the-middle) is checked by the worker.
+"""
+
+import msgspec
+
+
+class TextPrompt(msgspec.Struct, frozen=True, tag="text"):
+    """Raw text, tokenised as plain text behind the document's start. Never wrapped in a template."""
+
+    text: str
+
+
+class TokenPrompt(msgspec.Struct, frozen=True, tag="tokens"):
+    """Token ids: of `TextRequest.encoding` where that is set, else of the model's own vocabulary."""
+
+    ids: tuple[int, ...]
+
+
+class DocumentStart(msgspec.Struct, frozen=True, tag="start"):
+    """No prompt at all: generate as from the beginning of a new document."""
+
+
+class InfillPrompt(msgspec.Struct, frozen=True, tag="infill"):
+    """Generate what stands between `before` and `after`, with the model's own FIM tokens."""
+
+    before: TextPrompt | TokenPrompt | DocumentStart
+    after: str
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One turn of a chat. `content` is plain text, never markup; `name` tells speakers of one role apart."""
+
+    role: str
+    content: str
+    name: str | None = None
+
+
+class ChatPrompt(msgspec.Struct, frozen=True, tag="chat"):
+    """A conversation, rendered with the model's own template."""
+
+    messages: tuple[Message, ...]
+
+
+class EditPrompt(msgspec.Struct, frozen=True, tag="edit"):
+    """Rewrite `input` as `instruction` says; only the rewritten text comes back."""
+
+    input: str
+    instruction: str
+
+
+Prompt = TextPrompt | TokenPrompt | DocumentStart | InfillPrompt | ChatPrompt | EditPrompt
+
+
+class Sampling(msgspec.Struct, frozen=True):
+    """How the next token is drawn. Defaults are OpenAI's: no hidden top-k, min-p or repetition penalty.
+
+    `seed` None means a fresh one per request. `logit_bias` keys are ids of `TextRequest.encoding` where that is
+    set, else of the model. Penalties count generated tokens only, but for `repetition_penalty`, which divides
+    the logits of every token of prompt and output (Keskar et al. 2019, CTRL).
+    """
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    repetition_penalty: float = 1.0
+    seed: int | None = None
+    logit_bias: dict[int, float] = {}
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """When a choice is finished. `max_tokens` None: to the end of the window; 0: score the prompt only."""
+
+    max_tokens: int | None = None
+    min_tokens: int = 0
+    stop: tuple[str, ...] = ()
+    stop_token_ids: tuple[int, ...] = ()
+    ignore_eos: bool = False
+
+
+class TextRequest(msgspec.Struct, frozen=True, tag="text_request"):
+    """One call of completions, chat or edits, for any number of prompts.
+
+    Choices are numbered prompt-major: prompt p's i-th answer is `p * n + i`. `best_of` (>= n, never streamed)
+    candidates are drawn per prompt and the n with the highest mean log-probability per token are given out,
+    best first. `logprobs` None: none; k: the k likeliest alternatives beside each token's own.
+    """
+
+    prompts: tuple[Prompt, ...]
+    sampling: Sampling = Sampling()
+    ending: Ending = Ending()
+    n: int = 1
+    best_of: int = 1
+    logprobs: int | None = None
+    echo: bool = False
+    project: str = "local"
+    encoding: str | None = None

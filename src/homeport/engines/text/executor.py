@@ -1,0 +1,120 @@
+"""The seam between the text engine and whatever computes logits.
+
+Scheduler, prefix tree, sampling, stops and constraint know only this file. It knows nothing of requests.
+Ownership: one thread (the step thread) calls `forward`, `fork`, `trim`, `release` and `close`; `tokenise` and
+the vocabulary may be used from any thread.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+Logits = NDArray[np.float32]
+
+
+class Traits(msgspec.Struct, frozen=True):
+    """What an executor can do and how much it holds.
+
+    `window`: tokens one sequence may hold. `cells`: tokens all sequences together may hold. `sequences`: ids
+    0..sequences-1 exist. `batch`: tokens one `forward` takes at most. `shares_cells`: a fork costs no cells (one
+    unified cache), else the fork's copy occupies its own. `can_trim`: `fork` and `trim` at any length work; where
+    False (recurrent state, sliding window) a sequence can only grow or be released whole.
+    """
+
+    window: int
+    cells: int
+    sequences: int
+    batch: int
+    shares_cells: bool
+    can_trim: bool
+
+
+class Infill(msgspec.Struct, frozen=True):
+    """A model's fill-in-the-middle tokens, and those that end a hole (end of text, next file, …)."""
+
+    prefix: int
+    suffix: int
+    middle: int
+    ends: tuple[int, ...]
+
+
+class Vocabulary(msgspec.Struct, frozen=True):
+    """The model's tokens. `pieces[id]` is the token's bytes (empty for control tokens). `ends` finish any answer.
+
+    `start` is put before raw documents, None where the model wants none; `document` is the token an empty
+    prompt begins with (start, else end of text). `special[id]` is a control token's name as templates write it.
+    """
+
+    size: int
+    pieces: tuple[bytes, ...]
+    ends: frozenset[int]
+    start: int | None
+    document: int
+    infill: Infill | None
+    special: Mapping[int, str]
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Tokens to compute, grouped by sequence, positions ascending. Arrays of equal length N, but for `wanted`.
+
+    `wanted` holds the ascending indices into the batch whose logits are to be returned (M of them).
+    """
+
+    tokens: NDArray[np.int32]
+    positions: NDArray[np.int32]
+    sequences: NDArray[np.int32]
+    wanted: NDArray[np.int32]
+
+
+class Executor(Protocol):
+    """Computes logits and keeps the KV of sequences. Source: DESIGN §3, the executor seam."""
+
+    @property
+    def traits(self) -> Traits:
+        """What it can do and how much it holds."""
+        ...
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The model's tokens."""
+        ...
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """The model's own metadata, such as `tokenizer.chat_template` and `general.name`."""
+        ...
+
+    @property
+    def kernels(self) -> str:
+        """Which kernels compute, in words for `doctor` and `/v1/models`."""
+        ...
+
+    def tokenise(self, text: str, *, special: bool) -> list[int]:
+        """Text to ids, no start or end added. `special` False reads control tokens' names as plain text."""
+        ...
+
+    def forward(self, batch: Batch) -> Logits:
+        """Compute a batch; float32 rows (M, vocabulary) for `wanted`, valid until the next call.
+
+        Raises EngineFailed when the kernels refuse the batch; the KV of its sequences is then unspecified.
+        """
+        ...
+
+    def fork(self, source: int, target: int, n_tokens: int) -> None:
+        """Make `target` (empty) begin with the first `n_tokens` of `source`."""
+        ...
+
+    def trim(self, sequence: int, n_tokens: int) -> None:
+        """Keep only the first `n_tokens` of a sequence."""
+        ...
+
+    def release(self, sequences: Sequence[int]) -> None:
+        """Empty these sequences."""
+        ...
+
+    def close(self) -> None:
+        """Free everything. Nothing else may be called afterwards."""
+        ...
