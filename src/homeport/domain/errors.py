@@ -32,7 +32,10 @@ class Fault(msgspec.Struct, frozen=True, array_like=True):
 
 
 class HomeportError(Exception):
-    """Any failure a caller may see. `message` is for people; `param` names the field at fault; `code` is for programs."""
+    """Any failure a caller may see.
+
+    `message` is for people, `param` names the field at fault, `code` is for programs.
+    """
 
     default_code: str | None = None
 

@@ -1,0 +1,1 @@
+"""Benchmarks: each a script, each figure a ratio in one run."""
