@@ -1,0 +1,144 @@
+"""Who may come in: keys, and without keys only this machine's own programs.
+
+Knows nothing of routes but which are open. Without any key every caller on this machine is let in, so a web page
+must be kept out: its requests carry a foreign `Origin`, or (DNS rebinding) a `Host` that is not this machine.
+"""
+
+import hashlib
+import hmac
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from homeport.api.exchange import ANYONE, Caller, exchange_of
+from homeport.domain.errors import Forbidden, Unauthenticated
+
+_ISSUED_BY = "whoever runs this Homeport server"
+_OPEN = ("/", "/health", "/health/live", "/health/ready")
+
+
+def masked(key: str) -> str:
+    """A key as it may be shown: enough to know it by, too little to use it."""
+    return f"{key[:5]}***{key[-2:]}" if len(key) >= 12 else "***"
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether a host name or address (no port, no brackets) means this machine."""
+    if not host:
+        return False
+    if host.lower().rstrip(".") == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True)
+class Access:
+    """The rule of who gets in. Keys are held as hashes; `origins` are the web origins CORS is on for, or `*`."""
+
+    digests: tuple[bytes, ...] = ()
+    origins: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, keys: Sequence[str] = (), origins: Sequence[str] = ()) -> Self:
+        """Build the rule from plain keys."""
+        return cls(tuple(_digest(key) for key in keys), tuple(origins))
+
+    @property
+    def is_keyless(self) -> bool:
+        """No key is set: this machine's programs come in without one, nobody else at all."""
+        return not self.digests
+
+    def caller(self, headers: Headers) -> Caller:
+        """Who sends these headers. Raises Unauthenticated."""
+        if self.is_keyless:
+            return ANYONE
+        scheme, _, key = headers.get("authorization", "").partition(" ")
+        key = key.strip()
+        if scheme.lower() != "bearer" or not key:
+            raise Unauthenticated(
+                "You didn't provide an API key. You need to provide your API key in an Authorization header using "
+                f"Bearer auth (i.e. Authorization: Bearer YOUR_KEY). You can obtain an API key from {_ISSUED_BY}."
+            )
+        digest = _digest(key)
+        # Every key is compared, each in constant time, so that the answer's delay tells nothing.
+        matches = [hmac.compare_digest(digest, known) for known in self.digests]
+        if not any(matches):
+            raise Unauthenticated(
+                f"Incorrect API key provided: {masked(key)}. You can obtain an API key from {_ISSUED_BY}."
+            )
+        return Caller(ANYONE.project, masked(key))
+
+    def allows_origin(self, origin: str | None) -> bool:
+        """Whether a request from this web origin may come in without a key. None and this machine's own may."""
+        if origin is None or "*" in self.origins or origin in self.origins:
+            return True
+        return _is_local(origin)
+
+
+class Guard:
+    """Middleware: lets a request through to `app`, with its caller known, or raises why not."""
+
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self._app = app
+        self._access = access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check host, origin and key."""
+        if scope["type"] == "http":
+            self._check(scope)
+        await self._app(scope, receive, send)
+
+    def _check(self, scope: Scope) -> None:
+        headers = Headers(scope=scope)
+        if self._access.is_keyless:
+            self._check_nearness(headers)
+        path = scope["path"]
+        if path in _OPEN or (path == "/metrics" and _is_from_here(scope, headers)):
+            return
+        exchange_of(scope).caller = self._access.caller(headers)
+
+    def _check_nearness(self, headers: Headers) -> None:
+        if not _is_local(f"//{headers.get('host', '')}"):
+            raise Forbidden(
+                "This server has no API key set and answers only requests to localhost. Set HOMEPORT_API_KEYS to "
+                "reach it under another name.",
+                code="host_not_allowed",
+            )
+        if not self._access.allows_origin(headers.get("origin")):
+            raise Forbidden(
+                "This server has no API key set and does not answer web pages of other origins. Set "
+                "HOMEPORT_API_KEYS, or allow this origin in the server's settings.",
+                code="origin_not_allowed",
+            )
+
+
+def _is_from_here(scope: Scope, headers: Headers) -> bool:
+    """Whether a request comes from this machine, not from a web page, and not through a proxy for another."""
+    client = scope.get("client")
+    origin = headers.get("origin")
+    return (
+        client is not None
+        and is_loopback(client[0])
+        and _is_local(f"//{headers.get('host', '')}")
+        and (origin is None or _is_local(origin))
+    )
+
+
+def _is_local(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.username is None and is_loopback(parts.hostname)
+    except ValueError:
+        return False
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()

@@ -1,0 +1,92 @@
+"""Errors as OpenAI's clients expect them: one table from the error tree to status codes, one envelope.
+
+Knows nothing of routes or of what went wrong inside. Every class of `domain.errors` stands in `STATUS`.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from starlette.responses import Response
+
+from homeport.api import wire
+from homeport.domain.errors import (
+    ContextOverflow,
+    EngineFailed,
+    Forbidden,
+    HomeportError,
+    InvalidRequest,
+    MethodRefused,
+    Missing,
+    ModelMissing,
+    Overloaded,
+    QuotaSpent,
+    RateLimited,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+    UnsupportedMedia,
+)
+
+DEFAULT_RETRY_S = 1.0
+
+
+class Standing(NamedTuple):
+    """How one class of error looks on the wire: status code, OpenAI's `type`, and whether a retry can help."""
+
+    status: int
+    type: str
+    can_retry: bool = False
+
+
+STATUS: Mapping[type[HomeportError], Standing] = {
+    HomeportError: Standing(500, "server_error"),
+    InvalidRequest: Standing(400, "invalid_request_error"),
+    ContextOverflow: Standing(400, "invalid_request_error"),
+    Unauthenticated: Standing(401, "invalid_request_error"),
+    Forbidden: Standing(403, "invalid_request_error"),
+    Missing: Standing(404, "invalid_request_error"),
+    ModelMissing: Standing(404, "invalid_request_error"),
+    MethodRefused: Standing(405, "invalid_request_error"),
+    TooLarge: Standing(413, "invalid_request_error"),
+    UnsupportedMedia: Standing(415, "invalid_request_error"),
+    RateLimited: Standing(429, "rate_limit_exceeded", can_retry=True),
+    QuotaSpent: Standing(429, "insufficient_quota"),
+    Overloaded: Standing(429, "server_overloaded", can_retry=True),
+    EngineFailed: Standing(500, "server_error", can_retry=True),
+    Unavailable: Standing(503, "server_error", can_retry=True),
+}
+
+
+def standing(error: HomeportError) -> Standing:
+    """How this error looks on the wire; a class outside the table looks as its nearest ancestor in it."""
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+
+
+def envelope(error: HomeportError) -> bytes:
+    """OpenAI's error body. All four fields are always there; `code` is a string or null."""
+    return wire.encode(
+        {
+            "error": {
+                "message": error.message,
+                "type": standing(error).type,
+                "param": error.param,
+                "code": error.code,
+            }
+        }
+    )
+
+
+def error_response(error: HomeportError, headers: Mapping[str, str] | None = None) -> Response:
+    """The whole answer for an error.
+
+    `x-should-retry: false` stops the official clients from repeating what cannot succeed; a 429 or 503 that can
+    says when in `Retry-After` (whole seconds, at least 1).
+    """
+    status, _, can_retry = standing(error)
+    said = dict(headers or {})
+    if not can_retry:
+        said["x-should-retry"] = "false"
+    elif status in (429, 503):
+        said["retry-after"] = str(max(1, math.ceil(error.retry_after_s or DEFAULT_RETRY_S)))
+    return Response(envelope(error), status, said, media_type="application/json")

@@ -1,0 +1,57 @@
+"""One request and its answer, as the server sees them from outside: id, times, caller, route.
+
+Knows nothing of bodies. The outermost middleware makes one exchange per request and puts it in the ASGI scope.
+"""
+
+import secrets
+import time
+from dataclasses import dataclass, field
+from typing import cast
+
+from starlette.types import Scope
+
+_SLOT = "homeport.exchange"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks: a project, and the key it came with, masked (None where none was needed). Never the key itself."""
+
+    project: str
+    key: str | None = None
+
+
+ANYONE = Caller("local")
+
+
+def _fresh_id() -> str:
+    return f"req_{secrets.token_hex(16)}"
+
+
+@dataclass
+class Exchange:
+    """What is known so far. `route` is the path's template, so that logs and metrics stay bounded."""
+
+    id: str = field(default_factory=_fresh_id)
+    began: float = field(default_factory=time.perf_counter)
+    caller: Caller = ANYONE
+    route: str = "unknown"
+    status: int | None = None
+    model: str = "-"
+
+    @property
+    def elapsed_ms(self) -> float:
+        """Milliseconds since the request came in."""
+        return (time.perf_counter() - self.began) * 1000
+
+
+def begin(scope: Scope) -> Exchange:
+    """Start the exchange of this scope."""
+    exchange = Exchange()
+    scope[_SLOT] = exchange
+    return exchange
+
+
+def exchange_of(scope: Scope) -> Exchange:
+    """The exchange this scope belongs to."""
+    return cast("Exchange", scope[_SLOT])

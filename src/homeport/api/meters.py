@@ -1,0 +1,143 @@
+"""What is counted, under vLLM's metric names, so that dashboards made for it work unchanged.
+
+Knows nothing of HTTP. Every app has a registry of its own. Labels are bounded: model names are real names of
+installed models, handlers are route templates, statuses are classes (`2xx`).
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from homeport.domain.events import Usage
+from homeport.domain.models import Gauges
+
+_FIRST = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 640)
+_BETWEEN = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2.5, 5, 10, 40)
+_WHOLE = (0.1, 0.3, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800)
+_TOKENS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000)
+
+_GAUGES: tuple[tuple[str, str, Callable[[Gauges], float]], ...] = (
+    ("vllm:num_requests_running", "Requests being worked on.", lambda g: g.running),
+    ("vllm:num_requests_waiting", "Requests waiting for their turn.", lambda g: g.waiting),
+    (
+        "vllm:kv_cache_usage_perc",
+        "Share of the KV cache in use, 1 is all of it.",
+        lambda g: g.cells_used / max(1, g.cells),
+    ),
+    ("homeport:engine_stalled_seconds", "How long the engine has been in one step.", lambda g: g.stalled_s),
+)
+_COUNTERS: tuple[tuple[str, str, Callable[[Gauges], float]], ...] = (
+    ("vllm:prefix_cache_queries", "Prompt tokens looked up in the prefix cache.", lambda g: g.prefix_queries),
+    ("vllm:prefix_cache_hits", "Prompt tokens found in the prefix cache.", lambda g: g.prefix_hits),
+    ("vllm:num_preemptions", "Sequences pre-empted and computed again.", lambda g: g.preemptions),
+    ("homeport:engine_steps", "Steps the engine has made.", lambda g: g.steps),
+)
+
+
+class _Workers(Collector):
+    """The workers' own gauges, asked for at each scrape."""
+
+    def __init__(self, gauges: Callable[[], Mapping[str, Gauges]]) -> None:
+        self._gauges = gauges
+
+    def collect(self) -> Iterable[Metric]:
+        """One family per gauge, one sample per loaded model."""
+        now = self._gauges()
+        for name, text, read in _GAUGES:
+            gauge = GaugeMetricFamily(name, text, labels=("model_name",))
+            for model, state in now.items():
+                gauge.add_metric((model,), read(state))
+            yield gauge
+        for name, text, read in _COUNTERS:
+            counter = CounterMetricFamily(name, text, labels=("model_name",))
+            for model, state in now.items():
+                counter.add_metric((model,), read(state))
+            yield counter
+
+
+class Meters:
+    """All metrics of one app. `gauges` gives the workers' state by real model name; `clock` runs in seconds."""
+
+    def __init__(
+        self,
+        gauges: Callable[[], Mapping[str, Gauges]] = dict,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.registry = CollectorRegistry()
+        self.clock = clock
+        self.requests = Counter(
+            "http_requests", "Answers given.", ("handler", "method", "status"), registry=self.registry
+        )
+        self.successes = self._counter("request_success", "Choices finished, by reason.", "finished_reason")
+        self.prompt_tokens = self._counter("prompt_tokens", "Prompt tokens taken.")
+        self.generated = self._counter("generation_tokens", "Tokens generated.")
+        self.first = self._histogram("time_to_first_token_seconds", "Arrival to first token.", _FIRST)
+        self.between = self._histogram("inter_token_latency_seconds", "Token to token.", _BETWEEN)
+        self.whole = self._histogram("e2e_request_latency_seconds", "Arrival to last token.", _WHOLE)
+        self.prompt_size = self._histogram("request_prompt_tokens", "Prompt tokens of a request.", _TOKENS)
+        self.answer_size = self._histogram("request_generation_tokens", "Generated tokens of a request.", _TOKENS)
+        self.registry.register(_Workers(gauges))
+        ProcessCollector(registry=self.registry)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"vllm:{name}", text, ("model_name", *labels), registry=self.registry)
+
+    def _histogram(self, name: str, text: str, buckets: Sequence[float]) -> Histogram:
+        return Histogram(f"vllm:{name}", text, ("model_name",), buckets=buckets, registry=self.registry)
+
+    def begin(self, model: str, endpoint: str) -> "Meter":
+        """Start measuring one request on a model (its real name)."""
+        return Meter(self, model, endpoint)
+
+    def answered(self, handler: str, method: str, status: int) -> None:
+        """Count one HTTP answer. `handler` is a route template."""
+        self.requests.labels(handler, method, f"{status // 100}xx").inc()
+
+    def render(self) -> bytes:
+        """Everything, in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+
+class Meter:
+    """One request's measurements, from arrival to end. Not shared between tasks."""
+
+    def __init__(self, meters: Meters, model: str, endpoint: str) -> None:
+        self._meters = meters
+        self._model = model
+        self._began = meters.clock()
+        self._last: float | None = None
+        self._between = meters.between.labels(model)
+        self._is_closed = False
+        self.endpoint = endpoint
+
+    def admitted(self, prompt_tokens: int) -> None:
+        """The worker took the request."""
+        self._meters.prompt_size.labels(self._model).observe(prompt_tokens)
+
+    def token(self, n: int = 1) -> None:
+        """`n` tokens arrived together."""
+        now = self._meters.clock()
+        if self._last is None:
+            self._meters.first.labels(self._model).observe(now - self._began)
+        else:
+            for _ in range(n):
+                self._between.observe((now - self._last) / n)
+        self._last = now
+
+    def finished(self, reason: str) -> None:
+        """One choice came to its end."""
+        self._meters.successes.labels(self._model, reason).inc()
+
+    def close(self, usage: Usage) -> None:
+        """The request is over, whole or not; `usage` is what it cost. Safe to call twice."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        meters, model = self._meters, self._model
+        meters.prompt_tokens.labels(model).inc(usage.prompt_tokens)
+        meters.generated.labels(model).inc(usage.completion_tokens)
+        meters.answer_size.labels(model).observe(usage.completion_tokens)
+        meters.whole.labels(model).observe(meters.clock() - self._began)

@@ -1,0 +1,62 @@
+"""What handlers work with, in one value: ports, limits, meters and the rule of access.
+
+Knows nothing of any endpoint. `app` fills it once; handlers take it from the request.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import cast
+
+from starlette.requests import Request
+
+from homeport.api.access import Access
+from homeport.api.exchange import Caller, exchange_of
+from homeport.api.meters import Meters
+from homeport.domain.models import Installed
+from homeport.domain.ports import Registry, Serving
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much of anything one request may take.
+
+    `ping_s`: silence on a stream after which a comment is sent. `stall_s`: how long a reader may not read before
+    its request is cancelled. `credit`: deltas a worker may send ahead of the reader.
+    """
+
+    body_bytes: int = 20_000_000
+    ping_s: float = 10.0
+    stall_s: float = 60.0
+    credit: int = 256
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything a handler may need. `now` is the wall clock in seconds; `organization` goes out as a header."""
+
+    serving: Serving
+    registry: Registry
+    limits: Limits = Limits()
+    meters: Meters = field(default_factory=Meters)
+    access: Access = field(default_factory=Access)
+    now: Callable[[], float] = time.time
+    organization: str = "homeport"
+    version: str = "0"
+
+    def fingerprint(self, model: Installed) -> str:
+        """OpenAI's `system_fingerprint`: changes whenever weights, kernels, device or this server's version do."""
+        loaded = self.serving.loaded(model.facts.name)
+        parts = (model.digest, self.version, loaded.kernels if loaded else "", loaded.device if loaded else "")
+        return f"fp_{hashlib.sha256(repr(parts).encode()).hexdigest()[:10]}"
+
+
+def services(request: Request) -> Services:
+    """The services of the app this request came to."""
+    return cast("Services", request.app.state.services)
+
+
+def caller(request: Request) -> Caller:
+    """Who sent this request."""
+    return exchange_of(request.scope).caller

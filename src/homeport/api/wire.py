@@ -1,0 +1,111 @@
+"""JSON in and out: bytes to typed structs, and what is wrong with them in OpenAI's words.
+
+Knows nothing of HTTP. Whatever bytes come in, the outcome is a value or `InvalidRequest` naming the field.
+"""
+
+import re
+from typing import TypeVar
+
+import msgspec
+
+from homeport.domain.errors import InvalidRequest
+
+T = TypeVar("T")
+
+_PLACE = re.compile(r" - at (?P<key>`key` in )?`(?P<path>\$.*)`$", re.DOTALL)
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(.*)`", re.DOTALL)
+_TYPE = re.compile(r"Expected `([^`]*)`, got `([^`]*)`")
+_LENGTH = re.compile(r"Expected `([^`]*)` of length (.*)")
+_BOUND = re.compile(r"Expected `([^`]*)` (multiple of|[<>]=?) ?(.*)")
+_CHOICE = re.compile(r"Invalid enum value (.*)", re.DOTALL)
+
+_NAMES = {
+    "int": "an integer",
+    "float": "a number",
+    "str": "a string",
+    "bool": "a boolean",
+    "array": "an array",
+    "object": "an object",
+    "null": "null",
+}
+
+
+def encode(value: object) -> bytes:
+    """Write a value as strict JSON; numbers that JSON has no word for (NaN, infinity) become null."""
+    return msgspec.json.encode(value)
+
+
+def decode(body: bytes, kind: type[T]) -> T:
+    """Read a JSON body as `kind`. Raises InvalidRequest for broken JSON, wrong types, unknown and missing fields.
+
+    Structs of `kind` are declared with `forbid_unknown_fields=True`, or unknown fields pass unseen. `param` is
+    OpenAI's form of the field's path: `messages[0].content`.
+    """
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise _explained(str(error)) from error
+    except RecursionError as error:
+        raise _broken("it is nested too deeply") from error
+    except UnicodeDecodeError as error:
+        raise _broken("it is not valid UTF-8") from error
+    except msgspec.DecodeError as error:
+        raise _broken(str(error)) from error
+
+
+def _broken(why: str) -> InvalidRequest:
+    return InvalidRequest(
+        "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP "
+        "library correctly. The OpenAI API expects a JSON payload, but what was sent was not valid JSON.) "
+        f"The parser says: {why}."
+    )
+
+
+def _explained(complaint: str) -> InvalidRequest:
+    """Say in OpenAI's words what msgspec found wrong."""
+    place = _PLACE.search(complaint)
+    what, param = complaint, None
+    if place:
+        what = complaint[: place.start()]
+        param = place["path"].removeprefix("$").removeprefix(".").replace("[...]", "") or None
+    if found := _UNKNOWN.fullmatch(what):
+        name = _inside(param, found[1])
+        return InvalidRequest(f"Unrecognized request argument supplied: {name}", param=name, code="unknown_parameter")
+    if found := _MISSING.fullmatch(what):
+        name = _inside(param, found[1])
+        said = "you must provide a model parameter" if name == "model" else f"Missing required parameter: '{name}'."
+        return InvalidRequest(said, param=name, code="missing_required_parameter")
+    if place and place["key"]:
+        return InvalidRequest(f"Invalid key in '{param}': {what}.", param=param, code="invalid_type")
+    return _mistyped(what, param)
+
+
+def _mistyped(what: str, param: str | None) -> InvalidRequest:
+    """The field is known and its value is not one it takes."""
+    if found := _TYPE.fullmatch(what):
+        where = f"Invalid type for '{param}'" if param else "Invalid request body"
+        said = f"{where}: expected {_named(found[1])}, but got {_named(found[2])} instead."
+        return InvalidRequest(said, param=param, code="invalid_type")
+    if found := _CHOICE.fullmatch(what):
+        return InvalidRequest(f"Invalid value for '{param}': {found[1]}.", param=param, code="invalid_value")
+    if found := _LENGTH.fullmatch(what):
+        said = f"Invalid '{param}': expected {_named(found[1])} of length {found[2]}."
+        return InvalidRequest(said, param=param, code="invalid_length")
+    if found := _BOUND.fullmatch(what):
+        side = {"<": "above_max", ">": "below_min"}.get(found[2][0], "not_a_multiple")
+        said = f"Invalid '{param}': expected {_named(found[1])} {found[2]} {found[3]}."
+        return InvalidRequest(said, param=param, code=f"{_noun(found[1])}_{side}_value")
+    return InvalidRequest(f"Invalid value for '{param}': {what}.", param=param, code="invalid_value")
+
+
+def _inside(parent: str | None, name: str) -> str:
+    return f"{parent}.{name}" if parent else name
+
+
+def _named(union: str) -> str:
+    return " or ".join(_NAMES.get(part, part) for part in union.split(" | "))
+
+
+def _noun(kind: str) -> str:
+    return {"int": "integer", "float": "decimal"}.get(kind, "value")

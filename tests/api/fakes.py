@@ -1,0 +1,155 @@
+"""The api's ports, filled from a script: a Serving that says what it is told to, a Registry in memory."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from homeport.api.meters import Meters
+from homeport.api.services import Services
+from homeport.domain.errors import HomeportError, InvalidRequest, ModelMissing
+from homeport.domain.events import Admitted, Delta, Done, Event, Finished, Usage
+from homeport.domain.link import Request
+from homeport.domain.models import Alias, Facts, Gauges, Installed, Loaded, Resolved
+
+Step = Sequence[Event] | HomeportError | asyncio.Event
+"""A batch of events; or an error that ends the request; or something to wait for before going on."""
+Script = Sequence[Step]
+
+TEXT = ("chat", "completions", "edits")
+
+
+def answer(*texts: str, prompt_tokens: int = 5, cached: int = 0, finish: str = "stop") -> Script:
+    """A whole answer with one choice per text, each word a delta of its own, one prompt of ten characters."""
+    steps: list[Step] = [[Admitted(prompt_tokens, (10,))]]
+    spent = 0
+    for choice, text in enumerate(texts):
+        words = [f"{word} " for word in text.split(" ")]
+        words[-1] = words[-1][:-1]
+        spent += len(words)
+        steps.extend([Delta(choice, word)] for word in words)
+        steps.append([Finished(choice, finish)])
+    steps.append([Done(Usage(prompt_tokens, spent, cached))])
+    return steps
+
+
+class FakeStream:
+    """Plays one script. `closed` is set once it is closed; `finished` tells whether the script had ended by then."""
+
+    def __init__(self, model: str, script: Script) -> None:
+        self.model = model
+        self._steps = list(script)
+        self.closed = asyncio.Event()
+        self.finished = False
+
+    async def admitted(self) -> Admitted:
+        """Play up to and with the `Admitted` batch."""
+        first = await self._next()
+        assert isinstance(first[0], Admitted), "this is a bug in the test's script"
+        if first[1:]:
+            self._steps.insert(0, first[1:])
+        return first[0]
+
+    async def __aiter__(self) -> AsyncIterator[Sequence[Event]]:
+        while not self.finished:
+            yield await self._next()
+
+    async def _next(self) -> Sequence[Event]:
+        step = self._steps.pop(0)
+        while isinstance(step, asyncio.Event):
+            await step.wait()
+            step = self._steps.pop(0)
+        self.finished = not self._steps or isinstance(step, HomeportError)
+        if isinstance(step, HomeportError):
+            raise step
+        return step
+
+    async def aclose(self) -> None:
+        """Remember that it was closed."""
+        self.closed.set()
+
+
+class FakeServing:
+    """Answers each request with `script(request)`; keeps what it was asked, and refuses if told to."""
+
+    def __init__(self, script: Callable[[Request], Script] = lambda _: answer("Hello there")) -> None:
+        self.script = script
+        self.requests: list[tuple[Installed, Request]] = []
+        self.streams: list[FakeStream] = []
+        self.refusal: HomeportError | None = None
+        self.is_ready = True
+        self.running: dict[str, tuple[Loaded, Gauges]] = {}
+
+    async def open(self, model: Installed, request: Request) -> FakeStream:
+        """Keep the request and begin its script."""
+        if self.refusal:
+            raise self.refusal
+        self.requests.append((model, request))
+        stream = FakeStream(model.facts.name, self.script(request))
+        self.streams.append(stream)
+        return stream
+
+    def loaded(self, model: str) -> Loaded | None:
+        """The facts put into `running`."""
+        return self.running[model][0] if model in self.running else None
+
+    def gauges(self) -> dict[str, Gauges]:
+        """The gauges put into `running`."""
+        return {name: gauges for name, (_, gauges) in self.running.items()}
+
+
+class FakeRegistry:
+    """Models and aliases in memory."""
+
+    def __init__(self, models: Sequence[Installed], aliases: Sequence[Alias] = ()) -> None:
+        self._models = list(models)
+        self._aliases = list(aliases)
+
+    def resolve(self, name: str, capability: str) -> Resolved:
+        """Find by real name, then by alias; an empty capability asks for no kind in particular."""
+        alias = next((alias for alias in self._aliases if alias.name == name), None)
+        real = alias.target if alias else name
+        model = next((model for model in self._models if model.facts.name == real), None)
+        if model is None:
+            known = ", ".join(model.facts.name for model in self._models)
+            raise ModelMissing(f"The model `{name}` does not exist. Did you mean: {known}?", param="model")
+        if capability and capability not in model.facts.capabilities:
+            raise InvalidRequest(f"The model `{name}` cannot do {capability}.", param="model")
+        return Resolved(name, model, alias.encoding if alias else None)
+
+    def models(self) -> Sequence[Installed]:
+        """All of them."""
+        return self._models
+
+    def aliases(self) -> Sequence[Alias]:
+        """All of them."""
+        return self._aliases
+
+
+def installed(name: str, capabilities: tuple[str, ...] = TEXT) -> Installed:
+    """An installed model whose files nobody will open."""
+    facts = Facts(name, "text", "text", 2048, capabilities, licence="apache-2.0", created=1_700_000_000)
+    return Installed(facts, {"weights": Path("nowhere.gguf")}, f"sha256:{name}")
+
+
+def loaded(model: str) -> Loaded:
+    """What a worker would say of such a model."""
+    return Loaded(model, 1024, 1000, infill=False, chat=True, kernels="fake kernels", device="cpu")
+
+
+def services(serving: FakeServing | None = None, **changes: Any) -> Services:
+    """Services on fakes: two models, one of them with a slash in its name, and two of OpenAI's names."""
+    serving = serving or FakeServing()
+    registry = FakeRegistry(
+        [installed("tiny"), installed("org/other", ("completions", "embeddings"))],
+        [Alias("gpt-3.5-turbo", "tiny", "cl100k_base"), Alias("text-davinci-003", "tiny", "p50k_base")],
+    )
+    given: dict[str, Any] = {"registry": registry, "meters": Meters(serving.gauges), **changes}
+    return Services(serving=serving, **given)
+
+
+def fields(body: bytes) -> dict[str, object]:
+    """A JSON object's fields."""
+    return msgspec.json.decode(body, type=dict[str, object])
