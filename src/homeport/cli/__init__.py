@@ -1,0 +1,38 @@
+"""The commands: flags to Settings, then one call each. No logic here; it is in `app` and the rooms behind it."""
+
+import click
+
+from homeport.cli import machine, models, serving
+from homeport.cli.application import Application
+from homeport.cli.options import Commands
+
+
+@click.group(cls=Commands)
+def commands() -> None:
+    """OpenAI's API on your own machine, served by open-weight models."""
+
+
+for _command in (
+    serving.serve,
+    serving.run,
+    serving.ps,
+    serving.stop,
+    models.pull,
+    models.list_,
+    models.show,
+    models.rm,
+    machine.kernels,
+    machine.doctor,
+    machine.config,
+    machine.version,
+):
+    commands.add_command(_command)
+commands.add_command(models.list_, "ls")
+
+
+def main() -> None:
+    """Run the command named on the command line."""
+    from homeport import app
+
+    program: Application = app
+    commands(obj=program, prog_name="homeport")

@@ -1,0 +1,53 @@
+"""What the commands need of the program: the one Protocol between `cli` and `app`. `homeport.app` fills it."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from homeport.domain.models import Alias, Installed
+from homeport.reports import Announcement, Finding, Progress
+from homeport.settings import Settings
+
+
+class Application(Protocol):
+    """Functions of `homeport.app`. All raise HomeportError with a message that says what to do."""
+
+    def missing(self, settings: Settings, /) -> Sequence[str]:
+        """Give what `serve` must fetch first: models asked for and not installed; a starter if there is none."""
+        ...
+
+    def serve(self, settings: Settings, announce: Callable[[Announcement], None], /) -> None:
+        """Serve until SIGTERM or SIGINT, then drain; a second signal ends at once. `announce` when it listens."""
+        ...
+
+    def pull(self, settings: Settings, reference: str, progress: Progress, /) -> Installed:
+        """Fetch a model; at once if it is installed and whole."""
+        ...
+
+    def installed(self, settings: Settings, /) -> Sequence[Installed]:
+        """List the installed models."""
+        ...
+
+    def aliases(self, settings: Settings, /) -> Sequence[Alias]:
+        """List the names that stand for installed models."""
+        ...
+
+    def show(self, settings: Settings, name: str, /) -> Mapping[str, object]:
+        """Tell everything known of a model: facts, files with hashes, sources, licence and its origin, template."""
+        ...
+
+    def remove(self, settings: Settings, name: str, /) -> int:
+        """Delete a model's files; give the bytes freed."""
+        ...
+
+    def install_kernels(self, settings: Settings, flavour: str, file: Path | None, progress: Progress, /) -> str:
+        """Install kernels (`cpu`, `cuda`, `vulkan`), fetched by npm or from a file; give their description."""
+        ...
+
+    def kernels(self, settings: Settings, /) -> str:
+        """Describe the kernels that would be used, and for which CPU family or GPU."""
+        ...
+
+    def diagnose(self, settings: Settings, *, online: bool) -> Iterator[Finding]:
+        """Examine the machine and the installation, one finding at a time. Touches the network only if `online`."""
+        ...

@@ -1,0 +1,112 @@
+"""`serve`, `ps`, `stop` and `run`: the server, what it holds in memory, and a chat with it."""
+
+import sys
+
+import click
+
+from homeport import remote, rendezvous
+from homeport.cli.models import fetch
+from homeport.cli.options import EVERY, Configured, application
+from homeport.cli.output import human_size, json_flag, print_json, print_table
+from homeport.domain.errors import Unavailable
+from homeport.rendezvous import Running
+from homeport.reports import Announcement
+from homeport.settings import Settings
+
+
+@click.command(cls=Configured, settings=EVERY)
+@click.pass_context
+def serve(context: click.Context, settings: Settings) -> None:
+    """Serve the API; fetch the models first that are missing.
+
+    Keys are set by HOMEPORT_API_KEYS or in the YAML file, never by a flag: other users can read flags.
+    SIGTERM or Ctrl-C lets running requests finish, a second one ends at once.
+    """
+    program = application(context)
+    for name in program.missing(settings):
+        fetch(program, settings, name)
+    program.serve(settings, _announce)
+
+
+@click.command(cls=Configured, settings=("home", "port"))
+@json_flag
+def ps(settings: Settings, is_json: bool) -> None:
+    """List the models in the running server's memory."""
+    found = remote.workers(_running(settings))
+    if is_json:
+        print_json(found)
+        return
+    rows = [
+        (
+            worker.model,
+            worker.state,
+            str(worker.pid or "-"),
+            human_size(worker.memory_bytes),
+            f"{worker.running} + {worker.waiting}",
+            f"{worker.cells_used} / {worker.cells}",
+            f"{worker.idle_s:.0f} s",
+        )
+        for worker in found
+    ]
+    print_table(("MODEL", "STATE", "PID", "MEMORY", "RUNNING + WAITING", "CELLS", "IDLE"), rows)
+
+
+@click.command(cls=Configured, settings=("home", "port"))
+@click.argument("model")
+def stop(settings: Settings, model: str) -> None:
+    """Unload a model from the running server's memory."""
+    remote.stop(_running(settings), model)
+    click.echo(f"{model} is unloaded")
+
+
+@click.command(cls=Configured, settings=("home", "port", "default_model"))
+@click.argument("model", required=False)
+@click.option("--system", help="A system message to begin with.")
+def run(settings: Settings, model: str | None, system: str | None) -> None:
+    """Chat in the terminal, with the running server or one started for it. Ctrl-D ends it."""
+    name = model or settings.default_model or "gpt-3.5-turbo"
+    port = settings.port if "port" in settings.origins else None
+    flags = ["--home", str(settings.home), *(["--model", model] if model else [])]
+    messages = [{"role": "system", "content": system}] if system else []
+    with remote.reach(settings.home, port=port, flags=flags) as running:
+        key = settings.api_keys[0] if settings.api_keys else running.token
+        while (line := _ask()) is not None:
+            messages.append({"role": "user", "content": line})
+            answer = ""
+            for piece in remote.chat(running, key, name, messages):
+                click.echo(piece, nl=False)
+                answer += piece
+            click.echo()
+            messages.append({"role": "assistant", "content": answer})
+
+
+def _ask() -> str | None:
+    """Read a line that says something; None at the end of the input."""
+    if sys.stdin.isatty():
+        click.echo("> ", nl=False, err=True)
+    for line in sys.stdin:
+        if line.strip():
+            return line.rstrip("\n")
+    return None
+
+
+def _running(settings: Settings) -> Running:
+    port = settings.port if "port" in settings.origins else None
+    found = rendezvous.find(settings.home, port=port)
+    if found is None:
+        where = f" on port {port}" if port else ""
+        raise Unavailable(f"no server runs{where}; start one with `homeport serve`")
+    return found
+
+
+def _announce(up: Announcement) -> None:
+    click.echo(f"Homeport listens on {up.url}/v1\n")
+    click.echo(f"  export OPENAI_BASE_URL={up.url}/v1")
+    click.echo(f"  export OPENAI_API_KEY={up.key or 'homeport'}\n")
+    click.echo(f"  models   {', '.join(up.models)}")
+    for model in dict.fromkeys(up.aliases.values()):
+        names = [name for name, target in up.aliases.items() if target == model]
+        click.echo(f"  aliases  {', '.join(names)} -> {model}")
+    click.echo(f"  kernels  {up.kernels}")
+    for note in up.notes:
+        click.echo(f"  note     {note}")

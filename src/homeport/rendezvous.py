@@ -1,0 +1,67 @@
+"""How local tools find a running server: one file per port, readable by its user alone.
+
+`serve` writes `<home>/run/<port>.json` when it listens and removes it when it ends. The file holds a random token
+that the server's `/admin` accepts, so whoever may read the user's files may manage the user's server, and nobody
+else. A file whose process is gone is ignored. Knows nothing of HTTP.
+"""
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+
+import msgspec
+import psutil
+
+
+class Running(msgspec.Struct, frozen=True):
+    """A server that runs now. `url` has no `/v1`; `born` tells its process from a later one with the same id."""
+
+    url: str
+    port: int
+    token: str
+    pid: int
+    born: float
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether that very process still exists."""
+        try:
+            return psutil.Process(self.pid).create_time() == self.born
+        except psutil.NoSuchProcess:
+            return False
+
+
+def publish(home: Path, url: str, port: int) -> Running:
+    """Say that this process serves `url`, with a fresh token."""
+    running = Running(url, port, secrets.token_urlsafe(32), os.getpid(), psutil.Process().create_time())
+    folder = home / "run"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    partial = folder / f"{port}.{running.pid}.partial"
+    partial.touch(mode=0o600)
+    partial.write_bytes(msgspec.json.encode(running))
+    partial.replace(folder / f"{port}.json")
+    return running
+
+
+def withdraw(home: Path, running: Running) -> None:
+    """Remove the file, unless another server has taken the port since."""
+    path = home / "run" / f"{running.port}.json"
+    if _read(path) == running:
+        path.unlink(missing_ok=True)
+
+
+def find(home: Path, *, port: int | None = None, pid: int | None = None) -> Running | None:
+    """Find the running server, on this port or of this process where given; None if there is none."""
+    for path in sorted((home / "run").glob("*.json")):
+        running = _read(path)
+        if running and port in (None, running.port) and pid in (None, running.pid) and running.is_alive:
+            return running
+    return None
+
+
+def _read(path: Path) -> Running | None:
+    # A half-removed or foreign file is as good as none: a tool then says that no server runs.
+    with contextlib.suppress(OSError, msgspec.DecodeError):
+        return msgspec.json.decode(path.read_bytes(), type=Running)
+    return None

@@ -1,0 +1,54 @@
+"""What the server tells a terminal: what runs, what was found, how a fetch goes.
+
+Values only, the seam between `app` (which knows) and `cli` (which prints). Knows nothing of either.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+
+Progress = Callable[[str, int, int | None], None]
+"""Called with a file's name, the bytes there are now and the bytes there will be (None: unknown)."""
+
+
+class Announcement(msgspec.Struct, frozen=True):
+    """The server is up: where, with which models (`loaded` ones first in line), names and kernels."""
+
+    url: str
+    key: str | None
+    models: tuple[str, ...]
+    aliases: dict[str, str]
+    kernels: str
+    notes: tuple[str, ...] = ()
+
+
+class WorkerReport(msgspec.Struct, frozen=True):
+    """One model's process. `state` is `loading`, `ready`, `draining` or `restarting`; times in seconds."""
+
+    model: str
+    pid: int | None
+    state: str
+    memory_bytes: int = 0
+    running: int = 0
+    waiting: int = 0
+    cells_used: int = 0
+    cells: int = 0
+    window: int = 0
+    kernels: str = ""
+    idle_s: float = 0.0
+
+
+class Workers(msgspec.Struct, frozen=True):
+    """The answer of `GET /admin/v1/workers`."""
+
+    data: tuple[WorkerReport, ...]
+    object: str = "list"
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One line of the doctor. `state` is `good`, `warning` or `bad`; `remedy` says what to do about it."""
+
+    name: str
+    state: str
+    detail: str
+    remedy: str = ""

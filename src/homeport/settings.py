@@ -1,0 +1,343 @@
+"""Everything an operator can set, as one frozen value, checked once.
+
+Precedence: flag, then HOMEPORT_* in the environment, then the YAML file (HOMEPORT_CONFIG), then the default. The
+only module that reads the environment; everyone else is handed plain values. Knows nothing of what settings do.
+"""
+
+import difflib
+import ipaddress
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import yaml
+
+Parse = Callable[[object], Any]
+Layer = dict[str, tuple[object, str]]
+PREFIX = "HOMEPORT_"
+CONFIG = PREFIX + "CONFIG"
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?:\[([^\]]+)\]|([^:\[\]]*))(?::(\d+))?")
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+_TRUE = ("1", "true", "yes", "on")
+_FALSE = ("0", "false", "no", "off")
+
+
+class SettingsError(ValueError):
+    """A setting is unknown, unreadable or refused. The message names it, where it came from and what to do."""
+
+
+def text(value: object) -> str:
+    """A string, taken as it is."""
+    if not isinstance(value, str):
+        raise ValueError("is not text")
+    return value.strip()
+
+
+def whole(value: object) -> int:
+    """A whole number."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError("is not a whole number")
+    try:
+        return int(value)
+    except ValueError:
+        raise ValueError("is not a whole number") from None
+
+
+def number(value: object) -> float:
+    """A finite number, such as a time in seconds."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError("is not a number")
+    try:
+        found = float(value)
+    except ValueError:
+        raise ValueError("is not a number") from None
+    if found != found or found in (float("inf"), float("-inf")):
+        raise ValueError("is not a finite number")
+    return found
+
+
+def size(value: object) -> int:
+    """Bytes: a whole number, or one with a unit (kB, MB, GB, TB are powers of 1000; KiB, MiB, GiB of 1024)."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("is not a size such as 8GB or 512MiB")
+    unit = (match[2] or "").lower()
+    return int(float(match[1]) * (1024 if unit.endswith("i") else 1000) ** _POWERS[unit[:1]])
+
+
+def switch(value: object) -> bool:
+    """On or off: true, yes, on, 1 or false, no, off, 0."""
+    word = str(value).strip().lower()
+    if word not in _TRUE + _FALSE:
+        raise ValueError("is not on or off (true, false, 1, 0)")
+    return word in _TRUE
+
+
+def words(value: object) -> tuple[str, ...]:
+    """A list of words; as one string they are separated by commas."""
+    if isinstance(value, str):
+        value = value.split(",")
+    if not isinstance(value, list | tuple) or not all(isinstance(word, str) for word in value):
+        raise ValueError("is not a list of words")
+    return tuple(word.strip() for word in value if word.strip())
+
+
+def pairs(value: object) -> dict[str, str]:
+    """A map from name to name; as one string `name=target,name=target`."""
+    if isinstance(value, Mapping):
+        if not all(isinstance(part, str) for item in value.items() for part in item):
+            raise ValueError("is not a map from names to names")
+        return dict(value)
+    split = [word.partition("=") for word in words(value)]
+    if not all(equals and name.strip() and target.strip() for name, equals, target in split):
+        raise ValueError("is not a list of name=target")
+    return {name.strip(): target.strip() for name, _, target in split}
+
+
+def folder(value: object) -> Path:
+    """A path; `~` is the user's home."""
+    if not isinstance(value, str | Path) or not str(value).strip():
+        raise ValueError("is not a path")
+    return Path(value).expanduser().absolute()
+
+
+@dataclass(frozen=True)
+class Fact:
+    """What is known of one setting besides its type and default: how it is read, what it is for, what it may be.
+
+    `also` are environment names of other programs that are honoured too; `secret` values have no flag and are
+    masked wherever they are shown.
+    """
+
+    parse: Parse
+    about: str
+    least: float | None = None
+    most: float | None = None
+    choices: tuple[str, ...] = ()
+    secret: bool = False
+    also: tuple[str, ...] = ()
+
+
+FACTS: dict[str, Fact] = {
+    "host": Fact(text, "Address to listen on; `host:port` sets both. Beyond loopback needs a key."),
+    "port": Fact(whole, "Port to listen on; 0 takes a free one.", least=0, most=65535),
+    "home": Fact(folder, "Folder of models, kernels and run files."),
+    "models": Fact(words, "Models to fetch if missing and load at start; none: a starter."),
+    "default_model": Fact(text, "Model that OpenAI's text names stand for, unless `aliases` says."),
+    "aliases": Fact(pairs, "Names that stand for models, over the built-in ones."),
+    "api_keys": Fact(words, "Keys that callers must show; none: loopback only.", secret=True),
+    "admin_key": Fact(text, "Key for `/admin`; without it `/admin` does not exist.", secret=True),
+    "cors_origins": Fact(words, "Web origins whose pages may call the server; none by default."),
+    "organization": Fact(text, "Value of the header `openai-organization`."),
+    "max_body_bytes": Fact(size, "Largest request body.", least=1),
+    "max_queue": Fact(whole, "Requests under way or waiting per model; past it a 429 at once.", least=1),
+    "memory_budget_bytes": Fact(
+        size, "Memory all loaded models may take together; the least recently used goes first.", least=1
+    ),
+    "idle_unload_s": Fact(number, "Idle time after which a model leaves memory; 0: never.", least=0),
+    "drain_s": Fact(number, "Time that running requests get to finish at shutdown.", least=0),
+    "ping_s": Fact(number, "Silence on a stream after which a `: ping` comment is sent.", least=0.01),
+    "stall_s": Fact(number, "Time a reader may leave its stream unread before it is cut off.", least=1),
+    "heartbeat_s": Fact(number, "How often a model's process is asked whether it lives.", least=0.01),
+    "hung_s": Fact(number, "Time without an answer after which that process is replaced.", least=0.1),
+    "window": Fact(whole, "Tokens one sequence may hold; default: the model's own.", least=16),
+    "cells": Fact(whole, "Tokens of KV cache that all sequences of a model share.", least=16),
+    "slots": Fact(whole, "Sequences computed at the same time per model.", least=1),
+    "threads": Fact(whole, "CPU threads that compute; default: the physical cores.", least=1),
+    "batch": Fact(whole, "Tokens one engine step takes at most.", least=1),
+    "prefill_slice": Fact(whole, "Prompt tokens per step while others are decoding.", least=1),
+    "retain": Fact(whole, "Tokens of finished prompts kept for reuse.", least=0),
+    "share_prefixes": Fact(switch, "Let projects reuse each other's prompt prefixes (timing tells)."),
+    "llama_lib": Fact(folder, "The llama.cpp library to load instead of the installed kernels."),
+    "offline": Fact(switch, "Touch no network at all.", also=("HF_HUB_OFFLINE",)),
+    "hub_order": Fact(words, "Sources of models, first choice first.", choices=("hf", "ms", "pypi", "file")),
+    "hf_endpoint": Fact(text, "Hugging Face or a mirror of it.", also=("HF_ENDPOINT",)),
+    "hf_token": Fact(text, "Token for gated repositories.", secret=True, also=("HF_TOKEN",)),
+    "ms_endpoint": Fact(text, "ModelScope or a mirror of it.", also=("MODELSCOPE_ENDPOINT",)),
+    "ms_token": Fact(text, "Token for private repositories.", secret=True, also=("MODELSCOPE_API_TOKEN",)),
+    "log_level": Fact(text, "Least level logged.", choices=("debug", "info", "warning", "error")),
+    "log_format": Fact(text, "How log lines are written.", choices=("text", "json")),
+}
+
+
+def _home() -> Path:
+    return platformdirs.user_data_path("homeport", appauthor=False)
+
+
+@dataclass(frozen=True, repr=False, kw_only=True)
+class Settings:
+    """All settings. Sizes in bytes, times in seconds; None means that the part concerned chooses."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    home: Path = field(default_factory=_home)
+    models: tuple[str, ...] = ()
+    default_model: str | None = None
+    aliases: dict[str, str] = field(default_factory=dict)
+
+    api_keys: tuple[str, ...] = ()
+    admin_key: str | None = None
+    cors_origins: tuple[str, ...] = ()
+    organization: str = "homeport"
+    max_body_bytes: int = 20_000_000
+
+    max_queue: int = 256
+    memory_budget_bytes: int | None = None
+    idle_unload_s: float = 900.0
+    drain_s: float = 30.0
+    ping_s: float = 10.0
+    stall_s: float = 60.0
+    heartbeat_s: float = 2.0
+    hung_s: float = 60.0
+
+    window: int | None = None
+    cells: int | None = None
+    slots: int | None = None
+    threads: int | None = None
+    batch: int | None = None
+    prefill_slice: int | None = None
+    retain: int | None = None
+    share_prefixes: bool = False
+    llama_lib: Path | None = None
+
+    offline: bool = False
+    hub_order: tuple[str, ...] = ("hf", "ms", "pypi")
+    hf_endpoint: str = "https://huggingface.co"
+    hf_token: str | None = None
+    ms_endpoint: str = "https://modelscope.cn"
+    ms_token: str | None = None
+
+    log_level: str = "info"
+    log_format: str = "text"
+
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the server can be reached from this machine only."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    def shown(self) -> dict[str, object]:
+        """Every setting by name, ready to print: secrets masked, paths as text."""
+        return {name: _show(getattr(self, name), is_secret=fact.secret) for name, fact in FACTS.items()}
+
+    def __repr__(self) -> str:
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in self.shown().items())})"
+
+
+def flag(name: str) -> str:
+    """Give the flag that sets this; one that may be repeated is in the singular."""
+    return {"models": "--model", "aliases": "--alias"}.get(name, "--" + name.replace("_", "-"))
+
+
+def load(
+    flags: Mapping[str, object] | None = None,
+    environ: Mapping[str, str] | None = None,
+    file: Path | None = None,
+) -> Settings:
+    """Read, merge and check all settings. `environ` None is this process's own; `file` goes before HOMEPORT_CONFIG.
+
+    Raises SettingsError naming the setting, where it was set and the nearest match of a misspelt name.
+    """
+    environ = os.environ if environ is None else environ
+    path = file or (folder(environ[CONFIG]) if environ.get(CONFIG) else None)
+    merged: Layer = {}
+    for layer in (_from_file(path) if path else {}, _from_environment(environ), _from_flags(flags or {})):
+        merged |= _split_host(layer)
+    values = {name: _read(name, value, origin) for name, (value, origin) in merged.items()}
+    settings = Settings(**values, origins={name: origin for name, (_, origin) in merged.items()})
+    if not settings.is_loopback and not settings.api_keys:
+        raise SettingsError(
+            f"host: {settings.host} can be reached from other machines, and no key is set. "
+            f"Set {PREFIX}API_KEYS, or listen on 127.0.0.1."
+        )
+    return settings
+
+
+def _from_file(path: Path) -> Layer:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: is not YAML: {error}") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise SettingsError(f"{path}: must be a map of settings, such as `port: 8080`")
+    for name in content:
+        if name not in FACTS:
+            raise SettingsError(f"{path}: no setting is called {name!r}{_nearest(str(name), FACTS)}")
+    return {name: (value, str(path)) for name, value in content.items() if value is not None}
+
+
+def _from_environment(environ: Mapping[str, str]) -> Layer:
+    ours = {PREFIX + name.upper(): name for name in FACTS}
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name not in ours and name != CONFIG:
+            raise SettingsError(f"{name}: no setting is called so{_nearest(name, [*ours, CONFIG])}")
+    foreign = {other: name for name, fact in FACTS.items() for other in fact.also}
+    # An empty variable counts as unset, as shells cannot always unset one. Our own names go before foreign ones.
+    return {name: (environ[variable], variable) for variable, name in (foreign | ours).items() if environ.get(variable)}
+
+
+def _from_flags(flags: Mapping[str, object]) -> Layer:
+    return {name: (value, flag(name)) for name, value in flags.items() if value not in (None, ())}
+
+
+def _split_host(layer: Layer) -> Layer:
+    """Read `host:port` and `[::1]:port`; a bare IPv6 address stays whole."""
+    value, origin = layer.get("host", (None, ""))
+    match = _ADDRESS.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        return layer
+    if match[3] and "port" in layer:
+        raise SettingsError(f"port: set twice, by {origin} and by {layer['port'][1]}")
+    port: Layer = {"port": (match[3], origin)} if match[3] else {}
+    return layer | port | {"host": (match[1] or match[2] or "127.0.0.1", origin)}
+
+
+def _read(name: str, value: object, origin: str) -> Any:
+    fact = FACTS[name]
+    try:
+        found = fact.parse(value)
+    except ValueError as error:
+        shown = "the value" if fact.secret else repr(value)
+        raise SettingsError(f"{name}: {shown} {error} (set by {origin})") from None
+    if fact.least is not None and found < fact.least:
+        raise SettingsError(f"{name}: {value!r} is below {fact.least} (set by {origin})")
+    if fact.most is not None and found > fact.most:
+        raise SettingsError(f"{name}: {value!r} is above {fact.most} (set by {origin})")
+    for word in (found if isinstance(found, tuple) else (found,)) if fact.choices else ():
+        if word not in fact.choices:
+            known = ", ".join(fact.choices)
+            raise SettingsError(f"{name}: {word!r} is none of {known}{_nearest(word, fact.choices)} (set by {origin})")
+    return found
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    spellings = {word.lower(): word for word in known}
+    found = difflib.get_close_matches(name.lower().replace("-", "_"), spellings, n=1)
+    return f"; did you mean {spellings[found[0]]}?" if found else ""
+
+
+def _show(value: object, *, is_secret: bool) -> object:
+    if is_secret and value:
+        return [_mask(key) for key in value] if isinstance(value, tuple) else _mask(str(value))
+    if isinstance(value, tuple):
+        return list(value)
+    return str(value) if isinstance(value, Path) else value
+
+
+def _mask(secret: str) -> str:
+    return "•••" + (secret[-4:] if len(secret) >= 16 else "")

@@ -1,0 +1,160 @@
+"""Settings: where they come from, which goes first, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from homeport import settings
+from homeport.settings import FACTS, Settings, SettingsError, load
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "homeport.yaml"
+
+
+def test_defaults_are_loopback() -> None:
+    """With nothing set the server listens on 127.0.0.1:8080 and says so."""
+    found = load(environ={})
+    assert (found.host, found.port, found.is_loopback, found.origins) == ("127.0.0.1", 8080, True, {})
+
+
+def test_table_and_class_agree() -> None:
+    """Every field has its row in the table, in the same order, and every default passes its own checks."""
+    defaults = Settings()
+    assert list(FACTS) == [name for name in Settings.__dataclass_fields__ if name != "origins"]
+    given = {name: getattr(defaults, name) for name in FACTS if getattr(defaults, name) not in (None, (), {})}
+    assert load(given, environ={}) == defaults
+
+
+def test_flag_before_environment_before_file(file: Path) -> None:
+    """A flag goes before the environment, that before the file, that before the default; origins tell which."""
+    file.write_text("port: 1\nslots: 2\nwindow: 64\n")
+    environ = {"HOMEPORT_CONFIG": str(file), "HOMEPORT_SLOTS": "3", "HOMEPORT_PORT": "2"}
+    found = load({"port": 3}, environ)
+    assert (found.port, found.slots, found.window, found.batch) == (3, 3, 64, None)
+    assert found.origins == {"port": "--port", "slots": "HOMEPORT_SLOTS", "window": str(file)}
+
+
+def test_own_name_before_foreign_one() -> None:
+    """HF_TOKEN is honoured, and HOMEPORT_HF_TOKEN goes before it."""
+    assert load(environ={"HF_TOKEN": "theirs"}).hf_token == "theirs"
+    assert load(environ={"HF_TOKEN": "theirs", "HOMEPORT_HF_TOKEN": "ours"}).hf_token == "ours"
+
+
+def test_empty_variable_counts_as_unset() -> None:
+    """An empty variable leaves the default."""
+    assert load(environ={"HOMEPORT_PORT": ""}).port == 8080
+
+
+@pytest.mark.parametrize(
+    ("value", "host", "port"),
+    [
+        ("127.0.0.1:9", "127.0.0.1", 9),
+        ("localhost", "localhost", 8080),
+        (":9", "127.0.0.1", 9),
+        ("::1", "::1", 8080),
+        ("[::1]:9", "::1", 9),
+    ],
+)
+def test_host_may_carry_the_port(value: str, host: str, port: int) -> None:
+    """`host:port` sets both; a bare IPv6 address is a host."""
+    found = load(environ={"HOMEPORT_HOST": value})
+    assert (found.host, found.port) == (host, port)
+
+
+def test_port_flag_goes_before_port_in_host() -> None:
+    """A port given by flag wins over one inside HOMEPORT_HOST; two in the same place are refused."""
+    assert load({"port": 7}, {"HOMEPORT_HOST": "127.0.0.1:9"}).port == 7
+    with pytest.raises(SettingsError, match="set twice, by HOMEPORT_HOST and by HOMEPORT_PORT"):
+        load(environ={"HOMEPORT_HOST": "127.0.0.1:9", "HOMEPORT_PORT": "8"})
+
+
+def test_misspelt_variable_stops_the_start() -> None:
+    """An unknown HOMEPORT_ variable is named together with the nearest real one."""
+    with pytest.raises(SettingsError, match=r"HOMEPORT_PROT: .*did you mean HOMEPORT_PORT\?"):
+        load(environ={"HOMEPORT_PROT": "1"})
+    with pytest.raises(SettingsError, match=r"HOMEPORT_API_KEY: .*did you mean HOMEPORT_API_KEYS\?"):
+        load(environ={"HOMEPORT_API_KEY": "x"})
+
+
+def test_misspelt_key_stops_the_start(file: Path) -> None:
+    """An unknown YAML key is named together with the file and the nearest real one."""
+    file.write_text("max-queue: 1\n")
+    with pytest.raises(SettingsError, match=r"homeport.yaml: .*'max-queue'; did you mean max_queue\?"):
+        load(environ={}, file=file)
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"), [("- a", "must be a map"), ("a: [", "is not YAML"), (None, "cannot be read")]
+)
+def test_unreadable_file_stops_the_start(file: Path, content: str | None, complaint: str) -> None:
+    """A file that is missing, no YAML or no map is refused by name."""
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(SettingsError, match=complaint):
+        load(environ={}, file=file)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("port", "80.5", "is not a whole number"),
+        ("port", True, "is not a whole number"),
+        ("port", 70000, "is above 65535"),
+        ("slots", 0, "is below 1"),
+        ("drain_s", "nan", "is not a finite number"),
+        ("drain_s", [], "is not a number"),
+        ("memory_budget_bytes", "8 apples", "is not a size"),
+        ("offline", "maybe", "is not on or off"),
+        ("models", 5, "is not a list of words"),
+        ("aliases", "gpt-4", "is not a list of name=target"),
+        ("aliases", {"gpt-4": 4}, "is not a map from names to names"),
+        ("home", "", "is not a path"),
+        ("log_level", "inof", "did you mean info"),
+        ("hub_order", "hf,mz", "'mz' is none of hf, ms, pypi, file"),
+        ("host", 5, "is not text"),
+    ],
+)
+def test_wrong_value_is_named_with_its_origin(name: str, value: object, complaint: str) -> None:
+    """A value of the wrong kind or range is refused with the setting's name and where it was set."""
+    with pytest.raises(SettingsError, match=complaint) as error:
+        load({name: value}, {})
+    assert str(error.value).startswith(f"{name}: ")
+    assert settings.flag(name) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "n_bytes"),
+    [("8GB", 8 * 10**9), ("1.5 MiB", 3 * 2**19), ("64k", 64_000), ("12", 12), (7, 7), ("1tb", 10**12), ("5B", 5)],
+)
+def test_sizes_have_units(value: object, n_bytes: int) -> None:
+    """Sizes are read with decimal and binary units, or as plain bytes."""
+    assert load({"memory_budget_bytes": value}, {}).memory_budget_bytes == n_bytes
+
+
+def test_lists_and_maps_from_one_string() -> None:
+    """Lists are split at commas and maps at equals signs, in flags too."""
+    found = load({"aliases": ("a=b", "c=d")}, {"HOMEPORT_MODELS": "x, y,"})
+    assert found.models == ("x", "y")
+    assert found.aliases == {"a": "b", "c": "d"}
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "example.org", "192.168.1.5"])
+def test_no_key_no_open_address(host: str) -> None:
+    """An address beyond loopback is refused without a key, and served with one."""
+    with pytest.raises(SettingsError, match="HOMEPORT_API_KEYS"):
+        load({"host": host}, {})
+    assert load({"host": host}, {"HOMEPORT_API_KEYS": "k1,k2"}).api_keys == ("k1", "k2")
+
+
+def test_secrets_never_show() -> None:
+    """No secret's value stands in the repr, in what is shown, or in a complaint about it."""
+    environ = {"HOMEPORT_API_KEYS": "sk-0123456789abcdef,short", "HOMEPORT_ADMIN_KEY": "hunter2", "HF_TOKEN": "hf_x"}
+    found = load(environ=environ)
+    for shown in (repr(found), str(found.shown())):
+        assert not [secret for secret in ("0123456789", "short", "hunter2", "hf_x") if secret in shown]
+        assert "cdef" in shown
+    with pytest.raises(SettingsError) as error:
+        load({"admin_key": 12345}, {})
+    assert "12345" not in str(error.value)
