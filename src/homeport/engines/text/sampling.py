@@ -1,0 +1,194 @@
+"""Draw the next token of every row of a logits matrix.
+
+Order, per row: repetition penalty, OpenAI's penalties, bias, temperature, min-p, top-k, top-p, Gumbel-max. A row that
+asks for none of it costs one argmax and is never copied. Knows nothing of sequences, stops or end tokens' meaning.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from homeport.domain.errors import EngineFailed
+from homeport.domain.text import Sampling
+from homeport.engines.text import noise
+from homeport.engines.text.executor import Logits
+
+Bias = tuple[NDArray[np.int32], NDArray[np.float32]]
+
+# OpenAI's documentation: "values like -100 or 100 should result in a ban or exclusive selection".
+DECISIVE = 100.0
+# Below this, float32 logits divided by the temperature leave one token or overflow.
+COLDEST = 1e-5
+# Tokens drawn as one block first, so that noise is made for hundreds of ids and not for the whole vocabulary.
+_BLOCK = 512
+_GROWTH = 16.0
+
+
+class Tally:
+    """How often each token was generated, as arrays that grow: `ids` and `counts`, equal length."""
+
+    def __init__(self, untouched: Sequence[int]) -> None:
+        """Begin with these ids at count zero (a prompt's tokens, where they are penalised too)."""
+        unique = np.unique(np.asarray(untouched, dtype=np.int32))
+        self._slots = {int(token): slot for slot, token in enumerate(unique)}
+        self._ids = np.concatenate([unique, np.zeros(64, dtype=np.int32)])
+        self._counts = np.zeros(len(self._ids), dtype=np.float32)
+
+    def add(self, token: int) -> None:
+        """Count one more of this token."""
+        slot = self._slots.setdefault(token, len(self._slots))
+        if slot == len(self._ids):
+            self._ids = np.concatenate([self._ids, np.zeros_like(self._ids)])
+            self._counts = np.concatenate([self._counts, np.zeros_like(self._counts)])
+        self._ids[slot] = token
+        self._counts[slot] += 1
+
+    @property
+    def ids(self) -> NDArray[np.int32]:
+        """The tokens counted, in no order, each once."""
+        return self._ids[: len(self._slots)]
+
+    @property
+    def counts(self) -> NDArray[np.float32]:
+        """How often each of `ids` was generated."""
+        return self._counts[: len(self._slots)]
+
+
+class Draw:
+    """How one candidate draws its tokens: the settings, and the counts that penalties need.
+
+    `bias` holds model ids and what is added to their logits. `prompt_ids` matter to the repetition penalty alone.
+    `ends` are banned until `min_tokens` tokens are accepted.
+    """
+
+    def __init__(
+        self,
+        sampling: Sampling,
+        *,
+        seed: int,
+        choice: int,
+        bias: Bias,
+        prompt_ids: Sequence[int] = (),
+        ends: Sequence[int] = (),
+        min_tokens: int = 0,
+    ) -> None:
+        self.sampling = sampling
+        self.position = 0
+        self._seed = seed
+        self._choice = choice
+        self._ends = np.asarray(sorted(ends), dtype=np.int32)
+        self._min_tokens = min_tokens
+        ids, values = bias
+        self._banned = ids[values <= -DECISIVE]
+        self._forced = ids[values >= DECISIVE]
+        mild = np.abs(values) < DECISIVE
+        self._bias = (ids[mild], values[mild])
+        self._repeats = sampling.repetition_penalty != 1.0
+        penalised = bool(sampling.presence_penalty or sampling.frequency_penalty)
+        self._tally = Tally(prompt_ids if self._repeats else ()) if self._repeats or penalised else None
+
+    def accept(self, token: int) -> None:
+        """Take note that this token was generated: it counts, and the next draw has new noise."""
+        self.position += 1
+        if self._tally is not None:
+            self._tally.add(token)
+
+    @property
+    def is_greedy(self) -> bool:
+        """Whether the likeliest token is simply taken."""
+        return self.sampling.temperature < COLDEST
+
+    @property
+    def key(self) -> int:
+        """The noise key of the token to be drawn now."""
+        return noise.key(self._seed, self._choice, self.position)
+
+    def adjust(self, row: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The row with penalties, bias and bans applied: a copy, or the row itself where nothing applies."""
+        banned = self._banned
+        if self.position < self._min_tokens and len(self._ends):
+            banned = np.concatenate([banned, self._ends])
+        penalised = self._tally is not None and len(self._tally.ids) > 0
+        if not (penalised or len(self._bias[0]) or len(banned) or len(self._forced)):
+            return row
+        adjusted = row.copy()
+        if penalised:
+            self._penalise(adjusted)
+        adjusted[self._bias[0]] += self._bias[1]
+        adjusted[banned] = -np.inf
+        allowed = self._forced[~np.isin(self._forced, banned)]
+        if len(allowed):
+            kept = adjusted[allowed]
+            adjusted.fill(-np.inf)
+            adjusted[allowed] = kept
+        return adjusted
+
+    def _penalise(self, row: NDArray[np.float32]) -> None:
+        if self._tally is None:
+            return
+        ids, counts = self._tally.ids, self._tally.counts
+        logits = row[ids]
+        if self._repeats:
+            penalty = np.float32(self.sampling.repetition_penalty)
+            logits = np.where(logits > 0, logits / penalty, logits * penalty)
+        logits -= np.float32(self.sampling.frequency_penalty) * counts
+        logits -= np.float32(self.sampling.presence_penalty) * (counts > 0)
+        row[ids] = logits
+
+
+def sample(logits: Logits, draws: Sequence[Draw]) -> NDArray[np.int32]:
+    """Draw one token per row: (M, V) logits and M draws to (M,) ids. `logits` is only read.
+
+    Raises EngineFailed where a row holds no number to choose by.
+    """
+    chosen = np.empty(len(draws), dtype=np.int32)
+    for index, (row, draw) in enumerate(zip(logits, draws, strict=True)):
+        adjusted = draw.adjust(row)
+        best = int(adjusted.argmax())
+        if not np.isfinite(adjusted[best]):
+            raise EngineFailed("The model computed no usable probabilities for the next token.")
+        chosen[index] = best if draw.is_greedy else _drawn(adjusted, adjusted[best], draw)
+    return chosen
+
+
+def _drawn(row: NDArray[np.float32], best: np.float32, draw: Draw) -> int:
+    """One token drawn from softmax(row / temperature), cut by min-p, top-k and top-p."""
+    size = len(row)
+    with np.errstate(over="ignore"):  # far-off logits may overflow to -inf, which is their weight's zero
+        scaled = (row - best) / np.float32(draw.sampling.temperature)
+    # Padded with zeros to whole blocks.
+    weights = np.zeros(-(-size // _BLOCK) * _BLOCK, dtype=np.float32)
+    np.exp(scaled, out=weights[:size])
+    rules = draw.sampling
+    if rules.top_p < 1.0 or rules.top_k > 0 or rules.min_p > 0.0:
+        candidates = likeliest(weights[:size], top_k=rules.top_k, top_p=rules.top_p, min_p=rules.min_p)
+    else:
+        # Gumbel-max over the blocks' masses, then within the block: the same distribution as over all tokens at once.
+        masses = weights.reshape(-1, _BLOCK).sum(axis=1, dtype=np.float64)
+        with np.errstate(divide="ignore"):
+            logs = np.log(masses)
+        block = int((logs + noise.gumbel(draw.key, size + np.arange(len(masses)))).argmax())
+        candidates = np.arange(block * _BLOCK, min(size, (block + 1) * _BLOCK))
+    return int(candidates[(scaled[candidates] + noise.gumbel(draw.key, candidates)).argmax()])
+
+
+def likeliest(weights: NDArray[np.float32], *, top_k: int, top_p: float, min_p: float) -> NDArray[np.int64]:
+    """The ids that the filters leave, likeliest first, ties by id; at least one.
+
+    `weights` are probabilities relative to the likeliest token's, which is 1. top-p counts the mass of what min-p and
+    top-k left. Only candidates over a falling threshold are sorted, never the whole vocabulary of a peaked row.
+    """
+    enough_mass = top_p * float(weights.sum(dtype=np.float64)) if not (top_k or min_p) else np.inf
+    threshold = 1.0 / _GROWTH
+    while True:
+        ids = np.flatnonzero(weights >= max(threshold, min_p))
+        found = weights[ids]
+        is_enough = top_k > 0 and len(ids) >= top_k
+        if is_enough or threshold <= min_p or threshold == 0.0 or found.sum(dtype=np.float64) >= enough_mass:
+            break
+        threshold = threshold / _GROWTH if threshold > 1e-30 else 0.0
+    order = np.argsort(-found, kind="stable")[: top_k or None]
+    mass = np.cumsum(found[order], dtype=np.float64)
+    kept = int(np.searchsorted(mass, top_p * mass[-1] if top_k or min_p else enough_mass)) + 1
+    return ids[order[:kept]]

@@ -1,0 +1,47 @@
+"""Log-probabilities of tokens: the log-softmax of the raw logits, before penalties, bias and temperature.
+
+Only rows that ask are computed; nothing here knows how a token was drawn.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from homeport.engines.text.executor import Logits
+
+# What stands for "impossible": answers are strict JSON, which has no infinity. OpenAI writes the same number.
+FLOOR = -9999.0
+
+
+class Score(msgspec.Struct, frozen=True):
+    """A token's log-probability (natural log; None for a document's first token) and the likeliest tokens there.
+
+    `top` pairs ids with log-probabilities, likeliest first, ties by id.
+    """
+
+    token: int
+    logprob: float | None
+    top: tuple[tuple[int, float], ...] = ()
+
+
+def score(logits: Logits, tokens: Sequence[int], top: Sequence[int]) -> list[Score]:
+    """Score one token per row: (M, V) logits, M tokens, and how many alternatives each row wants."""
+    scores = []
+    for row, token, k in zip(logits, tokens, top, strict=True):
+        best = row.max()
+        total = float(best) + float(np.log(np.exp(row - best).sum(dtype=np.float64)))
+        alternatives = tuple((int(id), max(float(row[id]) - total, FLOOR)) for id in _top(row, k))
+        scores.append(Score(token, max(float(row[token]) - total, FLOOR), alternatives))
+    return scores
+
+
+def _top(row: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+    """The ids of the k largest values, largest first, ties by id."""
+    k = min(k, len(row))
+    if k == 0:
+        return np.empty(0, dtype=np.int64)
+    # By threshold and not by argpartition's own choice: which of two equal logits is listed must not be chance.
+    candidates = np.flatnonzero(row >= np.partition(row, len(row) - k)[len(row) - k])
+    return candidates[np.argsort(-row[candidates], kind="stable")[:k]]
