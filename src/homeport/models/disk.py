@@ -1,0 +1,66 @@
+"""Room on the disk, and fingerprints of what lies on it. Knows nothing of models."""
+
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from homeport.domain.errors import Unavailable
+
+DISK_FULL = "disk_full"
+"""The code of the error that no other source can mend."""
+
+_MARGIN = 64 << 20  # what stays free for everybody else
+
+
+def require(folder: Path, size: int) -> None:
+    """Raise Unavailable (code `disk_full`) unless `size` bytes and a margin fit where `folder` is."""
+    free = shutil.disk_usage(folder).free
+    if size > 0 and free < size + _MARGIN:
+        raise Unavailable(
+            f"Not enough room in {folder}: {_gigabytes(size)} are needed and {_gigabytes(free)} are free. "
+            "Free some space (`homeport rm NAME` removes a model) or set HOMEPORT_HOME to a larger disk.",
+            code=DISK_FULL,
+        )
+
+
+@contextmanager
+def guarded(folder: Path) -> Iterator[None]:
+    """Turn a full disk inside into Unavailable (code `disk_full`); what was written so far stays for a resume."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise Unavailable(
+            f"The disk of {folder} is full. Free some space or set HOMEPORT_HOME to a larger disk, then run the same "
+            "command again: it goes on where it stopped.",
+            code=DISK_FULL,
+        ) from error
+
+
+def sha256(path: Path) -> str:
+    """The file's SHA-256 in hex, read in blocks."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def matches(path: Path, size: int | None, digest: str) -> bool:
+    """Whether a file lies there with this size (where known) and this SHA-256. Size first: it costs nothing."""
+    if not path.is_file() or (size is not None and path.stat().st_size != size):
+        return False
+    return sha256(path) == digest
+
+
+def publish(part: Path, final: Path) -> None:
+    """Give a finished file its final name, once its bytes are on the disk."""
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+    part.replace(final)
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:.2f} GB"

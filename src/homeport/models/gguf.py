@@ -1,0 +1,157 @@
+"""Reads the key-values at the head of a GGUF file, to know a model without loading it.
+
+Knows nothing of tensors. The file is not trusted: every length is held against what is left of the file,
+so a hostile one gives an InvalidRequest, never a crash and never much memory.
+Layout: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+"""
+
+import struct
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from homeport.domain.errors import InvalidRequest
+
+Value = int | float | bool | str
+
+_SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
+_STRING, _ARRAY = 8, 9
+_MOST_KEYS = 100_000
+_LONGEST_KEY = 65_535  # the format's own limit
+_LONGEST_STRING = 16 << 20  # chat templates are the longest there are, some ten kilobytes
+_TOKENS = "tokenizer.ggml.tokens"
+_INFILL_KEYS = (
+    {"tokenizer.ggml.fim_pre_token_id", "tokenizer.ggml.fim_suf_token_id", "tokenizer.ggml.fim_mid_token_id"},
+    {"tokenizer.ggml.prefix_token_id", "tokenizer.ggml.suffix_token_id", "tokenizer.ggml.middle_token_id"},
+)
+_INFILL_TOKENS = (
+    {b"<|fim_prefix|>", b"<|fim_suffix|>", b"<|fim_middle|>"},
+    {b"<fim_prefix>", b"<fim_suffix>", b"<fim_middle>"},
+    {b"<fim-prefix>", b"<fim-suffix>", b"<fim-middle>"},
+    {"<｜fim▁begin｜>".encode(), "<｜fim▁hole｜>".encode(), "<｜fim▁end｜>".encode()},
+    {"▁<PRE>".encode(), "▁<SUF>".encode(), "▁<MID>".encode()},
+)
+_INTERESTING = frozenset().union(*_INFILL_TOKENS)
+
+
+class Header(msgspec.Struct, frozen=True):
+    """What a GGUF says of itself. `kind` is `model`, or `adapter`, `mmproj`, …; `window` is in tokens."""
+
+    architecture: str
+    kind: str = "model"
+    name: str | None = None
+    licence: str | None = None
+    window: int | None = None
+    has_template: bool = False
+    has_infill: bool = False
+
+
+def read(path: Path) -> Header:
+    """Read a file's header. Raises InvalidRequest where it is no GGUF, cut, or not to be believed."""
+    try:
+        with path.open("rb") as file:
+            values, tokens = _Reader(file, path.stat().st_size).pairs()
+    except _Broken as broken:
+        raise InvalidRequest(f"{path.name} is not a GGUF file that can be read: {broken}.") from broken
+    architecture = values.get("general.architecture")
+    if not isinstance(architecture, str) or not architecture:
+        raise InvalidRequest(f"{path.name} names no architecture, so no engine can load it.")
+    window = values.get(f"{architecture}.context_length")
+    return Header(
+        architecture=architecture,
+        kind=_text(values, "general.type") or "model",
+        name=_text(values, "general.name"),
+        licence=_text(values, "general.license"),
+        window=window if isinstance(window, int) and window > 0 else None,
+        has_template=bool(_text(values, "tokenizer.chat_template")),
+        has_infill=any(keys <= values.keys() for keys in _INFILL_KEYS)
+        or any(marks <= tokens for marks in _INFILL_TOKENS),
+    )
+
+
+def _text(values: dict[str, Value], key: str) -> str | None:
+    value = values.get(key)
+    return value if isinstance(value, str) else None
+
+
+class _Broken(Exception):
+    """What is wrong with the file, in words."""
+
+
+class _Reader:
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file = file
+        self._left = size
+
+    def pairs(self) -> tuple[dict[str, Value], set[bytes]]:
+        """All scalar and string values by key, and which of the fill-in-the-middle tokens the vocabulary has."""
+        if self._take(4) != b"GGUF":
+            raise _Broken("it does not begin with the letters GGUF")
+        version = self._number("<I")
+        if version not in (2, 3):
+            raise _Broken(f"format version {version} is not known here (2 and 3 are)")
+        self._number("<Q")  # the tensors are the engine's business
+        count = self._number("<Q")
+        if count > _MOST_KEYS:
+            raise _Broken(f"it claims {count} header entries")
+        values: dict[str, Value] = {}
+        tokens: set[bytes] = set()
+        for _ in range(count):
+            key = self._string(_LONGEST_KEY).decode("utf-8", "replace")
+            kind = self._number("<I")
+            if kind == _ARRAY:
+                self._array(tokens if key == _TOKENS else None)
+            else:
+                values[key] = self._value(kind)
+        return values, tokens
+
+    def _value(self, kind: int) -> Value:
+        if kind == _STRING:
+            return self._string(_LONGEST_STRING).decode("utf-8", "replace")
+        form = _SCALARS.get(kind)
+        if form is None:
+            raise _Broken(f"a header entry has the unknown type {kind}")
+        value: Value = struct.unpack(form, self._take(struct.calcsize(form)))[0]
+        return value
+
+    def _array(self, tokens: set[bytes] | None) -> None:
+        kind = self._number("<I")
+        count = self._number("<Q")
+        form = _SCALARS.get(kind)
+        if form is not None:
+            self._skip(count * struct.calcsize(form))
+        elif kind == _STRING:
+            if count * 8 > self._left:
+                raise _Broken("a list is longer than the file")
+            for _ in range(count):
+                text = self._string(_LONGEST_STRING)
+                if tokens is not None and text in _INTERESTING:
+                    tokens.add(text)
+        else:
+            raise _Broken(f"a list has the unknown type {kind}")
+
+    def _string(self, longest: int) -> bytes:
+        size = self._number("<Q")
+        if size > longest:
+            raise _Broken(f"a text of {size} bytes stands in its header")
+        return self._take(size)
+
+    def _number(self, form: str) -> int:
+        return int(struct.unpack(form, self._take(struct.calcsize(form)))[0])
+
+    def _take(self, size: int) -> bytes:
+        self._spend(size)
+        data = self._file.read(size)
+        if len(data) != size:
+            raise _Broken("it ends in the middle of its header")
+        return data
+
+    def _skip(self, size: int) -> None:
+        self._spend(size)
+        self._file.seek(size, 1)
+
+    def _spend(self, size: int) -> None:
+        if size > self._left:
+            raise _Broken("it ends in the middle of its header")
+        self._left -= size

@@ -1,0 +1,72 @@
+"""What a user may write to name a model to fetch: a catalogue name, `hf:…`, `ms:…` or `file:…`.
+
+Knows nothing of what is in the catalogue or on a hub.
+"""
+
+import re
+from pathlib import Path
+
+import msgspec
+
+from homeport.domain.errors import InvalidRequest
+
+_REPO = re.compile(r"(?P<repo>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?::(?P<pick>[^@\s:]+))?(?:@(?P<revision>\S+))?")
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
+_FORMS = "a name of the catalogue, hf:org/repo[:QUANT][@revision], ms:org/repo[:QUANT][@revision] or file:model.gguf"
+
+
+class CatalogueName(msgspec.Struct, frozen=True):
+    """A bare name, to be looked up in the catalogue."""
+
+    name: str
+
+
+class HubReference(msgspec.Struct, frozen=True):
+    """A repository on a hub (`hf` or `ms`). `pick` is a quantisation or a file's name."""
+
+    hub: str
+    repo: str
+    pick: str | None = None
+    revision: str | None = None
+
+
+class FileReference(msgspec.Struct, frozen=True):
+    """A file on this machine."""
+
+    path: Path
+
+
+Reference = CatalogueName | HubReference | FileReference
+
+
+def parse(text: str) -> Reference:
+    """Read a reference. Raises InvalidRequest that lists the forms there are."""
+    scheme, colon, rest = text.strip().partition(":")
+    if not colon and scheme:
+        return CatalogueName(scheme)
+    if scheme == "file" and rest:
+        return FileReference(Path(rest).expanduser())
+    if scheme in ("hf", "ms") and (match := _REPO.fullmatch(rest)):
+        return HubReference(scheme, match["repo"], match["pick"], match["revision"])
+    raise InvalidRequest(f"`{text}` names no model: write {_FORMS}.")
+
+
+def local_name(text: str) -> str:
+    """The name a model gets from its file's stem: lower case, safe as a folder.
+
+    Raises InvalidRequest where nothing usable is left.
+    """
+    name = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")[:128]
+    if not _NAME.fullmatch(name):
+        raise InvalidRequest(f"No model name can be made from `{text}`: give one with --name.")
+    return name
+
+
+def check_name(name: str) -> str:
+    """Give `name` back if it may name a model. Raises InvalidRequest otherwise."""
+    if not _NAME.fullmatch(name):
+        raise InvalidRequest(
+            f"`{name}` cannot name a model: use lower-case letters, digits, dots, dashes and underscores "
+            "(at most 128, beginning with a letter or digit)."
+        )
+    return name

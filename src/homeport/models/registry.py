@@ -1,0 +1,92 @@
+"""Finds the installed model behind any name a request may use. Implements `domain.ports.Registry`.
+
+Never downloads and never puts another model in the place of the one that was asked for.
+"""
+
+import difflib
+from collections.abc import Mapping, Sequence
+
+from homeport.domain.errors import HomeportError, InvalidRequest, ModelMissing
+from homeport.domain.models import Alias, Installed, Resolved
+from homeport.models import aliases
+from homeport.models.aliases import Override
+from homeport.models.catalogue import Catalogue
+from homeport.models.store import Store
+
+_TEXT = "text"
+
+
+class Registry:
+    """The store's models, and the names that stand for them.
+
+    `default` is the text model that OpenAI's names stand for; None: the catalogue's own. `overrides` are the
+    user's aliases.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        catalogue: Catalogue,
+        *,
+        default: str | None = None,
+        overrides: Mapping[str, Override] | None = None,
+    ) -> None:
+        self._store = store
+        self._catalogue = catalogue
+        own = catalogue.default(_TEXT)
+        self.default = default or (own.name if own else None)
+        names = aliases.built_in()
+        self._aliases = aliases.alias_map(names, self.default, overrides or {})
+        self._other_kinds = {n: kind for n, kind in names.kinds.items() if n not in self._aliases}
+
+    def resolve(self, name: str, capability: str) -> Resolved:
+        """Find the model behind a name.
+
+        Raises ModelMissing with near matches or the command that installs it, and InvalidRequest where the
+        model cannot do what is asked of it.
+        """
+        if model := self._store.find(name):
+            return self._checked(name, model, capability, None)
+        alias = self._aliases.get(name)
+        if alias and (model := self._store.find(alias.target)):
+            return self._checked(name, model, capability, alias.encoding)
+        kind = self._other_kinds.get(name)
+        if kind is not None and kind != capability:
+            raise InvalidRequest(
+                f"The model `{name}` is for {kind}; it cannot be used for {capability}.", param="model"
+            )
+        raise self._missing(name, alias)
+
+    def models(self) -> Sequence[Installed]:
+        """Every installed model."""
+        return self._store.installed()
+
+    def aliases(self) -> Sequence[Alias]:
+        """Every alias whose target is installed."""
+        installed = set(self._store.names())
+        return [alias for alias in self._aliases.values() if alias.target in installed and alias.name not in installed]
+
+    def _checked(self, name: str, model: Installed, capability: str, encoding: str | None) -> Resolved:
+        can = model.facts.capabilities
+        if capability not in can:
+            stands = "" if name == model.facts.name else f" (here: `{model.facts.name}`)"
+            raise InvalidRequest(
+                f"The model `{name}`{stands} cannot be used for {capability}; it is for {', '.join(can) or 'nothing'}.",
+                param="model",
+            )
+        return Resolved(name, model, encoding)
+
+    def _missing(self, name: str, alias: Alias | None) -> HomeportError:
+        if alias:
+            text = f"`{name}` stands for `{alias.target}`, which is not installed. Run `homeport pull {alias.target}`."
+        elif self._catalogue.find(name):
+            text = f"The model `{name}` is not installed. Run `homeport pull {name}`."
+        else:
+            text = f"The model `{name}` does not exist or you do not have access to it.{self._near(name)}"
+        return ModelMissing(text, param="model")
+
+    def _near(self, name: str) -> str:
+        known = [*self._store.names(), *(alias.name for alias in self.aliases()), *self._catalogue.names]
+        by_lower = {known_name.lower(): known_name for known_name in known}
+        near = difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)
+        return f" Did you mean {' or '.join(f'`{by_lower[key]}`' for key in near)}?" if near else ""

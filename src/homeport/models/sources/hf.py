@@ -1,0 +1,106 @@
+"""Models from Hugging Face or a mirror of it, through its own client library. Knows nothing of the store.
+
+The client finds, lists and authorises; the bytes come over its session into our partial file, because the
+client checks no hash and keeps no partial file from one run to the next.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import msgspec
+
+from homeport.domain.errors import Missing, Unavailable
+from homeport.models.options import PullOptions
+from homeport.models.progress import Progress
+from homeport.models.sources import contract, reach
+from homeport.models.sources.contract import Listing, RemoteFile
+from homeport.models.sources.transfer import Body, Cut, transfer
+
+_BLOCK = 1 << 20
+
+
+class HuggingFace(msgspec.Struct, frozen=True):
+    """One model repository. `revision` is a branch, tag or commit; None: the default branch."""
+
+    repo: str
+    revision: str | None
+    options: PullOptions
+
+    @property
+    def label(self) -> str:
+        """The repository as users write it."""
+        return f"hf:{self.repo}"
+
+    def listing(self) -> Listing:
+        """The repository's files at the commit that `revision` means now."""
+        endpoint = self.options.hf_endpoint
+        if reason := reach.why_not(endpoint, self.options.connect_s):
+            raise contract.unreachable(endpoint, reason, setting="HF_ENDPOINT")
+        from huggingface_hub import HfApi
+        from huggingface_hub.hf_api import RepoFile
+
+        _keep_quiet()
+        api = HfApi(endpoint=endpoint, token=self.options.hf_token or False, library_name="homeport")
+        try:
+            with self._explained():
+                commit = api.model_info(self.repo, revision=self.revision, timeout=self.options.read_s).sha
+                tree = list(api.list_repo_tree(self.repo, recursive=True, revision=commit))
+        except Cut as cut:
+            raise contract.unreachable(endpoint, str(cut), setting="HF_ENDPOINT") from cut
+        files = (entry for entry in tree if isinstance(entry, RepoFile))
+        return Listing(commit, tuple(RemoteFile(f.path, f.size, f.lfs.sha256 if f.lfs else None) for f in files))
+
+    def fetch(self, listing: Listing, file: RemoteFile, part: Path, progress: Progress) -> None:
+        """Get one file of the listed commit."""
+        from huggingface_hub import get_session, hf_hub_url
+        from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
+
+        _keep_quiet()
+        url = hf_hub_url(self.repo, file.path, revision=listing.revision, endpoint=self.options.hf_endpoint)
+        headers = build_hf_headers(token=self.options.hf_token or False, library_name="homeport")
+        headers["Accept-Encoding"] = "identity"  # a packed body cannot be resumed
+
+        @contextmanager
+        def begin(offset: int) -> Iterator[Body]:
+            wanted = {**headers, "Range": f"bytes={offset}-"} if offset else headers
+            with (
+                self._explained(),
+                get_session().stream("GET", url, headers=wanted, timeout=self.options.read_s) as answer,
+            ):
+                hf_raise_for_status(answer)
+                yield Body(answer.status_code != 206, answer.iter_bytes(_BLOCK))
+
+        if file.size is None:
+            raise Missing(f"{self.label} does not say how large {file.path} is.")
+        transfer(begin, part, file.size, progress, self.options.retry_s)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn the client's errors into ours."""
+        import httpx2
+        from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+
+        try:
+            yield
+        except HfHubHTTPError as error:
+            self._refused(error.response.status_code, error)
+        except OfflineModeIsEnabled as error:
+            raise Unavailable("HF_HUB_OFFLINE is set, so Hugging Face is not asked: unset it to fetch.") from error
+        except httpx2.TransportError as error:
+            raise Cut(str(error) or type(error).__name__) from error
+
+    def _refused(self, status: int, error: Exception) -> NoReturn:
+        where = f"{self.options.hf_endpoint}/{self.repo}"
+        label = self.label if self.revision is None else f"{self.label}@{self.revision}"
+        raise contract.refused(label, status, where=where, token="HF_TOKEN") from error  # noqa: S106 - a setting's name
+
+
+def _keep_quiet() -> None:
+    """Tell the client to send no telemetry and to write nothing on the terminal."""
+    from huggingface_hub import constants
+    from huggingface_hub.utils import logging
+
+    constants.HF_HUB_DISABLE_TELEMETRY = True
+    logging.set_verbosity_error()

@@ -1,0 +1,66 @@
+"""Models from a file on this machine. Knows nothing of networks."""
+
+import os
+import re
+from pathlib import Path
+
+import msgspec
+
+from homeport.domain.errors import InvalidRequest, Missing, Unavailable
+from homeport.models import disk
+from homeport.models.progress import Progress
+from homeport.models.sources.contract import Listing, RemoteFile
+
+_BLOCK = 4 << 20
+_SHARD = re.compile(r"(.+)-\d{5}-of-(\d{5})\.gguf")
+
+
+class LocalFile(msgspec.Struct, frozen=True):
+    """A model's file, or the first of its shards. `link`: hard-link where the disk allows it, else copy."""
+
+    path: Path
+    link: bool = False
+
+    @property
+    def label(self) -> str:
+        """The file as users write it."""
+        return f"file:{self.path.absolute()}"
+
+    def listing(self) -> Listing:
+        """The file, or all shards beside it. Raises Missing, or InvalidRequest for a folder."""
+        if not self.path.exists():
+            raise Missing(f"There is no file {self.path}.")
+        if not self.path.is_file():
+            raise InvalidRequest(f"{self.path} is not a file: name the .gguf file itself.")
+        paths = [self.path]
+        if shard := _SHARD.fullmatch(self.path.name):
+            stem, count = shard.groups()
+            paths = sorted(self.path.parent.glob(f"{_escaped(stem)}-[0-9][0-9][0-9][0-9][0-9]-of-{count}.gguf"))
+        return Listing(None, tuple(RemoteFile(path.name, path.stat().st_size) for path in paths))
+
+    def fetch(self, listing: Listing, file: RemoteFile, part: Path, progress: Progress) -> None:  # noqa: ARG002 - the contract's
+        """Copy the file, or link it."""
+        origin = self.path.with_name(file.name)
+        part.unlink(missing_ok=True)
+        if self.link and _linked(origin, part):
+            progress.advance(file.size or 0)
+            return
+        try:
+            with disk.guarded(part.parent), origin.open("rb") as source, part.open("wb") as target:
+                while block := source.read(_BLOCK):
+                    target.write(block)
+                    progress.advance(len(block))
+        except PermissionError as error:
+            raise Unavailable(f"{origin} may not be read: {error.strerror}.") from error
+
+
+def _linked(origin: Path, part: Path) -> bool:
+    try:
+        os.link(origin, part)
+    except OSError:
+        return False  # another disk, or one that knows no links: copying is what is left
+    return True
+
+
+def _escaped(stem: str) -> str:
+    return re.sub(r"([\[\]*?])", r"[\1]", stem)

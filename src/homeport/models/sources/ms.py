@@ -1,0 +1,107 @@
+"""Models from ModelScope or a mirror of it, through its own client library. Knows nothing of the store.
+
+The client lists and authorises; the bytes come over its session into our partial file, because its own
+download draws on the terminal, gives a file one hour, and writes session files into the user's home.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from homeport.domain.errors import Missing
+from homeport.models.options import PullOptions
+from homeport.models.progress import Progress
+from homeport.models.sources import contract, reach
+from homeport.models.sources.contract import Listing, RemoteFile
+from homeport.models.sources.transfer import Body, Cut, transfer
+
+if TYPE_CHECKING:
+    from modelscope_hub import HubApi
+
+_BLOCK = 1 << 20
+_MAIN = "master"
+
+
+class ModelScope(msgspec.Struct, frozen=True):
+    """One model repository. `revision` is a branch or tag; None: the default branch.
+
+    The hub's listing names no commit, so a branch is what the manifest keeps, beside the files' hashes.
+    """
+
+    repo: str
+    revision: str | None
+    options: PullOptions
+
+    @property
+    def label(self) -> str:
+        """The repository as users write it."""
+        return f"ms:{self.repo}"
+
+    def listing(self) -> Listing:
+        """The repository's files now."""
+        endpoint = self.options.ms_endpoint
+        if reason := reach.why_not(endpoint, self.options.connect_s):
+            raise contract.unreachable(endpoint, reason, setting="MODELSCOPE_ENDPOINT")
+        revision = self.revision or _MAIN
+        try:
+            with self._client() as api, self._explained():
+                found = api.list_repo_files(self.repo, "model", revision=revision)
+        except Cut as cut:
+            raise contract.unreachable(endpoint, str(cut), setting="MODELSCOPE_ENDPOINT") from cut
+        return Listing(
+            revision, tuple(RemoteFile(f.path, f.size, f.sha256 or None) for f in found if not f.is_dir and f.path)
+        )
+
+    def fetch(self, listing: Listing, file: RemoteFile, part: Path, progress: Progress) -> None:
+        """Get one file of the listed revision."""
+        if not file.size:
+            raise Missing(f"{self.label} does not say how large {file.path} is.")
+        with self._client() as api:
+
+            @contextmanager
+            def begin(offset: int) -> Iterator[Body]:
+                wanted = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={offset}-"} if offset else {})
+                with (
+                    self._explained(),
+                    api.legacy.download_stream(
+                        self.repo, "model", file.path, listing.revision or _MAIN, headers=wanted
+                    ) as answer,
+                ):
+                    yield Body(answer.status_code != 206, answer.iter_content(_BLOCK))
+
+            transfer(begin, part, file.size, progress, self.options.retry_s)
+
+    @contextmanager
+    def _client(self) -> Iterator["HubApi"]:
+        from modelscope_hub import HubApi, HubConfig
+
+        # A folder of its own: the client would keep a session id in the user's home and send it along.
+        with tempfile.TemporaryDirectory(prefix="homeport-") as folder:
+            api = HubApi(
+                HubConfig(
+                    endpoint=self.options.ms_endpoint,
+                    token=self.options.ms_token or "",  # empty, not None: None reads what is stored on this machine
+                    config_dir=Path(folder),
+                    cache_dir=Path(folder),
+                )
+            )
+            yield api
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn the client's errors into ours."""
+        import requests
+        from modelscope_hub import APIError, NetworkError
+
+        try:
+            yield
+        except APIError as error:
+            where = f"{self.options.ms_endpoint}/models/{self.repo}"
+            label = self.label if self.revision is None else f"{self.label}@{self.revision}"
+            raise contract.refused(label, error.status_code or 0, where=where, token="MODELSCOPE_API_TOKEN") from error  # noqa: S106
+        except (NetworkError, requests.RequestException) as error:
+            raise Cut(str(error) or type(error).__name__) from error

