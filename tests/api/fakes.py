@@ -50,6 +50,7 @@ class FakeStream:
         assert isinstance(first[0], Admitted), "this is a bug in the test's script"
         if first[1:]:
             self._steps.insert(0, first[1:])
+            self.finished = False
         return first[0]
 
     async def __aiter__(self) -> AsyncIterator[Sequence[Event]]:

@@ -1,0 +1,99 @@
+"""The ASGI application: every route in one table, every layer around them in one list.
+
+Knows nothing of what handlers do. `build` is all that `app` needs of this room.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
+
+from homeport.api import engines, health, metrics, models
+from homeport.api.access import Guard
+from homeport.api.cors import Cors
+from homeport.api.edge import Edge
+from homeport.api.errors import error_response
+from homeport.api.exchange import exchange_of
+from homeport.api.faults import Faults
+from homeport.api.services import Services
+from homeport.domain.errors import MethodRefused, Missing
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+ROUTES: Mapping[str, Mapping[str, Handler]] = {
+    "/": {"GET": health.greet},
+    "/health": {"GET": health.live},
+    "/health/live": {"GET": health.live},
+    "/health/ready": {"GET": health.ready},
+    "/metrics": {"GET": metrics.scrape},
+    "/v1/models": {"GET": models.collection},
+    "/v1/models/{model:path}": {"GET": models.retrieve, "DELETE": models.delete},
+    "/v1/engines": {"GET": engines.collection},
+    "/v1/engines/{engine:path}": {"GET": engines.retrieve},
+}
+"""Path templates, matched in this order, and what answers each method on them."""
+
+
+def build(services: Services, lifespan: Lifespan[Starlette] | None = None) -> Starlette:
+    """Make the application. `lifespan` is run around the server's life, for what must start and stop with it."""
+    application = _Application(
+        routes=[Route(path, _Methods(path, handlers)) for path, handlers in ROUTES.items()], lifespan=lifespan
+    )
+    application.router.redirect_slashes = False
+    application.router.default = _unknown
+    application.state.services = services
+    return application
+
+
+class _Application(Starlette):
+    """Starlette with our layers in place of its own, which answer in plain text."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Put the layers together, innermost first."""
+        services: Services = self.state.services
+        stack: ASGIApp = Guard(self.router, services.access)
+        stack = Faults(stack)
+        if services.access.origins:
+            stack = Cors(stack, services.access.origins)
+        return Edge(stack, services.meters, services.organization)
+
+
+class _Methods:
+    """One path's endpoint: the handler for the method asked, or 405 naming those there are."""
+
+    def __init__(self, template: str, handlers: Mapping[str, Handler]) -> None:
+        self._template = template
+        self._handlers = handlers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request. HEAD is GET; the server leaves the body out."""
+        exchange_of(scope).route = self._template
+        method = scope["method"]
+        handler = self._handlers.get("GET" if method == "HEAD" else method)
+        if handler:
+            response = await handler(Request(scope, receive, send))
+        else:
+            response = error_response(_refused(method, scope["path"]), {"allow": self._allowed()})
+        await response(scope, receive, send)
+
+    def _allowed(self) -> str:
+        return ", ".join([*self._handlers, *(["HEAD"] if "GET" in self._handlers else [])])
+
+
+def _refused(method: str, path: str) -> MethodRefused:
+    return MethodRefused(
+        f"Not allowed to {method} on {path[:200]} (HINT: Perhaps you meant to use a different HTTP method?)",
+        code="method_not_supported",
+    )
+
+
+async def _unknown(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer every path that no route matches."""
+    if scope["type"] == "websocket":
+        await WebSocketClose()(scope, receive, send)
+        return
+    raise Missing(f"Invalid URL ({scope['method']} {scope['path'][:200]})", code="unknown_url")

@@ -1,0 +1,62 @@
+"""Read request bodies: the right content type, within the limit, decoded off the loop when large.
+
+Knows nothing of what the body means.
+"""
+
+import asyncio
+from typing import TypeVar
+
+from starlette.requests import Request
+
+from homeport.api import wire
+from homeport.api.services import services
+from homeport.domain.errors import TooLarge, UnsupportedMedia
+
+T = TypeVar("T")
+
+LARGE_BYTES = 256_000
+"""Above this, decoding would hold up every stream on the loop for milliseconds, so a thread does it."""
+
+
+async def read_json(request: Request, kind: type[T]) -> T:
+    """Read the whole body as `kind`. Raises UnsupportedMedia, TooLarge, or InvalidRequest from `wire.decode`."""
+    _check_type(request)
+    body = await _read(request, services(request).limits.body_bytes)
+    if len(body) > LARGE_BYTES:
+        return await asyncio.to_thread(wire.decode, body, kind)
+    return wire.decode(body, kind)
+
+
+def _check_type(request: Request) -> None:
+    given = request.headers.get("content-type", "")
+    if given.partition(";")[0].strip().lower() != "application/json":
+        raise UnsupportedMedia(
+            f"Invalid Content-Type header ({given[:100]}), expected application/json. (HINT: If you're using curl, "
+            "you can pass -H 'Content-Type: application/json')",
+            code="unsupported_content_type",
+        )
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding != "identity":
+        raise UnsupportedMedia(
+            f"Content-Encoding {coding[:100]} is not read here, send the body uncompressed.",
+            code="unsupported_content_encoding",
+        )
+
+
+async def _read(request: Request, limit: int) -> bytes:
+    """Collect the body, giving up as soon as it is known to be over the limit. The rest is never kept."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared[:20]) > limit:
+        raise _too_large(limit)
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            raise _too_large(limit)
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"The request body is over the limit of {limit} bytes.", code="request_too_large")

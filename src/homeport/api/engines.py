@@ -1,0 +1,29 @@
+"""`/v1/engines`: the listing that `/v1/models` replaced, which clients of 2023 still call.
+
+Knows nothing that `models` does not. Every installed model is `ready`: it loads when it is asked.
+"""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from homeport.api.answer import Answer
+from homeport.api.models import OWNER
+from homeport.api.services import services
+
+
+async def collection(request: Request) -> Response:
+    """List all names as engines."""
+    registry = services(request).registry
+    names = [model.facts.name for model in registry.models()] + [alias.name for alias in registry.aliases()]
+    return Answer({"object": "list", "data": [_engine(name) for name in dict.fromkeys(names)]})
+
+
+async def retrieve(request: Request) -> Response:
+    """Describe one engine. Raises ModelMissing."""
+    name = request.path_params["engine"]
+    services(request).registry.resolve(name, "")
+    return Answer(_engine(name))
+
+
+def _engine(name: str) -> dict[str, object]:
+    return {"id": name, "object": "engine", "created": None, "owner": OWNER, "permissions": None, "ready": True}

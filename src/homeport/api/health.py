@@ -1,0 +1,26 @@
+"""Is this process up, and would it serve? Open to all; says nothing about models or callers."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from homeport.api.answer import Answer
+from homeport.api.services import services
+from homeport.domain.errors import Unavailable
+
+
+async def greet(request: Request) -> Response:
+    """Say what answers here, to whoever opens the bare address."""
+    house = services(request)
+    return Answer({"name": "homeport", "version": house.version, "api": "/v1", "models": "/v1/models"})
+
+
+async def live(_: Request) -> Response:
+    """Say that the process is up."""
+    return Answer({"status": "ok"})
+
+
+async def ready(request: Request) -> Response:
+    """Say that requests would be served. Raises Unavailable while they would not."""
+    if not services(request).serving.is_ready:
+        raise Unavailable("Not ready: the server is draining, or a worker is dead or stuck.", code="not_ready")
+    return Answer({"status": "ready"})

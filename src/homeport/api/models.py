@@ -1,0 +1,88 @@
+"""`/v1/models`: what can be asked for, under its real names and under OpenAI's.
+
+Knows nothing of files. Beside OpenAI's fields of 2023 and today, each entry tells what clients otherwise guess:
+window (also under the name vLLM's clients read), modalities, capabilities, licence, and, once loaded, the kernels
+and the device that run it.
+"""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from homeport.api.answer import Answer
+from homeport.api.services import Services, services
+from homeport.domain.errors import Forbidden
+from homeport.domain.models import Installed
+
+OWNER = "homeport"
+
+
+async def collection(request: Request) -> Response:
+    """List every installed model, then every alias of one."""
+    house = services(request)
+    found = {model.facts.name: model for model in house.registry.models()}
+    entries = {name: _described(house, name, model) for name, model in found.items()}
+    for alias in house.registry.aliases():
+        if alias.target in found:
+            entries.setdefault(alias.name, _described(house, alias.name, found[alias.target]))
+    return Answer({"object": "list", "data": list(entries.values())})
+
+
+async def retrieve(request: Request) -> Response:
+    """Describe one model. Raises ModelMissing."""
+    house = services(request)
+    name = request.path_params["model"]
+    return Answer(_described(house, name, house.registry.resolve(name, "").model))
+
+
+async def delete(request: Request) -> Response:
+    """Refuse: only fine-tuned models can be deleted over the API, and there are none. Raises Forbidden."""
+    name = request.path_params["model"]
+    real = services(request).registry.resolve(name, "").model.facts.name
+    raise Forbidden(
+        f"You have insufficient permissions for this operation: only fine-tuned models can be deleted here, and "
+        f"`{name}` is not one. To remove it from this machine, run `homeport rm {real}`.",
+        param="model",
+        code="insufficient_permissions",
+    )
+
+
+def _described(house: Services, name: str, model: Installed) -> dict[str, object]:
+    facts = model.facts
+    loaded = house.serving.loaded(facts.name)
+    window = loaded.window if loaded else facts.window
+    entry: dict[str, object] = {
+        "id": name,
+        "object": "model",
+        "created": facts.created,
+        "owned_by": OWNER,
+        "permission": [_permission(name, facts.created)],
+        "root": facts.name,
+        "parent": None,
+        "context_window": window,
+        "max_model_len": window,
+        "modalities": facts.modalities,
+        "capabilities": facts.capabilities,
+        "licence": facts.licence,
+        "size_bytes": facts.size_bytes,
+        "loaded": loaded is not None,
+    }
+    if loaded:
+        entry |= {"kernels": loaded.kernels, "device": loaded.device, "notes": loaded.notes}
+    return entry
+
+
+def _permission(name: str, created: int) -> dict[str, object]:
+    return {
+        "id": f"modelperm-{name}",
+        "object": "model_permission",
+        "created": created,
+        "allow_create_engine": False,
+        "allow_sampling": True,
+        "allow_logprobs": True,
+        "allow_search_indices": False,
+        "allow_view": True,
+        "allow_fine_tuning": False,
+        "organization": "*",
+        "group": None,
+        "is_blocking": False,
+    }
