@@ -4,7 +4,7 @@ Order, per row: repetition penalty, OpenAI's penalties, bias, temperature, min-p
 asks for none of it costs one argmax and is never copied. Knows nothing of sequences, stops or end tokens' meaning.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +70,7 @@ class Draw:
         choice: int,
         bias: Bias,
         prompt_ids: Sequence[int] = (),
-        ends: Sequence[int] = (),
+        ends: Collection[int] = (),
         min_tokens: int = 0,
     ) -> None:
         self.sampling = sampling

@@ -1,0 +1,228 @@
+"""The sampler draws from exactly the distribution that was asked for, and from nothing else."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from homeport.domain.errors import EngineFailed
+from homeport.domain.text import Sampling
+from homeport.engines.text.sampling import Bias, Draw, likeliest, sample
+
+WARM = Sampling()
+NO_BIAS: Bias = (np.empty(0, dtype=np.int32), np.empty(0, dtype=np.float32))
+
+
+def bias(values: dict[int, float]) -> Bias:
+    return np.array(list(values), dtype=np.int32), np.array(list(values.values()), dtype=np.float32)
+
+
+def draw(sampling: Sampling = WARM, *, seed: int = 1, choice: int = 0, logit_bias: Bias = NO_BIAS) -> Draw:
+    return Draw(sampling, seed=seed, choice=choice, bias=logit_bias)
+
+
+def softmax(row: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np.float64]:
+    weights = np.exp((row.astype(np.float64) - row.max()) / temperature)
+    return np.asarray(weights / weights.sum())
+
+
+def counts_of(row: NDArray[np.float32], candidate: Draw, n: int) -> NDArray[np.int64]:
+    drawn = []
+    for _ in range(n):
+        drawn.append(int(sample(row[None], [candidate])[0]))
+        candidate.position += 1
+    return np.bincount(drawn, minlength=len(row))
+
+
+def assert_distributed(counts: NDArray[np.int64], expected: NDArray[np.float64]) -> None:
+    """Pearson's chi-square, tokens expected fewer than ten times pooled; 5 standard deviations of slack."""
+    n = counts.sum()
+    order = np.argsort(-expected)
+    common = order[expected[order] * n >= 10]
+    rare = np.setdiff1d(order, common)
+    seen = np.append(counts[common], counts[rare].sum())
+    due = np.append(expected[common], expected[rare].sum()) * n
+    assert not counts[expected == 0].any()
+    seen, due = seen[due > 0], due[due > 0]
+    freedom = max(len(due) - 1, 1)
+    statistic = float(((seen - due) ** 2 / due).sum())
+    assert statistic < freedom + 5 * np.sqrt(2 * freedom) + 5
+
+
+@pytest.fixture
+def row() -> NDArray[np.float32]:
+    """A row over several blocks, peaked as a model's is: ten tokens carry most of the mass."""
+    generator = np.random.default_rng(5)
+    values = generator.standard_normal(1500).astype(np.float32)
+    values[generator.choice(1500, 10, replace=False)] += 7
+    return values
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+def test_draws_follow_softmax(row: NDArray[np.float32], temperature: float) -> None:
+    """Without filters, tokens come as often as softmax(logits / temperature) says, over all blocks."""
+    assert_distributed(counts_of(row, draw(Sampling(temperature=temperature)), 20_000), softmax(row, temperature))
+
+
+def test_top_k_draws_from_the_k_likeliest(row: NDArray[np.float32]) -> None:
+    """top_k keeps exactly k tokens, in their own proportions."""
+    expected = softmax(row)
+    expected[np.argsort(-expected)[5:]] = 0
+    assert_distributed(counts_of(row, draw(Sampling(top_k=5)), 5_000), expected / expected.sum())
+
+
+def test_top_p_draws_from_the_smallest_nucleus(row: NDArray[np.float32]) -> None:
+    """top_p keeps the fewest likeliest tokens whose mass reaches p, in their own proportions."""
+    expected = softmax(row)
+    order = np.argsort(-expected)
+    kept = order[: int(np.searchsorted(np.cumsum(expected[order]), 0.7)) + 1]
+    expected[np.setdiff1d(order, kept)] = 0
+    assert_distributed(counts_of(row, draw(Sampling(top_p=0.7)), 5_000), expected / expected.sum())
+
+
+def test_min_p_is_relative_to_the_likeliest(row: NDArray[np.float32]) -> None:
+    """min_p drops what is less than p times as likely as the likeliest token."""
+    expected = softmax(row)
+    expected[expected < 0.2 * expected.max()] = 0
+    assert_distributed(counts_of(row, draw(Sampling(min_p=0.2)), 5_000), expected / expected.sum())
+
+
+@given(
+    st.lists(st.floats(-12, 12, width=32), min_size=1, max_size=60),
+    st.integers(0, 70),
+    st.floats(0, 1),
+    st.floats(0, 0.99),
+)
+def test_filters_equal_the_plain_definition(values: list[float], top_k: int, top_p: float, min_p: float) -> None:
+    """The growing threshold finds what sorting everything would find: min-p, then top-k, then top-p of the rest."""
+    scaled = np.array(values, dtype=np.float32)
+    weights = np.exp(scaled - scaled.max())
+    order = np.argsort(-weights, kind="stable")
+    order = order[weights[order] >= min_p][: top_k or None]
+    mass = np.cumsum(weights[order], dtype=np.float64)
+    size = int((mass < top_p * mass[-1]).sum()) + 1
+    found = likeliest(weights, top_k=top_k, top_p=top_p, min_p=min_p).tolist()
+    # Sums in another order differ in the last bits: a token exactly on the rim may fall either way.
+    assert found == order[: len(found)].tolist()
+    assert abs(len(found) - min(size, len(order))) <= (
+        1 if abs(mass[min(len(found), size) - 1] - top_p * mass[-1]) < 1e-6 else 0
+    )
+
+
+def test_top_p_zero_takes_the_likeliest(row: NDArray[np.float32]) -> None:
+    """top_p 0 leaves one token at any temperature."""
+    assert counts_of(row, draw(Sampling(top_p=0.0, temperature=2.0)), 50)[row.argmax()] == 50
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1e-30, 1e-6, 1e-4])
+def test_cold_draws_are_greedy(row: NDArray[np.float32], temperature: float) -> None:
+    """Temperature 0, and any so small that nothing else is left, takes the likeliest token without a warning."""
+    assert counts_of(row, draw(Sampling(temperature=temperature)), 20)[row.argmax()] == 20
+
+
+def test_neighbours_change_nothing(row: NDArray[np.float32]) -> None:
+    """A row's token is the same alone and anywhere in any batch, for the same seed, choice and position."""
+    generator = np.random.default_rng(0)
+    rows = np.stack([row, *generator.standard_normal((7, len(row))).astype(np.float32)])
+    kinds = [WARM, Sampling(top_p=0.8), Sampling(temperature=0.0), Sampling(top_k=40, temperature=1.7)]
+    alone = [int(sample(rows[i : i + 1], [draw(kinds[i % 4], seed=9, choice=i)])[0]) for i in range(8)]
+    for order in ([0, 1, 2, 3, 4, 5, 6, 7], [7, 2, 5], [3, 0, 6, 1]):
+        together = sample(rows[order], [draw(kinds[i % 4], seed=9, choice=i) for i in order])
+        assert together.tolist() == [alone[i] for i in order]
+
+
+def test_seed_choice_and_position_each_matter(row: NDArray[np.float32]) -> None:
+    """The same seed gives the same run; another seed or another choice gives another."""
+
+    def run(seed: int, choice: int) -> list[int]:
+        candidate, tokens = draw(Sampling(temperature=1.5), seed=seed, choice=choice), []
+        for _ in range(30):
+            tokens.append(int(sample(row[None], [candidate])[0]))
+            candidate.accept(tokens[-1])
+        return tokens
+
+    assert run(1, 0) == run(1, 0)
+    assert len({tuple(run(1, 0)), tuple(run(2, 0)), tuple(run(1, 1))}) == 3
+    assert len(set(run(1, 0))) > 5
+
+
+def test_penalties_are_openais_formula(row: NDArray[np.float32]) -> None:
+    """Logits fall by exactly frequency * count + presence, on generated tokens only."""
+    candidate = draw(Sampling(frequency_penalty=0.5, presence_penalty=-1.25))
+    for token in (3, 900, 3, 3):
+        candidate.accept(token)
+    change = candidate.adjust(row) - row
+    assert change[3] == pytest.approx(-0.5 * 3 + 1.25, abs=1e-5)
+    assert change[900] == pytest.approx(-0.5 + 1.25, abs=1e-5)
+    assert np.flatnonzero(change).tolist() == [3, 900]
+
+
+def test_penalties_survive_long_outputs(row: NDArray[np.float32]) -> None:
+    """Counts stay right when more different tokens were generated than were first made room for."""
+    candidate = draw(Sampling(frequency_penalty=1.0))
+    for token in [*range(500), *range(250)]:
+        candidate.accept(token)
+    change = row - candidate.adjust(row)
+    assert change[:250] == pytest.approx(2, abs=1e-5)
+    assert change[250:500] == pytest.approx(1, abs=1e-5)
+    assert not change[500:].any()
+
+
+def test_repetition_penalty_covers_prompt_and_output() -> None:
+    """Each seen token's logit is divided (or multiplied, where negative) once, however often it was seen."""
+    row = np.array([2.0, -2.0, 4.0, 1.0], dtype=np.float32)
+    candidate = Draw(Sampling(repetition_penalty=2.0), seed=1, choice=0, bias=NO_BIAS, prompt_ids=[0, 1, 1])
+    candidate.accept(2)
+    candidate.accept(0)
+    assert candidate.adjust(row).tolist() == [1.0, -4.0, 2.0, 1.0]
+
+
+def test_bias_is_added(row: NDArray[np.float32]) -> None:
+    """A bias between the decisive ends is added to its token's logit and to nothing else."""
+    change = draw(logit_bias=bias({7: 2.5, 1400: -99.0})).adjust(row) - row
+    assert change[[7, 1400]] == pytest.approx([2.5, -99.0], abs=1e-4)
+    assert np.flatnonzero(change).tolist() == [7, 1400]
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0, 2.0])
+def test_plus_hundred_forces(row: NDArray[np.float32], temperature: float) -> None:
+    """+100 makes a token the only one, also against a model that is surer than 100 of another."""
+    row[4] = 500.0
+    assert counts_of(row, draw(Sampling(temperature=temperature), logit_bias=bias({1234: 100.0})), 50)[1234] == 50
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_minus_hundred_bans(row: NDArray[np.float32], temperature: float) -> None:
+    """-100 makes a token impossible, also where the model is surer than 100 of it."""
+    row[4] = 500.0
+    assert counts_of(row, draw(Sampling(temperature=temperature), logit_bias=bias({4: -100.0})), 50)[4] == 0
+
+
+def test_ends_are_banned_until_min_tokens(row: NDArray[np.float32]) -> None:
+    """End tokens cannot be drawn while fewer than min_tokens were accepted, not even forced ones, and can be then."""
+    row[[4, 8]] = 500.0
+    candidate = Draw(
+        Sampling(temperature=0.0), seed=1, choice=0, bias=bias({4: 100.0}), ends=frozenset({4, 8}), min_tokens=2
+    )
+    for _ in range(2):
+        token = int(sample(row[None], [candidate])[0])
+        assert token not in (4, 8)
+        candidate.accept(token)
+    assert sample(row[None], [candidate])[0] == 4
+
+
+def test_logits_are_never_written(row: NDArray[np.float32]) -> None:
+    """Neither sampling nor penalties change the matrix they are given, and an unadjusted row is not copied."""
+    row.flags.writeable = False
+    busy = draw(Sampling(frequency_penalty=1.0, top_p=0.5), logit_bias=bias({1: 5.0, 2: -100.0}))
+    busy.accept(9)
+    assert sample(np.broadcast_to(row, (2, len(row))), [busy, draw()]).shape == (2,)
+    assert draw().adjust(row) is row
+
+
+@pytest.mark.parametrize("broken", [np.nan, -np.inf])
+def test_unusable_logits_are_an_error(broken: float) -> None:
+    """A row of no numbers fails the engine instead of giving out a token nobody chose."""
+    with pytest.raises(EngineFailed):
+        sample(np.full((1, 8), broken, dtype=np.float32), [draw()])
