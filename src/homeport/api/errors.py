@@ -40,7 +40,7 @@ class Standing(NamedTuple):
 
 
 STATUS: Mapping[type[HomeportError], Standing] = {
-    HomeportError: Standing(500, "server_error"),
+    HomeportError: Standing(500, "server_error", can_retry=True),
     InvalidRequest: Standing(400, "invalid_request_error"),
     ContextOverflow: Standing(400, "invalid_request_error"),
     Unauthenticated: Standing(401, "invalid_request_error"),
@@ -58,18 +58,13 @@ STATUS: Mapping[type[HomeportError], Standing] = {
 }
 
 
-def standing(error: HomeportError) -> Standing:
-    """How this error looks on the wire; a class outside the table looks as its nearest ancestor in it."""
-    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
-
-
 def envelope(error: HomeportError) -> bytes:
     """OpenAI's error body. All four fields are always there; `code` is a string or null."""
     return wire.encode(
         {
             "error": {
                 "message": error.message,
-                "type": standing(error).type,
+                "type": STATUS[type(error)].type,
                 "param": error.param,
                 "code": error.code,
             }
@@ -83,7 +78,7 @@ def error_response(error: HomeportError, headers: Mapping[str, str] | None = Non
     `x-should-retry: false` stops the official clients from repeating what cannot succeed; a 429 or 503 that can
     says when in `Retry-After` (whole seconds, at least 1).
     """
-    status, _, can_retry = standing(error)
+    status, _, can_retry = STATUS[type(error)]
     said = dict(headers or {})
     if not can_retry:
         said["x-should-retry"] = "false"

@@ -8,7 +8,7 @@ import logging
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from homeport.api.errors import error_response, standing
+from homeport.api.errors import STATUS, error_response
 from homeport.api.exchange import exchange_of
 from homeport.domain.errors import HomeportError
 
@@ -33,7 +33,7 @@ class Faults:
             return  # Nobody is there to be told.
         except Exception as error:
             told = error if isinstance(error, HomeportError) else _unforeseen(exchange.id)
-            if standing(told).status == 500:
+            if STATUS[type(told)].status == 500:
                 _log.exception("request_id=%s path=%s failed", exchange.id, exchange.route)
             if exchange.status is not None:
                 raise

@@ -17,7 +17,7 @@ _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(.*)`", re.DOTALL)
 _TYPE = re.compile(r"Expected `([^`]*)`, got `([^`]*)`")
 _LENGTH = re.compile(r"Expected `([^`]*)` of length (.*)")
-_BOUND = re.compile(r"Expected `([^`]*)` (multiple of|[<>]=?) ?(.*)")
+_BOUND = re.compile(r"Expected `([^`]*)` ([<>]=?) (.*)")
 _CHOICE = re.compile(r"Invalid enum value (.*)", re.DOTALL)
 
 _NAMES = {
@@ -93,7 +93,7 @@ def _mistyped(what: str, param: str | None) -> InvalidRequest:
         said = f"Invalid '{param}': expected {_named(found[1])} of length {found[2]}."
         return InvalidRequest(said, param=param, code="invalid_length")
     if found := _BOUND.fullmatch(what):
-        side = {"<": "above_max", ">": "below_min"}.get(found[2][0], "not_a_multiple")
+        side = "above_max" if found[2].startswith("<") else "below_min"
         said = f"Invalid '{param}': expected {_named(found[1])} {found[2]} {found[3]}."
         return InvalidRequest(said, param=param, code=f"{_noun(found[1])}_{side}_value")
     return InvalidRequest(f"Invalid value for '{param}': {what}.", param=param, code="invalid_value")

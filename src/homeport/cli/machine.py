@@ -22,8 +22,9 @@ def kernels() -> None:
 @click.pass_context
 def install(context: click.Context, settings: Settings, flavour: str, file: Path | None) -> None:
     """Install kernels with code for every CPU family, or for a GPU; npm fetches them."""
-    with progress() as advance:
-        click.echo(application(context).install_kernels(settings, flavour, file, advance))
+    with progress("kernels") as bar:
+        found = application(context).install_kernels(settings, flavour, file, bar)
+    click.echo(found)
 
 
 @kernels.command("show", cls=Configured, settings=("home", "llama_lib"))

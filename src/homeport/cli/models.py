@@ -14,8 +14,8 @@ HUBS = ("home", "offline", "hub_order", "hf_endpoint", "ms_endpoint")
 def fetch(program: Application, settings: Settings, reference: str) -> Installed:
     """Fetch one model, showing how it goes; Ctrl-C leaves what is there to be resumed."""
     try:
-        with progress() as advance:
-            return program.pull(settings, reference, advance)
+        with progress(reference) as bar:
+            return program.pull(settings, reference, bar)
     except KeyboardInterrupt:
         click.echo("Interrupted; the same command goes on where this one stopped.", err=True)
         raise

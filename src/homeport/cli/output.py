@@ -16,8 +16,6 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 
-from homeport.reports import Progress
-
 json_flag = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 
 
@@ -44,9 +42,29 @@ def human_size(n_bytes: int) -> str:
     return f"{value:.1f} {unit}" if value < 10 and unit != "B" else f"{value:.0f} {unit}"
 
 
+class Bar:
+    """One fetch as a bar with size, speed and time left, on standard error. Fills `reports.Progress`."""
+
+    def __init__(self, bars: Bars, name: str) -> None:
+        self._bars = bars
+        self._task: TaskID = bars.add_task(name, total=None)
+
+    def total(self, size: int) -> None:
+        """All of it is `size` bytes."""
+        self._bars.update(self._task, total=size)
+
+    def advance(self, size: int) -> None:
+        """`size` more bytes are here."""
+        self._bars.advance(self._task, size)
+
+    def message(self, text: str) -> None:
+        """One line above the bar."""
+        self._bars.console.print(text, highlight=False, markup=False)
+
+
 @contextmanager
-def progress() -> Iterator[Progress]:
-    """Show bars with speed and time left, one per file."""
+def progress(name: str) -> Iterator[Bar]:
+    """Show a bar for the time of a fetch, and nothing afterwards."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -54,12 +72,5 @@ def progress() -> Iterator[Progress]:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    tasks: dict[str, TaskID] = {}
-    with Bars(*columns, console=Console(stderr=True)) as bars:
-
-        def advance(name: str, done_bytes: int, total_bytes: int | None) -> None:
-            if name not in tasks:
-                tasks[name] = bars.add_task(name, total=total_bytes)
-            bars.update(tasks[name], completed=done_bytes, total=total_bytes)
-
-        yield advance
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        yield Bar(bars, name)

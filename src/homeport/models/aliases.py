@@ -53,7 +53,7 @@ def alias_map(names: Names, default: str | None, overrides: Mapping[str, Overrid
             found[name] = _alias(name, override, encodings.get(name))
     for name, alias in found.items():
         if alias.target in found and alias.target != name:
-            raise InvalidRequest(f"The alias `{name}` stands for `{alias.target}`, which is an alias itself: name the model.")
+            raise InvalidRequest(f"The alias `{name}` stands for `{alias.target}`, an alias itself: name the model.")
     return found
 
 
@@ -64,5 +64,6 @@ def _alias(name: str, override: Mapping[str, str | None], encoding: str | None) 
         raise InvalidRequest(f"The alias `{name}` needs a `target`, may have an `encoding`, and nothing else.")
     encoding = override.get("encoding", encoding)
     if encoding is not None and encoding not in ENCODINGS:
-        raise InvalidRequest(f"The alias `{name}` has the unknown encoding `{encoding}`: choose of {', '.join(ENCODINGS)}.")
+        known = ", ".join(ENCODINGS)
+        raise InvalidRequest(f"The alias `{name}` has the unknown encoding `{encoding}`: choose of {known}.")
     return Alias(name, target, encoding)

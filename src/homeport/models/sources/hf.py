@@ -4,14 +4,14 @@ The client finds, lists and authorises; the bytes come over its session into our
 client checks no hash and keeps no partial file from one run to the next.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
 
 import msgspec
 
-from homeport.domain.errors import Missing, Unavailable
+from homeport.domain.errors import HomeportError, Missing, Unavailable
 from homeport.models.options import PullOptions
 from homeport.models.progress import Progress
 from homeport.models.sources import contract, reach
@@ -55,12 +55,12 @@ class HuggingFace(msgspec.Struct, frozen=True):
     def fetch(self, listing: Listing, file: RemoteFile, part: Path, progress: Progress) -> None:
         """Get one file of the listed commit."""
         from huggingface_hub import get_session, hf_hub_url
-        from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
 
         _keep_quiet()
         url = hf_hub_url(self.repo, file.path, revision=listing.revision, endpoint=self.options.hf_endpoint)
-        headers = build_hf_headers(token=self.options.hf_token or False, library_name="homeport")
-        headers["Accept-Encoding"] = "identity"  # a packed body cannot be resumed
+        headers = {"User-Agent": "homeport", "Accept-Encoding": "identity"}  # a packed body cannot be resumed
+        if self.options.hf_token:
+            headers["Authorization"] = f"Bearer {self.options.hf_token}"  # the session drops it on the way elsewhere
 
         @contextmanager
         def begin(offset: int) -> Iterator[Body]:
@@ -69,7 +69,8 @@ class HuggingFace(msgspec.Struct, frozen=True):
                 self._explained(),
                 get_session().stream("GET", url, headers=wanted, timeout=self.options.read_s) as answer,
             ):
-                hf_raise_for_status(answer)
+                if answer.status_code >= 400:
+                    raise self._refused(answer.status_code)
                 yield Body(answer.status_code != 206, answer.iter_bytes(_BLOCK))
 
         if file.size is None:
@@ -85,22 +86,21 @@ class HuggingFace(msgspec.Struct, frozen=True):
         try:
             yield
         except HfHubHTTPError as error:
-            self._refused(error.response.status_code, error)
+            raise self._refused(error.response.status_code) from error
         except OfflineModeIsEnabled as error:
             raise Unavailable("HF_HUB_OFFLINE is set, so Hugging Face is not asked: unset it to fetch.") from error
         except httpx2.TransportError as error:
             raise Cut(str(error) or type(error).__name__) from error
 
-    def _refused(self, status: int, error: Exception) -> NoReturn:
+    def _refused(self, status: int) -> HomeportError:
         where = f"{self.options.hf_endpoint}/{self.repo}"
         label = self.label if self.revision is None else f"{self.label}@{self.revision}"
-        raise contract.refused(label, status, where=where, token="HF_TOKEN") from error  # noqa: S106 - a setting's name
+        return contract.refused(label, status, where=where, token="HF_TOKEN")  # noqa: S106 - a setting's name
 
 
 def _keep_quiet() -> None:
     """Tell the client to send no telemetry and to write nothing on the terminal."""
     from huggingface_hub import constants
-    from huggingface_hub.utils import logging
 
     constants.HF_HUB_DISABLE_TELEMETRY = True
-    logging.set_verbosity_error()
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)

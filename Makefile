@@ -1,0 +1,37 @@
+# Needs Python >= 3.11 with venv, and git. Every target sets up what it needs; a second run is instant.
+PY := .venv/bin/python
+HOMEPORT := $(PY) -m homeport
+STARTERS := smollm2-135m qwen2.5-coder-0.5b
+.PHONY: help setup serve lint fix types test soak bench docs check kernels
+.DEFAULT_GOAL := help
+
+help: ## Show these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+.venv/.run: requirements/run.txt scripts/environment
+	@scripts/environment .venv requirements/run.txt && touch $@
+.venv/.dev: requirements/dev.txt scripts/environment
+	@scripts/environment .venv requirements/dev.txt && touch .venv/.run $@
+.venv-clients/.clients: requirements/clients.txt scripts/environment
+	@scripts/environment .venv-clients requirements/clients.txt && touch $@
+kernels: # Without npm the kernels inside the wheel are used.
+	@if command -v npm >/dev/null; then $(HOMEPORT) kernels install || echo "Going on with the wheel's kernels."; fi
+setup: .venv/.dev .venv-clients/.clients kernels ## Both environments, the kernels, the weights that tests use
+	@$(HOMEPORT) pull $(STARTERS)
+serve: .venv/.run kernels ## Serve the API on 127.0.0.1:8080, fetching the starter model first
+	@exec $(HOMEPORT) serve
+lint: .venv/.dev ## Style, formatting, the arrows between rooms
+	@.venv/bin/ruff check && .venv/bin/ruff format --check && .venv/bin/lint-imports --no-logo
+fix: .venv/.dev ## Correct what can be corrected by itself
+	@.venv/bin/ruff check --fix; .venv/bin/ruff format
+types: .venv/.dev ## mypy --strict
+	@.venv/bin/mypy
+test: setup ## All tests but the full-length holds
+	@$(PY) -m pytest -m "not soak"
+soak: setup ## The full-length holds; the result goes to docs/soak.md
+	@scripts/soak
+bench: setup ## Measure against the peers, in one run
+	@$(PY) -m bench.text
+docs: .venv/.dev ## Write the pages made from code
+	@$(PY) -m homeport.documentation
+check: lint types ## All that must hold before a commit
+	@$(PY) -m homeport.documentation --check && $(MAKE) --no-print-directory test
