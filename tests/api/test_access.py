@@ -1,0 +1,148 @@
+"""Who is let in."""
+
+import pytest
+
+from homeport.api.access import Access, is_loopback, masked
+from homeport.api.application import build
+from tests.api.asgi import Said, call
+from tests.api.fakes import services
+
+KEY = "sk-one-very-long-key"
+KEYED = Access.of(("sk-another-long-key", KEY))
+
+
+async def models(access: Access, path: str = "/v1/models", client: str = "127.0.0.1", **headers: str) -> Said:
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    return await call(build(services(access=access)), "GET", path, headers=given, client=(client, 5000))
+
+
+@pytest.mark.parametrize("bearer", [f"Bearer {KEY}", f"bearer  {KEY} ", "Bearer sk-another-long-key"])
+async def test_a_known_key_is_let_in(bearer: str) -> None:
+    """Any of the configured keys opens the door, however the scheme is spelt."""
+    assert (await models(KEYED, authorization=bearer)).status == 200
+
+
+@pytest.mark.parametrize("given", [{}, {"authorization": ""}, {"authorization": "Bearer"}, {"authorization": KEY}])
+async def test_no_key_is_said_to_be_missing(given: dict[str, str]) -> None:
+    """Without a bearer key the answer is OpenAI's 401 and says how to give one."""
+    said = await models(KEYED, **given)
+    assert said.status == 401
+    assert said.error["message"].startswith("You didn't provide an API key.")
+    assert said.error["code"] == "invalid_api_key"
+    assert said.headers["x-should-retry"] == "false"
+
+
+async def test_a_wrong_key_is_shown_masked() -> None:
+    """A wrong key is 401 in OpenAI's words, and never repeated whole."""
+    said = await models(KEYED, authorization="Bearer sk-wrong-key-of-mine")
+    assert said.status == 401
+    assert said.error["message"].startswith("Incorrect API key provided: sk-wr***ne.")
+    assert b"sk-wrong-key-of-mine" not in said.body
+
+
+async def test_odd_bytes_are_a_wrong_key() -> None:
+    """A key with bytes outside ASCII is refused like any other wrong key."""
+    assert (await models(KEYED, authorization="Bearer ké\xff-long-enough")).status == 401
+
+
+async def test_unknown_paths_need_the_key_too() -> None:
+    """Without a key nothing is told of which paths exist."""
+    assert (await models(KEYED, "/v1/nowhere")).status == 401
+
+
+@pytest.mark.parametrize("path", ["/", "/health", "/health/live", "/health/ready"])
+async def test_health_is_open(path: str) -> None:
+    """Health needs no key, also from afar and under any host name."""
+    assert (await models(KEYED, path, client="192.0.2.7", host="gateway.example")).status == 200
+
+
+async def test_keys_open_any_host_name() -> None:
+    """With keys set the server may be reached under any name and from any page."""
+    given = {"authorization": f"Bearer {KEY}", "host": "gateway.example", "origin": "https://gateway.example"}
+    assert (await models(KEYED, **given)).status == 200
+
+
+@pytest.mark.parametrize("bearer", [{}, {"authorization": "Bearer anything"}, {"authorization": "Basic eDp5"}])
+async def test_keyless_takes_any_bearer(bearer: dict[str, str]) -> None:
+    """Without keys any or no bearer will do, for clients cannot leave it out."""
+    assert (await models(Access(), **bearer)).status == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST:8080", "localhost.:1", "127.0.0.1:8080", "127.8.9.1", "[::1]", "[::1]:8080"]
+)
+async def test_keyless_answers_to_loopback_names(host: str) -> None:
+    """Every name of this machine's loopback is fine, with or without a port."""
+    assert (await models(Access(), host=host)).status == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "evil.example:8080",
+        "",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "192.168.1.5:8080",
+        "[fe80::1]",
+        "[::1",
+        "localhost@evil.example",
+        "evil.example@localhost",
+        "0.0.0.0:8080",
+        "localhost:80@evil.example",
+        "/localhost",
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/models", "/health", "/metrics"])
+async def test_keyless_refuses_other_host_names(host: str, path: str) -> None:
+    """A name rebound to this machine (DNS rebinding) is 403, on every path."""
+    said = await models(Access(), path, host=host)
+    assert (said.status, said.error["code"]) == (403, "host_not_allowed")
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "", "http://localhost.evil.example", "http://x@localhost"]
+)
+async def test_keyless_refuses_foreign_pages(origin: str) -> None:
+    """A web page of another origin cannot use the server of whoever looks at it."""
+    said = await models(Access(), origin=origin)
+    assert (said.status, said.error["code"]) == (403, "origin_not_allowed")
+
+
+@pytest.mark.parametrize("origin", ["http://localhost:3000", "http://127.0.0.1:8080", "http://[::1]:8080"])
+async def test_keyless_serves_this_machines_pages(origin: str) -> None:
+    """Pages served from this machine may use it."""
+    assert (await models(Access(), origin=origin)).status == 200
+
+
+async def test_metrics_need_a_key_from_afar() -> None:
+    """Metrics are open to this machine alone: not to other clients, not through a proxy, not to web pages."""
+    assert (await models(KEYED, "/metrics")).status == 200
+    assert (await models(KEYED, "/metrics", client="192.0.2.7")).status == 401
+    assert (await models(KEYED, "/metrics", host="gateway.example")).status == 401
+    assert (await models(KEYED, "/metrics", origin="https://evil.example")).status == 401
+    given = {"authorization": f"Bearer {KEY}"}
+    assert (await models(KEYED, "/metrics", client="192.0.2.7", **given)).status == 200
+
+
+async def test_metrics_need_a_key_where_the_client_is_unknown() -> None:
+    """Behind a Unix socket nobody knows where a client is, so it needs a key."""
+    assert (await call(build(services(access=KEYED)), "GET", "/metrics", client=None)).status == 401
+
+
+def test_keys_are_not_kept() -> None:
+    """The rule holds hashes: neither its fields nor its repr give a key away."""
+    assert KEY not in repr(KEYED)
+
+
+def test_masking_hides_short_keys_whole() -> None:
+    """A key too short to be shown in part is not shown at all."""
+    assert masked("sk-abcdefghcd") == "sk-ab***cd"
+    assert masked("short") == "***"
+
+
+@pytest.mark.parametrize("name", [None, "", "example.org", "10.0.0.1", "::2"])
+def test_other_addresses_are_not_loopback(name: str | None) -> None:
+    """Only loopback is this machine."""
+    assert not is_loopback(name)

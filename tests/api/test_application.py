@@ -1,0 +1,78 @@
+"""Routes that are there, and every way to miss them."""
+
+import asyncio
+
+import pytest
+
+from homeport.api.application import build
+from tests.api.asgi import call
+from tests.api.fakes import services
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/foo"),
+        ("POST", "/v1/foo"),
+        ("GET", "/v1"),
+        ("GET", "/models"),
+        ("GET", "/v1/models_"),
+        ("GET", "//v1/models"),
+        ("OPTIONS", "/v1/foo"),
+        ("BREW", "/coffee"),
+        ("GET", "/v1/föö"),
+    ],
+)
+async def test_unknown_paths_are_missing(method: str, path: str) -> None:
+    """A path that does not exist is OpenAI's 404 in the envelope, never a redirect."""
+    said = await call(build(services()), method, path)
+    assert (said.status, said.error["message"]) == (404, f"Invalid URL ({method} {path})")
+
+
+@pytest.mark.parametrize("path", ["/v1/models/", "/health/", "/v1/engines/"])
+async def test_a_trailing_slash_is_no_redirect(path: str) -> None:
+    """A path with one slash too many is 404 in the envelope."""
+    said = await call(build(services()), "GET", path)
+    assert (said.status, said.error["type"]) == (404, "invalid_request_error")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("POST", "/v1/models", "GET, HEAD"),
+        ("OPTIONS", "/v1/models", "GET, HEAD"),
+        ("PUT", "/v1/models/tiny", "GET, DELETE, HEAD"),
+        ("BREW", "/health", "GET, HEAD"),
+    ],
+)
+async def test_other_methods_are_refused(method: str, path: str, allowed: str) -> None:
+    """A path that exists refuses other methods in OpenAI's words and names those it has."""
+    said = await call(build(services()), method, path)
+    assert (said.status, said.headers["allow"]) == (405, allowed)
+    assert said.error["message"].startswith(f"Not allowed to {method} on {path} (HINT:")
+
+
+async def test_head_is_get() -> None:
+    """HEAD answers as GET would."""
+    assert (await call(build(services()), "HEAD", "/v1/models")).status == 200
+
+
+async def test_long_paths_are_not_echoed_whole() -> None:
+    """The complaint about a path is bounded, however long the path."""
+    assert len((await call(build(services()), "GET", "/" + "a" * 50_000)).body) < 500
+
+
+async def test_websockets_are_closed() -> None:
+    """A WebSocket asked for where there is none is closed."""
+    sent = []
+
+    async def send(message: object) -> None:
+        sent.append(message)
+
+    async def receive() -> dict[str, str]:
+        await asyncio.sleep(0)
+        return {"type": "websocket.connect"}
+
+    scope = {"type": "websocket", "path": "/v1/realtime", "root_path": "", "headers": [], "query_string": b""}
+    await build(services())(scope, receive, send)
+    assert sent == [{"type": "websocket.close", "code": 1000, "reason": ""}]

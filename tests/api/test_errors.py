@@ -1,0 +1,52 @@
+"""The table from errors to answers."""
+
+import pytest
+
+from homeport.api.errors import STATUS, envelope, error_response
+from homeport.domain.errors import (
+    ContextOverflow,
+    EngineFailed,
+    HomeportError,
+    InvalidRequest,
+    Overloaded,
+    QuotaSpent,
+    RateLimited,
+    Unavailable,
+)
+from tests.api.fakes import fields
+
+
+def test_every_error_has_its_row() -> None:
+    """No class of the error tree is missing from the table of statuses."""
+    assert set(HomeportError.kinds().values()) == set(STATUS)
+
+
+def test_envelope_has_openais_four_fields() -> None:
+    """The body holds message, type, param and code, also where these are null."""
+    assert fields(envelope(InvalidRequest("No.", param="n"))) == {
+        "error": {"message": "No.", "type": "invalid_request_error", "param": "n", "code": None}
+    }
+    assert b'"code":"context_length_exceeded"' in envelope(ContextOverflow("Long."))
+
+
+@pytest.mark.parametrize("kind", STATUS, ids=lambda kind: kind.__name__)
+def test_clients_are_told_whether_to_retry(kind: type[HomeportError]) -> None:
+    """A refusal is either marked as not worth repeating, or, where it is busy, says when to come back."""
+    response = error_response(kind("No."))
+    retries = response.headers.get("x-should-retry") != "false"
+    assert retries == (kind in (HomeportError, RateLimited, Overloaded, EngineFailed, Unavailable))
+    assert ("retry-after" in response.headers) == (retries and response.status_code in (429, 503))
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(None, "1"), (0.2, "1"), (2.1, "3"), (30, "30")])
+def test_retry_after_is_whole_seconds(seconds: float | None, said: str) -> None:
+    """`Retry-After` is rounded up to whole seconds, and never 0."""
+    assert error_response(Overloaded("Full.", retry_after_s=seconds)).headers["retry-after"] == said
+
+
+def test_spent_quota_is_not_retried() -> None:
+    """A spent budget carries OpenAI's type and code, and no time to come back."""
+    response = error_response(QuotaSpent("Spent.", retry_after_s=5))
+    assert "retry-after" not in response.headers
+    assert b'"type":"insufficient_quota"' in response.body
+    assert b'"code":"insufficient_quota"' in response.body

@@ -1,0 +1,71 @@
+"""What is counted, and under which names."""
+
+from homeport.api.meters import Meters
+from homeport.domain.events import Usage
+from homeport.domain.models import Gauges
+
+
+class Clock:
+    """Seconds that pass only when told to."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def sample(meters: Meters, name: str, **labels: str) -> float | None:
+    return meters.registry.get_sample_value(name, labels)
+
+
+def test_one_request_is_measured_from_arrival_to_end() -> None:
+    """First token, gaps between tokens, whole time, tokens and reasons all show under vLLM's names."""
+    clock = Clock()
+    meters = Meters(clock=clock)
+    meter = meters.begin("tiny", "completions")
+    meter.admitted(7)
+    clock.now = 2.0
+    meter.token(1)
+    clock.now = 5.0
+    meter.token(3)
+    meter.finished("length")
+    clock.now = 6.0
+    meter.close(Usage(7, 4))
+    meter.close(Usage(7, 4))
+    of = {"model_name": "tiny"}
+    assert sample(meters, "vllm:time_to_first_token_seconds_sum", **of) == 2.0
+    assert sample(meters, "vllm:inter_token_latency_seconds_count", **of) == 3
+    assert sample(meters, "vllm:inter_token_latency_seconds_sum", **of) == 3.0
+    assert sample(meters, "vllm:e2e_request_latency_seconds_sum", **of) == 6.0
+    assert sample(meters, "vllm:e2e_request_latency_seconds_count", **of) == 1
+    assert sample(meters, "vllm:prompt_tokens_total", **of) == 7
+    assert sample(meters, "vllm:generation_tokens_total", **of) == 4
+    assert sample(meters, "vllm:request_success_total", finished_reason="length", **of) == 1
+
+
+def test_workers_gauges_are_read_at_each_scrape() -> None:
+    """Running, waiting, cache use and prefix hits come from the workers as they stand at that moment."""
+    state = {"tiny": Gauges(running=2, waiting=3, cells_used=5, cells=10, prefix_queries=8, prefix_hits=4)}
+    meters = Meters(lambda: state)
+    assert sample(meters, "vllm:num_requests_running", model_name="tiny") == 2
+    assert sample(meters, "vllm:num_requests_waiting", model_name="tiny") == 3
+    assert sample(meters, "vllm:kv_cache_usage_perc", model_name="tiny") == 0.5
+    assert sample(meters, "vllm:prefix_cache_queries_total", model_name="tiny") == 8
+    assert sample(meters, "vllm:prefix_cache_hits_total", model_name="tiny") == 4
+    state.clear()
+    assert sample(meters, "vllm:num_requests_running", model_name="tiny") is None
+
+
+def test_a_model_without_cells_uses_none() -> None:
+    """A worker that has no KV cache yet reports 0, not a division by zero."""
+    meters = Meters(lambda: {"tiny": Gauges()})
+    assert sample(meters, "vllm:kv_cache_usage_perc", model_name="tiny") == 0
+
+
+def test_two_apps_count_apart() -> None:
+    """Meters share no state between apps in one process."""
+    one, other = Meters(), Meters()
+    one.answered("/v1/models", "GET", 200)
+    assert sample(one, "http_requests_total", handler="/v1/models", method="GET", status="2xx") == 1
+    assert sample(other, "http_requests_total", handler="/v1/models", method="GET", status="2xx") is None

@@ -1,0 +1,76 @@
+"""The models' listing, under real names and OpenAI's."""
+
+from starlette.types import ASGIApp
+
+from homeport.api.application import build
+from homeport.domain.models import Gauges
+from tests.api.asgi import call
+from tests.api.fakes import FakeServing, loaded, services
+
+
+def house(serving: FakeServing | None = None) -> ASGIApp:
+    return build(services(serving))
+
+
+async def test_list_gives_real_names_then_aliases() -> None:
+    """Every installed model is listed, then every name that stands for one, each once."""
+    said = await call(house(), "GET", "/v1/models")
+    assert said.status == 200
+    assert said.json["object"] == "list"
+    assert [entry["id"] for entry in said.json["data"]] == ["tiny", "org/other", "gpt-3.5-turbo", "text-davinci-003"]
+
+
+async def test_an_entry_has_the_fields_of_2023_and_more() -> None:
+    """An alias is described with all of 2023's fields, what is behind it, and what clients want to know."""
+    entry = (await call(house(), "GET", "/v1/models/gpt-3.5-turbo")).json
+    (permission,) = entry.pop("permission")
+    assert entry == {
+        "id": "gpt-3.5-turbo",
+        "object": "model",
+        "created": 1_700_000_000,
+        "owned_by": "homeport",
+        "root": "tiny",
+        "parent": None,
+        "context_window": 2048,
+        "max_model_len": 2048,
+        "modalities": ["text"],
+        "capabilities": ["chat", "completions", "edits"],
+        "licence": "apache-2.0",
+        "size_bytes": 0,
+        "loaded": False,
+    }
+    assert permission["object"] == "model_permission"
+    assert permission["allow_sampling"] is True
+    assert permission["allow_fine_tuning"] is False
+
+
+async def test_a_loaded_model_says_what_runs_it() -> None:
+    """Once loaded, an entry tells the window really served, the kernels and the device."""
+    serving = FakeServing()
+    serving.running["tiny"] = (loaded("tiny"), Gauges())
+    entry = (await call(house(serving), "GET", "/v1/models/tiny")).json
+    assert entry["loaded"] is True
+    assert (entry["context_window"], entry["max_model_len"]) == (1024, 1024)
+    assert (entry["kernels"], entry["device"], entry["notes"]) == ("fake kernels", "cpu", [])
+
+
+async def test_an_id_may_hold_slashes() -> None:
+    """A model named after its repository is found under its whole name."""
+    assert (await call(house(), "GET", "/v1/models/org/other")).json["id"] == "org/other"
+
+
+async def test_an_unknown_model_is_missing() -> None:
+    """A name nobody has is 404 `model_not_found`, and says which names there are."""
+    said = await call(house(), "GET", "/v1/models/tinny")
+    assert (said.status, said.error["code"], said.error["param"]) == (404, "model_not_found", "model")
+    assert "`tinny` does not exist" in said.error["message"]
+    assert "tiny" in said.error["message"]
+
+
+async def test_an_installed_model_cannot_be_deleted() -> None:
+    """Deleting is for fine-tuned models: any other is 403 and says how to remove it, an unknown one 404."""
+    said = await call(house(), "DELETE", "/v1/models/gpt-3.5-turbo")
+    assert said.status == 403
+    assert said.error["message"].startswith("You have insufficient permissions for this operation")
+    assert "homeport rm tiny" in said.error["message"]
+    assert (await call(house(), "DELETE", "/v1/models/tinny")).status == 404
