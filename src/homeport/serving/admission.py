@@ -1,0 +1,65 @@
+"""Who is let in: a bounded number of requests per model, the rest refused before any work. Pure policy."""
+
+import time
+from collections.abc import Callable
+
+from homeport.domain.errors import Overloaded
+
+_RETRY_MIN_S = 1.0
+_RETRY_MAX_S = 60.0
+_SMOOTHING = 0.2
+
+
+class Ticket:
+    """One request's place. `leave` gives it back, once, however often it is called."""
+
+    def __init__(self, on_leave: Callable[[], None]) -> None:
+        self._on_leave: Callable[[], None] | None = on_leave
+
+    def leave(self) -> None:
+        """Give the place back."""
+        if self._on_leave is not None:
+            on_leave, self._on_leave = self._on_leave, None
+            on_leave()
+
+
+class Admission:
+    """Lets in `slots + max_queue` requests of each model at a time.
+
+    A refusal's `retry_after_s` is how long requests of that model lately took from here to their end: by then all
+    that stand in line now are through.
+    """
+
+    def __init__(self, slots: int, max_queue: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limit = slots + max_queue
+        self._clock = clock
+        self._inside: dict[str, int] = {}
+        self._took_s: dict[str, float] = {}
+
+    @property
+    def total(self) -> int:
+        """Requests inside now, of all models."""
+        return sum(self._inside.values())
+
+    def inside(self, model: str) -> int:
+        """Requests of one model inside now."""
+        return self._inside.get(model, 0)
+
+    def enter(self, model: str) -> Ticket:
+        """Let one request in. Raises Overloaded where its model's line is full."""
+        if self.inside(model) >= self._limit:
+            wait_s = min(_RETRY_MAX_S, max(_RETRY_MIN_S, self._took_s.get(model, 0.0)))
+            raise Overloaded(
+                f"{model} is busy: {self._limit} requests are already taken. Try again in {wait_s:.0f} s.",
+                retry_after_s=wait_s,
+            )
+        self._inside[model] = self.inside(model) + 1
+        since = self._clock()
+        return Ticket(lambda: self._left(model, self._clock() - since))
+
+    def _left(self, model: str, took_s: float) -> None:
+        self._inside[model] -= 1
+        if not self._inside[model]:
+            del self._inside[model]
+        before_s = self._took_s.get(model, took_s)
+        self._took_s[model] = before_s + _SMOOTHING * (took_s - before_s)

@@ -1,0 +1,27 @@
+"""How long to wait before trying again something that failed. Pure arithmetic; keeps no clock."""
+
+
+class Backoff:
+    """No pause after the first failure in a row, `first_s` after the second, doubled from there up to `limit_s`."""
+
+    def __init__(self, first_s: float, limit_s: float) -> None:
+        self._first_s = first_s
+        self._limit_s = limit_s
+        self._failures = 0
+
+    @property
+    def failures(self) -> int:
+        """Failures since the last success."""
+        return self._failures
+
+    def failed(self) -> float:
+        """Count a failure; gives the pause in seconds."""
+        self._failures += 1
+        if self._failures == 1:
+            return 0.0
+        doublings = min(self._failures - 2, 32)  # 2**32 first pauses are beyond any limit, and the float stays small
+        return float(min(self._limit_s, self._first_s * 2**doublings))
+
+    def succeeded(self) -> None:
+        """Start anew."""
+        self._failures = 0

@@ -1,0 +1,53 @@
+"""Counts who uses a loaded model, and since when nobody does. Pure; knows nothing of processes."""
+
+import time
+from collections.abc import Callable
+
+
+class Lease:
+    """One user's hold on a model: it is not unloaded meanwhile. `release` counts once, however often it is called."""
+
+    def __init__(self, on_release: Callable[[], None]) -> None:
+        self._on_release: Callable[[], None] | None = on_release
+
+    def release(self) -> None:
+        """Give the hold back."""
+        if self._on_release is not None:
+            on_release, self._on_release = self._on_release, None
+            on_release()
+
+
+class Users:
+    """The holds on one model. `on_free` is called whenever the last one is given back."""
+
+    def __init__(self, on_free: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._on_free = on_free
+        self._clock = clock
+        self._count = 0
+        self._used_at = clock()
+
+    @property
+    def count(self) -> int:
+        """Holds not yet given back."""
+        return self._count
+
+    @property
+    def used_at(self) -> float:
+        """When it was last in use, by the clock: now, while anybody holds it."""
+        return self._clock() if self._count else self._used_at
+
+    @property
+    def idle_s(self) -> float:
+        """How long nobody has held it, in seconds; 0 while anybody does."""
+        return self._clock() - self.used_at if not self._count else 0.0
+
+    def take(self) -> Lease:
+        """Add a user."""
+        self._count += 1
+        return Lease(self._release)
+
+    def _release(self) -> None:
+        self._count -= 1
+        self._used_at = self._clock()
+        if not self._count:
+            self._on_free()

@@ -1,0 +1,141 @@
+"""Serving on one machine: every model in a child process of its own. Implements `domain.ports.Serving`."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+
+from homeport.domain.errors import Unavailable
+from homeport.domain.link import Job, Request
+from homeport.domain.models import Gauges, Installed, Loaded
+from homeport.serving.admission import Admission
+from homeport.serving.engines import ENGINES, entry_point
+from homeport.serving.frames import Launch
+from homeport.serving.options import ServingOptions
+from homeport.serving.pool import Pool
+from homeport.serving.resident import WorkerStatus
+from homeport.serving.stream import WorkerStream
+
+log = logging.getLogger(__name__)
+
+JobOptions = Callable[[Installed], Mapping[str, str | int | float | bool | None]]
+Estimate = Callable[[Installed], int]
+
+
+def no_options(_: Installed) -> Mapping[str, str | int | float | bool | None]:
+    """Leave every engine its defaults."""
+    return {}
+
+
+def weights_size(model: Installed) -> int:
+    """The least a model takes: its weights, in bytes."""
+    return model.facts.size_bytes
+
+
+class LocalServing:
+    """Runs requests in worker processes.
+
+    `engines` names each engine's `module:function`; `job_options` gives a model's engine options; `estimate` says
+    what a model will take in memory, in bytes. To be built, started and closed on one event loop.
+    """
+
+    def __init__(
+        self,
+        options: ServingOptions | None = None,
+        engines: Mapping[str, str] = ENGINES,
+        job_options: JobOptions = no_options,
+        estimate: Estimate = weights_size,
+    ) -> None:
+        self._options = options or ServingOptions()
+        self._engines = engines
+        self._job_options = job_options
+        self._admission = Admission(self._options.slots, self._options.max_queue)
+        self._pool = Pool(self._options, self._order, estimate)
+        self._accepts = False
+        self._quiet = asyncio.Event()
+
+    async def start(self) -> None:
+        """Begin to accept requests. Loads nothing."""
+        self._pool.start()
+        self._accepts = True
+
+    async def preload(self, models: Sequence[Installed], *, pinned: bool = False) -> None:
+        """Load models now. Pinned ones are never unloaded by themselves. Raises Unavailable where one does not load."""
+        await self._pool.preload(models, pinned=pinned)
+
+    async def open(self, model: Installed, request: Request) -> WorkerStream:
+        """Admit a request (load the model first if need be). Raises Overloaded or Unavailable before any work."""
+        self._check_accepts()
+        ticket = self._admission.enter(model.facts.name)
+
+        def leave() -> None:
+            ticket.leave()
+            if not self._admission.total:
+                self._quiet.set()
+
+        try:
+            session, lease = await self._pool.lease(model)
+        except BaseException:
+            leave()
+            raise
+
+        def end() -> None:
+            lease.release()
+            leave()
+
+        return await session.open(request, end)
+
+    async def stop(self, model: str, wait_s: float = 0.0) -> bool:
+        """Unload a model, after waiting up to `wait_s` for its requests. False where it is not loaded."""
+        return await self._pool.stop(model, wait_s)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Refuse new requests, let those inside finish for up to `timeout_s`, then end every worker."""
+        self._accepts = False
+        self._quiet.clear()
+        if self._admission.total:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._quiet.wait()
+            except TimeoutError:
+                log.warning("%d requests were not finished within %g s", self._admission.total, timeout_s)
+        await self.close()
+
+    async def close(self) -> None:
+        """End every worker now. Streams still open fail. Safe to call twice."""
+        self._accepts = False
+        await self._pool.close()
+
+    def loaded(self, model: str) -> Loaded | None:
+        """Facts of a model that is loaded now, else None."""
+        for resident in self._pool.residents:
+            if resident.name == model and (session := resident.process.current):
+                return session.loaded
+        return None
+
+    def gauges(self) -> dict[str, Gauges]:
+        """The latest gauges of every loaded model, by real name."""
+        sessions = ((resident.name, resident.process.current) for resident in self._pool.residents)
+        return {name: session.gauges for name, session in sessions if session}
+
+    def status(self) -> Sequence[WorkerStatus]:
+        """How every worker stands, for operators."""
+        return tuple(resident.status for resident in self._pool.residents)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether requests would be served now: not draining, no supervised worker dead or stuck."""
+        return self._accepts and all(resident.process.is_well for resident in self._pool.residents)
+
+    def _check_accepts(self) -> None:
+        if not self._accepts:
+            raise Unavailable("The server is shutting down.", retry_after_s=5.0)
+
+    def _order(self, model: Installed) -> Launch:
+        job = Job(
+            engine=model.facts.engine,
+            model=model.facts.name,
+            files=model.files,
+            digest=model.digest,
+            options=dict(self._job_options(model)),
+        )
+        return Launch(entry_point(model.facts.engine, self._engines), job, self._options.frame_bytes)

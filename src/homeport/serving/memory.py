@@ -1,0 +1,39 @@
+"""Which models go, so that another fits into the memory budget. Pure policy; sizes in bytes."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+
+class Occupant(NamedTuple):
+    """A model in memory, or on its way there."""
+
+    name: str
+    size_bytes: int
+    users: int
+    used_at: float
+    pinned: bool = False
+
+
+def victims(
+    budget_bytes: int, needed_bytes: int, occupants: Iterable[Occupant], *, also_used: bool = False
+) -> tuple[str, ...] | None:
+    """The fewest least recently used models whose end makes room, idle before used; None where no room can be made.
+
+    Pinned models stay, and so do those with users, unless `also_used`.
+    """
+    occupants = tuple(occupants)
+    excess = sum(occupant.size_bytes for occupant in occupants) + needed_bytes - budget_bytes
+    going: list[str] = []
+    for occupant in sorted(occupants, key=lambda occupant: (occupant.users > 0, occupant.used_at)):
+        if excess <= 0:
+            break
+        if occupant.pinned or (occupant.users and not also_used):
+            continue
+        going.append(occupant.name)
+        excess -= occupant.size_bytes
+    return tuple(going) if excess <= 0 else None
+
+
+def in_words(size_bytes: int) -> str:
+    """A size for people."""
+    return f"{size_bytes / 1e9:.2f} GB" if size_bytes >= 10_000_000 else f"{size_bytes / 1e6:.2f} MB"

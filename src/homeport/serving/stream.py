@@ -1,0 +1,139 @@
+"""One request under way, as the gateway sees it: its events, bounded by credit, and how it ends.
+
+Knows nothing of processes: `push` and `fail` feed it, a `Line` carries what it has to say to the worker.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol, Self
+
+from homeport.domain.errors import EngineFailed, HomeportError, Unavailable, revive
+from homeport.domain.events import Admitted, Delta, Done, Event, Failed, Usage
+
+_OVERRUN = 4
+"""How many times its credit a stream may hold. A worker checks credit before a step, and a step may bring every
+choice several deltas; beyond this the worker does not keep to its credit at all."""
+
+
+class Line(Protocol):
+    """What a stream needs of the link to its worker."""
+
+    def credit(self, id: int, n: int) -> None:
+        """Allow `n` more deltas."""
+        ...
+
+    def leave(self, id: int, *, cancel: bool) -> None:
+        """Forget this stream; `cancel` also tells the worker."""
+        ...
+
+
+class WorkerStream:
+    """Implements `domain.ports.Stream`. `credit` is in deltas; `choices` is how many answers the request asks for.
+
+    `on_end` is called exactly once, when nothing is left to do for this request: it is done, failed or left.
+    """
+
+    def __init__(self, id: int, model: str, line: Line, credit: int, choices: int, on_end: Callable[[], None]) -> None:
+        self.model = model
+        self.usage = Usage()
+        self._id = id
+        self._line = line
+        self._credit = credit
+        self._limit = _OVERRUN * (credit + choices)
+        self._on_end = on_end
+        self._events: list[Event] = []
+        self._admitted: Admitted | None = None
+        self._error: HomeportError | None = None
+        self._over = False
+        self._owed = 0
+        self._held = 0
+        self._taken_at = time.monotonic()
+        self._changed = asyncio.Event()
+
+    async def admitted(self) -> Admitted:
+        """Wait until the worker has accepted the request; raise its error otherwise."""
+        while self._admitted is None:
+            if self._over:
+                raise self._error or EngineFailed("The request was closed before it was admitted.")
+            await self._change()
+        return self._admitted
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Sequence[Event]:
+        while not self._events:
+            if self._over:
+                raise self._error or StopAsyncIteration
+            await self._change()
+        batch, self._events = self._events, []
+        self._taken_at = time.monotonic()
+        self._give_back()
+        return batch
+
+    async def aclose(self) -> None:
+        """Cancel if unfinished and give back the lease. Safe to call twice."""
+        self._events.clear()
+        self._end(cancel=True)
+
+    def push(self, event: Event) -> None:
+        """Take one event from the worker, in order."""
+        if self._over:
+            return
+        if isinstance(event, Delta):
+            self._hold(event)
+        elif isinstance(event, Admitted):
+            self._admitted = event
+        elif isinstance(event, Failed):
+            self.usage = event.usage
+            self.fail(revive(event.fault), cancel=False)
+        else:
+            self._append(event)
+            if isinstance(event, Done):
+                self.usage = event.usage
+                self._end(cancel=False)
+        self._changed.set()
+
+    def fail(self, error: HomeportError, *, cancel: bool) -> None:
+        """End with an error: the reader gets what came before it, then the error."""
+        if not self._over:
+            self._error = error
+            self._end(cancel=cancel)
+
+    def expire(self, limit_s: float, now: float) -> None:
+        """Cancel where events wait for a reader that took none for `limit_s` seconds."""
+        if self._events and not self._over and now - self._taken_at > limit_s:
+            self._events.clear()
+            self.fail(Unavailable(f"The stream was given up: nothing was read from it for {limit_s:g} s."), cancel=True)
+
+    def _hold(self, delta: Delta) -> None:
+        self._held += 1
+        if self._held > self._limit:
+            self.fail(EngineFailed("The model's worker sent more than it was allowed to."), cancel=True)
+        else:
+            self._append(delta)
+
+    def _append(self, event: Event) -> None:
+        if not self._events:
+            self._taken_at = time.monotonic()
+        self._events.append(event)
+
+    def _give_back(self) -> None:
+        """Return credit for what was taken, in halves: one message per many deltas, and never none left over."""
+        self._owed += self._held
+        self._held = 0
+        if not self._over and self._owed >= max(1, self._credit // 2):
+            self._line.credit(self._id, self._owed)
+            self._owed = 0
+
+    def _end(self, *, cancel: bool) -> None:
+        if not self._over:
+            self._over = True
+            self._line.leave(self._id, cancel=cancel)
+            self._changed.set()
+            self._on_end()
+
+    async def _change(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()
