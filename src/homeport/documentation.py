@@ -41,10 +41,10 @@ def settings_page() -> str:
 
 
 _PROSE = f"""A flag goes before the environment, that before the YAML file named by `--config` or `{CONFIG}`,
-that before the default. `homeport config show` prints what holds and where it was set; `homeport config check` only checks. A
-name that does not exist stops the start and is answered with the nearest one that does. An empty variable counts as
-unset. Secrets have no flag, since other users of a machine can read the flags of its programs, and are printed
-masked.
+that before the default. `homeport config show` prints what holds and where it was set; `homeport config check` only
+checks. A name that does not exist stops the start and is answered with the nearest one that does. An empty variable
+counts as unset. Secrets have no flag, since other users of a machine can read the flags of its programs, and are
+printed masked.
 
 Sizes take a unit (`8GB`, `512MiB`), times are seconds. Lists are separated by commas in a variable, repeated as a
 flag, and lists in YAML:

@@ -90,10 +90,10 @@ def _call(
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     try:
         connection.request(method, path, msgspec.json.encode(body) if body is not None else None, headers)
-        response = connection.getresponse()
-        if response.status >= 400:
-            raise _error(_decode(response.read()))
-        yield response
+        with connection.getresponse() as response:
+            if response.status >= 400:
+                raise _error(_decode(response.read()))
+            yield response
     except (OSError, http.client.HTTPException) as error:
         raise Unavailable(f"the server at {running.url} does not answer: {error}") from error
     finally:

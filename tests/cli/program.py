@@ -1,0 +1,87 @@
+"""A program behind the commands that records its calls and answers from fixed values."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from homeport.domain.errors import InvalidRequest, ModelMissing
+from homeport.domain.models import Alias, Facts, Installed
+from homeport.reports import Announcement, Finding, Progress
+from homeport.settings import Settings
+
+SMALL = Installed(Facts("small", "text", "text", 8192, size_bytes=98_362_432, licence="Apache-2.0"), {}, "d1")
+UP = Announcement(
+    "http://127.0.0.1:9", None, ("small",), {"gpt-4": "small", "ada": "small"}, "AVX2 kernels", ("a note",)
+)
+
+
+class Program:
+    """Fills `cli.application.Application`. `calls` holds (function, argument) in order."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, object]] = []
+        self.settings: Settings | None = None
+        self.findings: list[Finding] = []
+        self.wanted: list[str] = []
+
+    def _called(self, name: str, settings: Settings, argument: object = None) -> None:
+        self.calls.append((name, argument))
+        self.settings = settings
+
+    def missing(self, settings: Settings, /) -> Sequence[str]:
+        """Give what a test put in `wanted`."""
+        self._called("missing", settings)
+        return self.wanted
+
+    def serve(self, settings: Settings, announce: Callable[[Announcement], None], /) -> None:
+        """Announce and end."""
+        self._called("serve", settings)
+        announce(UP)
+
+    def pull(self, settings: Settings, reference: str, progress: Progress, /) -> Installed:
+        """Fetch 'small'; anything else does not exist, 'slow' is interrupted."""
+        self._called("pull", settings, reference)
+        progress.total(10)
+        progress.advance(10)
+        progress.message("half way")
+        if reference == "slow":
+            raise KeyboardInterrupt
+        if reference != "small":
+            raise ModelMissing(f"no model is called {reference}")
+        return SMALL
+
+    def installed(self, settings: Settings, /) -> Sequence[Installed]:
+        """Give the small model."""
+        self._called("installed", settings)
+        return [SMALL]
+
+    def aliases(self, settings: Settings, /) -> Sequence[Alias]:
+        """Give one alias."""
+        self._called("aliases", settings)
+        return [Alias("gpt-4", "small", "cl100k_base")]
+
+    def show(self, settings: Settings, name: str, /) -> Mapping[str, object]:
+        """Give a line, a list and several lines."""
+        self._called("show", settings, name)
+        return {"name": name, "files": ["a", "b"], "template": "one\ntwo", "empty": ()}
+
+    def remove(self, settings: Settings, name: str, /) -> int:
+        """Free 1.5 kB."""
+        self._called("remove", settings, name)
+        return 1500
+
+    def install_kernels(self, settings: Settings, flavour: str, file: Path | None, progress: Progress, /) -> str:
+        """Install anything but CUDA."""
+        self._called("install_kernels", settings, (flavour, file))
+        if flavour == "cuda":
+            raise InvalidRequest("npm is not installed")
+        return f"{flavour} kernels installed"
+
+    def kernels(self, settings: Settings, /) -> str:
+        """Describe them."""
+        self._called("kernels", settings)
+        return "AVX2 kernels"
+
+    def diagnose(self, settings: Settings, *, online: bool) -> Iterator[Finding]:
+        """Give what a test put in `findings`."""
+        self._called("diagnose", settings, online)
+        yield from self.findings

@@ -1,0 +1,182 @@
+"""Commands: what each asks of the program, and what it prints."""
+
+import json
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+import homeport
+from homeport.cli import commands
+from homeport.cli.output import human_size
+from homeport.reports import Finding
+from tests.cli.program import Program
+
+
+@pytest.fixture
+def program() -> Program:
+    return Program()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+def run(program: Program, *arguments: str, env: dict[str, str] | None = None) -> Result:
+    return CliRunner().invoke(commands, list(arguments), obj=program, env=env)
+
+
+def test_serve_fetches_what_is_missing_then_serves(program: Program) -> None:
+    """`serve` pulls what the program says is missing, then serves, and prints what a client needs."""
+    program.wanted = ["small"]
+    result = run(program, "serve", "--model", "small", "--port", "9", "--alias", "x=small", "--offline")
+    assert result.exit_code == 0, result.output
+    assert program.calls == [("missing", None), ("pull", "small"), ("serve", None)]
+    assert program.settings is not None
+    assert (program.settings.models, program.settings.port, program.settings.offline) == (("small",), 9, True)
+    assert program.settings.aliases == {"x": "small"}
+    assert "export OPENAI_BASE_URL=http://127.0.0.1:9/v1\n" in result.stdout
+    assert "export OPENAI_API_KEY=homeport\n" in result.stdout
+    assert "gpt-4, ada -> small" in result.stdout
+    assert "AVX2 kernels" in result.stdout
+    assert "a note" in result.stdout
+
+
+def test_wrong_setting_stops_the_start(program: Program) -> None:
+    """A misspelt variable ends `serve` with status 1 and its nearest match, before anything runs."""
+    result = run(program, "serve", env={"HOMEPORT_SLOTZ": "3"})
+    assert result.exit_code == 1
+    assert "HOMEPORT_SLOTZ" in result.stderr
+    assert "HOMEPORT_SLOTS" in result.stderr
+    assert program.calls == []
+
+
+def test_flag_goes_before_environment(program: Program) -> None:
+    """A flag of a command goes before the variable of the same setting."""
+    run(program, "serve", "--port", "1", env={"HOMEPORT_PORT": "2", "HOMEPORT_SLOTS": "3"})
+    assert program.settings is not None
+    assert (program.settings.port, program.settings.slots) == (1, 3)
+
+
+def test_secrets_have_no_flag(program: Program) -> None:
+    """No key can be given as a flag, where other users could read it."""
+    assert run(program, "serve", "--api-keys", "secret").exit_code == 2
+
+
+def test_pull_names_what_it_fetched(program: Program) -> None:
+    """`pull` fetches each reference in turn and prints name and size, or the facts as JSON."""
+    result = run(program, "pull", "small", "small")
+    assert [call for call in program.calls if call[0] == "pull"] == [("pull", "small")] * 2
+    assert result.stdout == "small is installed (98 MB)\n" * 2
+    assert json.loads(run(program, "pull", "small", "--json").stdout)[0]["licence"] == "Apache-2.0"
+
+
+def test_failed_pull_says_why(program: Program) -> None:
+    """A pull that fails ends with status 1 and the program's own message, without a traceback."""
+    result = run(program, "pull", "smal")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "Error: no model is called smal" in result.stderr
+
+
+def test_interrupted_pull_says_how_to_go_on(program: Program) -> None:
+    """Ctrl-C in a pull says that the same command resumes."""
+    result = run(program, "pull", "slow")
+    assert result.exit_code == 1
+    assert "the same command goes on" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["list", "ls"])
+def test_list_shows_models_with_their_aliases(program: Program, name: str) -> None:
+    """`list` and `ls` print one row per model, with the names that stand for it."""
+    head, row = run(program, name).stdout.splitlines()
+    assert head.split() == ["MODEL", "KIND", "SIZE", "WINDOW", "LICENCE", "ALIASES"]
+    assert row.split() == ["small", "text", "98", "MB", "8192", "Apache-2.0", "gpt-4"]
+    found = json.loads(run(program, name, "--json").stdout)
+    assert found["models"][0]["name"] == "small"
+    assert found["aliases"][0]["encoding"] == "cl100k_base"
+
+
+def test_show_prints_every_fact(program: Program) -> None:
+    """`show` prints lists and long texts on lines of their own."""
+    lines = [line.split() for line in run(program, "show", "small").stdout.splitlines()]
+    assert lines == [["name", "small"], ["files", "a"], ["b"], ["template", "one"], ["two"], ["empty"]]
+    assert json.loads(run(program, "show", "small", "--json").stdout)["files"] == ["a", "b"]
+
+
+def test_rm_says_what_was_freed(program: Program) -> None:
+    """`rm` removes each model named."""
+    assert run(program, "rm", "a", "b").stdout == "a is removed (1.5 kB freed)\nb is removed (1.5 kB freed)\n"
+
+
+def test_kernels_install_and_show(program: Program, home: Path) -> None:
+    """Kernels are installed by flavour, or from a file; a failure ends with status 1."""
+    file = home / "kernels.tgz"
+    file.touch()
+    assert run(program, "kernels", "install", "vulkan", "--file", str(file)).stdout == "vulkan kernels installed\n"
+    assert program.calls == [("install_kernels", ("vulkan", file))]
+    assert run(program, "kernels", "install", "cuda").exit_code == 1
+    assert run(program, "kernels", "show").stdout == "AVX2 kernels\n"
+    assert json.loads(run(program, "kernels", "show", "--json").stdout) == {"kernels": "AVX2 kernels"}
+
+
+def test_doctor_ends_badly_when_something_is_bad(program: Program) -> None:
+    """`doctor` prints every finding with its remedy; its status is 1 only if one is bad."""
+    program.findings = [Finding("disk", "warning", "1 GB free", "remove models")]
+    result = run(program, "doctor")
+    assert result.exit_code == 0
+    assert "1 GB free" in result.stdout
+    assert "-> remove models" in result.stdout
+    program.findings.append(Finding("port", "bad", "in use"))
+    assert run(program, "doctor", "--online").exit_code == 1
+    assert program.calls == [("diagnose", False), ("diagnose", True)]
+    assert [found["state"] for found in json.loads(run(program, "doctor", "--json").stdout)] == ["warning", "bad"]
+
+
+def test_config_show_masks_and_names_origins(program: Program) -> None:
+    """`config show` prints where each value was set and never a whole secret."""
+    env = {"HOMEPORT_API_KEYS": "sk-0123456789abcdef", "HOMEPORT_SLOTS": "3"}
+    rows = {line.split()[0]: line for line in run(program, "config", "show", env=env).stdout.splitlines()}
+    assert rows["slots"].split() == ["slots", "3", "HOMEPORT_SLOTS"]
+    assert rows["port"].split() == ["port", "8080", "default"]
+    assert "0123456789" not in rows["api_keys"]
+    found = json.loads(run(program, "config", "show", "--json", env=env).stdout)
+    assert found["slots"] == {"value": 3, "set_by": "HOMEPORT_SLOTS"}
+
+
+def test_config_check_is_yes_or_no(program: Program, home: Path) -> None:
+    """`config check` ends with 0 for a right file and with 1 and the reason for a wrong one."""
+    file = home / "homeport.yaml"
+    file.write_text("slots: 3\n")
+    assert "1 set" in run(program, "config", "check", "--config", str(file)).stdout
+    file.write_text("slot: 3\n")
+    result = run(program, "config", "check", "--config", str(file))
+    assert result.exit_code == 1
+    assert "did you mean slots?" in result.stderr
+
+
+def test_version(program: Program) -> None:
+    """`version` names this version."""
+    assert f"homeport {homeport.__version__} " in run(program, "version").stdout
+    assert json.loads(run(program, "version", "--json").stdout)["homeport"] == homeport.__version__
+
+
+def test_every_command_says_what_it_does() -> None:
+    """Every command and every option has a help text."""
+    found: list[click.Command] = [commands]
+    for command in found:
+        assert command.help, command.name
+        assert not [option.name for option in command.params if isinstance(option, click.Option) and not option.help]
+        if isinstance(command, click.Group):
+            found.extend(command.commands.values())
+    assert len(found) > 15
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "shown"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (98_362_432, "98 MB"), (1_117_320_768, "1.1 GB")],
+)
+def test_sizes_are_for_people(n_bytes: int, shown: str) -> None:
+    """Sizes have two or three digits and a unit."""
+    assert human_size(n_bytes) == shown

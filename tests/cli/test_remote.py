@@ -1,0 +1,211 @@
+"""Commands that talk to a running server: found by its file, spoken to over a real socket."""
+
+import json
+import os
+import stat
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+
+from homeport import remote, rendezvous
+from homeport.cli import commands
+from homeport.domain.errors import HomeportError, Unavailable
+from homeport.rendezvous import Running
+from homeport.reports import WorkerReport, Workers
+from tests.cli.program import Program
+
+CHUNKS = ("The capital", " is", " Paris.")
+
+
+class Server(ThreadingHTTPServer):
+    """Answers as the real one does; `heard` holds (method, path, key, body)."""
+
+    heard: list[tuple[str, str, str, object]]
+    is_breaking = False
+
+
+class Answers(BaseHTTPRequestHandler):
+    """The routes the commands use."""
+
+    server: Server
+
+    def do_GET(self) -> None:
+        """List one worker."""
+        self._hear(None)
+        workers = Workers((WorkerReport("small", 7, "ready", 250_000_000, 2, 1, 30, 100, idle_s=4.4),))
+        self._answer(200, msgspec.json.encode(workers))
+
+    def do_POST(self) -> None:
+        """Stop a worker, or stream a chat."""
+        body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+        self._hear(json.loads(body) if body else None)
+        if self.path == "/v1/chat/completions":
+            self._answer(200, self._stream(), "text/event-stream")
+        elif self.path == "/admin/v1/workers/small/stop":
+            self._answer(200, b"{}")
+        elif self.path.endswith("/stop"):
+            self._answer(404, b'{"error": {"message": "no such model is loaded", "code": "model_not_found"}}')
+        else:
+            self._answer(502, b"bad gateway")
+
+    def _stream(self) -> bytes:
+        events = [{"choices": [{"delta": {"content": text}}]} for text in CHUNKS]
+        tail = '{"error": {"message": "the engine broke"}}' if self.server.is_breaking else '{"choices": []}'
+        lines = [f"data: {event}\n\n" for event in [*map(json.dumps, events), tail]]
+        return (": ping\n\n" + "".join(lines) + "data: [DONE]\n\n").encode()
+
+    def _hear(self, body: object) -> None:
+        key = str(self.headers["Authorization"]).removeprefix("Bearer ")
+        self.server.heard.append((self.command, self.path, key, body))
+
+    def _answer(self, status: int, body: bytes, kind: str = "application/json") -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def serving() -> Iterator[Server]:
+    with Server(("127.0.0.1", 0), Answers) as server:
+        server.heard = []
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving() as started:
+        yield started
+
+
+@pytest.fixture
+def running(server: Server, tmp_path: Path) -> Running:
+    port = server.server_address[1]
+    return rendezvous.publish(tmp_path, f"http://127.0.0.1:{port}", port)
+
+
+def run(home: Path, *arguments: str, text: str = "", env: dict[str, str] | None = None) -> Result:
+    return CliRunner().invoke(commands, [*arguments, "--home", str(home)], obj=Program(), input=text, env=env)
+
+
+def test_only_the_user_may_read_the_token(running: Running, tmp_path: Path) -> None:
+    """The file with the token and its folder are closed to everyone else, and every start has its own token."""
+    path = tmp_path / "run" / f"{running.port}.json"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert rendezvous.publish(tmp_path, running.url, running.port).token != running.token
+
+
+def test_find_by_port_and_process(running: Running, tmp_path: Path) -> None:
+    """A running server is found by its port, its process, or as the only one."""
+    assert rendezvous.find(tmp_path) == running
+    assert rendezvous.find(tmp_path, port=running.port, pid=os.getpid()) == running
+    assert rendezvous.find(tmp_path, port=running.port + 1) is None
+    assert rendezvous.find(tmp_path, pid=os.getpid() + 1) is None
+
+
+def test_dead_server_is_not_found(running: Running, tmp_path: Path) -> None:
+    """A file whose process is gone, or whose id another process has taken since, is ignored; so is a broken one."""
+    path = tmp_path / "run" / f"{running.port}.json"
+    for content in (
+        msgspec.json.encode(msgspec.structs.replace(running, born=running.born - 1)),
+        msgspec.json.encode(msgspec.structs.replace(running, pid=2**22 + 1)),
+        b"{",
+    ):
+        path.write_bytes(content)
+        assert rendezvous.find(tmp_path) is None
+
+
+def test_withdraw_leaves_a_successor_alone(running: Running, tmp_path: Path) -> None:
+    """A server removes its own file, never that of the next server on its port."""
+    successor = rendezvous.publish(tmp_path, running.url, running.port)
+    rendezvous.withdraw(tmp_path, running)
+    assert rendezvous.find(tmp_path) == successor
+    rendezvous.withdraw(tmp_path, successor)
+    assert rendezvous.find(tmp_path) is None
+
+
+def test_ps_lists_workers(running: Running, server: Server, tmp_path: Path) -> None:
+    """`ps` shows what the server holds in memory, with the file's token as its key."""
+    row = run(tmp_path, "ps").stdout.splitlines()[1]
+    assert row.split() == ["small", "ready", "7", "250", "MB", "2", "+", "1", "30", "/", "100", "4", "s"]
+    assert server.heard == [("GET", "/admin/v1/workers", running.token, None)]
+    assert json.loads(run(tmp_path, "ps", "--json").stdout)[0]["cells"] == 100
+
+
+def test_stop_unloads_one_model(running: Running, server: Server, tmp_path: Path) -> None:
+    """`stop` asks the server to unload; its refusal is shown."""
+    assert run(tmp_path, "stop", "small").stdout == "small is unloaded\n"
+    refused = run(tmp_path, "stop", "org/other")
+    assert (refused.exit_code, refused.stderr) == (1, "Error: no such model is loaded\n")
+    assert [path for _, path, _, _ in server.heard] == [
+        "/admin/v1/workers/small/stop",
+        "/admin/v1/workers/org%2Fother/stop",
+    ]
+
+
+@pytest.mark.parametrize("command", [("ps",), ("stop", "small")])
+def test_no_server_says_how_to_start_one(tmp_path: Path, command: tuple[str, ...]) -> None:
+    """Without a server the commands say so and how to start one."""
+    result = run(tmp_path, *command, "--port", "9")
+    assert result.exit_code == 1
+    assert "no server runs on port 9; start one with `homeport serve`" in result.stderr
+
+
+def test_run_keeps_the_conversation(running: Running, server: Server, tmp_path: Path) -> None:
+    """`run` prints each answer as it comes and sends the whole conversation with the next line."""
+    result = run(tmp_path, "run", "small", "--system", "Be brief.", text="Capital of France?\n\nSure?\n")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "The capital is Paris.\n" * 2
+    last = server.heard[-1][3]
+    assert isinstance(last, dict)
+    assert last["model"] == "small"
+    assert [message["role"] for message in last["messages"]] == ["system", "user", "assistant", "user"]
+    assert last["messages"][2]["content"] == "".join(CHUNKS)
+
+
+def test_run_shows_a_key_where_there_are_keys(running: Running, server: Server, tmp_path: Path) -> None:
+    """`run` shows the first key of the settings, else the file's token."""
+    run(tmp_path, "run", text="hello\n")
+    run(tmp_path, "run", text="hello\n", env={"HOMEPORT_API_KEYS": "k1,k2"})
+    assert [key for _, _, key, _ in server.heard] == [running.token, "k1"]
+
+
+def test_run_shows_an_error_in_the_stream(running: Running, server: Server, tmp_path: Path) -> None:
+    """An error after the first words ends `run` with what the server said."""
+    server.is_breaking = True
+    result = run(tmp_path, "run", text="hello\n")
+    assert result.exit_code == 1
+    assert result.stdout.startswith("The capital is Paris.")
+    assert "the engine broke" in result.stderr
+
+
+def test_unreachable_server_is_named(tmp_path: Path) -> None:
+    """A server that is gone without removing its file is named with its address."""
+    with serving() as gone:
+        port = gone.server_address[1]
+    running = rendezvous.publish(tmp_path, f"http://127.0.0.1:{port}", port)
+    with pytest.raises(Unavailable, match=f"http://127.0.0.1:{port} does not answer"):
+        remote.workers(running)
+
+
+def test_answer_that_is_no_envelope_is_shown(running: Running) -> None:
+    """An error that something between answers is shown as it came."""
+    with pytest.raises(HomeportError, match="bad gateway"), remote._call(running, "POST", "/elsewhere", "key", {}):
+        pass
