@@ -1,0 +1,67 @@
+"""Copy from OpenAI's published specs the names and types of the fields that tests hold us against.
+
+Usage: python scripts/spec_fields.py openai-2023.yaml openai-latest.yaml > tests/contract/data/fields.json
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+SCHEMAS = {
+    "completions": "CreateCompletionRequest",
+    "chat": "CreateChatCompletionRequest",
+    "edits": "CreateEditRequest",
+}
+KEPT = ("type", "nullable", "default", "minimum", "maximum", "minItems", "maxItems", "enum", "deprecated")
+
+
+class Spec:
+    """One OpenAPI document."""
+
+    def __init__(self, path: Path) -> None:
+        self.schemas: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))["components"]["schemas"]
+
+    def follow(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """Replace a reference by what it stands for."""
+        while "$ref" in schema:
+            schema = self.schemas[schema["$ref"].rpartition("/")[2]]
+        return schema
+
+    def properties(self, schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Every property of a schema, those of its parts included."""
+        schema = self.follow(schema)
+        for part in schema.get("allOf", ()):
+            yield from self.properties(part)
+        yield from schema.get("properties", {}).items()
+
+    def brief(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """What kind of value a property takes, without its prose."""
+        schema = self.follow(schema)
+        short = {key: schema[key] for key in KEPT if key in schema}
+        for union in ("oneOf", "anyOf"):
+            if union in schema:
+                short["any_of"] = [self.brief(part) for part in schema[union]]
+        if "items" in schema:
+            short["items"] = self.brief(schema["items"])
+        return short
+
+
+def main(paths: list[str]) -> None:
+    """Print the fields of each endpoint in each spec as JSON."""
+    found: dict[str, dict[str, Any]] = {}
+    for path in map(Path, paths):
+        spec = Spec(path)
+        for endpoint, name in SCHEMAS.items():
+            if name in spec.schemas:
+                fields = dict(spec.properties(spec.schemas[name]))
+                found.setdefault(path.stem, {})[endpoint] = {each: spec.brief(fields[each]) for each in sorted(fields)}
+    json.dump(found, sys.stdout, indent=1)
+    sys.stdout.write("\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

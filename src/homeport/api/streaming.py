@@ -1,0 +1,173 @@
+"""Server-sent events, and callers that leave: answers that end when nobody reads them any more.
+
+Knows nothing of what is streamed: a source gives bytes that are whole events, this sends them. Work for a caller
+runs in one task which owns all it holds, so that cancelling this task frees everything.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Coroutine, Mapping
+from contextlib import aclosing
+from typing import TypeVar
+
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from homeport.api.errors import envelope
+from homeport.domain.errors import EngineFailed, HomeportError
+
+T = TypeVar("T")
+
+DONE = b"data: [DONE]\n\n"
+PING = b": ping\n\n"
+
+_log = logging.getLogger("homeport.errors")
+
+# JSON may hold these as they are, but clients that split lines as Unicode does would cut an event there. In a JSON
+# document they can only stand inside a string, so the escape is always in place.
+_LINE_ENDS = ((b"\xc2\x85", b"\\u0085"), (b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\x80\xa9", b"\\u2029"))
+
+
+class Departed(ClientDisconnect):
+    """The caller closed the connection, or stopped reading for too long: nobody will get the answer."""
+
+
+def one_line(document: bytes) -> bytes:
+    """Escape what Unicode counts as a line end in an encoded JSON document."""
+    if document.isascii():
+        return document
+    for raw, escaped in _LINE_ENDS:
+        document = document.replace(raw, escaped)
+    return document
+
+
+def event(document: bytes) -> bytes:
+    """One event that carries an encoded JSON document."""
+    return b"data: " + one_line(document) + b"\n\n"
+
+
+async def attended(receive: Receive, work: Coroutine[object, object, T], *ends: Coroutine[object, object, None]) -> T:
+    """Do `work` while the caller is there: when it leaves, or one of `ends` returns first, `work` is cancelled.
+
+    Returns only when `work` has cleaned up. Raises Departed if it was cancelled, else what `work` raises.
+    """
+    task = asyncio.create_task(work)
+    watches = [asyncio.create_task(_departure(receive)), *(asyncio.create_task(end) for end in ends)]
+    try:
+        await asyncio.wait((task, *watches), return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        for watch in watches:
+            if watch.done():
+                watch.result()  # a watch that broke is an error of ours, not a departure
+        raise Departed
+    finally:
+        for each in (task, *watches):
+            each.cancel()
+        await asyncio.gather(task, *watches, return_exceptions=True)
+
+
+async def _departure(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+class EventStream(Response):
+    """Sends what `source` gives. The source's first item is the permission to send headers, and may be empty.
+
+    An error before the first item is raised, to become an ordinary answer; one after it becomes an event in the
+    stream, after which the stream ends without `[DONE]`. After `ping_s` of silence a comment goes out. A caller
+    that leaves, or takes nothing for `stall_s`, has its source closed at once.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(
+        self, source: AsyncGenerator[bytes, None], headers: Mapping[str, str], *, ping_s: float, stall_s: float
+    ) -> None:
+        self.status_code = 200
+        self.background = None
+        self.init_headers({**headers, "cache-control": "no-cache", "x-accel-buffering": "no"})
+        self._source = source
+        self._ping_s = ping_s
+        self._stall_s = stall_s
+
+    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
+        """Send the whole stream. Raises Departed if the caller leaves before its end."""
+        line = _Line(send)
+        await attended(receive, self._run(line), self._ping(line), self._stall(line))
+
+    async def _run(self, line: "_Line") -> None:
+        async with aclosing(self._source) as source:
+            first = await anext(source)
+            await line.begin(self.status_code, self.raw_headers)
+            try:
+                if first:
+                    await line.write(first)
+                async for frames in source:
+                    await line.write(frames)
+            except HomeportError as error:
+                await line.write(event(envelope(error)))
+            except Exception:
+                _log.exception("a stream broke")
+                await line.write(event(envelope(EngineFailed("The server had an error while it answered."))))
+            await line.end()
+
+    async def _ping(self, line: "_Line") -> None:
+        """Break every silence with a comment, so that no proxy takes a slow model for a dead one."""
+        await line.begun.wait()
+        while True:
+            left_s = self._ping_s - line.idle_s
+            if left_s <= 0 and not line.is_writing:
+                await line.write(PING)
+            else:
+                await asyncio.sleep(max(left_s, self._ping_s / 10))
+
+    async def _stall(self, line: "_Line") -> None:
+        """Return when one write has waited for the reader longer than `stall_s`."""
+        await line.begun.wait()
+        while True:
+            left_s = self._stall_s - line.idle_s
+            if left_s <= 0 and line.is_writing:
+                return
+            await asyncio.sleep(max(left_s, self._stall_s / 10))
+
+
+class _Line:
+    """The way to the caller: one writer at a time, and since when it has been silent."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._lock = asyncio.Lock()
+        self._clock = asyncio.get_running_loop().time
+        self._last = self._clock()
+        self._is_over = False
+        self.begun = asyncio.Event()
+
+    @property
+    def is_writing(self) -> bool:
+        return self._lock.locked()
+
+    @property
+    def idle_s(self) -> float:
+        """Seconds since the last write was begun or went through."""
+        return self._clock() - self._last
+
+    async def begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        self._last = self._clock()
+        self.begun.set()
+
+    async def write(self, frames: bytes) -> None:
+        """Send bytes; waits while the caller's side is full. Nothing goes out behind the end."""
+        async with self._lock:
+            if not self._is_over:
+                self._last = self._clock()
+                await self._send({"type": "http.response.body", "body": frames, "more_body": True})
+                self._last = self._clock()
+
+    async def end(self) -> None:
+        async with self._lock:
+            self._is_over = True
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -1,0 +1,95 @@
+"""Ranges and sizes of request fields, refused in OpenAI's words.
+
+Knows nothing of any endpoint: a check takes the field's name, its value (None is fine: the field was not given)
+and its bounds, and raises InvalidRequest naming the field.
+"""
+
+import math
+from collections.abc import Sequence
+
+from homeport.domain.errors import InvalidRequest
+
+INT64 = (-(2**63), 2**63 - 1)
+TOKEN_ID_MAX = 2**31 - 1
+
+
+def integer(name: str, value: int | None, low: int | None = None, high: int | None = None) -> None:
+    """Check an integer that must lie in `low..high`."""
+    _range("integer", name, value, low, high)
+
+
+def decimal(name: str, value: float | None, low: float | None = None, high: float | None = None) -> None:
+    """Check a number that must be finite and lie in `low..high`."""
+    if value is not None and not math.isfinite(value):
+        raise InvalidRequest(f"Invalid '{name}': expected a finite number.", param=name, code="invalid_value")
+    _range("decimal", name, value, low, high)
+
+
+def items(name: str, value: Sequence[object] | None, most: int, least: int = 0) -> None:
+    """Check an array's length."""
+    if value is None:
+        return
+    if len(value) < least:
+        raise InvalidRequest(
+            f"Invalid '{name}': empty array. Expected an array with minimum length {least}, "
+            f"but got an {'empty array' if not value else f'array with length {len(value)}'} instead.",
+            param=name,
+            code="empty_array",
+        )
+    if len(value) > most:
+        raise InvalidRequest(
+            f"Invalid '{name}': array too long. Expected an array with maximum length {most}, "
+            f"but got an array with length {len(value)} instead.",
+            param=name,
+            code="array_above_max_length",
+        )
+
+
+def length(name: str, value: str | None, most: int, least: int = 0) -> None:
+    """Check a string's length in characters."""
+    if value is None:
+        return
+    if len(value) < least:
+        raise InvalidRequest(
+            f"Invalid '{name}': empty string. Expected a string with minimum length {least}, "
+            "but got an empty string instead.",
+            param=name,
+            code="empty_string",
+        )
+    if len(value) > most:
+        raise InvalidRequest(
+            f"Invalid '{name}': string too long. Expected a string with maximum length {most}, "
+            f"but got a string with length {len(value)} instead.",
+            param=name,
+            code="string_above_max_length",
+        )
+
+
+def one_of(name: str, value: str | None, known: Sequence[str]) -> None:
+    """Check a string that must be one of `known`."""
+    if value is not None and value not in known:
+        listed = ", ".join(f"'{each}'" for each in known)
+        raise InvalidRequest(
+            f"Invalid value: '{value}'. Supported values are: {listed}.", param=name, code="invalid_value"
+        )
+
+
+def unsupported(name: str, why: str) -> InvalidRequest:
+    """Make the error for a field, or a value of it, whose feature is not here."""
+    return InvalidRequest(f"Unsupported parameter: '{name}'. {why}", param=name, code="unsupported_parameter")
+
+
+def _range(kind: str, name: str, value: float | None, low: float | None, high: float | None) -> None:
+    if value is None:
+        return
+    if low is not None and value < low:
+        what, side, bound = "below minimum value", "below_min", f">= {low}"
+    elif high is not None and value > high:
+        what, side, bound = "above maximum value", "above_max", f"<= {high}"
+    else:
+        return
+    raise InvalidRequest(
+        f"Invalid '{name}': {kind} {what}. Expected a value {bound}, but got {value} instead.",
+        param=name,
+        code=f"{kind}_{side}_value",
+    )

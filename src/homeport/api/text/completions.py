@@ -1,0 +1,116 @@
+"""`POST /v1/completions`, and 2023's `/v1/engines/{id}/completions`.
+
+Knows nothing of models or tokens: checks what can be checked without them and passes the rest on.
+"""
+
+from functools import partial
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from homeport.api.body import read_json
+from homeport.api.services import caller, services
+from homeport.api.text import bounds, sampling
+from homeport.api.text.call import Call, respond
+from homeport.api.text.completion_shape import CompletionShape
+from homeport.domain.errors import InvalidRequest
+from homeport.domain.text import DocumentStart, InfillPrompt, TextPrompt, TextRequest, TokenPrompt
+
+MAX_TOKENS = 16
+MOST_LOGPROBS = 5
+MOST_BEST_OF = 20
+MOST_PROMPTS = 2048
+
+Plain = TextPrompt | TokenPrompt | DocumentStart
+
+
+class CompletionRequest(sampling.Generation, forbid_unknown_fields=True, kw_only=True):
+    """The body. `prompt` is one or many, each text or token ids; none means the start of a document."""
+
+    prompt: str | list[str | int | list[int]] | None = None
+    suffix: str | None = None
+    logprobs: int | None = None
+    echo: bool | None = None
+    best_of: int | None = None
+
+    def check(self) -> None:
+        """Check everything that needs no model. Raises InvalidRequest naming the field."""
+        super().check()
+        bounds.integer("max_tokens", self.max_tokens, 0 if self.echo else 1, bounds.TOKEN_ID_MAX)
+        bounds.integer("logprobs", self.logprobs, 0, MOST_LOGPROBS)
+        bounds.integer("best_of", self.best_of, 1, MOST_BEST_OF)
+        if self.best_of is not None and self.choices > self.best_of:
+            raise InvalidRequest(
+                "You requested that the server return more choices than it will generate (HINT: you must set 'n' "
+                f"(currently {self.choices}) to be at most 'best_of' (currently {self.best_of}), or omit either "
+                "parameter if you don't specifically want to use them.)",
+                param="best_of",
+            )
+        if self.stream and self.best_of is not None and self.best_of > self.choices:
+            raise InvalidRequest(
+                f"Results of 'best_of' cannot be streamed: with 'stream', 'best_of' (currently {self.best_of}) "
+                f"must not be greater than 'n' (currently {self.choices}).",
+                param="best_of",
+            )
+        if self.suffix and self.echo:
+            raise InvalidRequest("'echo' cannot be used together with 'suffix'.", param="echo")
+
+    def text_request(self, project: str) -> TextRequest:
+        """Check this and turn it into what a text engine is asked for. Raises InvalidRequest."""
+        self.check()
+        plain = prompts(self.prompt)
+        best_of = max(self.choices, self.best_of or 1)
+        sampling.candidates(len(plain), best_of, "best_of" if self.best_of else "n")
+        return TextRequest(
+            prompts=tuple(InfillPrompt(each, self.suffix) for each in plain) if self.suffix else plain,
+            sampling=self.sampling(),
+            ending=self.ending(MAX_TOKENS if self.max_tokens is None else self.max_tokens),
+            n=self.choices,
+            best_of=best_of,
+            logprobs=self.logprobs,
+            echo=bool(self.echo),
+            project=project,
+        )
+
+
+def prompts(given: str | list[str | int | list[int]] | None) -> tuple[Plain, ...]:
+    """Read any of the four shapes of `prompt`, or its absence. Raises InvalidRequest."""
+    if given is None:
+        return (DocumentStart(),)
+    if isinstance(given, str):
+        return (TextPrompt(given),)
+    bounds.items("prompt", given, len(given), 1)
+    texts = [each for each in given if isinstance(each, str)]
+    ids = [each for each in given if isinstance(each, int)]
+    arrays = [each for each in given if isinstance(each, list)]
+    if len(given) not in (len(texts), len(ids), len(arrays)):
+        raise InvalidRequest(
+            "Invalid type for 'prompt': expected a string, an array of strings, an array of integers, or an array "
+            "of arrays of integers, but got an array of mixed types instead.",
+            param="prompt",
+            code="invalid_type",
+        )
+    if ids:
+        return (_tokens("prompt", ids),)
+    bounds.items("prompt", given, MOST_PROMPTS)
+    if texts:
+        return tuple(TextPrompt(each) for each in texts)
+    return tuple(_tokens(f"prompt[{at}]", each) for at, each in enumerate(arrays))
+
+
+def _tokens(name: str, ids: list[int]) -> TokenPrompt:
+    bounds.items(name, ids, len(ids), 1)
+    for at, each in enumerate(ids):
+        if not 0 <= each <= bounds.TOKEN_ID_MAX:
+            bounds.integer(f"{name}[{at}]", each, 0, bounds.TOKEN_ID_MAX)
+    return TokenPrompt(tuple(ids))
+
+
+async def create(request: Request) -> Response:
+    """Complete one or many prompts."""
+    body = await read_json(request, CompletionRequest)
+    model = sampling.model_named(body.model, request.path_params.get("engine"))
+    asked = body.text_request(caller(request).project)
+    resolved = services(request).registry.resolve(model, "completions")
+    shape = partial(CompletionShape, n=asked.n, top=asked.logprobs, echo=asked.echo, has_usage=body.has_usage)
+    return await respond(request, Call("completions", "cmpl-", resolved, asked, shape, shape if body.stream else None))

@@ -1,0 +1,59 @@
+"""`POST /v1/edits`, and 2023's `/v1/engines/{id}/edits`: a text rewritten as an instruction says.
+
+Knows nothing of how a model is made to do it.
+"""
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from homeport.api.body import read_json
+from homeport.api.services import caller, services
+from homeport.api.text import bounds
+from homeport.api.text.call import Call, respond
+from homeport.api.text.completion_shape import EditShape
+from homeport.api.text.sampling import model_named
+from homeport.domain.text import EditPrompt, Sampling, TextRequest
+
+MOST_EDITS = 20
+
+
+class EditRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """The body."""
+
+    instruction: str
+    model: str | None = None
+    input: str | None = None
+    n: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+
+    def check(self) -> None:
+        """Check everything that needs no model. Raises InvalidRequest naming the field."""
+        bounds.integer("n", self.n, 1, MOST_EDITS)
+        bounds.decimal("temperature", self.temperature, 0, 2)
+        bounds.decimal("top_p", self.top_p, 0, 1)
+
+    def text_request(self, project: str) -> TextRequest:
+        """Check this and turn it into what a text engine is asked for. Raises InvalidRequest."""
+        self.check()
+        n = 1 if self.n is None else self.n
+        return TextRequest(
+            prompts=(EditPrompt(self.input or "", self.instruction),),
+            sampling=Sampling(
+                temperature=1.0 if self.temperature is None else self.temperature,
+                top_p=1.0 if self.top_p is None else self.top_p,
+            ),
+            n=n,
+            best_of=n,
+            project=project,
+        )
+
+
+async def create(request: Request) -> Response:
+    """Edit a text."""
+    body = await read_json(request, EditRequest)
+    model = model_named(body.model, request.path_params.get("engine"))
+    asked = body.text_request(caller(request).project)
+    resolved = services(request).registry.resolve(model, "edits")
+    return await respond(request, Call("edits", "edit-", resolved, asked, EditShape))

@@ -1,0 +1,174 @@
+"""The fields that completions and chat share: what they take, their bounds, and what they become.
+
+Knows nothing of prompts or answers. Every field may be null, which means its default.
+"""
+
+import re
+from typing import TypeVar
+
+import msgspec
+
+from homeport.api.text import bounds
+from homeport.domain.errors import InvalidRequest
+from homeport.domain.text import Ending, Sampling
+
+T = TypeVar("T")
+
+MOST_STOPS = 4
+MOST_STOP_IDS = 128
+MOST_CANDIDATES = 4096
+
+_TOKEN_ID = re.compile(r"[0-9]{1,10}")
+
+
+class StreamOptions(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """How a stream is written."""
+
+    include_usage: bool | None = None
+    include_obfuscation: bool | None = None
+
+
+class Generation(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Everything about how text is drawn and when it ends, as OpenAI names it, and six extensions."""
+
+    model: str | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    n: int | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    stop: str | list[str] | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    logit_bias: dict[str, float] | None = None
+    seed: int | None = None
+    user: str | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    repetition_penalty: float | None = None
+    ignore_eos: bool | None = None
+    min_tokens: int | None = None
+    stop_token_ids: list[int] | None = None
+
+    @property
+    def choices(self) -> int:
+        """How many answers each prompt gets."""
+        return 1 if self.n is None else self.n
+
+    @property
+    def has_usage(self) -> bool:
+        """Whether a stream ends with its usage."""
+        return bool(self.stream_options and self.stream_options.include_usage)
+
+    def check(self) -> None:
+        """Check what every text endpoint checks alike. Raises InvalidRequest."""
+        bounds.decimal("temperature", self.temperature, 0, 2)
+        bounds.decimal("top_p", self.top_p, 0, 1)
+        bounds.decimal("presence_penalty", self.presence_penalty, -2, 2)
+        bounds.decimal("frequency_penalty", self.frequency_penalty, -2, 2)
+        bounds.integer("n", self.n, 1, 128)
+        bounds.integer("seed", self.seed, *bounds.INT64)
+        self._check_extensions()
+        self._check_stop()
+        _biases(self.logit_bias)
+        if self.stream_options is not None:
+            if not self.stream:
+                raise InvalidRequest(
+                    "The 'stream_options' parameter is only allowed when 'stream' is enabled.", param="stream_options"
+                )
+            if self.stream_options.include_obfuscation:
+                raise bounds.unsupported("stream_options.include_obfuscation", "Chunks are never padded here.")
+
+    def _check_extensions(self) -> None:
+        bounds.integer("top_k", self.top_k, -1, bounds.TOKEN_ID_MAX)
+        bounds.decimal("min_p", self.min_p, 0, 1)
+        bounds.decimal("repetition_penalty", self.repetition_penalty, high=10)
+        if self.repetition_penalty is not None and self.repetition_penalty <= 0:
+            raise InvalidRequest(
+                "Invalid 'repetition_penalty': decimal below minimum value. Expected a value > 0, "
+                f"but got {self.repetition_penalty} instead.",
+                param="repetition_penalty",
+                code="decimal_below_min_value",
+            )
+        bounds.integer("min_tokens", self.min_tokens, 0, bounds.TOKEN_ID_MAX)
+        bounds.items("stop_token_ids", self.stop_token_ids, MOST_STOP_IDS)
+        for at, token in enumerate(self.stop_token_ids or ()):
+            bounds.integer(f"stop_token_ids[{at}]", token, 0, bounds.TOKEN_ID_MAX)
+
+    def _check_stop(self) -> None:
+        if isinstance(self.stop, str):
+            bounds.length("stop", self.stop, len(self.stop), 1)
+            return
+        bounds.items("stop", self.stop, MOST_STOPS)
+        for at, each in enumerate(self.stop or ()):
+            bounds.length(f"stop[{at}]", each, len(each), 1)
+
+    def sampling(self) -> Sampling:
+        """How the next token is drawn."""
+        default = Sampling()
+        return Sampling(
+            temperature=_given(self.temperature, default.temperature),
+            top_p=_given(self.top_p, default.top_p),
+            top_k=max(0, _given(self.top_k, default.top_k)),
+            min_p=_given(self.min_p, default.min_p),
+            presence_penalty=_given(self.presence_penalty, default.presence_penalty),
+            frequency_penalty=_given(self.frequency_penalty, default.frequency_penalty),
+            repetition_penalty=_given(self.repetition_penalty, default.repetition_penalty),
+            seed=self.seed,
+            logit_bias=_biases(self.logit_bias),
+        )
+
+    def ending(self, max_tokens: int | None, most: str = "max_tokens") -> Ending:
+        """When a choice is finished. `most` names the field that `max_tokens` came from, for the error."""
+        least = _given(self.min_tokens, 0)
+        if max_tokens is not None and least > max_tokens:
+            raise InvalidRequest(
+                f"'min_tokens' ({least}) must not be greater than '{most}' ({max_tokens}).", param="min_tokens"
+            )
+        return Ending(
+            max_tokens=max_tokens,
+            min_tokens=least,
+            stop=(self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ()),
+            stop_token_ids=tuple(self.stop_token_ids or ()),
+            ignore_eos=bool(self.ignore_eos),
+        )
+
+
+def candidates(prompts: int, each: int, param: str) -> None:
+    """Check how many answers one request draws in all. Raises InvalidRequest naming `param`."""
+    if prompts * each > MOST_CANDIDATES:
+        raise InvalidRequest(
+            f"One request may draw {MOST_CANDIDATES} answers; {prompts} prompts with {each} each are "
+            f"{prompts * each}. Send fewer prompts at once or lower '{param}'.",
+            param=param,
+        )
+
+
+def model_named(body: str | None, path: str | None) -> str:
+    """The model asked for, in the body or (2023's engines) in the path. Raises InvalidRequest if neither names one."""
+    if path is not None:
+        if body is not None and body != path:
+            raise InvalidRequest(f"The body's model '{body}' is not the path's engine '{path}'.", param="model")
+        return path
+    if not body:
+        raise InvalidRequest("you must provide a model parameter", param="model", code="missing_required_parameter")
+    return body
+
+
+def _given(value: T | None, default: T) -> T:
+    return default if value is None else value
+
+
+def _biases(table: dict[str, float] | None) -> dict[int, float]:
+    biases: dict[int, float] = {}
+    for key, value in (table or {}).items():
+        if not _TOKEN_ID.fullmatch(key) or int(key) > bounds.TOKEN_ID_MAX:
+            raise InvalidRequest(
+                f"Invalid key in 'logit_bias': {key[:40]}. You should only be submitting non-negative integers.",
+                param="logit_bias",
+                code="invalid_value",
+            )
+        bounds.decimal("logit_bias", value, -100, 100)
+        biases[int(key)] = value
+    return biases
