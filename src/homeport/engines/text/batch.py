@@ -1,0 +1,28 @@
+"""Lay a plan out as the arrays an executor computes. Knows nothing of why these tokens were chosen."""
+
+import numpy as np
+
+from homeport.engines.text.executor import Batch
+from homeport.engines.text.invariant import present
+from homeport.engines.text.scheduler import Plan
+
+
+def assemble(plan: Plan) -> Batch:
+    """The tokens of a plan's slices (N int32 each), grouped by sequence; `wanted` (M) in the order of the slices."""
+    tokens: list[int] = []
+    positions: list[int] = []
+    sequences: list[int] = []
+    wanted: list[int] = []
+    for part in plan.slices:
+        shift = len(tokens) - part.start
+        wanted.extend(position + shift for position in part.rows)
+        tokens.extend(part.candidate.tokens[part.start : part.stop])
+        positions.extend(range(part.start, part.stop))
+        sequence = present(part.candidate.slot, "a planned candidate holds no sequence")
+        sequences.extend([sequence] * (part.stop - part.start))
+    return Batch(
+        np.array(tokens, dtype=np.int32),
+        np.array(positions, dtype=np.int32),
+        np.array(sequences, dtype=np.int32),
+        np.array(wanted, dtype=np.int32),
+    )

@@ -1,0 +1,206 @@
+"""Sequence ids and cells: who has them, what is kept of finished sequences, and what goes when room is short.
+
+Each id of the executor is free, active (a running sequence's) or idle (finished, its KV kept for prompts that begin
+alike). Idle ones go least recently used first. Every change is booked in the prefix tree and carried out by the
+executor at once, in the step thread. Knows nothing of requests or of the order in which they run.
+"""
+
+import heapq
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Protocol
+
+from homeport.engines.text.executor import Traits
+from homeport.engines.text.invariant import require
+from homeport.engines.text.prefix import Match, PrefixTree
+
+
+class Memory(Protocol):
+    """The part of an executor that keeps the KV of sequences."""
+
+    @property
+    def traits(self) -> Traits:
+        """What it can do and how much it holds."""
+        ...
+
+    def fork(self, source: int, target: int, n_tokens: int) -> None:
+        """Make `target` (empty) begin with the first `n_tokens` of `source`."""
+        ...
+
+    def trim(self, sequence: int, n_tokens: int) -> None:
+        """Keep only the first `n_tokens` of a sequence."""
+        ...
+
+    def release(self, sequences: Sequence[int]) -> None:
+        """Empty these sequences."""
+        ...
+
+
+class Cache:
+    """The executor's KV, shared out. `retain` bounds the cells kept for finished sequences (None: no bound)."""
+
+    def __init__(self, memory: Memory, *, retain: int | None = None) -> None:
+        self._memory = memory
+        self._traits = memory.traits
+        self._retain = retain
+        self._tree = PrefixTree(shares_cells=self._traits.shares_cells)
+        self._free = list(range(self._traits.sequences))
+        self._active: set[int] = set()
+        self._idle: dict[int, None] = {}  # least recently used first
+        self._reserved = 0
+
+    @property
+    def can_fork(self) -> bool:
+        """Whether one sequence's beginning can become another's."""
+        return self._traits.can_trim
+
+    @property
+    def held(self) -> int:
+        """Cells of running sequences; all others are free or can be freed."""
+        return self._tree.held(self._active)
+
+    @property
+    def cells(self) -> int:
+        """Cells occupied, idle sequences included."""
+        return self._tree.cells
+
+    @property
+    def available(self) -> int:
+        """Cells neither occupied nor reserved."""
+        return self._traits.cells - self._tree.cells - self._reserved
+
+    def length(self, sequence: int) -> int:
+        """Tokens a sequence holds."""
+        return self._tree.length(sequence)
+
+    def match(self, namespace: Hashable, tokens: Sequence[int], limit: int) -> Match | None:
+        """The longest beginning of `tokens` (at most `limit`) that `begin` can start from; None: nothing kept."""
+        # An executor that cannot trim only goes on with a sequence as it is.
+        return self._tree.match(namespace, tokens, limit, among=None if self._traits.can_trim else self._idle)
+
+    def cost(self, tokens: Sequence[int], match: Match | None) -> int:
+        """Cells that become held when a sequence starts from a match and is computed to its end."""
+        shared = self._tree.held_part(match, self._active) if match and self._traits.shares_cells else 0
+        return len(tokens) - shared
+
+    def begin(self, namespace: Hashable, match: Match | None) -> int | None:
+        """An active sequence that holds the match's tokens (or none, where a copy has no room); None: no id left."""
+        if match is None:
+            return self._fresh(namespace)
+        whole = self._whole(match)
+        if whole is not None:
+            return self._wake(whole)
+        source = min(match.holders, key=lambda sequence: sequence in self._idle)
+        target = self._take_id(keep=source) if self._can_copy(match.length, source) else None
+        if target is not None:
+            self._fork(source, target, match.length)
+            return target
+        if source not in self._idle:
+            return self._fresh(namespace)
+        self._tree.trim(source, match.length)
+        self._memory.trim(source, match.length)
+        return self._wake(source)
+
+    def twin(self, source: int) -> int | None:
+        """A second active sequence with all that `source` holds; None where an id or the cells are missing."""
+        length = self._tree.length(source)
+        if not self._traits.can_trim or not self._can_copy(length, source):
+            return None
+        target = self._take_id(keep=source)
+        if target is not None:
+            self._fork(source, target, length)
+        return target
+
+    def reserve(self, n_tokens: int) -> bool:
+        """Set cells aside for tokens about to be computed, at the cost of idle sequences; False: there is no room."""
+        if not self._make_room(n_tokens, keep=None):
+            return False
+        self._reserved += n_tokens
+        return True
+
+    def settle(self) -> None:
+        """Forget reservations: what was computed is now booked by `extend`."""
+        self._reserved = 0
+
+    def extend(self, sequence: int, tokens: Sequence[int]) -> None:
+        """Book tokens that a forward pass computed."""
+        self._tree.extend(sequence, tokens)
+
+    def retire(self, sequence: int) -> None:
+        """A running sequence is done: keep it for prompts that begin alike, within bounds."""
+        if self._tree.length(sequence) == 0 or self._tree.is_covered(sequence):
+            self.drop([sequence])
+            return
+        self._active.discard(sequence)
+        self._idle[sequence] = None
+        self._shrink()
+
+    def drop(self, sequences: Iterable[int]) -> None:
+        """Empty sequences at once, keeping nothing."""
+        gone = list(sequences)
+        for sequence in gone:
+            self._tree.remove(sequence)
+            self._active.discard(sequence)
+            self._idle.pop(sequence, None)
+            heapq.heappush(self._free, sequence)
+        if gone:
+            self._memory.release(gone)
+
+    def check_integrity(self) -> None:
+        """Recount cells and ids. Raises AssertionError where the books are wrong."""
+        self._tree.check_integrity()
+        require(self._tree.cells <= self._traits.cells, "more cells booked than there are")
+        ids = sorted([*self._free, *self._active, *self._idle])
+        require(ids == list(range(self._traits.sequences)), "a sequence id was lost or doubled")
+        for sequence in ids:
+            booked = sequence in self._active or sequence in self._idle
+            require(booked == (sequence in self._tree), "ids and tree disagree")
+
+    def _whole(self, match: Match) -> int | None:
+        """An idle sequence that holds exactly the match: going on with it loses nothing."""
+        holders = (s for s in match.holders if s in self._idle and self._tree.length(s) == match.length)
+        return next(holders, None)
+
+    def _can_copy(self, n_tokens: int, source: int) -> bool:
+        return self._make_room(0 if self._traits.shares_cells else n_tokens, keep=source)
+
+    def _fork(self, source: int, target: int, n_tokens: int) -> None:
+        if source in self._idle:
+            self._idle[source] = self._idle.pop(source)  # used just now
+        self._tree.fork(source, target, n_tokens)
+        self._memory.fork(source, target, n_tokens)
+        self._active.add(target)
+
+    def _fresh(self, namespace: Hashable) -> int | None:
+        sequence = self._take_id(keep=None)
+        if sequence is not None:
+            self._tree.add(sequence, namespace)
+            self._active.add(sequence)
+        return sequence
+
+    def _wake(self, sequence: int) -> int:
+        del self._idle[sequence]
+        self._active.add(sequence)
+        return sequence
+
+    def _take_id(self, keep: int | None) -> int | None:
+        """The lowest free id, evicting an idle sequence other than `keep` where none is free."""
+        if not self._free:
+            self._evict(keep)
+        return heapq.heappop(self._free) if self._free else None
+
+    def _make_room(self, n_tokens: int, keep: int | None) -> bool:
+        while self.available < n_tokens:
+            if not self._evict(keep):
+                return False
+        return True
+
+    def _evict(self, keep: int | None) -> bool:
+        oldest = next((sequence for sequence in self._idle if sequence != keep), None)
+        if oldest is None:
+            return False
+        self.drop([oldest])
+        return True
+
+    def _shrink(self) -> None:
+        while self._retain is not None and self._idle and self._tree.cells - self.held > self._retain:
+            self._evict(None)

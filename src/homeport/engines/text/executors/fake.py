@@ -1,0 +1,247 @@
+"""An executor without a model: logits are a pure function of a sequence's tokens, so tests can be exact.
+
+Byte-level vocabulary plus control tokens and a chat template. It checks its callers: positions contiguous, cells and
+window never exceeded, fork targets empty; a breach is an AssertionError "this is a bug". Costs no time but `delay_s`.
+"""
+
+import itertools
+import re
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from homeport.domain.errors import EngineFailed
+from homeport.engines.text.executor import Batch, Infill, Logits, Traits, Vocabulary
+from homeport.engines.text.invariant import require
+
+START, END, IM_START, IM_END, FIM_PREFIX, FIM_SUFFIX, FIM_MIDDLE = range(256, 263)
+SPECIAL = {
+    START: "<|start|>",
+    END: "<|end|>",
+    IM_START: "<|im_start|>",
+    IM_END: "<|im_end|>",
+    FIM_PREFIX: "<|fim_prefix|>",
+    FIM_SUFFIX: "<|fim_suffix|>",
+    FIM_MIDDLE: "<|fim_middle|>",
+}
+SIZE = 256 + len(SPECIAL)
+TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+SCRIPTED = 60.0  # logits a scripted token gets over the others: e**60 times as likely
+_MASK = (1 << 64) - 1
+_NAMES = {name: token for token, name in SPECIAL.items()}
+_SPLIT = re.compile("(" + "|".join(re.escape(name) for name in _NAMES) + ")")
+
+
+def _pieces() -> tuple[bytes, ...]:
+    return (*(bytes([byte]) for byte in range(256)), *(b"" for _ in SPECIAL))
+
+
+def _leaning() -> NDArray[np.float32]:
+    """Printable ASCII is likelier than bytes that are no characters, and answers do not end at once."""
+    leaning = np.zeros(SIZE, dtype=np.float32)
+    leaning[32:127] = 4.0
+    leaning[list(SPECIAL)] = -4.0
+    leaning[[END, IM_END]] = 2.0
+    return leaning
+
+
+class FakeExecutor:
+    """Deterministic logits (M, 263). `script` maps the end of a prompt to its answer (control tokens by name).
+
+    `poison`: a batch with a sequence that holds this text makes `forward` raise EngineFailed.
+    """
+
+    def __init__(
+        self,
+        traits: Traits,
+        *,
+        delay_s: float = 0.0,
+        script: Mapping[bytes, bytes] | None = None,
+        poison: bytes | None = None,
+    ) -> None:
+        self._traits = traits
+        self._delay_s = delay_s
+        self._script = dict(script or {})
+        self._poison = poison
+        self._tokens: dict[int, list[int]] = {}
+        self._hashes: dict[int, list[int]] = {}  # of each beginning of a sequence
+        self._cells: dict[int, list[int]] = {}  # which cell each token stands in
+        self._users: Counter[int] = Counter()
+        self._next_cell = 0
+        self._leaning = _leaning()
+        self._salts = np.arange(1, SIZE + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        self.computed = 0  # tokens computed since the start
+        self.forwards = 0
+
+    @property
+    def traits(self) -> Traits:
+        """What it can do and how much it holds."""
+        return self._traits
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """256 bytes and the control tokens."""
+        infill = Infill(FIM_PREFIX, FIM_SUFFIX, FIM_MIDDLE, (END,))
+        return Vocabulary(SIZE, _pieces(), frozenset({END, IM_END}), START, START, infill, SPECIAL)
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """A chat template in the form of ChatML."""
+        return {"general.name": "fake", "general.architecture": "fake", "tokenizer.chat_template": TEMPLATE}
+
+    @property
+    def kernels(self) -> str:
+        """There are none."""
+        return "fake"
+
+    @property
+    def cells_used(self) -> int:
+        """Cells occupied now."""
+        return len(self._users)
+
+    def tokenise(self, text: str, *, special: bool) -> list[int]:
+        """Bytes to ids; control tokens by name where `special`."""
+        parts = _SPLIT.split(text) if special else [text]
+        ids: list[int] = []
+        for part in parts:
+            ids.extend([_NAMES[part]] if special and part in _NAMES else part.encode())
+        return ids
+
+    def forward(self, batch: Batch) -> Logits:
+        """Compute a batch; float32 rows (M, 263) for `wanted`. Raises EngineFailed where the batch is poisoned."""
+        size = len(batch.tokens)
+        require(0 < size <= self._traits.batch, f"a batch of {size} tokens")
+        require(len(batch.positions) == len(batch.sequences) == size, "arrays of unequal length")
+        wanted = batch.wanted.tolist()
+        require(wanted == sorted(set(wanted)), "wanted indices must ascend")
+        require(all(0 <= index < size for index in wanted), "wanted indices leave the batch")
+        sequences = batch.sequences.tolist()
+        changes = sum(left != right for left, right in itertools.pairwise(sequences))
+        require(changes == len(set(sequences)) - 1, "tokens are not grouped by sequence")
+        if self._delay_s:
+            time.sleep(self._delay_s)
+        rows = np.empty((len(wanted), SIZE), dtype=np.float32)
+        columns = zip(batch.tokens.tolist(), batch.positions.tolist(), sequences, strict=True)
+        rank = {index: row for row, index in enumerate(wanted)}
+        for index, (token, position, sequence) in enumerate(columns):
+            self._append(sequence, token, position)
+            if index in rank:
+                rows[rank[index]] = self._row(sequence)
+        require(len(self._users) <= self._traits.cells, "more tokens than cells")
+        self.computed += size
+        self.forwards += 1
+        if self._poison and any(self._poison in self._text(sequence) for sequence in set(sequences)):
+            raise EngineFailed("the fake executor was told to fail on this text")
+        return rows
+
+    def fork(self, source: int, target: int, n_tokens: int) -> None:
+        """Make `target` (empty) begin with the first `n_tokens` of `source`."""
+        require(self._traits.can_trim, "this executor cannot fork")
+        require(not self._tokens.get(target), "the fork's target is in use")
+        require(0 < n_tokens <= len(self._tokens[source]), "the fork's source is too short")
+        self._check_id(target)
+        self._tokens[target] = self._tokens[source][:n_tokens]
+        self._hashes[target] = self._hashes[source][:n_tokens]
+        shares = self._traits.shares_cells
+        self._cells[target] = self._cells[source][:n_tokens] if shares else [self._cell() for _ in range(n_tokens)]
+        self._users.update(self._cells[target])
+        require(len(self._users) <= self._traits.cells, "more tokens than cells")
+
+    def trim(self, sequence: int, n_tokens: int) -> None:
+        """Keep only the first `n_tokens` of a sequence."""
+        require(self._traits.can_trim or n_tokens == 0, "this executor cannot trim")
+        require(n_tokens <= len(self._tokens[sequence]), "trimmed to more than there is")
+        self._cut(sequence, n_tokens)
+
+    def release(self, sequences: Sequence[int]) -> None:
+        """Empty these sequences."""
+        for sequence in sequences:
+            self._check_id(sequence)
+            self._cut(sequence, 0)
+
+    def close(self) -> None:
+        """Free everything."""
+        self._tokens.clear()
+        self._hashes.clear()
+        self._cells.clear()
+        self._users.clear()
+
+    def next_logits(self, tokens: Sequence[int]) -> Logits:
+        """The float32 row (263,) behind these tokens, computed directly: what any batching must agree with."""
+        state = 0
+        for token in tokens:
+            state = self._mix(state, token)
+        return self._logits(list(tokens), state)
+
+    def _check_id(self, sequence: int) -> None:
+        require(0 <= sequence < self._traits.sequences, f"there is no sequence {sequence}")
+
+    def _cell(self) -> int:
+        self._next_cell += 1
+        return self._next_cell
+
+    def _append(self, sequence: int, token: int, position: int) -> None:
+        self._check_id(sequence)
+        require(0 <= token < SIZE, f"there is no token {token}")
+        tokens = self._tokens.setdefault(sequence, [])
+        hashes = self._hashes.setdefault(sequence, [])
+        require(position == len(tokens), f"position {position} after {len(tokens)} tokens")
+        require(position < self._traits.window, "a sequence outgrew the window")
+        hashes.append(self._mix(hashes[-1] if hashes else 0, token))
+        tokens.append(token)
+        cell = self._cell()
+        self._cells.setdefault(sequence, []).append(cell)
+        self._users[cell] += 1
+
+    def _cut(self, sequence: int, n_tokens: int) -> None:
+        cells = self._cells.get(sequence, [])
+        for cell in cells[n_tokens:]:
+            self._users[cell] -= 1
+            if not self._users[cell]:
+                del self._users[cell]
+        for run in (cells, self._tokens.get(sequence, []), self._hashes.get(sequence, [])):
+            del run[n_tokens:]
+
+    @staticmethod
+    def _mix(state: int, token: int) -> int:
+        """Fold a token into a 64-bit hash. Source: the finaliser of SplitMix64 (Steele et al. 2014)."""
+        mixed = (state + token + 0x9E3779B97F4A7C15) & _MASK
+        mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+        mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & _MASK
+        return mixed ^ (mixed >> 31)
+
+    def _row(self, sequence: int) -> Logits:
+        return self._logits(self._tokens[sequence], self._hashes[sequence][-1] if self._hashes[sequence] else 0)
+
+    def _logits(self, tokens: list[int], state: int) -> Logits:
+        noise = self._salts ^ np.uint64(state)
+        noise = (noise ^ (noise >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        noise ^= noise >> np.uint64(29)
+        logits = (noise >> np.uint64(40)).astype(np.float32) * np.float32(8.0 / 2**24) + self._leaning
+        scripted = self._scripted(tokens) if self._script else None
+        if scripted is not None:
+            logits[scripted] += np.float32(SCRIPTED)
+        return logits
+
+    @staticmethod
+    def _spell(tokens: Sequence[int]) -> bytes:
+        return b"".join(SPECIAL[token].encode() if token >= 256 else bytes([token]) for token in tokens)
+
+    def _text(self, sequence: int) -> bytes:
+        return self._spell(self._tokens[sequence])
+
+    def _scripted(self, tokens: list[int]) -> int | None:
+        """The token the script wants next: of the longest prompt ending that the text so far goes on from."""
+        text = self._spell(tokens)
+        best: tuple[int, int] | None = None
+        for ending, answer in self._script.items():
+            said = next((n for n in range(len(answer), -1, -1) if text.endswith(ending + answer[:n])), None)
+            if said is not None and (best is None or len(ending) + said > best[0]):
+                best = (len(ending) + said, answer[said] if said < len(answer) else IM_END)
+        return best[1] if best else None

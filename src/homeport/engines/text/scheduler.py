@@ -1,0 +1,277 @@
+"""What each step computes: all decoding candidates and a bounded slice of prefill, within batch, cells and ids.
+
+`plan` → the engine's forward pass → `commit` (or `fail`). Plain policy over runs of token ids: knows no clock, no
+text, no sampling and no executor beyond its cache. Promises, each under test: the oldest candidate that may step
+always advances, so every request ends; a prompt prefix that several requests need at once is computed once; when
+cells run out the youngest candidate gives way and is recomputed later, its tokens unchanged.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from homeport.engines.text.admission import WaitingList
+from homeport.engines.text.cache import Cache
+from homeport.engines.text.executor import Traits
+from homeport.engines.text.invariant import present, require
+from homeport.engines.text.sequence import Candidate, Group
+from homeport.engines.text.sharing import awaits_prefix
+
+HEADROOM = 8  # cells per running candidate left free at admission, lest it be pre-empted at once
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Tokens `start`..`stop` of a candidate, computed in this step; `rows`: the positions whose logits are read."""
+
+    candidate: Candidate
+    start: int
+    stop: int
+    rows: range
+
+
+@dataclass(slots=True)
+class Plan:
+    """One step. `prefill` and `rows` are what is left of the budgets while the plan is made."""
+
+    prefill: int
+    rows: int
+    slices: list[Slice] = field(default_factory=list)
+    planned: set[int] = field(default_factory=set)  # sequence ids in `slices`
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Row `index` of the step's logits says what comes next for a candidate."""
+
+    index: int
+    candidate: Candidate
+
+
+@dataclass(slots=True)
+class Counters:
+    """Counts since the start. `prefix_queries` and `prefix_hits` are prompt tokens, each prompt once."""
+
+    prefix_queries: int = 0
+    prefix_hits: int = 0
+    prompt_tokens: int = 0
+    preemptions: int = 0
+    steps: int = 0
+
+
+class Scheduler:
+    """The policy. `prefill_slice`: prefill tokens a step takes beside decoding ones; `score_rows`: prompt rows read."""
+
+    def __init__(self, cache: Cache, traits: Traits, *, prefill_slice: int = 128, score_rows: int = 128) -> None:
+        if prefill_slice < 1 or score_rows < 1:
+            raise ValueError("prefill_slice and score_rows must be at least 1: a slice of nothing never ends")
+        self._cache = cache
+        self._traits = traits
+        self._prefill_slice = prefill_slice
+        self._score_rows = score_rows
+        self._waiting = WaitingList()
+        self._running: list[Candidate] = []
+        self._plans = 0
+        self.counters = Counters()
+
+    @property
+    def running(self) -> Sequence[Candidate]:
+        """Candidates that hold a sequence."""
+        return self._running
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no candidate is left."""
+        return not self._running and not len(self._waiting)
+
+    def add(self, group: Group) -> None:
+        """Queue a request's candidates."""
+        self._waiting.join(group)
+
+    def append(self, candidate: Candidate, token: int) -> None:
+        """Go on from a drawn token."""
+        candidate.tokens.append(token)
+
+    def finish(self, candidate: Candidate) -> None:
+        """A candidate's answer is complete; its KV may serve later prompts."""
+        self._leave(candidate)
+
+    def remove(self, group: Group) -> None:
+        """Drop a request, in whatever phase it is, and free what it holds."""
+        self._waiting.leave(group)
+        for candidate in [one for one in self._running if one.group is group]:
+            self._leave(candidate)
+
+    def fail(self, plan: Plan) -> list[Group]:
+        """The step's forward pass broke: drop all requests that were in it, with their KV, and say which."""
+        self._cache.settle()
+        groups = {part.candidate.group.id: part.candidate.group for part in plan.slices}
+        self._cache.drop(part.candidate.slot for part in plan.slices if part.candidate.slot is not None)
+        for part in plan.slices:
+            self._running.remove(part.candidate)
+            part.candidate.slot = None
+        for group in groups.values():
+            self.remove(group)
+        return list(groups.values())
+
+    def plan(self) -> Plan:
+        """Decide what the next step computes, making room in the cache for it. No slices: nothing may step."""
+        self._plans += 1
+        self._running.sort(key=lambda one: one.turn)
+        for candidate in self._running:
+            candidate.group.planned = 0
+        for candidate in self._waiting:
+            candidate.group.planned = 0
+        plan = Plan(prefill=self._traits.batch, rows=self._score_rows)
+        for candidate in self._decoding():
+            if candidate.slot is not None:
+                self._take(plan, candidate)
+        room = self._traits.batch - len(plan.slices)
+        plan.prefill = min(room, self._prefill_slice) if plan.slices else room
+        for candidate in tuple(self._running):
+            if candidate.slot is not None and candidate.slot not in plan.planned and candidate.pending > 1:
+                self._take(plan, candidate)
+        self._admit(plan)
+        return plan
+
+    def commit(self, plan: Plan) -> list[Row]:
+        """Book a step that was computed; which rows of its logits to draw tokens from, and for whom."""
+        self._cache.settle()
+        self.counters.steps += 1
+        drawn: list[Row] = []
+        rows = 0
+        for part in plan.slices:
+            candidate = part.candidate
+            slot = present(candidate.slot, "a planned candidate lost its sequence")
+            self._cache.extend(slot, candidate.tokens[part.start : part.stop])
+            candidate.computed = part.stop
+            if candidate.scores:
+                candidate.scored = max(candidate.scored, min(part.stop, candidate.prompt_length))
+            rows += len(part.rows)
+            if candidate.pending == 0 and candidate.samples:
+                takers = [candidate]
+                if part.stop == candidate.prompt_length:
+                    takers += self._start_twins(candidate)
+                drawn += [Row(rows - 1, taker) for taker in takers]
+        return drawn
+
+    def check_integrity(self) -> None:
+        """Recount what the cache holds. Raises AssertionError where the books are wrong."""
+        self._cache.check_integrity()
+        for candidate in self._running:
+            slot = present(candidate.slot, "running without a sequence")
+            require(candidate.computed == self._cache.length(slot), "the KV is off")
+        require(bool(self._running) or self._cache.held == 0, "cells held by nobody")
+
+    def _decoding(self) -> list[Candidate]:
+        """Candidates one token short of their next draw, at most a batch of them, oldest first."""
+        ready = [one for one in self._running if one.pending == 1]
+        # Where credit or the batch does not reach for all, those go first that waited longest.
+        chosen: list[Candidate] = []
+        for candidate in sorted(ready, key=lambda one: one.stepped):
+            if len(chosen) < self._traits.batch and candidate.group.may_step:
+                chosen.append(candidate)
+                candidate.group.planned += 1
+        for candidate in chosen:
+            candidate.group.planned -= 1  # counted when really taken
+        return sorted(chosen, key=lambda one: one.turn)
+
+    def _take(self, plan: Plan, candidate: Candidate) -> None:
+        """Put a candidate's next tokens into the plan, as many as budgets and cells allow."""
+        if not candidate.group.may_step:
+            return
+        wanted = min(candidate.pending, plan.prefill)
+        if candidate.is_scoring:
+            wanted = min(wanted, plan.rows)
+        while wanted > 0 and not self._cache.reserve(wanted):
+            if self._cache.available > 0:
+                wanted = self._cache.available
+            elif not self._preempt(plan, candidate):
+                return
+        if wanted <= 0:
+            return
+        start, stop = candidate.computed, candidate.computed + wanted
+        slot = present(candidate.slot, "a candidate without a sequence is never planned")
+        rows = candidate.rows(start, stop)
+        plan.slices.append(Slice(candidate, start, stop, rows))
+        plan.planned.add(slot)
+        plan.prefill -= wanted
+        if candidate.is_scoring:
+            plan.rows -= wanted
+        if stop == len(candidate.tokens):
+            candidate.group.planned += 1
+        candidate.stepped = self._plans
+
+    def _preempt(self, plan: Plan, by: Candidate | None) -> bool:
+        """Take the sequence of a candidate without credit, or else of the youngest one that is younger than `by`."""
+        outside = [one for one in self._running if one.slot not in plan.planned and one is not by]
+        victims = [one for one in outside if not one.group.credit > 0]
+        if not victims and by is not None:
+            victims = [one for one in outside if one.turn > by.turn]
+        if not victims:
+            return False
+        victim = max(victims, key=lambda one: one.turn)
+        self._leave(victim)
+        self._waiting.rejoin(victim)
+        self.counters.preemptions += 1
+        return True
+
+    def _leave(self, candidate: Candidate) -> None:
+        """Give back a running candidate's sequence."""
+        self._running.remove(candidate)
+        if candidate.slot is not None:
+            self._cache.retire(candidate.slot)
+        candidate.slot, candidate.computed = None, 0
+
+    def _admit(self, plan: Plan) -> None:
+        """Start waiting candidates in turn, until one has to wait for budget, cells or a sequence id."""
+        for candidate in self._waiting:
+            if plan.prefill <= 0:
+                return
+            if not candidate.group.may_step or awaits_prefix(candidate, self._running, self._cache):
+                continue
+            while not self._start(candidate):
+                if not self._preempt(plan, None):
+                    return
+            self._take(plan, candidate)
+
+    def _start(self, candidate: Candidate) -> bool:
+        """Give a waiting candidate a sequence, begun with what is kept; False: there is no room now."""
+        match = self._cache.match(candidate.group.namespace, candidate.tokens, candidate.reusable)
+        if self._running:
+            promised = sum(other.pending for other in self._running)
+            reserve = promised + HEADROOM * len(self._running)
+            if self._cache.held + self._cache.cost(candidate.tokens, match) + reserve > self._traits.cells:
+                return False
+        slot = self._cache.begin(candidate.group.namespace, match)
+        if slot is None:
+            return False
+        self._run(candidate, slot)
+        return True
+
+    def _run(self, candidate: Candidate, slot: int) -> None:
+        """A candidate leaves the waiting list with a sequence; count what it did not have to compute."""
+        self._waiting.serve(candidate)
+        self._running.append(candidate)
+        candidate.slot, candidate.computed, candidate.awaits = slot, self._cache.length(slot), None
+        if candidate.leads and not candidate.started:
+            candidate.group.cached += candidate.computed
+            self.counters.prefix_queries += candidate.prompt_length
+            self.counters.prefix_hits += candidate.computed
+            self.counters.prompt_tokens += candidate.prompt_length
+        candidate.started = True
+
+    def _start_twins(self, leader: Candidate) -> list[Candidate]:
+        """Start the waiting candidates of a prompt just computed: its logits are theirs too, its KV is forked."""
+        started: list[Candidate] = []
+        slot = present(leader.slot, "a prompt was computed without a sequence")
+        for twin in self._waiting:
+            if not twin.is_twin(leader) or len(twin.tokens) > twin.prompt_length or not twin.group.may_step:
+                continue
+            target = self._cache.twin(slot)
+            if target is None:
+                break
+            self._run(twin, target)
+            twin.group.planned += 1
+            twin.stepped = self._plans
+            started.append(twin)
+        return started

@@ -1,0 +1,132 @@
+"""A scheduler at work on the fake executor without threads or text: arrivals in, runs of token ids out."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from homeport.engines.text.batch import assemble
+from homeport.engines.text.cache import Cache
+from homeport.engines.text.executor import Logits, Traits
+from homeport.engines.text.executors.fake import FakeExecutor
+from homeport.engines.text.scheduler import Plan, Scheduler
+from homeport.engines.text.sequence import Candidate, Group
+
+
+def traits(
+    *,
+    window: int = 512,
+    cells: int = 512,
+    sequences: int = 8,
+    batch: int = 64,
+    shares_cells: bool = True,
+    can_trim: bool = True,
+) -> Traits:
+    """An executor's traits, small ones unless said otherwise."""
+    return Traits(window, cells, sequences, batch, shares_cells, can_trim)
+
+
+def choose(row: Logits, choice: int) -> int:
+    """Another likely token for each choice, so that candidates differ."""
+    return int(np.argsort(row)[-1 - choice % 3])
+
+
+def alone(executor: FakeExecutor, prompt: list[int], choice: int, n: int) -> list[int]:
+    """The `n` tokens a prompt gets with nothing else going on, no cache and no batching."""
+    tokens = list(prompt)
+    for _ in range(n):
+        tokens.append(choose(executor.next_logits(tokens), choice))
+    return tokens[len(prompt) :]
+
+
+@dataclass
+class Ask:
+    """One simulated request: its prompts, the candidates of each, and how long each answer gets."""
+
+    prompts: list[list[int]]
+    candidates: int = 1
+    length: int = 4
+    project: str = "local"
+    scores: bool = False
+    credit: int = 1_000_000
+
+
+@dataclass
+class Simulation:
+    """Steps a scheduler and draws greedily. `answers[group, prompt, candidate]` are the finished token runs."""
+
+    traits: Traits
+    prefill_slice: int = 16
+    score_rows: int = 16
+    retain: int | None = None
+    groups: dict[int, Group] = field(default_factory=dict)
+    asks: dict[int, Ask] = field(default_factory=dict)
+    answers: dict[tuple[int, int, int], list[int]] = field(default_factory=dict)
+    scores: dict[tuple[int, int, int], Logits] = field(default_factory=dict)  # (group, prompt, position) -> row
+
+    def __post_init__(self) -> None:
+        """Build executor, cache and scheduler."""
+        self.executor = FakeExecutor(self.traits)
+        self.cache = Cache(self.executor, retain=self.retain)
+        self.scheduler = Scheduler(
+            self.cache, self.traits, prefill_slice=self.prefill_slice, score_rows=self.score_rows
+        )
+
+    def ask(self, ask: Ask) -> Group:
+        """Let a request arrive."""
+        group = Group(len(self.groups), ask.project, ask.project, ask.credit)
+        for prompt, tokens in enumerate(ask.prompts):
+            for _ in range(ask.candidates):
+                group.add(prompt, tokens, scores=ask.scores)
+        self.groups[group.id] = group
+        self.asks[group.id] = ask
+        self.scheduler.add(group)
+        return group
+
+    def step(self) -> Plan:
+        """Plan, compute, draw and check the books."""
+        plan = self.scheduler.plan()
+        if not plan.slices:
+            self.scheduler.check_integrity()
+            return plan
+        logits = self.executor.forward(assemble(plan))
+        self._keep_scores(plan, logits)
+        drawn = self.scheduler.commit(plan)
+        assert self.executor.cells_used == self.cache.cells
+        for row in drawn:
+            self._draw(row.candidate, logits[row.index])
+        self.scheduler.check_integrity()
+        return plan
+
+    def run(self, limit: int = 5_000) -> int:
+        """Step until nothing is left; fails where that takes more than `limit` steps. Returns the steps taken."""
+        for steps in range(limit):
+            if self.scheduler.is_idle:
+                return steps
+            self.step()
+        raise AssertionError(f"not finished after {limit} steps")
+
+    def check_answers(self) -> None:
+        """Every answer is, token for token, what the prompt gets alone."""
+        for (group, prompt, candidate), answer in self.answers.items():
+            ask = self.asks[group]
+            assert answer == alone(self.executor, ask.prompts[prompt], candidate, ask.length)
+
+    def _keep_scores(self, plan: Plan, logits: Logits) -> None:
+        index = 0
+        for part in plan.slices:
+            one = part.candidate
+            for position in part.rows:
+                if one.scores and position < one.prompt_length:
+                    self.scores[one.group.id, one.prompt, position] = logits[index].copy()
+                index += 1
+
+    def _draw(self, one: Candidate, row: Logits) -> None:
+        ask = self.asks[one.group.id]
+        choice = [other for other in one.group.candidates if other.prompt == one.prompt].index(one)
+        self.scheduler.append(one, choose(row, choice))
+        one.group.credit -= 1
+        assert one.group.credit >= 0, "stepped without credit"
+        answer = one.tokens[one.prompt_length :]
+        if len(answer) == ask.length:
+            self.answers[one.group.id, one.prompt, choice] = answer
+            self.scheduler.finish(one)

@@ -1,0 +1,142 @@
+"""Whatever arrives, leaves or stalls, and however tight the memory: books right, everyone served, tokens as alone."""
+
+from dataclasses import dataclass
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from homeport.engines.text.executor import Traits
+from tests.engines.text.simulation import Ask, Simulation, traits
+
+CELLS = 48  # the tightest cache drawn below
+TRUNKS = tuple([(17 * trunk + index * (trunk + 3)) % 250 for index in range(40)] for trunk in range(3))
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """What happens after `pause` steps: a request arrives, and perhaps leaves `cancelled_after` further steps."""
+
+    pause: int
+    ask: Ask
+    cancelled_after: int | None
+    stalls: bool
+
+
+@st.composite
+def prompts(draw: st.DrawFn) -> list[int]:
+    """Up to 24 tokens off one of three trunks, then a few of its own."""
+    trunk = draw(st.sampled_from(TRUNKS))
+    own = draw(st.lists(st.integers(0, 249), min_size=0, max_size=6))
+    return trunk[: draw(st.integers(1, 24))] + own
+
+
+@st.composite
+def arrivals(draw: st.DrawFn) -> Arrival:
+    """One request: few prompts, few candidates, any project, with or without scores, credit and cancellation."""
+    ask = Ask(
+        prompts=draw(st.lists(prompts(), min_size=1, max_size=3)),
+        candidates=draw(st.integers(1, 3)),
+        length=draw(st.integers(1, 12)),
+        project=draw(st.sampled_from(("one", "two"))),
+        scores=draw(st.booleans()),
+        credit=draw(st.sampled_from((0, 2, 1_000))),
+    )
+    cancelled = draw(st.none() | st.integers(0, 12))
+    return Arrival(draw(st.integers(0, 4)), ask, cancelled, stalls=ask.credit < 1_000)
+
+
+@st.composite
+def executors(draw: st.DrawFn) -> Traits:
+    """Tight or roomy, shared or copied, with or without trimming; always able to hold any one request."""
+    return traits(
+        window=CELLS,
+        cells=draw(st.sampled_from((CELLS, 80, 400))),
+        sequences=draw(st.integers(1, 6)),
+        batch=draw(st.sampled_from((3, 8, 64))),
+        shares_cells=draw(st.booleans()),
+        can_trim=draw(st.booleans()),
+    )
+
+
+def _play(simulation: Simulation, scenario: list[Arrival]) -> set[int]:
+    """Let everything arrive and leave as written, feed credit drop by drop; returns the ids that were cancelled."""
+    due: list[tuple[int, int]] = []
+    cancelled: set[int] = set()
+    clock = 0
+    for arrival in scenario:
+        for _ in range(arrival.pause):
+            simulation.step()
+        clock += arrival.pause
+        group = simulation.ask(arrival.ask)
+        if arrival.cancelled_after is not None:
+            due.append((clock + arrival.cancelled_after, group.id))
+    for round_ in range(20_000):
+        for when, identity in due:
+            if when <= clock and identity not in cancelled:
+                simulation.scheduler.remove(simulation.groups[identity])
+                cancelled.add(identity)
+        if simulation.scheduler.is_idle:
+            break
+        if round_ % 5 == 0:  # readers catch up now and then
+            for group in simulation.groups.values():
+                group.credit = max(group.credit, 2)
+        simulation.step()
+        clock += 1
+    assert simulation.scheduler.is_idle, "somebody starved"
+    return cancelled
+
+
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(executors(), st.lists(arrivals(), min_size=1, max_size=8), st.sampled_from((None, 0, 30)), st.integers(1, 20))
+def test_any_traffic_is_served_as_if_alone(
+    executor: Traits, scenario: list[Arrival], retain: int | None, prefill_slice: int
+) -> None:
+    """Books are checked in every step; all that stay are answered in full, token for token as alone, and scored."""
+    simulation = Simulation(executor, prefill_slice=prefill_slice, score_rows=prefill_slice, retain=retain)
+    cancelled = _play(simulation, scenario)
+    simulation.check_answers()
+    for identity, ask in simulation.asks.items():
+        if identity in cancelled:
+            continue
+        for prompt, tokens in enumerate(ask.prompts):
+            assert all((identity, prompt, candidate) in simulation.answers for candidate in range(ask.candidates))
+            for position in range(len(tokens) if ask.scores else 0):
+                expected = simulation.executor.next_logits(tokens[: position + 1])
+                assert (simulation.scores[identity, prompt, position] == expected).all()
+    assert simulation.cache.held == 0
+    assert retain is None or simulation.cache.cells <= retain
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(arrivals(), min_size=1, max_size=8))
+def test_cached_tokens_are_those_not_computed(scenario: list[Arrival]) -> None:
+    """With room for all, tokens computed plus tokens cached are the prompts and answers, each prompt once."""
+    roomy = traits(window=CELLS, cells=10_000, sequences=256, batch=64)
+    simulation = Simulation(roomy, prefill_slice=16)
+    asks = [arrival.ask for arrival in scenario]
+    for ask in asks:
+        ask.credit = 1_000
+        simulation.ask(ask)
+    simulation.run()
+    cached = sum(group.cached for group in simulation.groups.values())
+    prompt_tokens = sum(len(prompt) for ask in asks for prompt in ask.prompts)
+    drawn_tokens = sum(len(ask.prompts) * ask.candidates * (ask.length - 1) for ask in asks)  # the last is not fed
+    assert simulation.executor.computed + cached == prompt_tokens + drawn_tokens
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(prompts(), st.sampled_from(("one", "two"))), min_size=2, max_size=12))
+def test_nothing_is_reused_across_projects(requests: list[tuple[list[int], str]]) -> None:
+    """What a request finds cached is never more than its own project's earlier prompts and answers could give."""
+    simulation = Simulation(traits(cells=10_000, sequences=64))
+    seen: dict[str, list[list[int]]] = {"one": [], "two": []}
+    for tokens, project in requests:
+        group = simulation.ask(Ask([tokens], length=2, project=project))
+        simulation.run()
+        possible = (_shared(tokens, earlier) for earlier in seen[project])
+        assert group.cached == min(len(tokens) - 1, max(possible, default=0))
+        seen[project].append(tokens + simulation.answers[group.id, 0, 0][:-1])
+
+
+def _shared(left: list[int], right: list[int]) -> int:
+    return next((n for n, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))
