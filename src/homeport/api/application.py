@@ -20,6 +20,7 @@ from homeport.api.errors import error_response
 from homeport.api.exchange import exchange_of
 from homeport.api.faults import Faults
 from homeport.api.services import Services
+from homeport.api.text import chat, completions, edits
 from homeport.domain.errors import MethodRefused, Missing
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -32,7 +33,12 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/metrics": {"GET": metrics.scrape},
     "/v1/models": {"GET": models.collection},
     "/v1/models/{model:path}": {"GET": models.retrieve, "DELETE": models.delete},
+    "/v1/completions": {"POST": completions.create},
+    "/v1/chat/completions": {"POST": chat.create},
+    "/v1/edits": {"POST": edits.create},
     "/v1/engines": {"GET": engines.collection},
+    "/v1/engines/{engine:path}/completions": {"POST": completions.create},
+    "/v1/engines/{engine:path}/edits": {"POST": edits.create},
     "/v1/engines/{engine:path}": {"GET": engines.retrieve},
 }
 """Path templates, matched in this order, and what answers each method on them."""

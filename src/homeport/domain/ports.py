@@ -90,7 +90,10 @@ class Registry(Protocol):
     """Knows which models are installed and which names stand for them. Never downloads."""
 
     def resolve(self, name: str, capability: str) -> Resolved:
-        """Find the model behind a name. Raises ModelMissing (with near matches) or InvalidRequest (wrong kind)."""
+        """Find the model behind a name, whatever it can do where `capability` is empty.
+
+        Raises ModelMissing (with near matches) or InvalidRequest (wrong kind).
+        """
         ...
 
     def models(self) -> Sequence[Installed]:

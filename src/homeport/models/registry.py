@@ -40,7 +40,7 @@ class Registry:
         self._other_kinds = {n: kind for n, kind in names.kinds.items() if n not in self._aliases}
 
     def resolve(self, name: str, capability: str) -> Resolved:
-        """Find the model behind a name.
+        """Find the model behind a name, whatever it can do where `capability` is empty.
 
         Raises ModelMissing with near matches or the command that installs it, and InvalidRequest where the
         model cannot do what is asked of it.
@@ -51,7 +51,7 @@ class Registry:
         if alias and (model := self._store.find(alias.target)):
             return self._checked(name, model, capability, alias.encoding)
         kind = self._other_kinds.get(name)
-        if kind is not None and kind != capability:
+        if capability and kind is not None and kind != capability:
             raise InvalidRequest(
                 f"The model `{name}` is for {kind}; it cannot be used for {capability}.", param="model"
             )
@@ -68,7 +68,7 @@ class Registry:
 
     def _checked(self, name: str, model: Installed, capability: str, encoding: str | None) -> Resolved:
         can = model.facts.capabilities
-        if capability not in can:
+        if capability and capability not in can:
             stands = "" if name == model.facts.name else f" (here: `{model.facts.name}`)"
             raise InvalidRequest(
                 f"The model `{name}`{stands} cannot be used for {capability}; it is for {', '.join(can) or 'nothing'}.",

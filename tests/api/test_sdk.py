@@ -1,0 +1,221 @@
+"""The official client against a real server: which exception each refusal becomes, over real sockets."""
+
+import http.client
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import openai
+import pytest
+
+from homeport.api.access import Access
+from homeport.api.application import build
+from homeport.api.services import Limits
+from homeport.domain.errors import (
+    ContextOverflow,
+    EngineFailed,
+    Forbidden,
+    HomeportError,
+    Overloaded,
+    QuotaSpent,
+    Unavailable,
+)
+from homeport.domain.link import Request
+from tests.api.fakes import FakeServing, Script, answer, services
+from tests.api.live import served
+
+KEY = "sk-a-key-for-these-tests"
+ASK: dict[str, Any] = {"model": "tiny", "prompt": "Hello"}
+
+
+@pytest.fixture(scope="module")
+def serving() -> FakeServing:
+    """What the server of this module answers with."""
+    return FakeServing()
+
+
+@pytest.fixture(scope="module")
+def address(serving: FakeServing) -> Iterator[str]:
+    """A server with one key, on fakes."""
+    house = services(serving, access=Access.of((KEY,)), limits=Limits(body_bytes=1_000_000))
+    with served(build(house)) as address:
+        yield address
+
+
+@pytest.fixture
+def client(address: str) -> Iterator[openai.OpenAI]:
+    """The official client with the right key, which does not retry."""
+    with openai.OpenAI(base_url=f"{address}/v1", api_key=KEY, max_retries=0, timeout=30) as made:
+        yield made
+
+
+def test_models_are_listed_and_retrieved(client: openai.OpenAI) -> None:
+    """The client's own types read the list, one model, and one whose name has a slash."""
+    assert [model.id for model in client.models.list()][:2] == ["tiny", "org/other"]
+    assert client.models.retrieve("gpt-3.5-turbo").owned_by == "homeport"
+    assert client.models.retrieve("org/other").id == "org/other"
+
+
+def test_a_completion_passes_all_layers(client: openai.OpenAI) -> None:
+    """An answer comes through with its model's real name and its request's id in the headers."""
+    said = client.completions.with_raw_response.create(model="text-davinci-003", prompt="Hello")
+    assert said.headers["x-homeport-model"] == "tiny"
+    parsed = said.parse()
+    assert parsed.model == "text-davinci-003"
+    assert parsed._request_id == said.headers["x-request-id"]
+
+
+def test_a_wrong_key_is_an_authentication_error(address: str) -> None:
+    """A wrong key raises AuthenticationError with OpenAI's code."""
+    with (
+        openai.OpenAI(base_url=f"{address}/v1", api_key="sk-wrong-and-long", max_retries=2) as client,
+        pytest.raises(openai.AuthenticationError) as caught,
+    ):
+        client.models.list()
+    assert caught.value.code == "invalid_api_key"
+    assert caught.value.request_id
+
+
+def test_an_unknown_model_is_not_found(client: openai.OpenAI) -> None:
+    """An unknown model raises NotFoundError with OpenAI's code and param."""
+    with pytest.raises(openai.NotFoundError) as caught:
+        client.completions.create(model="nobody", prompt="Hello")
+    assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
+
+
+def test_an_unknown_field_is_a_bad_request(client: openai.OpenAI) -> None:
+    """An unknown field raises BadRequestError that names it."""
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.completions.create(**ASK, extra_body={"foo": 1})
+    assert caught.value.param == "foo"
+    assert "Unrecognized request argument supplied: foo" in caught.value.message
+
+
+RAISED: list[tuple[HomeportError, type[openai.APIStatusError], int]] = [
+    (ContextOverflow("Too long."), openai.BadRequestError, 400),
+    (Forbidden("No."), openai.PermissionDeniedError, 403),
+    (Overloaded("Full."), openai.RateLimitError, 429),
+    (QuotaSpent("Spent."), openai.RateLimitError, 429),
+    (EngineFailed("Broke."), openai.InternalServerError, 500),
+    (Unavailable("Draining."), openai.InternalServerError, 503),
+]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize(("error", "kind", "status"), RAISED, ids=lambda value: getattr(value, "__name__", None))
+def test_each_error_has_its_exception(
+    client: openai.OpenAI,
+    serving: FakeServing,
+    error: HomeportError,
+    kind: type[openai.APIStatusError],
+    status: int,
+    streamed: bool,
+) -> None:
+    """What serving refuses before the first byte raises the documented class, asked as a stream or not."""
+    serving.refusal = error
+    try:
+        with pytest.raises(kind) as caught:
+            client.completions.create(**ASK, stream=streamed)
+    finally:
+        serving.refusal = None
+    assert (caught.value.status_code, caught.value.code) == (status, error.code)
+    assert error.message in caught.value.message
+
+
+@pytest.mark.parametrize(("error", "attempts"), [(QuotaSpent("Spent."), 1), (Overloaded("Full.", retry_after_s=1), 2)])
+def test_clients_retry_only_what_can_succeed(address: str, error: HomeportError, attempts: int) -> None:
+    """The client repeats what it was told to, after the time it was told, and nothing else."""
+    asked = 0
+
+    def script(_: Request) -> Script:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            raise error
+        return answer("at last")
+
+    with (
+        served(build(services(FakeServing(script)))) as other,
+        openai.OpenAI(base_url=f"{other}/v1", api_key="any", max_retries=1) as client,
+    ):
+        if attempts == 1:
+            with pytest.raises(openai.RateLimitError):
+                client.completions.create(**ASK)
+        else:
+            assert client.completions.create(**ASK).choices[0].text == "at last"
+    assert asked == attempts
+
+
+def _raw(address: str, method: str, path: str, body: bytes, **headers: str) -> tuple[int, dict[str, str], bytes]:
+    link = http.client.HTTPConnection(urlsplit(address).netloc, timeout=30)
+    given = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
+    try:
+        link.request(method, path, body, given | {name.replace("_", "-"): value for name, value in headers.items()})
+        answer = link.getresponse()
+        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+    finally:
+        link.close()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "headers", "status"),
+    [
+        ("POST", "/v1/completions", b"{", {}, 400),
+        ("POST", "/v1/completions", b"", {}, 400),
+        ("POST", "/v1/completions", b"{}", {}, 400),
+        ("POST", "/v1/completions", b"{}", {"content_type": "text/plain"}, 415),
+        ("POST", "/v1/completions", b'{"prompt":"' + b"a" * 30_000_000 + b'"}', {}, 413),
+        ("GET", "/v1/completions", b"", {}, 405),
+        ("GET", "/v1/nowhere", b"", {}, 404),
+        ("GET", "/v1/models/", b"", {}, 404),
+        ("GET", "/v1/models", b"", {"authorization": "Bearer nobody"}, 401),
+        ("GET", "/v1/engines/tiny/completions", b"", {}, 405),
+        ("GET", "/v1/models/%00%ff%2F..", b"", {}, 404),
+    ],
+)
+def test_every_refusal_is_whole_on_the_wire(
+    address: str, method: str, path: str, body: bytes, headers: dict[str, str], status: int
+) -> None:
+    """Over a real socket each refusal has the envelope, OpenAI's headers and the word not to retry."""
+    got, said, document = _raw(address, method, path, body, **headers)
+    assert got == status
+    assert set(json.loads(document)["error"]) == {"message", "type", "param", "code"}
+    assert said["content-type"] == "application/json"
+    assert said["x-request-id"].startswith("req_")
+    assert said["openai-version"] == "2020-10-01"
+    assert said["openai-organization"] == "homeport"
+    assert int(said["openai-processing-ms"]) >= 0
+    assert said["x-should-retry"] == "false"
+
+
+def test_head_has_no_body(address: str) -> None:
+    """HEAD has GET's headers and nothing behind them."""
+    status, said, document = _raw(address, "HEAD", "/v1/models", b"")
+    assert (status, document) == (200, b"")
+    assert int(said["content-length"]) > 0
+
+
+def test_headers_of_2023s_client_are_taken(address: str) -> None:
+    """The old client's own headers change nothing."""
+    given = {"openai_organization": "org-x", "x_openai_client_user_agent": "{}", "user_agent": "OpenAI/v1"}
+    assert _raw(address, "GET", "/v1/models", b"", **given)[0] == 200
+
+
+def test_many_malformed_requests_leave_a_stream_whole(client: openai.OpenAI, address: str) -> None:
+    """Beside a flood of malformed requests a healthy stream arrives complete and in order."""
+    refusals: list[int] = []
+
+    def flood() -> None:
+        refusals.extend(_raw(address, "POST", "/v1/completions", b'{"n":' * n)[0] for n in range(60))
+
+    noise = threading.Thread(target=flood)
+    noise.start()
+    texts = []
+    for _ in range(10):
+        stream = client.completions.create(**ASK, stream=True)
+        texts.append("".join(chunk.choices[0].text for chunk in stream if chunk.choices))
+    noise.join()
+    assert set(refusals) == {400}
+    assert texts == ["Hello there"] * 10
