@@ -1,0 +1,223 @@
+"""Finds llama.cpp's compiled kernels, loads them and says what they are.
+
+Three kinds: a folder of separate libraries, one CPU backend per CPU family (the npm kernels); one shared object
+somewhere; and the one inside the installed `xllamacpp` wheel, whose module is never imported. A library stays loaded
+until the process ends, for its threads and callbacks cannot be taken back safely.
+Knows nothing of models, settings or where kernels are kept: it is given a path or none.
+"""
+
+import importlib.util
+import logging
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import cffi
+
+from homeport.domain.errors import Unavailable
+from homeport.engines.text.executors.llama.declarations import BACKENDS, LAYOUTS, PROBE, Layout, identify
+from homeport.engines.text.executors.llama.log import Log
+
+_WHEEL = "xllamacpp"
+_INSTALL = "run `homeport kernels install`"
+_SUFFIXES = {"darwin": ".dylib", "win32": ".dll"}
+_SUFFIX = _SUFFIXES.get(sys.platform, ".so")
+_PREFIX = "" if sys.platform == "win32" else "lib"
+
+logger = logging.getLogger("homeport.llama")
+_loaded: dict[Path, "Library"] = {}
+_loading = threading.Lock()
+
+
+class Library:
+    """llama.cpp, loaded: `ffi` and `api` to call it, and what it is.
+
+    Loads `path` (the shared object with the `llama_*` functions) together with the libraries beside it that it is
+    made of. Raises Unavailable when it cannot be loaded, lacks functions, or has a struct layout nobody described.
+    """
+
+    def __init__(self, path: Path, *, origin: str) -> None:
+        self.path = path
+        self.origin = origin
+        self.log = Log()
+        _preload(path)
+        self.layout = _layout(path)
+        self.ffi: Any = cffi.FFI()
+        self.ffi.cdef(self.layout.cdef + BACKENDS)
+        self.api = _open(self.ffi, path)
+        self._missing()
+        # CFFI frees a callback with its handle, and llama.cpp logs for as long as it is loaded: it lives as long as we.
+        self._callback = self.ffi.callback("ggml_log_callback")(self._write)
+        self.api.llama_log_set(self._callback, self.ffi.NULL)
+        self._load_backends()
+        self.api.llama_backend_init()
+
+    @property
+    def version(self) -> str:
+        """llama.cpp's own version and the struct layout it has here."""
+        return f"{self.text(self.api.llama_version())} (layout {self.layout.name})"
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The devices that can compute, such as `CPU: AMD EPYC`."""
+        backends = self._backends
+        found = []
+        for index in range(backends.ggml_backend_dev_count()):
+            device = backends.ggml_backend_dev_get(index)
+            name = self.text(backends.ggml_backend_dev_name(device))
+            found.append(f"{name}: {self.text(backends.ggml_backend_dev_description(device))}")
+        return tuple(found)
+
+    @property
+    def features(self) -> str:
+        """The CPU's instructions these kernels use, in llama.cpp's words."""
+        said = self.text(self.api.llama_print_system_info()).removeprefix("CPU : ")
+        return ", ".join(part.removesuffix("= 1").strip() for part in said.strip(" |").split(" | "))
+
+    @property
+    def family(self) -> str:
+        """The CPU family whose kernels run: `haswell`, `zen4`, …; `fixed` where the build has but one."""
+        for backend in self.log.backends:
+            _, found, family = backend.stem.partition("ggml-cpu-")
+            if found:
+                return family
+        return "fixed"
+
+    def __str__(self) -> str:
+        return f"llama.cpp {self.version}, {self.origin}, CPU kernels {self.family}"
+
+    def text(self, pointer: object) -> str:
+        """A C string as text."""
+        raw: bytes = self.ffi.string(pointer)
+        return raw.decode("utf-8", "replace")
+
+    def _write(self, level: int, text: object, _user_data: object) -> None:
+        self.log.write(level, self.text(text))
+
+    def _missing(self) -> None:
+        absent = [name for name in dir(self.api) if name.startswith("llama_") and not hasattr(self.api, name)]
+        if absent:
+            raise Unavailable(f"{self.path} does not export {', '.join(absent)}: {_INSTALL}.")
+
+    def _load_backends(self) -> None:
+        # On Linux and macOS a symbol is found through the library's own dependencies, on Windows only where it is.
+        self._backends = self.api
+        beside = _sibling(self.path.parent, "ggml")
+        if beside is not None:
+            self._backends = _open(self.ffi, beside)
+        if any(self.path.parent.glob(f"{_PREFIX}ggml-*{_SUFFIX}")):
+            self._backends.ggml_backend_load_all_from_path(os.fsencode(self.path.parent))
+        if self._backends.ggml_backend_dev_count() == 0:
+            raise Unavailable(f"The kernels in {self.path.parent} have no part that runs on this CPU.")
+
+
+def kernels(path: Path | None) -> Library:
+    """Load kernels: a folder or a shared object, or the installed wheel's for None. The same file is loaded once.
+
+    Raises Unavailable, saying what to do, when there are none or they cannot be used here.
+    """
+    file, origin = _find(path)
+    file = file.resolve()
+    with _loading:
+        if file not in _loaded:
+            library = Library(file, origin=origin)
+            _loaded[file] = library
+            logger.info("kernels: %s", library)
+    return _loaded[file]
+
+
+def describe(path: Path | None) -> str:
+    """What `homeport doctor` says of these kernels: file, version, CPU family, devices, and what would be faster.
+
+    Raises Unavailable when they cannot be used.
+    """
+    library = kernels(path)
+    lines = [
+        f"kernels: {library.path} ({library.origin})",
+        f"version: llama.cpp {library.version}",
+        f"CPU kernels: {library.family}, using {library.features}",
+        *(f"device: {device}" for device in library.devices),
+    ]
+    if library.family == "fixed":
+        gain = "1.3 to 1.6 times as fast" if _has_avx512() else "faster on many CPUs"
+        lines.append(f"faster: {_INSTALL} for kernels chosen by CPU family at run time, {gain}")
+    return "\n".join(lines)
+
+
+def _find(path: Path | None) -> tuple[Path, str]:
+    if path is None:
+        return _in_wheel(), f"the {_WHEEL} wheel's kernels"
+    if path.is_dir():
+        found = _sibling(path, "llama")
+        if found is None:
+            raise Unavailable(f"There is no {_PREFIX}llama*{_SUFFIX} in {path}: {_INSTALL}.")
+        return found, f"kernels in {path}"
+    if not path.is_file():
+        raise Unavailable(f"There are no kernels at {path}: {_INSTALL}.")
+    return path, f"kernels in {path.parent}"
+
+
+def _in_wheel() -> Path:
+    # A top-level name is looked up without importing it; importing would load the library a second way.
+    spec = importlib.util.find_spec(_WHEEL)
+    for folder in spec.submodule_search_locations or () if spec else ():
+        for pattern in (f"{_WHEEL}*.so", f"{_WHEEL}*.pyd"):
+            for file in sorted(Path(folder).glob(pattern)):
+                return file
+    raise Unavailable(f"The package {_WHEEL} is not installed and no other kernels are named: {_INSTALL}.")
+
+
+def _sibling(folder: Path, name: str) -> Path | None:
+    """The library `name` in a folder, whether its file name carries a version or not."""
+    plain = folder / f"{_PREFIX}{name}{_SUFFIX}"
+    if plain.is_file():
+        return plain
+    versioned = sorted(folder.glob(f"{_PREFIX}{name}.*"))
+    return next((file for file in versioned if _SUFFIX in file.suffixes), None)
+
+
+def _preload(path: Path) -> None:
+    """Load what a library is made of by full path, so that it is found whatever run path it was built with."""
+    if sys.platform == "win32":
+        os.add_dll_directory(str(path.parent))
+    for part in ("ggml-base", "ggml"):
+        beside = _sibling(path.parent, part)
+        if beside is not None:
+            _open(cffi.FFI(), beside)
+
+
+def _open(ffi: Any, path: Path) -> Any:
+    try:
+        # Symbols stay local: another copy of ggml in this process must not be mixed with this one.
+        return ffi.dlopen(str(path), ffi.RTLD_NOW | ffi.RTLD_LOCAL)
+    except OSError as error:
+        raise Unavailable(f"The kernels {path} cannot be loaded here ({error}): {_INSTALL}.") from error
+
+
+def _layout(path: Path) -> Layout:
+    ffi = cffi.FFI()
+    ffi.cdef(PROBE)
+    api = _open(ffi, path)
+    if not hasattr(api, "llama_context_default_params"):
+        raise Unavailable(f"{path} does not export llama.cpp's functions on this platform: {_INSTALL}.")
+    raw = [
+        bytes(ffi.buffer(ffi.new("probe *", defaults())))
+        for defaults in (api.llama_context_default_params, api.llama_model_default_params)
+    ]
+    layout, unfit = identify(raw[0], raw[1])
+    if layout is None:
+        known = ", ".join(known.name for known in LAYOUTS)
+        raise Unavailable(
+            f"The struct layout of {path} is unknown (defaults of {unfit} are not those of {known}): it was not used. "
+            f"To get kernels that fit, {_INSTALL}."
+        )
+    return layout
+
+
+def _has_avx512() -> bool:
+    try:
+        return "avx512f" in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False

@@ -1,0 +1,81 @@
+"""A model's tokens, read once: bytes of every piece, ends, start, and fill-in-the-middle tokens.
+
+Knows nothing of contexts. Source: include/llama.h (vocabulary functions).
+"""
+
+from typing import Any
+
+from homeport.engines.text.executor import Infill, Vocabulary
+from homeport.engines.text.executors.llama.declarations import CONTROL
+from homeport.engines.text.executors.llama.library import Library
+
+# Which end token ends a document (rather than a turn of a chat) is not in the API; models name it so.
+_DOCUMENT_ENDS = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>", "<|end▁of▁sentence|>", "<EOS_TOKEN>")
+
+
+def read(library: Library, model: object) -> Vocabulary:
+    """Read the vocabulary of a loaded model."""
+    api = library.api
+    vocab = api.llama_model_get_vocab(model)
+    size: int = api.llama_vocab_n_tokens(vocab)
+    attributes = [api.llama_vocab_get_attr(vocab, token) for token in range(size)]
+    special = {
+        token: library.text(api.llama_vocab_get_text(vocab, token))
+        for token, bits in enumerate(attributes)
+        if bits & CONTROL
+    }
+    ends = frozenset(token for token in range(size) if api.llama_vocab_is_eog(vocab, token))
+    start = _known(api.llama_vocab_bos(vocab)) if api.llama_vocab_get_add_bos(vocab) else None
+    return Vocabulary(
+        size=size,
+        pieces=_pieces(library, vocab, size),
+        ends=ends,
+        start=start,
+        document=start if start is not None else _end_of_text(api, vocab, ends, special),
+        infill=_infill(api, vocab, ends),
+        special=special,
+    )
+
+
+def _pieces(library: Library, vocab: object, size: int) -> tuple[bytes, ...]:
+    """Every token's bytes. `special` off leaves control tokens empty; user-defined and byte tokens give theirs."""
+    ffi = library.ffi
+    to_piece = library.api.llama_token_to_piece
+    room = 256
+    text = ffi.new("char[]", room)
+    window = ffi.buffer(text)
+    pieces = []
+    for token in range(size):
+        length = to_piece(vocab, token, text, room, 0, False)
+        if length < 0:  # minus the bytes it needs
+            longer = ffi.new("char[]", -length)
+            length = to_piece(vocab, token, longer, -length, 0, False)
+            pieces.append(bytes(ffi.buffer(longer, length)))
+        else:
+            pieces.append(window[:length])
+    return tuple(pieces)
+
+
+def _known(token: int) -> int | None:
+    return token if token >= 0 else None
+
+
+def _end_of_text(api: Any, vocab: object, ends: frozenset[int], special: dict[int, str]) -> int:
+    for name in _DOCUMENT_ENDS:
+        for token in ends:
+            if special.get(token) == name:
+                return token
+    for candidate in (api.llama_vocab_eos(vocab), api.llama_vocab_bos(vocab), *sorted(ends)):
+        if candidate >= 0:
+            return int(candidate)
+    return 0  # a vocabulary with neither start nor end: its first token is as good as any to begin with
+
+
+def _infill(api: Any, vocab: object, ends: frozenset[int]) -> Infill | None:
+    prefix, suffix, middle = (getattr(api, f"llama_vocab_fim_{part}")(vocab) for part in ("pre", "suf", "mid"))
+    if min(prefix, suffix, middle) < 0:
+        return None
+    # What stands between files in training ends a hole as surely as the end of text.
+    between = (getattr(api, f"llama_vocab_fim_{part}")(vocab) for part in ("pad", "rep", "sep"))
+    own = ends | {token for token in between if token >= 0}
+    return Infill(prefix=prefix, suffix=suffix, middle=middle, ends=tuple(sorted(own)))
