@@ -72,6 +72,13 @@ class FakeStream:
         self.closed.set()
 
 
+class FakeWorker(msgspec.Struct):
+    """How a worker stands."""
+
+    model: str
+    state: str = "ready"
+
+
 class FakeServing:
     """Answers each request with `script(request)`; keeps what it was asked, and refuses if told to."""
 
@@ -82,6 +89,14 @@ class FakeServing:
         self.refusal: HomeportError | None = None
         self.is_ready = True
         self.running: dict[str, tuple[Loaded, Gauges]] = {}
+
+    def status(self) -> Sequence[FakeWorker]:
+        """One for each model in `running`."""
+        return [FakeWorker(name) for name in self.running]
+
+    async def stop(self, model: str) -> bool:
+        """Take it out of `running`."""
+        return self.running.pop(model, None) is not None
 
     async def open(self, model: Installed, request: Request) -> FakeStream:
         """Keep the request and begin its script."""
@@ -147,7 +162,7 @@ def services(serving: FakeServing | None = None, **changes: Any) -> Services:
         [installed("tiny"), installed("org/other", ("completions", "embeddings"))],
         [Alias("gpt-3.5-turbo", "tiny", "cl100k_base"), Alias("text-davinci-003", "tiny", "p50k_base")],
     )
-    given: dict[str, Any] = {"registry": registry, "meters": Meters(serving.gauges), **changes}
+    given: dict[str, Any] = {"registry": registry, "meters": Meters(serving.gauges), "operations": serving, **changes}
     return Services(serving=serving, **given)
 
 

@@ -16,9 +16,10 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from homeport.api.exchange import ANYONE, Caller, exchange_of
-from homeport.domain.errors import Forbidden, Unauthenticated
+from homeport.domain.errors import Forbidden, Missing, Unauthenticated
 
 _ISSUED_BY = "whoever runs this Homeport server"
+_ADMIN = "/admin/"
 _OPEN = ("/", "/health", "/health/live", "/health/ready")
 
 
@@ -41,15 +42,20 @@ def is_loopback(host: str | None) -> bool:
 
 @dataclass(frozen=True)
 class Access:
-    """The rule of who gets in. Keys are held as hashes; `origins` are the web origins CORS is on for, or `*`."""
+    """The rule of who gets in.
+
+    Keys are held as hashes; `origins` are the web origins CORS is on for, or `*`; `admins` open `/admin` and nothing
+    else, and without any there is no `/admin`.
+    """
 
     digests: tuple[bytes, ...] = ()
     origins: tuple[str, ...] = ()
+    admins: tuple[bytes, ...] = ()
 
     @classmethod
-    def of(cls, keys: Sequence[str] = (), origins: Sequence[str] = ()) -> Self:
+    def of(cls, keys: Sequence[str] = (), origins: Sequence[str] = (), admins: Sequence[str] = ()) -> Self:
         """Build the rule from plain keys."""
-        return cls(tuple(_digest(key) for key in keys), tuple(origins))
+        return cls(tuple(map(_digest, keys)), tuple(origins), tuple(map(_digest, admins)))
 
     @property
     def is_keyless(self) -> bool:
@@ -60,21 +66,21 @@ class Access:
         """Who sends these headers. Raises Unauthenticated."""
         if self.is_keyless:
             return ANYONE
-        scheme, _, key = headers.get("authorization", "").partition(" ")
-        key = key.strip()
-        if scheme.lower() != "bearer" or not key:
+        key = _bearer(headers)
+        if not key:
             raise Unauthenticated(
                 "You didn't provide an API key. You need to provide your API key in an Authorization header using "
                 f"Bearer auth (i.e. Authorization: Bearer YOUR_KEY). You can obtain an API key from {_ISSUED_BY}."
             )
-        digest = _digest(key)
-        # Every key is compared, each in constant time, so that the answer's delay tells nothing.
-        matches = [hmac.compare_digest(digest, known) for known in self.digests]
-        if not any(matches):
+        if not _is_among(key, self.digests):
             raise Unauthenticated(
                 f"Incorrect API key provided: {masked(key)}. You can obtain an API key from {_ISSUED_BY}."
             )
         return Caller(ANYONE.project, masked(key))
+
+    def is_admin(self, headers: Headers) -> bool:
+        """Whether these headers carry an admin's key."""
+        return _is_among(_bearer(headers), self.admins)
 
     def allows_origin(self, origin: str | None) -> bool:
         """Whether a request from this web origin may come in without a key. None and this machine's own may."""
@@ -102,6 +108,10 @@ class Guard:
             self._check_nearness(headers)
         path = scope["path"]
         if path in _OPEN or (path == "/metrics" and _is_from_here(scope, headers)):
+            return
+        if f"{path}/".startswith(_ADMIN):
+            if not self._access.is_admin(headers):
+                raise Missing(f"Invalid URL ({scope['method']} {path[:200]})", code="unknown_url")
             return
         exchange_of(scope).caller = self._access.caller(headers)
 
@@ -138,6 +148,18 @@ def _is_local(url: str) -> bool:
         return parts.username is None and is_loopback(parts.hostname)
     except ValueError:
         return False
+
+
+def _bearer(headers: Headers) -> str:
+    scheme, _, key = headers.get("authorization", "").partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else ""
+
+
+def _is_among(key: str, digests: tuple[bytes, ...]) -> bool:
+    """Compare with every digest, each in constant time, so that the answer's delay tells nothing."""
+    digest = _digest(key)
+    matches = [hmac.compare_digest(digest, known) for known in digests]
+    return any(matches)
 
 
 def _digest(key: str) -> bytes:

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
-from homeport.api import engines, health, metrics, models
+from homeport.api import admin, engines, health, metrics, models
 from homeport.api.access import Guard
 from homeport.api.cors import Cors
 from homeport.api.edge import Edge
@@ -40,6 +40,8 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/v1/engines/{engine:path}/completions": {"POST": completions.create},
     "/v1/engines/{engine:path}/edits": {"POST": edits.create},
     "/v1/engines/{engine:path}": {"GET": engines.retrieve},
+    "/admin/v1/workers": {"GET": admin.workers},
+    "/admin/v1/workers/{model:path}/stop": {"POST": admin.stop},
 }
 """Path templates, matched in this order, and what answers each method on them."""
 

@@ -15,7 +15,7 @@ from homeport.api.access import Access
 from homeport.api.exchange import Caller, exchange_of
 from homeport.api.meters import Meters
 from homeport.domain.models import Installed
-from homeport.domain.ports import Registry, Serving
+from homeport.domain.ports import Operations, Registry, Serving
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class Services:
-    """Everything a handler may need. `now` is the wall clock in seconds; `organization` goes out as a header."""
+    """Everything a handler may need.
+
+    `now` is the wall clock in seconds; `organization` goes out as a header; without `operations` there is no `/admin`.
+    """
 
     serving: Serving
     registry: Registry
@@ -44,6 +47,7 @@ class Services:
     now: Callable[[], float] = time.time
     organization: str = "homeport"
     version: str = "0"
+    operations: Operations | None = None
 
     def fingerprint(self, model: Installed) -> str:
         """OpenAI's `system_fingerprint`: changes whenever weights, kernels, device or this server's version do."""

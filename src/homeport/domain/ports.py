@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
+import msgspec
+
 from homeport.domain.events import Admitted, Event
 from homeport.domain.link import Request
 from homeport.domain.models import Alias, Gauges, Installed, Loaded, Resolved
@@ -83,6 +85,18 @@ class Serving(Protocol):
     @property
     def is_ready(self) -> bool:
         """Whether requests would be served now: not draining, no supervised worker dead or stuck."""
+        ...
+
+
+class Operations(Protocol):
+    """What an operator may see of the workers, and do to them. `Serving` of one machine has these too."""
+
+    def status(self) -> Sequence[msgspec.Struct]:
+        """How every worker stands now: `model`, `pid`, `state` and what else is known, as it goes out in JSON."""
+        ...
+
+    async def stop(self, model: str) -> bool:
+        """Unload a model, by real name. False where it is not loaded."""
         ...
 
 
