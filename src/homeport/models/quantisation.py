@@ -86,5 +86,5 @@ def _which(found: list[Weights], fitting: list[Weights], pick: str | None, label
         names = ", ".join(model.files[0].name for model in fitting)
         return f"{label} has several files of {pick or PREFERRED}: write one's name behind a colon: {names}."
     what = f"has no {pick}" if pick else "has several quantisations"
-    names = [model.label or model.files[0].name for model in found]
-    return f"{label} {what}: write one behind a colon, such as {label}:{names[0]}. There are {', '.join(names)}."
+    choice = [model.label or model.files[0].name for model in found]
+    return f"{label} {what}: write one behind a colon, such as {label}:{choice[0]}. There are {', '.join(choice)}."

@@ -18,8 +18,6 @@ from homeport.models.sources import contract, reach
 from homeport.models.sources.contract import Listing, RemoteFile
 from homeport.models.sources.transfer import Body, Cut, transfer
 
-_BLOCK = 1 << 20
-
 
 class HuggingFace(msgspec.Struct, frozen=True):
     """One model repository. `revision` is a branch, tag or commit; None: the default branch."""
@@ -71,7 +69,7 @@ class HuggingFace(msgspec.Struct, frozen=True):
             ):
                 if answer.status_code >= 400:
                     raise self._refused(answer.status_code)
-                yield Body(answer.status_code != 206, answer.iter_bytes(_BLOCK))
+                yield Body(answer.status_code != 206, answer.iter_bytes())
 
         if file.size is None:
             raise Missing(f"{self.label} does not say how large {file.path} is.")

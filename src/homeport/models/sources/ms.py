@@ -22,7 +22,7 @@ from homeport.models.sources.transfer import Body, Cut, transfer
 if TYPE_CHECKING:
     from modelscope_hub import HubApi
 
-_BLOCK = 1 << 20
+_BLOCK = 1 << 16  # a block that a cut leaves unfinished is lost
 _MAIN = "master"
 
 
@@ -103,5 +103,7 @@ class ModelScope(msgspec.Struct, frozen=True):
             where = f"{self.options.ms_endpoint}/models/{self.repo}"
             label = self.label if self.revision is None else f"{self.label}@{self.revision}"
             raise contract.refused(label, error.status_code or 0, where=where, token="MODELSCOPE_API_TOKEN") from error  # noqa: S106
+        except requests.exceptions.ChunkedEncodingError as error:
+            raise Cut("the connection broke") from error
         except (NetworkError, requests.RequestException) as error:
             raise Cut(str(error) or type(error).__name__) from error

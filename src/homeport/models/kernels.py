@@ -1,0 +1,196 @@
+"""Installs prebuilt llama.cpp libraries under `<home>/kernels/<variant>/`, out of an npm tarball.
+
+The tarball is data to us: no Node runs, and only its libraries, its licence and its build note are unpacked. Knows
+nothing of how an engine loads them.
+"""
+
+import platform
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+import msgspec
+
+from homeport.domain.errors import InvalidRequest, Unavailable
+from homeport.models import disk
+from homeport.models.progress import Progress
+
+VERSION = "3.22.1"
+"""The pinned release of `@node-llama-cpp/<platform>`."""
+
+Variant = Literal["cpu", "cuda", "vulkan"]
+
+_PINNED = {"linux-x64": "0d953e1503d5ab4608d8ed5b739132308c81ac05ffeb760d2a7f30e08a9f90e0"}
+_PACKAGES: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
+    ("Linux", "x86_64"): {
+        "cpu": ("linux-x64",),
+        "cuda": ("linux-x64-cuda", "linux-x64-cuda-ext"),
+        "vulkan": ("linux-x64-vulkan",),
+    },
+    ("Linux", "aarch64"): {"cpu": ("linux-arm64",)},
+    ("Darwin", "arm64"): {"cpu": ("mac-arm64-metal",)},
+    ("Darwin", "x86_64"): {"cpu": ("mac-x64",)},
+    ("Windows", "AMD64"): {
+        "cpu": ("win-x64",),
+        "cuda": ("win-x64-cuda", "win-x64-cuda-ext"),
+        "vulkan": ("win-x64-vulkan",),
+    },
+    ("Windows", "ARM64"): {"cpu": ("win-arm64",)},
+}
+_CHOSEN = "chosen"
+_NOTE = "kernels.json"
+_MOST_BYTES = 4 << 30  # unpacked; CUDA's are some hundred megabytes
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """One tarball that kernels came from. `integrity` is npm's own SHA-512, where npm fetched it."""
+
+    package: str
+    sha256: str
+    integrity: str | None = None
+
+
+class Kernels(msgspec.Struct, frozen=True):
+    """What is installed. `tested` is whether this very tarball is one the pinned hash is known of."""
+
+    variant: str
+    version: str
+    tested: bool
+    origins: tuple[Origin, ...]
+
+
+def install_kernels(
+    home: Path, variant: Variant, tarball: Path | None, progress: Progress, *, offline: bool = False
+) -> Path:
+    """Install the kernels and give their folder. `tarball` is one already fetched; None: `npm pack` gets it.
+
+    Raises InvalidRequest where this platform has no such variant or the file is no such tarball, and
+    Unavailable where npm is missing or fails, or the pinned SHA-256 differs.
+    """
+    packages = _packages(variant)
+    root = home / "kernels"
+    root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=root, prefix=f".{variant}-", suffix=".part") as work:
+        fetched: list[tuple[Path, Origin]] = []
+        if tarball is not None:
+            if not tarball.is_file():
+                raise InvalidRequest(f"There is no file {tarball}.")
+            fetched.append((tarball, Origin(packages[0], disk.sha256(tarball))))
+        else:
+            if offline:
+                raise Unavailable("HOMEPORT_OFFLINE is set, so nothing is fetched: give the tarball as a file.")
+            fetched.extend(_npm_pack(package, Path(work), progress) for package in packages)
+        fresh = Path(work) / "fresh"
+        fresh.mkdir()
+        for path, origin in fetched:
+            _check(origin, is_file=tarball is not None, progress=progress)
+            with disk.guarded(root):
+                _unpack(path, fresh)
+        tested = all(_PINNED.get(origin.package) == origin.sha256 for _, origin in fetched)
+        note = Kernels(variant, VERSION, tested, tuple(origin for _, origin in fetched))
+        (fresh / _NOTE).write_bytes(msgspec.json.format(msgspec.json.encode(note), indent=2))
+        return _put_in_place(fresh, root / variant, Path(work))
+
+
+def installed_kernels(home: Path) -> Path | None:
+    """The folder of the kernels installed last, for the engine's `library`; None where there are none."""
+    chosen = home / "kernels" / _CHOSEN
+    if not chosen.is_file():
+        return None
+    folder = home / "kernels" / PurePosixPath(chosen.read_text(encoding="utf-8").strip()).name
+    return folder if (folder / _NOTE).is_file() else None
+
+
+def describe_kernels(folder: Path) -> Kernels:
+    """What was installed into a folder that `installed_kernels` gave."""
+    return msgspec.json.decode((folder / _NOTE).read_bytes(), type=Kernels)
+
+
+def _packages(variant: str) -> tuple[str, ...]:
+    system, machine = platform.system(), platform.machine()
+    here = _PACKAGES.get((system, machine), {})
+    if variant not in here:
+        choice = ", ".join(here) or "none"
+        raise InvalidRequest(f"There are no {variant} kernels for {system} on {machine} (there are: {choice}).")
+    return here[variant]
+
+
+def _npm_pack(package: str, work: Path, progress: Progress) -> tuple[Path, Origin]:
+    npm = shutil.which("npm")
+    name = f"@node-llama-cpp/{package}@{VERSION}"
+    if npm is None:
+        raise Unavailable(
+            f"npm is not here to fetch {name}: install Node.js, or fetch the tarball elsewhere with "
+            f"`npm pack {name}` and give it as a file. Without it the slower built-in kernels are used."
+        )
+    progress.message(f"Fetching {name}.")
+    command = [npm, "pack", name, "--json", "--silent", f"--pack-destination={work}"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=work)
+    if ran.returncode:
+        said = (ran.stderr.strip() or ran.stdout.strip()).splitlines()
+        raise Unavailable(
+            f"npm could not fetch {name}: {said[0] if said else 'it said nothing'} - check the network and "
+            "`npm config get registry`."
+        )
+    try:
+        facts = msgspec.json.decode(ran.stdout, type=list[dict[str, object]])[0]
+    except (msgspec.DecodeError, IndexError) as error:
+        raise Unavailable(f"npm answered something unknown about {name}: give the tarball as a file.") from error
+    found = sorted(work.glob("*.tgz"), key=lambda path: path.stat().st_mtime_ns)
+    if not found:
+        raise Unavailable(f"npm fetched {name} but left no tarball: give it as a file.")
+    path = found[-1].replace(work / f"{package}.tarball")
+    return path, Origin(package, disk.sha256(path), str(facts.get("integrity")))
+
+
+def _check(origin: Origin, *, is_file: bool, progress: Progress) -> None:
+    pinned = _PINNED.get(origin.package)
+    if pinned is None:
+        progress.message(f"No hash is known of the kernels {origin.package} {VERSION}: they were never tested by us.")
+    elif pinned != origin.sha256 and is_file:
+        progress.message(f"This tarball is not the pinned {origin.package} {VERSION}: it was never tested by us.")
+    elif pinned != origin.sha256:
+        raise Unavailable(f"The registry's {origin.package} {VERSION} is not the pinned one (its SHA-256 differs).")
+
+
+def _unpack(tarball: Path, folder: Path) -> None:
+    left = _MOST_BYTES
+    libraries = 0
+    try:
+        with tarfile.open(tarball, "r:gz") as archive:
+            for member in archive:
+                name = PurePosixPath(member.name).name
+                is_library = _is_library(name)
+                if not member.isreg() or not (is_library or name in ("LICENSE", "_nlcBuildMetadata.json")):
+                    continue
+                left -= member.size
+                source = archive.extractfile(member)
+                if left < 0 or source is None:
+                    raise InvalidRequest(f"{tarball.name} unpacks to more than kernels can be.")
+                with source, (folder / name).open("wb") as target:  # the bare name: a member's path is not trusted
+                    shutil.copyfileobj(source, target, 1 << 20)
+                libraries += is_library
+    except (tarfile.TarError, EOFError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise InvalidRequest(f"{tarball.name} is not a tarball that can be read: {error}.") from error
+    if not libraries:
+        raise InvalidRequest(f"{tarball.name} holds no libraries: it is not @node-llama-cpp's.")
+
+
+def _is_library(name: str) -> bool:
+    return name.endswith((".so", ".dylib", ".dll", ".metal")) or ".so." in name
+
+
+def _put_in_place(fresh: Path, final: Path, work: Path) -> Path:
+    """Swap the new folder in; what runs keeps the old libraries open."""
+    if final.exists():
+        final.replace(work / "old")
+    fresh.replace(final)
+    part = work / _CHOSEN
+    part.write_text(final.name, encoding="utf-8")
+    part.replace(final.parent / _CHOSEN)
+    return final

