@@ -32,9 +32,14 @@ class Running(msgspec.Struct, frozen=True):
             return False
 
 
-def publish(home: Path, url: str, port: int) -> Running:
-    """Say that this process serves `url`, with a fresh token."""
-    running = Running(url, port, secrets.token_urlsafe(32), os.getpid(), psutil.Process().create_time())
+def fresh_token() -> str:
+    """A token nobody can guess."""
+    return secrets.token_urlsafe(32)
+
+
+def publish(home: Path, url: str, port: int, token: str | None = None) -> Running:
+    """Say that this process serves `url` and that its `/admin` takes `token` (None: a fresh one)."""
+    running = Running(url, port, token or fresh_token(), os.getpid(), psutil.Process().create_time())
     folder = home / "run"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     partial = folder / f"{port}.{running.pid}.partial"

@@ -1,0 +1,287 @@
+"""The composition root: settings in, one running server (or one finished command) out.
+
+The only module that knows every room. It builds, connects and names; whatever has a rule of its own lives in a room.
+"""
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import cast
+
+import msgspec
+import uvloop
+from starlette.applications import Starlette
+
+import homeport
+from homeport import doctor, journal, rendezvous
+from homeport.api.access import Access
+from homeport.api.application import build
+from homeport.api.listener import Listener
+from homeport.api.services import Limits, Services
+from homeport.domain.errors import Unavailable
+from homeport.domain.models import Alias, Gauges, Installed
+from homeport.models import catalogue
+from homeport.models import pull as pulling
+from homeport.models.kernels import Variant, installed_kernels
+from homeport.models.kernels import install_kernels as unpack_kernels
+from homeport.models.options import PullOptions
+from homeport.models.registry import Registry
+from homeport.models.sources import reach
+from homeport.models.store import Store
+from homeport.reports import Announcement, Finding, Progress, WorkerReport
+from homeport.serving.local import LocalServing
+from homeport.serving.options import ServingOptions
+from homeport.serving.resident import WorkerStatus
+from homeport.settings import Settings
+
+_EXECUTOR = "homeport.engines.text.executors.llama"
+_STOP_WAIT_S = 30.0
+_REACH_S = 5.0
+_TEXT = "text"
+
+
+def missing(settings: Settings) -> Sequence[str]:
+    """Give what `serve` must fetch first: models asked for and not installed; a starter if there is none."""
+    store = Store(settings.home)
+    wanted = settings.models
+    if not wanted and not store.names():
+        starter = catalogue.built_in().default(_TEXT)
+        wanted = (starter.name,) if starter else ()
+    return [reference for reference in wanted if not store.find(reference)]
+
+
+def serve(settings: Settings, announce: Callable[[Announcement], None]) -> None:
+    """Serve until SIGTERM or SIGINT, then drain; a second signal ends at once. Raises what keeps it from starting."""
+    journal.begin(settings.log_level, settings.log_format)
+    uvloop.run(_House(settings, announce).stand())
+
+
+class _House:
+    """Everything of one running server, put together."""
+
+    def __init__(self, settings: Settings, announce: Callable[[Announcement], None]) -> None:
+        self._settings = settings
+        self._announce = announce
+        self._store = Store(settings.home)
+        self._registry = registry(settings)
+        self._serving = LocalServing(_serving_options(settings), job_options=self._job_options)
+        self._running: rendezvous.Running | None = None
+        self._token = rendezvous.fresh_token()
+
+    async def stand(self) -> None:
+        """Build the application and listen until told to stop."""
+        settings = self._settings
+        services = Services(
+            serving=self._serving,
+            registry=self._registry,
+            limits=Limits(body_bytes=settings.max_body_bytes, ping_s=settings.ping_s, stall_s=settings.stall_s),
+            access=Access.of(settings.api_keys, settings.cors_origins, self._admin_keys()),
+            organization=settings.organization,
+            version=homeport.__version__,
+            operations=_Workers(self._serving),
+        )
+        listener = Listener(
+            build(services, self._lifespan),
+            settings.host,
+            settings.port,
+            on_listening=self._on_listening,
+            drain=lambda: self._serving.drain(settings.drain_s),
+        )
+        try:
+            await listener.run_here()
+        finally:
+            if self._running is not None:
+                rendezvous.withdraw(settings.home, self._running)
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        await self._serving.start()
+        try:
+            await self._serving.preload(self._preloaded())
+            yield
+        finally:
+            await self._serving.close()
+
+    def _preloaded(self) -> Sequence[Installed]:
+        """The models to load before listening: those asked for, else the one that OpenAI's names stand for."""
+        names = self._settings.models or tuple(name for name in (self._registry.default,) if name)
+        return [found for name in names if (found := self._store.find(name))]
+
+    def _on_listening(self, port: int) -> None:
+        settings = self._settings
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        url = f"http://{host}:{port}"
+        self._running = rendezvous.publish(settings.home, url, port, self._token)
+        loaded = [found for model in self._preloaded() if (found := self._serving.loaded(model.facts.name))]
+        first = [found.model for found in loaded]
+        self._announce(
+            Announcement(
+                url=url,
+                key=settings.api_keys[0] if settings.api_keys else None,
+                models=(*first, *(name for name in self._store.names() if name not in first)),
+                aliases={alias.name: alias.target for alias in self._registry.aliases()},
+                kernels=loaded[0].kernels if loaded else "loaded with the first model",
+                notes=tuple(note for found in loaded for note in found.notes),
+            )
+        )
+
+    def _job_options(self, model: Installed) -> Mapping[str, str | int | float | bool | None]:
+        del model
+        settings = self._settings
+        chosen = {
+            "window": settings.window,
+            "cells": settings.cells,
+            "sequences": settings.slots,
+            "threads": settings.threads,
+            "batch": settings.batch,
+            "prefill_slice": settings.prefill_slice,
+            "retain": settings.retain,
+        }
+        options: dict[str, str | int | float | bool | None] = {k: v for k, v in chosen.items() if v is not None}
+        library = _library(settings)
+        return {**options, "share_prefixes": settings.share_prefixes, "library": str(library) if library else None}
+
+    def _admin_keys(self) -> Sequence[str]:
+        """The operator's key, where set, and the token by which this user's own tools come in."""
+        return [key for key in (self._token, self._settings.admin_key) if key]
+
+
+class _Workers:
+    """What `ps` and `stop` see of the workers. Implements `domain.ports.Operations`."""
+
+    def __init__(self, serving: LocalServing) -> None:
+        self._serving = serving
+
+    def status(self) -> Sequence[WorkerReport]:
+        """How every worker stands now."""
+        gauges = self._serving.gauges()
+        return [self._report(status, gauges.get(status.model, Gauges())) for status in self._serving.status()]
+
+    async def stop(self, model: str) -> bool:
+        """Unload a model once its requests have ended, or after half a minute."""
+        return await self._serving.stop(model, _STOP_WAIT_S)
+
+    def _report(self, status: WorkerStatus, now: Gauges) -> WorkerReport:
+        loaded = self._serving.loaded(status.model)
+        return WorkerReport(
+            model=status.model,
+            pid=status.pid,
+            state=status.state,
+            memory_bytes=status.rss_bytes,
+            running=now.running,
+            waiting=now.waiting,
+            cells_used=now.cells_used,
+            cells=now.cells,
+            window=status.window or 0,
+            kernels=loaded.kernels if loaded else "",
+            idle_s=status.idle_s,
+        )
+
+
+def _serving_options(settings: Settings) -> ServingOptions:
+    defaults = ServingOptions()
+    return ServingOptions(
+        slots=settings.slots or defaults.slots,
+        max_queue=settings.max_queue,
+        idle_s=settings.idle_unload_s or None,
+        memory_bytes=settings.memory_budget_bytes,
+        heartbeat_s=settings.heartbeat_s,
+        heartbeat_limit_s=settings.heartbeat_limit_s,
+        stall_limit_s=settings.stall_limit_s,
+        reader_stall_s=settings.stall_s,
+        # JSON escapes cost bytes that msgpack does not, so a body at its limit always fits twice its size.
+        frame_bytes=max(defaults.frame_bytes, 2 * settings.max_body_bytes),
+    )
+
+
+def registry(settings: Settings) -> Registry:
+    """The names as these settings have them. OpenAI's stand for the default, the first served, or the one there is."""
+    known, store = catalogue.built_in(), Store(settings.home)
+    default = settings.default_model or next(iter(settings.models), None)
+    own = known.default(_TEXT)
+    if default is None and own is not None and not store.find(own.name):
+        default = next((model.facts.name for model in store.installed() if model.facts.kind == _TEXT), None)
+    return Registry(store, known, default=default, overrides=settings.aliases)
+
+
+def _library(settings: Settings) -> Path | None:
+    return settings.llama_lib or installed_kernels(settings.home)
+
+
+def pull(settings: Settings, reference: str, progress: Progress) -> Installed:
+    """Fetch a model; at once if it is installed and whole."""
+    options = PullOptions(
+        offline=settings.offline,
+        hubs=settings.hub_order,
+        hf_endpoint=settings.hf_endpoint,
+        hf_token=settings.hf_token,
+        ms_endpoint=settings.ms_endpoint,
+        ms_token=settings.ms_token,
+    )
+    return pulling.pull(reference, Store(settings.home), options, progress)
+
+
+def installed(settings: Settings) -> Sequence[Installed]:
+    """List the installed models."""
+    return Store(settings.home).installed()
+
+
+def aliases(settings: Settings) -> Sequence[Alias]:
+    """List the names that stand for installed models."""
+    return registry(settings).aliases()
+
+
+def show(settings: Settings, name: str) -> Mapping[str, object]:
+    """Tell everything known of an installed model. Raises ModelMissing."""
+    made = Store(settings.home).manifest(name)
+    found = msgspec.to_builtins(made.facts)
+    files = [f"{file.name}  {file.size} bytes  sha256 {file.sha256}" for file in made.files]
+    source = f"{made.source}{f' at {made.revision}' if made.revision else ''}"
+    names = [alias.name for alias in aliases(settings) if alias.target == name]
+    return {**found, "source": source, "files": files, "aliases": names}
+
+
+def remove(settings: Settings, name: str) -> int:
+    """Delete a model's files; give the bytes freed."""
+    store = Store(settings.home)
+    found = store.find(name)
+    store.remove(name)
+    return found.facts.size_bytes if found else 0
+
+
+def install_kernels(settings: Settings, flavour: str, file: Path | None, progress: Progress) -> str:
+    """Install kernels (`cpu`, `cuda`, `vulkan`), fetched by npm or from a file; give their description."""
+    unpack_kernels(settings.home, cast("Variant", flavour), file, progress, offline=settings.offline)
+    return kernels(settings)
+
+
+def kernels(settings: Settings) -> str:
+    """Describe the kernels that would be used. They are loaded in a process of their own: native code may abort."""
+    library = _library(settings)
+    command = [sys.executable, "-m", _EXECUTOR, *([str(library)] if library else [])]
+    asked = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    if asked.returncode != 0:
+        raise Unavailable(asked.stderr.strip().splitlines()[-1] if asked.stderr.strip() else "the kernels abort")
+    return asked.stdout.strip()
+
+
+def diagnose(settings: Settings, *, online: bool) -> Iterator[Finding]:
+    """Examine the machine and the installation, one finding at a time. Touches the network only if `online`."""
+    store = Store(settings.home)
+    endpoints = {"hf": settings.hf_endpoint, "ms": settings.ms_endpoint}
+    probes = doctor.Probes(
+        kernels=lambda: kernels(settings),
+        models=store.installed,
+        verify=lambda model: store.verify(model.facts.name),
+        hubs=[hub for hub in settings.hub_order if hub in endpoints],
+        reach=lambda hub: _reach(endpoints[hub]),
+    )
+    return doctor.examine(settings, probes, online=online)
+
+
+def _reach(endpoint: str) -> str:
+    if reason := reach.why_not(endpoint, _REACH_S):
+        raise Unavailable(f"{endpoint} cannot be reached: {reason}")
+    return f"{endpoint} answers"

@@ -1,0 +1,13 @@
+"""`python -m homeport.engines.text.executors.llama [PATH]`: describe kernels in a process that may die of them."""
+
+import sys
+from pathlib import Path
+
+from homeport.domain.errors import Unavailable
+from homeport.engines.text.executors.llama.library import describe
+
+if __name__ == "__main__":
+    try:
+        sys.stdout.write(describe(Path(sys.argv[1]) if len(sys.argv) > 1 else None) + "\n")
+    except Unavailable as error:
+        sys.exit(error.message)

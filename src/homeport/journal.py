@@ -1,0 +1,37 @@
+"""How the program's log looks: one line per event on standard error, as text or as JSON.
+
+Knows nothing of what is logged. Prompts and keys never reach a logger: the callers see to that.
+"""
+
+import logging
+import time
+
+import msgspec
+
+_TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+
+
+class _Json(logging.Formatter):
+    """One JSON object a line: time (UTC), level, logger, message and, where there is one, the traceback."""
+
+    converter = time.gmtime
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write one record."""
+        line = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%SZ"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["trace"] = self.formatException(record.exc_info)
+        return msgspec.json.encode(line).decode()
+
+
+def begin(level: str, style: str) -> None:
+    """Log to standard error from `level` up; `style` is `text` or `json`. Other libraries speak from warning up."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Json() if style == "json" else logging.Formatter(_TEXT))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("homeport").setLevel(level.upper())
