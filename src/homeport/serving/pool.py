@@ -72,6 +72,8 @@ class Pool:
         resident = await self._resident(model)
         lease = resident.users.take()
         try:
+            if resident.opening and not resident.opening.done():
+                await asyncio.wait((resident.opening,))  # so that a failed one is forgotten before its askers know
             return Held(await resident.process.session(), lease)
         except BaseException:
             lease.release()

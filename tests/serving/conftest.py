@@ -1,0 +1,78 @@
+"""Serving with scripted workers, and the few things tests of it say again and again."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from homeport.domain.events import Delta, Event
+from homeport.domain.models import Facts, Installed
+from homeport.domain.text import TextPrompt, TextRequest
+from homeport.serving.local import LocalServing
+from homeport.serving.options import ServingOptions
+
+DEADLINE_S = 20.0
+
+Value = str | int | float | bool | None
+Serve = Callable[..., LocalServing]
+
+QUICK = ServingOptions(heartbeat_s=0.05, heartbeat_limit_s=1.0, restart_backoff_s=0.2, restart_backoff_limit_s=0.5)
+
+
+def scripted(name: str = "m", size_bytes: int = 0, digest: str = "d") -> Installed:
+    """A model of the scripted engine."""
+    facts = Facts(name=name, kind="text", engine="scripted", size_bytes=size_bytes)
+    return Installed(facts=facts, files={"weights": Path("/nowhere/weights.gguf")}, digest=digest)
+
+
+def prompt(text: str) -> TextRequest:
+    """A request that has the scripted engine do what `text` says."""
+    return TextRequest(prompts=(TextPrompt(text),))
+
+
+async def until(what: Callable[[], object], within_s: float = DEADLINE_S) -> None:
+    """Wait until something is so; fail where it is not in time."""
+    deadline = time.monotonic() + within_s
+    while not what():
+        assert time.monotonic() < deadline, "did not come about in time"
+        await asyncio.sleep(0.01)
+
+
+async def events(serving: LocalServing, text: str, model: Installed | None = None) -> list[Event]:
+    """Run one request to its end; gives its events."""
+    async with asyncio.timeout(DEADLINE_S):
+        stream = await serving.open(model or scripted(), prompt(text))
+        try:
+            await stream.admitted()
+            return [event async for batch in stream for event in batch]
+        finally:
+            await stream.aclose()
+
+
+async def answer(serving: LocalServing, text: str, model: Installed | None = None) -> str:
+    """Run one request to its end; gives its text."""
+    return "".join(event.text for event in await events(serving, text, model) if isinstance(event, Delta))
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Callable[..., object]]:
+    """Builds and starts serving with scripted workers, and ends it with the test.
+
+    Arguments: the options, then the engine options of every model by keyword.
+    """
+    started: list[LocalServing] = []
+
+    async def build(options: ServingOptions = QUICK, **engine_options: Value) -> LocalServing:
+        serving = LocalServing(
+            options, {"scripted": "tests.serving.scripted:load"}, job_options=lambda _: dict(engine_options)
+        )
+        await serving.start()
+        started.append(serving)
+        return serving
+
+    yield build
+    for serving in started:
+        async with asyncio.timeout(DEADLINE_S):
+            await serving.close()
