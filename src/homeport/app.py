@@ -5,14 +5,12 @@ The only module that knows every room. It builds, connects and names; whatever h
 
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
 import msgspec
 import uvloop
-from starlette.applications import Starlette
 
 import homeport
 from homeport import doctor, journal, rendezvous
@@ -83,26 +81,20 @@ class _House:
             operations=_Workers(self._serving),
         )
         listener = Listener(
-            build(services, self._lifespan),
+            build(services),
             settings.host,
             settings.port,
             on_listening=self._on_listening,
             drain=lambda: self._serving.drain(settings.drain_s),
         )
-        try:
-            await listener.run_here()
-        finally:
-            if self._running is not None:
-                rendezvous.withdraw(settings.home, self._running)
-
-    @asynccontextmanager
-    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         await self._serving.start()
         try:
             await self._serving.preload(self._preloaded())
-            yield
+            await listener.run_here()
         finally:
             await self._serving.close()
+            if self._running is not None:
+                rendezvous.withdraw(settings.home, self._running)
 
     def _preloaded(self) -> Sequence[Installed]:
         """The models to load before listening: those asked for, else the one that OpenAI's names stand for."""

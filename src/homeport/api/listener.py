@@ -45,7 +45,7 @@ class Listener(uvicorn.Server):
                 date_header=True,
                 timeout_keep_alive=75,
                 timeout_graceful_shutdown=_CLOSE_S,
-                lifespan="on",
+                lifespan="off",
                 backlog=2048,
             )
         )
