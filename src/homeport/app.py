@@ -17,6 +17,7 @@ from homeport import doctor, journal, rendezvous
 from homeport.api.access import Access
 from homeport.api.application import build
 from homeport.api.listener import Listener
+from homeport.api.meters import Meters
 from homeport.api.services import Limits, Services
 from homeport.domain.errors import Unavailable
 from homeport.domain.models import Alias, Gauges, Installed
@@ -75,7 +76,8 @@ class _House:
             serving=self._serving,
             registry=self._registry,
             limits=Limits(body_bytes=settings.max_body_bytes, ping_s=settings.ping_s, stall_s=settings.stall_s),
-            access=Access.of(settings.api_keys, settings.cors_origins, self._admin_keys()),
+            meters=Meters(self._serving.gauges),
+            access=self._access(),
             organization=settings.organization,
             version=homeport.__version__,
             operations=_Workers(self._serving),
@@ -135,9 +137,12 @@ class _House:
         library = _library(settings)
         return {**options, "share_prefixes": settings.share_prefixes, "library": str(library) if library else None}
 
-    def _admin_keys(self) -> Sequence[str]:
-        """The operator's key, where set, and the token by which this user's own tools come in."""
-        return [key for key in (self._token, self._settings.admin_key) if key]
+    def _access(self) -> Access:
+        """Who may come in. This user's own tools hold a token: it opens `/admin`, and the rest where keys are asked."""
+        settings = self._settings
+        keys = (*settings.api_keys, self._token) if settings.api_keys else ()
+        admins = [key for key in (self._token, settings.admin_key) if key]
+        return Access.of(keys, settings.cors_origins, admins)
 
 
 class _Workers:
