@@ -150,3 +150,18 @@ def load(job: Job) -> ScriptedEngine:
     if how == "abort-if-told" and Path(str(job.options["diary"])).with_suffix(".abort").exists():
         os.abort()
     return ScriptedEngine(job)
+
+
+class PickyEngine(ScriptedEngine):
+    """Breaks on taking the prompt `raise`."""
+
+    def open(self, id: int, request: Request, credit: int) -> None:
+        """Take a request."""
+        if request.prompts[0] == TextPrompt("raise"):
+            raise KeyError("a bug in an engine")
+        super().open(id, request, credit)
+
+
+def load_picky(job: Job) -> PickyEngine:
+    """Load the engine that breaks on a prompt."""
+    return PickyEngine(job)

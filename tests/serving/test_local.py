@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from homeport.domain.errors import EngineFailed, InvalidRequest, Overloaded, TooLarge, Unavailable
-from homeport.domain.events import Delta, Done, Finished, Usage
+from homeport.domain.events import Delta, Done, Event, Finished, Usage
 from homeport.serving.local import LocalServing
 from homeport.serving.options import ServingOptions
 from tests.serving.conftest import DEADLINE_S, QUICK, answer, events, prompt, scripted, until
@@ -154,10 +154,14 @@ async def test_crash_in_mid_stream(serve: Serve) -> None:
     pid = pid_of(serving)
     stream = await serving.open(scripted(), prompt("abort 2"))
     await stream.admitted()
-    seen = []
-    with pytest.raises(EngineFailed, match="worker stopped"):
+    seen: list[Event] = []
+
+    async def read() -> None:
         async for batch in stream:
-            seen += batch
+            seen.extend(batch)
+
+    with pytest.raises(EngineFailed, match="worker stopped"):
+        await read()
     assert seen == [Delta(0, "1 "), Delta(0, "2 ")]
     with pytest.raises(EngineFailed, match="worker stopped"):
         await anext(bystander)
@@ -223,7 +227,7 @@ async def test_crash_loop_pauses(serve: Serve, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("how", "message"), [("missing", "weights.gguf"), ("abort", "SIGABRT"), ("hang", "not loaded within")]
+    ("how", "message"), [("missing", r"weights\.gguf"), ("abort", "SIGABRT"), ("hang", "not loaded within")]
 )
 async def test_load_failures_say_why(serve: Serve, how: str, message: str) -> None:
     """A model that does not load is Unavailable with the reason, and leaves no process behind."""
@@ -239,10 +243,13 @@ async def test_load_failures_say_why(serve: Serve, how: str, message: str) -> No
 async def test_load_failures_are_not_retried_at_once_for_ever(serve: Serve, tmp_path: Path) -> None:
     """A model that failed to load twice is not tried again before its pause is over."""
     diary = tmp_path / "diary"
-    serving = await serve(msgspec.structs.replace(QUICK, restart_backoff_s=30.0, restart_backoff_limit_s=30.0),
-                          diary=str(diary), load="missing")
+    serving = await serve(
+        msgspec.structs.replace(QUICK, restart_backoff_s=30.0, restart_backoff_limit_s=30.0),
+        diary=str(diary),
+        load="missing",
+    )
     for _ in range(5):
-        with pytest.raises(Unavailable, match="weights.gguf"):
+        with pytest.raises(Unavailable, match=r"weights\.gguf"):
             await serving.open(scripted(), prompt("count 1"))
     assert len(diary.read_text().split()) == 2
 

@@ -17,7 +17,7 @@ class Occupant(NamedTuple):
 def victims(
     budget_bytes: int, needed_bytes: int, occupants: Iterable[Occupant], *, also_used: bool = False
 ) -> tuple[str, ...] | None:
-    """The fewest least recently used models whose end makes room, idle before used; None where no room can be made.
+    """Just enough models to make room, idle before used, least recently used first; None where it cannot be made.
 
     Pinned models stay, and so do those with users, unless `also_used`.
     """

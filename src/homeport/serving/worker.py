@@ -69,7 +69,7 @@ def load(launch: Launch) -> Engine:
     module, _, function = launch.entry.partition(":")
     try:
         found = cast(Callable[[Job], Engine], getattr(importlib.import_module(module), function))
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError) as error:
         raise Unavailable(f"The engine {launch.job.engine!r} ({launch.entry}) does not import: {error}") from error
     return found(launch.job)
 
@@ -142,6 +142,9 @@ class Host:
             self._of_engine().open(message.id, message.request, message.credit)
         except HomeportError as error:
             self.emit(((message.id, Failed(error.fault)),))
+        except Exception as error:
+            log.exception("The engine failed to take request %d", message.id)
+            self.emit(((message.id, Failed(EngineFailed(_in_words(error)).fault)),))
 
     def _of_engine(self) -> Engine:
         if self._engine is None:

@@ -1,0 +1,48 @@
+"""The bounded line of requests."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from homeport.domain.errors import Overloaded
+from homeport.serving.admission import Admission, Ticket
+
+
+@given(st.integers(1, 4), st.integers(0, 4), st.lists(st.tuples(st.sampled_from("ab"), st.booleans(), st.integers(0))))
+def test_never_more_than_the_limit(slots: int, max_queue: int, moves: list[tuple[str, bool, int]]) -> None:
+    """Whoever comes and goes, however often they say they left: a model's count is its live tickets, within limits."""
+    admission = Admission(slots, max_queue, clock=lambda: 0.0)
+    live: dict[str, list[Ticket]] = {"a": [], "b": []}
+    left: list[Ticket] = []
+    for model, enters, which in moves:
+        inside = live[model]
+        if not enters and inside:
+            left.append(inside.pop(which % len(inside)))
+            left[-1].leave()
+        elif not enters and left:
+            left[which % len(left)].leave()
+        elif len(inside) < slots + max_queue:
+            inside.append(admission.enter(model))
+        else:
+            with pytest.raises(Overloaded):
+                admission.enter(model)
+        assert admission.inside(model) == len(inside) <= slots + max_queue
+        assert admission.total == len(live["a"]) + len(live["b"])
+
+
+@given(st.lists(st.floats(0.0, 1e6), min_size=1, max_size=20))
+def test_time_to_come_back_follows_what_requests_took(took_s: list[float]) -> None:
+    """A refusal's time lies between the shortest and the longest that requests took, within 1 to 60 seconds."""
+    now = 0.0
+    admission = Admission(1, 0, clock=lambda: now)
+    for each in took_s:
+        ticket = admission.enter("m")
+        now += each
+        ticket.leave()
+    admission.enter("m")
+    with pytest.raises(Overloaded) as caught:
+        admission.enter("m")
+    wait_s = caught.value.retry_after_s
+    assert wait_s is not None
+    slack = 1e-6 * now
+    assert max(1.0, min(60.0, min(took_s) - slack)) <= wait_s <= min(60.0, max(1.0, max(took_s) + slack))
