@@ -91,7 +91,7 @@ def test_the_youngest_gives_way_when_cells_run_out() -> None:
     simulation = Simulation(traits(cells=60, batch=32))
     simulation.ask(Ask([_prompt(10, 1)], length=40))
     simulation.ask(Ask([_prompt(10, 2)], length=40))
-    finished = {}
+    finished: dict[int, int] = {}
     for step in itertools.count():
         if simulation.scheduler.is_idle:
             break

@@ -253,7 +253,7 @@ class Scheduler:
         self._waiting.serve(candidate)
         self._running.append(candidate)
         candidate.slot, candidate.computed, candidate.awaits = slot, self._cache.length(slot), None
-        if candidate.leads and not candidate.started:
+        if candidate.leader is None and not candidate.started:
             candidate.group.cached += candidate.computed
             self.counters.prefix_queries += candidate.prompt_length
             self.counters.prefix_hits += candidate.computed

@@ -28,8 +28,9 @@ class Group:
 
     def add(self, prompt: int, tokens: Sequence[int], *, scores: bool = False, samples: bool = True) -> "Candidate":
         """Add a candidate for a prompt. The first of each prompt leads: it alone has the prompt scored."""
-        leads = all(other.prompt != prompt for other in self.candidates)
-        one = Candidate(self, prompt, list(tokens), len(tokens), leads, scores=scores and leads, samples=samples)
+        leader = next((other for other in self.candidates if other.prompt == prompt), None)
+        scores = scores and leader is None
+        one = Candidate(self, prompt, list(tokens), len(tokens), leader, scores=scores, samples=samples)
         self.candidates.append(one)
         return one
 
@@ -38,14 +39,15 @@ class Group:
 class Candidate:
     """One answer in the making. `tokens` is the prompt and all drawn since; the first `computed` are in `slot`'s KV.
 
-    `scores`: every prompt position's logits are wanted, of which `scored` were given. `samples` False: only those.
+    `leader` is the first candidate of the same prompt, None for that one itself. `scores`: every prompt position's
+    logits are wanted, of which `scored` were given. `samples` False: only those.
     """
 
     group: Group
     prompt: int
     tokens: list[int]
     prompt_length: int
-    leads: bool
+    leader: "Candidate | None"
     scores: bool = False
     samples: bool = True
     scored: int = 0

@@ -14,6 +14,8 @@ def awaits_prefix(candidate: Candidate, running: Sequence[Candidate], cache: Cac
 
     It can be trusted to: it holds a sequence and has credit. Once it loses either, the question is asked anew.
     """
+    if candidate.leader is not None and candidate.leader.is_scoring:
+        return True  # its answer begins with the scored prompt
     awaited = candidate.awaits
     if awaited is not None and awaited.will_reach(candidate.awaits_length):
         return True

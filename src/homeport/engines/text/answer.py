@@ -1,0 +1,200 @@
+"""One request's answer as it grows: drawn tokens in, events out. Knows nothing of batching, cells or threads."""
+
+from dataclasses import dataclass, field
+
+from homeport.domain.events import Admitted, Delta, Done, Event, Finished, Scored, Usage
+from homeport.domain.text import TextRequest
+from homeport.engines.text.executor import Vocabulary
+from homeport.engines.text.intake import Arrival
+from homeport.engines.text.prompts import Prepared
+from homeport.engines.text.sampling import Draw
+from homeport.engines.text.scoring import Score
+from homeport.engines.text.sequence import Candidate, Group
+from homeport.engines.text.transcript import Piece, Transcript
+
+
+@dataclass(eq=False, slots=True)
+class _Choice:
+    """One candidate's side of an answer. `number` counts all candidates of the request, prompt-major."""
+
+    number: int
+    prompt: int
+    draw: Draw
+    transcript: Transcript
+    ends: frozenset[int]
+    budget: int
+    echoes: bool
+    held: list[Piece] = field(default_factory=list)
+    generated: int = 0
+    total: float = 0.0  # sum of the generated tokens' log-probabilities
+    last: float = 0.0  # the latest drawn token's, the end token's included
+    reason: str | None = None
+
+    @property
+    def merit(self) -> float:
+        """Mean log-probability per generated token; an answer that ended at once has its end token's."""
+        return self.total / self.generated if self.generated else self.last
+
+
+class Answer:
+    """Turns what candidates drew into events. `seed` makes the noise; credit is spent from `group`.
+
+    With `best_of` over `n`, nothing is given out for a prompt until all its candidates are finished.
+    """
+
+    def __init__(self, arrival: Arrival, group: Group, vocabulary: Vocabulary, *, seed: int) -> None:
+        self.id = arrival.id
+        self.group = group
+        self._request = arrival.request
+        self._preparation = arrival.preparation
+        self._holds = self._request.best_of > self._request.n
+        group.streams = not self._holds
+        self._choices: dict[Candidate, _Choice] = {}
+        self._rivals: dict[int, list[_Choice]] = {}  # by prompt
+        self._scores: dict[int, list[Score]] = {}
+        per_prompt = max(self._request.best_of, self._request.n)
+        for prompt, prepared in enumerate(self._preparation.prompts):
+            numbers = range(prompt * per_prompt, (prompt + 1) * per_prompt)
+            self._rivals[prompt] = [self._choice(number, prompt, vocabulary, seed) for number in numbers]
+            if self.scores_prompt:
+                self._scores[prompt] = [Score(token, None) for token in prepared.ids]
+            if self._preparation.budget[prompt]:
+                for choice in self._rivals[prompt]:
+                    self._choices[group.add(prompt, prepared.ids, scores=self.scores_prompt)] = choice
+            elif self.scores_prompt:
+                group.add(prompt, prepared.ids, scores=True, samples=False)
+        self._unfinished = per_prompt * len(self._rivals)
+
+    @property
+    def request(self) -> TextRequest:
+        """What was asked."""
+        return self._request
+
+    @property
+    def scores_prompt(self) -> bool:
+        """Whether the prompt's own log-probabilities are part of the answer."""
+        return self._request.echo and self._request.logprobs is not None
+
+    @property
+    def wants_scores(self) -> bool:
+        """Whether drawn tokens' log-probabilities are needed: to be shown, or to choose the best by."""
+        return self._holds or self._request.logprobs is not None
+
+    @property
+    def top(self) -> int:
+        """How many alternatives are shown beside each token."""
+        return self._request.logprobs or 0
+
+    @property
+    def usage(self) -> Usage:
+        """What was spent so far."""
+        prompt_tokens = sum(len(prepared.ids) for prepared in self._preparation.prompts)
+        generated = sum(choice.generated for choice in self._choices.values())
+        return Usage(prompt_tokens, generated, self.group.cached)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every choice is finished."""
+        return self._unfinished == 0
+
+    def admitted(self) -> Admitted:
+        """The event that says work begins."""
+        return Admitted(self.usage.prompt_tokens, tuple(prepared.chars for prepared in self._preparation.prompts))
+
+    def draw(self, candidate: Candidate) -> Draw:
+        """How a candidate draws its next token."""
+        return self._choices[candidate].draw
+
+    def keep_scores(self, prompt: int, first: int, scores: list[Score]) -> None:
+        """Scores of a prompt's tokens from index `first` on."""
+        self._scores[prompt][first : first + len(scores)] = scores
+
+    def begin(self) -> list[Event]:
+        """What needs no computing at all: prompts with a budget of no tokens that are not scored either."""
+        silent = (prompt for prompt, budget in enumerate(self._preparation.budget) if not budget)
+        return [] if self.scores_prompt else [event for prompt in silent for event in self.skip(prompt)]
+
+    def skip(self, prompt: int) -> list[Event]:
+        """Complete a prompt with a budget of no tokens: only the prompt is given out."""
+        return [event for choice in self._rivals[prompt] for event in self._give(choice, self._echo(choice), "length")]
+
+    def take(self, candidate: Candidate, token: int, score: Score | None) -> list[Event]:
+        """A candidate drew a token. Returns what may be given out; `is_finished` says whether it goes on."""
+        choice = self._choices[candidate]
+        pieces = self._echo(choice)
+        choice.last = score.logprob if score is not None and score.logprob is not None else 0.0
+        if token in choice.ends:
+            return self._give(choice, [*pieces, choice.transcript.close()], "stop")
+        choice.draw.accept(token)
+        choice.generated += 1
+        choice.total += choice.last
+        pieces.append(choice.transcript.push(token, score if self._request.logprobs is not None else None))
+        if choice.transcript.stopped:
+            return self._give(choice, pieces, "stop")
+        if choice.generated == choice.budget:
+            return self._give(choice, [*pieces, choice.transcript.close()], "length")
+        return self._give(choice, pieces, None)
+
+    def is_finished(self, candidate: Candidate) -> bool:
+        """Whether this candidate needs no more tokens."""
+        return self._choices[candidate].reason is not None
+
+    def _choice(self, number: int, prompt: int, vocabulary: Vocabulary, seed: int) -> _Choice:
+        request, prepared = self._request, self._preparation.prompts[prompt]
+        ends = frozenset(request.ending.stop_token_ids)
+        if not request.ending.ignore_eos:
+            ends |= prepared.ends
+        draw = Draw(
+            request.sampling,
+            seed=seed,
+            choice=number,
+            bias=self._preparation.bias,
+            prompt_ids=prepared.ids,
+            ends=sorted(ends),
+            min_tokens=request.ending.min_tokens,
+        )
+        stop = (*request.ending.stop, *prepared.stop)
+        transcript = Transcript(vocabulary, stop, scores=request.logprobs is not None)
+        budget = self._preparation.budget[prompt]
+        return _Choice(number, prompt, draw, transcript, ends, budget, echoes=request.echo)
+
+    def _echo(self, choice: _Choice) -> list[Piece]:
+        """The prompt, the first time a choice gives anything out, where it was asked for."""
+        if not choice.echoes:
+            return []
+        choice.echoes = False
+        prepared: Prepared = self._preparation.prompts[choice.prompt]
+        return [choice.transcript.echo(prepared.text, prepared.ids, self._scores.get(choice.prompt))]
+
+    def _give(self, choice: _Choice, pieces: list[Piece], reason: str | None) -> list[Event]:
+        """Give out what a choice has now; `reason` where it is thereby finished."""
+        choice.reason = reason
+        self._unfinished -= reason is not None
+        if not self._holds:
+            events = self._events(choice.number, pieces, reason)
+        else:
+            choice.held += pieces
+            events = self._best(choice.prompt) if reason is not None else []
+        self.group.credit -= sum(isinstance(event, Delta) for event in events)
+        if self.is_done:
+            events.append(Done(self.usage))
+        return events
+
+    def _best(self, prompt: int) -> list[Event]:
+        """The best candidates of a prompt, once all are finished."""
+        rivals = self._rivals[prompt]
+        if not all(choice.reason for choice in rivals):
+            return []
+        ranked = sorted(rivals, key=lambda choice: -choice.merit)[: self._request.n]
+        first = prompt * self._request.n
+        chosen = (self._events(first + place, choice.held, choice.reason) for place, choice in enumerate(ranked))
+        return [event for events in chosen for event in events]
+
+    @staticmethod
+    def _events(number: int, pieces: list[Piece], reason: str | None) -> list[Event]:
+        text = "".join(piece.text for piece in pieces)
+        scored: tuple[Scored, ...] = tuple(one for piece in pieces for one in piece.scored)
+        events: list[Event] = [Delta(number, text, scored)] if text or scored else []
+        if reason is not None:
+            events.append(Finished(number, reason))
+        return events

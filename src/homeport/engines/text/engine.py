@@ -1,0 +1,246 @@
+"""The text engine: requests in, events out, one forward pass per step for all of them.
+
+Threads: `run` owns the step thread, which alone touches scheduler, answers and the executor's KV; the intake has one
+that prepares requests; everything else may be called from any thread and never blocks. Knows nothing of processes,
+links or HTTP.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from homeport.domain.errors import EngineFailed, Fault
+from homeport.domain.events import Event, Failed, Usage
+from homeport.domain.link import Job, Request
+from homeport.domain.models import Gauges, Loaded
+from homeport.domain.ports import Emit, Engine
+from homeport.engines.text.answer import Answer
+from homeport.engines.text.batch import assemble
+from homeport.engines.text.cache import Cache
+from homeport.engines.text.executor import Executor, Logits
+from homeport.engines.text.intake import Arrival, Intake, News
+from homeport.engines.text.options import TextOptions, build_executor
+from homeport.engines.text.prompts import Preparer
+from homeport.engines.text.sampling import sample
+from homeport.engines.text.scheduler import Plan, Row, Scheduler
+from homeport.engines.text.scoring import Score, score
+from homeport.engines.text.sequence import Group
+
+SCORED_LOGITS = 1 << 24  # floats of prompt logits held at a time: 64 MB
+
+logger = logging.getLogger("homeport.text")
+
+
+def load(job: Job) -> Engine:
+    """Load the model a job names. Raises Unavailable where it does not load or an option is wrong."""
+    options = TextOptions.read(job.options)
+    return TextEngine(job.model, build_executor(job, options), options)
+
+
+class TextEngine:
+    """One loaded model. Fulfils `domain.ports.Engine`; takes ownership of the executor."""
+
+    def __init__(self, model: str, executor: Executor, options: TextOptions) -> None:
+        traits, self._vocabulary = executor.traits, executor.vocabulary
+        window = min(traits.window, traits.cells)
+        preparer = Preparer(executor, window)
+        self._executor = executor
+        self._shares_prefixes = options.share_prefixes
+        self._loaded = Loaded(
+            model=model,
+            window=window,
+            vocabulary=self._vocabulary.size,
+            infill=preparer.can_infill,
+            chat=preparer.can_chat,
+            kernels=executor.kernels,
+            device="cpu",
+        )
+        self._cache = Cache(executor, retain=options.retained(traits))
+        score_rows = max(1, SCORED_LOGITS // self._vocabulary.size)
+        self._scheduler = Scheduler(self._cache, traits, prefill_slice=options.prefill_slice, score_rows=score_rows)
+        self._intake = Intake(preparer.prepare)
+        self._answers: dict[int, Answer] = {}
+        self._generated = 0
+        self._gauges = Gauges(cells=traits.cells)
+        self._step_began: float | None = None
+
+    @property
+    def loaded(self) -> Loaded:
+        """Facts about the loaded model."""
+        return self._loaded
+
+    def open(self, id: int, request: Request, credit: int) -> None:
+        """Take a request; an id that is under way is ignored."""
+        self._intake.open(id, request, credit)
+
+    def input(self, id: int, chunk: bytes) -> None:
+        """Text requests arrive whole: more input is ignored."""
+
+    def credit(self, id: int, n: int) -> None:
+        """Allow `n` more deltas."""
+        self._intake.credit(id, n)
+
+    def cancel(self, id: int) -> None:
+        """Drop a request and free what it holds before the next step."""
+        self._intake.cancel(id)
+
+    def gauges(self) -> Gauges:
+        """How it stands now."""
+        now, began = self._gauges, self._step_began
+        stalled = 0.0 if began is None else time.monotonic() - began
+        return msgspec.structs.replace(now, waiting=now.waiting + self._intake.waiting, stalled_s=stalled)
+
+    def close(self) -> None:
+        """Make `run` return after the step under way."""
+        self._intake.close()
+
+    def run(self, emit: Emit) -> None:
+        """Work until `close`. A bug of ours fails every open request, then ends this thread with its exception."""
+        self._intake.start()
+        rests = True
+        try:
+            while (news := self._intake.take(wait=rests)) is not None:
+                self._step_began = time.monotonic()
+                if told := self._heed(news):
+                    emit(told)  # at once: the first step of a long prompt takes long
+                events = self._step()
+                self._measure()
+                self._step_began = None
+                rests = events is None
+                if events:
+                    emit(events)
+        except BaseException:
+            fault = EngineFailed("The engine broke down because of an internal error.").fault
+            emit([(id, Failed(fault, self._usage_of(id))) for id in self._intake.open_ids()])
+            raise
+        finally:
+            self._intake.close()
+            self._intake.join()
+            self._executor.close()
+
+    def _heed(self, news: News) -> list[tuple[int, Event]]:
+        """Act on what the intake brought."""
+        events: list[tuple[int, Event]] = [(id, Failed(fault)) for id, fault in news.refusals]
+        for arrival in news.arrivals:
+            events += self._admit(arrival)
+        for id, n in news.credits:
+            if id in self._answers:
+                self._answers[id].group.credit += n
+        for id in news.cancels:
+            if id in self._answers:
+                self._scheduler.remove(self._answers[id].group)
+                self._end(id)
+        return events
+
+    def _admit(self, arrival: Arrival) -> list[tuple[int, Event]]:
+        request = arrival.request
+        namespace = ("",) if self._shares_prefixes else ("", request.project)  # adapter, then project
+        group = Group(arrival.id, namespace, request.project, arrival.credit)
+        seed = request.sampling.seed
+        if seed is None:
+            seed = int.from_bytes(os.urandom(8), "little")
+        answer = Answer(arrival, group, self._vocabulary, seed=seed)
+        self._answers[arrival.id] = answer
+        self._scheduler.add(group)
+        events: list[Event] = [answer.admitted(), *answer.begin()]
+        if answer.is_done:
+            self._end(arrival.id)
+        return [(arrival.id, event) for event in events]
+
+    def _step(self) -> list[tuple[int, Event]] | None:
+        """One step for everybody; None where nothing may step until there is news."""
+        plan = self._scheduler.plan()
+        if not plan.slices:
+            self._scheduler.check_integrity()
+            return None
+        try:
+            logits = self._executor.forward(assemble(plan))
+            rows = self._scheduler.commit(plan)
+            tokens, scores = self._draw(logits, rows)
+        except EngineFailed as error:
+            logger.exception("a step of %d sequences failed", len(plan.slices))
+            return self._fail(plan, error.fault)
+        events = self._score_prompts(plan, logits)
+        for row, token, drawn in zip(rows, tokens, scores, strict=True):
+            candidate = row.candidate
+            answer = self._answers[candidate.group.id]
+            events += [(answer.id, event) for event in answer.take(candidate, token, drawn)]
+            if answer.is_finished(candidate):
+                self._scheduler.finish(candidate)
+            else:
+                self._scheduler.append(candidate, token)
+        self._generated += len(rows)
+        for id in {row.candidate.group.id for row in rows} | {part.candidate.group.id for part in plan.slices}:
+            if self._answers[id].is_done:
+                self._end(id)
+        return events
+
+    def _draw(self, logits: Logits, rows: Sequence[Row]) -> tuple[list[int], list[Score | None]]:
+        """A token for each row, and its log-probability where the request needs it."""
+        if not rows:
+            return [], []
+        indices = [row.index for row in rows]
+        answers = [self._answers[row.candidate.group.id] for row in rows]
+        chosen = logits if indices == list(range(len(logits))) else logits[indices]  # only the odd step copies
+        draws = [answer.draw(row.candidate) for answer, row in zip(answers, rows, strict=True)]
+        tokens = [int(token) for token in sample(chosen, draws)]
+        wanted = [place for place, answer in enumerate(answers) if answer.wants_scores]
+        scores: list[Score | None] = [None] * len(rows)
+        if wanted:
+            few = chosen if len(wanted) == len(rows) else chosen[wanted]
+            found = score(few, [tokens[place] for place in wanted], [answers[place].top for place in wanted])
+            for place, one in zip(wanted, found, strict=True):
+                scores[place] = one
+        return tokens, scores
+
+    def _score_prompts(self, plan: Plan, logits: Logits) -> list[tuple[int, Event]]:
+        """Score the prompt tokens that this step's rows foretell; complete those requests that wanted only that."""
+        events: list[tuple[int, Event]] = []
+        first = 0
+        for part in plan.slices:
+            candidate = part.candidate
+            answer = self._answers[candidate.group.id]
+            if candidate.scores:
+                known = candidate.tokens[: candidate.prompt_length]
+                targets = [known[position + 1] for position in part.rows if position + 1 < len(known)]
+                found = score(logits[first : first + len(targets)], targets, [answer.top] * len(targets))
+                answer.keep_scores(candidate.prompt, part.start + 1, found)
+            if not candidate.samples and not candidate.pending:
+                events += [(answer.id, event) for event in answer.skip(candidate.prompt)]
+                self._scheduler.finish(candidate)
+            first += len(part.rows)
+        return events
+
+    def _fail(self, plan: Plan, fault: Fault) -> list[tuple[int, Event]]:
+        """End every request that took part in a step that broke."""
+        events: list[tuple[int, Event]] = []
+        for group in self._scheduler.fail(plan):
+            events.append((group.id, Failed(fault, self._answers[group.id].usage)))
+            self._end(group.id)
+        return events
+
+    def _usage_of(self, id: int) -> Usage:
+        return self._answers[id].usage if id in self._answers else Usage()
+
+    def _end(self, id: int) -> None:
+        del self._answers[id]
+        self._intake.forget(id)
+
+    def _measure(self) -> None:
+        counters = self._scheduler.counters
+        running = {candidate.group.id for candidate in self._scheduler.running}
+        self._gauges = Gauges(
+            running=len(running),
+            waiting=len(self._answers) - len(running),
+            cells_used=self._cache.held,
+            cells=self._executor.traits.cells,
+            prefix_queries=counters.prefix_queries,
+            prefix_hits=counters.prefix_hits,
+            prompt_tokens=counters.prompt_tokens,
+            generated_tokens=self._generated,
+            preemptions=counters.preemptions,
+            steps=counters.steps,
+        )

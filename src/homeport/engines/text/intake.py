@@ -1,0 +1,164 @@
+"""The engine's letter box: requests are prepared on a thread of their own, so neither the link nor a step waits.
+
+Templates and tokenising happen here, before `Admitted`. Knows nothing of scheduling; what the step thread has to
+know of arrivals, refusals, credit and cancellations it takes from here between two steps.
+"""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from homeport.domain.errors import EngineFailed, Fault, HomeportError
+from homeport.domain.text import TextRequest
+from homeport.engines.text.prompts import Preparation
+
+logger = logging.getLogger("homeport.text")
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A request that passed all checks."""
+
+    id: int
+    request: TextRequest
+    preparation: Preparation
+    credit: int
+
+
+@dataclass(slots=True)
+class News:
+    """What happened since the last step. Act on it field by field, in this order: an id is never used twice."""
+
+    refusals: list[tuple[int, Fault]] = field(default_factory=list)
+    arrivals: list[Arrival] = field(default_factory=list)
+    credits: list[tuple[int, int]] = field(default_factory=list)
+    cancels: list[int] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.refusals or self.arrivals or self.credits or self.cancels)
+
+
+@dataclass(slots=True)
+class _Pending:
+    request: TextRequest
+    credit: int
+
+
+class Intake:
+    """Every method but `take` and `forget` (the step thread's) may be called from any thread and returns at once."""
+
+    def __init__(self, prepare: Callable[[TextRequest], Preparation]) -> None:
+        self._prepare = prepare
+        self._lock = threading.Lock()
+        self._work = threading.Condition(self._lock)
+        self._arrived = threading.Condition(self._lock)
+        self._queue: deque[int] = deque()
+        self._pending: dict[int, _Pending] = {}  # opened, not yet handed to the step thread
+        self._known: set[int] = set()
+        self._news = News()
+        self._closed = False
+        self._thread = threading.Thread(target=self._prepare_all, name="prepare")
+
+    @property
+    def waiting(self) -> int:
+        """Requests that are still being prepared."""
+        return len(self._pending)
+
+    def start(self) -> None:
+        """Begin to prepare."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Make `take` return None and preparing end."""
+        with self._lock:
+            self._closed = True
+            self._work.notify_all()
+            self._arrived.notify_all()
+
+    def join(self) -> None:
+        """Wait until nothing is being prepared any more."""
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def open(self, id: int, request: TextRequest, credit: int) -> None:
+        """Take a request; a known id is ignored."""
+        with self._lock:
+            if id in self._known:
+                return
+            self._known.add(id)
+            self._pending[id] = _Pending(request, credit)
+            self._queue.append(id)
+            self._work.notify()
+
+    def credit(self, id: int, n: int) -> None:
+        """Note more credit; an unknown id is ignored."""
+        with self._lock:
+            if id in self._pending:
+                self._pending[id].credit += n
+            elif id in self._known:
+                self._news.credits.append((id, n))
+                self._arrived.notify()
+
+    def cancel(self, id: int) -> None:
+        """Note that nobody waits any more; an unknown id is ignored."""
+        with self._lock:
+            if self._pending.pop(id, None) is not None:
+                self._known.discard(id)
+            elif id in self._known:
+                self._news.cancels.append(id)
+                self._arrived.notify()
+
+    def forget(self, id: int) -> None:
+        """A request has ended."""
+        with self._lock:
+            self._known.discard(id)
+
+    def take(self, *, wait: bool) -> News | None:
+        """What is new; with `wait`, blocks until something is. None once closed."""
+        with self._lock:
+            while wait and not self._news and not self._closed:
+                self._arrived.wait()
+            if self._closed:
+                return None
+            news, self._news = self._news, News()
+            return news
+
+    def open_ids(self) -> list[int]:
+        """Every id that has not ended, whatever its phase."""
+        with self._lock:
+            return sorted(self._known)
+
+    def _prepare_all(self) -> None:
+        while True:
+            with self._lock:
+                while not self._queue and not self._closed:
+                    self._work.wait()
+                if self._closed:
+                    return
+                id = self._queue.popleft()
+                pending = self._pending.get(id)
+            if pending is not None:
+                self._hand_over(id, self._prepared(pending.request))
+
+    def _prepared(self, request: TextRequest) -> Preparation | Fault:
+        try:
+            return self._prepare(request)
+        except HomeportError as error:
+            return error.fault
+        except Exception:
+            logger.exception("a request could not be prepared")
+            return EngineFailed("The request could not be prepared because of an internal error.").fault
+
+    def _hand_over(self, id: int, result: Preparation | Fault) -> None:
+        with self._lock:
+            pending = self._pending.pop(id, None)
+            if pending is None:  # cancelled meanwhile
+                return
+            if isinstance(result, Fault):
+                self._known.discard(id)
+                self._news.refusals.append((id, result))
+            else:
+                self._news.arrivals.append(Arrival(id, pending.request, result, pending.credit))
+            self._arrived.notify()
