@@ -25,9 +25,9 @@ fix: .venv/.dev ## Correct what can be corrected by itself
 	@.venv/bin/ruff check --fix; .venv/bin/ruff format
 types: .venv/.dev ## mypy --strict
 	@.venv/bin/mypy
-test: setup ## All tests but the full-length holds
-	@$(PY) -m pytest -m "not soak"
-soak: setup ## The full-length holds; the result goes to docs/soak.md
+test: setup ## All tests, the holds among them scaled down
+	@$(PY) -m pytest
+soak: setup ## The holds at full length; the result goes to docs/soak.md
 	@scripts/soak
 bench: setup ## Measure against the peers, in one run
 	@$(PY) -m bench.text

@@ -19,6 +19,7 @@ from homeport.reports import Finding
 from homeport.settings import Settings
 
 _GB = 1_000_000_000
+_FASTER = "faster: "
 _LEAST_DISK_BYTES = 2 * _GB
 _LEAST_MEMORY_BYTES = 1 * _GB
 
@@ -27,8 +28,8 @@ _LEAST_MEMORY_BYTES = 1 * _GB
 class Probes:
     """What only other rooms can tell. Each raises HomeportError with what to do when it does not work.
 
-    `kernels` gives the kernels in use, for which CPU family or GPU, then, from the second line on, what would be
-    faster. `verify` hashes a model's files. `reach` asks one hub and gives how it answered.
+    `kernels` gives lines about the kernels in use: file, version, CPU family, devices; one that begins with
+    `faster: ` says what would be. `verify` hashes a model's files. `reach` asks one hub and gives how it answered.
     """
 
     kernels: Callable[[], str]
@@ -41,7 +42,7 @@ class Probes:
 def examine(settings: Settings, probes: Probes, *, online: bool) -> Iterator[Finding]:
     """Give the findings, cheap ones first. Touches the network only if `online`, and not when set offline."""
     yield _python()
-    yield Finding("platform", "good", f"{platform.platform()}, {psutil.cpu_count(logical=False) or '?'} physical cores")
+    yield Finding("platform", "good", f"{platform.platform()}, {psutil.cpu_count()} CPUs")
     yield _kernels(probes)
     yield _disk(settings)
     yield _memory(settings)
@@ -59,10 +60,12 @@ def _python() -> Finding:
 
 def _kernels(probes: Probes) -> Finding:
     try:
-        first, *faster = probes.kernels().splitlines() or [""]
+        lines = probes.kernels().splitlines()
     except HomeportError as error:
         return Finding("kernels", "bad", str(error), "homeport kernels install")
-    return Finding("kernels", "warning" if faster else "good", first, " ".join(faster))
+    remedy = " ".join(line.removeprefix(_FASTER) for line in lines if line.startswith(_FASTER))
+    facts = "; ".join(line.removeprefix("kernels: ") for line in lines if not line.startswith(_FASTER))
+    return Finding("kernels", "warning" if remedy else "good", facts, remedy)
 
 
 def _disk(settings: Settings) -> Finding:

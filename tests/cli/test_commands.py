@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 import homeport
 from homeport.cli import commands
-from homeport.cli.output import human_size
+from homeport.cli.output import human_size, shortened
 from homeport.reports import Finding
 from tests.cli.program import Program
 
@@ -96,6 +96,13 @@ def test_list_shows_models_with_their_aliases(program: Program, name: str) -> No
     found = json.loads(run(program, name, "--json").stdout)
     assert found["models"][0]["name"] == "small"
     assert found["aliases"][0]["encoding"] == "cl100k_base"
+
+
+def test_list_gives_every_alias_when_asked(program: Program) -> None:
+    """`list --aliases` prints every name with its model, since the table of models shows the first few only."""
+    assert run(program, "list", "--aliases").stdout.split() == ["NAME", "MODEL", "gpt-4", "small"]
+    assert shortened(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
+    assert shortened(["a", "b", "c"]) == "a, b, c"
 
 
 def test_show_prints_every_fact(program: Program) -> None:

@@ -2,6 +2,7 @@
 
 import click
 
+from homeport import app
 from homeport.cli import machine, models, serving
 from homeport.cli.application import Application
 from homeport.cli.options import Commands
@@ -32,7 +33,5 @@ commands.add_command(models.list_, "ls")
 
 def main() -> None:
     """Run the command named on the command line."""
-    from homeport import app
-
     program: Application = app
     commands(obj=program, prog_name="homeport")

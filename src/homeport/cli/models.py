@@ -1,11 +1,13 @@
 """`pull`, `list`, `show` and `rm`: the models on disk."""
 
+from collections.abc import Sequence
+
 import click
 
 from homeport.cli.application import Application
 from homeport.cli.options import Configured, application
-from homeport.cli.output import human_size, json_flag, print_json, print_table, progress
-from homeport.domain.models import Installed
+from homeport.cli.output import human_size, json_flag, print_json, print_table, progress, shortened
+from homeport.domain.models import Alias, Facts, Installed
 from homeport.settings import Settings
 
 HUBS = ("home", "offline", "hub_order", "hf_endpoint", "ms_endpoint")
@@ -36,27 +38,26 @@ def pull(context: click.Context, settings: Settings, references: tuple[str, ...]
 
 
 @click.command("list", cls=Configured)
+@click.option("--aliases", "is_names", is_flag=True, help="List the names that stand for models instead.")
 @json_flag
 @click.pass_context
-def list_(context: click.Context, settings: Settings, is_json: bool) -> None:
+def list_(context: click.Context, settings: Settings, is_names: bool, is_json: bool) -> None:
     """List the installed models and the names that stand for them."""
     program = application(context)
     models, aliases = program.installed(settings), program.aliases(settings)
     if is_json:
         print_json({"models": [model.facts for model in models], "aliases": aliases})
-        return
-    rows = [
-        (
-            facts.name,
-            facts.kind,
-            human_size(facts.size_bytes),
-            str(facts.window or "-"),
-            facts.licence,
-            ", ".join(alias.name for alias in aliases if alias.target == facts.name),
-        )
-        for facts in (model.facts for model in models)
-    ]
-    print_table(("MODEL", "KIND", "SIZE", "WINDOW", "LICENCE", "ALIASES"), rows)
+    elif is_names:
+        print_table(("NAME", "MODEL"), [(alias.name, alias.target) for alias in aliases])
+    else:
+        head = ("MODEL", "KIND", "SIZE", "WINDOW", "LICENCE", "ALIASES")
+        print_table(head, [_row(model.facts, aliases) for model in models])
+
+
+def _row(facts: Facts, aliases: Sequence[Alias]) -> tuple[str, ...]:
+    names = [alias.name for alias in aliases if alias.target == facts.name]
+    window = str(facts.window or "-")
+    return facts.name, facts.kind, human_size(facts.size_bytes), window, facts.licence, shortened(names)
 
 
 @click.command(cls=Configured)

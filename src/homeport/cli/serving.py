@@ -7,7 +7,7 @@ import click
 from homeport import remote, rendezvous
 from homeport.cli.models import fetch
 from homeport.cli.options import EVERY, Configured, application
-from homeport.cli.output import human_size, json_flag, print_json, print_table
+from homeport.cli.output import human_size, json_flag, print_json, print_table, shortened
 from homeport.domain.errors import Unavailable
 from homeport.rendezvous import Running
 from homeport.reports import Announcement
@@ -106,7 +106,7 @@ def _announce(up: Announcement) -> None:
     click.echo(f"  models   {', '.join(up.models)}")
     for model in dict.fromkeys(up.aliases.values()):
         names = [name for name, target in up.aliases.items() if target == model]
-        click.echo(f"  aliases  {', '.join(names)} -> {model}")
+        click.echo(f"  aliases  {shortened(names)} -> {model} (all: homeport list --aliases)")
     click.echo(f"  kernels  {up.kernels}")
     for note in up.notes:
         click.echo(f"  note     {note}")
