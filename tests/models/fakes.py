@@ -102,10 +102,10 @@ class FakeHub:
             def log_message(self, format: str, *args: object) -> None:
                 pass
 
-            def do_HEAD(self) -> None:  # noqa: N802 - http.server's name
+            def do_HEAD(self) -> None:
                 self._answer()
 
-            def do_GET(self) -> None:  # noqa: N802 - http.server's name
+            def do_GET(self) -> None:
                 self._answer()
 
             def _answer(self) -> None:

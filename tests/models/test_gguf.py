@@ -58,7 +58,9 @@ def test_damaged_headers_give_a_header_or_a_clear_error(tmp_path: Path, cut: int
     """Whatever byte is changed and wherever the file ends, nothing but InvalidRequest comes out."""
     data = bytearray(fakes.gguf(tokens=("a", "b")))
     data[at % len(data)] = byte
+    path = written(tmp_path, bytes(data[: len(data) - cut]))
     try:
-        assert gguf.read(written(tmp_path, bytes(data[: len(data) - cut]))).architecture
-    except InvalidRequest as refused:
-        assert "model.gguf" in refused.message
+        header = gguf.read(path)
+    except InvalidRequest:
+        return
+    assert header.architecture

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 import msgspec
 import pytest
@@ -162,6 +162,26 @@ def test_a_token_stays_with_its_endpoint(
         assert "secret" not in json.dumps(storage.requests)
 
 
+class Full:
+    """A file on a disk that takes nothing more."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def seek(self, offset: int) -> None:
+        self._file.seek(offset)
+
+    def write(self, data: bytes) -> int:
+        self._file.write(data[:1000])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
 @HUBS
 def test_a_full_disk_is_found_before_and_during_the_transfer(
     scheme: str,
@@ -174,30 +194,11 @@ def test_a_full_disk_is_found_before_and_during_the_transfer(
     """Too little room is said before any byte is fetched; a disk that fills up keeps what came, for the next run."""
     real_open = Path.open
     with monkeypatch.context() as patch:
-        patch.setattr(disk.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1000}))
+        patch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
         with pytest.raises(Unavailable, match="Not enough room") as early:
             pull(f"{scheme}:{REPO}", store, options, progress)
     assert early.value.code == disk.DISK_FULL
     assert not filled.gets("resolve") + filled.gets("FilePath")
-
-    class Full:
-        """A file on a disk that takes nothing more."""
-
-        def __init__(self, file: IO[bytes]) -> None:
-            self._file = file
-
-        def __enter__(self) -> "Full":
-            return self
-
-        def __exit__(self, *_: object) -> None:
-            self._file.close()
-
-        def seek(self, offset: int) -> None:
-            self._file.seek(offset)
-
-        def write(self, data: bytes) -> int:
-            self._file.write(data[:1000])
-            raise OSError(errno.ENOSPC, "No space left on device")
 
     def open_full(path: Path, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
         opened = real_open(path, mode, *args, **kwargs)

@@ -205,6 +205,8 @@ def _obtain(
 
 def _fetched(source: Source, listing: Listing, file: RemoteFile, part: Path, progress: Progress) -> str:
     """Make `part` whole and give its SHA-256. A resumed part that turns out wrong is fetched once more from zero."""
+    if file.sha256 is None:
+        part.unlink(missing_ok=True)  # with no hash to tell, bytes of another day must not be built upon
     for is_resumed in (part.exists(), False):
         source.fetch(listing, file, part, progress)
         progress.message(f"Checking {file.name}.")

@@ -40,7 +40,7 @@ def transfer(begin: Open, part: Path, size: int, progress: Progress, pause_s: fl
         part.unlink()
         have = 0
     progress.advance(have)
-    idle = 0
+    idle, furthest = 0, have
     while have < size:
         try:
             with begin(have) as body:
@@ -51,14 +51,15 @@ def transfer(begin: Open, part: Path, size: int, progress: Progress, pause_s: fl
             reason = "the answer ended early"
         except Cut as cut:
             reason = str(cut) or "the connection broke"
-        came = _length(part) - have
-        have += came
+        have = _length(part)
         if have >= size:
             return
-        idle = 0 if came > 0 else idle + 1
+        # Measured against the furthest point ever: a hub that knows no ranges starts anew each time.
+        idle = 0 if have > furthest else idle + 1
+        furthest = max(furthest, have)
         if idle >= _ATTEMPTS:
             raise Unavailable(
-                f"The transfer of {part.name.split('.part')[0]} stopped at {have} of {size} bytes ({reason}): run the "
+                f"The transfer of {part.name} stopped at {have} of {size} bytes ({reason}): run the "
                 "same command again, it goes on from there."
             )
         progress.message(f"Interrupted ({reason}): going on at byte {have}.")

@@ -1,0 +1,49 @@
+import pytest
+
+from homeport.domain.errors import InvalidRequest
+from homeport.models import catalogue
+
+
+def test_the_starter_models_are_pinned() -> None:
+    """Both starter models come from wheels with every hash pinned, and from hubs marked untested, hub first."""
+    known = catalogue.built_in()
+    assert list(known.names) == ["qwen2.5-coder-0.5b", "smollm2-135m"]
+    for entry in known.models:
+        *hubs, wheels = entry.sources
+        assert [source.hub for source in hubs] == ["hf", "ms"]
+        assert all(source.untested and not any(file.sha256 for file in source.files) for source in hubs)
+        for file in wheels.files:
+            assert file.size == sum(part.size for part in file.parts)
+            assert all(len(part.wheel_sha256) == 64 for part in file.parts)
+
+
+def test_one_model_stands_for_text() -> None:
+    """Exactly one entry is the default for text, and it can do all that text endpoints need."""
+    known = catalogue.built_in()
+    default = known.default("text")
+    assert default is not None
+    assert set(default.capabilities) == {"chat", "completions", "edits", "infill"}
+    assert [entry.name for entry in known.models if entry.default] == [default.name]
+    assert known.default("speech") is None
+
+
+def test_a_licence_that_only_upstream_states_is_said() -> None:
+    """The facts of a model whose package states no licence call it unverified."""
+    qwen, small = catalogue.built_in().models
+    assert qwen.facts(0, 0).licence == "apache-2.0 (unverified)"
+    assert small.facts(0, 0).licence == "apache-2.0"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("models: [{name: x}]", "summary"),
+        ("models: 3", "models"),
+        ("models: [", "wrong"),
+        ("models: []\nextra: 1", "extra"),
+    ],
+)
+def test_a_wrong_catalogue_names_the_fault(text: str, says: str) -> None:
+    """Missing and unknown fields and broken YAML are refused with the place."""
+    with pytest.raises(InvalidRequest, match=says):
+        catalogue.parse(text)

@@ -1,0 +1,123 @@
+import io
+import platform
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from homeport.domain.errors import InvalidRequest, Unavailable
+from homeport.models.kernels import describe_kernels, install_kernels, installed_kernels
+from tests.models.fakes import Recorder
+
+
+@pytest.fixture(autouse=True)
+def _linux(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "system", lambda: "Linux")
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+
+
+def tarball(path: Path, members: dict[str, bytes]) -> Path:
+    with tarfile.open(path, "w:gz") as archive:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return path
+
+
+GOOD = {
+    "package/package.json": b"{}",
+    "package/LICENSE": b"MIT",
+    "package/bins/linux-x64/libllama.v0.5.0.so": b"one",
+    "package/bins/linux-x64/llama-addon.node": b"node",
+}
+
+
+def test_only_the_libraries_are_unpacked(tmp_path: Path, progress: Recorder) -> None:
+    """The libraries and their licence land in the variant's folder, which then is the installed one."""
+    assert installed_kernels(tmp_path) is None
+    folder = install_kernels(tmp_path, "cpu", tarball(tmp_path / "k.tgz", GOOD), progress)
+    assert installed_kernels(tmp_path) == folder
+    assert sorted(path.name for path in folder.iterdir()) == ["LICENSE", "kernels.json", "libllama.v0.5.0.so"]
+    assert not describe_kernels(folder).tested
+    assert any("never tested" in message for message in progress.messages)
+
+
+def test_new_kernels_replace_the_old_ones_whole(tmp_path: Path, progress: Recorder) -> None:
+    """An install over another leaves no library of the old one, and a failed one leaves the old ones."""
+    install_kernels(tmp_path, "cpu", tarball(tmp_path / "k.tgz", GOOD), progress)
+    newer = tarball(tmp_path / "n.tgz", {"package/bins/linux-x64/libllama.so.1": b"two"})
+    folder = install_kernels(tmp_path, "cpu", newer, progress)
+    assert sorted(path.name for path in folder.iterdir()) == ["kernels.json", "libllama.so.1"]
+    with pytest.raises(InvalidRequest, match="no libraries"):
+        install_kernels(tmp_path, "cpu", tarball(tmp_path / "e.tgz", {"package/README.md": b""}), progress)
+    assert (folder / "libllama.so.1").read_bytes() == b"two"
+    assert sorted(path.name for path in (tmp_path / "kernels").iterdir()) == ["chosen", "cpu"]
+
+
+def test_a_hostile_tarball_writes_nowhere_else(tmp_path: Path, progress: Recorder) -> None:
+    """Paths that climb out, links and devices do not leave the kernels' folder."""
+    path = tarball(tmp_path / "h.tgz", {"package/../../../../evil.so": b"x"})
+    with tarfile.open(tmp_path / "links.tgz", "w:gz") as archive:
+        link = tarfile.TarInfo("package/bins/liblink.so")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+    folder = install_kernels(tmp_path / "home", "cpu", path, progress)
+    assert (folder / "evil.so").read_bytes() == b"x"
+    assert not (tmp_path / "evil.so").exists()
+    with pytest.raises(InvalidRequest, match="no libraries"):
+        install_kernels(tmp_path / "home", "cpu", tmp_path / "links.tgz", progress)
+
+
+def test_files_that_are_no_tarballs_are_refused(tmp_path: Path, progress: Recorder) -> None:
+    """A file that is missing, no tarball, or cut gets one clear message."""
+    with pytest.raises(InvalidRequest, match="no file"):
+        install_kernels(tmp_path, "cpu", tmp_path / "none.tgz", progress)
+    (tmp_path / "x.tgz").write_bytes(b"hello")
+    with pytest.raises(InvalidRequest, match="not a tarball"):
+        install_kernels(tmp_path, "cpu", tmp_path / "x.tgz", progress)
+    whole = tarball(tmp_path / "k.tgz", {"package/libx.so": bytes(range(256)) * 4000}).read_bytes()
+    (tmp_path / "cut.tgz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InvalidRequest, match="not a tarball"):
+        install_kernels(tmp_path, "cpu", tmp_path / "cut.tgz", progress)
+    assert installed_kernels(tmp_path) is None
+
+
+def test_without_network_or_npm_a_file_is_asked_for(
+    tmp_path: Path, progress: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Offline nothing is fetched; without npm the message gives the command to run elsewhere."""
+    with pytest.raises(Unavailable, match="HOMEPORT_OFFLINE"):
+        install_kernels(tmp_path, "cpu", None, progress, offline=True)
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    with pytest.raises(Unavailable, match="npm pack @node-llama-cpp/linux-x64@"):
+        install_kernels(tmp_path, "cpu", None, progress)
+
+
+def test_npm_is_driven_and_its_tarball_checked(
+    tmp_path: Path, progress: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What npm fetches is held against the pinned hash; another tarball of that name and version is refused."""
+    made = tarball(tmp_path / "made.tgz", GOOD)
+    npm = tmp_path / "npm"
+    npm.write_text(
+        f"#!/bin/sh\nfor a; do case $a in --pack-destination=*) cp {made} ${{a#*=}}/p.tgz;; esac; done\n"
+        'echo \'[{"filename": "p.tgz", "integrity": "sha512-abc"}]\'\n'
+    )
+    npm.chmod(0o755)
+    monkeypatch.setattr("shutil.which", lambda _: str(npm))
+    with pytest.raises(Unavailable, match="not the pinned one"):
+        install_kernels(tmp_path, "cpu", None, progress)
+    folder = install_kernels(tmp_path, "vulkan", None, progress)
+    note = describe_kernels(folder)
+    assert (note.origins[0].package, note.origins[0].integrity) == ("linux-x64-vulkan", "sha512-abc")
+    assert any("No hash is known" in message for message in progress.messages)
+
+
+def test_a_variant_that_a_platform_lacks_lists_those_it_has(
+    tmp_path: Path, progress: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asking for CUDA where there is none says what there is."""
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    with pytest.raises(InvalidRequest, match=r"there are: cpu"):
+        install_kernels(tmp_path, "cuda", None, progress)

@@ -1,0 +1,140 @@
+from pathlib import Path
+
+import pytest
+
+from homeport.domain.errors import InvalidRequest, ModelMissing
+from homeport.domain.models import Facts
+from homeport.models import catalogue
+from homeport.models.manifest import Manifest, StoredFile
+from homeport.models.options import PullOptions
+from homeport.models.progress import Silent
+from homeport.models.pull import pull
+from homeport.models.registry import Registry
+from homeport.models.store import Store
+
+QWEN, SMALL = "qwen2.5-coder-0.5b", "smollm2-135m"
+
+
+def put(store: Store, name: str, capabilities: tuple[str, ...] = ("chat", "completions", "edits")) -> None:
+    folder = store.folder(name)
+    folder.mkdir(parents=True)
+    (folder / "w.gguf").write_bytes(b"w")
+    facts = Facts(name, "text", "text", capabilities=capabilities)
+    store.commit(Manifest(facts, "here", None, (StoredFile("w.gguf", "weights", 1, "0" * 64),)))
+
+
+@pytest.fixture
+def registry(store: Store) -> Registry:
+    put(store, QWEN)
+    return Registry(store, catalogue.built_in())
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding"),
+    [
+        ("davinci", "r50k_base"),
+        ("ada", "r50k_base"),
+        ("text-davinci-001", "r50k_base"),
+        ("text-davinci-003", "p50k_base"),
+        ("code-davinci-002", "p50k_base"),
+        ("text-davinci-edit-001", "p50k_edit"),
+        ("gpt-3.5-turbo", "cl100k_base"),
+        ("gpt-4", "cl100k_base"),
+        ("gpt-4o-mini", "o200k_base"),
+        ("gpt-4.1", "o200k_base"),
+    ],
+)
+def test_openai_names_stand_for_the_default_with_their_encoding(registry: Registry, name: str, encoding: str) -> None:
+    """A name of OpenAI's resolves to the default model and speaks the token ids of its own encoding."""
+    found = registry.resolve(name, "completions")
+    assert (found.asked, found.model.facts.name, found.encoding) == (name, QWEN, encoding)
+
+
+def test_a_real_name_speaks_the_models_own_ids(registry: Registry) -> None:
+    """Under a real model name there is no foreign encoding."""
+    assert registry.resolve(QWEN, "chat").encoding is None
+
+
+def test_an_unknown_name_lists_near_matches(registry: Registry) -> None:
+    """A typo is never answered by another model: it is a 404 that names what it may have meant."""
+    with pytest.raises(ModelMissing, match=r"`gpt-3\.5-turbo`") as missing:
+        registry.resolve("gpt-3.5-trubo", "chat")
+    assert (missing.value.code, missing.value.param) == ("model_not_found", "model")
+    with pytest.raises(ModelMissing, match="does not exist") as far:
+        registry.resolve("../../etc/passwd", "chat")
+    assert "Did you mean" not in far.value.message
+
+
+def test_a_catalogue_model_that_is_not_installed_names_the_command(registry: Registry) -> None:
+    """A model that could be had is answered with the command that installs it, and so is an alias of it."""
+    with pytest.raises(ModelMissing, match=f"homeport pull {SMALL}"):
+        registry.resolve(SMALL, "chat")
+
+
+def test_an_alias_without_its_model_is_neither_listed_nor_replaced(store: Store) -> None:
+    """With the default model missing its aliases name the command, although another model is there."""
+    put(store, SMALL)
+    registry = Registry(store, catalogue.built_in())
+    assert registry.aliases() == []
+    with pytest.raises(ModelMissing, match=f"homeport pull {QWEN}"):
+        registry.resolve("gpt-4", "chat")
+
+
+def test_the_default_model_can_be_chosen(store: Store) -> None:
+    """Serving another model by default makes OpenAI's names stand for that one."""
+    put(store, SMALL)
+    registry = Registry(store, catalogue.built_in(), default=SMALL)
+    assert registry.resolve("gpt-4", "chat").model.facts.name == SMALL
+    assert {alias.target for alias in registry.aliases()} == {SMALL}
+
+
+@pytest.mark.parametrize("name", ["whisper-1", "text-embedding-ada-002", "dall-e-2", "tts-1", "text-moderation-latest"])
+def test_a_name_of_another_kind_says_so(registry: Registry, name: str) -> None:
+    """A name of another kind of model is a 400 on text endpoints and is not listed while nothing serves it."""
+    with pytest.raises(InvalidRequest, match="cannot be used for chat") as wrong:
+        registry.resolve(name, "chat")
+    assert wrong.value.param == "model"
+    assert name not in {alias.name for alias in registry.aliases()}
+
+
+def test_a_capability_that_the_model_lacks_is_said(store: Store) -> None:
+    """A model without a chat template is refused for chat with what it is for, under any of its names."""
+    put(store, "plain", ("completions",))
+    registry = Registry(store, catalogue.built_in(), default="plain")
+    for name in ("plain", "gpt-4"):
+        with pytest.raises(InvalidRequest, match="it is for completions"):
+            registry.resolve(name, "chat")
+
+
+def test_overrides_add_change_and_remove(store: Store) -> None:
+    """The user's aliases win over the built-in ones; a bare target keeps the name's encoding."""
+    put(store, QWEN)
+    put(store, "other")
+    overrides = {"gpt-4": "other", "mine": {"target": "other", "encoding": "o200k_base"}, "davinci": None}
+    registry = Registry(store, catalogue.built_in(), overrides=overrides)
+    assert (registry.resolve("gpt-4", "chat").model.facts.name, registry.resolve("gpt-4", "chat").encoding) == (
+        "other",
+        "cl100k_base",
+    )
+    assert registry.resolve("mine", "chat").encoding == "o200k_base"
+    with pytest.raises(ModelMissing):
+        registry.resolve("davinci", "completions")
+
+
+@pytest.mark.parametrize(
+    "override",
+    [{"target": "x", "encoding": "utf8"}, {"encoding": "cl100k_base"}, {"target": "x", "colour": "red"}, "ada"],
+)
+def test_overrides_that_cannot_be_meant_stop_the_start(store: Store, override: dict[str, str | None] | str) -> None:
+    """An unknown encoding, a missing target, an unknown field and an alias of an alias are named."""
+    with pytest.raises(InvalidRequest, match="gpt-4"):
+        Registry(store, catalogue.built_in(), overrides={"gpt-4": override})
+
+
+def test_the_real_weights_are_adopted_and_served(smollm2: Path, store: Store) -> None:
+    """The starter model's file without a manifest is verified against the catalogue's hash and then resolves."""
+    store.folder(SMALL).mkdir(parents=True)
+    (store.folder(SMALL) / smollm2.name).symlink_to(smollm2)
+    pull(SMALL, store, PullOptions(offline=True), Silent())
+    facts = Registry(store, catalogue.built_in()).resolve(SMALL, "edits").model.facts
+    assert (facts.window, facts.licence, facts.size_bytes) == (8192, "apache-2.0", 98362432)
