@@ -20,7 +20,8 @@ PLAIN: dict[str, dict[str, Any]] = {
 
 def every_choice(request: Any) -> Script:
     """Answer each choice of a request with the same two words."""
-    return answer(*["Hello there"] * (len(request.prompts) * request.n))
+    _, *steps = answer(*["Hello there"] * (len(request.prompts) * request.n))
+    return [[Admitted(5, (10,) * len(request.prompts))], *steps]
 
 
 async def post(endpoint: str, serving: FakeServing | None = None, **changes: Any) -> Said:
