@@ -75,8 +75,7 @@ class FakeHub:
         self.stalled = threading.Event()
         self.redirect_to: str | None = None
         self.requests: list[tuple[str, str, dict[str, str]]] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = _Server(self)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:
@@ -95,86 +94,6 @@ class FakeHub:
         """Headers of the GET requests whose target holds `marker`."""
         return [headers for method, target, headers in self.requests if method == "GET" and marker in target]
 
-    def _handler(hub) -> type[BaseHTTPRequestHandler]:  # noqa: N805 - `self` is the handler's below
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-            def do_HEAD(self) -> None:
-                self._answer()
-
-            def do_GET(self) -> None:
-                self._answer()
-
-            def _answer(self) -> None:
-                headers = {key.lower(): value for key, value in self.headers.items()}
-                hub.requests.append((self.command, self.path, headers))
-                url = urlsplit(self.path)
-                query = {key: values[0] for key, values in parse_qs(url.query).items()}
-                path = unquote(url.path)
-                if hub.status and path != "/":
-                    self._json({"error": "no", "Message": "no"}, hub.status)
-                elif re.fullmatch(rf"/api/models/{REPO}(/revision/.+)?", path):
-                    self._json({"id": REPO, "sha": COMMIT, "siblings": []})
-                elif path.startswith(f"/api/models/{REPO}/tree/"):
-                    self._json([hub.hf_entry(name) for name in hub.files])
-                elif path == f"/api/v1/models/{REPO}/repo/files":
-                    self._json({"Code": 200, "Data": {"Files": [hub.ms_entry(name) for name in hub.files]}})
-                elif path == f"/api/v1/models/{REPO}/repo":
-                    self._file(query["FilePath"])
-                elif match := re.fullmatch(rf"/{REPO}/resolve/[^/]+/(.+)", path):
-                    self._file(match[1])
-                else:
-                    self._json({"error": "unknown route"}, 404)
-
-            def _json(self, value: object, status: int = 200) -> None:
-                body = json.dumps(value).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                if self.command == "GET":
-                    self.wfile.write(body)
-
-            def _file(self, name: str) -> None:
-                if name not in hub.files:
-                    self._json({"error": "Entry not found"}, 404)
-                    return
-                if hub.redirect_to:
-                    self.send_response(302)
-                    self.send_header("Location", hub.redirect_to + self.path)
-                    self.send_header("Content-Length", "0")
-                    self.end_headers()
-                    return
-                data = hub.served.get(name, hub.files[name])
-                first = 0
-                if (wanted := self.headers.get("Range")) and not hub.ignores_range:
-                    first = int(wanted.removeprefix("bytes=").rstrip("-"))
-                self.send_response(206 if first else 200)
-                if first:
-                    self.send_header("Content-Range", f"bytes {first}-{len(data) - 1}/{len(data)}")
-                self.send_header("Content-Length", str(len(data) - first))
-                self.end_headers()
-                self._send(data[first:])
-
-            def _send(self, data: bytes) -> None:
-                if hub.stalls:
-                    self.wfile.write(data[: len(data) // 2])
-                    self.wfile.flush()
-                    hub.stalled.set()
-                    hub.stalls.wait(30)
-                    data = data[len(data) // 2 :]
-                try:
-                    self.wfile.write(data[: hub.cut_after])
-                except (BrokenPipeError, ConnectionResetError):
-                    self.close_connection = True
-                if hub.cut_after is not None and hub.cut_after < len(data):
-                    self.close_connection = True
-
-        return Handler
-
     def hf_entry(self, name: str) -> dict[str, object]:
         data = self.files[name]
         lfs = {"oid": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 128}
@@ -183,3 +102,93 @@ class FakeHub:
     def ms_entry(self, name: str) -> dict[str, object]:
         data = self.files[name]
         return {"Path": name, "Size": len(data), "Sha256": hashlib.sha256(data).hexdigest(), "Type": "blob"}
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, hub: FakeHub) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.hub = hub
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: "_Server"
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+    def do_HEAD(self) -> None:
+        self._answer()
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def _answer(self) -> None:
+        hub = self.server.hub
+        headers = {key.lower(): value for key, value in self.headers.items()}
+        hub.requests.append((self.command, self.path, headers))
+        url = urlsplit(self.path)
+        query = {key: values[0] for key, values in parse_qs(url.query).items()}
+        path = unquote(url.path)
+        if hub.status and path != "/":
+            self._json({"error": "no", "Message": "no"}, hub.status)
+        elif re.fullmatch(rf"/api/models/{REPO}(/revision/.+)?", path):
+            self._json({"id": REPO, "sha": COMMIT, "siblings": []})
+        elif path.startswith(f"/api/models/{REPO}/tree/"):
+            self._json([hub.hf_entry(name) for name in hub.files])
+        elif path == f"/api/v1/models/{REPO}/repo/files":
+            self._json({"Code": 200, "Data": {"Files": [hub.ms_entry(name) for name in hub.files]}})
+        elif path == f"/api/v1/models/{REPO}/repo":
+            self._file(query["FilePath"])
+        elif match := re.fullmatch(rf"/{REPO}/resolve/[^/]+/(.+)", path):
+            self._file(match[1])
+        else:
+            self._json({"error": "unknown route"}, 404)
+
+    def _json(self, value: object, status: int = 200) -> None:
+        body = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    def _file(self, name: str) -> None:
+        hub = self.server.hub
+        if name not in hub.files:
+            self._json({"error": "Entry not found"}, 404)
+            return
+        if hub.redirect_to:
+            self.send_response(302)
+            self.send_header("Location", hub.redirect_to + self.path)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        data = hub.served.get(name, hub.files[name])
+        first = 0
+        if (wanted := self.headers.get("Range")) and not hub.ignores_range:
+            first = int(wanted.removeprefix("bytes=").rstrip("-"))
+        self.send_response(206 if first else 200)
+        if first:
+            self.send_header("Content-Range", f"bytes {first}-{len(data) - 1}/{len(data)}")
+        self.send_header("Content-Length", str(len(data) - first))
+        self.end_headers()
+        self._send(data[first:])
+
+    def _send(self, data: bytes) -> None:
+        hub = self.server.hub
+        if hub.stalls:
+            self.wfile.write(data[: len(data) // 2])
+            self.wfile.flush()
+            hub.stalled.set()
+            hub.stalls.wait(30)
+            data = data[len(data) // 2 :]
+        try:
+            self.wfile.write(data[: hub.cut_after])
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True
+        if hub.cut_after is not None and hub.cut_after < len(data):
+            self.close_connection = True

@@ -105,21 +105,19 @@ def test_wrong_bytes_never_get_the_final_name(
 
 @HUBS
 @pytest.mark.parametrize(
-    ("status", "kind", "says"),
+    "refusal",
     [(401, Forbidden, "TOKEN"), (403, Forbidden, "accept its terms"), (404, Missing, "does not exist")],
 )
 def test_a_refusal_says_what_to_do(
     scheme: str,
-    status: int,
-    kind: type[HomeportError],
-    says: str,
+    refusal: tuple[int, type[HomeportError], str],
     filled: FakeHub,
     store: Store,
     options: PullOptions,
     progress: Recorder,
 ) -> None:
     """Gated, private and missing repositories give one message that names the page and the setting."""
-    filled.status = status
+    filled.status, kind, says = refusal
     with pytest.raises(kind, match=says) as refused:
         pull(f"{scheme}:{REPO}", store, options, progress)
     assert filled.url in refused.value.message
