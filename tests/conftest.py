@@ -1,10 +1,26 @@
 """Fixtures every room's tests share: where the real weights are."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import platformdirs
 import pytest
+
+Scale = Callable[[int, int], int]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Two switches: holds at full length, and pages written instead of compared."""
+    parser.addoption("--full", action="store_true", help="run the holds of `make soak` at full length")
+    parser.addoption("--write-pages", action="store_true", help="write the pages of docs/ that tests make")
+
+
+@pytest.fixture(scope="session")
+def scale(request: pytest.FixtureRequest) -> Scale:
+    """Picks the short or the full length of a hold."""
+    full = bool(request.config.getoption("--full"))
+    return lambda short, long: long if full else short
 
 
 def _weights(name: str) -> Path:

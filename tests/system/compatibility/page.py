@@ -1,0 +1,47 @@
+"""Writes docs/compatibility.md from what the probes saw. Knows nothing of how they look."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from homeport.api.text.fields import FIELDS
+
+PAGE = Path(__file__).parents[3] / "docs" / "compatibility.md"
+_SPEC = Path(__file__).parents[2] / "contract" / "data" / "fields.json"
+_TITLES = {
+    "completions": "POST /v1/completions",
+    "chat": "POST /v1/chat/completions",
+    "edits": "POST /v1/edits",
+}
+_HEAD = """<!-- Made by `make docs` from what tests/system/test_compatibility.py saw on a running server; edit the code instead. -->
+
+# Compatibility
+
+Every field of the text endpoints in OpenAI's published documents of April 2023 and of today, and our documented
+extensions. Each row was tried on a running server with real weights: *changes the answer* means that an effect was
+seen, *400 that names it* that the request was refused with `param` set. Nothing is ignored in silence.
+A value that asks for nothing (`n: 1`, `logit_bias: {}`, `tools: []`, null where the document allows it) always passes.
+
+`/v1/engines/{id}/completions` and `/v1/engines/{id}/edits` take the same bodies, the model from the path.
+Endpoints of other kinds (embeddings, images, audio, moderation, files, fine-tunes) are not served yet: they answer
+404 in OpenAI's envelope.
+"""
+
+
+def render(seen: Mapping[tuple[str, str], str]) -> str:
+    """The whole page. `seen` is the verdict by endpoint and field."""
+    spec = json.loads(_SPEC.read_text("utf-8"))
+    parts = [_HEAD]
+    for endpoint, fields in FIELDS.items():
+        rows = ["| field | in OpenAI's document | seen | note |", "| --- | --- | --- | --- |"]
+        for field in fields:
+            known = _origin(spec, endpoint, field.name)
+            rows.append(f"| `{field.name}` | {known} | {seen[endpoint, field.name]} | {field.note.replace('|', '/')} |")
+        parts.append(f"## {_TITLES[endpoint]}\n\n" + "\n".join(rows) + "\n")
+    return "\n".join(parts)
+
+
+def _origin(spec: Mapping[str, Mapping[str, Mapping[str, object]]], endpoint: str, name: str) -> str:
+    top = name.split(".")[0]
+    years = [year for year, endpoints in spec.items() if top in endpoints.get(endpoint, {})]
+    return ", ".join(years) or "extension"

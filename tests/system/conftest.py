@@ -1,0 +1,49 @@
+"""Servers shared by the system tests of one run: the small model, and the default one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import openai
+import pytest
+
+from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaOptions, load
+from tests.system.house import House, Tokenise, running
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[House]:
+    """A server with the small model behind every OpenAI name."""
+    assert smollm2.exists()
+    log = tmp_path_factory.mktemp("house") / "log"
+    with running(log, "--model", "smollm2-135m") as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory, qwen: Path) -> Iterator[House]:
+    """A server as `make serve` starts it, with the default model."""
+    assert qwen.exists()
+    log = tmp_path_factory.mktemp("home") / "log"
+    with running(log) as started:
+        yield started
+
+
+@pytest.fixture
+def client(house: House) -> Iterator[openai.OpenAI]:
+    """The newest official client, pointed at the small model's server; it does not retry."""
+    with openai.OpenAI(base_url=house.base, api_key="sk-test", max_retries=0, timeout=120) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def executor(smollm2: Path) -> Iterator[LlamaExecutor]:
+    """The small model's weights without any server: the yardstick."""
+    made = load(smollm2, LlamaOptions(window=2048, cells=2048, sequences=2, batch=512))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def tokenise(executor: LlamaExecutor) -> Tokenise:
+    """The small model's own token ids of a text."""
+    return lambda text: executor.tokenise(text, special=False)

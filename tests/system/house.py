@@ -1,0 +1,129 @@
+"""A whole server as a child process, for tests that speak to it as users do. Real weights, real HTTP."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+Tokenise = Callable[[str], list[int]]
+
+
+class House:
+    """One running server. `pid` is the gateway's; its children are the workers."""
+
+    def __init__(self, child: subprocess.Popen[bytes], port: int, log: Path) -> None:
+        self.child = child
+        self.port = port
+        self.log = log
+
+    @property
+    def base(self) -> str:
+        """The address SDKs get as base URL."""
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    @property
+    def pid(self) -> int:
+        """The gateway's process id."""
+        return self.child.pid
+
+    def workers(self) -> list[psutil.Process]:
+        """The worker processes alive now."""
+        try:
+            children = psutil.Process(self.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
+        return [c for c in children if c.is_running() and c.status() != psutil.STATUS_ZOMBIE]
+
+    def call(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> "Answer":
+        """One plain request; an error status is an answer, not an exception."""
+        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        fields = {"Content-Type": "application/json", "Authorization": "Bearer test", **(headers or {})}
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data, fields, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310 - loopback
+                return Answer(answer.status, dict(answer.headers.items()), answer.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return Answer(error.code, dict(error.headers.items()), error.read())
+
+    def gauge(self, name: str) -> float:
+        """The sum of one metric over its labels."""
+        text = self.call("GET", "/metrics").body.decode()
+        rows = [line for line in text.splitlines() if line.startswith((name + "{", name + " "))]
+        return sum(float(row.rsplit(" ", 1)[1]) for row in rows)
+
+    def wait(self, what: str, until: Any, limit_s: float = 30) -> None:
+        """Wait until a condition holds; fail with its name otherwise."""
+        end = time.monotonic() + limit_s
+        while not until():
+            if time.monotonic() > end:
+                raise AssertionError(f"not within {limit_s} s: {what}\n{self.log.read_text()[-3000:]}")
+            time.sleep(0.02)  # a poll between two looks at another process, which offers no event to wait on
+
+
+class Answer:
+    """Status, headers and body of one answer."""
+
+    def __init__(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.status = status
+        self.headers = {name.lower(): value for name, value in headers.items()}
+        self.body = body
+
+    def json(self) -> Any:
+        """The body, decoded."""
+        return json.loads(self.body)
+
+    @property
+    def error(self) -> Any:
+        """The envelope's inside."""
+        return self.json()["error"]
+
+
+def free_port() -> int:
+    """A port nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running(log: Path, *flags: str, **settings: str) -> Iterator[House]:
+    """Start `homeport serve` with flags and HOMEPORT_* settings; stop it at the end, whatever happened."""
+    port = free_port()
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "OPENAI_"))}
+    environ.update({f"HOMEPORT_{name}": value for name, value in settings.items()})
+    environ["HOMEPORT_OFFLINE"] = "1"
+    command = [sys.executable, "-m", "homeport", "serve", "--port", str(port), *flags]
+    with log.open("wb") as out:
+        child = subprocess.Popen(command, env=environ, stdout=out, stderr=subprocess.STDOUT)
+    house = House(child, port, log)
+    try:
+        house.wait("the server is ready", lambda: _is_ready(house), 60)
+        yield house
+    finally:
+        child.send_signal(signal.SIGTERM)
+        try:
+            child.wait(20)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def _is_ready(house: House) -> bool:
+    if house.child.poll() is not None:
+        raise AssertionError(f"the server ended with {house.child.returncode}\n{house.log.read_text()[-3000:]}")
+    try:
+        return house.call("GET", "/health/ready").status == 200
+    except OSError:
+        return False

@@ -1,0 +1,45 @@
+"""Every field of every text endpoint is tried on a running server: an effect is seen, or a 400 names the field."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from homeport.api.text.fields import Field
+from tests.system.compatibility import page
+from tests.system.compatibility.effects import Desk
+from tests.system.compatibility.probes import every_field, judge
+from tests.system.house import House
+
+Verdicts = Mapping[tuple[str, str], str | AssertionError]
+
+
+@pytest.fixture(scope="module")
+def verdicts(house: House, qwen: Path) -> Verdicts:
+    """What was seen of every field, once for all tests here."""
+    assert qwen.exists()
+    found: dict[tuple[str, str], str | AssertionError] = {}
+    for endpoint, field in every_field():
+        try:
+            found[endpoint, field.name] = judge(Desk(house, endpoint), field)
+        except AssertionError as missed:
+            found[endpoint, field.name] = missed
+    return found
+
+
+@pytest.mark.parametrize(("endpoint", "field"), [pytest.param(e, f, id=f"{e}-{f.name}") for e, f in every_field()])
+def test_the_field_does_what_is_said_of_it(verdicts: Verdicts, endpoint: str, field: Field) -> None:
+    """A served field changes the answer, an accepted one passes, a refused one is a 400 that names it."""
+    verdict = verdicts[endpoint, field.name]
+    if isinstance(verdict, AssertionError):
+        raise verdict
+
+
+def test_the_compatibility_page_says_what_was_seen(verdicts: Verdicts, request: pytest.FixtureRequest) -> None:
+    """docs/compatibility.md is what these results make of it; `--write-pages` writes it."""
+    seen = {key: verdict for key, verdict in verdicts.items() if isinstance(verdict, str)}
+    assert len(seen) == len(verdicts), "fields failed, so no page can be made"
+    made = page.render(seen)
+    if request.config.getoption("--write-pages"):
+        page.PAGE.write_text(made, encoding="utf-8")
+    assert page.PAGE.read_text("utf-8") == made, "run `make docs`"

@@ -1,0 +1,302 @@
+"""What must hold under abuse: hang-ups, killed and frozen workers, floods, secrets, cycles.
+
+Scaled down in `make test`; in full in `make soak`.
+"""
+
+import concurrent.futures
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.conftest import Scale
+from tests.system.house import House, free_port, running
+from tests.system.wire import Line
+
+pytestmark = pytest.mark.soak
+
+MODEL = "smollm2-135m"
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[House]:
+    """A server with a short queue, few slots and quick heartbeats, so that limits are reached soon."""
+    assert smollm2.exists()
+    log = tmp_path_factory.mktemp("small") / "log"
+    limits = {"MAX_QUEUE": "8", "SLOTS": "4", "HEARTBEAT_S": "0.2", "HEARTBEAT_LIMIT_S": "3", "CELLS": "16384"}
+    with running(log, "--model", MODEL, **limits) as started:
+        yield started
+
+
+def _idle(house: House) -> bool:
+    return house.gauge("vllm:num_requests_running") + house.gauge("vllm:num_requests_waiting") == 0
+
+
+def _body(prompt: Any = "Once upon a time", **wish: Any) -> dict[str, Any]:
+    return {"model": MODEL, "prompt": prompt, "max_tokens": 400, "ignore_eos": True, **wish}
+
+
+def _probe(house: House) -> None:
+    answer = house.call("POST", "/v1/completions", _body(max_tokens=2))
+    assert answer.status == 200, answer.body
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("phase", ["sent", "queued", "prefill", "decode"])
+def test_a_client_that_leaves_frees_its_compute(small: House, phase: str, stream: bool) -> None:
+    """Whatever the phase, streamed or not, a hang-up brings running and waiting back to zero at once."""
+    _probe(small)
+    small.wait("idle before", lambda: _idle(small))
+    others = []
+    if phase == "queued":
+        others = [Line(small, "/v1/completions", _body(stream=True, max_tokens=2000)) for _ in range(4)]
+        for other in others:
+            other.status()
+            other.events(1)
+    long = [random.Random(5).randrange(1000, 40000) for _ in range(6000)]
+    line = Line(small, "/v1/completions", _body(long if phase == "prefill" else "Once upon", stream=stream))
+    if phase in ("queued", "prefill"):
+        want = 5 if phase == "queued" else 1
+        running_or_waiting = ("vllm:num_requests_running", "vllm:num_requests_waiting")
+        small.wait("the request is in", lambda: sum(small.gauge(name) for name in running_or_waiting) >= want)
+    if phase == "decode":
+        before = small.gauge("vllm:generation_tokens_total")
+        if stream:
+            line.status()
+            line.events(3)
+        else:
+            small.wait("a request runs", lambda: small.gauge("vllm:num_requests_running") >= 1)
+        assert small.gauge("vllm:generation_tokens_total") >= before
+    line.hang_up()
+    for other in others:
+        other.hang_up()
+    began = time.monotonic()
+    small.wait("idle after the hang-up", lambda: _idle(small), 15)
+    assert time.monotonic() - began < 15
+    _probe(small)
+
+
+def test_a_killed_worker_ends_its_requests_with_an_error_and_is_replaced(small: House) -> None:
+    """SIGKILL under load: streams end in-band without [DONE], the rest with a 5xx body; the next request works."""
+    _probe(small)
+    [worker] = small.workers()
+    streams = [Line(small, "/v1/completions", _body(stream=True, max_tokens=2000)) for _ in range(2)]
+    for stream in streams:
+        assert stream.status() == 200
+        stream.events(2)
+    whole = Line(small, "/v1/completions", _body(max_tokens=2000))
+    small.wait("three run", lambda: small.gauge("vllm:num_requests_running") >= 3)
+    worker.kill()
+    for stream in streams:
+        events = stream.events()
+        assert events[-1]["error"]["type"] == "server_error"
+        assert "[DONE]" not in events
+        stream.hang_up()
+    assert whole.status() in (500, 503)
+    assert b'"error"' in whole.rest()
+    whole.hang_up()
+    _probe(small)
+    [replaced] = small.workers()
+    assert replaced.pid != worker.pid
+
+
+def test_a_frozen_worker_is_found_and_replaced(small: House) -> None:
+    """SIGSTOP: the heartbeat finds it, its stream ends with an error, and service returns by itself."""
+    _probe(small)
+    [worker] = small.workers()
+    stream = Line(small, "/v1/completions", _body(stream=True, max_tokens=2000))
+    assert stream.status() == 200
+    stream.events(2)
+    worker.send_signal(signal.SIGSTOP)
+    assert "error" in stream.events()[-1]
+    stream.hang_up()
+    small.wait("ready again", lambda: small.call("GET", "/health/ready").status == 200)
+    _probe(small)
+    assert not psutil.pid_exists(worker.pid) or worker.status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_flood_is_answered_politely_and_the_process_stays(small: House, scale: Scale) -> None:
+    """At ten times capacity every answer is 200, 429 with Retry-After or 503; afterwards a probe is served at once."""
+    _probe(small)
+    pid, [worker] = small.pid, small.workers()
+    end = time.monotonic() + scale(8, 180)
+    seen: Counter[int] = Counter()
+
+    def client(number: int) -> Counter[int]:
+        counts: Counter[int] = Counter()
+        while time.monotonic() < end:
+            answer = small.call("POST", "/v1/completions", _body(f"Client {number} says", max_tokens=24))
+            counts[answer.status] += 1
+            if answer.status == 429:
+                assert float(answer.headers["retry-after"]) > 0
+                assert answer.error["code"] == "server_overloaded"
+                time.sleep(0.05)  # a client that retries at once would measure only refusals
+        return counts
+
+    with concurrent.futures.ThreadPoolExecutor(40) as pool:
+        for counts in pool.map(client, range(40)):
+            seen += counts
+    assert set(seen) <= {200, 429, 503}, seen
+    assert seen[200] > 0
+    assert seen[429] > 0
+    small.wait("idle after the flood", lambda: _idle(small))
+    began = time.monotonic()
+    _probe(small)
+    assert time.monotonic() - began < 5
+    assert small.pid == pid
+    assert [process.pid for process in small.workers()] == [worker.pid]
+
+
+def test_no_answer_ever_holds_another_requests_secret(small: House, scale: Scale) -> None:
+    """Mixed requests with reuse, eviction and hang-ups: no answer contains a secret of another prompt."""
+    secrets = {number: f"{random.Random(number).randrange(10**11, 10**12)}" for number in range(scale(120, 2000))}
+
+    def ask(number: int) -> tuple[int, str]:
+        text = f"The secret number is {secrets[number]}. " * 3 + "Again: The secret number is"
+        wish = _body(text, max_tokens=12, temperature=0, stream=number % 3 == 0)
+        line = Line(small, "/v1/completions", wish)
+        try:
+            if number % 7 == 0:
+                return number, ""
+            status = line.status()
+            body = line.rest().decode()
+            assert status in (200, 429), body
+            return number, body
+        finally:
+            line.hang_up()
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(ask, secrets))
+    digits = {secret: number for number, secret in secrets.items()}
+    for number, body in answers:
+        text = "".join(char for char in body if char.isdigit() or char == " ")
+        foreign = [other for secret, other in digits.items() if other != number and secret in text]
+        assert not foreign, (number, foreign)
+    assert sum(secrets[number] in body for number, body in answers) > len(secrets) // 4, "the model does copy secrets"
+
+
+def test_malformed_requests_leave_a_healthy_stream_whole(small: House, scale: Scale) -> None:
+    """Nonsense beside a stream changes none of its tokens and no process."""
+    wish = _body(max_tokens=scale(150, 1500), temperature=0, stream=True)
+    alone = Line(small, "/v1/completions", wish)
+    alone.status()
+    expected = _text(alone.events())
+    alone.hang_up()
+    [worker] = small.workers()
+    healthy = Line(small, "/v1/completions", wish)
+    assert healthy.status() == 200
+    draw = random.Random(3)
+    for number in range(scale(150, 1000)):
+        assert _nonsense(small, draw, number) in (400, 404, 405, 413, 415, 431, 0), number
+    events = healthy.events()
+    healthy.hang_up()
+    assert events[-1] == "[DONE]"
+    assert _text(events)[:100] == expected[:100]
+    assert len([e for e in events if e != "[DONE]"]) > 10
+    assert [process.pid for process in small.workers()] == [worker.pid]
+
+
+def _text(events: list[Any]) -> str:
+    return "".join(choice["text"] for event in events if event != "[DONE]" for choice in event["choices"])
+
+
+def _nonsense(house: House, draw: random.Random, number: int) -> int:
+    bodies: list[bytes] = [
+        b"{", b"[]", b"null", b"\xff\xfe", b'{"model": 1}', b'{"model": "' + MODEL.encode() + b'", "prompt": {"a": 1}}',
+        json.dumps(_body(temperature="hot")).encode(), json.dumps(_body(n=10**9)).encode(),
+        json.dumps(_body(prompt=[10**9])).encode(), json.dumps(_body(logit_bias={"x": 1})).encode(),
+        json.dumps(_body(stop=["a"] * 5)).encode(), b'{"model": "m", "prompt": "x", "top_p": NaN}',
+        b"[" * 5000, bytes(draw.randrange(256) for _ in range(draw.randrange(300))),
+    ]  # fmt: skip
+    if number % 10 == 0:
+        with socket.create_connection(("127.0.0.1", house.port), timeout=10) as raw:
+            raw.sendall(bytes(draw.randrange(256) for _ in range(64)) + b"\r\n\r\n")
+            return int([*raw.recv(64).split(), b"0", b"0"][1])
+    path = draw.choice(["/v1/completions", "/v1/chat/completions", "/v1/edits", "/v1/engines/x/completions"])
+    return house.call("POST", path, draw.choice(bodies)).status
+
+
+def test_loading_and_unloading_gives_the_memory_back(tmp_path: Path, scale: Scale) -> None:
+    """A model that idles is unloaded, its process is gone, and the gateway does not grow cycle by cycle."""
+    with running(tmp_path / "log", "--model", MODEL, IDLE_UNLOAD_S="0.1", HEARTBEAT_S="0.1") as house:
+        gateway = psutil.Process(house.pid)
+        sizes: list[int] = []
+        for _ in range(scale(5, 200)):
+            _probe(house)
+            house.wait("unloaded", lambda: not house.workers())
+            sizes.append(gateway.memory_info().rss)
+        assert sizes[-1] < sizes[min(2, len(sizes) - 1)] * 1.2
+        assert len(gateway.open_files()) < 20
+        assert gateway.num_fds() < 40
+
+
+def test_no_worker_outlives_a_killed_gateway(tmp_path: Path) -> None:
+    """SIGKILL of the gateway takes its workers with it."""
+    with running(tmp_path / "log", "--model", MODEL) as house:
+        _probe(house)
+        workers = house.workers()
+        assert workers
+        os.kill(house.pid, signal.SIGKILL)
+        _, alive = psutil.wait_procs(workers, timeout=10)
+        assert not alive
+
+
+def test_a_terminated_server_lets_streams_finish(tmp_path: Path) -> None:
+    """SIGTERM: not ready any more, the running stream ends properly, then the process exits with its workers."""
+    with running(tmp_path / "log", "--model", MODEL, DRAIN_S="30") as house:
+        line = Line(house, "/v1/completions", _body(stream=True, max_tokens=60))
+        assert line.status() == 200
+        line.events(2)
+        workers = house.workers()
+        os.kill(house.pid, signal.SIGTERM)
+        assert line.events()[-1] == "[DONE]"
+        line.hang_up()
+        assert house.child.wait(20) == 0
+        assert not [worker for worker in workers if worker.is_running()]
+
+
+def test_it_starts_and_answers_with_the_network_refused(tmp_path: Path) -> None:
+    """With every connection but loopback refused, the server starts, answers, and tried to reach nobody."""
+    guard = tmp_path / "sitecustomize.py"
+    trace = tmp_path / "attempts"
+    guard.write_text(
+        "import sys\n"
+        "def watch(event, args):\n"
+        "    if event in ('socket.connect', 'socket.getaddrinfo'):\n"
+        "        host = args[1][0] if event == 'socket.connect' and isinstance(args[1], tuple) else args[0]\n"
+        "        if isinstance(host, str) and host not in ('127.0.0.1', '::1', 'localhost', '0.0.0.0'):\n"
+        f"            open({str(trace)!r}, 'a').write(f'{{event}} {{args}}\\n')\n"
+        "            raise OSError('the network is refused')\n"
+        "sys.addaudithook(watch)\n"
+    )
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    port = free_port()
+    command = [sys.executable, "-m", "homeport", "serve", "--port", str(port), "--model", MODEL]
+    with (tmp_path / "log").open("wb") as out:
+        child = subprocess.Popen(command, env=environ, stdout=out, stderr=subprocess.STDOUT)
+    house = House(child, port, tmp_path / "log")
+    try:
+        house.wait("it answers", lambda: _answers(house), 60)
+        _probe(house)
+    finally:
+        child.terminate()
+        child.wait(20)
+    assert not trace.exists(), trace.read_text()
+
+
+def _answers(house: House) -> bool:
+    try:
+        return house.call("GET", "/health/ready").status == 200
+    except OSError:
+        return False

@@ -1,0 +1,64 @@
+"""lm-evaluation-harness scores through our server exactly what a plain forward pass scores."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from homeport.engines.text.executor import Batch
+from homeport.engines.text.executors.llama.executor import LlamaExecutor
+from tests.system.house import House
+
+CLIENTS = Path(__file__).parents[2] / ".venv-clients" / "bin" / "python"
+PROGRAM = Path(__file__).parent / "clients" / "lm_eval_client.py"
+
+CONTEXTS = (
+    "The capital of France is",
+    "Water freezes at",
+    "The opposite of hot is",
+    "Two plus two is",
+    "The sun rises in the",
+    "A dog is a kind of",
+    "The first president of the United States was",
+    "Roses are red, violets are",
+    "The largest planet is",
+    "My favourite colour is",
+)
+ENDINGS = (" Paris", " zero degrees", " cold", " east", " blue, and so is the sea")
+
+
+def _direct(executor: LlamaExecutor, context: list[int], ending: list[int]) -> float:
+    ids = context + ending
+    n = len(ids)
+    wanted = np.arange(len(context) - 1, n - 1, dtype=np.int32)
+    batch = Batch(
+        np.array(ids, np.int32), np.arange(n, dtype=np.int32), np.zeros(n, np.int32), wanted
+    )  # fmt: skip
+    rows = executor.forward(batch).astype(np.float64)
+    executor.release([0])
+    top = rows.max(axis=1, keepdims=True)
+    logs = rows - top - np.log(np.exp(rows - top).sum(axis=1, keepdims=True))
+    return float(sum(logs[row, token] for row, token in enumerate(ending)))
+
+
+def test_fifty_cases_score_as_a_plain_forward_pass(house: House, executor: LlamaExecutor) -> None:
+    """The `local-completions` client's log-likelihoods equal those of a direct forward pass of the same weights."""
+    cases = [(context, ending) for context in CONTEXTS for ending in ENDINGS]
+    ids = {}
+    for context, ending in cases:
+        for text in (context, context + ending):
+            ids[text] = executor.tokenise(text, special=False)
+    given = {"url": f"{house.base}/completions", "model": "smollm2-135m", "ids": ids, "cases": cases}
+    done = subprocess.run(
+        [str(CLIENTS), str(PROGRAM)], input=json.dumps(given), capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    scored = json.loads(done.stdout.splitlines()[-1])
+    assert len(scored) == 50
+    for (context, ending), (logprob, _) in zip(cases, scored, strict=True):
+        whole, start = ids[context + ending], len(ids[context])
+        # Batch shapes differ between the two, so the kernels' rounding does too; measured below 0.02 a token.
+        tolerance = 0.05 * max(1, len(whole) - start)
+        assert logprob == pytest.approx(_direct(executor, whole[:start], whole[start:]), abs=tolerance), context
