@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 HOMEPORT := $(PY) -m homeport
 STARTERS := smollm2-135m qwen2.5-coder-0.5b
-.PHONY: help setup serve lint fix types test soak bench docs check kernels
+.PHONY: help setup serve lint fix types test soak bench docs check
 .DEFAULT_GOAL := help
 
 help: ## Show these targets
@@ -13,11 +13,12 @@ help: ## Show these targets
 	@scripts/environment .venv requirements/dev.txt && touch .venv/.run $@
 .venv-clients/.clients: requirements/clients.txt scripts/environment
 	@scripts/environment .venv-clients requirements/clients.txt && touch $@
-kernels: # Without npm the kernels inside the wheel are used.
-	@if command -v npm >/dev/null; then $(HOMEPORT) kernels install || echo "Going on with the wheel's kernels."; fi
-setup: .venv/.dev .venv-clients/.clients kernels ## Both environments, the kernels, the weights that tests use
+# Where npm is missing or fails, the kernels inside the wheel are used.
+.venv/.kernels: src/homeport/models/kernels.py | .venv/.run
+	@if command -v npm >/dev/null && $(HOMEPORT) kernels install; then touch $@; else echo "Using the wheel's kernels."; fi
+setup: .venv/.dev .venv-clients/.clients .venv/.kernels ## Both environments, the kernels, the weights that tests use
 	@$(HOMEPORT) pull $(STARTERS)
-serve: .venv/.run kernels ## Serve the API on 127.0.0.1:8080, fetching the starter model first
+serve: .venv/.run .venv/.kernels ## Serve the API on 127.0.0.1:8080, fetching the starter model first
 	@exec $(HOMEPORT) serve
 lint: .venv/.dev ## Style, formatting, the arrows between rooms
 	@.venv/bin/ruff check && .venv/bin/ruff format --check && .venv/bin/lint-imports --no-logo
