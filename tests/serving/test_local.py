@@ -12,6 +12,7 @@ import pytest
 
 from homeport.domain.errors import EngineFailed, InvalidRequest, Overloaded, TooLarge, Unavailable
 from homeport.domain.events import Delta, Done, Event, Finished, Usage
+from homeport.domain.ports import Serving
 from homeport.serving.local import LocalServing
 from homeport.serving.options import ServingOptions
 from tests.serving.conftest import DEADLINE_S, QUICK, answer, events, prompt, scripted, until
@@ -34,6 +35,8 @@ def running(serving: LocalServing) -> int:
 async def test_answers(serve: Serve) -> None:
     """A request gives its deltas in order, then its end and its usage."""
     serving = await serve()
+    as_the_port_says: Serving = serving  # held by the type checker
+    assert as_the_port_says.is_ready
     assert await events(serving, "count 3") == [
         Delta(0, "1 "),
         Delta(0, "2 "),

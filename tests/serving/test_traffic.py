@@ -1,0 +1,79 @@
+"""Mixed traffic over more models than fit, with clients that leave at any moment and workers that die."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import psutil
+
+from homeport.domain.errors import EngineFailed, HomeportError, Overloaded, Unavailable
+from homeport.serving.local import LocalServing
+from tests.serving.conftest import QUICK, answer, prompt, scripted, until
+
+Serve = Callable[..., Awaitable[LocalServing]]
+
+MODELS = [scripted(f"m{number}", 400_000_000) for number in range(5)]
+OPTIONS = msgspec.structs.replace(
+    QUICK, memory_bytes=1_000_000_000, room_patience_s=0.1, credit=4, slots=4, max_queue=8, idle_s=1.0
+)
+
+
+async def visit(serving: LocalServing, chance: random.Random) -> str:
+    """One client: asks something of some model, may leave early; gives how it went, in a word."""
+    model = chance.choice(MODELS)
+    text = chance.choice(["count 20"] * 16 + ["wait", "wait", "abort 3", "reject"])
+    stay_s = chance.choice([0.01, 0.1, 30.0, 30.0]) if text != "wait" else 0.2
+    try:
+        async with asyncio.timeout(stay_s):
+            got = await answer(serving, text, model)
+    except TimeoutError:
+        return "left"
+    except HomeportError as error:
+        return type(error).__name__
+    assert len(got.split()) == 20
+    return "answered"
+
+
+def workers() -> Counter[str]:
+    """Live child processes by state."""
+    return Counter(child.status() for child in psutil.Process().children())
+
+
+async def test_mixed_traffic(serve: Serve) -> None:
+    """Every request ends in its answer or an error of its own; afterwards nothing is held, and all models answer."""
+    serving = await serve(OPTIONS)
+    chance = random.Random(7)
+    ends: Counter[str] = Counter()
+    most = 0
+
+    async def client(seed: int) -> None:
+        nonlocal most
+        own = random.Random(seed)
+        for _ in range(8):
+            ends[await visit(serving, own)] += 1
+            copies = Counter(status.model for status in serving.status() if status.pid)
+            most = max(most, sum(copies.values()))
+            assert set(copies.values()) <= {1}
+
+    await asyncio.gather(*(client(chance.randrange(10**6)) for _ in range(16)))
+    assert set(ends) <= {
+        "answered",
+        "left",
+        "InvalidRequest",
+        EngineFailed.__name__,
+        Overloaded.__name__,
+        Unavailable.__name__,
+    }
+    assert ends["answered"] > 20
+    assert most <= 2
+    await until(lambda: not any(status.users for status in serving.status()))
+    for model in MODELS:
+        assert await answer(serving, "count 1", model) == "1 "
+    await until(lambda: serving.is_ready)
+    await until(lambda: not serving.status())
+    await until(lambda: not workers() - Counter({psutil.STATUS_ZOMBIE: 99}))
+    stream = await serving.open(MODELS[0], prompt("wait"))
+    await stream.admitted()
+    await stream.aclose()
