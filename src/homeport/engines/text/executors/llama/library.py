@@ -29,6 +29,8 @@ _PREFIX = "" if sys.platform == "win32" else "lib"
 logger = logging.getLogger("homeport.llama")
 _loaded: dict[Path, "Library"] = {}
 _loading = threading.Lock()
+# A handle that is dropped unloads its library, and ggml aborts the process when it is loaded a second time.
+_opened: list[object] = []
 
 
 class Library:
@@ -191,9 +193,11 @@ def _preload(path: Path) -> None:
 def _open(ffi: Any, path: Path) -> Any:
     try:
         # Symbols stay local: another copy of ggml in this process must not be mixed with this one.
-        return ffi.dlopen(str(path), ffi.RTLD_NOW | ffi.RTLD_LOCAL)
+        opened = ffi.dlopen(str(path), ffi.RTLD_NOW | ffi.RTLD_LOCAL)
     except OSError as error:
         raise Unavailable(f"The kernels {path} cannot be loaded here ({error}): {_INSTALL}.") from error
+    _opened.append(opened)
+    return opened
 
 
 def _layout(path: Path) -> Layout:

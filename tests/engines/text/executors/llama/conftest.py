@@ -1,0 +1,71 @@
+"""Both sets of kernels, and models loaded with them."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+import pytest
+
+from homeport.engines.text.executor import Batch
+from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaOptions, load
+
+# Kernels spin while they wait for one another: with two threads on a busy machine the tests take ten times as long.
+THREADS = 1
+
+
+@pytest.fixture(scope="session", params=["wheel", "npm"])
+def library(request: pytest.FixtureRequest) -> Path | None:
+    """Where kernels are: the wheel's (None), or the folder `homeport kernels install` fills."""
+    if request.param == "wheel":
+        return None
+    home = Path(os.environ.get("HOMEPORT_HOME") or platformdirs.user_data_path("homeport", appauthor=False))
+    folder = home / "kernels" / "cpu"
+    if not folder.is_dir():
+        if shutil.which("npm"):
+            pytest.fail(f"no kernels in {folder}: run `make setup`")
+        pytest.skip(f"no kernels in {folder}, and no npm here to fetch them")
+    return folder
+
+
+@pytest.fixture
+def smol(library: Path | None, smollm2: Path) -> Iterator[Callable[..., LlamaExecutor]]:
+    """Loads SmolLM2 with the given options; whatever was loaded is closed afterwards."""
+    opened: list[LlamaExecutor] = []
+
+    def open_with(*, cells: int = 2048, sequences: int = 4, batch: int = 256, unified: bool = True) -> LlamaExecutor:
+        options = LlamaOptions(
+            window=512, cells=cells, sequences=sequences, batch=batch, threads=THREADS, library=library, unified=unified
+        )
+        opened.append(load(smollm2, options))
+        return opened[-1]
+
+    yield open_with
+    for executor in opened:
+        executor.close()
+
+
+@pytest.fixture(scope="session")
+def chat(library: Path | None, qwen: Path) -> Iterator[LlamaExecutor]:
+    """The default text model with a small cache."""
+    executor = load(qwen, LlamaOptions(window=512, cells=512, sequences=2, batch=256, threads=THREADS, library=library))
+    yield executor
+    executor.close()
+
+
+@pytest.fixture(scope="session")
+def batch() -> Callable[..., Batch]:
+    """Builds a batch of one sequence: ids from a position on, with logits wanted for all, or only for the last."""
+
+    def build(ids: list[int], *, sequence: int = 0, start: int = 0, last: bool = False) -> Batch:
+        count = len(ids)
+        return Batch(
+            tokens=np.array(ids, np.int32),
+            positions=np.arange(start, start + count, dtype=np.int32),
+            sequences=np.full(count, sequence, np.int32),
+            wanted=np.array([count - 1] if last else range(count), np.int32),
+        )
+
+    return build

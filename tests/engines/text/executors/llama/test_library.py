@@ -1,0 +1,98 @@
+"""Kernels are found, told apart, described, and refused where they are not understood."""
+
+import sys
+from pathlib import Path
+
+import cffi
+import pytest
+
+from homeport.domain.errors import Unavailable
+from homeport.engines.text.executors.llama.declarations import LAYOUTS, PROBE, identify
+from homeport.engines.text.executors.llama.library import describe, kernels
+
+
+def defaults(file: Path) -> tuple[bytes, bytes]:
+    """The raw default parameters of the kernels in a file: context's, model's."""
+    ffi = cffi.FFI()
+    ffi.cdef(PROBE)
+    api = ffi.dlopen(str(file))
+    raw = [
+        bytes(ffi.buffer(ffi.new("probe *", getattr(api, f"llama_{kind}_default_params")())))
+        for kind in ("context", "model")
+    ]
+    return raw[0], raw[1]
+
+
+def test_layouts_are_told_apart(library: Path | None) -> None:
+    """Each set of kernels is recognised as the one layout whose defaults it has."""
+    layout, unfit = identify(*defaults(kernels(library).path))
+    assert layout == kernels(library).layout
+    assert layout in LAYOUTS
+    assert unfit == ""
+
+
+def test_unknown_layout_is_refused(library: Path | None) -> None:
+    """A build with a field more in the middle fits no layout, and what does not fit is named."""
+    context, model = defaults(kernels(library).path)
+    layout, unfit = identify(context[:28] + b"\x07\0\0\0" + context[28:-4], model)
+    assert layout is None
+    assert "n_threads" in unfit
+
+
+def test_unknown_model_layout_is_refused(library: Path | None) -> None:
+    """The model's parameters are checked as well as the context's."""
+    context, model = defaults(kernels(library).path)
+    layout, unfit = identify(context, model[:16] + b"\x07\0\0\0" + model[16:-4])
+    assert layout is None
+    assert "n_gpu_layers" in unfit
+
+
+def test_same_kernels_are_loaded_once(library: Path | None) -> None:
+    """A second request for the same kernels gets the library already loaded."""
+    assert kernels(library) is kernels(library)
+
+
+def test_description_names_kernels(library: Path | None) -> None:
+    """`doctor` learns file, version, CPU family and device; only kernels without families have something faster."""
+    text = describe(library)
+    assert str(kernels(library).path) in text
+    assert "llama.cpp" in text
+    assert "device: CPU" in text
+    assert ("homeport kernels install" in text) == (kernels(library).family == "fixed")
+
+
+def test_families_are_chosen_at_run_time(library: Path | None) -> None:
+    """Kernels in a folder name the CPU family they chose; the wheel's have but one."""
+    assert (kernels(library).family == "fixed") == (library is None)
+
+
+def test_wheel_is_not_imported() -> None:
+    """Finding the wheel's kernels does not run its Python module."""
+    assert "None" not in str(kernels(None).path)
+    assert "xllamacpp" not in sys.modules
+
+
+@pytest.mark.parametrize("name", ["nothing.so", "empty"])
+def test_absent_kernels_are_named(tmp_path: Path, name: str) -> None:
+    """A path without kernels says which path and what to run."""
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(Unavailable, match="kernels install") as caught:
+        kernels(tmp_path / name)
+    assert str(tmp_path) in caught.value.message
+
+
+def test_foreign_file_is_refused(tmp_path: Path) -> None:
+    """A file that is no library is an error, not a crash."""
+    file = tmp_path / "libllama.so"
+    file.write_bytes(b"not a library")
+    with pytest.raises(Unavailable, match="cannot be loaded here"):
+        kernels(file)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="names a library every Linux Python has")
+def test_library_without_functions_is_refused() -> None:
+    """A real library that is not llama.cpp is refused by what it lacks."""
+    import _cffi_backend
+
+    with pytest.raises(Unavailable, match="does not export"):
+        kernels(Path(_cffi_backend.__file__))
