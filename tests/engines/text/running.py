@@ -29,6 +29,7 @@ class Said:
     reasons: dict[int, str] = field(default_factory=dict)
     usage: Usage | None = None
     fault: Fault | None = None
+    spent: Usage | None = None  # until it failed
     deltas: int = 0
 
     @classmethod
@@ -55,7 +56,7 @@ class Said:
                 case Done(usage):
                     said.usage = usage
                 case Failed(fault, usage):
-                    said.fault = fault
+                    said.fault, said.spent = fault, usage
         return said
 
     @property
@@ -67,7 +68,7 @@ class Said:
 class Running:
     """Loads an engine on the fake executor (unless given one) and runs it until the block is left."""
 
-    def __init__(self, engine: Engine | None = None, **options: str | int | float | bool | None) -> None:
+    def __init__(self, engine: Engine | None = None, **options: str | float | bool | None) -> None:
         self.engine = engine or load(Job("text", "fake", {}, "", {"executor": "fake", **options}))
         self.failure: BaseException | None = None
         self.calls: list[Sequence[tuple[int, Event]]] = []

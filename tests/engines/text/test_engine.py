@@ -5,6 +5,8 @@ import json
 import msgspec
 import numpy as np
 import pytest
+from tests.engines.text.running import Running, Said
+from tests.engines.text.simulation import traits
 
 from homeport.domain.errors import Unavailable
 from homeport.domain.events import Admitted, Delta, Done, Finished
@@ -12,17 +14,16 @@ from homeport.domain.link import Job
 from homeport.domain.text import Ending, Sampling, TextPrompt, TextRequest
 from homeport.engines.text.engine import load
 from homeport.engines.text.executors.fake import SIZE, START, FakeExecutor
-from tests.engines.text.running import Running, Said
-from tests.engines.text.simulation import traits
 
 GREEDY = Sampling(temperature=0.0)
+SHORT = Ending(max_tokens=12)
 STORY = "It was a dark and stormy night; the rain fell in torrents, except at occasional intervals. "
 
 
 def _ask(
     *prompts: str,
     sampling: Sampling = GREEDY,
-    ending: Ending = Ending(max_tokens=12),
+    ending: Ending = SHORT,
     n: int = 1,
     best_of: int | None = None,
     logprobs: int | None = None,

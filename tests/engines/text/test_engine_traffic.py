@@ -5,16 +5,16 @@ import threading
 from collections.abc import Sequence
 
 import pytest
+from tests.engines.text.running import DEADLINE_S, Running
+from tests.engines.text.simulation import traits
 
-from homeport.domain.errors import HomeportError
-from homeport.domain.events import Delta, Event
+from homeport.domain.errors import EngineFailed
+from homeport.domain.events import Delta, Event, Usage
 from homeport.domain.text import Ending, Sampling, TextPrompt, TextRequest
 from homeport.engines.text.engine import TextEngine
 from homeport.engines.text.executor import Batch, Logits, Traits
 from homeport.engines.text.executors.fake import FakeExecutor
 from homeport.engines.text.options import TextOptions
-from tests.engines.text.running import DEADLINE_S, Running
-from tests.engines.text.simulation import traits
 
 LONG = "All work and no play makes Jack a dull boy. " * 8
 
@@ -51,9 +51,9 @@ class Gate(FakeExecutor):
         self.permits.release()
 
 
-def _gated(held: Traits | None = None, **options: int) -> tuple[Gate, TextEngine]:
+def _gated(held: Traits | None = None) -> tuple[Gate, TextEngine]:
     gate = Gate(held or traits(window=1024, cells=1024, batch=64))
-    return gate, TextEngine("fake", gate, TextOptions(**options))
+    return gate, TextEngine("fake", gate, TextOptions())
 
 
 def _request(prompt: str, *, n: int = 1, max_tokens: int = 40, seed: int = 1, echo: bool = False) -> TextRequest:
@@ -136,11 +136,12 @@ def test_failure_in_the_middle_tells_what_was_spent() -> None:
         id = running.open(_request("abc"))
         assert gate.entered.acquire(timeout=DEADLINE_S)
         gate.let_through(3)
-        gate.breaks = HomeportError.kinds()["EngineFailed"]("the kernels gave up")
+        gate.breaks = EngineFailed("the kernels gave up")
         gate.open_up()
         failed = running.end(id)
     assert failed.fault is not None
     assert failed.fault.message == "the kernels gave up"
+    assert failed.spent == Usage(4, 3)
 
 
 def test_a_bug_ends_every_request_and_the_engine() -> None:
@@ -195,7 +196,7 @@ def _traffic(rng: random.Random, n: int) -> Sequence[TextRequest]:
                     TextPrompt(rng.choice(trunks) + str(rng.randrange(20))) for _ in range(rng.choice((1, 1, 2)))
                 ),
                 sampling=Sampling(temperature=rng.choice((0.0, 1.0)), seed=index % 50),
-                ending=Ending(max_tokens=rng.randrange(1, 8), stop=rng.choice(((), ("e",)))),
+                ending=Ending(max_tokens=rng.choice((1, 3, 5, 24)), stop=rng.choice(((), ("e",)))),
                 n=1 if candidates == 3 else candidates,
                 best_of=candidates,
                 logprobs=rng.choice((None, None, 2)),
@@ -211,7 +212,7 @@ def test_two_thousand_mixed_requests_in_tight_memory() -> None:
     rng = random.Random(20)
     requests = _traffic(rng, 2000)
     leaves = {index for index in range(len(requests)) if rng.random() < 0.1}
-    with Running(window=128, cells=300, sequences=12, batch=64, prefill_slice=16) as crowd:
+    with Running(window=128, cells=200, sequences=12, batch=64, prefill_slice=16) as crowd:
         ids = [crowd.open(request) for request in requests]
         for index in leaves:
             crowd.engine.cancel(ids[index])

@@ -2,8 +2,9 @@
 
 import itertools
 
-from homeport.engines.text.executor import Traits
 from tests.engines.text.simulation import Ask, Simulation, alone, traits
+
+from homeport.engines.text.executor import Traits
 
 
 def _prompt(length: int, salt: int = 0) -> list[int]:

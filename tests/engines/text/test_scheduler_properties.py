@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.engines.text.simulation import Ask, Simulation, traits
 
 from homeport.engines.text.executor import Traits
-from tests.engines.text.simulation import Ask, Simulation, traits
 
 CELLS = 48  # the tightest cache drawn below
 TRUNKS = tuple([(17 * trunk + index * (trunk + 3)) % 250 for index in range(40)] for trunk in range(3))
@@ -86,7 +86,7 @@ def _play(simulation: Simulation, scenario: list[Arrival]) -> set[int]:
     return cancelled
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(executors(), st.lists(arrivals(), min_size=1, max_size=8), st.sampled_from((None, 0, 30)), st.integers(1, 20))
 def test_any_traffic_is_served_as_if_alone(
     executor: Traits, scenario: list[Arrival], retain: int | None, prefill_slice: int

@@ -38,17 +38,21 @@ class WaitingList:
         for candidate in group.candidates:
             self._arrivals += 1
             candidate.turn = (start + candidate.prompt, self._arrivals)
-            insort(self._waiting, candidate, key=_turn)
+            self.rejoin(candidate)
 
     def rejoin(self, candidate: Candidate) -> None:
         """Queue a candidate that lost its sequence, at its old turn."""
+        candidate.waits = True
         insort(self._waiting, candidate, key=_turn)
 
     def serve(self, candidate: Candidate) -> None:
         """Take a candidate off because it starts."""
+        candidate.waits = False
         self._waiting.remove(candidate)
         self._served = max(self._served, candidate.turn[0])
 
     def leave(self, group: Group) -> None:
         """Take a request's candidates off because it ends."""
+        for candidate in group.candidates:
+            candidate.waits = False
         self._waiting = [candidate for candidate in self._waiting if candidate.group is not group]

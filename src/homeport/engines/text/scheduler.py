@@ -71,6 +71,7 @@ class Scheduler:
         self._waiting = WaitingList()
         self._running: list[Candidate] = []
         self._plans = 0
+        self._counted: list[Group] = []  # whose `planned` is not zero
         self.counters = Counters()
 
     @property
@@ -117,10 +118,9 @@ class Scheduler:
         """Decide what the next step computes, making room in the cache for it. No slices: nothing may step."""
         self._plans += 1
         self._running.sort(key=lambda one: one.turn)
-        for candidate in self._running:
-            candidate.group.planned = 0
-        for candidate in self._waiting:
-            candidate.group.planned = 0
+        for group in self._counted:
+            group.planned = 0
+        self._counted.clear()
         plan = Plan(prefill=self._traits.batch, rows=self._score_rows)
         for candidate in self._decoding():
             if candidate.slot is not None:
@@ -198,8 +198,13 @@ class Scheduler:
         if candidate.is_scoring:
             plan.rows -= wanted
         if stop == len(candidate.tokens):
-            candidate.group.planned += 1
+            self._count(candidate.group)
         candidate.stepped = self._plans
+
+    def _count(self, group: Group) -> None:
+        """One more row that may become a delta of this request."""
+        group.planned += 1
+        self._counted.append(group)
 
     def _preempt(self, plan: Plan, by: Candidate | None) -> bool:
         """Take the sequence of a candidate without credit, or else of the youngest one that is younger than `by`."""
@@ -264,14 +269,15 @@ class Scheduler:
         """Start the waiting candidates of a prompt just computed: its logits are theirs too, its KV is forked."""
         started: list[Candidate] = []
         slot = present(leader.slot, "a prompt was computed without a sequence")
-        for twin in self._waiting:
-            if not twin.is_twin(leader) or len(twin.tokens) > twin.prompt_length or not twin.group.may_step:
+        for twin in leader.group.candidates:
+            has_begun = not twin.waits or len(twin.tokens) > twin.prompt_length
+            if has_begun or not twin.is_twin(leader) or not twin.group.may_step:
                 continue
             target = self._cache.twin(slot)
             if target is None:
                 break
             self._run(twin, target)
-            twin.group.planned += 1
+            self._count(twin.group)
             twin.stepped = self._plans
             started.append(twin)
         return started

@@ -55,6 +55,7 @@ class Candidate:
     computed: int = 0
     turn: tuple[int, int] = (0, 0)  # place in the queue; smaller is older
     stepped: int = 0  # the step it last took part in
+    waits: bool = False  # stands in the waiting list
     started: bool = False
     awaits: "Candidate | None" = None  # computes a prefix this one needs too …
     awaits_length: int = 0  # … of this many tokens
