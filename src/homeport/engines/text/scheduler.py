@@ -131,21 +131,26 @@ class Scheduler:
             if candidate.slot is not None and candidate.slot not in plan.planned and candidate.pending > 1:
                 self._take(plan, candidate)
         self._admit(plan)
+        if not plan.slices:  # the engine now rests until there is news: nobody may be left who needs none
+            able = [one for one in (*self._running, *self._waiting) if one.group.may_step]
+            require(not able, f"{len(able)} candidates may step and none was planned")
         return plan
 
     def commit(self, plan: Plan) -> list[Row]:
         """Book a step that was computed; which rows of its logits to draw tokens from, and for whom."""
-        self._cache.settle()
         self.counters.steps += 1
-        drawn: list[Row] = []
-        rows = 0
-        for part in plan.slices:
+        for part in plan.slices:  # all before any fork, which needs to know what room is really left
             candidate = part.candidate
             slot = present(candidate.slot, "a planned candidate lost its sequence")
             self._cache.extend(slot, candidate.tokens[part.start : part.stop])
             candidate.computed = part.stop
             if candidate.scores:
                 candidate.scored = max(candidate.scored, min(part.stop, candidate.prompt_length))
+        self._cache.settle()
+        drawn: list[Row] = []
+        rows = 0
+        for part in plan.slices:
+            candidate = part.candidate
             rows += len(part.rows)
             if candidate.pending == 0 and candidate.samples:
                 takers = [candidate]
