@@ -17,7 +17,7 @@ from homeport.engines.text.executors.llama.executor import NO_CELLS, LlamaExecut
 from homeport.engines.text.executors.llama.library import kernels
 
 NEAR = 0.35
-TEXT = "The quick brown fox jumps over the lazy dog. In the beginning, people told one another stories. " * 4
+TEXT = "The quick brown fox jumps over the lazy dog. In the beginning, people told one another stories. " * 3
 
 Open = Callable[..., LlamaExecutor]
 Build = Callable[..., Batch]
@@ -29,7 +29,7 @@ def apart(found: Logits, expected: Logits) -> float:
 
 
 def prompt(executor: LlamaExecutor) -> list[int]:
-    """Some 80 tokens of plain English."""
+    """Some 65 tokens of plain English."""
     return executor.tokenise(TEXT, special=False)
 
 
