@@ -29,7 +29,7 @@ def apart(found: Logits, expected: Logits) -> float:
 
 
 def prompt(executor: LlamaExecutor) -> list[int]:
-    """Some 65 tokens of plain English."""
+    """61 tokens of plain English."""
     return executor.tokenise(TEXT, special=False)
 
 
@@ -137,7 +137,7 @@ def test_logits_are_not_copied(smol: Open, batch: Build) -> None:
 def test_release_frees_cells(smol: Open, batch: Build) -> None:
     """A full cache says so by its code; after a release there is room again."""
     executor = smol(cells=256, sequences=4)
-    ids = (prompt(executor) * 2)[:128]
+    ids = (prompt(executor) * 3)[:128]
     executor.forward(batch(ids, sequence=0))
     executor.forward(batch(ids, sequence=1))
     with pytest.raises(EngineFailed, match="256 cells") as caught:
@@ -151,7 +151,7 @@ def test_forks_share_cells_in_a_unified_cache(smol: Open, batch: Build) -> None:
     """Four sequences on one prefix fit where four copies of it would not."""
     executor = smol(cells=256, sequences=4)
     assert executor.traits.shares_cells
-    ids = (prompt(executor) * 3)[:200]
+    ids = (prompt(executor) * 4)[:200]
     executor.forward(batch(ids, sequence=0))
     for target in (1, 2, 3):
         executor.fork(0, target, len(ids))
