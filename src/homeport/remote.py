@@ -5,10 +5,11 @@ Knows nothing of how the server works; finds it through `rendezvous`. Standard l
 
 import contextlib
 import http.client
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ def stop(running: Running, model: str) -> None:
         pass
 
 
-def chat(running: Running, key: str, model: str, messages: Sequence[dict[str, str]]) -> Iterator[str]:
+def chat(running: Running, key: str, model: str, messages: Sequence[dict[str, str]]) -> Generator[str, None, None]:
     """Stream the answer's text, piece by piece."""
     body = {"model": model, "messages": messages, "stream": True}
     with _call(running, "POST", "/v1/chat/completions", key, body) as response:
@@ -63,10 +64,13 @@ def reach(home: Path, *, port: int | None, flags: Sequence[str]) -> Iterator[Run
     log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     command = [sys.executable, "-m", "homeport", "serve", "--port", "0", *flags]
     with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
+        # SIGTERM would end this process without its `finally`, and leave the server behind.
+        before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         try:
             yield _await(home, process, log)
         finally:
             process.terminate()
+            signal.signal(signal.SIGTERM, before)
 
 
 def _await(home: Path, process: subprocess.Popen[bytes], log: Path) -> Running:
