@@ -158,6 +158,19 @@ def test_credit_that_does_not_reach_for_all_candidates_goes_round() -> None:
     simulation.check_answers()
 
 
+def test_credit_for_one_goes_to_a_candidate_that_has_room() -> None:
+    """With one delta of credit and no free cell, the older candidate steps although it is the younger's turn."""
+    simulation = Simulation(traits(cells=24, sequences=2, shares_cells=False))
+    group = simulation.ask(Ask([_prompt(4, 1), _prompt(4, 2)], length=18, credit=2))
+    for _ in range(200):
+        if simulation.scheduler.is_idle:
+            break
+        simulation.step()  # a standstill would be called a bug
+        group.credit = max(group.credit, 1)
+    assert simulation.scheduler.is_idle
+    simulation.check_answers()
+
+
 def test_stalled_candidates_make_room_for_others() -> None:
     """A reader that stopped reading holds no sequence that somebody else needs."""
     simulation = Simulation(traits(sequences=1))

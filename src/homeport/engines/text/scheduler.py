@@ -127,8 +127,9 @@ class Scheduler:
                 self._take(plan, candidate)
         room = self._traits.batch - len(plan.slices)
         plan.prefill = min(room, self._prefill_slice) if plan.slices else room
+        # Those in prefill; and those decoding whose credit went to a younger one that then found no room.
         for candidate in tuple(self._running):
-            if candidate.slot is not None and candidate.slot not in plan.planned and candidate.pending > 1:
+            if candidate.slot is not None and candidate.slot not in plan.planned:
                 self._take(plan, candidate)
         self._admit(plan)
         if not plan.slices:  # the engine now rests until there is news: nobody may be left who needs none
