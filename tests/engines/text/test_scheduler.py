@@ -160,7 +160,7 @@ def test_credit_that_does_not_reach_for_all_candidates_goes_round() -> None:
 
 def test_credit_for_one_goes_to_a_candidate_that_has_room() -> None:
     """With one delta of credit and no free cell, the older candidate steps although it is the younger's turn."""
-    simulation = Simulation(traits(cells=24, sequences=2, shares_cells=False))
+    simulation = Simulation(traits(cells=25, sequences=2, shares_cells=False))
     group = simulation.ask(Ask([_prompt(4, 1), _prompt(4, 2)], length=18, credit=2))
     for _ in range(200):
         if simulation.scheduler.is_idle:
