@@ -1,0 +1,50 @@
+"""Ask an instruct model for an edit so that it answers with the edited text and nothing else.
+
+The text stands in a fence, the answer is opened with the same fence already written, and the fence's end is the
+answer's: what a model likes to put around an answer (a preamble, an explanation) has no place left. The fence is
+longer than any run of backquotes in the text, as in Markdown. Knows nothing of tokens. The wordings were tried on
+Qwen2.5-Coder-0.5B and are as short as they can be: examples made it answer in their language.
+"""
+
+import re
+
+import msgspec
+
+from homeport.domain.text import EditPrompt, Message
+
+_CHINESE = re.compile(r"[\u4e00-\u9fff]")
+_SHORTEST = 3
+
+_ENGLISH_WORDING = (
+    "Text:\n{fence}\n{text}{fence}\n\nInstruction: {instruction}\n\n"
+    "Write the text again with the instruction applied. Keep everything else as it is."
+)
+_CHINESE_WORDING = (
+    "原文：\n{fence}\n{text}{fence}\n\n要求：{instruction}\n\n按要求修改原文，其余部分保持不变，写出修改后的全文。"
+)
+_NEW_TEXT_WORDING = "{instruction}\n\nAnswer with the text alone, between {fence} and {fence}."
+
+
+class Edit(msgspec.Struct, frozen=True):
+    """An edit as a conversation: `messages`, what the model's answer is `opened` with, the string it ends at."""
+
+    messages: tuple[Message, ...]
+    opened: str
+    stop: str
+
+
+def conversation(prompt: EditPrompt) -> Edit:
+    """Put an edit into words. An empty input asks for a new text; a Chinese instruction is put in Chinese."""
+    runs = (len(run) for run in re.findall("`+", prompt.input + prompt.instruction))
+    fence = "`" * max(_SHORTEST, *(length + 1 for length in runs), 0)
+    if not prompt.input:
+        wording = _NEW_TEXT_WORDING
+    elif _CHINESE.search(prompt.instruction):
+        wording = _CHINESE_WORDING
+    else:
+        wording = _ENGLISH_WORDING
+    # The line break before the closing fence is the text's own where it ends with one, else the fence's.
+    ends_line = prompt.input.endswith("\n")
+    text = prompt.input if ends_line else prompt.input + "\n"
+    content = wording.format(fence=fence, text=text, instruction=prompt.instruction)
+    return Edit((Message("user", content),), opened=fence + "\n", stop=fence if ends_line else "\n" + fence)

@@ -1,0 +1,218 @@
+"""From a request to token ids: prompts tokenised, checked against vocabulary and window, bias mapped.
+
+Only the CPU is used and nothing is kept between requests, so any thread may prepare. Knows nothing of scheduling.
+"""
+
+from collections.abc import Mapping
+from itertools import groupby
+
+import msgspec
+import numpy as np
+
+from homeport.domain.errors import ContextOverflow, InvalidRequest
+from homeport.domain.text import (
+    ChatPrompt,
+    DocumentStart,
+    EditPrompt,
+    InfillPrompt,
+    Prompt,
+    TextPrompt,
+    TextRequest,
+    TokenPrompt,
+)
+from homeport.engines.text import edits, encodings
+from homeport.engines.text.executor import Executor
+from homeport.engines.text.sampling import Bias
+from homeport.engines.text.templates import ChatTemplate
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """One prompt as the model reads it.
+
+    `text` is the prompt as echo shows it and `chars` its length. `stop` are strings that end the answer besides the
+    caller's, `ends` the token ids that do. `copy_source` holds ids that the answer is likely to repeat.
+    """
+
+    ids: tuple[int, ...]
+    chars: int
+    text: str
+    ends: frozenset[int]
+    stop: tuple[str, ...] = ()
+    copy_source: tuple[int, ...] = ()
+
+
+class Preparation(msgspec.Struct, frozen=True):
+    """A request's prompts, the bias as model ids and what is added to their logits, and tokens each may generate."""
+
+    prompts: tuple[Prepared, ...]
+    bias: Bias
+    budget: tuple[int, ...]
+
+
+class Preparer:
+    """Prepares requests for one model that is served with a window of `window` tokens."""
+
+    def __init__(self, executor: Executor, window: int) -> None:
+        self._executor = executor
+        self._vocabulary = executor.vocabulary
+        self._window = window
+        self._template = ChatTemplate(executor)
+
+    @property
+    def can_chat(self) -> bool:
+        """Whether conversations and edits work: the model has a chat template."""
+        return self._template.can_chat
+
+    @property
+    def can_infill(self) -> bool:
+        """Whether a suffix works: the model has fill-in-the-middle tokens."""
+        return self._vocabulary.infill is not None
+
+    def prepare(self, request: TextRequest) -> Preparation:
+        """Check and tokenise. Raises InvalidRequest and ContextOverflow, `param` naming the field at fault."""
+        for token in request.ending.stop_token_ids:
+            self._check(token, "stop_token_ids")
+        bias = self._bias(request.sampling.logit_bias, request.encoding)
+        prompts = tuple(self._prepared(prompt, request.encoding) for prompt in request.prompts)
+        budget = tuple(
+            self._budget(len(prepared.ids), request.ending.max_tokens, prompt)
+            for prepared, prompt in zip(prompts, request.prompts, strict=True)
+        )
+        return Preparation(prompts, bias, budget)
+
+    def _prepared(self, prompt: Prompt, encoding: str | None) -> Prepared:
+        match prompt:
+            case ChatPrompt(messages):
+                ids, text = self._template.render(messages)
+                return self._of(ids, text)
+            case EditPrompt():
+                return self._edit(prompt)
+            case InfillPrompt(before, after):
+                return self._infill(before, after, encoding)
+            case TextPrompt() | TokenPrompt() | DocumentStart():
+                ids, text = self._document(prompt, encoding)
+                if isinstance(prompt, TextPrompt) or encoding is not None:
+                    ids = [*self._start, *ids]
+                return self._of(ids or [self._vocabulary.document], text)
+
+    def _of(self, ids: list[int], text: str) -> Prepared:
+        return Prepared(tuple(ids), len(text), text, self._vocabulary.ends)
+
+    @property
+    def _start(self) -> list[int]:
+        return [] if self._vocabulary.start is None else [self._vocabulary.start]
+
+    def _document(
+        self, prompt: TextPrompt | TokenPrompt | DocumentStart, encoding: str | None
+    ) -> tuple[list[int], str]:
+        """Ids without a start, and the text that they stand for."""
+        match prompt:
+            case DocumentStart():
+                return [], ""
+            case TextPrompt(text):
+                return self._executor.tokenise(text, special=False), text
+            case TokenPrompt(ids) if encoding is None:
+                for token in ids:
+                    self._check(token, "prompt")
+                pieces = self._vocabulary.pieces
+                return list(ids), b"".join(pieces[token] for token in ids).decode("utf-8", "replace")
+            case TokenPrompt(ids):
+                return self._translated(ids, encodings.load(encoding or ""))
+
+    def _translated(self, ids: tuple[int, ...], encoding: encodings.Encoding) -> tuple[list[int], str]:
+        """Ids of an OpenAI encoding as ours; its end-of-text parts documents here as it does there."""
+        translated: list[int] = []
+        texts: list[str] = []
+        for is_end, group in groupby(ids, lambda id: encoding.special.get(id) == encodings.END_OF_TEXT):
+            if is_end:
+                translated += [self._vocabulary.document for _ in group]
+                continue
+            texts.append(b"".join(_token(encoding, id, "prompt") for id in group).decode("utf-8", "replace"))
+            translated += self._executor.tokenise(texts[-1], special=False)
+        return translated, "".join(texts)
+
+    def _infill(self, before: TextPrompt | TokenPrompt | DocumentStart, after: str, encoding: str | None) -> Prepared:
+        """Prefix, suffix, middle: the order in which models with these tokens are trained (Bavarian et al. 2022)."""
+        infill = self._vocabulary.infill
+        if infill is None:
+            raise InvalidRequest("This model has no fill-in-the-middle tokens: it cannot use a suffix.", param="suffix")
+        prefix, text = self._document(before, encoding)
+        suffix = self._executor.tokenise(after, special=False)
+        ids = [*self._start, infill.prefix, *prefix, infill.suffix, *suffix, infill.middle]
+        ends = self._vocabulary.ends | frozenset(infill.ends)
+        return Prepared(tuple(ids), len(text), text, ends)
+
+    def _edit(self, prompt: EditPrompt) -> Prepared:
+        if not self._template.can_chat:
+            raise InvalidRequest("This model has no chat template: it cannot follow instructions.", param="model")
+        edit = edits.conversation(prompt)
+        ids, text = self._template.render(edit.messages)
+        ids = ids + self._executor.tokenise(edit.opened, special=False)
+        source = tuple(self._executor.tokenise(prompt.input, special=False))
+        return Prepared(tuple(ids), len(text), text, self._vocabulary.ends, (edit.stop,), source)
+
+    def _budget(self, size: int, max_tokens: int | None, prompt: Prompt) -> int:
+        """Tokens that may be generated behind a prompt of `size`. Wording of the errors: OpenAI's."""
+        room = self._window - size
+        if max_tokens is not None and max_tokens <= room:
+            return max_tokens
+        if max_tokens is None and room > 0:
+            return room
+        param = {ChatPrompt: "messages", EditPrompt: "input"}.get(type(prompt), "prompt")
+        limit = f"This model's maximum context length is {self._window} tokens"
+        if max_tokens is None:
+            raise ContextOverflow(
+                f"{limit}. However, your {param} resulted in {size} tokens. Please reduce the length of the {param}.",
+                param=param,
+            )
+        part = "messages" if param == "messages" else "prompt"
+        raise ContextOverflow(
+            f"{limit}, however you requested {size + max_tokens} tokens ({size} in your {part}; {max_tokens} for the "
+            f"completion). Please reduce your {part}; or completion length.",
+            param=param,
+        )
+
+    def _bias(self, wanted: Mapping[int, float], name: str | None) -> Bias:
+        values: dict[int, float] = {}
+        if name is None:
+            for id, value in wanted.items():
+                self._check(id, "logit_bias")
+                values[id] = value
+        else:
+            values = self._mapped(wanted, encodings.load(name))
+        return np.array(list(values), dtype=np.int32), np.array(list(values.values()), dtype=np.float32)
+
+    def _mapped(self, wanted: Mapping[int, float], encoding: encodings.Encoding) -> dict[int, float]:
+        """The bias of an encoding's ids on ours. Raises InvalidRequest where the text is not one token here."""
+        values: dict[int, float] = {}
+        texts: dict[bytes, int] = {}
+        for id, value in wanted.items():
+            if encoding.special.get(id) == encodings.END_OF_TEXT:
+                values.update(dict.fromkeys(self._vocabulary.ends, value))
+            else:
+                texts[_token(encoding, id, "logit_bias")] = id
+        # One pass for all. Some vocabularies hold the same bytes twice; a ban of one of them would be no ban.
+        found = [(token, texts[piece]) for token, piece in enumerate(self._vocabulary.pieces) if piece in texts]
+        values.update({token: wanted[id] for token, id in found})
+        missing = set(texts.values()) - {id for _, id in found}
+        if missing:
+            id = min(missing)
+            raise InvalidRequest(
+                f"Token {id} of the encoding {encoding.name} is {encoding.token(id)!r}, which is not one token of this "
+                "model. Under the model's real name, logit_bias takes the model's own ids.",
+                param="logit_bias",
+            )
+        return values
+
+    def _check(self, token: int, param: str) -> None:
+        if not 0 <= token < self._vocabulary.size:
+            raise InvalidRequest(
+                f"Token {token} is not in this model's vocabulary of {self._vocabulary.size} tokens.", param=param
+            )
+
+
+def _token(encoding: encodings.Encoding, id: int, param: str) -> bytes:
+    try:
+        return encoding.token(id)
+    except InvalidRequest as error:
+        raise InvalidRequest(error.message, param=param) from None
