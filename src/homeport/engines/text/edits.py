@@ -22,7 +22,7 @@ _ENGLISH_WORDING = (
 _CHINESE_WORDING = (
     "原文：\n{fence}\n{text}{fence}\n\n要求：{instruction}\n\n按要求修改原文，其余部分保持不变，写出修改后的全文。"
 )
-_NEW_TEXT_WORDING = "{instruction}\n\nAnswer with the text alone, between {fence} and {fence}."
+_NEW_TEXT_WORDING = "{instruction}\n\n{fence}\n{fence}"
 
 
 class Edit(msgspec.Struct, frozen=True):

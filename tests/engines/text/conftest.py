@@ -1,0 +1,35 @@
+"""Executors that the text engine's tests share: both real models with small caches, and the one without a model."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from homeport.engines.text.executor import Traits
+from homeport.engines.text.executors.fake import FakeExecutor
+from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaOptions, load
+
+# One thread: kernels spin while they wait for one another, which is slow where several test runs share a machine.
+OPTIONS = LlamaOptions(window=512, cells=512, sequences=1, batch=512, threads=1)
+
+
+@pytest.fixture(scope="session")
+def small(smollm2: Path) -> Iterator[LlamaExecutor]:
+    """The smallest model: a template that takes any role, no fill-in-the-middle."""
+    executor = load(smollm2, OPTIONS)
+    yield executor
+    executor.close()
+
+
+@pytest.fixture(scope="session")
+def coder(qwen: Path) -> Iterator[LlamaExecutor]:
+    """The default model: a template with tools, fill-in-the-middle tokens."""
+    executor = load(qwen, OPTIONS)
+    yield executor
+    executor.close()
+
+
+@pytest.fixture
+def fake() -> FakeExecutor:
+    """A byte-level vocabulary with a start token, fill-in-the-middle and a template."""
+    return FakeExecutor(Traits(window=64, cells=256, sequences=4, batch=64, shares_cells=True, can_trim=True))
