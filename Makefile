@@ -32,7 +32,7 @@ soak: setup ## The holds at full length; the result goes to docs/soak.md
 	@scripts/soak
 bench: setup ## Measure against the peers, in one run
 	@$(PY) -m bench.text
-docs: .venv/.dev ## Write the pages made from code
-	@$(PY) -m homeport.documentation
+docs: setup ## Write the pages made from code and from what tests saw
+	@$(PY) -m homeport.documentation && $(PY) -m pytest tests/system/test_compatibility.py --write-pages
 check: lint types ## All that must hold before a commit
 	@$(PY) -m homeport.documentation --check && $(MAKE) --no-print-directory test

@@ -14,12 +14,14 @@ _TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 class _Json(logging.Formatter):
     """One JSON object a line: time (UTC), level, logger, message and, where there is one, the traceback."""
 
-    converter = time.gmtime
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - logging's name
+        """Write the moment in UTC."""
+        return time.strftime(datefmt or "%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created))
 
     def format(self, record: logging.LogRecord) -> str:
         """Write one record."""
         line = {
-            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%SZ"),
+            "time": self.formatTime(record),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),

@@ -253,11 +253,12 @@ def test_a_prompt_over_the_window_is_refused_with_both_numbers(client: openai.Op
     assert "8500" in caught.value.message
 
 
-def test_a_repeated_prompt_is_not_computed_again(client: openai.OpenAI) -> None:
+def test_a_repeated_prompt_is_not_computed_again(home: House) -> None:
     """The second of two equal prompts reports nearly all of its tokens as cached."""
     prompt = "A long shared beginning, said twice in the same words. " * 12
-    client.completions.create(model=MODEL, prompt=prompt, max_tokens=1)
-    again = client.completions.create(model=MODEL, prompt=prompt, max_tokens=1)
+    with openai.OpenAI(base_url=home.base, api_key="x", max_retries=0, timeout=120) as client:
+        client.completions.create(model="davinci", prompt=prompt, max_tokens=1)
+        again = client.completions.create(model="davinci", prompt=prompt, max_tokens=1)
     assert again.usage is not None
     assert again.usage.prompt_tokens_details is not None
     assert again.usage.prompt_tokens_details.cached_tokens is not None

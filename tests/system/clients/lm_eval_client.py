@@ -14,9 +14,11 @@ given: Any = json.load(sys.stdin)
 client: Any = importlib.import_module("lm_eval.models.openai_completions")
 instance: Any = importlib.import_module("lm_eval.api.instance")
 
-model = client.LocalCompletionsAPI(base_url=given["url"], model=given["model"], tokenizer_backend="none", batch_size=8)
+model = client.LocalCompletionsAPI(base_url=given["url"], model=given["model"], tokenizer_backend="none", batch_size=1)
 model.tokenizer_backend, model.tokenized_requests = "remote", True
-model.tokenizer = SimpleNamespace(encode=lambda text: given["ids"][text], eos_token_id=0, bos_token_id=None)
+model.tokenizer = SimpleNamespace(
+    encode=lambda text: given["ids"][text], eos_token_id=0, eos_token="", bos_token_id=None
+)
 requests = [
     instance.Instance(request_type="loglikelihood", doc={}, arguments=tuple(case), idx=index)
     for index, case in enumerate(given["cases"])

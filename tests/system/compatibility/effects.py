@@ -22,7 +22,7 @@ PLAIN: dict[str, dict[str, Any]] = {
         "max_tokens": 8,
         "temperature": 0,
     },
-    "edits": {"model": MODEL, "input": "hello world", "instruction": "Make it upper case", "temperature": 0},
+    "edits": {"model": FIM, "input": "hello world", "instruction": "Make it upper case", "temperature": 0},
 }
 PATHS = {"completions": "/v1/completions", "chat": "/v1/chat/completions", "edits": "/v1/edits"}
 
@@ -65,8 +65,10 @@ Effect = Callable[[Desk], None]
 
 
 def _model(desk: Desk) -> None:
-    assert desk.ask()["model"] == MODEL
-    assert desk.ask(model="gpt-3.5-turbo")["model"] == "gpt-3.5-turbo"
+    answer = desk.raw(model="gpt-3.5-turbo")
+    assert answer.headers["x-homeport-model"] == MODEL
+    assert answer.json().get("model", "gpt-3.5-turbo") == "gpt-3.5-turbo", "edits of 2023 name no model"
+    assert desk.raw(model="nobody").status == 404
 
 
 def _prompt(desk: Desk) -> None:
@@ -86,8 +88,7 @@ def _max_completion_tokens(desk: Desk) -> None:
 
 
 def _temperature(desk: Desk) -> None:
-    hot = {tuple(desk.texts(temperature=2, n=4))}
-    assert hot != {tuple(desk.texts(n=4))}
+    assert desk.texts(temperature=2, n=4) != desk.texts(n=4)
 
 
 def _top_p(desk: Desk) -> None:

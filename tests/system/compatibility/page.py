@@ -8,12 +8,13 @@ from homeport.api.text.fields import FIELDS
 
 PAGE = Path(__file__).parents[3] / "docs" / "compatibility.md"
 _SPEC = Path(__file__).parents[2] / "contract" / "data" / "fields.json"
+_YEARS = {"openai-2023": "2023", "openai-latest": "today"}
 _TITLES = {
     "completions": "POST /v1/completions",
     "chat": "POST /v1/chat/completions",
     "edits": "POST /v1/edits",
 }
-_HEAD = """<!-- Made by `make docs` from what tests/system/test_compatibility.py saw on a running server; edit the code instead. -->
+_HEAD = """<!-- Made by `make docs` from what test_compatibility.py saw on a running server; edit the code instead. -->
 
 # Compatibility
 
@@ -43,5 +44,5 @@ def render(seen: Mapping[tuple[str, str], str]) -> str:
 
 def _origin(spec: Mapping[str, Mapping[str, Mapping[str, object]]], endpoint: str, name: str) -> str:
     top = name.split(".")[0]
-    years = [year for year, endpoints in spec.items() if top in endpoints.get(endpoint, {})]
-    return ", ".join(years) or "extension"
+    named = [_YEARS[year] for year, endpoints in spec.items() if top in endpoints.get(endpoint, {})]
+    return ", ".join(named) or "extension"

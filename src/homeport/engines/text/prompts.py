@@ -25,6 +25,9 @@ from homeport.engines.text.executor import Executor
 from homeport.engines.text.sampling import Bias
 from homeport.engines.text.templates import ChatTemplate
 
+EDIT_TOKENS = 1024
+"""An edit may have this many tokens on top of twice its input's."""
+
 
 class Prepared(msgspec.Struct, frozen=True):
     """One prompt as the model reads it.
@@ -75,7 +78,7 @@ class Preparer:
         bias = self._bias(request.sampling.logit_bias, request.encoding)
         prompts = tuple(self._prepared(prompt, request.encoding) for prompt in request.prompts)
         budget = tuple(
-            self._budget(len(prepared.ids), request.ending.max_tokens, prompt)
+            self._budget(prepared, request.ending.max_tokens, prompt)
             for prepared, prompt in zip(prompts, request.prompts, strict=True)
         )
         return Preparation(prompts, bias, budget)
@@ -151,13 +154,18 @@ class Preparer:
         source = tuple(self._executor.tokenise(prompt.input, special=False))
         return Prepared(tuple(ids), len(text), text, self._vocabulary.ends, (edit.stop,), source)
 
-    def _budget(self, size: int, max_tokens: int | None, prompt: Prompt) -> int:
-        """Tokens that may be generated behind a prompt of `size`. Wording of the errors: OpenAI's."""
+    def _budget(self, prepared: Prepared, max_tokens: int | None, prompt: Prompt) -> int:
+        """Tokens that may be generated behind a prompt. Wording of the errors: OpenAI's.
+
+        Clients cannot bound an edit, and a model that finds no end must not fill the window with one.
+        """
+        size = len(prepared.ids)
         room = self._window - size
         if max_tokens is not None and max_tokens <= room:
             return max_tokens
         if max_tokens is None and room > 0:
-            return room
+            most = EDIT_TOKENS + 2 * len(prepared.copy_source)
+            return min(room, most) if isinstance(prompt, EditPrompt) else room
         param = {ChatPrompt: "messages", EditPrompt: "input"}.get(type(prompt), "prompt")
         limit = f"This model's maximum context length is {self._window} tokens"
         if max_tokens is None:
