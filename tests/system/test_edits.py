@@ -27,7 +27,7 @@ def test_the_seed_documents_edit_comes_out_right(home: House) -> None:
     [
         ("i has two apple", "Fix the grammar", "I have two apples"),
         ("hello world", "Make it upper case", "HELLO WORLD"),
-        ("def add(a, b):\n    return a - b", "Fix the bug", "a + b"),
+        ("def f(x):\n    y = x + 1\n    return y\n", "Rename the variable y to total", "total = x + 1"),
     ],
 )
 def test_edits_follow_the_instruction(home: House, given: str, instruction: str, expected: str) -> None:

@@ -164,35 +164,35 @@ def test_no_answer_ever_holds_another_requests_secret(small: House, scale: Scale
 
     def ask(number: int) -> tuple[int, str]:
         text = f"The secret number is {secrets[number]}. " * 3 + "Again: The secret number is"
-        wish = _body(text, max_tokens=12, temperature=0, stream=number % 3 == 0)
-        line = Line(small, "/v1/completions", wish)
+        line = Line(small, "/v1/completions", _body(text, max_tokens=16, temperature=0, stream=number % 3 == 0))
         try:
             if number % 7 == 0:
                 return number, ""
             status = line.status()
-            body = line.rest().decode()
-            assert status in (200, 429), body
-            return number, body
+            if status == 429:
+                return number, ""
+            assert status == 200, line.rest()
+            return number, _text(line.events()) if number % 3 == 0 else _text([json.loads(line.rest())])
         finally:
             line.hang_up()
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(ask, secrets))
-    digits = {secret: number for number, secret in secrets.items()}
-    for number, body in answers:
-        text = "".join(char for char in body if char.isdigit() or char == " ")
-        foreign = [other for secret, other in digits.items() if other != number and secret in text]
-        assert not foreign, (number, foreign)
-    assert sum(secrets[number] in body for number, body in answers) > len(secrets) // 4, "the model does copy secrets"
+    owners = {secret: number for number, secret in secrets.items()}
+    for number, text in answers:
+        foreign = [owner for secret, owner in owners.items() if owner != number and secret in text]
+        assert not foreign, (number, foreign, text)
+    assert sum(secrets[number] in text for number, text in answers) > len(secrets) // 4, "the model does copy secrets"
 
 
 def test_malformed_requests_leave_a_healthy_stream_whole(small: House, scale: Scale) -> None:
     """Nonsense beside a stream changes none of its tokens and no process."""
     wish = _body(max_tokens=scale(150, 1500), temperature=0, stream=True)
-    alone = Line(small, "/v1/completions", wish)
-    alone.status()
-    expected = _text(alone.events())
-    alone.hang_up()
+    for _ in range(2):  # the first leaves the prompt cached, so that the second is computed as the third will be
+        alone = Line(small, "/v1/completions", wish)
+        alone.status()
+        expected = _text(alone.events())
+        alone.hang_up()
     [worker] = small.workers()
     healthy = Line(small, "/v1/completions", wish)
     assert healthy.status() == 200
@@ -202,8 +202,7 @@ def test_malformed_requests_leave_a_healthy_stream_whole(small: House, scale: Sc
     events = healthy.events()
     healthy.hang_up()
     assert events[-1] == "[DONE]"
-    assert _text(events)[:100] == expected[:100]
-    assert len([e for e in events if e != "[DONE]"]) > 10
+    assert _text(events) == expected
     assert [process.pid for process in small.workers()] == [worker.pid]
 
 
