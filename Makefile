@@ -33,6 +33,6 @@ soak: setup ## The holds at full length; the result goes to docs/soak.md
 bench: setup ## Measure against the peers, in one run
 	@$(PY) -m bench.text
 docs: setup ## Write the pages made from code and from what tests saw
-	@$(PY) -m homeport.documentation && $(PY) -m pytest tests/system/test_compatibility.py --write-pages
+	@$(PY) -m homeport.documentation && $(PY) -m pytest tests/system/test_compatibility.py tests/system/test_readme.py --write-pages
 check: lint types ## All that must hold before a commit
 	@$(PY) -m homeport.documentation --check && $(MAKE) --no-print-directory test

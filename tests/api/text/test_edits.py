@@ -20,6 +20,12 @@ async def test_an_edit_asks_for_an_edit() -> None:
     assert (request.n, request.best_of, request.ending.max_tokens) == (2, 2, None)
 
 
+async def test_sampled_edits_are_the_likeliest_of_three_draws() -> None:
+    """Above temperature 0, which is the default, three candidates are drawn for each edit asked for."""
+    request = await asked("edits", n=2)
+    assert (request.n, request.best_of, request.sampling.temperature) == (2, 6, 1.0)
+
+
 async def test_no_input_is_an_empty_one() -> None:
     """`input` left out or null edits the empty text."""
     for nothing in (..., None):

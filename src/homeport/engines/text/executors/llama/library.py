@@ -155,10 +155,10 @@ def _find(path: Path | None) -> tuple[Path, str]:
         found = _sibling(path, "llama")
         if found is None:
             raise Unavailable(f"There is no {_PREFIX}llama*{_SUFFIX} in {path}: {_INSTALL}.")
-        return found, f"kernels in {path}"
+        return found, "installed kernels"
     if not path.is_file():
         raise Unavailable(f"There are no kernels at {path}: {_INSTALL}.")
-    return path, f"kernels in {path.parent}"
+    return path, "a library of the operator's"
 
 
 def _in_wheel() -> Path:

@@ -1,0 +1,76 @@
+"""The README's own commands, typed as written, give answers of the shape it shows, and right ones."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.system.house import House
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "README.zh.md"]
+_STEP = re.compile(
+    r"```(sh|python)\n((?:(?!```).)*)```\n\n(<!-- output:(\w+) -->\n```json\n)((?:(?!```).)*)```", re.DOTALL
+)
+
+
+def _shape(shown: str) -> list[str]:
+    """The lines without their values: names and nesting. Values differ by machine, time and rounding."""
+    return [
+        re.sub(r'(:\s*)?("(?:[^"\\]|\\.)*"|[-\d.]+|true|false|null)(,?)$', r"\1_\3", line)
+        for line in shown.splitlines()
+    ]
+
+
+def _shown(printed: str) -> str:
+    """What a program printed, as the README shows it: one JSON document a line, indented; a long list is cut."""
+    parts = []
+    for line in printed.splitlines():
+        document = json.loads(line)
+        if document.get("object") == "list" and len(document["data"]) > 1:
+            left = len(document["data"]) - 1
+            cut = json.dumps({**document, "data": document["data"][:1]}, indent=2, ensure_ascii=False)
+            parts.append(cut.replace("\n  ]", f",\n    … {left} more\n  ]"))
+        else:
+            parts.append(json.dumps(document, indent=2, ensure_ascii=False))
+    return "\n".join(parts) + "\n"
+
+
+def _typed(kind: str, code: str, port: int) -> str:
+    program = code.replace(":8080/", f":{port}/")
+    command = [sys.executable, "-c", program] if kind == "python" else ["sh", "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def outputs(home: House) -> dict[str, str]:
+    """What each of the README's steps prints now."""
+    steps = _STEP.findall(PAGES[0].read_text("utf-8"))
+    return {name: _shown(_typed(kind, code, home.port)) for kind, code, _, name, _ in steps}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_readme_shows_what_its_commands_print(
+    page: Path, outputs: dict[str, str], request: pytest.FixtureRequest
+) -> None:
+    """Each step's output stands below it; `--write-pages` puts it there."""
+    text = page.read_text("utf-8")
+    steps = _STEP.findall(text)
+    assert {step[3] for step in steps} == {"models", "edit", "completion", "chat"} == set(outputs)
+    if request.config.getoption("--write-pages"):
+        text = _STEP.sub(lambda m: m[0].removesuffix(m[5] + "```") + outputs[m[4]] + "```", text)
+        page.write_text(text, encoding="utf-8")
+    for _, _, _, name, shown in _STEP.findall(text):
+        assert _shape(shown) == _shape(outputs[name]), f"the output of {name}: run `make docs`"
+
+
+def test_the_readmes_answers_are_right(outputs: dict[str, str]) -> None:
+    """The edit is mended, the completion is code and the chat knows the answer."""
+    assert json.loads(outputs["edit"])["choices"][0]["text"] == "What day of the week is it?"
+    assert "return" in json.loads(outputs["completion"])["choices"][0]["text"]
+    assert "Paris" in json.loads(outputs["chat"])["choices"][0]["message"]["content"]
