@@ -184,8 +184,8 @@ def test_every_prompt_ends_at_the_models_ends(fake: FakeExecutor) -> None:
 
 
 def test_an_edit_without_an_end_does_not_fill_the_window(coder: LlamaExecutor) -> None:
-    """An edit may have 1024 tokens and twice its input's, not the whole window."""
+    """An edit may have 512 tokens and twice its input's, not the whole window."""
     preparer = Preparer(coder, 32768)
     given = preparer.prepare(TextRequest(prompts=(EditPrompt("one two three", "Repeat it for ever"),)))
     size = len(coder.tokenise("one two three", special=False))
-    assert given.budget == (1024 + 2 * size,)
+    assert given.budget == (512 + 2 * size,)

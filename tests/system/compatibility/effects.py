@@ -91,6 +91,12 @@ def _temperature(desk: Desk) -> None:
     assert desk.texts(temperature=2, n=4) != desk.texts(n=4)
 
 
+def _edit_temperature(desk: Desk) -> None:
+    wish = {"input": "", "instruction": "Write one short sentence about rain.", "n": 4}
+    assert len(set(desk.texts(**wish))) == 1
+    assert len(set(desk.texts(**wish, temperature=1.2))) > 1
+
+
 def _top_p(desk: Desk) -> None:
     assert desk.text(temperature=2, top_p=0) == desk.text()
 
@@ -275,5 +281,5 @@ EFFECTS: Mapping[str, Mapping[str, Effect]] = {
         "logprobs": _chat_logprobs,
         "top_logprobs": _top_logprobs,
     },
-    "edits": {**_BOTH, "input": _input, "instruction": _instruction},
+    "edits": {**_BOTH, "temperature": _edit_temperature, "input": _input, "instruction": _instruction},
 }

@@ -105,7 +105,7 @@ _CHAT = (
 
 _EDITS = (
     _MODEL,
-    Field("input", _S, "The text to edit; empty unless given. An edit has up to 1024 tokens and twice its input's."),
+    Field("input", _S, "The text to edit; empty unless given. An edit has up to 512 tokens and twice its input's."),
     Field("instruction", _S, "What to do with it."),
     Field("n", _S, "1 to 20."),
     Field("temperature", _S, "0 to 2; above 0 three candidates are drawn per edit and the likeliest given."),

@@ -25,7 +25,7 @@ from homeport.engines.text.executor import Executor
 from homeport.engines.text.sampling import Bias
 from homeport.engines.text.templates import ChatTemplate
 
-EDIT_TOKENS = 1024
+EDIT_TOKENS = 512
 """An edit may have this many tokens on top of twice its input's."""
 
 
