@@ -13,6 +13,9 @@ from pathlib import Path
 import msgspec
 import psutil
 
+_DRIFT_S = 3600.0
+"""A process's birth is counted from the machine's boot, which moves on the clock whenever the clock is set."""
+
 
 class Running(msgspec.Struct, frozen=True):
     """A server that runs now. `url` has no `/v1`; `born` tells its process from a later one with the same id."""
@@ -27,7 +30,7 @@ class Running(msgspec.Struct, frozen=True):
     def is_alive(self) -> bool:
         """Whether that very process still exists."""
         try:
-            return psutil.Process(self.pid).create_time() == self.born
+            return abs(psutil.Process(self.pid).create_time() - self.born) < _DRIFT_S
         except psutil.NoSuchProcess:
             return False
 

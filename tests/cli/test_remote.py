@@ -124,7 +124,7 @@ def test_dead_server_is_not_found(running: Running, tmp_path: Path) -> None:
     """A file whose process is gone, or whose id another process has taken since, is ignored; so is a broken one."""
     path = tmp_path / "run" / f"{running.port}.json"
     for content in (
-        msgspec.json.encode(msgspec.structs.replace(running, born=running.born - 1)),
+        msgspec.json.encode(msgspec.structs.replace(running, born=running.born - 86400)),
         msgspec.json.encode(msgspec.structs.replace(running, pid=2**22 + 1)),
         b"{",
     ):
@@ -209,3 +209,11 @@ def test_answer_that_is_no_envelope_is_shown(running: Running) -> None:
     """An error that something between answers is shown as it came."""
     with pytest.raises(HomeportError, match="bad gateway"), remote._call(running, "POST", "/elsewhere", "key", {}):
         pass
+
+
+def test_a_clock_that_was_set_loses_no_server(tmp_path: Path) -> None:
+    """A server is found although the clock moved by some seconds since it started."""
+    running = rendezvous.publish(tmp_path, "http://127.0.0.1:1", 1)
+    path = tmp_path / "run" / "1.json"
+    path.write_bytes(msgspec.json.encode(msgspec.structs.replace(running, born=running.born + 2)))
+    assert rendezvous.find(tmp_path, port=1) is not None
