@@ -192,7 +192,7 @@ def test_malformed_requests_leave_a_healthy_stream_whole(house: House, scale: Sc
     assert alone.status() == 200
     expected = _text(alone.events())
     alone.hang_up()
-    [worker] = house.workers()
+    before = {process.pid for process in house.workers()}
     healthy = Line(house, "/v1/completions", wish)
     assert healthy.status() == 200
     draw = random.Random(3)
@@ -202,7 +202,9 @@ def test_malformed_requests_leave_a_healthy_stream_whole(house: House, scale: Sc
     healthy.hang_up()
     assert events[-1] == "[DONE]"
     assert _text(events) == expected
-    assert [process.pid for process in house.workers()] == [worker.pid]
+    after = {process.pid for process in house.workers()}
+    assert after, "the stream's worker lives"
+    assert after <= before, "and no other had to be started"
 
 
 def _text(events: list[Any]) -> str:
