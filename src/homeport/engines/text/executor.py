@@ -58,7 +58,7 @@ class Vocabulary(msgspec.Struct, frozen=True):
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """Tokens to compute, grouped by sequence, positions ascending. Arrays of equal length N, but for `wanted`.
+    """Tokens to compute, by sequence, ids and positions ascending. Arrays of equal length N, but for `wanted`.
 
     `wanted` holds the ascending indices into the batch whose logits are to be returned (M of them).
     """
@@ -113,6 +113,14 @@ class Executor(Protocol):
 
     def release(self, sequences: Sequence[int]) -> None:
         """Empty these sequences."""
+        ...
+
+    def save(self, sequence: int) -> bytes:
+        """A sequence's KV as bytes that mean something to the same model on the same kernels only."""
+        ...
+
+    def restore(self, sequence: int, state: bytes) -> None:
+        """Make an empty sequence hold what was saved. Raises EngineFailed, the sequence left empty, where it cannot."""
         ...
 
     def close(self) -> None:

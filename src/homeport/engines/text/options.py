@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -20,7 +21,7 @@ class TextOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `window`: tokens of one sequence; `cells`: tokens of all; `sequences`: how many at a time, retained ones included;
     `batch`: tokens per step; `prefill_slice`: prefill tokens per step beside decoding sequences; `retain`: cells kept
     for finished prefixes (0: none); `share_prefixes`: across projects too; `library`: where the kernels are;
-    `unified`: one cache for all sequences rather than one each. The rest are the fake executor's: `delay_s` per step,
+    `kv`: how the KV is laid out (`auto`, `unified`, `streams`). The rest are the fake executor's: `delay_s` per step,
     `script` (a JSON object of prompt endings and answers), `poison` (text that breaks a step), `can_trim`.
     """
 
@@ -31,7 +32,7 @@ class TextOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     batch: int = 512
     threads: int | None = None
     library: str | None = None
-    unified: bool = True
+    kv: Literal["auto", "unified", "streams"] = "auto"
     prefill_slice: int = 128
     retain: int | None = None
     share_prefixes: bool = False
@@ -80,7 +81,7 @@ def build_executor(job: Job, options: TextOptions) -> Executor:
         options.batch,
         options.threads,
         library,
-        options.unified,
+        options.kv,
     )
     return llama.load(weights, chosen)
 
@@ -89,6 +90,6 @@ def _fake(options: TextOptions) -> FakeExecutor:
     window = options.window or 2048
     cells = options.cells or 4 * window
     script = {ending.encode(): answer.encode() for ending, answer in json.loads(options.script).items()}
-    traits = Traits(window, cells, options.sequences, options.batch, options.unified, options.can_trim)
+    traits = Traits(window, cells, options.sequences, options.batch, options.kv != "streams", options.can_trim)
     poison = options.poison.encode() if options.poison else None
     return FakeExecutor(traits, delay_s=options.delay_s, script=script, poison=poison)

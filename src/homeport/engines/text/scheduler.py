@@ -58,6 +58,10 @@ class Counters:
     steps: int = 0
 
 
+def _slot(part: Slice) -> int:
+    return present(part.candidate.slot, "a planned candidate holds no sequence")
+
+
 class Scheduler:
     """The policy. `prefill_slice`: prefill tokens a step takes beside decoding ones; `score_rows`: prompt rows read."""
 
@@ -135,6 +139,7 @@ class Scheduler:
         if not plan.slices:  # the engine now rests until there is news: nobody may be left who needs none
             able = [one for one in (*self._running, *self._waiting) if one.group.may_step]
             require(not able, f"{len(able)} candidates may step and none was planned")
+        plan.slices.sort(key=_slot)  # executors compute sequences of adjoining ids together
         return plan
 
     def commit(self, plan: Plan) -> list[Row]:

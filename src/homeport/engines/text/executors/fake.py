@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -164,6 +165,21 @@ class FakeExecutor:
         for sequence in sequences:
             self._check_id(sequence)
             self._cut(sequence, 0)
+
+    def save(self, sequence: int) -> bytes:
+        """The tokens that a sequence holds."""
+        return msgspec.msgpack.encode(self._tokens.get(sequence, []))
+
+    def restore(self, sequence: int, state: bytes) -> None:
+        """Make an empty sequence hold what was saved. Raises EngineFailed for anything else."""
+        require(not self._tokens.get(sequence), "the restored sequence is in use")
+        try:
+            tokens = msgspec.msgpack.decode(state, type=list[int])
+        except msgspec.DecodeError as error:
+            raise EngineFailed("This is no saved sequence.") from error
+        for position, token in enumerate(tokens):
+            self._append(sequence, token, position)
+        require(len(self._users) <= self._traits.cells, "more tokens than cells")
 
     def close(self) -> None:
         """Free everything."""

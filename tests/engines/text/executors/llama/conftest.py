@@ -11,6 +11,7 @@ import pytest
 
 from homeport.engines.text.executor import Batch
 from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaOptions, load
+from homeport.engines.text.executors.llama.memory import Kv
 
 # Kernels spin while they wait for one another: with two threads on a busy machine the tests take ten times as long.
 THREADS = 1
@@ -35,10 +36,10 @@ def smol(library: Path | None, smollm2: Path) -> Iterator[Callable[..., LlamaExe
     """Loads SmolLM2 with the given options; whatever was loaded is closed afterwards."""
     opened: list[LlamaExecutor] = []
 
-    def open_with(*, cells: int = 2048, sequences: int = 4, batch: int = 256, unified: bool = True) -> LlamaExecutor:
-        options = LlamaOptions(
-            window=512, cells=cells, sequences=sequences, batch=batch, threads=THREADS, library=library, unified=unified
-        )
+    def open_with(
+        *, window: int = 512, cells: int = 2048, sequences: int = 4, batch: int = 256, kv: Kv = "unified"
+    ) -> LlamaExecutor:
+        options = LlamaOptions(window, cells, sequences=sequences, batch=batch, threads=THREADS, library=library, kv=kv)
         opened.append(load(smollm2, options))
         return opened[-1]
 

@@ -13,8 +13,10 @@ import pytest
 
 from homeport.domain.errors import EngineFailed, Unavailable
 from homeport.engines.text.executor import Batch, Logits
-from homeport.engines.text.executors.llama.executor import NO_CELLS, LlamaExecutor, LlamaOptions, load
+from homeport.engines.text.executors.llama.context import NO_CELLS
+from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaOptions, load
 from homeport.engines.text.executors.llama.library import kernels
+from homeport.engines.text.executors.llama.memory import Kv
 
 NEAR = 0.35
 TEXT = "The quick brown fox jumps over the lazy dog. In the beginning, people told one another stories. " * 3
@@ -33,15 +35,16 @@ def prompt(executor: LlamaExecutor) -> list[int]:
     return executor.tokenise(TEXT, special=False)
 
 
-@pytest.fixture(params=[True, False], ids=["unified", "streams"])
-def unified(request: pytest.FixtureRequest) -> bool:
-    """Whether all sequences share one cache."""
-    return bool(request.param)
+@pytest.fixture(params=["unified", "streams"])
+def kv(request: pytest.FixtureRequest) -> Kv:
+    """How the KV is laid out."""
+    layout: Kv = request.param
+    return layout
 
 
-def test_slices_agree_with_one_batch(smol: Open, batch: Build, unified: bool) -> None:
+def test_slices_agree_with_one_batch(smol: Open, batch: Build, kv: Kv) -> None:
     """A prompt computed in slices gives the logits it gives in one batch, row for row."""
-    executor = smol(unified=unified)
+    executor = smol(kv=kv)
     ids = prompt(executor)
     whole = executor.forward(batch(ids)).copy()
     assert whole.shape == (len(ids), executor.vocabulary.size)
@@ -49,9 +52,9 @@ def test_slices_agree_with_one_batch(smol: Open, batch: Build, unified: bool) ->
     assert apart(np.concatenate(slices), whole) < NEAR
 
 
-def test_forked_prefix_agrees(smol: Open, batch: Build, unified: bool) -> None:
+def test_forked_prefix_agrees(smol: Open, batch: Build, kv: Kv) -> None:
     """A sequence that begins with another's prefix goes on as if it had computed it."""
-    executor = smol(unified=unified)
+    executor = smol(kv=kv)
     ids = prompt(executor)
     half = len(ids) // 2
     whole = executor.forward(batch(ids)).copy()
@@ -69,9 +72,9 @@ def test_wrong_prefix_is_noticed(smol: Open, batch: Build) -> None:
     assert apart(executor.forward(batch(ids[half:], sequence=1, start=half)), whole[half:]) > NEAR
 
 
-def test_fork_outlives_its_source(smol: Open, batch: Build, unified: bool) -> None:
+def test_fork_outlives_its_source(smol: Open, batch: Build, kv: Kv) -> None:
     """Releasing the source, and filling it anew, leaves a fork as it was."""
-    executor = smol(unified=unified)
+    executor = smol(kv=kv)
     ids = prompt(executor)
     half = len(ids) // 2
     whole = executor.forward(batch(ids)).copy()
@@ -81,9 +84,9 @@ def test_fork_outlives_its_source(smol: Open, batch: Build, unified: bool) -> No
     assert apart(executor.forward(batch(ids[half:], sequence=3, start=half)), whole[half:]) < NEAR
 
 
-def test_forks_of_forks_agree(smol: Open, batch: Build, unified: bool) -> None:
+def test_forks_of_forks_agree(smol: Open, batch: Build, kv: Kv) -> None:
     """A fork can be forked before anything was computed in it."""
-    executor = smol(unified=unified)
+    executor = smol(kv=kv)
     ids = prompt(executor)
     whole = executor.forward(batch(ids)).copy()
     executor.fork(0, 1, 40)
@@ -91,9 +94,9 @@ def test_forks_of_forks_agree(smol: Open, batch: Build, unified: bool) -> None:
     assert apart(executor.forward(batch(ids[20:], sequence=2, start=20)), whole[20:]) < NEAR
 
 
-def test_trimmed_sequence_goes_on(smol: Open, batch: Build, unified: bool) -> None:
+def test_trimmed_sequence_goes_on(smol: Open, batch: Build, kv: Kv) -> None:
     """What follows a trim is computed on the tokens kept."""
-    executor = smol(unified=unified)
+    executor = smol(kv=kv)
     ids = prompt(executor)
     whole = executor.forward(batch(ids)).copy()
     executor.forward(batch(ids[:30] + ids[::-1], sequence=1))
@@ -101,9 +104,9 @@ def test_trimmed_sequence_goes_on(smol: Open, batch: Build, unified: bool) -> No
     assert apart(executor.forward(batch(ids[30:], sequence=1, start=30)), whole[30:]) < NEAR
 
 
-def test_sequences_in_one_batch_do_not_mix(smol: Open, batch: Build, unified: bool) -> None:
+def test_sequences_in_one_batch_do_not_mix(smol: Open, batch: Build, kv: Kv) -> None:
     """Several sequences of different lengths in one batch each get the logits they get alone, in their order."""
-    executor = smol(unified=unified)
+    executor = smol(kv=kv)
     ids = prompt(executor)
     whole = executor.forward(batch(ids)).copy()
     executor.release([0])
@@ -158,11 +161,11 @@ def test_forks_share_cells_in_a_unified_cache(smol: Open, batch: Build) -> None:
         executor.forward(batch(ids[:10], sequence=target, start=len(ids)))
 
 
-def test_traits_say_what_there_is(smol: Open, unified: bool) -> None:
+def test_traits_say_what_there_is(smol: Open, kv: Kv) -> None:
     """Window, cells and sequences are those asked for; streams have a window each."""
-    traits = smol(cells=2048, sequences=4, batch=256, unified=unified).traits
+    traits = smol(cells=2048, sequences=4, batch=256, kv=kv).traits
     assert (traits.window, traits.cells, traits.sequences, traits.batch) == (512, 2048, 4, 256)
-    assert traits.shares_cells is unified
+    assert traits.shares_cells is (kv == "unified")
     assert traits.can_trim
 
 

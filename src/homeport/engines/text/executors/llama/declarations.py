@@ -113,6 +113,9 @@ float *llama_get_logits(llama_context *ctx);
 llama_memory_t llama_get_memory(const llama_context *ctx);
 bool llama_memory_seq_rm(llama_memory_t mem, int32_t seq, int32_t p0, int32_t p1);
 void llama_memory_seq_cp(llama_memory_t mem, int32_t source, int32_t target, int32_t p0, int32_t p1);
+size_t llama_state_seq_get_size(llama_context *ctx, int32_t seq);
+size_t llama_state_seq_get_data(llama_context *ctx, uint8_t *target, size_t size, int32_t seq);
+size_t llama_state_seq_set_data(llama_context *ctx, const uint8_t *source, size_t size, int32_t seq);
 
 const llama_vocab *llama_model_get_vocab(const llama_model *model);
 int32_t llama_vocab_n_tokens(const llama_vocab *vocab);

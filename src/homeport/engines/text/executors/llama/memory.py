@@ -4,6 +4,7 @@ Knows nothing of the C API; it reads a model's metadata and the machine's memory
 """
 
 from collections.abc import Mapping
+from typing import Literal
 
 import msgspec
 import psutil
@@ -12,14 +13,28 @@ from homeport.domain.errors import Unavailable
 
 _SHARE = 0.25  # of the memory free at load; the rest is for weights not yet touched, batches and other models
 _USUAL = 1024  # tokens a sequence is expected to hold at a time; only the sizing of a shared cache rests on it
+_SHORTEST_LANE = 512  # shorter ones would send most conversations to the pool
+_FEWEST = 256
 _FLOAT16 = 2
 
 
+Kv = Literal["auto", "unified", "streams"]
+
+
 class Room(msgspec.Struct, frozen=True):
-    """Tokens one sequence may hold, and tokens all may hold together."""
+    """Tokens one sequence may hold, all may hold together, and one may hold in a lane of its own (0: no lanes)."""
 
     window: int
     cells: int
+    lane: int
+
+    def __str__(self) -> str:
+        if not self.lane:
+            return (
+                f"one for all sequences, {self.cells} cells, as the memory does not reach for lanes or none were asked"
+            )
+        longer = f", and {self.cells} cells for those that grow longer" if self.lane < self.window else ""
+        return f"a lane of {self.lane} cells for each sequence{longer}"
 
 
 class Shape(msgspec.Struct, frozen=True):
@@ -40,23 +55,34 @@ def cell_bytes(metadata: Mapping[str, str], shape: Shape) -> int:
     return shape.layers * shape.kv_heads * (key + value) * _FLOAT16
 
 
-def room(*, trained: int, window: int | None, cells: int | None, sequences: int, unified: bool, per_cell: int) -> Room:
-    """Settle window and cells. `trained` is the model's own window, the default, lowered only by memory.
+def room(*, trained: int, window: int | None, cells: int | None, sequences: int, kv: Kv, per_cell: int) -> Room:
+    """Settle window, cells and lanes. `trained` is the model's own window, the default, lowered only by memory.
 
-    One unified cache holds at least a window; without `unified` every sequence gets a stream of window cells.
+    `unified` gives one cache that holds at least a window, `streams` a lane of a window's length to each sequence,
+    `auto` short lanes and a pool of a window or more, as far as memory allows. `cells`: of all that, tokens in all.
     Raises Unavailable when what was asked for contradicts itself.
     """
     wanted = window or trained
     if wanted > trained:
         raise Unavailable(f"A window of {wanted} tokens was asked for; this model was trained for {trained}.")
-    if cells is None:
-        affordable = int(psutil.virtual_memory().available * _SHARE / max(per_cell, 1))
-        usual = max(wanted, sequences * _USUAL) if unified else wanted * sequences
-        cells = max(min(usual, affordable), 256 if unified else 256 * sequences)
-    most = cells if unified else cells // sequences
-    if most < 1:
-        raise Unavailable(f"{cells} cells cannot be divided among {sequences} sequences.")
-    return Room(min(wanted, most), cells)
+    affordable = cells or int(psutil.virtual_memory().available * _SHARE / max(per_cell, 1))
+    if kv == "streams" or (kv == "auto" and wanted <= min(_USUAL, affordable // sequences)):
+        return _streams(wanted, affordable, sequences, fixed=cells is not None)
+    lane = min(_USUAL, (affordable - wanted) // sequences) if kv == "auto" else 0
+    if lane < _SHORTEST_LANE:
+        lane = 0
+    usual = max(wanted, sequences * _USUAL)
+    pool = cells or max(min(usual, affordable), _FEWEST)
+    if lane:
+        pool = min(usual, affordable - lane * sequences)
+    return Room(min(wanted, pool), pool, lane)
+
+
+def _streams(wanted: int, affordable: int, sequences: int, *, fixed: bool) -> Room:
+    lane = affordable // sequences if fixed else min(wanted, max(affordable // sequences, _FEWEST))
+    if lane < 1:
+        raise Unavailable(f"{affordable} cells cannot be divided among {sequences} sequences.")
+    return Room(min(wanted, lane), lane * sequences, lane)
 
 
 def _number(text: str | None, default: int) -> int:

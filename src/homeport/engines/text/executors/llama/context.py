@@ -1,0 +1,191 @@
+"""One llama.cpp context: a KV memory and the batches computed in it.
+
+Unified: one run of cells for all sequences, so forks share cells, and every token walks them all. Otherwise one stream
+of cells per sequence: a token walks its own, and a fork copies a stream. Streams are computed together only where their
+ids follow one another in the batch. Knows nothing of requests, or of other contexts of the same model.
+"""
+
+import sys
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from homeport.domain.errors import EngineFailed, Unavailable
+from homeport.engines.text.executor import Batch, Logits
+from homeport.engines.text.executors.llama.library import Library
+
+NO_CELLS = "no_cells"
+"""`code` of the EngineFailed that `decode` raises when the cache has no room left: nothing was computed."""
+
+_MICRO_BATCH = 512  # tokens llama.cpp computes at a time; more gained nothing on CPUs and costs memory
+_TO_THE_END = -1
+_FLOAT_BYTES = np.dtype(np.float32).itemsize
+_WORD = 4  # bytes of the counts in front of a saved sequence
+
+
+class Size(msgspec.Struct, frozen=True):
+    """What a context is made for. `cells`: of all sequences together; `batch`: tokens of one call."""
+
+    cells: int
+    sequences: int
+    batch: int
+    threads: int
+    unified: bool
+
+
+class Context:
+    """A context of a loaded model, whose owner frees that model later. Raises Unavailable where it does not fit."""
+
+    def __init__(self, library: Library, model: object, size: Size, *, vocabulary: int, can_trim: bool) -> None:
+        self._library = library
+        self._ffi = library.ffi
+        self._api = library.api
+        self._size = size
+        self._vocabulary = vocabulary
+        self._can_trim = can_trim
+        self._context = _create(library, model, size)
+        self._memory = self._api.llama_get_memory(self._context)
+        self._streams = 1 if size.unified else size.sequences
+        self.cells = int(self._api.llama_n_ctx(self._context))
+        self.window = int(self._api.llama_n_ctx_seq(self._context))
+        self.batch = min(size.batch, int(self._api.llama_n_batch(self._context)))
+        self._arrays = _Arrays(self._ffi, self.batch)
+        # An empty sequence is saved as that header and no cells in each stream.
+        self._header = len(self._read(0)) - _WORD * (self._streams + 1)
+
+    def decode(self, batch: Batch) -> Logits:
+        """Compute a batch; rows (M, vocabulary) are a view of llama.cpp's own buffer, valid until the next call.
+
+        Raises EngineFailed, with code NO_CELLS when the cache is full (then nothing was computed or kept).
+        """
+        taken = self._arrays.fill(batch)
+        code = self._api.llama_decode(self._context, taken)
+        if code == 1:
+            raise EngineFailed(
+                f"No room for {len(batch.tokens)} tokens: all {self.cells} cells of the KV cache are in use.",
+                code=NO_CELLS,
+            )
+        if code != 0:
+            said = self._library.log.complaints()
+            raise EngineFailed(f"llama.cpp refused a batch of {len(batch.tokens)} tokens (code {code}). {said}".strip())
+        rows = len(batch.wanted)
+        if rows == 0:
+            return np.empty((0, self._vocabulary), np.float32)
+        logits = self._api.llama_get_logits(self._context)
+        if logits == self._ffi.NULL:
+            raise EngineFailed("This model computes no logits: it does not generate text.")
+        view: memoryview[int] = memoryview(self._ffi.buffer(logits, rows * self._vocabulary * _FLOAT_BYTES))
+        return np.frombuffer(view, np.float32).reshape(rows, self._vocabulary)
+
+    def fork(self, source: int, target: int, n_tokens: int) -> None:
+        """Make `target` (empty) begin with the first `n_tokens` of `source`."""
+        if self._size.unified and self._can_trim:
+            self._api.llama_memory_seq_cp(self._memory, source, target, 0, n_tokens)
+            return
+        # Streams and recurrent states can only be copied whole (llama.cpp aborts on less); the rest is cut off after.
+        self._api.llama_memory_seq_cp(self._memory, source, target, 0, _TO_THE_END)
+        if self._can_trim:
+            self.trim(target, n_tokens)
+
+    def trim(self, sequence: int, n_tokens: int) -> None:
+        """Keep only the first `n_tokens` of a sequence. Raises EngineFailed for a model that cannot."""
+        if not self._api.llama_memory_seq_rm(self._memory, sequence, n_tokens, _TO_THE_END):
+            raise EngineFailed(f"This model's state cannot be cut at {n_tokens} tokens.")
+
+    def save(self, sequence: int) -> bytes:
+        """A sequence's KV as bytes that any context of this model restores."""
+        return _restreamed(self._read(sequence), self._header, self._streams, 1)
+
+    def restore(self, sequence: int, state: bytes) -> None:
+        """Make an empty sequence hold what was saved. Raises EngineFailed, the sequence left empty, where it cannot."""
+        head = self._read(sequence)[: self._header]  # it may name the sequence
+        own = head + _restreamed(state, 0, 1, self._streams)
+        read = self._api.llama_state_seq_set_data(self._context, self._ffi.from_buffer(own), len(own), sequence)
+        if read == 0:
+            self.trim(sequence, 0)
+            raise EngineFailed(f"llama.cpp took no saved sequence. {self._library.log.complaints()}".strip())
+
+    def _read(self, sequence: int) -> bytes:
+        """A sequence as llama.cpp writes it: the build's own header, the number of streams, each stream's cells."""
+        room = self._api.llama_state_seq_get_size(self._context, sequence)
+        state = self._ffi.new("uint8_t[]", room)
+        written = self._api.llama_state_seq_get_data(self._context, state, room, sequence)
+        if written == 0:
+            raise EngineFailed("llama.cpp did not save a sequence.")
+        return bytes(self._ffi.buffer(state, written))
+
+    def close(self) -> None:
+        """Free it. May be called twice."""
+        if self._context is not None:
+            self._api.llama_free(self._context)
+            self._context = None
+
+
+class _Arrays:
+    """A `llama_batch` over numpy arrays, filled by slices. The pointers in it are set once."""
+
+    def __init__(self, ffi: Any, size: int) -> None:
+        self._tokens = np.zeros(size, np.int32)
+        self._positions = np.zeros(size, np.int32)
+        self._sequences = np.zeros(size, np.int32)
+        self._wanted = np.zeros(size, np.int8)
+        self._counts = np.ones(size, np.int32)
+        # seq_id[i] points to the i-th token's list of sequences: here always one, in an array of its own.
+        first = self._sequences.ctypes.data
+        self._lists = np.arange(size, dtype=np.uintp) * np.uintp(4) + np.uintp(first)
+        self._batch = ffi.new("llama_batch *")
+        self._batch.token = ffi.from_buffer("int32_t[]", self._tokens)
+        self._batch.pos = ffi.from_buffer("int32_t[]", self._positions)
+        self._batch.n_seq_id = ffi.from_buffer("int32_t[]", self._counts)
+        self._batch.seq_id = ffi.cast("int32_t **", self._lists.ctypes.data)
+        self._batch.logits = ffi.from_buffer("int8_t[]", self._wanted)
+
+    def fill(self, batch: Batch) -> object:
+        """Copy a batch in; the `llama_batch` to hand over. Raises EngineFailed when it is longer than `size`."""
+        count = len(batch.tokens)
+        if not 0 < count <= len(self._tokens):
+            raise EngineFailed(f"A batch of {count} tokens was planned; 1 to {len(self._tokens)} can be computed.")
+        self._tokens[:count] = batch.tokens
+        self._positions[:count] = batch.positions
+        self._sequences[:count] = batch.sequences
+        self._wanted[:count] = 0
+        self._wanted[batch.wanted] = 1
+        self._batch.n_tokens = count
+        return self._batch[0]
+
+
+def _create(library: Library, model: object, size: Size) -> object:
+    params = library.api.llama_context_default_params()
+    params.n_ctx = size.cells
+    params.n_batch = size.batch
+    params.n_ubatch = min(size.batch, _MICRO_BATCH)
+    params.n_seq_max = size.sequences
+    params.n_outputs_max_per_seq = 0  # as many as the batch: an echoed prompt wants every row
+    params.n_threads = params.n_threads_batch = size.threads
+    params.kv_unified = size.unified
+    params.swa_full = False  # a sliding window is not trimmed anyway, so it need not keep what slid out
+    library.log.complaints()
+    context = library.api.llama_init_from_model(model, params)
+    if context == library.ffi.NULL:
+        raise Unavailable(f"No context of {size.cells} tokens: {library.log.complaints() or 'no reason given'}")
+    return context
+
+
+def _restreamed(state: bytes, header: int, streams: int, wanted: int) -> bytes:
+    """A sequence saved by a context of so many streams, as one of `wanted` streams has it, without the header.
+
+    The number of streams comes first; each then gives the number of its cells, and those cells where there are any:
+    for one sequence, in one stream. Raises EngineFailed for anything else.
+    """
+    words = state[header : header + _WORD * (streams + 1)]
+    if len(words) < _WORD * (streams + 1) or int.from_bytes(words[:_WORD], sys.byteorder) != streams:
+        raise EngineFailed(f"This is no saved sequence of a cache of {streams} streams.")
+    before = 0  # streams without cells
+    while before < streams - 1 and not any(words[(before + 1) * _WORD : (before + 2) * _WORD]):
+        before += 1
+    end = len(state) - (streams - 1 - before) * _WORD
+    if any(state[end:]):
+        raise EngineFailed("More than one stream holds cells of a saved sequence.")
+    body = state[header + (before + 1) * _WORD : end]
+    return wanted.to_bytes(_WORD, sys.byteorder) + body + bytes(_WORD * (wanted - 1))
