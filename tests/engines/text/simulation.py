@@ -8,7 +8,8 @@ from homeport.engines.text.batch import assemble
 from homeport.engines.text.cache import Cache
 from homeport.engines.text.executor import Logits, Traits
 from homeport.engines.text.executors.fake import FakeExecutor
-from homeport.engines.text.scheduler import Plan, Scheduler
+from homeport.engines.text.plan import Plan
+from homeport.engines.text.scheduler import Scheduler
 from homeport.engines.text.sequence import Candidate, Group
 
 

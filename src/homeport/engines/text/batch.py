@@ -4,7 +4,7 @@ import numpy as np
 
 from homeport.engines.text.executor import Batch
 from homeport.engines.text.invariant import present
-from homeport.engines.text.scheduler import Plan
+from homeport.engines.text.plan import Plan
 
 
 def assemble(plan: Plan) -> Batch:

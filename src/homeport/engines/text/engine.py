@@ -23,9 +23,10 @@ from homeport.engines.text.cache import Cache
 from homeport.engines.text.executor import Executor, Logits
 from homeport.engines.text.intake import Arrival, Intake, News
 from homeport.engines.text.options import TextOptions, build_executor
+from homeport.engines.text.plan import Plan, Row
 from homeport.engines.text.prompts import Preparer
 from homeport.engines.text.sampling import sample
-from homeport.engines.text.scheduler import Plan, Row, Scheduler
+from homeport.engines.text.scheduler import Scheduler
 from homeport.engines.text.scoring import Score, score
 from homeport.engines.text.sequence import Group
 

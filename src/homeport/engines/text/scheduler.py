@@ -7,44 +7,17 @@ cells run out the youngest candidate gives way and is recomputed later, its toke
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from homeport.engines.text.admission import WaitingList
 from homeport.engines.text.cache import Cache
 from homeport.engines.text.executor import Traits
 from homeport.engines.text.invariant import present, require
+from homeport.engines.text.plan import Plan, Row, Slice
 from homeport.engines.text.sequence import Candidate, Group
 from homeport.engines.text.sharing import awaits_prefix
 
 HEADROOM = 8  # cells per running candidate left free at admission, lest it be pre-empted at once
-
-
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """Tokens `start`..`stop` of a candidate, computed in this step; `rows`: the positions whose logits are read."""
-
-    candidate: Candidate
-    start: int
-    stop: int
-    rows: range
-
-
-@dataclass(slots=True)
-class Plan:
-    """One step. `prefill` and `rows` are what is left of the budgets while the plan is made."""
-
-    prefill: int
-    rows: int
-    slices: list[Slice] = field(default_factory=list)
-    planned: set[int] = field(default_factory=set)  # sequence ids in `slices`
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """Row `index` of the step's logits says what comes next for a candidate."""
-
-    index: int
-    candidate: Candidate
 
 
 @dataclass(slots=True)

@@ -1,0 +1,41 @@
+"""What one step computes, and whose next token each row of its logits says. Plain values, no policy."""
+
+from dataclasses import dataclass, field
+
+from homeport.engines.text.sequence import Candidate
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Tokens `start`..`stop` of a candidate, computed in this step; `rows`: the positions whose logits are read.
+
+    `draft`: tokens computed behind them on the guess that these come next.
+    """
+
+    candidate: Candidate
+    start: int
+    stop: int
+    rows: range
+    draft: tuple[int, ...] = ()
+
+
+@dataclass(slots=True)
+class Plan:
+    """One step. `prefill` and `rows` are what is left of the budgets while the plan is made."""
+
+    prefill: int
+    rows: int
+    slices: list[Slice] = field(default_factory=list)
+    planned: set[int] = field(default_factory=set)  # sequence ids in `slices`
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Row `index` of the step's logits says what comes next for a candidate.
+
+    Each row behind it says what comes after one more token of `draft`, if the draws so far agree with it.
+    """
+
+    index: int
+    candidate: Candidate
+    draft: tuple[int, ...] = ()
