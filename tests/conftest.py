@@ -7,7 +7,10 @@ from pathlib import Path
 import platformdirs
 import pytest
 
+from homeport.settings import share_processors
+
 Scale = Callable[[int, int], int]
+share_processors()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,11 +1,12 @@
 """Settings: where they come from, which goes first, and what is refused."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from homeport import settings
-from homeport.settings import FACTS, Settings, SettingsError, load
+from homeport.settings import FACTS, Settings, SettingsError, load, share_processors
 
 
 @pytest.fixture
@@ -158,3 +159,19 @@ def test_secrets_never_show() -> None:
     with pytest.raises(SettingsError) as error:
         load({"admin_key": 12345}, {})
     assert "12345" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, None)],
+)
+def test_threads_that_wait_sleep_early(
+    monkeypatch: pytest.MonkeyPatch, before: dict[str, str], after: str | None
+) -> None:
+    """OpenMP's waiting threads give the core away soon, unless the operator has set how they wait."""
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in before.items():
+        monkeypatch.setenv(name, value)
+    share_processors()
+    assert os.environ.get("GOMP_SPINCOUNT") == after

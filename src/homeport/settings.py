@@ -23,6 +23,7 @@ CONFIG = PREFIX + "CONFIG"
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?", re.IGNORECASE)
 _ADDRESS = re.compile(r"(?:\[([^\]]+)\]|([^:\[\]]*))(?::(\d+))?")
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+_SPINS = "1000"  # some microseconds: longer than threads in step wait, shorter than the scheduler's slice
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("0", "false", "no", "off")
 
@@ -264,6 +265,16 @@ def load(
             f"Set {PREFIX}API_KEYS, or listen on 127.0.0.1."
         )
     return settings
+
+
+def share_processors() -> None:
+    """Let OpenMP threads that wait for one another sleep early, in this process's children too.
+
+    GNU OpenMP's threads wait by spinning, some 300,000 turns. Where two programs compute on the same cores, each spins
+    while the other's thread has the core that it waits for. What the operator has set in this matter is left alone.
+    """
+    if not os.environ.keys() & {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}:
+        os.environ["GOMP_SPINCOUNT"] = _SPINS
 
 
 def _from_file(path: Path) -> Layer:

@@ -6,6 +6,7 @@ from homeport import app
 from homeport.cli import machine, models, serving
 from homeport.cli.application import Application
 from homeport.cli.options import Commands
+from homeport.settings import share_processors
 
 
 @click.group(cls=Commands)
@@ -33,5 +34,6 @@ commands.add_command(models.list_, "ls")
 
 def main() -> None:
     """Run the command named on the command line."""
+    share_processors()
     program: Application = app
     commands(obj=program, prog_name="homeport")
