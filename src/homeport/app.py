@@ -135,7 +135,8 @@ class _House:
         }
         options: dict[str, str | int | float | bool | None] = {k: v for k, v in chosen.items() if v is not None}
         library = _library(settings)
-        return {**options, "share_prefixes": settings.share_prefixes, "library": str(library) if library else None}
+        switches = {"share_prefixes": settings.share_prefixes, "speculate": settings.speculate}
+        return {**options, **switches, "library": str(library) if library else None}
 
     def _access(self) -> Access:
         """Who may come in. This user's own tools hold a token: it opens `/admin`, and the rest where keys are asked."""

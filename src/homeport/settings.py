@@ -157,6 +157,7 @@ FACTS: dict[str, Fact] = {
     "prefill_slice": Fact(whole, "Prompt tokens per step while others are decoding.", least=1),
     "retain": Fact(whole, "Tokens of finished prompts kept for reuse.", least=0),
     "share_prefixes": Fact(switch, "Let projects reuse each other's prompt prefixes (timing tells)."),
+    "speculate": Fact(switch, "Compute ahead what an answer seems to repeat, for speed alone."),
     "llama_lib": Fact(folder, "The llama.cpp library to load instead of the installed kernels."),
     "offline": Fact(switch, "Touch no network at all.", also=("HF_HUB_OFFLINE",)),
     "hub_order": Fact(words, "Sources of models, first choice first.", choices=("hf", "ms", "pypi", "file")),
@@ -208,6 +209,7 @@ class Settings:
     prefill_slice: int | None = None
     retain: int | None = None
     share_prefixes: bool = False
+    speculate: bool = True
     llama_lib: Path | None = None
 
     offline: bool = False

@@ -33,6 +33,8 @@ _COUNTERS: tuple[tuple[str, str, Callable[[Gauges], float]], ...] = (
     ("vllm:prefix_cache_queries", "Prompt tokens looked up in the prefix cache.", lambda g: g.prefix_queries),
     ("vllm:prefix_cache_hits", "Prompt tokens found in the prefix cache.", lambda g: g.prefix_hits),
     ("vllm:num_preemptions", "Sequences pre-empted and computed again.", lambda g: g.preemptions),
+    ("vllm:spec_decode_num_draft_tokens", "Tokens computed on a guess.", lambda g: g.drafted_tokens),
+    ("vllm:spec_decode_num_accepted_tokens", "Guessed tokens that came true.", lambda g: g.accepted_tokens),
     ("homeport:engine_steps", "Steps the engine has made.", lambda g: g.steps),
 )
 

@@ -48,11 +48,15 @@ class Admitted(msgspec.Struct, frozen=True, array_like=True, tag="admitted"):
 
 
 class Delta(msgspec.Struct, frozen=True, array_like=True, tag="delta"):
-    """New text of one choice. Whole characters only; stop strings never show. `text` may be empty with scores."""
+    """New text of one choice. Whole characters only; stop strings never show. `text` may be empty with scores.
+
+    `tokens`: how many were generated since the choice's last delta.
+    """
 
     choice: int
     text: str
     scored: tuple[Scored, ...] = ()
+    tokens: int = 1
 
 
 class Finished(msgspec.Struct, frozen=True, array_like=True, tag="finished"):

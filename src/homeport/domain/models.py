@@ -77,3 +77,5 @@ class Gauges(msgspec.Struct, frozen=True, array_like=True):
     preemptions: int = 0
     steps: int = 0
     stalled_s: float = 0.0
+    drafted_tokens: int = 0
+    accepted_tokens: int = 0

@@ -8,9 +8,10 @@ from homeport.engines.text.batch import assemble
 from homeport.engines.text.cache import Cache
 from homeport.engines.text.executor import Logits, Traits
 from homeport.engines.text.executors.fake import FakeExecutor
-from homeport.engines.text.plan import Plan
+from homeport.engines.text.plan import Plan, Row
 from homeport.engines.text.scheduler import Scheduler
-from homeport.engines.text.sequence import Candidate, Group
+from homeport.engines.text.sequence import Group
+from homeport.engines.text.speculation import Lookup, Source
 
 
 def traits(
@@ -49,6 +50,7 @@ class Ask:
     project: str = "local"
     scores: bool = False
     credit: int = 1_000_000
+    copies: list[int] | None = None  # what the answers are guessed to copy; empty: the prompt
 
 
 @dataclass
@@ -77,7 +79,9 @@ class Simulation:
         group = Group(len(self.groups), ask.project, ask.project, ask.credit)
         for prompt, tokens in enumerate(ask.prompts):
             for _ in range(ask.candidates):
-                group.add(prompt, tokens, scores=ask.scores)
+                one = group.add(prompt, tokens, scores=ask.scores)
+                if ask.copies is not None and self.traits.can_trim:
+                    one.lookup = Lookup(Source(ask.copies or tokens, is_likely=bool(ask.copies)), ask.length)
         self.groups[group.id] = group
         self.asks[group.id] = ask
         self.scheduler.add(group)
@@ -92,9 +96,9 @@ class Simulation:
         logits = self.executor.forward(assemble(plan))
         self._keep_scores(plan, logits)
         drawn = self.scheduler.commit(plan)
-        assert self.executor.cells_used == self.cache.cells
         for row in drawn:
-            self._draw(row.candidate, logits[row.index])
+            self._draw(row, logits)
+        assert self.executor.cells_used == self.cache.cells
         self.scheduler.check_integrity()
         return plan
 
@@ -121,13 +125,19 @@ class Simulation:
                     self.scores[one.group.id, one.prompt, position] = logits[index].copy()
                 index += 1
 
-    def _draw(self, one: Candidate, row: Logits) -> None:
+    def _draw(self, row: Row, logits: Logits) -> None:
+        one = row.candidate
         ask = self.asks[one.group.id]
         choice = [other for other in one.group.candidates if other.prompt == one.prompt].index(one)
-        self.scheduler.append(one, choose(row, choice))
-        one.group.credit -= 1
+        run = [choose(logits[row.index], choice)]
+        for depth, guess in enumerate(row.draft, 1):
+            if run[-1] != guess:
+                break
+            run.append(choose(logits[row.index + depth], choice))
+        answer = [*one.tokens[one.prompt_length :], *run][: ask.length]
+        self.scheduler.append(row, answer[len(one.tokens) - one.prompt_length :])
+        one.group.credit -= 1  # the tokens of a step are one delta
         assert one.group.credit >= 0, "stepped without credit"
-        answer = one.tokens[one.prompt_length :]
         if len(answer) == ask.length:
             self.answers[one.group.id, one.prompt, choice] = answer
             self.scheduler.finish(one)

@@ -113,35 +113,35 @@ class _Run:
 
 
 class _Tally:
-    """Counts what a request costs. Until the worker says it, one delta is taken for one token."""
+    """Counts what a request costs. Until the worker says it, the tokens of its deltas are counted."""
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
         self._whole: Usage | None = None
         self._prompt_tokens = 0
-        self._deltas = 0
+        self._tokens = 0
 
     @property
     def usage(self) -> Usage:
         """What it cost so far."""
-        return self._whole or Usage(self._prompt_tokens, self._deltas)
+        return self._whole or Usage(self._prompt_tokens, self._tokens)
 
     def admitted(self, admitted: Admitted) -> None:
         self._prompt_tokens = admitted.prompt_tokens
         self._meter.admitted(admitted.prompt_tokens)
 
     def count(self, events: Sequence[Event]) -> None:
-        deltas = 0
+        tokens = 0
         for event in events:
             if isinstance(event, Delta):
-                deltas += 1
+                tokens += event.tokens
             elif isinstance(event, Finished):
                 self._meter.finished(event.reason)
             elif isinstance(event, Done):
                 self._whole = event.usage
-        if deltas:
-            self._deltas += deltas
-            self._meter.token(deltas)
+        if tokens:
+            self._tokens += tokens
+            self._meter.token(tokens)
 
     def close(self) -> None:
         self._meter.close(self.usage)

@@ -1,5 +1,6 @@
 """One request's answer as it grows: drawn tokens in, events out. Knows nothing of batching, cells or threads."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from homeport.domain.events import Admitted, Delta, Done, Event, Finished, Scored, Usage
@@ -10,6 +11,7 @@ from homeport.engines.text.prompts import Prepared
 from homeport.engines.text.sampling import Draw
 from homeport.engines.text.scoring import Score
 from homeport.engines.text.sequence import Candidate, Group
+from homeport.engines.text.speculation import Lookup, Source
 from homeport.engines.text.transcript import Piece, Transcript
 
 
@@ -26,6 +28,7 @@ class _Choice:
     echoes: bool
     held: list[Piece] = field(default_factory=list)
     generated: int = 0
+    told: int = 0  # of them, those that a delta was given out for
     total: float = 0.0  # sum of the generated tokens' log-probabilities
     last: float = 0.0  # the latest drawn token's, the end token's included
     reason: str | None = None
@@ -42,7 +45,9 @@ class Answer:
     With `best_of` over `n`, nothing is given out for a prompt until all its candidates are finished.
     """
 
-    def __init__(self, arrival: Arrival, group: Group, vocabulary: Vocabulary, *, seed: int) -> None:
+    def __init__(
+        self, arrival: Arrival, group: Group, vocabulary: Vocabulary, *, seed: int, speculates: bool = False
+    ) -> None:
         self.id = arrival.id
         self.group = group
         self._request = arrival.request
@@ -59,8 +64,11 @@ class Answer:
             if self.scores_prompt:
                 self._scores[prompt] = [Score(token, None) for token in prepared.ids]
             if self._preparation.budget[prompt]:
+                source = _source(prepared) if speculates else None
                 for choice in self._rivals[prompt]:
-                    self._choices[group.add(prompt, prepared.ids, scores=self.scores_prompt)] = choice
+                    candidate = group.add(prompt, prepared.ids, scores=self.scores_prompt)
+                    candidate.lookup = Lookup(source, choice.budget) if source else None
+                    self._choices[candidate] = choice
             elif self.scores_prompt:
                 group.add(prompt, prepared.ids, scores=True, samples=False)
         self._unfinished = per_prompt * len(self._rivals)
@@ -118,26 +126,37 @@ class Answer:
         """Complete a prompt with a budget of no tokens: only the prompt is given out."""
         return [event for choice in self._rivals[prompt] for event in self._give(choice, self._echo(choice), "length")]
 
-    def take(self, candidate: Candidate, token: int, score: Score | None) -> list[Event]:
-        """A candidate drew a token. Returns what may be given out; `is_finished` says whether it goes on."""
+    def take(
+        self, candidate: Candidate, tokens: Sequence[int], scores: Sequence[Score | None]
+    ) -> tuple[list[Event], int]:
+        """A candidate drew tokens: what may be given out now, and how many were taken, fewer where it is finished."""
         choice = self._choices[candidate]
         pieces = self._echo(choice)
-        choice.last = score.logprob if score is not None and score.logprob is not None else 0.0
-        if token in choice.ends:
-            return self._give(choice, [*pieces, choice.transcript.close()], "stop")
-        choice.draw.accept(token)
-        choice.generated += 1
-        choice.total += choice.last
-        pieces.append(choice.transcript.push(token, score if self._request.logprobs is not None else None))
-        if choice.transcript.stopped:
-            return self._give(choice, pieces, "stop")
-        if choice.generated == choice.budget:
-            return self._give(choice, [*pieces, choice.transcript.close()], "length")
-        return self._give(choice, pieces, None)
+        taken, reason = 0, None
+        while reason is None and taken < len(tokens):
+            reason = self._push(choice, pieces, tokens[taken], scores[taken])
+            taken += 1
+        return self._give(choice, pieces, reason), taken
 
     def is_finished(self, candidate: Candidate) -> bool:
         """Whether this candidate needs no more tokens."""
         return self._choices[candidate].reason is not None
+
+    def _push(self, choice: _Choice, pieces: list[Piece], token: int, score: Score | None) -> str | None:
+        """One drawn token's text onto `pieces`; why the choice is finished, where it is."""
+        choice.last = score.logprob if score is not None and score.logprob is not None else 0.0
+        if token in choice.ends:
+            pieces.append(choice.transcript.close())
+            return "stop"
+        choice.generated += 1
+        choice.total += choice.last
+        pieces.append(choice.transcript.push(token, score if self._request.logprobs is not None else None))
+        if choice.transcript.stopped:
+            return "stop"
+        if choice.generated == choice.budget:
+            pieces.append(choice.transcript.close())
+            return "length"
+        return None
 
     def _choice(self, number: int, prompt: int, vocabulary: Vocabulary, seed: int) -> _Choice:
         request, prepared = self._request, self._preparation.prompts[prompt]
@@ -171,7 +190,7 @@ class Answer:
         choice.reason = reason
         self._unfinished -= reason is not None
         if not self._holds:
-            events = self._events(choice.number, pieces, reason)
+            events = self._events(choice.number, choice, pieces, reason)
         else:
             choice.held += pieces
             events = self._best(choice.prompt) if reason is not None else []
@@ -187,14 +206,22 @@ class Answer:
             return []
         ranked = sorted(rivals, key=lambda choice: -choice.merit)[: self._request.n]
         first = prompt * self._request.n
-        chosen = (self._events(first + place, choice.held, choice.reason) for place, choice in enumerate(ranked))
+        chosen = (self._events(first + place, one, one.held, one.reason) for place, one in enumerate(ranked))
         return [event for events in chosen for event in events]
 
     @staticmethod
-    def _events(number: int, pieces: list[Piece], reason: str | None) -> list[Event]:
+    def _events(number: int, choice: _Choice, pieces: list[Piece], reason: str | None) -> list[Event]:
         text = "".join(piece.text for piece in pieces)
         scored: tuple[Scored, ...] = tuple(one for piece in pieces for one in piece.scored)
-        events: list[Event] = [Delta(number, text, scored)] if text or scored else []
+        events: list[Event] = []
+        if text or scored:
+            events.append(Delta(number, text, scored, choice.generated - choice.told))
+            choice.told = choice.generated
         if reason is not None:
             events.append(Finished(number, reason))
         return events
+
+
+def _source(prepared: Prepared) -> Source:
+    """What answers to a prompt may copy: what they are likely to repeat, else the prompt itself."""
+    return Source(prepared.copy_source or prepared.ids, is_likely=bool(prepared.copy_source))

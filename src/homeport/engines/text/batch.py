@@ -17,9 +17,11 @@ def assemble(plan: Plan) -> Batch:
         shift = len(tokens) - part.start
         wanted.extend(position + shift for position in part.rows)
         tokens.extend(part.candidate.tokens[part.start : part.stop])
-        positions.extend(range(part.start, part.stop))
+        tokens.extend(part.draft)
+        stop = part.stop + len(part.draft)
+        positions.extend(range(part.start, stop))
         sequence = present(part.candidate.slot, "a planned candidate holds no sequence")
-        sequences.extend([sequence] * (part.stop - part.start))
+        sequences.extend([sequence] * (stop - part.start))
     return Batch(
         np.array(tokens, dtype=np.int32),
         np.array(positions, dtype=np.int32),

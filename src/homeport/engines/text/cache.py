@@ -117,9 +117,16 @@ class Cache:
         self._reserved += n_tokens
         return True
 
-    def settle(self) -> None:
-        """Forget reservations: what was computed is now booked by `extend`."""
-        self._reserved = 0
+    def settle(self, drafted: int = 0) -> None:
+        """Forget reservations, but for `drafted` cells: what else was computed is now booked by `extend`."""
+        self._reserved = drafted
+
+    def confirm(self, sequence: int, tokens: Sequence[int], drafted: int) -> None:
+        """Of `drafted` tokens computed behind a sequence's end and not yet booked, keep the first few: `tokens`."""
+        self._reserved -= drafted
+        self._tree.extend(sequence, tokens)
+        if len(tokens) < drafted:
+            self._memory.trim(sequence, self._tree.length(sequence))
 
     def extend(self, sequence: int, tokens: Sequence[int]) -> None:
         """Book tokens that a forward pass computed."""

@@ -25,10 +25,10 @@ from homeport.engines.text.intake import Arrival, Intake, News
 from homeport.engines.text.options import TextOptions, build_executor
 from homeport.engines.text.plan import Plan, Row
 from homeport.engines.text.prompts import Preparer
-from homeport.engines.text.sampling import sample
 from homeport.engines.text.scheduler import Scheduler
 from homeport.engines.text.scoring import Score, score
 from homeport.engines.text.sequence import Group
+from homeport.engines.text.verification import draw_runs, score_runs
 
 SCORED_LOGITS = 1 << 24  # floats of prompt logits held at a time: 64 MB
 
@@ -50,6 +50,7 @@ class TextEngine:
         preparer = Preparer(executor, window)
         self._executor = executor
         self._shares_prefixes = options.share_prefixes
+        self._speculates = options.speculate and traits.can_trim
         self._loaded = Loaded(
             model=model,
             window=window,
@@ -143,7 +144,7 @@ class TextEngine:
         seed = request.sampling.seed
         if seed is None:
             seed = int.from_bytes(os.urandom(8), "little")
-        answer = Answer(arrival, group, self._vocabulary, seed=seed)
+        answer = Answer(arrival, group, self._vocabulary, seed=seed, speculates=self._speculates)
         self._answers[arrival.id] = answer
         self._scheduler.add(group)
         events: list[Event] = [answer.admitted(), *answer.begin()]
@@ -160,42 +161,30 @@ class TextEngine:
         try:
             logits = self._executor.forward(assemble(plan))
             rows = self._scheduler.commit(plan)
-            tokens, scores = self._draw(logits, rows)
+            runs, scores = self._draw(logits, rows)
         except EngineFailed as error:
             logger.exception("a step of %d sequences failed", len(plan.slices))
             return self._fail(plan, error.fault)
         events = self._score_prompts(plan, logits)
-        for row, token, drawn in zip(rows, tokens, scores, strict=True):
-            candidate = row.candidate
-            answer = self._answers[candidate.group.id]
-            events += [(answer.id, event) for event in answer.take(candidate, token, drawn)]
-            if answer.is_finished(candidate):
-                self._scheduler.finish(candidate)
-            else:
-                self._scheduler.append(candidate, token)
-        self._generated += len(rows)
+        for row, run, found in zip(rows, runs, scores, strict=True):
+            answer = self._answers[row.candidate.group.id]
+            told, taken = answer.take(row.candidate, run, found)
+            events += [(answer.id, event) for event in told]
+            self._generated += taken
+            self._scheduler.append(row, run[:taken])
+            if answer.is_finished(row.candidate):
+                self._scheduler.finish(row.candidate)
         for id in {row.candidate.group.id for row in rows} | {part.candidate.group.id for part in plan.slices}:
             if self._answers[id].is_done:
                 self._end(id)
         return events
 
-    def _draw(self, logits: Logits, rows: Sequence[Row]) -> tuple[list[int], list[Score | None]]:
-        """A token for each row, and its log-probability where the request needs it."""
-        if not rows:
-            return [], []
-        indices = [row.index for row in rows]
+    def _draw(self, logits: Logits, rows: Sequence[Row]) -> tuple[list[list[int]], list[list[Score | None]]]:
+        """The tokens that each row draws, and their log-probabilities where the request needs them."""
         answers = [self._answers[row.candidate.group.id] for row in rows]
-        chosen = logits if indices == list(range(len(logits))) else logits[indices]  # only the odd step copies
         draws = [answer.draw(row.candidate) for answer, row in zip(answers, rows, strict=True)]
-        tokens = [int(token) for token in sample(chosen, draws)]
-        wanted = [place for place, answer in enumerate(answers) if answer.wants_scores]
-        scores: list[Score | None] = [None] * len(rows)
-        if wanted:
-            few = chosen if len(wanted) == len(rows) else chosen[wanted]
-            found = score(few, [tokens[place] for place in wanted], [answers[place].top for place in wanted])
-            for place, one in zip(wanted, found, strict=True):
-                scores[place] = one
-        return tokens, scores
+        runs = draw_runs(logits, rows, draws)
+        return runs, score_runs(logits, rows, runs, [answer.top if answer.wants_scores else None for answer in answers])
 
     def _score_prompts(self, plan: Plan, logits: Logits) -> list[tuple[int, Event]]:
         """Score the prompt tokens that this step's rows foretell; complete those requests that wanted only that."""
@@ -244,4 +233,6 @@ class TextEngine:
             generated_tokens=self._generated,
             preemptions=counters.preemptions,
             steps=counters.steps,
+            drafted_tokens=counters.drafted,
+            accepted_tokens=counters.accepted,
         )

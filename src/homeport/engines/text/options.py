@@ -20,9 +20,10 @@ class TextOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `window`: tokens of one sequence; `cells`: tokens of all; `sequences`: how many at a time, retained ones included;
     `batch`: tokens per step; `prefill_slice`: prefill tokens per step beside decoding sequences; `retain`: cells kept
-    for finished prefixes (0: none); `share_prefixes`: across projects too; `library`: where the kernels are;
-    `kv`: how the KV is laid out (`auto`, `unified`, `streams`). The rest are the fake executor's: `delay_s` per step,
-    `script` (a JSON object of prompt endings and answers), `poison` (text that breaks a step), `can_trim`.
+    for finished prefixes (0: none); `share_prefixes`: across projects too; `speculate`: compute guessed tokens;
+    `library`: where the kernels are; `kv`: how the KV is laid out (`auto`, `unified`, `streams`). The rest are the fake
+    executor's: `delay_s` per step, `script` (a JSON object of prompt endings and answers), `poison` (text that breaks a
+    step), `can_trim`.
     """
 
     executor: str = "llama"
@@ -36,6 +37,7 @@ class TextOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prefill_slice: int = 128
     retain: int | None = None
     share_prefixes: bool = False
+    speculate: bool = True
     delay_s: float = 0.0
     script: str = "{}"
     poison: str | None = None

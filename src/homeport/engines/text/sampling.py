@@ -137,8 +137,8 @@ class Draw:
         row[ids] = logits
 
 
-def sample(logits: Logits, draws: Sequence[Draw]) -> NDArray[np.int32]:
-    """Draw one token per row: (M, V) logits and M draws to (M,) ids. `logits` is only read.
+def sample(logits: Logits | Sequence[Logits], draws: Sequence[Draw]) -> NDArray[np.int32]:
+    """Draw one token per row: (M, V) logits, or M rows (V), and M draws to (M,) ids. `logits` is only read.
 
     Raises EngineFailed where a row holds no number to choose by.
     """

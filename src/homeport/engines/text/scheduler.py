@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from homeport.engines.text.admission import WaitingList
 from homeport.engines.text.cache import Cache
+from homeport.engines.text.drafting import draft
 from homeport.engines.text.executor import Traits
 from homeport.engines.text.invariant import present, require
 from homeport.engines.text.plan import Plan, Row, Slice
@@ -29,6 +30,8 @@ class Counters:
     prompt_tokens: int = 0
     preemptions: int = 0
     steps: int = 0
+    drafted: int = 0  # tokens computed on a guess …
+    accepted: int = 0  # … that came true
 
 
 def _slot(part: Slice) -> int:
@@ -65,9 +68,19 @@ class Scheduler:
         """Queue a request's candidates."""
         self._waiting.join(group)
 
-    def append(self, candidate: Candidate, token: int) -> None:
-        """Go on from a drawn token."""
-        candidate.tokens.append(token)
+    def append(self, row: Row, tokens: Sequence[int]) -> None:
+        """Go on from the tokens drawn at a row: all but the last repeat its draft, so they are computed already."""
+        candidate, kept = row.candidate, len(tokens) - 1
+        if row.draft:
+            slot = present(candidate.slot, "a guess was computed without a sequence")
+            self._cache.confirm(slot, row.draft[:kept], len(row.draft))
+            candidate.computed += kept
+            self.counters.drafted += len(row.draft)
+            self.counters.accepted += kept
+        candidate.tokens += tokens
+        if candidate.lookup is not None:
+            for token in tokens:
+                candidate.lookup.feed(token)
 
     def finish(self, candidate: Candidate) -> None:
         """A candidate's answer is complete; its KV may serve later prompts."""
@@ -109,6 +122,7 @@ class Scheduler:
             if candidate.slot is not None and candidate.slot not in plan.planned:
                 self._take(plan, candidate)
         self._admit(plan)
+        draft(plan, self._cache, self._traits)
         if not plan.slices:  # the engine now rests until there is news: nobody may be left who needs none
             able = [one for one in (*self._running, *self._waiting) if one.group.may_step]
             require(not able, f"{len(able)} candidates may step and none was planned")
@@ -125,17 +139,17 @@ class Scheduler:
             candidate.computed = part.stop
             if candidate.scores:
                 candidate.scored = max(candidate.scored, min(part.stop, candidate.prompt_length))
-        self._cache.settle()
+        self._cache.settle(sum(len(part.draft) for part in plan.slices))
         drawn: list[Row] = []
         rows = 0
         for part in plan.slices:
             candidate = part.candidate
             rows += len(part.rows)
             if candidate.pending == 0 and candidate.samples:
-                takers = [candidate]
+                index = rows - 1 - len(part.draft)
+                drawn.append(Row(index, candidate, part.draft))
                 if part.stop == candidate.prompt_length:
-                    takers += self._start_twins(candidate)
-                drawn += [Row(rows - 1, taker) for taker in takers]
+                    drawn += [Row(index, twin) for twin in self._start_twins(candidate)]
         return drawn
 
     def check_integrity(self) -> None:

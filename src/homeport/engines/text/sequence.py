@@ -3,6 +3,8 @@
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
+from homeport.engines.text.speculation import Lookup
+
 
 @dataclass(eq=False, slots=True)
 class Group:
@@ -40,7 +42,7 @@ class Candidate:
     """One answer in the making. `tokens` is the prompt and all drawn since; the first `computed` are in `slot`'s KV.
 
     `leader` is the first candidate of the same prompt, None for that one itself. `scores`: every prompt position's
-    logits are wanted, of which `scored` were given. `samples` False: only those.
+    logits are wanted, of which `scored` were given. `samples` False: only those. `lookup` foretells its answer.
     """
 
     group: Group
@@ -59,6 +61,7 @@ class Candidate:
     started: bool = False
     awaits: "Candidate | None" = None  # computes a prefix this one needs too …
     awaits_length: int = 0  # … of this many tokens
+    lookup: Lookup | None = None
 
     @property
     def pending(self) -> int:

@@ -1,0 +1,20 @@
+"""Fill what is left of a step with guesses of what its candidates draw next. Knows nothing of how they are made."""
+
+from homeport.engines.text.cache import Cache
+from homeport.engines.text.executor import Traits
+from homeport.engines.text.plan import Plan, Slice
+
+
+def draft(plan: Plan, cache: Cache, traits: Traits) -> None:
+    """Put guesses behind the last tokens of candidates, in room that nobody else takes and no one is pre-empted for."""
+    rows = sum(part.stop - part.start for part in plan.slices)
+    room = traits.batch - rows
+    for place, part in enumerate(plan.slices):
+        candidate = part.candidate
+        if candidate.lookup is None or part.stop < len(candidate.tokens) or candidate.is_scoring:
+            continue
+        guess = candidate.lookup.guess(min(room, traits.window - part.stop), rows)
+        if guess and cache.reserve(len(guess)):
+            wanted = range(part.rows.start, part.stop + len(guess))
+            plan.slices[place] = Slice(candidate, part.start, part.stop, wanted, guess)
+            room -= len(guess)

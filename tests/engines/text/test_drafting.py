@@ -1,0 +1,175 @@
+"""Guessed tokens inside steps: the same answers in fewer steps, and never at anybody's expense."""
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.engines.text.running import Running, Said
+from tests.engines.text.simulation import Ask, Simulation, alone, traits
+
+from homeport.domain.events import Delta
+from homeport.domain.text import EditPrompt, Ending, Sampling, TextPrompt, TextRequest
+from homeport.engines.text.executors.fake import FakeExecutor
+
+PROSE = "The quick brown fox jumps over the lazy dog, and the lazy dog does not mind it at all; it sleeps on. "
+EDITED = PROSE.replace("lazy", "idle").replace("quick brown", "slow")
+SCRIPT = json.dumps({"assistant\n```\n": EDITED + "\n```", "say it again: ": PROSE + PROSE, "aloud: ": "la " * 40})
+LAYOUTS = ("streams", "unified")
+
+
+def _request(prompt: TextPrompt | EditPrompt) -> TextRequest:
+    return TextRequest((prompt,), Sampling(temperature=0.0), Ending(max_tokens=260), 1, 1, None, False)
+
+
+EDIT = _request(EditPrompt(PROSE, "be idle"))
+AGAIN = _request(TextPrompt(PROSE + "say it again: "))
+
+
+@pytest.mark.parametrize("request_", [EDIT, AGAIN])
+def test_a_text_that_repeats_takes_a_third_of_the_steps(request_: TextRequest) -> None:
+    """An edit, and a prompt said again, word for word as without guesses, in at most a third of the steps."""
+    steps = {}
+    said: dict[bool, Said] = {}
+    for speculates in (False, True):
+        with Running(speculate=speculates, script=SCRIPT) as running:
+            said[speculates] = running.ask(request_)
+            gauges = running.engine.gauges()
+            steps[speculates] = gauges.steps
+    assert said[True].texts == said[False].texts
+    assert said[True].usage == said[False].usage
+    assert 3 * steps[True] <= steps[False]
+    assert gauges.accepted_tokens > gauges.drafted_tokens / 2
+
+
+def test_nothing_is_guessed_where_it_is_off_or_cannot_be_taken_back() -> None:
+    """With the option off, and on an executor that cannot trim, no guess is computed."""
+    for speculates, can_trim in ((False, True), (True, False)):
+        with Running(script=SCRIPT, speculate=speculates, can_trim=can_trim) as running:
+            running.ask(EDIT)
+            assert running.engine.gauges().drafted_tokens == 0
+
+
+def test_the_tokens_of_a_step_come_in_one_delta() -> None:
+    """However many tokens a step confirms, they are one delta that counts them, and cost one delta of credit."""
+    with Running(script=SCRIPT) as running:
+        id = running.open(EDIT, credit=1)
+        given = 1
+        while True:
+            running.wait(id, lambda events, given=given: len(events) > given)  # type: ignore[misc]
+            events = running.events(id)
+            deltas = [event for event in events if isinstance(event, Delta)]
+            assert len(deltas) <= given
+            if not isinstance(events[-1], Delta):
+                break
+            given += 1
+            running.engine.credit(id, 1)
+        said = running.end(id)
+    assert said.usage is not None
+    assert sum(delta.tokens for delta in deltas) == said.usage.completion_tokens - len("```")  # its end is never shown
+    assert max(delta.tokens for delta in deltas) > 4
+
+
+requests = st.builds(
+    TextRequest,
+    st.lists(
+        st.sampled_from(
+            (
+                EditPrompt(PROSE, "be idle"),
+                TextPrompt(PROSE + "say it again: "),
+                TextPrompt("sing aloud: "),
+                TextPrompt("x"),
+            )
+        ),
+        min_size=1,
+        max_size=2,
+    ).map(tuple),
+    st.builds(
+        Sampling,
+        temperature=st.sampled_from((0.0, 1.0, 8.0)),
+        seed=st.integers(0, 50),
+        top_p=st.sampled_from((0.8, 1.0)),
+        frequency_penalty=st.sampled_from((0.0, 2.0)),
+        repetition_penalty=st.sampled_from((1.0, 1.2)),
+    ),
+    st.builds(
+        Ending,
+        max_tokens=st.integers(1, 150),
+        stop=st.sampled_from(((), ("dog",), ("la la", "\n"))),
+        min_tokens=st.sampled_from((0, 30)),
+        ignore_eos=st.booleans(),
+    ),
+    n=st.integers(1, 2),
+    best_of=st.integers(2, 3),
+    logprobs=st.sampled_from((None, 2)),
+    echo=st.booleans(),
+)
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(requests, min_size=1, max_size=4), st.sampled_from((700, 4096)), st.sampled_from(("streams", "unified"))
+)
+def test_answers_are_the_same_with_and_without(traffic: list[TextRequest], cells: int, kv: str) -> None:
+    """Any sampling, stops, n, best_of, echo, scores, late credit and tight memory: the same words and usage."""
+    said = []
+    for speculates in (False, True):
+        with Running(
+            speculate=speculates, cells=cells, batch=64, sequences=6, kv=kv, script=SCRIPT, window=600
+        ) as running:
+            ids = [running.open(request, 3) for request in traffic]
+            for id in ids:
+                running.engine.credit(id, 1_000)
+            said.append([running.end(id) for id in ids])
+            assert running.engine.gauges().cells_used == 0
+    for plain, guessed in zip(*said, strict=True):
+        assert plain.texts == guessed.texts
+        assert plain.reasons == guessed.reasons
+        assert plain.scored == guessed.scored
+        assert plain.fault == guessed.fault
+        assert (plain.usage is None) == (guessed.usage is None)
+        if plain.usage and guessed.usage:
+            assert plain.usage.completion_tokens == guessed.usage.completion_tokens
+
+
+def _copied(prompt: list[int], length: int) -> Ask:
+    """A request whose answer is foretold word for word."""
+    return Ask([prompt], length=length, copies=alone(FakeExecutor(traits()), prompt, 0, length))
+
+
+def test_guesses_take_only_the_room_that_is_left() -> None:
+    """In a batch of 8, two decoding candidates and a prefill come first, and slices never pass the batch or window."""
+    simulation = Simulation(traits(batch=8, window=50), prefill_slice=4)
+    for salt in range(2):
+        simulation.ask(_copied([salt, 1, 2], 40))
+    while not simulation.scheduler.is_idle:
+        plan = simulation.step()
+        assert sum(part.stop - part.start + len(part.draft) for part in plan.slices) <= 8
+        assert all(part.stop + len(part.draft) <= 50 for part in plan.slices)
+    simulation.check_answers()
+    assert simulation.scheduler.counters.accepted > 20
+
+
+def test_nobody_is_pre_empted_for_a_guess() -> None:
+    """With cells for both answers and little more, guesses shrink to nothing and both stay."""
+    simulation = Simulation(traits(cells=92, sequences=2), retain=0)
+    for salt in range(2):
+        simulation.ask(_copied([salt, 1, 2], 40))
+    simulation.run()
+    simulation.check_answers()
+    counters = simulation.scheduler.counters
+    assert counters.preemptions == 0
+    assert counters.accepted > 0
+
+
+def test_twins_start_from_a_prompt_whose_leader_guesses() -> None:
+    """Guesses stand behind the last prompt token already, and the other candidates fork without them."""
+    simulation = Simulation(traits(shares_cells=False))
+    ask = _copied([1, 2], 12)
+    ask.candidates = 3
+    simulation.ask(ask)
+    first = simulation.step()
+    assert len(first.slices[0].draft) > 0
+    assert len(simulation.scheduler.running) == 3
+    simulation.run()
+    simulation.check_answers()

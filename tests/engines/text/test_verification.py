@@ -1,0 +1,113 @@
+"""Guessed or not, the same tokens are drawn: exactly, and so in the same distribution."""
+
+from collections import Counter
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.engines.text.simulation import traits
+
+from homeport.domain.text import Sampling
+from homeport.engines.text.executor import Batch, Logits
+from homeport.engines.text.executors.fake import FakeExecutor
+from homeport.engines.text.plan import Row
+from homeport.engines.text.sampling import Bias, Draw, sample
+from homeport.engines.text.scoring import score
+from homeport.engines.text.sequence import Candidate, Group
+from homeport.engines.text.verification import draw_runs, score_runs
+
+NO_BIAS: Bias = (np.empty(0, np.int32), np.empty(0, np.float32))
+PROMPT = list(b"It was a dark and stormy night")
+# 99.9th percentile of chi-square by degrees of freedom. Source: NIST/SEMATECH e-Handbook, 1.3.6.7.4.
+CRITICAL = {7: 24.322}
+
+samplings = st.builds(
+    Sampling,
+    temperature=st.sampled_from((0.0, 0.7, 1.0, 2.0)),
+    top_p=st.sampled_from((0.5, 1.0)),
+    top_k=st.sampled_from((0, 5)),
+    frequency_penalty=st.sampled_from((0.0, 1.5)),
+    presence_penalty=st.sampled_from((0.0, -1.0)),
+    repetition_penalty=st.sampled_from((1.0, 1.3)),
+)
+
+
+def _draw(sampling: Sampling, seed: int) -> Draw:
+    return Draw(sampling, seed=seed, choice=0, bias=NO_BIAS, prompt_ids=PROMPT, ends=(1, 2), min_tokens=3)
+
+
+def _candidate() -> Candidate:
+    return Group(0, "", "", 1).add(0, PROMPT)
+
+
+def _verified(draft: list[int], draw: Draw, seed_rows: int = 0) -> list[int]:
+    """What one step draws with this draft; `seed_rows` rows of somebody else stand before it in the logits."""
+    executor = FakeExecutor(traits())
+    tokens = np.array([*PROMPT, *draft], np.int32)
+    count = len(tokens)
+    wanted = np.arange(len(PROMPT) - 1 - seed_rows, count, dtype=np.int32)
+    logits = executor.forward(Batch(tokens, np.arange(count, dtype=np.int32), np.zeros(count, np.int32), wanted))
+    return draw_runs(logits, [Row(seed_rows, _candidate(), tuple(draft))], [draw])[0]
+
+
+def _one_by_one(n: int, draw: Draw) -> list[int]:
+    executor, tokens = FakeExecutor(traits()), list(PROMPT)
+    for _ in range(n):
+        token = int(sample(executor.next_logits(tokens)[np.newaxis], [draw])[0])
+        draw.accept(token)
+        tokens.append(token)
+    return tokens[len(PROMPT) :]
+
+
+@settings(max_examples=100, deadline=None)
+@given(samplings, st.integers(0, 1_000), st.integers(0, 6), st.lists(st.integers(0, 262), max_size=3))
+def test_a_run_is_what_would_be_drawn_one_by_one(sampling: Sampling, seed: int, right: int, wrong: list[int]) -> None:
+    """Whatever part of a draft is right, exactly that part and one more token are drawn, penalties and all."""
+    expected = _one_by_one(10, _draw(sampling, seed))
+    draft = expected[:right] + wrong
+    run = _verified(draft, _draw(sampling, seed), seed_rows=2)
+    agreed = next((n for n, (guess, token) in enumerate(zip(draft, expected, strict=False)) if guess != token), None)
+    assert run == expected[: (len(draft) if agreed is None else agreed) + 1]
+
+
+def test_rows_of_many_candidates_are_drawn_in_passes() -> None:
+    """Drafts of unequal length, right, wrong and none, beside one another: each run is its own row's."""
+    rows = np.full((9, 50), -9.0, np.float32)
+    for index, likeliest in enumerate((3, 4, 5, 6, 7, 8, 9, 10, 11)):
+        rows[index, likeliest] = 9.0
+    drafts: list[tuple[int, tuple[int, ...]]] = [(0, (3, 4)), (3, ()), (4, (7, 49, 9)), (8, ())]
+    asked = [Row(index, _candidate(), draft) for index, draft in drafts]
+    greedy = [Draw(Sampling(temperature=0.0), seed=0, choice=0, bias=NO_BIAS) for _ in drafts]
+    assert draw_runs(rows, asked, greedy) == [[3, 4, 5], [6], [7, 8], [11]]
+    assert [draw.position for draw in greedy] == [3, 1, 2, 1]
+
+
+def test_every_token_of_a_run_is_scored_from_its_own_row() -> None:
+    """Scores of a run are those of its rows one by one; a row that wants none has none."""
+    logits: Logits = np.random.default_rng(1).normal(size=(5, 40)).astype(np.float32)
+    rows = [Row(0, _candidate(), (1, 2, 3)), Row(4, _candidate())]
+    found = score_runs(logits, rows, [[1, 2, 9], [7]], [2, None])
+    assert found == [list(score(logits[:3], [1, 2, 9], [2, 2, 2])), [None]]
+
+
+def test_the_distribution_is_unchanged_by_drafts() -> None:
+    """Over 4,000 seeds, the second token drawn behind a guessed first one has the model's own distribution."""
+    warm = Sampling(temperature=1.0, top_k=8)
+    firsts = Counter(_one_by_one(1, _draw(warm, seed))[0] for seed in range(200))
+    guess = firsts.most_common(1)[0][0]
+    runs = [_verified([guess], _draw(warm, seed)) for seed in range(4_000)]
+    seconds = Counter(run[1] for run in runs if len(run) == 2)
+    row = FakeExecutor(traits()).next_logits([*PROMPT, guess])
+    _check(seconds, row, 8)
+    _check(Counter(run[0] for run in runs), FakeExecutor(traits()).next_logits(PROMPT), 8)
+
+
+def _check(found: Counter[int], row: Logits, top_k: int) -> None:
+    """Pearson's chi-square of counts against softmax over a row's `top_k` likeliest ids but for the banned 1 and 2."""
+    ids = np.argsort(-row)[:top_k]
+    weights = np.exp((row[ids] - row[ids].max()).astype(np.float64))
+    expected = weights / weights.sum() * found.total()
+    assert set(found) <= set(ids.tolist())
+    assert expected.min() >= 5, "too few draws for this test"
+    statistic = sum((found[int(id)] - mean) ** 2 / mean for id, mean in zip(ids, expected, strict=True))
+    assert statistic < CRITICAL[top_k - 1]
