@@ -17,7 +17,7 @@ help: ## Show these targets
 .venv/.kernels: src/homeport/models/kernels.py | .venv/.run
 	@if command -v npm >/dev/null && $(HOMEPORT) kernels install; then touch $@; else echo "Using the wheel's kernels."; fi
 setup: .venv/.dev .venv-clients/.clients .venv/.kernels ## Both environments, the kernels, the weights that tests use
-	@$(HOMEPORT) pull $(STARTERS)
+	@HOMEPORT_OPTIMIZE=off $(HOMEPORT) pull $(STARTERS)
 serve: .venv/.run .venv/.kernels ## Serve the API on 127.0.0.1:8080, fetching the starter model first
 	@exec $(HOMEPORT) serve
 lint: .venv/.dev ## Style, formatting, the arrows between rooms

@@ -20,6 +20,8 @@ from bench import load, servers
 from bench.load import Outcome
 from bench.servers import Address
 from bench.workload import TEXT_WORKLOADS, Workload
+from homeport.domain.layouts import ORIGINAL
+from homeport.models.store import Store
 
 LOG = Path(__file__).parent / "LOG.md"
 SIDES = ("ours", "default", "tuned")
@@ -27,7 +29,10 @@ SIDES = ("ours", "default", "tuned")
 
 def _weights(model: str) -> Path:
     home = Path(os.environ.get("HOMEPORT_HOME") or platformdirs.user_data_path("homeport", appauthor=False))
-    return next((home / "models" / model).glob("*.gguf"))
+    found = Store(home, ORIGINAL).find(model)
+    if found is None:
+        raise FileNotFoundError(f"{model} is not installed: run `make setup`")
+    return found.files["weights"]
 
 
 def _measure(addresses: dict[str, Address], work: Workload, rounds: int) -> dict[str, list[Outcome]]:
@@ -77,7 +82,7 @@ def main() -> None:
     wanted = options.only or ["1 stream", "16 streams"]
     works = [work for work in TEXT_WORKLOADS if options.all or work.name in wanted]
     weights = _weights(options.model)
-    settings = {"LLAMA_LIB": str(servers.wheel_kernels()), "THREADS": str(options.threads)}
+    settings = {"LLAMA_LIB": str(servers.wheel_kernels()), "THREADS": str(options.threads), "LAYOUT": "original"}
     lines = _heading(options.model, options.rounds, options.threads)
     print("\n".join(lines), flush=True)
     with ExitStack() as stack:

@@ -7,6 +7,8 @@ from pathlib import Path
 import platformdirs
 import pytest
 
+from homeport.domain.layouts import ORIGINAL
+from homeport.models.store import Store
 from homeport.settings import share_processors
 
 Scale = Callable[[int, int], int]
@@ -28,10 +30,10 @@ def scale(request: pytest.FixtureRequest) -> Scale:
 
 def _weights(name: str) -> Path:
     home = Path(os.environ.get("HOMEPORT_HOME") or platformdirs.user_data_path("homeport", appauthor=False))
-    found = sorted((home / "models" / name).glob("*.gguf"))
-    if not found:
+    found = Store(home, ORIGINAL).find(name)
+    if found is None:
         pytest.fail(f"{name} is not installed: run `make setup`")
-    return found[0]
+    return found.files["weights"]
 
 
 @pytest.fixture(scope="session")

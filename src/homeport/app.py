@@ -5,6 +5,7 @@ The only module that knows every room. It builds, connects and names; whatever h
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
@@ -20,8 +21,9 @@ from homeport.api.listener import Listener
 from homeport.api.meters import Meters
 from homeport.api.services import Limits, Services
 from homeport.domain.errors import Unavailable
+from homeport.domain.layouts import ORIGINAL, Outcome, Survey, Told, Wish
 from homeport.domain.models import Alias, Gauges, Installed
-from homeport.models import catalogue
+from homeport.models import catalogue, layouts
 from homeport.models import pull as pulling
 from homeport.models.kernels import Variant, installed_kernels
 from homeport.models.kernels import install_kernels as unpack_kernels
@@ -63,7 +65,7 @@ class _House:
     def __init__(self, settings: Settings, announce: Callable[[Announcement], None]) -> None:
         self._settings = settings
         self._announce = announce
-        self._store = Store(settings.home)
+        self._store = _store(settings)
         self._registry = registry(settings)
         self._serving = LocalServing(_serving_options(settings), job_options=self._job_options)
         self._running: rendezvous.Running | None = None
@@ -196,12 +198,17 @@ def _serving_options(settings: Settings) -> ServingOptions:
 
 def registry(settings: Settings) -> Registry:
     """The names as these settings have them. OpenAI's stand for the default, the first served, or the one there is."""
-    known, store = catalogue.built_in(), Store(settings.home)
+    known, store = catalogue.built_in(), _store(settings)
     default = settings.default_model or next(iter(settings.models), None)
     own = known.default(_TEXT)
     if default is None and own is not None and not store.find(own.name):
         default = next((model.facts.name for model in store.installed() if model.facts.kind == _TEXT), None)
     return Registry(store, known, default=default, overrides=settings.aliases)
+
+
+def _store(settings: Settings) -> Store:
+    """The models as they are to be loaded."""
+    return Store(settings.home, None if settings.layout == "auto" else ORIGINAL)
 
 
 def _library(settings: Settings) -> Path | None:
@@ -218,12 +225,46 @@ def pull(settings: Settings, reference: str, progress: Progress) -> Installed:
         ms_endpoint=settings.ms_endpoint,
         ms_token=settings.ms_token,
     )
-    return pulling.pull(reference, Store(settings.home), options, progress)
+    return pulling.pull(reference, _store(settings), options, progress)
+
+
+def optimise(settings: Settings, name: str, wish: Wish, progress: Progress) -> Outcome:
+    """Lay a model's weights out for this CPU, as measured, or as asked; give what became of it."""
+    library = _library(settings)
+    wish = msgspec.structs.replace(wish, library=str(library) if library else None, threads=settings.threads)
+    return layouts.optimise(Store(settings.home), name, wish, lambda survey: _measured(survey, progress), progress)
+
+
+def is_starter(reference: str) -> bool:
+    """Whether a reference names a model of the catalogue: these are optimised when they are fetched."""
+    return catalogue.built_in().find(reference) is not None
+
+
+def _measured(survey: Survey, progress: Progress) -> Told:
+    """Measure in a process of its own, for native code may abort, and pass on what it says."""
+    command = [sys.executable, "-m", f"{_EXECUTOR}.layouts", msgspec.json.encode(survey).decode()]
+    # What it complains of goes to a file: a pipe that nobody reads would stop it when full.
+    with (
+        tempfile.TemporaryFile() as complaints,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints) as child,
+    ):
+        try:
+            for line in child.stdout or ():
+                told = msgspec.json.decode(line, type=Told)
+                if told.trials is not None:
+                    return told
+                progress.message(told.text)
+            child.wait()
+            complaints.seek(0)
+            said = complaints.read().decode("utf-8", "replace").strip()
+        finally:
+            child.kill()
+    raise Unavailable(f"Measuring failed: {said.splitlines()[-1] if said else 'the kernels abort'}")
 
 
 def installed(settings: Settings) -> Sequence[Installed]:
     """List the installed models."""
-    return Store(settings.home).installed()
+    return _store(settings).installed()
 
 
 def aliases(settings: Settings) -> Sequence[Alias]:
@@ -235,18 +276,19 @@ def show(settings: Settings, name: str) -> Mapping[str, object]:
     """Tell everything known of an installed model. Raises ModelMissing."""
     made = Store(settings.home).manifest(name)
     found = msgspec.to_builtins(made.facts)
-    files = [f"{file.name}  {file.size} bytes  sha256 {file.sha256}" for file in made.files]
+    files = [f"{file.name}  {file.size} bytes  sha256 {file.sha256}" for file in made.every]
+    tried = [f"{kept.trial}; on {kept.kernels}, {kept.machine}" for kept in made.layouts]
     source = f"{made.source}{f' at {made.revision}' if made.revision else ''}"
     names = [alias.name for alias in aliases(settings) if alias.target == name]
-    return {**found, "source": source, "files": files, "aliases": names}
+    return {**found, "source": source, "layout": made.active, "layouts": tried, "files": files, "aliases": names}
 
 
 def remove(settings: Settings, name: str) -> int:
     """Delete a model's files; give the bytes freed."""
     store = Store(settings.home)
-    found = store.find(name)
+    freed = sum(file.size for file in store.manifest(name).every) if store.find(name) else 0
     store.remove(name)
-    return found.facts.size_bytes if found else 0
+    return freed
 
 
 def install_kernels(settings: Settings, flavour: str, file: Path | None, progress: Progress) -> str:

@@ -158,6 +158,8 @@ FACTS: dict[str, Fact] = {
     "retain": Fact(whole, "Tokens of finished prompts kept for reuse.", least=0),
     "share_prefixes": Fact(switch, "Let projects reuse each other's prompt prefixes (timing tells)."),
     "speculate": Fact(switch, "Compute ahead what an answer seems to repeat, for speed alone."),
+    "layout": Fact(text, "Weights to load: `auto` the layout chosen by `optimize`.", choices=("auto", "original")),
+    "optimize": Fact(text, "Lay starter models out for this CPU when fetched.", choices=("auto", "off")),
     "llama_lib": Fact(folder, "The llama.cpp library to load instead of the installed kernels."),
     "offline": Fact(switch, "Touch no network at all.", also=("HF_HUB_OFFLINE",)),
     "hub_order": Fact(words, "Sources of models, first choice first.", choices=("hf", "ms", "pypi", "file")),
@@ -210,6 +212,8 @@ class Settings:
     retain: int | None = None
     share_prefixes: bool = False
     speculate: bool = True
+    layout: str = "auto"
+    optimize: str = "auto"
     llama_lib: Path | None = None
 
     offline: bool = False

@@ -37,6 +37,7 @@ async def test_an_entry_has_the_fields_of_2023_and_more() -> None:
         "capabilities": ["chat", "completions", "edits"],
         "licence": "apache-2.0",
         "size_bytes": 0,
+        "layout": "original",
         "loaded": False,
     }
     assert permission["object"] == "model_permission"

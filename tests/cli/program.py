@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from homeport.domain.errors import InvalidRequest, ModelMissing
+from homeport.domain.layouts import Fidelity, Outcome, Speed, Trial, Wish
 from homeport.domain.models import Alias, Facts, Installed
 from homeport.reports import Announcement, Finding, Progress
 from homeport.settings import Settings
@@ -11,6 +12,12 @@ from homeport.settings import Settings
 SMALL = Installed(Facts("small", "text", "text", 8192, size_bytes=98_362_432, licence="Apache-2.0"), {}, "d1")
 UP = Announcement(
     "http://127.0.0.1:9", None, ("small",), {"gpt-4": "small", "ada": "small"}, "AVX2 kernels", ("a note",)
+)
+
+WAS = Speed(200.0, 100.0, 150.0)
+TRIALS = (
+    Trial("q4_0", Speed(500.0, 220.0, 400.0), WAS, 90, Fidelity(21.0, 18.0, 0.5, 0.6)),
+    Trial("q8_0", Speed(400.0, 170.0, 250.0), WAS, 140, Fidelity(18.0, 18.0, 0.01, 0.93)),
 )
 
 
@@ -22,6 +29,8 @@ class Program:
         self.settings: Settings | None = None
         self.findings: list[Finding] = []
         self.wanted: list[str] = []
+        self.starters: list[str] = []
+        self.present = [SMALL]
 
     def _called(self, name: str, settings: Settings, argument: object = None) -> None:
         self.calls.append((name, argument))
@@ -49,10 +58,22 @@ class Program:
             raise ModelMissing(f"no model is called {reference}")
         return SMALL
 
+    def optimise(self, settings: Settings, name: str, wish: Wish, progress: Progress, /) -> Outcome:
+        """Find Q8_0 as good and Q4_0 lossy; 'broken' cannot be measured."""
+        self._called("optimise", settings, (name, wish))
+        if name == "broken":
+            raise InvalidRequest("only text models")
+        progress.message("trying")
+        return Outcome(name, wish.layout or "q8_0", is_changed=not wish.is_dry, trials=TRIALS)
+
+    def is_starter(self, reference: str, /) -> bool:
+        """Whether a test put it in `starters`."""
+        return reference in self.starters
+
     def installed(self, settings: Settings, /) -> Sequence[Installed]:
         """Give the small model."""
         self._called("installed", settings)
-        return [SMALL]
+        return self.present
 
     def aliases(self, settings: Settings, /) -> Sequence[Alias]:
         """Give one alias."""

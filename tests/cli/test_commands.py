@@ -91,8 +91,8 @@ def test_interrupted_pull_says_how_to_go_on(program: Program) -> None:
 def test_list_shows_models_with_their_aliases(program: Program, name: str) -> None:
     """`list` and `ls` print one row per model, with the names that stand for it."""
     head, row = run(program, name).stdout.splitlines()
-    assert head.split() == ["MODEL", "KIND", "SIZE", "WINDOW", "LICENCE", "ALIASES"]
-    assert row.split() == ["small", "text", "98", "MB", "8192", "Apache-2.0", "gpt-4"]
+    assert head.split() == ["MODEL", "KIND", "SIZE", "LAYOUT", "WINDOW", "LICENCE", "ALIASES"]
+    assert row.split() == ["small", "text", "98", "MB", "original", "8192", "Apache-2.0", "gpt-4"]
     found = json.loads(run(program, name, "--json").stdout)
     assert found["models"][0]["name"] == "small"
     assert found["aliases"][0]["encoding"] == "cl100k_base"

@@ -103,7 +103,7 @@ def running(log: Path, *flags: str, **settings: str) -> Iterator[House]:
     port = free_port()
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "OPENAI_"))}
     environ.update({f"HOMEPORT_{name}": value for name, value in settings.items()})
-    environ["HOMEPORT_OFFLINE"] = "1"
+    environ |= {"HOMEPORT_OFFLINE": "1", "HOMEPORT_LAYOUT": "original"}  # whatever is optimised on this machine
     command = [sys.executable, "-m", "homeport", "serve", "--port", str(port), *flags]
     with log.open("wb") as out:
         child = subprocess.Popen(command, env=environ, stdout=out, stderr=subprocess.STDOUT)

@@ -64,6 +64,7 @@ def _described(house: Services, name: str, model: Installed) -> dict[str, object
         "capabilities": facts.capabilities,
         "licence": facts.licence,
         "size_bytes": facts.size_bytes,
+        "layout": model.layout,
         "loaded": loaded is not None,
     }
     if loaded:

@@ -20,6 +20,7 @@ for _command in (
     serving.ps,
     serving.stop,
     models.pull,
+    models.optimize,
     models.list_,
     models.show,
     models.rm,

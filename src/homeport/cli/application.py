@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from homeport.domain.layouts import Outcome, Wish
 from homeport.domain.models import Alias, Installed
 from homeport.reports import Announcement, Finding, Progress
 from homeport.settings import Settings
@@ -22,6 +23,14 @@ class Application(Protocol):
 
     def pull(self, settings: Settings, reference: str, progress: Progress, /) -> Installed:
         """Fetch a model; at once if it is installed and whole."""
+        ...
+
+    def optimise(self, settings: Settings, name: str, wish: Wish, progress: Progress, /) -> Outcome:
+        """Lay a model's weights out for this CPU, as measured, or as asked; give what became of it."""
+        ...
+
+    def is_starter(self, reference: str, /) -> bool:
+        """Whether a reference names a model of the catalogue: these are optimised when they are fetched."""
         ...
 
     def installed(self, settings: Settings, /) -> Sequence[Installed]:

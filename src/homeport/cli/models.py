@@ -3,38 +3,98 @@
 from collections.abc import Sequence
 
 import click
+import msgspec
 
 from homeport.cli.application import Application
 from homeport.cli.options import Configured, application
 from homeport.cli.output import human_size, json_flag, print_json, print_table, progress, shortened
-from homeport.domain.models import Alias, Facts, Installed
+from homeport.domain.errors import HomeportError
+from homeport.domain.layouts import LAYOUTS, ORIGINAL, Outcome, Wish, lossier
+from homeport.domain.models import Alias, Installed
 from homeport.settings import Settings
 
 HUBS = ("home", "offline", "hub_order", "hf_endpoint", "ms_endpoint")
+KERNELS = ("llama_lib", "threads")
 
 
-def fetch(program: Application, settings: Settings, reference: str) -> Installed:
-    """Fetch one model, showing how it goes; Ctrl-C leaves what is there to be resumed."""
+def fetch(program: Application, settings: Settings, reference: str, is_wanted: bool | None = None) -> Installed:
+    """Fetch one model, showing how it goes; Ctrl-C leaves what is there to be resumed.
+
+    `is_wanted`: whether it is then laid out for this CPU; None leaves it to the settings, for a starter just fetched.
+    """
+    if is_wanted is None:
+        is_wanted = (
+            settings.optimize == "auto" and program.is_starter(reference) and not _has(program, settings, reference)
+        )
     try:
         with progress(reference) as bar:
-            return program.pull(settings, reference, bar)
+            found = program.pull(settings, reference, bar)
     except KeyboardInterrupt:
         click.echo("Interrupted; the same command goes on where this one stopped.", err=True)
         raise
+    if is_wanted:
+        try:
+            _optimised(program, settings, found.facts.name, Wish())
+        except HomeportError as error:  # it is a gain, not a need
+            click.echo(f"{found.facts.name} stays as it was fetched: {error}", err=True)
+    return found
 
 
-@click.command(cls=Configured, settings=HUBS)
+def _has(program: Application, settings: Settings, name: str) -> bool:
+    return any(model.facts.name == name for model in program.installed(settings))
+
+
+def _optimised(program: Application, settings: Settings, name: str, wish: Wish) -> Outcome:
+    click.echo(f"Trying layouts of {name} on this CPU.", err=True)
+    try:
+        with progress(name) as bar:
+            outcome = program.optimise(settings, name, wish, bar)
+    except KeyboardInterrupt:
+        click.echo(f"Interrupted; {name} stays as it was.", err=True)
+        raise
+    for trial in lossier(outcome.trials) if wish.layout is None else ():
+        click.echo(f"{trial}: yours to choose with `homeport optimize {name} --layout {trial.layout}`", err=True)
+    return outcome
+
+
+@click.command(cls=Configured, settings=(*HUBS, *KERNELS))
 @click.argument("references", nargs=-1, required=True, metavar="MODEL...")
+@click.option("--optimize", "is_wanted", flag_value=True, default=None, help="Then lay the weights out for this CPU.")
 @json_flag
 @click.pass_context
-def pull(context: click.Context, settings: Settings, references: tuple[str, ...], is_json: bool) -> None:
+def pull(
+    context: click.Context, settings: Settings, references: tuple[str, ...], is_wanted: bool | None, is_json: bool
+) -> None:
     """Fetch models: a catalogue name, hf:org/repo[:Q4_K_M], ms:org/repo[:Q4_K_M] or file:model.gguf."""
-    found = [fetch(application(context), settings, reference) for reference in references]
+    found = [fetch(application(context), settings, reference, is_wanted) for reference in references]
     if is_json:
         print_json([model.facts for model in found])
         return
     for model in found:
         click.echo(f"{model.facts.name} is installed ({human_size(model.facts.size_bytes)})")
+
+
+@click.command(cls=Configured, settings=("home", *KERNELS))
+@click.argument("model")
+@click.option("--layout", metavar="|".join((ORIGINAL, *LAYOUTS)), help="Take this one, whatever it loses.")
+@click.option("--dry-run", "is_dry", is_flag=True, help="Measure and tell; change nothing.")
+@json_flag
+@click.pass_context
+def optimize(
+    context: click.Context, settings: Settings, model: str, layout: str | None, is_dry: bool, is_json: bool
+) -> None:
+    """Lay a model's weights out for this CPU: the fastest layout that loses nothing that matters.
+
+    Both files are kept. A running server takes the new one when it next loads the model.
+    """
+    outcome = _optimised(application(context), settings, model, Wish(layout, is_dry))
+    if is_json:
+        print_json(outcome)
+        return
+    for trial in outcome.trials:
+        click.echo(str(trial))
+    taken = "is now used" if outcome.is_changed else "stays in use"
+    click.echo(f"{outcome.model}: the layout {outcome.layout} {taken}")
 
 
 @click.command("list", cls=Configured)
@@ -46,18 +106,21 @@ def list_(context: click.Context, settings: Settings, is_names: bool, is_json: b
     program = application(context)
     models, aliases = program.installed(settings), program.aliases(settings)
     if is_json:
-        print_json({"models": [model.facts for model in models], "aliases": aliases})
+        described = [{**msgspec.to_builtins(model.facts), "layout": model.layout} for model in models]
+        print_json({"models": described, "aliases": aliases})
     elif is_names:
         print_table(("NAME", "MODEL"), [(alias.name, alias.target) for alias in aliases])
     else:
-        head = ("MODEL", "KIND", "SIZE", "WINDOW", "LICENCE", "ALIASES")
-        print_table(head, [_row(model.facts, aliases) for model in models])
+        head = ("MODEL", "KIND", "SIZE", "LAYOUT", "WINDOW", "LICENCE", "ALIASES")
+        print_table(head, [_row(model, aliases) for model in models])
 
 
-def _row(facts: Facts, aliases: Sequence[Alias]) -> tuple[str, ...]:
+def _row(model: Installed, aliases: Sequence[Alias]) -> tuple[str, ...]:
+    facts = model.facts
     names = [alias.name for alias in aliases if alias.target == facts.name]
     window = str(facts.window or "-")
-    return facts.name, facts.kind, human_size(facts.size_bytes), window, facts.licence, shortened(names)
+    size = human_size(facts.size_bytes)
+    return facts.name, facts.kind, size, model.layout, window, facts.licence, shortened(names)
 
 
 @click.command(cls=Configured)

@@ -24,11 +24,15 @@ class Facts(msgspec.Struct, frozen=True):
 
 
 class Installed(msgspec.Struct, frozen=True):
-    """A model that can be loaded now: its facts and its verified files, by role (`weights`, …)."""
+    """A model that can be loaded now: its facts and its verified files, by role (`weights`, …).
+
+    `layout` says in which layout the weights are (`original`, `q8_0`, …); the digest differs with it.
+    """
 
     facts: Facts
     files: dict[str, Path]
     digest: str
+    layout: str = "original"
 
 
 class Alias(msgspec.Struct, frozen=True):

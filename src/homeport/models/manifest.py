@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from homeport.domain.layouts import ORIGINAL, Trial
 from homeport.domain.models import Facts, Installed
 
 FILE_NAME = "manifest.json"
@@ -22,25 +23,59 @@ class StoredFile(msgspec.Struct, frozen=True):
     sha256: str
 
 
+class StoredLayout(msgspec.Struct, frozen=True):
+    """The weights once more, in another layout: its file, what was measured of it, and on which kernels and CPU."""
+
+    name: str
+    file: StoredFile
+    trial: Trial
+    kernels: str
+    machine: str
+
+
 class Manifest(msgspec.Struct, frozen=True):
-    """What is installed under one name. `revision` is the hub's commit, or a package version."""
+    """What is installed under one name. `revision` is the hub's commit, or a package version.
+
+    `layouts` lie beside the files that were fetched; `active` is the one that is loaded.
+    """
 
     facts: Facts
     source: str
     revision: str | None
     files: tuple[StoredFile, ...]
+    layouts: tuple[StoredLayout, ...] = ()
+    active: str = ORIGINAL
 
     @property
     def digest(self) -> str:
-        """One hash for all files: the file's own where there is one, else the hash of their hashes."""
-        if len(self.files) == 1:
-            return self.files[0].sha256
-        lines = "".join(f"{file.sha256}  {file.role}\n" for file in self.files)
-        return hashlib.sha256(lines.encode()).hexdigest()
+        """One hash for all files that were fetched."""
+        return _digest(self.files)
 
-    def installed(self, folder: Path) -> Installed:
-        """The model as an engine needs it, its files lying in `folder`."""
-        return Installed(self.facts, {file.role: folder / file.name for file in self.files}, self.digest)
+    @property
+    def every(self) -> tuple[StoredFile, ...]:
+        """All files on the disk, those of other layouts too."""
+        return (*self.files, *(layout.file for layout in self.layouts))
+
+    def layout(self, name: str) -> StoredLayout | None:
+        """The layout of this name, None for the original and for one that is not there."""
+        return next((layout for layout in self.layouts if layout.name == name), None)
+
+    def installed(self, folder: Path, layout: str | None = None) -> Installed:
+        """The model as an engine needs it, its files lying in `folder`; `layout` goes before the active one."""
+        chosen = self.layout(layout or self.active)
+        files = self.files
+        if chosen:
+            files = tuple(chosen.file if file.role == chosen.file.role else file for file in files)
+        found = {file.role: folder / file.name for file in files}
+        return Installed(self.facts, found, _digest(files), chosen.name if chosen else ORIGINAL)
+
+
+def _digest(files: tuple[StoredFile, ...]) -> str:
+    """The file's own hash where there is one, else the hash of their hashes."""
+    if len(files) == 1:
+        return files[0].sha256
+    lines = "".join(f"{file.sha256}  {file.role}\n" for file in files)
+    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def read(folder: Path) -> Manifest:

@@ -13,9 +13,10 @@ import filelock
 import msgspec
 
 from homeport.domain.errors import InvalidRequest, ModelMissing, Unavailable
+from homeport.domain.layouts import ORIGINAL
 from homeport.domain.models import Installed
 from homeport.models import disk, manifest
-from homeport.models.manifest import Manifest
+from homeport.models.manifest import Manifest, StoredFile
 from homeport.models.progress import Progress, Silent
 from homeport.models.references import check_name
 
@@ -23,10 +24,14 @@ _log = logging.getLogger(__name__)
 
 
 class Store:
-    """Every model installed under one home folder. Any number of processes may use it at once."""
+    """Every model installed under one home folder. Any number of processes may use it at once.
 
-    def __init__(self, home: Path) -> None:
+    `layout` None gives each model in its active layout, `original` as it was fetched.
+    """
+
+    def __init__(self, home: Path, layout: str | None = None) -> None:
         self.home = home
+        self._layout = layout
         self._root = home / "models"
         self._seen: dict[str, tuple[int, Manifest]] = {}
         self._said: set[str] = set()
@@ -65,13 +70,13 @@ class Store:
                 shutil.rmtree(left)
             else:
                 left.unlink()
-        return made.installed(folder)
+        return made.installed(folder, self._layout)
 
     def verify(self, name: str) -> None:
         """Read every byte again. Raises ModelMissing, or Unavailable that names the files that changed."""
         made = self.manifest(name)
         folder = self.folder(name)
-        bad = [file.name for file in made.files if not disk.matches(folder / file.name, file.size, file.sha256)]
+        bad = [file.name for file in made.every if not disk.matches(folder / file.name, file.size, file.sha256)]
         if bad:
             raise Unavailable(
                 f"{', '.join(bad)} of `{name}` is not what was installed: run `homeport rm {name}` and pull it again."
@@ -138,13 +143,21 @@ class Store:
             self._warn(f"{folder / manifest.FILE_NAME} is broken, so this model is not served: {error}")
             return None
         for file in made.files:
-            path = folder / file.name
-            if not path.is_file() or path.stat().st_size != file.size:
-                self._warn(f"{path} is missing or cut, so `{folder.name}` is not served: pull it again")
+            if not _is_whole(folder, file):
+                self._warn(f"{folder / file.name} is missing or cut, so `{folder.name}` is not served: pull it again")
                 return None
-        return made.installed(folder)
+        chosen = made.layout(made.active)
+        if chosen and not _is_whole(folder, chosen.file):
+            self._warn(f"{folder / chosen.file.name} is missing or cut, so `{folder.name}` is served as it was fetched")
+            return made.installed(folder, ORIGINAL)
+        return made.installed(folder, self._layout)
 
     def _warn(self, text: str) -> None:
         if text not in self._said:  # this is on the way of every request
             self._said.add(text)
             _log.warning("%s", text)
+
+
+def _is_whole(folder: Path, file: StoredFile) -> bool:
+    path = folder / file.name
+    return path.is_file() and path.stat().st_size == file.size

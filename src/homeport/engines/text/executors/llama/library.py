@@ -90,6 +90,12 @@ class Library:
     def __str__(self) -> str:
         return f"llama.cpp {self.version}, {self.origin}, CPU kernels {self.family}"
 
+    def functions(self, declarations: str) -> tuple[Any, Any]:
+        """Further functions of ggml, as (ffi, api) for these declarations."""
+        ffi = cffi.FFI()
+        ffi.cdef(declarations)
+        return ffi, _open(ffi, _sibling(self.path.parent, "ggml-base") or self.path)
+
     def text(self, pointer: object) -> str:
         """A C string as text."""
         raw: bytes = self.ffi.string(pointer)

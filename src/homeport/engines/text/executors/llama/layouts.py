@@ -1,0 +1,102 @@
+"""`python -m homeport.engines.text.executors.llama.layouts JOB`: try layouts of a model's weights, in a process that
+may die of it.
+
+JOB is a `Survey` as JSON. Each line of standard output is one `Told` as JSON; the last one carries the trials.
+Knows nothing of models' names, manifests or which layout is kept.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from homeport.domain.errors import HomeportError
+from homeport.domain.layouts import Survey, Told, Trial
+from homeport.engines.text import comparison
+from homeport.engines.text.executors.llama import executor as llama
+from homeport.engines.text.executors.llama.executor import LlamaExecutor
+from homeport.engines.text.executors.llama.library import Library, kernels
+from homeport.engines.text.executors.llama.weights import TYPES, rewrite
+
+_SEQUENCES = 16
+
+
+def survey(job: Survey, say: Callable[[str], None]) -> tuple[Trial, ...]:
+    """Write every candidate to its part file and measure it against the original.
+
+    All speeds first; then the faster ones are scored, the fastest first, until one loses nothing that matters.
+    With `job.layout` only that one is tried, and scored whatever its speed.
+    """
+    library = _kernels(job)
+    names = [job.layout] if job.layout else [name for name in TYPES if name != "bf16" or "BF16" in library.features]
+    original = _load(job, Path(job.source))
+    try:
+        trials = [_timed(job, name, original, say) for name in names]
+        trials.sort(key=lambda trial: trial.gain, reverse=True)
+        wanted = [trial for trial in trials if trial.is_faster or job.layout or job.is_complete]
+        if not wanted:
+            return tuple(trials)
+        say("reading the yardstick's texts as the original does")
+        texts = comparison.windows(original)
+        before = [comparison.scores(original, window) for window in texts]
+    finally:
+        original.close()
+    done = {}
+    for trial in wanted:
+        done[trial.layout] = scored = _scored(job, trial, before, texts)
+        say(str(scored))
+        if scored.is_faithful and not job.is_complete:
+            break
+    return tuple(done.get(trial.layout, trial) for trial in trials)
+
+
+def _timed(job: Survey, name: str, original: LlamaExecutor, say: Callable[[str], None]) -> Trial:
+    part = job.part(name)
+    rewrite(_kernels(job), Path(job.source), part, name)
+    candidate = _load(job, part)
+    try:
+        found = comparison.speeds({"original": original, name: candidate}, job.rounds)
+    finally:
+        candidate.close()
+    trial = Trial(name, found[name], found["original"], part.stat().st_size)
+    say(str(trial))
+    return trial
+
+
+def _scored(job: Survey, trial: Trial, before: list[comparison.Scores], texts: list[list[int]]) -> Trial:
+    candidate = _load(job, job.part(trial.layout))
+    try:
+        return msgspec.structs.replace(trial, fidelity=comparison.fidelity(before, candidate, texts))
+    finally:
+        candidate.close()
+
+
+def _kernels(job: Survey) -> Library:
+    return kernels(Path(job.library) if job.library else None)
+
+
+def _load(job: Survey, weights: Path) -> LlamaExecutor:
+    options = llama.LlamaOptions(
+        window=comparison.WINDOW,
+        cells=2 * comparison.WINDOW,
+        sequences=_SEQUENCES,
+        batch=comparison.WINDOW,
+        threads=job.threads,
+        library=Path(job.library) if job.library else None,
+    )
+    return llama.load(weights, options)
+
+
+def _tell(told: Told) -> None:
+    sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    try:
+        asked = msgspec.json.decode(sys.argv[1], type=Survey)
+        found = survey(asked, lambda text: _tell(Told(text)))
+        _tell(Told(kernels=str(_kernels(asked)), trials=found))
+    except HomeportError as error:
+        sys.exit(error.message)

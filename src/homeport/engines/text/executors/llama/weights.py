@@ -1,0 +1,172 @@
+"""Writes a model's weights anew in another layout, through ggml's own conversions.
+
+`llama_model_quantize` is not used: the wheel does not export it, and its parameters are one more struct that differs
+by build. ggml's functions for single tensors are in every build we know.
+Knows nothing of what a layout is good for. Source: ggml/include/gguf.h, ggml.h (builds 11413 to 11739).
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from homeport.domain.errors import InvalidRequest, Unavailable
+from homeport.engines.text.executors.llama.library import Library
+
+_F16, _Q8_0, _BF16 = 1, 8, 30
+TYPES: Mapping[str, int] = MappingProxyType({"q8_0": _Q8_0, "q4_0": 2, "bf16": _BF16})
+"""The layouts that can be written, and ggml's number of each."""
+
+_DECLARATIONS = """
+typedef struct gguf_context gguf_context;
+typedef struct { bool no_alloc; void **ctx; } gguf_init_params;
+gguf_context *gguf_init_from_file(const char *path, gguf_init_params params);
+void gguf_free(gguf_context *ctx);
+int64_t gguf_get_n_tensors(const gguf_context *ctx);
+size_t gguf_get_data_offset(const gguf_context *ctx);
+size_t gguf_get_alignment(const gguf_context *ctx);
+const char *gguf_get_tensor_name(const gguf_context *ctx, int64_t id);
+int gguf_get_tensor_type(const gguf_context *ctx, int64_t id);
+size_t gguf_get_tensor_offset(const gguf_context *ctx, int64_t id);
+size_t gguf_get_tensor_size(const gguf_context *ctx, int64_t id);
+const int64_t *gguf_get_tensor_ne(const gguf_context *ctx, int64_t id);
+void gguf_set_tensor_type(gguf_context *ctx, const char *name, int type);
+bool gguf_write_to_file(const gguf_context *ctx, const char *path, bool only_meta);
+
+typedef struct {
+    const char *type_name;
+    int64_t blck_size;
+    int64_t blck_size_interleave;
+    size_t type_size;
+    bool is_quantized;
+    void (*to_float)(const void *source, float *target, int64_t count);
+} ggml_type_traits;
+const ggml_type_traits *ggml_get_type_traits(int type);
+size_t ggml_row_size(int type, int64_t n_per_row);
+size_t ggml_quantize_chunk(int type, const float *source, void *target, int64_t start, int64_t rows,
+                           int64_t n_per_row, const float *importance);
+"""
+
+# What the traits of these types are in every build: read under another struct layout they would be garbage.
+_KNOWN_TRAITS = {
+    0: ("f32", 1, 4, False),
+    2: ("q4_0", 32, 18, True),
+    8: ("q8_0", 32, 34, True),
+    12: ("q4_K", 256, 144, True),
+}
+_KEPT = ("token_embd", "output", "per_layer_token_embd")  # by the first part of a name: their loss is felt most
+_BLOCK = 1 << 22  # numbers converted at a time: 16 MB as floats
+
+
+class _Tensor(msgspec.Struct, frozen=True):
+    name: str
+    type: int
+    shape: tuple[int, int]
+    start: int
+    size: int
+
+
+def rewrite(library: Library, source: Path, target: Path, layout: str) -> int:
+    """Write `source` as `target` with the weights of its blocks in `layout`; give how many tensors changed.
+
+    Embeddings, output, norms and what is 8 bits or wider already stay as they are (but for `bf16`, which widens).
+    Raises InvalidRequest for an unknown layout and Unavailable where these kernels or this file do not allow it.
+    """
+    if layout not in TYPES:
+        raise InvalidRequest(f"There is no layout `{layout}`: there are {', '.join(TYPES)}.")
+    ffi, api = library.functions(_DECLARATIONS)
+    _check(ffi, api, library)
+    with _opened(ffi, api, source) as header:
+        tensors = _tensors(ffi, api, header)
+        wanted = [_wanted(api, tensor, TYPES[layout]) for tensor in tensors]
+        changed = [tensor for tensor, kind in zip(tensors, wanted, strict=True) if kind != tensor.type]
+        for tensor in changed:
+            api.gguf_set_tensor_type(header, tensor.name.encode(), TYPES[layout])
+        if not api.gguf_write_to_file(header, os.fsencode(target), True):
+            raise Unavailable(f"{target} cannot be written.")
+        data = np.memmap(source, np.uint8, "r")
+        with target.open("r+b") as file:
+            for index, (tensor, kind) in enumerate(zip(tensors, wanted, strict=True)):
+                file.seek(api.gguf_get_data_offset(header) + api.gguf_get_tensor_offset(header, index))
+                raw = data[tensor.start : tensor.start + tensor.size]
+                if kind == tensor.type:
+                    file.write(raw.data)
+                else:
+                    file.writelines(_converted(ffi, api, tensor, raw, kind))
+            file.write(b"\0" * (-file.tell() % api.gguf_get_alignment(header)))
+    return len(changed)
+
+
+def _check(ffi: Any, api: Any, library: Library) -> None:
+    absent = [name for name in dir(api) if not hasattr(api, name)]
+    if absent:
+        raise Unavailable(f"{library.path} does not export {', '.join(absent)}, so it can lay out no weights anew.")
+    for kind, (name, block, size, is_quantised) in _KNOWN_TRAITS.items():
+        found = api.ggml_get_type_traits(kind)
+        numbers = (found.blck_size, found.type_size)
+        if (
+            numbers != (block, size)
+            or ffi.string(found.type_name) != name.encode()
+            or found.is_quantized != is_quantised
+        ):
+            raise Unavailable(f"{library.path} describes the type {name} in an unknown struct layout: it was not used.")
+
+
+@contextmanager
+def _opened(ffi: Any, api: Any, source: Path) -> Iterator[Any]:
+    header = api.gguf_init_from_file(os.fsencode(source), ffi.new("gguf_init_params *", {"no_alloc": True})[0])
+    if header == ffi.NULL:
+        raise Unavailable(f"{source.name} cannot be read as GGUF.")
+    try:
+        yield header
+    finally:
+        api.gguf_free(header)
+
+
+def _tensors(ffi: Any, api: Any, header: Any) -> list[_Tensor]:
+    found = []
+    for index in range(api.gguf_get_n_tensors(header)):
+        extents = ffi.unpack(api.gguf_get_tensor_ne(header, index), 4)
+        found.append(
+            _Tensor(
+                name=ffi.string(api.gguf_get_tensor_name(header, index)).decode(),
+                type=api.gguf_get_tensor_type(header, index),
+                shape=(extents[1] * extents[2] * extents[3], extents[0]),
+                start=api.gguf_get_data_offset(header) + api.gguf_get_tensor_offset(header, index),
+                size=api.gguf_get_tensor_size(header, index),
+            )
+        )
+    return found
+
+
+def _wanted(api: Any, tensor: _Tensor, kind: int) -> int:
+    """The type a tensor gets. What a quantiser left in float32 it left so for a reason."""
+    is_weight = api.ggml_get_type_traits(tensor.type).is_quantized or tensor.type in (_F16, _BF16)
+    fits = tensor.shape[1] % api.ggml_get_type_traits(kind).blck_size == 0
+    stays = tensor.name.split(".")[0] in _KEPT or (tensor.type == _Q8_0 and kind != _BF16)
+    return kind if is_weight and fits and not stays else tensor.type
+
+
+def _converted(ffi: Any, api: Any, tensor: _Tensor, raw: NDArray[np.uint8], kind: int) -> Iterator[memoryview]:
+    """The tensor's bytes in another type, some rows at a time."""
+    rows, columns = tensor.shape
+    before, after = (api.ggml_row_size(each, columns) for each in (tensor.type, kind))
+    widen = api.ggml_get_type_traits(tensor.type).to_float
+    step = max(1, _BLOCK // columns)
+    for first in range(0, rows, step):
+        count = min(step, rows - first)
+        part = np.array(raw[first * before : (first + count) * before])  # a copy: where it lies is aligned
+        floats = np.empty(count * columns, np.float32)
+        widen(ffi.cast("void *", part.ctypes.data), ffi.cast("float *", floats.ctypes.data), floats.size)
+        made = np.empty(count * after, np.uint8)
+        source, target = ffi.cast("float *", floats.ctypes.data), ffi.cast("void *", made.ctypes.data)
+        written = api.ggml_quantize_chunk(kind, source, target, 0, count, columns, ffi.NULL)
+        if written != made.size:
+            raise Unavailable(f"{tensor.name} was converted to {written} bytes instead of {made.size}.")
+        yield made.data
