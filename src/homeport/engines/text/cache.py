@@ -5,12 +5,12 @@ alike). Idle ones go least recently used first. Every change is booked in the pr
 executor at once, in the step thread. Knows nothing of requests or of the order in which they run.
 """
 
-import heapq
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Protocol
 
+from homeport.engines.text.adjacency import seat, straggler
 from homeport.engines.text.executor import Traits
-from homeport.engines.text.invariant import require
+from homeport.engines.text.invariant import present, require
 from homeport.engines.text.prefix import Match, PrefixTree
 
 
@@ -43,7 +43,9 @@ class Cache:
         self._traits = memory.traits
         self._retain = retain
         self._tree = PrefixTree(shares_cells=self._traits.shares_cells)
-        self._free = list(range(self._traits.sequences))
+        # Where each sequence has a lane, those of adjoining ids are computed together.
+        self._adjoins = self._traits.can_trim and not self._traits.shares_cells
+        self._free = set(range(self._traits.sequences))
         self._active: set[int] = set()
         self._idle: dict[int, None] = {}  # least recently used first
         self._reserved = 0
@@ -148,9 +150,28 @@ class Cache:
             self._tree.remove(sequence)
             self._active.discard(sequence)
             self._idle.pop(sequence, None)
-            heapq.heappush(self._free, sequence)
+            self._free.add(sequence)
         if gone:
             self._memory.release(gone)
+
+    def compact(self) -> tuple[int, int] | None:
+        """Move one running sequence beside the others, where that computes them together: from which id to which.
+
+        To be called between steps, once a step: a move costs about as much as one step gains by it.
+        """
+        found = straggler(self._active, (*self._free, *self._idle)) if self._adjoins else None
+        if found is None:
+            return None
+        source, target = found
+        if target in self._idle:
+            spare = min(self._free, default=None)
+            if spare is None or self._tree.length(target) > self.available:
+                return None
+            self._relocate(target, spare)
+        if self._tree.length(source) > self.available:
+            return None
+        self._relocate(source, target)
+        return source, target
 
     def check_integrity(self) -> None:
         """Recount cells and ids. Raises AssertionError where the books are wrong."""
@@ -190,10 +211,33 @@ class Cache:
         return sequence
 
     def _take_id(self, keep: int | None) -> int | None:
-        """The lowest free id, evicting an idle sequence other than `keep` where none is free."""
+        """A free id beside those in use, evicting an idle sequence other than `keep` where none is free."""
         if not self._free:
             self._evict(keep)
-        return heapq.heappop(self._free) if self._free else None
+        if not self._free:
+            return None
+        room = self.available if self._adjoins else -1  # a sequence in the way is copied before it is let go
+        movable = [id for id in self._idle if id != keep and self._tree.length(id) <= room]
+        id = present(seat(self._active, self._free, movable), "no seat among free ids")
+        if id in self._idle:
+            self._relocate(id, min(self._free))
+        self._free.remove(id)
+        return id
+
+    def _relocate(self, source: int, target: int) -> None:
+        """Move a sequence to a free id, for the sake of its neighbours."""
+        length = self._tree.length(source)
+        self._free.remove(target)
+        self._tree.fork(source, target, length)
+        self._memory.fork(source, target, length)
+        if source in self._active:
+            self._active.add(target)
+        else:  # as recently used as before
+            self._idle = {target if id == source else id: None for id in self._idle}
+        self._active.discard(source)
+        self._tree.remove(source)
+        self._memory.release([source])
+        self._free.add(source)
 
     def _make_room(self, n_tokens: int, keep: int | None) -> bool:
         while self.available < n_tokens:

@@ -107,6 +107,8 @@ class Scheduler:
     def plan(self) -> Plan:
         """Decide what the next step computes, making room in the cache for it. No slices: nothing may step."""
         self._plans += 1
+        if moved := self._cache.compact():
+            next(one for one in self._running if one.slot == moved[0]).slot = moved[1]
         self._running.sort(key=lambda one: one.turn)
         for group in self._counted:
             group.planned = 0

@@ -113,3 +113,15 @@ def test_what_was_never_saved_is_refused(smol: Open, batch: Build, ids: list[int
         with pytest.raises(EngineFailed):
             executor.restore(1, state)
         assert compute(executor, batch, ids[:10], 1).shape == (executor.vocabulary.size,)
+
+
+def test_forks_can_be_moved_at_once(lanes: LlamaExecutor, batch: Build, ids: list[int]) -> None:
+    """A fork is whole before the next step: it may be saved, and its source be overwritten."""
+    compute(lanes, batch, ids[:80], 0)
+    expected = compute(lanes, batch, ids[:81], 0, start=80)
+    lanes.fork(0, 1, 80)
+    lanes.restore(2, lanes.save(1))
+    lanes.release([0])
+    compute(lanes, batch, ids[200:300], 0)
+    for sequence in (1, 2):
+        assert apart(compute(lanes, batch, ids[:81], sequence, start=80), expected) < NEAR

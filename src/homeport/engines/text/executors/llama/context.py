@@ -83,8 +83,14 @@ class Context:
         if self._size.unified and self._can_trim:
             self._api.llama_memory_seq_cp(self._memory, source, target, 0, n_tokens)
             return
-        # Streams and recurrent states can only be copied whole (llama.cpp aborts on less); the rest is cut off after.
-        self._api.llama_memory_seq_cp(self._memory, source, target, 0, _TO_THE_END)
+        # Recurrent states can only be copied whole, and streams too; but llama.cpp copies a stream, used or not, at the
+        # next step, and what is read before that is garbage. So a stream's cells are read and written at once.
+        if self._size.unified:
+            self._api.llama_memory_seq_cp(self._memory, source, target, 0, _TO_THE_END)
+        else:
+            state = self._read(source)
+            state[: self._header] = self._head(target)
+            self._write(target, state)
         if self._can_trim:
             self.trim(target, n_tokens)
 
@@ -95,25 +101,30 @@ class Context:
 
     def save(self, sequence: int) -> bytes:
         """A sequence's KV as bytes that any context of this model restores."""
-        return _restreamed(self._read(sequence), self._header, self._streams, 1)
+        return _restreamed(bytes(self._read(sequence)), self._header, self._streams, 1)
 
     def restore(self, sequence: int, state: bytes) -> None:
         """Make an empty sequence hold what was saved. Raises EngineFailed, the sequence left empty, where it cannot."""
-        head = self._read(sequence)[: self._header]  # it may name the sequence
-        own = head + _restreamed(state, 0, 1, self._streams)
-        read = self._api.llama_state_seq_set_data(self._context, self._ffi.from_buffer(own), len(own), sequence)
-        if read == 0:
-            self.trim(sequence, 0)
-            raise EngineFailed(f"llama.cpp took no saved sequence. {self._library.log.complaints()}".strip())
+        self._write(sequence, self._head(sequence) + _restreamed(state, 0, 1, self._streams))
 
-    def _read(self, sequence: int) -> bytes:
+    def _head(self, sequence: int) -> bytes:
+        """What stands in front of an empty sequence's cells: it may name the sequence."""
+        return bytes(self._read(sequence)[: self._header])
+
+    def _read(self, sequence: int) -> memoryview:
         """A sequence as llama.cpp writes it: the build's own header, the number of streams, each stream's cells."""
         room = self._api.llama_state_seq_get_size(self._context, sequence)
         state = self._ffi.new("uint8_t[]", room)
         written = self._api.llama_state_seq_get_data(self._context, state, room, sequence)
         if written == 0:
             raise EngineFailed("llama.cpp did not save a sequence.")
-        return bytes(self._ffi.buffer(state, written))
+        return memoryview(self._ffi.buffer(state, written))
+
+    def _write(self, sequence: int, state: memoryview | bytes) -> None:
+        read = self._api.llama_state_seq_set_data(self._context, self._ffi.from_buffer(state), len(state), sequence)
+        if read == 0:
+            self.trim(sequence, 0)
+            raise EngineFailed(f"llama.cpp took no saved sequence. {self._library.log.complaints()}".strip())
 
     def close(self) -> None:
         """Free it. May be called twice."""

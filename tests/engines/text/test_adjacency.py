@@ -1,0 +1,55 @@
+"""Which ids are taken and moved so that those in use adjoin, by properties."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from homeport.engines.text.adjacency import seat, straggler
+
+IDS = st.sets(st.integers(0, 31))
+
+
+def runs(ids: set[int]) -> int:
+    """How many runs of adjoining ids there are."""
+    return sum(id - 1 not in ids for id in ids)
+
+
+@given(IDS, IDS)
+def test_seat_is_vacant_and_beside_others_where_it_can(active: set[int], idle: set[int]) -> None:
+    """The seat is never one in use, and it opens no new run where a vacant id adjoins one."""
+    idle -= active
+    free = set(range(32)) - active - idle
+    found = seat(active, free, idle)
+    if not free | idle:
+        assert found is None
+        return
+    assert found in free | idle
+    assert runs(active | {found}) <= max(1, runs(active))
+
+
+def test_free_seats_go_before_idle_ones() -> None:
+    """Of two seats as good, the free one is taken."""
+    assert seat({3}, {4}, {2}) == 4
+    assert seat(set(), {9}, {0}) == 9
+    assert seat({3, 5}, {6}, {4}) == 4
+
+
+@given(IDS)
+def test_stragglers_come_together(active: set[int]) -> None:
+    """Moving stragglers one by one ends with all in one run, in no more moves than there are ids."""
+    count = len(active)
+    for _ in range(count):
+        move = straggler(active, set(range(32)) - active)
+        if move is None:
+            break
+        assert move[0] in active
+        assert move[1] not in active
+        active = active - {move[0]} | {move[1]}
+    assert len(active) == count
+    assert runs(active) <= 1
+
+
+@pytest.mark.parametrize("active", [set(), {5}, {0, 1, 2}])
+def test_adjoining_ids_stay(active: set[int]) -> None:
+    """Nothing moves where nothing is apart."""
+    assert straggler(active, set(range(8)) - active) is None
