@@ -1,7 +1,9 @@
 """Guessed tokens inside steps: the same answers in fewer steps, and never at anybody's expense."""
 
 import json
+from typing import cast
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -10,11 +12,16 @@ from tests.engines.text.simulation import Ask, Simulation, alone, traits
 
 from homeport.domain.events import Delta
 from homeport.domain.text import EditPrompt, Ending, Sampling, TextPrompt, TextRequest
+from homeport.engines.text.engine import TextEngine
+from homeport.engines.text.executor import Batch, Executor, Logits
 from homeport.engines.text.executors.fake import FakeExecutor
+from homeport.engines.text.executors.llama.executor import LlamaExecutor
+from homeport.engines.text.options import TextOptions
 
 PROSE = "The quick brown fox jumps over the lazy dog, and the lazy dog does not mind it at all; it sleeps on. "
 EDITED = PROSE.replace("lazy", "idle").replace("quick brown", "slow")
 SCRIPT = json.dumps({"assistant\n```\n": EDITED + "\n```", "say it again: ": PROSE + PROSE, "aloud: ": "la " * 40})
+NEAR = 0.35  # logits on average: see executors/llama/test_executor.py
 LAYOUTS = ("streams", "unified")
 
 
@@ -27,8 +34,8 @@ AGAIN = _request(TextPrompt(PROSE + "say it again: "))
 
 
 @pytest.mark.parametrize("request_", [EDIT, AGAIN])
-def test_a_text_that_repeats_takes_a_third_of_the_steps(request_: TextRequest) -> None:
-    """An edit, and a prompt said again, word for word as without guesses, in at most a third of the steps."""
+def test_a_text_that_repeats_takes_half_the_steps_or_fewer(request_: TextRequest) -> None:
+    """An edit, and a prompt said again, word for word as without guesses, in half the steps at most."""
     steps = {}
     said: dict[bool, Said] = {}
     for speculates in (False, True):
@@ -38,8 +45,8 @@ def test_a_text_that_repeats_takes_a_third_of_the_steps(request_: TextRequest) -
             steps[speculates] = gauges.steps
     assert said[True].texts == said[False].texts
     assert said[True].usage == said[False].usage
-    assert 3 * steps[True] <= steps[False]
-    assert gauges.accepted_tokens > gauges.drafted_tokens / 2
+    assert 2 * steps[True] <= steps[False]
+    assert gauges.accepted_tokens >= steps[False] - steps[True]
 
 
 def test_nothing_is_guessed_where_it_is_off_or_cannot_be_taken_back() -> None:
@@ -173,3 +180,44 @@ def test_twins_start_from_a_prompt_whose_leader_guesses() -> None:
     assert len(simulation.scheduler.running) == 3
     simulation.run()
     simulation.check_answers()
+
+
+class Recorder:
+    """A real executor that notes what was computed at each position of its one sequence, and the latest logits."""
+
+    def __init__(self, executor: LlamaExecutor) -> None:
+        self._executor = executor
+        self.tokens: dict[int, int] = {}
+        self.logits: dict[int, Logits] = {}
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._executor, name)
+
+    def forward(self, batch: Batch) -> Logits:
+        """Compute and take notes."""
+        rows = self._executor.forward(batch)
+        self.tokens.update(zip(batch.positions.tolist(), batch.tokens.tolist(), strict=True))
+        self.logits.update(zip(batch.positions[batch.wanted].tolist(), rows.copy(), strict=True))
+        return rows
+
+    def close(self) -> None:
+        """Leave the executor to the other tests, empty."""
+        self._executor.release([0])
+
+
+def test_real_logits_behind_guesses_are_those_of_a_plain_pass(small: LlamaExecutor) -> None:
+    """Each token of an edit was drawn from the logits that its true text gives, within the kernels' rounding."""
+    recorder = Recorder(small)
+    edit = TextRequest((EditPrompt(PROSE, "Repeat the text"),), Sampling(temperature=0.0), Ending(max_tokens=60))
+    with Running(TextEngine("small", cast(Executor, recorder), TextOptions())) as running:
+        said = running.ask(edit)
+        gauges = running.engine.gauges()
+    assert said.usage is not None
+    assert gauges.accepted_tokens > 10
+    first, length = said.usage.prompt_tokens, said.usage.prompt_tokens + said.usage.completion_tokens - 1
+    ids = np.array([recorder.tokens[position] for position in range(length)], np.int32)
+    positions = np.arange(length, dtype=np.int32)
+    plain = small.forward(Batch(ids, positions, np.zeros(length, np.int32), positions))
+    drawn_from = np.array([recorder.logits[position] for position in range(first - 1, length)])
+    assert np.abs(drawn_from - plain[first - 1 :]).mean() < NEAR
+    small.release([0])
