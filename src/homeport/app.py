@@ -246,7 +246,7 @@ def _measured(survey: Survey, progress: Progress) -> Told:
     # What it complains of goes to a file: a pipe that nobody reads would stop it when full.
     with (
         tempfile.TemporaryFile() as complaints,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints) as child,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints) as child,
     ):
         try:
             for line in child.stdout or ():

@@ -25,6 +25,7 @@ def test_optimize_says_what_was_tried_and_chosen() -> None:
     assert lines[0].startswith("q4_0: 2.4")
     assert "perplexity 18.00 -> 21.00 (+16.67%)" in lines[0]
     assert lines[-1] == "small: the layout q8_0 is now used"
+    assert "q4_0 would be 2.5 x as fast, at a price (perplexity +16.7%)" in result.stderr
     assert "homeport optimize small --layout q4_0" in result.stderr
 
 

@@ -34,7 +34,7 @@ def measured(survey: Survey) -> Told:
     for name in names:
         survey.part(name).write_bytes(name.encode())
     scored = {"q8_0": GOOD, "q4_0": BAD}
-    return Told(kernels="k", trials=tuple(Trial(name, NOW, WAS, 4, scored[name]) for name in names))
+    return Told(kernels="k", machine="m", trials=tuple(Trial(name, NOW, WAS, 4, scored[name]) for name in names))
 
 
 def listing(store: Store) -> list[str]:
@@ -52,7 +52,7 @@ def test_the_best_is_kept_beside_the_original(filled: Store) -> None:
     assert (after.layout, after.files["weights"].read_bytes()) == ("q8_0", b"q8_0")
     assert after.digest == hashlib.sha256(b"q8_0").hexdigest() != before.digest
     kept = filled.manifest("tiny").layouts[0]
-    assert (kept.trial.fidelity, kept.kernels, bool(kept.machine)) == (GOOD, "k", True)
+    assert (kept.trial.fidelity, kept.kernels, kept.machine) == (GOOD, "k", "m")
     assert listing(filled) == ["manifest.json", "tiny.Q4_1.gguf", "tiny.Q4_1.q8_0.gguf"]
     filled.verify("tiny")
 

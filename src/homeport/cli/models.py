@@ -53,7 +53,12 @@ def _optimised(program: Application, settings: Settings, name: str, wish: Wish) 
         click.echo(f"Interrupted; {name} stays as it was.", err=True)
         raise
     for trial in lossier(outcome.trials) if wish.layout is None else ():
-        click.echo(f"{trial}: yours to choose with `homeport optimize {name} --layout {trial.layout}`", err=True)
+        price = f"perplexity {trial.fidelity.rise:+.1%}" if trial.fidelity else "unknown"
+        click.echo(
+            f"{trial.layout} would be {trial.gain:.1f} x as fast, at a price ({price}): "
+            f"yours to choose with `homeport optimize {name} --layout {trial.layout}`",
+            err=True,
+        )
     return outcome
 
 

@@ -146,8 +146,9 @@ class Survey(msgspec.Struct, frozen=True):
 
 
 class Told(msgspec.Struct, frozen=True):
-    """One line a measuring process tells: what it did, or at the end the trials and the kernels they were made on."""
+    """One line a measuring process tells: what it did, or at the end the trials, and on which kernels and CPU."""
 
     text: str = ""
     kernels: str = ""
+    machine: str = ""
     trials: tuple[Trial, ...] | None = None

@@ -4,7 +4,6 @@ Measuring is another's: a `Measure` is handed in. Both files stay, so going back
 that has a model loaded keeps the file it opened; the next load takes the new one.
 """
 
-import platform
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,7 +53,7 @@ def _tried(store: Store, made: Manifest, source: Path, wish: Wish, measure: Meas
             chosen = next(iter(trials), None) if wish.layout else best(trials)
             if chosen is None or wish.is_dry:
                 return Outcome(made.facts.name, made.active, is_changed=False, trials=trials)
-            kept = _published(survey, source, chosen, told.kernels)
+            kept = _published(survey, source, chosen, told)
             others = tuple(layout for layout in made.layouts if layout.name != kept.name)
             store.commit(msgspec.structs.replace(made, layouts=(*others, kept), active=kept.name))
             return Outcome(made.facts.name, kept.name, is_changed=made.active != kept.name, trials=trials)
@@ -63,12 +62,12 @@ def _tried(store: Store, made: Manifest, source: Path, wish: Wish, measure: Meas
             survey.part(name).unlink(missing_ok=True)
 
 
-def _published(survey: Survey, source: Path, trial: Trial, kernels: str) -> StoredLayout:
+def _published(survey: Survey, source: Path, trial: Trial, told: Told) -> StoredLayout:
     part = survey.part(trial.layout)
     final = source.with_name(f"{source.stem}.{trial.layout}.gguf")
     stored = StoredFile(final.name, _WEIGHTS, part.stat().st_size, disk.sha256(part))
     disk.publish(part, final)
-    return StoredLayout(trial.layout, stored, trial, kernels, platform.processor() or platform.machine())
+    return StoredLayout(trial.layout, stored, trial, told.kernels, told.machine)
 
 
 def _switched(store: Store, made: Manifest, layout: str) -> Outcome:

@@ -1,8 +1,11 @@
 """Real weights in another layout: written, loaded, and measured against the original, by both sets of kernels."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.engines.text.executors.llama.conftest import THREADS
 
@@ -57,6 +60,24 @@ def test_layouts_are_measured_against_the_original(
     assert abs(trial.fidelity.rise) < 0.1
     assert job.part("q8_0").stat().st_size == trial.size
     assert said[-1] == str(trial)
+
+
+def test_measuring_ends_with_its_parent(tmp_path: Path, smollm2: Path) -> None:
+    """A measuring process whose parent is gone ends by itself and leaves no unfinished file."""
+    source = tmp_path / smollm2.name
+    source.symlink_to(smollm2)
+    job = msgspec.json.encode(Survey(str(source), "q8_0", threads=THREADS, rounds=1000)).decode()
+    command = [sys.executable, "-m", "homeport.engines.text.executors.llama.layouts", job]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdin is not None
+        try:
+            while not Survey(str(source)).part("q8_0").exists():
+                assert child.poll() is None
+            child.stdin.close()
+            assert child.wait(30) == 1
+        finally:
+            child.kill()
+    assert [path.name for path in tmp_path.iterdir()] == [smollm2.name]
 
 
 def test_unknown_layouts_and_broken_files_are_refused(tmp_path: Path, library: Path | None, smollm2: Path) -> None:

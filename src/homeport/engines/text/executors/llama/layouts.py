@@ -1,11 +1,14 @@
 """`python -m homeport.engines.text.executors.llama.layouts JOB`: try layouts of a model's weights, in a process that
 may die of it.
 
-JOB is a `Survey` as JSON. Each line of standard output is one `Told` as JSON; the last one carries the trials.
+JOB is a `Survey` as JSON; standard input stays open for as long as the result is wanted. Each line of standard output
+is one `Told` as JSON; the last one carries the trials.
 Knows nothing of models' names, manifests or which layout is kept.
 """
 
+import os
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -88,6 +91,14 @@ def _load(job: Survey, weights: Path) -> LlamaExecutor:
     return llama.load(weights, options)
 
 
+def _end_with_parent(job: Survey) -> None:
+    """End, and leave no unfinished file, as soon as nobody holds the other end of standard input."""
+    sys.stdin.buffer.read()
+    for name in TYPES:
+        job.part(name).unlink(missing_ok=True)
+    os._exit(1)
+
+
 def _tell(told: Told) -> None:
     sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
     sys.stdout.flush()
@@ -96,7 +107,9 @@ def _tell(told: Told) -> None:
 if __name__ == "__main__":
     try:
         asked = msgspec.json.decode(sys.argv[1], type=Survey)
+        threading.Thread(target=_end_with_parent, args=(asked,), daemon=True).start()
         found = survey(asked, lambda text: _tell(Told(text)))
-        _tell(Told(kernels=str(_kernels(asked)), trials=found))
+        library = _kernels(asked)
+        _tell(Told(kernels=str(library), machine=", ".join(library.devices), trials=found))
     except HomeportError as error:
         sys.exit(error.message)
