@@ -3,8 +3,11 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.engines.text.simulation import traits
 
 from homeport.engines.text.adjacency import seat, straggler
+from homeport.engines.text.cache import Cache
+from homeport.engines.text.executors.fake import FakeExecutor
 
 IDS = st.sets(st.integers(0, 31))
 
@@ -53,3 +56,13 @@ def test_stragglers_come_together(active: set[int]) -> None:
 def test_adjoining_ids_stay(active: set[int]) -> None:
     """Nothing moves where nothing is apart."""
     assert straggler(active, set(range(8)) - active) is None
+
+
+def test_a_sequence_that_holds_nothing_yet_moves_too() -> None:
+    """Begun and not yet computed, a sequence comes beside the others although there is nothing to copy."""
+    cache = Cache(FakeExecutor(traits(shares_cells=False)))
+    ids = [cache.begin("", None) for _ in range(4)]
+    assert ids == [0, 1, 2, 3]
+    cache.drop([2])
+    assert cache.compact() == (3, 2)
+    cache.check_integrity()

@@ -229,7 +229,8 @@ class Cache:
         length = self._tree.length(source)
         self._free.remove(target)
         self._tree.fork(source, target, length)
-        self._memory.fork(source, target, length)
+        if length:  # none yet where its first step is still to come
+            self._memory.fork(source, target, length)
         if source in self._active:
             self._active.add(target)
         else:  # as recently used as before
