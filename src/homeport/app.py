@@ -124,7 +124,6 @@ class _House:
         )
 
     def _job_options(self, model: Installed) -> Mapping[str, str | int | float | bool | None]:
-        del model
         settings = self._settings
         chosen = {
             "window": settings.window,
@@ -138,7 +137,8 @@ class _House:
         options: dict[str, str | int | float | bool | None] = {k: v for k, v in chosen.items() if v is not None}
         library = _library(settings)
         switches = {"share_prefixes": settings.share_prefixes, "speculate": settings.speculate}
-        return {**options, **switches, "library": str(library) if library else None}
+        costs = settings.home / "costs" / f"{model.facts.name}.json"
+        return {**options, **switches, "costs": str(costs), "library": str(library) if library else None}
 
     def _access(self) -> Access:
         """Who may come in. This user's own tools hold a token: it opens `/admin`, and the rest where keys are asked."""

@@ -8,6 +8,7 @@ from homeport.engines.text.batch import assemble
 from homeport.engines.text.cache import Cache
 from homeport.engines.text.executor import Logits, Traits
 from homeport.engines.text.executors.fake import FakeExecutor
+from homeport.engines.text.pace import Pace
 from homeport.engines.text.plan import Plan, Row
 from homeport.engines.text.scheduler import Scheduler
 from homeport.engines.text.sequence import Group
@@ -70,8 +71,12 @@ class Simulation:
         """Build executor, cache and scheduler."""
         self.executor = FakeExecutor(self.traits)
         self.cache = Cache(self.executor, retain=self.retain)
+        pace = Pace(self.traits.batch, fixed=self.prefill_slice)
         self.scheduler = Scheduler(
-            self.cache, self.traits, prefill_slice=self.prefill_slice, score_rows=self.score_rows
+            self.cache,
+            self.traits,
+            pace=pace.allowance,
+            score_rows=self.score_rows,
         )
 
     def ask(self, ask: Ask) -> Group:

@@ -9,6 +9,7 @@ import logging
 import os
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -20,9 +21,11 @@ from homeport.domain.ports import Emit, Engine
 from homeport.engines.text.answer import Answer
 from homeport.engines.text.batch import assemble
 from homeport.engines.text.cache import Cache
+from homeport.engines.text.costs import CostFile
 from homeport.engines.text.executor import Executor, Logits
 from homeport.engines.text.intake import Arrival, Intake, News
 from homeport.engines.text.options import TextOptions, build_executor
+from homeport.engines.text.pace import Pace
 from homeport.engines.text.plan import Plan, Row
 from homeport.engines.text.prompts import Preparer
 from homeport.engines.text.scheduler import Scheduler
@@ -38,13 +41,17 @@ logger = logging.getLogger("homeport.text")
 def load(job: Job) -> Engine:
     """Load the model a job names. Raises Unavailable where it does not load or an option is wrong."""
     options = TextOptions.read(job.options)
-    return TextEngine(job.model, build_executor(job, options), options)
+    executor = build_executor(job, options)
+    file = (
+        CostFile(Path(options.costs), f"{job.digest} {executor.kernels} {options.threads}") if options.costs else None
+    )
+    return TextEngine(job.model, executor, options, file)
 
 
 class TextEngine:
     """One loaded model. Fulfils `domain.ports.Engine`; takes ownership of the executor."""
 
-    def __init__(self, model: str, executor: Executor, options: TextOptions) -> None:
+    def __init__(self, model: str, executor: Executor, options: TextOptions, costs: CostFile | None = None) -> None:
         traits, self._vocabulary = executor.traits, executor.vocabulary
         window = min(traits.window, traits.cells)
         preparer = Preparer(executor, window)
@@ -62,7 +69,9 @@ class TextEngine:
         )
         self._cache = Cache(executor, retain=options.retained(traits))
         score_rows = max(1, SCORED_LOGITS // self._vocabulary.size)
-        self._scheduler = Scheduler(self._cache, traits, prefill_slice=options.prefill_slice, score_rows=score_rows)
+        known, keep = (costs.read(), costs.write) if costs else (None, None)
+        self._pace = Pace(traits.batch, fixed=options.prefill_slice, costs=known, keep=keep)
+        self._scheduler = Scheduler(self._cache, traits, pace=self._pace.allowance, score_rows=score_rows)
         self._intake = Intake(preparer.prepare)
         self._answers: dict[int, Answer] = {}
         self._generated = 0
@@ -159,7 +168,7 @@ class TextEngine:
             self._scheduler.check_integrity()
             return None
         try:
-            logits = self._executor.forward(assemble(plan))
+            logits = self._forward(plan)
             rows = self._scheduler.commit(plan)
             runs, scores = self._draw(logits, rows)
         except EngineFailed as error:
@@ -178,6 +187,12 @@ class TextEngine:
             if self._answers[id].is_done:
                 self._end(id)
         return events
+
+    def _forward(self, plan: Plan) -> Logits:
+        began = time.monotonic()
+        logits = self._executor.forward(assemble(plan))
+        self._pace.observe(plan.decode, plan.prompt, time.monotonic() - began)
+        return logits
 
     def _draw(self, logits: Logits, rows: Sequence[Row]) -> tuple[list[list[int]], list[list[Score | None]]]:
         """The tokens that each row draws, and their log-probabilities where the request needs them."""

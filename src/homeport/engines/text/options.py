@@ -19,11 +19,11 @@ class TextOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The options of a job. None leaves the choice to the executor.
 
     `window`: tokens of one sequence; `cells`: tokens of all; `sequences`: how many at a time, retained ones included;
-    `batch`: tokens per step; `prefill_slice`: prefill tokens per step beside decoding sequences; `retain`: cells kept
-    for finished prefixes (0: none); `share_prefixes`: across projects too; `speculate`: compute guessed tokens;
-    `library`: where the kernels are; `kv`: how the KV is laid out (`auto`, `unified`, `streams`). The rest are the fake
-    executor's: `delay_s` per step, `script` (a JSON object of prompt endings and answers), `poison` (text that breaks a
-    step), `can_trim`.
+    `batch`: tokens per step; `prefill_slice`: prompt tokens per step beside decoding sequences (None: by what they were
+    seen to cost); `retain`: cells kept for finished prefixes (0: none); `share_prefixes`: across projects too;
+    `speculate`: compute guessed tokens; `library`: where the kernels are; `kv`: how the KV is laid out (`auto`,
+    `unified`, `streams`); `costs`: the file that keeps what steps cost. The rest are the fake executor's: `delay_s` per
+    step, `script` (a JSON object of prompt endings and answers), `poison` (text that breaks a step), `can_trim`.
     """
 
     executor: str = "llama"
@@ -34,8 +34,9 @@ class TextOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     threads: int | None = None
     library: str | None = None
     kv: Literal["auto", "unified", "streams"] = "auto"
-    prefill_slice: int = 128
+    prefill_slice: int | None = None
     retain: int | None = None
+    costs: str | None = None
     share_prefixes: bool = False
     speculate: bool = True
     delay_s: float = 0.0

@@ -6,7 +6,7 @@ always advances, so every request ends; a prompt prefix that several requests ne
 cells run out the youngest candidate gives way and is recomputed later, its tokens unchanged.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from homeport.engines.text.admission import WaitingList
@@ -33,20 +33,40 @@ class Counters:
     drafted: int = 0  # tokens computed on a guess …
     accepted: int = 0  # … that came true
 
+    def begin(self, prompt_length: int, found: int) -> None:
+        """One more prompt, of which so many tokens were found computed."""
+        self.prefix_queries += prompt_length
+        self.prefix_hits += found
+        self.prompt_tokens += prompt_length
+
 
 def _slot(part: Slice) -> int:
     return present(part.candidate.slot, "a planned candidate holds no sequence")
 
 
-class Scheduler:
-    """The policy. `prefill_slice`: prefill tokens a step takes beside decoding ones; `score_rows`: prompt rows read."""
+def _decoding(running: Sequence[Candidate], batch: int) -> list[Candidate]:
+    """Candidates one token short of their next draw, at most a batch of them, oldest first."""
+    ready = [one for one in running if one.pending == 1]
+    # Where credit or the batch does not reach for all, those go first that waited longest.
+    chosen: list[Candidate] = []
+    for candidate in sorted(ready, key=lambda one: one.stepped):
+        if len(chosen) < batch and candidate.group.may_step:
+            chosen.append(candidate)
+            candidate.group.planned += 1
+    for candidate in chosen:
+        candidate.group.planned -= 1  # counted when really taken
+    return sorted(chosen, key=lambda one: one.turn)
 
-    def __init__(self, cache: Cache, traits: Traits, *, prefill_slice: int = 128, score_rows: int = 128) -> None:
-        if prefill_slice < 1 or score_rows < 1:
-            raise ValueError("prefill_slice and score_rows must be at least 1: a slice of nothing never ends")
+
+class Scheduler:
+    """The policy. `pace`: prompt tokens a step takes beside so many of streams; `score_rows`: prompt rows read."""
+
+    def __init__(self, cache: Cache, traits: Traits, *, pace: Callable[[int], int], score_rows: int = 128) -> None:
+        if score_rows < 1:
+            raise ValueError("score_rows must be at least 1: a slice of nothing never ends")
         self._cache = cache
         self._traits = traits
-        self._prefill_slice = prefill_slice
+        self._pace = pace
         self._score_rows = score_rows
         self._waiting = WaitingList()
         self._running: list[Candidate] = []
@@ -114,17 +134,15 @@ class Scheduler:
             group.planned = 0
         self._counted.clear()
         plan = Plan(prefill=self._traits.batch, rows=self._score_rows)
-        for candidate in self._decoding():
+        for candidate in _decoding(self._running, self._traits.batch):
             if candidate.slot is not None:
                 self._take(plan, candidate)
-        room = self._traits.batch - len(plan.slices)
-        plan.prefill = min(room, self._prefill_slice) if plan.slices else room
-        # Those in prefill; and those decoding whose credit went to a younger one that then found no room.
-        for candidate in tuple(self._running):
-            if candidate.slot is not None and candidate.slot not in plan.planned:
-                self._take(plan, candidate)
-        self._admit(plan)
+        plan.decode = len(plan.slices)
+        plan.prefill = min(self._traits.batch - plan.decode, self._pace(plan.decode))
+        self._fill(plan)
+        plan.prompt = sum(part.stop - part.start for part in plan.slices) - plan.decode
         draft(plan, self._cache, self._traits)
+        plan.decode += sum(len(part.draft) for part in plan.slices)
         if not plan.slices:  # the engine now rests until there is news: nobody may be left who needs none
             able = [one for one in (*self._running, *self._waiting) if one.group.may_step]
             require(not able, f"{len(able)} candidates may step and none was planned")
@@ -162,23 +180,10 @@ class Scheduler:
             require(candidate.computed == self._cache.length(slot), "the KV is off")
         require(bool(self._running) or self._cache.held == 0, "cells held by nobody")
 
-    def _decoding(self) -> list[Candidate]:
-        """Candidates one token short of their next draw, at most a batch of them, oldest first."""
-        ready = [one for one in self._running if one.pending == 1]
-        # Where credit or the batch does not reach for all, those go first that waited longest.
-        chosen: list[Candidate] = []
-        for candidate in sorted(ready, key=lambda one: one.stepped):
-            if len(chosen) < self._traits.batch and candidate.group.may_step:
-                chosen.append(candidate)
-                candidate.group.planned += 1
-        for candidate in chosen:
-            candidate.group.planned -= 1  # counted when really taken
-        return sorted(chosen, key=lambda one: one.turn)
-
-    def _take(self, plan: Plan, candidate: Candidate) -> None:
-        """Put a candidate's next tokens into the plan, as many as budgets and cells allow."""
+    def _take(self, plan: Plan, candidate: Candidate) -> int:
+        """Put a candidate's next tokens into the plan, as many as budgets and cells allow; how many."""
         if not candidate.group.may_step:
-            return
+            return 0
         wanted = min(candidate.pending, plan.prefill)
         if candidate.is_scoring:
             wanted = min(wanted, plan.rows)
@@ -186,9 +191,9 @@ class Scheduler:
             if self._cache.available > 0:
                 wanted = self._cache.available
             elif not self._preempt(plan, candidate):
-                return
+                return 0
         if wanted <= 0:
-            return
+            return 0
         start, stop = candidate.computed, candidate.computed + wanted
         slot = present(candidate.slot, "a candidate without a sequence is never planned")
         rows = candidate.rows(start, stop)
@@ -200,6 +205,7 @@ class Scheduler:
         if stop == len(candidate.tokens):
             self._count(candidate.group)
         candidate.stepped = self._plans
+        return wanted
 
     def _count(self, group: Group) -> None:
         """One more row that may become a delta of this request."""
@@ -227,17 +233,32 @@ class Scheduler:
             self._cache.retire(candidate.slot)
         candidate.slot, candidate.computed = None, 0
 
-    def _admit(self, plan: Plan) -> None:
-        """Start waiting candidates in turn, until one has to wait for budget, cells or a sequence id."""
-        for candidate in self._waiting:
+    def _fill(self, plan: Plan) -> None:
+        """Take on prompts, those under way and those waiting, in the order that is fair.
+
+        Waiting ones start until one has to wait for cells or a sequence id. Among those under way are also streams
+        whose credit went to a younger one that then found no room.
+        """
+        is_full = False
+        under_way = [one for one in self._running if one.slot not in plan.planned]
+        for candidate in self._waiting.ordered(under_way):
             if plan.prefill <= 0:
                 return
-            if not candidate.group.may_step or awaits_prefix(candidate, self._running, self._cache):
-                continue
-            while not self._start(candidate):
-                if not self._preempt(plan, None):
-                    return
-            self._take(plan, candidate)
+            if candidate.slot is None:
+                is_full = is_full or not self._admit(plan, candidate)
+            if candidate.slot is not None:
+                self._waiting.charge(candidate.group.flow, self._take(plan, candidate))
+
+    def _admit(self, plan: Plan, candidate: Candidate) -> bool:
+        """Start a waiting candidate, or leave it be for now; False: nobody else may start before it."""
+        if not candidate.waits or not candidate.group.may_step:
+            return True
+        if awaits_prefix(candidate, self._running, self._cache):
+            return True
+        while not self._start(candidate):
+            if not self._preempt(plan, None):
+                return False
+        return True
 
     def _start(self, candidate: Candidate) -> bool:
         """Give a waiting candidate a sequence, begun with what is kept; False: there is no room now."""
@@ -260,9 +281,7 @@ class Scheduler:
         candidate.slot, candidate.computed, candidate.awaits = slot, self._cache.length(slot), None
         if candidate.leader is None and not candidate.started:
             candidate.group.cached += candidate.computed
-            self.counters.prefix_queries += candidate.prompt_length
-            self.counters.prefix_hits += candidate.computed
-            self.counters.prompt_tokens += candidate.prompt_length
+            self.counters.begin(candidate.prompt_length, candidate.computed)
         candidate.started = True
 
     def _start_twins(self, leader: Candidate) -> list[Candidate]:

@@ -55,7 +55,8 @@ class Candidate:
     scored: int = 0
     slot: int | None = None
     computed: int = 0
-    turn: tuple[int, int] = (0, 0)  # place in the queue; smaller is older
+    turn: int = 0  # of its arrival; smaller is older
+    due: int = 0  # its flow's clock by which its prompt should be computed
     stepped: int = 0  # the step it last took part in
     waits: bool = False  # stands in the waiting list
     started: bool = False

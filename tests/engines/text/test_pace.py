@@ -1,0 +1,96 @@
+"""How much prompt a step takes on, as the measured costs of steps say."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from homeport.engines.text.costs import CostFile, Costs
+from homeport.engines.text.pace import FEWEST, FIRST_KEPT, PATIENCE_S, STRETCH, UNMEASURED, Pace
+
+SECONDS = st.floats(1e-5, 0.05)
+
+
+def measured(decode: float, prefill: float, batch: int = 512) -> Pace:
+    """A pace that saw steps of sixteen streams and of whole batches of prompt, at these seconds per token."""
+    pace = Pace(batch)
+    pace.observe(16, 0, 16 * decode)
+    pace.observe(0, batch, batch * prefill)
+    return pace
+
+
+@given(SECONDS, SECONDS, st.integers(1, 64))
+def test_running_streams_wait_a_bounded_time(decode: float, prefill: float, streams: int) -> None:
+    """A step with prompts takes so many times the streams' own step, or a short time, or the fewest tokens."""
+    n = measured(decode, prefill).allowance(streams)
+    assert FEWEST <= n <= 512
+    own = streams * decode
+    assert n == FEWEST or own + n * prefill <= max(STRETCH * own, PATIENCE_S) * 1.001
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 600), st.floats(0, 5)), max_size=30), st.integers(0, 40))
+def test_whatever_was_measured_prompts_go_on(steps: list[tuple[int, int, float]], streams: int) -> None:
+    """No measurement, not even nonsense, makes a step take no prompt or more than a batch of it."""
+    pace = Pace(512)
+    for decode, prefill, seconds in steps:
+        pace.observe(decode, prefill, seconds)
+    assert FEWEST <= pace.allowance(streams) <= 512
+
+
+def test_cheap_prompts_come_in_larger_slices() -> None:
+    """Where a prompt token costs less, a step beside the same streams takes more of them."""
+    assert measured(0.007, 0.0005).allowance(16) > measured(0.007, 0.004).allowance(16)
+
+
+def test_one_slow_step_does_not_change_the_pace_much() -> None:
+    """A step that another program held up a hundredfold moves the estimate by less than a factor of two."""
+    pace = measured(0.007, 0.004)
+    before = pace.allowance(16)
+    pace.observe(0, 512, 512 * 0.4)
+    assert before / 2 < pace.allowance(16) <= before
+
+
+def test_prompts_alone_go_in_the_smallest_steps_that_cost_no_more() -> None:
+    """With nobody waiting, a whole batch until that was measured; then the smallest size within a twentieth of best."""
+    pace = Pace(512)
+    assert pace.allowance(0) == 512
+    pace.observe(0, 512, 512 * 0.004)
+    pace.observe(0, 256, 256 * 0.0041)
+    pace.observe(0, 128, 128 * 0.006)
+    assert pace.allowance(0) == 256
+
+
+def test_a_fixed_slice_is_not_learnt() -> None:
+    """What the operator set is taken, whatever steps cost."""
+    pace = Pace(512, fixed=100)
+    assert pace.allowance(16) == 100
+    pace.observe(16, 0, 10.0)
+    pace.observe(0, 512, 1.0)
+    assert pace.allowance(16) == 100
+    assert Pace(64, fixed=100).allowance(1) == 64
+    with pytest.raises(ValueError, match="never ends"):
+        Pace(64, fixed=0)
+
+
+def test_costs_survive_a_restart(tmp_path: Path) -> None:
+    """What was learnt is kept after some steps and read again, for the same weights, kernels and threads only."""
+    file = CostFile(tmp_path / "costs" / "tiny.json", "this machine")
+    pace = Pace(512, costs=file.read(), keep=file.write)
+    assert pace.allowance(16) == UNMEASURED
+    for _ in range(FIRST_KEPT // 2):
+        pace.observe(16, 0, 16 * 0.007)
+        pace.observe(0, 512, 512 * 0.004)
+    again = Pace(512, costs=file.read())
+    assert again.allowance(16) == pace.allowance(16) != UNMEASURED
+    other = CostFile(tmp_path / "costs" / "tiny.json", "another machine")
+    assert other.read() == Costs("another machine")
+
+
+def test_a_broken_file_counts_as_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A file that cannot be read is no costs, one that cannot be written is a line in the log, and neither an error."""
+    path = tmp_path / "tiny.json"
+    path.write_bytes(b"{")
+    assert CostFile(path, "here").read() == Costs("here")
+    CostFile(path / "below.json", "here").write(Costs("here"))
+    assert "cannot be kept" in caplog.text
