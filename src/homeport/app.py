@@ -40,16 +40,15 @@ from homeport.settings import Settings
 _EXECUTOR = "homeport.engines.text.executors.llama"
 _STOP_WAIT_S = 30.0
 _REACH_S = 5.0
-_TEXT = "text"
+_TEXT, _EMBEDDINGS = "text", "embeddings"
 
 
 def missing(settings: Settings) -> Sequence[str]:
-    """Give what `serve` must fetch first: models asked for and not installed; a starter if there is none."""
+    """Give what `serve` must fetch first: models asked for and not installed; the starters if there is none at all."""
     store = Store(settings.home)
     wanted = settings.models
     if not wanted and not store.names():
-        starter = catalogue.built_in().default(_TEXT)
-        wanted = (starter.name,) if starter else ()
+        wanted = catalogue.built_in().starters
     return [reference for reference in wanted if not store.find(reference)]
 
 
@@ -67,7 +66,9 @@ class _House:
         self._announce = announce
         self._store = _store(settings)
         self._registry = registry(settings)
-        self._serving = LocalServing(_serving_options(settings), job_options=self._job_options)
+        self._serving = LocalServing(
+            _serving_options(settings), job_options=self._job_options, job_files=self._job_files
+        )
         self._running: rendezvous.Running | None = None
         self._token = rendezvous.fresh_token()
 
@@ -101,8 +102,8 @@ class _House:
                 rendezvous.withdraw(settings.home, self._running)
 
     def _preloaded(self) -> Sequence[Installed]:
-        """The models to load before listening: those asked for, else the one that OpenAI's names stand for."""
-        names = self._settings.models or tuple(name for name in (self._registry.default,) if name)
+        """The models to load before listening: those asked for, else the one that OpenAI's text names stand for."""
+        names = self._settings.models or tuple(name for name in (self._registry.defaults.get(_TEXT),) if name)
         return [found for name in names if (found := self._store.find(name))]
 
     def _on_listening(self, port: int) -> None:
@@ -123,22 +124,40 @@ class _House:
             )
         )
 
+    def _job_files(self, model: Installed) -> Mapping[str, Path]:
+        """A model's own files by role, and those of the models it needs as `<model>/<role>`."""
+        files = dict(model.files)
+        entry = catalogue.built_in().find(model.facts.name)
+        for name in entry.needs if entry else ():
+            needed = self._store.find(name)
+            if needed is None:
+                raise Unavailable(
+                    f"{model.facts.name} needs {name}, which is not installed: run `homeport pull {name}`."
+                )
+            files |= {f"{name}/{role}": path for role, path in needed.files.items()}
+        return files
+
     def _job_options(self, model: Installed) -> Mapping[str, str | int | float | bool | None]:
+        """What an engine is told at its start, by kind: each takes its own options only."""
         settings = self._settings
+        library = _library(settings)
+        kernels = {"library": str(library) if library else None, "threads": settings.threads}
+        if model.facts.kind == _EMBEDDINGS:
+            return kernels
+        if model.facts.kind != _TEXT:
+            return {"threads": settings.threads}
         chosen = {
             "window": settings.window,
             "cells": settings.cells,
             "sequences": settings.slots,
-            "threads": settings.threads,
             "batch": settings.batch,
             "prefill_slice": settings.prefill_slice,
             "retain": settings.retain,
         }
         options: dict[str, str | int | float | bool | None] = {k: v for k, v in chosen.items() if v is not None}
-        library = _library(settings)
         switches = {"share_prefixes": settings.share_prefixes, "speculate": settings.speculate}
         costs = settings.home / "costs" / f"{model.facts.name}.json"
-        return {**options, **switches, "costs": str(costs), "library": str(library) if library else None}
+        return {**options, **switches, **kernels, "costs": str(costs)}
 
     def _access(self) -> Access:
         """Who may come in. This user's own tools hold a token: it opens `/admin`, and the rest where keys are asked."""
@@ -197,13 +216,19 @@ def _serving_options(settings: Settings) -> ServingOptions:
 
 
 def registry(settings: Settings) -> Registry:
-    """The names as these settings have them. OpenAI's stand for the default, the first served, or the one there is."""
+    """The names as these settings have them.
+
+    OpenAI's stand, in each kind, for the default model, the first one served, the catalogue's own, or the one there is.
+    """
     known, store = catalogue.built_in(), _store(settings)
-    default = settings.default_model or next(iter(settings.models), None)
-    own = known.default(_TEXT)
-    if default is None and own is not None and not store.find(own.name):
-        default = next((model.facts.name for model in store.installed() if model.facts.kind == _TEXT), None)
-    return Registry(store, known, default=default, overrides=settings.aliases)
+    defaults: dict[str, str] = {}
+    starters = [found for name in known.starters if (found := store.find(name))]
+    served = [found for name in settings.models if (found := store.find(name))]
+    for model in (*served, *starters, *store.installed()):
+        defaults.setdefault(model.facts.kind, model.facts.name)
+    if settings.default_model:
+        defaults[_TEXT] = settings.default_model
+    return Registry(store, known, defaults=defaults, overrides=settings.aliases)
 
 
 def _store(settings: Settings) -> Store:

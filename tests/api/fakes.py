@@ -152,7 +152,7 @@ def installed(name: str, capabilities: tuple[str, ...] = TEXT) -> Installed:
 
 def loaded(model: str) -> Loaded:
     """What a worker would say of such a model."""
-    return Loaded(model, 1024, 1000, infill=False, chat=True, kernels="fake kernels", device="cpu")
+    return Loaded(model, "fake kernels", window=1024, vocabulary=1000, chat=True)
 
 
 def services(serving: FakeServing | None = None, **changes: Any) -> Services:

@@ -83,7 +83,7 @@ def test_an_alias_without_its_model_is_neither_listed_nor_replaced(store: Store)
 def test_the_default_model_can_be_chosen(store: Store) -> None:
     """Serving another model by default makes OpenAI's names stand for that one."""
     put(store, SMALL)
-    registry = Registry(store, catalogue.built_in(), default=SMALL)
+    registry = Registry(store, catalogue.built_in(), defaults={"text": SMALL})
     assert registry.resolve("gpt-4", "chat").model.facts.name == SMALL
     assert {alias.target for alias in registry.aliases()} == {SMALL}
 
@@ -100,7 +100,7 @@ def test_a_name_of_another_kind_says_so(registry: Registry, name: str) -> None:
 def test_a_capability_that_the_model_lacks_is_said(store: Store) -> None:
     """A model without a chat template is refused for chat with what it is for, under any of its names."""
     put(store, "plain", ("completions",))
-    registry = Registry(store, catalogue.built_in(), default="plain")
+    registry = Registry(store, catalogue.built_in(), defaults={"text": "plain"})
     for name in ("plain", "gpt-4"):
         with pytest.raises(InvalidRequest, match="it is for completions"):
             registry.resolve(name, "chat")

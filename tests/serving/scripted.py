@@ -16,13 +16,14 @@ from homeport.domain.events import Admitted, Delta, Done, Event, Failed, Finishe
 from homeport.domain.link import Job, Request
 from homeport.domain.models import Gauges, Loaded
 from homeport.domain.ports import Emit
-from homeport.domain.text import TextPrompt
+from homeport.domain.text import TextPrompt, TextRequest
 
 
 class Script:
     """One request's way through its prompt's words."""
 
     def __init__(self, request: Request, credit: int) -> None:
+        assert isinstance(request, TextRequest)
         prompt = request.prompts[0]
         text = prompt.text if isinstance(prompt, TextPrompt) else "wait"
         self.word, _, number = text.partition(" ")
@@ -157,7 +158,7 @@ class PickyEngine(ScriptedEngine):
 
     def open(self, id: int, request: Request, credit: int) -> None:
         """Take a request."""
-        if request.prompts[0] == TextPrompt("raise"):
+        if isinstance(request, TextRequest) and request.prompts[0] == TextPrompt("raise"):
             raise KeyError("a bug in an engine")
         super().open(id, request, credit)
 

@@ -1,8 +1,9 @@
 """What a worker says about a request while it works on it, and what it cost.
 
-Order for one request: `Admitted`, then any number of `Delta` and `Finished`, then `Done`; or `Failed` at any
-point, which ends it. Nothing follows `Done` or `Failed`. One frame per engine step carries the events of all
-requests, so structs are arrays on the wire.
+Order for one request: `Admitted`, then what its kind brings (`Delta` and `Finished` of text, `Vectors` of
+embeddings), then `Done`; or `Failed` at any point, which ends it. Nothing follows `Done` or `Failed`. One frame per
+engine step carries the events of all requests, so structs are arrays on the wire. Every event but `FREE` ones costs
+one credit.
 """
 
 import msgspec
@@ -44,7 +45,7 @@ class Admitted(msgspec.Struct, frozen=True, array_like=True, tag="admitted"):
     """All checks passed and work begins; HTTP headers may go out. `prompt_chars[p]`: length of prompt p's text."""
 
     prompt_tokens: int
-    prompt_chars: tuple[int, ...]
+    prompt_chars: tuple[int, ...] = ()
 
 
 class Delta(msgspec.Struct, frozen=True, array_like=True, tag="delta"):
@@ -66,6 +67,18 @@ class Finished(msgspec.Struct, frozen=True, array_like=True, tag="finished"):
     reason: str
 
 
+class Vectors(msgspec.Struct, frozen=True, array_like=True, tag="vectors"):
+    """The embeddings of inputs `index` to `index + count - 1`, each of length 1.
+
+    `data`: `count` rows of `dimensions` little-endian float32.
+    """
+
+    index: int
+    count: int
+    dimensions: int
+    data: bytes
+
+
 class Done(msgspec.Struct, frozen=True, array_like=True, tag="done"):
     """The whole request is complete."""
 
@@ -79,4 +92,6 @@ class Failed(msgspec.Struct, frozen=True, array_like=True, tag="failed"):
     usage: Usage = Usage()
 
 
-Event = Admitted | Delta | Finished | Done | Failed
+Event = Admitted | Delta | Finished | Vectors | Done | Failed
+FREE = (Admitted, Finished, Done, Failed)
+"""The events that cost no credit: there are few of them per request, and they are never held back."""

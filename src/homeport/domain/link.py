@@ -2,19 +2,26 @@
 
 Gateway to worker: `Open`, `Input`, `Credit`, `Cancel`, `Ping`, `Stop`. Worker to gateway: `Ready` or `Broken`
 once, then `Step` and `Pong`. `id` is the gateway's number for one request and is never used twice on a link.
-Credit is counted in `Delta` events: a request out of credit is not stepped until it gets more.
+Credit is counted in events (but for the `FREE` ones): a request out of credit is not stepped until it gets more.
 """
 
 from pathlib import Path
 
 import msgspec
 
+from homeport.domain.embeddings import EmbeddingRequest
 from homeport.domain.errors import Fault
 from homeport.domain.events import Event
 from homeport.domain.models import Gauges, Loaded
 from homeport.domain.text import TextRequest
 
-Request = TextRequest
+Request = TextRequest | EmbeddingRequest
+"""What an engine may be asked for: one struct per kind, told apart by its tag."""
+
+
+def width(request: Request) -> int:
+    """How many answers grow side by side: each may bring an event in the step that used the credit up."""
+    return len(request.prompts) * max(request.n, request.best_of) if isinstance(request, TextRequest) else 1
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -43,7 +50,7 @@ class Input(msgspec.Struct, frozen=True, array_like=True, tag="input"):
 
 
 class Credit(msgspec.Struct, frozen=True, array_like=True, tag="credit"):
-    """The reader took `n` deltas; as many more may be sent."""
+    """The reader took `n` events that cost credit; as many more may be sent."""
 
     id: int
     n: int

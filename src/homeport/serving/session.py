@@ -12,7 +12,7 @@ from itertools import count
 from typing import Self
 
 from homeport.domain.errors import EngineFailed, HomeportError, TooLarge, Unavailable
-from homeport.domain.link import Broken, Cancel, Credit, Open, Ping, Pong, Ready, Request, Step, Upstream
+from homeport.domain.link import Broken, Cancel, Credit, Open, Ping, Pong, Ready, Request, Step, Upstream, width
 from homeport.domain.models import Gauges, Loaded
 from homeport.serving.child import Child
 from homeport.serving.frames import Launch
@@ -95,8 +95,7 @@ class Session:
             on_end()
             raise EngineFailed("The model's worker stopped.")
         id = next(self._ids)
-        choices = len(request.prompts) * max(request.n, request.best_of)
-        stream = WorkerStream(id, self._model, self, self._options.credit, choices, on_end)
+        stream = WorkerStream(id, self._model, self, self._options.credit, width(request), on_end)
         try:
             self._link.send(Open(id, request, self._options.credit))
         except TooLarge as error:
@@ -111,7 +110,7 @@ class Session:
         return stream
 
     def credit(self, id: int, n: int) -> None:
-        """Allow `n` more deltas of a stream."""
+        """Allow `n` more events of a stream."""
         if self._link is not None:
             self._link.send(Credit(id, n))
 

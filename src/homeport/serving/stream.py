@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, Self
 
 from homeport.domain.errors import EngineFailed, HomeportError, Unavailable, revive
-from homeport.domain.events import Admitted, Delta, Done, Event, Failed, Usage
+from homeport.domain.events import FREE, Admitted, Done, Event, Failed, Usage
 
 _OVERRUN = 4
 """How many times its credit a stream may hold. A worker checks credit before a step, and a step may bring every
@@ -20,7 +20,7 @@ class Line(Protocol):
     """What a stream needs of the link to its worker."""
 
     def credit(self, id: int, n: int) -> None:
-        """Allow `n` more deltas."""
+        """Allow `n` more events."""
         ...
 
     def leave(self, id: int, *, cancel: bool) -> None:
@@ -29,18 +29,18 @@ class Line(Protocol):
 
 
 class WorkerStream:
-    """Implements `domain.ports.Stream`. `credit` is in deltas; `choices` is how many answers the request asks for.
+    """Implements `domain.ports.Stream`. `credit` is in events; `width` is how many answers grow side by side.
 
     `on_end` is called exactly once, when nothing is left to do for this request: it is done, failed or left.
     """
 
-    def __init__(self, id: int, model: str, line: Line, credit: int, choices: int, on_end: Callable[[], None]) -> None:
+    def __init__(self, id: int, model: str, line: Line, credit: int, width: int, on_end: Callable[[], None]) -> None:
         self.model = model
         self.usage = Usage()
         self._id = id
         self._line = line
         self._credit = credit
-        self._limit = _OVERRUN * (credit + choices)
+        self._limit = _OVERRUN * (credit + width)
         self._on_end = on_end
         self._events: list[Event] = []
         self._admitted: Admitted | None = None
@@ -81,7 +81,7 @@ class WorkerStream:
         """Take one event from the worker, in order."""
         if self._over:
             return
-        if isinstance(event, Delta):
+        if not isinstance(event, FREE):
             self._hold(event)
         elif isinstance(event, Admitted):
             self._admitted = event
@@ -107,12 +107,12 @@ class WorkerStream:
             self._events.clear()
             self.fail(Unavailable(f"The stream was given up: nothing was read from it for {limit_s:g} s."), cancel=True)
 
-    def _hold(self, delta: Delta) -> None:
+    def _hold(self, event: Event) -> None:
         self._held += 1
         if self._held > self._limit:
             self.fail(EngineFailed("The model's worker sent more than it was allowed to."), cancel=True)
         else:
-            self._append(delta)
+            self._append(event)
 
     def _append(self, event: Event) -> None:
         if not self._events:
@@ -120,7 +120,7 @@ class WorkerStream:
         self._events.append(event)
 
     def _give_back(self) -> None:
-        """Return credit for what was taken, in halves: one message per many deltas, and never none left over."""
+        """Return credit for what was taken, in halves: one message per many events, and never none left over."""
         self._owed += self._held
         self._held = 0
         if not self._over and self._owed >= max(1, self._credit // 2):

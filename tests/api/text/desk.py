@@ -37,6 +37,7 @@ async def asked(endpoint: str, **changes: Any) -> TextRequest:
     said = await post(endpoint, serving, **changes)
     assert said.status == 200, said.body
     ((_, request),) = serving.requests
+    assert isinstance(request, TextRequest)
     return request
 
 

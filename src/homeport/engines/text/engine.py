@@ -13,11 +13,12 @@ from pathlib import Path
 
 import msgspec
 
-from homeport.domain.errors import EngineFailed, Fault
+from homeport.domain.errors import EngineFailed, Fault, InvalidRequest
 from homeport.domain.events import Event, Failed, Usage
 from homeport.domain.link import Job, Request
 from homeport.domain.models import Gauges, Loaded
 from homeport.domain.ports import Emit, Engine
+from homeport.domain.text import TextRequest
 from homeport.engines.text.answer import Answer
 from homeport.engines.text.batch import assemble
 from homeport.engines.text.cache import Cache
@@ -84,7 +85,9 @@ class TextEngine:
         return self._loaded
 
     def open(self, id: int, request: Request, credit: int) -> None:
-        """Take a request; an id that is under way is ignored."""
+        """Take a request; an id that is under way is ignored. Raises InvalidRequest for one of another kind."""
+        if not isinstance(request, TextRequest):
+            raise InvalidRequest(f"{self._loaded.model} cannot be used for this.", param="model")
         self._intake.open(id, request, credit)
 
     def input(self, id: int, chunk: bytes) -> None:

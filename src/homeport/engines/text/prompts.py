@@ -20,7 +20,8 @@ from homeport.domain.text import (
     TextRequest,
     TokenPrompt,
 )
-from homeport.engines.text import edits, encodings
+from homeport.engines import encodings
+from homeport.engines.text import edits
 from homeport.engines.text.executor import Executor
 from homeport.engines.text.sampling import Bias
 from homeport.engines.text.templates import ChatTemplate

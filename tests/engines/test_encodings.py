@@ -3,7 +3,7 @@
 import pytest
 
 from homeport.domain.errors import InvalidRequest
-from homeport.engines.text import encodings
+from homeport.engines import encodings
 
 # Known from OpenAI's published examples and from the `tiktoken` package's own tests.
 KNOWN = {
