@@ -20,13 +20,13 @@ def measured(decode: float, prefill: float, batch: int = 512) -> Pace:
     return pace
 
 
-@given(SECONDS, SECONDS, st.integers(1, 64))
-def test_running_streams_wait_a_bounded_time(decode: float, prefill: float, streams: int) -> None:
-    """A step with prompts takes so many times the streams' own step, or a short time, or the fewest tokens."""
-    n = measured(decode, prefill).allowance(streams)
+@given(SECONDS, SECONDS, st.integers(1, 64), st.integers(1, 64))
+def test_running_streams_wait_a_bounded_time(decode: float, prefill: float, streams: int, prompts: int) -> None:
+    """A step with prompts takes so many times the streams' own step, or a time by how many wait for either."""
+    n = measured(decode, prefill).allowance(streams, prompts)
     assert FEWEST <= n <= 512
     own = streams * decode
-    assert n == FEWEST or own + n * prefill <= max(STRETCH * own, PATIENCE_S) * 1.001
+    assert n == FEWEST or own + n * prefill <= max(STRETCH * own, PATIENCE_S * (1 + prompts / streams)) * 1.001
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 600), st.floats(0, 5)), max_size=30), st.integers(0, 40))
@@ -35,40 +35,46 @@ def test_whatever_was_measured_prompts_go_on(steps: list[tuple[int, int, float]]
     pace = Pace(512)
     for decode, prefill, seconds in steps:
         pace.observe(decode, prefill, seconds)
-    assert FEWEST <= pace.allowance(streams) <= 512
+    assert FEWEST <= pace.allowance(streams, 1) <= 512
 
 
 def test_cheap_prompts_come_in_larger_slices() -> None:
     """Where a prompt token costs less, a step beside the same streams takes more of them."""
-    assert measured(0.007, 0.0005).allowance(16) > measured(0.007, 0.004).allowance(16)
+    assert measured(0.007, 0.0005).allowance(16, 1) > measured(0.007, 0.004).allowance(16, 1)
+
+
+def test_many_prompts_to_a_stream_come_in_larger_slices() -> None:
+    """The more callers wait for a prompt to each that reads a stream, the more of a step prompts get."""
+    pace = measured(0.007, 0.004)
+    assert pace.allowance(4, 1) < pace.allowance(4, 12) < pace.allowance(4, 24)
 
 
 def test_one_slow_step_does_not_change_the_pace_much() -> None:
     """A step that another program held up a hundredfold moves the estimate by less than a factor of two."""
     pace = measured(0.007, 0.004)
-    before = pace.allowance(16)
+    before = pace.allowance(16, 1)
     pace.observe(0, 512, 512 * 0.4)
-    assert before / 2 < pace.allowance(16) <= before
+    assert before / 2 < pace.allowance(16, 1) <= before
 
 
 def test_prompts_alone_go_in_the_smallest_steps_that_cost_no_more() -> None:
     """With nobody waiting, a whole batch until that was measured; then the smallest size within a twentieth of best."""
     pace = Pace(512)
-    assert pace.allowance(0) == 512
+    assert pace.allowance(0, 1) == 512
     pace.observe(0, 512, 512 * 0.004)
     pace.observe(0, 256, 256 * 0.0041)
     pace.observe(0, 128, 128 * 0.006)
-    assert pace.allowance(0) == 256
+    assert pace.allowance(0, 1) == 256
 
 
 def test_a_fixed_slice_is_not_learnt() -> None:
     """What the operator set is taken, whatever steps cost."""
     pace = Pace(512, fixed=100)
-    assert pace.allowance(16) == 100
+    assert pace.allowance(16, 1) == 100
     pace.observe(16, 0, 10.0)
     pace.observe(0, 512, 1.0)
-    assert pace.allowance(16) == 100
-    assert Pace(64, fixed=100).allowance(1) == 64
+    assert pace.allowance(16, 1) == 100
+    assert Pace(64, fixed=100).allowance(1, 1) == 64
     with pytest.raises(ValueError, match="never ends"):
         Pace(64, fixed=0)
 
@@ -77,12 +83,12 @@ def test_costs_survive_a_restart(tmp_path: Path) -> None:
     """What was learnt is kept after some steps and read again, for the same weights, kernels and threads only."""
     file = CostFile(tmp_path / "costs" / "tiny.json", "this machine")
     pace = Pace(512, costs=file.read(), keep=file.write)
-    assert pace.allowance(16) == UNMEASURED
+    assert pace.allowance(16, 1) == UNMEASURED
     for _ in range(FIRST_KEPT // 2):
         pace.observe(16, 0, 16 * 0.007)
         pace.observe(0, 512, 512 * 0.004)
     again = Pace(512, costs=file.read())
-    assert again.allowance(16) == pace.allowance(16) != UNMEASURED
+    assert again.allowance(16, 1) == pace.allowance(16, 1) != UNMEASURED
     other = CostFile(tmp_path / "costs" / "tiny.json", "another machine")
     assert other.read() == Costs("another machine")
 

@@ -1,7 +1,8 @@
 """How much prompt a step takes on, from what steps were seen to cost. Knows no clock: it is told seconds.
 
 Prompt tokens beside running streams make these wait, so they get what stretches a step by a bounded factor (chunked
-prefill, Agrawal et al., "Sarathi-Serve", 2024), but at least a short time's worth, lest one stream holds up a prompt.
+prefill, Agrawal et al., "Sarathi-Serve", 2024), but at least a short time's worth, lest one stream holds up a prompt;
+the more prompts there are to each stream, the longer, since small slices cost more and all those callers wait too.
 With nobody to wait, a step is as small as it can be without costing more per token: a caller who leaves, or a short
 prompt that arrives, waits for its end. Costs are kept per size (powers of two), since kernels do not scale evenly.
 """
@@ -11,8 +12,8 @@ from collections.abc import Callable
 from homeport.engines.text.costs import Costs
 
 STRETCH = 2.4  # times the streams' own step; with what the estimate misses, gaps stay below three times the usual
-PATIENCE_S = 0.2  # a step may always take this long: a gap that readers hardly notice
-FEWEST = 16  # prompt tokens: fewer would be mostly the fixed cost of a pass
+PATIENCE_S = 0.25  # a step may always take this long, times prompts and streams over streams
+FEWEST = 32  # prompt tokens: fewer would be mostly the fixed cost of a pass
 SMALLEST = 64  # prompt tokens of a step with nobody else in it, where all sizes cost alike
 UNMEASURED = 64  # prompt tokens beside streams before anything was measured
 TOLERANCE = 1.05
@@ -54,8 +55,8 @@ class Pace:
         elif prefill >= FEWEST and (each := _known(self.costs.decode, decode)):
             _learn(self.costs.prefill, prefill, max(seconds - decode * each, 0.0) / prefill)
 
-    def allowance(self, decode: int) -> int:
-        """Prompt tokens that a step may take on beside so many tokens of streams."""
+    def allowance(self, decode: int, prompts: int) -> int:
+        """Prompt tokens that a step may take on, where so many streams each await a token and so many a prompt."""
         if not decode:
             return self._alone()
         if self._fixed is not None:
@@ -64,7 +65,7 @@ class Pace:
         if not each or not prompt:
             return min(UNMEASURED, self._batch)
         own = decode * each
-        room = (max(STRETCH * own, PATIENCE_S) - own) / prompt
+        room = (max(STRETCH * own, PATIENCE_S * (decode + prompts) / decode) - own) / prompt
         return min(max(int(room), FEWEST), self._batch)
 
     def _alone(self) -> int:

@@ -59,9 +59,9 @@ def _decoding(running: Sequence[Candidate], batch: int) -> list[Candidate]:
 
 
 class Scheduler:
-    """The policy. `pace`: prompt tokens a step takes beside so many of streams; `score_rows`: prompt rows read."""
+    """The policy. `pace`: prompt tokens of a step, by streams and prompts there are; `score_rows`: prompt rows read."""
 
-    def __init__(self, cache: Cache, traits: Traits, *, pace: Callable[[int], int], score_rows: int = 128) -> None:
+    def __init__(self, cache: Cache, traits: Traits, *, pace: Callable[[int, int], int], score_rows: int = 128) -> None:
         if score_rows < 1:
             raise ValueError("score_rows must be at least 1: a slice of nothing never ends")
         self._cache = cache
@@ -138,7 +138,10 @@ class Scheduler:
             if candidate.slot is not None:
                 self._take(plan, candidate)
         plan.decode = len(plan.slices)
-        plan.prefill = min(self._traits.batch - plan.decode, self._pace(plan.decode))
+        prompts = (
+            len(self._running) - plan.decode + min(len(self._waiting), self._traits.sequences - len(self._running))
+        )
+        plan.prefill = min(self._traits.batch - plan.decode, self._pace(plan.decode, prompts))
         self._fill(plan)
         plan.prompt = sum(part.stop - part.start for part in plan.slices) - plan.decode
         draft(plan, self._cache, self._traits)
