@@ -37,7 +37,8 @@ from homeport.serving.options import ServingOptions
 from homeport.serving.resident import WorkerStatus
 from homeport.settings import Settings
 
-_EXECUTOR = "homeport.engines.text.executors.llama"
+_LLAMA = "homeport.engines.llama"
+_LAYOUTS = "homeport.engines.text.executors.llama.layouts"
 _STOP_WAIT_S = 30.0
 _REACH_S = 5.0
 _TEXT, _EMBEDDINGS = "text", "embeddings"
@@ -267,7 +268,7 @@ def is_starter(reference: str) -> bool:
 
 def _measured(survey: Survey, progress: Progress) -> Told:
     """Measure in a process of its own, for native code may abort, and pass on what it says."""
-    command = [sys.executable, "-m", f"{_EXECUTOR}.layouts", msgspec.json.encode(survey).decode()]
+    command = [sys.executable, "-m", _LAYOUTS, msgspec.json.encode(survey).decode()]
     # What it complains of goes to a file: a pipe that nobody reads would stop it when full.
     with (
         tempfile.TemporaryFile() as complaints,
@@ -325,7 +326,7 @@ def install_kernels(settings: Settings, flavour: str, file: Path | None, progres
 def kernels(settings: Settings) -> str:
     """Describe the kernels that would be used. They are loaded in a process of their own: native code may abort."""
     library = _library(settings)
-    command = [sys.executable, "-m", _EXECUTOR, *([str(library)] if library else [])]
+    command = [sys.executable, "-m", _LLAMA, *([str(library)] if library else [])]
     asked = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     if asked.returncode != 0:
         raise Unavailable(asked.stderr.strip().splitlines()[-1] if asked.stderr.strip() else "the kernels abort")

@@ -1,12 +1,9 @@
-"""Both sets of kernels, and models loaded with them."""
+"""Models loaded with both sets of kernels."""
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 import pytest
 
 from homeport.engines.text.executor import Batch
@@ -15,20 +12,6 @@ from homeport.engines.text.executors.llama.memory import Kv
 
 # Kernels spin while they wait for one another: with two threads on a busy machine the tests take ten times as long.
 THREADS = 1
-
-
-@pytest.fixture(scope="session", params=["wheel", "npm"])
-def library(request: pytest.FixtureRequest) -> Path | None:
-    """Where kernels are: the wheel's (None), or the folder `homeport kernels install` fills."""
-    if request.param == "wheel":
-        return None
-    home = Path(os.environ.get("HOMEPORT_HOME") or platformdirs.user_data_path("homeport", appauthor=False))
-    folder = home / "kernels" / "cpu"
-    if not folder.is_dir():
-        if shutil.which("npm"):
-            pytest.fail(f"no kernels in {folder}: run `make setup`")
-        pytest.skip(f"no kernels in {folder}, and no npm here to fetch them")
-    return folder
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from homeport.domain.errors import EngineFailed, Unavailable
+from homeport.engines.llama.library import kernels
 from homeport.engines.text.executor import Batch, Logits
 from homeport.engines.text.executors.llama.context import NO_CELLS
 from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaOptions, load
-from homeport.engines.text.executors.llama.library import kernels
 from homeport.engines.text.executors.llama.memory import Kv
 
 NEAR = 0.35

@@ -11,11 +11,11 @@ from tests.engines.text.executors.llama.conftest import THREADS
 
 from homeport.domain.errors import InvalidRequest, Unavailable
 from homeport.domain.layouts import Survey
+from homeport.engines.llama.library import kernels
 from homeport.engines.text import comparison
 from homeport.engines.text.executor import Batch
 from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaOptions, load
 from homeport.engines.text.executors.llama.layouts import survey
-from homeport.engines.text.executors.llama.library import kernels
 from homeport.engines.text.executors.llama.weights import rewrite
 
 

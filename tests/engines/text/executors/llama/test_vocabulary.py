@@ -93,7 +93,7 @@ def test_model_without_infill_says_so(smol: Callable[..., LlamaExecutor]) -> Non
 def test_large_vocabulary_is_read_quickly(chat: LlamaExecutor) -> None:
     """152,000 tokens take a fraction of a second (measured 0.24 s), so loading a model stays quick."""
     began = time.process_time()
-    found = vocabulary.read(chat._library, chat._model)
+    found = vocabulary.read(chat._library, chat._model.handle)
     assert time.process_time() - began < 1.0
     assert found.size == len(found.pieces) > 150_000
 

@@ -1,5 +1,5 @@
-"""The llama.cpp executor: its C API called through CFFI, with no compiler.
+"""The llama.cpp executor: text generation on top of `homeport.engines.llama`.
 
-`declarations` (what we call), `library` (which kernels), `log`, `vocabulary`, `memory` (how many cells) and
-`executor` (the seam). Knows nothing of requests, scheduling or sampling.
+`vocabulary`, `memory` (how many cells), `context`, `lanes` and `executor` (the seam). Knows nothing of requests,
+scheduling or sampling.
 """

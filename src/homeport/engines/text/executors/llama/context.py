@@ -12,8 +12,8 @@ import msgspec
 import numpy as np
 
 from homeport.domain.errors import EngineFailed, Unavailable
+from homeport.engines.llama.library import Library
 from homeport.engines.text.executor import Batch, Logits
-from homeport.engines.text.executors.llama.library import Library
 
 NO_CELLS = "no_cells"
 """`code` of the EngineFailed that `decode` raises when the cache has no room left: nothing was computed."""

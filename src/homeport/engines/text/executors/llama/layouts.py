@@ -16,10 +16,10 @@ import msgspec
 
 from homeport.domain.errors import HomeportError
 from homeport.domain.layouts import Survey, Told, Trial
+from homeport.engines.llama.library import Library, kernels
 from homeport.engines.text import comparison
 from homeport.engines.text.executors.llama import executor as llama
 from homeport.engines.text.executors.llama.executor import LlamaExecutor
-from homeport.engines.text.executors.llama.library import Library, kernels
 from homeport.engines.text.executors.llama.weights import TYPES, rewrite
 
 _SEQUENCES = 16

@@ -5,9 +5,9 @@ Knows nothing of contexts. Source: include/llama.h (vocabulary functions).
 
 from typing import Any
 
+from homeport.engines.llama.declarations import CONTROL
+from homeport.engines.llama.library import Library
 from homeport.engines.text.executor import Infill, Vocabulary
-from homeport.engines.text.executors.llama.declarations import CONTROL
-from homeport.engines.text.executors.llama.library import Library
 
 # Which end token ends a document (rather than a turn of a chat) is not in the API; models name it so.
 _DOCUMENT_ENDS = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>", "<|end▁of▁sentence|>", "<EOS_TOKEN>")

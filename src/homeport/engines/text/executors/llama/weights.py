@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from homeport.domain.errors import InvalidRequest, Unavailable
-from homeport.engines.text.executors.llama.library import Library
+from homeport.engines.llama.library import Library
 
 _F16, _Q8_0, _BF16 = 1, 8, 30
 TYPES: Mapping[str, int] = MappingProxyType({"q8_0": _Q8_0, "q4_0": 2, "bf16": _BF16})

@@ -1,10 +1,10 @@
-"""`python -m homeport.engines.text.executors.llama [PATH]`: describe kernels in a process that may die of them."""
+"""`python -m homeport.engines.llama [PATH]`: describe kernels in a process that may die of them."""
 
 import sys
 from pathlib import Path
 
 from homeport.domain.errors import Unavailable
-from homeport.engines.text.executors.llama.library import describe
+from homeport.engines.llama.library import describe
 
 if __name__ == "__main__":
     try:

@@ -7,8 +7,8 @@ import cffi
 import pytest
 
 from homeport.domain.errors import Unavailable
-from homeport.engines.text.executors.llama.declarations import LAYOUTS, PROBE, identify
-from homeport.engines.text.executors.llama.library import describe, kernels
+from homeport.engines.llama.declarations import LAYOUTS, PROBE, identify
+from homeport.engines.llama.library import describe, kernels
 
 
 def defaults(file: Path) -> tuple[bytes, bytes]:

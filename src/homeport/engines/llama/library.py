@@ -17,8 +17,8 @@ from typing import Any
 import cffi
 
 from homeport.domain.errors import Unavailable
-from homeport.engines.text.executors.llama.declarations import BACKENDS, LAYOUTS, PROBE, Layout, identify
-from homeport.engines.text.executors.llama.log import Log
+from homeport.engines.llama.declarations import BACKENDS, LAYOUTS, PROBE, Layout, identify
+from homeport.engines.llama.log import Log
 
 _WHEEL = "xllamacpp"
 _INSTALL = "run `homeport kernels install`"

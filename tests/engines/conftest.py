@@ -1,0 +1,22 @@
+"""Both sets of kernels."""
+
+import os
+import shutil
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+
+@pytest.fixture(scope="session", params=["wheel", "npm"])
+def library(request: pytest.FixtureRequest) -> Path | None:
+    """Where kernels are: the wheel's (None), or the folder `homeport kernels install` fills."""
+    if request.param == "wheel":
+        return None
+    home = Path(os.environ.get("HOMEPORT_HOME") or platformdirs.user_data_path("homeport", appauthor=False))
+    folder = home / "kernels" / "cpu"
+    if not folder.is_dir():
+        if shutil.which("npm"):
+            pytest.fail(f"no kernels in {folder}: run `make setup`")
+        pytest.skip(f"no kernels in {folder}, and no npm here to fetch them")
+    return folder
