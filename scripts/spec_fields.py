@@ -15,6 +15,11 @@ SCHEMAS = {
     "completions": "CreateCompletionRequest",
     "chat": "CreateChatCompletionRequest",
     "edits": "CreateEditRequest",
+    "embeddings": "CreateEmbeddingRequest",
+    "moderations": "CreateModerationRequest",
+    "transcriptions": "CreateTranscriptionRequest",
+    "translations": "CreateTranslationRequest",
+    "speech": "CreateSpeechRequest",
 }
 KEPT = ("type", "nullable", "default", "minimum", "maximum", "minItems", "maxItems", "enum", "deprecated")
 

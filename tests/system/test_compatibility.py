@@ -1,13 +1,12 @@
-"""Every field of every text endpoint is tried on a running server: an effect is seen, or a 400 names the field."""
+"""Every field of every endpoint is tried on a running server: an effect is seen, or a 400 names the field."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from homeport.api.text.fields import Field
+from homeport.api.field import Field
 from tests.system.compatibility import page
-from tests.system.compatibility.effects import Desk
 from tests.system.compatibility.probes import every_field, judge
 from tests.system.house import House
 
@@ -21,7 +20,7 @@ def verdicts(house: House, qwen: Path) -> Verdicts:
     found: dict[tuple[str, str], str | Exception] = {}
     for endpoint, field in every_field():
         try:
-            found[endpoint, field.name] = judge(Desk(house, endpoint), field)
+            found[endpoint, field.name] = judge(house, endpoint, field)
         except (AssertionError, LookupError) as missed:
             found[endpoint, field.name] = missed
     return found

@@ -7,11 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from homeport.api.field import Status
 from homeport.api.text.chat import ChatRequest
 from homeport.api.text.completions import CompletionRequest
 from homeport.api.text.conversation import ChatTurn
 from homeport.api.text.edits import EditRequest
-from homeport.api.text.fields import FIELDS, Status
+from homeport.api.text.fields import FIELDS
 from homeport.api.text.sampling import StreamOptions
 from tests.api.text.desk import post
 

@@ -4,27 +4,24 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from homeport.api.text.fields import FIELDS
+from homeport.api.fields import FIELDS
+from tests.system.compatibility.probes import PROBES
 
 PAGE = Path(__file__).parents[3] / "docs" / "compatibility.md"
 _SPEC = Path(__file__).parents[2] / "contract" / "data" / "fields.json"
 _YEARS = {"openai-2023": "2023", "openai-latest": "today"}
-_TITLES = {
-    "completions": "POST /v1/completions",
-    "chat": "POST /v1/chat/completions",
-    "edits": "POST /v1/edits",
-}
 _HEAD = """<!-- Made by `make docs` from what test_compatibility.py saw on a running server; edit the code instead. -->
 
 # Compatibility
 
-Every field of the text endpoints in OpenAI's published documents of April 2023 and of today, and our documented
+Every field of these endpoints in OpenAI's published documents of April 2023 and of today, and our documented
 extensions. Each row was tried on a running server with real weights: *changes the answer* means that an effect was
 seen, *400 that names it* that the request was refused with `param` set. Nothing is ignored in silence.
 A value that asks for nothing (`n: 1`, `logit_bias: {}`, `tools: []`, null where the document allows it) always passes.
 
-`/v1/engines/{id}/completions` and `/v1/engines/{id}/edits` take the same bodies, the model from the path.
-Endpoints of other kinds (embeddings, images, audio, moderation, files, fine-tunes) are not served yet: they answer
+`/v1/engines/{id}/completions` and `/edits` take the same bodies as `/v1/completions` and `/v1/edits`, the model from
+the path.
+Endpoints of other kinds (images, files, fine-tunes) are not served yet: they answer
 404 in OpenAI's envelope.
 """
 
@@ -38,7 +35,7 @@ def render(seen: Mapping[tuple[str, str], str]) -> str:
         for field in fields:
             known = _origin(spec, endpoint, field.name)
             rows.append(f"| `{field.name}` | {known} | {seen[endpoint, field.name]} | {field.note.replace('|', '/')} |")
-        parts.append(f"## {_TITLES[endpoint]}\n\n" + "\n".join(rows) + "\n")
+        parts.append(f"## POST {PROBES[endpoint].path}\n\n" + "\n".join(rows) + "\n")
     return "\n".join(parts)
 
 

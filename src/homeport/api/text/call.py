@@ -4,8 +4,8 @@ Knows nothing of the fields of any endpoint. Whatever happens, the worker's stre
 """
 
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,14 +14,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from homeport.api import wire
-from homeport.api.meters import Meter
+from homeport.api.call import Opened, Tally, opened, origin, whole
 from homeport.api.services import Services, services
-from homeport.api.streaming import EventStream, attended
+from homeport.api.streaming import EventStream
 from homeport.api.text.answer import Collected, Head
 from homeport.api.text.frames import Frames, Shape
 from homeport.domain.events import Admitted, Delta, Done, Event, Finished, Usage
 from homeport.domain.models import Resolved
-from homeport.domain.ports import Stream
 from homeport.domain.text import TextRequest
 
 
@@ -53,12 +52,10 @@ class Call:
 async def respond(request: Request, call: Call) -> Response:
     """Run a call and answer it. Raises what the model or the server says against it; Departed if the caller left."""
     run = _Run(services(request), call)
-    headers = {"x-homeport-model": call.resolved.model.facts.name}
-    if call.chunks is not None:
-        limits = run.services.limits
-        return EventStream(run.frames(call.chunks), headers, ping_s=limits.ping_s, stall_s=limits.stall_s)
-    body = await attended(request.receive, run.answer())
-    return Response(body, headers=headers, media_type="application/json")
+    if call.chunks is None:
+        return await whole(request, call.resolved, run.answer())
+    limits = run.services.limits
+    return EventStream(run.frames(call.chunks), origin(call.resolved), ping_s=limits.ping_s, stall_s=limits.stall_s)
 
 
 class _Run:
@@ -70,40 +67,25 @@ class _Run:
 
     async def frames(self, shape: Callable[[Head, Admitted], Shape]) -> AsyncGenerator[bytes, None]:
         """Give the frames of each wake-up; first, when the request is admitted, nothing."""
-        async with self._opened() as (stream, admitted, tally):
-            frames = Frames(shape(self._head(), admitted))
+        async with self._opened() as under_way:
+            frames = Frames(shape(self._head(), under_way.admitted))
             yield b""
-            async for batch in stream:
-                tally.count(batch)
+            async for batch in under_way:
                 yield frames.write(batch)
 
     async def answer(self) -> bytes:
         """Collect the whole answer."""
-        async with self._opened() as (stream, admitted, tally):
-            answerer = self._call.whole(self._head(), admitted)
+        async with self._opened() as under_way:
+            answerer = self._call.whole(self._head(), under_way.admitted)
             collected = Collected(self._call.choices)
-            async for batch in stream:
-                tally.count(batch)
+            async for batch in under_way:
                 collected.add(batch)
-            return wire.encode(answerer.answer(collected, tally.usage))
+            return wire.encode(answerer.answer(collected, under_way.usage))
 
-    @asynccontextmanager
-    async def _opened(self) -> AsyncIterator[tuple[Stream, Admitted, "_Tally"]]:
-        """Open the request and wait for its admission; afterwards close it and write down what it cost."""
-        model = self._call.resolved.model
+    def _opened(self) -> AbstractAsyncContextManager[Opened]:
         # Token ids in a request are those of the name it was sent to.
         request = msgspec.structs.replace(self._call.request, encoding=self._call.resolved.encoding)
-        tally = _Tally(self.services.meters.begin(model.facts.name, self._call.endpoint))
-        try:
-            stream = await self.services.serving.open(model, request)
-            try:
-                admitted = await stream.admitted()
-                tally.admitted(admitted)
-                yield stream, admitted, tally
-            finally:
-                await stream.aclose()
-        finally:
-            tally.close()
+        return opened(self.services, self._call.resolved, request, self._call.endpoint, _TextTally)
 
     def _head(self) -> Head:
         """Make the answer's head. Not before admission: the fingerprint is of the loaded model."""
@@ -112,36 +94,20 @@ class _Run:
         return Head(f"{self._call.prefix}{uuid.uuid4().hex}", int(self.services.now()), resolved.asked, fingerprint)
 
 
-class _Tally:
-    """Counts what a request costs. Until the worker says it, the tokens of its deltas are counted."""
-
-    def __init__(self, meter: Meter) -> None:
-        self._meter = meter
-        self._whole: Usage | None = None
-        self._prompt_tokens = 0
-        self._tokens = 0
-
-    @property
-    def usage(self) -> Usage:
-        """What it cost so far."""
-        return self._whole or Usage(self._prompt_tokens, self._tokens)
-
-    def admitted(self, admitted: Admitted) -> None:
-        self._prompt_tokens = admitted.prompt_tokens
-        self._meter.admitted(admitted.prompt_tokens)
+class _TextTally(Tally):
+    """Until the worker says what a request cost, the tokens of its deltas are counted."""
 
     def count(self, events: Sequence[Event]) -> None:
+        """Look through what has just arrived."""
         tokens = 0
+        whole: Usage | None = None
         for event in events:
             if isinstance(event, Delta):
                 tokens += event.tokens
             elif isinstance(event, Finished):
-                self._meter.finished(event.reason)
+                self.meter.finished(event.reason)
             elif isinstance(event, Done):
-                self._whole = event.usage
+                whole = event.usage
         if tokens:
-            self._tokens += tokens
-            self._meter.token(tokens)
-
-    def close(self) -> None:
-        self._meter.close(self.usage)
+            self.meter.token(tokens)
+        self.usage = whole or Usage(self.usage.prompt_tokens, self.usage.completion_tokens + tokens)

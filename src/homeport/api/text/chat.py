@@ -11,9 +11,11 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from homeport.api import bounds
 from homeport.api.body import read_json
+from homeport.api.call import model_named
 from homeport.api.services import caller, services
-from homeport.api.text import bounds, sampling
+from homeport.api.text import sampling
 from homeport.api.text.call import Call, respond
 from homeport.api.text.chat_shape import ChatShape
 from homeport.api.text.conversation import ChatTurn, conversation
@@ -148,7 +150,7 @@ class ChatRequest(sampling.Generation, forbid_unknown_fields=True, kw_only=True)
 async def create(request: Request) -> Response:
     """Answer a conversation."""
     body = await read_json(request, ChatRequest)
-    model = sampling.model_named(body.model, None)
+    model = model_named(body.model, None)
     asked = body.text_request(caller(request).project)
     resolved = services(request).registry.resolve(model, "chat")
     shape = partial(ChatShape, has_logprobs=bool(body.logprobs), has_usage=body.has_usage, metadata=body.metadata)

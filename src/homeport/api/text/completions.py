@@ -8,9 +8,11 @@ from functools import partial
 from starlette.requests import Request
 from starlette.responses import Response
 
+from homeport.api import bounds
 from homeport.api.body import read_json
+from homeport.api.call import model_named
 from homeport.api.services import caller, services
-from homeport.api.text import bounds, sampling
+from homeport.api.text import sampling
 from homeport.api.text.call import Call, respond
 from homeport.api.text.completion_shape import CompletionShape
 from homeport.domain.errors import InvalidRequest
@@ -109,7 +111,7 @@ def _tokens(name: str, ids: list[int]) -> TokenPrompt:
 async def create(request: Request) -> Response:
     """Complete one or many prompts."""
     body = await read_json(request, CompletionRequest)
-    model = sampling.model_named(body.model, request.path_params.get("engine"))
+    model = model_named(body.model, request.path_params.get("engine"))
     asked = body.text_request(caller(request).project)
     resolved = services(request).registry.resolve(model, "completions")
     shape = partial(CompletionShape, n=asked.n, top=asked.logprobs, echo=asked.echo, has_usage=body.has_usage)

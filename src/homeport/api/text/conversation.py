@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from homeport.api.text import bounds
+from homeport.api import bounds
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.text import Message
 

@@ -7,12 +7,12 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from homeport.api import bounds
 from homeport.api.body import read_json
+from homeport.api.call import model_named
 from homeport.api.services import caller, services
-from homeport.api.text import bounds
 from homeport.api.text.call import Call, respond
 from homeport.api.text.completion_shape import EditShape
-from homeport.api.text.sampling import model_named
 from homeport.domain.text import EditPrompt, Sampling, TextRequest
 
 MOST_EDITS = 20

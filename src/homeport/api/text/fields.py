@@ -5,25 +5,8 @@ page is made from it. Knows nothing of values: ranges are beside the checks.
 """
 
 from collections.abc import Mapping
-from enum import StrEnum
-from typing import NamedTuple
 
-
-class Status(StrEnum):
-    """What becomes of a field. A refused one is a 400 naming it, unless its value asks for nothing."""
-
-    SERVED = "served"
-    ACCEPTED = "accepted"
-    REFUSED = "refused"
-
-
-class Field(NamedTuple):
-    """One field's fate, with a line for the reader. A dotted name is a field inside another."""
-
-    name: str
-    status: Status
-    note: str
-
+from homeport.api.field import Field, Status
 
 _S, _A, _R = Status.SERVED, Status.ACCEPTED, Status.REFUSED
 

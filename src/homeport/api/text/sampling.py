@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from homeport.api.text import bounds
+from homeport.api import bounds
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.text import Ending, Sampling
 
@@ -143,17 +143,6 @@ def candidates(prompts: int, each: int, param: str) -> None:
             f"{prompts * each}. Send fewer prompts at once or lower '{param}'.",
             param=param,
         )
-
-
-def model_named(body: str | None, path: str | None) -> str:
-    """The model asked for, in the body or (2023's engines) in the path. Raises InvalidRequest if neither names one."""
-    if path is not None:
-        if body is not None and body != path:
-            raise InvalidRequest(f"The body's model '{body}' is not the path's engine '{path}'.", param="model")
-        return path
-    if not body:
-        raise InvalidRequest("you must provide a model parameter", param="model", code="missing_required_parameter")
-    return body
 
 
 def _given(value: T | None, default: T) -> T:

@@ -1,0 +1,9 @@
+"""Every field of every endpoint, gathered from the families of endpoints: what pages and tests are made from."""
+
+from collections.abc import Mapping
+
+from homeport.api.field import Field
+from homeport.api.text import fields as text
+
+FIELDS: Mapping[str, tuple[Field, ...]] = {**text.FIELDS}
+"""By endpoint: the capability's name in `Registry.resolve`."""
