@@ -158,6 +158,9 @@ class _House:
         options: dict[str, str | int | float | bool | None] = {k: v for k, v in chosen.items() if v is not None}
         switches = {"share_prefixes": settings.share_prefixes, "speculate": settings.speculate}
         costs = settings.home / "costs" / f"{model.facts.name}.json"
+        if settings.prefix_cache_dir is not None:
+            options["prefixes"] = str(settings.prefix_cache_dir / model.facts.name)
+            options["prefix_bytes"] = settings.prefix_cache_bytes
         return {**options, **switches, **kernels, "costs": str(costs)}
 
     def _access(self) -> Access:

@@ -157,6 +157,8 @@ FACTS: dict[str, Fact] = {
     "prefill_slice": Fact(whole, "Prompt tokens per step while others are decoding.", least=1),
     "retain": Fact(whole, "Tokens of finished prompts kept for reuse.", least=0),
     "share_prefixes": Fact(switch, "Let projects reuse each other's prompt prefixes (timing tells)."),
+    "prefix_cache_dir": Fact(folder, "Folder that keeps often used prompt prefixes over restarts; none by default."),
+    "prefix_cache_bytes": Fact(size, "What the prefixes kept there may take for each model.", least=0),
     "speculate": Fact(switch, "Compute ahead what an answer seems to repeat, for speed alone."),
     "layout": Fact(text, "Weights to load: `auto` the layout chosen by `optimize`.", choices=("auto", "original")),
     "optimize": Fact(text, "Lay starter models out for this CPU when fetched.", choices=("auto", "off")),
@@ -211,6 +213,8 @@ class Settings:
     prefill_slice: int | None = None
     retain: int | None = None
     share_prefixes: bool = False
+    prefix_cache_dir: Path | None = None
+    prefix_cache_bytes: int = 2_000_000_000
     speculate: bool = True
     layout: str = "auto"
     optimize: str = "auto"

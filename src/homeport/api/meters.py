@@ -32,6 +32,8 @@ _GAUGES: tuple[tuple[str, str, Callable[[Gauges], float]], ...] = (
 _COUNTERS: tuple[tuple[str, str, Callable[[Gauges], float]], ...] = (
     ("vllm:prefix_cache_queries", "Prompt tokens looked up in the prefix cache.", lambda g: g.prefix_queries),
     ("vllm:prefix_cache_hits", "Prompt tokens found in the prefix cache.", lambda g: g.prefix_hits),
+    ("vllm:external_prefix_cache_queries", "Of those not found there, looked up on disk.", lambda g: g.disk_queries),
+    ("vllm:external_prefix_cache_hits", "Prompt tokens found on disk.", lambda g: g.disk_hits),
     ("vllm:num_preemptions", "Sequences pre-empted and computed again.", lambda g: g.preemptions),
     ("vllm:spec_decode_num_draft_tokens", "Tokens computed on a guess.", lambda g: g.drafted_tokens),
     ("vllm:spec_decode_num_accepted_tokens", "Guessed tokens that came true.", lambda g: g.accepted_tokens),

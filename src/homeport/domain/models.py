@@ -88,3 +88,5 @@ class Gauges(msgspec.Struct, frozen=True, array_like=True):
     stalled_s: float = 0.0
     drafted_tokens: int = 0
     accepted_tokens: int = 0
+    disk_queries: int = 0
+    disk_hits: int = 0

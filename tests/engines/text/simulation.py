@@ -23,9 +23,10 @@ def traits(
     batch: int = 64,
     shares_cells: bool = True,
     can_trim: bool = True,
+    state: str = "",
 ) -> Traits:
     """An executor's traits, small ones unless said otherwise."""
-    return Traits(window, cells, sequences, batch, shares_cells, can_trim)
+    return Traits(window, cells, sequences, batch, shares_cells, can_trim, state)
 
 
 def choose(row: Logits, choice: int) -> int:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import msgspec
 
-from homeport.domain.errors import EngineFailed, Fault, InvalidRequest
+import homeport
+from homeport.domain.errors import EngineFailed, Fault, InvalidRequest, Unavailable
 from homeport.domain.events import Event, Failed, Usage
 from homeport.domain.link import Job, Request
 from homeport.domain.models import Gauges, Loaded
@@ -25,6 +26,7 @@ from homeport.engines.text.cache import Cache
 from homeport.engines.text.costs import CostFile
 from homeport.engines.text.executor import Executor, Logits
 from homeport.engines.text.intake import Arrival, Intake, News
+from homeport.engines.text.keeping import Keeping
 from homeport.engines.text.options import TextOptions, build_executor
 from homeport.engines.text.pace import Pace
 from homeport.engines.text.plan import Plan, Row
@@ -32,6 +34,7 @@ from homeport.engines.text.prompts import Preparer
 from homeport.engines.text.scheduler import Scheduler
 from homeport.engines.text.scoring import Score, score
 from homeport.engines.text.sequence import Group
+from homeport.engines.text.shelf import Shelf
 from homeport.engines.text.verification import draw_runs, score_runs
 
 SCORED_LOGITS = 1 << 24  # floats of prompt logits held at a time: 64 MB
@@ -46,13 +49,39 @@ def load(job: Job) -> Engine:
     file = (
         CostFile(Path(options.costs), f"{job.digest} {executor.kernels} {options.threads}") if options.costs else None
     )
-    return TextEngine(job.model, executor, options, file)
+    try:
+        return TextEngine(job.model, executor, options, file, _shelf(job, executor, options))
+    except BaseException:
+        executor.close()
+        raise
+
+
+def _shelf(job: Job, executor: Executor, options: TextOptions) -> Shelf | None:
+    """Where prefixes are kept on disk; None: nowhere."""
+    form = executor.traits.state
+    if options.prefixes is None or not options.prefix_bytes:
+        return None
+    if not form or not executor.traits.can_trim or not options.retained(executor.traits):
+        logger.warning("no prefixes are kept on disk: %s", "none are kept in memory" if form else "it cannot be saved")
+        return None
+    identity = f"{job.digest} | {executor.kernels} | {form} | homeport {homeport.__version__}"
+    try:
+        return Shelf(Path(options.prefixes), identity, options.prefix_bytes)
+    except OSError as error:
+        raise Unavailable(f"The prefix cache {options.prefixes} cannot be used: {error.strerror}.") from error
 
 
 class TextEngine:
     """One loaded model. Fulfils `domain.ports.Engine`; takes ownership of the executor."""
 
-    def __init__(self, model: str, executor: Executor, options: TextOptions, costs: CostFile | None = None) -> None:
+    def __init__(
+        self,
+        model: str,
+        executor: Executor,
+        options: TextOptions,
+        costs: CostFile | None = None,
+        shelf: Shelf | None = None,
+    ) -> None:
         traits, self._vocabulary = executor.traits, executor.vocabulary
         window = min(traits.window, traits.cells)
         preparer = Preparer(executor, window)
@@ -72,8 +101,15 @@ class TextEngine:
         score_rows = max(1, SCORED_LOGITS // self._vocabulary.size)
         known, keep = (costs.read(), costs.write) if costs else (None, None)
         self._pace = Pace(traits.batch, fixed=options.prefill_slice, costs=known, keep=keep)
-        self._scheduler = Scheduler(self._cache, traits, pace=self._pace.allowance, score_rows=score_rows)
         self._intake = Intake(preparer.prepare)
+        most = min(window, options.retained(traits))
+        self._shelf = shelf
+        self._keeping = (
+            Keeping(self._cache, executor, shelf, most=most, tell=self._intake.deliver) if shelf is not None else None
+        )
+        self._scheduler = Scheduler(self._cache, traits, pace=self._pace.allowance, score_rows=score_rows)
+        if self._keeping is not None:
+            self._scheduler.begun = self._keeping.found
         self._answers: dict[int, Answer] = {}
         self._generated = 0
         self._gauges = Gauges(cells=traits.cells)
@@ -114,6 +150,8 @@ class TextEngine:
     def run(self, emit: Emit) -> None:
         """Work until `close`. A bug of ours fails every open request, then ends this thread with its exception."""
         self._intake.start()
+        if self._shelf is not None:
+            self._shelf.start()
         rests = True
         try:
             while (news := self._intake.take(wait=rests)) is not None:
@@ -124,8 +162,12 @@ class TextEngine:
                 self._measure()
                 self._step_began = None
                 rests = events is None
+                if self._keeping is not None and self._keeping.work(rests=rests):
+                    rests = False  # there may be more to copy
                 if events:
                     emit(events)
+            while self._keeping is not None and self._keeping.work(rests=True):
+                pass  # what is due is kept before the end
         except BaseException:
             fault = EngineFailed("The engine broke down because of an internal error.").fault
             emit([(id, Failed(fault, self._usage_of(id))) for id in self._intake.open_ids()])
@@ -133,6 +175,8 @@ class TextEngine:
         finally:
             self._intake.close()
             self._intake.join()
+            if self._shelf is not None:
+                self._shelf.close()
             self._executor.close()
 
     def _heed(self, news: News) -> list[tuple[int, Event]]:
@@ -140,6 +184,11 @@ class TextEngine:
         events: list[tuple[int, Event]] = [(id, Failed(fault)) for id, fault in news.refusals]
         for arrival in news.arrivals:
             events += self._admit(arrival)
+        for name, state in news.fetched:
+            waited = self._keeping.arrived(name, state) if self._keeping else ()
+            for group in waited:
+                if group.id in self._answers:  # nobody left meanwhile
+                    self._scheduler.add(group)
         for id, n in news.credits:
             if id in self._answers:
                 self._answers[id].group.credit += n
@@ -158,7 +207,8 @@ class TextEngine:
             seed = int.from_bytes(os.urandom(8), "little")
         answer = Answer(arrival, group, self._vocabulary, seed=seed, speculates=self._speculates)
         self._answers[arrival.id] = answer
-        self._scheduler.add(group)
+        if self._keeping is None or not self._keeping.awaits(group):
+            self._scheduler.add(group)
         events: list[Event] = [answer.admitted(), *answer.begin()]
         if answer.is_done:
             self._end(arrival.id)
@@ -253,4 +303,6 @@ class TextEngine:
             steps=counters.steps,
             drafted_tokens=counters.drafted,
             accepted_tokens=counters.accepted,
+            disk_queries=self._keeping.queries if self._keeping else 0,
+            disk_hits=self._keeping.hits if self._keeping else 0,
         )

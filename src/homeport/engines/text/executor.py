@@ -21,7 +21,9 @@ class Traits(msgspec.Struct, frozen=True):
     `window`: tokens one sequence may hold. `cells`: tokens all sequences together may hold. `sequences`: ids
     0..sequences-1 exist. `batch`: tokens one `forward` takes at most. `shares_cells`: a fork costs no cells (one
     unified cache), else the fork's copy occupies its own. `can_trim`: `fork` and `trim` at any length work; where
-    False (recurrent state, sliding window) a sequence can only grow or be released whole.
+    False (recurrent state, sliding window) a sequence can only grow or be released whole. `state`: the form of what
+    `save` gives, in words, for what one executor saved in a form another of the same model and kernels restores in that
+    form alone; empty: it can neither save nor restore.
     """
 
     window: int
@@ -30,6 +32,7 @@ class Traits(msgspec.Struct, frozen=True):
     batch: int
     shares_cells: bool
     can_trim: bool
+    state: str = ""
 
 
 class Infill(msgspec.Struct, frozen=True):

@@ -33,11 +33,12 @@ class News:
 
     refusals: list[tuple[int, Fault]] = field(default_factory=list)
     arrivals: list[Arrival] = field(default_factory=list)
+    fetched: list[tuple[str, bytes | None]] = field(default_factory=list)
     credits: list[tuple[int, int]] = field(default_factory=list)
     cancels: list[int] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.refusals or self.arrivals or self.credits or self.cancels)
+        return bool(self.refusals or self.arrivals or self.fetched or self.credits or self.cancels)
 
 
 @dataclass(slots=True)
@@ -109,6 +110,12 @@ class Intake:
             elif id in self._known:
                 self._news.cancels.append(id)
                 self._arrived.notify()
+
+    def deliver(self, name: str, state: bytes | None) -> None:
+        """What was asked of the disk has come, or is lost."""
+        with self._lock:
+            self._news.fetched.append((name, state))
+            self._arrived.notify()
 
     def forget(self, id: int) -> None:
         """A request has ended."""

@@ -22,8 +22,9 @@ class TextOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `batch`: tokens per step; `prefill_slice`: prompt tokens per step beside decoding sequences (None: by what they were
     seen to cost); `retain`: cells kept for finished prefixes (0: none); `share_prefixes`: across projects too;
     `speculate`: compute guessed tokens; `library`: where the kernels are; `kv`: how the KV is laid out (`auto`,
-    `unified`, `streams`); `costs`: the file that keeps what steps cost. The rest are the fake executor's: `delay_s` per
-    step, `script` (a JSON object of prompt endings and answers), `poison` (text that breaks a step), `can_trim`.
+    `unified`, `streams`); `costs`: the file that keeps what steps cost; `prefixes`: the folder that keeps this model's
+    prefixes, in files of `prefix_bytes` together. The rest are the fake executor's: `delay_s` per step, `script` (a
+    JSON object of prompt endings and answers), `poison` (text that breaks a step), `can_trim`, `state`.
     """
 
     executor: str = "llama"
@@ -37,12 +38,15 @@ class TextOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prefill_slice: int | None = None
     retain: int | None = None
     costs: str | None = None
+    prefixes: str | None = None
+    prefix_bytes: int = 2_000_000_000
     share_prefixes: bool = False
     speculate: bool = True
     delay_s: float = 0.0
     script: str = "{}"
     poison: str | None = None
     can_trim: bool = True
+    state: str = "tokens"
 
     @classmethod
     def read(cls, options: Mapping[str, str | int | float | bool | None]) -> "TextOptions":
@@ -93,6 +97,8 @@ def _fake(options: TextOptions) -> FakeExecutor:
     window = options.window or 2048
     cells = options.cells or 4 * window
     script = {ending.encode(): answer.encode() for ending, answer in json.loads(options.script).items()}
-    traits = Traits(window, cells, options.sequences, options.batch, options.kv != "streams", options.can_trim)
+    traits = Traits(
+        window, cells, options.sequences, options.batch, options.kv != "streams", options.can_trim, options.state
+    )
     poison = options.poison.encode() if options.poison else None
     return FakeExecutor(traits, delay_s=options.delay_s, script=script, poison=poison)

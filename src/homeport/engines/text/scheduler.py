@@ -44,6 +44,10 @@ def _slot(part: Slice) -> int:
     return present(part.candidate.slot, "a planned candidate holds no sequence")
 
 
+def _unheard(_: Candidate) -> None:
+    """Nobody listens."""
+
+
 def _decoding(running: Sequence[Candidate], batch: int) -> list[Candidate]:
     """Candidates one token short of their next draw, at most a batch of them, oldest first."""
     ready = [one for one in running if one.pending == 1]
@@ -68,6 +72,7 @@ class Scheduler:
         self._traits = traits
         self._pace = pace
         self._score_rows = score_rows
+        self.begun: Callable[[Candidate], None] = _unheard  # told of each prompt that starts, as far as it was found
         self._waiting = WaitingList()
         self._running: list[Candidate] = []
         self._plans = 0
@@ -285,6 +290,7 @@ class Scheduler:
         if candidate.leader is None and not candidate.started:
             candidate.group.cached += candidate.computed
             self.counters.begin(candidate.prompt_length, candidate.computed)
+            self.begun(candidate)
         candidate.started = True
 
     def _start_twins(self, leader: Candidate) -> list[Candidate]:

@@ -168,10 +168,12 @@ class FakeExecutor:
 
     def save(self, sequence: int) -> bytes:
         """The tokens that a sequence holds."""
+        require(bool(self._traits.state), "this executor cannot save")
         return msgspec.msgpack.encode(self._tokens.get(sequence, []))
 
     def restore(self, sequence: int, state: bytes) -> None:
         """Make an empty sequence hold what was saved. Raises EngineFailed for anything else."""
+        require(bool(self._traits.state), "this executor cannot restore")
         require(not self._tokens.get(sequence), "the restored sequence is in use")
         try:
             tokens = msgspec.msgpack.decode(state, type=list[int])

@@ -70,6 +70,7 @@ class LlamaExecutor:
             batch=self._lanes.lane.batch,
             shares_cells=lane is None,
             can_trim=can_trim,
+            state=memory.STATE if can_trim else "",
         )
 
     def _open(self, options: LlamaOptions, cells: int, *, unified: bool, can_trim: bool) -> Context:

@@ -17,6 +17,9 @@ _SHORTEST_LANE = 512  # shorter ones would send most conversations to the pool
 _FEWEST = 256
 _FLOAT16 = 2
 
+STATE = "llama.cpp sequence 1, float16 keys, float16 values"
+"""The form of a saved sequence. llama.cpp itself checks layers, types and sizes when it reads one."""
+
 
 Kv = Literal["auto", "unified", "streams"]
 
