@@ -30,7 +30,7 @@ def _request(prompt: str, *, project: str = "one", n: int = 1, max_tokens: int =
 
 
 def _running(folder: Path, **options: str | float | bool | None) -> Running:
-    return Running(prefixes=str(folder), **options)
+    return Running(None, prefixes=str(folder), **options)
 
 
 def _cached(said: Said) -> int:

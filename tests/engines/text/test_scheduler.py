@@ -263,3 +263,20 @@ def test_copies_cost_cells_where_cells_are_not_shared() -> None:
     simulation.run()
     simulation.check_answers()
     assert simulation.answers[0, 0, 3] == alone(simulation.executor, _prompt(30), 3, 5)
+
+
+def test_what_a_twin_computes_is_not_called_cached() -> None:
+    """A prompt that waits for another's prefix is begun by its first candidate, so that its cached tokens are true."""
+    shared = list(range(17))
+    simulation = Simulation(traits(window=48, cells=1_000, sequences=16), prefill_slice=16)
+    asks = [
+        Ask([shared], length=1, scores=True),
+        Ask([list(range(100, 122))], length=1, project="other"),
+        Ask([[0, 200], [*shared, 201]], candidates=2, length=1),
+        Ask([list(range(50, 74))], length=1, project="other"),
+    ]
+    for ask in asks:
+        simulation.ask(ask)
+    simulation.run()
+    prompts = sum(len(prompt) for ask in asks for prompt in ask.prompts)
+    assert simulation.executor.computed + sum(group.cached for group in simulation.groups.values()) == prompts

@@ -9,11 +9,13 @@ request waits for the disk where that saves it 64 tokens. Called by the step thr
 import logging
 import time
 from array import array
+from collections import deque
 from collections.abc import Hashable, Sequence
 from typing import Protocol
 
 from homeport.domain.errors import EngineFailed
 from homeport.engines.text.cache import Cache
+from homeport.engines.text.prefix import common_length
 from homeport.engines.text.sequence import Candidate, Group
 from homeport.engines.text.shelf import Kept, Shelf, Tell
 
@@ -82,6 +84,7 @@ class Keeping:
         self._tell = tell
         self._regulars = Regulars()
         self._due: dict[tuple[Hashable, tuple[int, ...]], None] = {}
+        self._taken: deque[tuple[Hashable, tuple[int, ...]]] = deque(maxlen=_DUE)  # the latest, perhaps not written yet
         self._waited = 0  # steps
         self._each = UNMEASURED_S
         self._awaited: dict[str, list[tuple[Group, int]]] = {}  # by name: who waits, and the tokens that saves them
@@ -130,9 +133,13 @@ class Keeping:
         regular = self._regulars.found(namespace, candidate.tokens[:length])
         if regular < LEAST:
             return
-        kept = self._shelf.find(namespace, candidate.tokens, regular)
-        if regular - (kept[1] if kept else 0) >= max(LEAST, regular // GROWTH) and len(self._due) < _DUE:
-            self._due[namespace, tuple(candidate.tokens[:regular])] = None
+        prefix = tuple(candidate.tokens[:regular])
+        kept = self._shelf.find(namespace, prefix, regular)
+        known = [common_length(other, prefix, regular) for flow, other in self._taken if flow == namespace]
+        longest = max([*known, kept[1] if kept else 0])
+        if regular - longest >= max(LEAST, regular // GROWTH) and len(self._due) < _DUE:
+            self._due[namespace, prefix] = None
+            self._taken.append((namespace, prefix))
 
     def work(self, *, rests: bool) -> bool:
         """Copy one prefix that is due, if now is the time; whether that was done. Called behind every step."""

@@ -14,8 +14,9 @@ def awaits_prefix(candidate: Candidate, running: Sequence[Candidate], cache: Cac
 
     It can be trusted to: it holds a sequence and has credit. Once it loses either, the question is asked anew.
     """
-    if candidate.leader is not None and candidate.leader.is_scoring:
-        return True  # its answer begins with the scored prompt
+    leader = candidate.leader
+    if leader is not None and (leader.is_scoring or not leader.started):
+        return True  # its answer begins with the scored prompt; and the leader alone says what was found cached
     awaited = candidate.awaits
     if awaited is not None and awaited.will_reach(candidate.awaits_length):
         return True
