@@ -23,6 +23,7 @@ COLDEST = 1e-5
 # Tokens drawn as one block first, so that noise is made for hundreds of ids and not for the whole vocabulary.
 _BLOCK = 512
 _GROWTH = 16.0
+_SORTED = 1024  # weights are sorted together where they are no more
 
 
 class Tally:
@@ -161,23 +162,29 @@ def _drawn(row: NDArray[np.float32], best: np.float32, draw: Draw) -> int:
     weights = np.zeros(-(-size // _BLOCK) * _BLOCK, dtype=np.float32)
     np.exp(scaled, out=weights[:size])
     rules = draw.sampling
+    candidates = None
     if rules.top_p < 1.0 or rules.top_k > 0 or rules.min_p > 0.0:
         candidates = likeliest(weights[:size], top_k=rules.top_k, top_p=rules.top_p, min_p=rules.min_p)
-    else:
+        if len(candidates) > 2 * _BLOCK:  # noise for each would cost more than the rest of the step
+            kept = weights[candidates]
+            weights.fill(0.0)
+            weights[candidates] = kept
+            candidates = None
+    if candidates is None:
         # Gumbel-max over the blocks' masses, then within the block: the same distribution as over all tokens at once.
         masses = weights.reshape(-1, _BLOCK).sum(axis=1, dtype=np.float64)
         with np.errstate(divide="ignore"):
             logs = np.log(masses)
-        block = int((logs + noise.gumbel(draw.key, size + np.arange(len(masses)))).argmax())
-        candidates = np.arange(block * _BLOCK, min(size, (block + 1) * _BLOCK))
+        block = int((logs + noise.gumbel(draw.key, size + np.arange(len(masses)))).argmax()) * _BLOCK
+        candidates = block + np.flatnonzero(weights[block : block + _BLOCK])
     return int(candidates[(scaled[candidates] + noise.gumbel(draw.key, candidates)).argmax()])
 
 
 def likeliest(weights: NDArray[np.float32], *, top_k: int, top_p: float, min_p: float) -> NDArray[np.int64]:
-    """The ids that the filters leave, likeliest first, ties by id; at least one.
+    """The ids that the filters leave, in no order, of equal ones those of lower id; at least one.
 
     `weights` are probabilities relative to the likeliest token's, which is 1. top-p counts the mass of what min-p and
-    top-k left. Only candidates over a falling threshold are sorted, never the whole vocabulary of a peaked row.
+    top-k left. Only candidates over a falling threshold are looked at, and only those about its end are sorted.
     """
     enough_mass = top_p * float(weights.sum(dtype=np.float64)) if not (top_k or min_p) else np.inf
     threshold = 1.0 / _GROWTH
@@ -188,7 +195,48 @@ def likeliest(weights: NDArray[np.float32], *, top_k: int, top_p: float, min_p: 
         if is_enough or threshold <= min_p or threshold == 0.0 or found.sum(dtype=np.float64) >= enough_mass:
             break
         threshold = threshold / _GROWTH if threshold > 1e-30 else 0.0
-    order = np.argsort(-found, kind="stable")[: top_k or None]
-    mass = np.cumsum(found[order], dtype=np.float64)
-    kept = int(np.searchsorted(mass, top_p * mass[-1] if top_k or min_p else enough_mass)) + 1
-    return ids[order[:kept]]
+    if top_k:
+        ids, found = _largest(ids, found, top_k)
+    if top_k or min_p:
+        enough_mass = top_p * float(found.sum(dtype=np.float64))
+    return _nucleus(ids, found, enough_mass)
+
+
+def _largest(
+    ids: NDArray[np.int64], weights: NDArray[np.float32], count: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The so many largest, of equal ones those that stand first."""
+    if len(ids) <= count:
+        return ids, weights
+    least = np.partition(weights, len(weights) - count)[len(weights) - count]
+    taken = weights > least
+    taken[np.flatnonzero(weights == least)[: count - int(taken.sum())]] = True
+    return ids[taken], weights[taken]
+
+
+def _nucleus(ids: NDArray[np.int64], weights: NDArray[np.float32], enough: float) -> NDArray[np.int64]:
+    """The largest that together have at least this mass, all where they have not; of equal ones those first.
+
+    The end is searched between bounds: what lies surely inside is summed and never sorted.
+    """
+    inside: list[NDArray[np.int64]] = []
+    mass = 0.0
+    while len(ids) > _SORTED:
+        middle = np.sort(weights[:: len(weights) // 64])[32]
+        upper = weights >= middle
+        if upper.all():  # the sample's least is the least of all
+            upper = weights > middle
+        places = np.flatnonzero(upper)  # a gather by places takes a quarter of the time that a mask does
+        if not len(places):
+            break  # all are equal
+        found = weights[places]
+        above = mass + float(found.sum(dtype=np.float64))
+        if above >= enough:
+            ids, weights = ids[places], found
+            continue
+        inside.append(ids[places])
+        mass, places = above, np.flatnonzero(~upper)
+        ids, weights = ids[places], weights[places]
+    order = np.argsort(-weights, kind="stable")
+    masses = mass + np.cumsum(weights[order], dtype=np.float64)
+    return np.concatenate([*inside, ids[order[: int(np.searchsorted(masses, enough)) + 1]]])
