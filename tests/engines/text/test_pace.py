@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.engines.text.simulation import Ask, Simulation, traits
 
 from homeport.engines.text.costs import CostFile, Costs
 from homeport.engines.text.pace import FEWEST, FIRST_KEPT, PATIENCE_S, STRETCH, UNMEASURED, Pace
+from homeport.engines.text.scheduler import Scheduler
 
 SECONDS = st.floats(1e-5, 0.05)
 
@@ -27,6 +29,35 @@ def test_running_streams_wait_a_bounded_time(decode: float, prefill: float, stre
     assert FEWEST <= n <= 512
     own = streams * decode
     assert n == FEWEST or own + n * prefill <= max(STRETCH * own, PATIENCE_S * (1 + prompts / streams)) * 1.001
+
+
+@given(st.floats(1e-3, 0.02), st.floats(1e-3, 0.02), st.floats(0.8, 1.25), st.integers(1, 16))
+@settings(max_examples=20, deadline=None)
+def test_a_long_prompt_holds_up_sixteen_streams_by_a_bounded_factor(
+    decode: float, prefill: float, drift: float, flows: int
+) -> None:
+    """4,000 tokens beside 16 streams: no step takes three times the usual or a patience, and the prompt gets done."""
+    pace = Pace(512)
+    pace.observe(16, 0, 16 * decode)
+    pace.observe(0, 64, 64 * prefill)
+    simulation = Simulation(traits(window=6_000, cells=50_000, sequences=32, batch=512))
+    simulation.scheduler = Scheduler(simulation.cache, simulation.traits, pace=pace.allowance)
+    for stream in range(16):
+        simulation.ask(Ask([[stream] * 8], length=3_000, project=str(stream % flows)))
+    while len(simulation.step().slices) < 16 or simulation.scheduler.counters.steps < 3:
+        pass
+    long = simulation.ask(Ask([[77] * 4_000], length=1, project="long"))
+    usual = 16 * decode
+    bound = max(3.0 * usual, PATIENCE_S * (1 + 1 / 16) * 1.3, usual + FEWEST * prefill * drift)
+    slices = 0
+    while (long.id, 0, 0) not in simulation.answers:
+        plan = simulation.step()
+        assert plan.decode == 16, "every stream advances in every step"
+        took = plan.decode * decode + plan.prompt * prefill * drift
+        pace.observe(plan.decode, plan.prompt, took)
+        assert took <= bound
+        slices += 1
+    assert 4_000 / 512 <= slices <= 4_000 / FEWEST + 1
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 600), st.floats(0, 5)), max_size=30), st.integers(0, 40))

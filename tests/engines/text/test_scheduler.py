@@ -280,3 +280,38 @@ def test_what_a_twin_computes_is_not_called_cached() -> None:
     simulation.run()
     prompts = sum(len(prompt) for ask in asks for prompt in ask.prompts)
     assert simulation.executor.computed + sum(group.cached for group in simulation.groups.values()) == prompts
+
+
+def test_a_prompt_beyond_what_may_be_retained_is_kept_in_part() -> None:
+    """A conversation longer than all that may be kept is not lost whole: its next turn finds as much as may be."""
+    simulation = Simulation(traits(cells=1_000), retain=120)
+    for expected in (0, 120):
+        group = simulation.ask(Ask([[7] * 300], length=1))
+        simulation.run()
+        assert group.cached == expected
+        assert simulation.cache.cells == 120
+
+
+def test_the_oldest_and_largest_makes_room_for_several() -> None:
+    """Retention is bounded: one large old prompt goes before several small newer ones do."""
+    simulation = Simulation(traits(cells=1_000), retain=120)
+    small = [list(range(100, 120)), [9] * 25, [8] * 15]
+    for prompt in (list(range(60)), *small, [5] * 40):
+        simulation.ask(Ask([prompt], length=1))
+        simulation.run()
+    kept = [simulation.ask(Ask([prompt], length=1)) for prompt in small]
+    simulation.run()
+    assert [group.cached for group in kept] == [19, 24, 14]
+
+
+def test_where_cells_are_short_the_largest_of_the_older_half_goes() -> None:
+    """Four prompts kept and room for one more needed: of the two older ones the larger goes, all others stay."""
+    simulation = Simulation(traits(cells=200, sequences=8))
+    prompts = [[1] * 20, [2] * 80, [3] * 60, [4] * 20]
+    for prompt in prompts:
+        simulation.ask(Ask([prompt], length=1))
+        simulation.run()
+    simulation.ask(Ask([[5] * 50], length=1))
+    simulation.run()
+    found = [simulation.cache.match("local", prompt, len(prompt)) for prompt in prompts]
+    assert [match.length if match else 0 for match in found] == [20, 0, 60, 20]

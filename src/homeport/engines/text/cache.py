@@ -1,8 +1,9 @@
 """Sequence ids and cells: who has them, what is kept of finished sequences, and what goes when room is short.
 
 Each id of the executor is free, active (a running sequence's) or idle (finished, its KV kept for prompts that begin
-alike). Idle ones go least recently used first. Every change is booked in the prefix tree and carried out by the
-executor at once, in the step thread. Knows nothing of requests or of the order in which they run.
+alike). Of these the one used longest ago goes where an id is short; where cells are, the one that frees most of the
+half used longest ago. One larger than all that may be kept is cut to that and not lost whole. Every change is
+booked in the prefix tree and carried out by the executor at once, in the step thread. Knows nothing of requests.
 """
 
 from collections.abc import Hashable, Iterable, Sequence
@@ -140,6 +141,9 @@ class Cache:
             self.drop([sequence])
             return
         self._active.discard(sequence)
+        if self._retain is not None and self._tree.length(sequence) > self._retain > 0 and self._traits.can_trim:
+            self._tree.trim(sequence, self._retain)
+            self._memory.trim(sequence, self._retain)
         self._idle[sequence] = None
         self._shrink()
 
@@ -213,7 +217,7 @@ class Cache:
     def _take_id(self, keep: int | None) -> int | None:
         """A free id beside those in use, evicting an idle sequence other than `keep` where none is free."""
         if not self._free:
-            self._evict(keep)
+            self._evict(keep, by_size=False)
         if not self._free:
             return None
         room = self.available if self._adjoins else -1  # a sequence in the way is copied before it is let go
@@ -246,11 +250,12 @@ class Cache:
                 return False
         return True
 
-    def _evict(self, keep: int | None) -> bool:
-        oldest = next((sequence for sequence in self._idle if sequence != keep), None)
-        if oldest is None:
+    def _evict(self, keep: int | None, *, by_size: bool = True) -> bool:
+        idle = [sequence for sequence in self._idle if sequence != keep]
+        if not idle:
             return False
-        self.drop([oldest])
+        older = idle[: (len(idle) + 1) // 2] if by_size else idle[:1]
+        self.drop([max(older, key=self._tree.own)])  # of equal ones the first, which is the oldest
         return True
 
     def _shrink(self) -> None:

@@ -75,6 +75,12 @@ class PrefixTree:
         """Whether another sequence holds everything that this one does, in the same cells or their copies."""
         return len(self._tails[sequence].holders) > 1
 
+    def own(self, sequence: int) -> int:
+        """Cells that become free when this sequence goes."""
+        if not self._shares_cells:
+            return self._lengths[sequence]
+        return sum(len(node.tokens) for node in self._path(sequence) if len(node.holders) == 1)
+
     def add(self, sequence: int, namespace: Hashable) -> None:
         """Begin an empty sequence."""
         require(sequence not in self._tails, "the sequence is in use")
