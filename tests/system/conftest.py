@@ -6,7 +6,9 @@ from pathlib import Path
 import openai
 import pytest
 
+from homeport import settings
 from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaOptions, load
+from homeport.models.kernels import installed_kernels
 from tests.system.house import House, Tokenise, running
 
 
@@ -37,8 +39,9 @@ def client(house: House) -> Iterator[openai.OpenAI]:
 
 @pytest.fixture(scope="session")
 def executor(smollm2: Path) -> Iterator[LlamaExecutor]:
-    """The small model's weights without any server: the yardstick."""
-    made = load(smollm2, LlamaOptions(window=2048, cells=2048, sequences=2, batch=512))
+    """The small model's weights without any server, on the kernels that servers here use: the yardstick."""
+    library = installed_kernels(settings.load().home)
+    made = load(smollm2, LlamaOptions(window=2048, cells=2048, sequences=2, batch=512, library=library))
     yield made
     made.close()
 

@@ -20,19 +20,23 @@ _STEP = re.compile(
 def _shape(shown: str) -> list[str]:
     """The lines without their values: names and nesting. Values differ by machine, time and rounding."""
     return [
-        re.sub(r'(:\s*)?("(?:[^"\\]|\\.)*"|[-\d.]+|true|false|null)(,?)$', r"\1_\3", line)
+        re.sub(r'(:\s*)?("(?:[^"\\]|\\.)*"|[-\d.]+|true|false|null|… \d+ more)(,?)$', r"\1_\3", line)
         for line in shown.splitlines()
     ]
 
 
 def _shown(printed: str) -> str:
-    """What a program printed, as the README shows it: one JSON document a line, indented; a long list is cut."""
+    """What a program printed, as the README shows it: one JSON document a line, indented.
+
+    Of a list one entry is shown, a model that is loaded: which others are installed differs by machine.
+    """
     parts = []
     for line in printed.splitlines():
         document = json.loads(line)
         if document.get("object") == "list" and len(document["data"]) > 1:
             left = len(document["data"]) - 1
-            cut = json.dumps({**document, "data": document["data"][:1]}, indent=2, ensure_ascii=False)
+            first = next((entry for entry in document["data"] if entry.get("loaded")), document["data"][0])
+            cut = json.dumps({**document, "data": [first]}, indent=2, ensure_ascii=False)
             parts.append(cut.replace("\n  ]", f",\n    … {left} more\n  ]"))
         else:
             parts.append(json.dumps(document, indent=2, ensure_ascii=False))
