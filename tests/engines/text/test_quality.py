@@ -18,6 +18,7 @@ from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaO
 
 LANE = 256
 LENGTH = LANE + 14
+HALF = 3  # the sequence that holds the first half
 ENDS = 6  # the last so many rows are compared
 NOISE = 2.5  # times the mean distance of slices and one batch
 STORY = (
@@ -41,10 +42,11 @@ class Model:
         whole = np.arange(LENGTH, dtype=np.int32)
         self.expected[wanted] = plain.forward(Batch(np.array(self.ids, np.int32), whole, 0 * whole, wanted))
         plain.close()
-        compute(self.executor, self.ids[:half], 0)
-        sliced = compute(self.executor, self.ids[: half + ENDS], 0, start=half)
+        # Sequence 3 keeps the first half for all tests, as computing it again and again would take most of their time.
+        compute(self.executor, self.ids[:half], HALF)
+        sliced = compute(self.executor, self.ids[: half + ENDS], HALF, start=half)
         self.noise = apart(sliced, self.expected[half : half + ENDS])
-        self.executor.release([0])
+        self.executor.trim(HALF, half)
 
 
 def compute(executor: LlamaExecutor, ids: list[int], sequence: int, *, start: int = 0, wanted: int = ENDS) -> Logits:
@@ -77,10 +79,10 @@ def model(request: pytest.FixtureRequest) -> Iterator[Model]:
 
 @pytest.fixture(autouse=True)
 def emptied(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Every test begins and ends with empty sequences."""
+    """Every test begins with empty sequences, but for the one that holds the first half."""
     yield
     if "model" in request.fixturenames:
-        request.getfixturevalue("model").executor.release([0, 1, 2, 3])
+        request.getfixturevalue("model").executor.release([0, 1, 2])
 
 
 def _check(model: Model, found: Logits, stop: int) -> None:
@@ -102,10 +104,9 @@ def test_the_noise_is_told_from_another_prefix(model: Model) -> None:
 def test_forks_and_neighbours_change_nothing(model: Model) -> None:
     """A fork of a fork, beside other sequences in one step."""
     executor, ids, half = model.executor, model.ids, model.half
-    compute(executor, ids[:half], 1)
-    executor.fork(1, 3, half)
-    executor.fork(3, 0, half - 8)
-    executor.release([1, 3])
+    executor.fork(HALF, 2, half)
+    executor.fork(2, 0, half - 8)
+    executor.release([2])
     compute(executor, ids[::-1][:40], 1)
     stop = half + ENDS
     mine = list(range(half - 8, stop))
@@ -119,7 +120,7 @@ def test_forks_and_neighbours_change_nothing(model: Model) -> None:
 def test_a_restored_prefix_goes_on_as_if_computed(model: Model) -> None:
     """Saved as bytes, released and restored under another id: what disk and restarts do."""
     executor, ids, half = model.executor, model.ids, model.half
-    compute(executor, ids[:half], 2)
+    executor.fork(HALF, 2, half)
     state = executor.save(2)
     executor.release([2])
     compute(executor, ids[::-1][:40], 2)
@@ -130,7 +131,7 @@ def test_a_restored_prefix_goes_on_as_if_computed(model: Model) -> None:
 def test_guessed_tokens_are_judged_by_the_same_logits(model: Model) -> None:
     """Right and wrong guesses in one batch, the wrong ones taken back: rows before and after are the model's own."""
     executor, ids, half = model.executor, model.ids, model.half
-    compute(executor, ids[:half], 0)
+    executor.fork(HALF, 0, half)
     wrong = [*ids[: half + 3], 11, 12, 13]
     _check(model, compute(executor, wrong, 0, start=half)[:3], half + 3)
     executor.trim(0, half + 3)
@@ -140,7 +141,8 @@ def test_guessed_tokens_are_judged_by_the_same_logits(model: Model) -> None:
 def test_a_sequence_that_moves_to_the_pool_stays_itself(model: Model) -> None:
     """Grown over its lane's end, it goes on in the pool; forked back, it goes on in a lane."""
     executor, ids = model.executor, model.ids
-    compute(executor, ids[: LANE - 2], 1)
+    executor.fork(HALF, 1, model.half)
+    compute(executor, ids[: LANE - 2], 1, start=model.half)
     _check(model, compute(executor, ids, 1, start=LANE - 2), LENGTH)
     half = LANE // 2
     executor.fork(1, 2, half)
