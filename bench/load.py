@@ -1,55 +1,60 @@
 """The load generator: sends a workload over HTTP as streams and times what comes back.
 
 Knows nothing of which server answers. One asyncio task and one connection per request; parsing is line by line
-and cheap, and the generator's own CPU use is reported so that a run it limited can be seen.
+and cheap, and the generator's own CPU use is reported so that a run it limited can be seen. As a program
+(`python -m bench.load http://127.0.0.1:8080 MODEL --requests 16`) it prints the figures of any server that runs.
 """
 
+import argparse
 import asyncio
-import json
-import statistics
+import contextlib
 import time
-from collections.abc import AsyncIterator
+import urllib.parse
+from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
+from bench.figures import Outcome, Reply, outcome, quantile
 from bench.workload import Workload
 
-
-class Outcome(msgspec.Struct):
-    """One run: seconds and tokens. `error` counts requests that did not end with all their tokens."""
-
-    wall_s: float
-    output_tokens: int
-    errors: int
-    ttft_s: list[float]
-    gaps_s: list[float]
-    client_cpu_s: float
-
-    @property
-    def tokens_per_s(self) -> float:
-        """Output tokens of the whole run over its wall time."""
-        return self.output_tokens / self.wall_s
-
-    def quantile(self, of: list[float], q: float) -> float:
-        """The q-th quantile in seconds; nan without samples."""
-        if not of:
-            return float("nan")
-        if len(of) == 1:
-            return of[0]
-        return statistics.quantiles(of, n=100, method="inclusive")[round(q * 100) - 1]
-
-    @property
-    def ttft_p50_s(self) -> float:
-        """Median time from sending to the first token."""
-        return self.quantile(self.ttft_s, 0.5)
+_LINE_BYTES = 1 << 22
 
 
-class _Request(msgspec.Struct):
-    body: bytes
-    first_s: float | None = None
-    gaps_s: list[float] = []
-    tokens: int = 0
-    failed: bool = False
+class Address(msgspec.Struct, frozen=True):
+    """Where a server listens, and the model name to ask for."""
+
+    host: str
+    port: int
+    model: str
+
+
+class _Choice(msgspec.Struct):
+    index: int = 0
+    text: str = ""
+    finish_reason: str | None = None
+
+
+class _Usage(msgspec.Struct):
+    completion_tokens: int = 0
+
+
+class _Chunk(msgspec.Struct):
+    choices: list[_Choice] = []
+    usage: _Usage | None = None
+
+
+class _Body(msgspec.Struct):
+    model: str
+    prompt: list[int]
+    max_tokens: int
+    n: int
+    temperature: int = 0
+    stream: bool = True
+    stream_options: dict[str, bool] = msgspec.field(default_factory=lambda: {"include_usage": True})
+    ignore_eos: bool = True
+
+
+_decoder = msgspec.json.Decoder(_Chunk)
 
 
 async def _lines(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
@@ -57,62 +62,158 @@ async def _lines(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
         yield line.strip()
 
 
-async def _send(host: str, port: int, request: _Request) -> None:
-    start = time.perf_counter()
-    reader, writer = await asyncio.open_connection(host, port, limit=1 << 22)
+def _note(reply: Reply, line: bytes) -> None:
+    """Write down what one event says."""
+    now = time.perf_counter()
+    chunk = _decoder.decode(line)
+    if chunk.usage:
+        reply.usage_tokens = max(reply.usage_tokens, chunk.usage.completion_tokens)
+    for choice in chunk.choices:
+        if choice.text:
+            reply.stamps.setdefault(choice.index, []).append(now)
+        if choice.finish_reason:
+            reply.ends[choice.index] = choice.finish_reason
+
+
+async def _send(to: Address, body: bytes, reply: Reply, noted: asyncio.Event) -> None:
+    """Send one request and note its stream, setting `noted` each time. A failure is noted too, not raised."""
+    reply.sent_s = time.perf_counter()
     head = (
-        f"POST /v1/completions HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\n"
-        f"Authorization: Bearer bench\r\nConnection: close\r\nContent-Length: {len(request.body)}\r\n\r\n"
+        f"POST /v1/completions HTTP/1.1\r\nHost: {to.host}:{to.port}\r\nContent-Type: application/json\r\n"
+        f"Authorization: Bearer bench\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
     )
-    writer.write(head.encode() + request.body)
-    last: float | None = None
+    writer: asyncio.StreamWriter | None = None
     try:
+        reader, writer = await asyncio.open_connection(to.host, to.port, limit=_LINE_BYTES)
+        writer.write(head.encode() + body)
+        status = (await reader.readline()).split(maxsplit=2)
+        if status[1:2] != [b"200"]:
+            reply.failure = f"answered with {b' '.join(status).decode('latin-1').strip() or 'nothing'}"
+            return
         async for line in _lines(reader):
-            if not line.startswith(b"data: ") or line == b"data: [DONE]":
-                continue
-            now = time.perf_counter()
-            chunk = json.loads(line[6:])
-            if usage := chunk.get("usage"):
-                request.tokens = max(request.tokens, usage["completion_tokens"])
-            if not chunk.get("choices"):
-                continue
-            if last is None:
-                request.first_s = now - start
-            else:
-                request.gaps_s.append(now - last)
-            last = now
-    except OSError:
-        request.failed = True
+            if line.startswith(b"data: ") and line != b"data: [DONE]":
+                _note(reply, line[6:])
+                noted.set()
+    except (OSError, ValueError, msgspec.DecodeError) as error:
+        reply.failure = str(error)
     finally:
-        writer.close()
+        if writer is not None:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
 
-async def run(host: str, port: int, model: str, work: Workload, seed: int) -> Outcome:
-    """Send all requests of `work` at once and wait for the last. Times are seconds of this process's clock."""
-    bodies = [
-        {
-            "model": model,
-            "prompt": prompt,
-            "max_tokens": work.output_tokens,
-            "temperature": 0,
-            "n": work.n,
-            "stream": True,
-            "stream_options": {"include_usage": True},
-            "ignore_eos": True,
-        }
-        for prompt in work.prompts(seed)
-    ]
-    requests = [_Request(json.dumps(body).encode(), gaps_s=[]) for body in bodies]
+def _bodies(to: Address, work: Workload, turn: int) -> list[bytes]:
+    return [msgspec.json.encode(_Body(to.model, prompt, work.output_tokens, work.n)) for prompt in work.prompts(turn)]
+
+
+async def _sent(to: Address, work: Workload, turn: int, replies: list[Reply], noted: asyncio.Event) -> None:
+    """Send all requests as they arrive, noting each in its place of `replies`."""
+    gate = asyncio.Semaphore(work.concurrency) if work.concurrency else contextlib.nullcontext()
+
+    async def one(at: float, body: bytes, reply: Reply) -> None:
+        await asyncio.sleep(at)
+        async with gate:
+            await _send(to, body, reply, noted)
+
+    bodies, arrivals = _bodies(to, work, turn), work.arrivals(turn)
+    await asyncio.gather(*(one(*each) for each in zip(arrivals, bodies, replies, strict=True)))
+
+
+def _replies(work: Workload) -> list[Reply]:
+    return [Reply(0.0, stamps={}, ends={}) for _ in range(work.requests)]
+
+
+async def run(to: Address, work: Workload, turn: int) -> Outcome:
+    """Send a load and wait for its last answer."""
+    replies = _replies(work)
     cpu, start = time.process_time(), time.perf_counter()
-    await asyncio.gather(*(_send(host, port, request) for request in requests))
+    await _sent(to, work, turn, replies, asyncio.Event())
     wall_s = time.perf_counter() - start
-    # Some servers report one choice's usage for n > 1, so a request's tokens are what was asked of it unless it failed.
-    whole = [r for r in requests if not r.failed and r.tokens >= work.output_tokens]
-    return Outcome(
-        wall_s=wall_s,
-        output_tokens=len(whole) * work.n * work.output_tokens,
-        errors=len(requests) - len(whole),
-        ttft_s=[r.first_s for r in whole if r.first_s is not None],
-        gaps_s=[gap for r in whole for gap in r.gaps_s],
-        client_cpu_s=time.process_time() - cpu,
+    return outcome(replies, n=work.n, wanted=work.output_tokens, wall_s=wall_s, client_cpu_s=time.process_time() - cpu)
+
+
+class Interruption(msgspec.Struct):
+    """What running streams felt while another load arrived: gaps between their pieces of text, in seconds.
+
+    `alone_s`: before it, `beside_s`: from its sending to its first token. `ttft_s`: its own. `errors`: of both loads.
+    """
+
+    alone_s: list[float]
+    beside_s: list[float]
+    ttft_s: list[float]
+    errors: int
+
+
+async def interrupted(to: Address, running: Workload, arriving: Workload, turn: int) -> Interruption:
+    """Start a load, let another arrive once all its streams run, and leave when that one's answers have begun."""
+    streams, newcomers, noted = _replies(running), _replies(arriving), asyncio.Event()
+    task = asyncio.create_task(_sent(to, running, turn, streams, noted))
+    try:
+        await _until(noted, task, lambda: all(len(reply.stamps.get(0, ())) > 1 for reply in streams))
+        begun = time.perf_counter()
+        late = asyncio.create_task(_sent(to, arriving, turn, newcomers, noted))
+        await _until(noted, late, lambda: all(reply.first_s is not None for reply in newcomers))
+        until = time.perf_counter()
+        early = sum(1 for reply in streams if reply.ends or reply.failure)
+        await late
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    return Interruption(
+        alone_s=[gap for reply in streams for gap in reply.gaps_within(0.0, begun)],
+        beside_s=[gap for reply in streams for gap in reply.gaps_within(begun, until)],
+        ttft_s=[reply.first_s for reply in newcomers if reply.first_s is not None],
+        errors=early + sum(1 for reply in newcomers if not reply.tokens(arriving.n, arriving.output_tokens)),
     )
+
+
+async def _until(noted: asyncio.Event, task: "asyncio.Task[None]", holds: Callable[[], bool]) -> None:
+    """Wait until something holds, looking at each note, or the task is over."""
+    while not task.done() and not holds():
+        noted.clear()
+        note = asyncio.create_task(noted.wait())
+        await asyncio.wait((note, task), return_when=asyncio.FIRST_COMPLETED)
+        note.cancel()
+
+
+def _told(found: Outcome) -> str:
+    lines = [
+        f"tokens/s         {found.tokens_per_s:.1f} ({found.output_tokens} tokens in {found.wall_s:.2f} s)",
+        f"TTFT p50 / p99   {quantile(found.ttft_s, 0.5) * 1e3:.0f} / {quantile(found.ttft_s, 0.99) * 1e3:.0f} ms",
+        f"gap p50 / p99    {quantile(found.gaps_s, 0.5) * 1e3:.1f} / {quantile(found.gaps_s, 0.99) * 1e3:.1f} ms",
+        f"tokens per piece {found.output_tokens / max(found.deltas, 1):.2f}",
+        f"errors           {found.errors}",
+        f"own CPU          {found.client_cpu_s / found.wall_s:.1%} of a core",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Load a server that runs already."""
+    parser = argparse.ArgumentParser(prog="bench.load", description=main.__doc__)
+    parser.add_argument("url", help="such as http://127.0.0.1:8080")
+    parser.add_argument("model")
+    numbers = {"requests": 16, "prompt-tokens": 200, "output-tokens": 64, "shared-tokens": 0, "n": 1, "turn": 0}
+    for name, default in numbers.items():
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--concurrency", type=int, help="requests under way at a time (default: all)")
+    parser.add_argument("--rate", type=float, help="arrivals per second, by chance (default: all at once)")
+    parser.add_argument("--beside", type=int, metavar="TOKENS", help="a prompt of this length arrives meanwhile")
+    given = parser.parse_args()
+    url = urllib.parse.urlsplit(given.url)
+    to = Address(url.hostname or "127.0.0.1", url.port or 80, given.model)
+    sizes = (given.requests, given.prompt_tokens, given.output_tokens, given.shared_tokens, given.n)
+    work = Workload(f"load {time.time_ns()}", *sizes, rate_per_s=given.rate, concurrency=given.concurrency)
+    if not given.beside:
+        print(_told(asyncio.run(run(to, work, given.turn))))
+        return
+    late = Workload(f"{work.name} late", 1, given.beside, 8)
+    found = asyncio.run(interrupted(to, work, late, given.turn))
+    for name, gaps in (("alone", found.alone_s), ("beside", found.beside_s)):
+        print(f"gap p50 / p99 {name}: {quantile(gaps, 0.5) * 1e3:.1f} / {quantile(gaps, 0.99) * 1e3:.1f} ms")
+    print(f"the late prompt's TTFT: {quantile(found.ttft_s, 0.5) * 1e3:.0f} ms; errors: {found.errors}")
+
+
+if __name__ == "__main__":
+    main()

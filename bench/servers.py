@@ -1,41 +1,55 @@
-"""The servers under test: ours, and llama.cpp's own out of the `xllamacpp` wheel. Each is a child process.
+"""The servers under test: ours, llama.cpp's own (out of the `xllamacpp` wheel, or any binary) and vLLM.
 
-Run as a program (`python -m bench.servers PATH PORT FLAGS`) this file *is* the peer: its `Server` class needs a
-process that holds it.
+Each is a child process that answers OpenAI's completions. `Served` is how a run on one of them is measured.
 """
 
+import asyncio
 import importlib.util
 import json
-import os
-import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
-PEER_DEFAULT: dict[str, int | bool] = {}
-PEER_TUNED: dict[str, int | bool] = {
-    "n_parallel": 32,
-    "n_ctx": 49152,
-    "kv_unified": True,
-    "n_batch": 2048,
-    "n_ubatch": 512,
+from bench import children, load
+from bench.children import Child
+from bench.figures import Outcome
+from bench.load import Address
+from bench.workload import Workload
+
+DEFAULT, TUNED = "default", "tuned"
+SLOTS, CELLS = 32, 49152
+
+# The program's own defaults are four slots and one cache for all; the wheel's class has to be told so.
+_WHEEL_FLAGS: Mapping[str, dict[str, int | bool]] = {
+    DEFAULT: {"n_parallel": 4, "kv_unified": True},
+    TUNED: {
+        "n_parallel": SLOTS,
+        "n_ctx": CELLS,
+        "kv_unified": True,
+        "flash_attn": True,
+        "n_batch": 2048,
+        "n_ubatch": 512,
+    },
+}
+_BINARY_FLAGS: Mapping[str, list[str]] = {
+    DEFAULT: [],
+    TUNED: ["-np", str(SLOTS), "-c", str(CELLS), "-fa", "on", "--kv-unified", "-b", "2048", "-ub", "512"],
 }
 
 
-class Address(msgspec.Struct, frozen=True):
-    """Where a server listens, and the model name to ask for."""
+class Served(msgspec.Struct):
+    """A server that runs, and where. Fulfils `bench.rounds.Side`."""
 
-    host: str
-    port: int
-    model: str
+    child: Child
+    address: Address
+
+    def measure(self, work: Workload, turn: int) -> Outcome:
+        """Run a load on it."""
+        return asyncio.run(load.run(self.address, work, turn))
 
 
 def wheel_kernels() -> Path:
@@ -46,75 +60,48 @@ def wheel_kernels() -> Path:
     return next(Path(spec.origin).parent.glob("xllamacpp*.so"))
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _wait(url: str, child: subprocess.Popen[bytes], limit_s: float = 120) -> None:
-    end = time.monotonic() + limit_s
-    while time.monotonic() < end:
-        if child.poll() is not None:
-            raise RuntimeError(f"the server ended with {child.returncode} before it answered {url}")
-        try:
-            with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - an http address on loopback
-                if answer.status == 200:
-                    return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.05)
-    raise TimeoutError(f"no answer from {url} within {limit_s:.0f} s")
-
-
 @contextmanager
-def _running(command: list[str], environ: dict[str, str], url: str) -> Iterator[None]:
-    child = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        _wait(url, child)
-        yield
-    finally:
-        child.send_signal(signal.SIGTERM)
-        try:
-            child.wait(20)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
-
-
-@contextmanager
-def homeport(model: str, settings: dict[str, str]) -> Iterator[Address]:
+def homeport(
+    model: str, settings: Mapping[str, str], program: tuple[str, ...] = ("-m", "homeport", "serve")
+) -> Iterator[Served]:
     """Our server, with `settings` as HOMEPORT_* variables (names without the prefix)."""
-    port = _free_port()
-    environ = {**os.environ, **{f"HOMEPORT_{key}": value for key, value in settings.items()}}
-    command = [sys.executable, "-m", "homeport", "serve", "--model", model, "--port", str(port)]
-    with _running(command, environ, f"http://127.0.0.1:{port}/health/ready"):
-        yield Address("127.0.0.1", port, model)
+    port = children.free_port()
+    environ = {f"HOMEPORT_{key}": value for key, value in settings.items()}
+    command = [sys.executable, *program, "--model", model, "--port", str(port)]
+    with children.running(command, environ) as child:
+        children.wait(child, f"http://127.0.0.1:{port}/health/ready")
+        yield Served(child, Address("127.0.0.1", port, model))
 
 
 @contextmanager
-def llamacpp(weights: Path, flags: dict[str, int | bool], threads: int) -> Iterator[Address]:
-    """llama.cpp's own server on the wheel's kernels, with `flags` set on its parameters."""
-    port = _free_port()
-    command = [sys.executable, "-m", "bench.servers", str(weights), str(port), str(threads), json.dumps(flags)]
-    with _running(command, dict(os.environ), f"http://127.0.0.1:{port}/health"):
-        yield Address("127.0.0.1", port, "default")
+def llamacpp(weights: Path, flags: str, threads: int, binary: Path | None = None) -> Iterator[Served]:
+    """llama.cpp's own server with its `default` or `tuned` flags; `binary` goes before the one in the wheel."""
+    port = children.free_port()
+    if binary:
+        command = [str(binary), "-m", str(weights), "--port", str(port), "-t", str(threads), *_BINARY_FLAGS[flags]]
+    else:
+        given = json.dumps({**_WHEEL_FLAGS[flags], "threads": threads})
+        command = [sys.executable, "-m", "bench.peer", str(weights), str(port), given]
+    with children.running(command) as child:
+        children.wait(child, f"http://127.0.0.1:{port}/health")
+        yield Served(child, Address("127.0.0.1", port, "default"))
 
 
-def _serve_peer(weights: str, port: str, threads: str, flags: str) -> None:
-    import xllamacpp
-
-    parameters = xllamacpp.CommonParams()
-    parameters.model.path = weights
-    parameters.port = int(port)
-    parameters.cpuparams.n_threads = int(threads)
-    parameters.cpuparams_batch.n_threads = int(threads)
-    for name, value in json.loads(flags).items():
-        setattr(parameters, name, value)
-    server = xllamacpp.Server(parameters)
-    signal.sigwait({signal.SIGTERM, signal.SIGINT})
-    del server
+def has_vllm(python: str) -> bool:
+    """Whether vLLM is installed in the environment of this interpreter."""
+    ask = "import importlib.util, sys; sys.exit(importlib.util.find_spec('vllm') is None)"
+    try:
+        return subprocess.run([python, "-c", ask], capture_output=True, check=False, timeout=60).returncode == 0
+    except OSError:
+        return False
 
 
-if __name__ == "__main__":
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
-    _serve_peer(*sys.argv[1:])
+@contextmanager
+def vllm(python: str, weights: str) -> Iterator[Served]:
+    """vLLM's server in BF16 on the CPU, from the environment of this interpreter; `weights`: a folder it can read."""
+    port = children.free_port()
+    command = [python, "-m", "vllm.entrypoints.openai.api_server", "--model", weights, "--served-model-name", "bench"]
+    command += ["--dtype", "bfloat16", "--port", str(port), "--max-model-len", "2048"]
+    with children.running(command) as child:
+        children.wait(child, f"http://127.0.0.1:{port}/health", limit_s=600)
+        yield Served(child, Address("127.0.0.1", port, "bench"))

@@ -8,9 +8,16 @@ import random
 
 import msgspec
 
+_FIRST_ID, _LAST_ID = 1000, 40000
+"""Ids that are plain pieces of text in every vocabulary measured here."""
+
 
 class Workload(msgspec.Struct, frozen=True):
-    """One load: `requests` at once, each with its own prompt, `n` choices and `output_tokens` per choice."""
+    """One load: `requests`, each with its own prompt, `n` choices and `output_tokens` per choice.
+
+    All arrive at once, or by chance at `rate_per_s` on average (a Poisson process). At most `concurrency` are under
+    way at a time; None: all.
+    """
 
     name: str
     requests: int
@@ -18,28 +25,35 @@ class Workload(msgspec.Struct, frozen=True):
     output_tokens: int = 64
     shared_tokens: int = 0
     n: int = 1
+    rate_per_s: float | None = None
+    concurrency: int | None = None
 
-    def prompts(self, seed: int) -> list[list[int]]:
-        """`requests` prompts of `shared_tokens + prompt_tokens` ids. The same seed gives the same prompts."""
-        draw = random.Random(seed)
+    def prompts(self, turn: int) -> list[list[int]]:
+        """`requests` prompts of `shared_tokens + prompt_tokens` ids: the same for the same load and turn alone."""
+        draw = random.Random(f"{self.name}/{turn}/prompts")
 
         def ids(count: int) -> list[int]:
-            return [draw.randrange(1000, 40000) for _ in range(count)]
+            return [draw.randrange(_FIRST_ID, _LAST_ID) for _ in range(count)]
 
         shared = ids(self.shared_tokens)
         return [shared + ids(self.prompt_tokens) for _ in range(self.requests)]
 
-    @property
-    def total_output(self) -> int:
-        """Tokens the server generates in one run."""
-        return self.requests * self.n * self.output_tokens
+    def arrivals(self, turn: int) -> list[float]:
+        """Seconds after the start at which each request arrives, ascending."""
+        if self.rate_per_s is None:
+            return [0.0] * self.requests
+        draw = random.Random(f"{self.name}/{turn}/arrivals")
+        now, found = 0.0, []
+        for _ in range(self.requests):
+            now += draw.expovariate(self.rate_per_s)
+            found.append(now)
+        return found
 
-
-TEXT_WORKLOADS = (
-    Workload("1 stream", requests=1),
-    Workload("4 streams", requests=4),
-    Workload("16 streams", requests=16),
-    Workload("32 streams", requests=32),
-    Workload("16 sharing 600", requests=16, shared_tokens=600),
-    Workload("4 x n=4", requests=4, n=4),
-)
+    def shrunk(self, by: int) -> "Workload":
+        """The same with shorter prompts and answers, to see in little time that everything works."""
+        return msgspec.structs.replace(
+            self,
+            prompt_tokens=max(8, self.prompt_tokens // by),
+            output_tokens=max(8, self.output_tokens // by),
+            shared_tokens=self.shared_tokens // by,
+        )

@@ -1,0 +1,70 @@
+"""Paired rounds: every side runs the same load in turn, while all others are paused.
+
+The order is reversed every other round, so that a machine that drifts hits all alike. Knows nothing of what sides are.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Protocol
+
+import psutil
+
+from bench.children import Child
+from bench.figures import Outcome, speed
+from bench.workload import Workload
+
+_BEATEN = 0.8
+"""A peer with a speed below this share of its rival's cannot be the bar: further rounds leave it out."""
+
+Runs = dict[str, list[Outcome]]
+
+
+class Side(Protocol):
+    """Something that can be measured under a load."""
+
+    child: Child
+
+    def measure(self, work: Workload, turn: int) -> Outcome:
+        """Run the load once."""
+        ...
+
+
+def alternate(
+    sides: Mapping[str, Side],
+    work: Workload,
+    rounds: int,
+    rivals: Collection[str] = (),
+    say: Callable[[str], None] = lambda _: None,
+) -> Runs:
+    """Measure all sides in turns; `rivals` are those of which only the best counts."""
+    found: Runs = {name: [] for name in sides}
+    beaten: set[str] = set()
+    for turn in range(rounds):
+        order = list(sides) if turn % 2 == 0 else list(reversed(list(sides)))
+        for name in order:
+            if name not in beaten:
+                say(f"{work.name}: round {turn + 1} of {rounds}, {name}")
+                found[name].append(alone(sides[name], work, turn))
+        best = max((speed(found[name]) for name in rivals), default=0.0)
+        beaten |= {name for name in rivals if speed(found[name]) < _BEATEN * best}
+    return found
+
+
+def alone(side: Side, work: Workload, turn: int) -> Outcome:
+    """Measure a side that is paused before and afterwards, and the CPU time that it and everyone else took."""
+    child = side.child
+    child.resume()
+    try:
+        machine, whole, main = _busy_s(), child.cpu_s(), child.main_cpu_s()
+        found = side.measure(work, turn)
+        ours = child.cpu_s() - whole + found.client_cpu_s
+        found.server_cpu_s = child.main_cpu_s() - main
+        found.others = max(0.0, _busy_s() - machine - ours) / (found.wall_s * (psutil.cpu_count() or 1))
+        return found
+    finally:
+        child.pause()
+
+
+def _busy_s() -> float:
+    """CPU time of all programs of this machine so far; what other machines took from it counts too."""
+    spent = psutil.cpu_times()
+    return sum(getattr(spent, name, 0.0) for name in ("user", "nice", "system", "irq", "softirq", "steal"))

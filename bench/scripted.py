@@ -1,0 +1,101 @@
+"""An engine without a model that says a word a step to every request, a hundred times a second.
+
+Real weights on a CPU give too few tokens per second to see what the gateway costs. This program is the whole server
+(`python -m bench.scripted serve --model NAME`) with only the engine of that model replaced.
+"""
+
+import threading
+import time
+from typing import cast
+
+import msgspec
+
+from homeport.cli import main
+from homeport.domain.events import Admitted, Delta, Done, Event, Finished, Usage
+from homeport.domain.link import Job, Request
+from homeport.domain.models import Gauges, Loaded
+from homeport.domain.ports import Emit
+from homeport.domain.text import TextRequest
+from homeport.serving.engines import ENGINES
+
+STEPS_PER_S = 100
+
+
+class _Answer(msgspec.Struct):
+    left: int
+    credit: int
+    said: int = 0
+
+
+class ScriptedEngine:
+    """A `domain.ports.Engine` that answers every request with as many words as it asks tokens for."""
+
+    def __init__(self, job: Job) -> None:
+        self.loaded = Loaded(model=job.model, kernels="none: words by the clock", window=8192, vocabulary=50000)
+        self._answers: dict[int, _Answer] = {}
+        self._new: list[int] = []
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+
+    def open(self, id: int, request: Request, credit: int) -> None:
+        """Take a request."""
+        wanted = request.ending.max_tokens if isinstance(request, TextRequest) else None
+        with self._lock:
+            self._answers[id] = _Answer(wanted or 16, credit)
+            self._new.append(id)
+
+    def input(self, id: int, chunk: bytes) -> None:
+        """Requests arrive whole: more input is ignored."""
+
+    def credit(self, id: int, n: int) -> None:
+        """Allow more words."""
+        with self._lock:
+            if id in self._answers:
+                self._answers[id].credit += n
+
+    def cancel(self, id: int) -> None:
+        """Drop a request."""
+        with self._lock:
+            self._answers.pop(id, None)
+
+    def gauges(self) -> Gauges:
+        """How it stands."""
+        return Gauges(running=len(self._answers))
+
+    def run(self, emit: Emit) -> None:
+        """Step by the clock until closed: one frame a step, as a real engine sends."""
+        due = time.monotonic()
+        while not self._closed.wait(max(0.0, due - time.monotonic())):
+            due = max(due + 1 / STEPS_PER_S, time.monotonic())
+            with self._lock:
+                events = self._step()
+            emit(events)
+
+    def close(self) -> None:
+        """Make `run` return."""
+        self._closed.set()
+
+    def _step(self) -> list[tuple[int, Event]]:
+        events: list[tuple[int, Event]] = [(id, Admitted(1, (1,))) for id in self._new if id in self._answers]
+        self._new.clear()
+        for id, answer in list(self._answers.items()):
+            if not answer.credit:
+                continue
+            answer.credit -= 1
+            answer.left -= 1
+            answer.said += 1
+            events.append((id, Delta(0, " word")))
+            if not answer.left:
+                events += [(id, Finished(0, "length")), (id, Done(Usage(1, answer.said)))]
+                del self._answers[id]
+        return events
+
+
+def load(job: Job) -> ScriptedEngine:
+    """Load it: there is nothing to load."""
+    return ScriptedEngine(job)
+
+
+if __name__ == "__main__":
+    cast("dict[str, str]", ENGINES)["text"] = "bench.scripted:load"  # by name, as every engine is known
+    main()

@@ -1,0 +1,125 @@
+"""The rows on tokens per second: distinct prompts, a shared prefix, several choices, and the best of each program.
+
+Ours, both sets of the peer's flags and the floor run on the same kernels and the same file; ours as it comes out of the
+box stands beside them.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from bench import figures, floor, rounds, servers
+from bench.homes import LaidOut
+from bench.plan import Plan
+from bench.rounds import Runs, Side
+from bench.row import Row, unmeasured
+from bench.servers import DEFAULT, TUNED
+from bench.workload import Workload
+
+OURS, FLOOR, BOX, BOX_FLOOR, VLLM = "ours", "floor", "out of the box", "floor of that", "vLLM"
+RIVALS = (DEFAULT, TUNED)
+DISTINCT = {1: 1.0, 4: 1.1, 16: 1.2, 32: 1.2}
+"""Streams, and the target of each against the better peer."""
+
+SHARED, CHOICES = "16 sharing 600 tokens", "4 x n=4"
+_PEER = "llama.cpp's server"
+Found = Mapping[str, Runs]
+
+
+def streams(count: int) -> str:
+    """The name of the load of so many streams."""
+    return f"{count} stream{'s' if count > 1 else ''}"
+
+
+def workloads() -> list[Workload]:
+    """The loads, those of distinct prompts first."""
+    distinct = [Workload(streams(count), requests=count) for count in DISTINCT]
+    return [*distinct, Workload(SHARED, requests=16, shared_tokens=600), Workload(CHOICES, requests=4, n=4)]
+
+
+def measure(plan: Plan, weights: Path, laid_out: LaidOut) -> dict[str, Runs]:
+    """Run every load on every side that it is meant for; by load, then by side."""
+    found = {}
+    with _sides(plan, weights, laid_out) as sides:
+        for work in workloads():
+            work = plan.sized(work)
+            same = {name: side for name, side in sides.items() if name in (OURS, FLOOR, *RIVALS)}
+            taking = sides if work.name == streams(16) else same
+            is_long = work.name in (streams(32), SHARED)
+            found[work.name] = rounds.alternate(taking, work, plan.rounds_of(is_long=is_long), RIVALS, plan.say)
+    return found
+
+
+@contextmanager
+def _sides(plan: Plan, weights: Path, laid_out: LaidOut) -> Iterator[dict[str, Side]]:
+    """All sides, running, warm and paused."""
+    kernels = servers.wheel_kernels()
+    with ExitStack() as stack:
+        sides: dict[str, Side] = {}
+
+        def add(name: str, side: Side) -> None:
+            plan.say(f"warm-up: {name}")
+            side.measure(Workload(f"warm-up of {name}", requests=1, prompt_tokens=16, output_tokens=4), turn=0)
+            side.child.pause()
+            sides[name] = side
+
+        add(OURS, stack.enter_context(servers.homeport(plan.model, plan.same_kernels())))
+        for flags in RIVALS:
+            add(flags, stack.enter_context(servers.llamacpp(weights, flags, plan.threads, plan.peer)))
+        add(FLOOR, stack.enter_context(floor.running(weights, kernels, plan.threads)))
+        add(BOX, stack.enter_context(servers.homeport(plan.model, laid_out.settings)))
+        add(BOX_FLOOR, stack.enter_context(floor.running(laid_out.weights, laid_out.kernels or kernels, plan.threads)))
+        if plan.vllm and plan.vllm_weights and servers.has_vllm(plan.vllm):
+            add(VLLM, stack.enter_context(servers.vllm(plan.vllm, plan.vllm_weights)))
+        yield sides
+
+
+def rows(found: Found, laid_out: LaidOut) -> list[Row]:
+    """Hold what was measured against the targets."""
+    made = [_against_better(streams(count), found, target) for count, target in DISTINCT.items()]
+    made += _shared(found[SHARED])
+    made.append(_against_better(CHOICES, found, 1.1))
+    made += _best_layouts(found[streams(16)], laid_out)
+    made += [_whole_server(streams(count), found[streams(count)]) for count in DISTINCT]
+    return made
+
+
+def better(runs: Runs) -> str:
+    """Name the faster set of the peer's flags."""
+    return max(RIVALS, key=lambda name: figures.speed(runs[name]))
+
+
+def _against_better(name: str, found: Found, target: float) -> Row:
+    runs = found[name]
+    best = better(runs)
+    ours, theirs, bare = (figures.speed(runs[side]) for side in (OURS, best, FLOOR))
+    return Row(name, f"{_PEER}, {best} flags", "tok/s", ours, theirs, target, floor=bare)
+
+
+def _shared(runs: Runs) -> list[Row]:
+    best = better(runs)
+    ours, theirs, tuned, bare = (figures.speed(runs[side]) for side in (OURS, best, TUNED, FLOOR))
+    soonest = min(RIVALS, key=lambda side: figures.ttft(runs[side]))
+    first, peers = (figures.ttft(runs[side]) * 1e3 for side in (OURS, soonest))
+    return [
+        Row(SHARED, f"{_PEER}, {best} flags", "tok/s", ours, theirs, 2.0, floor=bare),
+        Row(SHARED, f"{_PEER}, {TUNED} flags", "tok/s", ours, tuned, 3.0, floor=bare),
+        Row(f"{SHARED}: TTFT p50", f"{_PEER}, {soonest} flags", "ms", first, peers, 0.5, at_most=True),
+    ]
+
+
+def _best_layouts(runs: Runs, laid_out: LaidOut) -> list[Row]:
+    name = f"{streams(16)}, {BOX}"
+    best = better(runs)
+    ours, theirs, bare = (figures.speed(runs[side]) for side in (BOX, best, BOX_FLOOR))
+    against = f"{_PEER} as shipped, {best} flags"
+    made = [Row(name, against, "tok/s", ours, theirs, 2.0, floor=bare, note=laid_out.note)]
+    if VLLM not in runs:
+        return [*made, unmeasured(f"{streams(16)}, best layout each", "vLLM's CPU build (BF16)", 1.2, "not installed")]
+    work = f"{streams(16)}, best layout each"
+    return [*made, Row(work, "vLLM's CPU build (BF16)", "tok/s", ours, figures.speed(runs[VLLM]), 1.2, floor=bare)]
+
+
+def _whole_server(name: str, runs: Runs) -> Row:
+    ours, bare = (figures.speed(runs[side]) for side in (OURS, FLOOR))
+    return Row(f"{name}, whole server", "the bare kernels (floor)", "tok/s", ours, bare, 0.95)

@@ -1,0 +1,77 @@
+from typing import cast
+
+import pytest
+from bench.children import Child
+from bench.figures import Outcome
+from bench.rounds import Side, alternate
+from bench.workload import Workload
+
+WORK = Workload("work", requests=1)
+
+
+class _Child:
+    def __init__(self, name: str, diary: list[str]) -> None:
+        self.name, self.diary, self.spent_s = name, diary, 0.0
+
+    def resume(self) -> None:
+        self.diary.append(f"+{self.name}")
+
+    def cpu_s(self) -> float:
+        return 0.0
+
+    def main_cpu_s(self) -> float:
+        """A tenth of a second more each time it is asked."""
+        self.spent_s += 0.1
+        return self.spent_s
+
+    def pause(self) -> None:
+        self.diary.append(f"-{self.name}")
+
+
+class _Side:
+    def __init__(self, name: str, speed: float, diary: list[str]) -> None:
+        self.child = cast(Child, _Child(name, diary))
+        self.speed = speed
+
+    def measure(self, work: Workload, turn: int) -> Outcome:
+        assert work is WORK
+        return Outcome(1.0, int(self.speed), 0, [float(turn)], [])
+
+
+def _sides(**speeds: float) -> tuple[dict[str, Side], list[str]]:
+    diary: list[str] = []
+    return {name: _Side(name, speed, diary) for name, speed in speeds.items()}, diary
+
+
+def test_sides_take_turns_and_only_one_runs() -> None:
+    """Each is let go and paused again before the next; the order is reversed every other round."""
+    sides, diary = _sides(a=10, b=20)
+    found = alternate(sides, WORK, rounds=2)
+    assert diary == ["+a", "-a", "+b", "-b", "+b", "-b", "+a", "-a"]
+    assert [run.ttft_s for run in found["a"]] == [[0.0], [1.0]]
+
+
+def test_runs_tell_what_cpu_they_took() -> None:
+    """The main process's time is that between the run's beginning and end; others' share is a share."""
+    sides, _ = _sides(a=10)
+    [run] = alternate(sides, WORK, rounds=1)["a"]
+    assert run.cpu_per_token_s == pytest.approx(0.01)
+    assert run.others >= 0.0
+
+
+def test_a_beaten_rival_is_left_out() -> None:
+    """Of rivals only the best counts, so one that is far behind is measured once; others stay however slow."""
+    sides, _ = _sides(ours=1, fast=100, near=90, far=79)
+    found = alternate(sides, WORK, rounds=3, rivals=("fast", "near", "far"))
+    assert {name: len(runs) for name, runs in found.items()} == {"ours": 3, "fast": 3, "near": 3, "far": 1}
+
+
+def test_a_side_is_paused_though_its_run_fails() -> None:
+    """A broken run does not leave a program that takes the others' CPU."""
+    sides, diary = _sides(a=10)
+    try:
+        alternate(sides, Workload("another", requests=1), rounds=1)
+    except AssertionError:
+        assert diary == ["+a", "-a"]
+    else:
+        raise AssertionError("the run should have failed")
