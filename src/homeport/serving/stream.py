@@ -49,7 +49,7 @@ class WorkerStream:
         self._owed = 0
         self._held = 0
         self._taken_at = time.monotonic()
-        self._changed = asyncio.Event()
+        self._reader: asyncio.Future[None] | None = None
 
     async def admitted(self) -> Admitted:
         """Wait until the worker has accepted the request; raise its error otherwise."""
@@ -93,7 +93,7 @@ class WorkerStream:
             if isinstance(event, Done):
                 self.usage = event.usage
                 self._end(cancel=False)
-        self._changed.set()
+        self._wake()
 
     def fail(self, error: HomeportError, *, cancel: bool) -> None:
         """End with an error: the reader gets what came before it, then the error."""
@@ -131,9 +131,17 @@ class WorkerStream:
         if not self._over:
             self._over = True
             self._line.leave(self._id, cancel=cancel)
-            self._changed.set()
+            self._wake()
             self._on_end()
 
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
     async def _change(self) -> None:
-        self._changed.clear()
-        await self._changed.wait()
+        """Wait for the next event, or the end. A bare future: an `asyncio.Event` costs three times as much."""
+        self._reader = asyncio.get_running_loop().create_future()
+        try:
+            await self._reader
+        finally:
+            self._reader = None
