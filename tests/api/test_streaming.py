@@ -222,3 +222,34 @@ def test_line_ends_of_unicode_are_escaped() -> None:
     line = one_line(msgspec.json.encode(text))
     assert len(line.decode().splitlines()) == 1
     assert msgspec.json.decode(line) == text
+
+
+async def test_what_comes_while_a_comment_is_on_its_way_waits_for_it() -> None:
+    """A comment held up on the reader's side is never overtaken or cut by the source's next event or the end."""
+    client, silent = Client(), asyncio.Event()
+    sending: list[bytes] = []
+    held = asyncio.Event()
+
+    async def source() -> Source:
+        yield b""
+        await silent.wait()
+        yield b"data: 1\n\n"
+
+    async def send(message: Message) -> None:
+        body = message.get("body", b"")
+        sending.append(body)
+        assert sending == [body], "two writers at once"
+        if body == PING and not silent.is_set():
+            silent.set()
+            await held.wait()
+        await client.send(message)
+        sending.clear()
+
+    running = asyncio.create_task(_stream(source(), ping_s=0.05)(SCOPE, client.receive, send))
+    await asyncio.wait_for(silent.wait(), 10)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert client.body == b""
+    held.set()
+    await asyncio.wait_for(running, 10)
+    assert client.body == PING + b"data: 1\n\n"

@@ -139,15 +139,12 @@ class _Line:
 
     def __init__(self, send: Send) -> None:
         self._send = send
-        self._lock = asyncio.Lock()
+        self._free = asyncio.Event()
         self._clock = asyncio.get_running_loop().time
         self._last = self._clock()
         self._is_over = False
+        self.is_writing = False
         self.begun = asyncio.Event()
-
-    @property
-    def is_writing(self) -> bool:
-        return self._lock.locked()
 
     @property
     def idle_s(self) -> float:
@@ -161,13 +158,27 @@ class _Line:
 
     async def write(self, frames: bytes) -> None:
         """Send bytes; waits while the caller's side is full. Nothing goes out behind the end."""
-        async with self._lock:
-            if not self._is_over:
-                self._last = self._clock()
-                await self._send({"type": "http.response.body", "body": frames, "more_body": True})
-                self._last = self._clock()
+        while self.is_writing:  # hardly ever, so this is cheaper than a lock that is taken for every token
+            await self._freed()
+        if not self._is_over:
+            await self._put(frames, more_body=True)
 
     async def end(self) -> None:
-        async with self._lock:
-            self._is_over = True
-            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+        while self.is_writing:
+            await self._freed()
+        self._is_over = True
+        await self._put(b"", more_body=False)
+
+    async def _put(self, frames: bytes, *, more_body: bool) -> None:
+        self.is_writing = True
+        self._last = self._clock()
+        try:
+            await self._send({"type": "http.response.body", "body": frames, "more_body": more_body})
+        finally:
+            self.is_writing = False
+            self._free.set()
+        self._last = self._clock()
+
+    async def _freed(self) -> None:
+        self._free.clear()
+        await self._free.wait()
