@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessColl
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from homeport.api.gaps import GapHistogram
 from homeport.domain.events import Usage
 from homeport.domain.models import Gauges
 
@@ -79,7 +80,8 @@ class Meters:
         self.prompt_tokens = self._counter("prompt_tokens", "Prompt tokens taken.")
         self.generated = self._counter("generation_tokens", "Tokens generated.")
         self.first = self._histogram("time_to_first_token_seconds", "Arrival to first token.", _FIRST)
-        self.between = self._histogram("inter_token_latency_seconds", "Token to token.", _BETWEEN)
+        self.between = GapHistogram("vllm:inter_token_latency_seconds", "Token to token.", _BETWEEN)
+        self.registry.register(self.between)
         self.whole = self._histogram("e2e_request_latency_seconds", "Arrival to last token.", _WHOLE)
         self.prompt_size = self._histogram("request_prompt_tokens", "Prompt tokens of a request.", _TOKENS)
         self.answer_size = self._histogram("request_generation_tokens", "Generated tokens of a request.", _TOKENS)
@@ -113,7 +115,7 @@ class Meter:
         self._model = model
         self._began = meters.clock()
         self._last: float | None = None
-        self._between = meters.between.labels(model)
+        self._between = meters.between.of(model)
         self._is_closed = False
         self.endpoint = endpoint
 
@@ -127,8 +129,7 @@ class Meter:
         if self._last is None:
             self._meters.first.labels(self._model).observe(now - self._began)
         else:
-            for _ in range(n):
-                self._between.observe((now - self._last) / n)
+            self._between.add((now - self._last) / n, n)
         self._last = now
 
     def finished(self, reason: str) -> None:

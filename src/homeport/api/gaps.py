@@ -1,0 +1,47 @@
+"""How long each token came after the one before, as a histogram that costs next to nothing to add to.
+
+It is added to for every token that is streamed, from the event loop alone, so it needs none of the locks with which the
+library's own histogram takes a tenth of the gateway's time. Knows nothing of requests.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+
+from prometheus_client.core import HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+
+class Gaps:
+    """Times between the tokens of one model, counted by bucket. `bounds` ascend, in seconds."""
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self._bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.sum_s = 0.0
+
+    def add(self, gap_s: float, n: int = 1) -> None:
+        """Count `n` tokens that came this long after one another. A bucket holds what is at most its bound."""
+        self.counts[bisect_left(self._bounds, gap_s)] += n
+        self.sum_s += gap_s * n
+
+
+class GapHistogram(Collector):
+    """The gaps of every model, as a Prometheus histogram labelled by the model's name."""
+
+    def __init__(self, name: str, text: str, bounds: Sequence[float]) -> None:
+        self._name, self._text, self._bounds = name, text, bounds
+        self._gaps: dict[str, Gaps] = {}
+
+    def of(self, model: str) -> Gaps:
+        """Where the gaps of this model are counted."""
+        return self._gaps.setdefault(model, Gaps(self._bounds))
+
+    def collect(self) -> Iterable[Metric]:
+        """One family; its buckets are cumulative, as the format wants them."""
+        family = HistogramMetricFamily(self._name, self._text, labels=("model_name",))
+        names = [*(str(float(bound)) for bound in self._bounds), "+Inf"]
+        for model, gaps in self._gaps.items():
+            buckets = list(zip(names, accumulate(map(float, gaps.counts)), strict=True))
+            family.add_metric((model,), buckets, gaps.sum_s)
+        yield family
