@@ -42,8 +42,9 @@ def alternate(
         order = list(sides) if turn % 2 == 0 else list(reversed(list(sides)))
         for name in order:
             if name not in beaten:
-                say(f"{work.name}: round {turn + 1} of {rounds}, {name}")
-                found[name].append(alone(sides[name], work, turn))
+                run = alone(sides[name], work, turn)
+                found[name].append(run)
+                say(f"{work.name}: round {turn + 1} of {rounds}, {name}: {run.tokens_per_s:.1f} tokens/s")
         best = max((speed(found[name]) for name in rivals), default=0.0)
         beaten |= {name for name in rivals if speed(found[name]) < _BEATEN * best}
     return found
