@@ -10,7 +10,6 @@ from typing import cast
 
 import msgspec
 
-from homeport.cli import main
 from homeport.domain.events import Admitted, Delta, Done, Event, Finished, Usage
 from homeport.domain.link import Job, Request
 from homeport.domain.models import Gauges, Loaded
@@ -97,5 +96,7 @@ def load(job: Job) -> ScriptedEngine:
 
 
 if __name__ == "__main__":
+    from homeport.cli import main  # here, as the worker that imports this module for its engine has no use for it
+
     cast("dict[str, str]", ENGINES)["text"] = "bench.scripted:load"  # by name, as every engine is known
     main()
