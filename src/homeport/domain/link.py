@@ -14,8 +14,9 @@ from homeport.domain.errors import Fault
 from homeport.domain.events import Event
 from homeport.domain.models import Gauges, Loaded
 from homeport.domain.text import TextRequest
+from homeport.domain.transcription import TranscriptionRequest
 
-Request = TextRequest | EmbeddingRequest
+Request = TextRequest | EmbeddingRequest | TranscriptionRequest
 """What an engine may be asked for: one struct per kind, told apart by its tag."""
 
 
