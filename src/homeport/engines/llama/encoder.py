@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from homeport.domain.errors import EngineFailed, Unavailable
+from homeport.engines.llama.declarations import CONTROL
 from homeport.engines.llama.library import Library, kernels
 from homeport.engines.llama.model import Model, cores
 
@@ -22,12 +23,9 @@ Vectors = NDArray[np.float32]
 POOLINGS = {1: "mean", 2: "cls", 3: "last"}
 """llama.cpp's numbers of the ways to make one vector of a sequence's that are served."""
 
-_LAST = 3
 _BATCH = 512  # tokens computed together: attention walks the whole batch, so more of them gain nothing on CPUs
 _SEQUENCES = 64
-_PIECE = 512  # tokens that a causal model computes at a time
-_CAUSAL_WINDOW = 8192
-_FULL_WINDOW = 8192  # what attention without a cache needs grows with the square of this
+_WINDOW = 8192  # what attention without a cache needs grows with the square of this
 
 
 class EncoderOptions(msgspec.Struct, frozen=True):
@@ -56,9 +54,10 @@ class Encoder:
         self.metadata = model.metadata
         self.kernels = str(model.library)
         self.dimensions = int(api.llama_model_n_embd(handle))
-        self.vocabulary = int(api.llama_vocab_n_tokens(api.llama_model_get_vocab(handle)))
-        self.window = min(trained, options.window or _FULL_WINDOW)
-        self.batch = min(options.batch, self.window) if self.window < options.batch else options.batch
+        self._vocab = api.llama_model_get_vocab(handle)
+        self.vocabulary = int(api.llama_vocab_n_tokens(self._vocab))
+        self.window = min(trained, options.window or _WINDOW)
+        self.batch = options.batch
         self.sequences = options.sequences
         self._short = self._open(self.batch)
         self._long: _Context | None = None
@@ -78,6 +77,16 @@ class Encoder:
         """
         return self._model.tokenise(text, special=False, whole=whole)
 
+    def around(self) -> tuple[list[int], list[int]]:
+        """The ids that the model wants in front of a text's own and behind them."""
+        inner, whole = self.tokenise("a", whole=False), self.tokenise("a")
+        front = next((at for at in range(len(whole)) if whole[at : at + len(inner)] == inner), 0)
+        return whole[:front], whole[front + len(inner) :]
+
+    def is_control(self, token: int) -> bool:
+        """Whether an id of the vocabulary stands for no text."""
+        return bool(self._library.api.llama_vocab_get_attr(self._vocab, token) & CONTROL)
+
     def encode(self, sequences: Sequence[Sequence[int]]) -> Vectors:
         """One row of length 1 for each sequence; float32 (n, dimensions), the caller's own.
 
@@ -88,7 +97,7 @@ class Encoder:
         lengths = np.sqrt(np.einsum("ij,ij->i", found, found, dtype=np.float64))[:, None]
         if not np.isfinite(lengths).all() or not lengths.all():
             raise EngineFailed("The model gave a vector of no length.")
-        return (found / lengths).astype(np.float32)
+        return np.asarray(found / lengths, np.float32)
 
     def _home(self, tokens: int) -> "_Context":
         if tokens <= self.batch:

@@ -12,19 +12,25 @@ import unicodedata
 from collections.abc import Mapping
 from itertools import count
 
-_END = 0  # the byte under which a node keeps its value: no text has it
+_END = 0  # the byte under which the value of a node is kept: no text has it
 _BLOCK = 256
 _VALUE, _HAS_END, _FAR = 1 << 31, 1 << 8, 1 << 9
 _NEAR_LIMIT = 1 << 21
 _OPEN_BLOCKS = 4  # only these last ones are searched for room: the holes in older ones are hardly ever of use
 
-_Node = dict[int, "_Node | int"]
+
+class _Node:
+    """A place in the trie: what follows, by byte, and the value of the text that ends here."""
+
+    def __init__(self) -> None:
+        self.children: dict[int, _Node] = {}
+        self.value: int | None = None
 
 
 def compile_map(replacements: Mapping[str, str]) -> bytes:
     """The map's bytes, the same for the same replacements. Texts are not empty and hold no zero byte."""
     blob, offsets = bytearray(), dict[str, int]()
-    root: _Node = {}
+    root = _Node()
     for text in sorted(replacements):
         value = replacements[text]
         if value not in offsets:
@@ -32,10 +38,8 @@ def compile_map(replacements: Mapping[str, str]) -> bytes:
             blob += value.encode() + b"\0"
         node = root
         for byte in text.encode():
-            child = node.setdefault(byte, {})
-            assert isinstance(child, dict)
-            node = child
-        node[_END] = offsets[value]
+            node = node.children.setdefault(byte, _Node())
+        node.value = offsets[value]
     units = _Layout().units(root)
     trie = struct.pack(f"<{len(units)}I", *units)
     return struct.pack("<I", len(trie)) + trie + bytes(blob)
@@ -65,14 +69,14 @@ class _Layout:
         waiting = [(root, 0)]
         while waiting:
             node, index = waiting.pop()
-            base = self._place(sorted(node))
-            self._units[index] = (self._units[index] or 0) | self._offset(index ^ base) | (_HAS_END if _END in node else 0)
-            for byte, child in node.items():
-                if isinstance(child, dict):
-                    self._units[base ^ byte] = byte
-                    waiting.append((child, base ^ byte))
-                else:
-                    self._units[base ^ byte] = _VALUE | child
+            ends = () if node.value is None else (_END,)
+            base = self._place([*ends, *sorted(node.children)])
+            self._units[index] = (self._units[index] or 0) | self._offset(index ^ base) | (_HAS_END if ends else 0)
+            if node.value is not None:
+                self._units[base ^ _END] = _VALUE | node.value
+            for byte, child in node.children.items():
+                self._units[base ^ byte] = byte
+                waiting.append((child, base ^ byte))
         return [unit or 0 for unit in self._units]
 
     def _place(self, labels: list[int]) -> int:

@@ -7,6 +7,7 @@ Layout: `e5_parse` in the package's e5.c, version 0.3.0.
 
 import struct
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -19,7 +20,10 @@ _MAGIC = b"E5S1"
 _NORMAL, _UNKNOWN, _CONTROL = 1, 2, 3  # llama.cpp's kinds of tokens
 _MEAN = 1  # llama.cpp's number of the pooling
 _MASK = b"<mask>"
-_TYPES = {0: (writing.F32, 4, 1), 1: (writing.Q4_0, 18, 32)}  # of the file: ggml's number, bytes of a block, its weights
+_TYPES = {
+    0: (writing.F32, 4, 1),
+    1: (writing.Q4_0, 18, 32),
+}  # of the file: ggml's number, bytes of a block, its weights
 _WHOLE = {
     "emb.word": "token_embd.weight",
     "emb.pos": "position_embd.weight",
@@ -97,7 +101,7 @@ def _vocabulary(reader: _Reader) -> _Vocabulary:
     starts = reader.take(f"<{count + 1}I")
     scores = reader.take(f"<{count}f")
     blob = reader.bytes(size)
-    pieces = [blob[start:stop] for start, stop in zip(starts, starts[1:], strict=False)]
+    pieces = [blob[start:stop] for start, stop in pairwise(starts)]
     characters, _ = reader.take("<iI")
     replaced = {}
     for _ in range(characters):
@@ -117,7 +121,7 @@ def _tensors(reader: _Reader, shape: _Shape, pieces: int) -> Iterator[Tensor]:
         row = shape.inner if name.endswith("fo.w") else shape.width
         # Rows behind the last piece are padding of the original's.
         rows = pieces if name == "emb.word" else numbers // row
-        extents = (numbers,) if name.endswith(".b") or name.endswith("ln.w") else (row, rows)
+        extents = (numbers,) if name.endswith((".b", "ln.w")) else (row, rows)
         kept = size if len(extents) == 1 else rows * row // block * block_bytes
         yield Tensor(_renamed(name), number, extents, reader.data[offset : offset + kept])
 
