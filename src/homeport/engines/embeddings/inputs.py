@@ -1,7 +1,9 @@
 """From inputs to token ids: prefixed, tokenised, held against vocabulary and window. Knows nothing of batches."""
 
-from array import array
 from collections.abc import Generator, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
 
 from homeport.domain.embeddings import EmbeddingRequest, Input
 from homeport.domain.errors import ContextOverflow, InvalidRequest
@@ -10,7 +12,7 @@ from homeport.engines import encodings
 from homeport.engines.embeddings.families import Family
 from homeport.engines.llama.encoder import Encoder
 
-Ids = array[int]
+Ids = NDArray[np.int32]
 
 _PIECE = 1 << 15  # characters tokenised at a time: some tens of milliseconds
 _WIDEST = 64  # characters that a token may well stand for; texts longer than that times the window are counted first
@@ -51,7 +53,7 @@ class Reader:
             param = "input" if len(request.inputs) == 1 else f"input[{index}]"
             ids = yield from self._ids(given, request, param)
             self._check_size(len(ids), param)
-            yield array("i", ids)
+            yield np.array(ids, np.int32)
 
     def _ids(self, given: Input, request: EmbeddingRequest, param: str) -> Generator[None, None, list[int]]:
         if isinstance(given, TextPrompt):

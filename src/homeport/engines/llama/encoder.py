@@ -19,6 +19,7 @@ from homeport.engines.llama.library import Library, kernels
 from homeport.engines.llama.model import Model, cores
 
 Vectors = NDArray[np.float32]
+Ids = Sequence[int] | NDArray[np.int32]
 
 POOLINGS = {1: "mean", 2: "cls", 3: "last"}
 """llama.cpp's numbers of the ways to make one vector of a sequence's that are served."""
@@ -87,7 +88,7 @@ class Encoder:
         """Whether an id of the vocabulary stands for no text."""
         return bool(self._library.api.llama_vocab_get_attr(self._vocab, token) & CONTROL)
 
-    def encode(self, sequences: Sequence[Sequence[int]]) -> Vectors:
+    def encode(self, sequences: Sequence[Ids]) -> Vectors:
         """One row of length 1 for each sequence; float32 (n, dimensions), the caller's own.
 
         At most `sequences` of them, none empty nor longer than `window`, together at most `batch` tokens, or one alone.
@@ -154,7 +155,7 @@ class _Context:
         self.pooling = int(self._api.llama_pooling_type(self._context))
         self._memory = self._api.llama_get_memory(self._context)
 
-    def encode(self, sequences: Sequence[Sequence[int]]) -> Vectors:
+    def encode(self, sequences: Sequence[Ids]) -> Vectors:
         """The pooled rows as llama.cpp gives them, copied."""
         batch, kept = self._batch(sequences)
         has_cache = self._memory != self._ffi.NULL
@@ -174,7 +175,7 @@ class _Context:
             rows[index] = np.frombuffer(self._ffi.buffer(row, rows.itemsize * self._dimensions), np.float32)
         return rows
 
-    def _batch(self, sequences: Sequence[Sequence[int]]) -> tuple[Any, list[object]]:
+    def _batch(self, sequences: Sequence[Ids]) -> tuple[Any, list[object]]:
         """A `llama_batch`, and what its pointers point to, to be kept until it was computed."""
         lengths = [len(sequence) for sequence in sequences]
         count = sum(lengths)
