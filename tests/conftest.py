@@ -46,3 +46,9 @@ def smollm2() -> Path:
 def qwen() -> Path:
     """The default text model's weights, as `make setup` fetched them."""
     return _weights("qwen2.5-coder-0.5b")
+
+
+@pytest.fixture(scope="session")
+def multilingual_e5() -> Path:
+    """The default embedding model's weights, as `make setup` fetched them."""
+    return _weights("multilingual-e5-small")

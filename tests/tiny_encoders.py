@@ -111,7 +111,8 @@ def hidden(weights: Weights, ids: list[int]) -> Floats:
 
     def norm(x: Floats, part: str) -> Floats:
         x = x - x.mean(1, keepdims=True)
-        return x / np.sqrt(x.var(1, keepdims=True) + EPSILON) * weights[f"{part}.weight"] + weights[f"{part}.bias"]
+        x = x / np.sqrt(x.var(1, keepdims=True) + EPSILON)
+        return np.asarray(x * weights[f"{part}.weight"] + weights[f"{part}.bias"], np.float32)
 
     def heads(x: Floats) -> Floats:
         return x.reshape(len(ids), HEADS, WIDTH // HEADS).transpose(1, 0, 2)
