@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from homeport.domain.errors import EngineFailed, Unavailable
+from homeport.engines.llama import pages
 from homeport.engines.llama.declarations import CONTROL
 from homeport.engines.llama.library import Library, kernels
 from homeport.engines.llama.model import Model, cores
@@ -24,7 +25,7 @@ Ids = Sequence[int] | NDArray[np.int32]
 POOLINGS = {1: "mean", 2: "cls", 3: "last"}
 """llama.cpp's numbers of the ways to make one vector of a sequence's that are served."""
 
-_BATCH = 512  # tokens computed together: attention walks the whole batch, so more of them gain nothing on CPUs
+_BATCH = 256  # tokens computed together: attention walks the whole batch, so more of them gain nothing on CPUs
 _SEQUENCES = 64
 _WINDOW = 8192  # what attention without a cache needs grows with the square of this
 
@@ -69,7 +70,7 @@ class Encoder:
 
     def _open(self, tokens: int) -> "_Context":
         size = _Size(tokens, self.sequences, self._options.threads or cores())
-        return _Context(self._library, self._model.handle, size, self.dimensions)
+        return _Context(self._library, self._model.handle, size, self.dimensions, self.vocabulary)
 
     def tokenise(self, text: str, *, whole: bool = True) -> list[int]:
         """Text to ids, all of it plain; `whole`: with the tokens that the model wants around a text. From any thread.
@@ -139,8 +140,9 @@ class _Size(msgspec.Struct, frozen=True):
 class _Context:
     """A context that pools. Models without a cache compute a batch at once; those with one forget it after each."""
 
-    def __init__(self, library: Library, model: object, size: _Size, dimensions: int) -> None:
-        self._library, self._dimensions = library, dimensions
+    def __init__(self, library: Library, model: object, size: _Size, dimensions: int, vocabulary: int) -> None:
+        self._library, self._dimensions, self._vocabulary = library, dimensions, vocabulary
+        self._largest = 0  # batch so far
         self._api, self._ffi = library.api, library.ffi
         params = self._api.llama_context_default_params()
         params.n_ctx = params.n_batch = params.n_ubatch = size.tokens
@@ -167,6 +169,8 @@ class _Context:
         if code != 0:
             said = self._library.log.complaints()
             raise EngineFailed(f"llama.cpp refused a batch of {batch.n_tokens} tokens (code {code}). {said}".strip())
+        if not has_cache:
+            self._give_back(int(batch.n_tokens))
         rows = np.empty((len(sequences), self._dimensions), np.float32)
         for index in range(len(sequences)):
             row = self._api.llama_get_embeddings_seq(self._context, index)
@@ -174,6 +178,20 @@ class _Context:
                 raise EngineFailed("llama.cpp gave no vector for a sequence.")
             rows[index] = np.frombuffer(self._ffi.buffer(row, rows.itemsize * self._dimensions), np.float32)
         return rows
+
+    def _give_back(self, tokens: int) -> None:
+        """Let go of the logits: room for them is made and cleared at each batch larger than all before it.
+
+        These models compute none, but with a large vocabulary that is a megabyte for each token of a batch. Devices
+        other than the CPU may hold this memory for themselves, so it is left alone there.
+        """
+        if tokens <= self._largest or not all(device.startswith("CPU") for device in self._library.devices):
+            return
+        self._largest = tokens
+        logits = self._api.llama_get_logits(self._context)
+        if logits != self._ffi.NULL:
+            size = tokens * self._vocabulary * np.dtype(np.float32).itemsize
+            pages.give_back(int(self._ffi.cast("uintptr_t", logits)), size)
 
     def _batch(self, sequences: Sequence[Ids]) -> tuple[Any, list[object]]:
         """A `llama_batch`, and what its pointers point to, to be kept until it was computed."""
