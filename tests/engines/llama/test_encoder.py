@@ -58,12 +58,15 @@ def test_neighbours_in_a_batch_change_nothing(tmp_path: Path, library: Path | No
 
 
 @pytest.mark.parametrize("make", [tiny.bert, tiny.causal])
-def test_longer_sequences_than_a_batch_are_computed_whole(tmp_path: Path, library: Path | None, make: object) -> None:
-    """Up to the window a sequence gives a vector, longer than a batch too; what it needed can be given back."""
+@pytest.mark.parametrize("window", [128, 2600])
+def test_longer_sequences_than_a_batch_are_computed_whole(
+    tmp_path: Path, library: Path | None, make: object, window: int
+) -> None:
+    """Up to the window a sequence gives a vector, however long; what it needed can be given back."""
     assert callable(make)
-    make(tmp_path / "tiny.gguf")
-    model = opened(tmp_path / "tiny.gguf", library, window=128)
-    ids = tiny.tokens(*["the", "cat"] * 63)
+    make(tmp_path / "tiny.gguf", window=window)
+    model = opened(tmp_path / "tiny.gguf", library, window=window)
+    ids = tiny.tokens(*["the", "cat"] * (window // 2 - 1))
     first = model.encode([ids])
     model.rest()
     assert np.abs(model.encode([ids]) - first).max() < 1e-6

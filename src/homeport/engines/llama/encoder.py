@@ -1,8 +1,8 @@
 """Texts to vectors through llama.cpp: one loaded embedding model, and batches of token sequences computed in it.
 
-Each sequence of a batch gives one vector, pooled as the model's file says. What fits into `batch` tokens goes through
-one context; longer sequences through a second one, opened for the first that comes. Not safe for use from two threads
-at a time, but for `tokenise`. Knows nothing of requests or of what vectors are for.
+Each sequence of a batch gives one vector, pooled as the model's file says. Sequences longer than most models' windows
+go through a context of their own, opened for the first that comes. Not safe for use from two threads at a time, but for
+`tokenise`. Knows nothing of requests or of what vectors are for.
 """
 
 from collections.abc import Sequence
@@ -27,6 +27,7 @@ POOLINGS = {1: "mean", 2: "cls", 3: "last"}
 
 _BATCH = 256  # tokens computed together: attention walks the whole batch, so more of them gain nothing on CPUs
 _SEQUENCES = 64
+_ROOM = 2048  # tokens that are always provided for, where the window has so many
 _WINDOW = 8192  # what attention without a cache needs grows with the square of this
 
 
@@ -61,7 +62,8 @@ class Encoder:
         self.window = min(trained, options.window or _WINDOW)
         self.batch = options.batch
         self.sequences = options.sequences
-        self._short = self._open(self.batch)
+        self._room = max(self.batch, min(self.window, _ROOM))
+        self._short = self._open(self._room)
         self._long: _Context | None = None
         if self._short.pooling not in POOLINGS:
             self.close()
@@ -102,7 +104,7 @@ class Encoder:
         return np.asarray(found / lengths, np.float32)
 
     def _home(self, tokens: int) -> "_Context":
-        if tokens <= self.batch:
+        if tokens <= self._room:
             return self._short
         if self._long is None:
             self._long = self._open(self.window)
