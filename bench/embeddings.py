@@ -211,7 +211,7 @@ def main() -> None:
     share_processors()
     library = (installed_kernels(_home()) if options.installed else None) or servers.wheel_kernels()
     settings = {"LLAMA_LIB": str(library), "THREADS": str(options.threads), "OFFLINE": "1"}
-    lines = _heading(f"{options.threads} threads · {library.parent.name} kernels · {options.rounds} rounds")
+    lines = _heading(f"{options.threads} threads · kernels {library.name} · {options.rounds} rounds")
     print("\n".join(lines), flush=True)
     with ExitStack() as stack:
         ours = stack.enter_context(servers.homeport(MODEL, settings))

@@ -7,7 +7,7 @@ import pytest
 
 from homeport.domain.errors import HomeportError, ModelMissing, Unavailable
 from homeport.models.catalogue import Catalogue, CatalogueFile, CatalogueSource, Entry, Licence
-from homeport.models.conversions import CONVERSIONS
+from homeport.models.conversions.known import CONVERSIONS
 from homeport.models.options import PullOptions
 from homeport.models.pull import pull
 from homeport.models.sources.pypi import Part

@@ -11,7 +11,7 @@ from homeport.domain.errors import Unavailable
 from homeport.engines.llama import encoder
 from homeport.engines.llama.encoder import EncoderOptions
 from homeport.models import catalogue, disk, gguf
-from homeport.models.conversions import CONVERSIONS
+from homeport.models.conversions.known import CONVERSIONS
 
 OURS = {
     "token_embd": "emb.word",

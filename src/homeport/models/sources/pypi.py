@@ -17,7 +17,7 @@ import msgspec
 
 from homeport.domain.errors import HomeportError, Missing, Unavailable
 from homeport.models import disk
-from homeport.models.conversions import CONVERSIONS
+from homeport.models.conversions.known import CONVERSIONS
 from homeport.models.options import PullOptions
 from homeport.models.progress import Progress
 from homeport.models.sources import contract, reach
