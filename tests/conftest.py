@@ -53,6 +53,18 @@ def qwen() -> Path:
 
 
 @pytest.fixture(scope="session")
+def moderation() -> dict[str, Path]:
+    """The files that a moderation worker is handed, by role, as `make setup` fetched them."""
+    own = _weights("homeport-moderation")
+    vectors = _weights("multilingual-e5-small")
+    return {
+        "weights": own,
+        "images": own.with_name("open_nsfw.onnx"),
+        "multilingual-e5-small/weights": vectors,
+    }
+
+
+@pytest.fixture(scope="session")
 def multilingual_e5() -> Path:
     """The default embedding model's weights, as `make setup` fetched them."""
     return _weights("multilingual-e5-small")

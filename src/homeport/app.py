@@ -41,7 +41,7 @@ _LLAMA = "homeport.engines.llama"
 _LAYOUTS = "homeport.engines.text.executors.llama.layouts"
 _STOP_WAIT_S = 30.0
 _REACH_S = 5.0
-_TEXT, _EMBEDDINGS = "text", "embeddings"
+_TEXT, _ON_LLAMA = "text", ("embeddings", "moderation")
 
 
 def missing(settings: Settings) -> Sequence[str]:
@@ -146,7 +146,7 @@ class _House:
         settings = self._settings
         library = _library(settings)
         kernels = {"library": str(library) if library else None, "threads": settings.threads}
-        if model.facts.kind == _EMBEDDINGS:
+        if model.facts.kind in _ON_LLAMA:
             return kernels
         if model.facts.kind != _TEXT:
             return {"threads": settings.threads}

@@ -21,6 +21,7 @@ from homeport.api.embeddings import creation as embeddings
 from homeport.api.errors import error_response
 from homeport.api.exchange import exchange_of
 from homeport.api.faults import Faults
+from homeport.api.moderations import creation as moderations
 from homeport.api.services import Services
 from homeport.api.text import chat, completions, edits
 from homeport.domain.errors import MethodRefused, Missing
@@ -41,6 +42,7 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/v1/audio/transcriptions": {"POST": transcriptions.transcribe},
     "/v1/audio/translations": {"POST": transcriptions.translate},
     "/v1/embeddings": {"POST": embeddings.create},
+    "/v1/moderations": {"POST": moderations.create},
     "/v1/engines": {"GET": engines.collection},
     "/v1/engines/{engine:path}/completions": {"POST": completions.create},
     "/v1/engines/{engine:path}/edits": {"POST": edits.create},
