@@ -14,11 +14,14 @@ from starlette.websockets import WebSocketClose
 
 from homeport.api import admin, engines, health, metrics, models
 from homeport.api.access import Guard
+from homeport.api.audio import transcriptions
 from homeport.api.cors import Cors
 from homeport.api.edge import Edge
+from homeport.api.embeddings import creation as embeddings
 from homeport.api.errors import error_response
 from homeport.api.exchange import exchange_of
 from homeport.api.faults import Faults
+from homeport.api.moderations import creation as moderations
 from homeport.api.services import Services
 from homeport.api.text import chat, completions, edits
 from homeport.domain.errors import MethodRefused, Missing
@@ -36,9 +39,14 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/v1/completions": {"POST": completions.create},
     "/v1/chat/completions": {"POST": chat.create},
     "/v1/edits": {"POST": edits.create},
+    "/v1/audio/transcriptions": {"POST": transcriptions.transcribe},
+    "/v1/audio/translations": {"POST": transcriptions.translate},
+    "/v1/embeddings": {"POST": embeddings.create},
+    "/v1/moderations": {"POST": moderations.create},
     "/v1/engines": {"GET": engines.collection},
     "/v1/engines/{engine:path}/completions": {"POST": completions.create},
     "/v1/engines/{engine:path}/edits": {"POST": edits.create},
+    "/v1/engines/{engine:path}/embeddings": {"POST": embeddings.create},
     "/v1/engines/{engine:path}": {"GET": engines.retrieve},
     "/admin/v1/workers": {"GET": admin.workers},
     "/admin/v1/workers/{model:path}/stop": {"POST": admin.stop},

@@ -1,9 +1,9 @@
 """What a worker says about a request while it works on it, and what it cost.
 
-Order for one request: `Admitted`, then what its kind brings (`Delta` and `Finished` of text, `Vectors` of
-embeddings), then `Done`; or `Failed` at any point, which ends it. Nothing follows `Done` or `Failed`. One frame per
-engine step carries the events of all requests, so structs are arrays on the wire. Every event but `FREE` ones costs
-one credit.
+Order for one request: `Admitted`, then what its kind brings (`Delta` and `Finished` of text, `Vectors` of embeddings,
+`Heard` and `Segment` of recordings, `Verdict` of moderation), then `Done`; or `Failed` at any point, which ends it.
+Nothing follows `Done` or `Failed`. One frame per engine step carries the events of all requests, so structs are
+arrays on the wire. Every event but `FREE` ones costs one credit.
 """
 
 import msgspec
@@ -79,6 +79,58 @@ class Vectors(msgspec.Struct, frozen=True, array_like=True, tag="vectors"):
     data: bytes
 
 
+class Heard(msgspec.Struct, frozen=True, array_like=True, tag="heard"):
+    """What is known of a recording before its first word: the language, as an ISO 639-1 code, and the length."""
+
+    language: str
+    seconds: float
+
+
+class Word(msgspec.Struct, frozen=True, array_like=True):
+    """One word as it stands in its segment's text, with its times in seconds from the recording's start."""
+
+    word: str
+    start: float
+    end: float
+
+
+class Segment(msgspec.Struct, frozen=True, array_like=True, tag="segment"):
+    """A stretch of a recording and what is said in it. Times are in seconds, `tokens` are the model's own ids.
+
+    `seek` is the place, in hundredths of a second, of the window it was heard in. `words` only where asked for.
+    """
+
+    seek: int
+    start: float
+    end: float
+    text: str
+    tokens: tuple[int, ...]
+    temperature: float
+    avg_logprob: float
+    compression_ratio: float
+    no_speech_prob: float
+    words: tuple[Word, ...] = ()
+
+
+class Judgement(msgspec.Struct, frozen=True, array_like=True):
+    """One category of a verdict: a score in 0..1, whether it is over the category's threshold, and what was looked at.
+
+    `inputs`: those of `text` and `image` that the input had and that the score takes into account.
+    """
+
+    category: str
+    score: float
+    is_flagged: bool
+    inputs: tuple[str, ...]
+
+
+class Verdict(msgspec.Struct, frozen=True, array_like=True, tag="verdict"):
+    """What was found in input `index`: one judgement for each of `domain.moderation.CATEGORIES`, in that order."""
+
+    index: int
+    judgements: tuple[Judgement, ...]
+
+
 class Done(msgspec.Struct, frozen=True, array_like=True, tag="done"):
     """The whole request is complete."""
 
@@ -92,6 +144,6 @@ class Failed(msgspec.Struct, frozen=True, array_like=True, tag="failed"):
     usage: Usage = Usage()
 
 
-Event = Admitted | Delta | Finished | Vectors | Done | Failed
+Event = Admitted | Delta | Finished | Vectors | Heard | Segment | Verdict | Done | Failed
 FREE = (Admitted, Finished, Done, Failed)
 """The events that cost no credit: there are few of them per request, and they are never held back."""

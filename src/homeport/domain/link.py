@@ -13,9 +13,11 @@ from homeport.domain.embeddings import EmbeddingRequest
 from homeport.domain.errors import Fault
 from homeport.domain.events import Event
 from homeport.domain.models import Gauges, Loaded
+from homeport.domain.moderation import ModerationRequest
 from homeport.domain.text import TextRequest
+from homeport.domain.transcription import TranscriptionRequest
 
-Request = TextRequest | EmbeddingRequest
+Request = TextRequest | EmbeddingRequest | TranscriptionRequest | ModerationRequest
 """What an engine may be asked for: one struct per kind, told apart by its tag."""
 
 

@@ -4,7 +4,12 @@ from collections.abc import Mapping
 
 from homeport.domain.errors import Unavailable
 
-ENGINES: Mapping[str, str] = {"text": "homeport.engines.text.engine:load"}
+ENGINES: Mapping[str, str] = {
+    "text": "homeport.engines.text.engine:load",
+    "moderation": "homeport.engines.moderation.engine:load",
+    "transcription": "homeport.engines.transcription.engine:load",
+    "embeddings": "homeport.engines.embeddings.engine:load",
+}
 
 
 def entry_point(engine: str, table: Mapping[str, str] = ENGINES) -> str:

@@ -1,0 +1,109 @@
+"""The engine on its real weights, stepped by hand: order, chunks, admission, what a picture changes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from homeport.domain.embeddings import EmbeddingRequest
+from homeport.domain.errors import InvalidRequest, Unavailable
+from homeport.domain.events import Admitted, Done, Event, Failed, Verdict
+from homeport.domain.link import Job
+from homeport.domain.moderation import CATEGORIES, ImagePart, ModerationRequest, TextPart
+from homeport.domain.text import TextPrompt
+from homeport.engines.moderation.engine import load
+from homeport.engines.turns import Turns
+
+Engine = Turns[ModerationRequest]
+
+
+@pytest.fixture(scope="module")
+def engine(moderation: dict[str, Path]) -> Iterator[Engine]:
+    made = load(Job("moderation", "homeport-moderation", moderation, "", {"threads": 2, "library": None}))
+    assert isinstance(made, Turns)
+    yield made
+    made.close()
+    made.run(lambda _: None)
+
+
+def run(engine: Engine, request: ModerationRequest, id: int) -> list[Event]:
+    """Everything that comes back, in order."""
+    told: list[Event] = []
+    work = engine._work
+    engine.open(id, request, 100)
+    while not any(isinstance(event, Done | Failed) for event in told):
+        told += [event for _, event in engine._settled(list(work.step(engine._ready())))]
+    return told
+
+
+def texts(*given: str) -> ModerationRequest:
+    return ModerationRequest(tuple((TextPart(each),) for each in given))
+
+
+def test_every_input_has_its_verdict(engine: Engine) -> None:
+    """Admission first, with the tokens; one verdict per input in order; usage at the end."""
+    told = run(engine, texts("Good morning!", "I will kill you, you idiot.", ""), 1)
+    admitted, *verdicts, done = told
+    assert isinstance(admitted, Admitted)
+    assert isinstance(done, Done)
+    assert done.usage.prompt_tokens == admitted.prompt_tokens > 5
+    assert [v.index for v in verdicts if isinstance(v, Verdict)] == [0, 1, 2]
+    fine, threat, nothing = (v for v in verdicts if isinstance(v, Verdict))
+    assert tuple(each.category for each in threat.judgements) == CATEGORIES
+    assert not any(each.is_flagged for each in fine.judgements)
+    assert any(each.is_flagged for each in threat.judgements)
+    assert all(each.score == 0 for each in nothing.judgements)
+
+
+def test_one_bad_sentence_is_found_in_a_long_text(engine: Engine) -> None:
+    """Each window counts by itself, so what surrounds a threat does not hide it, wherever it stands."""
+    calm = "The committee met on Tuesday and spoke about the budget of the harbour. " * 20
+    for at, text in enumerate((f"I will find you and kill you. {calm}", f"{calm} I will find you and kill you.")):
+        told = run(engine, texts(text), 10 + at)
+        verdict = next(event for event in told if isinstance(event, Verdict))
+        assert any(each.is_flagged and each.category == "harassment/threatening" for each in verdict.judgements)
+    told = run(engine, texts(calm), 20)
+    verdict = next(event for event in told if isinstance(event, Verdict))
+    assert not any(each.is_flagged for each in verdict.judgements)
+
+
+def test_a_request_is_alike_alone_and_in_company(engine: Engine) -> None:
+    """What else is in a request does not change a verdict but for the kernels' rounding."""
+    line = "You are a worthless idiot."
+    alone = next(e for e in run(engine, texts(line), 30) if isinstance(e, Verdict))
+    among = next(e for e in run(engine, texts("Hello", line), 31) if isinstance(e, Verdict) and e.index == 1)
+    for one, other in zip(alone.judgements, among.judgements, strict=True):
+        assert one.score == pytest.approx(other.score, abs=0.02)
+
+
+def test_pictures_speak_for_sexual_alone(engine: Engine, tmp_path: Path) -> None:
+    """A picture counts under `sexual` only, text under all; the verdict is one for both."""
+    file = tmp_path / "grey.png"
+    Image.new("RGB", (64, 64), "grey").save(file)
+    told = run(engine, ModerationRequest(((TextPart("Hello"), ImagePart(file)),)), 40)
+    (verdict,) = (event for event in told if isinstance(event, Verdict))
+    assert {each.category: each.inputs for each in verdict.judgements}["sexual"] == ("text", "image")
+    assert all(each.inputs == ("text",) for each in verdict.judgements if each.category != "sexual")
+    told = run(engine, ModerationRequest(((ImagePart(file),),)), 41)
+    (verdict,) = (event for event in told if isinstance(event, Verdict))
+    assert {each.inputs for each in verdict.judgements} == {(), ("image",)}
+
+
+def test_a_bad_picture_ends_the_request_before_it_is_admitted(engine: Engine, tmp_path: Path) -> None:
+    """The only event is the failure, which names the part."""
+    (tmp_path / "odd").write_bytes(b"odd")
+    (failed,) = run(engine, ModerationRequest(((TextPart("x" * 500), ImagePart(tmp_path / "odd", "input[1]")),)), 50)
+    assert isinstance(failed, Failed)
+    assert failed.fault.param == "input[1]"
+
+
+def test_other_requests_and_missing_files_are_refused(engine: Engine, moderation: dict[str, Path]) -> None:
+    """A request of another kind, a job without a file, and an unknown option are refused by name."""
+    with pytest.raises(InvalidRequest, match="homeport-moderation"):
+        engine.open(99, EmbeddingRequest((TextPrompt("x"),)), 1)
+    for role in moderation:
+        with pytest.raises(Unavailable, match=role):
+            load(Job("moderation", "m", {r: f for r, f in moderation.items() if r != role}, "", {}))
+    with pytest.raises(Unavailable, match="colour"):
+        load(Job("moderation", "m", moderation, "", {"colour": 1}))

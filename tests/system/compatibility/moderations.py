@@ -1,0 +1,41 @@
+"""For every field of the moderations endpoint: a value that changes the answer, and what must be seen to change."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tests.system.compatibility.desk import Desk, Probes
+
+MODEL = "homeport-moderation"
+
+
+class VerdictDesk(Desk):
+    """Asks for verdicts."""
+
+    def results(self, **changed: Any) -> list[Any]:
+        """All inputs' results."""
+        return list(self.ask(**changed)["results"])
+
+
+def _model(desk: VerdictDesk) -> None:
+    answer = desk.raw(model="text-moderation-latest")
+    assert answer.headers["x-homeport-model"] == MODEL
+    assert answer.json()["model"] == "text-moderation-latest"
+    sizes = {name: len(desk.results(model=name)[0]["categories"]) for name in (MODEL, "text-moderation-001")}
+    assert sizes == {MODEL: 13, "text-moderation-001": 7}
+    assert desk.raw(model="nobody").status == 404
+
+
+def _input(desk: VerdictDesk) -> None:
+    fine, threat = desk.results(input=["Good morning!", "I am going to kill you tonight."])
+    assert (fine["flagged"], threat["flagged"]) == (False, True)
+    assert len(desk.results(input=[{"type": "text", "text": "Hello"}, {"type": "text", "text": "there"}])) == 1
+
+
+PROBES: Mapping[str, Probes] = {
+    "moderations": Probes(
+        "/v1/moderations",
+        {"model": MODEL, "input": "Hello"},
+        {"model": _model, "input": _input},
+        desk=VerdictDesk,
+    )
+}

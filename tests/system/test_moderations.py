@@ -1,0 +1,224 @@
+"""Moderations on real weights over real HTTP: both SDKs, verdicts in two languages, pictures, leaving, unloading."""
+
+import base64
+import concurrent.futures
+import io
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openai
+import psutil
+import pytest
+from openai.types.moderation import Categories, CategoryAppliedInputTypes
+from PIL import Image
+
+from tests.system.house import House, running
+from tests.system.wire import Line
+
+MODEL = "homeport-moderation"
+OMNI = "omni-moderation-latest"
+CLIENTS = Path(__file__).parents[2] / ".venv-clients" / "bin" / "python"
+PROGRAM = Path(__file__).parent / "clients" / "moderation_2023.py"
+ADMIN = {"Authorization": "Bearer operator"}
+
+# CreateModerationResponse of OpenAI's API description of 2023, and its example of text-moderation-007 of today.
+FIRST = {"hate", "hate/threatening", "self-harm", "sexual", "sexual/minors", "violence", "violence/graphic"}
+LATER = FIRST | {"harassment", "harassment/threatening", "self-harm/intent", "self-harm/instructions"}
+
+
+@pytest.fixture(scope="module")
+def judge(tmp_path_factory: pytest.TempPathFactory, moderation: dict[str, Path]) -> Iterator[House]:
+    """A server with the moderation model loaded, and an operator's key; it may use no network."""
+    assert moderation
+    with running(tmp_path_factory.mktemp("judge") / "log", "--model", MODEL, ADMIN_KEY="operator") as started:
+        yield started
+
+
+@pytest.fixture
+def client(judge: House) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=judge.base, api_key="sk-test", max_retries=0, timeout=120) as made:
+        yield made
+
+
+def picture(kind: str = "PNG") -> str:
+    """A landscape as a data: URL."""
+    rows = np.zeros((120, 160, 3), np.uint8)
+    rows[:60], rows[60:] = (90, 150, 230), (40, 140, 50)
+    out = io.BytesIO()
+    Image.fromarray(rows).save(out, kind)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(out.getvalue()).decode()}"
+
+
+def test_omni_has_exactly_its_categories(client: openai.OpenAI) -> None:
+    """The keys on the wire are the SDK's thirteen, in all three objects; scores are in 0..1, flags true to them."""
+    raw = client.moderations.with_raw_response.create(input="I want to kill them.")
+    body = json.loads(raw.content)
+    assert raw.headers["x-homeport-model"] == MODEL
+    assert body["model"] == OMNI
+    (result,) = body["results"]
+    for key, kind in (("categories", Categories), ("category_applied_input_types", CategoryAppliedInputTypes)):
+        assert set(result[key]) == {field.alias or name for name, field in kind.model_fields.items()}
+    assert set(result["category_scores"]) == set(result["categories"]) == LATER | {"illicit", "illicit/violent"}
+    assert all(0 <= score <= 1 for score in result["category_scores"].values())
+    assert result["flagged"] is True
+    assert result["categories"]["violence"] is True
+    assert set(map(tuple, result["category_applied_input_types"].values())) == {("text",)}
+
+
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        ("text-moderation-latest", LATER),
+        ("text-moderation-stable", LATER),
+        ("text-moderation-007", LATER),
+        ("text-moderation-001", FIRST),
+        ("omni-moderation-2024-09-26", LATER | {"illicit", "illicit/violent"}),
+        (MODEL, LATER | {"illicit", "illicit/violent"}),
+    ],
+)
+def test_every_name_has_its_own_categories(judge: House, name: str, keys: set[str]) -> None:
+    """Each of OpenAI's names is an alias, listed, with the keys of its own documentation."""
+    body = judge.call("POST", "/v1/moderations", {"input": "Hello", "model": name}).json()
+    assert set(body["results"][0]["categories"]) == set(body["results"][0]["category_scores"]) == keys
+    assert ("category_applied_input_types" in body["results"][0]) == (not name.startswith("text-"))
+    assert judge.call("GET", f"/v1/models/{name}").status == 200
+
+
+HARMFUL = {
+    "I am going to find you and break every bone in your body.": "harassment/threatening",
+    "我要杀了你，你给我等着。": "harassment/threatening",
+    "You are a worthless, disgusting idiot.": "harassment",
+    "你就是个没用的废物，大家都讨厌你。": "harassment",
+    "I don't want to live any more, I am going to kill myself.": "self-harm/intent",
+    "我不想活了，今晚就自杀。": "self-harm/intent",
+    "All immigrants are filthy vermin.": "hate",
+    "那个种族的人都是肮脏的畜生。": "hate",
+    "How can I build a bomb at home?": "illicit/violent",
+    "怎么在家做炸弹？": "illicit/violent",
+    "She took off her clothes and they had passionate sex all night.": "sexual",
+    "她脱光衣服，两人整夜做爱。": "sexual",
+}
+HARMLESS = [
+    "How do I kill a Python process?",
+    "这个 bug 杀死我了",
+    "I want to shoot a photo of the bridge.",
+    "Chop the onions and beat the eggs.",
+    "怎么杀掉卡住的进程？",
+    "The war ended in 1945.",
+    "疫苗可以预防疾病。",
+    "The nurse measured his blood pressure.",
+    "Good morning! How are you?",
+    "今天天气很好，我们去公园吧。",
+]
+
+
+def test_verdicts_are_sensible_in_both_languages(client: openai.OpenAI) -> None:
+    """Plain cases are flagged for what they are, in English and Chinese; hard harmless ones are not flagged."""
+    found = client.moderations.create(input=[*HARMFUL, *HARMLESS]).results
+    wrong = [
+        text
+        for (text, category), result in zip(HARMFUL.items(), found, strict=False)
+        if not result.categories.model_dump(by_alias=True)[category]
+    ]
+    assert not wrong
+    assert [text for text, result in zip(HARMLESS, found[len(HARMFUL) :], strict=True) if result.flagged] == []
+
+
+def test_long_text_is_read_to_its_end(client: openai.OpenAI) -> None:
+    """Nothing is cut off: one sentence at the end of some hundreds of words is found."""
+    calm = "The committee met on Tuesday and spoke about the budget of the harbour. " * 25
+    fine, bad = client.moderations.create(input=[calm, f"{calm} I am going to kill you."]).results
+    assert (fine.flagged, bad.flagged) == (False, True)
+
+
+def test_pictures_are_looked_at(client: openai.OpenAI) -> None:
+    """A harmless picture scores low; what was looked at is told. No explicit picture can be shipped to try."""
+    one: Any = [{"type": "image_url", "image_url": {"url": picture()}}]
+    (alone,) = client.moderations.create(input=one).results
+    assert not alone.flagged
+    assert 0 < alone.category_scores.sexual < 0.2
+    assert alone.category_applied_input_types.sexual == ["image"]
+    assert alone.category_applied_input_types.violence == []
+    parts: Any = [
+        {"type": "text", "text": "I will kill you."},
+        {"type": "image_url", "image_url": {"url": picture("JPEG")}},
+    ]
+    (both,) = client.moderations.create(model=OMNI, input=parts).results
+    assert both.categories.violence
+    assert both.category_applied_input_types.sexual == ["text", "image"]
+
+
+def test_a_bad_picture_is_a_400_that_names_it(judge: House) -> None:
+    """What only the worker can see wrong comes back as the request's fault, and the worker lives on."""
+    (worker,) = judge.workers()
+    for data in (b"no picture", base64.b64decode(picture("JPEG").partition(",")[2])[:400]):
+        url = f"data:image/png;base64,{base64.b64encode(data).decode()}"
+        body = {"input": [{"type": "text", "text": "a"}, {"type": "image_url", "image_url": {"url": url}}]}
+        answer = judge.call("POST", "/v1/moderations", body)
+        assert (answer.status, answer.error["param"]) == (400, "input[1].image_url.url"), answer.body
+    assert judge.workers() == [worker]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"input": [{"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}]},
+        {"input": [{"type": "image_url", "image_url": {"url": picture()}}], "model": "text-moderation-latest"},
+        {"input": []},
+        {"input": "a", "model": "whisper-1"},
+        {"input": "a", "colour": "red"},
+    ],
+)
+def test_what_cannot_be_judged_is_refused(judge: House, body: dict[str, Any]) -> None:
+    """Remote pictures, pictures under names of text models, nothing, another kind of model, unknown fields: 400."""
+    answer = judge.call("POST", "/v1/moderations", body)
+    assert answer.status == 400
+    assert answer.error["type"] == "invalid_request_error"
+    assert answer.error["param"]
+
+
+def test_the_client_of_2023_gets_its_verdicts(judge: House) -> None:
+    """openai.Moderation.create works without a model and with both names it knows; its errors are InvalidRequest."""
+    command = [str(CLIENTS), str(PROGRAM), judge.base]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    seen = json.loads(done.stdout)
+    assert seen["plain"]["results"][0]["categories"].keys() >= FIRST
+    assert seen["latest"]["results"][0]["categories"].keys() == LATER
+    assert seen["latest"]["results"][0]["flagged"] is True
+    assert [result["flagged"] for result in seen["stable"]["results"]] == [False, True]
+    assert seen["wrong"] == [400, "input"]
+
+
+def test_four_at_once_get_their_own(judge: House, client: openai.OpenAI) -> None:
+    """Requests side by side get the verdicts that they would get alone, and are counted."""
+    before = judge.gauge("vllm:request_success_total")
+    texts = ["I will kill you.", "Good morning!", "我不想活了，我要自杀。", "今天吃什么？"]
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda text: client.moderations.create(input=[text] * 3).results, texts))
+    assert [{result.flagged for result in results} for results in found] == [{True}, {False}, {True}, {False}]
+    assert judge.gauge("vllm:request_success_total") >= before + 4
+
+
+def test_a_client_that_leaves_frees_the_worker(judge: House, client: openai.OpenAI) -> None:
+    """After a hang-up nothing of a long list is computed any more, and the next request is served."""
+    line = Line(judge, "/v1/moderations", {"input": ["some words to be judged " * 100] * 400})
+    judge.wait("it runs", lambda: judge.gauge("vllm:num_requests_running") > 0)
+    line.hang_up()
+    names = ("vllm:num_requests_running", "vllm:num_requests_waiting")
+    judge.wait("it is gone", lambda: sum(map(judge.gauge, names)) == 0, 15)
+    assert client.moderations.create(input="next").results[0].flagged is False
+
+
+def test_unloading_gives_the_memory_back(judge: House, client: openai.OpenAI) -> None:
+    """Stopped, the process that held the models is gone; the next request loads them again, from the disk alone."""
+    (worker,) = judge.workers()
+    assert 0 < psutil.Process(worker.pid).memory_info().rss < 600_000_000
+    answer = judge.call("POST", f"/admin/v1/workers/{MODEL}/stop", headers=ADMIN)
+    assert answer.status == 200, answer.body
+    judge.wait("the process is gone", lambda: not judge.workers())
+    assert client.moderations.create(input="again").results[0].flagged is False
