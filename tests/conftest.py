@@ -46,3 +46,9 @@ def smollm2() -> Path:
 def qwen() -> Path:
     """The default text model's weights, as `make setup` fetched them."""
     return _weights("qwen2.5-coder-0.5b")
+
+
+@pytest.fixture(scope="session")
+def whisper() -> Path:
+    """The default transcription model's weights, as `make setup` fetched them."""
+    return _weights("whisper-base")

@@ -179,14 +179,17 @@ class Turns(Generic[R]):
 class Rounds(Generic[R]):
     """Work on turns one chunk each, in rounds, so that a long one holds no other up.
 
-    `begin` makes a turn's events: a generator that gives the next one after each chunk of work, `Done` last. It may
-    raise what the caller is to be told. It is closed when nobody waits any more. `end` frees the model.
+    `begin` makes a turn's events: a generator that gives the next one after each chunk of work, `Done` last, and None
+    after one that brought nothing to tell. It may raise what the caller is to be told. It is closed when nobody waits
+    any more. `end` frees the model.
     """
 
-    def __init__(self, begin: Callable[[Turn[R]], Iterator[Event]], end: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, begin: Callable[[Turn[R]], Iterator[Event | None]], end: Callable[[], None] = lambda: None
+    ) -> None:
         self._begin = begin
         self._end = end
-        self._under_way: dict[int, Iterator[Event]] = {}
+        self._under_way: dict[int, Iterator[Event | None]] = {}
         self._last = 0
 
     def step(self, turns: Sequence[Turn[R]]) -> Iterable[tuple[int, Event]]:
@@ -197,14 +200,14 @@ class Rounds(Generic[R]):
         try:
             if events is None:
                 events = self._under_way[turn.id] = self._begin(turn)
-            event = next(events, None)
+            event = next(events)
+        except StopIteration:
+            return [(turn.id, Failed(EngineFailed("The engine gave no end to its answer.").fault))]
         except Exception as error:
             if not isinstance(error, HomeportError):
                 logger.exception("request %d failed", turn.id)
             return [(turn.id, Failed(_fault(error).fault))]
-        if event is None:
-            return [(turn.id, Failed(EngineFailed("The engine gave no end to its answer.").fault))]
-        return [(turn.id, event)]
+        return [] if event is None else [(turn.id, event)]
 
     def drop(self, id: int) -> None:
         """Close a turn's generator."""
