@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+from collections.abc import Iterator
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -32,6 +33,15 @@ FORMATS = {
 }
 ENGLISH = "The weather is nice today. We will walk to the river and eat lunch under the old bridge."
 CHINESE = "今天天气很好，我们去公园散步吧。晚上我们一起吃饭。"
+STORY = (
+    "Ships have sailed from this harbour for three hundred years. Some of them carried salt, and others "
+    "carried letters. The first lighthouse was built of wood, and it burned down in a storm. The second "
+    "one was made of stone. It still stands on the hill above the town. Every evening a keeper climbed "
+    "the stairs and lit the lamp. In winter the stairs were covered with ice. Nobody lives there now, "
+    "because the lamp is electric. Visitors come in summer to see the view. They buy a postcard, drink a "
+    "cup of tea, and walk back to the station before the last train leaves at half past nine."
+)
+"""Half a minute of English that does not repeat itself."""
 _VOICES = {"en": "alloy", "zh": "zf_xiaoxiao"}
 
 
@@ -65,18 +75,27 @@ def encoded(samples: Samples, ending: str = "wav") -> bytes:
     with av.open(target, "w", format=container) as media:
         stream = media.add_stream(codec, rate=48_000, layout="stereo")
         assert isinstance(stream, av.AudioStream)
-        frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="flt", layout="mono")
-        frame.sample_rate, frame.time_base, frame.pts = RATE_HZ, Fraction(1, RATE_HZ), 0
-        # Encoders take frames of their own size only.
         fifo = av.AudioFifo()
         resampler = av.AudioResampler(format=stream.format, layout="stereo", rate=48_000)
-        for part in (*resampler.resample(frame), *resampler.resample(None)):
-            fifo.write(part)
-        size = stream.codec_context.frame_size or 1024
-        while piece := fifo.read(size) or fifo.read(size, partial=True):
-            media.mux(stream.encode(piece))
+        for frame in (*_frames(samples), None):
+            for part in resampler.resample(frame):
+                fifo.write(part)
+            # Encoders take frames of their own size only.
+            size = stream.codec_context.frame_size or 1024
+            while piece := fifo.read(size) or (fifo.read(size, partial=True) if frame is None else None):
+                media.mux(stream.encode(piece))
         media.mux(stream.encode(None))
-    return target.getvalue()
+    made = target.getvalue()
+    assert made, "nothing was encoded"
+    return made
+
+
+def _frames(samples: Samples) -> Iterator[av.AudioFrame]:
+    """Seconds of sound: FFmpeg takes no hour at once."""
+    for start in range(0, len(samples), RATE_HZ):
+        frame = av.AudioFrame.from_ndarray(samples[start : start + RATE_HZ].reshape(1, -1), format="flt", layout="mono")
+        frame.sample_rate, frame.time_base, frame.pts = RATE_HZ, Fraction(1, RATE_HZ), start
+        yield frame
 
 
 def errors(said: str, heard: str) -> float:

@@ -1,8 +1,10 @@
 """The transcription engine on real weights and real speech."""
 
+import socket
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -170,6 +172,21 @@ def test_a_recording_whose_name_is_gone_is_read_on(listener: Listener, tmp_path:
     next(events)
     file.unlink()
     assert isinstance([event for event in events if event][-1], Done)
+
+
+def test_no_network_is_needed(whisper: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With every connection refused a model loads and hears."""
+
+    def refused(*_: object) -> None:
+        raise AssertionError("somebody wanted to connect")
+
+    monkeypatch.setattr(socket.socket, "connect", refused)
+    monkeypatch.setattr(socket, "getaddrinfo", refused)
+    engine: Any = load(Job("transcription", "whisper-base", {"weights": whisper}, "digest", {}))
+    file = tmp_path / "sound"
+    file.write_bytes(encoded(spoken(ENGLISH, "en")[: 24_000 * 2]))
+    events = list(engine._work._begin(Turn(1, TranscriptionRequest(file, language="en"), 9)))
+    assert any(isinstance(event, Segment) and "weather" in event.text for event in events)
 
 
 def test_a_model_that_is_none_is_unavailable(tmp_path: Path) -> None:
