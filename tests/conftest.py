@@ -68,3 +68,9 @@ def moderation() -> dict[str, Path]:
 def multilingual_e5() -> Path:
     """The default embedding model's weights, as `make setup` fetched them."""
     return _weights("multilingual-e5-small")
+
+
+@pytest.fixture(scope="session")
+def whisper() -> Path:
+    """The default transcription model's weights, as `make setup` fetched them."""
+    return _weights("whisper-base")

@@ -1,18 +1,21 @@
-"""Talk to a running server, as `ps`, `stop`, `run` and `embed` do: over HTTP, like any client.
+"""Talk to a running server, as `ps`, `run`, `embed` and `transcribe` do: over HTTP, like any client.
 
 Knows nothing of how the server works; finds it through `rendezvous`. Standard library only, as this is no seam.
 """
 
 import contextlib
 import http.client
+import itertools
+import os
+import secrets
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -24,6 +27,7 @@ from homeport.reports import WorkerReport, Workers
 
 _START_S = 600.0
 _POLL_S = 0.05
+_BLOCK = 1 << 16
 
 
 def workers(running: Running) -> tuple[WorkerReport, ...]:
@@ -42,13 +46,7 @@ def chat(running: Running, key: str, model: str, messages: Sequence[dict[str, st
     """Stream the answer's text, piece by piece."""
     body = {"model": model, "messages": messages, "stream": True}
     with _call(running, "POST", "/v1/chat/completions", key, body) as response:
-        for line in response:
-            data = line.strip().removeprefix(b"data: ")
-            if data == line.strip() or data == b"[DONE]":
-                continue
-            event = msgspec.json.decode(data)
-            if "error" in event:
-                raise _error(event)
+        for event in _events(response):
             for choice in event["choices"]:
                 yield choice["delta"].get("content") or ""
 
@@ -58,6 +56,20 @@ def embed(running: Running, key: str, model: str, texts: Sequence[str]) -> Any:
     body = {"model": model, "input": list(texts), "encoding_format": "float"}
     with _call(running, "POST", "/v1/embeddings", key, body) as response:
         return msgspec.json.decode(response.read())
+
+
+def heard(running: Running, key: str, file: Path, fields: Mapping[str, str]) -> Generator[str, None, None]:
+    """Stream what is said in a recording, piece by piece. Raises the server's error."""
+    path = "/v1/audio/transcriptions"
+    with _form({**fields, "stream": "true"}, file) as form, _call(running, "POST", path, key, form=form) as response:
+        for event in _events(response):
+            yield event.get("delta") or ""
+
+
+def transcript(running: Running, key: str, task: str, file: Path, fields: Mapping[str, str]) -> str:
+    """Give the whole answer. `task` is `transcriptions` or `translations`. Raises the server's error."""
+    with _form(fields, file) as form, _call(running, "POST", f"/v1/audio/{task}", key, form=form) as response:
+        return response.read().decode()
 
 
 @contextmanager
@@ -92,15 +104,51 @@ def _await(home: Path, process: subprocess.Popen[bytes], log: Path) -> Running:
     raise Unavailable(f"the server did not start in {_START_S:.0f} s; its log is {log}")
 
 
+class _Form(NamedTuple):
+    """A form with a file, ready to be sent."""
+
+    headers: Mapping[str, str]
+    body: Iterable[bytes]
+
+
+@contextmanager
+def _form(fields: Mapping[str, str], file: Path) -> Iterator[_Form]:
+    boundary = secrets.token_hex(16)
+    parts = [f'Content-Disposition: form-data; name="{name}"\r\n\r\n{text}\r\n' for name, text in fields.items()]
+    # The server tells what a file is by its content, so its name, which may hold anything, stays here.
+    parts += ['Content-Disposition: form-data; name="file"; filename="recording"\r\n\r\n']
+    head = "".join(f"--{boundary}\r\n{part}" for part in parts).encode()
+    tail = f"\r\n--{boundary}--\r\n".encode()
+    with file.open("rb") as opened:
+        size = len(head) + os.fstat(opened.fileno()).st_size + len(tail)
+        headers = {"Content-Type": f"multipart/form-data; boundary={boundary}", "Content-Length": str(size)}
+        yield _Form(headers, itertools.chain([head], iter(lambda: opened.read(_BLOCK), b""), [tail]))
+
+
+def _events(response: http.client.HTTPResponse) -> Generator[Any, None, None]:
+    """The events of a stream, decoded. Raises the error that one of them holds."""
+    for line in response:
+        data = line.strip().removeprefix(b"data: ")
+        if data == line.strip() or data == b"[DONE]":
+            continue
+        event = msgspec.json.decode(data)
+        if "error" in event:
+            raise _error(event)
+        yield event
+
+
 @contextmanager
 def _call(
-    running: Running, method: str, path: str, key: str, body: object = None
+    running: Running, method: str, path: str, key: str, body: object = None, form: _Form | None = None
 ) -> Iterator[http.client.HTTPResponse]:
     where = urlsplit(running.url)
     connection = http.client.HTTPConnection(where.hostname or "127.0.0.1", where.port)
-    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    content = msgspec.json.encode(body) if body is not None else None
+    headers = {"Authorization": f"Bearer {key}", **(form.headers if form else {"Content-Type": "application/json"})}
     try:
-        connection.request(method, path, msgspec.json.encode(body) if body is not None else None, headers)
+        # A server that refuses a body may close before it has all of it; why, it says all the same.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.request(method, path, form.body if form else content, headers)
         with connection.getresponse() as response:
             if response.status >= 400:
                 raise _error(_decode(response.read()))

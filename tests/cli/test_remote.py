@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import socket
 import stat
 import threading
 from collections.abc import Iterator
@@ -42,8 +44,11 @@ class Answers(BaseHTTPRequestHandler):
         self._answer(200, msgspec.json.encode(workers))
 
     def do_POST(self) -> None:
-        """Stop a worker, stream a chat, or give two vectors."""
+        """Stop a worker, stream a chat, give two vectors, or write down a recording."""
         body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+        if self.path.startswith("/v1/audio/tran"):
+            self._listen(body)
+            return
         self._hear(json.loads(body) if body else None)
         if self.path == "/v1/chat/completions":
             self._answer(200, self._stream(), "text/event-stream")
@@ -56,6 +61,13 @@ class Answers(BaseHTTPRequestHandler):
             self._answer(404, b'{"error": {"message": "no such model is loaded", "code": "model_not_found"}}')
         else:
             self._answer(502, b"bad gateway")
+
+    def _listen(self, body: bytes) -> None:
+        self._hear(body)
+        deltas = [{"type": "transcript.text.delta", "delta": text} for text in CHUNKS]
+        lines = [f"data: {json.dumps(event)}\n\n" for event in [*deltas, {"type": "transcript.text.done", "text": ""}]]
+        is_stream = b'name="stream"' in body
+        self._answer(200, ("".join(lines) + "data: [DONE]\n\n").encode() if is_stream else b"1\nwhole\n\n")
 
     def _stream(self) -> bytes:
         events = [{"choices": [{"delta": {"content": text}}]} for text in CHUNKS]
@@ -241,3 +253,82 @@ def test_embed_prints_the_whole_answer_as_json(server: Server, running: Running,
     assert (path, key) == ("/v1/embeddings", running.token)
     assert isinstance(body, dict)
     assert body["model"] == "other"
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    """A file of some size under a name that no header could hold."""
+    path = tmp_path / 'a "walk"\n.mp3'
+    path.write_bytes(b"ID3" + bytes(300_000))
+    return path
+
+
+def test_transcribe_prints_text_as_it_is_heard(
+    server: Server, running: Running, tmp_path: Path, recording: Path
+) -> None:
+    """The file goes out as a form, whole, with the fields that were given and no others."""
+    result = run(tmp_path, "transcribe", str(recording), "--language", "zh", "--prompt", "前文")
+    assert result.stdout == "".join(CHUNKS) + "\n"
+    ((method, path, key, body),) = server.heard
+    assert (method, path, key) == ("POST", "/v1/audio/transcriptions", running.token)
+    assert isinstance(body, bytes)
+    assert recording.read_bytes() in body
+    fields = dict(re.findall(rb' name="(\w+)"\r\n\r\n([^\r]*)', body))
+    assert fields == {
+        b"language": b"zh",
+        b"prompt": "前文".encode(),
+        b"model": b"whisper-base",
+        b"response_format": b"text",
+        b"stream": b"true",
+    }
+
+
+@pytest.mark.parametrize(
+    ("flags", "task", "form"),
+    [
+        (["--format", "srt"], "transcriptions", b"srt"),
+        (["--translate"], "translations", b"text"),
+        (["--json"], "transcriptions", b"verbose_json"),
+        (["--translate", "--json", "--model", "other"], "translations", b"verbose_json"),
+    ],
+)
+def test_transcribe_prints_other_formats_whole(
+    server: Server, running: Running, tmp_path: Path, recording: Path, flags: list[str], task: str, form: bytes
+) -> None:
+    """Subtitles, JSON and translations are printed as the server wrote them."""
+    result = run(tmp_path, "transcribe", str(recording), *flags)
+    assert result.stdout == "1\nwhole\n"
+    ((_, path, _, body),) = server.heard
+    assert path == f"/v1/audio/{task}"
+    assert isinstance(body, bytes)
+    assert b'name="response_format"\r\n\r\n' + form in body
+    assert (b"\r\n\r\nother\r\n" in body) == ("other" in flags)
+
+
+def test_transcribe_cannot_translate_from_a_named_language(tmp_path: Path, recording: Path) -> None:
+    """The endpoint has no such field, so the command says so before any server is asked."""
+    result = run(tmp_path, "transcribe", str(recording), "--translate", "--language", "zh")
+    assert result.exit_code == 2
+    assert "--translate takes no --language" in result.stderr
+
+
+def test_a_refusal_of_a_large_file_is_shown(tmp_path: Path, recording: Path) -> None:
+    """A server that answers and closes before it has the whole file is heard, not called silent."""
+    body = b'{"error": {"message": "the file is big"}}'
+    answer = b"HTTP/1.1 413 Too Large\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(body), body)
+    recording.write_bytes(bytes(20_000_000))
+    with socket.create_server(("127.0.0.1", 0)) as refusing:
+
+        def refuse() -> None:
+            line, _ = refusing.accept()
+            with line:
+                line.recv(1000)
+                line.sendall(answer)
+
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        port = refusing.getsockname()[1]
+        rendezvous.publish(tmp_path, f"http://127.0.0.1:{port}", port)
+        result = run(tmp_path, "transcribe", str(recording))
+        thread.join()
+    assert (result.exit_code, result.stderr) == (1, "Error: the file is big\n")

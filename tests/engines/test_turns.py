@@ -10,7 +10,7 @@ from homeport.domain.models import Loaded
 from homeport.domain.text import TextPrompt, TextRequest
 from homeport.engines.turns import Rounds, Turn, Turns
 
-Begin = Callable[[Turn[EmbeddingRequest]], Iterator[Event]]
+Begin = Callable[[Turn[EmbeddingRequest]], Iterator[Event | None]]
 
 
 def asked(text: str = "two") -> EmbeddingRequest:
@@ -77,6 +77,20 @@ def test_a_turn_tells_its_events_in_order(desks: Callable[[Begin], Desk]) -> Non
     desk.thread.join(10)
     gauges = desk.engine.gauges()
     assert (gauges.running, gauges.waiting, gauges.prompt_tokens, gauges.steps) == (0, 0, 4, 5)
+
+
+def test_a_chunk_of_work_may_bring_nothing_to_tell(desks: Callable[[Begin], Desk]) -> None:
+    """None is a chunk of work like any other, between which others get their turns, and is told to nobody."""
+
+    def begin(turn: Turn[EmbeddingRequest]) -> Iterator[Event | None]:
+        for event in three(turn):
+            yield None
+            yield event
+
+    desk = desks(begin)
+    desk.engine.open(1, asked(), 8)
+    desk.wait_end(1)
+    assert desk.told == [(1, event) for event in three(Turn(1, asked(), 8))]
 
 
 def test_turns_are_worked_on_in_rounds(desks: Callable[[Begin], Desk]) -> None:

@@ -3,7 +3,7 @@
 import click
 
 from homeport import app
-from homeport.cli import machine, models, serving
+from homeport.cli import machine, models, serving, transcription
 from homeport.cli.application import Application
 from homeport.cli.options import Commands
 from homeport.settings import share_processors
@@ -18,6 +18,7 @@ for _command in (
     serving.serve,
     serving.run,
     serving.embed,
+    transcription.transcribe,
     serving.ps,
     serving.stop,
     models.pull,

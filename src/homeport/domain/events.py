@@ -80,7 +80,10 @@ class Vectors(msgspec.Struct, frozen=True, array_like=True, tag="vectors"):
 
 
 class Heard(msgspec.Struct, frozen=True, array_like=True, tag="heard"):
-    """What is known of a recording before its first word: the language, as an ISO 639-1 code, and the length."""
+    """What is known of a recording before its first word: the language as an ISO 639-1 code, and the length.
+
+    Where nobody speaks there is no language: it is empty.
+    """
 
     language: str
     seconds: float

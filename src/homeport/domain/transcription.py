@@ -21,7 +21,8 @@ class TranscriptionRequest(msgspec.Struct, frozen=True, tag="transcription_reque
     """Write down what is said in `sound`, a file that stays until the request has ended.
 
     `translates`: in English, whatever is spoken. `language`: an ISO 639-1 code; None: heard, among `languages` where
-    there are any. `script`: the Chinese script to write (`simplified`, `traditional`); None: as the model does.
+    there are any. `script`: the Chinese script to write (`simplified`, `traditional`); None: that of the prompt, else
+    the simplified one where `language` is zh, else as the model does.
     `temperature` 0 starts with the likeliest words and grows by itself where these look wrong. `words`: times of each.
     """
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from homeport.domain.errors import HomeportError, InvalidRequest, ModelMissing, Unavailable
 from homeport.domain.models import Facts, Installed
-from homeport.models import catalogue, disk, gguf, quantisation, references
+from homeport.models import catalogue, disk, gguf, quantisation, references, whisper
 from homeport.models.catalogue import Catalogue, CatalogueSource, Entry
 from homeport.models.manifest import Manifest, StoredFile
 from homeport.models.options import PullOptions
@@ -137,15 +137,19 @@ def _pull_reference(
         kind = HuggingFace if wanted.hub == "hf" else ModelScope
         source, pick = kind(wanted.repo, wanted.revision, options), wanted.pick
     listing = source.listing()
-    chosen = quantisation.choose(listing.files, pick, source.label)
+    ears = whisper.choose(listing.files) if pick is None and not quantisation.models(listing.files) else None
+    if ears:
+        chosen, roles = Weights(source.label.rsplit("/", 1)[-1], ears.files, len(ears.files)), ears.roles
+    else:
+        chosen = quantisation.choose(listing.files, pick, source.label)
+        roles = ("weights", *(f"weights-{number}" for number in range(2, len(chosen.files) + 1)))
     name = references.check_name(options.name) if options.name else references.local_name(chosen.stem)
     if known.find(name):
         raise InvalidRequest(f"`{name}` is the catalogue's name for another model: give this one another with --name.")
     store.require_free(name, source.label)
     with store.exclusive(name, progress) as folder:
-        roles = ["weights", *(f"weights-{number}" for number in range(2, len(chosen.files) + 1))]
         stored = _obtain(source, listing, chosen.files, roles, folder, progress)
-        facts = _facts(name, chosen, folder, stored)
+        facts = _whisper_facts(name, folder, stored) if ears else _facts(name, chosen, folder, stored)
         return store.commit(Manifest(facts, source.label, listing.revision, stored))
 
 
@@ -187,6 +191,16 @@ def _purpose(header: gguf.Header, stem: str) -> tuple[str, tuple[str, ...]]:
         )
     capabilities = ("chat", "completions", "edits") if header.has_template else ("completions",)
     return "text", (*capabilities, "infill") if header.has_infill else capabilities
+
+
+def _whisper_facts(name: str, folder: Path, stored: Sequence[StoredFile]) -> Facts:
+    """The same of a Whisper model."""
+    try:
+        return whisper.facts(name, {file.role: folder / file.name for file in stored})
+    except InvalidRequest:
+        for file in stored:
+            (folder / file.name).unlink()
+        raise
 
 
 def _obtain(

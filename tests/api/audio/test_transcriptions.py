@@ -91,7 +91,7 @@ async def test_the_worker_is_asked_for_what_the_form_says(tmp_path: Path) -> Non
         ("chunking_strategy[type]", "server_vad"),
         ("chunking_strategy[threshold]", "0.3"),
     )
-    assert (request.language, request.script, request.prompt) == ("zh", "simplified", "前文")
+    assert (request.language, request.script, request.prompt) == ("zh", None, "前文")
     assert (request.temperature, request.words, request.keywords) == (0.4, True, ("Homeport",))
     assert request.pauses == Pauses(0.3, 300, 200)
     assert not request.translates
@@ -99,7 +99,13 @@ async def test_the_worker_is_asked_for_what_the_form_says(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("given", "code", "script"),
-    [("en", "en", None), ("ZH", "zh", "simplified"), ("zh-TW", "zh", "traditional"), ("zh-Hans", "zh", "simplified")],
+    [
+        ("en", "en", None),
+        ("ZH", "zh", None),
+        ("jv", "jw", None),
+        ("zh-TW", "zh", "traditional"),
+        ("zh-Hans", "zh", "simplified"),
+    ],
 )
 async def test_a_language_is_a_code_and_chinese_has_a_script(
     tmp_path: Path, given: str, code: str, script: str | None

@@ -9,6 +9,7 @@ def test_folding_writes_one_script() -> None:
     """Either way; other text stays as it is."""
     assert folding("simplified")("今天天氣很好, OK?") == "今天天气很好, OK?"
     assert folding("traditional")("今天天气很好, OK?") == "今天天氣很好, OK?"
+    assert folding("traditional")("我們一起吃飯") == "我們一起吃飯"
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,13 @@ _TEMPERATURE = Field("temperature", _S, "0 to 1; 0 starts with the likeliest wor
 _TRANSCRIPTIONS = (
     _FILE,
     _MODEL,
-    Field("language", _S, "ISO 639-1; zh writes simplified script, zh-hant (an extension) traditional."),
+    Field(
+        "language",
+        _S,
+        "ISO 639-1; zh writes the prompt's script or simplified; extensions: zh-hans, zh-hant.",
+    ),
     Field("languages", _S, "The likeliest of these is taken for the spoken one."),
-    Field("keywords", _S, "Words to expect."),
+    Field("keywords", _S, "Words to expect, 64 tokens of the model at most."),
     Field("prompt", _S, "What was said before, and its style: also its Chinese script."),
     Field("response_format", _S, "json, text, srt, verbose_json or vtt; diarized_json is refused."),
     _TEMPERATURE,

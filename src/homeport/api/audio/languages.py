@@ -20,21 +20,22 @@ NAMES: dict[str, str] = {
     code: name for code, _, name in (each.strip().partition(" ") for each in _LISTED.replace("\n", "").split(","))
 }
 SCRIPTS = {
-    "zh": "simplified",
     "zh-cn": "simplified",
     "zh-hans": "simplified",
     "zh-tw": "traditional",
     "zh-hk": "traditional",
     "zh-hant": "traditional",
 }
-"""Chinese is one language in two scripts: by the code asked for, the one that is written."""
+"""Chinese is one language in two scripts: the one that a code names. `zh` alone leaves it to the prompt."""
+
+_SAME = {"jv": "jw"}  # ISO 639-1's own code of Javanese
 
 
 def checked(field: str, given: str | None) -> str | None:
     """The code of a language that was asked for. Raises InvalidRequest for one that there is not."""
     if given is None:
         return None
-    code = "zh" if given.lower() in SCRIPTS else given.lower()
+    code = "zh" if given.lower() in SCRIPTS else _SAME.get(given.lower(), given.lower())
     if code not in NAMES:
         raise InvalidRequest(
             f"Invalid language '{given[:40]}'. Language parameter must be specified in ISO-639-1 format.",

@@ -124,7 +124,7 @@ class Hearing:
 
     def verbose(self, task: str, language: str | None, *, words: bool, segments: bool) -> bytes:
         """As `verbose_json`. `language`: of the text, where it is not the one that was heard."""
-        spoken = NAMES.get(self.language, self.language)
+        spoken = NAMES.get(self.language, self.language) or "unknown"  # nobody speaks
         document = VerboseTranscript(task, language or spoken, self.seconds, self.text, self._duration())
         if words:
             found = (word for segment in self.segments for word in segment.words)
@@ -139,7 +139,7 @@ class Hearing:
 
     def srt(self) -> bytes:
         """As SubRip subtitles."""
-        cues = (f"{n}\n{_span(segment, ',')}\n{segment.text.strip()}\n\n" for n, segment in enumerate(self.segments, 1))
+        cues = (f"{n}\n{_span(segment, ',')}\n{_plain(segment.text)}\n\n" for n, segment in enumerate(self.segments, 1))
         return "".join(cues).encode()
 
     def vtt(self) -> bytes:
@@ -170,6 +170,11 @@ def _span(segment: Segment, point: str) -> str:
 def _clock(seconds: float, point: str) -> str:
     whole, ms = divmod(round(seconds * 1000), 1000)
     return f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}{point}{ms:03d}"
+
+
+def _plain(text: str) -> str:
+    """SubRip knows no escapes, and reads an arrow as times."""
+    return text.strip().replace("-->", "->")
 
 
 def _escaped(text: str) -> str:

@@ -204,6 +204,7 @@ async def _events(held: Services, resolved: Resolved, asked: TranscriptionReques
     async with opened(held, resolved, asked, "transcribe") as under_way:
         yield b""
         async for batch in under_way:
-            if more := hearing.add(batch):
-                yield event(wire.encode(TextDelta(more)))
+            deltas = filter(None, (hearing.add([each]) for each in batch))  # one for each segment
+            if frames := b"".join(event(wire.encode(TextDelta(more))) for more in deltas):
+                yield frames
         yield event(wire.encode(hearing.done(under_way.usage))) + DONE

@@ -1,7 +1,7 @@
 """The transcription engine: recordings in, segments of text with their times out, each as soon as it is known.
 
-Requests take turns, one window of half a minute each; one that nobody waits for ends after its window. Knows nothing
-of subtitle formats or HTTP.
+Requests take turns, a window of half a minute each at most; one that nobody waits for ends after its window. Knows
+nothing of subtitle formats or HTTP.
 """
 
 import logging
@@ -10,30 +10,37 @@ from typing import Any
 
 import ctranslate2
 import faster_whisper
-from faster_whisper.tokenizer import _LANGUAGE_CODES as LANGUAGES
-from faster_whisper.vad import VadOptions
+from faster_whisper.transcribe import restore_speech_timestamps
+from faster_whisper.vad import SpeechTimestampsMap
 
 from homeport.domain.errors import InvalidRequest, Unavailable
-from homeport.domain.events import Admitted, Done, Event, Heard, Segment, Usage, Word
+from homeport.domain.events import Admitted, Done, Event, Heard, Usage
 from homeport.domain.link import Job
 from homeport.domain.models import Loaded
 from homeport.domain.ports import Engine
 from homeport.domain.transcription import TranscriptionRequest
 from homeport.engines.transcription import sound
-from homeport.engines.transcription.script import folding, script_of
+from homeport.engines.transcription.passages import Passage, passages
+from homeport.engines.transcription.script import script_of
+from homeport.engines.transcription.timeline import Timeline
 from homeport.engines.turns import Rounds, Turn, Turns
 
 POSITIONS_PER_S = 50
 """What Whisper's encoder gives for a second of sound: counted as the recording's tokens."""
 
-_COMPUTE = "int8"  # of what CTranslate2 has for CPUs the fastest, and as exact as float16 weights are heard
+_COMPUTE = "int8"  # docs/decisions.md has what was measured
 _CHINESE = "zh"
 _WARMER = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # Radford et al. 2022, section 4.5
+_FORGETFUL = 0.5  # text made at a higher temperature is no context: same place
+_BEFORE = 223  # tokens of context that Whisper reads, which leaves as many for what it writes
+_KEYWORDS = 64  # tokens; they stand before every window, beside the context
 
 
 def load(job: Job) -> Engine:
     """Load the model a job names: a folder in CTranslate2's format. Raises Unavailable where it does not load."""
     threads = job.options.get("threads") or 0
+    if not (job.files["weights"].parent / "tokenizer.json").is_file():  # the library would look for one online
+        raise Unavailable(f"{job.model} has no tokenizer.json: pull it again.")
     logging.getLogger("faster_whisper").setLevel(logging.WARNING)  # it writes down what is heard
     try:
         model = faster_whisper.WhisperModel(
@@ -55,92 +62,124 @@ class Listener:
 
     def __init__(self, model: Any) -> None:
         self._model = model
-        self._languages = frozenset(LANGUAGES) if model.model.is_multilingual else frozenset({"en"})
+        words = model.hf_tokenizer
+        known = (code for code in model.supported_languages if words.token_to_id(f"<|{code}|>") is not None)
+        self._languages = frozenset(known) if model.model.is_multilingual else frozenset({"en"})
+        self._text_ids = int(words.token_to_id("<|endoftext|>"))  # those of text come first
+        words.encode_special_tokens = True  # what callers write is text, never a control token
 
-    def begin(self, turn: Turn[TranscriptionRequest]) -> Iterator[Event]:
-        """Give a request's events. Raises InvalidRequest for what the model or the recording do not allow."""
+    def begin(self, turn: Turn[TranscriptionRequest]) -> Iterator[Event | None]:
+        """Give a request's events. Raises InvalidRequest for what the model or the recording do not allow.
+
+        The recording is read twice: at first to see that it can be, and how long it is, as `Admitted` must say.
+        """
         request = turn.request
-        self._check(request)
-        samples = sound.read(request.sound, is_cancelled=lambda: turn.is_cancelled)
-        seconds = len(samples) / sound.RATE_HZ
-        prompt = self._prompt(request)
-        heard = -(-len(samples) * POSITIONS_PER_S // sound.RATE_HZ)
-        usage = Usage(heard + (len(self._model.hf_tokenizer.encode(prompt).ids) if prompt else 0))
-        yield Admitted(usage.prompt_tokens)
-        segments, language = self._listen(request, samples, prompt)
-        yield Heard(language, seconds)
-        script = script_of(prompt or "") or request.script
-        fold = folding(script) if script and language == _CHINESE and not request.translates else str
-        written = 0
-        for found in segments:
-            if not found.text.strip():
-                continue
-            written += len(found.tokens)
-            yield _segment(found, fold, seconds)
-        yield Done(Usage(usage.prompt_tokens, written))
+        keywords = self._check(request)
+        with sound.opened(request.sound) as recording:
+            count = 0
+            for piece in recording.pieces():
+                count += len(piece)
+                yield None
+            prompt = self._encoded(request.prompt or "")[-_BEFORE:]
+            heard = -(-count * POSITIONS_PER_S // sound.RATE_HZ)
+            read = heard + len(prompt) + keywords
+            yield Admitted(read)
+            seconds = count * 1000 // sound.RATE_HZ / 1000
+            hearing = Hearing(self._model, request, prompt, seconds)
+            for passage in passages(recording.pieces(), request.pauses):
+                if passage is None:
+                    yield None
+                else:
+                    yield from hearing.listen(passage)
+            if not hearing.language:
+                yield Heard("", seconds)
+        yield Done(Usage(read, hearing.written))
 
-    def _check(self, request: TranscriptionRequest) -> None:
+    def _check(self, request: TranscriptionRequest) -> int:
+        """See that the model can do this; give how many tokens the keywords take."""
         if request.translates and len(self._languages) == 1:
             raise InvalidRequest("This model knows English alone, so it cannot translate.", param="model")
-        for language in filter(None, (request.language, *request.languages)):
-            if language not in self._languages:
-                raise InvalidRequest(f"This model does not know the language '{language}'.", param="language")
+        for name, codes in (("language", (request.language,)), ("languages", request.languages)):
+            for code in filter(None, codes):
+                if code not in self._languages:
+                    raise InvalidRequest(f"This model does not know the language '{code}'.", param=name)
+        keywords = len(self._encoded(_listed(request.keywords)))
+        if keywords > _KEYWORDS:
+            raise InvalidRequest(
+                f"The keywords take {keywords} tokens; this model reads {_KEYWORDS} at most.", param="keywords"
+            )
+        return keywords
 
-    def _prompt(self, request: TranscriptionRequest) -> str | None:
-        """The text that the model takes for what was said before. It reads its last 223 tokens."""
-        return request.prompt or None
+    def _encoded(self, text: str) -> list[int]:
+        """A text of the caller's as tokens."""
+        if not text.strip():
+            return []
+        ids = self._model.hf_tokenizer.encode(f" {text.strip()}", add_special_tokens=False).ids
+        return [id for id in ids if id < self._text_ids]
 
-    def _listen(
-        self, request: TranscriptionRequest, samples: sound.Samples, prompt: str | None
-    ) -> tuple[Iterator[Any], str]:
-        """The segments to come, and the language they are heard in."""
-        pauses = request.pauses
-        language = request.language or self._among(request, samples)
-        found, about = self._model.transcribe(
-            samples,
+
+def _listed(keywords: tuple[str, ...]) -> str:
+    return ", ".join(keywords)
+
+
+class Hearing:
+    """One request from its first passage to its last. `language`: what is spoken, once it is known."""
+
+    def __init__(self, model: Any, request: TranscriptionRequest, prompt: list[int], seconds: float) -> None:
+        self.language = ""
+        self.written = 0
+        self._model = model
+        self._request = request
+        self._before = prompt
+        self._seconds = seconds
+        self._timeline = Timeline(seconds)
+
+    def listen(self, passage: Passage) -> Iterator[Event | None]:
+        """Give the segments of the next passage."""
+        request = self._request
+        if not self.language:
+            self.language = self._spoken(passage)
+            self._timeline = Timeline(self._seconds, self._script())
+            yield Heard(self.language, self._seconds)
+        found, _ = self._model.transcribe(
+            passage.samples,
             task="translate" if request.translates else "transcribe",
-            language=language,
+            language=self.language,
             temperature=list(_WARMER) if request.temperature == 0 else request.temperature,
-            initial_prompt=prompt,
-            hotwords=", ".join(request.keywords) or None,
+            initial_prompt=self._before or None,
+            hotwords=_listed(request.keywords) or None,
             word_timestamps=request.words,
-            vad_filter=True,
-            vad_parameters=VadOptions(
-                threshold=pauses.threshold,
-                speech_pad_ms=pauses.padding_ms,
-                min_silence_duration_ms=pauses.silence_ms,
-            ),
         )
-        return iter(found), str(about.language)
+        yield None
+        places = SpeechTimestampsMap(list(passage.stretches), sound.RATE_HZ)
+        for segment in restore_speech_timestamps(found, list(passage.stretches), sound.RATE_HZ):
+            segment.seek = round(places.get_original_time(segment.seek / 100) * 100)
+            self._before = [] if segment.temperature > _FORGETFUL else [*self._before, *segment.tokens][-_BEFORE:]
+            self.written += len(segment.tokens)
+            yield self._timeline.put(segment)
 
-    def _among(self, request: TranscriptionRequest, samples: sound.Samples) -> str | None:
-        """The likeliest of the languages that the caller expects; None where anything may be spoken."""
-        if not request.languages:
-            return None
+    def _spoken(self, passage: Passage) -> str:
+        """The language: the one that was said, the likeliest of those that were, or the likeliest of all."""
+        request = self._request
+        if request.language:
+            return request.language
         if len(request.languages) == 1:
             return request.languages[0]
-        _, _, ranked = self._model.detect_language(samples, vad_filter=True)
-        chances = dict(ranked or ())
-        return max(request.languages, key=lambda language: chances.get(language, 0.0))
+        if not self._model.model.is_multilingual:
+            return "en"
+        language, _, ranked = self._model.detect_language(passage.samples)
+        if not request.languages:
+            return str(language)
+        chances = dict(ranked)
+        return max(request.languages, key=lambda code: chances.get(code, 0.0))
 
+    def _script(self) -> str | None:
+        """The Chinese script to write; None to leave it to the model, which mostly writes the traditional one.
 
-def _segment(found: Any, fold: Any, seconds: float) -> Segment:
-    """One segment as an event; no time lies behind the recording's end, and words follow each other."""
-    words, last = [], 0.0
-    for word in found.words or ():
-        start = min(max(float(word.start), last), seconds)
-        last = min(max(float(word.end), start), seconds)
-        words.append(Word(fold(word.word), round(start, 3), round(last, 3)))
-    start = min(float(found.start), seconds)
-    return Segment(
-        seek=int(found.seek),
-        start=round(start, 3),
-        end=round(min(max(float(found.end), start), seconds), 3),
-        text=fold(found.text),
-        tokens=tuple(map(int, found.tokens)),
-        temperature=float(found.temperature),
-        avg_logprob=float(found.avg_logprob),
-        compression_ratio=float(found.compression_ratio),
-        no_speech_prob=float(found.no_speech_prob),
-        words=tuple(words),
-    )
+        The one asked for; else that of the prompt; else, where Chinese was asked for by name, the simplified one.
+        """
+        request = self._request
+        if self.language != _CHINESE or request.translates:
+            return None
+        named = "simplified" if request.language == _CHINESE else None
+        return request.script or script_of(request.prompt or "") or named

@@ -5,7 +5,7 @@ from functools import cache
 
 import opencc
 
-_TABLES = {"simplified": "t2s", "traditional": "s2t"}
+_TABLES = {"simplified": "t2s", "traditional": "s2tw"}  # s2t prefers forms that few write today, 喫 for 吃
 
 
 def script_of(text: str) -> str | None:

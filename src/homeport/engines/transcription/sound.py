@@ -1,12 +1,14 @@
 """Reads a sound file of anybody's into samples: only formats that are known by their first bytes, within bounds.
 
 The format is told by the content, never by the name, and FFmpeg is given no say in it: its readers of playlists would
-open whatever address stands in one. Knows nothing of speech.
+open whatever address stands in one. A recording is never whole in memory: four hours of samples are a gigabyte. Knows
+nothing of speech.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import av
 import numpy as np
@@ -15,8 +17,9 @@ from numpy.typing import NDArray
 from homeport.domain.errors import InvalidRequest
 
 RATE_HZ = 16_000
+PIECE_S = 10
 MOST_S = 4 * 3600
-"""The longest recording that is taken: 25 MB can hold more, and its samples would fill the memory."""
+"""The longest recording that is taken: 25 MB can hold days of silence."""
 
 Samples = NDArray[np.float32]
 
@@ -43,41 +46,63 @@ def container(head: bytes) -> str | None:
     return "mp3" if is_frame else None
 
 
-def read(file: Path, *, is_cancelled: Callable[[], bool] = lambda: False, most_s: float = MOST_S) -> Samples:
-    """All samples, one channel at `RATE_HZ`, between -1 and 1. Cancelled, it stops early.
+class Recording:
+    """A sound file, open. It may be read as often as one likes, also when its name is gone."""
 
-    Raises InvalidRequest for what is no sound, is damaged, or is longer than `most_s`.
-    """
-    with file.open("rb") as opened:
-        name = container(opened.read(_HEAD))
-    if name is None:
-        raise InvalidRequest(f"Invalid file format. Supported formats: {_FORMATS}.", param="file")
-    blocks: list[Samples] = []
-    count = 0
-    try:
-        # Opened as an object, not by a path, and with the one reader its content asks for.
-        with file.open("rb") as opened, av.open(opened, format=name, metadata_errors="ignore") as media:
-            if not media.streams.audio:
-                raise InvalidRequest("The file has no sound in it.", param="file")
-            for block in _resampled(media):
-                blocks.append(block)
-                count += len(block)
-                if count > most_s * RATE_HZ:
-                    raise InvalidRequest(
-                        f"The audio is longer than {most_s / 60:.0f} minutes, the most that is taken at once: "
-                        "cut it into parts.",
-                        param="file",
-                    )
-                if is_cancelled():
-                    break
-    except (av.FFmpegError, ValueError, EOFError) as error:
-        raise InvalidRequest(
-            f"The audio file might be corrupted or unsupported: reading it as {name} fails ({_reason(error)}).",
-            param="file",
-        ) from error
-    if not count:
-        raise InvalidRequest("The audio file holds no sound: it is empty or cut short.", param="file")
-    return np.concatenate(blocks)
+    def __init__(self, file: IO[bytes], name: str, most_s: float) -> None:
+        self._file = file
+        self._name = name
+        self._most_s = most_s
+
+    def pieces(self) -> Iterator[Samples]:
+        """All samples in pieces of `PIECE_S`: one channel at `RATE_HZ`, between -1 and 1. At least one sample comes.
+
+        Raises InvalidRequest where there is no sound, or so much as is not taken.
+        """
+        count, held, size = 0, [], 0
+        for block in self._blocks():
+            count += len(block)
+            if count > self._most_s * RATE_HZ:
+                raise InvalidRequest(
+                    f"The audio is longer than {self._most_s / 60:.0f} minutes, the most that is taken at once: "
+                    "cut it into parts.",
+                    param="file",
+                )
+            held.append(block)
+            size += len(block)
+            if size >= PIECE_S * RATE_HZ:
+                yield np.concatenate(held)
+                held, size = [], 0
+        if not count:
+            raise InvalidRequest("The audio file holds no sound: it is empty or cut short.", param="file")
+        if held:
+            yield np.concatenate(held)
+
+    def _blocks(self) -> Iterator[Samples]:
+        """Samples, as the decoder gives them."""
+        self._file.seek(0)
+        try:
+            # Opened as an object, not by a path, and with the one reader its content asks for.
+            with av.open(self._file, format=self._name, metadata_errors="ignore") as media:
+                if not media.streams.audio:
+                    raise InvalidRequest("The file has no sound in it.", param="file")
+                yield from _resampled(media)
+        except (av.FFmpegError, ValueError, EOFError) as error:
+            raise InvalidRequest(
+                f"The audio file might be corrupted or unsupported: reading it as {self._name} fails "
+                f"({_reason(error)}).",
+                param="file",
+            ) from error
+
+
+@contextmanager
+def opened(file: Path, most_s: float = MOST_S) -> Iterator[Recording]:
+    """Open a recording of at most `most_s` seconds. Raises InvalidRequest for a format that is not read here."""
+    with file.open("rb") as source:
+        name = container(source.read(_HEAD))
+        if name is None:
+            raise InvalidRequest(f"Invalid file format. Supported formats: {_FORMATS}.", param="file")
+        yield Recording(source, name, most_s)
 
 
 def _reason(error: Exception) -> str:
@@ -85,12 +110,26 @@ def _reason(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or type(error).__name__)
 
 
-def _resampled(media: Any) -> Any:
-    """Blocks of samples, as the decoder gives them."""
+def _resampled(media: Any) -> Iterator[Samples]:
     resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE_HZ)
-    for frame in media.decode(media.streams.audio[0]):
+    for frame in _decoded(media):
         frame.pts = None  # recordings with holes in their times are read without them
         for part in resampler.resample(frame):
             yield part.to_ndarray().reshape(-1).astype(np.float32, copy=False)
     for part in resampler.resample(None):
         yield part.to_ndarray().reshape(-1).astype(np.float32, copy=False)
+
+
+def _decoded(media: Any) -> Iterator[Any]:
+    """Frames of the first audio stream. Some that are damaged are passed over, as players do; most of them are not."""
+    good = bad = 0
+    for packet in media.demux(media.streams.audio[0]):
+        try:
+            frames = packet.decode()
+        except av.InvalidDataError:
+            bad += 1
+            if bad > good + 1:
+                raise
+        else:
+            good += 1
+            yield from frames

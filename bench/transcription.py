@@ -1,0 +1,176 @@
+"""`python -m bench.transcription`: our whole server against bare faster-whisper, same weights, same files, one run.
+
+Bare: the library in this process, with the settings that our engine has, reading the file too. Rounds take turns, so
+drift of the machine hits both alike; cells are medians of seconds of sound per second. Texts are compared as well.
+Prints a table and, with --log, appends it to bench/LOG.md.
+"""
+
+import argparse
+import datetime
+import http.client
+import io
+import os
+import platform
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import faster_whisper
+import msgspec
+import numpy as np
+from tests.api.forms import HEADERS, form
+from tests.sounds import CHINESE, ENGLISH, RATE_HZ, STORY, Samples, encoded, errors, silence, spoken
+
+from bench import servers
+from bench.servers import Address
+from bench.text import LOG, _weights
+from homeport.engines.transcription.script import folding
+from homeport.settings import share_processors
+
+MODEL = "whisper-base"
+TARGET = 0.9
+_WARMER = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+
+Hear = Callable[[bytes, "Work"], str]
+
+
+class Work(msgspec.Struct, frozen=True):
+    """A recording, sent by so many callers at once."""
+
+    name: str
+    text: str = ENGLISH
+    language: str = "en"
+    repeats: int = 1
+    pause_s: float = 0.0
+    ending: str = "wav"
+    callers: int = 1
+    words: bool = False
+
+    def sound(self) -> Samples:
+        """What is said, if need be again. A short text over and over looks wrong to Whisper: six times the work."""
+        return np.concatenate([spoken(self.text, self.language), silence(self.pause_s)] * self.repeats)
+
+
+WORKS = (
+    Work("two sentences"),
+    Work("two sentences in Chinese", CHINESE, "zh"),
+    Work("half a minute", STORY, ending="mp3"),
+    Work("half a minute, times of words", STORY, ending="mp3", words=True),
+    Work("two minutes with pauses", STORY, repeats=3, pause_s=10.0, ending="mp3"),
+    Work("six minutes on end", STORY, repeats=10, ending="mp3"),
+    Work("two sentences, 4 callers", callers=4),
+)
+
+
+def bare(weights: Path, threads: int) -> Hear:
+    """The library alone."""
+    model = faster_whisper.WhisperModel(
+        str(weights.parent), device="cpu", compute_type="int8", cpu_threads=threads, local_files_only=True
+    )
+
+    def hear(file: bytes, work: Work) -> str:
+        found, _ = model.transcribe(
+            io.BytesIO(file),
+            language=work.language,
+            temperature=_WARMER,
+            word_timestamps=work.words,
+            vad_filter=True,
+        )
+        return folding("simplified")("".join(segment.text for segment in found))  # as ours by itself
+
+    return hear
+
+
+def over_http(address: Address) -> Hear:
+    """Our server, asked as the SDKs do."""
+
+    def hear(file: bytes, work: Work) -> str:
+        fields = [("model", address.model), ("language", work.language), ("response_format", "verbose_json")]
+        fields += [("timestamp_granularities[]", "word")] if work.words else []
+        with closing(http.client.HTTPConnection(address.host, address.port, timeout=3600)) as line:
+            line.request("POST", "/v1/audio/transcriptions", form(fields, [("file", file)]), HEADERS)
+            answer = line.getresponse()
+            body = answer.read()
+        if answer.status != 200:
+            raise RuntimeError(body)
+        return str(msgspec.json.decode(body)["text"])
+
+    return hear
+
+
+def _timed(hear: Hear, file: bytes, work: Work) -> tuple[float, str]:
+    """The time that all callers' answers took, and the text of one."""
+    began = time.perf_counter()
+    with ThreadPoolExecutor(work.callers) as pool:
+        texts = list(pool.map(lambda _: hear(file, work), range(work.callers)))
+    return time.perf_counter() - began, texts[0]
+
+
+def _in_turn(hear: Hear, file: bytes, work: Work) -> tuple[float, str]:
+    """The same one after the other: the library has no callers."""
+    began = time.perf_counter()
+    texts = [hear(file, work) for _ in range(work.callers)]
+    return time.perf_counter() - began, texts[0]
+
+
+def _row(work: Work, ours: Hear, theirs: Hear, rounds: int) -> str:
+    sound = work.sound()
+    file = encoded(sound, work.ending)
+    seconds = len(sound) / RATE_HZ * work.callers
+    speeds: tuple[list[float], list[float]] = ([], [])
+    apart = 0.0
+    for turn in range(rounds):
+        texts = ["", ""]
+        for side in (0, 1) if turn % 2 == 0 else (1, 0):
+            took_s, texts[side] = _in_turn(theirs, file, work) if side else _timed(ours, file, work)
+            speeds[side].append(seconds / took_s)
+        apart = max(apart, errors(texts[1], texts[0]))
+    mine, others = map(statistics.median, speeds)
+    met = "met" if mine / others >= TARGET else "not met"
+    cells = (work.name, f"{seconds:.0f}", f"{mine:.2f}", f"{others:.2f}", f"{mine / others:.2f}", met, f"{apart:.1%}")
+    return f"| {' | '.join(cells)} |"
+
+
+def _heading(rounds: int, threads: int) -> list[str]:
+    asked = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    day = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
+    return [
+        f"### {day} · {asked.stdout.strip()} · {MODEL} · {platform.machine()}, {os.cpu_count()} cores, "
+        f"{threads} threads · {rounds} rounds, against faster-whisper {faster_whisper.__version__}",
+        "",
+        f"| recording | s of sound | ours, x real time | bare | ours / bare | ≥ {TARGET} | words that differ |",
+        "|---|---|---|---|---|---|---|",
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--only", nargs="*", help="names of recordings")
+    parser.add_argument("--log", action="store_true", help="append the table to bench/LOG.md")
+    options = parser.parse_args(arguments)
+    share_processors()
+    works = [work for work in WORKS if not options.only or work.name in options.only]
+    lines = _heading(options.rounds, options.threads)
+    print("\n".join(lines), flush=True)
+    theirs = bare(_weights(MODEL), options.threads)
+    with servers.homeport(MODEL, {"THREADS": str(options.threads)}) as address:
+        ours = over_http(address)
+        for hear in (ours, theirs):
+            hear(encoded(WORKS[0].sound()), WORKS[0])  # warm-up
+        for work in works:
+            lines.append(_row(work, ours, theirs, options.rounds))
+            print(lines[-1], flush=True)
+    if options.log:
+        with LOG.open("a", encoding="utf-8") as log:
+            log.write("\n" + "\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""Recognises Whisper models in CTranslate2's format: which files of a repository they are, and what they can do.
+
+Knows nothing of hubs or of how they are run.
+"""
+
+import json
+import re
+import struct
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from homeport.domain.errors import InvalidRequest
+from homeport.domain.models import Facts
+from homeport.models.sources.contract import RemoteFile
+
+_ROLES = (
+    ("weights", re.compile(r"model\.bin")),
+    ("config", re.compile(r"config\.json")),
+    ("tokenizer", re.compile(r"tokenizer\.json")),
+    ("vocabulary", re.compile(r"vocabulary\.(txt|json)")),
+    ("preprocessor", re.compile(r"preprocessor_config\.json")),  # how finely large-v3 hears; the others need none
+)
+_NEEDED = {"weights", "config", "tokenizer", "vocabulary"}
+_SPEC = b"WhisperSpec\0"
+_MANY_LANGUAGES = 51_865
+"""Tokens of a vocabulary that can name languages: one that knows English alone has fewer."""
+
+
+class Chosen(msgspec.Struct, frozen=True):
+    """The files of one model, and the role of each."""
+
+    files: tuple[RemoteFile, ...]
+    roles: tuple[str, ...]
+
+
+def choose(files: Iterable[RemoteFile]) -> Chosen | None:
+    """The model at a repository's top, or None where there is none."""
+    found = {role: file for file in files for role, name in _ROLES if name.fullmatch(file.path)}
+    return Chosen(tuple(found.values()), tuple(found)) if found.keys() >= _NEEDED else None
+
+
+def facts(name: str, paths: Mapping[str, Path]) -> Facts:
+    """What the model can do. `paths`: its files by role. Raises InvalidRequest for another kind of model."""
+    with paths["weights"].open("rb") as opened:
+        head = opened.read(6 + len(_SPEC))
+    # CTranslate2's header: its version, then the length and the name of the kind of model.
+    if len(head) < 6 + len(_SPEC) or head[6:] != _SPEC or struct.unpack_from("<H", head, 4)[0] != len(_SPEC):
+        raise InvalidRequest(f"{name} is no Whisper model, and other kinds in CTranslate2's format are not served.")
+    translates = _tokens(paths["vocabulary"]) >= _MANY_LANGUAGES
+    return Facts(
+        name=name,
+        kind="transcription",
+        engine="transcription",
+        capabilities=("transcriptions", "translations") if translates else ("transcriptions",),
+        created=int(time.time()),
+        size_bytes=sum(path.stat().st_size for path in paths.values()),
+    )
+
+
+def _tokens(vocabulary: Path) -> int:
+    """How many tokens there are: one a line, or a JSON array of them."""
+    try:
+        text = vocabulary.read_text(encoding="utf-8")
+        return len(json.loads(text)) if vocabulary.suffix == ".json" else len(text.split("\n")) - text.endswith("\n")
+    except ValueError as error:
+        raise InvalidRequest(f"{vocabulary.name} is no vocabulary: {error}.") from error

@@ -1,0 +1,84 @@
+"""The starter Whisper model, loaded once, and a desk that asks it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from tests.sounds import Samples, encoded
+
+from homeport.domain.events import Admitted, Done, Event, Heard, Segment
+from homeport.domain.link import Job
+from homeport.domain.transcription import TranscriptionRequest
+from homeport.engines.transcription.engine import Listener, load
+from homeport.engines.turns import Rounds, Turn, Turns
+
+
+@dataclass
+class Transcript:
+    """What one request brought, in order; `rests` counts the chunks of work that told nothing."""
+
+    events: list[Event] = field(default_factory=list)
+    rests: int = 0
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        """The events of one kind."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+    @property
+    def segments(self) -> Sequence[Segment]:
+        return self.of(Segment)
+
+    @property
+    def text(self) -> str:
+        return "".join(segment.text for segment in self.segments)
+
+    @property
+    def heard(self) -> Heard:
+        (found,) = self.of(Heard)
+        return cast("Heard", found)
+
+    @property
+    def prompt_tokens(self) -> int:
+        return int(self.events[0].prompt_tokens) if isinstance(self.events[0], Admitted) else -1
+
+    @property
+    def done(self) -> Done:
+        assert isinstance(self.events[-1], Done)
+        return self.events[-1]
+
+
+Listen = Callable[..., Transcript]
+
+
+@pytest.fixture(scope="session")
+def engine(whisper: Path) -> Turns[TranscriptionRequest]:
+    files = {"weights": whisper}
+    return cast("Turns[TranscriptionRequest]", load(Job("transcription", "whisper-base", files, "digest", {})))
+
+
+@pytest.fixture(scope="session")
+def listener(engine: Turns[TranscriptionRequest]) -> Listener:
+    work = cast("Rounds[TranscriptionRequest]", engine._work)
+    begin: Any = work._begin
+    return cast("Listener", begin.__self__)
+
+
+@pytest.fixture
+def listen(listener: Listener, tmp_path: Path) -> Listen:
+    """Transcribe samples, or a file's bytes, from the first event to the last."""
+
+    def run(sound: Samples | bytes, **wish: Any) -> Transcript:
+        file = tmp_path / "sound"
+        file.write_bytes(sound if isinstance(sound, bytes) else encoded(sound))
+        events: Iterator[Event | None] = listener.begin(Turn(1, TranscriptionRequest(file, **wish), 999))
+        transcript = Transcript()
+        for event in events:
+            if event is None:
+                transcript.rests += 1
+            else:
+                transcript.events.append(event)
+        return transcript
+
+    return run

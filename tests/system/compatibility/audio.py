@@ -1,0 +1,137 @@
+"""For every served field of the audio endpoints: a value that changes the answer, and what must be seen to change."""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from tests.api.forms import HEADERS, form
+from tests.sounds import CHINESE, ENGLISH, encoded, spoken, tone
+from tests.system.compatibility.desk import Desk, Effect, Probes
+from tests.system.house import Answer
+
+MODEL = "whisper-base"
+
+
+@cache
+def recording(name: str) -> bytes:
+    """One of three sound files, as WAV."""
+    made = {"english": lambda: spoken(ENGLISH, "en"), "chinese": lambda: spoken(CHINESE, "zh"), "tone": lambda: tone(1)}
+    return encoded(made[name]())
+
+
+class AudioDesk(Desk):
+    """Asks what is said in a recording. The field `file` holds a recording's name."""
+
+    def send(self, body: dict[str, Any]) -> Answer:
+        """Send the fields as a form; lists as `name[]`, mappings as `name[key]`."""
+        fields: list[tuple[str, str]] = []
+        files = []
+        for name, value in body.items():
+            if name == "file":
+                files = [(name, recording(value))]
+            elif isinstance(value, list):
+                fields += [(f"{name}[]", str(each)) for each in value]
+            elif isinstance(value, dict):
+                fields += [(f"{name}[{key}]", str(each)) for key, each in value.items()]
+            else:
+                fields.append((name, str(value)))
+        return self.house.call("POST", self.probes.path, form(fields, files), {"Content-Type": HEADERS["content-type"]})
+
+    def text(self, **changed: Any) -> str:
+        """What was heard."""
+        return str(self.ask(**changed)["text"])
+
+
+def _file(desk: AudioDesk) -> None:
+    assert desk.text(file="tone") == ""
+    assert desk.raw(file=...).error["param"] == "file"
+
+
+def _model(desk: AudioDesk) -> None:
+    answer = desk.raw(model="whisper-1", file="tone")
+    assert answer.headers["x-homeport-model"] == MODEL
+    assert desk.raw(model="nobody").status == 404
+
+
+def _language(desk: AudioDesk) -> None:
+    assert "天气" in desk.text(file="chinese", language="zh")
+    assert "天氣" in desk.text(file="chinese", language="zh-hant")
+
+
+def _languages(desk: AudioDesk) -> None:
+    among = desk.ask(file="chinese", language=..., languages=["de", "en"], response_format="verbose_json")
+    assert among["language"] in ("german", "english")
+
+
+def _keywords(desk: AudioDesk) -> None:
+    assert "Brydge" in desk.text(keywords=["Olde Brydge"])
+
+
+def _prompt(desk: AudioDesk) -> None:
+    assert "天氣" in desk.text(file="chinese", language="zh", prompt="以下是繁體字的句子，歡迎收聽。")
+
+
+def _translation_prompt(desk: AudioDesk) -> None:
+    assert desk.text(prompt="EVERYTHING IS WRITTEN IN CAPITAL LETTERS HERE. LIKE THIS.") != desk.text()
+
+
+def _response_format(desk: AudioDesk) -> None:
+    assert desk.raw(response_format="vtt").body.startswith(b"WEBVTT\n\n00:00:0")
+
+
+def _temperature(desk: AudioDesk) -> None:
+    segments = desk.ask(temperature=0.6, response_format="verbose_json")["segments"]
+    assert {segment["temperature"] for segment in segments} == {0.6}
+
+
+def _granularities(desk: AudioDesk) -> None:
+    assert desk.ask(timestamp_granularities=["word"], response_format="verbose_json")["words"]
+
+
+def _stream(desk: AudioDesk) -> None:
+    answer = desk.raw(stream="true")
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    *_, last, end = answer.body.decode().strip().split("\n\n")
+    assert end == "data: [DONE]"
+    assert json.loads(last.removeprefix("data: "))["type"] == "transcript.text.done"
+
+
+def _chunking(desk: AudioDesk) -> None:
+    assert desk.text(chunking_strategy={"type": "server_vad", "threshold": 1.0}) == ""
+
+
+_BOTH: dict[str, Effect] = {
+    "file": _file,
+    "model": _model,
+    "response_format": _response_format,
+    "temperature": _temperature,
+}
+PROBES: Mapping[str, Probes] = {
+    "transcriptions": Probes(
+        "/v1/audio/transcriptions",
+        {"model": MODEL, "file": "english", "language": "en"},
+        {
+            **_BOTH,
+            "language": _language,
+            "languages": _languages,
+            "keywords": _keywords,
+            "prompt": _prompt,
+            "timestamp_granularities": _granularities,
+            "stream": _stream,
+            "chunking_strategy": _chunking,
+        },
+        refused={
+            "include": {"include": ["logprobs"]},
+            "known_speaker_names": {"known_speaker_names": ["Ann"]},
+            "known_speaker_references": {"known_speaker_references": ["data:audio/wav;base64,AAAA"]},
+        },
+        desk=AudioDesk,
+    ),
+    "translations": Probes(
+        "/v1/audio/translations",
+        {"model": MODEL, "file": "chinese"},
+        {**_BOTH, "prompt": _translation_prompt},
+        desk=AudioDesk,
+    ),
+}

@@ -1,0 +1,299 @@
+"""Recordings over real HTTP with real weights: both SDK generations, every format, every bad input, leavers."""
+
+import json
+import socket
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openai
+import pytest
+
+from homeport import remote, rendezvous
+from homeport.settings import load
+from tests.api.forms import BOUNDARY, HEADERS, form
+from tests.sounds import CHINESE, ENGLISH, FORMATS, encoded, errors, silence, spoken, tone
+from tests.system.house import Answer, House, running
+
+CLIENTS = Path(__file__).parents[2] / ".venv-clients" / "bin" / "python"
+PROGRAM = Path(__file__).parent / "clients" / "audio_2023.py"
+FORM = {"Content-Type": HEADERS["content-type"]}
+MODEL = ("model", "whisper-1")
+PATH = "/v1/audio/transcriptions"
+
+
+@pytest.fixture(scope="module")
+def ears(tmp_path_factory: pytest.TempPathFactory, whisper: Path) -> Iterator[House]:
+    """A server that was started with the transcription model alone."""
+    assert whisper.exists()
+    with running(tmp_path_factory.mktemp("ears") / "log", "--model", "whisper-base") as started:
+        yield started
+
+
+@pytest.fixture
+def client(ears: House) -> Iterator[openai.OpenAI]:
+    """The newest official client; it does not retry."""
+    with openai.OpenAI(base_url=ears.base, api_key="sk-test", max_retries=0, timeout=120) as made:
+        yield made
+
+
+def english() -> tuple[str, bytes]:
+    """A file as SDKs take it."""
+    return "walk.wav", encoded(spoken(ENGLISH, "en"))
+
+
+def chinese() -> tuple[str, bytes]:
+    """The same in Chinese, in another format."""
+    return "walk.m4a", encoded(spoken(CHINESE, "zh"), "m4a")
+
+
+def post(ears: House, *fields: tuple[str, str], file: bytes | None, path: str = PATH) -> Answer:
+    """Send a form with a file, or without."""
+    return ears.call("POST", path, form(fields, [("file", file)] if file is not None else []), FORM)
+
+
+def spooled(ears: House) -> list[Path]:
+    """The uploads that lie on disk now."""
+    return list((load({}).home / "spool" / str(ears.pid)).iterdir())
+
+
+def test_all_formats_say_the_same_at_the_same_times(client: openai.OpenAI) -> None:
+    """srt, vtt and verbose_json agree in text and in every time, and the text is what was said."""
+    ask: dict[str, Any] = {"model": "whisper-1", "file": english(), "language": "en", "temperature": 0}
+    verbose = client.audio.transcriptions.create(**ask, response_format="verbose_json")
+    srt = str(client.audio.transcriptions.create(**ask, response_format="srt"))
+    vtt = str(client.audio.transcriptions.create(**ask, response_format="vtt"))
+    assert errors(ENGLISH, verbose.text) <= 0.1
+    assert verbose.language == "english"
+    segments = verbose.segments or []
+    cues = [cue.split("\n") for cue in srt.strip().split("\n\n")]
+    assert [text for _, _, text in cues] == [segment.text.strip() for segment in segments]
+    assert [[_seconds(time) for time in span.split(" --> ")] for _, span, _ in cues] == [
+        [pytest.approx(segment.start, abs=0.0006), pytest.approx(segment.end, abs=0.0006)] for segment in segments
+    ]
+    assert vtt == "WEBVTT\n\n" + "".join(f"{span.replace(',', '.')}\n{text}\n\n" for _, span, text in cues)
+    assert verbose.words is None
+    assert verbose.usage is not None
+    assert verbose.usage.seconds == -(-float(verbose.duration) // 1)
+
+
+def test_words_run_forward_inside_the_recording(client: openai.OpenAI) -> None:
+    """Every word has its times, segments are those of their words, and the text is the same."""
+    verbose = client.audio.transcriptions.create(
+        model="whisper-1",
+        file=english(),
+        language="en",
+        response_format="verbose_json",
+        timestamp_granularities=["word", "segment"],
+    )
+    words, segments = verbose.words or [], verbose.segments or []
+    assert " ".join(word.word for word in words) == verbose.text
+    times = [time for word in words for time in (word.start, word.end)]
+    assert times == sorted(times)
+    assert 0 <= times[0] < times[-1] <= float(verbose.duration)
+    assert (segments[0].start, segments[-1].end) == (times[0], times[-1])
+
+
+def _seconds(time: str) -> float:
+    hours, minutes, rest = time.split(":")
+    return int(hours) * 3600 + int(minutes) * 60 + float(rest.replace(",", "."))
+
+
+def test_a_stream_is_the_whole_answer_bit_by_bit(client: openai.OpenAI) -> None:
+    """Deltas come as segments are heard and add up to the last event's text, which counts text and sound."""
+    twice = encoded(np.concatenate([spoken(ENGLISH, "en"), silence(3), spoken(ENGLISH, "en")]), "mp3")
+    events = list(
+        client.audio.transcriptions.create(
+            model="gpt-4o-mini-transcribe",
+            file=("walk.mp3", twice),
+            language="en",
+            prompt="A walk.",
+            chunking_strategy={"type": "server_vad", "silence_duration_ms": 500, "prefix_padding_ms": 200},
+            stream=True,
+        )
+    )
+    *deltas, done = events
+    assert done.type == "transcript.text.done"
+    assert len(deltas) >= 2
+    assert "".join(delta.delta for delta in deltas if delta.type == "transcript.text.delta") == done.text
+    assert errors(f"{ENGLISH} {ENGLISH}", done.text) <= 0.1
+    usage = done.usage
+    assert usage is not None
+    assert usage.input_token_details is not None
+    assert (usage.input_token_details.text_tokens or 0) > 0
+    assert usage.total_tokens == usage.input_tokens + usage.output_tokens
+
+
+def test_chinese_comes_back_and_is_translated(client: openai.OpenAI) -> None:
+    """Simplified characters where the language is zh; English from the other endpoint, in its own shape."""
+    heard = client.audio.transcriptions.create(model="whisper-1", file=chinese(), language="zh")
+    assert errors(CHINESE, heard.text) <= 0.1
+    with pytest.warns(
+        DeprecationWarning, match="deprecated"
+    ):  # the SDK's word for this endpoint's other formats than json
+        english = client.audio.translations.create(model="whisper-1", file=chinese(), response_format="verbose_json")
+    assert english.language == "english"
+    assert "weather" in english.text.lower()
+    assert english.segments
+
+
+def test_the_sdk_of_2023_transcribes_and_translates(ears: House, tmp_path: Path) -> None:
+    """Audio.transcribe, translate and the raw forms, with every parameter of then, and their errors by class."""
+    files = tmp_path / "walk.wav", tmp_path / "walk.m4a"
+    for file, (_, content) in zip(files, (english(), chinese()), strict=True):
+        file.write_bytes(content)
+    command = [str(CLIENTS), str(PROGRAM), ears.base, *map(str, files)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    seen = json.loads(done.stdout)
+    assert errors(ENGLISH, seen["transcribe"]["text"]) <= 0.1
+    assert errors(CHINESE, seen["verbose"]["text"]) <= 0.1
+    assert seen["verbose"]["language"] == "chinese"
+    assert {segment["temperature"] for segment in seen["verbose"]["segments"]} == {0.2}
+    assert "weather" in seen["translate"]["text"].lower()
+    assert seen["raw"].startswith("1\n00:00:00,")
+    assert seen["range"] == {"class": "InvalidRequestError", "status": 400, "param": "temperature"}
+    assert seen["no_sound"] == {"class": "InvalidRequestError", "status": 400, "param": "file"}
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_every_documented_format_is_taken(ears: House, ending: str) -> None:
+    """By its content: the file's name and type say something else."""
+    said = post(ears, MODEL, ("response_format", "verbose_json"), file=encoded(tone(1.5), ending))
+    assert said.status == 200, said.body
+    assert said.json()["duration"] == pytest.approx(1.5, abs=0.1)
+
+
+def test_silence_is_an_answer_without_text(ears: House) -> None:
+    """Nothing is made up, in any format, and no language is guessed."""
+    quiet = encoded(silence(2))
+    assert post(ears, MODEL, file=quiet).json()["text"] == ""
+    assert post(ears, MODEL, ("response_format", "srt"), file=quiet).body == b""
+    assert post(ears, MODEL, ("response_format", "vtt"), file=quiet).body == b"WEBVTT\n\n"
+    verbose = post(ears, MODEL, ("response_format", "verbose_json"), file=quiet).json()
+    assert (verbose["language"], verbose["segments"]) == ("unknown", [])
+    stream = post(ears, MODEL, ("stream", "true"), file=quiet).body
+    assert stream.startswith(b'data: {"text":"","usage"')
+
+
+@pytest.mark.parametrize(
+    ("fields", "file", "status", "param"),
+    [
+        ([MODEL], None, 400, "file"),
+        ([MODEL], b"", 400, "file"),
+        ([MODEL], b"this is a text, not a song", 400, "file"),
+        ([MODEL], b"RIFF\x24\x00\x00\x00WAVEfmt ", 400, "file"),
+        ([MODEL], b"\x00\x00\x00\x20ftypM4A " + bytes(3000), 400, "file"),
+        ([], b"RIFF", 400, "model"),
+        ([MODEL, MODEL], b"RIFF", 400, "model"),
+        ([("model", "nobody")], b"RIFF", 404, "model"),
+        ([("model", "text-embedding-ada-002")], b"RIFF", 400, "model"),
+        ([MODEL, ("temperature", "1.5")], b"RIFF", 400, "temperature"),
+        ([MODEL, ("language", "klingon")], b"RIFF", 400, "language"),
+        ([MODEL, ("languages[]", "yue")], encoded(tone(1)), 400, "languages"),
+        ([MODEL, ("keywords[]", "word " * 99)], encoded(tone(1)), 400, "keywords"),
+        ([MODEL, ("response_format", "diarized_json")], b"RIFF", 400, "response_format"),
+        ([MODEL, ("timestamp_granularities[]", "word")], b"RIFF", 400, "timestamp_granularities"),
+        ([MODEL, ("no_such_field", "1")], b"RIFF", 400, "no_such_field"),
+    ],
+)
+def test_bad_requests_say_what_is_wrong(
+    ears: House, fields: list[tuple[str, str]], file: bytes | None, status: int, param: str
+) -> None:
+    """An envelope that names the field; nothing stays on disk, streamed or not."""
+    for more in ([], [("stream", "true")]):
+        said = post(ears, *fields, *more, file=file)
+        assert (said.status, said.error["param"]) == (status, param), said.body
+    assert not spooled(ears)
+
+
+def test_translation_has_fewer_fields(ears: House) -> None:
+    """What only transcriptions know is unknown there."""
+    for name, value in (("language", "zh"), ("stream", "true"), ("timestamp_granularities[]", "word")):
+        said = post(ears, MODEL, (name, value), file=encoded(tone(1)), path="/v1/audio/translations")
+        assert (said.status, said.error["param"]) == (400, name.removesuffix("[]"))
+
+
+def test_another_body_and_too_large_a_body_are_refused(ears: House) -> None:
+    """JSON is a 415; more than 25 MB is a 413, whether its length was announced or not."""
+    assert ears.call("POST", PATH, {"model": "whisper-1"}).status == 415
+    with socket.create_connection(("127.0.0.1", ears.port), timeout=60) as line:
+        line.sendall(_head("Content-Length: 27000000"))
+        assert b" 413 " in line.recv(100)
+    with socket.create_connection(("127.0.0.1", ears.port), timeout=60) as line:
+        line.sendall(_head("Transfer-Encoding: chunked"))
+        try:
+            _chunk(line, form([MODEL], [("file", b"")]).removesuffix(f"\r\n--{BOUNDARY}--\r\n".encode()))
+            for _ in range(27):
+                _chunk(line, bytes(1_000_000))
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # answered before it was sent whole
+        assert b" 413 " in line.recv(100)
+    ears.wait("nothing stays on disk", lambda: not spooled(ears))
+
+
+def test_an_upload_without_a_length_is_taken(ears: House) -> None:
+    """Chunked, as programs send what they are still recording."""
+    body = form([MODEL, ("response_format", "text"), ("language", "en")], [("file", english()[1])])
+    with socket.create_connection(("127.0.0.1", ears.port), timeout=120) as line:
+        line.sendall(_head("Transfer-Encoding: chunked"))
+        for start in range(0, len(body), 50_000):
+            _chunk(line, body[start : start + 50_000])
+        line.sendall(b"0\r\n\r\n")
+        answer = line.makefile("rb").read().decode()
+    head, _, text = answer.partition("\r\n\r\n")
+    assert " 200 " in head
+    assert "text/plain; charset=utf-8" in head
+    assert "bridge" in text
+
+
+def _head(length: str) -> bytes:
+    return (
+        f"POST {PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer x\r\nConnection: close\r\n"
+        f"Content-Type: {FORM['Content-Type']}\r\n{length}\r\n\r\n"
+    ).encode()
+
+
+def _chunk(line: socket.socket, data: bytes) -> None:
+    line.sendall(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+
+
+def test_four_at_once_are_all_answered(ears: House) -> None:
+    """Each gets its own text, and the gauges and the counters saw them."""
+    sounds = [("en", english()[1]), ("zh", chinese()[1])] * 2
+    with ThreadPoolExecutor(4) as pool:
+        jobs = [pool.submit(post, ears, MODEL, ("language", code), file=sound) for code, sound in sounds]
+        ears.wait("several are being worked on", lambda: ears.gauge("vllm:num_requests_running") >= 2)
+        texts = [job.result().json()["text"] for job in jobs]
+    for (code, _), text in zip(sounds, texts, strict=True):
+        assert errors(ENGLISH if code == "en" else CHINESE, text) <= 0.1
+    assert ears.gauge("vllm:generation_tokens_total") > 0
+
+
+def test_a_caller_that_leaves_stops_the_decoding(ears: House) -> None:
+    """Within a window of a recording of minutes, and its file is gone; streamed or not."""
+    long = encoded(np.concatenate([spoken(ENGLISH, "en")] * 20), "mp3")
+    for stream in ("false", "true"):
+        body = form([MODEL, ("language", "en"), ("stream", stream)], [("file", long)])
+        with socket.create_connection(("127.0.0.1", ears.port), timeout=60) as line:
+            line.sendall(_head(f"Content-Length: {len(body)}") + body)
+            ears.wait("it is being worked on", lambda: ears.gauge("vllm:num_requests_running") == 1)
+            assert len(spooled(ears)) == 1
+        ears.wait("nothing is worked on", lambda: ears.gauge("vllm:num_requests_running") == 0)
+        ears.wait("the file is gone", lambda: not spooled(ears))
+    assert post(ears, MODEL, file=encoded(tone(1))).status == 200
+
+
+def test_memory_returns_when_the_model_is_unloaded(ears: House) -> None:
+    """The worker's process is gone, and the next request starts another."""
+    (worker,) = ears.workers()
+    server = rendezvous.find(load({}).home, port=ears.port)
+    assert server is not None
+    remote.stop(server, "whisper-base")
+    ears.wait("the worker is gone", lambda: not ears.workers())
+    assert not worker.is_running()
+    assert post(ears, MODEL, file=encoded(tone(1))).status == 200
+    assert len(ears.workers()) == 1
