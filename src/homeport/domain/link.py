@@ -13,9 +13,10 @@ from homeport.domain.embeddings import EmbeddingRequest
 from homeport.domain.errors import Fault
 from homeport.domain.events import Event
 from homeport.domain.models import Gauges, Loaded
+from homeport.domain.speech import SpeechRequest
 from homeport.domain.text import TextRequest
 
-Request = TextRequest | EmbeddingRequest
+Request = TextRequest | EmbeddingRequest | SpeechRequest
 """What an engine may be asked for: one struct per kind, told apart by its tag."""
 
 

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 
 from homeport.domain.errors import Unavailable
 
-ENGINES: Mapping[str, str] = {"text": "homeport.engines.text.engine:load"}
+ENGINES: Mapping[str, str] = {
+    "text": "homeport.engines.text.engine:load",
+    "speech": "homeport.engines.speech.engine:load",
+}
 
 
 def entry_point(engine: str, table: Mapping[str, str] = ENGINES) -> str:
