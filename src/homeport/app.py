@@ -262,8 +262,9 @@ def optimise(settings: Settings, name: str, wish: Wish, progress: Progress) -> O
 
 
 def is_starter(reference: str) -> bool:
-    """Whether a reference names a model of the catalogue: these are optimised when they are fetched."""
-    return catalogue.built_in().find(reference) is not None
+    """Whether a reference names a text model of the catalogue: these are optimised when they are fetched."""
+    entry = catalogue.built_in().find(reference)
+    return entry is not None and entry.kind == _TEXT
 
 
 def _measured(survey: Survey, progress: Progress) -> Told:

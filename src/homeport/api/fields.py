@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
+from homeport.api.audio import speech_fields as speech
 from homeport.api.field import Field
 from homeport.api.text import fields as text
 
-FIELDS: Mapping[str, tuple[Field, ...]] = {**text.FIELDS}
+FIELDS: Mapping[str, tuple[Field, ...]] = {**text.FIELDS, **speech.FIELDS}
 """By endpoint: the capability's name in `Registry.resolve`."""

@@ -7,7 +7,7 @@ way already.
 import io
 import struct
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
 
 import av
 import numpy as np
@@ -78,7 +78,7 @@ class _Coded:
     def __init__(self, codec: _Codec) -> None:
         self._sink = _Sink()
         self._container = av.open(self._sink, "w", format=codec.container, options=dict(codec.options))
-        self._stream: AudioStream = self._container.add_stream(codec.codec, rate=RATE, layout="mono")
+        self._stream = cast("AudioStream", self._container.add_stream(codec.codec, rate=RATE, layout="mono"))
         if codec.bits_per_s:
             self._stream.bit_rate = codec.bits_per_s
         self._samples = 0

@@ -74,5 +74,3 @@ class Speaker:
 def _pieces(data: bytes) -> Iterator[Event]:
     for start in range(0, len(data), PIECE_BYTES):
         yield Sound(data[start : start + PIECE_BYTES])
-
-

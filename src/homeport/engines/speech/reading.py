@@ -25,19 +25,23 @@ _HAN = "\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _IS_HAN = re.compile(f"[{_HAN}]")
 _HAN_RUN = re.compile(f"[{_HAN}]+")
 _WORD = re.compile(r"[A-Za-zÀ-ɏ]+(?:['’][A-Za-zÀ-ɏ]+)*")
-_LATIN_RUN = re.compile(r"[A-Za-zÀ-ɏ][\wÀ-ɏ'’+&/.@-]*(?:[ ]+[A-Za-z0-9À-ɏ][\w'’+&/.@-]*(?=[ ]+[A-Za-zÀ-ɏ])|[ ]+[A-Za-zÀ-ɏ][\w'’+&/.@-]*)*", re.ASCII)
+_LATIN_RUN = re.compile(
+    r"[A-Za-zÀ-ɏ][\wÀ-ɏ'’+&/.@-]*(?:[ ]+[A-Za-z0-9À-ɏ][\w'’+&/.@-]*(?=[ ]+[A-Za-zÀ-ɏ])|[ ]+[A-Za-zÀ-ɏ][\w'’+&/.@-]*)*",
+    re.ASCII,
+)
 _PLAIN = str.maketrans(
     {
         "，": ", ", "、": ", ", "。": ". ", "！": "! ", "？": "? ", "；": "; ", "：": ": ", "（": " (", "）": ") ",
-        "「": " “", "」": "” ", "『": " “", "』": "” ", "《": " “", "》": "” ", "【": " “", "】": "” ", "〈": " “", "〉": "” ",
+        "「": " “", "」": "” ", "『": " “", "』": "” ",
+        "《": " “", "》": "” ", "【": " “", "】": "” ", "〈": " “", "〉": "” ",
         "·": " ", "～": "~", "｡": ". ", "‘": "'", "’": "'", "«": " “", "»": "” ", "„": "“", "[": " (", "]": ") ",
         "{": " (", "}": ") ", "–": "—", "⋯": "…",
     }
 )  # fmt: skip
 _END = re.compile(r"[.!?…。！？｡]+[\"”’'」』）)\]》]*")
-_TITLES = frozenset(
-    "mr mrs ms dr prof sr jr st vs etc no nos vol fig pp ed inc ltd co corp approx dept est gen col sgt capt lt rev hon"
-    " e.g i.e a.m p.m u.s u.k jan feb mar apr jun jul aug sep sept oct nov dec".split()
+_TITLES = re.compile(
+    r"mr|mrs|ms|dr|prof|sr|jr|st|vs|etc|no|nos|vol|fig|pp|ed|inc|ltd|co|corp|approx|dept|est|gen|col|sgt|capt|lt|rev|hon"
+    r"|e\.g|i\.e|a\.m|p\.m|u\.s|u\.k|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec|[a-z]"
 )
 _WORDS_ONLY = re.compile(r"[A-Za-zÀ-ɏ '’]+")
 _MARK = "\ue000"  # stands for a Latin name while the numbers around it are read
@@ -124,7 +128,9 @@ def _spoken(sentence: str) -> str:
 
 def _legible(text: str) -> tuple[str, str]:
     """The text without what cannot be read, and what that was, each character once."""
-    text = re.sub(r"[！-～]", lambda each: chr(ord(each.group()) - 0xFEE0) if each.group().isalnum() else each.group(), text)
+    text = re.sub(
+        r"[！-～]", lambda each: chr(ord(each.group()) - 0xFEE0) if each.group().isalnum() else each.group(), text
+    )
     kept: list[str] = []
     skipped: dict[str, None] = {}
     foreign = readable = 0
@@ -195,7 +201,7 @@ def _ends(line: str, end: re.Match[str]) -> bool:
     if not end.group().startswith(".") or end.group().startswith(".."):
         return True
     word = line[: end.start()].rpartition(" ")[2].lstrip("(\"“'").lower()
-    return word not in _TITLES and not (len(word) == 1 and word.isalpha())
+    return _TITLES.fullmatch(word) is None
 
 
 def _joined(chunks: list[Chunk]) -> Iterator[Chunk]:
