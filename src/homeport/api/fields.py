@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 
+from homeport.api.audio import fields as audio
 from homeport.api.audio import speech_fields as speech
 from homeport.api.field import Field
 from homeport.api.text import fields as text
 
-FIELDS: Mapping[str, tuple[Field, ...]] = {**text.FIELDS, **speech.FIELDS}
+FIELDS: Mapping[str, tuple[Field, ...]] = {**text.FIELDS, **audio.FIELDS, **speech.FIELDS}
 """By endpoint: the capability's name in `Registry.resolve`."""

@@ -6,6 +6,7 @@ from homeport.domain.errors import Unavailable
 
 ENGINES: Mapping[str, str] = {
     "text": "homeport.engines.text.engine:load",
+    "transcription": "homeport.engines.transcription.engine:load",
     "speech": "homeport.engines.speech.engine:load",
 }
 

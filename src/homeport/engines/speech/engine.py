@@ -61,8 +61,7 @@ class Speaker:
         encoded = encoder(request.format)
         samples = 0
         for number, chunk in enumerate(reading.chunks, 1):
-            name = voice.mandarin if chunk.is_mandarin else voice.english
-            sound = self._synthesis.speak(chunk.phonemes, name, request.speed)
+            sound = self._synthesis.speak(chunk.phonemes, voice.speakers(chunk.language), request.speed)
             pause_s = chunk.pause_s if number < len(reading.chunks) else _REST_S
             rest = silence(pause_s / request.speed)
             samples += len(sound) + len(rest)

@@ -12,7 +12,7 @@ import msgspec
 from homeport.domain.errors import InvalidRequest
 from homeport.engines.speech import mandarin, pinyin
 from homeport.engines.speech.english import English
-from homeport.engines.speech.voices import Voice
+from homeport.engines.speech.voices import Language, Voice
 
 MOST = 220
 """Phonemes in one chunk: the model takes 510, but its work on one chunk should not take many seconds."""
@@ -52,7 +52,7 @@ class Chunk(msgspec.Struct, frozen=True):
     """What the model speaks at once, whose voice it is, and the silence behind it at normal speed."""
 
     phonemes: str
-    is_mandarin: bool
+    language: Language
     pause_s: float
 
 
@@ -79,7 +79,7 @@ class Reader:
             is_mandarin = _is_mandarin(sentence, otherwise=leans_mandarin)
             said = self._sentence(sentence, is_mandarin, voice.is_british)
             if any(each.isalpha() for each in said):
-                chunks.append(Chunk(said, is_mandarin, pause_s))
+                chunks.append(Chunk(said, _language(sentence, is_mandarin), pause_s))
         if not chunks:
             raise InvalidRequest(
                 "There is nothing to speak in the input: English and Mandarin can be read, and nothing else.",
@@ -172,6 +172,12 @@ def _is_mandarin(text: str, *, otherwise: bool) -> bool:
     return han >= words if han or words else otherwise
 
 
+def _language(sentence: str, is_mandarin: bool) -> Language:
+    if _IS_HAN.search(sentence) and _WORD.search(sentence):
+        return Language.MIXED
+    return Language.MANDARIN if is_mandarin else Language.ENGLISH
+
+
 def _sentences(text: str) -> Iterator[tuple[str, float]]:
     """The sentences, and the pause behind each."""
     for paragraph in re.split(r"\n\s*\n", text):
@@ -212,8 +218,8 @@ def _joined(chunks: list[Chunk]) -> Iterator[Chunk]:
             held = chunk
             continue
         is_short = min(len(held.phonemes), len(chunk.phonemes)) < _LEAST
-        if is_short and held.is_mandarin == chunk.is_mandarin and len(held.phonemes) + len(chunk.phonemes) < FIRST_MOST:
-            held = Chunk(f"{held.phonemes} {chunk.phonemes}", chunk.is_mandarin, chunk.pause_s)
+        if is_short and held.language is chunk.language and len(held.phonemes) + len(chunk.phonemes) < FIRST_MOST:
+            held = Chunk(f"{held.phonemes} {chunk.phonemes}", chunk.language, chunk.pause_s)
         else:
             yield held
             held = chunk
@@ -232,7 +238,7 @@ def _shaped(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
             part, left = left[:cut].strip(), left[cut:].strip()
             pause = chunk.pause_s if not left else _PAUSES_S["clause" if part[-1:] in ",;:—…)”" else "none"]
             if any(each.isalpha() for each in part):
-                yield Chunk(part, chunk.is_mandarin, pause)
+                yield Chunk(part, chunk.language, pause)
                 is_first = False
 
 

@@ -4,11 +4,16 @@ Knows nothing of text, requests or encodings. Sound is float32, one channel, 24 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 
+import av
+import av.error
+import av.filter
 import numpy as np
 import onnxruntime
+from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
 
 from homeport.domain.errors import Unavailable
@@ -20,6 +25,7 @@ FRAME = 600
 """Samples in one of the model's own frames (25 ms): the unit in which its length predictor counts."""
 MOST_TOKENS = 510
 _STYLE = 256
+_FASTEST = 1.5  # up to here its own speed input scales the length as it says
 _SILENT = 0.004
 _LEAD_S, _TAIL_S, _FADE_S = 0.02, 0.05, 0.005
 
@@ -44,14 +50,21 @@ class Synthesis:
         self._styles: dict[str, Sound] = {}
         self.alphabet = frozenset(self._ids)
 
-    def speak(self, phonemes: str, voice: str, speed: float) -> Sound:
-        """Speak at most `MOST_TOKENS` phonemes. Silence around them is cut off, and clicks at the cuts are faded."""
-        return _trimmed(self.compute(phonemes, voice, speed))
+    def speak(self, phonemes: str, speakers: Sequence[str], speed: float) -> Sound:
+        """Speak at most `MOST_TOKENS` phonemes, `speed` times as fast as usual.
 
-    def compute(self, phonemes: str, voice: str, speed: float) -> Sound:
+        Silence around them is cut off, and clicks at the cuts are faded. The voice of several `speakers` is the middle
+        between theirs. A phoneme lasts one frame of the model's at least, so that it cannot speak very fast: the rest
+        of the speed is had by pressing the sound together, at its pitch.
+        """
+        own = min(speed, _FASTEST)
+        sound = _trimmed(self.compute(phonemes, speakers, own))
+        return sound if own == speed else pressed(sound, speed / own)
+
+    def compute(self, phonemes: str, speakers: Sequence[str], speed: float) -> Sound:
         """What the model gives, as it is."""
         ids = [self._ids[each] for each in phonemes if each in self._ids][:MOST_TOKENS]
-        style = self._style(voice)
+        style = np.mean([self._style(each) for each in speakers], axis=0, dtype=np.float32)
         given = {
             self._tokens: np.array([[0, *ids, 0]], np.int64),
             "style": style[min(len(ids), len(style)) - 1][None],
@@ -70,6 +83,29 @@ class Synthesis:
 def silence(seconds: float) -> Sound:
     """So much silence."""
     return np.zeros(round(seconds * RATE), np.float32)
+
+
+def pressed(sound: Sound, factor: float) -> Sound:
+    """The sound in `1 / factor` of its time, at the same pitch."""
+    if not len(sound):
+        return sound
+    graph = av.filter.Graph()
+    source = graph.add_abuffer(sample_rate=RATE, format="flt", layout="mono", time_base=Fraction(1, RATE))
+    tempo = graph.add("atempo", f"{factor:.6f}")
+    sink = graph.add("abuffersink")
+    source.link_to(tempo)
+    tempo.link_to(sink)
+    graph.configure()
+    frame = AudioFrame.from_ndarray(sound[None], format="flt", layout="mono")
+    frame.sample_rate, frame.pts = RATE, 0
+    graph.push(frame)
+    graph.push(None)
+    parts: list[Sound] = []
+    while True:
+        try:
+            parts.append(np.asarray(graph.pull().to_ndarray(), np.float32).reshape(-1))
+        except (av.error.EOFError, av.error.BlockingIOError):
+            return np.concatenate(parts) if parts else sound[:0]
 
 
 def _vocabulary(path: Path) -> dict[str, int]:

@@ -4,10 +4,19 @@ A name's first letter is the voice's language (a American, b British, z Mandarin
 """
 
 from collections.abc import Collection
+from enum import StrEnum
 
 import msgspec
 
 from homeport.domain.errors import InvalidRequest
+
+
+class Language(StrEnum):
+    """What a sentence is written in; `MIXED`: Mandarin and English words side by side."""
+
+    ENGLISH = "english"
+    MANDARIN = "mandarin"
+    MIXED = "mixed"
 
 
 class Voice(msgspec.Struct, frozen=True):
@@ -21,6 +30,14 @@ class Voice(msgspec.Struct, frozen=True):
         """Whether English words sound as in Britain."""
         return self.english.startswith("b")
 
+    def speakers(self, language: Language) -> tuple[str, ...]:
+        """Whose voice a sentence is spoken in; of two, the middle between them, which knows both languages."""
+        if language is Language.ENGLISH:
+            return (self.english,)
+        if language is Language.MANDARIN or self.english == self.mandarin:
+            return (self.mandarin,)
+        return (self.english, self.mandarin)
+
 
 OPENAI = {
     "alloy": Voice("af_alloy", "zf_xiaoxiao"),
@@ -31,13 +48,14 @@ OPENAI = {
     "fable": Voice("bm_fable", "zm_yunyang"),
     "onyx": Voice("am_onyx", "zm_yunjian"),
     "nova": Voice("af_nova", "zf_xiaoyi"),
-    "sage": Voice("af_sarah", "zf_xiaoni"),
+    "sage": Voice("af_sarah", "zf_xiaoxiao"),
     "shimmer": Voice("af_bella", "zf_xiaobei"),
     "verse": Voice("am_fenrir", "zm_yunxia"),
     "marin": Voice("af_aoede", "zf_xiaoxiao"),
     "cedar": Voice("am_puck", "zm_yunjian"),
 }
-"""Four of them bear the same name in Kokoro; the others are the nearest of their kind by ear and gender."""
+"""Five bear the same name in Kokoro; the others are a voice of the same gender. `zf_xiaoni` speaks for none of them:
+a third of its words are misheard."""
 
 
 def find(name: str, known: Collection[str]) -> Voice:
