@@ -1,7 +1,7 @@
 """Fixtures every room's tests share: where the real weights are."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import platformdirs
@@ -28,12 +28,28 @@ def scale(request: pytest.FixtureRequest) -> Scale:
     return lambda short, long: long if full else short
 
 
-def _weights(name: str) -> Path:
+def _files(name: str) -> Mapping[str, Path]:
     home = Path(os.environ.get("HOMEPORT_HOME") or platformdirs.user_data_path("homeport", appauthor=False))
     found = Store(home, ORIGINAL).find(name)
     if found is None:
         pytest.fail(f"{name} is not installed: run `make setup`")
-    return found.files["weights"]
+    return found.files
+
+
+def _weights(name: str) -> Path:
+    return _files(name)["weights"]
+
+
+@pytest.fixture(scope="session")
+def kokoro() -> Mapping[str, Path]:
+    """The speech model's files by role, as `make setup` fetched them."""
+    return _files("kokoro-82m")
+
+
+@pytest.fixture(scope="session")
+def whisper() -> Mapping[str, Path]:
+    """The transcription model's files by role, as `make setup` fetched them."""
+    return _files("whisper-base")
 
 
 @pytest.fixture(scope="session")

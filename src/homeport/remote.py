@@ -1,4 +1,4 @@
-"""Talk to a running server, as `ps`, `stop` and `run` do: over HTTP, like any client.
+"""Talk to a running server, as `ps`, `stop`, `run` and `say` do: over HTTP, like any client.
 
 Knows nothing of how the server works; finds it through `rendezvous`. Standard library only, as this is no seam.
 """
@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from homeport.reports import WorkerReport, Workers
 
 _START_S = 600.0
 _POLL_S = 0.05
+_BLOCK = 1 << 16
 
 
 def workers(running: Running) -> tuple[WorkerReport, ...]:
@@ -51,6 +52,13 @@ def chat(running: Running, key: str, model: str, messages: Sequence[dict[str, st
                 raise _error(event)
             for choice in event["choices"]:
                 yield choice["delta"].get("content") or ""
+
+
+def speech(running: Running, key: str, asked: Mapping[str, object]) -> Generator[bytes, None, None]:
+    """Have a text spoken; give the bytes as they come. Raises the server's error, also where the sound breaks off."""
+    with _call(running, "POST", "/v1/audio/speech", key, asked) as response:
+        while data := response.read1(_BLOCK):
+            yield data
 
 
 @contextmanager

@@ -5,9 +5,9 @@ from homeport.models import catalogue
 
 
 def test_the_starter_models_are_pinned() -> None:
-    """Both starter models come from wheels with every hash pinned, and from hubs marked untested, hub first."""
+    """Starter models come from packages with every hash pinned, and from hubs marked untested, hub first."""
     known = catalogue.built_in()
-    assert list(known.names) == ["qwen2.5-coder-0.5b", "smollm2-135m"]
+    assert {"qwen2.5-coder-0.5b", "smollm2-135m", "kokoro-82m"} <= set(known.names)
     for entry in known.models:
         *hubs, wheels = entry.sources
         assert [source.hub for source in hubs] == ["hf", "ms"]
@@ -23,13 +23,23 @@ def test_one_model_stands_for_text() -> None:
     default = known.default("text")
     assert default is not None
     assert set(default.capabilities) == {"chat", "completions", "edits", "infill"}
-    assert [entry.name for entry in known.models if entry.default] == [default.name]
-    assert known.default("speech") is None
+    kinds = [entry.kind for entry in known.models if entry.default]
+    assert len(kinds) == len(set(kinds))
+
+
+def test_the_speech_model_has_all_its_voices() -> None:
+    """Wherever it comes from, its 54 voices come with it, each under its own name."""
+    default = catalogue.built_in().default("speech")
+    assert default is not None
+    for source in default.sources:
+        roles = [file.role for file in source.files]
+        assert roles[:2] == ["weights", "vocabulary"]
+        assert len({role for role in roles if role.startswith("voice/")}) == len(roles) - 2 == 54
 
 
 def test_a_licence_that_only_upstream_states_is_said() -> None:
     """The facts of a model whose package states no licence call it unverified."""
-    qwen, small = catalogue.built_in().models
+    qwen, small, *_ = catalogue.built_in().models
     assert qwen.facts(0, 0).licence == "apache-2.0 (unverified)"
     assert small.facts(0, 0).licence == "apache-2.0"
 

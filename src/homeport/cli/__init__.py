@@ -3,7 +3,7 @@
 import click
 
 from homeport import app
-from homeport.cli import machine, models, serving
+from homeport.cli import machine, models, serving, speech
 from homeport.cli.application import Application
 from homeport.cli.options import Commands
 from homeport.settings import share_processors
@@ -17,6 +17,7 @@ def commands() -> None:
 for _command in (
     serving.serve,
     serving.run,
+    speech.say,
     serving.ps,
     serving.stop,
     models.pull,

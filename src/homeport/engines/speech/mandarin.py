@@ -88,13 +88,13 @@ def cardinal(number: str) -> str:
     if not value:
         return "零" + tail
     said = ""
+    is_gap = False
     groups = [value[max(0, end - 4) : end] for end in range(len(value), 0, -4)][::-1]
-    for number_of, group in enumerate(groups):
+    for at, group in enumerate(groups):
         read = _group(group.zfill(4) if said else group, is_first=not said)
         if read:
-            said += read + _GROUPS[len(groups) - 1 - number_of]
-        elif said and not said.endswith("零") and any(int(rest) for rest in groups[number_of:]):
-            said += "零"
+            said += ("零" if is_gap and read[0] != "零" else "") + read + _GROUPS[len(groups) - 1 - at]
+        is_gap = not read
     return said + tail
 
 
@@ -152,7 +152,10 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
     (re.compile(r"(?<![\d:])(\d{1,2}):(\d{2})(?::(\d{2}))?(?![\d:])"), _time),
     (re.compile(rf"({_alternatives(_CURRENCIES)})\s?{_N}(万亿|万|亿)?"), _money),
     (re.compile(rf"(?<!\d)-{_N}(?=\s?(?:℃|°))"), lambda m: f"零下{m.group(1)}"),
-    (re.compile(rf"{_N}\s?[-–~～至]\s?{_N}\s?[%％]"), lambda m: f"百分之{cardinal(m[1])}到百分之{cardinal(m[2])}"),
+    (
+        re.compile(rf"{_N}[%％]?\s?[-–~～至]\s?{_N}\s?[%％]"),
+        lambda m: f"百分之{cardinal(m[1])}到百分之{cardinal(m[2])}",
+    ),
     (re.compile(rf"(负|-)?{_N}\s?[%％]"), lambda m: f"{'负' if m[1] else ''}百分之{cardinal(m[2])}"),
     (re.compile(rf"{_N}\s?[-–~～]\s?(?={_N})"), lambda m: f"{m.group(1)}到"),
     (re.compile(rf"{_NOT_IN_WORD}(\d{{1,3}})/(\d{{1,3}})(?![\d/])"), lambda m: f"{cardinal(m[2])}分之{cardinal(m[1])}"),
@@ -160,7 +163,7 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
         re.compile(rf"{_NOT_IN_WORD}{_N}\s?({_alternatives(_UNITS)})(?![A-Za-z])"),
         lambda m: cardinal(m.group(1)) + _UNITS[m.group(2)],
     ),
-    (re.compile(rf"{_NOT_IN_WORD}2(?=[{_COUNTED}点]|小时|分钟)"), lambda _: "两"),
+    (re.compile(rf"(?<![A-Za-z0-9.\-第])2(?=\s?[{_COUNTED}点]|\s?(?:小时|分钟))"), lambda _: "两"),
     (re.compile(rf"{_NOT_IN_WORD}(?:1\d{{10}}|0\d{{9,11}}|0\d{{2,8}})(?![\d.])"), _long),
     (re.compile(rf"(?<![A-Za-z0-9])-{_N}"), lambda m: f"负{cardinal(m.group(1))}"),
     (re.compile(rf"{_NOT_IN_WORD}{_N}"), lambda m: cardinal(m.group(1))),

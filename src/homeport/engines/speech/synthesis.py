@@ -63,14 +63,21 @@ class Synthesis:
 
     def compute(self, phonemes: str, speakers: Sequence[str], speed: float) -> Sound:
         """What the model gives, as it is."""
+        return self.run(self.inputs(phonemes, speakers, speed))
+
+    def inputs(self, phonemes: str, speakers: Sequence[str], speed: float) -> dict[str, NDArray[np.generic]]:
+        """The model's inputs by name: token ids between two zeros, the style for so many of them, the speed."""
         ids = [self._ids[each] for each in phonemes if each in self._ids][:MOST_TOKENS]
-        style = np.mean([self._style(each) for each in speakers], axis=0, dtype=np.float32)
-        given = {
+        tables = np.stack([self._style(each) for each in speakers])
+        return {
             self._tokens: np.array([[0, *ids, 0]], np.int64),
-            "style": style[min(len(ids), len(style)) - 1][None],
+            "style": tables[:, min(len(ids), tables.shape[1]) - 1].mean(axis=0)[None],
             "speed": np.array([speed], np.float32),
         }
-        (sound,) = self._session.run(None, given)
+
+    def run(self, inputs: dict[str, NDArray[np.generic]]) -> Sound:
+        """One pass of the model."""
+        (sound,) = self._session.run(None, inputs)
         return np.asarray(sound, np.float32).reshape(-1)
 
     def _style(self, voice: str) -> Sound:
