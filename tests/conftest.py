@@ -1,7 +1,7 @@
 """Fixtures every room's tests share: where the real weights are."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import platformdirs
@@ -33,11 +33,21 @@ def home_folder() -> Path:
     return Path(os.environ.get("HOMEPORT_HOME") or platformdirs.user_data_path("homeport", appauthor=False))
 
 
-def _weights(name: str) -> Path:
+def _files(name: str) -> Mapping[str, Path]:
     found = Store(home_folder(), ORIGINAL).find(name)
     if found is None:
         pytest.fail(f"{name} is not installed: run `make setup`")
-    return found.files["weights"]
+    return found.files
+
+
+def _weights(name: str) -> Path:
+    return _files(name)["weights"]
+
+
+@pytest.fixture(scope="session")
+def kokoro() -> Mapping[str, Path]:
+    """The speech model's files by role, as `make setup` fetched them."""
+    return _files("kokoro-82m")
 
 
 @pytest.fixture(scope="session")
@@ -74,3 +84,17 @@ def multilingual_e5() -> Path:
 def whisper() -> Path:
     """The default transcription model's weights, as `make setup` fetched them."""
     return _weights("whisper-base")
+
+
+@pytest.fixture(scope="session")
+def installed(
+    qwen: Path, multilingual_e5: Path, whisper: Path, kokoro: Mapping[str, Path], moderation: Mapping[str, Path]
+) -> Mapping[str, Path]:
+    """A file of the default model of each kind: with them every endpoint can be asked."""
+    return {
+        "text": qwen,
+        "embeddings": multilingual_e5,
+        "transcription": whisper,
+        "speech": kokoro["weights"],
+        "moderation": moderation["weights"],
+    }

@@ -1,4 +1,4 @@
-"""Talk to a running server, as `ps`, `run`, `embed` and `transcribe` do: over HTTP, like any client.
+"""Talk to a running server, as `ps`, `run`, `embed`, `transcribe` and `say` do: over HTTP, like any client.
 
 Knows nothing of how the server works; finds it through `rendezvous`. Standard library only, as this is no seam.
 """
@@ -70,6 +70,13 @@ def transcript(running: Running, key: str, task: str, file: Path, fields: Mappin
     """Give the whole answer. `task` is `transcriptions` or `translations`. Raises the server's error."""
     with _form(fields, file) as form, _call(running, "POST", f"/v1/audio/{task}", key, form=form) as response:
         return response.read().decode()
+
+
+def speech(running: Running, key: str, asked: Mapping[str, object]) -> Generator[bytes, None, None]:
+    """Have a text spoken; give the bytes as they come. Raises the server's error, also where the sound breaks off."""
+    with _call(running, "POST", "/v1/audio/speech", key, asked) as response:
+        while data := response.read1(_BLOCK):
+            yield data
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from starlette.types import Message, Scope
 
-from homeport.api.streaming import DONE, PING, Departed, EventStream, attended, event, one_line
+from homeport.api.streaming import DONE, PING, ByteStream, Departed, EventStream, attended, event, one_line
 from homeport.domain.errors import EngineFailed, InvalidRequest
 from tests.api.asgi import call
 
@@ -253,3 +253,39 @@ async def test_what_comes_while_a_comment_is_on_its_way_waits_for_it() -> None:
     held.set()
     await asyncio.wait_for(running, 10)
     assert client.body == PING + b"data: 1\n\n"
+
+
+async def test_bytes_go_out_bare_and_an_error_cuts_them_off() -> None:
+    """A stream of bytes has its own type and no pings; an error behind the first bytes is raised, its end not sent."""
+
+    async def source() -> Source:
+        yield b""
+        yield b"abc"
+        raise EngineFailed("It broke.")
+
+    client = Client()
+    with pytest.raises(EngineFailed):
+        await ByteStream(source(), {"x-a": "b"}, "audio/mpeg", stall_s=60)(SCOPE, client.receive, client.send)
+    assert (b"content-type", b"audio/mpeg") in client.got[0]["headers"]
+    assert client.body == b"abc"
+    assert all(message["more_body"] for message in client.got[1:])
+
+
+async def test_bytes_stop_when_the_reader_leaves() -> None:
+    """The source of a caller that left is closed at once."""
+    closed = asyncio.Event()
+
+    async def source() -> Source:
+        try:
+            yield b"abc"
+            await asyncio.Event().wait()
+        finally:
+            closed.set()
+
+    client = Client()
+    stream = asyncio.create_task(ByteStream(source(), {}, "audio/mpeg", stall_s=60)(SCOPE, client.receive, client.send))
+    await client.has(lambda: client.body == b"abc")
+    client.leaves.set()
+    with pytest.raises(Departed):
+        await stream
+    assert closed.is_set()

@@ -22,6 +22,7 @@ from homeport.rendezvous import Running
 from homeport.reports import WorkerReport, Workers
 from tests.cli.program import Program
 
+WAV = b"RIFF" + b"\xff" * 4 + b"WAVE" + b"-" * 24 + b"data" + b"\xff" * 4 + b"\1\2\3\4"
 CHUNKS = ("The capital", " is", " Paris.")
 
 
@@ -44,7 +45,7 @@ class Answers(BaseHTTPRequestHandler):
         self._answer(200, msgspec.json.encode(workers))
 
     def do_POST(self) -> None:
-        """Stop a worker, stream a chat, give two vectors, or write down a recording."""
+        """Stop a worker, stream a chat, give two vectors, speak, or write down a recording."""
         body = self.rfile.read(int(self.headers["Content-Length"] or 0))
         if self.path.startswith("/v1/audio/tran"):
             self._listen(body)
@@ -55,6 +56,8 @@ class Answers(BaseHTTPRequestHandler):
         elif self.path == "/v1/embeddings":
             vectors = [{"object": "embedding", "index": at, "embedding": [0.5, -0.25 * at]} for at in range(2)]
             self._answer(200, json.dumps({"object": "list", "data": vectors}).encode())
+        elif self.path == "/v1/audio/speech":
+            self._speak()
         elif self.path == "/admin/v1/workers/small/stop":
             self._answer(200, b"{}")
         elif self.path.endswith("/stop"):
@@ -68,6 +71,16 @@ class Answers(BaseHTTPRequestHandler):
         lines = [f"data: {json.dumps(event)}\n\n" for event in [*deltas, {"type": "transcript.text.done", "text": ""}]]
         is_stream = b'name="stream"' in body
         self._answer(200, ("".join(lines) + "data: [DONE]\n\n").encode() if is_stream else b"1\nwhole\n\n")
+
+    def _speak(self) -> None:
+        """A WAV of two samples, in two chunks; where it breaks, the end is missing."""
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for part in (WAV[:20], WAV[20:]):
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
+        self.wfile.write(b"" if self.server.is_breaking else b"0\r\n\r\n")
+        self.close_connection = True
 
     def _stream(self) -> bytes:
         events = [{"choices": [{"delta": {"content": text}}]} for text in CHUNKS]
@@ -332,3 +345,42 @@ def test_a_refusal_of_a_large_file_is_shown(tmp_path: Path, recording: Path) -> 
         result = run(tmp_path, "transcribe", str(recording))
         thread.join()
     assert (result.exit_code, result.stderr) == (1, "Error: the file is big\n")
+
+
+def test_say_writes_the_sound_into_a_file(running: Running, server: Server, tmp_path: Path) -> None:
+    """`say` asks for what the file's ending says, and gives a WAV file its sizes."""
+    result = run(tmp_path, "say", "Hello.", "-o", str(tmp_path / "a.wav"), "--voice", "nova", "--speed", "1.5")
+    assert result.exit_code == 0, result.output
+    asked = {"model": "kokoro-82m", "voice": "nova", "speed": 1.5, "response_format": "wav", "input": "Hello."}
+    assert server.heard == [("POST", "/v1/audio/speech", running.token, asked)]
+    data = (tmp_path / "a.wav").read_bytes()
+    assert data[4:8] == (len(data) - 8).to_bytes(4, "little")
+    assert data[40:] == (4).to_bytes(4, "little") + b"\1\2\3\4"
+
+
+def test_say_reads_its_input_and_other_formats(running: Running, server: Server, tmp_path: Path) -> None:
+    """`-` is the standard input; --format goes before the ending, `.ogg` is Opus; the bytes are as they came."""
+    for name, flags, form in (("a.ogg", (), "opus"), ("a.dat", ("--format", "flac"), "flac")):
+        result = run(tmp_path, "say", "-", "-o", str(tmp_path / name), *flags, text="From a pipe.")
+        assert result.exit_code == 0, result.output
+        last = server.heard[-1][3]
+        assert isinstance(last, dict)
+        assert (last["input"], last["response_format"]) == ("From a pipe.", form)
+        assert (tmp_path / name).read_bytes() == WAV
+
+
+def test_say_needs_a_format(tmp_path: Path) -> None:
+    """An ending that says nothing is a mistake of usage, before any server is asked."""
+    result = run(tmp_path, "say", "Hello.", "-o", str(tmp_path / "a.txt"))
+    assert result.exit_code == 2
+    assert "--format" in result.stderr
+
+
+def test_say_leaves_no_half_of_a_file(running: Running, server: Server, tmp_path: Path) -> None:
+    """Where the sound breaks off, the file that was there before stays, and nothing lies beside it."""
+    server.is_breaking = True
+    (tmp_path / "a.wav").write_bytes(b"before")
+    result = run(tmp_path, "say", "Hello.", "-o", str(tmp_path / "a.wav"))
+    assert (result.exit_code, "does not answer" in result.stderr) == (1, True)
+    assert (tmp_path / "a.wav").read_bytes() == b"before"
+    assert not list(tmp_path.glob("*.part"))

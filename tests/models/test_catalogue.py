@@ -20,6 +20,8 @@ def test_the_models_are_pinned() -> None:
     [
         ("text", {"chat", "completions", "edits", "infill"}),
         ("embeddings", {"embeddings"}),
+        ("transcription", {"transcriptions", "translations"}),
+        ("speech", {"speech"}),
         ("moderation", {"moderations"}),
     ],
 )
@@ -30,6 +32,16 @@ def test_one_model_stands_for_each_kind(kind: str, capabilities: set[str]) -> No
     assert default is not None
     assert set(default.capabilities) == capabilities
     assert [entry.name for entry in known.models if entry.default and entry.kind == kind] == [default.name]
+
+
+def test_the_speech_model_has_all_its_voices() -> None:
+    """Wherever it comes from, its 54 voices come with it, each under its own name."""
+    default = catalogue.built_in().default("speech")
+    assert default is not None
+    for source in default.sources:
+        roles = [file.role for file in source.files]
+        assert roles[:2] == ["weights", "vocabulary"]
+        assert len({role for role in roles if role.startswith("voice/")}) == len(roles) - 2 == 54
 
 
 def test_a_licence_that_only_upstream_states_is_said() -> None:

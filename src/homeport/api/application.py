@@ -14,7 +14,7 @@ from starlette.websockets import WebSocketClose
 
 from homeport.api import admin, engines, health, metrics, models
 from homeport.api.access import Guard
-from homeport.api.audio import transcriptions
+from homeport.api.audio import speech, transcriptions
 from homeport.api.cors import Cors
 from homeport.api.edge import Edge
 from homeport.api.embeddings import creation as embeddings
@@ -39,6 +39,7 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/v1/completions": {"POST": completions.create},
     "/v1/chat/completions": {"POST": chat.create},
     "/v1/edits": {"POST": edits.create},
+    "/v1/audio/speech": {"POST": speech.create},
     "/v1/audio/transcriptions": {"POST": transcriptions.transcribe},
     "/v1/audio/translations": {"POST": transcriptions.translate},
     "/v1/embeddings": {"POST": embeddings.create},

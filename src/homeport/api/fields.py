@@ -3,10 +3,17 @@
 from collections.abc import Mapping
 
 from homeport.api.audio import fields as audio
+from homeport.api.audio import speech_fields as speech
 from homeport.api.embeddings import fields as embeddings
 from homeport.api.field import Field
 from homeport.api.moderations import fields as moderations
 from homeport.api.text import fields as text
 
-FIELDS: Mapping[str, tuple[Field, ...]] = {**text.FIELDS, **audio.FIELDS, **embeddings.FIELDS, **moderations.FIELDS}
+FIELDS: Mapping[str, tuple[Field, ...]] = {
+    **text.FIELDS,
+    **embeddings.FIELDS,
+    **audio.FIELDS,
+    **speech.FIELDS,
+    **moderations.FIELDS,
+}
 """By endpoint: the capability's name in `Registry.resolve`."""

@@ -1,7 +1,7 @@
-"""Server-sent events, and callers that leave: answers that end when nobody reads them any more.
+"""Streams of events or bytes, and callers that leave: answers that end when nobody reads them any more.
 
-Knows nothing of what is streamed: a source gives bytes that are whole events, this sends them. Work for a caller
-runs in one task which owns all it holds, so that cancelling this task frees everything.
+Knows nothing of what is streamed: a source gives bytes (whole events, where they are events), this sends them. Work
+for a caller runs in one task which owns all it holds, so that cancelling this task frees everything.
 """
 
 import asyncio
@@ -73,46 +73,82 @@ async def _departure(receive: Receive) -> None:
         pass
 
 
-class EventStream(Response):
-    """Sends what `source` gives. The source's first item is the permission to send headers, and may be empty.
+class ByteStream(Response):
+    """Sends the bytes that `source` gives. Its first item is the permission to send headers, and may be empty.
 
-    An error before the first item is raised, to become an ordinary answer; one after it becomes an event in the
-    stream, after which the stream ends without `[DONE]`. After `ping_s` of silence a comment goes out. A caller
-    that leaves, or takes nothing for `stall_s`, has its source closed at once.
+    An error before the first item is raised, to become an ordinary answer; one after it cuts the connection, so that
+    nobody takes the part for the whole. A caller that leaves, or takes nothing for `stall_s`, has its source closed at
+    once. `headers` may be filled in until the first item has come.
     """
 
-    media_type = "text/event-stream"
-
     def __init__(
-        self, source: AsyncGenerator[bytes, None], headers: Mapping[str, str], *, ping_s: float, stall_s: float
+        self, source: AsyncGenerator[bytes, None], headers: Mapping[str, str], media_type: str, *, stall_s: float
     ) -> None:
         self.status_code = 200
         self.background = None
-        self.init_headers({**headers, "cache-control": "no-cache", "x-accel-buffering": "no"})
+        self.media_type = media_type
+        self._given = headers
         self._source = source
-        self._ping_s = ping_s
         self._stall_s = stall_s
 
     async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
         """Send the whole stream. Raises Departed if the caller leaves before its end."""
         line = _Line(send)
-        await attended(receive, self._run(line), self._ping(line), self._stall(line))
+        await attended(receive, self._run(line), *self._watches(line))
+
+    def _watches(self, line: "_Line") -> tuple[Coroutine[object, object, None], ...]:
+        """What runs beside the stream; where one returns first, nobody reads any more."""
+        return (self._stall(line),)
 
     async def _run(self, line: "_Line") -> None:
         async with aclosing(self._source) as source:
             first = await anext(source)
+            self.init_headers({**self._given, "cache-control": "no-cache", "x-accel-buffering": "no"})
             await line.begin(self.status_code, self.raw_headers)
             try:
                 if first:
                     await line.write(first)
                 async for frames in source:
                     await line.write(frames)
-            except HomeportError as error:
-                await line.write(event(envelope(error)))
-            except Exception:
-                _log.exception("a stream broke")
-                await line.write(event(envelope(EngineFailed("The server had an error while it answered."))))
+            except Exception as error:
+                await self._fail(line, error)
             await line.end()
+
+    async def _fail(self, line: "_Line", error: Exception) -> None:  # noqa: ARG002 - a kind of stream that has words uses it
+        """Say what broke after the beginning, or raise to cut the connection."""
+        raise error
+
+    async def _stall(self, line: "_Line") -> None:
+        """Return when one write has waited for the reader longer than `stall_s`."""
+        await line.begun.wait()
+        while True:
+            left_s = self._stall_s - line.idle_s
+            if left_s <= 0 and line.is_writing:
+                return
+            await asyncio.sleep(max(left_s, self._stall_s / 10))
+
+
+class EventStream(ByteStream):
+    """Sends the events that `source` gives, as `ByteStream` does.
+
+    An error after the first item becomes an event in the stream, after which the stream ends without `[DONE]`. After
+    `ping_s` of silence a comment goes out.
+    """
+
+    def __init__(
+        self, source: AsyncGenerator[bytes, None], headers: Mapping[str, str], *, ping_s: float, stall_s: float
+    ) -> None:
+        super().__init__(source, headers, "text/event-stream", stall_s=stall_s)
+        self._ping_s = ping_s
+
+    def _watches(self, line: "_Line") -> tuple[Coroutine[object, object, None], ...]:
+        return (self._ping(line), self._stall(line))
+
+    async def _fail(self, line: "_Line", error: Exception) -> None:
+        if not isinstance(error, HomeportError):
+            _log.error("a stream broke", exc_info=error)
+            error = EngineFailed("The server had an error while it answered.")
+        await line.write(event(envelope(error)))
 
     async def _ping(self, line: "_Line") -> None:
         """Break every silence with a comment, so that no proxy takes a slow model for a dead one."""
@@ -123,15 +159,6 @@ class EventStream(Response):
                 await line.write(PING)
             else:
                 await asyncio.sleep(max(left_s, self._ping_s / 10))
-
-    async def _stall(self, line: "_Line") -> None:
-        """Return when one write has waited for the reader longer than `stall_s`."""
-        await line.begun.wait()
-        while True:
-            left_s = self._stall_s - line.idle_s
-            if left_s <= 0 and line.is_writing:
-                return
-            await asyncio.sleep(max(left_s, self._stall_s / 10))
 
 
 class _Line:

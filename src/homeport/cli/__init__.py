@@ -3,7 +3,7 @@
 import click
 
 from homeport import app
-from homeport.cli import machine, models, serving, transcription
+from homeport.cli import machine, models, serving, speech, transcription
 from homeport.cli.application import Application
 from homeport.cli.options import Commands
 from homeport.settings import share_processors
@@ -19,6 +19,7 @@ for _command in (
     serving.run,
     serving.embed,
     transcription.transcribe,
+    speech.say,
     serving.ps,
     serving.stop,
     models.pull,

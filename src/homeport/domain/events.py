@@ -1,9 +1,9 @@
 """What a worker says about a request while it works on it, and what it cost.
 
 Order for one request: `Admitted`, then what its kind brings (`Delta` and `Finished` of text, `Vectors` of embeddings,
-`Heard` and `Segment` of recordings, `Verdict` of moderation), then `Done`; or `Failed` at any point, which ends it.
-Nothing follows `Done` or `Failed`. One frame per engine step carries the events of all requests, so structs are
-arrays on the wire. Every event but `FREE` ones costs one credit.
+`Heard` and `Segment` of recordings, `Sound` of speech, `Verdict` of moderation), then `Done`; or `Failed` at any point,
+which ends it. Nothing follows `Done` or `Failed`. One frame per engine step carries the events of all requests, so
+structs are arrays on the wire. Every event but `FREE` ones costs one credit.
 """
 
 import msgspec
@@ -42,10 +42,14 @@ class Usage(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Admitted(msgspec.Struct, frozen=True, array_like=True, tag="admitted"):
-    """All checks passed and work begins; HTTP headers may go out. `prompt_chars[p]`: length of prompt p's text."""
+    """All checks passed and work begins; HTTP headers may go out. `prompt_chars[p]`: length of prompt p's text.
+
+    `skipped`: characters of a text to be spoken that no voice can read, each once.
+    """
 
     prompt_tokens: int
     prompt_chars: tuple[int, ...] = ()
+    skipped: str = ""
 
 
 class Delta(msgspec.Struct, frozen=True, array_like=True, tag="delta"):
@@ -76,6 +80,12 @@ class Vectors(msgspec.Struct, frozen=True, array_like=True, tag="vectors"):
     index: int
     count: int
     dimensions: int
+    data: bytes
+
+
+class Sound(msgspec.Struct, frozen=True, array_like=True, tag="sound"):
+    """More bytes of one encoded sound, 256 kB at most."""
+
     data: bytes
 
 
@@ -147,6 +157,6 @@ class Failed(msgspec.Struct, frozen=True, array_like=True, tag="failed"):
     usage: Usage = Usage()
 
 
-Event = Admitted | Delta | Finished | Vectors | Heard | Segment | Verdict | Done | Failed
+Event = Admitted | Delta | Finished | Vectors | Heard | Segment | Sound | Verdict | Done | Failed
 FREE = (Admitted, Finished, Done, Failed)
 """The events that cost no credit: there are few of them per request, and they are never held back."""

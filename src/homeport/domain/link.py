@@ -14,10 +14,11 @@ from homeport.domain.errors import Fault
 from homeport.domain.events import Event
 from homeport.domain.models import Gauges, Loaded
 from homeport.domain.moderation import ModerationRequest
+from homeport.domain.speech import SpeechRequest
 from homeport.domain.text import TextRequest
 from homeport.domain.transcription import TranscriptionRequest
 
-Request = TextRequest | EmbeddingRequest | TranscriptionRequest | ModerationRequest
+Request = TextRequest | EmbeddingRequest | TranscriptionRequest | SpeechRequest | ModerationRequest
 """What an engine may be asked for: one struct per kind, told apart by its tag."""
 
 

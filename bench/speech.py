@@ -1,0 +1,154 @@
+"""`python -m bench.speech`: our speech endpoint against bare ONNX Runtime on the same phonemes, in one run.
+
+The bare side runs the chunks that our reader makes, with the model's own session and nothing else: no reading, no
+encoding, no server. Once with the library's default options, once with ours; the better median is the bar. Rounds
+alternate, so drift of the machine hits all alike. Prints a table and, with --log, appends it to bench/LOG.md.
+"""
+
+import argparse
+import datetime
+import http.client
+import json
+import os
+import platform
+import statistics
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import onnxruntime
+import platformdirs
+
+from bench import servers
+from bench.servers import Address
+from homeport.domain.layouts import ORIGINAL
+from homeport.engines.speech.reading import Chunk, Reader
+from homeport.engines.speech.synthesis import RATE, Synthesis
+from homeport.engines.speech.voices import OPENAI
+from homeport.models.store import Store
+
+LOG = Path(__file__).parent / "LOG.md"
+MODEL, VOICE = "kokoro-82m", "alloy"
+TEXTS = {
+    "English, 3 sentences": "The weather is nice today, so we walked along the river and talked about the future of "
+    "music. My train leaves at half past seven, and I have not packed anything yet. She bought three apples.",
+    "Mandarin, 2 sentences": "今天天气很好，我们去公园散步，然后一起吃晚饭。"
+    "人工智能正在改变我们的生活方式，也带来了新的问题。",
+}
+
+
+class Spoken(NamedTuple):
+    """One run: until the first sound, until the last, and how long the sound plays. All in seconds."""
+
+    first_s: float
+    whole_s: float
+    sound_s: float
+
+
+class Bare:
+    """The model alone, with the library's default options, or those that our engine loads it with."""
+
+    def __init__(self, files: Mapping[str, Path], *, threads: int, is_default: bool) -> None:
+        named = {role.removeprefix("voice/"): path for role, path in files.items() if role.startswith("voice/")}
+        self._synthesis = Synthesis(files["weights"], files["vocabulary"], named, threads)
+        self.reader = Reader(self._synthesis.alphabet)
+        self._session = None
+        if is_default:
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = threads
+            options.log_severity_level = 3
+            self._session = onnxruntime.InferenceSession(str(files["weights"]), options)
+
+    def speak(self, chunks: tuple[Chunk, ...]) -> Spoken:
+        """Compute the chunks one after another."""
+        began = time.perf_counter()
+        first_s, samples = 0.0, 0
+        for chunk in chunks:
+            given = self._synthesis.inputs(chunk.phonemes, OPENAI[VOICE].speakers(chunk.language), 1.0)
+            sound = self._session.run(None, given)[0] if self._session else self._synthesis.run(given)
+            samples += np.asarray(sound).size
+            first_s = first_s or time.perf_counter() - began
+        return Spoken(first_s, time.perf_counter() - began, samples / RATE)
+
+
+def _ours(address: Address, text: str, form: str) -> Spoken:
+    """Ask the server. How long the sound plays is the bare side's to say: ours has other pauses."""
+    connection = http.client.HTTPConnection(address.host, address.port, timeout=600)
+    asked = {"model": address.model, "input": text, "voice": VOICE, "response_format": form}
+    began = time.perf_counter()
+    connection.request("POST", "/v1/audio/speech", json.dumps(asked), {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    if answer.status != 200:
+        raise RuntimeError(answer.read().decode())
+    answer.read(1)
+    first_s = time.perf_counter() - began
+    answer.read()
+    whole_s = time.perf_counter() - began
+    connection.close()
+    return Spoken(first_s, whole_s, 0.0)
+
+
+def _row(name: str, text: str, address: Address, bare: Mapping[str, Bare], rounds: int) -> str:
+    chunks = next(iter(bare.values())).reader.read(text, OPENAI[VOICE]).chunks
+    runs: dict[str, list[Spoken]] = {side: [] for side in (*bare, "pcm", "mp3")}
+    for _ in range(rounds):
+        for side, alone in bare.items():
+            runs[side].append(alone.speak(chunks))
+        for form in ("pcm", "mp3"):
+            runs[form].append(_ours(address, text, form))
+    sound_s = statistics.median(run.sound_s for run in runs["default"])
+    whole = {side: statistics.median(run.whole_s for run in found) for side, found in runs.items()}
+    first = {side: statistics.median(run.first_s for run in found) for side, found in runs.items()}
+    best = min(bare, key=lambda side: whole[side])
+    cells = [name, *(f"{sound_s / whole[side]:.2f}" for side in runs)]
+    cells += [f"{whole[best] / whole['pcm']:.2f}", f"{whole[best] / whole['mp3']:.2f}"]
+    cells += [f"{first['mp3'] * 1e3:.0f} / {first[best] * 1e3:.0f}"]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _heading(rounds: int, threads: int) -> list[str]:
+    asked = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    day = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
+    return [
+        f"### {day} · {asked.stdout.strip()} · {MODEL} · {platform.machine()}, {os.cpu_count()} cores, "
+        f"{threads} threads · {rounds} rounds",
+        "",
+        "| text | bare, default options: seconds of sound per second | bare, our options | ours, pcm | ours, mp3 "
+        "| pcm / better bare | mp3 / better bare | first bytes ms, ours (mp3) / bare first chunk |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+
+
+def main() -> None:
+    """Run the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--log", action="store_true", help="append the table to bench/LOG.md")
+    options = parser.parse_args()
+    home = Path(os.environ.get("HOMEPORT_HOME") or platformdirs.user_data_path("homeport", appauthor=False))
+    found = Store(home, ORIGINAL).find(MODEL)
+    if found is None:
+        raise FileNotFoundError(f"{MODEL} is not installed: run `homeport pull {MODEL}`")
+    bare = {
+        "default": Bare(found.files, threads=options.threads, is_default=True),
+        "tuned": Bare(found.files, threads=options.threads, is_default=False),
+    }
+    lines = _heading(options.rounds, options.threads)
+    print("\n".join(lines), flush=True)
+    with servers.homeport(MODEL, {"THREADS": str(options.threads)}) as address:
+        for text in TEXTS.values():
+            _ours(address, text, "mp3")  # dictionaries load with the first text of a language
+        for name, text in TEXTS.items():
+            lines.append(_row(name, text, address, bare, options.rounds))
+            print(lines[-1], flush=True)
+    if options.log:
+        with LOG.open("a", encoding="utf-8") as log:
+            log.write("\n" + "\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""The speech engine: requests in, encoded sound out, one chunk of a text after another.
+
+Knows nothing of HTTP. Several requests are spoken side by side, one chunk each in turn.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnxruntime
+
+from homeport.domain.errors import Unavailable
+from homeport.domain.events import Admitted, Done, Event, Sound, Usage
+from homeport.domain.link import Job
+from homeport.domain.models import Loaded
+from homeport.domain.speech import SpeechRequest
+from homeport.engines.speech import voices
+from homeport.engines.speech.encoding import encoder
+from homeport.engines.speech.reading import Reader
+from homeport.engines.speech.synthesis import FRAME, Synthesis, silence
+from homeport.engines.turns import Rounds, Turn, Turns
+
+PIECE_BYTES = 64 * 1024
+"""Sound crosses the link in pieces of at most this size."""
+_VOICE = "voice/"
+_REST_S = 0.1  # silence behind the last word, at most
+
+
+def load(job: Job) -> Turns[SpeechRequest]:
+    """Load Kokoro. Files: `weights`, `vocabulary`, and `voice/<name>` for each voice. Raises Unavailable."""
+    named = {role.removeprefix(_VOICE): path for role, path in job.files.items() if role.startswith(_VOICE)}
+    for role in ("weights", "vocabulary"):
+        if role not in job.files:
+            raise Unavailable(f"{job.model} has no file for the role {role}: pull it again.")
+    if not named:
+        raise Unavailable(f"{job.model} has no voices: pull it again.")
+    speaker = Speaker(job.files["weights"], job.files["vocabulary"], named, _threads(job))
+    loaded = Loaded(model=job.model, kernels=f"ONNX Runtime {onnxruntime.__version__}")
+    return Turns(loaded, SpeechRequest, Rounds(speaker.speak))
+
+
+def _threads(job: Job) -> int:
+    given = job.options.get("threads")
+    return int(given) if given else 0
+
+
+class Speaker:
+    """A loaded model with its voices and its reader."""
+
+    def __init__(self, weights: Path, vocabulary: Path, named: dict[str, Path], threads: int) -> None:
+        self._synthesis = Synthesis(weights, vocabulary, named, threads)
+        self._reader = Reader(self._synthesis.alphabet)
+        self._names = frozenset(named)
+
+    def speak(self, turn: Turn[SpeechRequest]) -> Iterator[Event]:
+        """Speak one request. Usage: phonemes read, and frames of 25 ms spoken."""
+        request = turn.request
+        voice = voices.find(request.voice, self._names)
+        reading = self._reader.read(request.text, voice)
+        phonemes = sum(len(chunk.phonemes) for chunk in reading.chunks)
+        yield Admitted(phonemes, (len(request.text),), reading.skipped)
+        encoded = encoder(request.format)
+        samples = 0
+        for number, chunk in enumerate(reading.chunks, 1):
+            sound = self._synthesis.speak(chunk.phonemes, voice.speakers(chunk.language), request.speed)
+            pause_s = chunk.pause_s if number < len(reading.chunks) else _REST_S
+            rest = silence(pause_s / request.speed)
+            samples += len(sound) + len(rest)
+            yield from _pieces(encoded.feed(sound) + encoded.feed(rest))
+        yield from _pieces(encoded.end())
+        yield Done(Usage(phonemes, -(-samples // FRAME)))
+
+
+def _pieces(data: bytes) -> Iterator[Event]:
+    for start in range(0, len(data), PIECE_BYTES):
+        yield Sound(data[start : start + PIECE_BYTES])

@@ -1,0 +1,53 @@
+"""Tarballs of the npm registry as data: fetched by `npm pack`, read member by member. No Node program is run.
+
+npm fetches, so the user's own registry, proxy and certificates are used. Knows nothing of what is in a tarball.
+"""
+
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import BinaryIO
+
+from homeport.domain.errors import Unavailable
+from homeport.models.progress import Progress
+
+_BLOCK = 1 << 20
+
+
+def pack(pinned: str, folder: Path) -> Path:
+    """Fetch a package's tarball (`name@version`) into an empty folder. Raises Unavailable."""
+    npm = shutil.which("npm")
+    if npm is None:
+        raise Unavailable(
+            f"npm is not here to fetch {pinned}: install Node.js, or let the model come from another hub "
+            "(HOMEPORT_HUB_ORDER)."
+        )
+    command = [npm, "pack", pinned, "--silent", f"--pack-destination={folder}"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+    found = sorted(folder.glob("*.tgz"))
+    if ran.returncode or len(found) != 1:
+        said = (ran.stderr.strip() or ran.stdout.strip()).splitlines()
+        raise Unavailable(
+            f"npm could not fetch {pinned}: {said[0] if said else 'it said nothing'} - check the network and "
+            "`npm config get registry`, then run the same command again."
+        )
+    return found[0]
+
+
+def unpack(tarball: Path, path: str, size: int, target: BinaryIO, progress: Progress) -> None:
+    """Append one member of the tarball to `target`. Raises Unavailable where it is not there, or not so large."""
+    try:
+        with tarfile.open(tarball, "r:gz") as archive:
+            member = archive.getmember(path)
+            source = archive.extractfile(member)
+            if source is None or member.size != size:
+                raise Unavailable(f"{path} in {tarball.name} is not {size} bytes: the catalogue is wrong.")
+            with source:
+                while block := source.read(_BLOCK):
+                    target.write(block)
+                    progress.advance(len(block))
+    except KeyError as error:
+        raise Unavailable(f"{tarball.name} has no {path}: the catalogue is wrong about it.") from error
+    except (tarfile.TarError, EOFError) as error:
+        raise Unavailable(f"{tarball.name} is not a tarball that can be read: {error}.") from error

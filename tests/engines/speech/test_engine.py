@@ -1,0 +1,129 @@
+"""The engine on the real model: its voices, speeds, joints, and several requests at once."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from homeport.domain.errors import InvalidRequest, Unavailable
+from homeport.domain.events import Admitted, Done, Event, Failed, Sound
+from homeport.domain.link import Job
+from homeport.domain.speech import SpeechRequest
+from homeport.engines.speech.engine import Speaker, load
+from homeport.engines.speech.synthesis import RATE
+from homeport.engines.turns import Turn, Turns
+
+SHORT = "Good morning, my friends."
+
+
+def job(files: Mapping[str, Path]) -> Job:
+    """What a worker is started with."""
+    return Job("speech", "kokoro-82m", dict(files), "digest", {"threads": 2})
+
+
+@pytest.fixture(scope="module")
+def speaker(kokoro: Mapping[str, Path]) -> Speaker:
+    """The loaded model, without turns."""
+    named = {role.removeprefix("voice/"): path for role, path in kokoro.items() if role.startswith("voice/")}
+    return Speaker(kokoro["weights"], kokoro["vocabulary"], named, 2)
+
+
+def spoken(speaker: Speaker, text: str, voice: str = "alloy", speed: float = 1.0) -> list[Event]:
+    """All events of one request."""
+    return list(speaker.speak(Turn(1, SpeechRequest(text, voice, "pcm", speed), 99)))
+
+
+def samples(events: Sequence[Event]) -> np.ndarray:
+    """The sound in the events."""
+    return np.frombuffer(b"".join(each.data for each in events if isinstance(each, Sound)), "<i2").astype(np.int32)
+
+
+@pytest.fixture(scope="module")
+def plain(speaker: Speaker) -> list[Event]:
+    """One short sentence."""
+    return spoken(speaker, SHORT)
+
+
+def test_a_sentence_is_sound_of_a_sane_length_and_loudness(plain: list[Event]) -> None:
+    """It lasts as long as people need, is neither faint nor cut, begins and ends in near silence; usage counts it."""
+    sound = samples(plain)
+    assert 1.0 < len(sound) / RATE < 3.0
+    assert 4_000 < np.max(np.abs(sound)) < 32_700
+    assert max(abs(sound[0]), abs(sound[-1])) < 200
+    first, last = plain[0], plain[-1]
+    assert isinstance(first, Admitted)
+    assert isinstance(last, Done)
+    assert last.usage.prompt_tokens == first.prompt_tokens > len(SHORT) // 2
+    assert last.usage.completion_tokens == -(-len(sound) // 600)
+
+
+@pytest.mark.parametrize("speed", [0.5, 1.5, 4.0])
+def test_speed_scales_the_length(speaker: Speaker, plain: list[Event], speed: float) -> None:
+    """Twice as slow lasts twice as long, four times as fast a quarter."""
+    sound = samples(spoken(speaker, SHORT, speed=speed))
+    assert len(sound) * speed == pytest.approx(len(samples(plain)), rel=0.2)
+
+
+def test_openai_names_mean_voices_of_the_model(speaker: Speaker, plain: list[Event]) -> None:
+    """alloy speaks English as af_alloy and Mandarin as zf_xiaoxiao; another voice sounds different."""
+    assert (samples(spoken(speaker, SHORT, "af_alloy")) == samples(plain)).all()
+    mandarin = samples(spoken(speaker, "早上好。", "alloy"))
+    assert (samples(spoken(speaker, "早上好。", "zf_xiaoxiao")) == mandarin).all()
+    other = samples(spoken(speaker, SHORT, "onyx"))
+    assert len(other) != len(samples(plain)) or (other != samples(plain)).any()
+
+
+def test_sentences_are_joined_without_clicks(speaker: Speaker) -> None:
+    """Between two chunks there is silence, and no step louder than inside of speech."""
+    sound = samples(spoken(speaker, "Good morning to all my friends. The weather is very nice today."))
+    quiet = np.abs(sound) < 40
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], quiet, [False])).astype(np.int8)))
+    longest = max(zip(edges[::2], edges[1::2], strict=True), key=lambda run: run[1] - run[0])
+    assert 0.2 < (longest[1] - longest[0]) / RATE < 0.9
+    around = sound[longest[0] - 100 : longest[1] + 100]
+    assert np.max(np.abs(np.diff(around))) < 1500
+
+
+def test_what_the_model_cannot_do_is_refused_before_admission(speaker: Speaker) -> None:
+    """An unknown voice, and a text in another script."""
+    for text, voice in ((SHORT, "nobody"), ("Привет", "alloy")):
+        with pytest.raises(InvalidRequest):
+            next(speaker.speak(Turn(1, SpeechRequest(text, voice), 99)))
+
+
+@pytest.fixture(scope="module")
+def engine(kokoro: Mapping[str, Path]) -> Turns[SpeechRequest]:
+    """The engine as a worker has it."""
+    return load(job(kokoro))
+
+
+def test_requests_take_turns_and_one_that_is_cancelled_stops(engine: Turns[SpeechRequest]) -> None:
+    """A short request that comes second ends before a long one; the long one, cancelled, says nothing more."""
+    told: list[tuple[int, Event]] = []
+
+    def hear(events: Sequence[tuple[int, Event]]) -> None:
+        told.extend(events)
+        kinds = [(id, type(event)) for id, event in told]
+        if kinds[-1] == (1, Sound) and (2, Admitted) not in kinds:
+            engine.open(2, SpeechRequest(SHORT, "alloy", "pcm"), 99)
+        if (2, Done) in kinds:
+            engine.cancel(1)
+            engine.close()
+
+    engine.open(1, SpeechRequest("The weather is very nice here today. " * 20, "alloy", "pcm"), 9999)
+    worker = threading.Thread(target=engine.run, args=(hear,))
+    worker.start()
+    worker.join(120)
+    assert not worker.is_alive()
+    assert (2, Done) in [(id, type(event)) for id, event in told]
+    assert not [event for id, event in told if id == 1 and isinstance(event, Done | Failed)]
+    assert engine.gauges().waiting == 0
+
+
+def test_a_model_with_files_missing_says_so(kokoro: Mapping[str, Path]) -> None:
+    """Without a vocabulary or any voice it does not load."""
+    for kept in ({"weights"}, {"weights", "vocabulary"}):
+        with pytest.raises(Unavailable, match="pull it again"):
+            load(job({role: path for role, path in kokoro.items() if role in kept}))
