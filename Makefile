@@ -1,7 +1,7 @@
 # Needs Python >= 3.11 with venv, and git. Every target sets up what it needs; a second run is instant.
 PY := .venv/bin/python
 HOMEPORT := $(PY) -m homeport
-STARTERS := smollm2-135m qwen2.5-coder-0.5b
+STARTERS := smollm2-135m qwen2.5-coder-0.5b multilingual-e5-small whisper-base kokoro-82m homeport-moderation
 .PHONY: help setup serve lint fix types test soak bench docs check
 .DEFAULT_GOAL := help
 
@@ -18,7 +18,7 @@ help: ## Show these targets
 	@if command -v npm >/dev/null && $(HOMEPORT) kernels install; then touch $@; else echo "Using the wheel's kernels."; fi
 setup: .venv/.dev .venv-clients/.clients .venv/.kernels ## Both environments, the kernels, the weights that tests use
 	@HOMEPORT_OPTIMIZE=off $(HOMEPORT) pull $(STARTERS)
-serve: .venv/.run .venv/.kernels ## Serve the API on 127.0.0.1:8080, fetching the starter model first
+serve: .venv/.run .venv/.kernels ## Serve the API on 127.0.0.1:8080, fetching the starter models first
 	@exec $(HOMEPORT) serve
 lint: .venv/.dev ## Style, formatting, the arrows between rooms
 	@.venv/bin/ruff check && .venv/bin/ruff format --check && .venv/bin/lint-imports --no-logo
@@ -31,7 +31,7 @@ test: setup ## All tests, the holds among them scaled down
 soak: setup ## The holds at full length; the result goes to docs/soak.md
 	@scripts/soak
 bench: setup ## Measure against the peers, in one run; the table goes to bench/LOG.md
-	@$(PY) -m bench
+	@$(PY) -m bench && for kind in embeddings transcription speech moderation; do $(PY) -m bench.$$kind --log || exit; done
 docs: setup ## Write the pages made from code and from what tests saw
 	@$(PY) -m homeport.documentation && $(PY) -m pytest tests/system/test_compatibility.py tests/system/test_readme.py --write-pages
 check: lint types ## All that must hold before a commit

@@ -9,12 +9,10 @@ import sys
 import time
 from pathlib import Path
 
-from bench import gateway, homes, latency, machine, table, throughput
+from bench import gateway, homes, latency, log, machine, table, throughput
 from bench.plan import Plan
 from bench.throughput import OURS
 from homeport import settings
-
-LOG = Path(__file__).parent / "LOG.md"
 
 
 def _say(what: str) -> None:
@@ -28,9 +26,10 @@ def _run(plan: Plan) -> tuple[list[str], list[str]]:
     found = throughput.measure(plan, weights, laid_out)
     rows = throughput.rows(found, laid_out) + latency.rows(plan)
     rows += gateway.rows(plan, found[throughput.streams(gateway.STREAMS)][OURS])
-    heading = machine.heading(plan)
-    log = [f"### {heading}", "", *table.targets(rows), "", table.summary(rows), "", *table.details(found)]
-    return log, table.readme(rows, heading)
+    how = f"{machine.rounds(plan.rounds)}{', quick: figures mean nothing' if plan.quick else ''}"
+    heading = machine.heading(plan.model, plan.threads, plan.peer.name if plan.peer else "xllamacpp", how)
+    lines = [f"### {heading}", "", *table.targets(rows), "", table.summary(rows), "", *table.details(found)]
+    return lines, table.readme(rows, heading)
 
 
 def main() -> None:
@@ -62,8 +61,7 @@ def main() -> None:
         lines, readme = _run(plan)
         print("\n".join([*lines, "", "For the README:", "", *readme] if given.readme else lines), flush=True)
         if not plan.quick:
-            with LOG.open("a", encoding="utf-8") as log:
-                log.write("\n" + "\n".join(lines) + "\n")
+            log.append(lines)
 
 
 if __name__ == "__main__":

@@ -7,14 +7,10 @@ second. Prints a table and, with --log, appends it to bench/LOG.md.
 
 import argparse
 import base64
-import datetime
 import http.client
 import json
-import os
-import platform
 import random
 import statistics
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,22 +19,16 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-import platformdirs
 
-from bench import servers
-from bench.servers import Address
-from bench.text import LOG
-from homeport.domain.layouts import ORIGINAL
+from bench import homes, log, machine, servers
+from bench.load import Address
 from homeport.engines.llama import encoder
 from homeport.engines.llama.encoder import Encoder, EncoderOptions, Ids, Vectors
 from homeport.models.kernels import installed_kernels
-from homeport.models.store import Store
-from homeport.settings import share_processors
+from homeport.settings import load, share_processors
 
 MODEL = "multilingual-e5-small"
 PREFIX = "passage: "  # ours adds it by itself
-# What its authors call for embeddings: a batch in one piece, each text within it.
-PEER: dict[str, int | bool] = {"embedding": True, "n_batch": 2048, "n_ubatch": 2048, "n_ctx": 8192, "n_parallel": 16}
 WORDS = [
     "river",
     "market",
@@ -176,26 +166,13 @@ def _row(work: Work, speed: Mapping[str, float]) -> str:
     return "| " + " | ".join([work.name, *(f"{speed[side]:.1f}" for side in speed), *ratios]) + " |"
 
 
-def _heading(how: str) -> list[str]:
-    asked = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    day = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
+def _heading(threads: int, how: str) -> list[str]:
     return [
-        f"### {day} · {asked.stdout.strip()} · {MODEL} · {platform.machine()}, {os.cpu_count()} cores, {how}",
+        f"### {machine.heading(MODEL, threads, 'xllamacpp', how)}",
         "",
         "| load | ours texts/s | bare | llama.cpp's server | ours / bare | ours / that server |",
         "|---|---|---|---|---|---|",
     ]
-
-
-def _home() -> Path:
-    return Path(os.environ.get("HOMEPORT_HOME") or platformdirs.user_data_path("homeport", appauthor=False))
-
-
-def _weights() -> Path:
-    found = Store(_home(), ORIGINAL).find(MODEL)
-    if found is None:
-        raise FileNotFoundError(f"{MODEL} is not installed: run `make setup`")
-    return found.files["weights"]
 
 
 def main() -> None:
@@ -209,14 +186,16 @@ def main() -> None:
     parser.add_argument("--log", action="store_true", help="append the table to bench/LOG.md")
     options = parser.parse_args()
     share_processors()
-    library = (installed_kernels(_home()) if options.installed else None) or servers.wheel_kernels()
+    home = load().home
+    weights = homes.weights(home, MODEL)
+    library = (installed_kernels(home) if options.installed else None) or servers.wheel_kernels()
     settings = {"LLAMA_LIB": str(library), "THREADS": str(options.threads), "OFFLINE": "1"}
-    lines = _heading(f"{options.threads} threads · kernels {library.name} · {options.rounds} rounds")
+    lines = _heading(options.threads, f"kernels {library.name}, {machine.rounds(options.rounds)}")
     print("\n".join(lines), flush=True)
     with ExitStack() as stack:
-        ours = stack.enter_context(servers.homeport(MODEL, settings))
-        peer = stack.enter_context(servers.llamacpp(_weights(), PEER, options.threads))
-        model = encoder.load(_weights(), EncoderOptions(threads=options.threads, library=library))
+        ours = stack.enter_context(servers.homeport(MODEL, settings)).address
+        peer = stack.enter_context(servers.llamacpp(weights, servers.VECTORS, options.threads)).address
+        model = encoder.load(weights, EncoderOptions(threads=options.threads, library=library))
         stack.callback(model.close)
         sides = {"ours": over_http(ours, ""), "bare": bare(model), "peer": over_http(peer, PREFIX)}
         measure(sides, Work("warm-up", 8, SHORT, 4), 1)
@@ -229,8 +208,7 @@ def main() -> None:
     lines += ["", f"Batches against one by one, as a ratio of texts per second: {gains}."]
     print("\n".join(lines[-2:]), flush=True)
     if options.log:
-        with LOG.open("a", encoding="utf-8") as log:
-            log.write("\n" + "\n".join(lines) + "\n")
+        log.append(lines)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -29,12 +29,17 @@ class LaidOut(msgspec.Struct, frozen=True):
     note: str
 
 
-def weights(home: Path, model: str) -> Path:
-    """The model's weights as they were fetched. Raises FileNotFoundError where it is not installed."""
+def files(home: Path, model: str) -> Mapping[str, Path]:
+    """The model's files by role, as they were fetched. Raises FileNotFoundError where it is not installed."""
     found = Store(home, ORIGINAL).find(model)
     if found is None:
         raise FileNotFoundError(f"{model} is not installed: run `make setup`")
-    return found.files["weights"]
+    return found.files
+
+
+def weights(home: Path, model: str) -> Path:
+    """The model's weights, as above."""
+    return files(home, model)["weights"]
 
 
 def laid_out(home: Path, model: str, say: Callable[[str], None]) -> LaidOut:

@@ -4,10 +4,8 @@ import datetime
 import os
 import platform
 import subprocess
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-
-from bench.plan import Plan
 
 _CPUINFO = Path("/proc/cpuinfo")
 
@@ -27,16 +25,24 @@ def commit() -> str:
     return told.stdout.strip() or "unknown"
 
 
-def heading(plan: Plan) -> str:
-    """One line: day, commit, model, machine, versions and how it was run."""
+def heading(model: str, threads: int, peer: str, how: str) -> str:
+    """One line: day, commit, model, machine, versions (`peer`: a package's name, or a program's) and how it was run."""
     day = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
-    peer = plan.peer.name if plan.peer else f"xllamacpp {version('xllamacpp')}"
+    try:
+        peer = f"{peer} {version(peer)}"
+    except PackageNotFoundError:
+        pass
     parts = [
         day,
         commit(),
-        plan.model,
-        f"{_cpu()}, {os.cpu_count()} CPUs, {plan.threads} threads",
+        model,
+        f"{_cpu()}, {os.cpu_count()} CPUs, {threads} threads",
         f"{platform.system()} {platform.machine()}, Python {platform.python_version()}, peer {peer}",
-        f"{plan.rounds} round{'s' if plan.rounds > 1 else ''}{', quick: figures mean nothing' if plan.quick else ''}",
+        how,
     ]
     return " · ".join(parts)
+
+
+def rounds(number: int) -> str:
+    """How many, in words."""
+    return f"{number} round{'s' if number > 1 else ''}"

@@ -6,30 +6,21 @@ table and, with --log, appends it to bench/LOG.md.
 """
 
 import argparse
-import datetime
 import json
-import os
-import platform
 import statistics
-import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-import platformdirs
-
-from bench import servers
-from homeport.domain.layouts import ORIGINAL
+from bench import homes, log, machine, servers
 from homeport.engines.llama import encoder
 from homeport.engines.moderation import head
 from homeport.engines.moderation.engine import Reader, Window
 from homeport.engines.moderation.words import Network
-from homeport.models.store import Store
-from homeport.settings import share_processors
+from homeport.settings import load, share_processors
 
-LOG = Path(__file__).parent / "LOG.md"
 MODEL = "homeport-moderation"
 SENTENCES = {
     "English": "The committee met on Tuesday to discuss the budget of the harbour and repairs of the northern pier. ",
@@ -38,18 +29,6 @@ SENTENCES = {
 TOKENS = 512
 TOLD = 200.0
 """The bar for the 95th percentile, in milliseconds."""
-
-
-def _home() -> Path:
-    return Path(os.environ.get("HOMEPORT_HOME") or platformdirs.user_data_path("homeport", appauthor=False))
-
-
-def _files(home: Path) -> dict[str, Path]:
-    store = Store(home, ORIGINAL)
-    own, e5 = store.find(MODEL), store.find("multilingual-e5-small")
-    if own is None or e5 is None:
-        raise FileNotFoundError(f"{MODEL} is not installed: run `homeport pull {MODEL}`")
-    return {"words": own.files["weights"], "vectors": e5.files["weights"]}
 
 
 def _text(sentence: str, reader: Reader) -> str:
@@ -97,13 +76,13 @@ def _row(name: str, ours: list[float], bare: list[float]) -> str:
 
 
 def _measure(kernels: str, library: Path | None, rounds: int, threads: int) -> list[str]:
-    files = _files(_home())
-    vectors = encoder.load(files["vectors"], encoder.EncoderOptions(threads=threads, library=library))
-    reader, trained = Reader(vectors, Network(files["words"])), head.built_in()
+    home = load().home
+    vectors = encoder.load(homes.weights(home, "multilingual-e5-small"), encoder.EncoderOptions(threads=threads, library=library))
+    reader, trained = Reader(vectors, Network(homes.weights(home, MODEL))), head.built_in()
     settings = {"THREADS": str(threads), "OFFLINE": "1", "LLAMA_LIB": str(library or servers.wheel_kernels())}
     rows = []
-    with servers.homeport(MODEL, settings) as address:
-        url = f"http://{address.host}:{address.port}/v1/moderations"
+    with servers.homeport(MODEL, settings) as served:
+        url = f"http://{served.address.host}:{served.address.port}/v1/moderations"
         for language, sentence in SENTENCES.items():
             text = _text(sentence, reader)
             body = json.dumps({"model": MODEL, "input": text}).encode()
@@ -124,10 +103,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.moderation", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="of ten requests for each side and language")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--log", action="store_true", help=f"append the table to {LOG.name}")
+    parser.add_argument("--log", action="store_true", help="append the table to bench/LOG.md")
     asked = parser.parse_args()
     share_processors()  # as the server does: both sides wait for their threads in the same way
-    folder = _home() / "kernels" / "cpu"
+    folder = load().home / "kernels" / "cpu"
     kinds = {"npm kernels": next(folder.glob("libllama.v*.so"), None) if folder.is_dir() else None, "wheel": None}
     rows = [
         row
@@ -135,11 +114,9 @@ def main() -> int:
         if library is not None or name == "wheel"
         for row in _measure(name, library, asked.rounds, asked.threads)
     ]
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    where = f"{platform.machine()}, {os.cpu_count()} cores, {asked.threads} threads"
+    how = f"{machine.rounds(asked.rounds)} of 10"
     table = [
-        f"### {datetime.date.today()} · {commit.stdout.strip()} · moderation of {TOKENS} tokens · {where} · "
-        f"{asked.rounds} rounds of 10",
+        f"### {machine.heading(f'{MODEL}, {TOKENS} tokens', asked.threads, 'xllamacpp', how)}",
         "",
         "| text | p50 ms | p95 ms | bare p50 ms | bare p95 ms | bare / ours | tokens/s | p95 under 200 ms |",
         "|---|---|---|---|---|---|---|---|",
@@ -147,8 +124,7 @@ def main() -> int:
     ]
     print("\n".join(table))
     if asked.log:
-        with LOG.open("a", encoding="utf-8") as file:
-            file.write("\n" + "\n".join(table) + "\n")
+        log.append(table)
     return 0
 
 

@@ -20,7 +20,7 @@ from bench.figures import Outcome
 from bench.load import Address
 from bench.workload import Workload
 
-DEFAULT, TUNED = "default", "tuned"
+DEFAULT, TUNED, VECTORS = "default", "tuned", "vectors"
 SLOTS, CELLS = 32, 49152
 
 # The program's own defaults are four slots and one cache for all; the wheel's class has to be told so.
@@ -34,10 +34,13 @@ _WHEEL_FLAGS: Mapping[str, dict[str, int | bool]] = {
         "n_batch": 2048,
         "n_ubatch": 512,
     },
+    # What its authors call for embeddings: a batch in one piece, each text within it.
+    VECTORS: {"embedding": True, "n_batch": 2048, "n_ubatch": 2048, "n_ctx": 8192, "n_parallel": 16},
 }
 _BINARY_FLAGS: Mapping[str, list[str]] = {
     DEFAULT: [],
     TUNED: ["-np", str(SLOTS), "-c", str(CELLS), "-fa", "on", "--kv-unified", "-b", "2048", "-ub", "512"],
+    VECTORS: ["--embedding", "-b", "2048", "-ub", "2048", "-c", "8192", "-np", "16"],
 }
 
 
@@ -75,7 +78,7 @@ def homeport(
 
 @contextmanager
 def llamacpp(weights: Path, flags: str, threads: int, binary: Path | None = None) -> Iterator[Served]:
-    """llama.cpp's own server with its `default` or `tuned` flags; `binary` goes before the one in the wheel."""
+    """llama.cpp's own server with its `default`, `tuned` or `vectors` flags; `binary` goes before the one in the wheel."""
     port = children.free_port()
     if binary:
         command = [str(binary), "-m", str(weights), "--port", str(port), "-t", str(threads), *_BINARY_FLAGS[flags]]

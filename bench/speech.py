@@ -6,13 +6,9 @@ alternate, so drift of the machine hits all alike. Prints a table and, with --lo
 """
 
 import argparse
-import datetime
 import http.client
 import json
-import os
-import platform
 import statistics
-import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,17 +16,14 @@ from typing import NamedTuple
 
 import numpy as np
 import onnxruntime
-import platformdirs
 
-from bench import servers
-from bench.servers import Address
-from homeport.domain.layouts import ORIGINAL
+from bench import homes, log, machine, servers
+from bench.load import Address
 from homeport.engines.speech.reading import Chunk, Reader
 from homeport.engines.speech.synthesis import RATE, Synthesis
 from homeport.engines.speech.voices import OPENAI
-from homeport.models.store import Store
+from homeport.settings import load
 
-LOG = Path(__file__).parent / "LOG.md"
 MODEL, VOICE = "kokoro-82m", "alloy"
 TEXTS = {
     "English, 3 sentences": "The weather is nice today, so we walked along the river and talked about the future of "
@@ -110,11 +103,8 @@ def _row(name: str, text: str, address: Address, bare: Mapping[str, Bare], round
 
 
 def _heading(rounds: int, threads: int) -> list[str]:
-    asked = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    day = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
     return [
-        f"### {day} · {asked.stdout.strip()} · {MODEL} · {platform.machine()}, {os.cpu_count()} cores, "
-        f"{threads} threads · {rounds} rounds",
+        f"### {machine.heading(MODEL, threads, 'onnxruntime', machine.rounds(rounds))}",
         "",
         "| text | bare, default options: seconds of sound per second | bare, our options | ours, pcm | ours, mp3 "
         "| pcm / better bare | mp3 / better bare | first bytes ms, ours (mp3) / bare first chunk |",
@@ -129,25 +119,21 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--log", action="store_true", help="append the table to bench/LOG.md")
     options = parser.parse_args()
-    home = Path(os.environ.get("HOMEPORT_HOME") or platformdirs.user_data_path("homeport", appauthor=False))
-    found = Store(home, ORIGINAL).find(MODEL)
-    if found is None:
-        raise FileNotFoundError(f"{MODEL} is not installed: run `homeport pull {MODEL}`")
+    files = homes.files(load().home, MODEL)
     bare = {
-        "default": Bare(found.files, threads=options.threads, is_default=True),
-        "tuned": Bare(found.files, threads=options.threads, is_default=False),
+        "default": Bare(files, threads=options.threads, is_default=True),
+        "tuned": Bare(files, threads=options.threads, is_default=False),
     }
     lines = _heading(options.rounds, options.threads)
     print("\n".join(lines), flush=True)
-    with servers.homeport(MODEL, {"THREADS": str(options.threads)}) as address:
+    with servers.homeport(MODEL, {"THREADS": str(options.threads)}) as served:
         for text in TEXTS.values():
-            _ours(address, text, "mp3")  # dictionaries load with the first text of a language
+            _ours(served.address, text, "mp3")  # dictionaries load with the first text of a language
         for name, text in TEXTS.items():
-            lines.append(_row(name, text, address, bare, options.rounds))
+            lines.append(_row(name, text, served.address, bare, options.rounds))
             print(lines[-1], flush=True)
     if options.log:
-        with LOG.open("a", encoding="utf-8") as log:
-            log.write("\n" + "\n".join(lines) + "\n")
+        log.append(lines)
 
 
 if __name__ == "__main__":

@@ -6,13 +6,9 @@ Prints a table and, with --log, appends it to bench/LOG.md.
 """
 
 import argparse
-import datetime
 import http.client
 import io
-import os
-import platform
 import statistics
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,11 +21,10 @@ import numpy as np
 from tests.api.forms import HEADERS, form
 from tests.sounds import CHINESE, ENGLISH, RATE_HZ, STORY, Samples, encoded, errors, silence, spoken
 
-from bench import servers
-from bench.servers import Address
-from bench.text import LOG, _weights
+from bench import homes, log, machine, servers
+from bench.load import Address
 from homeport.engines.transcription.script import folding
-from homeport.settings import share_processors
+from homeport.settings import load, share_processors
 
 MODEL = "whisper-base"
 TARGET = 0.9
@@ -136,11 +131,8 @@ def _row(work: Work, ours: Hear, theirs: Hear, rounds: int) -> str:
 
 
 def _heading(rounds: int, threads: int) -> list[str]:
-    asked = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    day = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
     return [
-        f"### {day} · {asked.stdout.strip()} · {MODEL} · {platform.machine()}, {os.cpu_count()} cores, "
-        f"{threads} threads · {rounds} rounds, against faster-whisper {faster_whisper.__version__}",
+        f"### {machine.heading(MODEL, threads, 'faster-whisper', machine.rounds(rounds))}",
         "",
         f"| recording | s of sound | ours, x real time | bare | ours / bare | ≥ {TARGET} | words that differ |",
         "|---|---|---|---|---|---|---|",
@@ -159,17 +151,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     works = [work for work in WORKS if not options.only or work.name in options.only]
     lines = _heading(options.rounds, options.threads)
     print("\n".join(lines), flush=True)
-    theirs = bare(_weights(MODEL), options.threads)
-    with servers.homeport(MODEL, {"THREADS": str(options.threads)}) as address:
-        ours = over_http(address)
+    theirs = bare(homes.weights(load().home, MODEL), options.threads)
+    with servers.homeport(MODEL, {"THREADS": str(options.threads)}) as served:
+        ours = over_http(served.address)
         for hear in (ours, theirs):
             hear(encoded(WORKS[0].sound()), WORKS[0])  # warm-up
         for work in works:
             lines.append(_row(work, ours, theirs, options.rounds))
             print(lines[-1], flush=True)
     if options.log:
-        with LOG.open("a", encoding="utf-8") as log:
-            log.write("\n" + "\n".join(lines) + "\n")
+        log.append(lines)
 
 
 if __name__ == "__main__":

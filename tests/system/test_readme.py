@@ -4,12 +4,14 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from tests.system.house import House
 
+SHOWN = ["models", "edit", "completion", "chat", "embeddings", "audio", "moderation"]
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "README.zh.md"]
 _STEP = re.compile(
@@ -52,8 +54,9 @@ def _typed(kind: str, code: str, port: int) -> str:
 
 
 @pytest.fixture(scope="module")
-def outputs(home: House) -> dict[str, str]:
+def outputs(home: House, installed: Mapping[str, Path]) -> dict[str, str]:
     """What each of the README's steps prints now."""
+    assert installed
     steps = _STEP.findall(PAGES[0].read_text("utf-8"))
     return {name: _shown(_typed(kind, code, home.port)) for kind, code, _, name, _ in steps}
 
@@ -65,7 +68,7 @@ def test_the_readme_shows_what_its_commands_print(
     """Each step's output stands below it; `--write-pages` puts it there."""
     text = page.read_text("utf-8")
     steps = _STEP.findall(text)
-    assert {step[3] for step in steps} == {"models", "edit", "completion", "chat"} == set(outputs)
+    assert [step[3] for step in steps] == SHOWN == list(outputs)
     if request.config.getoption("--write-pages"):
         text = _STEP.sub(lambda m: m[0].removesuffix(m[5] + "```") + outputs[m[4]] + "```", text)
         page.write_text(text, encoding="utf-8")
@@ -74,7 +77,13 @@ def test_the_readme_shows_what_its_commands_print(
 
 
 def test_the_readmes_answers_are_right(outputs: dict[str, str]) -> None:
-    """The edit is mended, the completion is code and the chat knows the answer."""
+    """The edit is mended, the completion is code, the chat knows the answer, and so on: each means something."""
     assert json.loads(outputs["edit"])["choices"][0]["text"] == "What day of the week is it?"
     assert "return" in json.loads(outputs["completion"])["choices"][0]["text"]
     assert "Paris" in json.loads(outputs["chat"])["choices"][0]["message"]["content"]
+    near = json.loads(outputs["embeddings"])
+    assert near["same question in Chinese"] > near["another matter"]
+    assert "morning from my own machine" in json.loads(outputs["audio"])["heard"]
+    (verdict,) = json.loads(outputs["moderation"])["results"]
+    assert verdict["flagged"]
+    assert verdict["categories"]["violence"]

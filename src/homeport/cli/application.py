@@ -14,7 +14,7 @@ class Application(Protocol):
     """Functions of `homeport.app`. All raise HomeportError with a message that says what to do."""
 
     def missing(self, settings: Settings, /) -> Sequence[str]:
-        """Give what `serve` must fetch first: models asked for and not installed; a starter if there is none."""
+        """Give what `serve` must fetch first: models asked for and not installed; the starters if there is none."""
         ...
 
     def serve(self, settings: Settings, announce: Callable[[Announcement], None], /) -> None:

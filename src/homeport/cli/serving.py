@@ -5,10 +5,11 @@ import sys
 import click
 
 from homeport import remote, rendezvous
+from homeport.cli.application import Application
 from homeport.cli.models import fetch
 from homeport.cli.options import EVERY, Configured, application
 from homeport.cli.output import human_size, json_flag, print_json, print_table, shortened
-from homeport.domain.errors import Unavailable
+from homeport.domain.errors import HomeportError, Unavailable
 from homeport.rendezvous import Running
 from homeport.reports import Announcement
 from homeport.settings import Settings
@@ -23,9 +24,19 @@ def serve(context: click.Context, settings: Settings) -> None:
     SIGTERM or Ctrl-C lets running requests finish, a second one ends at once.
     """
     program = application(context)
-    for name in program.missing(settings):
-        fetch(program, settings, name)
+    _fetch_missing(program, settings)
     program.serve(settings, _announce)
+
+
+def _fetch_missing(program: Application, settings: Settings) -> None:
+    """What was asked for by name must be there; of the starters whatever can be had is served."""
+    for name in program.missing(settings):
+        try:
+            fetch(program, settings, name)
+        except HomeportError as error:
+            if name in settings.models or not program.installed(settings):
+                raise
+            click.echo(f"Going on without {name}: {error}", err=True)
 
 
 @click.command(cls=Configured, settings=("home", "port"))

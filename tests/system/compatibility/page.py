@@ -19,10 +19,10 @@ extensions. Each row was tried on a running server with real weights: *changes t
 seen, *400 that names it* that the request was refused with `param` set. Nothing is ignored in silence.
 A value that asks for nothing (`n: 1`, `logit_bias: {}`, `tools: []`, null where the document allows it) always passes.
 
-`/v1/engines/{id}/completions` and `/edits` take the same bodies as `/v1/completions` and `/v1/edits`, the model from
-the path.
-Endpoints of other kinds (embeddings, images, audio, moderation, files, fine-tunes) are not served yet: they answer
-404 in OpenAI's envelope.
+`/v1/engines/{id}/completions`, `/edits` and `/embeddings` take the same bodies as `/v1/completions`, `/v1/edits` and
+`/v1/embeddings`, the model from the path.
+Endpoints of other kinds (images, files, fine-tunes, batches, responses) are not served yet: they answer 404 in OpenAI's
+envelope.
 """
 
 
