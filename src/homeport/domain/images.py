@@ -1,10 +1,11 @@
 """What an image engine is asked for. Values only; `api` builds them, a worker reads them.
 
-Knows nothing of JSON field names, HTTP or picture formats: uploads go as the bytes they came as, and are decoded in the
+Knows nothing of JSON field names, HTTP or picture formats: uploads lie on the disk as they came, and are decoded in the
 worker alone. What needs the pixels or the model (sizes that agree, transparency, previews) is checked there.
 """
 
 from enum import StrEnum
+from pathlib import Path
 
 import msgspec
 
@@ -35,14 +36,15 @@ class Size(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Source(msgspec.Struct, frozen=True, array_like=True):
-    """An uploaded picture to start from, and optionally a mask whose fully transparent pixels are to be repainted.
+    """An uploaded picture to start from, a file that stays until the request has ended; and optionally a mask, whose
+    fully transparent pixels are to be repainted.
 
     Without a mask the picture's own alpha is used. `is_strict`: 2023's rules, a square PNG, and for an edit transparency
     in the mask or the picture; otherwise PNG, JPEG or WebP, and an edit without transparency repaints all of it.
     """
 
-    image: bytes
-    mask: bytes | None = None
+    image: Path
+    mask: Path | None = None
     is_strict: bool = True
     is_variation: bool = False
 
@@ -59,7 +61,8 @@ class ImageRequest(msgspec.Struct, frozen=True, tag="image_request"):
 
     `size` None: the source's, or the model's own. `source` None: from the prompt alone. `steps`, `guidance` (how closely
     the prompt is followed; 1 is not at all more than the model does by itself) and `strength` (0 to 1, how far from the
-    source) None: what the model was made for. `partial_images`: how many unfinished ones are shown per picture.
+    source) None: what the model was made for. `effort` multiplies the steps that the model was made for.
+    `partial_images`: how many unfinished ones are shown per picture.
     """
 
     prompt: str
@@ -68,6 +71,7 @@ class ImageRequest(msgspec.Struct, frozen=True, tag="image_request"):
     source: Source | None = None
     seed: int | None = None
     steps: int | None = None
+    effort: float = 1.0
     guidance: float | None = None
     strength: float | None = None
     negative_prompt: str = ""

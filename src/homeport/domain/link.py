@@ -12,10 +12,11 @@ import msgspec
 from homeport.domain.embeddings import EmbeddingRequest
 from homeport.domain.errors import Fault
 from homeport.domain.events import Event
+from homeport.domain.images import ImageRequest
 from homeport.domain.models import Gauges, Loaded
 from homeport.domain.text import TextRequest
 
-Request = TextRequest | EmbeddingRequest
+Request = TextRequest | EmbeddingRequest | ImageRequest
 """What an engine may be asked for: one struct per kind, told apart by its tag."""
 
 

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 
 from homeport.domain.errors import Unavailable
 
-ENGINES: Mapping[str, str] = {"text": "homeport.engines.text.engine:load"}
+ENGINES: Mapping[str, str] = {
+    "text": "homeport.engines.text.engine:load",
+    "diffusion": "homeport.engines.images.painters.diffusion.painter:load",
+}
 
 
 def entry_point(engine: str, table: Mapping[str, str] = ENGINES) -> str:

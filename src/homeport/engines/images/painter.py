@@ -24,7 +24,9 @@ class Brief:
 
     `image`: start from it, of the same size. `mask`: repaint only there; what comes back elsewhere does not matter, for
     the source's own pixels are put there. `strength`: 0 gives the image back, 1 forgets it. An empty `prompt` comes with
-    variations alone. `seed` is 0 to 2**32 - 1. None: what the model was made for.
+    variations alone. `seed` is 0 to 2**32 - 1. `effort`: without `steps`, so many times
+    the model's own number of them. `previews`: about so many strokes, evenly spread, should carry
+    one. None: what the model was made for.
     """
 
     prompt: str
@@ -35,8 +37,9 @@ class Brief:
     mask: Mask | None = None
     strength: float | None = None
     steps: int | None = None
+    effort: float = 1.0
     guidance: float | None = None
-    with_previews: bool = False
+    previews: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +63,6 @@ class Painter(Protocol):
     """A loaded model that paints. All of it is called from one thread."""
 
     @property
-    def has_previews(self) -> bool:
-        """Whether strokes can carry previews."""
-        ...
-
-    @property
-    def steps_max(self) -> int:
-        """The most steps that make sense."""
-        ...
-
-    @property
     def own(self) -> Size:
         """The size it paints best."""
         ...
@@ -78,8 +71,12 @@ class Painter(Protocol):
         """The size it would paint for an answer of `size`; the engine enlarges or reduces the rest of the way."""
         ...
 
+    def check(self, brief: Brief) -> None:
+        """Raise InvalidRequest, naming the field as callers know it, for what the model cannot do. Paints nothing."""
+        ...
+
     def paint(self, brief: Brief) -> Painting:
-        """Begin a picture. Raises InvalidRequest (here or at the first step) for what the model cannot do."""
+        """Begin a picture, of a brief that was checked."""
         ...
 
     def enlarge(self, pixels: Pixels, size: Size) -> Pixels:
