@@ -14,7 +14,7 @@ import msgspec
 import uvloop
 
 import homeport
-from homeport import doctor, journal, rendezvous
+from homeport import doctor, journal, rendezvous, spool
 from homeport.api.access import Access
 from homeport.api.application import build
 from homeport.api.listener import Listener
@@ -72,6 +72,7 @@ class _House:
         )
         self._running: rendezvous.Running | None = None
         self._token = rendezvous.fresh_token()
+        self._spool = spool.begin(settings.home)
 
     async def stand(self) -> None:
         """Build the application and listen until told to stop."""
@@ -82,6 +83,7 @@ class _House:
             limits=Limits(body_bytes=settings.max_body_bytes, ping_s=settings.ping_s, stall_s=settings.stall_s),
             meters=Meters(self._serving.gauges),
             access=self._access(),
+            spool=self._spool,
             organization=settings.organization,
             version=homeport.__version__,
             operations=_Workers(self._serving),
@@ -99,6 +101,7 @@ class _House:
             await listener.run_here()
         finally:
             await self._serving.close()
+            spool.end(self._spool)
             if self._running is not None:
                 rendezvous.withdraw(settings.home, self._running)
 
@@ -262,8 +265,9 @@ def optimise(settings: Settings, name: str, wish: Wish, progress: Progress) -> O
 
 
 def is_starter(reference: str) -> bool:
-    """Whether a reference names a model of the catalogue: these are optimised when they are fetched."""
-    return catalogue.built_in().find(reference) is not None
+    """Whether a reference names a text model of the catalogue: these are optimised when they are fetched."""
+    entry = catalogue.built_in().find(reference)
+    return entry is not None and entry.kind == _TEXT
 
 
 def _measured(survey: Survey, progress: Progress) -> Told:

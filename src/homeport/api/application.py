@@ -14,6 +14,7 @@ from starlette.websockets import WebSocketClose
 
 from homeport.api import admin, engines, health, metrics, models
 from homeport.api.access import Guard
+from homeport.api.audio import transcriptions
 from homeport.api.cors import Cors
 from homeport.api.edge import Edge
 from homeport.api.errors import error_response
@@ -36,6 +37,8 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/v1/completions": {"POST": completions.create},
     "/v1/chat/completions": {"POST": chat.create},
     "/v1/edits": {"POST": edits.create},
+    "/v1/audio/transcriptions": {"POST": transcriptions.transcribe},
+    "/v1/audio/translations": {"POST": transcriptions.translate},
     "/v1/engines": {"GET": engines.collection},
     "/v1/engines/{engine:path}/completions": {"POST": completions.create},
     "/v1/engines/{engine:path}/edits": {"POST": edits.create},

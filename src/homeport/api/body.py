@@ -4,6 +4,7 @@ Knows nothing of what the body means.
 """
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import TypeVar
 
 from starlette.requests import Request
@@ -44,18 +45,20 @@ def _check_type(request: Request) -> None:
 
 
 async def _read(request: Request, limit: int) -> bytes:
-    """Collect the body, giving up as soon as it is known to be over the limit. The rest is never kept."""
+    return b"".join([part async for part in bounded(request, limit, _too_large(limit))])
+
+
+async def bounded(request: Request, limit: int, refusal: TooLarge) -> AsyncIterator[bytes]:
+    """The body in pieces as they arrive, giving up as soon as it is known to be over the limit. Raises `refusal`."""
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared[:20]) > limit:
-        raise _too_large(limit)
-    parts: list[bytes] = []
+        raise refusal
     size = 0
     async for part in request.stream():
         size += len(part)
         if size > limit:
-            raise _too_large(limit)
-        parts.append(part)
-    return b"".join(parts)
+            raise refusal
+        yield part
 
 
 def _too_large(limit: int) -> TooLarge:

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
+from homeport.api.audio import fields as audio
 from homeport.api.field import Field
 from homeport.api.text import fields as text
 
-FIELDS: Mapping[str, tuple[Field, ...]] = {**text.FIELDS}
+FIELDS: Mapping[str, tuple[Field, ...]] = {**text.FIELDS, **audio.FIELDS}
 """By endpoint: the capability's name in `Registry.resolve`."""

@@ -7,6 +7,7 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import cast
 
 from starlette.requests import Request
@@ -36,7 +37,8 @@ class Limits:
 class Services:
     """Everything a handler may need.
 
-    `now` is the wall clock in seconds; `organization` goes out as a header; without `operations` there is no `/admin`.
+    `now` is the wall clock in seconds; `spool` a folder for uploads under way; `organization` goes out as a header;
+    without `operations` there is no `/admin`.
     """
 
     serving: Serving
@@ -45,6 +47,7 @@ class Services:
     meters: Meters = field(default_factory=Meters)
     access: Access = field(default_factory=Access)
     now: Callable[[], float] = time.time
+    spool: Path = Path("spool")
     organization: str = "homeport"
     version: str = "0"
     operations: Operations | None = None

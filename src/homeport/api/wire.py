@@ -1,4 +1,4 @@
-"""JSON in and out: bytes to typed structs, and what is wrong with them in OpenAI's words.
+"""JSON in and out, and forms in: bytes to typed structs, and what is wrong with them in OpenAI's words.
 
 Knows nothing of HTTP. Whatever bytes come in, the outcome is a value or `InvalidRequest` naming the field.
 """
@@ -52,6 +52,14 @@ def decode(body: bytes, kind: type[T]) -> T:
         raise _broken("it is not valid UTF-8") from error
     except msgspec.DecodeError as error:
         raise _broken(str(error)) from error
+
+
+def convert(values: object, kind: type[T]) -> T:
+    """Read a form's values, all of them text, as `kind`. Raises InvalidRequest as `decode` does."""
+    try:
+        return msgspec.convert(values, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise _explained(str(error)) from error
 
 
 def _broken(why: str) -> InvalidRequest:

@@ -1,9 +1,9 @@
 """What a worker says about a request while it works on it, and what it cost.
 
 Order for one request: `Admitted`, then what its kind brings (`Delta` and `Finished` of text, `Vectors` of embeddings,
-`Progress` and `Picture` of images), then `Done`; or `Failed` at any point, which ends it. Nothing follows `Done` or
-`Failed`. One frame per engine step carries the events of all requests, so structs are arrays on the wire. Every event
-but `FREE` ones costs one credit.
+`Heard` and `Segment` of recordings, `Progress` and `Picture` of images), then `Done`; or `Failed` at any point, which
+ends it. Nothing follows `Done` or `Failed`. One frame per engine step carries the events of all requests, so structs
+are arrays on the wire. Every event but `FREE` ones costs one credit.
 """
 
 import msgspec
@@ -79,6 +79,39 @@ class Vectors(msgspec.Struct, frozen=True, array_like=True, tag="vectors"):
     data: bytes
 
 
+class Heard(msgspec.Struct, frozen=True, array_like=True, tag="heard"):
+    """What is known of a recording before its first word: the language, as an ISO 639-1 code, and the length."""
+
+    language: str
+    seconds: float
+
+
+class Word(msgspec.Struct, frozen=True, array_like=True):
+    """One word as it stands in its segment's text, with its times in seconds from the recording's start."""
+
+    word: str
+    start: float
+    end: float
+
+
+class Segment(msgspec.Struct, frozen=True, array_like=True, tag="segment"):
+    """A stretch of a recording and what is said in it. Times are in seconds, `tokens` are the model's own ids.
+
+    `seek` is the place, in hundredths of a second, of the window it was heard in. `words` only where asked for.
+    """
+
+    seek: int
+    start: float
+    end: float
+    text: str
+    tokens: tuple[int, ...]
+    temperature: float
+    avg_logprob: float
+    compression_ratio: float
+    no_speech_prob: float
+    words: tuple[Word, ...] = ()
+
+
 class Progress(msgspec.Struct, frozen=True, array_like=True, tag="progress"):
     """Step `step` of `steps` of picture `picture` is done. Steps count from 1, pictures from 0."""
 
@@ -113,6 +146,6 @@ class Failed(msgspec.Struct, frozen=True, array_like=True, tag="failed"):
     usage: Usage = Usage()
 
 
-Event = Admitted | Delta | Finished | Vectors | Progress | Picture | Done | Failed
+Event = Admitted | Delta | Finished | Vectors | Heard | Segment | Progress | Picture | Done | Failed
 FREE = (Admitted, Finished, Done, Failed)
 """The events that cost no credit: there are few of them per request, and they are never held back."""

@@ -15,8 +15,9 @@ from homeport.domain.events import Event
 from homeport.domain.images import ImageRequest
 from homeport.domain.models import Gauges, Loaded
 from homeport.domain.text import TextRequest
+from homeport.domain.transcription import TranscriptionRequest
 
-Request = TextRequest | EmbeddingRequest | ImageRequest
+Request = TextRequest | EmbeddingRequest | TranscriptionRequest | ImageRequest
 """What an engine may be asked for: one struct per kind, told apart by its tag."""
 
 

@@ -14,6 +14,7 @@ from homeport.models.catalogue import Catalogue
 from homeport.models.store import Store
 
 _TEXT = "text"
+_OTHER = {"transcriptions": "transcription", "translations": "transcription", "moderations": "moderation"}
 _FOR_TEXT = ("chat", "completions", "edits", "infill")
 
 
@@ -94,4 +95,4 @@ class Registry:
 
 
 def _kind_of(capability: str) -> str:
-    return _TEXT if capability in _FOR_TEXT else {"translation": "transcription"}.get(capability, capability)
+    return _TEXT if capability in _FOR_TEXT else _OTHER.get(capability, capability)

@@ -1,0 +1,123 @@
+"""Takes a multipart form (RFC 7578) apart as it comes in: fields into memory, files straight to disk.
+
+Knows nothing of requests, limits of the whole, or what a field means.
+"""
+
+from pathlib import Path
+from typing import IO
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from homeport.domain.errors import InvalidRequest
+
+MOST_PARTS = 200
+FIELD_BYTES = 1_000_000
+
+
+class Part:
+    """One part: `path` where it is a file, else `value` as it was sent."""
+
+    def __init__(self, name: str, filename: str | None, path: Path | None) -> None:
+        self.name = name
+        self.filename = filename
+        self.path = path
+        self.size = 0
+        self.value = b""
+
+
+class Taker:
+    """Takes one form apart. Files go to `folder`, which is made for its user alone when the first one comes."""
+
+    def __init__(self, content_type: str, folder: Path) -> None:
+        self._folder = folder
+        self._parts: list[Part] = []
+        self._headers: dict[bytes, bytes] = {}
+        self._name = b""
+        self._line = b""
+        self._file: IO[bytes] | None = None
+        self._is_whole = False
+        boundary = parse_options_header(content_type)[1].get(b"boundary")
+        if not boundary:
+            raise InvalidRequest("We could not parse the form: its content type names no boundary.")
+        self._parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._begin,
+                "on_header_field": self._header_name,
+                "on_header_value": self._header_value,
+                "on_header_end": self._header_end,
+                "on_headers_finished": self._open,
+                "on_part_data": self._data,
+                "on_part_end": self._close,
+                "on_end": self._finish,
+            },
+        )
+
+    def write(self, data: bytes) -> None:
+        """Take the next bytes of the body. Raises InvalidRequest for what is no form."""
+        try:
+            self._parser.write(data)
+        except FormParserError as error:
+            raise InvalidRequest(f"We could not parse the form: {error}.") from error
+
+    def parts(self) -> list[Part]:
+        """All parts, in order. Raises InvalidRequest where the end is missing."""
+        if not self._is_whole:
+            raise InvalidRequest("We could not parse the form: it breaks off before its end.")
+        return self._parts
+
+    def close(self) -> None:
+        """Close the file under way, if the form broke off in it."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _begin(self) -> None:
+        self._headers = {}
+
+    def _header_name(self, data: bytes, start: int, end: int) -> None:
+        self._name += data[start:end]
+
+    def _header_value(self, data: bytes, start: int, end: int) -> None:
+        self._line += data[start:end]
+
+    def _header_end(self) -> None:
+        self._headers[self._name.lower()] = self._line
+        self._name = self._line = b""
+
+    def _open(self) -> None:
+        kind, options = parse_options_header(self._headers.get(b"content-disposition", b""))
+        name = options.get(b"name")
+        if kind != b"form-data" or name is None:
+            raise InvalidRequest("We could not parse the form: a part of it has no name.")
+        if len(self._parts) == MOST_PARTS:
+            raise InvalidRequest(f"The form has more than {MOST_PARTS} parts.")
+        filename = options.get(b"filename")
+        path = None
+        if filename is not None:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path = self._folder / str(len(self._parts))
+            self._file = path.open("xb")
+            path.chmod(0o600)
+        self._parts.append(Part(_text(name), None if filename is None else _text(filename), path))
+
+    def _data(self, data: bytes, start: int, end: int) -> None:
+        part = self._parts[-1]
+        part.size += end - start
+        if self._file is not None:
+            self._file.write(memoryview(data)[start:end])
+        elif part.size > FIELD_BYTES:
+            raise InvalidRequest(f"Invalid '{part.name}': more than {FIELD_BYTES} bytes.", param=part.name)
+        else:
+            part.value += data[start:end]
+
+    def _close(self) -> None:
+        self.close()
+
+    def _finish(self) -> None:
+        self._is_whole = True
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "replace")

@@ -1,0 +1,22 @@
+"""Chinese in one script or the other: models write whichever they like. Knows nothing of sound."""
+
+from collections.abc import Callable
+from functools import cache
+
+import opencc
+
+_TABLES = {"simplified": "t2s", "traditional": "s2t"}
+
+
+def script_of(text: str) -> str | None:
+    """The script that a Chinese text is in; None where both write it alike."""
+    if folding("simplified")(text) != text:
+        return "traditional"
+    return "simplified" if folding("traditional")(text) != text else None
+
+
+@cache
+def folding(script: str) -> Callable[[str], str]:
+    """The function that writes Chinese text in `simplified` or `traditional` script; other text stays as it is."""
+    converter = opencc.OpenCC(_TABLES[script])
+    return lambda text: str(converter.convert(text))
