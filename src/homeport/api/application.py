@@ -20,6 +20,8 @@ from homeport.api.edge import Edge
 from homeport.api.errors import error_response
 from homeport.api.exchange import exchange_of
 from homeport.api.faults import Faults
+from homeport.api.images import endpoints as images
+from homeport.api.images import files
 from homeport.api.services import Services
 from homeport.api.text import chat, completions, edits
 from homeport.domain.errors import MethodRefused, Missing
@@ -39,6 +41,10 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/v1/edits": {"POST": edits.create},
     "/v1/audio/transcriptions": {"POST": transcriptions.transcribe},
     "/v1/audio/translations": {"POST": transcriptions.translate},
+    "/v1/images/generations": {"POST": images.generate},
+    "/v1/images/edits": {"POST": images.edit},
+    "/v1/images/variations": {"POST": images.vary},
+    "/images/{name}": {"GET": files.fetch},
     "/v1/engines": {"GET": engines.collection},
     "/v1/engines/{engine:path}/completions": {"POST": completions.create},
     "/v1/engines/{engine:path}/edits": {"POST": edits.create},

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from homeport.api.audio import fields as audio
 from homeport.api.field import Field
+from homeport.api.images import fields as images
 from homeport.api.text import fields as text
 
-FIELDS: Mapping[str, tuple[Field, ...]] = {**text.FIELDS, **audio.FIELDS}
+FIELDS: Mapping[str, tuple[Field, ...]] = {**text.FIELDS, **audio.FIELDS, **images.FIELDS}
 """By endpoint: the capability's name in `Registry.resolve`."""
