@@ -28,9 +28,13 @@ def scale(request: pytest.FixtureRequest) -> Scale:
     return lambda short, long: long if full else short
 
 
+def home_folder() -> Path:
+    """Where `make setup` put what tests use, and where servers without a folder of their own say that they run."""
+    return Path(os.environ.get("HOMEPORT_HOME") or platformdirs.user_data_path("homeport", appauthor=False))
+
+
 def _weights(name: str) -> Path:
-    home = Path(os.environ.get("HOMEPORT_HOME") or platformdirs.user_data_path("homeport", appauthor=False))
-    found = Store(home, ORIGINAL).find(name)
+    found = Store(home_folder(), ORIGINAL).find(name)
     if found is None:
         pytest.fail(f"{name} is not installed: run `make setup`")
     return found.files["weights"]
@@ -46,3 +50,9 @@ def smollm2() -> Path:
 def qwen() -> Path:
     """The default text model's weights, as `make setup` fetched them."""
     return _weights("qwen2.5-coder-0.5b")
+
+
+@pytest.fixture(scope="session")
+def multilingual_e5() -> Path:
+    """The default embedding model's weights, as `make setup` fetched them."""
+    return _weights("multilingual-e5-small")

@@ -1,4 +1,4 @@
-"""Talk to a running server, as `ps`, `stop` and `run` do: over HTTP, like any client.
+"""Talk to a running server, as `ps`, `stop`, `run` and `embed` do: over HTTP, like any client.
 
 Knows nothing of how the server works; finds it through `rendezvous`. Standard library only, as this is no seam.
 """
@@ -51,6 +51,13 @@ def chat(running: Running, key: str, model: str, messages: Sequence[dict[str, st
                 raise _error(event)
             for choice in event["choices"]:
                 yield choice["delta"].get("content") or ""
+
+
+def embed(running: Running, key: str, model: str, texts: Sequence[str]) -> Any:
+    """Give the vectors of texts: the API's answer, decoded. Raises the server's error."""
+    body = {"model": model, "input": list(texts), "encoding_format": "float"}
+    with _call(running, "POST", "/v1/embeddings", key, body) as response:
+        return msgspec.json.decode(response.read())
 
 
 @contextmanager

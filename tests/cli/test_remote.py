@@ -42,11 +42,14 @@ class Answers(BaseHTTPRequestHandler):
         self._answer(200, msgspec.json.encode(workers))
 
     def do_POST(self) -> None:
-        """Stop a worker, or stream a chat."""
+        """Stop a worker, stream a chat, or give two vectors."""
         body = self.rfile.read(int(self.headers["Content-Length"] or 0))
         self._hear(json.loads(body) if body else None)
         if self.path == "/v1/chat/completions":
             self._answer(200, self._stream(), "text/event-stream")
+        elif self.path == "/v1/embeddings":
+            vectors = [{"object": "embedding", "index": at, "embedding": [0.5, -0.25 * at]} for at in range(2)]
+            self._answer(200, json.dumps({"object": "list", "data": vectors}).encode())
         elif self.path == "/admin/v1/workers/small/stop":
             self._answer(200, b"{}")
         elif self.path.endswith("/stop"):
@@ -217,3 +220,24 @@ def test_a_clock_that_was_set_loses_no_server(tmp_path: Path) -> None:
     path = tmp_path / "run" / "1.json"
     path.write_bytes(msgspec.json.encode(msgspec.structs.replace(running, born=running.born + 2)))
     assert rendezvous.find(tmp_path, port=1) is not None
+
+
+@pytest.mark.parametrize(("arguments", "text"), [(("a b", "c"), ""), ((), "a b\n\nc\n")])
+def test_embed_prints_a_line_of_numbers_for_each_text(
+    server: Server, running: Running, tmp_path: Path, arguments: tuple[str, ...], text: str
+) -> None:
+    """Texts come from the arguments, or line by line from standard input; each gives one line."""
+    result = run(tmp_path, "embed", *arguments, text=text)
+    assert result.stdout == "0.5 -0.0\n0.5 -0.25\n"
+    body = {"model": "multilingual-e5-small", "input": ["a b", "c"], "encoding_format": "float"}
+    assert server.heard == [("POST", "/v1/embeddings", running.token, body)]
+
+
+def test_embed_prints_the_whole_answer_as_json(server: Server, running: Running, tmp_path: Path) -> None:
+    """--json gives what the server said; --model asks another one."""
+    result = run(tmp_path, "embed", "a", "--json", "--model", "other")
+    assert json.loads(result.stdout)["data"][1]["embedding"] == [0.5, -0.25]
+    ((_, path, key, body),) = server.heard
+    assert (path, key) == ("/v1/embeddings", running.token)
+    assert isinstance(body, dict)
+    assert body["model"] == "other"

@@ -39,18 +39,28 @@ def _text(value: str) -> bytes:
     return struct.pack("<Q", len(raw)) + raw
 
 
-def gguf(*, template: bool = True, tokens: tuple[str, ...] = (), pad: int = 0, kind: str = "model") -> bytes:
+def gguf(
+    *,
+    template: bool = True,
+    tokens: tuple[str, ...] = (),
+    pad: int = 0,
+    kind: str = "model",
+    architecture: str = "llama",
+    pooling: int | None = None,
+) -> bytes:
     """A GGUF header and `pad` bytes where tensors would be."""
     pairs = [
-        _text("general.architecture") + struct.pack("<I", 8) + _text("llama"),
+        _text("general.architecture") + struct.pack("<I", 8) + _text(architecture),
         _text("general.type") + struct.pack("<I", 8) + _text(kind),
         _text("general.license") + struct.pack("<I", 8) + _text("mit"),
-        _text("llama.context_length") + struct.pack("<II", 4, 4096),
+        _text(f"{architecture}.context_length") + struct.pack("<II", 4, 4096),
         _text("tokenizer.ggml.scores") + struct.pack("<IIQ", 9, 6, 3) + struct.pack("<3f", 1, 2, 3),
         _text("tokenizer.ggml.tokens")
         + struct.pack("<IIQ", 9, 8, len(tokens))
         + b"".join(_text(token) for token in tokens),
     ]
+    if pooling is not None:
+        pairs.append(_text(f"{architecture}.pooling_type") + struct.pack("<II", 4, pooling))
     if template:
         pairs.append(_text("tokenizer.chat_template") + struct.pack("<I", 8) + _text("{{ messages }}"))
     body = bytes(i * 7 % 251 for i in range(1024)) * (pad // 1024 + 1)

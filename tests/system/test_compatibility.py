@@ -14,9 +14,10 @@ Verdicts = Mapping[tuple[str, str], str | Exception]
 
 
 @pytest.fixture(scope="module")
-def verdicts(house: House, qwen: Path) -> Verdicts:
+def verdicts(house: House, qwen: Path, multilingual_e5: Path) -> Verdicts:
     """What was seen of every field, once for all tests here."""
     assert qwen.exists()
+    assert multilingual_e5.exists()
     found: dict[tuple[str, str], str | Exception] = {}
     for endpoint, field in every_field():
         try:

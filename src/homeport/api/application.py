@@ -17,6 +17,7 @@ from homeport.api.access import Guard
 from homeport.api.audio import transcriptions
 from homeport.api.cors import Cors
 from homeport.api.edge import Edge
+from homeport.api.embeddings import creation as embeddings
 from homeport.api.errors import error_response
 from homeport.api.exchange import exchange_of
 from homeport.api.faults import Faults
@@ -39,9 +40,11 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/v1/edits": {"POST": edits.create},
     "/v1/audio/transcriptions": {"POST": transcriptions.transcribe},
     "/v1/audio/translations": {"POST": transcriptions.translate},
+    "/v1/embeddings": {"POST": embeddings.create},
     "/v1/engines": {"GET": engines.collection},
     "/v1/engines/{engine:path}/completions": {"POST": completions.create},
     "/v1/engines/{engine:path}/edits": {"POST": edits.create},
+    "/v1/engines/{engine:path}/embeddings": {"POST": embeddings.create},
     "/v1/engines/{engine:path}": {"GET": engines.retrieve},
     "/admin/v1/workers": {"GET": admin.workers},
     "/admin/v1/workers/{model:path}/stop": {"POST": admin.stop},

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 
 from homeport.api.audio import fields as audio
+from homeport.api.embeddings import fields as embeddings
 from homeport.api.field import Field
 from homeport.api.text import fields as text
 
-FIELDS: Mapping[str, tuple[Field, ...]] = {**text.FIELDS, **audio.FIELDS}
+FIELDS: Mapping[str, tuple[Field, ...]] = {**text.FIELDS, **audio.FIELDS, **embeddings.FIELDS}
 """By endpoint: the capability's name in `Registry.resolve`."""

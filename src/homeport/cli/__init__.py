@@ -17,6 +17,7 @@ def commands() -> None:
 for _command in (
     serving.serve,
     serving.run,
+    serving.embed,
     serving.ps,
     serving.stop,
     models.pull,

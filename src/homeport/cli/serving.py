@@ -1,4 +1,4 @@
-"""`serve`, `ps`, `stop` and `run`: the server, what it holds in memory, and a chat with it."""
+"""`serve`, `ps`, `stop`, `run` and `embed`: the server, what it has in memory, and what it is asked from a terminal."""
 
 import sys
 
@@ -78,6 +78,28 @@ def run(settings: Settings, model: str | None, system: str | None) -> None:
                 answer += piece
             click.echo()
             messages.append({"role": "assistant", "content": answer})
+
+
+@click.command(cls=Configured, settings=("home", "port"))
+@click.argument("texts", metavar="[TEXT]...", nargs=-1)
+@click.option("--model", default="multilingual-e5-small", show_default=True, help="An embedding model's name.")
+@json_flag
+def embed(settings: Settings, texts: tuple[str, ...], model: str, is_json: bool) -> None:
+    """Print the vector of each TEXT as one line of numbers, by the running server or one started for it.
+
+    Without a TEXT each line of standard input is one. With --json the server's whole answer is printed.
+    """
+    wanted = texts or tuple(line.rstrip("\n") for line in sys.stdin if line.strip())
+    port = settings.port if "port" in settings.origins else None
+    flags = ["--home", str(settings.home), "--model", model]
+    with remote.reach(settings.home, port=port, flags=flags) as running:
+        key = settings.api_keys[0] if settings.api_keys else running.token
+        answer = remote.embed(running, key, model, wanted)
+    if is_json:
+        print_json(answer)
+        return
+    for vector in answer["data"]:
+        click.echo(" ".join(str(number) for number in vector["embedding"]))
 
 
 def _ask() -> str | None:

@@ -14,9 +14,11 @@ Input = TextPrompt | TokenPrompt
 class EmbeddingRequest(msgspec.Struct, frozen=True, tag="embedding_request"):
     """One vector for each of `inputs`. `dimensions` None: all the model has.
 
-    `encoding`: the OpenAI encoding of the inputs' token ids; None: the model's own vocabulary.
+    `encoding`: the OpenAI encoding of the inputs' token ids; None: the model's own vocabulary. `is_query`: they search,
+    rather than being what is to be found, for models that tell these apart.
     """
 
     inputs: tuple[Input, ...]
     dimensions: int | None = None
     encoding: str | None = None
+    is_query: bool = False

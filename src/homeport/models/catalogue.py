@@ -12,17 +12,26 @@ import yaml
 
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.models import Facts
+from homeport.models.conversions import CONVERSIONS
 from homeport.models.sources.pypi import Part
 
 
 class CatalogueFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A file of a source. Size in bytes and hash only where it was really fetched; `parts` for wheels."""
+    """A file of a source. Size in bytes and hash only where it was really fetched; `parts` for wheels.
+
+    `conversion`: what makes the file of its parts; size and hash are then those of what comes out.
+    """
 
     path: str
     role: str = "weights"
     size: int | None = None
     sha256: str | None = None
     parts: tuple[Part, ...] = ()
+    conversion: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.conversion is not None and self.conversion not in CONVERSIONS:
+            raise ValueError(f"there is no conversion {self.conversion}")
 
     @property
     def name(self) -> str:

@@ -35,14 +35,25 @@ _INFILL_TOKENS = (
 _INTERESTING = frozenset().union(*_INFILL_TOKENS)
 
 
+POOLINGS = (MEAN, CLS, LAST) = (1, 2, 3)
+"""llama.cpp's numbers of the ways to make one vector of a text's that are served."""
+
+RANK = 4
+"""llama.cpp's number of the pooling of models that give a score for a pair of texts, no vector."""
+
+
 class Header(msgspec.Struct, frozen=True):
-    """What a GGUF says of itself. `kind` is `model`, or `adapter`, `mmproj`, …; `window` is in tokens."""
+    """What a GGUF says of itself. `kind` is `model`, or `adapter`, `mmproj`, …; `window` is in tokens.
+
+    `pooling`: how an embedding model makes one vector of a text's, by llama.cpp's number; None where it does not say.
+    """
 
     architecture: str
     kind: str = "model"
     name: str | None = None
     licence: str | None = None
     window: int | None = None
+    pooling: int | None = None
     has_template: bool = False
     has_infill: bool = False
 
@@ -58,12 +69,14 @@ def read(path: Path) -> Header:
     if not isinstance(architecture, str) or not architecture:
         raise InvalidRequest(f"{path.name} names no architecture, so no engine can load it.")
     window = values.get(f"{architecture}.context_length")
+    pooling = values.get(f"{architecture}.pooling_type")
     return Header(
         architecture=architecture,
         kind=_text(values, "general.type") or "model",
         name=_text(values, "general.name"),
         licence=_text(values, "general.license"),
         window=window if isinstance(window, int) and window > 0 else None,
+        pooling=pooling if isinstance(pooling, int) else None,
         has_template=bool(_text(values, "tokenizer.chat_template")),
         has_infill=any(keys <= values.keys() for keys in _INFILL_KEYS)
         or any(marks <= tokens for marks in _INFILL_TOKENS),

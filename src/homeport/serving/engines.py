@@ -8,6 +8,7 @@ ENGINES: Mapping[str, str] = {
     "text": "homeport.engines.text.engine:load",
     "diffusion": "homeport.engines.images.painters.diffusion.painter:load",
     "transcription": "homeport.engines.transcription.engine:load",
+    "embeddings": "homeport.engines.embeddings.engine:load",
 }
 
 

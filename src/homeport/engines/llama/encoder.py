@@ -1,0 +1,219 @@
+"""Texts to vectors through llama.cpp: one loaded embedding model, and batches of token sequences computed in it.
+
+Each sequence of a batch gives one vector, pooled as the model's file says. What fits into `batch` tokens goes through
+one context; longer sequences through a second one, opened for the first that comes. Not safe for use from two threads
+at a time, but for `tokenise`. Knows nothing of requests or of what vectors are for.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from homeport.domain.errors import EngineFailed, Unavailable
+from homeport.engines.llama import pages
+from homeport.engines.llama.declarations import CONTROL
+from homeport.engines.llama.library import Library, kernels
+from homeport.engines.llama.model import Model, cores
+
+Vectors = NDArray[np.float32]
+Ids = Sequence[int] | NDArray[np.int32]
+
+POOLINGS = {1: "mean", 2: "cls", 3: "last"}
+"""llama.cpp's numbers of the ways to make one vector of a sequence's that are served."""
+
+_BATCH = 256  # tokens computed together: attention walks the whole batch, so more of them gain nothing on CPUs
+_SEQUENCES = 64
+_WINDOW = 8192  # what attention without a cache needs grows with the square of this
+
+
+class EncoderOptions(msgspec.Struct, frozen=True):
+    """How to load a model. None means: the model's own window (at most 8,192 tokens), physical cores, the wheel.
+
+    `batch`: tokens computed together where sequences are shorter; `sequences`: how many of them at most.
+    """
+
+    window: int | None = None
+    batch: int = _BATCH
+    sequences: int = _SEQUENCES
+    threads: int | None = None
+    library: Path | None = None
+
+
+class Encoder:
+    """One model, loaded. `window`: tokens of one sequence, those around a text included; `dimensions`: of a vector.
+
+    Takes a loaded model and owns it. Raises Unavailable where the file pools nothing or the context does not fit.
+    """
+
+    def __init__(self, model: Model, options: EncoderOptions) -> None:
+        self._library, self._model, self._options = model.library, model, options
+        api, handle = model.library.api, model.handle
+        trained = int(api.llama_model_n_ctx_train(handle))
+        self.metadata = model.metadata
+        self.kernels = str(model.library)
+        self.dimensions = int(api.llama_model_n_embd(handle))
+        self._vocab = api.llama_model_get_vocab(handle)
+        self.vocabulary = int(api.llama_vocab_n_tokens(self._vocab))
+        self.window = min(trained, options.window or _WINDOW)
+        self.batch = options.batch
+        self.sequences = options.sequences
+        self._short = self._open(self.batch)
+        self._long: _Context | None = None
+        if self._short.pooling not in POOLINGS:
+            self.close()
+            raise Unavailable("This model's file names no pooling that gives one vector of a text (mean, cls or last).")
+        self.pooling = POOLINGS[self._short.pooling]
+
+    def _open(self, tokens: int) -> "_Context":
+        size = _Size(tokens, self.sequences, self._options.threads or cores())
+        return _Context(self._library, self._model.handle, size, self.dimensions, self.vocabulary)
+
+    def tokenise(self, text: str, *, whole: bool = True) -> list[int]:
+        """Text to ids, all of it plain; `whole`: with the tokens that the model wants around a text. From any thread.
+
+        Raises InvalidRequest for half a surrogate pair, which no UTF-8 can say.
+        """
+        return self._model.tokenise(text, special=False, whole=whole)
+
+    def around(self) -> tuple[list[int], list[int]]:
+        """The ids that the model wants in front of a text's own and behind them."""
+        inner, whole = self.tokenise("a", whole=False), self.tokenise("a")
+        front = next((at for at in range(len(whole)) if whole[at : at + len(inner)] == inner), 0)
+        return whole[:front], whole[front + len(inner) :]
+
+    def is_control(self, token: int) -> bool:
+        """Whether an id of the vocabulary stands for no text."""
+        return bool(self._library.api.llama_vocab_get_attr(self._vocab, token) & CONTROL)
+
+    def encode(self, sequences: Sequence[Ids]) -> Vectors:
+        """One row of length 1 for each sequence; float32 (n, dimensions), the caller's own.
+
+        At most `sequences` of them, none empty nor longer than `window`, together at most `batch` tokens, or one alone.
+        Raises EngineFailed where llama.cpp refuses.
+        """
+        found = self._home(sum(map(len, sequences))).encode(sequences)
+        lengths = np.sqrt(np.einsum("ij,ij->i", found, found, dtype=np.float64))[:, None]
+        if not np.isfinite(lengths).all() or not lengths.all():
+            raise EngineFailed("The model gave a vector of no length.")
+        return np.asarray(found / lengths, np.float32)
+
+    def _home(self, tokens: int) -> "_Context":
+        if tokens <= self.batch:
+            return self._short
+        if self._long is None:
+            self._long = self._open(self.window)
+        return self._long
+
+    def rest(self) -> None:
+        """Free what long sequences needed: it is much, and few need it."""
+        if self._long is not None:
+            self._long.close()
+            self._long = None
+
+    def close(self) -> None:
+        """Free contexts and model; the kernels stay loaded. May be called twice."""
+        self.rest()
+        self._short.close()
+        self._model.close()
+
+
+def load(weights: Path, options: EncoderOptions) -> Encoder:
+    """Load a GGUF file. Raises Unavailable when it, the kernels or the memory do not allow it."""
+    model = Model(kernels(options.library), weights)
+    try:
+        return Encoder(model, options)
+    except BaseException:
+        model.close()
+        raise
+
+
+class _Size(msgspec.Struct, frozen=True):
+    tokens: int
+    sequences: int
+    threads: int
+
+
+class _Context:
+    """A context that pools. Models without a cache compute a batch at once; those with one forget it after each."""
+
+    def __init__(self, library: Library, model: object, size: _Size, dimensions: int, vocabulary: int) -> None:
+        self._library, self._dimensions, self._vocabulary = library, dimensions, vocabulary
+        self._largest = 0  # batch so far
+        self._api, self._ffi = library.api, library.ffi
+        params = self._api.llama_context_default_params()
+        params.n_ctx = params.n_batch = params.n_ubatch = size.tokens
+        params.n_seq_max = min(size.sequences, size.tokens)
+        params.n_threads = params.n_threads_batch = size.threads
+        params.embeddings = True
+        params.kv_unified = True
+        library.log.complaints()
+        self._context: Any = self._api.llama_init_from_model(model, params)
+        if self._context == self._ffi.NULL:
+            raise Unavailable(f"No context of {size.tokens} tokens: {library.log.complaints() or 'no reason given'}")
+        self.pooling = int(self._api.llama_pooling_type(self._context))
+        self._memory = self._api.llama_get_memory(self._context)
+
+    def encode(self, sequences: Sequence[Ids]) -> Vectors:
+        """The pooled rows as llama.cpp gives them, copied."""
+        batch, kept = self._batch(sequences)
+        has_cache = self._memory != self._ffi.NULL
+        if has_cache:
+            self._api.llama_memory_clear(self._memory, False)
+        compute = self._api.llama_decode if has_cache else self._api.llama_encode
+        code = compute(self._context, batch[0])
+        del kept
+        if code != 0:
+            said = self._library.log.complaints()
+            raise EngineFailed(f"llama.cpp refused a batch of {batch.n_tokens} tokens (code {code}). {said}".strip())
+        if not has_cache:
+            self._give_back(int(batch.n_tokens))
+        rows = np.empty((len(sequences), self._dimensions), np.float32)
+        for index in range(len(sequences)):
+            row = self._api.llama_get_embeddings_seq(self._context, index)
+            if row == self._ffi.NULL:
+                raise EngineFailed("llama.cpp gave no vector for a sequence.")
+            rows[index] = np.frombuffer(self._ffi.buffer(row, rows.itemsize * self._dimensions), np.float32)
+        return rows
+
+    def _give_back(self, tokens: int) -> None:
+        """Let go of the logits: room for them is made and cleared at each batch larger than all before it.
+
+        These models compute none, but with a large vocabulary that is a megabyte for each token of a batch. Devices
+        other than the CPU may hold this memory for themselves, so it is left alone there.
+        """
+        if tokens <= self._largest or not all(device.startswith("CPU") for device in self._library.devices):
+            return
+        self._largest = tokens
+        logits = self._api.llama_get_logits(self._context)
+        if logits != self._ffi.NULL:
+            size = tokens * self._vocabulary * np.dtype(np.float32).itemsize
+            pages.give_back(int(self._ffi.cast("uintptr_t", logits)), size)
+
+    def _batch(self, sequences: Sequence[Ids]) -> tuple[Any, list[object]]:
+        """A `llama_batch`, and what its pointers point to, to be kept until it was computed."""
+        lengths = [len(sequence) for sequence in sequences]
+        count = sum(lengths)
+        tokens = np.concatenate([np.asarray(sequence, np.int32) for sequence in sequences])
+        positions = np.concatenate([np.arange(length, dtype=np.int32) for length in lengths])
+        owners = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
+        one_each, wanted = np.ones(count, np.int32), np.ones(count, np.int8)
+        # seq_id[i] points to the i-th token's list of sequences: here always one, in `owners`.
+        lists = np.arange(count, dtype=np.uintp) * np.uintp(owners.itemsize) + np.uintp(owners.ctypes.data)
+        batch = self._ffi.new("llama_batch *")
+        batch.n_tokens = count
+        batch.token = self._ffi.from_buffer("int32_t[]", tokens)
+        batch.pos = self._ffi.from_buffer("int32_t[]", positions)
+        batch.n_seq_id = self._ffi.from_buffer("int32_t[]", one_each)
+        batch.seq_id = self._ffi.cast("int32_t **", lists.ctypes.data)
+        batch.logits = self._ffi.from_buffer("int8_t[]", wanted)
+        return batch, [tokens, positions, owners, one_each, wanted, lists]
+
+    def close(self) -> None:
+        """Free it. May be called twice."""
+        if self._context is not None:
+            self._api.llama_free(self._context)
+            self._context = None

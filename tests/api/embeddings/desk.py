@@ -1,0 +1,65 @@
+"""Send bodies to the embeddings endpoint in process, to a worker that plays a script."""
+
+import json
+import struct
+from typing import Any
+
+from homeport.api.application import build
+from homeport.domain.embeddings import EmbeddingRequest
+from homeport.domain.events import Admitted, Done, Usage, Vectors
+from homeport.domain.models import Alias
+from tests.api.asgi import Said, call
+from tests.api.fakes import FakeRegistry, FakeServing, Script, installed, services
+
+PATH = "/v1/embeddings"
+MODEL = "tiny-vectors"
+
+
+def row(index: int) -> list[float]:
+    """A vector of four numbers, none of which has a short decimal form."""
+    return list(struct.unpack("<4f", struct.pack("<4f", 0.1 + index, -1 / 3, 1e-8, 2 / 7)))
+
+
+def vectors(first: int, count: int) -> Vectors:
+    """The vectors of some inputs."""
+    data = b"".join(struct.pack("<4f", *row(index)) for index in range(first, first + count))
+    return Vectors(first, count, 4, data)
+
+
+def each_input(request: Any) -> Script:
+    """Answer each input of a request, all but the last ones in pairs."""
+    count = len(request.inputs)
+    pairs = [[vectors(first, min(2, count - first))] for first in range(0, count, 2)]
+    return [[Admitted(7 * count)], *pairs, [Done(Usage(7 * count))]]
+
+
+def house(serving: FakeServing) -> Any:
+    """The application, with one embedding model, one of text, and OpenAI's names for both."""
+    models = [installed(MODEL, ("embeddings",)), installed("tiny")]
+    aliases = [
+        Alias("text-embedding-ada-002", MODEL, "cl100k_base"),
+        Alias("text-search-ada-query-001", MODEL, "r50k_base"),
+        Alias("text-search-ada-doc-001", MODEL, "r50k_base"),
+        Alias("code-search-ada-text-001", MODEL, "r50k_base"),
+        Alias("code-search-ada-code-001", MODEL, "r50k_base"),
+        Alias("text-similarity-ada-001", MODEL, "r50k_base"),
+        Alias("gpt-4", "tiny", "cl100k_base"),
+    ]
+    return build(services(serving, registry=FakeRegistry(models, aliases)))
+
+
+async def post(serving: FakeServing | None = None, path: str = PATH, **changes: Any) -> Said:
+    """Send a plain body with some fields changed; `...` leaves a field out."""
+    body = {"model": MODEL, "input": "Hello", **changes}
+    sent = {key: value for key, value in body.items() if value is not ...}
+    return await call(house(serving or FakeServing(each_input)), "POST", path, json.dumps(sent).encode())
+
+
+async def asked(**changes: Any) -> EmbeddingRequest:
+    """What the worker is asked for when this is sent."""
+    serving = FakeServing(each_input)
+    said = await post(serving, **changes)
+    assert said.status == 200, said.body
+    ((_, request),) = serving.requests
+    assert isinstance(request, EmbeddingRequest)
+    return request

@@ -1,0 +1,79 @@
+"""Vectors through both sets of kernels, against plain numpy and against one another."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests import tiny_encoders as tiny
+
+from homeport.domain.errors import Unavailable
+from homeport.engines.llama import encoder
+from homeport.engines.llama.encoder import Encoder, EncoderOptions
+
+
+def opened(weights: Path, library: Path | None, window: int | None = None) -> Encoder:
+    return encoder.load(weights, EncoderOptions(window=window, batch=64, sequences=8, threads=1, library=library))
+
+
+@pytest.mark.parametrize(("pooling", "name"), [(tiny.MEAN, "mean"), (tiny.CLS, "cls")])
+def test_vectors_are_those_of_the_weights(tmp_path: Path, library: Path | None, pooling: int, name: str) -> None:
+    """A BERT's vectors are what plain numpy makes of its weights, pooled as the file says."""
+    weights = tiny.bert(tmp_path / "tiny.gguf", pooling=pooling)
+    model = opened(tmp_path / "tiny.gguf", library)
+    inputs = [tiny.tokens("the", "cat"), tiny.tokens("the", "dog", "the", "cat", "dog")]
+    rows = model.encode(inputs)
+    assert (model.pooling, model.dimensions, rows.shape) == (name, tiny.WIDTH, (2, tiny.WIDTH))
+    for ids, row in zip(inputs, rows, strict=True):
+        states = tiny.hidden(weights, ids)
+        expected = states.mean(0) if pooling == tiny.MEAN else states[0]
+        assert row @ expected / np.linalg.norm(expected) == pytest.approx(1, abs=1e-4)
+        assert np.linalg.norm(row) == pytest.approx(1, abs=1e-6)
+    model.close()
+
+
+def test_text_becomes_ids_with_what_stands_around(tmp_path: Path, library: Path | None) -> None:
+    """Texts are tokenised whole or bare; what the model wants around one is known, and which ids are control tokens."""
+    tiny.bert(tmp_path / "tiny.gguf")
+    model = opened(tmp_path / "tiny.gguf", library)
+    assert model.tokenise("the  cat") == tiny.tokens("the", "cat")
+    assert model.tokenise("the cat", whole=False) == tiny.tokens("the", "cat")[1:-1]
+    assert model.around() == ([0], [2])
+    assert [model.is_control(token) for token in (0, 2, 5)] == [True, True, False]
+    assert model.tokenise("<s>")[1:-1] != [0], "what a caller writes is never a control token"
+    model.close()
+
+
+@pytest.mark.parametrize("make", [tiny.bert, tiny.causal])
+def test_neighbours_in_a_batch_change_nothing(tmp_path: Path, library: Path | None, make: object) -> None:
+    """A sequence has the same vector alone and among others, in encoders and in decoders with a cache."""
+    assert callable(make)
+    make(tmp_path / "tiny.gguf")
+    model = opened(tmp_path / "tiny.gguf", library)
+    inputs = [tiny.tokens(*["the", "cat", "dog"][: 1 + at % 3] * (1 + at % 2)) for at in range(8)]
+    together = model.encode(inputs)
+    alone = np.concatenate([model.encode([ids]) for ids in inputs])
+    assert np.abs(together - alone).max() < 2e-3
+    assert np.abs(model.encode(inputs) - together).max() < 1e-6
+    model.close()
+
+
+@pytest.mark.parametrize("make", [tiny.bert, tiny.causal])
+def test_longer_sequences_than_a_batch_are_computed_whole(tmp_path: Path, library: Path | None, make: object) -> None:
+    """Up to the window a sequence gives a vector, longer than a batch too; what it needed can be given back."""
+    assert callable(make)
+    make(tmp_path / "tiny.gguf")
+    model = opened(tmp_path / "tiny.gguf", library, window=128)
+    ids = tiny.tokens(*["the", "cat"] * 63)
+    first = model.encode([ids])
+    model.rest()
+    assert np.abs(model.encode([ids]) - first).max() < 1e-6
+    assert np.abs(first - model.encode([ids[:64]])).max() > 1e-3
+    model.close()
+
+
+@pytest.mark.parametrize("pooling", [None, 0, tiny.RANK])
+def test_a_file_that_pools_nothing_is_refused(tmp_path: Path, pooling: int | None) -> None:
+    """Files without a pooling that gives one vector of a text do not load."""
+    tiny.bert(tmp_path / "tiny.gguf", pooling=pooling)
+    with pytest.raises(Unavailable, match="pooling"):
+        opened(tmp_path / "tiny.gguf", None)

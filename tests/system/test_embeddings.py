@@ -1,0 +1,241 @@
+"""Embeddings on real weights over real HTTP: both SDKs, meaning across languages, limits, leaving, unloading."""
+
+import base64
+import concurrent.futures
+import itertools
+import json
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openai
+import psutil
+import pytest
+from numpy.typing import NDArray
+
+from homeport import remote, rendezvous
+from homeport.engines import encodings
+from tests import tiny_encoders as tiny
+from tests.conftest import home_folder
+from tests.system.house import House, running
+from tests.system.wire import Line
+
+MODEL = "multilingual-e5-small"
+ADA = "text-embedding-ada-002"
+CLIENTS = Path(__file__).parents[2] / ".venv-clients" / "bin" / "python"
+PROGRAM = Path(__file__).parent / "clients" / "embeddings_2023.py"
+MEANINGS = [
+    ("The weather is lovely today.", "今天天气很好。", "Das Wetter ist heute schön."),
+    ("I bought a new car.", "我买了一辆新车。", "Ich habe ein neues Auto gekauft."),
+    ("The doctor prescribed some medicine.", "医生开了一些药。", "Der Arzt hat Medikamente verschrieben."),
+    ("She plays the piano very well.", "她钢琴弹得很好。", "Sie spielt sehr gut Klavier."),
+    ("Bread is made from flour and water.", "面包是用面粉和水做的。", "Brot wird aus Mehl und Wasser gemacht."),
+]
+
+
+@pytest.fixture(autouse=True)
+def _weights(multilingual_e5: Path) -> None:
+    assert multilingual_e5.exists()
+
+
+def vectors(client: openai.OpenAI, given: Any, model: str = ADA, **wish: Any) -> NDArray[np.float64]:
+    return np.array([each.embedding for each in client.embeddings.create(model=model, input=given, **wish).data])
+
+
+def test_nearest_neighbours_cross_languages(client: openai.OpenAI) -> None:
+    """In English, Chinese and German a sentence's nearest one in either other language is its translation."""
+    rows = vectors(client, [sentence for meaning in MEANINGS for sentence in meaning])
+    for one, other in itertools.permutations(range(3), 2):
+        near = rows[one::3] @ rows[other::3].T
+        assert near.argmax(axis=1).tolist() == list(range(len(MEANINGS)))
+    assert np.linalg.norm(rows, axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_query_finds_its_document(client: openai.OpenAI) -> None:
+    """The names of 2022 for searching give another vector, which finds the document whatever its language."""
+    documents = [sentence for meaning in MEANINGS for sentence in meaning]
+    found = vectors(client, documents, "text-search-ada-doc-001")
+    (asked,) = vectors(client, "what did the physician give?", "text-search-ada-query-001")
+    assert int(np.argmax(found @ asked)) // 3 == 2
+    (same,) = vectors(client, documents[0], "text-search-ada-query-001")
+    assert same @ found[0] < 0.9999
+    (own,) = vectors(client, f"query: {documents[0]}", MODEL)
+    assert own == pytest.approx(same, abs=1e-6)
+
+
+def test_base64_is_float_bit_for_bit(client: openai.OpenAI, house: House) -> None:
+    """What the SDK decodes of base64, which it asks for by itself, equals the numbers of `float` exactly."""
+    texts = ["hello", "世界", "Grüße"]
+    given = client.embeddings.create(model=ADA, input=texts).data
+    plain = client.embeddings.create(model=ADA, input=texts, encoding_format="float").data
+    assert [each.embedding for each in given] == [each.embedding for each in plain]
+    raw = house.call("POST", "/v1/embeddings", {"model": ADA, "input": texts, "encoding_format": "base64"}).json()
+    for one, other in zip(raw["data"], plain, strict=True):
+        data = base64.b64decode(one["embedding"], validate=True)
+        assert list(struct.unpack(f"<{len(data) // 4}f", data)) == other.embedding
+    assert raw["usage"]["prompt_tokens"] == raw["usage"]["total_tokens"] > 0
+
+
+def spelled(text: str, encoding: encodings.Encoding, known: dict[bytes, int]) -> list[int]:
+    """Ids of an encoding that spell a text, the longest token first: characters are cut in the middle, too."""
+    raw, ids = text.encode(), []
+    while raw:
+        size = next(size for size in range(len(raw), 0, -1) if raw[:size] in known)
+        ids.append(known[raw[:size]])
+        raw = raw[size:]
+    return ids
+
+
+@pytest.mark.parametrize(("model", "name"), [(ADA, "cl100k_base"), ("text-similarity-ada-001", "r50k_base")])
+def test_ids_give_the_vector_of_their_text(client: openai.OpenAI, model: str, name: str) -> None:
+    """Token ids under an OpenAI name are that name's, and their vector is the text's, alone and in arrays."""
+    encoding = encodings.load(name)
+    known = {encoding.token(id): id for id in range(50_000)}
+    texts = ["hello world", "今天天气很好 👋", "  Grüße,\nzwei  Zeilen"]
+    ids = [spelled(text, encoding, known) for text in texts]
+    expected = vectors(client, texts, model)
+    assert np.abs(vectors(client, ids, model) - expected).max() < 1e-6
+    assert np.abs(vectors(client, ids[0], model) - vectors(client, texts[0], model)).max() < 1e-6
+
+
+@pytest.fixture(scope="module")
+def seen(house: House, multilingual_e5: Path) -> Any:
+    """What the client of 2023 saw, scenario by scenario."""
+    assert multilingual_e5.exists()
+    command = [str(CLIENTS), str(PROGRAM), house.base]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout)
+
+
+def test_the_client_of_2023_gets_its_vectors(seen: Any) -> None:
+    """Embedding.create by model and by engine, texts and ids, decodes the same numbers that `float` has."""
+    assert seen["by_default"]["model"] == ADA
+    (plain,) = seen["float"]["data"]
+    assert seen["by_default"]["data"] == [plain]
+    assert seen["ids"]["data"] == [plain]
+    both = [each["embedding"] for each in seen["texts"]["data"]]
+    assert np.abs(np.array([each["embedding"] for each in seen["arrays"]["data"]]) - both).max() < 1e-6
+    assert len(seen["by_engine"]["data"][0]["embedding"]) == 384
+    assert seen["by_default"]["usage"] == seen["ids"]["usage"]
+
+
+def test_the_client_of_2023_gets_its_errors(seen: Any) -> None:
+    """Texts too long and empty raise InvalidRequestError with code and field."""
+    assert (seen["long"]["class"], seen["long"]["code"]) == ("InvalidRequestError", "context_length_exceeded")
+    assert (seen["empty"]["class"], seen["empty"]["param"]) == ("InvalidRequestError", "input")
+
+
+@pytest.fixture
+def worker(house: House, client: openai.OpenAI) -> psutil.Process:
+    """The process that holds the embedding model."""
+    vectors(client, "wake up")
+    held = rendezvous.find(home_folder(), port=house.port)
+    assert held is not None
+    (pid,) = [each.pid for each in remote.workers(held) if each.model == MODEL]
+    return psutil.Process(pid)
+
+
+@pytest.mark.parametrize("is_listed", [False, True])
+@pytest.mark.parametrize("token", [70, 6213])
+def test_the_window_is_a_limit_and_never_a_crash(
+    house: House, client: openai.OpenAI, worker: psutil.Process, token: int, is_listed: bool
+) -> None:
+    """An input of the whole window is taken, one token more is a 400 with both numbers, and the worker lives on."""
+    body: dict[str, Any] = {"model": MODEL, "input": [[token] * 508] if is_listed else [token] * 508}
+    answer = house.call("POST", "/v1/embeddings", body)
+    assert answer.json()["usage"]["prompt_tokens"] == 512, answer.body
+    over = [token] * 509
+    answer = house.call("POST", "/v1/embeddings", {**body, "input": [[token], over] if is_listed else over})
+    assert (answer.status, answer.error["code"]) == (400, "context_length_exceeded")
+    assert answer.error["param"] == ("input[1]" if is_listed else "input")
+    assert "512 tokens" in answer.error["message"]
+    assert "513 tokens" in answer.error["message"]
+    assert worker.is_running()
+    assert vectors(client, "still here").shape == (1, 384)
+
+
+@pytest.mark.parametrize(
+    ("given", "param"),
+    [
+        ("word " * 509, "input"),
+        (["fine", "天气" * 600], "input[1]"),
+        ("x" * 2_000_000, "input"),
+        ([100257], "input"),
+        ([[15339], [100256]], "input[1]"),
+        ([""], "input[0]"),
+    ],
+)
+def test_what_the_model_cannot_read_is_refused(house: House, given: Any, param: str) -> None:
+    """Texts over the window, special and unknown ids, and nothing at all are a 400 that names the input."""
+    answer = house.call("POST", "/v1/embeddings", {"model": ADA, "input": given})
+    assert (answer.status, answer.error["param"]) == (400, param), answer.body
+
+
+@pytest.mark.parametrize("changes", [{"dimensions": 256}, {"dimensions": 1000}, {"model": "gpt-4"}])
+def test_what_the_model_cannot_do_is_refused(house: House, changes: dict[str, Any]) -> None:
+    """Fewer dimensions, more of them, and a model of another kind are a 400 that names the field."""
+    answer = house.call("POST", "/v1/embeddings", {"model": ADA, "input": "hello", **changes})
+    assert answer.status == 400
+    assert answer.error["param"] in changes
+
+
+def test_four_at_once_get_their_own(client: openai.OpenAI, house: House) -> None:
+    """Requests that share batches get the vectors they would get alone, and are counted."""
+    texts = [[f"number {at} of {asked}" for at in range(20)] for asked in range(4)]
+    before = house.gauge("vllm:request_success_total")
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda each: vectors(client, each), texts))
+    for each, rows in zip(texts, together, strict=True):
+        assert (rows[:3] * vectors(client, each[:3])).sum(1).min() > 0.999
+    assert house.gauge("vllm:request_success_total") >= before + 4
+
+
+def test_a_client_that_leaves_frees_the_worker(house: House, client: openai.OpenAI) -> None:
+    """After a hang-up nothing of thousands of inputs is computed any more, and the next request is served."""
+    vectors(client, "wake up")
+    line = Line(house, "/v1/embeddings", {"model": MODEL, "input": ["some words to be read " * 15] * 2000})
+    house.wait("it runs", lambda: house.gauge("vllm:num_requests_running") > 0)
+    line.hang_up()
+    names = ("vllm:num_requests_running", "vllm:num_requests_waiting")
+    house.wait("it is gone", lambda: sum(map(house.gauge, names)) == 0, 15)
+    steps = house.gauge("homeport:engine_steps_total")
+    assert vectors(client, "next").shape == (1, 384)
+    assert house.gauge("homeport:engine_steps_total") <= steps + 4
+
+
+def test_unloading_gives_the_memory_back(house: House, client: openai.OpenAI, worker: psutil.Process) -> None:
+    """`stop` ends the process that holds the model; the next request loads it again, and nothing is fetched."""
+    held = rendezvous.find(home_folder(), port=house.port)
+    assert held is not None
+    assert 0 < worker.memory_info().rss < 450_000_000
+    remote.stop(held, MODEL)
+    house.wait("the process is gone", lambda: not worker.is_running())
+    assert MODEL not in [each.model for each in remote.workers(held)]
+    assert vectors(client, "again").shape == (1, 384)
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A server of an embedding model that a user brought as a file, and nothing else."""
+    folder = tmp_path_factory.mktemp("own")
+    tiny.bert(folder / "mine.gguf", name="mine")
+    command = ["homeport", "pull", f"file:{folder / 'mine.gguf'}", "--home", str(folder / "home")]
+    subprocess.run([sys.executable, "-m", *command], check=True, timeout=60)
+    with running(folder / "log", "--home", str(folder / "home"), "--model", "mine") as started:
+        yield started
+
+
+def test_a_users_own_model_is_served(own: House) -> None:
+    """A GGUF of another maker answers under its name and OpenAI's, pooled as its file says, on no network."""
+    with openai.OpenAI(base_url=own.base, api_key="x", max_retries=0) as client:
+        one, other = vectors(client, ["the cat", "the dog"], "mine")
+        assert vectors(client, tiny.tokens("the", "cat"), "mine")[0] == pytest.approx(one, abs=1e-6)
+        assert vectors(client, "the cat")[0] == pytest.approx(one, abs=1e-3)
+        assert np.abs(one - other).max() > 1e-3
+        (model,) = [model for model in client.models.list().data if model.id == "mine"]
+    assert model.owned_by == "homeport"
