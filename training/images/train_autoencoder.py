@@ -40,7 +40,7 @@ def train(folder: Path, steps: int, seed: int) -> Autoencoder:
     data = dataset.load(folder)
     pixels = torch.from_numpy(data.pixels)
     chances = torch.tensor([0.3 if row.colour else 1.0 for row in data.rows])
-    model = Autoencoder().to(memory_format=torch.channels_last)
+    model = Autoencoder()
     optimiser = torch.optim.AdamW(model.parameters(), _RATE, weight_decay=0.01, fused=True)
     generator = torch.Generator().manual_seed(seed)
     done, path = 0, folder / "autoencoder.pt"
