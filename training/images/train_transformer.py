@@ -91,24 +91,26 @@ class Trainer:
 
 
 def run(trainer: Trainer, path: Path, steps: int, minutes: float) -> None:
-    """Train until `steps` or `minutes` of wall time, all runs of this name together; whichever comes first."""
+    """Train until `steps` or `minutes` of CPU time, all runs of this name together; whichever comes first.
+
+    CPU time, so that a run that is held or starved does not lower its rate without having learnt.
+    """
     interrupted = checkpoints.Interrupted()
     saver = checkpoints.Saver(path, 120, trainer.state)
     recent: list[float] = []
-    last, used = time.monotonic(), time.process_time()
+    last = time.process_time()
     while not interrupted:
         progress = max(trainer.done / steps, trainer.seconds / (60 * minutes))
         if progress >= 1:
             break
         recent.append(trainer.step(progress))
-        now = time.monotonic()
+        now = time.process_time()
         trainer.seconds, last = trainer.seconds + now - last, now
         if trainer.done % _LINE == 0:
             line = {
                 "step": trainer.done,
                 "loss": round(math.fsum(recent) / len(recent), 4),
                 "seconds": round(trainer.seconds),
-                "cpu_seconds": round(time.process_time() - used),
             }
             with path.with_suffix(".log").open("a") as log:
                 log.write(json.dumps(line) + "\n")
