@@ -62,7 +62,10 @@ def _files(model: Path) -> str:
 
 
 def _runs(folder: Path) -> str:
-    """Every run that left a log, the tried variants among them: how long (the autoencoder: since its last start; the others: of CPU time), how it ended."""
+    """Every run that left a log, the tried variants among them.
+
+    Seconds: the autoencoder's since its last start, the others' of CPU time.
+    """
     rows = []
     for log in sorted(folder.glob("*.log")):
         last = json.loads(log.read_text().splitlines()[-1])
