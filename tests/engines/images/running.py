@@ -3,7 +3,6 @@
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from types import TracebackType
 from typing import Self
 
 from homeport.domain.errors import Fault
@@ -67,7 +66,7 @@ class Running:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.engine.close()
         self._thread.join(DEADLINE_S)
         assert not self._thread.is_alive()
