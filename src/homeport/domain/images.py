@@ -41,12 +41,14 @@ class Source(msgspec.Struct, frozen=True, array_like=True):
 
     Without a mask the picture's own alpha is used. `is_strict`: 2023's rules, a square PNG, and for an edit transparency
     in the mask or the picture; otherwise PNG, JPEG or WebP, and an edit without transparency repaints all of it.
+    `field`: what the caller calls the picture.
     """
 
     image: Path
     mask: Path | None = None
     is_strict: bool = True
     is_variation: bool = False
+    field: str = "image"
 
 
 class Finish(msgspec.Struct, frozen=True, array_like=True):

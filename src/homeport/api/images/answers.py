@@ -11,10 +11,11 @@ from homeport.domain.events import Picture, Progress, Usage
 
 
 class Image(msgspec.Struct, omit_defaults=True):
-    """One picture in an answer."""
+    """One picture in an answer. `revised_prompt`: the prompt that was used, which DALL·E 3 tells."""
 
     url: str | None = None
     b64_json: str | None = None
+    revised_prompt: str | None = None
 
 
 class InputDetails(msgspec.Struct):

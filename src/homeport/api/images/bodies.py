@@ -7,6 +7,7 @@ import msgspec
 
 from homeport.api import bounds
 from homeport.api.images import names
+from homeport.api.images.references import Reference
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.images import Finish, Format, ImageRequest, Source
 
@@ -15,8 +16,11 @@ _STEPS_MAX = 1_000
 _GUIDANCE_MAX = 30.0
 _PARTIAL_MAX = 3
 _EFFORT = {"low": 0.5, "high": 2.0, "hd": 2.0}
-_TODAY = ("output_format", "output_compression", "stream", "partial_images", "background")
+_TODAY = ("output_format", "output_compression", "stream", "partial_images", "background", "moderation")
 """Fields that only today's models have: with one of them and no model, one of these is meant."""
+_TODAY_VALUES = {"quality": ("low", "medium", "high"), "size": ("1536x1024", "1024x1536", names.AUTO)}
+"""The same of values."""
+_MOST_IMAGES = 16
 
 
 class Drawing(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -66,12 +70,19 @@ class Prompted(Drawing, forbid_unknown_fields=True, kw_only=True):
     guidance: float | None = None
     negative_prompt: str | None = None
     progress: bool | None = None
+    moderation: str | None = None
 
     @property
     def name(self) -> str:
         """The model asked for, or meant."""
-        is_today = any(getattr(self, field) is not None for field in _TODAY)
-        return self.model or (names.DEFAULT_TODAY if is_today else names.DEFAULT)
+        return self.model or (names.DEFAULT_TODAY if self.is_today else names.DEFAULT)
+
+    @property
+    def is_today(self) -> bool:
+        """Whether anything is used that OpenAI's older models did not have."""
+        return any(getattr(self, field) is not None for field in _TODAY) or any(
+            getattr(self, field) in values for field, values in _TODAY_VALUES.items()
+        )
 
     @property
     def is_url(self) -> bool:
@@ -97,6 +108,7 @@ class Prompted(Drawing, forbid_unknown_fields=True, kw_only=True):
         bounds.integer("output_compression", self.output_compression, 0, 100)
         if self.output_compression not in (None, 100) and self.format is Format.PNG:
             raise InvalidRequest("PNG is not compressed by degrees: ask for jpeg or webp.", param="output_compression")
+        bounds.one_of("moderation", self.moderation, ("low", "auto"))
         bounds.decimal("guidance", self.guidance, 1, _GUIDANCE_MAX)
         bounds.integer("partial_images", self.partial_images, 0, _PARTIAL_MAX)
         for field in ("partial_images", "progress"):
@@ -127,7 +139,6 @@ class Generation(Prompted, forbid_unknown_fields=True, kw_only=True):
     """The body of `/v1/images/generations`."""
 
     style: str | None = None
-    moderation: str | None = None
 
     def check(self) -> None:
         """Raise InvalidRequest naming the field at fault."""
@@ -135,7 +146,6 @@ class Generation(Prompted, forbid_unknown_fields=True, kw_only=True):
         bounds.one_of("style", self.style, ("vivid", "natural"))
         if self.style == "natural":
             raise bounds.unsupported("style", "The models here have no style of their own.")
-        bounds.one_of("moderation", self.moderation, ("low", "auto"))
 
 
 class Edit(Prompted, forbid_unknown_fields=True, kw_only=True):
@@ -151,6 +161,28 @@ class Edit(Prompted, forbid_unknown_fields=True, kw_only=True):
         bounds.one_of("input_fidelity", self.input_fidelity, ("low", "high"))
         if self.input_fidelity == "high":
             raise bounds.unsupported("input_fidelity", "Kept pixels are kept exactly, and the rest is not measured.")
+
+
+class ReferringEdit(Edit, forbid_unknown_fields=True, kw_only=True):
+    """The body of `/v1/images/edits` as JSON, which only today's API has."""
+
+    images: list[Reference]
+    mask: Reference | None = None
+
+    @property
+    def is_today(self) -> bool:
+        """It is, whatever is used."""
+        return True
+
+    def check(self) -> None:
+        """Raise InvalidRequest naming the field at fault."""
+        super().check()
+        bounds.items("images", self.images, _MOST_IMAGES, 1)
+        if len(self.images) > 1:
+            raise InvalidRequest(f"One image is edited at a time here, and there are {len(self.images)}.", param="images")
+        self.images[0].check("images[0]")
+        if self.mask is not None:
+            self.mask.check("mask")
 
 
 class Variation(Drawing, forbid_unknown_fields=True, kw_only=True):

@@ -6,7 +6,7 @@ from homeport.api.field import Field, Status
 
 _S, _A, _R = Status.SERVED, Status.ACCEPTED, Status.REFUSED
 
-_MODEL = Field("model", _S, "A model's own name, or an OpenAI name that stands for one; none is dall-e-2.")
+_MODEL = Field("model", _S, "A model's own name, or an OpenAI name that stands for one. None: dall-e-2, or with what only today's models have, gpt-image-1.")
 _N = Field("n", _S, "1 to 10, each with a seed of its own; 1 under dall-e-3.")
 _SIZE = Field("size", _S, "OpenAI's sizes under its names, else any of 64 to 2048 pixels an edge; `1024*1024` too.")
 _RESPONSE_FORMAT = Field("response_format", _S, "url (served by this server for an hour) or b64_json.")
@@ -33,16 +33,17 @@ _PROMPTED = (
     Field("guidance", _S, "1 to 30: how closely the prompt is followed."),
     Field("negative_prompt", _S, "What to leave out, where guidance is above 1."),
     Field("progress", _S, "With stream: an event after every step."),
+    Field("moderation", _A, "Nothing is filtered here, so low and auto are the same."),
 )
 
 _GENERATION = (
     *_PROMPTED,
     Field("style", _R, "The models here have no style of their own; vivid, the default, passes."),
-    Field("moderation", _A, "Nothing is filtered here, so low and auto are the same."),
 )
 
 _EDIT = (
     Field("image", _S, "PNG, also JPEG and WebP but under DALL·E's names; one. Square and below 4 MB under these."),
+    Field("images", _S, "The same in a JSON body: a list of one data: URL. File ids and remote URLs are refused."),
     Field("mask", _S, "PNG; its fully transparent pixels are repainted, all others stay. None: the image's own alpha."),
     *_PROMPTED,
     Field("input_fidelity", _R, "Kept pixels are kept exactly; low, the default, passes."),

@@ -23,6 +23,7 @@ class Name(NamedTuple):
     """The rules of one name. `sizes` empty: any within the server's limits; `size` "auto": the model's own.
 
     `is_strict`: uploads are square PNGs of less than 4 MB, with transparency where they are to be edited.
+    `tells_prompt`: answers say which prompt was used.
     """
 
     prompt_chars: int = 32_000
@@ -32,15 +33,22 @@ class Name(NamedTuple):
     qualities: tuple[str, ...] = _ALL_QUALITIES
     response_format: str = "url"
     is_strict: bool = False
+    tells_prompt: bool = False
 
 
 _SQUARES = ("256x256", "512x512", "1024x1024")
 _DALL_E_3 = ("1024x1024", "1792x1024", "1024x1792")
-_GPT = ("1024x1024", "1536x1024", "1024x1536", AUTO)
+_GPT_SIZES = ("1024x1024", "1536x1024", "1024x1536", AUTO)
+_GPT = Name(sizes=_GPT_SIZES, qualities=("low", "medium", "high", AUTO), response_format="b64_json")
 _OPENAI = {
     "dall-e-2": Name(1_000, 10, _SQUARES, "1024x1024", ("standard", AUTO), is_strict=True),
-    "dall-e-3": Name(4_000, 1, _DALL_E_3, "1024x1024", ("standard", "hd", AUTO), is_strict=True),
-    "gpt-image-1": Name(sizes=_GPT, qualities=("low", "medium", "high", AUTO), response_format="b64_json"),
+    "dall-e-3": Name(4_000, 1, _DALL_E_3, "1024x1024", ("standard", "hd", AUTO), is_strict=True, tells_prompt=True),
+    "gpt-image-1": _GPT,
+    "gpt-image-1-mini": _GPT,
+    "gpt-image-1.5": _GPT,
+    "gpt-image-2": _GPT._replace(sizes=()),
+    "gpt-image-2-2026-04-21": _GPT._replace(sizes=()),
+    "chatgpt-image-latest": _GPT,
 }
 _REAL = Name()
 
@@ -50,9 +58,9 @@ def rules(name: str) -> Name:
     return _OPENAI.get(name, _REAL)
 
 
-def size(rule: Name, given: str | None, *, default: str | None = None) -> Size | None:
+def size(rule: Name, given: str | None) -> Size | None:
     """Read a size such as `1024x1024` or `1024*1024`; None is the model's own. Raises InvalidRequest."""
-    written = given or default or rule.size
+    written = rule.size if given is None else given
     match = _SIZE.fullmatch(written)
     plain = f"{match[1]}x{match[2]}" if match else written
     if rule.sizes:

@@ -34,7 +34,7 @@ class Scene:
         """Decode and check what the request starts from. Raises InvalidRequest naming the field at fault."""
         if request.source is None:
             return cls(request.size or own)
-        layered = pixels.decode(request.source.image, "image", is_strict=request.source.is_strict)
+        layered = pixels.decode(request.source.image, request.source.field, is_strict=request.source.is_strict)
         mask = _mask(request.source, layered)
         size = _size(request, pixels.size_of(layered))
         if mask is not None:
@@ -58,11 +58,12 @@ class Scene:
 def _mask(source: Source, image: NDArray[np.uint8]) -> Mask | None:
     size = pixels.size_of(image)
     if source.is_strict and size.width != size.height:
-        raise InvalidRequest(f"The image must be square, and it has {size} pixels.", param="image", code="invalid_image")
+        said = f"The image must be square, and it has {size} pixels."
+        raise InvalidRequest(said, param=source.field, code="invalid_image")
     if source.is_variation:
         return None
     mask = pixels.hole(image)
-    field = "image"
+    field = source.field
     if source.mask is not None:
         field = "mask"
         layered = pixels.decode(source.mask, field, is_strict=True)
