@@ -155,8 +155,7 @@ class _House:
         if model.facts.kind in _ON_LLAMA:
             return kernels
         if model.facts.kind != _TEXT:
-            entry = catalogue.built_in().find(model.facts.name)
-            return {"threads": settings.threads, **(entry.options if entry else {})}
+            return {"threads": settings.threads, **self._store.manifest(model.facts.name).options}
         chosen = {
             "window": settings.window,
             "cells": settings.cells,

@@ -85,7 +85,7 @@ def _from_first(entry: Entry, store: Store, folder: Path, options: PullOptions, 
             failures.append(f"{source.label}: {error.message}")
         else:
             facts = entry.facts(int(time.time()), sum(file.size for file in stored))
-            return store.commit(Manifest(facts, source.label, listing.revision, stored))
+            return store.commit(Manifest(facts, source.label, listing.revision, stored, options=entry.options))
     reasons = "\n  ".join(failures) or f"none of its sources is among the hubs that may be used ({options.hubs})"
     raise Unavailable(f"`{entry.name}` could not be fetched from anywhere:\n  {reasons}")
 
@@ -103,7 +103,7 @@ def _adopted(entry: Entry, store: Store, folder: Path, progress: Progress) -> In
             StoredFile(file.name, file.role, (folder / file.name).stat().st_size, digest) for file, digest in pinned
         )
         facts = entry.facts(int(time.time()), sum(file.size for file in stored))
-        return store.commit(Manifest(facts, "found on this machine, verified", None, stored))
+        return store.commit(Manifest(facts, "found on this machine, verified", None, stored, options=entry.options))
     return None
 
 

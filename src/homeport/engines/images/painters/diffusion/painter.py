@@ -131,6 +131,9 @@ class DiffusionPainter:
     def paint(self, brief: Brief) -> Painting:
         """Paint by steps. Closed early, it kills the process; the next picture waits until the model is loaded anew."""
         task = self._task(brief)
+        if brief.image is not None and task.strength == 0:
+            yield brief.image
+            return
         yield from self._standing()
         child = self._child
         if child is None:
