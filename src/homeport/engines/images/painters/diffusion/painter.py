@@ -221,7 +221,10 @@ def load(job: Job) -> Engine:
     Raises Unavailable where the library is missing or does not take the files.
     """
     if find_spec("cyllama") is None:
-        raise Unavailable("Diffusion models need stable-diffusion.cpp: pip install 'homeport[images]'.")
+        raise Unavailable(
+            "Diffusion models need stable-diffusion.cpp, which is not installed: run `pip install 'homeport[images]'` "
+            "and start the server again. (There is none for Linux on arm64.)"
+        )
     setup = setup_of(job.files, job.options)
     main = next((Path(setup.files[role]) for role in ("diffusion", "weights") if role in setup.files), None)
     if main is None:
