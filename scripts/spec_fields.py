@@ -24,7 +24,7 @@ SCHEMAS = {
     "image_edits": "CreateImageEditRequest EditImageBodyJsonParam",
     "image_variations": "CreateImageVariationRequest",
 }
-"""One schema for each kind of body that the endpoint takes; where both have a property, the first one says what it is."""
+"""One schema for each kind of body that the endpoint takes; of a property that both have, the first one's is kept."""
 KEPT = ("type", "nullable", "default", "minimum", "maximum", "minItems", "maxItems", "enum", "deprecated")
 
 

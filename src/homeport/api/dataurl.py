@@ -1,4 +1,4 @@
-"""Pictures that come inside JSON, as data: URLs. Nothing remote is ever fetched. Knows nothing of what is in a picture."""
+"""Pictures that come inside JSON, as data: URLs. Nothing remote is fetched. Knows nothing of what is in a picture."""
 
 import base64
 import binascii

@@ -87,7 +87,7 @@ async def read_form(request: Request, most_bytes: int = MOST_BYTES) -> AsyncIter
 
 @asynccontextmanager
 async def spool_folder(request: Request) -> AsyncIterator[Path]:
-    """Name a folder for one request's files. It is made by whoever has something to put there, and deleted at the end."""
+    """Name a folder for one request's files, deleted at the end. Whoever has something to put there makes it."""
     folder = services(request).spool / uuid.uuid4().hex
     try:
         yield folder

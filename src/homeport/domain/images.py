@@ -36,8 +36,9 @@ class Size(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Source(msgspec.Struct, frozen=True, array_like=True):
-    """An uploaded picture to start from, a file that stays until the request has ended; and optionally a mask, whose
-    fully transparent pixels are to be repainted.
+    """An uploaded picture to start from, a file that stays until the request has ended; and optionally a mask.
+
+    Fully transparent pixels of the mask are to be repainted.
 
     Without a mask the picture's own alpha is used. `is_strict`: 2023's rules, a square PNG, and for an edit transparency
     in the mask or the picture; otherwise PNG, JPEG or WebP, and an edit without transparency repaints all of it.
@@ -61,9 +62,9 @@ class Finish(msgspec.Struct, frozen=True, array_like=True):
 class ImageRequest(msgspec.Struct, frozen=True, tag="image_request"):
     """`n` pictures of one prompt, each its own seed: `seed`, `seed + 1`, …; without a seed, a fresh one.
 
-    `size` None: the source's, or the model's own. `source` None: from the prompt alone. `steps`, `guidance` (how closely
-    the prompt is followed; 1 is not at all more than the model does by itself) and `strength` (0 to 1, how far from the
-    source) None: what the model was made for. `effort` multiplies the steps that the model was made for.
+    `size` None: the source's, or the model's own. `source` None: from the prompt alone. `steps`, `guidance` (how
+    closely the prompt is followed; 1 is not at all more than the model does by itself) and `strength` (0 to 1, how far
+    from the source) None: what the model was made for. `effort` multiplies the steps that the model was made for.
     `partial_images`: how many unfinished ones are shown per picture.
     """
 

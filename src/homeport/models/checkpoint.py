@@ -42,8 +42,8 @@ def facts(name: str, weights: Path) -> Facts:
     missing = [what for what, marks in _PARTS.items() if not any(tensor.startswith(marks) for tensor in tensors)]
     if missing:
         raise InvalidRequest(
-            f"{weights.name} is no whole diffusion checkpoint: it lacks {' and '.join(missing)}. Models in several files "
-            "are fetched by their names in the catalogue, and others in this format are not served."
+            f"{weights.name} is no whole diffusion checkpoint: it lacks {' and '.join(missing)}. Models in several "
+            "files are fetched by their names in the catalogue, and others in this format are not served."
         )
     return Facts(
         name=name,

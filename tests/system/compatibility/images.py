@@ -65,7 +65,7 @@ def _prompt(desk: PictureDesk) -> None:
 
 
 def _model(desk: PictureDesk) -> None:
-    answer = desk.raw(model="dall-e-2")
+    answer = desk.raw(model="gpt-image-1", size="1024x1024")
     assert answer.headers["x-homeport-model"] == MODEL
     assert desk.raw(model="nobody").status == 404
 

@@ -179,7 +179,8 @@ class ReferringEdit(Edit, forbid_unknown_fields=True, kw_only=True):
         super().check()
         bounds.items("images", self.images, _MOST_IMAGES, 1)
         if len(self.images) > 1:
-            raise InvalidRequest(f"One image is edited at a time here, and there are {len(self.images)}.", param="images")
+            said = f"One image is edited at a time here, and there are {len(self.images)}."
+            raise InvalidRequest(said, param="images")
         self.images[0].check("images[0]")
         if self.mask is not None:
             self.mask.check("mask")

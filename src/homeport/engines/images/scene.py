@@ -75,8 +75,8 @@ def _mask(source: Source, image: NDArray[np.uint8]) -> Mask | None:
         return mask
     if source.mask is not None or source.is_strict:
         raise InvalidRequest(
-            f"The {field} has no transparent pixels, so nothing is to be edited: make those fully transparent (alpha 0) "
-            f"{'that are to be repainted' if source.mask else 'or send a mask'}.",
+            f"The {field} has no transparent pixels, so nothing is to be edited: make those fully transparent (alpha "
+            f"0) {'that are to be repainted' if source.mask else 'or send a mask'}.",
             param=field,
             code="invalid_image",
         )
