@@ -1,5 +1,6 @@
 """Where and with what a run was made: machine, versions, commit."""
 
+import contextlib
 import datetime
 import os
 import platform
@@ -28,10 +29,8 @@ def commit() -> str:
 def heading(model: str, threads: int, peer: str, how: str) -> str:
     """One line: day, commit, model, machine, versions (`peer`: a package's name, or a program's) and how it was run."""
     day = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
-    try:
+    with contextlib.suppress(PackageNotFoundError):
         peer = f"{peer} {version(peer)}"
-    except PackageNotFoundError:
-        pass
     parts = [
         day,
         commit(),

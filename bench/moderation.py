@@ -77,7 +77,9 @@ def _row(name: str, ours: list[float], bare: list[float]) -> str:
 
 def _measure(kernels: str, library: Path | None, rounds: int, threads: int) -> list[str]:
     home = load().home
-    vectors = encoder.load(homes.weights(home, "multilingual-e5-small"), encoder.EncoderOptions(threads=threads, library=library))
+    vectors = encoder.load(
+        homes.weights(home, "multilingual-e5-small"), encoder.EncoderOptions(threads=threads, library=library)
+    )
     reader, trained = Reader(vectors, Network(homes.weights(home, MODEL))), head.built_in()
     settings = {"THREADS": str(threads), "OFFLINE": "1", "LLAMA_LIB": str(library or servers.wheel_kernels())}
     rows = []

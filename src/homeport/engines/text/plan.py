@@ -23,12 +23,13 @@ class Slice:
 class Plan:
     """One step. `prefill` and `rows` are what is left of the budgets while the plan is made.
 
-    `decode` and `prompt`: tokens it takes on for streams, guesses included, and of prompts.
+    `decode`, `drafted` and `prompt`: tokens it takes on for streams, on a guess of what these draw, and of prompts.
     """
 
     prefill: int
     rows: int
     decode: int = 0
+    drafted: int = 0
     prompt: int = 0
     slices: list[Slice] = field(default_factory=list)
     planned: set[int] = field(default_factory=set)  # sequence ids in `slices`

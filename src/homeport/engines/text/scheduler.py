@@ -9,14 +9,15 @@ cells run out the youngest candidate gives way and is recomputed later, its toke
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from homeport.engines.text import drafting
 from homeport.engines.text.admission import WaitingList
 from homeport.engines.text.cache import Cache
-from homeport.engines.text.drafting import draft
 from homeport.engines.text.executor import Traits
 from homeport.engines.text.invariant import present, require
 from homeport.engines.text.plan import Plan, Row, Slice
 from homeport.engines.text.sequence import Candidate, Group
 from homeport.engines.text.sharing import awaits_prefix
+from homeport.engines.text.speculation import assumed
 
 HEADROOM = 8  # cells per running candidate left free at admission, lest it be pre-empted at once
 
@@ -63,14 +64,26 @@ def _decoding(running: Sequence[Candidate], batch: int) -> list[Candidate]:
 
 
 class Scheduler:
-    """The policy. `pace`: prompt tokens of a step, by streams and prompts there are; `score_rows`: prompt rows read."""
+    """The policy. `pace`: prompt tokens of a step, by streams and prompts there are; `score_rows`: prompt rows read.
 
-    def __init__(self, cache: Cache, traits: Traits, *, pace: Callable[[int, int], int], score_rows: int = 128) -> None:
+    `pays`: how often a guess must come true to be worth computing, by streams there are.
+    """
+
+    def __init__(
+        self,
+        cache: Cache,
+        traits: Traits,
+        *,
+        pace: Callable[[int, int], int],
+        pays: Callable[[int], float] = assumed,
+        score_rows: int = 128,
+    ) -> None:
         if score_rows < 1:
             raise ValueError("score_rows must be at least 1: a slice of nothing never ends")
         self._cache = cache
         self._traits = traits
         self._pace = pace
+        self._pays = pays
         self._score_rows = score_rows
         self.begun: Callable[[Candidate], None] = _unheard  # told of each prompt that starts, as far as it was found
         self._waiting = WaitingList()
@@ -95,17 +108,10 @@ class Scheduler:
 
     def append(self, row: Row, tokens: Sequence[int]) -> None:
         """Go on from the tokens drawn at a row: all but the last repeat its draft, so they are computed already."""
-        candidate, kept = row.candidate, len(tokens) - 1
         if row.draft:
-            slot = present(candidate.slot, "a guess was computed without a sequence")
-            self._cache.confirm(slot, row.draft[:kept], len(row.draft))
-            candidate.computed += kept
             self.counters.drafted += len(row.draft)
-            self.counters.accepted += kept
-        candidate.tokens += tokens
-        if candidate.lookup is not None:
-            for token in tokens:
-                candidate.lookup.feed(token)
+            self.counters.accepted += len(tokens) - 1
+        drafting.go_on(row, tokens, self._cache)
 
     def finish(self, candidate: Candidate) -> None:
         """A candidate's answer is complete; its KV may serve later prompts."""
@@ -143,14 +149,12 @@ class Scheduler:
             if candidate.slot is not None:
                 self._take(plan, candidate)
         plan.decode = len(plan.slices)
-        prompts = (
-            len(self._running) - plan.decode + min(len(self._waiting), self._traits.sequences - len(self._running))
-        )
+        starting = min(len(self._waiting), self._traits.sequences - len(self._running))
+        prompts = len(self._running) - plan.decode + starting
         plan.prefill = min(self._traits.batch - plan.decode, self._pace(plan.decode, prompts))
         self._fill(plan)
         plan.prompt = sum(part.stop - part.start for part in plan.slices) - plan.decode
-        draft(plan, self._cache, self._traits)
-        plan.decode += sum(len(part.draft) for part in plan.slices)
+        drafting.draft(plan, self._cache, self._traits, self._pays)
         if not plan.slices:  # the engine now rests until there is news: nobody may be left who needs none
             able = [one for one in (*self._running, *self._waiting) if one.group.may_step]
             require(not able, f"{len(able)} candidates may step and none was planned")

@@ -13,11 +13,19 @@ from itertools import pairwise
 Run = tuple[int, int, int]
 
 ROW_COST = 0.4
-"""What one more token in a step costs, as a share of what a step of one token does. See docs/decisions.md."""
+"""What one more token in a step costs, as a share of what a step of one token does, until that is measured."""
 LONGEST = 32  # tokens of a guess
 NEAR = 16  # tokens ahead of where a copy broke off in which one equal token is enough to take it up again
 EAGER, WARY = 0.9, 0.3  # the first trust in a copy: of a text to be edited, and of any other
 _LEARNING = 0.125  # how far one foretold token moves the trust
+
+
+def assumed(rows: int) -> float:
+    """How often a guess must come true to pay in a step of `rows` tokens without it, where nothing was measured.
+
+    A step of B tokens costs 1 - c + cB, so a token drawn a step early saves c and one B-th of 1 - c.
+    """
+    return ROW_COST * rows / (ROW_COST * rows + 1.0 - ROW_COST)
 
 
 class Source:
@@ -64,13 +72,11 @@ class Lookup:
             self._next = self._near(token) or self._ends.get(run) or self._source.ends.get(run)
         self._ends[run] = len(known)
 
-    def guess(self, room: int, rows: int) -> tuple[int, ...]:
-        """The tokens worth computing behind the last one drawn, at most `room`, in a step of `rows` tokens without.
+    def guess(self, room: int, pays: float) -> tuple[int, ...]:
+        """The tokens worth computing behind the last one drawn, at most `room`.
 
-        A step of B tokens costs 1 - c + cB, so a token drawn a step early saves c and one B-th of 1 - c, and a guess
-        pays where it comes true more often than c / (c + (1 - c) / B). The n-th in a row does so with trust ** n.
+        `pays`: how often a guess must come true to be worth its cost. The n-th in a row does so with trust ** n.
         """
-        pays = ROW_COST * rows / (ROW_COST * rows + 1.0 - ROW_COST)
         if self._next is None or self._trust <= pays:
             return ()
         size = min(int(math.log(pays) / math.log(self._trust)), LONGEST, room, self._left - 1)

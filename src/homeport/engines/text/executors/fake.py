@@ -141,6 +141,9 @@ class FakeExecutor:
             raise EngineFailed("the fake executor was told to fail on this text")
         return rows
 
+    def expect(self, n_tokens: int) -> None:
+        """Nothing has to be made ready."""
+
     def fork(self, source: int, target: int, n_tokens: int) -> None:
         """Make `target` (empty) begin with the first `n_tokens` of `source`."""
         require(self._traits.can_trim, "this executor cannot fork")

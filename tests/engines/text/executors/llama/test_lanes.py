@@ -1,14 +1,18 @@
 """Sequences in lanes and in the pool, on real weights: wherever their KV lies, the logits are the same."""
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 from homeport.domain.errors import EngineFailed
 from homeport.engines.text.executor import Batch
+from homeport.engines.text.executors.llama.context import Context
 from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaOptions, load
+from homeport.engines.text.executors.llama.lanes import Lanes
 from homeport.engines.text.executors.llama.memory import Kv
 
 NEAR = 0.5  # mean distance of logits that differ by rounding alone; those of other prefixes are several apart
@@ -125,3 +129,52 @@ def test_forks_can_be_moved_at_once(lanes: LlamaExecutor, batch: Build, ids: lis
     compute(lanes, batch, ids[200:300], 0)
     for sequence in (1, 2):
         assert apart(compute(lanes, batch, ids[:81], sequence, start=80), expected) < NEAR
+
+
+@pytest.fixture
+def lane() -> Mock:
+    """A context of lanes that hold 512 tokens each."""
+    return Mock(window=LANE)
+
+
+def test_pool_is_opened_beside_the_work_once_a_long_sequence_is_expected(lane: Mock) -> None:
+    """A sequence that will outgrow its lane has the pool opened on another thread, once, and a short one does not."""
+    began, go_on, pool = threading.Event(), threading.Event(), Mock()
+    openers: list[str] = []
+
+    def open_pool() -> Context:
+        openers.append(threading.current_thread().name)
+        began.set()
+        assert go_on.wait(10)
+        return pool
+
+    lanes = Lanes(lane, open_pool)
+    lanes.expect(LANE)
+    assert not openers
+    lanes.expect(LANE + 1)
+    lanes.expect(LANE + 2)
+    assert began.wait(10)
+    go_on.set()
+    assert lanes.pool is pool
+    assert len(openers) == 1
+    assert openers != [threading.current_thread().name]
+
+
+def test_pool_that_did_not_open_ahead_is_tried_again_when_needed(lane: Mock) -> None:
+    """Where memory was short when the pool was opened ahead, who needs it is told, and the next one tries anew."""
+    pool = Mock()
+    open_pool = Mock(side_effect=[EngineFailed("no room"), pool])
+    lanes = Lanes(lane, open_pool)
+    lanes.expect(LANE + 1)
+    with pytest.raises(EngineFailed):
+        _ = lanes.pool
+    assert lanes.pool is pool
+
+
+def test_pool_opened_ahead_is_closed_though_nobody_needed_it(lane: Mock) -> None:
+    """Closing waits for a pool that is being opened, and frees it."""
+    pool = Mock()
+    lanes = Lanes(lane, lambda: pool)
+    lanes.expect(LANE + 1)
+    lanes.close()
+    pool.close.assert_called_once_with()

@@ -109,6 +109,10 @@ class LlamaExecutor:
         """
         return self._lanes.decode(batch)
 
+    def expect(self, n_tokens: int) -> None:
+        """A sequence will be so long: get ready for it beside what is computed."""
+        self._lanes.expect(n_tokens)
+
     def fork(self, source: int, target: int, n_tokens: int) -> None:
         """Make `target` (empty) begin with the first `n_tokens` of `source`."""
         self._lanes.fork(source, target, n_tokens)

@@ -6,7 +6,9 @@ cache of a window or more, is opened when the first sequence needs it. Whoever m
 Knows nothing of requests, nor of who is running.
 """
 
+import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,7 @@ class Lanes:
         self._lane = lane
         self._open_pool = open_pool
         self._pool = None if lane else open_pool()
+        self._opening: Future[Context] | None = None
         self._outgrown: set[int] = set()  # sequences that live in the pool though there are lanes
 
     @property
@@ -33,8 +36,15 @@ class Lanes:
     def pool(self) -> Context:
         """The context of long sequences. Raises Unavailable where it does not fit into the memory any more."""
         if self._pool is None:
-            self._pool = self._open_pool()
+            opening, self._opening = self._opening, None  # one that failed is tried again by the next who needs it
+            self._pool = opening.result() if opening else self._open_pool()
         return self._pool
+
+    def expect(self, n_tokens: int) -> None:
+        """A sequence will be so long: where it will need the pool, begin to open that beside what is computed."""
+        if self._pool is None and self._opening is None and self._lane and n_tokens > self._lane.window:
+            self._opening = Future()
+            threading.Thread(target=_fulfil, args=(self._opening, self._open_pool), daemon=True).start()
 
     def decode(self, batch: Batch) -> Logits:
         """Compute a batch; rows (M, vocabulary), valid until the next call. Raises as `Context.decode`."""
@@ -43,6 +53,7 @@ class Lanes:
             return self.pool.decode(batch)
         long = batch.positions >= lane.window
         if not self._outgrown and not long.any():
+            self.expect(int(batch.positions.max()) + lane.window // 4)
             return lane.decode(batch)
         for sequence in set(batch.sequences[long].tolist()) - self._outgrown:
             self._move(lane, sequence, is_empty=0 in batch.positions[batch.sequences == sequence])
@@ -88,6 +99,8 @@ class Lanes:
 
     def close(self) -> None:
         """Free all contexts. May be called twice."""
+        if self._opening is not None and self._opening.exception() is None:
+            self._pool = self._opening.result()
         for context in (self._lane, self._pool):
             if context is not None:
                 context.close()
@@ -110,6 +123,13 @@ class Lanes:
         rows[from_lane] = found
         rows[from_pool] = self.pool.decode(_part(batch, in_pool, from_pool))
         return rows
+
+
+def _fulfil(promise: "Future[Context]", make: Callable[[], Context]) -> None:
+    try:
+        promise.set_result(make())
+    except BaseException as error:  # whoever needs it is told
+        promise.set_exception(error)
 
 
 def _part(batch: Batch, part: NDArray[np.bool_], wanted: NDArray[np.bool_]) -> Batch:
