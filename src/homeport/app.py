@@ -43,7 +43,7 @@ _LAYOUTS = "homeport.engines.text.executors.llama.layouts"
 _STOP_WAIT_S = 30.0
 _REACH_S = 5.0
 _TEXT, _ON_LLAMA = "text", ("embeddings", "moderation")
-_PICTURES = "pictures"
+_PICTURES, _IMAGES, _PAINTER = "pictures", "images", "dall-e-2"
 
 
 def missing(settings: Settings) -> Sequence[str]:
@@ -309,6 +309,12 @@ def installed(settings: Settings) -> Sequence[Installed]:
 def aliases(settings: Settings) -> Sequence[Alias]:
     """List the names that stand for installed models."""
     return registry(settings).aliases()
+
+
+def painter(settings: Settings) -> str:
+    """Name the model that paints where none is named. Raises ModelMissing, telling which can be fetched."""
+    known = registry(settings)
+    return known.defaults.get(_IMAGES) or known.resolve(_PAINTER, _IMAGES).model.facts.name
 
 
 def show(settings: Settings, name: str) -> Mapping[str, object]:

@@ -12,7 +12,7 @@ def test_draw_writes_the_picture_into_a_file(running: Running, server: Server, t
     """`draw` asks for what the file's ending says, with progress, and for nothing that was not wished."""
     result = run(tmp_path, "draw", "a red fox", "-o", str(tmp_path / "fox.png"))
     assert result.exit_code == 0, result.output
-    asked = {"model": "clipart", "prompt": "a red fox", "n": 1, "output_format": "png"}
+    asked = {"model": "brush", "prompt": "a red fox", "n": 1, "output_format": "png"}
     streamed = {**asked, "stream": True, "progress": True}
     assert server.heard == [("POST", "/v1/images/generations", running.token, streamed)]
     assert (tmp_path / "fox.png").read_bytes() == b"picture 0"

@@ -9,6 +9,7 @@ from homeport.models import catalogue
 from homeport.models.catalogue import Catalogue
 from homeport.models.options import PullOptions
 from homeport.models.pull import pull
+from homeport.models.sources.pypi import Part
 from homeport.models.store import Store
 from tests.models.fakes import COMMIT, REPO, SECOND, FakeHub, Recorder
 
@@ -78,4 +79,6 @@ def test_a_repository_that_is_gone_is_named(
 def test_wheels_have_no_repositories() -> None:
     """What makes no sense in a catalogue stops at its reading."""
     with pytest.raises(Exception, match="no repo"):
-        catalogue.CatalogueSource("pypi", (catalogue.CatalogueFile("a", repo="org/a"),))
+        part = Part("wheel", "1", "0" * 64, "a", 1)
+        file = catalogue.CatalogueFile("a", size=1, sha256="0" * 64, parts=(part,), repo="org/a")
+        catalogue.CatalogueSource("pypi", (file,))

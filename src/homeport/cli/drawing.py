@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from homeport import remote
-from homeport.cli import output as terminal
-from homeport.cli.options import Configured
+from homeport.cli.options import Configured, application
+from homeport.cli.output import steps
 from homeport.domain.errors import Unavailable
 from homeport.domain.images import Format
 from homeport.settings import Settings
@@ -30,12 +30,16 @@ _SEED_MAX = 2**32 - 1
 @click.option("--steps", type=click.IntRange(1), help="How many steps a picture takes.")
 @click.option("--guidance", type=click.FloatRange(1), help="How closely the prompt is followed.")
 @click.option("--without", "negative_prompt", metavar="TEXT", help="What to leave out, where the model can.")
-@click.option("--model", default="clipart", show_default=True, help="Who paints.")
-def draw(settings: Settings, prompt: str, output: Path, model: str, n: int, **wishes: object) -> None:
+@click.option("--model", help="Who paints; else the model that OpenAI's names for such stand for.")
+@click.pass_context
+def draw(
+    context: click.Context, settings: Settings, prompt: str, output: Path, model: str | None, n: int, **wishes: object
+) -> None:
     """Paint PROMPT into a file (png, jpeg or webp), with the running server or one started for it."""
     form = _ENDINGS.get(output.suffix.lower())
     if form is None:
         raise click.UsageError(f"{output} does not end in {', '.join(_ENDINGS)}.")
+    model = model or application(context).painter(settings)
     port = settings.port if "port" in settings.origins else None
     flags = ["--home", str(settings.home), "--model", model]
     asked = {"model": model, "prompt": prompt, "n": n, "output_format": form.value}
@@ -43,7 +47,7 @@ def draw(settings: Settings, prompt: str, output: Path, model: str, n: int, **wi
     painted = 0
     with (
         remote.reach(settings.home, port=port, flags=flags) as running,
-        terminal.steps(output.name) as bar,
+        steps(output.name) as bar,
     ):
         key = settings.api_keys[0] if settings.api_keys else running.token
         for told in remote.painting(running, key, asked):

@@ -1,9 +1,9 @@
 """What a worker says about a request while it works on it, and what it cost.
 
 Order for one request: `Admitted`, then what its kind brings (`Delta` and `Finished` of text, `Vectors` of embeddings,
-`Heard` and `Segment` of recordings, `Sound` of speech, `Verdict` of moderation, `Progress` and `Picture` of images), then `Done`;
-or `Failed` at any point, which ends it. Nothing follows `Done` or `Failed`. One frame per engine step carries the events of all requests, so
-structs are arrays on the wire. Every event but `FREE` ones costs one credit.
+`Heard` and `Segment` of recordings, `Sound` of speech, `Verdict` of moderation, `Progress` and `Picture` of images),
+then `Done`; or `Failed` at any point, which ends it. Nothing follows `Done` or `Failed`. One frame per engine step
+carries the events of all requests, so structs are arrays on the wire. Every event but `FREE` ones costs one credit.
 """
 
 import msgspec

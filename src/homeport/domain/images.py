@@ -38,11 +38,9 @@ class Size(msgspec.Struct, frozen=True, array_like=True):
 class Source(msgspec.Struct, frozen=True, array_like=True):
     """An uploaded picture to start from, a file that stays until the request has ended; and optionally a mask.
 
-    Fully transparent pixels of the mask are to be repainted.
-
-    Without a mask the picture's own alpha is used. `is_strict`: 2023's rules, a square PNG, and for an edit transparency
-    in the mask or the picture; otherwise PNG, JPEG or WebP, and an edit without transparency repaints all of it.
-    `field`: what the caller calls the picture.
+    Fully transparent pixels of the mask are to be repainted; without a mask the picture's own alpha is used.
+    `is_strict`: 2023's rules, a square PNG, and for an edit transparency in the mask or the picture; otherwise PNG,
+    JPEG or WebP, and an edit without transparency repaints all of it. `field`: what the caller calls the picture.
     """
 
     image: Path

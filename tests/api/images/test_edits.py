@@ -92,7 +92,7 @@ async def test_an_edit_as_json_holds_its_pictures(tmp_path: Path) -> None:
         ({"images": [{"file_id": "file-1"}]}, "images[0].file_id"),
         ({"images": [{"image_url": "https://example.com/a.png"}]}, "images[0].image_url"),
         ({"images": [{"image_url": "data:image/png;base64,?"}]}, "images[0].image_url"),
-        ({"images": [{"image_url": data_url(PNG), "detail": "high"}]}, "images.detail"),
+        ({"images": [{"image_url": data_url(PNG), "detail": "high"}]}, "images[0].detail"),
         ({"images": [{"image_url": data_url(JPEG)}], "model": "dall-e-2"}, "images"),
         ({"mask": {"image_url": data_url(JPEG)}}, "mask"),
         ({"mask": {}}, "mask.image_url"),
@@ -100,9 +100,7 @@ async def test_an_edit_as_json_holds_its_pictures(tmp_path: Path) -> None:
         ({"image": "x"}, "image"),
     ],
 )
-async def test_what_a_json_edit_cannot_hold_is_refused_by_name(
-    desk: Desk, changes: dict[str, Any], param: str
-) -> None:
+async def test_what_a_json_edit_cannot_hold_is_refused_by_name(desk: Desk, changes: dict[str, Any], param: str) -> None:
     """Several pictures, file ids, remote URLs and masks that are no PNG."""
     body = {"prompt": "a hat", "images": [{"image_url": data_url(PNG)}], **changes}
     said = await desk.json("edits", body)

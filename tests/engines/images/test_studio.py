@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tests.engines.images.running import Running
 
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.events import Admitted, Done, Picture
@@ -16,7 +17,6 @@ from homeport.domain.link import Job
 from homeport.domain.text import TextPrompt, TextRequest
 from homeport.engines.images import pixels, studio
 from homeport.engines.images.painter import Brief, Painting, Pixels, Stroke
-from tests.engines.images.running import Running
 
 STEPS = 3
 

@@ -6,7 +6,9 @@ tokens have values, so a prompt's length in tokens changes the picture, and its 
 """
 
 import json
+import platform
 import struct
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 HIDDEN = 128
+IS_NOWHERE = sys.platform == "linux" and platform.machine() != "x86_64"
+NOWHERE = "there is no wheel of cyllama for Linux on arm64"
 Array = NDArray[np.float16] | NDArray[np.float32]
 
 

@@ -50,7 +50,7 @@ SCENARIOS: dict[str, Callable[[], Any]] = {
     "mismatch": lambda: _error(
         lambda: openai.Image.create_edit(image=IMAGE.open("rb"), mask=WIDE.open("rb"), prompt="x", size="256x256")
     ),
-    "no_picture": lambda: _error(lambda: openai.Image.create_variation(image=Path(__file__).open("rb"))),
+    "no_picture": lambda: _error(lambda: openai.Image.create_variation(image=Path(__file__).read_bytes())),
 }
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ _S, _A, _R = Status.SERVED, Status.ACCEPTED, Status.REFUSED
 _MODEL = Field(
     "model",
     _S,
-    "A model's own name, or an OpenAI name that stands for one. None: dall-e-2, or with a field that only today's models "
-    "have, gpt-image-1.",
+    "A model's own name, or an OpenAI name that stands for one. None: dall-e-2, or with a field that only today's "
+    "models have, gpt-image-1.",
 )
 _N = Field("n", _S, "1 to 10, each with a seed of its own; 1 under dall-e-3.")
 _SIZE = Field("size", _S, "OpenAI's sizes under its names, else any of 64 to 2048 pixels an edge; `1024*1024` too.")

@@ -23,10 +23,9 @@ class Brief:
     """One picture to paint, at a size that `Painter.fit` gave.
 
     `image`: start from it, of the same size. `mask`: repaint only there; what comes back elsewhere does not matter, for
-    the source's own pixels are put there. `strength`: 0 gives the image back, 1 forgets it. An empty `prompt` comes with
-    variations alone. `seed` is 0 to 2**32 - 1. `effort`: without `steps`, so many times
-    the model's own number of them. `previews`: about so many strokes, evenly spread, should carry
-    one. None: what the model was made for.
+    the source's own pixels are put there. `strength`: 0 gives the image back, 1 forgets it. An empty `prompt` comes
+    with variations alone. `seed` is 0 to 2**32 - 1. `effort`: without `steps`, so many times the model's own number of
+    them. `previews`: about so many strokes, evenly spread, should carry one. None: what the model was made for.
     """
 
     prompt: str

@@ -42,7 +42,14 @@ def decode(file: Path, field: str, *, is_strict: bool) -> Layered:
             return np.asarray(_layered(opened))
     except InvalidRequest:
         raise
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, MemoryError, Image.DecompressionBombError) as error:
+    except (
+        UnidentifiedImageError,
+        OSError,
+        ValueError,
+        SyntaxError,
+        MemoryError,
+        Image.DecompressionBombError,
+    ) as error:
         kinds = "a valid PNG" if is_strict else "a valid PNG, JPEG or WebP"
         raise InvalidRequest(f"The {field} must be {kinds} file.", param=field, code="invalid_image") from error
 
@@ -82,10 +89,11 @@ def resized(pixels: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
 def enlarge(pixels: Pixels, size: Size) -> Pixels:
     """A painted picture at the answer's size, its edges kept: enlarged in linear steps of two, each sharpened."""
     while size.width >= 2 * pixels.shape[1] and size.height >= 2 * pixels.shape[0]:
-        pixels = _sharp(resized(pixels, Size(2 * pixels.shape[1], 2 * pixels.shape[0])))
+        pixels = _sharp(_grown(pixels, Size(2 * pixels.shape[1], 2 * pixels.shape[0])))
     own = size_of(pixels)
-    grown = resized(pixels, size)
-    return _sharp(grown) if size.width > own.width else grown
+    if size.width < own.width or size.height < own.height:
+        return resized(pixels, size)
+    return pixels if size == own else _sharp(_grown(pixels, size))
 
 
 def mask_at(mask: Mask, size: Size) -> Mask:
@@ -118,6 +126,15 @@ def _layered(opened: Image.Image) -> Image.Image:
     if opened.mode.startswith("I;16"):
         opened = Image.fromarray((np.asarray(opened) >> 8).astype(np.uint8))
     return opened.convert("RGBA")
+
+
+def _grown(pixels: Pixels, size: Size) -> Pixels:
+    """Larger, and without a colour that is not between its neighbours': smoother ways ring at edges."""
+    with (
+        Image.fromarray(pixels) as image,
+        image.resize((size.width, size.height), Image.Resampling.BILINEAR) as made,
+    ):
+        return np.asarray(made)
 
 
 def _sharp(pixels: Pixels) -> Pixels:

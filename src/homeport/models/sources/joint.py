@@ -35,7 +35,7 @@ class Joint:
         ]
         return Listing(" ".join(revisions), tuple(files))
 
-    def fetch(self, listing: Listing, file: RemoteFile, part: Path, progress: Progress) -> None:
+    def fetch(self, listing: Listing, file: RemoteFile, part: Path, progress: Progress) -> None:  # noqa: ARG002 - the contract's
         """Fetch from the file's own repository, at the revision that `listing` found."""
         repo = next(repo for repo in self._sources if file.path.startswith(f"{repo}/"))
         own = msgspec.structs.replace(file, path=file.path.removeprefix(f"{repo}/"))

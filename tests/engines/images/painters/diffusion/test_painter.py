@@ -1,10 +1,11 @@
 """stable-diffusion.cpp on a tiny FLUX-format checkpoint: the real library's real path, its pictures noise.
 
-Needs the extra `images`.
+The library comes with `make setup`, where there is one for the platform.
 """
 
 import io
 import os
+import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import psutil
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from tests.engines.images import tiny
+from tests.engines.images.running import Running, Said
 
 from homeport.domain.errors import Unavailable
 from homeport.domain.events import Picture
@@ -21,10 +24,9 @@ from homeport.domain.link import Job
 from homeport.engines.images.painters.diffusion import painter
 from homeport.engines.images.painters.diffusion.families import family
 from homeport.engines.images.painters.diffusion.painter import Defaults, DiffusionPainter, load, setup_of
-from tests.engines.images import tiny
-from tests.engines.images.running import Running, Said
 
-pytest.importorskip("cyllama", reason="the extra `images` is not installed")
+ROOT = Path(__file__).parents[5]
+pytestmark = pytest.mark.skipif(tiny.IS_NOWHERE, reason=tiny.NOWHERE)
 
 OPTIONS = {"threads": 1, "size": 128, "steps": 3, "method": "EULER"}
 
@@ -195,10 +197,12 @@ def test_files_that_are_no_model_are_said_to_be_none(files: Mapping[str, Path], 
 def test_without_the_library_it_says_what_to_install(
     files: Mapping[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A 503 in the end, with the command."""
+    """A 503 in the end, with the command, which installs what the extra `images` does."""
     monkeypatch.setattr(painter, "find_spec", lambda _: None)
-    with pytest.raises(Unavailable, match=r"pip install 'homeport\[images\]'"):
+    with pytest.raises(Unavailable, match=f"-m pip install {painter.LIBRARY}"):
         load(job(files))
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    assert extras["images"][0].partition(";")[0].strip() == painter.LIBRARY
 
 
 def test_the_catalogue_goes_before_the_family(files: Mapping[str, Path]) -> None:

@@ -22,7 +22,10 @@ class Plate(msgspec.Struct, frozen=True, tag="plate"):
 
 
 class Task(msgspec.Struct, frozen=True, tag="task"):
-    """Paint one picture. `preview_every`: steps between two previews, 0 for none. `method`: the library's name or ""."""
+    """Paint one picture.
+
+    `preview_every`: steps between two previews, 0 for none. `method`: the library's name of it, or "".
+    """
 
     prompt: str
     negative: str

@@ -35,6 +35,8 @@ from homeport.engines.images.painters.diffusion.messages import (
     send,
 )
 
+LIBRARY = "cyllama==0.2.18"
+"""The package that has it, as the extra `images` pins it."""
 _GRID = 64  # pixels: what every family's autoencoder and patches divide
 _STEPS_MAX = 150
 _STRENGTH = {"edit": 1.0, "image": 0.75, "variation": 0.6}
@@ -222,8 +224,8 @@ def load(job: Job) -> Engine:
     """
     if find_spec("cyllama") is None:
         raise Unavailable(
-            "Diffusion models need stable-diffusion.cpp, which is not installed: run `pip install 'homeport[images]'` "
-            "and start the server again. (There is none for Linux on arm64.)"
+            f"Diffusion models need stable-diffusion.cpp, which is not installed: run `{sys.executable} -m pip install "
+            f"{LIBRARY}` and start the server again. (There is none for Linux on arm64.)"
         )
     setup = setup_of(job.files, job.options)
     main = next((Path(setup.files[role]) for role in ("diffusion", "weights") if role in setup.files), None)
