@@ -78,7 +78,7 @@ def test_a_repository_that_is_gone_is_named(
 
 def test_wheels_have_no_repositories() -> None:
     """What makes no sense in a catalogue stops at its reading."""
-    with pytest.raises(Exception, match="no repo"):
-        part = Part("wheel", "1", "0" * 64, "a", 1)
-        file = catalogue.CatalogueFile("a", size=1, sha256="0" * 64, parts=(part,), repo="org/a")
+    part = Part("wheel", "1", "0" * 64, "a", 1)
+    file = catalogue.CatalogueFile("a", size=1, sha256="0" * 64, parts=(part,), repo="org/a")
+    with pytest.raises(ValueError, match="no repo"):
         catalogue.CatalogueSource("pypi", (file,))
