@@ -19,8 +19,8 @@ MODEL = "tiny-flux"
 Array = NDArray[np.uint8]
 
 
-def furnish(home: Path) -> None:
-    """Install the tiny FLUX-format model: it paints noise, by the real library's real path."""
+def furnish(home: Path, edge: int = 128) -> None:
+    """Install the tiny FLUX-format model: it paints noise of `edge` pixels, by the real library's real path."""
     if tiny.IS_NOWHERE:
         pytest.skip(tiny.NOWHERE)
     if find_spec("cyllama") is None:
@@ -40,7 +40,7 @@ def furnish(home: Path) -> None:
         capabilities=("images", "image_edits", "image_variations"),
         size_bytes=10_000_000,
     )
-    options: dict[str, str | int | float | bool] = {"size": 128, "steps": 3, "method": "EULER"}
+    options: dict[str, str | int | float | bool] = {"size": edge, "steps": 3, "method": "EULER"}
     store.commit(Manifest(facts, "made for tests", None, stored, options=options))
 
 
