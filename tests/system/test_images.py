@@ -111,8 +111,9 @@ def test_the_sdk_edits_with_every_parameter(client: openai.OpenAI) -> None:
 
 
 def test_the_sdk_asks_for_variations(client: openai.OpenAI, gallery: House) -> None:
-    """`images.create_variation`: `n` different ones, behind URLs that need no key."""
-    made = client.images.create_variation(image=file(WHOLE), model="dall-e-2", n=3, size="256x256", user="u")
+    """`images.create_variation`, which the SDK calls old: `n` different ones, behind URLs that need no key."""
+    with pytest.deprecated_call():
+        made = client.images.create_variation(image=file(WHOLE), model="dall-e-2", n=3, size="256x256", user="u")
     assert made.data is not None
     answers = [fetched(gallery, image.url or "") for image in made.data]
     assert [answer.headers["content-type"] for answer in answers] == ["image/png"] * 3

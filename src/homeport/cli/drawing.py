@@ -33,7 +33,14 @@ _SEED_MAX = 2**32 - 1
 @click.option("--model", help="Who paints; else the model that OpenAI's names for such stand for.")
 @click.pass_context
 def draw(
-    context: click.Context, settings: Settings, prompt: str, output: Path, model: str | None, n: int, **wishes: object
+    context: click.Context,
+    /,
+    settings: Settings,
+    prompt: str,
+    output: Path,
+    model: str | None,
+    n: int,
+    **wishes: object,
 ) -> None:
     """Paint PROMPT into a file (png, jpeg or webp), with the running server or one started for it."""
     form = _ENDINGS.get(output.suffix.lower())

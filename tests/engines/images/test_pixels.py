@@ -39,7 +39,8 @@ def test_every_kind_of_png_is_read(tmp_path: Path, mode: str) -> None:
     grey = np.repeat(np.repeat(np.array([[0, 255]], np.uint8), 4, 0), 4, 1)
     image = Image.fromarray(grey.astype(np.uint16) * 257) if mode == "I;16" else Image.fromarray(grey).convert(mode)
     read = pixels.decode(written(tmp_path / "a.png", image), "image", is_strict=True)
-    assert (read.shape, read.dtype) == ((4, 8, 4), np.uint8)
+    assert read.shape == (4, 8, 4)
+    assert read.dtype == np.uint8
     assert (read[..., :3] == grey[..., None]).all()
     assert (read[..., 3] == 255).all()
 

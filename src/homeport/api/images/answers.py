@@ -1,6 +1,7 @@
 """How pictures are written down: the whole answer, and the events of a stream. Knows nothing of how they came about."""
 
 import base64
+from typing import Any
 
 import msgspec
 
@@ -118,7 +119,7 @@ class Frames:
             if not self._body.progress:
                 return b""
             return _frame(ProgressEvent(f"{self._kind}.progress", told.picture, told.step, told.steps))
-        looks = {
+        looks: dict[str, Any] = {
             "b64_json": encoded(told),
             "created_at": self._created,
             "size": f"{told.width}x{told.height}",

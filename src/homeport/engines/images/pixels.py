@@ -146,4 +146,4 @@ def _sharp(pixels: Pixels) -> Pixels:
     low, high = near[0], near[0]
     for each in near[1:]:
         low, high = np.minimum(low, each), np.maximum(high, each)
-    return np.clip(2 * near[4] - blur, low, high).astype(np.uint8)
+    return np.asarray(np.clip(2 * near[4] - blur, low, high), dtype=np.uint8)

@@ -15,7 +15,7 @@ from homeport.domain.link import Job
 from homeport.domain.models import Loaded
 from homeport.domain.ports import Engine
 from homeport.engines.images import pixels
-from homeport.engines.images.painter import Brief, Painter, Stroke
+from homeport.engines.images.painter import Brief, Painter, Pixels, Stroke
 from homeport.engines.images.scene import Scene
 from homeport.engines.turns import Turn, Turns
 
@@ -154,6 +154,6 @@ def _brief(painter: Painter, request: ImageRequest, scene: Scene, seed: int) -> 
     )
 
 
-def _picture(index: int, made: pixels.Layered | pixels.Pixels, finish: Finish, partial: int | None) -> Picture:
+def _picture(index: int, made: pixels.Layered | Pixels, finish: Finish, partial: int | None) -> Picture:
     size = pixels.size_of(made)
     return Picture(index, size.width, size.height, pixels.encode(made, finish), partial)

@@ -28,7 +28,7 @@ from homeport.engines.images.painters.diffusion.painter import Defaults, Diffusi
 ROOT = Path(__file__).parents[5]
 pytestmark = pytest.mark.skipif(tiny.IS_NOWHERE, reason=tiny.NOWHERE)
 
-OPTIONS = {"threads": 1, "size": 128, "steps": 3, "method": "EULER"}
+OPTIONS: Mapping[str, str | int | float | bool | None] = {"threads": 1, "size": 128, "steps": 3, "method": "EULER"}
 
 
 @pytest.fixture(scope="module")
