@@ -18,7 +18,10 @@ FORBIDDEN_NAMES = {"utils", "util", "common", "helpers", "helper", "base", "misc
 # Which rooms may import what. A room is the first part of a module's name below `homeport`.
 TOOLKITS = {
     ("starlette", "uvicorn"): {"api", "app"},
-    ("numpy", "cffi", "xllamacpp", "onnxruntime", "av", "hibari", "pypinyin", "rjieba"): {"engines", "tuning"},
+    ("numpy", "cffi", "xllamacpp", "onnxruntime", "av", "PIL", "cyllama", "hibari", "pypinyin", "rjieba"): {
+        "engines",
+        "tuning",
+    },
     ("sqlalchemy", "alembic"): {"store"},
     ("ray",): {"cluster"},
     ("click", "rich"): {"cli", "documentation"},

@@ -36,12 +36,14 @@ from homeport.serving.local import LocalServing
 from homeport.serving.options import ServingOptions
 from homeport.serving.resident import WorkerStatus
 from homeport.settings import Settings
+from homeport.store.pictures import Pictures
 
 _LLAMA = "homeport.engines.llama"
 _LAYOUTS = "homeport.engines.text.executors.llama.layouts"
 _STOP_WAIT_S = 30.0
 _REACH_S = 5.0
 _TEXT, _ON_LLAMA = "text", ("embeddings", "moderation")
+_PICTURES, _IMAGES, _PAINTER = "pictures", "images", "dall-e-2"
 
 
 def missing(settings: Settings) -> Sequence[str]:
@@ -73,6 +75,7 @@ class _House:
         self._running: rendezvous.Running | None = None
         self._token = rendezvous.fresh_token()
         self._spool = spool.begin(settings.home)
+        self._pictures = Pictures(settings.home / _PICTURES, settings.picture_url_s)
 
     async def stand(self) -> None:
         """Build the application and listen until told to stop."""
@@ -80,6 +83,7 @@ class _House:
         services = Services(
             serving=self._serving,
             registry=self._registry,
+            pictures=self._pictures,
             limits=Limits(body_bytes=settings.max_body_bytes, ping_s=settings.ping_s, stall_s=settings.stall_s),
             meters=Meters(self._serving.gauges),
             access=self._access(),
@@ -95,6 +99,7 @@ class _House:
             on_listening=self._on_listening,
             drain=lambda: self._serving.drain(settings.drain_s),
         )
+        self._pictures.sweep()
         await self._serving.start()
         try:
             await self._serving.preload(self._preloaded())
@@ -102,6 +107,7 @@ class _House:
         finally:
             await self._serving.close()
             spool.end(self._spool)
+            self._pictures.sweep()
             if self._running is not None:
                 rendezvous.withdraw(settings.home, self._running)
 
@@ -149,7 +155,7 @@ class _House:
         if model.facts.kind in _ON_LLAMA:
             return kernels
         if model.facts.kind != _TEXT:
-            return {"threads": settings.threads}
+            return {"threads": settings.threads, **self._store.manifest(model.facts.name).options}
         chosen = {
             "window": settings.window,
             "cells": settings.cells,
@@ -303,6 +309,12 @@ def installed(settings: Settings) -> Sequence[Installed]:
 def aliases(settings: Settings) -> Sequence[Alias]:
     """List the names that stand for installed models."""
     return registry(settings).aliases()
+
+
+def painter(settings: Settings) -> str:
+    """Name the model that paints where none is named. Raises ModelMissing, telling which can be fetched."""
+    known = registry(settings)
+    return known.defaults.get(_IMAGES) or known.resolve(_PAINTER, _IMAGES).model.facts.name
 
 
 def show(settings: Settings, name: str) -> Mapping[str, object]:

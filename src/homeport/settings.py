@@ -146,6 +146,7 @@ FACTS: dict[str, Fact] = {
     "drain_s": Fact(number, "Time that running requests get to finish at shutdown.", least=0),
     "ping_s": Fact(number, "Silence on a stream after which a `: ping` comment is sent.", least=0.01),
     "stall_s": Fact(number, "Time a reader may leave its stream unread before it is cut off.", least=1),
+    "picture_url_s": Fact(number, "Time for which the URL of a painted picture works.", least=1),
     "heartbeat_s": Fact(number, "How often a model's process is asked whether it lives.", least=0.01),
     "heartbeat_limit_s": Fact(number, "Time without an answer after which it is replaced.", least=0.1),
     "stall_limit_s": Fact(number, "Time its engine may stay in one step before it is replaced.", least=0.1),
@@ -201,6 +202,7 @@ class Settings:
     drain_s: float = 30.0
     ping_s: float = 10.0
     stall_s: float = 60.0
+    picture_url_s: float = 3600.0
     heartbeat_s: float = 1.0
     heartbeat_limit_s: float = 15.0
     stall_limit_s: float = 180.0

@@ -11,6 +11,7 @@ from homeport.api.meters import Meters
 from homeport.api.services import Services
 from homeport.domain.errors import HomeportError, InvalidRequest, ModelMissing
 from homeport.domain.events import Admitted, Delta, Done, Event, Finished, Usage
+from homeport.domain.images import Format
 from homeport.domain.link import Request
 from homeport.domain.models import Alias, Facts, Gauges, Installed, Loaded, Resolved
 
@@ -144,6 +145,23 @@ class FakeRegistry:
         return self._aliases
 
 
+class FakePictures:
+    """Pictures in memory, named by their number."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+
+    def keep(self, data: bytes, format: Format) -> str:
+        """Keep one."""
+        name = f"{len(self.kept)}.{format}"
+        self.kept[name] = data
+        return name
+
+    def find(self, name: str) -> bytes | None:
+        """Give one."""
+        return self.kept.get(name)
+
+
 def installed(name: str, capabilities: tuple[str, ...] = TEXT) -> Installed:
     """An installed model whose files nobody will open."""
     facts = Facts(name, "text", "text", 2048, capabilities, licence="apache-2.0", created=1_700_000_000)
@@ -162,7 +180,13 @@ def services(serving: FakeServing | None = None, **changes: Any) -> Services:
         [installed("tiny"), installed("org/other", ("completions", "embeddings"))],
         [Alias("gpt-3.5-turbo", "tiny", "cl100k_base"), Alias("text-davinci-003", "tiny", "p50k_base")],
     )
-    given: dict[str, Any] = {"registry": registry, "meters": Meters(serving.gauges), "operations": serving, **changes}
+    given: dict[str, Any] = {
+        "registry": registry,
+        "pictures": FakePictures(),
+        "meters": Meters(serving.gauges),
+        "operations": serving,
+        **changes,
+    }
     return Services(serving=serving, **given)
 
 

@@ -75,6 +75,11 @@ class Program:
         self._called("installed", settings)
         return self.present
 
+    def painter(self, settings: Settings, /) -> str:
+        """Name one."""
+        self._called("painter", settings)
+        return "brush"
+
     def aliases(self, settings: Settings, /) -> Sequence[Alias]:
         """Give one alias."""
         self._called("aliases", settings)

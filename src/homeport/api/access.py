@@ -21,6 +21,8 @@ from homeport.domain.errors import Forbidden, Missing, Unauthenticated
 _ISSUED_BY = "whoever runs this Homeport server"
 _ADMIN = "/admin/"
 _OPEN = ("/", "/health", "/health/live", "/health/ready")
+_PICTURES = "/images/"
+"""Whoever knows a picture's name may have it: browsers fetch it without a key."""
 
 
 def masked(key: str) -> str:
@@ -107,7 +109,7 @@ class Guard:
         if self._access.is_keyless:
             self._check_nearness(headers)
         path = scope["path"]
-        if path in _OPEN or (path == "/metrics" and _is_from_here(scope, headers)):
+        if path in _OPEN or path.startswith(_PICTURES) or (path == "/metrics" and _is_from_here(scope, headers)):
             return
         if f"{path}/".startswith(_ADMIN):
             if not self._access.is_admin(headers):

@@ -21,6 +21,8 @@ from homeport.api.embeddings import creation as embeddings
 from homeport.api.errors import error_response
 from homeport.api.exchange import exchange_of
 from homeport.api.faults import Faults
+from homeport.api.images import endpoints as images
+from homeport.api.images import files
 from homeport.api.moderations import creation as moderations
 from homeport.api.services import Services
 from homeport.api.text import chat, completions, edits
@@ -44,6 +46,10 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/v1/audio/translations": {"POST": transcriptions.translate},
     "/v1/embeddings": {"POST": embeddings.create},
     "/v1/moderations": {"POST": moderations.create},
+    "/v1/images/generations": {"POST": images.generate},
+    "/v1/images/edits": {"POST": images.edit},
+    "/v1/images/variations": {"POST": images.vary},
+    "/images/{name}": {"GET": files.fetch},
     "/v1/engines": {"GET": engines.collection},
     "/v1/engines/{engine:path}/completions": {"POST": completions.create},
     "/v1/engines/{engine:path}/edits": {"POST": edits.create},

@@ -16,7 +16,7 @@ from homeport.api.access import Access
 from homeport.api.exchange import Caller, exchange_of
 from homeport.api.meters import Meters
 from homeport.domain.models import Installed
-from homeport.domain.ports import Operations, Registry, Serving
+from homeport.domain.ports import Operations, Pictures, Registry, Serving
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,14 @@ class Limits:
 class Services:
     """Everything a handler may need.
 
-    `now` is the wall clock in seconds; `spool` a folder for uploads under way; `organization` goes out as a header;
+    `now` is the wall clock in seconds; `spool` a folder for uploads under way; `pictures` keeps
+    those that answers name by URL; `organization` goes out as a header;
     without `operations` there is no `/admin`.
     """
 
     serving: Serving
     registry: Registry
+    pictures: Pictures
     limits: Limits = Limits()
     meters: Meters = field(default_factory=Meters)
     access: Access = field(default_factory=Access)

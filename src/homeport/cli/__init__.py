@@ -3,7 +3,7 @@
 import click
 
 from homeport import app
-from homeport.cli import machine, models, serving, speech, transcription
+from homeport.cli import drawing, machine, models, serving, speech, transcription
 from homeport.cli.application import Application
 from homeport.cli.options import Commands
 from homeport.settings import share_processors
@@ -20,6 +20,7 @@ for _command in (
     serving.embed,
     transcription.transcribe,
     speech.say,
+    drawing.draw,
     serving.ps,
     serving.stop,
     models.pull,

@@ -41,6 +41,10 @@ class Application(Protocol):
         """List the names that stand for installed models."""
         ...
 
+    def painter(self, settings: Settings, /) -> str:
+        """Name the model that paints where none is named. Raises ModelMissing, telling which can be fetched."""
+        ...
+
     def show(self, settings: Settings, name: str, /) -> Mapping[str, object]:
         """Tell everything known of a model: facts, files with hashes, sources, licence and its origin, template."""
         ...

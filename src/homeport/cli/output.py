@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
+    MofNCompleteColumn,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
@@ -80,3 +81,23 @@ def progress(name: str) -> Iterator[Bar]:
     )
     with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
         yield Bar(bars, name)
+
+
+class Steps:
+    """Work in steps as a bar with time left, on standard error."""
+
+    def __init__(self, bars: Bars, name: str) -> None:
+        self._bars = bars
+        self._task: TaskID = bars.add_task(name, total=None)
+
+    def reach(self, done: int, total: int) -> None:
+        """So many of all steps are done."""
+        self._bars.update(self._task, completed=done, total=total)
+
+
+@contextmanager
+def steps(name: str) -> Iterator[Steps]:
+    """Show a bar for the time of some work, and nothing afterwards."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        yield Steps(bars, name)

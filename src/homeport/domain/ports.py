@@ -6,6 +6,7 @@ from typing import Protocol
 import msgspec
 
 from homeport.domain.events import Admitted, Event
+from homeport.domain.images import Format
 from homeport.domain.link import Request
 from homeport.domain.models import Alias, Gauges, Installed, Loaded, Resolved
 
@@ -116,4 +117,16 @@ class Registry(Protocol):
 
     def aliases(self) -> Sequence[Alias]:
         """Every alias whose target is installed."""
+        ...
+
+
+class Pictures(Protocol):
+    """Keeps pictures for a while, under names that nobody can guess. Both may block: call them in a thread."""
+
+    def keep(self, data: bytes, format: Format) -> str:
+        """Keep a picture and give its name, which ends in `.<format>`."""
+        ...
+
+    def find(self, name: str) -> bytes | None:
+        """Give a picture by its name; None where it has expired or never was, whatever the name is."""
         ...

@@ -36,7 +36,8 @@ class StoredLayout(msgspec.Struct, frozen=True):
 class Manifest(msgspec.Struct, frozen=True):
     """What is installed under one name. `revision` is the hub's commit, or a package version.
 
-    `layouts` lie beside the files that were fetched; `active` is the one that is loaded.
+    `layouts` lie beside the files that were fetched; `active` is the one that is loaded. `options`: what the engine is
+    told besides the files, such as the steps that the model was made for.
     """
 
     facts: Facts
@@ -45,6 +46,7 @@ class Manifest(msgspec.Struct, frozen=True):
     files: tuple[StoredFile, ...]
     layouts: tuple[StoredLayout, ...] = ()
     active: str = ORIGINAL
+    options: dict[str, str | int | float | bool] = {}
 
     @property
     def digest(self) -> str:
