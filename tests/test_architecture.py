@@ -19,7 +19,7 @@ FORBIDDEN_NAMES = {"utils", "util", "common", "helpers", "helper", "base", "misc
 TOOLKITS = {
     ("starlette", "uvicorn"): {"api", "app"},
     ("numpy", "cffi", "xllamacpp", "onnxruntime", "av", "hibari", "pypinyin", "rjieba"): {"engines", "tuning"},
-    ("sqlalchemy", "alembic"): {"store"},
+    ("sqlalchemy", "alembic", "psycopg", "obstore"): {"store"},
     ("ray",): {"cluster"},
     ("click", "rich"): {"cli", "documentation"},
     ("huggingface_hub", "modelscope_hub"): {"models"},

@@ -1,0 +1,43 @@
+"""The tables as they are today. Knows nothing of how an older database gets there: `migrations` does.
+
+Times are whole seconds since 1970. What is never searched for (a key's models and limits) is JSON in a text column.
+"""
+
+import sqlalchemy as sa
+
+REVISION = "r0001"
+"""The newest step of `migrations/versions`: what a database made from these tables is stamped with."""
+
+METADATA = sa.MetaData()
+
+REVISIONS = sa.Table(
+    "revisions",
+    METADATA,
+    sa.Column("name", sa.String(32), primary_key=True),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+)
+"""Counts the changes of what processes keep in memory (`keys`), so that each sees when to read it anew."""
+
+PROJECTS = sa.Table(
+    "projects",
+    METADATA,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+)
+
+KEYS = sa.Table(
+    "keys",
+    METADATA,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("project", sa.String(64), sa.ForeignKey("projects.id"), nullable=False),
+    sa.Column("name", sa.String(256), nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False, unique=True),
+    sa.Column("hint", sa.String(32), nullable=False),
+    sa.Column("models", sa.Text, nullable=False),
+    sa.Column("limits", sa.Text, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("rotated_at", sa.BigInteger),
+    sa.Column("expires_at", sa.BigInteger),
+    sa.Column("revoked_at", sa.BigInteger),
+)
+"""Rows are never deleted: that there was a key once keeps the server from running without keys again."""
