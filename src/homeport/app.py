@@ -3,6 +3,7 @@
 The only module that knows every room. It builds, connects and names; whatever has a rule of its own lives in a room.
 """
 
+import asyncio
 import subprocess
 import sys
 import tempfile
@@ -14,12 +15,14 @@ import msgspec
 import uvloop
 
 import homeport
-from homeport import doctor, journal, rendezvous, spool
+from homeport import accounts, doctor, journal, rendezvous, spool
+from homeport.accounts import Accounts
 from homeport.api.access import Access
 from homeport.api.application import build
 from homeport.api.listener import Listener
 from homeport.api.meters import Meters
 from homeport.api.services import Limits, Services
+from homeport.domain.accounts import Issued, Wanted
 from homeport.domain.errors import Unavailable
 from homeport.domain.layouts import ORIGINAL, Outcome, Survey, Told, Wish
 from homeport.domain.models import Alias, Gauges, Installed
@@ -35,7 +38,7 @@ from homeport.reports import Announcement, Finding, Progress, WorkerReport
 from homeport.serving.local import LocalServing
 from homeport.serving.options import ServingOptions
 from homeport.serving.resident import WorkerStatus
-from homeport.settings import Settings
+from homeport.settings import Settings, check_reach
 
 _LLAMA = "homeport.engines.llama"
 _LAYOUTS = "homeport.engines.text.executors.llama.layouts"
@@ -53,8 +56,14 @@ def missing(settings: Settings) -> Sequence[str]:
     return [reference for reference in wanted if not store.find(reference)]
 
 
+def check(settings: Settings) -> None:
+    """Check what settings alone do not tell: an address that others can reach needs a key. Raises SettingsError."""
+    check_reach(settings, has_keys=not settings.is_loopback and accounts.has_keys(settings))
+
+
 def serve(settings: Settings, announce: Callable[[Announcement], None]) -> None:
     """Serve until SIGTERM or SIGINT, then drain; a second signal ends at once. Raises what keeps it from starting."""
+    check(settings)
     journal.begin(settings.log_level, settings.log_format)
     uvloop.run(_House(settings, announce).stand())
 
@@ -73,6 +82,7 @@ class _House:
         self._running: rendezvous.Running | None = None
         self._token = rendezvous.fresh_token()
         self._spool = spool.begin(settings.home)
+        self._accounts = Accounts(settings)
 
     async def stand(self) -> None:
         """Build the application and listen until told to stop."""
@@ -87,6 +97,7 @@ class _House:
             organization=settings.organization,
             version=homeport.__version__,
             operations=_Workers(self._serving),
+            book=self._accounts.book,
         )
         listener = Listener(
             build(services),
@@ -96,11 +107,14 @@ class _House:
             drain=lambda: self._serving.drain(settings.drain_s),
         )
         await self._serving.start()
+        watch = asyncio.create_task(self._accounts.ring.watch())
         try:
             await self._serving.preload(self._preloaded())
             await listener.run_here()
         finally:
+            watch.cancel()
             await self._serving.close()
+            self._accounts.close()
             spool.end(self._spool)
             if self._running is not None:
                 rendezvous.withdraw(settings.home, self._running)
@@ -120,13 +134,18 @@ class _House:
         self._announce(
             Announcement(
                 url=url,
-                key=settings.api_keys[0] if settings.api_keys else None,
+                key=self._key_to_say(),
                 models=(*first, *(name for name in self._store.names() if name not in first)),
                 aliases={alias.name: alias.target for alias in self._registry.aliases()},
                 kernels=loaded[0].kernels if loaded else "loaded with the first model",
                 notes=tuple(note for found in loaded for note in found.notes),
             )
         )
+
+    def _key_to_say(self) -> str | None:
+        if self._settings.api_keys:
+            return self._settings.api_keys[0]
+        return "KEY  # one that `homeport keys create` told" if self._accounts.ring.is_closed else None
 
     def _job_files(self, model: Installed) -> Mapping[str, Path]:
         """A model's own files by role, and those of the models it needs as `<model>/<role>`."""
@@ -167,11 +186,15 @@ class _House:
         return {**options, **switches, **kernels, "costs": str(costs)}
 
     def _access(self) -> Access:
-        """Who may come in. This user's own tools hold a token: it opens `/admin`, and the rest where keys are asked."""
+        """Who may come in. This user's own tools hold a token, which opens everything."""
         settings = self._settings
-        keys = (*settings.api_keys, self._token) if settings.api_keys else ()
-        admins = [key for key in (self._token, settings.admin_key) if key]
-        return Access.of(keys, settings.cors_origins, admins)
+        return Access.of(
+            settings.api_keys,
+            settings.cors_origins,
+            admins=[settings.admin_key] if settings.admin_key else (),
+            tools=[self._token],
+            ring=self._accounts.ring,
+        )
 
 
 class _Workers:
@@ -314,6 +337,13 @@ def show(settings: Settings, name: str) -> Mapping[str, object]:
     source = f"{made.source}{f' at {made.revision}' if made.revision else ''}"
     names = [alias.name for alias in aliases(settings) if alias.target == name]
     return {**found, "source": source, "layout": made.active, "layouts": tried, "files": files, "aliases": names}
+
+
+def create_key(settings: Settings, wanted: Wanted) -> Issued:
+    """Make a key; it opens the models that its aliases stand for now. Raises InvalidRequest, ModelMissing."""
+    known = registry(settings)
+    models = tuple(dict.fromkeys(known.resolve(name, "").model.facts.name for name in wanted.models))
+    return accounts.create_key(settings, msgspec.structs.replace(wanted, models=models))
 
 
 def remove(settings: Settings, name: str) -> int:

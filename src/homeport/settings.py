@@ -130,6 +130,7 @@ FACTS: dict[str, Fact] = {
     "host": Fact(text, "Address to listen on; `host:port` sets both. Beyond loopback needs a key."),
     "port": Fact(whole, "Port to listen on; 0 takes a free one.", least=0, most=65535),
     "home": Fact(folder, "Folder of models, kernels and run files."),
+    "database_url": Fact(text, "Database of keys, usage and files; default: a SQLite file in `home`.", secret=True),
     "models": Fact(words, "Models to fetch if missing and load at start; none: a starter."),
     "default_model": Fact(text, "Model that OpenAI's text names stand for; default: the first of `models`."),
     "aliases": Fact(pairs, "Names that stand for models, over the built-in ones."),
@@ -185,6 +186,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8080
     home: Path = field(default_factory=_home)
+    database_url: str | None = None
     models: tuple[str, ...] = ()
     default_model: str | None = None
     aliases: dict[str, str] = field(default_factory=dict)
@@ -268,13 +270,16 @@ def load(
     for layer in (_from_file(path) if path else {}, _from_environment(environ), _from_flags(flags or {})):
         merged |= _split_host(layer)
     values = {name: _read(name, value, origin) for name, (value, origin) in merged.items()}
-    settings = Settings(**values, origins={name: origin for name, (_, origin) in merged.items()})
-    if not settings.is_loopback and not settings.api_keys:
+    return Settings(**values, origins={name: origin for name, (_, origin) in merged.items()})
+
+
+def check_reach(settings: Settings, *, has_keys: bool) -> None:
+    """Refuse to be reached from other machines without any key, set or stored. Raises SettingsError."""
+    if not settings.is_loopback and not settings.api_keys and not has_keys:
         raise SettingsError(
             f"host: {settings.host} can be reached from other machines, and no key is set. "
-            f"Set {PREFIX}API_KEYS, or listen on 127.0.0.1."
+            f"Run `homeport keys create`, set {PREFIX}API_KEYS, or listen on 127.0.0.1."
         )
-    return settings
 
 
 def share_processors() -> None:

@@ -86,6 +86,7 @@ class FakeServing:
         self.script = script
         self.requests: list[tuple[Installed, Request]] = []
         self.streams: list[FakeStream] = []
+        self.opened = asyncio.Event()
         self.refusal: HomeportError | None = None
         self.is_ready = True
         self.running: dict[str, tuple[Loaded, Gauges]] = {}
@@ -105,6 +106,7 @@ class FakeServing:
         self.requests.append((model, request))
         stream = FakeStream(model.facts.name, self.script(request))
         self.streams.append(stream)
+        self.opened.set()
         return stream
 
     def loaded(self, model: str) -> Loaded | None:

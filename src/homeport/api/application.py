@@ -12,7 +12,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
-from homeport.api import admin, engines, health, metrics, models
+from homeport.api import admin, engines, health, keys, metrics, models
 from homeport.api.access import Guard
 from homeport.api.audio import speech, transcriptions
 from homeport.api.cors import Cors
@@ -49,6 +49,9 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/v1/engines/{engine:path}/edits": {"POST": edits.create},
     "/v1/engines/{engine:path}/embeddings": {"POST": embeddings.create},
     "/v1/engines/{engine:path}": {"GET": engines.retrieve},
+    "/admin/v1/keys": {"GET": keys.collection, "POST": keys.create},
+    "/admin/v1/keys/{key_id}": {"GET": keys.retrieve, "DELETE": keys.revoke},
+    "/admin/v1/keys/{key_id}/rotate": {"POST": keys.rotate},
     "/admin/v1/workers": {"GET": admin.workers},
     "/admin/v1/workers/{model:path}/stop": {"POST": admin.stop},
 }
@@ -72,7 +75,7 @@ class _Application(Starlette):
     def build_middleware_stack(self) -> ASGIApp:
         """Put the layers together, innermost first."""
         services: Services = self.state.services
-        stack: ASGIApp = Guard(self.router, services.access)
+        stack: ASGIApp = Guard(self.router, services.access, services.quotas)
         stack = Faults(stack)
         if services.access.origins:
             stack = Cors(stack, services.access.origins)

@@ -9,8 +9,10 @@ from contextlib import asynccontextmanager
 from starlette.requests import Request
 from starlette.responses import Response
 
+from homeport.api.estimates import tokens
+from homeport.api.exchange import exchange_of
 from homeport.api.meters import Meter
-from homeport.api.services import Services
+from homeport.api.services import services
 from homeport.api.streaming import attended
 from homeport.domain import link
 from homeport.domain.errors import InvalidRequest
@@ -64,15 +66,18 @@ class Opened:
 
 @asynccontextmanager
 async def opened(
-    services: Services, resolved: Resolved, request: link.Request, endpoint: str, kind: Callable[[Meter], Tally] = Tally
+    request: Request, resolved: Resolved, asked: link.Request, endpoint: str, kind: Callable[[Meter], Tally] = Tally
 ) -> AsyncIterator[Opened]:
-    """Open a request and wait for its admission; afterwards close it and write down what it cost.
+    """Open what is asked of a model and wait for its admission; afterwards close it and write down what it cost.
 
-    Raises what the model or the server says against it. `kind` counts what is particular to a family of endpoints.
+    Raises what the model, the server or the caller's limits say against it. `kind` counts what is particular to a
+    family of endpoints.
     """
-    tally = kind(services.meters.begin(resolved.model.facts.name, endpoint))
+    house, passage = services(request), exchange_of(request.scope).passage
+    passage.reserve(tokens(asked))
+    tally = kind(house.meters.begin(resolved.model.facts.name, endpoint))
     try:
-        stream = await services.serving.open(resolved.model, request)
+        stream = await house.serving.open(resolved.model, asked)
         try:
             admitted = await stream.admitted()
             tally.admitted(admitted)
@@ -81,6 +86,7 @@ async def opened(
             await stream.aclose()
     finally:
         tally.close()
+        passage.settle(tally.usage.prompt_tokens + tally.usage.completion_tokens)
 
 
 async def whole(

@@ -4,6 +4,7 @@ Knows nothing of what is answered. Pure ASGI; never looks into a body, so neithe
 """
 
 import logging
+import math
 import re
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -19,6 +20,15 @@ _SANE_ID = re.compile(r"[!-~]{1,128}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _LEFT = 499
 """What the log says of a client that went away before it was answered; nothing is sent."""
+
+
+def span(seconds: float) -> str:
+    """A time as OpenAI writes it: `20ms`, `1.5s`, `6m0s`. Rounded up, so that nobody comes back too early."""
+    thousandths = math.ceil(seconds * 1000)
+    if thousandths < 1000:
+        return f"{thousandths}ms" if thousandths else "0s"
+    minutes, rest = divmod(thousandths, 60_000)
+    return f"{minutes}m{rest / 1000:g}s" if minutes else f"{rest / 1000:g}s"
 
 
 class Edge:
@@ -52,6 +62,10 @@ class Edge:
         headers["openai-processing-ms"] = str(int(exchange.elapsed_ms))
         headers["openai-version"] = VERSION
         headers["openai-organization"] = self._organization
+        for name, rate in exchange.passage.rates().items():
+            headers[f"x-ratelimit-limit-{name}"] = str(rate.limit)
+            headers[f"x-ratelimit-remaining-{name}"] = str(rate.remaining)
+            headers[f"x-ratelimit-reset-{name}"] = span(rate.reset_s)
         exchange.status = message["status"]
         exchange.model = headers.get("x-homeport-model", "-")
 

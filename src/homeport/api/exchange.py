@@ -10,18 +10,29 @@ from typing import cast
 
 from starlette.types import Scope
 
+from homeport.domain.accounts import LOCAL, Key
+from homeport.serving.quotas import FREE, Passage
+
 _SLOT = "homeport.exchange"
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: a project, and the key it came with, masked (None where none was needed). Never the key itself."""
+    """Who asks: a project, and the key it came with, masked (None where none was needed). Never the key itself.
+
+    `issued`: what is known of the key, where it is a stored one.
+    """
 
     project: str
     key: str | None = None
+    issued: Key | None = None
+
+    def may_use(self, model: str) -> bool:
+        """Whether it may ask this model, by real name."""
+        return self.issued is None or self.issued.may_use(model)
 
 
-ANYONE = Caller("local")
+ANYONE = Caller(LOCAL)
 
 
 def _fresh_id() -> str:
@@ -30,11 +41,15 @@ def _fresh_id() -> str:
 
 @dataclass
 class Exchange:
-    """What is known so far. `route` is the path's template, so that logs and metrics stay bounded."""
+    """What is known so far. `route` is the path's template, so that logs and metrics stay bounded.
+
+    `passage` counts what it takes of its key's limits.
+    """
 
     id: str = field(default_factory=_fresh_id)
     began: float = field(default_factory=time.perf_counter)
     caller: Caller = ANYONE
+    passage: Passage = FREE
     route: str = "unknown"
     status: int | None = None
     model: str = "-"

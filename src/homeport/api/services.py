@@ -15,8 +15,10 @@ from starlette.requests import Request
 from homeport.api.access import Access
 from homeport.api.exchange import Caller, exchange_of
 from homeport.api.meters import Meters
+from homeport.api.permission import Permitted
 from homeport.domain.models import Installed
-from homeport.domain.ports import Operations, Registry, Serving
+from homeport.domain.ports import KeyBook, Operations, Registry, Serving
+from homeport.serving.quotas import Quotas
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Services:
     """Everything a handler may need.
 
     `now` is the wall clock in seconds; `spool` a folder for uploads under way; `organization` goes out as a header;
-    without `operations` there is no `/admin`.
+    without `operations` and `book` these parts of `/admin` say that they cannot be had.
     """
 
     serving: Serving
@@ -51,6 +53,8 @@ class Services:
     organization: str = "homeport"
     version: str = "0"
     operations: Operations | None = None
+    book: KeyBook | None = None
+    quotas: Quotas = field(default_factory=Quotas)
 
     def fingerprint(self, model: Installed) -> str:
         """OpenAI's `system_fingerprint`: changes whenever weights, kernels, device or this server's version do."""
@@ -67,3 +71,9 @@ def services(request: Request) -> Services:
 def caller(request: Request) -> Caller:
     """Who sent this request."""
     return exchange_of(request.scope).caller
+
+
+def registry(request: Request) -> Registry:
+    """The models that the one who sent this request may ask."""
+    whole, asking = services(request).registry, caller(request)
+    return whole if asking.issued is None or not asking.issued.models else Permitted(whole, asking)

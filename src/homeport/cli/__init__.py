@@ -3,7 +3,7 @@
 import click
 
 from homeport import app
-from homeport.cli import machine, models, serving, speech, transcription
+from homeport.cli import database, keys, machine, models, serving, speech, transcription
 from homeport.cli.application import Application
 from homeport.cli.options import Commands
 from homeport.settings import share_processors
@@ -27,6 +27,8 @@ for _command in (
     models.list_,
     models.show,
     models.rm,
+    keys.keys,
+    database.database,
     machine.kernels,
     machine.doctor,
     machine.config,

@@ -5,6 +5,7 @@ from typing import Protocol
 
 import msgspec
 
+from homeport.domain.accounts import Issued, Key, Wanted
 from homeport.domain.events import Admitted, Event
 from homeport.domain.link import Request
 from homeport.domain.models import Alias, Gauges, Installed, Loaded, Resolved
@@ -116,4 +117,45 @@ class Registry(Protocol):
 
     def aliases(self) -> Sequence[Alias]:
         """Every alias whose target is installed."""
+        ...
+
+
+class Keys(Protocol):
+    """The keys as they are known in memory. Never waits."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether a key was ever made: then nobody comes in without one, also if all are revoked."""
+        ...
+
+    def find(self, secret: str) -> Key | None:
+        """The key with this secret, if it opens anything now."""
+        ...
+
+    async def refresh(self) -> None:
+        """See at once what has just been changed."""
+        ...
+
+
+class KeyBook(Protocol):
+    """The keys as they are kept. Synchronous: on the event loop it is called through a thread."""
+
+    def create(self, wanted: Wanted) -> Issued:
+        """Make a key; its `models` are real names. Raises InvalidRequest naming the field."""
+        ...
+
+    def every(self) -> Sequence[Key]:
+        """All keys, the oldest first, those that no longer open anything included."""
+        ...
+
+    def show(self, key_id: str) -> Key:
+        """One key. Raises Missing."""
+        ...
+
+    def revoke(self, key_id: str) -> Key:
+        """Have a key open nothing from now on. Raises Missing."""
+        ...
+
+    def rotate(self, key_id: str) -> Issued:
+        """Give a key a new secret; the old one opens nothing from now on. Raises Missing, or InvalidRequest."""
         ...
