@@ -3,23 +3,34 @@
 What `app` is for everything, this is for what outlives a restart. Knows nothing of HTTP or models.
 """
 
+import asyncio
+import hashlib
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from homeport.domain.accounts import Issued, Key, Wanted
-from homeport.domain.errors import Missing
+from homeport.domain.errors import HomeportError, Missing
+from homeport.domain.usage import Question, Sum
+from homeport.serving.quotas import Quotas
 from homeport.settings import Settings
 from homeport.store import migration
 from homeport.store.database import Database
 from homeport.store.keys import KeyBook, server_secret
+from homeport.store.ledger import Ledger
 from homeport.store.ring import KeyRing
+from homeport.store.usage import UsageBook
 
 _FILE = "homeport.db"
+_FOLD_S = 0.5
+_REST_S = 10.0
+
+_log = logging.getLogger("homeport.usage")
 
 
 class Accounts:
-    """What a running server keeps open: the database, its keys, and those in memory."""
+    """What a running server keeps open: the database, its keys and what they have taken, and the ledger of usage."""
 
     def __init__(self, settings: Settings) -> None:
         secret = server_secret(settings.home)
@@ -28,10 +39,55 @@ class Accounts:
         self.book = KeyBook(self.database, secret)
         self.ring = KeyRing(self.book, secret)
         self.ring.load()
+        folder = ledgers(settings)
+        self.usage = UsageBook(self.database, folder)
+        self.usage.fold()
+        self.quotas = Quotas()
+        for key, of_day, of_month in self.usage.spent_by_key():
+            self.quotas.seed(key, of_day, of_month)
+        self.ledger = Ledger(folder)
+
+    async def keep(self) -> None:
+        """Watch the keys and take in usage, for ever."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.ring.watch())
+            tasks.create_task(self._fold())
 
     def close(self) -> None:
-        """Give everything back."""
+        """Take in the last usage, and give everything back."""
+        self.ledger.close()
+        try:
+            self.usage.fold()
+        except HomeportError as error:
+            _log.warning("the last usage is left for the next start: %s", error)
         self.database.close()
+
+    async def _fold(self) -> None:
+        while True:
+            await asyncio.sleep(_FOLD_S)
+            try:
+                await asyncio.to_thread(self.usage.fold)
+            except HomeportError as error:
+                _log.warning("usage waits in its journal: %s", error)
+                await asyncio.sleep(_REST_S)
+
+
+def ledgers(settings: Settings) -> Path:
+    """The folder of this database's ledgers: one for each database, so that none gets another's."""
+    place = Database.name(database_url(settings))
+    file = place.removeprefix("sqlite:///")
+    if file != place:
+        return Path(file).with_suffix(".usage")
+    return settings.home / f"usage-{hashlib.sha256(place.encode()).hexdigest()[:12]}"
+
+
+def usage(settings: Settings, question: Question) -> Sequence[Sum]:
+    """Sum up what was used until now, also what a running server has only just written down."""
+    with _database(settings) as database:
+        migration.ready(database)
+        book = UsageBook(database, ledgers(settings))
+        book.fold()
+        return book.sums(question)
 
 
 def database_url(settings: Settings) -> str:

@@ -98,6 +98,9 @@ class _House:
             version=homeport.__version__,
             operations=_Workers(self._serving),
             book=self._accounts.book,
+            ledger=self._accounts.ledger,
+            usage=self._accounts.usage,
+            quotas=self._accounts.quotas,
         )
         listener = Listener(
             build(services),
@@ -107,12 +110,13 @@ class _House:
             drain=lambda: self._serving.drain(settings.drain_s),
         )
         await self._serving.start()
-        watch = asyncio.create_task(self._accounts.ring.watch())
+        watch = asyncio.create_task(self._accounts.keep())
         try:
             await self._serving.preload(self._preloaded())
             await listener.run_here()
         finally:
             watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
             await self._serving.close()
             self._accounts.close()
             spool.end(self._spool)

@@ -9,6 +9,7 @@ from homeport.domain.accounts import Allowance, Issued, Key, Wanted
 from homeport.domain.errors import InvalidRequest, Missing, ModelMissing
 from homeport.domain.layouts import Fidelity, Outcome, Speed, Trial, Wish
 from homeport.domain.models import Alias, Facts, Installed
+from homeport.domain.usage import Question, Sum
 from homeport.reports import Announcement, Finding, Progress
 from homeport.settings import Settings
 
@@ -84,6 +85,15 @@ class Program:
         """Rotate it."""
         self._called("rotate_key", settings, key)
         return Issued(key=KEY, secret="sk-second")
+
+    def usage(self, settings: Settings, question: Question, /) -> Sequence[Sum]:
+        """Give one sum for each of two days."""
+        self._called("usage", settings, question)
+        group = dict.fromkeys(question.by, "x")
+        return [
+            Sum(begins=day * 86_400, group=group, requests=2, prompt_tokens=30, completion_tokens=4, cached_tokens=5)
+            for day in range(2)
+        ]
 
     def upgrade_database(self, settings: Settings, /) -> str:
         """Say so."""

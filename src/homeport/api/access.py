@@ -22,6 +22,7 @@ from homeport.serving.quotas import Quotas
 
 _ISSUED_BY = "whoever runs this Homeport server"
 _ADMIN = "/admin/"
+_ORGANIZATION = "/v1/organization/"
 _ASKING = ("GET", "HEAD", "OPTIONS")
 """Methods that change nothing and ask no model: they are not counted."""
 _OPEN = ("/", "/health", "/health/live", "/health/ready")
@@ -137,6 +138,10 @@ class Guard:
         if f"{path}/".startswith(_ADMIN):
             if not self._access.is_admin(headers):
                 raise Missing(f"Invalid URL ({scope['method']} {path[:200]})", code="unknown_url")
+            return
+        if path.startswith(_ORGANIZATION):
+            if not self._access.is_admin(headers):
+                raise Unauthenticated("An organization's usage is told only to the holder of an admin key.")
             return
         exchange = exchange_of(scope)
         exchange.caller = caller = self._access.caller(headers)

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
-from homeport.api import admin, engines, health, keys, metrics, models
+from homeport.api import admin, engines, health, keys, metrics, models, usage
 from homeport.api.access import Guard
 from homeport.api.audio import speech, transcriptions
 from homeport.api.cors import Cors
@@ -52,6 +52,8 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/admin/v1/keys": {"GET": keys.collection, "POST": keys.create},
     "/admin/v1/keys/{key_id}": {"GET": keys.retrieve, "DELETE": keys.revoke},
     "/admin/v1/keys/{key_id}/rotate": {"POST": keys.rotate},
+    "/admin/v1/usage": {"GET": usage.totals},
+    "/v1/organization/usage/{kind}": {"GET": usage.organization},
     "/admin/v1/workers": {"GET": admin.workers},
     "/admin/v1/workers/{model:path}/stop": {"POST": admin.stop},
 }

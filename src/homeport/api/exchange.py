@@ -14,6 +14,7 @@ from homeport.domain.accounts import LOCAL, Key
 from homeport.serving.quotas import FREE, Passage
 
 _SLOT = "homeport.exchange"
+_USER_LENGTH = 256
 
 
 @dataclass(frozen=True)
@@ -43,13 +44,14 @@ def _fresh_id() -> str:
 class Exchange:
     """What is known so far. `route` is the path's template, so that logs and metrics stay bounded.
 
-    `passage` counts what it takes of its key's limits.
+    `passage` counts what it takes of its key's limits; `user` is what the caller says of whom it asks for.
     """
 
     id: str = field(default_factory=_fresh_id)
     began: float = field(default_factory=time.perf_counter)
     caller: Caller = ANYONE
     passage: Passage = FREE
+    user: str = ""
     route: str = "unknown"
     status: int | None = None
     model: str = "-"
@@ -70,3 +72,8 @@ def begin(scope: Scope) -> Exchange:
 def exchange_of(scope: Scope) -> Exchange:
     """The exchange this scope belongs to."""
     return cast("Exchange", scope[_SLOT])
+
+
+def note_user(scope: Scope, *names: str | None) -> None:
+    """Remember for whom a request is, by the first of these that says it; cut where it is long."""
+    exchange_of(scope).user = next((name for name in names if name), "")[:_USER_LENGTH]

@@ -115,9 +115,15 @@ class Meter:
         self._model = model
         self._began = meters.clock()
         self._last: float | None = None
+        self.first_ms: float | None = None
         self._between = meters.between.of(model)
         self._is_closed = False
         self.endpoint = endpoint
+
+    @property
+    def elapsed_ms(self) -> float:
+        """Milliseconds since it began."""
+        return (self._meters.clock() - self._began) * 1000
 
     def admitted(self, prompt_tokens: int) -> None:
         """The worker took the request."""
@@ -127,6 +133,7 @@ class Meter:
         """`n` tokens arrived together."""
         now = self._meters.clock()
         if self._last is None:
+            self.first_ms = (now - self._began) * 1000
             self._meters.first.labels(self._model).observe(now - self._began)
         else:
             self._between.add((now - self._last) / n, n)

@@ -17,7 +17,7 @@ from homeport.api.exchange import Caller, exchange_of
 from homeport.api.meters import Meters
 from homeport.api.permission import Permitted
 from homeport.domain.models import Installed
-from homeport.domain.ports import KeyBook, Operations, Registry, Serving
+from homeport.domain.ports import KeyBook, Ledger, Operations, Registry, Serving, UsageBook
 from homeport.serving.quotas import Quotas
 
 
@@ -40,7 +40,8 @@ class Services:
     """Everything a handler may need.
 
     `now` is the wall clock in seconds; `spool` a folder for uploads under way; `organization` goes out as a header;
-    without `operations` and `book` these parts of `/admin` say that they cannot be had.
+    without `operations`, `book` and `usage` these parts of `/admin` say that they cannot be had; without `ledger` usage
+    is counted in the meters alone.
     """
 
     serving: Serving
@@ -54,6 +55,8 @@ class Services:
     version: str = "0"
     operations: Operations | None = None
     book: KeyBook | None = None
+    ledger: Ledger | None = None
+    usage: UsageBook | None = None
     quotas: Quotas = field(default_factory=Quotas)
 
     def fingerprint(self, model: Installed) -> str:

@@ -7,6 +7,7 @@ from typing import Protocol
 from homeport.domain.accounts import Issued, Key, Wanted
 from homeport.domain.layouts import Outcome, Wish
 from homeport.domain.models import Alias, Installed
+from homeport.domain.usage import Question, Sum
 from homeport.reports import Announcement, Finding, Progress
 from homeport.settings import Settings
 
@@ -28,6 +29,10 @@ class Accounts(Protocol):
 
     def rotate_key(self, settings: Settings, key: str, /) -> Issued:
         """Give a key a new secret, in place of the old one."""
+        ...
+
+    def usage(self, settings: Settings, question: Question, /) -> Sequence[Sum]:
+        """Sum up what was used until now, also what a running server has only just written down."""
         ...
 
     def upgrade_database(self, settings: Settings, /) -> str:

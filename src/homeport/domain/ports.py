@@ -9,6 +9,7 @@ from homeport.domain.accounts import Issued, Key, Wanted
 from homeport.domain.events import Admitted, Event
 from homeport.domain.link import Request
 from homeport.domain.models import Alias, Gauges, Installed, Loaded, Resolved
+from homeport.domain.usage import Question, Spent, Sum
 
 Emit = Callable[[Sequence[tuple[int, Event]]], None]
 
@@ -158,4 +159,24 @@ class KeyBook(Protocol):
 
     def rotate(self, key_id: str) -> Issued:
         """Give a key a new secret; the old one opens nothing from now on. Raises Missing, or InvalidRequest."""
+        ...
+
+
+class Ledger(Protocol):
+    """Where usage is written down at once, to survive the end of the process. Fast enough for the event loop."""
+
+    def write(self, spent: Spent) -> None:
+        """Write a record down. Raises StorageFull; then it is not written."""
+        ...
+
+
+class UsageBook(Protocol):
+    """Usage as it is kept. Synchronous: on the event loop it is called through a thread."""
+
+    def fold(self) -> int:
+        """Take in what ledgers have written since; give the number of records."""
+        ...
+
+    def sums(self, question: Question) -> Sequence[Sum]:
+        """Sum up, by span of time and group, in this order."""
         ...

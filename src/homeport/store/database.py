@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from homeport.domain.errors import InvalidRequest, StorageFull, Unavailable
 
 _BUSY_MS = 10_000
+_NO_URL = "database_url: is no URL such as sqlite:////path or postgresql://host/name."
 _POSTGRES = "postgresql+psycopg"
 _FULL = ("disk is full", "No space left", "disk full")
 
@@ -32,9 +33,7 @@ class Database:
             self.url = parsed
             self.engine = self._lite() if self.is_sqlite else sa.create_engine(parsed, pool_pre_ping=True)
         except (ArgumentError, NoSuchModuleError) as error:
-            raise InvalidRequest(
-                "database_url: is no URL such as sqlite:////path or postgresql://host/name."
-            ) from error
+            raise InvalidRequest(_NO_URL) from error
         # One writer at a time within this process: SQLite's own waiting is a poll that can starve.
         self._writer = threading.Lock() if self.is_sqlite else nullcontext()
 
@@ -42,6 +41,14 @@ class Database:
     def is_sqlite(self) -> bool:
         """Whether this is a file."""
         return self.url.drivername == "sqlite"
+
+    @staticmethod
+    def name(url: str) -> str:
+        """A URL as it may be shown: without its password. Raises InvalidRequest."""
+        try:
+            return sa.make_url(url).render_as_string(hide_password=True)
+        except ArgumentError as error:
+            raise InvalidRequest(_NO_URL) from error
 
     @property
     def path(self) -> Path | None:
@@ -86,6 +93,8 @@ class Database:
     def _explained(self) -> Iterator[None]:
         try:
             yield
+        except sa.exc.TimeoutError as error:
+            raise Unavailable(f"The database {self} is too busy: {error}") from error
         except DBAPIError as error:
             said = str(error.orig).strip()
             if any(word in said for word in _FULL):

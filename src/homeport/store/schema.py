@@ -5,7 +5,7 @@ Times are whole seconds since 1970. What is never searched for (a key's models a
 
 import sqlalchemy as sa
 
-REVISION = "r0001"
+REVISION = "r0002"
 """The newest step of `migrations/versions`: what a database made from these tables is stamped with."""
 
 METADATA = sa.MetaData()
@@ -41,3 +41,35 @@ KEYS = sa.Table(
     sa.Column("revoked_at", sa.BigInteger),
 )
 """Rows are never deleted: that there was a key once keeps the server from running without keys again."""
+
+NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+"""A row's own number: SQLite counts up only what it calls INTEGER."""
+
+JOURNALS = sa.Table(
+    "journals",
+    METADATA,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("read_bytes", sa.BigInteger, nullable=False),
+)
+"""How far each ledger's file has been read into `usage`."""
+
+USAGE = sa.Table(
+    "usage",
+    METADATA,
+    sa.Column("seq", NUMBER, primary_key=True),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("request", sa.String(64), nullable=False),
+    sa.Column("project", sa.String(64), nullable=False),
+    sa.Column("key", sa.String(64), nullable=False),
+    sa.Column("user", sa.Text, nullable=False),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("endpoint", sa.String(32), nullable=False),
+    sa.Column("status", sa.String(64), nullable=False),
+    sa.Column("prompt_tokens", sa.BigInteger, nullable=False),
+    sa.Column("completion_tokens", sa.BigInteger, nullable=False),
+    sa.Column("cached_tokens", sa.BigInteger, nullable=False),
+    sa.Column("amount", sa.Double, nullable=False),
+    sa.Column("first_ms", sa.Double),
+    sa.Column("whole_ms", sa.Double, nullable=False),
+    sa.Index("usage_at", "at"),
+)

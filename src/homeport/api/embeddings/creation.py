@@ -13,6 +13,7 @@ from homeport.api import bounds, wire
 from homeport.api.body import read_json
 from homeport.api.call import model_named, opened, whole
 from homeport.api.embeddings.answer import Collected, Tally
+from homeport.api.exchange import note_user
 from homeport.api.services import registry
 from homeport.domain.embeddings import EmbeddingRequest, Input
 from homeport.domain.errors import InvalidRequest
@@ -88,6 +89,7 @@ def _tokens(name: str, ids: list[int]) -> TokenPrompt:
 async def create(request: Request) -> Response:
     """Give a vector for each input."""
     body = await read_json(request, CreationRequest)
+    note_user(request.scope, body.user)
     model = model_named(body.model, request.path_params.get("engine"))
     body.check()
     resolved = registry(request).resolve(model, ENDPOINT)

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from homeport.api import bounds
 from homeport.api.body import read_json
 from homeport.api.call import model_named
+from homeport.api.exchange import note_user
 from homeport.api.services import caller, registry
 from homeport.api.text import sampling
 from homeport.api.text.call import Call, respond
@@ -111,6 +112,7 @@ def _tokens(name: str, ids: list[int]) -> TokenPrompt:
 async def create(request: Request) -> Response:
     """Complete one or many prompts."""
     body = await read_json(request, CompletionRequest)
+    note_user(request.scope, body.user)
     model = model_named(body.model, request.path_params.get("engine"))
     asked = body.text_request(caller(request).project)
     resolved = registry(request).resolve(model, "completions")
