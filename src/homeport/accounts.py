@@ -16,15 +16,19 @@ from homeport.domain.usage import Question, Sum
 from homeport.serving.quotas import Quotas
 from homeport.settings import Settings
 from homeport.store import migration
+from homeport.store.blobs import Blobs
 from homeport.store.database import Database
+from homeport.store.files import FileBook
 from homeport.store.keys import KeyBook, server_secret
 from homeport.store.ledger import Ledger
 from homeport.store.ring import KeyRing
+from homeport.store.uploads import UploadBook
 from homeport.store.usage import UsageBook
 
 _FILE = "homeport.db"
 _FOLD_S = 0.5
 _REST_S = 10.0
+_SWEEP_S = 60.0
 
 _log = logging.getLogger("homeport.usage")
 
@@ -42,6 +46,9 @@ class Accounts:
         folder = ledgers(settings)
         self.usage = UsageBook(self.database, folder)
         self.usage.fold()
+        blobs = Blobs(settings.blobs or str(settings.home / "blobs"))
+        self.files = FileBook(self.database, blobs)
+        self.uploads = UploadBook(self.database, blobs, self.files)
         self.quotas = Quotas()
         for key, of_day, of_month in self.usage.spent_by_key():
             self.quotas.seed(key, of_day, of_month)
@@ -52,6 +59,7 @@ class Accounts:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.ring.watch())
             tasks.create_task(self._fold())
+            tasks.create_task(self._sweep())
 
     def close(self) -> None:
         """Take in the last usage, and give everything back."""
@@ -70,6 +78,15 @@ class Accounts:
             except HomeportError as error:
                 _log.warning("usage waits in its journal: %s", error)
                 await asyncio.sleep(_REST_S)
+
+    async def _sweep(self) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(self.uploads.sweep)
+                await asyncio.to_thread(self.files.sweep)
+            except HomeportError as error:
+                _log.warning("files whose time is over stay a while: %s", error)
+            await asyncio.sleep(_SWEEP_S)
 
 
 def ledgers(settings: Settings) -> Path:

@@ -25,7 +25,7 @@ from homeport.api.services import Limits, Services
 from homeport.domain.accounts import Issued, Wanted
 from homeport.domain.errors import Unavailable
 from homeport.domain.layouts import ORIGINAL, Outcome, Survey, Told, Wish
-from homeport.domain.models import Alias, Gauges, Installed
+from homeport.domain.models import Alias, Installed
 from homeport.models import catalogue, layouts
 from homeport.models import pull as pulling
 from homeport.models.kernels import Variant, installed_kernels
@@ -34,11 +34,11 @@ from homeport.models.options import PullOptions
 from homeport.models.registry import Registry
 from homeport.models.sources import reach
 from homeport.models.store import Store
-from homeport.reports import Announcement, Finding, Progress, WorkerReport
+from homeport.reports import Announcement, Finding, Progress
 from homeport.serving.local import LocalServing
 from homeport.serving.options import ServingOptions
-from homeport.serving.resident import WorkerStatus
 from homeport.settings import Settings, check_reach
+from homeport.workers import Workers
 
 _LLAMA = "homeport.engines.llama"
 _LAYOUTS = "homeport.engines.text.executors.llama.layouts"
@@ -90,16 +90,18 @@ class _House:
         services = Services(
             serving=self._serving,
             registry=self._registry,
-            limits=Limits(body_bytes=settings.max_body_bytes, ping_s=settings.ping_s, stall_s=settings.stall_s),
+            limits=_limits(settings),
             meters=Meters(self._serving.gauges),
             access=self._access(),
             spool=self._spool,
             organization=settings.organization,
             version=homeport.__version__,
-            operations=_Workers(self._serving),
+            operations=Workers(self._serving, _STOP_WAIT_S),
             book=self._accounts.book,
             ledger=self._accounts.ledger,
             usage=self._accounts.usage,
+            files=self._accounts.files,
+            uploads=self._accounts.uploads,
             quotas=self._accounts.quotas,
         )
         listener = Listener(
@@ -201,36 +203,9 @@ class _House:
         )
 
 
-class _Workers:
-    """What `ps` and `stop` see of the workers. Implements `domain.ports.Operations`."""
-
-    def __init__(self, serving: LocalServing) -> None:
-        self._serving = serving
-
-    def status(self) -> Sequence[WorkerReport]:
-        """How every worker stands now."""
-        gauges = self._serving.gauges()
-        return [self._report(status, gauges.get(status.model, Gauges())) for status in self._serving.status()]
-
-    async def stop(self, model: str) -> bool:
-        """Unload a model once its requests have ended, or after half a minute."""
-        return await self._serving.stop(model, _STOP_WAIT_S)
-
-    def _report(self, status: WorkerStatus, now: Gauges) -> WorkerReport:
-        loaded = self._serving.loaded(status.model)
-        return WorkerReport(
-            model=status.model,
-            pid=status.pid,
-            state=status.state,
-            memory_bytes=status.rss_bytes,
-            running=now.running,
-            waiting=now.waiting,
-            cells_used=now.cells_used,
-            cells=now.cells,
-            window=status.window or 0,
-            kernels=loaded.kernels if loaded else "",
-            idle_s=status.idle_s,
-        )
+def _limits(settings: Settings) -> Limits:
+    sizes = {"body_bytes": settings.max_body_bytes, "file_bytes": settings.max_file_bytes}
+    return Limits(**sizes, ping_s=settings.ping_s, stall_s=settings.stall_s)
 
 
 def _serving_options(settings: Settings) -> ServingOptions:

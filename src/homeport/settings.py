@@ -131,6 +131,7 @@ FACTS: dict[str, Fact] = {
     "port": Fact(whole, "Port to listen on; 0 takes a free one.", least=0, most=65535),
     "home": Fact(folder, "Folder of models, kernels and run files."),
     "database_url": Fact(text, "Database of keys, usage and files; default: a SQLite file in `home`.", secret=True),
+    "blobs": Fact(text, "Folder or `s3://BUCKET/PREFIX` (with AWS_* variables) of files; default: in `home`."),
     "models": Fact(words, "Models to fetch if missing and load at start; none: a starter."),
     "default_model": Fact(text, "Model that OpenAI's text names stand for; default: the first of `models`."),
     "aliases": Fact(pairs, "Names that stand for models, over the built-in ones."),
@@ -139,6 +140,7 @@ FACTS: dict[str, Fact] = {
     "cors_origins": Fact(words, "Web origins whose pages may call the server; none by default."),
     "organization": Fact(text, "Value of the header `openai-organization`."),
     "max_body_bytes": Fact(size, "Largest request body.", least=1),
+    "max_file_bytes": Fact(size, "Largest file that may be sent at once; uploads in parts may be larger.", least=1),
     "max_queue": Fact(whole, "Requests of one model that may wait on top of `slots`; past it a 429.", least=0),
     "memory_budget_bytes": Fact(
         size, "Memory all loaded models may take together; none: no limit. The least recently used goes first.", least=1
@@ -187,6 +189,7 @@ class Settings:
     port: int = 8080
     home: Path = field(default_factory=_home)
     database_url: str | None = None
+    blobs: str | None = None
     models: tuple[str, ...] = ()
     default_model: str | None = None
     aliases: dict[str, str] = field(default_factory=dict)
@@ -196,6 +199,7 @@ class Settings:
     cors_origins: tuple[str, ...] = ()
     organization: str = "homeport"
     max_body_bytes: int = 20_000_000
+    max_file_bytes: int = 512_000_000
 
     max_queue: int = 128
     memory_budget_bytes: int | None = None

@@ -165,6 +165,23 @@ async def test_over_the_limit_is_429_with_true_headers(desk: Desk) -> None:
     assert (await desk.ask(secret, "/v1/models")).status == 200  # looking around is not counted
 
 
+async def test_metrics_tell_keys_apart(desk: Desk) -> None:
+    """`/metrics` has each key's requests, tokens and refusals, under the key's id."""
+    secret = desk.key(project="team", requests_per_minute=1)
+    [key] = desk.book.every()
+    said = await desk.ask(secret, prompt="a")
+    await desk.ask(secret, prompt="a")
+    metrics = (await call(desk.app, "GET", "/metrics")).body.decode()
+    labels = f'key="{key.id}",project="team"'
+    usage = said.json["usage"]
+    for line in (
+        f"homeport:key_requests_total{{{labels}}} 1.0",
+        f"homeport:key_refusals_total{{{labels}}} 1.0",
+        f'homeport:key_tokens_total{{key="{key.id}",kind="completion",project="team"}} {usage["completion_tokens"]}.0',
+    ):
+        assert line in metrics
+
+
 async def test_a_wrong_request_costs_no_tokens(desk: Desk) -> None:
     """A request refused before any work takes one request and no token."""
     secret = desk.key(requests_per_minute=5, tokens_per_minute=100)

@@ -21,6 +21,7 @@ from homeport.api.embeddings import creation as embeddings
 from homeport.api.errors import error_response
 from homeport.api.exchange import exchange_of
 from homeport.api.faults import Faults
+from homeport.api.files import files, parts
 from homeport.api.moderations import creation as moderations
 from homeport.api.services import Services
 from homeport.api.text import chat, completions, edits
@@ -44,6 +45,13 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/v1/audio/translations": {"POST": transcriptions.translate},
     "/v1/embeddings": {"POST": embeddings.create},
     "/v1/moderations": {"POST": moderations.create},
+    "/v1/files": {"GET": files.collection, "POST": files.create},
+    "/v1/files/{file_id}": {"GET": files.retrieve, "DELETE": files.delete},
+    "/v1/files/{file_id}/content": {"GET": files.content},
+    "/v1/uploads": {"POST": parts.create},
+    "/v1/uploads/{upload_id}/parts": {"POST": parts.add},
+    "/v1/uploads/{upload_id}/complete": {"POST": parts.complete},
+    "/v1/uploads/{upload_id}/cancel": {"POST": parts.cancel},
     "/v1/engines": {"GET": engines.collection},
     "/v1/engines/{engine:path}/completions": {"POST": completions.create},
     "/v1/engines/{engine:path}/edits": {"POST": edits.create},

@@ -72,6 +72,8 @@ class Bill:
         tally, exchange = self.tally, self._exchange
         tally.close()
         exchange.passage.settle(tally.usage.prompt_tokens + tally.usage.completion_tokens)
+        caller = exchange.caller
+        self._house.meters.billed(caller.project, caller.key_id, tally.usage)
         if self._house.ledger is None:
             return
         try:
@@ -83,14 +85,13 @@ class Bill:
 
     def _spent(self, exchange: Exchange, status: str) -> Spent:
         meter, usage = self.tally.meter, self.tally.usage
-        key = exchange.caller.issued
         return Spent(
             at=int(self._house.now()),
             request=exchange.id,
             project=exchange.caller.project,
             model=self._model,
             endpoint=meter.endpoint,
-            key=key.id if key else "",
+            key=exchange.caller.key_id,
             user=exchange.user,
             status=status,
             prompt_tokens=usage.prompt_tokens,

@@ -18,6 +18,7 @@ VERSION = "2020-10-01"
 _log = logging.getLogger("homeport.access")
 _SANE_ID = re.compile(r"[!-~]{1,128}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_BUSY = 429
 _LEFT = 499
 """What the log says of a client that went away before it was answered; nothing is sent."""
 
@@ -73,6 +74,8 @@ class Edge:
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         status = exchange.status or _LEFT
         self._meters.answered(exchange.route, method, status)
+        if status == _BUSY:
+            self._meters.refused(exchange.caller.project, exchange.caller.key_id)
         named = Headers(scope=scope).get("x-client-request-id", "")
         _log.info(
             "request_id=%s client_request_id=%s method=%s path=%s status=%d ms=%.1f model=%s",

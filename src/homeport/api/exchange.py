@@ -28,6 +28,11 @@ class Caller:
     key: str | None = None
     issued: Key | None = None
 
+    @property
+    def key_id(self) -> str:
+        """The id of the stored key, empty where there is none."""
+        return self.issued.id if self.issued else ""
+
     def may_use(self, model: str) -> bool:
         """Whether it may ask this model, by real name."""
         return self.issued is None or self.issued.may_use(model)

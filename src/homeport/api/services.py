@@ -17,7 +17,7 @@ from homeport.api.exchange import Caller, exchange_of
 from homeport.api.meters import Meters
 from homeport.api.permission import Permitted
 from homeport.domain.models import Installed
-from homeport.domain.ports import KeyBook, Ledger, Operations, Registry, Serving, UsageBook
+from homeport.domain.ports import FileBook, KeyBook, Ledger, Operations, Registry, Serving, UploadBook, UsageBook
 from homeport.serving.quotas import Quotas
 
 
@@ -30,6 +30,7 @@ class Limits:
     """
 
     body_bytes: int = 20_000_000
+    file_bytes: int = 512_000_000
     ping_s: float = 10.0
     stall_s: float = 60.0
     credit: int = 256
@@ -57,6 +58,8 @@ class Services:
     book: KeyBook | None = None
     ledger: Ledger | None = None
     usage: UsageBook | None = None
+    files: FileBook | None = None
+    uploads: UploadBook | None = None
     quotas: Quotas = field(default_factory=Quotas)
 
     def fingerprint(self, model: Installed) -> str:

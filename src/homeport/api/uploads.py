@@ -5,6 +5,7 @@ read, and are gone when the request has ended, however it ended. Knows nothing o
 """
 
 import asyncio
+import errno
 import re
 import shutil
 import uuid
@@ -21,11 +22,12 @@ from starlette.types import Receive, Scope, Send
 from homeport.api.body import bounded
 from homeport.api.multipart import Part, Taker
 from homeport.api.services import services
-from homeport.domain.errors import InvalidRequest, TooLarge, UnsupportedMedia
+from homeport.domain.errors import InvalidRequest, StorageFull, TooLarge, UnsupportedMedia
 
 MOST_BYTES = 25 * 1024 * 1024
 """OpenAI's limit of an upload."""
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FRAME_BYTES = 64_000  # of the form itself, around the file
 _KEY = re.compile(r"[^\[\]]+")
 
@@ -76,9 +78,15 @@ async def read_form(request: Request, most_bytes: int = MOST_BYTES) -> AsyncIter
     folder = services(request).spool / uuid.uuid4().hex
     taker = Taker(given, folder)
     try:
-        async for data in bounded(request, most_bytes + _FRAME_BYTES, _too_large(most_bytes)):
-            taker.write(data)
-        yield _form(taker.parts())
+        try:
+            async for data in bounded(request, most_bytes + _FRAME_BYTES, _too_large(most_bytes)):
+                taker.write(data)
+            form = _form(taker.parts())
+        except OSError as error:
+            if error.errno in _FULL:
+                raise StorageFull("The disk is full: what is sent cannot be taken in.") from error
+            raise
+        yield form
     finally:
         taker.close()
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)

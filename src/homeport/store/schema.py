@@ -5,7 +5,7 @@ Times are whole seconds since 1970. What is never searched for (a key's models a
 
 import sqlalchemy as sa
 
-REVISION = "r0002"
+REVISION = "r0003"
 """The newest step of `migrations/versions`: what a database made from these tables is stamped with."""
 
 METADATA = sa.MetaData()
@@ -72,4 +72,44 @@ USAGE = sa.Table(
     sa.Column("first_ms", sa.Double),
     sa.Column("whole_ms", sa.Double, nullable=False),
     sa.Index("usage_at", "at"),
+)
+
+FILES = sa.Table(
+    "files",
+    METADATA,
+    sa.Column("seq", NUMBER, primary_key=True),
+    sa.Column("id", sa.String(64), nullable=False, unique=True),
+    sa.Column("project", sa.String(64), nullable=False),
+    sa.Column("purpose", sa.String(32), nullable=False),
+    sa.Column("filename", sa.Text, nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("expires_at", sa.BigInteger),
+    sa.Index("files_project", "project", "seq"),
+)
+
+UPLOADS = sa.Table(
+    "uploads",
+    METADATA,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("project", sa.String(64), nullable=False),
+    sa.Column("purpose", sa.String(32), nullable=False),
+    sa.Column("filename", sa.Text, nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("mime_type", sa.Text, nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("expires_at", sa.BigInteger, nullable=False),
+    sa.Column("keep_s", sa.BigInteger),
+    sa.Column("file_id", sa.String(64)),
+)
+
+UPLOAD_PARTS = sa.Table(
+    "upload_parts",
+    METADATA,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("upload_id", sa.String(64), sa.ForeignKey("uploads.id"), nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Index("upload_parts_upload", "upload_id"),
 )
