@@ -63,10 +63,15 @@ class Edge:
         headers["openai-processing-ms"] = str(int(exchange.elapsed_ms))
         headers["openai-version"] = VERSION
         headers["openai-organization"] = self._organization
-        for name, rate in exchange.passage.rates().items():
-            headers[f"x-ratelimit-limit-{name}"] = str(rate.limit)
-            headers[f"x-ratelimit-remaining-{name}"] = str(rate.remaining)
-            headers[f"x-ratelimit-reset-{name}"] = span(rate.reset_s)
+        message["headers"] += [
+            (f"x-ratelimit-{what}-{name}".encode(), value.encode())
+            for name, rate in exchange.passage.rates().items()
+            for what, value in (
+                ("limit", str(rate.limit)),
+                ("remaining", str(rate.remaining)),
+                ("reset", span(rate.reset_s)),
+            )
+        ]
         exchange.status = message["status"]
         exchange.model = headers.get("x-homeport-model", "-")
 

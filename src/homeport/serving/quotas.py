@@ -17,6 +17,7 @@ from homeport.domain.errors import QuotaSpent, RateLimited
 
 _MINUTE_S = 60.0
 _SLOTS = 240
+_DAY_S = 86_400
 
 
 class _Slot:
@@ -102,11 +103,16 @@ class _Account:
     day: _Period = field(default_factory=_Period)
     month: _Period = field(default_factory=_Period)
     running: int = 0
+    today: int = -1
 
-    def turn(self, moment: datetime) -> None:
-        """Look at the calendar."""
-        self.day.turn(moment.strftime("%Y-%m-%d"))
-        self.month.turn(moment.strftime("%Y-%m"))
+    def turn(self, now: float) -> None:
+        """Look at the calendar, which costs something on a new day only."""
+        today = int(now // _DAY_S)
+        if today != self.today:
+            self.today = today
+            moment = datetime.fromtimestamp(now, UTC)
+            self.day.turn(moment.strftime("%Y-%m-%d"))
+            self.month.turn(moment.strftime("%Y-%m"))
 
 
 class Rate(NamedTuple):
@@ -148,18 +154,13 @@ class Quotas:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, now: Callable[[], float] = time.time) -> None:
         self.clock = clock
-        self._now = now
+        self.now = now
         self._accounts: dict[str, _Account] = {}
-
-    @property
-    def moment(self) -> datetime:
-        """The time by the wall clock, in UTC."""
-        return datetime.fromtimestamp(self._now(), UTC)
 
     def seed(self, key_id: str, day_tokens: int, month_tokens: int) -> None:
         """Say what a key had taken today and this month before this server began."""
         account = self._account(key_id)
-        account.turn(self.moment)
+        account.turn(self.now())
         account.day.taken += day_tokens
         account.month.taken += month_tokens
 
@@ -211,7 +212,7 @@ class _Counted(Passage):
     def reserve(self, tokens: int) -> None:
         """Count what it will probably take."""
         account, now = self._account, self._quotas.clock()
-        account.turn(self._quotas.moment)
+        account.turn(self._quotas.now())
         self._check_periods()
         per_minute = self.limits.tokens_per_minute
         if per_minute is not None and account.tokens.taken(now) + tokens > per_minute:
@@ -226,7 +227,7 @@ class _Counted(Passage):
         if self._slot is None:
             return
         account, now = self._account, self._quotas.clock()
-        account.turn(self._quotas.moment)
+        account.turn(self._quotas.now())
         account.tokens.change(self._slot, tokens - self._reserved, now)
         for period in (account.day, account.month):
             period.held -= self._reserved
@@ -260,7 +261,7 @@ class _Counted(Passage):
                 raise QuotaSpent(
                     f"You exceeded your current quota: {self._name} may take {limit} tokens a {what} and has taken "
                     f"{period.taken}. It begins anew with the next {what} (UTC).",
-                    retry_after_s=_left_s(what, self._quotas.moment),
+                    retry_after_s=_left_s(what, datetime.fromtimestamp(self._quotas.now(), UTC)),
                 )
 
     def _too_many(self, tokens: int, limit: int, now: float) -> RateLimited:
