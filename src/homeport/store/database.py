@@ -5,7 +5,7 @@ SQLite in WAL mode or PostgreSQL. Synchronous: on the event loop it is called th
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ class Database:
         except (ArgumentError, NoSuchModuleError) as error:
             raise InvalidRequest(_NO_URL) from error
         # One writer at a time within this process: SQLite's own waiting is a poll that can starve.
-        self._writer = threading.Lock() if self.is_sqlite else nullcontext()
+        self._writer: AbstractContextManager[object] = threading.Lock() if self.is_sqlite else nullcontext()
 
     @property
     def is_sqlite(self) -> bool:

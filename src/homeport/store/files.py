@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -114,7 +115,7 @@ class FileBook:
             if known is None:
                 self._blobs.delete(name)
 
-    def _visible(self, project: str) -> sa.Select[tuple[object, ...]]:
+    def _visible(self, project: str) -> sa.Select[*tuple[Any, ...]]:
         is_kept = sa.or_(FILES.c.expires_at.is_(None), FILES.c.expires_at > int(self._now()))
         return sa.select(FILES).where(FILES.c.project == project, is_kept)
 

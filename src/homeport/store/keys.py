@@ -165,7 +165,8 @@ def _count(connection: sa.Connection) -> None:
 
 
 def _revision(connection: sa.Connection) -> int:
-    return connection.execute(sa.select(REVISIONS.c.revision).where(REVISIONS.c.name == "keys")).scalar() or 0
+    query = sa.select(REVISIONS.c.revision).where(REVISIONS.c.name == "keys")
+    return int(connection.execute(query).scalar() or 0)
 
 
 def _row(key: Key) -> dict[str, object]:

@@ -22,7 +22,8 @@ def revision(database: Database) -> str | None:
     with database.reading() as connection:
         if not sa.inspect(connection).has_table(_STAMP.name):
             return None
-        return connection.execute(sa.select(_STAMP.c.version_num)).scalar()
+        found: str | None = connection.execute(sa.select(_STAMP.c.version_num)).scalar()
+        return found
 
 
 def upgrade(database: Database) -> tuple[str | None, str]:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -58,13 +59,13 @@ class UsageBook:
 
     def sums(self, question: Question) -> Sequence[Sum]:
         """Sum up, by span of time and group, in this order."""
-        start = USAGE.c.at // question.width_s * question.width_s if question.width_s else sa.literal(question.since)
-        begins = start.label("begins")
-        groups = [_COLUMNS[name].label(name) for name in question.by]
+        spans: list[sa.ColumnElement[Any]] = []
+        if question.width_s:
+            spans = [(USAGE.c.at // question.width_s * question.width_s).label("begins")]
+        groups = [*spans, *(_COLUMNS[name].label(name) for name in question.by)]
         totals = [sa.func.coalesce(sa.func.sum(USAGE.c[name]), 0).label(name) for name in _SUMS]
-        query = sa.select(begins, *groups, sa.func.count().label("requests"), *totals).where(*_conditions(question))
-        query = query.group_by(sa.text("begins"), *groups) if question.width_s else query.group_by(*groups)
-        query = query.order_by(*([sa.text("begins")] if question.width_s else []), *groups)
+        query = sa.select(*groups, sa.func.count().label("requests"), *totals).where(*_conditions(question))
+        query = query.group_by(*groups).order_by(*groups)
         with self._database.reading() as connection:
             found = connection.execute(query).mappings()
             return [_sum(row, question.by) for row in found if row["requests"]]
@@ -136,8 +137,10 @@ def _conditions(question: Question) -> list[sa.ColumnElement[bool]]:
 
 
 def _sum(row: sa.RowMapping, by: Sequence[str]) -> Sum:
-    numbers = {name: int(row[name]) for name in ("begins", "requests", *_SUMS[:3])}
-    return Sum(group={name: row[name] for name in by}, amount=float(row["amount"]), **numbers)
+    numbers = {name: int(row[name]) for name in ("requests", *_SUMS[:3])}
+    return Sum(
+        begins=int(row.get("begins", 0)), group={name: row[name] for name in by}, amount=float(row["amount"]), **numbers
+    )
 
 
 def _row(line: bytes, path: Path) -> dict[str, object] | None:
