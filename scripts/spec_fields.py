@@ -20,6 +20,8 @@ SCHEMAS = {
     "transcriptions": "CreateTranscriptionRequest",
     "translations": "CreateTranslationRequest",
     "speech": "CreateSpeechRequest",
+    "files": "CreateFileRequest",
+    "uploads": "CreateUploadRequest",
     "images": "CreateImageRequest",
     "image_edits": "CreateImageEditRequest EditImageBodyJsonParam",
     "image_variations": "CreateImageVariationRequest",

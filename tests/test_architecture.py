@@ -22,7 +22,7 @@ TOOLKITS = {
         "engines",
         "tuning",
     },
-    ("sqlalchemy", "alembic"): {"store"},
+    ("sqlalchemy", "alembic", "psycopg", "obstore"): {"store"},
     ("ray",): {"cluster"},
     ("click", "rich"): {"cli", "documentation"},
     ("huggingface_hub", "modelscope_hub"): {"models"},

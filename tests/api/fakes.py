@@ -37,12 +37,16 @@ def answer(*texts: str, prompt_tokens: int = 5, cached: int = 0, finish: str = "
 
 
 class FakeStream:
-    """Plays one script. `closed` is set once it is closed; `finished` tells whether the script had ended by then."""
+    """Plays one script. `waits` is set once it waits for an event, `closed` once it is closed.
+
+    `finished` tells whether the script had ended by then.
+    """
 
     def __init__(self, model: str, script: Script) -> None:
         self.model = model
         self._steps = list(script)
         self.closed = asyncio.Event()
+        self.waits = asyncio.Event()
         self.finished = False
 
     async def admitted(self) -> Admitted:
@@ -61,6 +65,7 @@ class FakeStream:
     async def _next(self) -> Sequence[Event]:
         step = self._steps.pop(0)
         while isinstance(step, asyncio.Event):
+            self.waits.set()
             await step.wait()
             step = self._steps.pop(0)
         self.finished = not self._steps or isinstance(step, HomeportError)
@@ -87,6 +92,7 @@ class FakeServing:
         self.script = script
         self.requests: list[tuple[Installed, Request]] = []
         self.streams: list[FakeStream] = []
+        self.opened = asyncio.Event()
         self.refusal: HomeportError | None = None
         self.is_ready = True
         self.running: dict[str, tuple[Loaded, Gauges]] = {}
@@ -106,6 +112,7 @@ class FakeServing:
         self.requests.append((model, request))
         stream = FakeStream(model.facts.name, self.script(request))
         self.streams.append(stream)
+        self.opened.set()
         return stream
 
     def loaded(self, model: str) -> Loaded | None:

@@ -3,7 +3,7 @@
 import click
 
 from homeport import app
-from homeport.cli import drawing, machine, models, serving, speech, transcription
+from homeport.cli import database, drawing, keys, machine, models, serving, speech, transcription, usage
 from homeport.cli.application import Application
 from homeport.cli.options import Commands
 from homeport.settings import share_processors
@@ -28,6 +28,9 @@ for _command in (
     models.list_,
     models.show,
     models.rm,
+    keys.keys,
+    usage.usage,
+    database.database,
     machine.kernels,
     machine.doctor,
     machine.config,

@@ -17,7 +17,7 @@ from homeport.api import bounds, dataurl, wire
 from homeport.api.body import read_json
 from homeport.api.call import opened, whole
 from homeport.api.moderations.answer import Tally, answer, is_text_only
-from homeport.api.services import Services, services
+from homeport.api.services import registry, services
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.events import Verdict
 from homeport.domain.models import Resolved
@@ -112,19 +112,18 @@ async def create(request: Request) -> Response:
     body = await read_json(request, ModerationBody)
     name = body.model or DEFAULT
     body.check(name)
-    held = services(request)
-    resolved = held.registry.resolve(name, ENDPOINT)
-    folder = held.spool / uuid.uuid4().hex
+    resolved = registry(request).resolve(name, ENDPOINT)
+    folder = services(request).spool / uuid.uuid4().hex
     try:
         asked = await asyncio.to_thread(body.moderation_request, folder)
-        return await whole(request, resolved, _answer(held, resolved, asked))
+        return await whole(request, resolved, _answer(request, resolved, asked))
     finally:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
-async def _answer(services: Services, resolved: Resolved, asked: ModerationRequest) -> bytes:
+async def _answer(request: Request, resolved: Resolved, asked: ModerationRequest) -> bytes:
     verdicts: list[Verdict] = []
-    async with opened(services, resolved, asked, ENDPOINT, Tally) as under_way:
+    async with opened(request, resolved, asked, ENDPOINT, Tally) as under_way:
         async for batch in under_way:
             verdicts += [event for event in batch if isinstance(event, Verdict)]
     return wire.encode(answer(resolved.asked, verdicts))
