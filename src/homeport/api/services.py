@@ -17,7 +17,17 @@ from homeport.api.exchange import Caller, exchange_of
 from homeport.api.meters import Meters
 from homeport.api.permission import Permitted
 from homeport.domain.models import Installed
-from homeport.domain.ports import FileBook, KeyBook, Ledger, Operations, Pictures, Registry, Serving, UploadBook, UsageBook
+from homeport.domain.ports import (
+    FileBook,
+    KeyBook,
+    Ledger,
+    Operations,
+    Pictures,
+    Registry,
+    Serving,
+    UploadBook,
+    UsageBook,
+)
 from homeport.serving.quotas import Quotas
 
 

@@ -115,18 +115,16 @@ async def _answered(request: Request, body: Drawing, asked: ImageRequest, endpoi
     if isinstance(body, Prompted) and body.stream:
         kind = "image_generation" if endpoint == "images" else "image_edit"
         frames = answers.Frames(kind, body, int(held.now()))
-        source = _events(held, resolved, asked, endpoint, frames)
+        source = _events(request, resolved, asked, endpoint, frames)
         return EventStream(source, origin(resolved), ping_s=held.limits.ping_s, stall_s=held.limits.stall_s)
-    base = str(request.base_url)
-    return await whole(request, resolved, _work(held, resolved, asked, body, endpoint, base))
+    return await whole(request, resolved, _work(request, resolved, asked, body, endpoint))
 
 
-async def _work(
-    held: Services, resolved: Resolved, asked: ImageRequest, body: Drawing, endpoint: str, base: str
-) -> bytes:
+async def _work(request: Request, resolved: Resolved, asked: ImageRequest, body: Drawing, endpoint: str) -> bytes:
+    held, base = services(request), str(request.base_url)
     data: list[answers.Image] = []
     size = ""
-    async with opened(held, resolved, asked, endpoint) as under_way:
+    async with opened(request, resolved, asked, endpoint) as under_way:
         async for batch in under_way:
             for told in batch:
                 if isinstance(told, Picture) and told.partial is None:
@@ -145,10 +143,10 @@ async def _image(held: Services, picture: Picture, body: Drawing, base: str) -> 
 
 
 async def _events(
-    held: Services, resolved: Resolved, asked: ImageRequest, endpoint: str, frames: answers.Frames
+    request: Request, resolved: Resolved, asked: ImageRequest, endpoint: str, frames: answers.Frames
 ) -> AsyncGenerator[bytes, None]:
     """The frames of a stream; first, when the request is admitted, nothing."""
-    async with opened(held, resolved, asked, endpoint) as under_way:
+    async with opened(request, resolved, asked, endpoint) as under_way:
         yield b""
         async for batch in under_way:
             for told in batch:
