@@ -15,7 +15,8 @@ import msgspec
 import uvloop
 
 import homeport
-from homeport import accounts, doctor, journal, rendezvous, spool
+from homeport import accounts as accounts  # `accounts` is a part of what the commands call
+from homeport import doctor, journal, rendezvous, spool
 from homeport.accounts import Accounts
 from homeport.api.access import Access
 from homeport.api.application import build

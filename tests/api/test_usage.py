@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlencode
 import msgspec
 import pytest
 from starlette.applications import Starlette
+from starlette.types import Message, Receive, Scope, Send
 
 from homeport.api.access import Access
 from homeport.api.application import build
@@ -70,16 +71,16 @@ async def test_it_is_written_before_the_end_is_seen() -> None:
     pen, seen = Pen(), []
     app = application(pen)
 
-    async def watching(scope: object, receive: object, send: Callable[[dict[str, object]], object]) -> None:
-        async def watched(message: dict[str, object]) -> None:
+    async def watching(scope: Scope, receive: Receive, send: Send) -> None:
+        async def watched(message: Message) -> None:
             if b"[DONE]" in bytes(str(message.get("body", b"")), "utf-8"):
                 seen.append(len(pen.records))
-            await send(message)  # type: ignore[misc]
+            await send(message)
 
-        await app(scope, receive, watched)  # type: ignore[arg-type]
+        await app(scope, receive, watched)
 
     body = msgspec.json.encode({"model": "tiny", "prompt": "a", "stream": True})
-    assert (await call(watching, "POST", "/v1/completions", body)).status == 200  # type: ignore[arg-type]
+    assert (await call(watching, "POST", "/v1/completions", body)).status == 200
     assert seen == [1]
 
 

@@ -36,7 +36,7 @@ def quotas(clock: Clock) -> Quotas:
     return Quotas(clock.steady, clock.wall)
 
 
-def key(name: str = "bot", **limits: int) -> Key:
+def key(name: str = "bot", /, **limits: int) -> Key:
     return Key(id=f"key_{name}", project="p", name=name, hint="", created_at=0, limits=Allowance(**limits))
 
 

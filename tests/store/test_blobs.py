@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
+import obstore
 import pytest
 from moto.server import ThreadedMotoServer
 
 from homeport.domain.errors import InvalidRequest, Missing, StorageFull, Unavailable
-from homeport.store import blobs as room
 from homeport.store.blobs import Blobs
 
 
@@ -104,7 +104,7 @@ def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     def full(*_: object) -> None:
         raise OSError("Generic LocalFileSystem error: No space left on device (os error 28)")
 
-    monkeypatch.setattr(room.obstore, "put", full)
+    monkeypatch.setattr(obstore, "put", full)
     with pytest.raises(StorageFull):
         made.put("files/a", content(tmp_path, b"x"))
 
@@ -116,6 +116,6 @@ async def test_a_service_that_is_away_is_said(tmp_path: Path, monkeypatch: pytes
         raise OSError("error sending request")
 
     made = Blobs(str(tmp_path / "blobs"))
-    monkeypatch.setattr(room.obstore, "get_async", away)
+    monkeypatch.setattr(obstore, "get_async", away)
     with pytest.raises(Unavailable, match="error sending request"):
         await whole(made, "files/a")

@@ -46,6 +46,7 @@ def _time(_: click.Context, __: click.Parameter, value: str | None) -> int | Non
 @click.pass_context
 def create(
     context: click.Context,
+    /,
     settings: Settings,
     is_json: bool,
     name: str,

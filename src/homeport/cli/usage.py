@@ -28,7 +28,7 @@ def _day(_: click.Context, __: click.Parameter, value: datetime | None) -> int |
 @json_flag
 @click.pass_context
 def usage(
-    context: click.Context, settings: Settings, by: tuple[str, ...], is_csv: bool, is_json: bool, **asked: object
+    context: click.Context, /, settings: Settings, by: tuple[str, ...], is_csv: bool, is_json: bool, **asked: object
 ) -> None:
     """Sum up requests and tokens, until this moment, whether a server runs or not."""
     since, until, projects = asked["since"], asked["until"], asked["projects"]

@@ -50,7 +50,7 @@ class Shelves:
             )
         )
 
-    async def ask(self, method: str, path: str, body: Any = None, project: str = "one", **query: object) -> Said:
+    async def ask(self, method: str, path: str, body: Any = None, project: str = "one", **query: Any) -> Said:
         """Send one request with a project's key; a body is JSON."""
 
         async def asked(scope: Any, receive: Any, send: Any) -> None:

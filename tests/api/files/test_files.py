@@ -1,6 +1,7 @@
 """Files sent, listed, looked at, given back and deleted; a project sees its own alone."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,7 +85,7 @@ async def test_lists_have_pages(shelves: Shelves) -> None:
         ({"colour": "red"}, "colour"),
     ],
 )
-async def test_a_wrong_list_is_named(shelves: Shelves, query: dict[str, object], param: str) -> None:
+async def test_a_wrong_list_is_named(shelves: Shelves, query: dict[str, Any], param: str) -> None:
     """Every field of the query has its range, and unknown ones are refused."""
     said = await shelves.ask("GET", "/files", **query)
     assert said.status == 400
@@ -142,7 +143,7 @@ async def test_too_large_a_file_is_413(tmp_path: Path) -> None:
 
 async def test_files_expire(shelves: Shelves) -> None:
     """A file with a time is gone when it is over, for its project at once and from disk at the next sweep."""
-    after = {"expires_after[anchor]": "created_at", "expires_after[seconds]": "3600"}
+    after: dict[str, Any] = {"expires_after[anchor]": "created_at", "expires_after[seconds]": "3600"}
     short = await shelves.sent(purpose="user_data", **after)
     batch = await shelves.sent(purpose="batch")
     assert short["expires_at"] == short["created_at"] + 3600
