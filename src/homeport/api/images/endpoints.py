@@ -15,7 +15,7 @@ from homeport.api.body import read_json
 from homeport.api.call import opened, origin, whole
 from homeport.api.images import answers, names
 from homeport.api.images.bodies import Drawing, Edit, Generation, Prompted, ReferringEdit, Variation
-from homeport.api.services import Services, services
+from homeport.api.services import Services, registry, services
 from homeport.api.streaming import DONE, EventStream
 from homeport.api.uploads import Form, Upload
 from homeport.domain.errors import InvalidRequest
@@ -111,7 +111,7 @@ def _is_png(upload: Upload) -> bool:
 
 async def _answered(request: Request, body: Drawing, asked: ImageRequest, endpoint: str) -> Response:
     held = services(request)
-    resolved = held.registry.resolve(body.name, endpoint)
+    resolved = registry(request).resolve(body.name, endpoint)
     if isinstance(body, Prompted) and body.stream:
         kind = "image_generation" if endpoint == "images" else "image_edit"
         frames = answers.Frames(kind, body, int(held.now()))
