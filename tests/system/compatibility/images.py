@@ -41,7 +41,7 @@ class PictureDesk(Desk):
         """The events of a stream, its end left out."""
         answer = self.raw(stream=True, **changed)
         assert answer.status == 200, answer.body
-        frames = answer.body.decode().strip().split("\n\n")
+        frames = [each for each in answer.body.decode().strip().split("\n\n") if each != ": ping"]
         assert frames.pop() == "data: [DONE]"
         return [json.loads(frame.partition("data: ")[2]) for frame in frames]
 
