@@ -101,7 +101,7 @@ def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """Where a content finds no room the error is StorageFull."""
     made = Blobs(str(tmp_path / "blobs"))
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError("Generic LocalFileSystem error: No space left on device (os error 28)")
 
     monkeypatch.setattr(obstore, "put", full)

@@ -1,6 +1,7 @@
 """Keys, limits and usage on a real server with real weights: made and revoked from a terminal while it runs."""
 
 import concurrent.futures
+import http.client
 import json
 import os
 import signal
@@ -127,7 +128,7 @@ def _tried(gate: House, n: int) -> int:
     wish: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}} if n % 2 else {}
     try:
         answer = ask(gate, "x", **wish)
-    except OSError:
+    except (OSError, http.client.HTTPException):
         return 0
     if answer.status != 200:
         return 0
@@ -153,7 +154,7 @@ def test_an_operator_uses_the_official_client(gate: House, home: Path) -> None:
     assert head == "day,model,requests,prompt_tokens,completion_tokens,cached_tokens"
     assert row.split(",")[1:3] == [MODEL, "1"]
     assert row.split(",")[3:5] == [str(told["input_tokens"]), str(told["output_tokens"])]
-    assert MODEL in homeport(home, "usage", "--by", "user")
+    assert "someone" in homeport(home, "usage", "--by", "user")
 
 
 def test_no_secret_is_left_anywhere(gate: House, home: Path) -> None:

@@ -14,6 +14,8 @@ from obstore.store import LocalStore, ObjectStore, S3Store
 from homeport.domain.errors import InvalidRequest, Missing, StorageFull, Unavailable
 
 _CHUNK_BYTES = 1 << 18
+_PART_BYTES, _PARTS_AT_ONCE = 5 << 20, 2
+"""What of a large content is in memory while it is kept; S3 takes no smaller parts."""
 _FULL = ("No space left", "os error 28", "Disk quota")
 
 
@@ -26,7 +28,7 @@ class Blobs:
     def put(self, name: str, content: Path) -> None:
         """Keep a file's content. Raises StorageFull or Unavailable; then nothing is kept."""
         try:
-            obstore.put(self._store, name, content)
+            obstore.put(self._store, name, content, chunk_size=_PART_BYTES, max_concurrency=_PARTS_AT_ONCE)
         except (BaseError, OSError) as error:
             raise _explained(error) from error
 
