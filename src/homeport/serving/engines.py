@@ -8,7 +8,6 @@ ENGINES: Mapping[str, str] = {
     "text": "homeport.engines.text.engine:load",
     "moderation": "homeport.engines.moderation.engine:load",
     "diffusion": "homeport.engines.images.painters.diffusion.painter:load",
-    "clipart": "homeport.engines.images.painters.clipart.painter:load",
     "transcription": "homeport.engines.transcription.engine:load",
     "embeddings": "homeport.engines.embeddings.engine:load",
     "speech": "homeport.engines.speech.engine:load",
