@@ -21,7 +21,7 @@ A value that asks for nothing (`n: 1`, `logit_bias: {}`, `tools: []`, null where
 
 `/v1/engines/{id}/completions` and `/edits` take the same bodies as `/v1/completions` and `/v1/edits`, the model from
 the path.
-Endpoints of other kinds (images, files, fine-tunes) are not served yet: they answer
+Endpoints of other kinds (embeddings, images, audio, moderation, files, fine-tunes) are not served yet: they answer
 404 in OpenAI's envelope.
 """
 
