@@ -39,8 +39,8 @@ def test_a_wider_layout_says_the_same(
     finally:
         after.close()
     assert before.argmax() == found.argmax()
-    # A shift that all logits share changes nothing. The kernels of some CPUs round twice as much as those of others.
-    assert (before - found).std() < 0.1 * before.std()
+    # A shift that all logits share changes nothing.
+    assert (before - found).std() < 0.05 * before.std()
 
 
 def test_layouts_are_measured_against_the_original(
