@@ -1,5 +1,9 @@
-"""The row on keys: what a request costs the gateway with a stored key, all its limits on, against a plain key."""
+"""The row on keys: what a request costs the gateway with keys, limits and usage on, against none of it.
 
+`python -m bench` has it in its table; `python -m bench.keys` measures it alone.
+"""
+
+import argparse
 import json
 import os
 import subprocess
@@ -8,11 +12,12 @@ import tempfile
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
-from bench import figures, rounds, servers
+from bench import figures, log, machine, rounds, scripted, servers, table
 from bench.plan import Plan
 from bench.row import Row
 from bench.servers import Served
 from bench.workload import Workload
+from homeport.settings import load
 
 _LIMIT = 1.10
 _PLENTY = str(10**9)
@@ -25,7 +30,7 @@ def rows(plan: Plan) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         plain, keyed = (Path(folder) / name for name in ("plain", "keyed"))
         sides = {
-            "plain": stack.enter_context(_served(plan, plain, {"API_KEYS": "bench"})),
+            "plain": stack.enter_context(_served(plan, plain, {"API_KEYS": "bench"}, flags=(scripted.WITHOUT_USAGE,))),
             "keyed": stack.enter_context(_served(plan, keyed, {}, _key(plan, keyed))),
         }
         for side in sides.values():
@@ -35,9 +40,9 @@ def rows(plan: Plan) -> list[Row]:
         name: figures.median((run.server_cpu_s or 0.0) / work.requests for run in found) * 1e6
         for name, found in runs.items()
     }
-    note = "scripted engine; usage is written down on both sides"
-    what = "gateway CPU per request, a stored key with every limit"
-    return [Row(what, "a plain key", "µs", cost["keyed"], cost["plain"], _LIMIT, at_most=True, note=note)]
+    note = "scripted engine"
+    what = "gateway CPU per request: stored key, every limit, usage written"
+    return [Row(what, "plain key, no usage", "µs", cost["keyed"], cost["plain"], _LIMIT, at_most=True, note=note)]
 
 
 def _key(plan: Plan, home: Path) -> str:
@@ -56,6 +61,28 @@ def _home(plan: Plan, home: Path) -> None:
         (home / "models").symlink_to(plan.home / "models")
 
 
-def _served(plan: Plan, home: Path, settings: dict[str, str], key: str = "bench") -> AbstractContextManager[Served]:
+def _served(
+    plan: Plan, home: Path, settings: dict[str, str], key: str = "bench", flags: tuple[str, ...] = ()
+) -> AbstractContextManager[Served]:
     _home(plan, home)
-    return servers.homeport(plan.model, {"HOME": str(home), **settings}, ("-m", "bench.scripted", "serve"), key=key)
+    command = ("-m", "bench.scripted", *flags, "serve")
+    return servers.homeport(plan.model, {"HOME": str(home), **settings}, command, key=key)
+
+
+def main() -> None:
+    """Run this row alone."""
+    parser = argparse.ArgumentParser(prog="python -m bench.keys", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--log", action="store_true", help="append the table to bench/LOG.md")
+    asked = parser.parse_args()
+    threads = os.cpu_count() or 1
+    plan = Plan("smollm2-135m", asked.rounds, threads, load().home, say=lambda _: None)
+    heading = machine.heading("the gateway alone", threads, "xllamacpp", machine.rounds(asked.rounds))
+    lines = [f"### {heading}", "", *table.targets(rows(plan))]
+    print("\n".join(lines), flush=True)
+    if asked.log:
+        log.append(lines)
+
+
+if __name__ == "__main__":
+    main()

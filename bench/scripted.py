@@ -1,9 +1,11 @@
 """An engine without a model that says a word a step to every request, a hundred times a second.
 
 Real weights on a CPU give too few tokens per second to see what the gateway costs. This program is the whole server
-(`python -m bench.scripted serve --model NAME`) with only the engine of that model replaced.
+(`python -m bench.scripted serve --model NAME`) with only the engine of that model replaced; after `--without-usage` it
+also forgets what was used, to see what writing it down costs.
 """
 
+import sys
 import threading
 import time
 from typing import cast
@@ -18,6 +20,7 @@ from homeport.domain.text import TextRequest
 from homeport.serving.engines import ENGINES
 
 STEPS_PER_S = 100
+WITHOUT_USAGE = "--without-usage"
 
 
 class _Answer(msgspec.Struct):
@@ -95,8 +98,17 @@ def load(job: Job) -> ScriptedEngine:
     return ScriptedEngine(job)
 
 
+def _forget(_: object, __: object) -> None:
+    """What takes the place of `Ledger.write`."""
+
+
 if __name__ == "__main__":
     from homeport.cli import main  # here, as the worker that imports this module for its engine has no use for it
+    from homeport.store.ledger import Ledger
+
+    if WITHOUT_USAGE in sys.argv:
+        sys.argv.remove(WITHOUT_USAGE)
+        Ledger.write = _forget  # type: ignore[method-assign]
 
     cast("dict[str, str]", ENGINES)["text"] = "bench.scripted:load"  # by name, as every engine is known
     main()

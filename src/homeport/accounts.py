@@ -26,7 +26,7 @@ from homeport.store.uploads import UploadBook
 from homeport.store.usage import UsageBook
 
 _FILE = "homeport.db"
-_FOLD_S = 0.5
+_FOLD_S = 5.0
 _REST_S = 10.0
 _SWEEP_S = 60.0
 
