@@ -108,7 +108,7 @@ if __name__ == "__main__":
 
     if WITHOUT_USAGE in sys.argv:
         sys.argv.remove(WITHOUT_USAGE)
-        Ledger.write = _forget  # type: ignore[method-assign]
+        Ledger.write = _forget  # type: ignore[assignment]
 
     cast("dict[str, str]", ENGINES)["text"] = "bench.scripted:load"  # by name, as every engine is known
     main()
