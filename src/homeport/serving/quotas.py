@@ -223,7 +223,9 @@ class _Counted(Passage):
         self._check_periods()
         per_minute = self.limits.tokens_per_minute
         if per_minute is not None and account.tokens.taken(now) + tokens > self._share(tokens, per_minute):
-            raise self._too_many(tokens, self._share(tokens, per_minute), now)
+            refused = self._too_many(tokens, self._share(tokens, per_minute), now)
+            # In the background nobody is there to send less: it is told once, not again each minute.
+            raise QuotaSpent(refused.message) if self._is_background and tokens > per_minute else refused
         self._slot = account.tokens.take(tokens, now)
         self._reserved = tokens
         account.day.held += tokens
