@@ -21,6 +21,7 @@ from homeport import doctor, journal, rendezvous, spool
 from homeport.accounts import Accounts
 from homeport.api.access import Access
 from homeport.api.application import build
+from homeport.api.dispatch import Dispatch
 from homeport.api.listener import Listener
 from homeport.api.meters import Meters
 from homeport.api.services import Limits, Services
@@ -122,7 +123,7 @@ class _House:
         watch = asyncio.create_task(self._accounts.keep())
         try:
             await self._serving.preload(self._preloaded())
-            self._jobs.start(application, services.meters, self._host)
+            self._jobs.start(Dispatch(application, self._host), services.meters)
             await listener.run_here()
         finally:
             await self._jobs.stop()

@@ -4,14 +4,10 @@ Knows nothing of settings or of where anything is kept.
 """
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 
-from starlette.types import ASGIApp
-
-from homeport.api.dispatch import Dispatch
 from homeport.api.meters import Meters
-from homeport.domain.batch_ports import BatchBook
+from homeport.domain.batch_ports import BatchBook, Dispatch
 from homeport.domain.ports import FileBook
 from homeport.serving.batches.desk import Desk
 from homeport.serving.local import LocalServing
@@ -27,10 +23,10 @@ class Jobs:
         self._spool = spool
         self._work: asyncio.Task[None] | None = None
 
-    def start(self, app: ASGIApp, meters: Meters, host: Callable[[], str]) -> None:
-        """Begin to take jobs up; their requests go through `app`. `host`: what URLs in their answers begin with."""
+    def start(self, dispatch: Dispatch, meters: Meters) -> None:
+        """Begin to take jobs up; their requests go through `dispatch`."""
         background = self._serving.background
-        desk = Desk(self._book, self._files, Dispatch(app, host), background, self._spool)
+        desk = Desk(self._book, self._files, dispatch, background, self._spool)
         meters.gauge("batches_running", "Batches under way.", lambda: desk.running)
         meters.gauge("batch_lines_waiting", "Lines of these without an outcome.", lambda: desk.lines_left)
         meters.gauge(

@@ -1,6 +1,7 @@
 """Batches in the database, on SQLite and PostgreSQL."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,12 +35,12 @@ class Room:
         self.files = FileBook(database, Blobs(str(folder / "blobs")), self.clock)
         self.book = BatchBook(database, self.files, self.clock)
 
-    def made(self, project: str = "one", **more: object) -> Batch:
+    def made(self, project: str = "one", **more: Any) -> Batch:
         """A batch just made."""
-        wanted = {"endpoint": "/v1/completions", "input_file_id": "file-1", "key": "key_1", **more}
-        return self.book.create(Batch(id="", project=project, status="", created_at=0, expires_at=0, **wanted))  # type: ignore[arg-type]
+        wanted: dict[str, Any] = {"endpoint": "/v1/completions", "input_file_id": "file-1", "key": "key_1", **more}
+        return self.book.create(Batch(id="", project=project, status="", created_at=0, expires_at=0, **wanted))
 
-    def begun(self, owner: str = "me", total: int = 3, **more: object) -> Batch:
+    def begun(self, owner: str = "me", total: int = 3, **more: Any) -> Batch:
         """One that `owner` works on."""
         made = self.made(**more)
         assert self.book.claim(owner, 10) is not None
