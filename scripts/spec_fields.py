@@ -22,6 +22,7 @@ SCHEMAS = {
     "speech": "CreateSpeechRequest",
     "files": "CreateFileRequest",
     "uploads": "CreateUploadRequest",
+    "batches": "CreateBatchRequest",
     "images": "CreateImageRequest",
     "image_edits": "CreateImageEditRequest EditImageBodyJsonParam",
     "image_variations": "CreateImageVariationRequest",

@@ -16,6 +16,7 @@ from homeport.domain.usage import Question, Sum
 from homeport.serving.quotas import Quotas
 from homeport.settings import Settings
 from homeport.store import migration
+from homeport.store.batches import BatchBook
 from homeport.store.blobs import Blobs
 from homeport.store.database import Database
 from homeport.store.files import FileBook
@@ -49,6 +50,7 @@ class Accounts:
         blobs = Blobs(settings.blobs or str(settings.home / "blobs"))
         self.files = FileBook(self.database, blobs)
         self.uploads = UploadBook(self.database, blobs, self.files)
+        self.batches = BatchBook(self.database, self.files)
         self.quotas = Quotas()
         for key, of_day, of_month in self.usage.spent_by_key():
             self.quotas.seed(key, of_day, of_month)

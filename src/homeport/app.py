@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
+from urllib.parse import urlsplit
 
 import msgspec
 import uvloop
@@ -20,6 +21,7 @@ from homeport import doctor, journal, rendezvous, spool
 from homeport.accounts import Accounts
 from homeport.api.access import Access
 from homeport.api.application import build
+from homeport.api.dispatch import Dispatch
 from homeport.api.listener import Listener
 from homeport.api.meters import Meters
 from homeport.api.services import Limits, Services
@@ -27,6 +29,7 @@ from homeport.domain.accounts import Issued, Wanted
 from homeport.domain.errors import Unavailable
 from homeport.domain.layouts import ORIGINAL, Outcome, Survey, Told, Wish
 from homeport.domain.models import Alias, Installed
+from homeport.jobs import Jobs
 from homeport.models import catalogue, layouts
 from homeport.models import pull as pulling
 from homeport.models.kernels import Variant, installed_kernels
@@ -87,6 +90,7 @@ class _House:
         self._spool = spool.begin(settings.home)
         self._pictures = Pictures(settings.home / _PICTURES, settings.picture_url_s)
         self._accounts = Accounts(settings)
+        self._jobs = Jobs(self._serving, self._accounts.batches, self._accounts.files, self._spool / "batches")
 
     async def stand(self) -> None:
         """Build the application and listen until told to stop."""
@@ -107,22 +111,22 @@ class _House:
             usage=self._accounts.usage,
             files=self._accounts.files,
             uploads=self._accounts.uploads,
+            batches=self._accounts.batches,
             quotas=self._accounts.quotas,
         )
+        application = build(services)
         listener = Listener(
-            build(services),
-            settings.host,
-            settings.port,
-            on_listening=self._on_listening,
-            drain=lambda: self._serving.drain(settings.drain_s),
+            application, settings.host, settings.port, on_listening=self._on_listening, drain=self._drain
         )
         self._pictures.sweep()
         await self._serving.start()
         watch = asyncio.create_task(self._accounts.keep())
         try:
             await self._serving.preload(self._preloaded())
+            self._jobs.start(Dispatch(application, self._host), services.meters)
             await listener.run_here()
         finally:
+            await self._jobs.stop()
             watch.cancel()
             await asyncio.gather(watch, return_exceptions=True)
             await self._serving.close()
@@ -131,6 +135,13 @@ class _House:
             self._pictures.sweep()
             if self._running is not None:
                 rendezvous.withdraw(settings.home, self._running)
+
+    async def _drain(self) -> None:
+        await self._jobs.stop()
+        await self._serving.drain(self._settings.drain_s)
+
+    def _host(self) -> str:
+        return urlsplit(self._running.url).netloc if self._running else "localhost"
 
     def _preloaded(self) -> Sequence[Installed]:
         """The models to load before listening: those asked for, else the one that OpenAI's text names stand for."""

@@ -1,4 +1,4 @@
-"""Talk to a running server, as `ps`, `run`, `embed`, `transcribe`, `say` and `draw` do: over HTTP, like any client.
+"""Talk to a running server, as `ps`, `run`, `embed`, `say`, `batch` and others do: over HTTP, like any client.
 
 Knows nothing of how the server works; finds it through `rendezvous`. Standard library only, as this is no seam.
 """
@@ -29,6 +29,15 @@ from homeport.reports import WorkerReport, Workers
 _START_S = 600.0
 _POLL_S = 0.05
 _BLOCK = 1 << 16
+
+
+def found(home: Path, port: int | None) -> Running:
+    """Find the running server. Raises Unavailable where none runs."""
+    running = rendezvous.find(home, port=port)
+    if running is None:
+        where = f" on port {port}" if port else ""
+        raise Unavailable(f"no server runs{where}; start one with `homeport serve`")
+    return running
 
 
 def workers(running: Running) -> tuple[WorkerReport, ...]:
@@ -100,12 +109,31 @@ def painting(running: Running, key: str, asked: Mapping[str, object]) -> Generat
                 yield Painted(event["image_index"], data=base64.b64decode(event["b64_json"]))
 
 
+def asked(running: Running, key: str, method: str, path: str, body: object = None) -> Any:
+    """The answer to any request that takes and gives JSON, decoded. Raises the server's error."""
+    with _call(running, method, path, key, body) as response:
+        return msgspec.json.decode(response.read())
+
+
+def sent(running: Running, key: str, file: Path, purpose: str) -> Any:
+    """Have the server keep a file; give what it says of it. Raises the server's error."""
+    form = _form({"purpose": purpose}, file, "upload.jsonl")
+    with form as made, _call(running, "POST", "/v1/files", key, form=made) as response:
+        return msgspec.json.decode(response.read())
+
+
+def kept(running: Running, key: str, file_id: str) -> Generator[bytes, None, None]:
+    """The content of a file that the server keeps, piece by piece. Raises the server's error."""
+    with _call(running, "GET", f"/v1/files/{quote(file_id, safe='')}/content", key) as response:
+        while data := response.read1(_BLOCK):
+            yield data
+
+
 @contextmanager
 def reach(home: Path, *, port: int | None, flags: Sequence[str]) -> Iterator[Running]:
     """Give the running server, or one started with `flags` that ends with this block. Its log is in `<home>/run`."""
-    found = rendezvous.find(home, port=port)
-    if found:
-        yield found
+    if running := rendezvous.find(home, port=port):
+        yield running
         return
     log = home / "run" / "run.log"
     log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -140,11 +168,11 @@ class _Form(NamedTuple):
 
 
 @contextmanager
-def _form(fields: Mapping[str, str], file: Path) -> Iterator[_Form]:
+def _form(fields: Mapping[str, str], file: Path, name: str = "recording") -> Iterator[_Form]:
     boundary = secrets.token_hex(16)
-    parts = [f'Content-Disposition: form-data; name="{name}"\r\n\r\n{text}\r\n' for name, text in fields.items()]
-    # The server tells what a file is by its content, so its name, which may hold anything, stays here.
-    parts += ['Content-Disposition: form-data; name="file"; filename="recording"\r\n\r\n']
+    parts = [f'Content-Disposition: form-data; name="{field}"\r\n\r\n{text}\r\n' for field, text in fields.items()]
+    # The server tells what a file is by its content, so its own name, which may hold anything, stays here.
+    parts += [f'Content-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n']
     head = "".join(f"--{boundary}\r\n{part}" for part in parts).encode()
     tail = f"\r\n--{boundary}--\r\n".encode()
     with file.open("rb") as opened:

@@ -92,6 +92,7 @@ class FakeServing:
         self.script = script
         self.requests: list[tuple[Installed, Request]] = []
         self.streams: list[FakeStream] = []
+        self.in_background: list[bool] = []
         self.opened = asyncio.Event()
         self.refusal: HomeportError | None = None
         self.is_ready = True
@@ -105,10 +106,11 @@ class FakeServing:
         """Take it out of `running`."""
         return self.running.pop(model, None) is not None
 
-    async def open(self, model: Installed, request: Request) -> FakeStream:
+    async def open(self, model: Installed, request: Request, *, is_background: bool = False) -> FakeStream:
         """Keep the request and begin its script."""
         if self.refusal:
             raise self.refusal
+        self.in_background.append(is_background)
         self.requests.append((model, request))
         stream = FakeStream(model.facts.name, self.script(request))
         self.streams.append(stream)

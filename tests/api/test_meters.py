@@ -44,6 +44,31 @@ def test_one_request_is_measured_from_arrival_to_end() -> None:
     assert sample(meters, "vllm:request_success_total", finished_reason="length", **of) == 1
 
 
+def test_the_background_is_counted_and_not_timed() -> None:
+    """Nobody waits for it: its tokens count, and how long it took tells nobody anything."""
+    meters = Meters()
+    meter = meters.begin("tiny", "completions", is_background=True)
+    meter.admitted(7)
+    meter.token(1)
+    meter.token(3)
+    meter.close(Usage(7, 4))
+    of = {"model_name": "tiny"}
+    assert meter.first_ms is not None
+    assert sample(meters, "vllm:generation_tokens_total", **of) == 4
+    assert not sample(meters, "vllm:time_to_first_token_seconds_count", **of)
+    assert not sample(meters, "vllm:inter_token_latency_seconds_count", **of)
+    assert not sample(meters, "vllm:e2e_request_latency_seconds_count", **of)
+
+
+def test_a_gauge_is_read_at_each_scrape() -> None:
+    """A number of the server's own shows as it stands."""
+    meters, numbers = Meters(), [1]
+    meters.gauge("batches_running", "How many.", lambda: numbers[0])
+    assert sample(meters, "homeport:batches_running") == 1
+    numbers[0] = 5
+    assert sample(meters, "homeport:batches_running") == 5
+
+
 def test_workers_gauges_are_read_at_each_scrape() -> None:
     """Running, waiting, cache use and prefix hits come from the workers as they stand at that moment."""
     state = {"tiny": Gauges(running=2, waiting=3, cells_used=5, cells=10, prefix_queries=8, prefix_hits=4)}

@@ -203,7 +203,7 @@ async def test_an_organizations_usage_has_todays_shape(office: Office) -> None:
 
 
 async def test_groups_and_filters(office: Office) -> None:
-    """Grouped results name their group; filters leave the others out, batches are none yet."""
+    """Grouped results name their group; filters leave the others out."""
     start = ("start_time", 100 * DAY)
     end = ("end_time", 101 * DAY)
     path = "/v1/organization/usage/completions"
@@ -219,6 +219,21 @@ async def test_groups_and_filters(office: Office) -> None:
     for chosen in (("project_ids", "q"), ("models", "other"), ("batch", "true")):
         [bucket] = (await office.ask(path, start, end, chosen)).json["data"]
         assert bucket["results"] == []
+
+
+async def test_batches_are_told_apart(office: Office, tmp_path: Path) -> None:
+    """What a batch's lines took can be asked for alone, left out, or summed up beside the rest."""
+    ledger = Ledger(tmp_path / "usage")
+    spent = Spent(at=100 * DAY, request="r", project="p", model="m", endpoint="chat", prompt_tokens=7, is_batch=True)
+    ledger.write(spent)
+    ledger.close()
+    query = [("start_time", 100 * DAY), ("end_time", 101 * DAY)]
+    path = "/v1/organization/usage/completions"
+    [bucket] = (await office.ask(path, *query, ("group_by", "batch"))).json["data"]
+    assert [(each["batch"], each["input_tokens"]) for each in bucket["results"]] == [(False, 20), (True, 7)]
+    for chosen, tokens in (("true", 7), ("false", 20)):
+        [bucket] = (await office.ask(path, *query, ("batch", chosen))).json["data"]
+        assert bucket["results"][0]["input_tokens"] == tokens
 
 
 async def test_pages_follow_one_another(office: Office) -> None:

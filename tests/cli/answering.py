@@ -16,6 +16,20 @@ from homeport.reports import WorkerReport, Workers
 from tests.cli.program import Program
 
 WAV = b"RIFF" + b"\xff" * 4 + b"WAVE" + b"-" * 24 + b"data" + b"\xff" * 4 + b"\1\2\3\4"
+BATCH = {
+    "id": "batch_1",
+    "status": "in_progress",
+    "endpoint": "/v1/chat/completions",
+    "model": None,
+    "request_counts": {"total": 9, "completed": 4, "failed": 1},
+    "usage": {"input_tokens": 20, "output_tokens": 7},
+    "created_at": 1_700_000_000,
+    "expires_at": 1_700_086_400,
+    "input_file_id": "file-1",
+    "output_file_id": "file-2",
+    "error_file_id": None,
+    "errors": {"object": "list", "data": [{"line": 3, "message": "Bad."}, {"line": None, "message": "Empty."}]},
+}
 CHUNKS = ("The capital", " is", " Paris.")
 
 
@@ -32,8 +46,15 @@ class Answers(BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
-        """List one worker."""
+        """List one worker, or batches, or give a file."""
         self._hear(None)
+        if self.path.startswith("/v1/batches"):
+            whole = {"object": "list", "data": [BATCH]} if "?" in self.path else BATCH
+            self._answer(200, json.dumps(whole).encode())
+            return
+        if self.path.startswith("/v1/files/"):
+            self._answer(200, b'{"custom_id": "a"}\n' * 20_000)
+            return
         workers = Workers((WorkerReport("small", 7, "ready", 250_000_000, 2, 1, 30, 100, idle_s=4.4),))
         self._answer(200, msgspec.json.encode(workers))
 
@@ -42,6 +63,10 @@ class Answers(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"] or 0))
         if self.path.startswith("/v1/audio/tran"):
             self._listen(body)
+            return
+        if self.path == "/v1/files":
+            self._hear(body)
+            self._answer(200, b'{"id": "file-1"}')
             return
         self._hear(json.loads(body) if body else None)
         if self.path == "/v1/chat/completions":
@@ -53,6 +78,8 @@ class Answers(BaseHTTPRequestHandler):
             self._speak()
         elif self.path == "/v1/images/generations":
             self._answer(200, self._paint(json.loads(body)), "text/event-stream")
+        elif self.path.startswith("/v1/batches"):
+            self._answer(200, json.dumps(BATCH).encode())
         elif self.path == "/admin/v1/workers/small/stop":
             self._answer(200, b"{}")
         elif self.path.endswith("/stop"):

@@ -214,3 +214,46 @@ def test_without_a_key_there_is_no_limit() -> None:
     for act in _acts(FREE):
         act()
     assert FREE.rates() == {}
+
+
+def test_the_background_leaves_room(quotas: Quotas) -> None:
+    """It is no request of the minute nor one at a time, and takes half of a minute's tokens at most."""
+    limited = key(requests_per_minute=1, concurrent_requests=1, tokens_per_minute=100)
+    lines = [quotas.passage(limited, is_background=True) for _ in range(3)]
+    for line in lines:
+        line.enter()
+    lines[0].reserve(30)
+    lines[1].reserve(20)
+    with pytest.raises(RateLimited) as refused:
+        lines[2].reserve(1)
+    assert not isinstance(refused.value, QuotaSpent)
+    caller = quotas.passage(limited)
+    caller.enter()
+    caller.reserve(50)
+
+
+def test_a_large_background_request_waits_for_a_whole_minute(quotas: Quotas, clock: Clock) -> None:
+    """More than half of the tokens fit into an empty minute; more than all of them never, and are refused for good."""
+    limited = key(tokens_per_minute=100)
+    quotas.passage(limited).reserve(30)
+    large = quotas.passage(limited, is_background=True)
+    with pytest.raises(RateLimited) as refused:
+        large.reserve(80)
+    assert refused.value.retry_after_s is not None
+    clock.past += refused.value.retry_after_s + 0.001
+    large.reserve(80)
+    with pytest.raises(QuotaSpent) as spent:
+        quotas.passage(limited, is_background=True).reserve(101)
+    assert spent.value.retry_after_s is None
+
+
+def test_the_background_spends_the_budget(quotas: Quotas) -> None:
+    """A day's tokens are the same for all that a key asks."""
+    limited = key(tokens_per_day=100)
+    line = quotas.passage(limited, is_background=True)
+    line.reserve(10)
+    line.settle(100)
+    for is_background in (True, False):
+        with pytest.raises(QuotaSpent) as spent:
+            quotas.passage(limited, is_background=is_background).reserve(1)
+        assert spent.value.retry_after_s == 43_200

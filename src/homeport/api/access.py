@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from homeport.api.exchange import ANYONE, Caller, exchange_of
+from homeport.api.exchange import ANYONE, Caller, Sender, exchange_of, sender_of
 from homeport.domain.errors import Forbidden, Missing, Unauthenticated
 from homeport.domain.ports import Keys
 from homeport.serving.quotas import Quotas
@@ -97,6 +97,15 @@ class Access:
             f"Incorrect API key provided: {masked(key)}. You can obtain an API key from {_ISSUED_BY}."
         )
 
+    def sender(self, sender: Sender) -> Caller:
+        """Who this server sends a request for. Raises Unauthenticated where its key opens nothing any more."""
+        if not sender.key_id:
+            return Caller(sender.project)
+        issued = self.ring.named(sender.key_id) if self.ring is not None else None
+        if issued is None:
+            raise Unauthenticated(f"The API key {sender.key_id}, in whose name this is asked, opens nothing any more.")
+        return Caller(issued.project, issued.hint, issued)
+
     def is_admin(self, headers: Headers) -> bool:
         """Whether these headers carry an admin's key."""
         return _is_among(_bearer(headers), self.admins + self.tools)
@@ -131,6 +140,13 @@ class Guard:
             passage.leave()
 
     def _check(self, scope: Scope) -> None:
+        exchange, sender = exchange_of(scope), sender_of(scope)
+        if sender is not None:
+            exchange.is_background = True
+            exchange.caller = caller = self._access.sender(sender)
+            if caller.issued is not None:
+                exchange.passage = self._quotas.passage(caller.issued, is_background=True)
+            return
         headers = Headers(scope=scope)
         if self._access.is_keyless:
             self._check_nearness(headers)
@@ -145,7 +161,6 @@ class Guard:
             if not self._access.is_admin(headers):
                 raise Unauthenticated("An organization's usage is told only to the holder of an admin key.")
             return
-        exchange = exchange_of(scope)
         exchange.caller = caller = self._access.caller(headers)
         if caller.issued is not None:
             exchange.passage = self._quotas.passage(caller.issued)

@@ -15,6 +15,7 @@ from starlette.websockets import WebSocketClose
 from homeport.api import admin, engines, health, keys, metrics, models, usage
 from homeport.api.access import Guard
 from homeport.api.audio import speech, transcriptions
+from homeport.api.batches import batches
 from homeport.api.cors import Cors
 from homeport.api.edge import Edge
 from homeport.api.embeddings import creation as embeddings
@@ -58,6 +59,9 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/v1/uploads/{upload_id}/parts": {"POST": parts.add},
     "/v1/uploads/{upload_id}/complete": {"POST": parts.complete},
     "/v1/uploads/{upload_id}/cancel": {"POST": parts.cancel},
+    "/v1/batches": {"GET": batches.collection, "POST": batches.create},
+    "/v1/batches/{batch_id}": {"GET": batches.retrieve},
+    "/v1/batches/{batch_id}/cancel": {"POST": batches.cancel},
     "/v1/engines": {"GET": engines.collection},
     "/v1/engines/{engine:path}/completions": {"POST": completions.create},
     "/v1/engines/{engine:path}/edits": {"POST": edits.create},

@@ -5,10 +5,12 @@ and its bounds, and raises InvalidRequest naming the field.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from homeport.domain.errors import InvalidRequest
 
+LABELS, LABEL_KEY, LABEL_VALUE = 16, 64, 512
+"""How many pairs of `metadata` there may be, and the length of their halves."""
 INT64 = (-(2**63), 2**63 - 1)
 TOKEN_ID_MAX = 2**31 - 1
 
@@ -72,6 +74,15 @@ def one_of(name: str, value: str | None, known: Sequence[str]) -> None:
         raise InvalidRequest(
             f"Invalid value: '{value}'. Supported values are: {listed}.", param=name, code="invalid_value"
         )
+
+
+def labels(name: str, value: Mapping[str, str] | None) -> None:
+    """Check pairs that are only told again, such as `metadata`."""
+    pairs = value or {}
+    items(name, list(pairs), LABELS)
+    for key, text in pairs.items():
+        length(name, key, LABEL_KEY)
+        length(f"{name}.{key}", text, LABEL_VALUE)
 
 
 def unsupported(name: str, why: str) -> InvalidRequest:

@@ -100,6 +100,7 @@ class Bill:
             amount=self._characters or self.tally.seconds,
             first_ms=meter.first_ms,
             whole_ms=meter.elapsed_ms,
+            is_batch=exchange.is_background,
         )
 
 
@@ -138,11 +139,13 @@ async def opened(
     Raises what the model, the server or the caller's limits say against it. `kind` counts what is particular to a
     family of endpoints.
     """
-    house, passage = services(request), exchange_of(request.scope).passage
-    passage.reserve(tokens(asked))
-    bill = Bill(request, resolved, asked, kind(house.meters.begin(resolved.model.facts.name, endpoint)))
+    house, exchange = services(request), exchange_of(request.scope)
+    is_background = exchange.is_background
+    exchange.passage.reserve(tokens(asked))
+    meter = house.meters.begin(resolved.model.facts.name, endpoint, is_background=is_background)
+    bill = Bill(request, resolved, asked, kind(meter))
     try:
-        stream = await house.serving.open(resolved.model, asked)
+        stream = await house.serving.open(resolved.model, asked, is_background=is_background)
         try:
             admitted = await stream.admitted()
             bill.tally.admitted(admitted)

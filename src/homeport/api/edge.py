@@ -79,7 +79,7 @@ class Edge:
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         status = exchange.status or _LEFT
         self._meters.answered(exchange.route, method, status)
-        if status == _BUSY:
+        if status == _BUSY and not exchange.is_background:
             self._meters.refused(exchange.caller.project, exchange.caller.key_id)
         named = Headers(scope=scope).get("x-client-request-id", "")
         _log.info(

@@ -14,6 +14,7 @@ from homeport.domain.accounts import LOCAL, Key
 from homeport.serving.quotas import FREE, Passage
 
 _SLOT = "homeport.exchange"
+_SENDER = "homeport.sender"
 _USER_LENGTH = 256
 
 
@@ -41,6 +42,24 @@ class Caller:
 ANYONE = Caller(LOCAL)
 
 
+@dataclass(frozen=True)
+class Sender:
+    """In whose name this server itself sends a request: a project, and a stored key's id, empty for none."""
+
+    project: str
+    key_id: str
+
+
+def sent_by(scope: Scope, sender: Sender) -> Scope:
+    """A scope that says so. No request that comes over the network can have one."""
+    return {**scope, _SENDER: sender}
+
+
+def sender_of(scope: Scope) -> Sender | None:
+    """Who of this server sent a request; None for all that came over the network."""
+    return cast("Sender | None", scope.get(_SENDER))
+
+
 def _fresh_id() -> str:
     return f"req_{secrets.token_hex(16)}"
 
@@ -49,7 +68,8 @@ def _fresh_id() -> str:
 class Exchange:
     """What is known so far. `route` is the path's template, so that logs and metrics stay bounded.
 
-    `passage` counts what it takes of its key's limits; `user` is what the caller says of whom it asks for.
+    `passage` counts what it takes of its key's limits; `user` is what the caller says of whom it asks for. Nobody waits
+    for one that `is_background`.
     """
 
     id: str = field(default_factory=_fresh_id)
@@ -60,6 +80,7 @@ class Exchange:
     route: str = "unknown"
     status: int | None = None
     model: str = "-"
+    is_background: bool = False
 
     @property
     def elapsed_ms(self) -> float:

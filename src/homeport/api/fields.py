@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from homeport.api.audio import fields as audio
 from homeport.api.audio import speech_fields as speech
+from homeport.api.batches import fields as batches
 from homeport.api.embeddings import fields as embeddings
 from homeport.api.field import Field
 from homeport.api.files import fields as files
@@ -19,5 +20,6 @@ FIELDS: Mapping[str, tuple[Field, ...]] = {
     **moderations.FIELDS,
     **images.FIELDS,
     **files.FIELDS,
+    **batches.FIELDS,
 }
 """By endpoint: the capability's name in `Registry.resolve`, where a model is asked."""

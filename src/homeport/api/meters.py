@@ -7,7 +7,7 @@ installed models, handlers are route templates, statuses are classes (`2xx`), ke
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -101,9 +101,13 @@ class Meters:
     def _histogram(self, name: str, text: str, buckets: Sequence[float]) -> Histogram:
         return Histogram(f"vllm:{name}", text, ("model_name",), buckets=buckets, registry=self.registry)
 
-    def begin(self, model: str, endpoint: str) -> "Meter":
-        """Start measuring one request on a model (its real name)."""
-        return Meter(self, model, endpoint)
+    def begin(self, model: str, endpoint: str, *, is_background: bool = False) -> "Meter":
+        """Start measuring one request on a model (its real name). How long one in the background takes counts not."""
+        return Meter(self, model, endpoint, is_background=is_background)
+
+    def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """Show a number, read at each scrape."""
+        Gauge(f"homeport:{name}", text, registry=self.registry).set_function(read)
 
     def answered(self, handler: str, method: str, status: int) -> None:
         """Count one HTTP answer. `handler` is a route template."""
@@ -127,8 +131,9 @@ class Meters:
 class Meter:
     """One request's measurements, from arrival to end. Not shared between tasks."""
 
-    def __init__(self, meters: Meters, model: str, endpoint: str) -> None:
+    def __init__(self, meters: Meters, model: str, endpoint: str, *, is_background: bool = False) -> None:
         self._meters = meters
+        self._is_background = is_background
         self._model = model
         self._began = meters.clock()
         self._last: float | None = None
@@ -151,8 +156,9 @@ class Meter:
         now = self._meters.clock()
         if self._last is None:
             self.first_ms = (now - self._began) * 1000
-            self._meters.first.labels(self._model).observe(now - self._began)
-        else:
+            if not self._is_background:
+                self._meters.first.labels(self._model).observe(now - self._began)
+        elif not self._is_background:
             self._between.add((now - self._last) / n, n)
         self._last = now
 
@@ -169,4 +175,5 @@ class Meter:
         meters.prompt_tokens.labels(model).inc(usage.prompt_tokens)
         meters.generated.labels(model).inc(usage.completion_tokens)
         meters.answer_size.labels(model).observe(usage.completion_tokens)
-        meters.whole.labels(model).observe(meters.clock() - self._began)
+        if not self._is_background:
+            meters.whole.labels(model).observe(meters.clock() - self._began)

@@ -16,6 +16,7 @@ from homeport.api.access import Access
 from homeport.api.exchange import Caller, exchange_of
 from homeport.api.meters import Meters
 from homeport.api.permission import Permitted
+from homeport.domain.batch_ports import BatchBook
 from homeport.domain.models import Installed
 from homeport.domain.ports import (
     FileBook,
@@ -71,6 +72,7 @@ class Services:
     usage: UsageBook | None = None
     files: FileBook | None = None
     uploads: UploadBook | None = None
+    batches: BatchBook | None = None
     quotas: Quotas = field(default_factory=Quotas)
 
     def fingerprint(self, model: Installed) -> str:

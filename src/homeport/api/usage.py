@@ -31,7 +31,7 @@ _ENDPOINTS: Mapping[str, tuple[str, ...]] = {
     "audio_transcriptions": ("transcribe", "translate"),
 }
 _GROUPS = {"project_id": "project", "user_id": "user", "api_key_id": "key", "model": "model"}
-_FIXED = {"batch": False, "service_tier": "default"}
+_TIER = "default"
 _PAGE = "page_"
 
 
@@ -82,18 +82,20 @@ async def organization(request: Request) -> Response:
     end = query.end_time if query.end_time is not None else int(time.time()) + 1
     first = _first(query, width_s)
     stop = min(end, first + (query.limit or usual) * width_s)
+    groups = {**_GROUPS, "batch": "batch"}
     question = Question(
         since=max(first, query.start_time),
         until=stop,
         width_s=width_s,
-        by=tuple(_GROUPS[name] for name in dict.fromkeys(query.group_by) if name in _GROUPS),
+        by=tuple(groups[name] for name in dict.fromkeys(query.group_by) if name in groups),
         projects=query.project_ids,
         keys=query.api_key_ids,
         users=query.user_ids,
         models=query.models,
         endpoints=_ENDPOINTS[kind],
+        is_batch=query.batch,
     )
-    found = () if query.batch else await _sums(request, question)
+    found = await _sums(request, question)
     return Answer(
         {
             "object": "page",
@@ -109,7 +111,7 @@ def _check(query: OrganizationQuery, kind: str) -> None:
     bounds.integer("end_time", query.end_time, query.start_time + 1, bounds.TOKEN_ID_MAX * 100)
     bounds.one_of("bucket_width", query.bucket_width, tuple(_WIDTHS))
     bounds.integer("limit", query.limit, 1, _WIDTHS[query.bucket_width][2])
-    known = (*_GROUPS, *_FIXED) if kind == "completions" else tuple(_GROUPS)
+    known = (*_GROUPS, "batch", "service_tier") if kind == "completions" else tuple(_GROUPS)
     for name in query.group_by:
         bounds.one_of("group_by", name, known)
     if query.batch is not None and kind != "completions":
@@ -152,7 +154,8 @@ def _result(each: Sum, kind: str, groups: Sequence[str]) -> dict[str, object]:
     for name, group in _GROUPS.items():
         told[name] = each.group.get(group) or None
     if kind == "completions":
-        told |= {name: value if name in groups else None for name, value in _FIXED.items()}
+        told["batch"] = each.group["batch"] == "yes" if "batch" in groups else None
+        told["service_tier"] = _TIER if "service_tier" in groups else None
     return told
 
 

@@ -3,7 +3,7 @@
 import click
 
 from homeport import app
-from homeport.cli import database, drawing, keys, machine, models, serving, speech, transcription, usage
+from homeport.cli import batches, database, drawing, keys, machine, models, serving, speech, transcription, usage
 from homeport.cli.application import Application
 from homeport.cli.options import Commands
 from homeport.settings import share_processors
@@ -30,6 +30,7 @@ for _command in (
     models.rm,
     keys.keys,
     usage.usage,
+    batches.batch,
     database.database,
     machine.kernels,
     machine.doctor,

@@ -4,12 +4,12 @@ import sys
 
 import click
 
-from homeport import remote, rendezvous
+from homeport import remote
 from homeport.cli.application import Application
 from homeport.cli.models import fetch
 from homeport.cli.options import EVERY, Configured, application
 from homeport.cli.output import human_size, json_flag, print_json, print_table, shortened
-from homeport.domain.errors import HomeportError, Unavailable
+from homeport.domain.errors import HomeportError
 from homeport.rendezvous import Running
 from homeport.reports import Announcement
 from homeport.settings import Settings
@@ -124,12 +124,7 @@ def _ask() -> str | None:
 
 
 def _running(settings: Settings) -> Running:
-    port = settings.port if "port" in settings.origins else None
-    found = rendezvous.find(settings.home, port=port)
-    if found is None:
-        where = f" on port {port}" if port else ""
-        raise Unavailable(f"no server runs{where}; start one with `homeport serve`")
-    return found
+    return remote.found(settings.home, settings.port if "port" in settings.origins else None)
 
 
 def _announce(up: Announcement) -> None:

@@ -75,8 +75,11 @@ class Stream(Protocol):
 class Serving(Protocol):
     """Runs requests on models, wherever these live: child processes here, replicas in a cluster."""
 
-    async def open(self, model: Installed, request: Request) -> Stream:
-        """Admit a request (load the model first if need be). Raises Overloaded or Unavailable before any work."""
+    async def open(self, model: Installed, request: Request, *, is_background: bool = False) -> Stream:
+        """Admit a request (load the model first if need be). Raises Overloaded or Unavailable before any work.
+
+        What is in the background rests while others ask.
+        """
         ...
 
     def loaded(self, model: str) -> Loaded | None:
@@ -146,6 +149,10 @@ class Keys(Protocol):
 
     def find(self, secret: str) -> Key | None:
         """The key with this secret, if it opens anything now."""
+        ...
+
+    def named(self, key_id: str) -> Key | None:
+        """The key with this id, if it opens anything now."""
         ...
 
     async def refresh(self) -> None:

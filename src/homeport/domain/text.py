@@ -88,7 +88,8 @@ class TextRequest(msgspec.Struct, frozen=True, tag="text_request"):
 
     Choices are numbered prompt-major: prompt p's i-th answer is `p * n + i`. `best_of` (>= n, never streamed)
     candidates are drawn per prompt and the n with the highest mean log-probability per token are given out,
-    best first. `logprobs` None: none; k: the k likeliest alternatives beside each token's own.
+    best first. `logprobs` None: none; k: the k likeliest alternatives beside each token's own. Nobody waits for one
+    that `is_background`: while there are no others, steps are kept short for whoever comes.
     """
 
     prompts: tuple[Prompt, ...]
@@ -100,3 +101,4 @@ class TextRequest(msgspec.Struct, frozen=True, tag="text_request"):
     echo: bool = False
     project: str = "local"
     encoding: str | None = None
+    is_background: bool = False

@@ -13,7 +13,8 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One request: who asked what, when it ended, how, and what it cost. Empty where there is none.
 
     `at`: whole seconds since 1970. `model` is the real name. `status`: `ok`, `cancelled`, or the code of an error.
-    `amount`: characters of a text to be spoken, seconds of a recording. `first_ms`: to the first token.
+    `amount`: characters of a text to be spoken, seconds of a recording. `first_ms`: to the first token. `is_batch`: it
+    was a line of a batch.
     """
 
     at: int
@@ -30,12 +31,14 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     amount: float = 0.0
     first_ms: float | None = None
     whole_ms: float = 0.0
+    is_batch: bool = False
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be summed up: from `since` to before `until`, of these alone where any are named.
 
-    `width_s`: the length of the spans of time that are told apart, None: one for all. `by`: of `GROUPS`, but for days.
+    `width_s`: the length of the spans of time that are told apart, None: one for all. `by`: of `GROUPS`, but for days;
+    `batch` tells batches (`yes`) and others (`no`) apart. `is_batch`: of one of these alone.
     """
 
     since: int = 0
@@ -47,6 +50,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     users: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     endpoints: tuple[str, ...] = ()
+    is_batch: bool | None = None
 
 
 class Sum(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from homeport.domain.errors import Unavailable
 from homeport.domain.link import Job, Request
 from homeport.domain.models import Gauges, Installed, Loaded
 from homeport.serving.admission import Admission
+from homeport.serving.background import Background, Visit
 from homeport.serving.engines import ENGINES, entry_point
 from homeport.serving.frames import Launch
 from homeport.serving.options import ServingOptions
@@ -60,6 +61,7 @@ class LocalServing:
         self._job_files = job_files
         self._admission = Admission(self._options.slots, self._options.max_queue)
         self._pool = Pool(self._options, self._order, estimate)
+        self.background = Background()
         self._accepts = False
         self._quiet = asyncio.Event()
 
@@ -72,13 +74,20 @@ class LocalServing:
         """Load models now. Pinned ones are never unloaded by themselves. Raises Unavailable where one does not load."""
         await self._pool.preload(models, pinned=pinned)
 
-    async def open(self, model: Installed, request: Request) -> WorkerStream:
-        """Admit a request (load the model first if need be). Raises Overloaded or Unavailable before any work."""
+    async def open(self, model: Installed, request: Request, *, is_background: bool = False) -> WorkerStream:
+        """Admit a request (load the model first if need be). Raises Overloaded or Unavailable before any work.
+
+        What is in the background takes no caller's place, and rests while callers wait.
+        """
         self._check_accepts()
-        ticket = self._admission.enter(model.facts.name)
+        name = model.facts.name
+        ticket = self._admission.enter(f"{name} in the background" if is_background else name)
+        visit = None if is_background else self._arrival(name)
 
         def leave() -> None:
             ticket.leave()
+            if visit is not None:
+                visit.leave()
             if not self._admission.total:
                 self._quiet.set()
 
@@ -92,7 +101,10 @@ class LocalServing:
             lease.release()
             leave()
 
-        return await session.open(request, end)
+        stream = await session.open(request, end, visit.answered if visit else None)
+        if is_background:
+            self.background.hold(stream)
+        return stream
 
     async def stop(self, model: str, wait_s: float = 0.0) -> bool:
         """Unload a model, after waiting up to `wait_s` for its requests. False where it is not loaded."""
@@ -113,6 +125,7 @@ class LocalServing:
     async def close(self) -> None:
         """End every worker now. Streams still open fail. Safe to call twice."""
         self._accepts = False
+        self.background.close()
         await self._pool.close()
 
     def loaded(self, model: str) -> Loaded | None:
@@ -135,6 +148,13 @@ class LocalServing:
     def is_ready(self) -> bool:
         """Whether requests would be served now: not draining, no supervised worker dead or stuck."""
         return self._accepts and all(resident.process.is_well for resident in self._pool.residents)
+
+    def _arrival(self, name: str) -> Visit:
+        """A caller asks a model: what is in the background rests, and gives up its own models' room if need be."""
+        visit = self.background.visit()
+        if self._options.memory_bytes is not None and self.loaded(name) is None:
+            self.background.give_way(name)
+        return visit
 
     def _check_accepts(self) -> None:
         if not self._accepts:

@@ -164,9 +164,13 @@ class Quotas:
         account.day.taken += day_tokens
         account.month.taken += month_tokens
 
-    def passage(self, key: Key) -> Passage:
-        """The passage of a request with this key, which has not entered yet."""
-        return _Counted(self, key, self._account(key.id))
+    def passage(self, key: Key, *, is_background: bool = False) -> Passage:
+        """The passage of a request with this key, which has not entered yet.
+
+        In the background it is neither one of the requests of a minute nor of those at the same time, and leaves half
+        of a minute's tokens to others.
+        """
+        return _Counted(self, key, self._account(key.id), is_background=is_background)
 
     def _account(self, key_id: str) -> _Account:
         account = self._accounts.get(key_id)
@@ -178,7 +182,8 @@ class Quotas:
 class _Counted(Passage):
     """The passage of a request with a key."""
 
-    def __init__(self, quotas: Quotas, key: Key, account: _Account) -> None:
+    def __init__(self, quotas: Quotas, key: Key, account: _Account, *, is_background: bool = False) -> None:
+        self._is_background = is_background
         self.limits = key.limits
         self._name = key.name
         self._quotas = quotas
@@ -189,6 +194,8 @@ class _Counted(Passage):
 
     def enter(self) -> None:
         """Let it begin."""
+        if self._is_background:
+            return
         account, now = self._account, self._quotas.clock()
         most = self.limits.concurrent_requests
         if most is not None and account.running >= most:
@@ -215,8 +222,10 @@ class _Counted(Passage):
         account.turn(self._quotas.now())
         self._check_periods()
         per_minute = self.limits.tokens_per_minute
-        if per_minute is not None and account.tokens.taken(now) + tokens > per_minute:
-            raise self._too_many(tokens, per_minute, now)
+        if per_minute is not None and account.tokens.taken(now) + tokens > self._share(tokens, per_minute):
+            refused = self._too_many(tokens, self._share(tokens, per_minute), now)
+            # In the background nobody is there to send less: it is told once, not again each minute.
+            raise QuotaSpent(refused.message) if self._is_background and tokens > per_minute else refused
         self._slot = account.tokens.take(tokens, now)
         self._reserved = tokens
         account.day.held += tokens
@@ -251,6 +260,10 @@ class _Counted(Passage):
             if limit is not None:
                 found[name] = Rate(limit, max(0, limit - window.taken(now)), window.reset_s(now))
         return found
+
+    def _share(self, tokens: int, limit: int) -> int:
+        """How much of a limit this may take: in the background half, or all where it does not fit otherwise."""
+        return limit // 2 if self._is_background and tokens <= limit // 2 else limit
 
     def _check_periods(self) -> None:
         for what, period, limit in (

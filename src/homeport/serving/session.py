@@ -86,16 +86,19 @@ class Session:
         """Whether it lives and answers."""
         return not self.is_over and self._silent_s < SILENT_BEATS * self._options.heartbeat_s
 
-    async def open(self, request: Request, on_end: Callable[[], None]) -> WorkerStream:
+    async def open(
+        self, request: Request, on_end: Callable[[], None], on_first: Callable[[], None] | None = None
+    ) -> WorkerStream:
         """Send a request. Raises EngineFailed where the worker is over, TooLarge where the request is too big.
 
-        `on_end` is called exactly once, also where this raises.
+        `on_end` is called exactly once, also where this raises; `on_first` when the first of the answer is there.
         """
         if self._link is None or self.is_over:
             on_end()
             raise EngineFailed("The model's worker stopped.")
         id = next(self._ids)
         stream = WorkerStream(id, self._model, self, self._options.credit, width(request), on_end)
+        stream.on_first = on_first
         try:
             self._link.send(Open(id, request, self._options.credit))
         except TooLarge as error:

@@ -16,6 +16,10 @@ _OVERRUN = 4
 choice several deltas; beyond this the worker does not keep to its credit at all."""
 
 
+_HALT = 1 << 40
+"""More credit than any stream ever has: taken back, nothing is left to step on."""
+
+
 class Line(Protocol):
     """What a stream needs of the link to its worker."""
 
@@ -50,6 +54,25 @@ class WorkerStream:
         self._held = 0
         self._taken_at = time.monotonic()
         self._reader: asyncio.Future[None] | None = None
+        self._rests = False
+        self.on_first: Callable[[], None] | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is done, failed or left."""
+        return self._over
+
+    def rest(self) -> None:
+        """Have the worker stand still on it, from its next step on. Safe to call twice."""
+        if not self._rests and not self._over:
+            self._rests = True
+            self._line.credit(self._id, -_HALT)
+
+    def resume(self) -> None:
+        """Have the worker go on. Safe to call twice."""
+        if self._rests and not self._over:
+            self._rests = False
+            self._line.credit(self._id, _HALT)
 
     async def admitted(self) -> Admitted:
         """Wait until the worker has accepted the request; raise its error otherwise."""
@@ -109,6 +132,9 @@ class WorkerStream:
 
     def _hold(self, event: Event) -> None:
         self._held += 1
+        if self.on_first is not None:
+            self.on_first()
+            self.on_first = None
         if self._held > self._limit:
             self.fail(EngineFailed("The model's worker sent more than it was allowed to."), cancel=True)
         else:

@@ -38,6 +38,11 @@ class KeyRing:
         key = self._keys.get(digest(self._secret, secret))
         return key if key is not None and key.opens(self._now()) else None
 
+    def named(self, key_id: str) -> Key | None:
+        """The key with this id, if it opens anything now."""
+        now = self._now()
+        return next((key for key in self._keys.values() if key.id == key_id and key.opens(now)), None)
+
     def load(self) -> None:
         """Read the keys if they have changed."""
         if self._book.revision() != self._revision:

@@ -5,7 +5,7 @@ Times are whole seconds since 1970. What is never searched for (a key's models a
 
 import sqlalchemy as sa
 
-REVISION = "r0003"
+REVISION = "r0004"
 """The newest step of `migrations/versions`: what a database made from these tables is stamped with."""
 
 METADATA = sa.MetaData()
@@ -71,6 +71,7 @@ USAGE = sa.Table(
     sa.Column("amount", sa.Double, nullable=False),
     sa.Column("first_ms", sa.Double),
     sa.Column("whole_ms", sa.Double, nullable=False),
+    sa.Column("is_batch", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index("usage_at", "at"),
 )
 
@@ -113,3 +114,51 @@ UPLOAD_PARTS = sa.Table(
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Index("upload_parts_upload", "upload_id"),
 )
+
+BATCHES = sa.Table(
+    "batches",
+    METADATA,
+    sa.Column("seq", NUMBER, primary_key=True),
+    sa.Column("id", sa.String(64), nullable=False, unique=True),
+    sa.Column("project", sa.String(64), nullable=False),
+    sa.Column("key", sa.String(64), nullable=False),
+    sa.Column("endpoint", sa.String(64), nullable=False),
+    sa.Column("input_file_id", sa.String(64), nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("expires_at", sa.BigInteger, nullable=False),
+    sa.Column("model", sa.Text),
+    sa.Column("metadata", sa.Text, nullable=False),
+    sa.Column("keep_s", sa.BigInteger),
+    sa.Column("errors", sa.Text, nullable=False),
+    sa.Column("output_file_id", sa.String(64)),
+    sa.Column("error_file_id", sa.String(64)),
+    sa.Column("in_progress_at", sa.BigInteger),
+    sa.Column("finalizing_at", sa.BigInteger),
+    sa.Column("completed_at", sa.BigInteger),
+    sa.Column("failed_at", sa.BigInteger),
+    sa.Column("expired_at", sa.BigInteger),
+    sa.Column("cancelling_at", sa.BigInteger),
+    sa.Column("cancelled_at", sa.BigInteger),
+    sa.Column("total", sa.BigInteger, nullable=False),
+    sa.Column("completed", sa.BigInteger, nullable=False),
+    sa.Column("failed", sa.BigInteger, nullable=False),
+    sa.Column("input_tokens", sa.BigInteger, nullable=False),
+    sa.Column("cached_tokens", sa.BigInteger, nullable=False),
+    sa.Column("output_tokens", sa.BigInteger, nullable=False),
+    sa.Column("owner", sa.String(64), nullable=False),
+    sa.Column("owned_until", sa.Double, nullable=False),
+    sa.Index("batches_project", "project", "seq"),
+    sa.Index("batches_status", "status", "seq"),
+)
+"""`metadata` and `errors` are JSON. Who works on one is its `owner`, until a time that it keeps moving on."""
+
+BATCH_OUTCOMES = sa.Table(
+    "batch_outcomes",
+    METADATA,
+    sa.Column("batch_id", sa.String(64), sa.ForeignKey("batches.id"), primary_key=True),
+    sa.Column("line", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("is_answer", sa.Boolean, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+)
+"""What came of each line, until all of it stands in the batch's files: the key lets no line come to anything twice."""

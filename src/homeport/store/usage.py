@@ -27,8 +27,14 @@ _log = logging.getLogger("homeport.usage")
 
 _CHUNK_BYTES = 1_000_000
 _STALE_S = 60.0
-_COLUMNS = {"project": USAGE.c.project, "key": USAGE.c.key, "user": USAGE.c.user, "model": USAGE.c.model}
-_COLUMNS["endpoint"] = USAGE.c.endpoint
+_COLUMNS: dict[str, sa.ColumnElement[Any]] = {
+    "project": USAGE.c.project,
+    "key": USAGE.c.key,
+    "user": USAGE.c.user,
+    "model": USAGE.c.model,
+    "endpoint": USAGE.c.endpoint,
+    "batch": sa.case((USAGE.c.is_batch, sa.literal_column("'yes'")), else_=sa.literal_column("'no'")),
+}
 _SUMS = ("prompt_tokens", "completion_tokens", "cached_tokens", "amount")
 
 
@@ -126,6 +132,8 @@ def _conditions(question: Question) -> list[sa.ColumnElement[bool]]:
     found = [USAGE.c.at >= question.since]
     if question.until is not None:
         found.append(USAGE.c.at < question.until)
+    if question.is_batch is not None:
+        found.append(USAGE.c.is_batch == question.is_batch)
     chosen = (
         (USAGE.c.project, question.projects),
         (USAGE.c.key, question.keys),

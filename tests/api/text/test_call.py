@@ -39,7 +39,7 @@ class PatientServing(FakeServing):
         self.gate = gate
         self.cancelled = asyncio.Event()
 
-    async def open(self, model: Installed, request: Request) -> FakeStream:
+    async def open(self, model: Installed, request: Request, *, is_background: bool = False) -> FakeStream:
         """Open, after the gate."""
         if self.gate:
             try:
@@ -47,6 +47,7 @@ class PatientServing(FakeServing):
             except asyncio.CancelledError:
                 self.cancelled.set()
                 raise
+        self.in_background.append(is_background)
         stream = CountedStream(model.facts.name, self.script(request))
         self.streams.append(stream)
         return stream

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.engines.text.simulation import Ask, Simulation, traits
 
 from homeport.engines.text.costs import CostFile, Costs
-from homeport.engines.text.pace import FEWEST, FIRST_KEPT, PATIENCE_S, STRETCH, UNMEASURED, Pace
+from homeport.engines.text.pace import BACKGROUND_S, FEWEST, FIRST_KEPT, PATIENCE_S, STRETCH, UNMEASURED, Pace
 from homeport.engines.text.scheduler import Scheduler
 from homeport.engines.text.speculation import assumed
 
@@ -162,3 +162,12 @@ def test_steps_too_short_to_measure_teach_nothing_of_guesses() -> None:
     pace.observe(1, 0, 0.0001)
     pace.observe(1, 0, 0.01, drafted=2)
     assert pace.pays(1) == assumed(1)
+
+
+@given(SECONDS, SECONDS, st.integers(0, 16))
+def test_a_step_that_nobody_waits_for_is_short(decode: float, prefill: float, streams: int) -> None:
+    """Who comes while background work is done waits for a short step, or for the fewest tokens that make sense."""
+    n = measured(decode, prefill).brief(streams)
+    assert FEWEST <= n <= 512
+    assert n == FEWEST or streams * decode + n * prefill <= BACKGROUND_S * 1.001
+    assert FEWEST <= Pace(512).brief(streams) <= UNMEASURED

@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from homeport.api import wire
 from homeport.api.call import Opened, Tally, opened, origin, whole
+from homeport.api.exchange import exchange_of
 from homeport.api.services import services
 from homeport.api.streaming import EventStream
 from homeport.api.text.answer import Collected, Head
@@ -84,7 +85,10 @@ class _Run:
 
     def _opened(self) -> AbstractAsyncContextManager[Opened]:
         # Token ids in a request are those of the name it was sent to.
-        asked = msgspec.structs.replace(self._call.request, encoding=self._call.resolved.encoding)
+        is_background = exchange_of(self._request.scope).is_background
+        asked = msgspec.structs.replace(
+            self._call.request, encoding=self._call.resolved.encoding, is_background=is_background
+        )
         return opened(self._request, self._call.resolved, asked, self._call.endpoint, _TextTally)
 
     def _head(self) -> Head:

@@ -25,7 +25,6 @@ from homeport.domain.text import ChatPrompt, TextRequest
 
 MOST_TOP_LOGPROBS = 20
 TIERS = ("auto", "default")
-METADATA_PAIRS, METADATA_KEY, METADATA_VALUE = 16, 64, 512
 
 
 class ResponseFormat(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -94,11 +93,7 @@ class ChatRequest(sampling.Generation, forbid_unknown_fields=True, kw_only=True)
     def _check_labels(self) -> None:
         """Check what only identifies the request."""
         bounds.length("safety_identifier", self.safety_identifier, 64)
-        metadata = self.metadata or {}
-        bounds.items("metadata", list(metadata), METADATA_PAIRS)
-        for key, value in metadata.items():
-            bounds.length("metadata", key, METADATA_KEY)
-            bounds.length(f"metadata.{key}", value, METADATA_VALUE)
+        bounds.labels("metadata", self.metadata)
 
     def _refuse_unserved(self) -> None:
         """Refuse what is not here, and let pass what asks for nothing beyond plain text."""

@@ -108,7 +108,7 @@ class TextEngine:
             Keeping(self._cache, executor, shelf, most=most, tell=self._intake.deliver) if shelf is not None else None
         )
         pace = self._pace
-        self._scheduler = Scheduler(self._cache, traits, pace=pace.allowance, pays=pace.pays, score_rows=score_rows)
+        self._scheduler = Scheduler(self._cache, traits, pace=self._allowance, pays=pace.pays, score_rows=score_rows)
         if self._keeping is not None:
             self._scheduler.begun = self._keeping.found
         self._answers: dict[int, Answer] = {}
@@ -203,7 +203,7 @@ class TextEngine:
     def _admit(self, arrival: Arrival) -> list[tuple[int, Event]]:
         request = arrival.request
         namespace = ("",) if self._shares_prefixes else ("", request.project)  # adapter, then project
-        group = Group(arrival.id, namespace, request.project, arrival.credit)
+        group = Group(arrival.id, namespace, request.project, arrival.credit, background=request.is_background)
         seed = request.sampling.seed
         if seed is None:
             seed = int.from_bytes(os.urandom(8), "little")
@@ -243,6 +243,13 @@ class TextEngine:
             if self._answers[id].is_done:
                 self._end(id)
         return events
+
+    def _allowance(self, decode: int, prompts: int) -> int:
+        """Prompt tokens of a step; few where all that may go on is in the background, lest who comes waits long."""
+        groups = (answer.group for answer in self._answers.values())
+        if all(group.background for group in groups if group.credit > 0):
+            return self._pace.brief(decode)
+        return self._pace.allowance(decode, prompts)
 
     def _forward(self, plan: Plan) -> Logits:
         began = time.monotonic()

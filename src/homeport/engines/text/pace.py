@@ -19,6 +19,7 @@ SMALLEST = 64  # prompt tokens of a step with nobody else in it, where all sizes
 UNMEASURED = 64  # prompt tokens beside streams before anything was measured
 TOLERANCE = 1.05
 FIRST_KEPT = 32
+BACKGROUND_S = 0.04  # a step that nobody waits for is about as long: who arrives meanwhile waits for its end
 _WEIGHT = 0.2  # of the latest measurement
 BRIEF_S = 0.001  # a step of streams that is shorter tells nothing of what a guess adds: it is all overhead
 _FORGOTTEN = 1 / 512  # by each step without guesses
@@ -74,6 +75,12 @@ class Pace:
             return min(UNMEASURED, self._batch)
         own = decode * each
         room = (max(STRETCH * own, PATIENCE_S * (decode + prompts) / decode) - own) / prompt
+        return min(max(int(room), FEWEST), self._batch)
+
+    def brief(self, decode: int) -> int:
+        """Prompt tokens of a step that nobody waits for, beside so many streams: it is to be short."""
+        each, prompt = _known(self.costs.decode, decode), _known(self.costs.prefill, FEWEST)
+        room = (BACKGROUND_S - decode * each) / prompt if prompt else UNMEASURED
         return min(max(int(room), FEWEST), self._batch)
 
     def pays(self, decode: int) -> float:

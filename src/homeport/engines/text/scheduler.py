@@ -150,7 +150,7 @@ class Scheduler:
                 self._take(plan, candidate)
         plan.decode = len(plan.slices)
         starting = min(len(self._waiting), self._traits.sequences - len(self._running))
-        prompts = len(self._running) - plan.decode + starting
+        prompts = sum(one.group.credit > 0 for one in self._running) - plan.decode + starting
         plan.prefill = min(self._traits.batch - plan.decode, self._pace(plan.decode, prompts))
         self._fill(plan)
         plan.prompt = sum(part.stop - part.start for part in plan.slices) - plan.decode

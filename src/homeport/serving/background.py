@@ -1,0 +1,120 @@
+"""Background requests among the others: they rest while the gate is shut, token by token, whatever engine runs them.
+
+A request rests because its credit is taken back: its worker stops stepping it from the next step on, gives its room
+to others where they need it, and goes on where it was once the credit is there again. Knows nothing of batches.
+"""
+
+import asyncio
+from typing import Protocol
+
+from homeport.domain.errors import HomeportError, Unavailable
+from homeport.serving.gate import Gate
+
+GAVE_WAY = "gave_way"
+"""The code of the error of a request that was ended because another needed its model's room."""
+
+
+class Restable(Protocol):
+    """A stream that can be made to rest."""
+
+    model: str
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will happen to it."""
+        ...
+
+    def rest(self) -> None:
+        """Have it stand still. Safe to call twice."""
+        ...
+
+    def resume(self) -> None:
+        """Have it go on. Safe to call twice."""
+        ...
+
+    def fail(self, error: HomeportError, *, cancel: bool) -> None:
+        """End it with an error."""
+        ...
+
+
+class Visit:
+    """One caller's request, as the gate sees it. Both may be called again, and then do nothing."""
+
+    def __init__(self, background: "Background") -> None:
+        self._background = background
+        self._was_answered = False
+        self._has_left = False
+
+    def answered(self) -> None:
+        """The first of its answer is there."""
+        if not self._was_answered and not self._has_left:
+            self._was_answered = True
+            self._background.gate.answer()
+            self._background.review()
+
+    def leave(self) -> None:
+        """It is over."""
+        if not self._has_left:
+            self._has_left = True
+            self._background.gate.leave(was_answered=self._was_answered)
+            self._background.review()
+
+
+class Background:
+    """All background requests of a server, and who is there beside them. On one event loop."""
+
+    def __init__(self, gate: Gate | None = None) -> None:
+        self.gate = gate or Gate()
+        self._streams: list[Restable] = []
+        self._opened = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._opened.set()
+
+    def visit(self) -> Visit:
+        """A caller asks: all in the background rests from now on."""
+        self.gate.arrive()
+        self.review()
+        return Visit(self)
+
+    def hold(self, stream: Restable) -> None:
+        """Look after a background request until it is over."""
+        self._streams.append(stream)
+        self.review()
+
+    def give_way(self, model: str) -> None:
+        """End the requests on other models than this: they may stand in the way of its load."""
+        for stream in tuple(self._streams):
+            if stream.model != model:
+                stream.fail(
+                    Unavailable("Gave way to a caller's request.", code=GAVE_WAY, retry_after_s=1.0), cancel=True
+                )
+
+    async def opened(self) -> None:
+        """Wait until the gate is open."""
+        while not self.gate.is_open:
+            self.review()
+            await self._opened.wait()
+
+    def review(self) -> None:
+        """Have all go on or rest, as the gate stands, and look again when it opens by itself."""
+        opens_in_s = self.gate.opens_in_s
+        self._streams = [stream for stream in self._streams if not stream.is_over]
+        for stream in self._streams:
+            if opens_in_s == 0.0:
+                stream.resume()
+            else:
+                stream.rest()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if opens_in_s == 0.0:
+            self._opened.set()
+            return
+        self._opened.clear()
+        if opens_in_s is not None:
+            self._timer = asyncio.get_running_loop().call_later(opens_in_s, self.review)
+
+    def close(self) -> None:
+        """Look no more."""
+        if self._timer is not None:
+            self._timer.cancel()

@@ -1,0 +1,120 @@
+"""Background requests on worker processes: they rest while others wait, and give way."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import pytest
+
+from homeport.domain.errors import Overloaded, Unavailable
+from homeport.domain.events import Delta
+from homeport.serving.background import GAVE_WAY, Background
+from homeport.serving.gate import Gate
+from homeport.serving.local import LocalServing
+from homeport.serving.options import ServingOptions
+from homeport.serving.stream import WorkerStream
+from tests.serving.conftest import DEADLINE_S, QUICK, answer, prompt, scripted, until
+
+Serve = Callable[..., Awaitable[LocalServing]]
+
+
+async def background(serving: LocalServing, text: str, name: str = "m", size_bytes: int = 0) -> WorkerStream:
+    stream = await serving.open(scripted(name, size_bytes), prompt(text), is_background=True)
+    await stream.admitted()
+    return stream
+
+
+async def taken(stream: WorkerStream, counted: list[int]) -> None:
+    """Read a stream to its end, counting its deltas."""
+    async for batch in stream:
+        counted[0] += sum(isinstance(event, Delta) for event in batch)
+
+
+async def standing(counted: list[int]) -> int:
+    """The count once it moves no more."""
+    for _ in range(2000):
+        before = counted[0]
+        for _ in range(20):
+            await asyncio.sleep(0.005)  # long enough for hundreds of steps of this engine
+        if counted[0] == before:
+            return before
+    raise AssertionError("it never stood still")
+
+
+async def test_it_rests_while_a_caller_waits(serve: Serve) -> None:
+    """Its deltas stop while one waits for its first, and go on from there, none lost, when that one has left."""
+    serving = await serve()
+    stream = await background(serving, "count 30000")
+    counted = [0]
+    reading = asyncio.create_task(taken(stream, counted))
+    await until(lambda: counted[0] > 100)
+    waiting = await serving.open(scripted(), prompt("wait"))
+    await waiting.admitted()
+    rested = await standing(counted)
+    assert 100 < rested < 30_000
+    await waiting.aclose()
+    async with asyncio.timeout(DEADLINE_S):
+        await reading
+    assert counted == [30_000]
+
+
+async def test_what_begins_while_a_caller_waits_rests_at_once(serve: Serve) -> None:
+    """A background request that is opened while one waits makes no delta until that one has left."""
+    serving = await serve()
+    waiting = await serving.open(scripted(), prompt("wait"))
+    await waiting.admitted()
+    stream = await serving.open(scripted(), prompt("count 3"), is_background=True)
+    counted = [0]
+    reading = asyncio.create_task(taken(stream, counted))
+    assert await standing(counted) == 0
+    await waiting.aclose()
+    await reading
+    assert counted == [3]
+
+
+async def test_work_may_begin_when_nobody_is_there(serve: Serve) -> None:
+    """`opened` returns at once without callers, and with one only after it has left."""
+    serving = await serve()
+    await asyncio.wait_for(serving.background.opened(), 1)
+    waiting = await serving.open(scripted(), prompt("wait"))
+    opened = asyncio.create_task(serving.background.opened())
+    await waiting.admitted()
+    assert not opened.done()
+    await waiting.aclose()
+    await asyncio.wait_for(opened, DEADLINE_S)
+
+
+async def test_long_answers_let_it_go_on(serve: Serve) -> None:
+    """Once a caller has the first of its answer, the background goes on after a while."""
+    serving = await serve()
+    serving.background = Background(Gate(patience_s=0.2))
+    caller = await serving.open(scripted(), prompt("count 100000"))
+    stream = await background(serving, "count 5")
+    counted = [0]
+    async with asyncio.timeout(DEADLINE_S):
+        await taken(stream, counted)
+    assert counted == [5]
+    await caller.aclose()
+
+
+async def test_it_takes_no_place_of_callers(serve: Serve) -> None:
+    """Background requests fill a line of their own."""
+    serving = await serve(msgspec.structs.replace(QUICK, slots=1, max_queue=0))
+    stream = await background(serving, "wait")
+    assert await answer(serving, "count 2") == "1 2 "
+    with pytest.raises(Overloaded):
+        await serving.open(scripted(), prompt("count 1"), is_background=True)
+    await stream.aclose()
+
+
+async def test_it_gives_up_its_room(serve: Serve) -> None:
+    """Where memory is bounded and a caller asks for a model that is not loaded, others' background work ends."""
+    options = ServingOptions(heartbeat_s=0.05, memory_bytes=150, room_patience_s=1.0, room_wait_s=20.0)
+    serving = await serve(options)
+    stream = await background(serving, "wait", "resting", 100)
+    async with asyncio.timeout(DEADLINE_S):
+        caller = await serving.open(scripted("wanted", 100), prompt("wait"))
+        with pytest.raises(Unavailable) as ended:
+            await taken(stream, [0])
+    assert ended.value.code == GAVE_WAY
+    await caller.aclose()

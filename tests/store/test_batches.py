@@ -1,0 +1,210 @@
+"""Batches in the database, on SQLite and PostgreSQL."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from homeport.domain.batches import Batch, BatchError, Outcome
+from homeport.domain.errors import InvalidRequest, Missing
+from homeport.store.batches import WINDOW_S, BatchBook
+from homeport.store.blobs import Blobs
+from homeport.store.database import Database
+from homeport.store.files import FileBook
+
+NOW = 1_800_000_000
+
+
+class Clock:
+    """The wall clock, which a test moves."""
+
+    def __init__(self) -> None:
+        self.now = float(NOW)
+
+    def __call__(self) -> float:
+        """Seconds since 1970."""
+        return self.now
+
+
+class Room:
+    """A book of batches, the files it makes, and the clock."""
+
+    def __init__(self, database: Database, folder: Path) -> None:
+        self.clock = Clock()
+        self.folder = folder
+        self.files = FileBook(database, Blobs(str(folder / "blobs")), self.clock)
+        self.book = BatchBook(database, self.files, self.clock)
+
+    def made(self, project: str = "one", **more: Any) -> Batch:
+        """A batch just made."""
+        wanted: dict[str, Any] = {"endpoint": "/v1/completions", "input_file_id": "file-1", "key": "key_1", **more}
+        return self.book.create(Batch(id="", project=project, status="", created_at=0, expires_at=0, **wanted))
+
+    def begun(self, owner: str = "me", total: int = 3, **more: Any) -> Batch:
+        """One that `owner` works on."""
+        made = self.made(**more)
+        assert self.book.claim(owner, 10) is not None
+        return self.book.begin(owner, made.id, total, "m")
+
+    def content(self, text: str) -> Path:
+        """A file with this text."""
+        path = self.folder / "content"
+        path.write_text(text)
+        return path
+
+
+@pytest.fixture
+def room(database: Database, tmp_path: Path) -> Room:
+    return Room(database, tmp_path)
+
+
+def answer(line: int, text: str = "a") -> Outcome:
+    return Outcome(line=line, text=text, is_answer=True, input_tokens=5, cached_tokens=2, output_tokens=3)
+
+
+def refusal(line: int, text: str = "e") -> Outcome:
+    return Outcome(line=line, text=text, is_answer=False)
+
+
+def test_a_batch_is_kept_as_it_was_made(room: Room) -> None:
+    """It is told again with its id, its first status and the end of its window, and to its own project alone."""
+    made = room.made(metadata={"a": "é"}, keep_s=3600)
+    assert made.id.startswith("batch_")
+    assert (made.status, made.created_at, made.expires_at) == ("validating", NOW, NOW + WINDOW_S)
+    assert room.book.show("one", made.id) == made
+    assert made.metadata == {"a": "é"}
+    for ask in (room.book.show, room.book.cancel):
+        with pytest.raises(Missing):
+            ask("other", made.id)
+
+
+def test_batches_are_listed_from_the_newest(room: Room) -> None:
+    """Pages end where the next begins, and an id of another project is no place to begin."""
+    ids = [room.made().id for _ in range(5)]
+    theirs = room.made("other")
+    first, has_more = room.book.every("one", 2, None)
+    assert ([each.id for each in first], has_more) == ([ids[4], ids[3]], True)
+    rest, has_more = room.book.every("one", 3, ids[3])
+    assert ([each.id for each in rest], has_more) == (ids[2::-1], False)
+    with pytest.raises(InvalidRequest) as refused:
+        room.book.every("one", 2, theirs.id)
+    assert refused.value.param == "after"
+
+
+def test_one_works_on_a_batch_at_a_time(room: Room) -> None:
+    """The oldest free one is claimed; one that is held is free again when its time runs out or it is let go."""
+    first, second = room.made(), room.made()
+    assert [room.book.claim(name, 10) for name in ("a", "b", "c")] == [
+        room.book.show("one", first.id),
+        room.book.show("one", second.id),
+        None,
+    ]
+    room.clock.now += 8
+    room.book.renew("b", second.id, 10)
+    room.clock.now += 5
+    taken = room.book.claim("c", 10)
+    assert taken is not None
+    assert taken.id == first.id
+    room.book.release("b", second.id)
+    assert room.book.claim("d", 10) is not None
+
+
+def test_who_has_lost_a_batch_changes_nothing(room: Room) -> None:
+    """Whatever it does is refused, and nothing of it is kept."""
+    batch = room.begun("me")
+    room.clock.now += 11
+    assert room.book.claim("other", 10) is not None
+    with pytest.raises(Missing):
+        room.book.record("me", batch.id, [answer(1)])
+    with pytest.raises(Missing):
+        room.book.renew("me", batch.id, 10)
+    with pytest.raises(Missing):
+        room.book.finalise("me", batch.id)
+    with pytest.raises(Missing):
+        room.book.keep("me", batch, room.content("x"), are_answers=True)
+    with pytest.raises(Missing):
+        room.book.close("me", batch.id)
+    assert room.book.lines(batch.id) == set()
+    assert room.book.show("one", batch.id).status == "in_progress"
+    assert not [path for path in (room.folder / "blobs").rglob("*") if path.is_file()]
+
+
+def test_a_line_comes_to_one_outcome(room: Room) -> None:
+    """Of two outcomes of a line the first stays, and is counted once."""
+    batch = room.begun()
+    room.book.record("me", batch.id, [answer(1, "first")])
+    room.book.record("me", batch.id, [refusal(1, "again"), refusal(3), answer(2)])
+    shown = room.book.show("one", batch.id)
+    assert (shown.total, shown.completed, shown.failed) == (3, 2, 1)
+    assert (shown.input_tokens, shown.cached_tokens, shown.output_tokens) == (10, 4, 6)
+    assert list(room.book.outcomes(batch.id, are_answers=True)) == ["first", "a"]
+    assert list(room.book.outcomes(batch.id, are_answers=False)) == ["e"]
+    assert room.book.lines(batch.id) == {1, 2, 3}
+
+
+def test_many_outcomes_are_read_in_order(room: Room) -> None:
+    """More outcomes than are read at a time come all, by line."""
+    batch = room.begun(total=500)
+    for start in (251, 1):
+        room.book.record("me", batch.id, [answer(line, str(line)) for line in range(start, start + 250)])
+    assert list(room.book.outcomes(batch.id, are_answers=True)) == [str(line) for line in range(1, 501)]
+
+
+def test_a_file_is_made_once(room: Room) -> None:
+    """It is the batch's in the moment in which it is kept; a second one is refused and leaves nothing behind."""
+    batch = room.begun(keep_s=3600)
+    kept = room.book.keep("me", batch, room.content("text"), are_answers=True)
+    assert kept.output_file_id is not None
+    file = room.files.show("one", kept.output_file_id)
+    assert (file.purpose, file.bytes, file.expires_at) == ("batch_output", 4, NOW + 3600)
+    assert file.filename == f"{batch.id}_output.jsonl"
+    with pytest.raises(Missing):
+        room.book.keep("me", batch, room.content("again"), are_answers=True)
+    room.book.keep("me", batch, room.content("error"), are_answers=False)
+    assert len([path for path in (room.folder / "blobs").rglob("*") if path.is_file()]) == 2
+
+
+@pytest.mark.parametrize("end", ["completed", "expired", "cancelled", "failed"])
+def test_a_batch_ends_as_what_happened_to_it(room: Room, end: str) -> None:
+    """The last status and its time tell how it ended; its outcomes stand in files alone from then on."""
+    batch = room.begun()
+    room.book.record("me", batch.id, [answer(1)])
+    if end == "cancelled":
+        assert room.book.cancel("one", batch.id).status == "cancelling"
+    errors = [BatchError(code="empty_file", message="no", line=2)] if end == "failed" else []
+    late = [refusal(2), refusal(3)] if end in ("expired", "cancelled") else []
+    done = room.book.finalise("me", batch.id, errors=errors, expired=late)
+    assert done.status == ("cancelling" if end == "cancelled" else "finalizing")
+    assert done.finalizing_at == NOW
+    room.clock.now += 1
+    ended = room.book.close("me", batch.id)
+    assert (ended.status, getattr(ended, f"{end}_at"), ended.has_ended) == (end, NOW + 1, True)
+    assert ended.failed == (2 if end == "expired" else 0)
+    assert ended.errors == tuple(errors)
+    assert room.book.lines(batch.id) == set()
+    assert room.book.claim("me", 10) is None
+
+
+def test_only_what_is_under_way_can_be_cancelled(room: Room) -> None:
+    """A second cancel changes nothing; one that is being finished or has ended is not cancelled any more."""
+    batch = room.begun()
+    first = room.book.cancel("one", batch.id)
+    room.clock.now += 1
+    assert room.book.cancel("one", batch.id) == first
+    other = room.begun("you")
+    room.book.finalise("you", other.id)
+    for _ in range(2):
+        with pytest.raises(InvalidRequest, match=room.book.show("one", other.id).status):
+            room.book.cancel("one", other.id)
+        if room.book.show("one", other.id).status == "finalizing":
+            room.book.close("you", other.id)
+
+
+def test_a_batch_begins_once(room: Room) -> None:
+    """Who takes one over finds its counts as they are, and a cancelled one does not begin."""
+    batch = room.begun(total=7)
+    assert room.book.begin("me", batch.id, 9, "other") == batch
+    made = room.made()
+    assert room.book.claim("you", 10) is not None
+    room.book.cancel("one", made.id)
+    assert room.book.begin("you", made.id, 7, "m").status == "cancelling"

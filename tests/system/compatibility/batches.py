@@ -1,0 +1,102 @@
+"""For every field of what makes a batch: a value that changes the answer, and what is to be seen."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from tests.api.forms import HEADERS, form
+from tests.system.compatibility.desk import Desk, Probes
+from tests.system.house import Answer
+
+URL = "/v1/completions"
+_BODY = {"model": "smollm2-135m", "prompt": "a", "max_tokens": 1}
+
+
+class BatchDesk(Desk):
+    """Sends the lines of `input_file_id` as a file first; text is an id as it is."""
+
+    def send(self, body: dict[str, Any]) -> Answer:
+        """Send the body, with the id of the file."""
+        lines = body.get("input_file_id")
+        if isinstance(lines, list):
+            body = {**body, "input_file_id": self.sent(lines)}
+        return super().send(body)
+
+    def sent(self, lines: list[dict[str, Any]]) -> str:
+        """Have these lines kept; give the file's id."""
+        content = "\n".join(map(json.dumps, lines)).encode()
+        sent = form([("purpose", "batch")], [("file", content)])
+        answer = self.house.call("POST", "/v1/files", sent, {"Content-Type": HEADERS["content-type"]})
+        return str(answer.json()["id"])
+
+    def done(self, **changed: Any) -> dict[str, Any]:
+        """A batch made with these changes, once it has ended."""
+        made = self.ask(**changed)
+        found: list[dict[str, Any]] = [made]
+
+        def has_ended() -> bool:
+            found[0] = self.house.call("GET", f"/v1/batches/{made['id']}").json()
+            return found[0]["status"] in ("completed", "failed")
+
+        self.house.wait("the batch has ended", has_ended, 120)
+        return found[0]
+
+
+def _line(name: str, **changed: Any) -> dict[str, Any]:
+    return {"custom_id": name, "method": "POST", "url": URL, "body": _BODY, **changed}
+
+
+def _input(desk: BatchDesk) -> None:
+    assert desk.done(input_file_id=[_line("a"), _line("b")])["request_counts"]["completed"] == 2
+    assert desk.raw(input_file_id="file-nowhere").error["param"] == "input_file_id"
+
+
+def _endpoint(desk: BatchDesk) -> None:
+    failed = desk.done(endpoint="/v1/chat/completions")
+    assert failed["errors"]["data"][0]["code"] == "mismatched_url"
+    assert desk.raw(endpoint="/v1/responses").error["param"] == "endpoint"
+
+
+def _window(desk: BatchDesk) -> None:
+    made = desk.ask(completion_window="24h")
+    assert made["expires_at"] - made["created_at"] == 86_400
+    assert desk.raw(completion_window="7d").error["param"] == "completion_window"
+
+
+def _metadata(desk: BatchDesk) -> None:
+    assert desk.ask(metadata={"a": "b"})["metadata"] == {"a": "b"}
+    assert desk.raw(metadata={"a": "b" * 513}).error["param"] == "metadata.a"
+
+
+def _expiry(desk: BatchDesk) -> None:
+    done = desk.done(output_expires_after={"anchor": "created_at", "seconds": 3600})
+    file = desk.house.call("GET", f"/v1/files/{done['output_file_id']}").json()
+    assert file["expires_at"] - file["created_at"] == 3600
+
+
+def _anchor(desk: BatchDesk) -> None:
+    refused = desk.raw(output_expires_after={"anchor": "now", "seconds": 3600})
+    assert refused.error["param"] == "output_expires_after.anchor"
+
+
+def _seconds(desk: BatchDesk) -> None:
+    refused = desk.raw(output_expires_after={"anchor": "created_at", "seconds": 5})
+    assert refused.error["param"] == "output_expires_after.seconds"
+
+
+PROBES: Mapping[str, Probes] = {
+    "batches": Probes(
+        path="/v1/batches",
+        plain={"input_file_id": [_line("a")], "endpoint": URL, "completion_window": "24h"},
+        effects={
+            "input_file_id": _input,
+            "endpoint": _endpoint,
+            "completion_window": _window,
+            "metadata": _metadata,
+            "output_expires_after": _expiry,
+            "output_expires_after.anchor": _anchor,
+            "output_expires_after.seconds": _seconds,
+        },
+        desk=BatchDesk,
+    )
+}
