@@ -108,7 +108,10 @@ class _House:
     def _preloaded(self) -> Sequence[Installed]:
         """The models to load before listening: those asked for, else the one that OpenAI's text names stand for."""
         names = self._settings.models or tuple(name for name in (self._registry.defaults.get(_TEXT),) if name)
-        return [found for name in names if (found := self._store.find(name))]
+        found = [model for name in names if (model := self._store.find(name))]
+        return [
+            model if model.parent is None else self._registry.resolve(model.facts.name, "").model for model in found
+        ]
 
     def _on_listening(self, port: int) -> None:
         settings = self._settings
@@ -231,7 +234,7 @@ def registry(settings: Settings) -> Registry:
     defaults: dict[str, str] = {}
     starters = [found for name in known.starters if (found := store.find(name))]
     served = [found for name in settings.models if (found := store.find(name))]
-    for model in (*served, *starters, *store.installed()):
+    for model in (*served, *starters, *(model for model in store.installed() if model.parent is None)):
         defaults.setdefault(model.facts.kind, model.facts.name)
     if settings.default_model:
         defaults[_TEXT] = settings.default_model

@@ -70,7 +70,7 @@ async def opened(
 
     Raises what the model or the server says against it. `kind` counts what is particular to a family of endpoints.
     """
-    tally = kind(services.meters.begin(resolved.model.facts.name, endpoint))
+    tally = kind(services.meters.begin(resolved.meant.facts.name, endpoint))
     try:
         stream = await services.serving.open(resolved.model, request)
         try:
@@ -93,7 +93,7 @@ async def whole(
 
 def origin(resolved: Resolved) -> Mapping[str, str]:
     """The header that says which model really answers."""
-    return {"x-homeport-model": resolved.model.facts.name}
+    return {"x-homeport-model": resolved.meant.facts.name}
 
 
 def model_named(body: str | None, path: str | None) -> str:

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from homeport.api.access import Access
 from homeport.api.exchange import Caller, exchange_of
 from homeport.api.meters import Meters
-from homeport.domain.models import Installed
+from homeport.domain.models import Resolved
 from homeport.domain.ports import Operations, Registry, Serving
 
 
@@ -52,10 +52,11 @@ class Services:
     version: str = "0"
     operations: Operations | None = None
 
-    def fingerprint(self, model: Installed) -> str:
+    def fingerprint(self, resolved: Resolved) -> str:
         """OpenAI's `system_fingerprint`: changes whenever weights, kernels, device or this server's version do."""
-        loaded = self.serving.loaded(model.facts.name)
-        parts = (model.digest, self.version, loaded.kernels if loaded else "", loaded.device if loaded else "")
+        loaded = self.serving.loaded(resolved.model.facts.name)
+        weights = resolved.model.digest + (resolved.tuned.digest if resolved.tuned else "")
+        parts = (weights, self.version, loaded.kernels if loaded else "", loaded.device if loaded else "")
         return f"fp_{hashlib.sha256(repr(parts).encode()).hexdigest()[:10]}"
 
 

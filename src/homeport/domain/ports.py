@@ -101,7 +101,7 @@ class Operations(Protocol):
 
 
 class Registry(Protocol):
-    """Knows which models are installed and which names stand for them. Never downloads."""
+    """Knows which models are installed and which names stand for them. Never downloads, deletes on a caller's word."""
 
     def resolve(self, name: str, capability: str) -> Resolved:
         """Find the model behind a name, whatever it can do where `capability` is empty.
@@ -116,4 +116,8 @@ class Registry(Protocol):
 
     def aliases(self) -> Sequence[Alias]:
         """Every alias whose target is installed."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Delete a fine-tuned model, by its real name. Requests that it answers now are answered."""
         ...

@@ -6,6 +6,8 @@ what needs the model (window, vocabulary, template, fill-in-the-middle) is check
 
 import msgspec
 
+from homeport.domain.models import Adapter
+
 
 class TextPrompt(msgspec.Struct, frozen=True, tag="text"):
     """Raw text, tokenised as plain text behind the document's start. Never wrapped in a template."""
@@ -88,7 +90,8 @@ class TextRequest(msgspec.Struct, frozen=True, tag="text_request"):
 
     Choices are numbered prompt-major: prompt p's i-th answer is `p * n + i`. `best_of` (>= n, never streamed)
     candidates are drawn per prompt and the n with the highest mean log-probability per token are given out,
-    best first. `logprobs` None: none; k: the k likeliest alternatives beside each token's own.
+    best first. `logprobs` None: none; k: the k likeliest alternatives beside each token's own. `adapter`: what changes
+    the model while this request is computed.
     """
 
     prompts: tuple[Prompt, ...]
@@ -100,3 +103,4 @@ class TextRequest(msgspec.Struct, frozen=True, tag="text_request"):
     echo: bool = False
     project: str = "local"
     encoding: str | None = None
+    adapter: Adapter | None = None

@@ -33,10 +33,17 @@ class StoredLayout(msgspec.Struct, frozen=True):
     machine: str
 
 
+class Parent(msgspec.Struct, frozen=True):
+    """The model that a fine-tuned one adapts, and the digest of the files it was trained on."""
+
+    name: str
+    digest: str
+
+
 class Manifest(msgspec.Struct, frozen=True):
     """What is installed under one name. `revision` is the hub's commit, or a package version.
 
-    `layouts` lie beside the files that were fetched; `active` is the one that is loaded.
+    `layouts` lie beside the files that were fetched; `active` is the one that is loaded. `parent`: of a fine-tuned one.
     """
 
     facts: Facts
@@ -45,6 +52,7 @@ class Manifest(msgspec.Struct, frozen=True):
     files: tuple[StoredFile, ...]
     layouts: tuple[StoredLayout, ...] = ()
     active: str = ORIGINAL
+    parent: Parent | None = None
 
     @property
     def digest(self) -> str:
@@ -67,7 +75,8 @@ class Manifest(msgspec.Struct, frozen=True):
         if chosen:
             files = tuple(chosen.file if file.role == chosen.file.role else file for file in files)
         found = {file.role: folder / file.name for file in files}
-        return Installed(self.facts, found, _digest(files), chosen.name if chosen else ORIGINAL)
+        parent = self.parent.name if self.parent else None
+        return Installed(self.facts, found, _digest(files), chosen.name if chosen else ORIGINAL, parent)
 
 
 def _digest(files: tuple[StoredFile, ...]) -> str:

@@ -60,8 +60,12 @@ class Registry:
         raise self._missing(name, alias)
 
     def models(self) -> Sequence[Installed]:
-        """Every installed model."""
-        return self._store.installed()
+        """Every installed model that can be used: a fine-tuned one beside what it adapts."""
+        return [model for model in self._store.installed() if not model.parent or self._store.parent(model)]
+
+    def remove(self, name: str) -> None:
+        """Delete a fine-tuned model, by its real name. A server that has loaded it answers on."""
+        self._store.remove(name)
 
     def aliases(self) -> Sequence[Alias]:
         """Every alias whose target is installed."""
@@ -76,7 +80,15 @@ class Registry:
                 f"The model `{name}`{stands} cannot be used for {capability}; it is for {', '.join(can) or 'nothing'}.",
                 param="model",
             )
-        return Resolved(name, model, encoding)
+        if model.parent is None:
+            return Resolved(name, model, encoding)
+        if (runs := self._store.parent(model)) is None:
+            raise ModelMissing(
+                f"`{model.facts.name}` adapts `{model.parent}`, which is not installed as it was then. "
+                f"Run `homeport pull {model.parent}`.",
+                param="model",
+            )
+        return Resolved(name, runs, encoding, model)
 
     def _missing(self, name: str, alias: Alias | None) -> HomeportError:
         if alias:

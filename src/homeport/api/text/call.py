@@ -83,14 +83,15 @@ class _Run:
             return wire.encode(answerer.answer(collected, under_way.usage))
 
     def _opened(self) -> AbstractAsyncContextManager[Opened]:
+        resolved = self._call.resolved
         # Token ids in a request are those of the name it was sent to.
-        request = msgspec.structs.replace(self._call.request, encoding=self._call.resolved.encoding)
-        return opened(self.services, self._call.resolved, request, self._call.endpoint, _TextTally)
+        request = msgspec.structs.replace(self._call.request, encoding=resolved.encoding, adapter=resolved.adapter)
+        return opened(self.services, resolved, request, self._call.endpoint, _TextTally)
 
     def _head(self) -> Head:
         """Make the answer's head. Not before admission: the fingerprint is of the loaded model."""
         resolved = self._call.resolved
-        fingerprint = self.services.fingerprint(resolved.model)
+        fingerprint = self.services.fingerprint(resolved)
         return Head(f"{self._call.prefix}{uuid.uuid4().hex}", int(self.services.now()), resolved.asked, fingerprint)
 
 

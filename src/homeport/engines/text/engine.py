@@ -12,14 +12,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 import homeport
-from homeport.domain.errors import EngineFailed, Fault, InvalidRequest, Unavailable
+from homeport.domain.errors import EngineFailed, Fault, HomeportError, InvalidRequest, Unavailable
 from homeport.domain.events import Event, Failed, Usage
 from homeport.domain.link import Job, Request
 from homeport.domain.models import Gauges, Loaded
 from homeport.domain.ports import Emit, Engine
 from homeport.domain.text import TextRequest
+from homeport.engines.text.adapters import Adapters
 from homeport.engines.text.answer import Answer
 from homeport.engines.text.batch import assemble
 from homeport.engines.text.cache import Cache
@@ -108,6 +110,7 @@ class TextEngine:
             Keeping(self._cache, executor, shelf, most=most, tell=self._intake.deliver) if shelf is not None else None
         )
         pace = self._pace
+        self._adapters = Adapters(executor, is_possible=traits.adapters)
         self._scheduler = Scheduler(self._cache, traits, pace=pace.allowance, pays=pace.pays, score_rows=score_rows)
         if self._keeping is not None:
             self._scheduler.begun = self._keeping.found
@@ -201,8 +204,13 @@ class TextEngine:
 
     def _admit(self, arrival: Arrival) -> list[tuple[int, Event]]:
         request = arrival.request
-        namespace = ("",) if self._shares_prefixes else ("", request.project)  # adapter, then project
-        group = Group(arrival.id, namespace, request.project, arrival.credit)
+        try:
+            adapter = self._adapters.use(request.adapter)
+        except HomeportError as error:
+            self._intake.forget(arrival.id)
+            return [(arrival.id, Failed(error.fault))]
+        namespace = (adapter,) if self._shares_prefixes else (adapter, request.project)
+        group = Group(arrival.id, namespace, request.project, arrival.credit, adapter=adapter)
         seed = request.sampling.seed
         if seed is None:
             seed = int.from_bytes(os.urandom(8), "little")
@@ -244,8 +252,11 @@ class TextEngine:
         return events
 
     def _forward(self, plan: Plan) -> Logits:
+        batches = assemble(plan)
+        if len(batches) > 1:  # costs more than one of that size would, so nothing is learnt of it
+            return np.concatenate([self._executor.forward(batch).copy() for batch in batches])
         began = time.monotonic()
-        logits = self._executor.forward(assemble(plan))
+        logits = self._executor.forward(batches[0])
         self._pace.observe(plan.decode, plan.prompt, time.monotonic() - began, drafted=plan.drafted)
         return logits
 
@@ -286,7 +297,7 @@ class TextEngine:
         return self._answers[id].usage if id in self._answers else Usage()
 
     def _end(self, id: int) -> None:
-        del self._answers[id]
+        self._adapters.leave(self._answers.pop(id).group.adapter)
         self._intake.forget(id)
 
     def _measure(self) -> None:

@@ -11,7 +11,7 @@ class Group:
     """One request in the scheduler. `credit`: deltas it may still emit; `streams`: every token may cost one.
 
     Prefixes are shared within `namespace` only; `flow` is whose turn in the queue it takes. `cached` counts the
-    prompt tokens that were not computed, each prompt once.
+    prompt tokens that were not computed, each prompt once. `adapter` changes the model for it (empty: none does).
     """
 
     id: int
@@ -19,6 +19,7 @@ class Group:
     flow: Hashable
     credit: int
     streams: bool = True
+    adapter: str = ""
     cached: int = 0
     planned: int = 0  # rows of the step under way that may each become a delta
     candidates: "list[Candidate]" = field(default_factory=list)
