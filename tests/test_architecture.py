@@ -19,6 +19,7 @@ FORBIDDEN_NAMES = {"utils", "util", "common", "helpers", "helper", "base", "misc
 TOOLKITS = {
     ("starlette", "uvicorn"): {"api", "app"},
     ("numpy", "cffi", "xllamacpp", "onnxruntime", "av", "hibari", "pypinyin", "rjieba"): {"engines", "tuning"},
+    ("torch",): {"tuning"},
     ("sqlalchemy", "alembic"): {"store"},
     ("ray",): {"cluster"},
     ("click", "rich"): {"cli", "documentation"},

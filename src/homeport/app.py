@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -23,7 +24,9 @@ from homeport.api.services import Limits, Services
 from homeport.domain.errors import Unavailable
 from homeport.domain.layouts import ORIGINAL, Outcome, Survey, Told, Wish
 from homeport.domain.models import Alias, Gauges, Installed
-from homeport.models import catalogue, layouts
+from homeport.domain.tuning import Told as TuningTold
+from homeport.domain.tuning import TuningOrder
+from homeport.models import catalogue, layouts, tuned
 from homeport.models import pull as pulling
 from homeport.models.kernels import Variant, installed_kernels
 from homeport.models.kernels import install_kernels as unpack_kernels
@@ -36,8 +39,10 @@ from homeport.serving.local import LocalServing
 from homeport.serving.options import ServingOptions
 from homeport.serving.resident import WorkerStatus
 from homeport.settings import Settings
+from homeport.tuning import direct
 
 _LLAMA = "homeport.engines.llama"
+_READER = "homeport.engines.text.executors.llama.reading:load"
 _LAYOUTS = "homeport.engines.text.executors.llama.layouts"
 _STOP_WAIT_S = 30.0
 _REACH_S = 5.0
@@ -268,6 +273,22 @@ def optimise(settings: Settings, name: str, wish: Wish, progress: Progress) -> O
     library = _library(settings)
     wish = msgspec.structs.replace(wish, library=str(library) if library else None, threads=settings.threads)
     return layouts.optimise(Store(settings.home), name, wish, lambda survey: _measured(survey, progress), progress)
+
+
+def finetune(settings: Settings, order: TuningOrder, hear: Callable[[TuningTold], None]) -> Installed:
+    """Train a model on a file, here and now, and install what comes of it; the same order goes on where it was cut."""
+    store = Store(settings.home, ORIGINAL)
+    meant = registry(settings).resolve(order.model, "completions").meant
+    ground = direct.Ground(
+        organization=settings.organization,
+        folder=settings.home / "tuning",
+        digest=store.manifest(meant.facts.name).digest,
+        reader=_READER,
+        library=_library(settings),
+        threads=settings.threads,
+    )
+    model = store.find(meant.facts.name) or meant
+    return direct.train(order, model, ground, store, partial(tuned.install, store), hear)
 
 
 def is_starter(reference: str) -> bool:

@@ -3,7 +3,7 @@
 import click
 
 from homeport import app
-from homeport.cli import machine, models, serving, speech, transcription
+from homeport.cli import machine, models, serving, speech, transcription, tuning
 from homeport.cli.application import Application
 from homeport.cli.options import Commands
 from homeport.settings import share_processors
@@ -24,6 +24,7 @@ for _command in (
     serving.stop,
     models.pull,
     models.optimize,
+    tuning.finetune,
     models.list_,
     models.show,
     models.rm,

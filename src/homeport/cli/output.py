@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
+    MofNCompleteColumn,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
@@ -80,3 +81,32 @@ def progress(name: str) -> Iterator[Bar]:
     )
     with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
         yield Bar(bars, name)
+
+
+class Steps:
+    """A piece of work in steps as a bar, with a word on the latest, on standard error."""
+
+    def __init__(self, bars: Bars, name: str) -> None:
+        self._bars = bars
+        self._name = name
+        self._task: TaskID = bars.add_task(name, total=None)
+
+    def begin(self, total: int, done: int) -> None:
+        """So many steps it takes, of which some are done."""
+        self._bars.update(self._task, total=total, completed=done)
+
+    def step(self, done: int, word: str) -> None:
+        """So many steps are done."""
+        self._bars.update(self._task, completed=done, description=f"{self._name}: {word}")
+
+    def message(self, text: str) -> None:
+        """One line above the bar."""
+        self._bars.console.print(text, highlight=False, markup=False)
+
+
+@contextmanager
+def steps(name: str) -> Iterator[Steps]:
+    """Show a bar of steps while they are taken, and nothing afterwards."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        yield Steps(bars, name)

@@ -1,0 +1,114 @@
+"""Fine-tuning as values: what is to be trained on what, and what is told while it goes on.
+
+Knows nothing of files' formats, of torch, nor of OpenAI's names for these things.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from homeport.domain.errors import Fault
+
+Method = Literal["supervised", "dpo"]
+
+
+class Hyperparameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How to train. None leaves the choice to us, by the number of examples.
+
+    `learning_rate_multiplier` is of our own rate. `prompt_loss_weight` counts in prompts of prompt/completion examples;
+    `beta` in preferences: how dear it is to leave the model's own answers.
+    """
+
+    method: Method = "supervised"
+    n_epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate_multiplier: float | None = None
+    prompt_loss_weight: float = 0.01
+    beta: float | None = None
+    seed: int = 0
+
+
+class TuningJob(msgspec.Struct, frozen=True):
+    """One training. `folder` holds all that it writes and is what it goes on from when it was cut off.
+
+    `weights`: the GGUF that is adapted, of which `digest` is the hash. `reader`: the `module:function` that reads it.
+    `library`: where the kernels are. `memory_bytes`: what the process may take at most; None: what is free.
+    """
+
+    folder: Path
+    weights: Path
+    digest: str
+    reader: str
+    training_file: Path
+    validation_file: Path | None = None
+    hyperparameters: Hyperparameters = Hyperparameters()
+    library: Path | None = None
+    threads: int | None = None
+    memory_bytes: int | None = None
+
+
+class Prepared(msgspec.Struct, frozen=True, tag="prepared"):
+    """The files are read and fit. The choices that were left to us are made; `step` is where an earlier run stopped."""
+
+    examples: int
+    tokens: int
+    steps: int
+    step: int
+    hyperparameters: Hyperparameters
+
+
+class Measures(msgspec.Struct, frozen=True, tag="measures"):
+    """How a step went. `tokens` and `examples` were trained on so far. Losses are means per token, natural logarithm.
+
+    Accuracies are shares of tokens (`sequence`: of whole answers) that were the likeliest; with preferences, of pairs
+    that were told apart. `valid_*`: of some examples not trained on; `full_valid_*`: of all of them.
+    """
+
+    step: int
+    tokens: int
+    examples: int
+    train_loss: float
+    train_token_accuracy: float
+    train_sequence_accuracy: float
+    valid_loss: float | None = None
+    valid_token_accuracy: float | None = None
+    valid_sequence_accuracy: float | None = None
+    full_valid_loss: float | None = None
+    full_valid_token_accuracy: float | None = None
+
+
+class Saved(msgspec.Struct, frozen=True, tag="saved"):
+    """An epoch is over; the adapter as it is then stands in a file."""
+
+    step: int
+    file: str
+    measures: Measures
+
+
+class Trained(msgspec.Struct, frozen=True, tag="trained"):
+    """It is done: the adapter, the table of measures, and how many tokens were trained on, repeats counted."""
+
+    adapter: str
+    results: str
+    tokens: int
+
+
+class Broke(msgspec.Struct, frozen=True, tag="broke"):
+    """It failed, and will fail again."""
+
+    fault: Fault
+
+
+Told = Prepared | Measures | Saved | Trained | Broke
+"""What a training tells, in this order; after an interruption, steps behind the last kept state are told again."""
+
+
+class TuningOrder(msgspec.Struct, frozen=True):
+    """What a user asks for: a model trained on a file. `suffix` becomes part of the new model's name."""
+
+    model: str
+    training_file: Path
+    validation_file: Path | None = None
+    suffix: str | None = None
+    hyperparameters: Hyperparameters = Hyperparameters()

@@ -1,0 +1,37 @@
+"""Names and folders of fine-tunes from the command line."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from homeport.domain.errors import InvalidRequest
+from homeport.domain.tuning import Hyperparameters, TuningOrder
+from homeport.models.references import folder_name
+from homeport.tuning.direct import identity, model_name
+
+
+def test_the_same_order_is_the_same_work(tmp_path: Path) -> None:
+    """The identity follows from files' contents, weights and choices, and from nothing else."""
+    (tmp_path / "a").write_text("1")
+    (tmp_path / "b").write_text("1")
+    order = TuningOrder("m", tmp_path / "a")
+    first = identity(order, "digest")
+    assert first == identity(msgspec.structs.replace(order, training_file=tmp_path / "b"), "digest")
+    others = {identity(order, "other"), identity(msgspec.structs.replace(order, suffix="x"), "digest")}
+    others.add(identity(msgspec.structs.replace(order, hyperparameters=Hyperparameters(seed=1)), "digest"))
+    others.add(identity(msgspec.structs.replace(order, validation_file=tmp_path / "b"), "digest"))
+    assert len(others | {first}) == 5
+    with pytest.raises(InvalidRequest, match="cannot be read"):
+        identity(TuningOrder("m", tmp_path / "none"), "digest")
+
+
+def test_names_are_openais_and_can_be_folders() -> None:
+    """A name tells model, organisation and suffix, whatever the user wrote."""
+    name = model_name("smollm2-135m", "My Org", "Wörter & so", "0a1b2c3d")
+    assert name == "ft:smollm2-135m:my-org:w-rter-so:0a1b2c3d"
+    assert folder_name(name) == name.replace(":", "+")
+    assert model_name("m", "homeport", None, "0a1b2c3d") == "ft:m:homeport::0a1b2c3d"
+    assert folder_name(model_name("m", "企业", None, "0a1b2c3d"))
+    with pytest.raises(InvalidRequest):
+        model_name("m", "o", "x" * 65, "0")
