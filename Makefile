@@ -13,9 +13,8 @@ help: ## Show these targets
 	@scripts/environment .venv requirements/dev.txt && touch .venv/.run $@
 .venv-clients/.clients: requirements/clients.txt scripts/environment
 	@scripts/environment .venv-clients requirements/clients.txt && touch $@
-# PyTorch, for fine-tuning alone: the CPU's build where the configured index has one.
-.venv/.train: requirements/train.txt scripts/environment | .venv/.run
-	@scripts/environment .venv requirements/train.txt && touch $@
+.venv/.train: requirements/train.txt | .venv/.run
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r $< && touch $@
 # Where npm is missing or fails, the kernels inside the wheel are used.
 .venv/.kernels: src/homeport/models/kernels.py | .venv/.run
 	@if command -v npm >/dev/null && $(HOMEPORT) kernels install; then touch $@; else echo "Using the wheel's kernels."; fi

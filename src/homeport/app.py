@@ -337,6 +337,7 @@ def show(settings: Settings, name: str) -> Mapping[str, object]:
     tried = [f"{kept.trial}; on {kept.kernels}, {kept.machine}" for kept in made.layouts]
     source = f"{made.source}{f' at {made.revision}' if made.revision else ''}"
     names = [alias.name for alias in aliases(settings) if alias.target == name]
+    found |= {"parent": made.parent.name} if made.parent else {}
     return {**found, "source": source, "layout": made.active, "layouts": tried, "files": files, "aliases": names}
 
 

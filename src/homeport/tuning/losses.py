@@ -97,10 +97,11 @@ def _rows(decoder: Decoder, lessons: Sequence[Lesson]) -> tuple[Tensor, Tensor, 
     weights = torch.tensor(padded, device=device)
     hidden = decoder.hidden(ids[:, :-1])
     counts = weights > 0
-    found = [
-        checkpoint(_scored, decoder, rows, targets, use_reentrant=False)
-        for rows, targets in zip(hidden[counts].split(_ROWS), ids[:, 1:][counts].split(_ROWS), strict=True)
-    ]
+    parts = list(zip(hidden[counts].split(_ROWS), ids[:, 1:][counts].split(_ROWS), strict=True))
+    if len(parts) == 1:
+        found = [_scored(decoder, *parts[0])]
+    else:  # logits are many numbers: those of one part are held at a time, and computed again to learn from
+        found = [checkpoint(_scored, decoder, rows, targets, use_reentrant=False) for rows, targets in parts]
     losses, right = torch.zeros_like(weights), torch.zeros_like(counts)
     losses = losses.masked_scatter(counts, torch.cat([loss for loss, _ in found]))
     return losses, weights, right.masked_scatter(counts, torch.cat([hit for _, hit in found]))
