@@ -44,6 +44,24 @@ def test_serve_fetches_what_is_missing_then_serves(program: Program) -> None:
     assert "a note" in result.stdout
 
 
+def test_starter_that_cannot_be_fetched_is_named_and_the_rest_served(program: Program) -> None:
+    """`serve` without a model named goes on with the starters it can have; nobody asked for the other by name."""
+    program.wanted = ["voices", "small"]
+    result = run(program, "serve")
+    assert result.exit_code == 0, result.output
+    assert "Going on without voices: no model is called voices" in result.stderr
+    assert program.calls[-2:] == [("pull", "small"), ("serve", None)]
+
+
+def test_serve_needs_what_was_asked_for_by_name_and_at_least_one_model(program: Program) -> None:
+    """A model named by flag that cannot be fetched ends the start, and so do starters of which none can be had."""
+    program.wanted = ["voices"]
+    assert run(program, "serve", "--model", "voices").exit_code == 1
+    program.present = []
+    assert run(program, "serve").exit_code == 1
+    assert ("serve", None) not in program.calls
+
+
 def test_wrong_setting_stops_the_start(program: Program) -> None:
     """A misspelt variable ends `serve` with status 1 and its nearest match, before anything runs."""
     result = run(program, "serve", env={"HOMEPORT_SLOTZ": "3"})
