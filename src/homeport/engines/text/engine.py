@@ -8,7 +8,7 @@ links or HTTP.
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -73,6 +73,11 @@ def _shelf(job: Job, executor: Executor, options: TextOptions) -> Shelf | None:
         raise Unavailable(f"The prefix cache {options.prefixes} cannot be used: {error.strerror}.") from error
 
 
+def _adapter(namespace: Hashable) -> Hashable:
+    """The part of a namespace that decides which sequences are computed together."""
+    return namespace[0] if isinstance(namespace, tuple) else namespace
+
+
 class TextEngine:
     """One loaded model. Fulfils `domain.ports.Engine`; takes ownership of the executor."""
 
@@ -99,7 +104,7 @@ class TextEngine:
             kernels=executor.kernels,
             device="cpu",
         )
-        self._cache = Cache(executor, retain=options.retained(traits))
+        self._cache = Cache(executor, retain=options.retained(traits), kind=_adapter)
         score_rows = max(1, SCORED_LOGITS // self._vocabulary.size)
         known, keep = (costs.read(), costs.write) if costs else (None, None)
         self._pace = Pace(traits.batch, fixed=options.prefill_slice, costs=known, keep=keep)
