@@ -9,7 +9,7 @@ from homeport.gguf import F32, Tensor, write
 WIDTH, INNER, LAYERS, RANK = 576, 1536, 30, 4
 
 
-def adapter(path: Path, seed: int, *, strength: float = 0.05, architecture: str = "llama") -> Path:
+def adapter(path: Path, seed: int, *, strength: float = 0.1, architecture: str = "llama") -> Path:
     """Write one that changes what every block's feed-forward gate lets through; 0 strength changes nothing."""
     random = np.random.default_rng(seed)
     tensors = []
