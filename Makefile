@@ -36,7 +36,7 @@ train-test: setup .venv/.train ## The tests of fine-tuning, some minutes
 soak: setup ## The holds at full length; the result goes to docs/soak.md
 	@scripts/soak
 bench: setup ## Measure against the peers, in one run; the table goes to bench/LOG.md
-	@$(PY) -m bench && for kind in embeddings transcription speech moderation; do $(PY) -m bench.$$kind --log || exit; done
+	@$(PY) -m bench && for kind in embeddings transcription speech moderation images; do $(PY) -m bench.$$kind --log || exit; done
 docs: setup ## Write the pages made from code and from what tests saw
 	@$(PY) -m homeport.documentation && $(PY) -m pytest tests/system/test_compatibility.py tests/system/test_readme.py --write-pages
 check: lint types ## All that must hold before a commit

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from bench import gateway, homes, latency, log, machine, table, throughput
+from bench import gateway, homes, keys, latency, log, machine, table, throughput
 from bench.plan import Plan
 from bench.throughput import OURS
 from homeport import settings
@@ -25,7 +25,7 @@ def _run(plan: Plan) -> tuple[list[str], list[str]]:
     laid_out = homes.laid_out(plan.home, plan.model, plan.say)
     found = throughput.measure(plan, weights, laid_out)
     rows = throughput.rows(found, laid_out) + latency.rows(plan)
-    rows += gateway.rows(plan, found[throughput.streams(gateway.STREAMS)][OURS])
+    rows += gateway.rows(plan, found[throughput.streams(gateway.STREAMS)][OURS]) + keys.rows(plan)
     how = f"{machine.rounds(plan.rounds)}{', quick: figures mean nothing' if plan.quick else ''}"
     heading = machine.heading(plan.model, plan.threads, plan.peer.name if plan.peer else "xllamacpp", how)
     lines = [f"### {heading}", "", *table.targets(rows), "", table.summary(rows), "", *table.details(found)]

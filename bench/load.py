@@ -21,11 +21,12 @@ _LINE_BYTES = 1 << 22
 
 
 class Address(msgspec.Struct, frozen=True):
-    """Where a server listens, and the model name to ask for."""
+    """Where a server listens, the model name to ask for, and the key to ask with."""
 
     host: str
     port: int
     model: str
+    key: str = "bench"
 
 
 class _Choice(msgspec.Struct):
@@ -80,7 +81,7 @@ async def _send(to: Address, body: bytes, reply: Reply, noted: asyncio.Event) ->
     reply.sent_s = time.perf_counter()
     head = (
         f"POST /v1/completions HTTP/1.1\r\nHost: {to.host}:{to.port}\r\nContent-Type: application/json\r\n"
-        f"Authorization: Bearer bench\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"Authorization: Bearer {to.key}\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     writer: asyncio.StreamWriter | None = None
     try:

@@ -65,15 +65,18 @@ def wheel_kernels() -> Path:
 
 @contextmanager
 def homeport(
-    model: str, settings: Mapping[str, str], program: tuple[str, ...] = ("-m", "homeport", "serve")
+    model: str,
+    settings: Mapping[str, str],
+    program: tuple[str, ...] = ("-m", "homeport", "serve"),
+    key: str = "bench",
 ) -> Iterator[Served]:
-    """Our server, with `settings` as HOMEPORT_* variables (names without the prefix)."""
+    """Our server, with `settings` as HOMEPORT_* variables (names without the prefix), asked with this key."""
     port = children.free_port()
     environ = {f"HOMEPORT_{key}": value for key, value in settings.items()}
     command = [sys.executable, *program, "--model", model, "--port", str(port)]
     with children.running(command, environ) as child:
         children.wait(child, f"http://127.0.0.1:{port}/health/ready")
-        yield Served(child, Address("127.0.0.1", port, model))
+        yield Served(child, Address("127.0.0.1", port, model, key))
 
 
 @contextmanager

@@ -20,7 +20,13 @@ SCHEMAS = {
     "transcriptions": "CreateTranscriptionRequest",
     "translations": "CreateTranslationRequest",
     "speech": "CreateSpeechRequest",
+    "files": "CreateFileRequest",
+    "uploads": "CreateUploadRequest",
+    "images": "CreateImageRequest",
+    "image_edits": "CreateImageEditRequest EditImageBodyJsonParam",
+    "image_variations": "CreateImageVariationRequest",
 }
+"""One schema for each kind of body that the endpoint takes; of a property that both have, the first one's is kept."""
 KEPT = ("type", "nullable", "default", "minimum", "maximum", "minItems", "maxItems", "enum", "deprecated")
 
 
@@ -60,9 +66,11 @@ def main(paths: list[str]) -> None:
     found: dict[str, dict[str, Any]] = {}
     for path in map(Path, paths):
         spec = Spec(path)
-        for endpoint, name in SCHEMAS.items():
-            if name in spec.schemas:
-                fields = dict(spec.properties(spec.schemas[name]))
+        for endpoint, names in SCHEMAS.items():
+            fields: dict[str, dict[str, Any]] = {}
+            for name in names.split():
+                fields = {**dict(spec.properties(spec.schemas.get(name, {}))), **fields}
+            if fields:
                 found.setdefault(path.stem, {})[endpoint] = {each: spec.brief(fields[each]) for each in sorted(fields)}
     json.dump(found, sys.stdout, indent=1)
     sys.stdout.write("\n")

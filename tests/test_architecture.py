@@ -18,9 +18,12 @@ FORBIDDEN_NAMES = {"utils", "util", "common", "helpers", "helper", "base", "misc
 # Which rooms may import what. A room is the first part of a module's name below `homeport`.
 TOOLKITS = {
     ("starlette", "uvicorn"): {"api", "app"},
-    ("numpy", "cffi", "xllamacpp", "onnxruntime", "av", "hibari", "pypinyin", "rjieba"): {"engines", "tuning"},
+    ("numpy", "cffi", "xllamacpp", "onnxruntime", "av", "PIL", "cyllama", "hibari", "pypinyin", "rjieba"): {
+        "engines",
+        "tuning",
+    },
     ("torch",): {"tuning"},
-    ("sqlalchemy", "alembic"): {"store"},
+    ("sqlalchemy", "alembic", "psycopg", "obstore"): {"store"},
     ("ray",): {"cluster"},
     ("click", "rich"): {"cli", "documentation"},
     ("huggingface_hub", "modelscope_hub"): {"models"},

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from homeport import settings
-from homeport.settings import FACTS, Settings, SettingsError, load, share_processors
+from homeport.settings import FACTS, Settings, SettingsError, check_reach, load, share_processors
 
 
 @pytest.fixture
@@ -143,10 +143,12 @@ def test_lists_and_maps_from_one_string() -> None:
 
 @pytest.mark.parametrize("host", ["::", "example.org", "192.168.1.5"])
 def test_no_key_no_open_address(host: str) -> None:
-    """An address beyond loopback is refused without a key, and served with one."""
+    """An address beyond loopback is refused without a key, and served with one, set or stored."""
     with pytest.raises(SettingsError, match="HOMEPORT_API_KEYS"):
-        load({"host": host}, {})
-    assert load({"host": host}, {"HOMEPORT_API_KEYS": "k1,k2"}).api_keys == ("k1", "k2")
+        check_reach(load({"host": host}, {}), has_keys=False)
+    check_reach(load({"host": host}, {}), has_keys=True)
+    check_reach(load({"host": host}, {"HOMEPORT_API_KEYS": "k1,k2"}), has_keys=False)
+    check_reach(load({}, {}), has_keys=False)
 
 
 def test_secrets_never_show() -> None:

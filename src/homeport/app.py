@@ -3,11 +3,11 @@
 The only module that knows every room. It builds, connects and names; whatever has a rule of its own lives in a room.
 """
 
+import asyncio
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -15,18 +15,21 @@ import msgspec
 import uvloop
 
 import homeport
-from homeport import doctor, journal, rendezvous, spool
+from homeport import accounts as accounts  # `accounts` is a part of what the commands call
+from homeport import doctor, journal, rendezvous, spool, trainings
+from homeport.accounts import Accounts
 from homeport.api.access import Access
 from homeport.api.application import build
 from homeport.api.listener import Listener
 from homeport.api.meters import Meters
 from homeport.api.services import Limits, Services
+from homeport.domain.accounts import Issued, Wanted
 from homeport.domain.errors import Unavailable
 from homeport.domain.layouts import ORIGINAL, Outcome, Survey, Told, Wish
-from homeport.domain.models import Alias, Gauges, Installed
+from homeport.domain.models import Alias, Installed
 from homeport.domain.tuning import Told as TuningTold
 from homeport.domain.tuning import TuningOrder
-from homeport.models import catalogue, layouts, tuned
+from homeport.models import catalogue, layouts
 from homeport.models import pull as pulling
 from homeport.models.kernels import Variant, installed_kernels
 from homeport.models.kernels import install_kernels as unpack_kernels
@@ -34,19 +37,19 @@ from homeport.models.options import PullOptions
 from homeport.models.registry import Registry
 from homeport.models.sources import reach
 from homeport.models.store import Store
-from homeport.reports import Announcement, Finding, Progress, WorkerReport
+from homeport.reports import Announcement, Finding, Progress
 from homeport.serving.local import LocalServing
 from homeport.serving.options import ServingOptions
-from homeport.serving.resident import WorkerStatus
-from homeport.settings import Settings
-from homeport.tuning import direct
+from homeport.settings import Settings, check_reach
+from homeport.store.pictures import Pictures
+from homeport.workers import Workers
 
 _LLAMA = "homeport.engines.llama"
-_READER = "homeport.engines.text.executors.llama.reading:load"
 _LAYOUTS = "homeport.engines.text.executors.llama.layouts"
 _STOP_WAIT_S = 30.0
 _REACH_S = 5.0
 _TEXT, _ON_LLAMA = "text", ("embeddings", "moderation")
+_PICTURES, _IMAGES, _PAINTER = "pictures", "images", "dall-e-2"
 
 
 def missing(settings: Settings) -> Sequence[str]:
@@ -58,8 +61,14 @@ def missing(settings: Settings) -> Sequence[str]:
     return [reference for reference in wanted if not store.find(reference)]
 
 
+def check(settings: Settings) -> None:
+    """Check what settings alone do not tell: an address that others can reach needs a key. Raises SettingsError."""
+    check_reach(settings, has_keys=not settings.is_loopback and accounts.has_keys(settings))
+
+
 def serve(settings: Settings, announce: Callable[[Announcement], None]) -> None:
     """Serve until SIGTERM or SIGINT, then drain; a second signal ends at once. Raises what keeps it from starting."""
+    check(settings)
     journal.begin(settings.log_level, settings.log_format)
     uvloop.run(_House(settings, announce).stand())
 
@@ -78,6 +87,8 @@ class _House:
         self._running: rendezvous.Running | None = None
         self._token = rendezvous.fresh_token()
         self._spool = spool.begin(settings.home)
+        self._pictures = Pictures(settings.home / _PICTURES, settings.picture_url_s)
+        self._accounts = Accounts(settings)
 
     async def stand(self) -> None:
         """Build the application and listen until told to stop."""
@@ -85,13 +96,20 @@ class _House:
         services = Services(
             serving=self._serving,
             registry=self._registry,
-            limits=Limits(body_bytes=settings.max_body_bytes, ping_s=settings.ping_s, stall_s=settings.stall_s),
+            pictures=self._pictures,
+            limits=_limits(settings),
             meters=Meters(self._serving.gauges),
             access=self._access(),
             spool=self._spool,
             organization=settings.organization,
             version=homeport.__version__,
-            operations=_Workers(self._serving),
+            operations=Workers(self._serving, _STOP_WAIT_S),
+            book=self._accounts.book,
+            ledger=self._accounts.ledger,
+            usage=self._accounts.usage,
+            files=self._accounts.files,
+            uploads=self._accounts.uploads,
+            quotas=self._accounts.quotas,
         )
         listener = Listener(
             build(services),
@@ -100,13 +118,19 @@ class _House:
             on_listening=self._on_listening,
             drain=lambda: self._serving.drain(settings.drain_s),
         )
+        self._pictures.sweep()
         await self._serving.start()
+        watch = asyncio.create_task(self._accounts.keep())
         try:
             await self._serving.preload(self._preloaded())
             await listener.run_here()
         finally:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
             await self._serving.close()
+            self._accounts.close()
             spool.end(self._spool)
+            self._pictures.sweep()
             if self._running is not None:
                 rendezvous.withdraw(settings.home, self._running)
 
@@ -128,13 +152,18 @@ class _House:
         self._announce(
             Announcement(
                 url=url,
-                key=settings.api_keys[0] if settings.api_keys else None,
+                key=self._key_to_say(),
                 models=(*first, *(name for name in self._store.names() if name not in first)),
                 aliases={alias.name: alias.target for alias in self._registry.aliases()},
                 kernels=loaded[0].kernels if loaded else "loaded with the first model",
                 notes=tuple(note for found in loaded for note in found.notes),
             )
         )
+
+    def _key_to_say(self) -> str | None:
+        if self._settings.api_keys:
+            return self._settings.api_keys[0]
+        return "KEY  # one that `homeport keys create` told" if self._accounts.ring.is_closed else None
 
     def _job_files(self, model: Installed) -> Mapping[str, Path]:
         """A model's own files by role, and those of the models it needs as `<model>/<role>`."""
@@ -157,7 +186,7 @@ class _House:
         if model.facts.kind in _ON_LLAMA:
             return kernels
         if model.facts.kind != _TEXT:
-            return {"threads": settings.threads}
+            return {"threads": settings.threads, **self._store.manifest(model.facts.name).options}
         chosen = {
             "window": settings.window,
             "cells": settings.cells,
@@ -175,43 +204,20 @@ class _House:
         return {**options, **switches, **kernels, "costs": str(costs)}
 
     def _access(self) -> Access:
-        """Who may come in. This user's own tools hold a token: it opens `/admin`, and the rest where keys are asked."""
+        """Who may come in. This user's own tools hold a token, which opens everything."""
         settings = self._settings
-        keys = (*settings.api_keys, self._token) if settings.api_keys else ()
-        admins = [key for key in (self._token, settings.admin_key) if key]
-        return Access.of(keys, settings.cors_origins, admins)
-
-
-class _Workers:
-    """What `ps` and `stop` see of the workers. Implements `domain.ports.Operations`."""
-
-    def __init__(self, serving: LocalServing) -> None:
-        self._serving = serving
-
-    def status(self) -> Sequence[WorkerReport]:
-        """How every worker stands now."""
-        gauges = self._serving.gauges()
-        return [self._report(status, gauges.get(status.model, Gauges())) for status in self._serving.status()]
-
-    async def stop(self, model: str) -> bool:
-        """Unload a model once its requests have ended, or after half a minute."""
-        return await self._serving.stop(model, _STOP_WAIT_S)
-
-    def _report(self, status: WorkerStatus, now: Gauges) -> WorkerReport:
-        loaded = self._serving.loaded(status.model)
-        return WorkerReport(
-            model=status.model,
-            pid=status.pid,
-            state=status.state,
-            memory_bytes=status.rss_bytes,
-            running=now.running,
-            waiting=now.waiting,
-            cells_used=now.cells_used,
-            cells=now.cells,
-            window=status.window or 0,
-            kernels=loaded.kernels if loaded else "",
-            idle_s=status.idle_s,
+        return Access.of(
+            settings.api_keys,
+            settings.cors_origins,
+            admins=[settings.admin_key] if settings.admin_key else (),
+            tools=[self._token],
+            ring=self._accounts.ring,
         )
+
+
+def _limits(settings: Settings) -> Limits:
+    sizes = {"body_bytes": settings.max_body_bytes, "file_bytes": settings.max_file_bytes}
+    return Limits(**sizes, ping_s=settings.ping_s, stall_s=settings.stall_s)
 
 
 def _serving_options(settings: Settings) -> ServingOptions:
@@ -277,18 +283,7 @@ def optimise(settings: Settings, name: str, wish: Wish, progress: Progress) -> O
 
 def finetune(settings: Settings, order: TuningOrder, hear: Callable[[TuningTold], None]) -> Installed:
     """Train a model on a file, here and now, and install what comes of it; the same order goes on where it was cut."""
-    store = Store(settings.home, ORIGINAL)
-    meant = registry(settings).resolve(order.model, "completions").meant
-    ground = direct.Ground(
-        organization=settings.organization,
-        folder=settings.home / "tuning",
-        digest=store.manifest(meant.facts.name).digest,
-        reader=_READER,
-        library=_library(settings),
-        threads=settings.threads,
-    )
-    model = store.find(meant.facts.name) or meant
-    return direct.train(order, model, ground, store, partial(tuned.install, store), hear)
+    return trainings.finetune(settings, order, registry(settings), _library(settings), hear)
 
 
 def is_starter(reference: str) -> bool:
@@ -329,6 +324,12 @@ def aliases(settings: Settings) -> Sequence[Alias]:
     return registry(settings).aliases()
 
 
+def painter(settings: Settings) -> str:
+    """Name the model that paints where none is named. Raises ModelMissing, telling which can be fetched."""
+    known = registry(settings)
+    return known.defaults.get(_IMAGES) or known.resolve(_PAINTER, _IMAGES).model.facts.name
+
+
 def show(settings: Settings, name: str) -> Mapping[str, object]:
     """Tell everything known of an installed model. Raises ModelMissing."""
     made = Store(settings.home).manifest(name)
@@ -339,6 +340,13 @@ def show(settings: Settings, name: str) -> Mapping[str, object]:
     names = [alias.name for alias in aliases(settings) if alias.target == name]
     found |= {"parent": made.parent.name} if made.parent else {}
     return {**found, "source": source, "layout": made.active, "layouts": tried, "files": files, "aliases": names}
+
+
+def create_key(settings: Settings, wanted: Wanted) -> Issued:
+    """Make a key; it opens the models that its aliases stand for now. Raises InvalidRequest, ModelMissing."""
+    known = registry(settings)
+    models = tuple(dict.fromkeys(known.resolve(name, "").meant.facts.name for name in wanted.models))
+    return accounts.create_key(settings, msgspec.structs.replace(wanted, models=models))
 
 
 def remove(settings: Settings, name: str) -> int:

@@ -1,8 +1,9 @@
-"""Talk to a running server, as `ps`, `run`, `embed`, `transcribe` and `say` do: over HTTP, like any client.
+"""Talk to a running server, as `ps`, `run`, `embed`, `transcribe`, `say` and `draw` do: over HTTP, like any client.
 
 Knows nothing of how the server works; finds it through `rendezvous`. Standard library only, as this is no seam.
 """
 
+import base64
 import contextlib
 import http.client
 import itertools
@@ -77,6 +78,26 @@ def speech(running: Running, key: str, asked: Mapping[str, object]) -> Generator
     with _call(running, "POST", "/v1/audio/speech", key, asked) as response:
         while data := response.read1(_BLOCK):
             yield data
+
+
+class Painted(NamedTuple):
+    """Step `step` of `steps` of a picture is done; or, with `data`, the picture is, which these are the bytes of."""
+
+    picture: int
+    step: int = 0
+    steps: int = 0
+    data: bytes | None = None
+
+
+def painting(running: Running, key: str, asked: Mapping[str, object]) -> Generator[Painted, None, None]:
+    """Have pictures painted; tell of each step and give each picture when it is done. Raises the server's error."""
+    body = {**asked, "stream": True, "progress": True}
+    with _call(running, "POST", "/v1/images/generations", key, body) as response:
+        for event in _events(response):
+            if event["type"] == "image_generation.progress":
+                yield Painted(event["image_index"], event["step"], event["steps"])
+            elif event["type"] == "image_generation.completed":
+                yield Painted(event["image_index"], data=base64.b64decode(event["b64_json"]))
 
 
 @contextmanager

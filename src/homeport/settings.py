@@ -130,6 +130,8 @@ FACTS: dict[str, Fact] = {
     "host": Fact(text, "Address to listen on; `host:port` sets both. Beyond loopback needs a key."),
     "port": Fact(whole, "Port to listen on; 0 takes a free one.", least=0, most=65535),
     "home": Fact(folder, "Folder of models, kernels and run files."),
+    "database_url": Fact(text, "Database of keys, usage and files; default: a SQLite file in `home`.", secret=True),
+    "blobs": Fact(text, "Folder or `s3://BUCKET/PREFIX` (with AWS_* variables) of files; default: in `home`."),
     "models": Fact(words, "Models to fetch if missing and load at start; none: a starter."),
     "default_model": Fact(text, "Model that OpenAI's text names stand for; default: the first of `models`."),
     "aliases": Fact(pairs, "Names that stand for models, over the built-in ones."),
@@ -138,6 +140,7 @@ FACTS: dict[str, Fact] = {
     "cors_origins": Fact(words, "Web origins whose pages may call the server; none by default."),
     "organization": Fact(text, "Value of the header `openai-organization`."),
     "max_body_bytes": Fact(size, "Largest request body.", least=1),
+    "max_file_bytes": Fact(size, "Largest file that may be sent at once; uploads in parts may be larger.", least=1),
     "max_queue": Fact(whole, "Requests of one model that may wait on top of `slots`; past it a 429.", least=0),
     "memory_budget_bytes": Fact(
         size, "Memory all loaded models may take together; none: no limit. The least recently used goes first.", least=1
@@ -146,6 +149,7 @@ FACTS: dict[str, Fact] = {
     "drain_s": Fact(number, "Time that running requests get to finish at shutdown.", least=0),
     "ping_s": Fact(number, "Silence on a stream after which a `: ping` comment is sent.", least=0.01),
     "stall_s": Fact(number, "Time a reader may leave its stream unread before it is cut off.", least=1),
+    "picture_url_s": Fact(number, "Time for which the URL of a painted picture works.", least=1),
     "heartbeat_s": Fact(number, "How often a model's process is asked whether it lives.", least=0.01),
     "heartbeat_limit_s": Fact(number, "Time without an answer after which it is replaced.", least=0.1),
     "stall_limit_s": Fact(number, "Time its engine may stay in one step before it is replaced.", least=0.1),
@@ -185,6 +189,8 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8080
     home: Path = field(default_factory=_home)
+    database_url: str | None = None
+    blobs: str | None = None
     models: tuple[str, ...] = ()
     default_model: str | None = None
     aliases: dict[str, str] = field(default_factory=dict)
@@ -194,6 +200,7 @@ class Settings:
     cors_origins: tuple[str, ...] = ()
     organization: str = "homeport"
     max_body_bytes: int = 20_000_000
+    max_file_bytes: int = 512_000_000
 
     max_queue: int = 128
     memory_budget_bytes: int | None = None
@@ -201,6 +208,7 @@ class Settings:
     drain_s: float = 30.0
     ping_s: float = 10.0
     stall_s: float = 60.0
+    picture_url_s: float = 3600.0
     heartbeat_s: float = 1.0
     heartbeat_limit_s: float = 15.0
     stall_limit_s: float = 180.0
@@ -268,13 +276,16 @@ def load(
     for layer in (_from_file(path) if path else {}, _from_environment(environ), _from_flags(flags or {})):
         merged |= _split_host(layer)
     values = {name: _read(name, value, origin) for name, (value, origin) in merged.items()}
-    settings = Settings(**values, origins={name: origin for name, (_, origin) in merged.items()})
-    if not settings.is_loopback and not settings.api_keys:
+    return Settings(**values, origins={name: origin for name, (_, origin) in merged.items()})
+
+
+def check_reach(settings: Settings, *, has_keys: bool) -> None:
+    """Refuse to be reached from other machines without any key, set or stored. Raises SettingsError."""
+    if not settings.is_loopback and not settings.api_keys and not has_keys:
         raise SettingsError(
             f"host: {settings.host} can be reached from other machines, and no key is set. "
-            f"Set {PREFIX}API_KEYS, or listen on 127.0.0.1."
+            f"Run `homeport keys create`, set {PREFIX}API_KEYS, or listen on 127.0.0.1."
         )
-    return settings
 
 
 def share_processors() -> None:

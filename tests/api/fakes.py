@@ -11,6 +11,7 @@ from homeport.api.meters import Meters
 from homeport.api.services import Services
 from homeport.domain.errors import HomeportError, InvalidRequest, ModelMissing
 from homeport.domain.events import Admitted, Delta, Done, Event, Finished, Usage
+from homeport.domain.images import Format
 from homeport.domain.link import Request
 from homeport.domain.models import ADAPTER, Alias, Facts, Gauges, Installed, Loaded, Resolved
 
@@ -36,12 +37,16 @@ def answer(*texts: str, prompt_tokens: int = 5, cached: int = 0, finish: str = "
 
 
 class FakeStream:
-    """Plays one script. `closed` is set once it is closed; `finished` tells whether the script had ended by then."""
+    """Plays one script. `waits` is set once it waits for an event, `closed` once it is closed.
+
+    `finished` tells whether the script had ended by then.
+    """
 
     def __init__(self, model: str, script: Script) -> None:
         self.model = model
         self._steps = list(script)
         self.closed = asyncio.Event()
+        self.waits = asyncio.Event()
         self.finished = False
 
     async def admitted(self) -> Admitted:
@@ -60,6 +65,7 @@ class FakeStream:
     async def _next(self) -> Sequence[Event]:
         step = self._steps.pop(0)
         while isinstance(step, asyncio.Event):
+            self.waits.set()
             await step.wait()
             step = self._steps.pop(0)
         self.finished = not self._steps or isinstance(step, HomeportError)
@@ -86,6 +92,7 @@ class FakeServing:
         self.script = script
         self.requests: list[tuple[Installed, Request]] = []
         self.streams: list[FakeStream] = []
+        self.opened = asyncio.Event()
         self.refusal: HomeportError | None = None
         self.is_ready = True
         self.running: dict[str, tuple[Loaded, Gauges]] = {}
@@ -105,6 +112,7 @@ class FakeServing:
         self.requests.append((model, request))
         stream = FakeStream(model.facts.name, self.script(request))
         self.streams.append(stream)
+        self.opened.set()
         return stream
 
     def loaded(self, model: str) -> Loaded | None:
@@ -151,6 +159,23 @@ class FakeRegistry:
         return self._aliases
 
 
+class FakePictures:
+    """Pictures in memory, named by their number."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+
+    def keep(self, data: bytes, format: Format) -> str:
+        """Keep one."""
+        name = f"{len(self.kept)}.{format}"
+        self.kept[name] = data
+        return name
+
+    def find(self, name: str) -> bytes | None:
+        """Give one."""
+        return self.kept.get(name)
+
+
 def installed(name: str, capabilities: tuple[str, ...] = TEXT) -> Installed:
     """An installed model whose files nobody will open."""
     facts = Facts(name, "text", "text", 2048, capabilities, licence="apache-2.0", created=1_700_000_000)
@@ -175,7 +200,13 @@ def services(serving: FakeServing | None = None, **changes: Any) -> Services:
         [installed("tiny"), installed("org/other", ("completions", "embeddings"))],
         [Alias("gpt-3.5-turbo", "tiny", "cl100k_base"), Alias("text-davinci-003", "tiny", "p50k_base")],
     )
-    given: dict[str, Any] = {"registry": registry, "meters": Meters(serving.gauges), "operations": serving, **changes}
+    given: dict[str, Any] = {
+        "registry": registry,
+        "pictures": FakePictures(),
+        "meters": Meters(serving.gauges),
+        "operations": serving,
+        **changes,
+    }
     return Services(serving=serving, **given)
 
 

@@ -3,10 +3,14 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from homeport.domain.errors import InvalidRequest, ModelMissing
+import msgspec
+
+from homeport.domain.accounts import Allowance, Issued, Key, Wanted
+from homeport.domain.errors import InvalidRequest, Missing, ModelMissing
 from homeport.domain.layouts import Fidelity, Outcome, Speed, Trial, Wish
 from homeport.domain.models import Alias, Facts, Installed
 from homeport.domain.tuning import Hyperparameters, Measures, Prepared, Saved, Told, Trained, TuningOrder
+from homeport.domain.usage import Question, Sum
 from homeport.reports import Announcement, Finding, Progress
 from homeport.settings import Settings
 
@@ -22,6 +26,9 @@ TRIALS = (
 )
 
 
+KEY = Key(id="key_1", project="team", name="bot", hint="sk-ab***yz", created_at=0, limits=Allowance(tokens_per_day=5))
+
+
 class Program:
     """Fills `cli.application.Application`. `calls` holds (function, argument) in order."""
 
@@ -29,9 +36,15 @@ class Program:
         self.calls: list[tuple[str, object]] = []
         self.settings: Settings | None = None
         self.findings: list[Finding] = []
+        self.faults: list[str] = []
         self.wanted: list[str] = []
         self.starters: list[str] = []
         self.present = [SMALL]
+
+    @property
+    def accounts(self) -> "Program":
+        """Itself: it fills both Protocols."""
+        return self
 
     def _called(self, name: str, settings: Settings, argument: object = None) -> None:
         self.calls.append((name, argument))
@@ -41,6 +54,62 @@ class Program:
         """Give what a test put in `wanted`."""
         self._called("missing", settings)
         return self.wanted
+
+    def check(self, settings: Settings, /) -> None:
+        """Find nothing wrong."""
+        self._called("check", settings)
+
+    def create_key(self, settings: Settings, wanted: Wanted, /) -> Issued:
+        """Make the key that was wanted."""
+        self._called("create_key", settings, wanted)
+        return Issued(key=KEY, secret="sk-secret")
+
+    def keys(self, settings: Settings, /) -> Sequence[Key]:
+        """Give one that is good, one that is expired and one that is revoked."""
+        self._called("keys", settings)
+        changed = msgspec.structs.replace
+        return [KEY, changed(KEY, name="old", expires_at=1), changed(KEY, name="lost", revoked_at=1)]
+
+    def show_key(self, settings: Settings, key: str, /) -> Key:
+        """Know only 'bot'."""
+        self._called("show_key", settings, key)
+        if key != "bot":
+            raise Missing(f"No key is called {key}")
+        return KEY
+
+    def revoke_key(self, settings: Settings, key: str, /) -> Key:
+        """Revoke it."""
+        self._called("revoke_key", settings, key)
+        return KEY
+
+    def rotate_key(self, settings: Settings, key: str, /) -> Issued:
+        """Rotate it."""
+        self._called("rotate_key", settings, key)
+        return Issued(key=KEY, secret="sk-second")
+
+    def usage(self, settings: Settings, question: Question, /) -> Sequence[Sum]:
+        """Give one sum for each of two days."""
+        self._called("usage", settings, question)
+        group = dict.fromkeys(question.by, "x")
+        return [
+            Sum(begins=day * 86_400, group=group, requests=2, prompt_tokens=30, completion_tokens=4, cached_tokens=5)
+            for day in range(2)
+        ]
+
+    def upgrade_database(self, settings: Settings, /) -> str:
+        """Say so."""
+        self._called("upgrade_database", settings)
+        return "it is new"
+
+    def check_database(self, settings: Settings, /) -> tuple[str, Sequence[str]]:
+        """Give what a test put in `faults`."""
+        self._called("check_database", settings)
+        return "the file", self.faults
+
+    def backup_database(self, settings: Settings, target: Path, /) -> int:
+        """Copy 2 kB."""
+        self._called("backup_database", settings, target)
+        return 2000
 
     def serve(self, settings: Settings, announce: Callable[[Announcement], None], /) -> None:
         """Announce and end."""
@@ -86,6 +155,11 @@ class Program:
         """Give the small model."""
         self._called("installed", settings)
         return self.present
+
+    def painter(self, settings: Settings, /) -> str:
+        """Name one."""
+        self._called("painter", settings)
+        return "brush"
 
     def aliases(self, settings: Settings, /) -> Sequence[Alias]:
         """Give one alias."""

@@ -14,6 +14,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 REPO = "org/Tiny-GGUF"
+SECOND = "org/Parts"
+_EITHER = f"(?:{REPO}|{SECOND})"
 
 
 class Recorder:
@@ -68,7 +70,7 @@ def gguf(
 
 
 class FakeHub:
-    """Hugging Face's and ModelScope's read routes for one repository, on one port.
+    """Hugging Face's and ModelScope's read routes for two repositories that hold the same files, on one port.
 
     `files` maps paths to what the listing describes; `served` (by path) to other bytes that really come.
     `cut_after`: every answer ends after so many bytes, with the connection broken. `status` answers every
@@ -144,15 +146,15 @@ class _Handler(BaseHTTPRequestHandler):
         path = unquote(url.path)
         if hub.status and path != "/":
             self._json({"error": "no", "Message": "no"}, hub.status)
-        elif re.fullmatch(rf"/api/models/{REPO}(/revision/.+)?", path):
+        elif re.fullmatch(rf"/api/models/{_EITHER}(/revision/.+)?", path):
             self._json({"id": REPO, "sha": COMMIT, "siblings": []})
-        elif path.startswith(f"/api/models/{REPO}/tree/"):
+        elif re.match(rf"/api/models/{_EITHER}/tree/", path):
             self._json([hub.hf_entry(name) for name in hub.files])
-        elif path == f"/api/v1/models/{REPO}/repo/files":
+        elif re.fullmatch(rf"/api/v1/models/{_EITHER}/repo/files", path):
             self._json({"Code": 200, "Data": {"Files": [hub.ms_entry(name) for name in hub.files]}})
-        elif path == f"/api/v1/models/{REPO}/repo":
+        elif re.fullmatch(rf"/api/v1/models/{_EITHER}/repo", path):
             self._file(query["FilePath"])
-        elif match := re.fullmatch(rf"/{REPO}/resolve/[^/]+/(.+)", path):
+        elif match := re.fullmatch(rf"/{_EITHER}/resolve/[^/]+/(.+)", path):
             self._file(match[1])
         else:
             self._json({"error": "unknown route"}, 404)

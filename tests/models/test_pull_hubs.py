@@ -281,7 +281,7 @@ def test_an_interrupted_pull_goes_on_where_it_stopped(
         assert time.monotonic() < deadline
         os.sched_yield()
     running.send_signal(blow)
-    running.communicate(timeout=20)
+    running.communicate(timeout=60)
     filled.stalls.set()
     filled.stalls = None
     assert not (store.folder(NAME) / FILE).exists()

@@ -138,3 +138,10 @@ def test_the_real_weights_are_adopted_and_served(smollm2: Path, store: Store) ->
     pull(SMALL, store, PullOptions(offline=True), Silent())
     facts = Registry(store, catalogue.built_in()).resolve(SMALL, "edits").model.facts
     assert (facts.window, facts.licence, facts.size_bytes) == (8192, "apache-2.0", 98362432)
+
+
+@pytest.mark.parametrize("capability", ["images", "image_edits", "image_variations"])
+def test_names_of_a_kind_that_has_no_model_say_what_to_install(registry: Registry, capability: str) -> None:
+    """Where no model paints, OpenAI's names for such are a 404 with the commands that bring one."""
+    with pytest.raises(ModelMissing, match=r"a model of images, and none is installed. Run .*`homeport pull sd-turbo`"):
+        registry.resolve("dall-e-2", capability)

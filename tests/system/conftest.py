@@ -9,6 +9,7 @@ import pytest
 from homeport import settings
 from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaOptions, load
 from homeport.models.kernels import installed_kernels
+from tests.system.gallery import furnish
 from tests.system.house import House, Tokenise, running
 
 
@@ -27,6 +28,15 @@ def home(tmp_path_factory: pytest.TempPathFactory, qwen: Path) -> Iterator[House
     assert qwen.exists()
     log = tmp_path_factory.mktemp("home") / "log"
     with running(log) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A server that paints, with a tiny model in a home of its own."""
+    folder = tmp_path_factory.mktemp("gallery")
+    furnish(folder / "home")
+    with running(folder / "log", HOME=str(folder / "home"), THREADS="1") as started:
         yield started
 
 

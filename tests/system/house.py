@@ -102,6 +102,10 @@ def running(log: Path, *flags: str, **settings: str) -> Iterator[House]:
     """Start `homeport serve` with flags and HOMEPORT_* settings; stop it at the end, whatever happened."""
     port = free_port()
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "OPENAI_"))}
+    # Beside the models, which all servers here share, each has what it keeps for itself.
+    if "--home" not in flags:
+        environ["HOMEPORT_DATABASE_URL"] = f"sqlite:///{log.parent}/kept/homeport.db"
+        environ["HOMEPORT_BLOBS"] = f"{log.parent}/kept/blobs"
     environ.update({f"HOMEPORT_{name}": value for name, value in settings.items()})
     environ |= {"HOMEPORT_OFFLINE": "1", "HOMEPORT_LAYOUT": "original"}  # whatever is optimised on this machine
     command = [sys.executable, "-m", "homeport", "serve", "--port", str(port), *flags]

@@ -208,7 +208,9 @@ def test_malformed_requests_leave_a_healthy_stream_whole(house: House, scale: Sc
 
 
 def _text(events: list[Any]) -> str:
-    return "".join(choice["text"] for event in events if event != "[DONE]" for choice in event["choices"])
+    words = [event for event in events if event != "[DONE]"]
+    assert all("choices" in event for event in words), words[-1]
+    return "".join(choice["text"] for event in words for choice in event["choices"])
 
 
 def _nonsense(house: House, draw: random.Random, number: int) -> int:

@@ -17,10 +17,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from homeport.api.exchange import ANYONE, Caller, exchange_of
 from homeport.domain.errors import Forbidden, Missing, Unauthenticated
+from homeport.domain.ports import Keys
+from homeport.serving.quotas import Quotas
 
 _ISSUED_BY = "whoever runs this Homeport server"
 _ADMIN = "/admin/"
+_ORGANIZATION = "/v1/organization/"
+_ASKING = ("GET", "HEAD", "OPTIONS")
+"""Methods that change nothing and ask no model: they are not counted."""
 _OPEN = ("/", "/health", "/health/live", "/health/ready")
+_PICTURES = "/images/"
+"""Whoever knows a picture's name may have it: browsers fetch it without a key."""
 
 
 def masked(key: str) -> str:
@@ -45,22 +52,32 @@ class Access:
     """The rule of who gets in.
 
     Keys are held as hashes; `origins` are the web origins CORS is on for, or `*`; `admins` open `/admin` and nothing
-    else, and without any there is no `/admin`.
+    else, `tools` open everything, and without any of these two there is no `/admin`. `ring` has the stored keys.
     """
 
     digests: tuple[bytes, ...] = ()
     origins: tuple[str, ...] = ()
     admins: tuple[bytes, ...] = ()
+    tools: tuple[bytes, ...] = ()
+    ring: Keys | None = None
 
     @classmethod
-    def of(cls, keys: Sequence[str] = (), origins: Sequence[str] = (), admins: Sequence[str] = ()) -> Self:
+    def of(
+        cls,
+        keys: Sequence[str] = (),
+        origins: Sequence[str] = (),
+        admins: Sequence[str] = (),
+        tools: Sequence[str] = (),
+        ring: Keys | None = None,
+    ) -> Self:
         """Build the rule from plain keys."""
-        return cls(tuple(map(_digest, keys)), tuple(origins), tuple(map(_digest, admins)))
+        digests, chiefs, owned = (tuple(map(_digest, each)) for each in (keys, admins, tools))
+        return cls(digests, tuple(origins), chiefs, owned, ring)
 
     @property
     def is_keyless(self) -> bool:
-        """No key is set: this machine's programs come in without one, nobody else at all."""
-        return not self.digests
+        """No key is set and none was ever stored: this machine's programs come in without one, nobody else at all."""
+        return not self.digests and not (self.ring is not None and self.ring.is_closed)
 
     def caller(self, headers: Headers) -> Caller:
         """Who sends these headers. Raises Unauthenticated."""
@@ -72,15 +89,17 @@ class Access:
                 "You didn't provide an API key. You need to provide your API key in an Authorization header using "
                 f"Bearer auth (i.e. Authorization: Bearer YOUR_KEY). You can obtain an API key from {_ISSUED_BY}."
             )
-        if not _is_among(key, self.digests):
-            raise Unauthenticated(
-                f"Incorrect API key provided: {masked(key)}. You can obtain an API key from {_ISSUED_BY}."
-            )
-        return Caller(ANYONE.project, masked(key))
+        if _is_among(key, self.digests + self.tools):
+            return Caller(ANYONE.project, masked(key))
+        if self.ring is not None and (issued := self.ring.find(key)):
+            return Caller(issued.project, issued.hint, issued)
+        raise Unauthenticated(
+            f"Incorrect API key provided: {masked(key)}. You can obtain an API key from {_ISSUED_BY}."
+        )
 
     def is_admin(self, headers: Headers) -> bool:
         """Whether these headers carry an admin's key."""
-        return _is_among(_bearer(headers), self.admins)
+        return _is_among(_bearer(headers), self.admins + self.tools)
 
     def allows_origin(self, origin: str | None) -> bool:
         """Whether a request from this web origin may come in without a key. None and this machine's own may."""
@@ -90,36 +109,52 @@ class Access:
 
 
 class Guard:
-    """Middleware: lets a request through to `app`, with its caller known, or raises why not."""
+    """Middleware: lets a request through to `app`, its caller known and counted, or raises why not."""
 
-    def __init__(self, app: ASGIApp, access: Access) -> None:
+    def __init__(self, app: ASGIApp, access: Access, quotas: Quotas) -> None:
         self._app = app
         self._access = access
+        self._quotas = quotas
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Check host, origin and key."""
-        if scope["type"] == "http":
-            self._check(scope)
-        await self._app(scope, receive, send)
+        """Check host, origin, key and the key's limits."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        self._check(scope)
+        passage = exchange_of(scope).passage
+        if scope["method"] not in _ASKING:
+            passage.enter()
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            passage.leave()
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
         if self._access.is_keyless:
             self._check_nearness(headers)
         path = scope["path"]
-        if path in _OPEN or (path == "/metrics" and _is_from_here(scope, headers)):
+        if path in _OPEN or path.startswith(_PICTURES) or (path == "/metrics" and _is_from_here(scope, headers)):
             return
         if f"{path}/".startswith(_ADMIN):
             if not self._access.is_admin(headers):
                 raise Missing(f"Invalid URL ({scope['method']} {path[:200]})", code="unknown_url")
             return
-        exchange_of(scope).caller = self._access.caller(headers)
+        if path.startswith(_ORGANIZATION):
+            if not self._access.is_admin(headers):
+                raise Unauthenticated("An organization's usage is told only to the holder of an admin key.")
+            return
+        exchange = exchange_of(scope)
+        exchange.caller = caller = self._access.caller(headers)
+        if caller.issued is not None:
+            exchange.passage = self._quotas.passage(caller.issued)
 
     def _check_nearness(self, headers: Headers) -> None:
         if not _is_local(f"//{headers.get('host', '')}"):
             raise Forbidden(
-                "This server has no API key set and answers only requests to localhost. Set HOMEPORT_API_KEYS to "
-                "reach it under another name.",
+                "This server has no API key set and answers only requests to localhost. Run `homeport keys create` or "
+                "set HOMEPORT_API_KEYS to reach it under another name.",
                 code="host_not_allowed",
             )
         if not self._access.allows_origin(headers.get("origin")):

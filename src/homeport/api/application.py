@@ -12,7 +12,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
-from homeport.api import admin, engines, health, metrics, models
+from homeport.api import admin, engines, health, keys, metrics, models, usage
 from homeport.api.access import Guard
 from homeport.api.audio import speech, transcriptions
 from homeport.api.cors import Cors
@@ -21,6 +21,9 @@ from homeport.api.embeddings import creation as embeddings
 from homeport.api.errors import error_response
 from homeport.api.exchange import exchange_of
 from homeport.api.faults import Faults
+from homeport.api.files import files, parts
+from homeport.api.images import endpoints as images
+from homeport.api.images import files as pictures
 from homeport.api.moderations import creation as moderations
 from homeport.api.services import Services
 from homeport.api.text import chat, completions, edits
@@ -44,11 +47,27 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/v1/audio/translations": {"POST": transcriptions.translate},
     "/v1/embeddings": {"POST": embeddings.create},
     "/v1/moderations": {"POST": moderations.create},
+    "/v1/images/generations": {"POST": images.generate},
+    "/v1/images/edits": {"POST": images.edit},
+    "/v1/images/variations": {"POST": images.vary},
+    "/images/{name}": {"GET": pictures.fetch},
+    "/v1/files": {"GET": files.collection, "POST": files.create},
+    "/v1/files/{file_id}": {"GET": files.retrieve, "DELETE": files.delete},
+    "/v1/files/{file_id}/content": {"GET": files.content},
+    "/v1/uploads": {"POST": parts.create},
+    "/v1/uploads/{upload_id}/parts": {"POST": parts.add},
+    "/v1/uploads/{upload_id}/complete": {"POST": parts.complete},
+    "/v1/uploads/{upload_id}/cancel": {"POST": parts.cancel},
     "/v1/engines": {"GET": engines.collection},
     "/v1/engines/{engine:path}/completions": {"POST": completions.create},
     "/v1/engines/{engine:path}/edits": {"POST": edits.create},
     "/v1/engines/{engine:path}/embeddings": {"POST": embeddings.create},
     "/v1/engines/{engine:path}": {"GET": engines.retrieve},
+    "/admin/v1/keys": {"GET": keys.collection, "POST": keys.create},
+    "/admin/v1/keys/{key_id}": {"GET": keys.retrieve, "DELETE": keys.revoke},
+    "/admin/v1/keys/{key_id}/rotate": {"POST": keys.rotate},
+    "/admin/v1/usage": {"GET": usage.totals},
+    "/v1/organization/usage/{kind}": {"GET": usage.organization},
     "/admin/v1/workers": {"GET": admin.workers},
     "/admin/v1/workers/{model:path}/stop": {"POST": admin.stop},
 }
@@ -72,7 +91,7 @@ class _Application(Starlette):
     def build_middleware_stack(self) -> ASGIApp:
         """Put the layers together, innermost first."""
         services: Services = self.state.services
-        stack: ASGIApp = Guard(self.router, services.access)
+        stack: ASGIApp = Guard(self.router, services.access, services.quotas)
         stack = Faults(stack)
         if services.access.origins:
             stack = Cors(stack, services.access.origins)

@@ -3,28 +3,37 @@
 Knows nothing of what is asked for, nor of how it is written down: each family of endpoints does.
 """
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from homeport.api.estimates import tokens
+from homeport.api.exchange import Exchange, exchange_of
 from homeport.api.meters import Meter
-from homeport.api.services import Services
+from homeport.api.services import services
 from homeport.api.streaming import attended
 from homeport.domain import link
-from homeport.domain.errors import InvalidRequest
-from homeport.domain.events import Admitted, Done, Event, Usage
+from homeport.domain.errors import HomeportError, InvalidRequest, StorageFull
+from homeport.domain.events import Admitted, Done, Event, Heard, Usage
 from homeport.domain.models import Resolved
 from homeport.domain.ports import Stream
+from homeport.domain.speech import SpeechRequest
+from homeport.domain.usage import Spent
+
+_log = logging.getLogger("homeport.usage")
 
 
 class Tally:
-    """Counts what a request costs: until the worker says it, what was admitted."""
+    """Counts what a request costs: until the worker says it, what was admitted. `seconds`: of a recording."""
 
     def __init__(self, meter: Meter) -> None:
         self.meter = meter
         self.usage = Usage()
+        self.seconds = 0.0
 
     def admitted(self, admitted: Admitted) -> None:
         """The worker took the request."""
@@ -36,19 +45,72 @@ class Tally:
         for event in events:
             if isinstance(event, Done):
                 self.usage = event.usage
+            elif isinstance(event, Heard):
+                self.seconds = event.seconds
 
     def close(self) -> None:
         """The request is over, whole or not."""
         self.meter.close(self.usage)
 
 
+class Bill:
+    """Writes down once what a request cost, for meters, limits and the ledger, whatever came of it."""
+
+    def __init__(self, request: Request, resolved: Resolved, asked: link.Request, tally: Tally) -> None:
+        self.tally = tally
+        self._exchange = exchange_of(request.scope)
+        self._house = services(request)
+        self._model = resolved.meant.facts.name
+        self._characters = len(asked.text) if isinstance(asked, SpeechRequest) else 0
+        self._is_settled = False
+
+    def settle(self, status: str = "ok") -> None:
+        """Write it down, if it is not yet. Raises StorageFull where the ledger finds no room."""
+        if self._is_settled:
+            return
+        self._is_settled = True
+        tally, exchange = self.tally, self._exchange
+        tally.close()
+        exchange.passage.settle(tally.usage.prompt_tokens + tally.usage.completion_tokens)
+        caller = exchange.caller
+        self._house.meters.billed(caller.project, caller.key_id, tally.usage)
+        if self._house.ledger is None:
+            return
+        try:
+            self._house.ledger.write(self._spent(exchange, status))
+        except StorageFull:
+            if status == "ok":
+                raise
+            _log.exception("usage of request_id=%s is not written down", exchange.id)
+
+    def _spent(self, exchange: Exchange, status: str) -> Spent:
+        meter, usage = self.tally.meter, self.tally.usage
+        return Spent(
+            at=int(self._house.now()),
+            request=exchange.id,
+            project=exchange.caller.project,
+            model=self._model,
+            endpoint=meter.endpoint,
+            key=exchange.caller.key_id,
+            user=exchange.user,
+            status=status,
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            cached_tokens=usage.cached_tokens,
+            amount=self._characters or self.tally.seconds,
+            first_ms=meter.first_ms,
+            whole_ms=meter.elapsed_ms,
+        )
+
+
 class Opened:
     """An admitted request. Iterated, it gives what `Stream` does, counted. `usage`: what it has cost so far."""
 
-    def __init__(self, stream: Stream, admitted: Admitted, tally: Tally) -> None:
+    def __init__(self, stream: Stream, admitted: Admitted, bill: Bill) -> None:
         self.admitted = admitted
         self._stream = stream
-        self._tally = tally
+        self._bill = bill
+        self._tally = bill.tally
 
     @property
     def usage(self) -> Usage:
@@ -56,31 +118,48 @@ class Opened:
         return self._tally.usage
 
     async def __aiter__(self) -> AsyncIterator[Sequence[Event]]:
-        """The events behind `Admitted`, in batches as they arrive, `Done` last."""
+        """The events behind `Admitted`, in batches as they arrive, `Done` last.
+
+        What it cost is written down before `Done` is given: nobody has seen the end of what is not written.
+        """
         async for batch in self._stream:
             self._tally.count(batch)
+            if batch and isinstance(batch[-1], Done):
+                self._bill.settle()
             yield batch
 
 
 @asynccontextmanager
 async def opened(
-    services: Services, resolved: Resolved, request: link.Request, endpoint: str, kind: Callable[[Meter], Tally] = Tally
+    request: Request, resolved: Resolved, asked: link.Request, endpoint: str, kind: Callable[[Meter], Tally] = Tally
 ) -> AsyncIterator[Opened]:
-    """Open a request and wait for its admission; afterwards close it and write down what it cost.
+    """Open what is asked of a model and wait for its admission; afterwards close it and write down what it cost.
 
-    Raises what the model or the server says against it. `kind` counts what is particular to a family of endpoints.
+    Raises what the model, the server or the caller's limits say against it. `kind` counts what is particular to a
+    family of endpoints.
     """
-    tally = kind(services.meters.begin(resolved.meant.facts.name, endpoint))
+    house, passage = services(request), exchange_of(request.scope).passage
+    passage.reserve(tokens(asked))
+    bill = Bill(request, resolved, asked, kind(house.meters.begin(resolved.meant.facts.name, endpoint)))
     try:
-        stream = await services.serving.open(resolved.model, request)
+        stream = await house.serving.open(resolved.model, asked)
         try:
             admitted = await stream.admitted()
-            tally.admitted(admitted)
-            yield Opened(stream, admitted, tally)
+            bill.tally.admitted(admitted)
+            yield Opened(stream, admitted, bill)
         finally:
             await stream.aclose()
-    finally:
-        tally.close()
+    except HomeportError as error:
+        bill.settle(error.code or "error")
+        raise
+    except (asyncio.CancelledError, GeneratorExit):
+        bill.settle("cancelled")
+        raise
+    except BaseException:
+        bill.settle("error")
+        raise
+    else:
+        bill.settle()
 
 
 async def whole(

@@ -11,7 +11,8 @@ from starlette.types import ASGIApp
 from homeport.api.errors import error_response
 from homeport.domain.errors import Forbidden
 
-_READABLE = ("x-request-id", "openai-processing-ms", "x-homeport-model", "retry-after", "x-should-retry")
+_RATES = tuple(f"x-ratelimit-{what}-{of}" for of in ("requests", "tokens") for what in ("limit", "remaining", "reset"))
+_READABLE = ("x-request-id", "openai-processing-ms", "x-homeport-model", "retry-after", "x-should-retry", *_RATES)
 
 
 class Cors(CORSMiddleware):

@@ -4,6 +4,7 @@ Knows nothing of what is answered. Pure ASGI; never looks into a body, so neithe
 """
 
 import logging
+import math
 import re
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -17,8 +18,18 @@ VERSION = "2020-10-01"
 _log = logging.getLogger("homeport.access")
 _SANE_ID = re.compile(r"[!-~]{1,128}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_BUSY = 429
 _LEFT = 499
 """What the log says of a client that went away before it was answered; nothing is sent."""
+
+
+def span(seconds: float) -> str:
+    """A time as OpenAI writes it: `20ms`, `1.5s`, `6m0s`. Rounded up, so that nobody comes back too early."""
+    thousandths = math.ceil(seconds * 1000)
+    if thousandths < 1000:
+        return f"{thousandths}ms" if thousandths else "0s"
+    minutes, rest = divmod(thousandths, 60_000)
+    return f"{minutes}m{rest / 1000:g}s" if minutes else f"{rest / 1000:g}s"
 
 
 class Edge:
@@ -52,6 +63,15 @@ class Edge:
         headers["openai-processing-ms"] = str(int(exchange.elapsed_ms))
         headers["openai-version"] = VERSION
         headers["openai-organization"] = self._organization
+        message["headers"] += [
+            (f"x-ratelimit-{what}-{name}".encode(), value.encode())
+            for name, rate in exchange.passage.rates().items()
+            for what, value in (
+                ("limit", str(rate.limit)),
+                ("remaining", str(rate.remaining)),
+                ("reset", span(rate.reset_s)),
+            )
+        ]
         exchange.status = message["status"]
         exchange.model = headers.get("x-homeport-model", "-")
 
@@ -59,6 +79,8 @@ class Edge:
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         status = exchange.status or _LEFT
         self._meters.answered(exchange.route, method, status)
+        if status == _BUSY:
+            self._meters.refused(exchange.caller.project, exchange.caller.key_id)
         named = Headers(scope=scope).get("x-client-request-id", "")
         _log.info(
             "request_id=%s client_request_id=%s method=%s path=%s status=%d ms=%.1f model=%s",

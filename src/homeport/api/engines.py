@@ -8,20 +8,20 @@ from starlette.responses import Response
 
 from homeport.api.answer import Answer
 from homeport.api.models import OWNER
-from homeport.api.services import services
+from homeport.api.services import registry
 
 
 async def collection(request: Request) -> Response:
     """List all names as engines."""
-    registry = services(request).registry
-    names = [model.facts.name for model in registry.models()] + [alias.name for alias in registry.aliases()]
+    known = registry(request)
+    names = [model.facts.name for model in known.models()] + [alias.name for alias in known.aliases()]
     return Answer({"object": "list", "data": [_engine(name) for name in dict.fromkeys(names)]})
 
 
 async def retrieve(request: Request) -> Response:
     """Describe one engine. Raises ModelMissing."""
     name = request.path_params["engine"]
-    services(request).registry.resolve(name, "")
+    registry(request).resolve(name, "")
     return Answer(_engine(name))
 
 

@@ -22,6 +22,7 @@ from homeport.domain.errors import (
     Overloaded,
     QuotaSpent,
     RateLimited,
+    StorageFull,
     TooLarge,
     Unauthenticated,
     Unavailable,
@@ -50,6 +51,7 @@ STATUS: Mapping[type[HomeportError], Standing] = {
     MethodRefused: Standing(405, "invalid_request_error"),
     TooLarge: Standing(413, "invalid_request_error"),
     UnsupportedMedia: Standing(415, "invalid_request_error"),
+    StorageFull: Standing(507, "server_error"),
     RateLimited: Standing(429, "rate_limit_exceeded", can_retry=True),
     QuotaSpent: Standing(429, "insufficient_quota"),
     Overloaded: Standing(429, "server_overloaded", can_retry=True),
@@ -75,13 +77,13 @@ def envelope(error: HomeportError) -> bytes:
 def error_response(error: HomeportError, headers: Mapping[str, str] | None = None) -> Response:
     """The whole answer for an error.
 
-    `x-should-retry: false` stops the official clients from repeating what cannot succeed; a 429 or 503 that can
-    says when in `Retry-After` (whole seconds, at least 1).
+    `x-should-retry: false` stops the official clients from repeating what cannot succeed soon; a 429 or 503 that can
+    says when in `Retry-After` (whole seconds, at least 1), and so does a spent quota.
     """
     status, _, can_retry = STATUS[type(error)]
     said = dict(headers or {})
     if not can_retry:
         said["x-should-retry"] = "false"
-    elif status in (429, 503):
+    if error.retry_after_s is not None or (can_retry and status in (429, 503)):
         said["retry-after"] = str(max(1, math.ceil(error.retry_after_s or DEFAULT_RETRY_S)))
     return Response(envelope(error), status, said, media_type="application/json")

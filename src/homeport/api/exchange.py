@@ -10,18 +10,35 @@ from typing import cast
 
 from starlette.types import Scope
 
+from homeport.domain.accounts import LOCAL, Key
+from homeport.serving.quotas import FREE, Passage
+
 _SLOT = "homeport.exchange"
+_USER_LENGTH = 256
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: a project, and the key it came with, masked (None where none was needed). Never the key itself."""
+    """Who asks: a project, and the key it came with, masked (None where none was needed). Never the key itself.
+
+    `issued`: what is known of the key, where it is a stored one.
+    """
 
     project: str
     key: str | None = None
+    issued: Key | None = None
+
+    @property
+    def key_id(self) -> str:
+        """The id of the stored key, empty where there is none."""
+        return self.issued.id if self.issued else ""
+
+    def may_use(self, model: str) -> bool:
+        """Whether it may ask this model, by real name."""
+        return self.issued is None or self.issued.may_use(model)
 
 
-ANYONE = Caller("local")
+ANYONE = Caller(LOCAL)
 
 
 def _fresh_id() -> str:
@@ -30,11 +47,16 @@ def _fresh_id() -> str:
 
 @dataclass
 class Exchange:
-    """What is known so far. `route` is the path's template, so that logs and metrics stay bounded."""
+    """What is known so far. `route` is the path's template, so that logs and metrics stay bounded.
+
+    `passage` counts what it takes of its key's limits; `user` is what the caller says of whom it asks for.
+    """
 
     id: str = field(default_factory=_fresh_id)
     began: float = field(default_factory=time.perf_counter)
     caller: Caller = ANYONE
+    passage: Passage = FREE
+    user: str = ""
     route: str = "unknown"
     status: int | None = None
     model: str = "-"
@@ -55,3 +77,8 @@ def begin(scope: Scope) -> Exchange:
 def exchange_of(scope: Scope) -> Exchange:
     """The exchange this scope belongs to."""
     return cast("Exchange", scope[_SLOT])
+
+
+def note_user(scope: Scope, *names: str | None) -> None:
+    """Remember for whom a request is, by the first of these that says it; cut where it is long."""
+    exchange_of(scope).user = next((name for name in names if name), "")[:_USER_LENGTH]

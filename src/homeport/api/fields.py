@@ -6,6 +6,8 @@ from homeport.api.audio import fields as audio
 from homeport.api.audio import speech_fields as speech
 from homeport.api.embeddings import fields as embeddings
 from homeport.api.field import Field
+from homeport.api.files import fields as files
+from homeport.api.images import fields as images
 from homeport.api.moderations import fields as moderations
 from homeport.api.text import fields as text
 
@@ -15,5 +17,7 @@ FIELDS: Mapping[str, tuple[Field, ...]] = {
     **audio.FIELDS,
     **speech.FIELDS,
     **moderations.FIELDS,
+    **images.FIELDS,
+    **files.FIELDS,
 }
-"""By endpoint: the capability's name in `Registry.resolve`."""
+"""By endpoint: the capability's name in `Registry.resolve`, where a model is asked."""

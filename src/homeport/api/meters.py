@@ -1,7 +1,7 @@
 """What is counted, under vLLM's metric names, so that dashboards made for it work unchanged.
 
 Knows nothing of HTTP. Every app has a registry of its own. Labels are bounded: model names are real names of
-installed models, handlers are route templates, statuses are classes (`2xx`).
+installed models, handlers are route templates, statuses are classes (`2xx`), keys are ids of keys that exist.
 """
 
 import time
@@ -85,11 +85,18 @@ class Meters:
         self.whole = self._histogram("e2e_request_latency_seconds", "Arrival to last token.", _WHOLE)
         self.prompt_size = self._histogram("request_prompt_tokens", "Prompt tokens of a request.", _TOKENS)
         self.answer_size = self._histogram("request_generation_tokens", "Generated tokens of a request.", _TOKENS)
+        whose = ("project", "key")
+        self._asked = self._own("key_requests", "Requests on models.", *whose)
+        self._tokens = self._own("key_tokens", "Tokens taken and generated.", *whose, "kind")
+        self._refused = self._own("key_refusals", "Answers with status 429.", *whose)
         self.registry.register(_Workers(gauges))
         ProcessCollector(registry=self.registry)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"vllm:{name}", text, ("model_name", *labels), registry=self.registry)
+
+    def _own(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"homeport:{name}", text, labels, registry=self.registry)
 
     def _histogram(self, name: str, text: str, buckets: Sequence[float]) -> Histogram:
         return Histogram(f"vllm:{name}", text, ("model_name",), buckets=buckets, registry=self.registry)
@@ -101,6 +108,16 @@ class Meters:
     def answered(self, handler: str, method: str, status: int) -> None:
         """Count one HTTP answer. `handler` is a route template."""
         self.requests.labels(handler, method, f"{status // 100}xx").inc()
+
+    def billed(self, project: str, key: str, usage: Usage) -> None:
+        """Count what one request cost its project and key (its id, empty without one)."""
+        self._asked.labels(project, key).inc()
+        self._tokens.labels(project, key, "prompt").inc(usage.prompt_tokens)
+        self._tokens.labels(project, key, "completion").inc(usage.completion_tokens)
+
+    def refused(self, project: str, key: str) -> None:
+        """Count a 429: over the key's limits, or the server's."""
+        self._refused.labels(project, key).inc()
 
     def render(self) -> bytes:
         """Everything, in Prometheus' text format."""
@@ -115,9 +132,15 @@ class Meter:
         self._model = model
         self._began = meters.clock()
         self._last: float | None = None
+        self.first_ms: float | None = None
         self._between = meters.between.of(model)
         self._is_closed = False
         self.endpoint = endpoint
+
+    @property
+    def elapsed_ms(self) -> float:
+        """Milliseconds since it began."""
+        return (self._meters.clock() - self._began) * 1000
 
     def admitted(self, prompt_tokens: int) -> None:
         """The worker took the request."""
@@ -127,6 +150,7 @@ class Meter:
         """`n` tokens arrived together."""
         now = self._meters.clock()
         if self._last is None:
+            self.first_ms = (now - self._began) * 1000
             self._meters.first.labels(self._model).observe(now - self._began)
         else:
             self._between.add((now - self._last) / n, n)

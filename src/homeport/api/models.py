@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from homeport.api.answer import Answer
-from homeport.api.services import Services, services
+from homeport.api.services import Services, registry, services
 from homeport.domain.errors import Forbidden
 from homeport.domain.models import Installed
 
@@ -19,9 +19,9 @@ OWNER = "homeport"
 async def collection(request: Request) -> Response:
     """List every installed model, then every alias of one."""
     house = services(request)
-    found = {model.facts.name: model for model in house.registry.models()}
+    found = {model.facts.name: model for model in registry(request).models()}
     entries = {name: _described(house, name, model) for name, model in found.items()}
-    for alias in house.registry.aliases():
+    for alias in registry(request).aliases():
         if alias.target in found:
             entries.setdefault(alias.name, _described(house, alias.name, found[alias.target]))
     return Answer({"object": "list", "data": list(entries.values())})
@@ -31,17 +31,17 @@ async def retrieve(request: Request) -> Response:
     """Describe one model. Raises ModelMissing."""
     house = services(request)
     name = request.path_params["model"]
-    return Answer(_described(house, name, house.registry.resolve(name, "").meant))
+    return Answer(_described(house, name, registry(request).resolve(name, "").meant))
 
 
 async def delete(request: Request) -> Response:
     """Delete a fine-tuned model, under its own name. Raises Forbidden for any other."""
     name = request.path_params["model"]
-    registry = services(request).registry
-    found = registry.resolve(name, "").meant
+    models = registry(request)
+    found = models.resolve(name, "").meant
     real = found.facts.name
     if found.parent and name == real:
-        registry.remove(name)
+        models.remove(name)
         return Answer({"id": name, "object": "model", "deleted": True})
     raise Forbidden(
         f"You have insufficient permissions for this operation: only fine-tuned models can be deleted here, and "

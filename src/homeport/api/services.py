@@ -15,8 +15,20 @@ from starlette.requests import Request
 from homeport.api.access import Access
 from homeport.api.exchange import Caller, exchange_of
 from homeport.api.meters import Meters
+from homeport.api.permission import Permitted
 from homeport.domain.models import Resolved
-from homeport.domain.ports import Operations, Registry, Serving
+from homeport.domain.ports import (
+    FileBook,
+    KeyBook,
+    Ledger,
+    Operations,
+    Pictures,
+    Registry,
+    Serving,
+    UploadBook,
+    UsageBook,
+)
+from homeport.serving.quotas import Quotas
 
 
 @dataclass(frozen=True)
@@ -28,6 +40,7 @@ class Limits:
     """
 
     body_bytes: int = 20_000_000
+    file_bytes: int = 512_000_000
     ping_s: float = 10.0
     stall_s: float = 60.0
     credit: int = 256
@@ -37,12 +50,14 @@ class Limits:
 class Services:
     """Everything a handler may need.
 
-    `now` is the wall clock in seconds; `spool` a folder for uploads under way; `organization` goes out as a header;
-    without `operations` there is no `/admin`.
+    `now` is the wall clock in seconds; `spool` a folder for uploads under way; `pictures` keeps those that answers name
+    by URL; `organization` goes out as a header; without `operations`, `book` and `usage` these parts of `/admin` say
+    that they cannot be had; without `ledger` usage is counted in the meters alone.
     """
 
     serving: Serving
     registry: Registry
+    pictures: Pictures
     limits: Limits = Limits()
     meters: Meters = field(default_factory=Meters)
     access: Access = field(default_factory=Access)
@@ -51,6 +66,12 @@ class Services:
     organization: str = "homeport"
     version: str = "0"
     operations: Operations | None = None
+    book: KeyBook | None = None
+    ledger: Ledger | None = None
+    usage: UsageBook | None = None
+    files: FileBook | None = None
+    uploads: UploadBook | None = None
+    quotas: Quotas = field(default_factory=Quotas)
 
     def fingerprint(self, resolved: Resolved) -> str:
         """OpenAI's `system_fingerprint`: changes whenever weights, kernels, device or this server's version do."""
@@ -68,3 +89,8 @@ def services(request: Request) -> Services:
 def caller(request: Request) -> Caller:
     """Who sent this request."""
     return exchange_of(request.scope).caller
+
+
+def registry(request: Request) -> Registry:
+    """The models that the one who sent this request may ask."""
+    return Permitted(services(request).registry, caller(request))

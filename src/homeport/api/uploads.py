@@ -5,14 +5,15 @@ read, and are gone when the request has ended, however it ended. Knows nothing o
 """
 
 import asyncio
+import errno
 import re
 import shutil
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,11 +22,14 @@ from starlette.types import Receive, Scope, Send
 from homeport.api.body import bounded
 from homeport.api.multipart import Part, Taker
 from homeport.api.services import services
-from homeport.domain.errors import InvalidRequest, TooLarge, UnsupportedMedia
+from homeport.domain.errors import InvalidRequest, StorageFull, TooLarge, UnsupportedMedia
+
+T = TypeVar("T")
 
 MOST_BYTES = 25 * 1024 * 1024
 """OpenAI's limit of an upload."""
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FRAME_BYTES = 64_000  # of the form itself, around the file
 _KEY = re.compile(r"[^\[\]]+")
 
@@ -73,21 +77,42 @@ async def read_form(request: Request, most_bytes: int = MOST_BYTES) -> AsyncIter
             f"Invalid Content-Type header ({given[:100]}), expected multipart/form-data.",
             code="unsupported_content_type",
         )
+    async with spool_folder(request) as folder:
+        taker = Taker(given, folder)
+        try:
+            async for data in bounded(request, most_bytes + _FRAME_BYTES, _too_large(most_bytes)):
+                taker.write(data)
+            form = _form(taker.parts())
+        except OSError as error:
+            if error.errno in _FULL:
+                raise StorageFull("The disk is full: what is sent cannot be taken in.") from error
+            raise
+        finally:
+            taker.close()
+        yield form
+
+
+@asynccontextmanager
+async def spool_folder(request: Request) -> AsyncIterator[Path]:
+    """Name a folder for one request's files, deleted at the end. Whoever has something to put there makes it."""
     folder = services(request).spool / uuid.uuid4().hex
-    taker = Taker(given, folder)
     try:
-        async for data in bounded(request, most_bytes + _FRAME_BYTES, _too_large(most_bytes)):
-            taker.write(data)
-        yield _form(taker.parts())
+        yield folder
     finally:
-        taker.close()
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
-async def answered(request: Request, answer: Callable[[Form], Awaitable[Response]]) -> Response:
+async def answered(
+    request: Request, answer: Callable[[Form], Awaitable[Response]], most_bytes: int = MOST_BYTES
+) -> Response:
     """Read a form and answer it; its files stay until the answer has been sent whole, streamed or not."""
+    return await held(read_form(request, most_bytes), answer)
+
+
+async def held(opened: AbstractAsyncContextManager[T], answer: Callable[[T], Awaitable[Response]]) -> Response:
+    """Answer with what is opened, and close it when the answer has been sent whole, streamed or not."""
     async with AsyncExitStack() as stack:
-        response = await answer(await stack.enter_async_context(read_form(request)))
+        response = await answer(await stack.enter_async_context(opened))
         return _Held(response, stack.pop_all())
 
 

@@ -3,7 +3,7 @@
 import click
 
 from homeport import app
-from homeport.cli import machine, models, serving, speech, transcription, tuning
+from homeport.cli import database, drawing, keys, machine, models, serving, speech, transcription, tuning, usage
 from homeport.cli.application import Application
 from homeport.cli.options import Commands
 from homeport.settings import share_processors
@@ -20,6 +20,7 @@ for _command in (
     serving.embed,
     transcription.transcribe,
     speech.say,
+    drawing.draw,
     serving.ps,
     serving.stop,
     models.pull,
@@ -28,6 +29,9 @@ for _command in (
     models.list_,
     models.show,
     models.rm,
+    keys.keys,
+    usage.usage,
+    database.database,
     machine.kernels,
     machine.doctor,
     machine.config,

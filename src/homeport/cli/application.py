@@ -1,14 +1,52 @@
-"""What the commands need of the program: the one Protocol between `cli` and `app`. `homeport.app` fills it."""
+"""What the commands need of the program: the Protocols between `cli` and `app`. `homeport.app` fills them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from homeport.domain.accounts import Issued, Key, Wanted
 from homeport.domain.layouts import Outcome, Wish
 from homeport.domain.models import Alias, Installed
 from homeport.domain.tuning import Told, TuningOrder
+from homeport.domain.usage import Question, Sum
 from homeport.reports import Announcement, Finding, Progress
 from homeport.settings import Settings
+
+
+class Accounts(Protocol):
+    """Functions of `homeport.accounts`. All raise HomeportError with a message that says what to do."""
+
+    def keys(self, settings: Settings, /) -> Sequence[Key]:
+        """List all keys, the oldest first, those that no longer open anything included."""
+        ...
+
+    def show_key(self, settings: Settings, key: str, /) -> Key:
+        """Find one key by its id, or by its name if only one that opens something has it."""
+        ...
+
+    def revoke_key(self, settings: Settings, key: str, /) -> Key:
+        """Have a key open nothing any more, on running servers within two seconds."""
+        ...
+
+    def rotate_key(self, settings: Settings, key: str, /) -> Issued:
+        """Give a key a new secret, in place of the old one."""
+        ...
+
+    def usage(self, settings: Settings, question: Question, /) -> Sequence[Sum]:
+        """Sum up what was used until now, also what a running server has only just written down."""
+        ...
+
+    def upgrade_database(self, settings: Settings, /) -> str:
+        """Bring the database to today's schema; give what was done."""
+        ...
+
+    def check_database(self, settings: Settings, /) -> tuple[str, Sequence[str]]:
+        """Look the database over; give its place and what is wrong with it."""
+        ...
+
+    def backup_database(self, settings: Settings, target: Path, /) -> int:
+        """Copy the database, also one in use, to a new file; give its size."""
+        ...
 
 
 class Application(Protocol):
@@ -16,6 +54,10 @@ class Application(Protocol):
 
     def missing(self, settings: Settings, /) -> Sequence[str]:
         """Give what `serve` must fetch first: models asked for and not installed; the starters if there is none."""
+        ...
+
+    def check(self, settings: Settings, /) -> None:
+        """Check what settings alone do not tell: whether an address others can reach is guarded by a key."""
         ...
 
     def serve(self, settings: Settings, announce: Callable[[Announcement], None], /) -> None:
@@ -49,6 +91,10 @@ class Application(Protocol):
         """List the names that stand for installed models."""
         ...
 
+    def painter(self, settings: Settings, /) -> str:
+        """Name the model that paints where none is named. Raises ModelMissing, telling which can be fetched."""
+        ...
+
     def show(self, settings: Settings, name: str, /) -> Mapping[str, object]:
         """Tell everything known of a model: facts, files with hashes, sources, licence and its origin, template."""
         ...
@@ -59,6 +105,15 @@ class Application(Protocol):
 
     def install_kernels(self, settings: Settings, flavour: str, file: Path | None, progress: Progress, /) -> str:
         """Install kernels (`cpu`, `cuda`, `vulkan`), fetched by npm or from a file; give their description."""
+        ...
+
+    def create_key(self, settings: Settings, wanted: Wanted, /) -> Issued:
+        """Make a key, and its project if that is new; its secret is told this once."""
+        ...
+
+    @property
+    def accounts(self) -> Accounts:
+        """What is done with keys and the database."""
         ...
 
     def kernels(self, settings: Settings, /) -> str:

@@ -76,8 +76,10 @@ def show_config(settings: Settings, is_json: bool) -> None:
 
 
 @config.command(cls=Configured, settings=EVERY)
-def check(settings: Settings) -> None:
+@click.pass_context
+def check(context: click.Context, settings: Settings) -> None:
     """Check the settings as `serve` would; exit status 1 and the reason if they are wrong."""
+    application(context).check(settings)
     n_set = len([name for name in FACTS if name in settings.origins])
     click.echo(f"The settings are right ({n_set} set; {PREFIX}* variables, {CONFIG} or flags change them).")
 

@@ -84,20 +84,18 @@ def progress(name: str) -> Iterator[Bar]:
 
 
 class Steps:
-    """A piece of work in steps as a bar, with a word on the latest, on standard error."""
+    """Work in steps as a bar with time left, and a word on the latest step, on standard error."""
 
     def __init__(self, bars: Bars, name: str) -> None:
         self._bars = bars
         self._name = name
         self._task: TaskID = bars.add_task(name, total=None)
 
-    def begin(self, total: int, done: int) -> None:
-        """So many steps it takes, of which some are done."""
-        self._bars.update(self._task, total=total, completed=done)
-
-    def step(self, done: int, word: str) -> None:
-        """So many steps are done."""
-        self._bars.update(self._task, completed=done, description=f"{self._name}: {word}")
+    def reach(self, done: int, total: int, word: str = "") -> None:
+        """So many of all steps are done."""
+        self._bars.update(self._task, completed=done, total=total)
+        if word:
+            self._bars.update(self._task, description=f"{self._name}: {word}")
 
     def message(self, text: str) -> None:
         """One line above the bar."""
@@ -106,7 +104,7 @@ class Steps:
 
 @contextmanager
 def steps(name: str) -> Iterator[Steps]:
-    """Show a bar of steps while they are taken, and nothing afterwards."""
+    """Show a bar for the time of some work, and nothing afterwards."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
         yield Steps(bars, name)

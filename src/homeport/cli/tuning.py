@@ -40,12 +40,15 @@ def finetune(context: click.Context, settings: Settings, file: Path, model: str,
     method = cast("Method", said.pop("method"))
     order = TuningOrder(model, file, validation, suffix, Hyperparameters(method, **said))
     heard: list[Measures] = []
+    total = 0
     try:
         with steps(f"training {model}") as bar:
 
             def hear(told: Told) -> None:
+                nonlocal total
                 if isinstance(told, Prepared):
-                    bar.begin(told.steps, told.step)
+                    total = told.steps
+                    bar.reach(told.step, total)
                     chosen = told.hyperparameters
                     again = f", going on from step {told.step}" if told.step else ""
                     bar.message(
@@ -54,7 +57,7 @@ def finetune(context: click.Context, settings: Settings, file: Path, model: str,
                     )
                 elif isinstance(told, Measures):
                     heard.append(told)
-                    bar.step(told.step, f"loss {told.train_loss:.3f}")
+                    bar.reach(told.step, total, f"loss {told.train_loss:.3f}")
                 elif isinstance(told, Saved):
                     bar.message(_line(told.measures))
 

@@ -11,6 +11,7 @@ and fails on a class that table lacks. Errors cross process links as `Fault` val
     ├── MethodRefused
     ├── TooLarge
     ├── UnsupportedMedia
+    ├── StorageFull
     ├── RateLimited ── QuotaSpent, Overloaded
     ├── EngineFailed
     └── Unavailable
@@ -107,6 +108,12 @@ class TooLarge(HomeportError):
 
 class UnsupportedMedia(HomeportError):
     """The body's content type is not one this path reads."""
+
+
+class StorageFull(HomeportError):
+    """The disk has no room left; nothing of the request was kept."""
+
+    default_code = "storage_full"
 
 
 class RateLimited(HomeportError):

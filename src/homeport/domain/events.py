@@ -1,9 +1,9 @@
 """What a worker says about a request while it works on it, and what it cost.
 
 Order for one request: `Admitted`, then what its kind brings (`Delta` and `Finished` of text, `Vectors` of embeddings,
-`Heard` and `Segment` of recordings, `Sound` of speech, `Verdict` of moderation), then `Done`; or `Failed` at any point,
-which ends it. Nothing follows `Done` or `Failed`. One frame per engine step carries the events of all requests, so
-structs are arrays on the wire. Every event but `FREE` ones costs one credit.
+`Heard` and `Segment` of recordings, `Sound` of speech, `Verdict` of moderation, `Progress` and `Picture` of images),
+then `Done`; or `Failed` at any point, which ends it. Nothing follows `Done` or `Failed`. One frame per engine step
+carries the events of all requests, so structs are arrays on the wire. Every event but `FREE` ones costs one credit.
 """
 
 import msgspec
@@ -144,6 +144,27 @@ class Verdict(msgspec.Struct, frozen=True, array_like=True, tag="verdict"):
     judgements: tuple[Judgement, ...]
 
 
+class Progress(msgspec.Struct, frozen=True, array_like=True, tag="progress"):
+    """Step `step` of `steps` of picture `picture` is done. Steps count from 1, pictures from 0."""
+
+    picture: int
+    step: int
+    steps: int
+
+
+class Picture(msgspec.Struct, frozen=True, array_like=True, tag="picture"):
+    """Picture `picture`, as a file's bytes. `partial`: which of the unfinished looks it is, None for the finished one.
+
+    `width` and `height` in pixels.
+    """
+
+    picture: int
+    width: int
+    height: int
+    data: bytes
+    partial: int | None = None
+
+
 class Done(msgspec.Struct, frozen=True, array_like=True, tag="done"):
     """The whole request is complete."""
 
@@ -157,6 +178,6 @@ class Failed(msgspec.Struct, frozen=True, array_like=True, tag="failed"):
     usage: Usage = Usage()
 
 
-Event = Admitted | Delta | Finished | Vectors | Heard | Segment | Sound | Verdict | Done | Failed
+Event = Admitted | Delta | Finished | Vectors | Heard | Segment | Sound | Verdict | Progress | Picture | Done | Failed
 FREE = (Admitted, Finished, Done, Failed)
 """The events that cost no credit: there are few of them per request, and they are never held back."""

@@ -27,7 +27,8 @@ class Installed(msgspec.Struct, frozen=True):
     """A model that can be used now: its facts and its verified files, by role (`weights`, …).
 
     `layout` says in which layout the weights are (`original`, `q8_0`, …); the digest differs with it. `parent`: the
-    model that a fine-tuned one adapts and is run by; its own file is then the `adapter`.
+    model that a fine-tuned one adapts and is run by; its own file is then the `adapter`. `project`: whose it is; None:
+    everybody's.
     """
 
     facts: Facts
@@ -35,6 +36,7 @@ class Installed(msgspec.Struct, frozen=True):
     digest: str
     layout: str = "original"
     parent: str | None = None
+    project: str | None = None
 
 
 ADAPTER = "adapter"

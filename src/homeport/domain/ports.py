@@ -1,13 +1,18 @@
 """The sockets of the house: Protocols that one room needs and another fills. `app` plugs them together."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
+from homeport.domain.accounts import Issued, Key, Wanted
 from homeport.domain.events import Admitted, Event
+from homeport.domain.files import File, Listing, Upload, UploadPart
+from homeport.domain.images import Format
 from homeport.domain.link import Request
 from homeport.domain.models import Alias, Gauges, Installed, Loaded, Resolved
+from homeport.domain.usage import Question, Spent, Sum
 
 Emit = Callable[[Sequence[tuple[int, Event]]], None]
 
@@ -120,4 +125,136 @@ class Registry(Protocol):
 
     def remove(self, name: str) -> None:
         """Delete a fine-tuned model, by its real name. Requests that it answers now are answered."""
+        ...
+
+
+class Pictures(Protocol):
+    """Keeps pictures for a while, under names that nobody can guess. Both may block: call them in a thread."""
+
+    def keep(self, data: bytes, format: Format) -> str:
+        """Keep a picture and give its name, which ends in `.<format>`."""
+        ...
+
+    def find(self, name: str) -> bytes | None:
+        """Give a picture by its name; None where it has expired or never was, whatever the name is."""
+        ...
+
+
+class Keys(Protocol):
+    """The keys as they are known in memory. Never waits."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether a key was ever made: then nobody comes in without one, also if all are revoked."""
+        ...
+
+    def find(self, secret: str) -> Key | None:
+        """The key with this secret, if it opens anything now."""
+        ...
+
+    async def refresh(self) -> None:
+        """See at once what has just been changed."""
+        ...
+
+
+class KeyBook(Protocol):
+    """The keys as they are kept. Synchronous: on the event loop it is called through a thread."""
+
+    def create(self, wanted: Wanted) -> Issued:
+        """Make a key; its `models` are real names. Raises InvalidRequest naming the field."""
+        ...
+
+    def every(self) -> Sequence[Key]:
+        """All keys, the oldest first, those that no longer open anything included."""
+        ...
+
+    def show(self, key_id: str) -> Key:
+        """One key. Raises Missing."""
+        ...
+
+    def revoke(self, key_id: str) -> Key:
+        """Have a key open nothing from now on. Raises Missing."""
+        ...
+
+    def rotate(self, key_id: str) -> Issued:
+        """Give a key a new secret; the old one opens nothing from now on. Raises Missing, or InvalidRequest."""
+        ...
+
+
+class Ledger(Protocol):
+    """Where usage is written down at once, to survive the end of the process. Fast enough for the event loop."""
+
+    def write(self, spent: Spent) -> None:
+        """Write a record down. Raises StorageFull; then it is not written."""
+        ...
+
+
+class UsageBook(Protocol):
+    """Usage as it is kept. Synchronous: on the event loop it is called through a thread."""
+
+    def fold(self) -> int:
+        """Take in what ledgers have written since; give the number of records."""
+        ...
+
+    def sums(self, question: Question) -> Sequence[Sum]:
+        """Sum up, by span of time and group, in this order."""
+        ...
+
+
+class FileBook(Protocol):
+    """Files as they are kept; a project sees its own alone. Synchronous but for `content`."""
+
+    def add(self, file: File, content: Path) -> File:
+        """Keep a file; its id and times are made here, `expires_at` of the one given counts from now.
+
+        Raises StorageFull or Unavailable; then nothing is kept.
+        """
+        ...
+
+    def every(self, project: str, listing: Listing) -> tuple[Sequence[File], bool]:
+        """A project's files, and whether there are more. Raises InvalidRequest for an unknown `after`."""
+        ...
+
+    def show(self, project: str, file_id: str) -> File:
+        """One file of a project. Raises Missing, also for another project's."""
+        ...
+
+    def delete(self, project: str, file_id: str) -> None:
+        """Forget a file of a project. Raises Missing."""
+        ...
+
+    def content(self, file: File) -> AsyncGenerator[bytes, None]:
+        """A file's content, piece by piece. Raises Missing before the first."""
+        ...
+
+    def copy(self, file: File, target: Path) -> None:
+        """Write a file's content to a path, for what reads it by path."""
+        ...
+
+
+class UploadBook(Protocol):
+    """Uploads in parts as they are kept; a project sees its own alone. Synchronous."""
+
+    def begin(self, upload: Upload) -> Upload:
+        """Begin an upload; its id, times and status are made here."""
+        ...
+
+    def show(self, project: str, upload_id: str) -> Upload:
+        """One upload of a project, as it stands. Raises Missing, also for another project's."""
+        ...
+
+    def add(self, project: str, upload_id: str, content: Path) -> UploadPart:
+        """Keep one part. Raises Missing, or InvalidRequest where the upload takes no more."""
+        ...
+
+    def assemble(self, project: str, upload_id: str, part_ids: Sequence[str], target: Path) -> Upload:
+        """Write these parts, in this order, to a path. Raises Missing, or InvalidRequest for parts that do not fit."""
+        ...
+
+    def complete(self, upload: Upload, content: Path) -> tuple[Upload, File]:
+        """Make the file. Raises InvalidRequest where another request was faster."""
+        ...
+
+    def cancel(self, project: str, upload_id: str) -> Upload:
+        """End an upload without a file. Raises Missing, or InvalidRequest for one that has ended."""
         ...

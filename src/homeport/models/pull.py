@@ -7,12 +7,12 @@ it stopped. Knows the order of things; how each source works is its own affair.
 import hashlib
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from homeport.domain.errors import HomeportError, InvalidRequest, ModelMissing, Unavailable
 from homeport.domain.models import Facts, Installed
-from homeport.models import catalogue, disk, gguf, quantisation, references, whisper
+from homeport.models import catalogue, checkpoint, disk, gguf, quantisation, references, whisper
 from homeport.models.catalogue import Catalogue, CatalogueSource, Entry
 from homeport.models.manifest import Manifest, StoredFile
 from homeport.models.options import PullOptions
@@ -21,11 +21,13 @@ from homeport.models.quantisation import Weights
 from homeport.models.references import CatalogueName, FileReference, HubReference
 from homeport.models.sources.contract import Listing, RemoteFile, Source
 from homeport.models.sources.hf import HuggingFace
+from homeport.models.sources.joint import Joint
 from homeport.models.sources.local import LocalFile
 from homeport.models.sources.ms import ModelScope
 from homeport.models.sources.pypi import Packed, Wheels
 from homeport.models.store import Store
 
+Tell = Callable[[str, Weights, Path, Sequence[StoredFile]], Facts]
 _NOT_TEXT = re.compile(r"clip|.*bert.*|t5encoder|whisper|.*vocoder.*|wavtokenizer.*", re.IGNORECASE)
 _OFFLINE = "HOMEPORT_OFFLINE is set, so nothing is fetched: unset it, or install from a file (file:model.gguf)."
 
@@ -74,7 +76,8 @@ def _from_first(entry: Entry, store: Store, folder: Path, options: PullOptions, 
         try:
             progress.message(f"Looking for {entry.name} at {source.label}.")
             listing = source.listing()
-            wanted = tuple(_listed(file.path, file.sha256, listing, source.label) for file in described.files)
+            places = [(described.place(file), file.sha256) for file in described.files]
+            wanted = tuple(_listed(place, digest, listing, source.label) for place, digest in places)
             stored = _obtain(source, listing, wanted, [file.role for file in described.files], folder, progress)
         except HomeportError as error:
             if error.code == disk.DISK_FULL:
@@ -83,7 +86,7 @@ def _from_first(entry: Entry, store: Store, folder: Path, options: PullOptions, 
             failures.append(f"{source.label}: {error.message}")
         else:
             facts = entry.facts(int(time.time()), sum(file.size for file in stored))
-            return store.commit(Manifest(facts, source.label, listing.revision, stored))
+            return store.commit(Manifest(facts, source.label, listing.revision, stored, options=entry.options))
     reasons = "\n  ".join(failures) or f"none of its sources is among the hubs that may be used ({options.hubs})"
     raise Unavailable(f"`{entry.name}` could not be fetched from anywhere:\n  {reasons}")
 
@@ -101,7 +104,7 @@ def _adopted(entry: Entry, store: Store, folder: Path, progress: Progress) -> In
             StoredFile(file.name, file.role, (folder / file.name).stat().st_size, digest) for file, digest in pinned
         )
         facts = entry.facts(int(time.time()), sum(file.size for file in stored))
-        return store.commit(Manifest(facts, "found on this machine, verified", None, stored))
+        return store.commit(Manifest(facts, "found on this machine, verified", None, stored, options=entry.options))
     return None
 
 
@@ -113,7 +116,10 @@ def _source(described: CatalogueSource, options: PullOptions) -> Source:
         )
         return Wheels(files, options)
     kind = HuggingFace if described.hub == "hf" else ModelScope
-    return kind(described.repo or "", described.revision, options)
+    found: dict[str, Source] = {
+        repo: kind(repo, described.revision if repo == described.repo else None, options) for repo in described.repos
+    }
+    return Joint(found) if len(found) > 1 else found[described.repos[0]]
 
 
 def _listed(path: str, digest: str | None, listing: Listing, label: str) -> RemoteFile:
@@ -137,31 +143,37 @@ def _pull_reference(
         kind = HuggingFace if wanted.hub == "hf" else ModelScope
         source, pick = kind(wanted.repo, wanted.revision, options), wanted.pick
     listing = source.listing()
-    ears = whisper.choose(listing.files) if pick is None and not quantisation.models(listing.files) else None
-    if ears:
-        chosen, roles = Weights(source.label.rsplit("/", 1)[-1], ears.files, len(ears.files)), ears.roles
-    else:
-        chosen = quantisation.choose(listing.files, pick, source.label)
-        roles = ("weights", *(f"weights-{number}" for number in range(2, len(chosen.files) + 1)))
+    chosen, roles, tell = _meant(listing, pick, source.label)
     name = references.check_name(options.name) if options.name else references.local_name(chosen.stem)
     if known.find(name):
         raise InvalidRequest(f"`{name}` is the catalogue's name for another model: give this one another with --name.")
     store.require_free(name, source.label)
     with store.exclusive(name, progress) as folder:
         stored = _obtain(source, listing, chosen.files, roles, folder, progress)
-        facts = _whisper_facts(name, folder, stored) if ears else _facts(name, chosen, folder, stored)
+        try:
+            facts = tell(name, chosen, folder, stored)
+        except InvalidRequest:
+            for file in stored:  # what cannot be served is deleted again
+                (folder / file.name).unlink()
+            raise
         return store.commit(Manifest(facts, source.label, listing.revision, stored))
 
 
-def _facts(name: str, chosen: Weights, folder: Path, stored: Sequence[StoredFile]) -> Facts:
-    """What the model's own header says it can do. A file that cannot be served is deleted again."""
-    try:
-        header = gguf.read(folder / stored[0].name)
-        kind, capabilities = _purpose(header, chosen.stem)
-    except InvalidRequest:
-        for file in stored:
-            (folder / file.name).unlink()
-        raise
+def _meant(listing: Listing, pick: str | None, label: str) -> tuple[Weights, tuple[str, ...], Tell]:
+    """The model among the files, the role of each file of it, and who tells what it can do."""
+    ggufs = quantisation.models(listing.files)
+    if pick is None and not ggufs and (ears := whisper.choose(listing.files)):
+        return Weights(label.rsplit("/", 1)[-1], ears.files, len(ears.files)), ears.roles, _whisper_facts
+    if (pick is not None or not ggufs) and (file := checkpoint.choose(listing.files, pick)):
+        return Weights(file.name.removesuffix(checkpoint.SUFFIX), (file,), 1), ("weights",), _checkpoint_facts
+    chosen = quantisation.choose(listing.files, pick, label)
+    return chosen, ("weights", *(f"weights-{number}" for number in range(2, len(chosen.files) + 1))), _gguf_facts
+
+
+def _gguf_facts(name: str, chosen: Weights, folder: Path, stored: Sequence[StoredFile]) -> Facts:
+    """What the model's own header says it can do."""
+    header = gguf.read(folder / stored[0].name)
+    kind, capabilities = _purpose(header, chosen.stem)
     return Facts(
         name=name,
         kind=kind,
@@ -193,14 +205,14 @@ def _purpose(header: gguf.Header, stem: str) -> tuple[str, tuple[str, ...]]:
     return "text", (*capabilities, "infill") if header.has_infill else capabilities
 
 
-def _whisper_facts(name: str, folder: Path, stored: Sequence[StoredFile]) -> Facts:
+def _whisper_facts(name: str, _: Weights, folder: Path, stored: Sequence[StoredFile]) -> Facts:
     """The same of a Whisper model."""
-    try:
-        return whisper.facts(name, {file.role: folder / file.name for file in stored})
-    except InvalidRequest:
-        for file in stored:
-            (folder / file.name).unlink()
-        raise
+    return whisper.facts(name, {file.role: folder / file.name for file in stored})
+
+
+def _checkpoint_facts(name: str, _: Weights, folder: Path, stored: Sequence[StoredFile]) -> Facts:
+    """The same of a diffusion model."""
+    return checkpoint.facts(name, folder / stored[0].name)
 
 
 def _obtain(

@@ -14,7 +14,13 @@ from homeport.models.catalogue import Catalogue
 from homeport.models.store import Store
 
 _TEXT = "text"
-_OTHER = {"transcriptions": "transcription", "translations": "transcription", "moderations": "moderation"}
+_OTHER = {
+    "transcriptions": "transcription",
+    "translations": "transcription",
+    "moderations": "moderation",
+    "image_edits": "images",
+    "image_variations": "images",
+}
 _FOR_TEXT = ("chat", "completions", "edits", "infill")
 
 
@@ -95,12 +101,19 @@ class Registry:
             text = f"`{name}` stands for `{alias.target}`, which is not installed. Run `homeport pull {alias.target}`."
         elif self._catalogue.find(name):
             text = f"The model `{name}` is not installed. Run `homeport pull {name}`."
+        elif (kind := self._kinds.get(name)) and kind not in self.defaults:
+            known = [f"`homeport pull {entry.name}`" for entry in self._catalogue.models if entry.kind == kind]
+            run = f" Run {' or '.join(known)}." if known else ""
+            text = f"`{name}` stands for a model of {kind}, and none is installed.{run}"
         else:
             text = f"The model `{name}` does not exist or you do not have access to it.{self._near(name)}"
         return ModelMissing(text, param="model")
 
     def _near(self, name: str) -> str:
-        known = [*self._store.names(), *(alias.name for alias in self.aliases()), *self._catalogue.names]
+        # What belongs to a project is not told to others: only what is everybody's is near anything.
+        public = {model.facts.name for model in self._store.installed() if model.project is None}
+        aliases = (alias.name for alias in self.aliases() if alias.target in public)
+        known = [*public, *aliases, *self._catalogue.names]
         by_lower = {known_name.lower(): known_name for known_name in known}
         near = difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)
         return f" Did you mean {' or '.join(f'`{by_lower[key]}`' for key in near)}?" if near else ""

@@ -18,10 +18,14 @@ from homeport.models.store import Store
 _KIND = "adapter"  # what an adapter's header says it is
 
 
-def install(store: Store, name: str, parent: str, files: Mapping[str, Path], source: str) -> Installed:
+def install(
+    store: Store, name: str, parent: str, files: Mapping[str, Path], source: str, project: str | None = None
+) -> Installed:
     """Move a fine-tuned model's files into the store, by role, `adapter` among them, and make it known.
 
-    `source`: where it came from, in words. Raises ModelMissing where `parent` is not installed and InvalidRequest for a
+    `source`: where it came from, in words; `project`: whose it will be, None: everybody's.
+
+    Raises ModelMissing where `parent` is not installed and InvalidRequest for a
     name that is taken or a file that is no adapter; then nothing was moved.
     """
     made = store.manifest(parent)
@@ -41,4 +45,6 @@ def install(store: Store, name: str, parent: str, files: Mapping[str, Path], sou
         facts = msgspec.structs.replace(
             made.facts, name=name, created=int(time.time()), size_bytes=sum(file.size for file in stored)
         )
-        return store.commit(Manifest(facts, source, None, tuple(stored), parent=Parent(parent, made.digest)))
+        return store.commit(
+            Manifest(facts, source, None, tuple(stored), parent=Parent(parent, made.digest), project=project)
+        )

@@ -68,11 +68,19 @@ class Resident:
         self.size_bytes = max(self.size_bytes, self.rss_bytes())
 
     def rss_bytes(self) -> int:
-        """The worker's resident memory now, 0 where it does not run."""
+        """The worker's resident memory now, that of its own children included; 0 where it does not run."""
         session = self.process.current
         if session is None or session.pid is None:
             return 0
         try:
-            return int(psutil.Process(session.pid).memory_info().rss)
+            worker = psutil.Process(session.pid)
+            return sum(_rss_bytes(process) for process in (worker, *worker.children(recursive=True)))
         except psutil.NoSuchProcess:
             return 0
+
+
+def _rss_bytes(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.NoSuchProcess:
+        return 0

@@ -21,7 +21,7 @@ A value that asks for nothing (`n: 1`, `logit_bias: {}`, `tools: []`, null where
 
 `/v1/engines/{id}/completions`, `/edits` and `/embeddings` take the same bodies as `/v1/completions`, `/v1/edits` and
 `/v1/embeddings`, the model from the path.
-Endpoints of other kinds (images, files, fine-tunes, batches, responses) are not served yet: they answer 404 in OpenAI's
+Endpoints of other kinds (fine-tunes, batches, responses) are not served yet: they answer 404 in OpenAI's
 envelope.
 """
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from homeport.api.field import Field, Status
 from homeport.api.fields import FIELDS
-from tests.system.compatibility import audio, embeddings, moderations, speech, text
+from tests.system.compatibility import audio, embeddings, files, images, moderations, speech, text
 from tests.system.compatibility.desk import Probes
 from tests.system.house import House
 
@@ -18,6 +18,8 @@ PROBES: Mapping[str, Probes] = {
     **audio.PROBES,
     **speech.PROBES,
     **moderations.PROBES,
+    **images.PROBES,
+    **files.PROBES,
 }
 
 

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from homeport.api import bounds, wire
 from homeport.api.body import read_json
 from homeport.api.call import Opened, model_named, opened, origin
-from homeport.api.services import Services, services
+from homeport.api.services import registry, services
 from homeport.api.streaming import ByteStream, EventStream, event
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.events import Event, Sound, Usage
@@ -69,22 +69,21 @@ async def create(request: Request) -> Response:
     body = await read_json(request, SpeechBody)
     model = model_named(body.model, None)
     asked = body.speech_request()
-    here = services(request)
-    resolved = here.registry.resolve(model, ENDPOINT)
+    resolved = registry(request).resolve(model, ENDPOINT)
     headers = dict(origin(resolved))
-    limits = here.limits
+    limits = services(request).limits
     if body.stream_format == "sse":
-        source = _events(here, resolved, asked, headers)
+        source = _events(request, resolved, asked, headers)
         return EventStream(source, headers, ping_s=limits.ping_s, stall_s=limits.stall_s)
-    source = _bytes(here, resolved, asked, headers)
+    source = _bytes(request, resolved, asked, headers)
     return ByteStream(source, headers, MEDIA_TYPES[asked.format], stall_s=limits.stall_s)
 
 
 async def _bytes(
-    here: Services, resolved: Resolved, asked: SpeechRequest, headers: dict[str, str]
+    request: Request, resolved: Resolved, asked: SpeechRequest, headers: dict[str, str]
 ) -> AsyncGenerator[bytes, None]:
     """Give the sound as it comes; first, when the request is admitted, nothing."""
-    async with opened(here, resolved, asked, ENDPOINT) as under_way:
+    async with opened(request, resolved, asked, ENDPOINT) as under_way:
         _confess(under_way, headers)
         yield b""
         async for batch in under_way:
@@ -93,10 +92,10 @@ async def _bytes(
 
 
 async def _events(
-    here: Services, resolved: Resolved, asked: SpeechRequest, headers: dict[str, str]
+    request: Request, resolved: Resolved, asked: SpeechRequest, headers: dict[str, str]
 ) -> AsyncGenerator[bytes, None]:
     """Give the sound in events, and at the end one with the usage."""
-    async with opened(here, resolved, asked, ENDPOINT) as under_way:
+    async with opened(request, resolved, asked, ENDPOINT) as under_way:
         _confess(under_way, headers)
         yield b""
         async for batch in under_way:

@@ -14,7 +14,7 @@ from homeport.api import bounds, uploads, wire
 from homeport.api.audio.languages import SCRIPTS, checked
 from homeport.api.audio.transcript import Hearing, TextDelta
 from homeport.api.call import opened, origin, whole
-from homeport.api.services import Services, services
+from homeport.api.services import registry, services
 from homeport.api.streaming import DONE, EventStream, event
 from homeport.api.uploads import Form
 from homeport.domain.errors import InvalidRequest
@@ -140,7 +140,7 @@ async def _transcribed(request: Request, form: Form) -> Response:
         words="word" in (body.timestamp_granularities or ()),
         pauses=body.pauses(),
     )
-    resolved = services(request).registry.resolve(body.model, "transcriptions")
+    resolved = registry(request).resolve(body.model, "transcriptions")
     if body.stream:
         return await _streamed(request, resolved, asked)
     times = body.timestamp_granularities or ["segment"]
@@ -155,7 +155,7 @@ async def _translated(request: Request, form: Form) -> Response:
     asked = TranscriptionRequest(
         sound=file.path, translates=True, prompt=body.prompt, temperature=body.temperature or 0.0
     )
-    resolved = services(request).registry.resolve(body.model, "translations")
+    resolved = registry(request).resolve(body.model, "translations")
     return await _whole(request, resolved, asked, body.response_format or "json", {"words": False, "segments": True})
 
 
@@ -182,7 +182,7 @@ async def _whole(
 
     async def work() -> bytes:
         hearing = Hearing()
-        async with opened(services(request), resolved, asked, task) as under_way:
+        async with opened(request, resolved, asked, task) as under_way:
             async for batch in under_way:
                 hearing.add(batch)
         return written(hearing)
@@ -192,16 +192,15 @@ async def _whole(
 
 
 async def _streamed(request: Request, resolved: Resolved, asked: TranscriptionRequest) -> Response:
-    held = services(request)
-    limits = held.limits
-    source = _events(held, resolved, asked)
+    limits = services(request).limits
+    source = _events(request, resolved, asked)
     return EventStream(source, origin(resolved), ping_s=limits.ping_s, stall_s=limits.stall_s)
 
 
-async def _events(held: Services, resolved: Resolved, asked: TranscriptionRequest) -> AsyncGenerator[bytes, None]:
+async def _events(request: Request, resolved: Resolved, asked: TranscriptionRequest) -> AsyncGenerator[bytes, None]:
     """The frames of a stream; first, when the request is admitted, nothing."""
     hearing = Hearing()
-    async with opened(held, resolved, asked, "transcribe") as under_way:
+    async with opened(request, resolved, asked, "transcribe") as under_way:
         yield b""
         async for batch in under_way:
             deltas = filter(None, (hearing.add([each]) for each in batch))  # one for each segment

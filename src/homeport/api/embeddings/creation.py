@@ -13,7 +13,8 @@ from homeport.api import bounds, wire
 from homeport.api.body import read_json
 from homeport.api.call import model_named, opened, whole
 from homeport.api.embeddings.answer import Collected, Tally
-from homeport.api.services import Services, services
+from homeport.api.exchange import note_user
+from homeport.api.services import registry
 from homeport.domain.embeddings import EmbeddingRequest, Input
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.models import Resolved
@@ -88,16 +89,17 @@ def _tokens(name: str, ids: list[int]) -> TokenPrompt:
 async def create(request: Request) -> Response:
     """Give a vector for each input."""
     body = await read_json(request, CreationRequest)
+    note_user(request.scope, body.user)
     model = model_named(body.model, request.path_params.get("engine"))
     body.check()
-    resolved = services(request).registry.resolve(model, ENDPOINT)
-    return await whole(request, resolved, _answer(services(request), resolved, body))
+    resolved = registry(request).resolve(model, ENDPOINT)
+    return await whole(request, resolved, _answer(request, resolved, body))
 
 
-async def _answer(services: Services, resolved: Resolved, body: CreationRequest) -> bytes:
+async def _answer(request: Request, resolved: Resolved, body: CreationRequest) -> bytes:
     """Collect the whole answer; vectors are written down as they come, so that no moment is long."""
     collected = Collected(is_base64=body.encoding_format == "base64")
-    async with opened(services, resolved, body.embedding_request(resolved), ENDPOINT, Tally) as under_way:
+    async with opened(request, resolved, body.embedding_request(resolved), ENDPOINT, Tally) as under_way:
         async for batch in under_way:
             collected.add(batch)
         return wire.encode(collected.answer(resolved.asked, under_way.usage))

@@ -5,9 +5,6 @@ passes the rest on. Pictures are not decoded here.
 """
 
 import asyncio
-import base64
-import binascii
-import re
 import shutil
 import uuid
 from pathlib import Path
@@ -16,11 +13,11 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from homeport.api import bounds, wire
+from homeport.api import bounds, dataurl, wire
 from homeport.api.body import read_json
 from homeport.api.call import opened, whole
 from homeport.api.moderations.answer import Tally, answer, is_text_only
-from homeport.api.services import Services, services
+from homeport.api.services import registry, services
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.events import Verdict
 from homeport.domain.models import Resolved
@@ -31,9 +28,6 @@ DEFAULT = "omni-moderation-latest"
 """The model of a request that names none, as OpenAI documents it today; in 2023 it was text-moderation-latest."""
 MOST_INPUTS, MOST_CHARACTERS = 1024, 1_000_000
 MOST_IMAGES, MOST_IMAGE_BYTES = 8, 10_000_000
-
-_DATA_URL = re.compile(r"data:(?P<type>[^;,]*)(?P<parameters>(;[^;,]*)*),", re.IGNORECASE)
-_BASE64 = ";base64"
 
 
 class TextItem(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", tag="text"):
@@ -106,45 +100,11 @@ class ModerationBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
             elif isinstance(each, ImageItem):
                 param = f"input[{at}].image_url.url"
                 file = folder / str(at)
-                data = image(each.image_url.url, param)
+                data = dataurl.picture(each.image_url.url, param, MOST_IMAGE_BYTES)
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 file.write_bytes(data)
                 parts.append(ImagePart(file, param))
         return ModerationRequest((tuple(parts),))
-
-
-def image(url: str, param: str) -> bytes:
-    """The bytes of a picture in a data: URL. Raises InvalidRequest naming `param`."""
-    found = _DATA_URL.match(url)
-    if found is None:
-        if re.match(r"https?:", url, re.IGNORECASE):
-            raise InvalidRequest(
-                f"Invalid '{param}': remote images are not fetched by this server; send the image itself as a data: "
-                "URL (data:image/png;base64,...).",
-                param=param,
-                code="remote_image_refused",
-            )
-        raise InvalidRequest(f"Invalid '{param}': expected a data: URL.", param=param, code="invalid_image_url")
-    if not found["type"].lower().startswith("image/") or not found["parameters"].lower().endswith(_BASE64):
-        raise InvalidRequest(
-            f"Invalid '{param}': expected a data: URL of an image in base64 (data:image/png;base64,...).",
-            param=param,
-            code="invalid_image_url",
-        )
-    written = url[found.end() :]
-    if len(written) * 3 // 4 > MOST_IMAGE_BYTES + 3:
-        raise InvalidRequest(
-            f"Invalid '{param}': the image is over the limit of {MOST_IMAGE_BYTES} bytes.",
-            param=param,
-            code="image_too_large",
-        )
-    try:
-        data = base64.b64decode(written, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise InvalidRequest(f"Invalid '{param}': this is not base64.", param=param, code="invalid_base64") from error
-    if not data:
-        raise InvalidRequest(f"Invalid '{param}': the image is empty.", param=param, code="invalid_image")
-    return data
 
 
 async def create(request: Request) -> Response:
@@ -152,19 +112,18 @@ async def create(request: Request) -> Response:
     body = await read_json(request, ModerationBody)
     name = body.model or DEFAULT
     body.check(name)
-    held = services(request)
-    resolved = held.registry.resolve(name, ENDPOINT)
-    folder = held.spool / uuid.uuid4().hex
+    resolved = registry(request).resolve(name, ENDPOINT)
+    folder = services(request).spool / uuid.uuid4().hex
     try:
         asked = await asyncio.to_thread(body.moderation_request, folder)
-        return await whole(request, resolved, _answer(held, resolved, asked))
+        return await whole(request, resolved, _answer(request, resolved, asked))
     finally:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
-async def _answer(services: Services, resolved: Resolved, asked: ModerationRequest) -> bytes:
+async def _answer(request: Request, resolved: Resolved, asked: ModerationRequest) -> bytes:
     verdicts: list[Verdict] = []
-    async with opened(services, resolved, asked, ENDPOINT, Tally) as under_way:
+    async with opened(request, resolved, asked, ENDPOINT, Tally) as under_way:
         async for batch in under_way:
             verdicts += [event for event in batch if isinstance(event, Verdict)]
     return wire.encode(answer(resolved.asked, verdicts))

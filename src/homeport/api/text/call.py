@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from homeport.api import wire
 from homeport.api.call import Opened, Tally, opened, origin, whole
-from homeport.api.services import Services, services
+from homeport.api.services import services
 from homeport.api.streaming import EventStream
 from homeport.api.text.answer import Collected, Head
 from homeport.api.text.frames import Frames, Shape
@@ -51,18 +51,18 @@ class Call:
 
 async def respond(request: Request, call: Call) -> Response:
     """Run a call and answer it. Raises what the model or the server says against it; Departed if the caller left."""
-    run = _Run(services(request), call)
+    run = _Run(request, call)
     if call.chunks is None:
         return await whole(request, call.resolved, run.answer())
-    limits = run.services.limits
+    limits = services(request).limits
     return EventStream(run.frames(call.chunks), origin(call.resolved), ping_s=limits.ping_s, stall_s=limits.stall_s)
 
 
 class _Run:
     """One call under way. Used once."""
 
-    def __init__(self, services: Services, call: Call) -> None:
-        self.services = services
+    def __init__(self, request: Request, call: Call) -> None:
+        self._request = request
         self._call = call
 
     async def frames(self, shape: Callable[[Head, Admitted], Shape]) -> AsyncGenerator[bytes, None]:
@@ -85,14 +85,14 @@ class _Run:
     def _opened(self) -> AbstractAsyncContextManager[Opened]:
         resolved = self._call.resolved
         # Token ids in a request are those of the name it was sent to.
-        request = msgspec.structs.replace(self._call.request, encoding=resolved.encoding, adapter=resolved.adapter)
-        return opened(self.services, resolved, request, self._call.endpoint, _TextTally)
+        asked = msgspec.structs.replace(self._call.request, encoding=resolved.encoding, adapter=resolved.adapter)
+        return opened(self._request, resolved, asked, self._call.endpoint, _TextTally)
 
     def _head(self) -> Head:
         """Make the answer's head. Not before admission: the fingerprint is of the loaded model."""
-        resolved = self._call.resolved
-        fingerprint = self.services.fingerprint(resolved)
-        return Head(f"{self._call.prefix}{uuid.uuid4().hex}", int(self.services.now()), resolved.asked, fingerprint)
+        resolved, house = self._call.resolved, services(self._request)
+        fingerprint = house.fingerprint(resolved)
+        return Head(f"{self._call.prefix}{uuid.uuid4().hex}", int(house.now()), resolved.asked, fingerprint)
 
 
 class _TextTally(Tally):

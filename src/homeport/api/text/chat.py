@@ -14,7 +14,8 @@ from starlette.responses import Response
 from homeport.api import bounds
 from homeport.api.body import read_json
 from homeport.api.call import model_named
-from homeport.api.services import caller, services
+from homeport.api.exchange import note_user
+from homeport.api.services import caller, registry
 from homeport.api.text import sampling
 from homeport.api.text.call import Call, respond
 from homeport.api.text.chat_shape import ChatShape
@@ -150,8 +151,9 @@ class ChatRequest(sampling.Generation, forbid_unknown_fields=True, kw_only=True)
 async def create(request: Request) -> Response:
     """Answer a conversation."""
     body = await read_json(request, ChatRequest)
+    note_user(request.scope, body.safety_identifier, body.user)
     model = model_named(body.model, None)
     asked = body.text_request(caller(request).project)
-    resolved = services(request).registry.resolve(model, "chat")
+    resolved = registry(request).resolve(model, "chat")
     shape = partial(ChatShape, has_logprobs=bool(body.logprobs), has_usage=body.has_usage, metadata=body.metadata)
     return await respond(request, Call("chat", "chatcmpl-", resolved, asked, shape, shape if body.stream else None))

@@ -11,7 +11,8 @@ from starlette.responses import Response
 from homeport.api import bounds
 from homeport.api.body import read_json
 from homeport.api.call import model_named
-from homeport.api.services import caller, services
+from homeport.api.exchange import note_user
+from homeport.api.services import caller, registry
 from homeport.api.text import sampling
 from homeport.api.text.call import Call, respond
 from homeport.api.text.completion_shape import CompletionShape
@@ -111,8 +112,9 @@ def _tokens(name: str, ids: list[int]) -> TokenPrompt:
 async def create(request: Request) -> Response:
     """Complete one or many prompts."""
     body = await read_json(request, CompletionRequest)
+    note_user(request.scope, body.user)
     model = model_named(body.model, request.path_params.get("engine"))
     asked = body.text_request(caller(request).project)
-    resolved = services(request).registry.resolve(model, "completions")
+    resolved = registry(request).resolve(model, "completions")
     shape = partial(CompletionShape, n=asked.n, top=asked.logprobs, echo=asked.echo, has_usage=body.has_usage)
     return await respond(request, Call("completions", "cmpl-", resolved, asked, shape, shape if body.stream else None))

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from homeport.api import bounds
 from homeport.api.body import read_json
 from homeport.api.call import model_named
-from homeport.api.services import caller, services
+from homeport.api.services import caller, registry
 from homeport.api.text.call import Call, respond
 from homeport.api.text.completion_shape import EditShape
 from homeport.domain.text import EditPrompt, Sampling, TextRequest
@@ -62,5 +62,5 @@ async def create(request: Request) -> Response:
     body = await read_json(request, EditRequest)
     model = model_named(body.model, request.path_params.get("engine"))
     asked = body.text_request(caller(request).project)
-    resolved = services(request).registry.resolve(model, "edits")
+    resolved = registry(request).resolve(model, "edits")
     return await respond(request, Call("edits", "edit-", resolved, asked, EditShape))

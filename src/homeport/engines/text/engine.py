@@ -166,6 +166,7 @@ class TextEngine:
             while (news := self._intake.take(wait=rests)) is not None:
                 self._step_began = time.monotonic()
                 if told := self._heed(news):
+                    self._measure()  # whoever hears that all have ended may look at the gauges
                     emit(told)  # at once: the first step of a long prompt takes long
                 events = self._step()
                 self._measure()

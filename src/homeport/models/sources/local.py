@@ -31,7 +31,7 @@ class LocalFile(msgspec.Struct, frozen=True):
         if not self.path.exists():
             raise Missing(f"There is no file {self.path}.")
         if not self.path.is_file():
-            raise InvalidRequest(f"{self.path} is not a file: name the .gguf file itself.")
+            raise InvalidRequest(f"{self.path} is not a file: name the .gguf or .safetensors file itself.")
         paths = [self.path]
         if shard := _SHARD.fullmatch(self.path.name):
             stem, count = shard.groups()

@@ -1,0 +1,200 @@
+"""The store put together from settings, for `app` and its commands: database, keys.
+
+What `app` is for everything, this is for what outlives a restart. Knows nothing of HTTP or models.
+"""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from homeport.domain.accounts import Issued, Key, Wanted
+from homeport.domain.errors import HomeportError, Missing
+from homeport.domain.usage import Question, Sum
+from homeport.serving.quotas import Quotas
+from homeport.settings import Settings
+from homeport.store import migration
+from homeport.store.blobs import Blobs
+from homeport.store.database import Database
+from homeport.store.files import FileBook
+from homeport.store.keys import KeyBook, server_secret
+from homeport.store.ledger import Ledger
+from homeport.store.ring import KeyRing
+from homeport.store.uploads import UploadBook
+from homeport.store.usage import UsageBook
+
+_FILE = "homeport.db"
+_FOLD_S = 0.5
+_REST_S = 10.0
+_SWEEP_S = 60.0
+
+_log = logging.getLogger("homeport.usage")
+
+
+class Accounts:
+    """What a running server keeps open: the database, its keys and what they have taken, and the ledger of usage."""
+
+    def __init__(self, settings: Settings) -> None:
+        secret = server_secret(settings.home)
+        self.database = Database(database_url(settings))
+        migration.ready(self.database)
+        self.book = KeyBook(self.database, secret)
+        self.ring = KeyRing(self.book, secret)
+        self.ring.load()
+        folder = ledgers(settings)
+        self.usage = UsageBook(self.database, folder)
+        self.usage.fold()
+        blobs = Blobs(settings.blobs or str(settings.home / "blobs"))
+        self.files = FileBook(self.database, blobs)
+        self.uploads = UploadBook(self.database, blobs, self.files)
+        self.quotas = Quotas()
+        for key, of_day, of_month in self.usage.spent_by_key():
+            self.quotas.seed(key, of_day, of_month)
+        self.ledger = Ledger(folder)
+
+    async def keep(self) -> None:
+        """Watch the keys and take in usage, for ever."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.ring.watch())
+            tasks.create_task(self._fold())
+            tasks.create_task(self._sweep())
+
+    def close(self) -> None:
+        """Take in the last usage, and give everything back."""
+        self.ledger.close()
+        try:
+            self.usage.fold()
+        except HomeportError as error:
+            _log.warning("the last usage is left for the next start: %s", error)
+        self.database.close()
+
+    async def _fold(self) -> None:
+        while True:
+            await asyncio.sleep(_FOLD_S)
+            try:
+                await asyncio.to_thread(self.usage.fold)
+            except HomeportError as error:
+                _log.warning("usage waits in its journal: %s", error)
+                await asyncio.sleep(_REST_S)
+
+    async def _sweep(self) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(self.uploads.sweep)
+                await asyncio.to_thread(self.files.sweep)
+            except HomeportError as error:
+                _log.warning("files whose time is over stay a while: %s", error)
+            await asyncio.sleep(_SWEEP_S)
+
+
+def ledgers(settings: Settings) -> Path:
+    """The folder of this database's ledgers: one for each database, so that none gets another's."""
+    place = Database.name(database_url(settings))
+    file = place.removeprefix("sqlite:///")
+    if file != place:
+        return Path(file).with_suffix(".usage")
+    return settings.home / f"usage-{hashlib.sha256(place.encode()).hexdigest()[:12]}"
+
+
+def usage(settings: Settings, question: Question) -> Sequence[Sum]:
+    """Sum up what was used until now, also what a running server has only just written down."""
+    with _database(settings) as database:
+        migration.ready(database)
+        book = UsageBook(database, ledgers(settings))
+        book.fold()
+        return book.sums(question)
+
+
+def database_url(settings: Settings) -> str:
+    """Where the database is."""
+    return settings.database_url or f"sqlite:///{settings.home / _FILE}"
+
+
+def has_keys(settings: Settings) -> bool:
+    """Whether a key was ever stored. Makes no database."""
+    if settings.database_url is None and not (settings.home / _FILE).exists():
+        return False
+    with _database(settings) as database:
+        if migration.revision(database) is None:
+            return False
+        migration.ready(database)
+        return KeyBook(database, b"").revision() > 0
+
+
+def create_key(settings: Settings, wanted: Wanted) -> Issued:
+    """Make a key; its `models` are real names. Raises InvalidRequest."""
+    with _book(settings) as book:
+        return book.create(wanted)
+
+
+def keys(settings: Settings) -> Sequence[Key]:
+    """List all keys, the oldest first."""
+    with _book(settings) as book:
+        return book.every()
+
+
+def show_key(settings: Settings, key: str) -> Key:
+    """Find one key by its id, or by its name if only one that opens something has it. Raises Missing."""
+    with _book(settings) as book:
+        return _named(book, key)
+
+
+def revoke_key(settings: Settings, key: str) -> Key:
+    """Have a key open nothing any more. Raises Missing."""
+    with _book(settings) as book:
+        return book.revoke(_named(book, key).id)
+
+
+def rotate_key(settings: Settings, key: str) -> Issued:
+    """Give a key a new secret. Raises Missing, or InvalidRequest for one that is revoked."""
+    with _book(settings) as book:
+        return book.rotate(_named(book, key).id)
+
+
+def upgrade_database(settings: Settings) -> str:
+    """Bring the database to today's schema; give what was done."""
+    with _database(settings) as database:
+        was, now = migration.upgrade(database)
+        return f"{database} is at {now}" + ("" if was == now else f" (was at {was})" if was else " (new)")
+
+
+def check_database(settings: Settings) -> tuple[str, Sequence[str]]:
+    """Look the database over; give its place and what is wrong with it."""
+    with _database(settings) as database:
+        return str(database), migration.faults(database)
+
+
+def backup_database(settings: Settings, target: Path) -> int:
+    """Copy the database, also one in use, to a new file; give its size. Raises InvalidRequest, StorageFull."""
+    with _database(settings) as database:
+        return migration.backup(database, target)
+
+
+@contextmanager
+def _database(settings: Settings) -> Iterator[Database]:
+    database = Database(database_url(settings))
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+@contextmanager
+def _book(settings: Settings) -> Iterator[KeyBook]:
+    with _database(settings) as database:
+        migration.ready(database)
+        yield KeyBook(database, server_secret(settings.home))
+
+
+def _named(book: KeyBook, key: str) -> Key:
+    every = book.every()
+    for each in every:
+        if each.id == key:
+            return each
+    named = [each for each in every if each.name == key and each.revoked_at is None]
+    if len(named) == 1:
+        return named[0]
+    why = "several have this name: say its id" if named else "`homeport keys list` lists them"
+    raise Missing(f"No key is called {key} ({why}).", code="key_not_found")

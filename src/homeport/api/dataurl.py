@@ -1,0 +1,44 @@
+"""Pictures that come inside JSON, as data: URLs. Nothing remote is fetched. Knows nothing of what is in a picture."""
+
+import base64
+import binascii
+import re
+
+from homeport.domain.errors import InvalidRequest
+
+_DATA_URL = re.compile(r"data:(?P<type>[^;,]*)(?P<parameters>(;[^;,]*)*),", re.IGNORECASE)
+_BASE64 = ";base64"
+
+
+def picture(url: str, param: str, most_bytes: int) -> bytes:
+    """The bytes of a picture in a data: URL. Raises InvalidRequest naming `param`."""
+    found = _DATA_URL.match(url)
+    if found is None:
+        if re.match(r"https?:", url, re.IGNORECASE):
+            raise InvalidRequest(
+                f"Invalid '{param}': remote images are not fetched by this server; send the image itself as a data: "
+                "URL (data:image/png;base64,...).",
+                param=param,
+                code="remote_image_refused",
+            )
+        raise InvalidRequest(f"Invalid '{param}': expected a data: URL.", param=param, code="invalid_image_url")
+    if not found["type"].lower().startswith("image/") or not found["parameters"].lower().endswith(_BASE64):
+        raise InvalidRequest(
+            f"Invalid '{param}': expected a data: URL of an image in base64 (data:image/png;base64,...).",
+            param=param,
+            code="invalid_image_url",
+        )
+    written = url[found.end() :]
+    if len(written) * 3 // 4 > most_bytes + 3:
+        raise InvalidRequest(
+            f"Invalid '{param}': the image is over the limit of {most_bytes} bytes.",
+            param=param,
+            code="image_too_large",
+        )
+    try:
+        data = base64.b64decode(written, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidRequest(f"Invalid '{param}': this is not base64.", param=param, code="invalid_base64") from error
+    if not data:
+        raise InvalidRequest(f"Invalid '{param}': the image is empty.", param=param, code="invalid_image")
+    return data

@@ -1,0 +1,143 @@
+"""Whether a file is what its purpose needs: JSON Lines of the right shape, or a picture. Read line by line.
+
+Knows nothing of jobs. A line of a batch may ask for anything: what is wrong with its request is told by the batch.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from homeport.domain.errors import InvalidRequest
+
+MOST_LINE_BYTES = 20_000_000
+_PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")
+_ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+
+
+class _Turn(msgspec.Struct, kw_only=True):
+    """A message of an example; what else stands in it is for the one who trains."""
+
+    role: str
+    content: Any = None
+    weight: int | None = None
+
+
+class _Chat(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """An example of today's API: a conversation."""
+
+    messages: list[_Turn]
+    tools: list[Any] | None = None
+    functions: list[Any] | None = None
+    parallel_tool_calls: bool | None = None
+
+
+class _Pair(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """An example of 2023's API."""
+
+    prompt: str
+    completion: str
+
+
+class _Input(msgspec.Struct, kw_only=True):
+    messages: list[_Turn]
+
+
+class _Preference(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """An example of which of two answers is the better one."""
+
+    input: _Input
+    preferred_output: list[_Turn]
+    non_preferred_output: list[_Turn]
+
+
+_SHAPES: Mapping[str, type[msgspec.Struct]] = {"messages": _Chat, "prompt": _Pair, "input": _Preference}
+"""By the field that tells which it is."""
+
+
+def check(path: Path, purpose: str) -> None:
+    """Check a file by its purpose. Raises InvalidRequest that names the first bad line."""
+    if purpose == "vision":
+        _check_picture(path)
+    elif purpose in ("batch", "evals"):
+        _every(path, _object)
+    elif purpose == "fine-tune":
+        _every(path, _Examples())
+
+
+def _every(path: Path, look: Callable[[bytes], None]) -> None:
+    n_lines = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(iter(lambda: file.readline(MOST_LINE_BYTES + 1), b""), 1):
+            if len(line) > MOST_LINE_BYTES:
+                raise _wrong(number, f"it is longer than {MOST_LINE_BYTES} bytes")
+            if not line.strip():
+                continue
+            n_lines += 1
+            try:
+                look(line)
+            except UnicodeDecodeError as error:
+                raise _wrong(number, "it is not valid UTF-8") from error
+            except (msgspec.DecodeError, ValueError, RecursionError) as error:
+                raise _wrong(number, str(error)) from error
+    if not n_lines:
+        raise InvalidRequest("Invalid file format. The file has no line.", param="file", code="invalid_file_format")
+
+
+def _object(line: bytes) -> None:
+    if not isinstance(msgspec.json.decode(line.decode()), dict):
+        raise ValueError("it is not a JSON object")
+
+
+class _Examples:
+    """Looks at examples, which must all be of one shape."""
+
+    def __init__(self) -> None:
+        self._sign: str | None = None
+
+    def __call__(self, line: bytes) -> None:
+        """Look at one. Raises what is wrong."""
+        value = msgspec.json.decode(line.decode())
+        if not isinstance(value, dict):
+            raise ValueError("it is not a JSON object")
+        sign = next((name for name in _SHAPES if name in value), None)
+        if sign is None:
+            raise ValueError("it has neither 'messages', nor 'prompt' and 'completion', nor 'input' and two outputs")
+        if self._sign not in (None, sign):
+            raise ValueError(f"it has '{sign}' where lines before it have '{self._sign}'")
+        self._sign = sign
+        example = msgspec.convert(value, _SHAPES[sign])
+        if isinstance(example, _Chat):
+            _check_turns(example.messages, "messages")
+            if not any(turn.role == "assistant" for turn in example.messages):
+                raise ValueError("no message has the role 'assistant'")
+        elif isinstance(example, _Preference):
+            _check_turns(example.input.messages, "input.messages")
+            _check_turns(example.preferred_output, "preferred_output")
+            _check_turns(example.non_preferred_output, "non_preferred_output")
+
+
+def _check_turns(turns: list[_Turn], name: str) -> None:
+    if not turns:
+        raise ValueError(f"'{name}' is empty")
+    for at, turn in enumerate(turns):
+        if turn.role not in _ROLES:
+            raise ValueError(f"{name}[{at}].role '{turn.role[:50]}' is none of {', '.join(_ROLES)}")
+        if not isinstance(turn.content, str | list | None):
+            raise ValueError(f"{name}[{at}].content is neither text nor parts")
+        if turn.weight not in (None, 0, 1):
+            raise ValueError(f"{name}[{at}].weight is neither 0 nor 1")
+
+
+def _check_picture(path: Path) -> None:
+    with path.open("rb") as file:
+        head = file.read(16)
+    if not head.startswith(_PICTURES) and not (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+        raise InvalidRequest(
+            "Invalid file format. Expected a PNG, JPEG, GIF or WebP picture.", param="file", code="invalid_file_format"
+        )
+
+
+def _wrong(number: int, why: str) -> InvalidRequest:
+    return InvalidRequest(f"Invalid file format. Line {number}: {why}.", param="file", code="invalid_file_format")

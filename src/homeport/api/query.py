@@ -1,0 +1,26 @@
+"""What stands behind the question mark of a URL, read as typed values. Knows nothing of any endpoint."""
+
+from typing import Any, TypeVar, get_origin
+
+import msgspec
+from starlette.requests import Request
+
+from homeport.api import wire
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+def read_query(request: Request, kind: type[T]) -> T:
+    """Read a query as `kind`. A field that is a tuple may be repeated, with `[]` behind its name or not.
+
+    Raises InvalidRequest for unknown names, if `kind` forbids them, and for wrong values.
+    """
+    lists = {field.name for field in msgspec.structs.fields(kind) if get_origin(field.type) is tuple}
+    values: dict[str, Any] = {}
+    for written, value in request.query_params.multi_items():
+        name = written.removesuffix("[]")
+        if name in lists:
+            values.setdefault(name, []).append(value)
+        else:
+            values[written] = value
+    return wire.convert(values, kind)

@@ -1,0 +1,46 @@
+"""`db`: the database of keys, usage and files."""
+
+from pathlib import Path
+
+import click
+
+from homeport.cli.options import Configured, application
+from homeport.cli.output import human_size, json_flag, print_json
+from homeport.settings import Settings
+
+
+@click.group("db")
+def database() -> None:
+    """Upgrade, check and back up the database of keys, usage and files."""
+
+
+@database.command(cls=Configured)
+@click.pass_context
+def upgrade(context: click.Context, settings: Settings) -> None:
+    """Bring the database to this version's schema.
+
+    A SQLite file is upgraded by the server itself; PostgreSQL, which others may be using, by this command alone.
+    """
+    click.echo(application(context).accounts.upgrade_database(settings))
+
+
+@database.command(cls=Configured)
+@json_flag
+@click.pass_context
+def check(context: click.Context, settings: Settings, is_json: bool) -> None:
+    """Look the database over; exit status 1 if something is wrong."""
+    place, faults = application(context).accounts.check_database(settings)
+    if is_json:
+        print_json({"database": place, "faults": faults})
+    else:
+        click.echo("\n".join([f"{place}: {fault}" for fault in faults]) or f"{place} is in order")
+    context.exit(int(bool(faults)))
+
+
+@database.command(cls=Configured)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.pass_context
+def backup(context: click.Context, settings: Settings, file: Path) -> None:
+    """Copy a SQLite database to a new FILE, also while a server uses it; PostgreSQL has pg_dump."""
+    size = application(context).accounts.backup_database(settings, file)
+    click.echo(f"{file} ({human_size(size)})")

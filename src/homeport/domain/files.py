@@ -1,0 +1,55 @@
+"""Files that callers keep here, and uploads of large ones in parts. Knows nothing of where they are kept."""
+
+import msgspec
+
+PURPOSES = ("assistants", "batch", "evals", "fine-tune", "user_data", "vision")
+"""What a caller may send a file for."""
+
+
+class File(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of a project. Times are seconds since 1970; `expires_at` None: kept until it is deleted."""
+
+    id: str
+    project: str
+    purpose: str
+    filename: str
+    bytes: int
+    created_at: int
+    expires_at: int | None = None
+
+
+class Upload(msgspec.Struct, frozen=True, kw_only=True):
+    """A file on its way in parts. `status`: pending, completed, cancelled or expired; `file_id` once completed.
+
+    `keep_s`: how long the file will be kept, None: until it is deleted.
+    """
+
+    id: str
+    project: str
+    purpose: str
+    filename: str
+    bytes: int
+    mime_type: str
+    status: str
+    created_at: int
+    expires_at: int
+    keep_s: int | None = None
+    file_id: str | None = None
+
+
+class UploadPart(msgspec.Struct, frozen=True, kw_only=True):
+    """One part of an upload."""
+
+    id: str
+    upload_id: str
+    bytes: int
+    created_at: int
+
+
+class Listing(msgspec.Struct, frozen=True, kw_only=True):
+    """Which files are to be listed: `limit` of them behind the one with the id `after`, newest first or oldest."""
+
+    purpose: str | None = None
+    limit: int = 10_000
+    after: str | None = None
+    is_newest_first: bool = True

@@ -1,0 +1,61 @@
+"""What was used: one record for each request that asked a model, and sums of them. Never what was said.
+
+Knows nothing of where it is kept.
+"""
+
+import msgspec
+
+GROUPS = ("day", "project", "key", "user", "model", "endpoint")
+"""By what usage can be summed up. A day is one of UTC."""
+
+
+class Spent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One request: who asked what, when it ended, how, and what it cost. Empty where there is none.
+
+    `at`: whole seconds since 1970. `model` is the real name. `status`: `ok`, `cancelled`, or the code of an error.
+    `amount`: characters of a text to be spoken, seconds of a recording. `first_ms`: to the first token.
+    """
+
+    at: int
+    request: str
+    project: str
+    model: str
+    endpoint: str
+    key: str = ""
+    user: str = ""
+    status: str = "ok"
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    amount: float = 0.0
+    first_ms: float | None = None
+    whole_ms: float = 0.0
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be summed up: from `since` to before `until`, of these alone where any are named.
+
+    `width_s`: the length of the spans of time that are told apart, None: one for all. `by`: of `GROUPS`, but for days.
+    """
+
+    since: int = 0
+    until: int | None = None
+    width_s: int | None = None
+    by: tuple[str, ...] = ()
+    projects: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    endpoints: tuple[str, ...] = ()
+
+
+class Sum(msgspec.Struct, frozen=True, kw_only=True):
+    """The sum of some requests. `begins`: of its span of time. `group`: what they have in common, by `Question.by`."""
+
+    begins: int = 0
+    group: dict[str, str] = {}
+    requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    amount: float = 0.0

@@ -1,0 +1,1 @@
+"""Pictures from prompts, from pictures, and into the holes of pictures."""

@@ -1,0 +1,87 @@
+"""The seam between the images engine and whatever paints: pixels in, pixels out, step by step.
+
+Knows nothing of requests, formats, uploads or how many pictures are wanted: `engine` does.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from homeport.domain.images import Size
+
+Pixels: TypeAlias = NDArray[np.uint8]
+"""Height x width x 3, RGB."""
+Mask: TypeAlias = NDArray[np.bool_]
+"""Height x width; true where to repaint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """One picture to paint, at a size that `Painter.fit` gave.
+
+    `image`: start from it, of the same size. `mask`: repaint only there; what comes back elsewhere does not matter, for
+    the source's own pixels are put there. `strength`: 0 gives the image back, 1 forgets it. An empty `prompt` comes
+    with variations alone. `seed` is 0 to 2**32 - 1. `effort`: without `steps`, so many times the model's own number of
+    them. `previews`: about so many strokes, evenly spread, should carry one. None: what the model was made for.
+    """
+
+    prompt: str
+    size: Size
+    seed: int
+    negative: str = ""
+    image: Pixels | None = None
+    mask: Mask | None = None
+    strength: float | None = None
+    steps: int | None = None
+    effort: float = 1.0
+    guidance: float | None = None
+    previews: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Stroke:
+    """Step `step` of `steps` is done, counted from 1. `preview`: how the picture looks by now, where asked for."""
+
+    step: int
+    steps: int
+    preview: Pixels | None = None
+
+
+Painting: TypeAlias = Iterator[Stroke | Pixels | None]
+"""A picture in the making: a `Stroke` after each step, the finished `Pixels` last, at the brief's size.
+
+None: nothing to tell yet (given once a second or so, by one that waits), so that a cancel is noticed. Closing the
+generator (`close()`) must stop the work at once.
+"""
+
+
+class Painter(Protocol):
+    """A loaded model that paints. All of it is called from one thread."""
+
+    @property
+    def own(self) -> Size:
+        """The size it paints best."""
+        ...
+
+    def fit(self, size: Size) -> Size:
+        """The size it would paint for an answer of `size`; the engine enlarges or reduces the rest of the way."""
+        ...
+
+    def check(self, brief: Brief) -> None:
+        """Raise InvalidRequest, naming the field as callers know it, for what the model cannot do. Paints nothing."""
+        ...
+
+    def paint(self, brief: Brief) -> Painting:
+        """Begin a picture, of a brief that was checked."""
+        ...
+
+    def enlarge(self, pixels: Pixels, size: Size) -> Pixels:
+        """Bring a finished picture to the answer's size, with clean edges. `pixels.enlarge` is a good default."""
+        ...
+
+    def close(self) -> None:
+        """Free the model."""
+        ...

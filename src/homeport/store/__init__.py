@@ -1,0 +1,1 @@
+"""What outlives a restart: projects, keys, usage and files in SQL, their contents as blobs. The only room with SQL."""

@@ -1,0 +1,89 @@
+"""The contents of files: in a folder, or in a bucket of an S3 service. Knows nothing of what they are.
+
+A blob is there whole under its name, or not at all.
+"""
+
+from collections.abc import AsyncGenerator, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import obstore
+from obstore.exceptions import BaseError, NotFoundError
+from obstore.store import LocalStore, ObjectStore, S3Store
+
+from homeport.domain.errors import InvalidRequest, Missing, StorageFull, Unavailable
+
+_CHUNK_BYTES = 1 << 18
+_PART_BYTES, _PARTS_AT_ONCE = 5 << 20, 2
+"""What of a large content is in memory while it is kept; S3 takes no smaller parts."""
+_FULL = ("No space left", "os error 28", "Disk quota")
+
+
+class Blobs:
+    """All blobs of one place: a folder's path, or `s3://BUCKET/PREFIX` (keys and region: the variables AWS_*)."""
+
+    def __init__(self, place: str) -> None:
+        self._store = _store(place)
+
+    def put(self, name: str, content: Path) -> None:
+        """Keep a file's content. Raises StorageFull or Unavailable; then nothing is kept."""
+        try:
+            obstore.put(self._store, name, content, chunk_size=_PART_BYTES, max_concurrency=_PARTS_AT_ONCE)
+        except (BaseError, OSError) as error:
+            raise _explained(error) from error
+
+    async def read(self, name: str) -> AsyncGenerator[bytes, None]:
+        """Give a content piece by piece. Raises Missing before the first."""
+        try:
+            found = await obstore.get_async(self._store, name)
+            async for piece in found.stream(min_chunk_size=_CHUNK_BYTES):
+                yield bytes(piece)
+        except (BaseError, OSError) as error:
+            raise _explained(error) from error
+
+    def copy(self, name: str, target: Path) -> int:
+        """Append a content to a file; give its size. Raises Missing, StorageFull or Unavailable."""
+        n_bytes = 0
+        try:
+            with target.open("ab") as file:
+                for piece in obstore.get(self._store, name).stream(min_chunk_size=_CHUNK_BYTES):
+                    n_bytes += file.write(piece)
+        except (BaseError, OSError) as error:
+            raise _explained(error) from error
+        return n_bytes
+
+    def delete(self, name: str) -> None:
+        """Forget a content; what is not there is forgotten already."""
+        try:
+            obstore.delete(self._store, name)
+        except (NotFoundError, FileNotFoundError):
+            return
+        except (BaseError, OSError) as error:
+            raise _explained(error) from error
+
+    def older(self, prefix: str, age_s: float) -> Iterator[str]:
+        """Name every blob under a prefix that has been here longer than that."""
+        before = datetime.now(UTC) - timedelta(seconds=age_s)
+        for page in obstore.list(self._store, prefix=prefix):
+            yield from (each["path"] for each in page if each["last_modified"] < before)
+
+
+def _store(place: str) -> ObjectStore:
+    try:
+        if place.startswith("s3://"):
+            return S3Store.from_url(place)
+        if "://" in place:
+            raise InvalidRequest(f"blobs: {place} is neither a folder nor s3://BUCKET/PREFIX.")
+        Path(place).mkdir(mode=0o700, parents=True, exist_ok=True)
+        return LocalStore(prefix=Path(place), automatic_cleanup=True)
+    except (BaseError, OSError, ValueError) as error:
+        raise Unavailable(f"blobs: {place} cannot be used: {error}") from error
+
+
+def _explained(error: Exception) -> Exception:
+    said = str(error)
+    if isinstance(error, (NotFoundError, FileNotFoundError)):
+        return Missing("The content of this file is gone.", code="file_content_missing")
+    if any(word in said for word in _FULL):
+        return StorageFull("The disk that files are kept on is full.")
+    return Unavailable(f"Files cannot be reached: {said.splitlines()[0] if said else type(error).__name__}")

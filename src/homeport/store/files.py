@@ -1,0 +1,128 @@
+"""Files: their rows in the database, their contents as blobs. A project sees its own alone.
+
+The content is kept before the row and deleted behind it, so that no row is without content; what is left over by a
+process that ended between the two is swept away later. Synchronous.
+"""
+
+import secrets
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from homeport.domain.errors import InvalidRequest, Missing
+from homeport.domain.files import File, Listing
+from homeport.store.blobs import Blobs
+from homeport.store.database import Database
+from homeport.store.schema import FILES
+
+_FOLDER = "files"
+_LEFT_OVER_S = 6 * 3600.0
+
+
+Beside = Callable[[sa.Connection, File], None]
+
+
+class FileBook:
+    """The files of a database and its blobs; `now` is the wall clock in seconds."""
+
+    def __init__(self, database: Database, blobs: Blobs, now: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._now = now
+
+    def add(self, file: File, content: Path, beside: Beside | None = None) -> File:
+        """Keep a file; its id and times are made here, `expires_at` of the one given counts from now.
+
+        `beside` is done in the same transaction. Raises StorageFull or Unavailable; then nothing is kept.
+        """
+        now = int(self._now())
+        expires_at = None if file.expires_at is None else now + file.expires_at
+        kept = msgspec.structs.replace(
+            file,
+            id=f"file-{secrets.token_hex(12)}",
+            created_at=now,
+            expires_at=expires_at,
+            bytes=content.stat().st_size,
+        )
+        self._blobs.put(_blob(kept.id), content)
+        try:
+            with self._database.writing() as connection:
+                connection.execute(sa.insert(FILES).values(**msgspec.structs.asdict(kept)))
+                if beside is not None:
+                    beside(connection, kept)
+        except BaseException:
+            self._blobs.delete(_blob(kept.id))
+            raise
+        return kept
+
+    def every(self, project: str, listing: Listing) -> tuple[Sequence[File], bool]:
+        """A project's files, and whether there are more. Raises InvalidRequest for an unknown `after`."""
+        order = FILES.c.seq.desc() if listing.is_newest_first else FILES.c.seq.asc()
+        query = self._visible(project).order_by(order).limit(listing.limit + 1)
+        if listing.purpose is not None:
+            query = query.where(FILES.c.purpose == listing.purpose)
+        with self._database.reading() as connection:
+            if listing.after is not None:
+                seq = connection.execute(
+                    sa.select(FILES.c.seq).where(FILES.c.id == listing.after, FILES.c.project == project)
+                ).scalar()
+                if seq is None:
+                    raise InvalidRequest(f"No such File object: {listing.after[:100]}", param="after")
+                query = query.where(FILES.c.seq < seq if listing.is_newest_first else FILES.c.seq > seq)
+            rows = connection.execute(query).mappings().all()
+        return [_file(row) for row in rows[: listing.limit]], len(rows) > listing.limit
+
+    def show(self, project: str, file_id: str) -> File:
+        """One file of a project. Raises Missing, also for another project's."""
+        with self._database.reading() as connection:
+            row = connection.execute(self._visible(project).where(FILES.c.id == file_id)).mappings().first()
+        if row is None:
+            raise Missing(f"No such File object: {file_id[:100]}", param="id", code="file_not_found")
+        return _file(row)
+
+    def delete(self, project: str, file_id: str) -> None:
+        """Forget a file of a project. Raises Missing."""
+        self.show(project, file_id)
+        with self._database.writing() as connection:
+            connection.execute(sa.delete(FILES).where(FILES.c.id == file_id, FILES.c.project == project))
+        self._blobs.delete(_blob(file_id))
+
+    def content(self, file: File) -> AsyncGenerator[bytes, None]:
+        """A file's content, piece by piece. Raises Missing before the first."""
+        return self._blobs.read(_blob(file.id))
+
+    def copy(self, file: File, target: Path) -> None:
+        """Write a file's content to a path, for what reads it by path."""
+        target.unlink(missing_ok=True)
+        self._blobs.copy(_blob(file.id), target)
+
+    def sweep(self) -> None:
+        """Forget files whose time is over, and contents that no file has."""
+        expired = sa.select(FILES.c.id).where(FILES.c.expires_at <= int(self._now()))
+        with self._database.reading() as connection:
+            gone = connection.execute(expired).scalars().all()
+        for file_id in gone:
+            with self._database.writing() as connection:
+                connection.execute(sa.delete(FILES).where(FILES.c.id == file_id))
+            self._blobs.delete(_blob(file_id))
+        for name in list(self._blobs.older(_FOLDER, _LEFT_OVER_S)):
+            with self._database.reading() as connection:
+                known = connection.execute(sa.select(FILES.c.seq).where(FILES.c.id == name.rpartition("/")[2])).first()
+            if known is None:
+                self._blobs.delete(name)
+
+    def _visible(self, project: str) -> sa.Select[*tuple[Any, ...]]:
+        is_kept = sa.or_(FILES.c.expires_at.is_(None), FILES.c.expires_at > int(self._now()))
+        return sa.select(FILES).where(FILES.c.project == project, is_kept)
+
+
+def _blob(file_id: str) -> str:
+    return f"{_FOLDER}/{file_id}"
+
+
+def _file(row: sa.RowMapping) -> File:
+    return File(**{name: value for name, value in row.items() if name != "seq"})

@@ -1,0 +1,181 @@
+"""Keys in the database: made, listed, revoked, rotated. Of a secret only a keyed hash is kept.
+
+Knows nothing of who shows one: `ring` does. Every change counts up a revision, by which other processes see it.
+"""
+
+import contextlib
+import hashlib
+import os
+import re
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+import sqlalchemy as sa
+
+from homeport.domain.accounts import Allowance, Issued, Key, Wanted
+from homeport.domain.errors import InvalidRequest, Missing, Unavailable
+from homeport.store.database import Database
+from homeport.store.schema import KEYS, PROJECTS, REVISIONS
+
+_SECRET_BYTES = 32
+_PROJECT = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_NAME_LENGTH = 256
+_MOST = 2**53
+_PREFIX = "sk-"
+
+
+def server_secret(home: Path) -> bytes:
+    """The secret that keys are hashed with, made when first needed and readable by this user alone.
+
+    A stolen database is worth nothing without it. Raises Unavailable.
+    """
+    path = home / "key-secret"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        partial = home / f"key-secret.{os.getpid()}.partial"
+        if not path.exists():
+            partial.touch(mode=0o600)
+            partial.write_bytes(secrets.token_bytes(_SECRET_BYTES))
+            with contextlib.suppress(FileExistsError):
+                os.link(partial, path)  # whoever is first wins, and nobody sees half of it
+            partial.unlink()
+        found = path.read_bytes()
+    except OSError as error:
+        raise Unavailable(f"The secret {path} cannot be used: {error.strerror}.") from error
+    if len(found) != _SECRET_BYTES:
+        raise Unavailable(f"The secret {path} is broken: put back a copy of it, or make new keys without it.")
+    return found
+
+
+def digest(secret: bytes, key: str) -> str:
+    """What is kept of a key."""
+    return hashlib.blake2b(key.encode("utf-8", "surrogateescape"), key=secret, digest_size=32).hexdigest()
+
+
+class KeyBook:
+    """The keys of a database. Synchronous; `now` is the wall clock in seconds."""
+
+    def __init__(self, database: Database, secret: bytes, now: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._secret = secret
+        self._now = now
+
+    def create(self, wanted: Wanted) -> Issued:
+        """Make a key, and its project if that is new. Raises InvalidRequest naming the field."""
+        _check(wanted)
+        now = int(self._now())
+        secret = f"{_PREFIX}{secrets.token_urlsafe(_SECRET_BYTES)}"
+        key = Key(
+            id=f"key_{secrets.token_hex(8)}",
+            project=wanted.project,
+            name=wanted.name,
+            hint=_hint(secret),
+            created_at=now,
+            models=wanted.models,
+            limits=wanted.limits,
+            expires_at=None if wanted.expires_in_s is None else now + wanted.expires_in_s,
+        )
+        with self._database.writing() as connection:
+            known = connection.execute(sa.select(PROJECTS.c.id).where(PROJECTS.c.id == key.project)).first()
+            if known is None:
+                connection.execute(sa.insert(PROJECTS).values(id=key.project, created_at=now))
+            connection.execute(sa.insert(KEYS).values(**_row(key), digest=digest(self._secret, secret)))
+            _count(connection)
+        return Issued(key=key, secret=secret)
+
+    def every(self) -> Sequence[Key]:
+        """All keys, the oldest first, those that no longer open anything included."""
+        with self._database.reading() as connection:
+            found = connection.execute(sa.select(KEYS).order_by(KEYS.c.created_at, KEYS.c.id))
+            return [_key(row) for row in found.mappings()]
+
+    def show(self, key_id: str) -> Key:
+        """One key. Raises Missing."""
+        with self._database.reading() as connection:
+            return self._found(connection, key_id)
+
+    def revoke(self, key_id: str) -> Key:
+        """Have a key open nothing from now on; twice is once. Raises Missing."""
+        with self._database.writing() as connection:
+            key = self._found(connection, key_id)
+            if key.revoked_at is not None:
+                return key
+            key = msgspec.structs.replace(key, revoked_at=int(self._now()))
+            connection.execute(sa.update(KEYS).where(KEYS.c.id == key_id).values(revoked_at=key.revoked_at))
+            _count(connection)
+            return key
+
+    def rotate(self, key_id: str) -> Issued:
+        """Give a key a new secret; the old one opens nothing from now on. Raises Missing, or InvalidRequest."""
+        secret = f"{_PREFIX}{secrets.token_urlsafe(_SECRET_BYTES)}"
+        with self._database.writing() as connection:
+            key = self._found(connection, key_id)
+            if key.revoked_at is not None:
+                raise InvalidRequest(f"The key {key_id} is revoked: make a new one.", code="key_revoked")
+            key = msgspec.structs.replace(key, hint=_hint(secret), rotated_at=int(self._now()))
+            changed = {"hint": key.hint, "rotated_at": key.rotated_at, "digest": digest(self._secret, secret)}
+            connection.execute(sa.update(KEYS).where(KEYS.c.id == key_id).values(**changed))
+            _count(connection)
+        return Issued(key=key, secret=secret)
+
+    def revision(self) -> int:
+        """How often keys have changed."""
+        with self._database.reading() as connection:
+            return _revision(connection)
+
+    def by_digest(self) -> tuple[int, dict[str, Key]]:
+        """Every key that is not revoked, and the revision they are of. Whether there ever was one: revision > 0."""
+        with self._database.reading() as connection:
+            found = connection.execute(sa.select(KEYS).where(KEYS.c.revoked_at.is_(None)))
+            return _revision(connection), {row["digest"]: _key(row) for row in found.mappings()}
+
+    def _found(self, connection: sa.Connection, key_id: str) -> Key:
+        row = connection.execute(sa.select(KEYS).where(KEYS.c.id == key_id)).mappings().first()
+        if row is None:
+            raise Missing(f"No key has the id {key_id[:100]}.", param="key_id", code="key_not_found")
+        return _key(row)
+
+
+def _check(wanted: Wanted) -> None:
+    if not 0 < len(wanted.name.strip()) <= _NAME_LENGTH:
+        raise InvalidRequest(f"Invalid 'name': expected 1 to {_NAME_LENGTH} characters.", param="name")
+    if not _PROJECT.fullmatch(wanted.project):
+        raise InvalidRequest(
+            "Invalid 'project': expected up to 64 of a-z, 0-9, '.', '_' and '-', a letter or digit first.",
+            param="project",
+        )
+    if wanted.expires_in_s is not None and not 0 < wanted.expires_in_s <= _MOST:
+        raise InvalidRequest("Invalid 'expires_in_s': expected a number of seconds above 0.", param="expires_in_s")
+    for name, value in msgspec.structs.asdict(wanted.limits).items():
+        if value is not None and not 0 < value <= _MOST:
+            raise InvalidRequest(f"Invalid 'limits.{name}': expected a number above 0.", param=f"limits.{name}")
+
+
+def _hint(secret: str) -> str:
+    return f"{secret[:5]}***{secret[-2:]}"
+
+
+def _count(connection: sa.Connection) -> None:
+    changed = sa.update(REVISIONS).where(REVISIONS.c.name == "keys").values(revision=REVISIONS.c.revision + 1)
+    if connection.execute(changed).rowcount == 0:
+        connection.execute(sa.insert(REVISIONS).values(name="keys", revision=1))
+
+
+def _revision(connection: sa.Connection) -> int:
+    query = sa.select(REVISIONS.c.revision).where(REVISIONS.c.name == "keys")
+    return int(connection.execute(query).scalar() or 0)
+
+
+def _row(key: Key) -> dict[str, object]:
+    written = {name: msgspec.json.encode(getattr(key, name)).decode() for name in ("models", "limits")}
+    return msgspec.structs.asdict(key) | written
+
+
+def _key(row: sa.RowMapping) -> Key:
+    fields = {name: value for name, value in row.items() if name != "digest"}
+    fields["models"] = msgspec.json.decode(fields["models"], type=tuple[str, ...])
+    fields["limits"] = msgspec.json.decode(fields["limits"], type=Allowance)
+    return Key(**fields)

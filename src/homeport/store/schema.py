@@ -1,0 +1,115 @@
+"""The tables as they are today. Knows nothing of how an older database gets there: `migrations` does.
+
+Times are whole seconds since 1970. What is never searched for (a key's models and limits) is JSON in a text column.
+"""
+
+import sqlalchemy as sa
+
+REVISION = "r0003"
+"""The newest step of `migrations/versions`: what a database made from these tables is stamped with."""
+
+METADATA = sa.MetaData()
+
+REVISIONS = sa.Table(
+    "revisions",
+    METADATA,
+    sa.Column("name", sa.String(32), primary_key=True),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+)
+"""Counts the changes of what processes keep in memory (`keys`), so that each sees when to read it anew."""
+
+PROJECTS = sa.Table(
+    "projects",
+    METADATA,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+)
+
+KEYS = sa.Table(
+    "keys",
+    METADATA,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("project", sa.String(64), sa.ForeignKey("projects.id"), nullable=False),
+    sa.Column("name", sa.String(256), nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False, unique=True),
+    sa.Column("hint", sa.String(32), nullable=False),
+    sa.Column("models", sa.Text, nullable=False),
+    sa.Column("limits", sa.Text, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("rotated_at", sa.BigInteger),
+    sa.Column("expires_at", sa.BigInteger),
+    sa.Column("revoked_at", sa.BigInteger),
+)
+"""Rows are never deleted: that there was a key once keeps the server from running without keys again."""
+
+NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+"""A row's own number: SQLite counts up only what it calls INTEGER."""
+
+JOURNALS = sa.Table(
+    "journals",
+    METADATA,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("read_bytes", sa.BigInteger, nullable=False),
+)
+"""How far each ledger's file has been read into `usage`."""
+
+USAGE = sa.Table(
+    "usage",
+    METADATA,
+    sa.Column("seq", NUMBER, primary_key=True),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("request", sa.String(64), nullable=False),
+    sa.Column("project", sa.String(64), nullable=False),
+    sa.Column("key", sa.String(64), nullable=False),
+    sa.Column("user", sa.Text, nullable=False),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("endpoint", sa.String(32), nullable=False),
+    sa.Column("status", sa.String(64), nullable=False),
+    sa.Column("prompt_tokens", sa.BigInteger, nullable=False),
+    sa.Column("completion_tokens", sa.BigInteger, nullable=False),
+    sa.Column("cached_tokens", sa.BigInteger, nullable=False),
+    sa.Column("amount", sa.Double, nullable=False),
+    sa.Column("first_ms", sa.Double),
+    sa.Column("whole_ms", sa.Double, nullable=False),
+    sa.Index("usage_at", "at"),
+)
+
+FILES = sa.Table(
+    "files",
+    METADATA,
+    sa.Column("seq", NUMBER, primary_key=True),
+    sa.Column("id", sa.String(64), nullable=False, unique=True),
+    sa.Column("project", sa.String(64), nullable=False),
+    sa.Column("purpose", sa.String(32), nullable=False),
+    sa.Column("filename", sa.Text, nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("expires_at", sa.BigInteger),
+    sa.Index("files_project", "project", "seq"),
+)
+
+UPLOADS = sa.Table(
+    "uploads",
+    METADATA,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("project", sa.String(64), nullable=False),
+    sa.Column("purpose", sa.String(32), nullable=False),
+    sa.Column("filename", sa.Text, nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("mime_type", sa.Text, nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("expires_at", sa.BigInteger, nullable=False),
+    sa.Column("keep_s", sa.BigInteger),
+    sa.Column("file_id", sa.String(64)),
+)
+
+UPLOAD_PARTS = sa.Table(
+    "upload_parts",
+    METADATA,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("upload_id", sa.String(64), sa.ForeignKey("uploads.id"), nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Index("upload_parts_upload", "upload_id"),
+)

@@ -1,0 +1,157 @@
+"""Uploads in parts: each part a blob, put together into one file when all are there. Synchronous."""
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+import sqlalchemy as sa
+
+from homeport.domain.errors import InvalidRequest, Missing
+from homeport.domain.files import File, Upload, UploadPart
+from homeport.store.blobs import Blobs
+from homeport.store.database import Database
+from homeport.store.files import FileBook
+from homeport.store.schema import UPLOAD_PARTS, UPLOADS
+
+_FOLDER = "uploads"
+_OPEN_S = 3600
+
+
+class UploadBook:
+    """The uploads of a database and its blobs; `now` is the wall clock in seconds."""
+
+    def __init__(self, database: Database, blobs: Blobs, files: FileBook, now: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._files = files
+        self._now = now
+
+    def begin(self, upload: Upload) -> Upload:
+        """Begin an upload; its id, times and status are made here."""
+        now = int(self._now())
+        begun = msgspec.structs.replace(
+            upload, id=f"upload_{secrets.token_hex(12)}", status="pending", created_at=now, expires_at=now + _OPEN_S
+        )
+        with self._database.writing() as connection:
+            connection.execute(sa.insert(UPLOADS).values(**msgspec.structs.asdict(begun)))
+        return begun
+
+    def show(self, project: str, upload_id: str) -> Upload:
+        """One upload of a project, as it stands. Raises Missing, also for another project's."""
+        with self._database.reading() as connection:
+            return self._found(connection, project, upload_id)
+
+    def add(self, project: str, upload_id: str, content: Path) -> UploadPart:
+        """Keep one part. Raises Missing, or InvalidRequest where the upload takes no more."""
+        size = content.stat().st_size
+        part = UploadPart(
+            id=f"part_{secrets.token_hex(12)}", upload_id=upload_id, bytes=size, created_at=int(self._now())
+        )
+        _check_pending(self.show(project, upload_id))
+        self._blobs.put(_blob(part), content)
+        try:
+            with self._database.writing() as connection:
+                upload = self._found(connection, project, upload_id)
+                _check_pending(upload)
+                here = sa.select(sa.func.coalesce(sa.func.sum(UPLOAD_PARTS.c.bytes), 0))
+                total = connection.execute(here.where(UPLOAD_PARTS.c.upload_id == upload_id)).scalar_one()
+                if total + size > upload.bytes:
+                    raise InvalidRequest(
+                        f"The parts are {total + size} bytes with this one, more than the upload's {upload.bytes}.",
+                        param="data",
+                    )
+                connection.execute(sa.insert(UPLOAD_PARTS).values(**msgspec.structs.asdict(part)))
+        except BaseException:
+            self._blobs.delete(_blob(part))
+            raise
+        return part
+
+    def assemble(self, project: str, upload_id: str, part_ids: Sequence[str], target: Path) -> Upload:
+        """Write these parts, in this order, to a path. Raises Missing, or InvalidRequest for parts that do not fit."""
+        with self._database.reading() as connection:
+            upload = self._found(connection, project, upload_id)
+            _check_pending(upload)
+            query = sa.select(UPLOAD_PARTS).where(UPLOAD_PARTS.c.upload_id == upload_id)
+            parts = {row["id"]: UploadPart(**row) for row in connection.execute(query).mappings()}
+        for at, part_id in enumerate(part_ids):
+            if part_id not in parts:
+                raise InvalidRequest(f"No part of this upload is {part_id[:100]}.", param=f"part_ids[{at}]")
+        size = sum(parts[part_id].bytes for part_id in part_ids)
+        if size != upload.bytes:
+            raise InvalidRequest(
+                f"These parts are {size} bytes together, and the upload is {upload.bytes}.", param="part_ids"
+            )
+        for part_id in part_ids:
+            self._blobs.copy(_blob(parts[part_id]), target)
+        return upload
+
+    def complete(self, upload: Upload, content: Path) -> tuple[Upload, File]:
+        """Make the file. Raises InvalidRequest where another request was faster."""
+        file = File(
+            id="",
+            project=upload.project,
+            purpose=upload.purpose,
+            filename=upload.filename,
+            bytes=upload.bytes,
+            created_at=0,
+            expires_at=upload.keep_s,
+        )
+
+        def beside(connection: sa.Connection, kept: File) -> None:
+            _check_pending(self._found(connection, upload.project, upload.id))
+            values = {"status": "completed", "file_id": kept.id}
+            connection.execute(sa.update(UPLOADS).where(UPLOADS.c.id == upload.id).values(**values))
+
+        kept = self._files.add(file, content, beside)
+        self._forget_parts(upload.id)
+        return msgspec.structs.replace(upload, status="completed", file_id=kept.id), kept
+
+    def cancel(self, project: str, upload_id: str) -> Upload:
+        """End an upload without a file. Raises Missing, or InvalidRequest for one that has ended."""
+        with self._database.writing() as connection:
+            upload = self._found(connection, project, upload_id)
+            _check_pending(upload)
+            connection.execute(sa.update(UPLOADS).where(UPLOADS.c.id == upload_id).values(status="cancelled"))
+        self._forget_parts(upload_id)
+        return msgspec.structs.replace(upload, status="cancelled")
+
+    def sweep(self) -> None:
+        """End uploads whose time is over, and forget their parts."""
+        late = sa.and_(UPLOADS.c.status == "pending", UPLOADS.c.expires_at <= int(self._now()))
+        with self._database.reading() as connection:
+            gone = connection.execute(sa.select(UPLOADS.c.id).where(late)).scalars().all()
+        for upload_id in gone:
+            with self._database.writing() as connection:
+                where = sa.and_(UPLOADS.c.id == upload_id, UPLOADS.c.status == "pending")
+                connection.execute(sa.update(UPLOADS).where(where).values(status="expired"))
+            self._forget_parts(upload_id)
+
+    def _found(self, connection: sa.Connection, project: str, upload_id: str) -> Upload:
+        where = sa.and_(UPLOADS.c.id == upload_id, UPLOADS.c.project == project)
+        row = connection.execute(sa.select(UPLOADS).where(where).with_for_update()).mappings().first()
+        if row is None:
+            raise Missing(f"No such Upload object: {upload_id[:100]}", param="upload_id", code="upload_not_found")
+        upload = Upload(**row)
+        if upload.status == "pending" and upload.expires_at <= self._now():
+            return msgspec.structs.replace(upload, status="expired")
+        return upload
+
+    def _forget_parts(self, upload_id: str) -> None:
+        with self._database.writing() as connection:
+            where = UPLOAD_PARTS.c.upload_id == upload_id
+            found = connection.execute(sa.select(UPLOAD_PARTS).where(where)).mappings()
+            parts = [UploadPart(**row) for row in found]
+            connection.execute(sa.delete(UPLOAD_PARTS).where(where))
+        for part in parts:
+            self._blobs.delete(_blob(part))
+
+
+def _check_pending(upload: Upload) -> None:
+    if upload.status != "pending":
+        raise InvalidRequest(f"The upload {upload.id} is {upload.status}.", param="upload_id", code="upload_ended")
+
+
+def _blob(part: UploadPart) -> str:
+    return f"{_FOLDER}/{part.upload_id}/{part.id}"

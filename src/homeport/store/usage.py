@@ -1,0 +1,151 @@
+"""What was used, in the database: read from the ledgers' files, and summed up.
+
+Any process may read any file, also one that is being written: how far it has been read stands in the database and
+moves in the transaction that writes the rows.
+"""
+
+import contextlib
+import fcntl
+import logging
+import os
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from homeport.domain.usage import Question, Spent, Sum
+from homeport.store.database import Database
+from homeport.store.ledger import PARTIAL, SUFFIX
+from homeport.store.schema import JOURNALS, USAGE
+
+_log = logging.getLogger("homeport.usage")
+
+_CHUNK_BYTES = 1_000_000
+_STALE_S = 60.0
+_COLUMNS = {"project": USAGE.c.project, "key": USAGE.c.key, "user": USAGE.c.user, "model": USAGE.c.model}
+_COLUMNS["endpoint"] = USAGE.c.endpoint
+_SUMS = ("prompt_tokens", "completion_tokens", "cached_tokens", "amount")
+
+
+class UsageBook:
+    """The usage in a database; `folder` is that of its ledgers. Synchronous."""
+
+    def __init__(self, database: Database, folder: Path, now: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._folder = folder
+        self._now = now
+        self._read: dict[str, int] = {}
+
+    def fold(self) -> int:
+        """Read what ledgers have written since; give the number of records. Costs no SQL where there is nothing."""
+        n_read = 0
+        for path in sorted(self._folder.glob(f"*{SUFFIX}")):
+            try:
+                while (n := self._fold(path)) > 0:
+                    n_read += n
+                self._sweep(path)
+            except (FileNotFoundError, IntegrityError):
+                continue  # another process was faster with this file
+        for path in self._folder.glob(f"*{PARTIAL}"):
+            with contextlib.suppress(FileNotFoundError):  # named, or swept by another process
+                if path.stat().st_mtime < time.time() - _STALE_S:
+                    path.unlink()
+        return n_read
+
+    def sums(self, question: Question) -> Sequence[Sum]:
+        """Sum up, by span of time and group, in this order."""
+        spans: list[sa.ColumnElement[Any]] = []
+        if question.width_s:
+            spans = [(USAGE.c.at // question.width_s * question.width_s).label("begins")]
+        groups = [*spans, *(_COLUMNS[name].label(name) for name in question.by)]
+        totals = [sa.func.coalesce(sa.func.sum(USAGE.c[name]), 0).label(name) for name in _SUMS]
+        query = sa.select(*groups, sa.func.count().label("requests"), *totals).where(*_conditions(question))
+        query = query.group_by(*groups).order_by(*groups)
+        with self._database.reading() as connection:
+            found = connection.execute(query).mappings()
+            return [_sum(row, question.by) for row in found if row["requests"]]
+
+    def spent_by_key(self) -> Sequence[tuple[str, int, int]]:
+        """Each key's tokens of this day and of this month, by the calendar of UTC."""
+        moment = datetime.fromtimestamp(self._now(), UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        day, month = int(moment.timestamp()), int(moment.replace(day=1).timestamp())
+        tokens = USAGE.c.prompt_tokens + USAGE.c.completion_tokens
+        query = (
+            sa.select(USAGE.c.key, sa.func.sum(sa.case((USAGE.c.at >= day, tokens), else_=0)), sa.func.sum(tokens))
+            .where(USAGE.c.at >= month, USAGE.c.key != "")
+            .group_by(USAGE.c.key)
+        )
+        with self._database.reading() as connection:
+            return [(key, int(of_day), int(of_month)) for key, of_day, of_month in connection.execute(query)]
+
+    def _fold(self, path: Path) -> int:
+        """Read the next whole lines of a file into rows; give how many, 0 at its end."""
+        name = path.stem
+        if path.stat().st_size <= self._read.get(name, -1):
+            return 0
+        with self._database.writing() as connection:
+            where = JOURNALS.c.name == name
+            start = connection.execute(sa.select(JOURNALS.c.read_bytes).where(where).with_for_update()).scalar()
+            with path.open("rb") as file:
+                file.seek(start or 0)
+                data = file.read(_CHUNK_BYTES)
+            data = data[: data.rfind(b"\n") + 1]
+            end = (start or 0) + len(data)
+            if rows := [row for line in data.splitlines() if (row := _row(line, path))]:
+                connection.execute(sa.insert(USAGE), rows)
+            if start is None:
+                connection.execute(sa.insert(JOURNALS).values(name=name, read_bytes=end))
+            elif data:
+                connection.execute(sa.update(JOURNALS).where(where).values(read_bytes=end))
+        self._read[name] = end
+        return len(rows) if rows else int(bool(data))
+
+    def _sweep(self, path: Path) -> None:
+        """Delete a file that was read to its end and that nobody writes any more."""
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            while self._fold(path) > 0:
+                pass
+            path.unlink()
+            with self._database.writing() as connection:
+                connection.execute(sa.delete(JOURNALS).where(JOURNALS.c.name == path.stem))
+            self._read.pop(path.stem, None)
+        except BlockingIOError:
+            return
+        finally:
+            os.close(file)
+
+
+def _conditions(question: Question) -> list[sa.ColumnElement[bool]]:
+    found = [USAGE.c.at >= question.since]
+    if question.until is not None:
+        found.append(USAGE.c.at < question.until)
+    chosen = (
+        (USAGE.c.project, question.projects),
+        (USAGE.c.key, question.keys),
+        (USAGE.c.user, question.users),
+        (USAGE.c.model, question.models),
+        (USAGE.c.endpoint, question.endpoints),
+    )
+    return found + [column.in_(values) for column, values in chosen if values]
+
+
+def _sum(row: sa.RowMapping, by: Sequence[str]) -> Sum:
+    numbers = {name: int(row[name]) for name in ("requests", *_SUMS[:3])}
+    return Sum(
+        begins=int(row.get("begins", 0)), group={name: row[name] for name in by}, amount=float(row["amount"]), **numbers
+    )
+
+
+def _row(line: bytes, path: Path) -> dict[str, object] | None:
+    try:
+        return msgspec.structs.asdict(msgspec.json.decode(line, type=Spent))
+    except msgspec.DecodeError as error:
+        _log.error("a line of %s is broken and was left out: %s", path, error)
+        return None

@@ -1,0 +1,38 @@
+"""The rules of OpenAI's names for image models, and how a size is read."""
+
+import pytest
+
+from homeport.api.images import names
+from homeport.domain.errors import InvalidRequest
+from homeport.domain.images import Size
+from homeport.models import aliases
+
+
+def test_every_name_of_openais_has_rules() -> None:
+    """What stands for an image model is known to the wire, and nothing else."""
+    known = {name for name, found in aliases.built_in().items() if found.kind == "images"}
+    assert known == {name for name in known if names.rules(name) is not names.rules("a-real-name")}
+    assert {names.DEFAULT, names.DEFAULT_TODAY} <= known
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "found"),
+    [
+        ("dall-e-2", None, Size(1024, 1024)),
+        ("dall-e-2", "256*256", Size(256, 256)),
+        ("gpt-image-1", None, None),
+        ("mine", "64x2048", Size(64, 2048)),
+        ("mine", "auto", None),
+    ],
+)
+def test_a_size_is_read(name: str, given: str | None, found: Size | None) -> None:
+    """None is the model's own."""
+    assert names.size(names.rules(name), given) == found
+
+
+@pytest.mark.parametrize("given", ["", "x", "1024", "0x64", "064x64", "64x63", "64x2049", "2048x2048", "64x64x64"])
+def test_a_size_that_cannot_be_is_refused(given: str) -> None:
+    """Malformed, too small, too large in an edge, or in all."""
+    with pytest.raises(InvalidRequest) as refused:
+        names.size(names.rules("mine"), given)
+    assert refused.value.param == "size"

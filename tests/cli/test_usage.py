@@ -1,0 +1,44 @@
+"""`usage`: what it asks of the program and how it prints."""
+
+import json
+
+import pytest
+from click.testing import CliRunner, Result
+
+from homeport.cli import commands
+from homeport.domain.usage import Question
+from tests.cli.program import Program
+
+
+@pytest.fixture
+def program() -> Program:
+    return Program()
+
+
+def run(program: Program, *arguments: str) -> Result:
+    return CliRunner().invoke(commands, ["usage", *arguments], obj=program)
+
+
+def test_usage_asks_for_what_was_said(program: Program) -> None:
+    """Days are those of UTC, groups are passed on once, a day is a span of time and no group."""
+    flags = ["--by", "key", "--by", "day", "--by", "key", "--since", "1970-01-02", "--until", "1970-01-03"]
+    assert run(program, *flags, "--project", "team").exit_code == 0
+    question = Question(since=86_400, until=172_800, width_s=86_400, by=("key",), projects=("team",))
+    assert program.calls == [("usage", question)]
+
+
+def test_usage_prints_tables_csv_and_json(program: Program) -> None:
+    """The same rows come as a table for people, as CSV and as JSON."""
+    table = run(program, "--by", "day", "--by", "model").stdout.splitlines()
+    assert table[0].split("  ")[0] == "DAY"
+    assert table[1].split() == ["1970-01-01", "x", "2", "30", "4", "5"]
+    lines = run(program, "--by", "model", "--csv").stdout.splitlines()
+    assert lines == ["model,requests,prompt_tokens,completion_tokens,cached_tokens", "x,2,30,4,5", "x,2,30,4,5"]
+    rows = json.loads(run(program, "--json").stdout)
+    assert rows[0] == {"requests": 2, "prompt_tokens": 30, "completion_tokens": 4, "cached_tokens": 5}
+
+
+@pytest.mark.parametrize("flags", [("--by", "colour"), ("--since", "yesterday")])
+def test_usage_refuses_what_is_none(program: Program, flags: tuple[str, ...]) -> None:
+    """Unknown groups and dates are wrong usage."""
+    assert run(program, *flags).exit_code == 2

@@ -1,0 +1,144 @@
+"""Pictures as files and as pixels."""
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from homeport.domain.errors import InvalidRequest
+from homeport.domain.images import Finish, Format, Size
+from homeport.engines.images import pixels
+
+RNG = np.random.default_rng(3)
+NOISE = RNG.integers(0, 256, (48, 64, 3), np.uint8)
+
+
+def written(path: Path, image: Image.Image, kind: str = "PNG") -> Path:
+    """The picture as a file."""
+    image.save(path, kind)
+    return path
+
+
+def claiming(width: int, height: int) -> bytes:
+    """A tiny PNG whose header claims a huge picture."""
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+def test_every_kind_of_png_is_read(tmp_path: Path, mode: str) -> None:
+    """Grey, palette, one bit and sixteen bits all become 8 bits of colour and alpha."""
+    grey = np.repeat(np.repeat(np.array([[0, 255]], np.uint8), 4, 0), 4, 1)
+    image = Image.fromarray(grey.astype(np.uint16) * 257) if mode == "I;16" else Image.fromarray(grey).convert(mode)
+    read = pixels.decode(written(tmp_path / "a.png", image), "image", is_strict=True)
+    assert read.shape == (4, 8, 4)
+    assert read.dtype == np.uint8
+    assert (read[..., :3] == grey[..., None]).all()
+    assert (read[..., 3] == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"", "valid PNG"),
+        (b"GIF89a" + bytes(50), "valid PNG"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(50), "valid PNG"),
+        (claiming(5000, 5000), "5000x5000 pixels"),
+        (claiming(100_000, 100_000), "100000x100000 pixels|valid PNG"),
+        (claiming(64, 64), "valid PNG"),
+    ],
+)
+def test_what_is_no_picture_is_refused_by_name(tmp_path: Path, data: bytes, says: str) -> None:
+    """Empty, foreign, broken and cut files, and small ones that claim to be huge."""
+    path = tmp_path / "a"
+    path.write_bytes(data)
+    with pytest.raises(InvalidRequest, match=says) as refused:
+        pixels.decode(path, "mask", is_strict=True)
+    assert refused.value.param == "mask"
+
+
+def test_only_the_strict_insist_on_png(tmp_path: Path) -> None:
+    """JPEG and WebP are read otherwise; other formats never."""
+    for kind in ("JPEG", "WEBP"):
+        path = written(tmp_path / kind, Image.fromarray(NOISE), kind)
+        assert pixels.decode(path, "image", is_strict=False).shape == (48, 64, 4)
+        with pytest.raises(InvalidRequest):
+            pixels.decode(path, "image", is_strict=True)
+    with pytest.raises(InvalidRequest, match="PNG, JPEG or WebP"):
+        pixels.decode(written(tmp_path / "a.bmp", Image.fromarray(NOISE), "BMP"), "image", is_strict=False)
+
+
+def test_kept_pixels_are_the_sources_own() -> None:
+    """What the mask does not name is untouched, to the bit; where nothing is left transparent there is no alpha."""
+    source = np.dstack([NOISE, np.full((48, 64), 255, np.uint8)])
+    mask = np.zeros((48, 64), np.bool_)
+    mask[10:20, 5:50] = True
+    source[mask, 3] = 0
+    painted = 255 - NOISE
+    result = pixels.merged(source, painted, mask)
+    assert result.shape == (48, 64, 3)
+    assert (result[mask] == painted[mask]).all()
+    assert (result[~mask] == NOISE[~mask]).all()
+    source[0, 0, 3] = 128
+    assert pixels.merged(source, painted, mask).shape == (48, 64, 4)
+
+
+@pytest.mark.parametrize("finish", [Finish(), Finish(Format.WEBP)])
+def test_lossless_formats_give_the_very_pixels_back(finish: Finish) -> None:
+    """PNG, and WebP at 100."""
+    with Image.open(io.BytesIO(pixels.encode(NOISE, finish))) as read:
+        assert (np.asarray(read) == NOISE).all()
+
+
+@pytest.mark.parametrize("format", [Format.JPEG, Format.WEBP])
+def test_compression_is_felt(format: Format) -> None:
+    """A lower quality gives a smaller file; 0 is allowed."""
+    sizes = [len(pixels.encode(NOISE, Finish(format, quality))) for quality in (0, 50, 95)]
+    assert sizes == sorted(set(sizes))
+
+
+@pytest.mark.parametrize("format", list(Format))
+def test_files_hold_pixels_and_nothing_else(format: Format) -> None:
+    """No text, no times, no places, no profile."""
+    data = pixels.encode(NOISE, Finish(format))
+    with Image.open(io.BytesIO(data)) as read:
+        assert read.format == {"png": "PNG", "jpeg": "JPEG", "webp": "WEBP"}[format]
+        assert not read.getexif()
+        assert not {"exif", "icc_profile", "xmp", "comment", "Software"} & read.info.keys()
+    for mark in (b"tEXt", b"iTXt", b"eXIf", b"tIME", b"EXIF"):
+        assert mark not in data
+
+
+def test_transparency_that_jpeg_cannot_hold_becomes_white() -> None:
+    """A see-through picture is laid on white."""
+    clear = np.zeros((8, 8, 4), np.uint8)
+    with Image.open(io.BytesIO(pixels.encode(clear, Finish(Format.JPEG)))) as read:
+        assert (np.asarray(read) == 255).all()
+
+
+def test_enlarging_keeps_edges_sharp() -> None:
+    """Between black and white, four times larger, there is no wide grey, and no colour that was not there."""
+    small = np.zeros((32, 32, 3), np.uint8)
+    small[:, 16:] = 255
+    large = pixels.enlarge(small, Size(128, 96))
+    assert large.shape == (96, 128, 3)
+    row = large[40, :, 0].astype(int)
+    assert (np.diff(row) >= 0).all()
+    assert ((row > 40) & (row < 215)).sum() <= 4
+
+
+def test_a_mask_grows_when_it_shrinks() -> None:
+    """One pixel to be repainted is one to be repainted at any size."""
+    mask = np.zeros((64, 64), np.bool_)
+    mask[7, 9] = True
+    assert pixels.mask_at(mask, Size(8, 8)).sum() == 1
+    assert pixels.mask_at(mask, Size(8, 8))[0, 1]
+    assert pixels.mask_at(mask, Size(64, 64)) is mask

@@ -1,0 +1,74 @@
+"""Transactions, and what goes wrong in them."""
+
+import stat
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from homeport.domain.errors import InvalidRequest, StorageFull, Unavailable
+from homeport.store.database import Database
+from homeport.store.schema import PROJECTS
+
+
+def count(database: Database) -> int:
+    with database.reading() as connection:
+        return connection.execute(sa.select(sa.func.count()).select_from(PROJECTS)).scalar_one()
+
+
+def test_a_transaction_is_whole_or_not_at_all(database: Database) -> None:
+    """What a transaction wrote before it failed is not there; what ended well is."""
+
+    def half(*names: str) -> None:
+        with database.writing() as connection:
+            for name in names:
+                connection.execute(sa.insert(PROJECTS).values(id=name, created_at=1))
+            if "bad" in names:
+                raise RuntimeError
+
+    half("good")
+    with pytest.raises(RuntimeError):
+        half("lost", "bad")
+    assert count(database) == 1
+
+
+@pytest.mark.parametrize("wrong", ["nonsense", "mysql://host/name", "sqlite://", "oracle+x://y"])
+def test_a_wrong_url_is_named(wrong: str) -> None:
+    """A URL of another kind, or none, is refused with the setting's name."""
+    with pytest.raises(InvalidRequest, match="database_url"):
+        Database(wrong)
+
+
+def test_a_password_is_not_shown() -> None:
+    """A database's name in messages leaves the password out."""
+    database = Database("postgresql://me:hunter2@127.0.0.1:1/name")
+    assert "hunter2" not in str(database)
+    with pytest.raises(Unavailable) as refused, database.reading():
+        pass
+    assert "hunter2" not in str(refused.value)
+    database.close()
+
+
+def test_the_file_is_this_users_alone(tmp_path: Path) -> None:
+    """Nobody else may read a SQLite database; where it cannot be made, the message says why."""
+    database = Database(f"sqlite:///{tmp_path}/new/homeport.db")
+    assert stat.S_IMODE((tmp_path / "new/homeport.db").stat().st_mode) == 0o600
+    database.close()
+    (tmp_path / "file").touch()
+    with pytest.raises(Unavailable, match="cannot be opened"):
+        Database(f"sqlite:///{tmp_path}/file/homeport.db")
+
+
+def test_a_full_disk_is_said_and_breaks_nothing(database: Database) -> None:
+    """Where a row finds no room the error is StorageFull, and the database goes on with what it had."""
+    if not database.is_sqlite:
+        pytest.skip("PostgreSQL's disk is its own affair")
+    with database.writing() as connection:
+        connection.execute(sa.insert(PROJECTS).values(id="before", created_at=1))
+    with database.writing() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+    many = [{"id": f"{at}-{'x' * 60}", "created_at": 1} for at in range(1000)]
+    with pytest.raises(StorageFull), database.writing() as connection:
+        connection.execute(sa.insert(PROJECTS), many)
+    assert count(database) == 1

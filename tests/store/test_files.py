@@ -1,0 +1,118 @@
+"""Files and uploads as they are kept, on SQLite and PostgreSQL: whole or not at all."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from homeport.domain.errors import InvalidRequest, Missing, StorageFull
+from homeport.domain.files import File, Listing, Upload
+from homeport.store.blobs import Blobs
+from homeport.store.database import Database
+from homeport.store.files import FileBook
+from homeport.store.uploads import UploadBook
+
+FILE = File(id="", project="one", purpose="user_data", filename="a", bytes=0, created_at=0)
+UPLOAD = Upload(
+    id="",
+    project="one",
+    purpose="user_data",
+    filename="a",
+    bytes=6,
+    mime_type="text/plain",
+    status="",
+    created_at=0,
+    expires_at=0,
+)
+
+
+class House:
+    """Files and uploads on one database and one folder. `now` is the wall clock."""
+
+    def __init__(self, database: Database, folder: Path) -> None:
+        self.now = 1_700_000_000.0
+        self.folder = folder
+        self.blobs = Blobs(str(folder / "blobs"))
+        self.files = FileBook(database, self.blobs, lambda: self.now)
+        self.uploads = UploadBook(database, self.blobs, self.files, lambda: self.now)
+
+    def content(self, data: bytes = b"hello!") -> Path:
+        """A file with this in it."""
+        path = self.folder / hashlib.sha256(data).hexdigest()
+        path.write_bytes(data)
+        return path
+
+    def kept(self) -> list[str]:
+        """The contents kept."""
+        return sorted(self.blobs.older("", -60))
+
+
+@pytest.fixture
+def house(database: Database, tmp_path: Path) -> House:
+    return House(database, tmp_path)
+
+
+def test_a_file_is_kept_and_copied(house: House) -> None:
+    """A kept file is found by its project, and copied whole over what is at a path."""
+    kept = house.files.add(FILE, house.content())
+    assert house.files.show("one", kept.id) == kept
+    assert (kept.bytes, kept.created_at) == (6, 1_700_000_000)
+    target = house.content(b"what was there before")
+    house.files.copy(kept, target)
+    assert target.read_bytes() == b"hello!"
+    with pytest.raises(Missing):
+        house.files.show("other", kept.id)
+
+
+def test_a_file_without_a_row_is_not_kept(house: House) -> None:
+    """Where the row cannot be written the content goes too."""
+
+    def full(*_: object) -> None:
+        raise StorageFull("full")
+
+    with pytest.raises(StorageFull):
+        house.files.add(FILE, house.content(), full)
+    assert house.kept() == []
+    assert house.files.every("one", Listing()) == ([], False)
+
+
+def test_what_a_dead_process_left_is_swept(house: House) -> None:
+    """A content without a row goes when it is old enough that nobody can still be at it; others stay."""
+    kept = house.files.add(FILE, house.content())
+    house.blobs.put("files/file-left", house.content())
+    house.files.sweep()
+    assert len(house.kept()) == 2
+    left = house.folder / "blobs" / "files"
+    for path in left.iterdir():
+        os.utime(path, (1, 1))
+    house.files.sweep()
+    assert house.kept() == [f"files/{kept.id}"]
+
+
+def test_two_ends_of_one_upload_make_one_file(house: House) -> None:
+    """Of two requests that complete the same upload the second one gets an error and leaves nothing."""
+    upload = house.uploads.begin(UPLOAD)
+    part = house.uploads.add("one", upload.id, house.content())
+    target = house.folder / "whole"
+    first = house.uploads.assemble("one", upload.id, [part.id], target)
+    done, file = house.uploads.complete(first, target)
+    assert (done.status, done.file_id) == ("completed", file.id)
+    with pytest.raises(InvalidRequest, match="is completed"):
+        house.uploads.complete(first, target)
+    assert house.kept() == [f"files/{file.id}"]
+    assert house.uploads.show("one", upload.id).file_id == file.id
+
+
+def test_a_late_upload_expires_with_its_parts(house: House) -> None:
+    """An hour after its beginning an upload has expired; the sweep takes its parts."""
+    upload = house.uploads.begin(UPLOAD)
+    house.uploads.add("one", upload.id, house.content())
+    house.now += 3599
+    house.uploads.sweep()
+    assert house.uploads.show("one", upload.id).status == "pending"
+    house.now += 1
+    assert house.uploads.show("one", upload.id).status == "expired"
+    house.uploads.sweep()
+    assert house.kept() == []
+    assert house.uploads.show("one", upload.id).status == "expired"

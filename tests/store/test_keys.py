@@ -1,0 +1,217 @@
+"""Keys as they are kept, on SQLite and PostgreSQL."""
+
+import asyncio
+import hashlib
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+import sqlalchemy as sa
+
+from homeport.domain.accounts import Allowance, Wanted
+from homeport.domain.errors import InvalidRequest, Missing, Unavailable
+from homeport.store.database import Database
+from homeport.store.keys import KeyBook, server_secret
+from homeport.store.ring import KeyRing
+from homeport.store.schema import METADATA, PROJECTS
+
+SECRET = b"s" * 32
+
+
+class Clock:
+    """A wall clock that stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        """The time."""
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def book(database: Database, clock: Clock) -> KeyBook:
+    return KeyBook(database, SECRET, clock)
+
+
+@pytest.fixture
+def ring(book: KeyBook, clock: Clock) -> KeyRing:
+    made = KeyRing(book, SECRET, clock)
+    made.load()
+    return made
+
+
+def test_a_key_comes_back_as_it_was_made(book: KeyBook) -> None:
+    """Name, project, models, limits and expiry of a key are kept; the secret is told once and is a long one."""
+    limits = Allowance(requests_per_minute=5, tokens_per_month=2**40)
+    wanted = Wanted(name="bot", project="team", models=("a", "b"), limits=limits, expires_in_s=60)
+    issued = book.create(wanted)
+    assert book.every() == [issued.key]
+    assert book.show(issued.key.id) == issued.key
+    assert (issued.key.name, issued.key.project, issued.key.models) == ("bot", "team", ("a", "b"))
+    assert issued.key.limits == limits
+    assert issued.key.expires_at == issued.key.created_at + 60
+    assert len(issued.secret) > 40
+    assert issued.key.hint[:5] == issued.secret[:5]
+
+
+def test_no_secret_is_in_the_database(book: KeyBook, database: Database) -> None:
+    """Neither a key's secret nor a plain hash of it stands in any table."""
+    issued = book.create(Wanted(name="bot"))
+    rotated = book.rotate(issued.key.id)
+    with database.reading() as connection:
+        every = repr([connection.execute(sa.select(table)).all() for table in METADATA.sorted_tables])
+    for secret in (issued.secret, rotated.secret):
+        assert secret not in every
+        assert hashlib.sha256(secret.encode()).hexdigest() not in every
+        assert hashlib.blake2b(secret.encode(), digest_size=32).hexdigest() not in every
+
+
+@pytest.mark.parametrize(
+    ("wanted", "param"),
+    [
+        (Wanted(name=" "), "name"),
+        (Wanted(name="x" * 300), "name"),
+        (Wanted(name="a", project="../x"), "project"),
+        (Wanted(name="a", project=""), "project"),
+        (Wanted(name="a", expires_in_s=0), "expires_in_s"),
+        (Wanted(name="a", limits=Allowance(tokens_per_day=0)), "limits.tokens_per_day"),
+        (Wanted(name="a", limits=Allowance(concurrent_requests=2**60)), "limits.concurrent_requests"),
+    ],
+)
+def test_what_cannot_be_is_named(database: Database, wanted: Wanted, param: str) -> None:
+    """A key with an empty name, an odd project or a limit of nothing is refused, naming the field."""
+    with pytest.raises(InvalidRequest) as refused:
+        KeyBook(database, SECRET).create(wanted)
+    assert refused.value.param == param
+
+
+def test_a_project_is_made_once(book: KeyBook, database: Database) -> None:
+    """Two keys of one project share it."""
+    book.create(Wanted(name="one", project="team"))
+    book.create(Wanted(name="two", project="team"))
+    with database.reading() as connection:
+        assert connection.execute(sa.select(PROJECTS.c.id)).scalars().all() == ["team"]
+
+
+def test_an_unknown_key_is_missing(book: KeyBook) -> None:
+    """Showing, revoking and rotating what is not there say so."""
+    for act in (book.show, book.revoke, book.rotate):
+        with pytest.raises(Missing):
+            act("key_nowhere")
+
+
+def test_a_revoked_key_opens_nothing_and_stays_so(book: KeyBook, ring: KeyRing) -> None:
+    """Once revoked a key opens nothing, cannot be rotated, and keeps its first date."""
+    issued = book.create(Wanted(name="bot"))
+    ring.load()
+    assert ring.find(issued.secret) == issued.key
+    revoked = book.revoke(issued.key.id)
+    assert book.revoke(issued.key.id) == revoked
+    ring.load()
+    assert ring.find(issued.secret) is None
+    with pytest.raises(InvalidRequest, match="revoked"):
+        book.rotate(issued.key.id)
+
+
+def test_a_rotated_key_is_the_same_with_another_secret(book: KeyBook, ring: KeyRing) -> None:
+    """After a rotation only the new secret opens, and it opens the same key: same id, project and limits."""
+    issued = book.create(Wanted(name="bot", project="team"))
+    rotated = book.rotate(issued.key.id)
+    ring.load()
+    assert ring.find(issued.secret) is None
+    found = ring.find(rotated.secret)
+    assert found is not None
+    assert msgspec.structs.replace(found, hint=issued.key.hint, rotated_at=None) == issued.key
+
+
+def test_a_key_expires_by_the_clock(book: KeyBook, ring: KeyRing, clock: Clock) -> None:
+    """An expired key opens nothing, without anybody having to look at the database."""
+    issued = book.create(Wanted(name="bot", expires_in_s=60))
+    ring.load()
+    clock.now += 59
+    assert ring.find(issued.secret) is not None
+    clock.now += 1
+    assert ring.find(issued.secret) is None
+
+
+def test_once_closed_for_ever(book: KeyBook, ring: KeyRing) -> None:
+    """The ring is open before the first key, and closed from then on, also when every key is revoked."""
+    assert not ring.is_closed
+    issued = book.create(Wanted(name="bot"))
+    ring.load()
+    assert ring.is_closed
+    book.revoke(issued.key.id)
+    ring.load()
+    assert ring.is_closed
+
+
+def test_another_secret_opens_nothing(book: KeyBook, clock: Clock) -> None:
+    """A stolen database is of no use with another server's secret, and a wrong key opens nothing."""
+    issued = book.create(Wanted(name="bot"))
+    other = KeyRing(book, b"o" * 32, clock)
+    other.load()
+    assert other.find(issued.secret) is None
+    assert other.find("sk-wrong") is None
+    assert other.find("ké\udcff") is None
+
+
+async def test_another_process_is_heard(book: KeyBook, ring: KeyRing) -> None:
+    """What another connection changes is seen by the watch within two seconds."""
+    watch = asyncio.create_task(ring.watch())
+    try:
+        issued = await asyncio.to_thread(book.create, Wanted(name="bot"))
+        await soon(lambda: ring.find(issued.secret) is not None)
+        await asyncio.to_thread(book.revoke, issued.key.id)
+        await soon(lambda: ring.find(issued.secret) is None)
+    finally:
+        watch.cancel()
+
+
+async def soon(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 2
+    while not holds():
+        assert time.monotonic() < end
+        await asyncio.sleep(0.02)
+
+
+def test_the_servers_secret_is_made_once_for_this_user(tmp_path: Path) -> None:
+    """The secret is random, the same for everyone who asks at the same time, and unreadable to others."""
+    command = (
+        "import sys; from pathlib import Path; from homeport.store.keys import server_secret; "
+        "print(server_secret(Path(sys.argv[1])).hex())"
+    )
+    running = [
+        subprocess.Popen([sys.executable, "-c", command, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    said = {process.communicate()[0].strip() for process in running}
+    assert said == {server_secret(tmp_path).hex()}
+    assert stat.S_IMODE((tmp_path / "key-secret").stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["key-secret"]
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(b"short")
+
+
+def _folder(path: Path) -> None:
+    path.mkdir()
+
+
+@pytest.mark.parametrize("spoil", [_cut, _folder])
+def test_a_broken_secret_is_said(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
+    """A secret that is cut or cannot be read stops the start with its path."""
+    spoil(tmp_path / "key-secret")
+    with pytest.raises(Unavailable, match="key-secret"):
+        server_secret(tmp_path)

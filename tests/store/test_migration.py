@@ -1,0 +1,100 @@
+"""How a database comes to today's schema, on SQLite and PostgreSQL."""
+
+import stat
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from homeport.domain.errors import InvalidRequest, Unavailable
+from homeport.store import migration
+from homeport.store.database import Database
+from homeport.store.schema import METADATA, REVISION
+
+
+def steps() -> ScriptDirectory:
+    config = Config()
+    config.set_main_option("script_location", "homeport.store:migrations")
+    return ScriptDirectory.from_config(config)
+
+
+def walk_from(database: Database, start: str | None) -> None:
+    """Stamp a database, which must have the tables of that step, and walk on."""
+    with database.writing() as connection:
+        migration._STAMP.create(connection, checkfirst=True)
+        if start is not None:
+            connection.execute(sa.insert(migration._STAMP).values(version_num=start))
+    migration._walk(database)
+
+
+def differences(database: Database) -> list[object]:
+    with database.reading() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"include_name": lambda name, kind, _: (kind, name) != ("table", "alembic_version")}
+        )
+        return list(compare_metadata(context, METADATA))
+
+
+def test_the_steps_lead_to_the_tables(empty: Database) -> None:
+    """Walking every step from nothing gives exactly the tables that a new database is made with."""
+    walk_from(empty, None)
+    assert migration.revision(empty) == REVISION == steps().get_current_head()
+    assert differences(empty) == []
+
+
+def test_a_new_database_is_made_at_once(empty: Database) -> None:
+    """An empty database gets today's tables and the newest step's name; a second run changes nothing."""
+    assert migration.revision(empty) is None
+    assert migration.upgrade(empty) == (None, REVISION)
+    assert migration.upgrade(empty) == (REVISION, REVISION)
+    assert differences(empty) == []
+    assert migration.faults(empty) == []
+
+
+def test_only_a_file_is_upgraded_by_the_server(empty: Database) -> None:
+    """A server makes its own SQLite file ready; on PostgreSQL it refuses and names the command."""
+    if empty.is_sqlite:
+        migration.ready(empty)
+        assert migration.revision(empty) == REVISION
+    else:
+        with pytest.raises(Unavailable, match="homeport db upgrade"):
+            migration.ready(empty)
+
+
+def test_a_newer_database_is_left_alone(database: Database) -> None:
+    """A database of a newer Homeport is neither used nor changed."""
+    with database.writing() as connection:
+        connection.execute(sa.update(migration._STAMP).values(version_num="r9999"))
+    for use in (migration.ready, migration.upgrade):
+        with pytest.raises(Unavailable, match="newer Homeport"):
+            use(database)
+    assert any("r9999" in fault for fault in migration.faults(database))
+
+
+def test_a_missing_table_is_found(database: Database) -> None:
+    """`check` names tables that are not there."""
+    with database.writing() as connection:
+        METADATA.tables["keys"].drop(connection)
+    assert migration.faults(database) == ["tables are missing: keys"]
+
+
+def test_a_copy_is_whole_and_private(database: Database, tmp_path: Path) -> None:
+    """A SQLite database is copied while in use, never over another file; PostgreSQL has its own tool."""
+    target = tmp_path / "copy.db"
+    if not database.is_sqlite:
+        with pytest.raises(InvalidRequest, match="pg_dump"):
+            migration.backup(database, target)
+        return
+    with database.reading():
+        size = migration.backup(database, target)
+    assert size == target.stat().st_size
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    copy = Database(f"sqlite:///{target}")
+    assert migration.faults(copy) == []
+    copy.close()
+    with pytest.raises(InvalidRequest, match="exists"):
+        migration.backup(database, target)

@@ -1,0 +1,294 @@
+"""Usage written down at once and taken into the database later, exactly, whatever ends when."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+import sqlalchemy as sa
+
+from homeport.domain.errors import StorageFull, Unavailable
+from homeport.domain.usage import Question, Spent, Sum
+from homeport.store.database import Database
+from homeport.store.ledger import Ledger
+from homeport.store.schema import JOURNALS, USAGE
+from homeport.store.usage import UsageBook
+
+DAY = 86_400
+NOON = 20_000 * DAY + 43_200
+
+
+def spent(at: int = NOON, **changed: object) -> Spent:
+    plain = Spent(
+        at=at, request="req_1", project="p", model="tiny", endpoint="chat", prompt_tokens=10, completion_tokens=2
+    )
+    return msgspec.structs.replace(plain, **changed)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "usage"
+
+
+@pytest.fixture
+def book(database: Database, folder: Path) -> UsageBook:
+    return UsageBook(database, folder, lambda: float(NOON))
+
+
+def total(book: UsageBook) -> tuple[int, int]:
+    """Requests and tokens in the database."""
+    [every] = book.sums(Question()) or [Sum()]
+    return every.requests, every.prompt_tokens + every.completion_tokens
+
+
+def test_a_record_comes_back_as_it_was_written(book: UsageBook, folder: Path, database: Database) -> None:
+    """Every field of a record stands in its row."""
+    ledger = Ledger(folder)
+    record = spent(
+        key="key_1", user='名前\n"', status="cancelled", cached_tokens=3, amount=1.5, first_ms=7.25, whole_ms=9.5
+    )
+    ledger.write(record)
+    assert book.fold() == 1
+    with database.reading() as connection:
+        [row] = connection.execute(sa.select(USAGE)).mappings()
+    assert {name: row[name] for name in msgspec.structs.asdict(record)} == msgspec.structs.asdict(record)
+    ledger.close()
+
+
+def test_nothing_is_taken_twice(book: UsageBook, folder: Path) -> None:
+    """Taking in again and again, while records are added, counts each once."""
+    ledger = Ledger(folder)
+    for n in range(1, 6):
+        ledger.write(spent())
+        book.fold()
+        book.fold()
+        assert total(book) == (n, 12 * n)
+    ledger.close()
+
+
+def test_several_processes_take_in_the_same_files(book: UsageBook, folder: Path, database: Database) -> None:
+    """Two books on one folder, each with its own idea of how far it has read, count each record once."""
+    other, ledger = UsageBook(database, folder), Ledger(folder)
+    for n in range(1, 4):
+        ledger.write(spent())
+        (book if n % 2 else other).fold()
+        other.fold()
+        book.fold()
+        assert total(book) == (n, 12 * n)
+    ledger.close()
+
+
+def test_a_file_goes_when_its_writer_has_gone(book: UsageBook, folder: Path, database: Database) -> None:
+    """A file stays while it is written, and is deleted, its place in the database too, once it is let go and read."""
+    ledger = Ledger(folder)
+    ledger.write(spent())
+    book.fold()
+    assert len(list(folder.iterdir())) == 1
+    ledger.close()
+    book.fold()
+    assert list(folder.iterdir()) == []
+    with database.reading() as connection:
+        assert connection.execute(sa.select(JOURNALS)).all() == []
+    assert total(book) == (1, 12)
+
+
+def test_a_long_file_is_followed_by_a_new_one(book: UsageBook, folder: Path) -> None:
+    """A ledger turns the page, and pages that are read go."""
+    ledger = Ledger(folder, most_bytes=2000)
+    for _ in range(100):
+        ledger.write(spent())
+    assert len(list(folder.iterdir())) > 2
+    book.fold()
+    assert len(list(folder.iterdir())) == 1
+    assert total(book) == (100, 1200)
+    ledger.close()
+
+
+def test_the_files_are_this_users_alone(folder: Path) -> None:
+    """Nobody else may read who asked for what."""
+    ledger = Ledger(folder)
+    [file] = folder.iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    ledger.close()
+
+
+_WRITER = """
+import sys
+from pathlib import Path
+from homeport.domain.usage import Spent
+from homeport.store.ledger import Ledger
+
+ledger = Ledger(Path(sys.argv[1]), most_bytes=5000)
+while True:
+    ledger.write(Spent(at=1, request="r", project="p", model="m", endpoint="chat", prompt_tokens=1))
+    print("x", flush=True)
+"""
+
+
+def test_what_was_written_survives_a_kill(book: UsageBook, folder: Path) -> None:
+    """Killed at any moment a writer has lost nothing that it had said was written, and counted nothing twice."""
+    said = 0
+    for n_lines in (1, 50, 333):
+        with subprocess.Popen([sys.executable, "-c", _WRITER, str(folder)], stdout=subprocess.PIPE) as writer:
+            assert writer.stdout is not None
+            for _ in range(n_lines):
+                writer.stdout.readline()
+            os.kill(writer.pid, signal.SIGKILL)
+            said += n_lines + len(writer.stdout.read().splitlines())
+        book.fold()
+    requests, tokens = total(book)
+    assert said <= requests == tokens <= said + 3  # each may have written one more before it could say so
+    for left in folder.iterdir():
+        os.utime(left, (1, 1))
+    book.fold()
+    assert list(folder.iterdir()) == []
+
+
+_FOLDER = """
+import sys
+from pathlib import Path
+from homeport.store.database import Database
+from homeport.store.usage import UsageBook
+
+book = UsageBook(Database(sys.argv[1]), Path(sys.argv[2]))
+print("ready", flush=True)
+while True:
+    book.fold()
+"""
+
+
+def test_a_killed_reader_counts_nothing_twice(book: UsageBook, folder: Path, url: str) -> None:
+    """Killed while it takes records in, a reader leaves all of a batch or none of it to the next one."""
+    ledger = Ledger(folder)
+    for n in range(1, 4):
+        command = [sys.executable, "-c", _FOLDER, url, str(folder)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as reader:
+            assert reader.stdout is not None
+            reader.stdout.readline()
+            for _ in range(2000):
+                ledger.write(spent())
+            os.kill(reader.pid, signal.SIGKILL)
+        book.fold()
+        assert total(book) == (2000 * n, 24_000 * n)
+    ledger.close()
+
+
+def test_a_torn_last_line_is_no_record(book: UsageBook, folder: Path) -> None:
+    """Half a line at the end of a file left behind is nothing that anybody was told of; a broken one is left out."""
+    ledger = Ledger(folder)
+    ledger.write(spent())
+    ledger.close()
+    [file] = folder.iterdir()
+    with file.open("ab") as torn:
+        torn.write(b"{nonsense}\n" + msgspec.json.encode(spent())[:-9])
+    assert book.fold() == 1
+    assert total(book) == (1, 12)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_full_disk_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch, book: UsageBook) -> None:
+    """Where a line finds no room, or only half of it does, the error is StorageFull and the line is not there."""
+    ledger, write = Ledger(folder), os.write
+    ledger.write(spent())
+    monkeypatch.setattr(os, "write", lambda file, line: write(file, line[:20]))
+    with pytest.raises(StorageFull):
+        ledger.write(spent())
+    monkeypatch.setattr(os, "write", write)
+    ledger.write(spent())
+    ledger.close()
+    book.fold()
+    assert total(book) == (2, 24)
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    """The message names the folder."""
+    (tmp_path / "file").touch()
+    with pytest.raises(Unavailable, match="file"):
+        Ledger(tmp_path / "file" / "usage")
+
+
+@pytest.fixture
+def filled(book: UsageBook, folder: Path) -> UsageBook:
+    """Usage of two days, two keys, two models and three endpoints."""
+    ledger = Ledger(folder)
+    for record in (
+        spent(key="k1", model="a"),
+        spent(key="k1", model="b", cached_tokens=4),
+        spent(NOON + DAY, key="k2", model="a", user="u", endpoint="embeddings"),
+        spent(NOON + DAY, project="q", model="a", endpoint="speech", amount=11.0),
+    ):
+        ledger.write(record)
+    book.fold()
+    ledger.close()
+    return book
+
+
+def test_sums_by_group_and_day(filled: UsageBook) -> None:
+    """Records are summed up by any columns, by spans of time, and both, in order."""
+    by_model = filled.sums(Question(by=("model",)))
+    assert [(each.group["model"], each.requests, each.prompt_tokens) for each in by_model] == [
+        ("a", 3, 30),
+        ("b", 1, 10),
+    ]
+    by_day = filled.sums(Question(width_s=DAY))
+    assert [(each.begins, each.requests, each.amount) for each in by_day] == [
+        (20_000 * DAY, 2, 0.0),
+        (20_001 * DAY, 2, 11.0),
+    ]
+    both = filled.sums(Question(width_s=DAY, by=("key", "model")))
+    assert [(each.begins // DAY, *each.group.values()) for each in both] == [
+        (20_000, "k1", "a"),
+        (20_000, "k1", "b"),
+        (20_001, "", "a"),
+        (20_001, "k2", "a"),
+    ]
+    assert both[1].cached_tokens == 4
+
+
+@pytest.mark.parametrize(
+    ("question", "n_requests"),
+    [
+        (Question(), 4),
+        (Question(since=NOON + DAY), 2),
+        (Question(until=NOON + DAY), 2),
+        (Question(projects=("q",)), 1),
+        (Question(keys=("k1", "k2")), 3),
+        (Question(users=("u",)), 1),
+        (Question(models=("b",)), 1),
+        (Question(endpoints=("chat", "speech")), 3),
+        (Question(since=NOON + 9 * DAY), 0),
+    ],
+)
+def test_sums_of_a_part(filled: UsageBook, question: Question, n_requests: int) -> None:
+    """A span of time and lists of values choose which records count; of none there is no sum."""
+    assert sum(each.requests for each in filled.sums(question)) == n_requests
+
+
+def test_a_keys_day_and_month(filled: UsageBook, folder: Path) -> None:
+    """What each key took today and this month, by the calendar of UTC; records without a key are nobody's."""
+    ledger = Ledger(folder)
+    ledger.write(spent(NOON - DAY, key="k1"))
+    ledger.write(spent(NOON - 60 * DAY, key="k1"))
+    filled.fold()
+    ledger.close()
+    of = {key: (day, month) for key, day, month in filled.spent_by_key()}
+    assert of["k1"][0] == 24
+    assert of["k1"][1] in (24, 36)  # the day before may be of the month before
+    assert set(of) == {"k1", "k2"}
+
+
+def test_nothing_new_costs_no_sql(book: UsageBook, folder: Path, database: Database) -> None:
+    """Where nothing was written since, taking in runs no statement."""
+    ledger = Ledger(folder)
+    ledger.write(spent())
+    book.fold()
+    statements: list[str] = []
+    sa.event.listen(database.engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
+    assert book.fold() == 0
+    assert statements == []
+    ledger.close()

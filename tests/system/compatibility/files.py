@@ -1,0 +1,98 @@
+"""For every field of the endpoints that keep files: a value that changes the answer, and what is to be seen."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tests.api.forms import HEADERS, form
+from tests.system.compatibility.desk import Desk, Effect, Probes
+from tests.system.house import Answer
+
+_LINE = b'{"prompt": "a", "completion": "b"}\n'
+
+
+class FileDesk(Desk):
+    """Sends a file. The field `file` is its content."""
+
+    def send(self, body: dict[str, Any]) -> Answer:
+        """Send the fields as a form; mappings as `name[key]`."""
+        fields: list[tuple[str, str]] = []
+        for name, value in body.items():
+            if isinstance(value, dict):
+                fields += [(f"{name}[{key}]", str(each)) for key, each in value.items()]
+            elif name != "file":
+                fields.append((name, value))
+        files = [("file", body["file"])] if "file" in body else []
+        return self.house.call("POST", self.probes.path, form(fields, files), {"Content-Type": HEADERS["content-type"]})
+
+
+def _file(desk: FileDesk) -> None:
+    assert desk.ask(file=_LINE * 3)["bytes"] == 3 * len(_LINE)
+    assert desk.raw(file=...).error["param"] == "file"
+    assert "Line 2" in desk.raw(file=_LINE + b"{}").error["message"]
+
+
+def _purpose(desk: Desk) -> None:
+    assert desk.ask(purpose="user_data")["purpose"] == "user_data"
+    assert desk.raw(purpose="fun").error["param"] == "purpose"
+
+
+def _expires_after(desk: Desk) -> None:
+    assert _kept_s(desk, "created_at", 7200) - _kept_s(desk, "created_at", 3600) == 3600
+
+
+def _anchor(desk: Desk) -> None:
+    refused = desk.raw(expires_after={"anchor": "last_active_at", "seconds": 3600})
+    assert refused.error["param"] == "expires_after.anchor"
+
+
+def _seconds(desk: Desk) -> None:
+    assert desk.raw(expires_after={"anchor": "created_at", "seconds": 5}).error["param"] == "expires_after.seconds"
+
+
+def _kept_s(desk: Desk, anchor: str, seconds: int) -> int:
+    said = desk.ask(expires_after={"anchor": anchor, "seconds": seconds})
+    if said["object"] == "upload":
+        uploaded = desk.house.call(
+            "POST",
+            f"/v1/uploads/{said['id']}/parts",
+            form([], [("data", _LINE)]),
+            {"Content-Type": HEADERS["content-type"]},
+        ).json()
+        body = {"part_ids": [uploaded["id"]]}
+        said = desk.house.call("POST", f"/v1/uploads/{said['id']}/complete", body).json()["file"]
+    return int(said["expires_at"] - said["created_at"])
+
+
+def _filename(desk: Desk) -> None:
+    assert desk.ask(filename="b.jsonl")["filename"] == "b.jsonl"
+    assert desk.raw(filename="").error["param"] == "filename"
+
+
+def _bytes(desk: Desk) -> None:
+    assert desk.ask(bytes=7)["bytes"] == 7
+    assert desk.raw(bytes=0).error["param"] == "bytes"
+
+
+def _mime_type(desk: Desk) -> None:
+    assert desk.raw(mime_type="image/png").error["param"] == "mime_type"
+    assert desk.raw(mime_type="image/png", purpose="vision").status == 200
+
+
+_EXPIRY: Mapping[str, Effect] = {
+    "expires_after": _expires_after,
+    "expires_after.anchor": _anchor,
+    "expires_after.seconds": _seconds,
+}
+PROBES: Mapping[str, Probes] = {
+    "files": Probes(
+        path="/v1/files",
+        plain={"file": _LINE, "purpose": "fine-tune"},
+        effects={"file": _file, "purpose": _purpose, **_EXPIRY},
+        desk=FileDesk,
+    ),
+    "uploads": Probes(
+        path="/v1/uploads",
+        plain={"filename": "a.jsonl", "purpose": "fine-tune", "bytes": len(_LINE), "mime_type": "text/jsonl"},
+        effects={"filename": _filename, "purpose": _purpose, "bytes": _bytes, "mime_type": _mime_type, **_EXPIRY},
+    ),
+}

@@ -1,0 +1,201 @@
+"""For every field of the image endpoints: a value that changes the answer, and what must be seen to change."""
+
+import base64
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from tests.api.forms import HEADERS, form
+from tests.system import gallery
+from tests.system.compatibility.desk import Desk, Effect, Probes
+from tests.system.gallery import MODEL, Array, shown
+from tests.system.house import Answer
+
+_PNG, _JPEG = "PNG", "JPEG"
+
+
+@cache
+def upload(name: str) -> bytes:
+    """One of three files: `whole`, `holed` and `photo`, a JPEG."""
+    return gallery.file(gallery.source(hole=name == "holed"), _JPEG if name == "photo" else _PNG)
+
+
+def data_url(name: str) -> str:
+    """The same as JSON holds it."""
+    return f"data:image/png;base64,{base64.b64encode(upload(name)).decode()}"
+
+
+class PictureDesk(Desk):
+    """Asks for pictures."""
+
+    def data(self, **changed: Any) -> list[bytes]:
+        """All pictures, as files."""
+        return [base64.b64decode(each["b64_json"]) for each in self.ask(**changed)["data"]]
+
+    def pixels(self, **changed: Any) -> Array:
+        """The first picture."""
+        return shown(self.data(**changed)[0])
+
+    def events(self, **changed: Any) -> list[Any]:
+        """The events of a stream, its end left out."""
+        answer = self.raw(stream=True, **changed)
+        assert answer.status == 200, answer.body
+        frames = [each for each in answer.body.decode().strip().split("\n\n") if each != ": ping"]
+        assert frames.pop() == "data: [DONE]"
+        return [json.loads(frame.partition("data: ")[2]) for frame in frames]
+
+
+class FormDesk(PictureDesk):
+    """Sends forms. The fields `image` and `mask` hold an upload's name."""
+
+    def send(self, body: dict[str, Any]) -> Answer:
+        """Send the fields as a form, or as JSON where the pictures stand in it."""
+        if "images" in body:
+            return super().send(body)
+        files = [(name, upload(body[name])) for name in ("image", "mask") if name in body]
+        fields = [(name, str(value)) for name, value in body.items() if name not in ("image", "mask")]
+        headers = {"Content-Type": HEADERS["content-type"]}
+        return self.house.call("POST", self.probes.path, form(fields, files), headers)
+
+
+def _prompt(desk: PictureDesk) -> None:
+    assert desk.raw(prompt=...).error["param"] == "prompt"
+    assert (desk.pixels() != desk.pixels(prompt="a far longer prompt about many things at once")).any()
+
+
+def _model(desk: PictureDesk) -> None:
+    answer = desk.raw(model="gpt-image-1", size="1024x1024")
+    assert answer.headers["x-homeport-model"] == MODEL
+    assert desk.raw(model="nobody").status == 404
+
+
+def _n(desk: PictureDesk) -> None:
+    assert len(set(desk.data(n=3))) == 3
+
+
+def _size(desk: PictureDesk) -> None:
+    assert desk.pixels(size="192*192").shape[:2] == (192, 192)
+    assert desk.raw(size="9x9").error["param"] == "size"
+
+
+def _response_format(desk: PictureDesk) -> None:
+    (found,) = desk.ask(response_format="url")["data"]
+    picture = desk.house.call("GET", "/images/" + found["url"].partition("/images/")[2])
+    assert picture.body == desk.data()[0]
+
+
+def _seed(desk: PictureDesk) -> None:
+    assert desk.data(seed=5) == desk.data(seed=5) != desk.data(seed=6)
+
+
+def _steps(desk: PictureDesk) -> None:
+    assert (desk.pixels(steps=1) != desk.pixels(steps=4)).any()
+
+
+def _strength(desk: PictureDesk) -> None:
+    assert (desk.pixels(strength=0.2) != desk.pixels(strength=1)).any()
+
+
+def _quality(desk: PictureDesk) -> None:
+    assert len(desk.events(progress=True, quality="low")) < len(desk.events(progress=True, quality="high"))
+
+
+def _output_format(desk: PictureDesk) -> None:
+    assert [gallery.kind(desk.data(output_format=kind)[0]) for kind in ("jpeg", "webp")] == ["JPEG", "WEBP"]
+
+
+def _output_compression(desk: PictureDesk) -> None:
+    sizes = [len(desk.data(output_format="jpeg", output_compression=quality)[0]) for quality in (10, 90)]
+    assert sizes[0] < sizes[1]
+
+
+def _stream(desk: PictureDesk) -> None:
+    (told,) = desk.events()
+    assert told["type"].endswith(".completed")
+    assert base64.b64decode(told["b64_json"]) == desk.data()[0]
+
+
+def _partial_images(desk: PictureDesk) -> None:
+    kinds = [told["type"].rpartition(".")[2] for told in desk.events(partial_images=2, steps=4)]
+    assert kinds == ["partial_image", "partial_image", "completed"]
+
+
+def _progress(desk: PictureDesk) -> None:
+    assert [told.get("step") for told in desk.events(progress=True, steps=2)] == [1, 2, None]
+
+
+def _guidance(desk: PictureDesk) -> None:
+    assert (desk.pixels(guidance=6) != desk.pixels(guidance=1)).any()
+
+
+def _negative_prompt(desk: PictureDesk) -> None:
+    wish = {"guidance": 4}
+    assert (desk.pixels(**wish) != desk.pixels(**wish, negative_prompt="rain, snow and all kinds of clouds")).any()
+
+
+def _image(desk: FormDesk) -> None:
+    assert (desk.pixels(image="holed") != desk.pixels(image="whole")).any()
+    missing = desk.raw(image=...)
+    assert (missing.status, missing.error["param"]) == (400, "image")
+
+
+def _images(desk: FormDesk) -> None:
+    as_json = desk.pixels(image=..., images=[{"image_url": data_url("holed")}])
+    assert (as_json == desk.pixels(image="holed")).all()
+
+
+def _mask(desk: FormDesk) -> None:
+    lower = desk.pixels(mask="holed")[128:]
+    assert (lower == gallery.source()[128:, :, :3]).all()
+    assert (lower != desk.pixels()[128:]).any()
+
+
+_ALL: dict[str, Effect] = {
+    "model": _model,
+    "n": _n,
+    "size": _size,
+    "response_format": _response_format,
+    "seed": _seed,
+    "steps": _steps,
+}
+_PROMPTED: dict[str, Effect] = {
+    **_ALL,
+    "prompt": _prompt,
+    "quality": _quality,
+    "output_format": _output_format,
+    "output_compression": _output_compression,
+    "stream": _stream,
+    "partial_images": _partial_images,
+    "progress": _progress,
+    "guidance": _guidance,
+    "negative_prompt": _negative_prompt,
+}
+_PLAIN = {"model": MODEL, "response_format": "b64_json", "seed": 1}
+_REFUSED = {"background": {"background": "transparent"}}
+
+PROBES: Mapping[str, Probes] = {
+    "images": Probes(
+        "/v1/images/generations",
+        {**_PLAIN, "prompt": "a red fox", "size": "128x128"},
+        _PROMPTED,
+        {"user": "somebody", "moderation": "low"},
+        {**_REFUSED, "style": {"style": "natural"}},
+        PictureDesk,
+    ),
+    "image_edits": Probes(
+        "/v1/images/edits",
+        {**_PLAIN, "prompt": "a hat", "image": "whole"},
+        {**_PROMPTED, "image": _image, "images": _images, "mask": _mask, "strength": _strength},
+        {"user": "somebody", "moderation": "low"},
+        {**_REFUSED, "input_fidelity": {"input_fidelity": "high"}},
+        FormDesk,
+    ),
+    "image_variations": Probes(
+        "/v1/images/variations",
+        {**_PLAIN, "image": "whole"},
+        {**_ALL, "image": _image, "strength": _strength},
+        {"user": "somebody"},
+        desk=FormDesk,
+    ),
+}

@@ -1,0 +1,318 @@
+"""Pictures over real HTTP from the real library: both SDKs, masks, URLs, bad uploads, departures, crowds.
+
+The model is tiny and paints noise: what is tested is everything around the picture.
+"""
+
+import base64
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+
+from homeport import rendezvous
+from tests.api.forms import HEADERS, form
+from tests.system.gallery import MODEL, file, furnish, kind, shown, source
+from tests.system.house import Answer, House, running
+from tests.system.test_sdk_2023 import CLIENTS
+from tests.system.wire import Line
+
+PROGRAM = Path(__file__).parent / "clients" / "images_2023.py"
+WHOLE, HOLED, WIDE = source(), source(hole=True), source(256, hole=True, height=128)
+LONG = {"model": MODEL, "prompt": "a fox", "steps": 150, "n": 10}
+Files = list[tuple[str, bytes]]
+
+
+@pytest.fixture
+def client(gallery: House) -> Iterator[openai.OpenAI]:
+    """The newest official client; it does not retry."""
+    with openai.OpenAI(base_url=gallery.base, api_key="sk-test", max_retries=0, timeout=120) as made:
+        yield made
+
+
+def generate(house: House, **changes: Any) -> Answer:
+    """A plain request for a small picture, with some fields changed."""
+    body = {"model": MODEL, "prompt": "a fox", "size": "128x128", "response_format": "b64_json", **changes}
+    return house.call("POST", "/v1/images/generations", body)
+
+
+def send(house: House, path: str, files: Files, **fields: str) -> Answer:
+    """A form."""
+    body = form(list(fields.items()), files)
+    return house.call("POST", f"/v1/images/{path}", body, {"Content-Type": HEADERS["content-type"]})
+
+
+def decoded(image: Any) -> bytes:
+    """A picture's bytes from an answer."""
+    return base64.b64decode(image.b64_json if hasattr(image, "b64_json") else image["b64_json"])
+
+
+def fetched(house: House, url: str) -> Answer:
+    """What a URL of an answer gives, from this server, without a key."""
+    return house.call("GET", url[url.index("/images/") :], headers={"Authorization": ""})
+
+
+def is_idle(house: House) -> bool:
+    """Whether no request is under way."""
+    return house.gauge("vllm:num_requests_running") + house.gauge("vllm:num_requests_waiting") == 0
+
+
+def test_the_sdk_generates_with_every_parameter(client: openai.OpenAI) -> None:
+    """`images.generate`, all of its fields at once."""
+    made = client.images.generate(
+        prompt="a red fox",
+        model="gpt-image-1",
+        background="opaque",
+        moderation="low",
+        n=2,
+        output_compression=70,
+        output_format="webp",
+        quality="low",
+        size="1024x1024",
+        style="vivid",
+        user="u",
+        extra_body={"seed": 7, "steps": 2, "guidance": 1.0},
+    )
+    assert made.data is not None
+    pictures = [decoded(image) for image in made.data]
+    assert [(kind(picture), shown(picture).shape) for picture in pictures] == [("WEBP", (1024, 1024, 3))] * 2
+    assert pictures[0] != pictures[1]
+    assert (made.size, made.quality, made.output_format, made.background) == ("1024x1024", "low", "webp", "opaque")
+
+
+def test_the_sdk_edits_with_every_parameter(client: openai.OpenAI) -> None:
+    """`images.edit`: pixels outside the mask are the source's own, at equal size, in every picture."""
+    made = client.images.edit(
+        image=("a.png", file(WHOLE)),
+        mask=("m.png", file(HOLED)),
+        prompt="a hat",
+        model="gpt-image-1",
+        background="auto",
+        input_fidelity="low",
+        n=2,
+        output_format="png",
+        quality="medium",
+        size="auto",
+        user="u",
+        extra_body={"seed": 7},
+    )
+    assert made.data is not None
+    pictures = [shown(decoded(image)) for image in made.data]
+    for picture in pictures:
+        assert (picture[128:] == WHOLE[128:, :, :3]).all()
+        assert (picture[:128] != WHOLE[:128, :, :3]).any()
+    assert (pictures[0] != pictures[1]).any()
+
+
+def test_the_sdk_asks_for_variations(client: openai.OpenAI, gallery: House) -> None:
+    """`images.create_variation`, which the SDK calls old: `n` different ones, behind URLs that need no key."""
+    with pytest.deprecated_call():
+        made = client.images.create_variation(image=file(WHOLE), model="dall-e-2", n=3, size="256x256", user="u")
+    assert made.data is not None
+    answers = [fetched(gallery, image.url or "") for image in made.data]
+    assert [answer.headers["content-type"] for answer in answers] == ["image/png"] * 3
+    assert len({answer.body for answer in answers}) == 3
+    assert all(shown(answer.body).shape == (256, 256, 3) for answer in answers)
+
+
+def test_the_sdk_streams(client: openai.OpenAI) -> None:
+    """Unfinished looks, then the picture, as the SDK's own events, of generations and of edits."""
+    told = list(
+        client.images.generate(
+            prompt="a fox",
+            model="gpt-image-1",
+            stream=True,
+            partial_images=2,
+            size="1024x1024",
+            extra_body={"steps": 4, "seed": 1},
+        )
+    )
+    assert [event.type.partition(".")[2] for event in told] == ["partial_image", "partial_image", "completed"]
+    assert [getattr(event, "partial_image_index", None) for event in told] == [0, 1, None]
+    assert all(shown(decoded(event)).shape == (1024, 1024, 3) for event in told)
+    edits = client.images.edit(image=("a.png", file(HOLED)), prompt="x", model="gpt-image-1", stream=True)
+    assert [event.type for event in edits] == ["image_edit.completed"]
+
+
+@pytest.fixture(scope="module")
+def seen(gallery: House, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What the client of 2023 saw, scenario by scenario."""
+    folder = tmp_path_factory.mktemp("2023")
+    paths = [folder / name for name in ("image.png", "mask.png", "wide.png")]
+    for path, pixels in zip(paths, (WHOLE, HOLED, WIDE), strict=True):
+        path.write_bytes(file(pixels))
+    command = [str(CLIENTS), str(PROGRAM), gallery.base, *map(str, paths)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout)
+
+
+def test_the_sdk_of_2023_generates(seen: Any, gallery: House) -> None:
+    """URLs by default, no model named; `256*256` is `256x256`; the same seed is the same picture."""
+    pictures = [fetched(gallery, each["url"]).body for each in seen["create"]["data"]]
+    assert [shown(picture).shape for picture in pictures] == [(256, 256, 3)] * 2
+    assert pictures[0] != pictures[1]
+    assert decoded(seen["star"]["data"][0]) == decoded(seen["again"]["data"][0])
+
+
+def test_the_sdk_of_2023_edits_and_varies(seen: Any, gallery: House) -> None:
+    """By a mask, or by the image's own alpha, all else stays exactly; variations differ."""
+    for scenario, count in (("edit", 2), ("own_alpha", 1)):
+        pictures = [shown(decoded(each)) for each in seen[scenario]["data"]]
+        assert len(pictures) == count
+        assert all((picture[128:] == WHOLE[128:, :, :3]).all() for picture in pictures)
+    varied = {fetched(gallery, each["url"]).body for each in seen["variation"]["data"]}
+    assert len(varied) == 2
+
+
+@pytest.mark.parametrize(
+    ("scenario", "param"),
+    [
+        ("range", "n"),
+        ("size", "size"),
+        ("not_square", "image"),
+        ("no_hole", "image"),
+        ("mismatch", "mask"),
+        ("no_picture", "image"),
+    ],
+)
+def test_the_sdk_of_2023_is_refused_by_name(seen: Any, scenario: str, param: str) -> None:
+    """InvalidRequestError with the field at fault."""
+    assert seen[scenario] == {"class": "InvalidRequestError", "status": 400, "param": param}
+
+
+PNG = file(WHOLE)
+BAD: dict[str, tuple[str, Files, str]] = {
+    "none": ("variations", [], "image"),
+    "empty": ("variations", [("image", b"")], "image"),
+    "text": ("variations", [("image", b"hello")], "image"),
+    "cut": ("variations", [("image", PNG[: len(PNG) // 2])], "image"),
+    "jpeg": ("variations", [("image", file(WHOLE, "JPEG"))], "image"),
+    "large": ("variations", [("image", PNG + bytes(4 * 1024 * 1024))], "image"),
+    "not_square": ("variations", [("image", file(WIDE))], "image"),
+    "two": ("edits", [("image", file(HOLED)), ("image", file(HOLED))], "image"),
+    "no_hole": ("edits", [("image", PNG)], "image"),
+    "wide": ("edits", [("image", file(WIDE))], "image"),
+    "mask_of_another_size": ("edits", [("image", PNG), ("mask", file(source(128, hole=True)))], "mask"),
+    "mask_without_hole": ("edits", [("image", PNG), ("mask", PNG)], "mask"),
+    "mask_jpeg": ("edits", [("image", PNG), ("mask", file(WHOLE, "JPEG"))], "mask"),
+    "mask_large": ("edits", [("image", PNG), ("mask", file(HOLED) + bytes(4 * 1024 * 1024))], "mask"),
+    "mask_cut": ("edits", [("image", PNG), ("mask", file(HOLED)[:-500])], "mask"),
+    "another_field": ("edits", [("image", file(HOLED)), ("picture", PNG)], "picture"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_every_bad_upload_is_a_400(gallery: House, name: str) -> None:
+    """Under DALL·E's names, with the field at fault; nothing of it stays on the disk."""
+    path, files, param = BAD[name]
+    fields = {"prompt": "a hat"} if path == "edits" else {}
+    answer = send(gallery, path, files, size="256x256", **fields)
+    assert (answer.status, answer.error["param"]) == (400, param), answer.body
+    spool = gallery.log.parent / "home" / "spool" / str(gallery.pid)
+    gallery.wait("the uploads are gone", lambda: not any(spool.iterdir()), 10)
+
+
+def test_seeds_decide(gallery: House) -> None:
+    """The same seed is the same picture to the bit, another one is another, and without one none is like the last."""
+    first, again, other = (generate(gallery, seed=seed).json()["data"][0]["b64_json"] for seed in (1, 1, 2))
+    assert first == again != other
+    fresh = {generate(gallery).json()["data"][0]["b64_json"] for _ in range(2)}
+    assert len(fresh) == 2
+
+
+def test_png_answers_carry_nothing_private(gallery: House) -> None:
+    """No chunk but those of the pixels: no prompt, no program, no time."""
+    data = decoded(generate(gallery, prompt="my secret").json()["data"][0])
+    assert b"secret" not in data
+    assert set(re.findall(rb"IHDR|IDAT|IEND|[tizI]TXt|tEXt|tIME|eXIf|pHYs|iCCP", data)) == {b"IHDR", b"IDAT", b"IEND"}
+
+
+def test_urls_outlive_the_server_and_then_expire(tmp_path: Path) -> None:
+    """A server that starts anew serves them for as long as was said; past their time they are a 404, and gone."""
+    furnish(tmp_path / "home")
+    settings = {"HOME": str(tmp_path / "home"), "THREADS": "1"}
+    with running(tmp_path / "log", **settings) as first:
+        url = generate(first, response_format="url").json()["data"][0]["url"]
+        assert url.startswith(f"http://127.0.0.1:{first.port}/images/")
+        picture = fetched(first, url)
+        assert picture.status == 200
+    with running(tmp_path / "log2", **settings, PICTURE_URL_S="1") as second:
+        brief = generate(second, response_format="url").json()["data"][0]["url"]
+        second.wait("the brief one is over", lambda: fetched(second, brief).status == 404, 10)
+        assert fetched(second, brief).error["code"] == "not_found"
+        assert fetched(second, url[:-5] + "x.png").status == 404
+        assert fetched(second, url).body == picture.body
+    assert [path.name for path in (tmp_path / "home" / "pictures").iterdir()] == [url.rpartition("/")[2]]
+
+
+@pytest.mark.parametrize("body", [LONG, {**LONG, "stream": True, "progress": True}])
+def test_a_caller_that_leaves_stops_the_work(gallery: House, body: dict[str, Any]) -> None:
+    """Within one step, whatever was left to do; the next picture comes soon."""
+    assert generate(gallery).status == 200
+    line = Line(gallery, "/v1/images/generations", body)
+    if "stream" in body:
+        assert line.status() == 200
+        assert line.line()
+    gallery.wait("it is painted", lambda: not is_idle(gallery), 20)
+    line.hang_up()
+    gallery.wait("idle after the hang-up", lambda: is_idle(gallery), 15)
+    assert generate(gallery).status == 200
+
+
+def test_eight_at_once_wait_their_turn(gallery: House) -> None:
+    """All are painted, each as it would be alone, and the server stays."""
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda seed: generate(gallery, seed=seed), range(8)))
+    assert [answer.status for answer in together] == [200] * 8
+    pictures = [answer.json()["data"][0]["b64_json"] for answer in together]
+    assert len(set(pictures)) == 8
+    assert generate(gallery, seed=3).json()["data"][0]["b64_json"] == pictures[3]
+
+
+def test_past_the_queue_requests_are_refused(tmp_path: Path) -> None:
+    """With room for two, the rest of eight are 429 with Retry-After; those taken are painted."""
+    furnish(tmp_path / "home")
+    limits = {"SLOTS": "1", "MAX_QUEUE": "1", "THREADS": "1"}
+    with running(tmp_path / "log", HOME=str(tmp_path / "home"), **limits) as house:
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda seed: generate(house, seed=seed), range(8)))
+        statuses = [answer.status for answer in answers]
+        assert set(statuses) == {200, 429}
+        assert statuses.count(200) >= 2
+        refused = next(answer for answer in answers if answer.status == 429)
+        assert refused.error["code"] == "server_overloaded"
+        assert int(refused.headers["retry-after"]) >= 1
+        assert generate(house).status == 200
+
+
+def test_a_painter_that_dies_is_replaced(gallery: House) -> None:
+    """Its request is told, the next one is painted."""
+    line = Line(gallery, "/v1/images/generations", {**LONG, "stream": True, "progress": True})
+    assert line.status() == 200
+    assert line.line()
+    leaf = next(worker for worker in gallery.workers() if not worker.children())
+    leaf.kill()
+    told = line.events()
+    assert "error" in told[-1]
+    line.hang_up()
+    assert generate(gallery).status == 200
+
+
+def test_draw_paints_into_a_file(gallery: House, tmp_path: Path) -> None:
+    """`homeport draw` finds the running server and writes what it asked for."""
+    home = gallery.log.parent / "home"
+    assert rendezvous.find(home) is not None
+    command = [sys.executable, "-m", "homeport", "draw", "a red fox", "-o", str(tmp_path / "fox.webp")]
+    flags = ["--home", str(home), "--model", MODEL, "--size", "256x256", "--seed", "3", "-n", "2"]
+    ran = subprocess.run([*command, *flags], capture_output=True, text=True, timeout=120, check=False)
+    assert ran.returncode == 0, ran.stderr
+    pictures = [(tmp_path / f"fox-{number}.webp").read_bytes() for number in (1, 2)]
+    assert [(kind(picture), shown(picture).shape) for picture in pictures] == [("WEBP", (256, 256, 3))] * 2
+    assert pictures[0] != pictures[1]

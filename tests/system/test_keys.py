@@ -1,0 +1,170 @@
+"""Keys, limits and usage on a real server with real weights: made and revoked from a terminal while it runs."""
+
+import concurrent.futures
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import openai
+import psutil
+import pytest
+
+from homeport import remote, rendezvous
+from tests.system.house import Answer, House, running
+
+MODEL = "smollm2-135m"
+ADMIN = "the-operators-own-key"
+
+
+@pytest.fixture
+def home(tmp_path: Path, smollm2: Path) -> Path:
+    """A home of its own with the installed models."""
+    (tmp_path / "models").symlink_to(smollm2.parent.parent)
+    return tmp_path
+
+
+@pytest.fixture
+def gate(home: Path, tmp_path: Path) -> Iterator[House]:
+    """A server on that home; the model loads with the first request that needs it."""
+    with running(tmp_path / "log", "--home", str(home), "--model", MODEL, ADMIN_KEY=ADMIN) as started:
+        yield started
+
+
+def homeport(home: Path, *arguments: str) -> str:
+    """Run a command of the program on that home; give what it prints."""
+    command = [sys.executable, "-m", "homeport", *arguments, "--home", str(home)]
+    environ = {**os.environ, "HOMEPORT_DATABASE_URL": ""}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def created(home: Path, name: str, *flags: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(homeport(home, "keys", "create", name, "--json", *flags))
+    return found
+
+
+def ask(gate: House, secret: str, **wish: Any) -> Answer:
+    body = {"model": MODEL, "prompt": "Once upon a time", "max_tokens": 4, "temperature": 0, **wish}
+    return gate.call("POST", "/v1/completions", body, {"Authorization": f"Bearer {secret}"})
+
+
+def status(gate: House, secret: str) -> int:
+    return gate.call("GET", "/v1/models", headers={"Authorization": f"Bearer {secret}"}).status
+
+
+def test_keys_made_and_revoked_beside_a_running_server(gate: House, home: Path) -> None:
+    """A key made by a command opens, and closes the door to all others; revoked it opens nothing, within 2 seconds."""
+    assert status(gate, "anything") == 200
+    key = created(home, "bot")
+    gate.wait("the first key closes the door", lambda: status(gate, "anything") == 401, 2)
+    assert status(gate, key["secret"]) == 200
+    second = json.loads(homeport(home, "keys", "rotate", "bot", "--json"))
+    gate.wait("the old secret opens nothing", lambda: status(gate, key["secret"]) == 401, 2)
+    assert status(gate, second["secret"]) == 200
+    homeport(home, "keys", "revoke", "bot")
+    gate.wait("the revoked key opens nothing", lambda: status(gate, second["secret"]) == 401, 2)
+    assert status(gate, "anything") == 401
+    found = rendezvous.find(home, pid=gate.pid)
+    assert found is not None
+    assert [worker.model for worker in remote.workers(found)] == [MODEL]
+
+
+def test_many_clients_on_keys_with_different_limits(gate: House, home: Path) -> None:
+    """200 clients on five keys at once: each key gets its limit and no more, and totals are what answers said."""
+    limits = [5, 10, 15, 20, 25]
+    keys = [created(home, f"k{limit}", "--requests-per-minute", str(limit)) for limit in limits]
+    gate.wait("the keys are known", lambda: status(gate, keys[-1]["secret"]) == 200, 2)
+    with concurrent.futures.ThreadPoolExecutor(200) as pool:
+        answers = list(pool.map(lambda n: (n % 5, ask(gate, keys[n % 5]["secret"])), range(200)))
+    for at, limit in enumerate(limits):
+        mine = [answer for which, answer in answers if which == at]
+        good = [answer for answer in mine if answer.status == 200]
+        assert len(good) == limit
+        assert {answer.status for answer in mine} == {200, 429}
+        for answer in mine:
+            assert answer.headers["x-ratelimit-limit-requests"] == str(limit)
+        left = sorted(int(answer.headers["x-ratelimit-remaining-requests"]) for answer in good)
+        assert left[0] == 0
+        assert left[-1] < limit
+        assert all(answer.headers["x-ratelimit-remaining-requests"] == "0" for answer in mine if answer.status == 429)
+    told = sum(answer.json()["usage"]["total_tokens"] for _, answer in answers if answer.status == 200)
+    rows = json.loads(homeport(home, "usage", "--by", "key", "--json"))
+    assert {row["key"]: row["requests"] for row in rows} == dict(zip((key["id"] for key in keys), limits, strict=True))
+    assert sum(row["prompt_tokens"] + row["completion_tokens"] for row in rows) == told
+
+
+def test_totals_survive_a_kill(home: Path, tmp_path: Path) -> None:
+    """Killed in the middle of its work a server has lost no answer that was given, and counted none twice."""
+    told = n_answers = 0
+    for _ in range(2):
+        with running(tmp_path / "log", "--home", str(home), "--model", MODEL) as gate:
+            with concurrent.futures.ThreadPoolExecutor(8) as pool:
+                asked = [pool.submit(_tried, gate, n) for n in range(60)]
+                while sum(each.done() for each in asked) < 20:
+                    time.sleep(0.01)  # a poll of futures; the server is to be killed in their middle
+                workers = gate.workers()
+                os.kill(gate.pid, signal.SIGKILL)
+                given = [tokens for each in asked if (tokens := each.result())]
+            psutil.wait_procs(workers, 20)
+        told += sum(given)
+        n_answers += len(given)
+    [row] = json.loads(homeport(home, "usage", "--json"))
+    # An answer that was written down may have been on its way when the server died: at most one for each client.
+    assert n_answers <= row["requests"] <= n_answers + 16
+    assert told <= row["prompt_tokens"] + row["completion_tokens"] <= told + 16 * 8
+    assert json.loads(homeport(home, "usage", "--json")) == [row]
+
+
+def _tried(gate: House, n: int) -> int:
+    """Ask once; give the tokens that the answer said, 0 if there was none. Every other one is streamed."""
+    wish: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}} if n % 2 else {}
+    try:
+        answer = ask(gate, "x", **wish)
+    except (OSError, http.client.HTTPException):
+        return 0
+    if answer.status != 200:
+        return 0
+    if not n % 2:
+        return int(answer.json()["usage"]["total_tokens"])
+    if b"[DONE]" not in answer.body:
+        return 0
+    last = answer.body.decode().strip().splitlines()[-3].removeprefix("data: ")
+    return int(json.loads(last)["usage"]["total_tokens"])
+
+
+def test_an_operator_uses_the_official_client(gate: House, home: Path) -> None:
+    """The newest SDK reads an organization's usage with the admin key; CSV and tables tell the same."""
+    assert ask(gate, "x", user="someone").status == 200
+    with openai.OpenAI(base_url=gate.base, api_key="x", admin_api_key=ADMIN, max_retries=0) as client:
+        page = client.admin.organization.usage.completions(
+            start_time=int(time.time()) - 3600, bucket_width="1h", group_by=["model", "user_id"]
+        )
+    [result] = [each for bucket in page.data for each in bucket.results]
+    told = result.to_dict()
+    assert (told["model"], told["user_id"], told["num_model_requests"]) == (MODEL, "someone", 1)
+    head, row = homeport(home, "usage", "--by", "model", "--by", "day", "--csv").splitlines()
+    assert head == "day,model,requests,prompt_tokens,completion_tokens,cached_tokens"
+    assert row.split(",")[1:3] == [MODEL, "1"]
+    assert row.split(",")[3:5] == [str(told["input_tokens"]), str(told["output_tokens"])]
+    assert "someone" in homeport(home, "usage", "--by", "user")
+
+
+def test_no_secret_is_left_anywhere(gate: House, home: Path) -> None:
+    """Neither keys nor prompts are in the database, its journals or the log."""
+    secret = created(home, "bot")["secret"]
+    gate.wait("the door is closed", lambda: status(gate, "sk-a-wrong-key-of-mine") == 401, 2)
+    assert ask(gate, secret, prompt="a-prompt-like-no-other").status == 200
+    gate.wait("usage is taken in", lambda: "bot" in homeport(home, "keys", "list"), 5)
+    files = [path for path in home.rglob("*") if path.is_file() and "models" not in path.parts]
+    assert len(files) > 3
+    for path in files:
+        for word in (secret, "a-prompt-like-no-other", "sk-a-wrong-key-of-mine", ADMIN):
+            assert word.encode() not in path.read_bytes(), path
