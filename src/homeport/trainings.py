@@ -3,10 +3,12 @@
 What `app` is for everything, this is for what trains. Knows nothing of HTTP.
 """
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import msgspec
+
+from homeport.domain.layouts import ORIGINAL
 from homeport.domain.models import Installed
 from homeport.domain.tuning import Told, TuningOrder
 from homeport.models import tuned
@@ -14,27 +16,46 @@ from homeport.models.registry import Registry
 from homeport.models.store import Store
 from homeport.settings import Settings
 from homeport.tuning import direct
+from homeport.tuning.workshop import Ground, Workshop
 
 _READER = "homeport.engines.text.executors.llama.reading:load"
 _FOLDER = "tuning"
 
 
+def workshop(settings: Settings, library: Path | None) -> Workshop:
+    """Where models are trained; `library`: the kernels that read their files. Fills `domain.ports.Trainings`."""
+    folder = settings.home / _FOLDER
+    ground = Ground(settings.organization, folder, _READER, library, settings.threads)
+    return Workshop(ground, _Shelf(settings))
+
+
 def finetune(
     settings: Settings, order: TuningOrder, registry: Registry, library: Path | None, hear: Callable[[Told], None]
 ) -> Installed:
-    """Train a model on a file, here and now, and install what comes of it; the same order goes on where it was cut.
+    """Train a model on a file, here and now, and install what comes of it; the same order goes on where it was cut."""
+    real = registry.resolve(order.model, "completions").meant.facts.name
+    done = direct.train(msgspec.structs.replace(order, model=real), workshop(settings, library), hear)
+    return registry.resolve(done.model, "").meant
 
-    Weights are read as they were fetched, in whatever layout they are served.
-    """
-    store = Store(settings.home)
-    meant = registry.resolve(order.model, "completions").meant
-    ground = direct.Ground(
-        organization=settings.organization,
-        folder=settings.home / _FOLDER,
-        digest=store.manifest(meant.facts.name).digest,
-        reader=_READER,
-        library=library,
-        threads=settings.threads,
-    )
-    model = store.find(meant.facts.name) or meant
-    return direct.train(order, model, ground, store, partial(tuned.install, store), hear)
+
+class _Shelf:
+    """The store, with every model as it was fetched, in whatever layout it is served. Fills `tuning.workshop.Shelf`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._store = Store(settings.home, ORIGINAL)
+
+    def find(self, name: str) -> Installed | None:
+        """The model of this name, or None."""
+        return self._store.find(name)
+
+    def names(self) -> Sequence[str]:
+        """The names of all models."""
+        return self._store.names()
+
+    def install(self, name: str, parent: str, files: Mapping[str, Path], source: str, project: str | None) -> Installed:
+        """Install what adapts a model."""
+        return tuned.install(self._store, name, parent, files, source, project)
+
+    def remove(self, name: str) -> None:
+        """Delete a model. Raises ModelMissing."""
+        self._store.remove(name)

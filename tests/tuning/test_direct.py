@@ -7,8 +7,7 @@ import pytest
 
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.tuning import Hyperparameters, TuningOrder
-from homeport.models.references import folder_name
-from homeport.tuning.direct import identity, model_name
+from homeport.tuning.direct import identity
 
 
 def test_the_same_order_is_the_same_work(tmp_path: Path) -> None:
@@ -24,14 +23,3 @@ def test_the_same_order_is_the_same_work(tmp_path: Path) -> None:
     assert len(others | {first}) == 5
     with pytest.raises(InvalidRequest, match="cannot be read"):
         identity(TuningOrder("m", tmp_path / "none"), "digest")
-
-
-def test_names_are_openais_and_can_be_folders() -> None:
-    """A name tells model, organisation and suffix, whatever the user wrote."""
-    name = model_name("smollm2-135m", "My Org", "Wörter & so", "0a1b2c3d")
-    assert name == "ft:smollm2-135m:my-org:w-rter-so:0a1b2c3d"
-    assert folder_name(name) == name.replace(":", "+")
-    assert model_name("m", "homeport", None, "0a1b2c3d") == "ft:m:homeport::0a1b2c3d"
-    assert folder_name(model_name("m", "企业", None, "0a1b2c3d"))
-    with pytest.raises(InvalidRequest):
-        model_name("m", "o", "x" * 65, "0")

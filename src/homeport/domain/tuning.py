@@ -13,11 +13,24 @@ from homeport.domain.errors import Fault
 Method = Literal["supervised", "dpo"]
 
 
+class Classification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """That completions are classes, and what to measure of how they are told apart, at the end of every epoch.
+
+    Two classes are measured by how the `positive_class` is found, and by F-scores with these `betas`; more, by all.
+    Classes are compared without the spaces around them.
+    """
+
+    n_classes: int | None = None
+    positive_class: str | None = None
+    betas: tuple[float, ...] = ()
+
+
 class Hyperparameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How to train. None leaves the choice to us, by the number of examples.
 
     `learning_rate_multiplier` is of our own rate. `prompt_loss_weight` counts in prompts of prompt/completion examples;
     `beta` in preferences: how dear it is to leave the model's own answers.
+    `classification` looks at the validation file.
     """
 
     method: Method = "supervised"
@@ -27,6 +40,7 @@ class Hyperparameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prompt_loss_weight: float = 0.01
     beta: float | None = None
     seed: int = 0
+    classification: Classification | None = None
 
 
 class TuningJob(msgspec.Struct, frozen=True):
@@ -62,7 +76,8 @@ class Measures(msgspec.Struct, frozen=True, tag="measures"):
     """How a step went. `tokens` and `examples` were trained on so far. Losses are means per token, natural logarithm.
 
     Accuracies are shares of tokens (`sequence`: of whole answers) that were the likeliest; with preferences, of pairs
-    that were told apart. `valid_*`: of some examples not trained on; `full_valid_*`: of all of them.
+    that were told apart. `valid_*`: of some examples not trained on; `full_valid_*`: of all of them. `classification`:
+    what was asked for, under the names of the table's columns, such as `classification/accuracy`.
     """
 
     step: int
@@ -76,14 +91,16 @@ class Measures(msgspec.Struct, frozen=True, tag="measures"):
     valid_sequence_accuracy: float | None = None
     full_valid_loss: float | None = None
     full_valid_token_accuracy: float | None = None
+    classification: dict[str, float] = {}
 
 
 class Saved(msgspec.Struct, frozen=True, tag="saved"):
-    """An epoch is over; the adapter as it is then stands in a file."""
+    """An epoch is over; the adapter as it is then stands in a file, and answers under the name `model`, if any."""
 
     step: int
     file: str
     measures: Measures
+    model: str | None = None
 
 
 class Trained(msgspec.Struct, frozen=True, tag="trained"):
@@ -112,3 +129,30 @@ class TuningOrder(msgspec.Struct, frozen=True):
     validation_file: Path | None = None
     suffix: str | None = None
     hyperparameters: Hyperparameters = Hyperparameters()
+
+
+class TuningWork(msgspec.Struct, frozen=True):
+    """A training that was accepted, as records keep it: under the same `id` it goes on where it was cut off.
+
+    `id`: letters, digits, `-` and `_`. `name`: what the new model will be called. `model`: the real name of the one
+    that is trained, of which `digest` is the hash. `project`: whose the new one will be; None: everybody's.
+    `keeps_checkpoints`: the last epochs' adapters are models too, called `<name>:ckpt-step-<step>`.
+    """
+
+    id: str
+    name: str
+    model: str
+    digest: str
+    training_file: Path
+    validation_file: Path | None = None
+    hyperparameters: Hyperparameters = Hyperparameters()
+    project: str | None = None
+    keeps_checkpoints: bool = False
+
+
+class Tuned(msgspec.Struct, frozen=True):
+    """What came of it: the model, installed; its table of measures; how many tokens were trained on, with repeats."""
+
+    model: str
+    results: Path
+    tokens: int

@@ -13,7 +13,7 @@ from homeport.domain.errors import InvalidRequest
 _REPO = re.compile(r"(?P<repo>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?::(?P<pick>[^@\s:]+))?(?:@(?P<revision>\S+))?")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
 _LONGEST_TUNED = 220
-_TUNED = re.compile(r"(?!.*\.\.)[a-z0-9][a-z0-9._-]*(?::[a-z0-9._-]*){2,4}")
+_TUNED = re.compile(r"(?!.*\.\.)[a-z0-9][a-z0-9._-]*(?::[a-z0-9._-]*){2,5}")
 _FORMS = "a name of the catalogue, hf:org/repo[:QUANT][@revision], ms:org/repo[:QUANT][@revision] or file:model.gguf"
 
 
@@ -73,7 +73,7 @@ def folder_name(name: str) -> str:
         return check_name(name)
     if len(name) > _LONGEST_TUNED or not _TUNED.fullmatch(name):
         raise InvalidRequest(
-            f"`{name}` cannot name a fine-tuned model: it is two to five parts of lower-case letters, digits, dots, "
+            f"`{name}` cannot name a fine-tuned model: it is three to six parts of lower-case letters, digits, dots, "
             f"dashes and underscores with colons between them, {_LONGEST_TUNED} characters at most."
         )
     return name.replace(":", "+")

@@ -1,80 +1,42 @@
 """A fine-tune asked for on the command line: trained here and now, then installed.
 
 What it is called and where its work lies follow from what is asked, so that the same command goes on where it was cut
-off. Knows nothing of the store: how a model is installed is handed in.
+off.
 """
 
 import hashlib
-import re
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
 from homeport.domain.errors import InvalidRequest, Unavailable
-from homeport.domain.models import ADAPTER, Installed
-from homeport.domain.tuning import TuningJob, TuningOrder
-from homeport.tuning.trainer import Hear, Trainer
+from homeport.domain.tuning import Tuned, TuningOrder, TuningWork
+from homeport.tuning.trainer import Hear
+from homeport.tuning.workshop import Workshop
 
-Install = Callable[[str, str, Mapping[str, Path], str], Installed]
-"""Installs under a name what adapts a model: its files by role, and its source in words."""
-
-SUFFIX_CHARACTERS = 64  # as OpenAI's
 _LENGTH = 8
 
 
-class Ground(msgspec.Struct, frozen=True):
-    """What trainings stand on here. `folder`: where they work; `digest`: of the model's files; the rest as in a job."""
-
-    organization: str
-    folder: Path
-    digest: str
-    reader: str
-    library: Path | None = None
-    threads: int | None = None
-
-
-class Shelf(Protocol):
-    """Where models are."""
-
-    def find(self, name: str) -> Installed | None:
-        """The model of this name, or None."""
-        ...
-
-
-def train(
-    order: TuningOrder, model: Installed, ground: Ground, shelf: Shelf, install: Install, hear: Hear
-) -> Installed:
-    """Train `model` as ordered and install what comes of it; what is on the shelf already is given at once.
+def train(order: TuningOrder, workshop: Workshop, hear: Hear) -> Tuned:
+    """Train as ordered and install what comes of it; what is there already is given at once.
 
     Raises InvalidRequest for what cannot be trained, and Unavailable where the extra is missing or it was stopped.
     """
-    if model.parent or "weights-2" in model.files or "weights" not in model.files:
-        raise InvalidRequest(f"`{model.facts.name}` cannot be fine-tuned: it must be a model in one GGUF file.")
-    known = identity(order, ground.digest)
-    name = model_name(model.facts.name, ground.organization, order.suffix, known)
-    if found := shelf.find(name):
-        return found
-    job = TuningJob(
-        ground.folder / known,
-        model.files["weights"],
-        ground.digest,
-        ground.reader,
+    digest = workshop.accept(order.model)
+    known = identity(order, digest)
+    work = TuningWork(
+        known,
+        workshop.name(order.model, order.suffix, known),
+        order.model,
+        digest,
         order.training_file,
         order.validation_file,
         order.hyperparameters,
-        ground.library,
-        ground.threads,
     )
-    trainer = Trainer(job)
-    done = trainer.run(hear)
+    done = workshop.training(work).run(hear)
     if done is None:
         raise Unavailable("The training was stopped; the same command goes on from there.")
-    files = {ADAPTER: job.folder / done.adapter, "results": job.folder / done.results}
-    made = install(name, model.facts.name, files, f"fine-tuned here on {order.training_file.name}")
-    trainer.discard()
-    return made
+    return done
 
 
 def identity(order: TuningOrder, digest: str) -> str:
@@ -89,15 +51,3 @@ def identity(order: TuningOrder, digest: str) -> str:
         except OSError as error:
             raise InvalidRequest(f"{file} cannot be read: {error.strerror}.") from error
     return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:_LENGTH]
-
-
-def model_name(model: str, organization: str, suffix: str | None, identity: str) -> str:
-    """`ft:model:organization:suffix:identity`. Raises InvalidRequest for a suffix that is too long."""
-    if suffix is not None and len(suffix) > SUFFIX_CHARACTERS:
-        raise InvalidRequest(f"A suffix has {SUFFIX_CHARACTERS} characters at most.", param="suffix")
-    parts: Sequence[str] = (model, _plain(organization), _plain(suffix or ""), identity)
-    return ":".join(("ft", *parts))
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"[^a-z0-9_-]+", "-", text.lower()).strip("-")

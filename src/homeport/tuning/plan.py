@@ -11,6 +11,7 @@ RATE = 1e-3  # AdamW on LoRA factors, times the multiplier
 WARM_UP = 0.06  # of all steps
 FLOOR = 0.1  # of the rate, at the end
 BETA = 0.1
+CHECKPOINTS = 3  # of the last epochs are kept
 _FEWEST, _USUAL_EPOCHS, _MOST_EPOCHS, _MOST_EXAMPLES = 100, 3, 25, 25_000
 _MOST_BATCH = 256
 

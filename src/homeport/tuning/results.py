@@ -20,6 +20,9 @@ COLUMNS = (
     "full_valid_mean_token_accuracy",
 )
 
+ROLE = "results"
+"""Among a fine-tuned model's files."""
+
 
 def table(measures: Sequence[Measures]) -> str:
     """CSV with a head line; what was not measured at a step is empty."""
@@ -40,3 +43,9 @@ def table(measures: Sequence[Measures]) -> str:
         rounded = ("" if value is None else f"{value:.5f}" for value in values)
         writer.writerow((one.step, one.tokens, one.examples, *rounded))
     return text.getvalue()
+
+
+def tokens(table: str) -> int:
+    """How many tokens a table says were trained on."""
+    rows = list(csv.DictReader(table.splitlines()))
+    return int(rows[-1]["elapsed_tokens"]) if rows else 0

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import IO
 
 import filelock
@@ -42,6 +43,11 @@ class Trainer:
         self._job = job
         self._child: subprocess.Popen[bytes] | None = None
         self._is_stopped = False
+
+    @property
+    def folder(self) -> Path:
+        """Where it writes."""
+        return self._job.folder
 
     def run(self, hear: Hear) -> Trained | None:
         """Train; None where it was stopped. Raises what the training failed of, and Unavailable while another runs."""

@@ -14,10 +14,9 @@ from homeport.tuning import adapter, results, state
 from homeport.tuning.decoder import Decoder
 from homeport.tuning.lessons import Lesson, Pair
 from homeport.tuning.losses import Sums, foretold, preferred
-from homeport.tuning.plan import Course
+from homeport.tuning.plan import CHECKPOINTS, Course
 
 ADAPTER, RESULTS, CHECKPOINT = "adapter.gguf", "results.csv", "checkpoint-"
-CHECKPOINTS = 3  # of the last epochs
 KEEP_S = 15.0  # of work, at most, is lost when it is cut off
 LOOK = 8  # lessons not trained on that are looked at beside a step …
 LOOK_EVERY = 10  # … of so many
