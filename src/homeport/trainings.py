@@ -56,6 +56,10 @@ class _Shelf:
         """Install what adapts a model."""
         return tuned.install(self._store, name, parent, files, source, project)
 
+    def parent(self, tuned: Installed) -> Installed | None:
+        """The model that a fine-tuned one adapts, if it is as it was then."""
+        return self._store.parent(tuned)
+
     def remove(self, name: str) -> None:
         """Delete a model. Raises ModelMissing."""
         self._store.remove(name)

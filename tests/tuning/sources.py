@@ -1,6 +1,7 @@
 """A model's file as training sees it, without a model: bytes for tokens, turns between two marks."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,9 @@ class Bytes:
         return [*ids, BEGIN, *b"a"]
 
     def tensors(self) -> Iterator[tuple[str, NDArray[np.float32]]]:
+        yield from ()
+
+    def adapter(self, file: Path) -> Iterator[tuple[str, NDArray[np.float32]]]:
         yield from ()
 
     def close(self) -> None:

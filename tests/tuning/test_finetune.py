@@ -15,7 +15,6 @@ from homeport.models.store import Store
 from tests.system.house import House, running
 from tests.tuning import examples
 
-pytest.importorskip("torch", reason="training is tested by `make train-test`, which installs PyTorch")
 pytestmark = pytest.mark.training
 
 MODEL = "smollm2-135m"

@@ -19,7 +19,6 @@ from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaO
 from homeport.tuning.trainer import Trainer
 from tests.tuning import examples
 
-torch = pytest.importorskip("torch", reason="training is tested by `make train-test`, which installs PyTorch")
 pytestmark = pytest.mark.training
 
 READER = "homeport.engines.text.executors.llama.reading:load"
@@ -53,6 +52,8 @@ def computed(
 @pytest.mark.parametrize("model", ["smollm2", "qwen"])
 def test_the_decoder_computes_what_llama_cpp_does(model: str, request: pytest.FixtureRequest) -> None:
     """Both architectures' logits agree with the kernels' but for their rounding of quantised weights."""
+    import torch  # here, since the module is collected where PyTorch is missing
+
     from homeport.tuning.decoder import Decoder, Factors
     from homeport.tuning.shape import Shape
 

@@ -36,13 +36,13 @@ def test_names_are_openais_and_can_be_folders(shop: Workshop) -> None:
 
 
 def test_only_a_model_in_one_file_is_accepted(shop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A model is accepted by its hash; a fine-tuned or missing one is refused, and every one without PyTorch."""
+    """A model is accepted by its hash, a fine-tuned one by two; a missing one is refused, and any without PyTorch."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: ModuleSpec(name, None))
     tuned(Store(tmp_path), tmp_path)
     digest = Store(tmp_path).manifest(SMALL).digest
     assert shop.accept(SMALL) == digest
-    with pytest.raises(InvalidRequest, match="no fine-tuned one"):
-        shop.accept(NAME)
+    assert shop.accept(NAME).startswith(f"{digest}+")
+    assert shop.name(NAME, None, "1") == f"ft:{SMALL}:my-org::1"
     with pytest.raises(ModelMissing):
         shop.accept("nobody")
     with pytest.raises(InvalidRequest, match="replaced"):

@@ -46,8 +46,9 @@ class Hyperparameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class TuningJob(msgspec.Struct, frozen=True):
     """One training. `folder` holds all that it writes and is what it goes on from when it was cut off.
 
-    `weights`: the GGUF that is adapted, of which `digest` is the hash. `reader`: the `module:function` that reads it.
-    `library`: where the kernels are. `memory_bytes`: what the process may take at most; None: what is free.
+    `weights`: the GGUF that is adapted, `start` an adapter of it to begin with, `digest` the hash of both. `reader`: the
+    `module:function` that reads them. `library`: where the kernels are. `memory_bytes`: what the process may take at
+    most; None: what is free.
     """
 
     folder: Path
@@ -60,6 +61,7 @@ class TuningJob(msgspec.Struct, frozen=True):
     library: Path | None = None
     threads: int | None = None
     memory_bytes: int | None = None
+    start: Path | None = None
 
 
 class Prepared(msgspec.Struct, frozen=True, tag="prepared"):

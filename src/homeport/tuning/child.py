@@ -23,8 +23,10 @@ import psutil
 
 from homeport.domain.errors import HomeportError, InvalidRequest, Unavailable
 from homeport.domain.tuning import Broke, Hyperparameters, Told, TuningJob
-from homeport.tuning import dataset, plan
+from homeport.tuning import dataset, plan, quiz
+from homeport.tuning.dataset import Example
 from homeport.tuning.lessons import Lesson, Pair, Source, Tutor
+from homeport.tuning.quiz import Lessons
 from homeport.tuning.shape import Shape
 
 MISSING = "Fine-tuning needs PyTorch, which is not installed: pip install 'homeport[train]'."
@@ -70,14 +72,15 @@ def _train(job: TuningJob) -> bool:
         import torch  # here, since only now is the extra needed
     except ImportError as error:
         raise Unavailable(MISSING, code="missing_extra") from error
+    from homeport.tuning import adapter
     from homeport.tuning.decoder import Decoder, Factors
-    from homeport.tuning.training import Lessons, Training
+    from homeport.tuning.training import Training
 
     source = _source(job)
     shape = Shape.read(source.metadata)
     chosen = job.hyperparameters
-    training, validation = _read(job, source)
-    chosen = plan.settled(chosen, len(training))
+    lessons = _read(job, source)
+    chosen = plan.settled(chosen, len(lessons.training))
     _cap(job, source)
     weights = {}
     for name, rows in source.tensors():
@@ -88,8 +91,10 @@ def _train(job: TuningJob) -> bool:
         weights = {name: tensor.cuda() for name, tensor in weights.items()}
     elif job.threads:
         torch.set_num_threads(job.threads)
-    decoder = Decoder(shape, weights, Factors(weights, chosen.seed))
-    lessons = Lessons(training, validation)
+    factors = Factors(weights, chosen.seed)
+    if job.start is not None:
+        adapter.begin(factors, source.adapter(job.start))
+    decoder = Decoder(shape, weights, factors)
     under_way = Training(job.folder, _identity(job, chosen), decoder, lessons, chosen, _tell)
     return under_way.run(lambda: not _asked_to_stop.is_set())
 
@@ -101,20 +106,23 @@ def _source(job: TuningJob) -> Source:
     return load(job.weights, job.library)
 
 
-def _read(job: TuningJob, source: Source) -> tuple[list[Lesson] | list[Pair], list[Lesson] | list[Pair]]:
-    """The lessons of both files."""
+def _read(job: TuningJob, source: Source) -> Lessons:
+    """What both files teach."""
     chosen = job.hyperparameters
     longest = min(source.window, LONGEST)
     tutor = Tutor(source, longest=longest, prompt_weight=chosen.prompt_loss_weight)
+    both: list[Sequence[Example]] = []
     found: list[list[Lesson] | list[Pair]] = []
-    for file, param in ((job.training_file, "training_file"), (job.validation_file, "validation_file")):
+    for file, param in ((job.training_file, quiz.TRAINING), (job.validation_file, quiz.VALIDATION)):
         examples = dataset.read(file, chosen.method, param) if file else []
         lessons, pairs = tutor.lessons(examples, param)
+        both.append(examples)
         found.append(pairs or lessons)
     training, validation = found
     if validation and type(validation[0]) is not type(training[0]):
-        raise InvalidRequest("Both files must hold examples of one form.", param="validation_file")
-    return training, validation
+        raise InvalidRequest("Both files must hold examples of one form.", param=quiz.VALIDATION)
+    asked = chosen.classification
+    return Lessons(training, validation, quiz.made(asked, *both, tutor) if asked else None)
 
 
 def _cap(job: TuningJob, source: Source) -> None:

@@ -5,6 +5,7 @@ it, so that what was learnt is what will be asked. Knows nothing of gradients.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
@@ -56,6 +57,10 @@ class Source(Protocol):
         """Every tensor of the file by name, as float32 rows."""
         ...
 
+    def adapter(self, file: Path) -> Iterator[tuple[str, Any]]:
+        """Every tensor of an adapter by name, as float32 rows."""
+        ...
+
     def close(self) -> None:
         """Free what was loaded; `tensors` can still be read."""
         ...
@@ -67,12 +72,22 @@ class Lesson(msgspec.Struct, frozen=True):
     ids: tuple[int, ...]
     weights: tuple[float, ...]
 
+    @property
+    def size(self) -> int:
+        """Tokens."""
+        return len(self.ids)
+
 
 class Pair(msgspec.Struct, frozen=True):
     """Two answers to the same: the first is to become likelier than the second."""
 
     chosen: Lesson
     rejected: Lesson
+
+    @property
+    def size(self) -> int:
+        """Tokens of both."""
+        return self.chosen.size + self.rejected.size
 
 
 class Tutor:
@@ -98,14 +113,20 @@ class Tutor:
                 raise InvalidRequest(f"Example {number} cannot be learnt: {error.message}", param=param) from error
         return lessons, pairs
 
+    def answer(self, prompt: str, completion: str) -> Lesson:
+        """A completion whose prompt does not count. Raises InvalidRequest where both are too long."""
+        return self._completed(prompt, completion, 0.0)
+
     def _of(self, example: Completion | Conversation) -> list[Lesson]:
         if isinstance(example, Conversation):
             return self._conversation(example)
-        prompt = [*self._source.start, *self._source.plain(example.prompt)]
-        prompt = prompt or [self._source.document_end]  # as an empty prompt is served
-        answer = [*self._source.plain(example.completion), self._source.document_end]
-        weights = [self._prompt_weight] * len(prompt) + [1.0] * len(answer)
-        return [self._fitting(prompt + answer, weights)]
+        return [self._completed(example.prompt, example.completion, self._prompt_weight)]
+
+    def _completed(self, prompt: str, completion: str, prompt_weight: float) -> Lesson:
+        asked = [*self._source.start, *self._source.plain(prompt)]
+        asked = asked or [self._source.document_end]  # as an empty prompt is served
+        answer = [*self._source.plain(completion), self._source.document_end]
+        return self._fitting(asked + answer, [prompt_weight] * len(asked) + [1.0] * len(answer))
 
     def _conversation(self, example: Conversation) -> list[Lesson]:
         """One lesson where each turn's prompt begins with the one before and its answer, as most templates have it."""

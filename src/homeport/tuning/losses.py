@@ -82,6 +82,15 @@ def preferred(decoder: Decoder, pairs: Sequence[Pair], beta: float, sums: Sums, 
         sums.weight, sums.tokens, sums.answers = sums.weight + 1, sums.tokens + 1, sums.answers + 1
 
 
+def likelihoods(decoder: Decoder, lessons: Sequence[Lesson]) -> Tensor:
+    """The log-probability of what counts in each of any number of lessons, without gradients; (lessons,)."""
+    found = torch.zeros(len(lessons))
+    with torch.no_grad():
+        for places in batches([len(lesson.ids) for lesson in lessons], TOGETHER):
+            found[places] = _likelihoods(decoder, [lessons[place] for place in places]).cpu()
+    return found
+
+
 def _likelihoods(decoder: Decoder, lessons: Sequence[Lesson]) -> Tensor:
     """The log-probability of each lesson's answer, (lessons,)."""
     losses, weights, _ = _rows(decoder, lessons)

@@ -28,7 +28,8 @@ def table(measures: Sequence[Measures]) -> str:
     """CSV with a head line; what was not measured at a step is empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    classes = list(dict.fromkeys(name for one in measures for name in one.classification))
+    writer.writerow((*COLUMNS, *classes))
     for one in measures:
         values = (
             one.train_loss,
@@ -39,6 +40,7 @@ def table(measures: Sequence[Measures]) -> str:
             one.valid_sequence_accuracy,
             one.full_valid_loss,
             one.full_valid_token_accuracy,
+            *(one.classification.get(name) for name in classes),
         )
         rounded = ("" if value is None else f"{value:.5f}" for value in values)
         writer.writerow((one.step, one.tokens, one.examples, *rounded))

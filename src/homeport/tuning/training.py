@@ -3,37 +3,24 @@
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import torch
 
 from homeport.domain.tuning import Hyperparameters, Measures, Prepared, Saved, Told, Trained
-from homeport.tuning import adapter, results, state
+from homeport.tuning import adapter, classification, results, state
 from homeport.tuning.decoder import Decoder
 from homeport.tuning.lessons import Lesson, Pair
-from homeport.tuning.losses import Sums, foretold, preferred
+from homeport.tuning.losses import Sums, foretold, likelihoods, preferred
 from homeport.tuning.plan import CHECKPOINTS, Course
+from homeport.tuning.quiz import Lessons
 
 ADAPTER, RESULTS, CHECKPOINT = "adapter.gguf", "results.csv", "checkpoint-"
 KEEP_S = 15.0  # of work, at most, is lost when it is cut off
 LOOK = 8  # lessons not trained on that are looked at beside a step …
 LOOK_EVERY = 10  # … of so many
 _CLIP = 1.0
-
-
-@dataclass(frozen=True)
-class Lessons:
-    """What is learnt, and what is only looked at: of one kind, or of the other."""
-
-    training: Sequence[Lesson] | Sequence[Pair]
-    validation: Sequence[Lesson] | Sequence[Pair]
-
-    @property
-    def tokens(self) -> int:
-        """Tokens of one epoch."""
-        return sum(_size(one) for one in self.training)
 
 
 class Training:
@@ -105,7 +92,7 @@ class Training:
         torch.nn.utils.clip_grad_norm_(list(self._decoder.factors), _CLIP)
         self._optimiser.step()
         progress.step += 1
-        progress.tokens += sum(_size(one) for one in chosen)
+        progress.tokens += sum(one.size for one in chosen)
         progress.examples += len(chosen)
         measures = Measures(
             progress.step,
@@ -136,9 +123,21 @@ class Training:
         if is_last:
             every = self._sums(list(others))
             measures = msgspec.structs.replace(
-                measures, full_valid_loss=every.mean_loss, full_valid_token_accuracy=every.token_accuracy
+                measures,
+                full_valid_loss=every.mean_loss,
+                full_valid_token_accuracy=every.token_accuracy,
+                classification=self._classified(),
             )
         return measures
+
+    def _classified(self) -> dict[str, float]:
+        """How well the classes are told apart now, where that is asked for."""
+        quiz = self._lessons.quiz
+        if quiz is None:
+            return {}
+        each = [choice for choices in quiz.choices for choice in choices]
+        rows = likelihoods(self._decoder, each).reshape(len(quiz.choices), -1).softmax(1)
+        return dict(classification.measured(rows.tolist(), quiz.truths, quiz.asked, quiz.positive))
 
     def _sums(self, chosen: Sequence[Lesson | Pair], *, learns: bool = False) -> Sums:
         sums = Sums()
@@ -156,7 +155,3 @@ class Training:
         old = measures.step - CHECKPOINTS * self._course.per_epoch
         (self._folder / f"{CHECKPOINT}{old}.gguf").unlink(missing_ok=True)
         self._tell(Saved(measures.step, file.name, measures))
-
-
-def _size(one: Lesson | Pair) -> int:
-    return len(one.ids) if isinstance(one, Lesson) else len(one.chosen.ids) + len(one.rejected.ids)

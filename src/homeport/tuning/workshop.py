@@ -44,6 +44,10 @@ class Shelf(Protocol):
         """Install what adapts a model: its files by role are moved away, its source is told in words."""
         ...
 
+    def parent(self, tuned: Installed) -> Installed | None:
+        """The model that a fine-tuned one adapts, if it is as it was then."""
+        ...
+
     def remove(self, name: str) -> None:
         """Delete a model. Raises ModelMissing."""
         ...
@@ -63,18 +67,20 @@ class Workshop:
     def accept(self, model: str) -> str:
         """The hash of what would be trained. Raises Unavailable, ModelMissing, InvalidRequest."""
         require_extra()
-        return self._found(model).digest
+        return _digest(*self._found(model))
 
     def name(self, model: str, suffix: str | None, identity: str) -> str:
-        """`ft:model:organization:suffix:identity`. Raises InvalidRequest for a suffix that is too long."""
+        """`ft:model:organization:suffix:identity`; `model` itself, or what it adapts. Raises InvalidRequest."""
         if suffix is not None and len(suffix) > SUFFIX_CHARACTERS:
             raise InvalidRequest(f"A suffix has {SUFFIX_CHARACTERS} characters at most.", param="suffix")
-        return ":".join(("ft", model, _plain(self._ground.organization), _plain(suffix or ""), identity))
+        found = self._shelf.find(model)
+        base = found.parent if found and found.parent else model
+        return ":".join(("ft", base, _plain(self._ground.organization), _plain(suffix or ""), identity))
 
     def training(self, work: TuningWork) -> "Training":
         """The training of this work. Raises InvalidRequest where its model has changed since it was accepted."""
-        model = self._found(work.model)
-        if model.digest != work.digest:
+        model, start = self._found(work.model)
+        if _digest(model, start) != work.digest:
             raise InvalidRequest(f"The files of `{work.model}` were replaced since then.", param="model")
         ground = self._ground
         job = TuningJob(
@@ -88,19 +94,21 @@ class Workshop:
             ground.library,
             ground.threads,
             ground.memory_bytes,
+            start.files[ADAPTER] if start else None,
         )
-        return Training(work, Trainer(job), self._shelf)
+        return Training(msgspec.structs.replace(work, model=model.facts.name), Trainer(job), self._shelf)
 
-    def _found(self, name: str) -> Installed:
+    def _found(self, name: str) -> tuple[Installed, Installed | None]:
+        """The model in whose weights to train, and the fine-tuned one to begin with, if such a one is named."""
         model = self._shelf.find(name)
+        start = model if model and model.parent else None
+        if start:
+            model = self._shelf.parent(start)
         if model is None:
-            raise ModelMissing(f"The model `{name}` is not installed.", param="model")
-        if model.parent or _REST in model.files or _WEIGHTS not in model.files:
-            raise InvalidRequest(
-                f"`{name}` cannot be fine-tuned: it must be a model in one GGUF file, and no fine-tuned one.",
-                param="model",
-            )
-        return model
+            raise ModelMissing(f"The model `{name}` is not installed, or not what it adapts.", param="model")
+        if _REST in model.files or _WEIGHTS not in model.files:
+            raise InvalidRequest(f"`{name}` cannot be fine-tuned: its weights must be one GGUF file.", param="model")
+        return model, start
 
 
 class Training:
@@ -157,6 +165,10 @@ class Training:
         """The names of the models it has left on the way, by step."""
         start = f"{self._work.name}{_CHECKPOINT}"
         return {int(name.removeprefix(start)): name for name in self._shelf.names() if name.startswith(start)}
+
+
+def _digest(model: Installed, start: Installed | None) -> str:
+    return f"{model.digest}+{start.digest}" if start else model.digest
 
 
 def _plain(text: str) -> str:

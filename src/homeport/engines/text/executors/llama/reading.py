@@ -70,6 +70,10 @@ class Reading:
         """Every tensor of the file by name, as float32 rows."""
         return weights.floats(self._library, self._file)
 
+    def adapter(self, file: Path) -> Iterator[tuple[str, NDArray[np.float32]]]:
+        """Every tensor of an adapter by name, as float32 rows."""
+        return weights.floats(self._library, file)
+
     def close(self) -> None:
         """Free what was loaded; `tensors` can still be read."""
         self._model.close()
