@@ -46,9 +46,9 @@ class Hyperparameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class TuningJob(msgspec.Struct, frozen=True):
     """One training. `folder` holds all that it writes and is what it goes on from when it was cut off.
 
-    `weights`: the GGUF that is adapted, `start` an adapter of it to begin with, `digest` the hash of both. `reader`: the
-    `module:function` that reads them. `library`: where the kernels are. `memory_bytes`: what the process may take at
-    most; None: what is free.
+    `weights`: the GGUF that is adapted, `start` an adapter of it to begin with, `digest` the hash of both. `reader`:
+    the `module:function` that reads them. `library`: where the kernels are. `memory_bytes`: what the process may take
+    at most; None: what is free.
     """
 
     folder: Path
