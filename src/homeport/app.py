@@ -89,6 +89,7 @@ class _House:
         self._spool = spool.begin(settings.home)
         self._pictures = Pictures(settings.home / _PICTURES, settings.picture_url_s)
         self._accounts = Accounts(settings)
+        self._tuner = trainings.tuner(settings, self._accounts, _library(settings), self._registry.remove)
 
     async def stand(self) -> None:
         """Build the application and listen until told to stop."""
@@ -98,7 +99,7 @@ class _House:
             registry=self._registry,
             pictures=self._pictures,
             limits=_limits(settings),
-            meters=Meters(self._serving.gauges),
+            meters=Meters(self._serving.gauges, jobs=self._tuner.counts),
             access=self._access(),
             spool=self._spool,
             organization=settings.organization,
@@ -110,6 +111,7 @@ class _House:
             files=self._accounts.files,
             uploads=self._accounts.uploads,
             quotas=self._accounts.quotas,
+            tuner=self._tuner,
         )
         listener = Listener(
             build(services),
@@ -120,13 +122,14 @@ class _House:
         )
         self._pictures.sweep()
         await self._serving.start()
-        watch = asyncio.create_task(self._accounts.keep())
+        watches = [asyncio.create_task(self._accounts.keep()), asyncio.create_task(self._tuner.run())]
         try:
             await self._serving.preload(self._preloaded())
             await listener.run_here()
         finally:
-            watch.cancel()
-            await asyncio.gather(watch, return_exceptions=True)
+            for watch in watches:
+                watch.cancel()
+            await asyncio.gather(*watches, return_exceptions=True)
             await self._serving.close()
             self._accounts.close()
             spool.end(self._spool)

@@ -8,18 +8,22 @@ from pathlib import Path
 
 import msgspec
 
+from homeport import accounts
+from homeport.accounts import Accounts
 from homeport.domain.layouts import ORIGINAL
 from homeport.domain.models import Installed
 from homeport.domain.tuning import Told, TuningOrder
 from homeport.models import tuned
 from homeport.models.registry import Registry
 from homeport.models.store import Store
+from homeport.serving.attempt import Bench
+from homeport.serving.tuner import Tuner
 from homeport.settings import Settings
 from homeport.tuning import direct
 from homeport.tuning.workshop import Ground, Workshop
 
 _READER = "homeport.engines.text.executors.llama.reading:load"
-_FOLDER = "tuning"
+_FOLDER, _JOBS = "tuning", "fine-tunes"
 
 
 def workshop(settings: Settings, library: Path | None) -> Workshop:
@@ -27,6 +31,19 @@ def workshop(settings: Settings, library: Path | None) -> Workshop:
     folder = settings.home / _FOLDER
     ground = Ground(settings.organization, folder, _READER, library, settings.threads)
     return Workshop(ground, _Shelf(settings))
+
+
+def tuner(settings: Settings, kept: Accounts, library: Path | None, forget: Callable[[str], None]) -> Tuner:
+    """Who takes jobs and has them trained; `forget` deletes a fine-tuned model by its name."""
+    bench = Bench(
+        trainings=workshop(settings, library),
+        book=kept.fine_tunes,
+        log=kept.training_log,
+        files=kept.files,
+        forget=forget,
+        folder=accounts.beside(settings, _JOBS),
+    )
+    return Tuner(bench, settings.max_tuning_queue)
 
 
 def finetune(

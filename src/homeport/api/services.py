@@ -29,6 +29,7 @@ from homeport.domain.ports import (
     UsageBook,
 )
 from homeport.serving.quotas import Quotas
+from homeport.serving.tuner import Tuner
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ class Services:
 
     `now` is the wall clock in seconds; `spool` a folder for uploads under way; `pictures` keeps those that answers name
     by URL; `organization` goes out as a header; without `operations`, `book` and `usage` these parts of `/admin` say
-    that they cannot be had; without `ledger` usage is counted in the meters alone.
+    that they cannot be had; without `ledger` usage is counted in the meters alone; without `tuner` no models are
+    fine-tuned.
     """
 
     serving: Serving
@@ -72,6 +74,7 @@ class Services:
     files: FileBook | None = None
     uploads: UploadBook | None = None
     quotas: Quotas = field(default_factory=Quotas)
+    tuner: Tuner | None = None
 
     def fingerprint(self, resolved: Resolved) -> str:
         """OpenAI's `system_fingerprint`: changes whenever weights, kernels, device or this server's version do."""

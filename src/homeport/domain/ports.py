@@ -12,7 +12,7 @@ from homeport.domain.files import File, Listing, Upload, UploadPart
 from homeport.domain.images import Format
 from homeport.domain.link import Request
 from homeport.domain.models import Alias, Gauges, Installed, Loaded, Resolved
-from homeport.domain.tuning import Told, Tuned, TuningWork
+from homeport.domain.tuning import Method, Told, Tuned, TuningWork
 from homeport.domain.usage import Question, Spent, Sum
 
 Emit = Callable[[Sequence[tuple[int, Event]]], None]
@@ -294,6 +294,10 @@ class Trainings(Protocol):
 
     def name(self, model: str, suffix: str | None, identity: str) -> str:
         """What a fine-tuned model is called: `ft:model:organization:suffix:identity`. Raises InvalidRequest."""
+        ...
+
+    def examine(self, file: Path, method: Method, param: str) -> None:
+        """Read a file as examples for a method. Raises InvalidRequest that names the field `param` and the line."""
         ...
 
     def training(self, work: TuningWork) -> Training:

@@ -21,7 +21,7 @@ from typing import Any, cast
 import msgspec
 import psutil
 
-from homeport.domain.errors import HomeportError, InvalidRequest, Unavailable
+from homeport.domain.errors import ExtraMissing, HomeportError, InvalidRequest, Unavailable
 from homeport.domain.tuning import Broke, Hyperparameters, Told, TuningJob
 from homeport.tuning import dataset, plan, quiz
 from homeport.tuning.dataset import Example
@@ -71,7 +71,7 @@ def _train(job: TuningJob) -> bool:
     try:
         import torch  # here, since only now is the extra needed
     except ImportError as error:
-        raise Unavailable(MISSING, code="missing_extra") from error
+        raise ExtraMissing(MISSING) from error
     from homeport.tuning import adapter
     from homeport.tuning.decoder import Decoder, Factors
     from homeport.tuning.training import Training

@@ -17,7 +17,7 @@ from typing import IO
 import filelock
 import msgspec
 
-from homeport.domain.errors import EngineFailed, Unavailable, revive
+from homeport.domain.errors import EngineFailed, ExtraMissing, Unavailable, revive
 from homeport.domain.tuning import Broke, Told, Trained, TuningJob
 from homeport.tuning.child import MISSING, PARKED
 
@@ -31,9 +31,9 @@ log = logging.getLogger("homeport.tuning")
 
 
 def require_extra() -> None:
-    """Raise Unavailable, saying what to install, where this installation cannot train."""
+    """Raise ExtraMissing, saying what to install, where this installation cannot train."""
     if importlib.util.find_spec("torch") is None:
-        raise Unavailable(MISSING, code="missing_extra")
+        raise ExtraMissing(MISSING)
 
 
 class Trainer:

@@ -12,8 +12,8 @@ import msgspec
 
 from homeport.domain.errors import InvalidRequest, ModelMissing
 from homeport.domain.models import ADAPTER, Installed
-from homeport.domain.tuning import Saved, Told, Trained, Tuned, TuningJob, TuningWork
-from homeport.tuning import results
+from homeport.domain.tuning import Method, Saved, Told, Trained, Tuned, TuningJob, TuningWork
+from homeport.tuning import dataset, results
 from homeport.tuning.plan import CHECKPOINTS
 from homeport.tuning.trainer import Hear, Trainer, require_extra
 
@@ -76,6 +76,10 @@ class Workshop:
         found = self._shelf.find(model)
         base = found.parent if found and found.parent else model
         return ":".join(("ft", base, _plain(self._ground.organization), _plain(suffix or ""), identity))
+
+    def examine(self, file: Path, method: Method, param: str) -> None:
+        """Read a file as examples for a method. Raises InvalidRequest that names the field and the line."""
+        dataset.read(file, method, param)
 
     def training(self, work: TuningWork) -> "Training":
         """The training of this work. Raises InvalidRequest where its model has changed since it was accepted."""
