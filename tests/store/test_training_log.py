@@ -119,7 +119,7 @@ def test_a_failure_is_told(books: Workbooks) -> None:
 
 
 def test_what_is_left_behind_is_known_until_it_is_gone(books: Workbooks) -> None:
-    """Ended jobs are untidy until they are tidied; a cancelled one's checkpoints go with that, a finished one's stay."""
+    """Ended jobs are untidy until they are tidied; a cancelled one's checkpoints go, a finished one's stay."""
     done, cancelled = books.under_way("ftjob-1"), books.under_way("ftjob-2")
     for job in (done, cancelled):
         books.log.saved(job, measures(1), f"name:{job.id}")
