@@ -54,7 +54,7 @@ async def test_a_fine_tune_is_told_as_in_2023(desks: Desks) -> None:
 
 
 async def test_both_apis_have_the_same_jobs(desks: Desks) -> None:
-    """A job of either API is found, listed and ended by the other, preferences too; files that are gone are not told."""
+    """A job of either API is found, listed and ended by the other; files that are gone are not told of."""
     old, new = await desks.job(FINE_TUNES), await desks.job(content=PREFERENCE, method={"type": "dpo"})
     assert (await desks.shown(old))["method"]["supervised"]["hyperparameters"]["n_epochs"] == 4
     assert (await desks.shown(new, FINE_TUNES))["status"] == "pending"
