@@ -212,7 +212,7 @@ async def test_what_is_not_done_is_refused_by_name(desks: Desks, changes: dict[s
 
 async def test_what_asks_for_nothing_passes(desks: Desks) -> None:
     """Null where the document allows it, `auto` and empty lists change nothing."""
-    nothing = dict.fromkeys(("validation_file", "suffix", "seed", "metadata", "integrations"))
+    nothing: dict[str, Any] = dict.fromkeys(("validation_file", "suffix", "seed", "metadata", "integrations"))
     job = await desks.job(**nothing, hyperparameters={"n_epochs": "auto"})
     assert job["integrations"] == []
     assert 0 <= job["seed"] < 2**31
