@@ -89,12 +89,24 @@ def test_the_latest_checkpoints_stay(books: Workbooks) -> None:
     assert books.book.checkpoints("one", job.id, Page(limit=1, after=found[0].id)) == ([found[1]], True)
 
 
-@pytest.mark.parametrize("ends", ["cancel", "pause"])
-def test_who_is_not_wanted_changes_nothing(books: Workbooks, ends: str) -> None:
-    """What a training still tells after its job was cancelled or paused is not written down, nor is its result."""
+def test_the_last_step_before_a_pause_is_written_down(books: Workbooks) -> None:
+    """A step that was under way when its job was paused is told, since it is not done again; the job stays paused."""
+    job = books.under_way("ftjob-1")
+    books.book.pause("one", job.id)
+    assert not books.log.is_wanted("here", job.id)
+    assert books.log.measured(job, measures(1), 6, None)
+    assert books.log.saved(job, measures(1), "name:1")
+    assert not books.log.prepared(job, PREPARED)
+    assert not books.log.succeed(job, books.made(job))
+    found = books.book.show("one", job.id)
+    assert (found.status, found.step) == ("paused", 1)
+
+
+def test_who_is_not_wanted_changes_nothing(books: Workbooks) -> None:
+    """What a training still tells after its job was cancelled is not written down, nor is its result."""
     job = books.under_way("ftjob-1")
     assert books.log.is_wanted("here", job.id)
-    getattr(books.book, ends)("one", job.id)
+    books.book.cancel("one", job.id)
     assert not books.log.is_wanted("here", job.id)
     before = books.book.show("one", job.id), books.told(job)
     assert not books.log.measured(job, measures(1), 6, None)

@@ -142,8 +142,8 @@ class FineTuneBook(Protocol):
 class TrainingLog(Protocol):
     """Jobs as the server sees them that trains them. Synchronous.
 
-    Whatever changes a job gives whether it did: a job that was cancelled, paused, or taken over meanwhile is left as it
-    is.
+    Whatever changes a job gives whether it did: one that was cancelled or taken over meanwhile is left as it is, and of
+    one that was paused only the step under way is written down.
     """
 
     def next(self, server: str) -> FineTune | None:

@@ -1,7 +1,8 @@
 """Fine-tuning jobs as the server sees them that trains them: what comes next, how far it is, what came of it.
 
-Fills `domain.fine_tunes.TrainingLog`. A job that was cancelled, paused or taken over meanwhile is never changed: every
-statement asks for its status and its server. Synchronous.
+Fills `domain.fine_tunes.TrainingLog`. A job that was cancelled or taken over meanwhile is never changed: every
+statement asks for its status and its server. Of one that was paused the step under way is still written down, for it is
+not done again. Synchronous.
 """
 
 import secrets
@@ -98,7 +99,7 @@ class TrainingLog:
             losses += f", validation loss={told.valid_loss:.4f}"
         data = {"total_steps": steps, **metrics(told)}
         with self._database.writing() as connection:
-            if not self._changed(connection, job, values, is_new=FINE_TUNES.c.step < told.step):
+            if not self._changed(connection, job, values, OPEN, FINE_TUNES.c.step < told.step):
                 return False
             message = f"Step {told.step}/{steps}: {losses}"
             tell(connection, job.id, int(self._now()), message, type="metrics", data=data)
@@ -109,7 +110,7 @@ class TrainingLog:
         table, now = FINE_TUNE_CHECKPOINTS, int(self._now())
         its = sa.select(table.c.step).where(table.c.job == job.id)
         with self._database.writing() as connection:
-            if not self._changed(connection, job, {}):
+            if not self._changed(connection, job, {}, OPEN):
                 return False
             if connection.execute(its.where(table.c.step == told.step)).first() is None:
                 values = {"job": job.id, "created_at": now, "step": told.step, "name": name}
