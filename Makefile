@@ -2,17 +2,19 @@
 PY := .venv/bin/python
 HOMEPORT := $(PY) -m homeport
 STARTERS := smollm2-135m qwen2.5-coder-0.5b multilingual-e5-small whisper-base kokoro-82m homeport-moderation
-.PHONY: help setup serve lint fix types test soak bench docs check
+.PHONY: help setup serve train lint fix types test train-test soak bench docs check
 .DEFAULT_GOAL := help
 
 help: ## Show these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 .venv/.run: requirements/run.txt scripts/environment
 	@scripts/environment .venv requirements/run.txt && touch $@
 .venv/.dev: requirements/dev.txt scripts/environment
 	@scripts/environment .venv requirements/dev.txt && touch .venv/.run $@
 .venv-clients/.clients: requirements/clients.txt scripts/environment
 	@scripts/environment .venv-clients requirements/clients.txt && touch $@
+.venv/.train: requirements/train.txt | .venv/.run
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r $< && touch $@
 # Where npm is missing or fails, the kernels inside the wheel are used.
 .venv/.kernels: src/homeport/models/kernels.py | .venv/.run
 	@if command -v npm >/dev/null && $(HOMEPORT) kernels install; then touch $@; else echo "Using the wheel's kernels."; fi
@@ -20,6 +22,7 @@ setup: .venv/.dev .venv-clients/.clients .venv/.kernels ## Both environments, th
 	@HOMEPORT_OPTIMIZE=off $(HOMEPORT) pull $(STARTERS)
 serve: .venv/.run .venv/.kernels ## Serve the API on 127.0.0.1:8080, fetching the starter models first
 	@exec $(HOMEPORT) serve
+train: .venv/.train ## Add what `homeport finetune` needs
 lint: .venv/.dev ## Style, formatting, the arrows between rooms
 	@.venv/bin/ruff check && .venv/bin/ruff format --check && .venv/bin/lint-imports --no-logo
 fix: .venv/.dev ## Correct what can be corrected by itself
@@ -27,7 +30,9 @@ fix: .venv/.dev ## Correct what can be corrected by itself
 types: .venv/.dev ## mypy --strict
 	@.venv/bin/mypy
 test: setup ## All tests, the holds among them scaled down
-	@$(PY) -m pytest
+	@$(PY) -m pytest -m "not training"
+train-test: setup .venv/.train ## The tests of fine-tuning, some minutes
+	@$(PY) -m pytest -m training
 soak: setup ## The holds at full length; the result goes to docs/soak.md
 	@scripts/soak
 bench: setup ## Measure against the peers, in one run; the table goes to bench/LOG.md

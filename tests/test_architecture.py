@@ -22,6 +22,7 @@ TOOLKITS = {
         "engines",
         "tuning",
     },
+    ("torch",): {"tuning"},
     ("sqlalchemy", "alembic", "psycopg", "obstore"): {"store"},
     ("ray",): {"cluster"},
     ("click", "rich"): {"cli", "documentation"},

@@ -20,9 +20,11 @@ from homeport.store.batches import BatchBook
 from homeport.store.blobs import Blobs
 from homeport.store.database import Database
 from homeport.store.files import FileBook
+from homeport.store.fine_tunes import FineTuneBook
 from homeport.store.keys import KeyBook, server_secret
 from homeport.store.ledger import Ledger
 from homeport.store.ring import KeyRing
+from homeport.store.training_log import TrainingLog
 from homeport.store.uploads import UploadBook
 from homeport.store.usage import UsageBook
 
@@ -51,6 +53,8 @@ class Accounts:
         self.files = FileBook(self.database, blobs)
         self.uploads = UploadBook(self.database, blobs, self.files)
         self.batches = BatchBook(self.database, self.files)
+        self.fine_tunes = FineTuneBook(self.database)
+        self.training_log = TrainingLog(self.database, self.files)
         self.quotas = Quotas()
         for key, of_day, of_month in self.usage.spent_by_key():
             self.quotas.seed(key, of_day, of_month)
@@ -92,12 +96,17 @@ class Accounts:
 
 
 def ledgers(settings: Settings) -> Path:
-    """The folder of this database's ledgers: one for each database, so that none gets another's."""
+    """The folder of this database's ledgers."""
+    return beside(settings, "usage")
+
+
+def beside(settings: Settings, what: str) -> Path:
+    """A folder that belongs to this database: one for each, so that none gets another's."""
     place = Database.name(database_url(settings))
     file = place.removeprefix("sqlite:///")
     if file != place:
-        return Path(file).with_suffix(".usage")
-    return settings.home / f"usage-{hashlib.sha256(place.encode()).hexdigest()[:12]}"
+        return Path(file).with_suffix(f".{what}")
+    return settings.home / f"{what}-{hashlib.sha256(place.encode()).hexdigest()[:12]}"
 
 
 def usage(settings: Settings, question: Question) -> Sequence[Sum]:

@@ -4,9 +4,6 @@ The only module that knows every room. It builds, connects and names; whatever h
 """
 
 import asyncio
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
@@ -17,7 +14,7 @@ import uvloop
 
 import homeport
 from homeport import accounts as accounts  # `accounts` is a part of what the commands call
-from homeport import doctor, journal, rendezvous, spool
+from homeport import doctor, journal, native, rendezvous, spool, trainings
 from homeport.accounts import Accounts
 from homeport.api.access import Access
 from homeport.api.application import build
@@ -27,8 +24,10 @@ from homeport.api.meters import Meters
 from homeport.api.services import Limits, Services
 from homeport.domain.accounts import Issued, Wanted
 from homeport.domain.errors import Unavailable
-from homeport.domain.layouts import ORIGINAL, Outcome, Survey, Told, Wish
+from homeport.domain.layouts import ORIGINAL, Outcome, Wish
 from homeport.domain.models import Alias, Installed
+from homeport.domain.tuning import Told as TuningTold
+from homeport.domain.tuning import TuningOrder
 from homeport.jobs import Jobs
 from homeport.models import catalogue, layouts
 from homeport.models import pull as pulling
@@ -45,8 +44,6 @@ from homeport.settings import Settings, check_reach
 from homeport.store.pictures import Pictures
 from homeport.workers import Workers
 
-_LLAMA = "homeport.engines.llama"
-_LAYOUTS = "homeport.engines.text.executors.llama.layouts"
 _STOP_WAIT_S = 30.0
 _REACH_S = 5.0
 _TEXT, _ON_LLAMA = "text", ("embeddings", "moderation")
@@ -91,6 +88,7 @@ class _House:
         self._pictures = Pictures(settings.home / _PICTURES, settings.picture_url_s)
         self._accounts = Accounts(settings)
         self._jobs = Jobs(self._serving, self._accounts.batches, self._accounts.files, self._spool / "batches")
+        self._tuner = trainings.tuner(settings, self._accounts, _library(settings), self._registry.remove)
 
     async def stand(self) -> None:
         """Build the application and listen until told to stop."""
@@ -100,7 +98,7 @@ class _House:
             registry=self._registry,
             pictures=self._pictures,
             limits=_limits(settings),
-            meters=Meters(self._serving.gauges),
+            meters=Meters(self._serving.gauges, jobs=self._tuner.counts),
             access=self._access(),
             spool=self._spool,
             organization=settings.organization,
@@ -113,6 +111,7 @@ class _House:
             uploads=self._accounts.uploads,
             batches=self._accounts.batches,
             quotas=self._accounts.quotas,
+            tuner=self._tuner,
         )
         application = build(services)
         listener = Listener(
@@ -120,15 +119,16 @@ class _House:
         )
         self._pictures.sweep()
         await self._serving.start()
-        watch = asyncio.create_task(self._accounts.keep())
+        watches = [asyncio.create_task(self._accounts.keep()), asyncio.create_task(self._tuner.run())]
         try:
             await self._serving.preload(self._preloaded())
             self._jobs.start(Dispatch(application, self._host), services.meters)
             await listener.run_here()
         finally:
             await self._jobs.stop()
-            watch.cancel()
-            await asyncio.gather(watch, return_exceptions=True)
+            for watch in watches:
+                watch.cancel()
+            await asyncio.gather(*watches, return_exceptions=True)
             await self._serving.close()
             self._accounts.close()
             spool.end(self._spool)
@@ -146,7 +146,10 @@ class _House:
     def _preloaded(self) -> Sequence[Installed]:
         """The models to load before listening: those asked for, else the one that OpenAI's text names stand for."""
         names = self._settings.models or tuple(name for name in (self._registry.defaults.get(_TEXT),) if name)
-        return [found for name in names if (found := self._store.find(name))]
+        found = [model for name in names if (model := self._store.find(name))]
+        return [
+            model if model.parent is None else self._registry.resolve(model.facts.name, "").model for model in found
+        ]
 
     def _on_listening(self, port: int) -> None:
         settings = self._settings
@@ -251,7 +254,7 @@ def registry(settings: Settings) -> Registry:
     defaults: dict[str, str] = {}
     starters = [found for name in known.starters if (found := store.find(name))]
     served = [found for name in settings.models if (found := store.find(name))]
-    for model in (*served, *starters, *store.installed()):
+    for model in (*served, *starters, *(model for model in store.installed() if model.parent is None)):
         defaults.setdefault(model.facts.kind, model.facts.name)
     if settings.default_model:
         defaults[_TEXT] = settings.default_model
@@ -284,35 +287,20 @@ def optimise(settings: Settings, name: str, wish: Wish, progress: Progress) -> O
     """Lay a model's weights out for this CPU, as measured, or as asked; give what became of it."""
     library = _library(settings)
     wish = msgspec.structs.replace(wish, library=str(library) if library else None, threads=settings.threads)
-    return layouts.optimise(Store(settings.home), name, wish, lambda survey: _measured(survey, progress), progress)
+    return layouts.optimise(
+        Store(settings.home), name, wish, lambda survey: native.measured(survey, progress), progress
+    )
+
+
+def finetune(settings: Settings, order: TuningOrder, hear: Callable[[TuningTold], None]) -> Installed:
+    """Train a model on a file, here and now, and install what comes of it; the same order goes on where it was cut."""
+    return trainings.finetune(settings, order, registry(settings), _library(settings), hear)
 
 
 def is_starter(reference: str) -> bool:
     """Whether a reference names a text model of the catalogue: these are optimised when they are fetched."""
     entry = catalogue.built_in().find(reference)
     return entry is not None and entry.kind == _TEXT
-
-
-def _measured(survey: Survey, progress: Progress) -> Told:
-    """Measure in a process of its own, for native code may abort, and pass on what it says."""
-    command = [sys.executable, "-m", _LAYOUTS, msgspec.json.encode(survey).decode()]
-    # What it complains of goes to a file: a pipe that nobody reads would stop it when full.
-    with (
-        tempfile.TemporaryFile() as complaints,
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints) as child,
-    ):
-        try:
-            for line in child.stdout or ():
-                told = msgspec.json.decode(line, type=Told)
-                if told.trials is not None:
-                    return told
-                progress.message(told.text)
-            child.wait()
-            complaints.seek(0)
-            said = complaints.read().decode("utf-8", "replace").strip()
-        finally:
-            child.kill()
-    raise Unavailable(f"Measuring failed: {said.splitlines()[-1] if said else 'the kernels abort'}")
 
 
 def installed(settings: Settings) -> Sequence[Installed]:
@@ -339,13 +327,14 @@ def show(settings: Settings, name: str) -> Mapping[str, object]:
     tried = [f"{kept.trial}; on {kept.kernels}, {kept.machine}" for kept in made.layouts]
     source = f"{made.source}{f' at {made.revision}' if made.revision else ''}"
     names = [alias.name for alias in aliases(settings) if alias.target == name]
+    found |= {"parent": made.parent.name} if made.parent else {}
     return {**found, "source": source, "layout": made.active, "layouts": tried, "files": files, "aliases": names}
 
 
 def create_key(settings: Settings, wanted: Wanted) -> Issued:
     """Make a key; it opens the models that its aliases stand for now. Raises InvalidRequest, ModelMissing."""
     known = registry(settings)
-    models = tuple(dict.fromkeys(known.resolve(name, "").model.facts.name for name in wanted.models))
+    models = tuple(dict.fromkeys(known.resolve(name, "").meant.facts.name for name in wanted.models))
     return accounts.create_key(settings, msgspec.structs.replace(wanted, models=models))
 
 
@@ -364,13 +353,8 @@ def install_kernels(settings: Settings, flavour: str, file: Path | None, progres
 
 
 def kernels(settings: Settings) -> str:
-    """Describe the kernels that would be used. They are loaded in a process of their own: native code may abort."""
-    library = _library(settings)
-    command = [sys.executable, "-m", _LLAMA, *([str(library)] if library else [])]
-    asked = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    if asked.returncode != 0:
-        raise Unavailable(asked.stderr.strip().splitlines()[-1] if asked.stderr.strip() else "the kernels abort")
-    return asked.stdout.strip()
+    """Describe the kernels that would be used. Raises Unavailable where they do not load."""
+    return native.kernels(_library(settings))
 
 
 def diagnose(settings: Settings, *, online: bool) -> Iterator[Finding]:

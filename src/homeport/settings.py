@@ -142,6 +142,7 @@ FACTS: dict[str, Fact] = {
     "max_body_bytes": Fact(size, "Largest request body.", least=1),
     "max_file_bytes": Fact(size, "Largest file that may be sent at once; uploads in parts may be larger.", least=1),
     "max_queue": Fact(whole, "Requests of one model that may wait on top of `slots`; past it a 429.", least=0),
+    "max_tuning_queue": Fact(whole, "Fine-tuning jobs that may wait here; past it a 429.", least=0),
     "memory_budget_bytes": Fact(
         size, "Memory all loaded models may take together; none: no limit. The least recently used goes first.", least=1
     ),
@@ -203,6 +204,7 @@ class Settings:
     max_file_bytes: int = 512_000_000
 
     max_queue: int = 128
+    max_tuning_queue: int = 16
     memory_budget_bytes: int | None = None
     idle_unload_s: float = 300.0
     drain_s: float = 30.0

@@ -13,7 +13,7 @@ from homeport.domain.errors import HomeportError, InvalidRequest, ModelMissing
 from homeport.domain.events import Admitted, Delta, Done, Event, Finished, Usage
 from homeport.domain.images import Format
 from homeport.domain.link import Request
-from homeport.domain.models import Alias, Facts, Gauges, Installed, Loaded, Resolved
+from homeport.domain.models import ADAPTER, Alias, Facts, Gauges, Installed, Loaded, Resolved
 
 Step = Sequence[Event] | HomeportError | asyncio.Event
 """A batch of events; or an error that ends the request; or something to wait for before going on."""
@@ -143,7 +143,14 @@ class FakeRegistry:
             raise ModelMissing(f"The model `{name}` does not exist. Did you mean: {known}?", param="model")
         if capability and capability not in model.facts.capabilities:
             raise InvalidRequest(f"The model `{name}` cannot do {capability}.", param="model")
-        return Resolved(name, model, alias.encoding if alias else None)
+        encoding = alias.encoding if alias else None
+        if model.parent is None:
+            return Resolved(name, model, encoding)
+        return Resolved(name, self.resolve(model.parent, "").model, encoding, model)
+
+    def remove(self, name: str) -> None:
+        """Forget it."""
+        self._models = [model for model in self._models if model.facts.name != name]
 
     def models(self) -> Sequence[Installed]:
         """All of them."""
@@ -175,6 +182,12 @@ def installed(name: str, capabilities: tuple[str, ...] = TEXT) -> Installed:
     """An installed model whose files nobody will open."""
     facts = Facts(name, "text", "text", 2048, capabilities, licence="apache-2.0", created=1_700_000_000)
     return Installed(facts, {"weights": Path("nowhere.gguf")}, f"sha256:{name}")
+
+
+def tuned(name: str, parent: str) -> Installed:
+    """A fine-tuned model."""
+    model = msgspec.structs.replace(installed(name), parent=parent)
+    return msgspec.structs.replace(model, files={ADAPTER: Path("nowhere.lora")})
 
 
 def loaded(model: str) -> Loaded:

@@ -1,6 +1,7 @@
 """Stored keys: who they let in, to which models, how much of it, and how an operator makes them."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -10,16 +11,18 @@ from starlette.applications import Starlette
 from homeport.api.access import Access
 from homeport.api.application import build
 from homeport.domain.accounts import Allowance, Key, Wanted
+from homeport.domain.models import Alias
 from homeport.store import migration
 from homeport.store.database import Database
 from homeport.store.keys import KeyBook
 from homeport.store.ring import KeyRing
 from tests.api.asgi import Said, call
-from tests.api.fakes import FakeServing, answer, services
+from tests.api.fakes import FakeRegistry, FakeServing, answer, installed, services, tuned
 
 ADMIN = "the-operators-own-key"
 TOOL = "a-token-of-this-users-tools"
 SECRET = b"s" * 32
+TUNED, OPEN = "ft:tiny:homeport:theirs:1", "ft:tiny:homeport:everybodys:2"
 
 
 class Desk:
@@ -249,3 +252,25 @@ def test_an_expired_key_opens_nothing() -> None:
     key = Key(id="k", project="p", name="n", hint="", created_at=0, expires_at=10)
     assert key.opens(9.9)
     assert not key.opens(10)
+
+
+async def test_a_fine_tuned_model_is_its_projects_own(tmp_path: Path) -> None:
+    """Another project neither sees, asks nor deletes it; a key that opens what it adapts opens it too."""
+    desk = Desk(tmp_path)
+    theirs = msgspec.structs.replace(tuned(TUNED, "tiny"), project="team")
+    everybodys = tuned(OPEN, "tiny")
+    registry = FakeRegistry([installed("tiny"), installed("org/other"), theirs, everybodys], [Alias("mine", TUNED)])
+    desk.app.state.services = replace(desk.app.state.services, registry=registry)
+    own, narrow, other = desk.key("own", project="team"), desk.key("narrow", ("tiny",), "team"), desk.key("other")
+    only, closed = desk.key("only", (TUNED,), "team"), desk.key("closed", ("org/other",), "team")
+    for secret, status in ((own, 200), (narrow, 200), (only, 200), (closed, 403), (other, 404)):
+        for name in (TUNED, "mine"):
+            assert (await desk.ask(secret, model=name, prompt="a")).status == status
+        names = {entry["id"] for entry in (await desk.ask(secret, "/v1/models")).json["data"]}
+        assert ({TUNED, "mine"} <= names) == (status == 200)
+        assert ({TUNED, "mine"} & names == set()) == (status != 200)
+    assert (await desk.ask(only, prompt="a")).status == 403
+    assert (await desk.ask(other, model=OPEN, prompt="a")).status == 200
+    for secret, name, status in ((other, TUNED, 404), (own, OPEN, 403), (own, TUNED, 200), (other, OPEN, 200)):
+        bearer = {"authorization": f"Bearer {secret}"}
+        assert (await call(desk.app, "DELETE", f"/v1/models/{name}", headers=bearer)).status == status

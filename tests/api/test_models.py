@@ -1,15 +1,27 @@
 """The models' listing, under real names and OpenAI's."""
 
+from pathlib import Path
+
+import msgspec
 from starlette.types import ASGIApp
 
 from homeport.api.application import build
-from homeport.domain.models import Gauges
+from homeport.domain.models import Adapter, Alias, Gauges
+from homeport.domain.text import TextRequest
 from tests.api.asgi import call
-from tests.api.fakes import FakeServing, loaded, services
+from tests.api.fakes import FakeRegistry, FakeServing, installed, loaded, services, tuned
+
+TUNED = "ft:tiny:homeport:mine:1"
 
 
 def house(serving: FakeServing | None = None) -> ASGIApp:
     return build(services(serving))
+
+
+def tuned_house(serving: FakeServing | None = None) -> ASGIApp:
+    """One that has a fine-tuned model, and a name for it."""
+    registry = FakeRegistry([installed("tiny"), tuned(TUNED, "tiny")], [Alias("mine", TUNED)])
+    return build(services(serving, registry=registry))
 
 
 async def test_list_gives_real_names_then_aliases() -> None:
@@ -75,3 +87,33 @@ async def test_an_installed_model_cannot_be_deleted() -> None:
     assert said.error["message"].startswith("You have insufficient permissions for this operation")
     assert "homeport rm tiny" in said.error["message"]
     assert (await call(house(), "DELETE", "/v1/models/tinny")).status == 404
+
+
+async def test_a_fine_tuned_model_names_what_it_adapts() -> None:
+    """Its root and parent are the model that runs it, and it counts as loaded with that one."""
+    serving = FakeServing()
+    serving.running["tiny"] = (loaded("tiny"), Gauges())
+    entry = (await call(tuned_house(serving), "GET", f"/v1/models/{TUNED}")).json
+    assert (entry["id"], entry["root"], entry["parent"], entry["loaded"]) == (TUNED, "tiny", "tiny", True)
+
+
+async def test_a_fine_tuned_model_is_deleted_under_its_own_name() -> None:
+    """Deleting it by another name is refused; by its own it is gone, and what it adapted stays."""
+    app = tuned_house()
+    assert (await call(app, "DELETE", "/v1/models/mine")).status == 403
+    said = await call(app, "DELETE", f"/v1/models/{TUNED}")
+    assert said.json == {"id": TUNED, "object": "model", "deleted": True}
+    assert (await call(app, "GET", f"/v1/models/{TUNED}")).status == 404
+    assert (await call(app, "GET", "/v1/models/tiny")).status == 200
+
+
+async def test_a_request_of_a_fine_tuned_model_goes_to_what_it_adapts() -> None:
+    """The model it adapts gets the request with the adapter; the answer bears the tuned model's name."""
+    serving = FakeServing()
+    body = msgspec.json.encode({"model": TUNED, "prompt": "Hi"})
+    said = await call(tuned_house(serving), "POST", "/v1/completions", body)
+    assert (said.status, said.json["model"], said.headers["x-homeport-model"]) == (200, TUNED, TUNED)
+    ((model, request),) = serving.requests
+    assert model.facts.name == "tiny"
+    assert isinstance(request, TextRequest)
+    assert request.adapter == Adapter(TUNED, Path("nowhere.lora"), f"sha256:{TUNED}")

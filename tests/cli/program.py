@@ -9,6 +9,7 @@ from homeport.domain.accounts import Allowance, Issued, Key, Wanted
 from homeport.domain.errors import InvalidRequest, Missing, ModelMissing
 from homeport.domain.layouts import Fidelity, Outcome, Speed, Trial, Wish
 from homeport.domain.models import Alias, Facts, Installed
+from homeport.domain.tuning import Hyperparameters, Measures, Prepared, Saved, Told, Trained, TuningOrder
 from homeport.domain.usage import Question, Sum
 from homeport.reports import Announcement, Finding, Progress
 from homeport.settings import Settings
@@ -134,6 +135,17 @@ class Program:
             raise InvalidRequest("only text models")
         progress.message("trying")
         return Outcome(name, wish.layout or "q8_0", is_changed=not wish.is_dry, trials=TRIALS)
+
+    def finetune(self, settings: Settings, order: TuningOrder, hear: Callable[[Told], None], /) -> Installed:
+        """Train 'small' in two steps from the first on; 'slow' is interrupted."""
+        self._called("finetune", settings, order)
+        if order.model != "small":
+            raise KeyboardInterrupt
+        measures = Measures(2, 40, 2, 0.5, 1.0, 1.0, full_valid_loss=0.75)
+        chosen = Hyperparameters(n_epochs=1, batch_size=1)
+        for told in (Prepared(2, 20, 2, 1, chosen), measures, Saved(2, "c.gguf", measures), Trained("a", "r", 40)):
+            hear(told)
+        return Installed(Facts("ft:small:homeport:mine:1", "text", "text"), {}, "d2", parent="small")
 
     def is_starter(self, reference: str, /) -> bool:
         """Whether a test put it in `starters`."""

@@ -40,6 +40,22 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         yield started
 
 
+@pytest.fixture(scope="session")
+def workbench(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[House]:
+    """A server that takes fine-tuning jobs and trains none: what it takes for PyTorch breaks when it is imported.
+
+    So jobs end at once, and what is said of them can be looked at without PyTorch and without hours.
+    """
+    assert smollm2.exists()
+    folder = tmp_path_factory.mktemp("workbench")
+    (folder / "torch").mkdir()
+    (folder / "torch" / "__init__.py").write_text("raise ImportError\n", encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(folder))
+        with running(folder / "log", "--model", "smollm2-135m", MAX_TUNING_QUEUE="1000") as started:
+            yield started
+
+
 @pytest.fixture
 def client(house: House) -> Iterator[openai.OpenAI]:
     """The newest official client, pointed at the small model's server; it does not retry."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from homeport.api.field import Field
-from tests.system.compatibility import images, page
+from tests.system.compatibility import images, page, tuning
 from tests.system.compatibility.probes import every_field, judge
 from tests.system.house import House
 
@@ -14,14 +14,14 @@ Verdicts = Mapping[tuple[str, str], str | Exception]
 
 
 @pytest.fixture(scope="module")
-def verdicts(house: House, gallery: House, installed: Mapping[str, Path]) -> Verdicts:
+def verdicts(house: House, gallery: House, workbench: House, installed: Mapping[str, Path]) -> Verdicts:
     """What was seen of every field, once for all tests here."""
     assert installed
+    others = dict.fromkeys(images.PROBES, gallery) | dict.fromkeys(tuning.PROBES, workbench)
     found: dict[tuple[str, str], str | Exception] = {}
     for endpoint, field in every_field():
         try:
-            asked = gallery if endpoint in images.PROBES else house
-            found[endpoint, field.name] = judge(asked, endpoint, field)
+            found[endpoint, field.name] = judge(others.get(endpoint, house), endpoint, field)
         except (AssertionError, LookupError) as missed:
             found[endpoint, field.name] = missed
     return found

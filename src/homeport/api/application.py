@@ -28,6 +28,7 @@ from homeport.api.images import files as pictures
 from homeport.api.moderations import creation as moderations
 from homeport.api.services import Services
 from homeport.api.text import chat, completions, edits
+from homeport.api.tuning import fine_tunes, jobs
 from homeport.domain.errors import MethodRefused, Missing
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -62,6 +63,17 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/v1/batches": {"GET": batches.collection, "POST": batches.create},
     "/v1/batches/{batch_id}": {"GET": batches.retrieve},
     "/v1/batches/{batch_id}/cancel": {"POST": batches.cancel},
+    "/v1/fine-tunes": {"GET": fine_tunes.collection, "POST": fine_tunes.create},
+    "/v1/fine-tunes/{job_id}": {"GET": fine_tunes.retrieve},
+    "/v1/fine-tunes/{job_id}/cancel": {"POST": fine_tunes.cancel},
+    "/v1/fine-tunes/{job_id}/events": {"GET": fine_tunes.events},
+    "/v1/fine_tuning/jobs": {"GET": jobs.collection, "POST": jobs.create},
+    "/v1/fine_tuning/jobs/{job_id}": {"GET": jobs.retrieve},
+    "/v1/fine_tuning/jobs/{job_id}/cancel": {"POST": jobs.cancel},
+    "/v1/fine_tuning/jobs/{job_id}/pause": {"POST": jobs.pause},
+    "/v1/fine_tuning/jobs/{job_id}/resume": {"POST": jobs.resume},
+    "/v1/fine_tuning/jobs/{job_id}/events": {"GET": jobs.events},
+    "/v1/fine_tuning/jobs/{job_id}/checkpoints": {"GET": jobs.checkpoints},
     "/v1/engines": {"GET": engines.collection},
     "/v1/engines/{engine:path}/completions": {"POST": completions.create},
     "/v1/engines/{engine:path}/edits": {"POST": edits.create},

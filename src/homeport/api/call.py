@@ -60,7 +60,7 @@ class Bill:
         self.tally = tally
         self._exchange = exchange_of(request.scope)
         self._house = services(request)
-        self._model = resolved.model.facts.name
+        self._model = resolved.meant.facts.name
         self._characters = len(asked.text) if isinstance(asked, SpeechRequest) else 0
         self._is_settled = False
 
@@ -142,7 +142,7 @@ async def opened(
     house, exchange = services(request), exchange_of(request.scope)
     is_background = exchange.is_background
     exchange.passage.reserve(tokens(asked))
-    meter = house.meters.begin(resolved.model.facts.name, endpoint, is_background=is_background)
+    meter = house.meters.begin(resolved.meant.facts.name, endpoint, is_background=is_background)
     bill = Bill(request, resolved, asked, kind(meter))
     try:
         stream = await house.serving.open(resolved.model, asked, is_background=is_background)
@@ -175,7 +175,7 @@ async def whole(
 
 def origin(resolved: Resolved) -> Mapping[str, str]:
     """The header that says which model really answers."""
-    return {"x-homeport-model": resolved.model.facts.name}
+    return {"x-homeport-model": resolved.meant.facts.name}
 
 
 def model_named(body: str | None, path: str | None) -> str:

@@ -13,6 +13,7 @@ from homeport.api import wire
 from homeport.domain.errors import (
     ContextOverflow,
     EngineFailed,
+    ExtraMissing,
     Forbidden,
     HomeportError,
     InvalidRequest,
@@ -57,6 +58,7 @@ STATUS: Mapping[type[HomeportError], Standing] = {
     Overloaded: Standing(429, "server_overloaded", can_retry=True),
     EngineFailed: Standing(500, "server_error", can_retry=True),
     Unavailable: Standing(503, "server_error", can_retry=True),
+    ExtraMissing: Standing(501, "server_error"),
 }
 
 

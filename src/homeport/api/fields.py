@@ -11,6 +11,7 @@ from homeport.api.files import fields as files
 from homeport.api.images import fields as images
 from homeport.api.moderations import fields as moderations
 from homeport.api.text import fields as text
+from homeport.api.tuning import fields as tuning
 
 FIELDS: Mapping[str, tuple[Field, ...]] = {
     **text.FIELDS,
@@ -21,5 +22,6 @@ FIELDS: Mapping[str, tuple[Field, ...]] = {
     **images.FIELDS,
     **files.FIELDS,
     **batches.FIELDS,
+    **tuning.FIELDS,
 }
 """By endpoint: the capability's name in `Registry.resolve`, where a model is asked."""

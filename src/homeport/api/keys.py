@@ -27,7 +27,7 @@ async def create(request: Request) -> Response:
     """Make a key; aliases among its models stand for what they stand for now. Raises InvalidRequest, ModelMissing."""
     wanted = await read_json(request, Wanted)
     registry = services(request).registry
-    models = tuple(dict.fromkeys(registry.resolve(name, "").model.facts.name for name in wanted.models))
+    models = tuple(dict.fromkeys(registry.resolve(name, "").meant.facts.name for name in wanted.models))
     wanted = msgspec.structs.replace(wanted, models=models)
     return await _issued(request, await asyncio.to_thread(_book(request).create, wanted))
 

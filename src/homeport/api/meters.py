@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from homeport.api.gaps import GapHistogram
 from homeport.domain.events import Usage
+from homeport.domain.fine_tunes import ENDED, OPEN
 from homeport.domain.models import Gauges
 
 _FIRST = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 640)
@@ -63,13 +64,32 @@ class _Workers(Collector):
             yield counter
 
 
+class _Jobs(Collector):
+    """The fine-tuning jobs by status, as they were counted last."""
+
+    def __init__(self, counts: Callable[[], Mapping[str, int]]) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterable[Metric]:
+        """One family, one sample per status."""
+        counts = self._counts()
+        gauge = GaugeMetricFamily("homeport:fine_tuning_jobs", "Fine-tuning jobs, by status.", labels=("status",))
+        for status in (*OPEN, *ENDED):
+            gauge.add_metric((status,), counts.get(status, 0))
+        yield gauge
+
+
 class Meters:
-    """All metrics of one app. `gauges` gives the workers' state by real model name; `clock` runs in seconds."""
+    """All metrics of one app. `gauges` gives the workers' state by real model name; `clock` runs in seconds.
+
+    `jobs`: how many fine-tuning jobs there are, by status.
+    """
 
     def __init__(
         self,
         gauges: Callable[[], Mapping[str, Gauges]] = dict,
         clock: Callable[[], float] = time.perf_counter,
+        jobs: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self.registry = CollectorRegistry()
         self.clock = clock
@@ -90,6 +110,7 @@ class Meters:
         self._tokens = self._own("key_tokens", "Tokens taken and generated.", *whose, "kind")
         self._refused = self._own("key_refusals", "Answers with status 429.", *whose)
         self.registry.register(_Workers(gauges))
+        self.registry.register(_Jobs(jobs))
         ProcessCollector(registry=self.registry)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:

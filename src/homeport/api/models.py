@@ -31,13 +31,18 @@ async def retrieve(request: Request) -> Response:
     """Describe one model. Raises ModelMissing."""
     house = services(request)
     name = request.path_params["model"]
-    return Answer(_described(house, name, registry(request).resolve(name, "").model))
+    return Answer(_described(house, name, registry(request).resolve(name, "").meant))
 
 
 async def delete(request: Request) -> Response:
-    """Refuse: only fine-tuned models can be deleted over the API, and there are none. Raises Forbidden."""
+    """Delete a fine-tuned model, under its own name. Raises Forbidden for any other."""
     name = request.path_params["model"]
-    real = registry(request).resolve(name, "").model.facts.name
+    models = registry(request)
+    found = models.resolve(name, "").meant
+    real = found.facts.name
+    if found.parent and name == real:
+        models.remove(name)
+        return Answer({"id": name, "object": "model", "deleted": True})
     raise Forbidden(
         f"You have insufficient permissions for this operation: only fine-tuned models can be deleted here, and "
         f"`{name}` is not one. To remove it from this machine, run `homeport rm {real}`.",
@@ -48,7 +53,8 @@ async def delete(request: Request) -> Response:
 
 def _described(house: Services, name: str, model: Installed) -> dict[str, object]:
     facts = model.facts
-    loaded = house.serving.loaded(facts.name)
+    runs = model.parent or facts.name
+    loaded = house.serving.loaded(runs)
     window = loaded.window if loaded else facts.window
     entry: dict[str, object] = {
         "id": name,
@@ -56,8 +62,8 @@ def _described(house: Services, name: str, model: Installed) -> dict[str, object
         "created": facts.created,
         "owned_by": OWNER,
         "permission": [_permission(name, facts.created)],
-        "root": facts.name,
-        "parent": None,
+        "root": runs,
+        "parent": model.parent,
         "context_window": window,
         "max_model_len": window,
         "modalities": facts.modalities,

@@ -17,7 +17,7 @@ from homeport.api.exchange import Caller, exchange_of
 from homeport.api.meters import Meters
 from homeport.api.permission import Permitted
 from homeport.domain.batch_ports import BatchBook
-from homeport.domain.models import Installed
+from homeport.domain.models import Resolved
 from homeport.domain.ports import (
     FileBook,
     KeyBook,
@@ -30,6 +30,7 @@ from homeport.domain.ports import (
     UsageBook,
 )
 from homeport.serving.quotas import Quotas
+from homeport.serving.tuner import Tuner
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ class Services:
 
     `now` is the wall clock in seconds; `spool` a folder for uploads under way; `pictures` keeps those that answers name
     by URL; `organization` goes out as a header; without `operations`, `book` and `usage` these parts of `/admin` say
-    that they cannot be had; without `ledger` usage is counted in the meters alone.
+    that they cannot be had; without `ledger` usage is counted in the meters alone; without `tuner` no models are
+    fine-tuned.
     """
 
     serving: Serving
@@ -74,11 +76,13 @@ class Services:
     uploads: UploadBook | None = None
     batches: BatchBook | None = None
     quotas: Quotas = field(default_factory=Quotas)
+    tuner: Tuner | None = None
 
-    def fingerprint(self, model: Installed) -> str:
+    def fingerprint(self, resolved: Resolved) -> str:
         """OpenAI's `system_fingerprint`: changes whenever weights, kernels, device or this server's version do."""
-        loaded = self.serving.loaded(model.facts.name)
-        parts = (model.digest, self.version, loaded.kernels if loaded else "", loaded.device if loaded else "")
+        loaded = self.serving.loaded(resolved.model.facts.name)
+        weights = resolved.model.digest + (resolved.tuned.digest if resolved.tuned else "")
+        parts = (weights, self.version, loaded.kernels if loaded else "", loaded.device if loaded else "")
         return f"fp_{hashlib.sha256(repr(parts).encode()).hexdigest()[:10]}"
 
 
@@ -94,5 +98,4 @@ def caller(request: Request) -> Caller:
 
 def registry(request: Request) -> Registry:
     """The models that the one who sent this request may ask."""
-    whole, asking = services(request).registry, caller(request)
-    return whole if asking.issued is None or not asking.issued.models else Permitted(whole, asking)
+    return Permitted(services(request).registry, caller(request))

@@ -3,7 +3,19 @@
 import click
 
 from homeport import app
-from homeport.cli import batches, database, drawing, keys, machine, models, serving, speech, transcription, usage
+from homeport.cli import (
+    batches,
+    database,
+    drawing,
+    keys,
+    machine,
+    models,
+    serving,
+    speech,
+    transcription,
+    tuning,
+    usage,
+)
 from homeport.cli.application import Application
 from homeport.cli.options import Commands
 from homeport.settings import share_processors
@@ -25,6 +37,7 @@ for _command in (
     serving.stop,
     models.pull,
     models.optimize,
+    tuning.finetune,
     models.list_,
     models.show,
     models.rm,

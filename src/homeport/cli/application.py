@@ -7,6 +7,7 @@ from typing import Protocol
 from homeport.domain.accounts import Issued, Key, Wanted
 from homeport.domain.layouts import Outcome, Wish
 from homeport.domain.models import Alias, Installed
+from homeport.domain.tuning import Told, TuningOrder
 from homeport.domain.usage import Question, Sum
 from homeport.reports import Announcement, Finding, Progress
 from homeport.settings import Settings
@@ -69,6 +70,13 @@ class Application(Protocol):
 
     def optimise(self, settings: Settings, name: str, wish: Wish, progress: Progress, /) -> Outcome:
         """Lay a model's weights out for this CPU, as measured, or as asked; give what became of it."""
+        ...
+
+    def finetune(self, settings: Settings, order: TuningOrder, hear: Callable[[Told], None], /) -> Installed:
+        """Train a model on a file, here and now, and install what comes of it; give that. `hear` is told how it goes.
+
+        The same order goes on where it was cut off.
+        """
         ...
 
     def is_starter(self, reference: str, /) -> bool:

@@ -84,15 +84,22 @@ def progress(name: str) -> Iterator[Bar]:
 
 
 class Steps:
-    """Work in steps as a bar with time left, on standard error."""
+    """Work in steps as a bar with time left, and a word on the latest step, on standard error."""
 
     def __init__(self, bars: Bars, name: str) -> None:
         self._bars = bars
+        self._name = name
         self._task: TaskID = bars.add_task(name, total=None)
 
-    def reach(self, done: int, total: int) -> None:
+    def reach(self, done: int, total: int, word: str = "") -> None:
         """So many of all steps are done."""
         self._bars.update(self._task, completed=done, total=total)
+        if word:
+            self._bars.update(self._task, description=f"{self._name}: {word}")
+
+    def message(self, text: str) -> None:
+        """One line above the bar."""
+        self._bars.console.print(text, highlight=False, markup=False)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ and fails on a class that table lacks. Errors cross process links as `Fault` val
     ├── StorageFull
     ├── RateLimited ── QuotaSpent, Overloaded
     ├── EngineFailed
-    └── Unavailable
+    └── Unavailable ── ExtraMissing
 """
 
 from typing import Self
@@ -140,6 +140,12 @@ class EngineFailed(HomeportError):
 
 class Unavailable(HomeportError):
     """Cannot be served now: a model does not load, memory is short, or the server is draining."""
+
+
+class ExtraMissing(Unavailable):
+    """This installation lacks the optional part that this needs; the message says what to install."""
+
+    default_code = "missing_extra"
 
 
 def revive(fault: Fault) -> HomeportError:

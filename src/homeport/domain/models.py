@@ -24,15 +24,31 @@ class Facts(msgspec.Struct, frozen=True):
 
 
 class Installed(msgspec.Struct, frozen=True):
-    """A model that can be loaded now: its facts and its verified files, by role (`weights`, …).
+    """A model that can be used now: its facts and its verified files, by role (`weights`, …).
 
-    `layout` says in which layout the weights are (`original`, `q8_0`, …); the digest differs with it.
+    `layout` says in which layout the weights are (`original`, `q8_0`, …); the digest differs with it. `parent`: the
+    model that a fine-tuned one adapts and is run by; its own file is then the `adapter`. `project`: whose it is; None:
+    everybody's.
     """
 
     facts: Facts
     files: dict[str, Path]
     digest: str
     layout: str = "original"
+    parent: str | None = None
+    project: str | None = None
+
+
+ADAPTER = "adapter"
+"""The role of a fine-tuned model's own file."""
+
+
+class Adapter(msgspec.Struct, frozen=True):
+    """What a fine-tuned model changes in the one it adapts: its name, its file and the file's SHA-256."""
+
+    name: str
+    file: Path
+    digest: str
 
 
 class Alias(msgspec.Struct, frozen=True):
@@ -44,11 +60,27 @@ class Alias(msgspec.Struct, frozen=True):
 
 
 class Resolved(msgspec.Struct, frozen=True):
-    """What a name asked for turned out to be: the asked name, the model behind it, its ids' encoding."""
+    """What a name asked for turned out to be: the asked name, the model that runs, its ids' encoding.
+
+    `tuned`: the fine-tuned model that was asked for, where that is not `model` itself but a change of it.
+    """
 
     asked: str
     model: Installed
     encoding: str | None = None
+    tuned: Installed | None = None
+
+    @property
+    def meant(self) -> Installed:
+        """The model that answers: the fine-tuned one, not the one that runs it."""
+        return self.tuned or self.model
+
+    @property
+    def adapter(self) -> Adapter | None:
+        """What changes `model` while a request of a fine-tuned one is computed."""
+        if self.tuned is None:
+            return None
+        return Adapter(self.tuned.facts.name, self.tuned.files[ADAPTER], self.tuned.digest)
 
 
 class Loaded(msgspec.Struct, frozen=True):

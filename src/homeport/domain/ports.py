@@ -12,6 +12,7 @@ from homeport.domain.files import File, Listing, Upload, UploadPart
 from homeport.domain.images import Format
 from homeport.domain.link import Request
 from homeport.domain.models import Alias, Gauges, Installed, Loaded, Resolved
+from homeport.domain.tuning import Method, Told, Tuned, TuningWork
 from homeport.domain.usage import Question, Spent, Sum
 
 Emit = Callable[[Sequence[tuple[int, Event]]], None]
@@ -109,7 +110,7 @@ class Operations(Protocol):
 
 
 class Registry(Protocol):
-    """Knows which models are installed and which names stand for them. Never downloads."""
+    """Knows which models are installed and which names stand for them. Never downloads, deletes on a caller's word."""
 
     def resolve(self, name: str, capability: str) -> Resolved:
         """Find the model behind a name, whatever it can do where `capability` is empty.
@@ -124,6 +125,10 @@ class Registry(Protocol):
 
     def aliases(self) -> Sequence[Alias]:
         """Every alias whose target is installed."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Delete a fine-tuned model, by its real name. Requests that it answers now are answered."""
         ...
 
 
@@ -260,4 +265,48 @@ class UploadBook(Protocol):
 
     def cancel(self, project: str, upload_id: str) -> Upload:
         """End an upload without a file. Raises Missing, or InvalidRequest for one that has ended."""
+        ...
+
+
+class Training(Protocol):
+    """One training. `stop` may be called from any thread; the rest is synchronous."""
+
+    def run(self, hear: Callable[[Told], None]) -> Tuned | None:
+        """Train to the end and install the new model; None where it was stopped. Blocks, and calls `hear` meanwhile.
+
+        Raises whatever it failed of: InvalidRequest for files and models that do not fit, Unavailable for want of
+        memory or PyTorch, EngineFailed.
+        """
+        ...
+
+    def stop(self) -> None:
+        """End it after the step under way, also before it runs; what was done is kept, and the same work goes on."""
+        ...
+
+    def discard(self) -> None:
+        """Remove all that it wrote, checkpoints included, but not the model that it ended with. Not while it runs."""
+        ...
+
+
+class Trainings(Protocol):
+    """Trains models in processes of low priority. Synchronous: on the event loop it is called through a thread."""
+
+    def accept(self, model: str) -> str:
+        """The hash of what would be trained, by real name.
+
+        Raises ModelMissing, InvalidRequest for a model that cannot be trained, and Unavailable where the extra is
+        missing.
+        """
+        ...
+
+    def name(self, model: str, suffix: str | None, identity: str) -> str:
+        """What a fine-tuned model is called: `ft:model:organization:suffix:identity`. Raises InvalidRequest."""
+        ...
+
+    def examine(self, file: Path, method: Method, param: str) -> None:
+        """Read a file as examples for a method. Raises InvalidRequest that names the field `param` and the line."""
+        ...
+
+    def training(self, work: TuningWork) -> Training:
+        """The training of accepted work, to be run."""
         ...

@@ -6,6 +6,8 @@ what needs the model (window, vocabulary, template, fill-in-the-middle) is check
 
 import msgspec
 
+from homeport.domain.models import Adapter
+
 
 class TextPrompt(msgspec.Struct, frozen=True, tag="text"):
     """Raw text, tokenised as plain text behind the document's start. Never wrapped in a template."""
@@ -88,8 +90,9 @@ class TextRequest(msgspec.Struct, frozen=True, tag="text_request"):
 
     Choices are numbered prompt-major: prompt p's i-th answer is `p * n + i`. `best_of` (>= n, never streamed)
     candidates are drawn per prompt and the n with the highest mean log-probability per token are given out,
-    best first. `logprobs` None: none; k: the k likeliest alternatives beside each token's own. Nobody waits for one
-    that `is_background`: while there are no others, steps are kept short for whoever comes.
+    best first. `logprobs` None: none; k: the k likeliest alternatives beside each token's own. `adapter`: what changes
+    the model while this request is computed. Nobody waits for one that `is_background`: while there are no others,
+    steps are kept short for whoever comes.
     """
 
     prompts: tuple[Prompt, ...]
@@ -102,3 +105,4 @@ class TextRequest(msgspec.Struct, frozen=True, tag="text_request"):
     project: str = "local"
     encoding: str | None = None
     is_background: bool = False
+    adapter: Adapter | None = None

@@ -33,11 +33,19 @@ class StoredLayout(msgspec.Struct, frozen=True):
     machine: str
 
 
+class Parent(msgspec.Struct, frozen=True):
+    """The model that a fine-tuned one adapts, and the digest of the files it was trained on."""
+
+    name: str
+    digest: str
+
+
 class Manifest(msgspec.Struct, frozen=True):
     """What is installed under one name. `revision` is the hub's commit, or a package version.
 
     `layouts` lie beside the files that were fetched; `active` is the one that is loaded. `options`: what the engine is
-    told besides the files, such as the steps that the model was made for.
+    told besides the files, such as the steps that the model was made for. `parent`: of a fine-tuned one.
+    `project`: whose it is; None: everybody's.
     """
 
     facts: Facts
@@ -47,6 +55,8 @@ class Manifest(msgspec.Struct, frozen=True):
     layouts: tuple[StoredLayout, ...] = ()
     active: str = ORIGINAL
     options: dict[str, str | int | float | bool] = {}
+    parent: Parent | None = None
+    project: str | None = None
 
     @property
     def digest(self) -> str:
@@ -69,7 +79,9 @@ class Manifest(msgspec.Struct, frozen=True):
         if chosen:
             files = tuple(chosen.file if file.role == chosen.file.role else file for file in files)
         found = {file.role: folder / file.name for file in files}
-        return Installed(self.facts, found, _digest(files), chosen.name if chosen else ORIGINAL)
+        parent = self.parent.name if self.parent else None
+        layout = chosen.name if chosen else ORIGINAL
+        return Installed(self.facts, found, _digest(files), layout, parent, self.project)
 
 
 def _digest(files: tuple[StoredFile, ...]) -> str:

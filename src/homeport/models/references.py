@@ -12,6 +12,8 @@ from homeport.domain.errors import InvalidRequest
 
 _REPO = re.compile(r"(?P<repo>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?::(?P<pick>[^@\s:]+))?(?:@(?P<revision>\S+))?")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
+_LONGEST_TUNED = 220
+_TUNED = re.compile(r"(?!.*\.\.)[a-z0-9][a-z0-9._-]*(?::[a-z0-9._-]*){2,5}")
 _FORMS = "a name of the catalogue, hf:org/repo[:QUANT][@revision], ms:org/repo[:QUANT][@revision] or file:model.gguf"
 
 
@@ -60,6 +62,21 @@ def local_name(text: str) -> str:
     if not _NAME.fullmatch(name):
         raise InvalidRequest(f"No model name can be made from `{text}`: give one with --name.")
     return name
+
+
+def folder_name(name: str) -> str:
+    """The folder of a model of this name; colons of fine-tuned ones' are no good in file names everywhere.
+
+    Raises InvalidRequest for a name that could lead anywhere else.
+    """
+    if ":" not in name:
+        return check_name(name)
+    if len(name) > _LONGEST_TUNED or not _TUNED.fullmatch(name):
+        raise InvalidRequest(
+            f"`{name}` cannot name a fine-tuned model: it is three to six parts of lower-case letters, digits, dots, "
+            f"dashes and underscores with colons between them, {_LONGEST_TUNED} characters at most."
+        )
+    return name.replace(":", "+")
 
 
 def check_name(name: str) -> str:

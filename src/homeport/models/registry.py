@@ -66,8 +66,12 @@ class Registry:
         raise self._missing(name, alias)
 
     def models(self) -> Sequence[Installed]:
-        """Every installed model."""
-        return self._store.installed()
+        """Every installed model that can be used: a fine-tuned one beside what it adapts."""
+        return [model for model in self._store.installed() if not model.parent or self._store.parent(model)]
+
+    def remove(self, name: str) -> None:
+        """Delete a fine-tuned model, by its real name. A server that has loaded it answers on."""
+        self._store.remove(name)
 
     def aliases(self) -> Sequence[Alias]:
         """Every alias whose target is installed."""
@@ -82,7 +86,15 @@ class Registry:
                 f"The model `{name}`{stands} cannot be used for {capability}; it is for {', '.join(can) or 'nothing'}.",
                 param="model",
             )
-        return Resolved(name, model, encoding)
+        if model.parent is None:
+            return Resolved(name, model, encoding)
+        if (runs := self._store.parent(model)) is None:
+            raise ModelMissing(
+                f"`{model.facts.name}` adapts `{model.parent}`, which is not installed as it was then. "
+                f"Run `homeport pull {model.parent}`.",
+                param="model",
+            )
+        return Resolved(name, runs, encoding, model)
 
     def _missing(self, name: str, alias: Alias | None) -> HomeportError:
         if alias:
@@ -98,7 +110,10 @@ class Registry:
         return ModelMissing(text, param="model")
 
     def _near(self, name: str) -> str:
-        known = [*self._store.names(), *(alias.name for alias in self.aliases()), *self._catalogue.names]
+        # What belongs to a project is not told to others: only what is everybody's is near anything.
+        public = {model.facts.name for model in self._store.installed() if model.project is None}
+        aliases = (alias.name for alias in self.aliases() if alias.target in public)
+        known = [*public, *aliases, *self._catalogue.names]
         by_lower = {known_name.lower(): known_name for known_name in known}
         near = difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)
         return f" Did you mean {' or '.join(f'`{by_lower[key]}`' for key in near)}?" if near else ""

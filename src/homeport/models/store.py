@@ -18,7 +18,7 @@ from homeport.domain.models import Installed
 from homeport.models import disk, manifest
 from homeport.models.manifest import Manifest, StoredFile
 from homeport.models.progress import Progress, Silent
-from homeport.models.references import check_name
+from homeport.models.references import folder_name
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class Store:
 
     def folder(self, name: str) -> Path:
         """Where the model's files lie. Raises InvalidRequest for a name that could leave the store."""
-        return self._root / check_name(name)
+        return self._root / folder_name(name)
 
     def names(self) -> list[str]:
         """Names of all installed models, sorted."""
@@ -53,13 +53,22 @@ class Store:
 
     def find(self, name: str) -> Installed | None:
         """The model of this name, or None where it is not installed or a file of it is missing or cut."""
-        return self._read(self._root / name) if name == Path(name).name else None
+        try:
+            return self._read(self.folder(name))
+        except InvalidRequest:
+            return None
+
+    def parent(self, tuned: Installed) -> Installed | None:
+        """The model that a fine-tuned one adapts, if the files that it was trained on are installed."""
+        wanted = self.manifest(tuned.facts.name).parent
+        found = self.find(wanted.name) if wanted else None
+        return found if wanted and found and self.manifest(wanted.name).digest == wanted.digest else None
 
     def manifest(self, name: str) -> Manifest:
         """Where a model came from and its hashes. Raises ModelMissing."""
         if not self.find(name):
             raise ModelMissing(f"The model `{name}` is not installed.")
-        return manifest.read(self.folder(name))
+        return self._seen[self.folder(name).name][1]  # as `find` has just seen it
 
     def commit(self, made: Manifest) -> Installed:
         """Make a model known whose files lie in its folder already, and sweep what unfinished pulls left there."""
@@ -83,10 +92,15 @@ class Store:
             )
 
     def remove(self, name: str) -> None:
-        """Delete a model and all its files. Raises ModelMissing, or Unavailable while it is being fetched."""
+        """Delete a model and all its files.
+
+        Raises ModelMissing, InvalidRequest while fine-tuned models adapt it, or Unavailable while it is being fetched.
+        """
         folder = self.folder(name)
         if not folder.is_dir():
             raise ModelMissing(f"The model `{name}` is not installed.")
+        if children := [model.facts.name for model in self.installed() if model.parent == name]:
+            raise InvalidRequest(f"{' and '.join(children)} cannot do without `{name}`: remove what adapts it first.")
         lock = self._lock(name)
         try:
             lock.acquire(timeout=0)
@@ -128,7 +142,7 @@ class Store:
 
     def _lock(self, name: str) -> filelock.BaseFileLock:
         self._root.mkdir(parents=True, exist_ok=True)
-        return filelock.FileLock(self._root / f".{check_name(name)}.lock")
+        return filelock.FileLock(self._root / f".{folder_name(name)}.lock")
 
     def _read(self, folder: Path) -> Installed | None:
         try:

@@ -5,7 +5,7 @@ Times are whole seconds since 1970. What is never searched for (a key's models a
 
 import sqlalchemy as sa
 
-REVISION = "r0004"
+REVISION = "r0005"
 """The newest step of `migrations/versions`: what a database made from these tables is stamped with."""
 
 METADATA = sa.MetaData()
@@ -162,3 +162,62 @@ BATCH_OUTCOMES = sa.Table(
     sa.Column("text", sa.Text, nullable=False),
 )
 """What came of each line, until all of it stands in the batch's files: the key lets no line come to anything twice."""
+
+FINE_TUNES = sa.Table(
+    "fine_tunes",
+    METADATA,
+    sa.Column("seq", NUMBER, primary_key=True),
+    sa.Column("id", sa.String(64), nullable=False, unique=True),
+    sa.Column("project", sa.String(64), nullable=False),
+    sa.Column("server", sa.String(64), nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("asked", sa.Text, nullable=False),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("training_file", sa.String(64), nullable=False),
+    sa.Column("validation_file", sa.String(64)),
+    sa.Column("hyperparameters", sa.Text, nullable=False),
+    sa.Column("metadata", sa.Text),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("updated_at", sa.BigInteger, nullable=False),
+    sa.Column("finished_at", sa.BigInteger),
+    sa.Column("estimated_finish", sa.BigInteger),
+    sa.Column("step", sa.BigInteger, nullable=False),
+    sa.Column("steps", sa.BigInteger),
+    sa.Column("result_file", sa.String(64)),
+    sa.Column("tokens", sa.BigInteger),
+    sa.Column("error", sa.Text),
+    sa.Column("seen_at", sa.BigInteger, nullable=False),
+    sa.Column("is_tidy", sa.Boolean, nullable=False),
+    sa.Index("fine_tunes_project", "project", "seq"),
+    sa.Index("fine_tunes_status", "status", "server"),
+)
+"""`seen_at`: when its server last said that it lives. `is_tidy`: it has ended, and left nothing behind."""
+
+FINE_TUNE_EVENTS = sa.Table(
+    "fine_tune_events",
+    METADATA,
+    sa.Column("seq", NUMBER, primary_key=True),
+    sa.Column("id", sa.String(64), nullable=False, unique=True),
+    sa.Column("job", sa.String(64), sa.ForeignKey("fine_tunes.id"), nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("level", sa.String(16), nullable=False),
+    sa.Column("type", sa.String(16), nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("data", sa.Text),
+    sa.Index("fine_tune_events_job", "job", "seq"),
+)
+
+FINE_TUNE_CHECKPOINTS = sa.Table(
+    "fine_tune_checkpoints",
+    METADATA,
+    sa.Column("seq", NUMBER, primary_key=True),
+    sa.Column("id", sa.String(64), nullable=False, unique=True),
+    sa.Column("job", sa.String(64), sa.ForeignKey("fine_tunes.id"), nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("step", sa.BigInteger, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("metrics", sa.Text, nullable=False),
+    sa.Index("fine_tune_checkpoints_job", "job", "step"),
+)

@@ -40,15 +40,15 @@ class Shelves:
         blobs = Blobs(str(folder / "blobs"))
         self.files = FileBook(database, blobs, lambda: self.now)
         self.uploads = UploadBook(database, blobs, self.files, lambda: self.now)
-        self.app = build(
-            services(
-                access=Access.of(ring=ring),
-                files=self.files,
-                uploads=self.uploads,
-                limits=Limits(file_bytes=file_bytes),
-                spool=folder / "spool",
-            )
-        )
+        self.database = database
+        self.services: dict[str, Any] = {
+            "access": Access.of(ring=ring),
+            "files": self.files,
+            "uploads": self.uploads,
+            "limits": Limits(file_bytes=file_bytes),
+            "spool": folder / "spool",
+        }
+        self.app = build(services(**self.services))
 
     async def ask(self, method: str, path: str, body: Any = None, project: str = "one", **query: Any) -> Said:
         """Send one request with a project's key; a body is JSON."""

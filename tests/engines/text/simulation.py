@@ -1,6 +1,8 @@
 """A scheduler at work on the fake executor without threads or text: arrivals in, runs of token ids out."""
 
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -14,6 +16,8 @@ from homeport.engines.text.scheduler import Scheduler
 from homeport.engines.text.sequence import Group
 from homeport.engines.text.speculation import Lookup, Source
 
+ADAPTERS = ("red", "blue")
+
 
 def traits(
     *,
@@ -26,7 +30,7 @@ def traits(
     state: str = "",
 ) -> Traits:
     """An executor's traits, small ones unless said otherwise."""
-    return Traits(window, cells, sequences, batch, shares_cells, can_trim, state)
+    return Traits(window, cells, sequences, batch, shares_cells, can_trim, state, adapters=True)
 
 
 def choose(row: Logits, choice: int) -> int:
@@ -34,11 +38,11 @@ def choose(row: Logits, choice: int) -> int:
     return int(np.argsort(row)[-1 - choice % 3])
 
 
-def alone(executor: FakeExecutor, prompt: list[int], choice: int, n: int) -> list[int]:
+def alone(executor: FakeExecutor, prompt: list[int], choice: int, n: int, adapter: str = "") -> list[int]:
     """The `n` tokens a prompt gets with nothing else going on, no cache and no batching."""
     tokens = list(prompt)
     for _ in range(n):
-        tokens.append(choose(executor.next_logits(tokens), choice))
+        tokens.append(choose(executor.next_logits(tokens, adapter), choice))
     return tokens[len(prompt) :]
 
 
@@ -52,6 +56,7 @@ class Ask:
     project: str = "local"
     scores: bool = False
     credit: int = 1_000_000
+    adapter: str = ""
     copies: list[int] | None = None  # what the answers are guessed to copy; empty: the prompt
 
 
@@ -71,7 +76,9 @@ class Simulation:
     def __post_init__(self) -> None:
         """Build executor, cache and scheduler."""
         self.executor = FakeExecutor(self.traits)
-        self.cache = Cache(self.executor, retain=self.retain)
+        for adapter in ADAPTERS:
+            self.executor.attach(adapter, Path(os.devnull))
+        self.cache = Cache(self.executor, retain=self.retain, kind=lambda name: name[0] if name else name)
         pace = Pace(self.traits.batch, fixed=self.prefill_slice)
         self.scheduler = Scheduler(
             self.cache,
@@ -82,7 +89,8 @@ class Simulation:
 
     def ask(self, ask: Ask) -> Group:
         """Let a request arrive."""
-        group = Group(len(self.groups), ask.project, ask.project, ask.credit)
+        namespace = (ask.adapter, ask.project)
+        group = Group(len(self.groups), namespace, ask.project, ask.credit, adapter=ask.adapter)
         for prompt, tokens in enumerate(ask.prompts):
             for _ in range(ask.candidates):
                 one = group.add(prompt, tokens, scores=ask.scores)
@@ -99,7 +107,7 @@ class Simulation:
         if not plan.slices:
             self.scheduler.check_integrity()
             return plan
-        logits = self.executor.forward(assemble(plan))
+        logits = np.concatenate([self.executor.forward(batch) for batch in assemble(plan)])
         self._keep_scores(plan, logits)
         drawn = self.scheduler.commit(plan)
         for row in drawn:
@@ -120,7 +128,7 @@ class Simulation:
         """Every answer is, token for token, what the prompt gets alone."""
         for (group, prompt, candidate), answer in self.answers.items():
             ask = self.asks[group]
-            assert answer == alone(self.executor, ask.prompts[prompt], candidate, ask.length)
+            assert answer == alone(self.executor, ask.prompts[prompt], candidate, ask.length, ask.adapter)
 
     def _keep_scores(self, plan: Plan, logits: Logits) -> None:
         index = 0

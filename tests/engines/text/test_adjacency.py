@@ -66,3 +66,26 @@ def test_a_sequence_that_holds_nothing_yet_moves_too() -> None:
     cache.drop([2])
     assert cache.compact() == (3, 2)
     cache.check_integrity()
+
+
+@given(IDS, IDS)
+def test_a_new_kind_sits_apart_where_it_can(active: set[int], others: set[int]) -> None:
+    """Whoever has no neighbours of its kind sits far from those of another, which then both have room to grow."""
+    active -= others
+    free = set(range(32)) - active - others
+    found = seat(active, free, set(), others)
+    if not free:
+        assert found is None
+        return
+    assert found is not None
+    distances = {id: min((abs(id - other) for other in others), default=0) for id in free}
+    beside = {id for id in free if id - 1 in active or id + 1 in active}
+    assert found in beside if beside else distances[found] == max(distances.values())
+
+
+def test_each_kind_comes_together() -> None:
+    """Sequences of two kinds that never step together end in two runs, each of one kind."""
+    cache = Cache(FakeExecutor(traits(shares_cells=False, sequences=16)), kind=lambda name: name)
+    ids = {cache.begin(name, None): name for name in ("red", "blue") * 4}
+    for kind in ("red", "blue"):
+        assert runs({id for id, name in ids.items() if id is not None and name == kind}) == 1

@@ -156,7 +156,7 @@ def test_a_busy_engine_is_held_up_rarely_and_shortly(tmp_path: Path) -> None:
         slot = cache.begin("p", None)
         assert slot is not None
         for position, token in enumerate(tokens):
-            executor._append(slot, token, position)
+            executor._append(slot, token, position, "")
         cache.extend(slot, tokens)
         cache.retire(slot)
         one = Group(0, "p", "p", 1).add(0, [*tokens, 9])

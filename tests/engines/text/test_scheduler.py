@@ -313,5 +313,5 @@ def test_where_cells_are_short_the_largest_of_the_older_half_goes() -> None:
         simulation.run()
     simulation.ask(Ask([[5] * 50], length=1))
     simulation.run()
-    found = [simulation.cache.match("local", prompt, len(prompt)) for prompt in prompts]
+    found = [simulation.cache.match(("", "local"), prompt, len(prompt)) for prompt in prompts]
     assert [match.length if match else 0 for match in found] == [20, 0, 60, 20]

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.engines.text.simulation import Ask, Simulation, alone, traits
+from tests.engines.text.simulation import ADAPTERS, Ask, Simulation, alone, traits
 
+from homeport.engines.text.batch import assemble
 from homeport.engines.text.executor import Traits
 from homeport.engines.text.executors.fake import FakeExecutor
 
@@ -33,7 +34,7 @@ def prompts(draw: st.DrawFn) -> list[int]:
 
 @st.composite
 def sources(draw: st.DrawFn, ask: Ask) -> list[int]:
-    """The first candidate's true answer with a token changed, left out or put in here and there."""
+    """The first candidate's true answer, without adapter, with a token changed, left out or put in here and there."""
     source = [7, *alone(FakeExecutor(traits()), ask.prompts[0], 0, ask.length)]
     for place in draw(st.lists(st.integers(0, len(source)), max_size=3)):
         source[place : place + draw(st.integers(0, 2))] = draw(st.lists(st.integers(0, 249), max_size=2))
@@ -48,6 +49,7 @@ def arrivals(draw: st.DrawFn) -> Arrival:
         candidates=draw(st.integers(1, 3)),
         length=draw(st.integers(1, 12)),
         project=draw(st.sampled_from(("one", "two"))),
+        adapter=draw(st.sampled_from(("", *ADAPTERS))),
         scores=draw(st.booleans()),
         credit=draw(st.sampled_from((0, 2, 1_000))),
     )
@@ -112,7 +114,7 @@ def test_any_traffic_is_served_as_if_alone(
         for prompt, tokens in enumerate(ask.prompts):
             assert all((identity, prompt, candidate) in simulation.answers for candidate in range(ask.candidates))
             for position in range(len(tokens) if ask.scores else 0):
-                expected = simulation.executor.next_logits(tokens[: position + 1])
+                expected = simulation.executor.next_logits(tokens[: position + 1], ask.adapter)
                 assert (simulation.scores[identity, prompt, position] == expected).all()
     assert simulation.cache.held == 0
     assert retain is None or simulation.cache.cells <= retain
@@ -138,17 +140,37 @@ def test_cached_tokens_are_those_not_computed(scenario: list[Arrival]) -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.tuples(prompts(), st.sampled_from(("one", "two"))), min_size=2, max_size=12))
-def test_nothing_is_reused_across_projects(requests: list[tuple[list[int], str]]) -> None:
-    """What a request finds cached is never more than its own project's earlier prompts and answers could give."""
+@given(st.lists(st.tuples(prompts(), st.sampled_from(("one", "two")), st.sampled_from(("", *ADAPTERS))), min_size=2))
+def test_nothing_is_reused_across_projects_or_adapters(requests: list[tuple[list[int], str, str]]) -> None:
+    """What a request finds cached is never more than its project's earlier prompts gave with the same adapter."""
     simulation = Simulation(traits(cells=10_000, sequences=64))
-    seen: dict[str, list[list[int]]] = {"one": [], "two": []}
-    for tokens, project in requests:
-        group = simulation.ask(Ask([tokens], length=2, project=project))
+    seen: dict[tuple[str, str], list[list[int]]] = {}
+    for tokens, project, adapter in requests[:12]:
+        group = simulation.ask(Ask([tokens], length=2, project=project, adapter=adapter))
         simulation.run()
-        possible = (_shared(tokens, earlier) for earlier in seen[project])
+        earlier = seen.setdefault((project, adapter), [])
+        possible = (_shared(tokens, known) for known in earlier)
         assert group.cached == min(len(tokens) - 1, max(possible, default=0))
-        seen[project].append(tokens + simulation.answers[group.id, 0, 0][:-1])
+        earlier.append(tokens + simulation.answers[group.id, 0, 0][:-1])
+
+
+@settings(max_examples=100, deadline=None)
+@given(executors(), st.lists(st.sampled_from(("", *ADAPTERS)), min_size=2, max_size=6))
+def test_a_batch_has_one_adapter_and_every_step_serves_all(executor: Traits, wanted: list[str]) -> None:
+    """Streams of several adapters all advance in each step, each adapter in one batch of its own."""
+    roomy = traits(window=CELLS, cells=1_000, sequences=8, batch=executor.batch * 8, can_trim=executor.can_trim)
+    simulation = Simulation(roomy)
+    groups = [simulation.ask(Ask([[index, 1, 2]], length=6, adapter=one)) for index, one in enumerate(wanted)]
+    while not all(group.candidates[0].tokens[3:] for group in groups):
+        simulation.step()
+    before, plan = assemble(simulation.step()), simulation.step()
+    batches = assemble(plan)
+    assert sorted(batch.adapter for batch in batches) == sorted(set(wanted))
+    assert batches[0].adapter == before[-1].adapter  # a change that need not be is none
+    running = {one.slot: one.group.adapter for one in simulation.scheduler.running}
+    for batch in batches:
+        assert {running[slot] for slot in batch.sequences.tolist() if slot in running} <= {batch.adapter}
+    assert len(plan.slices) == len(wanted)
 
 
 def _shared(left: list[int], right: list[int]) -> int:

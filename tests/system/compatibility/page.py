@@ -21,8 +21,12 @@ A value that asks for nothing (`n: 1`, `logit_bias: {}`, `tools: []`, null where
 
 `/v1/engines/{id}/completions`, `/edits` and `/embeddings` take the same bodies as `/v1/completions`, `/v1/edits` and
 `/v1/embeddings`, the model from the path.
-Endpoints of other kinds (fine-tunes, responses) are not served yet: they answer 404 in OpenAI's
-envelope.
+Of a fine-tuning job, whose effects take minutes, the page tells what its description says of the field; that a model
+learns is tested apart. Both APIs have the same jobs: 2023's `GET /v1/fine-tunes`, `/{id}`, `/{id}/events` (with
+`?stream=true` too) and `POST /{id}/cancel`, and today's `GET /v1/fine_tuning/jobs` (with `after`, `limit` and
+`metadata[key]=value`), `/{id}`, `/{id}/events`, `/{id}/checkpoints` and `POST /{id}/cancel`, `/pause`, `/resume`.
+Checkpoints' permissions and graders are not served: 404.
+Endpoints of other kinds (responses) are not served yet: they answer 404 in OpenAI's envelope.
 """
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from homeport.api.field import Field, Status
 from homeport.api.fields import FIELDS
-from tests.system.compatibility import audio, batches, embeddings, files, images, moderations, speech, text
+from tests.system.compatibility import audio, batches, embeddings, files, images, moderations, speech, text, tuning
 from tests.system.compatibility.desk import Probes
 from tests.system.house import House
 
@@ -21,6 +21,7 @@ PROBES: Mapping[str, Probes] = {
     **images.PROBES,
     **files.PROBES,
     **batches.PROBES,
+    **tuning.PROBES,
 }
 
 

@@ -84,17 +84,20 @@ class _Run:
             return wire.encode(answerer.answer(collected, under_way.usage))
 
     def _opened(self) -> AbstractAsyncContextManager[Opened]:
+        resolved = self._call.resolved
         # Token ids in a request are those of the name it was sent to.
-        is_background = exchange_of(self._request.scope).is_background
         asked = msgspec.structs.replace(
-            self._call.request, encoding=self._call.resolved.encoding, is_background=is_background
+            self._call.request,
+            encoding=resolved.encoding,
+            adapter=resolved.adapter,
+            is_background=exchange_of(self._request.scope).is_background,
         )
-        return opened(self._request, self._call.resolved, asked, self._call.endpoint, _TextTally)
+        return opened(self._request, resolved, asked, self._call.endpoint, _TextTally)
 
     def _head(self) -> Head:
         """Make the answer's head. Not before admission: the fingerprint is of the loaded model."""
         resolved, house = self._call.resolved, services(self._request)
-        fingerprint = house.fingerprint(resolved.model)
+        fingerprint = house.fingerprint(resolved)
         return Head(f"{self._call.prefix}{uuid.uuid4().hex}", int(house.now()), resolved.asked, fingerprint)
 
 

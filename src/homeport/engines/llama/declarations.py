@@ -27,6 +27,7 @@ _STRUCTS = """
 typedef struct llama_model llama_model;
 typedef struct llama_context llama_context;
 typedef struct llama_vocab llama_vocab;
+typedef struct llama_adapter_lora llama_adapter_lora;
 typedef void *llama_memory_t;
 typedef int32_t llama_token;
 typedef void (*ggml_log_callback)(int level, const char *text, void *user_data);
@@ -90,6 +91,9 @@ llama_context_params llama_context_default_params(void);
 llama_model *llama_model_load_from_file(const char *path, llama_model_params params);
 void llama_model_free(llama_model *model);
 llama_context *llama_init_from_model(llama_model *model, llama_context_params params);
+llama_adapter_lora *llama_adapter_lora_init(llama_model *model, const char *path);
+void llama_adapter_lora_free(llama_adapter_lora *adapter);
+int32_t llama_set_adapters_lora(llama_context *ctx, llama_adapter_lora **adapters, size_t count, float *scales);
 void llama_free(llama_context *ctx);
 
 uint32_t llama_n_ctx(const llama_context *ctx);

@@ -6,11 +6,18 @@ Pure choice over sets of ids; knows nothing of what is moved, or whether moving 
 from collections.abc import Collection
 
 
-def seat(active: Collection[int], free: Collection[int], idle: Collection[int]) -> int | None:
-    """The id to take: with the most neighbours in use, better a free one than an idle one, the lowest; None: no id."""
+def seat(
+    active: Collection[int], free: Collection[int], idle: Collection[int], others: Collection[int] = ()
+) -> int | None:
+    """The id to take: with the most neighbours in use, better a free one than an idle one, the lowest; None: no id.
 
-    def rank(id: int) -> tuple[int, bool, int]:
-        return -((id - 1 in active) + (id + 1 in active)), id in idle, id
+    `others` are in use and never computed together with these: where no neighbour is to be had, far from them.
+    """
+
+    def rank(id: int) -> tuple[int, bool, int, int]:
+        neighbours = (id - 1 in active) + (id + 1 in active)
+        room = 0 if neighbours else min((abs(id - other) for other in others), default=0)
+        return -neighbours, id in idle, -room, id
 
     return min((*free, *idle), key=rank, default=None)
 

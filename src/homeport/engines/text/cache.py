@@ -6,7 +6,7 @@ half used longest ago. One larger than all that may be kept is cut to that and n
 booked in the prefix tree and carried out by the executor at once, in the step thread. Knows nothing of requests.
 """
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Protocol
 
 from homeport.engines.text.adjacency import seat, straggler
@@ -36,10 +36,21 @@ class Memory(Protocol):
         ...
 
 
-class Cache:
-    """The executor's KV, shared out. `retain` bounds the cells kept for finished sequences (None: no bound)."""
+def alike(_: Hashable) -> Hashable:
+    """Whatever the namespace, all sequences are computed together."""
+    return None
 
-    def __init__(self, memory: Memory, *, retain: int | None = None) -> None:
+
+class Cache:
+    """The executor's KV, shared out. `retain` bounds the cells kept for finished sequences (None: no bound).
+
+    `kind`: of a namespace; only sequences of one kind are ever computed together.
+    """
+
+    def __init__(
+        self, memory: Memory, *, retain: int | None = None, kind: Callable[[Hashable], Hashable] = alike
+    ) -> None:
+        self._kind = kind
         self._memory = memory
         self._traits = memory.traits
         self._retain = retain
@@ -93,7 +104,7 @@ class Cache:
         if whole is not None:
             return self._wake(whole)
         source = min(match.holders, key=lambda sequence: sequence in self._idle)
-        target = self._take_id(keep=source) if self._can_copy(match.length, source) else None
+        target = self._take_id(namespace, keep=source) if self._can_copy(match.length, source) else None
         if target is not None:
             self._fork(source, target, match.length)
             return target
@@ -108,7 +119,7 @@ class Cache:
         length = self._tree.length(source)
         if not self._traits.can_trim or not self._can_copy(length, source):
             return None
-        target = self._take_id(keep=source)
+        target = self._take_id(self._tree.namespace(source), keep=source)
         if target is not None:
             self._fork(source, target, length)
         return target
@@ -163,7 +174,9 @@ class Cache:
 
         To be called between steps, once a step: a move costs about as much as one step gains by it.
         """
-        found = straggler(self._active, (*self._free, *self._idle)) if self._adjoins else None
+        vacant = (*self._free, *self._idle)
+        kinds = self._kinds() if self._adjoins else {}
+        found = next((move for ours in kinds.values() if (move := straggler(ours, vacant))), None)
         if found is None:
             return None
         source, target = found
@@ -203,7 +216,7 @@ class Cache:
         self._active.add(target)
 
     def _fresh(self, namespace: Hashable) -> int | None:
-        sequence = self._take_id(keep=None)
+        sequence = self._take_id(namespace, keep=None)
         if sequence is not None:
             self._tree.add(sequence, namespace)
             self._active.add(sequence)
@@ -214,7 +227,14 @@ class Cache:
         self._active.add(sequence)
         return sequence
 
-    def _take_id(self, keep: int | None) -> int | None:
+    def _kinds(self) -> dict[Hashable, set[int]]:
+        """The sequences in use, by kind."""
+        found: dict[Hashable, set[int]] = {}
+        for sequence in self._active:
+            found.setdefault(self._kind(self._tree.namespace(sequence)), set()).add(sequence)
+        return found
+
+    def _take_id(self, namespace: Hashable, keep: int | None) -> int | None:
         """A free id beside those in use, evicting an idle sequence other than `keep` where none is free."""
         if not self._free:
             self._evict(keep, by_size=False)
@@ -222,7 +242,8 @@ class Cache:
             return None
         room = self.available if self._adjoins else -1  # a sequence in the way is copied before it is let go
         movable = [id for id in self._idle if id != keep and self._tree.length(id) <= room]
-        id = present(seat(self._active, self._free, movable), "no seat among free ids")
+        ours = self._kinds().get(self._kind(namespace), set())
+        id = present(seat(ours, self._free, movable, self._active - ours), "no seat among free ids")
         if id in self._idle:
             self._relocate(id, min(self._free))
         self._free.remove(id)

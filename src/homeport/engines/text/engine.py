@@ -8,18 +8,20 @@ links or HTTP.
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 import homeport
-from homeport.domain.errors import EngineFailed, Fault, InvalidRequest, Unavailable
+from homeport.domain.errors import EngineFailed, Fault, HomeportError, InvalidRequest, Unavailable
 from homeport.domain.events import Event, Failed, Usage
 from homeport.domain.link import Job, Request
 from homeport.domain.models import Gauges, Loaded
 from homeport.domain.ports import Emit, Engine
 from homeport.domain.text import TextRequest
+from homeport.engines.text.adapters import Adapters
 from homeport.engines.text.answer import Answer
 from homeport.engines.text.batch import assemble
 from homeport.engines.text.cache import Cache
@@ -71,6 +73,11 @@ def _shelf(job: Job, executor: Executor, options: TextOptions) -> Shelf | None:
         raise Unavailable(f"The prefix cache {options.prefixes} cannot be used: {error.strerror}.") from error
 
 
+def _adapter(namespace: Hashable) -> Hashable:
+    """The part of a namespace that decides which sequences are computed together."""
+    return namespace[0] if isinstance(namespace, tuple) else namespace
+
+
 class TextEngine:
     """One loaded model. Fulfils `domain.ports.Engine`; takes ownership of the executor."""
 
@@ -97,7 +104,7 @@ class TextEngine:
             kernels=executor.kernels,
             device="cpu",
         )
-        self._cache = Cache(executor, retain=options.retained(traits))
+        self._cache = Cache(executor, retain=options.retained(traits), kind=_adapter)
         score_rows = max(1, SCORED_LOGITS // self._vocabulary.size)
         known, keep = (costs.read(), costs.write) if costs else (None, None)
         self._pace = Pace(traits.batch, fixed=options.prefill_slice, costs=known, keep=keep)
@@ -108,6 +115,7 @@ class TextEngine:
             Keeping(self._cache, executor, shelf, most=most, tell=self._intake.deliver) if shelf is not None else None
         )
         pace = self._pace
+        self._adapters = Adapters(executor, is_possible=traits.adapters)
         self._scheduler = Scheduler(self._cache, traits, pace=self._allowance, pays=pace.pays, score_rows=score_rows)
         if self._keeping is not None:
             self._scheduler.begun = self._keeping.found
@@ -202,8 +210,15 @@ class TextEngine:
 
     def _admit(self, arrival: Arrival) -> list[tuple[int, Event]]:
         request = arrival.request
-        namespace = ("",) if self._shares_prefixes else ("", request.project)  # adapter, then project
-        group = Group(arrival.id, namespace, request.project, arrival.credit, background=request.is_background)
+        try:
+            adapter = self._adapters.use(request.adapter)
+        except HomeportError as error:
+            self._intake.forget(arrival.id)
+            return [(arrival.id, Failed(error.fault))]
+        namespace = (adapter,) if self._shares_prefixes else (adapter, request.project)
+        group = Group(
+            arrival.id, namespace, request.project, arrival.credit, adapter=adapter, background=request.is_background
+        )
         seed = request.sampling.seed
         if seed is None:
             seed = int.from_bytes(os.urandom(8), "little")
@@ -252,8 +267,11 @@ class TextEngine:
         return self._pace.allowance(decode, prompts)
 
     def _forward(self, plan: Plan) -> Logits:
+        batches = assemble(plan)
+        if len(batches) > 1:  # costs more than one of that size would, so nothing is learnt of it
+            return np.concatenate([self._executor.forward(batch).copy() for batch in batches])
         began = time.monotonic()
-        logits = self._executor.forward(assemble(plan))
+        logits = self._executor.forward(batches[0])
         self._pace.observe(plan.decode, plan.prompt, time.monotonic() - began, drafted=plan.drafted)
         return logits
 
@@ -294,7 +312,7 @@ class TextEngine:
         return self._answers[id].usage if id in self._answers else Usage()
 
     def _end(self, id: int) -> None:
-        del self._answers[id]
+        self._adapters.leave(self._answers.pop(id).group.adapter)
         self._intake.forget(id)
 
     def _measure(self) -> None:

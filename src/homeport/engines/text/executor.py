@@ -1,11 +1,12 @@
 """The seam between the text engine and whatever computes logits.
 
 Scheduler, prefix tree, sampling, stops and constraint know only this file. It knows nothing of requests.
-Ownership: one thread (the step thread) calls `forward`, `fork`, `trim`, `release` and `close`; `tokenise` and
+Ownership: one thread (the step thread) calls `forward`, `attach`, `fork`, `trim`, `release`, `close`; `tokenise` and
 the vocabulary may be used from any thread.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -23,7 +24,7 @@ class Traits(msgspec.Struct, frozen=True):
     unified cache), else the fork's copy occupies its own. `can_trim`: `fork` and `trim` at any length work; where
     False (recurrent state, sliding window) a sequence can only grow or be released whole. `state`: the form of what
     `save` gives, in words, for what one executor saved in a form another of the same model and kernels restores in that
-    form alone; empty: it can neither save nor restore.
+    form alone; empty: it can neither save nor restore. `adapters`: whether batches may name one.
     """
 
     window: int
@@ -33,6 +34,7 @@ class Traits(msgspec.Struct, frozen=True):
     shares_cells: bool
     can_trim: bool
     state: str = ""
+    adapters: bool = False
 
 
 class Infill(msgspec.Struct, frozen=True):
@@ -63,22 +65,19 @@ class Vocabulary(msgspec.Struct, frozen=True):
 class Batch(msgspec.Struct, frozen=True):
     """Tokens to compute, by sequence, ids and positions ascending. Arrays of equal length N, but for `wanted`.
 
-    `wanted` holds the ascending indices into the batch whose logits are to be returned (M of them).
+    `wanted` holds the ascending indices into the batch whose logits are to be returned (M of them). `adapter` is the
+    one that changes the model for all of it (empty: none); a sequence's tokens are all computed with the same.
     """
 
     tokens: NDArray[np.int32]
     positions: NDArray[np.int32]
     sequences: NDArray[np.int32]
     wanted: NDArray[np.int32]
+    adapter: str = ""
 
 
-class Executor(Protocol):
-    """Computes logits and keeps the KV of sequences. Source: DESIGN §3, the executor seam."""
-
-    @property
-    def traits(self) -> Traits:
-        """What it can do and how much it holds."""
-        ...
+class Speech(Protocol):
+    """How a model reads text: the part of an executor that computes nothing."""
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -90,13 +89,22 @@ class Executor(Protocol):
         """The model's own metadata, such as `tokenizer.chat_template` and `general.name`."""
         ...
 
+    def tokenise(self, text: str, *, special: bool) -> list[int]:
+        """Text to ids, no start or end added. `special` False reads control tokens' names as plain text."""
+        ...
+
+
+class Executor(Speech, Protocol):
+    """Computes logits and keeps the KV of sequences. Source: DESIGN §3, the executor seam."""
+
+    @property
+    def traits(self) -> Traits:
+        """What it can do and how much it holds."""
+        ...
+
     @property
     def kernels(self) -> str:
         """Which kernels compute, in words for `doctor` and `/v1/models`."""
-        ...
-
-    def tokenise(self, text: str, *, special: bool) -> list[int]:
-        """Text to ids, no start or end added. `special` False reads control tokens' names as plain text."""
         ...
 
     def forward(self, batch: Batch) -> Logits:
@@ -104,6 +112,14 @@ class Executor(Protocol):
 
         Raises EngineFailed when the kernels refuse the batch; the KV of its sequences is then unspecified.
         """
+        ...
+
+    def attach(self, adapter: str, file: Path) -> None:
+        """Load an adapter, so that batches may name it. Raises Unavailable where it does not fit the model."""
+        ...
+
+    def detach(self, adapter: str) -> None:
+        """Free an adapter that no batch will name any more."""
         ...
 
     def expect(self, n_tokens: int) -> None:

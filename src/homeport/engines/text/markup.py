@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from homeport.engines.text.executor import Executor
+from homeport.engines.text.executor import Speech
 
 _NEVER = re.compile(r"(?!)")
 
@@ -29,7 +29,7 @@ class Markup:
     bracketed in the template; a marker's name in a user's text is broken behind its first character.
     """
 
-    def __init__(self, executor: Executor, source: str) -> None:
+    def __init__(self, executor: Speech, source: str) -> None:
         self._executor = executor
         self._ids = {name: token for token, name in executor.vocabulary.special.items() if name}
         self._control = _any_of(self._ids)

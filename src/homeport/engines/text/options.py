@@ -24,7 +24,7 @@ class TextOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `speculate`: compute guessed tokens; `library`: where the kernels are; `kv`: how the KV is laid out (`auto`,
     `unified`, `streams`); `costs`: the file that keeps what steps cost; `prefixes`: the folder that keeps this model's
     prefixes, in files of `prefix_bytes` together. The rest are the fake executor's: `delay_s` per step, `script` (a
-    JSON object of prompt endings and answers), `poison` (text that breaks a step), `can_trim`, `state`.
+    JSON object of prompt endings and answers), `poison` (text that breaks a step), `can_trim`, `state`, `adapters`.
     """
 
     executor: str = "llama"
@@ -47,6 +47,7 @@ class TextOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     poison: str | None = None
     can_trim: bool = True
     state: str = "tokens"
+    adapters: bool = True
 
     @classmethod
     def read(cls, options: Mapping[str, str | int | float | bool | None]) -> "TextOptions":
@@ -97,8 +98,9 @@ def _fake(options: TextOptions) -> FakeExecutor:
     window = options.window or 2048
     cells = options.cells or 4 * window
     script = {ending.encode(): answer.encode() for ending, answer in json.loads(options.script).items()}
+    shares = options.kv != "streams"
     traits = Traits(
-        window, cells, options.sequences, options.batch, options.kv != "streams", options.can_trim, options.state
+        window, cells, options.sequences, options.batch, shares, options.can_trim, options.state, options.adapters
     )
     poison = options.poison.encode() if options.poison else None
     return FakeExecutor(traits, delay_s=options.delay_s, script=script, poison=poison)

@@ -66,6 +66,10 @@ class PrefixTree:
         """Tokens this sequence holds."""
         return self._lengths[sequence]
 
+    def namespace(self, sequence: int) -> Hashable:
+        """Where this sequence's tokens are found."""
+        return self._names[sequence]
+
     def tokens(self, sequence: int) -> list[int]:
         """The tokens this sequence holds."""
         path = [node.tokens for node in self._path(sequence)]

@@ -41,10 +41,6 @@ class Counters:
         self.prompt_tokens += prompt_length
 
 
-def _slot(part: Slice) -> int:
-    return present(part.candidate.slot, "a planned candidate holds no sequence")
-
-
 def _unheard(_: Candidate) -> None:
     """Nobody listens."""
 
@@ -88,7 +84,7 @@ class Scheduler:
         self.begun: Callable[[Candidate], None] = _unheard  # told of each prompt that starts, as far as it was found
         self._waiting = WaitingList()
         self._running: list[Candidate] = []
-        self._plans = 0
+        self._plans, self._adapter = 0, ""
         self._counted: list[Group] = []  # whose `planned` is not zero
         self.counters = Counters()
 
@@ -158,7 +154,7 @@ class Scheduler:
         if not plan.slices:  # the engine now rests until there is news: nobody may be left who needs none
             able = [one for one in (*self._running, *self._waiting) if one.group.may_step]
             require(not able, f"{len(able)} candidates may step and none was planned")
-        plan.slices.sort(key=_slot)  # executors compute sequences of adjoining ids together
+        self._adapter = plan.arrange(self._adapter)
         return plan
 
     def commit(self, plan: Plan) -> list[Row]:

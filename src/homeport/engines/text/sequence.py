@@ -11,7 +11,8 @@ class Group:
     """One request in the scheduler. `credit`: deltas it may still emit; `streams`: every token may cost one.
 
     Prefixes are shared within `namespace` only; `flow` is whose turn in the queue it takes. `cached` counts the
-    prompt tokens that were not computed, each prompt once. Nobody waits for one in the `background`.
+    prompt tokens that were not computed, each prompt once. `adapter` changes the model for it (empty: none does).
+    Nobody waits for one in the `background`.
     """
 
     id: int
@@ -20,6 +21,7 @@ class Group:
     credit: int
     streams: bool = True
     background: bool = False
+    adapter: str = ""
     cached: int = 0
     planned: int = 0  # rows of the step under way that may each become a delta
     candidates: "list[Candidate]" = field(default_factory=list)

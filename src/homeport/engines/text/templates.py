@@ -16,7 +16,7 @@ import msgspec
 
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.text import Message
-from homeport.engines.text.executor import Executor
+from homeport.engines.text.executor import Speech
 from homeport.engines.text.markup import Markup, Part
 from homeport.engines.text.sandbox import Program, TemplateRefused
 
@@ -40,7 +40,7 @@ class _Slot(NamedTuple):
 class ChatTemplate:
     """One model's chat template. `can_chat` is False where it has none, or one that does not compile."""
 
-    def __init__(self, executor: Executor) -> None:
+    def __init__(self, executor: Speech) -> None:
         self._start = executor.vocabulary.start
         self._fault = "This model has no chat template: use /v1/completions."
         self._program: Program | None = None
@@ -158,7 +158,7 @@ def _parts(framed: str, fillings: Mapping[str, str]) -> list[Part]:
     ]
 
 
-def _name(executor: Executor, key: str) -> str:
+def _name(executor: Speech, key: str) -> str:
     """The name of the token whose id the metadata gives under `key`."""
     id = executor.metadata.get(key, "")
     return executor.vocabulary.special.get(int(id), "") if id.isdecimal() else ""

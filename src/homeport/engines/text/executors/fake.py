@@ -7,14 +7,16 @@ window never exceeded, fork targets empty; a breach is an AssertionError "this i
 import itertools
 import re
 import time
+import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from homeport.domain.errors import EngineFailed
+from homeport.domain.errors import EngineFailed, Unavailable
 from homeport.engines.text.executor import Batch, Infill, Logits, Traits, Vocabulary
 from homeport.engines.text.invariant import require
 
@@ -52,10 +54,16 @@ def _leaning() -> NDArray[np.float32]:
     return leaning
 
 
+def _origin(adapter: str) -> int:
+    """The state before the first token."""
+    return zlib.crc32(adapter.encode())
+
+
 class FakeExecutor:
     """Deterministic logits (M, 263). `script` maps the end of a prompt to its answer (control tokens by name).
 
-    `poison`: a batch with a sequence that holds this text makes `forward` raise EngineFailed.
+    `poison`: a batch with a sequence that holds this text makes `forward` raise EngineFailed. An adapter's file is a
+    script as JSON, which goes before the model's; all other logits change with the adapter's name.
     """
 
     def __init__(
@@ -70,6 +78,8 @@ class FakeExecutor:
         self._delay_s = delay_s
         self._script = dict(script or {})
         self._poison = poison
+        self._adapters: dict[str, dict[bytes, bytes]] = {}
+        self._adapted: dict[int, str] = {}  # with which each sequence was computed
         self._tokens: dict[int, list[int]] = {}
         self._hashes: dict[int, list[int]] = {}  # of each beginning of a sequence
         self._cells: dict[int, list[int]] = {}  # which cell each token stands in
@@ -122,6 +132,7 @@ class FakeExecutor:
         wanted = batch.wanted.tolist()
         require(wanted == sorted(set(wanted)), "wanted indices must ascend")
         require(all(0 <= index < size for index in wanted), "wanted indices leave the batch")
+        require(not batch.adapter or batch.adapter in self._adapters, "an adapter that was never attached")
         sequences = batch.sequences.tolist()
         changes = sum(left != right for left, right in itertools.pairwise(sequences))
         require(changes == len(set(sequences)) - 1, "tokens are not grouped by sequence")
@@ -131,7 +142,7 @@ class FakeExecutor:
         columns = zip(batch.tokens.tolist(), batch.positions.tolist(), sequences, strict=True)
         rank = {index: row for row, index in enumerate(wanted)}
         for index, (token, position, sequence) in enumerate(columns):
-            self._append(sequence, token, position)
+            self._append(sequence, token, position, batch.adapter)
             if index in rank:
                 rows[rank[index]] = self._row(sequence)
         require(len(self._users) <= self._traits.cells, "more tokens than cells")
@@ -140,6 +151,20 @@ class FakeExecutor:
         if self._poison and any(self._poison in self._text(sequence) for sequence in set(sequences)):
             raise EngineFailed("the fake executor was told to fail on this text")
         return rows
+
+    def attach(self, adapter: str, file: Path) -> None:
+        """Load an adapter's script. Raises Unavailable where it is none."""
+        require(self._traits.adapters, "this executor takes no adapters")
+        require(adapter not in self._adapters, "attached twice")
+        try:
+            script = msgspec.json.decode(file.read_bytes() or b"{}", type=dict[str, str])
+        except (OSError, msgspec.DecodeError) as error:
+            raise Unavailable(f"The adapter {file.name} does not load: {error}.") from error
+        self._adapters[adapter] = {ending.encode(): answer.encode() for ending, answer in script.items()}
+
+    def detach(self, adapter: str) -> None:
+        """Forget an adapter."""
+        del self._adapters[adapter]
 
     def expect(self, n_tokens: int) -> None:
         """Nothing has to be made ready."""
@@ -152,6 +177,7 @@ class FakeExecutor:
         self._check_id(target)
         self._tokens[target] = self._tokens[source][:n_tokens]
         self._hashes[target] = self._hashes[source][:n_tokens]
+        self._adapted[target] = self._adapted[source]
         shares = self._traits.shares_cells
         self._cells[target] = self._cells[source][:n_tokens] if shares else [self._cell() for _ in range(n_tokens)]
         self._users.update(self._cells[target])
@@ -172,18 +198,18 @@ class FakeExecutor:
     def save(self, sequence: int) -> bytes:
         """The tokens that a sequence holds."""
         require(bool(self._traits.state), "this executor cannot save")
-        return msgspec.msgpack.encode(self._tokens.get(sequence, []))
+        return msgspec.msgpack.encode((self._adapted.get(sequence, ""), self._tokens.get(sequence, [])))
 
     def restore(self, sequence: int, state: bytes) -> None:
         """Make an empty sequence hold what was saved. Raises EngineFailed for anything else."""
         require(bool(self._traits.state), "this executor cannot restore")
         require(not self._tokens.get(sequence), "the restored sequence is in use")
         try:
-            tokens = msgspec.msgpack.decode(state, type=list[int])
+            adapter, tokens = msgspec.msgpack.decode(state, type=tuple[str, list[int]])
         except msgspec.DecodeError as error:
             raise EngineFailed("This is no saved sequence.") from error
         for position, token in enumerate(tokens):
-            self._append(sequence, token, position)
+            self._append(sequence, token, position, adapter)
         require(len(self._users) <= self._traits.cells, "more tokens than cells")
 
     def close(self) -> None:
@@ -193,12 +219,12 @@ class FakeExecutor:
         self._cells.clear()
         self._users.clear()
 
-    def next_logits(self, tokens: Sequence[int]) -> Logits:
+    def next_logits(self, tokens: Sequence[int], adapter: str = "") -> Logits:
         """The float32 row (263,) behind these tokens, computed directly: what any batching must agree with."""
-        state = 0
+        state = _origin(adapter)
         for token in tokens:
             state = self._mix(state, token)
-        return self._logits(list(tokens), state)
+        return self._logits(list(tokens), state, adapter)
 
     def _check_id(self, sequence: int) -> None:
         require(0 <= sequence < self._traits.sequences, f"there is no sequence {sequence}")
@@ -207,14 +233,17 @@ class FakeExecutor:
         self._next_cell += 1
         return self._next_cell
 
-    def _append(self, sequence: int, token: int, position: int) -> None:
+    def _append(self, sequence: int, token: int, position: int, adapter: str) -> None:
         self._check_id(sequence)
         require(0 <= token < SIZE, f"there is no token {token}")
         tokens = self._tokens.setdefault(sequence, [])
         hashes = self._hashes.setdefault(sequence, [])
         require(position == len(tokens), f"position {position} after {len(tokens)} tokens")
         require(position < self._traits.window, "a sequence outgrew the window")
-        hashes.append(self._mix(hashes[-1] if hashes else 0, token))
+        if not position:
+            self._adapted[sequence] = adapter
+        require(self._adapted[sequence] == adapter, "a sequence's tokens are computed with two adapters")
+        hashes.append(self._mix(hashes[-1] if hashes else _origin(adapter), token))
         tokens.append(token)
         cell = self._cell()
         self._cells.setdefault(sequence, []).append(cell)
@@ -238,14 +267,15 @@ class FakeExecutor:
         return mixed ^ (mixed >> 31)
 
     def _row(self, sequence: int) -> Logits:
-        return self._logits(self._tokens[sequence], self._hashes[sequence][-1] if self._hashes[sequence] else 0)
+        return self._logits(self._tokens[sequence], self._hashes[sequence][-1], self._adapted[sequence])
 
-    def _logits(self, tokens: list[int], state: int) -> Logits:
+    def _logits(self, tokens: list[int], state: int, adapter: str) -> Logits:
         noise = self._salts ^ np.uint64(state)
         noise = (noise ^ (noise >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         noise ^= noise >> np.uint64(29)
         logits = (noise >> np.uint64(40)).astype(np.float32) * np.float32(8.0 / 2**24) + self._leaning
-        scripted = self._scripted(tokens) if self._script else None
+        script = self._script | self._adapters.get(adapter, {})
+        scripted = self._scripted(tokens, script) if script else None
         if scripted is not None:
             logits[scripted] += np.float32(SCRIPTED)
         return logits
@@ -257,11 +287,11 @@ class FakeExecutor:
     def _text(self, sequence: int) -> bytes:
         return self._spell(self._tokens[sequence])
 
-    def _scripted(self, tokens: list[int]) -> int | None:
+    def _scripted(self, tokens: list[int], script: Mapping[bytes, bytes]) -> int | None:
         """The token the script wants next: of the longest prompt ending that the text so far goes on from."""
         text = self._spell(tokens)
         best: tuple[int, int] | None = None
-        for ending, answer in self._script.items():
+        for ending, answer in script.items():
             said = next((n for n in range(len(answer), -1, -1) if text.endswith(ending + answer[:n])), None)
             if said is not None and (best is None or len(ending) + said > best[0]):
                 best = (len(ending) + said, answer[said] if said < len(answer) else IM_END)

@@ -6,6 +6,7 @@ ids follow one another in the batch. Knows nothing of requests, or of other cont
 """
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -35,15 +36,29 @@ class Size(msgspec.Struct, frozen=True):
 
 
 class Context:
-    """A context of a loaded model, whose owner frees that model later. Raises Unavailable where it does not fit."""
+    """A context of a loaded model, whose owner frees that model later. Raises Unavailable where it does not fit.
 
-    def __init__(self, library: Library, model: object, size: Size, *, vocabulary: int, can_trim: bool) -> None:
+    `adapters`: those that batches may name now, by that name.
+    """
+
+    def __init__(
+        self,
+        library: Library,
+        model: object,
+        size: Size,
+        *,
+        vocabulary: int,
+        can_trim: bool,
+        adapters: Mapping[str, object],
+    ) -> None:
         self._library = library
         self._ffi = library.ffi
         self._api = library.api
         self._size = size
         self._vocabulary = vocabulary
         self._can_trim = can_trim
+        self._adapters = adapters
+        self._adapter = ""  # the one in effect
         self._context = _create(library, model, size)
         self._memory = self._api.llama_get_memory(self._context)
         self._streams = 1 if size.unified else size.sequences
@@ -59,6 +74,7 @@ class Context:
 
         Raises EngineFailed, with code NO_CELLS when the cache is full (then nothing was computed or kept).
         """
+        self.adapt(batch.adapter)
         taken = self._arrays.fill(batch)
         code = self._api.llama_decode(self._context, taken)
         if code == 1:
@@ -77,6 +93,21 @@ class Context:
             raise EngineFailed("This model computes no logits: it does not generate text.")
         view: memoryview[int] = memoryview(self._ffi.buffer(logits, rows * self._vocabulary * _FLOAT_BYTES))
         return np.frombuffer(view, np.float32).reshape(rows, self._vocabulary)
+
+    def adapt(self, adapter: str) -> None:
+        """Put an adapter into effect, or none. Raises EngineFailed where llama.cpp does not take it."""
+        if adapter == self._adapter:
+            return
+        handles = [self._adapters[adapter]] if adapter else []
+        pointers, scales = self._ffi.new("llama_adapter_lora *[]", handles), self._ffi.new("float[]", [1.0])
+        if self._api.llama_set_adapters_lora(self._context, pointers, len(handles), scales) != 0:
+            raise EngineFailed(f"llama.cpp took no adapter. {self._library.log.complaints()}".strip())
+        self._adapter = adapter
+
+    def leave(self, adapter: str) -> None:
+        """Put an adapter that is to be freed out of effect."""
+        if adapter == self._adapter:
+            self.adapt("")
 
     def fork(self, source: int, target: int, n_tokens: int) -> None:
         """Make `target` (empty) begin with the first `n_tokens` of `source`."""

@@ -5,6 +5,8 @@ sequence belongs to whom.
 """
 
 import logging
+import os
+import threading
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -48,6 +50,8 @@ class LlamaExecutor:
     def __init__(self, model: Model, options: LlamaOptions) -> None:
         self._library = library = model.library
         self._model = model
+        self._adapters: dict[str, object] = {}
+        self._building = threading.Lock()  # a context counts the adapters there are while it is made
         self._vocabulary = vocabulary.read(library, model.handle)
         self.cell_bytes = memory.cell_bytes(model.metadata, _shape(library.api, model.handle))
         can_trim = _can_trim(library.api, model.handle)
@@ -71,12 +75,22 @@ class LlamaExecutor:
             shares_cells=lane is None,
             can_trim=can_trim,
             state=memory.STATE if can_trim else "",
+            adapters=True,
         )
 
     def _open(self, options: LlamaOptions, cells: int, *, unified: bool, can_trim: bool) -> Context:
         threads = options.threads or cores()
         size = Size(cells, options.sequences, options.batch, threads, unified)
-        return Context(self._library, self._model.handle, size, vocabulary=self._vocabulary.size, can_trim=can_trim)
+        n_vocabulary = self._vocabulary.size
+        with self._building:
+            return Context(
+                self._library,
+                self._model.handle,
+                size,
+                vocabulary=n_vocabulary,
+                can_trim=can_trim,
+                adapters=self._adapters,
+            )
 
     @property
     def traits(self) -> Traits:
@@ -108,6 +122,22 @@ class LlamaExecutor:
         Raises EngineFailed, with code NO_CELLS when the cache is full.
         """
         return self._lanes.decode(batch)
+
+    def attach(self, adapter: str, file: Path) -> None:
+        """Load a LoRA adapter in GGUF. Raises Unavailable where it does not fit the model."""
+        self._library.log.complaints()
+        with self._building:
+            found = self._library.api.llama_adapter_lora_init(self._model.handle, os.fsencode(file))
+        if found == self._library.ffi.NULL:
+            said = self._library.log.complaints() or "no reason given"
+            raise Unavailable(f"The adapter {file.name} cannot be loaded: {said}")
+        self._adapters[adapter] = found
+
+    def detach(self, adapter: str) -> None:
+        """Free an adapter; those still there when the model is freed go with it."""
+        self._lanes.leave(adapter)
+        with self._building:
+            self._library.api.llama_adapter_lora_free(self._adapters.pop(adapter))
 
     def expect(self, n_tokens: int) -> None:
         """A sequence will be so long: get ready for it beside what is computed."""

@@ -97,6 +97,12 @@ class Lanes:
             self._outgrown.add(sequence)
         self._home(sequence).restore(sequence, state)
 
+    def leave(self, adapter: str) -> None:
+        """Put an adapter that is to be freed out of effect."""
+        for context in (self._lane, self._pool):
+            if context is not None:
+                context.leave(adapter)
+
     def close(self) -> None:
         """Free all contexts. May be called twice."""
         if self._opening is not None and self._opening.exception() is None:
@@ -135,4 +141,5 @@ def _fulfil(promise: "Future[Context]", make: Callable[[], Context]) -> None:
 def _part(batch: Batch, part: NDArray[np.bool_], wanted: NDArray[np.bool_]) -> Batch:
     """The tokens of a batch where `part`, and of its wanted indices those where `wanted`, counted anew."""
     index = np.cumsum(part, dtype=np.int32) - 1
-    return Batch(batch.tokens[part], batch.positions[part], batch.sequences[part], index[batch.wanted[wanted]])
+    columns = batch.tokens[part], batch.positions[part], batch.sequences[part], index[batch.wanted[wanted]]
+    return Batch(*columns, batch.adapter)

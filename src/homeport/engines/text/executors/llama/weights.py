@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from homeport.domain.errors import InvalidRequest, Unavailable
 from homeport.engines.llama.library import Library
 
-_F16, _Q8_0, _BF16 = 1, 8, 30
+_F32, _F16, _Q8_0, _BF16 = 0, 1, 8, 30
 TYPES: Mapping[str, int] = MappingProxyType({"q8_0": _Q8_0, "q4_0": 2, "bf16": _BF16})
 """The layouts that can be written, and ggml's number of each."""
 
@@ -103,6 +103,51 @@ def rewrite(library: Library, source: Path, target: Path, layout: str) -> int:
     return len(changed)
 
 
+def count(library: Library, source: Path) -> int:
+    """Numbers in all tensors of a file."""
+    ffi, api = library.functions(_DECLARATIONS)
+    with _opened(ffi, api, source) as header:
+        return sum(tensor.shape[0] * tensor.shape[1] for tensor in _tensors(ffi, api, header))
+
+
+def floats(library: Library, source: Path) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Every tensor of a file by name, one after another, as float32 rows (a vector is one row).
+
+    Raises Unavailable where these kernels or this file do not allow it.
+    """
+    ffi, api = library.functions(_DECLARATIONS)
+    _check(ffi, api, library)
+    with _opened(ffi, api, source) as header:
+        tensors = _tensors(ffi, api, header)
+    data = np.memmap(source, np.uint8, "r")
+    for tensor in tensors:
+        raw = data[tensor.start : tensor.start + tensor.size]
+        found = np.empty(tensor.shape, np.float32)
+        if tensor.type == _F32:
+            found[:] = np.array(raw).view(np.float32).reshape(tensor.shape)
+        else:
+            rows = _widened(ffi, api, tensor, raw)
+            for first, part in rows:
+                found[first : first + len(part)] = part
+        yield tensor.name, found
+
+
+def _widened(ffi: Any, api: Any, tensor: _Tensor, raw: NDArray[np.uint8]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """A tensor's rows as float32, some at a time, each time with the number of the first."""
+    rows, columns = tensor.shape
+    size = api.ggml_row_size(tensor.type, columns)
+    widen = api.ggml_get_type_traits(tensor.type).to_float
+    if widen == ffi.NULL:
+        raise Unavailable(f"{tensor.name} is of type {tensor.type}, which holds no numbers to compute with.")
+    step = max(1, _BLOCK // columns)
+    for first in range(0, rows, step):
+        count = min(step, rows - first)
+        part = np.array(raw[first * size : (first + count) * size])  # a copy: where it lies is aligned
+        found = np.empty((count, columns), np.float32)
+        widen(ffi.cast("void *", part.ctypes.data), ffi.cast("float *", found.ctypes.data), found.size)
+        yield first, found
+
+
 def _check(ffi: Any, api: Any, library: Library) -> None:
     absent = [name for name in dir(api) if not hasattr(api, name)]
     if absent:
@@ -155,18 +200,12 @@ def _wanted(api: Any, tensor: _Tensor, kind: int) -> int:
 
 def _converted(ffi: Any, api: Any, tensor: _Tensor, raw: NDArray[np.uint8], kind: int) -> Iterator[memoryview]:
     """The tensor's bytes in another type, some rows at a time."""
-    rows, columns = tensor.shape
-    before, after = (api.ggml_row_size(each, columns) for each in (tensor.type, kind))
-    widen = api.ggml_get_type_traits(tensor.type).to_float
-    step = max(1, _BLOCK // columns)
-    for first in range(0, rows, step):
-        count = min(step, rows - first)
-        part = np.array(raw[first * before : (first + count) * before])  # a copy: where it lies is aligned
-        floats = np.empty(count * columns, np.float32)
-        widen(ffi.cast("void *", part.ctypes.data), ffi.cast("float *", floats.ctypes.data), floats.size)
-        made = np.empty(count * after, np.uint8)
-        source, target = ffi.cast("float *", floats.ctypes.data), ffi.cast("void *", made.ctypes.data)
-        written = api.ggml_quantize_chunk(kind, source, target, 0, count, columns, ffi.NULL)
+    columns = tensor.shape[1]
+    after = api.ggml_row_size(kind, columns)
+    for _, wide in _widened(ffi, api, tensor, raw):
+        made = np.empty(len(wide) * after, np.uint8)
+        source, target = ffi.cast("float *", wide.ctypes.data), ffi.cast("void *", made.ctypes.data)
+        written = api.ggml_quantize_chunk(kind, source, target, 0, len(wide), columns, ffi.NULL)
         if written != made.size:
             raise Unavailable(f"{tensor.name} was converted to {written} bytes instead of {made.size}.")
         yield made.data

@@ -1,6 +1,6 @@
 """Writes GGUF files, the same bytes for the same input, with nothing but the standard library.
 
-Knows the layout, and nothing of what an architecture wants in it.
+Knows the layout, and nothing of what an architecture wants in it: conversions and training do.
 Layout: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
 

@@ -1,0 +1,50 @@
+"""What native code says of itself and of this machine, asked in a process of its own: it may abort.
+
+Knows nothing of settings, nor of the engines but the names of what is run.
+"""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from homeport.domain.errors import Unavailable
+from homeport.domain.layouts import Survey, Told
+
+_LLAMA = "homeport.engines.llama"
+_LAYOUTS = "homeport.engines.text.executors.llama.layouts"
+_DESCRIBE_S = 60
+
+
+def kernels(library: Path | None) -> str:
+    """Describe the kernels in a library, or in the wheel. Raises Unavailable where they do not load."""
+    command = [sys.executable, "-m", _LLAMA, *([str(library)] if library else [])]
+    asked = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_DESCRIBE_S)
+    if asked.returncode != 0:
+        raise Unavailable(asked.stderr.strip().splitlines()[-1] if asked.stderr.strip() else "the kernels abort")
+    return asked.stdout.strip()
+
+
+def measured(survey: Survey, hear: Callable[[str], None]) -> Told:
+    """Try layouts of a model's weights; `hear` what is said meanwhile. Raises Unavailable where it breaks off."""
+    command = [sys.executable, "-m", _LAYOUTS, msgspec.json.encode(survey).decode()]
+    # What it complains of goes to a file: a pipe that nobody reads would stop it when full.
+    with (
+        tempfile.TemporaryFile() as complaints,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints) as child,
+    ):
+        try:
+            for line in child.stdout or ():
+                told = msgspec.json.decode(line, type=Told)
+                if told.trials is not None:
+                    return told
+                hear(told.text)
+            child.wait()
+            complaints.seek(0)
+            said = complaints.read().decode("utf-8", "replace").strip()
+        finally:
+            child.kill()
+    raise Unavailable(f"Measuring failed: {said.splitlines()[-1] if said else 'the kernels abort'}")

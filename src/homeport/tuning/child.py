@@ -1,0 +1,167 @@
+"""`python -m homeport.tuning.child JOB`: train, in a process that computes when nobody else does.
+
+JOB is a `TuningJob` as JSON. Standard input stays open for as long as the result is wanted: its end ends the process.
+Each line of standard output is one of `domain.tuning.Told` as JSON. At SIGTERM the state is kept between two steps, and
+the process ends; a process that was killed goes on from the last state when it is started again.
+Knows nothing of models' names, nor of who asked.
+"""
+
+import hashlib
+import importlib
+import logging
+import os
+import resource
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+import psutil
+
+from homeport.domain.errors import ExtraMissing, HomeportError, InvalidRequest, Unavailable
+from homeport.domain.tuning import Broke, Hyperparameters, Told, TuningJob
+from homeport.tuning import dataset, plan, quiz
+from homeport.tuning.dataset import Example
+from homeport.tuning.lessons import Lesson, Pair, Source, Tutor
+from homeport.tuning.quiz import Lessons
+from homeport.tuning.shape import Shape
+
+MISSING = "Fine-tuning needs PyTorch, which is not installed: pip install 'homeport[train]'."
+
+PARKED = 75
+"""Exit code after SIGTERM: what was done is kept."""
+
+LONGEST = 2048  # tokens of one example, where the model's window is not shorter
+_NICENESS = 15
+_FORMAT = 1  # changes with whatever makes the same job come out otherwise
+_FLOAT = 4
+_BESIDE = 1_500_000_000  # bytes that torch, its buffers and one pass take beside the weights, about
+_TOO_LITTLE = (
+    "There is too little memory to fine-tune this model: take a smaller one or shorter examples, or end other programs."
+)
+_NO_MEMORY = ("can't allocate memory", "out of memory")
+
+_asked_to_stop = threading.Event()
+
+
+def main(argument: str) -> int:
+    """Train what the argument asks for; give the exit code."""
+    job = msgspec.json.decode(argument, type=TuningJob, dec_hook=lambda _, text: Path(text))
+    signal.signal(signal.SIGTERM, lambda *_: _asked_to_stop.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.nice(_NICENESS)
+    try:
+        return 0 if _train(job) else PARKED
+    except HomeportError as error:
+        _tell(Broke(error.fault))
+        return 1
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not any(words in str(error) for words in _NO_MEMORY):
+            raise
+        _tell(Broke(Unavailable(f"{_TOO_LITTLE} {_most(job) / 1e9:.1f} GB may be taken now.").fault))
+        return 1
+
+
+def _train(job: TuningJob) -> bool:
+    """Train; False where it was asked to stop before the end."""
+    try:
+        import torch  # here, since only now is the extra needed
+    except ImportError as error:
+        raise ExtraMissing(MISSING) from error
+    from homeport.tuning import adapter
+    from homeport.tuning.decoder import Decoder, Factors
+    from homeport.tuning.training import Training
+
+    source = _source(job)
+    shape = Shape.read(source.metadata)
+    chosen = job.hyperparameters
+    lessons = _read(job, source)
+    chosen = plan.settled(chosen, len(lessons.training))
+    _cap(job, source)
+    weights = {}
+    for name, rows in source.tensors():
+        weights[name] = torch.from_numpy(rows if rows.shape[0] > 1 else rows[0])
+    source.close()
+    shape.check(weights)
+    if torch.cuda.is_available():
+        weights = {name: tensor.cuda() for name, tensor in weights.items()}
+    elif job.threads:
+        torch.set_num_threads(job.threads)
+    factors = Factors(weights, chosen.seed)
+    if job.start is not None:
+        adapter.begin(factors, source.adapter(job.start))
+    decoder = Decoder(shape, weights, factors)
+    under_way = Training(job.folder, _identity(job, chosen), decoder, lessons, chosen, _tell)
+    return under_way.run(lambda: not _asked_to_stop.is_set())
+
+
+def _source(job: TuningJob) -> Source:
+    """The model's reader, by name: engines are known by name only."""
+    module, _, function = job.reader.partition(":")
+    load = cast("Callable[[Path, Path | None], Source]", getattr(importlib.import_module(module), function))
+    return load(job.weights, job.library)
+
+
+def _read(job: TuningJob, source: Source) -> Lessons:
+    """What both files teach."""
+    chosen = job.hyperparameters
+    longest = min(source.window, LONGEST)
+    tutor = Tutor(source, longest=longest, prompt_weight=chosen.prompt_loss_weight)
+    both: list[Sequence[Example]] = []
+    found: list[list[Lesson] | list[Pair]] = []
+    for file, param in ((job.training_file, quiz.TRAINING), (job.validation_file, quiz.VALIDATION)):
+        examples = dataset.read(file, chosen.method, param) if file else []
+        lessons, pairs = tutor.lessons(examples, param)
+        both.append(examples)
+        found.append(pairs or lessons)
+    training, validation = found
+    if validation and type(validation[0]) is not type(training[0]):
+        raise InvalidRequest("Both files must hold examples of one form.", param=quiz.VALIDATION)
+    asked = chosen.classification
+    return Lessons(training, validation, quiz.made(asked, *both, tutor) if asked else None)
+
+
+def _cap(job: TuningJob, source: Source) -> None:
+    """Bound what this process may take. Raises Unavailable where that cannot be enough."""
+    needed = source.parameters * _FLOAT + _BESIDE
+    most = _most(job)
+    if needed > most:
+        raise Unavailable(f"{_TOO_LITTLE} About {needed / 1e9:.1f} GB are needed, {most / 1e9:.1f} GB may be taken.")
+    if sys.platform == "linux":
+        resource.setrlimit(resource.RLIMIT_DATA, (most, resource.RLIM_INFINITY))
+
+
+def _most(job: TuningJob) -> int:
+    return job.memory_bytes or int(psutil.virtual_memory().available)
+
+
+def _identity(job: TuningJob, chosen: Hyperparameters) -> str:
+    parts: Sequence[Any] = (_FORMAT, job.digest, _hash(job.training_file), _hash(job.validation_file), chosen)
+    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
+
+
+def _hash(file: Path | None) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file else ""
+
+
+def _tell(told: Told) -> None:
+    sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
+    sys.stdout.flush()
+
+
+def _end_with_parent() -> None:
+    """End as soon as nobody holds the other end of standard input; what was kept stays."""
+    while os.read(0, 1 << 10):  # not `sys.stdin`: a thread that waits in it aborts an interpreter that ends
+        pass
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(stream=sys.stderr)
+    code = main(sys.argv[1])
+    sys.stdout.flush()
+    os._exit(code)  # without tearing native libraries down

@@ -1,0 +1,90 @@
+"""What a decoder is made of, read from its file's metadata: the architectures that can be trained, and no others.
+
+A feature that this does not name would be computed wrongly and not noticed, so whatever is unknown is refused.
+Source: llama.cpp's src/models (llama, qwen2, qwen3) for which rotation and norms each architecture has.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Self
+
+import msgspec
+
+from homeport.domain.errors import InvalidRequest
+
+INTERLEAVED, HALVES = "interleaved", "halves"
+ROTATIONS: Mapping[str, str] = {"llama": INTERLEAVED, "qwen2": HALVES, "qwen3": HALVES}
+"""The architectures that can be trained, and which numbers of a head each rotates together."""
+
+LINEARS = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
+"""The weights of a block that an adapter changes."""
+
+EMBEDDING, OUTPUT, OUTPUT_NORM, ROPE_FACTORS = "token_embd", "output", "output_norm", "rope_freqs"
+_NORMS = ("attn_norm", "ffn_norm")
+_HEAD_NORMS = ("attn_q_norm", "attn_k_norm")
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """A decoder's sizes. `head`: numbers in one head; `rope_base`: of the rotation's wavelengths."""
+
+    architecture: str
+    layers: int
+    width: int
+    heads: int
+    kv_heads: int
+    head: int
+    epsilon: float
+    rope_base: float
+
+    @classmethod
+    def read(cls, metadata: Mapping[str, str]) -> Self:
+        """Read it. Raises InvalidRequest for a model that cannot be trained here, with the reason."""
+        family = metadata.get("general.architecture", "")
+        if family not in ROTATIONS:
+            raise _refused(f"its architecture is {family or 'unknown'}; {', '.join(ROTATIONS)} can be")
+        scaling = metadata.get(f"{family}.rope.scaling.type", "none")
+        if scaling != "none":
+            raise _refused(f"its positions are scaled ({scaling})")
+        if int(metadata.get(f"{family}.expert_count", "0")):
+            raise _refused("it is made of experts")
+        try:
+            width, heads = (int(metadata[f"{family}.{key}"]) for key in ("embedding_length", "attention.head_count"))
+            head = int(metadata.get(f"{family}.attention.key_length", width // heads))
+            shape = cls(
+                architecture=family,
+                layers=int(metadata[f"{family}.block_count"]),
+                width=width,
+                heads=heads,
+                kv_heads=int(metadata.get(f"{family}.attention.head_count_kv", heads)),
+                head=head,
+                epsilon=float(metadata[f"{family}.attention.layer_norm_rms_epsilon"]),
+                rope_base=float(metadata.get(f"{family}.rope.freq_base", "10000")),
+            )
+            rotated = int(metadata.get(f"{family}.rope.dimension_count", head))
+            value = int(metadata.get(f"{family}.attention.value_length", head))
+        except (KeyError, ValueError) as error:
+            raise _refused(f"its header lacks a plain number ({error})") from error
+        if (rotated, value) != (head, head):
+            raise _refused("its heads are rotated in part, or keys and values differ in length")
+        return shape
+
+    @property
+    def is_interleaved(self) -> bool:
+        """Whether neighbours are rotated together; else a head's first half with its second."""
+        return ROTATIONS[self.architecture] == INTERLEAVED
+
+    def check(self, names: Collection[str]) -> None:
+        """Raise InvalidRequest where a file has weights that this decoder does not use, or lacks one that it does."""
+        blocks = [f"blk.{layer}.{part}" for layer in range(self.layers) for part in (*LINEARS, *_NORMS)]
+        needed = {f"{name}.weight" for name in (EMBEDDING, OUTPUT_NORM, *blocks)}
+        also = {f"{name}.weight" for name in (OUTPUT, ROPE_FACTORS)}
+        for layer in range(self.layers):
+            also |= {f"blk.{layer}.{part}.bias" for part in LINEARS}
+            also |= {f"blk.{layer}.{part}.weight" for part in _HEAD_NORMS}
+        if missing := sorted(needed - set(names)):
+            raise _refused(f"its file has no {missing[0]}")
+        if unknown := sorted(set(names) - needed - also):
+            raise _refused(f"its file has {unknown[0]}, of which nothing is known here")
+
+
+def _refused(why: str) -> InvalidRequest:
+    return InvalidRequest(f"This model cannot be fine-tuned: {why}.", param="model")

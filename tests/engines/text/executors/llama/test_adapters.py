@@ -1,0 +1,80 @@
+"""Adapters change what a loaded model computes, per batch, in lanes and pool alike, and leave the model as it was."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from tests.tiny_adapters import adapter
+
+from homeport.domain.errors import Unavailable
+from homeport.engines.text.executor import Batch, Logits
+from homeport.engines.text.executors.llama.executor import LlamaExecutor
+from homeport.engines.text.executors.llama.memory import Kv
+
+Open = Callable[..., LlamaExecutor]
+Build = Callable[..., Batch]
+TEXT = "The quick brown fox jumps over the lazy dog."
+
+
+def computed(executor: LlamaExecutor, batch: Batch, name: str = "") -> Logits:
+    """The logits of a batch with an adapter, its sequences emptied again."""
+    found = executor.forward(msgspec.structs.replace(batch, adapter=name)).copy()
+    executor.release(sorted(set(batch.sequences.tolist())))
+    return found
+
+
+@pytest.mark.parametrize("kv", ["unified", "streams"])
+def test_adapters_are_put_to_use_and_taken_away(smol: Open, batch: Build, tmp_path: Path, kv: Kv) -> None:
+    """Loaded while the model runs, each changes its own batches alone; without one the model is as before."""
+    executor = smol(kv=kv)
+    ids = batch(executor.tokenise(TEXT, special=False))
+    plain = computed(executor, ids)
+    for name, seed in (("red", 1), ("blue", 2)):
+        executor.attach(name, adapter(tmp_path / name, seed))
+    red, blue = computed(executor, ids, "red"), computed(executor, ids, "blue")
+    assert min(np.abs(plain - red).mean(), np.abs(plain - blue).mean(), np.abs(red - blue).mean()) > 0.5
+    assert (computed(executor, ids) == plain).all()
+    assert (computed(executor, ids, "red") == red).all()
+    executor.detach("red")
+    assert (computed(executor, ids) == plain).all()
+    assert (computed(executor, ids, "blue") == blue).all()
+
+
+def test_many_adapters_may_come_while_a_context_lives(smol: Open, batch: Build, tmp_path: Path) -> None:
+    """A context that was made before any adapter takes a dozen, one after another."""
+    executor = smol()
+    ids = batch(executor.tokenise(TEXT, special=False))
+    plain = computed(executor, ids)
+    for number in range(12):
+        executor.attach(str(number), adapter(tmp_path / str(number), number))
+        assert np.abs(computed(executor, ids, str(number)) - plain).mean() > 0.5
+    assert (computed(executor, ids) == plain).all()
+
+
+def test_an_adapter_holds_in_the_pool_too(smol: Open, batch: Build, tmp_path: Path) -> None:
+    """A sequence that outgrows its lane goes on with its adapter."""
+    executor = smol(kv="auto", window=2048, cells=9000)
+    executor.attach("red", adapter(tmp_path / "red", 1))
+    ids = executor.tokenise(TEXT * 110, special=False)[:1100]
+    for at in range(0, len(ids), 100):
+        part = batch(ids[at : at + 100], start=at, last=True)
+        row = executor.forward(msgspec.structs.replace(part, adapter="red")).copy()
+    whole = smol(window=2048, cells=2048)
+    whole.attach("red", adapter(tmp_path / "red", 1))
+    for at in range(0, len(ids), 100):
+        part = batch(ids[at : at + 100], start=at, last=True)
+        expected = whole.forward(msgspec.structs.replace(part, adapter="red")).copy()
+    assert np.abs(row - expected).mean() < 0.35
+
+
+def test_one_that_does_not_fit_is_refused(smol: Open, batch: Build, tmp_path: Path) -> None:
+    """Another architecture's adapter and a file that is none are named; the model goes on."""
+    executor = smol()
+    with pytest.raises(Unavailable, match="foreign"):
+        executor.attach("x", adapter(tmp_path / "foreign", 1, architecture="qwen2"))
+    (tmp_path / "none").write_bytes(b"none")
+    with pytest.raises(Unavailable, match="cannot be loaded"):
+        executor.attach("x", tmp_path / "none")
+    assert computed(executor, batch(executor.tokenise(TEXT, special=False))).shape[0] > 5

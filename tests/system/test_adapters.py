@@ -1,0 +1,64 @@
+"""Fine-tuned models on a running server: there at once, beside the model they adapt, in one worker, then gone."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import openai
+import pytest
+
+from homeport.models.store import Store
+from homeport.models.tuned import install
+from tests.system.house import House, running
+from tests.tiny_adapters import adapter
+
+MODEL = "smollm2-135m"
+RED, BLUE = f"ft:{MODEL}:homeport:red:1", f"ft:{MODEL}:homeport:blue:2"
+PROMPT = "Once upon a time there was"
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Store:
+    """A home of its own, with the small model in it."""
+    store = Store(tmp_path_factory.mktemp("home"))
+    (store.home / "models").mkdir()
+    store.folder(MODEL).symlink_to(smollm2.parent)
+    return store
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory, store: Store) -> Iterator[House]:
+    """A server on that home."""
+    with running(tmp_path_factory.mktemp("shop") / "log", "--model", MODEL, HOME=str(store.home)) as started:
+        yield started
+
+
+def said(house: House, model: str) -> str:
+    """What a model says behind the prompt."""
+    body = {"model": model, "prompt": PROMPT, "temperature": 0, "max_tokens": 24}
+    answer = house.call("POST", "/v1/completions", body)
+    assert answer.status == 200, answer.body
+    assert answer.headers["x-homeport-model"] == model
+    return str(answer.json()["choices"][0]["text"])
+
+
+def test_tuned_models_come_and_go_while_the_server_runs(shop: House, store: Store, tmp_path: Path) -> None:
+    """Installed, they are listed and answer at once, each differently; all in one worker; deleted, they are missing."""
+    plain = said(shop, MODEL)
+    for name, seed in ((RED, 1), (BLUE, 2)):
+        install(store, name, MODEL, {"adapter": adapter(tmp_path / "adapter.gguf", seed)}, "a test")
+    with openai.OpenAI(base_url=shop.base, api_key="x", max_retries=0) as client:
+        listed = {model.id: model for model in client.models.list().data}
+        assert {MODEL, RED, BLUE} <= set(listed)
+        assert getattr(listed[RED], "parent", None) == MODEL
+        with ThreadPoolExecutor(9) as pool:
+            answers = list(pool.map(lambda name: said(shop, name), [RED, MODEL, BLUE] * 3))
+        assert answers[:3] * 3 == answers
+        assert answers[1] == plain
+        assert len(set(answers)) == 3
+        assert len(shop.workers()) == 1
+        assert client.models.delete(RED).deleted
+        assert RED not in {model.id for model in client.models.list().data}
+    assert shop.call("POST", "/v1/completions", {"model": RED, "prompt": "x"}).status == 404
+    assert said(shop, BLUE) == answers[2]
+    assert shop.call("DELETE", f"/v1/models/{MODEL}").status == 403

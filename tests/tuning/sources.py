@@ -1,0 +1,47 @@
+"""A model's file as training sees it, without a model: bytes for tokens, turns between two marks."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from homeport.domain.errors import InvalidRequest
+from homeport.domain.text import Message
+
+BEGIN, END, DOCUMENT_END = 256, 257, 258
+
+
+class Bytes:
+    """Fills `tuning.lessons.Source`. `forgets`: its template leaves earlier answers out, as those of thinkers do."""
+
+    window = 100
+    parameters = 0
+    metadata: Mapping[str, str] = {}
+    ends = frozenset({END, DOCUMENT_END})
+    start: tuple[int, ...] = ()
+    document_end = DOCUMENT_END
+
+    def __init__(self, *, forgets: bool = False) -> None:
+        self._forgets = forgets
+
+    def plain(self, text: str) -> list[int]:
+        return list(text.encode())
+
+    def asked(self, messages: Sequence[Message]) -> list[int]:
+        ids: list[int] = []
+        for message in messages:
+            if message.role == "system" and ids:
+                raise InvalidRequest("no place for a message of role 'system'")
+            content = "" if self._forgets and message.role == "assistant" else message.content
+            ids += [BEGIN, *message.role[0].encode(), *content.encode(), END]
+        return [*ids, BEGIN, *b"a"]
+
+    def tensors(self) -> Iterator[tuple[str, NDArray[np.float32]]]:
+        yield from ()
+
+    def adapter(self, file: Path) -> Iterator[tuple[str, NDArray[np.float32]]]:
+        yield from ()
+
+    def close(self) -> None:
+        """Nothing was loaded."""

@@ -1,0 +1,109 @@
+"""Training files: every form, and every fault with its line."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from homeport.domain.errors import InvalidRequest
+from homeport.domain.text import Message
+from homeport.domain.tuning import Method
+from homeport.tuning import dataset
+from homeport.tuning.dataset import Completion, Conversation, Preference
+
+USER, ANSWER = {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}
+
+
+def lines(*objects: object) -> list[bytes]:
+    return [json.dumps(one).encode() + b"\n" for one in objects]
+
+
+def test_prompts_and_completions_are_read() -> None:
+    """The form of 2023: two texts as they are; empty lines are passed over, an empty prompt is one."""
+    read = dataset.parse(
+        [*lines({"prompt": "p", "completion": " c"}), b"\n", *lines({"prompt": "", "completion": "x"})], "supervised"
+    )
+    assert read == [Completion("p", " c"), Completion("", "x")]
+
+
+def test_conversations_say_which_answers_are_learnt() -> None:
+    """Every message of the assistant is learnt but those of weight 0."""
+    chat = [
+        {"role": "system", "content": "s"},
+        USER,
+        ANSWER | {"weight": 0},
+        USER,
+        ANSWER | {"weight": 1},
+        USER,
+        ANSWER,
+    ]
+    (read,) = dataset.parse(lines({"messages": chat}), "supervised")
+    assert isinstance(read, Conversation)
+    assert read.taught == (4, 6)
+    assert read.messages[0] == Message("system", "s")
+
+
+def test_preferences_are_read() -> None:
+    """A conversation, the better answer and the worse one."""
+    line = {
+        "input": {"messages": [USER]},
+        "preferred_output": [ANSWER],
+        "non_preferred_output": [ANSWER | {"content": "b"}],
+    }
+    assert dataset.parse(lines(line), "dpo") == [Preference((Message("user", "q"),), "a", "b")]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({}, "neither"),
+        ([], "object"),
+        ({"prompt": "p"}, "completion"),
+        ({"prompt": "p", "completion": ""}, "empty"),
+        ({"prompt": 1, "completion": "c"}, "prompt"),
+        ({"prompt": "p", "completion": "c", "extra": 1}, "extra"),
+        ({"messages": []}, "no message"),
+        ({"messages": [USER]}, "no message"),
+        ({"messages": [ANSWER]}, "begins with"),
+        ({"messages": [USER, ANSWER | {"weight": 0}]}, "no message"),
+        ({"messages": [USER | {"weight": 1}, ANSWER]}, "weight"),
+        ({"messages": [USER, ANSWER | {"weight": 0.5}]}, "weight"),
+        ({"messages": [USER, {"role": "tool", "content": "x"}, ANSWER]}, "role"),
+        ({"messages": [USER, ANSWER], "tools": []}, "tools"),
+    ],
+)
+def test_a_wrong_line_is_named(wrong: object, said: str) -> None:
+    """What cannot be an example is refused with its line and what is wrong with it."""
+    good = {"messages": [USER, ANSWER]}
+    with pytest.raises(InvalidRequest, match=f"Line 2 .*{said}") as found:
+        dataset.parse(lines(good, wrong), "supervised")
+    assert found.value.param == "training_file"
+
+
+@pytest.mark.parametrize(
+    ("method", "line"),
+    [
+        ("dpo", {"messages": [USER, ANSWER]}),
+        (
+            "dpo",
+            {"input": {"messages": [USER, ANSWER]}, "preferred_output": [ANSWER], "non_preferred_output": [ANSWER]},
+        ),
+        ("dpo", {"input": {"messages": [USER]}, "preferred_output": [USER], "non_preferred_output": [ANSWER]}),
+        ("supervised", {"input": {"messages": [USER]}, "preferred_output": [ANSWER], "non_preferred_output": [ANSWER]}),
+    ],
+)
+def test_a_form_of_the_other_method_is_refused(method: Method, line: object) -> None:
+    """Preferences are for dpo, and dpo is for preferences whose parts are whole."""
+    with pytest.raises(InvalidRequest, match="Line 1"):
+        dataset.parse(lines(line), method)
+
+
+def test_a_file_is_of_one_form_and_holds_something(tmp_path: Path) -> None:
+    """Two forms in one file, no example at all, no JSON and a line without end are refused."""
+    mixed = lines({"prompt": "p", "completion": "c"}, {"messages": [USER, ANSWER]})
+    for content, said in ((mixed, "Line 2"), ([b"\n"], "no examples"), ([b"what?\n"], "Line 1")):
+        with pytest.raises(InvalidRequest, match=said):
+            dataset.parse(content, "supervised")
+    (tmp_path / "long").write_bytes(b'{"prompt": "' + b"x" * dataset.LINE_BYTES)
+    with pytest.raises(InvalidRequest, match="longer"):
+        dataset.read(tmp_path / "long", "supervised")
