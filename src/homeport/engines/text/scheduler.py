@@ -6,7 +6,7 @@ always advances, so every request ends; a prompt prefix that several requests ne
 cells run out the youngest candidate gives way and is recomputed later, its tokens unchanged.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from homeport.engines.text import drafting
@@ -43,6 +43,11 @@ class Counters:
 
 def _unheard(_: Candidate) -> None:
     """Nobody listens."""
+
+
+def _able(candidates: Iterable[Candidate]) -> int:
+    """How many have credit: the others stand still."""
+    return sum(one.group.credit > 0 for one in candidates)
 
 
 def _decoding(running: Sequence[Candidate], batch: int) -> list[Candidate]:
@@ -145,8 +150,8 @@ class Scheduler:
             if candidate.slot is not None:
                 self._take(plan, candidate)
         plan.decode = len(plan.slices)
-        starting = min(len(self._waiting), self._traits.sequences - len(self._running))
-        prompts = sum(one.group.credit > 0 for one in self._running) - plan.decode + starting
+        starting = min(_able(self._waiting), self._traits.sequences - len(self._running))
+        prompts = _able(self._running) - plan.decode + starting
         plan.prefill = min(self._traits.batch - plan.decode, self._pace(plan.decode, prompts))
         self._fill(plan)
         plan.prompt = sum(part.stop - part.start for part in plan.slices) - plan.decode
