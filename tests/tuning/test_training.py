@@ -49,9 +49,10 @@ def computed(
     return found
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("model", ["smollm2", "qwen"])
-def test_the_decoder_computes_what_llama_cpp_does(model: str, request: pytest.FixtureRequest) -> None:
-    """Both architectures' logits agree with the kernels' but for their rounding of quantised weights."""
+def test_the_decoder_computes_what_llama_cpp_does(model: str, precision: str, request: pytest.FixtureRequest) -> None:
+    """Both architectures' logits agree with the kernels' but for rounding, theirs and ours."""
     import torch  # here, since the module is collected where PyTorch is missing
 
     from homeport.tuning.decoder import Decoder, Factors
@@ -61,7 +62,11 @@ def test_the_decoder_computes_what_llama_cpp_does(model: str, request: pytest.Fi
     source = reading.load(weights, None)
     ids = source.plain(TEXT)
     shape = Shape.read(source.metadata)
-    tensors = {name: torch.from_numpy(rows if len(rows) > 1 else rows[0]) for name, rows in source.tensors()}
+    kept = getattr(torch, precision)
+    tensors = {
+        name: torch.from_numpy(rows).to(kept) if len(rows) > 1 else torch.from_numpy(rows[0])
+        for name, rows in source.tensors()
+    }
     source.close()
     shape.check(tensors)
     decoder = Decoder(shape, tensors, Factors(tensors, 0))

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -39,8 +39,10 @@ def require_extra() -> None:
 class Trainer:
     """One training. Started again on the same folder, it goes on where it was cut off."""
 
-    def __init__(self, job: TuningJob) -> None:
+    def __init__(self, job: TuningJob, environment: Mapping[str, str] | None = None) -> None:
+        """`environment`: the child's, where it is not to be this process's."""
         self._job = job
+        self._environment = environment
         self._child: subprocess.Popen[bytes] | None = None
         self._is_stopped = False
 
@@ -78,7 +80,9 @@ class Trainer:
         # What it complains of goes to a file: a pipe that nobody reads would stop it when full.
         with (
             tempfile.TemporaryFile() as complaints,
-            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints) as child,
+            subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, env=self._environment
+            ) as child,
         ):
             self._child = child
             if self._is_stopped:
