@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import psutil
 import pytest
 
 from homeport.domain.errors import EngineFailed, InvalidRequest, Unavailable
@@ -135,6 +136,31 @@ def test_killed_it_goes_on_and_comes_to_the_same(tmp_path: Path, smollm2: Path) 
     assert whole
     assert (cut.folder / done.adapter).read_bytes() == (tmp_path / "whole" / "work" / whole.adapter).read_bytes()
     assert (cut.folder / done.results).read_text().count("\n") == 9
+
+
+def test_a_killed_child_is_followed_by_another(tmp_path: Path, smollm2: Path) -> None:
+    """Where only the process that computes is killed, the training goes on by itself, unless it comes no further."""
+    trainer = Trainer(job(tmp_path, smollm2, examples.raw(tmp_path / "raw.jsonl", 10)))
+    heard: list[Told] = []
+
+    def hear(told: Told) -> None:
+        heard.append(told)
+        if isinstance(told, Saved) and len(heard) < 5:
+            (child,) = psutil.Process().children()
+            child.kill()
+
+    assert trainer.run(hear)
+    assert [told.step for told in heard if isinstance(told, Measures)][-1] == 2
+    assert sum(isinstance(told, Prepared) for told in heard) == 2
+
+    def kill(told: Told) -> None:
+        if isinstance(told, Prepared):
+            (child,) = psutil.Process().children()
+            child.kill()
+
+    other = msgspec.structs.replace(job(tmp_path, smollm2, tmp_path / "raw.jsonl"), folder=tmp_path / "other")
+    with pytest.raises(EngineFailed, match="signal 9"):
+        Trainer(other).run(kill)
 
 
 def test_stopped_it_keeps_every_step(tmp_path: Path, smollm2: Path) -> None:

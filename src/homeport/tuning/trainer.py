@@ -18,7 +18,7 @@ import filelock
 import msgspec
 
 from homeport.domain.errors import EngineFailed, Unavailable, revive
-from homeport.domain.tuning import Broke, Told, Trained, TuningJob
+from homeport.domain.tuning import Broke, Measures, Told, Trained, TuningJob
 from homeport.tuning.child import MISSING, PARKED
 
 Hear = Callable[[Told], None]
@@ -45,6 +45,7 @@ class Trainer:
         self._environment = environment
         self._child: subprocess.Popen[bytes] | None = None
         self._is_stopped = False
+        self._reached = 0
 
     @property
     def folder(self) -> Path:
@@ -65,6 +66,17 @@ class Trainer:
         finally:
             lock.release()
 
+    def _run(self, hear: Hear) -> Trained | None:
+        """Run a child, and another where one was killed from outside after it had brought the training on."""
+        while True:
+            before = self._reached
+            try:
+                return self._run_child(hear)
+            except _Killed as killed:
+                if self._reached <= before:
+                    raise EngineFailed(str(killed)) from killed
+                log.warning("%s It goes on.", killed)
+
     def stop(self) -> None:
         """End it after the step under way; what was done is kept."""
         self._is_stopped = True
@@ -75,7 +87,7 @@ class Trainer:
         """Remove everything that it wrote. Not while it runs."""
         shutil.rmtree(self._job.folder, ignore_errors=True)
 
-    def _run(self, hear: Hear) -> Trained | None:
+    def _run_child(self, hear: Hear) -> Trained | None:
         command = [sys.executable, "-m", _CHILD, msgspec.json.encode(self._job, enc_hook=str).decode()]
         # What it complains of goes to a file: a pipe that nobody reads would stop it when full.
         with (
@@ -100,10 +112,10 @@ class Trainer:
                 return done
             if code == PARKED or self._is_stopped:
                 return None
-            raise EngineFailed(f"Training ended without a result ({_ending(code)}). {_last_words(complaints)}".strip())
+            failed = _Killed if code < 0 else EngineFailed
+            raise failed(f"Training ended without a result ({_ending(code)}). {_last_words(complaints)}".strip())
 
-    @staticmethod
-    def _listen(child: subprocess.Popen[bytes], hear: Hear) -> Trained | None:
+    def _listen(self, child: subprocess.Popen[bytes], hear: Hear) -> Trained | None:
         done = None
         for line in child.stdout or ():
             told: Told = msgspec.json.decode(line, type=Told)
@@ -111,9 +123,15 @@ class Trainer:
                 child.wait()
                 raise revive(told.fault)
             hear(told)
+            if isinstance(told, Measures):
+                self._reached = max(self._reached, told.step)
             if isinstance(told, Trained):
                 done = told
         return done
+
+
+class _Killed(Exception):
+    """The child was ended by a signal: by the system for want of memory, or by a person."""
 
 
 def _ending(code: int) -> str:
