@@ -81,7 +81,7 @@ def test_checkpoints_and_the_end_are_models(real: Workshop, tmp_path: Path) -> N
     assert done
     assert (done.model, done.tokens > 0) == (order.name, True)
     assert done.results.read_text().count("\n") == 5
-    saved = [told.model for told in heard if isinstance(told, Saved)]
+    saved = [told.model for told in heard if isinstance(told, Saved) and told.model]
     assert saved == [f"{order.name}:ckpt-step-{step}" for step in (1, 2, 3, 4)]
     store = Store(tmp_path)
     assert set(store.names()) == {SMALL, order.name, *saved[1:]}

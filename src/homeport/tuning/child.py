@@ -124,7 +124,7 @@ def _read(job: TuningJob, source: Source) -> Lessons:
     if validation and type(validation[0]) is not type(training[0]):
         raise InvalidRequest("Both files must hold examples of one form.", param=quiz.VALIDATION)
     asked = chosen.classification
-    return Lessons(training, validation, quiz.made(asked, *both, tutor) if asked else None)
+    return Lessons(training, validation, quiz.made(asked, both[0], both[1], tutor) if asked else None)
 
 
 def _cap(job: TuningJob, source: Source, size: int) -> None:
