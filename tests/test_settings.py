@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from homeport import settings
-from homeport.settings import FACTS, Settings, SettingsError, check_reach, load, share_processors
+from homeport.settings import FACTS, Settings, SettingsError, check_reach, load, patient_environment, share_processors
 
 
 @pytest.fixture
@@ -177,3 +177,11 @@ def test_threads_that_wait_sleep_early(
         monkeypatch.setenv(name, value)
     share_processors()
     assert os.environ.get("GOMP_SPINCOUNT") == after
+
+
+def test_background_programs_do_not_spin_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their environment is this one's, but for how OpenMP's threads wait; this one stays as it is."""
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    monkeypatch.setenv("OTHER", "kept")
+    found = patient_environment()
+    assert (found["GOMP_SPINCOUNT"], found["OTHER"], os.environ["GOMP_SPINCOUNT"]) == ("0", "kept", "7")

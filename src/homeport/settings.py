@@ -300,6 +300,11 @@ def share_processors() -> None:
         os.environ["GOMP_SPINCOUNT"] = _SPINS
 
 
+def patient_environment() -> Mapping[str, str]:
+    """The environment of a program that computes beside others: its OpenMP threads wait asleep, not turning at all."""
+    return {**os.environ, "GOMP_SPINCOUNT": "0"}
+
+
 def _from_file(path: Path) -> Layer:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -18,7 +18,7 @@ from homeport.models.registry import Registry
 from homeport.models.store import Store
 from homeport.serving.attempt import Bench
 from homeport.serving.tuner import Tuner
-from homeport.settings import Settings
+from homeport.settings import Settings, patient_environment
 from homeport.tuning import direct
 from homeport.tuning.workshop import Ground, Workshop
 
@@ -29,7 +29,9 @@ _FOLDER, _JOBS = "tuning", "fine-tunes"
 def workshop(settings: Settings, library: Path | None) -> Workshop:
     """Where models are trained; `library`: the kernels that read their files. Fills `domain.ports.Trainings`."""
     folder = settings.home / _FOLDER
-    ground = Ground(settings.organization, folder, _READER, library, settings.threads)
+    ground = Ground(
+        settings.organization, folder, _READER, library, settings.threads, environment=patient_environment()
+    )
     return Workshop(ground, _Shelf(settings))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import psutil
 import pytest
 
 from homeport.domain.errors import EngineFailed, InvalidRequest, Unavailable
@@ -49,9 +50,10 @@ def computed(
     return found
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("model", ["smollm2", "qwen"])
-def test_the_decoder_computes_what_llama_cpp_does(model: str, request: pytest.FixtureRequest) -> None:
-    """Both architectures' logits agree with the kernels' but for their rounding of quantised weights."""
+def test_the_decoder_computes_what_llama_cpp_does(model: str, precision: str, request: pytest.FixtureRequest) -> None:
+    """Both architectures' logits agree with the kernels' but for rounding, theirs and ours."""
     import torch  # here, since the module is collected where PyTorch is missing
 
     from homeport.tuning.decoder import Decoder, Factors
@@ -61,7 +63,11 @@ def test_the_decoder_computes_what_llama_cpp_does(model: str, request: pytest.Fi
     source = reading.load(weights, None)
     ids = source.plain(TEXT)
     shape = Shape.read(source.metadata)
-    tensors = {name: torch.from_numpy(rows if len(rows) > 1 else rows[0]) for name, rows in source.tensors()}
+    kept = getattr(torch, precision)
+    tensors = {
+        name: torch.from_numpy(rows).to(kept) if len(rows) > 1 else torch.from_numpy(rows[0])
+        for name, rows in source.tensors()
+    }
     source.close()
     shape.check(tensors)
     decoder = Decoder(shape, tensors, Factors(tensors, 0))
@@ -130,6 +136,31 @@ def test_killed_it_goes_on_and_comes_to_the_same(tmp_path: Path, smollm2: Path) 
     assert whole
     assert (cut.folder / done.adapter).read_bytes() == (tmp_path / "whole" / "work" / whole.adapter).read_bytes()
     assert (cut.folder / done.results).read_text().count("\n") == 9
+
+
+def test_a_killed_child_is_followed_by_another(tmp_path: Path, smollm2: Path) -> None:
+    """Where only the process that computes is killed, the training goes on by itself, unless it comes no further."""
+    trainer = Trainer(job(tmp_path, smollm2, examples.raw(tmp_path / "raw.jsonl", 10)))
+    heard: list[Told] = []
+
+    def hear(told: Told) -> None:
+        heard.append(told)
+        if isinstance(told, Saved) and len(heard) < 5:
+            (child,) = psutil.Process().children()
+            child.kill()
+
+    assert trainer.run(hear)
+    assert [told.step for told in heard if isinstance(told, Measures)][-1] == 2
+    assert sum(isinstance(told, Prepared) for told in heard) == 2
+
+    def kill(told: Told) -> None:
+        if isinstance(told, Prepared):
+            (child,) = psutil.Process().children()
+            child.kill()
+
+    other = msgspec.structs.replace(job(tmp_path, smollm2, tmp_path / "raw.jsonl"), folder=tmp_path / "other")
+    with pytest.raises(EngineFailed, match="signal 9"):
+        Trainer(other).run(kill)
 
 
 def test_stopped_it_keeps_every_step(tmp_path: Path, smollm2: Path) -> None:

@@ -30,7 +30,9 @@ _ABOVE_0 = click.FloatRange(0, min_open=True)
 @click.option("--seed", type=int, default=0, show_default=True, help="Another one gives another order.")
 @json_flag
 @click.pass_context
-def finetune(context: click.Context, settings: Settings, file: Path, model: str, *, is_json: bool, **said: Any) -> None:
+def finetune(
+    context: click.Context, /, settings: Settings, file: Path, model: str, *, is_json: bool, **said: Any
+) -> None:
     """Train MODEL on the examples in FILE and install what comes of it, beside the model itself.
 
     FILE holds a JSON object per line: {"messages": [...]}, or {"prompt": ..., "completion": ...}, or for --method dpo

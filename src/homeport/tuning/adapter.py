@@ -18,7 +18,7 @@ from homeport.tuning.decoder import ALPHA, Factors
 
 def write(target: Path, factors: Factors, architecture: str, name: str) -> None:
     """Write the file, so that a reader sees it whole or not at all."""
-    values = {
+    values: dict[str, gguf.Value] = {
         "general.type": "adapter",
         "general.architecture": architecture,
         "general.name": name,

@@ -37,7 +37,6 @@ PARKED = 75
 LONGEST = 2048  # tokens of one example, where the model's window is not shorter
 _NICENESS = 15
 _FORMAT = 1  # changes with whatever makes the same job come out otherwise
-_FLOAT = 4
 _BESIDE = 1_500_000_000  # bytes that torch, its buffers and one pass take beside the weights, about
 _TOO_LITTLE = (
     "There is too little memory to fine-tune this model: take a smaller one or shorter examples, or end other programs."
@@ -73,7 +72,7 @@ def _train(job: TuningJob) -> bool:
     except ImportError as error:
         raise ExtraMissing(MISSING) from error
     from homeport.tuning import adapter
-    from homeport.tuning.decoder import Decoder, Factors
+    from homeport.tuning.decoder import Decoder, Factors, precision
     from homeport.tuning.training import Training
 
     source = _source(job)
@@ -81,15 +80,18 @@ def _train(job: TuningJob) -> bool:
     chosen = job.hyperparameters
     lessons = _read(job, source)
     chosen = plan.settled(chosen, len(lessons.training))
-    _cap(job, source)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    kept = precision(device)
+    _cap(job, source, kept.itemsize)
     weights = {}
     for name, rows in source.tensors():
-        weights[name] = torch.from_numpy(rows if rows.shape[0] > 1 else rows[0])
+        is_matrix = rows.shape[0] > 1
+        weights[name] = torch.from_numpy(rows if is_matrix else rows[0]).to(
+            device, kept if is_matrix else torch.float32
+        )
     source.close()
     shape.check(weights)
-    if torch.cuda.is_available():
-        weights = {name: tensor.cuda() for name, tensor in weights.items()}
-    elif job.threads:
+    if job.threads:
         torch.set_num_threads(job.threads)
     factors = Factors(weights, chosen.seed)
     if job.start is not None:
@@ -122,12 +124,12 @@ def _read(job: TuningJob, source: Source) -> Lessons:
     if validation and type(validation[0]) is not type(training[0]):
         raise InvalidRequest("Both files must hold examples of one form.", param=quiz.VALIDATION)
     asked = chosen.classification
-    return Lessons(training, validation, quiz.made(asked, *both, tutor) if asked else None)
+    return Lessons(training, validation, quiz.made(asked, both[0], both[1], tutor) if asked else None)
 
 
-def _cap(job: TuningJob, source: Source) -> None:
-    """Bound what this process may take. Raises Unavailable where that cannot be enough."""
-    needed = source.parameters * _FLOAT + _BESIDE
+def _cap(job: TuningJob, source: Source, size: int) -> None:
+    """Bound what this process may take, with weights of `size` bytes. Raises Unavailable where it cannot be enough."""
+    needed = source.parameters * size + _BESIDE
     most = _most(job)
     if needed > most:
         raise Unavailable(f"{_TOO_LITTLE} About {needed / 1e9:.1f} GB are needed, {most / 1e9:.1f} GB may be taken.")

@@ -55,7 +55,7 @@ def foretold(decoder: Decoder, lessons: Sequence[Lesson], sums: Sums, *, learns:
             loss = (losses * weights).sum()
             if learns and total:
                 (loss / total).backward()
-        sums.loss += float(loss)
+        sums.loss += float(loss.detach())
         _count(sums, weights, right)
     sums.weight += total
 
@@ -76,8 +76,8 @@ def preferred(decoder: Decoder, pairs: Sequence[Pair], beta: float, sums: Sums, 
             loss = -functional.logsigmoid(beta * margin)
             if learns:
                 (loss / len(pairs)).backward()
-        sums.loss += float(loss)
-        told = int(float(margin) > 0)
+        sums.loss += float(loss.detach())
+        told = int(float(margin.detach()) > 0)
         sums.right, sums.whole = sums.right + told, sums.whole + told
         sums.weight, sums.tokens, sums.answers = sums.weight + 1, sums.tokens + 1, sums.answers + 1
 

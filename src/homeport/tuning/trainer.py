@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -18,7 +18,7 @@ import filelock
 import msgspec
 
 from homeport.domain.errors import EngineFailed, ExtraMissing, Unavailable, revive
-from homeport.domain.tuning import Broke, Told, Trained, TuningJob
+from homeport.domain.tuning import Broke, Measures, Told, Trained, TuningJob
 from homeport.tuning.child import MISSING, PARKED
 
 Hear = Callable[[Told], None]
@@ -39,10 +39,13 @@ def require_extra() -> None:
 class Trainer:
     """One training. Started again on the same folder, it goes on where it was cut off."""
 
-    def __init__(self, job: TuningJob) -> None:
+    def __init__(self, job: TuningJob, environment: Mapping[str, str] | None = None) -> None:
+        """`environment`: the child's, where it is not to be this process's."""
         self._job = job
+        self._environment = environment
         self._child: subprocess.Popen[bytes] | None = None
         self._is_stopped = False
+        self._reached = 0
 
     @property
     def folder(self) -> Path:
@@ -63,6 +66,17 @@ class Trainer:
         finally:
             lock.release()
 
+    def _run(self, hear: Hear) -> Trained | None:
+        """Run a child, and another where one was killed from outside after it had brought the training on."""
+        while True:
+            before = self._reached
+            try:
+                return self._run_child(hear)
+            except _Killed as killed:
+                if self._reached <= before:
+                    raise EngineFailed(str(killed)) from killed
+                log.warning("%s It goes on.", killed)
+
     def stop(self) -> None:
         """End it after the step under way; what was done is kept."""
         self._is_stopped = True
@@ -73,12 +87,14 @@ class Trainer:
         """Remove everything that it wrote. Not while it runs."""
         shutil.rmtree(self._job.folder, ignore_errors=True)
 
-    def _run(self, hear: Hear) -> Trained | None:
+    def _run_child(self, hear: Hear) -> Trained | None:
         command = [sys.executable, "-m", _CHILD, msgspec.json.encode(self._job, enc_hook=str).decode()]
         # What it complains of goes to a file: a pipe that nobody reads would stop it when full.
         with (
             tempfile.TemporaryFile() as complaints,
-            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints) as child,
+            subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, env=self._environment
+            ) as child,
         ):
             self._child = child
             if self._is_stopped:
@@ -96,10 +112,10 @@ class Trainer:
                 return done
             if code == PARKED or self._is_stopped:
                 return None
-            raise EngineFailed(f"Training ended without a result ({_ending(code)}). {_last_words(complaints)}".strip())
+            failed = _Killed if code < 0 else EngineFailed
+            raise failed(f"Training ended without a result ({_ending(code)}). {_last_words(complaints)}".strip())
 
-    @staticmethod
-    def _listen(child: subprocess.Popen[bytes], hear: Hear) -> Trained | None:
+    def _listen(self, child: subprocess.Popen[bytes], hear: Hear) -> Trained | None:
         done = None
         for line in child.stdout or ():
             told: Told = msgspec.json.decode(line, type=Told)
@@ -107,9 +123,15 @@ class Trainer:
                 child.wait()
                 raise revive(told.fault)
             hear(told)
+            if isinstance(told, Measures):
+                self._reached = max(self._reached, told.step)
             if isinstance(told, Trained):
                 done = told
         return done
+
+
+class _Killed(Exception):
+    """The child was ended by a signal: by the system for want of memory, or by a person."""
 
 
 def _ending(code: int) -> str:

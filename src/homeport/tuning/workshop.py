@@ -23,7 +23,7 @@ _CHECKPOINT = ":ckpt-step-"
 
 
 class Ground(msgspec.Struct, frozen=True):
-    """What trainings stand on here. `folder`: where they work; the rest as in a job."""
+    """What trainings stand on here. `folder`: where they work; `environment`: their processes'; else as in a job."""
 
     organization: str
     folder: Path
@@ -31,6 +31,7 @@ class Ground(msgspec.Struct, frozen=True):
     library: Path | None = None
     threads: int | None = None
     memory_bytes: int | None = None
+    environment: Mapping[str, str] | None = None
 
 
 class Shelf(Protocol):
@@ -100,7 +101,9 @@ class Workshop:
             ground.memory_bytes,
             start.files[ADAPTER] if start else None,
         )
-        return Training(msgspec.structs.replace(work, model=model.facts.name), Trainer(job), self._shelf)
+        return Training(
+            msgspec.structs.replace(work, model=model.facts.name), Trainer(job, ground.environment), self._shelf
+        )
 
     def _found(self, name: str) -> tuple[Installed, Installed | None]:
         """The model in whose weights to train, and the fine-tuned one to begin with, if such a one is named."""

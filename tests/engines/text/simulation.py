@@ -78,7 +78,9 @@ class Simulation:
         self.executor = FakeExecutor(self.traits)
         for adapter in ADAPTERS:
             self.executor.attach(adapter, Path(os.devnull))
-        self.cache = Cache(self.executor, retain=self.retain, kind=lambda name: name[0] if name else name)
+        self.cache = Cache(
+            self.executor, retain=self.retain, kind=lambda name: name[0] if isinstance(name, tuple) else name
+        )
         pace = Pace(self.traits.batch, fixed=self.prefill_slice)
         self.scheduler = Scheduler(
             self.cache,

@@ -14,7 +14,8 @@ def _batch(runs: dict[int, tuple[int, list[int]]], wanted: list[int]) -> Batch:
     tokens = [token for _, run in runs.values() for token in run]
     positions = [first + index for first, run in runs.values() for index in range(len(run))]
     sequences = [sequence for sequence, (_, run) in runs.items() for _ in run]
-    return Batch(*(np.array(column, dtype=np.int32) for column in (tokens, positions, sequences, wanted)))
+    columns = [np.array(column, dtype=np.int32) for column in (tokens, positions, sequences, wanted)]
+    return Batch(columns[0], columns[1], columns[2], columns[3])
 
 
 def test_logits_depend_on_the_sequence_alone() -> None:

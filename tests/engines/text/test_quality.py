@@ -113,7 +113,8 @@ def test_forks_and_neighbours_change_nothing(model: Model) -> None:
     tokens = [*(ids[at] for at in mine), ids[-41]]
     positions, sequences = [*mine, 40], [0] * len(mine) + [1]
     wanted = range(len(mine) - ENDS, len(mine) + 1)
-    rows = executor.forward(Batch(*(np.array(part, np.int32) for part in (tokens, positions, sequences, wanted))))
+    parts = [np.array(part, np.int32) for part in (tokens, positions, sequences, wanted)]
+    rows = executor.forward(Batch(parts[0], parts[1], parts[2], parts[3]))
     _check(model, rows[:ENDS].copy(), stop)
 
 

@@ -133,7 +133,8 @@ def test_logits_are_not_copied(smol: Open, batch: Build) -> None:
     assert rows.shape == (1, executor.vocabulary.size)
     assert rows.dtype == np.float32
     assert not rows.flags.owndata
-    nothing = Batch(*(np.array(values, np.int32) for values in ([5], [len(prompt(executor))], [0], [])))
+    token, position, sequence = (np.array([value], np.int32) for value in (5, len(prompt(executor)), 0))
+    nothing = Batch(token, position, sequence, np.array([], np.int32))
     assert executor.forward(nothing).shape == (0, executor.vocabulary.size)
 
 

@@ -71,8 +71,8 @@ def test_rows_of_both_places_come_in_the_batchs_order(lanes: LlamaExecutor, batc
         lanes.trim(sequence, 19)
     tokens = [ids[19], ids[-1], ids[119]]
     positions = [19, len(ids) - 1, 19]
-    arrays = [np.array(values, np.int32) for values in (tokens, positions, [0, 1, 2], [0, 1, 2])]
-    rows = lanes.forward(Batch(*arrays))
+    each = np.arange(3, dtype=np.int32)
+    rows = lanes.forward(Batch(np.array(tokens, np.int32), np.array(positions, np.int32), each, each))
     assert rows.shape == (3, lanes.vocabulary.size)
     assert apart(rows[0], short[0]) < NEAR
     assert apart(rows[2], short[1]) < NEAR
