@@ -5,6 +5,7 @@ The only module that knows every room. It builds, connects and names; whatever h
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
@@ -287,9 +288,8 @@ def optimise(settings: Settings, name: str, wish: Wish, progress: Progress) -> O
     """Lay a model's weights out for this CPU, as measured, or as asked; give what became of it."""
     library = _library(settings)
     wish = msgspec.structs.replace(wish, library=str(library) if library else None, threads=settings.threads)
-    return layouts.optimise(
-        Store(settings.home), name, wish, lambda survey: native.measured(survey, progress), progress
-    )
+    measure = partial(native.measured, hear=progress.message)
+    return layouts.optimise(Store(settings.home), name, wish, measure, progress)
 
 
 def finetune(settings: Settings, order: TuningOrder, hear: Callable[[TuningTold], None]) -> Installed:
