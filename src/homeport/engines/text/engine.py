@@ -33,7 +33,7 @@ from homeport.engines.text.options import TextOptions, build_executor
 from homeport.engines.text.pace import Pace
 from homeport.engines.text.plan import Plan, Row
 from homeport.engines.text.prompts import Preparer
-from homeport.engines.text.scheduler import Scheduler
+from homeport.engines.text.scheduler import Counters, Scheduler
 from homeport.engines.text.scoring import Score, score
 from homeport.engines.text.sequence import Group
 from homeport.engines.text.shelf import Shelf
@@ -316,21 +316,27 @@ class TextEngine:
         self._intake.forget(id)
 
     def _measure(self) -> None:
-        counters = self._scheduler.counters
         running = {candidate.group.id for candidate in self._scheduler.running}
-        self._gauges = Gauges(
+        self._gauges = msgspec.structs.replace(
+            _counted(self._scheduler.counters, self._keeping),
             running=len(running),
             waiting=len(self._answers) - len(running),
             cells_used=self._cache.held,
             cells=self._executor.traits.cells,
-            prefix_queries=counters.prefix_queries,
-            prefix_hits=counters.prefix_hits,
-            prompt_tokens=counters.prompt_tokens,
             generated_tokens=self._generated,
-            preemptions=counters.preemptions,
-            steps=counters.steps,
-            drafted_tokens=counters.drafted,
-            accepted_tokens=counters.accepted,
-            disk_queries=self._keeping.queries if self._keeping else 0,
-            disk_hits=self._keeping.hits if self._keeping else 0,
         )
+
+
+def _counted(counters: Counters, keeping: Keeping | None) -> Gauges:
+    """The gauges that only grow."""
+    return Gauges(
+        prefix_queries=counters.prefix_queries,
+        prefix_hits=counters.prefix_hits,
+        prompt_tokens=counters.prompt_tokens,
+        preemptions=counters.preemptions,
+        steps=counters.steps,
+        drafted_tokens=counters.drafted,
+        accepted_tokens=counters.accepted,
+        disk_queries=keeping.queries if keeping else 0,
+        disk_hits=keeping.hits if keeping else 0,
+    )
