@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from homeport.serving.gate import Gate
 
-SETTLE_S, PATIENCE_S = 0.5, 5.0
+SETTLE_S, PATIENCE_S, TURN_S = 0.5, 5.0, 1.0
 
 
 class Clock:
@@ -18,38 +18,51 @@ class Clock:
 
 def made() -> tuple[Gate, Clock]:
     clock = Clock()
-    return Gate(SETTLE_S, PATIENCE_S, clock), clock
+    return Gate(SETTLE_S, PATIENCE_S, TURN_S, clock), clock
 
 
 def test_it_is_open_while_nobody_is_there() -> None:
     """It is open at first, shut while one waits, and open again a moment after that one left."""
     gate, clock = made()
-    assert gate.is_open
+    assert gate.stands() == (True, None)
     gate.arrive()
     clock.now += 1000
-    assert (gate.is_open, gate.opens_in_s) == (False, None)
+    assert gate.stands() == (False, None)
     gate.leave(was_answered=False)
-    assert gate.opens_in_s == SETTLE_S
+    assert gate.stands() == (False, SETTLE_S)
     clock.now += SETTLE_S
-    assert gate.is_open
+    assert gate.stands() == (True, None)
 
 
 def test_long_answers_do_not_shut_it_for_good() -> None:
-    """While one is being answered it opens after a while, until the next one waits; then for as long again not."""
+    """While one is being answered it opens for a moment after each long while."""
     gate, clock = made()
     gate.arrive()
     clock.now += 1
     gate.answer()
-    assert gate.opens_in_s == PATIENCE_S - 1
+    assert gate.stands() == (False, PATIENCE_S - 1)
     clock.now += PATIENCE_S - 1
+    for _ in range(3):
+        assert gate.stands() == (True, TURN_S)
+        clock.now += TURN_S
+        assert gate.stands() == (False, PATIENCE_S)
+        clock.now += PATIENCE_S
+
+
+def test_who_comes_ends_the_moment() -> None:
+    """It shuts at once for one who waits, and then for as long as ever."""
+    gate, clock = made()
+    gate.arrive()
+    gate.answer()
+    clock.now += PATIENCE_S
     assert gate.is_open
     gate.arrive()
     assert not gate.is_open
     gate.answer()
-    assert gate.opens_in_s == PATIENCE_S
+    assert gate.stands() == (False, PATIENCE_S)
     gate.leave(was_answered=True)
     gate.leave(was_answered=True)
-    assert gate.opens_in_s == SETTLE_S
+    assert gate.stands() == (False, SETTLE_S)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["arrive", "answer", "leave", "depart", "pass"]), st.floats(0, 4))))
@@ -71,10 +84,10 @@ def test_nobody_waits_while_it_is_open(steps: list[tuple[str, float]]) -> None:
         elif what == "depart" and waiting:
             gate.leave(was_answered=False)
             waiting -= 1
+        changes_in_s = gate.stands().changes_in_s
         assert not (waiting and gate.is_open)
-        opens_in_s = gate.opens_in_s
-        assert (opens_in_s is None) == bool(waiting)
-        if opens_in_s is not None:
-            assert opens_in_s <= (PATIENCE_S if answered else SETTLE_S)
-            clock.now += opens_in_s
-            assert gate.is_open or gate.opens_in_s < 1e-9  # type: ignore[operator]
+        assert (changes_in_s is None) == bool(waiting or (gate.is_open and not answered))
+        if changes_in_s is not None and not gate.is_open:
+            assert changes_in_s <= (PATIENCE_S if answered else SETTLE_S)
+            clock.now += changes_in_s + 1e-6
+            assert gate.is_open

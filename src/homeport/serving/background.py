@@ -96,23 +96,23 @@ class Background:
             await self._opened.wait()
 
     def review(self) -> None:
-        """Have all go on or rest, as the gate stands, and look again when it opens by itself."""
-        opens_in_s = self.gate.opens_in_s
+        """Have all go on or rest, as the gate stands, and look again when it opens or shuts by itself."""
+        is_open, changes_in_s = self.gate.stands()
         self._streams = [stream for stream in self._streams if not stream.is_over]
         for stream in self._streams:
-            if opens_in_s == 0.0:
+            if is_open:
                 stream.resume()
             else:
                 stream.rest()
+        if is_open:
+            self._opened.set()
+        else:
+            self._opened.clear()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if opens_in_s == 0.0:
-            self._opened.set()
-            return
-        self._opened.clear()
-        if opens_in_s is not None:
-            self._timer = asyncio.get_running_loop().call_later(opens_in_s, self.review)
+        if changes_in_s is not None:
+            self._timer = asyncio.get_running_loop().call_later(changes_in_s, self.review)
 
     def close(self) -> None:
         """Look no more."""

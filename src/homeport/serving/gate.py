@@ -1,25 +1,38 @@
 """When background work may go on: in the gaps of what callers wait for. Pure policy; knows no requests, only counts.
 
 While any caller waits for the first of its answer, the gate is shut. While all that are there are being answered, it
-opens only after it was shut for a while, so that it is never shut for good. With nobody there it is open, but for a
-moment at first: who asks again at once finds the machine as free as before.
+opens for a moment after each long while, so that it is never shut for good and slows nobody much. With nobody there it
+is open, but for a moment at first: who asks again at once finds the machine as free as before.
 """
 
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 SETTLE_S = 0.05
-PATIENCE_S = 5.0
+PATIENCE_S, TURN_S = 10.0, 1.0
+
+
+class Standing(NamedTuple):
+    """`changes_in_s`: how long until it opens or shuts by itself if nobody comes or goes; None: it does not."""
+
+    is_open: bool
+    changes_in_s: float | None
 
 
 class Gate:
     """Open or shut, by who is there. Times are in seconds, by `clock`."""
 
     def __init__(
-        self, settle_s: float = SETTLE_S, patience_s: float = PATIENCE_S, clock: Callable[[], float] = time.monotonic
+        self,
+        settle_s: float = SETTLE_S,
+        patience_s: float = PATIENCE_S,
+        turn_s: float = TURN_S,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settle_s = settle_s
         self._patience_s = patience_s
+        self._turn_s = turn_s
         self._clock = clock
         self._waiting = 0
         self._answered = 0
@@ -29,18 +42,19 @@ class Gate:
     @property
     def is_open(self) -> bool:
         """Whether background work may go on now."""
-        return self.opens_in_s == 0.0
+        return self.stands().is_open
 
-    @property
-    def opens_in_s(self) -> float | None:
-        """How long until it opens if nothing changes, 0 if it is open; None: it does not open by itself."""
+    def stands(self) -> Standing:
+        """How it stands at this moment, and for how long."""
         if self._waiting:
-            return None
+            return Standing(False, None)
         now = self._clock()
-        settled_s = self._left_at + self._settle_s - now
         if not self._answered:
-            return max(0.0, settled_s)
-        return max(0.0, self._shut_at + self._patience_s - now)
+            left_s = self._left_at + self._settle_s - now
+            return Standing(False, left_s) if left_s > 0 else Standing(True, None)
+        passed_s = (now - self._shut_at) % (self._patience_s + self._turn_s)
+        left_s = self._patience_s - passed_s
+        return Standing(False, left_s) if left_s > 0 else Standing(True, left_s + self._turn_s)
 
     def arrive(self) -> None:
         """A caller asks, and waits."""
