@@ -118,7 +118,7 @@ class _House:
             settings.host,
             settings.port,
             on_listening=self._on_listening,
-            drain=lambda: self._serving.drain(settings.drain_s),
+            drain=self._drain,
         )
         self._pictures.sweep()
         await self._serving.start()
@@ -136,6 +136,10 @@ class _House:
             self._pictures.sweep()
             if self._running is not None:
                 rendezvous.withdraw(settings.home, self._running)
+
+    async def _drain(self) -> None:
+        self._tuner.dismiss()
+        await self._serving.drain(self._settings.drain_s)
 
     def _preloaded(self) -> Sequence[Installed]:
         """The models to load before listening: those asked for, else the one that OpenAI's text names stand for."""
