@@ -49,7 +49,7 @@ class ScriptedWorkshop:
 
     def examine(self, file: Path, method: Method, param: str) -> None:
         """Read it, really."""
-        dataset.read(file, method, param)
+        dataset.check(file, method, param)
 
     def training(self, work: TuningWork) -> "ScriptedTraining":
         """One of them."""

@@ -138,6 +138,7 @@ class _House:
                 rendezvous.withdraw(settings.home, self._running)
 
     async def _drain(self) -> None:
+        self._tuner.dismiss()
         await self._jobs.stop()
         await self._serving.drain(self._settings.drain_s)
 

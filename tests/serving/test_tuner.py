@@ -228,6 +228,25 @@ async def test_books_out_of_reach_fail_no_job(yard: Yard, monkeypatch: pytest.Mo
     assert len([event for event in yard.books.told(job) if event.data]) == STEPS
 
 
+async def test_nothing_ends_the_queue(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An error that nobody foresaw is logged, and the queue goes on."""
+    monkeypatch.setattr(tuners, "_REST_S", 0.01)
+    following = yard.books.log.next
+    errors = [ZeroDivisionError("inside")]
+
+    def once(server: str) -> FineTune | None:
+        if errors:
+            raise errors.pop()
+        return following(server)
+
+    monkeypatch.setattr(yard.books.log, "next", once)
+    async with yard.open():
+        await yard.ended(await yard.accepted(), "succeeded")
+    assert "ZeroDivisionError" in caplog.text
+
+
 async def test_only_one_process_trains_in_a_folder(yard: Yard) -> None:
     """A second server on the same folder takes jobs and trains none, until the first one has ended."""
     yard.shop.hold_at = 1

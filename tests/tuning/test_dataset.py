@@ -107,3 +107,18 @@ def test_a_file_is_of_one_form_and_holds_something(tmp_path: Path) -> None:
     (tmp_path / "long").write_bytes(b'{"prompt": "' + b"x" * dataset.LINE_BYTES)
     with pytest.raises(InvalidRequest, match="longer"):
         dataset.read(tmp_path / "long", "supervised")
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b'{"prompt": "p", "completion": " c"}\n{"prompt": "p"}\n'])
+def test_a_file_is_checked_as_it_is_read(tmp_path: Path, content: bytes) -> None:
+    """A check refuses a file in the words in which reading it would, and lets a good one pass."""
+    (tmp_path / "file").write_bytes(content)
+    said = []
+    for look in (dataset.read, dataset.check):
+        with pytest.raises(InvalidRequest) as refused:
+            look(tmp_path / "file", "supervised", "validation_file")
+        assert refused.value.param == "validation_file"
+        said.append(refused.value.message)
+    assert said[0] == said[1]
+    (tmp_path / "file").write_bytes(lines({"prompt": "p", "completion": " c"})[0])
+    dataset.check(tmp_path / "file", "supervised")

@@ -36,7 +36,10 @@ _log = logging.getLogger("homeport.tuning")
 
 
 class Tuner:
-    """Takes jobs and has them trained. `most_waiting`: how many may be queued here."""
+    """Takes jobs and has them trained. `most_waiting`: how many may be queued here.
+
+    `is_dismissed`: the server ends, and nobody is to follow a job any more.
+    """
 
     def __init__(self, bench: Bench, most_waiting: int) -> None:
         self._bench = bench
@@ -46,6 +49,7 @@ class Tuner:
         self._attempt: Attempt | None = None
         self._counts: Mapping[str, int] = {}
         self._name: str | None = None
+        self.is_dismissed = False
 
     @property
     def book(self) -> FineTuneBook:
@@ -98,6 +102,11 @@ class Tuner:
         except TimeoutError:
             return
 
+    def dismiss(self) -> None:
+        """Tell those who follow jobs that the server ends."""
+        self.is_dismissed = True
+        self._ring()
+
     async def run(self) -> None:
         """Train what is in the queue, for ever; one process at a time, where several share the folder."""
         self._loop = asyncio.get_running_loop()
@@ -114,7 +123,11 @@ class Tuner:
                 if self._loop.time() - beaten >= _BEAT_S:
                     beaten = self._loop.time()
                     await _safely(lambda: self._bench.log.beat(self._server()), None)
-                await self._step()
+                try:
+                    await self._step()
+                except Exception:  # whatever it is, jobs are to go on
+                    _log.exception("fine-tuning rests for a while")
+                    await self.change(_REST_S)
         finally:
             await self._park()
             lock.release()
@@ -122,14 +135,15 @@ class Tuner:
     async def _step(self) -> None:
         """Look once: tidy up, begin what is next, stop what is not wanted, or wait for a change."""
         await self._look()
-        if self._attempt is None:
+        attempt = self._attempt  # it may end meanwhile
+        if attempt is None:
             await _safely(self._tidy, None)
             job = await _safely(lambda: self._bench.log.next(self._server()), None)
             if job is not None:
                 self._begin(job)
                 return
-        elif not await _safely(self._is_wanted, True):
-            self._attempt.stop()
+        elif not await _safely(lambda: self._is_wanted(attempt), True):
+            attempt.stop()
         await self.change()
 
     def _begin(self, job: FineTune) -> None:
@@ -159,11 +173,8 @@ class Tuner:
         self._attempt = None
         self._ring()
 
-    def _is_wanted(self) -> bool:
-        attempt = self._attempt
-        if attempt is None or not attempt.has_begun:
-            return True
-        return self._bench.log.is_wanted(attempt.job.server, attempt.job.id)
+    def _is_wanted(self, attempt: Attempt) -> bool:
+        return not attempt.has_begun or self._bench.log.is_wanted(attempt.job.server, attempt.job.id)
 
     async def _look(self) -> None:
         self._counts = await _safely(self._bench.log.counts, self._counts)

@@ -70,9 +70,19 @@ def read(path: Path, method: Method, param: str = PARAM) -> Sequence[Example]:
         return parse(_lines(file, param), method, param)
 
 
+def check(path: Path, method: Method, param: str = PARAM) -> None:
+    """Raise what `read` would raise, without holding more than a line."""
+    with path.open("rb") as file:
+        for _ in _examples(_lines(file, param), method, param):
+            pass
+
+
 def parse(lines: Iterable[bytes], method: Method, param: str = PARAM) -> Sequence[Example]:
     """The same of lines at hand. Empty ones are passed over."""
-    found: list[Example] = []
+    return list(_examples(lines, method, param))
+
+
+def _examples(lines: Iterable[bytes], method: Method, param: str) -> Iterator[Example]:
     kind: type[Example] | None = None
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -84,10 +94,9 @@ def parse(lines: Iterable[bytes], method: Method, param: str = PARAM) -> Sequenc
         if kind not in (None, type(example)):
             raise InvalidRequest(f"Line {number} of the file has another form than those before it.", param=param)
         kind = type(example)
-        found.append(example)
-    if not found:
+        yield example
+    if kind is None:
         raise InvalidRequest("The file holds no examples.", param=param)
-    return found
 
 
 class _Wrong(Exception):

@@ -80,7 +80,7 @@ class Workshop:
 
     def examine(self, file: Path, method: Method, param: str) -> None:
         """Read a file as examples for a method. Raises InvalidRequest that names the field and the line."""
-        dataset.read(file, method, param)
+        dataset.check(file, method, param)
 
     def training(self, work: TuningWork) -> "Training":
         """The training of this work. Raises InvalidRequest where its model has changed since it was accepted."""

@@ -91,6 +91,17 @@ async def test_events_are_sent_as_they_come(desks: Desks) -> None:
     assert (await desks.ask("GET", f"{FINE_TUNES}/ft-none/events", stream="true")).status == 404
 
 
+async def test_followers_leave_when_the_server_ends(desks: Desks) -> None:
+    """A stream of a job that goes on ends without `[DONE]` when the server is about to end."""
+    job = await desks.job(FINE_TUNES)
+    follow = asyncio.create_task(desks.ask("GET", f"{FINE_TUNES}/{job['id']}/events", stream="true"))
+    await desks.tuner.change(0.1)
+    desks.tuner.dismiss()
+    body = (await follow).body
+    assert body.count(b"data: ") == 2
+    assert b"[DONE]" not in body
+
+
 async def test_a_finished_fine_tune_has_its_files(desks: Desks) -> None:
     """A trained job names its model and shows its table of results; a stream of it ends at once."""
     async with desks.open():

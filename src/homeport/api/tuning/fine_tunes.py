@@ -93,6 +93,8 @@ async def _following(request: Request) -> AsyncGenerator[bytes, None]:
             return
         if frames:
             yield b"".join(frames)
+        if desk.tuner(request).is_dismissed:
+            return  # without [DONE]: the job goes on at the next start
         await desk.tuner(request).change()
 
 
