@@ -1,12 +1,12 @@
 # Needs Python >= 3.11 with venv, and git. Every target sets up what it needs; a second run is instant.
 PY := .venv/bin/python
 HOMEPORT := $(PY) -m homeport
-STARTERS := smollm2-135m qwen2.5-coder-0.5b multilingual-e5-small whisper-base kokoro-82m homeport-moderation
-.PHONY: help setup serve train lint fix types test train-test soak bench docs check
+STARTERS := smollm2-135m qwen2.5-coder-0.5b multilingual-e5-small whisper-base kokoro-82m homeport-moderation homeport-emoji-128
+.PHONY: help setup serve train lint fix types test train-test soak bench docs check image-data image-train image-model image-judge image-again image-blind image-test
 .DEFAULT_GOAL := help
 
 help: ## Show these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
 .venv/.run: requirements/run.txt scripts/environment
 	@scripts/environment .venv requirements/run.txt && touch $@
 .venv/.dev: requirements/dev.txt scripts/environment
@@ -41,3 +41,31 @@ docs: setup ## Write the pages made from code and from what tests saw
 	@$(PY) -m homeport.documentation && $(PY) -m pytest tests/system/test_compatibility.py tests/system/test_readme.py --write-pages
 check: lint types ## All that must hold before a commit
 	@$(PY) -m homeport.documentation --check && $(MAKE) --no-print-directory test
+
+# The model of emoji and clip art, from package data to the files in src/homeport/models/bundled; see training/images.
+DATA := .image-data
+BOX := src/homeport/models/bundled/homeport-emoji-128
+TRAIN = PYTHONPATH=src:. $(PY) -m training.images
+.venv/.images: requirements/images.txt requirements/train.txt | .venv/.dev
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r $< && touch $@
+image-data: .venv/.images ## Fetch, draw, caption and embed what the picture model learns from
+	@$(HOMEPORT) pull multilingual-e5-small && $(TRAIN).dataset $(DATA) && $(TRAIN).train $(DATA) latents
+image-train: image-data ## Train its networks, about an hour on one core; goes on where it was cut
+	@$(TRAIN).train $(DATA) draft --minutes 12 --width 1024 --depth 2 --batch 512
+	@$(TRAIN).train $(DATA) finish --minutes 7 --batch 64
+	@$(TRAIN).train $(DATA) behold --minutes 5 --batch 256
+image-model: .venv/.images ## Export them into the package
+	@$(TRAIN).export $(DATA) $(BOX)
+image-judge: .venv/.images ## Judge them; writes docs/image-model-card.md and its sheet
+	@$(TRAIN).evaluate $(DATA) $(BOX) --sheet docs/image-model.png --variations docs/image-model-variations.png --report $(DATA)/report.json
+	@$(TRAIN).card $(DATA) $(BOX) $(DATA)/report.json docs/image-model-card.md --again $(DATA)/again.json
+image-again: image-data ## Train once more from nothing, with another seed, and judge that; image-judge takes it into the card
+	@$(TRAIN).train $(DATA) draft --minutes 12 --width 1024 --depth 2 --batch 512 --name second --seed 2
+	@$(TRAIN).train $(DATA) finish --minutes 7 --batch 64 --name second --draft second --seed 2
+	@$(TRAIN).train $(DATA) behold --minutes 5 --batch 256 --name second --draft second --seed 2
+	@$(TRAIN).export $(DATA) $(DATA)/second --draft second --finish second --behold second
+	@$(TRAIN).evaluate $(DATA) $(DATA)/second --report $(DATA)/again.json
+image-blind: .venv/.images ## A sheet for a reader who does not know the prompts, and its key, to be filled in
+	@$(TRAIN).blind $(BOX) --sheet $(DATA)/blind.png --key $(DATA)/blind-reading.json
+image-test: .venv/.images ## The training code's own tests, which need torch
+	@$(PY) -m pytest training/tests

@@ -142,6 +142,6 @@ def test_the_real_weights_are_adopted_and_served(smollm2: Path, store: Store) ->
 
 @pytest.mark.parametrize("capability", ["images", "image_edits", "image_variations"])
 def test_names_of_a_kind_that_has_no_model_say_what_to_install(registry: Registry, capability: str) -> None:
-    """Where no model paints, OpenAI's names for such are a 404 with the commands that bring one."""
-    with pytest.raises(ModelMissing, match=r"a model of images, and none is installed. Run .*`homeport pull sd-turbo`"):
+    """Where no model paints, OpenAI's names for such are a 404 with the command that brings one."""
+    with pytest.raises(ModelMissing, match=r"which is not installed. Run `homeport pull homeport-emoji-128`"):
         registry.resolve("dall-e-2", capability)

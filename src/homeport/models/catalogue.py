@@ -42,9 +42,12 @@ class CatalogueFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CatalogueSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One place that has the model. `untested`: nobody of us ever fetched it from there."""
+    """One place that has the model; `bundled` is the program's own package.
 
-    hub: Literal["hf", "ms", "pypi"]
+    `untested`: nobody of us ever fetched it from there.
+    """
+
+    hub: Literal["hf", "ms", "pypi", "bundled"]
     files: tuple[CatalogueFile, ...]
     repo: str | None = None
     revision: str | None = None
@@ -53,9 +56,11 @@ class CatalogueSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if self.hub == "pypi" and not all(f.parts and f.sha256 and f.size for f in self.files):
             raise ValueError("a file from wheels needs its size, its sha256 and its parts")
-        if self.hub == "pypi" and any(file.repo for file in self.files):
-            raise ValueError("a file from wheels has no repo")
-        if self.hub != "pypi" and not self.repo:
+        if self.hub == "bundled" and not all(f.sha256 and f.size for f in self.files):
+            raise ValueError("a file that comes with the program needs its size and its sha256")
+        if self.hub not in ("hf", "ms") and any(file.repo for file in self.files):
+            raise ValueError("a file from wheels or from this program has no repo")
+        if self.hub in ("hf", "ms") and not self.repo:
             raise ValueError(f"a source on the hub {self.hub} needs a repo")
 
     @property

@@ -19,6 +19,7 @@ from homeport.models.options import PullOptions
 from homeport.models.progress import Progress
 from homeport.models.quantisation import Weights
 from homeport.models.references import CatalogueName, FileReference, HubReference
+from homeport.models.sources.bundled import Bundled
 from homeport.models.sources.contract import Listing, RemoteFile, Source
 from homeport.models.sources.hf import HuggingFace
 from homeport.models.sources.joint import Joint
@@ -29,6 +30,7 @@ from homeport.models.store import Store
 
 Tell = Callable[[str, Weights, Path, Sequence[StoredFile]], Facts]
 _NOT_TEXT = re.compile(r"clip|.*bert.*|t5encoder|whisper|.*vocoder.*|wavtokenizer.*", re.IGNORECASE)
+_BUNDLED = "bundled"  # as near as can be: tried first, and offline too
 _OFFLINE = "HOMEPORT_OFFLINE is set, so nothing is fetched: unset it, or install from a file (file:model.gguf)."
 
 
@@ -62,7 +64,7 @@ def _pull_entry(entry: Entry, store: Store, options: PullOptions, progress: Prog
     with store.exclusive(entry.name, progress) as folder:
         if found := store.find(entry.name) or _adopted(entry, store, folder, progress):
             return found
-        if options.offline:
+        if options.offline and not any(source.hub == _BUNDLED for source in entry.sources):
             raise Unavailable(f"`{entry.name}` is not installed. {_OFFLINE}")
         return _from_first(entry, store, folder, options, progress)
 
@@ -70,8 +72,9 @@ def _pull_entry(entry: Entry, store: Store, options: PullOptions, progress: Prog
 def _from_first(entry: Entry, store: Store, folder: Path, options: PullOptions, progress: Progress) -> Installed:
     """Try the sources in order; the first that gives the model wins."""
     failures: list[str] = []
-    usable = [source for source in entry.sources if source.hub in options.hubs]
-    for described in sorted(usable, key=lambda source: options.hubs.index(source.hub)):
+    hubs = (_BUNDLED,) if options.offline else (_BUNDLED, *options.hubs)
+    usable = [source for source in entry.sources if source.hub in hubs]
+    for described in sorted(usable, key=lambda source: hubs.index(source.hub)):
         source = _source(described, options)
         try:
             progress.message(f"Looking for {entry.name} at {source.label}.")
@@ -115,6 +118,8 @@ def _source(described: CatalogueSource, options: PullOptions) -> Source:
             for file in described.files
         )
         return Wheels(files, options)
+    if described.hub == _BUNDLED:
+        return Bundled(tuple(RemoteFile(file.path, file.size, file.sha256) for file in described.files))
     kind = HuggingFace if described.hub == "hf" else ModelScope
     found: dict[str, Source] = {
         repo: kind(repo, described.revision if repo == described.repo else None, options) for repo in described.repos

@@ -7,6 +7,7 @@ from homeport.domain.errors import Unavailable
 ENGINES: Mapping[str, str] = {
     "text": "homeport.engines.text.engine:load",
     "moderation": "homeport.engines.moderation.engine:load",
+    "clipart": "homeport.engines.images.painters.clipart.painter:load",
     "diffusion": "homeport.engines.images.painters.diffusion.painter:load",
     "transcription": "homeport.engines.transcription.engine:load",
     "embeddings": "homeport.engines.embeddings.engine:load",

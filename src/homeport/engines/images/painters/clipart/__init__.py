@@ -1,0 +1,1 @@
+"""The small model of emoji and clip art that Homeport trains itself: a flow-matching transformer, by onnxruntime."""

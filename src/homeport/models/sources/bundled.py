@@ -1,0 +1,46 @@
+"""Models that come with this program, as data inside its package. Knows nothing of networks or of the store."""
+
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+import msgspec
+
+from homeport.domain.errors import Unavailable
+from homeport.models import disk
+from homeport.models.progress import Progress
+from homeport.models.sources.contract import Listing, RemoteFile
+
+ROOT: Traversable = resources.files("homeport.models").joinpath("bundled")
+"""Where in the package they lie."""
+_BLOCK = 1 << 20
+
+
+class Bundled(msgspec.Struct, frozen=True):
+    """The files of one model, by their paths below the package's folder `bundled`."""
+
+    files: tuple[RemoteFile, ...]
+
+    @property
+    def label(self) -> str:
+        """That it was here all the time."""
+        return "this program's own package"
+
+    def listing(self) -> Listing:
+        """The pinned files. Raises Unavailable where the installation lacks one."""
+        for file in self.files:
+            if not _place(file).is_file():
+                raise Unavailable(f"This installation lacks {file.path}: install Homeport again.")
+        return Listing(None, self.files)
+
+    def fetch(self, listing: Listing, file: RemoteFile, part: Path, progress: Progress) -> None:  # noqa: ARG002 - the contract's
+        """Copy the file."""
+        part.unlink(missing_ok=True)
+        with disk.guarded(part.parent), _place(file).open("rb") as source, part.open("wb") as target:
+            while block := source.read(_BLOCK):
+                target.write(block)
+                progress.advance(len(block))
+
+
+def _place(file: RemoteFile) -> Traversable:
+    return ROOT.joinpath(*file.path.split("/"))

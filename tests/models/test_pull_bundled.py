@@ -1,0 +1,66 @@
+import hashlib
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from homeport.domain.errors import Unavailable
+from homeport.models import catalogue
+from homeport.models.catalogue import Catalogue, CatalogueFile, CatalogueSource, Entry, Licence
+from homeport.models.options import PullOptions
+from homeport.models.pull import pull
+from homeport.models.sources import bundled
+from homeport.models.store import Store
+from tests.models.fakes import Recorder
+
+DATA = bytes(range(256)) * 10_000
+OFFLINE = PullOptions(offline=True, hubs=())
+
+
+@pytest.fixture
+def entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Entry:
+    """A model of two files in a folder that stands in for the package's own."""
+    monkeypatch.setattr(bundled, "ROOT", tmp_path / "package")
+    (tmp_path / "package" / "tiny").mkdir(parents=True)
+    files = []
+    for role in ("step", "decoder"):
+        data = role.encode() + DATA
+        (tmp_path / "package" / "tiny" / f"{role}.onnx").write_bytes(data)
+        files.append(CatalogueFile(f"tiny/{role}.onnx", role, len(data), hashlib.sha256(data).hexdigest()))
+    licence = Licence("apache-2.0", "here", verified=True)
+    source = CatalogueSource("bundled", tuple(files))
+    return Entry("tiny", "A model in the box.", "images", "clipart", licence, ("images",), (source,))
+
+
+def test_a_model_in_the_package_is_installed_offline(entry: Entry, store: Store, progress: Recorder) -> None:
+    """Its files come out of the package with no hub allowed, under their own names, and are checked."""
+    model = pull("tiny", store, OFFLINE, progress, Catalogue((entry,)))
+    assert {role: path.name for role, path in model.files.items()} == {"step": "step.onnx", "decoder": "decoder.onnx"}
+    assert model.files["decoder"].read_bytes() == b"decoder" + DATA
+    assert progress.done == progress.size == model.facts.size_bytes
+    assert store.manifest("tiny").source == "this program's own package"
+
+
+def test_other_bytes_than_the_pinned_are_not_installed(
+    entry: Entry, tmp_path: Path, store: Store, progress: Recorder
+) -> None:
+    """A file in the package that was changed is refused, and the model is not there."""
+    (tmp_path / "package" / "tiny" / "step.onnx").write_bytes(DATA)
+    with pytest.raises(Unavailable, match="wrong bytes"):
+        pull("tiny", store, OFFLINE, progress, Catalogue((entry,)))
+    assert store.find("tiny") is None
+
+
+def test_an_installation_without_the_file_says_so(entry: Entry, store: Store, progress: Recorder) -> None:
+    """A file that the package lacks is named, with what to do."""
+    (source,) = entry.sources
+    lost = msgspec.structs.replace(source, files=(msgspec.structs.replace(source.files[0], path="tiny/lost.onnx"),))
+    entry = msgspec.structs.replace(entry, sources=(lost,))
+    with pytest.raises(Unavailable, match=r"lacks tiny/lost.onnx: install Homeport again"):
+        pull("tiny", store, OFFLINE, progress, Catalogue((entry,)))
+
+
+def test_bundled_files_are_pinned() -> None:
+    """A file in the package without size and hash is refused by the catalogue."""
+    with pytest.raises(ValueError, match="needs its size and its sha256"):
+        catalogue.CatalogueSource("bundled", (catalogue.CatalogueFile("x/y.onnx"),))

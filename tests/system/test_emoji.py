@@ -1,0 +1,293 @@
+"""The picture model that comes with the program, over real HTTP: drawn, edited, varied, and what it refuses."""
+
+import base64
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openai
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from homeport.models import catalogue
+from homeport.models.options import PullOptions
+from homeport.models.progress import Silent
+from homeport.models.pull import pull
+from homeport.models.store import Store
+from tests.api.forms import HEADERS, form
+from tests.system import gallery
+from tests.system.house import Answer, House, running
+from tests.system.test_sdk_2023 import CLIENTS
+from tests.system.wire import Line
+
+E5, MODEL = "multilingual-e5-small", "homeport-emoji-128"
+PROGRAM = Path(__file__).parent / "clients" / "images_2023.py"
+Pixels = NDArray[np.uint8]
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory, multilingual_e5: Path) -> Iterator[House]:
+    """A server whose only models are the picture model, installed offline, and the one that reads its captions."""
+    folder = tmp_path_factory.mktemp("studio")
+    installed(folder / "home", multilingual_e5)
+    with running(folder / "log", HOME=str(folder / "home"), THREADS="1") as started:
+        yield started
+
+
+def installed(home: Path, multilingual_e5: Path) -> None:
+    """Put the two models into a home."""
+    store = Store(home)
+    captions = store.folder(E5)
+    captions.parent.mkdir(parents=True)
+    captions.symlink_to(multilingual_e5.parent, target_is_directory=True)
+    pull(MODEL, store, PullOptions(offline=True), Silent())
+
+
+@pytest.fixture
+def client(studio: House) -> Iterator[openai.OpenAI]:
+    """The newest official client; it does not retry."""
+    with openai.OpenAI(base_url=studio.base, api_key="sk-test", max_retries=0, timeout=120) as made:
+        yield made
+
+
+def drawn(house: House, prompt: str, **changes: object) -> Pixels:
+    """One picture by OpenAI's name."""
+    body = {
+        "model": "dall-e-2",
+        "prompt": prompt,
+        "size": "256x256",
+        "response_format": "b64_json",
+        "seed": 2,
+        **changes,
+    }
+    return shown(house.call("POST", "/v1/images/generations", body))
+
+
+def shown(answer: Answer) -> Pixels:
+    """The pixels of an answer's first picture."""
+    assert answer.status == 200, answer.body
+    return read(base64.b64decode(answer.json()["data"][0]["b64_json"]))
+
+
+def read(data: bytes) -> Pixels:
+    """A file's pixels."""
+    with Image.open(io.BytesIO(data)) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def fetched(house: House, url: str) -> Answer:
+    """What a URL of an answer gives, from this server, without a key."""
+    return house.call("GET", url[url.index("/images/") :], headers={"Authorization": ""})
+
+
+def apart(pictures: list[Pixels]) -> float:
+    """How far the two pictures of a list that are most alike are from each other: a mean over all numbers."""
+    pairs = [(one, other) for index, one in enumerate(pictures) for other in pictures[:index]]
+    return min(float(np.abs(one.astype(int) - other).mean()) for one, other in pairs)
+
+
+def sent(house: House, path: str, picture: Pixels, holes: Pixels | None = None, **fields: str) -> Answer:
+    """A form with a picture, and a mask whose alpha is `holes`."""
+    files = [("image", png(np.dstack([picture, np.full(picture.shape[:2], 255, np.uint8)])))]
+    if holes is not None:
+        files.append(("mask", png(np.dstack([picture, holes]))))
+    body = form([*fields.items(), ("size", "256x256"), ("response_format", "b64_json"), ("seed", "3")], files)
+    return house.call("POST", f"/v1/images/{path}", body, {"Content-Type": HEADERS["content-type"]})
+
+
+def png(pixels: Pixels) -> bytes:
+    """As a file."""
+    made = io.BytesIO()
+    Image.fromarray(pixels).save(made, "PNG")
+    return made.getvalue()
+
+
+def ink(picture: Pixels) -> NDArray[np.float64]:
+    """The mean colour of what is not nearly white."""
+    return np.asarray(picture[picture.min(axis=2) < 200].mean(axis=0))
+
+
+def test_prompts_in_two_languages_are_painted_as_asked(studio: House) -> None:
+    """A red apple is red, and the Chinese for blue car blue; the same seed gives the same picture again."""
+    red, blue = ink(drawn(studio, "a red apple")), ink(drawn(studio, "蓝色的汽车"))
+    assert red[0] > red[1] + 60
+    assert red[0] > red[2] + 60
+    assert blue[2] > blue[0] + 30
+    assert (drawn(studio, "a red apple") == drawn(studio, "a red apple")).all()
+
+
+def test_only_the_hole_of_a_mask_is_painted_anew(studio: House) -> None:
+    """A masked edit keeps every pixel outside the hole, and inside there is something else than before."""
+    apple = drawn(studio, "a red apple")
+    holes = np.full(apple.shape[:2], 255, np.uint8)
+    holes[:, 128:] = 0
+    edited = shown(sent(studio, "edits", apple, holes, prompt="a banana", model="dall-e-2"))
+    assert (edited[:, :128] == apple[:, :128]).all()
+    assert np.abs(edited[:, 128:].astype(int) - apple[:, 128:]).mean() > 20
+
+
+def test_a_variation_is_of_the_same_thing_and_not_the_same(studio: House) -> None:
+    """A picture of a red apple, without a word, gives another red thing in the other manner."""
+    apple = drawn(studio, "a red apple")
+    varied = shown(sent(studio, "variations", apple, model="dall-e-2"))
+    assert np.abs(varied.astype(int) - apple).mean() > 2
+    red = ink(varied)
+    assert red[0] > max(red[1], red[2]) + 60
+
+
+@pytest.mark.parametrize(("param", "given"), [("mask", {}), ("strength", {"strength": "0.5"})])
+def test_what_it_cannot_do_is_refused_by_name(studio: House, param: str, given: dict[str, str]) -> None:
+    """An edit of a whole picture, or of a part half way, is a 400 that names the field."""
+    picture = np.full((256, 256, 3), 200, np.uint8)
+    holes = np.zeros((256, 256), np.uint8) if given else None
+    answer = sent(studio, "edits", picture, holes, prompt="a dog", model=MODEL, **given)
+    assert (answer.status, answer.error["param"]) == (400, param)
+
+
+def test_it_comes_with_the_program() -> None:
+    """The default for pictures needs no hub."""
+    default = catalogue.built_in().default("images")
+    assert default is not None
+    assert [source.hub for source in default.sources] == ["bundled"]
+
+
+def test_ten_pictures_of_a_prompt_differ_to_the_eye(studio: House) -> None:
+    """All ten of `n` are red apples, each put down in another way; so are variations of one."""
+    body = {"model": "dall-e-2", "prompt": "a red apple", "n": 10, "size": "256x256", "response_format": "b64_json"}
+    answer = studio.call("POST", "/v1/images/generations", body)
+    assert answer.status == 200, answer.body
+    pictures = [read(base64.b64decode(each["b64_json"])) for each in answer.json()["data"]]
+    assert len(pictures) == 10
+    assert apart(pictures) > 2
+    assert all(ink(picture)[0] > max(ink(picture)[1:]) + 60 for picture in pictures)
+    varied = sent(studio, "variations", pictures[0], model="dall-e-2", n="4").json()["data"]
+    assert apart([pictures[0], *(read(base64.b64decode(each["b64_json"])) for each in varied)]) > 2
+
+
+def test_large_answers_have_sharp_edges(studio: House) -> None:
+    """`1024*1024` is 1024x1024, and its contours are a few pixels wide, not the eight of a painted pixel and more."""
+    large = drawn(studio, "a red apple", size="1024*1024")
+    assert large.shape == (1024, 1024, 3)
+    row = large[512].astype(int).min(axis=1)
+    begins = int(np.argmax(row < 250))
+    ends = begins + int(np.argmax(row[begins:] < 120))
+    assert 0 < ends - begins <= 12
+
+
+def test_the_newest_sdk_drives_all_three_endpoints(client: openai.OpenAI, studio: House) -> None:
+    """Prompts, masked edits and variations, with no model named where the SDK allows it."""
+    made = client.images.generate(
+        prompt="a red apple",
+        n=2,
+        size="256x256",
+        style="vivid",
+        quality="standard",
+        user="u",
+        extra_body={"seed": 7, "steps": 4, "guidance": 1.5, "negative_prompt": "a leaf"},
+    )
+    assert made.data is not None
+    pictures = [read(fetched(studio, image.url or "").body) for image in made.data]
+    assert apart(pictures) > 2
+    source, mask = gallery.source(), gallery.source(hole=True)
+    edits = client.images.edit(
+        image=("a.png", gallery.file(source)),
+        mask=("m.png", gallery.file(mask)),
+        prompt="a banana",
+        model="dall-e-2",
+        n=2,
+        size="256x256",
+        response_format="b64_json",
+        user="u",
+    )
+    assert edits.data is not None
+    painted = [read(base64.b64decode(each.b64_json or "")) for each in edits.data]
+    assert all((picture[128:] == source[128:, :, :3]).all() for picture in painted)
+    assert apart([each[:128] for each in painted]) > 1
+    with pytest.deprecated_call():
+        varied = client.images.create_variation(
+            image=png(pictures[0]), model="dall-e-2", n=2, size="512x512", response_format="url", user="u"
+        )
+    assert varied.data is not None
+    assert apart([read(fetched(studio, image.url or "").body) for image in varied.data]) > 2
+
+
+def test_the_sdk_of_2023_drives_all_three_endpoints(studio: House, tmp_path: Path) -> None:
+    """With no model named: `256*256`, equal seeds, masks, the image's own alpha, variations and refusals."""
+    whole = gallery.source()
+    sources = {"image": whole, "mask": gallery.source(hole=True), "wide": gallery.source(256, hole=True, height=128)}
+    for name, pixels in sources.items():
+        (tmp_path / f"{name}.png").write_bytes(gallery.file(pixels))
+    command = [str(CLIENTS), str(PROGRAM), studio.base, *(str(tmp_path / f"{name}.png") for name in sources)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    seen: dict[str, Any] = json.loads(done.stdout)
+    assert apart([read(fetched(studio, each["url"]).body) for each in seen["create"]["data"]]) > 2
+    assert seen["star"]["data"][0]["b64_json"] == seen["again"]["data"][0]["b64_json"]
+    for scenario in ("edit", "own_alpha"):
+        for each in seen[scenario]["data"]:
+            assert (read(base64.b64decode(each["b64_json"]))[128:] == whole[128:, :, :3]).all()
+    assert len({fetched(studio, each["url"]).body for each in seen["variation"]["data"]}) == 2
+    refused = {name: each["param"] for name, each in seen.items() if isinstance(each, dict) and "class" in each}
+    assert refused == {
+        "range": "n",
+        "size": "size",
+        "not_square": "image",
+        "no_hole": "image",
+        "mismatch": "mask",
+        "no_picture": "image",
+    }
+
+
+def test_eight_at_once_are_painted_as_each_would_be_alone(studio: House) -> None:
+    """They wait their turn; the server stays."""
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda seed: drawn(studio, "一只熊猫", seed=seed), range(8)))
+    assert apart(together) > 1
+    assert (drawn(studio, "一只熊猫", seed=3) == together[3]).all()
+
+
+def test_a_caller_that_leaves_stops_the_work(studio: House) -> None:
+    """Nothing is running soon after, though two thousand steps were left to do; the next picture comes."""
+    long = {"model": MODEL, "prompt": "a dog", "steps": 200, "n": 10, "stream": True, "progress": True}
+    line = Line(studio, "/v1/images/generations", long)
+    assert line.status() == 200
+    assert line.line()
+    line.hang_up()
+    running_now = ("vllm:num_requests_running", "vllm:num_requests_waiting")
+    studio.wait("idle after the hang-up", lambda: not sum(map(studio.gauge, running_now)), 2)
+    assert drawn(studio, "a dog").shape == (256, 256, 3)
+
+
+def test_urls_expire(tmp_path: Path, multilingual_e5: Path) -> None:
+    """A picture is there at first, and past its time a 404."""
+    installed(tmp_path / "home", multilingual_e5)
+    with running(tmp_path / "log", HOME=str(tmp_path / "home"), THREADS="1", PICTURE_URL_S="2") as house:
+        body = {"prompt": "a heart", "size": "256x256"}
+        url = house.call("POST", "/v1/images/generations", body).json()["data"][0]["url"]
+        assert fetched(house, url).status == 200
+        house.wait("it is over", lambda: fetched(house, url).status == 404, 10)
+
+
+def test_draw_paints_out_of_the_box(studio: House, tmp_path: Path) -> None:
+    """`homeport draw` needs no model named; the file holds a picture of a fox's colour."""
+    home = studio.log.parent / "home"
+    command = [sys.executable, "-m", "homeport", "draw", "a red fox", "-o", str(tmp_path / "fox.png")]
+    ran = subprocess.run([*command, "--home", str(home)], capture_output=True, text=True, timeout=120, check=False)
+    assert ran.returncode == 0, ran.stderr
+    picture = read((tmp_path / "fox.png").read_bytes())
+    red = ink(picture)
+    assert red[0] > red[2] + 40
+
+
+def test_models_are_called_what_they_are(studio: House) -> None:
+    """The list says that it paints emoji and clip art: its name says so, and what OpenAI's names lead to."""
+    listed = {each["id"]: each for each in studio.call("GET", "/v1/models").json()["data"]}
+    assert set(listed[MODEL]["capabilities"]) == {"images", "image_edits", "image_variations"}
+    assert listed["dall-e-2"]["root"] == MODEL
