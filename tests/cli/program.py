@@ -141,7 +141,9 @@ class Program:
         self._called("finetune", settings, order)
         if order.model != "small":
             raise KeyboardInterrupt
-        measures = Measures(2, 40, 2, 0.5, 1.0, 1.0, full_valid_loss=0.75)
+        measures = Measures(
+            2, 40, 2, 0.5, 1.0, 1.0, full_valid_loss=0.75, classification={"classification/accuracy": 0.875}
+        )
         chosen = Hyperparameters(n_epochs=1, batch_size=1)
         for told in (Prepared(2, 20, 2, 1, chosen), measures, Saved(2, "c.gguf", measures), Trained("a", "r", 40)):
             hear(told)

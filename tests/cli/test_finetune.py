@@ -6,7 +6,7 @@ from pathlib import Path
 from click.testing import CliRunner, Result
 
 from homeport.cli import commands
-from homeport.domain.tuning import Hyperparameters, TuningOrder
+from homeport.domain.tuning import Classification, Hyperparameters, TuningOrder
 from tests.cli.program import Program
 
 
@@ -21,10 +21,11 @@ def test_choices_reach_the_program(tmp_path: Path) -> None:
     other.touch()
     program = Program()
     flags = "--suffix mine --method dpo --epochs 2 --batch-size 3 --learning-rate-multiplier 0.5 --beta 0.2 --seed 7"
+    flags += " --classes 2 --positive-class yes --f-beta 0.5 --f-beta 2"
     given = [*flags.split(), "--prompt-loss-weight", "0.1", "--validation", str(other)]
     assert run(program, str(file), "--model", "small", *given).exit_code == 0
     assert run(program, str(file), "--model", "small").exit_code == 0
-    chosen = Hyperparameters("dpo", 2, 3, 0.5, 0.1, 0.2, 7)
+    chosen = Hyperparameters("dpo", 2, 3, 0.5, 0.1, 0.2, 7, Classification(2, "yes", (0.5, 2.0)))
     orders = [order for call, order in program.calls if call == "finetune"]
     assert orders == [TuningOrder("small", file, other, "mine", chosen), TuningOrder("small", file)]
 
@@ -38,7 +39,7 @@ def test_it_tells_what_came_of_it(tmp_path: Path) -> None:
         "ft:small:homeport:mine:1 is installed. Ask it: homeport run --model ft:small:homeport:mine:1\n"
     )
     assert "2 examples, 20 tokens, 1 epochs in steps of 1, going on from step 1" in result.stderr
-    assert "step 2: loss 0.500, on the validation file 0.750" in result.stderr
+    assert "step 2: loss 0.500, on the validation file 0.750, accuracy 0.875" in result.stderr
     said = json.loads(run(Program(), str(file), "--model", "small", "--json").stdout)
     assert (said["model"], said["parent"]) == ("ft:small:homeport:mine:1", "small")
     assert [step["train_loss"] for step in said["steps"]] == [0.5]

@@ -80,6 +80,19 @@ def test_the_decoder_computes_what_llama_cpp_does(model: str, precision: str, re
     assert (found.argmax(1) == expected.argmax(1)).mean() > 0.8
 
 
+@pytest.mark.parametrize(("can", "kept"), [({"avx512_bf16": True}, "bfloat16"), ({"avx2": True}, "float32")])
+def test_weights_are_narrowed_where_the_processor_can(
+    can: dict[str, bool], kept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights are kept in bfloat16 where the processor multiplies it itself, else in float32."""
+    import torch
+
+    from homeport.tuning.decoder import precision
+
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: can)
+    assert precision("cpu") == getattr(torch, kept)
+
+
 def test_losses_fall_and_the_adapter_is_loaded(tmp_path: Path, smollm2: Path, executor: LlamaExecutor) -> None:
     """What is told comes in order, the loss falls, and the file does in llama.cpp what was learnt."""
     file = examples.raw(tmp_path / "raw.jsonl", 20)

@@ -7,7 +7,7 @@ import click
 
 from homeport.cli.options import Configured, application
 from homeport.cli.output import json_flag, print_json, steps
-from homeport.domain.tuning import Hyperparameters, Measures, Method, Prepared, Saved, Told, TuningOrder
+from homeport.domain.tuning import Classification, Hyperparameters, Measures, Method, Prepared, Saved, Told, TuningOrder
 from homeport.settings import Settings
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -27,6 +27,9 @@ _ABOVE_0 = click.FloatRange(0, min_open=True)
 @click.option("--learning-rate-multiplier", type=_ABOVE_0, help="Of the usual rate; default: 1.")
 @click.option("--prompt-loss-weight", type=click.FloatRange(0, 1), default=0.01, show_default=True, help="Of prompts.")
 @click.option("--beta", type=click.FloatRange(0, 2, min_open=True), help="With dpo, how dear leaving the model is.")
+@click.option("--classes", type=click.IntRange(2), help="Completions are classes, so many: measure how they are found.")
+@click.option("--positive-class", help="Of two classes, the one whose precision and recall are measured.")
+@click.option("--f-beta", "betas", type=_ABOVE_0, multiple=True, help="With it, an F-score to measure; default: 1.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Another one gives another order.")
 @json_flag
 @click.pass_context
@@ -36,11 +39,14 @@ def finetune(
     """Train MODEL on the examples in FILE and install what comes of it, beside the model itself.
 
     FILE holds a JSON object per line: {"messages": [...]}, or {"prompt": ..., "completion": ...}, or for --method dpo
-    {"input", "preferred_output", "non_preferred_output"}. Cut off at any moment, the same command goes on from there.
+    {"input", "preferred_output", "non_preferred_output"}. Cut off at any moment, the same command goes on from there. A
+    fine-tuned MODEL is trained further.
     """
     suffix, validation = said.pop("suffix"), said.pop("validation")
     method = cast("Method", said.pop("method"))
-    order = TuningOrder(model, file, validation, suffix, Hyperparameters(method, **said))
+    asked = Classification(said.pop("classes"), said.pop("positive_class"), said.pop("betas"))
+    classes = asked if asked != Classification() else None
+    order = TuningOrder(model, file, validation, suffix, Hyperparameters(method, **said, classification=classes))
     heard: list[Measures] = []
     total = 0
     try:
@@ -75,4 +81,5 @@ def finetune(
 
 def _line(one: Measures) -> str:
     seen = f", on the validation file {one.full_valid_loss:.3f}" if one.full_valid_loss is not None else ""
-    return f"step {one.step}: loss {one.train_loss:.3f}{seen}"
+    classes = "".join(f", {name.partition('/')[2]} {value:.3f}" for name, value in one.classification.items())
+    return f"step {one.step}: loss {one.train_loss:.3f}{seen}{classes}"
