@@ -7,7 +7,7 @@ import pytest
 
 from homeport.api.access import Access
 from homeport.api.application import build
-from homeport.domain.errors import ExtraMissing
+from homeport.domain.errors import ExtraMissing, InvalidRequest
 from tests.api.asgi import call
 from tests.api.fakes import services
 from tests.api.tuning.desks import FINE_TUNES, JOBS, PREFERENCE, Desks
@@ -129,6 +129,19 @@ async def test_a_job_is_paused_resumed_and_cancelled(desks: Desks) -> None:
         assert (await desks.ask("POST", f"{path}/cancel")).json["status"] == "cancelled"
         refused = await desks.ask("POST", f"{path}/cancel")
         assert (refused.status, refused.error["code"]) == (400, "invalid_job_state")
+
+
+@pytest.mark.parametrize(
+    ("failure", "code"), [(InvalidRequest("too long", param="training_file"), "invalid_request"), (OSError(), "broke")]
+)
+async def test_a_failed_job_says_of_what(desks: Desks, failure: Exception, code: str) -> None:
+    """A job that failed tells what was wrong, with a code, and the field where it was one."""
+    desks.shop.failure = failure
+    async with desks.open():
+        failed = await desks.until(await desks.job(), "failed")
+    assert failed["error"]["code"] == code
+    assert failed["error"]["param"] == getattr(failure, "param", None)
+    assert failed["finished_at"]
 
 
 async def test_another_projects_jobs_are_not_there(desks: Desks) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from homeport.api.files.files import described as described_file
+from homeport.domain.errors import Fault, InvalidRequest
 from homeport.domain.files import File
 from homeport.domain.fine_tunes import Checkpoint, FineTune, JobEvent
 from homeport.domain.tuning import Hyperparameters
@@ -42,7 +43,7 @@ def job(found: FineTune, organization: str) -> dict[str, object]:
         "trained_tokens": found.tokens,
         "error": None
         if error is None
-        else {"code": error.code or "server_error", "message": error.message, "param": error.param},
+        else {"code": error.code or _code(error), "message": error.message, "param": error.param},
         "integrations": [],
         "seed": chosen.seed,
         "estimated_finish": found.estimated_finish if found.status == "running" else None,
@@ -106,6 +107,10 @@ def fine_tune_events(told: Sequence[JobEvent]) -> list[dict[str, object]]:
         }
         for each in told
     ]
+
+
+def _code(error: Fault) -> str:
+    return "invalid_request" if error.kind == InvalidRequest.__name__ else "server_error"
 
 
 def _chosen(chosen: Hyperparameters) -> dict[str, object]:
