@@ -128,6 +128,7 @@ def test_answers_are_the_same_with_and_without(traffic: list[TextRequest], cells
             for id in ids:
                 running.engine.credit(id, 1_000)
             said.append([running.end(id) for id in ids])
+            assert running.failure is None
             assert running.engine.gauges().cells_used == 0
     for plain, guessed in zip(*said, strict=True):
         assert plain.texts == guessed.texts

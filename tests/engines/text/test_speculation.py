@@ -96,3 +96,11 @@ def test_sources_may_be_empty_or_short() -> None:
         for token in (1, 2, 3):
             lookup.feed(token)
         assert lookup.guess(512, assumed(1)) == ()
+
+
+def test_what_costs_nothing_is_guessed_in_full() -> None:
+    """Where a busy machine's clock says that guesses cost nothing, as many as may be are made."""
+    lookup = Lookup(Source(TEXT, is_likely=True), len(TEXT))
+    for token in TEXT[:30]:
+        lookup.feed(token)
+    assert len(lookup.guess(512, 0.0)) == LONGEST

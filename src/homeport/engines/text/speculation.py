@@ -75,11 +75,13 @@ class Lookup:
     def guess(self, room: int, pays: float) -> tuple[int, ...]:
         """The tokens worth computing behind the last one drawn, at most `room`.
 
-        `pays`: how often a guess must come true to be worth its cost. The n-th in a row does so with trust ** n.
+        `pays`: how often a guess must come true to be worth its cost, 0 where it was measured to cost nothing. The n-th
+        in a row does so with trust ** n.
         """
         if self._next is None or self._trust <= pays:
             return ()
-        size = min(int(math.log(pays) / math.log(self._trust)), LONGEST, room, self._left - 1)
+        worth = int(math.log(pays) / math.log(self._trust)) if pays > 0.0 else LONGEST
+        size = min(worth, LONGEST, room, self._left - 1)
         return tuple(self._known[self._next : self._next + max(0, size)])
 
     def _near(self, token: int) -> int | None:
