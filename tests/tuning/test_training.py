@@ -1,5 +1,6 @@
 """Training real weights: what is computed is what llama.cpp computes, losses fall, and what was cut off goes on."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -174,6 +175,22 @@ def test_a_killed_child_is_followed_by_another(tmp_path: Path, smollm2: Path) ->
     other = msgspec.structs.replace(job(tmp_path, smollm2, tmp_path / "raw.jsonl"), folder=tmp_path / "other")
     with pytest.raises(EngineFailed, match="signal 9"):
         Trainer(other).run(kill)
+
+
+def test_it_computes_when_nobody_else_does(tmp_path: Path, smollm2: Path) -> None:
+    """All threads of the process that trains stand behind those of every other."""
+    trainer = Trainer(job(tmp_path, smollm2, examples.raw(tmp_path / "raw.jsonl", 2)))
+    seen: list[tuple[int, set[int]]] = []
+
+    def hear(told: Told) -> None:
+        if isinstance(told, Measures):
+            (child,) = psutil.Process().children()
+            seen.append((child.nice(), {os.sched_getscheduler(thread.id) for thread in child.threads()}))
+
+    assert trainer.run(hear)
+    assert seen[0][0] >= 15
+    if sys.platform == "linux":
+        assert seen[0][1] == {os.SCHED_IDLE}
 
 
 def test_stopped_it_keeps_every_step(tmp_path: Path, smollm2: Path) -> None:
