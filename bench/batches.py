@@ -104,7 +104,8 @@ def measure(side: Served, work: Workload, n_rounds: int, say: Callable[[str], No
         found.seconds += found.beside[-1].wall_s
         filler.end()
         if errors := found.alone[-1].errors + found.beside[-1].errors:
-            raise RuntimeError(f"{errors} of {2 * work.requests} callers got no whole answer")
+            said = side.child.last_words()
+            raise RuntimeError(f"{errors} of {2 * work.requests} callers got no whole answer:\n{said}")
         say(f"round {turn}: p99 {_ms(found.alone[-1:], 0.99)} ms alone, {_ms(found.beside[-1:], 0.99)} ms beside it")
     return found
 
@@ -147,7 +148,7 @@ def main() -> None:
     print("\n".join(lines), flush=True)
     with tempfile.TemporaryDirectory() as folder:
         kept = {"DATABASE_URL": f"sqlite:///{folder}/bench.db", "BLOBS": str(Path(folder) / "blobs")}
-        settings = {**kept, "THREADS": str(options.threads), "OFFLINE": "1", "RETAIN": "0"}
+        settings = {**kept, "THREADS": str(options.threads), "OFFLINE": "1", "RETAIN": "0", "LOG_LEVEL": "warning"}
         with servers.homeport(MODEL, settings) as side:
             side.measure(Workload("warm-up", 8, 200, 16), 0)
             for work in works:
