@@ -101,7 +101,7 @@ class LocalServing:
             lease.release()
             leave()
 
-        stream = await session.open(request, end, visit.answered if visit else None)
+        stream = await session.open(request, end, visit.answered if visit else None, rests=is_background)
         if is_background:
             self.background.hold(stream)
         return stream

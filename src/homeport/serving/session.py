@@ -87,11 +87,17 @@ class Session:
         return not self.is_over and self._silent_s < SILENT_BEATS * self._options.heartbeat_s
 
     async def open(
-        self, request: Request, on_end: Callable[[], None], on_first: Callable[[], None] | None = None
+        self,
+        request: Request,
+        on_end: Callable[[], None],
+        on_first: Callable[[], None] | None = None,
+        *,
+        rests: bool = False,
     ) -> WorkerStream:
         """Send a request. Raises EngineFailed where the worker is over, TooLarge where the request is too big.
 
-        `on_end` is called exactly once, also where this raises; `on_first` when the first of the answer is there.
+        `on_end` is called exactly once, also where this raises; `on_first` when the first of the answer is there. One
+        that `rests` makes no step before its stream is told to resume.
         """
         if self._link is None or self.is_over:
             on_end()
@@ -100,7 +106,7 @@ class Session:
         stream = WorkerStream(id, self._model, self, self._options.credit, width(request), on_end)
         stream.on_first = on_first
         try:
-            self._link.send(Open(id, request, self._options.credit))
+            self._link.send(Open(id, request, stream.begin(rests=rests)))
         except TooLarge as error:
             stream.fail(error, cancel=False)
             raise

@@ -62,6 +62,11 @@ class WorkerStream:
         """Whether it is done, failed or left."""
         return self._over
 
+    def begin(self, *, rests: bool) -> int:
+        """The credit that the request is sent with; resting, it stands still from the start."""
+        self._rests = rests
+        return self._credit - _HALT if rests else self._credit
+
     def rest(self) -> None:
         """Have the worker stand still on it, from its next step on. Safe to call twice."""
         if not self._rests and not self._over:
