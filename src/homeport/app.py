@@ -88,7 +88,7 @@ class _House:
         self._spool = spool.begin(settings.home)
         self._pictures = Pictures(settings.home / _PICTURES, settings.picture_url_s)
         self._accounts = Accounts(settings)
-        self._jobs = Jobs(self._serving, self._accounts.batches, self._accounts.files, self._spool / "batches")
+        self._jobs = Jobs(self._serving, self._accounts.batches, self._accounts.files, self._spool)
         self._tuner = trainings.tuner(settings, self._accounts, _library(settings), self._registry.remove)
 
     async def stand(self) -> None:

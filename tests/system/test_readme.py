@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,17 +28,21 @@ def _shape(shown: str) -> list[str]:
     ]
 
 
+def _is_chatting(entry: Mapping[str, Any]) -> bool:
+    return bool(entry.get("loaded")) and "chat" in entry["capabilities"]
+
+
 def _shown(printed: str) -> str:
     """What a program printed, as the README shows it: one JSON document a line, indented.
 
-    Of a list one entry is shown, a model that is loaded: which others are installed differs by machine.
+    Of a list one entry is shown, a loaded model that chats: which others are installed or loaded differs.
     """
     parts = []
     for line in printed.splitlines():
         document = json.loads(line)
         if document.get("object") == "list" and len(document["data"]) > 1:
             left = len(document["data"]) - 1
-            first = next((entry for entry in document["data"] if entry.get("loaded")), document["data"][0])
+            first = next((entry for entry in document["data"] if _is_chatting(entry)), document["data"][0])
             cut = json.dumps({**document, "data": [first]}, indent=2, ensure_ascii=False)
             parts.append(cut.replace("\n  ]", f",\n    … {left} more\n  ]"))
         else:
