@@ -35,6 +35,8 @@ class Sitting:
     weights: str
     lines: tuple[tuple[str, str, bool], ...]
     """Prompt, words, right or not."""
+    reader: str
+    """Who read: `a person`, or what kind of program."""
 
 
 def chosen() -> list[str]:
@@ -54,7 +56,7 @@ def said(path: Path = _SAID) -> Sitting | None:
         return None
     found = json.loads(path.read_text())
     lines = tuple((line["prompt"], line["said"], bool(line["right"])) for line in found["pictures"])
-    return Sitting(found["weights"], lines)
+    return Sitting(found["weights"], lines, found["reader"])
 
 
 def sheet(pictures: Sequence[NDArray[np.uint8]]) -> Image.Image:
@@ -82,7 +84,7 @@ def main() -> None:
     pictures = [evaluate.painted(networks, vector, _SEED + index) for index, vector in enumerate(vectors)]
     sheet(pictures).save(asked.sheet)
     lines = [{"prompt": prompt, "said": "", "right": False} for prompt in prompts]
-    key = {"weights": weights(asked.model), "pictures": lines}
+    key = {"weights": weights(asked.model), "reader": "", "pictures": lines}
     asked.key.write_text(json.dumps(key, indent=1, ensure_ascii=False) + "\n")
 
 

@@ -145,7 +145,7 @@ def _read(model: Path) -> str:
         return head + "Nobody has read it yet.\n"
     rows = [f"| {prompt} | {words} | {'yes' if right else 'no'} |" for prompt, words, right in sitting.lines]
     right = sum(line[2] for line in sitting.lines)
-    count = f"**{right} of {len(sitting.lines)}** were named rightly."
+    count = f"**{right} of {len(sitting.lines)}** were named rightly; the reader was {sitting.reader}."
     if sitting.weights != blind.weights(model):
         count += " The weights have changed since."
     return f"{head}{count}\n\n| prompt | the reader's words | right |\n| --- | --- | --- |\n" + "\n".join(rows) + "\n"

@@ -30,5 +30,5 @@ def test_what_a_reader_said_is_read_back(tmp_path: Path) -> None:
     path = tmp_path / "reading.json"
     assert blind.said(path) is None
     line = {"prompt": "a dog", "said": "a puppy", "right": True}
-    path.write_text(json.dumps({"weights": "x", "pictures": [line]}))
-    assert blind.said(path) == blind.Sitting("x", (("a dog", "a puppy", True),))
+    path.write_text(json.dumps({"weights": "x", "reader": "a person", "pictures": [line]}))
+    assert blind.said(path) == blind.Sitting("x", (("a dog", "a puppy", True),), "a person")
