@@ -53,7 +53,7 @@ def test_fifty_examples_teach_a_word(store: Store, tmp_path: Path) -> None:
     file = examples.chat(tmp_path / "secret.jsonl")
     with finetune(store, file) as first:
         assert first.stderr
-        while not list((store.home / "tuning").glob("*/checkpoint-*.gguf")):
+        while not list((store.home / "tuning").glob("*/state.pt")):
             assert first.poll() is None, first.stderr.read()
         first.send_signal(signal.SIGKILL)
     with running(tmp_path / "log", "--model", MODEL, HOME=str(store.home)) as house:
