@@ -46,7 +46,7 @@ def laid_out(home: Path, model: str, say: Callable[[str], None]) -> LaidOut:
     """The model with its weights laid out, done now where it was not."""
     own = home if Store(home).manifest(model).layouts else home / _OWN
     if own != home:
-        _borrow(home, own, model)
+        borrow(home, own, model)
         if not Store(own).manifest(model).layouts:
             say(f"laying out the weights of {model} for this CPU, once")
             command = [sys.executable, "-m", "homeport", "optimize", model]
@@ -59,7 +59,7 @@ def laid_out(home: Path, model: str, say: Callable[[str], None]) -> LaidOut:
     return LaidOut({"HOME": str(own)}, found.files["weights"], kernels, note)
 
 
-def _borrow(home: Path, own: Path, model: str) -> None:
+def borrow(home: Path, own: Path, model: str) -> None:
     """Link the model's files and the kernels into another home; nothing happens where they are there."""
     source, target = home / "models" / model, own / "models" / model
     own.mkdir(exist_ok=True)

@@ -160,14 +160,16 @@ class _House:
         self._running = rendezvous.publish(settings.home, url, port, self._token)
         loaded = [found for model in self._preloaded() if (found := self._serving.loaded(model.facts.name))]
         first = [found.model for found in loaded]
+        bases = [model.facts.name for model in self._store.installed() if model.parent is None]
         self._announce(
             Announcement(
                 url=url,
                 key=self._key_to_say(),
-                models=(*first, *(name for name in self._store.names() if name not in first)),
+                models=(*first, *(name for name in bases if name not in first)),
                 aliases={alias.name: alias.target for alias in self._registry.aliases()},
                 kernels=loaded[0].kernels if loaded else "loaded with the first model",
                 notes=tuple(note for found in loaded for note in found.notes),
+                tuned=len(self._store.names()) - len(bases),
             )
         )
 

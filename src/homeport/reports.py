@@ -25,7 +25,10 @@ class Progress(Protocol):
 
 
 class Announcement(msgspec.Struct, frozen=True):
-    """The server is up: where, with which models (`loaded` ones first in line), names and kernels."""
+    """The server is up: where, with which models (`loaded` ones first in line), names and kernels.
+
+    Of models that adapt another it tells how many are `tuned`.
+    """
 
     url: str
     key: str | None
@@ -33,6 +36,7 @@ class Announcement(msgspec.Struct, frozen=True):
     aliases: dict[str, str]
     kernels: str
     notes: tuple[str, ...] = ()
+    tuned: int = 0
 
 
 class WorkerReport(msgspec.Struct, frozen=True):

@@ -16,7 +16,7 @@ from homeport.settings import Settings
 
 SMALL = Installed(Facts("small", "text", "text", 8192, size_bytes=98_362_432, licence="Apache-2.0"), {}, "d1")
 UP = Announcement(
-    "http://127.0.0.1:9", None, ("small",), {"gpt-4": "small", "ada": "small"}, "AVX2 kernels", ("a note",)
+    "http://127.0.0.1:9", None, ("small",), {"gpt-4": "small", "ada": "small"}, "AVX2 kernels", ("a note",), 3
 )
 
 WAS = Speed(200.0, 100.0, 150.0)

@@ -34,6 +34,7 @@ def test_serve_fetches_what_is_missing_then_serves(program: Program) -> None:
     result = run(program, "serve", "--model", "small", "--port", "9", "--alias", "x=small", "--offline")
     assert result.exit_code == 0, result.output
     assert program.calls == [("missing", None), ("pull", "small"), ("serve", None)]
+    assert "  tuned    3 more, fine-tuned from these (all: homeport list)\n" in result.output
     assert program.settings is not None
     assert (program.settings.models, program.settings.port, program.settings.offline) == (("small",), 9, True)
     assert program.settings.aliases == {"x": "small"}

@@ -132,6 +132,8 @@ def _announce(up: Announcement) -> None:
     click.echo(f"  export OPENAI_BASE_URL={up.url}/v1")
     click.echo(f"  export OPENAI_API_KEY={up.key or 'homeport'}\n")
     click.echo(f"  models   {', '.join(up.models)}")
+    if up.tuned:
+        click.echo(f"  tuned    {up.tuned} more, fine-tuned from these (all: homeport list)")
     for model in dict.fromkeys(up.aliases.values()):
         names = [name for name, target in up.aliases.items() if target == model]
         click.echo(f"  aliases  {shortened(names)} -> {model} (all: homeport list --aliases)")

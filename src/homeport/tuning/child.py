@@ -29,7 +29,7 @@ from homeport.tuning.lessons import Lesson, Pair, Source, Tutor
 from homeport.tuning.quiz import Lessons
 from homeport.tuning.shape import Shape
 
-MISSING = "Fine-tuning needs PyTorch, which is not installed: pip install 'homeport[train]'."
+MISSING = "Fine-tuning needs PyTorch, which is not installed: pip install 'homeport[train]' (in a clone: make train)."
 
 PARKED = 75
 """Exit code after SIGTERM: what was done is kept."""

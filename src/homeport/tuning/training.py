@@ -1,6 +1,5 @@
 """The loop: lessons in, an adapter out, a state kept on the way. Imported in the process that trains only."""
 
-import random
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from homeport.tuning import adapter, classification, results, state
 from homeport.tuning.decoder import Decoder
 from homeport.tuning.lessons import Lesson, Pair
 from homeport.tuning.losses import Sums, foretold, likelihoods, preferred
-from homeport.tuning.plan import CHECKPOINTS, Course
+from homeport.tuning.plan import CHECKPOINTS, Course, shuffled
 from homeport.tuning.quiz import Lessons
 
 ADAPTER, RESULTS, CHECKPOINT = "adapter.gguf", "results.csv", "checkpoint-"
@@ -112,8 +111,8 @@ class Training:
             return measures
         is_last = self._course.ends_epoch(step - 1)
         if step % LOOK_EVERY == 0 or is_last:
-            order = random.Random(f"{self._chosen.seed} look {step}")  # noqa: S311 - a sample, no secret
-            some = self._sums([others[place] for place in order.sample(range(len(others)), min(LOOK, len(others)))])
+            places = shuffled(len(others), f"{self._chosen.seed} look {step}")[:LOOK]
+            some = self._sums([others[place] for place in places])
             measures = msgspec.structs.replace(
                 measures,
                 valid_loss=some.mean_loss,

@@ -86,6 +86,16 @@ class Room:
         )
         return self.book.create(wanted)
 
+    def stop_after(self, n: int, batch: Batch) -> None:
+        """Answer no more once so many lines have an outcome."""
+
+        def answer(body: dict[str, Any]) -> Reply:
+            if len(self.book.lines(batch.id)) >= n:
+                self.going.clear()
+            return good(body)
+
+        self.answer = answer
+
     @asynccontextmanager
     async def desk(self) -> AsyncIterator[Desk]:
         """A desk at work; at the end of the block it stops as a server does that is told to."""
@@ -203,13 +213,7 @@ async def test_a_process_that_was_killed_is_taken_over(room: Room) -> None:
 async def test_a_cancelled_batch_keeps_what_it_has(room: Room) -> None:
     """Lines under way are given up; what is done stands in the file; the rest stands nowhere."""
     batch = room.made([line(f"r{at}") for at in range(40)])
-
-    def answer(body: dict[str, Any]) -> Reply:
-        if len(room.book.lines(batch.id)) >= 10:
-            room.going.clear()
-        return good(body)
-
-    room.answer = answer
+    room.stop_after(10, batch)
     async with room.desk():
         await until(lambda: not room.going.is_set() and room.at_once == LINES_AT_ONCE)
         assert room.book.cancel("one", batch.id).status == "cancelling"
@@ -222,13 +226,7 @@ async def test_a_cancelled_batch_keeps_what_it_has(room: Room) -> None:
 async def test_a_batch_that_is_late_expires(room: Room) -> None:
     """What is not done when its day is over stands among the errors, and all lines are counted."""
     batch = room.made([line(f"r{at}") for at in range(20)])
-
-    def answer(body: dict[str, Any]) -> Reply:
-        if len(room.book.lines(batch.id)) >= 5:
-            room.going.clear()
-        return good(body)
-
-    room.answer = answer
+    room.stop_after(5, batch)
     async with room.desk():
         await until(lambda: not room.going.is_set())
         room.now += 86_401
