@@ -45,7 +45,6 @@ def main() -> None:
     parser.add_argument("--vllm-weights", metavar="FOLDER", help="the same model as vLLM reads it")
     parser.add_argument("--readme", action="store_true", help="print the README's table too")
     given = parser.parse_args()
-    settings.share_processors()
     for model in (given.model, *given.also):
         plan = Plan(
             model=model,

@@ -22,7 +22,6 @@ from bench.figures import Outcome, quantile
 from bench.load import Address
 from bench.servers import Served
 from bench.workload import Workload
-from homeport.settings import share_processors
 
 MODEL = "smollm2-135m"
 LIMIT = 1.5
@@ -134,7 +133,6 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--log", action="store_true", help="append the table to bench/LOG.md")
     options = parser.parse_args()
-    share_processors()
     works = [
         Workload(f"{rate:g} callers/s, prompts of 200, 32 new", options.requests, 200, 32, rate_per_s=rate)
         for rate in (0.5, 2.0)

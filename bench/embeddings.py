@@ -1,20 +1,24 @@
 """`python -m bench.embeddings`: our server's embeddings against the bare kernels and llama.cpp's own server, one run.
 
-All on the same kernels and the same GGUF, with the same texts. Bare: llama.cpp through our binding in this process, no
-server, tokenising included. Rounds take turns, so drift of the machine hits all alike; cells are medians of texts per
-second. Prints a table and, with --log, appends it to bench/LOG.md.
+On the same GGUF with the same texts. Bare: llama.cpp through our binding in this process, no server, tokenising
+included: once as the library computes by itself, once with our choice of how short texts are attended to. llama.cpp's
+server has the wheel's kernels always. Servers are asked over connections that are kept, as the SDKs do; what a client
+does before it sends and after it has received is not counted. Rounds take turns, so drift of the machine hits all
+alike; cells are medians of texts per second. Prints a table and, with --log, appends it to bench/LOG.md.
 """
 
 import argparse
 import base64
-import http.client
 import json
 import random
+import socket
 import statistics
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, suppress
+from typing import Protocol, cast
 
 import msgspec
 import numpy as np
@@ -24,7 +28,7 @@ from bench.load import Address
 from homeport.engines.llama import encoder
 from homeport.engines.llama.encoder import Encoder, EncoderOptions, Ids, Vectors
 from homeport.models.kernels import installed_kernels
-from homeport.settings import load, share_processors
+from homeport.settings import load
 
 MODEL = "multilingual-e5-small"
 PREFIX = "passage: "  # ours adds it by itself
@@ -61,7 +65,7 @@ WORDS = [
     "machine",
 ]
 
-Embed = Callable[[Sequence[str]], Vectors]
+SIDES = ("ours", "bare", "bare, our attention", "peer")
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -95,73 +99,132 @@ WORKS = (
 )
 
 
-def bare(model: Encoder) -> Embed:
-    """The kernels alone, batches filled in order."""
+class Side(Protocol):
+    """What gives vectors of texts: each `ask` is timed, `vectors` reads what came of it afterwards."""
 
-    def embed(texts: Sequence[str]) -> Vectors:
-        return np.concatenate([model.encode(batch) for batch in _filled(model, texts)])
+    def ask(self, texts: Sequence[str]) -> object:
+        """Compute, and give what tells the vectors."""
+        ...
 
-    return embed
-
-
-def _filled(model: Encoder, texts: Sequence[str]) -> Iterator[list[Ids]]:
-    batch: list[Ids] = []
-    for text in texts:
-        ids = model.tokenise(PREFIX + text)
-        if batch and (sum(map(len, batch)) + len(ids) > model.batch or len(batch) == model.sequences):
-            yield batch
-            batch = []
-        batch.append(ids)
-    yield batch
+    def vectors(self, told: object) -> Vectors:
+        """The vectors, one row each."""
+        ...
 
 
-def over_http(address: Address, prefix: str) -> Embed:
-    """A server, asked as the SDKs do."""
+class Bare:
+    """The kernels alone, batches filled in order. Fulfils `Side`."""
 
-    def embed(texts: Sequence[str]) -> Vectors:
-        body = {"model": address.model, "input": [prefix + text for text in texts], "encoding_format": "base64"}
-        with closing(http.client.HTTPConnection(address.host, address.port, timeout=600)) as line:
-            line.request("POST", "/v1/embeddings", json.dumps(body), {"Content-Type": "application/json"})
-            answer = line.getresponse()
-            told = json.loads(answer.read())
-        if answer.status != 200:
-            raise RuntimeError(told)
-        rows = sorted(told["data"], key=lambda each: each["index"])
+    def __init__(self, model: Encoder) -> None:
+        self._model = model
+
+    def ask(self, texts: Sequence[str]) -> object:
+        """Tokenise and compute."""
+        return np.concatenate([self._model.encode(batch) for batch in self._filled(texts)])
+
+    def vectors(self, told: object) -> Vectors:
+        """They are there already."""
+        return cast(Vectors, told)
+
+    def _filled(self, texts: Sequence[str]) -> Iterator[list[Ids]]:
+        model = self._model
+        batch: list[Ids] = []
+        for text in texts:
+            ids = model.tokenise(PREFIX + text)
+            if batch and (sum(map(len, batch)) + len(ids) > model.batch or len(batch) == model.sequences):
+                yield batch
+                batch = []
+            batch.append(ids)
+        yield batch
+
+
+class Server:
+    """A server, asked over one kept connection for each thread. `prefix`: what it does not add itself."""
+
+    def __init__(self, address: Address, prefix: str) -> None:
+        self._address = address
+        self._prefix = prefix
+        self._here = threading.local()
+
+    def ask(self, texts: Sequence[str]) -> object:
+        """Send a request and wait for the whole answer; once more where the server has given the connection up."""
+        request = self._request(texts)
+        line = getattr(self._here, "line", None)
+        if line is not None:
+            with suppress(ConnectionError):
+                line.sendall(request)
+                return _received(line)
+        line = self._here.line = socket.create_connection((self._address.host, self._address.port), timeout=600)
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        line.sendall(request)
+        return _received(line)
+
+    def vectors(self, told: object) -> Vectors:
+        """Read an answer. Raises RuntimeError where it is an error."""
+        head, body = cast(tuple[bytes, bytes], told)
+        if not head.startswith(b"HTTP/1.1 200 "):
+            raise RuntimeError(body)
+        rows = sorted(json.loads(body)["data"], key=lambda each: each["index"])
         return np.stack([np.frombuffer(base64.b64decode(row["embedding"]), "<f4") for row in rows])
 
-    return embed
+    def _request(self, texts: Sequence[str]) -> bytes:
+        inputs = [self._prefix + text for text in texts]
+        body = json.dumps({"model": self._address.model, "input": inputs, "encoding_format": "base64"}).encode()
+        head = f"POST /v1/embeddings HTTP/1.1\r\nHost: {self._address.host}\r\nContent-Type: application/json\r\n"
+        return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-def _timed(embed: Embed, work: Work, texts: Sequence[str]) -> tuple[float, Vectors]:
+def _received(line: socket.socket) -> tuple[bytes, bytes]:
+    """Head and body of one answer that says its length."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += _some(line)
+    head, _, body = data.partition(b"\r\n\r\n")
+    size = int(next(each[15:] for each in head.lower().split(b"\r\n") if each.startswith(b"content-length:")))
+    pieces, got = [body], len(body)
+    while got < size:
+        pieces.append(_some(line))
+        got += len(pieces[-1])
+    return head, b"".join(pieces)
+
+
+def _some(line: socket.socket) -> bytes:
+    data = line.recv(1 << 20)
+    if not data:
+        raise ConnectionResetError("the server closed the connection")
+    return data
+
+
+def _timed(side: Side, work: Work, texts: Sequence[str]) -> tuple[float, Vectors]:
     """Texts per second, and their vectors."""
     began = time.perf_counter()
     if work.callers == 1:
-        rows = [embed(piece) for piece in work.pieces(texts)]
+        told = [side.ask(piece) for piece in work.pieces(texts)]
     else:
         with ThreadPoolExecutor(work.callers) as pool:
-            rows = list(pool.map(embed, work.pieces(texts)))
-    return len(texts) / (time.perf_counter() - began), np.concatenate(rows)
+            told = list(pool.map(side.ask, work.pieces(texts)))
+    speed = len(texts) / (time.perf_counter() - began)
+    return speed, np.concatenate([side.vectors(each) for each in told])
 
 
-def measure(sides: Mapping[str, Embed], work: Work, rounds: int) -> dict[str, float]:
+def measure(sides: Mapping[str, Side], work: Work, rounds: int) -> dict[str, float]:
     """Median texts per second by side. Raises RuntimeError where two sides do not give the same vectors."""
     speeds: dict[str, list[float]] = {side: [] for side in sides}
     for turn in range(rounds):
         texts = work.make(seed=turn)
         found: dict[str, Vectors] = {}
-        for side, embed in sides.items():
+        for name, side in sides.items():
             # The bare kernels are one: callers take turns there.
-            alone = msgspec.structs.replace(work, callers=1) if side == "bare" else work
-            speed, found[side] = _timed(embed, alone, texts)
-            speeds[side].append(speed)
-        for side, rows in found.items():
+            alone = msgspec.structs.replace(work, callers=1) if isinstance(side, Bare) else work
+            speed, found[name] = _timed(side, alone, texts)
+            speeds[name].append(speed)
+        for name, rows in found.items():
             if (rows * found["bare"]).sum(1).min() < 0.999:
-                raise RuntimeError(f"{side} gives other vectors than the bare kernels")
-    return {side: statistics.median(each) for side, each in speeds.items()}
+                raise RuntimeError(f"{name} gives other vectors than the bare kernels")
+    return {name: statistics.median(each) for name, each in speeds.items()}
 
 
 def _row(work: Work, speed: Mapping[str, float]) -> str:
-    ratios = [f"{speed['ours'] / speed[side]:.2f}" for side in ("bare", "peer")]
+    ratios = [f"{speed['ours'] / speed[side]:.2f}" for side in SIDES[1:]]
     return "| " + " | ".join([work.name, *(f"{speed[side]:.1f}" for side in speed), *ratios]) + " |"
 
 
@@ -169,8 +232,9 @@ def _heading(threads: int, how: str) -> list[str]:
     return [
         f"### {machine.heading(MODEL, threads, 'xllamacpp', how)}",
         "",
-        "| load | ours texts/s | bare | llama.cpp's server | ours / bare | ours / that server |",
-        "|---|---|---|---|---|---|",
+        "| load | ours texts/s | bare | bare, our attention | llama.cpp's server | ours / bare "
+        "| ours / bare, our attention | ours / that server |",
+        "|---|---|---|---|---|---|---|---|",
     ]
 
 
@@ -180,23 +244,27 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument(
-        "--installed", action="store_true", help="ours and bare on the installed kernels, not the wheel's"
+        "--wheel", action="store_true", help="ours and bare on the wheel's kernels, not those that `serve` would take"
     )
     parser.add_argument("--log", action="store_true", help="append the table to bench/LOG.md")
     options = parser.parse_args()
-    share_processors()
     home = load().home
     weights = homes.weights(home, MODEL)
-    library = (installed_kernels(home) if options.installed else None) or servers.wheel_kernels()
+    library = (None if options.wheel else installed_kernels(home)) or servers.wheel_kernels()
     settings = {"LLAMA_LIB": str(library), "THREADS": str(options.threads), "OFFLINE": "1"}
     lines = _heading(options.threads, f"kernels {library.name}, {machine.rounds(options.rounds)}")
     print("\n".join(lines), flush=True)
     with ExitStack() as stack:
         ours = stack.enter_context(servers.homeport(MODEL, settings)).address
         peer = stack.enter_context(servers.llamacpp(weights, servers.VECTORS, options.threads)).address
-        model = encoder.load(weights, EncoderOptions(threads=options.threads, library=library))
+        threads = options.threads
+        plain = encoder.load(weights, EncoderOptions(threads=threads, library=library, is_plain=True))
+        model = encoder.load(weights, EncoderOptions(threads=threads, library=library))
+        stack.callback(plain.close)
         stack.callback(model.close)
-        sides = {"ours": over_http(ours, ""), "bare": bare(model), "peer": over_http(peer, PREFIX)}
+        sides: dict[str, Side] = dict(
+            zip(SIDES, (Server(ours, ""), Bare(plain), Bare(model), Server(peer, PREFIX)), strict=True)
+        )
         measure(sides, Work("warm-up", 8, SHORT, 4), 1)
         speeds = {}
         for work in WORKS:

@@ -20,7 +20,6 @@ from bench.figures import Outcome
 from bench.workload import Workload
 from homeport.engines.text.executor import Batch, Executor
 from homeport.engines.text.executors.llama.executor import LlamaOptions, load
-from homeport.settings import share_processors
 
 SEQUENCES, LANE, BATCH = 32, 1024, 2048
 
@@ -114,7 +113,6 @@ def _batch(parts: list[Part], wanted: "list[int] | np.typing.NDArray[np.int64]")
 
 def main(weights: str, library: str, threads: str) -> None:
     """Serve loads from standard input until it ends."""
-    share_processors()
     lanes = LlamaOptions(
         cells=SEQUENCES * LANE,
         sequences=SEQUENCES,

@@ -35,7 +35,7 @@ from homeport.models.options import PullOptions
 from homeport.models.progress import Silent
 from homeport.models.pull import pull
 from homeport.models.store import Store
-from homeport.settings import load, share_processors
+from homeport.settings import load
 
 BOX, CAPTIONS = "homeport-emoji-128", "multilingual-e5-small"
 EDGE = 256
@@ -191,7 +191,6 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--log", action="store_true", help="append the tables to bench/LOG.md")
     asked = parser.parse_args()
-    share_processors()  # as the server does: both sides wait for their threads in the same way
     works = (
         (Work(MODEL, "cyllama", asked.steps, asked.rounds, TARGET), _library),
         (Work(BOX, "onnxruntime", asked.box_steps, 5 * asked.rounds), _box),  # each takes a fraction of a second

@@ -19,7 +19,7 @@ from homeport.engines.llama import encoder
 from homeport.engines.moderation import head
 from homeport.engines.moderation.engine import Reader, Window
 from homeport.engines.moderation.words import Network
-from homeport.settings import load, share_processors
+from homeport.settings import load
 
 MODEL = "homeport-moderation"
 SENTENCES = {
@@ -107,7 +107,6 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--log", action="store_true", help="append the table to bench/LOG.md")
     asked = parser.parse_args()
-    share_processors()  # as the server does: both sides wait for their threads in the same way
     folder = load().home / "kernels" / "cpu"
     kinds = {"npm kernels": next(folder.glob("libllama.v*.so"), None) if folder.is_dir() else None, "wheel": None}
     rows = [

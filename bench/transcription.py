@@ -24,7 +24,7 @@ from tests.sounds import CHINESE, ENGLISH, RATE_HZ, STORY, Samples, encoded, err
 from bench import homes, log, machine, servers
 from bench.load import Address
 from homeport.engines.transcription.script import folding
-from homeport.settings import load, share_processors
+from homeport.settings import load
 
 MODEL = "whisper-base"
 TARGET = 0.9
@@ -147,7 +147,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", nargs="*", help="names of recordings")
     parser.add_argument("--log", action="store_true", help="append the table to bench/LOG.md")
     options = parser.parse_args(arguments)
-    share_processors()
     works = [work for work in WORKS if not options.only or work.name in options.only]
     lines = _heading(options.rounds, options.threads)
     print("\n".join(lines), flush=True)

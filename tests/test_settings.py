@@ -179,9 +179,22 @@ def test_threads_that_wait_sleep_early(
     assert os.environ.get("GOMP_SPINCOUNT") == after
 
 
-def test_background_programs_do_not_spin_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Their environment is this one's, but for how OpenMP's threads wait; this one stays as it is."""
+@pytest.mark.parametrize(("before", "after"), [(None, "1"), ("4", "4")])
+def test_products_of_numpy_take_one_thread(monkeypatch: pytest.MonkeyPatch, before: str | None, after: str) -> None:
+    """OpenBLAS' other threads would spin where the kernels compute, so there are none, unless the operator says so."""
     monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    if before is not None:
+        monkeypatch.setenv("OPENBLAS_NUM_THREADS", before)
+    share_processors()
+    assert os.environ["OPENBLAS_NUM_THREADS"] == after
+
+
+def test_background_programs_do_not_spin_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their environment is this one's, but for how OpenMP's threads wait and OpenBLAS' count; this one stays."""
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
     monkeypatch.setenv("OTHER", "kept")
     found = patient_environment()
     assert (found["GOMP_SPINCOUNT"], found["OTHER"], os.environ["GOMP_SPINCOUNT"]) == ("0", "kept", "7")
+    assert "OPENBLAS_NUM_THREADS" not in found

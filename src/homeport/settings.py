@@ -24,6 +24,7 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?", re.IGNORECASE)
 _ADDRESS = re.compile(r"(?:\[([^\]]+)\]|([^:\[\]]*))(?::(\d+))?")
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _SPINS = "1000"  # some microseconds: longer than threads in step wait, shorter than the scheduler's slice
+_BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("0", "false", "no", "off")
 
@@ -291,18 +292,25 @@ def check_reach(settings: Settings, *, has_keys: bool) -> None:
 
 
 def share_processors() -> None:
-    """Let OpenMP threads that wait for one another sleep early, in this process's children too.
+    """Let threads that wait leave the processors to those that compute, in this process's children too.
 
     GNU OpenMP's threads wait by spinning, some 300,000 turns. Where two programs compute on the same cores, each spins
-    while the other's thread has the core that it waits for. What the operator has set in this matter is left alone.
+    while the other's thread has the core that it waits for. OpenBLAS' threads spin for 20 ms after each product; what
+    numpy computes here is small, and gets one thread, if numpy was not imported before. What the operator has set in
+    these matters is left alone.
     """
+    os.environ.setdefault(_BLAS_THREADS, "1")
     if not os.environ.keys() & {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}:
         os.environ["GOMP_SPINCOUNT"] = _SPINS
 
 
 def patient_environment() -> Mapping[str, str]:
-    """The environment of a program that computes beside others: its OpenMP threads wait asleep, not turning at all."""
-    return {**os.environ, "GOMP_SPINCOUNT": "0"}
+    """The environment of a program that computes beside others: its OpenMP threads wait asleep, not turning at all.
+
+    It computes in matrix products (on some platforms OpenBLAS'), so how many threads these have is its own affair.
+    """
+    mine = {name: value for name, value in os.environ.items() if name != _BLAS_THREADS}
+    return {**mine, "GOMP_SPINCOUNT": "0"}
 
 
 def _from_file(path: Path) -> Layer:

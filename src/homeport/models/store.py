@@ -5,6 +5,7 @@ Knows nothing of hubs, catalogues or aliases.
 
 import logging
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -173,5 +174,8 @@ class Store:
 
 
 def _is_whole(folder: Path, file: StoredFile) -> bool:
-    path = folder / file.name
-    return path.is_file() and path.stat().st_size == file.size
+    try:
+        found = (folder / file.name).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return stat.S_ISREG(found.st_mode) and found.st_size == file.size

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import structs
 from tests import tiny_encoders as tiny
 
 from homeport.domain.errors import Unavailable
@@ -55,6 +56,23 @@ def test_neighbours_in_a_batch_change_nothing(tmp_path: Path, library: Path | No
     assert np.abs(together - alone).max() < 2e-3
     assert np.abs(model.encode(inputs) - together).max() < 1e-6
     model.close()
+
+
+@pytest.mark.parametrize("tokens", [2, 47, 48, 49, 63, 64, 65])
+def test_a_vector_is_the_same_by_every_way_to_attend(tmp_path: Path, library: Path | None, tokens: int) -> None:
+    """Short batches, those filled up to a tile and longer ones give what llama.cpp gives by itself."""
+    tiny.bert(tmp_path / "tiny.gguf", window=128)
+    options = EncoderOptions(batch=128, sequences=2, threads=1, library=library)
+    plain = encoder.load(tmp_path / "tiny.gguf", structs.replace(options, is_plain=True))
+    chosen = encoder.load(tmp_path / "tiny.gguf", options)
+    alone = [tiny.tokens(*["the", "cat", "dog"][: 1 + tokens % 3] * tokens)[:tokens]]
+    halves = [alone[0][: tokens // 2], alone[0][tokens // 2 :]]
+    for inputs in (alone, halves):
+        found, expected = chosen.encode(inputs), plain.encode(inputs)
+        assert found.shape == expected.shape == (len(inputs), tiny.WIDTH)
+        assert np.abs(found - expected).max() < 2e-3
+    chosen.close()
+    plain.close()
 
 
 @pytest.mark.parametrize("make", [tiny.bert, tiny.causal])

@@ -95,6 +95,7 @@ llama_adapter_lora *llama_adapter_lora_init(llama_model *model, const char *path
 void llama_adapter_lora_free(llama_adapter_lora *adapter);
 int32_t llama_set_adapters_lora(llama_context *ctx, llama_adapter_lora **adapters, size_t count, float *scales);
 void llama_free(llama_context *ctx);
+void llama_attach_threadpool(llama_context *ctx, void *threads, void *threads_of_batches);
 
 uint32_t llama_n_ctx(const llama_context *ctx);
 uint32_t llama_n_ctx_seq(const llama_context *ctx);
@@ -151,6 +152,7 @@ BACKENDS = """
 void ggml_backend_load_all_from_path(const char *folder);
 size_t ggml_backend_dev_count(void);
 void *ggml_backend_dev_get(size_t index);
+void *ggml_backend_reg_by_name(const char *name);
 const char *ggml_backend_dev_name(void *device);
 const char *ggml_backend_dev_description(void *device);
 """

@@ -18,6 +18,7 @@ from homeport.engines.llama import pages
 from homeport.engines.llama.declarations import CONTROL
 from homeport.engines.llama.library import Library, kernels
 from homeport.engines.llama.model import Model, cores
+from homeport.engines.llama.team import Team
 
 Vectors = NDArray[np.float32]
 Ids = Sequence[int] | NDArray[np.int32]
@@ -27,6 +28,8 @@ POOLINGS = {1: "mean", 2: "cls", 3: "last"}
 
 _BATCH = 256  # tokens computed together: attention walks the whole batch, so more of them gain nothing on CPUs
 _SEQUENCES = 64
+_TILE = 64  # tokens whose attention the CPU kernels compute at once in flash attention; fewer go one by one, slowly
+_BRIEF = 48  # up to so many tokens, plain attention takes less time than flash attention over a whole tile
 _ROOM = 2048  # tokens that are always provided for, where the window has so many
 _WINDOW = 8192  # what attention without a cache needs grows with the square of this
 
@@ -34,7 +37,8 @@ _WINDOW = 8192  # what attention without a cache needs grows with the square of 
 class EncoderOptions(msgspec.Struct, frozen=True):
     """How to load a model. None means: the model's own window (at most 8,192 tokens), physical cores, the wheel.
 
-    `batch`: tokens computed together where sequences are shorter; `sequences`: how many of them at most.
+    `batch`: tokens computed together where sequences are shorter; `sequences`: how many of them at most. `is_plain`:
+    attention is llama.cpp's choice for batches of all sizes, as it is without us; benchmarks compare with that.
     """
 
     window: int | None = None
@@ -42,6 +46,7 @@ class EncoderOptions(msgspec.Struct, frozen=True):
     sequences: int = _SEQUENCES
     threads: int | None = None
     library: Path | None = None
+    is_plain: bool = False
 
 
 class Encoder:
@@ -51,7 +56,8 @@ class Encoder:
     """
 
     def __init__(self, model: Model, options: EncoderOptions) -> None:
-        self._library, self._model, self._options = model.library, model, options
+        self._library, self._model = model.library, model
+        self._team = Team(model.library, options.threads or cores())
         api, handle = model.library.api, model.handle
         trained = int(api.llama_model_n_ctx_train(handle))
         self.metadata = model.metadata
@@ -65,13 +71,16 @@ class Encoder:
         self._room = max(self.batch, min(self.window, _ROOM))
         self._short = self._open(self._room)
         self._long: _Context | None = None
+        # Measured for models without a cache on CPUs; what is best elsewhere is left to llama.cpp.
+        self._is_tiled = not (options.is_plain or self._short.has_cache) and model.library.is_cpu
+        self._brief = self._open(_BRIEF, flash=False) if self._is_tiled else None
         if self._short.pooling not in POOLINGS:
             self.close()
             raise Unavailable("This model's file names no pooling that gives one vector of a text (mean, cls or last).")
         self.pooling = POOLINGS[self._short.pooling]
 
-    def _open(self, tokens: int) -> "_Context":
-        size = _Size(tokens, self.sequences, self._options.threads or cores())
+    def _open(self, tokens: int, *, flash: bool | None = None) -> "_Context":
+        size = _Size(tokens, self.sequences, self._team, flash)
         return _Context(self._library, self._model.handle, size, self.dimensions, self.vocabulary)
 
     def tokenise(self, text: str, *, whole: bool = True) -> list[int]:
@@ -97,13 +106,18 @@ class Encoder:
         At most `sequences` of them, none empty nor longer than `window`, together at most `batch` tokens, or one alone.
         Raises EngineFailed where llama.cpp refuses.
         """
-        found = self._home(sum(map(len, sequences))).encode(sequences)
+        tokens = sum(map(len, sequences))
+        has_room = self._is_tiled and len(sequences) < self.sequences
+        filling = [[0] * (_TILE - tokens)] if has_room and _BRIEF < tokens < _TILE else []
+        found = self._home(tokens).encode([*sequences, *filling])[: len(sequences)]
         lengths = np.sqrt(np.einsum("ij,ij->i", found, found, dtype=np.float64))[:, None]
         if not np.isfinite(lengths).all() or not lengths.all():
             raise EngineFailed("The model gave a vector of no length.")
         return np.asarray(found / lengths, np.float32)
 
     def _home(self, tokens: int) -> "_Context":
+        if self._brief is not None and tokens <= _BRIEF:
+            return self._brief
         if tokens <= self._room:
             return self._short
         if self._long is None:
@@ -119,7 +133,10 @@ class Encoder:
     def close(self) -> None:
         """Free contexts and model; the kernels stay loaded. May be called twice."""
         self.rest()
-        self._short.close()
+        for each in (self._brief, self._short):
+            if each is not None:
+                each.close()
+        self._team.close()
         self._model.close()
 
 
@@ -136,7 +153,8 @@ def load(weights: Path, options: EncoderOptions) -> Encoder:
 class _Size(msgspec.Struct, frozen=True):
     tokens: int
     sequences: int
-    threads: int
+    team: Team
+    flash: bool | None = None  # None leaves it to llama.cpp
 
 
 class _Context:
@@ -149,29 +167,32 @@ class _Context:
         params = self._api.llama_context_default_params()
         params.n_ctx = params.n_batch = params.n_ubatch = size.tokens
         params.n_seq_max = min(size.sequences, size.tokens)
-        params.n_threads = params.n_threads_batch = size.threads
+        params.n_threads = params.n_threads_batch = size.team.threads
         params.embeddings = True
         params.kv_unified = True
+        if size.flash is not None:
+            params.flash_attn_type = int(size.flash)
         library.log.complaints()
         self._context: Any = self._api.llama_init_from_model(model, params)
         if self._context == self._ffi.NULL:
             raise Unavailable(f"No context of {size.tokens} tokens: {library.log.complaints() or 'no reason given'}")
+        size.team.attach(self._context)
         self.pooling = int(self._api.llama_pooling_type(self._context))
         self._memory = self._api.llama_get_memory(self._context)
+        self.has_cache = self._memory != self._ffi.NULL
 
     def encode(self, sequences: Sequence[Ids]) -> Vectors:
         """The pooled rows as llama.cpp gives them, copied."""
         batch, kept = self._batch(sequences)
-        has_cache = self._memory != self._ffi.NULL
-        if has_cache:
+        if self.has_cache:
             self._api.llama_memory_clear(self._memory, False)
-        compute = self._api.llama_decode if has_cache else self._api.llama_encode
+        compute = self._api.llama_decode if self.has_cache else self._api.llama_encode
         code = compute(self._context, batch[0])
         del kept
         if code != 0:
             said = self._library.log.complaints()
             raise EngineFailed(f"llama.cpp refused a batch of {batch.n_tokens} tokens (code {code}). {said}".strip())
-        if not has_cache:
+        if not self.has_cache:
             self._give_back(int(batch.n_tokens))
         rows = np.empty((len(sequences), self._dimensions), np.float32)
         for index in range(len(sequences)):
@@ -187,7 +208,7 @@ class _Context:
         These models compute none, but with a large vocabulary that is a megabyte for each token of a batch. Devices
         other than the CPU may hold this memory for themselves, so it is left alone there.
         """
-        if tokens <= self._largest or not all(device.startswith("CPU") for device in self._library.devices):
+        if tokens <= self._largest or not self._library.is_cpu:
             return
         self._largest = tokens
         logits = self._api.llama_get_logits(self._context)

@@ -73,6 +73,11 @@ class Library:
         return tuple(found)
 
     @property
+    def is_cpu(self) -> bool:
+        """Whether nothing but the CPU can compute."""
+        return all(device.startswith("CPU") for device in self.devices)
+
+    @property
     def features(self) -> str:
         """The CPU's instructions these kernels use, in llama.cpp's words."""
         said = self.text(self.api.llama_print_system_info()).removeprefix("CPU : ")
@@ -95,6 +100,14 @@ class Library:
         ffi = cffi.FFI()
         ffi.cdef(declarations)
         return ffi, _open(ffi, _sibling(self.path.parent, "ggml-base") or self.path)
+
+    def cpu_function(self, name: str) -> int:
+        """The address of a function of the CPU's kernels that ggml gives by name; 0 for none."""
+        registry = self._backends.ggml_backend_reg_by_name(b"CPU")
+        if registry == self.ffi.NULL:
+            return 0
+        ffi, api = self.functions("void *ggml_backend_reg_get_proc_address(void *registry, const char *name);")
+        return int(ffi.cast("uintptr_t", api.ggml_backend_reg_get_proc_address(registry, name.encode())))
 
     def text(self, pointer: object) -> str:
         """A C string as text."""

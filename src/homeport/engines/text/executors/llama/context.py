@@ -14,6 +14,7 @@ import numpy as np
 
 from homeport.domain.errors import EngineFailed, Unavailable
 from homeport.engines.llama.library import Library
+from homeport.engines.llama.team import Team
 from homeport.engines.text.executor import Batch, Logits
 
 NO_CELLS = "no_cells"
@@ -26,12 +27,12 @@ _WORD = 4  # bytes of the counts in front of a saved sequence
 
 
 class Size(msgspec.Struct, frozen=True):
-    """What a context is made for. `cells`: of all sequences together; `batch`: tokens of one call."""
+    """What a context is made for. `cells`: of all sequences; `batch`: tokens of one call; `team`: who computes."""
 
     cells: int
     sequences: int
     batch: int
-    threads: int
+    team: Team
     unified: bool
 
 
@@ -204,13 +205,14 @@ def _create(library: Library, model: object, size: Size) -> object:
     params.n_ubatch = min(size.batch, _MICRO_BATCH)
     params.n_seq_max = size.sequences
     params.n_outputs_max_per_seq = 0  # as many as the batch: an echoed prompt wants every row
-    params.n_threads = params.n_threads_batch = size.threads
+    params.n_threads = params.n_threads_batch = size.team.threads
     params.kv_unified = size.unified
     params.swa_full = False  # a sliding window is not trimmed anyway, so it need not keep what slid out
     library.log.complaints()
     context = library.api.llama_init_from_model(model, params)
     if context == library.ffi.NULL:
         raise Unavailable(f"No context of {size.cells} tokens: {library.log.complaints() or 'no reason given'}")
+    size.team.attach(context)
     return context
 
 

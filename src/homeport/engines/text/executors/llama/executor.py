@@ -17,6 +17,7 @@ import msgspec
 from homeport.domain.errors import Unavailable
 from homeport.engines.llama.library import kernels
 from homeport.engines.llama.model import Model, cores
+from homeport.engines.llama.team import Team
 from homeport.engines.text.executor import Batch, Logits, Traits, Vocabulary
 from homeport.engines.text.executors.llama import memory, vocabulary
 from homeport.engines.text.executors.llama.context import Context, Size
@@ -50,6 +51,7 @@ class LlamaExecutor:
     def __init__(self, model: Model, options: LlamaOptions) -> None:
         self._library = library = model.library
         self._model = model
+        self._team = Team(library, options.threads or cores())
         self._adapters: dict[str, object] = {}
         self._building = threading.Lock()  # a context counts the adapters there are while it is made
         self._vocabulary = vocabulary.read(library, model.handle)
@@ -79,8 +81,7 @@ class LlamaExecutor:
         )
 
     def _open(self, options: LlamaOptions, cells: int, *, unified: bool, can_trim: bool) -> Context:
-        threads = options.threads or cores()
-        size = Size(cells, options.sequences, options.batch, threads, unified)
+        size = Size(cells, options.sequences, options.batch, self._team, unified)
         n_vocabulary = self._vocabulary.size
         with self._building:
             return Context(
@@ -166,6 +167,7 @@ class LlamaExecutor:
     def close(self) -> None:
         """Free contexts and model; the kernels stay loaded. May be called twice."""
         self._lanes.close()
+        self._team.close()
         self._model.close()
 
 

@@ -1,0 +1,75 @@
+"""The kernels' threads, kept from batch to batch, for builds that would start new ones for each.
+
+Those without OpenMP would. Their threads wait for one another by spinning, and a thread that has just been started may
+find itself on the processor of the one it computes with: then each spins away the other's time until the scheduler
+parts them, 20 ms for a batch of 4. Threads that stay are placed well. Builds with OpenMP keep theirs by themselves.
+Knows nothing of models. Source: ggml/include/ggml.h and ggml-cpu.h.
+"""
+
+import logging
+from typing import Any
+
+from homeport.engines.llama.library import Library
+
+logger = logging.getLogger("homeport.llama")
+
+_PARAMS = """
+typedef struct {
+    bool processors[512];
+    int32_t n_threads;
+    int32_t priority;
+    uint32_t poll;
+    bool is_bound, is_paused;
+    uint64_t spare[8];
+} threadpool_params;
+void ggml_threadpool_params_init(threadpool_params *params, int n_threads);
+"""
+_NEW, _FREE = "ggml_threadpool_new", "ggml_threadpool_free"
+_POLL = 50  # ggml's default, by which the struct is known
+
+
+class Team:
+    """So many threads, for the contexts of one model, of which one computes at a time. Free those first.
+
+    Where a build does not have what this needs, it goes on starting threads of its own.
+    """
+
+    def __init__(self, library: Library, threads: int) -> None:
+        self.threads = threads
+        self._library = library
+        self._pool = 0 if threads == 1 or "OPENMP" in library.features else self._started()
+
+    def attach(self, context: object) -> None:
+        """Have a context compute with these threads."""
+        if self._pool:
+            pool = self._library.ffi.cast("void *", self._pool)
+            self._library.api.llama_attach_threadpool(context, pool, pool)
+
+    def close(self) -> None:
+        """End the threads. May be called twice."""
+        if self._pool:
+            free = self._library.ffi.cast("void (*)(void *)", self._library.cpu_function(_FREE))
+            free(self._library.ffi.cast("void *", self._pool))
+            self._pool = 0
+
+    def _started(self) -> int:
+        """The address of ggml's pool of threads; 0 where there can be none."""
+        ffi, api = self._library.functions(_PARAMS)
+        params = ffi.new("threadpool_params *")
+        api.ggml_threadpool_params_init(params, self.threads)
+        new = self._library.cpu_function(_NEW)
+        if not new or not self._library.cpu_function(_FREE) or not _is_known(params, self.threads):
+            logger.warning("these kernels have no pool of threads that is known here: they start new ones each time")
+            return 0
+        params.poll = 0  # who waits for the next batch sleeps: others need the processors
+        return int(ffi.cast("uintptr_t", ffi.cast("void *(*)(threadpool_params *)", new)(params)))
+
+
+def _is_known(params: Any, threads: int) -> bool:
+    """Whether ggml's defaults stand where they are expected."""
+    return (
+        (params.n_threads, params.priority, params.poll) == (threads, 0, _POLL)
+        and not (params.is_bound or params.is_paused)
+        and not any(params.processors)
+        and not any(params.spare)
+    )
