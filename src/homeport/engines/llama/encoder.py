@@ -52,12 +52,12 @@ class EncoderOptions(msgspec.Struct, frozen=True):
 class Encoder:
     """One model, loaded. `window`: tokens of one sequence, those around a text included; `dimensions`: of a vector.
 
-    Takes a loaded model and owns it. Raises Unavailable where the file pools nothing or the context does not fit.
+    Takes a loaded model and who computes it, and owns both. Raises Unavailable where the file pools nothing or the
+    context does not fit.
     """
 
-    def __init__(self, model: Model, options: EncoderOptions) -> None:
-        self._library, self._model = model.library, model
-        self._team = Team(model.library, options.threads or cores())
+    def __init__(self, model: Model, team: Team, options: EncoderOptions) -> None:
+        self._library, self._model, self._team = model.library, model, team
         api, handle = model.library.api, model.handle
         trained = int(api.llama_model_n_ctx_train(handle))
         self.metadata = model.metadata
@@ -107,13 +107,16 @@ class Encoder:
         Raises EngineFailed where llama.cpp refuses.
         """
         tokens = sum(map(len, sequences))
-        has_room = self._is_tiled and len(sequences) < self.sequences
-        filling = [[0] * (_TILE - tokens)] if has_room and _BRIEF < tokens < _TILE else []
-        found = self._home(tokens).encode([*sequences, *filling])[: len(sequences)]
+        found = self._home(tokens).encode([*sequences, *self._filling(tokens, len(sequences))])[: len(sequences)]
         lengths = np.sqrt(np.einsum("ij,ij->i", found, found, dtype=np.float64))[:, None]
         if not np.isfinite(lengths).all() or not lengths.all():
             raise EngineFailed("The model gave a vector of no length.")
         return np.asarray(found / lengths, np.float32)
+
+    def _filling(self, tokens: int, count: int) -> list[list[int]]:
+        """What fills a batch of so many tokens of `count` sequences up to a tile, where that saves time: a sequence."""
+        has_room = count < self.sequences and self._room >= _TILE
+        return [[0] * (_TILE - tokens)] if self._is_tiled and has_room and _BRIEF < tokens < _TILE else []
 
     def _home(self, tokens: int) -> "_Context":
         if self._brief is not None and tokens <= _BRIEF:
@@ -143,9 +146,11 @@ class Encoder:
 def load(weights: Path, options: EncoderOptions) -> Encoder:
     """Load a GGUF file. Raises Unavailable when it, the kernels or the memory do not allow it."""
     model = Model(kernels(options.library), weights)
+    team = Team(model.library, options.threads or cores())
     try:
-        return Encoder(model, options)
+        return Encoder(model, team, options)
     except BaseException:
+        team.close()
         model.close()
         raise
 

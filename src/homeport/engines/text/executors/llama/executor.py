@@ -45,13 +45,13 @@ class LlamaOptions(msgspec.Struct, frozen=True):
 class LlamaExecutor:
     """One model, loaded. Fulfils `homeport.engines.text.executor.Executor`.
 
-    Takes a loaded model and owns it. Raises Unavailable when the context does not fit.
+    Takes a loaded model and who computes it, and owns both. Raises Unavailable when the context does not fit.
     """
 
-    def __init__(self, model: Model, options: LlamaOptions) -> None:
+    def __init__(self, model: Model, team: Team, options: LlamaOptions) -> None:
         self._library = library = model.library
         self._model = model
-        self._team = Team(library, options.threads or cores())
+        self._team = team
         self._adapters: dict[str, object] = {}
         self._building = threading.Lock()  # a context counts the adapters there are while it is made
         self._vocabulary = vocabulary.read(library, model.handle)
@@ -175,11 +175,13 @@ def load(weights: Path, options: LlamaOptions) -> LlamaExecutor:
     """Load a GGUF file. Raises Unavailable when it, the kernels or the memory do not allow it."""
     library = kernels(options.library)
     model = Model(library, weights)
+    team = Team(library, options.threads or cores())
     try:
         if library.api.llama_model_has_encoder(model.handle):
             raise Unavailable(f"{weights.name} is an encoder-decoder model; only decoders can be served.")
-        return LlamaExecutor(model, options)
+        return LlamaExecutor(model, team, options)
     except BaseException:
+        team.close()
         model.close()
         raise
 
