@@ -23,7 +23,7 @@ _STEP = re.compile(
 def _shape(shown: str) -> list[str]:
     """The lines without their values: names and nesting. Values differ by machine, time and rounding."""
     return [
-        re.sub(r'(:\s*)?("(?:[^"\\]|\\.)*"|[-\d.]+|true|false|null|… \d+ more)(,?)$', r"\1_\3", line)
+        re.sub(r'(:\s*)?("(?:[^"\\]|\\.)*"|-?[\d.]+(?:e[-+]?\d+)?|true|false|null|… \d+ more)(,?)$', r"\1_\3", line)
         for line in shown.splitlines()
     ]
 
