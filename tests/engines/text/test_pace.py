@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.engines.text.simulation import Ask, Simulation, traits
 
@@ -33,6 +33,7 @@ def test_running_streams_wait_a_bounded_time(decode: float, prefill: float, stre
 
 
 @given(st.floats(1e-3, 0.02), st.floats(1e-3, 0.02), st.floats(0.8, 1.25), st.integers(1, 16))
+@example(0.01821, 0.009369635834898402, 1.0, 1)
 @settings(max_examples=20, deadline=None)
 def test_a_long_prompt_holds_up_sixteen_streams_by_a_bounded_factor(
     decode: float, prefill: float, drift: float, flows: int
@@ -53,7 +54,7 @@ def test_a_long_prompt_holds_up_sixteen_streams_by_a_bounded_factor(
     slices = 0
     while (long.id, 0, 0) not in simulation.answers:
         plan = simulation.step()
-        assert plan.decode == 16, "every stream advances in every step"
+        assert len(plan.slices) == 17, "every stream advances in every step, and the prompt"
         took = plan.decode * decode + plan.prompt * prefill * drift
         pace.observe(plan.decode, plan.prompt, took)
         assert took <= bound
