@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from homeport.api import uploads
 from homeport.api.application import build
+from homeport.api.form import Form
 from tests.api.asgi import Said, call
 from tests.api.fakes import services
 from tests.api.forms import HEADERS, form, is_empty
@@ -35,7 +36,7 @@ class _Form:
 
 
 async def _told(request: Request) -> Response:
-    async def answer(read: uploads.Form) -> Response:
+    async def answer(read: Form) -> Response:
         upload = read.file("file")
         mode = stat.S_IMODE(upload.path.stat().st_mode) | stat.S_IMODE(upload.path.parent.stat().st_mode)
         is_whole = upload.path.read_bytes() == WAV
@@ -117,3 +118,18 @@ async def test_names_that_contradict_each_other_are_refused(tmp_path: Path, fiel
     said = await send(tmp_path, form(fields, [("file", WAV)]))
     assert said.status == 400
     assert said.error["param"] == "a"
+
+
+async def test_a_file_field_may_be_written_as_a_list(tmp_path: Path) -> None:
+    """`file[]` and `file[0]` are the field `file`."""
+    for name in ("file[]", "file[0]"):
+        said = await send(tmp_path, form([], [(name, WAV)]))
+        assert said.status == 200, said.body
+
+
+async def test_a_file_that_nobody_chose_was_not_sent(tmp_path: Path) -> None:
+    """A browser's empty choice, which has an empty name and no content, is no file."""
+    body = form([], [("file", WAV)])
+    nothing = body[: body.index(b"Content-Type")].replace(b'"a.wav"', b'""') + b"\r\n\r\n"
+    said = await send(tmp_path, nothing + body)
+    assert said.status == 200, said.body

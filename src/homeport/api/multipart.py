@@ -1,10 +1,17 @@
 """Takes a multipart form (RFC 7578) apart as it comes in: fields into memory, files straight to disk.
 
+Names of fields and files are read as all clients write them: raw UTF-8, `filename*` (RFC 5987, which .NET sends and
+which wins as in RFC 6266), MIME's encoded word, and the one percent escape that browsers write in names.
+
 Knows nothing of requests, limits of the whole, or what a field means.
 """
 
+import base64
+import binascii
+import re
 from pathlib import Path
 from typing import IO
+from urllib.parse import unquote_to_bytes
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -13,6 +20,10 @@ from homeport.domain.errors import InvalidRequest
 
 MOST_PARTS = 200
 FIELD_BYTES = 1_000_000
+_QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_EXTENDED = re.compile(rb";\s*(\w+)\*\s*=\s*([\w-]*)'[^']*'([^;\s]*)", re.IGNORECASE)
+_ENCODED_WORD = re.compile(rb"=\?utf-8\?b\?([\w+/=]*)\?=", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Part:
@@ -87,20 +98,22 @@ class Taker:
         self._name = self._line = b""
 
     def _open(self) -> None:
-        kind, options = parse_options_header(self._headers.get(b"content-disposition", b""))
-        name = options.get(b"name")
-        if kind != b"form-data" or name is None:
-            raise InvalidRequest("We could not parse the form: a part of it has no name.")
+        kind, options = _disposition(self._headers.get(b"content-disposition", b""))
+        name, filename = options.get(b"name"), options.get(b"filename")
+        if kind != b"form-data" or not name:
+            raise InvalidRequest(
+                "We could not parse the form: a part of it has no name. Each part begins with a header such as "
+                'Content-Disposition: form-data; name="file"; filename="a.wav".'
+            )
         if len(self._parts) == MOST_PARTS:
             raise InvalidRequest(f"The form has more than {MOST_PARTS} parts.")
-        filename = options.get(b"filename")
         path = None
         if filename is not None:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             path = self._folder / str(len(self._parts))
             self._file = path.open("xb")
             path.chmod(0o600)
-        self._parts.append(Part(_text(name), None if filename is None else _text(filename), path))
+        self._parts.append(Part(name, filename, path))
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         part = self._parts[-1]
@@ -119,5 +132,24 @@ class Taker:
         self._is_whole = True
 
 
-def _text(name: bytes) -> str:
-    return name.decode("utf-8", "replace")
+def _disposition(line: bytes) -> tuple[bytes, dict[bytes, str]]:
+    """The kind of a part and the parameters of its Content-Disposition, as text."""
+    kind, plain = parse_options_header(line)
+    options = {key.lower(): _text(value) for key, value in plain.items()}
+    for key, charset, value in _EXTENDED.findall(_QUOTED.sub(b'""', line)):
+        is_latin = charset.lower() == b"iso-8859-1"  # RFC 5987 knows these two
+        options[key.lower()] = _shown(unquote_to_bytes(value), "iso-8859-1" if is_latin else "utf-8")
+    return kind, options
+
+
+def _text(value: bytes) -> str:
+    if word := _ENCODED_WORD.fullmatch(value):
+        try:
+            return _shown(base64.b64decode(word[1], validate=True))
+        except binascii.Error:
+            pass  # then it is a name that only looks like that
+    return _shown(value.replace(b"%22", b'"'))
+
+
+def _shown(value: bytes, charset: str = "utf-8") -> str:
+    return _CONTROL.sub("\ufffd", value.decode(charset, "replace"))

@@ -9,9 +9,8 @@ import errno
 import re
 import shutil
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +19,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from homeport.api.body import bounded
+from homeport.api.form import Form, Upload
 from homeport.api.multipart import Part, Taker
 from homeport.api.services import services
 from homeport.domain.errors import InvalidRequest, StorageFull, TooLarge, UnsupportedMedia
@@ -32,36 +32,7 @@ MOST_BYTES = 25 * 1024 * 1024
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FRAME_BYTES = 64_000  # of the form itself, around the file
 _KEY = re.compile(r"[^\[\]]+")
-
-
-@dataclass(frozen=True)
-class Upload:
-    """A file that came with a form: where it lies, what its sender calls it, its size in bytes."""
-
-    path: Path
-    name: str
-    size: int
-
-
-@dataclass(frozen=True)
-class Form:
-    """A form, read. `values`: by field; `name[]`, or a repeated name, is a list and `name[key]` a mapping."""
-
-    values: Mapping[str, Any]
-    files: Mapping[str, tuple[Upload, ...]]
-
-    def file(self, name: str) -> Upload:
-        """The one file of a field. Raises InvalidRequest where there is none, more than one, or nothing in it."""
-        found = self.files.get(name, ())
-        if not found:
-            raise InvalidRequest(
-                f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter"
-            )
-        if len(found) > 1:
-            raise InvalidRequest(f"Invalid '{name}': expected one file, but got {len(found)}.", param=name)
-        if not found[0].size:
-            raise InvalidRequest(f"Invalid '{name}': the file is empty.", param=name, code="empty_file")
-        return found[0]
+_INDEX = re.compile(r"\[\d*\]\Z")
 
 
 @asynccontextmanager
@@ -133,11 +104,13 @@ def _form(parts: Sequence[Part]) -> Form:
     values: dict[str, Any] = {}
     files: dict[str, list[Upload]] = {}
     for part in parts:
+        if part.filename == "" and not part.size:
+            continue  # how browsers send a file that nobody chose
         if part.path is None:
             _put(values, part.name, part.value)
         else:
             upload = Upload(part.path, part.filename or "", part.size)
-            files.setdefault(part.name.removesuffix("[]"), []).append(upload)
+            files.setdefault(_INDEX.sub("", part.name), []).append(upload)
     return Form(values, {name: tuple(found) for name, found in files.items()})
 
 

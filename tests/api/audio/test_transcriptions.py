@@ -218,3 +218,31 @@ async def test_what_cannot_be_done_is_refused_by_name(tmp_path: Path, fields: Fi
     assert said.error["param"] == param
     assert not serving.requests
     assert is_empty(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["timestamp_granularities", "timestamp_granularities[]", "timestamp_granularities[0]"])
+async def test_one_granularity_is_a_list_in_every_spelling(tmp_path: Path, name: str) -> None:
+    """`timestamp_granularities=word`, with brackets, an index or neither, gives the times of words."""
+    given = await asked(tmp_path, ("response_format", "verbose_json"), (name, "word"))
+    assert given.words
+
+
+@pytest.mark.parametrize("written", ["", "auto", "Auto"])
+async def test_no_language_in_words_means_to_detect_it(tmp_path: Path, written: str) -> None:
+    """An empty language, and `auto`, are found out from the recording."""
+    assert (await asked(tmp_path, ("language", written))).language is None
+    assert (await asked(tmp_path, ("language", written), ("languages[]", "de"))).languages == ("de",)
+
+
+async def test_what_a_form_builder_leaves_empty_was_not_given(tmp_path: Path) -> None:
+    """Every optional field sent empty is as good as absent."""
+    optional = [name for name in TranscriptionForm.__struct_fields__ if name != "model"]
+    said = await post(tmp_path, *((name, "") for name in optional))
+    assert (said.status, said.json["text"]) == (200, TEXT)
+
+
+async def test_a_file_without_a_file_name_is_explained(tmp_path: Path) -> None:
+    """A part `file` that names no file is refused with the reason, not as a field that nobody knows."""
+    said = await post(tmp_path, ("file", "RIFF"))
+    assert (said.status, said.error["param"]) == (400, "file")
+    assert "its part of the form has no filename" in said.error["message"]

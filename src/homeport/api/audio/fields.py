@@ -16,7 +16,7 @@ _TRANSCRIPTIONS = (
     Field(
         "language",
         _S,
-        "ISO 639-1; zh writes the prompt's script or simplified; extensions: zh-hans, zh-hant.",
+        "ISO 639-1, or auto; zh writes the prompt's script or simplified; extensions: zh-hans, zh-hant.",
     ),
     Field("languages", _S, "The likeliest of these is taken for the spoken one."),
     Field("keywords", _S, "Words to expect, 64 tokens of the model at most."),

@@ -28,12 +28,15 @@ SCRIPTS = {
 }
 """Chinese is one language in two scripts: the one that a code names. `zh` alone leaves it to the prompt."""
 
+DETECTED = ("", "auto")
+"""How clients ask for detection who name a language always."""
+
 _SAME = {"jv": "jw"}  # ISO 639-1's own code of Javanese
 
 
 def checked(field: str, given: str | None) -> str | None:
-    """The code of a language that was asked for. Raises InvalidRequest for one that there is not."""
-    if given is None:
+    """The code of a language that was asked for, None where it is to be detected. Raises InvalidRequest."""
+    if given is None or given.lower() in DETECTED:
         return None
     code = "zh" if given.lower() in SCRIPTS else _SAME.get(given.lower(), given.lower())
     if code not in NAMES:

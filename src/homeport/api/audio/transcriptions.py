@@ -4,7 +4,7 @@ Knows nothing of sound: the worker reads the file.
 """
 
 from collections.abc import AsyncGenerator, Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
@@ -14,14 +14,12 @@ from homeport.api import bounds, uploads, wire
 from homeport.api.audio.languages import SCRIPTS, checked
 from homeport.api.audio.transcript import Hearing, TextDelta
 from homeport.api.call import opened, origin, whole
+from homeport.api.form import Form
 from homeport.api.services import registry, services
 from homeport.api.streaming import DONE, EventStream, event
-from homeport.api.uploads import Form
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.models import Resolved
 from homeport.domain.transcription import Pauses, TranscriptionRequest
-
-T = TypeVar("T")
 
 FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
 _GRANULARITIES = ("word", "segment")
@@ -82,7 +80,7 @@ class TranscriptionForm(TranslationForm, forbid_unknown_fields=True, kw_only=Tru
         super().check()
         bounds.items("languages", self.languages, _MOST_LANGUAGES, 1)
         bounds.items("keywords", self.keywords, _MOST_KEYWORDS)
-        if self.language is not None and self.languages is not None:
+        if checked("language", self.language) and self.languages is not None:
             raise InvalidRequest("Give either `language` or `languages`, not both.", param="languages")
         if self.include:
             raise bounds.unsupported("include", "Log-probabilities of single tokens are not known here.")
@@ -126,7 +124,7 @@ async def translate(request: Request) -> Response:
 
 
 async def _transcribed(request: Request, form: Form) -> Response:
-    body = _read(form, TranscriptionForm)
+    body = form.fields(TranscriptionForm, "file")
     file = form.file("file")
     body.check()
     asked = TranscriptionRequest(
@@ -149,7 +147,7 @@ async def _transcribed(request: Request, form: Form) -> Response:
 
 
 async def _translated(request: Request, form: Form) -> Response:
-    body = _read(form, TranslationForm)
+    body = form.fields(TranslationForm, "file")
     file = form.file("file")
     body.check()
     asked = TranscriptionRequest(
@@ -157,11 +155,6 @@ async def _translated(request: Request, form: Form) -> Response:
     )
     resolved = registry(request).resolve(body.model, "translations")
     return await _whole(request, resolved, asked, body.response_format or "json", {"words": False, "segments": True})
-
-
-def _read(form: Form, kind: type[T]) -> T:
-    """The form's fields; a file under any other name than `file` is a field that nobody knows."""
-    return wire.convert({**form.values, **{name: "" for name in form.files if name != "file"}}, kind)
 
 
 async def _whole(

@@ -11,7 +11,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from homeport.api import bounds, wire
+from homeport.api import bounds
 from homeport.api.answer import Answer
 from homeport.api.files import lines
 from homeport.api.query import read_query
@@ -75,8 +75,7 @@ async def create(request: Request) -> Response:
     """Keep a file."""
     shelf = files(request)
     async with read_form(request, services(request).limits.file_bytes) as form:
-        unknown = {name: "" for name in form.files if name != "file"}
-        body = wire.convert({**form.values, **unknown}, FileForm)
+        body = form.fields(FileForm, "file")
         upload = form.file("file")
         keep_s = checked_purpose(body.purpose, body.expires_after)
         if body.purpose == "batch" and upload.size > BATCH_BYTES:

@@ -13,7 +13,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from homeport.api import bounds, wire
+from homeport.api import bounds
 from homeport.api.answer import Answer
 from homeport.api.body import read_json
 from homeport.api.files import lines
@@ -97,7 +97,7 @@ async def add(request: Request) -> Response:
     book, project, upload_id = _uploads(request), caller(request).project, request.path_params["upload_id"]
     await asyncio.to_thread(book.show, project, upload_id)
     async with read_form(request, PART_BYTES) as form:
-        wire.convert({**form.values, **{name: "" for name in form.files if name != "data"}}, PartForm)
+        form.fields(PartForm, "data")
         part = await asyncio.to_thread(book.add, project, upload_id, form.file("data").path)
     told = {"id": part.id, "object": "upload.part", "created_at": part.created_at, "upload_id": part.upload_id}
     return Answer(told)

@@ -13,11 +13,11 @@ from starlette.responses import Response
 from homeport.api import uploads, wire
 from homeport.api.body import read_json
 from homeport.api.call import opened, origin, whole
+from homeport.api.form import Form, Upload
 from homeport.api.images import answers, names
 from homeport.api.images.bodies import Drawing, Edit, Generation, Prompted, ReferringEdit, Variation
 from homeport.api.services import Services, registry, services
 from homeport.api.streaming import DONE, EventStream
-from homeport.api.uploads import Form, Upload
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.events import Picture, Progress
 from homeport.domain.images import ImageRequest, Source
@@ -53,7 +53,7 @@ async def vary(request: Request) -> Response:
 
 
 async def _edited(request: Request, form: Form) -> Response:
-    body = wire.convert(_fields(form, _FILES), Edit)
+    body = form.fields(Edit, *_FILES)
     body.check()
     is_strict = names.rules(body.name).is_strict
     image = await _file(form, "image", is_strict=is_strict)
@@ -75,18 +75,10 @@ async def _referred(request: Request, body: ReferringEdit, folder: Path) -> Resp
 
 
 async def _varied(request: Request, form: Form) -> Response:
-    body = wire.convert(_fields(form, ("image",)), Variation)
+    body = form.fields(Variation, "image")
     body.check()
     source = Source(await _file(form, "image", is_strict=True), is_variation=True)
     return await _answered(request, body, body.asked(source), "image_variations")
-
-
-def _fields(form: Form, files: tuple[str, ...]) -> dict[str, object]:
-    """The form's fields; a file under any other name than `files` is a field that nobody knows."""
-    for name in files:
-        if name in form.values:
-            raise InvalidRequest(f"Invalid type for '{name}': expected a file.", param=name, code="invalid_type")
-    return {**form.values, **{name: "" for name in form.files if name not in files}}
 
 
 async def _file(form: Form, name: str, *, is_strict: bool) -> Path:
