@@ -1,5 +1,6 @@
 """Bytes to structs, and every complaint in OpenAI's words."""
 
+import codecs
 from typing import Annotated, Literal
 
 import msgspec
@@ -141,7 +142,6 @@ BROKEN = [
     b'{"model":"\xed\xa0\x80"}',
     b'{"model":"\\ud800"}',
     b'{"model":"\\udc00 and more text"}',
-    b'\xef\xbb\xbf{"model":"a"}',
     b'{"model":"a\x00"}',
     b"model=a",
 ]
@@ -180,3 +180,14 @@ def test_any_bytes_are_a_value_or_a_refusal(body: bytes) -> None:
 def test_encode_writes_strict_json() -> None:
     """Not-a-number and infinity become null, for no JSON has them."""
     assert wire.encode({"a": float("nan"), "b": float("-inf")}) == b'{"a":null,"b":null}'
+
+
+def test_a_byte_order_mark_before_a_body_is_passed_over() -> None:
+    """What Windows' editors write before UTF-8 is no part of the JSON."""
+    assert wire.decode(codecs.BOM_UTF8 + b'{"model":"a"}', Ask).model == "a"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_a_body_in_another_encoding_is_named_as_such(encoding: str) -> None:
+    """A body of UTF-16 or UTF-32 is refused by that name, not as broken JSON alone."""
+    assert f"it is written in {encoding[:6].upper()}" in refused('{"model":"a"}'.encode(encoding)).message

@@ -1,6 +1,9 @@
 """Commands: what each asks of the program, and what it prints."""
 
+import codecs
+import io
 import json
+import sys
 from pathlib import Path
 
 import click
@@ -8,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import homeport
+from homeport import cli
 from homeport.cli import commands
 from homeport.cli.output import human_size, shortened
 from homeport.reports import Finding
@@ -206,3 +210,13 @@ def test_every_command_says_what_it_does() -> None:
 def test_sizes_are_for_people(n_bytes: int, shown: str) -> None:
     """Sizes have two or three digits and a unit."""
     assert human_size(n_bytes) == shown
+
+
+def test_a_byte_order_mark_before_piped_text_is_no_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a command reads from its standard input begins after the mark that Windows' editors write."""
+    read: list[str] = []
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(codecs.BOM_UTF8 + b"text"), encoding="utf-8"))
+    monkeypatch.setattr(cli, "commands", lambda **_: read.append(sys.stdin.read()))
+    monkeypatch.setattr(cli, "share_processors", lambda: None)
+    cli.main()
+    assert read == ["text"]

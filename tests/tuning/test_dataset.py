@@ -1,5 +1,6 @@
 """Training files: every form, and every fault with its line."""
 
+import codecs
 import json
 from pathlib import Path
 
@@ -122,3 +123,13 @@ def test_a_file_is_checked_as_it_is_read(tmp_path: Path, content: bytes) -> None
     assert said[0] == said[1]
     (tmp_path / "file").write_bytes(lines({"prompt": "p", "completion": " c"})[0])
     dataset.check(tmp_path / "file", "supervised")
+
+
+def test_byte_order_marks_are_passed_over(tmp_path: Path) -> None:
+    """A file that begins with one is read like any other; one in UTF-16 is told so."""
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(codecs.BOM_UTF8 + b"".join(lines({"prompt": "p", "completion": "c"})))
+    assert dataset.read(path, "supervised") == [Completion("p", "c")]
+    path.write_text('{"prompt": "p", "completion": "c"}', "utf-16")
+    with pytest.raises(InvalidRequest, match=r"Line 1 .* it is written in UTF-16"):
+        dataset.read(path, "supervised")

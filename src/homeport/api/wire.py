@@ -9,6 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from homeport.domain.errors import InvalidRequest
+from homeport.domain.json_text import foreign, unmarked
 
 T = TypeVar("T")
 
@@ -43,15 +44,15 @@ def decode(body: bytes, kind: type[T]) -> T:
     OpenAI's form of the field's path: `messages[0].content`.
     """
     try:
-        return msgspec.json.decode(body, type=kind)
+        return msgspec.json.decode(unmarked(body), type=kind)
     except msgspec.ValidationError as error:
         raise _explained(str(error)) from error
     except RecursionError as error:
         raise _broken("it is nested too deeply") from error
     except UnicodeDecodeError as error:
-        raise _broken("it is not valid UTF-8") from error
+        raise _broken(foreign(body) or "it is not valid UTF-8") from error
     except msgspec.DecodeError as error:
-        raise _broken(str(error)) from error
+        raise _broken(foreign(body) or str(error)) from error
 
 
 def convert(values: object, kind: type[T]) -> T:

@@ -1,5 +1,8 @@
 """The commands: flags to Settings, then one call each. No logic here; it is in `app` and the rooms behind it."""
 
+import io
+import sys
+
 import click
 
 from homeport import app
@@ -57,5 +60,7 @@ commands.add_command(models.list_, "ls")
 def main() -> None:
     """Run the command named on the command line."""
     share_processors()
+    if isinstance(sys.stdin, io.TextIOWrapper) and sys.stdin.encoding.lower() in ("utf-8", "utf8"):
+        sys.stdin.reconfigure(encoding="utf-8-sig")  # a byte order mark before piped text is no part of it
     program: Application = app
     commands(obj=program, prog_name="homeport")

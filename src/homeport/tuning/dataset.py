@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from homeport.domain.errors import InvalidRequest
+from homeport.domain.json_text import foreign, unmarked
 from homeport.domain.text import Message
 from homeport.domain.tuning import Method
 
@@ -84,13 +85,14 @@ def parse(lines: Iterable[bytes], method: Method, param: str = PARAM) -> Sequenc
 
 def _examples(lines: Iterable[bytes], method: Method, param: str) -> Iterator[Example]:
     kind: type[Example] | None = None
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(map(unmarked, lines), 1):
         if not line.strip():
             continue
         try:
             example = _example(line, method)
         except (msgspec.DecodeError, UnicodeDecodeError, _Wrong) as error:
-            raise InvalidRequest(f"Line {number} of the file is no example: {error}.", param=param) from error
+            why = foreign(line) or error
+            raise InvalidRequest(f"Line {number} of the file is no example: {why}.", param=param) from error
         if kind not in (None, type(example)):
             raise InvalidRequest(f"Line {number} of the file has another form than those before it.", param=param)
         kind = type(example)

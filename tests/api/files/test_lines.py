@@ -1,5 +1,6 @@
 """Whether a file is what its purpose needs, told by the first line that is not."""
 
+import codecs
 from pathlib import Path
 
 import msgspec
@@ -104,3 +105,22 @@ def test_anything_goes_for_other_purposes(tmp_path: Path) -> None:
     """A file of a user's own data may hold anything."""
     lines.check(written(tmp_path / "a", b"\0\xff"), "user_data")
     lines.check(written(tmp_path / "a", b"\0\xff"), "assistants")
+
+
+@pytest.mark.parametrize("purpose", ["fine-tune", "batch"])
+def test_byte_order_marks_are_passed_over(tmp_path: Path, purpose: str) -> None:
+    """One before the first line, or before a later one where such files were put together, is no part of it."""
+    line = codecs.BOM_UTF8 + msgspec.json.encode(PAIR)
+    lines.check(written(tmp_path / "a", line, b"", line), purpose)
+    with pytest.raises(InvalidRequest, match="no line"):
+        lines.check(written(tmp_path / "b", codecs.BOM_UTF8, b""), purpose)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_file_in_another_encoding_is_named_as_such(tmp_path: Path, encoding: str) -> None:
+    """PowerShell's UTF-16 is told by its name."""
+    path = tmp_path / "a"
+    path.write_text('{"prompt": "a", "completion": "b"}\n' * 2, encoding)
+    for purpose in ("fine-tune", "batch"):
+        with pytest.raises(InvalidRequest, match="Line 1: it is written in UTF-16"):
+            lines.check(path, purpose)

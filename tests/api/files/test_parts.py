@@ -1,5 +1,6 @@
 """Files sent in parts."""
 
+import codecs
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -152,3 +153,13 @@ async def test_a_part_is_data_and_nothing_else(shelves: Shelves) -> None:
     assert (missing.status, missing.error["param"]) == (400, "data")
     odd = await shelves.post(f"/uploads/{upload_id}/parts", [("colour", "red")], [("data", LINES)])
     assert (odd.status, odd.error["param"]) == (400, "colour")
+
+
+async def test_parts_that_begin_with_a_byte_order_mark_become_a_file(shelves: Shelves) -> None:
+    """A file saved with a mark and sent in parts is checked without it, and comes back with it."""
+    whole = codecs.BOM_UTF8 + LINES
+    upload_id = await begun(shelves, bytes=len(whole))
+    ids = [await part(shelves, upload_id, piece) for piece in (whole[:2], whole[2:])]
+    said = await shelves.ask("POST", f"/uploads/{upload_id}/complete", {"part_ids": ids})
+    assert said.status == 200, said.body
+    assert (await shelves.ask("GET", f"/files/{said.json['file']['id']}/content")).body == whole

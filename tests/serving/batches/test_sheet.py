@@ -1,5 +1,6 @@
 """A batch's file, looked through line by line."""
 
+import codecs
 import json
 from pathlib import Path
 from typing import Any
@@ -89,3 +90,11 @@ def test_a_model_is_named_where_all_ask_it(tmp_path: Path) -> None:
     other = {**GOOD, "custom_id": "o", "body": {"model": "other"}}
     assert look(tmp_path, GOOD, other)[0].model is None
     assert look(tmp_path, GOOD, {**other, "body": {}})[0].model is None
+
+
+def test_byte_order_marks_are_no_part_of_a_request(tmp_path: Path) -> None:
+    """A file that begins with one, or was put together from such files, is done like any other."""
+    mark = codecs.BOM_UTF8.decode()
+    found, path = look(tmp_path, *(mark + json.dumps({**GOOD, "custom_id": name}) for name in "ab"), mark)
+    assert [(line.custom_id, line.fault) for line in found.lines] == [("a", None), ("b", None)]
+    assert [json.loads(sheet.request(path, line)) for line in found.lines] == [GOOD["body"]] * 2

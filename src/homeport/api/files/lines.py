@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from homeport.domain.errors import InvalidRequest
+from homeport.domain.json_text import foreign, unmarked
 
 MOST_LINE_BYTES = 20_000_000
 _PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")
@@ -72,15 +73,16 @@ def _every(path: Path, look: Callable[[bytes], None]) -> None:
         for number, line in enumerate(iter(lambda: file.readline(MOST_LINE_BYTES + 1), b""), 1):
             if len(line) > MOST_LINE_BYTES:
                 raise _wrong(number, f"it is longer than {MOST_LINE_BYTES} bytes")
+            line = unmarked(line)
             if not line.strip():
                 continue
             n_lines += 1
             try:
                 look(line)
             except UnicodeDecodeError as error:
-                raise _wrong(number, "it is not valid UTF-8") from error
+                raise _wrong(number, foreign(line) or "it is not valid UTF-8") from error
             except (msgspec.DecodeError, ValueError, RecursionError) as error:
-                raise _wrong(number, str(error)) from error
+                raise _wrong(number, foreign(line) or str(error)) from error
     if not n_lines:
         raise InvalidRequest("Invalid file format. The file has no line.", param="file", code="invalid_file_format")
 

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, NamedTuple
 import msgspec
 
 from homeport.domain.batches import BatchError
+from homeport.domain.json_text import unmarked
 
 MOST_LINES = 50_000
 _MOST_TOLD = 100
@@ -76,20 +77,20 @@ def request(path: Path, line: Line) -> bytes:
     """The JSON body that a line asks to be sent."""
     with path.open("rb") as file:
         file.seek(line.start)
-        return bytes(msgspec.json.decode(file.read(line.size), type=_Held).body)
+        return bytes(msgspec.json.decode(unmarked(file.read(line.size)), type=_Held).body)
 
 
 def _lines(file: BinaryIO) -> Iterator[tuple[int, int, bytes]]:
     start = 0
     for number, text in enumerate(file, 1):
-        if text.strip():
+        if unmarked(text).strip():
             yield number, start, text
         start += len(text)
 
 
 def _decoded(text: bytes) -> Mapping[str, Any]:
     try:
-        values = msgspec.json.decode(text)
+        values = msgspec.json.decode(unmarked(text))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
     return values if isinstance(values, dict) else {}

@@ -1,0 +1,23 @@
+"""What stands before JSON text."""
+
+import codecs
+
+import pytest
+
+from homeport.domain.json_text import foreign, unmarked
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text() -> None:
+    """UTF-8's mark goes, once; all else stays as it is."""
+    assert unmarked(codecs.BOM_UTF8 + b"{}") == unmarked(b"{}") == b"{}"
+    assert unmarked(b"") == b""
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name"),
+    [("utf-16", "UTF-16"), ("utf-16-le", "UTF-16"), ("utf-16-be", "UTF-16"), ("utf-32", "UTF-32"), ("utf-8", None)],
+)
+def test_another_encoding_is_named(encoding: str, name: str | None) -> None:
+    """UTF-16 is known with its mark and without, UTF-32 by its mark."""
+    said = foreign('{"a": "é"}'.encode(encoding))
+    assert said == (f"it is written in {name}, and JSON is UTF-8" if name else None)
