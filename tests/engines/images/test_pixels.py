@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tests import photos
 
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.images import Finish, Format, Size
@@ -142,3 +143,21 @@ def test_a_mask_grows_when_it_shrinks() -> None:
     assert pixels.mask_at(mask, Size(8, 8)).sum() == 1
     assert pixels.mask_at(mask, Size(8, 8))[0, 1]
     assert pixels.mask_at(mask, Size(64, 64)) is mask
+
+
+@pytest.mark.parametrize("orientation", photos.ORIENTATIONS)
+def test_photos_are_read_upright(tmp_path: Path, orientation: int) -> None:
+    """However the camera was held, the pixels are those that one sees."""
+    path = tmp_path / "photo"
+    path.write_bytes(photos.photo(orientation))
+    read = pixels.decode(path, "image", is_strict=False)
+    assert pixels.size_of(read) == Size(photos.WIDTH, photos.HEIGHT)
+    assert photos.corners(read) == list(photos.CORNERS)
+
+
+@pytest.mark.parametrize("name", photos.oddities())
+def test_odd_files_are_read_at_their_size(tmp_path: Path, name: str) -> None:
+    """Print colours, profiles, moving pictures, several in one and broken notes are pictures all the same."""
+    path = tmp_path / "odd"
+    path.write_bytes(photos.oddities()[name])
+    assert pixels.decode(path, "image", is_strict=False).shape == (photos.HEIGHT, photos.WIDTH, 4)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from tests import photos
 
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.images import ImageRequest, Size, Source
@@ -138,3 +139,20 @@ def test_a_variation_ignores_transparency(holed: Path) -> None:
     assert start is not None
     assert (start.shape, mask) == ((128, 128, 3), None)
     assert (made.finished(np.zeros((64, 64, 3), np.uint8)) == 0).all()
+
+
+def test_a_mask_for_a_photo_is_as_one_sees_it_or_as_it_is_stored(tmp_path: Path) -> None:
+    """A mask of the upright photo's size lies on it as it is; one of the stored pixels' size is turned with them."""
+    photo = tmp_path / "photo"
+    photo.write_bytes(photos.photo(6, "PNG"))
+    seen = png(tmp_path / "seen.png", photos.WIDTH, photos.HEIGHT, slice(0, 8))
+    with Image.open(seen) as mask:
+        photos.stored(6, mask).save(tmp_path / "stored.png")
+    for mask_file in (seen, tmp_path / "stored.png"):
+        made = scene(Source(photo, mask_file, is_strict=False))
+        assert made.size == Size(photos.WIDTH, photos.HEIGHT)
+        assert made.mask is not None
+        assert made.mask[:8].all()
+        assert not made.mask[8:].any()
+    with pytest.raises(InvalidRequest, match="same dimensions"):
+        scene(Source(seen, tmp_path / "stored.png", is_strict=False))

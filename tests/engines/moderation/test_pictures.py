@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tests import photos
 
 from homeport.domain.errors import InvalidRequest, Unavailable
 from homeport.engines.moderation import pictures
@@ -78,3 +79,29 @@ def test_another_file_is_no_network(tmp_path: Path) -> None:
     (tmp_path / "odd.onnx").write_bytes(b"odd")
     with pytest.raises(Unavailable, match=r"odd\.onnx"):
         Classifier(tmp_path / "odd.onnx", 1)
+
+
+def test_photos_are_judged_upright(classifier: Classifier, tmp_path: Path) -> None:
+    """A photo has the score of the picture that one sees, however the camera was held."""
+    scores = []
+    for orientation in photos.ORIENTATIONS:
+        file = tmp_path / str(orientation)
+        file.write_bytes(photos.photo(orientation, "PNG", landscape()))
+        scores.append(classifier.judge(file, "input"))
+    assert len(set(scores)) == 1
+
+
+@pytest.mark.parametrize("name", photos.oddities())
+def test_odd_files_are_judged(classifier: Classifier, tmp_path: Path, name: str) -> None:
+    """16 bits of grey, print colours, profiles and broken notes do not stop the judgement."""
+    file = tmp_path / "odd"
+    file.write_bytes(photos.oddities()[name])
+    assert 0 <= classifier.judge(file, "input") <= 1
+
+
+def test_16_bits_of_grey_are_judged_as_8_are(classifier: Classifier, tmp_path: Path) -> None:
+    """They are no longer taken for white."""
+    grey = np.asarray(landscape().convert("L"))
+    Image.fromarray(grey).save(tmp_path / "8", "PNG")
+    Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "16", "PNG")
+    assert classifier.judge(tmp_path / "8", "input") == classifier.judge(tmp_path / "16", "input")

@@ -1,4 +1,4 @@
-"""Pictures as files and as pixels: decoding with caps, the mask rule, resizing, encoding. The only user of Pillow.
+"""Pictures as files and as pixels: decoding with caps, the mask rule, resizing, encoding.
 
 Knows nothing of models. What is wrong with an upload is said in words like OpenAI's.
 """
@@ -13,6 +13,7 @@ from PIL import Image, UnidentifiedImageError
 
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.images import SOURCE_PIXELS_MAX, Finish, Format, Size
+from homeport.engines import rasters
 from homeport.engines.images.painter import Mask, Pixels
 
 Layered = NDArray[np.uint8]
@@ -25,21 +26,18 @@ _PNG_LEVEL = 6
 def decode(file: Path, field: str, *, is_strict: bool) -> Layered:
     """The pixels of an upload. Raises InvalidRequest naming `field`: unreadable, another format, or too many pixels.
 
-    16-bit and palette pictures become 8-bit ones; a still picture's first frame is taken.
+    Photos are turned upright, 16-bit and palette pictures become 8-bit ones, of several frames the first is taken.
     """
     formats = _STRICT if is_strict else _LOOSE
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of huge pictures, which are refused below
-            opened = Image.open(file, formats=formats)
-        with opened:
+        with _opened(file, formats) as opened:
             if opened.width * opened.height > SOURCE_PIXELS_MAX:
                 raise InvalidRequest(
                     f"The {field} has {opened.width}x{opened.height} pixels; at most {SOURCE_PIXELS_MAX} are taken.",
                     param=field,
                     code="image_too_large",
                 )
-            return np.asarray(_layered(opened))
+            return np.asarray(rasters.seen(opened).convert("RGBA"))
     except InvalidRequest:
         raise
     except (
@@ -57,6 +55,13 @@ def decode(file: Path, field: str, *, is_strict: bool) -> Layered:
 def size_of(pixels: Layered | Pixels) -> Size:
     """Width and height."""
     return Size(pixels.shape[1], pixels.shape[0])
+
+
+def turned_like(layered: Layered, file: Path) -> Layered:
+    """Pixels turned as those of a photo were, which `decode` has read."""
+    with _opened(file, _LOOSE) as opened, Image.fromarray(layered) as image:
+        way = rasters.turn(opened)
+        return layered if way is None else np.asarray(image.transpose(way))
 
 
 def hole(layered: Layered) -> Mask:
@@ -122,10 +127,10 @@ def encode(pixels: NDArray[np.uint8], finish: Finish) -> bytes:
     return made.getvalue()
 
 
-def _layered(opened: Image.Image) -> Image.Image:
-    if opened.mode.startswith("I;16"):
-        opened = Image.fromarray((np.asarray(opened) >> 8).astype(np.uint8))
-    return opened.convert("RGBA")
+def _opened(file: Path, formats: tuple[str, ...]) -> Image.Image:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of odd notes, and of huge pictures, which are refused
+        return Image.open(file, formats=formats)
 
 
 def _grown(pixels: Pixels, size: Size) -> Pixels:

@@ -67,6 +67,9 @@ def _mask(source: Source, image: NDArray[np.uint8]) -> Mask | None:
     if source.mask is not None:
         field = "mask"
         layered = pixels.decode(source.mask, field, is_strict=True)
+        if pixels.size_of(layered) == Size(size.height, size.width) != size:
+            # Made by a program that takes a photo's pixels as they are stored, and does not turn them.
+            layered = pixels.turned_like(layered, source.image)
         if pixels.size_of(layered) != size:
             said = _MISMATCH.format(size, pixels.size_of(layered))
             raise InvalidRequest(said, param=field, code="invalid_image")

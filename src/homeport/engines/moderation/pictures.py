@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from homeport.domain.errors import InvalidRequest, Unavailable
+from homeport.engines import rasters
 
 MOST_PIXELS = 50_000_000
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
@@ -83,7 +84,8 @@ def _too_large(param: str) -> InvalidRequest:
 
 
 def _flat(picture: Image.Image) -> Image.Image:
-    """The first frame in red, green and blue, on white where one can see through it."""
+    """The first frame, upright, in red, green and blue, on white where one can see through it."""
+    picture = rasters.seen(picture)
     if picture.has_transparency_data:
         seen = picture.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen).convert("RGB")
