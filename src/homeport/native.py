@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from homeport import environment
 from homeport.domain.errors import Unavailable
 from homeport.domain.layouts import Survey, Told
 
@@ -22,7 +23,9 @@ _DESCRIBE_S = 60
 def kernels(library: Path | None) -> str:
     """Describe the kernels in a library, or in the wheel. Raises Unavailable where they do not load."""
     command = [sys.executable, "-m", _LLAMA, *([str(library)] if library else [])]
-    asked = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_DESCRIBE_S)
+    asked = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=_DESCRIBE_S, env=environment.needed()
+    )
     if asked.returncode != 0:
         raise Unavailable(asked.stderr.strip().splitlines()[-1] if asked.stderr.strip() else "the kernels abort")
     return asked.stdout.strip()
@@ -34,7 +37,9 @@ def measured(survey: Survey, hear: Callable[[str], None]) -> Told:
     # What it complains of goes to a file: a pipe that nobody reads would stop it when full.
     with (
         tempfile.TemporaryFile() as complaints,
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints) as child,
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, env=environment.needed()
+        ) as child,
     ):
         try:
             for line in child.stdout or ():

@@ -16,6 +16,8 @@ from typing import Any
 import platformdirs
 import yaml
 
+from homeport import environment
+
 Parse = Callable[[object], Any]
 Layer = dict[str, tuple[object, str]]
 PREFIX = "HOMEPORT_"
@@ -309,7 +311,7 @@ def patient_environment() -> Mapping[str, str]:
 
     It computes in matrix products (on some platforms OpenBLAS'), so how many threads these have is its own affair.
     """
-    mine = {name: value for name, value in os.environ.items() if name != _BLAS_THREADS}
+    mine = {name: value for name, value in environment.needed().items() if name != _BLAS_THREADS}
     return {**mine, "GOMP_SPINCOUNT": "0"}
 
 

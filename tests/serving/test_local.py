@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -339,3 +340,16 @@ def test_options_are_checked(field: str) -> None:
     """An option that makes no sense is refused by name."""
     with pytest.raises(InvalidRequest, match=field):
         ServingOptions(**{field: 0})
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process's environment is its own affair")
+async def test_a_worker_is_told_no_secret(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker's environment has what it needs, and none of the keys in its server's."""
+    secrets = ("HOMEPORT_ADMIN_KEY", "HOMEPORT_DATABASE_URL", "AWS_SECRET_ACCESS_KEY", "HF_TOKEN", "NVIDIA_API_KEY")
+    for name in (*secrets, "CUDA_VISIBLE_DEVICES"):
+        monkeypatch.setenv(name, "0")
+    serving = await serve()
+    assert await answer(serving, "count 1") == "1 "
+    found = psutil.Process(pid_of(serving)).environ()
+    assert not found.keys() & set(secrets)
+    assert {"PATH", "CUDA_VISIBLE_DEVICES"} <= found.keys()

