@@ -24,7 +24,8 @@ _REAP_S = 10.0
 class Child:
     """A running worker process. It imports from the same places as this one, and leads a session of its own.
 
-    Of the environment it gets what it needs, which is no secret. What it prints goes to the log of `homeport.worker`; the last lines are kept, to explain an end.
+    Of the environment it gets what it needs, which is no secret. What it prints goes to the log of `homeport.worker`;
+    the last lines are kept, to explain an end.
     """
 
     def __init__(self, process: asyncio.subprocess.Process, model: str) -> None:
