@@ -108,9 +108,7 @@ class _Application(Starlette):
         """Put the layers together, innermost first."""
         services: Services = self.state.services
         stack: ASGIApp = Guard(self.router, services.access, services.quotas)
-        stack = Faults(stack)
-        if services.access.origins:
-            stack = Cors(stack, services.access.origins)
+        stack = Cors(Faults(stack), services.access)
         return Edge(stack, services.meters, services.organization)
 
 
