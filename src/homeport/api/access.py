@@ -236,8 +236,9 @@ def _is_at(url: str, is_here: Callable[[str | None], bool]) -> bool:
 
 
 def _bearer(headers: Headers) -> str:
+    """The key that headers carry, as OpenAI's clients send it or, where there is none, as Azure's do."""
     scheme, _, key = headers.get("authorization", "").partition(" ")
-    return key.strip() if scheme.lower() == "bearer" else ""
+    return key.strip() if scheme.lower() == "bearer" else headers.get("api-key", "").strip()
 
 
 def _is_among(key: str, digests: tuple[bytes, ...]) -> bool:
