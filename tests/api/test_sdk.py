@@ -53,7 +53,13 @@ def client(address: str) -> Iterator[openai.OpenAI]:
 
 def test_azures_client_is_served(address: str) -> None:
     """The official client for Azure chats, streams, completes and lists, by deployment or by model."""
-    made = {"azure_endpoint": address, "api_key": KEY, "api_version": "2024-10-21", "max_retries": 0, "timeout": 30}
+    made: dict[str, Any] = {
+        "azure_endpoint": address,
+        "api_key": KEY,
+        "api_version": "2024-10-21",
+        "max_retries": 0,
+        "timeout": 30,
+    }
     asked: dict[str, Any] = {"messages": [{"role": "user", "content": "Hi"}]}
     with openai.AzureOpenAI(**made) as azure:
         assert azure.chat.completions.create(model="gpt-3.5-turbo", **asked).choices[0].message.content == "Hello there"
