@@ -103,6 +103,7 @@ class _House:
             access=self._access(),
             spool=self._spool,
             organization=settings.organization,
+            list_aliases=settings.list_aliases,
             version=homeport.__version__,
             operations=Workers(self._serving, _STOP_WAIT_S),
             book=self._accounts.book,

@@ -138,6 +138,7 @@ FACTS: dict[str, Fact] = {
     "models": Fact(words, "Models to fetch if missing and load at start; none: a starter."),
     "default_model": Fact(text, "Model that OpenAI's text names stand for; default: the first of `models`."),
     "aliases": Fact(pairs, "Names that stand for models, over the built-in ones."),
+    "list_aliases": Fact(text, "OpenAI's names in the list of models.", choices=("all", "common", "none")),
     "api_keys": Fact(words, "Keys that callers must show; none: loopback only.", secret=True),
     "admin_key": Fact(text, "Key for `/admin`; without it `/admin` does not exist.", secret=True),
     "cors_origins": Fact(words, "Web origins whose pages may call the server; none by default."),
@@ -198,6 +199,7 @@ class Settings:
     models: tuple[str, ...] = ()
     default_model: str | None = None
     aliases: dict[str, str] = field(default_factory=dict)
+    list_aliases: str = "common"
 
     api_keys: tuple[str, ...] = ()
     admin_key: str | None = None

@@ -51,6 +51,7 @@ async def call(
     client: tuple[str, int] | None = ("127.0.0.1", 50000),
 ) -> Said:
     """Send one request; a body given as a sequence arrives in these parts. Host is localhost unless said."""
+    path, _, query = path.partition("?")
     parts = [body] if isinstance(body, bytes) else list(body)
     inbox: list[Message] = [
         {"type": "http.request", "body": part, "more_body": i < len(parts) - 1} for i, part in enumerate(parts)
@@ -75,7 +76,7 @@ async def call(
         "path": path,
         "raw_path": path.encode(),
         "root_path": "",
-        "query_string": b"",
+        "query_string": query.encode(),
         "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in given.items()],
         "client": client,
         "server": ("127.0.0.1", 8080),

@@ -89,7 +89,10 @@ async def test_keyless_answers_to_loopback_names(host: str) -> None:
         "[::1",
         "localhost@evil.example",
         "evil.example@localhost",
-        "0.0.0.0:8080",
+        "10.0.0.1:8080",
+        "localhost.example",
+        "xlocalhost",
+        "[::ffff:10.0.0.1]",
         "localhost:80@evil.example",
         "/localhost",
     ],
@@ -114,6 +117,46 @@ async def test_keyless_refuses_foreign_pages(origin: str) -> None:
 async def test_keyless_serves_this_machines_pages(origin: str) -> None:
     """Pages served from this machine may use it."""
     assert (await models(Access(), origin=origin)).status == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["0.0.0.0:8080", "[::]:8080", "app.localhost", "tauri.localhost:8080", "A.B.Localhost.", "[::ffff:127.0.0.1]:8080"],
+)
+async def test_keyless_answers_to_every_name_of_this_machine(host: str) -> None:
+    """Names that cannot mean another machine are fine everywhere but at /admin, which goes by loopback alone."""
+    assert (await models(Access(), host=host)).status == 200
+    said = await models(Access(), "/v1/organization/usage/completions", host=host)
+    assert (said.status, said.error["code"]) == (403, "host_not_allowed")
+    assert (await models(Access(), "/admin/v1/keys", host=host)).status == 403
+
+
+@pytest.mark.parametrize("origin", ["http://tauri.localhost", "tauri://localhost", "http://0.0.0.0:3000"])
+async def test_keyless_serves_desktop_shells(origin: str) -> None:
+    """A desktop application's page may use the server, also where the browser calls it another site, but not /admin."""
+    assert (await models(Access(), origin=origin, sec_fetch_site="cross-site")).status == 200
+    if origin != "tauri://localhost":
+        assert (await models(Access(), "/admin/v1/keys", origin=origin)).status == 403
+
+
+@pytest.mark.parametrize("host", ["localhost:8080", "127.0.0.1:8080", "0.0.0.0:8080", "app.localhost", "[::1]"])
+@pytest.mark.parametrize("path", ["/v1/models", "/health", "/metrics", "/admin/v1/keys"])
+async def test_foreign_pages_are_refused_whatever_the_host(host: str, path: str) -> None:
+    """A foreign origin, or a browser that says another site asks and names no origin, is 403 under every host name."""
+    foreign: list[dict[str, str]] = [
+        {"origin": "https://evil.example"},
+        {"sec_fetch_site": "cross-site"},
+        {"origin": "https://evil.example", "sec_fetch_site": "same-origin"},
+    ]
+    for given in foreign:
+        assert (await models(Access(), path, host=host, **given)).status == 403
+
+
+async def test_pictures_and_the_bare_address_may_be_linked_to() -> None:
+    """A picture's name is its key, so any page may show it; the greeting tells nothing and may be linked to."""
+    assert (await models(Access(), "/images/0.png", sec_fetch_site="cross-site")).status == 404
+    assert (await models(Access(), "/", sec_fetch_site="cross-site")).status == 200
+    assert (await models(Access.of(origins=("*",)), sec_fetch_site="cross-site")).status == 200
 
 
 async def test_metrics_need_a_key_from_afar() -> None:

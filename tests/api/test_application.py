@@ -15,9 +15,7 @@ from tests.api.fakes import services
         ("GET", "/v1/foo"),
         ("POST", "/v1/foo"),
         ("GET", "/v1"),
-        ("GET", "/models"),
         ("GET", "/v1/models_"),
-        ("GET", "//v1/models"),
         ("OPTIONS", "/v1/foo"),
         ("BREW", "/coffee"),
         ("GET", "/v1/föö"),
@@ -27,6 +25,41 @@ async def test_unknown_paths_are_missing(method: str, path: str) -> None:
     """A path that does not exist is OpenAI's 404 in the envelope, never a redirect."""
     said = await call(build(services()), method, path)
     assert (said.status, said.error["message"]) == (404, f"Invalid URL ({method} {path})")
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("/models", "/v1/models"),
+        ("//v1/models", "/v1/models"),
+        ("/v1//models", "/v1/models"),
+        ("/v1/models/", "/v1/models"),
+        ("/v1/models/org/other/", "/v1/models/org/other"),
+        ("/v1/models//tiny", "/v1/models/tiny"),
+        ("/v1/v1/models", "/v1/models"),
+        ("/v1/v1/v1/chat/completions", "/v1/chat/completions"),
+        ("/chat/completions", "/v1/chat/completions"),
+        ("/api/v1/chat/completions", "/v1/chat/completions"),
+        ("/v1/chat/completions/chat/completions", "/v1/chat/completions"),
+        ("/v1/chat/completions/", "/v1/chat/completions"),
+        ("/v1/health", "/health"),
+        ("/openai/v1/v1/models", "/v1/models"),
+    ],
+)
+async def test_a_path_that_is_nearly_right_says_which_is_meant(path: str, meant: str) -> None:
+    """A base URL with too much or too little is a 404 that names the path, and no redirect."""
+    for method in ("GET", "POST"):
+        said = await call(build(services()), method, path)
+        assert (said.status, said.error["code"]) == (404, "unknown_url")
+        assert f"Did you mean {meant}? " in said.error["message"]
+        assert "location" not in said.headers
+
+
+@pytest.mark.parametrize("path", ["/keys", "/v1/admin/v1/keys", "//admin/v1/keys", "/v1/v1/organization/usage/x"])
+async def test_administration_is_never_named(path: str) -> None:
+    """Nobody is led to paths that are there for an admin's key alone."""
+    said = await call(build(services()), "GET", path)
+    assert (said.status, said.error["message"]) == (404, f"Invalid URL (GET {path})")
 
 
 @pytest.mark.parametrize("path", ["/v1/models/", "/health/", "/v1/engines/"])
@@ -59,7 +92,8 @@ async def test_head_is_get() -> None:
 
 async def test_long_paths_are_not_echoed_whole() -> None:
     """The complaint about a path is bounded, however long the path."""
-    assert len((await call(build(services()), "GET", "/" + "a" * 50_000)).body) < 500
+    for path in ("/" + "a" * 50_000, "/v1/v1/models/" + "a" * 50_000, "/a" * 50_000):
+        assert len((await call(build(services()), "GET", path)).body) < 800
 
 
 async def test_websockets_are_closed() -> None:

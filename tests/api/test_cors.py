@@ -2,13 +2,17 @@
 
 from collections.abc import Mapping
 
+import pytest
+
 from homeport.api.access import Access
 from homeport.api.application import build
 from tests.api.asgi import Said, call
 from tests.api.fakes import services
 
 PAGE = "https://app.example"
-LISTED = Access.of(("sk-a-long-enough-key",), (PAGE,))
+KEY = "sk-a-long-enough-key"
+KEYED = Access.of((KEY,))
+LISTED = Access.of((KEY,), (PAGE,))
 
 
 def asking(origin: str, method: str = "POST") -> dict[str, str]:
@@ -24,11 +28,60 @@ async def ask(access: Access, method: str, headers: Mapping[str, str]) -> Said:
 
 
 async def test_cors_is_off_by_default() -> None:
-    """Without listed origins no answer carries a CORS header, and a preflight is no more than a bad method."""
-    said = await ask(Access(), "GET", {"origin": "http://localhost:3000"})
+    """With keys and no listed origins no answer carries a CORS header, and a preflight is no more than a bad method."""
+    for origin in ("http://localhost:3000", PAGE):
+        said = await ask(KEYED, "GET", {"origin": origin})
+        assert "access-control-allow-origin" not in said.headers
+        assert (await ask(KEYED, "OPTIONS", asking(origin))).status == 401
+        said = await ask(KEYED, "OPTIONS", {**asking(origin), "authorization": f"Bearer {KEY}"})
+        assert (said.status, said.headers["allow"]) == (405, "GET, HEAD")
+
+
+@pytest.mark.parametrize("origin", ["http://localhost:3000", "http://127.0.0.1:5173", "http://tauri.localhost"])
+@pytest.mark.parametrize("origins", [(), (PAGE,)])
+async def test_without_keys_this_machines_pages_may_ask_and_read(origin: str, origins: tuple[str, ...]) -> None:
+    """A page that may POST has its preflight answered, and reads the answer; listed origins keep theirs."""
+    access = Access.of(origins=origins)
+    said = await ask(access, "OPTIONS", {**asking(origin), "access-control-request-private-network": "true"})
+    assert said.status == 200
+    assert said.headers["access-control-allow-origin"] == origin
+    assert said.headers["access-control-allow-private-network"] == "true"
+    assert "origin" in said.headers["vary"].lower()
+    said = await ask(access, "GET", {"origin": origin})
+    assert (said.status, said.headers["access-control-allow-origin"]) == (200, origin)
+    assert "x-request-id" in said.headers["access-control-expose-headers"]
+
+
+async def test_a_preflight_is_refused_where_the_request_would_be() -> None:
+    """Without keys a foreign page, and a foreign host name, get no permission."""
+    for given in (asking("https://evil.example"), {**asking("http://localhost:3000"), "host": "evil.example"}):
+        said = await ask(Access(), "OPTIONS", given)
+        assert said.status == 403
+        assert "access-control-allow-origin" not in said.headers
+
+
+@pytest.mark.parametrize("path", ["/admin/v1/keys", "/v1/organization/usage/completions"])
+async def test_admin_is_never_opened_to_pages(path: str) -> None:
+    """No page of this machine gets a permission for /admin, and no listed one across networks."""
+    app = build(services(access=Access.of(admins=("an-admin-key-of-tests",))))
+    said = await call(app, "OPTIONS", path, headers=asking("http://localhost:3000"))
+    assert said.status in (401, 404)
     assert "access-control-allow-origin" not in said.headers
-    said = await ask(Access(), "OPTIONS", asking("http://localhost:3000"))
-    assert (said.status, said.headers["allow"]) == (405, "GET, HEAD")
+    listed = build(services(access=Access.of((KEY,), (PAGE,), admins=("an-admin-key-of-tests",))))
+    assert (await call(listed, "OPTIONS", path, headers=asking(PAGE))).status == 200
+    private = {**asking(PAGE), "access-control-request-private-network": "true"}
+    said = await call(listed, "OPTIONS", path, headers=private)
+    assert (said.status, said.error["code"]) == (403, "origin_not_allowed")
+
+
+async def test_a_listed_page_may_ask_from_another_network() -> None:
+    """Chrome's preflight for a page of the internet that asks this machine is answered, for listed origins alone."""
+    private = {"access-control-request-private-network": "true"}
+    said = await ask(LISTED, "OPTIONS", {**asking(PAGE), **private})
+    assert (said.status, said.headers["access-control-allow-private-network"]) == (200, "true")
+    said = await ask(LISTED, "OPTIONS", {**asking("https://evil.example"), **private})
+    assert said.status == 403
+    assert "access-control-allow-origin" not in said.headers
 
 
 async def test_a_listed_page_may_ask_and_read() -> None:

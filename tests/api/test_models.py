@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import msgspec
+import pytest
 from starlette.types import ASGIApp
 
 from homeport.api.application import build
@@ -30,6 +31,19 @@ async def test_list_gives_real_names_then_aliases() -> None:
     assert said.status == 200
     assert said.json["object"] == "list"
     assert [entry["id"] for entry in said.json["data"]] == ["tiny", "org/other", "gpt-3.5-turbo", "text-davinci-003"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "listed"), [("all", ["tiny", "gpt-4", "davinci"]), ("common", ["tiny", "gpt-4"]), ("none", ["tiny"])]
+)
+async def test_the_operator_says_which_aliases_are_listed(wanted: str, listed: list[str]) -> None:
+    """All, the common ones or none stand behind the models, in both lists; each can be asked for either way."""
+    registry = FakeRegistry([installed("tiny")], [Alias("gpt-4", "tiny"), Alias("davinci", "tiny", is_common=False)])
+    app = build(services(registry=registry, list_aliases=wanted))
+    for path in ("/v1/models", "/v1/engines"):
+        assert [entry["id"] for entry in (await call(app, "GET", path)).json["data"]] == listed
+    said = (await call(app, "GET", "/v1/models/davinci")).json
+    assert (said["id"], said["root"]) == ("davinci", "tiny")
 
 
 async def test_an_entry_has_the_fields_of_2023_and_more() -> None:

@@ -51,6 +51,28 @@ def client(address: str) -> Iterator[openai.OpenAI]:
         yield made
 
 
+def test_azures_client_is_served(address: str) -> None:
+    """The official client for Azure chats, streams, completes and lists, by deployment or by model."""
+    made: dict[str, Any] = {
+        "azure_endpoint": address,
+        "api_key": KEY,
+        "api_version": "2024-10-21",
+        "max_retries": 0,
+        "timeout": 30,
+    }
+    asked: dict[str, Any] = {"messages": [{"role": "user", "content": "Hi"}]}
+    with openai.AzureOpenAI(**made) as azure:
+        assert azure.chat.completions.create(model="gpt-3.5-turbo", **asked).choices[0].message.content == "Hello there"
+        assert azure.completions.create(model="org/other", prompt="Hi").choices[0].text == "Hello there"
+        chunks = list(azure.chat.completions.create(model="tiny", stream=True, **asked))
+        assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "Hello there"
+        assert [model.id for model in azure.models.list()][:2] == ["tiny", "org/other"]
+    with openai.AzureOpenAI(**made, azure_deployment="tiny") as azure:
+        assert azure.chat.completions.create(model="whatever", **asked).model == "tiny"
+    with pytest.raises(openai.AuthenticationError), openai.AzureOpenAI(**{**made, "api_key": "wrong"}) as azure:
+        azure.chat.completions.create(model="tiny", **asked)
+
+
 def test_models_are_listed_and_retrieved(client: openai.OpenAI) -> None:
     """The client's own types read the list, one model, and one whose name has a slash."""
     assert [model.id for model in client.models.list()][:2] == ["tiny", "org/other"]

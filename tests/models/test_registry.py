@@ -15,11 +15,14 @@ from homeport.models.store import Store
 QWEN, SMALL = "qwen2.5-coder-0.5b", "smollm2-135m"
 
 
-def put(store: Store, name: str, capabilities: tuple[str, ...] = ("chat", "completions", "edits")) -> None:
+TEXT = ("chat", "completions", "edits")
+
+
+def put(store: Store, name: str, capabilities: tuple[str, ...] = TEXT, kind: str = "text") -> None:
     folder = store.folder(name)
     folder.mkdir(parents=True)
     (folder / "w.gguf").write_bytes(b"w")
-    facts = Facts(name, "text", "text", capabilities=capabilities)
+    facts = Facts(name, kind, kind, capabilities=capabilities)
     store.commit(Manifest(facts, "here", None, (StoredFile("w.gguf", "weights", 1, "0" * 64),)))
 
 
@@ -50,6 +53,39 @@ def test_openai_names_stand_for_the_default_with_their_encoding(registry: Regist
     assert (found.asked, found.model.facts.name, found.encoding) == (name, QWEN, encoding)
 
 
+def test_a_name_of_a_family_resolves_and_tells_who_answers(registry: Registry) -> None:
+    """A new name of OpenAI's is answered by the default model under the asked name; of another kind it says so."""
+    found = registry.resolve("gpt-6.2-sol", "chat")
+    assert (found.asked, found.meant.facts.name, found.encoding) == ("gpt-6.2-sol", QWEN, "o200k_base")
+    assert registry.resolve("gpt-6.2-sol", "").meant.facts.name == QWEN
+    for name, kind in (("gpt-4o-mini-transcribe-2030", "transcription"), ("gpt-realtime-2", "realtime")):
+        with pytest.raises(InvalidRequest, match=f"is for {kind}; it cannot be used for chat"):
+            registry.resolve(name, "chat")
+    with pytest.raises(InvalidRequest, match=rf"`gpt-6.2-sol` \(here: `{QWEN}`\) cannot be used for embeddings"):
+        registry.resolve("gpt-6.2-sol", "embeddings")
+
+
+def test_an_installed_model_goes_before_a_family(store: Store) -> None:
+    """A model that bears a name of OpenAI's is the one that is meant."""
+    put(store, QWEN)
+    put(store, "gpt-6-nano")
+    found = Registry(store, catalogue.built_in()).resolve("gpt-6-nano", "chat")
+    assert (found.meant.facts.name, found.encoding) == ("gpt-6-nano", None)
+
+
+def test_models_that_chat_come_first_and_the_default_before_all(store: Store) -> None:
+    """An application that takes the first model gets one to chat with; other kinds stand behind."""
+    put(store, "a-painter", ("images",), "images")
+    put(store, "b-plain", ("completions",))
+    put(store, "c-chatter")
+    put(store, "d-embedder", ("embeddings",), "embeddings")
+    put(store, "e-embedder", ("embeddings",), "embeddings")
+    put(store, "z-chatter")
+    registry = Registry(store, catalogue.built_in(), defaults={"text": "z-chatter", "embeddings": "e-embedder"})
+    names = [model.facts.name for model in registry.models()]
+    assert names == ["z-chatter", "c-chatter", "b-plain", "e-embedder", "d-embedder", "a-painter"]
+
+
 def test_a_real_name_speaks_the_models_own_ids(registry: Registry) -> None:
     """Under a real model name there is no foreign encoding."""
     assert registry.resolve(QWEN, "chat").encoding is None
@@ -57,8 +93,8 @@ def test_a_real_name_speaks_the_models_own_ids(registry: Registry) -> None:
 
 def test_an_unknown_name_lists_near_matches(registry: Registry) -> None:
     """A typo is never answered by another model: it is a 404 that names what it may have meant."""
-    with pytest.raises(ModelMissing, match=r"`gpt-3\.5-turbo`") as missing:
-        registry.resolve("gpt-3.5-trubo", "chat")
+    with pytest.raises(ModelMissing, match=r"`text-davinci-003`") as missing:
+        registry.resolve("text-davinci-004", "chat")
     assert (missing.value.code, missing.value.param) == ("model_not_found", "model")
     with pytest.raises(ModelMissing, match="does not exist") as far:
         registry.resolve("../../etc/passwd", "chat")

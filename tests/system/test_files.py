@@ -28,7 +28,7 @@ def test_the_client_of_2023_keeps_files(house: House, tmp_path: Path) -> None:
     seen = json.loads(done.stdout)
     sent: dict[str, Any] = seen["sent"]
     assert (sent["object"], sent["bytes"], sent["purpose"]) == ("file", len(LINES), "fine-tune")
-    assert (sent["filename"], sent["status"]) == ("examples.jsonl", "processed")
+    assert (sent["filename"], sent["status"]) == ("examples.jsonl", "uploaded")
     assert seen["shown"] == sent
     assert sent["id"] in seen["listed"]
     assert seen["matching"] == [sent["id"]]
@@ -47,7 +47,9 @@ def test_the_newest_client_keeps_files(client: openai.OpenAI) -> None:
         file=io.BytesIO(b"x"), purpose="user_data", expires_after={"anchor": "created_at", "seconds": 3600}
     )
     assert short.expires_at == short.created_at + 3600
-    assert client.files.wait_for_processing(sent[0].id) == client.files.retrieve(sent[0].id) == sent[0]
+    assert sent[0].status == "uploaded"
+    found = client.files.wait_for_processing(sent[0].id, poll_interval=0.5)
+    assert found == client.files.retrieve(sent[0].id) == sent[0].model_copy(update={"status": "processed"})
     ours = {file.id for file in sent}
     paged = [file.filename for file in client.files.list(purpose="fine-tune", order="asc", limit=2) if file.id in ours]
     assert paged == names

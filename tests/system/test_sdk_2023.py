@@ -59,6 +59,12 @@ def test_streams_are_the_whole_answer(seen: Any) -> None:
     assert seen["chat"]["model"] == "gpt-3.5-turbo"
 
 
+def test_azures_form_of_the_old_client_is_served(seen: Any) -> None:
+    """`api_type=azure` with a deployment named as Azure writes it gets the same answer."""
+    assert seen["azure"]["model"] == "gpt-35-turbo"
+    assert seen["azure"]["choices"][0]["message"]["content"]
+
+
 def test_edits_have_the_shape_of_2023(seen: Any) -> None:
     """Edit.create gives `object: edit` with n choices."""
     assert seen["edit"]["object"] == "edit"

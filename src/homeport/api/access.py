@@ -7,7 +7,7 @@ must be kept out: its requests carry a foreign `Origin`, or (DNS rebinding) a `H
 import hashlib
 import hmac
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 from urllib.parse import urlsplit
@@ -28,6 +28,7 @@ _ASKING = ("GET", "HEAD", "OPTIONS")
 _OPEN = ("/", "/health", "/health/live", "/health/ready")
 _PICTURES = "/images/"
 """Whoever knows a picture's name may have it: browsers fetch it without a key."""
+_CROSS_SITE = "cross-site"
 
 
 def masked(key: str) -> str:
@@ -45,6 +46,28 @@ def is_loopback(host: str | None) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def is_this_machine(host: str | None) -> bool:
+    """Whether a host name or address is one under which this machine's programs and pages reach each other.
+
+    Beside loopback these are `*.localhost` (RFC 6761), IPv4 loopback written as IPv6, and 0.0.0.0 and ::, which systems
+    take for loopback. None of them can be rebound by DNS.
+    """
+    if not host or is_loopback(host) or host.lower().rstrip(".").endswith(".localhost"):
+        return bool(host)
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        return address.ipv4_mapped.is_loopback
+    return address.is_unspecified
+
+
+def is_administrative(path: str) -> bool:
+    """Whether a path is for holders of an admin's key."""
+    return f"{path}/".startswith(_ADMIN) or path.startswith(_ORGANIZATION)
 
 
 @dataclass(frozen=True)
@@ -110,11 +133,36 @@ class Access:
         """Whether these headers carry an admin's key."""
         return _is_among(_bearer(headers), self.admins + self.tools)
 
-    def allows_origin(self, origin: str | None) -> bool:
-        """Whether a request from this web origin may come in without a key. None and this machine's own may."""
-        if origin is None or "*" in self.origins or origin in self.origins:
-            return True
-        return _is_local(origin)
+    def check_nearness(self, path: str, headers: Headers) -> None:
+        """Keep out what a web page of elsewhere may have sent, for where there are no keys. Raises Forbidden.
+
+        `/admin` goes by the names of loopback alone.
+        """
+        is_near = is_loopback if is_administrative(path) else is_this_machine
+        if not _is_at(f"//{headers.get('host', '')}", is_near):
+            raise Forbidden(
+                "This server has no API key set and answers only requests to localhost. Run `homeport keys create` or "
+                "set HOMEPORT_API_KEYS to reach it under another name.",
+                code="host_not_allowed",
+            )
+        origin = headers.get("origin")
+        if "*" in self.origins or origin in self.origins or (origin is not None and _is_at(origin, is_near)):
+            return
+        # Where a browser names no origin (links, pictures, scripts) it still tells whose page it is that asks.
+        is_foreign = headers.get("sec-fetch-site", "").strip().lower() == _CROSS_SITE
+        if origin is not None or (is_foreign and path != "/" and not path.startswith(_PICTURES)):
+            raise Forbidden(
+                "This server has no API key set and does not answer web pages of other origins. Set "
+                "HOMEPORT_API_KEYS, or allow this origin in the server's settings.",
+                code="origin_not_allowed",
+            )
+
+    def serves_page(self, path: str, headers: Headers) -> bool:
+        """Whether a page of this machine may ask by its origin alone: without keys, and never `/admin`."""
+        origin = headers.get("origin")
+        if origin is None or not self.is_keyless or is_administrative(path) or not _is_at(origin, is_this_machine):
+            return False
+        return _is_at(f"//{headers.get('host', '')}", is_this_machine)
 
 
 class Guard:
@@ -148,9 +196,9 @@ class Guard:
                 exchange.passage = self._quotas.passage(caller.issued, is_background=True)
             return
         headers = Headers(scope=scope)
-        if self._access.is_keyless:
-            self._check_nearness(headers)
         path = scope["path"]
+        if self._access.is_keyless:
+            self._access.check_nearness(path, headers)
         if path in _OPEN or path.startswith(_PICTURES) or (path == "/metrics" and _is_from_here(scope, headers)):
             return
         if f"{path}/".startswith(_ADMIN):
@@ -165,20 +213,6 @@ class Guard:
         if caller.issued is not None:
             exchange.passage = self._quotas.passage(caller.issued)
 
-    def _check_nearness(self, headers: Headers) -> None:
-        if not _is_local(f"//{headers.get('host', '')}"):
-            raise Forbidden(
-                "This server has no API key set and answers only requests to localhost. Run `homeport keys create` or "
-                "set HOMEPORT_API_KEYS to reach it under another name.",
-                code="host_not_allowed",
-            )
-        if not self._access.allows_origin(headers.get("origin")):
-            raise Forbidden(
-                "This server has no API key set and does not answer web pages of other origins. Set "
-                "HOMEPORT_API_KEYS, or allow this origin in the server's settings.",
-                code="origin_not_allowed",
-            )
-
 
 def _is_from_here(scope: Scope, headers: Headers) -> bool:
     """Whether a request comes from this machine, not from a web page, and not through a proxy for another."""
@@ -187,22 +221,24 @@ def _is_from_here(scope: Scope, headers: Headers) -> bool:
     return (
         client is not None
         and is_loopback(client[0])
-        and _is_local(f"//{headers.get('host', '')}")
-        and (origin is None or _is_local(origin))
+        and _is_at(f"//{headers.get('host', '')}", is_loopback)
+        and (origin is None or _is_at(origin, is_loopback))
     )
 
 
-def _is_local(url: str) -> bool:
+def _is_at(url: str, is_here: Callable[[str | None], bool]) -> bool:
+    """Whether a URL's host, which nobody is to log in to, is one of these."""
     try:
         parts = urlsplit(url)
-        return parts.username is None and is_loopback(parts.hostname)
+        return parts.username is None and is_here(parts.hostname)
     except ValueError:
         return False
 
 
 def _bearer(headers: Headers) -> str:
+    """The key that headers carry, as OpenAI's clients send it or, where there is none, as Azure's do."""
     scheme, _, key = headers.get("authorization", "").partition(" ")
-    return key.strip() if scheme.lower() == "bearer" else ""
+    return key.strip() if scheme.lower() == "bearer" else headers.get("api-key", "").strip()
 
 
 def _is_among(key: str, digests: tuple[bytes, ...]) -> bool:

@@ -3,7 +3,7 @@
 Knows nothing of what handlers do. `build` is all that `app` needs of this room.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -15,6 +15,7 @@ from starlette.websockets import WebSocketClose
 from homeport.api import admin, engines, health, keys, metrics, models, usage
 from homeport.api.access import Guard
 from homeport.api.audio import speech, transcriptions
+from homeport.api.azure import Azure
 from homeport.api.batches import batches
 from homeport.api.cors import Cors
 from homeport.api.edge import Edge
@@ -26,10 +27,11 @@ from homeport.api.files import files, parts
 from homeport.api.images import endpoints as images
 from homeport.api.images import files as pictures
 from homeport.api.moderations import creation as moderations
+from homeport.api.paths import is_tidy, unknown
 from homeport.api.services import Services
 from homeport.api.text import chat, completions, edits
 from homeport.api.tuning import fine_tunes, jobs
-from homeport.domain.errors import MethodRefused, Missing
+from homeport.domain.errors import MethodRefused
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -92,11 +94,11 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
 
 def build(services: Services, lifespan: Lifespan[Starlette] | None = None) -> Starlette:
     """Make the application. `lifespan` is run around the server's life, for what must start and stop with it."""
-    application = _Application(
-        routes=[Route(path, _Methods(path, handlers)) for path, handlers in ROUTES.items()], lifespan=lifespan
-    )
+    routes: list[Route] = []
+    routes += [Route(path, _Methods(path, handlers, routes)) for path, handlers in ROUTES.items()]
+    application = _Application(routes=routes, lifespan=lifespan)
     application.router.redirect_slashes = False
-    application.router.default = _unknown
+    application.router.default = _Unknown(routes)
     application.state.services = services
     return application
 
@@ -108,22 +110,26 @@ class _Application(Starlette):
         """Put the layers together, innermost first."""
         services: Services = self.state.services
         stack: ASGIApp = Guard(self.router, services.access, services.quotas)
-        stack = Faults(stack)
-        if services.access.origins:
-            stack = Cors(stack, services.access.origins)
+        stack = Azure(Cors(Faults(stack), services.access))
         return Edge(stack, services.meters, services.organization)
 
 
 class _Methods:
-    """One path's endpoint: the handler for the method asked, or 405 naming those there are."""
+    """One path's endpoint: the handler for the method asked, or 405 naming those there are.
 
-    def __init__(self, template: str, handlers: Mapping[str, Handler]) -> None:
+    A template that takes any path, such as a model's name with slashes, takes none that ends in one.
+    """
+
+    def __init__(self, template: str, handlers: Mapping[str, Handler], routes: Sequence[Route]) -> None:
         self._template = template
         self._handlers = handlers
+        self._routes = routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. HEAD is GET; the server leaves the body out."""
         exchange_of(scope).route = self._template
+        if not is_tidy(scope["path"]):
+            raise unknown(scope["method"], scope["path"], self._routes)
         method = scope["method"]
         handler = self._handlers.get("GET" if method == "HEAD" else method)
         if handler:
@@ -143,9 +149,15 @@ def _refused(method: str, path: str) -> MethodRefused:
     )
 
 
-async def _unknown(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer every path that no route matches."""
-    if scope["type"] == "websocket":
-        await WebSocketClose()(scope, receive, send)
-        return
-    raise Missing(f"Invalid URL ({scope['method']} {scope['path'][:200]})", code="unknown_url")
+class _Unknown:
+    """Answers every path that no route matches."""
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self._routes = routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Raise Missing, or close a WebSocket."""
+        if scope["type"] == "websocket":
+            await WebSocketClose()(scope, receive, send)
+            return
+        raise unknown(scope["method"], scope["path"], self._routes)

@@ -5,11 +5,12 @@ Knows nothing of what the body means.
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from starlette.requests import Request
 
 from homeport.api import wire
+from homeport.api.azure import deployment_of
 from homeport.api.services import services
 from homeport.domain.errors import TooLarge, UnsupportedMedia
 
@@ -20,12 +21,17 @@ LARGE_BYTES = 256_000
 
 
 async def read_json(request: Request, kind: type[T]) -> T:
-    """Read the whole body as `kind`. Raises UnsupportedMedia, TooLarge, or InvalidRequest from `wire.decode`."""
+    """Read the whole body as `kind`; its model is the path's deployment, where there is one.
+
+    Raises UnsupportedMedia, TooLarge, or InvalidRequest from `wire.decode`.
+    """
     _check_type(request)
     body = await _read(request, services(request).limits.body_bytes)
-    if len(body) > LARGE_BYTES:
-        return await asyncio.to_thread(wire.decode, body, kind)
-    return wire.decode(body, kind)
+    found = await asyncio.to_thread(wire.decode, body, kind) if len(body) > LARGE_BYTES else wire.decode(body, kind)
+    deployment = deployment_of(request.scope)
+    if deployment is not None and hasattr(found, "model"):
+        cast("Any", found).model = deployment
+    return found
 
 
 def _check_type(request: Request) -> None:

@@ -1,4 +1,4 @@
-"""Cross-origin requests of web pages, for the origins the operator listed. Not in the stack unless there are any.
+"""Cross-origin requests of web pages: of the origins the operator listed, and without keys of this machine's own pages.
 
 Knows nothing of keys: a page that may ask still needs one where keys are set.
 """
@@ -6,8 +6,9 @@ Knows nothing of keys: a page that may ask still needs one where keys are set.
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from homeport.api.access import Access, is_administrative
 from homeport.api.errors import error_response
 from homeport.domain.errors import Forbidden
 
@@ -15,12 +16,46 @@ _RATES = tuple(f"x-ratelimit-{what}-{of}" for of in ("requests", "tokens") for w
 _READABLE = ("x-request-id", "openai-processing-ms", "x-homeport-model", "retry-after", "x-should-retry", *_RATES)
 
 
-class Cors(CORSMiddleware):
-    """Starlette's CORS, with its refusals in OpenAI's envelope."""
+class Cors:
+    """Middleware: answers preflights, and lets the pages that may ask read what is answered.
 
-    def __init__(self, app: ASGIApp, origins: tuple[str, ...]) -> None:
+    `/admin` is for listed origins alone, and never across kinds of networks (from the internet to this machine).
+    """
+
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self._app = app
+        self._access = access
+        self._listed = _Pages(app, access.origins, is_private=True) if access.origins else app
+        self._admin = _Pages(app, access.origins, is_private=False) if access.origins else app
+        self._own = _Pages(app, (), is_private=True, pattern=".*")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+        elif is_administrative(scope["path"]):
+            await self._admin(scope, receive, send)
+        elif self._access.serves_page(scope["path"], Headers(scope=scope)):
+            await self._own(scope, receive, send)
+        else:
+            await self._listed(scope, receive, send)
+
+
+class _Pages(CORSMiddleware):
+    """Starlette's CORS, with its refusals in OpenAI's envelope, for `origins` and those that match `pattern`.
+
+    `is_private`: this server may be asked from a page whose own server is on another kind of network.
+    """
+
+    def __init__(self, app: ASGIApp, origins: tuple[str, ...], *, is_private: bool, pattern: str | None = None) -> None:
         super().__init__(
-            app, allow_origins=origins, allow_methods=("*",), allow_headers=("*",), expose_headers=_READABLE
+            app,
+            allow_origins=origins,
+            allow_origin_regex=pattern,
+            allow_methods=("*",),
+            allow_headers=("*",),
+            allow_private_network=is_private,
+            expose_headers=_READABLE,
         )
 
     def preflight_response(self, request_headers: Headers) -> Response:

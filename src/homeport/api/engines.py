@@ -7,15 +7,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from homeport.api.answer import Answer
-from homeport.api.models import OWNER
+from homeport.api.models import OWNER, listed
 from homeport.api.services import registry
 
 
 async def collection(request: Request) -> Response:
-    """List all names as engines."""
-    known = registry(request)
-    names = [model.facts.name for model in known.models()] + [alias.name for alias in known.aliases()]
-    return Answer({"object": "list", "data": [_engine(name) for name in dict.fromkeys(names)]})
+    """List the same names as engines."""
+    return Answer({"object": "list", "data": [_engine(name) for name in listed(request)]})
 
 
 async def retrieve(request: Request) -> Response:

@@ -5,6 +5,8 @@ window (also under the name vLLM's clients read), modalities, capabilities, lice
 and the device that run it.
 """
 
+from collections.abc import Mapping
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,15 +18,20 @@ from homeport.domain.models import Installed
 OWNER = "homeport"
 
 
+def listed(request: Request) -> Mapping[str, Installed]:
+    """What the caller may ask, in the order of a list: the models, then the aliases that the operator wants listed."""
+    known = registry(request)
+    found = {model.facts.name: model for model in known.models()}
+    wanted = services(request).list_aliases
+    shown = [alias for alias in known.aliases() if wanted == "all" or (wanted == "common" and alias.is_common)]
+    aliases = {alias.name: found[alias.target] for alias in shown if alias.target in found}
+    return {**found, **{name: model for name, model in aliases.items() if name not in found}}
+
+
 async def collection(request: Request) -> Response:
-    """List every installed model, then every alias of one."""
+    """List every installed model, then aliases."""
     house = services(request)
-    found = {model.facts.name: model for model in registry(request).models()}
-    entries = {name: _described(house, name, model) for name, model in found.items()}
-    for alias in registry(request).aliases():
-        if alias.target in found:
-            entries.setdefault(alias.name, _described(house, alias.name, found[alias.target]))
-    return Answer({"object": "list", "data": list(entries.values())})
+    return Answer({"object": "list", "data": [_described(house, *entry) for entry in listed(request).items()]})
 
 
 async def retrieve(request: Request) -> Response:

@@ -53,9 +53,9 @@ class Services:
     """Everything a handler may need.
 
     `now` is the wall clock in seconds; `spool` a folder for uploads under way; `pictures` keeps those that answers name
-    by URL; `organization` goes out as a header; without `operations`, `book` and `usage` these parts of `/admin` say
-    that they cannot be had; without `ledger` usage is counted in the meters alone; without `tuner` no models are
-    fine-tuned.
+    by URL; `organization` goes out as a header; `list_aliases` (all, common, none) stand in the list of models; without
+    `operations`, `book` and `usage` these parts of `/admin` say that they cannot be had; without `ledger` usage is
+    counted in the meters alone; without `tuner` no models are fine-tuned.
     """
 
     serving: Serving
@@ -67,6 +67,7 @@ class Services:
     now: Callable[[], float] = time.time
     spool: Path = Path("spool")
     organization: str = "homeport"
+    list_aliases: str = "common"
     version: str = "0"
     operations: Operations | None = None
     book: KeyBook | None = None

@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from homeport.api.azure import deployment_of
 from homeport.api.body import bounded
 from homeport.api.form import Form, Upload
 from homeport.api.multipart import Part, Taker
@@ -39,8 +40,8 @@ _INDEX = re.compile(r"\[\d*\]\Z")
 async def read_form(request: Request, most_bytes: int = MOST_BYTES) -> AsyncIterator[Form]:
     """Read a form whose files are `most_bytes` together; they are deleted at the end.
 
-    Raises UnsupportedMedia for another kind of body, TooLarge as soon as it is known to be, and InvalidRequest for a
-    broken form.
+    A deployment in the path is its model, as in JSON bodies. Raises UnsupportedMedia for another kind of body, TooLarge
+    as soon as it is known to be, and InvalidRequest for a broken form.
     """
     given = request.headers.get("content-type", "")
     if given.partition(";")[0].strip().lower() != "multipart/form-data":
@@ -53,7 +54,7 @@ async def read_form(request: Request, most_bytes: int = MOST_BYTES) -> AsyncIter
         try:
             async for data in bounded(request, most_bytes + _FRAME_BYTES, _too_large(most_bytes)):
                 taker.write(data)
-            form = _form(taker.parts())
+            form = _form(taker.parts(), deployment_of(request.scope))
         except OSError as error:
             if error.errno in _FULL:
                 raise StorageFull("The disk is full: what is sent cannot be taken in.") from error
@@ -100,7 +101,7 @@ class _Held(Response):
             await self._response(scope, receive, send)
 
 
-def _form(parts: Sequence[Part]) -> Form:
+def _form(parts: Sequence[Part], deployment: str | None) -> Form:
     values: dict[str, Any] = {}
     files: dict[str, list[Upload]] = {}
     for part in parts:
@@ -111,6 +112,8 @@ def _form(parts: Sequence[Part]) -> Form:
         else:
             upload = Upload(part.path, part.filename or "", part.size)
             files.setdefault(_INDEX.sub("", part.name), []).append(upload)
+    if deployment is not None:
+        values["model"] = deployment
     return Form(values, {name: tuple(found) for name, found in files.items()})
 
 

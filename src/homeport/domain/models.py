@@ -52,11 +52,15 @@ class Adapter(msgspec.Struct, frozen=True):
 
 
 class Alias(msgspec.Struct, frozen=True):
-    """A name that stands for another. `encoding` is the OpenAI encoding whose token ids this name speaks."""
+    """A name that stands for another. `encoding` is the OpenAI encoding whose token ids this name speaks.
+
+    `is_common`: applications look for it, or the operator set it; the others are many.
+    """
 
     name: str
     target: str
     encoding: str | None = None
+    is_common: bool = True
 
 
 class Resolved(msgspec.Struct, frozen=True):

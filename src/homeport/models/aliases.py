@@ -3,7 +3,10 @@
 Knows nothing of what is installed.
 """
 
-from collections.abc import Mapping
+import fnmatch
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib import resources
 
 import msgspec
@@ -16,6 +19,8 @@ Override = str | Mapping[str, str | None] | None
 """What a user writes for a name: a model, `{target: model, encoding: cl100k_base}`, or nothing to remove it."""
 
 ENCODINGS = ("r50k_base", "p50k_base", "p50k_edit", "cl100k_base", "o200k_base")
+_PLAIN = re.compile(r"[A-Za-z0-9._-]{1,128}")
+"""What a name of a family is made of: nothing longer or other is matched against patterns."""
 
 
 class Name(msgspec.Struct, frozen=True):
@@ -28,46 +33,105 @@ class Name(msgspec.Struct, frozen=True):
 Names = Mapping[str, Name]
 
 
-def built_in() -> Names:
-    """The names that come with this version."""
+class _Family(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    like: str
+    kind: str | None = None
+    encoding: str | None = None
+
+
+class _Known(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    names: dict[str, dict[str, tuple[str, ...]]]
+    families: tuple[_Family, ...]
+    common: tuple[str, ...]
+
+
+@cache
+def _known() -> _Known:
     text = resources.files("homeport.models").joinpath("aliases.yaml").read_text(encoding="utf-8")
-    listed = msgspec.convert(yaml.safe_load(text), dict[str, dict[str, tuple[str, ...]]])
+    return msgspec.convert(yaml.safe_load(text), _Known)
+
+
+@cache
+def _families() -> tuple[tuple[re.Pattern[str], Name | None], ...]:
+    return tuple(
+        (re.compile(fnmatch.translate(each.like)), Name(each.kind, each.encoding) if each.kind else None)
+        for each in _known().families
+    )
+
+
+def built_in() -> Names:
+    """The names that are listed in this version."""
     return {
         name: Name(kind, encoding if encoding in ENCODINGS else None)
-        for kind, encodings in listed.items()
+        for kind, encodings in _known().names.items()
         for encoding, names in encodings.items()
         for name in names
     }
 
 
-def alias_map(names: Names, defaults: Mapping[str, str], overrides: Mapping[str, Override]) -> dict[str, Alias]:
-    """Every alias by name: each stands for its kind's default (none: it is left out), then `overrides` win.
+def family(name: str) -> Name | None:
+    """What a name that is not listed asks for, by the family it belongs to; None for a name that is not OpenAI's."""
+    if not _PLAIN.fullmatch(name):
+        return None
+    return next((found for pattern, found in _families() if pattern.match(name)), None)
 
-    An override that gives a target alone keeps the encoding that the name has at OpenAI.
-    Raises InvalidRequest for an override that cannot be meant.
+
+class Aliases:
+    """Every alias: each of OpenAI's names stands for its kind's default (none: it is left out), then `overrides` win.
+
+    Iterated, it gives those that are listed. An override that gives a target alone keeps the encoding that the name
+    has at OpenAI. Raises InvalidRequest for an override that cannot be meant.
     """
-    encodings = {name: known.encoding for name, known in names.items()}
-    found = {n: Alias(n, defaults[known.kind], known.encoding) for n, known in names.items() if known.kind in defaults}
-    for name, override in overrides.items():
-        if not override:
-            found.pop(name, None)
-        elif isinstance(override, str):
-            found[name] = Alias(name, override, encodings.get(name))
-        else:
-            found[name] = _alias(name, override, encodings.get(name))
-    for name, alias in found.items():
-        if alias.target in found and alias.target != name:
-            raise InvalidRequest(f"The alias `{name}` stands for `{alias.target}`, an alias itself: name the model.")
-    return found
 
+    def __init__(self, defaults: Mapping[str, str], overrides: Mapping[str, Override]) -> None:
+        self._names = built_in()
+        self._defaults = defaults
+        self._removed = frozenset(name for name, override in overrides.items() if not override)
+        common = _known().common
+        self._listed = {
+            name: Alias(name, defaults[known.kind], known.encoding, is_common=name in common)
+            for name, known in self._names.items()
+            if known.kind in defaults and name not in self._removed
+        }
+        self._listed |= {name: self._own(name, override) for name, override in overrides.items() if override}
+        for name, alias in self._listed.items():
+            if alias.target in self._listed and alias.target != name:
+                raise InvalidRequest(
+                    f"The alias `{name}` stands for `{alias.target}`, an alias itself: name the model."
+                )
 
-def _alias(name: str, override: Mapping[str, str | None], encoding: str | None) -> Alias:
-    unknown = override.keys() - {"target", "encoding"}
-    target = override.get("target")
-    if unknown or not target:
-        raise InvalidRequest(f"The alias `{name}` needs a `target`, may have an `encoding`, and nothing else.")
-    encoding = override.get("encoding", encoding)
-    if encoding is not None and encoding not in ENCODINGS:
-        known = ", ".join(ENCODINGS)
-        raise InvalidRequest(f"The alias `{name}` has the unknown encoding `{encoding}`: choose of {known}.")
-    return Alias(name, target, encoding)
+    def __iter__(self) -> Iterator[Alias]:
+        return iter(self._listed.values())
+
+    def find(self, name: str) -> Alias | None:
+        """What a name stands for, listed or of one of OpenAI's families."""
+        if found := self._listed.get(name):
+            return found
+        known = None if name in self._removed else self._openai(name)
+        if known is None or known.kind not in self._defaults:
+            return None
+        return Alias(name, self._defaults[known.kind], known.encoding)
+
+    def kind(self, name: str) -> str | None:
+        """The kind of model that one of OpenAI's names asks for."""
+        known = self._openai(name)
+        return known.kind if known else None
+
+    def _openai(self, name: str) -> Name | None:
+        return self._names.get(name) or family(name)
+
+    def _own(self, name: str, override: Override) -> Alias:
+        known = self._openai(name)
+        encoding = known.encoding if known else None
+        if isinstance(override, str):
+            return Alias(name, override, encoding)
+        given = override or {}
+        unknown = given.keys() - {"target", "encoding"}
+        target = given.get("target")
+        if unknown or not target:
+            raise InvalidRequest(f"The alias `{name}` needs a `target`, may have an `encoding`, and nothing else.")
+        encoding = given.get("encoding", encoding)
+        if encoding is not None and encoding not in ENCODINGS:
+            choices = ", ".join(ENCODINGS)
+            raise InvalidRequest(f"The alias `{name}` has the unknown encoding `{encoding}`: choose of {choices}.")
+        return Alias(name, target, encoding)

@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from homeport.domain.errors import HomeportError, InvalidRequest, ModelMissing
 from homeport.domain.models import Alias, Installed, Resolved
-from homeport.models import aliases
-from homeport.models.aliases import Override
+from homeport.models.aliases import Aliases, Override
 from homeport.models.catalogue import Catalogue
 from homeport.models.store import Store
 
@@ -41,11 +40,9 @@ class Registry:
     ) -> None:
         self._store = store
         self._catalogue = catalogue
-        names = aliases.built_in()
-        self._kinds = {name: known.kind for name, known in names.items()}
         own = {entry.kind: entry.name for entry in catalogue.models if entry.default}
         self.defaults: Mapping[str, str] = {**own, **(defaults or {})}
-        self._aliases = aliases.alias_map(names, self.defaults, overrides or {})
+        self._aliases = Aliases(self.defaults, overrides or {})
 
     def resolve(self, name: str, capability: str) -> Resolved:
         """Find the model behind a name, whatever it can do where `capability` is empty.
@@ -55,10 +52,10 @@ class Registry:
         """
         if model := self._store.find(name):
             return self._checked(name, model, capability, None)
-        alias = self._aliases.get(name)
+        alias = self._aliases.find(name)
         if alias and (model := self._store.find(alias.target)):
             return self._checked(name, model, capability, alias.encoding)
-        kind = self._kinds.get(name)
+        kind = self._aliases.kind(name)
         if capability and kind is not None and kind != _kind_of(capability):
             raise InvalidRequest(
                 f"The model `{name}` is for {kind}; it cannot be used for {capability}.", param="model"
@@ -66,8 +63,13 @@ class Registry:
         raise self._missing(name, alias)
 
     def models(self) -> Sequence[Installed]:
-        """Every installed model that can be used: a fine-tuned one beside what it adapts."""
-        return [model for model in self._store.installed() if not model.parent or self._store.parent(model)]
+        """Every installed model that can be used: a fine-tuned one beside what it adapts.
+
+        Those that chat come first, and in each kind the one that OpenAI's names stand for: applications that are told
+        of no model take the first.
+        """
+        usable = [model for model in self._store.installed() if not model.parent or self._store.parent(model)]
+        return sorted(usable, key=self._rank)
 
     def remove(self, name: str) -> None:
         """Delete a fine-tuned model, by its real name. A server that has loaded it answers on."""
@@ -76,7 +78,11 @@ class Registry:
     def aliases(self) -> Sequence[Alias]:
         """Every alias whose target is installed."""
         installed = set(self._store.names())
-        return [alias for alias in self._aliases.values() if alias.target in installed and alias.name not in installed]
+        return [alias for alias in self._aliases if alias.target in installed and alias.name not in installed]
+
+    def _rank(self, model: Installed) -> tuple[bool, bool, str, bool, str]:
+        name, kind = model.facts.name, model.facts.kind
+        return "chat" not in model.facts.capabilities, kind != _TEXT, kind, self.defaults.get(kind) != name, name
 
     def _checked(self, name: str, model: Installed, capability: str, encoding: str | None) -> Resolved:
         can = model.facts.capabilities
@@ -101,7 +107,7 @@ class Registry:
             text = f"`{name}` stands for `{alias.target}`, which is not installed. Run `homeport pull {alias.target}`."
         elif self._catalogue.find(name):
             text = f"The model `{name}` is not installed. Run `homeport pull {name}`."
-        elif (kind := self._kinds.get(name)) and kind not in self.defaults:
+        elif (kind := self._aliases.kind(name)) and kind not in self.defaults:
             known = [f"`homeport pull {entry.name}`" for entry in self._catalogue.models if entry.kind == kind]
             run = f" Run {' or '.join(known)}." if known else ""
             text = f"`{name}` stands for a model of {kind}, and none is installed.{run}"

@@ -43,6 +43,7 @@ class Shelves:
         self.database = database
         self.services: dict[str, Any] = {
             "access": Access.of(ring=ring),
+            "now": lambda: self.now,
             "files": self.files,
             "uploads": self.uploads,
             "limits": Limits(file_bytes=file_bytes),

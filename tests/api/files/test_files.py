@@ -38,6 +38,18 @@ async def test_a_file_comes_back_as_it_was_sent(shelves: Shelves) -> None:
     assert shelves.is_spool_empty()
 
 
+async def test_a_file_to_train_on_is_uploaded_and_then_processed(shelves: Shelves) -> None:
+    """Clients of 2023 look for `uploaded` first; those that wait for `processed` find it soon, in lists too."""
+    sent = await shelves.sent()
+    path = f"/files/{sent['id']}"
+    assert sent["status"] == (await shelves.ask("GET", path)).json["status"] == "uploaded"
+    assert (await shelves.ask("GET", "/files")).json["data"][0]["status"] == "uploaded"
+    assert (await shelves.ask("GET", f"{path}/content")).status == 200
+    shelves.now += 5
+    assert (await shelves.ask("GET", path)).json == {**sent, "status": "processed"}
+    assert (await shelves.ask("GET", "/files")).json["data"][0]["status"] == "processed"
+
+
 async def test_a_deleted_file_is_gone(shelves: Shelves) -> None:
     """After its deletion a file is 404 in every way, and so is its content on disk."""
     file_id = (await shelves.sent())["id"]

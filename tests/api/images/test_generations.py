@@ -28,6 +28,12 @@ async def test_a_prompt_alone_is_the_dall_e_2_of_2023(desk: Desk) -> None:
     assert said.headers["x-homeport-model"] == MODEL
 
 
+async def test_a_models_own_name_answers_with_the_picture_itself(desk: Desk) -> None:
+    """Where no format is asked for, only DALL·E's names give URLs."""
+    (picture,) = (await desk.generate(model=MODEL)).json["data"]
+    assert base64.b64decode(picture["b64_json"]) == b"picture 0"
+
+
 async def test_a_url_is_the_picture(desk: Desk) -> None:
     """What stands behind it needs no key, has its type, and is nobody else's to keep; another name is a 404."""
     await desk.generate(output_format="webp", response_format="url")

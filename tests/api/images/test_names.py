@@ -15,6 +15,20 @@ def test_every_name_of_openais_has_rules() -> None:
     assert {names.DEFAULT, names.DEFAULT_TODAY} <= known
 
 
+@pytest.mark.parametrize("name", ["gpt-image-2", "gpt-image-2.5-sunburst", "gpt-6-image-mini", "chatgpt-image-2"])
+def test_new_names_have_todays_rules(name: str) -> None:
+    """A name of OpenAI's that is newer than this program is held to what its family takes, in any size."""
+    rule = names.rules(name)
+    assert (rule.qualities, rule.sizes) == (("low", "medium", "high", "auto"), ())
+
+
+@pytest.mark.parametrize("name", ["mine", "homeport-emoji-128", "gpt-image-1", "gpt-image-3", "flux.1-schnell"])
+def test_pictures_come_in_the_answer_under_every_name_but_dall_es(name: str) -> None:
+    """Only DALL·E's names answer with URLs where nothing is said: many clients fetch none of this machine's."""
+    assert names.rules(name).response_format == "b64_json"
+    assert {names.rules(each).response_format for each in ("dall-e-2", "dall-e-3")} == {"url"}
+
+
 @pytest.mark.parametrize(
     ("name", "given", "found"),
     [

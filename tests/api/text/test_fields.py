@@ -45,7 +45,6 @@ def test_the_table_and_the_structs_agree(endpoint: str) -> None:
 
 
 ASKING: dict[str, Any] = {
-    "stream_options.include_obfuscation": {"stream": True, "stream_options": {"include_obfuscation": True}},
     "modalities": {"modalities": ["audio"]},
     "response_format": {"response_format": {"type": "json_object"}},
     "store": {"store": True},

@@ -116,6 +116,29 @@ def test_spliced_frames_are_what_the_encoder_writes(shape: CompletionShape | Cha
     assert frames.write([Delta(choice, text)]) == event(msgspec.json.encode(shape.delta(choice, text, ())))
 
 
+@pytest.mark.parametrize("shape", [_completions(), _chat()], ids=["completions", "chat"])
+@settings(max_examples=60, deadline=None)
+@given(_batches())
+def test_padding_adds_one_field_to_each_chunk_and_changes_nothing_else(
+    shape: CompletionShape | ChatShape, batches: list[list[Event]]
+) -> None:
+    """Every chunk, whatever it says, is the plain one with `obfuscation` of 1 to 32 characters behind it."""
+    plain, padded = Frames(shape), Frames(shape, is_padded=True)
+    before = _data(b"".join(plain.write(batch) for batch in batches))
+    after = _data(b"".join(padded.write(batch) for batch in batches))
+    assert all(1 <= len(chunk["obfuscation"]) <= 32 for chunk in after)
+    assert [{name: chunk[name] for name in chunk if name != "obfuscation"} for chunk in after] == before
+
+
+def test_padded_chunks_of_short_words_are_of_one_size_and_random() -> None:
+    """A word's length cannot be told from its chunk's size, and no padding comes twice."""
+    frames = Frames(_chat(), is_padded=True)
+    frames.write([Delta(0, "first")])
+    chunks = [frames.write([Delta(0, "x" * length)]) for length in range(30)]
+    assert len({len(chunk) for chunk in chunks}) == 1
+    assert len({chunk.partition(b"obfuscation")[2] for chunk in chunks}) == len(chunks)
+
+
 @pytest.mark.parametrize(
     "text", ["a\u2028b\u2029c\u0085d", '"\\\n\r\t\x00\x1c', "👩‍👩‍👧 é 模型", "]}\n\ndata: [DONE]\n\n"]
 )

@@ -35,7 +35,7 @@ async def test_a_fine_tune_is_told_as_in_2023(desks: Desks) -> None:
         "organization_id": "homeport",
         "model": "tiny",
         "training_files": [training],
-        "validation_files": [validation],
+        "validation_files": [{**validation, "status": "processed"}],
         "result_files": [],
         "created_at": 1_700_000_000,
         "updated_at": 1_700_000_000,

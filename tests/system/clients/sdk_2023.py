@@ -73,6 +73,10 @@ SCENARIOS: dict[str, Callable[[], Any]] = {
         frequency_penalty=0, logit_bias={}, user="someone", top_p=1,
     ),
     "chat_stream": _chat_stream,
+    "azure": lambda: openai.ChatCompletion.create(
+        engine="gpt-35-turbo", messages=ASK, temperature=0, max_tokens=16, api_type="azure", api_version="2023-05-15",
+        api_base=sys.argv[1].removesuffix("/v1"),
+    ),
     "edit": lambda: openai.Edit.create(
         model="text-davinci-edit-001", input="hello", instruction="Make it upper case", n=2, temperature=0.5, top_p=0.9
     ),

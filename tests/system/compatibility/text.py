@@ -83,6 +83,12 @@ def _stream_options(desk: TextDesk) -> None:
     assert json.loads(last.removeprefix("data: "))["usage"]["completion_tokens"] > 0
 
 
+def _obfuscation(desk: TextDesk) -> None:
+    answer = desk.raw(stream=True, stream_options={"include_obfuscation": True})
+    chunks = answer.body.decode().strip().split("\n\n")[:-1]
+    assert all(json.loads(chunk.removeprefix("data: "))["obfuscation"] for chunk in chunks)
+
+
 def _logprobs(desk: TextDesk) -> None:
     scores = desk.ask(logprobs=2)["choices"][0]["logprobs"]
     assert all(2 <= len(top) <= 3 for top in scores["top_logprobs"])
@@ -214,6 +220,7 @@ _TEXT: dict[str, Effect] = {
     "stream": _stream,
     "stream_options": _stream_options,
     "stream_options.include_usage": _stream_options,
+    "stream_options.include_obfuscation": _obfuscation,
     "stop": _stop,
     "presence_penalty": _penalty("presence_penalty"),
     "frequency_penalty": _penalty("frequency_penalty"),
@@ -261,7 +268,6 @@ _ASK = {"role": "user", "content": "hi"}
 _FUNCTION = {"name": "f", "parameters": {"type": "object", "properties": {}}}
 _CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 _REFUSED: dict[str, dict[str, Any]] = {
-    "stream_options.include_obfuscation": {"stream": True, "stream_options": {"include_obfuscation": True}},
     "messages.audio": {"messages": [_ASK, {"role": "assistant", "audio": {"id": "audio_1"}}]},
     "messages.tool_calls": {"messages": [_ASK, {"role": "assistant", "content": None, "tool_calls": [_CALL]}]},
     "messages.tool_call_id": {"messages": [_ASK, {"role": "tool", "content": "x", "tool_call_id": "call_1"}]},

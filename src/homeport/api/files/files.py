@@ -4,6 +4,7 @@ Knows nothing of where they are kept.
 """
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator
 from urllib.parse import quote
 
@@ -27,6 +28,11 @@ BATCH_KEEP_S = 30 * 86_400
 SOONEST_S, LATEST_S = 3600, 30 * 86_400
 MOST_LISTED = 10_000
 _NAME_LENGTH = 512
+_CHECKED_S = 3
+"""Files to train on are `uploaded` for so long, then `processed`: clients of 2023 wait for one after the other.
+
+They are checked before they are taken, so all that is done with a file can be done at once.
+"""
 
 
 class ExpiresAfter(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -91,7 +97,7 @@ async def create(request: Request) -> Response:
             created_at=0,
             expires_at=keep_s,
         )
-        return Answer(described(await asyncio.to_thread(shelf.add, file, upload.path)))
+        return Answer(described(await asyncio.to_thread(shelf.add, file, upload.path), services(request).now()))
 
 
 async def collection(request: Request) -> Response:
@@ -103,14 +109,14 @@ async def collection(request: Request) -> Response:
         purpose=query.purpose, limit=query.limit, after=query.after, is_newest_first=query.order == "desc"
     )
     found, has_more = await asyncio.to_thread(files(request).every, caller(request).project, listing)
-    data = [described(file) for file in found]
+    data = [described(file, services(request).now()) for file in found]
     ends = {"first_id": found[0].id if found else None, "last_id": found[-1].id if found else None}
     return Answer({"object": "list", "data": data, **ends, "has_more": has_more})
 
 
 async def retrieve(request: Request) -> Response:
     """Describe one file. Raises Missing."""
-    return Answer(described(await _file(request)))
+    return Answer(described(await _file(request), services(request).now()))
 
 
 async def delete(request: Request) -> Response:
@@ -141,8 +147,9 @@ async def _begun(pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, N
         yield b""
 
 
-def described(file: File) -> dict[str, object]:
-    """A file as the API tells of it, in 2023 and now."""
+def described(file: File, now: float = math.inf) -> dict[str, object]:
+    """A file as the API tells of it, in 2023 and today. `now`: the wall clock, where the file may still be new."""
+    is_new = file.purpose == "fine-tune" and now < file.created_at + _CHECKED_S
     return {
         "id": file.id,
         "object": "file",
@@ -151,7 +158,7 @@ def described(file: File) -> dict[str, object]:
         "expires_at": file.expires_at,
         "filename": file.filename,
         "purpose": file.purpose,
-        "status": "processed",
+        "status": "uploaded" if is_new else "processed",
         "status_details": None,
     }
 

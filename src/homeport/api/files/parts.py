@@ -112,7 +112,7 @@ async def complete(request: Request) -> Response:
         upload, file = await asyncio.to_thread(_completed, request, body, folder)
     finally:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-    return Answer(_described(upload, file))
+    return Answer({**_described(upload), "file": described(file, services(request).now())})
 
 
 async def cancel(request: Request) -> Response:
@@ -134,7 +134,7 @@ def _completed(request: Request, body: CompletionBody, folder: Path) -> tuple[Up
     return book.complete(upload, whole)
 
 
-def _described(upload: Upload, file: File | None = None) -> dict[str, object]:
+def _described(upload: Upload) -> dict[str, object]:
     return {
         "id": upload.id,
         "object": "upload",
@@ -144,7 +144,7 @@ def _described(upload: Upload, file: File | None = None) -> dict[str, object]:
         "purpose": upload.purpose,
         "status": upload.status,
         "expires_at": upload.expires_at,
-        "file": None if file is None else described(file),
+        "file": None,
     }
 
 

@@ -14,7 +14,11 @@ _MODEL = Field(
 )
 _N = Field("n", _S, "1 to 10, each with a seed of its own; 1 under dall-e-3.")
 _SIZE = Field("size", _S, "OpenAI's sizes under its names, else any of 64 to 2048 pixels an edge; `1024*1024` too.")
-_RESPONSE_FORMAT = Field("response_format", _S, "url (served by this server for an hour) or b64_json.")
+_RESPONSE_FORMAT = Field(
+    "response_format",
+    _S,
+    "url (served by this server for an hour) or b64_json. Default: url under dall-e-2 and dall-e-3, else b64_json.",
+)
 _USER = Field("user", _A, "Nothing is done with it.")
 _SEED = Field("seed", _S, "0 to 2^32 - 1; the same seed paints the same picture.")
 _STEPS = Field("steps", _S, "1 to what the model takes; default: what it was made for.")

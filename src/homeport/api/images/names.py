@@ -16,6 +16,8 @@ DEFAULT_TODAY = "gpt-image-1"
 AUTO = "auto"
 
 _SIZE = re.compile(r"([1-9]\d{0,4})[xX*×]([1-9]\d{0,4})")
+_NEW = re.compile(r"(chat)?gpt-[a-z0-9.-]*image[a-z0-9.-]*")
+"""Today's models, whatever they are called next."""
 _ALL_QUALITIES = ("standard", "hd", "low", "medium", "high", AUTO)
 
 
@@ -31,7 +33,7 @@ class Name(NamedTuple):
     sizes: tuple[str, ...] = ()
     size: str = AUTO
     qualities: tuple[str, ...] = _ALL_QUALITIES
-    response_format: str = "url"
+    response_format: str = "b64_json"
     is_strict: bool = False
     tells_prompt: bool = False
 
@@ -39,15 +41,16 @@ class Name(NamedTuple):
 _SQUARES = ("256x256", "512x512", "1024x1024")
 _DALL_E_3 = ("1024x1024", "1792x1024", "1024x1792")
 _GPT_SIZES = ("1024x1024", "1536x1024", "1024x1536", AUTO)
-_GPT = Name(sizes=_GPT_SIZES, qualities=("low", "medium", "high", AUTO), response_format="b64_json")
+_GPT = Name(sizes=_GPT_SIZES, qualities=("low", "medium", "high", AUTO))
+_GPT_ANY = _GPT._replace(sizes=())
 _OPENAI = {
-    "dall-e-2": Name(1_000, 10, _SQUARES, "1024x1024", ("standard", AUTO), is_strict=True),
-    "dall-e-3": Name(4_000, 1, _DALL_E_3, "1024x1024", ("standard", "hd", AUTO), is_strict=True, tells_prompt=True),
+    "dall-e-2": Name(1_000, 10, _SQUARES, "1024x1024", ("standard", AUTO), "url", is_strict=True),
+    "dall-e-3": Name(
+        4_000, 1, _DALL_E_3, "1024x1024", ("standard", "hd", AUTO), "url", is_strict=True, tells_prompt=True
+    ),
     "gpt-image-1": _GPT,
     "gpt-image-1-mini": _GPT,
     "gpt-image-1.5": _GPT,
-    "gpt-image-2": _GPT._replace(sizes=()),
-    "gpt-image-2-2026-04-21": _GPT._replace(sizes=()),
     "chatgpt-image-latest": _GPT,
 }
 _REAL = Name()
@@ -55,7 +58,7 @@ _REAL = Name()
 
 def rules(name: str) -> Name:
     """The rules of a name as it was asked for."""
-    return _OPENAI.get(name, _REAL)
+    return _OPENAI.get(name) or (_GPT_ANY if _NEW.fullmatch(name[:100]) else _REAL)
 
 
 def size(rule: Name, given: str | None) -> Size | None:

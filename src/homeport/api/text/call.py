@@ -35,7 +35,10 @@ class Answerer(Protocol):
 
 @dataclass(frozen=True)
 class Call:
-    """What is to be run. `prefix` begins the answer's id. `chunks` is None where one answer is wanted, no stream."""
+    """What is to be run. `prefix` begins the answer's id. `chunks` is None where one answer is wanted, no stream.
+
+    `is_padded`: chunks are padded, so that their sizes tell little.
+    """
 
     endpoint: str
     prefix: str
@@ -43,6 +46,7 @@ class Call:
     request: TextRequest
     whole: Callable[[Head, Admitted], Answerer]
     chunks: Callable[[Head, Admitted], Shape] | None = None
+    is_padded: bool = False
 
     @property
     def choices(self) -> int:
@@ -69,7 +73,7 @@ class _Run:
     async def frames(self, shape: Callable[[Head, Admitted], Shape]) -> AsyncGenerator[bytes, None]:
         """Give the frames of each wake-up; first, when the request is admitted, nothing."""
         async with self._opened() as under_way:
-            frames = Frames(shape(self._head(), under_way.admitted))
+            frames = Frames(shape(self._head(), under_way.admitted), is_padded=self._call.is_padded)
             yield b""
             async for batch in under_way:
                 yield frames.write(batch)

@@ -151,4 +151,5 @@ async def create(request: Request) -> Response:
     asked = body.text_request(caller(request).project)
     resolved = registry(request).resolve(model, "chat")
     shape = partial(ChatShape, has_logprobs=bool(body.logprobs), has_usage=body.has_usage, metadata=body.metadata)
-    return await respond(request, Call("chat", "chatcmpl-", resolved, asked, shape, shape if body.stream else None))
+    call = Call("chat", "chatcmpl-", resolved, asked, shape, shape if body.stream else None, body.is_padded)
+    return await respond(request, call)

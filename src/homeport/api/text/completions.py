@@ -117,4 +117,5 @@ async def create(request: Request) -> Response:
     asked = body.text_request(caller(request).project)
     resolved = registry(request).resolve(model, "completions")
     shape = partial(CompletionShape, n=asked.n, top=asked.logprobs, echo=asked.echo, has_usage=body.has_usage)
-    return await respond(request, Call("completions", "cmpl-", resolved, asked, shape, shape if body.stream else None))
+    call = Call("completions", "cmpl-", resolved, asked, shape, shape if body.stream else None, body.is_padded)
+    return await respond(request, call)

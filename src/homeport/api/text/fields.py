@@ -22,7 +22,7 @@ _GENERATION = (
     Field("stream", _S, "Server-sent events, ended by `data: [DONE]`."),
     Field("stream_options", _S, "Only with `stream`."),
     Field("stream_options.include_usage", _S, "A last chunk with empty `choices` and the usage."),
-    Field("stream_options.include_obfuscation", _R, "Chunks are never padded; false passes."),
+    Field("stream_options.include_obfuscation", _S, "Random `obfuscation` in each chunk; off unless asked for."),
     Field("stop", _S, "Up to 4 strings, none of them empty; they never show in the text."),
     Field("presence_penalty", _S, "-2 to 2, over generated tokens."),
     Field("frequency_penalty", _S, "-2 to 2, over generated tokens."),

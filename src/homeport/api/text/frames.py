@@ -15,6 +15,9 @@ from homeport.domain.events import Delta, Done, Event, Finished, Scored, Usage
 
 # Stands where the text goes while a template is encoded. No caller can guess it, so none can send it as a model name.
 _HOLE = f"hole-{secrets.token_hex(16)}"
+_END = b"}\n\n"
+_PAD = 32
+"""Padded frames of deltas differ in size by multiples of this, so that sizes do not tell short words apart."""
 
 
 class Shape(Protocol):
@@ -38,10 +41,11 @@ class Shape(Protocol):
 
 
 class Frames:
-    """Writes one request's events as frames of a stream."""
+    """Writes one request's events as frames of a stream. `is_padded`: each chunk gets random `obfuscation`."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, *, is_padded: bool = False) -> None:
         self._shape = shape
+        self._is_padded = is_padded
         self._encode = msgspec.json.Encoder().encode
         self._templates: dict[int, tuple[bytes, bytes]] = {}
 
@@ -53,6 +57,9 @@ class Frames:
                 before, behind = self._templates.get(each.choice) or self._open(each.choice, frames)
                 if each.scored:
                     frames.append(self._frame(self._shape.delta(each.choice, each.text, each.scored)))
+                elif self._is_padded:
+                    text = one_line(self._encode(each.text))
+                    frames += (before, text, behind.removesuffix(_END), _padding(len(text)))
                 else:
                     frames += (before, one_line(self._encode(each.text)), behind)
             elif isinstance(each, Finished):
@@ -69,10 +76,16 @@ class Frames:
         """Begin a choice: write its opening chunk and cut its template."""
         if chunk := self._shape.opening(choice):
             frames.append(self._frame(chunk))
-        probe = self._frame(self._shape.delta(choice, _HOLE, ()))
+        probe = event(self._encode(self._shape.delta(choice, _HOLE, ())))
         before, _, behind = probe.partition(self._encode(_HOLE))
         self._templates[choice] = (before, behind)
         return before, behind
 
     def _frame(self, chunk: msgspec.Struct) -> bytes:
-        return event(self._encode(chunk))
+        frame = event(self._encode(chunk))
+        return frame.removesuffix(_END) + _padding(len(frame)) if self._is_padded else frame
+
+
+def _padding(size: int) -> bytes:
+    """The end of a padded chunk of which `size` bytes tell something: with the padding they are a multiple of 32."""
+    return b',"obfuscation":"' + secrets.token_urlsafe(_PAD)[: _PAD - size % _PAD].encode() + b'"' + _END

@@ -61,6 +61,11 @@ class Generation(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         """Whether a stream ends with its usage."""
         return bool(self.stream_options and self.stream_options.include_usage)
 
+    @property
+    def is_padded(self) -> bool:
+        """Whether the chunks of a stream are padded."""
+        return bool(self.stream_options and self.stream_options.include_obfuscation)
+
     def check(self) -> None:
         """Check what every text endpoint checks alike. Raises InvalidRequest."""
         bounds.decimal("temperature", self.temperature, 0, 2)
@@ -72,13 +77,10 @@ class Generation(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         self._check_extensions()
         self._check_stop()
         _biases(self.logit_bias)
-        if self.stream_options is not None:
-            if not self.stream:
-                raise InvalidRequest(
-                    "The 'stream_options' parameter is only allowed when 'stream' is enabled.", param="stream_options"
-                )
-            if self.stream_options.include_obfuscation:
-                raise bounds.unsupported("stream_options.include_obfuscation", "Chunks are never padded here.")
+        if self.stream_options is not None and not self.stream:
+            raise InvalidRequest(
+                "The 'stream_options' parameter is only allowed when 'stream' is enabled.", param="stream_options"
+            )
 
     def _check_extensions(self) -> None:
         bounds.integer("top_k", self.top_k, -1, bounds.TOKEN_ID_MAX)

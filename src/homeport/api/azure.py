@@ -1,0 +1,48 @@
+"""Azure's form of the API, turned into OpenAI's before anything else looks at a request.
+
+Azure names the model as a deployment in the path (`/openai/deployments/{name}/chat/completions`), wants a version in
+the query, which means nothing here, and has all other paths below `/openai` or `/openai/v1`. Its key comes in the
+header `api-key`, which `access` reads. Knows nothing of endpoints' fields.
+"""
+
+import re
+from typing import Any, cast
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+_SLOT = "homeport.deployment"
+_DEPLOYED = re.compile(
+    r"/openai/deployments/(?P<name>.+?)/(?P<rest>(?:chat/)?completions|edits|embeddings|(?:audio|images)/\w+)",
+    re.DOTALL,
+)
+_OTHER = re.compile(r"/openai/(?:v1/)?(?P<rest>(?!deployments/).+)", re.DOTALL)
+_VERSION = re.compile(rb"(?:^|&)api-version=[^&]*")
+
+
+def deployment_of(scope: Scope) -> str | None:
+    """The model that the path names as a deployment: it goes before any in the body, as at Azure."""
+    return cast("str | None", scope.get(_SLOT))
+
+
+class Azure:
+    """Middleware: passes Azure's requests on as OpenAI's, all others as they are."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        await self._app(_translated(scope) if scope["type"] == "http" else scope, receive, send)
+
+
+def _translated(scope: Scope) -> Scope:
+    path, query = scope["path"], scope["query_string"]
+    changes: dict[str, Any] = {}
+    if b"api-version=" in query:
+        changes["query_string"] = _VERSION.sub(b"", query).removeprefix(b"&")
+    if path.startswith("/openai/"):
+        if deployed := _DEPLOYED.fullmatch(path):
+            changes["path"], changes[_SLOT] = f"/v1/{deployed['rest']}", deployed["name"]
+        elif other := _OTHER.fullmatch(path):
+            changes["path"] = f"/v1/{other['rest']}"
+    return {**scope, **changes} if changes else scope

@@ -1,0 +1,44 @@
+"""Paths that do not exist: what is told of them, and which path was probably meant.
+
+Nothing is redirected: clients would turn a POST into a GET, or lose their key on the way.
+"""
+
+from collections.abc import Sequence
+
+from starlette.routing import Route
+
+from homeport.api.access import is_administrative
+from homeport.domain.errors import Missing
+
+_VERSION = "v1"
+_DEEPEST = 12
+
+
+def is_tidy(path: str) -> bool:
+    """Whether a path has neither an empty part nor a slash behind it."""
+    return "//" not in path and (path == "/" or not path.endswith("/"))
+
+
+def unknown(method: str, path: str, routes: Sequence[Route]) -> Missing:
+    """Make the error for a path that does not exist; `routes` are those that do."""
+    said = f"Invalid URL ({method} {path[:200]})"
+    if (meant := _meant(path, routes)) is not None:
+        said += f". Did you mean {meant[:200]}? Clients' base URL ends in /{_VERSION}, without a slash behind it."
+    return Missing(said, code="unknown_url")
+
+
+def _meant(path: str, routes: Sequence[Route]) -> str | None:
+    """The longest end of a path that is one, below `/v1` or not: slashes, prefixes and `/v1` may be too many."""
+    parts = [part for part in path[:1000].split("/") if part]
+    for start in range(min(len(parts), _DEEPEST)):
+        rest = parts[start:]
+        while rest[:1] == [_VERSION]:
+            rest = rest[1:]
+        for candidate in ("/".join(["", _VERSION, *rest]), "/".join(["", *rest])):
+            if rest and candidate != path and _is_there(candidate, routes):
+                return candidate
+    return None
+
+
+def _is_there(path: str, routes: Sequence[Route]) -> bool:
+    return not is_administrative(path) and any(route.path_regex.match(path) for route in routes)

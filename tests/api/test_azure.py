@@ -1,0 +1,100 @@
+"""Requests as Azure's clients send them."""
+
+import msgspec
+import pytest
+from starlette.types import ASGIApp
+
+from homeport.api.access import Access
+from homeport.api.application import build
+from homeport.domain.models import Alias
+from tests.api.asgi import Said, call
+from tests.api.fakes import FakeRegistry, FakeServing, installed, services
+from tests.api.forms import HEADERS, form
+
+KEY = "sk-a-long-enough-key"
+CHAT = {"messages": [{"role": "user", "content": "Hi"}]}
+
+
+def house(access: Access | None = None) -> ASGIApp:
+    registry = FakeRegistry(
+        [installed("tiny"), installed("org/other", ("chat", "embeddings")), installed("ear", ("transcriptions",))],
+        [Alias("gpt-35-turbo", "tiny")],
+    )
+    return build(services(FakeServing(), registry=registry, **({"access": access} if access else {})))
+
+
+async def ask(path: str, body: object, app: ASGIApp | None = None, **headers: str) -> Said:
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    return await call(app or house(), "POST", path, msgspec.json.encode(body), given)
+
+
+@pytest.mark.parametrize(
+    ("path", "model"),
+    [
+        ("/openai/deployments/gpt-35-turbo/chat/completions", "tiny"),
+        ("/openai/deployments/tiny/chat/completions", "tiny"),
+        ("/openai/deployments/org/other/chat/completions", "org/other"),
+    ],
+)
+async def test_a_deployment_is_the_model(path: str, model: str) -> None:
+    """The path names the model, with slashes or not, and goes before the body's."""
+    for body in (CHAT, {**CHAT, "model": "gpt-4o"}):
+        said = await ask(path, body)
+        assert (said.status, said.headers["x-homeport-model"]) == (200, model)
+
+
+async def test_every_kind_of_endpoint_takes_one() -> None:
+    """Completions in JSON and transcriptions in a form are asked of the deployment too."""
+    said = await ask("/openai/deployments/tiny/completions", {"prompt": "Hi"})
+    assert (said.status, said.json["model"]) == (200, "tiny")
+    path = "/openai/deployments/tiny/audio/transcriptions"
+    said = await call(house(), "POST", path, form([("language", "en")], [("file", b"RIFF")]), HEADERS)
+    assert said.error["message"] == "The model `tiny` cannot do transcriptions."
+
+
+@pytest.mark.parametrize("path", ["/openai/models", "/openai/v1/models", "/v1/models"])
+@pytest.mark.parametrize("query", ["", "?api-version=2024-02-01", "?api-version=preview"])
+async def test_other_paths_lie_below_openai(path: str, query: str) -> None:
+    """What belongs to no deployment is found below /openai and /openai/v1, whatever version is asked for."""
+    said = await call(house(), "GET", path + query)
+    assert [model["id"] for model in said.json["data"]] == ["tiny", "org/other", "ear", "gpt-35-turbo"]
+
+
+async def test_a_version_is_no_field_of_a_query() -> None:
+    """A list that refuses unknown fields takes a version, and still refuses others."""
+    access = Access.of(admins=(KEY,))
+    for query, status in (
+        ("?api-version=1&since=0", 503),
+        ("?since=0&api-version=1", 503),
+        ("?api-versions=1", 400),
+        ("?my-api-version=1", 400),
+    ):
+        said = await call(house(access), "GET", f"/admin/v1/usage{query}", headers={"authorization": f"Bearer {KEY}"})
+        assert said.status == status
+
+
+async def test_the_key_comes_in_a_header_of_its_own() -> None:
+    """`api-key` opens what a bearer key does; where both are sent the bearer counts."""
+    app = house(Access.of((KEY,)))
+    path = "/openai/deployments/tiny/chat/completions"
+    assert (await ask(path, CHAT, app, api_key=KEY)).status == 200
+    assert (await ask(path, CHAT, app, authorization=f"Bearer {KEY}", api_key="x")).status == 200
+    assert (await ask(path, CHAT, app, api_key="sk-wrong-key-of-mine")).status == 401
+    assert (await ask(path, CHAT, app, authorization="Bearer wrong", api_key=KEY)).status == 401
+    assert (await ask(path, CHAT, app)).status == 401
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/openai/deployments/tiny/admin/v1/keys",
+        "/openai/admin/v1/keys",
+        "/openai/deployments/tiny/x",
+        "/openai/",
+        "/openai",
+    ],
+)
+async def test_nothing_else_is_reached(path: str) -> None:
+    """Other paths below /openai are a 404, and none of them leads to /admin."""
+    said = await ask(path, CHAT, house(Access.of(admins=(KEY,))), authorization=f"Bearer {KEY}")
+    assert (said.status, said.error["code"]) == (404, "unknown_url")
