@@ -8,12 +8,14 @@ import hashlib
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from homeport.domain.accounts import Issued, Key, Wanted
 from homeport.domain.errors import HomeportError, Missing
 from homeport.domain.usage import Question, Sum
 from homeport.serving.quotas import Quotas
+from homeport.serving.supervisor import Supervisor
 from homeport.settings import Settings
 from homeport.store import migration
 from homeport.store.batches import BatchBook
@@ -29,8 +31,8 @@ from homeport.store.uploads import UploadBook
 from homeport.store.usage import UsageBook
 
 _FILE = "homeport.db"
+_KEYS_S = 0.5  # a revoked key opens nothing soon after
 _FOLD_S = 5.0
-_REST_S = 10.0
 _SWEEP_S = 60.0
 
 _log = logging.getLogger("homeport.usage")
@@ -60,12 +62,12 @@ class Accounts:
             self.quotas.seed(key, of_day, of_month)
         self.ledger = Ledger(folder)
 
-    async def keep(self) -> None:
-        """Watch the keys and take in usage, for ever."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.ring.watch())
-            tasks.create_task(self._fold())
-            tasks.create_task(self._sweep())
+    def start(self, loops: Supervisor) -> None:
+        """Begin to watch the keys, to take in usage, and to delete what has expired."""
+        loops.start("keys", self.ring.refresh, _KEYS_S)
+        loops.start("usage", partial(asyncio.to_thread, self.usage.fold), _FOLD_S)
+        loops.start("uploads", partial(asyncio.to_thread, self.uploads.sweep), _SWEEP_S)
+        loops.start("files", partial(asyncio.to_thread, self.files.sweep), _SWEEP_S)
 
     def close(self) -> None:
         """Take in the last usage, and give everything back."""
@@ -75,24 +77,6 @@ class Accounts:
         except HomeportError as error:
             _log.warning("the last usage is left for the next start: %s", error)
         self.database.close()
-
-    async def _fold(self) -> None:
-        while True:
-            await asyncio.sleep(_FOLD_S)
-            try:
-                await asyncio.to_thread(self.usage.fold)
-            except HomeportError as error:
-                _log.warning("usage waits in its journal: %s", error)
-                await asyncio.sleep(_REST_S)
-
-    async def _sweep(self) -> None:
-        while True:
-            try:
-                await asyncio.to_thread(self.uploads.sweep)
-                await asyncio.to_thread(self.files.sweep)
-            except HomeportError as error:
-                _log.warning("files whose time is over stay a while: %s", error)
-            await asyncio.sleep(_SWEEP_S)
 
 
 def ledgers(settings: Settings) -> Path:

@@ -15,8 +15,9 @@ from pathlib import Path
 import msgspec
 import sqlalchemy as sa
 
-from homeport.domain.accounts import Allowance, Issued, Key, Wanted
+from homeport.domain.accounts import Issued, Key, Wanted
 from homeport.domain.errors import InvalidRequest, Missing, Unavailable
+from homeport.store import rows
 from homeport.store.database import Database
 from homeport.store.schema import KEYS, PROJECTS, REVISIONS
 
@@ -25,6 +26,7 @@ _PROJECT = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _NAME_LENGTH = 256
 _MOST = 2**53
 _PREFIX = "sk-"
+_WRITTEN = ("models", "limits")  # what stands in the table as JSON
 
 
 def server_secret(home: Path) -> bytes:
@@ -87,10 +89,10 @@ class KeyBook:
         return Issued(key=key, secret=secret)
 
     def every(self) -> Sequence[Key]:
-        """All keys, the oldest first, those that no longer open anything included."""
+        """All keys, the oldest first, those that no longer open anything included; a damaged one is left out."""
         with self._database.reading() as connection:
             found = connection.execute(sa.select(KEYS).order_by(KEYS.c.created_at, KEYS.c.id))
-            return [_key(row) for row in found.mappings()]
+            return list(rows.values(found.mappings(), Key, _WRITTEN))
 
     def show(self, key_id: str) -> Key:
         """One key. Raises Missing."""
@@ -127,16 +129,20 @@ class KeyBook:
             return _revision(connection)
 
     def by_digest(self) -> tuple[int, dict[str, Key]]:
-        """Every key that is not revoked, and the revision they are of. Whether there ever was one: revision > 0."""
+        """Every key that is not revoked, and the revision they are of. Whether there ever was one: revision > 0.
+
+        A key whose row is damaged opens nothing.
+        """
         with self._database.reading() as connection:
-            found = connection.execute(sa.select(KEYS).where(KEYS.c.revoked_at.is_(None)))
-            return _revision(connection), {row["digest"]: _key(row) for row in found.mappings()}
+            found = connection.execute(sa.select(KEYS).where(KEYS.c.revoked_at.is_(None))).mappings().all()
+            digests = {str(row["id"]): row["digest"] for row in found}
+            return _revision(connection), {digests[key.id]: key for key in rows.values(found, Key, _WRITTEN)}
 
     def _found(self, connection: sa.Connection, key_id: str) -> Key:
         row = connection.execute(sa.select(KEYS).where(KEYS.c.id == key_id)).mappings().first()
         if row is None:
             raise Missing(f"No key has the id {key_id[:100]}.", param="key_id", code="key_not_found")
-        return _key(row)
+        return rows.value(row, Key, _WRITTEN)
 
 
 def _check(wanted: Wanted) -> None:
@@ -170,12 +176,5 @@ def _revision(connection: sa.Connection) -> int:
 
 
 def _row(key: Key) -> dict[str, object]:
-    written = {name: msgspec.json.encode(getattr(key, name)).decode() for name in ("models", "limits")}
+    written = {name: msgspec.json.encode(getattr(key, name)).decode() for name in _WRITTEN}
     return msgspec.structs.asdict(key) | written
-
-
-def _key(row: sa.RowMapping) -> Key:
-    fields = {name: value for name, value in row.items() if name != "digest"}
-    fields["models"] = msgspec.json.decode(fields["models"], type=tuple[str, ...])
-    fields["limits"] = msgspec.json.decode(fields["limits"], type=Allowance)
-    return Key(**fields)
