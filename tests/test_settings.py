@@ -231,3 +231,12 @@ def test_service_links_hide_no_setting_and_no_mistake() -> None:
             load(environ={**LINKS, name: value})
     with pytest.raises(SettingsError, match="port"):
         load(environ={"HOMEPORT_PORT": "http://10.0.0.1"})
+
+
+@pytest.mark.parametrize("given", [",", " , ", " "])
+def test_separators_are_no_keys(given: str) -> None:
+    """Keys that come out as none, say of two variables that are empty, stop the start: nobody meant to let all in."""
+    with pytest.raises(SettingsError, match=r"api_keys: the value .* \(set by HOMEPORT_API_KEYS\)"):
+        load(environ={"HOMEPORT_API_KEYS": given})
+    assert load(environ={"HOMEPORT_API_KEYS": "a,,b"}).api_keys == ("a", "b")
+    assert load(environ={"HOMEPORT_API_KEYS": ""}).api_keys == ()

@@ -63,7 +63,10 @@ def missing(settings: Settings) -> Sequence[str]:
 
 
 def check(settings: Settings) -> None:
-    """Check what settings alone do not tell: an address that others can reach needs a key. Raises SettingsError."""
+    """Check what settings alone do not tell: an address that others can reach needs a key, and so does a server whose
+    keys are lost. Raises SettingsError or Unavailable.
+    """
+    accounts.check_kept(settings)
     check_reach(settings, has_keys=not settings.is_loopback and accounts.has_keys(settings))
 
 

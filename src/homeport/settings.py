@@ -16,7 +16,7 @@ from typing import Any
 import platformdirs
 import yaml
 
-from homeport.values import folder, number, pairs, size, switch, text, whole, words
+from homeport.values import folder, number, pairs, secrets, size, switch, text, whole, words
 
 Parse = Callable[[object], Any]
 Layer = dict[str, tuple[object, str]]
@@ -62,7 +62,8 @@ FACTS: dict[str, Fact] = {
     "models": Fact(words, "Models to fetch if missing and load at start; none: a starter."),
     "default_model": Fact(text, "Model that OpenAI's text names stand for; default: the first of `models`."),
     "aliases": Fact(pairs, "Names that stand for models, over the built-in ones."),
-    "api_keys": Fact(words, "Keys that callers must show; none: loopback only.", secret=True),
+    "api_keys": Fact(secrets, "Keys that callers must show; none: loopback only.", secret=True),
+    "accept_lost_keys": Fact(switch, "Start although stored keys, or the secret they were made with, are gone."),
     "admin_key": Fact(text, "Key for `/admin`; without it `/admin` does not exist.", secret=True),
     "cors_origins": Fact(words, "Web origins whose pages may call the server; none by default."),
     "organization": Fact(text, "Value of the header `openai-organization`."),
@@ -124,6 +125,7 @@ class Settings:
     aliases: dict[str, str] = field(default_factory=dict)
 
     api_keys: tuple[str, ...] = ()
+    accept_lost_keys: bool = False
     admin_key: str | None = None
     cors_origins: tuple[str, ...] = ()
     organization: str = "homeport"

@@ -68,6 +68,14 @@ def words(value: object) -> tuple[str, ...]:
     return tuple(word.strip() for word in value if word.strip())
 
 
+def secrets(value: object) -> tuple[str, ...]:
+    """A list of words, or nothing: separators alone are a mistake that would let everybody in."""
+    found = words(value)
+    if not found and value:
+        raise ValueError("holds separators and no word")
+    return found
+
+
 def pairs(value: object) -> dict[str, str]:
     """A map from name to name; as one string `name=target,name=target`."""
     if isinstance(value, Mapping):

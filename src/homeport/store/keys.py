@@ -15,11 +15,13 @@ from pathlib import Path
 import msgspec
 import sqlalchemy as sa
 
+from homeport import durable
 from homeport.domain.accounts import Issued, Key, Wanted
 from homeport.domain.errors import InvalidRequest, Missing, Unavailable
 from homeport.store import rows
 from homeport.store.database import Database
 from homeport.store.schema import KEYS, PROJECTS, REVISIONS
+from homeport.store.seal import Seal
 
 _SECRET_BYTES = 32
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -29,21 +31,21 @@ _PREFIX = "sk-"
 _WRITTEN = ("models", "limits")  # what stands in the table as JSON
 
 
-def server_secret(home: Path) -> bytes:
+def server_secret(home: Path, *, is_in_use: bool = False) -> bytes:
     """The secret that keys are hashed with, made when first needed and readable by this user alone.
 
-    A stolen database is worth nothing without it. Raises Unavailable.
+    A stolen database is worth nothing without it. `is_in_use`: keys have been made with it, so that a new one would be
+    worth nothing either. Raises Unavailable.
     """
     path = home / "key-secret"
     try:
-        home.mkdir(parents=True, exist_ok=True)
-        partial = home / f"key-secret.{os.getpid()}.partial"
         if not path.exists():
-            partial.touch(mode=0o600)
-            partial.write_bytes(secrets.token_bytes(_SECRET_BYTES))
-            with contextlib.suppress(FileExistsError):
-                os.link(partial, path)  # whoever is first wins, and nobody sees half of it
-            partial.unlink()
+            if is_in_use:
+                raise Unavailable(
+                    f"The secret {path} is gone, and the stored keys were made with it: put back a copy of it, or set "
+                    f"HOMEPORT_ACCEPT_LOST_KEYS=1 to have a new one made, with which no key works until it is rotated."
+                )
+            _make_secret(path)
         found = path.read_bytes()
     except OSError as error:
         raise Unavailable(f"The secret {path} cannot be used: {error.strerror}.") from error
@@ -52,16 +54,31 @@ def server_secret(home: Path) -> bytes:
     return found
 
 
+def _make_secret(path: Path) -> None:
+    durable.make_folder(path.parent)
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.fresh")
+    try:
+        durable.write(fresh, secrets.token_bytes(_SECRET_BYTES))
+        with contextlib.suppress(FileExistsError):
+            os.link(fresh, path)  # whoever is first wins, and nobody sees half of it
+    finally:
+        fresh.unlink(missing_ok=True)
+    durable.sync(path.parent)
+
+
 def digest(secret: bytes, key: str) -> str:
     """What is kept of a key."""
     return hashlib.blake2b(key.encode("utf-8", "surrogateescape"), key=secret, digest_size=32).hexdigest()
 
 
 class KeyBook:
-    """The keys of a database. Synchronous; `now` is the wall clock in seconds."""
+    """The keys of a database. Synchronous; `now` is the wall clock in seconds, `seal` what says that there are keys."""
 
-    def __init__(self, database: Database, secret: bytes, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, database: Database, secret: bytes, now: Callable[[], float] = time.time, seal: Seal | None = None
+    ) -> None:
         self._database = database
+        self._seal = seal
         self._secret = secret
         self._now = now
 
@@ -86,6 +103,8 @@ class KeyBook:
                 connection.execute(sa.insert(PROJECTS).values(id=key.project, created_at=now))
             connection.execute(sa.insert(KEYS).values(**_row(key), digest=digest(self._secret, secret)))
             _count(connection)
+            if self._seal is not None:
+                self._seal.set()  # before the key is there: none is ever without it
         return Issued(key=key, secret=secret)
 
     def every(self) -> Sequence[Key]:

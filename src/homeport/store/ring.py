@@ -22,12 +22,13 @@ class KeyRing:
         self._secret = secret
         self._now = now
         self._revision = -1
+        self._is_closed = False
         self._keys: Mapping[str, Key] = {}
 
     @property
     def is_closed(self) -> bool:
-        """Whether a key was ever made: then nobody comes in without one, also if all are revoked."""
-        return self._revision > 0
+        """Whether a key was ever made: then nobody comes in without one, also if all are revoked or lost."""
+        return self._is_closed
 
     def find(self, secret: str) -> Key | None:
         """The key with this secret, if it opens anything now."""
@@ -43,6 +44,7 @@ class KeyRing:
         """Read the keys if they have changed."""
         if self._book.revision() != self._revision:
             self._revision, self._keys = self._book.by_digest()
+            self._is_closed = self._is_closed or self._revision > 0
 
     async def refresh(self) -> None:
         """Read the keys, in a thread, if they have changed."""
