@@ -199,3 +199,45 @@ def test_background_programs_do_not_spin_at_all(monkeypatch: pytest.MonkeyPatch)
     found = patient_environment()
     assert (found["GOMP_SPINCOUNT"], found["LC_OTHER"], os.environ["GOMP_SPINCOUNT"]) == ("0", "kept", "7")
     assert not {"OPENBLAS_NUM_THREADS", "HOMEPORT_ADMIN_KEY"} & found.keys()
+
+
+LINKS = {
+    "HOMEPORT_SERVICE_HOST": "10.43.7.1",
+    "HOMEPORT_SERVICE_PORT": "8080",
+    "HOMEPORT_SERVICE_PORT_HTTP": "8080",
+    "HOMEPORT_PORT": "tcp://10.43.7.1:8080",
+    "HOMEPORT_PORT_8080_TCP": "tcp://10.43.7.1:8080",
+    "HOMEPORT_PORT_8080_TCP_PROTO": "tcp",
+    "HOMEPORT_PORT_8080_TCP_PORT": "8080",
+    "HOMEPORT_PORT_8080_TCP_ADDR": "10.43.7.1",
+    "HOMEPORT_PORT_53_UDP": "udp://[fd00::7]:53",
+    "HOMEPORT_GPU_SERVICE_HOST": "10.43.7.2",
+    "HOMEPORT_GPU_A100_SERVICE_PORT_HTTP_METRICS": "9090",
+    "HOMEPORT_GPU_PORT": "tcp://10.43.7.2:8080",
+    "HOMEPORT_GPU_PORT_8080_SCTP_ADDR": "10.43.7.2",
+}
+
+
+@pytest.mark.parametrize("name", LINKS)
+def test_kubernetes_service_links_are_passed_over(name: str) -> None:
+    """What Kubernetes puts into every pod beside a service whose name begins with `homeport` is no setting."""
+    assert load(environ={name: LINKS[name]}) == load(environ={})
+
+
+def test_service_links_hide_no_setting_and_no_mistake() -> None:
+    """A real port is read beside them, and what only resembles one of them is still refused by name."""
+    assert load(environ={**LINKS, "HOMEPORT_PORT": "9000"}).port == 9000
+    for name, value in (("HOMEPORT_PRT", "1"), ("HOMEPORT_GPU_PORT", "8080"), ("HOMEPORT_HOSTS", "10.0.0.1")):
+        with pytest.raises(SettingsError, match=name):
+            load(environ={**LINKS, name: value})
+    with pytest.raises(SettingsError, match="port"):
+        load(environ={"HOMEPORT_PORT": "http://10.0.0.1"})
+
+
+@pytest.mark.parametrize("given", [",", " , ", " "])
+def test_separators_are_no_keys(given: str) -> None:
+    """Keys that come out as none, say of two variables that are empty, stop the start: nobody meant to let all in."""
+    with pytest.raises(SettingsError, match=r"api_keys: the value .* \(set by HOMEPORT_API_KEYS\)"):
+        load(environ={"HOMEPORT_API_KEYS": given})
+    assert load(environ={"HOMEPORT_API_KEYS": "a,,b"}).api_keys == ("a", "b")
+    assert load(environ={"HOMEPORT_API_KEYS": ""}).api_keys == ()

@@ -7,13 +7,15 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from homeport.domain.accounts import Issued, Key, Wanted
-from homeport.domain.errors import HomeportError, Missing
+from homeport.domain.errors import HomeportError, Missing, Unavailable
 from homeport.domain.usage import Question, Sum
 from homeport.serving.quotas import Quotas
+from homeport.serving.supervisor import Supervisor
 from homeport.settings import Settings
 from homeport.store import migration
 from homeport.store.batches import BatchBook
@@ -24,13 +26,15 @@ from homeport.store.fine_tunes import FineTuneBook
 from homeport.store.keys import KeyBook, server_secret
 from homeport.store.ledger import Ledger
 from homeport.store.ring import KeyRing
+from homeport.store.seal import Seal
 from homeport.store.training_log import TrainingLog
 from homeport.store.uploads import UploadBook
 from homeport.store.usage import UsageBook
 
 _FILE = "homeport.db"
+_SEAL = "keys"
+_KEYS_S = 0.5  # a revoked key opens nothing soon after
 _FOLD_S = 5.0
-_REST_S = 10.0
 _SWEEP_S = 60.0
 
 _log = logging.getLogger("homeport.usage")
@@ -40,32 +44,47 @@ class Accounts:
     """What a running server keeps open: the database, its keys and what they have taken, and the ledger of usage."""
 
     def __init__(self, settings: Settings) -> None:
-        secret = server_secret(settings.home)
         self.database = Database(database_url(settings))
-        migration.ready(self.database)
-        self.book = KeyBook(self.database, secret)
-        self.ring = KeyRing(self.book, secret)
-        self.ring.load()
-        folder = ledgers(settings)
-        self.usage = UsageBook(self.database, folder)
-        self.usage.fold()
-        blobs = Blobs(settings.blobs or str(settings.home / "blobs"))
-        self.files = FileBook(self.database, blobs)
-        self.uploads = UploadBook(self.database, blobs, self.files)
-        self.batches = BatchBook(self.database, self.files)
-        self.fine_tunes = FineTuneBook(self.database)
-        self.training_log = TrainingLog(self.database, self.files)
-        self.quotas = Quotas()
-        for key, of_day, of_month in self.usage.spent_by_key():
-            self.quotas.seed(key, of_day, of_month)
-        self.ledger = Ledger(folder)
+        with ExitStack() as undo:
+            undo.callback(self.database.close)
+            migration.ready(self.database)
+            secret, self.book = _open_keys(settings, self.database)
+            self.ring = KeyRing(self.book, secret)
+            self.ring.load()
+            self._mark(_seal(settings), settings)
+            folder = ledgers(settings)
+            self.usage = UsageBook(self.database, folder)
+            self.usage.fold()
+            blobs = Blobs(settings.blobs or str(settings.home / "blobs"))
+            self.files = FileBook(self.database, blobs)
+            self.uploads = UploadBook(self.database, blobs, self.files)
+            self.batches = BatchBook(self.database, self.files)
+            self.fine_tunes = FineTuneBook(self.database)
+            self.training_log = TrainingLog(self.database, self.files)
+            self.quotas = Quotas()
+            for key, of_day, of_month in self.usage.spent_by_key():
+                self.quotas.seed(key, of_day, of_month)
+            self.ledger = Ledger(folder)
+            undo.pop_all()
 
-    async def keep(self) -> None:
-        """Watch the keys and take in usage, for ever."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.ring.watch())
-            tasks.create_task(self._fold())
-            tasks.create_task(self._sweep())
+    def _mark(self, seal: Seal, settings: Settings) -> None:
+        """Have a second place say whether there are keys, for the next start."""
+        if self.ring.is_closed:
+            seal.set()
+        elif settings.accept_lost_keys:
+            seal.remove()
+        elif seal.is_set:
+            logging.getLogger("homeport.keys").warning(
+                "the database %s has held keys and holds none now: only those of the settings let anybody in",
+                self.database,
+            )
+
+    def start(self, loops: Supervisor) -> None:
+        """Begin to watch the keys, to take in usage, and to delete what has expired."""
+        loops.start("keys", self.ring.refresh, _KEYS_S)
+        loops.start("usage", partial(asyncio.to_thread, self.usage.fold), _FOLD_S)
+        loops.start("uploads", partial(asyncio.to_thread, self.uploads.sweep), _SWEEP_S)
+        loops.start("files", partial(asyncio.to_thread, self.files.sweep), _SWEEP_S)
 
     def close(self) -> None:
         """Take in the last usage, and give everything back."""
@@ -76,24 +95,6 @@ class Accounts:
             _log.warning("the last usage is left for the next start: %s", error)
         self.database.close()
 
-    async def _fold(self) -> None:
-        while True:
-            await asyncio.sleep(_FOLD_S)
-            try:
-                await asyncio.to_thread(self.usage.fold)
-            except HomeportError as error:
-                _log.warning("usage waits in its journal: %s", error)
-                await asyncio.sleep(_REST_S)
-
-    async def _sweep(self) -> None:
-        while True:
-            try:
-                await asyncio.to_thread(self.uploads.sweep)
-                await asyncio.to_thread(self.files.sweep)
-            except HomeportError as error:
-                _log.warning("files whose time is over stay a while: %s", error)
-            await asyncio.sleep(_SWEEP_S)
-
 
 def ledgers(settings: Settings) -> Path:
     """The folder of this database's ledgers."""
@@ -102,10 +103,10 @@ def ledgers(settings: Settings) -> Path:
 
 def beside(settings: Settings, what: str) -> Path:
     """A folder that belongs to this database: one for each, so that none gets another's."""
+    path = sqlite_path(settings)
+    if path is not None:
+        return path.with_suffix(f".{what}")
     place = Database.name(database_url(settings))
-    file = place.removeprefix("sqlite:///")
-    if file != place:
-        return Path(file).with_suffix(f".{what}")
     return settings.home / f"{what}-{hashlib.sha256(place.encode()).hexdigest()[:12]}"
 
 
@@ -123,15 +124,33 @@ def database_url(settings: Settings) -> str:
     return settings.database_url or f"sqlite:///{settings.home / _FILE}"
 
 
+def sqlite_path(settings: Settings) -> Path | None:
+    """The database's file; None where it is none."""
+    place = Database.name(database_url(settings))
+    file = place.removeprefix("sqlite:///")
+    return Path(file) if file != place else None
+
+
 def has_keys(settings: Settings) -> bool:
     """Whether a key was ever stored. Makes no database."""
-    if settings.database_url is None and not (settings.home / _FILE).exists():
+    path = sqlite_path(settings)
+    if path is not None and not path.exists():
         return False
     with _database(settings) as database:
         if migration.revision(database) is None:
             return False
         migration.ready(database)
         return KeyBook(database, b"").revision() > 0
+
+
+def check_kept(settings: Settings) -> None:
+    """Refuse to let everybody in where keys were needed before. Raises Unavailable, before anything is made."""
+    if settings.api_keys or settings.accept_lost_keys or not _seal(settings).is_set or has_keys(settings):
+        return
+    raise Unavailable(
+        f"The database {Database.name(database_url(settings))} has held keys and is gone or empty, so that everybody "
+        "would be let in: put back a copy of it, or set HOMEPORT_ACCEPT_LOST_KEYS=1 to start without its keys."
+    )
 
 
 def create_key(settings: Settings, wanted: Wanted) -> Issued:
@@ -196,7 +215,18 @@ def _database(settings: Settings) -> Iterator[Database]:
 def _book(settings: Settings) -> Iterator[KeyBook]:
     with _database(settings) as database:
         migration.ready(database)
-        yield KeyBook(database, server_secret(settings.home))
+        yield _open_keys(settings, database)[1]
+
+
+def _open_keys(settings: Settings, database: Database) -> tuple[bytes, KeyBook]:
+    """The secret of a database's keys, and the keys. Raises Unavailable where they were made with one that is gone."""
+    is_in_use = KeyBook(database, b"").revision() > 0
+    secret = server_secret(settings.home, is_in_use=is_in_use and not settings.accept_lost_keys)
+    return secret, KeyBook(database, secret, seal=_seal(settings))
+
+
+def _seal(settings: Settings) -> Seal:
+    return Seal(beside(settings, _SEAL))
 
 
 def _named(book: KeyBook, key: str) -> Key:

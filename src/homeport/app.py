@@ -41,12 +41,14 @@ from homeport.models.store import Store
 from homeport.reports import Announcement, Finding, Progress
 from homeport.serving.local import LocalServing
 from homeport.serving.options import ServingOptions
+from homeport.serving.supervisor import Supervisor
 from homeport.settings import Settings, check_reach
 from homeport.store.pictures import Pictures
 from homeport.workers import Workers
 
 _STOP_WAIT_S = 30.0
 _REACH_S = 5.0
+_PICTURES_S = 60.0
 _TEXT, _ON_LLAMA = "text", ("embeddings", "moderation")
 _PICTURES, _IMAGES, _PAINTER = "pictures", "images", "dall-e-2"
 
@@ -61,7 +63,10 @@ def missing(settings: Settings) -> Sequence[str]:
 
 
 def check(settings: Settings) -> None:
-    """Check what settings alone do not tell: an address that others can reach needs a key. Raises SettingsError."""
+    """Check what settings alone do not tell: an address that others can reach needs a key, and so does a server whose
+    keys are lost. Raises SettingsError or Unavailable.
+    """
+    accounts.check_kept(settings)
     check_reach(settings, has_keys=not settings.is_loopback and accounts.has_keys(settings))
 
 
@@ -80,15 +85,16 @@ class _House:
         self._announce = announce
         self._store = _store(settings)
         self._registry = registry(settings)
+        self._loops = Supervisor()
         self._serving = LocalServing(
-            _serving_options(settings), job_options=self._job_options, job_files=self._job_files
+            _serving_options(settings), job_options=self._job_options, job_files=self._job_files, loops=self._loops
         )
         self._running: rendezvous.Running | None = None
         self._token = rendezvous.fresh_token()
         self._spool = spool.begin(settings.home)
         self._pictures = Pictures(settings.home / _PICTURES, settings.picture_url_s)
         self._accounts = Accounts(settings)
-        self._jobs = Jobs(self._serving, self._accounts.batches, self._accounts.files, self._spool)
+        self._jobs = Jobs(self._serving, self._accounts.batches, self._accounts.files, self._spool, self._loops)
         self._tuner = trainings.tuner(settings, self._accounts, _library(settings), self._registry.remove)
 
     async def stand(self) -> None:
@@ -99,7 +105,8 @@ class _House:
             registry=self._registry,
             pictures=self._pictures,
             limits=_limits(settings),
-            meters=Meters(self._serving.gauges, jobs=self._tuner.counts),
+            meters=Meters(self._serving.gauges, jobs=self._tuner.counts, loops=self._loops),
+            loops=self._loops,
             access=self._access(),
             spool=self._spool,
             organization=settings.organization,
@@ -119,18 +126,18 @@ class _House:
         listener = Listener(
             application, settings.host, settings.port, on_listening=self._on_listening, drain=self._drain
         )
-        self._pictures.sweep()
         await self._serving.start()
-        watches = [asyncio.create_task(self._accounts.keep()), asyncio.create_task(self._tuner.run())]
+        self._accounts.start(self._loops)
+        self._loops.start("pictures", partial(asyncio.to_thread, self._pictures.sweep), _PICTURES_S)
+        tuning = asyncio.create_task(self._tuner.run(self._loops))
         try:
             await self._serving.preload(self._preloaded())
             self._jobs.start(Dispatch(application, self._host), services.meters)
             await listener.run_here()
         finally:
             await self._jobs.stop()
-            for watch in watches:
-                watch.cancel()
-            await asyncio.gather(*watches, return_exceptions=True)
+            tuning.cancel()
+            await asyncio.gather(tuning, self._loops.stop(), return_exceptions=True)
             await self._serving.close()
             self._accounts.close()
             spool.end(self._spool)

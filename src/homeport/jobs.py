@@ -11,12 +11,14 @@ from homeport.domain.batch_ports import BatchBook, Dispatch
 from homeport.domain.ports import FileBook
 from homeport.serving.batches.desk import Desk
 from homeport.serving.local import LocalServing
+from homeport.serving.supervisor import Supervisor
 
 
 class Jobs:
-    """The jobs of one server."""
+    """The jobs of one server; `loops` runs what repeats."""
 
-    def __init__(self, serving: LocalServing, book: BatchBook, files: FileBook, spool: Path) -> None:
+    def __init__(self, serving: LocalServing, book: BatchBook, files: FileBook, spool: Path, loops: Supervisor) -> None:
+        self._loops = loops
         self._serving = serving
         self._book = book
         self._files = files
@@ -26,7 +28,7 @@ class Jobs:
     def start(self, dispatch: Dispatch, meters: Meters) -> None:
         """Begin to take jobs up; their requests go through `dispatch`."""
         background = self._serving.background
-        desk = Desk(self._book, self._files, dispatch, background, self._spool)
+        desk = Desk(self._book, self._files, dispatch, background, self._spool, self._loops)
         meters.gauge("batches_running", "Batches under way.", lambda: desk.running)
         meters.gauge("batch_lines_waiting", "Lines of these without an outcome.", lambda: desk.lines_left)
         meters.gauge(

@@ -17,99 +17,24 @@ import platformdirs
 import yaml
 
 from homeport import environment
+from homeport.values import folder, number, pairs, secrets, size, switch, text, whole, words
 
 Parse = Callable[[object], Any]
 Layer = dict[str, tuple[object, str]]
 PREFIX = "HOMEPORT_"
 CONFIG = PREFIX + "CONFIG"
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?", re.IGNORECASE)
 _ADDRESS = re.compile(r"(?:\[([^\]]+)\]|([^:\[\]]*))(?::(\d+))?")
-_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+_SERVICE_PART = re.compile(
+    r"HOMEPORT_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_\d+_(?:TCP|UDP|SCTP)_(?:PROTO|PORT|ADDR))"
+)
+_SERVICE_ADDRESS = re.compile(r"HOMEPORT_(?:\w+_)?PORT(?:_\d+_(?:TCP|UDP|SCTP))?")
+_SERVICE_URL = re.compile(r"(?:tcp|udp|sctp)://")
 _SPINS = "1000"  # some microseconds: longer than threads in step wait, shorter than the scheduler's slice
 _BLAS_THREADS = "OPENBLAS_NUM_THREADS"
-_TRUE = ("1", "true", "yes", "on")
-_FALSE = ("0", "false", "no", "off")
 
 
 class SettingsError(ValueError):
     """A setting is unknown, unreadable or refused. The message names it, where it came from and what to do."""
-
-
-def text(value: object) -> str:
-    """A string, taken as it is."""
-    if not isinstance(value, str):
-        raise ValueError("is not text")
-    return value.strip()
-
-
-def whole(value: object) -> int:
-    """A whole number."""
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        raise ValueError("is not a whole number")
-    try:
-        return int(value)
-    except ValueError:
-        raise ValueError("is not a whole number") from None
-
-
-def number(value: object) -> float:
-    """A finite number, such as a time in seconds."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError("is not a number")
-    try:
-        found = float(value)
-    except ValueError:
-        raise ValueError("is not a number") from None
-    if found != found or found in (float("inf"), float("-inf")):
-        raise ValueError("is not a finite number")
-    return found
-
-
-def size(value: object) -> int:
-    """Bytes: a whole number, or one with a unit (kB, MB, GB, TB are powers of 1000; KiB, MiB, GiB of 1024)."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError("is not a size such as 8GB or 512MiB")
-    unit = (match[2] or "").lower()
-    return int(float(match[1]) * (1024 if unit.endswith("i") else 1000) ** _POWERS[unit[:1]])
-
-
-def switch(value: object) -> bool:
-    """On or off: true, yes, on, 1 or false, no, off, 0."""
-    word = str(value).strip().lower()
-    if word not in _TRUE + _FALSE:
-        raise ValueError("is not on or off (true, false, 1, 0)")
-    return word in _TRUE
-
-
-def words(value: object) -> tuple[str, ...]:
-    """A list of words; as one string they are separated by commas."""
-    if isinstance(value, str):
-        value = value.split(",")
-    if not isinstance(value, list | tuple) or not all(isinstance(word, str) for word in value):
-        raise ValueError("is not a list of words")
-    return tuple(word.strip() for word in value if word.strip())
-
-
-def pairs(value: object) -> dict[str, str]:
-    """A map from name to name; as one string `name=target,name=target`."""
-    if isinstance(value, Mapping):
-        if not all(isinstance(part, str) for item in value.items() for part in item):
-            raise ValueError("is not a map from names to names")
-        return dict(value)
-    split = [word.partition("=") for word in words(value)]
-    if not all(equals and name.strip() and target.strip() for name, equals, target in split):
-        raise ValueError("is not a list of name=target")
-    return {name.strip(): target.strip() for name, _, target in split}
-
-
-def folder(value: object) -> Path:
-    """A path; `~` is the user's home."""
-    if not isinstance(value, str | Path) or not str(value).strip():
-        raise ValueError("is not a path")
-    return Path(value).expanduser().absolute()
 
 
 @dataclass(frozen=True)
@@ -139,7 +64,8 @@ FACTS: dict[str, Fact] = {
     "default_model": Fact(text, "Model that OpenAI's text names stand for; default: the first of `models`."),
     "aliases": Fact(pairs, "Names that stand for models, over the built-in ones."),
     "list_aliases": Fact(text, "OpenAI's names in the list of models.", choices=("all", "common", "none")),
-    "api_keys": Fact(words, "Keys that callers must show; none: loopback only.", secret=True),
+    "api_keys": Fact(secrets, "Keys that callers must show; none: loopback only.", secret=True),
+    "accept_lost_keys": Fact(switch, "Start although stored keys, or the secret they were made with, are gone."),
     "admin_key": Fact(text, "Key for `/admin`; without it `/admin` does not exist.", secret=True),
     "cors_origins": Fact(words, "Web origins whose pages may call the server; none by default."),
     "organization": Fact(text, "Value of the header `openai-organization`."),
@@ -202,6 +128,7 @@ class Settings:
     list_aliases: str = "common"
 
     api_keys: tuple[str, ...] = ()
+    accept_lost_keys: bool = False
     admin_key: str | None = None
     cors_origins: tuple[str, ...] = ()
     organization: str = "homeport"
@@ -336,12 +263,23 @@ def _from_file(path: Path) -> Layer:
 
 def _from_environment(environ: Mapping[str, str]) -> Layer:
     ours = {PREFIX + name.upper(): name for name in FACTS}
+    environ = {name: value for name, value in environ.items() if not _is_service_link(name, value)}
     for name in sorted(environ):
         if name.startswith(PREFIX) and name not in ours and name != CONFIG:
             raise SettingsError(f"{name}: no setting is called so{_nearest(name, [*ours, CONFIG])}")
     foreign = {other: name for name, fact in FACTS.items() for other in fact.also}
     # An empty variable counts as unset, as shells cannot always unset one. Our own names go before foreign ones.
     return {name: (environ[variable], variable) for variable, name in (foreign | ours).items() if environ.get(variable)}
+
+
+def _is_service_link(name: str, value: str) -> bool:
+    """Whether Kubernetes put this there, as it does for every service of the namespace: by form, not by one name.
+
+    A service called `homeport` gives HOMEPORT_PORT=tcp://…, which is no port of ours.
+    """
+    if _SERVICE_PART.fullmatch(name):
+        return True
+    return bool(_SERVICE_ADDRESS.fullmatch(name) and _SERVICE_URL.match(value))
 
 
 def _from_flags(flags: Mapping[str, object]) -> Layer:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 import pytest
 
-from homeport.domain.errors import Overloaded, Unavailable
+from homeport.domain.errors import EngineFailed, HomeportError, Overloaded, Unavailable
 from homeport.domain.events import Delta
 from homeport.serving.background import GAVE_WAY, Background
 from homeport.serving.gate import Gate
@@ -118,3 +118,44 @@ async def test_it_gives_up_its_room(serve: Serve) -> None:
             await taken(stream, [0])
     assert ended.value.code == GAVE_WAY
     await caller.aclose()
+
+
+async def test_one_that_breaks_leaves_the_others_to_go_on() -> None:
+    """A background request that cannot be told to rest ends with an error; the others are told, and told again."""
+    background, clock = Background(), asyncio.get_running_loop()
+    broken, sound = Fragile(is_broken=True), Fragile(is_broken=False)
+    background.hold(broken)
+    background.hold(sound)
+    visit = background.visit()
+    assert (broken.is_over, sound.rests) == (True, True)
+    visit.leave()
+    end = clock.time() + DEADLINE_S
+    while sound.rests:
+        assert clock.time() < end
+        await background.opened()
+    background.close()
+
+
+class Fragile:
+    """A stream that may break when it is told to rest."""
+
+    def __init__(self, *, is_broken: bool) -> None:
+        self.model = "m"
+        self.is_over = self.rests = False
+        self._is_broken = is_broken
+
+    def rest(self) -> None:
+        """Stand still."""
+        if self._is_broken:
+            raise RuntimeError("broken")
+        self.rests = True
+
+    def resume(self) -> None:
+        """Go on."""
+        self.rests = False
+
+    def fail(self, error: HomeportError, *, cancel: bool) -> None:
+        """End."""
+        assert isinstance(error, EngineFailed)
+        assert cancel
+        self.is_over = True

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -10,7 +11,10 @@ import psutil
 import pytest
 
 from homeport.domain.errors import Unavailable
+from homeport.serving.frames import Launch
 from homeport.serving.local import LocalServing
+from homeport.serving.resident import Resident
+from homeport.serving.session import Session
 from tests.serving.conftest import DEADLINE_S, QUICK, answer, prompt, scripted, until
 
 Serve = Callable[..., Awaitable[LocalServing]]
@@ -175,3 +179,41 @@ async def test_many_cycles_leak_nothing(serve: Serve) -> None:
     before = psutil.Process(os.getpid()).memory_info().rss
     await cycle(serving, 200)
     assert psutil.Process(os.getpid()).memory_info().rss <= before * 1.05
+
+
+async def test_nothing_ends_the_search_for_idle_models(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where one model cannot be measured, say for want of file descriptors, the others are still unloaded when idle."""
+    measure = Resident.measure
+
+    def failing(resident: Resident) -> None:
+        if resident.name == "odd":
+            raise OSError(24, "Too many open files")
+        measure(resident)
+
+    monkeypatch.setattr(Resident, "measure", failing)
+    serving = await serve(msgspec.structs.replace(QUICK, idle_s=0.1))
+    await serving.preload([scripted("odd"), scripted("free")])
+    await until(lambda: names(serving) == ["odd"])
+    monkeypatch.setattr(Resident, "measure", measure)
+    await until(lambda: not names(serving))
+
+
+async def test_a_worker_that_cannot_be_started_again_is_tried_again(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the start of a replaced worker raises, the next try comes after a pause, and the model is back."""
+    serving = await serve(QUICK)
+    await answer(serving, "count 1")
+    launch, errors = Session._start, [RuntimeError("can't start new thread"), OSError(24, "Too many open files")]
+
+    async def failing(session: Session, order: Launch) -> None:
+        if errors:
+            raise errors.pop()
+        await launch(session, order)
+
+    monkeypatch.setattr(Session, "_start", failing)
+    pid = serving.status()[0].pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    await until(lambda: not errors and serving.status()[0].pid not in (None, pid))
+    assert await answer(serving, "count 1") == "1 "

@@ -15,6 +15,7 @@ from homeport.domain.fine_tunes import FineTune, Order
 from homeport.domain.tuning import Hyperparameters
 from homeport.serving import tuner as tuners
 from homeport.serving.attempt import Bench
+from homeport.serving.supervisor import Supervisor
 from homeport.serving.tuner import Tuner
 from homeport.store import migration
 from homeport.store.database import Database
@@ -33,6 +34,7 @@ class Yard:
         self.books = Workbooks(database, folder)
         self.shop = ScriptedWorkshop(folder)
         self.folder = folder / "tuning"
+        self.loops = Supervisor(first_s=0.0, limit_s=0.0)
         self.tuner = self.another()
 
     def another(self, most_waiting: int = 4) -> Tuner:
@@ -75,7 +77,7 @@ class Yard:
     @asynccontextmanager
     async def open(self, tuner: Tuner | None = None) -> AsyncIterator[None]:
         """Have a tuner work."""
-        task = asyncio.create_task((tuner or self.tuner).run())
+        task = asyncio.create_task((tuner or self.tuner).run(self.loops))
         try:
             yield
         finally:
@@ -232,7 +234,6 @@ async def test_nothing_ends_the_queue(
     yard: Yard, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An error that nobody foresaw is logged, and the queue goes on."""
-    monkeypatch.setattr(tuners, "_REST_S", 0.01)
     following = yard.books.log.next
     errors = [ZeroDivisionError("inside")]
 
@@ -245,6 +246,43 @@ async def test_nothing_ends_the_queue(
     async with yard.open():
         await yard.ended(await yard.accepted(), "succeeded")
     assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["counts", "beat", "untidy", "is_wanted"])
+async def test_whatever_fails_in_the_queue_is_tried_again(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Out of file descriptors, or a bug, in any look at the books: it is shown as failing, and jobs are trained."""
+    act, errors = getattr(yard.books.log, name), [OSError(24, "Too many open files"), TypeError("inside")]
+
+    def twice(*args: Any) -> Any:
+        if errors:
+            raise errors.pop()
+        return act(*args)
+
+    monkeypatch.setattr(yard.books.log, name, twice)
+    async with yard.open():
+        await yard.ended(await yard.accepted(), "succeeded")
+        await yard.until(lambda: not errors and not yard.loops.failing())
+    assert yard.loops.failures() == {"fine_tuning": 2}
+
+
+async def test_a_job_that_cannot_be_tidied_up_holds_up_no_other(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where the rest of a cancelled job cannot be removed, that is logged once and the next job is trained."""
+
+    def broken(_: str) -> None:
+        raise PermissionError("not yours")
+
+    monkeypatch.setattr(yard.shop, "forget", broken)
+    yard.tuner = yard.another()
+    job = await yard.accepted()
+    yard.books.book.cancel("one", job.id)
+    async with yard.open():
+        later = await yard.accepted()
+        await yard.until(lambda: yard.books.status(later) == "succeeded")
+    assert caplog.text.count(f"what fine-tuning job {job.id} has left") == 1
 
 
 async def test_only_one_process_trains_in_a_folder(yard: Yard) -> None:

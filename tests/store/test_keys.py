@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from homeport.domain.accounts import Allowance, Wanted
 from homeport.domain.errors import InvalidRequest, Missing, Unavailable
+from homeport.serving.supervisor import Supervisor
 from homeport.store.database import Database
 from homeport.store.keys import KeyBook, server_secret
 from homeport.store.ring import KeyRing
@@ -168,14 +169,15 @@ def test_another_secret_opens_nothing(book: KeyBook, clock: Clock) -> None:
 
 async def test_another_process_is_heard(book: KeyBook, ring: KeyRing) -> None:
     """What another connection changes is seen by the watch within two seconds."""
-    watch = asyncio.create_task(ring.watch())
+    loops = Supervisor()
+    loops.start("keys", ring.refresh, 0.05)
     try:
         issued = await asyncio.to_thread(book.create, Wanted(name="bot"))
         await soon(lambda: ring.find(issued.secret) is not None)
         await asyncio.to_thread(book.revoke, issued.key.id)
         await soon(lambda: ring.find(issued.secret) is None)
     finally:
-        watch.cancel()
+        await loops.stop()
 
 
 async def soon(holds: Callable[[], bool]) -> None:

@@ -80,3 +80,14 @@ def test_other_names_find_nothing(tmp_path: Path, name: str) -> None:
     """Whatever is asked for, only what was kept is given."""
     (tmp_path / "secret.png").write_bytes(b"secret")
     assert Pictures(tmp_path / "pictures", 100).find(name) is None
+
+
+def test_what_cannot_be_removed_is_left(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A folder among the pictures is logged; pictures are kept and removed as ever."""
+    (tmp_path / "folder").mkdir()
+    pictures = Pictures(tmp_path, 3600)
+    (tmp_path / "stray.partial").touch()
+    name = pictures.keep(b"data", Format.PNG)
+    assert pictures.find(name) == b"data"
+    assert not (tmp_path / "stray.partial").exists()
+    assert "cannot be removed" in caplog.text

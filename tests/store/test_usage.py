@@ -292,3 +292,29 @@ def test_nothing_new_costs_no_sql(book: UsageBook, folder: Path, database: Datab
     assert book.fold() == 0
     assert statements == []
     ledger.close()
+
+
+def test_a_text_that_the_database_does_not_take_loses_one_record(
+    book: UsageBook, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A NUL in a caller's own name for its user, or a number beyond 64 bits, keeps no other record from its row."""
+    ledger = Ledger(folder)
+    for record in (spent(), spent(user="a\x00b"), spent(), spent(prompt_tokens=2**70), spent()):
+        ledger.write(record)
+    ledger.close()
+    book.fold()
+    requests, _ = total(book)
+    assert requests >= 3
+    assert "was left out" in caplog.text
+    assert list(folder.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_read_holds_up_no_other(book: UsageBook, folder: Path) -> None:
+    """What is no file under a ledger's name is said, and the records of the others are taken in all the same."""
+    ledger = Ledger(folder)
+    ledger.write(spent())
+    (folder / "0.journal").mkdir()
+    with pytest.raises(Unavailable, match="usage"):
+        book.fold()
+    assert total(book) == (1, 12)
+    ledger.close()

@@ -6,6 +6,7 @@ from starlette.responses import Response
 from homeport.api.answer import Answer
 from homeport.api.services import services
 from homeport.domain.errors import Unavailable
+from homeport.serving.supervisor import PATIENCE_S
 
 
 async def greet(request: Request) -> Response:
@@ -20,7 +21,17 @@ async def live(_: Request) -> Response:
 
 
 async def ready(request: Request) -> Response:
-    """Say that requests would be served. Raises Unavailable while they would not."""
-    if not services(request).serving.is_ready:
+    """Say that requests would be served, and which background loops fail. Raises Unavailable while they would not.
+
+    A loop that fails for long is also a reason to say so: keys revoked elsewhere may not be heard of, for one.
+    """
+    house = services(request)
+    if not house.serving.is_ready:
         raise Unavailable("Not ready: the server is draining, or a worker is dead or stuck.", code="not_ready")
-    return Answer({"status": "ready"})
+    if stuck := house.loops.failing(PATIENCE_S):
+        raise Unavailable(
+            f"Not ready: these background loops have failed for more than {PATIENCE_S:g} s: {', '.join(stuck)}.",
+            code="not_ready",
+        )
+    failing = house.loops.failing()
+    return Answer({"status": "ready", **({"failing": failing} if failing else {})})

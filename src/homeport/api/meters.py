@@ -15,6 +15,7 @@ from homeport.api.gaps import GapHistogram
 from homeport.domain.events import Usage
 from homeport.domain.fine_tunes import ENDED, OPEN
 from homeport.domain.models import Gauges
+from homeport.serving.supervisor import Supervisor
 
 _FIRST = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 640)
 _BETWEEN = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2.5, 5, 10, 40)
@@ -79,10 +80,28 @@ class _Jobs(Collector):
         yield gauge
 
 
+class _Loops(Collector):
+    """The background loops, as they stand at each scrape."""
+
+    def __init__(self, loops: Supervisor) -> None:
+        self._loops = loops
+
+    def collect(self) -> Iterable[Metric]:
+        """How often each has failed, and whether its last step did."""
+        failing = self._loops.failing()
+        label = ("loop",)
+        failures = CounterMetricFamily("homeport:background_loop_failures", "Steps that failed.", labels=label)
+        gauge = GaugeMetricFamily("homeport:background_loop_failing", "Whether the last step failed.", labels=label)
+        for name, n_failures in sorted(self._loops.failures().items()):
+            failures.add_metric((name,), n_failures)
+            gauge.add_metric((name,), float(name in failing))
+        return (failures, gauge)
+
+
 class Meters:
     """All metrics of one app. `gauges` gives the workers' state by real model name; `clock` runs in seconds.
 
-    `jobs`: how many fine-tuning jobs there are, by status.
+    `jobs`: how many fine-tuning jobs there are, by status; `loops`: the background loops.
     """
 
     def __init__(
@@ -90,6 +109,7 @@ class Meters:
         gauges: Callable[[], Mapping[str, Gauges]] = dict,
         clock: Callable[[], float] = time.perf_counter,
         jobs: Callable[[], Mapping[str, int]] = dict,
+        loops: Supervisor | None = None,
     ) -> None:
         self.registry = CollectorRegistry()
         self.clock = clock
@@ -111,6 +131,7 @@ class Meters:
         self._refused = self._own("key_refusals", "Answers with status 429.", *whose)
         self.registry.register(_Workers(gauges))
         self.registry.register(_Jobs(jobs))
+        self.registry.register(_Loops(loops or Supervisor()))
         ProcessCollector(registry=self.registry)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:

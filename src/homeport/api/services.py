@@ -30,6 +30,7 @@ from homeport.domain.ports import (
     UsageBook,
 )
 from homeport.serving.quotas import Quotas
+from homeport.serving.supervisor import Supervisor
 from homeport.serving.tuner import Tuner
 
 
@@ -55,7 +56,8 @@ class Services:
     `now` is the wall clock in seconds; `spool` a folder for uploads under way; `pictures` keeps those that answers name
     by URL; `organization` goes out as a header; `list_aliases` (all, common, none) stand in the list of models; without
     `operations`, `book` and `usage` these parts of `/admin` say that they cannot be had; without `ledger` usage is
-    counted in the meters alone; without `tuner` no models are fine-tuned.
+    counted in the meters alone; without `tuner` no models are fine-tuned; `loops`: the background loops whose state is
+    shown.
     """
 
     serving: Serving
@@ -78,6 +80,7 @@ class Services:
     batches: BatchBook | None = None
     quotas: Quotas = field(default_factory=Quotas)
     tuner: Tuner | None = None
+    loops: Supervisor = field(default_factory=Supervisor)
 
     def fingerprint(self, resolved: Resolved) -> str:
         """OpenAI's `system_fingerprint`: changes whenever weights, kernels, device or this server's version do."""

@@ -5,13 +5,16 @@ to others where they need it, and goes on where it was once the credit is there 
 """
 
 import asyncio
+import logging
 from typing import Protocol
 
-from homeport.domain.errors import HomeportError, Unavailable
+from homeport.domain.errors import EngineFailed, HomeportError, Unavailable
 from homeport.serving.gate import Gate
 
 GAVE_WAY = "gave_way"
 """The code of the error of a request that was ended because another needed its model's room."""
+
+_log = logging.getLogger(__name__)
 
 
 class Restable(Protocol):
@@ -99,11 +102,8 @@ class Background:
         """Have all go on or rest, as the gate stands, and look again when it opens or shuts by itself."""
         is_open, changes_in_s = self.gate.stands()
         self._streams = [stream for stream in self._streams if not stream.is_over]
-        for stream in self._streams:
-            if is_open:
-                stream.resume()
-            else:
-                stream.rest()
+        for stream in tuple(self._streams):
+            self._direct(stream, goes_on=is_open)
         if is_open:
             self._opened.set()
         else:
@@ -113,6 +113,17 @@ class Background:
             self._timer = None
         if changes_in_s is not None:
             self._timer = asyncio.get_running_loop().call_later(changes_in_s, self.review)
+
+    def _direct(self, stream: Restable, *, goes_on: bool) -> None:
+        try:
+            if goes_on:
+                stream.resume()
+            else:
+                stream.rest()
+        except Exception:  # one that breaks ends alone: the others are to be told, and the next look is to come
+            _log.exception("a background request on %s broke", stream.model)
+            self._streams.remove(stream)
+            stream.fail(EngineFailed("The server had an error while it answered."), cancel=True)
 
     def close(self) -> None:
         """Look no more."""

@@ -16,6 +16,7 @@ from homeport.serving.options import ServingOptions
 from homeport.serving.pool import Pool
 from homeport.serving.resident import WorkerStatus
 from homeport.serving.stream import WorkerStream
+from homeport.serving.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ class LocalServing:
 
     `engines` names each engine's `module:function`; `job_options` gives a model's engine options, `job_files` the files
     that its engine reads, by role (raising what the caller is told where one is missing); `estimate` says what a model
-    will take in memory, in bytes. To be built, started and closed on one event loop.
+    will take in memory, in bytes; `loops` runs what repeats. To be built, started and closed on one event loop.
     """
 
     def __init__(
@@ -54,13 +55,14 @@ class LocalServing:
         job_options: JobOptions = no_options,
         job_files: JobFiles = own_files,
         estimate: Estimate = weights_size,
+        loops: Supervisor | None = None,
     ) -> None:
         self._options = options or ServingOptions()
         self._engines = engines
         self._job_options = job_options
         self._job_files = job_files
         self._admission = Admission(self._options.slots, self._options.max_queue)
-        self._pool = Pool(self._options, self._order, estimate)
+        self._pool = Pool(self._options, self._order, estimate, loops or Supervisor())
         self.background = Background()
         self._accepts = False
         self._quiet = asyncio.Event()

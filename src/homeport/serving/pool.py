@@ -20,6 +20,7 @@ from homeport.serving.options import ServingOptions
 from homeport.serving.process import Phase, Process
 from homeport.serving.resident import Resident
 from homeport.serving.session import Session
+from homeport.serving.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
@@ -39,12 +40,20 @@ class _Failure(NamedTuple):
 
 
 class Pool:
-    """Leases loaded models. `order` says how a model is launched, `estimate` what it will take in bytes."""
+    """Leases loaded models. `order` says how a model is launched, `estimate` what it will take in bytes.
+
+    `loops` runs the search for idle models.
+    """
 
     def __init__(
-        self, options: ServingOptions, order: Callable[[Installed], Launch], estimate: Callable[[Installed], int]
+        self,
+        options: ServingOptions,
+        order: Callable[[Installed], Launch],
+        estimate: Callable[[Installed], int],
+        loops: Supervisor,
     ) -> None:
         self._options = options
+        self._loops = loops
         self._order = order
         self._estimate = estimate
         self._residents: dict[str, Resident] = {}
@@ -62,7 +71,9 @@ class Pool:
 
     def start(self) -> None:
         """Begin to look for idle models."""
-        self._sweeping = asyncio.create_task(self._sweep())
+        idle_s = self._options.idle_s
+        pause_s = _SWEEP_S if idle_s is None else min(_SWEEP_S, idle_s / 2)
+        self._sweeping = self._loops.start("idle_models", self._sweep, pause_s)
 
     async def lease(self, model: Installed) -> Held:
         """Hold a loaded model; load it first where need be. Raises Unavailable, with the reason.
@@ -247,14 +258,22 @@ class Pool:
             return
 
     async def _sweep(self) -> None:
+        """Unload what is idle. Raises the last error, once every model has been looked at."""
+        failed: Exception | None = None
+        for resident in self.residents:
+            try:
+                await self._review(resident)
+            except Exception as error:
+                failed = error
+        if failed is not None:
+            raise failed
+
+    async def _review(self, resident: Resident) -> None:
+        resident.measure()
         idle_s = self._options.idle_s
-        while True:
-            await asyncio.sleep(_SWEEP_S if idle_s is None else min(_SWEEP_S, idle_s / 2))
-            for resident in self.residents:
-                resident.measure()
-                is_idle = idle_s is not None and resident.users.idle_s >= idle_s
-                if is_idle and not resident.pinned and resident.process.phase is not Phase.QUEUED:
-                    await self._unload(resident)
+        is_idle = idle_s is not None and resident.users.idle_s >= idle_s
+        if is_idle and not resident.pinned and resident.process.phase is not Phase.QUEUED:
+            await self._unload(resident)
 
 
 def _no_room(resident: Resident, budget: int, waited_s: float) -> Unavailable:

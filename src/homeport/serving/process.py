@@ -104,19 +104,25 @@ class Process:
     async def _keep(self) -> None:
         while True:
             try:
-                self._session = await self._launch(self.order, self._options)
-            except HomeportError as error:
-                self.reason = error.message
-                if not self.restarts:
-                    self.refuse(error)
+                await self._live(await self._launch(self.order, self._options))
+            except Exception as error:
+                failure = self._explained(error)
+                self.reason = failure.message
+                if self._session is None:  # it never was ready
+                    self.refuse(failure)
                     return
-            else:
-                await self._live(self._session)
             self.restarts += 1
             self._renew()
             await self._pause()
 
+    def _explained(self, error: Exception) -> HomeportError:
+        if isinstance(error, HomeportError):
+            return error
+        log.error("A worker of %s could not be kept", self._name, exc_info=error)
+        return Unavailable(f"{self._name} is not running because of an internal error: {type(error).__name__}.")
+
     async def _live(self, session: Session) -> None:
+        self._session = session
         self.phase = Phase.READY
         self.reason = None
         self._outcome.set_result(session)

@@ -8,26 +8,26 @@ import asyncio
 import logging
 import secrets
 import threading
+import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
 
 import filelock
 
-from homeport.domain.errors import HomeportError, InvalidRequest, Missing
+from homeport.domain.errors import InvalidRequest, Missing
 from homeport.domain.files import File
 from homeport.domain.fine_tunes import FineTune, FineTuneBook, Order
 from homeport.serving.attempt import Attempt, Bench, Unwritten, tidy
-
-T = TypeVar("T")
+from homeport.serving.supervisor import Supervisor
 
 PURPOSE = "fine-tune"
 _LOOK_S = 1.0
 _BEAT_S = 20.0
 _REST_S = 5.0
 _PARKING_S = 30.0
+_UNTIDY_S = 60.0
 _LOCK, _SERVER, _INCOMING = "lock", "server", "incoming"
 _IDENTITY = "abcdefghijklmnopqrstuvwxyz0123456789"
 _IDENTITY_LENGTH = 8
@@ -49,6 +49,9 @@ class Tuner:
         self._attempt: Attempt | None = None
         self._counts: Mapping[str, int] = {}
         self._name: str | None = None
+        self._lock = filelock.FileLock(bench.folder / _LOCK, thread_local=False)
+        self._beaten: float | None = None
+        self._left: dict[str, float] = {}  # jobs that could not be tidied up, and when it is tried again
         self.is_dismissed = False
 
     @property
@@ -107,44 +110,49 @@ class Tuner:
         self.is_dismissed = True
         self._ring()
 
-    async def run(self) -> None:
+    async def run(self, loops: Supervisor) -> None:
         """Train what is in the queue, for ever; one process at a time, where several share the folder."""
         self._loop = asyncio.get_running_loop()
-        folder = self._bench.folder
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = filelock.FileLock(folder / _LOCK, thread_local=False)
-        beaten = -_BEAT_S
         try:
-            while True:
-                if not lock.is_locked and not _acquired(lock):
-                    await self._look()
-                    await self.change()
-                    continue
-                if self._loop.time() - beaten >= _BEAT_S:
-                    beaten = self._loop.time()
-                    await _safely(lambda: self._bench.log.beat(self._server()), None)
-                try:
-                    await self._step()
-                except Exception:  # whatever it is, jobs are to go on
-                    _log.exception("fine-tuning rests for a while")
-                    await self.change(_REST_S)
+            await loops.run("fine_tuning", self._step, 0.0)
         finally:
             await self._park()
-            lock.release()
+            self._lock.release()
 
     async def _step(self) -> None:
         """Look once: tidy up, begin what is next, stop what is not wanted, or wait for a change."""
-        await self._look()
+        self._counts = await asyncio.to_thread(self._bench.log.counts)
+        if not self._owns_folder():
+            await self.change()
+            return
+        await self._beat()
         attempt = self._attempt  # it may end meanwhile
         if attempt is None:
-            await _safely(self._tidy, None)
-            job = await _safely(lambda: self._bench.log.next(self._server()), None)
+            await asyncio.to_thread(self._tidy)
+            job = await asyncio.to_thread(lambda: self._bench.log.next(self._server()))
             if job is not None:
                 self._begin(job)
                 return
-        elif not await _safely(lambda: self._is_wanted(attempt), True):
+        elif not await asyncio.to_thread(self._is_wanted, attempt):
             attempt.stop()
         await self.change()
+
+    def _owns_folder(self) -> bool:
+        """Whether no other process trains in this folder."""
+        if self._lock.is_locked:
+            return True
+        self._bench.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            self._lock.acquire(timeout=0)
+        except filelock.Timeout:
+            return False
+        return True
+
+    async def _beat(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._beaten is None or now - self._beaten >= _BEAT_S:
+            await asyncio.to_thread(lambda: self._bench.log.beat(self._server()))
+            self._beaten = now
 
     def _begin(self, job: FineTune) -> None:
         attempt = self._attempt = Attempt(job, self._bench, self.ring)
@@ -167,7 +175,12 @@ class Tuner:
                 loop.call_soon_threadsafe(ended, rest_s)
 
         # No pool's thread: a training of hours takes none from the short calls, and never keeps the server from ending.
-        threading.Thread(target=work, name=f"tune-{job.id}", daemon=True).start()
+        thread = threading.Thread(target=work, name=f"tune-{job.id}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # no room for one more thread: nobody would ever say that the attempt has ended
+            self._attempt = None
+            raise
 
     def _ended(self) -> None:
         self._attempt = None
@@ -176,12 +189,15 @@ class Tuner:
     def _is_wanted(self, attempt: Attempt) -> bool:
         return not attempt.has_begun or self._bench.log.is_wanted(attempt.job.server, attempt.job.id)
 
-    async def _look(self) -> None:
-        self._counts = await _safely(self._bench.log.counts, self._counts)
-
     def _tidy(self) -> None:
         for job in self._bench.log.untidy(self._server()):
-            tidy(job, self._bench)
+            if self._left.get(job.id, 0.0) > time.monotonic():
+                continue
+            try:
+                tidy(job, self._bench)
+            except Exception:  # what one job has left keeps no other from its turn
+                _log.exception("what fine-tuning job %s has left stays for a while", job.id)
+                self._left[job.id] = time.monotonic() + _UNTIDY_S
 
     async def _park(self) -> None:
         """Stop what is under way, keeping what was done; it goes on at the next start."""
@@ -222,23 +238,6 @@ class Tuner:
             self._bench.trainings.examine(target, order.hyperparameters.method, param)
         finally:
             target.unlink(missing_ok=True)
-
-
-async def _safely(call: Callable[[], T], otherwise: T) -> T:
-    """Do what needs the books in a thread. Where they cannot be reached that is logged; it is tried again later."""
-    try:
-        return await asyncio.to_thread(call)
-    except (HomeportError, OSError) as error:
-        _log.warning("fine-tuning waits: %s", error)
-        return otherwise
-
-
-def _acquired(lock: filelock.BaseFileLock) -> bool:
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        return False
-    return True
 
 
 def _identity() -> str:

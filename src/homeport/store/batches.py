@@ -16,13 +16,14 @@ import sqlalchemy as sa
 from homeport.domain.batches import ENDED, OUTPUT, Batch, BatchError, Outcome
 from homeport.domain.errors import InvalidRequest, Missing
 from homeport.domain.files import File
+from homeport.store import rows
 from homeport.store.database import Database
 from homeport.store.files import FileBook
 from homeport.store.schema import BATCH_OUTCOMES, BATCHES
 
 WINDOW_S = 86_400
 _PAGE = 200
-_HIDDEN = ("seq", "owner", "owned_until")
+_WRITTEN = ("metadata", "errors")  # what stands in the table as JSON
 _TOKENS = ("input_tokens", "cached_tokens", "output_tokens")
 
 
@@ -33,6 +34,7 @@ class BatchBook:
         self._database = database
         self._files = files
         self._now = now
+        self._damaged: set[int] = set()  # numbers of rows that cannot be worked on
 
     def create(self, batch: Batch) -> Batch:
         """Make a batch; its id, status and times are made here."""
@@ -63,8 +65,8 @@ class BatchBook:
                 if seq is None:
                     raise InvalidRequest(f"No such Batch object: {after[:100]}", param="after")
                 query = query.where(BATCHES.c.seq < seq)
-            rows = connection.execute(query).mappings().all()
-        return [_batch(row) for row in rows[:limit]], len(rows) > limit
+            found = connection.execute(query).mappings().all()
+        return list(rows.values(found[:limit], Batch, _WRITTEN)), len(found) > limit
 
     def cancel(self, project: str, batch_id: str) -> Batch:
         """Have a batch end early. Raises Missing, or InvalidRequest for one that has ended or is being finished."""
@@ -81,12 +83,21 @@ class BatchBook:
             return self._set(connection, found, status="cancelling", cancelling_at=int(self._now()))
 
     def claim(self, owner: str, lease_s: float) -> Batch | None:
-        """Own the oldest batch that is to be worked on and that nobody owns; None: there is none."""
+        """Own the oldest batch that is to be worked on and that nobody owns; None: there is none.
+
+        One whose row is damaged is passed over.
+        """
         free = sa.and_(BATCHES.c.status.not_in(ENDED), BATCHES.c.owned_until <= self._now())
-        query = sa.select(BATCHES).where(free).order_by(BATCHES.c.seq).limit(1)
-        with self._database.reading() as connection:
-            if connection.execute(query).first() is None:
+        while True:
+            query = sa.select(BATCHES).where(free, BATCHES.c.seq.not_in(self._damaged))
+            query = query.order_by(BATCHES.c.seq).limit(1)
+            with self._database.reading() as connection:
+                row = connection.execute(query).mappings().first()
+            if row is None:
                 return None  # most often: no need to lock anybody out
+            if any(rows.values([row], Batch, _WRITTEN)):
+                break
+            self._damaged.add(row["seq"])
         with self._database.writing() as connection:
             row = connection.execute(query.with_for_update(skip_locked=True)).mappings().first()
             if row is None:
@@ -236,14 +247,11 @@ def _end(batch: Batch) -> str:
 
 def _row(batch: Batch) -> dict[str, Any]:
     values = msgspec.structs.asdict(batch)
-    return {**values, **{name: msgspec.json.encode(values[name]).decode() for name in ("metadata", "errors")}}
+    return {**values, **{name: msgspec.json.encode(values[name]).decode() for name in _WRITTEN}}
 
 
 def _batch(row: sa.RowMapping) -> Batch:
-    values = {name: value for name, value in row.items() if name not in _HIDDEN}
-    values["metadata"] = msgspec.json.decode(row["metadata"], type=dict[str, str] | None)
-    values["errors"] = msgspec.json.decode(row["errors"], type=tuple[BatchError, ...])
-    return Batch(**values)
+    return rows.value(row, Batch, _WRITTEN)
 
 
 def _missing(batch_id: str) -> Missing:

@@ -64,8 +64,11 @@ class Blobs:
     def older(self, prefix: str, age_s: float) -> Iterator[str]:
         """Name every blob under a prefix that has been here longer than that."""
         before = datetime.now(UTC) - timedelta(seconds=age_s)
-        for page in obstore.list(self._store, prefix=prefix):
-            yield from (each["path"] for each in page if each["last_modified"] < before)
+        try:
+            for page in obstore.list(self._store, prefix=prefix):
+                yield from (each["path"] for each in page if each["last_modified"] < before)
+        except (BaseError, OSError) as error:
+            raise _explained(error) from error
 
 
 def _store(place: str) -> ObjectStore:

@@ -6,6 +6,7 @@ SQLite in WAL mode or PostgreSQL. Synchronous: on the event loop it is called th
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,8 @@ def _prepare(path: Path) -> None:
 def _set_up(connection: Any, _: object) -> None:
     # The driver's own transactions begin too late to read and write in one: SQLAlchemy begins them, below.
     connection.isolation_level = None
+    # A text that is not UTF-8 would keep all rows that are read with it from being read.
+    connection.text_factory = partial(str, encoding="utf-8", errors="replace")
     for pragma in (f"busy_timeout={_BUSY_MS}", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
 

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from homeport.domain.errors import InvalidRequest, Missing
 from homeport.domain.files import File, Listing
+from homeport.store import rows
 from homeport.store.blobs import Blobs
 from homeport.store.database import Database
 from homeport.store.schema import FILES
@@ -73,8 +74,8 @@ class FileBook:
                 if seq is None:
                     raise InvalidRequest(f"No such File object: {listing.after[:100]}", param="after")
                 query = query.where(FILES.c.seq < seq if listing.is_newest_first else FILES.c.seq > seq)
-            rows = connection.execute(query).mappings().all()
-        return [_file(row) for row in rows[: listing.limit]], len(rows) > listing.limit
+            found = connection.execute(query).mappings().all()
+        return list(rows.values(found[: listing.limit], File)), len(found) > listing.limit
 
     def show(self, project: str, file_id: str) -> File:
         """One file of a project. Raises Missing, also for another project's."""
@@ -82,7 +83,7 @@ class FileBook:
             row = connection.execute(self._visible(project).where(FILES.c.id == file_id)).mappings().first()
         if row is None:
             raise Missing(f"No such File object: {file_id[:100]}", param="id", code="file_not_found")
-        return _file(row)
+        return rows.value(row, File)
 
     def delete(self, project: str, file_id: str) -> None:
         """Forget a file of a project. Raises Missing."""
@@ -105,15 +106,19 @@ class FileBook:
         expired = sa.select(FILES.c.id).where(FILES.c.expires_at <= int(self._now()))
         with self._database.reading() as connection:
             gone = connection.execute(expired).scalars().all()
-        for file_id in gone:
-            with self._database.writing() as connection:
-                connection.execute(sa.delete(FILES).where(FILES.c.id == file_id))
-            self._blobs.delete(_blob(file_id))
-        for name in list(self._blobs.older(_FOLDER, _LEFT_OVER_S)):
-            with self._database.reading() as connection:
-                known = connection.execute(sa.select(FILES.c.seq).where(FILES.c.id == name.rpartition("/")[2])).first()
-            if known is None:
-                self._blobs.delete(name)
+        rows.each(gone, self._expire)
+        rows.each(list(self._blobs.older(_FOLDER, _LEFT_OVER_S)), self._delete_left_over)
+
+    def _expire(self, file_id: str) -> None:
+        with self._database.writing() as connection:
+            connection.execute(sa.delete(FILES).where(FILES.c.id == file_id))
+        self._blobs.delete(_blob(file_id))
+
+    def _delete_left_over(self, name: str) -> None:
+        with self._database.reading() as connection:
+            known = connection.execute(sa.select(FILES.c.seq).where(FILES.c.id == name.rpartition("/")[2])).first()
+        if known is None:
+            self._blobs.delete(name)
 
     def _visible(self, project: str) -> sa.Select[*tuple[Any, ...]]:
         is_kept = sa.or_(FILES.c.expires_at.is_(None), FILES.c.expires_at > int(self._now()))
@@ -122,7 +127,3 @@ class FileBook:
 
 def _blob(file_id: str) -> str:
     return f"{_FOLDER}/{file_id}"
-
-
-def _file(row: sa.RowMapping) -> File:
-    return File(**{name: value for name, value in row.items() if name != "seq"})

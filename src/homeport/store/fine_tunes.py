@@ -5,13 +5,13 @@ Fills `domain.fine_tunes.FineTuneBook`. Every change of a job's status is one tr
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 import sqlalchemy as sa
 
-from homeport.domain.errors import Fault, InvalidRequest, Missing, Overloaded
+from homeport.domain.errors import InvalidRequest, Missing, Overloaded
 from homeport.domain.fine_tunes import (
     ENDED,
     OPEN,
@@ -22,19 +22,14 @@ from homeport.domain.fine_tunes import (
     Page,
     Status,
 )
-from homeport.domain.tuning import Hyperparameters
+from homeport.store import rows
 from homeport.store.database import Database
 from homeport.store.schema import FINE_TUNE_CHECKPOINTS, FINE_TUNE_EVENTS, FINE_TUNES
 
 T = TypeVar("T")
 
 _BUSY_S = 60.0
-_FIELDS = tuple(field.name for field in msgspec.structs.fields(FineTune))
-_WRITTEN: Mapping[str, Any] = {
-    "hyperparameters": Hyperparameters,
-    "metadata": dict[str, str] | None,
-    "error": Fault | None,
-}
+_WRITTEN = ("hyperparameters", "metadata", "error")
 """What stands in the table as JSON."""
 
 
@@ -68,8 +63,8 @@ class FineTuneBook:
         query = sa.select(FINE_TUNES).where(FINE_TUNES.c.project == project)
         with self._database.reading() as connection:
             query = _behind(connection, query, FINE_TUNES, page, FINE_TUNES.c.project == project)
-            rows = connection.execute(query).mappings()
-            return _cut((job for job in map(job_of, rows) if _has(job, page.metadata)), page.limit)
+            found = jobs_of(connection.execute(query).mappings())
+            return _cut((job for job in found if _has(job, page.metadata)), page.limit)
 
     def show(self, project: str, job_id: str) -> FineTune:
         """One job. Raises Missing, also for another project's."""
@@ -79,14 +74,14 @@ class FineTuneBook:
     def events(self, project: str, job_id: str, page: Page) -> tuple[Sequence[JobEvent], bool]:
         """What was told of a job, and whether there is more. Raises Missing, or InvalidRequest for the `after`."""
         with self._database.reading() as connection:
-            rows = self._parts(connection, FINE_TUNE_EVENTS, project, job_id, page)
-            return _cut(map(_event, rows), page.limit)
+            found = self._parts(connection, FINE_TUNE_EVENTS, project, job_id, page)
+            return _cut(rows.values(found, JobEvent, ("data",)), page.limit)
 
     def checkpoints(self, project: str, job_id: str, page: Page) -> tuple[Sequence[Checkpoint], bool]:
         """What a job has left on its way, and whether there is more. Raises Missing, or InvalidRequest."""
         with self._database.reading() as connection:
-            rows = self._parts(connection, FINE_TUNE_CHECKPOINTS, project, job_id, page)
-            return _cut(map(_checkpoint, rows), page.limit)
+            found = self._parts(connection, FINE_TUNE_CHECKPOINTS, project, job_id, page)
+            return _cut(rows.values(found, Checkpoint, ("metrics",)), page.limit)
 
     def cancel(self, project: str, job_id: str) -> FineTune:
         """End a job for good. Raises Missing, or InvalidRequest for one that has ended."""
@@ -136,15 +131,9 @@ def columns(job: FineTune) -> dict[str, Any]:
     return values | written
 
 
-def job_of(row: sa.RowMapping) -> FineTune:
-    """A row as a job."""
-    values = {name: row[name] for name in _FIELDS}
-    read = {
-        name: msgspec.json.decode(values[name], type=kind)
-        for name, kind in _WRITTEN.items()
-        if values[name] is not None
-    }
-    return FineTune(**values | read)
+def jobs_of(found: Iterable[sa.RowMapping]) -> Iterator[FineTune]:
+    """Rows as jobs; damaged ones are left out."""
+    return rows.values(found, FineTune, _WRITTEN)
 
 
 def change(connection: sa.Connection, job_id: str, sources: Sequence[Status], values: Mapping[str, Any]) -> bool:
@@ -166,7 +155,7 @@ def _found(connection: sa.Connection, project: str, job_id: str) -> FineTune:
     row = connection.execute(query).mappings().first()
     if row is None:
         raise Missing(f"Could not find fine tune: {job_id[:100]}", param="fine_tune_id", code="fine_tune_not_found")
-    return job_of(row)
+    return rows.value(row, FineTune, _WRITTEN)
 
 
 def _behind(
@@ -196,15 +185,3 @@ def _has(job: FineTune, wanted: Mapping[str, str] | None) -> bool:
         return True
     own = job.metadata or {}
     return all(own.get(key) == value for key, value in wanted.items()) if wanted else not own
-
-
-def _event(row: sa.RowMapping) -> JobEvent:
-    data = None if row["data"] is None else msgspec.json.decode(row["data"], type=dict[str, Any])
-    names = ("id", "created_at", "message", "level", "type")
-    return JobEvent(**{name: row[name] for name in names}, data=data)
-
-
-def _checkpoint(row: sa.RowMapping) -> Checkpoint:
-    metrics = msgspec.json.decode(row["metrics"], type=dict[str, float])
-    names = ("id", "job", "created_at", "step", "name")
-    return Checkpoint(**{name: row[name] for name in names}, metrics=metrics)

@@ -15,33 +15,37 @@ from pathlib import Path
 import msgspec
 import sqlalchemy as sa
 
-from homeport.domain.accounts import Allowance, Issued, Key, Wanted
+from homeport import durable
+from homeport.domain.accounts import Issued, Key, Wanted
 from homeport.domain.errors import InvalidRequest, Missing, Unavailable
+from homeport.store import rows
 from homeport.store.database import Database
 from homeport.store.schema import KEYS, PROJECTS, REVISIONS
+from homeport.store.seal import Seal
 
 _SECRET_BYTES = 32
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _NAME_LENGTH = 256
 _MOST = 2**53
 _PREFIX = "sk-"
+_WRITTEN = ("models", "limits")  # what stands in the table as JSON
 
 
-def server_secret(home: Path) -> bytes:
+def server_secret(home: Path, *, is_in_use: bool = False) -> bytes:
     """The secret that keys are hashed with, made when first needed and readable by this user alone.
 
-    A stolen database is worth nothing without it. Raises Unavailable.
+    A stolen database is worth nothing without it. `is_in_use`: keys have been made with it, so that a new one would be
+    worth nothing either. Raises Unavailable.
     """
     path = home / "key-secret"
     try:
-        home.mkdir(parents=True, exist_ok=True)
-        partial = home / f"key-secret.{os.getpid()}.partial"
         if not path.exists():
-            partial.touch(mode=0o600)
-            partial.write_bytes(secrets.token_bytes(_SECRET_BYTES))
-            with contextlib.suppress(FileExistsError):
-                os.link(partial, path)  # whoever is first wins, and nobody sees half of it
-            partial.unlink()
+            if is_in_use:
+                raise Unavailable(
+                    f"The secret {path} is gone, and the stored keys were made with it: put back a copy of it, or set "
+                    f"HOMEPORT_ACCEPT_LOST_KEYS=1 to have a new one made, with which no key works until it is rotated."
+                )
+            _make_secret(path)
         found = path.read_bytes()
     except OSError as error:
         raise Unavailable(f"The secret {path} cannot be used: {error.strerror}.") from error
@@ -50,16 +54,31 @@ def server_secret(home: Path) -> bytes:
     return found
 
 
+def _make_secret(path: Path) -> None:
+    durable.make_folder(path.parent)
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.fresh")
+    try:
+        durable.write(fresh, secrets.token_bytes(_SECRET_BYTES))
+        with contextlib.suppress(FileExistsError):
+            os.link(fresh, path)  # whoever is first wins, and nobody sees half of it
+    finally:
+        fresh.unlink(missing_ok=True)
+    durable.sync(path.parent)
+
+
 def digest(secret: bytes, key: str) -> str:
     """What is kept of a key."""
     return hashlib.blake2b(key.encode("utf-8", "surrogateescape"), key=secret, digest_size=32).hexdigest()
 
 
 class KeyBook:
-    """The keys of a database. Synchronous; `now` is the wall clock in seconds."""
+    """The keys of a database. Synchronous; `now` is the wall clock in seconds, `seal` what says that there are keys."""
 
-    def __init__(self, database: Database, secret: bytes, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, database: Database, secret: bytes, now: Callable[[], float] = time.time, seal: Seal | None = None
+    ) -> None:
         self._database = database
+        self._seal = seal
         self._secret = secret
         self._now = now
 
@@ -84,13 +103,15 @@ class KeyBook:
                 connection.execute(sa.insert(PROJECTS).values(id=key.project, created_at=now))
             connection.execute(sa.insert(KEYS).values(**_row(key), digest=digest(self._secret, secret)))
             _count(connection)
+            if self._seal is not None:
+                self._seal.set()  # before the key is there: none is ever without it
         return Issued(key=key, secret=secret)
 
     def every(self) -> Sequence[Key]:
-        """All keys, the oldest first, those that no longer open anything included."""
+        """All keys, the oldest first, those that no longer open anything included; a damaged one is left out."""
         with self._database.reading() as connection:
             found = connection.execute(sa.select(KEYS).order_by(KEYS.c.created_at, KEYS.c.id))
-            return [_key(row) for row in found.mappings()]
+            return list(rows.values(found.mappings(), Key, _WRITTEN))
 
     def show(self, key_id: str) -> Key:
         """One key. Raises Missing."""
@@ -127,16 +148,20 @@ class KeyBook:
             return _revision(connection)
 
     def by_digest(self) -> tuple[int, dict[str, Key]]:
-        """Every key that is not revoked, and the revision they are of. Whether there ever was one: revision > 0."""
+        """Every key that is not revoked, and the revision they are of. Whether there ever was one: revision > 0.
+
+        A key whose row is damaged opens nothing.
+        """
         with self._database.reading() as connection:
-            found = connection.execute(sa.select(KEYS).where(KEYS.c.revoked_at.is_(None)))
-            return _revision(connection), {row["digest"]: _key(row) for row in found.mappings()}
+            found = connection.execute(sa.select(KEYS).where(KEYS.c.revoked_at.is_(None))).mappings().all()
+            digests = {str(row["id"]): row["digest"] for row in found}
+            return _revision(connection), {digests[key.id]: key for key in rows.values(found, Key, _WRITTEN)}
 
     def _found(self, connection: sa.Connection, key_id: str) -> Key:
         row = connection.execute(sa.select(KEYS).where(KEYS.c.id == key_id)).mappings().first()
         if row is None:
             raise Missing(f"No key has the id {key_id[:100]}.", param="key_id", code="key_not_found")
-        return _key(row)
+        return rows.value(row, Key, _WRITTEN)
 
 
 def _check(wanted: Wanted) -> None:
@@ -170,12 +195,5 @@ def _revision(connection: sa.Connection) -> int:
 
 
 def _row(key: Key) -> dict[str, object]:
-    written = {name: msgspec.json.encode(getattr(key, name)).decode() for name in ("models", "limits")}
+    written = {name: msgspec.json.encode(getattr(key, name)).decode() for name in _WRITTEN}
     return msgspec.structs.asdict(key) | written
-
-
-def _key(row: sa.RowMapping) -> Key:
-    fields = {name: value for name, value in row.items() if name != "digest"}
-    fields["models"] = msgspec.json.decode(fields["models"], type=tuple[str, ...])
-    fields["limits"] = msgspec.json.decode(fields["limits"], type=Allowance)
-    return Key(**fields)

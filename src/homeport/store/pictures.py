@@ -4,6 +4,7 @@ A name says until when its picture is kept, so a server that starts anew knows a
 of HTTP, nor of what is in a picture.
 """
 
+import logging
 import re
 import secrets
 import time
@@ -13,6 +14,8 @@ from pathlib import Path
 from homeport.domain.images import Format
 
 _NAME = re.compile(r"([0-9a-f]{8,12})-[0-9A-Za-z_-]{43}\.(?:png|jpeg|webp)")
+
+_log = logging.getLogger("homeport.pictures")
 
 
 class Pictures:
@@ -46,8 +49,12 @@ class Pictures:
     def sweep(self) -> None:
         """Remove what has expired, and what was left half written long ago."""
         for path in self._folder.glob("*"):
-            if self._is_over(path.name.removesuffix(".partial")):
+            if not self._is_over(path.name.removesuffix(".partial")):
+                continue
+            try:
                 path.unlink(missing_ok=True)
+            except OSError as error:  # one that cannot be removed keeps no other from it, and no picture from its place
+                _log.warning("%s cannot be removed: %s", path, error.strerror)
 
     def _is_over(self, name: str) -> bool:
         """Whether a name's time is over; also where it is no name of ours."""

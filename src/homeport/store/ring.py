@@ -4,34 +4,31 @@ Knows nothing of requests. Fills `domain.ports.Keys`.
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Mapping
 
 from homeport.domain.accounts import Key
-from homeport.domain.errors import HomeportError
 from homeport.store.keys import KeyBook, digest
-
-_log = logging.getLogger("homeport.keys")
-
-WATCH_S = 0.5
-"""How often the database is asked whether keys have changed: a revoked one opens nothing soon after."""
 
 
 class KeyRing:
-    """The keys that open something now. `load` it once before use, and let `watch` run beside the server."""
+    """The keys that open something now. `load` it once before use, and `refresh` it again and again.
+
+    While the database is away the keys stay as they were last seen.
+    """
 
     def __init__(self, book: KeyBook, secret: bytes, now: Callable[[], float] = time.time) -> None:
         self._book = book
         self._secret = secret
         self._now = now
         self._revision = -1
+        self._is_closed = False
         self._keys: Mapping[str, Key] = {}
 
     @property
     def is_closed(self) -> bool:
-        """Whether a key was ever made: then nobody comes in without one, also if all are revoked."""
-        return self._revision > 0
+        """Whether a key was ever made: then nobody comes in without one, also if all are revoked or lost."""
+        return self._is_closed
 
     def find(self, secret: str) -> Key | None:
         """The key with this secret, if it opens anything now."""
@@ -47,20 +44,8 @@ class KeyRing:
         """Read the keys if they have changed."""
         if self._book.revision() != self._revision:
             self._revision, self._keys = self._book.by_digest()
+            self._is_closed = self._is_closed or self._revision > 0
 
     async def refresh(self) -> None:
         """Read the keys, in a thread, if they have changed."""
         await asyncio.to_thread(self.load)
-
-    async def watch(self) -> None:
-        """Look again and again, for ever. While the database is away the keys stay as they were last seen."""
-        is_away = False
-        while True:
-            await asyncio.sleep(WATCH_S)
-            try:
-                await self.refresh()
-                is_away = False
-            except HomeportError as error:
-                if not is_away:
-                    _log.warning("keys stay as they were: %s", error)
-                is_away = True

@@ -19,7 +19,7 @@ from homeport.domain.fine_tunes import CHECKPOINTS, ENDED, OPEN, UNDER_WAY, Fine
 from homeport.domain.tuning import Measures, Prepared, Tuned
 from homeport.store.database import Database
 from homeport.store.files import FileBook
-from homeport.store.fine_tunes import job_of, tell
+from homeport.store.fine_tunes import jobs_of, tell
 from homeport.store.schema import FINE_TUNE_CHECKPOINTS, FINE_TUNES
 
 SILENT_S = 90
@@ -34,16 +34,27 @@ class TrainingLog:
         self._database = database
         self._files = files
         self._now = now
+        self._damaged: set[int] = set()  # numbers of rows that cannot be worked on
 
     def next(self, server: str) -> FineTune | None:
-        """The server's job to train now: one that was cut off, else the one that waits longest."""
+        """The server's job to train now: one that was cut off, else the one that waits longest.
+
+        One whose row is damaged is passed over.
+        """
         is_waiting = FINE_TUNES.c.status == "queued"
         query = sa.select(FINE_TUNES).where(
             FINE_TUNES.c.server == server, sa.or_(is_waiting, FINE_TUNES.c.status.in_(UNDER_WAY))
         )
-        with self._database.reading() as connection:
-            row = connection.execute(query.order_by(is_waiting, FINE_TUNES.c.seq).limit(1)).mappings().first()
-        return None if row is None else job_of(row)
+        query = query.order_by(is_waiting, FINE_TUNES.c.seq).limit(1)
+        while True:
+            with self._database.reading() as connection:
+                left = query.where(FINE_TUNES.c.seq.not_in(self._damaged))
+                row = connection.execute(left).mappings().first()
+            if row is None:
+                return None
+            for job in jobs_of([row]):
+                return job
+            self._damaged.add(row["seq"])
 
     def is_wanted(self, server: str, job_id: str) -> bool:
         """Whether a job under way is to go on, here."""
@@ -161,7 +172,7 @@ class TrainingLog:
             FINE_TUNES.c.server == server, FINE_TUNES.c.status.in_(ENDED), FINE_TUNES.c.is_tidy.is_(False)
         )
         with self._database.reading() as connection:
-            return [job_of(row) for row in connection.execute(query).mappings()]
+            return list(jobs_of(connection.execute(query).mappings()))
 
     def tidied(self, job: FineTune) -> None:
         """Nothing is left behind any more; of a job without a model, no checkpoints either."""

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from homeport.domain.errors import InvalidRequest, Missing
 from homeport.domain.files import File, Upload, UploadPart
+from homeport.store import rows
 from homeport.store.blobs import Blobs
 from homeport.store.database import Database
 from homeport.store.files import FileBook
@@ -50,7 +51,7 @@ class UploadBook:
             id=f"part_{secrets.token_hex(12)}", upload_id=upload_id, bytes=size, created_at=int(self._now())
         )
         _check_pending(self.show(project, upload_id))
-        self._blobs.put(_blob(part), content)
+        self._blobs.put(_blob(upload_id, part.id), content)
         try:
             with self._database.writing() as connection:
                 upload = self._found(connection, project, upload_id)
@@ -64,7 +65,7 @@ class UploadBook:
                     )
                 connection.execute(sa.insert(UPLOAD_PARTS).values(**msgspec.structs.asdict(part)))
         except BaseException:
-            self._blobs.delete(_blob(part))
+            self._blobs.delete(_blob(upload_id, part.id))
             raise
         return part
 
@@ -74,7 +75,7 @@ class UploadBook:
             upload = self._found(connection, project, upload_id)
             _check_pending(upload)
             query = sa.select(UPLOAD_PARTS).where(UPLOAD_PARTS.c.upload_id == upload_id)
-            parts = {row["id"]: UploadPart(**row) for row in connection.execute(query).mappings()}
+            parts = {part.id: part for part in rows.values(connection.execute(query).mappings(), UploadPart)}
         for at, part_id in enumerate(part_ids):
             if part_id not in parts:
                 raise InvalidRequest(f"No part of this upload is {part_id[:100]}.", param=f"part_ids[{at}]")
@@ -84,7 +85,7 @@ class UploadBook:
                 f"These parts are {size} bytes together, and the upload is {upload.bytes}.", param="part_ids"
             )
         for part_id in part_ids:
-            self._blobs.copy(_blob(parts[part_id]), target)
+            self._blobs.copy(_blob(upload_id, part_id), target)
         return upload
 
     def complete(self, upload: Upload, content: Path) -> tuple[Upload, File]:
@@ -122,18 +123,20 @@ class UploadBook:
         late = sa.and_(UPLOADS.c.status == "pending", UPLOADS.c.expires_at <= int(self._now()))
         with self._database.reading() as connection:
             gone = connection.execute(sa.select(UPLOADS.c.id).where(late)).scalars().all()
-        for upload_id in gone:
-            with self._database.writing() as connection:
-                where = sa.and_(UPLOADS.c.id == upload_id, UPLOADS.c.status == "pending")
-                connection.execute(sa.update(UPLOADS).where(where).values(status="expired"))
-            self._forget_parts(upload_id)
+        rows.each(gone, self._expire)
+
+    def _expire(self, upload_id: str) -> None:
+        self._forget_parts(upload_id)  # first: an upload that has expired is not looked at again
+        with self._database.writing() as connection:
+            where = sa.and_(UPLOADS.c.id == upload_id, UPLOADS.c.status == "pending")
+            connection.execute(sa.update(UPLOADS).where(where).values(status="expired"))
 
     def _found(self, connection: sa.Connection, project: str, upload_id: str) -> Upload:
         where = sa.and_(UPLOADS.c.id == upload_id, UPLOADS.c.project == project)
         row = connection.execute(sa.select(UPLOADS).where(where).with_for_update()).mappings().first()
         if row is None:
             raise Missing(f"No such Upload object: {upload_id[:100]}", param="upload_id", code="upload_not_found")
-        upload = Upload(**row)
+        upload = rows.value(row, Upload)
         if upload.status == "pending" and upload.expires_at <= self._now():
             return msgspec.structs.replace(upload, status="expired")
         return upload
@@ -141,11 +144,9 @@ class UploadBook:
     def _forget_parts(self, upload_id: str) -> None:
         with self._database.writing() as connection:
             where = UPLOAD_PARTS.c.upload_id == upload_id
-            found = connection.execute(sa.select(UPLOAD_PARTS).where(where)).mappings()
-            parts = [UploadPart(**row) for row in found]
+            parts = connection.execute(sa.select(UPLOAD_PARTS.c.id).where(where)).scalars().all()
             connection.execute(sa.delete(UPLOAD_PARTS).where(where))
-        for part in parts:
-            self._blobs.delete(_blob(part))
+        rows.each(parts, lambda part_id: self._blobs.delete(_blob(upload_id, part_id)))
 
 
 def _check_pending(upload: Upload) -> None:
@@ -153,5 +154,5 @@ def _check_pending(upload: Upload) -> None:
         raise InvalidRequest(f"The upload {upload.id} is {upload.status}.", param="upload_id", code="upload_ended")
 
 
-def _blob(part: UploadPart) -> str:
-    return f"{_FOLDER}/{part.upload_id}/{part.id}"
+def _blob(upload_id: str, part_id: str) -> str:
+    return f"{_FOLDER}/{upload_id}/{part_id}"

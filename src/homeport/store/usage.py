@@ -16,9 +16,11 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError
 
+from homeport.domain.errors import Unavailable
 from homeport.domain.usage import Question, Spent, Sum
+from homeport.store import rows
 from homeport.store.database import Database
 from homeport.store.ledger import PARTIAL, SUFFIX
 from homeport.store.schema import JOURNALS, USAGE
@@ -50,17 +52,21 @@ class UsageBook:
     def fold(self) -> int:
         """Read what ledgers have written since; give the number of records. Costs no SQL where there is nothing."""
         n_read = 0
-        for path in sorted(self._folder.glob(f"*{SUFFIX}")):
+
+        def take(path: Path) -> None:
+            nonlocal n_read
             try:
                 while (n := self._fold(path)) > 0:
                     n_read += n
                 self._sweep(path)
             except (FileNotFoundError, IntegrityError):
-                continue  # another process was faster with this file
-        for path in self._folder.glob(f"*{PARTIAL}"):
-            with contextlib.suppress(FileNotFoundError):  # named, or swept by another process
-                if path.stat().st_mtime < time.time() - _STALE_S:
-                    path.unlink()
+                return  # another process was faster with this file
+
+        try:
+            rows.each(sorted(self._folder.glob(f"*{SUFFIX}")), take)
+            rows.each(self._folder.glob(f"*{PARTIAL}"), _remove_stale)
+        except OSError as error:
+            raise Unavailable(f"A file of usage in {self._folder} cannot be read: {error.strerror}.") from error
         return n_read
 
     def sums(self, question: Question) -> Sequence[Sum]:
@@ -102,14 +108,14 @@ class UsageBook:
                 data = file.read(_CHUNK_BYTES)
             data = data[: data.rfind(b"\n") + 1]
             end = (start or 0) + len(data)
-            if rows := [row for line in data.splitlines() if (row := _row(line, path))]:
-                connection.execute(sa.insert(USAGE), rows)
+            found = [row for line in data.splitlines() if (row := _row(line, path))]
+            _insert(connection, found, path)
             if start is None:
                 connection.execute(sa.insert(JOURNALS).values(name=name, read_bytes=end))
             elif data:
                 connection.execute(sa.update(JOURNALS).where(where).values(read_bytes=end))
         self._read[name] = end
-        return len(rows) if rows else int(bool(data))
+        return len(found) if found else int(bool(data))
 
     def _sweep(self, path: Path) -> None:
         """Delete a file that was read to its end and that nobody writes any more."""
@@ -149,6 +155,28 @@ def _sum(row: sa.RowMapping, by: Sequence[str]) -> Sum:
     return Sum(
         begins=int(row.get("begins", 0)), group={name: row[name] for name in by}, amount=float(row["amount"]), **numbers
     )
+
+
+def _insert(connection: sa.Connection, found: Sequence[dict[str, object]], path: Path) -> None:
+    """Write records down; one that the database does not take, such as a text with a NUL, is left out."""
+    if not found:
+        return
+    try:
+        with connection.begin_nested():
+            connection.execute(sa.insert(USAGE), found)
+    except (DataError, OverflowError, ValueError) as error:
+        if len(found) == 1:
+            _log.error("a line of %s cannot be kept and was left out: %s", path, error)
+            return
+        middle = len(found) // 2
+        _insert(connection, found[:middle], path)
+        _insert(connection, found[middle:], path)
+
+
+def _remove_stale(path: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):  # named, or swept by another process
+        if path.stat().st_mtime < time.time() - _STALE_S:
+            path.unlink()
 
 
 def _row(line: bytes, path: Path) -> dict[str, object] | None:

@@ -15,6 +15,7 @@ from homeport.api.dispatch import Dispatch
 from homeport.domain.accounts import Allowance, Wanted
 from homeport.serving.batches.desk import Desk
 from homeport.serving.quotas import Quotas
+from homeport.serving.supervisor import Supervisor
 from homeport.store import migration
 from homeport.store.batches import BatchBook
 from homeport.store.blobs import Blobs
@@ -105,7 +106,8 @@ class Office:
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
         """Batches are worked on, through the application, until the block is left."""
-        desk = Desk(self.book, self.files, Dispatch(self.app, lambda: "here:1"), Open(), self.folder / "work")
+        dispatch = Dispatch(self.app, lambda: "here:1")
+        desk = Desk(self.book, self.files, dispatch, Open(), self.folder / "work", Supervisor())
         work = asyncio.create_task(desk.run())
         try:
             yield

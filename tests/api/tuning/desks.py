@@ -9,6 +9,7 @@ from typing import Any
 from homeport.api.application import build
 from homeport.api.meters import Meters
 from homeport.serving.attempt import Bench
+from homeport.serving.supervisor import Supervisor
 from homeport.serving.tuner import Tuner
 from homeport.store.fine_tunes import FineTuneBook
 from homeport.store.training_log import TrainingLog
@@ -65,7 +66,7 @@ class Desks(Shelves):
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """Have jobs trained."""
-        task = asyncio.create_task(self.tuner.run())
+        task = asyncio.create_task(self.tuner.run(Supervisor()))
         try:
             yield
         finally:

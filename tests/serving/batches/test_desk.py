@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,8 +14,10 @@ import pytest
 from homeport.domain.batches import Batch, Outcome, Reply
 from homeport.domain.errors import StorageFull
 from homeport.domain.files import File
+from homeport.serving.batches import desk as desks
 from homeport.serving.batches import run
 from homeport.serving.batches.desk import LINES_AT_ONCE, Desk
+from homeport.serving.supervisor import Supervisor
 from homeport.store import migration
 from homeport.store.batches import BatchBook
 from homeport.store.blobs import Blobs
@@ -43,6 +46,7 @@ class Room:
         self.files = FileBook(self.database, Blobs(str(folder / "blobs")), lambda: self.now)
         self.book = BatchBook(self.database, self.files, lambda: self.now)
         self.answer: Answer = good
+        self.loops = Supervisor(first_s=0.0, limit_s=0.0)
         self.asked: list[tuple[str, str, str, str]] = []
         self.at_once = self.most_at_once = 0
         self.going = asyncio.Event()
@@ -99,7 +103,7 @@ class Room:
     @asynccontextmanager
     async def desk(self) -> AsyncIterator[Desk]:
         """A desk at work; at the end of the block it stops as a server does that is told to."""
-        made = Desk(self.book, self.files, self, self, self.folder / "spool", lambda: self.now)
+        made = Desk(self.book, self.files, self, self, self.folder / "spool", self.loops, lambda: self.now)
         work = asyncio.create_task(made.run())
         try:
             yield made
@@ -301,10 +305,46 @@ async def test_batches_of_many_go_side_by_side(room: Room) -> None:
             await until(lambda: room.shown(short).has_ended)
         return good(json.loads(body))
 
-    desk = Desk(room.book, room.files, slowly, room, room.folder / "spool", lambda: room.now)
+    desk = Desk(room.book, room.files, slowly, room, room.folder / "spool", room.loops, lambda: room.now)
     work = asyncio.create_task(desk.run())
     try:
         assert (await room.ended(long)).completed == 40
     finally:
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
+
+
+async def test_nothing_ends_the_desk(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a look for batches raises, it is counted, and the next look finds them."""
+    claim, errors = room.book.claim, [OSError(24, "Too many open files"), KeyError("inside")]
+
+    def failing(owner: str, lease_s: float) -> Batch | None:
+        if errors:
+            raise errors.pop()
+        return claim(owner, lease_s)
+
+    monkeypatch.setattr(room.book, "claim", failing)
+    batch = room.made([line("a")])
+    async with room.desk():
+        assert (await room.ended(batch)).status == "completed"
+    assert room.loops.failures()["batches"] == 2
+
+
+async def test_nothing_ends_the_hold_on_a_batch(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever renewing a batch's lease raises, it is renewed again, so that no other process takes it over."""
+    monkeypatch.setattr(desks, "RENEW_S", 0.01)
+    renew, calls = room.book.renew, Counter[str]()
+
+    def failing(owner: str, batch_id: str, lease_s: float) -> Batch:
+        calls["all"] += 1
+        if calls["all"] in (2, 3):  # the first is the run's own
+            raise OSError(24, "Too many open files")
+        return renew(owner, batch_id, lease_s)
+
+    monkeypatch.setattr(room.book, "renew", failing)
+    room.going.clear()
+    batch = room.made([line("a")])
+    async with room.desk():
+        await until(lambda: calls["all"] >= 6)
+        room.going.set()
+        assert (await room.ended(batch)).status == "completed"

@@ -154,13 +154,22 @@ class Shelf:
             try:
                 if read is not None:
                     kept, tell = read
-                    tell(kept.name, self._read(kept))
+                    tell(kept.name, self._read_safely(kept))
                 elif write is not None:
                     self._write(*write)
+            except Exception:  # whatever it is, those who wait for the next ones are to be answered
+                logger.exception("a prefix could not be kept")
             finally:
                 with self._changed:
                     self._writing = 0
                     self._changed.notify_all()
+
+    def _read_safely(self, kept: Kept) -> bytes | None:
+        try:
+            return self._read(kept)
+        except Exception:
+            logger.exception("a kept prefix could not be read")
+            return None
 
     def _read(self, kept: Kept) -> bytes | None:
         path = self._folder / kept.name

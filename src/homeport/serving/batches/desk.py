@@ -9,12 +9,14 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from homeport.domain.batch_ports import BatchBook, Dispatch, Gap
 from homeport.domain.errors import HomeportError, Missing
 from homeport.domain.ports import FileBook
 from homeport.serving.batches.run import LEASE_S, RENEW_S, Means, Run
+from homeport.serving.supervisor import Supervisor
 
 LINES_AT_ONCE = 8
 """Of all batches together: what one engine does well side by side, and little enough to make room quickly."""
@@ -26,7 +28,7 @@ _log = logging.getLogger("homeport.batches")
 
 
 class Desk:
-    """The batches that this process works on. `run` it beside the server."""
+    """The batches that this process works on. `run` it beside the server; `loops` runs what repeats."""
 
     def __init__(
         self,
@@ -35,9 +37,11 @@ class Desk:
         dispatch: Dispatch,
         gap: Gap,
         spool: Path,
+        loops: Supervisor,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._book = book
+        self._loops = loops
         self._means = Means(book, files, dispatch, gap, asyncio.Semaphore(LINES_AT_ONCE), spool, now)
         self._runs: dict[asyncio.Task[None], Run] = {}
         self._name = uuid.uuid4().hex
@@ -56,18 +60,15 @@ class Desk:
     async def run(self) -> None:
         """Take up batches, until cancelled; those under way are then left for the next start."""
         try:
-            while True:
-                try:
-                    while len(self._runs) < _BATCHES_AT_ONCE and await self._take():
-                        pass
-                    await asyncio.sleep(_LOOK_S)
-                except HomeportError as error:
-                    _log.warning("batches wait: %s", error)
-                    await asyncio.sleep(_REST_S)
+            await self._loops.run("batches", self._take_all, _LOOK_S)
         finally:
             for task in self._runs:
                 task.cancel()
             await asyncio.gather(*self._runs, return_exceptions=True)
+
+    async def _take_all(self) -> None:
+        while len(self._runs) < _BATCHES_AT_ONCE and await self._take():
+            pass
 
     async def _take(self) -> bool:
         # A name of its own for each: who comes back to what it has lost is told so even in this process.
@@ -82,7 +83,7 @@ class Desk:
         return True
 
     async def _see_through(self, run: Run, owner: str, batch_id: str) -> None:
-        beat = asyncio.create_task(self._beat(run))
+        beat = asyncio.create_task(self._loops.run("batch_leases", partial(_renew, run), RENEW_S))
         try:
             await run.work()
         except Missing as error:
@@ -100,11 +101,10 @@ class Desk:
             except HomeportError as error:
                 _log.warning("batch %s is free only in %g s: %s", batch_id, LEASE_S, error)
 
-    async def _beat(self, run: Run) -> None:
-        """Own a batch for longer, again and again, also while its file is read or written."""
-        while True:
-            await asyncio.sleep(RENEW_S)
-            try:
-                await run.renew()
-            except HomeportError as error:
-                _log.warning("a batch could not be held: %s", error)
+
+async def _renew(run: Run) -> None:
+    """Own a batch for longer, also while its file is read or written."""
+    try:
+        await run.renew()
+    except Missing as error:  # it has just ended, or another process has taken it over
+        _log.info("a batch is no longer held: %s", error)

@@ -1,0 +1,55 @@
+"""Files and folders that are on the disk once these functions return: a power cut loses none of them.
+
+A name survives only if its folder was synced after it was made, so folders are synced too. Everything here blocks.
+"""
+
+import contextlib
+import errno
+import os
+from pathlib import Path
+
+from homeport.domain.errors import HomeportError, StorageFull, Unavailable
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""The errors of a disk without room, or of a user without a share of it."""
+
+
+def sync(path: Path) -> None:
+    """Have a file's content, or a folder's names, on the disk."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for this user alone, and its parents, where they are missing."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for each in missing:
+        sync(each.parent)
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write a file for this user alone: it is there whole, or not at all, and nothing else is left."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        partial.touch(mode=0o600)
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise
+    sync(path.parent)
+
+
+def explained(error: OSError, what: str) -> HomeportError:
+    """What kept something from being written, as callers may see it: StorageFull, or Unavailable with the reason."""
+    if error.errno in FULL:
+        return StorageFull(f"The disk is full: {what} cannot be written.")
+    return Unavailable(f"{what[:1].upper()}{what[1:]} cannot be written: {error.strerror}.")

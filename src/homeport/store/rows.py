@@ -1,0 +1,50 @@
+"""Rows as values: each is checked as it is read, so that a damaged one is known as such and harms no other.
+
+Knows no table.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+import msgspec
+import sqlalchemy as sa
+
+from homeport.domain.errors import Missing
+
+S = TypeVar("S", bound=msgspec.Struct)
+T = TypeVar("T")
+
+_log = logging.getLogger("homeport.store")
+
+
+def value(row: sa.RowMapping, kind: type[S], written: Iterable[str] = ()) -> S:
+    """A row as a struct; `written`: its columns that hold JSON. Raises Missing for a row that cannot be read as one."""
+    try:
+        values = {name: row[name] for name in kind.__struct_fields__}
+        values |= {name: msgspec.json.decode(values[name]) for name in written if values[name] is not None}
+        return msgspec.convert(values, kind)
+    except (msgspec.MsgspecError, TypeError, ValueError) as error:
+        name = str(row["id"])[:100]
+        raise Missing(f"The record of {name} is damaged and cannot be used: {error}", code="record_damaged") from error
+
+
+def values(rows: Iterable[sa.RowMapping], kind: type[S], written: Iterable[str] = ()) -> Iterator[S]:
+    """Every row that can be read; the others are left out, and logged."""
+    for row in rows:
+        try:
+            yield value(row, kind, written)
+        except Missing as error:
+            _log.error("%s", error)
+
+
+def each(items: Iterable[T], act: Callable[[T], object]) -> None:
+    """Act on every item, also where some fail: one that is bad keeps no other from its turn. Raises the last error."""
+    failed: Exception | None = None
+    for item in items:
+        try:
+            act(item)
+        except Exception as error:
+            failed = error
+    if failed is not None:
+        raise failed

@@ -1,0 +1,95 @@
+"""How single values of settings are read, from text or from YAML. Each raises ValueError saying what a value is not."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?", re.IGNORECASE)
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+_TRUE = ("1", "true", "yes", "on")
+_FALSE = ("0", "false", "no", "off")
+
+
+def text(value: object) -> str:
+    """A string, taken as it is."""
+    if not isinstance(value, str):
+        raise ValueError("is not text")
+    return value.strip()
+
+
+def whole(value: object) -> int:
+    """A whole number."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError("is not a whole number")
+    try:
+        return int(value)
+    except ValueError:
+        raise ValueError("is not a whole number") from None
+
+
+def number(value: object) -> float:
+    """A finite number, such as a time in seconds."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError("is not a number")
+    try:
+        found = float(value)
+    except ValueError:
+        raise ValueError("is not a number") from None
+    if found != found or found in (float("inf"), float("-inf")):
+        raise ValueError("is not a finite number")
+    return found
+
+
+def size(value: object) -> int:
+    """Bytes: a whole number, or one with a unit (kB, MB, GB, TB are powers of 1000; KiB, MiB, GiB of 1024)."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("is not a size such as 8GB or 512MiB")
+    unit = (match[2] or "").lower()
+    return int(float(match[1]) * (1024 if unit.endswith("i") else 1000) ** _POWERS[unit[:1]])
+
+
+def switch(value: object) -> bool:
+    """On or off: true, yes, on, 1 or false, no, off, 0."""
+    word = str(value).strip().lower()
+    if word not in _TRUE + _FALSE:
+        raise ValueError("is not on or off (true, false, 1, 0)")
+    return word in _TRUE
+
+
+def words(value: object) -> tuple[str, ...]:
+    """A list of words; as one string they are separated by commas."""
+    if isinstance(value, str):
+        value = value.split(",")
+    if not isinstance(value, list | tuple) or not all(isinstance(word, str) for word in value):
+        raise ValueError("is not a list of words")
+    return tuple(word.strip() for word in value if word.strip())
+
+
+def secrets(value: object) -> tuple[str, ...]:
+    """A list of words, or nothing: separators alone are a mistake that would let everybody in."""
+    found = words(value)
+    if not found and value:
+        raise ValueError("holds separators and no word")
+    return found
+
+
+def pairs(value: object) -> dict[str, str]:
+    """A map from name to name; as one string `name=target,name=target`."""
+    if isinstance(value, Mapping):
+        if not all(isinstance(part, str) for item in value.items() for part in item):
+            raise ValueError("is not a map from names to names")
+        return dict(value)
+    split = [word.partition("=") for word in words(value)]
+    if not all(equals and name.strip() and target.strip() for name, equals, target in split):
+        raise ValueError("is not a list of name=target")
+    return {name.strip(): target.strip() for name, _, target in split}
+
+
+def folder(value: object) -> Path:
+    """A path; `~` is the user's home."""
+    if not isinstance(value, str | Path) or not str(value).strip():
+        raise ValueError("is not a path")
+    return Path(value).expanduser().absolute()

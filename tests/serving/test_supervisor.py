@@ -1,0 +1,98 @@
+"""Background loops that go on whatever their steps raise."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+import pytest
+
+from homeport.domain.errors import Unavailable
+from homeport.serving.supervisor import Supervisor
+from tests.serving.conftest import until
+
+
+@pytest.fixture
+async def supervisor() -> AsyncIterator[Supervisor]:
+    made = Supervisor(first_s=0.0, limit_s=0.0)
+    yield made
+    await made.stop()
+
+
+class Steps:
+    """Steps that raise what is put into `errors`, one after another, and succeed behind that."""
+
+    def __init__(self, *errors: BaseException) -> None:
+        self.errors = list(errors)
+        self.taken = 0
+
+    async def __call__(self) -> None:
+        """Take one."""
+        self.taken += 1
+        if self.errors:
+            raise self.errors.pop(0)
+
+
+@pytest.mark.parametrize(
+    "error", [Unavailable("away"), OSError(24, "Too many open files"), TypeError("?"), RecursionError("deep")]
+)
+async def test_a_loop_outlives_whatever_its_step_raises(
+    supervisor: Supervisor, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    """An expected error or a bug: the next step is taken, and the log has the trace and the loop's name."""
+    steps = Steps(error)
+    task = supervisor.start("keys", steps, 0.0)
+    await until(lambda: steps.taken >= 3)
+    assert not task.done()
+    [said] = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert "`keys`" in said.getMessage()
+    assert str(error) in said.getMessage()
+    assert said.exc_info
+
+
+async def test_a_cancelled_part_of_a_step_does_not_end_the_loop(supervisor: Supervisor) -> None:
+    """Where a step waits for a task that somebody cancels, the loop takes the next step."""
+    steps = Steps(asyncio.CancelledError())
+    task = supervisor.start("keys", steps, 0.0)
+    await until(lambda: steps.taken >= 2)
+    assert not task.done()
+
+
+async def test_a_failing_loop_is_named_until_it_succeeds(supervisor: Supervisor) -> None:
+    """`failing` names a loop from its first failure to its next success; `failures` goes on counting."""
+    fail = asyncio.Event()
+    fail.set()
+
+    async def step() -> None:
+        if fail.is_set():
+            raise Unavailable("away")
+
+    supervisor.start("keys", step, 0.001)
+    supervisor.start("usage", Steps(), 0.001)
+    await until(lambda: supervisor.failures().get("keys", 0) >= 2)
+    assert supervisor.failing() == ["keys"]
+    assert supervisor.failing(for_s=3600) == []
+    fail.clear()
+    await until(lambda: not supervisor.failing())
+    assert supervisor.failures()["keys"] >= 2
+    assert supervisor.failures()["usage"] == 0
+
+
+async def test_a_failure_that_stays_the_same_has_one_trace(
+    supervisor: Supervisor, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Every failure is a line in the log, and only a new kind of it brings a trace."""
+    steps = Steps(Unavailable("away"), Unavailable("away"), Unavailable("gone"))
+    supervisor.start("keys", steps, 0.0)
+    await until(lambda: steps.taken >= 4)
+    said = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert [bool(record.exc_info) for record in said] == [True, False, True]
+
+
+async def test_a_stopped_supervisor_leaves_no_loop(supervisor: Supervisor) -> None:
+    """After `stop` no loop runs, and none is called failing any more."""
+    steps = Steps(*(Unavailable("away") for _ in range(1000)))
+    task = supervisor.start("keys", steps, 0.0)
+    await until(lambda: steps.taken >= 2)
+    await supervisor.stop()
+    assert task.done()
+    assert supervisor.failing() == []

@@ -1,0 +1,150 @@
+"""Damaged rows, on SQLite and PostgreSQL: each is out of use by itself, and harms nothing beside it."""
+
+import logging
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from homeport.domain.accounts import Wanted
+from homeport.domain.batches import Batch
+from homeport.domain.errors import Missing
+from homeport.domain.files import File, Listing
+from homeport.domain.fine_tunes import Page
+from homeport.store import migration, rows
+from homeport.store.batches import BatchBook
+from homeport.store.blobs import Blobs
+from homeport.store.database import Database
+from homeport.store.files import FileBook
+from homeport.store.keys import KeyBook
+from homeport.store.ring import KeyRing
+from homeport.store.schema import BATCHES, FILES, FINE_TUNES, KEYS
+from tests.store.workbooks import Workbooks
+
+SECRET = b"s" * 32
+BROKEN = ["{", "[1]", "", '{"x": {}}']
+
+
+def _spoil(database: Database, table: sa.Table, id: str, **values: object) -> None:
+    with database.writing() as connection:
+        connection.execute(sa.update(table).where(table.c.id == id).values(**values))
+
+
+@pytest.mark.parametrize("text", BROKEN)
+@pytest.mark.parametrize("column", ["models", "limits"])
+def test_a_damaged_key_opens_nothing_and_the_others_go_on(
+    database: Database, caplog: pytest.LogCaptureFixture, column: str, text: str
+) -> None:
+    """A key whose row cannot be read is logged and opens nothing; others open, and one revoked later does not."""
+    book = KeyBook(database, SECRET)
+    bad, good, later = (book.create(Wanted(name=name)) for name in ("bad", "good", "later"))
+    _spoil(database, KEYS, bad.key.id, **{column: text})
+    ring = KeyRing(book, SECRET)
+    ring.load()
+    assert ring.find(bad.secret) is None
+    assert ring.find(good.secret) == good.key
+    assert bad.key.id in caplog.text
+    book.revoke(later.key.id)
+    ring.load()
+    assert ring.find(later.secret) is None
+    assert {key.name for key in book.every()} == {"good", "later"}
+    with pytest.raises(Missing, match=bad.key.id):
+        book.show(bad.key.id)
+
+
+def test_a_text_that_is_not_utf8_harms_no_other_row(tmp_path: Path) -> None:
+    """Bytes in a SQLite column of text that are no UTF-8 put one key out of use, not the reading of all."""
+    database = Database(f"sqlite:///{tmp_path}/homeport.db")
+    migration.ready(database)
+    book = KeyBook(database, SECRET)
+    bad, good = book.create(Wanted(name="bad")), book.create(Wanted(name="good"))
+    for value in ("CAST(x'ff80' AS TEXT)", "x'ff80'"):
+        with database.writing() as connection:
+            connection.exec_driver_sql(f"UPDATE keys SET models = {value} WHERE id = '{bad.key.id}'")  # noqa: S608
+        ring = KeyRing(book, SECRET)
+        ring.load()
+        assert ring.find(bad.secret) is None
+        assert ring.find(good.secret) == good.key
+    database.close()
+
+
+def test_a_damaged_file_is_missing_alone(tmp_path: Path) -> None:
+    """A file's row that cannot be read is left out of lists and is a 404; expiry goes on."""
+    database = Database(f"sqlite:///{tmp_path}/homeport.db")
+    migration.ready(database)
+    files = FileBook(database, Blobs(str(tmp_path / "blobs")))
+    content = tmp_path / "content"
+    content.write_bytes(b"x")
+    plain = File(id="", project="one", purpose="batch", filename="a", bytes=0, created_at=0)
+    bad, good = files.add(plain, content), files.add(plain, content)
+    _spoil(database, FILES, bad.id, filename=b"\xff")
+    found, has_more = files.every("one", Listing())
+    assert [file.id for file in found] == [good.id]
+    assert not has_more
+    with pytest.raises(Missing, match="damaged"):
+        files.show("one", bad.id)
+    files.sweep()
+    database.close()
+
+
+@pytest.mark.parametrize("text", BROKEN)
+@pytest.mark.parametrize("column", ["metadata", "errors"])
+def test_a_damaged_batch_is_passed_over(database: Database, tmp_path: Path, column: str, text: str) -> None:
+    """The oldest batch cannot be read: it is not taken up, is left out of lists, and the next one is claimed."""
+    book = BatchBook(database, FileBook(database, Blobs(str(tmp_path / "blobs"))))
+    plain = Batch(
+        id="", project="one", key="", endpoint="/v1/x", input_file_id="f", status="", created_at=0, expires_at=0
+    )
+    bad, good = book.create(plain), book.create(plain)
+    _spoil(database, BATCHES, bad.id, **{column: text})
+    claimed = book.claim("me", 60)
+    assert claimed is not None
+    assert claimed.id == good.id
+    assert book.claim("me", 60) is None
+    assert [batch.id for batch in book.every("one", 10, None)[0]] == [good.id]
+    with pytest.raises(Missing, match="damaged"):
+        book.show("one", bad.id)
+
+
+@pytest.mark.parametrize("text", BROKEN)
+@pytest.mark.parametrize("column", ["hyperparameters", "metadata", "error"])
+def test_a_damaged_fine_tuning_job_is_passed_over(database: Database, tmp_path: Path, column: str, text: str) -> None:
+    """The oldest job cannot be read: it is not trained, is left out of lists, and the next one is trained."""
+    books = Workbooks(database, tmp_path)
+    bad, good = books.job("bad"), books.job("good")
+    _spoil(database, FINE_TUNES, bad.id, **{column: text})
+    found = books.log.next("here")
+    assert found is not None
+    assert found.id == good.id
+    assert [job.id for job in books.book.every("one", Page())[0]] == [good.id]
+    with pytest.raises(Missing, match="damaged"):
+        books.book.show("one", bad.id)
+    books.book.cancel("one", good.id)
+    _spoil(database, FINE_TUNES, bad.id, status="failed")
+    assert [job.id for job in books.log.untidy("here")] == [good.id]
+    assert books.log.next("here") is None
+
+
+def test_each_acts_on_every_item() -> None:
+    """One item that fails keeps none behind it from its turn; the error is raised at the end."""
+    done: list[int] = []
+
+    def act(item: int) -> None:
+        if item == 1:
+            raise ValueError("one")
+        done.append(item)
+
+    with pytest.raises(ValueError, match="one"):
+        rows.each([0, 1, 2], act)
+    assert done == [0, 2]
+
+
+def test_what_is_left_out_is_logged_by_its_id(database: Database, caplog: pytest.LogCaptureFixture) -> None:
+    """The log says which record is damaged, and not what is in it."""
+    book = KeyBook(database, SECRET)
+    bad = book.create(Wanted(name="bad"))
+    _spoil(database, KEYS, bad.key.id, limits='{"tokens_per_day": "secret words"}')
+    with caplog.at_level(logging.ERROR):
+        assert book.every() == []
+    assert bad.key.id in caplog.text
+    assert "secret words" not in caplog.text

@@ -1,0 +1,118 @@
+"""Keys that are lost, on SQLite and PostgreSQL: a server that needed them does not start as if there were none."""
+
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from homeport import accounts
+from homeport.accounts import Accounts
+from homeport.domain.accounts import Wanted
+from homeport.domain.errors import Unavailable
+from homeport.settings import Settings
+from homeport.store import migration
+from homeport.store.database import Database
+from homeport.store.keys import KeyBook
+from homeport.store.ring import KeyRing
+from homeport.store.schema import METADATA
+from homeport.store.seal import Seal
+
+
+@pytest.fixture
+def settings(database: Database, tmp_path: Path) -> Settings:
+    """Of a home on a database with today's tables."""
+    return Settings(home=tmp_path / "home", database_url=database.url.render_as_string(hide_password=False))
+
+
+def _lose(database: Database) -> None:
+    """Have the database as good as new."""
+    with database.writing() as connection:
+        METADATA.drop_all(connection)
+        connection.exec_driver_sql("DROP TABLE alembic_version")
+    migration.upgrade(database)
+
+
+def test_a_lost_database_stops_the_start(settings: Settings, database: Database) -> None:
+    """Once a key was made, an empty database is refused by name, until the operator says that the keys are lost."""
+    accounts.check_kept(settings)
+    accounts.create_key(settings, Wanted(name="bot"))
+    accounts.check_kept(settings)
+    _lose(database)
+    with pytest.raises(Unavailable, match="HOMEPORT_ACCEPT_LOST_KEYS") as refused:
+        accounts.check_kept(settings)
+    assert Database.name(str(settings.database_url)) in refused.value.message
+    accepted = Settings(home=settings.home, database_url=settings.database_url, accept_lost_keys=True)
+    accounts.check_kept(accepted)
+    Accounts(accepted).close()
+    accounts.check_kept(settings)
+
+
+def test_keys_of_the_settings_let_nobody_else_in(settings: Settings, database: Database) -> None:
+    """Where the settings hold keys, the server that has lost the stored ones is not open, and starts."""
+    accounts.create_key(settings, Wanted(name="bot"))
+    _lose(database)
+    accounts.check_kept(Settings(home=settings.home, database_url=settings.database_url, api_keys=("k",)))
+
+
+def test_a_server_notes_keys_that_older_versions_made(settings: Settings, database: Database) -> None:
+    """A database that holds keys is noted by whoever serves it."""
+    KeyBook(database, b"s" * 32).create(Wanted(name="bot"))
+    (settings.home).mkdir()
+    (settings.home / "key-secret").write_bytes(b"s" * 32)
+    Accounts(settings).close()
+    _lose(database)
+    with pytest.raises(Unavailable, match="has held keys"):
+        accounts.check_kept(settings)
+
+
+@pytest.mark.parametrize("is_empty", [True, False])
+def test_a_lost_file_is_noticed_and_not_made_anew(tmp_path: Path, is_empty: bool) -> None:
+    """`homeport.db` deleted, or empty, beside what is left of it: the start is refused and makes no new one."""
+    settings = Settings(home=tmp_path)
+    accounts.create_key(settings, Wanted(name="bot"))
+    for path in tmp_path.glob("homeport.db*"):
+        path.unlink()
+    if is_empty:
+        (tmp_path / "homeport.db").touch()
+    with pytest.raises(Unavailable, match="has held keys"):
+        accounts.check_kept(settings)
+    assert (tmp_path / "homeport.db").exists() == is_empty
+
+
+def test_a_lost_secret_stops_the_start(settings: Settings) -> None:
+    """Without the secret that keys were made with nothing opens a door: it is named, and not made anew unasked."""
+    accounts.create_key(settings, Wanted(name="bot"))
+    secret = settings.home / "key-secret"
+    kept = secret.read_bytes()
+    secret.unlink()
+    for start in (lambda: Accounts(settings), lambda: accounts.keys(settings)):
+        with pytest.raises(Unavailable, match="key-secret is gone"):
+            start()
+    assert not secret.exists()
+    accepted = Settings(home=settings.home, database_url=settings.database_url, accept_lost_keys=True)
+    opened = Accounts(accepted)
+    assert opened.ring.is_closed
+    opened.close()
+    assert secret.read_bytes() != kept
+
+
+def test_a_running_server_stays_closed(settings: Settings, database: Database) -> None:
+    """Where the database is replaced by an empty one under a running server, nobody comes in without a key."""
+    accounts.create_key(settings, Wanted(name="bot"))
+    ring = KeyRing(KeyBook(database, b"s" * 32), b"s" * 32)
+    ring.load()
+    assert ring.is_closed
+    _lose(database)
+    ring.load()
+    assert ring.is_closed
+
+
+def test_no_key_is_made_that_cannot_be_noted(tmp_path: Path, database: Database) -> None:
+    """Where the second place cannot be written the key is not made either, and the error names it."""
+    (tmp_path / "file").touch()
+    book = KeyBook(database, b"s" * 32, seal=Seal(tmp_path / "file" / "keys"))
+    with pytest.raises(Unavailable, match="file"):
+        book.create(Wanted(name="bot"))
+    assert book.revision() == 0
+    with database.reading() as connection:
+        assert sa.inspect(connection).has_table("keys")
