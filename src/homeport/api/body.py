@@ -4,16 +4,18 @@ Knows nothing of what the body means.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
 from starlette.requests import Request
 
 from homeport.api import wire
+from homeport.api.exchange import exchange_of
 from homeport.api.services import services
 from homeport.domain.errors import TooLarge, UnsupportedMedia
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 LARGE_BYTES = 256_000
 """Above this, decoding would hold up every stream on the loop for milliseconds, so a thread does it."""
@@ -24,7 +26,23 @@ async def read_json(request: Request, kind: type[T]) -> T:
     _check_type(request)
     body = await _read(request, services(request).limits.body_bytes)
     if len(body) > LARGE_BYTES:
-        return await asyncio.to_thread(wire.decode, body, kind)
+        exchange_of(request.scope).is_large = True
+        return await asyncio.to_thread(_decode_large, body, kind)
+    return wire.decode(body, kind)
+
+
+async def apart(request: Request, work: Callable[..., R], *given: object) -> R:
+    """Do work that takes longer the more the body holds: in a thread where the body was large, so that streams go on.
+
+    To be called behind `read_json`.
+    """
+    if exchange_of(request.scope).is_large:
+        return await asyncio.to_thread(work, *given)
+    return work(*given)
+
+
+def _decode_large(body: bytes, kind: type[T]) -> T:
+    wire.check_values(body)
     return wire.decode(body, kind)
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from homeport.domain.errors import InvalidRequest
+from homeport.domain.errors import InvalidRequest, excerpt
 from homeport.domain.text import Message
 from homeport.domain.tuning import Method
 
@@ -90,7 +90,9 @@ def _examples(lines: Iterable[bytes], method: Method, param: str) -> Iterator[Ex
         try:
             example = _example(line, method)
         except (msgspec.DecodeError, UnicodeDecodeError, _Wrong) as error:
-            raise InvalidRequest(f"Line {number} of the file is no example: {error}.", param=param) from error
+            raise InvalidRequest(
+                f"Line {number} of the file is no example: {excerpt(str(error))}.", param=param
+            ) from error
         if kind not in (None, type(example)):
             raise InvalidRequest(f"Line {number} of the file has another form than those before it.", param=param)
         kind = type(example)

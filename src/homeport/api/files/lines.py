@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from homeport.domain.errors import InvalidRequest
+from homeport.domain.errors import InvalidRequest, excerpt
 
 MOST_LINE_BYTES = 20_000_000
 _PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")
@@ -140,4 +140,6 @@ def _check_picture(path: Path) -> None:
 
 
 def _wrong(number: int, why: str) -> InvalidRequest:
-    return InvalidRequest(f"Invalid file format. Line {number}: {why}.", param="file", code="invalid_file_format")
+    return InvalidRequest(
+        f"Invalid file format. Line {number}: {excerpt(why)}.", param="file", code="invalid_file_format"
+    )
