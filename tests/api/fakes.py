@@ -9,7 +9,7 @@ import msgspec
 
 from homeport.api.meters import Meters
 from homeport.api.services import Services
-from homeport.domain.errors import HomeportError, InvalidRequest, ModelMissing
+from homeport.domain.errors import HomeportError, InvalidRequest, ModelMissing, excerpt
 from homeport.domain.events import Admitted, Delta, Done, Event, Finished, Usage
 from homeport.domain.images import Format
 from homeport.domain.link import Request
@@ -140,9 +140,9 @@ class FakeRegistry:
         model = next((model for model in self._models if model.facts.name == real), None)
         if model is None:
             known = ", ".join(model.facts.name for model in self._models)
-            raise ModelMissing(f"The model `{name}` does not exist. Did you mean: {known}?", param="model")
+            raise ModelMissing(f"The model `{excerpt(name)}` does not exist. Did you mean: {known}?", param="model")
         if capability and capability not in model.facts.capabilities:
-            raise InvalidRequest(f"The model `{name}` cannot do {capability}.", param="model")
+            raise InvalidRequest(f"The model `{excerpt(name)}` cannot do {capability}.", param="model")
         encoding = alias.encoding if alias else None
         if model.parent is None:
             return Resolved(name, model, encoding)

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 from homeport.api.answer import Answer
 from homeport.api.application import build
-from homeport.api.body import LARGE_BYTES, read_json
+from homeport.api.body import LARGE_BYTES, apart, read_json
 from homeport.api.exchange import exchange_of
 from homeport.api.services import Limits
 from tests.api.asgi import call
@@ -92,3 +92,25 @@ async def test_complaints_of_a_large_body_come_through() -> None:
     """What is wrong with a large body is said as with a small one."""
     said = await call(reading(10_000_000), "POST", "/note", b'{"text":"' + b"a" * LARGE_BYTES + b'","x":1}')
     assert (said.status, said.error["param"]) == (400, "x")
+
+
+@pytest.mark.parametrize(("size", "is_apart"), [(LARGE_BYTES - 100, False), (LARGE_BYTES + 100, True)])
+async def test_work_on_a_large_body_leaves_the_loop(size: int, is_apart: bool) -> None:
+    """What is done with a large body is done in a thread; with a small one, where the request is."""
+    app = build(services())
+
+    async def told(request: Request) -> Response:
+        exchange_of(request.scope).route = "/note"
+        await read_json(request, Note)
+        return Answer({"is_apart": await apart(request, threading.get_ident) != threading.get_ident()})
+
+    app.router.routes.append(Route("/note", told, methods=["POST"]))
+    body = msgspec.json.encode({"text": "a" * size})
+    assert (await call(app, "POST", "/note", body)).json["is_apart"] is is_apart
+
+
+async def test_a_body_of_too_many_values_is_refused_before_it_is_decoded() -> None:
+    """Nine million token ids are a 400 that says how many may be sent."""
+    body = b'{"model":"tiny","prompt":[' + b"1," * 9_000_000 + b"1]}"
+    said = await call(build(services()), "POST", "/v1/completions", body)
+    assert (said.status, said.error["code"]) == (400, "too_many_values")

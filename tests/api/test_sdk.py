@@ -89,6 +89,18 @@ def test_a_completion_passes_all_layers(client: openai.OpenAI) -> None:
     assert parsed._request_id == said.headers["x-request-id"]
 
 
+def test_an_answer_is_sent_back_as_it_came(client: openai.OpenAI, serving: FakeServing) -> None:
+    """The second turn of a chat holds the first answer with every field that the client gives it."""
+    turns: list[Any] = [{"role": "user", "content": "Hello"}]
+    for dump in ("model_dump", "to_dict"):
+        message = client.chat.completions.create(model="tiny", messages=turns).choices[0].message
+        turns += [getattr(message, dump)(), {"role": "user", "content": "And?"}]
+    assert client.chat.completions.create(model="tiny", messages=turns).choices[0].message.content == "Hello there"
+    parsed = client.chat.completions.parse(model="tiny", messages=turns).choices[0].message
+    turns += [parsed.model_dump(), {"role": "user", "content": "And?"}]
+    assert client.chat.completions.create(model="tiny", messages=turns).choices[0].finish_reason == "stop"
+
+
 def test_a_wrong_key_is_an_authentication_error(address: str) -> None:
     """A wrong key raises AuthenticationError with OpenAI's code."""
     with (

@@ -191,3 +191,35 @@ def test_a_byte_order_mark_before_a_body_is_passed_over() -> None:
 def test_a_body_in_another_encoding_is_named_as_such(encoding: str) -> None:
     """A body of UTF-16 or UTF-32 is refused by that name, not as broken JSON alone."""
     assert f"it is written in {encoding[:6].upper()}" in refused('{"model":"a"}'.encode(encoding)).message
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" + b"1," * wire.MOST_VALUES + b"1]",
+        b'{"a":{' + b'"1":1,' * (wire.MOST_VALUES // 2) + b'"1":1}}',
+        b"[" + b"{}," * (wire.MOST_VALUES // 2 + 1) + b"{}]",
+        b'["' + b"\\\\" * 300_000 + b'",' + b"1," * wire.MOST_VALUES + b"1]",
+    ],
+    ids=["numbers", "names", "objects", "behind a string"],
+)
+def test_a_body_of_too_many_values_is_refused(body: bytes) -> None:
+    """Numbers, names and objects count before anything is decoded."""
+    with pytest.raises(InvalidRequest) as caught:
+        wire.check_values(body)
+    assert caught.value.code == "too_many_values"
+
+
+@pytest.mark.parametrize(
+    "text", ["," * 3_000_000, '\\",' * 700_000, "\\\\" * 700_001, 'a"' * 1_000_000], ids=["commas", "mixed", "odd", "q"]
+)
+def test_what_stands_in_a_string_does_not_count(text: str) -> None:
+    """A long text passes, whatever signs and escapes it holds and wherever a piece ends."""
+    wire.check_values(msgspec.json.encode({"a": text, "b": [1, 2]}))
+
+
+@pytest.mark.parametrize("name", [" - at `$.n`" * 100_000, "a" * 19_000_000, "`" * 1_000_000])
+def test_a_long_name_is_explained_at_once(name: str) -> None:
+    """What was sent may look like a place or be as long as a body: it is cut, and the time does not grow with it."""
+    error = refused(msgspec.json.encode({"model": "a", name: 1}))
+    assert (error.code, len(error.param or "")) == ("unknown_parameter", 200)

@@ -91,6 +91,14 @@ def test_a_real_name_speaks_the_models_own_ids(registry: Registry) -> None:
     assert registry.resolve(QWEN, "chat").encoding is None
 
 
+def test_a_name_longer_than_any_is_not_compared(registry: Registry) -> None:
+    """A name of 19 MB is a 404 at once, and 200 characters of it stand in the message."""
+    with pytest.raises(ModelMissing) as missing:
+        registry.resolve("gpt-4o" + "o" * 19_000_000, "chat")
+    assert len(missing.value.message) < 300
+    assert "gpt-4oooo" in missing.value.message
+
+
 def test_an_unknown_name_lists_near_matches(registry: Registry) -> None:
     """A typo is never answered by another model: it is a 404 that names what it may have meant."""
     with pytest.raises(ModelMissing, match=r"`text-davinci-003`") as missing:

@@ -44,6 +44,21 @@ def test_conversations_say_which_answers_are_learnt() -> None:
     assert read.messages[0] == Message("system", "s")
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        dict.fromkeys(("refusal", "annotations", "audio", "function_call", "tool_calls", "parsed")),
+        {"content": [{"type": "text", "text": "a"}], "tool_calls": []},
+        {"content": None, "refusal": "a"},
+        {"content": [{"type": "refusal", "refusal": "a"}]},
+    ],
+)
+def test_answers_are_learnt_as_they_were_given(answer: dict[str, object]) -> None:
+    """An example made of an answer with all its fields, or in parts, is that of its text."""
+    (plain,) = dataset.parse(lines({"messages": [USER, ANSWER]}), "supervised")
+    assert dataset.parse(lines({"messages": [USER, ANSWER | answer], "tools": None}), "supervised") == [plain]
+
+
 def test_preferences_are_read() -> None:
     """A conversation, the better answer and the worse one."""
     line = {
@@ -70,7 +85,10 @@ def test_preferences_are_read() -> None:
         ({"messages": [USER | {"weight": 1}, ANSWER]}, "weight"),
         ({"messages": [USER, ANSWER | {"weight": 0.5}]}, "weight"),
         ({"messages": [USER, {"role": "tool", "content": "x"}, ANSWER]}, "role"),
-        ({"messages": [USER, ANSWER], "tools": []}, "tools"),
+        ({"messages": [USER, ANSWER], "tools": [{}]}, "tools"),
+        ({"messages": [USER, ANSWER | {"tool_calls": [{"id": "1"}]}]}, "tool_calls"),
+        ({"messages": [USER, ANSWER | {"audio": {"id": "1"}}]}, "audio"),
+        ({"messages": [USER | {"content": None}, ANSWER]}, "content"),
     ],
 )
 def test_a_wrong_line_is_named(wrong: object, said: str) -> None:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from homeport.api.answer import Answer
 from homeport.api.services import services
-from homeport.domain.errors import Missing, Unavailable
+from homeport.domain.errors import Missing, Unavailable, excerpt
 from homeport.domain.ports import Operations
 
 
@@ -22,7 +22,7 @@ async def stop(request: Request) -> Response:
     name = request.path_params["model"]
     real = services(request).registry.resolve(name, "").model.facts.name
     if not await _operations(request).stop(real):
-        raise Missing(f"The model `{name}` is not loaded.", param="model", code="model_not_loaded")
+        raise Missing(f"The model `{excerpt(name)}` is not loaded.", param="model", code="model_not_loaded")
     return Answer({"model": real, "object": "worker", "stopped": True})
 
 

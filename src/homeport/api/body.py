@@ -4,17 +4,19 @@ Knows nothing of what the body means.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar, cast
 
 from starlette.requests import Request
 
 from homeport.api import wire
 from homeport.api.azure import deployment_of
+from homeport.api.exchange import exchange_of
 from homeport.api.services import services
 from homeport.domain.errors import TooLarge, UnsupportedMedia
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 LARGE_BYTES = 256_000
 """Above this, decoding would hold up every stream on the loop for milliseconds, so a thread does it."""
@@ -27,11 +29,30 @@ async def read_json(request: Request, kind: type[T]) -> T:
     """
     _check_type(request)
     body = await _read(request, services(request).limits.body_bytes)
-    found = await asyncio.to_thread(wire.decode, body, kind) if len(body) > LARGE_BYTES else wire.decode(body, kind)
+    if len(body) > LARGE_BYTES:
+        exchange_of(request.scope).is_large = True
+        found = await asyncio.to_thread(_decode_large, body, kind)
+    else:
+        found = wire.decode(body, kind)
     deployment = deployment_of(request.scope)
     if deployment is not None and hasattr(found, "model"):
         cast("Any", found).model = deployment
     return found
+
+
+async def apart(request: Request, work: Callable[..., R], *given: object) -> R:
+    """Do work that takes longer the more the body holds: in a thread where the body was large, so that streams go on.
+
+    To be called behind `read_json`.
+    """
+    if exchange_of(request.scope).is_large:
+        return await asyncio.to_thread(work, *given)
+    return work(*given)
+
+
+def _decode_large(body: bytes, kind: type[T]) -> T:
+    wire.check_values(body)
+    return wire.decode(body, kind)
 
 
 def _check_type(request: Request) -> None:

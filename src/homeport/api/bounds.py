@@ -7,7 +7,7 @@ and its bounds, and raises InvalidRequest naming the field.
 import math
 from collections.abc import Mapping, Sequence
 
-from homeport.domain.errors import InvalidRequest
+from homeport.domain.errors import InvalidRequest, excerpt
 
 LABELS, LABEL_KEY, LABEL_VALUE = 16, 64, 512
 """How many pairs of `metadata` there may be, and the length of their halves."""
@@ -72,7 +72,7 @@ def one_of(name: str, value: str | None, known: Sequence[str]) -> None:
     if value is not None and value not in known:
         listed = ", ".join(f"'{each}'" for each in known)
         raise InvalidRequest(
-            f"Invalid value: '{value}'. Supported values are: {listed}.", param=name, code="invalid_value"
+            f"Invalid value: '{excerpt(value)}'. Supported values are: {listed}.", param=name, code="invalid_value"
         )
 
 
@@ -100,7 +100,7 @@ def _range(kind: str, name: str, value: float | None, low: float | None, high: f
     else:
         return
     raise InvalidRequest(
-        f"Invalid '{name}': {kind} {what}. Expected a value {bound}, but got {value} instead.",
+        f"Invalid '{name}': {kind} {what}. Expected a value {bound}, but got {excerpt(str(value))} instead.",
         param=name,
         code=f"{kind}_{side}_value",
     )

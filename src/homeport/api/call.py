@@ -17,7 +17,7 @@ from homeport.api.meters import Meter
 from homeport.api.services import services
 from homeport.api.streaming import attended
 from homeport.domain import link
-from homeport.domain.errors import HomeportError, InvalidRequest, StorageFull
+from homeport.domain.errors import HomeportError, InvalidRequest, StorageFull, excerpt
 from homeport.domain.events import Admitted, Done, Event, Heard, Usage
 from homeport.domain.models import Resolved
 from homeport.domain.ports import Stream
@@ -182,7 +182,9 @@ def model_named(body: str | None, path: str | None) -> str:
     """The model asked for, in the body or (2023's engines) in the path. Raises InvalidRequest if neither names one."""
     if path is not None:
         if body is not None and body != path:
-            raise InvalidRequest(f"The body's model '{body}' is not the path's engine '{path}'.", param="model")
+            raise InvalidRequest(
+                f"The body's model '{excerpt(body, 90)}' is not the path's engine '{excerpt(path, 90)}'.", param="model"
+            )
         return path
     if not body:
         raise InvalidRequest("you must provide a model parameter", param="model", code="missing_required_parameter")

@@ -69,7 +69,7 @@ class Exchange:
     """What is known so far. `route` is the path's template, so that logs and metrics stay bounded.
 
     `passage` counts what it takes of its key's limits; `user` is what the caller says of whom it asks for. Nobody waits
-    for one that `is_background`.
+    for one that `is_background`. What is done with the body of one that `is_large` is done in threads.
     """
 
     id: str = field(default_factory=_fresh_id)
@@ -81,6 +81,7 @@ class Exchange:
     status: int | None = None
     model: str = "-"
     is_background: bool = False
+    is_large: bool = False
 
     @property
     def elapsed_ms(self) -> float:

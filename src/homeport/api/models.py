@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from homeport.api.answer import Answer
 from homeport.api.services import Services, registry, services
-from homeport.domain.errors import Forbidden
+from homeport.domain.errors import Forbidden, excerpt
 from homeport.domain.models import Installed
 
 OWNER = "homeport"
@@ -52,7 +52,7 @@ async def delete(request: Request) -> Response:
         return Answer({"id": name, "object": "model", "deleted": True})
     raise Forbidden(
         f"You have insufficient permissions for this operation: only fine-tuned models can be deleted here, and "
-        f"`{name}` is not one. To remove it from this machine, run `homeport rm {real}`.",
+        f"`{excerpt(name)}` is not one. To remove it from this machine, run `homeport rm {real}`.",
         param="model",
         code="insufficient_permissions",
     )

@@ -16,7 +16,7 @@ from urllib.parse import unquote_to_bytes
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from homeport.domain.errors import InvalidRequest
+from homeport.domain.errors import InvalidRequest, excerpt
 
 MOST_PARTS = 200
 FIELD_BYTES = 1_000_000
@@ -121,7 +121,7 @@ class Taker:
         if self._file is not None:
             self._file.write(memoryview(data)[start:end])
         elif part.size > FIELD_BYTES:
-            raise InvalidRequest(f"Invalid '{part.name}': more than {FIELD_BYTES} bytes.", param=part.name)
+            raise InvalidRequest(f"Invalid '{excerpt(part.name)}': more than {FIELD_BYTES} bytes.", param=part.name)
         else:
             part.value += data[start:end]
 

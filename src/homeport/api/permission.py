@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from homeport.api.exchange import Caller
 from homeport.domain.accounts import LOCAL
-from homeport.domain.errors import Forbidden, ModelMissing
+from homeport.domain.errors import Forbidden, ModelMissing, excerpt
 from homeport.domain.models import Alias, Installed, Resolved
 from homeport.domain.ports import Registry
 
@@ -26,10 +26,12 @@ class Permitted:
         """
         found = self._registry.resolve(name, capability)
         if not self._is_seen(found.meant):
-            raise ModelMissing(f"The model `{name}` does not exist or you do not have access to it.", param="model")
+            raise ModelMissing(
+                f"The model `{excerpt(name)}` does not exist or you do not have access to it.", param="model"
+            )
         if not self._is_open(found.meant):
             raise Forbidden(
-                f"Project `{self._caller.project}` does not have access to model `{name}` with this key.",
+                f"Project `{self._caller.project}` does not have access to model `{excerpt(name)}` with this key.",
                 param="model",
                 code="model_not_found",
             )
@@ -51,7 +53,7 @@ class Permitted:
         """
         if (self.resolve(name, "").meant.project or LOCAL) != self._caller.project:
             raise Forbidden(
-                f"You have insufficient permissions for this operation: `{name}` does not belong to project "
+                f"You have insufficient permissions for this operation: `{excerpt(name)}` does not belong to project "
                 f"`{self._caller.project}`.",
                 param="model",
                 code="insufficient_permissions",

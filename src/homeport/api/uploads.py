@@ -23,7 +23,7 @@ from homeport.api.body import bounded
 from homeport.api.form import Form, Upload
 from homeport.api.multipart import Part, Taker
 from homeport.api.services import services
-from homeport.domain.errors import InvalidRequest, StorageFull, TooLarge, UnsupportedMedia
+from homeport.domain.errors import InvalidRequest, StorageFull, TooLarge, UnsupportedMedia, excerpt
 
 T = TypeVar("T")
 
@@ -123,7 +123,7 @@ def _put(values: dict[str, Any], name: str, sent: bytes) -> None:
     try:
         value = sent.decode()
     except UnicodeDecodeError as error:
-        raise InvalidRequest(f"Invalid '{top}': it is not valid UTF-8.", param=top) from error
+        raise InvalidRequest(f"Invalid '{excerpt(top)}': it is not valid UTF-8.", param=top) from error
     known = values.get(top)
     if keys:
         inside = values.setdefault(top, {})

@@ -21,6 +21,14 @@ from typing import Self
 
 import msgspec
 
+EXCERPT_CHARS = 200
+MESSAGE_CHARS = 2000
+
+
+def excerpt(text: str, most: int = EXCERPT_CHARS) -> str:
+    """What an error message may repeat of what was sent: at most `most` characters."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
 
 class Fault(msgspec.Struct, frozen=True, array_like=True):
     """An error as a value, to cross a process link or to stand in a stream."""
@@ -35,7 +43,8 @@ class Fault(msgspec.Struct, frozen=True, array_like=True):
 class HomeportError(Exception):
     """Any failure a caller may see.
 
-    `message` is for people, `param` names the field at fault, `code` is for programs.
+    `message` is for people, `param` names the field at fault, `code` is for programs. What a message repeats of a
+    request goes through `excerpt`; the limits here only keep one that was forgotten from filling an answer or a log.
     """
 
     default_code: str | None = None
@@ -48,9 +57,9 @@ class HomeportError(Exception):
         code: str | None = None,
         retry_after_s: float | None = None,
     ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.param = param
+        self.message = excerpt(message, MESSAGE_CHARS)
+        super().__init__(self.message)
+        self.param = None if param is None else excerpt(param)
         self.code = code if code is not None else self.default_code
         self.retry_after_s = retry_after_s
 

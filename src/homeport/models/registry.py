@@ -6,7 +6,7 @@ Never downloads and never puts another model in the place of the one that was as
 import difflib
 from collections.abc import Mapping, Sequence
 
-from homeport.domain.errors import HomeportError, InvalidRequest, ModelMissing
+from homeport.domain.errors import HomeportError, InvalidRequest, ModelMissing, excerpt
 from homeport.domain.models import Alias, Installed, Resolved
 from homeport.models.aliases import Aliases, Override
 from homeport.models.catalogue import Catalogue
@@ -20,7 +20,9 @@ _OTHER = {
     "image_edits": "images",
     "image_variations": "images",
 }
+_NAME_CHARS = 512  # longer than any name; what is like a longer one is not looked for, as that takes seconds
 _FOR_TEXT = ("chat", "completions", "edits", "infill")
+_UNKNOWN = "The model `{}` does not exist or you do not have access to it."
 
 
 class Registry:
@@ -50,6 +52,8 @@ class Registry:
         Raises ModelMissing with near matches or the command that installs it, and InvalidRequest where the
         model cannot do what is asked of it.
         """
+        if len(name) > _NAME_CHARS:
+            raise ModelMissing(_UNKNOWN.format(excerpt(name)), param="model")
         if model := self._store.find(name):
             return self._checked(name, model, capability, None)
         alias = self._aliases.find(name)
@@ -58,7 +62,7 @@ class Registry:
         kind = self._aliases.kind(name)
         if capability and kind is not None and kind != _kind_of(capability):
             raise InvalidRequest(
-                f"The model `{name}` is for {kind}; it cannot be used for {capability}.", param="model"
+                f"The model `{excerpt(name)}` is for {kind}; it cannot be used for {capability}.", param="model"
             )
         raise self._missing(name, alias)
 
@@ -89,7 +93,8 @@ class Registry:
         if capability and capability not in can:
             stands = "" if name == model.facts.name else f" (here: `{model.facts.name}`)"
             raise InvalidRequest(
-                f"The model `{name}`{stands} cannot be used for {capability}; it is for {', '.join(can) or 'nothing'}.",
+                f"The model `{excerpt(name)}`{stands} cannot be used for {capability}; "
+                f"it is for {', '.join(can) or 'nothing'}.",
                 param="model",
             )
         if model.parent is None:
@@ -112,7 +117,7 @@ class Registry:
             run = f" Run {' or '.join(known)}." if known else ""
             text = f"`{name}` stands for a model of {kind}, and none is installed.{run}"
         else:
-            text = f"The model `{name}` does not exist or you do not have access to it.{self._near(name)}"
+            text = _UNKNOWN.format(excerpt(name)) + self._near(name)
         return ModelMissing(text, param="model")
 
     def _near(self, name: str) -> str:

@@ -9,7 +9,8 @@ from typing import Literal
 
 import msgspec
 
-from homeport.domain.errors import InvalidRequest
+from homeport.domain.errors import InvalidRequest, excerpt
+from homeport.domain.history import AnswerFields
 from homeport.domain.json_text import foreign, unmarked
 from homeport.domain.text import Message
 from homeport.domain.tuning import Method
@@ -43,15 +44,35 @@ class Preference(msgspec.Struct, frozen=True):
 Example = Completion | Conversation | Preference
 
 
-class _Turn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    type: Literal["text", "refusal"]
+    text: str | None = None
+    refusal: str | None = None
+
+
+class _Turn(AnswerFields, forbid_unknown_fields=True, kw_only=True):
     role: Literal["system", "developer", "user", "assistant"]
-    content: str
+    content: str | tuple[_Part, ...] | None = None
     name: str | None = None
     weight: Literal[0, 1] | None = None
+
+    def text(self) -> str:
+        """What is said. Raises _Wrong where a message holds what cannot be learnt."""
+        if (name := self.unserved()) is not None:
+            raise _Wrong(f"`{name}` cannot be learnt yet")
+        if isinstance(self.content, str):
+            return self.content
+        said = [self.refusal] if self.content is None else [part.text or part.refusal for part in self.content]
+        if self.role != "assistant" and None in said:
+            raise _Wrong(f"a message of role `{self.role}` has no `content`")
+        return "".join(text or "" for text in said)
 
 
 class _Chat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     messages: tuple[_Turn, ...]
+    tools: tuple[()] | None = None
+    functions: tuple[()] | None = None
+    parallel_tool_calls: bool | None = None
 
 
 class _Preference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -92,7 +113,9 @@ def _examples(lines: Iterable[bytes], method: Method, param: str) -> Iterator[Ex
             example = _example(line, method)
         except (msgspec.DecodeError, UnicodeDecodeError, _Wrong) as error:
             why = foreign(line) or error
-            raise InvalidRequest(f"Line {number} of the file is no example: {why}.", param=param) from error
+            raise InvalidRequest(
+                f"Line {number} of the file is no example: {excerpt(str(why))}.", param=param
+            ) from error
         if kind not in (None, type(example)):
             raise InvalidRequest(f"Line {number} of the file has another form than those before it.", param=param)
         kind = type(example)
@@ -148,9 +171,9 @@ def _preference(made: _Preference) -> Preference:
         turns: tuple[_Turn, ...] = getattr(made, name)
         if len(turns) != 1 or turns[0].role != "assistant":
             raise _Wrong(f"`{name}` must be one message of the assistant")
-        answers.append(turns[0].content)
+        answers.append(turns[0].text())
     return Preference(_messages(made.input.messages), *answers)
 
 
 def _messages(turns: Iterable[_Turn]) -> tuple[Message, ...]:
-    return tuple(Message(turn.role, turn.content, turn.name) for turn in turns)
+    return tuple(Message(turn.role, turn.text(), turn.name) for turn in turns)

@@ -7,6 +7,10 @@ import pytest
 from homeport.domain.text import ChatPrompt, Message
 from tests.api.text.desk import asked, post
 
+EMPTY = dict.fromkeys(
+    ("refusal", "annotations", "audio", "function_call", "tool_calls", "parsed", "reasoning_content", "name")
+)
+CITATION = {"type": "url_citation", "url_citation": {"start_index": 0, "end_index": 1, "url": "u", "title": "t"}}
 IMAGE = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
 
 
@@ -41,6 +45,33 @@ async def test_messages_become_plain_turns(sent: dict[str, Any], meant: Message)
     assert (await asked("chat", messages=[sent])).prompts == (ChatPrompt((meant,)),)
 
 
+@pytest.mark.parametrize(
+    "extra",
+    [
+        EMPTY,
+        {"annotations": [], "tool_calls": []},
+        {"annotations": [CITATION]},
+        {"parsed": {"answer": 42}},
+        {"reasoning_content": "Hm.", "reasoning": "Hm."},
+        {"id": "chatcmpl-1-0", "content_parts": None},
+        {"refusal": ""},
+    ],
+    ids=lambda extra: "-".join(extra)[:40],
+)
+@pytest.mark.parametrize("content", ["x", [{"type": "text", "text": "x", "refusal": None}]], ids=["text", "parts"])
+async def test_an_answer_is_taken_back_as_it_was_given(extra: dict[str, Any], content: Any) -> None:
+    """What answers and their clients put beside a message's text is passed over in history."""
+    request = await asked("chat", messages=[{"role": "assistant", "content": content, **extra}])
+    assert request.prompts == (ChatPrompt((Message("assistant", "x"),)),)
+
+
+@pytest.mark.parametrize("role", ["system", "developer", "user", "assistant"])
+async def test_empty_fields_pass_in_every_role(role: str) -> None:
+    """Clients write all fields of a message, whoever speaks; null in them says nothing."""
+    request = await asked("chat", messages=[{"role": role, "content": "x", **EMPTY}])
+    assert request.prompts == (ChatPrompt((Message(role, "x"),)),)
+
+
 WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"role": "wizard", "content": "x"}, ".role", "Supported values are: 'system', 'developer', 'user', 'assistant'"),
     ({"role": "tool", "content": "x", "tool_call_id": "1"}, ".role", "'tool' are not served"),
@@ -65,6 +96,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"role": "assistant", "content": "x", "audio": {"id": "a"}}, ".audio", "not served"),
     ({"role": "assistant", "tool_calls": [{"id": "1"}]}, ".tool_calls", "not served"),
     ({"role": "assistant", "function_call": {"name": "f"}}, ".function_call", "not served"),
+    ({"role": "user", "content": "x", "tool_calls": [{"id": "1"}]}, ".tool_calls", "not served"),
     ({"role": "user", "content": "x", "mood": "good"}, ".mood", "Unrecognized"),
 ]
 

@@ -33,7 +33,8 @@ def judge(house: House, endpoint: str, field: Field) -> str:
         probes.effects[field.name](desk)
         return "changes the answer"
     if field.status is Status.ACCEPTED:
-        answer = desk.raw(**{field.name: probes.accepted[field.name]})
+        value = probes.accepted[field.name]
+        answer = desk.raw(**(value if "." in field.name else {field.name: value}))
         assert answer.status == 200, answer.body
         return "taken, changes nothing"
     answer = desk.raw(**probes.refused[field.name])

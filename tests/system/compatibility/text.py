@@ -265,6 +265,18 @@ _ACCEPTED: dict[str, Any] = {
     "parallel_tool_calls": True,
 }
 _ASK = {"role": "user", "content": "hi"}
+_TAKEN_BACK: dict[str, Any] = {
+    "annotations": [],
+    "parsed": {"answer": 42},
+    "reasoning_content": "Hm.",
+    "reasoning": "Hm.",
+    "id": "chatcmpl-1-0",
+    "content_parts": None,
+}
+_SENT_BACK: dict[str, Any] = {
+    f"messages.{name}": {"messages": [_ASK, {"role": "assistant", "content": "hello", name: value}, _ASK]}
+    for name, value in _TAKEN_BACK.items()
+}
 _FUNCTION = {"name": "f", "parameters": {"type": "object", "properties": {}}}
 _CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 _REFUSED: dict[str, dict[str, Any]] = {
@@ -303,7 +315,7 @@ PROBES: Mapping[str, Probes] = {
         "/v1/chat/completions",
         {"model": MODEL, "messages": [_RAIN], "max_tokens": 8, "temperature": 0},
         _CHAT,
-        _ACCEPTED,
+        _ACCEPTED | _SENT_BACK,
         _REFUSED,
         TextDesk,
     ),

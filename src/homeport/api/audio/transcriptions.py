@@ -17,7 +17,7 @@ from homeport.api.call import opened, origin, whole
 from homeport.api.form import Form
 from homeport.api.services import registry, services
 from homeport.api.streaming import DONE, EventStream, event
-from homeport.domain.errors import InvalidRequest
+from homeport.domain.errors import InvalidRequest, excerpt
 from homeport.domain.models import Resolved
 from homeport.domain.transcription import Pauses, TranscriptionRequest
 
@@ -107,7 +107,9 @@ class TranscriptionForm(TranslationForm, forbid_unknown_fields=True, kw_only=Tru
                 return msgspec.json.decode(given, type=ServerVad).pauses()
             return wire.convert(given, ServerVad).pauses()
         except msgspec.DecodeError as error:
-            raise InvalidRequest(f"Invalid '{name}': expected 'auto' or an object. {error}", param=name) from error
+            raise InvalidRequest(
+                f"Invalid '{name}': expected 'auto' or an object. {excerpt(str(error))}", param=name
+            ) from error
         except InvalidRequest as error:
             error.param = name
             raise

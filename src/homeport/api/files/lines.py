@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from homeport.domain.errors import InvalidRequest
+from homeport.domain.errors import InvalidRequest, excerpt
 from homeport.domain.json_text import foreign, unmarked
 
 MOST_LINE_BYTES = 20_000_000
@@ -142,4 +142,6 @@ def _check_picture(path: Path) -> None:
 
 
 def _wrong(number: int, why: str) -> InvalidRequest:
-    return InvalidRequest(f"Invalid file format. Line {number}: {why}.", param="file", code="invalid_file_format")
+    return InvalidRequest(
+        f"Invalid file format. Line {number}: {excerpt(why)}.", param="file", code="invalid_file_format"
+    )

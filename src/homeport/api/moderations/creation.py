@@ -18,7 +18,7 @@ from homeport.api.body import read_json
 from homeport.api.call import opened, whole
 from homeport.api.moderations.answer import Tally, answer, is_text_only
 from homeport.api.services import registry, services
-from homeport.domain.errors import InvalidRequest
+from homeport.domain.errors import InvalidRequest, excerpt
 from homeport.domain.events import Verdict
 from homeport.domain.models import Resolved
 from homeport.domain.moderation import ImagePart, ModerationRequest, Part, TextPart
@@ -68,7 +68,9 @@ class ModerationBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
                 code="invalid_type",
             )
         if images and is_text_only(name):
-            raise InvalidRequest(f"The model `{name}` reads text alone: use `{DEFAULT}` for images.", param="input")
+            raise InvalidRequest(
+                f"The model `{excerpt(name)}` reads text alone: use `{DEFAULT}` for images.", param="input"
+            )
         if len(images) > MOST_IMAGES:
             raise InvalidRequest(
                 f"Invalid 'input': at most {MOST_IMAGES} images are judged together, but there are {len(images)}.",

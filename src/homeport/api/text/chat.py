@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from homeport.api import bounds
-from homeport.api.body import read_json
+from homeport.api.body import apart, read_json
 from homeport.api.call import model_named
 from homeport.api.exchange import note_user
 from homeport.api.services import caller, registry
@@ -148,7 +148,7 @@ async def create(request: Request) -> Response:
     body = await read_json(request, ChatRequest)
     note_user(request.scope, body.safety_identifier, body.user)
     model = model_named(body.model, None)
-    asked = body.text_request(caller(request).project)
+    asked = await apart(request, body.text_request, caller(request).project)
     resolved = registry(request).resolve(model, "chat")
     shape = partial(ChatShape, has_logprobs=bool(body.logprobs), has_usage=body.has_usage, metadata=body.metadata)
     call = Call("chat", "chatcmpl-", resolved, asked, shape, shape if body.stream else None, body.is_padded)

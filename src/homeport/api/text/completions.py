@@ -9,9 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from homeport.api import bounds
-from homeport.api.body import read_json
+from homeport.api.body import apart, read_json
 from homeport.api.call import model_named
 from homeport.api.exchange import note_user
+from homeport.api.inputs import Given, inputs
 from homeport.api.services import caller, registry
 from homeport.api.text import sampling
 from homeport.api.text.call import Call, respond
@@ -30,7 +31,7 @@ Plain = TextPrompt | TokenPrompt | DocumentStart
 class CompletionRequest(sampling.Generation, forbid_unknown_fields=True, kw_only=True):
     """The body. `prompt` is one or many, each text or token ids; none means the start of a document."""
 
-    prompt: str | list[str | int | list[int]] | None = None
+    prompt: Given | None = None
     suffix: str | None = None
     logprobs: int | None = None
     echo: bool | None = None
@@ -76,37 +77,9 @@ class CompletionRequest(sampling.Generation, forbid_unknown_fields=True, kw_only
         )
 
 
-def prompts(given: str | list[str | int | list[int]] | None) -> tuple[Plain, ...]:
+def prompts(given: Given | None) -> tuple[Plain, ...]:
     """Read any of the four shapes of `prompt`, or its absence. Raises InvalidRequest."""
-    if given is None:
-        return (DocumentStart(),)
-    if isinstance(given, str):
-        return (TextPrompt(given),)
-    bounds.items("prompt", given, len(given), 1)
-    texts = [each for each in given if isinstance(each, str)]
-    ids = [each for each in given if isinstance(each, int)]
-    arrays = [each for each in given if isinstance(each, list)]
-    if len(given) not in (len(texts), len(ids), len(arrays)):
-        raise InvalidRequest(
-            "Invalid type for 'prompt': expected a string, an array of strings, an array of integers, or an array "
-            "of arrays of integers, but got an array of mixed types instead.",
-            param="prompt",
-            code="invalid_type",
-        )
-    if ids:
-        return (_tokens("prompt", ids),)
-    bounds.items("prompt", given, MOST_PROMPTS)
-    if texts:
-        return tuple(TextPrompt(each) for each in texts)
-    return tuple(_tokens(f"prompt[{at}]", each) for at, each in enumerate(arrays))
-
-
-def _tokens(name: str, ids: list[int]) -> TokenPrompt:
-    bounds.items(name, ids, len(ids), 1)
-    for at, each in enumerate(ids):
-        if not 0 <= each <= bounds.TOKEN_ID_MAX:
-            bounds.integer(f"{name}[{at}]", each, 0, bounds.TOKEN_ID_MAX)
-    return TokenPrompt(tuple(ids))
+    return (DocumentStart(),) if given is None else inputs("prompt", given, MOST_PROMPTS)
 
 
 async def create(request: Request) -> Response:
@@ -114,7 +87,7 @@ async def create(request: Request) -> Response:
     body = await read_json(request, CompletionRequest)
     note_user(request.scope, body.user)
     model = model_named(body.model, request.path_params.get("engine"))
-    asked = body.text_request(caller(request).project)
+    asked = await apart(request, body.text_request, caller(request).project)
     resolved = registry(request).resolve(model, "completions")
     shape = partial(CompletionShape, n=asked.n, top=asked.logprobs, echo=asked.echo, has_usage=body.has_usage)
     call = Call("completions", "cmpl-", resolved, asked, shape, shape if body.stream else None, body.is_padded)

@@ -9,11 +9,11 @@ import msgspec
 
 from homeport.api import bounds
 from homeport.domain.errors import InvalidRequest
+from homeport.domain.history import AnswerFields
 from homeport.domain.text import Message
 
 ROLES = ("system", "developer", "user", "assistant")
 TOOL_ROLES = ("tool", "function")
-_NO_TOOLS = "Tool calls are not served yet."
 
 
 class CacheBreakpoint(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -34,17 +34,13 @@ class Part(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     prompt_cache_breakpoint: CacheBreakpoint | None = None
 
 
-class ChatTurn(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class ChatTurn(AnswerFields, forbid_unknown_fields=True, kw_only=True):
     """One message as sent: the fields of every role."""
 
     role: str
     content: str | list[Part] | None = None
     name: str | None = None
-    refusal: str | None = None
-    audio: Any = None
-    tool_calls: Any = None
     tool_call_id: Any = None
-    function_call: Any = None
 
 
 def conversation(turns: list[ChatTurn]) -> tuple[Message, ...]:
@@ -57,9 +53,10 @@ def _message(turn: ChatTurn, place: str) -> Message:
     if turn.role in TOOL_ROLES:
         raise bounds.unsupported(f"{place}.role", f"Messages of role '{turn.role}' are not served yet.")
     bounds.one_of(f"{place}.role", turn.role, ROLES)
-    for field in ("audio", "tool_calls", "tool_call_id", "function_call"):
-        if getattr(turn, field):
-            raise bounds.unsupported(f"{place}.{field}", _NO_TOOLS if field != "audio" else "Sound is not served yet.")
+    unserved = "tool_call_id" if turn.tool_call_id else turn.unserved()
+    if unserved is not None:
+        why = "Sound is not served yet." if unserved == "audio" else "Tool calls are not served yet."
+        raise bounds.unsupported(f"{place}.{unserved}", why)
     if turn.refusal is not None and turn.role != "assistant":
         raise InvalidRequest("Only an assistant's message has a 'refusal'.", param=f"{place}.refusal")
     return Message(turn.role, _content(turn, f"{place}.content"), turn.name)

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from homeport.api import bounds
-from homeport.api.body import read_json
+from homeport.api.body import apart, read_json
 from homeport.api.call import model_named
 from homeport.api.services import caller, registry
 from homeport.api.text.call import Call, respond
@@ -61,6 +61,6 @@ async def create(request: Request) -> Response:
     """Edit a text."""
     body = await read_json(request, EditRequest)
     model = model_named(body.model, request.path_params.get("engine"))
-    asked = body.text_request(caller(request).project)
+    asked = await apart(request, body.text_request, caller(request).project)
     resolved = registry(request).resolve(model, "edits")
     return await respond(request, Call("edits", "edit-", resolved, asked, EditShape))

@@ -1,0 +1,41 @@
+"""The four shapes of `prompt` and of `input`: a text, texts, token ids, arrays of token ids.
+
+Knows nothing of endpoints. A list may be long, so what is done for each of its items is done without a line of Python.
+"""
+
+from typing import Any
+
+from homeport.api import bounds
+from homeport.domain.errors import InvalidRequest
+from homeport.domain.text import TextPrompt, TokenPrompt
+
+Given = str | list[str | int | list[int]]
+
+
+def inputs(name: str, given: Given, most: int) -> tuple[TextPrompt | TokenPrompt, ...]:
+    """Read a field of any of the four shapes, with at most `most` texts or arrays. Raises InvalidRequest."""
+    if isinstance(given, str):
+        return (TextPrompt(given),)
+    bounds.items(name, given, len(given), 1)
+    if len(set(map(type, given))) > 1:
+        raise InvalidRequest(
+            f"Invalid type for '{name}': expected a string, an array of strings, an array of integers, or an array "
+            "of arrays of integers, but got an array of mixed types instead.",
+            param=name,
+            code="invalid_type",
+        )
+    if isinstance(given[0], int):
+        return (_tokens(name, given),)
+    bounds.items(name, given, most)
+    return tuple(
+        _tokens(f"{name}[{at}]", each) if isinstance(each, list) else TextPrompt(str(each))
+        for at, each in enumerate(given)
+    )
+
+
+def _tokens(name: str, ids: list[Any]) -> TokenPrompt:
+    bounds.items(name, ids, len(ids), 1)
+    if min(ids) < 0 or max(ids) > bounds.TOKEN_ID_MAX:
+        for at, each in enumerate(ids):
+            bounds.integer(f"{name}[{at}]", each, 0, bounds.TOKEN_ID_MAX)
+    return TokenPrompt(tuple(ids))

@@ -1,0 +1,33 @@
+"""What a message of an answer has beside its role and text, wherever it is sent back: in a chat and in examples.
+
+Knows nothing of endpoints or of training. Clients send an answer's message as they got it, with everything in it.
+"""
+
+from typing import Any
+
+import msgspec
+
+_UNSERVED = ("audio", "tool_calls", "function_call")
+
+
+class AnswerFields(msgspec.Struct, kw_only=True):
+    """The fields of a message as OpenAI's answers, its clients and this server write them; null in any role.
+
+    Those after `function_call` say nothing that the text does not, and are passed over. `content_parts` and `id` are
+    those of stored completions, `parsed` is what the client made of the text.
+    """
+
+    refusal: str | None = None
+    audio: Any = None
+    tool_calls: Any = None
+    function_call: Any = None
+    annotations: Any = None
+    parsed: Any = None
+    reasoning_content: Any = None
+    reasoning: Any = None
+    id: Any = None
+    content_parts: Any = None
+
+    def unserved(self) -> str | None:
+        """The first field that holds what cannot be read yet, if any does."""
+        return next((name for name in _UNSERVED if getattr(self, name)), None)

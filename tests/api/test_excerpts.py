@@ -1,0 +1,116 @@
+"""What error messages repeat of a request: every place where a long value may be sent, with a long value in it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from homeport.api.application import ROUTES
+from homeport.domain.errors import EXCERPT_CHARS, MESSAGE_CHARS, InvalidRequest, excerpt
+from tests.api.asgi import call
+from tests.api.tuning.desks import Desks
+
+LONG = "Q" * 5_000
+BODIES: dict[str, dict[str, Any]] = {
+    "/v1/completions": {"prompt": "a", "suffix": "b", "stop": "c", "logit_bias": {}, "user": "u"},
+    "/v1/engines/tiny/completions": {"prompt": "a"},
+    "/v1/chat/completions": {
+        "messages": [],
+        "service_tier": "auto",
+        "safety_identifier": "a",
+        "metadata": {},
+        "modalities": [],
+        "response_format": {},
+        "verbosity": "low",
+        "tools": [],
+        "tool_choice": "auto",
+        "functions": [],
+        "function_call": "auto",
+        "prompt_cache_retention": "24h",
+        "prompt_cache_options": {},
+        "reasoning_effort": "low",
+        "stream_options": {},
+    },
+    "/v1/edits": {"instruction": "a", "input": "b"},
+    "/v1/embeddings": {"input": "a", "encoding_format": "float"},
+    "/v1/moderations": {"input": "a"},
+    "/v1/audio/speech": {"input": "a", "voice": "b", "response_format": "mp3", "stream_format": "sse"},
+    "/v1/images/generations": {
+        "prompt": "a",
+        "size": "auto",
+        "quality": "low",
+        "style": "vivid",
+        "response_format": "url",
+        "background": "auto",
+        "output_format": "png",
+        "moderation": "low",
+    },
+    "/v1/uploads": {"purpose": "batch", "filename": "a", "mime_type": "b", "bytes": 1, "expires_after": {}},
+    "/v1/batches": {"input_file_id": "a", "endpoint": "/v1/embeddings", "completion_window": "24h", "metadata": {}},
+    "/v1/fine-tunes": {"training_file": "a", "suffix": "b", "validation_file": "c"},
+    "/v1/fine_tuning/jobs": {"training_file": "a", "method": {}, "hyperparameters": {}, "suffix": "b", "metadata": {}},
+}
+VALUES: list[Any] = [
+    LONG,
+    [LONG],
+    {LONG: LONG},
+    {"type": LONG},
+    [{"type": LONG}],
+    [{"role": LONG, "content": "a"}],
+    [{"role": "user", "content": [{"type": LONG}]}],
+    [{"role": "user", "content": "a", LONG: "b"}],
+    10**250,
+]
+
+
+@pytest.fixture
+def desks(tmp_path: Path) -> Desks:
+    """An application with every book that the fakes fill."""
+    return Desks(tmp_path)
+
+
+async def repeated(desks: Desks, method: str, path: str, body: object = None, **headers: str) -> int:
+    """How many characters of the long value come back where an error does."""
+    sent = b"" if body is None else json.dumps(body).encode()
+    key = {"authorization": f"Bearer {desks.secrets['one']}"}
+    said = await call(desks.app, method, path, sent, headers={**key, **headers})
+    assert said.status != 500, said.body
+    assert said.status != 401 or "authorization" in headers or "organization" in path, said.body
+    if said.status < 400:
+        return 0
+    told = said.error
+    shown = (told["message"], told["param"] or "", *said.headers.values())
+    return max(max(str(text).count("Q"), str(text).count("0")) for text in shown)
+
+
+@pytest.mark.parametrize("path", BODIES)
+async def test_no_field_comes_back_whole(desks: Desks, path: str) -> None:
+    """Wherever a body holds a long value or name, at most 200 characters of it stand in the answer."""
+    plain = {"model": "tiny", **BODIES[path]}
+    bodies = [{**plain, name: value} for name in plain for value in VALUES]
+    bodies += [{**plain, LONG: 1}, {LONG: LONG}, {**plain, "a - at `$.stop`" + LONG: 1}]
+    for body in bodies:
+        assert await repeated(desks, "POST", path, body) <= EXCERPT_CHARS, list(body)
+
+
+async def test_no_path_comes_back_whole(desks: Desks) -> None:
+    """The same of whatever a path names: models, files, batches, jobs, pictures, and paths that are not there."""
+    paths = [(method, path) for path, methods in ROUTES.items() if "{" in path for method in methods]
+    for method, template in [*paths, ("GET", "/{x}"), ("PUT", "/v1/models/{x}"), ("GET", "/v1/{x}/y")]:
+        path = "/".join(LONG if part.startswith("{") else part for part in template.split("/"))
+        assert await repeated(desks, method, path) <= EXCERPT_CHARS, template
+
+
+@pytest.mark.parametrize("name", ["content-type", "content-encoding", "authorization", "origin", "x-request-id"])
+async def test_no_header_comes_back_whole(desks: Desks, name: str) -> None:
+    """The same of headers that are complained of."""
+    assert await repeated(desks, "POST", "/v1/completions", {"model": "none"}, **{name: LONG}) <= EXCERPT_CHARS
+
+
+def test_a_forgotten_value_does_not_fill_an_answer() -> None:
+    """A message is bounded also where nobody thought of it, and a field's name always."""
+    error = InvalidRequest(LONG * 100, param=LONG)
+    assert len(error.message) == len(str(error)) == MESSAGE_CHARS
+    assert error.param == excerpt(LONG)
+    assert excerpt("short") == "short"
