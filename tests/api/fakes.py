@@ -14,6 +14,7 @@ from homeport.domain.events import Admitted, Delta, Done, Event, Finished, Usage
 from homeport.domain.images import Format
 from homeport.domain.link import Request
 from homeport.domain.models import ADAPTER, Alias, Facts, Gauges, Installed, Loaded, Resolved
+from homeport.domain.ports import More
 
 Step = Sequence[Event] | HomeportError | asyncio.Event
 """A batch of events; or an error that ends the request; or something to wait for before going on."""
@@ -93,6 +94,8 @@ class FakeServing:
         self.requests: list[tuple[Installed, Request]] = []
         self.streams: list[FakeStream] = []
         self.in_background: list[bool] = []
+        self.holders: list[str] = []
+        self.more: More | None = None
         self.opened = asyncio.Event()
         self.refusal: HomeportError | None = None
         self.is_ready = True
@@ -106,11 +109,21 @@ class FakeServing:
         """Take it out of `running`."""
         return self.running.pop(model, None) is not None
 
-    async def open(self, model: Installed, request: Request, *, is_background: bool = False) -> FakeStream:
+    async def open(
+        self,
+        model: Installed,
+        request: Request,
+        *,
+        is_background: bool = False,
+        holder: str = "",
+        more: More | None = None,
+    ) -> FakeStream:
         """Keep the request and begin its script."""
         if self.refusal:
             raise self.refusal
         self.in_background.append(is_background)
+        self.holders.append(holder)
+        self.more = more
         self.requests.append((model, request))
         stream = FakeStream(model.facts.name, self.script(request))
         self.streams.append(stream)

@@ -70,6 +70,10 @@ class ScriptedEngine:
                 script.credit += n
             self._changed.notify()
 
+    def grant(self, id: int, n: int) -> None:
+        """Take no quota."""
+        raise NotImplementedError
+
     def cancel(self, id: int) -> None:
         """Drop a request."""
         with self._changed:

@@ -30,6 +30,24 @@ def test_never_more_than_the_limit(slots: int, max_queue: int, moves: list[tuple
         assert admission.total == len(live["a"]) + len(live["b"])
 
 
+def test_a_key_that_floods_a_model_does_not_keep_others_out() -> None:
+    """Beside a key that asks all the time another one's requests get in; each model's places are its own."""
+    admission = Admission(2, 6, clock=lambda: 0.0)
+    admission.enter("m", "other").leave()
+    flood = [admission.enter("m", "flood") for _ in range(6)]
+    with pytest.raises(Overloaded, match="for other keys"):
+        admission.enter("m", "flood")
+    admission.enter("m", "other")
+    admission.enter("m", "")
+    with pytest.raises(Overloaded, match="8 requests are already taken"):
+        admission.enter("m", "other")
+    assert [admission.enter("n", "flood") for _ in range(8)]
+    flood[0].leave()
+    with pytest.raises(Overloaded):
+        admission.enter("m", "flood")
+    admission.enter("m", "other")
+
+
 @given(st.lists(st.floats(0.0, 1e6), min_size=1, max_size=20))
 def test_time_to_come_back_follows_what_requests_took(took_s: list[float]) -> None:
     """A refusal's time lies between the shortest and the longest that requests took, within 1 to 60 seconds."""

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from homeport.domain.accounts import Allowance, Key
 from homeport.domain.errors import QuotaSpent, RateLimited
@@ -159,12 +161,14 @@ def test_a_budget_is_spent_until_the_calendar_turns(
 
 
 def test_what_runs_counts_against_the_budget(quotas: Quotas) -> None:
-    """Requests under way count with what they reserved, so that many at once do not overrun a budget."""
+    """Requests under way count with what they reserved: another may come when they end, which is soon."""
     asked = key(tokens_per_day=100)
     first = quotas.passage(asked)
     first.reserve(100)
-    with pytest.raises(QuotaSpent):
+    with pytest.raises(RateLimited, match="Reserved 100") as refused:
         quotas.passage(asked).reserve(1)
+    assert not isinstance(refused.value, QuotaSpent)
+    assert refused.value.retry_after_s == 1.0
     first.settle(10)
     quotas.passage(asked).reserve(1)
 
@@ -203,6 +207,107 @@ def test_rates_tell_limit_rest_and_reset(quotas: Quotas, clock: Clock) -> None:
     assert 60 <= reset_s <= 60.25
     clock.past += reset_s
     assert passage.rates()["requests"] == (3, 3, 0.0)
+
+
+@pytest.mark.parametrize("limit", ["tokens_per_minute", "tokens_per_day", "tokens_per_month"])
+def test_an_answer_without_a_bound_is_reserved_in_slices(quotas: Quotas, limit: str) -> None:
+    """It begins with 256 tokens beside its prompt, gets 256 more each time, what is left at last, and then nothing."""
+    passage = quotas.passage(key(**{limit: 600}))
+    assert passage.reserve(10, None) == 266
+    assert passage.more(150, 10_000) == 256
+    assert passage.limited_by == ""
+    assert passage.more(400, 10_000) == 78
+    assert passage.more(590, 10_000) == 0
+    assert passage.limited_by == limit
+    assert not admitted(quotas, key(**{limit: 600}), 1)
+    passage.settle(590)
+    assert admitted(quotas, key(**{limit: 600}), 10)
+    assert not admitted(quotas, key(**{limit: 600}), 1)
+
+
+def test_no_more_is_reserved_than_can_be_used(quotas: Quotas) -> None:
+    """A bounded answer takes no more than its bound of a day, and all of it of a minute at once."""
+    daily = quotas.passage(key("daily", tokens_per_day=1000))
+    assert daily.reserve(10, 20) == 30
+    assert daily.more(20, 5) == 5
+    minutely = quotas.passage(key("minutely", tokens_per_minute=1000))
+    assert minutely.reserve(10, 900) == 266
+    assert minutely.rates()["tokens"].remaining == 90
+    assert minutely.more(200, 644) == 256
+    assert minutely.rates()["tokens"].remaining == 90
+    with pytest.raises(RateLimited):
+        quotas.passage(key("minutely", tokens_per_minute=1000)).reserve(10, 81)
+
+
+@pytest.mark.parametrize("limit", ["tokens_per_minute", "tokens_per_day", "tokens_per_month"])
+def test_a_prompt_longer_than_estimated_is_refused_where_it_does_not_fit(quotas: Quotas, limit: str) -> None:
+    """Its true length counts before anything is computed; a refused one has taken nothing."""
+    asked = key(**{limit: 100})
+    passage = quotas.passage(asked)
+    assert passage.reserve(5, None) == 100
+    assert passage.more(120, 900) == 0
+    with pytest.raises(RateLimited):
+        passage.admit(120, has_answer=True)
+    passage.settle(0)
+    fits = quotas.passage(asked)
+    fits.reserve(5)
+    fits.admit(99)
+    with pytest.raises(RateLimited):
+        quotas.passage(asked).admit(2)
+    fits.settle(99)
+    assert admitted(quotas, asked, 1)
+
+
+def test_who_leaves_early_pays_for_what_was_drawn_unseen(quotas: Quotas) -> None:
+    """Candidates that are never given out count with what the engine last said that they took."""
+    asked = key(tokens_per_day=1000)
+    passage = quotas.passage(asked)
+    passage.reserve(10, None)
+    passage.more(140, 5000)
+    passage.settle(10)
+    assert quotas.passage(asked).reserve(0, None) == 256
+    assert quotas.passage(asked).reserve(0, 10_000) == 256
+    assert quotas.passage(asked).reserve(0, 10_000) == 256
+    assert quotas.passage(asked).reserve(0, 10_000) == 1000 - 140 - 3 * 256
+
+
+_MOVES = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 400), st.integers(0, 20_000)), max_size=60)
+
+
+@given(_MOVES, st.sampled_from(["tokens_per_minute", "tokens_per_day", "tokens_per_month"]), st.integers(1, 3000))
+def test_together_requests_never_take_more_than_the_limit(
+    moves: list[tuple[int, int, int]], limit: str, most: int
+) -> None:
+    """However requests of one key begin, go on and end, they take no more than it, and all else is given back."""
+    clock = Clock()
+    quotas, asked = Quotas(clock.steady, clock.wall), key(**{limit: most})
+    running: dict[int, tuple[Passage, int]] = {}  # and what each may take
+    taken = 0
+    for which, prompt, wanted in moves:
+        if which not in running:
+            passage = quotas.passage(asked)
+            try:
+                granted = passage.reserve(prompt, wanted if wanted % 2 else None)
+                passage.admit(prompt, has_answer=True)
+            except RateLimited:
+                passage.settle(0)
+                continue
+            assert granted is not None
+            running[which] = (passage, max(granted, prompt + 1))
+        elif wanted % 3:
+            passage, granted = running[which]
+            running[which] = (passage, granted + passage.more(granted, wanted))
+        else:
+            passage, granted = running.pop(which)
+            passage.settle(granted)
+            taken += granted
+        assert taken + sum(granted for _, granted in running.values()) <= most
+    for passage, granted in running.values():
+        passage.settle(granted)
+        taken += granted
+    rest = quotas.passage(asked)
+    if taken < most:
+        assert rest.reserve(0, None) == min(256, most - taken)
 
 
 def _acts(passage: Passage) -> list[Callable[[], object]]:

@@ -5,17 +5,21 @@ import asyncio
 import pytest
 
 from homeport.domain.errors import EngineFailed
-from homeport.domain.events import Admitted, Delta, Done, Event, Finished, Usage
+from homeport.domain.events import Admitted, Delta, Done, Event, Finished, QuotaLow, Usage
 from homeport.serving.stream import WorkerStream
 
 
 class _Line:
     def __init__(self) -> None:
         self.credits: list[int] = []
+        self.grants: list[int] = []
         self.left: list[bool] = []
 
     def credit(self, id: int, n: int) -> None:
         self.credits.append(n)
+
+    def grant(self, id: int, n: int) -> None:
+        self.grants.append(n)
 
     def leave(self, id: int, *, cancel: bool) -> None:
         self.left.append(cancel)
@@ -42,6 +46,23 @@ async def test_a_reader_that_gave_up_waiting_may_wait_again() -> None:
     stream.push(Delta(0, "a"))
     stream.push(Delta(0, "b"))
     assert await anext(stream) == [Delta(0, "a"), Delta(0, "b")]
+
+
+async def test_more_quota_is_asked_for_at_once() -> None:
+    """A quota that runs low is answered from the link, whether or not anybody reads, and is no event of the answer."""
+    stream, line = _stream()
+    asked: list[tuple[int, int]] = []
+
+    def more(used: int, wanted: int) -> int:
+        asked.append((used, wanted))
+        return 7
+
+    stream.more = more
+    events: list[Event] = [Admitted(3), QuotaLow(5, 90), Delta(0, "a"), Done(Usage(1, 1))]
+    for event in events:
+        stream.push(event)
+    assert (asked, line.grants) == ([(5, 90)], [7])
+    assert await anext(stream) == [Delta(0, "a"), Done(Usage(1, 1))]
 
 
 async def test_events_of_one_moment_wake_the_reader_once() -> None:

@@ -101,6 +101,58 @@ def test_many_clients_on_keys_with_different_limits(gate: House, home: Path) -> 
     assert sum(row["prompt_tokens"] + row["completion_tokens"] for row in rows) == told
 
 
+def test_a_token_limit_holds_whatever_is_asked(gate: House, home: Path) -> None:
+    """Without `max_tokens`, many at once, with `n` and `best_of`: a key with 400 tokens a day gets 400 and no more."""
+    chat = {"model": MODEL, "messages": [{"role": "user", "content": "Tell me a long story."}], "temperature": 0}
+    text = {"model": MODEL, "prompt": ["Once upon", "a time"], "ignore_eos": True}
+    wishes: dict[str, list[tuple[str, dict[str, Any]]]] = {
+        "whole": [("/v1/chat/completions", {**chat, "ignore_eos": True})],
+        "many": [("/v1/chat/completions", {**chat, "ignore_eos": True, "n": 3})] * 3,
+        "bounded": [("/v1/completions", {**text, "max_tokens": 300, "best_of": 3, "n": 2})] * 2,
+        "mixed": [("/v1/chat/completions", {**chat, "ignore_eos": True}), ("/v1/completions", {**text, "n": 4})] * 2,
+    }
+    keys = {name: created(home, name, "--tokens-per-day", "400") for name in wishes}
+    gate.wait("the first key is known", lambda: status(gate, "anything") == 401, 2)
+    gate.wait("the last key is known", lambda: status(gate, keys["mixed"]["secret"]) == 200, 2)
+    for name, asked in wishes.items():
+        bearer = {"Authorization": f"Bearer {keys[name]['secret']}"}
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            calls = [pool.submit(gate.call, "POST", path, body, bearer) for path, body in asked]
+            answers = [each.result() for each in calls]
+        good = [answer for answer in answers if answer.status == 200]
+        told = sum(answer.json()["usage"]["total_tokens"] for answer in good)
+        assert 0 < told <= 400, name
+        cut = [answer for answer in good if "x-homeport-limited-by" in answer.headers]
+        assert {answer.headers["x-homeport-limited-by"] for answer in cut} == {"tokens_per_day"}, name
+        for answer in cut:
+            assert "length" in {choice["finish_reason"] for choice in answer.json()["choices"]}
+        if told == 400:
+            refused = gate.call("POST", *asked[0], bearer)
+            assert (refused.status, refused.error["code"]) == (429, "insufficient_quota")
+    rows = json.loads(homeport(home, "usage", "--by", "key", "--json"))
+    assert all(row["prompt_tokens"] + row["completion_tokens"] <= 400 for row in rows)
+
+
+def test_a_stream_says_which_limit_ended_it(gate: House, home: Path) -> None:
+    """The last chunk of a choice has `finish_reason: length` and `limited_by`; exactly the limit was taken."""
+    key = created(home, "streaming", "--tokens-per-day", "350")
+    gate.wait("the key is known", lambda: status(gate, "anything") == 401, 2)
+    client = openai.OpenAI(base_url=gate.base, api_key=key["secret"], max_retries=0)
+    stream = client.chat.completions.create(
+        model=MODEL,
+        messages=[{"role": "user", "content": "Tell me a long story."}],
+        stream=True,
+        stream_options={"include_usage": True},
+        extra_body={"ignore_eos": True},
+    )
+    chunks = list(stream)
+    last = next(chunk for chunk in chunks if chunk.choices and chunk.choices[0].finish_reason)
+    assert last.choices[0].finish_reason == "length"
+    assert (last.model_extra or {})["limited_by"] == "tokens_per_day"
+    assert chunks[-1].usage is not None
+    assert chunks[-1].usage.total_tokens == 350
+
+
 def test_totals_survive_a_kill(home: Path, tmp_path: Path) -> None:
     """Killed in the middle of its work a server has lost no answer that was given, and counted none twice."""
     told = n_answers = 0

@@ -8,10 +8,11 @@ import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from homeport.api.estimates import tokens
+from homeport.api.estimates import answer_tokens, prompt_tokens
 from homeport.api.exchange import Exchange, exchange_of
 from homeport.api.meters import Meter
 from homeport.api.services import services
@@ -22,18 +23,23 @@ from homeport.domain.events import Admitted, Done, Event, Heard, Usage
 from homeport.domain.models import Resolved
 from homeport.domain.ports import Stream
 from homeport.domain.speech import SpeechRequest
+from homeport.domain.text import TextRequest
 from homeport.domain.usage import Spent
 
 _log = logging.getLogger("homeport.usage")
 
 
 class Tally:
-    """Counts what a request costs: until the worker says it, what was admitted. `seconds`: of a recording."""
+    """Counts what a request costs: until the worker says it, what was admitted. `seconds`: of a recording.
+
+    `is_cut`: a limit of the key ended an answer.
+    """
 
     def __init__(self, meter: Meter) -> None:
         self.meter = meter
         self.usage = Usage()
         self.seconds = 0.0
+        self.is_cut = False
 
     def admitted(self, admitted: Admitted) -> None:
         """The worker took the request."""
@@ -107,8 +113,9 @@ class Bill:
 class Opened:
     """An admitted request. Iterated, it gives what `Stream` does, counted. `usage`: what it has cost so far."""
 
-    def __init__(self, stream: Stream, admitted: Admitted, bill: Bill) -> None:
+    def __init__(self, stream: Stream, admitted: Admitted, bill: Bill, exchange: Exchange) -> None:
         self.admitted = admitted
+        self._exchange = exchange
         self._stream = stream
         self._bill = bill
         self._tally = bill.tally
@@ -118,6 +125,11 @@ class Opened:
         """What it has cost so far; all of it once `Done` has come."""
         return self._tally.usage
 
+    @property
+    def limited_by(self) -> str:
+        """The key's limit that ended an answer, as its name in `Allowance`; empty: none did."""
+        return self._exchange.limited_by
+
     async def __aiter__(self) -> AsyncIterator[Sequence[Event]]:
         """The events behind `Admitted`, in batches as they arrive, `Done` last.
 
@@ -125,6 +137,8 @@ class Opened:
         """
         async for batch in self._stream:
             self._tally.count(batch)
+            if self._tally.is_cut:
+                self._exchange.limited_by = self._exchange.passage.limited_by
             if batch and isinstance(batch[-1], Done):
                 self._bill.settle()
             yield batch
@@ -140,16 +154,21 @@ async def opened(
     family of endpoints.
     """
     house, exchange = services(request), exchange_of(request.scope)
-    is_background = exchange.is_background
-    exchange.passage.reserve(tokens(asked))
+    is_background, passage, answer = exchange.is_background, exchange.passage, answer_tokens(asked)
+    quota = passage.reserve(prompt_tokens(asked), answer)
+    if quota is not None and isinstance(asked, TextRequest) and answer != 0:
+        asked = msgspec.structs.replace(asked, quota=quota)
     meter = house.meters.begin(resolved.meant.facts.name, endpoint, is_background=is_background)
     bill = Bill(request, resolved, asked, kind(meter))
     try:
-        stream = await house.serving.open(resolved.model, asked, is_background=is_background)
+        stream = await house.serving.open(
+            resolved.model, asked, is_background=is_background, holder=exchange.caller.holder, more=passage.more
+        )
         try:
             admitted = await stream.admitted()
+            passage.admit(admitted.prompt_tokens, has_answer=answer != 0)
             bill.tally.admitted(admitted)
-            yield Opened(stream, admitted, bill)
+            yield Opened(stream, admitted, bill, exchange)
         finally:
             await stream.aclose()
     except HomeportError as error:

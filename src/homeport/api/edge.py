@@ -72,6 +72,8 @@ class Edge:
                 ("reset", span(rate.reset_s)),
             )
         ]
+        if exchange.limited_by:
+            headers["x-homeport-limited-by"] = exchange.limited_by
         exchange.status = message["status"]
         exchange.model = headers.get("x-homeport-model", "-")
 

@@ -1,6 +1,7 @@
 """How many tokens a request will probably take, before anybody has counted them: what is reserved of a key's limits.
 
-As OpenAI does: a token for every four characters, and what the answer may take at most. Settled by what it really took.
+As OpenAI does: a token for every four characters, and what the answer may take at most. Corrected when the prompt has
+been counted, and settled by what the request really took.
 """
 
 from functools import singledispatch
@@ -23,28 +24,35 @@ _CHARACTERS = 4
 
 
 @singledispatch
-def tokens(asked: Request) -> int:  # noqa: ARG001 - the others read it
-    """The estimate; 0 where the request itself does not tell, as of a recording."""
+def prompt_tokens(asked: Request) -> int:  # noqa: ARG001 - the others read it
+    """The estimate of a prompt; 0 where the request itself does not tell, as of a recording."""
     return 0
 
 
-@tokens.register
+def answer_tokens(asked: Request) -> int | None:
+    """The most that all its answers take together, those included that are not given out; None: nothing bounds it."""
+    if not isinstance(asked, TextRequest):
+        return 0
+    most = asked.ending.max_tokens
+    return None if most is None else most * max(asked.n, asked.best_of) * len(asked.prompts)
+
+
+@prompt_tokens.register
 def _text(asked: TextRequest) -> int:
-    answer = (asked.ending.max_tokens or 0) * max(asked.n, asked.best_of)
-    return sum(_of(prompt) + answer for prompt in asked.prompts)
+    return sum(map(_of, asked.prompts))
 
 
-@tokens.register
+@prompt_tokens.register
 def _embedding(asked: EmbeddingRequest) -> int:
     return sum(map(_of, asked.inputs))
 
 
-@tokens.register
+@prompt_tokens.register
 def _speech(asked: SpeechRequest) -> int:
     return _size(len(asked.text))
 
 
-@tokens.register
+@prompt_tokens.register
 def _moderation(asked: ModerationRequest) -> int:
     return _size(sum(len(part.text) for parts in asked.inputs for part in parts if isinstance(part, TextPart)))
 

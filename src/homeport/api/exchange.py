@@ -34,6 +34,11 @@ class Caller:
         """The id of the stored key, empty where there is none."""
         return self.issued.id if self.issued else ""
 
+    @property
+    def holder(self) -> str:
+        """Whose share of a model's places it takes: each key has one, all that come without a key have one together."""
+        return self.key_id or self.key or ""
+
     def may_use(self, model: str) -> bool:
         """Whether it may ask this model, by real name."""
         return self.issued is None or self.issued.may_use(model)
@@ -68,14 +73,16 @@ def _fresh_id() -> str:
 class Exchange:
     """What is known so far. `route` is the path's template, so that logs and metrics stay bounded.
 
-    `passage` counts what it takes of its key's limits; `user` is what the caller says of whom it asks for. Nobody waits
-    for one that `is_background`. What is done with the body of one that `is_large` is done in threads.
+    `passage` counts what it takes of its key's limits, `limited_by` is the one that ended its answer; `user` is what
+    the caller says of whom it asks for. Nobody waits for one that `is_background`. What is done with the body of one
+    that `is_large` is done in threads.
     """
 
     id: str = field(default_factory=_fresh_id)
     began: float = field(default_factory=time.perf_counter)
     caller: Caller = ANYONE
     passage: Passage = FREE
+    limited_by: str = ""
     user: str = ""
     route: str = "unknown"
     status: int | None = None

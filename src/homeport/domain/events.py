@@ -65,10 +65,21 @@ class Delta(msgspec.Struct, frozen=True, array_like=True, tag="delta"):
 
 
 class Finished(msgspec.Struct, frozen=True, array_like=True, tag="finished"):
-    """One choice is complete. `reason` is `stop` or `length`."""
+    """One choice is complete. `reason` is `stop` or `length`; `is_cut`: the request's quota was used up."""
 
     choice: int
     reason: str
+    is_cut: bool = False
+
+
+class QuotaLow(msgspec.Struct, frozen=True, array_like=True, tag="quota_low"):
+    """A request will soon have used its quota up: `used` tokens so far, `wanted` are the most it can use beyond it.
+
+    Answered by `domain.link.Grant`; without one it stands still when the quota is used up.
+    """
+
+    used: int
+    wanted: int
 
 
 class Vectors(msgspec.Struct, frozen=True, array_like=True, tag="vectors"):
@@ -178,6 +189,20 @@ class Failed(msgspec.Struct, frozen=True, array_like=True, tag="failed"):
     usage: Usage = Usage()
 
 
-Event = Admitted | Delta | Finished | Vectors | Heard | Segment | Sound | Verdict | Progress | Picture | Done | Failed
-FREE = (Admitted, Finished, Done, Failed)
+Event = (
+    Admitted
+    | Delta
+    | Finished
+    | QuotaLow
+    | Vectors
+    | Heard
+    | Segment
+    | Sound
+    | Verdict
+    | Progress
+    | Picture
+    | Done
+    | Failed
+)
+FREE = (Admitted, Finished, QuotaLow, Done, Failed)
 """The events that cost no credit: there are few of them per request, and they are never held back."""

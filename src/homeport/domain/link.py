@@ -1,6 +1,6 @@
 """The messages between the gateway and one worker. The seam that child processes and Ray replicas share.
 
-Gateway to worker: `Open`, `Input`, `Credit`, `Cancel`, `Ping`, `Stop`. Worker to gateway: `Ready` or `Broken`
+Gateway to worker: `Open`, `Input`, `Credit`, `Grant`, `Cancel`, `Ping`, `Stop`. Worker to gateway: `Ready` or `Broken`
 once, then `Step` and `Pong`. `id` is the gateway's number for one request and is never used twice on a link.
 Credit is counted in events (but for the `FREE` ones): a request out of credit is not stepped until it gets more.
 """
@@ -60,6 +60,13 @@ class Credit(msgspec.Struct, frozen=True, array_like=True, tag="credit"):
     n: int
 
 
+class Grant(msgspec.Struct, frozen=True, array_like=True, tag="grant"):
+    """The answer to `QuotaLow`: `n` more tokens of quota. 0: there is no more, the request ends where it is used up."""
+
+    id: int
+    n: int
+
+
 class Cancel(msgspec.Struct, frozen=True, array_like=True, tag="cancel"):
     """Nobody waits for `id` any more. Nothing is answered."""
 
@@ -98,5 +105,5 @@ class Pong(msgspec.Struct, frozen=True, array_like=True, tag="pong"):
     gauges: Gauges
 
 
-Downstream = Open | Input | Credit | Cancel | Ping | Stop
+Downstream = Open | Input | Credit | Grant | Cancel | Ping | Stop
 Upstream = Ready | Broken | Step | Pong

@@ -16,6 +16,8 @@ from homeport.domain.tuning import Method, Told, Tuned, TuningWork
 from homeport.domain.usage import Question, Spent, Sum
 
 Emit = Callable[[Sequence[tuple[int, Event]]], None]
+More = Callable[[int, int], int]
+"""How many more tokens a request gets, given the tokens used so far and the most it can still use; 0: none are left."""
 
 
 class Engine(Protocol):
@@ -36,6 +38,10 @@ class Engine(Protocol):
 
     def credit(self, id: int, n: int) -> None:
         """Allow `n` more events."""
+        ...
+
+    def grant(self, id: int, n: int) -> None:
+        """Answer a request's `QuotaLow`: `n` more tokens, 0 for no more at all."""
         ...
 
     def cancel(self, id: int) -> None:
@@ -76,10 +82,19 @@ class Stream(Protocol):
 class Serving(Protocol):
     """Runs requests on models, wherever these live: child processes here, replicas in a cluster."""
 
-    async def open(self, model: Installed, request: Request, *, is_background: bool = False) -> Stream:
+    async def open(
+        self,
+        model: Installed,
+        request: Request,
+        *,
+        is_background: bool = False,
+        holder: str = "",
+        more: More | None = None,
+    ) -> Stream:
         """Admit a request (load the model first if need be). Raises Overloaded or Unavailable before any work.
 
-        What is in the background rests while others ask.
+        What is in the background rests while others ask. Holders share a model's places; `more` is asked when a
+        request's quota runs low.
         """
         ...
 

@@ -92,7 +92,8 @@ class TextRequest(msgspec.Struct, frozen=True, tag="text_request"):
     candidates are drawn per prompt and the n with the highest mean log-probability per token are given out,
     best first. `logprobs` None: none; k: the k likeliest alternatives beside each token's own. `adapter`: what changes
     the model while this request is computed. Nobody waits for one that `is_background`: while there are no others,
-    steps are kept short for whoever comes.
+    steps are kept short for whoever comes. `quota`: tokens that prompts and answers may take together until more are
+    granted (`domain.link.Grant`); None: no limit.
     """
 
     prompts: tuple[Prompt, ...]
@@ -106,3 +107,4 @@ class TextRequest(msgspec.Struct, frozen=True, tag="text_request"):
     encoding: str | None = None
     is_background: bool = False
     adapter: Adapter | None = None
+    quota: int | None = None

@@ -93,6 +93,9 @@ class Turns(Generic[R]):
                 turn.credit += n
                 self._changed.notify()
 
+    def grant(self, id: int, n: int) -> None:
+        """These requests have no quota: ignored."""
+
     def cancel(self, id: int) -> None:
         """Drop a request; what it holds is free after the chunk of work under way."""
         with self._changed:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 from homeport.domain.errors import Overloaded
+from homeport.serving.shares import Shares
 
 _RETRY_MIN_S = 1.0
 _RETRY_MAX_S = 60.0
@@ -24,7 +25,7 @@ class Ticket:
 
 
 class Admission:
-    """Lets in `slots + max_queue` requests of each model at a time.
+    """Lets in `slots + max_queue` requests of each model at a time, shared among its callers (`shares`).
 
     A refusal's `retry_after_s` is how long requests of that model lately took from here to their end: by then all
     that stand in line now are through.
@@ -33,33 +34,35 @@ class Admission:
     def __init__(self, slots: int, max_queue: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._limit = slots + max_queue
         self._clock = clock
-        self._inside: dict[str, int] = {}
+        self._places: dict[str, Shares] = {}
         self._took_s: dict[str, float] = {}
 
     @property
     def total(self) -> int:
         """Requests inside now, of all models."""
-        return sum(self._inside.values())
+        return sum(places.taken for places in self._places.values())
 
     def inside(self, model: str) -> int:
         """Requests of one model inside now."""
-        return self._inside.get(model, 0)
+        return self._places[model].taken if model in self._places else 0
 
-    def enter(self, model: str) -> Ticket:
-        """Let one request in. Raises Overloaded where its model's line is full."""
-        if self.inside(model) >= self._limit:
+    def enter(self, model: str, holder: str = "") -> Ticket:
+        """Let one request in. Raises Overloaded where its model's line is full, or has no place for this holder."""
+        places = self._places.get(model)
+        if places is None:
+            places = self._places[model] = Shares(self._limit, self._clock)
+        if not places.enter(holder):
             wait_s = min(_RETRY_MAX_S, max(_RETRY_MIN_S, self._took_s.get(model, 0.0)))
+            full = places.taken >= self._limit
+            whose = "" if full else " Those that are left are for other keys."
             raise Overloaded(
-                f"{model} is busy: {self._limit} requests are already taken. Try again in {wait_s:.0f} s.",
+                f"{model} is busy: {places.taken} requests are already taken.{whose} Try again in {wait_s:.0f} s.",
                 retry_after_s=wait_s,
             )
-        self._inside[model] = self.inside(model) + 1
         since = self._clock()
-        return Ticket(lambda: self._left(model, self._clock() - since))
+        return Ticket(lambda: self._left(model, holder, self._clock() - since))
 
-    def _left(self, model: str, took_s: float) -> None:
-        self._inside[model] -= 1
-        if not self._inside[model]:
-            del self._inside[model]
+    def _left(self, model: str, holder: str, took_s: float) -> None:
+        self._places[model].leave(holder)
         before_s = self._took_s.get(model, took_s)
         self._took_s[model] = before_s + _SMOOTHING * (took_s - before_s)

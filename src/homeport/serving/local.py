@@ -8,7 +8,8 @@ from pathlib import Path
 from homeport.domain.errors import Unavailable
 from homeport.domain.link import Job, Request
 from homeport.domain.models import Gauges, Installed, Loaded
-from homeport.serving.admission import Admission
+from homeport.domain.ports import More
+from homeport.serving.admission import Admission, Ticket
 from homeport.serving.background import Background, Visit
 from homeport.serving.engines import ENGINES, entry_point
 from homeport.serving.frames import Launch
@@ -76,14 +77,22 @@ class LocalServing:
         """Load models now. Pinned ones are never unloaded by themselves. Raises Unavailable where one does not load."""
         await self._pool.preload(models, pinned=pinned)
 
-    async def open(self, model: Installed, request: Request, *, is_background: bool = False) -> WorkerStream:
+    async def open(
+        self,
+        model: Installed,
+        request: Request,
+        *,
+        is_background: bool = False,
+        holder: str = "",
+        more: More | None = None,
+    ) -> WorkerStream:
         """Admit a request (load the model first if need be). Raises Overloaded or Unavailable before any work.
 
-        What is in the background takes no caller's place, and rests while callers wait.
+        What is in the background takes no caller's place, and rests while callers wait. Holders share a model's places.
         """
         self._check_accepts()
         name = model.facts.name
-        ticket = self._admission.enter(f"{name} in the background" if is_background else name)
+        ticket = self._enter(name, holder, is_background=is_background)
         visit = None if is_background else self._arrival(name)
 
         def leave() -> None:
@@ -103,7 +112,7 @@ class LocalServing:
             lease.release()
             leave()
 
-        stream = await session.open(request, end, visit.answered if visit else None, rests=is_background)
+        stream = await session.open(request, end, visit.answered if visit else None, rests=is_background, more=more)
         if is_background:
             self.background.hold(stream)
         return stream
@@ -150,6 +159,11 @@ class LocalServing:
     def is_ready(self) -> bool:
         """Whether requests would be served now: not draining, no supervised worker dead or stuck."""
         return self._accepts and all(resident.process.is_well for resident in self._pool.residents)
+
+    def _enter(self, name: str, holder: str, *, is_background: bool) -> Ticket:
+        if is_background:
+            return self._admission.enter(f"{name} in the background")
+        return self._admission.enter(name, holder)
 
     def _arrival(self, name: str) -> Visit:
         """A caller asks a model: what is in the background rests, and gives up its own models' room if need be."""

@@ -1,83 +1,24 @@
 """How much of its limits each key has taken: the last minute, this day, this month, and what runs now.
 
 In memory, one account for each key; knows nothing of HTTP, nor where limits come from. A request is counted when it
-begins. Its tokens are reserved by an estimate and settled by what it really took, in the moment that it began in, so
-that over any minute no more than the limit is taken by requests begun in it.
+begins. Its tokens are reserved before they are taken: the prompt by an estimate, an answer in slices while it grows
+(or, in a minute's limit, all at once where its length is bounded), so that all requests of a key together never take
+more than its limits. What was reserved and not taken is given back at the end.
 """
 
 import time
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from homeport.domain.accounts import Allowance, Key
 from homeport.domain.errors import QuotaSpent, RateLimited
+from homeport.serving.windows import MINUTE_S, Slot, Window
 
-_MINUTE_S = 60.0
-_SLOTS = 240
+SLICE = 256
+"""Tokens of an answer that are reserved at a time."""
 _DAY_S = 86_400
-
-
-class _Slot:
-    """What was taken in one quarter of a second."""
-
-    __slots__ = ("ends", "taken")
-
-    def __init__(self, ends: float) -> None:
-        self.ends = ends
-        self.taken = 0
-
-
-class Window:
-    """What was taken in the last minute, in quarters of a second; one is forgotten a minute after its own end."""
-
-    def __init__(self) -> None:
-        self._slots: deque[_Slot] = deque()
-        self._total = 0
-
-    def taken(self, now: float) -> int:
-        """How much was taken in the minute before `now`."""
-        slots = self._slots
-        while slots and slots[0].ends + _MINUTE_S <= now:
-            self._total -= slots.popleft().taken
-        return self._total
-
-    def take(self, amount: int, now: float) -> _Slot:
-        """Count `amount`; what is given back is for `change`."""
-        self.taken(now)
-        if not self._slots or self._slots[-1].ends <= now:
-            length = _MINUTE_S / _SLOTS
-            self._slots.append(_Slot((now // length + 1) * length))
-        slot = self._slots[-1]
-        self.change(slot, amount, now)
-        return slot
-
-    def change(self, slot: _Slot, amount: int, now: float) -> None:
-        """Count `amount` more, or less, in a moment that may be gone: then what is more counts now."""
-        if slot.ends + _MINUTE_S > now:
-            slot.taken += amount
-            self._total += amount
-        elif amount > 0:
-            self.take(amount, now)
-
-    def wait_s(self, amount: int, limit: int, now: float) -> float:
-        """How long until `amount` more fits under `limit`; for more than the limit, until all is forgotten."""
-        over = self.taken(now) + amount - limit
-        wait_s = 0.0
-        for slot in self._slots:
-            if over <= 0:
-                break
-            over -= slot.taken
-            wait_s = slot.ends + _MINUTE_S - now
-        return wait_s
-
-    def reset_s(self, now: float) -> float:
-        """How long until all is forgotten, if nothing more is taken."""
-        self.taken(now)
-        last = next((slot for slot in reversed(self._slots) if slot.taken), None)
-        return last.ends + _MINUTE_S - now if last else 0.0
 
 
 @dataclass
@@ -87,6 +28,10 @@ class _Period:
     name: str = ""
     taken: int = 0
     held: int = 0
+
+    def left(self, limit: int) -> int:
+        """Tokens that nobody has taken or reserved."""
+        return limit - self.taken - self.held
 
     def turn(self, name: str) -> None:
         """Begin anew where a new period has begun."""
@@ -124,15 +69,31 @@ class Rate(NamedTuple):
 
 
 class Passage:
-    """One request under way, and what it takes of its key's limits. Without a key it takes nothing of anything."""
+    """One request under way, and what it takes of its key's limits. Without a key it takes nothing of anything.
+
+    `limited_by`: the limit that left nothing more for its answer, by the name that it has in `Allowance`.
+    """
 
     limits = Allowance()
+    limited_by = ""
 
     def enter(self) -> None:
         """Let it begin. Raises RateLimited; then it is not counted."""
 
-    def reserve(self, tokens: int) -> None:
-        """Count what a request will probably take. Raises RateLimited, or QuotaSpent; then nothing is counted."""
+    def reserve(self, prompt: int, answer: int | None = 0) -> int | None:  # noqa: ARG002 - others look at them
+        """Reserve tokens for a prompt (an estimate) and the beginning of an answer of at most `answer` (None: any).
+
+        Gives how many the two may take before `more` is asked; None: no limit. Raises RateLimited, or QuotaSpent; then
+        nothing is reserved.
+        """
+        return None
+
+    def more(self, used: int, wanted: int) -> int:  # noqa: ARG002 - others look at both
+        """Reserve another slice for a request that has used so many tokens and wants so many more; 0: none is left."""
+        return wanted
+
+    def admit(self, prompt: int, *, has_answer: bool = False) -> None:
+        """The prompt has been counted: reserve what the estimate was short of. Raises RateLimited, or QuotaSpent."""
 
     def settle(self, tokens: int) -> None:
         """Count what it really took, in place of what was reserved."""
@@ -180,7 +141,11 @@ class Quotas:
 
 
 class _Counted(Passage):
-    """The passage of a request with a key."""
+    """The passage of a request with a key.
+
+    `_total` tokens are reserved in the periods; `_slots` are those of the last minute's limit, oldest first, and
+    `_ahead` of them were reserved at once for an answer of bounded length and are not part of `_total` yet.
+    """
 
     def __init__(self, quotas: Quotas, key: Key, account: _Account, *, is_background: bool = False) -> None:
         self._is_background = is_background
@@ -189,8 +154,11 @@ class _Counted(Passage):
         self._quotas = quotas
         self._account = account
         self._is_inside = False
-        self._slot: _Slot | None = None
-        self._reserved = 0
+        self._slots: list[tuple[Slot, int]] = []
+        self._total = 0
+        self._ahead = 0
+        self._least = 0
+        self._used = 0
 
     def enter(self) -> None:
         """Let it begin."""
@@ -216,32 +184,76 @@ class _Counted(Passage):
         account.running += 1
         self._is_inside = True
 
-    def reserve(self, tokens: int) -> None:
-        """Count what it will probably take."""
+    def reserve(self, prompt: int, answer: int | None = 0) -> int | None:
+        """Reserve tokens for a prompt and the beginning of an answer."""
         account, now = self._account, self._quotas.clock()
         account.turn(self._quotas.now())
-        self._check_periods()
+        self._check_periods(1)
+        first = prompt + (SLICE if answer is None else min(SLICE, answer))
+        at_once = first
+        if self.limits.tokens_per_minute is not None:
+            self._least = prompt + (1 if answer is None else answer)
+            left = self._left_of_minute(self._least, now)
+            at_once = self._least if answer is not None else min(first, left)
+            first = min(first, at_once)
+        self._total = min([first, *(period.left(limit) for _, period, limit in self._periods())])
+        self._slots = [(account.tokens.take(at_once, now), at_once)]
+        self._ahead = at_once - self._total
+        account.day.held += self._total
+        account.month.held += self._total
+        return self._total if self._has_token_limit else None
+
+    def more(self, used: int, wanted: int) -> int:
+        """Reserve another slice."""
+        account, now = self._account, self._quotas.clock()
+        account.turn(self._quotas.now())
+        self._used = used
+        n = min(wanted, max(SLICE, used + SLICE - self._total))  # a prompt may be longer than it was estimated
+        scarce = ""
+        for name, period, limit in self._periods():
+            if period.left(limit) < n:
+                n, scarce = max(0, period.left(limit)), f"tokens_per_{name}"
         per_minute = self.limits.tokens_per_minute
-        if per_minute is not None and account.tokens.taken(now) + tokens > self._share(tokens, per_minute):
-            refused = self._too_many(tokens, self._share(tokens, per_minute), now)
-            # In the background nobody is there to send less: it is told once, not again each minute.
-            raise QuotaSpent(refused.message) if self._is_background and tokens > per_minute else refused
-        self._slot = account.tokens.take(tokens, now)
-        self._reserved = tokens
-        account.day.held += tokens
-        account.month.held += tokens
+        if per_minute is not None:
+            left = self._ahead + max(0, self._share(self._least, per_minute) - account.tokens.taken(now))
+            if left < n:
+                n, scarce = left, "tokens_per_minute"
+        if n == 0:
+            self.limited_by = scarce
+            return 0
+        self._hold(n, now)
+        return n
+
+    def admit(self, prompt: int, *, has_answer: bool = False) -> None:
+        """The prompt has been counted."""
+        self._used = 0
+        short, now = prompt + has_answer - self._total, self._quotas.clock()
+        if not self._has_token_limit or short <= 0:
+            return
+        self._account.turn(self._quotas.now())
+        self._check_periods(short)
+        if self.limits.tokens_per_minute is not None and short > self._ahead:
+            self._left_of_minute(short - self._ahead, now)
+        self._hold(short, now)
 
     def settle(self, tokens: int) -> None:
         """Count what it took."""
-        if self._slot is None:
+        if not self._slots:
             return
         account, now = self._account, self._quotas.clock()
         account.turn(self._quotas.now())
-        account.tokens.change(self._slot, tokens - self._reserved, now)
+        tokens = max(tokens, self._used)  # who leaves before the end has not seen all that was drawn for it
+        spare = sum(amount for _, amount in self._slots) - tokens
+        if spare < 0:
+            account.tokens.change(self._slots[0][0], -spare, now)
+        while spare > 0:
+            slot, amount = self._slots.pop()
+            account.tokens.change(slot, -min(spare, amount), now)
+            spare -= amount
         for period in (account.day, account.month):
-            period.held -= self._reserved
+            period.held -= self._total
             period.taken += tokens
-        self._slot = None
+        self._slots = []
 
     def leave(self) -> None:
         """It is over."""
@@ -261,21 +273,60 @@ class _Counted(Passage):
                 found[name] = Rate(limit, max(0, limit - window.taken(now)), window.reset_s(now))
         return found
 
+    @property
+    def _has_token_limit(self) -> bool:
+        limits = self.limits
+        return (limits.tokens_per_minute, limits.tokens_per_day, limits.tokens_per_month) != (None, None, None)
+
+    def _periods(self) -> Iterator[tuple[str, _Period, int]]:
+        """The day and the month, where they have a limit."""
+        for name, period, limit in (
+            ("day", self._account.day, self.limits.tokens_per_day),
+            ("month", self._account.month, self.limits.tokens_per_month),
+        ):
+            if limit is not None:
+                yield name, period, limit
+
+    def _hold(self, n: int, now: float) -> None:
+        """Reserve so many more: what was reserved ahead first."""
+        account = self._account
+        if n > self._ahead:
+            self._slots.append((account.tokens.take(n - self._ahead, now), n - self._ahead))
+        self._ahead = max(0, self._ahead - n)
+        self._total += n
+        account.day.held += n
+        account.month.held += n
+
     def _share(self, tokens: int, limit: int) -> int:
         """How much of a limit this may take: in the background half, or all where it does not fit otherwise."""
         return limit // 2 if self._is_background and tokens <= limit // 2 else limit
 
-    def _check_periods(self) -> None:
-        for what, period, limit in (
-            ("day", self._account.day, self.limits.tokens_per_day),
-            ("month", self._account.month, self.limits.tokens_per_month),
-        ):
-            if limit is not None and period.taken + period.held >= limit:
+    def _check_periods(self, n: int) -> None:
+        """Raise where so many tokens of the day or the month are not left; they may be when other requests end."""
+        for what, period, limit in self._periods():
+            if period.taken + self._total + n > limit:
+                more = " The prompt is longer than what is left." if period.taken < limit else ""
                 raise QuotaSpent(
                     f"You exceeded your current quota: {self._name} may take {limit} tokens a {what} and has taken "
-                    f"{period.taken}. It begins anew with the next {what} (UTC).",
+                    f"{period.taken}.{more} It begins anew with the next {what} (UTC).",
                     retry_after_s=_left_s(what, datetime.fromtimestamp(self._quotas.now(), UTC)),
                 )
+            if period.left(limit) < n:
+                raise RateLimited(
+                    f"Rate limit reached for {self._name} on tokens per {what}: Limit {limit}, Used {period.taken}, "
+                    f"Reserved {period.held} by requests under way. Please try again when one of them has ended.",
+                    retry_after_s=1.0,
+                )
+
+    def _left_of_minute(self, n: int, now: float) -> int:
+        """Tokens of the last minute's limit that are left, at least `n`. Raises RateLimited, or QuotaSpent."""
+        window, per_minute = self._account.tokens, self.limits.tokens_per_minute or 0
+        left = self._share(n, per_minute) - window.taken(now)
+        if n > left:
+            refused = self._too_many(n, self._share(n, per_minute), now)
+            # In the background nobody is there to send less: it is told once, not again each minute.
+            raise QuotaSpent(refused.message) if self._is_background and n > per_minute else refused
+        return left
 
     def _too_many(self, tokens: int, limit: int, now: float) -> RateLimited:
         window = self._account.tokens
@@ -285,7 +336,7 @@ class _Counted(Passage):
             return RateLimited(
                 f"Request too large for {self._name} on {told}. The input or output tokens must be reduced in order "
                 "to run successfully.",
-                retry_after_s=max(wait_s, _MINUTE_S),
+                retry_after_s=max(wait_s, MINUTE_S),
             )
         return RateLimited(
             f"Rate limit reached for {self._name} on {told}. Please try again in {wait_s:.3f}s.",

@@ -12,8 +12,9 @@ from itertools import count
 from typing import Self
 
 from homeport.domain.errors import EngineFailed, HomeportError, TooLarge, Unavailable
-from homeport.domain.link import Broken, Cancel, Credit, Open, Ping, Pong, Ready, Request, Step, Upstream, width
+from homeport.domain.link import Broken, Cancel, Credit, Grant, Open, Ping, Pong, Ready, Request, Step, Upstream, width
 from homeport.domain.models import Gauges, Loaded
+from homeport.domain.ports import More
 from homeport.serving.child import Child
 from homeport.serving.frames import Launch
 from homeport.serving.link import Link
@@ -93,18 +94,19 @@ class Session:
         on_first: Callable[[], None] | None = None,
         *,
         rests: bool = False,
+        more: More | None = None,
     ) -> WorkerStream:
         """Send a request. Raises EngineFailed where the worker is over, TooLarge where the request is too big.
 
         `on_end` is called exactly once, also where this raises; `on_first` when the first of the answer is there. One
-        that `rests` makes no step before its stream is told to resume.
+        that `rests` makes no step before its stream is told to resume; `more` is asked when its quota runs low.
         """
         if self._link is None or self.is_over:
             on_end()
             raise EngineFailed("The model's worker stopped.")
         id = next(self._ids)
         stream = WorkerStream(id, self._model, self, self._options.credit, width(request), on_end)
-        stream.on_first = on_first
+        stream.on_first, stream.more = on_first, more
         try:
             self._link.send(Open(id, request, stream.begin(rests=rests)))
         except TooLarge as error:
@@ -122,6 +124,11 @@ class Session:
         """Allow `n` more events of a stream."""
         if self._link is not None:
             self._link.send(Credit(id, n))
+
+    def grant(self, id: int, n: int) -> None:
+        """Allow a stream `n` more tokens; 0: there are no more."""
+        if self._link is not None:
+            self._link.send(Grant(id, n))
 
     def leave(self, id: int, *, cancel: bool) -> None:
         """Forget a stream; `cancel` also tells the worker."""

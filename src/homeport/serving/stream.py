@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, Self
 
 from homeport.domain.errors import EngineFailed, HomeportError, Unavailable, revive
-from homeport.domain.events import FREE, Admitted, Done, Event, Failed, Usage
+from homeport.domain.events import FREE, Admitted, Done, Event, Failed, QuotaLow, Usage
+from homeport.domain.ports import More
 
 _OVERRUN = 4
 """How many times its credit a stream may hold. A worker checks credit before a step, and a step may bring every
@@ -25,6 +26,10 @@ class Line(Protocol):
 
     def credit(self, id: int, n: int) -> None:
         """Allow `n` more events."""
+        ...
+
+    def grant(self, id: int, n: int) -> None:
+        """Allow `n` more tokens; 0: there are no more."""
         ...
 
     def leave(self, id: int, *, cancel: bool) -> None:
@@ -56,6 +61,7 @@ class WorkerStream:
         self._reader: asyncio.Future[None] | None = None
         self._rests = False
         self.on_first: Callable[[], None] | None = None
+        self.more: More | None = None
 
     @property
     def is_over(self) -> bool:
@@ -113,6 +119,9 @@ class WorkerStream:
             self._hold(event)
         elif isinstance(event, Admitted):
             self._admitted = event
+        elif isinstance(event, QuotaLow):
+            self._line.grant(self._id, self.more(event.used, event.wanted) if self.more else event.wanted)
+            return
         elif isinstance(event, Failed):
             self.usage = event.usage
             self.fail(revive(event.fault), cancel=False)

@@ -24,6 +24,7 @@ from homeport.domain.link import (
     Cancel,
     Credit,
     Downstream,
+    Grant,
     Input,
     Job,
     Open,
@@ -132,6 +133,8 @@ class Host:
             self._open(message)
         elif isinstance(message, Credit):
             self._of_engine().credit(message.id, message.n)
+        elif isinstance(message, Grant):
+            self._of_engine().grant(message.id, message.n)
         elif isinstance(message, Cancel):
             self._of_engine().cancel(message.id)
         elif isinstance(message, Input):

@@ -12,6 +12,7 @@ from homeport.domain.errors import ContextOverflow, EngineFailed
 from homeport.domain.events import Admitted, Delta, Done, Finished, Usage
 from homeport.domain.link import Request
 from homeport.domain.models import Installed
+from homeport.domain.ports import More
 from tests.api.fakes import FakeServing, FakeStream, Script, services
 from tests.api.text.desk import PATHS, PLAIN, failing
 from tests.api.text.onloop import Gate, Line, on_loop
@@ -39,7 +40,15 @@ class PatientServing(FakeServing):
         self.gate = gate
         self.cancelled = asyncio.Event()
 
-    async def open(self, model: Installed, request: Request, *, is_background: bool = False) -> FakeStream:
+    async def open(
+        self,
+        model: Installed,
+        request: Request,
+        *,
+        is_background: bool = False,
+        holder: str = "",
+        more: More | None = None,
+    ) -> FakeStream:
         """Open, after the gate."""
         if self.gate:
             try:
@@ -48,6 +57,8 @@ class PatientServing(FakeServing):
                 self.cancelled.set()
                 raise
         self.in_background.append(is_background)
+        self.holders.append(holder)
+        self.more = more
         stream = CountedStream(model.facts.name, self.script(request))
         self.streams.append(stream)
         return stream

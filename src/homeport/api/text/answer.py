@@ -4,8 +4,10 @@ Knows nothing of chunks or HTTP. An answer that is not streamed is made of the s
 """
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from homeport.domain.events import Delta, Finished, Scored, Usage
 
@@ -36,6 +38,20 @@ class CompletionDetails(msgspec.Struct, frozen=True):
     audio_tokens: int = 0
     accepted_prediction_tokens: int = 0
     rejected_prediction_tokens: int = 0
+
+
+class Body(msgspec.Struct, frozen=True, kw_only=True):
+    """What every answer and every chunk may say beside OpenAI's fields: the key's limit that ended it."""
+
+    limited_by: str | UnsetType = UNSET
+
+
+B = TypeVar("B", bound=msgspec.Struct)
+
+
+def limited(body: B, limited_by: str) -> B:
+    """Say in an answer, or in a choice's last chunk, which limit of the key ended it; nothing where none did."""
+    return msgspec.structs.replace(body, limited_by=limited_by) if limited_by else body
 
 
 class UsageBody(msgspec.Struct, frozen=True):

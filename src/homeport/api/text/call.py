@@ -18,7 +18,7 @@ from homeport.api.call import Opened, Tally, opened, origin, whole
 from homeport.api.exchange import exchange_of
 from homeport.api.services import services
 from homeport.api.streaming import EventStream
-from homeport.api.text.answer import Collected, Head
+from homeport.api.text.answer import Collected, Head, limited
 from homeport.api.text.frames import Frames, Shape
 from homeport.domain.events import Admitted, Delta, Done, Event, Finished, Usage
 from homeport.domain.models import Resolved
@@ -73,7 +73,11 @@ class _Run:
     async def frames(self, shape: Callable[[Head, Admitted], Shape]) -> AsyncGenerator[bytes, None]:
         """Give the frames of each wake-up; first, when the request is admitted, nothing."""
         async with self._opened() as under_way:
-            frames = Frames(shape(self._head(), under_way.admitted), is_padded=self._call.is_padded)
+            frames = Frames(
+                shape(self._head(), under_way.admitted),
+                lambda: under_way.limited_by,
+                is_padded=self._call.is_padded,
+            )
             yield b""
             async for batch in under_way:
                 yield frames.write(batch)
@@ -85,7 +89,8 @@ class _Run:
             collected = Collected(self._call.choices)
             async for batch in under_way:
                 collected.add(batch)
-            return wire.encode(answerer.answer(collected, under_way.usage))
+            answer = answerer.answer(collected, under_way.usage)
+            return wire.encode(limited(answer, under_way.limited_by))
 
     def _opened(self) -> AbstractAsyncContextManager[Opened]:
         resolved = self._call.resolved
@@ -117,6 +122,7 @@ class _TextTally(Tally):
                 tokens += event.tokens
             elif isinstance(event, Finished):
                 self.meter.finished(event.reason)
+                self.is_cut = self.is_cut or event.is_cut
             elif isinstance(event, Done):
                 whole = event.usage
         if tokens:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from homeport.api.text.answer import Choice, Collected, Head, UsageBody, finite, usage_body
+from homeport.api.text.answer import Body, Choice, Collected, Head, UsageBody, finite, usage_body
 from homeport.domain.events import Admitted, Scored, Usage
 
 # There is one tier of service here, whatever was asked.
@@ -73,7 +73,7 @@ class ChunkChoice(msgspec.Struct, frozen=True):
     finish_reason: str | None
 
 
-class ChatCompletion(msgspec.Struct, frozen=True):
+class ChatCompletion(Body, frozen=True):
     """The body of an answer."""
 
     id: str
@@ -87,7 +87,7 @@ class ChatCompletion(msgspec.Struct, frozen=True):
     metadata: Mapping[str, str] | UnsetType = UNSET
 
 
-class ChatChunk(msgspec.Struct, frozen=True):
+class ChatChunk(Body, frozen=True):
     """The body of a chunk; `usage` is left out unless it was asked for."""
 
     id: str

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from homeport.api.text.answer import Choice, Collected, Head, UsageBody, finite, usage_body
+from homeport.api.text.answer import Body, Choice, Collected, Head, UsageBody, finite, usage_body
 from homeport.domain.events import Admitted, Scored, Usage
 
 
@@ -30,7 +30,7 @@ class CompletionChoice(msgspec.Struct, frozen=True):
     finish_reason: str | None
 
 
-class Completion(msgspec.Struct, frozen=True):
+class Completion(Body, frozen=True):
     """The body of an answer and of each chunk; `usage` is left out of chunks unless it was asked for."""
 
     id: str
@@ -113,7 +113,7 @@ class EditChoice(msgspec.Struct, frozen=True):
     index: int
 
 
-class Edit(msgspec.Struct, frozen=True):
+class Edit(Body, frozen=True):
     """The body of an edit."""
 
     object: str

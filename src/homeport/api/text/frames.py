@@ -5,12 +5,13 @@ would have written.
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
 
 from homeport.api.streaming import DONE, event, one_line
+from homeport.api.text.answer import limited
 from homeport.domain.events import Delta, Done, Event, Finished, Scored, Usage
 
 # Stands where the text goes while a template is encoded. No caller can guess it, so none can send it as a model name.
@@ -41,10 +42,14 @@ class Shape(Protocol):
 
 
 class Frames:
-    """Writes one request's events as frames of a stream. `is_padded`: each chunk gets random `obfuscation`."""
+    """Writes one request's events as frames of a stream.
 
-    def __init__(self, shape: Shape, *, is_padded: bool = False) -> None:
+    `limited_by`: the key's limit that cut answers off. `is_padded`: each chunk gets random `obfuscation`.
+    """
+
+    def __init__(self, shape: Shape, limited_by: Callable[[], str] = str, *, is_padded: bool = False) -> None:
         self._shape = shape
+        self._limited_by = limited_by
         self._is_padded = is_padded
         self._encode = msgspec.json.Encoder().encode
         self._templates: dict[int, tuple[bytes, bytes]] = {}
@@ -65,7 +70,8 @@ class Frames:
             elif isinstance(each, Finished):
                 if each.choice not in self._templates:
                     self._open(each.choice, frames)
-                frames.append(self._frame(self._shape.finish(each.choice, each.reason)))
+                last = self._shape.finish(each.choice, each.reason)
+                frames.append(self._frame(limited(last, self._limited_by()) if each.is_cut else last))
             elif isinstance(each, Done):
                 if chunk := self._shape.usage(each.usage):
                     frames.append(self._frame(chunk))

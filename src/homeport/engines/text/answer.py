@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from homeport.domain.events import Admitted, Delta, Done, Event, Finished, Scored, Usage
+from homeport.domain.events import Admitted, Delta, Done, Event, Finished, QuotaLow, Scored, Usage
 from homeport.domain.text import TextRequest
 from homeport.engines.text.executor import Vocabulary
 from homeport.engines.text.intake import Arrival
@@ -13,6 +13,9 @@ from homeport.engines.text.scoring import Score
 from homeport.engines.text.sequence import Candidate, Group
 from homeport.engines.text.speculation import Lookup, Source
 from homeport.engines.text.transcript import Piece, Transcript
+
+_QUOTA_LOW = 128
+"""Tokens before its end at which more quota is asked for: there while those are drawn, so that no step waits."""
 
 
 @dataclass(eq=False, slots=True)
@@ -32,6 +35,7 @@ class _Choice:
     total: float = 0.0  # sum of the generated tokens' log-probabilities
     last: float = 0.0  # the latest drawn token's, the end token's included
     reason: str | None = None
+    is_cut: bool = False
 
     @property
     def merit(self) -> float:
@@ -72,6 +76,9 @@ class Answer:
             elif self.scores_prompt:
                 group.add(prompt, prepared.ids, scores=True, samples=False)
         self._unfinished = per_prompt * len(self._rivals)
+        self._asks, self._has_all = True, False  # whether to ask for more quota; whether there is no more
+        if self._request.quota is not None:
+            group.quota = self._request.quota - self.usage.prompt_tokens
 
     @property
     def request(self) -> TextRequest:
@@ -138,6 +145,27 @@ class Answer:
             taken += 1
         return self._give(choice, pieces, reason), taken
 
+    def grant(self, n: int) -> None:
+        """More quota is there, or (0) there is no more."""
+        if self.group.quota is not None:
+            self.group.quota += n
+            self._asks, self._has_all = n > 0, n == 0
+
+    def check_quota(self) -> list[Event]:
+        """After a step, or a grant: ask for more where the quota runs low, finish everything where it is used up."""
+        quota = self.group.quota
+        if quota is None or self.is_done or quota > _QUOTA_LOW:
+            return []
+        choices = [choice for rivals in self._rivals.values() for choice in rivals if choice.reason is None]
+        if self._has_all and quota <= 0:
+            return [event for choice in choices for event in self._cut(choice)]
+        if not self._asks:
+            return []
+        self._asks = False  # not again before there is a grant, and never where what is left is enough
+        wanted = sum(max(1, choice.budget - choice.generated) for choice in choices) - quota
+        usage = self.usage
+        return [QuotaLow(usage.prompt_tokens + usage.completion_tokens, wanted)] if wanted > 0 else []
+
     def is_finished(self, candidate: Candidate) -> bool:
         """Whether this candidate needs no more tokens."""
         return self._choices[candidate].reason is not None
@@ -149,6 +177,8 @@ class Answer:
             pieces.append(choice.transcript.close())
             return "stop"
         choice.generated += 1
+        if self.group.quota is not None:
+            self.group.quota -= 1
         choice.total += choice.last
         pieces.append(choice.transcript.push(token, score if self._request.logprobs is not None else None))
         if choice.transcript.stopped:
@@ -176,6 +206,10 @@ class Answer:
         transcript = Transcript(vocabulary, stop, scores=request.logprobs is not None)
         budget = self._preparation.budget[prompt]
         return _Choice(number, prompt, draw, transcript, ends, budget, echoes=request.echo)
+
+    def _cut(self, choice: _Choice) -> list[Event]:
+        choice.is_cut = True
+        return self._give(choice, [*self._echo(choice), choice.transcript.close()], "length")
 
     def _echo(self, choice: _Choice) -> list[Piece]:
         """The prompt, the first time a choice gives anything out, where it was asked for."""
@@ -218,7 +252,7 @@ class Answer:
             events.append(Delta(number, text, scored, choice.generated - choice.told))
             choice.told = choice.generated
         if reason is not None:
-            events.append(Finished(number, reason))
+            events.append(Finished(number, reason, choice.is_cut))
         return events
 
 

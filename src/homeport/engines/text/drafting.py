@@ -24,12 +24,17 @@ def draft(plan: Plan, cache: Cache, traits: Traits, pays: Callable[[int], float]
         candidate = part.candidate
         if candidate.lookup is None or part.stop < len(candidate.tokens) or candidate.is_scoring:
             continue
-        guess = candidate.lookup.guess(min(traits.batch - total, traits.window - part.stop), worth)
+        room = min(traits.batch - total, traits.window - part.stop)
+        group = candidate.group
+        if group.quota is not None:
+            room = min(room, group.quota - group.planned)
+        guess = candidate.lookup.guess(room, worth)
         guess = guess[: max(0, len(guess) - (total + len(guess)) % TILE)]
         if guess and cache.reserve(len(guess)):
             wanted = range(part.rows.start, part.stop + len(guess))
             plan.slices[place] = Slice(candidate, part.start, part.stop, wanted, guess)
             total += len(guess)
+            group.planned += len(guess) if group.quota is not None else 0
             plan.drafted += len(guess)
 
 

@@ -8,7 +8,7 @@ links or HTTP.
 import logging
 import os
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -114,9 +114,10 @@ class TextEngine:
         self._keeping = (
             Keeping(self._cache, executor, shelf, most=most, tell=self._intake.deliver) if shelf is not None else None
         )
-        pace = self._pace
         self._adapters = Adapters(executor, is_possible=traits.adapters)
-        self._scheduler = Scheduler(self._cache, traits, pace=self._allowance, pays=pace.pays, score_rows=score_rows)
+        self._scheduler = Scheduler(
+            self._cache, traits, pace=self._allowance, pays=self._pace.pays, score_rows=score_rows
+        )
         if self._keeping is not None:
             self._scheduler.begun = self._keeping.found
         self._answers: dict[int, Answer] = {}
@@ -141,6 +142,10 @@ class TextEngine:
     def credit(self, id: int, n: int) -> None:
         """Allow `n` more deltas."""
         self._intake.credit(id, n)
+
+    def grant(self, id: int, n: int) -> None:
+        """Allow `n` more tokens, 0 for no more at all."""
+        self._intake.grant(id, n)
 
     def cancel(self, id: int) -> None:
         """Drop a request and free what it holds before the next step."""
@@ -180,7 +185,7 @@ class TextEngine:
                 pass  # what is due is kept before the end
         except BaseException:
             fault = EngineFailed("The engine broke down because of an internal error.").fault
-            emit([(id, Failed(fault, self._usage_of(id))) for id in self._intake.open_ids()])
+            emit([(id, Failed(fault, _usage(self._answers.get(id)))) for id in self._intake.open_ids()])
             raise
         finally:
             self._intake.close()
@@ -195,13 +200,16 @@ class TextEngine:
         for arrival in news.arrivals:
             events += self._admit(arrival)
         for name, state in news.fetched:
-            waited = self._keeping.arrived(name, state) if self._keeping else ()
-            for group in waited:
+            for group in self._keeping.arrived(name, state) if self._keeping else ():
                 if group.id in self._answers:  # nobody left meanwhile
                     self._scheduler.add(group)
         for id, n in news.credits:
             if id in self._answers:
                 self._answers[id].group.credit += n
+        for id, n in news.grants:
+            if id in self._answers:
+                self._answers[id].grant(n)
+                events += self._settle(id)
         for id in news.cancels:
             if id in self._answers:
                 self._scheduler.remove(self._answers[id].group)
@@ -219,18 +227,14 @@ class TextEngine:
         group = Group(
             arrival.id, namespace, request.project, arrival.credit, adapter=adapter, background=request.is_background
         )
-        seed = request.sampling.seed
-        if seed is None:
-            seed = int.from_bytes(os.urandom(8), "little")
+        given = request.sampling.seed
+        seed = int.from_bytes(os.urandom(8), "little") if given is None else given
         answer = Answer(arrival, group, self._vocabulary, seed=seed, speculates=self._speculates)
         self._answers[arrival.id] = answer
         self._executor.expect(max((len(one.tokens) for one in group.candidates), default=0))
         if self._keeping is None or not self._keeping.awaits(group):
             self._scheduler.add(group)
-        events: list[Event] = [answer.admitted(), *answer.begin()]
-        if answer.is_done:
-            self._end(arrival.id)
-        return [(arrival.id, event) for event in events]
+        return [*((answer.id, event) for event in (answer.admitted(), *answer.begin())), *self._settle(answer.id)]
 
     def _step(self) -> list[tuple[int, Event]] | None:
         """One step for everybody; None where nothing may step until there is news."""
@@ -241,7 +245,7 @@ class TextEngine:
         try:
             logits = self._forward(plan)
             rows = self._scheduler.commit(plan)
-            runs, scores = self._draw(logits, rows)
+            runs, scores = _drawn(logits, rows, self._answers)
         except EngineFailed as error:
             logger.exception("a step of %d sequences failed", len(plan.slices))
             return self._fail(plan, error.fault)
@@ -255,9 +259,18 @@ class TextEngine:
             if answer.is_finished(row.candidate):
                 self._scheduler.finish(row.candidate)
         for id in {row.candidate.group.id for row in rows} | {part.candidate.group.id for part in plan.slices}:
-            if self._answers[id].is_done:
-                self._end(id)
+            events += self._settle(id)
         return events
+
+    def _settle(self, id: int) -> list[tuple[int, Event]]:
+        """After a request's step: see to its quota, and end it where it is done."""
+        answer = self._answers[id]
+        events = answer.check_quota()
+        if answer.is_done:
+            if events:  # the quota was used up while candidates were under way
+                self._scheduler.remove(answer.group)
+            self._end(id)
+        return [(id, event) for event in events]
 
     def _allowance(self, decode: int, prompts: int) -> int:
         """Prompt tokens of a step; few where all that may go on is in the background, lest who comes waits long."""
@@ -274,13 +287,6 @@ class TextEngine:
         logits = self._executor.forward(batches[0])
         self._pace.observe(plan.decode, plan.prompt, time.monotonic() - began, drafted=plan.drafted)
         return logits
-
-    def _draw(self, logits: Logits, rows: Sequence[Row]) -> tuple[list[list[int]], list[list[Score | None]]]:
-        """The tokens that each row draws, and their log-probabilities where the request needs them."""
-        answers = [self._answers[row.candidate.group.id] for row in rows]
-        draws = [answer.draw(row.candidate) for answer, row in zip(answers, rows, strict=True)]
-        runs = draw_runs(logits, rows, draws)
-        return runs, score_runs(logits, rows, runs, [answer.top if answer.wants_scores else None for answer in answers])
 
     def _score_prompts(self, plan: Plan, logits: Logits) -> list[tuple[int, Event]]:
         """Score the prompt tokens that this step's rows foretell; complete those requests that wanted only that."""
@@ -308,9 +314,6 @@ class TextEngine:
             self._end(group.id)
         return events
 
-    def _usage_of(self, id: int) -> Usage:
-        return self._answers[id].usage if id in self._answers else Usage()
-
     def _end(self, id: int) -> None:
         self._adapters.leave(self._answers.pop(id).group.adapter)
         self._intake.forget(id)
@@ -325,6 +328,20 @@ class TextEngine:
             cells=self._executor.traits.cells,
             generated_tokens=self._generated,
         )
+
+
+def _usage(answer: Answer | None) -> Usage:
+    return answer.usage if answer else Usage()
+
+
+def _drawn(
+    logits: Logits, rows: Sequence[Row], known: Mapping[int, Answer]
+) -> tuple[list[list[int]], list[list[Score | None]]]:
+    """The tokens that each row draws, and their log-probabilities where the request needs them."""
+    answers = [known[row.candidate.group.id] for row in rows]
+    draws = [answer.draw(row.candidate) for answer, row in zip(answers, rows, strict=True)]
+    runs = draw_runs(logits, rows, draws)
+    return runs, score_runs(logits, rows, runs, [answer.top if answer.wants_scores else None for answer in answers])
 
 
 def _counted(counters: Counters, keeping: Keeping | None) -> Gauges:

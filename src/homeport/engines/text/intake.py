@@ -35,10 +35,11 @@ class News:
     arrivals: list[Arrival] = field(default_factory=list)
     fetched: list[tuple[str, bytes | None]] = field(default_factory=list)
     credits: list[tuple[int, int]] = field(default_factory=list)
+    grants: list[tuple[int, int]] = field(default_factory=list)
     cancels: list[int] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.refusals or self.arrivals or self.fetched or self.credits or self.cancels)
+        return bool(self.refusals or self.arrivals or self.fetched or self.credits or self.grants or self.cancels)
 
 
 @dataclass(slots=True)
@@ -100,6 +101,13 @@ class Intake:
                 self._pending[id].credit += n
             elif id in self._known:
                 self._news.credits.append((id, n))
+                self._arrived.notify()
+
+    def grant(self, id: int, n: int) -> None:
+        """Note more quota, or that there is no more; an unknown id is ignored."""
+        with self._lock:
+            if id in self._known:
+                self._news.grants.append((id, n))
                 self._arrived.notify()
 
     def cancel(self, id: int) -> None:

@@ -12,7 +12,7 @@ class Group:
 
     Prefixes are shared within `namespace` only; `flow` is whose turn in the queue it takes. `cached` counts the
     prompt tokens that were not computed, each prompt once. `adapter` changes the model for it (empty: none does).
-    Nobody waits for one in the `background`.
+    Nobody waits for one in the `background`. `quota`: tokens its candidates may still draw together; None: no limit.
     """
 
     id: int
@@ -22,13 +22,16 @@ class Group:
     streams: bool = True
     background: bool = False
     adapter: str = ""
+    quota: int | None = None
     cached: int = 0
-    planned: int = 0  # rows of the step under way that may each become a delta
+    planned: int = 0  # rows of the step under way that may each become a delta, or use up a token of the quota
     candidates: "list[Candidate]" = field(default_factory=list)
 
     @property
     def may_step(self) -> bool:
         """Whether one more row of this request may be computed now."""
+        if self.quota is not None and self.quota <= self.planned:
+            return False
         return self.credit > (self.planned if self.streams else 0)
 
     def add(self, prompt: int, tokens: Sequence[int], *, scores: bool = False, samples: bool = True) -> "Candidate":

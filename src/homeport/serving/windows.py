@@ -1,0 +1,66 @@
+"""What was taken in the last minute, to a quarter of a second. Pure; knows nothing of what is counted."""
+
+from collections import deque
+
+MINUTE_S = 60.0
+_SLOTS = 240
+
+
+class Slot:
+    """What was taken in one quarter of a second."""
+
+    __slots__ = ("ends", "taken")
+
+    def __init__(self, ends: float) -> None:
+        self.ends = ends
+        self.taken = 0
+
+
+class Window:
+    """What was taken in the last minute, in quarters of a second; one is forgotten a minute after its own end."""
+
+    def __init__(self) -> None:
+        self._slots: deque[Slot] = deque()
+        self._total = 0
+
+    def taken(self, now: float) -> int:
+        """How much was taken in the minute before `now`."""
+        slots = self._slots
+        while slots and slots[0].ends + MINUTE_S <= now:
+            self._total -= slots.popleft().taken
+        return self._total
+
+    def take(self, amount: int, now: float) -> Slot:
+        """Count `amount`; what is given back is for `change`."""
+        self.taken(now)
+        if not self._slots or self._slots[-1].ends <= now:
+            length = MINUTE_S / _SLOTS
+            self._slots.append(Slot((now // length + 1) * length))
+        slot = self._slots[-1]
+        self.change(slot, amount, now)
+        return slot
+
+    def change(self, slot: Slot, amount: int, now: float) -> None:
+        """Count `amount` more, or less, in a moment that may be gone: then what is more counts now."""
+        if slot.ends + MINUTE_S > now:
+            slot.taken += amount
+            self._total += amount
+        elif amount > 0:
+            self.take(amount, now)
+
+    def wait_s(self, amount: int, limit: int, now: float) -> float:
+        """How long until `amount` more fits under `limit`; for more than the limit, until all is forgotten."""
+        over = self.taken(now) + amount - limit
+        wait_s = 0.0
+        for slot in self._slots:
+            if over <= 0:
+                break
+            over -= slot.taken
+            wait_s = slot.ends + MINUTE_S - now
+        return wait_s
+
+    def reset_s(self, now: float) -> float:
+        """How long until all is forgotten, if nothing more is taken."""
+        self.taken(now)
+        last = next((slot for slot in reversed(self._slots) if slot.taken), None)
+        return last.ends + MINUTE_S - now if last else 0.0

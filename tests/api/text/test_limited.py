@@ -1,0 +1,105 @@
+"""What an answer says that a limit of its key has ended."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from homeport.api.access import Access
+from homeport.api.application import build
+from homeport.domain.accounts import Allowance, Key
+from homeport.domain.events import Admitted, Delta, Done, Finished, Usage
+from homeport.domain.text import TextRequest
+from homeport.serving.quotas import Quotas
+from tests.api.asgi import Said, call
+from tests.api.fakes import FakeServing, Script, services
+from tests.api.text.desk import PATHS, PLAIN, events
+
+LIMITED = Key(id="key_1", project="p", name="bot", hint="sk-1***xx", created_at=0, limits=Allowance(tokens_per_day=100))
+CUT: Script = [[Admitted(5, (10,))], [Delta(0, "Once")], [Finished(0, "length", True)], [Done(Usage(5, 95))]]
+
+
+class OneKey:
+    """A ring with one key."""
+
+    is_closed = True
+
+    def find(self, secret: str) -> Key | None:
+        """It, by any secret."""
+        return LIMITED
+
+    def named(self, key_id: str) -> Key | None:
+        """It, by any id."""
+        return LIMITED
+
+    async def refresh(self) -> None:
+        """Nothing changes."""
+
+
+async def post(endpoint: str, serving: FakeServing, quotas: Quotas | None = None, **changes: Any) -> Said:
+    given = services(serving, access=Access.of(ring=OneKey()), quotas=quotas or Quotas())
+    body = msgspec.json.encode({**PLAIN[endpoint], **changes})
+    return await call(build(given), "POST", PATHS[endpoint], body, {"authorization": "Bearer sk-any"})
+
+
+class Exhausting(FakeServing):
+    """Uses up all that there is before it answers."""
+
+    async def open(self, *given: Any, **more: Any) -> Any:
+        """Ask for more until there is none."""
+        stream = await super().open(*given, **more)
+        used, grant = 100, self.more
+        assert grant is not None
+        while n := grant(used, 10_000):
+            used += n
+        return stream
+
+
+@pytest.mark.parametrize("endpoint", ["chat", "completions", "edits"])
+async def test_a_whole_answer_names_the_limit_that_ended_it(endpoint: str) -> None:
+    """In a header, and beside OpenAI's fields, so that a batch's line has it too."""
+    said = await post(endpoint, Exhausting(lambda _: CUT))
+    assert said.status == 200
+    assert said.headers["x-homeport-limited-by"] == "tokens_per_day"
+    assert said.json["limited_by"] == "tokens_per_day"
+    whole = await post(endpoint, FakeServing())
+    assert "x-homeport-limited-by" not in whole.headers
+    assert "limited_by" not in whole.json
+
+
+@pytest.mark.parametrize("endpoint", ["chat", "completions"])
+async def test_a_stream_names_the_limit_in_the_last_chunk_of_a_choice(endpoint: str) -> None:
+    """Headers are gone by then: the chunk with `finish_reason: length` says it, and no other."""
+    said = await post(endpoint, Exhausting(lambda _: CUT), stream=True)
+    chunks = [each for each in events(said) if each != "[DONE]"]
+    assert [chunk.get("limited_by") for chunk in chunks if chunk["choices"][0]["finish_reason"]] == ["tokens_per_day"]
+    assert not any("limited_by" in chunk for chunk in chunks if not chunk["choices"][0]["finish_reason"])
+
+
+async def test_what_is_left_goes_with_the_request() -> None:
+    """The engine is told how many tokens it may take at first; a key without such limits sends none."""
+    serving = FakeServing()
+    assert (await post("chat", serving)).status == 200
+    request = serving.requests[0][1]
+    assert isinstance(request, TextRequest)
+    assert request.quota == 100
+    assert serving.holders == ["key_1"]
+    free = FakeServing()
+    body = msgspec.json.encode(PLAIN["chat"])
+    await call(build(services(free)), "POST", PATHS["chat"], body, {"host": "localhost"})
+    request = free.requests[0][1]
+    assert isinstance(request, TextRequest)
+    assert request.quota is None
+    assert free.holders == [""]
+
+
+async def test_a_prompt_longer_than_what_is_left_is_refused_before_its_answer() -> None:
+    """Once it has been counted, also where it was estimated as shorter; a refused prompt costs nothing."""
+    quotas = Quotas()
+    long: Script = [[Admitted(101, (10,))], [Delta(0, "Once")], [Done(Usage(101, 1))]]
+    serving = FakeServing(lambda _: long)
+    said = await post("chat", serving, quotas)
+    assert (said.status, said.error["code"]) == (429, "insufficient_quota")
+    assert serving.streams[0].closed.is_set()
+    assert (await post("chat", FakeServing(lambda _: CUT), quotas)).status == 200
+    assert (await post("chat", FakeServing(lambda _: CUT), quotas)).status == 429

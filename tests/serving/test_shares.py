@@ -1,0 +1,91 @@
+"""How keys share a queue."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from homeport.serving.shares import LATELY_S, Shares
+
+
+class Clock:
+    """Stands still until a test moves it."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        """Seconds since the start."""
+        return self.now
+
+
+def fill(shares: Shares, holder: str) -> int:
+    """Take all that a holder gets."""
+    taken = 0
+    while shares.enter(holder):
+        taken += 1
+    return taken
+
+
+@given(st.integers(1, 200))
+def test_alone_a_key_has_every_place(places: int) -> None:
+    """Where nobody else has asked, nothing is kept back."""
+    assert fill(Shares(places), "a") == places
+
+
+@given(
+    st.integers(1, 40),
+    st.lists(st.tuples(st.sampled_from("abcdef"), st.booleans(), st.floats(0, 400)), max_size=200),
+)
+def test_places_are_counted_and_never_overrun(places: int, moves: list[tuple[str, bool, float]]) -> None:
+    """Whoever comes and goes, the count is true and within the places; who holds none gets one that is free."""
+    clock = Clock()
+    shares, held = Shares(places, clock), Counter[str]()
+    for holder, enters, passed_s in moves:
+        clock.now += passed_s
+        if enters:
+            is_free, had = held.total() < places, held[holder]
+            is_in = shares.enter(holder)
+            assert is_free or not is_in
+            assert is_in or had or not is_free
+            held[holder] += is_in
+        elif held[holder]:
+            shares.leave(holder)
+            held[holder] -= 1
+        assert shares.taken == held.total() <= places
+
+
+@given(st.integers(4, 200), st.integers(1, 6))
+def test_a_flood_of_one_key_leaves_room_for_others(places: int, n_others: int) -> None:
+    """Once others have asked, one key's flood leaves a quarter of the places to those below their share."""
+    shares = Shares(places)
+    assert fill(shares, "flood") == places
+    others = [f"other{n}" for n in range(n_others)]
+    for other in others:
+        assert not shares.enter(other)  # refused, but heard: the next place that is given back is theirs
+    for _ in range(places // 4):
+        shares.leave("flood")
+        assert not shares.enter("flood") or places // (n_others + 1) >= shares.taken
+    for at in range(min(places // 4, n_others)):
+        assert shares.enter(others[at])
+
+
+def test_who_has_not_asked_for_long_is_forgotten() -> None:
+    """Ten minutes after another key's last request one key may take every place again."""
+    clock = Clock()
+    shares = Shares(8, clock)
+    assert shares.enter("b")
+    shares.leave("b")
+    assert fill(shares, "a") == 6
+    clock.now += LATELY_S + 1
+    assert fill(shares, "a") == 2
+
+
+@pytest.mark.parametrize("places", [1, 2, 3])
+def test_small_queues_have_no_place_to_keep(places: int) -> None:
+    """Below four places there is no quarter: who comes first is served first."""
+    shares = Shares(places)
+    assert fill(shares, "b") == places
+    for _ in range(places):
+        shares.leave("b")
+    assert fill(shares, "a") == places
