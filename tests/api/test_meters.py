@@ -44,6 +44,37 @@ def test_one_request_is_measured_from_arrival_to_end() -> None:
     assert sample(meters, "vllm:request_success_total", finished_reason="length", **of) == 1
 
 
+def test_a_request_is_split_into_waiting_reading_and_writing() -> None:
+    """The three phases that vLLM's dashboard shows add up to the time of the last token."""
+    clock = Clock()
+    meters = Meters(clock=clock)
+    meter = meters.begin("tiny", "completions")
+    clock.now = 1.0
+    meter.admitted(7)
+    clock.now = 3.0
+    meter.token(1)
+    clock.now = 7.0
+    meter.token(3)
+    clock.now = 8.0
+    meter.close(Usage(7, 4), 3)
+    of = {"model_name": "tiny"}
+    sums = [sample(meters, f"vllm:request_{phase}_time_seconds_sum", **of) for phase in ("queue", "prefill", "decode")]
+    assert sums == [1.0, 2.0, 4.0]
+    assert sample(meters, "vllm:request_max_num_generation_tokens_sum", **of) == 3
+
+
+def test_a_request_that_did_not_come_so_far_has_no_later_phase() -> None:
+    """One that was refused, or ended before its first token, counts in no phase that it did not reach."""
+    meters = Meters()
+    meters.begin("tiny", "completions").close(Usage())
+    waited = meters.begin("tiny", "completions")
+    waited.admitted(7)
+    waited.close(Usage(7))
+    of = {"model_name": "tiny"}
+    names = ("queue", "prefill", "decode")
+    assert [sample(meters, f"vllm:request_{name}_time_seconds_count", **of) for name in names] == [1, None, None]
+
+
 def test_the_background_is_counted_and_not_timed() -> None:
     """Nobody waits for it: its tokens count, and how long it took tells nobody anything."""
     meters = Meters()
@@ -58,6 +89,8 @@ def test_the_background_is_counted_and_not_timed() -> None:
     assert not sample(meters, "vllm:time_to_first_token_seconds_count", **of)
     assert not sample(meters, "vllm:inter_token_latency_seconds_count", **of)
     assert not sample(meters, "vllm:e2e_request_latency_seconds_count", **of)
+    assert not sample(meters, "vllm:request_queue_time_seconds_count", **of)
+    assert sample(meters, "vllm:request_max_num_generation_tokens_sum", **of) == 4
 
 
 def test_a_gauge_is_read_at_each_scrape() -> None:

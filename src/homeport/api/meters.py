@@ -123,8 +123,13 @@ class Meters:
         self.between = GapHistogram("vllm:inter_token_latency_seconds", "Token to token.", _BETWEEN)
         self.registry.register(self.between)
         self.whole = self._histogram("e2e_request_latency_seconds", "Arrival to last token.", _WHOLE)
+        self.queued = self._histogram("request_queue_time_seconds", "Arrival to the start of work.", _WHOLE)
+        self.prefill = self._histogram("request_prefill_time_seconds", "Start of work to first token.", _WHOLE)
+        self.decode = self._histogram("request_decode_time_seconds", "First token to last token.", _WHOLE)
         self.prompt_size = self._histogram("request_prompt_tokens", "Prompt tokens of a request.", _TOKENS)
         self.answer_size = self._histogram("request_generation_tokens", "Generated tokens of a request.", _TOKENS)
+        text = "Generated tokens of a request's longest choice."
+        self.longest = self._histogram("request_max_num_generation_tokens", text, _TOKENS)
         whose = ("project", "key")
         self._asked = self._own("key_requests", "Requests on models.", *whose)
         self._tokens = self._own("key_tokens", "Tokens taken and generated.", *whose, "kind")
@@ -178,6 +183,8 @@ class Meter:
         self._is_background = is_background
         self._model = model
         self._began = meters.clock()
+        self._admitted: float | None = None
+        self._first: float | None = None
         self._last: float | None = None
         self.first_ms: float | None = None
         self._between = meters.between.of(model)
@@ -191,12 +198,14 @@ class Meter:
 
     def admitted(self, prompt_tokens: int) -> None:
         """The worker took the request."""
+        self._admitted = self._meters.clock()
         self._meters.prompt_size.labels(self._model).observe(prompt_tokens)
 
     def token(self, n: int = 1) -> None:
         """`n` tokens arrived together."""
         now = self._meters.clock()
         if self._last is None:
+            self._first = now
             self.first_ms = (now - self._began) * 1000
             if not self._is_background:
                 self._meters.first.labels(self._model).observe(now - self._began)
@@ -208,8 +217,11 @@ class Meter:
         """One choice came to its end."""
         self._meters.successes.labels(self._model, reason).inc()
 
-    def close(self, usage: Usage) -> None:
-        """The request is over, whole or not; `usage` is what it cost. Safe to call twice."""
+    def close(self, usage: Usage, longest: int | None = None) -> None:
+        """The request is over, whole or not; `usage` is what it cost. Safe to call twice.
+
+        `longest`: the generated tokens of its longest choice, None where it has but one.
+        """
         if self._is_closed:
             return
         self._is_closed = True
@@ -217,5 +229,17 @@ class Meter:
         meters.prompt_tokens.labels(model).inc(usage.prompt_tokens)
         meters.generated.labels(model).inc(usage.completion_tokens)
         meters.answer_size.labels(model).observe(usage.completion_tokens)
+        meters.longest.labels(model).observe(usage.completion_tokens if longest is None else longest)
         if not self._is_background:
             meters.whole.labels(model).observe(meters.clock() - self._began)
+            self._close_phases()
+
+    def _close_phases(self) -> None:
+        """Say how long it waited, read its prompt and wrote, as far as it came."""
+        meters, model = self._meters, self._model
+        if self._admitted is None:
+            return
+        meters.queued.labels(model).observe(self._admitted - self._began)
+        if self._first is not None and self._last is not None:
+            meters.prefill.labels(model).observe(self._first - self._admitted)
+            meters.decode.labels(model).observe(self._last - self._first)

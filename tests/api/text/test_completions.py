@@ -2,12 +2,15 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
+from homeport.api.application import build
 from homeport.api.text.completions import CompletionRequest
 from homeport.domain.events import Delta
 from homeport.domain.text import DocumentStart, InfillPrompt, Sampling, TextPrompt, TextRequest, TokenPrompt
-from tests.api.fakes import FakeServing
+from tests.api.asgi import call
+from tests.api.fakes import FakeServing, answer, services
 from tests.api.text.desk import asked, events, post, scored, script
 
 
@@ -249,3 +252,16 @@ async def test_chunks_are_padded_where_that_is_asked_for(endpoint: str) -> None:
         said = await post(endpoint, stream=True, stream_options={"include_obfuscation": wish})
         assert said.status == 200
         assert all(("obfuscation" in chunk) == bool(wish) for chunk in events(said))
+
+
+async def test_the_longest_choice_is_measured() -> None:
+    """Of several choices the one with the most tokens shows in the metrics, of one its own."""
+    texts = iter([("one two three",), ("one two three", "one")])
+    house = services(FakeServing(lambda _: answer(*next(texts))))
+    for n in (1, 2):
+        body = msgspec.json.encode({"model": "tiny", "prompt": "Hi", "n": n})
+        assert (await call(build(house), "POST", "/v1/completions", body)).status == 200
+    read = house.meters.registry.get_sample_value
+    of = {"model_name": "tiny"}
+    assert read("vllm:request_max_num_generation_tokens_sum", of) == 6
+    assert read("vllm:request_generation_tokens_sum", of) == 7

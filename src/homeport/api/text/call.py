@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -16,6 +17,7 @@ from starlette.responses import Response
 from homeport.api import wire
 from homeport.api.call import Opened, Tally, opened, origin, whole
 from homeport.api.exchange import exchange_of
+from homeport.api.meters import Meter
 from homeport.api.services import services
 from homeport.api.streaming import EventStream
 from homeport.api.text.answer import Collected, Head, limited
@@ -101,7 +103,7 @@ class _Run:
             adapter=resolved.adapter,
             is_background=exchange_of(self._request.scope).is_background,
         )
-        return opened(self._request, resolved, asked, self._call.endpoint, _TextTally)
+        return opened(self._request, resolved, asked, self._call.endpoint, partial(_TextTally, self._call.choices))
 
     def _head(self) -> Head:
         """Make the answer's head. Not before admission: the fingerprint is of the loaded model."""
@@ -111,7 +113,11 @@ class _Run:
 
 
 class _TextTally(Tally):
-    """Until the worker says what a request cost, the tokens of its deltas are counted."""
+    """Until the worker says what a request cost, its deltas' tokens are counted; of several choices, each one's."""
+
+    def __init__(self, n_choices: int, meter: Meter) -> None:
+        super().__init__(meter)
+        self._choices = [0] * n_choices if n_choices > 1 else []
 
     def count(self, events: Sequence[Event]) -> None:
         """Look through what has just arrived."""
@@ -120,6 +126,8 @@ class _TextTally(Tally):
         for event in events:
             if isinstance(event, Delta):
                 tokens += event.tokens
+                if self._choices:
+                    self._choices[event.choice] += event.tokens
             elif isinstance(event, Finished):
                 self.meter.finished(event.reason)
                 self.is_cut = self.is_cut or event.is_cut
@@ -128,3 +136,7 @@ class _TextTally(Tally):
         if tokens:
             self.meter.token(tokens)
         self.usage = whole or Usage(self.usage.prompt_tokens, self.usage.completion_tokens + tokens)
+
+    def close(self) -> None:
+        """The request is over, whole or not."""
+        self.meter.close(self.usage, max(self._choices) if self._choices else None)
