@@ -17,7 +17,7 @@ import homeport
 from homeport import accounts as accounts  # `accounts` is a part of what the commands call
 from homeport import doctor, journal, native, rendezvous, spool, trainings
 from homeport.accounts import Accounts
-from homeport.api.access import Access
+from homeport.api.access import Access, Scraping
 from homeport.api.application import build
 from homeport.api.dispatch import Dispatch
 from homeport.api.listener import Listener
@@ -233,6 +233,7 @@ class _House:
             admins=[settings.admin_key] if settings.admin_key else (),
             tools=[self._token],
             ring=self._accounts.ring,
+            scraping=Scraping.of(settings.metrics, settings.metrics_key),
         )
 
 

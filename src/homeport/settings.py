@@ -67,6 +67,12 @@ FACTS: dict[str, Fact] = {
     "api_keys": Fact(secrets, "Keys that callers must show; none: loopback only.", secret=True),
     "accept_lost_keys": Fact(switch, "Start although stored keys, or the secret they were made with, are gone."),
     "admin_key": Fact(text, "Key for `/admin`; without it `/admin` does not exist.", secret=True),
+    "metrics": Fact(
+        text,
+        "Who reads `/metrics`: all of this machine, keys, nobody.",
+        choices=("local", "key", "off"),
+    ),
+    "metrics_key": Fact(text, "Key that alone opens `/metrics`; for servers behind a proxy.", secret=True),
     "cors_origins": Fact(words, "Web origins whose pages may call the server; none by default."),
     "organization": Fact(text, "Value of the header `openai-organization`."),
     "max_body_bytes": Fact(size, "Largest request body.", least=1),
@@ -130,6 +136,8 @@ class Settings:
     api_keys: tuple[str, ...] = ()
     accept_lost_keys: bool = False
     admin_key: str | None = None
+    metrics: str = "local"
+    metrics_key: str | None = None
     cors_origins: tuple[str, ...] = ()
     organization: str = "homeport"
     max_body_bytes: int = 20_000_000

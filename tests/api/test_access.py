@@ -1,13 +1,15 @@
 """Who is let in."""
 
 import pytest
+from starlette.types import Receive, Scope, Send
 
-from homeport.api.access import Access, is_loopback, masked
+from homeport.api.access import Access, Scraping, is_loopback, masked
 from homeport.api.application import build
 from tests.api.asgi import Said, call
 from tests.api.fakes import services
 
 KEY = "sk-one-very-long-key"
+SCRAPER = "a-key-for-metrics-alone"
 KEYED = Access.of(("sk-another-long-key", KEY))
 
 
@@ -174,9 +176,51 @@ async def test_metrics_need_a_key_where_the_client_is_unknown() -> None:
     assert (await call(build(services(access=KEYED)), "GET", "/metrics", client=None)).status == 401
 
 
+@pytest.mark.parametrize("name", ["x-forwarded-for", "x-forwarded-host", "forwarded", "via", "x-real-ip"])
+async def test_metrics_need_a_key_through_a_proxy(name: str) -> None:
+    """A proxy on this machine asks for others: where its request shows that, it needs a key."""
+    app = build(services(access=KEYED))
+    assert (await call(app, "GET", "/metrics", headers={name: "192.0.2.7"})).status == 401
+
+    async def old(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, "http_version": "1.0"}, receive, send)
+
+    assert (await call(old, "GET", "/metrics")).status == 401
+
+
+async def test_metrics_have_a_key_of_their_own() -> None:
+    """Where one is set, it opens /metrics and nothing else, and nothing else opens /metrics; our own tools do."""
+    scraping = Scraping.of("local", SCRAPER)
+    for keys in ((), (KEY,)):
+        access = Access.of(keys, scraping=scraping, tools=("a-tools-own-token",))
+        for key in (None, KEY, "sk-another-long-key"):
+            given = {"authorization": f"Bearer {key}"} if key else {}
+            assert (await models(access, "/metrics", **given)).status == 401
+        for key in (SCRAPER, "a-tools-own-token"):
+            given = {"authorization": f"Bearer {key}"}
+            assert (await models(access, "/metrics", **given)).status == 200
+    given = {"authorization": f"Bearer {SCRAPER}"}
+    access = Access.of((KEY,), scraping=scraping)
+    assert (await models(access, "/metrics", client="192.0.2.7", host="gateway.example", **given)).status == 200
+    assert (await models(access, **given)).status == 401
+
+
+async def test_metrics_can_be_closed() -> None:
+    """Set to `key` nobody reads them without one, this machine neither; set to `off` they do not exist."""
+    given = {"authorization": f"Bearer {KEY}"}
+    by_key = Access.of((KEY,), scraping=Scraping.of("key", None))
+    assert (await models(by_key, "/metrics")).status == 401
+    assert (await models(by_key, "/metrics", **given)).status == 200
+    assert (await models(Access.of(scraping=Scraping.of("key", None)), "/metrics")).status == 401
+    for key in (None, SCRAPER):
+        said = await models(Access.of((KEY,), scraping=Scraping.of("off", key)), "/metrics", **given)
+        assert (said.status, said.error["message"]) == (404, "Invalid URL (GET /metrics)")
+
+
 def test_keys_are_not_kept() -> None:
     """The rule holds hashes: neither its fields nor its repr give a key away."""
     assert KEY not in repr(KEYED)
+    assert SCRAPER not in repr(Access.of(scraping=Scraping.of("key", SCRAPER)))
 
 
 def test_masking_hides_short_keys_whole() -> None:

@@ -145,6 +145,19 @@ async def test_a_key_opens_its_models_alone(desk: Desk) -> None:
     assert (await desk.ask(secret, "/v1/models/org/other")).status == 403
 
 
+@pytest.mark.parametrize("number", [str(2**63), "9" * 30, "-" + "9" * 4000, "9" * 5000])
+async def test_a_number_that_no_database_holds_is_refused(desk: Desk, number: str) -> None:
+    """Limits and times of more than 64 bits are a 400 that names the field and does not repeat them whole."""
+    for body, param in (
+        (f'{{"name": "bot", "limits": {{"tokens_per_day": {number}}}}}', "limits.tokens_per_day"),
+        (f'{{"name": "bot", "expires_in_s": {number}}}', "expires_in_s"),
+    ):
+        headers = {"authorization": f"Bearer {ADMIN}"}
+        said = await call(desk.app, "POST", "/admin/v1/keys", body.encode(), headers=headers)
+        assert (said.status, said.error["param"]) == (400, param)
+        assert len(said.body) < 500
+
+
 async def test_over_the_limit_is_429_with_true_headers(desk: Desk) -> None:
     """All six headers stand on every answer and count down; over the limit it is a 429 that says when to come back."""
     secret = desk.key(requests_per_minute=2, tokens_per_minute=1000)

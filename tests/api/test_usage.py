@@ -177,6 +177,21 @@ async def test_an_operator_sums_up(office: Office) -> None:
     assert (await office.ask("/admin/v1/usage", ("from", 1))).error["param"] == "from"
 
 
+@pytest.mark.parametrize(
+    "number", ["9223372036854775808", "-9223372036854775809", "9" * 30, "-" + "9" * 4000, "9" * 5000]
+)
+async def test_a_time_that_no_database_holds_is_refused(office: Office, number: str) -> None:
+    """Numbers of more than 64 bits are a 400 that names the field and does not repeat them whole, in both APIs."""
+    for path, name in (
+        ("/admin/v1/usage", "since"),
+        ("/admin/v1/usage", "until"),
+        ("/v1/organization/usage/completions", "start_time"),
+    ):
+        said = await office.ask(path, (name, number))
+        assert (said.status, said.error["param"]) == (400, name)
+        assert len(said.body) < 500
+
+
 async def test_an_organizations_usage_has_todays_shape(office: Office) -> None:
     """Buckets from the first to the last, empty ones too; ungrouped fields are null."""
     said = await office.ask("/v1/organization/usage/completions", ("start_time", 100 * DAY), ("end_time", 103 * DAY))

@@ -29,6 +29,9 @@ _OPEN = ("/", "/health", "/health/live", "/health/ready")
 _PICTURES = "/images/"
 """Whoever knows a picture's name may have it: browsers fetch it without a key."""
 _CROSS_SITE = "cross-site"
+_METRICS = "/metrics"
+_FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
+"""What proxies add to requests that they pass on."""
 
 
 def masked(key: str) -> str:
@@ -71,11 +74,28 @@ def is_administrative(path: str) -> bool:
 
 
 @dataclass(frozen=True)
+class Scraping:
+    """Who may read `/metrics`. `mode`: `local` (this machine without a key, others with a caller's), `key`, or `off`.
+
+    `keys`, as hashes: where there are any, they open it and nothing else does.
+    """
+
+    mode: str = "local"
+    keys: tuple[bytes, ...] = ()
+
+    @classmethod
+    def of(cls, mode: str, key: str | None) -> Self:
+        """Build the rule from a plain key, if there is one."""
+        return cls(mode, (_digest(key),) if key else ())
+
+
+@dataclass(frozen=True)
 class Access:
     """The rule of who gets in.
 
     Keys are held as hashes; `origins` are the web origins CORS is on for, or `*`; `admins` open `/admin` and nothing
-    else, `tools` open everything, and without any of these two there is no `/admin`. `ring` has the stored keys.
+    else, `tools` open everything, and without any of these two there is no `/admin`. `ring` has the stored keys;
+    `scraping` is the rule of `/metrics`.
     """
 
     digests: tuple[bytes, ...] = ()
@@ -83,6 +103,7 @@ class Access:
     admins: tuple[bytes, ...] = ()
     tools: tuple[bytes, ...] = ()
     ring: Keys | None = None
+    scraping: Scraping = Scraping()
 
     @classmethod
     def of(
@@ -92,10 +113,11 @@ class Access:
         admins: Sequence[str] = (),
         tools: Sequence[str] = (),
         ring: Keys | None = None,
+        scraping: Scraping | None = None,
     ) -> Self:
         """Build the rule from plain keys."""
         digests, chiefs, owned = (tuple(map(_digest, each)) for each in (keys, admins, tools))
-        return cls(digests, tuple(origins), chiefs, owned, ring)
+        return cls(digests, tuple(origins), chiefs, owned, ring, scraping or Scraping())
 
     @property
     def is_keyless(self) -> bool:
@@ -132,6 +154,18 @@ class Access:
     def is_admin(self, headers: Headers) -> bool:
         """Whether these headers carry an admin's key."""
         return _is_among(_bearer(headers), self.admins + self.tools)
+
+    def check_scraping(self, headers: Headers, *, is_here: bool) -> bool:
+        """Whether `/metrics` is open to a request as it is; where not, it needs a caller's key. Raises Unauthenticated.
+
+        `is_here`: the request comes from this machine.
+        """
+        rule, key = self.scraping, _bearer(headers)
+        if _is_among(key, rule.keys + self.tools) or (rule.mode == "local" and not rule.keys and is_here):
+            return True
+        if rule.keys or (rule.mode == "key" and self.is_keyless):
+            raise Unauthenticated("Metrics need the key that is set for them (HOMEPORT_METRICS_KEY) as a Bearer key.")
+        return False
 
     def check_nearness(self, path: str, headers: Headers) -> None:
         """Keep out what a web page of elsewhere may have sent, for where there are no keys. Raises Forbidden.
@@ -199,7 +233,11 @@ class Guard:
         path = scope["path"]
         if self._access.is_keyless:
             self._access.check_nearness(path, headers)
-        if path in _OPEN or path.startswith(_PICTURES) or (path == "/metrics" and _is_from_here(scope, headers)):
+        if path in _OPEN or path.startswith(_PICTURES):
+            return
+        if path == _METRICS and self._access.scraping.mode == "off":
+            raise Missing(f"Invalid URL ({scope['method']} {path})", code="unknown_url")
+        if path == _METRICS and self._access.check_scraping(headers, is_here=_is_from_here(scope, headers)):
             return
         if f"{path}/".startswith(_ADMIN):
             if not self._access.is_admin(headers):
@@ -215,11 +253,16 @@ class Guard:
 
 
 def _is_from_here(scope: Scope, headers: Headers) -> bool:
-    """Whether a request comes from this machine, not from a web page, and not through a proxy for another."""
+    """Whether a request comes from this machine, not from a web page, and not through a proxy for another.
+
+    A proxy may leave no trace, so who runs one sets a key for what goes by this. HTTP/1.0 is what many of them speak.
+    """
     client = scope.get("client")
     origin = headers.get("origin")
     return (
         client is not None
+        and scope.get("http_version") != "1.0"
+        and not any(name in headers for name in _FORWARDED)
         and is_loopback(client[0])
         and _is_at(f"//{headers.get('host', '')}", is_loopback)
         and (origin is None or _is_at(origin, is_loopback))

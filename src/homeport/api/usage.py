@@ -64,6 +64,8 @@ async def totals(request: Request) -> Response:
     query = read_query(request, UsageQuery)
     for name in query.by:
         bounds.one_of("by", name, GROUPS)
+    bounds.integer("since", query.since, *bounds.INT64)
+    bounds.integer("until", query.until, *bounds.INT64)
     by = tuple(dict.fromkeys(name for name in query.by if name != "day"))
     width_s = DAY_S if "day" in query.by else None
     question = Question(since=query.since, until=query.until, width_s=width_s, by=by)
