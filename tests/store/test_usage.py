@@ -407,3 +407,22 @@ async def test_a_disk_that_fails_is_logged(
     assert "Input/output error" in caplog.text
     await ledger.kept()
     ledger.close()
+
+
+def test_without_file_descriptors_the_long_file_goes_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, book: UsageBook
+) -> None:
+    """Where no new file can be opened, records go on in the one that is open, and none is refused."""
+    ledger, opened = Ledger(folder, most_bytes=300), os.open
+
+    def none_left(*_: object, **__: object) -> int:
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", none_left)
+        for _ in range(9):
+            ledger.write(spent())
+    assert os.open is opened
+    ledger.close()
+    book.fold()
+    assert total(book) == (9, 108)

@@ -105,7 +105,12 @@ class Ledger:
         os.fsync(present)
 
     def _turn(self) -> None:
-        fresh = self._open()
+        try:
+            fresh = self._open()
+        except Unavailable as error:  # say, for want of file descriptors: what is written goes on in the long file
+            _log.warning("%s", error)
+            self._most_bytes += _MOST_BYTES
+            return
         fcntl.flock(self._file, fcntl.LOCK_UN)
         self._full.append(self._file)
         self._file, self._size, self._is_named = fresh, 0, False
@@ -119,6 +124,10 @@ class Ledger:
             file = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise Unavailable(f"Usage cannot be written to {self._folder}: {error.strerror}.") from error
-        fcntl.flock(file, fcntl.LOCK_EX)
-        partial.rename(self._folder / f"{name}{SUFFIX}")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            partial.rename(self._folder / f"{name}{SUFFIX}")
+        except BaseException:
+            os.close(file)
+            raise
         return file
