@@ -32,8 +32,11 @@ def make_folder(folder: Path) -> None:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Write a file for this user alone: it is there whole, or not at all, and nothing else is left."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    """Write a file for this user alone: it is there whole, or not at all, and nothing else is left.
+
+    One writer of a name at a time.
+    """
+    partial = path.with_name(f"{path.name}.partial")
     try:
         partial.touch(mode=0o600)
         with partial.open("wb") as file:

@@ -13,6 +13,8 @@ from pathlib import Path
 import msgspec
 import psutil
 
+from homeport import durable
+
 _DRIFT_S = 3600.0
 """A process's birth is counted from the machine's boot, which moves on the clock whenever the clock is set."""
 
@@ -44,11 +46,8 @@ def publish(home: Path, url: str, port: int, token: str | None = None) -> Runnin
     """Say that this process serves `url` and that its `/admin` takes `token` (None: a fresh one)."""
     running = Running(url, port, token or fresh_token(), os.getpid(), psutil.Process().create_time())
     folder = home / "run"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    partial = folder / f"{port}.{running.pid}.partial"
-    partial.touch(mode=0o600)
-    partial.write_bytes(msgspec.json.encode(running))
-    partial.replace(folder / f"{port}.json")
+    durable.make_folder(folder)
+    durable.write(folder / f"{port}.json", msgspec.json.encode(running))
     return running
 
 

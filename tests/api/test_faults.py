@@ -1,6 +1,8 @@
 """Whatever is raised, the caller gets the envelope or a cut connection."""
 
+import errno
 import logging
+import os
 from collections.abc import AsyncIterator
 
 import pytest
@@ -75,3 +77,22 @@ async def test_nobody_is_told_once_the_client_left(caplog: pytest.LogCaptureFixt
         await call(failing(ClientDisconnect()), "GET", "/fail")
     (record,) = [record for record in caplog.records if record.name.startswith("homeport")]
     assert "status=499" in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "code"),
+    [
+        (errno.ENOSPC, 507, "storage_full"),
+        (errno.EDQUOT, 507, "storage_full"),
+        (errno.EMFILE, 503, "too_many_open_files"),
+        (errno.ENFILE, 503, "too_many_open_files"),
+    ],
+)
+async def test_a_machine_out_of_room_is_told(
+    caplog: pytest.LogCaptureFixture, number: int, status: int, code: str
+) -> None:
+    """A disk that is full is a 507 wherever it is met, too many open files a 503; the log has the trace."""
+    said = await call(failing(OSError(number, os.strerror(number), SECRET)), "GET", "/fail")
+    assert (said.status, said.error["code"]) == (status, code)
+    assert SECRET.encode() not in said.body
+    assert any(record.exc_info for record in caplog.records if record.name == "homeport.errors")

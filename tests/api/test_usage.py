@@ -32,12 +32,17 @@ class Pen:
     def __init__(self) -> None:
         self.records: list[Spent] = []
         self.is_full = False
+        self.n_waits = 0
 
     def write(self, spent: Spent) -> None:
         """Keep a record."""
         if self.is_full:
             raise StorageFull("The disk is full.")
         self.records.append(spent)
+
+    async def kept(self) -> None:
+        """Nothing is ever lost here."""
+        self.n_waits += 1
 
 
 def application(pen: Pen, script: Callable[[Request], Script] | None = None) -> Starlette:
@@ -67,21 +72,21 @@ async def test_every_answer_is_written_down(stream: bool) -> None:
 
 
 async def test_it_is_written_before_the_end_is_seen() -> None:
-    """When the last chunk of a stream goes out, its record is already there."""
+    """When the last chunk of a stream goes out, its record is already there, and has been waited for once."""
     pen, seen = Pen(), []
     app = application(pen)
 
     async def watching(scope: Scope, receive: Receive, send: Send) -> None:
         async def watched(message: Message) -> None:
             if b"[DONE]" in bytes(str(message.get("body", b"")), "utf-8"):
-                seen.append(len(pen.records))
+                seen.append((len(pen.records), pen.n_waits))
             await send(message)
 
         await app(scope, receive, watched)
 
     body = msgspec.json.encode({"model": "tiny", "prompt": "a", "stream": True})
     assert (await call(watching, "POST", "/v1/completions", body)).status == 200
-    assert seen == [1]
+    assert seen == [(1, 1)]
 
 
 async def test_a_broken_request_is_written_down_with_its_error() -> None:

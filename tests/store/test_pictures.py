@@ -1,10 +1,13 @@
 """Pictures under names that nobody can guess, kept for a while."""
 
+import errno
+import os
 import stat
 from pathlib import Path
 
 import pytest
 
+from homeport.domain.errors import StorageFull
 from homeport.domain.images import Format
 from homeport.store.pictures import Pictures
 
@@ -91,3 +94,16 @@ def test_what_cannot_be_removed_is_left(tmp_path: Path, caplog: pytest.LogCaptur
     assert pictures.find(name) == b"data"
     assert not (tmp_path / "stray.partial").exists()
     assert "cannot be removed" in caplog.text
+
+
+def test_a_full_disk_leaves_nothing_of_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a picture finds no room the error is StorageFull, and no part of it stays behind."""
+    pictures = Pictures(tmp_path, 3600)
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageFull):
+        pictures.keep(b"data", Format.PNG)
+    assert list(tmp_path.iterdir()) == []

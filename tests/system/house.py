@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -98,8 +98,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(log: Path, *flags: str, **settings: str) -> Iterator[House]:
-    """Start `homeport serve` with flags and HOMEPORT_* settings; stop it at the end, whatever happened."""
+def running(log: Path, *flags: str, under: Sequence[str] = (), **settings: str) -> Iterator[House]:
+    """Start `homeport serve` with flags and HOMEPORT_* settings; stop it at the end, whatever happened.
+
+    `under`: a program and its flags that run it.
+    """
     port = free_port()
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "OPENAI_"))}
     # Beside the models, which all servers here share, each has what it keeps for itself.
@@ -108,7 +111,7 @@ def running(log: Path, *flags: str, **settings: str) -> Iterator[House]:
         environ["HOMEPORT_BLOBS"] = f"{log.parent}/kept/blobs"
     environ.update({f"HOMEPORT_{name}": value for name, value in settings.items()})
     environ |= {"HOMEPORT_OFFLINE": "1", "HOMEPORT_LAYOUT": "original"}  # whatever is optimised on this machine
-    command = [sys.executable, "-m", "homeport", "serve", "--port", str(port), *flags]
+    command = [*under, sys.executable, "-m", "homeport", "serve", "--port", str(port), *flags]
     with log.open("wb") as out:
         child = subprocess.Popen(command, env=environ, stdout=out, stderr=subprocess.STDOUT)
     house = House(child, port, log)

@@ -89,6 +89,11 @@ class Bill:
                 raise
             _log.exception("usage of request_id=%s is not written down", exchange.id)
 
+    async def kept(self) -> None:
+        """Wait, for a moment at most, until what was written down would survive a power cut."""
+        if self._house.ledger is not None:
+            await self._house.ledger.kept()
+
     def _spent(self, exchange: Exchange, status: str) -> Spent:
         meter, usage = self.tally.meter, self.tally.usage
         return Spent(
@@ -141,6 +146,7 @@ class Opened:
                 self._exchange.limited_by = self._exchange.passage.limited_by
             if batch and isinstance(batch[-1], Done):
                 self._bill.settle()
+                await self._bill.kept()
             yield batch
 
 

@@ -3,12 +3,14 @@
 Knows nothing of routes or of what went wrong inside. Every class of `domain.errors` stands in `STATUS`.
 """
 
+import errno
 import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from starlette.responses import Response
 
+from homeport import durable
 from homeport.api import wire
 from homeport.domain.errors import (
     ContextOverflow,
@@ -31,6 +33,7 @@ from homeport.domain.errors import (
 )
 
 DEFAULT_RETRY_S = 1.0
+_NO_FILES = (errno.EMFILE, errno.ENFILE)
 
 
 class Standing(NamedTuple):
@@ -60,6 +63,22 @@ STATUS: Mapping[type[HomeportError], Standing] = {
     Unavailable: Standing(503, "server_error", can_retry=True),
     ExtraMissing: Standing(501, "server_error"),
 }
+
+
+def foreseen(error: BaseException) -> HomeportError | None:
+    """An error as callers may see it: one of the tree as it is, a machine out of room as what it is; None otherwise.
+
+    Whatever is written while a request is served may meet a full disk: it is told in one way, here.
+    """
+    if isinstance(error, HomeportError):
+        return error
+    if not isinstance(error, OSError):
+        return None
+    if error.errno in durable.FULL:
+        return StorageFull("The disk is full: what this request needs to write cannot be written.")
+    if error.errno in _NO_FILES:
+        return Unavailable("The server has too many files and connections open.", code="too_many_open_files")
+    return None
 
 
 def envelope(error: HomeportError) -> bytes:

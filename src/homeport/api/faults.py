@@ -8,7 +8,7 @@ import logging
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from homeport.api.errors import STATUS, error_response
+from homeport.api.errors import STATUS, error_response, foreseen
 from homeport.api.exchange import exchange_of
 from homeport.domain.errors import HomeportError
 
@@ -32,8 +32,8 @@ class Faults:
         except ClientDisconnect:
             return  # Nobody is there to be told.
         except Exception as error:
-            told = error if isinstance(error, HomeportError) else _unforeseen(exchange.id)
-            if STATUS[type(told)].status == 500:
+            told = foreseen(error) or _unforeseen(exchange.id)
+            if STATUS[type(told)].status == 500 or isinstance(error, OSError):
                 _log.exception("request_id=%s path=%s failed", exchange.id, exchange.route)
             if exchange.status is not None:
                 raise

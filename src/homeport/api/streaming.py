@@ -14,8 +14,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from homeport.api.errors import envelope
-from homeport.domain.errors import EngineFailed, HomeportError
+from homeport.api.errors import envelope, foreseen
+from homeport.domain.errors import EngineFailed
 
 T = TypeVar("T")
 
@@ -145,10 +145,10 @@ class EventStream(ByteStream):
         return (self._ping(line), self._stall(line))
 
     async def _fail(self, line: "_Line", error: Exception) -> None:
-        if not isinstance(error, HomeportError):
+        told = foreseen(error)
+        if told is not error:
             _log.error("a stream broke", exc_info=error)
-            error = EngineFailed("The server had an error while it answered.")
-        await line.write(event(envelope(error)))
+        await line.write(event(envelope(told or EngineFailed("The server had an error while it answered."))))
 
     async def _ping(self, line: "_Line") -> None:
         """Break every silence with a comment, so that no proxy takes a slow model for a dead one."""

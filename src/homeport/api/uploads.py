@@ -5,7 +5,6 @@ read, and are gone when the request has ended, however it ended. Knows nothing o
 """
 
 import asyncio
-import errno
 import re
 import shutil
 import uuid
@@ -23,14 +22,13 @@ from homeport.api.body import bounded
 from homeport.api.form import Form, Upload
 from homeport.api.multipart import Part, Taker
 from homeport.api.services import services
-from homeport.domain.errors import InvalidRequest, StorageFull, TooLarge, UnsupportedMedia, excerpt
+from homeport.domain.errors import InvalidRequest, TooLarge, UnsupportedMedia, excerpt
 
 T = TypeVar("T")
 
 MOST_BYTES = 25 * 1024 * 1024
 """OpenAI's limit of an upload."""
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FRAME_BYTES = 64_000  # of the form itself, around the file
 _KEY = re.compile(r"[^\[\]]+")
 _INDEX = re.compile(r"\[\d*\]\Z")
@@ -55,10 +53,6 @@ async def read_form(request: Request, most_bytes: int = MOST_BYTES) -> AsyncIter
             async for data in bounded(request, most_bytes + _FRAME_BYTES, _too_large(most_bytes)):
                 taker.write(data)
             form = _form(taker.parts(), deployment_of(request.scope))
-        except OSError as error:
-            if error.errno in _FULL:
-                raise StorageFull("The disk is full: what is sent cannot be taken in.") from error
-            raise
         finally:
             taker.close()
         yield form

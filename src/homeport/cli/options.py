@@ -25,6 +25,11 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except (HomeportError, SettingsError) as error:
             raise click.ClickException(str(error)) from error
+        except OSError as error:
+            if error.filename is None:
+                raise
+            # A home that cannot be written, a disk that is full: the file and the reason say all there is to say.
+            raise click.ClickException(f"{error.filename}: {error.strerror}") from error
 
 
 class Configured(click.Command):

@@ -211,6 +211,10 @@ class Ledger(Protocol):
         """Write a record down. Raises StorageFull; then it is not written."""
         ...
 
+    async def kept(self) -> None:
+        """Wait, for a moment at most, until what was written would survive a power cut."""
+        ...
+
 
 class UsageBook(Protocol):
     """Usage as it is kept. Synchronous: on the event loop it is called through a thread."""

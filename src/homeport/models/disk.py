@@ -2,12 +2,12 @@
 
 import errno
 import hashlib
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from homeport import durable
 from homeport.domain.errors import Unavailable
 
 DISK_FULL = "disk_full"
@@ -57,9 +57,9 @@ def matches(path: Path, size: int | None, digest: str) -> bool:
 
 def publish(part: Path, final: Path) -> None:
     """Give a finished file its final name, once its bytes are on the disk."""
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
+    durable.sync(part)
     part.replace(final)
+    durable.sync(final.parent)
 
 
 def _gigabytes(size: int) -> str:

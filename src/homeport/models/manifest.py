@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from homeport import durable
 from homeport.domain.layouts import ORIGINAL, Trial
 from homeport.domain.models import Facts, Installed
 
@@ -99,6 +100,5 @@ def read(folder: Path) -> Manifest:
 
 def write(folder: Path, manifest: Manifest) -> None:
     """Write the manifest into `folder` so that a reader sees the old one or the new one, whole."""
-    part = folder / f"{FILE_NAME}.part"
-    part.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2))
-    part.replace(folder / FILE_NAME)
+    durable.write(folder / FILE_NAME, msgspec.json.format(msgspec.json.encode(manifest), indent=2))
+    durable.sync(folder.parent)

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from homeport import durable
 from homeport.domain.errors import EngineFailed, HomeportError, InvalidRequest, Missing
 from homeport.domain.fine_tunes import FineTune, FineTuneBook, TrainingLog
 from homeport.domain.ports import FileBook, Training, Trainings
@@ -160,6 +161,7 @@ def fetch(job: FineTune, bench: Bench) -> None:
             bench.files.copy(bench.files.show(job.project, file_id), partial)
         except Missing as error:
             raise InvalidRequest(f"The file {file_id} is gone.", param=param, code="file_not_found") from error
+        durable.sync(partial)  # a file that is there is read as whole, also after a power cut
         partial.replace(target)
 
 

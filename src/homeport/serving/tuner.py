@@ -16,6 +16,7 @@ from pathlib import Path
 
 import filelock
 
+from homeport import durable
 from homeport.domain.errors import InvalidRequest, Missing
 from homeport.domain.files import File
 from homeport.domain.fine_tunes import FineTune, FineTuneBook, Order
@@ -250,8 +251,9 @@ def _named(folder: Path) -> str:
     place = folder / _SERVER
     fresh = folder / f"{_SERVER}-{uuid.uuid4().hex}"
     if not place.exists():
-        fresh.write_text(f"server-{secrets.token_hex(8)}", encoding="utf-8")
+        durable.write(fresh, f"server-{secrets.token_hex(8)}".encode())
         with suppress(FileExistsError):
             place.hardlink_to(fresh)
         fresh.unlink()
+        durable.sync(folder)
     return place.read_text(encoding="utf-8")

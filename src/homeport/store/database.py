@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
+from homeport import durable
 from homeport.domain.errors import InvalidRequest, StorageFull, Unavailable
 
 _BUSY_MS = 10_000
@@ -108,8 +109,10 @@ class Database:
 def _prepare(path: Path) -> None:
     """Make the file for its user alone: it holds who asked for what, and hashes of keys."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.touch(mode=0o600)
+        durable.make_folder(path.parent)
+        if not path.exists():
+            path.touch(mode=0o600)
+            durable.sync(path.parent)
     except OSError as error:
         raise Unavailable(f"The database {path} cannot be opened: {error.strerror}.") from error
 
@@ -117,9 +120,10 @@ def _prepare(path: Path) -> None:
 def _set_up(connection: Any, _: object) -> None:
     # The driver's own transactions begin too late to read and write in one: SQLAlchemy begins them, below.
     connection.isolation_level = None
+    # FULL: what is committed survives a power cut. With NORMAL the last transactions in the WAL would not.
     # A text that is not UTF-8 would keep all rows that are read with it from being read.
     connection.text_factory = partial(str, encoding="utf-8", errors="replace")
-    for pragma in (f"busy_timeout={_BUSY_MS}", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+    for pragma in (f"busy_timeout={_BUSY_MS}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from homeport import durable
 from homeport.domain.images import Format
 
 _NAME = re.compile(r"([0-9a-f]{8,12})-[0-9A-Za-z_-]{43}\.(?:png|jpeg|webp)")
@@ -27,14 +28,14 @@ class Pictures:
         self._clock = clock
 
     def keep(self, data: bytes, format: Format) -> str:
-        """Write a picture down and give its name. Those that have expired are removed."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Write a picture down and give its name; those that have expired go. Raises StorageFull or Unavailable."""
         self.sweep()
         name = f"{int(self._clock() + self._kept_s):08x}-{secrets.token_urlsafe(32)}.{format.value}"
-        partial = self._folder / f"{name}.partial"
-        partial.touch(mode=0o600)
-        partial.write_bytes(data)
-        partial.replace(self._folder / name)
+        try:
+            durable.make_folder(self._folder)
+            durable.write(self._folder / name, data)
+        except OSError as error:
+            raise durable.explained(error, "a picture") from error
         return name
 
     def find(self, name: str) -> bytes | None:

@@ -182,3 +182,18 @@ def test_a_full_disk_is_survived(tmp_path: Path) -> None:
         assert shelf.find("p", TOKENS, 200) is None
         put(shelf, "p")
         assert read(shelf, "p") == STATE
+
+
+def test_nothing_ends_the_shelfs_thread(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever breaks while one prefix is read or written, who waits for it is told, and the next one is answered."""
+
+    def broken(*_: object) -> None:
+        raise MemoryError("no room")
+
+    with opened(folder) as shelf:
+        with monkeypatch.context() as patch:
+            patch.setattr(shelf, "_read", broken)
+            patch.setattr(shelf, "_write", broken)
+            assert read(shelf, ("", "one")) is None
+            put(shelf, ("", "two"))
+        assert read(shelf, ("", "one")) == STATE

@@ -1,0 +1,174 @@
+"""Background loops of a whole server: what they need is taken away and given back. Scaled down in `make test`."""
+
+import http.client
+import itertools
+import socket
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from homeport import accounts
+from homeport.domain.usage import Question
+from homeport.settings import Settings, load
+from homeport.store.database import Database
+from homeport.store.usage import UsageBook
+from tests.conftest import Scale
+from tests.system.house import House, running
+
+pytestmark = pytest.mark.soak
+
+MODEL = "smollm2-135m"
+ADMIN = {"Authorization": "Bearer admin"}
+QUICK = {"keys": "revisions", "usage": "journals", "batches": "batches", "fine_tuning": "fine_tunes"}
+SLOW = {"uploads": "uploads", "files": "files"}
+"""The loops, by the table that each cannot do without; the slow ones look once a minute."""
+
+
+@pytest.fixture
+def kept(tmp_path: Path, smollm2: Path) -> Iterator[House]:
+    """A server with keys and a database of its own."""
+    assert smollm2.exists()
+    settings = {"API_KEYS": "test", "ADMIN_KEY": "admin", "HEARTBEAT_S": "0.5"}
+    with running(tmp_path / "log", "--model", MODEL, **settings) as started:
+        yield started
+
+
+def _database(tmp_path: Path) -> Path:
+    return tmp_path / "kept" / "homeport.db"
+
+
+def _settings(tmp_path: Path) -> Settings:
+    """Those of another process on the same database."""
+    return load({"database_url": f"sqlite:///{_database(tmp_path)}"})
+
+
+def _complete(house: House, key: str = "test") -> int:
+    body = {"model": MODEL, "prompt": "Once", "max_tokens": 1}
+    return house.call("POST", "/v1/completions", body, {"Authorization": f"Bearer {key}"}).status
+
+
+def _key(house: House) -> tuple[str, str]:
+    made = house.call("POST", "/admin/v1/keys", {"name": "bot"}, ADMIN).json()
+    return made["id"], made["secret"]
+
+
+def _failing(house: House) -> list[str]:
+    said = house.call("GET", "/health/ready").json()
+    return list(said.get("failing", ["all"] if "error" in said else []))
+
+
+def _execute(path: Path, statement: str) -> None:
+    with closing(sqlite3.connect(path, timeout=30)) as connection:
+        connection.execute(statement)
+        connection.commit()
+
+
+@contextmanager
+def _without(path: Path, table: str) -> Iterator[None]:
+    _execute(path, f"ALTER TABLE {table} RENAME TO away")
+    try:
+        yield
+    finally:
+        _execute(path, f"ALTER TABLE away RENAME TO {table}")
+
+
+def _number(house: House, loop: str) -> float:
+    return _metric(house.call("GET", "/metrics").body.decode(), loop)
+
+
+def _metric(text: str, loop: str) -> float:
+    [line] = [
+        each for each in text.splitlines() if each.startswith(f'homeport:background_loop_failures_total{{loop="{loop}"')
+    ]
+    return float(line.rsplit(" ", 1)[1])
+
+
+def test_every_loop_goes_on_after_it_has_failed(kept: House, tmp_path: Path, scale: Scale) -> None:
+    """One by one each loop fails, is named by `/health/ready` and counted, and works again once it can."""
+    path = _database(tmp_path)
+    loops = QUICK | SLOW if scale(0, 1) else QUICK
+    id, secret = _key(kept)
+    for loop, table in loops.items():
+        assert _complete(kept) == 200  # so that there is usage to take in
+        with _without(path, table):
+            kept.wait(f"{loop} fails", lambda loop=loop: loop in _failing(kept), 90)
+            assert _number(kept, loop) >= 1
+        kept.wait(f"{loop} works again", lambda: not _failing(kept), 90)
+    assert _complete(kept, secret) == 200
+    accounts.revoke_key(_settings(tmp_path), id)
+    kept.wait("the key opens nothing", lambda: _complete(kept, secret) == 401, 10)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux takes file descriptors from another process")
+def test_a_server_without_file_descriptors_recovers(kept: House, tmp_path: Path, scale: Scale) -> None:
+    """While no file can be opened the loops fail and are counted; given some again, all is as before, and a key
+    revoked meanwhile opens nothing.
+    """
+    id, secret = _key(kept)
+    assert _complete(kept, secret) == 200
+    server = psutil.Process(kept.pid)
+    before = server.rlimit(psutil.RLIMIT_NOFILE)
+    with closing(http.client.HTTPConnection("127.0.0.1", kept.port, timeout=60)) as line:
+        _scrape(line)  # a connection that is there already
+        server.rlimit(psutil.RLIMIT_NOFILE, (_lowest_free(kept.pid), before[1]))
+        try:
+            _knock(kept)
+            end = time.monotonic() + scale(0, 60)
+            for loop in ("usage", "idle_models"):
+                _until(partial(_has_failed, line, loop), 60)
+            _until(lambda: time.monotonic() >= end, 120)
+        finally:
+            server.rlimit(psutil.RLIMIT_NOFILE, before)
+    kept.wait("all loops work", lambda: _is_well(kept), 60)
+    accounts.revoke_key(_settings(tmp_path), id)
+    kept.wait("the key opens nothing", lambda: _complete(kept, secret) == 401, 20)
+    assert _complete(kept) == 200
+    database = Database(f"sqlite:///{_database(tmp_path)}")
+    book = UsageBook(database, tmp_path / "kept" / "homeport.usage")
+    kept.wait("usage is taken in", lambda: sum(each.requests for each in book.sums(Question())) >= 2, 30)
+    database.close()
+
+
+def _has_failed(line: http.client.HTTPConnection, loop: str) -> bool:
+    return _metric(_scrape(line), loop) >= 1
+
+
+def _lowest_free(pid: int) -> int:
+    """The first number that no file of a process has: with that as the limit it can open none."""
+    used = {int(path.name) for path in Path(f"/proc/{pid}/fd").iterdir()}
+    return next(number for number in itertools.count() if number not in used)
+
+
+def _is_well(house: House) -> bool:
+    try:
+        return not _failing(house)
+    except OSError:
+        return False
+
+
+def _knock(house: House) -> None:
+    """Connect as often as it takes to use up what is left."""
+    for _ in range(20):
+        with socket.socket() as other:
+            other.settimeout(1)
+            other.connect_ex(("127.0.0.1", house.port))
+
+
+def _scrape(line: http.client.HTTPConnection) -> str:
+    line.request("GET", "/metrics", headers={"Authorization": "Bearer test"})
+    return line.getresponse().read().decode()
+
+
+def _until(holds: Callable[[], Any], limit_s: float) -> None:
+    end = time.monotonic() + limit_s
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.2)  # a poll between two looks at another process

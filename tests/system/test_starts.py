@@ -1,0 +1,110 @@
+"""What keeps a server or a command from starting is told in one sentence, not in a traceback."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+from homeport import accounts
+from homeport.domain.accounts import Wanted
+from homeport.settings import Settings
+
+MODEL = "smollm2-135m"
+COMMANDS = ["serve", "keys list", "keys create bot", "db upgrade", "db check", "usage", f"rm {MODEL}", "list", "ps"]
+
+
+def _said(home: Path, *command: str) -> tuple[int, str]:
+    """What a command that must end by itself comes to: its status and what it says on standard error."""
+    environ = {**os.environ, "HOMEPORT_HOME": str(home), "HOMEPORT_OFFLINE": "1", "HOMEPORT_LAYOUT": "original"}
+    done = subprocess.run(
+        [sys.executable, "-m", "homeport", *command],
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, done.stderr
+
+
+def _told(said: str) -> str:
+    """The one sentence, of what may be logged before it."""
+    [told] = [line for line in said.splitlines() if line.startswith("Error: ")]
+    assert "Traceback" not in said, said
+    return told
+
+
+def _block(name: str) -> Callable[[Path], None]:
+    """Have a file stand where a folder is to be made, as root too cannot write there."""
+    return lambda home: (home / name).touch()
+
+
+def _empty(home: Path) -> None:
+    accounts.create_key(Settings(home=home), Wanted(name="bot"))
+    for path in home.glob("homeport.db*"):
+        path.unlink()
+    (home / "homeport.db").touch()
+
+
+def _lose_secret(home: Path) -> None:
+    accounts.create_key(Settings(home=home), Wanted(name="bot"))
+    (home / "key-secret").unlink()
+
+
+def _scribble(home: Path) -> None:
+    (home / "homeport.db").write_bytes(b"no database" * 1000)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "names"),
+    [
+        (_block("spool"), "spool"),
+        (_block("blobs"), "blobs"),
+        (_block("homeport.usage"), "homeport.usage"),
+        (_block("run"), "run"),
+        (_scribble, "homeport.db"),
+        (_empty, "homeport.db"),
+        (_lose_secret, "key-secret"),
+    ],
+)
+def test_a_server_that_cannot_start_says_why(
+    tmp_path: Path, smollm2: Path, spoil: Callable[[Path], None], names: str
+) -> None:
+    """A folder that cannot be made, a database that is none, keys that are lost: the sentence names the file."""
+    assert smollm2.exists()
+    shared = Path(os.environ.get("HOMEPORT_HOME") or platformdirs.user_data_path("homeport", appauthor=False))
+    (tmp_path / "models").symlink_to(shared / "models")
+    spoil(tmp_path)
+    status, said = _said(tmp_path, "serve", "--port", "0", "--model", MODEL)
+    assert status == 1, said
+    assert names in _told(said)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_home_that_cannot_be_written_is_said(tmp_path: Path, command: str) -> None:
+    """Where the home folder cannot be made, every command says so in a sentence, or does without it."""
+    (tmp_path / "file").touch()
+    status, said = _said(tmp_path / "file" / "home", *command.split())
+    assert status in (0, 1)
+    assert "Traceback" not in said, said
+    assert len(said.splitlines()) <= 3, said
+
+
+def test_a_damaged_key_keeps_no_server_from_starting(tmp_path: Path) -> None:
+    """A key whose row cannot be read is named on standard error, and the others are listed."""
+    settings = Settings(home=tmp_path)
+    bad, good = (accounts.create_key(settings, Wanted(name=name)) for name in ("bad", "good"))
+    with closing(sqlite3.connect(tmp_path / "homeport.db")) as connection:
+        connection.execute("UPDATE keys SET limits = '{' WHERE id = ?", (bad.key.id,))
+        connection.commit()
+    status, said = _said(tmp_path, "keys", "list")
+    assert status == 0, said
+    assert bad.key.id in said
+    assert good.key.id not in said
+    assert "Traceback" not in said
