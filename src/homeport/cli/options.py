@@ -8,6 +8,7 @@ import click
 
 from homeport import settings as configuration
 from homeport.cli.application import Application
+from homeport.domain import printable
 from homeport.domain.errors import HomeportError
 from homeport.settings import FACTS, SettingsError
 
@@ -23,7 +24,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except (HomeportError, SettingsError) as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(printable.text(str(error))) from error
 
 
 class Configured(click.Command):
