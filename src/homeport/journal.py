@@ -8,7 +8,21 @@ import time
 
 import msgspec
 
+from homeport.domain import printable
+
 _TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+
+
+class _Text(logging.Formatter):
+    """One line of text, and a traceback below where there is one; what was logged steers no terminal."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """Write the line."""
+        return printable.line(super().formatMessage(record))
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write one record."""
+        return printable.text(super().format(record))
 
 
 class _Json(logging.Formatter):
@@ -28,12 +42,12 @@ class _Json(logging.Formatter):
         }
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(line).decode()
+        return printable.json(msgspec.json.encode(line).decode())
 
 
 def begin(level: str, style: str) -> None:
     """Log to standard error from `level` up; `style` is `text` or `json`. Other libraries speak from warning up."""
     handler = logging.StreamHandler()
-    handler.setFormatter(_Json() if style == "json" else logging.Formatter(_TEXT))
+    handler.setFormatter(_Json() if style == "json" else _Text(_TEXT))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("homeport").setLevel(level.upper())

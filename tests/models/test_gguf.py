@@ -1,5 +1,6 @@
 import struct
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 
 from homeport.domain.errors import InvalidRequest
 from homeport.models import gguf
+from tests import small_ggufs
 from tests.models import fakes
 
 
@@ -64,3 +66,63 @@ def test_damaged_headers_give_a_header_or_a_clear_error(tmp_path: Path, cut: int
     except InvalidRequest:
         return
     assert header.architecture
+
+
+def test_a_whole_file_is_whole_with_bytes_behind_it_too(tmp_path: Path) -> None:
+    """All tensors are there to the last byte; what stands behind them, such as padding, does not matter."""
+    path = small_ggufs.model(tmp_path / "model.gguf")
+    assert gguf.read(path).architecture == "llama"
+    path.write_bytes(path.read_bytes() + bytes(1000))
+    assert gguf.read(path).has_template
+
+
+@pytest.mark.parametrize("n_bytes", [1, 16, 700, 1500])
+def test_a_file_that_is_cut_among_its_tensors_is_refused(tmp_path: Path, n_bytes: int) -> None:
+    """A file that lacks as little as its last byte is told to be cut off, with both sizes."""
+    path = small_ggufs.model(tmp_path / "model.gguf")
+    with pytest.raises(InvalidRequest, match=r"model\.gguf is cut off: .* byte 2\d+, and the file has \d+"):
+        gguf.read(small_ggufs.cut(path, n_bytes))
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ({"offset": 1 << 63}, "cut off"),
+        ({"offset": 2**64 - 32}, "cut off"),
+        ({"shape": (2**63, 2**63)}, "cut off"),
+        ({"shape": (65,)}, "cut off"),
+        ({"shape": (1,) * 5}, "5 dimensions"),
+        ({"shape": (1,), "type": 999, "offset": 1 << 40}, "cut off"),
+        ({"count": 2**60}, "claims .* tensors"),
+        ({"count": 2}, "ends in the middle|cut off|dimensions"),
+        ({"alignment": 0}, "aligned to 0"),
+        ({"alignment": 2**31}, "aligned to"),
+    ],
+)
+def test_tensors_that_cannot_be_there_are_refused(tmp_path: Path, fault: dict[str, Any], said: str) -> None:
+    """Places and shapes beyond the file or beyond 64 bits, and counts beyond its room, each by the file's name."""
+    assert gguf.read(small_ggufs.with_tensor(tmp_path / "whole.gguf")).architecture == "llama"
+    with pytest.raises(InvalidRequest, match=rf"model\.gguf .*({said})"):
+        gguf.read(small_ggufs.with_tensor(tmp_path / "model.gguf", **fault))
+
+
+def test_a_header_without_end_is_given_up(tmp_path: Path) -> None:
+    """A header that a sparse file makes huge is refused before it is read."""
+    path = tmp_path / "model.gguf"
+    path.write_bytes(b"GGUF" + struct.pack("<IQQQ", 3, 0, 1, 1) + b"k" + struct.pack("<IIQ", 9, 8, 2**32))
+    with path.open("r+b") as file:
+        file.truncate(2**36)
+    with pytest.raises(InvalidRequest, match="its header has more than"):
+        gguf.read(path)
+
+
+def test_parts_must_be_all_of_one_model(tmp_path: Path) -> None:
+    """Parts under their own names pass; one alone, or in another's place, is told which it is."""
+    parts = [small_ggufs.model(tmp_path / f"m-{at}", part=(at, 2)) for at in range(2)]
+    gguf.check_parts(parts)
+    for wrong in (parts[:1], parts[::-1], parts * 2):
+        with pytest.raises(InvalidRequest, match="of 2 of a model by its header"):
+            gguf.check_parts(wrong)
+    small_ggufs.cut(parts[1], 1)
+    with pytest.raises(InvalidRequest, match="m-1 is cut off"):
+        gguf.check_parts(parts)

@@ -2,10 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from homeport.domain.errors import InvalidRequest, Missing
+from homeport.domain.errors import InvalidRequest, Missing, Unavailable
 from homeport.models.options import PullOptions
 from homeport.models.pull import pull
 from homeport.models.store import Store
+from tests import small_ggufs
 from tests.models.fakes import Recorder, gguf
 
 OFFLINE = PullOptions(offline=True)
@@ -92,3 +93,36 @@ def test_a_catalogue_name_is_not_given_to_another_model(tmp_path: Path, store: S
     origin.write_bytes(gguf())
     with pytest.raises(InvalidRequest, match="--name"):
         pull(f"file:{origin}", store, OFFLINE, progress)
+
+
+def test_a_file_that_is_cut_off_is_not_installed(tmp_path: Path, store: Store, progress: Recorder) -> None:
+    """A GGUF whose last tensor is not whole is refused by name, copied or linked, and so is a part of a model."""
+    origin = small_ggufs.cut(small_ggufs.model(tmp_path / "odd.gguf"), 1)
+    for options in (OFFLINE, PullOptions(link=True)):
+        with pytest.raises(InvalidRequest, match=r"odd\.gguf is cut off"):
+            pull(f"file:{origin}", store, options, progress)
+        assert not store.folder("odd").exists()
+    small_ggufs.model(origin, part=(0, 2))
+    with pytest.raises(InvalidRequest, match="part 1 of 2"):
+        pull(f"file:{origin}", store, OFFLINE, progress)
+    parts = [small_ggufs.model(tmp_path / f"big-0000{at + 1}-of-00002.gguf", part=(at, 2)) for at in range(2)]
+    small_ggufs.cut(parts[1], 700)
+    with pytest.raises(InvalidRequest, match=r"big-00002-of-00002\.gguf is cut off"):
+        pull(f"file:{parts[0]}", store, OFFLINE, progress)
+    assert not store.folder("big").exists()
+
+
+def test_a_file_that_is_still_written_is_not_installed(tmp_path: Path, store: Store) -> None:
+    """A file that grows while it is copied is refused: another program is not done with it."""
+    origin = small_ggufs.model(tmp_path / "growing.gguf")
+
+    class Writer(Recorder):
+        def advance(self, size: int) -> None:
+            super().advance(size)
+            if origin.stat().st_size < 10_000:
+                with origin.open("ab") as file:
+                    file.write(bytes(10_000))
+
+    with pytest.raises(Unavailable, match=r"growing\.gguf was written to"):
+        pull(f"file:{origin}", store, OFFLINE, Writer())
+    assert store.find("growing") is None

@@ -10,7 +10,7 @@ import click
 
 from homeport import remote
 from homeport.cli.options import Configured
-from homeport.cli.output import json_flag, print_json, print_table
+from homeport.cli.output import echo, json_flag, print_json, print_table
 from homeport.domain.errors import Missing
 from homeport.rendezvous import Running
 from homeport.settings import Settings
@@ -46,7 +46,7 @@ def create(settings: Settings, file: Path, endpoint: str, metadata: dict[str, st
     if is_json:
         print_json(made)
     else:
-        click.echo(f"{made['id']} is {made['status']}; `homeport batch show {made['id']}` tells how far it is")
+        echo(f"{made['id']} is {made['status']}; `homeport batch show {made['id']}` tells how far it is")
 
 
 @batch.command("list", cls=Configured, settings=_SETTINGS)
@@ -89,10 +89,10 @@ def show(settings: Settings, batch_id: str, is_json: bool) -> None:
         "errors": found["error_file_id"] or "-",
     }
     for name, value in shown.items():
-        click.echo(f"{name:<8}  {value}")
+        echo(f"{name:<8}  {value}")
     for error in (found["errors"] or {"data": []})["data"]:
         where = f"line {error['line']}: " if error["line"] else ""
-        click.echo(f"{'why':<8}  {where}{error['message']}")
+        echo(f"{'why':<8}  {where}{error['message']}")
 
 
 @batch.command(cls=Configured, settings=_SETTINGS)
@@ -120,7 +120,7 @@ def cancel(settings: Settings, batch_id: str, is_json: bool) -> None:
     if is_json:
         print_json(found)
     else:
-        click.echo(f"{batch_id} is {found['status']}")
+        echo(f"{batch_id} is {found['status']}")
 
 
 def _server(settings: Settings) -> tuple[Running, str]:

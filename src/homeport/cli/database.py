@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from homeport.cli.options import Configured, application
-from homeport.cli.output import human_size, json_flag, print_json
+from homeport.cli.output import echo, human_size, json_flag, print_json
 from homeport.settings import Settings
 
 
@@ -21,7 +21,7 @@ def upgrade(context: click.Context, settings: Settings) -> None:
 
     A SQLite file is upgraded by the server itself; PostgreSQL, which others may be using, by this command alone.
     """
-    click.echo(application(context).accounts.upgrade_database(settings))
+    echo(application(context).accounts.upgrade_database(settings))
 
 
 @database.command(cls=Configured)
@@ -33,7 +33,7 @@ def check(context: click.Context, settings: Settings, is_json: bool) -> None:
     if is_json:
         print_json({"database": place, "faults": faults})
     else:
-        click.echo("\n".join([f"{place}: {fault}" for fault in faults]) or f"{place} is in order")
+        echo("\n".join([f"{place}: {fault}" for fault in faults]) or f"{place} is in order")
     context.exit(int(bool(faults)))
 
 
@@ -43,4 +43,4 @@ def check(context: click.Context, settings: Settings, is_json: bool) -> None:
 def backup(context: click.Context, settings: Settings, file: Path) -> None:
     """Copy a SQLite database to a new FILE, also while a server uses it; PostgreSQL has pg_dump."""
     size = application(context).accounts.backup_database(settings, file)
-    click.echo(f"{file} ({human_size(size)})")
+    echo(f"{file} ({human_size(size)})")

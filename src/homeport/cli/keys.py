@@ -7,7 +7,7 @@ import click
 import msgspec
 
 from homeport.cli.options import Configured, application
-from homeport.cli.output import json_flag, print_json, print_table
+from homeport.cli.output import echo, json_flag, print_json, print_table
 from homeport.domain.accounts import LOCAL, Allowance, Issued, Key, Wanted
 from homeport.settings import Settings
 
@@ -100,7 +100,7 @@ def show(context: click.Context, settings: Settings, key: str, is_json: bool) ->
         "state": _state(found, datetime.now(UTC).timestamp()),
     }
     for name, value in shown.items():
-        click.echo(f"{name:<8}  {value}")
+        echo(f"{name:<8}  {value}")
 
 
 @keys.command(cls=Configured)
@@ -109,7 +109,7 @@ def show(context: click.Context, settings: Settings, key: str, is_json: bool) ->
 def revoke(context: click.Context, settings: Settings, key: str) -> None:
     """Have a KEY, by its id or name, open nothing any more. What it made stays with its project."""
     found = application(context).accounts.revoke_key(settings, key)
-    click.echo(f"{found.name} ({found.id}) is revoked")
+    echo(f"{found.name} ({found.id}) is revoked")
 
 
 @keys.command(cls=Configured)
@@ -125,8 +125,8 @@ def _tell(issued: Issued, is_json: bool) -> None:
     if is_json:
         print_json({**msgspec.structs.asdict(issued.key), "secret": issued.secret})
         return
-    click.echo(f"{issued.key.name} ({issued.key.id}) of project {issued.key.project}; this secret is told only now:\n")
-    click.echo(f"  export OPENAI_API_KEY={issued.secret}")
+    echo(f"{issued.key.name} ({issued.key.id}) of project {issued.key.project}; this secret is told only now:\n")
+    echo(f"  export OPENAI_API_KEY={issued.secret}")
 
 
 def _limits(key: Key) -> str:

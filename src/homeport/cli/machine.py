@@ -7,7 +7,7 @@ import click
 
 import homeport
 from homeport.cli.options import EVERY, Configured, application
-from homeport.cli.output import json_flag, print_json, print_table, progress
+from homeport.cli.output import echo, json_flag, print_json, print_table, progress
 from homeport.settings import CONFIG, FACTS, PREFIX, Settings
 
 
@@ -24,7 +24,7 @@ def install(context: click.Context, settings: Settings, flavour: str, file: Path
     """Install kernels with code for every CPU family, or for a GPU; npm fetches them."""
     with progress("kernels") as bar:
         found = application(context).install_kernels(settings, flavour, file, bar)
-    click.echo(found)
+    echo(found)
 
 
 @kernels.command("show", cls=Configured, settings=("home", "llama_lib"))
@@ -33,7 +33,7 @@ def install(context: click.Context, settings: Settings, flavour: str, file: Path
 def show_kernels(context: click.Context, settings: Settings, is_json: bool) -> None:
     """Show which kernels compute, for which CPU family or GPU."""
     found = application(context).kernels(settings)
-    print_json({"kernels": found}) if is_json else click.echo(found)
+    print_json({"kernels": found}) if is_json else echo(found)
 
 
 @click.command(cls=Configured, settings=EVERY)
@@ -47,9 +47,9 @@ def doctor(context: click.Context, settings: Settings, online: bool, is_json: bo
         found.append(finding)
         if not is_json:
             mark = {"good": "ok  ", "warning": "warn", "bad": "BAD "}[finding.state]
-            click.echo(f"{mark}  {finding.name:<12}  {finding.detail}")
+            echo(f"{mark}  {finding.name:<12}  {finding.detail}")
             if finding.remedy:
-                click.echo(f"{'':<6}{'':<12}  -> {finding.remedy}")
+                echo(f"{'':<6}{'':<12}  -> {finding.remedy}")
     if is_json:
         print_json(found)
     context.exit(int(any(finding.state == "bad" for finding in found)))
@@ -81,7 +81,7 @@ def check(context: click.Context, settings: Settings) -> None:
     """Check the settings as `serve` would; exit status 1 and the reason if they are wrong."""
     application(context).check(settings)
     n_set = len([name for name in FACTS if name in settings.origins])
-    click.echo(f"The settings are right ({n_set} set; {PREFIX}* variables, {CONFIG} or flags change them).")
+    echo(f"The settings are right ({n_set} set; {PREFIX}* variables, {CONFIG} or flags change them).")
 
 
 @click.command()
@@ -89,4 +89,4 @@ def check(context: click.Context, settings: Settings) -> None:
 def version(is_json: bool) -> None:
     """Print the versions of Homeport and Python."""
     found = {"homeport": homeport.__version__, "python": platform.python_version(), "system": platform.platform()}
-    print_json(found) if is_json else click.echo(" ".join(f"{name} {value}" for name, value in found.items()))
+    print_json(found) if is_json else echo(" ".join(f"{name} {value}" for name, value in found.items()))

@@ -7,7 +7,7 @@ import msgspec
 
 from homeport.cli.application import Application
 from homeport.cli.options import Configured, application
-from homeport.cli.output import human_size, json_flag, print_json, print_table, progress, shortened
+from homeport.cli.output import echo, human_size, json_flag, print_json, print_table, progress, shortened
 from homeport.domain.errors import HomeportError
 from homeport.domain.layouts import LAYOUTS, ORIGINAL, Outcome, Wish, lossier
 from homeport.domain.models import Alias, Installed
@@ -30,13 +30,13 @@ def fetch(program: Application, settings: Settings, reference: str, is_wanted: b
         with progress(reference) as bar:
             found = program.pull(settings, reference, bar)
     except KeyboardInterrupt:
-        click.echo("Interrupted; the same command goes on where this one stopped.", err=True)
+        echo("Interrupted; the same command goes on where this one stopped.", err=True)
         raise
     if is_wanted:
         try:
             _optimised(program, settings, found.facts.name, Wish())
         except HomeportError as error:  # it is a gain, not a need
-            click.echo(f"{found.facts.name} stays as it was fetched: {error}", err=True)
+            echo(f"{found.facts.name} stays as it was fetched: {error}", err=True)
     return found
 
 
@@ -45,16 +45,16 @@ def _has(program: Application, settings: Settings, name: str) -> bool:
 
 
 def _optimised(program: Application, settings: Settings, name: str, wish: Wish) -> Outcome:
-    click.echo(f"Trying layouts of {name} on this CPU.", err=True)
+    echo(f"Trying layouts of {name} on this CPU.", err=True)
     try:
         with progress(name) as bar:
             outcome = program.optimise(settings, name, wish, bar)
     except KeyboardInterrupt:
-        click.echo(f"Interrupted; {name} stays as it was.", err=True)
+        echo(f"Interrupted; {name} stays as it was.", err=True)
         raise
     for trial in lossier(outcome.trials) if wish.layout is None else ():
         price = f"perplexity {trial.fidelity.rise:+.1%}" if trial.fidelity else "unknown"
-        click.echo(
+        echo(
             f"{trial.layout} would be {trial.gain:.1f} x as fast, at a price ({price}): "
             f"yours to choose with `homeport optimize {name} --layout {trial.layout}`",
             err=True,
@@ -76,7 +76,7 @@ def pull(
         print_json([model.facts for model in found])
         return
     for model in found:
-        click.echo(f"{model.facts.name} is installed ({human_size(model.facts.size_bytes)})")
+        echo(f"{model.facts.name} is installed ({human_size(model.facts.size_bytes)})")
 
 
 @click.command(cls=Configured, settings=("home", *KERNELS))
@@ -97,9 +97,9 @@ def optimize(
         print_json(outcome)
         return
     for trial in outcome.trials:
-        click.echo(str(trial))
+        echo(str(trial))
     taken = "is now used" if outcome.is_changed else "stays in use"
-    click.echo(f"{outcome.model}: the layout {outcome.layout} {taken}")
+    echo(f"{outcome.model}: the layout {outcome.layout} {taken}")
 
 
 @click.command("list", cls=Configured)
@@ -140,9 +140,9 @@ def show(context: click.Context, settings: Settings, model: str, is_json: bool) 
         return
     for name, value in found.items():
         lines = [str(part) for part in value] if isinstance(value, list | tuple) else str(value).splitlines()
-        click.echo(f"{name:<14}{lines[0] if lines else ''}")
+        echo(f"{name:<14}{lines[0] if lines else ''}")
         for line in lines[1:]:
-            click.echo(f"{'':<14}{line}")
+            echo(f"{'':<14}{line}")
 
 
 @click.command(cls=Configured)
@@ -152,4 +152,4 @@ def rm(context: click.Context, settings: Settings, models: tuple[str, ...]) -> N
     """Delete models from the disk."""
     for model in models:
         freed = application(context).remove(settings, model)
-        click.echo(f"{model} is removed ({human_size(freed)} freed)")
+        echo(f"{model} is removed ({human_size(freed)} freed)")

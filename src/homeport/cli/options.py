@@ -9,6 +9,7 @@ import click
 from homeport import settings as configuration
 from homeport import values
 from homeport.cli.application import Application
+from homeport.domain import printable
 from homeport.domain.errors import HomeportError
 from homeport.settings import FACTS, SettingsError
 
@@ -24,12 +25,12 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except (HomeportError, SettingsError) as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(printable.text(str(error))) from error
         except OSError as error:
             if error.filename is None:
                 raise
             # A home that cannot be written, a disk that is full: the file and the reason say all there is to say.
-            raise click.ClickException(f"{error.filename}: {error.strerror}") from error
+            raise click.ClickException(printable.text(f"{error.filename}: {error.strerror}")) from error
 
 
 class Configured(click.Command):

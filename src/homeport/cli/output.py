@@ -1,4 +1,7 @@
-"""How commands print: tables and JSON on standard output, progress on standard error. Knows no command."""
+"""How commands print: tables and JSON on standard output, progress on standard error. Knows no command.
+
+All that is printed passes through here, so that no name or text from outside steers the terminal.
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,18 +20,26 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 
+from homeport.domain import printable
+
 json_flag = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
+
+
+def echo(text: str = "", *, nl: bool = True, err: bool = False) -> None:
+    """Print text, the control characters in it as escapes. `err`: on standard error."""
+    click.echo(printable.text(text), nl=nl, err=err)
 
 
 def print_json(value: object) -> None:
     """Print a value as indented JSON."""
-    click.echo(msgspec.json.format(msgspec.json.encode(value, enc_hook=str)).decode())
+    click.echo(printable.json(msgspec.json.format(msgspec.json.encode(value, enc_hook=str)).decode()))
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print rows in columns just wide enough, the last one unpadded."""
-    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
-    for row in [head, *rows]:
+    table = [[printable.line(cell) for cell in row] for row in [head, *rows]]
+    widths = [max(len(row[column]) for row in table) for column in range(len(head))]
+    for row in table:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
         click.echo("  ".join(cells).rstrip())
 
@@ -54,7 +65,7 @@ class Bar:
 
     def __init__(self, bars: Bars, name: str) -> None:
         self._bars = bars
-        self._task: TaskID = bars.add_task(name, total=None)
+        self._task: TaskID = bars.add_task(printable.line(name), total=None)
 
     def total(self, size: int) -> None:
         """All of it is `size` bytes."""
@@ -66,14 +77,14 @@ class Bar:
 
     def message(self, text: str) -> None:
         """One line above the bar."""
-        self._bars.console.print(text, highlight=False, markup=False)
+        self._bars.console.print(printable.text(text), highlight=False, markup=False)
 
 
 @contextmanager
 def progress(name: str) -> Iterator[Bar]:
     """Show a bar for the time of a fetch, and nothing afterwards."""
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
@@ -88,23 +99,23 @@ class Steps:
 
     def __init__(self, bars: Bars, name: str) -> None:
         self._bars = bars
-        self._name = name
-        self._task: TaskID = bars.add_task(name, total=None)
+        self._name = printable.line(name)
+        self._task: TaskID = bars.add_task(printable.line(name), total=None)
 
     def reach(self, done: int, total: int, word: str = "") -> None:
         """So many of all steps are done."""
         self._bars.update(self._task, completed=done, total=total)
         if word:
-            self._bars.update(self._task, description=f"{self._name}: {word}")
+            self._bars.update(self._task, description=f"{self._name}: {printable.line(word)}")
 
     def message(self, text: str) -> None:
         """One line above the bar."""
-        self._bars.console.print(text, highlight=False, markup=False)
+        self._bars.console.print(printable.text(text), highlight=False, markup=False)
 
 
 @contextmanager
 def steps(name: str) -> Iterator[Steps]:
     """Show a bar for the time of some work, and nothing afterwards."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
         yield Steps(bars, name)

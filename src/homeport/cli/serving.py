@@ -8,7 +8,7 @@ from homeport import remote
 from homeport.cli.application import Application
 from homeport.cli.models import fetch
 from homeport.cli.options import EVERY, Configured, application
-from homeport.cli.output import human_size, json_flag, print_json, print_table, shortened
+from homeport.cli.output import echo, human_size, json_flag, print_json, print_table, shortened
 from homeport.domain.errors import HomeportError
 from homeport.rendezvous import Running
 from homeport.reports import Announcement
@@ -36,7 +36,7 @@ def _fetch_missing(program: Application, settings: Settings) -> None:
         except HomeportError as error:
             if name in settings.models or not program.installed(settings):
                 raise
-            click.echo(f"Going on without {name}: {error}", err=True)
+            echo(f"Going on without {name}: {error}", err=True)
 
 
 @click.command(cls=Configured, settings=("home", "port"))
@@ -67,7 +67,7 @@ def ps(settings: Settings, is_json: bool) -> None:
 def stop(settings: Settings, model: str) -> None:
     """Unload a model from the running server's memory."""
     remote.stop(_running(settings), model)
-    click.echo(f"{model} is unloaded")
+    echo(f"{model} is unloaded")
 
 
 @click.command(cls=Configured, settings=("home", "port", "default_model"))
@@ -85,9 +85,9 @@ def run(settings: Settings, model: str | None, system: str | None) -> None:
             messages.append({"role": "user", "content": line})
             answer = ""
             for piece in remote.chat(running, key, name, messages):
-                click.echo(piece, nl=False)
+                echo(piece, nl=False)
                 answer += piece
-            click.echo()
+            echo()
             messages.append({"role": "assistant", "content": answer})
 
 
@@ -110,13 +110,13 @@ def embed(settings: Settings, texts: tuple[str, ...], model: str, is_json: bool)
         print_json(answer)
         return
     for vector in answer["data"]:
-        click.echo(" ".join(str(number) for number in vector["embedding"]))
+        echo(" ".join(str(number) for number in vector["embedding"]))
 
 
 def _ask() -> str | None:
     """Read a line that says something; None at the end of the input."""
     if sys.stdin.isatty():
-        click.echo("> ", nl=False, err=True)
+        echo("> ", nl=False, err=True)
     for line in sys.stdin:
         if line.strip():
             return line.rstrip("\n")
@@ -128,15 +128,15 @@ def _running(settings: Settings) -> Running:
 
 
 def _announce(up: Announcement) -> None:
-    click.echo(f"Homeport listens on {up.url}/v1\n")
-    click.echo(f"  export OPENAI_BASE_URL={up.url}/v1")
-    click.echo(f"  export OPENAI_API_KEY={up.key or 'homeport'}\n")
-    click.echo(f"  models   {', '.join(up.models)}")
+    echo(f"Homeport listens on {up.url}/v1\n")
+    echo(f"  export OPENAI_BASE_URL={up.url}/v1")
+    echo(f"  export OPENAI_API_KEY={up.key or 'homeport'}\n")
+    echo(f"  models   {', '.join(up.models)}")
     if up.tuned:
-        click.echo(f"  tuned    {up.tuned} more, fine-tuned from these (all: homeport list)")
+        echo(f"  tuned    {up.tuned} more, fine-tuned from these (all: homeport list)")
     for model in dict.fromkeys(up.aliases.values()):
         names = [name for name, target in up.aliases.items() if target == model]
-        click.echo(f"  aliases  {shortened(names)} -> {model} (all: homeport list --aliases)")
-    click.echo(f"  kernels  {up.kernels}")
+        echo(f"  aliases  {shortened(names)} -> {model} (all: homeport list --aliases)")
+    echo(f"  kernels  {up.kernels}")
     for note in up.notes:
-        click.echo(f"  note     {note}")
+        echo(f"  note     {note}")

@@ -6,6 +6,7 @@ import click
 
 from homeport import remote
 from homeport.cli.options import Configured
+from homeport.cli.output import echo
 from homeport.settings import Settings
 
 _FORMATS = ("text", "json", "srt", "vtt", "verbose_json")
@@ -38,8 +39,8 @@ def transcribe(
         key = settings.api_keys[0] if settings.api_keys else running.token
         if is_translated or is_json or form != "text":
             task = "translations" if is_translated else "transcriptions"
-            click.echo(remote.transcript(running, key, task, file, fields).rstrip("\n"))
+            echo(remote.transcript(running, key, task, file, fields).rstrip("\n"))
             return
         for piece in remote.heard(running, key, file, fields):
-            click.echo(piece, nl=False)
-        click.echo()
+            echo(piece, nl=False)
+        echo()

@@ -6,7 +6,7 @@ from typing import Any, cast
 import click
 
 from homeport.cli.options import Configured, application
-from homeport.cli.output import json_flag, print_json, steps
+from homeport.cli.output import echo, json_flag, print_json, steps
 from homeport.domain.tuning import Classification, Hyperparameters, Measures, Method, Prepared, Saved, Told, TuningOrder
 from homeport.settings import Settings
 
@@ -71,12 +71,12 @@ def finetune(
 
             made = application(context).finetune(settings, order, hear)
     except KeyboardInterrupt:
-        click.echo("Interrupted; the same command goes on where this one stopped.", err=True)
+        echo("Interrupted; the same command goes on where this one stopped.", err=True)
         raise
     if is_json:
         print_json({"model": made.facts.name, "parent": made.parent, "steps": heard})
         return
-    click.echo(f"{made.facts.name} is installed. Ask it: homeport run --model {made.facts.name}")
+    echo(f"{made.facts.name} is installed. Ask it: homeport run --model {made.facts.name}")
 
 
 def _line(one: Measures) -> str:

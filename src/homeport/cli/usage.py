@@ -8,6 +8,7 @@ import click
 
 from homeport.cli.options import Configured, application
 from homeport.cli.output import json_flag, print_json, print_table
+from homeport.domain import printable
 from homeport.domain.usage import GROUPS, Question, Sum
 from homeport.settings import Settings
 
@@ -47,7 +48,7 @@ def usage(
     elif is_csv:
         written = csv.DictWriter(sys.stdout, head, lineterminator="\n")
         written.writeheader()
-        written.writerows(rows)
+        written.writerows({name: printable.line(str(value)) for name, value in row.items()} for row in rows)
     else:
         cells = [[str(row[name]) or "-" for name in head] for row in rows]
         print_table([name.replace("_", " ").upper() for name in head], cells)

@@ -1,17 +1,19 @@
-"""Reads the key-values at the head of a GGUF file, to know a model without loading it.
+"""Reads the head of a GGUF file, to know a model without loading it, and whether all its tensors are in the file.
 
-Knows nothing of tensors. The file is not trusted: every length is held against what is left of the file,
-so a hostile one gives an InvalidRequest, never a crash and never much memory.
+The file is not trusted: every length is held against what is left of the file, so a hostile one gives an
+InvalidRequest, never a crash and never much memory.
 Layout: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
 
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
 from homeport.domain.errors import InvalidRequest
+from homeport.models import tensor_types
 
 Value = int | float | bool | str
 
@@ -20,6 +22,10 @@ _STRING, _ARRAY = 8, 9
 _MOST_KEYS = 100_000
 _LONGEST_KEY = 65_535  # the format's own limit
 _LONGEST_STRING = 16 << 20  # chat templates are the longest there are, some ten kilobytes
+_MOST_HEADER = 128 << 20  # in all; large vocabularies take some ten megabytes
+_MOST_DIMENSIONS = 4
+_ALIGNMENT, _MOST_ALIGNMENT = 32, 1 << 20
+_LEAST_INFO = 24  # what a tensor takes in the header that has neither a name nor dimensions
 _TOKENS = "tokenizer.ggml.tokens"
 _INFILL_KEYS = (
     {"tokenizer.ggml.fim_pre_token_id", "tokenizer.ggml.fim_suf_token_id", "tokenizer.ggml.fim_mid_token_id"},
@@ -59,12 +65,8 @@ class Header(msgspec.Struct, frozen=True):
 
 
 def read(path: Path) -> Header:
-    """Read a file's header. Raises InvalidRequest where it is no GGUF, cut, or not to be believed."""
-    try:
-        with path.open("rb") as file:
-            values, tokens = _Reader(file, path.stat().st_size).pairs()
-    except _Broken as broken:
-        raise InvalidRequest(f"{path.name} is not a GGUF file that can be read: {broken}.") from broken
+    """Read a file's header. Raises InvalidRequest where it is no GGUF, cut anywhere, or not to be believed."""
+    values, tokens = _read(path)
     architecture = values.get("general.architecture")
     if not isinstance(architecture, str) or not architecture:
         raise InvalidRequest(f"{path.name} names no architecture, so no engine can load it.")
@@ -83,6 +85,40 @@ def read(path: Path) -> Header:
     )
 
 
+def check_parts(paths: Sequence[Path]) -> None:
+    """Check that files are all the parts of one model, in order and each whole. Raises InvalidRequest naming one."""
+    for at, path in enumerate(paths):
+        values, _ = _read(path)
+        number, count = _number(values, "split.no", at), _number(values, "split.count", 0) or len(paths)
+        if (number, count) != (at, len(paths)):
+            raise InvalidRequest(
+                f"{path.name} is part {number + 1} of {count} of a model by its header, and part {at + 1} of "
+                f"{len(paths)} by the names of the files: name the first of all parts, which end in "
+                f"-00001-of-{count:05d}.gguf and so on."
+            )
+
+
+def _read(path: Path) -> tuple[dict[str, Value], set[bytes]]:
+    size = path.stat().st_size
+    try:
+        with path.open("rb") as file:
+            reader = _Reader(file, size)
+            values, tokens = reader.pairs()
+            needed = reader.end(values.get("general.alignment", _ALIGNMENT))
+    except _Broken as broken:
+        raise InvalidRequest(f"{path.name} is not a GGUF file that can be read: {broken}.") from broken
+    if needed > size:
+        raise InvalidRequest(
+            f"{path.name} is cut off: its tensors end at byte {needed}, and the file has {size}. Fetch it once more."
+        )
+    return values, tokens
+
+
+def _number(values: dict[str, Value], key: str, default: int) -> int:
+    value = values.get(key)
+    return value if isinstance(value, int) else default
+
+
 def _text(values: dict[str, Value], key: str) -> str | None:
     value = values.get(key)
     return value if isinstance(value, str) else None
@@ -95,7 +131,9 @@ class _Broken(Exception):
 class _Reader:
     def __init__(self, file: BinaryIO, size: int) -> None:
         self._file = file
-        self._left = size
+        self._size = self._left = size
+        self._header = _MOST_HEADER
+        self._n_tensors = 0
 
     def pairs(self) -> tuple[dict[str, Value], set[bytes]]:
         """All scalar and string values by key, and which of the fill-in-the-middle tokens the vocabulary has."""
@@ -104,8 +142,10 @@ class _Reader:
         version = self._number("<I")
         if version not in (2, 3):
             raise _Broken(f"format version {version} is not known here (2 and 3 are)")
-        self._number("<Q")  # the tensors are the engine's business
+        self._n_tensors = self._number("<Q")
         count = self._number("<Q")
+        if self._n_tensors * _LEAST_INFO > self._left:
+            raise _Broken(f"it claims {self._n_tensors} tensors, more than it has room to name")
         if count > _MOST_KEYS:
             raise _Broken(f"it claims {count} header entries")
         values: dict[str, Value] = {}
@@ -118,6 +158,24 @@ class _Reader:
             else:
                 values[key] = self._value(kind)
         return values, tokens
+
+    def end(self, alignment: Value) -> int:
+        """Where the last of the tensors ends, whose places stand behind the pairs."""
+        if not isinstance(alignment, int) or not 0 < alignment <= _MOST_ALIGNMENT:
+            raise _Broken(f"it is aligned to {alignment} bytes")
+        ends = [0]
+        for _ in range(self._n_tensors):
+            self._string(_LONGEST_KEY)
+            n_dimensions = self._number("<I")
+            if n_dimensions > _MOST_DIMENSIONS:
+                raise _Broken(f"a tensor has {n_dimensions} dimensions")
+            shape = [self._number("<Q") for _ in range(n_dimensions)]
+            kind, offset = self._number("<I"), self._number("<Q")
+            ends.append(offset + tensor_types.size_bytes(kind, shape))
+        if self._n_tensors == 0:
+            return 0
+        head = self._size - self._left
+        return head + -head % alignment + max(ends)
 
     def _value(self, kind: int) -> Value:
         if kind == _STRING:
@@ -155,6 +213,9 @@ class _Reader:
 
     def _take(self, size: int) -> bytes:
         self._spend(size)
+        self._header -= size
+        if self._header < 0:
+            raise _Broken(f"its header has more than {_MOST_HEADER} bytes")
         data = self._file.read(size)
         if len(data) != size:
             raise _Broken("it ends in the middle of its header")

@@ -177,6 +177,7 @@ def _meant(listing: Listing, pick: str | None, label: str) -> tuple[Weights, tup
 
 def _gguf_facts(name: str, chosen: Weights, folder: Path, stored: Sequence[StoredFile]) -> Facts:
     """What the model's own header says it can do."""
+    gguf.check_parts([folder / file.name for file in stored])
     header = gguf.read(folder / stored[0].name)
     kind, capabilities = _purpose(header, chosen.stem)
     return Facts(

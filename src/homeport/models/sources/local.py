@@ -47,11 +47,15 @@ class LocalFile(msgspec.Struct, frozen=True):
             return
         try:
             with disk.guarded(part.parent), origin.open("rb") as source, part.open("wb") as target:
+                before = os.fstat(source.fileno())
                 while block := source.read(_BLOCK):
                     target.write(block)
                     progress.advance(len(block))
+                after = os.fstat(source.fileno())
         except PermissionError as error:
             raise Unavailable(f"{origin} may not be read: {error.strerror}.") from error
+        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+            raise Unavailable(f"{origin} was written to while it was copied: try again when it is complete.")
 
 
 def _linked(origin: Path, part: Path) -> bool:
