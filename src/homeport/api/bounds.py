@@ -11,6 +11,8 @@ from homeport.domain.errors import InvalidRequest, excerpt
 
 LABELS, LABEL_KEY, LABEL_VALUE = 16, 64, 512
 """How many pairs of `metadata` there may be, and the length of their halves."""
+LABEL_CHARS = 1024
+"""The length of what only names somebody or something: a user, a speaker, a prompt's cache."""
 INT64 = (-(2**63), 2**63 - 1)
 TOKEN_ID_MAX = 2**31 - 1
 
@@ -44,6 +46,17 @@ def items(name: str, value: Sequence[object] | None, most: int, least: int = 0) 
             f"but got an array with length {len(value)} instead.",
             param=name,
             code="array_above_max_length",
+        )
+
+
+def entries(name: str, value: Mapping[str, object] | None, most: int) -> None:
+    """Check how many entries an object has."""
+    if value is not None and len(value) > most:
+        raise InvalidRequest(
+            f"Invalid '{name}': too many entries. Expected an object with at most {most}, but got {len(value)} "
+            "instead.",
+            param=name,
+            code="object_above_max_properties",
         )
 
 

@@ -190,3 +190,41 @@ async def test_a_stream_begins_with_the_role_and_ends_with_nothing_new() -> None
     assert all(chunk["usage"] is None for chunk in chunks)
     assert (last["choices"], last["usage"]["completion_tokens"]) == ([], 4)
     assert {chunk["id"] for chunk in [*chunks, last]} == {last["id"]}
+
+
+TURN = {"role": "user", "content": "a"}
+TOO_MUCH: list[tuple[dict[str, Any], str]] = [
+    ({"stop": ["a" * 1_000_000] * 4, "n": 16}, "stop[0]"),
+    ({"stop": "a" * 4097}, "stop"),
+    ({"user": "a" * 1025}, "user"),
+    ({"prompt_cache_key": "a" * 1025}, "prompt_cache_key"),
+    ({"messages": [{**TURN, "name": "a" * 1025}]}, "messages[0].name"),
+    ({"messages": [TURN] * 2049}, "messages"),
+    ({"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}] * 2049}]}, "messages[0].content"),
+    ({"logit_bias": {str(id): 1 for id in range(16_385)}}, "logit_bias"),
+    ({"tools": [{}] * 129}, "tools"),
+    ({"functions": [{}] * 129}, "functions"),
+]
+
+
+@pytest.mark.parametrize(("changes", "param"), TOO_MUCH, ids=[param for _, param in TOO_MUCH])
+async def test_every_size_is_bounded(changes: dict[str, Any], param: str) -> None:
+    """What costs more the larger it is has a limit, and the error names the field that is over it."""
+    serving = FakeServing()
+    said = await post("chat", serving, **changes)
+    assert (said.status, said.error["param"]) == (400, param)
+    assert not serving.requests
+
+
+async def test_the_largest_of_everything_passes() -> None:
+    """At its limit each field is served."""
+    request = await asked(
+        "chat",
+        n=128,
+        stop=["a" * 4096] * 4,
+        user="u" * 1024,
+        prompt_cache_key="k" * 1024,
+        messages=[{**TURN, "name": "n" * 1024}] * 2048,
+        logit_bias={str(id): 1 for id in range(16_384)},
+    )
+    assert (len(request.sampling.logit_bias), request.n, len(request.ending.stop)) == (16_384, 128, 4)

@@ -8,7 +8,8 @@ from homeport.engines.text import edits
 from homeport.engines.text.executor import Batch
 from homeport.engines.text.executors.llama.executor import LlamaExecutor
 from homeport.engines.text.prompts import Preparer
-from homeport.engines.text.sampling import Draw, sample
+from homeport.engines.text.sampling import Bias, Draw, sample
+from homeport.engines.text.stops import StopStrings
 from homeport.engines.text.transcript import Transcript
 
 
@@ -16,10 +17,8 @@ def answer(executor: LlamaExecutor, prompt: EditPrompt) -> tuple[str, bool]:
     """What the model answers at temperature 0, and whether it closed the fence."""
     request = TextRequest((prompt,), ending=Ending(max_tokens=60))
     prepared = Preparer(executor, executor.traits.window).prepare(request).prompts[0]
-    transcript = Transcript(executor.vocabulary, prepared.stop, scores=False)
-    draw = Draw(
-        Sampling(temperature=0.0), seed=0, choice=0, bias=(np.empty(0, dtype=np.int32), np.empty(0, dtype=np.float32))
-    )
+    transcript = Transcript(executor.vocabulary, StopStrings(prepared.stop), scores=False)
+    draw = Draw(Sampling(temperature=0.0), seed=0, choice=0, bias=Bias.of({}))
     executor.release([0])
     ids, start, text = list(prepared.ids), 0, ""
     for _ in range(60):

@@ -135,18 +135,20 @@ def test_edits_open_the_answer_and_close_it(coder: LlamaExecutor) -> None:
 def test_bias_under_model_ids(fake: FakeExecutor) -> None:
     """Under a model's own name the bias is taken id by id."""
     request = TextRequest((DocumentStart(),), sampling=Sampling(logit_bias={5: -100, 7: 1.5}))
-    ids, values = Preparer(fake, 100).prepare(request).bias
-    assert dict(zip(ids.tolist(), values.tolist(), strict=True)) == {5: -100, 7: 1.5}
+    bias = Preparer(fake, 100).prepare(request).bias
+    assert bias.banned.tolist() == [5]
+    assert dict(zip(bias.ids.tolist(), bias.values.tolist(), strict=True)) == {7: 1.5}
 
 
 def test_bias_under_an_encoding(fake: FakeExecutor, coder: LlamaExecutor) -> None:
     """An OpenAI id biases the one token of that text here, and its end-of-text all of the model's ends."""
     wanted = Sampling(logit_bias={15339: 3, 100257: -100})
     request = TextRequest((DocumentStart(),), sampling=wanted, encoding="cl100k_base")
-    ids, values = Preparer(coder, 100).prepare(request).bias
-    (hello,) = coder.tokenise("hello", special=False)
-    expected: dict[int, float] = {hello: 3.0, **dict.fromkeys(coder.vocabulary.ends, -100.0)}
-    assert dict(zip(ids.tolist(), values.tolist(), strict=True)) == expected
+    bias = Preparer(coder, 100).prepare(request).bias
+    assert dict(zip(bias.ids.tolist(), bias.values.tolist(), strict=True)) == {
+        coder.tokenise("hello", special=False)[0]: 3.0
+    }
+    assert set(bias.banned.tolist()) == coder.vocabulary.ends
     error = refused(fake, request)
     assert error.param == "logit_bias"
     assert "not one token" in error.message

@@ -11,11 +11,7 @@ from homeport.domain.text import Sampling
 from homeport.engines.text.sampling import Bias, Draw, likeliest, sample
 
 WARM = Sampling()
-NO_BIAS: Bias = (np.empty(0, dtype=np.int32), np.empty(0, dtype=np.float32))
-
-
-def bias(values: dict[int, float]) -> Bias:
-    return np.array(list(values), dtype=np.int32), np.array(list(values.values()), dtype=np.float32)
+NO_BIAS = Bias.of({})
 
 
 def draw(sampling: Sampling = WARM, *, seed: int = 1, choice: int = 0, logit_bias: Bias = NO_BIAS) -> Draw:
@@ -203,15 +199,39 @@ def test_penalties_survive_long_outputs(row: NDArray[np.float32]) -> None:
 def test_repetition_penalty_covers_prompt_and_output() -> None:
     """Each seen token's logit is divided (or multiplied, where negative) once, however often it was seen."""
     row = np.array([2.0, -2.0, 4.0, 1.0], dtype=np.float32)
-    candidate = Draw(Sampling(repetition_penalty=2.0), seed=1, choice=0, bias=NO_BIAS, prompt_ids=[0, 1, 1])
+    candidate = Draw(
+        Sampling(repetition_penalty=2.0), seed=1, choice=0, bias=NO_BIAS, prompt_ids=np.array([0, 1], np.int32)
+    )
     candidate.accept(2)
     candidate.accept(0)
     assert candidate.adjust(row).tolist() == [1.0, -4.0, 2.0, 1.0]
 
 
+@pytest.mark.parametrize("penalty", [1e-300, 5e-324, 1e-31, 1e-5, 10.0])
+def test_any_repetition_penalty_leaves_numbers(penalty: float) -> None:
+    """However small it is, what is penalised stays a number, and the likelier of two repeated tokens the likelier."""
+    row = np.array([2.0, -2.0, 40.0, 1.0], dtype=np.float32)
+    candidate = Draw(Sampling(repetition_penalty=penalty), seed=1, choice=0, bias=NO_BIAS)
+    for token in (0, 1, 2):
+        candidate.accept(token)
+    adjusted = candidate.adjust(row)
+    assert np.isfinite(adjusted).all()
+    assert adjusted[2] > adjusted[0]
+    assert 0 <= sample(row[None], [candidate])[0] < 4
+
+
+def test_bans_that_leave_nothing_say_nothing(row: NDArray[np.float32]) -> None:
+    """Where all tokens are banned, by the bias and until `min_tokens`, the row is drawn from as it is."""
+    all_but_one = Bias.of(dict.fromkeys(range(1, len(row)), -100.0))
+    last = Draw(
+        Sampling(temperature=0.0), seed=1, choice=0, bias=all_but_one, ends=np.array([0], np.int32), min_tokens=1
+    )
+    assert sample(row[None], [last])[0] == row.argmax()
+
+
 def test_bias_is_added(row: NDArray[np.float32]) -> None:
     """A bias between the decisive ends is added to its token's logit and to nothing else."""
-    change = draw(logit_bias=bias({7: 2.5, 1400: -99.0})).adjust(row) - row
+    change = draw(logit_bias=Bias.of({7: 2.5, 1400: -99.0})).adjust(row) - row
     assert change[[7, 1400]] == pytest.approx([2.5, -99.0], abs=1e-4)
     assert np.flatnonzero(change).tolist() == [7, 1400]
 
@@ -220,21 +240,26 @@ def test_bias_is_added(row: NDArray[np.float32]) -> None:
 def test_plus_hundred_forces(row: NDArray[np.float32], temperature: float) -> None:
     """+100 makes a token the only one, also against a model that is surer than 100 of another."""
     row[4] = 500.0
-    assert counts_of(row, draw(Sampling(temperature=temperature), logit_bias=bias({1234: 100.0})), 50)[1234] == 50
+    assert counts_of(row, draw(Sampling(temperature=temperature), logit_bias=Bias.of({1234: 100.0})), 50)[1234] == 50
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_minus_hundred_bans(row: NDArray[np.float32], temperature: float) -> None:
     """-100 makes a token impossible, also where the model is surer than 100 of it."""
     row[4] = 500.0
-    assert counts_of(row, draw(Sampling(temperature=temperature), logit_bias=bias({4: -100.0})), 50)[4] == 0
+    assert counts_of(row, draw(Sampling(temperature=temperature), logit_bias=Bias.of({4: -100.0})), 50)[4] == 0
 
 
 def test_ends_are_banned_until_min_tokens(row: NDArray[np.float32]) -> None:
     """End tokens cannot be drawn while fewer than min_tokens were accepted, not even forced ones, and can be then."""
     row[[4, 8]] = 500.0
     candidate = Draw(
-        Sampling(temperature=0.0), seed=1, choice=0, bias=bias({4: 100.0}), ends=frozenset({4, 8}), min_tokens=2
+        Sampling(temperature=0.0),
+        seed=1,
+        choice=0,
+        bias=Bias.of({4: 100.0}),
+        ends=np.array([4, 8], np.int32),
+        min_tokens=2,
     )
     for _ in range(2):
         token = int(sample(row[None], [candidate])[0])
@@ -246,7 +271,7 @@ def test_ends_are_banned_until_min_tokens(row: NDArray[np.float32]) -> None:
 def test_logits_are_never_written(row: NDArray[np.float32]) -> None:
     """Neither sampling nor penalties change the matrix they are given, and an unadjusted row is not copied."""
     row.flags.writeable = False
-    busy = draw(Sampling(frequency_penalty=1.0, top_p=0.5), logit_bias=bias({1: 5.0, 2: -100.0}))
+    busy = draw(Sampling(frequency_penalty=1.0, top_p=0.5), logit_bias=Bias.of({1: 5.0, 2: -100.0}))
     busy.accept(9)
     assert sample(np.broadcast_to(row, (2, len(row))), [busy, draw()]).shape == (2,)
     assert draw().adjust(row) is row

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from homeport.domain.events import Scored
 from homeport.engines.text.executor import Vocabulary
 from homeport.engines.text.scoring import Score
+from homeport.engines.text.stops import StopStrings
 from homeport.engines.text.transcript import Piece, Transcript
 
 
@@ -24,7 +25,7 @@ def vocabulary(pieces: list[bytes], special: dict[int, str] | None = None) -> Vo
 
 def run(pieces: list[bytes], stop: list[str], *, scores: bool = True) -> tuple[list[Piece], bool]:
     """Push every piece as a token of its own until a stop string is found, then close."""
-    transcript = Transcript(vocabulary(pieces), stop, scores=scores)
+    transcript = Transcript(vocabulary(pieces), StopStrings(stop), scores=scores)
     out = []
     for token in range(len(pieces)):
         out.append(transcript.push(token, Score(token, -0.5) if scores else None))
@@ -63,7 +64,7 @@ def test_stream_is_the_whole_text_cut_at_the_stop(pieces: list[bytes], stop: lis
 @given(tokens, stops)
 def test_no_more_is_held_than_the_ambiguous_tail(pieces: list[bytes], stop: list[str]) -> None:
     """After each token everything is out but the longest end that could become a stop string."""
-    transcript = Transcript(vocabulary(pieces), stop, scores=False)
+    transcript = Transcript(vocabulary(pieces), StopStrings(stop), scores=False)
     whole, shown = b"", ""
     for token, data in enumerate(pieces):
         shown += transcript.push(token, None).text
@@ -151,7 +152,7 @@ def test_unfinished_character_at_the_end() -> None:
 def test_echo_comes_first_and_moves_offsets() -> None:
     """The prompt's tokens are reported with it, stop strings in it mean nothing, and later offsets count from it."""
     words = vocabulary([b"Say", b" stop", b" you", b"!"])
-    transcript = Transcript(words, [" stop"], scores=True)
+    transcript = Transcript(words, StopStrings([" stop"]), scores=True)
     echoed = transcript.echo("Say stop", [0, 1], [Score(0, None), Score(1, -2.0, ((2, -0.5),))])
     assert echoed.text == "Say stop"
     assert [(entry.token, entry.logprob, entry.offset) for entry in echoed.scored] == [
@@ -165,21 +166,21 @@ def test_echo_comes_first_and_moves_offsets() -> None:
 
 def test_echo_without_scores_is_text_only() -> None:
     """Without scores the prompt and the tokens behind it are text alone."""
-    transcript = Transcript(vocabulary([b"a", b"b"]), [], scores=False)
+    transcript = Transcript(vocabulary([b"a", b"b"]), StopStrings([]), scores=False)
     assert transcript.echo("a", [0], None) == Piece("a")
     assert transcript.push(1, None) == Piece("b")
 
 
 def test_control_tokens_are_named_and_spell_nothing() -> None:
     """A control token shows under its name with no bytes, as token and as alternative."""
-    transcript = Transcript(vocabulary([b"a", b""], {1: "<|end|>"}), [], scores=True)
+    transcript = Transcript(vocabulary([b"a", b""], {1: "<|end|>"}), StopStrings([]), scores=True)
     (entry,) = transcript.push(1, Score(1, -1.0, ((1, -1.0),))).scored
     assert (entry.token, entry.bytes, entry.top[0].token) == ("<|end|>", b"", "<|end|>")
 
 
 def test_pushing_behind_a_stop_is_a_bug() -> None:
     """After the stop string nothing more is taken, and closing adds nothing."""
-    transcript = Transcript(vocabulary([b"stop"]), ["stop"], scores=False)
+    transcript = Transcript(vocabulary([b"stop"]), StopStrings(["stop"]), scores=False)
     assert transcript.push(0, None) == Piece("")
     assert transcript.close() == Piece("")
     with pytest.raises(RuntimeError):

@@ -16,7 +16,7 @@ from homeport.engines.text.scoring import score
 from homeport.engines.text.sequence import Candidate, Group
 from homeport.engines.text.verification import draw_runs, score_runs
 
-NO_BIAS: Bias = (np.empty(0, np.int32), np.empty(0, np.float32))
+NO_BIAS = Bias.of({})
 PROMPT = list(b"It was a dark and stormy night")
 # 99.9th percentile of chi-square by degrees of freedom. Source: NIST/SEMATECH e-Handbook, 1.3.6.7.4.
 CRITICAL = {7: 24.322}
@@ -33,7 +33,8 @@ samplings = st.builds(
 
 
 def _draw(sampling: Sampling, seed: int) -> Draw:
-    return Draw(sampling, seed=seed, choice=0, bias=NO_BIAS, prompt_ids=PROMPT, ends=(1, 2), min_tokens=3)
+    prompt, ends = np.unique(np.array(PROMPT, np.int32)), np.array([1, 2], np.int32)
+    return Draw(sampling, seed=seed, choice=0, bias=NO_BIAS, prompt_ids=prompt, ends=ends, min_tokens=3)
 
 
 def _candidate() -> Candidate:

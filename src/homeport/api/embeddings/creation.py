@@ -40,6 +40,7 @@ class CreationRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     def checked(self) -> tuple[Input, ...]:
         """Check everything that needs no model; give the inputs. Raises InvalidRequest naming the field."""
+        bounds.length("user", self.user, bounds.LABEL_CHARS)
         bounds.one_of("encoding_format", self.encoding_format, FORMATS)
         bounds.integer("dimensions", self.dimensions, 1, bounds.TOKEN_ID_MAX)
         found = inputs("input", self.input, MOST_INPUTS)

@@ -53,6 +53,7 @@ class Drawing(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         """Raise InvalidRequest naming the field at fault."""
         bounds.integer("n", self.n, 1, names.rules(self.name).most)
         bounds.one_of("response_format", self.response_format, ("url", "b64_json"))
+        bounds.length("user", self.user, bounds.LABEL_CHARS)
         bounds.integer("seed", self.seed, 0, _SEED_MAX)
         bounds.integer("steps", self.steps, 1, _STEPS_MAX)
 

@@ -24,6 +24,8 @@ from homeport.domain.errors import InvalidRequest
 from homeport.domain.text import ChatPrompt, TextRequest
 
 MOST_TOP_LOGPROBS = 20
+MOST_MESSAGES = 2048
+MOST_TOOLS = 128
 TIERS = ("auto", "default")
 
 
@@ -72,7 +74,7 @@ class ChatRequest(sampling.Generation, forbid_unknown_fields=True, kw_only=True)
     def check(self) -> None:
         """Check everything that needs no model. Raises InvalidRequest naming the field."""
         super().check()
-        bounds.items("messages", self.messages, len(self.messages), 1)
+        bounds.items("messages", self.messages, MOST_MESSAGES, 1)
         bounds.integer("max_tokens", self.max_tokens, 1, bounds.TOKEN_ID_MAX)
         bounds.integer("max_completion_tokens", self.max_completion_tokens, 1, bounds.TOKEN_ID_MAX)
         if self.max_tokens is not None and self.max_completion_tokens is not None:
@@ -93,6 +95,7 @@ class ChatRequest(sampling.Generation, forbid_unknown_fields=True, kw_only=True)
     def _check_labels(self) -> None:
         """Check what only identifies the request."""
         bounds.length("safety_identifier", self.safety_identifier, 64)
+        bounds.length("prompt_cache_key", self.prompt_cache_key, bounds.LABEL_CHARS)
         bounds.labels("metadata", self.metadata)
 
     def _refuse_unserved(self) -> None:
@@ -118,6 +121,7 @@ class ChatRequest(sampling.Generation, forbid_unknown_fields=True, kw_only=True)
 
     def _refuse_tools(self) -> None:
         for name in ("tools", "functions"):
+            bounds.items(name, getattr(self, name), MOST_TOOLS)
             if getattr(self, name):
                 raise bounds.unsupported(name, "Tool calls are not served yet.")
         for name, list_name in (("tool_choice", "tools"), ("function_call", "functions")):

@@ -13,6 +13,7 @@ from homeport.domain.history import AnswerFields
 from homeport.domain.text import Message
 
 ROLES = ("system", "developer", "user", "assistant")
+MOST_PARTS = 2048
 TOOL_ROLES = ("tool", "function")
 
 
@@ -45,7 +46,6 @@ class ChatTurn(AnswerFields, forbid_unknown_fields=True, kw_only=True):
 
 def conversation(turns: list[ChatTurn]) -> tuple[Message, ...]:
     """Read all messages. Raises InvalidRequest naming the message and its field."""
-    bounds.items("messages", turns, len(turns), 1)
     return tuple(_message(turn, f"messages[{at}]") for at, turn in enumerate(turns))
 
 
@@ -59,6 +59,7 @@ def _message(turn: ChatTurn, place: str) -> Message:
         raise bounds.unsupported(f"{place}.{unserved}", why)
     if turn.refusal is not None and turn.role != "assistant":
         raise InvalidRequest("Only an assistant's message has a 'refusal'.", param=f"{place}.refusal")
+    bounds.length(f"{place}.name", turn.name, bounds.LABEL_CHARS)
     return Message(turn.role, _content(turn, f"{place}.content"), turn.name)
 
 
@@ -71,7 +72,7 @@ def _content(turn: ChatTurn, place: str) -> str:
         raise InvalidRequest(
             "Invalid value for 'content': expected a string, got null.", param=place, code="invalid_type"
         )
-    bounds.items(place, turn.content, len(turn.content), 1)
+    bounds.items(place, turn.content, MOST_PARTS, 1)
     return "".join(_text(part, turn.role, place, f"{place}[{at}]") for at, part in enumerate(turn.content))
 
 

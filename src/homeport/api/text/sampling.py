@@ -3,7 +3,6 @@
 Knows nothing of prompts or answers. Every field may be null, which means its default.
 """
 
-import re
 from typing import TypeVar
 
 import msgspec
@@ -16,9 +15,9 @@ T = TypeVar("T")
 
 MOST_STOPS = 4
 MOST_STOP_IDS = 128
+MOST_STOP_CHARS = 4096
+MOST_BIASES = 16_384
 MOST_CANDIDATES = 4096
-
-_TOKEN_ID = re.compile(r"[0-9]{1,10}")
 
 
 class StreamOptions(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -76,7 +75,8 @@ class Generation(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         bounds.integer("seed", self.seed, *bounds.INT64)
         self._check_extensions()
         self._check_stop()
-        _biases(self.logit_bias)
+        bounds.length("user", self.user, bounds.LABEL_CHARS)
+        bounds.entries("logit_bias", self.logit_bias, MOST_BIASES)
         if self.stream_options is not None and not self.stream:
             raise InvalidRequest(
                 "The 'stream_options' parameter is only allowed when 'stream' is enabled.", param="stream_options"
@@ -100,11 +100,11 @@ class Generation(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     def _check_stop(self) -> None:
         if isinstance(self.stop, str):
-            bounds.length("stop", self.stop, len(self.stop), 1)
+            bounds.length("stop", self.stop, MOST_STOP_CHARS, 1)
             return
         bounds.items("stop", self.stop, MOST_STOPS)
         for at, each in enumerate(self.stop or ()):
-            bounds.length(f"stop[{at}]", each, len(each), 1)
+            bounds.length(f"stop[{at}]", each, MOST_STOP_CHARS, 1)
 
     def sampling(self) -> Sampling:
         """How the next token is drawn."""
@@ -154,12 +154,13 @@ def _given(value: T | None, default: T) -> T:
 def _biases(table: dict[str, float] | None) -> dict[int, float]:
     biases: dict[int, float] = {}
     for key, value in (table or {}).items():
-        if not _TOKEN_ID.fullmatch(key) or int(key) > bounds.TOKEN_ID_MAX:
+        if not (key.isascii() and key.isdigit() and len(key) <= 10) or int(key) > bounds.TOKEN_ID_MAX:
             raise InvalidRequest(
                 f"Invalid key in 'logit_bias': {key[:40]}. You should only be submitting non-negative integers.",
                 param="logit_bias",
                 code="invalid_value",
             )
-        bounds.decimal("logit_bias", value, -100, 100)
+        if not -100 <= value <= 100:
+            bounds.decimal("logit_bias", value, -100, 100)
         biases[int(key)] = value
     return biases

@@ -11,7 +11,7 @@ from homeport.engines.text.prompts import Prepared
 from homeport.engines.text.sampling import Draw
 from homeport.engines.text.scoring import Score
 from homeport.engines.text.sequence import Candidate, Group
-from homeport.engines.text.speculation import Lookup, Source
+from homeport.engines.text.speculation import Lookup
 from homeport.engines.text.transcript import Piece, Transcript
 
 _QUOTA_LOW = 128
@@ -49,9 +49,7 @@ class Answer:
     With `best_of` over `n`, nothing is given out for a prompt until all its candidates are finished.
     """
 
-    def __init__(
-        self, arrival: Arrival, group: Group, vocabulary: Vocabulary, *, seed: int, speculates: bool = False
-    ) -> None:
+    def __init__(self, arrival: Arrival, group: Group, vocabulary: Vocabulary, *, seed: int) -> None:
         self.id = arrival.id
         self.group = group
         self._request = arrival.request
@@ -68,7 +66,7 @@ class Answer:
             if self.scores_prompt:
                 self._scores[prompt] = [Score(token, None) for token in prepared.ids]
             if self._preparation.budget[prompt]:
-                source = _source(prepared) if speculates else None
+                source = self._preparation.shares[prompt].source
                 for choice in self._rivals[prompt]:
                     candidate = group.add(prompt, prepared.ids, scores=self.scores_prompt)
                     candidate.lookup = Lookup(source, choice.budget) if source else None
@@ -189,23 +187,19 @@ class Answer:
         return None
 
     def _choice(self, number: int, prompt: int, vocabulary: Vocabulary, seed: int) -> _Choice:
-        request, prepared = self._request, self._preparation.prompts[prompt]
-        ends = frozenset(request.ending.stop_token_ids)
-        if not request.ending.ignore_eos:
-            ends |= prepared.ends
+        request, share = self._request, self._preparation.shares[prompt]
         draw = Draw(
             request.sampling,
             seed=seed,
             choice=number,
             bias=self._preparation.bias,
-            prompt_ids=prepared.ids,
-            ends=sorted(ends),
+            prompt_ids=share.prompt_ids,
+            ends=share.end_ids,
             min_tokens=request.ending.min_tokens,
         )
-        stop = (*request.ending.stop, *prepared.stop)
-        transcript = Transcript(vocabulary, stop, scores=request.logprobs is not None)
+        transcript = Transcript(vocabulary, share.stops, scores=request.logprobs is not None)
         budget = self._preparation.budget[prompt]
-        return _Choice(number, prompt, draw, transcript, ends, budget, echoes=request.echo)
+        return _Choice(number, prompt, draw, transcript, share.ends, budget, echoes=request.echo)
 
     def _cut(self, choice: _Choice) -> list[Event]:
         choice.is_cut = True
@@ -254,8 +248,3 @@ class Answer:
         if reason is not None:
             events.append(Finished(number, reason, choice.is_cut))
         return events
-
-
-def _source(prepared: Prepared) -> Source:
-    """What answers to a prompt may copy: what they are likely to repeat, else the prompt itself."""
-    return Source(prepared.copy_source or prepared.ids, is_likely=bool(prepared.copy_source))

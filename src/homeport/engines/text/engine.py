@@ -91,10 +91,9 @@ class TextEngine:
     ) -> None:
         traits, self._vocabulary = executor.traits, executor.vocabulary
         window = min(traits.window, traits.cells)
-        preparer = Preparer(executor, window)
+        preparer = Preparer(executor, window, speculates=options.speculate and traits.can_trim)
         self._executor = executor
         self._shares_prefixes = options.share_prefixes
-        self._speculates = options.speculate and traits.can_trim
         self._loaded = Loaded(
             model=model,
             window=window,
@@ -229,7 +228,7 @@ class TextEngine:
         )
         given = request.sampling.seed
         seed = int.from_bytes(os.urandom(8), "little") if given is None else given
-        answer = Answer(arrival, group, self._vocabulary, seed=seed, speculates=self._speculates)
+        answer = Answer(arrival, group, self._vocabulary, seed=seed)
         self._answers[arrival.id] = answer
         self._executor.expect(max((len(one.tokens) for one in group.candidates), default=0))
         if self._keeping is None or not self._keeping.awaits(group):

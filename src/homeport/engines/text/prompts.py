@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from itertools import groupby
 
 import msgspec
-import numpy as np
 
 from homeport.domain.errors import ContextOverflow, InvalidRequest
 from homeport.domain.text import (
@@ -24,6 +23,7 @@ from homeport.engines import encodings
 from homeport.engines.text import edits
 from homeport.engines.text.executor import Executor
 from homeport.engines.text.sampling import Bias
+from homeport.engines.text.shares import Share, Shares, check_bans, check_size
 from homeport.engines.text.templates import ChatTemplate
 
 EDIT_TOKENS = 512
@@ -46,17 +46,19 @@ class Prepared(msgspec.Struct, frozen=True):
 
 
 class Preparation(msgspec.Struct, frozen=True):
-    """A request's prompts, the bias as model ids and what is added to their logits, and tokens each may generate."""
+    """A request's prompts, the bias as model ids, tokens each may generate, and what the answers to each share."""
 
     prompts: tuple[Prepared, ...]
     bias: Bias
     budget: tuple[int, ...]
+    shares: tuple[Share, ...]
 
 
 class Preparer:
-    """Prepares requests for one model that is served with a window of `window` tokens."""
+    """Prepares requests for one model that is served with a window of `window` tokens, with guesses or without."""
 
-    def __init__(self, executor: Executor, window: int) -> None:
+    def __init__(self, executor: Executor, window: int, *, speculates: bool = False) -> None:
+        self._speculates = speculates
         self._executor = executor
         self._vocabulary = executor.vocabulary
         self._window = window
@@ -82,7 +84,11 @@ class Preparer:
             self._budget(prepared, request.ending.max_tokens, prompt)
             for prepared, prompt in zip(prompts, request.prompts, strict=True)
         )
-        return Preparation(prompts, bias, budget)
+        check_size(request, [len(each.ids) for each in prompts], [each.chars for each in prompts])
+        common = Shares(request, speculates=self._speculates)
+        shares = tuple(common.of(each.ids, each.ends, each.stop, each.copy_source) for each in prompts)
+        check_bans(request, bias, shares, self._vocabulary.size)
+        return Preparation(prompts, bias, budget, shares)
 
     def _prepared(self, prompt: Prompt, encoding: str | None) -> Prepared:
         match prompt:
@@ -189,7 +195,7 @@ class Preparer:
                 values[id] = value
         else:
             values = self._mapped(wanted, encodings.load(name))
-        return np.array(list(values), dtype=np.int32), np.array(list(values.values()), dtype=np.float32)
+        return Bias.of(values)
 
     def _mapped(self, wanted: Mapping[int, float], encoding: encodings.Encoding) -> dict[int, float]:
         """The bias of an encoding's ids on ours. Raises InvalidRequest where the text is not one token here."""

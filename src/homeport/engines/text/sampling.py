@@ -4,7 +4,8 @@ Order, per row: repetition penalty, OpenAI's penalties, bias, temperature, min-p
 asks for none of it costs one argmax and is never copied. Knows nothing of sequences, stops or end tokens' meaning.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,8 @@ from homeport.domain.text import Sampling
 from homeport.engines.text import noise
 from homeport.engines.text.executor import Logits
 
-Bias = tuple[NDArray[np.int32], NDArray[np.float32]]
+Tokens = NDArray[np.int32]
+NO_TOKENS: Tokens = np.empty(0, dtype=np.int32)
 
 # OpenAI's documentation: "values like -100 or 100 should result in a ban or exclusive selection".
 DECISIVE = 100.0
@@ -23,31 +25,57 @@ COLDEST = 1e-5
 # Tokens drawn as one block first, so that noise is made for hundreds of ids and not for the whole vocabulary.
 _BLOCK = 512
 _GROWTH = 16.0
+_LEAST_PENALTY = 1e-30  # a logit divided by less may not be a float32
 _SORTED = 1024  # weights are sorted together where they are no more
 
 
-class Tally:
-    """How often each token was generated, as arrays that grow: `ids` and `counts`, equal length."""
+class Bias(NamedTuple):
+    """A request's bias, made once for all its answers: tokens banned, those one of which is taken, and mild values."""
 
-    def __init__(self, untouched: Sequence[int]) -> None:
-        """Begin with these ids at count zero (a prompt's tokens, where they are penalised too)."""
-        unique = np.unique(np.asarray(untouched, dtype=np.int32))
-        self._slots = {int(token): slot for slot, token in enumerate(unique)}
-        self._ids = np.concatenate([unique, np.zeros(64, dtype=np.int32)])
-        self._counts = np.zeros(len(self._ids), dtype=np.float32)
+    banned: Tokens
+    forced: Tokens
+    ids: Tokens
+    values: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, wanted: Mapping[int, float]) -> Self:
+        """Read what is to be added to which token's logit."""
+        ids = np.fromiter(wanted.keys(), dtype=np.int32, count=len(wanted))
+        values = np.fromiter(wanted.values(), dtype=np.float32, count=len(wanted))
+        mild = np.abs(values) < DECISIVE
+        return cls(ids[values <= -DECISIVE], ids[values >= DECISIVE], ids[mild], values[mild])
+
+
+class Tally:
+    """How often each token was generated, as arrays that grow. `prompt` holds a prompt's tokens, each once, ascending.
+
+    The prompt's array is shared by all answers to it and only read.
+    """
+
+    def __init__(self, prompt: Tokens) -> None:
+        self.prompt = prompt
+        self._slots: dict[int, int] = {}
+        self._ids = np.zeros(64, dtype=np.int32)
+        self._counts = np.zeros(64, dtype=np.float32)
+        self._is_new = np.zeros(64, dtype=np.bool_)
 
     def add(self, token: int) -> None:
         """Count one more of this token."""
-        slot = self._slots.setdefault(token, len(self._slots))
-        if slot == len(self._ids):
-            self._ids = np.concatenate([self._ids, np.zeros_like(self._ids)])
-            self._counts = np.concatenate([self._counts, np.zeros_like(self._counts)])
-        self._ids[slot] = token
+        slot = self._slots.get(token)
+        if slot is None:
+            slot = self._slots[token] = len(self._slots)
+            if slot == len(self._ids):
+                self._ids, self._counts, self._is_new = (
+                    np.concatenate([array, np.zeros_like(array)]) for array in (self._ids, self._counts, self._is_new)
+                )
+            self._ids[slot] = token
+            place = int(np.searchsorted(self.prompt, token))
+            self._is_new[slot] = place == len(self.prompt) or self.prompt[place] != token
         self._counts[slot] += 1
 
     @property
-    def ids(self) -> NDArray[np.int32]:
-        """The tokens counted, in no order, each once."""
+    def ids(self) -> Tokens:
+        """The tokens generated, in no order, each once."""
         return self._ids[: len(self._slots)]
 
     @property
@@ -55,12 +83,17 @@ class Tally:
         """How often each of `ids` was generated."""
         return self._counts[: len(self._slots)]
 
+    @property
+    def new(self) -> Tokens:
+        """Those of `ids` that the prompt does not have."""
+        return self.ids[self._is_new[: len(self._slots)]]
+
 
 class Draw:
     """How one candidate draws its tokens: the settings, and the counts that penalties need.
 
-    `bias` holds model ids and what is added to their logits. `prompt_ids` matter to the repetition penalty alone.
-    `ends` are banned until `min_tokens` tokens are accepted.
+    `bias` is of model ids. `prompt_ids`, each once and ascending, matter to the repetition penalty alone. `ends` are
+    banned until `min_tokens` tokens are accepted.
     """
 
     def __init__(
@@ -70,24 +103,20 @@ class Draw:
         seed: int,
         choice: int,
         bias: Bias,
-        prompt_ids: Sequence[int] = (),
-        ends: Collection[int] = (),
+        prompt_ids: Tokens = NO_TOKENS,
+        ends: Tokens = NO_TOKENS,
         min_tokens: int = 0,
     ) -> None:
         self.sampling = sampling
         self.position = 0
         self._seed = seed
         self._choice = choice
-        self._ends = np.asarray(sorted(ends), dtype=np.int32)
+        self._ends = ends
         self._min_tokens = min_tokens
-        ids, values = bias
-        self._banned = ids[values <= -DECISIVE]
-        self._forced = ids[values >= DECISIVE]
-        mild = np.abs(values) < DECISIVE
-        self._bias = (ids[mild], values[mild])
+        self._bias = bias
         self._repeats = sampling.repetition_penalty != 1.0
         penalised = bool(sampling.presence_penalty or sampling.frequency_penalty)
-        self._tally = Tally(prompt_ids if self._repeats else ()) if self._repeats or penalised else None
+        self._tally = Tally(prompt_ids if self._repeats else NO_TOKENS) if self._repeats or penalised else None
 
     def accept(self, token: int) -> None:
         """Take note that this token was generated: it counts, and the next draw has new noise."""
@@ -107,18 +136,19 @@ class Draw:
 
     def adjust(self, row: NDArray[np.float32]) -> NDArray[np.float32]:
         """The row with penalties, bias and bans applied: a copy, or the row itself where nothing applies."""
-        banned = self._banned
+        bias, banned = self._bias, self._bias.banned
         if self.position < self._min_tokens and len(self._ends):
             banned = np.concatenate([banned, self._ends])
-        penalised = self._tally is not None and len(self._tally.ids) > 0
-        if not (penalised or len(self._bias[0]) or len(banned) or len(self._forced)):
+        tally = self._tally
+        penalised = tally is not None and (len(tally.ids) > 0 or len(tally.prompt) > 0)
+        if not (penalised or len(bias.ids) or len(banned) or len(bias.forced)):
             return row
         adjusted = row.copy()
         if penalised:
             self._penalise(adjusted)
-        adjusted[self._bias[0]] += self._bias[1]
+        adjusted[bias.ids] += bias.values
         adjusted[banned] = -np.inf
-        allowed = self._forced[~np.isin(self._forced, banned)]
+        allowed = bias.forced[~np.isin(bias.forced, banned)] if len(bias.forced) else bias.forced
         if len(allowed):
             kept = adjusted[allowed]
             adjusted.fill(-np.inf)
@@ -128,14 +158,14 @@ class Draw:
     def _penalise(self, row: NDArray[np.float32]) -> None:
         if self._tally is None:
             return
-        ids, counts = self._tally.ids, self._tally.counts
-        logits = row[ids]
         if self._repeats:
-            penalty = np.float32(self.sampling.repetition_penalty)
-            logits = np.where(logits > 0, logits / penalty, logits * penalty)
-        logits -= np.float32(self.sampling.frequency_penalty) * counts
-        logits -= np.float32(self.sampling.presence_penalty) * (counts > 0)
-        row[ids] = logits
+            penalty = np.float32(max(self.sampling.repetition_penalty, _LEAST_PENALTY))
+            for ids in (self._tally.prompt, self._tally.new):
+                logits = row[ids]
+                row[ids] = np.where(logits > 0, logits / penalty, logits * penalty)
+        ids, counts = self._tally.ids, self._tally.counts
+        row[ids] -= np.float32(self.sampling.frequency_penalty) * counts
+        row[ids] -= np.float32(self.sampling.presence_penalty)
 
 
 def sample(logits: Logits | Sequence[Logits], draws: Sequence[Draw]) -> NDArray[np.int32]:
@@ -147,6 +177,8 @@ def sample(logits: Logits | Sequence[Logits], draws: Sequence[Draw]) -> NDArray[
     for index, (row, draw) in enumerate(zip(logits, draws, strict=True)):
         adjusted = draw.adjust(row)
         best = int(adjusted.argmax())
+        if adjusted is not row and not np.isfinite(adjusted[best]):  # a request's bans leave nothing: they say nothing
+            adjusted, best = row, int(row.argmax())
         if not np.isfinite(adjusted[best]):
             raise EngineFailed("The model computed no usable probabilities for the next token.")
         chosen[index] = best if draw.is_greedy else _drawn(adjusted, adjusted[best], draw)

@@ -26,6 +26,7 @@ class Group:
     cached: int = 0
     planned: int = 0  # rows of the step under way that may each become a delta, or use up a token of the quota
     candidates: "list[Candidate]" = field(default_factory=list)
+    leaders: "dict[int, Candidate]" = field(default_factory=dict)  # by prompt
 
     @property
     def may_step(self) -> bool:
@@ -36,9 +37,10 @@ class Group:
 
     def add(self, prompt: int, tokens: Sequence[int], *, scores: bool = False, samples: bool = True) -> "Candidate":
         """Add a candidate for a prompt. The first of each prompt leads: it alone has the prompt scored."""
-        leader = next((other for other in self.candidates if other.prompt == prompt), None)
+        leader = self.leaders.get(prompt)
         scores = scores and leader is None
         one = Candidate(self, prompt, list(tokens), len(tokens), leader, scores=scores, samples=samples)
+        self.leaders.setdefault(prompt, one)
         self.candidates.append(one)
         return one
 

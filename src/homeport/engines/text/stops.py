@@ -7,11 +7,18 @@ are both known after each character, at a cost that no string or text can make w
 from collections.abc import Sequence
 
 
-class StopFinder:
-    """Watches a text for the first stop string to be completed. Empty strings never stop anything."""
+class StopStrings:
+    """The strings and their tables, made once for all answers of a request. Empty strings never stop anything."""
 
     def __init__(self, stops: Sequence[str]) -> None:
-        self._automata = [_Automaton(stop) for stop in stops if stop]
+        self.tables = tuple((stop, _fallback(stop)) for stop in dict.fromkeys(stops) if stop)
+
+
+class StopFinder:
+    """Watches one text for the first stop string to be completed."""
+
+    def __init__(self, stops: StopStrings) -> None:
+        self._automata = [_Automaton(stop, fallback) for stop, fallback in stops.tables]
 
     @property
     def held(self) -> int:
@@ -36,16 +43,10 @@ class StopFinder:
 class _Automaton:
     """One stop string: `matched` is the longest prefix of it that the text so far ends with."""
 
-    def __init__(self, stop: str) -> None:
+    def __init__(self, stop: str, fallback: Sequence[int]) -> None:
         self.matched = 0
         self._stop = stop
-        # fallback[n]: the longest proper prefix of stop[:n] that is also its suffix.
-        self._fallback = [0, 0]
-        for length in range(1, len(stop)):
-            candidate = self._fallback[length]
-            while candidate and stop[candidate] != stop[length]:
-                candidate = self._fallback[candidate]
-            self._fallback.append(candidate + (stop[candidate] == stop[length]))
+        self._fallback = fallback
 
     def step(self, character: str) -> int:
         """Take one character; the stop string's length if this completes it, else 0."""
@@ -57,3 +58,14 @@ class _Automaton:
             self.matched = self._fallback[self.matched]
             return len(self._stop)
         return 0
+
+
+def _fallback(stop: str) -> list[int]:
+    """At `n`: the longest proper prefix of `stop[:n]` that is also its suffix."""
+    found = [0, 0]
+    for length in range(1, len(stop)):
+        candidate = found[length]
+        while candidate and stop[candidate] != stop[length]:
+            candidate = found[candidate]
+        found.append(candidate + (stop[candidate] == stop[length]))
+    return found

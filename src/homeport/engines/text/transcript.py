@@ -10,7 +10,7 @@ from typing import NamedTuple
 from homeport.domain.events import Alternative, Scored
 from homeport.engines.text.executor import Vocabulary
 from homeport.engines.text.scoring import Score
-from homeport.engines.text.stops import StopFinder
+from homeport.engines.text.stops import StopFinder, StopStrings
 from homeport.engines.text.utf8 import Utf8, shown
 
 
@@ -30,7 +30,7 @@ class Transcript:
     exactly the text.
     """
 
-    def __init__(self, vocabulary: Vocabulary, stop: Sequence[str], *, scores: bool) -> None:
+    def __init__(self, vocabulary: Vocabulary, stop: StopStrings, *, scores: bool) -> None:
         self._vocabulary = vocabulary
         self._utf8 = Utf8()
         self._stops = StopFinder(stop)

@@ -1,0 +1,148 @@
+"""Values that no field wants, in every field of every JSON endpoint: a 400 or an answer, and nobody else notices."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+import pytest
+
+from homeport.api.application import build
+from homeport.domain.errors import HomeportError, InvalidRequest, revive
+from homeport.domain.events import Done, Event, Failed
+from homeport.domain.link import Open, Request
+from homeport.domain.text import Ending, TextPrompt, TextRequest
+from tests.api.asgi import Said, call
+from tests.api.fakes import TEXT, FakeRegistry, FakeServing, Script, installed, services
+from tests.engines.text.running import PLENTY, Running
+
+TEXTS: dict[str, tuple[str, str]] = {
+    "/v1/completions": ('"prompt": "Hello", "max_tokens": 3', "prompt"),
+    "/v1/chat/completions": ('"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 3', "messages"),
+    "/v1/edits": ('"input": "a", "instruction": "b"', "input"),
+}
+OTHERS: dict[str, str] = {
+    "/v1/embeddings": '"input": "a"',
+    "/v1/moderations": '"input": "a"',
+    "/v1/audio/speech": '"input": "a", "voice": "alloy"',
+    "/v1/images/generations": '"prompt": "a"',
+}
+FIELDS: dict[str, Sequence[str]] = {
+    "/v1/completions": (
+        *(
+            "prompt",
+            "suffix",
+            "max_tokens",
+            "temperature",
+            "top_p",
+            "n",
+            "stream",
+            "stream_options",
+            "logprobs",
+            "echo",
+        ),
+        *("stop", "presence_penalty", "frequency_penalty", "best_of", "logit_bias", "user", "seed", "top_k", "min_p"),
+        *("repetition_penalty", "ignore_eos", "min_tokens", "stop_token_ids", "model"),
+    ),
+    "/v1/chat/completions": ("messages", "max_completion_tokens", "top_logprobs", "logprobs", "metadata", "n", "seed"),
+    "/v1/edits": ("input", "instruction", "n", "temperature", "top_p"),
+    "/v1/embeddings": ("input", "dimensions", "encoding_format", "user"),
+    "/v1/moderations": ("input", "model"),
+    "/v1/audio/speech": ("input", "voice", "speed", "response_format"),
+    "/v1/images/generations": (
+        *("prompt", "n", "size", "seed", "steps", "guidance", "output_compression", "partial_images", "stream"),
+        *("negative_prompt", "quality"),
+    ),
+}
+NUMBERS = (
+    *("0", "1", "-1", "-0", "-0.0", "0.1", "1.5", "1e-300", "5e-324", "1e-31", "1e300", "-1e300", "1e400", "-1e400"),
+    *("2147483647", "2147483648", "9223372036854775807", "-9223372036854775808", "9223372036854775808"),
+    *("18446744073709551616", "1" + "0" * 40, "-1" + "0" * 400, "9" * 5000, "NaN", "Infinity", "-Infinity"),
+)
+VALUES = (
+    *NUMBERS,
+    *(
+        "true",
+        "false",
+        "null",
+        '""',
+        '"1"',
+        r'"\ud800"',
+        r'"a\ud800\udc00\u0000"',
+        r'"\udfff"',
+        "[]",
+        "{}",
+        "[[]]",
+        "[1e400]",
+    ),
+    *("[-1]", "[9223372036854775808]", '[""]', "[null]", '{"0": -100, "1": 100}', '{"1": 1e300}', '{"\\ud800": 1}'),
+    *('{"99999999999": 1}', '{"-1": 1}', '{"٣": 1}', '{"²": 1}'),
+)
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Running]:
+    """A text engine at work on the fake executor."""
+    with Running(window=64) as running:
+        yield running
+
+
+def application(engine: Running) -> Any:
+    """The application with this engine behind it: requests cross the link as they do to a worker."""
+
+    def script(request: Request) -> Script:
+        sent = msgspec.msgpack.decode(
+            msgspec.msgpack.encode(Open(1, request, 1), enc_hook=str), type=Open, dec_hook=_path
+        )
+        if not isinstance(sent.request, TextRequest):
+            return [InvalidRequest("Nothing answers here.")]
+        id = engine.open(sent.request, PLENTY)
+        events: list[Event] = engine.wait(id, lambda said: bool(said) and isinstance(said[-1], Done | Failed))
+        last = events[-1]
+        if isinstance(last, Failed):
+            error: HomeportError = revive(last.fault)
+            return [[event] for event in events[:-1]] + [error]
+        return [[event] for event in events]
+
+    models = [installed("tiny", (*TEXT, "infill", "embeddings", "moderations", "speech", "images"))]
+    return build(services(FakeServing(script), registry=FakeRegistry(models)))
+
+
+def _path(kind: type, value: Any) -> Any:
+    return kind(value)
+
+
+def is_well(said: Said) -> bool:
+    """Whether an answer is one, or blames the request."""
+    return (said.status == 200 and b'"server_error"' not in said.body) or 400 <= said.status < 500
+
+
+@pytest.mark.parametrize(("path", "field"), [(path, field) for path, fields in FIELDS.items() for field in fields])
+async def test_no_value_is_the_servers_fault(engine: Running, path: str, field: str) -> None:
+    """Numbers of any size, half characters and wrong types are refused or served, never a 500."""
+    app = application(engine)
+    plain, _ = TEXTS.get(path, (OTHERS.get(path, ""), ""))
+    for value in VALUES:
+        body = f'{{"model": "tiny", {plain}, "{field}": {value}}}'.encode()
+        said = await call(app, "POST", path, body)
+        assert is_well(said), (value[:60], said.status, said.body[:300])
+
+
+MISTAKES: list[dict[str, Any]] = [
+    {"logit_bias": {str(id): -100 for id in range(263)}},
+    {"logit_bias": {str(id): -100 for id in range(262)}, "stop_token_ids": [262], "min_tokens": 2},
+    {"repetition_penalty": 1e-300, "prompt": "a a a a"},
+    {"temperature": 5e-324, "top_p": 5e-324, "min_p": 1, "top_k": 2147483647},
+    {"top_p": 0, "min_p": 5e-324, "temperature": 2, "seed": -(2**63)},
+    {"logit_bias": {"97": 100, "98": -100}, "presence_penalty": -2, "frequency_penalty": -2, "temperature": 1e-6},
+    {"logit_bias": {str(id): 99.999999999 for id in range(263)}, "temperature": 0},
+]
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=[",".join(mistake) for mistake in MISTAKES])
+async def test_settings_that_fight_are_the_callers(engine: Running, mistake: dict[str, Any]) -> None:
+    """Settings that leave nothing to draw are a 400, others are served, and nobody beside them is ended."""
+    app = application(engine)
+    beside = engine.open(TextRequest((TextPrompt("b"),), ending=Ending(max_tokens=40)), PLENTY)
+    said = await call(app, "POST", "/v1/completions", msgspec.json.encode({"model": "tiny", "prompt": "a", **mistake}))
+    assert is_well(said), said.body
+    assert engine.end(beside).fault is None

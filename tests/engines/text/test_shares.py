@@ -1,0 +1,87 @@
+"""What a request's answers share, and how much of them there may be."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from homeport.domain.errors import InvalidRequest
+from homeport.domain.text import Ending, Sampling, TextPrompt, TextRequest
+from homeport.engines.text import shares
+from homeport.engines.text.sampling import Bias
+from homeport.engines.text.shares import Shares, check_bans, check_size
+
+ENDS = frozenset({2})
+
+
+def request(**changes: Any) -> TextRequest:
+    return TextRequest((TextPrompt("a"),), **changes)
+
+
+def test_prompts_that_end_alike_share_one_table() -> None:
+    """Stop strings and ends of many prompts are read once; only what an edit adds makes others."""
+    made = Shares(request(ending=Ending(stop=("x", "y"), stop_token_ids=(7,))))
+    first, second, edit = made.of((1, 2), ENDS), made.of((3,), ENDS), made.of((3,), ENDS, ("```",))
+    assert first.stops is second.stops is not edit.stops
+    assert first.end_ids is second.end_ids is edit.end_ids
+    assert first.end_ids.tolist() == [2, 7]
+    assert Shares(request(ending=Ending(ignore_eos=True))).of((1,), ENDS, ()).ends == frozenset()
+
+
+def test_what_may_be_copied_is_read_once() -> None:
+    """The prompt, or what an edit is likely to repeat; nothing where nothing is guessed."""
+    made = Shares(request(), speculates=True)
+    copied, own = made.of((1, 2), ENDS, copied=(5, 6)).source, made.of((1, 2), ENDS).source
+    assert copied is not None
+    assert own is not None
+    assert (copied.tokens, copied.is_likely) == ((5, 6), True)
+    assert (own.tokens, own.is_likely) == ((1, 2), False)
+    assert Shares(request()).of((1, 2), ENDS).source is None
+
+
+def test_a_prompts_tokens_are_listed_for_the_repetition_penalty_alone() -> None:
+    """Each once and ascending; without that penalty not at all."""
+    assert not len(Shares(request()).of((3, 1, 3), ENDS).prompt_ids)
+    penalised = Shares(request(sampling=Sampling(repetition_penalty=1.5)))
+    assert penalised.of((3, 1, 3), ENDS).prompt_ids.tolist() == [1, 3]
+
+
+@pytest.mark.parametrize(("min_tokens", "banned", "is_refused"), [(0, 8, True), (1, 7, True), (0, 7, False)])
+def test_a_request_that_bans_all_is_refused(min_tokens: int, banned: int, is_refused: bool) -> None:
+    """Where nothing may be drawn, by the bias alone or with the ends that `min_tokens` bans, the bias is at fault."""
+    asked = request(ending=Ending(min_tokens=min_tokens, stop_token_ids=(7,)))
+    bias = Bias.of(dict.fromkeys(range(banned), -100.0))
+    common = [Shares(asked).of((1,), frozenset(), ())]
+    if not is_refused:
+        check_bans(asked, bias, common, 8)
+        return
+    with pytest.raises(InvalidRequest) as caught:
+        check_bans(asked, bias, common, 8)
+    assert caught.value.param == "logit_bias"
+
+
+@pytest.mark.parametrize(
+    ("changes", "tokens", "chars", "param"),
+    [
+        ({"n": 2}, [shares.MOST_TOKENS // 2 + 1], [1], "n"),
+        ({"n": 2, "best_of": 4}, [shares.MOST_TOKENS // 8] * 3, [1], "best_of"),
+        ({"n": 2, "echo": True, "logprobs": 0}, [shares.MOST_ECHOED_TOKENS // 2 + 1], [1], "n"),
+        ({"n": 2, "echo": True}, [1], [shares.MOST_ECHOED_CHARS // 2 + 1], "n"),
+    ],
+)
+def test_size_times_answers_is_bounded(
+    changes: dict[str, Any], tokens: list[int], chars: list[int], param: str
+) -> None:
+    """Many answers to long prompts are refused; one answer to them, and many to short ones, are not."""
+    with pytest.raises(InvalidRequest) as caught:
+        check_size(request(**changes), tokens, chars)
+    assert caught.value.param == param
+    check_size(request(**{**changes, "n": 1, "best_of": 1}), tokens, chars)
+    check_size(request(**changes), [10] * 2048, [10])
+
+
+def test_a_bias_is_split_once() -> None:
+    """Bans, forced tokens and mild values stand in arrays of their own."""
+    bias = Bias.of({1: -100.0, 2: 100.0, 3: 5.0})
+    assert (bias.banned.tolist(), bias.forced.tolist(), bias.ids.tolist(), bias.values.tolist()) == ([1], [2], [3], [5])
+    assert bias.ids.dtype == np.int32
