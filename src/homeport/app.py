@@ -30,10 +30,11 @@ from homeport.domain.models import Alias, Installed
 from homeport.domain.tuning import Told as TuningTold
 from homeport.domain.tuning import TuningOrder
 from homeport.jobs import Jobs
-from homeport.models import catalogue, layouts
+from homeport.models import catalogue, gguf, layouts
 from homeport.models import pull as pulling
 from homeport.models.kernels import Variant, installed_kernels
 from homeport.models.kernels import install_kernels as unpack_kernels
+from homeport.models.manifest import Manifest
 from homeport.models.options import PullOptions
 from homeport.models.registry import Registry
 from homeport.models.sources import reach
@@ -292,6 +293,7 @@ def pull(settings: Settings, reference: str, progress: Progress) -> Installed:
         hf_token=settings.hf_token,
         ms_endpoint=settings.ms_endpoint,
         ms_token=settings.ms_token,
+        template_fault=lambda source: native.template(source).fault,
     )
     return pulling.pull(reference, _store(settings), options, progress)
 
@@ -340,7 +342,19 @@ def show(settings: Settings, name: str) -> Mapping[str, object]:
     source = f"{made.source}{f' at {made.revision}' if made.revision else ''}"
     names = [alias.name for alias in aliases(settings) if alias.target == name]
     found |= {"parent": made.parent.name} if made.parent else {}
+    found |= {"template": _template(Store(settings.home).folder(name), made)} if made.facts.kind == _TEXT else {}
     return {**found, "source": source, "layout": made.active, "layouts": tried, "files": files, "aliases": names}
+
+
+def _template(folder: Path, made: Manifest) -> Sequence[str]:
+    """What a text model's chat template is like, in lines."""
+    weights = made.installed(folder).files.get("weights")
+    if weights is None:
+        return ["the adapted model's"]
+    if not (source := gguf.read(weights).template):
+        return ["none"]
+    found = native.template(source)
+    return [found.fault] if found.fault else found.notes
 
 
 def create_key(settings: Settings, wanted: Wanted) -> Issued:

@@ -1,4 +1,5 @@
-"""What native code says of itself and of this machine, asked in a process of its own: it may abort.
+"""What native code says of itself and of this machine, asked in a process of its own: it may abort. And what chat
+templates are like, asked in the same way.
 
 Knows nothing of settings, nor of the engines but the names of what is run.
 """
@@ -14,9 +15,11 @@ import msgspec
 from homeport import environment
 from homeport.domain.errors import Unavailable
 from homeport.domain.layouts import Survey, Told
+from homeport.domain.models import TemplateReport
 
 _LLAMA = "homeport.engines.llama"
 _LAYOUTS = "homeport.engines.text.executors.llama.layouts"
+_TEMPLATES = "homeport.engines.text.template_report"
 _DESCRIBE_S = 60
 
 
@@ -29,6 +32,15 @@ def kernels(library: Path | None) -> str:
     if asked.returncode != 0:
         raise Unavailable(asked.stderr.strip().splitlines()[-1] if asked.stderr.strip() else "the kernels abort")
     return asked.stdout.strip()
+
+
+def template(source: str) -> TemplateReport:
+    """What a chat template is like. Raises Unavailable where it cannot be tried."""
+    command = [sys.executable, "-m", _TEMPLATES]
+    asked = subprocess.run(command, input=source.encode(), capture_output=True, check=False, timeout=_DESCRIBE_S)
+    if asked.returncode != 0:
+        raise Unavailable(f"The chat template cannot be tried: exit code {asked.returncode}.")
+    return msgspec.json.decode(asked.stdout, type=TemplateReport)
 
 
 def measured(survey: Survey, hear: Callable[[str], None]) -> Told:

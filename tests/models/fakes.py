@@ -43,7 +43,7 @@ def _text(value: str) -> bytes:
 
 def gguf(
     *,
-    template: bool = True,
+    template: bool | str = True,
     tokens: tuple[str, ...] = (),
     pad: int = 0,
     kind: str = "model",
@@ -64,7 +64,8 @@ def gguf(
     if pooling is not None:
         pairs.append(_text(f"{architecture}.pooling_type") + struct.pack("<II", 4, pooling))
     if template:
-        pairs.append(_text("tokenizer.chat_template") + struct.pack("<I", 8) + _text("{{ messages }}"))
+        source = template if isinstance(template, str) else "{{ messages }}"
+        pairs.append(_text("tokenizer.chat_template") + struct.pack("<I", 8) + _text(source))
     body = bytes(i * 7 % 251 for i in range(1024)) * (pad // 1024 + 1)
     return b"GGUF" + struct.pack("<IQQ", 3, 0, len(pairs)) + b"".join(pairs) + body[:pad]
 

@@ -24,6 +24,16 @@ def test_a_file_is_copied_and_known_by_its_header(tmp_path: Path, store: Store, 
     assert progress.done == progress.size == origin.stat().st_size
 
 
+def test_a_template_that_does_not_work_is_no_chat(tmp_path: Path, store: Store, progress: Recorder) -> None:
+    """A model whose template has a fault is installed without what needs one, and the fault is told."""
+    for name, template in (("good", "works"), ("bad", "{% for %}")):
+        (tmp_path / f"{name}.gguf").write_bytes(gguf(template=template))
+    options = PullOptions(offline=True, template_fault=lambda source: "" if source == "works" else f"bad: {source}")
+    assert pull(f"file:{tmp_path}/good.gguf", store, options, progress).facts.capabilities[0] == "chat"
+    assert pull(f"file:{tmp_path}/bad.gguf", store, options, progress).facts.capabilities == ("completions",)
+    assert progress.messages[-1] == "bad cannot be used for chat: bad: {% for %}"
+
+
 def test_a_file_can_be_linked(tmp_path: Path, store: Store, progress: Recorder) -> None:
     """With the link option the bytes lie on the disk once."""
     origin = tmp_path / "tiny.gguf"

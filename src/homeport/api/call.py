@@ -191,11 +191,18 @@ async def opened(
 
 
 async def whole(
-    request: Request, resolved: Resolved, work: Coroutine[object, object, bytes], media_type: str = "application/json"
+    request: Request,
+    resolved: Resolved,
+    work: Coroutine[object, object, bytes],
+    media_type: str = "application/json",
+    headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Do the work while the caller is there, and answer with its bytes. Raises Departed if the caller left."""
+    """Do the work while the caller is there, and answer with its bytes. Raises Departed if the caller left.
+
+    `headers` may be filled in until the work is done; by default they say which model answers.
+    """
     body = await attended(request.receive, work)
-    return Response(body, headers=origin(resolved), media_type=media_type)
+    return Response(body, headers=origin(resolved) if headers is None else headers, media_type=media_type)
 
 
 def origin(resolved: Resolved) -> Mapping[str, str]:

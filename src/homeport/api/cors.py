@@ -13,7 +13,8 @@ from homeport.api.errors import error_response
 from homeport.domain.errors import Forbidden
 
 _RATES = tuple(f"x-ratelimit-{what}-{of}" for of in ("requests", "tokens") for what in ("limit", "remaining", "reset"))
-_READABLE = ("x-request-id", "openai-processing-ms", "x-homeport-model", "retry-after", "x-should-retry", *_RATES)
+_HOMEPORT = ("x-homeport-model", "x-homeport-messages")
+_READABLE = ("x-request-id", "openai-processing-ms", *_HOMEPORT, "retry-after", "x-should-retry", *_RATES)
 
 
 class Cors:

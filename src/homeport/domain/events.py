@@ -44,12 +44,14 @@ class Usage(msgspec.Struct, frozen=True, array_like=True):
 class Admitted(msgspec.Struct, frozen=True, array_like=True, tag="admitted"):
     """All checks passed and work begins; HTTP headers may go out. `prompt_chars[p]`: length of prompt p's text.
 
-    `skipped`: characters of a text to be spoken that no voice can read, each once.
+    `skipped`: characters of a text to be spoken that no voice can read, each once. `changes`: what was done to a
+    conversation that the model's template does not take as it is.
     """
 
     prompt_tokens: int
     prompt_chars: tuple[int, ...] = ()
     skipped: str = ""
+    changes: tuple[str, ...] = ()
 
 
 class Delta(msgspec.Struct, frozen=True, array_like=True, tag="delta"):

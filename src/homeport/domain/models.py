@@ -51,6 +51,13 @@ class Adapter(msgspec.Struct, frozen=True):
     digest: str
 
 
+class TemplateReport(msgspec.Struct, frozen=True):
+    """What a chat template was found to be like: `fault` where it does not work, else `notes` in words."""
+
+    fault: str = ""
+    notes: tuple[str, ...] = ()
+
+
 class Alias(msgspec.Struct, frozen=True):
     """A name that stands for another. `encoding` is the OpenAI encoding whose token ids this name speaks.
 

@@ -52,6 +52,7 @@ class Header(msgspec.Struct, frozen=True):
     """What a GGUF says of itself. `kind` is `model`, or `adapter`, `mmproj`, …; `window` is in tokens.
 
     `pooling`: how an embedding model makes one vector of a text's, by llama.cpp's number; None where it does not say.
+    `template`: for chat, empty where there is none.
     """
 
     architecture: str
@@ -60,7 +61,7 @@ class Header(msgspec.Struct, frozen=True):
     licence: str | None = None
     window: int | None = None
     pooling: int | None = None
-    has_template: bool = False
+    template: str = ""
     has_infill: bool = False
 
 
@@ -79,7 +80,7 @@ def read(path: Path) -> Header:
         licence=_text(values, "general.license"),
         window=window if isinstance(window, int) and window > 0 else None,
         pooling=pooling if isinstance(pooling, int) else None,
-        has_template=bool(_text(values, "tokenizer.chat_template")),
+        template=_text(values, "tokenizer.chat_template") or "",
         has_infill=any(keys <= values.keys() for keys in _INFILL_KEYS)
         or any(marks <= tokens for marks in _INFILL_TOKENS),
     )

@@ -1,5 +1,7 @@
 """What a pull may do and where it looks: plain values, handed in by the settings' owner."""
 
+from collections.abc import Callable
+
 import msgspec
 
 
@@ -10,6 +12,7 @@ class PullOptions(msgspec.Struct, frozen=True):
     endpoint only. `connect_s` bounds what an unreachable hub costs; `read_s` is the longest silence in a
     transfer; `retry_s` is the pause before a cut transfer goes on. `pip_args` are handed to `pip download` as
     they are. `name` overrides the name a model of no catalogue would get; `link` lets `file:` hard-link.
+    `template_fault` says what is wrong with a chat template, empty where nothing is; None: it is not asked.
     """
 
     offline: bool = False
@@ -24,3 +27,4 @@ class PullOptions(msgspec.Struct, frozen=True):
     pip_args: tuple[str, ...] = ()
     name: str | None = None
     link: bool = False
+    template_fault: Callable[[str], str] | None = None

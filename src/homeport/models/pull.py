@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import msgspec
+
 from homeport.domain.errors import HomeportError, InvalidRequest, ModelMissing, Unavailable
 from homeport.domain.models import Facts, Installed
 from homeport.models import catalogue, checkpoint, disk, gguf, quantisation, references, whisper
@@ -30,6 +32,7 @@ from homeport.models.store import Store
 
 Tell = Callable[[str, Weights, Path, Sequence[StoredFile]], Facts]
 _NOT_TEXT = re.compile(r"clip|.*bert.*|t5encoder|whisper|.*vocoder.*|wavtokenizer.*", re.IGNORECASE)
+_CHAT, _EDITS = "chat", "edits"
 _BUNDLED = "bundled"  # as near as can be: tried first, and offline too
 _OFFLINE = "HOMEPORT_OFFLINE is set, so nothing is fetched: unset it, or install from a file (file:model.gguf)."
 
@@ -156,7 +159,7 @@ def _pull_reference(
     with store.exclusive(name, progress) as folder:
         stored = _obtain(source, listing, chosen.files, roles, folder, progress)
         try:
-            facts = tell(name, chosen, folder, stored)
+            facts = _checked(tell(name, chosen, folder, stored), folder / stored[0].name, options, progress)
         except InvalidRequest:
             for file in stored:  # what cannot be served is deleted again
                 (folder / file.name).unlink()
@@ -192,6 +195,18 @@ def _gguf_facts(name: str, chosen: Weights, folder: Path, stored: Sequence[Store
     )
 
 
+def _checked(facts: Facts, file: Path, options: PullOptions, progress: Progress) -> Facts:
+    """Without `chat`, and what is built on it, where the model's chat template does not work."""
+    if _CHAT not in facts.capabilities or options.template_fault is None:
+        return facts
+    fault = options.template_fault(gguf.read(file).template)
+    if not fault:
+        return facts
+    progress.message(f"{facts.name} cannot be used for chat: {fault}")
+    kept = tuple(each for each in facts.capabilities if each not in (_CHAT, _EDITS))
+    return msgspec.structs.replace(facts, capabilities=kept)
+
+
 def _purpose(header: gguf.Header, stem: str) -> tuple[str, tuple[str, ...]]:
     """The kind of model that a header tells, which is its engine's name too, and what it can do.
 
@@ -207,7 +222,7 @@ def _purpose(header: gguf.Header, stem: str) -> tuple[str, tuple[str, ...]]:
             f"{stem} is no text model ({header.architecture}), and its header names no pooling that would make it an "
             "embedding model: other kinds of GGUF are not served."
         )
-    capabilities = ("chat", "completions", "edits") if header.has_template else ("completions",)
+    capabilities = (_CHAT, "completions", _EDITS) if header.template else ("completions",)
     return "text", (*capabilities, "infill") if header.has_infill else capabilities
 
 

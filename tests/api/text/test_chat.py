@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from homeport.api.text.chat import ChatRequest
-from homeport.domain.events import Delta
+from homeport.domain.events import Admitted, Delta
 from homeport.domain.text import ChatPrompt, Message, TextRequest
-from tests.api.fakes import FakeServing
+from tests.api.fakes import FakeServing, Step
 from tests.api.text.desk import asked, events, post, scored, script
 
 TOOL = {"type": "function", "function": {"name": "f"}}
@@ -47,6 +47,17 @@ async def test_extensions_reach_the_worker() -> None:
     assert (request.sampling.top_k, request.sampling.min_p, request.sampling.repetition_penalty) == (3, 0.5, 2)
     assert (request.sampling.logit_bias, request.ending.stop) == ({7: 1}, ("x",))
     assert (request.n, request.best_of, request.encoding) == (3, 3, "cl100k_base")
+
+
+@pytest.mark.parametrize("is_streamed", [True, False], ids=["stream", "whole"])
+async def test_a_header_says_what_became_of_the_messages(is_streamed: bool) -> None:
+    """Where the model's template takes other turns than were sent, a header says so, else there is none."""
+    steps = script([Delta(0, "Hi")])
+    told: list[Step] = [[Admitted(5, (10,), changes=("system-folded", "roles-merged"))], *steps[1:]]
+    said = await post("chat", FakeServing(lambda _: told), stream=is_streamed)
+    assert said.headers["x-homeport-messages"] == "system-folded, roles-merged"
+    assert said.headers["x-homeport-model"] == "tiny"
+    assert "x-homeport-messages" not in (await post("chat", FakeServing(lambda _: steps), stream=is_streamed)).headers
 
 
 NOTHING_ASKED: list[dict[str, Any]] = [

@@ -26,6 +26,9 @@ from homeport.domain.events import Admitted, Delta, Done, Event, Finished, Usage
 from homeport.domain.models import Resolved
 from homeport.domain.text import TextRequest
 
+CHANGED = "x-homeport-messages"
+"""The header that says what was done to a conversation."""
+
 
 class Answerer(Protocol):
     """How one endpoint writes a whole answer."""
@@ -58,23 +61,26 @@ class Call:
 
 async def respond(request: Request, call: Call) -> Response:
     """Run a call and answer it. Raises what the model or the server says against it; Departed if the caller left."""
-    run = _Run(request, call)
+    headers = dict(origin(call.resolved))
+    run = _Run(request, call, headers)
     if call.chunks is None:
-        return await whole(request, call.resolved, run.answer())
+        return await whole(request, call.resolved, run.answer(), headers=headers)
     limits = services(request).limits
-    return EventStream(run.frames(call.chunks), origin(call.resolved), ping_s=limits.ping_s, stall_s=limits.stall_s)
+    return EventStream(run.frames(call.chunks), headers, ping_s=limits.ping_s, stall_s=limits.stall_s)
 
 
 class _Run:
-    """One call under way. Used once."""
+    """One call under way. Used once. `headers` are filled in when it is admitted."""
 
-    def __init__(self, request: Request, call: Call) -> None:
+    def __init__(self, request: Request, call: Call, headers: dict[str, str]) -> None:
         self._request = request
         self._call = call
+        self._headers = headers
 
     async def frames(self, shape: Callable[[Head, Admitted], Shape]) -> AsyncGenerator[bytes, None]:
         """Give the frames of each wake-up; first, when the request is admitted, nothing."""
         async with self._opened() as under_way:
+            self._tell(under_way.admitted)
             frames = Frames(
                 shape(self._head(), under_way.admitted),
                 lambda: under_way.limited_by,
@@ -87,6 +93,7 @@ class _Run:
     async def answer(self) -> bytes:
         """Collect the whole answer."""
         async with self._opened() as under_way:
+            self._tell(under_way.admitted)
             answerer = self._call.whole(self._head(), under_way.admitted)
             collected = Collected(self._call.choices)
             async for batch in under_way:
@@ -104,6 +111,11 @@ class _Run:
             is_background=exchange_of(self._request.scope).is_background,
         )
         return opened(self._request, resolved, asked, self._call.endpoint, partial(_TextTally, self._call.choices))
+
+    def _tell(self, admitted: Admitted) -> None:
+        """Say in a header what the messages became, where the model's template does not take them as they are."""
+        if admitted.changes:
+            self._headers[CHANGED] = ", ".join(admitted.changes)
 
     def _head(self) -> Head:
         """Make the answer's head. Not before admission: the fingerprint is of the loaded model."""

@@ -112,7 +112,9 @@ class Answer:
 
     def admitted(self) -> Admitted:
         """The event that says work begins."""
-        return Admitted(self.usage.prompt_tokens, tuple(prepared.chars for prepared in self._preparation.prompts))
+        prompts = self._preparation.prompts
+        changes = tuple(dict.fromkeys(change for prepared in prompts for change in prepared.changes))
+        return Admitted(self.usage.prompt_tokens, tuple(prepared.chars for prepared in prompts), changes=changes)
 
     def draw(self, candidate: Candidate) -> Draw:
         """How a candidate draws its next token."""

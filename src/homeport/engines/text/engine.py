@@ -1,7 +1,7 @@
 """The text engine: requests in, events out, one forward pass per step for all of them.
 
-Threads: `run` owns the step thread, which alone touches scheduler, answers and the executor's KV; the intake has one
-that prepares requests; everything else may be called from any thread and never blocks. Knows nothing of processes,
+Threads: `run` owns the step thread, which alone touches scheduler, answers and the executor's KV; the intake has two
+that prepare requests; everything else may be called from any thread and never blocks. Knows nothing of processes,
 links or HTTP.
 """
 
@@ -91,7 +91,7 @@ class TextEngine:
     ) -> None:
         traits, self._vocabulary = executor.traits, executor.vocabulary
         window = min(traits.window, traits.cells)
-        preparer = Preparer(executor, window, speculates=options.speculate and traits.can_trim)
+        self._preparer = preparer = Preparer(executor, window, speculates=options.speculate and traits.can_trim)
         self._executor = executor
         self._shares_prefixes = options.share_prefixes
         self._loaded = Loaded(
@@ -189,6 +189,7 @@ class TextEngine:
         finally:
             self._intake.close()
             self._intake.join()
+            self._preparer.close()
             if self._shelf is not None:
                 self._shelf.close()
             self._executor.close()

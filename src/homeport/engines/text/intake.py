@@ -1,9 +1,11 @@
-"""The engine's letter box: requests are prepared on a thread of their own, so neither the link nor a step waits.
+"""The engine's letter box: requests are prepared on threads of their own, so neither the link nor a step waits.
 
-Templates and tokenising happen here, before `Admitted`. Knows nothing of scheduling; what the step thread has to
-know of arrivals, refusals, credit and cancellations it takes from here between two steps.
+There is one for short requests and one for long ones, so that the first pass the second; each takes its requests in
+the order in which they came. Templates and tokenising happen here, before `Admitted`. Knows nothing of scheduling;
+what the step thread has to know of arrivals, refusals, credit and cancellations it takes from here between two steps.
 """
 
+import contextlib
 import logging
 import threading
 from collections import deque
@@ -12,9 +14,18 @@ from dataclasses import dataclass, field
 
 from homeport.domain.errors import EngineFailed, Fault, HomeportError
 from homeport.domain.text import TextRequest
-from homeport.engines.text.prompts import Preparation
+from homeport.engines.text.prompts import Preparation, weight
+
+LONG = 1 << 15
+"""Characters from which on a request is long; about 20 ms of tokenising."""
 
 logger = logging.getLogger("homeport.text")
+
+Prepare = Callable[[TextRequest, Callable[[], None]], Preparation]
+
+
+class Abandoned(Exception):
+    """Nobody waits for the request any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +53,14 @@ class News:
         return bool(self.refusals or self.arrivals or self.fetched or self.credits or self.grants or self.cancels)
 
 
+class _Lane:
+    """Ids in the order in which one thread prepares them."""
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self.queue: deque[int] = deque()
+        self.work = threading.Condition(lock)
+
+
 @dataclass(slots=True)
 class _Pending:
     request: TextRequest
@@ -49,19 +68,25 @@ class _Pending:
 
 
 class Intake:
-    """Every method but `take` and `forget` (the step thread's) may be called from any thread and returns at once."""
+    """Every method but `take` and `forget` (the step thread's) may be called from any thread and returns at once.
 
-    def __init__(self, prepare: Callable[[TextRequest], Preparation]) -> None:
+    `prepare` is given a request and a check, which it calls between pieces of its work: that raises `Abandoned` where
+    the request was cancelled.
+    """
+
+    def __init__(self, prepare: Prepare) -> None:
         self._prepare = prepare
         self._lock = threading.Lock()
-        self._work = threading.Condition(self._lock)
         self._arrived = threading.Condition(self._lock)
-        self._queue: deque[int] = deque()
+        self._short, self._long = _Lane(self._lock), _Lane(self._lock)
         self._pending: dict[int, _Pending] = {}  # opened, not yet handed to the step thread
         self._known: set[int] = set()
         self._news = News()
         self._closed = False
-        self._thread = threading.Thread(target=self._prepare_all, name="prepare")
+        self._threads = [
+            threading.Thread(target=self._prepare_all, args=(lane,), name=name)
+            for lane, name in ((self._short, "prepare"), (self._long, "prepare-long"))
+        ]
 
     @property
     def waiting(self) -> int:
@@ -70,29 +95,33 @@ class Intake:
 
     def start(self) -> None:
         """Begin to prepare."""
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def close(self) -> None:
         """Make `take` return None and preparing end."""
         with self._lock:
             self._closed = True
-            self._work.notify_all()
+            for lane in (self._short, self._long):
+                lane.work.notify_all()
             self._arrived.notify_all()
 
     def join(self) -> None:
         """Wait until nothing is being prepared any more."""
-        if self._thread.ident is not None:
-            self._thread.join()
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join()
 
     def open(self, id: int, request: TextRequest, credit: int) -> None:
         """Take a request; a known id is ignored."""
+        lane = self._long if weight(request) >= LONG else self._short
         with self._lock:
             if id in self._known:
                 return
             self._known.add(id)
             self._pending[id] = _Pending(request, credit)
-            self._queue.append(id)
-            self._work.notify()
+            lane.queue.append(id)
+            lane.work.notify()
 
     def credit(self, id: int, n: int) -> None:
         """Note more credit; an unknown id is ignored."""
@@ -145,23 +174,30 @@ class Intake:
         with self._lock:
             return sorted(self._known)
 
-    def _prepare_all(self) -> None:
+    def _prepare_all(self, lane: _Lane) -> None:
         while True:
             with self._lock:
-                while not self._queue and not self._closed:
-                    self._work.wait()
+                while not lane.queue and not self._closed:
+                    lane.work.wait()
                 if self._closed:
                     return
-                id = self._queue.popleft()
+                id = lane.queue.popleft()
                 pending = self._pending.get(id)
             if pending is not None:
-                self._hand_over(id, self._prepared(pending.request))
+                with contextlib.suppress(Abandoned):
+                    self._hand_over(id, self._prepared(id, pending.request))
 
-    def _prepared(self, request: TextRequest) -> Preparation | Fault:
+    def _prepared(self, id: int, request: TextRequest) -> Preparation | Fault:
+        def check() -> None:
+            if self._closed or id not in self._pending:
+                raise Abandoned
+
         try:
-            return self._prepare(request)
+            return self._prepare(request, check)
         except HomeportError as error:
             return error.fault
+        except Abandoned:
+            raise
         except Exception:
             logger.exception("a request could not be prepared")
             return EngineFailed("The request could not be prepared because of an internal error.").fault

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from homeport.engines.text.executor import Speech
+from homeport.engines.text.lengths import TokenLimit
 
 _NEVER = re.compile(r"(?!)")
 
@@ -43,8 +44,11 @@ class Markup:
         self._marker = _any_of(markers)
         self._any = _any_of({*self._ids, *(marker for marker in markers if marker.startswith("<|"))})
 
-    def tokenise(self, parts: Iterable[Part]) -> list[int]:
-        """Ids of the parts joined. Plain text on both sides of a part's edge is tokenised as one text."""
+    def tokenise(self, parts: Iterable[Part], limit: TokenLimit | None = None) -> list[int]:
+        """Ids of the parts joined. Plain text on both sides of a part's edge is tokenised as one text.
+
+        Raises ContextOverflow where the limit is passed.
+        """
         ids: list[int] = []
         chunks = [""]
         for part in parts:
@@ -56,12 +60,12 @@ class Markup:
             position = 0
             for match in self._control.finditer(part.text):
                 chunks[-1] += part.text[position : match.start()]
-                ids += self._plain(chunks)
+                ids += self._plain(chunks, limit)
                 ids.append(self._ids[match.group()])
                 chunks = [""]
                 position = match.end()
             chunks[-1] += part.text[position:]
-        return ids + self._plain(chunks)
+        return ids + self._plain(chunks, limit)
 
     def controls(self, ids: Iterable[int]) -> list[int]:
         """The control tokens among these ids, in order."""
@@ -71,8 +75,15 @@ class Markup:
         """The text with `gap` inside every name that could become a control token."""
         return gap.join(self._broken(text, self._any))
 
-    def _plain(self, chunks: Iterable[str]) -> list[int]:
-        return [token for chunk in chunks if chunk for token in self._executor.tokenise(chunk, special=False)]
+    def _plain(self, chunks: Iterable[str], limit: TokenLimit | None) -> list[int]:
+        ids: list[int] = []
+        for chunk in chunks:
+            if chunk:
+                found = self._executor.tokenise(chunk, special=False)
+                ids += found
+                if limit:
+                    limit.spend(len(found))
+        return ids
 
     @staticmethod
     def _broken(text: str, names: re.Pattern[str]) -> list[str]:

@@ -1,9 +1,10 @@
 """From a request to token ids: prompts tokenised, checked against vocabulary and window, bias mapped.
 
-Only the CPU is used and nothing is kept between requests, so any thread may prepare. Knows nothing of scheduling.
+Only the CPU is used and nothing is kept between requests, so any thread may prepare. What is far too long is refused
+before it is read (`lengths`). Knows nothing of scheduling.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 import msgspec
@@ -22,10 +23,12 @@ from homeport.domain.text import (
 from homeport.engines import encodings
 from homeport.engines.text import edits
 from homeport.engines.text.executor import Executor
+from homeport.engines.text.lengths import Check, Lengths, TokenLimit, nothing
 from homeport.engines.text.sampling import Bias
 from homeport.engines.text.shares import Share, Shares, check_bans, check_size
 from homeport.engines.text.templates import ChatTemplate
 
+_PART = 64  # characters of text that take as long as a message or a prompt by itself
 EDIT_TOKENS = 512
 """An edit may have this many tokens on top of twice its input's."""
 
@@ -34,7 +37,8 @@ class Prepared(msgspec.Struct, frozen=True):
     """One prompt as the model reads it.
 
     `text` is the prompt as echo shows it and `chars` its length. `stop` are strings that end the answer besides the
-    caller's, `ends` the token ids that do. `copy_source` holds ids that the answer is likely to repeat.
+    caller's, `ends` the token ids that do. `copy_source` holds ids that the answer is likely to repeat. `changes`: what
+    was done to a conversation for the model's template.
     """
 
     ids: tuple[int, ...]
@@ -43,6 +47,7 @@ class Prepared(msgspec.Struct, frozen=True):
     ends: frozenset[int]
     stop: tuple[str, ...] = ()
     copy_source: tuple[int, ...] = ()
+    changes: tuple[str, ...] = ()
 
 
 class Preparation(msgspec.Struct, frozen=True):
@@ -63,6 +68,7 @@ class Preparer:
         self._vocabulary = executor.vocabulary
         self._window = window
         self._template = ChatTemplate(executor)
+        self._lengths = Lengths(executor)
 
     @property
     def can_chat(self) -> bool:
@@ -74,12 +80,24 @@ class Preparer:
         """Whether a suffix works: the model has fill-in-the-middle tokens."""
         return self._vocabulary.infill is not None
 
-    def prepare(self, request: TextRequest) -> Preparation:
-        """Check and tokenise. Raises InvalidRequest and ContextOverflow, `param` naming the field at fault."""
+    def prepare(self, request: TextRequest, check: Check = nothing) -> Preparation:
+        """Check and tokenise. Raises InvalidRequest and ContextOverflow, `param` naming the field at fault.
+
+        `check` is called between pieces of the work, and may raise to end it.
+        """
         for token in request.ending.stop_token_ids:
             self._check(token, "stop_token_ids")
         bias = self._bias(request.sampling.logit_bias, request.encoding)
-        prompts = tuple(self._prepared(prompt, request.encoding) for prompt in request.prompts)
+        limits = [TokenLimit(self._window, _param(prompt), check) for prompt in request.prompts]
+        for prompt, limit in zip(request.prompts, limits, strict=True):
+            limit.check()
+            self._lengths.require(texts(prompt), limit, len(prompt.messages) if isinstance(prompt, ChatPrompt) else 0)
+            if isinstance(prompt, TokenPrompt) and request.encoding is None:
+                limit.spend(len(prompt.ids))
+        prompts = tuple(
+            self._prepared(prompt, request.encoding, limit)
+            for prompt, limit in zip(request.prompts, limits, strict=True)
+        )
         budget = tuple(
             self._budget(prepared, request.ending.max_tokens, prompt)
             for prepared, prompt in zip(prompts, request.prompts, strict=True)
@@ -90,23 +108,26 @@ class Preparer:
         check_bans(request, bias, shares, self._vocabulary.size)
         return Preparation(prompts, bias, budget, shares)
 
-    def _prepared(self, prompt: Prompt, encoding: str | None) -> Prepared:
+    def close(self) -> None:
+        """Free what the chat template holds."""
+        self._template.close()
+
+    def _prepared(self, prompt: Prompt, encoding: str | None, limit: TokenLimit) -> Prepared:
+        limit.check()
         match prompt:
             case ChatPrompt(messages):
-                ids, text = self._template.render(messages)
-                return self._of(ids, text)
+                ids, text, changes = self._template.render(messages, limit)
+                return Prepared(tuple(ids), len(text), text, self._vocabulary.ends, changes=changes)
             case EditPrompt():
-                return self._edit(prompt)
+                return self._edit(prompt, limit)
             case InfillPrompt(before, after):
                 return self._infill(before, after, encoding)
             case TextPrompt() | TokenPrompt() | DocumentStart():
                 ids, text = self._document(prompt, encoding)
                 if isinstance(prompt, TextPrompt) or encoding is not None:
                     ids = [*self._start, *ids]
-                return self._of(ids or [self._vocabulary.document], text)
-
-    def _of(self, ids: list[int], text: str) -> Prepared:
-        return Prepared(tuple(ids), len(text), text, self._vocabulary.ends)
+                ids = ids or [self._vocabulary.document]
+                return Prepared(tuple(ids), len(text), text, self._vocabulary.ends)
 
     @property
     def _start(self) -> list[int]:
@@ -152,11 +173,11 @@ class Preparer:
         ends = self._vocabulary.ends | frozenset(infill.ends)
         return Prepared(tuple(ids), len(text), text, ends)
 
-    def _edit(self, prompt: EditPrompt) -> Prepared:
+    def _edit(self, prompt: EditPrompt, limit: TokenLimit) -> Prepared:
         if not self._template.can_chat:
             raise InvalidRequest("This model has no chat template: it cannot follow instructions.", param="model")
         edit = edits.conversation(prompt)
-        ids, text = self._template.render(edit.messages)
+        ids, text, _ = self._template.render(edit.messages, limit)
         ids = ids + self._executor.tokenise(edit.opened, special=False)
         source = tuple(self._executor.tokenise(prompt.input, special=False))
         return Prepared(tuple(ids), len(text), text, self._vocabulary.ends, (edit.stop,), source)
@@ -173,17 +194,14 @@ class Preparer:
         if max_tokens is None and room > 0:
             most = EDIT_TOKENS + 2 * len(prepared.copy_source)
             return min(room, most) if isinstance(prompt, EditPrompt) else room
-        param = {ChatPrompt: "messages", EditPrompt: "input"}.get(type(prompt), "prompt")
-        limit = f"This model's maximum context length is {self._window} tokens"
+        param = _param(prompt)
         if max_tokens is None:
-            raise ContextOverflow(
-                f"{limit}. However, your {param} resulted in {size} tokens. Please reduce the length of the {param}.",
-                param=param,
-            )
+            raise TokenLimit(self._window, param).overflow(size)
         part = "messages" if param == "messages" else "prompt"
         raise ContextOverflow(
-            f"{limit}, however you requested {size + max_tokens} tokens ({size} in your {part}; {max_tokens} for the "
-            f"completion). Please reduce your {part}; or completion length.",
+            f"This model's maximum context length is {self._window} tokens, however you requested {size + max_tokens} "
+            f"tokens ({size} in your {part}; {max_tokens} for the completion). Please reduce your {part}; "
+            "or completion length.",
             param=param,
         )
 
@@ -224,6 +242,36 @@ class Preparer:
             raise InvalidRequest(
                 f"Token {token} is not in this model's vocabulary of {self._vocabulary.size} tokens.", param=param
             )
+
+
+def texts(prompt: Prompt) -> Sequence[str]:
+    """What a prompt holds as text."""
+    match prompt:
+        case ChatPrompt(messages):
+            return [message.content for message in messages]
+        case EditPrompt(input, instruction):
+            return (input, instruction)
+        case InfillPrompt(before, after):
+            return (*texts(before), after)
+        case TextPrompt(text):
+            return (text,)
+        case TokenPrompt() | DocumentStart():
+            return ()
+
+
+def weight(request: TextRequest) -> int:
+    """How much work it is to prepare a request, in characters."""
+    return sum(_weight(prompt) for prompt in request.prompts)
+
+
+def _weight(prompt: Prompt) -> int:
+    parts = texts(prompt)
+    return sum(map(len, parts)) + _PART * len(parts) + (len(prompt.ids) if isinstance(prompt, TokenPrompt) else 0)
+
+
+def _param(prompt: Prompt) -> str:
+    """The field that a prompt came in."""
+    return {ChatPrompt: "messages", EditPrompt: "input"}.get(type(prompt), "prompt")
 
 
 def _token(encoding: encodings.Encoding, id: int, param: str) -> bytes:

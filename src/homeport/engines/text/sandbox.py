@@ -1,66 +1,89 @@
-"""Run a model's chat template: a program that came with the weights, so it runs caged.
+"""Compile and render a model's chat template: a program that came with the weights, in Jinja's immutable sandbox.
 
-Jinja's immutable sandbox, plus what it lacks: a deadline that loops and recursion cannot outrun, a cap on the output,
-and a cap on what multiplication may build. The environment offers what templates on model hubs rely on (trimmed
-blocks, loop controls, `raise_exception`, `strftime_now`, a `tojson` that leaves text readable). Knows nothing of
-tokens.
+The environment offers what `transformers` offers to templates (trimmed blocks, loop controls, `generation`, `tojson`,
+`raise_exception`, `strftime_now`). Time and memory have no limit here: they are limits of a process, see
+`template_worker`, which imports this and therefore nothing heavy. Knows nothing of tokens.
 """
 
 import json
-import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from types import FrameType, TracebackType
-from typing import Any, NoReturn, Self
+from typing import Any, NamedTuple, NoReturn
 
-from jinja2 import TemplateError
+from jinja2 import TemplateError, nodes
 from jinja2.exceptions import SecurityError
+from jinja2.ext import Extension
+from jinja2.parser import Parser
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-SECONDS = 2.0
 SPARE_CHARACTERS = 1_000_000
-_FILENAME = "<template>"  # what Jinja calls code it compiled from a string
 _LONGEST_PRODUCT = 1_000_000
+_MOST_QUOTED = 200
 
 
 class TemplateRefused(Exception):
-    """The template raised, broke or went over a limit; the message is fit for the caller."""
+    """The template raised or broke; the message is fit for the caller."""
+
+
+class TemplateStopped(TemplateRefused):
+    """The template went over a limit: it would do so for any conversation, or the next one would."""
+
+
+class Run(NamedTuple):
+    """One rendering: the template's variables, and how many characters of output they explain."""
+
+    variables: dict[str, Any]
+    characters: int
 
 
 class Program:
-    """A compiled chat template. Raises TemplateRefused where the source is no Jinja template."""
+    """A template compiled in this process. Raises TemplateRefused where it does not compile."""
 
     def __init__(self, source: str) -> None:
-        self.source = source
-        environment = _Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"])
+        # Nothing is computed while compiling: a constant expression could take any time and memory.
+        environment = _Sandbox(
+            trim_blocks=True,
+            lstrip_blocks=True,
+            optimized=False,
+            extensions=["jinja2.ext.loopcontrols", _Generation],
+        )
         environment.filters["tojson"] = _tojson
         environment.globals["raise_exception"] = _raise_exception
         environment.globals["strftime_now"] = _strftime_now
         try:
             self._template = environment.from_string(source)
-        except TemplateError as error:
-            raise TemplateRefused(f"The model's chat template is broken: {error}") from error
-
-    def render(self, variables: dict[str, object], characters: int) -> str:
-        """The output, at most `characters` and some to spare long. Raises TemplateRefused."""
-        limit = characters + SPARE_CHARACTERS
-        parts: list[str] = []
-        size = 0
-        try:
-            with _Deadline(SECONDS):
-                for part in self._template.generate(variables):
-                    parts.append(part)
-                    size += len(part)
-                    if size > limit:
-                        raise TemplateRefused("The model's chat template wrote without end.")
-        except TemplateRefused:
-            raise
-        # A template can raise anything: it may index, add or call what the messages do not have.
+        # Not only TemplateError: deep nesting is a RecursionError, or a SyntaxError of the Python that Jinja writes.
         except Exception as error:
-            raise TemplateRefused(f"The model's chat template refused the messages: {error}") from error
-        return "".join(parts)
+            raise TemplateRefused(f"The model's chat template is broken: {_reason(error)}") from error
+
+    def render(self, runs: Sequence[Run], check: Callable[[], None] | None = None) -> list[str]:
+        """The output of each run. Raises TemplateRefused, and what `check` raises: it is called again and again."""
+        return [self._rendered(run, check) for run in runs]
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _rendered(self, run: Run, check: Callable[[], None] | None) -> str:
+        parts: list[str] = []
+        left = run.characters + SPARE_CHARACTERS
+        pieces = self._template.generate(run.variables)
+        while True:
+            try:
+                part = next(pieces, None)
+            except MemoryError as error:
+                raise TemplateStopped("The model's chat template needs too much memory.") from error
+            # A template can raise anything: it may index, add or call what the messages do not have.
+            except Exception as error:
+                raise TemplateRefused(f"The model's chat template refused the messages: {_reason(error)}") from error
+            if part is None:
+                return "".join(parts)
+            parts.append(part)
+            left -= len(part)
+            if left < 0:
+                raise TemplateStopped("The model's chat template wrote without end.")
+            if check is not None:
+                check()
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
@@ -76,30 +99,31 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         return super().call_binop(context, operator, left, right)
 
 
-class _Deadline:
-    """Stops template code of this thread after so many seconds: a trace function sees every line it runs."""
+class _Generation(Extension):
+    """`{% generation %}` marks what an assistant said, for training; here it only has a scope of its own."""
 
-    def __init__(self, seconds: float) -> None:
-        self._until = time.monotonic() + seconds
+    tags = {"generation"}  # noqa: RUF012 - as Jinja declares it
 
-    def __enter__(self) -> Self:
-        self._before = sys.gettrace()
-        sys.settrace(self._trace)
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        sys.settrace(self._before)
-
-    def _trace(self, frame: FrameType, _event: str, _argument: object) -> Callable[..., Any] | None:
-        if frame.f_code.co_filename != _FILENAME:
-            return None
-        if time.monotonic() > self._until:
-            raise TemplateRefused("The model's chat template took too long.")
-        return self._trace
+    def parse(self, parser: Parser) -> nodes.Node:
+        line = next(parser.stream).lineno
+        return nodes.Scope(parser.parse_statements(("name:endgeneration",), drop_needle=True), lineno=line)
 
 
-def _tojson(value: object, indent: int | None = None) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=indent)
+def _reason(error: Exception) -> str:
+    """What an error says, in a length that does not repeat a whole message."""
+    text = str(error) or type(error).__name__
+    return text if len(text) <= _MOST_QUOTED else f"{text[:_MOST_QUOTED]}…"
+
+
+def _tojson(
+    value: object,
+    ensure_ascii: bool = False,
+    indent: int | str | None = None,
+    separators: tuple[str, str] | None = None,
+    sort_keys: bool = False,
+) -> str:
+    """With the parameters and defaults of `transformers`: text stays readable, nothing is escaped for HTML."""
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
 
 
 def _raise_exception(message: str) -> NoReturn:

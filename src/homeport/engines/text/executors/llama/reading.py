@@ -76,6 +76,7 @@ class Reading:
 
     def close(self) -> None:
         """Free what was loaded; `tensors` can still be read."""
+        self._template.close()
         self._model.close()
 
 

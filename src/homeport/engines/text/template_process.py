@@ -1,0 +1,138 @@
+"""Chat templates rendered in processes of their own, which are killed where a template takes too long.
+
+Has the interface of `sandbox.Program`. A process compiles the template once and renders a conversation in one round
+trip; a second one starts where two threads render at once, another one behind one that was killed.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any, BinaryIO, cast
+
+from homeport.domain.errors import EngineFailed, Unavailable
+from homeport.engines.text.sandbox import Run, TemplateRefused, TemplateStopped
+from homeport.engines.text.template_worker import receive, send
+
+WAIT_S = 60.0
+"""Of time as such: a busy machine may give two seconds of CPU time only slowly."""
+_POLL_MS = 50
+_WORKER = "homeport.engines.text.template_worker"
+_BOOT = f"import os, sys; sys.path[:] = sys.argv.pop().split(os.pathsep); from {_WORKER} import main; main()"
+_TOO_LONG = "The model's chat template took too long."
+
+Check = Callable[[], None]
+
+
+class IsolatedProgram:
+    """A template compiled in another process. Raises TemplateRefused where it does not compile within the limits.
+
+    May be used by several threads. Raises Unavailable where no process can be started.
+    """
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._lock = threading.Lock()
+        self._idle: list[_Process] = []
+        weakref.finalize(self, _end, self._idle)
+        self._idle.append(_Process(source))
+
+    def render(self, runs: Sequence[Run], check: Check | None = None) -> list[str]:
+        """The output of each run. Raises TemplateRefused, and what `check` raises, which is called while it waits."""
+        process = self._free() or _Process(self._source)
+        try:
+            answer = process.ask([list(run) for run in runs], check)
+        except BaseException:
+            process.end()
+            raise
+        if answer.get("stopped"):
+            process.end()
+            raise TemplateStopped(answer["refused"])
+        with self._lock:
+            self._idle.append(process)
+        if "refused" in answer:
+            raise TemplateRefused(answer["refused"])
+        return cast("list[str]", answer["texts"])
+
+    def close(self) -> None:
+        """End the processes."""
+        with self._lock:
+            _end(self._idle)
+
+    def _free(self) -> "_Process | None":
+        """A process that waits for work; one that died meanwhile is forgotten."""
+        with self._lock:
+            while self._idle:
+                process = self._idle.pop()
+                if process.is_alive:
+                    return process
+                process.end()
+        return None
+
+
+class _Process:
+    def __init__(self, source: str) -> None:
+        # No site packages of its own to look through, no variables of the environment that change Python.
+        command = [sys.executable, "-I", "-S", "-c", _BOOT, os.pathsep.join(path for path in sys.path if path)]
+        try:
+            self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        except OSError as error:
+            raise Unavailable(f"The process that renders the chat template does not start: {error}") from error
+        self._requests = cast("BinaryIO", self._child.stdin)
+        self._answers = cast("BinaryIO", self._child.stdout)
+        try:
+            answer = self.ask(source, None)
+        except BaseException:
+            self.end()
+            raise
+        if "refused" in answer:
+            self.end()
+            raise TemplateRefused(answer["refused"])
+
+    @property
+    def is_alive(self) -> bool:
+        return self._child.poll() is None
+
+    def ask(self, message: object, check: Check | None) -> dict[str, Any]:
+        """Send a message and wait for the answer to it. Raises TemplateStopped where the process had to be killed."""
+        ready = select.poll()
+        ready.register(self._answers, select.POLLIN)
+        until = time.monotonic() + WAIT_S
+        try:
+            send(self._requests, message)
+            while not ready.poll(_POLL_MS):
+                if check is not None:
+                    check()
+                if time.monotonic() > until:
+                    raise TemplateStopped(_TOO_LONG)
+            return cast("dict[str, Any]", receive(self._answers))
+        except (EOFError, BrokenPipeError) as error:
+            raise _ending(self._child.wait()) from error
+
+    def end(self) -> None:
+        """Kill it and wait until its memory is given back."""
+        self._child.kill()
+        self._child.wait()
+        for stream in (self._requests, self._answers):
+            with contextlib.suppress(OSError):  # what was not sent is not missed
+                stream.close()
+
+
+def _ending(code: int) -> Exception:
+    """What it means that the process ended with this code."""
+    if code == -signal.SIGPROF:
+        return TemplateStopped(_TOO_LONG)
+    if code < 0:
+        return TemplateStopped("The model's chat template broke the process that rendered it.")
+    return EngineFailed(f"The process that renders the chat template ended with exit code {code}.")
+
+
+def _end(processes: list[_Process]) -> None:
+    while processes:
+        processes.pop().end()

@@ -1,0 +1,51 @@
+"""Says what a chat template is like, for people: a program that reads one from standard input and answers in JSON.
+
+It tries small conversations, in the same way as a server renders them. Knows nothing of models.
+"""
+
+import sys
+
+import msgspec
+
+from homeport.domain.models import TemplateReport
+from homeport.domain.text import Message
+from homeport.engines.text import programs
+from homeport.engines.text.renderer import Renderer
+from homeport.engines.text.sandbox import TemplateRefused
+from homeport.engines.text.variants import FOLDED, MERGED
+
+_TOKENS = {f"{short}_token": "" for short in ("bos", "eos", "unk", "pad")}
+_CASES = (
+    ("system messages", (Message("system", "Be brief."), Message("user", "Hello."))),
+    ("consecutive messages of one role", (Message("user", "Hello."), Message("user", "Again."))),
+)
+_WORDS = {
+    (): "taken as they are",
+    (FOLDED,): "put before the user's next message",
+    (MERGED,): "merged, a blank line between them",
+    (FOLDED, MERGED): "put before the user's next message",
+}
+
+
+def describe(source: str) -> TemplateReport:
+    """Try a template."""
+    try:
+        renderer = Renderer(source, _TOKENS)
+    except TemplateRefused as error:
+        return TemplateReport(fault=str(error))
+    notes = [f"{name}: {_tried(renderer, messages)}" for name, messages in _CASES]
+    notes.append(f"messages of the role developer: {'as such' if renderer.knows_developer else 'as system messages'}")
+    place = "in the model's process" if programs.is_known(source) else "in a process of its own"
+    renderer.close()
+    return TemplateReport(notes=(*notes, f"rendered {place}"))
+
+
+def _tried(renderer: Renderer, messages: tuple[Message, ...]) -> str:
+    try:
+        return _WORDS[renderer.place(messages).changes]
+    except TemplateRefused as error:
+        return f"refused ({error})"
+
+
+if __name__ == "__main__":
+    sys.stdout.buffer.write(msgspec.json.encode(describe(sys.stdin.buffer.read().decode("utf-8", "replace"))))

@@ -1,0 +1,85 @@
+"""A conversation as a chat template may want it: without system messages, or with strictly alternating roles.
+
+Where a template refuses a conversation as it is, the same words are put into other turns: a system message into the
+user's next turn, consecutive messages of one role into one, a blank line between them. Knows nothing of templates.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from homeport.domain.text import Message
+
+FOLDED = "system-folded"
+MERGED = "roles-merged"
+_SYSTEM = ("system", "developer")
+
+
+class Variant(NamedTuple):
+    """The messages, and in `changes` what was done to them: `FOLDED`, `MERGED`."""
+
+    messages: Sequence[Message]
+    changes: tuple[str, ...] = ()
+
+
+def variants(messages: Sequence[Message]) -> Iterator[Variant]:
+    """The conversation as it is, then what changes it, the least first."""
+    yield Variant(messages)
+    merged = _merged(messages)
+    if len(merged) < len(messages):
+        yield Variant(merged, (MERGED,))
+    roles = [message.role in _SYSTEM for message in messages]
+    starts = [start for start in (1, 0) if any(roles[start:])]
+    if starts == [1, 0] and not roles[0]:
+        starts.pop()  # both mean the same
+    for start in starts:
+        folded = [*messages[:start], *_folded(messages[start:])]
+        yield Variant(folded, (FOLDED,))
+        merged = _merged(folded)
+        if len(merged) < len(folded):
+            yield Variant(merged, (FOLDED, MERGED))
+
+
+def as_system(messages: Sequence[Message]) -> list[Message]:
+    """The same with `system` for what newer clients call `developer`."""
+    return [msgspec.structs.replace(m, role="system") if m.role == "developer" else m for m in messages]
+
+
+def named(message: Message) -> Message:
+    """The same with the name as a part of the content."""
+    if not message.name:
+        return message
+    return msgspec.structs.replace(message, content=f"{message.name}: {message.content}", name=None)
+
+
+def _merged(messages: Sequence[Message]) -> list[Message]:
+    groups: list[list[Message]] = []
+    for message in messages:
+        if groups and groups[-1][0].role == message.role:
+            groups[-1].append(message)
+        else:
+            groups.append([message])
+    return [_joined(group, group[0].role) for group in groups]
+
+
+def _folded(messages: Sequence[Message]) -> list[Message]:
+    """Without system messages: their text stands before the user's next one, or is a user's where none follows."""
+    found: list[Message] = []
+    pending: list[Message] = []
+    for message in messages:
+        if message.role in _SYSTEM:
+            pending.append(message)
+        elif message.role == "user" and pending:
+            found.append(_joined([*pending, message], "user"))
+            pending = []
+        else:
+            found.append(message)
+    return [*found, _joined(pending, "user")] if pending else found
+
+
+def _joined(messages: Sequence[Message], role: str) -> Message:
+    if len(messages) == 1:
+        return msgspec.structs.replace(messages[0], role=role)
+    texts = [named(message).content for message in messages]
+    return Message(role, "\n\n".join(text for text in texts if text))

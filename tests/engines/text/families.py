@@ -1,0 +1,97 @@
+"""Chat templates in the manner of well-known families, each written here, small, for one habit of such templates."""
+
+_TURN = "<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n"
+
+NO_SYSTEM = """
+{{- bos_token }}
+{%- if messages[0]['role'] == 'system' %}{{ raise_exception('No system role here') }}{% endif %}
+{%- for m in messages %}
+    {%- if (m['role'] == 'user') != (loop.index0 % 2 == 0) %}
+        {{- raise_exception('Roles must take turns: user, assistant, user, ...') }}
+    {%- endif %}
+    {%- set role = 'model' if m['role'] == 'assistant' else m['role'] %}
+    {{- '<|im_start|>' + role + '\n' + m['content'] | trim + '<|im_end|>\n' }}
+{%- endfor %}
+{%- if add_generation_prompt %}{{ '<|im_start|>model\n' }}{% endif %}
+"""
+"""Gemma's manner: no system message, strict turns, contents trimmed."""
+
+STRICT_TURNS = """
+{%- if messages[0].role == 'system' %}
+    {%- set system = messages[0].content %}{%- set rest = messages[1:] %}
+{%- else %}
+    {%- set rest = messages %}
+{%- endif %}
+{%- if not tools is defined %}{%- set tools = none %}{%- endif %}
+{%- set ns = namespace(index=0) %}
+{%- for m in rest %}
+    {%- if (m.role == 'user') != (ns.index % 2 == 0) %}{{ raise_exception('Roles must alternate') }}{% endif %}
+    {%- set ns.index = ns.index + 1 %}
+{%- endfor %}
+{%- for m in rest %}
+    {%- if m.role == 'user' %}
+        {%- if tools is not none %}{{ '[TOOLS]' + tools | tojson }}{% endif %}
+        {{- '<|im_start|>' }}
+        {%- if loop.last and system is defined %}{{ system + '\n\n' }}{% endif %}
+        {{- m.content + '<|im_end|>' }}
+    {%- elif m.role == 'assistant' %}
+        {{- m.content.strip() + eos_token }}
+    {%- else %}
+        {{- raise_exception('Only user and assistant roles') }}
+    {%- endif %}
+{%- endfor %}
+"""
+"""Mistral's manner: a system message stands first only, and is written late; turns alternate; tools may be none."""
+
+SILENT_ABOUT_SYSTEM = "{% for m in messages %}{% if m.role != 'system' %}" + _TURN + "{% endif %}{% endfor %}"
+"""A template that leaves system messages out without a word."""
+
+GENERATION = (
+    "{% for m in messages %}{% if m.role == 'assistant' %}<|im_start|>assistant\n{% generation %}{{ m.content }}"
+    "<|im_end|>\n{% endgeneration %}{% else %}" + _TURN + "{% endif %}{% endfor %}"
+)
+"""SmolLM3's manner: what the assistant said is marked for training."""
+
+PARTS = """
+{%- for m in messages %}
+    {{- '<|im_start|>' + m['role'] + '\n' }}
+    {%- for part in m['content'] %}{% if part['type'] == 'text' %}{{ part['text'] }}{% endif %}{% endfor %}
+    {{- '<|im_end|>\n' }}
+{%- endfor %}
+"""
+"""Vision models' manner: a content is a list of parts, never a string."""
+
+DEVELOPER_IN_PASSING = (
+    "{# The developer role is not for this model. #}{% for m in messages %}{% if m.role == 'developer' %}"
+    "{{ raise_exception('Unexpected role') }}{% endif %}" + _TURN + "{% endfor %}"
+)
+"""A template that has the word `developer`, and not the role."""
+
+DEVELOPER_AS_A_WORD = "{# as every developer knows #}{% for m in messages %}" + _TURN + "{% endfor %}"
+"""A template that has the word `developer`, and writes whatever a role is called."""
+
+DEVELOPER = (
+    "{% for m in messages %}{% if m.role == 'developer' %}<|im_start|>rules\n{{ m.content }}<|im_end|>\n"
+    "{% else %}" + _TURN + "{% endif %}{% endfor %}"
+)
+"""gpt-oss's manner: the role has words of its own."""
+
+THINKING = """
+{%- for m in messages %}
+    {%- set content = m.content %}
+    {%- if m.role == 'assistant' and '</think>' in content %}
+        {%- set content = content.split('</think>')[-1].lstrip('\n') %}
+    {%- endif %}
+    {{- '<|im_start|>' + m.role + '\n' + content + '<|im_end|>\n' }}
+{%- endfor %}
+"""
+"""Qwen3's and R1's manner: earlier thoughts are cut out."""
+
+ITEMS = """
+{%- for m in messages %}
+    {{- '<|im_start|>' }}
+    {%- for key, value in m.items() %}{{ key }}={{ value | tojson(ensure_ascii=False) }} {% endfor %}
+    {{- '<|im_end|>\n' }}
+{%- endfor %}
+"""
+"""A template that writes every message as JSON."""

@@ -1,0 +1,87 @@
+"""What cannot fit is refused at a cost that does not grow with it."""
+
+import msgspec
+import pytest
+
+from homeport.domain.errors import ContextOverflow
+from homeport.engines.text.executor import Vocabulary
+from homeport.engines.text.executors.fake import FakeExecutor
+from homeport.engines.text.executors.llama.executor import LlamaExecutor
+from homeport.engines.text.lengths import LEAST, SLICE, Lengths, TokenLimit
+
+WINDOW = 32768
+
+
+class Counting(FakeExecutor):
+    """Counts the characters it tokenised; its tokens are whole words, however long."""
+
+    read = 0
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        return msgspec.structs.replace(super().vocabulary, pieces=(b"x" * 1000,))
+
+    def tokenise(self, text: str, *, special: bool) -> list[int]:
+        self.read += len(text)
+        return [1] * len(text.split()) if not special else super().tokenise(text, special=special)
+
+
+def test_the_longest_token_bounds_a_text(coder: LlamaExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text of more characters than the window of the longest tokens is refused unread, in OpenAI's words."""
+    lengths = Lengths(coder)
+    longest = max(map(len, coder.vocabulary.pieces))
+    monkeypatch.delattr(LlamaExecutor, "tokenise")
+    with pytest.raises(
+        ContextOverflow, match=r"maximum context length is 32768 .* messages resulted in at least 32769"
+    ):
+        lengths.require(["x" * (longest * (WINDOW + 1))], TokenLimit(WINDOW, "messages"))
+
+
+def test_a_message_is_a_token_at_least(fake: FakeExecutor) -> None:
+    """More messages than the window has tokens are refused unread."""
+    with pytest.raises(ContextOverflow, match="at least 100000 tokens") as caught:
+        Lengths(fake).require([""] * 100_000, TokenLimit(WINDOW, "messages"), messages=100_000)
+    assert (caught.value.param, caught.value.code) == ("messages", "context_length_exceeded")
+
+
+@pytest.mark.parametrize("text", ["word " * 1_000_000, "word 你好 " * 400_000, "x1 " * 1_000_000])
+def test_long_texts_are_counted_until_they_are_too_long(coder: LlamaExecutor, text: str) -> None:
+    """A text of some MB costs no more than its beginning that fills the window, and is refused."""
+    checks = 0
+
+    def check() -> None:
+        nonlocal checks
+        checks += 1
+
+    with pytest.raises(ContextOverflow, match=r"at least \d+ tokens"):
+        Lengths(coder).require([text], TokenLimit(WINDOW, "prompt", check))
+    assert checks * SLICE < len(text) / 4
+
+
+def test_what_may_fit_passes(fake: FakeExecutor, coder: LlamaExecutor) -> None:
+    """A long text of few tokens passes, and so does a short one, unread, even if it is too long."""
+    Lengths(coder).require([" " * (120 * 4096)], TokenLimit(4096, "prompt"))
+    counting = Counting(fake.traits)
+    Lengths(counting).require(["x" * LEAST], TokenLimit(LEAST, "prompt"))
+    assert counting.read == 0
+
+
+def test_counting_can_be_ended(fake: FakeExecutor) -> None:
+    """The check is asked before each slice, and what it raises ends the counting."""
+    counting = Counting(fake.traits)
+
+    def check() -> None:
+        if counting.read >= 3 * SLICE:
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        Lengths(counting).require([" " * (20 * SLICE)], TokenLimit(SLICE, "prompt", check))
+    assert counting.read == 3 * SLICE
+
+
+def test_a_limit_ends_what_is_far_over_it() -> None:
+    """Tokens up to twice the window are counted, so that the error can say how many; then it ends."""
+    limit = TokenLimit(10, "messages")
+    limit.spend(20 + LEAST)
+    with pytest.raises(ContextOverflow, match=f"at least {21 + LEAST} tokens"):
+        limit.spend(1)

@@ -1,0 +1,54 @@
+"""The same words in other turns, for templates that do not take a conversation as it is."""
+
+import pytest
+
+from homeport.domain.text import Message
+from homeport.engines.text.variants import FOLDED, MERGED, variants
+
+ROLES = {"s": "system", "d": "developer", "u": "user", "a": "assistant"}
+
+
+def talk(letters: str) -> list[Message]:
+    return [Message(ROLES[letter], f"{letter}{at}") for at, letter in enumerate(letters)]
+
+
+def written(messages: object) -> str:
+    assert isinstance(messages, list)
+    return " | ".join(f"{message.role[0]}: {message.content}" for message in messages).replace("\n\n", "+")
+
+
+@pytest.mark.parametrize(
+    ("letters", "expected"),
+    [
+        ("uau", []),
+        ("uu", [("u: u0+u1", MERGED)]),
+        ("uuaau", [("u: u0+u1 | a: a2+a3 | u: u4", MERGED)]),
+        ("su", [("u: s0+u1", FOLDED)]),
+        ("s", [("u: s0", FOLDED)]),
+        ("usa", [("u: u0 | a: a2 | u: s1", FOLDED)]),
+        ("sdu", [("s: s0 | u: d1+u2", FOLDED), ("u: s0+d1+u2", FOLDED)]),
+        (
+            "suasu",
+            [("s: s0 | u: u1 | a: a2 | u: s3+u4", FOLDED), ("u: s0+u1 | a: a2 | u: s3+u4", FOLDED)],
+        ),
+        ("suu", [("s: s0 | u: u1+u2", MERGED), ("u: s0+u1 | u: u2", FOLDED), ("u: s0+u1+u2", FOLDED + MERGED)]),
+    ],
+)
+def test_the_least_change_comes_first(letters: str, expected: list[tuple[str, str]]) -> None:
+    """A conversation comes as it is, then with roles merged, later system messages folded, all of them folded."""
+    first, *others = variants(talk(letters))
+    assert first.messages == talk(letters)
+    assert first.changes == ()
+    found = [(written(variant.messages), "".join(variant.changes)) for variant in others]
+    assert found == expected
+
+
+def test_names_stay_with_their_words() -> None:
+    """Where messages become one, a name stands before what that person said; an empty content adds no lines."""
+    messages = [Message("user", "a", "Ann"), Message("user", ""), Message("user", "b", "Ben")]
+    merged = list(variants(messages))[1].messages
+    assert merged == [Message("user", "Ann: a\n\nBen: b")]
+    folded = list(variants([Message("system", "s"), Message("user", "a", "Ann")]))[1].messages
+    assert folded == [Message("user", "s\n\nAnn: a")]
+    alone = list(variants([Message("system", "s"), Message("assistant", "a", "Bot")]))[1].messages
+    assert alone == [Message("assistant", "a", "Bot"), Message("user", "s")]

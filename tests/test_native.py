@@ -1,0 +1,50 @@
+"""What other processes say of a model's files, as the command line is told it."""
+
+from pathlib import Path
+
+import pytest
+
+from homeport import app, native
+from homeport.settings import Settings
+from tests.engines.text import families
+from tests.models.fakes import Recorder, gguf
+
+
+@pytest.mark.parametrize(
+    ("source", "notes"),
+    [
+        (
+            families.NO_SYSTEM,
+            (
+                "system messages: put before the user's next message",
+                "consecutive messages of one role: merged, a blank line between them",
+                "messages of the role developer: as system messages",
+                "rendered in a process of its own",
+            ),
+        ),
+        (
+            families.DEVELOPER,
+            (
+                "system messages: taken as they are",
+                "consecutive messages of one role: taken as they are",
+                "messages of the role developer: as such",
+                "rendered in a process of its own",
+            ),
+        ),
+    ],
+)
+def test_a_template_is_tried(source: str, notes: tuple[str, ...]) -> None:
+    """What a chat template takes, and what is done where it does not, is found out by trying."""
+    assert native.template(source).notes == notes
+
+
+def test_a_model_without_a_working_template_says_why(tmp_path: Path) -> None:
+    """It is installed without `chat`, and both `pull` and `show` say what is wrong with its template."""
+    deep = "{% if x %}" * 500 + "{% endif %}" * 500
+    for name, template in (("deep", deep), ("fine", families.GENERATION)):
+        (tmp_path / f"{name}.gguf").write_bytes(gguf(template=template))
+    settings, progress = Settings(home=tmp_path / "home", offline=True), Recorder()
+    assert "chat" in app.pull(settings, f"file:{tmp_path}/fine.gguf", progress).facts.capabilities
+    assert app.pull(settings, f"file:{tmp_path}/deep.gguf", progress).facts.capabilities == ("completions",)
+    assert "deep cannot be used for chat: The model's chat template is broken" in progress.messages[-1]
+    assert "template is broken" in str(app.show(settings, "deep")["template"])
