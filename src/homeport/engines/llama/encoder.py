@@ -18,8 +18,8 @@ from homeport.engines.llama import pages
 from homeport.engines.llama.declarations import CONTROL
 from homeport.engines.llama.library import Library, kernels
 from homeport.engines.llama.model import Model
-from homeport.engines.llama.processors import cores
 from homeport.engines.llama.team import Team
+from homeport.engines.processors import cores
 
 Vectors = NDArray[np.float32]
 Ids = Sequence[int] | NDArray[np.int32]

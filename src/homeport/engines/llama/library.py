@@ -19,7 +19,7 @@ import cffi
 from homeport.domain.errors import Unavailable
 from homeport.engines.llama.declarations import BACKENDS, LAYOUTS, PROBE, Layout, identify
 from homeport.engines.llama.log import Log
-from homeport.engines.llama.processors import cores
+from homeport.engines.processors import cores
 
 _WHEEL = "xllamacpp"
 _INSTALL = "run `homeport kernels install`"

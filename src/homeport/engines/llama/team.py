@@ -11,7 +11,7 @@ import logging
 from typing import Any
 
 from homeport.engines.llama.library import Library
-from homeport.engines.llama.processors import Monitor
+from homeport.engines.processors import Monitor
 
 logger = logging.getLogger("homeport.llama")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from homeport.engines.llama.processors import INTERVAL_S, Monitor, Reading, ThreadCount, cores, quota
+from homeport.engines.processors import INTERVAL_S, Monitor, Reading, ThreadCount, cores, quota
 
 Load = Callable[[float], float]
 
