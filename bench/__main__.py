@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from bench import gateway, homes, keys, latency, log, machine, table, throughput
+from bench import busy, gateway, homes, keys, latency, log, machine, table, throughput
 from bench.plan import Plan
 from bench.throughput import OURS
 from homeport import settings
@@ -26,9 +26,12 @@ def _run(plan: Plan) -> tuple[list[str], list[str]]:
     found = throughput.measure(plan, weights, laid_out)
     rows = throughput.rows(found, laid_out) + latency.rows(plan)
     rows += gateway.rows(plan, found[throughput.streams(gateway.STREAMS)][OURS]) + keys.rows(plan)
+    beside = busy.measure(plan, busy.loads())
+    rows += busy.rows(plan, beside)
     how = f"{machine.rounds(plan.rounds)}{', quick: figures mean nothing' if plan.quick else ''}"
     heading = machine.heading(plan.model, plan.threads, plan.peer.name if plan.peer else "xllamacpp", how)
-    lines = [f"### {heading}", "", *table.targets(rows), "", table.summary(rows), "", *table.details(found)]
+    figures = [*table.details(found), "", *busy.details(beside)]
+    lines = [f"### {heading}", "", *table.targets(rows), "", table.summary(rows), "", *figures]
     return lines, table.readme(rows, heading)
 
 

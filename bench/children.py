@@ -78,11 +78,19 @@ def _cpu_s(process: psutil.Process) -> float:
 def running(
     command: Sequence[str], environ: Mapping[str, str] | None = None, *, pipes: bool = False
 ) -> Iterator[Child]:
-    """Run a program while the block does; `pipes`: with its standard input and output open to us."""
+    """Run a program while the block does; `pipes`: with its standard input and output open to us.
+
+    It has a session of its own, as Linux may divide processors among sessions first, and within them afterwards.
+    """
     pipe = subprocess.PIPE if pipes else subprocess.DEVNULL
     with tempfile.TemporaryFile() as complaints:
         process = subprocess.Popen(
-            command, env={**os.environ, **(environ or {})}, stdin=pipe, stdout=pipe, stderr=complaints
+            command,
+            env={**os.environ, **(environ or {})},
+            stdin=pipe,
+            stdout=pipe,
+            stderr=complaints,
+            start_new_session=True,
         )
         child = Child(process, complaints)
         try:

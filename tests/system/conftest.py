@@ -67,7 +67,7 @@ def client(house: House) -> Iterator[openai.OpenAI]:
 def executor(smollm2: Path) -> Iterator[LlamaExecutor]:
     """The small model's weights without any server, on the kernels that servers here use: the yardstick."""
     library = installed_kernels(settings.load().home)
-    made = load(smollm2, LlamaOptions(window=2048, cells=2048, sequences=2, batch=512, library=library))
+    made = load(smollm2, LlamaOptions(window=2048, cells=2048, sequences=2, batch=512, threads=1, library=library))
     yield made
     made.close()
 

@@ -109,6 +109,7 @@ def running(log: Path, *flags: str, under: Sequence[str] = (), **settings: str) 
     if "--home" not in flags:
         environ["HOMEPORT_DATABASE_URL"] = f"sqlite:///{log.parent}/kept/homeport.db"
         environ["HOMEPORT_BLOBS"] = f"{log.parent}/kept/blobs"
+    environ["HOMEPORT_THREADS"] = "1"  # several are fewer while the machine is busy, and round otherwise then
     environ.update({f"HOMEPORT_{name}": value for name, value in settings.items()})
     environ |= {"HOMEPORT_OFFLINE": "1", "HOMEPORT_LAYOUT": "original"}  # whatever is optimised on this machine
     command = [*under, sys.executable, "-m", "homeport", "serve", "--port", str(port), *flags]

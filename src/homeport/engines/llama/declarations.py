@@ -96,6 +96,8 @@ void llama_adapter_lora_free(llama_adapter_lora *adapter);
 int32_t llama_set_adapters_lora(llama_context *ctx, llama_adapter_lora **adapters, size_t count, float *scales);
 void llama_free(llama_context *ctx);
 void llama_attach_threadpool(llama_context *ctx, void *threads, void *threads_of_batches);
+void llama_detach_threadpool(llama_context *ctx);
+void llama_set_n_threads(llama_context *ctx, int32_t n_threads, int32_t n_threads_batch);
 
 uint32_t llama_n_ctx(const llama_context *ctx);
 uint32_t llama_n_ctx_seq(const llama_context *ctx);

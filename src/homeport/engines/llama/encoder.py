@@ -17,8 +17,9 @@ from homeport.domain.errors import EngineFailed, Unavailable
 from homeport.engines.llama import pages
 from homeport.engines.llama.declarations import CONTROL
 from homeport.engines.llama.library import Library, kernels
-from homeport.engines.llama.model import Model, cores
+from homeport.engines.llama.model import Model
 from homeport.engines.llama.team import Team
+from homeport.engines.processors import cores
 
 Vectors = NDArray[np.float32]
 Ids = Sequence[int] | NDArray[np.int32]
@@ -181,13 +182,14 @@ class _Context:
         self._context: Any = self._api.llama_init_from_model(model, params)
         if self._context == self._ffi.NULL:
             raise Unavailable(f"No context of {size.tokens} tokens: {library.log.complaints() or 'no reason given'}")
-        size.team.attach(self._context)
+        self._team, self._threads = size.team, 0
         self.pooling = int(self._api.llama_pooling_type(self._context))
         self._memory = self._api.llama_get_memory(self._context)
         self.has_cache = self._memory != self._ffi.NULL
 
     def encode(self, sequences: Sequence[Ids]) -> Vectors:
         """The pooled rows as llama.cpp gives them, copied."""
+        self._threads = self._team.prepare(self._context, self._threads)
         batch, kept = self._batch(sequences)
         if self.has_cache:
             self._api.llama_memory_clear(self._memory, False)

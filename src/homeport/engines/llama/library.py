@@ -19,6 +19,7 @@ import cffi
 from homeport.domain.errors import Unavailable
 from homeport.engines.llama.declarations import BACKENDS, LAYOUTS, PROBE, Layout, identify
 from homeport.engines.llama.log import Log
+from homeport.engines.processors import cores
 
 _WHEEL = "xllamacpp"
 _INSTALL = "run `homeport kernels install`"
@@ -160,6 +161,7 @@ def describe(path: Path | None) -> str:
         f"version: llama.cpp {library.version}",
         f"CPU kernels: {library.family}, using {library.features}",
         *(f"device: {device}" for device in library.devices),
+        f"threads: {cores()} at most by default, fewer while other programs are busy",
     ]
     if library.family == "fixed":
         gain = "1.3 to 1.6 times as fast" if _has_avx512() else "faster on many CPUs"

@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from homeport.domain.errors import EngineFailed, InvalidRequest, Unavailable
 from homeport.engines.llama.library import Library
 
@@ -51,12 +49,6 @@ class Model:
         if self.handle is not None:
             self._api.llama_model_free(self.handle)
             self.handle = None
-
-
-def cores() -> int:
-    """Physical cores this process may use: two threads on one core slow each other's kernels down."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(allowed, psutil.cpu_count(logical=False) or allowed)
 
 
 def _check_header(weights: Path) -> None:

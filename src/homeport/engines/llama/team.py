@@ -3,6 +3,7 @@
 Those without OpenMP would. Their threads wait for one another by spinning, and a thread that has just been started may
 find itself on the processor of the one it computes with: then each spins away the other's time until the scheduler
 parts them, 20 ms for a batch of 4. Threads that stay are placed well. Builds with OpenMP keep theirs by themselves.
+Before each batch a context is told how many of them compute: fewer while other programs are busy (`processors`).
 Knows nothing of models. Source: ggml/include/ggml.h and ggml-cpu.h.
 """
 
@@ -10,6 +11,7 @@ import logging
 from typing import Any
 
 from homeport.engines.llama.library import Library
+from homeport.engines.processors import Monitor
 
 logger = logging.getLogger("homeport.llama")
 
@@ -29,7 +31,7 @@ _POLL = 50  # ggml's default, by which the struct is known
 
 
 class Team:
-    """So many threads, for the contexts of one model, of which one computes at a time. Free those first.
+    """At most so many threads, for the contexts of one model, of which one computes at a time. Free those first.
 
     Where a build does not have what this needs, it goes on starting threads of its own.
     """
@@ -38,15 +40,32 @@ class Team:
         self.threads = threads
         self._library = library
         self._pool = 0 if threads == 1 or "OPENMP" in library.features else self._started()
+        self._monitor = Monitor(threads)
 
-    def attach(self, context: object) -> None:
-        """Have a context compute with these threads."""
-        if self._pool:
-            pool = self._library.ffi.cast("void *", self._pool)
-            self._library.api.llama_attach_threadpool(context, pool, pool)
+    @property
+    def count(self) -> int:
+        """How many threads compute now."""
+        return self._monitor.count
+
+    def prepare(self, context: object, threads: int) -> int:
+        """Have a context compute with as many threads as are to now; it did with `threads`, 0 for a new one.
+
+        Gives their number. Called before each batch, by the thread that computes it.
+        """
+        count = self._monitor.count
+        if count != threads:
+            api = self._library.api
+            api.llama_set_n_threads(context, count, count)
+            if self._pool and count > 1:
+                pool = self._library.ffi.cast("void *", self._pool)
+                api.llama_attach_threadpool(context, pool, pool)
+            elif self._pool:
+                api.llama_detach_threadpool(context)  # else each batch would wake the threads that have no part in it
+        return count
 
     def close(self) -> None:
         """End the threads. May be called twice."""
+        self._monitor.close()
         if self._pool:
             free = self._library.ffi.cast("void (*)(void *)", self._library.cpu_function(_FREE))
             free(self._library.ffi.cast("void *", self._pool))

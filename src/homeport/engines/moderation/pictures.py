@@ -15,6 +15,7 @@ from PIL import Image, UnidentifiedImageError
 
 from homeport.domain.errors import InvalidRequest, Unavailable
 from homeport.engines import rasters
+from homeport.engines.onnx import options
 
 MOST_PIXELS = 50_000_000
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
@@ -29,11 +30,10 @@ class Classifier:
     """The network, loaded from an ONNX file. Raises Unavailable where it does not load."""
 
     def __init__(self, file: Path, threads: int | None) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or 0
-        options.log_severity_level = 3
         try:
-            self._session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(
+                str(file), options(threads), providers=["CPUExecutionProvider"]
+            )
         except Exception as error:  # onnxruntime has a family of its own, without a root
             raise Unavailable(f"{file.name} does not load: {type(error).__name__}.") from error
         self._input = self._session.get_inputs()[0].name

@@ -17,6 +17,7 @@ from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
 
 from homeport.domain.errors import Unavailable
+from homeport.engines.onnx import options
 
 Sound = NDArray[np.float32]
 
@@ -34,13 +35,7 @@ class Synthesis:
     """One loaded model. `alphabet`: the phonemes it knows. Not for two threads at once."""
 
     def __init__(self, weights: Path, vocabulary: Path, voices: Mapping[str, Path], threads: int) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        # Idle threads that spin would take the processor from the models beside this one.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(str(weights), options, providers=["CPUExecutionProvider"])
+        self._session = onnxruntime.InferenceSession(str(weights), options(threads), providers=["CPUExecutionProvider"])
         names = {each.name for each in self._session.get_inputs()}
         self._tokens = next((name for name in ("tokens", "input_ids") if name in names), "")
         if not {"style", "speed"} <= names or not self._tokens:

@@ -8,6 +8,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from homeport.engines.onnx import options
+
 Floats = NDArray[np.float32]
 
 SIDE = 128
@@ -49,11 +51,9 @@ class Networks:
     """Implements `Model`. Files by role (`step`, `decoder`, `encoder`), loaded. `threads` 0: one per core."""
 
     def __init__(self, files: Mapping[str, Path], threads: int = 0) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
+        chosen = options(threads)
         self._sessions = {
-            role: onnxruntime.InferenceSession(str(files[role]), options, providers=["CPUExecutionProvider"])
+            role: onnxruntime.InferenceSession(str(files[role]), chosen, providers=["CPUExecutionProvider"])
             for role in ("step", "decoder", "encoder")
         }
 

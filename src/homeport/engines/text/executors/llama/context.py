@@ -61,6 +61,7 @@ class Context:
         self._adapters = adapters
         self._adapter = ""  # the one in effect
         self._context = _create(library, model, size)
+        self._threads = 0  # that compute its batches; it has not been told yet
         self._memory = self._api.llama_get_memory(self._context)
         self._streams = 1 if size.unified else size.sequences
         self.cells = int(self._api.llama_n_ctx(self._context))
@@ -76,6 +77,7 @@ class Context:
         Raises EngineFailed, with code NO_CELLS when the cache is full (then nothing was computed or kept).
         """
         self.adapt(batch.adapter)
+        self._threads = self._size.team.prepare(self._context, self._threads)
         taken = self._arrays.fill(batch)
         code = self._api.llama_decode(self._context, taken)
         if code == 1:
@@ -212,7 +214,6 @@ def _create(library: Library, model: object, size: Size) -> object:
     context = library.api.llama_init_from_model(model, params)
     if context == library.ffi.NULL:
         raise Unavailable(f"No context of {size.cells} tokens: {library.log.complaints() or 'no reason given'}")
-    size.team.attach(context)
     return context
 
 

@@ -16,8 +16,9 @@ import msgspec
 
 from homeport.domain.errors import Unavailable
 from homeport.engines.llama.library import kernels
-from homeport.engines.llama.model import Model, cores
+from homeport.engines.llama.model import Model
 from homeport.engines.llama.team import Team
+from homeport.engines.processors import cores
 from homeport.engines.text.executor import Batch, Logits, Traits, Vocabulary
 from homeport.engines.text.executors.llama import memory, vocabulary
 from homeport.engines.text.executors.llama.context import Context, Size

@@ -1,0 +1,143 @@
+"""The rows on busy machines: tokens per second beside programs that never rest.
+
+Ours on both kernels, as it decides by itself how many threads compute, against the same with one thread and against
+llama.cpp's own server, in one run. `python -m bench` has them in its table; `python -m bench.busy` measures them alone.
+"""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import msgspec
+
+from bench import children, figures, homes, log, machine, rounds, servers, table
+from bench.plan import Plan
+from bench.rounds import Runs, Side
+from bench.row import Row
+from bench.servers import DEFAULT
+from bench.workload import Workload
+from homeport.models.kernels import installed_kernels
+from homeport.settings import load
+
+LOOPS, STREAMS = (0, 2, 6), (1, 16)
+PEER, ONE = "llama.cpp's server", "--threads 1"
+_SHARE_OF_ONE, _SHARE_OF_PEER = 0.95, 1.0
+_LOOP = "while True: pass"
+
+
+class Busy(msgspec.Struct, frozen=True):
+    """One load, and how many busy loops of other programs run beside it."""
+
+    loops: int
+    streams: int
+
+    @property
+    def name(self) -> str:
+        """What the tables call it."""
+        return f"{self.streams} stream{'s' if self.streams > 1 else ''} beside {self.loops} busy loops"
+
+    @property
+    def work(self) -> Workload:
+        """What is sent: short, as a busy machine takes minutes for what a quiet one does in seconds."""
+        tokens = (50, 32) if self.streams == 1 else (24, 24)
+        return Workload(self.name, self.streams, *tokens)
+
+
+Found = Mapping[Busy, Runs]
+
+
+def measure(plan: Plan, loads: Sequence[Busy]) -> dict[Busy, Runs]:
+    """Run every load on every side; by load, then by side."""
+    found = {}
+    with _sides(plan) as sides:
+        for each in loads:
+            with _loops(each.loops):
+                for name, side in sides.items():  # whoever counts threads does so now
+                    rounds.alone(side, Workload(f"warm-up of {name}, {each.name}", 1, 16, 8), turn=0)
+                found[each] = rounds.alternate(sides, plan.sized(each.work), plan.rounds, say=plan.say)
+    return found
+
+
+def rows(plan: Plan, found: Found) -> list[Row]:
+    """Hold ours on each kernels against its one thread and against the peer."""
+    made = []
+    for each, runs in found.items():
+        for kernels in _kernels(plan):
+            ours, one, peer = (figures.speed(runs[side]) for side in (kernels, f"{kernels}, {ONE}", PEER))
+            name = f"{each.name}, {kernels}"
+            made.append(Row(name, f"the same with {ONE}", "tok/s", ours, one, _SHARE_OF_ONE))
+            made.append(Row(name, PEER, "tok/s", ours, peer, _SHARE_OF_PEER))
+    return made
+
+
+def details(found: Found) -> list[str]:
+    """What stands behind the rows."""
+    return table.details({each.name: runs for each, runs in found.items()})
+
+
+def loads(loops: Sequence[int] = LOOPS, streams: Sequence[int] = STREAMS) -> list[Busy]:
+    """All loads, the quiet ones first."""
+    return [Busy(beside, count) for beside in loops for count in streams]
+
+
+def _kernels(plan: Plan) -> dict[str, Path]:
+    installed = installed_kernels(plan.home)
+    return {**({"installed kernels": installed} if installed else {}), "wheel's kernels": servers.wheel_kernels()}
+
+
+@contextmanager
+def _sides(plan: Plan) -> Iterator[dict[str, Side]]:
+    """All sides, running and paused."""
+    with ExitStack() as stack:
+        sides: dict[str, Side] = {}
+        for name, kernels in _kernels(plan).items():
+            settings = {**plan.same_kernels(), "LLAMA_LIB": str(kernels)}
+            several = {key: value for key, value in settings.items() if key != "THREADS"}
+            for title, given in ((name, several), (f"{name}, {ONE}", {**settings, "THREADS": "1"})):
+                sides[title] = stack.enter_context(servers.homeport(plan.model, given))
+        weights = homes.weights(plan.home, plan.model)
+        sides[PEER] = stack.enter_context(servers.llamacpp(weights, DEFAULT, plan.threads, plan.peer))
+        for side in sides.values():
+            side.measure(Workload("warm-up", 1, 16, 4), turn=0)
+            side.child.pause()
+        yield sides
+
+
+@contextmanager
+def _loops(count: int) -> Iterator[None]:
+    """So many programs that compute all the time, each by itself as a user's programs are."""
+    with ExitStack() as stack:
+        for _ in range(count):
+            stack.enter_context(children.running([sys.executable, "-c", _LOOP]))
+        yield
+
+
+def main() -> None:
+    """Run these rows alone."""
+    parser = argparse.ArgumentParser(prog="python -m bench.busy", description=__doc__)
+    parser.add_argument("--model", default="smollm2-135m")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--loops", type=int, nargs="*", default=LOOPS, help="how many busy loops run beside us")
+    parser.add_argument("--streams", type=int, nargs="*", default=STREAMS)
+    parser.add_argument("--log", action="store_true", help="append the tables to bench/LOG.md")
+    asked = parser.parse_args()
+    threads = os.cpu_count() or 1
+
+    def say(what: str) -> None:
+        print(f"{time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)
+
+    plan = Plan(asked.model, asked.rounds, threads, load().home, say)
+    found = measure(plan, loads(asked.loops, asked.streams))
+    heading = machine.heading(asked.model, threads, "xllamacpp", machine.rounds(asked.rounds))
+    lines = [f"### {heading}", "", *table.targets(rows(plan, found)), "", *details(found)]
+    print("\n".join(lines), flush=True)
+    if asked.log:
+        log.append(lines)
+
+
+if __name__ == "__main__":
+    main()

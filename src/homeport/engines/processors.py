@@ -1,0 +1,158 @@
+"""How many threads compute, by what other programs leave of the processors.
+
+The kernels' threads meet hundreds of times in the computation of one token. Where another program has displaced one of
+them, the others wait, some of them by spinning, which keeps a processor from the one they wait for. So as many threads
+as there are free processors are many times as fast as one more. Knows nothing of kernels or of models.
+"""
+
+import logging
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+import msgspec
+import psutil
+
+INTERVAL_S = 0.25
+"""Between two readings: so many of the system's ticks (10 ms) that rounding to them does not matter."""
+
+_STALE_S = 2.0  # a longer time between two readings was a suspended process or machine: it tells nothing of now
+_SHARE = 0.6  # of one thread's part of the work: the processors may lack so much, for others' short turns cost no more
+_LEAST_LACK, _MOST_LACK = 0.2, 0.3  # the bounds of that, in processors: readings are no more exact than the lower one
+_CAUTION = 0.5  # of that is tolerated before there is a thread more, lest the number changes to and fro
+_PATIENCE_S, _MOST_PATIENCE_S = 0.5, 8.0  # for so long processors must be free before they are used again
+_REGRET_S = 4.0  # a thread that has to go sooner than this is waited for twice as long the next time
+
+logger = logging.getLogger("homeport.llama")
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """Seconds, counted from some moment: of the clock, and of processors in three uses.
+
+    `idle_s`: none; `own_s`: by this process; `niced_s`: by processes of lower priority than this one.
+    """
+
+    wall_s: float
+    idle_s: float
+    own_s: float
+    niced_s: float = 0.0
+
+
+class ThreadCount:
+    """The number of threads, from readings: `most` at first and at most, 1 at least.
+
+    Falls at once, and rises when there was room for a while. Pure: it has no clock but the readings'.
+    """
+
+    def __init__(self, most: int, first: Reading) -> None:
+        self.count = most
+        self._most = most
+        self._last = first
+        self._free_s = 0.0  # for how long there has been room for more
+        self._patience_s = _PATIENCE_S
+        self._raised_s = first.wall_s - _REGRET_S
+
+    def observe(self, now: Reading) -> None:
+        """Take the next reading."""
+        before, self._last = self._last, now
+        elapsed = now.wall_s - before.wall_s
+        if not 0 < elapsed <= _STALE_S:
+            return
+        own, niced = (now.own_s - before.own_s) / elapsed, (now.niced_s - before.niced_s) / elapsed
+        free = own + (now.idle_s - before.idle_s) / elapsed
+        # Programs of lower priority make room once we compute; what they get all the same, they get at our expense.
+        is_computing = own > 0.5
+        self._lower(now.wall_s, self._fitting(free + (0.0 if is_computing else niced), 1.0))
+        self._raise(now.wall_s, elapsed, self._fitting(free + niced, _CAUTION))
+
+    def _fitting(self, processors: float, caution: float) -> int:
+        """How many threads so many processors are enough for."""
+        whole = int(processors)
+        lacking, tolerated = whole + 1 - processors, min(max(_SHARE / (whole + 1), _LEAST_LACK), _MOST_LACK)
+        return max(1, min(self._most, whole + (lacking <= caution * tolerated)))
+
+    def _lower(self, now_s: float, count: int) -> None:
+        if count < self.count:
+            is_early = now_s - self._raised_s < _REGRET_S
+            self._patience_s = min(2 * self._patience_s, _MOST_PATIENCE_S) if is_early else _PATIENCE_S
+            self.count = count
+
+    def _raise(self, now_s: float, elapsed: float, count: int) -> None:
+        self._free_s = self._free_s + elapsed if count > self.count else 0.0
+        if self._free_s >= self._patience_s:
+            self.count, self._free_s, self._raised_s = count, 0.0, now_s
+
+
+class Monitor:
+    """Keeps a thread count up to date in a thread of its own, so that it holds for the first step after a pause too.
+
+    Where the system does not say what its processors do, the count stays as it is.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._processors = _allowed()
+        self._is_niced = psutil.Process().nice() > 0
+        self._threads = ThreadCount(most, self._read())
+        self._has_ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="processors", daemon=True)
+        if most > 1 and sum(map(sum, psutil.cpu_times(percpu=True))) > 0:
+            self._thread.start()
+
+    @property
+    def count(self) -> int:
+        """How many threads are to compute now."""
+        return self._threads.count
+
+    def close(self) -> None:
+        """End its thread. May be called twice."""
+        self._has_ended.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._has_ended.wait(INTERVAL_S):
+            before = self._threads.count
+            self._threads.observe(self._read())
+            if self._threads.count != before:
+                logger.debug("%d threads compute now, not %d", self._threads.count, before)
+
+    def _read(self) -> Reading:
+        every = psutil.cpu_times(percpu=True)
+        ours = every if len(self._processors) >= len(every) else [every[number] for number in self._processors]
+        idle = sum(times.idle + getattr(times, "iowait", 0.0) for times in ours)
+        # Where our own priority is low, no more than equals are among the niced.
+        niced = 0.0 if self._is_niced else sum(getattr(times, "nice", 0.0) for times in ours)
+        return Reading(time.monotonic(), idle, time.process_time(), niced)
+
+
+def cores() -> int:
+    """Physical cores this process may use: two threads on one core slow each other's kernels down."""
+    allowed = min(len(_allowed()), quota())
+    return min(allowed, psutil.cpu_count(logical=False) or allowed)
+
+
+def quota(root: Path = Path("/sys/fs/cgroup")) -> int:
+    """Processors whose time a container may use, as Linux' control groups say; without bound where they say nothing.
+
+    Threads beyond that are stopped in the middle of their work until the next period of time begins.
+    """
+    try:
+        limit, period = (root / "cpu.max").read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        try:
+            limit = (root / "cpu" / "cpu.cfs_quota_us").read_text(encoding="ascii").strip()
+            period = (root / "cpu" / "cpu.cfs_period_us").read_text(encoding="ascii").strip()
+        except (OSError, ValueError):
+            return sys.maxsize
+    if not (limit.isdecimal() and period.isdecimal() and int(period)):
+        return sys.maxsize
+    return max(1, int(int(limit) / int(period) + _MOST_LACK))
+
+
+def _allowed() -> list[int]:
+    """The numbers of the processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))

@@ -1,0 +1,204 @@
+"""The number of threads follows what other programs leave of the processors, on a simulated machine."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import psutil
+import pytest
+
+from homeport.engines.processors import INTERVAL_S, Monitor, Reading, ThreadCount, cores, quota
+
+Load = Callable[[float], float]
+
+
+class Machine:
+    """Processors shared fairly by who wants to compute; each engine's threads compute all the time, spinning or not.
+
+    `load`: processors that other programs want at a moment, of which `niced` displace nobody.
+    """
+
+    def __init__(self, processors: int, load: Load, *, engines: int = 1, most: int | None = None) -> None:
+        self.processors, self.load, self.niced = processors, load, 0.0
+        self.is_computing = True
+        self.now_s = 100.0
+        self.readings = [Reading(self.now_s, 0.0, 0.0)] * engines
+        self.counts = [ThreadCount(most or processors, self.readings[0]) for _ in range(engines)]
+
+    @property
+    def threads(self) -> list[int]:
+        """How many threads each engine has now."""
+        return [each.count for each in self.counts]
+
+    def step(self, seconds: float = INTERVAL_S) -> None:
+        """Let time pass and every engine take a reading."""
+        ours = [count if self.is_computing else 0 for count in self.threads]
+        others = self.load(self.now_s - 100.0)
+        share = min(1.0, self.processors / max(sum(ours) + others, 1e-9))
+        left = max(0.0, self.processors - share * (sum(ours) + others))
+        niced = min(self.niced, left)
+        self.now_s += seconds
+        for index, (count, last) in enumerate(zip(ours, self.readings, strict=True)):
+            taken = (left - niced, share * count, niced)
+            sums = (last.idle_s, last.own_s, last.niced_s)
+            self.readings[index] = Reading(self.now_s, *(a + b * seconds for a, b in zip(sums, taken, strict=True)))
+            self.counts[index].observe(self.readings[index])
+
+    def run(self, seconds: float) -> list[list[int]]:
+        """Let time pass; the numbers of threads after each reading."""
+        found = []
+        for _ in range(round(seconds / INTERVAL_S)):
+            self.step()
+            found.append(self.threads)
+        return found
+
+
+@pytest.mark.parametrize("processors", [1, 2, 3, 4, 8, 16])
+def test_quiet_machines_are_used_whole(processors: int) -> None:
+    """Where others take next to nothing, all threads compute, always."""
+    machine = Machine(processors, lambda _: 0.1)
+    assert machine.run(60) == [[processors]] * 240
+
+
+@pytest.mark.parametrize("processors", [2, 3, 4, 8, 16])
+@pytest.mark.parametrize("loops", [1, 2, 3, 6, 40])
+def test_busy_programs_are_left_their_processors(processors: int, loops: int) -> None:
+    """Beside programs that never rest there are as many threads as processors without one, at least one, and stay."""
+    machine = Machine(processors, lambda _: loops)
+    machine.run(2)
+    assert machine.run(60) == [[max(1, processors - loops)]] * 240
+
+
+@pytest.mark.parametrize("processors", [2, 4, 8])
+def test_one_reading_is_enough_to_give_way(processors: int) -> None:
+    """The first reading beside a busy program takes threads away."""
+    machine = Machine(processors, lambda _: 2.0)
+    machine.step()
+    assert machine.threads[0] < processors
+
+
+@pytest.mark.parametrize("loops", [1, 2, 6])
+def test_processors_that_become_free_are_used_again(loops: int) -> None:
+    """A second after other programs have ended, all threads compute."""
+    machine = Machine(2, lambda at_s: loops if at_s < 10 else 0)
+    machine.run(11)
+    assert machine.threads == [2]
+
+
+def test_what_comes_and_goes_is_met_with_patience() -> None:
+    """Beside a program that computes every other second, the threads' number rises ever less often."""
+    machine = Machine(2, lambda at_s: at_s % 2 < 1)
+    before, after = machine.run(8), machine.run(60)
+    assert [2] in before
+    raised = sum(now > then for then, now in pairwise(after))
+    assert raised <= 4
+
+
+def test_patience_is_forgotten() -> None:
+    """Once the machine has been quiet for a while, the next pause of others is used as soon as the first."""
+    machine = Machine(2, lambda at_s: at_s % 2 < 1 if at_s < 20 else 30 <= at_s < 32)
+    machine.run(32)
+    assert machine.threads == [1]
+    machine.run(1)
+    assert machine.threads == [2]
+
+
+@pytest.mark.parametrize(("processors", "engines"), [(2, 2), (4, 2), (8, 2), (4, 4), (9, 3), (2, 5)])
+def test_engines_share_processors(processors: int, engines: int) -> None:
+    """Engines that compute at the same time come to one share each, and keep it."""
+    machine = Machine(processors, lambda _: 0, engines=engines)
+    machine.run(2)
+    assert machine.run(20) == [[max(1, processors // engines)] * engines] * 80
+
+
+def test_programs_of_low_priority_are_displaced() -> None:
+    """Programs that computed only because nobody else did cost no thread."""
+    machine = Machine(4, lambda _: 0)
+    machine.niced, machine.is_computing = 4.0, False
+    assert machine.run(5) == [[4]] * 20
+    machine.is_computing = True
+    assert machine.run(5) == [[4]] * 20
+
+
+def test_programs_that_rest_between_requests_are_seen() -> None:
+    """The count is right for a request's first step: it is kept while nothing is computed."""
+    machine = Machine(2, lambda at_s: 2 if at_s > 5 else 0)
+    machine.is_computing = False
+    machine.run(8)
+    assert machine.threads == [1]
+
+
+def test_fewer_threads_than_processors_are_left_alone_where_they_fit() -> None:
+    """Threads for half the processors, as with two threads to a core, stay while the other half has room for others."""
+    machine = Machine(8, lambda _: 3, most=4)
+    assert machine.run(10) == [[4]] * 40
+
+
+def test_a_suspended_machine_tells_nothing() -> None:
+    """What happened while this process was stopped does not count, nor does a clock that stands still."""
+    machine = Machine(2, lambda _: 0)
+    machine.step()
+    count, last = machine.counts[0], machine.readings[0]
+    for later in (Reading(last.wall_s + 60, last.idle_s, last.own_s), Reading(last.wall_s + 60, last.idle_s, 1e9)):
+        count.observe(later)
+        assert count.count == 2
+
+
+def test_the_machine_is_read() -> None:
+    """A monitor tells fewer threads beside programs that take every processor, and its thread ends with it."""
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(processors)]
+    monitor = Monitor(processors)
+    try:
+        end = time.monotonic() + 30
+        while monitor.count > max(1, processors // 2) and time.monotonic() < end:
+            os.sched_yield()
+        assert monitor.count <= max(1, processors // 2)
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
+        monitor.close()
+    monitor.close()
+
+
+def test_unread_machines_keep_all_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system tells nothing of its processors, as in some sandboxes, the count is what was asked for."""
+    monkeypatch.setattr(psutil, "cpu_times", lambda **_: [_Times((0.0, 0.0))] * 2)
+    monitor = Monitor(2)
+    end = time.monotonic() + 3 * INTERVAL_S
+    while time.monotonic() < end:
+        assert monitor.count == 2
+    monitor.close()
+
+
+class _Times(tuple[float, ...]):
+    idle = user = system = 0.0
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"cpu.max": "max 100000\n"}, sys.maxsize),
+        ({"cpu.max": "200000 100000\n"}, 2),
+        ({"cpu.max": "150000 100000\n"}, 1),
+        ({"cpu.max": "175000 100000\n"}, 2),
+        ({"cpu.max": "10000 100000\n"}, 1),
+        ({"cpu.max": "nonsense"}, sys.maxsize),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, sys.maxsize),
+        ({"cpu/cpu.cfs_quota_us": "300000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 3),
+        ({"cpu/cpu.cfs_quota_us": "300000\n", "cpu/cpu.cfs_period_us": "0\n"}, sys.maxsize),
+        ({}, sys.maxsize),
+    ],
+)
+def test_a_containers_limit_bounds_the_default(tmp_path: Path, files: dict[str, str], expected: int) -> None:
+    """The CPU time that a container may use is read from both generations of control groups."""
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+    assert quota(tmp_path) == expected
+    assert 1 <= cores() <= (os.cpu_count() or 1)
