@@ -13,6 +13,7 @@ from pathlib import Path
 
 from homeport.domain.accounts import Issued, Key, Wanted
 from homeport.domain.errors import HomeportError, Missing, Unavailable
+from homeport.domain.storage import Stored
 from homeport.domain.usage import Question, Sum
 from homeport.serving.quotas import Quotas
 from homeport.serving.supervisor import Supervisor
@@ -27,6 +28,7 @@ from homeport.store.keys import KeyBook, server_secret
 from homeport.store.ledger import Ledger
 from homeport.store.ring import KeyRing
 from homeport.store.seal import Seal
+from homeport.store.storage import Sizes, Storage
 from homeport.store.training_log import TrainingLog
 from homeport.store.uploads import UploadBook
 from homeport.store.usage import UsageBook
@@ -41,9 +43,12 @@ _log = logging.getLogger("homeport.usage")
 
 
 class Accounts:
-    """What a running server keeps open: the database, its keys and what they have taken, and the ledger of usage."""
+    """What a running server keeps open: the database, its keys and what they have taken, and the ledger of usage.
 
-    def __init__(self, settings: Settings) -> None:
+    `pictures` and `models`: what each project keeps of these, in bytes.
+    """
+
+    def __init__(self, settings: Settings, pictures: Sizes, models: Sizes) -> None:
         self.database = Database(database_url(settings))
         with ExitStack() as undo:
             undo.callback(self.database.close)
@@ -56,7 +61,8 @@ class Accounts:
             self.usage = UsageBook(self.database, folder)
             self.usage.fold()
             blobs = Blobs(settings.blobs or str(settings.home / "blobs"))
-            self.files = FileBook(self.database, blobs)
+            self.storage = Storage(self.database, settings.project_storage_bytes, pictures, models)
+            self.files = FileBook(self.database, blobs, storage=self.storage)
             self.uploads = UploadBook(self.database, blobs, self.files)
             self.batches = BatchBook(self.database, self.files)
             self.fine_tunes = FineTuneBook(self.database)
@@ -117,6 +123,13 @@ def usage(settings: Settings, question: Question) -> Sequence[Sum]:
         book = UsageBook(database, ledgers(settings))
         book.fold()
         return book.sums(question)
+
+
+def storage(settings: Settings, pictures: Sizes, models: Sizes) -> Sequence[Stored]:
+    """What every project keeps."""
+    with _database(settings) as database:
+        migration.ready(database)
+        return Storage(database, settings.project_storage_bytes, pictures, models).every()
 
 
 def database_url(settings: Settings) -> str:

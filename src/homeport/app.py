@@ -4,6 +4,7 @@ The only module that knows every room. It builds, connects and names; whatever h
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,7 @@ from homeport.domain.accounts import Issued, Wanted
 from homeport.domain.errors import Unavailable
 from homeport.domain.layouts import ORIGINAL, Outcome, Wish
 from homeport.domain.models import Alias, Installed
+from homeport.domain.storage import Stored
 from homeport.domain.tuning import Told as TuningTold
 from homeport.domain.tuning import TuningOrder
 from homeport.jobs import Jobs
@@ -94,7 +96,8 @@ class _House:
         self._token = rendezvous.fresh_token()
         self._spool = spool.begin(settings.home)
         self._pictures = Pictures(settings.home / _PICTURES, settings.picture_url_s)
-        self._accounts = Accounts(settings)
+        self._accounts = Accounts(settings, self._pictures.sizes, partial(_tuned_sizes, settings))
+        self._pictures.check = partial(self._accounts.storage.check, param=None)
         self._jobs = Jobs(self._serving, self._accounts.batches, self._accounts.files, self._spool, self._loops)
         self._tuner = trainings.tuner(settings, self._accounts, _library(settings), self._registry.remove)
 
@@ -117,6 +120,7 @@ class _House:
             book=self._accounts.book,
             ledger=self._accounts.ledger,
             usage=self._accounts.usage,
+            storage=self._accounts.storage,
             files=self._accounts.files,
             uploads=self._accounts.uploads,
             batches=self._accounts.batches,
@@ -370,6 +374,21 @@ def remove(settings: Settings, name: str) -> int:
     freed = sum(file.size for file in store.manifest(name).every) if store.find(name) else 0
     store.remove(name)
     return freed
+
+
+def storage(settings: Settings) -> Sequence[Stored]:
+    """What every project keeps, in the database and beside it."""
+    pictures = Pictures(settings.home / _PICTURES, settings.picture_url_s)
+    return accounts.storage(settings, pictures.sizes, partial(_tuned_sizes, settings))
+
+
+def _tuned_sizes(settings: Settings) -> Mapping[str, int]:
+    """The bytes of each project's fine-tuned models."""
+    found: Counter[str] = Counter()
+    for model in _store(settings).installed():
+        if model.project is not None:
+            found[model.project] += model.facts.size_bytes
+    return found
 
 
 def install_kernels(settings: Settings, flavour: str, file: Path | None, progress: Progress) -> str:

@@ -77,6 +77,9 @@ FACTS: dict[str, Fact] = {
     "organization": Fact(text, "Value of the header `openai-organization`."),
     "max_body_bytes": Fact(size, "Largest request body.", least=1),
     "max_file_bytes": Fact(size, "Largest file that may be sent at once; uploads in parts may be larger.", least=1),
+    "project_storage_bytes": Fact(
+        size, "Files, pictures and fine-tuned models one project may keep; a key may say otherwise.", least=0
+    ),
     "max_queue": Fact(whole, "Requests of one model that may wait on top of `slots`; past it a 429.", least=0),
     "max_tuning_queue": Fact(whole, "Fine-tuning jobs that may wait here; past it a 429.", least=0),
     "memory_budget_bytes": Fact(
@@ -143,6 +146,7 @@ class Settings:
     max_body_bytes: int = 20_000_000
     max_file_bytes: int = 512_000_000
 
+    project_storage_bytes: int = 100_000_000_000
     max_queue: int = 128
     max_tuning_queue: int = 16
     memory_budget_bytes: int | None = None

@@ -9,6 +9,7 @@ import msgspec
 
 from homeport.api.meters import Meters
 from homeport.api.services import Services
+from homeport.domain.accounts import LOCAL
 from homeport.domain.errors import HomeportError, InvalidRequest, ModelMissing, excerpt
 from homeport.domain.events import Admitted, Delta, Done, Event, Finished, Usage
 from homeport.domain.images import Format
@@ -180,7 +181,7 @@ class FakePictures:
     def __init__(self) -> None:
         self.kept: dict[str, bytes] = {}
 
-    def keep(self, data: bytes, format: Format) -> str:
+    def keep(self, data: bytes, format: Format, project: str = LOCAL) -> str:
         """Keep one."""
         name = f"{len(self.kept)}.{format}"
         self.kept[name] = data

@@ -9,6 +9,7 @@ from homeport.domain.accounts import Allowance, Issued, Key, Wanted
 from homeport.domain.errors import InvalidRequest, Missing, ModelMissing
 from homeport.domain.layouts import Fidelity, Outcome, Speed, Trial, Wish
 from homeport.domain.models import Alias, Facts, Installed
+from homeport.domain.storage import Stored
 from homeport.domain.tuning import Hyperparameters, Measures, Prepared, Saved, Told, Trained, TuningOrder
 from homeport.domain.usage import Question, Sum
 from homeport.reports import Announcement, Finding, Progress
@@ -95,6 +96,11 @@ class Program:
             Sum(begins=day * 86_400, group=group, requests=2, prompt_tokens=30, completion_tokens=4, cached_tokens=5)
             for day in range(2)
         ]
+
+    def storage(self, settings: Settings, /) -> Sequence[Stored]:
+        """Give one project."""
+        self._called("storage", settings)
+        return [Stored(project="team", files=7, pictures=2, limit=1000)]
 
     def upgrade_database(self, settings: Settings, /) -> str:
         """Say so."""

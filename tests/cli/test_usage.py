@@ -42,3 +42,13 @@ def test_usage_prints_tables_csv_and_json(program: Program) -> None:
 def test_usage_refuses_what_is_none(program: Program, flags: tuple[str, ...]) -> None:
     """Unknown groups and dates are wrong usage."""
     assert run(program, *flags).exit_code == 2
+
+
+def test_storage_prints_what_projects_keep(program: Program) -> None:
+    """By kind, with the sum and the limit, as a table, CSV or JSON."""
+    table = run(program, "--storage").stdout.splitlines()
+    assert table[0].split() == ["PROJECT", "FILES", "PARTS", "PICTURES", "MODELS", "TOTAL", "LIMIT"]
+    assert table[1].split() == ["team", "7", "0", "2", "0", "9", "1000"]
+    assert run(program, "--storage", "--csv").stdout.splitlines()[1] == "team,7,0,2,0,9,1000"
+    assert json.loads(run(program, "--storage", "--json").stdout)[0]["total"] == 9
+    assert program.calls == [("storage", None)] * 3

@@ -57,10 +57,10 @@ def test_what_has_expired_leaves_the_disk(tmp_path: Path, clock: Clock) -> None:
     (tmp_path / f"{'0' * 8}-{'a' * 43}.png.partial").write_bytes(b"half")
     clock.now += 50
     pictures.sweep()
-    assert [path.name for path in tmp_path.iterdir()] == [kept]
+    assert [path.name for path in tmp_path.rglob("*.*")] == [kept]
     clock.now += 50
     pictures.keep(b"new", Format.PNG)
-    assert len(list(tmp_path.iterdir())) == 1
+    assert len(list(tmp_path.rglob("*.*"))) == 1
 
 
 def test_sweeping_where_nothing_was_kept_is_fine(tmp_path: Path) -> None:
@@ -74,7 +74,8 @@ def test_names_are_not_to_be_guessed_and_files_are_the_users_alone(tmp_path: Pat
     pictures = Pictures(tmp_path / "pictures", 100)
     one, other = (pictures.keep(b"x", Format.PNG) for _ in range(2))
     assert one.partition("-")[2][:43] != other.partition("-")[2][:43]
-    for path in (tmp_path / "pictures", tmp_path / "pictures" / one):
+    folder = tmp_path / "pictures"
+    for path in (folder, folder / "local", folder / "local" / one):
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0
 
 

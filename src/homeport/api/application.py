@@ -85,6 +85,7 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/admin/v1/keys/{key_id}": {"GET": keys.retrieve, "DELETE": keys.revoke},
     "/admin/v1/keys/{key_id}/rotate": {"POST": keys.rotate},
     "/admin/v1/usage": {"GET": usage.totals},
+    "/admin/v1/storage": {"GET": usage.storage},
     "/v1/organization/usage/{kind}": {"GET": usage.organization},
     "/admin/v1/workers": {"GET": admin.workers},
     "/admin/v1/workers/{model:path}/stop": {"POST": admin.stop},

@@ -26,6 +26,7 @@ from homeport.domain.ports import (
     Pictures,
     Registry,
     Serving,
+    Storage,
     UploadBook,
     UsageBook,
 )
@@ -75,6 +76,7 @@ class Services:
     book: KeyBook | None = None
     ledger: Ledger | None = None
     usage: UsageBook | None = None
+    storage: Storage | None = None
     files: FileBook | None = None
     uploads: UploadBook | None = None
     batches: BatchBook | None = None

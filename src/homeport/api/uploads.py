@@ -29,7 +29,7 @@ T = TypeVar("T")
 MOST_BYTES = 25 * 1024 * 1024
 """OpenAI's limit of an upload."""
 
-_FRAME_BYTES = 64_000  # of the form itself, around the file
+FRAME_BYTES = 64_000  # of the form itself, around the file
 _KEY = re.compile(r"[^\[\]]+")
 _INDEX = re.compile(r"\[\d*\]\Z")
 
@@ -50,7 +50,7 @@ async def read_form(request: Request, most_bytes: int = MOST_BYTES) -> AsyncIter
     async with spool_folder(request) as folder:
         taker = Taker(given, folder)
         try:
-            async for data in bounded(request, most_bytes + _FRAME_BYTES, _too_large(most_bytes)):
+            async for data in bounded(request, most_bytes + FRAME_BYTES, _too_large(most_bytes)):
                 taker.write(data)
             form = _form(taker.parts(), deployment_of(request.scope))
         finally:

@@ -73,6 +73,15 @@ async def totals(request: Request) -> Response:
     return Answer({"object": "list", "data": [_row(each, is_daily=width_s is not None) for each in found]})
 
 
+async def storage(request: Request) -> Response:
+    """Tell what every project keeps, and the most it may keep."""
+    held = services(request).storage
+    if held is None:
+        raise Unavailable("This server keeps no files.")
+    found = await asyncio.to_thread(held.every)
+    return Answer({"object": "list", "data": [{**msgspec.structs.asdict(each), "total": each.total} for each in found]})
+
+
 async def organization(request: Request) -> Response:
     """Sum usage up as an organization's usage endpoints do. Raises Missing for a kind that there is none of."""
     kind = request.path_params["kind"]

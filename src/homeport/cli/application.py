@@ -7,6 +7,7 @@ from typing import Protocol
 from homeport.domain.accounts import Issued, Key, Wanted
 from homeport.domain.layouts import Outcome, Wish
 from homeport.domain.models import Alias, Installed
+from homeport.domain.storage import Stored
 from homeport.domain.tuning import Told, TuningOrder
 from homeport.domain.usage import Question, Sum
 from homeport.reports import Announcement, Finding, Progress
@@ -81,6 +82,10 @@ class Application(Protocol):
 
     def is_starter(self, reference: str, /) -> bool:
         """Whether a reference names a model of the catalogue: these are optimised when they are fetched."""
+        ...
+
+    def storage(self, settings: Settings, /) -> Sequence[Stored]:
+        """Give what every project keeps here."""
         ...
 
     def installed(self, settings: Settings, /) -> Sequence[Installed]:

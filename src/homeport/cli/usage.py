@@ -2,9 +2,11 @@
 
 import csv
 import sys
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import click
+import msgspec
 
 from homeport.cli.options import Configured, application
 from homeport.cli.output import json_flag, print_json, print_table
@@ -13,6 +15,7 @@ from homeport.domain.usage import GROUPS, Question, Sum
 from homeport.settings import Settings
 
 _DAY_S = 86_400
+_STORED = ("project", "files", "parts", "pictures", "models", "total", "limit")
 _NUMBERS = ("requests", "prompt_tokens", "completion_tokens", "cached_tokens")
 
 
@@ -25,6 +28,7 @@ def _day(_: click.Context, __: click.Parameter, value: datetime | None) -> int |
 @click.option("--since", type=click.DateTime(["%Y-%m-%d"]), callback=_day, help="The first day, by UTC.")
 @click.option("--until", type=click.DateTime(["%Y-%m-%d"]), callback=_day, help="The day after the last one, by UTC.")
 @click.option("--project", "projects", multiple=True, help="Of this project alone; may be repeated.")
+@click.option("--storage", "is_storage", is_flag=True, help="What each project keeps now, in bytes, instead.")
 @click.option("--csv", "is_csv", is_flag=True, help="Print CSV.")
 @json_flag
 @click.pass_context
@@ -32,6 +36,11 @@ def usage(
     context: click.Context, /, settings: Settings, by: tuple[str, ...], is_csv: bool, is_json: bool, **asked: object
 ) -> None:
     """Sum up requests and tokens, until this moment, whether a server runs or not."""
+    if asked["is_storage"]:
+        stored = application(context).storage(settings)
+        kept = [{**msgspec.structs.asdict(each), "total": each.total} for each in stored]
+        _tell(kept, _STORED, is_csv=is_csv, is_json=is_json)
+        return
     since, until, projects = asked["since"], asked["until"], asked["projects"]
     is_daily = "day" in by
     question = Question(
@@ -43,6 +52,10 @@ def usage(
     )
     rows = [_row(each, is_daily=is_daily) for each in application(context).accounts.usage(settings, question)]
     head = (*(["day"] if is_daily else []), *question.by, *_NUMBERS)
+    _tell(rows, head, is_csv=is_csv, is_json=is_json)
+
+
+def _tell(rows: Sequence[Mapping[str, object]], head: Sequence[str], *, is_csv: bool, is_json: bool) -> None:
     if is_json:
         print_json(rows)
     elif is_csv:

@@ -10,13 +10,17 @@ LOCAL = "local"
 
 
 class Allowance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How much a key may ask for; None: no limit. Minutes slide, days and months are those of UTC."""
+    """How much a key may ask for; None: no limit. Minutes slide, days and months are those of UTC.
+
+    `storage_bytes`: what its project may keep, in place of the server's own limit; of several keys' the least counts.
+    """
 
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     tokens_per_day: int | None = None
     tokens_per_month: int | None = None
     concurrent_requests: int | None = None
+    storage_bytes: int | None = None
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):

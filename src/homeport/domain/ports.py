@@ -6,12 +6,13 @@ from typing import Protocol
 
 import msgspec
 
-from homeport.domain.accounts import Issued, Key, Wanted
+from homeport.domain.accounts import LOCAL, Issued, Key, Wanted
 from homeport.domain.events import Admitted, Event
 from homeport.domain.files import File, Listing, Upload, UploadPart
 from homeport.domain.images import Format
 from homeport.domain.link import Request
 from homeport.domain.models import Alias, Gauges, Installed, Loaded, Resolved
+from homeport.domain.storage import Stored
 from homeport.domain.tuning import Method, Told, Tuned, TuningWork
 from homeport.domain.usage import Question, Spent, Sum
 
@@ -150,8 +151,8 @@ class Registry(Protocol):
 class Pictures(Protocol):
     """Keeps pictures for a while, under names that nobody can guess. Both may block: call them in a thread."""
 
-    def keep(self, data: bytes, format: Format) -> str:
-        """Keep a picture and give its name, which ends in `.<format>`."""
+    def keep(self, data: bytes, format: Format, project: str = LOCAL) -> str:
+        """Keep a project's picture and give its name, which ends in `.<format>`. Raises InvalidRequest over a limit."""
         ...
 
     def find(self, name: str) -> bytes | None:
@@ -234,8 +235,12 @@ class FileBook(Protocol):
     def add(self, file: File, content: Path) -> File:
         """Keep a file; its id and times are made here, `expires_at` of the one given counts from now.
 
-        Raises StorageFull or Unavailable; then nothing is kept.
+        Raises StorageFull, Unavailable, or InvalidRequest over the project's limit; then nothing is kept.
         """
+        ...
+
+    def check_room(self, project: str, n_bytes: int) -> None:
+        """Raise InvalidRequest where a project may not keep so many bytes more."""
         ...
 
     def every(self, project: str, listing: Listing) -> tuple[Sequence[File], bool]:
@@ -259,11 +264,19 @@ class FileBook(Protocol):
         ...
 
 
+class Storage(Protocol):
+    """What projects keep. Synchronous: on the event loop it is called through a thread."""
+
+    def every(self) -> Sequence[Stored]:
+        """What every project keeps that keeps anything."""
+        ...
+
+
 class UploadBook(Protocol):
     """Uploads in parts as they are kept; a project sees its own alone. Synchronous."""
 
     def begin(self, upload: Upload) -> Upload:
-        """Begin an upload; its id, times and status are made here."""
+        """Begin an upload; its id, times and status are made here. Raises InvalidRequest over the project's limit."""
         ...
 
     def show(self, project: str, upload_id: str) -> Upload:

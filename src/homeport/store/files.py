@@ -19,6 +19,7 @@ from homeport.store import rows
 from homeport.store.blobs import Blobs
 from homeport.store.database import Database
 from homeport.store.schema import FILES
+from homeport.store.storage import Storage
 
 _FOLDER = "files"
 _LEFT_OVER_S = 6 * 3600.0
@@ -30,7 +31,14 @@ Beside = Callable[[sa.Connection, File], None]
 class FileBook:
     """The files of a database and its blobs; `now` is the wall clock in seconds."""
 
-    def __init__(self, database: Database, blobs: Blobs, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        database: Database,
+        blobs: Blobs,
+        now: Callable[[], float] = time.time,
+        storage: Storage | None = None,
+    ) -> None:
+        self.storage = storage or Storage(database)
         self._database = database
         self._blobs = blobs
         self._now = now
@@ -38,7 +46,8 @@ class FileBook:
     def add(self, file: File, content: Path, beside: Beside | None = None) -> File:
         """Keep a file; its id and times are made here, `expires_at` of the one given counts from now.
 
-        `beside` is done in the same transaction. Raises StorageFull or Unavailable; then nothing is kept.
+        `beside` is done in the same transaction; a file with it is made of what is here already, so it is kept whatever
+        the project keeps. Raises StorageFull, Unavailable, or InvalidRequest over the limit; then nothing is kept.
         """
         now = int(self._now())
         expires_at = None if file.expires_at is None else now + file.expires_at
@@ -49,9 +58,13 @@ class FileBook:
             expires_at=expires_at,
             bytes=content.stat().st_size,
         )
+        if beside is None:
+            self.storage.check(kept.project, kept.bytes)
         self._blobs.put(_blob(kept.id), content)
         try:
             with self._database.writing() as connection:
+                if beside is None:
+                    self.storage.claim(connection, kept.project, kept.bytes)
                 connection.execute(sa.insert(FILES).values(**msgspec.structs.asdict(kept)))
                 if beside is not None:
                     beside(connection, kept)
@@ -59,6 +72,10 @@ class FileBook:
             self._blobs.delete(_blob(kept.id))
             raise
         return kept
+
+    def check_room(self, project: str, n_bytes: int) -> None:
+        """Raise InvalidRequest where a project may not keep so many bytes more."""
+        self.storage.check(project, n_bytes)
 
     def every(self, project: str, listing: Listing) -> tuple[Sequence[File], bool]:
         """A project's files, and whether there are more. Raises InvalidRequest for an unknown `after`."""

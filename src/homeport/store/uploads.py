@@ -30,12 +30,13 @@ class UploadBook:
         self._now = now
 
     def begin(self, upload: Upload) -> Upload:
-        """Begin an upload; its id, times and status are made here."""
+        """Begin an upload; its id, times and status are made here. Raises InvalidRequest over the storage limit."""
         now = int(self._now())
         begun = msgspec.structs.replace(
             upload, id=f"upload_{secrets.token_hex(12)}", status="pending", created_at=now, expires_at=now + _OPEN_S
         )
         with self._database.writing() as connection:
+            self._files.storage.claim(connection, upload.project, upload.bytes, "bytes")
             connection.execute(sa.insert(UPLOADS).values(**msgspec.structs.asdict(begun)))
         return begun
 
@@ -51,6 +52,7 @@ class UploadBook:
             id=f"part_{secrets.token_hex(12)}", upload_id=upload_id, bytes=size, created_at=int(self._now())
         )
         _check_pending(self.show(project, upload_id))
+        self._files.storage.check(project, size, "data")
         self._blobs.put(_blob(upload_id, part.id), content)
         try:
             with self._database.writing() as connection:
@@ -63,6 +65,7 @@ class UploadBook:
                         f"The parts are {total + size} bytes with this one, more than the upload's {upload.bytes}.",
                         param="data",
                     )
+                self._files.storage.claim(connection, project, size, "data")
                 connection.execute(sa.insert(UPLOAD_PARTS).values(**msgspec.structs.asdict(part)))
         except BaseException:
             self._blobs.delete(_blob(upload_id, part.id))

@@ -23,6 +23,7 @@ from homeport.store.batches import BatchBook
 from homeport.store.blobs import Blobs
 from homeport.store.database import Database
 from homeport.store.files import FileBook
+from homeport.store.storage import Storage
 from tests.serving.conftest import until
 
 URL = "/v1/completions"
@@ -348,3 +349,17 @@ async def test_nothing_ends_the_hold_on_a_batch(room: Room, monkeypatch: pytest.
         await until(lambda: calls["all"] >= 6)
         room.going.set()
         assert (await room.ended(batch)).status == "completed"
+
+
+async def test_a_batch_fills_no_more_than_the_project_may_keep(room: Room) -> None:
+    """Once its answers are as much as the project may keep the lines that are left are refused, and told of."""
+    batch = room.made([line(f"r{n}") for n in range(40)])
+    room.files.storage = Storage(room.database, 3_000_000)
+    room.answer = lambda _: Reply(status=200, request_id="r", body=json.dumps({"text": "x" * 400_000}).encode())
+    async with room.desk():
+        ended = await room.ended(batch)
+    assert ended.status == "completed"
+    assert ended.completed + ended.failed == 40
+    assert 3_000_000 / 400_000 <= ended.completed <= 3_000_000 / 400_000 + 2 * 8
+    refused = await room.lines(ended, ended.error_file_id)
+    assert {each["error"]["code"] for each in refused} == {"storage_limit_exceeded"}

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from homeport.api import bounds
 from homeport.api.answer import Answer
 from homeport.api.body import read_json
-from homeport.api.files.files import LATEST_S, SOONEST_S, files
+from homeport.api.files.files import LATEST_S, SOONEST_S, check_room, files
 from homeport.api.query import read_query
 from homeport.api.services import caller, services
 from homeport.domain.batch_ports import BatchBook
@@ -73,6 +73,7 @@ async def create(request: Request) -> Response:
     body.check()
     asking = caller(request)
     await _check_file(request, body.input_file_id)
+    await check_room(request, 1)
     batch = Batch(
         id="",
         project=asking.project,

@@ -18,7 +18,7 @@ from homeport.api.files import lines
 from homeport.api.query import read_query
 from homeport.api.services import caller, services
 from homeport.api.streaming import ByteStream
-from homeport.api.uploads import read_form
+from homeport.api.uploads import FRAME_BYTES, read_form
 from homeport.domain.errors import InvalidRequest, Unavailable
 from homeport.domain.files import PURPOSES, File, Listing
 from homeport.domain.ports import FileBook
@@ -80,6 +80,7 @@ def check_name(filename: str) -> None:
 async def create(request: Request) -> Response:
     """Keep a file."""
     shelf = files(request)
+    await check_room(request, declared_size(request))
     async with read_form(request, services(request).limits.file_bytes) as form:
         body = form.fields(FileForm, "file")
         upload = form.file("file")
@@ -161,6 +162,17 @@ def described(file: File, now: float = math.inf) -> dict[str, object]:
         "status": "uploaded" if is_new else "processed",
         "status_details": None,
     }
+
+
+def declared_size(request: Request) -> int:
+    """What a form's file surely has, by the request's own length, in bytes: so much is refused before it is read."""
+    length = request.headers.get("content-length", "")
+    return max(0, int(length) - FRAME_BYTES) if length.isascii() and length.isdigit() else 0
+
+
+async def check_room(request: Request, n_bytes: int) -> None:
+    """Raise InvalidRequest where the project may not keep so many bytes more."""
+    await asyncio.to_thread(files(request).check_room, caller(request).project, n_bytes)
 
 
 def files(request: Request) -> FileBook:

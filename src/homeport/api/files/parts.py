@@ -17,7 +17,15 @@ from homeport.api import bounds
 from homeport.api.answer import Answer
 from homeport.api.body import read_json
 from homeport.api.files import lines
-from homeport.api.files.files import BATCH_BYTES, ExpiresAfter, check_name, checked_purpose, described
+from homeport.api.files.files import (
+    BATCH_BYTES,
+    ExpiresAfter,
+    check_name,
+    check_room,
+    checked_purpose,
+    declared_size,
+    described,
+)
 from homeport.api.services import caller, services
 from homeport.api.uploads import read_form
 from homeport.domain.errors import InvalidRequest, Unavailable
@@ -96,6 +104,8 @@ async def add(request: Request) -> Response:
     """Keep one part."""
     book, project, upload_id = _uploads(request), caller(request).project, request.path_params["upload_id"]
     await asyncio.to_thread(book.show, project, upload_id)
+    if services(request).files is not None:
+        await check_room(request, declared_size(request))
     async with read_form(request, PART_BYTES) as form:
         form.fields(PartForm, "data")
         part = await asyncio.to_thread(book.add, project, upload_id, form.file("data").path)

@@ -16,7 +16,7 @@ from homeport.api.call import opened, origin, whole
 from homeport.api.form import Form, Upload
 from homeport.api.images import answers, names
 from homeport.api.images.bodies import Drawing, Edit, Generation, Prompted, ReferringEdit, Variation
-from homeport.api.services import Services, registry, services
+from homeport.api.services import Services, caller, registry, services
 from homeport.api.streaming import DONE, EventStream
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.events import Picture, Progress
@@ -120,17 +120,17 @@ async def _work(request: Request, resolved: Resolved, asked: ImageRequest, body:
         async for batch in under_way:
             for told in batch:
                 if isinstance(told, Picture) and told.partial is None:
-                    data.append(await _image(held, told, body, base))
+                    data.append(await _image(held, told, body, base, caller(request).project))
                     size = f"{told.width}x{told.height}"
         usage = under_way.usage
     return wire.encode(answers.answer(body, int(held.now()), data, size, usage))
 
 
-async def _image(held: Services, picture: Picture, body: Drawing, base: str) -> answers.Image:
+async def _image(held: Services, picture: Picture, body: Drawing, base: str, project: str) -> answers.Image:
     prompt = body.prompt if isinstance(body, Prompted) and names.rules(body.name).tells_prompt else None
     if not body.is_url:
         return answers.Image(b64_json=answers.encoded(picture), revised_prompt=prompt)
-    name = await asyncio.to_thread(held.pictures.keep, picture.data, body.format)
+    name = await asyncio.to_thread(held.pictures.keep, picture.data, body.format, project)
     return answers.Image(url=f"{base}images/{name}", revised_prompt=prompt)
 
 

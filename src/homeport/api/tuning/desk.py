@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from starlette.requests import Request
 
+from homeport.api.files.files import check_room
 from homeport.api.services import caller, registry, services
 from homeport.domain.errors import Unavailable
 from homeport.domain.fine_tunes import FineTune, FineTuneBook, Order
@@ -32,6 +33,8 @@ def resolved(request: Request, name: str) -> Resolved:
 
 async def accepted(request: Request, order: Order) -> FineTune:
     """Take an order. Raises what is wrong with it, and Unavailable or Overloaded."""
+    if services(request).files is not None:
+        await check_room(request, 1)
     return await asyncio.to_thread(tuner(request).accept, order)
 
 

@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from homeport.domain.batch_ports import BatchBook, Dispatch, Gap
 from homeport.domain.batches import Batch, BatchError, Outcome
-from homeport.domain.errors import HomeportError, Missing
+from homeport.domain.errors import HomeportError, InvalidRequest, Missing
 from homeport.domain.ports import FileBook
 from homeport.serving.batches import outcomes, sheet
 from homeport.serving.batches.sheet import Line, Sheet, Unworkable
@@ -25,6 +25,8 @@ LINES_AT_ONCE = 8
 LEASE_S, RENEW_S = 6.0, 1.0
 _REST_S = 5.0
 _CODE = "file_not_found"
+_FULL_CODE, _FULL = "storage_limit_exceeded", "The project may keep no more files than it does."
+_LOOK_BYTES = 1_000_000
 
 _log = logging.getLogger("homeport.batches")
 
@@ -54,6 +56,8 @@ class Run:
         self._file = means.spool / f"{batch.id}.jsonl"
         self._ended = asyncio.Event()  # no more lines are to be done, as seen by `renew`
         self.lines_left = 0
+        self._kept = self._checked = 0  # bytes of outcomes, and how many there were when room was looked for last
+        self._is_full = False
 
     async def renew(self) -> None:
         """Own the batch for longer, and see how it stands. Raises Missing where it is lost."""
@@ -134,6 +138,8 @@ class Run:
 
     async def _done(self, line: Line) -> Outcome:
         """Ask until there is an answer that counts."""
+        if self._is_full:
+            return outcomes.refused(line, BatchError(code=_FULL_CODE, message=_FULL, line=line.number))
         body = await self._patiently(sheet.request, self._file, line)
         n_tries = 0
         while True:
@@ -151,6 +157,18 @@ class Run:
         if found:
             await self._patiently(self._book.record, self._owner, self._batch.id, found)
             self.lines_left -= len(found)
+            self._kept += sum(len(each.text) for each in found)
+        if self._kept >= self._checked + _LOOK_BYTES:
+            self._checked = self._kept
+            self._is_full = await self._patiently(self._has_no_room)
+
+    def _has_no_room(self) -> bool:
+        """Whether the project may keep no more than the outcomes so far."""
+        try:
+            self._means.files.check_room(self._batch.project, self._kept)
+        except InvalidRequest:
+            return True
+        return False
 
     async def _finalise(self, *, errors: Sequence[BatchError] = (), expired: Sequence[Outcome] = ()) -> None:
         self._batch = await self._patiently(

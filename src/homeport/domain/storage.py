@@ -1,0 +1,34 @@
+"""What a project keeps on this server's disks. Knows nothing of where that is."""
+
+import msgspec
+
+from homeport.domain.errors import InvalidRequest
+
+
+class Stored(msgspec.Struct, frozen=True, kw_only=True):
+    """What a project keeps, in bytes, and the most it may keep.
+
+    `parts`: of uploads that are not completed; `pictures`: behind URLs; `models`: fine-tuned ones, checkpoints too.
+    """
+
+    project: str
+    files: int = 0
+    parts: int = 0
+    pictures: int = 0
+    models: int = 0
+    limit: int
+
+    @property
+    def total(self) -> int:
+        """All of it together."""
+        return self.files + self.parts + self.pictures + self.models
+
+    def check(self, n_bytes: int, param: str | None = "file") -> None:
+        """Raise InvalidRequest where so many bytes more are too many."""
+        if self.total + n_bytes > self.limit:
+            raise InvalidRequest(
+                f"Storage limit exceeded: the project {self.project} may keep {self.limit} bytes and keeps "
+                f"{self.total}. Delete files, fine-tuned models or uploads that are not completed to make room.",
+                param=param,
+                code="storage_limit_exceeded",
+            )

@@ -1,0 +1,83 @@
+"""How many bytes each project keeps, and how many it may keep. Synchronous.
+
+Counted anew each time: the rows of files and of parts are the truth, and files on disk that have no row are measured.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+import sqlalchemy as sa
+
+from homeport.domain.accounts import Allowance
+from homeport.domain.storage import Stored
+from homeport.store.database import Database
+from homeport.store.schema import FILES, KEYS, UPLOAD_PARTS, UPLOADS
+
+UNLIMITED = 2**62
+
+Sizes = Callable[[], Mapping[str, int]]
+
+
+def _nothing() -> Mapping[str, int]:
+    return {}
+
+
+class Storage:
+    """The storage of a database's projects. `limit`: bytes that a project may keep, unless a key of it says otherwise.
+
+    `pictures` and `models` give what each project keeps of these beside the database.
+    """
+
+    def __init__(
+        self, database: Database, limit: int = UNLIMITED, pictures: Sizes = _nothing, models: Sizes = _nothing
+    ) -> None:
+        self._database = database
+        self._limit = limit
+        self._pictures = pictures
+        self._models = models
+
+    def of(self, project: str) -> Stored:
+        """What a project keeps now."""
+        with self._database.reading() as connection:
+            return self._counted(connection, project)
+
+    def every(self) -> Sequence[Stored]:
+        """What every project keeps that keeps anything, by name."""
+        with self._database.reading() as connection:
+            names = set(connection.execute(sa.select(FILES.c.project).union(sa.select(UPLOADS.c.project))).scalars())
+            names |= {*self._pictures(), *self._models()}
+            found = [self._counted(connection, name) for name in sorted(names)]
+        return [each for each in found if each.total]
+
+    def check(self, project: str, n_bytes: int, param: str | None = "file") -> None:
+        """Raise InvalidRequest where a project may not keep so many bytes more."""
+        self.of(project).check(n_bytes, param)
+
+    def claim(self, connection: sa.Connection, project: str, n_bytes: int, param: str | None = "file") -> None:
+        """The same within the transaction that keeps them: until it ends no other one can claim for this project."""
+        if connection.dialect.name == "postgresql":  # SQLite has one writer at a time
+            lock = sa.func.pg_advisory_xact_lock(sa.func.hashtext(f"storage of {project}"))
+            connection.execute(sa.select(lock))
+        self._counted(connection, project).check(n_bytes, param)
+
+    def _counted(self, connection: sa.Connection, project: str) -> Stored:
+        """What a project keeps, as this connection sees it."""
+        parts = sa.select(sa.func.coalesce(sa.func.sum(UPLOAD_PARTS.c.bytes), 0)).join(
+            UPLOADS, UPLOADS.c.id == UPLOAD_PARTS.c.upload_id
+        )
+        files = sa.select(sa.func.coalesce(sa.func.sum(FILES.c.bytes), 0)).where(FILES.c.project == project)
+        return Stored(
+            project=project,
+            files=int(connection.execute(files).scalar_one()),
+            parts=int(connection.execute(parts.where(UPLOADS.c.project == project)).scalar_one()),
+            pictures=self._pictures().get(project, 0),
+            models=self._models().get(project, 0),
+            limit=self._limit_of(connection, project),
+        )
+
+    def _limit_of(self, connection: sa.Connection, project: str) -> int:
+        """The least that a key of the project says that is not revoked; where none says anything, the general limit."""
+        query = sa.select(KEYS.c.limits).where(KEYS.c.project == project, KEYS.c.revoked_at.is_(None))
+        limits = [msgspec.json.decode(text, type=Allowance) for text in connection.execute(query).scalars()]
+        own = [each.storage_bytes for each in limits if each.storage_bytes is not None]
+        return min(own, default=self._limit)

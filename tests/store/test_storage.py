@@ -1,0 +1,152 @@
+"""What projects keep, and that no project keeps more than it may."""
+
+import concurrent.futures
+from pathlib import Path
+
+import pytest
+
+from homeport.domain.accounts import Allowance, Wanted
+from homeport.domain.errors import InvalidRequest
+from homeport.domain.files import File, Upload
+from homeport.domain.images import Format
+from homeport.domain.storage import Stored
+from homeport.store.blobs import Blobs
+from homeport.store.database import Database
+from homeport.store.files import FileBook
+from homeport.store.keys import KeyBook
+from homeport.store.pictures import Pictures
+from homeport.store.storage import Storage
+from homeport.store.uploads import UploadBook
+
+FILE = File(id="", project="one", purpose="user_data", filename="a", bytes=0, created_at=0)
+UPLOAD = Upload(
+    id="",
+    project="one",
+    purpose="user_data",
+    filename="a",
+    bytes=600,
+    mime_type="text/plain",
+    status="",
+    created_at=0,
+    expires_at=0,
+)
+
+
+class House:
+    """Files, uploads and pictures of projects that may keep 1000 bytes each."""
+
+    def __init__(self, database: Database, folder: Path) -> None:
+        self.folder = folder
+        self.pictures = Pictures(folder / "pictures", 3600)
+        self.models = {"tuner": 300}
+        self.storage = Storage(database, 1000, self.pictures.sizes, lambda: self.models)
+        self.pictures.check = self.storage.check
+        self.blobs = Blobs(str(folder / "blobs"))
+        self.files = FileBook(database, self.blobs, storage=self.storage)
+        self.uploads = UploadBook(database, self.blobs, self.files)
+        self.keys = KeyBook(database, b"s" * 32)
+
+    def content(self, size: int) -> Path:
+        """A file of so many bytes."""
+        path = self.folder / f"content-{size}"
+        path.write_bytes(b"x" * size)
+        return path
+
+    def kept(self) -> list[str]:
+        """The contents kept."""
+        return sorted(self.blobs.older("", -60))
+
+
+@pytest.fixture
+def house(database: Database, tmp_path: Path) -> House:
+    return House(database, tmp_path)
+
+
+def test_everything_that_a_project_keeps_is_counted(house: House) -> None:
+    """Files, parts of uploads, pictures and fine-tuned models, each project's own; deleted ones no longer."""
+    first = house.files.add(FILE, house.content(100))
+    begun = house.uploads.begin(UPLOAD)
+    house.uploads.add("one", begun.id, house.content(200))
+    house.pictures.keep(b"x" * 50, Format.PNG, "one")
+    assert house.storage.every() == [
+        Stored(project="one", files=100, parts=200, pictures=50, limit=1000),
+        Stored(project="tuner", models=300, limit=1000),
+    ]
+    house.files.delete("one", first.id)
+    house.uploads.cancel("one", begun.id)
+    assert house.storage.of("one").total == 50
+
+
+def test_what_does_not_fit_is_refused_and_not_kept(house: House) -> None:
+    """A file, an upload, a part or a picture beyond the limit; other projects are not concerned."""
+    begun = house.uploads.begin(UPLOAD)
+    house.files.add(FILE, house.content(900))
+    before = house.kept()
+    for act in (
+        lambda: house.files.add(FILE, house.content(101)),
+        lambda: house.uploads.begin(UPLOAD),
+        lambda: house.uploads.add("one", begun.id, house.content(101)),
+        lambda: house.pictures.keep(b"x" * 101, Format.PNG, "one"),
+        lambda: house.files.check_room("one", 101),
+    ):
+        with pytest.raises(InvalidRequest, match="keeps 900") as refused:
+            act()
+        assert refused.value.code == "storage_limit_exceeded"
+    assert house.kept() == before
+    assert house.pictures.sizes() == {}
+    house.files.add(FILE, house.content(100))
+    other = File(id="", project="other", purpose="user_data", filename="a", bytes=0, created_at=0)
+    house.files.add(other, house.content(900))
+
+
+def test_a_completed_upload_replaces_its_parts(house: House) -> None:
+    """An upload whose parts fitted is completed, also where file and parts together would be too much."""
+    begun = house.uploads.begin(UPLOAD)
+    part = house.uploads.add("one", begun.id, house.content(600))
+    target = house.folder / "whole"
+    upload = house.uploads.assemble("one", begun.id, [part.id], target)
+    house.uploads.complete(upload, target)
+    assert house.storage.of("one") == Stored(project="one", files=600, limit=1000)
+
+
+def test_many_at_once_keep_no_more_than_one_after_another(house: House) -> None:
+    """Of 12 files sent at the same time as many are kept as fit, and the contents of the others are gone."""
+    path = house.content(150)
+
+    def added(_: int) -> bool:
+        try:
+            house.files.add(FILE, path)
+        except InvalidRequest:
+            return False
+        return True
+
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        assert sum(pool.map(added, range(12))) == 6
+    assert house.storage.of("one").files == 900
+    assert len(house.kept()) == 6
+
+
+def test_a_key_may_say_otherwise(house: House) -> None:
+    """The least of a project's keys counts in place of the general limit, more or less than that; a revoked one not."""
+    large = house.keys.create(Wanted(name="large", project="one", limits=Allowance(storage_bytes=5000)))
+    house.files.add(FILE, house.content(3000))
+    assert house.storage.of("one").limit == 5000
+    small = house.keys.create(Wanted(name="small", project="one", limits=Allowance(storage_bytes=10)))
+    house.keys.create(Wanted(name="silent", project="one"))
+    with pytest.raises(InvalidRequest):
+        house.files.add(FILE, house.content(1))
+    house.keys.revoke(small.key.id)
+    house.files.add(FILE, house.content(1))
+    house.keys.revoke(large.key.id)
+    assert house.storage.of("one").limit == 1000
+
+
+def test_pictures_are_found_whosever_they_are(house: House) -> None:
+    """By their name alone, those of an older server too, which lie beside the projects' folders."""
+    name = house.pictures.keep(b"data", Format.PNG, "one")
+    assert house.pictures.find(name) == b"data"
+    old = house.folder / "pictures" / "one" / name
+    old.rename(house.folder / "pictures" / name)
+    assert house.pictures.find(name) == b"data"
+    house.pictures.sweep()
+    assert house.pictures.find(name) == b"data"
