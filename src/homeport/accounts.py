@@ -48,7 +48,7 @@ class Accounts:
     `pictures` and `models`: what each project keeps of these, in bytes.
     """
 
-    def __init__(self, settings: Settings, pictures: Sizes, models: Sizes) -> None:
+    def __init__(self, settings: Settings, pictures: Sizes = dict, models: Sizes = dict) -> None:
         self.database = Database(database_url(settings))
         with ExitStack() as undo:
             undo.callback(self.database.close)
@@ -125,7 +125,7 @@ def usage(settings: Settings, question: Question) -> Sequence[Sum]:
         return book.sums(question)
 
 
-def storage(settings: Settings, pictures: Sizes, models: Sizes) -> Sequence[Stored]:
+def storage(settings: Settings, pictures: Sizes = dict, models: Sizes = dict) -> Sequence[Stored]:
     """What every project keeps."""
     with _database(settings) as database:
         migration.ready(database)

@@ -73,7 +73,7 @@ def test_a_whole_file_is_whole_with_bytes_behind_it_too(tmp_path: Path) -> None:
     path = small_ggufs.model(tmp_path / "model.gguf")
     assert gguf.read(path).architecture == "llama"
     path.write_bytes(path.read_bytes() + bytes(1000))
-    assert gguf.read(path).has_template
+    assert gguf.read(path).template
 
 
 @pytest.mark.parametrize("n_bytes", [1, 16, 700, 1500])

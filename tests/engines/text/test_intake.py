@@ -3,15 +3,15 @@
 import threading
 from collections.abc import Callable, Iterator
 
-import numpy as np
 import pytest
 
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.text import ChatPrompt, Message, TextPrompt, TextRequest, TokenPrompt
 from homeport.engines.text.intake import LONG, Abandoned, Intake
 from homeport.engines.text.prompts import Preparation, weight
+from homeport.engines.text.sampling import Bias
 
-NOTHING = Preparation((), (np.array([], np.int32), np.array([], np.float32)), ())
+NOTHING = Preparation((), Bias.of({}), (), ())
 SHORT = TextRequest((TextPrompt("x"),))
 LONGS = TextRequest((TextPrompt("x" * LONG),))
 
