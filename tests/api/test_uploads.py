@@ -133,3 +133,17 @@ async def test_a_file_that_nobody_chose_was_not_sent(tmp_path: Path) -> None:
     nothing = body[: body.index(b"Content-Type")].replace(b'"a.wav"', b'""') + b"\r\n\r\n"
     said = await send(tmp_path, nothing + body)
     assert said.status == 200, said.body
+
+
+BOUNDARIES = ["a" * 257, "a" * 30_000, "", '""', "*=utf-8''%E4%BD%A0"]
+
+
+@pytest.mark.parametrize("boundary", BOUNDARIES, ids=lambda boundary: boundary[:20])
+async def test_a_boundary_that_is_none_is_a_400(tmp_path: Path, boundary: str) -> None:
+    """A boundary that is longer than any client's, or empty, is refused in the envelope."""
+    said = await send(
+        tmp_path, form([], [("file", WAV)]), **{"content-type": f"multipart/form-data; boundary={boundary}"}
+    )
+    assert said.status == 400
+    assert said.error["message"].startswith("We could not parse the form: ")
+    assert len(said.error["message"]) < 200

@@ -51,26 +51,29 @@ class Taker:
         boundary = parse_options_header(content_type)[1].get(b"boundary")
         if not boundary:
             raise InvalidRequest("We could not parse the form: its content type names no boundary.")
-        self._parser = MultipartParser(
-            boundary,
-            {
-                "on_part_begin": self._begin,
-                "on_header_field": self._header_name,
-                "on_header_value": self._header_value,
-                "on_header_end": self._header_end,
-                "on_headers_finished": self._open,
-                "on_part_data": self._data,
-                "on_part_end": self._close,
-                "on_end": self._finish,
-            },
-        )
+        try:
+            self._parser = MultipartParser(
+                boundary,
+                {
+                    "on_part_begin": self._begin,
+                    "on_header_field": self._header_name,
+                    "on_header_value": self._header_value,
+                    "on_header_end": self._header_end,
+                    "on_headers_finished": self._open,
+                    "on_part_data": self._data,
+                    "on_part_end": self._close,
+                    "on_end": self._finish,
+                },
+            )
+        except FormParserError as error:
+            raise _broken(error) from error
 
     def write(self, data: bytes) -> None:
         """Take the next bytes of the body. Raises InvalidRequest for what is no form."""
         try:
             self._parser.write(data)
         except FormParserError as error:
-            raise InvalidRequest(f"We could not parse the form: {error}.") from error
+            raise _broken(error) from error
 
     def parts(self) -> list[Part]:
         """All parts, in order. Raises InvalidRequest where the end is missing."""
@@ -130,6 +133,10 @@ class Taker:
 
     def _finish(self) -> None:
         self._is_whole = True
+
+
+def _broken(error: FormParserError) -> InvalidRequest:
+    return InvalidRequest(f"We could not parse the form: {str(error)[:200]}.")
 
 
 def _disposition(line: bytes) -> tuple[bytes, dict[bytes, str]]:
