@@ -37,7 +37,9 @@ class Faults:
                 _log.exception("request_id=%s path=%s failed", exchange.id, exchange.route)
             if exchange.status is not None:
                 raise
-            await error_response(told)(scope, receive, send)
+            response = error_response(told)
+            del told  # its traceback holds this frame: the two would keep the request's body until the next collection
+            await response(scope, receive, send)
 
 
 def _unforeseen(request_id: str) -> HomeportError:

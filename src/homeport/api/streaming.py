@@ -66,6 +66,7 @@ async def attended(receive: Receive, work: Coroutine[object, object, T], *ends: 
         for each in (task, *watches):
             each.cancel()
         await asyncio.gather(task, *watches, return_exceptions=True)
+        del task, each  # an error's traceback holds this frame, which would hold the error until the next collection
 
 
 async def _departure(receive: Receive) -> None:
