@@ -21,6 +21,7 @@ from homeport.accounts import Accounts
 from homeport.api.access import Access, Scraping
 from homeport.api.application import build
 from homeport.api.dispatch import Dispatch
+from homeport.api.http.limits import ConnectionLimits
 from homeport.api.listener import Listener
 from homeport.api.meters import Meters
 from homeport.api.services import Limits, Services
@@ -129,7 +130,12 @@ class _House:
         )
         application = build(services)
         listener = Listener(
-            application, settings.host, settings.port, on_listening=self._on_listening, drain=self._drain
+            application,
+            settings.host,
+            settings.port,
+            on_listening=self._on_listening,
+            drain=self._drain,
+            limits=_connection_limits(settings),
         )
         await self._serving.start()
         self._accounts.start(self._loops)
@@ -245,6 +251,15 @@ class _House:
 def _limits(settings: Settings) -> Limits:
     sizes = {"body_bytes": settings.max_body_bytes, "file_bytes": settings.max_file_bytes}
     return Limits(**sizes, ping_s=settings.ping_s, stall_s=settings.stall_s)
+
+
+def _connection_limits(settings: Settings) -> ConnectionLimits:
+    return ConnectionLimits(
+        connections=settings.max_connections,
+        per_address=settings.max_connections_per_address,
+        head_s=settings.head_s,
+        stall_s=settings.stall_s,
+    )
 
 
 def _serving_options(settings: Settings) -> ServingOptions:

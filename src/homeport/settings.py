@@ -80,6 +80,9 @@ FACTS: dict[str, Fact] = {
     "project_storage_bytes": Fact(
         size, "Files, pictures and fine-tuned models one project may keep; a key may say otherwise.", least=0
     ),
+    "max_connections": Fact(whole, "Connections at once; at most 3/4 of the file descriptors allowed.", least=1),
+    "max_connections_per_address": Fact(whole, "The same of one address but loopback and trusted proxies.", least=1),
+    "head_s": Fact(number, "Time that the head of a request may take to come in; past it a 408.", least=0.1),
     "max_queue": Fact(whole, "Requests of one model that may wait on top of `slots`; past it a 429.", least=0),
     "max_tuning_queue": Fact(whole, "Fine-tuning jobs that may wait here; past it a 429.", least=0),
     "memory_budget_bytes": Fact(
@@ -88,7 +91,7 @@ FACTS: dict[str, Fact] = {
     "idle_unload_s": Fact(number, "Idle time after which a model leaves memory; 0: never.", least=0),
     "drain_s": Fact(number, "Time that running requests get to finish at shutdown.", least=0),
     "ping_s": Fact(number, "Silence on a stream after which a `: ping` comment is sent.", least=0.01),
-    "stall_s": Fact(number, "Time a reader may leave its stream unread before it is cut off.", least=1),
+    "stall_s": Fact(number, "Time a reader may leave its answer unread before it is cut off.", least=1),
     "picture_url_s": Fact(number, "Time for which the URL of a painted picture works.", least=1),
     "heartbeat_s": Fact(number, "How often a model's process is asked whether it lives.", least=0.01),
     "heartbeat_limit_s": Fact(number, "Time without an answer after which it is replaced.", least=0.1),
@@ -147,6 +150,9 @@ class Settings:
     max_file_bytes: int = 512_000_000
 
     project_storage_bytes: int = 100_000_000_000
+    max_connections: int = 4096
+    max_connections_per_address: int = 512
+    head_s: float = 20.0
     max_queue: int = 128
     max_tuning_queue: int = 16
     memory_budget_bytes: int | None = None

@@ -231,7 +231,7 @@ class Guard:
             return
         headers = Headers(scope=scope)
         path = scope["path"]
-        if self._access.is_keyless:
+        if self._access.is_keyless and not (path in _OPEN and _is_hostless_probe(scope, headers)):
             self._access.check_nearness(path, headers)
         if path in _OPEN or path.startswith(_PICTURES):
             return
@@ -267,6 +267,13 @@ def _is_from_here(scope: Scope, headers: Headers) -> bool:
         and _is_at(f"//{headers.get('host', '')}", is_loopback)
         and (origin is None or _is_at(origin, is_loopback))
     )
+
+
+def _is_hostless_probe(scope: Scope, headers: Headers) -> bool:
+    """Whether a request is HTTP/1.0's, which has no Host, from this machine; no browser sends such."""
+    client = scope.get("client")
+    is_bare = scope["http_version"] == "1.0" and "host" not in headers and "origin" not in headers
+    return is_bare and client is not None and is_loopback(client[0])
 
 
 def _is_at(url: str, is_here: Callable[[str | None], bool]) -> bool:

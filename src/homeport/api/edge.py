@@ -10,7 +10,8 @@ import re
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from homeport.api.exchange import Exchange, begin
+from homeport.api.errors import error_response
+from homeport.api.exchange import Exchange, begin, refusal_of
 from homeport.api.meters import Meters
 
 VERSION = "2020-10-01"
@@ -52,8 +53,9 @@ class Edge:
                 self._label(message, exchange)
             await send(message)
 
+        refusal = refusal_of(scope)
         try:
-            await self._app(scope, receive, labelled)
+            await (error_response(refusal) if refusal else self._app)(scope, receive, labelled)
         finally:
             self._record(scope, exchange)
 

@@ -11,10 +11,12 @@ from typing import cast
 from starlette.types import Scope
 
 from homeport.domain.accounts import LOCAL, Key
+from homeport.domain.errors import HomeportError
 from homeport.serving.quotas import FREE, Passage
 
 _SLOT = "homeport.exchange"
 _SENDER = "homeport.sender"
+_REFUSAL = "homeport.refusal"
 _USER_LENGTH = 256
 
 
@@ -63,6 +65,16 @@ def sent_by(scope: Scope, sender: Sender) -> Scope:
 def sender_of(scope: Scope) -> Sender | None:
     """Who of this server sent a request; None for all that came over the network."""
     return cast("Sender | None", scope.get(_SENDER))
+
+
+def refused_for(scope: Scope, error: HomeportError) -> Scope:
+    """A scope of what came in and is no request that could be served: it is answered with this error."""
+    return {**scope, _REFUSAL: error}
+
+
+def refusal_of(scope: Scope) -> HomeportError | None:
+    """Why what came in cannot be served at all; None for requests."""
+    return cast("HomeportError | None", scope.get(_REFUSAL))
 
 
 def _fresh_id() -> str:

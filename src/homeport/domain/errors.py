@@ -9,7 +9,8 @@ and fails on a class that table lacks. Errors cross process links as `Fault` val
     ├── Forbidden
     ├── Missing ── ModelMissing
     ├── MethodRefused
-    ├── TooLarge
+    ├── TooSlow
+    ├── TooLarge ── HeadTooLarge, TargetTooLong
     ├── UnsupportedMedia
     ├── StorageFull
     ├── RateLimited ── QuotaSpent, Overloaded
@@ -113,6 +114,24 @@ class MethodRefused(HomeportError):
 
 class TooLarge(HomeportError):
     """The body or a file is over its limit."""
+
+
+class HeadTooLarge(TooLarge):
+    """The head of a request is over its limit, in bytes or in headers."""
+
+    default_code = "headers_too_large"
+
+
+class TargetTooLong(TooLarge):
+    """The first line of a request, which holds its URL, is over its limit."""
+
+    default_code = "url_too_long"
+
+
+class TooSlow(HomeportError):
+    """The request came in more slowly than is waited for."""
+
+    default_code = "request_timeout"
 
 
 class UnsupportedMedia(HomeportError):

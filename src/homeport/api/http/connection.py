@@ -1,0 +1,294 @@
+"""One connection: requests are read from it one at a time, within bounds, and answered in their order.
+
+uvicorn's server makes one `Connection` for each client that comes. Two requests are never under way at once, so what a
+client may have waiting here is one head, one body as far as it is not read, and one response.
+"""
+
+import asyncio
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.server import ServerState
+
+from homeport.api.exchange import refused_for
+from homeport.api.http.incoming import Incoming, head_length
+from homeport.api.http.outbound import Outbound
+from homeport.api.http.pace import Upload
+from homeport.api.http.pool import Pool
+from homeport.api.http.transaction import Transaction
+from homeport.domain.errors import HomeportError, InvalidRequest, TooSlow
+
+_UNREAD_BYTES = 65_536
+_SCOPE = {
+    "type": "http",
+    "asgi": {"version": "3.0", "spec_version": "2.3"},
+    "http_version": "1.1",
+    "method": "OTHER",
+    "scheme": "http",
+    "path": "",
+    "raw_path": b"",
+    "root_path": "",
+    "query_string": b"",
+    "headers": (),
+}
+"""The scope of what has no head that could be read."""
+_EARLY_S = (0.4, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2)
+"""Pauses between looks whether a client that sends no more still listens."""
+
+
+class Connection(Outbound):
+    """One client's connection."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        config: uvicorn.Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(pool.now)
+        self._pool = pool
+        self._app: ASGIApp = config.loaded_app
+        self._server = server_state
+        del app_state  # of ASGI's lifespan, which is not used here
+        self._loop = _loop or asyncio.get_running_loop()
+        self._scope: dict[str, Any] = {}
+        self._buffer = b""
+        self._in_head = False
+        self._incoming: Incoming | None = None
+        self._transaction: Transaction | None = None
+        self._is_paused = False
+        self._is_ended = False  # the client has said that it sends no more
+        self._is_deaf = False  # what still comes is dropped
+        self._lingers_until: float | None = None
+        self._waits_since = pool.now
+        self._upload: Upload
+
+    # What asyncio tells.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, if there is room for one more."""
+        super().connection_made(transport)
+        peer = _address(transport, "peername")
+        self._scope = {**_SCOPE, "client": peer, "server": _address(transport, "sockname")}
+        self._server.connections.add(self)  # type: ignore[arg-type]  # uvicorn lists the classes of its own
+        refusal = self._pool.admit(self, peer[0] if peer else "")
+        if refusal is not None:
+            self._is_ended = True  # there is no room to wait for it
+            self._refuse(refusal)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Have the answer under way given up."""
+        super().connection_lost(exc)
+        self._pool.discard(self)
+        self._server.connections.discard(self)
+        self._is_deaf = True
+        self._incoming = None
+        self._buffer = b""
+        if self._transaction is not None:
+            self._transaction.depart()
+
+    def data_received(self, data: bytes) -> None:
+        """Read on."""
+        if not self._is_deaf:
+            self._read(self._buffer + data if self._buffer else data)
+
+    def eof_received(self) -> bool:
+        """Answer what was asked whole; that a client has not only ended but gone, writing to it will tell."""
+        self._is_ended = True
+        is_answering = self._transaction is not None and self._incoming is None
+        if is_answering:
+            self._loop.call_later(_EARLY_S[0], self._probe, 1)
+        return is_answering
+
+    # What uvicorn's server and the pool ask.
+
+    def shutdown(self) -> None:
+        """Close, once the answer under way is given."""
+        if self._transaction is None:
+            self._transport.close()
+        else:
+            self._transaction.keeps_alive = False
+
+    @property
+    def waits_since(self) -> float | None:
+        """Since when there has been nothing to answer."""
+        return self._waits_since if self._transaction is None else None
+
+    def check(self) -> None:
+        """Close the connection, or refuse what comes over it, if it has waited for the client too long."""
+        now, limits = self._pool.now, self._pool.limits
+        if self._delivery.look(now, self.unsent) > limits.stall_s or (self._lingers_until or now) < now:
+            self.abort()
+        elif self._incoming is not None:
+            self._check_body()
+        elif self._transaction is None and not self._is_deaf:
+            waited_s = now - self._waits_since
+            if self._in_head and waited_s > limits.head_s:
+                self._refuse(TooSlow(f"The head of the request did not come within {limits.head_s:g} s."))
+            elif not self._in_head and waited_s > limits.idle_s:
+                self._transport.close()
+
+    def _check_body(self) -> None:
+        transaction = self._transaction
+        is_held = self._is_paused or (transaction is not None and transaction.expects_continue)
+        if self._upload.is_too_slow(self._pool.now, is_held=is_held):
+            rate = self._pool.limits.body_rate
+            self._break_off(TooSlow(f"The body of the request came at less than {rate:g} bytes per second."))
+
+    # What the transaction asks.
+
+    @property
+    def default_headers(self) -> list[tuple[bytes, bytes]]:
+        """Headers of every response."""
+        return self._server.default_headers
+
+    def resume_reading(self) -> None:
+        """Read on, unless the next request is here already and waits."""
+        if self._is_paused and not (self._buffer and self._transaction):
+            self._is_paused = False
+            self._transport.resume_reading()
+
+    def finished(self) -> None:
+        """Go on to the next request, or end."""
+        transaction, self._transaction = self._transaction, None
+        self._server.total_requests += 1
+        self._waits_since = self._pool.now
+        self.resume_reading()
+        if transaction is None or not transaction.keeps_alive:
+            self._close()
+            return
+        if self._buffer:
+            self._read(self._buffer)
+        if self._is_ended and self._transaction is None:
+            self._transport.close()
+
+    # Reading.
+
+    def _read(self, data: bytes) -> None:
+        self._buffer = b""
+        while data and not self._is_deaf:
+            if self._incoming is not None:
+                data = self._read_body(self._incoming, data)
+            elif self._transaction is not None:  # the next request waits for its turn
+                self._buffer = data
+                self._pause_reading()
+                return
+            else:
+                data = self._read_head(data)
+
+    def _read_head(self, data: bytes) -> bytes:
+        """Begin to answer the request that `data` begins with, if its head is whole; give what is behind it."""
+        data = data.lstrip(b"\r\n")  # RFC 9112, 2.2
+        try:
+            length = head_length(data)
+            if length is None:
+                if data and not self._in_head:
+                    self._in_head, self._waits_since = True, self._pool.now
+                self._buffer = data
+                return b""
+            self._answer(Incoming(data[:length]))
+        except HomeportError as error:
+            self._refuse(error)
+            return b""
+        return data[length:]
+
+    def _read_body(self, incoming: Incoming, data: bytes) -> bytes:
+        """Take what `data` has of the body; give what is behind it."""
+        try:
+            body, rest = incoming.feed(data)
+        except InvalidRequest as error:
+            self._break_off(error)
+            return b""
+        self._upload.n_new += len(body)
+        transaction = self._transaction
+        if incoming.is_complete:
+            self._incoming, self._waits_since = None, self._pool.now
+            if incoming.has_more:
+                self._is_deaf = True
+                if transaction is not None:
+                    transaction.keeps_alive = False
+                else:
+                    self._close()
+        if transaction is not None and (body or incoming.is_complete):
+            transaction.take(body, more=not incoming.is_complete)
+            if len(transaction.unread) > _UNREAD_BYTES:
+                self._pause_reading()
+        return rest
+
+    def _pause_reading(self) -> None:
+        if not self._is_paused:
+            self._is_paused = True
+            self._transport.pause_reading()
+
+    # Answering.
+
+    def _answer(self, incoming: Incoming) -> None:
+        self._in_head = False
+        scope = self._scope | {
+            "http_version": incoming.version,
+            "method": incoming.method,
+            "path": incoming.path,
+            "raw_path": incoming.raw_path,
+            "query_string": incoming.query,
+            "headers": incoming.headers,
+            "state": {},
+        }
+        transaction = Transaction(
+            self, scope, keeps_alive=incoming.keeps_alive, expects_continue=incoming.expects_continue
+        )
+        if incoming.is_complete:
+            transaction.take(b"", more=False)
+        else:
+            limits = self._pool.limits
+            self._incoming = incoming
+            self._upload = Upload(limits.body_rate, limits.body_grace_s, self._pool.now)
+        self._start(transaction)
+
+    def _refuse(self, error: HomeportError) -> None:
+        """Answer what has no head that could be answered, and read no more."""
+        self._is_deaf = True
+        self._buffer = b""
+        transaction = Transaction(self, refused_for(self._scope, error), keeps_alive=False)
+        transaction.take(b"", more=False)
+        self._start(transaction)
+
+    def _start(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+        task = self._loop.create_task(transaction.run(self._app))
+        self._server.tasks.add(task)
+        task.add_done_callback(self._server.tasks.discard)
+
+    def _break_off(self, error: HomeportError) -> None:
+        """The rest of a body will not come, or cannot be understood."""
+        self._incoming = None
+        self._is_deaf = True
+        if self._transaction is None or self._transaction.has_begun:
+            self.abort()
+        else:
+            self._transaction.fail(error)
+
+    def _probe(self, n_done: int) -> None:
+        """Send a client that has ended a byte of the answer's first line: one that is gone makes a later one fail."""
+        if self._transaction is None or self._transport.is_closing() or not self._transaction.write_early():
+            return
+        if n_done < len(_EARLY_S):
+            self._loop.call_later(_EARLY_S[n_done], self._probe, n_done + 1)
+
+    def _close(self) -> None:
+        """Close; where the client still sends, only when it has had time to read why."""
+        if self._is_ended or (self._incoming is None and not self._is_deaf):
+            self._transport.close()
+            return
+        self._is_deaf = True
+        self._incoming = None
+        self._lingers_until = self._pool.now + self._pool.limits.linger_s
+        self._transport.write_eof()
+
+
+def _address(transport: asyncio.BaseTransport, which: str) -> tuple[str, int] | None:
+    found = transport.get_extra_info(which)
+    return (str(found[0]), int(found[1])) if isinstance(found, tuple) else None

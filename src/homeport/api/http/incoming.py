@@ -1,0 +1,185 @@
+"""One request as it comes in: its head, found and read within bounds, then its body.
+
+Knows nothing of sockets, times or responses. llhttp (httptools) parses. It is given whole heads only, since it copies
+all it has of a header whenever more of it comes, and small pieces of chunked bodies, whose extensions and trailers have
+no limit of its own.
+"""
+
+import re
+from urllib.parse import unquote, urlsplit
+
+import httptools
+
+from homeport.domain.errors import HeadTooLarge, InvalidRequest, TargetTooLong
+
+HEAD_BYTES = 32_768
+LINE_BYTES = 8_192
+HEADERS = 100
+FRAMING_BYTES = 32_768
+"""The most of chunk extensions or trailers in a row."""
+
+_PIECE_BYTES = 16_384
+_END = b"\r\n\r\n"
+_UPGRADE = re.compile(rb"\r\nupgrade[ \t]*:[^\r\n]*(?=\r\n)", re.IGNORECASE)
+_ABSOLUTE = re.compile(rb"(https?)://([^/?#]*)", re.IGNORECASE)
+_VERSIONS = ("1.0", "1.1")
+
+
+def head_length(data: bytes) -> int | None:
+    """Give the length of the head that `data` begins with; None while its end has not come.
+
+    Raises TargetTooLong or HeadTooLarge as soon as the head is known to be over a limit.
+    """
+    end = data.find(_END, 0, HEAD_BYTES)
+    if data.find(b"\r\n", 0, LINE_BYTES) < 0 and len(data) >= LINE_BYTES:
+        raise TargetTooLong(f"The request line is over the limit of {LINE_BYTES} bytes.")
+    if data.count(b"\n", 0, HEAD_BYTES if end < 0 else end) > HEADERS:
+        raise HeadTooLarge(f"The request has more than {HEADERS} headers.")
+    if end >= 0:
+        return end + len(_END)
+    if len(data) >= HEAD_BYTES:
+        raise HeadTooLarge(f"The headers are over the limit of {HEAD_BYTES} bytes.")
+    return None
+
+
+class Incoming:
+    """One request. Made from its whole head; `feed` takes the body. `headers` have lower-case names.
+
+    `length` is the body's declared length, None where it comes in chunks. Raises InvalidRequest for what is not HTTP,
+    or what two readers could understand in two ways.
+    """
+
+    def __init__(self, head: bytes) -> None:
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.target = b""
+        self.length: int | None = 0
+        self.expects_continue = False
+        self.is_complete = False
+        self.has_more = False  # bytes behind the end of a chunked body, which are lost
+        self._framing = 0
+        self._body: list[bytes] = []
+        self._in_head = True
+        self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
+        # An offer to speak another protocol is ignored (RFC 9110, 7.8); the parser would take the body for it.
+        self._parse(_UPGRADE.sub(b"", head))
+        if self._in_head:
+            raise _broken("it has no head")
+        if self.version not in _VERSIONS:
+            raise InvalidRequest("Only HTTP/1.1 and HTTP/1.0 are served.")
+        self._read_headers()
+        self._read_target()
+
+    def feed(self, data: bytes) -> tuple[bytes, bytes]:
+        """Take what has come; give what it holds of the body, and what lies behind its end."""
+        if self.length is not None:
+            part, rest = data[: self.length], data[self.length :]
+            self.length -= len(part)
+            self.is_complete = not self.length
+            return part, rest
+        for start in range(0, len(data), _PIECE_BYTES):
+            piece, n_parts = data[start : start + _PIECE_BYTES], len(self._body)
+            self._parse(piece)
+            self._framing = self._framing + len(piece) if len(self._body) == n_parts else 0
+            if self._framing > FRAMING_BYTES:
+                raise InvalidRequest(f"Chunk extensions or trailers are over the limit of {FRAMING_BYTES} bytes.")
+            if self.is_complete:
+                self.has_more |= start + _PIECE_BYTES < len(data)
+                break
+        body = b"".join(self._body)
+        self._body.clear()
+        return body, b""
+
+    def _parse(self, data: bytes) -> None:
+        if self._parser is None:
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as error:
+            raise InvalidRequest("The method CONNECT is not served.") from error
+        except httptools.HttpParserError as error:
+            if not self.is_complete:
+                raise _broken(str(error)) from error
+            self.has_more = True
+        if self.is_complete:
+            self._drop_parser()
+
+    def _drop_parser(self) -> None:
+        self._parser = None  # it holds this object's methods: the two would wait for the garbage collector
+
+    def on_url(self, url: bytes) -> None:
+        """Take the request's target."""
+        if self._in_head:
+            self.target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; trailers are dropped."""
+        if self._in_head:
+            self.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """Note what the parser knows of the head."""
+        if self._in_head and self._parser is not None:
+            self._in_head = False
+            self.version = self._parser.get_http_version()
+            self.method = self._parser.get_method().decode("ascii")
+            self.keeps_alive = self.version == "1.1" and self._parser.should_keep_alive()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body."""
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        """Note that the request is whole."""
+        self.is_complete = True
+
+    def on_message_begin(self) -> None:
+        """Note what should have waited: the next request, in the same piece as the end of a chunked body."""
+        self.has_more = self.is_complete
+
+    def _read_headers(self) -> None:
+        n_hosts = 0
+        for name, value in self.headers:
+            if name == b"host":
+                n_hosts += 1
+            elif name == b"content-length":
+                self.length = int(value)
+            elif name == b"transfer-encoding":
+                self.length = None
+            elif name == b"expect":
+                self.expects_continue = self.version == "1.1" and value.lower() == b"100-continue"
+        if n_hosts > 1:
+            raise InvalidRequest("The request has more than one Host header.")
+        if self.length:
+            self._drop_parser()
+
+    def _read_target(self) -> None:
+        target = self.target
+        if not target.startswith((b"/", b"*")):
+            target = self._without_authority(target)
+        path, _, self.query = target.partition(b"#")[0].partition(b"?")
+        self.raw_path = path or b"/"
+        self.path = unquote(self.raw_path.decode("ascii"))
+
+    def _without_authority(self, target: bytes) -> bytes:
+        """Read a target that names the host too, which must be the one that the Host header names."""
+        found = _ABSOLUTE.match(target)
+        if not found:
+            raise InvalidRequest("The request's target is neither a path nor a URL.")
+        said = next((value for name, value in self.headers if name == b"host"), None)
+        if said is None:
+            self.headers.append((b"host", found[2]))
+        elif _authority(said, found[1]) != _authority(found[2], found[1]):
+            raise InvalidRequest("The request's target names another host than its Host header.")
+        return target[found.end() :]
+
+
+def _authority(text: bytes, scheme: bytes) -> tuple[str | None, int]:
+    try:
+        parts = urlsplit("//" + text.decode("latin-1"))
+        return parts.hostname, parts.port or (443 if scheme.lower() == b"https" else 80)
+    except ValueError as error:
+        raise InvalidRequest("The request's Host or its target is not a host and a port.") from error
+
+
+def _broken(why: str) -> InvalidRequest:
+    return InvalidRequest(f"This is not an HTTP request that could be read: {why[:100]}.")

@@ -1,0 +1,41 @@
+"""Memory given back to the system when a busy time is over.
+
+glibc keeps what was freed for the next allocation, so after a few large requests an idle server would stay as large as
+it was at its largest. Elsewhere (musl, macOS) the allocator gives back by itself and nothing is done.
+"""
+
+import asyncio
+import ctypes
+from collections.abc import Callable
+
+_IDLE_S = 3.0
+
+
+def glibc_trim() -> Callable[[int], int] | None:
+    """glibc's `malloc_trim`; None where there is another allocator."""
+    try:
+        trim: Callable[[int], int] = ctypes.CDLL(None).malloc_trim
+    except (OSError, AttributeError):
+        return None
+    return trim
+
+
+class Trimmer:
+    """Trims once, when requests have been answered and nothing has gone on for some seconds."""
+
+    def __init__(self, trim: Callable[[int], int] | None = None) -> None:
+        self._trim = trim or glibc_trim()
+        self._n_trimmed = 0
+        self._idle_since: float | None = None
+        self._running: asyncio.Future[int] | None = None
+
+    def look(self, now: float, n_requests: int, *, is_idle: bool) -> None:
+        """Call it often. `n_requests`: how many have been answered so far."""
+        if not is_idle or n_requests == self._n_trimmed or self._trim is None:
+            self._idle_since = None
+        elif self._idle_since is None:
+            self._idle_since = now
+        elif now - self._idle_since >= _IDLE_S:
+            self._n_trimmed = n_requests
+            # In a thread, and a function of C called by ctypes lets the others run: a large heap takes a while.
+            self._running = asyncio.get_running_loop().run_in_executor(None, self._trim, 0)

@@ -1,0 +1,114 @@
+"""All connections together: how many there may be, which go first, and the clock that each is held against.
+
+Knows nothing of HTTP. Time is counted in looks: when this process was stopped for a minute, nobody is charged for it.
+"""
+
+import ipaddress
+from collections import Counter
+from collections.abc import Callable
+from typing import Protocol
+
+from homeport.api.http.limits import ConnectionLimits
+from homeport.domain.errors import HomeportError, Overloaded, Unavailable
+
+_LOOK_S = 2.0
+"""The most time that may pass between two looks, as far as clients are concerned."""
+_BEHIND_S = 5.0
+_MADE_ROOM = 16
+
+
+class Member(Protocol):
+    """A connection, as the pool sees it."""
+
+    @property
+    def waits_since(self) -> float | None:
+        """Since when it has neither a request to answer nor one refused; None while it has."""
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that its client has not taken."""
+
+    @property
+    def behind_since(self) -> float:
+        """When its client last took anything, or had everything."""
+
+    def check(self) -> None:
+        """Hold it against the clock."""
+
+    def abort(self) -> None:
+        """Close it at once."""
+
+
+class Pool:
+    """The connections of one server. `now` is its clock; `is_proxy` knows addresses that stand for many clients."""
+
+    def __init__(
+        self, limits: ConnectionLimits, clock: Callable[[], float], is_proxy: Callable[[str], bool] = lambda _: False
+    ) -> None:
+        self.limits = limits
+        self.now = 0.0
+        self._clock = clock
+        self._last = clock()
+        self._is_proxy = is_proxy
+        self._members: dict[Member, str] = {}
+        self._addresses: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def admit(self, member: Member, address: str) -> HomeportError | None:
+        """Take a connection in, or say why not. Where there are too many, those that only wait make room."""
+        if self._counts(address) and self._addresses[address] >= self.limits.per_address:
+            return Overloaded(
+                f"There are {self.limits.per_address} connections from your address already.",
+                code="too_many_connections",
+            )
+        if len(self._members) >= self.limits.connections and not self._make_room():
+            return Unavailable("The server has as many connections as it takes.", code="too_many_connections")
+        self._members[member] = address
+        self._addresses[address] += 1
+        return None
+
+    def discard(self, member: Member) -> None:
+        """Forget a connection, if it was taken in."""
+        address = self._members.pop(member, None)
+        if address is None:
+            return
+        self._addresses[address] -= 1
+        if not self._addresses[address]:
+            del self._addresses[address]
+
+    def look(self) -> None:
+        """Move the clock on and hold every connection against it; call it about twice a second."""
+        now = self._clock()
+        self.now += min(now - self._last, _LOOK_S)
+        self._last = now
+        for member in list(self._members):
+            member.check()
+        self._bound_unsent()
+
+    def _make_room(self) -> bool:
+        waiting = [(since, member) for member in self._members if (since := member.waits_since) is not None]
+        waiting.sort(key=lambda found: found[0])
+        for _, member in waiting[: 1 + len(waiting) // _MADE_ROOM]:
+            self.discard(member)
+            member.abort()
+        return bool(waiting)
+
+    def _bound_unsent(self) -> None:
+        behind = [(member.behind_since, member.unsent, member) for member in self._members if member.unsent]
+        total = sum(unsent for _, unsent, _ in behind)
+        if total <= self.limits.unsent:
+            return
+        for since, unsent, member in sorted(behind, key=lambda found: found[0]):
+            if total <= self.limits.unsent or self.now - since < _BEHIND_S:
+                return
+            total -= unsent
+            member.abort()
+
+    def _counts(self, address: str) -> bool:
+        try:
+            is_here = ipaddress.ip_address(address).is_loopback
+        except ValueError:
+            is_here = True  # a socket in the file system
+        return not is_here and not self._is_proxy(address)

@@ -1,0 +1,179 @@
+"""One request and its response, as ASGI sees them: `receive` and `send` on one side, bytes on the other.
+
+Knows nothing of parsing or of limits. The response's framing is RFC 9112's: a length where one is given, chunks where
+not, and for HTTP/1.0 the end of the connection.
+"""
+
+import asyncio
+import logging
+from http import HTTPStatus
+from typing import Protocol
+
+from starlette.types import ASGIApp, Message, Scope
+
+from homeport.api.errors import error_response
+from homeport.domain.errors import HomeportError
+
+_log = logging.getLogger("homeport.errors")
+
+_VERSION = b"HTTP/1.1 "
+_LINES = {each.value: _VERSION + f"{each.value} {each.phrase}\r\n".encode() for each in HTTPStatus}
+_NO_BODY = (204, 304)
+
+
+class Channel(Protocol):
+    """The connection, as far as a response needs it. `is_blocked`: the reader is behind, `drained` waits for it."""
+
+    is_blocked: bool
+
+    @property
+    def default_headers(self) -> list[tuple[bytes, bytes]]:
+        """Headers of every response."""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, now or as soon as the reader takes them."""
+
+    async def drained(self) -> None:
+        """Wait until the reader has caught up."""
+
+    def resume_reading(self) -> None:
+        """Read on, if reading was paused for a body that nobody had taken."""
+
+    def finished(self) -> None:
+        """The response is whole."""
+
+    def abort(self) -> None:
+        """Close at once; what is not sent yet is lost."""
+
+
+class Transaction:
+    """One request and its response. `is_gone`: nobody is there any more."""
+
+    def __init__(self, channel: Channel, scope: Scope, *, keeps_alive: bool, expects_continue: bool = False) -> None:
+        self.scope = scope
+        self.keeps_alive = keeps_alive
+        self.has_begun = False
+        self.is_complete = False
+        self.is_gone = False
+        self.expects_continue = expects_continue
+        self.unread = bytearray()
+        self._channel = channel
+        self._changed = asyncio.Event()
+        self._more_to_come = True
+        self._failure: HomeportError | None = None
+        self._n_early = 0
+        self._is_chunked = False
+        self._has_body = True
+        self._left: int | None = None
+
+    async def run(self, app: ASGIApp) -> None:
+        """Have the application answer; whatever it does, the response ends or the connection does."""
+        try:
+            await app(self.scope, self.receive, self.send)
+            if not self.is_complete and not self.is_gone and self.has_begun:
+                self._channel.abort()
+                return
+        except Exception:
+            _log.exception("an answer broke off")
+            if self.has_begun:
+                self._channel.abort()
+                return
+        except BaseException:
+            self._channel.abort()
+            raise
+        if not self.has_begun and not self.is_gone:
+            self.keeps_alive = False
+            await error_response(HomeportError("The server had an error."))(self.scope, self.receive, self.send)
+
+    def take(self, body: bytes, *, more: bool) -> None:
+        """Take a part of the request's body."""
+        self.unread += body
+        self._more_to_come = more
+        self._changed.set()
+
+    def fail(self, error: HomeportError) -> None:
+        """The rest of the request will not come: whoever reads it is told why."""
+        self._failure = error
+        self.keeps_alive = False
+        self._changed.set()
+
+    def depart(self) -> None:
+        """The connection is lost."""
+        self.is_gone = True
+        self._changed.set()
+
+    async def receive(self) -> Message:
+        """ASGI's `receive`. Raises what `fail` was told."""
+        if self.expects_continue and not self.has_begun:
+            self.expects_continue = False
+            self._channel.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if not self.is_gone and not self.is_complete:
+            self._channel.resume_reading()
+            await self._changed.wait()
+            self._changed.clear()
+        if self._failure is not None:
+            raise self._failure
+        if self.is_gone or self.is_complete:
+            return {"type": "http.disconnect"}
+        body, self.unread = bytes(self.unread), bytearray()
+        return {"type": "http.request", "body": body, "more_body": self._more_to_come}
+
+    async def send(self, message: Message) -> None:
+        """ASGI's `send`: waits while the reader is behind, and forgets what nobody is there for."""
+        if self._channel.is_blocked and not self.is_gone:
+            await self._channel.drained()
+        if self.is_gone:
+            return
+        if message["type"] == "http.response.body" and self.has_begun and not self.is_complete:
+            self._write_body(message.get("body", b""), more=message.get("more_body", False))
+        elif message["type"] == "http.response.start" and not self.has_begun:
+            self._write_head(message)
+        else:
+            raise RuntimeError(f"unexpected {message['type']}")
+
+    def write_early(self) -> bool:
+        """Send one more byte of what every response begins with; False where there is no more of it to send."""
+        if self.has_begun or self._n_early == len(_VERSION):
+            return False
+        self._channel.write(_VERSION[self._n_early : self._n_early + 1])
+        self._n_early += 1
+        return True
+
+    def _write_head(self, message: Message) -> None:
+        self.has_begun = True
+        if self.expects_continue:  # the body that was not asked for may come or not
+            self.keeps_alive = False
+        status, is_old = message["status"], self.scope["http_version"] == "1.0"
+        self._has_body = self.scope["method"] != "HEAD" and status not in _NO_BODY
+        headers = [*self._channel.default_headers, *message.get("headers", ())]
+        length = next((value for name, value in headers if name == b"content-length"), None)
+        if length is not None:
+            self._left = int(length)
+        elif self._has_body and is_old:
+            self.keeps_alive = False
+        elif self._has_body:
+            self._is_chunked = True
+            headers.append((b"transfer-encoding", b"chunked"))
+        if not self.keeps_alive:
+            headers.append((b"connection", b"close"))
+        block = b"".join([b"%b: %b\r\n" % header for header in headers])
+        if block.count(b"\n") != len(headers) or block.count(b"\r") != len(headers):
+            raise RuntimeError("a header of the response has a line end in it")
+        self._channel.write(_LINES[status][self._n_early :] + block + b"\r\n")
+
+    def _write_body(self, body: bytes, *, more: bool) -> None:
+        if self._is_chunked:
+            part = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
+            body = part if more else part + b"0\r\n\r\n"
+        elif not self._has_body:
+            body = b""
+        elif self._left is not None:
+            self._left -= len(body)
+            if self._left < 0 or (self._left and not more):
+                raise RuntimeError("the response's body is not as long as its content-length says")
+        if body:
+            self._channel.write(body)
+        if not more:
+            self.is_complete = True
+            self._changed.set()
+            self._channel.finished()

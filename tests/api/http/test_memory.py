@@ -1,0 +1,46 @@
+"""Memory goes back to the system when it is quiet."""
+
+import asyncio
+import platform
+
+import psutil
+import pytest
+
+from homeport.api.http.memory import Trimmer, glibc_trim
+
+
+async def test_it_trims_once_after_work() -> None:
+    """Trimming waits for some quiet seconds after requests, happens once, and again after the next ones."""
+    loop, trimmed, kept = asyncio.get_running_loop(), asyncio.Queue[int](), []
+
+    def trim(keep: int) -> int:
+        kept.append(keep)
+        loop.call_soon_threadsafe(trimmed.put_nowait, keep)
+        return 1
+
+    trimmer = Trimmer(trim)
+    looks = [(0, 0, True), (9, 0, True), (10, 5, False), (11, 5, True), (13, 5, True), (13.5, 6, False), (14, 6, True)]
+    for now, n_requests, is_idle in looks:
+        trimmer.look(now, n_requests, is_idle=is_idle)
+    assert not kept
+    for now in (17.0, 18.0, 30.0):
+        trimmer.look(now, 6, is_idle=True)
+    await asyncio.wait_for(trimmed.get(), 10)
+    trimmer.look(40, 7, is_idle=True)
+    trimmer.look(44, 7, is_idle=True)
+    await asyncio.wait_for(trimmed.get(), 10)
+    assert kept == [0, 0]
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another allocator")
+def test_glibc_gives_back_what_was_freed() -> None:
+    """Memory freed below some that is still used goes back to the system."""
+    trim = glibc_trim()
+    assert trim is not None
+    process = psutil.Process()
+    pieces = [bytes(100_000) for _ in range(2000)]
+    kept, size = pieces[::50], process.memory_info().rss
+    pieces.clear()
+    trim(0)
+    assert process.memory_info().rss < size - 100_000_000
+    assert len(kept) == 40

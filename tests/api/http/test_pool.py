@@ -1,0 +1,114 @@
+"""Connections together: room, addresses, and a clock that charges nobody for our own pauses."""
+
+from homeport.api.http.limits import ConnectionLimits
+from homeport.api.http.pool import Pool
+from homeport.domain.errors import Overloaded, Unavailable
+
+
+class FakeMember:
+    """A connection that says how it stands and keeps what was done to it."""
+
+    def __init__(self, waits_since: float | None = None, unsent: int = 0, behind_since: float = 0.0) -> None:
+        self.waits_since = waits_since
+        self.unsent = unsent
+        self.behind_since = behind_since
+        self.n_checks = 0
+        self.is_aborted = False
+
+    def check(self) -> None:
+        """Count it."""
+        self.n_checks += 1
+
+    def abort(self) -> None:
+        """Note it."""
+        self.is_aborted = True
+
+
+class Clock:
+    """A clock that stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def pool(clock: Clock | None = None, **limits: float) -> Pool:
+    return Pool(ConnectionLimits(**limits), clock or Clock(), lambda address: address == "10.0.0.1")  # type: ignore[arg-type]
+
+
+def test_an_address_has_its_share() -> None:
+    """Connections of one address are bounded, and one that ends makes room for the next."""
+    members = pool(per_address=2)
+    first = FakeMember()
+    assert members.admit(first, "192.0.2.1") is None
+    assert members.admit(FakeMember(), "192.0.2.1") is None
+    assert isinstance(members.admit(FakeMember(), "192.0.2.1"), Overloaded)
+    assert members.admit(FakeMember(), "192.0.2.2") is None
+    members.discard(first)
+    members.discard(first)
+    assert members.admit(FakeMember(), "192.0.2.1") is None
+
+
+def test_this_machine_and_proxies_stand_for_many() -> None:
+    """Neither loopback nor a trusted proxy has a share of its own."""
+    members = pool(per_address=1)
+    for address in ("127.0.0.1", "::1", "10.0.0.1", ""):
+        assert [members.admit(FakeMember(), address) for _ in range(3)] == [None] * 3
+
+
+def test_those_that_wait_longest_make_room() -> None:
+    """A full pool takes one more in at the cost of some of those that wait, never of those that are answered."""
+    members = pool(connections=40)
+    busy = [FakeMember() for _ in range(8)]
+    waiting = [FakeMember(waits_since=float(n)) for n in range(32)]
+    for member in busy + waiting:
+        assert members.admit(member, "192.0.2.1") is None
+    assert members.admit(FakeMember(), "192.0.2.1") is None
+    assert [n for n, member in enumerate(waiting) if member.is_aborted] == [0, 1, 2]
+    assert not any(member.is_aborted for member in busy)
+    assert len(members) == 38
+
+
+def test_a_pool_full_of_work_takes_nobody_in() -> None:
+    """Where all are being answered, one more is refused and is not counted."""
+    members = pool(connections=1)
+    assert members.admit(FakeMember(), "192.0.2.1") is None
+    late = FakeMember()
+    assert isinstance(members.admit(late, "192.0.2.2"), Unavailable)
+    members.discard(late)
+    assert len(members) == 1
+
+
+def test_our_own_pauses_are_nobodys_fault() -> None:
+    """The clock goes on by what passed between two looks, but not by the hour that this process was stopped."""
+    clock = Clock()
+    members, member = pool(clock), FakeMember()
+    members.admit(member, "")
+    clock.now += 0.5
+    members.look()
+    assert members.now == 0.5
+    clock.now += 3600
+    members.look()
+    assert members.now == 2.5
+    assert member.n_checks == 2
+
+
+def test_unread_answers_are_bounded_together() -> None:
+    """Past the bound those go first that have taken nothing for longest; who has just read stays."""
+    clock = Clock()
+    members = pool(clock, unsent=100)
+    old, older, fresh = FakeMember(unsent=60), FakeMember(unsent=60, behind_since=-1), FakeMember(unsent=90)
+    for member in (old, older, fresh):
+        members.admit(member, "")
+    for _ in range(3):
+        fresh.behind_since = members.now
+        clock.now += 1
+        members.look()
+    assert not older.is_aborted
+    for _ in range(3):
+        clock.now += 1
+        fresh.behind_since = members.now + 1
+        members.look()
+    assert (older.is_aborted, old.is_aborted, fresh.is_aborted) == (True, True, False)
