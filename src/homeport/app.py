@@ -16,15 +16,14 @@ import uvloop
 
 import homeport
 from homeport import accounts as accounts  # `accounts` is a part of what the commands call
-from homeport import doctor, journal, native, rendezvous, spool, trainings
+from homeport import doctor, journal, native, options, rendezvous, spool, trainings
 from homeport.accounts import Accounts
 from homeport.api.access import Access, Scraping
 from homeport.api.application import build
 from homeport.api.dispatch import Dispatch
-from homeport.api.http.limits import ConnectionLimits
 from homeport.api.listener import Listener
 from homeport.api.meters import Meters
-from homeport.api.services import Limits, Services
+from homeport.api.services import Services
 from homeport.domain.accounts import Issued, Wanted
 from homeport.domain.errors import Unavailable
 from homeport.domain.layouts import ORIGINAL, Outcome, Wish
@@ -44,7 +43,6 @@ from homeport.models.sources import reach
 from homeport.models.store import Store
 from homeport.reports import Announcement, Finding, Progress
 from homeport.serving.local import LocalServing
-from homeport.serving.options import ServingOptions
 from homeport.serving.supervisor import Supervisor
 from homeport.settings import Settings, check_reach
 from homeport.store.pictures import Pictures
@@ -91,7 +89,7 @@ class _House:
         self._registry = registry(settings)
         self._loops = Supervisor()
         self._serving = LocalServing(
-            _serving_options(settings), job_options=self._job_options, job_files=self._job_files, loops=self._loops
+            options.serving(settings), job_options=self._job_options, job_files=self._job_files, loops=self._loops
         )
         self._running: rendezvous.Running | None = None
         self._token = rendezvous.fresh_token()
@@ -109,7 +107,7 @@ class _House:
             serving=self._serving,
             registry=self._registry,
             pictures=self._pictures,
-            limits=_limits(settings),
+            limits=options.request_limits(settings),
             meters=Meters(self._serving.gauges, jobs=self._tuner.counts, loops=self._loops),
             loops=self._loops,
             access=self._access(),
@@ -135,7 +133,7 @@ class _House:
             settings.port,
             on_listening=self._on_listening,
             drain=self._drain,
-            limits=_connection_limits(settings),
+            limits=options.connection_limits(settings),
         )
         await self._serving.start()
         self._accounts.start(self._loops)
@@ -219,21 +217,7 @@ class _House:
             return kernels
         if model.facts.kind != _TEXT:
             return {"threads": settings.threads, **self._store.manifest(model.facts.name).options}
-        chosen = {
-            "window": settings.window,
-            "cells": settings.cells,
-            "sequences": settings.slots,
-            "batch": settings.batch,
-            "prefill_slice": settings.prefill_slice,
-            "retain": settings.retain,
-        }
-        options: dict[str, str | int | float | bool | None] = {k: v for k, v in chosen.items() if v is not None}
-        switches = {"share_prefixes": settings.share_prefixes, "speculate": settings.speculate}
-        costs = settings.home / "costs" / f"{model.facts.name}.json"
-        if settings.prefix_cache_dir is not None:
-            options["prefixes"] = str(settings.prefix_cache_dir / model.facts.name)
-            options["prefix_bytes"] = settings.prefix_cache_bytes
-        return {**options, **switches, **kernels, "costs": str(costs)}
+        return {**options.text(settings, model.facts.name), **kernels}
 
     def _access(self) -> Access:
         """Who may come in. This user's own tools hold a token, which opens everything."""
@@ -246,36 +230,6 @@ class _House:
             ring=self._accounts.ring,
             scraping=Scraping.of(settings.metrics, settings.metrics_key),
         )
-
-
-def _limits(settings: Settings) -> Limits:
-    sizes = {"body_bytes": settings.max_body_bytes, "file_bytes": settings.max_file_bytes}
-    return Limits(**sizes, ping_s=settings.ping_s, stall_s=settings.stall_s)
-
-
-def _connection_limits(settings: Settings) -> ConnectionLimits:
-    return ConnectionLimits(
-        connections=settings.max_connections,
-        per_address=settings.max_connections_per_address,
-        head_s=settings.head_s,
-        stall_s=settings.stall_s,
-    )
-
-
-def _serving_options(settings: Settings) -> ServingOptions:
-    defaults = ServingOptions()
-    return ServingOptions(
-        slots=settings.slots or defaults.slots,
-        max_queue=settings.max_queue,
-        idle_s=settings.idle_unload_s or None,
-        memory_bytes=settings.memory_budget_bytes,
-        heartbeat_s=settings.heartbeat_s,
-        heartbeat_limit_s=settings.heartbeat_limit_s,
-        stall_limit_s=settings.stall_limit_s,
-        reader_stall_s=settings.stall_s,
-        # JSON escapes cost bytes that msgpack does not, so a body at its limit always fits twice its size.
-        frame_bytes=max(defaults.frame_bytes, 2 * settings.max_body_bytes),
-    )
 
 
 def registry(settings: Settings) -> Registry:
