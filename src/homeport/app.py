@@ -244,7 +244,7 @@ class _House:
 
 def _limits(settings: Settings) -> Limits:
     sizes = {"body_bytes": settings.max_body_bytes, "file_bytes": settings.max_file_bytes}
-    return Limits(**sizes, ping_s=settings.ping_s, stall_s=settings.stall_s)
+    return Limits(**sizes, ping_s=settings.ping_s, stall_s=settings.stall_s, answer_tokens=settings.default_max_tokens)
 
 
 def _serving_options(settings: Settings) -> ServingOptions:

@@ -80,6 +80,9 @@ FACTS: dict[str, Fact] = {
     "project_storage_bytes": Fact(
         size, "Files, pictures and fine-tuned models one project may keep; a key may say otherwise.", least=0
     ),
+    "default_max_tokens": Fact(
+        whole, "Tokens a chat answer has at most where none are named; none: to the end of the window.", least=1
+    ),
     "max_queue": Fact(whole, "Requests of one model that may wait on top of `slots`; past it a 429.", least=0),
     "max_tuning_queue": Fact(whole, "Fine-tuning jobs that may wait here; past it a 429.", least=0),
     "memory_budget_bytes": Fact(
@@ -147,6 +150,7 @@ class Settings:
     max_file_bytes: int = 512_000_000
 
     project_storage_bytes: int = 100_000_000_000
+    default_max_tokens: int | None = None
     max_queue: int = 128
     max_tuning_queue: int = 16
     memory_budget_bytes: int | None = None
