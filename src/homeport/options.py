@@ -11,7 +11,7 @@ from homeport.settings import Settings
 def request_limits(settings: Settings) -> Limits:
     """What a request may take, once it is read."""
     sizes = {"body_bytes": settings.max_body_bytes, "file_bytes": settings.max_file_bytes}
-    return Limits(**sizes, ping_s=settings.ping_s, stall_s=settings.stall_s)
+    return Limits(**sizes, ping_s=settings.ping_s, stall_s=settings.stall_s, answer_tokens=settings.default_max_tokens)
 
 
 def connection_limits(settings: Settings) -> ConnectionLimits:

@@ -83,6 +83,9 @@ FACTS: dict[str, Fact] = {
     "max_connections": Fact(whole, "Connections at once; at most 3/4 of the file descriptors allowed.", least=1),
     "max_connections_per_address": Fact(whole, "The same of one address but loopback and trusted proxies.", least=1),
     "head_s": Fact(number, "Time that the head of a request may take to come in; past it a 408.", least=0.1),
+    "default_max_tokens": Fact(
+        whole, "Tokens a chat answer has at most where none are named; none: to the end of the window.", least=1
+    ),
     "max_queue": Fact(whole, "Requests of one model that may wait on top of `slots`; past it a 429.", least=0),
     "max_tuning_queue": Fact(whole, "Fine-tuning jobs that may wait here; past it a 429.", least=0),
     "memory_budget_bytes": Fact(
@@ -153,6 +156,7 @@ class Settings:
     max_connections: int = 4096
     max_connections_per_address: int = 512
     head_s: float = 20.0
+    default_max_tokens: int | None = None
     max_queue: int = 128
     max_tuning_queue: int = 16
     memory_budget_bytes: int | None = None

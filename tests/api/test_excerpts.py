@@ -9,6 +9,7 @@ import pytest
 from homeport.api.application import ROUTES
 from homeport.domain.errors import EXCERPT_CHARS, MESSAGE_CHARS, InvalidRequest, excerpt
 from tests.api.asgi import call
+from tests.api.forms import HEADERS, form
 from tests.api.tuning.desks import Desks
 
 LONG = "Q" * 5_000
@@ -106,6 +107,30 @@ async def test_no_path_comes_back_whole(desks: Desks) -> None:
 async def test_no_header_comes_back_whole(desks: Desks, name: str) -> None:
     """The same of headers that are complained of."""
     assert await repeated(desks, "POST", "/v1/completions", {"model": "none"}, **{name: LONG}) <= EXCERPT_CHARS
+
+
+@pytest.mark.parametrize("path", ["/v1/files", "/v1/fine_tuning/jobs", "/tokenizer_info"])
+async def test_no_part_of_a_query_comes_back_whole(desks: Desks, path: str) -> None:
+    """The same of what stands behind a path's question mark."""
+    for name in ("after", "limit", "order", "purpose", "model", LONG):
+        said = await desks.ask("GET", path, **{name: LONG})
+        assert said.status < 500
+        assert max(str(said.json.get("error")).count(sign) for sign in "Q0") <= 2 * EXCERPT_CHARS, name
+
+
+@pytest.mark.parametrize("path", ["/v1/audio/transcriptions", "/v1/images/edits", "/v1/files", "/v1/images/variations"])
+async def test_no_part_of_a_form_comes_back_whole(desks: Desks, path: str) -> None:
+    """The same of forms: values, names of fields and of files, and names with brackets."""
+    names = ["model", "language", "response_format", "size", "prompt", "purpose", "quality"]
+    names += [LONG, f"{LONG}[]", f"a[{LONG}]", f"{LONG}[a]"]
+    key = {"authorization": f"Bearer {desks.secrets['one']}"}
+    for name in names:
+        for files in ([], [("file", b"x")], [(LONG, b"x")], [("image", b"x"), ("mask", b"")]):
+            fields = [("model", "tiny"), (name, LONG)] if name != "model" else [(name, LONG)]
+            said = await call(desks.app, "POST", path, form(fields, files), headers={**key, **HEADERS})
+            assert 400 <= said.status < 500, said.body
+            told = said.error
+            assert max(str(told[part]).count("Q") for part in ("message", "param")) <= EXCERPT_CHARS, name
 
 
 def test_a_forgotten_value_does_not_fill_an_answer() -> None:

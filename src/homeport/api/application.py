@@ -29,7 +29,7 @@ from homeport.api.images import files as pictures
 from homeport.api.moderations import creation as moderations
 from homeport.api.paths import is_tidy, unknown
 from homeport.api.services import Services
-from homeport.api.text import chat, completions, edits
+from homeport.api.text import chat, completions, edits, tokens
 from homeport.api.tuning import fine_tunes, jobs
 from homeport.domain.errors import MethodRefused
 
@@ -46,6 +46,9 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/v1/completions": {"POST": completions.create},
     "/v1/chat/completions": {"POST": chat.create},
     "/v1/edits": {"POST": edits.create},
+    "/tokenize": {"POST": tokens.tokenize},
+    "/detokenize": {"POST": tokens.detokenize},
+    "/tokenizer_info": {"GET": tokens.info},
     "/v1/audio/speech": {"POST": speech.create},
     "/v1/audio/transcriptions": {"POST": transcriptions.transcribe},
     "/v1/audio/translations": {"POST": transcriptions.translate},

@@ -80,6 +80,14 @@ def length(name: str, value: str | None, most: int, least: int = 0) -> None:
         )
 
 
+def token_ids(name: str, ids: Sequence[int]) -> tuple[int, ...]:
+    """Check token ids; there may be many, so each is looked at only where one is wrong."""
+    if ids and (min(ids) < 0 or max(ids) > TOKEN_ID_MAX):
+        for at, each in enumerate(ids):
+            integer(f"{name}[{at}]", each, 0, TOKEN_ID_MAX)
+    return tuple(ids)
+
+
 def one_of(name: str, value: str | None, known: Sequence[str]) -> None:
     """Check a string that must be one of `known`."""
     if value is not None and value not in known:

@@ -33,7 +33,7 @@ def answer_tokens(asked: Request) -> int | None:
     """The most that all its answers take together, those included that are not given out; None: nothing bounds it."""
     if not isinstance(asked, TextRequest):
         return 0
-    most = asked.ending.max_tokens
+    most = asked.ending.default_tokens if asked.ending.max_tokens is None else asked.ending.max_tokens
     return None if most is None else most * max(asked.n, asked.best_of) * len(asked.prompts)
 
 

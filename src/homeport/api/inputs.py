@@ -35,7 +35,4 @@ def inputs(name: str, given: Given, most: int) -> tuple[TextPrompt | TokenPrompt
 
 def _tokens(name: str, ids: list[Any]) -> TokenPrompt:
     bounds.items(name, ids, len(ids), 1)
-    if min(ids) < 0 or max(ids) > bounds.TOKEN_ID_MAX:
-        for at, each in enumerate(ids):
-            bounds.integer(f"{name}[{at}]", each, 0, bounds.TOKEN_ID_MAX)
-    return TokenPrompt(tuple(ids))
+    return TokenPrompt(bounds.token_ids(name, ids))

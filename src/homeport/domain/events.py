@@ -1,9 +1,10 @@
 """What a worker says about a request while it works on it, and what it cost.
 
 Order for one request: `Admitted`, then what its kind brings (`Delta` and `Finished` of text, `Vectors` of embeddings,
-`Heard` and `Segment` of recordings, `Sound` of speech, `Verdict` of moderation, `Progress` and `Picture` of images),
-then `Done`; or `Failed` at any point, which ends it. Nothing follows `Done` or `Failed`. One frame per engine step
-carries the events of all requests, so structs are arrays on the wire. Every event but `FREE` ones costs one credit.
+`Heard` and `Segment` of recordings, `Sound` of speech, `Verdict` of moderation, `Progress` and `Picture` of images,
+`Tokenised` of tokens), then `Done`; or `Failed` at any point, which ends it. Nothing follows `Done` or `Failed`. One
+frame per engine step carries the events of all requests, so structs are arrays on the wire. Every event but `FREE` ones
+costs one credit.
 """
 
 import msgspec
@@ -178,6 +179,27 @@ class Picture(msgspec.Struct, frozen=True, array_like=True, tag="picture"):
     partial: int | None = None
 
 
+class TokenizerFacts(msgspec.Struct, frozen=True):
+    """What a model's tokeniser is like: control tokens by name (None where it has none), and its chat template."""
+
+    vocabulary: int
+    adds_start: bool
+    bos: str | None
+    eos: str | None
+    unknown: str | None
+    padding: str | None
+    chat_template: str | None
+
+
+class Tokenised(msgspec.Struct, frozen=True, array_like=True, tag="tokenised"):
+    """The answer to a `TokenRequest`: ids, each one's text where wanted, and the text that they stand for."""
+
+    ids: tuple[int, ...] = ()
+    names: tuple[str, ...] = ()
+    text: str = ""
+    facts: TokenizerFacts | None = None
+
+
 class Done(msgspec.Struct, frozen=True, array_like=True, tag="done"):
     """The whole request is complete."""
 
@@ -196,6 +218,7 @@ Event = (
     | Delta
     | Finished
     | QuotaLow
+    | Tokenised
     | Vectors
     | Heard
     | Segment

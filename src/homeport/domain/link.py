@@ -16,10 +16,18 @@ from homeport.domain.images import ImageRequest
 from homeport.domain.models import Gauges, Loaded
 from homeport.domain.moderation import ModerationRequest
 from homeport.domain.speech import SpeechRequest
-from homeport.domain.text import TextRequest
+from homeport.domain.text import TextRequest, TokenRequest
 from homeport.domain.transcription import TranscriptionRequest
 
-Request = TextRequest | EmbeddingRequest | TranscriptionRequest | SpeechRequest | ModerationRequest | ImageRequest
+Request = (
+    TextRequest
+    | TokenRequest
+    | EmbeddingRequest
+    | TranscriptionRequest
+    | SpeechRequest
+    | ModerationRequest
+    | ImageRequest
+)
 """What an engine may be asked for: one struct per kind, told apart by its tag."""
 
 

@@ -76,9 +76,13 @@ class Sampling(msgspec.Struct, frozen=True):
 
 
 class Ending(msgspec.Struct, frozen=True):
-    """When a choice is finished. `max_tokens` None: to the end of the window; 0: score the prompt only."""
+    """When a choice is finished. `max_tokens` None: to the end of the window; 0: score the prompt only.
+
+    `default_tokens`: at most so many where `max_tokens` is None, fewer where the window has less room.
+    """
 
     max_tokens: int | None = None
+    default_tokens: int | None = None
     min_tokens: int = 0
     stop: tuple[str, ...] = ()
     stop_token_ids: tuple[int, ...] = ()
@@ -108,3 +112,16 @@ class TextRequest(msgspec.Struct, frozen=True, tag="text_request"):
     is_background: bool = False
     adapter: Adapter | None = None
     quota: int | None = None
+
+
+class TokenRequest(msgspec.Struct, frozen=True, tag="token_request"):
+    """Text or a conversation as token ids, ids as text, or (without a prompt) what the tokeniser is like.
+
+    Nothing is computed. `prompts` holds one at most. `adds_start`: whether a text begins as a document does; `names`:
+    whether each token's text is wanted too. `encoding` as in `TextRequest`.
+    """
+
+    prompts: tuple[TextPrompt | TokenPrompt | ChatPrompt, ...] = ()
+    adds_start: bool = True
+    names: bool = False
+    encoding: str | None = None

@@ -1,14 +1,18 @@
 """Chat: its fields, what is refused by name, and both ways of answering."""
 
+import json
 from typing import Any
 
 import pytest
 
+from homeport.api.application import build
+from homeport.api.services import Limits
 from homeport.api.text.chat import ChatRequest
 from homeport.domain.events import Admitted, Delta
 from homeport.domain.text import ChatPrompt, Message, TextRequest
-from tests.api.fakes import FakeServing, Step
-from tests.api.text.desk import asked, events, post, scored, script
+from tests.api.asgi import call
+from tests.api.fakes import FakeServing, Step, services
+from tests.api.text.desk import PLAIN, asked, events, every_choice, post, scored, script
 
 TOOL = {"type": "function", "function": {"name": "f"}}
 
@@ -23,6 +27,22 @@ async def test_a_plain_request_has_openais_defaults() -> None:
 async def test_the_length_has_two_names(name: str) -> None:
     """`max_tokens` and `max_completion_tokens` mean the same."""
     assert (await asked("chat", **{name: 7})).ending.max_tokens == 7
+
+
+@pytest.mark.parametrize(
+    ("changes", "meant"),
+    [({}, 100), ({"max_tokens": 7}, 100), ({"min_tokens": 300}, 300), ({"max_completion_tokens": 900}, 100)],
+)
+async def test_an_operator_bounds_answers_that_callers_do_not(changes: dict[str, Any], meant: int) -> None:
+    """A default length goes with every chat, beside the caller's own, and is never below the caller's `min_tokens`."""
+    serving = FakeServing(every_choice)
+    app = build(services(serving, limits=Limits(answer_tokens=100)))
+    said = await call(app, "POST", "/v1/chat/completions", json.dumps({**PLAIN["chat"], **changes}).encode())
+    assert said.status == 200
+    ((_, request),) = serving.requests
+    assert isinstance(request, TextRequest)
+    own = changes.get("max_tokens") or changes.get("max_completion_tokens")
+    assert (request.ending.default_tokens, request.ending.max_tokens) == (meant, own)
 
 
 @pytest.mark.parametrize(

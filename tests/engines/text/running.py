@@ -12,7 +12,7 @@ from homeport.domain.errors import Fault
 from homeport.domain.events import Admitted, Delta, Done, Event, Failed, Finished, Scored, Usage
 from homeport.domain.link import Job
 from homeport.domain.ports import Engine
-from homeport.domain.text import TextRequest
+from homeport.domain.text import TextRequest, TokenRequest
 from homeport.engines.text.engine import load
 
 DEADLINE_S = 30.0
@@ -88,7 +88,7 @@ class Running:
         self._thread.join(DEADLINE_S)
         assert not self._thread.is_alive(), "the engine did not close"
 
-    def open(self, request: TextRequest, credit: int = PLENTY) -> int:
+    def open(self, request: TextRequest | TokenRequest, credit: int = PLENTY) -> int:
         """Send a request off; returns its id."""
         self._next_id += 1
         self.engine.open(self._next_id, request, credit)

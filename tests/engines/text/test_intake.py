@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from homeport.domain.errors import InvalidRequest
-from homeport.domain.text import ChatPrompt, Message, TextPrompt, TextRequest, TokenPrompt
+from homeport.domain.events import Admitted, Done, Tokenised, Usage
+from homeport.domain.text import ChatPrompt, Message, TextPrompt, TextRequest, TokenPrompt, TokenRequest
 from homeport.engines.text.intake import LONG, Abandoned, Intake
 from homeport.engines.text.prompts import Preparation, weight
 from homeport.engines.text.sampling import Bias
@@ -25,7 +26,7 @@ class Desk:
         self.abandoned = threading.Event()
         self.intake = Intake(self.prepare)
 
-    def prepare(self, request: TextRequest, check: Callable[[], None]) -> Preparation:
+    def prepare(self, request: TextRequest | TokenRequest, check: Callable[[], None]) -> Preparation:
         if request is not LONGS:
             return NOTHING
         self.begun.set()
@@ -93,7 +94,7 @@ def test_closing_ends_what_is_prepared() -> None:
 def test_faults_are_told(caplog: pytest.LogCaptureFixture) -> None:
     """What preparing raises becomes a refusal; a bug of ours is logged."""
 
-    def prepare(request: TextRequest, _: Callable[[], None]) -> Preparation:
+    def prepare(request: TextRequest | TokenRequest, _: Callable[[], None]) -> Preparation:
         raise InvalidRequest("no") if request is SHORT else RuntimeError("a bug")
 
     intake = Intake(prepare)
@@ -115,3 +116,17 @@ def test_long_is_what_takes_long() -> None:
     assert weight(SHORT) < weight(TextRequest((ChatPrompt((Message("user", "x"),) * 600),))) >= LONG
     assert weight(TextRequest((TokenPrompt((1,) * LONG),))) >= LONG
     assert weight(TextRequest((TextPrompt("x"),) * 600)) >= LONG
+
+
+def test_what_preparing_answers_needs_no_step() -> None:
+    """Token ids that were asked for are told at once, and the id is free again."""
+    found = Tokenised((1, 2))
+    intake = Intake(lambda _, __: found)
+    intake.start()
+    intake.open(1, TokenRequest((TextPrompt("x"),)), credit=1)
+    news = intake.take(wait=True)
+    assert news is not None
+    assert news.ended() == [(1, Admitted(0)), (1, found), (1, Done(Usage()))]
+    assert intake.open_ids() == []
+    intake.close()
+    intake.join()

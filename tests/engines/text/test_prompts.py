@@ -154,6 +154,21 @@ def test_bias_under_an_encoding(fake: FakeExecutor, coder: LlamaExecutor) -> Non
     assert "not one token" in error.message
 
 
+@pytest.mark.parametrize(
+    ("ending", "budget"),
+    [
+        (Ending(default_tokens=20), 20),
+        (Ending(default_tokens=500), 96),
+        (Ending(max_tokens=30, default_tokens=20), 30),
+        (Ending(), 96),
+    ],
+)
+def test_a_default_length_gives_way(fake: FakeExecutor, ending: Ending, budget: int) -> None:
+    """It bounds what the caller does not, is cut where the window has less room, and never refuses anything."""
+    prepared = Preparer(fake, 100).prepare(TextRequest((TextPrompt("abc"),), ending=ending))
+    assert prepared.budget == (budget,)
+
+
 def test_budget_is_what_fits(fake: FakeExecutor) -> None:
     """Each prompt may generate max_tokens, or what its prompt leaves of the window; exactly full is not over."""
     prompts = (TextPrompt("a"), TextPrompt("abc"))

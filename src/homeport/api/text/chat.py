@@ -15,7 +15,7 @@ from homeport.api import bounds
 from homeport.api.body import apart, read_json
 from homeport.api.call import model_named
 from homeport.api.exchange import note_user
-from homeport.api.services import caller, registry
+from homeport.api.services import caller, registry, services
 from homeport.api.text import sampling
 from homeport.api.text.call import Call, respond
 from homeport.api.text.chat_shape import ChatShape
@@ -132,14 +132,17 @@ class ChatRequest(sampling.Generation, forbid_unknown_fields=True, kw_only=True)
                     code="unsupported_parameter",
                 )
 
-    def text_request(self, project: str) -> TextRequest:
-        """Check this and turn it into what a text engine is asked for. Raises InvalidRequest."""
+    def text_request(self, project: str, default_tokens: int | None = None) -> TextRequest:
+        """Check this and turn it into what a text engine is asked for. Raises InvalidRequest.
+
+        `default_tokens`: what the answer has at most where the body names no limit, but no less than its `min_tokens`.
+        """
         self.check()
         most = "max_tokens" if self.max_completion_tokens is None else "max_completion_tokens"
         return TextRequest(
             prompts=(ChatPrompt(conversation(self.messages)),),
             sampling=self.sampling(),
-            ending=self.ending(getattr(self, most), most),
+            ending=self.ending(getattr(self, most), most, default_tokens),
             n=self.choices,
             best_of=self.choices,
             logprobs=(self.top_logprobs or 0) if self.logprobs else None,
@@ -152,7 +155,7 @@ async def create(request: Request) -> Response:
     body = await read_json(request, ChatRequest)
     note_user(request.scope, body.safety_identifier, body.user)
     model = model_named(body.model, None)
-    asked = await apart(request, body.text_request, caller(request).project)
+    asked = await apart(request, body.text_request, caller(request).project, services(request).limits.answer_tokens)
     resolved = registry(request).resolve(model, "chat")
     shape = partial(ChatShape, has_logprobs=bool(body.logprobs), has_usage=body.has_usage, metadata=body.metadata)
     call = Call("chat", "chatcmpl-", resolved, asked, shape, shape if body.stream else None, body.is_padded)

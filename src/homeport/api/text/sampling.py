@@ -121,7 +121,7 @@ class Generation(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
             logit_bias=_biases(self.logit_bias),
         )
 
-    def ending(self, max_tokens: int | None, most: str = "max_tokens") -> Ending:
+    def ending(self, max_tokens: int | None, most: str = "max_tokens", default_tokens: int | None = None) -> Ending:
         """When a choice is finished. `most` names the field that `max_tokens` came from, for the error."""
         least = _given(self.min_tokens, 0)
         if max_tokens is not None and least > max_tokens:
@@ -130,6 +130,7 @@ class Generation(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
             )
         return Ending(
             max_tokens=max_tokens,
+            default_tokens=None if default_tokens is None else max(default_tokens, least),
             min_tokens=least,
             stop=(self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ()),
             stop_token_ids=tuple(self.stop_token_ids or ()),

@@ -20,7 +20,7 @@ from homeport.domain.events import Event, Failed, Usage
 from homeport.domain.link import Job, Request
 from homeport.domain.models import Gauges, Loaded
 from homeport.domain.ports import Emit, Engine
-from homeport.domain.text import TextRequest
+from homeport.domain.text import TextRequest, TokenRequest
 from homeport.engines.text.adapters import Adapters
 from homeport.engines.text.answer import Answer
 from homeport.engines.text.batch import assemble
@@ -37,6 +37,7 @@ from homeport.engines.text.scheduler import Counters, Scheduler
 from homeport.engines.text.scoring import Score, score
 from homeport.engines.text.sequence import Group
 from homeport.engines.text.shelf import Shelf
+from homeport.engines.text.tokens import Preparations
 from homeport.engines.text.verification import draw_runs, score_runs
 
 SCORED_LOGITS = 1 << 24  # floats of prompt logits held at a time: 64 MB
@@ -73,6 +74,11 @@ def _shelf(job: Job, executor: Executor, options: TextOptions) -> Shelf | None:
         raise Unavailable(f"The prefix cache {options.prefixes} cannot be used: {error.strerror}.") from error
 
 
+def _seed(request: TextRequest) -> int:
+    given = request.sampling.seed
+    return int.from_bytes(os.urandom(8), "little") if given is None else given
+
+
 def _adapter(namespace: Hashable) -> Hashable:
     """The part of a namespace that decides which sequences are computed together."""
     return namespace[0] if isinstance(namespace, tuple) else namespace
@@ -107,7 +113,7 @@ class TextEngine:
         score_rows = max(1, SCORED_LOGITS // self._vocabulary.size)
         known, keep = (costs.read(), costs.write) if costs else (None, None)
         self._pace = Pace(traits.batch, fixed=options.prefill_slice, costs=known, keep=keep)
-        self._intake = Intake(preparer.prepare)
+        self._intake = Intake(Preparations(executor, preparer).prepare)
         most = min(window, options.retained(traits))
         self._shelf = shelf
         self._keeping = (
@@ -131,7 +137,7 @@ class TextEngine:
 
     def open(self, id: int, request: Request, credit: int) -> None:
         """Take a request; an id that is under way is ignored. Raises InvalidRequest for one of another kind."""
-        if not isinstance(request, TextRequest):
+        if not isinstance(request, TextRequest | TokenRequest):
             raise InvalidRequest(f"{self._loaded.model} cannot be used for this.", param="model")
         self._intake.open(id, request, credit)
 
@@ -196,7 +202,7 @@ class TextEngine:
 
     def _heed(self, news: News) -> list[tuple[int, Event]]:
         """Act on what the intake brought."""
-        events: list[tuple[int, Event]] = [(id, Failed(fault)) for id, fault in news.refusals]
+        events = news.ended()
         for arrival in news.arrivals:
             events += self._admit(arrival)
         for name, state in news.fetched:
@@ -227,9 +233,7 @@ class TextEngine:
         group = Group(
             arrival.id, namespace, request.project, arrival.credit, adapter=adapter, background=request.is_background
         )
-        given = request.sampling.seed
-        seed = int.from_bytes(os.urandom(8), "little") if given is None else given
-        answer = Answer(arrival, group, self._vocabulary, seed=seed)
+        answer = Answer(arrival, group, self._vocabulary, seed=_seed(request))
         self._answers[arrival.id] = answer
         self._executor.expect(max((len(one.tokens) for one in group.candidates), default=0))
         if self._keeping is None or not self._keeping.awaits(group):

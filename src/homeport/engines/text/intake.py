@@ -13,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from homeport.domain.errors import EngineFailed, Fault, HomeportError
-from homeport.domain.text import TextRequest
+from homeport.domain.events import Admitted, Done, Event, Failed, Tokenised, Usage
+from homeport.domain.text import TextRequest, TokenRequest
 from homeport.engines.text.prompts import Preparation, weight
 
 LONG = 1 << 15
@@ -21,7 +22,7 @@ LONG = 1 << 15
 
 logger = logging.getLogger("homeport.text")
 
-Prepare = Callable[[TextRequest, Callable[[], None]], Preparation]
+Prepare = Callable[[TextRequest | TokenRequest, Callable[[], None]], Preparation | Tokenised]
 
 
 class Abandoned(Exception):
@@ -43,14 +44,23 @@ class News:
     """What happened since the last step. Act on it field by field, in this order: an id is never used twice."""
 
     refusals: list[tuple[int, Fault]] = field(default_factory=list)
+    tokenised: list[tuple[int, Tokenised]] = field(default_factory=list)  # and thereby answered
     arrivals: list[Arrival] = field(default_factory=list)
     fetched: list[tuple[str, bytes | None]] = field(default_factory=list)
     credits: list[tuple[int, int]] = field(default_factory=list)
     grants: list[tuple[int, int]] = field(default_factory=list)
     cancels: list[int] = field(default_factory=list)
 
+    def ended(self) -> list[tuple[int, Event]]:
+        """What is said of those that need no step: refused, or answered by being prepared."""
+        told: list[tuple[int, Event]] = [(id, Failed(fault)) for id, fault in self.refusals]
+        for id, found in self.tokenised:
+            told += [(id, event) for event in (Admitted(0), found, Done(Usage()))]
+        return told
+
     def __bool__(self) -> bool:
-        return bool(self.refusals or self.arrivals or self.fetched or self.credits or self.grants or self.cancels)
+        told = self.refusals or self.tokenised or self.arrivals or self.fetched
+        return bool(told or self.credits or self.grants or self.cancels)
 
 
 class _Lane:
@@ -63,7 +73,7 @@ class _Lane:
 
 @dataclass(slots=True)
 class _Pending:
-    request: TextRequest
+    request: TextRequest | TokenRequest
     credit: int
 
 
@@ -112,7 +122,7 @@ class Intake:
             if thread.ident is not None:
                 thread.join()
 
-    def open(self, id: int, request: TextRequest, credit: int) -> None:
+    def open(self, id: int, request: TextRequest | TokenRequest, credit: int) -> None:
         """Take a request; a known id is ignored."""
         lane = self._long if weight(request) >= LONG else self._short
         with self._lock:
@@ -187,7 +197,7 @@ class Intake:
                 with contextlib.suppress(Abandoned):
                     self._hand_over(id, self._prepared(id, pending.request))
 
-    def _prepared(self, id: int, request: TextRequest) -> Preparation | Fault:
+    def _prepared(self, id: int, request: TextRequest | TokenRequest) -> Preparation | Tokenised | Fault:
         def check() -> None:
             if self._closed or id not in self._pending:
                 raise Abandoned
@@ -202,7 +212,7 @@ class Intake:
             logger.exception("a request could not be prepared")
             return EngineFailed("The request could not be prepared because of an internal error.").fault
 
-    def _hand_over(self, id: int, result: Preparation | Fault) -> None:
+    def _hand_over(self, id: int, result: Preparation | Tokenised | Fault) -> None:
         with self._lock:
             pending = self._pending.pop(id, None)
             if pending is None:  # cancelled meanwhile
@@ -210,6 +220,9 @@ class Intake:
             if isinstance(result, Fault):
                 self._known.discard(id)
                 self._news.refusals.append((id, result))
-            else:
+            elif isinstance(result, Tokenised):
+                self._known.discard(id)
+                self._news.tokenised.append((id, result))
+            elif isinstance(pending.request, TextRequest):
                 self._news.arrivals.append(Arrival(id, pending.request, result, pending.credit))
             self._arrived.notify()

@@ -19,6 +19,7 @@ from homeport.domain.text import (
     TextPrompt,
     TextRequest,
     TokenPrompt,
+    TokenRequest,
 )
 from homeport.engines import encodings
 from homeport.engines.text import edits
@@ -102,6 +103,8 @@ class Preparer:
             self._budget(prepared, request.ending.max_tokens, prompt)
             for prepared, prompt in zip(prompts, request.prompts, strict=True)
         )
+        if request.ending.max_tokens is None and request.ending.default_tokens is not None:
+            budget = tuple(min(each, request.ending.default_tokens) for each in budget)
         check_size(request, [len(each.ids) for each in prompts], [each.chars for each in prompts])
         common = Shares(request, speculates=self._speculates)
         shares = tuple(common.of(each.ids, each.ends, each.stop, each.copy_source) for each in prompts)
@@ -259,7 +262,7 @@ def texts(prompt: Prompt) -> Sequence[str]:
             return ()
 
 
-def weight(request: TextRequest) -> int:
+def weight(request: TextRequest | TokenRequest) -> int:
     """How much work it is to prepare a request, in characters."""
     return sum(_weight(prompt) for prompt in request.prompts)
 
