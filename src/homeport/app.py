@@ -25,7 +25,7 @@ from homeport.api.listener import Listener
 from homeport.api.meters import Meters
 from homeport.api.services import Services
 from homeport.domain.accounts import Issued, Wanted
-from homeport.domain.errors import Unavailable
+from homeport.domain.errors import InvalidRequest, Unavailable
 from homeport.domain.layouts import ORIGINAL, Outcome, Wish
 from homeport.domain.models import Alias, Installed
 from homeport.domain.storage import Stored
@@ -36,7 +36,6 @@ from homeport.models import catalogue, gguf, layouts
 from homeport.models import pull as pulling
 from homeport.models.kernels import Variant, installed_kernels
 from homeport.models.kernels import install_kernels as unpack_kernels
-from homeport.models.manifest import Manifest
 from homeport.models.options import PullOptions
 from homeport.models.registry import Registry
 from homeport.models.sources import reach
@@ -315,19 +314,13 @@ def show(settings: Settings, name: str) -> Mapping[str, object]:
     source = f"{made.source}{f' at {made.revision}' if made.revision else ''}"
     names = [alias.name for alias in aliases(settings) if alias.target == name]
     found |= {"parent": made.parent.name} if made.parent else {}
-    found |= {"template": _template(Store(settings.home).folder(name), made)} if made.facts.kind == _TEXT else {}
+    if made.facts.kind == _TEXT and not made.parent:
+        model = made.installed(Store(settings.home).folder(name))
+        try:
+            found["template"] = native.template_lines(gguf.read(model.files["weights"]).template)
+        except InvalidRequest as error:
+            found["template"] = [error.message]
     return {**found, "source": source, "layout": made.active, "layouts": tried, "files": files, "aliases": names}
-
-
-def _template(folder: Path, made: Manifest) -> Sequence[str]:
-    """What a text model's chat template is like, in lines."""
-    weights = made.installed(folder).files.get("weights")
-    if weights is None:
-        return ["the adapted model's"]
-    if not (source := gguf.read(weights).template):
-        return ["none"]
-    found = native.template(source)
-    return [found.fault] if found.fault else found.notes
 
 
 def create_key(settings: Settings, wanted: Wanted) -> Issued:

@@ -7,7 +7,7 @@ Knows nothing of settings, nor of the engines but the names of what is run.
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -41,6 +41,12 @@ def template(source: str) -> TemplateReport:
     if asked.returncode != 0:
         raise Unavailable(f"The chat template cannot be tried: exit code {asked.returncode}.")
     return msgspec.json.decode(asked.stdout, type=TemplateReport)
+
+
+def template_lines(source: str) -> Sequence[str]:
+    """The same in words, for a model that may have none."""
+    found = template(source) if source else TemplateReport(fault="none")
+    return [found.fault] if found.fault else found.notes
 
 
 def measured(survey: Survey, hear: Callable[[str], None]) -> Told:
