@@ -72,3 +72,16 @@ def test_a_full_disk_is_said_and_breaks_nothing(database: Database) -> None:
     with pytest.raises(StorageFull), database.writing() as connection:
         connection.execute(sa.insert(PROJECTS), many)
     assert count(database) == 1
+
+
+@pytest.mark.parametrize("value", ["a\0b", 2**70])
+def test_a_value_that_no_column_holds_is_the_callers_mistake(database: Database, value: object) -> None:
+    """A NUL in a text on PostgreSQL, or a number beyond 64 bits, is InvalidRequest, and changes nothing."""
+    column = PROJECTS.c.id if isinstance(value, str) else PROJECTS.c.created_at
+    row = {"id": "a", "created_at": 1, column.name: value}
+    if database.is_sqlite and isinstance(value, str):
+        pytest.skip("SQLite holds it")
+    with pytest.raises(InvalidRequest, match="cannot hold"), database.writing() as connection:
+        connection.execute(sa.insert(PROJECTS).values(**row))
+    with database.reading() as connection:
+        assert connection.execute(sa.select(PROJECTS)).all() == []

@@ -68,7 +68,10 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
-        """One transaction, committed at the end. Raises StorageFull or Unavailable, and then nothing was changed."""
+        """One transaction, committed at the end.
+
+        Raises StorageFull, Unavailable, or InvalidRequest for a value that no column holds; then nothing was changed.
+        """
         with (
             self._explained(),
             self._writer,
@@ -103,7 +106,15 @@ class Database:
                 raise StorageFull(f"The database's disk is full ({self}).") from error
             if isinstance(error, sa.exc.IntegrityError):
                 raise
+            if isinstance(error, sa.exc.DataError):
+                raise InvalidRequest(f"The database cannot hold this: {_first_line(said)}") from error
             raise Unavailable(f"The database {self} does not answer: {said}") from error
+        except OverflowError as error:  # of SQLite's driver, before it asks the database
+            raise InvalidRequest("The database cannot hold a number beyond 64 bits.") from error
+
+
+def _first_line(said: str) -> str:
+    return said.partition("\n")[0][:200]
 
 
 def _prepare(path: Path) -> None:

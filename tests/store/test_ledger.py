@@ -1,0 +1,103 @@
+"""When what was written is on the disk, and who waits for it."""
+
+import asyncio
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from homeport.store.ledger import Ledger
+from tests.store.test_usage import spent
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "usage"
+
+
+class Disk:
+    """The disk under a ledger: counts syncs, and may hold them up."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.n_syncs = 0
+        self.threads: set[int] = set()
+        self.goes = threading.Event()
+        self.goes.set()
+        monkeypatch.setattr(os, "fsync", self._sync)
+
+    def _sync(self, _: int) -> None:
+        self.goes.wait(30)
+        self.n_syncs += 1
+        self.threads.add(threading.get_ident())
+
+
+async def test_answers_of_one_time_share_a_sync(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred answers that end while the disk is busy wait for one more sync together, off the event loop."""
+    ledger, disk = Ledger(folder, wait_s=30), Disk(monkeypatch)
+    ledger.write(spent())
+    await ledger.kept()
+    disk.n_syncs, before = 0, disk.threads.copy()
+    disk.goes.clear()
+    waiting = []
+    for _ in range(100):
+        ledger.write(spent())
+        waiting.append(asyncio.create_task(ledger.kept()))
+        await asyncio.sleep(0)
+    disk.goes.set()
+    await asyncio.gather(*waiting)
+    assert disk.n_syncs == 2  # the one that was under way, and one for all that came meanwhile
+    assert disk.threads == before
+    assert threading.get_ident() not in disk.threads
+    ledger.close()
+
+
+async def test_a_slow_disk_holds_an_answer_for_a_moment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the disk takes longer than 50 ms, the answer ends all the same; what it cost is written and comes after."""
+    ledger, disk = Ledger(folder), Disk(monkeypatch)
+    disk.goes.clear()
+    began = time.monotonic()
+    ledger.write(spent())
+    await ledger.kept()
+    assert 0.04 < time.monotonic() - began < 5
+    disk.goes.set()
+    await ledger.kept()
+    assert disk.n_syncs >= 2
+    ledger.close()
+
+
+def _inodes(folder: Path) -> set[int]:
+    return {path.stat().st_ino for path in folder.iterdir() if path.suffix != ".db"}
+
+
+async def test_a_turned_page_is_synced_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines at the end of a file that was followed by a new one are on the disk before their answers end."""
+    synced: list[int] = []
+    ledger = Ledger(folder, most_bytes=300, wait_s=30)
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file).st_ino))
+    for _ in range(5):
+        ledger.write(spent())
+    files = _inodes(folder)
+    assert len(files) > 1
+    await ledger.kept()
+    assert files | _inodes(folder.parent) <= set(synced)
+    ledger.close()
+
+
+async def test_a_disk_that_fails_is_logged(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An error of the disk under a sync reaches the log and not the answer, whose line is written."""
+    ledger = Ledger(folder, wait_s=30)
+
+    def failing(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", failing)
+        ledger.write(spent())
+        await ledger.kept()
+    assert "Input/output error" in caplog.text
+    await ledger.kept()
+    ledger.close()
