@@ -2,8 +2,10 @@
 PY := .venv/bin/python
 HOMEPORT := $(PY) -m homeport
 STARTERS := smollm2-135m qwen2.5-coder-0.5b multilingual-e5-small whisper-base kokoro-82m homeport-moderation homeport-emoji-128
-.PHONY: help setup serve train lint fix types test train-test soak bench docs check image-data image-train image-model image-judge image-again image-blind image-test
+.PHONY: help setup kernels serve train lint fix types test train-test soak bench docs check image-data image-train image-model image-judge image-again image-blind image-test
 .DEFAULT_GOAL := help
+ENVIRONMENTS := .venv .venv-clients
+$(shell scripts/stamps $(ENVIRONMENTS))
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -15,12 +17,13 @@ help: ## Show these targets
 	@scripts/environment .venv-clients requirements/clients.txt && touch $@
 .venv/.train: requirements/train.txt | .venv/.run
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r $< && touch $@
-# Where npm is missing or fails, the kernels inside the wheel are used.
-.venv/.kernels: src/homeport/models/kernels.py | .venv/.run
-	@if command -v npm >/dev/null && $(HOMEPORT) kernels install; then touch $@; else echo "Using the wheel's kernels."; fi
-setup: .venv/.dev .venv-clients/.clients .venv/.kernels ## Both environments, the kernels, the weights that tests use
+# They lie in the user's data folder, so no stamp here can tell whether they are there. Where npm is missing or fails, the
+# kernels inside the wheel are used.
+kernels: .venv/.run
+	@$(HOMEPORT) kernels install --if-missing || echo "Using the wheel's kernels."
+setup: .venv/.dev .venv-clients/.clients kernels ## Both environments, the kernels, the weights that tests use
 	@HOMEPORT_OPTIMIZE=off $(HOMEPORT) pull $(STARTERS)
-serve: .venv/.run .venv/.kernels ## Serve the API on 127.0.0.1:8080, fetching the starter models first
+serve: .venv/.run kernels ## Serve the API on 127.0.0.1:8080, fetching the starter models first
 	@exec $(HOMEPORT) serve
 train: .venv/.train ## Add what `homeport finetune` needs
 lint: .venv/.dev ## Style, formatting, the arrows between rooms

@@ -173,6 +173,20 @@ def test_only_settings_reads_the_environment(path: Path) -> None:
     assert _name(path) in readers or not used & {"environ", "getenv", "putenv", "environb"}
 
 
+_STARTS = {"Popen", "run", "check_call", "check_output", "create_subprocess_exec", "create_subprocess_shell"}
+
+
+@pytest.mark.parametrize("path", HOUSE, ids=_name)
+def test_every_program_that_is_started_gets_an_environment_of_its_own(path: Path) -> None:
+    """None inherits the secrets of this one's by omission, but the server that a command starts for itself."""
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _STARTS:
+            owner = node.func.value.id if isinstance(node.func.value, ast.Name) else ""
+            is_start = owner in ("subprocess", "asyncio") and (owner, node.func.attr) != ("asyncio", "run")
+            is_given = any(keyword.arg == "env" for keyword in node.keywords)
+            assert not is_start or is_given or path.name == "remote.py", f"{_name(path)}:{node.lineno}"
+
+
 def test_no_cycles() -> None:
     """No modules import each other in a circle, imports inside functions counted."""
     modules = {_module(path): path for path in HOUSE}

@@ -35,6 +35,7 @@ from homeport.jobs import Jobs
 from homeport.models import catalogue, gguf, layouts
 from homeport.models import pull as pulling
 from homeport.models.kernels import Variant, installed_kernels
+from homeport.models.kernels import has_kernels as has_unpacked_kernels
 from homeport.models.kernels import install_kernels as unpack_kernels
 from homeport.models.options import PullOptions
 from homeport.models.registry import Registry
@@ -357,6 +358,11 @@ def install_kernels(settings: Settings, flavour: str, file: Path | None, progres
     """Install kernels (`cpu`, `cuda`, `vulkan`), fetched by npm or from a file; give their description."""
     unpack_kernels(settings.home, cast("Variant", flavour), file, progress, offline=settings.offline)
     return kernels(settings)
+
+
+def has_kernels(settings: Settings, flavour: str) -> bool:
+    """Tell whether kernels of this release, or of another flavour than this, are installed."""
+    return has_unpacked_kernels(settings.home, cast("Variant", flavour))
 
 
 def kernels(settings: Settings) -> str:

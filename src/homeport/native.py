@@ -37,7 +37,14 @@ def kernels(library: Path | None) -> str:
 def template(source: str) -> TemplateReport:
     """What a chat template is like. Raises Unavailable where it cannot be tried."""
     command = [sys.executable, "-m", _TEMPLATES]
-    asked = subprocess.run(command, input=source.encode(), capture_output=True, check=False, timeout=_DESCRIBE_S)
+    asked = subprocess.run(
+        command,
+        input=source.encode(),
+        capture_output=True,
+        check=False,
+        timeout=_DESCRIBE_S,
+        env=environment.needed(),
+    )
     if asked.returncode != 0:
         raise Unavailable(f"The chat template cannot be tried: exit code {asked.returncode}.")
     return msgspec.json.decode(asked.stdout, type=TemplateReport)

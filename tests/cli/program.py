@@ -184,6 +184,11 @@ class Program:
         self._called("remove", settings, name)
         return 1500
 
+    def has_kernels(self, settings: Settings, flavour: str, /) -> bool:
+        """Only the CPU's are there."""
+        self._called("has_kernels", settings, flavour)
+        return flavour == "cpu"
+
     def install_kernels(self, settings: Settings, flavour: str, file: Path | None, progress: Progress, /) -> str:
         """Install anything but CUDA."""
         self._called("install_kernels", settings, (flavour, file))

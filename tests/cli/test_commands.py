@@ -146,6 +146,9 @@ def test_kernels_install_and_show(program: Program, home: Path) -> None:
     file.touch()
     assert run(program, "kernels", "install", "vulkan", "--file", str(file)).stdout == "vulkan kernels installed\n"
     assert program.calls == [("install_kernels", ("vulkan", file))]
+    assert run(program, "kernels", "install", "--if-missing").stdout == ""
+    assert "vulkan" in run(program, "kernels", "install", "vulkan", "--if-missing").stdout
+    assert [call for call, _ in program.calls[1:]] == ["has_kernels", "has_kernels", "install_kernels"]
     assert run(program, "kernels", "install", "cuda").exit_code == 1
     assert run(program, "kernels", "show").stdout == "AVX2 kernels\n"
     assert json.loads(run(program, "kernels", "show", "--json").stdout) == {"kernels": "AVX2 kernels"}

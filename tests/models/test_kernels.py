@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from homeport.domain.errors import InvalidRequest, Unavailable
-from homeport.models.kernels import describe_kernels, install_kernels, installed_kernels
+from homeport.models.kernels import VERSION, describe_kernels, has_kernels, install_kernels, installed_kernels
 from tests.models.fakes import Recorder
 
 
@@ -121,3 +121,19 @@ def test_a_variant_that_a_platform_lacks_lists_those_it_has(
     monkeypatch.setattr(platform, "machine", lambda: "aarch64")
     with pytest.raises(InvalidRequest, match=r"there are: cpu"):
         install_kernels(tmp_path, "cuda", None, progress)
+
+
+def test_what_is_there_is_told_by_what_lies_there(tmp_path: Path, progress: Recorder) -> None:
+    """Kernels are there where their libraries lie, of this release or of a variant that somebody chose."""
+    assert not has_kernels(tmp_path, "cpu")
+    folder = install_kernels(tmp_path, "cpu", tarball(tmp_path / "k.tgz", GOOD), progress)
+    assert has_kernels(tmp_path, "cpu")
+    assert has_kernels(tmp_path, "vulkan")
+    note = folder / "kernels.json"
+    note.write_text(note.read_text().replace(f'"{VERSION}"', '"3.0.0"'))
+    assert not has_kernels(tmp_path, "cpu")
+    assert has_kernels(tmp_path, "vulkan")
+    install_kernels(tmp_path, "cpu", tmp_path / "k.tgz", progress)
+    for library in folder.glob("*.so*"):
+        library.unlink()
+    assert not has_kernels(tmp_path, "cpu")

@@ -14,6 +14,7 @@ import pytest
 
 from homeport import remote, rendezvous
 from homeport.settings import load
+from tests import odd_sounds
 from tests.api.forms import BOUNDARY, HEADERS, form
 from tests.sounds import CHINESE, ENGLISH, FORMATS, encoded, errors, silence, spoken, tone
 from tests.system.house import Answer, House, running
@@ -297,3 +298,15 @@ def test_memory_returns_when_the_model_is_unloaded(ears: House) -> None:
     assert not worker.is_running()
     assert post(ears, MODEL, file=encoded(tone(1))).status == 200
     assert len(ears.workers()) == 1
+
+
+def test_odd_files_are_answered_or_refused(ears: House) -> None:
+    """Whatever programs write, the answer is a transcript or a 400 that names the field, and the worker lives on."""
+    (worker,) = ears.workers()
+    for statuses, files in (({200}, odd_sounds.HEARD), ({400}, odd_sounds.REFUSED), ({200, 400}, odd_sounds.EITHER)):
+        for name, make in files.items():
+            answer = post(ears, MODEL, file=make())
+            assert answer.status in statuses, (name, answer.body)
+            assert answer.status == 200 or answer.error["param"] == "file", name
+    assert ears.workers() == [worker]
+    assert spooled(ears) == []

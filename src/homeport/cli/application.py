@@ -112,6 +112,10 @@ class Application(Protocol):
         """Install kernels (`cpu`, `cuda`, `vulkan`), fetched by npm or from a file; give their description."""
         ...
 
+    def has_kernels(self, settings: Settings, flavour: str, /) -> bool:
+        """Tell whether kernels of this release, or of another flavour than this, are installed."""
+        ...
+
     def create_key(self, settings: Settings, wanted: Wanted, /) -> Issued:
         """Make a key, and its project if that is new; its secret is told this once."""
         ...

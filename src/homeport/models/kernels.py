@@ -105,6 +105,15 @@ def installed_kernels(home: Path) -> Path | None:
     return folder if (folder / _NOTE).is_file() else None
 
 
+def has_kernels(home: Path, variant: Variant) -> bool:
+    """Whether kernels are installed that nothing is gained by replacing: this release's, or another variant's."""
+    folder = installed_kernels(home)
+    if folder is None or not any(_is_library(path.name) for path in folder.iterdir()):
+        return False
+    found = describe_kernels(folder)
+    return found.variant != variant or found.version == VERSION
+
+
 def describe_kernels(folder: Path) -> Kernels:
     """What was installed into a folder that `installed_kernels` gave."""
     return msgspec.json.decode((folder / _NOTE).read_bytes(), type=Kernels)

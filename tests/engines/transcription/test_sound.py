@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests import odd_sounds
 from tests.sounds import FORMATS, Samples, encoded, tone
 
 from homeport.domain.errors import InvalidRequest
@@ -109,3 +110,35 @@ def test_a_recording_comes_in_pieces_and_again(put: Path, monkeypatch: pytest.Mo
     assert len(first) == 4
     assert max(map(len, first)) < 1.5 * sound.RATE_HZ
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+
+
+@pytest.mark.parametrize("name", odd_sounds.HEARD)
+def test_odd_files_with_sound_in_them_are_read(put: Path, name: str) -> None:
+    """Every width, rate and number of channels, wrong or missing lengths, and floats that are no numbers."""
+    put.write_bytes(odd_sounds.HEARD[name]())
+    samples = read(put)
+    assert len(samples) <= 1.1 * sound.RATE_HZ
+    assert len(samples) > 0.09 * sound.RATE_HZ or "one sample" in name
+    assert np.isfinite(samples).all()
+    assert 0.1 < np.abs(samples).max() <= 1
+
+
+@pytest.mark.parametrize("name", odd_sounds.REFUSED)
+def test_odd_files_without_sound_are_refused(put: Path, name: str) -> None:
+    """No samples, heads alone and tags alone are the caller's mistake."""
+    put.write_bytes(odd_sounds.REFUSED[name]())
+    with pytest.raises(InvalidRequest) as refused:
+        read(put)
+    assert refused.value.param == "file"
+
+
+@pytest.mark.parametrize("name", odd_sounds.EITHER)
+def test_files_that_say_nonsense_are_read_or_refused(put: Path, name: str) -> None:
+    """Whatever a header claims, sound comes out, or a refusal that names the field."""
+    put.write_bytes(odd_sounds.EITHER[name]())
+    try:
+        samples = read(put)
+    except InvalidRequest:
+        return
+    assert np.isfinite(samples).all()
+    assert np.abs(samples).max() <= 1

@@ -16,6 +16,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, BinaryIO, cast
 
+from homeport import environment
 from homeport.domain.errors import EngineFailed, Unavailable
 from homeport.engines.text.sandbox import Run, TemplateRefused, TemplateStopped
 from homeport.engines.text.template_worker import receive, send
@@ -81,7 +82,9 @@ class _Process:
         # No site packages of its own to look through, no variables of the environment that change Python.
         command = [sys.executable, "-I", "-S", "-c", _BOOT, os.pathsep.join(path for path in sys.path if path)]
         try:
-            self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            self._child = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment.needed()
+            )
         except OSError as error:
             raise Unavailable(f"The process that renders the chat template does not start: {error}") from error
         self._requests = cast("BinaryIO", self._child.stdin)

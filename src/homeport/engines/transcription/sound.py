@@ -115,9 +115,15 @@ def _resampled(media: Any) -> Iterator[Samples]:
     for frame in _decoded(media):
         frame.pts = None  # recordings with holes in their times are read without them
         for part in resampler.resample(frame):
-            yield part.to_ndarray().reshape(-1).astype(np.float32, copy=False)
+            yield _samples(part)
     for part in resampler.resample(None):
-        yield part.to_ndarray().reshape(-1).astype(np.float32, copy=False)
+        yield _samples(part)
+
+
+def _samples(part: Any) -> Samples:
+    """What a model may be given: files of floats hold whatever their program computed, no numbers among it."""
+    found = np.nan_to_num(part.to_ndarray().reshape(-1).astype(np.float32, copy=False))
+    return np.asarray(np.clip(found, -1, 1), np.float32)
 
 
 def _decoded(media: Any) -> Iterator[Any]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from homeport import environment
 from homeport.domain.errors import EngineFailed, InvalidRequest, Unavailable
 from homeport.domain.images import Size
 from homeport.domain.link import Job
@@ -78,7 +79,9 @@ class _Child:
         self._pipe, theirs = Pipe()
         with theirs:
             command = [sys.executable, "-P", "-c", _BOOT, str(theirs.fileno()), os.pathsep.join(sys.path)]
-            self._process = subprocess.Popen(command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL)
+            self._process = subprocess.Popen(
+                command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, env=environment.needed()
+            )
         send(self._pipe, setup)
 
     def tell(self, task: Task) -> None:
