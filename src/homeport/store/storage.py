@@ -18,10 +18,6 @@ UNLIMITED = 2**62
 Sizes = Callable[[], Mapping[str, int]]
 
 
-def _nothing() -> Mapping[str, int]:
-    return {}
-
-
 class Storage:
     """The storage of a database's projects. `limit`: bytes that a project may keep, unless a key of it says otherwise.
 
@@ -29,7 +25,7 @@ class Storage:
     """
 
     def __init__(
-        self, database: Database, limit: int = UNLIMITED, pictures: Sizes = _nothing, models: Sizes = _nothing
+        self, database: Database, limit: int = UNLIMITED, pictures: Sizes = dict, models: Sizes = dict
     ) -> None:
         self._database = database
         self._limit = limit

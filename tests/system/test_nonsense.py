@@ -1,0 +1,103 @@
+"""Nonsense and odd clients beside 16 streams: each is answered as it should be, and no stream notices.
+
+Scaled down in `make test`; ten minutes in `make soak`. Cases stand in `nonsense`.
+"""
+
+import concurrent.futures
+import random
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.conftest import Scale
+from tests.system.house import House, running
+from tests.system.nonsense import ADMIN, CASES, MODEL, Case, garbage, tried, wrong
+from tests.system.wire import Line
+
+STREAMS = 16
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory, smollm2: object) -> Iterator[House]:
+    """A server of its own: what it is sent may leave it in any state."""
+    log = tmp_path_factory.mktemp("nonsense") / "log"
+    with running(log, "--model", MODEL, ADMIN_KEY=ADMIN) as started:
+        yield started
+
+
+def _streamed(house: House, number: int) -> str:
+    """One of the 16 streams: its own prompt, its own length, always the same answer."""
+    wish: dict[str, Any] = {
+        "model": MODEL,
+        "prompt": f"Chapter {number}. Once upon a time, {number} friends",
+        "max_tokens": 16 + number,
+        "temperature": 0,
+        "seed": number,
+        "ignore_eos": True,
+        "stream": True,
+    }
+    line = Line(house, "/v1/completions", wish)
+    try:
+        assert line.status() == 200
+        events = line.events()
+    finally:
+        line.hang_up()
+    assert events[-1] == "[DONE]", events[-1]
+    return "".join(choice["text"] for event in events[:-1] for choice in event["choices"])
+
+
+@pytest.mark.soak
+def test_streams_beside_nonsense_stay_what_they_were(house: House, scale: Scale) -> None:
+    """All cases, again and again in a changing order: 16 streams say what they said before, by the same worker."""
+    expected = [_streamed(house, number) for number in range(STREAMS)]
+    [worker] = house.workers()
+    over, faults = threading.Event(), list[str]()
+
+    def tells(number: int) -> int:
+        told = 0
+        while not over.is_set():
+            answer = _streamed(house, number)
+            if answer != expected[number]:
+                faults.append(f"stream {number} said {answer!r}, before {expected[number]!r}")
+            told += 1
+        return told
+
+    def sends(number: int, until: float) -> int:
+        draw, sent = random.Random(number), 0
+        while sent < len(CASES) or time.monotonic() < until:
+            order = draw.sample(CASES, len(CASES)) if scale(0, 1) else _own(number)
+            for case in (*order, garbage(draw)):
+                if fault := wrong(case, tried(case, house.port)):
+                    faults.append(fault)
+            sent += len(CASES)
+        return sent
+
+    with concurrent.futures.ThreadPoolExecutor(STREAMS + SENDERS) as pool:
+        streams = [pool.submit(tells, number) for number in range(STREAMS)]
+        try:
+            senders = [pool.submit(sends, number, time.monotonic() + scale(5, 600)) for number in range(SENDERS)]
+            for sender in senders:
+                sender.result()
+        finally:
+            over.set()
+        assert all(stream.result() for stream in streams), "every stream was told at least once"
+    assert not faults, "\n".join(sorted(set(faults))[:50])
+    assert [process.pid for process in house.workers()] == [worker.pid]
+    assert [_streamed(house, number) for number in range(STREAMS)] == expected
+
+
+SENDERS = 4
+
+
+def _own(number: int) -> list[Case]:
+    """A sender's part of the cases, where there is time for each of them once."""
+    return list(CASES[number::SENDERS])
+
+
+def test_the_cases_have_names_of_their_own() -> None:
+    """A fault that is told names one case."""
+    names = [case.name for case in CASES]
+    assert len(names) == len(set(names))
