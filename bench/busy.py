@@ -42,8 +42,8 @@ class Busy(msgspec.Struct, frozen=True):
 
     @property
     def work(self) -> Workload:
-        """What is sent: short, as a busy machine takes minutes for what a quiet one does in seconds."""
-        tokens = (50, 32) if self.streams == 1 else (24, 24)
+        """What is sent: some seconds of work, as a scheduler favours whoever has just woken for about one."""
+        tokens = (50, 128) if self.streams == 1 else (24, 24)
         return Workload(self.name, self.streams, *tokens)
 
 
