@@ -94,10 +94,11 @@ class Monitor:
     def __init__(self, most: int) -> None:
         self._processors = _allowed()
         self._is_niced = psutil.Process().nice() > 0
-        self._threads = ThreadCount(most, self._read())
+        first = self._read()
+        self._threads = ThreadCount(most, first or Reading(0.0, 0.0, 0.0))
         self._has_ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="processors", daemon=True)
-        if most > 1 and sum(map(sum, psutil.cpu_times(percpu=True))) > 0:
+        if most > 1 and first is not None:
             self._thread.start()
 
     @property
@@ -114,17 +115,23 @@ class Monitor:
     def _run(self) -> None:
         while not self._has_ended.wait(INTERVAL_S):
             before = self._threads.count
-            self._threads.observe(self._read())
+            reading = self._read()
+            if reading is not None:
+                self._threads.observe(reading)
             if self._threads.count != before:
                 logger.debug("%d threads compute now, not %d", self._threads.count, before)
 
-    def _read(self) -> Reading:
-        every = psutil.cpu_times(percpu=True)
+    def _read(self) -> Reading | None:
+        """What the processors did so far; None where the system does not say, as in some sandboxes, or not now."""
+        try:
+            every = psutil.cpu_times(percpu=True)
+        except (OSError, psutil.Error):  # too many open files, for one
+            return None
         ours = every if len(self._processors) >= len(every) else [every[number] for number in self._processors]
         idle = sum(times.idle + getattr(times, "iowait", 0.0) for times in ours)
         # Where our own priority is low, no more than equals are among the niced.
         niced = 0.0 if self._is_niced else sum(getattr(times, "nice", 0.0) for times in ours)
-        return Reading(time.monotonic(), idle, time.process_time(), niced)
+        return Reading(time.monotonic(), idle, time.process_time(), niced) if any(map(any, ours)) else None
 
 
 def cores() -> int:
