@@ -86,11 +86,21 @@ def test_other_names_find_nothing(tmp_path: Path, name: str) -> None:
     assert Pictures(tmp_path / "pictures", 100).find(name) is None
 
 
-def test_what_cannot_be_removed_is_left(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A folder among the pictures is logged; pictures are kept and removed as ever."""
-    (tmp_path / "folder").mkdir()
+def test_what_cannot_be_removed_is_left(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be removed is logged; pictures are kept and removed as ever."""
     pictures = Pictures(tmp_path, 3600)
     (tmp_path / "stray.partial").touch()
+    (tmp_path / "held.partial").touch()
+    unlink = Path.unlink
+
+    def held(path: Path, missing_ok: bool = False) -> None:
+        if path.name == "held.partial":
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", held)
     name = pictures.keep(b"data", Format.PNG)
     assert pictures.find(name) == b"data"
     assert not (tmp_path / "stray.partial").exists()
@@ -107,4 +117,4 @@ def test_a_full_disk_leaves_nothing_of_a_picture(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StorageFull):
         pictures.keep(b"data", Format.PNG)
-    assert list(tmp_path.iterdir()) == []
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
