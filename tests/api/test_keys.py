@@ -218,7 +218,7 @@ async def test_too_many_tokens_are_refused_before_work(desk: Desk) -> None:
 
 async def test_a_spent_budget_is_insufficient_quota(desk: Desk) -> None:
     """Over a day's tokens the answer is OpenAI's for an empty account."""
-    secret = desk.key(tokens_per_day=5)
+    secret = desk.key(tokens_per_day=8)
     assert (await desk.ask(secret, prompt="a")).status == 200
     said = await desk.ask(secret, prompt="a")
     assert (said.status, said.error["code"]) == (429, "insufficient_quota")
