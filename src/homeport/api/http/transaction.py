@@ -82,7 +82,7 @@ class Transaction:
             self._channel.abort()
             raise
         if not self.has_begun and not self.is_gone:
-            self.keeps_alive = False
+            self.keeps_alive = self._is_chunked = False
             await error_response(HomeportError("The server had an error."))(self.scope, self.receive, self.send)
 
     def take(self, body: bytes, *, more: bool) -> None:
@@ -140,7 +140,6 @@ class Transaction:
         return True
 
     def _write_head(self, message: Message) -> None:
-        self.has_begun = True
         if self.expects_continue:  # the body that was not asked for may come or not
             self.keeps_alive = False
         status, is_old = message["status"], self.scope["http_version"] == "1.0"
@@ -159,6 +158,7 @@ class Transaction:
         block = b"".join([b"%b: %b\r\n" % header for header in headers])
         if block.count(b"\n") != len(headers) or block.count(b"\r") != len(headers):
             raise RuntimeError("a header of the response has a line end in it")
+        self.has_begun = True
         self._channel.write(_LINES[status][self._n_early :] + block + b"\r\n")
 
     def _write_body(self, body: bytes, *, more: bool) -> None:
