@@ -227,6 +227,15 @@ async def test_every_endpoint_there_is_can_be_asked(office: Office, endpoint: st
     assert said["response"]["status_code"] == 400
 
 
+async def test_azures_form_of_a_batch_is_done(office: Office) -> None:
+    """An endpoint and URLs without `/v1`, as Azure's clients write them, mean the same."""
+    made = await office.made([{**line("a"), "url": "/completions"}, line("b")], endpoint="/completions")
+    assert made["endpoint"] == "/v1/completions"
+    async with office.working():
+        ended = await office.ended(made["id"])
+    assert ended["request_counts"] == {"total": 2, "completed": 2, "failed": 0}
+
+
 async def test_a_server_without_a_store_says_so(office: Office) -> None:
     """Where nothing is kept, batches are unavailable."""
     object.__setattr__(office.app.state.services, "batches", None)

@@ -51,7 +51,12 @@ class BatchBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     output_expires_after: OutputExpiresAfter | None = None
 
     def check(self) -> None:
-        """Check the values. Raises InvalidRequest naming the field."""
+        """Check the values. Raises InvalidRequest naming the field.
+
+        Azure writes endpoints without `/v1`: they are taken, and told with it.
+        """
+        if f"/v1{self.endpoint}" in ENDPOINTS:
+            self.endpoint = f"/v1{self.endpoint}"
         bounds.one_of("endpoint", self.endpoint, ENDPOINTS)
         bounds.one_of("completion_window", self.completion_window, (WINDOW,))
         bounds.labels("metadata", self.metadata)

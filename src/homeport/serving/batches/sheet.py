@@ -122,7 +122,7 @@ def _fault(number: int, values: Mapping[str, Any], endpoint: str, known: set[str
         return wrong("duplicate_custom_id", said, "custom_id")
     if method != "POST":
         return wrong("invalid_method", "Invalid 'method': a batch's requests are all POST.", "method")
-    if url != endpoint:
+    if url not in (endpoint, endpoint.removeprefix("/v1")):  # Azure's batches name neither with `/v1`
         said = f"The URL provided for this request does not match the batch's endpoint, {endpoint}."
         return wrong("mismatched_url", said, "url")
     if not isinstance(body, dict):
