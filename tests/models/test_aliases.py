@@ -87,6 +87,8 @@ def test_a_name_of_a_family_needs_no_entry(name: str, target: str, encoding: str
         "ft:gpt-3.5-turbo",
         "gpt4",
         "gpt2",
+        "gpt-3.5-tubro",
+        "gpt-3",
         "gpt-oss-20b",
         "gpt-j-6b",
         "gpt-neox-20b",

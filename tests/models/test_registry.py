@@ -101,8 +101,8 @@ def test_a_name_longer_than_any_is_not_compared(registry: Registry) -> None:
 
 def test_an_unknown_name_lists_near_matches(registry: Registry) -> None:
     """A typo is never answered by another model: it is a 404 that names what it may have meant."""
-    with pytest.raises(ModelMissing, match=r"`text-davinci-003`") as missing:
-        registry.resolve("text-davinci-004", "chat")
+    with pytest.raises(ModelMissing, match=r"`gpt-3\.5-turbo`") as missing:
+        registry.resolve("gpt-3.5-trubo", "chat")
     assert (missing.value.code, missing.value.param) == ("model_not_found", "model")
     with pytest.raises(ModelMissing, match="does not exist") as far:
         registry.resolve("../../etc/passwd", "chat")
