@@ -86,10 +86,19 @@ def test_other_names_find_nothing(tmp_path: Path, name: str) -> None:
     assert Pictures(tmp_path / "pictures", 100).find(name) is None
 
 
-def test_what_cannot_be_removed_is_left(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A folder among the pictures is logged; pictures are kept and removed as ever."""
-    (tmp_path / "folder").mkdir()
-    pictures = Pictures(tmp_path, 3600)
+def test_what_cannot_be_removed_is_left(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that cannot be removed is logged; pictures are kept and removed as ever."""
+    pictures, unlink = Pictures(tmp_path, 3600), Path.unlink
+
+    def failing(path: Path, missing_ok: bool = False) -> None:
+        if path.name == "a-stuck":
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", failing)
+    (tmp_path / "a-stuck").touch()
     (tmp_path / "stray.partial").touch()
     name = pictures.keep(b"data", Format.PNG)
     assert pictures.find(name) == b"data"
@@ -107,4 +116,4 @@ def test_a_full_disk_leaves_nothing_of_a_picture(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StorageFull):
         pictures.keep(b"data", Format.PNG)
-    assert list(tmp_path.iterdir()) == []
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
