@@ -92,7 +92,7 @@ class Client:
         wish = {"model": "homeport-emoji-128", "prompt": "a cat", "size": "256x256", "response_format": "url"}
         url = self._asked("/v1/images/generations", wish)["data"][0]["url"]
         name = urllib.parse.urlsplit(url).path.rpartition("/")[2]
-        self._note(lambda _, home: _holds((home / "pictures" / name).stat().st_size, "a picture"))
+        self._note(lambda _, home: _holds([*(home / "pictures").rglob(name)], "a picture"))
 
     def completion(self) -> None:
         """An answer, whose usage is kept."""
