@@ -43,7 +43,7 @@ class Busy(msgspec.Struct, frozen=True):
     @property
     def work(self) -> Workload:
         """What is sent: some seconds of work, as a scheduler favours whoever has just woken for about one."""
-        tokens = (50, 128) if self.streams == 1 else (24, 24)
+        tokens = (50, 128) if self.streams == 1 else (24, 64)
         return Workload(self.name, self.streams, *tokens)
 
 
