@@ -26,7 +26,13 @@ from homeport.settings import load
 LOOPS, STREAMS = (0, 2, 6), (1, 16)
 PEER, ONE = "llama.cpp's server", "--threads 1"
 _SHARE_OF_ONE, _SHARE_OF_PEER = 0.95, 1.0
-_LOOP = "while True: pass"
+_LOOP = """
+import os
+parent = os.getppid()
+while os.getppid() == parent:  # lest it goes on for ever where this program is killed
+    for _ in range(1_000_000):
+        pass
+"""
 
 
 class Busy(msgspec.Struct, frozen=True):
@@ -43,7 +49,7 @@ class Busy(msgspec.Struct, frozen=True):
     @property
     def work(self) -> Workload:
         """What is sent: some seconds of work, as a scheduler favours whoever has just woken for about one."""
-        tokens = (50, 128) if self.streams == 1 else (24, 24)
+        tokens = (50, 128) if self.streams == 1 else (24, 64)
         return Workload(self.name, self.streams, *tokens)
 
 
