@@ -114,6 +114,7 @@ _GET = b"GET /v1/models HTTP/1.1\r\nHost: @\r\nConnection: close\r\n"
 _BODY = json.dumps(_text()).encode()
 _SIZED = b"Content-Type: application/json\r\nContent-Length: %d\r\n" % len(_BODY)
 _POST = b"POST /v1/completions HTTP/1.1\r\nHost: @\r\nConnection: close\r\n"
+_JSON = _POST + b"Content-Type: application/json\r\n"
 _TURN: dict[str, Any] = {
     "role": "assistant",
     "content": "Hello",
@@ -163,14 +164,14 @@ ODD_HEADS: Sequence[Case] = (
     _raw("a foreign page", _POST + b"Origin: https://evil.example\r\n" + _SIZED + b"\r\n" + _BODY, 403),
     _raw("no HTTP at all", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400, 0),
     _raw("half a head", b"GET /v1/models HTTP/1.1\r\nHo", 400, 408, 0, ends=True),
-    _raw("half a body", _POST + b"Content-Length: 1000\r\n\r\n{", 400, 408, 415, 0, ends=True),
+    _raw("half a body", _JSON + b"Content-Length: 1000\r\n\r\n{", 400, 408, 0, ends=True),
     _raw("a negative length", _POST + b"Content-Length: -1\r\n\r\n", 400),
     _raw("a length that is none", _POST + b"Content-Length: ten\r\n\r\n", 400),
     _raw("two lengths", _POST + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}x", 400),
     _raw("length and chunks", _POST
          + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 200, 400, 415),
-    _raw("chunks that are none", _POST + b"Transfer-Encoding: chunked\r\n\r\nxyz\r\n{}\r\n", 400, 0),
-    _raw("a chunk without end", _POST + b"Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n", 400, 413, 0),
+    _raw("chunks that are none", _JSON + b"Transfer-Encoding: chunked\r\n\r\nxyz\r\n{}\r\n", 400, 0),
+    _raw("a chunk without end", _JSON + b"Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n", 400, 413, 0),
     _raw("an unknown coding", _POST + b"Transfer-Encoding: gzip\r\n\r\n", 400, 501, 415, 0),
     _raw("an unknown method", b"BREW /v1/models HTTP/1.1\r\nHost: @\r\nConnection: close\r\n\r\n", 400, 405, 501),
     _raw("a space in a header's name", _GET + b"Bad Header: a\r\n\r\n", 400),
