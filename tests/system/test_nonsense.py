@@ -18,10 +18,10 @@ from tests.system.nonsense import ADMIN, CASES, MODEL, Case, garbage, tried, wro
 from tests.system.wire import Line
 
 STREAMS, SENDERS = 16, 4
-WORDS = ("red", "blue", "green", "black", "white", "brown", "gold", "grey")
+WORDS = ("fox", "crow", "bear", "wolf", "hare", "goat", "swan", "toad", "mole", "lynx", "deer", "duck")
 MARGIN = 1.0
 """By how much (natural log) the likeliest token must be ahead to be what is said in every batch."""
-LEAST_TOKENS = 6
+LEAST_TOKENS, MOST_TOKENS = 4, 24
 
 
 @pytest.fixture(scope="module")
@@ -33,20 +33,24 @@ def house(tmp_path_factory: pytest.TempPathFactory, smollm2: object) -> Iterator
 
 
 def _wish(number: int, **more: Any) -> dict[str, Any]:
-    """What one of the streams asks: to go on with a pattern of its own, which leaves little doubt of what comes."""
-    pattern = f"{WORDS[number % 8]} {number}, {WORDS[(number + 3) % 8]} {100 + number}; "
+    """What a stream asks: to go on with a sentence of its own that it has read six times, which leaves little doubt."""
+    first, second = WORDS[number % len(WORDS)], WORDS[(5 * number + 1 + number // len(WORDS)) % len(WORDS)]
+    sentence = (
+        f"The old {first} and the young {second} walked over the hill to the river and drank from the cold water."
+    )
+    prompt = f"{sentence} " * 6 + f"The old {first} and the"
     more = {"temperature": 0, "seed": number, "ignore_eos": True, **more}
-    return {"model": MODEL, "prompt": pattern * 12, **more}
+    return {"model": MODEL, "prompt": prompt, **more}
 
 
 def _certain(house: House, number: int) -> int:
     """How many tokens of its answer no rounding can change: kernels compute a little differently in other batches."""
-    answer = house.call("POST", "/v1/completions", _wish(number, max_tokens=32, logprobs=2)).json()
+    answer = house.call("POST", "/v1/completions", _wish(number, max_tokens=MOST_TOKENS, logprobs=2)).json()
     for at, tops in enumerate(answer["choices"][0]["logprobs"]["top_logprobs"]):
         first, *others = sorted(tops.values(), reverse=True)
         if not others or first - others[0] < MARGIN:
             return at
-    return 32
+    return MOST_TOKENS
 
 
 def _streamed(house: House, number: int, length: int) -> str:
@@ -64,9 +68,10 @@ def _streamed(house: House, number: int, length: int) -> str:
 @pytest.mark.soak
 def test_streams_beside_nonsense_stay_what_they_were(house: House, scale: Scale) -> None:
     """All cases, again and again in a changing order: 16 streams say what they said before, by the same worker."""
-    lengths = [_certain(house, number) for number in range(STREAMS)]
-    assert min(lengths) >= LEAST_TOKENS, lengths
-    expected = [_streamed(house, number, lengths[number]) for number in range(STREAMS)]
+    lengths = {number: _certain(house, number) for number in range(2 * len(WORDS))}
+    chosen = sorted(lengths, key=lambda number: -lengths[number])[:STREAMS]
+    assert lengths[chosen[-1]] >= LEAST_TOKENS, lengths
+    expected = {number: _streamed(house, number, lengths[number]) for number in chosen}
     [worker] = house.workers()
     over, faults = threading.Event(), list[str]()
 
@@ -90,7 +95,7 @@ def test_streams_beside_nonsense_stay_what_they_were(house: House, scale: Scale)
         return sent
 
     with concurrent.futures.ThreadPoolExecutor(STREAMS + SENDERS) as pool:
-        streams = [pool.submit(tells, number) for number in range(STREAMS)]
+        streams = [pool.submit(tells, number) for number in chosen]
         try:
             senders = [pool.submit(sends, number, time.monotonic() + scale(5, 600)) for number in range(SENDERS)]
             for sender in senders:
@@ -100,7 +105,7 @@ def test_streams_beside_nonsense_stay_what_they_were(house: House, scale: Scale)
         assert all(stream.result() for stream in streams), "every stream was told at least once"
     assert not faults, "\n".join(sorted(set(faults))[:50])
     assert [process.pid for process in house.workers()] == [worker.pid]
-    assert [_streamed(house, number, lengths[number]) for number in range(STREAMS)] == expected
+    assert {number: _streamed(house, number, lengths[number]) for number in chosen} == expected
 
 
 def _own(number: int) -> list[Case]:
