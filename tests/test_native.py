@@ -16,19 +16,19 @@ from tests.models.fakes import Recorder, gguf
         (
             families.NO_SYSTEM,
             (
-                "system messages: put before the user's next message",
-                "consecutive messages of one role: merged, a blank line between them",
+                "system messages: put into the user's next message",
+                "consecutive messages of one role: merged, separated by a blank line",
                 "messages of the role developer: as system messages",
-                "rendered in a process of its own",
+                "rendered in a separate process",
             ),
         ),
         (
             families.DEVELOPER,
             (
-                "system messages: taken as they are",
-                "consecutive messages of one role: taken as they are",
-                "messages of the role developer: as such",
-                "rendered in a process of its own",
+                "system messages: accepted unchanged",
+                "consecutive messages of one role: accepted unchanged",
+                "messages of the role developer: accepted",
+                "rendered in a separate process",
             ),
         ),
     ],

@@ -81,7 +81,7 @@ class Accounts:
             seal.remove()
         elif seal.is_set:
             logging.getLogger("homeport.keys").warning(
-                "the database %s has held keys and holds none now: only those of the settings let anybody in",
+                "the database %s has held keys and holds none now: only keys from the settings are accepted",
                 self.database,
             )
 
@@ -157,12 +157,12 @@ def has_keys(settings: Settings) -> bool:
 
 
 def check_kept(settings: Settings) -> None:
-    """Refuse to let everybody in where keys were needed before. Raises Unavailable, before anything is made."""
+    """Refuse to start without keys if keys were required before. Raises Unavailable, before any file is created."""
     if settings.api_keys or settings.accept_lost_keys or not _seal(settings).is_set or has_keys(settings):
         return
     raise Unavailable(
-        f"The database {Database.name(database_url(settings))} has held keys and is gone or empty, so that everybody "
-        "would be let in: put back a copy of it, or set HOMEPORT_ACCEPT_LOST_KEYS=1 to start without its keys."
+        f"The database {Database.name(database_url(settings))} has held keys and is lost or empty, so that anybody "
+        "could use the server: restore a copy of it, or set HOMEPORT_ACCEPT_LOST_KEYS=1 to start without its keys."
     )
 
 

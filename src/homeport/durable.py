@@ -1,6 +1,6 @@
-"""Files and folders that are on the disk once these functions return: a power cut loses none of them.
+"""Writes files and folders that survive a power cut once these functions have returned.
 
-A name survives only if its folder was synced after it was made, so folders are synced too. Everything here blocks.
+A new name survives only if its folder is synced afterwards, so folders are synced too. All functions block.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def sync(path: Path) -> None:
-    """Have a file's content, or a folder's names, on the disk."""
+    """Sync a file's content, or a folder's names, to the disk."""
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(file)
@@ -32,7 +32,7 @@ def make_folder(folder: Path) -> None:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Write a file for this user alone: it is there whole, or not at all, and nothing else is left.
+    """Write a file for this user alone, atomically: complete or not at all, without leftovers.
 
     One writer of a name at a time.
     """

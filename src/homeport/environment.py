@@ -1,7 +1,7 @@
-"""The environment of the programs that this one starts: what each of them needs, and no secret beside it.
+"""The environment variables that child processes inherit: those they need, and no secrets.
 
-Workers, trainers and what asks native code run libraries over files from anywhere, and parse what callers send. Keys,
-tokens and addresses with passwords in this process's environment are none of theirs.
+Workers, trainers and programs that query native code run libraries on files from anywhere and parse callers' input.
+They must not have the keys, tokens and addresses with passwords in this process's environment.
 """
 
 import os
@@ -24,13 +24,13 @@ _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH", re.IGNORECASE)
 
 
 def needed(environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """What a program of ours needs that computes: an allow list. `environ`: this process's by default."""
+    """The allowed variables for a child process that computes. `environ`: this process's by default."""
     environ = os.environ if environ is None else environ
     return {name: value for name, value in environ.items() if _is_needed(name)}
 
 
 def without_settings(environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """What a package tool needs, which has settings of its own, proxies among them: all but our settings."""
+    """All variables but Homeport's settings, for package tools: their proxies and options are variables too."""
     environ = os.environ if environ is None else environ
     return {name: value for name, value in environ.items() if not name.upper().startswith("HOMEPORT_")}
 

@@ -46,7 +46,7 @@ def template(source: str) -> TemplateReport:
         env=environment.needed(),
     )
     if asked.returncode != 0:
-        raise Unavailable(f"The chat template cannot be tried: exit code {asked.returncode}.")
+        raise Unavailable(f"The chat template could not be checked: exit code {asked.returncode}.")
     return msgspec.json.decode(asked.stdout, type=TemplateReport)
 
 

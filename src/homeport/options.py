@@ -1,4 +1,4 @@
-"""The settings as the options of each room: what `app` hands down. Knows names and units, nothing of what they do."""
+"""Converts the settings to the options of each package, for `app`. Knows names and units, not their effect."""
 
 from collections.abc import Mapping
 
@@ -9,13 +9,13 @@ from homeport.settings import Settings
 
 
 def request_limits(settings: Settings) -> Limits:
-    """What a request may take, once it is read."""
+    """Limits of requests that have been read."""
     sizes = {"body_bytes": settings.max_body_bytes, "file_bytes": settings.max_file_bytes}
     return Limits(**sizes, ping_s=settings.ping_s, stall_s=settings.stall_s, answer_tokens=settings.default_max_tokens)
 
 
 def connection_limits(settings: Settings) -> ConnectionLimits:
-    """What a connection may take, before it is known who is there."""
+    """Limits of connections, which hold before a key is checked."""
     return ConnectionLimits(
         connections=settings.max_connections,
         per_address=settings.max_connections_per_address,
@@ -42,7 +42,7 @@ def serving(settings: Settings) -> ServingOptions:
 
 
 def text(settings: Settings, model: str) -> Mapping[str, str | int | float | bool | None]:
-    """What the text engine is told of one model, beside its kernels."""
+    """Options of the text engine for one model, besides its kernels."""
     chosen = {
         "window": settings.window,
         "cells": settings.cells,

@@ -63,28 +63,30 @@ FACTS: dict[str, Fact] = {
     "models": Fact(words, "Models to fetch if missing and load at start; none: a starter."),
     "default_model": Fact(text, "Model that OpenAI's text names stand for; default: the first of `models`."),
     "aliases": Fact(pairs, "Names that stand for models, over the built-in ones."),
-    "list_aliases": Fact(text, "OpenAI's names in the list of models.", choices=("all", "common", "none")),
+    "list_aliases": Fact(text, "Which of OpenAI's model names `/v1/models` lists.", choices=("all", "common", "none")),
     "api_keys": Fact(secrets, "Keys that callers must show; none: loopback only.", secret=True),
-    "accept_lost_keys": Fact(switch, "Start although stored keys, or the secret they were made with, are gone."),
+    "accept_lost_keys": Fact(switch, "Start even if the stored keys or their secret are lost."),
     "admin_key": Fact(text, "Key for `/admin`; without it `/admin` does not exist.", secret=True),
     "metrics": Fact(
         text,
-        "Who reads `/metrics`: all of this machine, keys, nobody.",
+        "Who may read `/metrics`: local programs and keys, keys alone, or nobody.",
         choices=("local", "key", "off"),
     ),
-    "metrics_key": Fact(text, "Key that alone opens `/metrics`; for servers behind a proxy.", secret=True),
+    "metrics_key": Fact(
+        text, "Key for `/metrics`; once set, the only one that works there. For servers behind a proxy.", secret=True
+    ),
     "cors_origins": Fact(words, "Web origins whose pages may call the server; none by default."),
     "organization": Fact(text, "Value of the header `openai-organization`."),
     "max_body_bytes": Fact(size, "Largest request body.", least=1),
     "max_file_bytes": Fact(size, "Largest file that may be sent at once; uploads in parts may be larger.", least=1),
     "project_storage_bytes": Fact(
-        size, "Files, pictures and fine-tuned models one project may keep; a key may say otherwise.", least=0
+        size, "Files, pictures and fine-tuned models one project may store; a key may set another limit.", least=0
     ),
-    "max_connections": Fact(whole, "Connections at once; at most 3/4 of the file descriptors allowed.", least=1),
-    "max_connections_per_address": Fact(whole, "The same of one address but loopback and trusted proxies.", least=1),
-    "head_s": Fact(number, "Time that the head of a request may take to come in; past it a 408.", least=0.1),
+    "max_connections": Fact(whole, "Simultaneous connections; at most 3/4 of the allowed file descriptors.", least=1),
+    "max_connections_per_address": Fact(whole, "The same per address, except loopback and trusted proxies.", least=1),
+    "head_s": Fact(number, "Time for the request line and headers to arrive; past it a 408.", least=0.1),
     "default_max_tokens": Fact(
-        whole, "Tokens a chat answer has at most where none are named; none: to the end of the window.", least=1
+        whole, "Most tokens of a chat answer without `max_tokens`; none: the rest of the context window.", least=1
     ),
     "max_queue": Fact(whole, "Requests of one model that may wait on top of `slots`; past it a 429.", least=0),
     "max_tuning_queue": Fact(whole, "Fine-tuning jobs that may wait here; past it a 429.", least=0),
@@ -94,7 +96,7 @@ FACTS: dict[str, Fact] = {
     "idle_unload_s": Fact(number, "Idle time after which a model leaves memory; 0: never.", least=0),
     "drain_s": Fact(number, "Time that running requests get to finish at shutdown.", least=0),
     "ping_s": Fact(number, "Silence on a stream after which a `: ping` comment is sent.", least=0.01),
-    "stall_s": Fact(number, "Time a reader may leave its answer unread before it is cut off.", least=1),
+    "stall_s": Fact(number, "Time a client may leave its answer unread before it is disconnected.", least=1),
     "picture_url_s": Fact(number, "Time for which the URL of a painted picture works.", least=1),
     "heartbeat_s": Fact(number, "How often a model's process is asked whether it lives.", least=0.01),
     "heartbeat_limit_s": Fact(number, "Time without an answer after which it is replaced.", least=0.1),
@@ -102,7 +104,7 @@ FACTS: dict[str, Fact] = {
     "window": Fact(whole, "Tokens one sequence may hold; default: the model's own.", least=16),
     "cells": Fact(whole, "Tokens of KV cache that all sequences of a model share.", least=16),
     "slots": Fact(whole, "Requests of one model worked on at the same time.", least=1),
-    "threads": Fact(whole, "CPU threads that compute at most; default: the physical cores.", least=1),
+    "threads": Fact(whole, "Most CPU threads that compute; default: the physical cores.", least=1),
     "batch": Fact(whole, "Tokens one engine step takes at most.", least=1),
     "prefill_slice": Fact(whole, "Prompt tokens per step while others are decoding.", least=1),
     "retain": Fact(whole, "Tokens of finished prompts kept for reuse.", least=0),
@@ -295,9 +297,9 @@ def _from_environment(environ: Mapping[str, str]) -> Layer:
 
 
 def _is_service_link(name: str, value: str) -> bool:
-    """Whether Kubernetes put this there, as it does for every service of the namespace: by form, not by one name.
+    """Whether Kubernetes set this variable, as it does for every service of the namespace.
 
-    A service called `homeport` gives HOMEPORT_PORT=tcp://…, which is no port of ours.
+    A service called `homeport` sets HOMEPORT_PORT=tcp://…, which is not this server's port. Recognised by its form.
     """
     if _SERVICE_PART.fullmatch(name):
         return True

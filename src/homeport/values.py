@@ -1,4 +1,4 @@
-"""How single values of settings are read, from text or from YAML. Each raises ValueError saying what a value is not."""
+"""Parsers for single settings, from text or from YAML. Each raises ValueError that says what is wrong."""
 
 import re
 from collections.abc import Mapping
@@ -69,10 +69,10 @@ def words(value: object) -> tuple[str, ...]:
 
 
 def secrets(value: object) -> tuple[str, ...]:
-    """A list of words, or nothing: separators alone are a mistake that would let everybody in."""
+    """A list of words, or nothing: separators alone are an error, since no keys would mean no protection."""
     found = words(value)
     if not found and value:
-        raise ValueError("holds separators and no word")
+        raise ValueError("has separators and no value")
     return found
 
 

@@ -282,7 +282,7 @@ async def test_a_job_that_cannot_be_tidied_up_holds_up_no_other(
     async with yard.open():
         later = await yard.accepted()
         await yard.until(lambda: yard.books.status(later) == "succeeded")
-    assert caplog.text.count(f"what fine-tuning job {job.id} has left") == 1
+    assert caplog.text.count(f"the files of fine-tuning job {job.id} could not be removed") == 1
 
 
 async def test_only_one_process_trains_in_a_folder(yard: Yard) -> None:

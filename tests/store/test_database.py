@@ -81,7 +81,7 @@ def test_a_value_that_no_column_holds_is_the_callers_mistake(database: Database,
     row = {"id": "a", "created_at": 1, column.name: value}
     if database.is_sqlite and isinstance(value, str):
         pytest.skip("SQLite holds it")
-    with pytest.raises(InvalidRequest, match="cannot hold"), database.writing() as connection:
+    with pytest.raises(InvalidRequest, match="cannot store"), database.writing() as connection:
         connection.execute(sa.insert(PROJECTS).values(**row))
     with database.reading() as connection:
         assert connection.execute(sa.select(PROJECTS)).all() == []

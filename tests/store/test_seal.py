@@ -86,7 +86,7 @@ def test_a_lost_secret_stops_the_start(settings: Settings) -> None:
     kept = secret.read_bytes()
     secret.unlink()
     for start in (lambda: Accounts(settings), lambda: accounts.keys(settings)):
-        with pytest.raises(Unavailable, match="key-secret is gone"):
+        with pytest.raises(Unavailable, match="key-secret is lost"):
             start()
     assert not secret.exists()
     accepted = Settings(home=settings.home, database_url=settings.database_url, accept_lost_keys=True)

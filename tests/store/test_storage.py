@@ -89,7 +89,7 @@ def test_what_does_not_fit_is_refused_and_not_kept(house: House) -> None:
         lambda: house.pictures.keep(b"x" * 101, Format.PNG, "one"),
         lambda: house.files.check_room("one", 101),
     ):
-        with pytest.raises(InvalidRequest, match="keeps 900") as refused:
+        with pytest.raises(InvalidRequest, match="stores 900") as refused:
             act()
         assert refused.value.code == "storage_limit_exceeded"
     assert house.kept() == before

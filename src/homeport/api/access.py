@@ -148,7 +148,7 @@ class Access:
             return Caller(sender.project)
         issued = self.ring.named(sender.key_id) if self.ring is not None else None
         if issued is None:
-            raise Unauthenticated(f"The API key {sender.key_id}, in whose name this is asked, opens nothing any more.")
+            raise Unauthenticated(f"The API key {sender.key_id}, which this request runs under, is no longer valid.")
         return Caller(issued.project, issued.hint, issued)
 
     def is_admin(self, headers: Headers) -> bool:
@@ -164,7 +164,7 @@ class Access:
         if _is_among(key, rule.keys + self.tools) or (rule.mode == "local" and not rule.keys and is_here):
             return True
         if rule.keys or (rule.mode == "key" and self.is_keyless):
-            raise Unauthenticated("Metrics need the key that is set for them (HOMEPORT_METRICS_KEY) as a Bearer key.")
+            raise Unauthenticated("`/metrics` requires the key in HOMEPORT_METRICS_KEY as a Bearer token.")
         return False
 
     def check_nearness(self, path: str, headers: Headers) -> None:

@@ -1,8 +1,8 @@
-"""Azure's form of the API, turned into OpenAI's before anything else looks at a request.
+"""Rewrites Azure's URLs to OpenAI's before any other code sees the request.
 
-Azure names the model as a deployment in the path (`/openai/deployments/{name}/chat/completions`), wants a version in
-the query, which means nothing here, and has all other paths below `/openai` or `/openai/v1`. Its key comes in the
-header `api-key`, which `access` reads. Knows nothing of endpoints' fields.
+Azure names the model as a deployment in the path (`/openai/deployments/{name}/chat/completions`), requires a version in
+the query, which is ignored here, and has all other paths below `/openai` or `/openai/v1`. Its key is in the header
+`api-key`, which `access` reads. Knows nothing of endpoints' fields.
 """
 
 import re
@@ -20,12 +20,12 @@ _VERSION = re.compile(rb"(?:^|&)api-version=[^&]*")
 
 
 def deployment_of(scope: Scope) -> str | None:
-    """The model that the path names as a deployment: it goes before any in the body, as at Azure."""
+    """The model that the path names as a deployment; it overrides a model in the body, as at Azure."""
     return cast("str | None", scope.get(_SLOT))
 
 
 class Azure:
-    """Middleware: passes Azure's requests on as OpenAI's, all others as they are."""
+    """Middleware: rewrites Azure's requests to OpenAI's, and forwards all others unchanged."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

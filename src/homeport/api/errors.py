@@ -81,7 +81,7 @@ def foreseen(error: BaseException) -> HomeportError | None:
     if not isinstance(error, OSError):
         return None
     if error.errno in durable.FULL:
-        return StorageFull("The disk is full: what this request needs to write cannot be written.")
+        return StorageFull("The disk is full, and this request needs to write to it.")
     if error.errno in _NO_FILES:
         return Unavailable("The server has too many files and connections open.", code="too_many_open_files")
     return None

@@ -1,7 +1,7 @@
-"""A form as it was read, and its text values as the typed fields of an endpoint.
+"""The fields of a form, and their conversion from text to the types that an endpoint expects.
 
-One place for what browsers, form builders and SDKs do differently: lists under any spelling of their name, empty
-fields that were never filled in, blanks around numbers, objects as JSON text. Knows nothing of what a field means.
+Handles the differences between browsers, form builders and SDKs: spellings of list names, empty optional fields, spaces
+around numbers, objects as JSON text. Knows nothing of what a field means.
 """
 
 import types
@@ -20,7 +20,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 @dataclass(frozen=True)
 class Upload:
-    """A file that came with a form: where it lies, what its sender calls it, its size in bytes."""
+    """A file in a form: its path on disk, its name as sent, its size in bytes."""
 
     path: Path
     name: str
@@ -70,7 +70,7 @@ class Form:
 
 
 def _shaped(value: Any, kind: Any) -> Any:
-    """A form's value in the shape that a field of this type has: its empty form is "" or []."""
+    """A form's value in the type of the field; an empty value becomes "" or []."""
     choices = get_args(kind) if get_origin(kind) is types.UnionType else (kind,)
     if any(get_origin(each) is list for each in choices):
         return _listed(value)

@@ -1,6 +1,6 @@
-"""The four shapes of `prompt` and of `input`: a text, texts, token ids, arrays of token ids.
+"""The four forms of `prompt` and `input`: a text, texts, token ids, arrays of token ids.
 
-Knows nothing of endpoints. A list may be long, so what is done for each of its items is done without a line of Python.
+Knows nothing of endpoints. Lists may be long, so they are checked without a Python statement per item.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ Given = str | list[str | int | list[int]]
 
 
 def inputs(name: str, given: Given, most: int) -> tuple[TextPrompt | TokenPrompt, ...]:
-    """Read a field of any of the four shapes, with at most `most` texts or arrays. Raises InvalidRequest."""
+    """Read a field in any of the four forms, with at most `most` texts or arrays. Raises InvalidRequest."""
     if isinstance(given, str):
         return (TextPrompt(given),)
     bounds.items(name, given, len(given), 1)

@@ -99,7 +99,7 @@ class Listener(uvicorn.Server):
             try:
                 self._look()
             except Exception:  # one that went on would end the server
-                _log.exception("a look at the connections broke off")
+                _log.exception("checking the connections failed")
         return await super().on_tick(counter)
 
     def _look(self) -> None:

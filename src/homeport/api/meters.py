@@ -90,8 +90,8 @@ class _Loops(Collector):
         """How often each has failed, and whether its last step did."""
         failing = self._loops.failing()
         label = ("loop",)
-        failures = CounterMetricFamily("homeport:background_loop_failures", "Steps that failed.", labels=label)
-        gauge = GaugeMetricFamily("homeport:background_loop_failing", "Whether the last step failed.", labels=label)
+        failures = CounterMetricFamily("homeport:background_loop_failures", "Failed steps.", labels=label)
+        gauge = GaugeMetricFamily("homeport:background_loop_failing", "1 if its last step failed.", labels=label)
         for name, n_failures in sorted(self._loops.failures().items()):
             failures.add_metric((name,), n_failures)
             gauge.add_metric((name,), float(name in failing))

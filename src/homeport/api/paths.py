@@ -1,6 +1,6 @@
-"""Paths that do not exist: what is told of them, and which path was probably meant.
+"""The error for paths that do not exist, which suggests the path that was probably meant.
 
-Nothing is redirected: clients would turn a POST into a GET, or lose their key on the way.
+Nothing is redirected: clients would turn a POST into a GET, or drop their key.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ _DEEPEST = 12
 
 
 def is_tidy(path: str) -> bool:
-    """Whether a path has neither an empty part nor a slash behind it."""
+    """Whether a path has neither an empty segment nor a trailing slash."""
     return "//" not in path and (path == "/" or not path.endswith("/"))
 
 
@@ -23,12 +23,12 @@ def unknown(method: str, path: str, routes: Sequence[Route]) -> Missing:
     """Make the error for a path that does not exist; `routes` are those that do."""
     said = f"Invalid URL ({method} {path[:200]})"
     if (meant := _meant(path, routes)) is not None:
-        said += f". Did you mean {meant[:200]}? Clients' base URL ends in /{_VERSION}, without a slash behind it."
+        said += f". Did you mean {meant[:200]}? A client's base URL ends in /{_VERSION}, without a trailing slash."
     return Missing(said, code="unknown_url")
 
 
 def _meant(path: str, routes: Sequence[Route]) -> str | None:
-    """The longest end of a path that is one, below `/v1` or not: slashes, prefixes and `/v1` may be too many."""
+    """The longest suffix of a path that exists, with or without `/v1`; ignores extra slashes, prefixes and `/v1`."""
     parts = [part for part in path[:1000].split("/") if part]
     for start in range(min(len(parts), _DEEPEST)):
         rest = parts[start:]

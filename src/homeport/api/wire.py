@@ -78,7 +78,7 @@ def check_values(body: bytes) -> None:
         is_string ^= not len(parts) % 2
         if found > MOST_VALUES:
             raise InvalidRequest(
-                f"The request body holds too much: at most {MOST_VALUES} values and names are read from one.",
+                f"The request body has too many JSON values: at most {MOST_VALUES} values and names are allowed.",
                 code="too_many_values",
             )
 

@@ -41,7 +41,7 @@ def _time(_: click.Context, __: click.Parameter, value: str | None) -> int | Non
 @click.option("--tokens-per-day", type=click.IntRange(1), metavar="N", help="Tokens in a day of UTC.")
 @click.option("--tokens-per-month", type=click.IntRange(1), metavar="N", help="Tokens in a month of UTC.")
 @click.option("--concurrent-requests", type=click.IntRange(1), metavar="N", help="Requests at the same time.")
-@click.option("--storage-bytes", type=click.IntRange(1), metavar="N", help="Bytes that its project may keep.")
+@click.option("--storage-bytes", type=click.IntRange(1), metavar="N", help="Bytes that its project may store.")
 @click.option("--expires-in", callback=_time, metavar="TIME", help="Time it is good for: 90d, 12h, 30m.")
 @json_flag
 @click.pass_context

@@ -19,7 +19,12 @@ def kernels() -> None:
 @kernels.command(cls=Configured, settings=("home", "offline"))
 @click.argument("flavour", default="cpu", type=click.Choice(("cpu", "cuda", "vulkan")))
 @click.option("--file", type=click.Path(exists=True, path_type=Path), help="A package fetched before, for no network.")
-@click.option("--if-missing", "is_needed", is_flag=True, help="Do nothing where this release's, or others, are there.")
+@click.option(
+    "--if-missing",
+    "is_needed",
+    is_flag=True,
+    help="Do nothing if kernels of this release, or of another variant, are installed.",
+)
 @click.pass_context
 def install(context: click.Context, settings: Settings, flavour: str, file: Path | None, *, is_needed: bool) -> None:
     """Install kernels with code for every CPU family, or for a GPU; npm fetches them."""

@@ -28,7 +28,7 @@ def _day(_: click.Context, __: click.Parameter, value: datetime | None) -> int |
 @click.option("--since", type=click.DateTime(["%Y-%m-%d"]), callback=_day, help="The first day, by UTC.")
 @click.option("--until", type=click.DateTime(["%Y-%m-%d"]), callback=_day, help="The day after the last one, by UTC.")
 @click.option("--project", "projects", multiple=True, help="Of this project alone; may be repeated.")
-@click.option("--storage", "is_storage", is_flag=True, help="What each project keeps now, in bytes, instead.")
+@click.option("--storage", "is_storage", is_flag=True, help="Show what each project stores, in bytes, instead.")
 @click.option("--csv", "is_csv", is_flag=True, help="Print CSV.")
 @json_flag
 @click.pass_context

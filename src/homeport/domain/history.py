@@ -1,6 +1,6 @@
-"""What a message of an answer has beside its role and text, wherever it is sent back: in a chat and in examples.
+"""The fields of an answer's message besides role and text, which clients send back in chats and in training examples.
 
-Knows nothing of endpoints or of training. Clients send an answer's message as they got it, with everything in it.
+Knows nothing of endpoints or of training. Clients send an answer's message back as they received it, with all fields.
 """
 
 from typing import Any
@@ -13,8 +13,8 @@ _UNSERVED = ("audio", "tool_calls", "function_call")
 class AnswerFields(msgspec.Struct, kw_only=True):
     """The fields of a message as OpenAI's answers, its clients and this server write them; null in any role.
 
-    Those after `function_call` say nothing that the text does not, and are passed over. `content_parts` and `id` are
-    those of stored completions, `parsed` is what the client made of the text.
+    Those after `function_call` add nothing to the text and are ignored. `content_parts` and `id` are
+    those of stored completions, `parsed` is the client's parse of the text.
     """
 
     refusal: str | None = None

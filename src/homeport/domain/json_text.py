@@ -1,6 +1,6 @@
-"""What stands before JSON text: a byte order mark is passed over, an encoding other than UTF-8 is named.
+"""The beginning of JSON text: skips a byte order mark, and recognises encodings other than UTF-8.
 
-Editors and shells of Windows write both. Knows nothing of what the JSON says.
+Editors and shells on Windows write both. Knows nothing of the JSON itself.
 """
 
 import codecs

@@ -1,6 +1,6 @@
-"""Text from outside made safe to print: control characters are shown as escapes instead of steering a terminal.
+"""Makes text from outside safe to print: control characters are shown as escapes and cannot control the terminal.
 
-Names of keys and models, licences and messages come from anybody. Knows nothing of where the text goes.
+Names of keys and models, licences and messages come from anybody. Knows nothing of where the text is printed.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""What a project keeps on this server's disks. Knows nothing of where that is."""
+"""The bytes that a project stores on this server, and its limit. Knows nothing of where they are stored."""
 
 import msgspec
 
@@ -6,7 +6,7 @@ from homeport.domain.errors import InvalidRequest
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
-    """What a project keeps, in bytes, and the most it may keep.
+    """What a project stores, in bytes, and its limit.
 
     `parts`: of uploads that are not completed; `pictures`: behind URLs; `models`: fine-tuned ones, checkpoints too.
     """
@@ -24,10 +24,10 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
         return self.files + self.parts + self.pictures + self.models
 
     def check(self, n_bytes: int, param: str | None = "file") -> None:
-        """Raise InvalidRequest where so many bytes more are too many."""
+        """Raise InvalidRequest if `n_bytes` more exceed the limit."""
         if self.total + n_bytes > self.limit:
             raise InvalidRequest(
-                f"Storage limit exceeded: the project {self.project} may keep {self.limit} bytes and keeps "
+                f"Storage limit exceeded: the project {self.project} may store {self.limit} bytes and stores "
                 f"{self.total}. Delete files, fine-tuned models or uploads that are not completed to make room.",
                 param=param,
                 code="storage_limit_exceeded",

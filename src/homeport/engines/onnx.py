@@ -1,4 +1,4 @@
-"""How engines on ONNX Runtime compute: with which threads, and how these wait. Knows nothing of models."""
+"""Options of ONNX Runtime sessions: how many threads they use, and how these wait. Knows nothing of models."""
 
 import onnxruntime
 
@@ -6,10 +6,10 @@ from homeport.engines.processors import cores
 
 
 def options(threads: int | None) -> onnxruntime.SessionOptions:
-    """Options of a session that computes with so many threads; None or 0: one for each core.
+    """Options of a session with this number of threads; None or 0: one per core.
 
     Threads that spin would take processors from programs, and from models, beside this one. Left to itself the library
-    would also bind its threads to processors, busy ones too: it does not where it is told their number.
+    would also pin its threads to processors, even busy ones; it does not if their number is given.
     """
     made = onnxruntime.SessionOptions()
     made.intra_op_num_threads = threads or cores()

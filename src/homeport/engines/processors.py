@@ -1,8 +1,8 @@
-"""How many threads compute, by what other programs leave of the processors.
+"""Chooses the number of computing threads from the processors that other programs leave free.
 
-The kernels' threads meet hundreds of times in the computation of one token. Where another program has displaced one of
-them, the others wait, some of them by spinning, which keeps a processor from the one they wait for. So as many threads
-as there are free processors are many times as fast as one more. Knows nothing of kernels or of models.
+The kernels' threads meet hundreds of times per token. If another program has displaced one of them, the others wait,
+some by spinning, which occupies a processor that the displaced thread needs. One thread more than there are free
+processors therefore makes the computation many times slower. Knows nothing of kernels or of models.
 """
 
 import logging
@@ -16,12 +16,12 @@ import msgspec
 import psutil
 
 INTERVAL_S = 0.25
-"""Between two readings: so many of the system's ticks (10 ms) that rounding to them does not matter."""
+"""Between two readings: long enough that rounding to the system's ticks (10 ms) does not matter."""
 
 _STALE_S = 2.0  # a longer time between two readings was a suspended process or machine: it tells nothing of now
 _SHARE = 0.6  # of one thread's part of the work: the processors may lack so much, for others' short turns cost no more
 _LEAST_LACK, _MOST_LACK = 0.2, 0.3  # the bounds of that, in processors: readings are no more exact than the lower one
-_CAUTION = 0.5  # of that is tolerated before there is a thread more, lest the number changes to and fro
+_CAUTION = 0.5  # of that is tolerated before there is a thread more, so that the number does not alternate
 _PATIENCE_S, _MOST_PATIENCE_S = 0.5, 8.0  # for so long processors must be free before they are used again
 _REGRET_S = 4.0  # a thread that has to go sooner than this is waited for twice as long the next time
 
@@ -43,7 +43,7 @@ class Reading(msgspec.Struct, frozen=True):
 class ThreadCount:
     """The number of threads, from readings: `most` at first and at most, 1 at least.
 
-    Falls at once, and rises when there was room for a while. Pure: it has no clock but the readings'.
+    Drops immediately, and rises after processors were free for a while. Pure: its clock is that of the readings.
     """
 
     def __init__(self, most: int, first: Reading) -> None:
@@ -68,7 +68,7 @@ class ThreadCount:
         self._raise(now.wall_s, elapsed, self._fitting(free + niced, _CAUTION))
 
     def _fitting(self, processors: float, caution: float) -> int:
-        """How many threads so many processors are enough for."""
+        """The number of threads that these processors can run."""
         whole = int(processors)
         lacking, tolerated = whole + 1 - processors, min(max(_SHARE / (whole + 1), _LEAST_LACK), _MOST_LACK)
         return max(1, min(self._most, whole + (lacking <= caution * tolerated)))

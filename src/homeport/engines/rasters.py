@@ -1,6 +1,6 @@
-"""Opened pictures as one sees them: upright, with eight bits a channel.
+"""Converts opened pictures to upright ones with eight bits per channel.
 
-Cameras store pictures as their sensor lies and note in EXIF or XMP how to turn them. Knows nothing of models.
+Cameras store pictures in the orientation of their sensor and note the rotation in EXIF or XMP. Knows nothing of models.
 """
 
 import warnings
@@ -22,7 +22,7 @@ _TURNS: Final = {
 
 
 def turn(opened: Image.Image) -> Image.Transpose | None:
-    """How a picture must be turned to be upright; None where it is. Broken notes say nothing."""
+    """The rotation that makes a picture upright; None if it is upright or its metadata is invalid."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what Pillow finds odd in them
         try:

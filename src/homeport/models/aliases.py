@@ -97,7 +97,7 @@ class Aliases:
         for name, alias in self._listed.items():
             if alias.target in self._listed and alias.target != name:
                 raise InvalidRequest(
-                    f"The alias `{name}` stands for `{alias.target}`, an alias itself: name the model."
+                    f"The alias `{name}` stands for the alias `{alias.target}`: use the name of a model."
                 )
 
     def __iter__(self) -> Iterator[Alias]:
@@ -133,5 +133,5 @@ class Aliases:
         encoding = given.get("encoding", encoding)
         if encoding is not None and encoding not in ENCODINGS:
             choices = ", ".join(ENCODINGS)
-            raise InvalidRequest(f"The alias `{name}` has the unknown encoding `{encoding}`: choose of {choices}.")
+            raise InvalidRequest(f"The alias `{name}` has the unknown encoding `{encoding}`: choose one of {choices}.")
         return Alias(name, target, encoding)

@@ -93,8 +93,8 @@ def check_parts(paths: Sequence[Path]) -> None:
         number, count = _number(values, "split.no", at), _number(values, "split.count", 0) or len(paths)
         if (number, count) != (at, len(paths)):
             raise InvalidRequest(
-                f"{path.name} is part {number + 1} of {count} of a model by its header, and part {at + 1} of "
-                f"{len(paths)} by the names of the files: name the first of all parts, which end in "
+                f"{path.name} is part {number + 1} of {count} according to its header, and part {at + 1} of "
+                f"{len(paths)} according to the file names: give the first of all parts, whose names end in "
                 f"-00001-of-{count:05d}.gguf and so on."
             )
 
@@ -110,7 +110,7 @@ def _read(path: Path) -> tuple[dict[str, Value], set[bytes]]:
         raise InvalidRequest(f"{path.name} is not a GGUF file that can be read: {broken}.") from broken
     if needed > size:
         raise InvalidRequest(
-            f"{path.name} is cut off: its tensors end at byte {needed}, and the file has {size}. Fetch it once more."
+            f"{path.name} is truncated: its tensors end at byte {needed}, and the file has {size}. Download it again."
         )
     return values, tokens
 
@@ -146,7 +146,7 @@ class _Reader:
         self._n_tensors = self._number("<Q")
         count = self._number("<Q")
         if self._n_tensors * _LEAST_INFO > self._left:
-            raise _Broken(f"it claims {self._n_tensors} tensors, more than it has room to name")
+            raise _Broken(f"it claims {self._n_tensors} tensors, more than the file has room for")
         if count > _MOST_KEYS:
             raise _Broken(f"it claims {count} header entries")
         values: dict[str, Value] = {}
@@ -163,7 +163,7 @@ class _Reader:
     def end(self, alignment: Value) -> int:
         """Where the last of the tensors ends, whose places stand behind the pairs."""
         if not isinstance(alignment, int) or not 0 < alignment <= _MOST_ALIGNMENT:
-            raise _Broken(f"it is aligned to {alignment} bytes")
+            raise _Broken(f"its alignment is {alignment} bytes")
         ends = [0]
         for _ in range(self._n_tensors):
             self._string(_LONGEST_KEY)

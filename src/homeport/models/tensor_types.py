@@ -1,4 +1,4 @@
-"""How many bytes the tensors of a GGUF take, by ggml's numbers of their types. Knows nothing of what is in them."""
+"""The sizes in bytes of GGUF tensors, by ggml's type numbers. Knows nothing of their contents."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -54,7 +54,7 @@ class Admission:
         if not places.enter(holder):
             wait_s = min(_RETRY_MAX_S, max(_RETRY_MIN_S, self._took_s.get(model, 0.0)))
             full = places.taken >= self._limit
-            whose = "" if full else " Those that are left are for other keys."
+            whose = "" if full else " The remaining places are reserved for other keys."
             raise Overloaded(
                 f"{model} is busy: {places.taken} requests are already taken.{whose} Try again in {wait_s:.0f} s.",
                 retry_after_s=wait_s,

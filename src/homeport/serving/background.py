@@ -121,7 +121,7 @@ class Background:
             else:
                 stream.rest()
         except Exception:  # one that breaks ends alone: the others are to be told, and the next look is to come
-            _log.exception("a background request on %s broke", stream.model)
+            _log.exception("a background request on %s failed", stream.model)
             self._streams.remove(stream)
             stream.fail(EngineFailed("The server had an error while it answered."), cancel=True)
 

@@ -118,7 +118,7 @@ class Process:
     def _explained(self, error: Exception) -> HomeportError:
         if isinstance(error, HomeportError):
             return error
-        log.error("A worker of %s could not be kept", self._name, exc_info=error)
+        log.error("A worker of %s failed to start or run", self._name, exc_info=error)
         return Unavailable(f"{self._name} is not running because of an internal error: {type(error).__name__}.")
 
     async def _live(self, session: Session) -> None:

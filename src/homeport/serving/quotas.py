@@ -308,13 +308,13 @@ class _Counted(Passage):
                 more = " The prompt is longer than what is left." if period.taken < limit else ""
                 raise QuotaSpent(
                     f"You exceeded your current quota: {self._name} may take {limit} tokens a {what} and has taken "
-                    f"{period.taken}.{more} It begins anew with the next {what} (UTC).",
+                    f"{period.taken}.{more} It resets at the next {what} (UTC).",
                     retry_after_s=_left_s(what, datetime.fromtimestamp(self._quotas.now(), UTC)),
                 )
             if period.left(limit) < n:
                 raise RateLimited(
                     f"Rate limit reached for {self._name} on tokens per {what}: Limit {limit}, Used {period.taken}, "
-                    f"Reserved {period.held} by requests under way. Please try again when one of them has ended.",
+                    f"Reserved {period.held} by running requests. Please try again when one of them has ended.",
                     retry_after_s=1.0,
                 )
 

@@ -1,7 +1,7 @@
-"""How keys share the places of one model's queue. Pure policy; knows nothing of requests or models.
+"""How keys share the places in one model's queue. Pure policy; knows nothing of requests or models.
 
-A holder (a key; all callers without one are one holder) may take every place that nobody else wants. Once another has
-asked lately, whether it got in or not, the last quarter of the places is for those that hold less than their share.
+A holder (a key; all callers without one count as one) may take every free place as long as nobody else asks for one. If
+another holder has asked recently, admitted or not, the last quarter is reserved for holders below their share.
 """
 
 import time
@@ -14,7 +14,7 @@ _RESERVED = 4
 
 
 class Shares:
-    """The places of one model: `places` in all. A call costs the same however many holders there are."""
+    """The places of one model: `places` in all. The cost of a call does not depend on the number of holders."""
 
     def __init__(self, places: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._places = places

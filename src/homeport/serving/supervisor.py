@@ -1,6 +1,6 @@
-"""Background loops: each repeats one step for ever, and goes on whatever a step raises.
+"""Background loops: each repeats one step, and continues whatever exception a step raises.
 
-A failure is logged with its trace, counted, and followed by a pause that grows up to a limit. Knows nothing of what
+A failure is logged with its traceback, counted, and followed by a pause that grows up to a limit. Knows nothing of what
 the steps do.
 """
 
@@ -22,7 +22,7 @@ _log = logging.getLogger("homeport.loops")
 
 
 class Loop:
-    """One loop as it stands. `failing_since`: the first of the failures since its last success, by `time.monotonic`."""
+    """The state of one loop. `failing_since`: the first of the failures since its last success, by `time.monotonic`."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -93,7 +93,7 @@ class Supervisor:
         reason = f"{type(error).__name__}: {error}"
         trace = error if reason != loop.reason else None
         loop.reason = reason
-        _log.error("the loop `%s` failed and goes on in %g s: %s", loop.name, rest_s, reason, exc_info=trace)
+        _log.error("the loop `%s` failed and continues in %g s: %s", loop.name, rest_s, reason, exc_info=trace)
 
 
 async def _failure(step: Step) -> BaseException | None:

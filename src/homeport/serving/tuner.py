@@ -197,7 +197,7 @@ class Tuner:
             try:
                 tidy(job, self._bench)
             except Exception:  # what one job has left keeps no other from its turn
-                _log.exception("what fine-tuning job %s has left stays for a while", job.id)
+                _log.exception("the files of fine-tuning job %s could not be removed", job.id)
                 self._left[job.id] = time.monotonic() + _UNTIDY_S
 
     async def _park(self) -> None:

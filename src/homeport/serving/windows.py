@@ -1,4 +1,4 @@
-"""What was taken in the last minute, to a quarter of a second. Pure; knows nothing of what is counted."""
+"""A sliding sum over the last minute, with a resolution of a quarter of a second. Pure; units are the caller's."""
 
 from collections import deque
 
@@ -31,7 +31,7 @@ class Window:
         return self._total
 
     def take(self, amount: int, now: float) -> Slot:
-        """Count `amount`; what is given back is for `change`."""
+        """Count `amount`; corrections use `change`."""
         self.taken(now)
         if not self._slots or self._slots[-1].ends <= now:
             length = MINUTE_S / _SLOTS
@@ -41,7 +41,7 @@ class Window:
         return slot
 
     def change(self, slot: Slot, amount: int, now: float) -> None:
-        """Count `amount` more, or less, in a moment that may be gone: then what is more counts now."""
+        """Add or subtract `amount` at an earlier moment; if that has expired, an addition counts now."""
         if slot.ends + MINUTE_S > now:
             slot.taken += amount
             self._total += amount

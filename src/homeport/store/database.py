@@ -107,10 +107,10 @@ class Database:
             if isinstance(error, sa.exc.IntegrityError):
                 raise
             if isinstance(error, sa.exc.DataError):
-                raise InvalidRequest(f"The database cannot hold this: {_first_line(said)}") from error
+                raise InvalidRequest(f"The database cannot store this value: {_first_line(said)}") from error
             raise Unavailable(f"The database {self} does not answer: {said}") from error
         except OverflowError as error:  # of SQLite's driver, before it asks the database
-            raise InvalidRequest("The database cannot hold a number beyond 64 bits.") from error
+            raise InvalidRequest("The database cannot store a number of more than 64 bits.") from error
 
 
 def _first_line(said: str) -> str:

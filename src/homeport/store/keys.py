@@ -42,8 +42,8 @@ def server_secret(home: Path, *, is_in_use: bool = False) -> bytes:
         if not path.exists():
             if is_in_use:
                 raise Unavailable(
-                    f"The secret {path} is gone, and the stored keys were made with it: put back a copy of it, or set "
-                    f"HOMEPORT_ACCEPT_LOST_KEYS=1 to have a new one made, with which no key works until it is rotated."
+                    f"The secret {path} is lost, and the stored keys were made with it: restore a copy of it, or set "
+                    f"HOMEPORT_ACCEPT_LOST_KEYS=1 to create a new one, with which no key works until it is rotated."
                 )
             _make_secret(path)
         found = path.read_bytes()

@@ -87,7 +87,7 @@ class Ledger:
             try:
                 await loop.run_in_executor(self._syncing, self._sync)
             except Exception:  # the line is written and will be read, unless the power goes first
-                _log.exception("usage could not be brought to the disk")
+                _log.exception("usage could not be synced to the disk")
             waiting.set_result(None)
 
     def _sync(self) -> None:

@@ -1,4 +1,4 @@
-"""Rows as values: each is checked as it is read, so that a damaged one is known as such and harms no other.
+"""Reads rows as typed values: each is checked, so that a damaged row is detected and does not affect others.
 
 Knows no table.
 """
@@ -39,7 +39,7 @@ def values(rows: Iterable[sa.RowMapping], kind: type[S], written: Iterable[str] 
 
 
 def each(items: Iterable[T], act: Callable[[T], object]) -> None:
-    """Act on every item, also where some fail: one that is bad keeps no other from its turn. Raises the last error."""
+    """Call `act` for every item, even if some fail. Raises the last error at the end."""
     failed: Exception | None = None
     for item in items:
         try:

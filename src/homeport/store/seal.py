@@ -1,4 +1,4 @@
-"""What says, outside of a database, that it has held keys: so that a database that is lost or empty is noticed.
+"""A marker file outside a database that says it has held keys, so that a lost or empty database is noticed.
 
 Knows nothing of keys.
 """
@@ -7,11 +7,11 @@ from pathlib import Path
 
 from homeport import durable
 
-_TEXT = b"The database of this name has held keys. Without it and without this file, a server lets everybody in.\n"
+_TEXT = b"The database of this name has held keys. If it and this file are deleted, the server needs no key.\n"
 
 
 class Seal:
-    """A file that is there from the first key on."""
+    """A file that exists from the first key on."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -1,6 +1,6 @@
-"""How many bytes each project keeps, and how many it may keep. Synchronous.
+"""How many bytes each project stores, and its limit. Synchronous.
 
-Counted anew each time: the rows of files and of parts are the truth, and files on disk that have no row are measured.
+Summed at every call, without a stored total: from the rows of files and parts, and from files on disk without a row.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ Sizes = Callable[[], Mapping[str, int]]
 
 
 class Storage:
-    """The storage of a database's projects. `limit`: bytes that a project may keep, unless a key of it says otherwise.
+    """The storage of a database's projects. `limit`: bytes per project, unless its keys have limits of their own.
 
     `pictures` and `models` give what each project keeps of these beside the database.
     """
@@ -46,7 +46,7 @@ class Storage:
         return [each for each in found if each.total]
 
     def check(self, project: str, n_bytes: int, param: str | None = "file") -> None:
-        """Raise InvalidRequest where a project may not keep so many bytes more."""
+        """Raise InvalidRequest if `n_bytes` more exceed the project's limit."""
         self.of(project).check(n_bytes, param)
 
     def claim(self, connection: sa.Connection, project: str, n_bytes: int, param: str | None = "file") -> None:
@@ -72,7 +72,7 @@ class Storage:
         )
 
     def _limit_of(self, connection: sa.Connection, project: str) -> int:
-        """The least that a key of the project says that is not revoked; where none says anything, the general limit."""
+        """The smallest limit of the project's valid keys; the general limit if none has one."""
         query = sa.select(KEYS.c.limits).where(KEYS.c.project == project, KEYS.c.revoked_at.is_(None))
         limits = [msgspec.json.decode(text, type=Allowance) for text in connection.execute(query).scalars()]
         own = [each.storage_bytes for each in limits if each.storage_bytes is not None]

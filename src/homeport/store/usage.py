@@ -166,7 +166,7 @@ def _insert(connection: sa.Connection, found: Sequence[dict[str, object]], path:
             connection.execute(sa.insert(USAGE), found)
     except (DataError, OverflowError, ValueError) as error:
         if len(found) == 1:
-            _log.error("a line of %s cannot be kept and was left out: %s", path, error)
+            _log.error("a line of %s cannot be stored and was left out: %s", path, error)
             return
         middle = len(found) // 2
         _insert(connection, found[:middle], path)

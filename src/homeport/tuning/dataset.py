@@ -59,7 +59,7 @@ class _Turn(AnswerFields, forbid_unknown_fields=True, kw_only=True):
     def text(self) -> str:
         """What is said. Raises _Wrong where a message holds what cannot be learnt."""
         if (name := self.unserved()) is not None:
-            raise _Wrong(f"`{name}` cannot be learnt yet")
+            raise _Wrong(f"training on `{name}` is not supported yet")
         if isinstance(self.content, str):
             return self.content
         said = [self.refusal] if self.content is None else [part.text or part.refusal for part in self.content]

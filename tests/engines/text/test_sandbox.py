@@ -98,5 +98,5 @@ def test_refusals_are_short() -> None:
 
 def test_output_has_an_end() -> None:
     """A template that writes more than its messages explain is stopped."""
-    with pytest.raises(TemplateStopped, match="without end"):
+    with pytest.raises(TemplateStopped, match="too much text"):
         render("{% for i in range(99999) %}{% for j in range(99999) %}0123456789{% endfor %}{% endfor %}")

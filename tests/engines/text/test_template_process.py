@@ -149,7 +149,7 @@ def test_a_process_that_died_is_replaced() -> None:
         os.sched_yield()
     assert program.render(run(x=False)) == ["done"]
     killed = children()[-1]
-    with pytest.raises(TemplateStopped, match="broke the process"):
+    with pytest.raises(TemplateStopped, match="crashed the process"):
         program.render(run(x=True), killed.kill)
     program.close()
 

@@ -1,7 +1,7 @@
-"""One connection: requests are read from it one at a time, within bounds, and answered in their order.
+"""One client connection: reads requests one at a time, within limits, and answers them in order.
 
-uvicorn's server makes one `Connection` for each client that comes. Two requests are never under way at once, so what a
-client may have waiting here is one head, one body as far as it is not read, and one response.
+uvicorn's server creates one `Connection` per client. Requests of a connection never run concurrently, so a connection
+buffers at most one head, the unread part of one body, and one response.
 """
 
 import asyncio
@@ -70,7 +70,7 @@ class Connection(Outbound):
     # What asyncio tells.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin, if there is room for one more."""
+        """Start, unless the limit of connections is reached."""
         super().connection_made(transport)
         peer = _address(transport, "peername")
         self._scope = {**_SCOPE, "client": peer, "server": _address(transport, "sockname")}
@@ -81,7 +81,7 @@ class Connection(Outbound):
             self._refuse(refusal)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Have the answer under way given up."""
+        """Cancel the running request."""
         super().connection_lost(exc)
         self._pool.discard(self)
         self._server.connections.discard(self)
@@ -92,12 +92,12 @@ class Connection(Outbound):
             self._transaction.depart()
 
     def data_received(self, data: bytes) -> None:
-        """Read on."""
+        """Parse what has arrived."""
         if not self._is_deaf:
             self._read(self._buffer + data if self._buffer else data)
 
     def eof_received(self) -> bool:
-        """Answer what was asked whole; that a client has not only ended but gone, writing to it will tell."""
+        """Answer complete requests; whether the client is still there shows when the server writes to it."""
         self._is_ended = True
         is_answering = self._transaction is not None and self._incoming is None
         if is_answering:
@@ -107,7 +107,7 @@ class Connection(Outbound):
     # What uvicorn's server and the pool ask.
 
     def shutdown(self) -> None:
-        """Close, once the answer under way is given."""
+        """Close once the running request has been answered."""
         if self._transaction is None:
             self._transport.close()
         else:
@@ -115,11 +115,11 @@ class Connection(Outbound):
 
     @property
     def waits_since(self) -> float | None:
-        """Since when there has been nothing to answer."""
+        """Since when no request has been running."""
         return self._waits_since if self._transaction is None else None
 
     def check(self) -> None:
-        """Close the connection, or refuse what comes over it, if it has waited for the client too long."""
+        """Enforce the timeouts: close the connection, or refuse the request that is too slow."""
         now, limits = self._pool.now, self._pool.limits
         if self._delivery.look(now, self.unsent) > limits.stall_s or (self._lingers_until or now) < now:
             self.abort()
@@ -128,7 +128,7 @@ class Connection(Outbound):
         elif self._transaction is None and not self._is_deaf:
             waited_s = now - self._waits_since
             if self._in_head and waited_s > limits.head_s:
-                self._refuse(TooSlow(f"The head of the request did not come within {limits.head_s:g} s."))
+                self._refuse(TooSlow(f"The request line and headers did not arrive within {limits.head_s:g} s."))
             elif not self._in_head and waited_s > limits.idle_s:
                 self._transport.close()
 
@@ -137,7 +137,7 @@ class Connection(Outbound):
         is_held = self._is_paused or (transaction is not None and transaction.expects_continue)
         if self._upload.is_too_slow(self._pool.now, is_held=is_held):
             rate = self._pool.limits.body_rate
-            self._break_off(TooSlow(f"The body of the request came at less than {rate:g} bytes per second."))
+            self._break_off(TooSlow(f"The request body arrived at less than {rate:g} bytes per second."))
 
     # What the transaction asks.
 
@@ -147,13 +147,13 @@ class Connection(Outbound):
         return self._server.default_headers
 
     def resume_reading(self) -> None:
-        """Read on, unless the next request is here already and waits."""
+        """Resume reading, unless the next request is already buffered."""
         if self._is_paused and not (self._buffer and self._transaction):
             self._is_paused = False
             self._transport.resume_reading()
 
     def finished(self) -> None:
-        """Go on to the next request, or end."""
+        """Continue with the next request, or close."""
         transaction, self._transaction = self._transaction, None
         self._server.total_requests += 1
         self._waits_since = self._pool.now
@@ -181,7 +181,7 @@ class Connection(Outbound):
                 data = self._read_head(data)
 
     def _read_head(self, data: bytes) -> bytes:
-        """Begin to answer the request that `data` begins with, if its head is whole; give what is behind it."""
+        """Start the request at the beginning of `data` if its head is complete; return the rest of `data`."""
         data = data.lstrip(b"\r\n")  # RFC 9112, 2.2
         try:
             length = head_length(data)
@@ -197,7 +197,7 @@ class Connection(Outbound):
         return data[length:]
 
     def _read_body(self, incoming: Incoming, data: bytes) -> bytes:
-        """Take what `data` has of the body; give what is behind it."""
+        """Take the part of the body in `data`; return the rest of `data`."""
         try:
             body, rest = incoming.feed(data)
         except InvalidRequest as error:
@@ -249,7 +249,7 @@ class Connection(Outbound):
         self._start(transaction)
 
     def _refuse(self, error: HomeportError) -> None:
-        """Answer what has no head that could be answered, and read no more."""
+        """Refuse a request whose head is invalid, and stop reading."""
         self._is_deaf = True
         self._buffer = b""
         transaction = Transaction(self, refused_for(self._scope, error), keeps_alive=False)
@@ -263,7 +263,7 @@ class Connection(Outbound):
         task.add_done_callback(self._server.tasks.discard)
 
     def _break_off(self, error: HomeportError) -> None:
-        """The rest of a body will not come, or cannot be understood."""
+        """End a body that will not arrive completely or cannot be parsed."""
         self._incoming = None
         self._is_deaf = True
         if self._transaction is None or self._transaction.has_begun:
@@ -272,14 +272,14 @@ class Connection(Outbound):
             self._transaction.fail(error)
 
     def _probe(self, n_done: int) -> None:
-        """Send a client that has ended a byte of the answer's first line: one that is gone makes a later one fail."""
+        """Send a half-closed client one byte of the status line: if it is gone, a later byte fails."""
         if self._transaction is None or self._transport.is_closing() or not self._transaction.write_early():
             return
         if n_done < len(_EARLY_S):
             self._loop.call_later(_EARLY_S[n_done], self._probe, n_done + 1)
 
     def _close(self) -> None:
-        """Close; where the client still sends, only when it has had time to read why."""
+        """Close; if the client is still sending, give it time to read the response first."""
         if self._is_ended or (self._incoming is None and not self._is_deaf):
             self._transport.close()
             return

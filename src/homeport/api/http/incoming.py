@@ -1,8 +1,8 @@
-"""One request as it comes in: its head, found and read within bounds, then its body.
+"""One incoming request: its head, found and parsed within limits, then its body.
 
-Knows nothing of sockets, times or responses. llhttp (httptools) parses. It is given whole heads only, since it copies
-all it has of a header whenever more of it comes, and small pieces of chunked bodies, whose extensions and trailers have
-no limit of its own.
+Knows nothing of sockets, times or responses. llhttp (httptools) is the parser. It receives only complete heads, because
+it copies what it has of a header for each new piece, and small pieces of chunked bodies, because it does not limit
+chunk extensions and trailers.
 """
 
 import re
@@ -26,7 +26,7 @@ _VERSIONS = ("1.0", "1.1")
 
 
 def head_length(data: bytes) -> int | None:
-    """Give the length of the head that `data` begins with; None while its end has not come.
+    """Return the length of the head at the beginning of `data`; None while it is incomplete.
 
     Raises TargetTooLong or HeadTooLarge as soon as the head is known to be over a limit.
     """
@@ -45,8 +45,8 @@ def head_length(data: bytes) -> int | None:
 class Incoming:
     """One request. Made from its whole head; `feed` takes the body. `headers` have lower-case names.
 
-    `length` is the body's declared length, None where it comes in chunks. Raises InvalidRequest for what is not HTTP,
-    or what two readers could understand in two ways.
+    `length` is the body's declared length, None if it is chunked. Raises InvalidRequest for invalid HTTP, and for
+    requests that another server could interpret differently.
     """
 
     def __init__(self, head: bytes) -> None:
@@ -63,14 +63,14 @@ class Incoming:
         # An offer to speak another protocol is ignored (RFC 9110, 7.8); the parser would take the body for it.
         self._parse(_UPGRADE.sub(b"", head))
         if self._in_head:
-            raise _broken("it has no head")
+            raise _broken("it has no request line")
         if self.version not in _VERSIONS:
-            raise InvalidRequest("Only HTTP/1.1 and HTTP/1.0 are served.")
+            raise InvalidRequest("Only HTTP/1.1 and HTTP/1.0 are supported.")
         self._read_headers()
         self._read_target()
 
     def feed(self, data: bytes) -> tuple[bytes, bytes]:
-        """Take what has come; give what it holds of the body, and what lies behind its end."""
+        """Parse `data`; return its part of the body and the bytes after the body's end."""
         if self.length is not None:
             part, rest = data[: self.length], data[self.length :]
             self.length -= len(part)
@@ -95,7 +95,7 @@ class Incoming:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as error:
-            raise InvalidRequest("The method CONNECT is not served.") from error
+            raise InvalidRequest("The method CONNECT is not supported.") from error
         except httptools.HttpParserError as error:
             if not self.is_complete:
                 raise _broken(str(error)) from error
@@ -164,12 +164,12 @@ class Incoming:
         """Read a target that names the host too, which must be the one that the Host header names."""
         found = _ABSOLUTE.match(target)
         if not found:
-            raise InvalidRequest("The request's target is neither a path nor a URL.")
+            raise InvalidRequest("The request target is neither a path nor a URL.")
         said = next((value for name, value in self.headers if name == b"host"), None)
         if said is None:
             self.headers.append((b"host", found[2]))
         elif _authority(said, found[1]) != _authority(found[2], found[1]):
-            raise InvalidRequest("The request's target names another host than its Host header.")
+            raise InvalidRequest("The request target names another host than the Host header.")
         return target[found.end() :]
 
 
@@ -178,8 +178,8 @@ def _authority(text: bytes, scheme: bytes) -> tuple[str | None, int]:
         parts = urlsplit("//" + text.decode("latin-1"))
         return parts.hostname, parts.port or (443 if scheme.lower() == b"https" else 80)
     except ValueError as error:
-        raise InvalidRequest("The request's Host or its target is not a host and a port.") from error
+        raise InvalidRequest("The Host header or the request target is not a valid host and port.") from error
 
 
 def _broken(why: str) -> InvalidRequest:
-    return InvalidRequest(f"This is not an HTTP request that could be read: {why[:100]}.")
+    return InvalidRequest(f"The request could not be parsed as HTTP: {why[:100]}.")

@@ -1,4 +1,4 @@
-"""What a connection may take, in bytes and in seconds."""
+"""The limits of connections, in bytes and in seconds."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 class ConnectionLimits:
     """Times in seconds, sizes in bytes.
 
-    A body must come at `body_rate` bytes per second, averaged over the last `body_grace_s`. `unsent`: of all
-    responses together that clients have left unread for more than a few seconds; past it the longest waiting go first.
+    A body must arrive at `body_rate` bytes per second, averaged over the last `body_grace_s`. `unsent`: all bytes of
+    responses that clients have not read; beyond it, connections that have read nothing for longest are closed first.
     """
 
     connections: int = 4096

@@ -1,7 +1,7 @@
-"""Memory given back to the system when a busy time is over.
+"""Returns freed memory to the system when the server becomes idle.
 
-glibc keeps what was freed for the next allocation, so after a few large requests an idle server would stay as large as
-it was at its largest. Elsewhere (musl, macOS) the allocator gives back by itself and nothing is done.
+glibc keeps freed memory for later allocations, so after a few large requests an idle server would stay at its largest
+size. Elsewhere (musl, macOS) the allocator returns it by itself, and nothing is done.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ _IDLE_S = 3.0
 
 
 def glibc_trim() -> Callable[[int], int] | None:
-    """glibc's `malloc_trim`; None where there is another allocator."""
+    """glibc's `malloc_trim`; None with other allocators."""
     try:
         trim: Callable[[int], int] = ctypes.CDLL(None).malloc_trim
     except (OSError, AttributeError):
@@ -21,7 +21,7 @@ def glibc_trim() -> Callable[[int], int] | None:
 
 
 class Trimmer:
-    """Trims once, when requests have been answered and nothing has gone on for some seconds."""
+    """Trims once after requests were answered and none has run for some seconds."""
 
     def __init__(self, trim: Callable[[int], int] | None = None) -> None:
         self._trim = trim or glibc_trim()

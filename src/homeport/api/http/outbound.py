@@ -1,4 +1,4 @@
-"""The sending half of a connection: bytes on their way to a client that may be behind. Knows nothing of HTTP."""
+"""The sending side of a connection: buffers bytes for a client that reads slowly. Knows nothing of HTTP."""
 
 import asyncio
 from typing import cast
@@ -7,7 +7,7 @@ from homeport.api.http.pace import Delivery
 
 
 class Outbound(asyncio.Protocol):
-    """Sends bytes, and knows whether the client takes them. `is_blocked`: it is behind, `drained` waits for it."""
+    """Sends bytes, buffering what a client has not read. `is_blocked`: the buffer is full; `drained` waits for it."""
 
     def __init__(self, now: float) -> None:
         self._transport: asyncio.Transport
@@ -20,27 +20,27 @@ class Outbound(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one by its methods alone
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Hold nobody up any more."""
+        """Release those that wait."""
         del exc
         self._writable.set()
 
     def pause_writing(self) -> None:
-        """Hold back what is sent: the client is behind."""
+        """Block: the client reads too slowly."""
         self.is_blocked = True
         self._writable.clear()
 
     def resume_writing(self) -> None:
-        """Go on sending."""
+        """Unblock."""
         self.is_blocked = False
         self._writable.set()
 
     def write(self, data: bytes) -> None:
-        """Send bytes, now or as soon as the client takes them."""
+        """Send bytes, or buffer them until the client reads."""
         self._delivery.n_written += len(data)
         self._transport.write(data)
 
     async def drained(self) -> None:
-        """Wait until the client has caught up."""
+        """Wait until the buffer is nearly empty."""
         await self._writable.wait()
 
     def abort(self) -> None:
@@ -49,10 +49,10 @@ class Outbound(asyncio.Protocol):
 
     @property
     def unsent(self) -> int:
-        """Bytes that the client has not taken."""
+        """Buffered bytes that the client has not read."""
         return self._transport.get_write_buffer_size()
 
     @property
     def behind_since(self) -> float:
-        """When the client last took anything, or had everything."""
+        """When the client last read anything, or had read everything."""
         return self._delivery.behind_since

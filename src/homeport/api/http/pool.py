@@ -1,6 +1,6 @@
-"""All connections together: how many there may be, which go first, and the clock that each is held against.
+"""All connections of the server: how many there may be, which are closed first, and the clock for their timeouts.
 
-Knows nothing of HTTP. Time is counted in looks: when this process was stopped for a minute, nobody is charged for it.
+Knows nothing of HTTP. The clock advances only at each check, so no client times out because this process was suspended.
 """
 
 import ipaddress
@@ -22,25 +22,25 @@ class Member(Protocol):
 
     @property
     def waits_since(self) -> float | None:
-        """Since when it has neither a request to answer nor one refused; None while it has."""
+        """Since when no request has been running; None while one is."""
 
     @property
     def unsent(self) -> int:
-        """Bytes that its client has not taken."""
+        """Buffered bytes that its client has not read."""
 
     @property
     def behind_since(self) -> float:
-        """When its client last took anything, or had everything."""
+        """When its client last read anything, or had read everything."""
 
     def check(self) -> None:
-        """Hold it against the clock."""
+        """Enforce its timeouts."""
 
     def abort(self) -> None:
         """Close it at once."""
 
 
 class Pool:
-    """The connections of one server. `now` is its clock; `is_proxy` knows addresses that stand for many clients."""
+    """The connections of one server. `now` is its clock; `is_proxy` recognises addresses of trusted proxies."""
 
     def __init__(
         self, limits: ConnectionLimits, clock: Callable[[], float], is_proxy: Callable[[str], bool] = lambda _: False
@@ -57,20 +57,20 @@ class Pool:
         return len(self._members)
 
     def admit(self, member: Member, address: str) -> HomeportError | None:
-        """Take a connection in, or say why not. Where there are too many, those that only wait make room."""
+        """Admit a connection, or return why not. If there are too many, idle ones are closed."""
         if self._counts(address) and self._addresses[address] >= self.limits.per_address:
             return Overloaded(
-                f"There are {self.limits.per_address} connections from your address already.",
+                f"Your address has {self.limits.per_address} connections already, which is the limit.",
                 code="too_many_connections",
             )
         if len(self._members) >= self.limits.connections and not self._make_room():
-            return Unavailable("The server has as many connections as it takes.", code="too_many_connections")
+            return Unavailable("The server has reached its limit of connections.", code="too_many_connections")
         self._members[member] = address
         self._addresses[address] += 1
         return None
 
     def discard(self, member: Member) -> None:
-        """Forget a connection, if it was taken in."""
+        """Remove a connection, if it was admitted."""
         address = self._members.pop(member, None)
         if address is None:
             return
@@ -79,7 +79,7 @@ class Pool:
             del self._addresses[address]
 
     def look(self) -> None:
-        """Move the clock on and hold every connection against it; call it about twice a second."""
+        """Advance the clock and enforce all timeouts; call it about twice a second."""
         now = self._clock()
         self.now += min(now - self._last, _LOOK_S)
         self._last = now

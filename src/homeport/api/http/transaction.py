@@ -1,7 +1,7 @@
-"""One request and its response, as ASGI sees them: `receive` and `send` on one side, bytes on the other.
+"""One request and its response, with ASGI's `receive` and `send` on one side and bytes on the other.
 
-Knows nothing of parsing or of limits. The response's framing is RFC 9112's: a length where one is given, chunks where
-not, and for HTTP/1.0 the end of the connection.
+Knows nothing of parsing or of limits. Responses are framed as in RFC 9112: by their length if it is known, else in
+chunks, or for HTTP/1.0 by closing the connection.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ _NO_BODY = (204, 304)
 
 
 class Channel(Protocol):
-    """The connection, as far as a response needs it. `is_blocked`: the reader is behind, `drained` waits for it."""
+    """The part of the connection that a response needs. `is_blocked`: the buffer is full; `drained` waits for it."""
 
     is_blocked: bool
 
@@ -31,23 +31,23 @@ class Channel(Protocol):
         """Headers of every response."""
 
     def write(self, data: bytes) -> None:
-        """Send bytes, now or as soon as the reader takes them."""
+        """Send bytes, or buffer them until the client reads."""
 
     async def drained(self) -> None:
-        """Wait until the reader has caught up."""
+        """Wait until the buffer is nearly empty."""
 
     def resume_reading(self) -> None:
-        """Read on, if reading was paused for a body that nobody had taken."""
+        """Resume reading if it was paused because nobody read the body."""
 
     def finished(self) -> None:
-        """The response is whole."""
+        """Called when the response is complete."""
 
     def abort(self) -> None:
         """Close at once; what is not sent yet is lost."""
 
 
 class Transaction:
-    """One request and its response. `is_gone`: nobody is there any more."""
+    """One request and its response. `is_gone`: the client has disconnected."""
 
     def __init__(self, channel: Channel, scope: Scope, *, keeps_alive: bool, expects_continue: bool = False) -> None:
         self.scope = scope
@@ -67,14 +67,14 @@ class Transaction:
         self._left: int | None = None
 
     async def run(self, app: ASGIApp) -> None:
-        """Have the application answer; whatever it does, the response ends or the connection does."""
+        """Run the application; afterwards the response is complete, or the connection is closed."""
         try:
             await app(self.scope, self.receive, self.send)
             if not self.is_complete and not self.is_gone and self.has_begun:
                 self._channel.abort()
                 return
         except Exception:
-            _log.exception("an answer broke off")
+            _log.exception("a response ended with an error")
             if self.has_begun:
                 self._channel.abort()
                 return
@@ -92,7 +92,7 @@ class Transaction:
         self._changed.set()
 
     def fail(self, error: HomeportError) -> None:
-        """The rest of the request will not come: whoever reads it is told why."""
+        """Fail the request body: `receive` raises this error."""
         self._failure = error
         self.keeps_alive = False
         self._changed.set()
@@ -103,7 +103,7 @@ class Transaction:
         self._changed.set()
 
     async def receive(self) -> Message:
-        """ASGI's `receive`. Raises what `fail` was told."""
+        """ASGI's `receive`. Raises the error given to `fail`."""
         if self.expects_continue and not self.has_begun:
             self.expects_continue = False
             self._channel.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -119,7 +119,7 @@ class Transaction:
         return {"type": "http.request", "body": body, "more_body": self._more_to_come}
 
     async def send(self, message: Message) -> None:
-        """ASGI's `send`: waits while the reader is behind, and forgets what nobody is there for."""
+        """ASGI's `send`: waits while the buffer is full, and discards data once the client is gone."""
         if self._channel.is_blocked and not self.is_gone:
             await self._channel.drained()
         if self.is_gone:
@@ -132,7 +132,7 @@ class Transaction:
             raise RuntimeError(f"unexpected {message['type']}")
 
     def write_early(self) -> bool:
-        """Send one more byte of what every response begins with; False where there is no more of it to send."""
+        """Send one more byte of the common beginning of all responses; False if none is left."""
         if self.has_begun or self._n_early == len(_VERSION):
             return False
         self._channel.write(_VERSION[self._n_early : self._n_early + 1])

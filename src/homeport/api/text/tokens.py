@@ -1,7 +1,7 @@
-"""`POST /tokenize`, `POST /detokenize` and `GET /tokenizer_info`, in vLLM's shapes, which evaluation tools ask for.
+"""`POST /tokenize`, `POST /detokenize` and `GET /tokenizer_info` in vLLM's format, for evaluation tools.
 
-Knows nothing of vocabularies. Ids are those that a model takes under its real name; where no model is named, the first
-of the list that completes text is meant.
+Knows nothing of vocabularies. Ids are those that a model takes under its real name; without a model, the first one in
+the list that completes text is used.
 """
 
 from collections.abc import Mapping
@@ -50,13 +50,13 @@ class TokenizeBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
             )
         for name in ("tools", "chat_template", "chat_template_kwargs", "mm_processor_kwargs", "continue_final_message"):
             if getattr(self, name):
-                raise bounds.unsupported(name, "Conversations are tokenised as they are answered.")
+                raise bounds.unsupported(name, "Conversations are tokenised as for an answer.")
         if self.messages is None:
             bounds.length("prompt", self.prompt, MOST_CHARACTERS)
             prompt: TextPrompt | ChatPrompt = TextPrompt(self.prompt or "")
         else:
             if self.add_generation_prompt is False:
-                raise bounds.unsupported("add_generation_prompt", "Conversations are tokenised as they are answered.")
+                raise bounds.unsupported("add_generation_prompt", "Conversations are tokenised as for an answer.")
             bounds.items("messages", self.messages, MOST_MESSAGES, 1)
             prompt = ChatPrompt(conversation(self.messages))
         return TokenRequest((prompt,), self.add_special_tokens is not False, bool(self.return_token_strs))
@@ -75,7 +75,7 @@ class DetokenizeBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class InfoQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """Whose tokeniser is meant."""
+    """The model whose tokeniser is described."""
 
     model: str | None = None
 
@@ -102,7 +102,7 @@ async def detokenize(request: Request) -> Response:
 
 
 async def info(request: Request) -> Response:
-    """Tell of a model's tokeniser what evaluation tools ask."""
+    """Describe a model's tokeniser, as evaluation tools expect."""
     resolved = _resolved(request, read_query(request, InfoQuery).model)
     return await whole(request, resolved, _answer(request, resolved, TokenRequest(), _described))
 

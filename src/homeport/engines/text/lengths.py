@@ -1,7 +1,8 @@
-"""Refuses what cannot fit the window before it is rendered and tokenised, at a cost that grows with the window alone.
+"""Refuses prompts that cannot fit the context window before they are rendered and tokenised.
 
-First by what no vocabulary can undercut (the longest token; a token per message), then by counting slices until there
-are too many. A prompt that is only somewhat too long is tokenised whole, so that its error says how long it is.
+The cost depends only on the size of the window: first by lower bounds that hold for every vocabulary (the longest
+token; one token per message), then by counting slices until there are too many tokens. A prompt that is only a little
+too long is tokenised completely, so that its error can name its length.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +21,7 @@ Check = Callable[[], None]
 
 
 def nothing() -> None:
-    """The check of who never stops."""
+    """A check that never stops the work."""
 
 
 class TokenLimit:
@@ -33,14 +34,14 @@ class TokenLimit:
         self._count = 0
 
     def spend(self, tokens: int) -> None:
-        """Count tokens. Raises ContextOverflow where there are so many that the rest is not worth reading."""
+        """Count tokens. Raises ContextOverflow once there are certainly too many."""
         self.check()
         self._count += tokens
         if self._count > 2 * self.window + LEAST:
             raise self.overflow(f"at least {self._count}")
 
     def overflow(self, size: int | str) -> ContextOverflow:
-        """The error for so many tokens, in OpenAI's words."""
+        """The error for `size` tokens, in OpenAI's words."""
         return ContextOverflow(
             f"This model's maximum context length is {self.window} tokens. However, your {self._param} resulted in "
             f"{size} tokens. Please reduce the length of the {self._param}.",
@@ -57,7 +58,7 @@ class Lengths:
         self._longest = max(map(len, speech.vocabulary.pieces), default=1) or 1
 
     def require(self, texts: Sequence[str], limit: TokenLimit, messages: int = 0) -> None:
-        """Raises ContextOverflow where the texts, in so many messages, are certainly longer than the window."""
+        """Raises ContextOverflow if the texts, in `messages` messages, are certainly longer than the window."""
         characters = sum(map(len, texts))
         least = max(characters // self._longest, messages)
         if least > limit.window:

@@ -1,4 +1,4 @@
-"""Which chat templates run in this process: those of models that are tested here. All others run in another one."""
+"""Which chat templates run in this process: those of tested models. All others run in a separate process."""
 
 import hashlib
 from collections.abc import Callable, Sequence

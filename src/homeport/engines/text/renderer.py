@@ -1,7 +1,7 @@
-"""What a chat template makes of a conversation, in text: where it put contents, and what had to be changed for it.
+"""Renders a conversation with a chat template: the text, the places of the contents, and changes to the messages.
 
-Templates differ in what they take: contents as lists of parts, the `developer` role, system messages, roles that do
-not alternate. The first two are found out when the template is compiled; the others as a conversation is refused.
+Templates differ in what they accept: contents as lists of parts, the `developer` role, system messages, roles that do
+not alternate. The first two are determined when the template is compiled, the others when it refuses a conversation.
 Knows nothing of tokens.
 """
 
@@ -113,7 +113,7 @@ class Renderer:
         return False
 
     def _tells_developer(self) -> bool:
-        """Whether the template has words of its own for the role, rather than writing whatever a role is called."""
+        """Whether the template handles the role itself, rather than writing the name of any role."""
         found = []
         for role in (_DEVELOPER, _OTHER_ROLE):
             with contextlib.suppress(TemplateRefused):

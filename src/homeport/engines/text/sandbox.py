@@ -81,7 +81,7 @@ class Program:
             parts.append(part)
             left -= len(part)
             if left < 0:
-                raise TemplateStopped("The model's chat template wrote without end.")
+                raise TemplateStopped("The model's chat template produced too much text.")
             if check is not None:
                 check()
 

@@ -1,7 +1,7 @@
-"""What all answers of a request have in common, made once, and whether there are too many of them for its size.
+"""What all answers of a request share, built once per request, and the limit on prompts times answers.
 
-Made where requests are prepared, so that the step thread, which all requests share, only hands it out. Knows nothing of
-scheduling.
+Built by the threads that prepare requests, so that the step thread, which all requests share, only uses it. Knows
+nothing of scheduling.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ class Share(NamedTuple):
 
 
 class Shares:
-    """Makes the shares of one request. What is equal in them is made once."""
+    """Builds the shares of one request; equal parts are built once."""
 
     def __init__(self, request: TextRequest, *, speculates: bool = False) -> None:
         self._request = request
@@ -81,8 +81,8 @@ def check_size(request: TextRequest, tokens: Sequence[int], chars: Sequence[int]
         return
     if sum(tokens) * each > MOST_TOKENS:
         raise InvalidRequest(
-            f"Invalid '{param}': the prompts have {sum(tokens)} tokens, with {each} answers each {sum(tokens) * each}; "
-            f"at most {MOST_TOKENS} are computed for one request. Ask for fewer answers, or in several requests.",
+            f"Invalid '{param}': the prompts have {sum(tokens)} tokens, times {each} answers {sum(tokens) * each}; "
+            f"the limit is {MOST_TOKENS}. Ask for fewer answers, or split the request.",
             param=param,
         )
     if not request.echo:
@@ -92,7 +92,7 @@ def check_size(request: TextRequest, tokens: Sequence[int], chars: Sequence[int]
     if max(sizes, default=0) * each > most:
         what = "tokens with log-probabilities" if is_scored else "characters"
         raise InvalidRequest(
-            f"Invalid '{param}': with 'echo', {each} answers repeat a prompt of {max(sizes)} {what}; {most} are the "
-            "most. Ask for fewer answers.",
+            f"Invalid '{param}': with 'echo', {each} answers repeat a prompt of {max(sizes)} {what}; the limit "
+            f"is {most} in all. Ask for fewer answers.",
             param=param,
         )

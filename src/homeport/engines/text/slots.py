@@ -1,4 +1,4 @@
-"""Unguessable placeholders for what messages hold, so that a template's own text can be told from theirs.
+"""Random placeholders for the contents of messages, which separate a template's own text from them.
 
 Knows nothing of templates or tokens.
 """

@@ -1,7 +1,7 @@
-"""Chat templates rendered in processes of their own, which are killed where a template takes too long.
+"""Renders chat templates in separate processes, which are killed if a template takes too long.
 
 Has the interface of `sandbox.Program`. A process compiles the template once and renders a conversation in one round
-trip; a second one starts where two threads render at once, another one behind one that was killed.
+trip. Another one is started if two threads render at the same time, or after one was killed.
 """
 
 import contextlib
@@ -86,7 +86,7 @@ class _Process:
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment.needed()
             )
         except OSError as error:
-            raise Unavailable(f"The process that renders the chat template does not start: {error}") from error
+            raise Unavailable(f"The process that renders the chat template cannot be started: {error}") from error
         self._requests = cast("BinaryIO", self._child.stdin)
         self._answers = cast("BinaryIO", self._child.stdout)
         try:
@@ -119,7 +119,7 @@ class _Process:
             raise _ending(self._child.wait()) from error
 
     def end(self) -> None:
-        """Kill it and wait until its memory is given back."""
+        """Kill it and wait until its memory is freed."""
         self._child.kill()
         self._child.wait()
         for stream in (self._requests, self._answers):
@@ -132,7 +132,7 @@ def _ending(code: int) -> Exception:
     if code == -signal.SIGPROF:
         return TemplateStopped(_TOO_LONG)
     if code < 0:
-        return TemplateStopped("The model's chat template broke the process that rendered it.")
+        return TemplateStopped("The model's chat template crashed the process that rendered it.")
     return EngineFailed(f"The process that renders the chat template ended with exit code {code}.")
 
 

@@ -1,6 +1,6 @@
-"""Says what a chat template is like, for people: a program that reads one from standard input and answers in JSON.
+"""Describes a chat template for people: a program that reads one from standard input and answers in JSON.
 
-It tries small conversations, in the same way as a server renders them. Knows nothing of models.
+It renders small conversations in the same way as a server. Knows nothing of models.
 """
 
 import sys
@@ -20,10 +20,10 @@ _CASES = (
     ("consecutive messages of one role", (Message("user", "Hello."), Message("user", "Again."))),
 )
 _WORDS = {
-    (): "taken as they are",
-    (FOLDED,): "put before the user's next message",
-    (MERGED,): "merged, a blank line between them",
-    (FOLDED, MERGED): "put before the user's next message",
+    (): "accepted unchanged",
+    (FOLDED,): "put into the user's next message",
+    (MERGED,): "merged, separated by a blank line",
+    (FOLDED, MERGED): "put into the user's next message",
 }
 
 
@@ -34,8 +34,8 @@ def describe(source: str) -> TemplateReport:
     except TemplateRefused as error:
         return TemplateReport(fault=str(error))
     notes = [f"{name}: {_tried(renderer, messages)}" for name, messages in _CASES]
-    notes.append(f"messages of the role developer: {'as such' if renderer.knows_developer else 'as system messages'}")
-    place = "in the model's process" if programs.is_known(source) else "in a process of its own"
+    notes.append(f"messages of the role developer: {'accepted' if renderer.knows_developer else 'as system messages'}")
+    place = "in the model's process" if programs.is_known(source) else "in a separate process"
     renderer.close()
     return TemplateReport(notes=(*notes, f"rendered {place}"))
 

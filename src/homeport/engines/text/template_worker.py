@@ -1,9 +1,9 @@
-"""The process in which a chat template that we do not know runs: it can be ended whatever the template does.
+"""The process that runs an unknown chat template; it can be killed whatever the template does.
 
 Reads the template, then one request after another, from standard input; writes an answer to each. The kernel kills it
-where one answer takes more than `CPU_S` of CPU time, also within a single call of C code. Memory is limited where the
-system enforces RLIMIT_AS (Linux does, macOS does not). Ends with its standard input. Imports only what it needs: an
-idle one takes about 20 MB.
+if one answer takes more than `CPU_S` of CPU time, even within a single C call. Memory is limited where the system
+enforces RLIMIT_AS (Linux does, macOS does not). Exits when its standard input ends. Imports only what it needs: an idle
+process takes about 20 MB.
 """
 
 import contextlib

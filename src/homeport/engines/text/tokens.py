@@ -1,7 +1,7 @@
-"""Token ids of a text or a conversation, the text of ids, and what a tokeniser is like: what needs no computing.
+"""Converts text or a conversation to token ids and back, and describes a tokeniser; no model computes.
 
-Names of control tokens in a text mean these tokens here, as with the tokenisers that models are published with: nothing
-is generated from it. Knows nothing of scheduling.
+Names of control tokens in a text become these tokens here, as with the tokenisers that models are published with:
+nothing is generated from the result. Knows nothing of scheduling.
 """
 
 from homeport.domain.errors import InvalidRequest
@@ -39,8 +39,8 @@ class Preparations:
             return Tokenised(text=self._text(prompt.ids, request.encoding))
         if request.encoding is not None:
             raise InvalidRequest(
-                f"This name speaks the token ids of {request.encoding}, and no text is encoded with these here: ask "
-                "under the model's real name.",
+                f"This name stands for the token ids of {request.encoding}, which text is not encoded with here: use "
+                "the model's real name.",
                 param="model",
             )
         ids = self._ids(prompt, check, adds_start=request.adds_start)
@@ -56,9 +56,7 @@ class Preparations:
     def _text(self, ids: tuple[int, ...], encoding: str | None) -> str:
         pieces = self._pieces(ids) if encoding is None else _encoded(ids, encodings.load(encoding))
         if sum(map(len, pieces)) > MOST_TEXT_BYTES:
-            raise InvalidRequest(
-                f"Invalid 'tokens': their text is longer than {MOST_TEXT_BYTES} bytes.", param="tokens"
-            )
+            raise InvalidRequest(f"Invalid 'tokens': the text is longer than {MOST_TEXT_BYTES} bytes.", param="tokens")
         return b"".join(pieces).decode("utf-8", "replace")
 
     def _pieces(self, ids: tuple[int, ...]) -> list[bytes]:

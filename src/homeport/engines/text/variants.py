@@ -1,7 +1,7 @@
-"""A conversation as a chat template may want it: without system messages, or with strictly alternating roles.
+"""Variants of a conversation for chat templates that refuse it: no system messages, or alternating roles.
 
-Where a template refuses a conversation as it is, the same words are put into other turns: a system message into the
-user's next turn, consecutive messages of one role into one, a blank line between them. Knows nothing of templates.
+The text stays the same: system messages go into the user's next message, and consecutive messages of one role are
+merged, separated by a blank line. Knows nothing of templates.
 """
 
 from collections.abc import Iterator, Sequence

@@ -55,7 +55,7 @@ class LocalFile(msgspec.Struct, frozen=True):
         except PermissionError as error:
             raise Unavailable(f"{origin} may not be read: {error.strerror}.") from error
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-            raise Unavailable(f"{origin} was written to while it was copied: try again when it is complete.")
+            raise Unavailable(f"{origin} changed while it was copied: try again when it is complete.")
 
 
 def _linked(origin: Path, part: Path) -> bool:

@@ -107,4 +107,4 @@ async def _renew(run: Run) -> None:
     try:
         await run.renew()
     except Missing as error:  # it has just ended, or another process has taken it over
-        _log.info("a batch is no longer held: %s", error)
+        _log.info("a batch is no longer leased: %s", error)

@@ -25,7 +25,7 @@ LINES_AT_ONCE = 8
 LEASE_S, RENEW_S = 6.0, 1.0
 _REST_S = 5.0
 _CODE = "file_not_found"
-_FULL_CODE, _FULL = "storage_limit_exceeded", "The project may keep no more files than it does."
+_FULL_CODE, _FULL = "storage_limit_exceeded", "The project has reached its storage limit."
 _LOOK_BYTES = 1_000_000
 
 _log = logging.getLogger("homeport.batches")
