@@ -34,6 +34,7 @@ async def ask(path: str, body: object, app: ASGIApp | None = None, **headers: st
         ("/openai/deployments/gpt-35-turbo/chat/completions", "tiny"),
         ("/openai/deployments/tiny/chat/completions", "tiny"),
         ("/openai/deployments/org/other/chat/completions", "org/other"),
+        ("/openai/v1/deployments/tiny/chat/completions", "tiny"),  # AzureOpenAI(base_url=".../openai/v1")
     ],
 )
 async def test_a_deployment_is_the_model(path: str, model: str) -> None:
@@ -92,6 +93,8 @@ async def test_the_key_comes_in_a_header_of_its_own() -> None:
         "/openai/deployments/tiny/x",
         "/openai/",
         "/openai",
+        "/openai/deployments//chat/completions",
+        "/openai/v1/v1/chat/completions",
     ],
 )
 async def test_nothing_else_is_reached(path: str) -> None:

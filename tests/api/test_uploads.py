@@ -112,6 +112,15 @@ async def test_a_broken_form_is_a_400(tmp_path: Path, body: bytes) -> None:
     assert said.error["type"] == "invalid_request_error"
 
 
+@pytest.mark.parametrize("sound", [b"\xff\xfb\x90", b"a" * 1_000_001])
+async def test_a_file_without_a_name_is_told_so(tmp_path: Path, sound: bytes) -> None:
+    """A part without a filename that can be no text is a 400 which says that a file needs one."""
+    body = form([], [("file", sound)]).replace(b'; filename="a.wav"', b"")
+    said = await send(tmp_path, body)
+    assert (said.status, said.error["param"]) == (400, "file")
+    assert "has no filename" in said.error["message"]
+
+
 @pytest.mark.parametrize("fields", [[("a", "1"), ("a[b]", "2")], [("a[b][c]", "1")], [("a[b]", "1"), ("a[b]", "2")]])
 async def test_names_that_contradict_each_other_are_refused(tmp_path: Path, fields: list[tuple[str, str]]) -> None:
     """A name that is a value and a mapping at once, or nested deeper than anything is read, is a 400."""

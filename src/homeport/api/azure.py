@@ -12,10 +12,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 _SLOT = "homeport.deployment"
 _DEPLOYED = re.compile(
-    r"/openai/deployments/(?P<name>.+?)/(?P<rest>(?:chat/)?completions|edits|embeddings|(?:audio|images)/\w+)",
+    r"/openai/(?:v1/)?deployments/(?P<name>[^/].*?)/(?P<rest>(?:chat/)?completions|edits|embeddings|(?:audio|images)/\w+)",
     re.DOTALL,
 )
-_OTHER = re.compile(r"/openai/(?:v1/)?(?P<rest>(?!deployments/).+)", re.DOTALL)
+_OTHER = re.compile(r"/openai/(?:v1/)?(?P<rest>(?!v1/|deployments/).+)", re.DOTALL)
 _VERSION = re.compile(rb"(?:^|&)api-version=[^&]*")
 
 

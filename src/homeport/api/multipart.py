@@ -20,6 +20,7 @@ from homeport.domain.errors import InvalidRequest, excerpt
 
 MOST_PARTS = 200
 FIELD_BYTES = 1_000_000
+NAMELESS = "Its part of the form has no filename, so it is read as text; a file needs one."
 _QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _EXTENDED = re.compile(rb";\s*(\w+)\*\s*=\s*([\w-]*)'[^']*'([^;\s]*)", re.IGNORECASE)
 _ENCODED_WORD = re.compile(rb"=\?utf-8\?b\?([\w+/=]*)\?=", re.IGNORECASE)
@@ -124,7 +125,8 @@ class Taker:
         if self._file is not None:
             self._file.write(memoryview(data)[start:end])
         elif part.size > FIELD_BYTES:
-            raise InvalidRequest(f"Invalid '{excerpt(part.name)}': more than {FIELD_BYTES} bytes.", param=part.name)
+            said = f"Invalid '{excerpt(part.name)}': more than {FIELD_BYTES} bytes. {NAMELESS}"
+            raise InvalidRequest(said, param=part.name)
         else:
             part.value += data[start:end]
 

@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 from homeport.api.azure import deployment_of
 from homeport.api.body import bounded
 from homeport.api.form import Form, Upload
-from homeport.api.multipart import Part, Taker
+from homeport.api.multipart import NAMELESS, Part, Taker
 from homeport.api.services import services
 from homeport.domain.errors import InvalidRequest, TooLarge, UnsupportedMedia, excerpt
 
@@ -117,7 +117,8 @@ def _put(values: dict[str, Any], name: str, sent: bytes) -> None:
     try:
         value = sent.decode()
     except UnicodeDecodeError as error:
-        raise InvalidRequest(f"Invalid '{excerpt(top)}': it is not valid UTF-8.", param=top) from error
+        said = f"Invalid '{excerpt(top)}': it is not valid UTF-8. {NAMELESS}"
+        raise InvalidRequest(said, param=top) from error
     known = values.get(top)
     if keys:
         inside = values.setdefault(top, {})

@@ -37,6 +37,16 @@ def test_heads_are_bounded(data: bytes, error: type[HomeportError]) -> None:
         head_length(data)
 
 
+@pytest.mark.parametrize(
+    "data",
+    [b"\x16\x03\x01\x02\x00\x01", b"\0", b"GET / HTTP/1.1\n", b"GET / HTTP/1.1\nHost: a\n\n", b"GET /\r\nA: b\n"],
+)
+def test_what_is_no_head_is_refused_before_it_ends(data: bytes) -> None:
+    """A client that speaks TLS, or ends its lines otherwise, is told at once, not after the time limit of heads."""
+    with pytest.raises(InvalidRequest):
+        head_length(data)
+
+
 def test_heads_up_to_their_limits_are_taken() -> None:
     """As many headers as are allowed, and as long, are read."""
     head = get(b"Host: a", *[b"A: b"] * (HEADERS - 2), b"B: " + b"c" * 30_000)

@@ -28,13 +28,19 @@ _VERSIONS = ("1.0", "1.1")
 def head_length(data: bytes) -> int | None:
     """Return the length of the head at the beginning of `data`; None while it is incomplete.
 
-    Raises TargetTooLong or HeadTooLarge as soon as the head is known to be over a limit.
+    Raises TargetTooLong or HeadTooLarge as soon as the head is known to be over a limit, and InvalidRequest as soon as
+    it is known to be no head: a client that begins TLS, or ends its lines otherwise, would wait for an answer in vain.
     """
+    if data and not data[:1].isalpha():
+        raise _broken("it does not begin with a method")
     end = data.find(_END, 0, HEAD_BYTES)
     if data.find(b"\r\n", 0, LINE_BYTES) < 0 and len(data) >= LINE_BYTES:
         raise TargetTooLong(f"The request line is over the limit of {LINE_BYTES} bytes.")
-    if data.count(b"\n", 0, HEAD_BYTES if end < 0 else end) > HEADERS:
+    n_lines = data.count(b"\n", 0, HEAD_BYTES if end < 0 else end)
+    if n_lines > HEADERS:
         raise HeadTooLarge(f"The request has more than {HEADERS} headers.")
+    if n_lines != data.count(b"\r\n", 0, HEAD_BYTES if end < 0 else end):
+        raise _broken("a line of its head does not end in CR LF")
     if end >= 0:
         return end + len(_END)
     if len(data) >= HEAD_BYTES:
