@@ -15,7 +15,7 @@ from homeport.domain.errors import HomeportError, StorageFull, Unavailable
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """The errors of a disk without room, or of a user without a share of it."""
 _CANNOT = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EACCES, errno.EPERM)
-"""The errors of a file system that does not sync folders (of a network, in user space), or of a folder not to be read."""
+"""The errors of file systems that do not sync folders (of networks, in user space), or of folders not to be read."""
 
 
 def flush(file: int) -> None:

@@ -17,7 +17,7 @@ import platformdirs
 import yaml
 
 from homeport import environment
-from homeport.values import folder, number, pairs, secrets, size, switch, text, whole, words
+from homeport.values import folder, number, pairs, secret, secrets, size, switch, text, whole, words
 
 Parse = Callable[[object], Any]
 Layer = dict[str, tuple[object, str]]
@@ -72,7 +72,7 @@ FACTS: dict[str, Fact] = {
         "Who reads `/metrics`: all of this machine, keys, nobody.",
         choices=("local", "key", "off"),
     ),
-    "metrics_key": Fact(text, "Key that alone opens `/metrics`; for servers behind a proxy.", secret=True),
+    "metrics_key": Fact(secret, "Key that alone opens `/metrics`; for servers behind a proxy.", secret=True),
     "cors_origins": Fact(words, "Web origins whose pages may call the server; none by default."),
     "organization": Fact(text, "Value of the header `openai-organization`."),
     "max_body_bytes": Fact(size, "Largest request body.", least=1),
