@@ -136,6 +136,14 @@ def test_what_follows_chunks_in_one_piece_is_noticed(more: bytes) -> None:
     assert incoming.has_more
 
 
+def test_the_next_requests_body_is_none_of_a_chunked_ones() -> None:
+    """Where a whole request stands in the same piece as the end of a chunked body, its body is not taken for more."""
+    incoming = Incoming(CHUNKED)
+    after = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nevil"
+    assert incoming.feed(b"4\r\ngood\r\n0\r\n\r\n" + after) == (b"good", b"")
+    assert incoming.has_more
+
+
 BROKEN = [
     b"zz\r\n",
     b"-1\r\n",

@@ -125,8 +125,9 @@ class Incoming:
             self.keeps_alive = self.version == "1.1" and self._parser.should_keep_alive()
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of the body."""
-        self._body.append(body)
+        """Take a part of the body; the next request's, where its beginning came in the same piece, is none of it."""
+        if not self.is_complete:
+            self._body.append(body)
 
     def on_message_complete(self) -> None:
         """Note that the request is whole."""
