@@ -127,7 +127,10 @@ def test_chunks_are_put_together() -> None:
         assert (incoming.is_complete, incoming.has_more, len(incoming.headers)) == (True, False, 2)
 
 
-@pytest.mark.parametrize("more", [b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"rubbish\r\n", b"x" * 100_000])
+OFFER = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+
+
+@pytest.mark.parametrize("more", [b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"rubbish\r\n", b"x" * 100_000, OFFER])
 def test_what_follows_chunks_in_one_piece_is_noticed(more: bytes) -> None:
     """The next request in the same piece is not taken for a part of this one."""
     incoming = Incoming(CHUNKED)

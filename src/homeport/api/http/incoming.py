@@ -94,12 +94,13 @@ class Incoming:
             return
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as error:
-            raise InvalidRequest("The method CONNECT is not served.") from error
-        except httptools.HttpParserError as error:
-            if not self.is_complete:
+        except (httptools.HttpParserUpgrade, httptools.HttpParserError) as error:
+            if self.length is None and self.is_complete:  # what is behind a chunked body is at fault
+                self.has_more = True
+            elif isinstance(error, httptools.HttpParserUpgrade):
+                raise InvalidRequest("The method CONNECT is not served.") from error
+            else:
                 raise _broken(str(error)) from error
-            self.has_more = True
         if self.is_complete:
             self._drop_parser()
 
