@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,13 @@ from homeport.domain.errors import StorageFull, Unavailable
 def synced(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The inodes of the files and folders that were synced, in order."""
     found: list[int] = []
-    sync = os.fsync
+    flush = durable.flush
 
     def noted(file: int) -> None:
         found.append(os.fstat(file).st_ino)
-        sync(file)
+        flush(file)
 
-    monkeypatch.setattr(os, "fsync", noted)
+    monkeypatch.setattr(durable, "flush", noted)
     return found
 
 
@@ -53,11 +54,40 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(durable, "flush", full)
     with pytest.raises(OSError, match="No space left"):
         durable.write(path, b"new")
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
     assert path.read_bytes() == b"old"
+
+
+def _refusing(kind: Callable[[int], bool], number: int) -> Callable[[int], None]:
+    def flush(file: int) -> None:
+        if kind(os.fstat(file).st_mode):
+            raise OSError(number, os.strerror(number))
+
+    return flush
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.EACCES])
+def test_folders_that_cannot_be_synced_are_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Some file systems sync no folders: what is written there is there, as safe as these make it."""
+    monkeypatch.setattr(durable, "flush", _refusing(stat.S_ISDIR, number))
+    durable.make_folder(tmp_path / "a" / "b")
+    durable.write(tmp_path / "a" / "b" / "file", b"data")
+    assert (tmp_path / "a" / "b" / "file").read_bytes() == b"data"
+
+
+def test_a_disk_that_fails_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of the disk, and a file that cannot be synced, are raised."""
+    monkeypatch.setattr(durable, "flush", _refusing(stat.S_ISDIR, errno.EIO))
+    with pytest.raises(OSError, match="Input/output"):
+        durable.write(tmp_path / "file", b"data")
+    monkeypatch.setattr(durable, "flush", _refusing(stat.S_ISREG, errno.EINVAL))
+    with pytest.raises(OSError, match="Invalid argument"):
+        durable.sync(tmp_path / "file")
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])

@@ -28,6 +28,7 @@ NEEDED = {
     "__CF_USER_TEXT_ENCODING": "0x1F5:0x0:0x0",
     "CUDA_VISIBLE_DEVICES": "1",
     "NVIDIA_VISIBLE_DEVICES": "all",
+    "__NV_PRIME_RENDER_OFFLOAD": "1",
     "OMP_NUM_THREADS": "2",
     "GOMP_SPINCOUNT": "0",
     "XDG_RUNTIME_DIR": "/run/me",

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from homeport import app, native
+from homeport.domain.errors import Unavailable
 from homeport.settings import Settings
 from tests.engines.text import families
 from tests.models.fakes import Recorder, gguf
@@ -48,3 +49,11 @@ def test_a_model_without_a_working_template_says_why(tmp_path: Path) -> None:
     assert app.pull(settings, f"file:{tmp_path}/deep.gguf", progress).facts.capabilities == ("completions",)
     assert "deep cannot be used for chat: The model's chat template is broken" in progress.messages[-1]
     assert "template is broken" in str(app.show(settings, "deep")["template"])
+
+
+def test_what_does_not_end_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that is asked and does not answer in time is Unavailable, and no traceback."""
+    monkeypatch.setattr(native, "_DESCRIBE_S", 0.001)
+    for ask in (lambda: native.template("x"), lambda: native.kernels(None)):
+        with pytest.raises(Unavailable, match="no answer within"):
+            ask()

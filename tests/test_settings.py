@@ -240,4 +240,11 @@ def test_separators_are_no_keys(given: str) -> None:
     with pytest.raises(SettingsError, match=r"api_keys: the value .* \(set by HOMEPORT_API_KEYS\)"):
         load(environ={"HOMEPORT_API_KEYS": given})
     assert load(environ={"HOMEPORT_API_KEYS": "a,,b"}).api_keys == ("a", "b")
+
+
+def test_a_blank_is_no_key_of_metrics() -> None:
+    """A key that comes out as none stops the start: metrics would be open to what comes through a proxy."""
+    with pytest.raises(SettingsError, match="metrics_key: the value is blank"):
+        load(environ={"HOMEPORT_METRICS_KEY": " "})
+    assert load(environ={"HOMEPORT_METRICS_KEY": ""}).metrics_key is None
     assert load(environ={"HOMEPORT_API_KEYS": ""}).api_keys == ()

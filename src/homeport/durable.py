@@ -5,22 +5,39 @@ A new name survives only if its folder is synced afterwards, so folders are sync
 
 import contextlib
 import errno
+import fcntl
 import os
+import sys
 from pathlib import Path
 
 from homeport.domain.errors import HomeportError, StorageFull, Unavailable
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """The errors of a disk without room, or of a user without a share of it."""
+_CANNOT = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EACCES, errno.EPERM)
+"""The errors of file systems that do not sync folders (of networks, in user space), or of folders not to be read."""
+
+
+def flush(file: int) -> None:
+    """Have the content of an open file on the disk."""
+    if sys.platform == "darwin":  # its fsync leaves it in the cache of the drive
+        with contextlib.suppress(OSError):  # of file systems that know fsync alone
+            fcntl.fcntl(file, fcntl.F_FULLFSYNC)
+            return
+    os.fsync(file)
 
 
 def sync(path: Path) -> None:
-    """Sync a file's content, or a folder's names, to the disk."""
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    """Sync a file's content, or a folder's names where these can be synced, to the disk."""
     try:
-        os.fsync(file)
-    finally:
-        os.close(file)
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            flush(file)
+        finally:
+            os.close(file)
+    except OSError as error:
+        if error.errno not in _CANNOT or not path.is_dir():
+            raise
 
 
 def make_folder(folder: Path) -> None:
@@ -42,7 +59,7 @@ def write(path: Path, data: bytes) -> None:
         with partial.open("wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            flush(file.fileno())
         partial.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):

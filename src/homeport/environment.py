@@ -17,7 +17,7 @@ _FAMILIES = (
     *("OMP_", "GOMP_", "KMP_", "OPENBLAS_", "MKL_", "BLIS_", "VECLIB_", "NUMEXPR_"),  # threads
     *("GGML_", "LLAMA_", "ORT_", "CT2_", "TORCH_", "PYTORCH_", "TRITON_"),  # engines
     *("CUDA_", "NVIDIA_", "NCCL_", "VK_", "HIP_", "HSA_", "ROC", "GPU_", "AMD_", "MESA_", "LIBGL_", "DRI_"),  # GPUs
-    *("MTL_", "METAL_", "SYCL_", "ONEAPI_", "ZE_"),
+    *("MTL_", "METAL_", "SYCL_", "ONEAPI_", "ZE_", "__NV_", "__VK_", "__GLX_"),
 )
 _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH", re.IGNORECASE)
 """In a name, such as NVIDIA_API_KEY or LLAMA_CLOUD_API_KEY, whose family is one of these all the same."""

@@ -25,26 +25,16 @@ _DESCRIBE_S = 60
 
 def kernels(library: Path | None) -> str:
     """Describe the kernels in a library, or in the wheel. Raises Unavailable where they do not load."""
-    command = [sys.executable, "-m", _LLAMA, *([str(library)] if library else [])]
-    asked = subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=_DESCRIBE_S, env=environment.needed()
-    )
+    asked = _asked([_LLAMA, *([str(library)] if library else [])], "The kernels")
     if asked.returncode != 0:
-        raise Unavailable(asked.stderr.strip().splitlines()[-1] if asked.stderr.strip() else "the kernels abort")
-    return asked.stdout.strip()
+        said = asked.stderr.decode(errors="replace").strip()
+        raise Unavailable(said.splitlines()[-1] if said else "the kernels abort")
+    return asked.stdout.decode().strip()
 
 
 def template(source: str) -> TemplateReport:
     """What a chat template is like. Raises Unavailable where it cannot be tried."""
-    command = [sys.executable, "-m", _TEMPLATES]
-    asked = subprocess.run(
-        command,
-        input=source.encode(),
-        capture_output=True,
-        check=False,
-        timeout=_DESCRIBE_S,
-        env=environment.needed(),
-    )
+    asked = _asked([_TEMPLATES], "The chat template", source.encode())
     if asked.returncode != 0:
         raise Unavailable(f"The chat template could not be checked: exit code {asked.returncode}.")
     return msgspec.json.decode(asked.stdout, type=TemplateReport)
@@ -54,6 +44,17 @@ def template_lines(source: str) -> Sequence[str]:
     """The same in words, for a model that may have none."""
     found = template(source) if source else TemplateReport(fault="none")
     return [found.fault] if found.fault else found.notes
+
+
+def _asked(program: Sequence[str], what: str, said: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """Run a module with its arguments. Raises Unavailable where it does not end in time."""
+    command = [sys.executable, "-m", *program]
+    try:
+        return subprocess.run(
+            command, input=said, capture_output=True, check=False, timeout=_DESCRIBE_S, env=environment.needed()
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Unavailable(f"{what} cannot be tried: there was no answer within {_DESCRIBE_S} s.") from error
 
 
 def measured(survey: Survey, hear: Callable[[str], None]) -> Told:

@@ -17,7 +17,7 @@ import platformdirs
 import yaml
 
 from homeport import environment
-from homeport.values import folder, number, pairs, secrets, size, switch, text, whole, words
+from homeport.values import folder, number, pairs, secret, secrets, size, switch, text, whole, words
 
 Parse = Callable[[object], Any]
 Layer = dict[str, tuple[object, str]]
@@ -73,7 +73,7 @@ FACTS: dict[str, Fact] = {
         choices=("local", "key", "off"),
     ),
     "metrics_key": Fact(
-        text, "Key for `/metrics`; once set, the only one that works there. For servers behind a proxy.", secret=True
+        secret, "Key for `/metrics`; once set, the only one that works there. For servers behind a proxy.", secret=True
     ),
     "cors_origins": Fact(words, "Web origins whose pages may call the server; none by default."),
     "organization": Fact(text, "Value of the header `openai-organization`."),

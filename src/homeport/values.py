@@ -76,6 +76,14 @@ def secrets(value: object) -> tuple[str, ...]:
     return found
 
 
+def secret(value: object) -> str:
+    """A string with something in it: blanks alone are a mistake that would open what it closes."""
+    found = text(value)
+    if not found:
+        raise ValueError("is blank")
+    return found
+
+
 def pairs(value: object) -> dict[str, str]:
     """A map from name to name; as one string `name=target,name=target`."""
     if isinstance(value, Mapping):

@@ -182,6 +182,15 @@ def test_unread_machines_keep_all_threads(monkeypatch: pytest.MonkeyPatch, is_br
     monitor.close()
 
 
+def test_processors_may_have_gaps_in_their_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system tells of fewer processors than the numbers go up to, all that it tells of are read."""
+    monkeypatch.setattr("homeport.engines.processors._allowed", lambda: [1, 3])
+    monkeypatch.setattr(psutil, "cpu_times", lambda **_: [_Times((1.0, 1.0))] * 3)
+    monitor = Monitor(2)
+    assert monitor.count == 2
+    monitor.close()
+
+
 def test_a_reading_that_fails_is_taken_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A moment without file descriptors does not end the monitor: later readings count."""
     real, failed, read = psutil.cpu_times, threading.Event(), threading.Event()

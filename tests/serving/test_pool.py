@@ -10,7 +10,7 @@ import msgspec
 import psutil
 import pytest
 
-from homeport.domain.errors import Unavailable
+from homeport.domain.errors import HomeportError, Unavailable
 from homeport.serving.frames import Launch
 from homeport.serving.local import LocalServing
 from homeport.serving.resident import Resident
@@ -55,6 +55,24 @@ async def test_pinned_models_stay(serve: Serve) -> None:
     assert await serving.stop("kept")
     assert names(serving) == []
     assert not await serving.stop("kept")
+
+
+async def test_a_worker_that_cannot_be_watched_is_replaced(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever breaks the watch over a worker, that worker ends before another one starts in its place."""
+    over, pids = Session.over, []
+
+    async def breaks(session: Session) -> HomeportError:
+        if not pids:
+            pids.append(session.pid)
+            raise RuntimeError("this must not happen")
+        return await over(session)
+
+    monkeypatch.setattr(Session, "over", breaks)
+    serving = await serve(QUICK)
+    await serving.preload([scripted()])
+    await until(lambda: bool(pids) and not psutil.pid_exists(pids[0]))
+    await until(lambda: serving.is_ready)
+    assert await answer(serving, "count 1") == "1 "
 
 
 async def test_stop_waits_for_users(serve: Serve) -> None:

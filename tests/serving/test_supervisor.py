@@ -49,6 +49,15 @@ async def test_a_loop_outlives_whatever_its_step_raises(
     assert said.exc_info
 
 
+async def test_a_loop_may_have_a_longest_pause() -> None:
+    """What must be renewed in time is tried again within its own pause, however often it has failed."""
+    supervisor, steps = Supervisor(first_s=3600.0, limit_s=3600.0), Steps(*[Unavailable("away")] * 5)
+    task = asyncio.create_task(supervisor.run("leases", steps, 0.0, most_s=0.001))
+    await until(lambda: steps.taken > 5)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_a_cancelled_part_of_a_step_does_not_end_the_loop(supervisor: Supervisor) -> None:
     """Where a step waits for a task that somebody cancels, the loop takes the next step."""
     steps = Steps(asyncio.CancelledError())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from homeport import durable
 from homeport.store.ledger import Ledger
 from tests.store.test_usage import spent
 
@@ -25,7 +26,7 @@ class Disk:
         self.threads: set[int] = set()
         self.goes = threading.Event()
         self.goes.set()
-        monkeypatch.setattr(os, "fsync", self._sync)
+        monkeypatch.setattr(durable, "flush", self._sync)
 
     def _sync(self, _: int) -> None:
         self.goes.wait(30)
@@ -75,7 +76,7 @@ async def test_a_turned_page_is_synced_too(folder: Path, monkeypatch: pytest.Mon
     """Lines at the end of a file that was followed by a new one are on the disk before their answers end."""
     synced: list[int] = []
     ledger = Ledger(folder, most_bytes=300, wait_s=30)
-    monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file).st_ino))
+    monkeypatch.setattr(durable, "flush", lambda file: synced.append(os.fstat(file).st_ino))
     for _ in range(5):
         ledger.write(spent())
     files = _inodes(folder)
@@ -95,9 +96,33 @@ async def test_a_disk_that_fails_is_logged(
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", failing)
+        patch.setattr(durable, "flush", failing)
         ledger.write(spent())
         await ledger.kept()
     assert "Input/output error" in caplog.text
     await ledger.kept()
+    ledger.close()
+
+
+async def test_a_page_that_is_turned_during_a_sync_is_synced_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file that has grown long while a sync was under way is closed by it, and not asked for again."""
+    ledger = Ledger(folder, most_bytes=300, wait_s=30)
+    flushed: list[int] = []
+
+    def write_until(n_files: int) -> None:
+        while len(list(folder.iterdir())) < n_files:
+            ledger.write(spent())
+
+    def flush(file: int) -> None:
+        write_until(3)  # as the event loop may meanwhile
+        flushed.append(os.fstat(file).st_ino)
+
+    write_until(2)
+    files = _inodes(folder)
+    monkeypatch.setattr(durable, "flush", flush)
+    await ledger.kept()
+    assert files <= set(flushed)
+    assert "could not be brought" not in caplog.text
     ledger.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from homeport import durable
 from homeport.domain.errors import StorageFull
 from homeport.domain.images import Format
 from homeport.store.pictures import Pictures
@@ -114,7 +115,7 @@ def test_a_full_disk_leaves_nothing_of_a_picture(tmp_path: Path, monkeypatch: py
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(durable, "flush", full)
     with pytest.raises(StorageFull):
         pictures.keep(b"data", Format.PNG)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]

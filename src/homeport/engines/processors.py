@@ -127,7 +127,9 @@ class Monitor:
             every = psutil.cpu_times(percpu=True)
         except (OSError, psutil.Error):  # too many open files, for one
             return None
-        ours = every if len(self._processors) >= len(every) else [every[number] for number in self._processors]
+        # Where some are off, or a container tells of its own alone, places in this list are no numbers of processors.
+        is_numbered = max(self._processors) < len(every)
+        ours = [every[number] for number in self._processors] if is_numbered else every
         idle = sum(times.idle + getattr(times, "iowait", 0.0) for times in ours)
         # Where our own priority is low, no more than equals are among the niced.
         niced = 0.0 if self._is_niced else sum(getattr(times, "nice", 0.0) for times in ours)

@@ -111,6 +111,7 @@ class Process:
                 if self._session is None:  # it never was ready
                     self.refuse(failure)
                     return
+                await self._session.stop()  # else a worker that nobody asks any more would keep its memory
             self.restarts += 1
             self._renew()
             await self._pause()

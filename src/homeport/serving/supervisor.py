@@ -47,10 +47,13 @@ class Supervisor:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def run(self, name: str, step: Step, pause_s: float) -> None:
-        """Take a step, rest for `pause_s`, again and again, until cancelled. Loops may share a name."""
+    async def run(self, name: str, step: Step, pause_s: float, most_s: float | None = None) -> None:
+        """Take a step, rest for `pause_s`, again and again, until cancelled. Loops may share a name.
+
+        `most_s`: the longest pause behind failures, where something is lost if it is longer.
+        """
         loop = Loop(name)
-        backoff = Backoff(self._first_s, self._limit_s)
+        backoff = Backoff(self._first_s, self._limit_s if most_s is None else most_s)
         self._loops.append(loop)
         self._failures.setdefault(name, 0)
         try:

@@ -93,16 +93,19 @@ class Ledger:
     def _sync(self) -> None:
         """On the thread: have all that was written by now on the disk."""
         present = self._file  # looked at first: it may be followed by a new one at any moment
+        is_closed = False
         while self._full:
             file = self._full.popleft()
+            is_closed = is_closed or file == present
             try:
-                os.fsync(file)
+                durable.flush(file)
             finally:
                 os.close(file)
         if not self._is_named:
             self._is_named = True
             durable.sync(self._folder)
-        os.fsync(present)
+        if not is_closed:
+            durable.flush(present)
 
     def _turn(self) -> None:
         try:

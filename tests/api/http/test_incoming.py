@@ -137,12 +137,23 @@ def test_chunks_are_put_together() -> None:
         assert (incoming.is_complete, incoming.has_more, len(incoming.headers)) == (True, False, 2)
 
 
-@pytest.mark.parametrize("more", [b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"rubbish\r\n", b"x" * 100_000])
+OFFER = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+
+
+@pytest.mark.parametrize("more", [b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"rubbish\r\n", b"x" * 100_000, OFFER])
 def test_what_follows_chunks_in_one_piece_is_noticed(more: bytes) -> None:
     """The next request in the same piece is not taken for a part of this one."""
     incoming = Incoming(CHUNKED)
     assert incoming.feed(b"1\r\na\r\n0\r\n\r\n" + more) == (b"a", b"")
     assert incoming.is_complete
+    assert incoming.has_more
+
+
+def test_the_next_requests_body_is_none_of_a_chunked_ones() -> None:
+    """Where a whole request stands in the same piece as the end of a chunked body, its body is not taken for more."""
+    incoming = Incoming(CHUNKED)
+    after = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nevil"
+    assert incoming.feed(b"4\r\ngood\r\n0\r\n\r\n" + after) == (b"good", b"")
     assert incoming.has_more
 
 

@@ -8,7 +8,7 @@ from tests.engines.text.running import Running
 from homeport.domain.events import Admitted, Done, Failed, Tokenised, Usage
 from homeport.domain.text import ChatPrompt, Ending, Message, TextPrompt, TextRequest, TokenPrompt, TokenRequest
 from homeport.engines.text.executors.fake import END, START
-from homeport.engines.text.tokens import MOST_TEXT_BYTES
+from homeport.engines.text.tokens import MOST_IDS, MOST_TEXT_BYTES
 
 
 @pytest.fixture(scope="module")
@@ -70,12 +70,13 @@ def test_ids_become_their_text(engine: Running) -> None:
     [
         (TokenRequest((TokenPrompt((5000,)),)), "tokens"),
         (TokenRequest((TokenPrompt((97,) * (MOST_TEXT_BYTES + 1)),)), "tokens"),
+        (TokenRequest((TextPrompt("a" * (MOST_IDS + 1)),)), "prompt"),
         (TokenRequest((TextPrompt("a"),), encoding="cl100k_base"), "model"),
         (TokenRequest((ChatPrompt((Message("user", "a" * 400),)),)), "messages"),
     ],
 )
 def test_what_cannot_be_told_is_named(engine: Running, request_: TokenRequest, param: str) -> None:
-    """Ids that the model does not have, too much text, a name that speaks another encoding, and a chat too long."""
+    """Ids that the model lacks, too much text, too many ids, a name that speaks another encoding, a chat too long."""
     failed = told(engine, request_)
     assert isinstance(failed, Failed)
     assert failed.fault.param == param

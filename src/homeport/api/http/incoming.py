@@ -100,12 +100,13 @@ class Incoming:
             return
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as error:
-            raise InvalidRequest("The method CONNECT is not supported.") from error
-        except httptools.HttpParserError as error:
-            if not self.is_complete:
+        except (httptools.HttpParserUpgrade, httptools.HttpParserError) as error:
+            if self.length is None and self.is_complete:  # what is behind a chunked body is at fault
+                self.has_more = True
+            elif isinstance(error, httptools.HttpParserUpgrade):
+                raise InvalidRequest("The method CONNECT is not supported.") from error
+            else:
                 raise _broken(str(error)) from error
-            self.has_more = True
         if self.is_complete:
             self._drop_parser()
 
@@ -131,8 +132,9 @@ class Incoming:
             self.keeps_alive = self.version == "1.1" and self._parser.should_keep_alive()
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of the body."""
-        self._body.append(body)
+        """Take a part of the body; the next request's, where its beginning came in the same piece, is none of it."""
+        if not self.is_complete:
+            self._body.append(body)
 
     def on_message_complete(self) -> None:
         """Note that the request is whole."""

@@ -15,6 +15,8 @@ from homeport.engines.text.utf8 import shown
 
 MOST_TEXT_BYTES = 4_000_000
 """What the text of ids may be at most: it goes to the gateway in one message."""
+MOST_IDS = 1 << 18
+"""The same of a text's ids: with their names the gateway reads so many in some 50 ms, and streams wait meanwhile."""
 
 
 class Preparations:
@@ -51,6 +53,10 @@ class Preparations:
             return self._preparer.prepare(TextRequest((prompt,), ending=Ending(max_tokens=0)), check).prompts[0].ids
         start = self._vocabulary.start
         ids = self._executor.tokenise(prompt.text, special=True)
+        if len(ids) > MOST_IDS:
+            raise InvalidRequest(
+                f"Invalid 'prompt': it is {len(ids)} tokens long; at most {MOST_IDS} are told at once.", param="prompt"
+            )
         return (*(() if start is None or not adds_start else (start,)), *ids)
 
     def _text(self, ids: tuple[int, ...], encoding: str | None) -> str:

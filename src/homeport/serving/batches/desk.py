@@ -83,7 +83,8 @@ class Desk:
         return True
 
     async def _see_through(self, run: Run, owner: str, batch_id: str) -> None:
-        beat = asyncio.create_task(self._loops.run("batch_leases", partial(_renew, run), RENEW_S))
+        renewing = self._loops.run("batch_leases", partial(_renew, run), RENEW_S, most_s=RENEW_S)
+        beat = asyncio.create_task(renewing)
         try:
             await run.work()
         except Missing as error:
