@@ -249,7 +249,7 @@ def test_urls_outlive_the_server_and_then_expire(tmp_path: Path) -> None:
         assert fetched(second, brief).error["code"] == "not_found"
         assert fetched(second, url[:-5] + "x.png").status == 404
         assert fetched(second, url).body == picture.body
-    assert [path.name for path in (tmp_path / "home" / "pictures").iterdir()] == [url.rpartition("/")[2]]
+    assert [path.name for path in (tmp_path / "home" / "pictures").rglob("*.png")] == [url.rpartition("/")[2]]
 
 
 @pytest.mark.parametrize("body", [LONG, {**LONG, "stream": True, "progress": True}])
