@@ -59,10 +59,11 @@ async def test_pinned_models_stay(serve: Serve) -> None:
 
 async def test_a_worker_that_cannot_be_watched_is_replaced(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever breaks the watch over a worker, that worker ends before another one starts in its place."""
-    over, pids = Session.over, []
+    over, pids = Session.over, list[int]()
 
     async def breaks(session: Session) -> HomeportError:
         if not pids:
+            assert session.pid is not None
             pids.append(session.pid)
             raise RuntimeError("this must not happen")
         return await over(session)

@@ -4,6 +4,7 @@ import concurrent.futures
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from homeport.domain.accounts import Allowance, Wanted
 from homeport.domain.errors import InvalidRequest
@@ -15,6 +16,7 @@ from homeport.store.database import Database
 from homeport.store.files import FileBook
 from homeport.store.keys import KeyBook
 from homeport.store.pictures import Pictures
+from homeport.store.schema import KEYS
 from homeport.store.storage import Storage
 from homeport.store.uploads import UploadBook
 
@@ -150,3 +152,14 @@ def test_pictures_are_found_whosever_they_are(house: House) -> None:
     assert house.pictures.find(name) == b"data"
     house.pictures.sweep()
     assert house.pictures.find(name) == b"data"
+
+
+def test_a_damaged_key_keeps_no_file_out(house: House, database: Database) -> None:
+    """Where a key's row cannot be read, the limits of the others count, and what fits is kept."""
+    damaged = house.keys.create(Wanted(name="a", project="one", limits=Allowance(storage_bytes=10)))
+    house.keys.create(Wanted(name="b", project="one", limits=Allowance(storage_bytes=500)))
+    with database.writing() as connection:
+        connection.execute(sa.update(KEYS).where(KEYS.c.id == damaged.key.id).values(limits="{"))
+    house.files.add(FILE, house.content(400))
+    with pytest.raises(InvalidRequest, match="may keep 500 bytes"):
+        house.files.add(FILE, house.content(200))

@@ -9,7 +9,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -111,7 +111,7 @@ class KeyBook:
         """All keys, the oldest first, those that no longer open anything included; a damaged one is left out."""
         with self._database.reading() as connection:
             found = connection.execute(sa.select(KEYS).order_by(KEYS.c.created_at, KEYS.c.id))
-            return list(rows.values(found.mappings(), Key, _WRITTEN))
+            return list(keys_of(found.mappings()))
 
     def show(self, key_id: str) -> Key:
         """One key. Raises Missing."""
@@ -155,13 +155,18 @@ class KeyBook:
         with self._database.reading() as connection:
             found = connection.execute(sa.select(KEYS).where(KEYS.c.revoked_at.is_(None))).mappings().all()
             digests = {str(row["id"]): row["digest"] for row in found}
-            return _revision(connection), {digests[key.id]: key for key in rows.values(found, Key, _WRITTEN)}
+            return _revision(connection), {digests[key.id]: key for key in keys_of(found)}
 
     def _found(self, connection: sa.Connection, key_id: str) -> Key:
         row = connection.execute(sa.select(KEYS).where(KEYS.c.id == key_id)).mappings().first()
         if row is None:
             raise Missing(f"No key has the id {key_id[:100]}.", param="key_id", code="key_not_found")
         return rows.value(row, Key, _WRITTEN)
+
+
+def keys_of(found: Iterable[sa.RowMapping]) -> Iterator[Key]:
+    """Rows as keys; damaged ones are left out."""
+    return rows.values(found, Key, _WRITTEN)
 
 
 def _check(wanted: Wanted) -> None:

@@ -5,12 +5,11 @@ Summed at every call, without a stored total: from the rows of files and parts, 
 
 from collections.abc import Callable, Mapping, Sequence
 
-import msgspec
 import sqlalchemy as sa
 
-from homeport.domain.accounts import Allowance
 from homeport.domain.storage import Stored
 from homeport.store.database import Database
+from homeport.store.keys import keys_of
 from homeport.store.schema import FILES, KEYS, UPLOAD_PARTS, UPLOADS
 
 UNLIMITED = 2**62
@@ -73,7 +72,7 @@ class Storage:
 
     def _limit_of(self, connection: sa.Connection, project: str) -> int:
         """The smallest limit of the project's valid keys; the general limit if none has one."""
-        query = sa.select(KEYS.c.limits).where(KEYS.c.project == project, KEYS.c.revoked_at.is_(None))
-        limits = [msgspec.json.decode(text, type=Allowance) for text in connection.execute(query).scalars()]
-        own = [each.storage_bytes for each in limits if each.storage_bytes is not None]
+        query = sa.select(KEYS).where(KEYS.c.project == project, KEYS.c.revoked_at.is_(None))
+        limits = [key.limits.storage_bytes for key in keys_of(connection.execute(query).mappings())]
+        own = [limit for limit in limits if limit is not None]
         return min(own, default=self._limit)
