@@ -19,7 +19,7 @@ _CANNOT = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EB
 
 
 def flush(file: int) -> None:
-    """Have the content of an open file on the disk."""
+    """Sync the content of an open file to the disk."""
     if sys.platform == "darwin":  # its fsync leaves it in the cache of the drive
         with contextlib.suppress(OSError):  # of file systems that know fsync alone
             fcntl.fcntl(file, fcntl.F_FULLFSYNC)

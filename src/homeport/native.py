@@ -54,7 +54,7 @@ def _asked(program: Sequence[str], what: str, said: bytes = b"") -> subprocess.C
             command, input=said, capture_output=True, check=False, timeout=_DESCRIBE_S, env=environment.needed()
         )
     except subprocess.TimeoutExpired as error:
-        raise Unavailable(f"{what} cannot be tried: there was no answer within {_DESCRIBE_S} s.") from error
+        raise Unavailable(f"{what} could not be checked: no answer within {_DESCRIBE_S} s.") from error
 
 
 def measured(survey: Survey, hear: Callable[[str], None]) -> Told:

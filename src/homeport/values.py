@@ -77,7 +77,7 @@ def secrets(value: object) -> tuple[str, ...]:
 
 
 def secret(value: object) -> str:
-    """A string with something in it: blanks alone are a mistake that would open what it closes."""
+    """A non-empty string: blanks alone are an error, since an empty key would protect nothing."""
     found = text(value)
     if not found:
         raise ValueError("is blank")

@@ -55,7 +55,8 @@ class Preparations:
         ids = self._executor.tokenise(prompt.text, special=True)
         if len(ids) > MOST_IDS:
             raise InvalidRequest(
-                f"Invalid 'prompt': it is {len(ids)} tokens long; at most {MOST_IDS} are told at once.", param="prompt"
+                f"Invalid 'prompt': it is {len(ids)} tokens long; at most {MOST_IDS} are returned at once.",
+                param="prompt",
             )
         return (*(() if start is None or not adds_start else (start,)), *ids)
 
