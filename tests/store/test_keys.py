@@ -88,11 +88,12 @@ def test_no_secret_is_in_the_database(book: KeyBook, database: Database) -> None
         (Wanted(name="a", expires_in_s=0), "expires_in_s"),
         (Wanted(name="a", limits=Allowance(tokens_per_day=0)), "limits.tokens_per_day"),
         (Wanted(name="a", limits=Allowance(concurrent_requests=2**60)), "limits.concurrent_requests"),
+        (Wanted(name="a", expires_in_s=2**60), "expires_in_s"),
     ],
 )
 def test_what_cannot_be_is_named(database: Database, wanted: Wanted, param: str) -> None:
-    """A key with an empty name, an odd project or a limit of nothing is refused, naming the field."""
-    with pytest.raises(InvalidRequest) as refused:
+    """A key with an empty name, an odd project or a limit of nothing is refused, naming the field and its bounds."""
+    with pytest.raises(InvalidRequest, match=r"expected (up to|.*1 to) \d") as refused:
         KeyBook(database, SECRET).create(wanted)
     assert refused.value.param == param
 

@@ -13,7 +13,7 @@ from homeport.api.errors import error_response
 from homeport.domain.errors import Forbidden
 
 _RATES = tuple(f"x-ratelimit-{what}-{of}" for of in ("requests", "tokens") for what in ("limit", "remaining", "reset"))
-_HOMEPORT = ("x-homeport-model", "x-homeport-messages")
+_HOMEPORT = tuple(f"x-homeport-{what}" for what in ("model", "messages", "limited-by", "skipped"))
 _READABLE = ("x-request-id", "openai-processing-ms", *_HOMEPORT, "retry-after", "x-should-retry", *_RATES)
 
 

@@ -178,10 +178,12 @@ def _check(wanted: Wanted) -> None:
             param="project",
         )
     if wanted.expires_in_s is not None and not 0 < wanted.expires_in_s <= _MOST:
-        raise InvalidRequest("Invalid 'expires_in_s': expected a number of seconds above 0.", param="expires_in_s")
+        raise InvalidRequest(f"Invalid 'expires_in_s': expected seconds, from 1 to {_MOST}.", param="expires_in_s")
     for name, value in msgspec.structs.asdict(wanted.limits).items():
         if value is not None and not 0 < value <= _MOST:
-            raise InvalidRequest(f"Invalid 'limits.{name}': expected a number above 0.", param=f"limits.{name}")
+            raise InvalidRequest(
+                f"Invalid 'limits.{name}': expected a number from 1 to {_MOST}.", param=f"limits.{name}"
+            )
 
 
 def _hint(secret: str) -> str:
