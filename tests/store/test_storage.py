@@ -161,5 +161,5 @@ def test_a_damaged_key_keeps_no_file_out(house: House, database: Database) -> No
     with database.writing() as connection:
         connection.execute(sa.update(KEYS).where(KEYS.c.id == damaged.key.id).values(limits="{"))
     house.files.add(FILE, house.content(400))
-    with pytest.raises(InvalidRequest, match="may keep 500 bytes"):
+    with pytest.raises(InvalidRequest, match="may store 500 bytes"):
         house.files.add(FILE, house.content(200))
