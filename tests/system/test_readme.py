@@ -62,6 +62,9 @@ def _typed(kind: str, code: str, port: int) -> str:
 def outputs(home: House, installed: Mapping[str, Path]) -> dict[str, str]:
     """What each of the README's steps prints now."""
     assert installed
+    # The README's server has just loaded its model; this one may have been idle for long enough to unload it.
+    hello = [{"role": "user", "content": "Hello"}]
+    home.call("POST", "/v1/chat/completions", {"model": "gpt-3.5-turbo", "messages": hello, "max_tokens": 1})
     steps = _STEP.findall(PAGES[0].read_text("utf-8"))
     return {name: _shown(_typed(kind, code, home.port)) for kind, code, _, name, _ in steps}
 
