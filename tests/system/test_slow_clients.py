@@ -116,7 +116,7 @@ def test_slow_heads_bodies_and_readers_hold_nobody_up(brisk: House, scale: Scale
         brisk.wait("readers that do not read are given up", lambda: len(gateway.net_connections()) < 10, 60)
     assert max(spent) < 10, "nobody waits long, not even while hundreds of files are opened at once"
     assert statistics.median(spent) < 3 * statistics.median(usual) + 0.2
-    # The object store keeps part of what hundreds of readers took at once; repeating that does not make it more.
+    # Part of what hundreds of readers took at once stays, though not in Python's garbage; repeating adds nothing.
     allowed = before + 30_000_000 + count * 500_000
     brisk.wait("memory comes back", lambda: gateway.memory_info().rss < allowed, 60)
 
