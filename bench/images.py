@@ -27,12 +27,12 @@ from tests.system.gallery import MODEL, furnish
 from bench import homes, log, machine, servers
 from bench.load import Address
 from homeport.domain.images import Size
+from homeport.domain.reports import Silent
 from homeport.engines.images.painter import Brief
 from homeport.engines.images.painters.clipart.networks import Networks
 from homeport.engines.images.painters.clipart.painter import CaptionReader, ClipartPainter
 from homeport.engines.llama import encoder
 from homeport.models.options import PullOptions
-from homeport.models.progress import Silent
 from homeport.models.pull import pull
 from homeport.models.store import Store
 from homeport.settings import load

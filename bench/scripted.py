@@ -33,7 +33,7 @@ class ScriptedEngine:
     """A `domain.ports.Engine` that answers every request with as many words as it asks tokens for."""
 
     def __init__(self, job: Job) -> None:
-        self.loaded = Loaded(model=job.model, kernels="none: words by the clock", window=8192, vocabulary=50000)
+        self.loaded = Loaded(model=job.model, kernels="none: words by the clock", window=8192)
         self._answers: dict[int, _Answer] = {}
         self._new: list[int] = []
         self._lock = threading.Lock()
@@ -45,9 +45,6 @@ class ScriptedEngine:
         with self._lock:
             self._answers[id] = _Answer(wanted or 16, credit)
             self._new.append(id)
-
-    def input(self, id: int, chunk: bytes) -> None:
-        """Requests arrive whole: more input is ignored."""
 
     def credit(self, id: int, n: int) -> None:
         """Allow more words."""

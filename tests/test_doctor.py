@@ -10,7 +10,7 @@ from homeport import rendezvous
 from homeport.doctor import Probes, examine
 from homeport.domain.errors import EngineFailed, InvalidRequest, Unavailable
 from homeport.domain.models import Facts, Installed
-from homeport.reports import Finding
+from homeport.domain.reports import Finding
 from homeport.settings import Settings
 
 MODEL = Installed(Facts("small", "text", "text", size_bytes=98_362_432), {}, "d1")

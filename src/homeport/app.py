@@ -28,6 +28,7 @@ from homeport.domain.accounts import Issued, Wanted
 from homeport.domain.errors import InvalidRequest, Unavailable
 from homeport.domain.layouts import ORIGINAL, Outcome, Wish
 from homeport.domain.models import Alias, Installed
+from homeport.domain.reports import Announcement, Finding, Progress
 from homeport.domain.storage import Stored
 from homeport.domain.tuning import Told as TuningTold
 from homeport.domain.tuning import TuningOrder
@@ -41,7 +42,6 @@ from homeport.models.options import PullOptions
 from homeport.models.registry import Registry
 from homeport.models.sources import reach
 from homeport.models.store import Store
-from homeport.reports import Announcement, Finding, Progress
 from homeport.serving.local import LocalServing
 from homeport.serving.supervisor import Supervisor
 from homeport.settings import Settings, check_reach

@@ -15,7 +15,7 @@ import psutil
 from homeport import rendezvous
 from homeport.domain.errors import HomeportError
 from homeport.domain.models import Installed
-from homeport.reports import Finding
+from homeport.domain.reports import Finding
 from homeport.settings import Settings
 
 _GB = 1_000_000_000

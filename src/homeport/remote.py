@@ -23,8 +23,8 @@ import msgspec
 
 from homeport import rendezvous
 from homeport.domain.errors import HomeportError, Unavailable
+from homeport.domain.reports import WorkerReport, Workers
 from homeport.rendezvous import Running
-from homeport.reports import WorkerReport, Workers
 
 _START_S = 600.0
 _POLL_S = 0.05

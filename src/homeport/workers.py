@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from homeport.domain.models import Gauges
-from homeport.reports import WorkerReport
+from homeport.domain.reports import WorkerReport
 from homeport.serving.local import LocalServing
 from homeport.serving.resident import WorkerStatus
 

@@ -206,7 +206,7 @@ def tuned(name: str, parent: str) -> Installed:
 
 def loaded(model: str) -> Loaded:
     """What a worker would say of such a model."""
-    return Loaded(model, "fake kernels", window=1024, vocabulary=1000, chat=True)
+    return Loaded(model, "fake kernels", window=1024)
 
 
 def services(serving: FakeServing | None = None, **changes: Any) -> Services:

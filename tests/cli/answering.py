@@ -12,7 +12,7 @@ import msgspec
 from click.testing import CliRunner, Result
 
 from homeport.cli import commands
-from homeport.reports import WorkerReport, Workers
+from homeport.domain.reports import WorkerReport, Workers
 from tests.cli.program import Program
 
 WAV = b"RIFF" + b"\xff" * 4 + b"WAVE" + b"-" * 24 + b"data" + b"\xff" * 4 + b"\1\2\3\4"

@@ -9,10 +9,10 @@ from homeport.domain.accounts import Allowance, Issued, Key, Wanted
 from homeport.domain.errors import InvalidRequest, Missing, ModelMissing
 from homeport.domain.layouts import Fidelity, Outcome, Speed, Trial, Wish
 from homeport.domain.models import Alias, Facts, Installed
+from homeport.domain.reports import Announcement, Finding, Progress
 from homeport.domain.storage import Stored
 from homeport.domain.tuning import Hyperparameters, Measures, Prepared, Saved, Told, Trained, TuningOrder
 from homeport.domain.usage import Question, Sum
-from homeport.reports import Announcement, Finding, Progress
 from homeport.settings import Settings
 
 SMALL = Installed(Facts("small", "text", "text", 8192, size_bytes=98_362_432, licence="Apache-2.0"), {}, "d1")

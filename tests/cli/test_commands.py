@@ -14,7 +14,7 @@ import homeport
 from homeport import cli
 from homeport.cli import commands
 from homeport.cli.output import human_size, shortened
-from homeport.reports import Finding
+from homeport.domain.reports import Finding
 from tests.cli.program import Program
 
 

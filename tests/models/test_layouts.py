@@ -8,9 +8,9 @@ import pytest
 from homeport.domain.errors import InvalidRequest, ModelMissing, Unavailable
 from homeport.domain.layouts import ORIGINAL, Fidelity, Speed, Survey, Told, Trial, Wish
 from homeport.domain.models import Facts
+from homeport.domain.reports import Silent
 from homeport.models.layouts import optimise
 from homeport.models.manifest import Manifest, StoredFile
-from homeport.models.progress import Silent
 from homeport.models.store import Store
 
 WAS, NOW = Speed(200, 100, 100), Speed(400, 200, 200)

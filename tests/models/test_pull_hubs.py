@@ -253,7 +253,7 @@ CHILD = """
 import sys
 from pathlib import Path
 from homeport.models.options import PullOptions
-from homeport.models.progress import Silent
+from homeport.domain.reports import Silent
 from homeport.models.pull import pull
 from homeport.models.store import Store
 class Loud(Silent):

@@ -4,10 +4,10 @@ import pytest
 
 from homeport.domain.errors import InvalidRequest, ModelMissing
 from homeport.domain.models import Facts
+from homeport.domain.reports import Silent
 from homeport.models import catalogue
 from homeport.models.manifest import Manifest, StoredFile
 from homeport.models.options import PullOptions
-from homeport.models.progress import Silent
 from homeport.models.pull import pull
 from homeport.models.registry import Registry
 from homeport.models.store import Store

@@ -42,9 +42,7 @@ class ScriptedEngine:
     """A `domain.ports.Engine` without a model. Gauges: `generated_tokens` deltas sent, `preemptions` cancels seen."""
 
     def __init__(self, job: Job) -> None:
-        self.loaded = Loaded(
-            model=job.model, window=128, vocabulary=256, infill=False, chat=False, kernels="none", device="cpu"
-        )
+        self.loaded = Loaded(model=job.model, window=128, kernels="none", device="cpu")
         self._scripts: dict[int, Script] = {}
         self._changed = threading.Condition()
         self._closed = False
@@ -58,10 +56,6 @@ class ScriptedEngine:
         with self._changed:
             self._scripts[id] = Script(request, credit)
             self._changed.notify()
-
-    def input(self, id: int, chunk: bytes) -> None:
-        """Take no input."""
-        raise NotImplementedError
 
     def credit(self, id: int, n: int) -> None:
         """Allow more deltas."""

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from homeport.domain.errors import TooLarge
-from homeport.domain.link import Downstream, Input, Ping, Pong, Upstream
+from homeport.domain.link import Downstream, Open, Ping, Pong, Upstream
 from homeport.domain.models import Gauges
 from homeport.serving.frames import Channel, Reader, pack
 from homeport.serving.link import Link
-from tests.serving.conftest import DEADLINE_S, until
+from tests.serving.conftest import DEADLINE_S, prompt, until
 
 
 class Ends:
@@ -41,11 +41,11 @@ async def ends() -> AsyncIterator[Ends]:
 async def test_messages_both_ways(ends: Ends) -> None:
     """Messages arrive whole and in order on either side."""
     ends.link.send(Ping())
-    ends.link.send(Input(1, b"abc"))
+    ends.link.send(sent := Open(1, prompt("abc"), 1))
     reader: Reader[Downstream] = Reader(Downstream, 1_000_000)
     channel = Channel(ends.far)
     assert await asyncio.to_thread(channel.receive, reader) == Ping()
-    assert await asyncio.to_thread(channel.receive, reader) == Input(1, b"abc")
+    assert await asyncio.to_thread(channel.receive, reader) == sent
     channel.send(Pong(Gauges(running=2)))
     await until(lambda: ends.heard == [Pong(Gauges(running=2))])
 
@@ -77,20 +77,20 @@ async def test_close_is_silent(ends: Ends) -> None:
 
 async def test_backpressure(ends: Ends) -> None:
     """While the other side does not read, `drain` waits; it goes on once it does."""
-    ends.link.send(Input(1, bytes(900_000)))
+    ends.link.send(sent := Open(1, prompt("a" * 900_000), 1))
     draining = asyncio.create_task(ends.link.drain())
     done, _ = await asyncio.wait((draining,), timeout=0.1)
     assert not done
     reader: Reader[Downstream] = Reader(Downstream, 1_000_000)
-    assert await asyncio.to_thread(Channel(ends.far).receive, reader) == Input(1, bytes(900_000))
+    assert await asyncio.to_thread(Channel(ends.far).receive, reader) == sent
     async with asyncio.timeout(DEADLINE_S):
         await draining
 
 
 async def test_too_large(ends: Ends) -> None:
     """A message over the limit is refused, and the link lives."""
-    with pytest.raises(TooLarge, match="Input"):
-        ends.link.send(Input(1, bytes(1_000_001)))
+    with pytest.raises(TooLarge, match="Open"):
+        ends.link.send(Open(1, prompt("a" * 1_000_001), 1))
     ends.link.send(Ping())
     reader: Reader[Downstream] = Reader(Downstream, 100)
     assert await asyncio.to_thread(Channel(ends.far).receive, reader) == Ping()

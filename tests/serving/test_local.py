@@ -60,13 +60,12 @@ async def test_many_askers_share_one_load(serve: Serve, tmp_path: Path) -> None:
 
 
 async def test_engine_errors_come_back_as_they_were(serve: Serve) -> None:
-    """A request the engine refuses raises the engine's own error, with its usage, and frees its place."""
+    """A request the engine refuses raises the engine's own error, and frees its place."""
     serving = await serve()
     stream = await serving.open(scripted(), prompt("reject"))
     with pytest.raises(InvalidRequest) as caught:
         await stream.admitted()
     assert caught.value.param == "prompt"
-    assert stream.usage == Usage(prompt_tokens=7)
     assert serving.status()[0].users == 0
     await stream.aclose()
 

@@ -10,7 +10,7 @@ import pytest
 
 from homeport.domain.errors import EngineFailed
 from homeport.domain.events import Failed
-from homeport.domain.link import Broken, Job, Open, Ping, Pong, Ready, Step, Stop, Upstream
+from homeport.domain.link import Broken, Job, Open, Ping, Pong, Ready, Step, Upstream
 from homeport.serving.child import Child, ended
 from homeport.serving.frames import UPSTREAM_BYTES, Channel, Launch, Reader
 from tests.serving.conftest import DEADLINE_S, prompt
@@ -22,7 +22,7 @@ class Bare(NamedTuple):
     child: Child
     sock: socket.socket
 
-    async def say(self, message: Launch | Open | Ping | Stop) -> None:
+    async def say(self, message: Launch | Open | Ping) -> None:
         """Send one message."""
         await asyncio.to_thread(Channel(self.sock).send, message)
 
@@ -56,7 +56,7 @@ def order(entry: str = "tests.serving.scripted:load") -> Launch:
 
 
 async def test_life(bare: Bare) -> None:
-    """It says Ready once, answers pings, works, and ends at once when told to."""
+    """It says Ready once, answers pings, works, and ends when the gateway hangs up."""
     await bare.say(order())
     assert isinstance(await bare.hear(), Ready)
     await bare.say(Ping())
@@ -65,7 +65,7 @@ async def test_life(bare: Bare) -> None:
     step = await bare.hear()
     assert isinstance(step, Step)
     assert step.events[0][0] == 5
-    await bare.say(Stop())
+    bare.sock.shutdown(socket.SHUT_WR)
     assert await bare.exit() == "exit code 0"
 
 

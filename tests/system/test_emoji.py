@@ -16,9 +16,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from homeport.domain.reports import Silent
 from homeport.models import catalogue
 from homeport.models.options import PullOptions
-from homeport.models.progress import Silent
 from homeport.models.pull import pull
 from homeport.models.store import Store
 from tests.api.forms import HEADERS, form

@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from homeport.api import admin, engines, health, keys, metrics, models, usage
@@ -96,11 +96,11 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
 """Path templates, matched in this order, and what answers each method on them."""
 
 
-def build(services: Services, lifespan: Lifespan[Starlette] | None = None) -> Starlette:
-    """Make the application. `lifespan` is run around the server's life, for what must start and stop with it."""
+def build(services: Services) -> Starlette:
+    """Make the application."""
     routes: list[Route] = []
     routes += [Route(path, _Methods(path, handlers, routes)) for path, handlers in ROUTES.items()]
-    application = _Application(routes=routes, lifespan=lifespan)
+    application = _Application(routes=routes)
     application.router.redirect_slashes = False
     application.router.default = _Unknown(routes)
     application.state.services = services

@@ -40,15 +40,14 @@ class Limits:
     """How much of anything one request may take.
 
     `ping_s`: silence on a stream after which a comment is sent. `stall_s`: how long a reader may not read before
-    its request is cancelled. `credit`: deltas a worker may send ahead of the reader. `answer_tokens`: what
-    an answer has at most where the caller names no limit; None: to the end of the window.
+    its request is cancelled. `answer_tokens`: what an answer has at most where the caller names no limit; None: to
+    the end of the window.
     """
 
     body_bytes: int = 20_000_000
     file_bytes: int = 512_000_000
     ping_s: float = 10.0
     stall_s: float = 60.0
-    credit: int = 256
     answer_tokens: int | None = None
 
 

@@ -7,10 +7,10 @@ from typing import Protocol
 from homeport.domain.accounts import Issued, Key, Wanted
 from homeport.domain.layouts import Outcome, Wish
 from homeport.domain.models import Alias, Installed
+from homeport.domain.reports import Announcement, Finding, Progress
 from homeport.domain.storage import Stored
 from homeport.domain.tuning import Told, TuningOrder
 from homeport.domain.usage import Question, Sum
-from homeport.reports import Announcement, Finding, Progress
 from homeport.settings import Settings
 
 

@@ -10,8 +10,8 @@ from homeport.cli.models import fetch
 from homeport.cli.options import EVERY, Configured, application
 from homeport.cli.output import echo, human_size, json_flag, print_json, print_table, shortened
 from homeport.domain.errors import HomeportError
+from homeport.domain.reports import Announcement
 from homeport.rendezvous import Running
-from homeport.reports import Announcement
 from homeport.settings import Settings
 
 

@@ -1,7 +1,7 @@
 """The messages between the gateway and one worker. The seam that child processes and Ray replicas share.
 
-Gateway to worker: `Open`, `Input`, `Credit`, `Grant`, `Cancel`, `Ping`, `Stop`. Worker to gateway: `Ready` or `Broken`
-once, then `Step` and `Pong`. `id` is the gateway's number for one request and is never used twice on a link.
+Gateway to worker: `Open`, `Credit`, `Grant`, `Cancel`, `Ping`. Worker to gateway: `Ready` or `Broken` once, then `Step`
+and `Pong`. `id` is the gateway's number for one request and is never used twice on a link.
 Credit is counted in events (but for the `FREE` ones): a request out of credit is not stepped until it gets more.
 """
 
@@ -54,13 +54,6 @@ class Open(msgspec.Struct, frozen=True, array_like=True, tag="open"):
     credit: int
 
 
-class Input(msgspec.Struct, frozen=True, array_like=True, tag="input"):
-    """More input for a request that takes it piece by piece (audio, realtime)."""
-
-    id: int
-    chunk: bytes
-
-
 class Credit(msgspec.Struct, frozen=True, array_like=True, tag="credit"):
     """The reader took `n` events that cost credit; as many more may be sent."""
 
@@ -83,10 +76,6 @@ class Cancel(msgspec.Struct, frozen=True, array_like=True, tag="cancel"):
 
 class Ping(msgspec.Struct, frozen=True, array_like=True, tag="ping"):
     """Are you alive? Answered by `Pong` from the worker's link thread."""
-
-
-class Stop(msgspec.Struct, frozen=True, array_like=True, tag="stop"):
-    """End the process now."""
 
 
 class Ready(msgspec.Struct, frozen=True, array_like=True, tag="ready"):
@@ -113,5 +102,5 @@ class Pong(msgspec.Struct, frozen=True, array_like=True, tag="pong"):
     gauges: Gauges
 
 
-Downstream = Open | Input | Credit | Grant | Cancel | Ping | Stop
+Downstream = Open | Credit | Grant | Cancel | Ping
 Upstream = Ready | Broken | Step | Pong

@@ -98,7 +98,7 @@ class Loaded(msgspec.Struct, frozen=True):
     """What a worker reports once a model is loaded.
 
     `kernels`: the library that computes, in words; `device`: where. `window` is the one really served, in tokens, None
-    for a kind that has none. `dimensions`: of the vectors, 0 where it gives none.
+    for a kind that has none.
     """
 
     model: str
@@ -106,10 +106,6 @@ class Loaded(msgspec.Struct, frozen=True):
     device: str = "cpu"
     window: int | None = None
     notes: tuple[str, ...] = ()
-    vocabulary: int = 0
-    infill: bool = False
-    chat: bool = False
-    dimensions: int = 0
 
 
 class Gauges(msgspec.Struct, frozen=True, array_like=True):

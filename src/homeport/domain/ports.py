@@ -33,10 +33,6 @@ class Engine(Protocol):
         """Take a request. Never blocks: checks and tokenising happen on the engine's own threads."""
         ...
 
-    def input(self, id: int, chunk: bytes) -> None:
-        """Take more input of a request."""
-        ...
-
     def credit(self, id: int, n: int) -> None:
         """Allow `n` more events."""
         ...

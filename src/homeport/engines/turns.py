@@ -83,9 +83,6 @@ class Turns(Generic[R]):
                 self._turns[id] = Turn(id, request, credit)
                 self._changed.notify()
 
-    def input(self, id: int, chunk: bytes) -> None:
-        """These requests arrive whole: more input is ignored."""
-
     def credit(self, id: int, n: int) -> None:
         """Allow `n` more events."""
         with self._changed:

@@ -16,8 +16,8 @@ import msgspec
 
 from homeport import environment
 from homeport.domain.errors import InvalidRequest, Unavailable
+from homeport.domain.reports import Progress
 from homeport.models import disk
-from homeport.models.progress import Progress
 
 VERSION = "3.22.1"
 """The pinned release of `@node-llama-cpp/<platform>`."""
@@ -110,13 +110,8 @@ def has_kernels(home: Path, variant: Variant) -> bool:
     folder = installed_kernels(home)
     if folder is None or not any(_is_library(path.name) for path in folder.iterdir()):
         return False
-    found = describe_kernels(folder)
+    found = msgspec.json.decode((folder / _NOTE).read_bytes(), type=Kernels)
     return found.variant != variant or found.version == VERSION
-
-
-def describe_kernels(folder: Path) -> Kernels:
-    """What was installed into a folder that `installed_kernels` gave."""
-    return msgspec.json.decode((folder / _NOTE).read_bytes(), type=Kernels)
 
 
 def _packages(variant: str) -> tuple[str, ...]:

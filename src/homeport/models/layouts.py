@@ -11,9 +11,9 @@ import msgspec
 
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.layouts import LAYOUTS, ORIGINAL, Outcome, Survey, Told, Trial, Wish, best
+from homeport.domain.reports import Progress
 from homeport.models import disk
 from homeport.models.manifest import Manifest, StoredFile, StoredLayout
-from homeport.models.progress import Progress
 from homeport.models.store import Store
 
 Measure = Callable[[Survey], Told]

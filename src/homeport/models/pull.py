@@ -14,11 +14,11 @@ import msgspec
 
 from homeport.domain.errors import HomeportError, InvalidRequest, ModelMissing, Unavailable
 from homeport.domain.models import Facts, Installed
+from homeport.domain.reports import Progress
 from homeport.models import catalogue, checkpoint, disk, gguf, quantisation, references, whisper
 from homeport.models.catalogue import Catalogue, CatalogueSource, Entry
 from homeport.models.manifest import Manifest, StoredFile
 from homeport.models.options import PullOptions
-from homeport.models.progress import Progress
 from homeport.models.quantisation import Weights
 from homeport.models.references import CatalogueName, FileReference, HubReference
 from homeport.models.sources.bundled import Bundled

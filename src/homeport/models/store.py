@@ -16,9 +16,9 @@ import msgspec
 from homeport.domain.errors import InvalidRequest, ModelMissing, Unavailable
 from homeport.domain.layouts import ORIGINAL
 from homeport.domain.models import Installed
+from homeport.domain.reports import Progress, Silent
 from homeport.models import disk, manifest
 from homeport.models.manifest import Manifest, StoredFile
-from homeport.models.progress import Progress, Silent
 from homeport.models.references import folder_name
 
 _log = logging.getLogger(__name__)

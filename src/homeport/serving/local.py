@@ -73,9 +73,9 @@ class LocalServing:
         self._pool.start()
         self._accepts = True
 
-    async def preload(self, models: Sequence[Installed], *, pinned: bool = False) -> None:
-        """Load models now. Pinned ones are never unloaded by themselves. Raises Unavailable where one does not load."""
-        await self._pool.preload(models, pinned=pinned)
+    async def preload(self, models: Sequence[Installed]) -> None:
+        """Load models now. Raises Unavailable where one does not load."""
+        await self._pool.preload(models)
 
     async def open(
         self,

@@ -11,7 +11,6 @@ class Occupant(NamedTuple):
     size_bytes: int
     users: int
     used_at: float
-    pinned: bool = False
 
 
 def victims(
@@ -19,7 +18,7 @@ def victims(
 ) -> tuple[str, ...] | None:
     """Just enough models to make room, idle before used, least recently used first; None where it cannot be made.
 
-    Pinned models stay, and so do those with users, unless `also_used`.
+    Models with users stay, unless `also_used`.
     """
     occupants = tuple(occupants)
     excess = sum(occupant.size_bytes for occupant in occupants) + needed_bytes - budget_bytes
@@ -27,7 +26,7 @@ def victims(
     for occupant in sorted(occupants, key=lambda occupant: (occupant.users > 0, occupant.used_at)):
         if excess <= 0:
             break
-        if occupant.pinned or (occupant.users and not also_used):
+        if occupant.users and not also_used:
             continue
         going.append(occupant.name)
         excess -= occupant.size_bytes

@@ -90,11 +90,10 @@ class Pool:
             lease.release()
             raise
 
-    async def preload(self, models: Sequence[Installed], *, pinned: bool = False) -> None:
-        """Load models before anybody asks. Pinned ones are never unloaded for idleness or to make room."""
+    async def preload(self, models: Sequence[Installed]) -> None:
+        """Load models before anybody asks."""
         for model in models:
             held = await self.lease(model)
-            self._residents[model.facts.name].pinned = pinned
             held.lease.release()
 
     async def stop(self, name: str, wait_s: float = 0.0) -> bool:
@@ -272,7 +271,7 @@ class Pool:
         resident.measure()
         idle_s = self._options.idle_s
         is_idle = idle_s is not None and resident.users.idle_s >= idle_s
-        if is_idle and not resident.pinned and resident.process.phase is not Phase.QUEUED:
+        if is_idle and resident.process.phase is not Phase.QUEUED:
             await self._unload(resident)
 
 

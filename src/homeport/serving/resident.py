@@ -22,7 +22,6 @@ class WorkerStatus(msgspec.Struct, frozen=True):
     users: int
     idle_s: float
     restarts: int
-    pinned: bool
     window: int | None
     reason: str | None
 
@@ -36,7 +35,6 @@ class Resident:
         self.process = process
         self.size_bytes = size_bytes
         self.users = Users(on_free)
-        self.pinned = False
         self.is_leaving = False  # takes no new users; those that come wait until it is gone or stays
         self.opening: asyncio.Task[None] | None = None
         self.ending: asyncio.Task[None] | None = None
@@ -44,7 +42,7 @@ class Resident:
     @property
     def occupant(self) -> Occupant:
         """This model as the memory policy sees it."""
-        return Occupant(self.name, self.size_bytes, self.users.count, self.users.used_at, self.pinned)
+        return Occupant(self.name, self.size_bytes, self.users.count, self.users.used_at)
 
     @property
     def status(self) -> WorkerStatus:
@@ -58,7 +56,6 @@ class Resident:
             users=self.users.count,
             idle_s=self.users.idle_s,
             restarts=self.process.restarts,
-            pinned=self.pinned,
             window=session.loaded.window if session else None,
             reason=self.process.reason,
         )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, Self
 
 from homeport.domain.errors import EngineFailed, HomeportError, Unavailable, revive
-from homeport.domain.events import FREE, Admitted, Done, Event, Failed, QuotaLow, Usage
+from homeport.domain.events import FREE, Admitted, Done, Event, Failed, QuotaLow
 from homeport.domain.ports import More
 
 _OVERRUN = 4
@@ -45,7 +45,6 @@ class WorkerStream:
 
     def __init__(self, id: int, model: str, line: Line, credit: int, width: int, on_end: Callable[[], None]) -> None:
         self.model = model
-        self.usage = Usage()
         self._id = id
         self._line = line
         self._credit = credit
@@ -123,12 +122,10 @@ class WorkerStream:
             self._line.grant(self._id, self.more(event.used, event.wanted) if self.more else event.wanted)
             return
         elif isinstance(event, Failed):
-            self.usage = event.usage
             self.fail(revive(event.fault), cancel=False)
         else:
             self._append(event)
             if isinstance(event, Done):
-                self.usage = event.usage
                 self._end(cancel=False)
         self._wake()
 

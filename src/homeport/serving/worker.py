@@ -25,14 +25,12 @@ from homeport.domain.link import (
     Credit,
     Downstream,
     Grant,
-    Input,
     Job,
     Open,
     Ping,
     Pong,
     Ready,
     Step,
-    Stop,
 )
 from homeport.domain.models import Gauges
 from homeport.domain.ports import Engine
@@ -111,7 +109,7 @@ class Host:
             self._channel.send(Step(((id, Failed(EngineFailed(error.message).fault)),)))
 
     def listen(self, frame_bytes: int) -> None:
-        """The link's thread: take frames until the gateway stops this process or is gone."""
+        """The link's thread: take frames until the gateway is gone."""
         reader: Reader[Downstream] = Reader(Downstream, frame_bytes)
         try:
             while (message := self._channel.receive(reader)) is not None:
@@ -127,8 +125,6 @@ class Host:
     def _take(self, message: Downstream) -> None:
         if isinstance(message, Ping):
             self._channel.send(Pong(Gauges() if self._engine is None else self._engine.gauges()))
-        elif isinstance(message, Stop):
-            os._exit(0)
         elif isinstance(message, Open):
             self._open(message)
         elif isinstance(message, Credit):
@@ -137,8 +133,6 @@ class Host:
             self._of_engine().grant(message.id, message.n)
         elif isinstance(message, Cancel):
             self._of_engine().cancel(message.id)
-        elif isinstance(message, Input):
-            self._of_engine().input(message.id, message.chunk)
 
     def _open(self, message: Open) -> None:
         try:

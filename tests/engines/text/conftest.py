@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.engines.text.fake_executor import FakeExecutor
 
 from homeport.engines.text.executor import Traits
-from homeport.engines.text.executors.fake import FakeExecutor
 from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaOptions, load
 
 # One thread: kernels spin while they wait for one another, which is slow where several test runs share a machine.

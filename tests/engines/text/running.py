@@ -8,12 +8,16 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
+import msgspec
+from tests.engines.text.fake_executor import FakeOptions, build_fake
+
 from homeport.domain.errors import Fault
 from homeport.domain.events import Admitted, Delta, Done, Event, Failed, Finished, Scored, Usage
 from homeport.domain.link import Job
 from homeport.domain.ports import Engine
 from homeport.domain.text import TextRequest, TokenRequest
-from homeport.engines.text.engine import load
+from homeport.engines.text.engine import build_engine
+from homeport.engines.text.options import TextOptions
 
 DEADLINE_S = 30.0
 PLENTY = 1_000_000
@@ -65,11 +69,20 @@ class Said:
         return self.texts[0]
 
 
+def fake_engine(model: str, **options: str | float | bool | None) -> Engine:
+    """A text engine on the fake executor. `options` are the text engine's and those of FakeOptions."""
+    fakes = {name: options.pop(name) for name in FakeOptions.__struct_fields__ if name in options}
+    known = TextOptions.read(options)
+    return build_engine(
+        Job("text", model, {}, "", options), known, build_fake(known, msgspec.convert(fakes, FakeOptions))
+    )
+
+
 class Running:
-    """Loads an engine on the fake executor (unless given one) and runs it until the block is left."""
+    """Builds an engine on the fake executor (unless given one) and runs it until the block is left."""
 
     def __init__(self, engine: Engine | None = None, **options: str | float | bool | None) -> None:
-        self.engine = engine or load(Job("text", "fake", {}, "", {"executor": "fake", **options}))
+        self.engine = engine or fake_engine("fake", **options)
         self.failure: BaseException | None = None
         self.calls: list[Sequence[tuple[int, Event]]] = []
         self._events: dict[int, list[Event]] = defaultdict(list)

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from tests.engines.text.fake_executor import FakeExecutor
 
 from homeport.engines.text.batch import assemble
 from homeport.engines.text.cache import Cache
 from homeport.engines.text.executor import Logits, Traits
-from homeport.engines.text.executors.fake import FakeExecutor
 from homeport.engines.text.pace import Pace
 from homeport.engines.text.plan import Plan, Row
 from homeport.engines.text.scheduler import Scheduler

@@ -3,11 +3,11 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.engines.text.fake_executor import FakeExecutor
 from tests.engines.text.simulation import traits
 
 from homeport.engines.text.adjacency import seat, straggler
 from homeport.engines.text.cache import Cache
-from homeport.engines.text.executors.fake import FakeExecutor
 
 IDS = st.sets(st.integers(0, 31))
 

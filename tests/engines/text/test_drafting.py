@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.engines.text.fake_executor import FakeExecutor
 from tests.engines.text.running import Running, Said
 from tests.engines.text.simulation import Ask, Simulation, alone, traits
 
@@ -14,7 +15,6 @@ from homeport.domain.events import Delta
 from homeport.domain.text import EditPrompt, Ending, Sampling, TextPrompt, TextRequest
 from homeport.engines.text.engine import TextEngine
 from homeport.engines.text.executor import Batch, Executor, Logits
-from homeport.engines.text.executors.fake import FakeExecutor
 from homeport.engines.text.executors.llama.executor import LlamaExecutor
 from homeport.engines.text.options import TextOptions
 

@@ -5,7 +5,8 @@ import json
 import msgspec
 import numpy as np
 import pytest
-from tests.engines.text.running import Running, Said
+from tests.engines.text.fake_executor import START, FakeExecutor
+from tests.engines.text.running import Running, Said, fake_engine
 from tests.engines.text.simulation import traits
 
 from homeport.domain.errors import Unavailable
@@ -13,7 +14,6 @@ from homeport.domain.events import Admitted, Delta, Done, Finished
 from homeport.domain.link import Job
 from homeport.domain.text import Ending, Sampling, TextPrompt, TextRequest
 from homeport.engines.text.engine import load
-from homeport.engines.text.executors.fake import SIZE, START, FakeExecutor
 
 GREEDY = Sampling(temperature=0.0)
 SHORT = Ending(max_tokens=12)
@@ -246,9 +246,9 @@ def test_an_overflowing_prompt_is_refused_before_admission() -> None:
 def test_options_are_checked_by_name() -> None:
     """An unknown option, a wrong type, a nonsensical number and an unknown executor are each named."""
     wrong: tuple[tuple[dict[str, str | int | float | bool | None], str], ...] = (
-        ({"executor": "fake", "sliec": 3}, "sliec"),
-        ({"executor": "fake", "batch": "many"}, "batch"),
-        ({"executor": "fake", "prefill_slice": 0}, "prefill_slice"),
+        ({"sliec": 3}, "sliec"),
+        ({"batch": "many"}, "batch"),
+        ({"prefill_slice": 0}, "prefill_slice"),
         ({"executor": "abacus"}, "abacus"),
     )
     for options, named in wrong:
@@ -257,9 +257,6 @@ def test_options_are_checked_by_name() -> None:
 
 
 def test_loaded_says_what_is_served() -> None:
-    """Window (bounded by the cells), vocabulary, abilities and kernels of the model that was loaded."""
-    loaded = load(Job("text", "tiny", {}, "", {"executor": "fake", "window": 300, "cells": 200})).loaded
+    """Window (bounded by the cells) and kernels of the model that was loaded."""
+    loaded = fake_engine("tiny", window=300, cells=200).loaded
     assert (loaded.model, loaded.window, loaded.kernels) == ("tiny", 200, "fake")
-    assert loaded.vocabulary == SIZE
-    assert loaded.chat
-    assert loaded.infill

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Sequence
 
 import pytest
+from tests.engines.text.fake_executor import FakeExecutor
 from tests.engines.text.running import DEADLINE_S, Running
 from tests.engines.text.simulation import traits
 
@@ -13,7 +14,6 @@ from homeport.domain.events import Delta, Event, Usage
 from homeport.domain.text import Ending, Sampling, TextPrompt, TextRequest
 from homeport.engines.text.engine import TextEngine
 from homeport.engines.text.executor import Batch, Logits, Traits
-from homeport.engines.text.executors.fake import FakeExecutor
 from homeport.engines.text.options import TextOptions
 
 LONG = "All work and no play makes Jack a dull boy. " * 8

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.engines.text.fake_executor import FakeExecutor
 from tests.engines.text.running import Running, Said
 from tests.engines.text.simulation import traits
 
@@ -14,7 +15,6 @@ from homeport.domain.text import Ending, Sampling, TextPrompt, TextRequest
 from homeport.engines.text import keeping
 from homeport.engines.text.cache import Cache
 from homeport.engines.text.engine import TextEngine
-from homeport.engines.text.executors.fake import FakeExecutor
 from homeport.engines.text.keeping import BUSY_S, PATIENCE, Keeping, Regulars
 from homeport.engines.text.sequence import Group
 from homeport.engines.text.shelf import Shelf

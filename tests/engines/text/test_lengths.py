@@ -2,10 +2,10 @@
 
 import msgspec
 import pytest
+from tests.engines.text.fake_executor import FakeExecutor
 
 from homeport.domain.errors import ContextOverflow
 from homeport.engines.text.executor import Vocabulary
-from homeport.engines.text.executors.fake import FakeExecutor
 from homeport.engines.text.executors.llama.executor import LlamaExecutor
 from homeport.engines.text.lengths import LEAST, SLICE, Lengths, TokenLimit
 

@@ -1,6 +1,16 @@
 """Requests become token ids, checked against this model, with errors that name the field at fault."""
 
 import pytest
+from tests.engines.text.fake_executor import (
+    END,
+    FIM_MIDDLE,
+    FIM_PREFIX,
+    FIM_SUFFIX,
+    IM_END,
+    SIZE,
+    START,
+    FakeExecutor,
+)
 
 from homeport.domain.errors import ContextOverflow, InvalidRequest
 from homeport.domain.text import (
@@ -17,16 +27,6 @@ from homeport.domain.text import (
     TokenPrompt,
 )
 from homeport.engines.text.executor import Executor
-from homeport.engines.text.executors.fake import (
-    END,
-    FIM_MIDDLE,
-    FIM_PREFIX,
-    FIM_SUFFIX,
-    IM_END,
-    SIZE,
-    START,
-    FakeExecutor,
-)
 from homeport.engines.text.executors.llama.executor import LlamaExecutor
 from homeport.engines.text.prompts import Prepared, Preparer
 
@@ -113,8 +113,7 @@ def test_infill_without_a_prefix(fake: FakeExecutor) -> None:
 
 
 def test_infill_needs_the_tokens(small: LlamaExecutor) -> None:
-    """A model without fill-in-the-middle tokens refuses a suffix and says so beforehand."""
-    assert not Preparer(small, 100).can_infill
+    """A model without fill-in-the-middle tokens refuses a suffix."""
     error = refused(small, TextRequest((InfillPrompt(TextPrompt("a"), "b"),)))
     assert error.param == "suffix"
     assert "fill-in-the-middle" in error.message

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 
 import pytest
 from tests.engines.text import families
+from tests.engines.text.fake_executor import IM_END, IM_START, START, FakeExecutor
 
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.text import Message
 from homeport.engines.text import programs
 from homeport.engines.text.executor import Executor, Traits
-from homeport.engines.text.executors.fake import IM_END, IM_START, START, FakeExecutor
 from homeport.engines.text.executors.llama.executor import LlamaExecutor
 from homeport.engines.text.templates import ChatTemplate
 from homeport.engines.text.variants import FOLDED, MERGED

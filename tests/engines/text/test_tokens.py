@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
+from tests.engines.text.fake_executor import END, START
 from tests.engines.text.running import Running
 
 from homeport.domain.events import Admitted, Done, Failed, Tokenised, Usage
 from homeport.domain.text import ChatPrompt, Ending, Message, TextPrompt, TextRequest, TokenPrompt, TokenRequest
-from homeport.engines.text.executors.fake import END, START
 from homeport.engines.text.tokens import MOST_IDS, MOST_TEXT_BYTES
 
 

@@ -5,11 +5,11 @@ from collections import Counter
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.engines.text.fake_executor import FakeExecutor
 from tests.engines.text.simulation import traits
 
 from homeport.domain.text import Sampling
 from homeport.engines.text.executor import Batch, Logits
-from homeport.engines.text.executors.fake import FakeExecutor
 from homeport.engines.text.plan import Row
 from homeport.engines.text.sampling import Bias, Draw, sample
 from homeport.engines.text.scoring import score

@@ -49,11 +49,5 @@ def load(job: Job) -> Engine:
         raise Unavailable(f"{job.model} has no weights file.")
     library = Path(options.library) if options.library else None
     model = encoder.load(weights, EncoderOptions(options.window, threads=options.threads, library=library))
-    loaded = Loaded(
-        model=job.model,
-        kernels=model.kernels,
-        window=model.window,
-        vocabulary=model.vocabulary,
-        dimensions=model.dimensions,
-    )
+    loaded = Loaded(model=job.model, kernels=model.kernels, window=model.window)
     return Turns(loaded, EmbeddingRequest, Batches(model, Reader(model, families.of(model.metadata))))

@@ -48,7 +48,11 @@ logger = logging.getLogger("homeport.text")
 def load(job: Job) -> Engine:
     """Load the model a job names. Raises Unavailable where it does not load or an option is wrong."""
     options = TextOptions.read(job.options)
-    executor = build_executor(job, options)
+    return build_engine(job, options, build_executor(job, options))
+
+
+def build_engine(job: Job, options: TextOptions, executor: Executor) -> Engine:
+    """Build the engine of a job on an executor, which it owns. Raises Unavailable where a folder cannot be used."""
     file = (
         CostFile(Path(options.costs), f"{job.digest} {executor.kernels} {options.threads}") if options.costs else None
     )
@@ -103,9 +107,6 @@ class TextEngine:
         self._loaded = Loaded(
             model=model,
             window=window,
-            vocabulary=self._vocabulary.size,
-            infill=preparer.can_infill,
-            chat=preparer.can_chat,
             kernels=executor.kernels,
             device="cpu",
         )
@@ -140,9 +141,6 @@ class TextEngine:
         if not isinstance(request, TextRequest | TokenRequest):
             raise InvalidRequest(f"{self._loaded.model} cannot be used for this.", param="model")
         self._intake.open(id, request, credit)
-
-    def input(self, id: int, chunk: bytes) -> None:
-        """Text requests arrive whole: more input is ignored."""
 
     def credit(self, id: int, n: int) -> None:
         """Allow `n` more deltas."""

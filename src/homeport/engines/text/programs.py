@@ -11,7 +11,7 @@ KNOWN = frozenset(
     {
         "cd8e9439f0570856fd70470bf8889ebd8b5d1107207f67a5efb46e342330527f",  # qwen2.5-coder-0.5b
         "872be49dbb638044ad01b60388f48d469ff2980e5f0dccdc22ec907db54d0788",  # smollm2-135m
-        "4f05b98fc0a9dde9a39d4b6e17f3bf427b1eea5b95776755fd5d05cda72a3b35",  # the fake executor
+        "4f05b98fc0a9dde9a39d4b6e17f3bf427b1eea5b95776755fd5d05cda72a3b35",  # the executor of the tests
     }
 )
 """SHA-256 of templates whose time and memory are known to grow with the conversation and no faster."""

@@ -71,16 +71,6 @@ class Preparer:
         self._template = ChatTemplate(executor)
         self._lengths = Lengths(executor)
 
-    @property
-    def can_chat(self) -> bool:
-        """Whether conversations and edits work: the model has a chat template."""
-        return self._template.can_chat
-
-    @property
-    def can_infill(self) -> bool:
-        """Whether a suffix works: the model has fill-in-the-middle tokens."""
-        return self._vocabulary.infill is not None
-
     def prepare(self, request: TextRequest, check: Check = nothing) -> Preparation:
         """Check and tokenise. Raises InvalidRequest and ContextOverflow, `param` naming the field at fault.
 

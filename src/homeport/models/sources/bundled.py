@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 
 from homeport.domain.errors import Unavailable
+from homeport.domain.reports import Progress
 from homeport.models import disk
-from homeport.models.progress import Progress
 from homeport.models.sources.contract import Listing, RemoteFile
 
 ROOT: Traversable = resources.files("homeport.models").joinpath("bundled")

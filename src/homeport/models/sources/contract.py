@@ -6,7 +6,7 @@ from typing import Protocol
 import msgspec
 
 from homeport.domain.errors import Forbidden, HomeportError, Missing, Unavailable
-from homeport.models.progress import Progress
+from homeport.domain.reports import Progress
 
 
 class RemoteFile(msgspec.Struct, frozen=True):

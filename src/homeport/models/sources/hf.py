@@ -12,8 +12,8 @@ from pathlib import Path
 import msgspec
 
 from homeport.domain.errors import HomeportError, Missing, Unavailable
+from homeport.domain.reports import Progress
 from homeport.models.options import PullOptions
-from homeport.models.progress import Progress
 from homeport.models.sources import contract, reach
 from homeport.models.sources.contract import Listing, RemoteFile
 from homeport.models.sources.transfer import Body, Cut, transfer

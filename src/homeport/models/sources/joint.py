@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from homeport.models.progress import Progress
+from homeport.domain.reports import Progress
 from homeport.models.sources.contract import Listing, RemoteFile, Source
 
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from homeport.domain.errors import Missing
+from homeport.domain.reports import Progress
 from homeport.models.options import PullOptions
-from homeport.models.progress import Progress
 from homeport.models.sources import contract, reach
 from homeport.models.sources.contract import Listing, RemoteFile
 from homeport.models.sources.transfer import Body, Cut, transfer

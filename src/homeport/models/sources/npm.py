@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from homeport import environment
 from homeport.domain.errors import Unavailable
-from homeport.models.progress import Progress
+from homeport.domain.reports import Progress
 
 _BLOCK = 1 << 20
 

@@ -17,10 +17,10 @@ import msgspec
 
 from homeport import environment
 from homeport.domain.errors import HomeportError, Missing, Unavailable
+from homeport.domain.reports import Progress
 from homeport.models import disk
 from homeport.models.conversions.known import CONVERSIONS
 from homeport.models.options import PullOptions
-from homeport.models.progress import Progress
 from homeport.models.sources import contract, npm, reach
 from homeport.models.sources.contract import Listing, RemoteFile
 

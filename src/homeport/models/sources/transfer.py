@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 
 from homeport.domain.errors import Unavailable
+from homeport.domain.reports import Progress
 from homeport.models import disk
-from homeport.models.progress import Progress
 
 _ATTEMPTS = 5  # in a row without one new byte
 

@@ -1,1 +1,1 @@
-"""What turns token batches into logits: `llama` (the binding) and `fake` (deterministic, for tests)."""
+"""What turns token batches into logits: `llama` (the binding)."""

@@ -9,7 +9,7 @@ import msgspec
 
 
 class Progress(Protocol):
-    """Hears how a fetch goes, in bytes. The same shape as the fetching room's own port."""
+    """Receives how a fetch goes, in bytes, and lines for the user."""
 
     def total(self, size: int) -> None:
         """All of it is `size` bytes, those already here included."""
@@ -22,6 +22,19 @@ class Progress(Protocol):
     def message(self, text: str) -> None:
         """One line for the user."""
         ...
+
+
+class Silent:
+    """A `Progress` that reports nothing."""
+
+    def total(self, size: int) -> None:
+        """Report nothing."""
+
+    def advance(self, size: int) -> None:
+        """Report nothing."""
+
+    def message(self, text: str) -> None:
+        """Report nothing."""
 
 
 class Announcement(msgspec.Struct, frozen=True):

@@ -1,12 +1,12 @@
 """An executor without a model: logits are a pure function of a sequence's tokens, so tests can be exact.
 
 Byte-level vocabulary plus control tokens and a chat template. It checks its callers: positions contiguous, cells and
-window never exceeded, fork targets empty; a breach is an AssertionError "this is a bug". Costs no time but `delay_s`.
+window never exceeded, fork targets empty; a breach is an AssertionError "this is a bug".
 """
 
 import itertools
+import json
 import re
-import time
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from homeport.domain.errors import EngineFailed, Unavailable
 from homeport.engines.text.executor import Batch, Infill, Logits, Traits, Vocabulary
 from homeport.engines.text.invariant import require
+from homeport.engines.text.options import TextOptions
 
 START, END, IM_START, IM_END, FIM_PREFIX, FIM_SUFFIX, FIM_MIDDLE = range(256, 263)
 SPECIAL = {
@@ -45,7 +46,7 @@ def _pieces() -> tuple[bytes, ...]:
     return (*(bytes([byte]) for byte in range(256)), *(b"" for _ in SPECIAL))
 
 
-def _leaning() -> NDArray[np.float32]:
+def _logit_bias() -> NDArray[np.float32]:
     """Printable ASCII is likelier than bytes that are no characters, and answers do not end at once."""
     leaning = np.zeros(SIZE, dtype=np.float32)
     leaning[32:127] = 4.0
@@ -54,7 +55,7 @@ def _leaning() -> NDArray[np.float32]:
     return leaning
 
 
-def _origin(adapter: str) -> int:
+def _initial_state(adapter: str) -> int:
     """The state before the first token."""
     return zlib.crc32(adapter.encode())
 
@@ -70,12 +71,10 @@ class FakeExecutor:
         self,
         traits: Traits,
         *,
-        delay_s: float = 0.0,
         script: Mapping[bytes, bytes] | None = None,
         poison: bytes | None = None,
     ) -> None:
         self._traits = traits
-        self._delay_s = delay_s
         self._script = dict(script or {})
         self._poison = poison
         self._adapters: dict[str, dict[bytes, bytes]] = {}
@@ -85,7 +84,7 @@ class FakeExecutor:
         self._cells: dict[int, list[int]] = {}  # which cell each token stands in
         self._users: Counter[int] = Counter()
         self._next_cell = 0
-        self._leaning = _leaning()
+        self._logit_bias = _logit_bias()
         self._salts = np.arange(1, SIZE + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
         self.computed = 0  # tokens computed since the start
         self.forwards = 0
@@ -136,8 +135,6 @@ class FakeExecutor:
         sequences = batch.sequences.tolist()
         changes = sum(left != right for left, right in itertools.pairwise(sequences))
         require(changes == len(set(sequences)) - 1, "tokens are not grouped by sequence")
-        if self._delay_s:
-            time.sleep(self._delay_s)
         rows = np.empty((len(wanted), SIZE), dtype=np.float32)
         columns = zip(batch.tokens.tolist(), batch.positions.tolist(), sequences, strict=True)
         rank = {index: row for row, index in enumerate(wanted)}
@@ -221,7 +218,7 @@ class FakeExecutor:
 
     def next_logits(self, tokens: Sequence[int], adapter: str = "") -> Logits:
         """The float32 row (263,) behind these tokens, computed directly: what any batching must agree with."""
-        state = _origin(adapter)
+        state = _initial_state(adapter)
         for token in tokens:
             state = self._mix(state, token)
         return self._logits(list(tokens), state, adapter)
@@ -243,7 +240,7 @@ class FakeExecutor:
         if not position:
             self._adapted[sequence] = adapter
         require(self._adapted[sequence] == adapter, "a sequence's tokens are computed with two adapters")
-        hashes.append(self._mix(hashes[-1] if hashes else _origin(adapter), token))
+        hashes.append(self._mix(hashes[-1] if hashes else _initial_state(adapter), token))
         tokens.append(token)
         cell = self._cell()
         self._cells.setdefault(sequence, []).append(cell)
@@ -273,26 +270,46 @@ class FakeExecutor:
         noise = self._salts ^ np.uint64(state)
         noise = (noise ^ (noise >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         noise ^= noise >> np.uint64(29)
-        logits = (noise >> np.uint64(40)).astype(np.float32) * np.float32(8.0 / 2**24) + self._leaning
+        logits = (noise >> np.uint64(40)).astype(np.float32) * np.float32(8.0 / 2**24) + self._logit_bias
         script = self._script | self._adapters.get(adapter, {})
-        scripted = self._scripted(tokens, script) if script else None
+        scripted = self._next_scripted_token(tokens, script) if script else None
         if scripted is not None:
             logits[scripted] += np.float32(SCRIPTED)
         return logits
 
     @staticmethod
-    def _spell(tokens: Sequence[int]) -> bytes:
+    def _decode(tokens: Sequence[int]) -> bytes:
         return b"".join(SPECIAL[token].encode() if token >= 256 else bytes([token]) for token in tokens)
 
     def _text(self, sequence: int) -> bytes:
-        return self._spell(self._tokens[sequence])
+        return self._decode(self._tokens[sequence])
 
-    def _scripted(self, tokens: list[int], script: Mapping[bytes, bytes]) -> int | None:
+    def _next_scripted_token(self, tokens: list[int], script: Mapping[bytes, bytes]) -> int | None:
         """The token the script wants next: of the longest prompt ending that the text so far goes on from."""
-        text = self._spell(tokens)
+        text = self._decode(tokens)
         best: tuple[int, int] | None = None
         for ending, answer in script.items():
             said = next((n for n in range(len(answer), -1, -1) if text.endswith(ending + answer[:n])), None)
             if said is not None and (best is None or len(ending) + said > best[0]):
                 best = (len(ending) + said, answer[said] if said < len(answer) else IM_END)
         return best[1] if best else None
+
+
+class FakeOptions(msgspec.Struct, frozen=True):
+    """`script`: a JSON object of prompt endings and answers. `poison`: text that breaks a step. The rest are traits."""
+
+    script: str = "{}"
+    poison: str | None = None
+    can_trim: bool = True
+    state: str = "tokens"
+    adapters: bool = True
+
+
+def build_fake(options: TextOptions, fake: FakeOptions) -> FakeExecutor:
+    """The fake executor as large as the text engine's options say."""
+    window = options.window or 2048
+    cells = options.cells or 4 * window
+    shares = options.kv != "streams"
+    traits = Traits(window, cells, options.sequences, options.batch, shares, fake.can_trim, fake.state, fake.adapters)
+    script = {ending.encode(): answer.encode() for ending, answer in json.loads(fake.script).items()}
+    return FakeExecutor(traits, script=script, poison=fake.poison.encode() if fake.poison else None)
