@@ -32,7 +32,7 @@ fix: .venv/.dev ## Correct what can be corrected by itself
 	@.venv/bin/ruff check --fix; .venv/bin/ruff format
 types: .venv/.dev ## mypy --strict
 	@.venv/bin/mypy
-test: setup ## All tests, the holds among them scaled down
+test: setup ## All tests but those of training, the holds among them scaled down
 	@$(PY) -m pytest -m "not training"
 train-test: setup .venv/.train ## The tests of fine-tuning, some minutes
 	@$(PY) -m pytest -m training

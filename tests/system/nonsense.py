@@ -152,7 +152,7 @@ CLIENTS: Sequence[Case] = (
          b"Origin: http://localhost:3000\r\nAccess-Control-Request-Method: POST\r\n"
          b"Access-Control-Request-Private-Network: true\r\n\r\n", 200, 204),
 )  # fmt: skip
-"""What real clients send (issue 14, A), to be answered."""
+"""What real clients send, to be answered."""
 
 ODD_HEADS: Sequence[Case] = (
     Case("a header of 20 MB", (431, 400, 0), _long_head),
@@ -184,7 +184,7 @@ ODD_HEADS: Sequence[Case] = (
          b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: eA==\r\n\r\n", 200, 400, 403, 404, 426, ends=True),
     _raw("HTTP/9.9", b"GET /v1/models HTTP/9.9\r\nHost: @\r\n\r\n", 400, 505, 0),
 )  # fmt: skip
-"""Heads that are wrong (issue 14, A and C)."""
+"""Heads that are wrong."""
 
 ODD_BODIES: Sequence[Case] = (
     *(
@@ -232,7 +232,7 @@ ODD_BODIES: Sequence[Case] = (
     _post("an admin's number of 400 digits", "/admin/v1/keys", b'{"name": "a", "expires_in_s": ' + b"9" * 400 + b"}",
           400, headers={"Authorization": "Bearer nonsense-admin"}),
 )  # fmt: skip
-"""Bodies that are wrong, too large or too costly (issue 14, C)."""
+"""Bodies that are wrong, too large or too costly."""
 
 CASES = (*CLIENTS, *ODD_HEADS, *ODD_BODIES)
 ADMIN = "nonsense-admin"

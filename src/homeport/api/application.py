@@ -1,4 +1,4 @@
-"""The ASGI application: every route in one table, every layer around them in one list.
+"""The ASGI application: every route in one table, and the layers around them.
 
 Knows nothing of what handlers do. `build` is all that `app` needs of this room.
 """

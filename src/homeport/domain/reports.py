@@ -53,7 +53,11 @@ class Announcement(msgspec.Struct, frozen=True):
 
 
 class WorkerReport(msgspec.Struct, frozen=True):
-    """One model's process. `state` is `loading`, `ready`, `draining` or `restarting`; times in seconds."""
+    """One model's process; times in seconds.
+
+    `state` is `queued` (waits for memory), `loading` (restarts included), `ready`, `paused` (it failed repeatedly, the
+    next attempt follows after a pause), `stopping` or `stopped`.
+    """
 
     model: str
     pid: int | None

@@ -95,7 +95,7 @@ class Speech(Protocol):
 
 
 class Executor(Speech, Protocol):
-    """Computes logits and keeps the KV of sequences. Source: DESIGN §3, the executor seam."""
+    """Computes logits and keeps the KV of sequences."""
 
     @property
     def traits(self) -> Traits:
