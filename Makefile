@@ -41,14 +41,14 @@ soak: setup ## The holds at full length; the result goes to docs/soak.md
 bench: setup ## Measure against the peers, in one run; the table goes to bench/LOG.md
 	@$(PY) -m bench && for kind in embeddings transcription speech moderation images; do $(PY) -m bench.$$kind --log || exit; done
 docs: setup ## Write the pages made from code and from what tests saw
-	@$(PY) -m homeport.documentation && $(PY) -m pytest tests/system/test_compatibility.py tests/system/test_readme.py --write-pages
+	@$(PY) -m scripts.write_docs && $(PY) -m pytest tests/system/test_compatibility.py tests/system/test_readme.py --write-pages
 check: lint types ## All that must hold before a commit
-	@$(PY) -m homeport.documentation --check && $(MAKE) --no-print-directory test
+	@$(PY) -m scripts.write_docs --check && $(MAKE) --no-print-directory test
 
-# The model of emoji and clip art, from package data to the files in src/homeport/models/bundled; see training/images.
+# The model of emoji and clip art, from package data to the files in src/homeport/models/bundled; see recipes/images.
 DATA := .image-data
 BOX := src/homeport/models/bundled/homeport-emoji-128
-TRAIN = PYTHONPATH=src:. $(PY) -m training.images
+TRAIN = PYTHONPATH=src:. $(PY) -m recipes.images
 .venv/.images: requirements/images.txt requirements/train.txt | .venv/.dev
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r $< && touch $@
 image-data: .venv/.images ## Fetch, draw, caption and embed what the picture model learns from

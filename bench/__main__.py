@@ -9,7 +9,17 @@ import sys
 import time
 from pathlib import Path
 
-from bench import busy, gateway, homes, keys, latency, log, machine, table, throughput
+from bench import (
+    busy,
+    gateway,
+    keys,
+    latency,
+    log,
+    machine,
+    model_home,
+    table,
+    throughput,
+)
 from bench.plan import Plan
 from bench.throughput import OURS
 from homeport import settings
@@ -21,8 +31,8 @@ def _say(what: str) -> None:
 
 def _run(plan: Plan) -> tuple[list[str], list[str]]:
     """Measure everything on one model; the lines for the log, and those for the README."""
-    weights = homes.weights(plan.home, plan.model)
-    laid_out = homes.laid_out(plan.home, plan.model, plan.say)
+    weights = model_home.weights(plan.home, plan.model)
+    laid_out = model_home.laid_out(plan.home, plan.model, plan.say)
     found = throughput.measure(plan, weights, laid_out)
     rows = throughput.rows(found, laid_out) + latency.rows(plan)
     rows += gateway.rows(plan, found[throughput.streams(gateway.STREAMS)][OURS]) + keys.rows(plan)

@@ -18,8 +18,8 @@ from typing import Any
 import msgspec
 
 from bench import log, machine, servers
-from bench.figures import Outcome, quantile
 from bench.load import Address
+from bench.run_stats import Outcome, quantile
 from bench.servers import Served
 from bench.workload import Workload
 

@@ -14,7 +14,16 @@ from pathlib import Path
 
 import msgspec
 
-from bench import children, figures, homes, log, machine, rounds, servers, table
+from bench import (
+    log,
+    machine,
+    model_home,
+    processes,
+    rounds,
+    run_stats,
+    servers,
+    table,
+)
 from bench.plan import Plan
 from bench.rounds import Runs, Side
 from bench.row import Row
@@ -73,7 +82,7 @@ def rows(plan: Plan, found: Found) -> list[Row]:
     made = []
     for each, runs in found.items():
         for kernels in _kernels(plan):
-            ours, one, peer = (figures.speed(runs[side]) for side in (kernels, f"{kernels}, {ONE}", PEER))
+            ours, one, peer = (run_stats.speed(runs[side]) for side in (kernels, f"{kernels}, {ONE}", PEER))
             name = f"{each.name}, {kernels}"
             made.append(Row(name, f"the same with {ONE}", "tok/s", ours, one, _SHARE_OF_ONE))
             made.append(Row(name, PEER, "tok/s", ours, peer, _SHARE_OF_PEER))
@@ -105,7 +114,7 @@ def _sides(plan: Plan) -> Iterator[dict[str, Side]]:
             several = {key: value for key, value in settings.items() if key != "THREADS"}
             for title, given in ((name, several), (f"{name}, {ONE}", {**settings, "THREADS": "1"})):
                 sides[title] = stack.enter_context(servers.homeport(plan.model, given))
-        weights = homes.weights(plan.home, plan.model)
+        weights = model_home.weights(plan.home, plan.model)
         sides[PEER] = stack.enter_context(servers.llamacpp(weights, DEFAULT, plan.threads, plan.peer))
         for side in sides.values():
             side.measure(Workload("warm-up", 1, 16, 4), turn=0)
@@ -118,7 +127,7 @@ def _loops(count: int) -> Iterator[None]:
     """So many programs that compute all the time, each by itself as a user's programs are."""
     with ExitStack() as stack:
         for _ in range(count):
-            stack.enter_context(children.running([sys.executable, "-c", _LOOP]))
+            stack.enter_context(processes.running([sys.executable, "-c", _LOOP]))
         yield
 
 

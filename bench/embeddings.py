@@ -23,7 +23,12 @@ from typing import Protocol, cast
 import msgspec
 import numpy as np
 
-from bench import homes, log, machine, servers
+from bench import (
+    log,
+    machine,
+    model_home,
+    servers,
+)
 from bench.load import Address
 from homeport.engines.llama import encoder
 from homeport.engines.llama.encoder import Encoder, EncoderOptions, Ids, Vectors
@@ -249,7 +254,7 @@ def main() -> None:
     parser.add_argument("--log", action="store_true", help="append the table to bench/LOG.md")
     options = parser.parse_args()
     home = load().home
-    weights = homes.weights(home, MODEL)
+    weights = model_home.weights(home, MODEL)
     library = (None if options.wheel else installed_kernels(home)) or servers.wheel_kernels()
     settings = {"LLAMA_LIB": str(library), "THREADS": str(options.threads), "OFFLINE": "1"}
     lines = _heading(options.threads, f"kernels {library.name}, {machine.rounds(options.rounds)}")

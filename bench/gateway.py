@@ -3,13 +3,18 @@
 import time
 from pathlib import Path
 
-from bench import figures, rounds, scripted, servers
-from bench.figures import Outcome
+from bench import (
+    rounds,
+    run_stats,
+    scripted,
+    servers,
+)
 from bench.plan import Plan
 from bench.row import Row
+from bench.run_stats import Outcome
 from bench.servers import Served
 from bench.workload import Workload
-from homeport import remote, rendezvous
+from homeport.client import http_client, runfile
 
 STREAMS = 32
 _REST_S = 5.0
@@ -23,11 +28,11 @@ def rows(plan: Plan, real: list[Outcome]) -> list[Row]:
     requests and being up at all is most of what is seen. Their figure stands beside it.
     """
     words, resting = _scripted(plan)
-    spent, on_real = (figures.median(run.cpu_per_token_s for run in runs) * 1e6 for runs in (words, real))
+    spent, on_real = (run_stats.median(run.cpu_per_token_s for run in runs) * 1e6 for runs in (words, real))
     note = (
-        f"scripted engine, {figures.speed(words):.0f} tokens/s at {scripted.STEPS_PER_S} steps/s, opening the requests "
-        f"counted; on real weights {on_real:.0f} µs at {figures.speed(real):.0f} tokens/s, of which "
-        f"{resting * 1e6 / figures.speed(real):.0f} µs for being up ({resting * 1e3:.1f} ms CPU per second at rest)"
+        f"scripted engine, {run_stats.speed(words):.0f} tokens/s at {scripted.STEPS_PER_S} steps/s, opening the requests "
+        f"counted; on real weights {on_real:.0f} µs at {run_stats.speed(real):.0f} tokens/s, of which "
+        f"{resting * 1e6 / run_stats.speed(real):.0f} µs for being up ({resting * 1e3:.1f} ms CPU per second at rest)"
     )
     work = f"gateway CPU per streamed token, {STREAMS} streams"
     return [Row(work, "–", "µs", spent, None, _CPU_LIMIT_US, at_most=True, note=note), *_start(plan)]
@@ -61,8 +66,8 @@ def _start(plan: Plan) -> list[Row]:
             rss, pss = side.child.memory_bytes()
         resident.append(rss / 1e6)
         proportional.append(pss / 1e6)
-    note = f"RSS; PSS is {figures.median(proportional):.0f} MB"
-    memory, ready = figures.median(resident), figures.median(spent)
+    note = f"RSS; PSS is {run_stats.median(proportional):.0f} MB"
+    memory, ready = run_stats.median(resident), run_stats.median(spent)
     return [
         Row("idle memory of the gateway, no model", "–", "MB", memory, None, _MEMORY_LIMIT_MB, at_most=True, note=note),
         Row(f"start to ready with {plan.model} cached", "–", "s", ready, None, _READY_LIMIT_S, at_most=True),
@@ -70,7 +75,7 @@ def _start(plan: Plan) -> list[Row]:
 
 
 def _unload(side: Served, home: Path) -> None:
-    running = rendezvous.find(home, port=side.address.port)
+    running = runfile.find(home, port=side.address.port)
     if running is None:
         raise RuntimeError("the server did not say where it runs")
-    remote.stop(running, side.address.model)
+    http_client.stop(running, side.address.model)

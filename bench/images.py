@@ -22,19 +22,24 @@ from typing import Protocol
 
 import numpy as np
 from cyllama import sd
-from tests.system.gallery import MODEL, furnish
+from tests.system.tiny_diffusion import MODEL, furnish
 
-from bench import homes, log, machine, servers
+from bench import (
+    log,
+    machine,
+    model_home,
+    servers,
+)
 from bench.load import Address
 from homeport.domain.images import Size
-from homeport.domain.reports import Silent
-from homeport.engines.images.painter import Brief
-from homeport.engines.images.painters.clipart.networks import Networks
-from homeport.engines.images.painters.clipart.painter import CaptionReader, ClipartPainter
+from homeport.domain.operations import Silent
+from homeport.engines.images.pipeline import Brief
+from homeport.engines.images.pipelines.clipart.networks import Networks
+from homeport.engines.images.pipelines.clipart.pipeline import CaptionReader, ClipartPainter
 from homeport.engines.llama import encoder
-from homeport.models.options import PullOptions
+from homeport.models.model_store import Store
 from homeport.models.pull import pull
-from homeport.models.store import Store
+from homeport.models.pull_options import PullOptions
 from homeport.settings import load
 
 BOX, CAPTIONS = "homeport-emoji-128", "multilingual-e5-small"
@@ -87,9 +92,9 @@ class Box:
 
     def __init__(self, home: Path, threads: int) -> None:
         self._captions = encoder.load(
-            homes.weights(home, CAPTIONS), encoder.EncoderOptions(threads=threads, library=servers.wheel_kernels())
+            model_home.weights(home, CAPTIONS), encoder.EncoderOptions(threads=threads, library=servers.wheel_kernels())
         )
-        networks = Networks(homes.files(home, BOX), threads)
+        networks = Networks(model_home.files(home, BOX), threads)
         self._painter = ClipartPainter(networks, CaptionReader(self._captions), self._captions.close)
 
     def paint(self, steps: int, seed: int) -> None:
@@ -162,7 +167,7 @@ def _library(threads: int) -> Iterator[tuple[Address, Bare]]:
     """A server with the tiny model, and the library alone."""
     with tempfile.TemporaryDirectory() as folder:
         furnish(Path(folder), edge=EDGE)
-        bare = Library(homes.files(Path(folder), MODEL), threads)
+        bare = Library(model_home.files(Path(folder), MODEL), threads)
         settings = {"THREADS": str(threads), "HOME": folder, "OFFLINE": "1"}
         with servers.homeport(MODEL, settings) as served:
             yield served.address, bare
@@ -175,7 +180,7 @@ def _box(threads: int) -> Iterator[tuple[Address, Bare]]:
         store = Store(Path(folder))
         captions = store.folder(CAPTIONS)
         captions.parent.mkdir(parents=True)
-        captions.symlink_to(homes.weights(load().home, CAPTIONS).parent, target_is_directory=True)
+        captions.symlink_to(model_home.weights(load().home, CAPTIONS).parent, target_is_directory=True)
         pull(BOX, store, PullOptions(offline=True), Silent())
         settings = {"THREADS": str(threads), "HOME": folder, "OFFLINE": "1", "LLAMA_LIB": str(servers.wheel_kernels())}
         with servers.homeport(BOX, settings) as served:

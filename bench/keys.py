@@ -12,7 +12,15 @@ import tempfile
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
-from bench import figures, log, machine, rounds, scripted, servers, table
+from bench import (
+    log,
+    machine,
+    rounds,
+    run_stats,
+    scripted,
+    servers,
+    table,
+)
 from bench.plan import Plan
 from bench.row import Row
 from bench.servers import Served
@@ -37,7 +45,7 @@ def rows(plan: Plan) -> list[Row]:
             rounds.alone(side, Workload("warm-up", requests=32, output_tokens=4), turn=0)
         runs = rounds.alternate(sides, work, plan.rounds, say=plan.say)
     cost = {
-        name: figures.median((run.server_cpu_s or 0.0) / work.requests for run in found) * 1e6
+        name: run_stats.median((run.server_cpu_s or 0.0) / work.requests for run in found) * 1e6
         for name, found in runs.items()
     }
     note = "scripted engine"

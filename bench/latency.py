@@ -9,7 +9,12 @@ from contextlib import ExitStack
 
 import msgspec
 
-from bench import figures, load, rounds, servers
+from bench import (
+    load,
+    rounds,
+    run_stats,
+    servers,
+)
 from bench.plan import Plan
 from bench.row import Row
 from bench.servers import Served
@@ -63,7 +68,9 @@ def _repeat(plan: Plan, ours: Served) -> Row:
         cold.append(rounds.alone(ours, work, turn))
         again.append(rounds.alone(ours, work, turn))  # the same turn is the same prompt
     name = f"repeat of a seen prompt of {work.prompt_tokens} tokens: TTFT"
-    return Row(name, "the cold prompt", "ms", figures.ttft(again) * 1e3, figures.ttft(cold) * 1e3, 0.1, at_most=True)
+    return Row(
+        name, "the cold prompt", "ms", run_stats.ttft(again) * 1e3, run_stats.ttft(cold) * 1e3, 0.1, at_most=True
+    )
 
 
 def _edits(plan: Plan, ours: Served, plain: Served) -> Row:
@@ -75,7 +82,7 @@ def _edits(plan: Plan, ours: Served, plain: Served) -> Row:
             side.child.resume()
             speeds[name].append(edit_speed(side, text))
             side.child.pause()
-    fast, slow = (figures.median(speeds[name]) for name in ("ours", "plain"))
+    fast, slow = (run_stats.median(speeds[name]) for name in ("ours", "plain"))
     return Row("edits of a text of 200 tokens", "the same engine without speculation", "tok/s", fast, slow, 2.0)
 
 
@@ -110,10 +117,10 @@ def _interrupted(plan: Plan, ours: Served) -> Row:
         found = asyncio.run(load.interrupted(ours.address, running, arriving, turn=0))
     finally:
         ours.child.pause()
-    usual, worst = (figures.quantile(found.beside_s, q) * 1e3 for q in (0.5, 0.99))
+    usual, worst = (run_stats.quantile(found.beside_s, q) * 1e3 for q in (0.5, 0.99))
     note = (
-        f"p50 before it {figures.quantile(found.alone_s, 0.5) * 1e3:.0f} ms, "
-        f"its TTFT {figures.quantile(found.ttft_s, 0.5):.1f} s"
+        f"p50 before it {run_stats.quantile(found.alone_s, 0.5) * 1e3:.0f} ms, "
+        f"its TTFT {run_stats.quantile(found.ttft_s, 0.5):.1f} s"
     )
     if found.errors:
         note += f", {found.errors} streams ended early or failed"

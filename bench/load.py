@@ -14,7 +14,12 @@ from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
-from bench.figures import Outcome, Reply, outcome, quantile
+from bench.run_stats import (
+    Outcome,
+    Reply,
+    outcome,
+    quantile,
+)
 from bench.workload import Workload
 
 _LINE_BYTES = 1 << 22

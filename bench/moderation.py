@@ -14,11 +14,16 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from bench import homes, log, machine, servers
+from bench import (
+    log,
+    machine,
+    model_home,
+    servers,
+)
 from homeport.engines.llama import encoder
 from homeport.engines.moderation import head
 from homeport.engines.moderation.engine import Reader, Window
-from homeport.engines.moderation.words import Network
+from homeport.engines.moderation.toxicity_model import Network
 from homeport.settings import load
 
 MODEL = "homeport-moderation"
@@ -78,9 +83,9 @@ def _row(name: str, ours: list[float], bare: list[float]) -> str:
 def _measure(kernels: str, library: Path | None, rounds: int, threads: int) -> list[str]:
     home = load().home
     vectors = encoder.load(
-        homes.weights(home, "multilingual-e5-small"), encoder.EncoderOptions(threads=threads, library=library)
+        model_home.weights(home, "multilingual-e5-small"), encoder.EncoderOptions(threads=threads, library=library)
     )
-    reader, trained = Reader(vectors, Network(homes.weights(home, MODEL))), head.built_in()
+    reader, trained = Reader(vectors, Network(model_home.weights(home, MODEL))), head.built_in()
     settings = {"THREADS": str(threads), "OFFLINE": "1", "LLAMA_LIB": str(library or servers.wheel_kernels())}
     rows = []
     with servers.homeport(MODEL, settings) as served:

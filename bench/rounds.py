@@ -8,8 +8,8 @@ from typing import Protocol
 
 import psutil
 
-from bench.children import Child
-from bench.figures import Outcome, speed
+from bench.processes import Child
+from bench.run_stats import Outcome, speed
 from bench.workload import Workload
 
 _BEATEN = 0.8

@@ -13,11 +13,11 @@ from typing import cast
 import msgspec
 
 from homeport.domain.events import Admitted, Delta, Done, Event, Finished, Usage
-from homeport.domain.link import Job, Request
 from homeport.domain.models import Gauges, Loaded
-from homeport.domain.ports import Emit
+from homeport.domain.ports.serving import Emit
 from homeport.domain.text import TextRequest
-from homeport.serving.engines import ENGINES
+from homeport.domain.worker_messages import Job, Request
+from homeport.serving.workers.engine_table import ENGINES
 
 STEPS_PER_S = 100
 WITHOUT_USAGE = "--without-usage"
@@ -101,7 +101,7 @@ def _forget(_: object, __: object) -> None:
 
 if __name__ == "__main__":
     from homeport.cli import main  # here, as the worker that imports this module for its engine has no use for it
-    from homeport.store.ledger import Ledger
+    from homeport.store.usage_ledger import Ledger
 
     if WITHOUT_USAGE in sys.argv:
         sys.argv.remove(WITHOUT_USAGE)

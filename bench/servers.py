@@ -14,10 +14,10 @@ from pathlib import Path
 
 import msgspec
 
-from bench import children, load
-from bench.children import Child
-from bench.figures import Outcome
+from bench import load, processes
 from bench.load import Address
+from bench.processes import Child
+from bench.run_stats import Outcome
 from bench.workload import Workload
 
 DEFAULT, TUNED, VECTORS = "default", "tuned", "vectors"
@@ -71,25 +71,25 @@ def homeport(
     key: str = "bench",
 ) -> Iterator[Served]:
     """Our server, with `settings` as HOMEPORT_* variables (names without the prefix), asked with this key."""
-    port = children.free_port()
+    port = processes.free_port()
     environ = {f"HOMEPORT_{key}": value for key, value in settings.items()}
     command = [sys.executable, *program, "--model", model, "--port", str(port)]
-    with children.running(command, environ) as child:
-        children.wait(child, f"http://127.0.0.1:{port}/health/ready")
+    with processes.running(command, environ) as child:
+        processes.wait(child, f"http://127.0.0.1:{port}/health/ready")
         yield Served(child, Address("127.0.0.1", port, model, key))
 
 
 @contextmanager
 def llamacpp(weights: Path, flags: str, threads: int, binary: Path | None = None) -> Iterator[Served]:
     """llama.cpp's own server with its `default`, `tuned` or `vectors` flags; `binary` goes before the wheel's."""
-    port = children.free_port()
+    port = processes.free_port()
     if binary:
         command = [str(binary), "-m", str(weights), "--port", str(port), "-t", str(threads), *_BINARY_FLAGS[flags]]
     else:
         given = json.dumps({**_WHEEL_FLAGS[flags], "threads": threads})
         command = [sys.executable, "-m", "bench.peer", str(weights), str(port), given]
-    with children.running(command) as child:
-        children.wait(child, f"http://127.0.0.1:{port}/health")
+    with processes.running(command) as child:
+        processes.wait(child, f"http://127.0.0.1:{port}/health")
         yield Served(child, Address("127.0.0.1", port, "default"))
 
 
@@ -105,9 +105,9 @@ def has_vllm(python: str) -> bool:
 @contextmanager
 def vllm(python: str, weights: str) -> Iterator[Served]:
     """vLLM's server in BF16 on the CPU, from the environment of this interpreter; `weights`: a folder it can read."""
-    port = children.free_port()
+    port = processes.free_port()
     command = [python, "-m", "vllm.entrypoints.openai.api_server", "--model", weights, "--served-model-name", "bench"]
     command += ["--dtype", "bfloat16", "--port", str(port), "--max-model-len", "2048"]
-    with children.running(command) as child:
-        children.wait(child, f"http://127.0.0.1:{port}/health", limit_s=600)
+    with processes.running(command) as child:
+        processes.wait(child, f"http://127.0.0.1:{port}/health", limit_s=600)
         yield Served(child, Address("127.0.0.1", port, "bench"))

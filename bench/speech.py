@@ -17,10 +17,15 @@ from typing import NamedTuple
 import numpy as np
 import onnxruntime
 
-from bench import homes, log, machine, servers
+from bench import (
+    log,
+    machine,
+    model_home,
+    servers,
+)
 from bench.load import Address
-from homeport.engines.speech.reading import Chunk, Reader
-from homeport.engines.speech.synthesis import RATE, Synthesis
+from homeport.engines.speech.kokoro import RATE, Synthesis
+from homeport.engines.speech.phonemizer import Chunk, Reader
 from homeport.engines.speech.voices import OPENAI
 from homeport.settings import load
 
@@ -119,7 +124,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--log", action="store_true", help="append the table to bench/LOG.md")
     options = parser.parse_args()
-    files = homes.files(load().home, MODEL)
+    files = model_home.files(load().home, MODEL)
     bare = {
         "default": Bare(files, threads=options.threads, is_default=True),
         "tuned": Bare(files, threads=options.threads, is_default=False),

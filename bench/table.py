@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from bench import figures
+from bench import run_stats
 from bench.rounds import Runs
 from bench.row import Row
 
@@ -28,18 +28,18 @@ def details(found: Mapping[str, Runs]) -> list[str]:
     for load, sides in found.items():
         for side, runs in sides.items():
             each = ", ".join(f"{run.tokens_per_s:.1f}" for run in runs)
-            pieces = figures.median(run.output_tokens / run.deltas if run.deltas else math.nan for run in runs)
+            pieces = run_stats.median(run.output_tokens / run.deltas if run.deltas else math.nan for run in runs)
             lines.append(
                 _line(
                     load,
                     side,
-                    f"{figures.speed(runs):.1f} ({each})",
-                    f"{figures.ttft(runs) * 1e3:.0f} / {figures.ttft(runs, 0.99) * 1e3:.0f}",
-                    f"{figures.gap(runs, 0.5) * 1e3:.1f} / {figures.gap(runs, 0.99) * 1e3:.1f}",
+                    f"{run_stats.speed(runs):.1f} ({each})",
+                    f"{run_stats.ttft(runs) * 1e3:.0f} / {run_stats.ttft(runs, 0.99) * 1e3:.0f}",
+                    f"{run_stats.gap(runs, 0.5) * 1e3:.1f} / {run_stats.gap(runs, 0.99) * 1e3:.1f}",
                     _plain(pieces, "{:.2f}"),
                     str(sum(run.errors for run in runs)),
-                    f"{figures.median(run.client_cpu_s / run.wall_s for run in runs):.1%}",
-                    f"{figures.median(run.others for run in runs):.1%}",
+                    f"{run_stats.median(run.client_cpu_s / run.wall_s for run in runs):.1%}",
+                    f"{run_stats.median(run.others for run in runs):.1%}",
                 )
             )
     return lines

@@ -8,8 +8,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from bench import figures, floor, rounds, servers
-from bench.homes import LaidOut
+from bench import (
+    bare_kernels,
+    rounds,
+    run_stats,
+    servers,
+)
+from bench.model_home import LaidOut
 from bench.plan import Plan
 from bench.rounds import Runs, Side
 from bench.row import Row, unmeasured
@@ -66,9 +71,12 @@ def _sides(plan: Plan, weights: Path, laid_out: LaidOut) -> Iterator[dict[str, S
         add(OURS, stack.enter_context(servers.homeport(plan.model, plan.same_kernels())))
         for flags in RIVALS:
             add(flags, stack.enter_context(servers.llamacpp(weights, flags, plan.threads, plan.peer)))
-        add(FLOOR, stack.enter_context(floor.running(weights, kernels, plan.threads)))
+        add(FLOOR, stack.enter_context(bare_kernels.running(weights, kernels, plan.threads)))
         add(BOX, stack.enter_context(servers.homeport(plan.model, laid_out.settings)))
-        add(BOX_FLOOR, stack.enter_context(floor.running(laid_out.weights, laid_out.kernels or kernels, plan.threads)))
+        add(
+            BOX_FLOOR,
+            stack.enter_context(bare_kernels.running(laid_out.weights, laid_out.kernels or kernels, plan.threads)),
+        )
         if plan.vllm and plan.vllm_weights and servers.has_vllm(plan.vllm):
             add(VLLM, stack.enter_context(servers.vllm(plan.vllm, plan.vllm_weights)))
         yield sides
@@ -86,21 +94,21 @@ def rows(found: Found, laid_out: LaidOut) -> list[Row]:
 
 def better(runs: Runs) -> str:
     """Name the faster set of the peer's flags."""
-    return max(RIVALS, key=lambda name: figures.speed(runs[name]))
+    return max(RIVALS, key=lambda name: run_stats.speed(runs[name]))
 
 
 def _against_better(name: str, found: Found, target: float) -> Row:
     runs = found[name]
     best = better(runs)
-    ours, theirs, bare = (figures.speed(runs[side]) for side in (OURS, best, FLOOR))
+    ours, theirs, bare = (run_stats.speed(runs[side]) for side in (OURS, best, FLOOR))
     return Row(name, f"{_PEER}, {best} flags", "tok/s", ours, theirs, target, floor=bare)
 
 
 def _shared(runs: Runs) -> list[Row]:
     best = better(runs)
-    ours, theirs, tuned, bare = (figures.speed(runs[side]) for side in (OURS, best, TUNED, FLOOR))
-    soonest = min(RIVALS, key=lambda side: figures.ttft(runs[side]))
-    first, peers = (figures.ttft(runs[side]) * 1e3 for side in (OURS, soonest))
+    ours, theirs, tuned, bare = (run_stats.speed(runs[side]) for side in (OURS, best, TUNED, FLOOR))
+    soonest = min(RIVALS, key=lambda side: run_stats.ttft(runs[side]))
+    first, peers = (run_stats.ttft(runs[side]) * 1e3 for side in (OURS, soonest))
     return [
         Row(SHARED, f"{_PEER}, {best} flags", "tok/s", ours, theirs, 2.0, floor=bare),
         Row(SHARED, f"{_PEER}, {TUNED} flags", "tok/s", ours, tuned, 3.0, floor=bare),
@@ -111,15 +119,15 @@ def _shared(runs: Runs) -> list[Row]:
 def _best_layouts(runs: Runs, laid_out: LaidOut) -> list[Row]:
     name = f"{streams(16)}, {BOX}"
     best = better(runs)
-    ours, theirs, bare = (figures.speed(runs[side]) for side in (BOX, best, BOX_FLOOR))
+    ours, theirs, bare = (run_stats.speed(runs[side]) for side in (BOX, best, BOX_FLOOR))
     against = f"{_PEER} as shipped, {best} flags"
     made = [Row(name, against, "tok/s", ours, theirs, 2.0, floor=bare, note=laid_out.note)]
     if VLLM not in runs:
         return [*made, unmeasured(f"{streams(16)}, best layout each", "vLLM's CPU build (BF16)", 1.2, "not installed")]
     work = f"{streams(16)}, best layout each"
-    return [*made, Row(work, "vLLM's CPU build (BF16)", "tok/s", ours, figures.speed(runs[VLLM]), 1.2, floor=bare)]
+    return [*made, Row(work, "vLLM's CPU build (BF16)", "tok/s", ours, run_stats.speed(runs[VLLM]), 1.2, floor=bare)]
 
 
 def _whole_server(name: str, runs: Runs) -> Row:
-    ours, bare = (figures.speed(runs[side]) for side in (OURS, FLOOR))
+    ours, bare = (run_stats.speed(runs[side]) for side in (OURS, FLOOR))
     return Row(f"{name}, whole server", "the bare kernels (floor)", "tok/s", ours, bare, 0.95)

@@ -18,12 +18,27 @@ from pathlib import Path
 import faster_whisper
 import msgspec
 import numpy as np
-from tests.api.forms import HEADERS, form
-from tests.sounds import CHINESE, ENGLISH, RATE_HZ, STORY, Samples, encoded, errors, silence, spoken
+from tests.api.form_bodies import HEADERS, form
+from tests.audio_samples import (
+    CHINESE,
+    ENGLISH,
+    RATE_HZ,
+    STORY,
+    Samples,
+    encoded,
+    errors,
+    silence,
+    spoken,
+)
 
-from bench import homes, log, machine, servers
+from bench import (
+    log,
+    machine,
+    model_home,
+    servers,
+)
 from bench.load import Address
-from homeport.engines.transcription.script import folding
+from homeport.engines.transcription.chinese_script import folding
 from homeport.settings import load
 
 MODEL = "whisper-base"
@@ -150,7 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     works = [work for work in WORKS if not options.only or work.name in options.only]
     lines = _heading(options.rounds, options.threads)
     print("\n".join(lines), flush=True)
-    theirs = bare(homes.weights(load().home, MODEL), options.threads)
+    theirs = bare(model_home.weights(load().home, MODEL), options.threads)
     with servers.homeport(MODEL, {"THREADS": str(options.threads)}) as served:
         ours = over_http(served.address)
         for hear in (ours, theirs):

@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import homes, log, machine
+from bench import log, machine, model_home
 from homeport.settings import load
 
 MODEL = "smollm2-135m"
@@ -43,7 +43,7 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        homes.borrow(load().home, home, MODEL)
+        model_home.borrow(load().home, home, MODEL)
         command = [sys.executable, "-m", "homeport", "finetune", str(_examples(home / "examples.jsonl"))]
         began = time.perf_counter()
         done = subprocess.run(

@@ -7,8 +7,8 @@ from pathlib import Path
 import platformdirs
 import pytest
 
-from homeport.domain.layouts import ORIGINAL
-from homeport.models.store import Store
+from homeport.domain.weight_layouts import ORIGINAL
+from homeport.models.model_store import Store
 from homeport.settings import share_processors
 
 Scale = Callable[[int, int], int]

@@ -4,7 +4,14 @@ import struct
 from collections.abc import Sequence
 from pathlib import Path
 
-from homeport.gguf import F16, F32, Q8_0, Tensor, Value, write
+from homeport.formats.gguf_writer import (
+    F16,
+    F32,
+    Q8_0,
+    Tensor,
+    Value,
+    write,
+)
 
 TEMPLATE = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
 UNCOMPILED = "{% for m in messages %}{{ m.content }"

@@ -1,6 +1,6 @@
 """What programs that are started get of the environment."""
 
-from homeport import environment
+from homeport.domain import child_environment
 
 SECRETS = {
     "HOMEPORT_ADMIN_KEY": "admin",
@@ -37,10 +37,10 @@ NEEDED = {
 
 def test_programs_get_what_they_need_and_no_secret() -> None:
     """Places, languages, loaders, threads and GPUs are handed on; keys, tokens and all else are not."""
-    assert environment.needed({**SECRETS, **NEEDED}) == NEEDED
+    assert child_environment.needed({**SECRETS, **NEEDED}) == NEEDED
 
 
 def test_package_tools_keep_theirs_and_get_none_of_our_settings() -> None:
     """pip and npm need proxies and their own settings; ours hold keys."""
-    found = environment.without_settings({**SECRETS, **NEEDED, "PIP_INDEX_URL": "x", "homeport_admin_key": "y"})
+    found = child_environment.without_settings({**SECRETS, **NEEDED, "PIP_INDEX_URL": "x", "homeport_admin_key": "y"})
     assert found.keys() == {*NEEDED, *(name for name in SECRETS if not name.startswith("HOMEPORT_")), "PIP_INDEX_URL"}

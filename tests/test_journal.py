@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from homeport import journal
+from homeport.app import log_setup
 
 
 @pytest.mark.parametrize("style", ["text", "json"])
@@ -15,7 +15,7 @@ def test_what_is_logged_steers_no_terminal_and_forges_no_line(style: str) -> Non
     root = logging.getLogger()
     before, level = root.handlers[:], logging.getLogger("homeport").level
     try:
-        journal.begin("info", style)
+        log_setup.begin("info", style)
         written = io.StringIO()
         (handler,) = root.handlers
         assert isinstance(handler, logging.StreamHandler)

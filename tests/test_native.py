@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from homeport import app, native
+from homeport.app import commands as app
+from homeport.app import native_probes
 from homeport.domain.errors import Unavailable
 from homeport.settings import Settings
 from tests.engines.text import families
@@ -36,7 +37,7 @@ from tests.models.fakes import Recorder, gguf
 )
 def test_a_template_is_tried(source: str, notes: tuple[str, ...]) -> None:
     """What a chat template takes, and what is done where it does not, is found out by trying."""
-    assert native.template(source).notes == notes
+    assert native_probes.template(source).notes == notes
 
 
 def test_a_model_without_a_working_template_says_why(tmp_path: Path) -> None:
@@ -53,7 +54,7 @@ def test_a_model_without_a_working_template_says_why(tmp_path: Path) -> None:
 
 def test_what_does_not_end_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that is asked and does not answer in time is Unavailable, and no traceback."""
-    monkeypatch.setattr(native, "_DESCRIBE_S", 0.001)
-    for ask in (lambda: native.template("x"), lambda: native.kernels(None)):
+    monkeypatch.setattr(native_probes, "_DESCRIBE_S", 0.001)
+    for ask in (lambda: native_probes.template("x"), lambda: native_probes.kernels(None)):
         with pytest.raises(Unavailable, match="no answer within"):
             ask()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from homeport.gguf import F32, Tensor, write
+from homeport.formats.gguf_writer import F32, Tensor, write
 
 WIDTH, INNER, LAYERS, RANK = 576, 1536, 30, 4
 

@@ -5,7 +5,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from homeport.gguf import F32, Integers, Tensor, Value, write
+from homeport.formats.gguf_writer import (
+    F32,
+    Integers,
+    Tensor,
+    Value,
+    write,
+)
 
 WIDTH, HEADS, INNER, LAYERS = 64, 2, 128, 2
 MEAN, CLS, LAST, RANK = 1, 2, 3, 4

@@ -16,8 +16,19 @@ from typing import Any
 import platformdirs
 import yaml
 
-from homeport import environment
-from homeport.values import folder, number, pairs, secret, secrets, size, switch, text, whole, words
+from homeport.domain import child_environment
+from homeport.domain.setting_parsers import (
+    folder,
+    number,
+    pairs,
+    secret,
+    secrets,
+    size,
+    switch,
+    text,
+    whole,
+    words,
+)
 
 Parse = Callable[[object], Any]
 Layer = dict[str, tuple[object, str]]
@@ -264,7 +275,7 @@ def patient_environment() -> Mapping[str, str]:
 
     It computes in matrix products (on some platforms OpenBLAS'), so how many threads these have is its own affair.
     """
-    mine = {name: value for name, value in environment.needed().items() if name != _BLAS_THREADS}
+    mine = {name: value for name, value in child_environment.needed().items() if name != _BLAS_THREADS}
     return {**mine, "GOMP_SPINCOUNT": "0"}
 
 

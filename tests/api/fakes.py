@@ -7,15 +7,15 @@ from typing import Any
 
 import msgspec
 
-from homeport.api.meters import Meters
+from homeport.api.metrics import Meters
 from homeport.api.services import Services
-from homeport.domain.accounts import LOCAL
 from homeport.domain.errors import HomeportError, InvalidRequest, ModelMissing, excerpt
 from homeport.domain.events import Admitted, Delta, Done, Event, Finished, Usage
 from homeport.domain.images import Format
-from homeport.domain.link import Request
+from homeport.domain.keys import LOCAL
 from homeport.domain.models import ADAPTER, Alias, Facts, Gauges, Installed, Loaded, Resolved
-from homeport.domain.ports import More
+from homeport.domain.ports.serving import More
+from homeport.domain.worker_messages import Request
 
 Step = Sequence[Event] | HomeportError | asyncio.Event
 """A batch of events; or an error that ends the request; or something to wait for before going on."""

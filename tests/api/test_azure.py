@@ -9,7 +9,7 @@ from homeport.api.application import build
 from homeport.domain.models import Alias
 from tests.api.asgi import Said, call
 from tests.api.fakes import FakeRegistry, FakeServing, installed, services
-from tests.api.forms import HEADERS, form
+from tests.api.form_bodies import HEADERS, form
 
 KEY = "sk-a-long-enough-key"
 CHAT = {"messages": [{"role": "user", "content": "Hi"}]}

@@ -9,8 +9,8 @@ import pytest
 from homeport.api.application import ROUTES
 from homeport.domain.errors import EXCERPT_CHARS, MESSAGE_CHARS, InvalidRequest, excerpt
 from tests.api.asgi import call
-from tests.api.forms import HEADERS, form
-from tests.api.tuning.desks import Desks
+from tests.api.fine_tuning.fine_tuning_app import Desks
+from tests.api.form_bodies import HEADERS, form
 
 LONG = "Q" * 5_000
 BODIES: dict[str, dict[str, Any]] = {

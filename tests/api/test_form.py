@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from homeport.api.form import Form, Upload
+from homeport.api.form_values import Form, Upload
 from homeport.domain.errors import InvalidRequest
 
 FILE = Upload(Path("0"), "a.wav", 3)

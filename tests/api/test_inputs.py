@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from homeport.api.inputs import inputs
+from homeport.api.prompts import inputs
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.text import TextPrompt, TokenPrompt
 

@@ -1,55 +1,129 @@
-"""Metrics as a scraper reads them."""
+"""What is counted, and under which names."""
 
-from prometheus_client.parser import text_string_to_metric_families
-
-from homeport.api.application import build
+from homeport.api.metrics import Meters
+from homeport.domain.events import Usage
 from homeport.domain.models import Gauges
-from tests.api.asgi import call
-from tests.api.fakes import FakeServing, loaded, services
-
-WANTED = {
-    "vllm:num_requests_running",
-    "vllm:num_requests_waiting",
-    "vllm:kv_cache_usage_perc",
-    "vllm:prefix_cache_queries",
-    "vllm:prefix_cache_hits",
-    "vllm:prompt_tokens",
-    "vllm:generation_tokens",
-    "vllm:request_success",
-    "vllm:time_to_first_token_seconds",
-    "vllm:inter_token_latency_seconds",
-    "vllm:e2e_request_latency_seconds",
-    "vllm:request_queue_time_seconds",
-    "vllm:request_prefill_time_seconds",
-    "vllm:request_decode_time_seconds",
-    "vllm:request_prompt_tokens",
-    "vllm:request_generation_tokens",
-    "vllm:request_max_num_generation_tokens",
-    "http_requests",
-}
 
 
-async def test_metrics_have_vllms_names() -> None:
-    """A scrape parses, and holds every name that dashboards made for vLLM read."""
-    serving = FakeServing()
-    serving.running["tiny"] = (loaded("tiny"), Gauges(running=1))
-    said = await call(build(services(serving)), "GET", "/metrics")
-    families = {family.name for family in text_string_to_metric_families(said.body.decode())}
-    assert families >= WANTED
-    assert 'vllm:num_requests_running{model_name="tiny"} 1.0' in said.body.decode()
+class Clock:
+    """Seconds that pass only when told to."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
-async def test_labels_stay_bounded() -> None:
-    """However many paths, names and methods are tried, requests are counted under route templates alone."""
-    app = build(services())
-    for n in range(5):
-        await call(app, "GET", f"/v1/models/none-{n}")
-        await call(app, "GET", f"/v1/nowhere-{n}")
-        await call(app, f"BREW{n}", f"/v1/nowhere-{n}")
-    text = (await call(app, "GET", "/metrics")).body.decode()
-    lines = {line for line in text.splitlines() if line.startswith("http_requests_total")}
-    assert lines == {
-        'http_requests_total{handler="/v1/models/{model:path}",method="GET",status="4xx"} 5.0',
-        'http_requests_total{handler="unknown",method="GET",status="4xx"} 5.0',
-        'http_requests_total{handler="unknown",method="OTHER",status="4xx"} 5.0',
-    }
+def sample(meters: Meters, name: str, **labels: str) -> float | None:
+    return meters.registry.get_sample_value(name, labels)
+
+
+def test_one_request_is_measured_from_arrival_to_end() -> None:
+    """First token, gaps between tokens, whole time, tokens and reasons all show under vLLM's names."""
+    clock = Clock()
+    meters = Meters(clock=clock)
+    meter = meters.begin("tiny", "completions")
+    meter.admitted(7)
+    clock.now = 2.0
+    meter.token(1)
+    clock.now = 5.0
+    meter.token(3)
+    meter.finished("length")
+    clock.now = 6.0
+    meter.close(Usage(7, 4))
+    meter.close(Usage(7, 4))
+    of = {"model_name": "tiny"}
+    assert sample(meters, "vllm:time_to_first_token_seconds_sum", **of) == 2.0
+    assert sample(meters, "vllm:inter_token_latency_seconds_count", **of) == 3
+    assert sample(meters, "vllm:inter_token_latency_seconds_sum", **of) == 3.0
+    assert sample(meters, "vllm:e2e_request_latency_seconds_sum", **of) == 6.0
+    assert sample(meters, "vllm:e2e_request_latency_seconds_count", **of) == 1
+    assert sample(meters, "vllm:prompt_tokens_total", **of) == 7
+    assert sample(meters, "vllm:generation_tokens_total", **of) == 4
+    assert sample(meters, "vllm:request_success_total", finished_reason="length", **of) == 1
+
+
+def test_a_request_is_split_into_waiting_reading_and_writing() -> None:
+    """The three phases that vLLM's dashboard shows add up to the time of the last token."""
+    clock = Clock()
+    meters = Meters(clock=clock)
+    meter = meters.begin("tiny", "completions")
+    clock.now = 1.0
+    meter.admitted(7)
+    clock.now = 3.0
+    meter.token(1)
+    clock.now = 7.0
+    meter.token(3)
+    clock.now = 8.0
+    meter.close(Usage(7, 4), 3)
+    of = {"model_name": "tiny"}
+    sums = [sample(meters, f"vllm:request_{phase}_time_seconds_sum", **of) for phase in ("queue", "prefill", "decode")]
+    assert sums == [1.0, 2.0, 4.0]
+    assert sample(meters, "vllm:request_max_num_generation_tokens_sum", **of) == 3
+
+
+def test_a_request_that_did_not_come_so_far_has_no_later_phase() -> None:
+    """One that was refused, or ended before its first token, counts in no phase that it did not reach."""
+    meters = Meters()
+    meters.begin("tiny", "completions").close(Usage())
+    waited = meters.begin("tiny", "completions")
+    waited.admitted(7)
+    waited.close(Usage(7))
+    of = {"model_name": "tiny"}
+    names = ("queue", "prefill", "decode")
+    assert [sample(meters, f"vllm:request_{name}_time_seconds_count", **of) for name in names] == [1, None, None]
+
+
+def test_the_background_is_counted_and_not_timed() -> None:
+    """Nobody waits for it: its tokens count, and how long it took tells nobody anything."""
+    meters = Meters()
+    meter = meters.begin("tiny", "completions", is_background=True)
+    meter.admitted(7)
+    meter.token(1)
+    meter.token(3)
+    meter.close(Usage(7, 4))
+    of = {"model_name": "tiny"}
+    assert meter.first_ms is not None
+    assert sample(meters, "vllm:generation_tokens_total", **of) == 4
+    assert not sample(meters, "vllm:time_to_first_token_seconds_count", **of)
+    assert not sample(meters, "vllm:inter_token_latency_seconds_count", **of)
+    assert not sample(meters, "vllm:e2e_request_latency_seconds_count", **of)
+    assert not sample(meters, "vllm:request_queue_time_seconds_count", **of)
+    assert sample(meters, "vllm:request_max_num_generation_tokens_sum", **of) == 4
+
+
+def test_a_gauge_is_read_at_each_scrape() -> None:
+    """A number of the server's own shows as it stands."""
+    meters, numbers = Meters(), [1]
+    meters.gauge("batches_running", "How many.", lambda: numbers[0])
+    assert sample(meters, "homeport:batches_running") == 1
+    numbers[0] = 5
+    assert sample(meters, "homeport:batches_running") == 5
+
+
+def test_workers_gauges_are_read_at_each_scrape() -> None:
+    """Running, waiting, cache use and prefix hits come from the workers as they stand at that moment."""
+    state = {"tiny": Gauges(running=2, waiting=3, cells_used=5, cells=10, prefix_queries=8, prefix_hits=4)}
+    meters = Meters(lambda: state)
+    assert sample(meters, "vllm:num_requests_running", model_name="tiny") == 2
+    assert sample(meters, "vllm:num_requests_waiting", model_name="tiny") == 3
+    assert sample(meters, "vllm:kv_cache_usage_perc", model_name="tiny") == 0.5
+    assert sample(meters, "vllm:prefix_cache_queries_total", model_name="tiny") == 8
+    assert sample(meters, "vllm:prefix_cache_hits_total", model_name="tiny") == 4
+    state.clear()
+    assert sample(meters, "vllm:num_requests_running", model_name="tiny") is None
+
+
+def test_a_model_without_cells_uses_none() -> None:
+    """A worker that has no KV cache yet reports 0, not a division by zero."""
+    meters = Meters(lambda: {"tiny": Gauges()})
+    assert sample(meters, "vllm:kv_cache_usage_perc", model_name="tiny") == 0
+
+
+def test_two_apps_count_apart() -> None:
+    """Meters share no state between apps in one process."""
+    one, other = Meters(), Meters()
+    one.answered("/v1/models", "GET", 200)
+    assert sample(one, "http_requests_total", handler="/v1/models", method="GET", status="2xx") == 1
+    assert sample(other, "http_requests_total", handler="/v1/models", method="GET", status="2xx") is None

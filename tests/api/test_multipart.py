@@ -6,7 +6,7 @@ import pytest
 
 from homeport.api.multipart import Part, Taker
 from homeport.domain.errors import InvalidRequest
-from tests.api.forms import BOUNDARY, HEADERS
+from tests.api.form_bodies import BOUNDARY, HEADERS
 
 
 def taken(folder: Path, disposition: bytes) -> Part:

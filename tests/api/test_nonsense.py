@@ -9,11 +9,11 @@ import pytest
 from homeport.api.application import build
 from homeport.domain.errors import HomeportError, InvalidRequest, revive
 from homeport.domain.events import Done, Event, Failed
-from homeport.domain.link import Open, Request
 from homeport.domain.text import Ending, TextPrompt, TextRequest
+from homeport.domain.worker_messages import Open, Request
 from tests.api.asgi import Said, call
 from tests.api.fakes import TEXT, FakeRegistry, FakeServing, Script, installed, services
-from tests.engines.text.running import PLENTY, Running
+from tests.engines.text.engine_runner import PLENTY, Running
 
 TEXTS: dict[str, tuple[str, str]] = {
     "/v1/completions": ('"prompt": "Hello", "max_tokens": 3', "prompt"),

@@ -22,9 +22,9 @@ from homeport.domain.errors import (
     QuotaSpent,
     Unavailable,
 )
-from homeport.domain.link import Request
+from homeport.domain.worker_messages import Request
 from tests.api.fakes import FakeServing, Script, answer, services
-from tests.api.live import served
+from tests.api.live_server import served
 
 KEY = "sk-a-key-for-these-tests"
 ASK: dict[str, Any] = {"model": "tiny", "prompt": "Hello"}

@@ -1,9 +1,9 @@
 from typing import cast
 
 import pytest
-from bench.children import Child
-from bench.figures import Outcome
+from bench.processes import Child
 from bench.rounds import Side, alternate
+from bench.run_stats import Outcome
 from bench.workload import Workload
 
 WORK = Workload("work", requests=1)

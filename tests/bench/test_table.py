@@ -1,7 +1,7 @@
 import math
 
-from bench.figures import Outcome
 from bench.row import Row, unmeasured
+from bench.run_stats import Outcome
 
 from bench import table
 

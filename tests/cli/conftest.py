@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from homeport import rendezvous
-from homeport.rendezvous import Running
-from tests.cli.answering import Server, serving
+from homeport.client import runfile
+from homeport.client.runfile import Running
+from tests.cli.scripted_server import Server, serving
 
 
 @pytest.fixture
@@ -21,4 +21,4 @@ def server() -> Iterator[Server]:
 def running(server: Server, tmp_path: Path) -> Running:
     """Its file, in the home that the commands are given."""
     port = server.server_address[1]
-    return rendezvous.publish(tmp_path, f"http://127.0.0.1:{port}", port)
+    return runfile.publish(tmp_path, f"http://127.0.0.1:{port}", port)

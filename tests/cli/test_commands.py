@@ -14,8 +14,8 @@ import homeport
 from homeport import cli
 from homeport.cli import commands
 from homeport.cli.output import human_size, shortened
-from homeport.domain.reports import Finding
-from tests.cli.program import Program
+from homeport.domain.operations import Finding
+from tests.cli.fake_application import Program
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from pathlib import Path
 from click.testing import CliRunner, Result
 
 from homeport.cli import commands
-from homeport.domain.tuning import Classification, Hyperparameters, TuningOrder
-from tests.cli.program import Program
+from homeport.domain.training import Classification, Hyperparameters, TuningOrder
+from tests.cli.fake_application import Program
 
 
 def run(program: Program, *arguments: str) -> Result:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from homeport import app
+from homeport.app import commands as app
 from homeport.cli import commands
-from homeport.domain.accounts import Allowance, Wanted
-from tests.cli.program import Program
+from homeport.domain.keys import Allowance, Wanted
+from tests.cli.fake_application import Program
 
 
 @pytest.fixture

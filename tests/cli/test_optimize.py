@@ -5,8 +5,8 @@ import json
 from click.testing import CliRunner, Result
 
 from homeport.cli import commands
-from homeport.domain.layouts import Wish
-from tests.cli.program import Program
+from homeport.domain.weight_layouts import Wish
+from tests.cli.fake_application import Program
 
 
 def run(program: Program, *arguments: str, env: dict[str, str] | None = None) -> Result:

@@ -7,7 +7,7 @@ from click.testing import CliRunner, Result
 
 from homeport.cli import commands
 from homeport.domain.usage import Question
-from tests.cli.program import Program
+from tests.cli.fake_application import Program
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from homeport.engines.onnx import options
+from homeport.engines.onnx_sessions import options
 from homeport.engines.processors import cores
 
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from tests import photos
 
-from homeport.engines import rasters
+from homeport.engines import image_decoding
 
 
 def seen(data: bytes) -> Image.Image:
@@ -16,7 +16,7 @@ def seen(data: bytes) -> Image.Image:
         warnings.simplefilter("ignore")  # of the notes that are broken on purpose
         opened = Image.open(io.BytesIO(data))
     with opened:
-        return rasters.seen(opened).convert("RGB")
+        return image_decoding.seen(opened).convert("RGB")
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])

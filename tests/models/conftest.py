@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from homeport.models.options import PullOptions
-from homeport.models.store import Store
+from homeport.models.model_store import Store
+from homeport.models.pull_options import PullOptions
 from tests.models.fakes import FakeHub, Recorder
 
 

@@ -10,10 +10,10 @@ import pytest
 
 from homeport.domain.errors import Unavailable
 from homeport.models.catalogue import Catalogue, CatalogueFile, CatalogueSource, Entry, Licence
-from homeport.models.options import PullOptions
+from homeport.models.model_store import Store
 from homeport.models.pull import pull
+from homeport.models.pull_options import PullOptions
 from homeport.models.sources.pypi import Part
-from homeport.models.store import Store
 from tests.models.fakes import Recorder
 
 VOICES = {"a": bytes(range(256)) * 40, "b": b"second" * 700}

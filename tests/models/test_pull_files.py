@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from homeport.domain.errors import InvalidRequest, Missing, Unavailable
-from homeport.models.options import PullOptions
+from homeport.models.model_store import Store
 from homeport.models.pull import pull
-from homeport.models.store import Store
+from homeport.models.pull_options import PullOptions
 from tests import small_ggufs
 from tests.models.fakes import Recorder, gguf
 

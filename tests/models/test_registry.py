@@ -4,13 +4,13 @@ import pytest
 
 from homeport.domain.errors import InvalidRequest, ModelMissing
 from homeport.domain.models import Facts
-from homeport.domain.reports import Silent
+from homeport.domain.operations import Silent
 from homeport.models import catalogue
 from homeport.models.manifest import Manifest, StoredFile
-from homeport.models.options import PullOptions
+from homeport.models.model_store import Store
 from homeport.models.pull import pull
+from homeport.models.pull_options import PullOptions
 from homeport.models.registry import Registry
-from homeport.models.store import Store
 
 QWEN, SMALL = "qwen2.5-coder-0.5b", "smollm2-135m"
 

@@ -5,7 +5,7 @@ from typing import Any
 import cffi
 
 from homeport.engines.llama.library import kernels
-from homeport.models import tensor_types
+from homeport.formats import tensor_types
 
 
 def test_sizes_are_the_kernels_own() -> None:

@@ -66,7 +66,7 @@ async def serve() -> AsyncIterator[Callable[..., object]]:
 
     async def build(options: ServingOptions = QUICK, **engine_options: Value) -> LocalServing:
         serving = LocalServing(
-            options, {"scripted": "tests.serving.scripted:load"}, job_options=lambda _: dict(engine_options)
+            options, {"scripted": "tests.serving.scripted_engine:load"}, job_options=lambda _: dict(engine_options)
         )
         await serving.start()
         started.append(serving)

@@ -9,10 +9,10 @@ import pytest
 from homeport.domain.errors import EngineFailed, HomeportError, Overloaded, Unavailable
 from homeport.domain.events import Delta
 from homeport.serving.background import GAVE_WAY, Background
-from homeport.serving.gate import Gate
+from homeport.serving.idle_gate import Gate
 from homeport.serving.local import LocalServing
 from homeport.serving.options import ServingOptions
-from homeport.serving.stream import WorkerStream
+from homeport.serving.workers.stream import WorkerStream
 from tests.serving.conftest import DEADLINE_S, QUICK, answer, prompt, scripted, until
 
 Serve = Callable[..., Awaitable[LocalServing]]

@@ -13,7 +13,7 @@ import pytest
 
 from homeport.domain.errors import EngineFailed, InvalidRequest, Overloaded, TooLarge, Unavailable
 from homeport.domain.events import Delta, Done, Event, Finished, Usage
-from homeport.domain.ports import Serving
+from homeport.domain.ports.serving import Serving
 from homeport.serving.local import LocalServing
 from homeport.serving.options import ServingOptions
 from tests.serving.conftest import DEADLINE_S, QUICK, answer, events, prompt, scripted, until

@@ -19,7 +19,10 @@ def gateway(prompt: str) -> Iterator[tuple[subprocess.Popen[str], psutil.Process
     """A gateway process with one worker at work."""
     paths = os.pathsep.join(sys.path)
     boot = f"import os, runpy, sys; sys.path[:] = {paths!r}.split(os.pathsep); "
-    code = boot + f"sys.argv = ['gateway', {prompt!r}]; runpy.run_module('tests.serving.gateway', run_name='__main__')"
+    code = (
+        boot
+        + f"sys.argv = ['gateway', {prompt!r}]; runpy.run_module('tests.serving.gateway_process', run_name='__main__')"
+    )
     command = [sys.executable, "-c", code]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeport.serving.shares import LATELY_S, Shares
+from homeport.serving.queue_shares import LATELY_S, Shares
 
 
 class Clock:

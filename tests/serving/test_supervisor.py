@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from homeport.domain.errors import Unavailable
-from homeport.serving.supervisor import Supervisor
+from homeport.serving.background_loops import Supervisor
 from tests.serving.conftest import until
 
 

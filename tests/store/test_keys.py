@@ -13,12 +13,12 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
-from homeport.domain.accounts import Allowance, Wanted
 from homeport.domain.errors import InvalidRequest, Missing, Unavailable
-from homeport.serving.supervisor import Supervisor
+from homeport.domain.keys import Allowance, Wanted
+from homeport.serving.background_loops import Supervisor
 from homeport.store.database import Database
+from homeport.store.key_cache import KeyRing
 from homeport.store.keys import KeyBook, server_secret
-from homeport.store.ring import KeyRing
 from homeport.store.schema import METADATA, PROJECTS
 
 SECRET = b"s" * 32

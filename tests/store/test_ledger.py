@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from homeport import durable
-from homeport.store.ledger import Ledger
+from homeport.formats import durable_files
+from homeport.store.usage_ledger import Ledger
 from tests.store.test_usage import spent
 
 
@@ -26,7 +26,7 @@ class Disk:
         self.threads: set[int] = set()
         self.goes = threading.Event()
         self.goes.set()
-        monkeypatch.setattr(durable, "flush", self._sync)
+        monkeypatch.setattr(durable_files, "flush", self._sync)
 
     def _sync(self, _: int) -> None:
         self.goes.wait(30)
@@ -76,7 +76,7 @@ async def test_a_turned_page_is_synced_too(folder: Path, monkeypatch: pytest.Mon
     """Lines at the end of a file that was followed by a new one are on the disk before their answers end."""
     synced: list[int] = []
     ledger = Ledger(folder, most_bytes=300, wait_s=30)
-    monkeypatch.setattr(durable, "flush", lambda file: synced.append(os.fstat(file).st_ino))
+    monkeypatch.setattr(durable_files, "flush", lambda file: synced.append(os.fstat(file).st_ino))
     for _ in range(5):
         ledger.write(spent())
     files = _inodes(folder)
@@ -96,7 +96,7 @@ async def test_a_disk_that_fails_is_logged(
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(durable, "flush", failing)
+        patch.setattr(durable_files, "flush", failing)
         ledger.write(spent())
         await ledger.kept()
     assert "Input/output error" in caplog.text
@@ -121,7 +121,7 @@ async def test_a_page_that_is_turned_during_a_sync_is_synced_once(
 
     write_until(2)
     files = _inodes(folder)
-    monkeypatch.setattr(durable, "flush", flush)
+    monkeypatch.setattr(durable_files, "flush", flush)
     await ledger.kept()
     assert files <= set(flushed)
     assert "could not be brought" not in caplog.text

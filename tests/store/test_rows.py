@@ -6,20 +6,20 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from homeport.domain.accounts import Wanted
 from homeport.domain.batches import Batch
 from homeport.domain.errors import Missing
 from homeport.domain.files import File, Listing
-from homeport.domain.fine_tunes import Page
+from homeport.domain.fine_tuning import Page
+from homeport.domain.keys import Wanted
 from homeport.store import migration, rows
 from homeport.store.batches import BatchBook
 from homeport.store.blobs import Blobs
 from homeport.store.database import Database
 from homeport.store.files import FileBook
+from homeport.store.key_cache import KeyRing
 from homeport.store.keys import KeyBook
-from homeport.store.ring import KeyRing
 from homeport.store.schema import BATCHES, FILES, FINE_TUNES, KEYS
-from tests.store.workbooks import Workbooks
+from tests.store.fine_tuning_store import Workbooks
 
 SECRET = b"s" * 32
 BROKEN = ["{", "[1]", "", '{"x": {}}']

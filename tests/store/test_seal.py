@@ -5,17 +5,17 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from homeport import accounts
-from homeport.accounts import Accounts
-from homeport.domain.accounts import Wanted
+from homeport.app import storage
+from homeport.app.storage import Accounts
 from homeport.domain.errors import Unavailable
+from homeport.domain.keys import Wanted
 from homeport.settings import Settings
 from homeport.store import migration
 from homeport.store.database import Database
+from homeport.store.key_cache import KeyRing
+from homeport.store.key_marker import Seal
 from homeport.store.keys import KeyBook
-from homeport.store.ring import KeyRing
 from homeport.store.schema import METADATA
-from homeport.store.seal import Seal
 
 
 @pytest.fixture
@@ -34,24 +34,24 @@ def _lose(database: Database) -> None:
 
 def test_a_lost_database_stops_the_start(settings: Settings, database: Database) -> None:
     """Once a key was made, an empty database is refused by name, until the operator says that the keys are lost."""
-    accounts.check_kept(settings)
-    accounts.create_key(settings, Wanted(name="bot"))
-    accounts.check_kept(settings)
+    storage.check_kept(settings)
+    storage.create_key(settings, Wanted(name="bot"))
+    storage.check_kept(settings)
     _lose(database)
     with pytest.raises(Unavailable, match="HOMEPORT_ACCEPT_LOST_KEYS") as refused:
-        accounts.check_kept(settings)
+        storage.check_kept(settings)
     assert Database.name(str(settings.database_url)) in refused.value.message
     accepted = Settings(home=settings.home, database_url=settings.database_url, accept_lost_keys=True)
-    accounts.check_kept(accepted)
+    storage.check_kept(accepted)
     Accounts(accepted).close()
-    accounts.check_kept(settings)
+    storage.check_kept(settings)
 
 
 def test_keys_of_the_settings_let_nobody_else_in(settings: Settings, database: Database) -> None:
     """Where the settings hold keys, the server that has lost the stored ones is not open, and starts."""
-    accounts.create_key(settings, Wanted(name="bot"))
+    storage.create_key(settings, Wanted(name="bot"))
     _lose(database)
-    accounts.check_kept(Settings(home=settings.home, database_url=settings.database_url, api_keys=("k",)))
+    storage.check_kept(Settings(home=settings.home, database_url=settings.database_url, api_keys=("k",)))
 
 
 def test_a_server_notes_keys_that_older_versions_made(settings: Settings, database: Database) -> None:
@@ -62,30 +62,30 @@ def test_a_server_notes_keys_that_older_versions_made(settings: Settings, databa
     Accounts(settings).close()
     _lose(database)
     with pytest.raises(Unavailable, match="has held keys"):
-        accounts.check_kept(settings)
+        storage.check_kept(settings)
 
 
 @pytest.mark.parametrize("is_empty", [True, False])
 def test_a_lost_file_is_noticed_and_not_made_anew(tmp_path: Path, is_empty: bool) -> None:
     """`homeport.db` deleted, or empty, beside what is left of it: the start is refused and makes no new one."""
     settings = Settings(home=tmp_path)
-    accounts.create_key(settings, Wanted(name="bot"))
+    storage.create_key(settings, Wanted(name="bot"))
     for path in tmp_path.glob("homeport.db*"):
         path.unlink()
     if is_empty:
         (tmp_path / "homeport.db").touch()
     with pytest.raises(Unavailable, match="has held keys"):
-        accounts.check_kept(settings)
+        storage.check_kept(settings)
     assert (tmp_path / "homeport.db").exists() == is_empty
 
 
 def test_a_lost_secret_stops_the_start(settings: Settings) -> None:
     """Without the secret that keys were made with nothing opens a door: it is named, and not made anew unasked."""
-    accounts.create_key(settings, Wanted(name="bot"))
+    storage.create_key(settings, Wanted(name="bot"))
     secret = settings.home / "key-secret"
     kept = secret.read_bytes()
     secret.unlink()
-    for start in (lambda: Accounts(settings), lambda: accounts.keys(settings)):
+    for start in (lambda: Accounts(settings), lambda: storage.keys(settings)):
         with pytest.raises(Unavailable, match="key-secret is lost"):
             start()
     assert not secret.exists()
@@ -98,7 +98,7 @@ def test_a_lost_secret_stops_the_start(settings: Settings) -> None:
 
 def test_a_running_server_stays_closed(settings: Settings, database: Database) -> None:
     """Where the database is replaced by an empty one under a running server, nobody comes in without a key."""
-    accounts.create_key(settings, Wanted(name="bot"))
+    storage.create_key(settings, Wanted(name="bot"))
     ring = KeyRing(KeyBook(database, b"s" * 32), b"s" * 32)
     ring.load()
     assert ring.is_closed

@@ -6,18 +6,18 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from homeport.domain.accounts import Allowance, Wanted
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.files import File, Upload
 from homeport.domain.images import Format
+from homeport.domain.keys import Allowance, Wanted
 from homeport.domain.storage import Stored
 from homeport.store.blobs import Blobs
 from homeport.store.database import Database
 from homeport.store.files import FileBook
+from homeport.store.images import Pictures
 from homeport.store.keys import KeyBook
-from homeport.store.pictures import Pictures
+from homeport.store.project_storage import Storage
 from homeport.store.schema import KEYS
-from homeport.store.storage import Storage
 from homeport.store.uploads import UploadBook
 
 FILE = File(id="", project="one", purpose="user_data", filename="a", bytes=0, created_at=0)

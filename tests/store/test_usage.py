@@ -14,9 +14,9 @@ import sqlalchemy as sa
 from homeport.domain.errors import StorageFull, Unavailable
 from homeport.domain.usage import Question, Spent, Sum
 from homeport.store.database import Database
-from homeport.store.ledger import Ledger
 from homeport.store.schema import JOURNALS, USAGE
 from homeport.store.usage import UsageBook
+from homeport.store.usage_ledger import Ledger
 
 DAY = 86_400
 NOON = 20_000 * DAY + 43_200
@@ -121,7 +121,7 @@ _WRITER = """
 import sys
 from pathlib import Path
 from homeport.domain.usage import Spent
-from homeport.store.ledger import Ledger
+from homeport.store.usage_ledger import Ledger
 
 ledger = Ledger(Path(sys.argv[1]), most_bytes=5000)
 while True:

@@ -9,8 +9,8 @@ import pytest
 from homeport import settings
 from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaOptions, load
 from homeport.models.kernels import installed_kernels
-from tests.system.gallery import furnish
-from tests.system.house import House, Tokenise, running
+from tests.system.server import House, Tokenise, running
+from tests.system.tiny_diffusion import furnish
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,9 @@ from pathlib import Path
 import openai
 import pytest
 
-from homeport.models.store import Store
-from homeport.models.tuned import install
-from tests.system.house import House, running
+from homeport.models.fine_tuned import install
+from homeport.models.model_store import Store
+from tests.system.server import House, running
 from tests.tiny_adapters import adapter
 
 MODEL = "smollm2-135m"

@@ -15,8 +15,8 @@ import pytest
 from openai.types import Batch
 
 from tests.conftest import Scale
-from tests.system.house import House, running
-from tests.system.wire import Line
+from tests.system.raw_http import Line
+from tests.system.server import House, running
 
 MODEL = "smollm2-135m"
 CHAT, PLAIN = "/v1/chat/completions", "/v1/completions"

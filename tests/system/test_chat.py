@@ -3,7 +3,7 @@
 import openai
 import pytest
 
-from tests.system.house import House
+from tests.system.server import House
 
 MODEL = "smollm2-135m"
 ASK = [{"role": "user", "content": "What is the capital of France?"}]

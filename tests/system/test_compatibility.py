@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from homeport.api.field import Field
-from tests.system.compatibility import images, page, tuning
+from homeport.api.compatibility import Field
+from tests.system.compatibility import fine_tuning, images, page
 from tests.system.compatibility.probes import every_field, judge
-from tests.system.house import House
+from tests.system.server import House
 
 Verdicts = Mapping[tuple[str, str], str | Exception]
 
@@ -17,7 +17,7 @@ Verdicts = Mapping[tuple[str, str], str | Exception]
 def verdicts(house: House, gallery: House, workbench: House, installed: Mapping[str, Path]) -> Verdicts:
     """What was seen of every field, once for all tests here."""
     assert installed
-    others = dict.fromkeys(images.PROBES, gallery) | dict.fromkeys(tuning.PROBES, workbench)
+    others = dict.fromkeys(images.PROBES, gallery) | dict.fromkeys(fine_tuning.PROBES, workbench)
     found: dict[tuple[str, str], str | Exception] = {}
     for endpoint, field in every_field():
         try:

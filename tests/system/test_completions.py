@@ -5,7 +5,7 @@ import math
 import openai
 import pytest
 
-from tests.system.house import House, Tokenise
+from tests.system.server import House, Tokenise
 
 MODEL = "smollm2-135m"
 PROMPT = "The capital of France is"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.system.house import House
+from tests.system.server import House
 
 
 def test_the_seed_documents_edit_comes_out_right(home: House) -> None:

@@ -17,12 +17,12 @@ import psutil
 import pytest
 from numpy.typing import NDArray
 
-from homeport import remote, rendezvous
+from homeport.client import http_client, runfile
 from homeport.engines import encodings
 from tests import tiny_encoders as tiny
 from tests.conftest import home_folder
-from tests.system.house import House, running
-from tests.system.wire import Line
+from tests.system.raw_http import Line
+from tests.system.server import House, running
 
 MODEL = "multilingual-e5-small"
 ADA = "text-embedding-ada-002"
@@ -134,9 +134,9 @@ def test_the_client_of_2023_gets_its_errors(seen: Any) -> None:
 def worker(house: House, client: openai.OpenAI) -> psutil.Process:
     """The process that holds the embedding model."""
     vectors(client, "wake up")
-    held = rendezvous.find(home_folder(), port=house.port)
+    held = runfile.find(home_folder(), port=house.port)
     assert held is not None
-    (pid,) = [each.pid for each in remote.workers(held) if each.model == MODEL]
+    (pid,) = [each.pid for each in http_client.workers(held) if each.model == MODEL]
     return psutil.Process(pid)
 
 
@@ -210,12 +210,12 @@ def test_a_client_that_leaves_frees_the_worker(house: House, client: openai.Open
 
 def test_unloading_gives_the_memory_back(house: House, client: openai.OpenAI, worker: psutil.Process) -> None:
     """`stop` ends the process that holds the model; the next request loads it again, and nothing is fetched."""
-    held = rendezvous.find(home_folder(), port=house.port)
+    held = runfile.find(home_folder(), port=house.port)
     assert held is not None
     assert 0 < worker.memory_info().rss < 450_000_000
-    remote.stop(held, MODEL)
+    http_client.stop(held, MODEL)
     house.wait("the process is gone", lambda: not worker.is_running())
-    assert MODEL not in [each.model for each in remote.workers(held)]
+    assert MODEL not in [each.model for each in http_client.workers(held)]
     assert vectors(client, "again").shape == (1, 384)
 
 

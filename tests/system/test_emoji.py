@@ -16,16 +16,16 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from homeport.domain.reports import Silent
+from homeport.domain.operations import Silent
 from homeport.models import catalogue
-from homeport.models.options import PullOptions
+from homeport.models.model_store import Store
 from homeport.models.pull import pull
-from homeport.models.store import Store
-from tests.api.forms import HEADERS, form
-from tests.system import gallery
-from tests.system.house import Answer, House, running
+from homeport.models.pull_options import PullOptions
+from tests.api.form_bodies import HEADERS, form
+from tests.system import tiny_diffusion
+from tests.system.raw_http import Line
+from tests.system.server import Answer, House, running
 from tests.system.test_sdk_2023 import CLIENTS
-from tests.system.wire import Line
 
 E5, MODEL = "multilingual-e5-small", "homeport-emoji-128"
 PROGRAM = Path(__file__).parent / "clients" / "images_2023.py"
@@ -195,10 +195,10 @@ def test_the_newest_sdk_drives_all_three_endpoints(client: openai.OpenAI, studio
     assert made.data is not None
     pictures = [read(fetched(studio, image.url or "").body) for image in made.data]
     assert apart(pictures) > 2
-    source, mask = gallery.source(), gallery.source(hole=True)
+    source, mask = tiny_diffusion.source(), tiny_diffusion.source(hole=True)
     edits = client.images.edit(
-        image=("a.png", gallery.file(source)),
-        mask=("m.png", gallery.file(mask)),
+        image=("a.png", tiny_diffusion.file(source)),
+        mask=("m.png", tiny_diffusion.file(mask)),
         prompt="a banana",
         model="dall-e-2",
         n=2,
@@ -220,10 +220,14 @@ def test_the_newest_sdk_drives_all_three_endpoints(client: openai.OpenAI, studio
 
 def test_the_sdk_of_2023_drives_all_three_endpoints(studio: House, tmp_path: Path) -> None:
     """With no model named: `256*256`, equal seeds, masks, the image's own alpha, variations and refusals."""
-    whole = gallery.source()
-    sources = {"image": whole, "mask": gallery.source(hole=True), "wide": gallery.source(256, hole=True, height=128)}
+    whole = tiny_diffusion.source()
+    sources = {
+        "image": whole,
+        "mask": tiny_diffusion.source(hole=True),
+        "wide": tiny_diffusion.source(256, hole=True, height=128),
+    }
     for name, pixels in sources.items():
-        (tmp_path / f"{name}.png").write_bytes(gallery.file(pixels))
+        (tmp_path / f"{name}.png").write_bytes(tiny_diffusion.file(pixels))
     command = [str(CLIENTS), str(PROGRAM), studio.base, *(str(tmp_path / f"{name}.png") for name in sources)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -12,7 +12,7 @@ import openai
 import psutil
 import pytest
 
-from tests.system.house import House, running
+from tests.system.server import House, running
 
 CLIENTS = Path(__file__).parents[2] / ".venv-clients" / "bin" / "python"
 PROGRAM = Path(__file__).parent / "clients" / "files_2023.py"

@@ -11,9 +11,9 @@ import openai
 import psutil
 import pytest
 
-from homeport.models.store import Store
-from tests.system.house import House, running
-from tests.tuning import examples
+from homeport.models.model_store import Store
+from tests.system.server import House, running
+from tests.training import examples
 
 pytestmark = pytest.mark.training
 

@@ -21,8 +21,8 @@ import psutil
 import pytest
 
 from tests.conftest import Scale
-from tests.system.house import House, free_port, running
-from tests.system.wire import Line
+from tests.system.raw_http import Line
+from tests.system.server import House, free_port, running
 
 pytestmark = pytest.mark.soak
 

@@ -16,12 +16,19 @@ from typing import Any
 import openai
 import pytest
 
-from homeport import rendezvous
-from tests.api.forms import HEADERS, form
-from tests.system.gallery import MODEL, file, furnish, kind, shown, source
-from tests.system.house import Answer, House, running
+from homeport.client import runfile
+from tests.api.form_bodies import HEADERS, form
+from tests.system.raw_http import Line
+from tests.system.server import Answer, House, running
 from tests.system.test_sdk_2023 import CLIENTS
-from tests.system.wire import Line
+from tests.system.tiny_diffusion import (
+    MODEL,
+    file,
+    furnish,
+    kind,
+    shown,
+    source,
+)
 
 PROGRAM = Path(__file__).parent / "clients" / "images_2023.py"
 WHOLE, HOLED, WIDE = source(), source(hole=True), source(256, hole=True, height=128)
@@ -308,7 +315,7 @@ def test_a_painter_that_dies_is_replaced(gallery: House) -> None:
 def test_draw_paints_into_a_file(gallery: House, tmp_path: Path) -> None:
     """`homeport draw` finds the running server and writes what it asked for."""
     home = gallery.log.parent / "home"
-    assert rendezvous.find(home) is not None
+    assert runfile.find(home) is not None
     command = [sys.executable, "-m", "homeport", "draw", "a red fox", "-o", str(tmp_path / "fox.webp")]
     flags = ["--home", str(home), "--model", MODEL, "--size", "256x256", "--seed", "3", "-n", "2"]
     ran = subprocess.run([*command, *flags], capture_output=True, text=True, timeout=120, check=False)

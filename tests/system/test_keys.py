@@ -16,8 +16,8 @@ import openai
 import psutil
 import pytest
 
-from homeport import remote, rendezvous
-from tests.system.house import Answer, House, running
+from homeport.client import http_client, runfile
+from tests.system.server import Answer, House, running
 
 MODEL = "smollm2-135m"
 ADMIN = "the-operators-own-key"
@@ -72,9 +72,9 @@ def test_keys_made_and_revoked_beside_a_running_server(gate: House, home: Path) 
     homeport(home, "keys", "revoke", "bot")
     gate.wait("the revoked key opens nothing", lambda: status(gate, second["secret"]) == 401, 2)
     assert status(gate, "anything") == 401
-    found = rendezvous.find(home, pid=gate.pid)
+    found = runfile.find(home, pid=gate.pid)
     assert found is not None
-    assert [worker.model for worker in remote.workers(found)] == [MODEL]
+    assert [worker.model for worker in http_client.workers(found)] == [MODEL]
 
 
 def test_many_clients_on_keys_with_different_limits(gate: House, home: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from homeport.engines.text.executor import Batch
 from homeport.engines.text.executors.llama.executor import LlamaExecutor
-from tests.system.house import House
+from tests.system.server import House
 
 CLIENTS = Path(__file__).parents[2] / ".venv-clients" / "bin" / "python"
 PROGRAM = Path(__file__).parent / "clients" / "lm_eval_client.py"

@@ -15,13 +15,13 @@ from typing import Any
 import psutil
 import pytest
 
-from homeport import accounts
+from homeport.app import storage
 from homeport.domain.usage import Question
 from homeport.settings import Settings, load
 from homeport.store.database import Database
 from homeport.store.usage import UsageBook
 from tests.conftest import Scale
-from tests.system.house import House, running
+from tests.system.server import House, running
 
 pytestmark = pytest.mark.soak
 
@@ -103,7 +103,7 @@ def test_every_loop_goes_on_after_it_has_failed(kept: House, tmp_path: Path, sca
             assert _number(kept, loop) >= 1
         kept.wait(f"{loop} works again", lambda: not _failing(kept), 90)
     assert _complete(kept, secret) == 200
-    accounts.revoke_key(_settings(tmp_path), id)
+    storage.revoke_key(_settings(tmp_path), id)
     kept.wait("the key opens nothing", lambda: _complete(kept, secret) == 401, 10)
 
 
@@ -128,7 +128,7 @@ def test_a_server_without_file_descriptors_recovers(kept: House, tmp_path: Path,
         finally:
             server.rlimit(psutil.RLIMIT_NOFILE, before)
     kept.wait("all loops work", lambda: _is_well(kept), 60)
-    accounts.revoke_key(_settings(tmp_path), id)
+    storage.revoke_key(_settings(tmp_path), id)
     kept.wait("the key opens nothing", lambda: _complete(kept, secret) == 401, 20)
     assert _complete(kept) == 200
     database = Database(f"sqlite:///{_database(tmp_path)}")

@@ -16,8 +16,8 @@ import pytest
 from openai.types.moderation import Categories, CategoryAppliedInputTypes
 from PIL import Image
 
-from tests.system.house import House, running
-from tests.system.wire import Line
+from tests.system.raw_http import Line
+from tests.system.server import House, running
 
 MODEL = "homeport-moderation"
 OMNI = "omni-moderation-latest"

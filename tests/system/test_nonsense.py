@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import Scale
-from tests.system.house import House, running
 from tests.system.nonsense import ADMIN, CASES, MODEL, Case, garbage, tried, wrong
-from tests.system.wire import Line
+from tests.system.raw_http import Line
+from tests.system.server import House, running
 
 STREAMS, SENDERS = 16, 4
 WORDS = ("fox", "crow", "bear", "wolf", "hare", "goat", "swan", "toad", "mole", "lynx", "deer", "duck")

@@ -16,12 +16,12 @@ from typing import Any
 import platformdirs
 import pytest
 
-from homeport.accounts import Accounts
+from homeport.app.storage import Accounts
 from homeport.domain.usage import Question
 from homeport.settings import Settings
 from tests.conftest import Scale
-from tests.system.house import House, running
 from tests.system.powercut import Disk, calls, recorder
+from tests.system.server import House, running
 
 pytestmark = pytest.mark.soak
 

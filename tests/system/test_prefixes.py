@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.house import House, running
+from tests.system.server import House, running
 
 MODEL = "smollm2-135m"
 SYSTEM = (

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.house import House
+from tests.system.server import House
 
 SHOWN = ["models", "edit", "completion", "chat", "embeddings", "audio", "moderation"]
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.house import House
+from tests.system.server import House
 
 CLIENTS = Path(__file__).parents[2] / ".venv-clients" / "bin" / "python"
 PROGRAM = Path(__file__).parent / "clients" / "sdk_2023.py"

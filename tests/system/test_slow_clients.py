@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from tests.conftest import Scale
-from tests.system.house import House, running
+from tests.system.server import House, running
 
 pytestmark = pytest.mark.soak
 

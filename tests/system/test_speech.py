@@ -15,10 +15,10 @@ import pytest
 from openai.types.audio import SpeechCreateParams
 
 from tests.engines.speech.sniffing import sniff
-from tests.system.house import House
+from tests.system.raw_http import Line
+from tests.system.server import House
+from tests.system.speech_server import MODEL, seconds, speaking
 from tests.system.test_sdk_2023 import CLIENTS
-from tests.system.voices import MODEL, seconds, speaking
-from tests.system.wire import Line
 
 SHORT = "Good morning, my friends."
 LONG = "The weather is very nice here today, and we all went out for a walk. " * 12

@@ -7,7 +7,7 @@ from pathlib import Path
 import openai
 import pytest
 
-from tests.system.voices import speaking
+from tests.system.speech_server import speaking
 
 ENGLISH = "My train leaves at half past seven, and I have not packed anything yet."
 MANDARIN = "今天天气很好，我们去公园散步，然后一起吃晚饭。"

@@ -12,12 +12,21 @@ import numpy as np
 import openai
 import pytest
 
-from homeport import remote, rendezvous
+from homeport.client import http_client, runfile
 from homeport.settings import load
 from tests import odd_sounds
-from tests.api.forms import BOUNDARY, HEADERS, form
-from tests.sounds import CHINESE, ENGLISH, FORMATS, encoded, errors, silence, spoken, tone
-from tests.system.house import Answer, House, running
+from tests.api.form_bodies import BOUNDARY, HEADERS, form
+from tests.audio_samples import (
+    CHINESE,
+    ENGLISH,
+    FORMATS,
+    encoded,
+    errors,
+    silence,
+    spoken,
+    tone,
+)
+from tests.system.server import Answer, House, running
 
 CLIENTS = Path(__file__).parents[2] / ".venv-clients" / "bin" / "python"
 PROGRAM = Path(__file__).parent / "clients" / "audio_2023.py"
@@ -291,9 +300,9 @@ def test_a_caller_that_leaves_stops_the_decoding(ears: House) -> None:
 def test_memory_returns_when_the_model_is_unloaded(ears: House) -> None:
     """The worker's process is gone, and the next request starts another."""
     (worker,) = ears.workers()
-    server = rendezvous.find(load({}).home, port=ears.port)
+    server = runfile.find(load({}).home, port=ears.port)
     assert server is not None
-    remote.stop(server, "whisper-base")
+    http_client.stop(server, "whisper-base")
     ears.wait("the worker is gone", lambda: not ears.workers())
     assert not worker.is_running()
     assert post(ears, MODEL, file=encoded(tone(1))).status == 200

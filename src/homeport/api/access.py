@@ -15,10 +15,16 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from homeport.api.exchange import ANYONE, Caller, Sender, exchange_of, sender_of
+from homeport.api.request_context import (
+    ANYONE,
+    Caller,
+    Sender,
+    exchange_of,
+    sender_of,
+)
 from homeport.domain.errors import Forbidden, Missing, Unauthenticated
-from homeport.domain.ports import Keys
-from homeport.serving.quotas import Quotas
+from homeport.domain.ports.serving import Keys
+from homeport.serving.rate_limits import Quotas
 
 _ISSUED_BY = "whoever runs this Homeport server"
 _ADMIN = "/admin/"

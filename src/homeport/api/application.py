@@ -12,35 +12,46 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
-from homeport.api import admin, engines, health, keys, metrics, models, usage
+from homeport.api import (
+    legacy_engines,
+    models,
+    monitoring,
+)
 from homeport.api.access import Guard
-from homeport.api.audio import speech, transcriptions
+from homeport.api.admin import keys, usage, workers
 from homeport.api.azure import Azure
-from homeport.api.batches import batches
-from homeport.api.cors import Cors
-from homeport.api.edge import Edge
-from homeport.api.embeddings import creation as embeddings
+from homeport.api.batches import routes as batches
+from homeport.api.chat import routes as chat
+from homeport.api.completions import routes as completions
+from homeport.api.edits import routes as edits
+from homeport.api.embeddings import routes as embeddings
 from homeport.api.errors import error_response
-from homeport.api.exchange import exchange_of
-from homeport.api.faults import Faults
-from homeport.api.files import files, parts
-from homeport.api.images import endpoints as images
-from homeport.api.images import files as pictures
-from homeport.api.moderations import creation as moderations
-from homeport.api.paths import is_tidy, unknown
+from homeport.api.files import routes as files
+from homeport.api.fine_tuning import legacy_routes
+from homeport.api.fine_tuning import routes as jobs
+from homeport.api.images import downloads as pictures
+from homeport.api.images import routes as images
+from homeport.api.middleware.cors import Cors
+from homeport.api.middleware.errors import Faults
+from homeport.api.middleware.headers import Edge
+from homeport.api.moderations import routes as moderations
+from homeport.api.request_context import exchange_of
 from homeport.api.services import Services
-from homeport.api.text import chat, completions, edits, tokens
-from homeport.api.tuning import fine_tunes, jobs
+from homeport.api.speech import routes as speech
+from homeport.api.tokenize import routes as tokens
+from homeport.api.transcriptions import routes as transcriptions
+from homeport.api.unknown_paths import is_tidy, unknown
+from homeport.api.uploads import routes as parts
 from homeport.domain.errors import MethodRefused
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 ROUTES: Mapping[str, Mapping[str, Handler]] = {
-    "/": {"GET": health.greet},
-    "/health": {"GET": health.live},
-    "/health/live": {"GET": health.live},
-    "/health/ready": {"GET": health.ready},
-    "/metrics": {"GET": metrics.scrape},
+    "/": {"GET": monitoring.greet},
+    "/health": {"GET": monitoring.live},
+    "/health/live": {"GET": monitoring.live},
+    "/health/ready": {"GET": monitoring.ready},
+    "/metrics": {"GET": monitoring.scrape},
     "/v1/models": {"GET": models.collection},
     "/v1/models/{model:path}": {"GET": models.retrieve, "DELETE": models.delete},
     "/v1/completions": {"POST": completions.create},
@@ -68,10 +79,10 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/v1/batches": {"GET": batches.collection, "POST": batches.create},
     "/v1/batches/{batch_id}": {"GET": batches.retrieve},
     "/v1/batches/{batch_id}/cancel": {"POST": batches.cancel},
-    "/v1/fine-tunes": {"GET": fine_tunes.collection, "POST": fine_tunes.create},
-    "/v1/fine-tunes/{job_id}": {"GET": fine_tunes.retrieve},
-    "/v1/fine-tunes/{job_id}/cancel": {"POST": fine_tunes.cancel},
-    "/v1/fine-tunes/{job_id}/events": {"GET": fine_tunes.events},
+    "/v1/fine-tunes": {"GET": legacy_routes.collection, "POST": legacy_routes.create},
+    "/v1/fine-tunes/{job_id}": {"GET": legacy_routes.retrieve},
+    "/v1/fine-tunes/{job_id}/cancel": {"POST": legacy_routes.cancel},
+    "/v1/fine-tunes/{job_id}/events": {"GET": legacy_routes.events},
     "/v1/fine_tuning/jobs": {"GET": jobs.collection, "POST": jobs.create},
     "/v1/fine_tuning/jobs/{job_id}": {"GET": jobs.retrieve},
     "/v1/fine_tuning/jobs/{job_id}/cancel": {"POST": jobs.cancel},
@@ -79,19 +90,19 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/v1/fine_tuning/jobs/{job_id}/resume": {"POST": jobs.resume},
     "/v1/fine_tuning/jobs/{job_id}/events": {"GET": jobs.events},
     "/v1/fine_tuning/jobs/{job_id}/checkpoints": {"GET": jobs.checkpoints},
-    "/v1/engines": {"GET": engines.collection},
+    "/v1/engines": {"GET": legacy_engines.collection},
     "/v1/engines/{engine:path}/completions": {"POST": completions.create},
     "/v1/engines/{engine:path}/edits": {"POST": edits.create},
     "/v1/engines/{engine:path}/embeddings": {"POST": embeddings.create},
-    "/v1/engines/{engine:path}": {"GET": engines.retrieve},
+    "/v1/engines/{engine:path}": {"GET": legacy_engines.retrieve},
     "/admin/v1/keys": {"GET": keys.collection, "POST": keys.create},
     "/admin/v1/keys/{key_id}": {"GET": keys.retrieve, "DELETE": keys.revoke},
     "/admin/v1/keys/{key_id}/rotate": {"POST": keys.rotate},
     "/admin/v1/usage": {"GET": usage.totals},
     "/admin/v1/storage": {"GET": usage.storage},
     "/v1/organization/usage/{kind}": {"GET": usage.organization},
-    "/admin/v1/workers": {"GET": admin.workers},
-    "/admin/v1/workers/{model:path}/stop": {"POST": admin.stop},
+    "/admin/v1/workers": {"GET": workers.workers},
+    "/admin/v1/workers/{model:path}/stop": {"POST": workers.stop},
 }
 """Path templates, matched in this order, and what answers each method on them."""
 

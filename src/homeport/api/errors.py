@@ -10,8 +10,7 @@ from typing import NamedTuple
 
 from starlette.responses import Response
 
-from homeport import durable
-from homeport.api import wire
+from homeport.api import json_codec
 from homeport.domain.errors import (
     ContextOverflow,
     EngineFailed,
@@ -34,6 +33,7 @@ from homeport.domain.errors import (
     Unavailable,
     UnsupportedMedia,
 )
+from homeport.formats import durable_files
 
 DEFAULT_RETRY_S = 1.0
 _NO_FILES = (errno.EMFILE, errno.ENFILE)
@@ -80,7 +80,7 @@ def foreseen(error: BaseException) -> HomeportError | None:
         return error
     if not isinstance(error, OSError):
         return None
-    if error.errno in durable.FULL:
+    if error.errno in durable_files.FULL:
         return StorageFull("The disk is full, and this request needs to write to it.")
     if error.errno in _NO_FILES:
         return Unavailable("The server has too many files and connections open.", code="too_many_open_files")
@@ -89,7 +89,7 @@ def foreseen(error: BaseException) -> HomeportError | None:
 
 def envelope(error: HomeportError) -> bytes:
     """OpenAI's error body. All four fields are always there; `code` is a string or null."""
-    return wire.encode(
+    return json_codec.encode(
         {
             "error": {
                 "message": error.message,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from starlette.requests import Request
 from starlette.responses import Response
 
-from homeport.api.answer import Answer
+from homeport.api.json_response import Answer
 from homeport.api.services import Services, registry, services
 from homeport.domain.errors import Forbidden, excerpt
 from homeport.domain.models import Installed

@@ -13,12 +13,12 @@ from typing import cast
 from starlette.requests import Request
 
 from homeport.api.access import Access
-from homeport.api.exchange import Caller, exchange_of
-from homeport.api.meters import Meters
-from homeport.api.permission import Permitted
-from homeport.domain.batch_ports import BatchBook
+from homeport.api.caller_registry import Permitted
+from homeport.api.metrics import Meters
+from homeport.api.request_context import Caller, exchange_of
 from homeport.domain.models import Resolved
-from homeport.domain.ports import (
+from homeport.domain.ports.batches import BatchBook
+from homeport.domain.ports.serving import (
     FileBook,
     KeyBook,
     Ledger,
@@ -30,9 +30,9 @@ from homeport.domain.ports import (
     UploadBook,
     UsageBook,
 )
-from homeport.serving.quotas import Quotas
-from homeport.serving.supervisor import Supervisor
-from homeport.serving.tuner import Tuner
+from homeport.serving.background_loops import Supervisor
+from homeport.serving.fine_tuning.service import Tuner
+from homeport.serving.rate_limits import Quotas
 
 
 @dataclass(frozen=True)

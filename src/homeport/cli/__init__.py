@@ -5,18 +5,18 @@ import sys
 
 import click
 
-from homeport import app
+from homeport.app import commands as app
 from homeport.cli import (
-    batches,
-    database,
-    drawing,
+    batch,
+    db,
+    draw,
+    finetune,
+    kernels,
     keys,
-    machine,
     models,
-    serving,
-    speech,
-    transcription,
-    tuning,
+    say,
+    serve,
+    transcribe,
     usage,
 )
 from homeport.cli.application import Application
@@ -30,28 +30,28 @@ def commands() -> None:
 
 
 for _command in (
-    serving.serve,
-    serving.run,
-    serving.embed,
-    transcription.transcribe,
-    speech.say,
-    drawing.draw,
-    serving.ps,
-    serving.stop,
+    serve.serve,
+    serve.run,
+    serve.embed,
+    transcribe.transcribe,
+    say.say,
+    draw.draw,
+    serve.ps,
+    serve.stop,
     models.pull,
     models.optimize,
-    tuning.finetune,
+    finetune.finetune,
     models.list_,
     models.show,
     models.rm,
     keys.keys,
     usage.usage,
-    batches.batch,
-    database.database,
-    machine.kernels,
-    machine.doctor,
-    machine.config,
-    machine.version,
+    batch.batch,
+    db.database,
+    kernels.kernels,
+    kernels.doctor,
+    kernels.config,
+    kernels.version,
 ):
     commands.add_command(_command)
 commands.add_command(models.list_, "ls")

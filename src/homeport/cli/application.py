@@ -1,21 +1,21 @@
-"""What the commands need of the program: the Protocols between `cli` and `app`. `homeport.app` fills them."""
+"""What the commands need of the program: the Protocols between `cli` and `app`. `homeport.app.commands` fills them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from homeport.domain.accounts import Issued, Key, Wanted
-from homeport.domain.layouts import Outcome, Wish
+from homeport.domain.keys import Issued, Key, Wanted
 from homeport.domain.models import Alias, Installed
-from homeport.domain.reports import Announcement, Finding, Progress
+from homeport.domain.operations import Announcement, Finding, Progress
 from homeport.domain.storage import Stored
-from homeport.domain.tuning import Told, TuningOrder
+from homeport.domain.training import Told, TuningOrder
 from homeport.domain.usage import Question, Sum
+from homeport.domain.weight_layouts import Outcome, Wish
 from homeport.settings import Settings
 
 
 class Accounts(Protocol):
-    """Functions of `homeport.accounts`. All raise HomeportError with a message that says what to do."""
+    """Functions of `homeport.app.storage`. All raise HomeportError with a message that says what to do."""
 
     def keys(self, settings: Settings, /) -> Sequence[Key]:
         """List all keys, the oldest first, those that no longer open anything included."""
@@ -51,7 +51,7 @@ class Accounts(Protocol):
 
 
 class Application(Protocol):
-    """Functions of `homeport.app`. All raise HomeportError with a message that says what to do."""
+    """Functions of `homeport.app.commands`. All raise HomeportError with a message that says what to do."""
 
     def missing(self, settings: Settings, /) -> Sequence[str]:
         """Give what `serve` must fetch first: models asked for and not installed; the starters if there is none."""

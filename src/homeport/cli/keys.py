@@ -8,7 +8,13 @@ import msgspec
 
 from homeport.cli.options import Configured, application
 from homeport.cli.output import echo, json_flag, print_json, print_table
-from homeport.domain.accounts import LOCAL, Allowance, Issued, Key, Wanted
+from homeport.domain.keys import (
+    LOCAL,
+    Allowance,
+    Issued,
+    Key,
+    Wanted,
+)
 from homeport.settings import Settings
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}

@@ -9,8 +9,14 @@ from homeport.cli.application import Application
 from homeport.cli.options import Configured, application
 from homeport.cli.output import echo, human_size, json_flag, print_json, print_table, progress, shortened
 from homeport.domain.errors import HomeportError
-from homeport.domain.layouts import LAYOUTS, ORIGINAL, Outcome, Wish, lossier
 from homeport.domain.models import Alias, Installed
+from homeport.domain.weight_layouts import (
+    LAYOUTS,
+    ORIGINAL,
+    Outcome,
+    Wish,
+    lossier,
+)
 from homeport.settings import Settings
 
 HUBS = ("home", "offline", "hub_order", "hf_endpoint", "ms_endpoint")

@@ -7,9 +7,8 @@ from typing import Any
 import click
 
 from homeport import settings as configuration
-from homeport import values
 from homeport.cli.application import Application
-from homeport.domain import printable
+from homeport.domain import printable, setting_parsers
 from homeport.domain.errors import HomeportError
 from homeport.settings import FACTS, SettingsError
 
@@ -61,8 +60,8 @@ def application(context: click.Context) -> Application:
 def _option(name: str) -> click.Option:
     fact = FACTS[name]
     flag = configuration.flag(name)
-    if fact.parse is values.switch:
+    if fact.parse is setting_parsers.switch:
         return click.Option([f"{flag}/--no-{flag[2:]}", name], default=None, help=fact.about)
-    is_list = fact.parse in (values.words, values.pairs)
+    is_list = fact.parse in (setting_parsers.words, setting_parsers.pairs)
     metavar = "|".join(fact.choices) or _METAVARS.get(fact.parse.__name__, fact.parse.__name__.upper())
     return click.Option([flag, name], multiple=is_list, metavar=metavar, help=fact.about)

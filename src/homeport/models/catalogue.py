@@ -12,7 +12,7 @@ import yaml
 
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.models import Facts
-from homeport.models.conversions.known import CONVERSIONS
+from homeport.models.conversions.table import CONVERSIONS
 from homeport.models.sources.pypi import Part
 
 

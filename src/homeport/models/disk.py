@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from homeport import durable
 from homeport.domain.errors import Unavailable
+from homeport.formats import durable_files
 
 DISK_FULL = "disk_full"
 """The code of the error that no other source can mend."""
@@ -57,9 +57,9 @@ def matches(path: Path, size: int | None, digest: str) -> bool:
 
 def publish(part: Path, final: Path) -> None:
     """Give a finished file its final name, once its bytes are on the disk."""
-    durable.sync(part)
+    durable_files.sync(part)
     part.replace(final)
-    durable.sync(final.parent)
+    durable_files.sync(final.parent)
 
 
 def _gigabytes(size: int) -> str:

@@ -14,9 +14,9 @@ from typing import Literal
 
 import msgspec
 
-from homeport import environment
+from homeport.domain import child_environment
 from homeport.domain.errors import InvalidRequest, Unavailable
-from homeport.domain.reports import Progress
+from homeport.domain.operations import Progress
 from homeport.models import disk
 
 VERSION = "3.22.1"
@@ -134,7 +134,7 @@ def _npm_pack(package: str, work: Path, progress: Progress) -> tuple[Path, Origi
     progress.message(f"Fetching {name}.")
     command = [npm, "pack", name, "--json", "--silent", f"--pack-destination={work}"]
     ran = subprocess.run(
-        command, capture_output=True, text=True, check=False, cwd=work, env=environment.without_settings()
+        command, capture_output=True, text=True, check=False, cwd=work, env=child_environment.without_settings()
     )
     if ran.returncode:
         said = (ran.stderr.strip() or ran.stdout.strip()).splitlines()

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import msgspec
 
-from homeport import durable
-from homeport.domain.layouts import ORIGINAL, Trial
 from homeport.domain.models import Facts, Installed
+from homeport.domain.weight_layouts import ORIGINAL, Trial
+from homeport.formats import durable_files
 
 FILE_NAME = "manifest.json"
 
@@ -100,5 +100,5 @@ def read(folder: Path) -> Manifest:
 
 def write(folder: Path, manifest: Manifest) -> None:
     """Write the manifest into `folder` so that a reader sees the old one or the new one, whole."""
-    durable.write(folder / FILE_NAME, msgspec.json.format(msgspec.json.encode(manifest), indent=2))
-    durable.sync(folder.parent)
+    durable_files.write(folder / FILE_NAME, msgspec.json.format(msgspec.json.encode(manifest), indent=2))
+    durable_files.sync(folder.parent)

@@ -14,21 +14,29 @@ import msgspec
 
 from homeport.domain.errors import HomeportError, InvalidRequest, ModelMissing, Unavailable
 from homeport.domain.models import Facts, Installed
-from homeport.domain.reports import Progress
-from homeport.models import catalogue, checkpoint, disk, gguf, quantisation, references, whisper
+from homeport.domain.operations import Progress
+from homeport.formats import gguf_reader
+from homeport.models import (
+    catalogue,
+    diffusion_checkpoints,
+    disk,
+    quantization,
+    references,
+    whisper,
+)
 from homeport.models.catalogue import Catalogue, CatalogueSource, Entry
 from homeport.models.manifest import Manifest, StoredFile
-from homeport.models.options import PullOptions
-from homeport.models.quantisation import Weights
+from homeport.models.model_store import Store
+from homeport.models.pull_options import PullOptions
+from homeport.models.quantization import Weights
 from homeport.models.references import CatalogueName, FileReference, HubReference
 from homeport.models.sources.bundled import Bundled
-from homeport.models.sources.contract import Listing, RemoteFile, Source
+from homeport.models.sources.combined import Joint
 from homeport.models.sources.hf import HuggingFace
-from homeport.models.sources.joint import Joint
 from homeport.models.sources.local import LocalFile
 from homeport.models.sources.ms import ModelScope
+from homeport.models.sources.protocol import Listing, RemoteFile, Source
 from homeport.models.sources.pypi import Packed, Wheels
-from homeport.models.store import Store
 
 Tell = Callable[[str, Weights, Path, Sequence[StoredFile]], Facts]
 _NOT_TEXT = re.compile(r"clip|.*bert.*|t5encoder|whisper|.*vocoder.*|wavtokenizer.*", re.IGNORECASE)
@@ -169,19 +177,23 @@ def _pull_reference(
 
 def _meant(listing: Listing, pick: str | None, label: str) -> tuple[Weights, tuple[str, ...], Tell]:
     """The model among the files, the role of each file of it, and who tells what it can do."""
-    ggufs = quantisation.models(listing.files)
+    ggufs = quantization.models(listing.files)
     if pick is None and not ggufs and (ears := whisper.choose(listing.files)):
         return Weights(label.rsplit("/", 1)[-1], ears.files, len(ears.files)), ears.roles, _whisper_facts
-    if (pick is not None or not ggufs) and (file := checkpoint.choose(listing.files, pick)):
-        return Weights(file.name.removesuffix(checkpoint.SUFFIX), (file,), 1), ("weights",), _checkpoint_facts
-    chosen = quantisation.choose(listing.files, pick, label)
+    if (pick is not None or not ggufs) and (file := diffusion_checkpoints.choose(listing.files, pick)):
+        return (
+            Weights(file.name.removesuffix(diffusion_checkpoints.SUFFIX), (file,), 1),
+            ("weights",),
+            _checkpoint_facts,
+        )
+    chosen = quantization.choose(listing.files, pick, label)
     return chosen, ("weights", *(f"weights-{number}" for number in range(2, len(chosen.files) + 1))), _gguf_facts
 
 
 def _gguf_facts(name: str, chosen: Weights, folder: Path, stored: Sequence[StoredFile]) -> Facts:
     """What the model's own header says it can do."""
-    gguf.check_parts([folder / file.name for file in stored])
-    header = gguf.read(folder / stored[0].name)
+    gguf_reader.check_parts([folder / file.name for file in stored])
+    header = gguf_reader.read(folder / stored[0].name)
     kind, capabilities = _purpose(header, chosen.stem)
     return Facts(
         name=name,
@@ -199,7 +211,7 @@ def _checked(facts: Facts, file: Path, options: PullOptions, progress: Progress)
     """Without `chat`, and what is built on it, where the model's chat template does not work."""
     if _CHAT not in facts.capabilities or options.template_fault is None:
         return facts
-    fault = options.template_fault(gguf.read(file).template)
+    fault = options.template_fault(gguf_reader.read(file).template)
     if not fault:
         return facts
     progress.message(f"{facts.name} cannot be used for chat: {fault}")
@@ -207,15 +219,15 @@ def _checked(facts: Facts, file: Path, options: PullOptions, progress: Progress)
     return msgspec.structs.replace(facts, capabilities=kept)
 
 
-def _purpose(header: gguf.Header, stem: str) -> tuple[str, tuple[str, ...]]:
+def _purpose(header: gguf_reader.Header, stem: str) -> tuple[str, tuple[str, ...]]:
     """The kind of model that a header tells, which is its engine's name too, and what it can do.
 
     Raises InvalidRequest for a file that no engine serves.
     """
-    if header.kind != "model" or header.pooling == gguf.RANK:
+    if header.kind != "model" or header.pooling == gguf_reader.RANK:
         what = header.kind if header.kind != "model" else "a reranker"
         raise InvalidRequest(f"{stem} is no text or embedding model ({what}), and other kinds of GGUF are not served.")
-    if header.pooling in gguf.POOLINGS:
+    if header.pooling in gguf_reader.POOLINGS:
         return "embeddings", ("embeddings",)
     if _NOT_TEXT.fullmatch(header.architecture):
         raise InvalidRequest(
@@ -233,7 +245,7 @@ def _whisper_facts(name: str, _: Weights, folder: Path, stored: Sequence[StoredF
 
 def _checkpoint_facts(name: str, _: Weights, folder: Path, stored: Sequence[StoredFile]) -> Facts:
     """The same of a diffusion model."""
-    return checkpoint.facts(name, folder / stored[0].name)
+    return diffusion_checkpoints.facts(name, folder / stored[0].name)
 
 
 def _obtain(

@@ -10,7 +10,7 @@ from homeport.domain.errors import HomeportError, InvalidRequest, ModelMissing, 
 from homeport.domain.models import Alias, Installed, Resolved
 from homeport.models.aliases import Aliases, Override
 from homeport.models.catalogue import Catalogue
-from homeport.models.store import Store
+from homeport.models.model_store import Store
 
 _TEXT = "text"
 _OTHER = {

@@ -14,7 +14,7 @@ import msgspec
 
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.models import Facts
-from homeport.models.sources.contract import RemoteFile
+from homeport.models.sources.protocol import RemoteFile
 
 _ROLES = (
     ("weights", re.compile(r"model\.bin")),

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from homeport.domain.errors import Overloaded
-from homeport.serving.shares import Shares
+from homeport.serving.queue_shares import Shares
 
 _RETRY_MIN_S = 1.0
 _RETRY_MAX_S = 60.0

@@ -9,7 +9,7 @@ import logging
 from typing import Protocol
 
 from homeport.domain.errors import EngineFailed, HomeportError, Unavailable
-from homeport.serving.gate import Gate
+from homeport.serving.idle_gate import Gate
 
 GAVE_WAY = "gave_way"
 """The code of the error of a request that was ended because another needed its model's room."""

@@ -6,18 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from homeport.domain.errors import Unavailable
-from homeport.domain.link import Job, Request
 from homeport.domain.models import Gauges, Installed, Loaded
-from homeport.domain.ports import More
+from homeport.domain.ports.serving import More
+from homeport.domain.worker_messages import Job, Request
 from homeport.serving.admission import Admission, Ticket
 from homeport.serving.background import Background, Visit
-from homeport.serving.engines import ENGINES, entry_point
-from homeport.serving.frames import Launch
+from homeport.serving.background_loops import Supervisor
 from homeport.serving.options import ServingOptions
-from homeport.serving.pool import Pool
-from homeport.serving.resident import WorkerStatus
-from homeport.serving.stream import WorkerStream
-from homeport.serving.supervisor import Supervisor
+from homeport.serving.pool.model_pool import Pool
+from homeport.serving.pool.pooled_model import WorkerStatus
+from homeport.serving.workers.engine_table import ENGINES, entry_point
+from homeport.serving.workers.frames import Launch
+from homeport.serving.workers.stream import WorkerStream
 
 log = logging.getLogger(__name__)
 

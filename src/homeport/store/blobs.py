@@ -11,8 +11,8 @@ import obstore
 from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, ObjectStore, S3Store
 
-from homeport import durable
 from homeport.domain.errors import InvalidRequest, Missing, StorageFull, Unavailable
+from homeport.formats import durable_files
 
 _CHUNK_BYTES = 1 << 18
 _PART_BYTES, _PARTS_AT_ONCE = 5 << 20, 2
@@ -31,11 +31,11 @@ class Blobs:
         """Keep a file's content, on the disk. Raises StorageFull or Unavailable; then nothing is kept."""
         try:
             if self._folder is not None:
-                durable.make_folder((self._folder / name).parent)
+                durable_files.make_folder((self._folder / name).parent)
             obstore.put(self._store, name, content, chunk_size=_PART_BYTES, max_concurrency=_PARTS_AT_ONCE)
             if self._folder is not None:
-                durable.sync(self._folder / name)
-                durable.sync((self._folder / name).parent)
+                durable_files.sync(self._folder / name)
+                durable_files.sync((self._folder / name).parent)
         except (BaseError, OSError) as error:
             raise _explained(error) from error
 
@@ -84,7 +84,7 @@ def _store(place: str) -> ObjectStore:
             return S3Store.from_url(place)
         if "://" in place:
             raise InvalidRequest(f"blobs: {place} is neither a folder nor s3://BUCKET/PREFIX.")
-        durable.make_folder(Path(place))
+        durable_files.make_folder(Path(place))
         return LocalStore(prefix=Path(place), automatic_cleanup=True)
     except (BaseError, OSError, ValueError) as error:
         raise Unavailable(f"blobs: {place} cannot be used: {error}") from error

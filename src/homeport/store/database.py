@@ -13,8 +13,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from homeport import durable
 from homeport.domain.errors import InvalidRequest, StorageFull, Unavailable
+from homeport.formats import durable_files
 
 _BUSY_MS = 10_000
 _NO_URL = "database_url: is no URL such as sqlite:////path or postgresql://host/name."
@@ -120,10 +120,10 @@ def _first_line(said: str) -> str:
 def _prepare(path: Path) -> None:
     """Make the file for its user alone: it holds who asked for what, and hashes of keys."""
     try:
-        durable.make_folder(path.parent)
+        durable_files.make_folder(path.parent)
         if not path.exists():
             path.touch(mode=0o600)
-            durable.sync(path.parent)
+            durable_files.sync(path.parent)
     except OSError as error:
         raise Unavailable(f"The database {path} cannot be opened: {error.strerror}.") from error
 

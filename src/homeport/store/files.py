@@ -18,8 +18,8 @@ from homeport.domain.files import File, Listing
 from homeport.store import rows
 from homeport.store.blobs import Blobs
 from homeport.store.database import Database
+from homeport.store.project_storage import Storage
 from homeport.store.schema import FILES
-from homeport.store.storage import Storage
 
 _FOLDER = "files"
 _LEFT_OVER_S = 6 * 3600.0

@@ -15,13 +15,13 @@ from pathlib import Path
 import msgspec
 import sqlalchemy as sa
 
-from homeport import durable
-from homeport.domain.accounts import Issued, Key, Wanted
 from homeport.domain.errors import InvalidRequest, Missing, Unavailable
+from homeport.domain.keys import Issued, Key, Wanted
+from homeport.formats import durable_files
 from homeport.store import rows
 from homeport.store.database import Database
+from homeport.store.key_marker import Seal
 from homeport.store.schema import KEYS, PROJECTS, REVISIONS
-from homeport.store.seal import Seal
 
 _SECRET_BYTES = 32
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -55,15 +55,15 @@ def server_secret(home: Path, *, is_in_use: bool = False) -> bytes:
 
 
 def _make_secret(path: Path) -> None:
-    durable.make_folder(path.parent)
+    durable_files.make_folder(path.parent)
     fresh = path.with_name(f"{path.name}.{os.getpid()}.fresh")
     try:
-        durable.write(fresh, secrets.token_bytes(_SECRET_BYTES))
+        durable_files.write(fresh, secrets.token_bytes(_SECRET_BYTES))
         with contextlib.suppress(FileExistsError):
             os.link(fresh, path)  # whoever is first wins, and nobody sees half of it
     finally:
         fresh.unlink(missing_ok=True)
-    durable.sync(path.parent)
+    durable_files.sync(path.parent)
 
 
 def digest(secret: bytes, key: str) -> str:

@@ -22,8 +22,8 @@ from homeport.domain.errors import Unavailable
 from homeport.domain.usage import Question, Spent, Sum
 from homeport.store import rows
 from homeport.store.database import Database
-from homeport.store.ledger import PARTIAL, SUFFIX
 from homeport.store.schema import JOURNALS, USAGE
+from homeport.store.usage_ledger import PARTIAL, SUFFIX
 
 _log = logging.getLogger("homeport.usage")
 

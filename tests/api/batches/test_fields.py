@@ -5,8 +5,8 @@ from pathlib import Path
 
 import msgspec
 
-from homeport.api.batches.batches import BatchBody
 from homeport.api.batches.fields import FIELDS
+from homeport.api.batches.routes import BatchBody
 
 SPEC = json.loads((Path(__file__).parents[2] / "contract" / "data" / "fields.json").read_text("utf-8"))
 

@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from homeport.api.files.fields import FIELDS
-from homeport.api.files.files import FileForm
-from homeport.api.files.parts import UploadBody
+from homeport.api.files.routes import FileForm
+from homeport.api.uploads.routes import UploadBody
 
 SPEC = json.loads((Path(__file__).parents[2] / "contract" / "data" / "fields.json").read_text("utf-8"))
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from homeport.api.access import Access
 from homeport.api.application import build
-from homeport.store.storage import Storage
+from homeport.store.project_storage import Storage
 from tests.api.asgi import call
 from tests.api.fakes import services
-from tests.api.files.shelves import LINES, Shelves
+from tests.api.files.file_app import LINES, Shelves
 
 
 def limited(folder: Path, limit: int) -> Shelves:

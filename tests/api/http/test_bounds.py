@@ -14,7 +14,7 @@ from homeport.api.application import build
 from homeport.api.http.limits import ConnectionLimits
 from tests.api.fakes import services
 from tests.api.http.raw import LIMIT_S, dial, exchange, refusal, response, rest
-from tests.api.live import served
+from tests.api.live_server import served
 
 QUICK = ConnectionLimits(head_s=0.3, idle_s=0.6, body_rate=1000, body_grace_s=0.3, stall_s=0.6, linger_s=0.5)
 HEALTH = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"

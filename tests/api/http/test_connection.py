@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from homeport.api.application import build
 from tests.api.fakes import FakeServing, answer, services
 from tests.api.http.raw import LIMIT_S, dial, exchange, parsed, refusal, response, rest
-from tests.api.live import served
+from tests.api.live_server import served
 
 BODY = b'{"model": "tiny", "prompt": "Hello"}'
 TYPE = b"Content-Type: application/json\r\n"

@@ -2,7 +2,14 @@
 
 import pytest
 
-from homeport.api.http.incoming import FRAMING_BYTES, HEAD_BYTES, HEADERS, LINE_BYTES, Incoming, head_length
+from homeport.api.http.request_reader import (
+    FRAMING_BYTES,
+    HEAD_BYTES,
+    HEADERS,
+    LINE_BYTES,
+    Incoming,
+    head_length,
+)
 from homeport.domain.errors import HeadTooLarge, HomeportError, InvalidRequest, TargetTooLong
 
 CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"

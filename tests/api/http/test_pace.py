@@ -1,6 +1,6 @@
 """How slow is too slow."""
 
-from homeport.api.http.pace import Delivery, Upload
+from homeport.api.http.transfer_rates import Delivery, Upload
 
 
 def test_a_rate_is_averaged() -> None:

@@ -1,7 +1,7 @@
 """Connections together: room, addresses, and a clock that charges nobody for our own pauses."""
 
+from homeport.api.http.connection_pool import Pool
 from homeport.api.http.limits import ConnectionLimits
-from homeport.api.http.pool import Pool
 from homeport.domain.errors import Overloaded, Unavailable
 
 

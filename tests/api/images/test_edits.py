@@ -11,8 +11,16 @@ from homeport.domain.events import Admitted, Done, Picture, Usage
 from homeport.domain.images import ImageRequest, Size, Source
 from tests.api.asgi import call
 from tests.api.fakes import Script
-from tests.api.forms import HEADERS, form, is_empty
-from tests.api.images.desk import JPEG, MODEL, PNG, Desk, Files, data_url, events
+from tests.api.form_bodies import HEADERS, form, is_empty
+from tests.api.images.image_app import (
+    JPEG,
+    MODEL,
+    PNG,
+    Desk,
+    Files,
+    data_url,
+    events,
+)
 
 BIG = PNG + bytes(4 * 1024 * 1024 - len(PNG))
 

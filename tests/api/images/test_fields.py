@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from homeport.api.images.bodies import Generation, ReferringEdit, Variation
 from homeport.api.images.fields import FIELDS
+from homeport.api.images.schema import Generation, ReferringEdit, Variation
 
 SPECS: dict[str, dict[str, dict[str, Any]]] = json.loads(
     (Path(__file__).parents[2] / "contract" / "data" / "fields.json").read_text("utf-8")

@@ -9,7 +9,12 @@ import pytest
 from homeport.domain.errors import EngineFailed, InvalidRequest
 from homeport.domain.images import Finish, Format, ImageRequest, Size
 from tests.api.asgi import call
-from tests.api.images.desk import MODEL, Desk, events, painted
+from tests.api.images.image_app import (
+    MODEL,
+    Desk,
+    events,
+    painted,
+)
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ import pytest
 
 from homeport.api.access import Access
 from homeport.api.application import build
-from homeport.domain.accounts import Allowance, Key
 from homeport.domain.events import Admitted, Delta, Done, Finished, Usage
+from homeport.domain.keys import Allowance, Key
 from homeport.domain.text import TextRequest
-from homeport.serving.quotas import Quotas
+from homeport.serving.rate_limits import Quotas
 from tests.api.asgi import Said, call
 from tests.api.fakes import FakeServing, Script, services
-from tests.api.text.desk import PATHS, PLAIN, events
+from tests.api.text_generation.calls import PATHS, PLAIN, events
 
 LIMITED = Key(id="key_1", project="p", name="bot", hint="sk-1***xx", created_at=0, limits=Allowance(tokens_per_day=100))
 CUT: Script = [[Admitted(5, (10,))], [Delta(0, "Once")], [Finished(0, "length", True)], [Done(Usage(5, 95))]]

@@ -8,9 +8,9 @@ import pytest
 from homeport.api.access import Access
 from homeport.api.application import build
 from homeport.domain.events import Admitted, Done, Tokenised, TokenizerFacts, Usage
-from homeport.domain.link import Request
 from homeport.domain.models import Gauges
 from homeport.domain.text import ChatPrompt, Message, TextPrompt, TokenPrompt, TokenRequest
+from homeport.domain.worker_messages import Request
 from tests.api.asgi import Said, call
 from tests.api.fakes import FakeRegistry, FakeServing, Script, installed, loaded, services
 

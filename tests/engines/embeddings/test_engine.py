@@ -4,7 +4,7 @@ import pytest
 from tests import tiny_encoders as tiny
 
 from homeport.domain.errors import Unavailable
-from homeport.domain.link import Job
+from homeport.domain.worker_messages import Job
 from homeport.engines.embeddings.engine import load
 
 

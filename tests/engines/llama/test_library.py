@@ -7,7 +7,7 @@ import cffi
 import pytest
 
 from homeport.domain.errors import Unavailable
-from homeport.engines.llama.declarations import LAYOUTS, PROBE, identify
+from homeport.engines.llama.c_api import LAYOUTS, PROBE, identify
 from homeport.engines.llama.library import describe, kernels
 
 

@@ -9,11 +9,11 @@ from PIL import Image
 from homeport.domain.embeddings import EmbeddingRequest
 from homeport.domain.errors import InvalidRequest, Unavailable
 from homeport.domain.events import Admitted, Done, Event, Failed, Verdict
-from homeport.domain.link import Job
 from homeport.domain.moderation import CATEGORIES, ImagePart, ModerationRequest, TextPart
 from homeport.domain.text import TextPrompt
+from homeport.domain.worker_messages import Job
 from homeport.engines.moderation.engine import load
-from homeport.engines.turns import Turns
+from homeport.engines.round_robin import Turns
 
 Engine = Turns[ModerationRequest]
 

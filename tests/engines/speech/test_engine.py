@@ -9,11 +9,11 @@ import pytest
 
 from homeport.domain.errors import InvalidRequest, Unavailable
 from homeport.domain.events import Admitted, Done, Event, Failed, Sound
-from homeport.domain.link import Job
 from homeport.domain.speech import SpeechRequest
+from homeport.domain.worker_messages import Job
+from homeport.engines.round_robin import Turn, Turns
 from homeport.engines.speech.engine import Speaker, load
-from homeport.engines.speech.synthesis import RATE
-from homeport.engines.turns import Turn, Turns
+from homeport.engines.speech.kokoro import RATE
 
 SHORT = "Good morning, my friends."
 

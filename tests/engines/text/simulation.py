@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 from tests.engines.text.fake_executor import FakeExecutor
 
-from homeport.engines.text.batch import assemble
-from homeport.engines.text.cache import Cache
+from homeport.engines.text.batch_builder import assemble
 from homeport.engines.text.executor import Logits, Traits
-from homeport.engines.text.pace import Pace
-from homeport.engines.text.plan import Plan, Row
+from homeport.engines.text.kv_cache import Cache
+from homeport.engines.text.prefill_budget import Pace
+from homeport.engines.text.prompt_lookup import Lookup, Source
+from homeport.engines.text.scheduled_request import Group
 from homeport.engines.text.scheduler import Scheduler
-from homeport.engines.text.sequence import Group
-from homeport.engines.text.speculation import Lookup, Source
+from homeport.engines.text.step_plan import Plan, Row
 
 ADAPTERS = ("red", "blue")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.engines.text.running import Running
+from tests.engines.text.engine_runner import Running
 
 from homeport.domain.errors import InvalidRequest, Unavailable
 from homeport.domain.models import Adapter

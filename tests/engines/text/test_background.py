@@ -1,10 +1,10 @@
 """Background requests in the text engine: they stand still without credit, and short steps while nobody waits."""
 
-from tests.engines.text.running import Running
+from tests.engines.text.engine_runner import Running
 from tests.engines.text.simulation import Ask, Simulation, traits
 
 from homeport.domain.text import Ending, Sampling, TextPrompt, TextRequest
-from homeport.engines.text.pace import Pace
+from homeport.engines.text.prefill_budget import Pace
 
 HALT = 1 << 40
 

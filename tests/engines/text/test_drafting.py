@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.engines.text.engine_runner import Running, Said
 from tests.engines.text.fake_executor import FakeExecutor
-from tests.engines.text.running import Running, Said
 from tests.engines.text.simulation import Ask, Simulation, alone, traits
 
 from homeport.domain.events import Delta

@@ -5,14 +5,14 @@ import json
 import msgspec
 import numpy as np
 import pytest
+from tests.engines.text.engine_runner import Running, Said, fake_engine
 from tests.engines.text.fake_executor import START, FakeExecutor
-from tests.engines.text.running import Running, Said, fake_engine
 from tests.engines.text.simulation import traits
 
 from homeport.domain.errors import Unavailable
 from homeport.domain.events import Admitted, Delta, Done, Finished
-from homeport.domain.link import Job
 from homeport.domain.text import Ending, Sampling, TextPrompt, TextRequest
+from homeport.domain.worker_messages import Job
 from homeport.engines.text.engine import load
 
 GREEDY = Sampling(temperature=0.0)

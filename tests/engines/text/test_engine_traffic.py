@@ -5,8 +5,8 @@ import threading
 from collections.abc import Sequence
 
 import pytest
+from tests.engines.text.engine_runner import DEADLINE_S, Running
 from tests.engines.text.fake_executor import FakeExecutor
-from tests.engines.text.running import DEADLINE_S, Running
 from tests.engines.text.simulation import traits
 
 from homeport.domain.errors import EngineFailed

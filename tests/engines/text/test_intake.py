@@ -8,8 +8,8 @@ import pytest
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.events import Admitted, Done, Tokenised, Usage
 from homeport.domain.text import ChatPrompt, Message, TextPrompt, TextRequest, TokenPrompt, TokenRequest
-from homeport.engines.text.intake import LONG, Abandoned, Intake
-from homeport.engines.text.prompts import Preparation, weight
+from homeport.engines.text.prompt_processor import Preparation, weight
+from homeport.engines.text.request_queue import LONG, Abandoned, Intake
 from homeport.engines.text.sampling import Bias
 
 NOTHING = Preparation((), Bias.of({}), (), ())

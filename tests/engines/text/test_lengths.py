@@ -7,7 +7,12 @@ from tests.engines.text.fake_executor import FakeExecutor
 from homeport.domain.errors import ContextOverflow
 from homeport.engines.text.executor import Vocabulary
 from homeport.engines.text.executors.llama.executor import LlamaExecutor
-from homeport.engines.text.lengths import LEAST, SLICE, Lengths, TokenLimit
+from homeport.engines.text.length_limits import (
+    LEAST,
+    SLICE,
+    Lengths,
+    TokenLimit,
+)
 
 WINDOW = 32768
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.engines.text.running import Running
+from tests.engines.text.engine_runner import Running
 
 from homeport.domain.text import ChatPrompt, EditPrompt, Ending, Message, Sampling, TextPrompt, TextRequest
 from homeport.engines.text.executor import Batch, Logits
-from homeport.engines.text.executors.llama import memory
+from homeport.engines.text.executors.llama import kv_sizing
 from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaOptions, load
 
 LANE = 256
@@ -71,7 +71,7 @@ def apart(left: Logits, right: Logits) -> float:
 def model(request: pytest.FixtureRequest) -> Iterator[Model]:
     """Either starter model."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(memory, "_SHORTEST_LANE", LANE)  # so that a short text outgrows its lane
+        patched.setattr(kv_sizing, "_SHORTEST_LANE", LANE)  # so that a short text outgrows its lane
         found = Model(request.getfixturevalue(request.param))
     yield found
     found.executor.close()

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from tests.engines.text.running import Running, Said
+from tests.engines.text.engine_runner import Running, Said
 
 from homeport.domain.events import Event, Finished, QuotaLow
 from homeport.domain.text import Ending, Sampling, TextPrompt, TextRequest

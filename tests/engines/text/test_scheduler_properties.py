@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests.engines.text.fake_executor import FakeExecutor
 from tests.engines.text.simulation import ADAPTERS, Ask, Simulation, alone, traits
 
-from homeport.engines.text.batch import assemble
+from homeport.engines.text.batch_builder import assemble
 from homeport.engines.text.executor import Traits
 
 CELLS = 48  # the tightest cache drawn below

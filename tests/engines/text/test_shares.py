@@ -7,9 +7,9 @@ import pytest
 
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.text import Ending, Sampling, TextPrompt, TextRequest
-from homeport.engines.text import shares
+from homeport.engines.text import shared_state
 from homeport.engines.text.sampling import Bias
-from homeport.engines.text.shares import Shares, check_bans, check_size
+from homeport.engines.text.shared_state import Shares, check_bans, check_size
 
 ENDS = frozenset({2})
 
@@ -63,10 +63,10 @@ def test_a_request_that_bans_all_is_refused(min_tokens: int, banned: int, is_ref
 @pytest.mark.parametrize(
     ("changes", "tokens", "chars", "param"),
     [
-        ({"n": 2}, [shares.MOST_TOKENS // 2 + 1], [1], "n"),
-        ({"n": 2, "best_of": 4}, [shares.MOST_TOKENS // 8] * 3, [1], "best_of"),
-        ({"n": 2, "echo": True, "logprobs": 0}, [shares.MOST_ECHOED_TOKENS // 2 + 1], [1], "n"),
-        ({"n": 2, "echo": True}, [1], [shares.MOST_ECHOED_CHARS // 2 + 1], "n"),
+        ({"n": 2}, [shared_state.MOST_TOKENS // 2 + 1], [1], "n"),
+        ({"n": 2, "best_of": 4}, [shared_state.MOST_TOKENS // 8] * 3, [1], "best_of"),
+        ({"n": 2, "echo": True, "logprobs": 0}, [shared_state.MOST_ECHOED_TOKENS // 2 + 1], [1], "n"),
+        ({"n": 2, "echo": True}, [1], [shared_state.MOST_ECHOED_CHARS // 2 + 1], "n"),
     ],
 )
 def test_size_times_answers_is_bounded(

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
+from tests.engines.text.engine_runner import Running
 from tests.engines.text.fake_executor import END, START
-from tests.engines.text.running import Running
 
 from homeport.domain.events import Admitted, Done, Failed, Tokenised, Usage
 from homeport.domain.text import ChatPrompt, Ending, Message, TextPrompt, TextRequest, TokenPrompt, TokenRequest
-from homeport.engines.text.tokens import MOST_IDS, MOST_TEXT_BYTES
+from homeport.engines.text.tokenize_requests import MOST_IDS, MOST_TEXT_BYTES
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import pytest
 
 from homeport.domain.text import Message
-from homeport.engines.text.variants import FOLDED, MERGED, variants
+from homeport.engines.text.message_variants import FOLDED, MERGED, variants
 
 ROLES = {"s": "system", "d": "developer", "u": "user", "a": "assistant"}
 

@@ -10,10 +10,10 @@ from tests.engines.text.simulation import traits
 
 from homeport.domain.text import Sampling
 from homeport.engines.text.executor import Batch, Logits
-from homeport.engines.text.plan import Row
+from homeport.engines.text.logprobs import score
 from homeport.engines.text.sampling import Bias, Draw, sample
-from homeport.engines.text.scoring import score
-from homeport.engines.text.sequence import Candidate, Group
+from homeport.engines.text.scheduled_request import Candidate, Group
+from homeport.engines.text.step_plan import Row
 from homeport.engines.text.verification import draw_runs, score_runs
 
 NO_BIAS = Bias.of({})

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from tests.sounds import Samples, encoded
+from tests.audio_samples import Samples, encoded
 
 from homeport.domain.events import Admitted, Done, Event, Heard, Segment
-from homeport.domain.link import Job
 from homeport.domain.transcription import TranscriptionRequest
+from homeport.domain.worker_messages import Job
+from homeport.engines.round_robin import Rounds, Turn, Turns
 from homeport.engines.transcription.engine import Listener, load
-from homeport.engines.turns import Rounds, Turn, Turns
 
 
 @dataclass

@@ -8,17 +8,25 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.audio_samples import (
+    CHINESE,
+    ENGLISH,
+    encoded,
+    errors,
+    silence,
+    spoken,
+    tone,
+)
 from tests.engines.transcription.conftest import Listen
-from tests.sounds import CHINESE, ENGLISH, encoded, errors, silence, spoken, tone
 
 from homeport.domain.errors import InvalidRequest, Unavailable
 from homeport.domain.events import Done, Event, Failed, Heard, Segment
-from homeport.domain.link import Job
 from homeport.domain.models import Loaded
 from homeport.domain.transcription import Pauses, TranscriptionRequest
-from homeport.engines.transcription import passages
+from homeport.domain.worker_messages import Job
+from homeport.engines.round_robin import Rounds, Turn, Turns
+from homeport.engines.transcription import speech_chunks
 from homeport.engines.transcription.engine import Listener, load
-from homeport.engines.turns import Rounds, Turn, Turns
 
 
 def test_english_comes_back_as_it_was_said(listen: Listen) -> None:
@@ -123,9 +131,9 @@ def test_times_are_those_of_the_recording(listen: Listen) -> None:
 
 def test_long_recordings_come_passage_by_passage(listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut in the middle of speech, nothing is lost or said twice, and times run on; other requests get their turns."""
-    monkeypatch.setattr(passages, "PASSAGE_S", 8)
-    monkeypatch.setattr(passages, "_LONGEST_S", 4.0)
-    monkeypatch.setattr("homeport.engines.transcription.sound.PIECE_S", 2)
+    monkeypatch.setattr(speech_chunks, "PASSAGE_S", 8)
+    monkeypatch.setattr(speech_chunks, "_LONGEST_S", 4.0)
+    monkeypatch.setattr("homeport.engines.transcription.audio.PIECE_S", 2)
     once = spoken(ENGLISH, "en")
     said = listen(np.concatenate([once, once]), language="en")
     assert errors(f"{ENGLISH} {ENGLISH}", said.text) <= 0.1

@@ -10,8 +10,9 @@ from tests import tiny_encoders as tiny
 from homeport.domain.errors import Unavailable
 from homeport.engines.llama import encoder
 from homeport.engines.llama.encoder import EncoderOptions
-from homeport.models import catalogue, disk, gguf
-from homeport.models.conversions.known import CONVERSIONS
+from homeport.formats import gguf_reader
+from homeport.models import catalogue, disk
+from homeport.models.conversions.table import CONVERSIONS
 
 OURS = {
     "token_embd": "emb.word",
@@ -115,5 +116,10 @@ def test_the_installed_model_is_the_one_that_was_pinned(multilingual_e5: Path) -
     assert entry is not None
     (pinned,) = entry.sources[-1].files
     assert disk.matches(multilingual_e5, pinned.size, pinned.sha256 or "")
-    header = gguf.read(multilingual_e5)
-    assert (header.architecture, header.window, header.pooling, header.licence) == ("bert", 512, gguf.MEAN, "mit")
+    header = gguf_reader.read(multilingual_e5)
+    assert (header.architecture, header.window, header.pooling, header.licence) == (
+        "bert",
+        512,
+        gguf_reader.MEAN,
+        "mit",
+    )

@@ -5,10 +5,16 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from tests.api.forms import HEADERS, form
-from tests.sounds import CHINESE, ENGLISH, encoded, spoken, tone
-from tests.system.compatibility.desk import Desk, Effect, Probes
-from tests.system.house import Answer
+from tests.api.form_bodies import HEADERS, form
+from tests.audio_samples import (
+    CHINESE,
+    ENGLISH,
+    encoded,
+    spoken,
+    tone,
+)
+from tests.system.compatibility.field_trials import Desk, Effect, Probes
+from tests.system.server import Answer
 
 MODEL = "whisper-base"
 

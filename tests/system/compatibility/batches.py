@@ -4,9 +4,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tests.api.forms import HEADERS, form
-from tests.system.compatibility.desk import Desk, Probes
-from tests.system.house import Answer
+from tests.api.form_bodies import HEADERS, form
+from tests.system.compatibility.field_trials import Desk, Probes
+from tests.system.server import Answer
 
 URL = "/v1/completions"
 _BODY = {"model": "smollm2-135m", "prompt": "a", "max_tokens": 1}

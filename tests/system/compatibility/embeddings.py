@@ -4,7 +4,7 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-from tests.system.compatibility.desk import Desk, Probes
+from tests.system.compatibility.field_trials import Desk, Probes
 
 MODEL = "multilingual-e5-small"
 

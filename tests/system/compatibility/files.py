@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tests.api.forms import HEADERS, form
-from tests.system.compatibility.desk import Desk, Effect, Probes
-from tests.system.house import Answer
+from tests.api.form_bodies import HEADERS, form
+from tests.system.compatibility.field_trials import Desk, Effect, Probes
+from tests.system.server import Answer
 
 _LINE = b'{"prompt": "a", "completion": "b"}\n'
 

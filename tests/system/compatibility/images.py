@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from tests.api.forms import HEADERS, form
-from tests.system import gallery
-from tests.system.compatibility.desk import Desk, Effect, Probes
-from tests.system.gallery import MODEL, Array, shown
-from tests.system.house import Answer
+from tests.api.form_bodies import HEADERS, form
+from tests.system import tiny_diffusion
+from tests.system.compatibility.field_trials import Desk, Effect, Probes
+from tests.system.server import Answer
+from tests.system.tiny_diffusion import MODEL, Array, shown
 
 _PNG, _JPEG = "PNG", "JPEG"
 
@@ -18,7 +18,7 @@ _PNG, _JPEG = "PNG", "JPEG"
 @cache
 def upload(name: str) -> bytes:
     """One of three files: `whole`, `holed` and `photo`, a JPEG."""
-    return gallery.file(gallery.source(hole=name == "holed"), _JPEG if name == "photo" else _PNG)
+    return tiny_diffusion.file(tiny_diffusion.source(hole=name == "holed"), _JPEG if name == "photo" else _PNG)
 
 
 def data_url(name: str) -> str:
@@ -102,7 +102,7 @@ def _quality(desk: PictureDesk) -> None:
 
 
 def _output_format(desk: PictureDesk) -> None:
-    assert [gallery.kind(desk.data(output_format=kind)[0]) for kind in ("jpeg", "webp")] == ["JPEG", "WEBP"]
+    assert [tiny_diffusion.kind(desk.data(output_format=kind)[0]) for kind in ("jpeg", "webp")] == ["JPEG", "WEBP"]
 
 
 def _output_compression(desk: PictureDesk) -> None:
@@ -147,7 +147,7 @@ def _images(desk: FormDesk) -> None:
 
 def _mask(desk: FormDesk) -> None:
     lower = desk.pixels(mask="holed")[128:]
-    assert (lower == gallery.source()[128:, :, :3]).all()
+    assert (lower == tiny_diffusion.source()[128:, :, :3]).all()
     assert (lower != desk.pixels()[128:]).any()
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tests.system.compatibility.desk import Desk, Probes
+from tests.system.compatibility.field_trials import Desk, Probes
 
 MODEL = "homeport-moderation"
 

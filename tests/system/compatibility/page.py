@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from homeport.api.fields import FIELDS
+from homeport.api.compatibility_index import FIELDS
 from tests.system.compatibility.probes import PROBES
 
 PAGE = Path(__file__).parents[3] / "docs" / "compatibility.md"

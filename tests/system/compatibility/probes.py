@@ -6,11 +6,21 @@ agreement with `api.fields` is what the test checks.
 
 from collections.abc import Mapping
 
-from homeport.api.field import Field, Status
-from homeport.api.fields import FIELDS
-from tests.system.compatibility import audio, batches, embeddings, files, images, moderations, speech, text, tuning
-from tests.system.compatibility.desk import Probes
-from tests.system.house import House
+from homeport.api.compatibility import Field, Status
+from homeport.api.compatibility_index import FIELDS
+from tests.system.compatibility import (
+    audio,
+    batches,
+    embeddings,
+    files,
+    fine_tuning,
+    images,
+    moderations,
+    speech,
+    text,
+)
+from tests.system.compatibility.field_trials import Probes
+from tests.system.server import House
 
 PROBES: Mapping[str, Probes] = {
     **text.PROBES,
@@ -21,7 +31,7 @@ PROBES: Mapping[str, Probes] = {
     **images.PROBES,
     **files.PROBES,
     **batches.PROBES,
-    **tuning.PROBES,
+    **fine_tuning.PROBES,
 }
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from tests.engines.speech.sniffing import sniff
-from tests.system.compatibility.desk import Desk, Effect, Probes
+from tests.system.compatibility.field_trials import Desk, Effect, Probes
 
 MODEL = "kokoro-82m"
 RATE = 24_000

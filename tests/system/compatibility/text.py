@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tests.system.compatibility.desk import Desk, Effect, Probes
+from tests.system.compatibility.field_trials import Desk, Effect, Probes
 
 MODEL = "smollm2-135m"
 FIM = "qwen2.5-coder-0.5b"

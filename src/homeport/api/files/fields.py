@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from homeport.api.field import Field, Status
+from homeport.api.compatibility import Field, Status
 
 _S = Status.SERVED
 

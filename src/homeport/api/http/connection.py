@@ -11,12 +11,12 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.server import ServerState
 
-from homeport.api.exchange import refused_for
-from homeport.api.http.incoming import Incoming, head_length
-from homeport.api.http.outbound import Outbound
-from homeport.api.http.pace import Upload
-from homeport.api.http.pool import Pool
+from homeport.api.http.connection_pool import Pool
+from homeport.api.http.request_reader import Incoming, head_length
+from homeport.api.http.response_writer import Outbound
 from homeport.api.http.transaction import Transaction
+from homeport.api.http.transfer_rates import Upload
+from homeport.api.request_context import refused_for
 from homeport.domain.errors import HomeportError, InvalidRequest, TooSlow
 
 _UNREAD_BYTES = 65_536

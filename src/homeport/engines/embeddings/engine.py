@@ -7,15 +7,15 @@ import msgspec
 
 from homeport.domain.embeddings import EmbeddingRequest
 from homeport.domain.errors import Unavailable
-from homeport.domain.link import Job
 from homeport.domain.models import Loaded
-from homeport.domain.ports import Engine
+from homeport.domain.ports.serving import Engine
+from homeport.domain.worker_messages import Job
 from homeport.engines.embeddings import families
-from homeport.engines.embeddings.inputs import Reader
-from homeport.engines.embeddings.work import Batches
+from homeport.engines.embeddings.batching import Batches
+from homeport.engines.embeddings.tokenization import Reader
 from homeport.engines.llama import encoder
 from homeport.engines.llama.encoder import EncoderOptions
-from homeport.engines.turns import Turns
+from homeport.engines.round_robin import Turns
 
 
 class EmbeddingOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -13,8 +13,8 @@ from PIL import Image, UnidentifiedImageError
 
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.images import SOURCE_PIXELS_MAX, Finish, Format, Size
-from homeport.engines import rasters
-from homeport.engines.images.painter import Mask, Pixels
+from homeport.engines import image_decoding
+from homeport.engines.images.pipeline import Mask, Pixels
 
 Layered = NDArray[np.uint8]
 """Height x width x 4, RGB and alpha."""
@@ -37,7 +37,7 @@ def decode(file: Path, field: str, *, is_strict: bool) -> Layered:
                     param=field,
                     code="image_too_large",
                 )
-            return np.asarray(rasters.seen(opened).convert("RGBA"))
+            return np.asarray(image_decoding.seen(opened).convert("RGBA"))
     except InvalidRequest:
         raise
     except (
@@ -60,7 +60,7 @@ def size_of(pixels: Layered | Pixels) -> Size:
 def turned_like(layered: Layered, file: Path) -> Layered:
     """Pixels turned as those of a photo were, which `decode` has read."""
     with _opened(file, _LOOSE) as opened, Image.fromarray(layered) as image:
-        way = rasters.turn(opened)
+        way = image_decoding.turn(opened)
         return layered if way is None else np.asarray(image.transpose(way))
 
 

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from homeport.domain.errors import EngineFailed, Unavailable
-from homeport.engines.llama import pages
-from homeport.engines.llama.declarations import CONTROL
+from homeport.engines.llama import memory_pages
+from homeport.engines.llama.c_api import CONTROL
 from homeport.engines.llama.library import Library, kernels
 from homeport.engines.llama.model import Model
-from homeport.engines.llama.team import Team
+from homeport.engines.llama.threadpool import Team
 from homeport.engines.processors import cores
 
 Vectors = NDArray[np.float32]
@@ -221,7 +221,7 @@ class _Context:
         logits = self._api.llama_get_logits(self._context)
         if logits != self._ffi.NULL:
             size = tokens * self._vocabulary * np.dtype(np.float32).itemsize
-            pages.give_back(int(self._ffi.cast("uintptr_t", logits)), size)
+            memory_pages.give_back(int(self._ffi.cast("uintptr_t", logits)), size)
 
     def _batch(self, sequences: Sequence[Ids]) -> tuple[Any, list[object]]:
         """A `llama_batch`, and what its pointers point to, to be kept until it was computed."""

@@ -17,7 +17,13 @@ from typing import Any
 import cffi
 
 from homeport.domain.errors import Unavailable
-from homeport.engines.llama.declarations import BACKENDS, LAYOUTS, PROBE, Layout, identify
+from homeport.engines.llama.c_api import (
+    BACKENDS,
+    LAYOUTS,
+    PROBE,
+    Layout,
+    identify,
+)
 from homeport.engines.llama.log import Log
 from homeport.engines.processors import cores
 

@@ -12,17 +12,17 @@ import numpy as np
 
 from homeport.domain.errors import Unavailable
 from homeport.domain.events import Admitted, Done, Event, Judgement, Usage, Verdict
-from homeport.domain.link import Job
 from homeport.domain.models import Loaded
 from homeport.domain.moderation import CATEGORIES, ImagePart, ModerationRequest, Part, TextPart
-from homeport.domain.ports import Engine
+from homeport.domain.ports.serving import Engine
+from homeport.domain.worker_messages import Job
 from homeport.engines.llama import encoder
 from homeport.engines.llama.encoder import Encoder, EncoderOptions
-from homeport.engines.moderation import head, pictures, windows
+from homeport.engines.moderation import head, image_classifier, windows
 from homeport.engines.moderation.head import Floats, Head
-from homeport.engines.moderation.pictures import Classifier
-from homeport.engines.moderation.words import Network
-from homeport.engines.turns import Rounds, Turn, Turns
+from homeport.engines.moderation.image_classifier import Classifier
+from homeport.engines.moderation.toxicity_model import Network
+from homeport.engines.round_robin import Rounds, Turn, Turns
 
 VECTORS = "multilingual-e5-small/weights"
 """The file, of another model of the catalogue, whose vectors the head was trained on."""
@@ -172,6 +172,6 @@ class Judge:
             applied = ["text"] if has_text else []
             if picture is not None and category in _SEEN:
                 applied.append("image")
-                score = max(score, pictures.alike(picture, threshold))
+                score = max(score, image_classifier.alike(picture, threshold))
             found.append(Judgement(category, score, score >= threshold, tuple(applied)))
         return tuple(found)

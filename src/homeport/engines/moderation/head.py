@@ -1,6 +1,6 @@
 """The part that was trained for this project: from a text's vector and the words' network to a score per category.
 
-Weights and thresholds lie beside this file; `training/moderation` makes them and says what they are worth
+Weights and thresholds lie beside this file; `recipes/moderation` makes them and says what they are worth
 (docs/moderation-card.md). Knows nothing of how texts become vectors.
 """
 

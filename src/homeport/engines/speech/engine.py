@@ -10,14 +10,14 @@ import onnxruntime
 
 from homeport.domain.errors import Unavailable
 from homeport.domain.events import Admitted, Done, Event, Sound, Usage
-from homeport.domain.link import Job
 from homeport.domain.models import Loaded
 from homeport.domain.speech import SpeechRequest
+from homeport.domain.worker_messages import Job
+from homeport.engines.round_robin import Rounds, Turn, Turns
 from homeport.engines.speech import voices
-from homeport.engines.speech.encoding import encoder
-from homeport.engines.speech.reading import Reader
-from homeport.engines.speech.synthesis import FRAME, Synthesis, silence
-from homeport.engines.turns import Rounds, Turn, Turns
+from homeport.engines.speech.audio_encoder import encoder
+from homeport.engines.speech.kokoro import FRAME, Synthesis, silence
+from homeport.engines.speech.phonemizer import Reader
 
 PIECE_BYTES = 64 * 1024
 """Sound crosses the link in pieces of at most this size."""

@@ -5,10 +5,10 @@ Knows nothing of how guesses are made.
 
 from collections.abc import Callable, Sequence
 
-from homeport.engines.text.cache import Cache
 from homeport.engines.text.executor import Traits
 from homeport.engines.text.invariant import present
-from homeport.engines.text.plan import Plan, Row, Slice
+from homeport.engines.text.kv_cache import Cache
+from homeport.engines.text.step_plan import Plan, Row, Slice
 
 TILE = 4  # tokens that the kernels multiply together: a step of 5 to 7 costs about what one of 8 does
 

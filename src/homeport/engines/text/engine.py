@@ -17,27 +17,27 @@ import numpy as np
 import homeport
 from homeport.domain.errors import EngineFailed, Fault, HomeportError, InvalidRequest, Unavailable
 from homeport.domain.events import Event, Failed, Usage
-from homeport.domain.link import Job, Request
 from homeport.domain.models import Gauges, Loaded
-from homeport.domain.ports import Emit, Engine
+from homeport.domain.ports.serving import Emit, Engine
 from homeport.domain.text import TextRequest, TokenRequest
+from homeport.domain.worker_messages import Job, Request
 from homeport.engines.text.adapters import Adapters
-from homeport.engines.text.answer import Answer
-from homeport.engines.text.batch import assemble
-from homeport.engines.text.cache import Cache
-from homeport.engines.text.costs import CostFile
+from homeport.engines.text.batch_builder import assemble
 from homeport.engines.text.executor import Executor, Logits
-from homeport.engines.text.intake import Arrival, Intake, News
-from homeport.engines.text.keeping import Keeping
+from homeport.engines.text.kv_cache import Cache
+from homeport.engines.text.logprobs import Score, score
 from homeport.engines.text.options import TextOptions, build_executor
-from homeport.engines.text.pace import Pace
-from homeport.engines.text.plan import Plan, Row
-from homeport.engines.text.prompts import Preparer
+from homeport.engines.text.output_processor import Answer
+from homeport.engines.text.prefill_budget import Pace
+from homeport.engines.text.prefix_persistence import Keeping
+from homeport.engines.text.prefix_store import Shelf
+from homeport.engines.text.prompt_processor import Preparer
+from homeport.engines.text.request_queue import Arrival, Intake, News
+from homeport.engines.text.scheduled_request import Group
 from homeport.engines.text.scheduler import Counters, Scheduler
-from homeport.engines.text.scoring import Score, score
-from homeport.engines.text.sequence import Group
-from homeport.engines.text.shelf import Shelf
-from homeport.engines.text.tokens import Preparations
+from homeport.engines.text.step_costs import CostFile
+from homeport.engines.text.step_plan import Plan, Row
+from homeport.engines.text.tokenize_requests import Preparations
 from homeport.engines.text.verification import draw_runs, score_runs
 
 SCORED_LOGITS = 1 << 24  # floats of prompt logits held at a time: 64 MB

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from homeport.domain.errors import Unavailable
-from homeport.domain.link import Job
+from homeport.domain.worker_messages import Job
 from homeport.engines.text.executor import Executor, Traits
 from homeport.engines.text.executors.llama import executor as llama
 

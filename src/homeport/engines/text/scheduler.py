@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from homeport.engines.text import drafting
-from homeport.engines.text.admission import WaitingList
-from homeport.engines.text.cache import Cache
 from homeport.engines.text.executor import Traits
 from homeport.engines.text.invariant import present, require
-from homeport.engines.text.plan import Plan, Row, Slice
-from homeport.engines.text.sequence import Candidate, Group
-from homeport.engines.text.sharing import awaits_prefix
-from homeport.engines.text.speculation import assumed
+from homeport.engines.text.kv_cache import Cache
+from homeport.engines.text.prefix_sharing import awaits_prefix
+from homeport.engines.text.prompt_lookup import assumed
+from homeport.engines.text.scheduled_request import Candidate, Group
+from homeport.engines.text.step_plan import Plan, Row, Slice
+from homeport.engines.text.waiting_queue import WaitingList
 
 HEADROOM = 8  # cells per running candidate left free at admission, lest it be pre-empted at once
 

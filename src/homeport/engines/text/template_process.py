@@ -16,7 +16,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, BinaryIO, cast
 
-from homeport import environment
+from homeport.domain import child_environment
 from homeport.domain.errors import EngineFailed, Unavailable
 from homeport.engines.text.sandbox import Run, TemplateRefused, TemplateStopped
 from homeport.engines.text.template_worker import receive, send
@@ -83,7 +83,7 @@ class _Process:
         command = [sys.executable, "-I", "-S", "-c", _BOOT, os.pathsep.join(path for path in sys.path if path)]
         try:
             self._child = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment.needed()
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=child_environment.needed()
             )
         except OSError as error:
             raise Unavailable(f"The process that renders the chat template cannot be started: {error}") from error

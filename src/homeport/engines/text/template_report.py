@@ -9,10 +9,10 @@ import msgspec
 
 from homeport.domain.models import TemplateReport
 from homeport.domain.text import Message
-from homeport.engines.text import programs
-from homeport.engines.text.renderer import Renderer
+from homeport.engines.text import template_programs
+from homeport.engines.text.message_variants import FOLDED, MERGED
 from homeport.engines.text.sandbox import TemplateRefused
-from homeport.engines.text.variants import FOLDED, MERGED
+from homeport.engines.text.template_renderer import Renderer
 
 _TOKENS = {f"{short}_token": "" for short in ("bos", "eos", "unk", "pad")}
 _CASES = (
@@ -35,7 +35,7 @@ def describe(source: str) -> TemplateReport:
         return TemplateReport(fault=str(error))
     notes = [f"{name}: {_tried(renderer, messages)}" for name, messages in _CASES]
     notes.append(f"messages of the role developer: {'accepted' if renderer.knows_developer else 'as system messages'}")
-    place = "in the model's process" if programs.is_known(source) else "in a separate process"
+    place = "in the model's process" if template_programs.is_known(source) else "in a separate process"
     renderer.close()
     return TemplateReport(notes=(*notes, f"rendered {place}"))
 

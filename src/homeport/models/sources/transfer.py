@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from homeport.domain.errors import Unavailable
-from homeport.domain.reports import Progress
+from homeport.domain.operations import Progress
 from homeport.models import disk
 
 _ATTEMPTS = 5  # in a row without one new byte

@@ -8,7 +8,7 @@ import pytest
 
 from homeport.engines.text.executor import Batch
 from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaOptions, load
-from homeport.engines.text.executors.llama.memory import Kv
+from homeport.engines.text.executors.llama.kv_sizing import Kv
 
 # Kernels spin while they wait for one another: with two threads on a busy machine the tests take ten times as long.
 THREADS = 1

@@ -11,7 +11,7 @@ from tests.tiny_adapters import adapter
 from homeport.domain.errors import Unavailable
 from homeport.engines.text.executor import Batch, Logits
 from homeport.engines.text.executors.llama.executor import LlamaExecutor
-from homeport.engines.text.executors.llama.memory import Kv
+from homeport.engines.text.executors.llama.kv_sizing import Kv
 
 Open = Callable[..., LlamaExecutor]
 Build = Callable[..., Batch]

@@ -16,7 +16,7 @@ from homeport.engines.llama.library import kernels
 from homeport.engines.text.executor import Batch, Logits
 from homeport.engines.text.executors.llama.context import NO_CELLS
 from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaOptions, load
-from homeport.engines.text.executors.llama.memory import Kv
+from homeport.engines.text.executors.llama.kv_sizing import Kv
 
 NEAR = 0.35
 TEXT = "The quick brown fox jumps over the lazy dog. In the beginning, people told one another stories. " * 3

@@ -14,7 +14,7 @@ import numpy as np
 
 from homeport.domain.errors import EngineFailed, Unavailable
 from homeport.engines.llama.library import Library
-from homeport.engines.llama.team import Team
+from homeport.engines.llama.threadpool import Team
 from homeport.engines.text.executor import Batch, Logits
 
 NO_CELLS = "no_cells"

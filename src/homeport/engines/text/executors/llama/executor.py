@@ -17,12 +17,12 @@ import msgspec
 from homeport.domain.errors import Unavailable
 from homeport.engines.llama.library import kernels
 from homeport.engines.llama.model import Model
-from homeport.engines.llama.team import Team
+from homeport.engines.llama.threadpool import Team
 from homeport.engines.processors import cores
 from homeport.engines.text.executor import Batch, Logits, Traits, Vocabulary
-from homeport.engines.text.executors.llama import memory, vocabulary
+from homeport.engines.text.executors.llama import kv_sizing, vocabulary
 from homeport.engines.text.executors.llama.context import Context, Size
-from homeport.engines.text.executors.llama.lanes import Lanes
+from homeport.engines.text.executors.llama.kv_streams import Lanes
 
 logger = logging.getLogger("homeport.llama")
 
@@ -40,7 +40,7 @@ class LlamaOptions(msgspec.Struct, frozen=True):
     batch: int = 2048
     threads: int | None = None
     library: Path | None = None
-    kv: memory.Kv = "auto"
+    kv: kv_sizing.Kv = "auto"
 
 
 class LlamaExecutor:
@@ -56,9 +56,9 @@ class LlamaExecutor:
         self._adapters: dict[str, object] = {}
         self._building = threading.Lock()  # a context counts the adapters there are while it is made
         self._vocabulary = vocabulary.read(library, model.handle)
-        self.cell_bytes = memory.cell_bytes(model.metadata, _shape(library.api, model.handle))
+        self.cell_bytes = kv_sizing.cell_bytes(model.metadata, _shape(library.api, model.handle))
         can_trim = _can_trim(library.api, model.handle)
-        room = memory.room(
+        room = kv_sizing.room(
             trained=library.api.llama_model_n_ctx_train(model.handle),
             window=options.window,
             cells=options.cells,
@@ -77,7 +77,7 @@ class LlamaExecutor:
             batch=self._lanes.lane.batch,
             shares_cells=lane is None,
             can_trim=can_trim,
-            state=memory.STATE if can_trim else "",
+            state=kv_sizing.STATE if can_trim else "",
             adapters=True,
         )
 
@@ -193,8 +193,8 @@ def _can_trim(api: Any, model: object) -> bool:
     )
 
 
-def _shape(api: Any, model: object) -> memory.Shape:
-    return memory.Shape(
+def _shape(api: Any, model: object) -> kv_sizing.Shape:
+    return kv_sizing.Shape(
         layers=api.llama_model_n_layer(model),
         width=api.llama_model_n_embd(model),
         heads=api.llama_model_n_head(model),

@@ -5,7 +5,7 @@ Knows nothing of contexts. Source: include/llama.h (vocabulary functions).
 
 from typing import Any
 
-from homeport.engines.llama.declarations import CONTROL
+from homeport.engines.llama.c_api import CONTROL
 from homeport.engines.llama.library import Library
 from homeport.engines.text.executor import Infill, Vocabulary
 

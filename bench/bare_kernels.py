@@ -1,0 +1,133 @@
+"""The floor: the same batches through our binding to the kernels, with no server and nothing else around them.
+
+Prompts are computed in batches of as many tokens as fit, then all sequences step together and each takes its
+likeliest token. As a program (`python -m bench.bare_kernels WEIGHTS LIBRARY THREADS`) it reads a load per line from its
+standard input and writes what came of it: the kernels live in a process of their own, as the servers do.
+"""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from bench import processes
+from bench.processes import Child
+from bench.run_stats import Outcome
+from bench.workload import Workload
+from homeport.engines.text.executor import Batch, Executor
+from homeport.engines.text.executors.llama.executor import LlamaOptions, load
+
+SEQUENCES, LANE, BATCH = 32, 1024, 2048
+
+
+class _Order(msgspec.Struct):
+    work: Workload
+    turn: int
+
+
+class Floor(msgspec.Struct):
+    """The floor program, running. Fulfils `bench.rounds.Side`."""
+
+    child: Child
+
+    def measure(self, work: Workload, turn: int) -> Outcome:
+        """Have it decode a load. Raises RuntimeError with its last words where it fails."""
+        stdin, stdout = self.child.process.stdin, self.child.process.stdout
+        if stdin is None or stdout is None:
+            raise RuntimeError("the floor program has no pipes")
+        stdin.write(msgspec.json.encode(_Order(work, turn)) + b"\n")
+        stdin.flush()
+        line = stdout.readline()
+        if not line:
+            raise RuntimeError(f"the floor program ended: {self.child.last_words()}")
+        return msgspec.json.decode(line, type=Outcome)
+
+
+@contextmanager
+def running(weights: Path, library: Path, threads: int) -> Iterator[Floor]:
+    """Run the floor program on these weights and kernels."""
+    command = [sys.executable, "-m", "bench.bare_kernels", str(weights), str(library), str(threads)]
+    with processes.running(command, pipes=True) as child:
+        yield Floor(child)
+
+
+def decode(executor: Executor, work: Workload, turn: int) -> Outcome:
+    """Compute a load on an executor whose sequences are all empty; they are empty again afterwards."""
+    prompts = work.prompts(turn)
+    start = time.perf_counter()
+    leaders = range(0, len(prompts) * work.n, work.n)  # the sequence of each prompt's first choice
+    shared = work.shared_tokens
+    if shared:
+        executor.forward(_batch([(0, 0, prompts[0][:shared])], wanted=[]))
+        for sequence in leaders[1:]:
+            executor.fork(0, sequence, shared)
+    rests = [(sequence, shared, prompt[shared:]) for sequence, prompt in zip(leaders, prompts, strict=True)]
+    latest = np.zeros(len(prompts) * work.n, np.int32)
+    ttft: list[float] = []
+    for group in _packed(rests, executor.traits.batch):
+        ends = np.cumsum([len(tokens) for _, _, tokens in group]) - 1
+        firsts = executor.forward(_batch(group, wanted=ends)).argmax(axis=1)
+        for (sequence, _, _), token in zip(group, firsts, strict=True):
+            for target in range(sequence + 1, sequence + work.n):
+                executor.fork(sequence, target, shared + work.prompt_tokens)
+            latest[sequence : sequence + work.n] = token
+        ttft += [time.perf_counter() - start] * len(group)
+    everyone = np.arange(len(latest), dtype=np.int32)
+    stamps = [time.perf_counter()]
+    for step in range(work.output_tokens - 1):
+        positions = np.full(len(latest), shared + work.prompt_tokens + step, np.int32)
+        latest = executor.forward(Batch(latest, positions, everyone, everyone)).argmax(axis=1).astype(np.int32)
+        stamps.append(time.perf_counter())
+    wall_s = time.perf_counter() - start
+    executor.release(range(len(latest)))
+    gaps = np.repeat(np.diff(stamps), len(latest)).tolist()
+    return Outcome(wall_s, len(latest) * work.output_tokens, errors=0, ttft_s=ttft, gaps_s=gaps)
+
+
+Part = tuple[int, int, list[int]]  # a sequence, the position of its next token, and tokens
+
+
+def _packed(parts: list[Part], room: int) -> Iterator[list[Part]]:
+    """Groups of whole prompts that fit one batch together."""
+    group: list[Part] = []
+    for part in parts:
+        if group and sum(len(tokens) for _, _, tokens in [*group, part]) > room:
+            yield group
+            group = []
+        group.append(part)
+    yield group
+
+
+def _batch(parts: list[Part], wanted: "list[int] | np.typing.NDArray[np.int64]") -> Batch:
+    return Batch(
+        tokens=np.array([token for _, _, tokens in parts for token in tokens], np.int32),
+        positions=np.concatenate([np.arange(at, at + len(tokens), dtype=np.int32) for _, at, tokens in parts]),
+        sequences=np.concatenate([np.full(len(tokens), sequence, np.int32) for sequence, _, tokens in parts]),
+        wanted=np.array(wanted, np.int32),
+    )
+
+
+def main(weights: str, library: str, threads: str) -> None:
+    """Serve loads from standard input until it ends."""
+    lanes = LlamaOptions(
+        cells=SEQUENCES * LANE,
+        sequences=SEQUENCES,
+        batch=BATCH,
+        threads=int(threads),
+        library=Path(library),
+        kv="streams",
+    )
+    executor = load(Path(weights), lanes)
+    for line in sys.stdin.buffer:
+        order = msgspec.json.decode(line, type=_Order)
+        sys.stdout.buffer.write(msgspec.json.encode(decode(executor, order.work, order.turn)) + b"\n")
+        sys.stdout.buffer.flush()
+    executor.close()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,43 @@
+"""Captions as vectors, by the very weights and code that serve: multilingual-e5-small, installed by `homeport pull`.
+
+Knows nothing of pictures.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+from numpy.typing import NDArray
+
+from homeport.engines.llama import encoder
+from homeport.models.model_store import Store
+
+DIMENSIONS = 384
+_MODEL = "multilingual-e5-small"
+
+
+def embed(texts: list[str], threads: int = 1) -> NDArray[np.float32]:
+    """One row of length 1 per text, embedded as a query (prefix "query: "). Raises SystemExit without the weights."""
+    home = Path(os.environ.get("HOMEPORT_HOME") or platformdirs.user_data_path("homeport", appauthor=False))
+    found = Store(home).find(_MODEL)
+    if found is None:
+        raise SystemExit(f"Run `homeport pull {_MODEL}` first.")
+    captions = encoder.load(found.files["weights"], encoder.EncoderOptions(threads=threads))
+    try:
+        ids = [captions.tokenise(f"query: {text}") for text in texts]
+        order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
+        rows = np.zeros((len(ids), DIMENSIONS), np.float32)
+        batch: list[int] = []
+        for index in [*order, -1]:
+            if batch and (index < 0 or _is_full(captions, [ids[i] for i in [*batch, index]])):
+                rows[batch] = captions.encode([ids[i] for i in batch])
+                batch = []
+            batch.append(index)
+        return rows
+    finally:
+        captions.close()
+
+
+def _is_full(captions: encoder.Encoder, ids: list[list[int]]) -> bool:
+    return len(ids) > captions.sequences or sum(map(len, ids)) > captions.batch

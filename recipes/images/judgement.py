@@ -1,0 +1,79 @@
+"""Which training picture a painted one resembles most, and of what colour it is. Knows nothing of the models judged."""
+
+import colorsys
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from homeport.engines.images.pipelines.clipart.pose import framed
+from recipes.images.concepts import COLOURS
+from recipes.images.dataset import Dataset
+
+_CELLS = 16  # along each side, of the small pictures that are compared
+_TILTS = (-8, -4, 0, 4, 8)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Codes of the concepts whose pictures are nearest, the nearest first, each once; and the main colour's name."""
+
+    codes: tuple[str, ...]
+    colour: str
+
+
+class Judge:
+    """Compares small pictures of 16 x 16 cells with all training pictures, and shapes apart from colours.
+
+    All are framed first, and what is judged is turned a little both ways: place, size and a small tilt do not count.
+
+    It learnt nothing from the models and they nothing from it; it knows the pictures alone.
+    """
+
+    def __init__(self, data: Dataset) -> None:
+        self._codes = [row.code for row in data.rows]
+        self._features = _features(np.stack([framed(picture) for picture in data.pixels]))
+
+    def judge(self, pixels: NDArray[np.uint8], most: int = 5, *, is_either_way: bool = False) -> Verdict:
+        """`pixels` of one picture, square. `is_either_way`: it may be a mirrored one."""
+        ways = np.stack([framed(_turned(pixels, degrees)) for degrees in _TILTS])
+        if is_either_way:
+            ways = np.concatenate([ways, ways[:, :, ::-1]])
+        nearness = (self._features @ _features(ways).T).max(axis=1)
+        codes = dict.fromkeys(self._codes[index] for index in np.argsort(-nearness)[: 40 * most])
+        return Verdict(tuple(codes)[:most], main_colour(pixels))
+
+
+def main_colour(pixels: NDArray[np.uint8]) -> str:
+    """The named colour most of the coloured pixels are near; empty if hardly any are coloured."""
+    flat = pixels.reshape(-1, 3).astype(np.float32) / 255
+    spread = flat.max(axis=1) - flat.min(axis=1)
+    vivid = flat[spread > 0.25]
+    if len(vivid) < 0.03 * len(flat):
+        return ""
+    hues = np.array([colorsys.rgb_to_hsv(*pixel)[0] * 360 for pixel in vivid.tolist()])
+    names = list(COLOURS)
+    away = np.abs((hues[:, None] - np.array([COLOURS[name][1] for name in names]) + 180) % 360 - 180)
+    return names[int(np.bincount(away.argmin(axis=1), minlength=len(names)).argmax())]
+
+
+def _turned(pixels: NDArray[np.uint8], degrees: int) -> NDArray[np.uint8]:
+    with Image.fromarray(pixels) as image:
+        return np.asarray(image.rotate(degrees, Image.Resampling.BILINEAR, fillcolor="white"))
+
+
+def _features(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Rows of length 1: cells' colours and cells' greys, each without its mean."""
+    count, side = len(pixels), pixels.shape[1] // _CELLS
+    cells = pixels.reshape(count, _CELLS, side, _CELLS, side, 3).mean(axis=(2, 4), dtype=np.float32)
+    grey = cells.mean(axis=-1).reshape(count, -1)
+    colour = cells.reshape(count, -1)
+    parts = [_even(colour), _even(grey)]
+    return np.concatenate(parts, axis=1) / np.float32(np.sqrt(2))
+
+
+def _even(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    centred = rows - rows.mean(axis=1, keepdims=True)
+    length = np.linalg.norm(centred, axis=1, keepdims=True)
+    return centred / np.maximum(length, np.float32(1e-6))

@@ -1,0 +1,48 @@
+"""The engine's own way from texts to features and scores, on the installed models. Knows nothing of labels."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+from numpy.typing import NDArray
+
+from homeport.engines.llama import encoder
+from homeport.engines.moderation.engine import Reader
+from homeport.engines.moderation.head import Head
+from homeport.engines.moderation.toxicity_model import Network
+from homeport.models.model_store import Store
+
+Floats = NDArray[np.float32]
+
+
+@contextmanager
+def reader(library: Path | None = None) -> Iterator[Reader]:
+    """A reader on the models in HOMEPORT_HOME. Raises SystemExit where they are not installed."""
+    home = Path(os.environ.get("HOMEPORT_HOME") or platformdirs.user_data_path("homeport", appauthor=False))
+    store = Store(home)
+    own, e5 = store.find("homeport-moderation"), store.find("multilingual-e5-small")
+    if own is None or e5 is None:
+        raise SystemExit("Run `homeport pull homeport-moderation` first.")
+    vectors = encoder.load(e5.files["weights"], encoder.EncoderOptions(library=library))
+    try:
+        yield Reader(vectors, Network(own.files["weights"]))
+    finally:
+        vectors.close()
+
+
+def features(reader: Reader, texts: list[str]) -> Floats:
+    """What the head reads, one row for each text, each of them read as one window, however long."""
+    return np.concatenate([reader.features(chunk) for chunk in reader.chunks([*map(reader.window, texts)])])
+
+
+def scores(reader: Reader, trained: Head, texts: list[str]) -> Floats:
+    """The engine's scores, one row of all categories for each text of any length."""
+    rows = []
+    for text in texts:
+        cut = [window for window in reader.windows(text) if window is not None]
+        found = [trained.judge(reader.features(chunk), [w.text for w in chunk]) for chunk in reader.chunks(cut)]
+        rows.append(np.concatenate(found).max(axis=0))
+    return np.stack(rows)

@@ -1,0 +1,1 @@
+"""The operator's endpoints under /admin/v1, and usage of an organization."""

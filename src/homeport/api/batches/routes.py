@@ -1,0 +1,176 @@
+"""`/v1/batches`: batches made, listed, looked at and cancelled. A project sees its own alone.
+
+Knows nothing of how they are done.
+"""
+
+import asyncio
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from homeport.api import validation
+from homeport.api.files.routes import (
+    LATEST_S,
+    SOONEST_S,
+    check_room,
+    files,
+)
+from homeport.api.json_response import Answer
+from homeport.api.query_params import read_query
+from homeport.api.request_body import read_json
+from homeport.api.services import caller, services
+from homeport.domain.batches import Batch
+from homeport.domain.errors import InvalidRequest, Missing, Unavailable
+from homeport.domain.ports.batches import BatchBook
+
+ENDPOINTS = (
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/edits",
+    "/v1/embeddings",
+    "/v1/moderations",
+    "/v1/images/generations",
+    "/v1/images/edits",
+)
+"""What takes JSON and gives JSON."""
+WINDOW = "24h"
+MOST_LISTED, LISTED = 100, 20
+_PURPOSE = "batch"
+
+
+class OutputExpiresAfter(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """When the files that are made are to go by themselves."""
+
+    anchor: str
+    seconds: int
+
+
+class BatchBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """The body that makes a batch."""
+
+    input_file_id: str
+    endpoint: str
+    completion_window: str
+    metadata: dict[str, str] | None = None
+    output_expires_after: OutputExpiresAfter | None = None
+
+    def check(self) -> None:
+        """Check the values. Raises InvalidRequest naming the field.
+
+        Azure writes endpoints without `/v1`: they are taken, and told with it.
+        """
+        if f"/v1{self.endpoint}" in ENDPOINTS:
+            self.endpoint = f"/v1{self.endpoint}"
+        validation.one_of("endpoint", self.endpoint, ENDPOINTS)
+        validation.one_of("completion_window", self.completion_window, (WINDOW,))
+        validation.labels("metadata", self.metadata)
+        if self.output_expires_after is not None:
+            validation.one_of("output_expires_after.anchor", self.output_expires_after.anchor, ("created_at",))
+            validation.integer("output_expires_after.seconds", self.output_expires_after.seconds, SOONEST_S, LATEST_S)
+
+
+class BatchesQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Which batches are to be listed."""
+
+    limit: int = LISTED
+    after: str | None = None
+
+
+async def create(request: Request) -> Response:
+    """Make a batch of a file; its lines are looked through and done later."""
+    body = await read_json(request, BatchBody)
+    body.check()
+    asking = caller(request)
+    await _check_file(request, body.input_file_id)
+    await check_room(request, 1)
+    batch = Batch(
+        id="",
+        project=asking.project,
+        key=asking.key_id,
+        endpoint=body.endpoint,
+        input_file_id=body.input_file_id,
+        status="",
+        created_at=0,
+        expires_at=0,
+        metadata=body.metadata,
+        keep_s=body.output_expires_after.seconds if body.output_expires_after else None,
+    )
+    return Answer(described(await asyncio.to_thread(_book(request).create, batch)))
+
+
+async def collection(request: Request) -> Response:
+    """List the project's batches, the newest first."""
+    query = read_query(request, BatchesQuery)
+    validation.integer("limit", query.limit, 1, MOST_LISTED)
+    found, has_more = await asyncio.to_thread(_book(request).every, caller(request).project, query.limit, query.after)
+    ends = {"first_id": found[0].id if found else None, "last_id": found[-1].id if found else None}
+    return Answer({"object": "list", "data": [described(each) for each in found], **ends, "has_more": has_more})
+
+
+async def retrieve(request: Request) -> Response:
+    """Describe one batch. Raises Missing."""
+    project, batch_id = caller(request).project, request.path_params["batch_id"]
+    return Answer(described(await asyncio.to_thread(_book(request).show, project, batch_id)))
+
+
+async def cancel(request: Request) -> Response:
+    """Have a batch end early, with what it has. Raises Missing, or InvalidRequest for one that has ended."""
+    project, batch_id = caller(request).project, request.path_params["batch_id"]
+    return Answer(described(await asyncio.to_thread(_book(request).cancel, project, batch_id)))
+
+
+def described(batch: Batch) -> dict[str, object]:
+    """A batch as the API tells of it."""
+    errors = [msgspec.structs.asdict(error) for error in batch.errors]
+    return {
+        "id": batch.id,
+        "object": "batch",
+        "endpoint": batch.endpoint,
+        "model": batch.model,
+        "errors": {"object": "list", "data": errors} if errors else None,
+        "input_file_id": batch.input_file_id,
+        "completion_window": WINDOW,
+        "status": batch.status,
+        "output_file_id": batch.output_file_id,
+        "error_file_id": batch.error_file_id,
+        "created_at": batch.created_at,
+        "in_progress_at": batch.in_progress_at,
+        "expires_at": batch.expires_at,
+        "finalizing_at": batch.finalizing_at,
+        "completed_at": batch.completed_at,
+        "failed_at": batch.failed_at,
+        "expired_at": batch.expired_at,
+        "cancelling_at": batch.cancelling_at,
+        "cancelled_at": batch.cancelled_at,
+        "request_counts": {"total": batch.total, "completed": batch.completed, "failed": batch.failed},
+        "usage": {
+            "input_tokens": batch.input_tokens,
+            "input_tokens_details": {"cached_tokens": batch.cached_tokens},
+            "output_tokens": batch.output_tokens,
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": batch.input_tokens + batch.output_tokens,
+        },
+        "metadata": batch.metadata,
+    }
+
+
+async def _check_file(request: Request, file_id: str) -> None:
+    """Check that the input is a file of this project, sent for batches. Raises InvalidRequest."""
+    try:
+        file = await asyncio.to_thread(files(request).show, caller(request).project, file_id)
+    except Missing as error:
+        raise InvalidRequest(error.message, param="input_file_id", code="file_not_found") from error
+    if file.purpose != _PURPOSE:
+        raise InvalidRequest(
+            f"Invalid 'input_file_id': {file.id} was sent for '{file.purpose}', not for '{_PURPOSE}'.",
+            param="input_file_id",
+            code="invalid_file_purpose",
+        )
+
+
+def _book(request: Request) -> BatchBook:
+    found = services(request).batches
+    if found is None:
+        raise Unavailable("This server keeps no batches.")
+    return found

@@ -1,0 +1,69 @@
+"""The models as one caller sees them: everybody's and its project's own, as far as its key opens them.
+
+Fills `domain.ports.Registry`.
+"""
+
+from collections.abc import Sequence
+
+from homeport.api.request_context import Caller
+from homeport.domain.errors import Forbidden, ModelMissing, excerpt
+from homeport.domain.keys import LOCAL
+from homeport.domain.models import Alias, Installed, Resolved
+from homeport.domain.ports.serving import Registry
+
+
+class Permitted:
+    """A registry with what a caller may not use left out."""
+
+    def __init__(self, registry: Registry, caller: Caller) -> None:
+        self._registry = registry
+        self._caller = caller
+
+    def resolve(self, name: str, capability: str) -> Resolved:
+        """Find the model behind a name, alias or not.
+
+        Raises ModelMissing for another project's, and Forbidden for one that the key does not open.
+        """
+        found = self._registry.resolve(name, capability)
+        if not self._is_seen(found.meant):
+            raise ModelMissing(
+                f"The model `{excerpt(name)}` does not exist or you do not have access to it.", param="model"
+            )
+        if not self._is_open(found.meant):
+            raise Forbidden(
+                f"Project `{self._caller.project}` does not have access to model `{excerpt(name)}` with this key.",
+                param="model",
+                code="model_not_found",
+            )
+        return found
+
+    def models(self) -> Sequence[Installed]:
+        """Every model that the caller may ask."""
+        return [model for model in self._registry.models() if self._is_seen(model) and self._is_open(model)]
+
+    def aliases(self) -> Sequence[Alias]:
+        """Every alias of these."""
+        names = {model.facts.name for model in self.models()}
+        return [alias for alias in self._registry.aliases() if alias.target in names]
+
+    def remove(self, name: str) -> None:
+        """Delete a fine-tuned model of the caller's project. Raises ModelMissing, and Forbidden for everybody's.
+
+        Those that were made on the command line are everybody's to ask, and the local project's to delete.
+        """
+        if (self.resolve(name, "").meant.project or LOCAL) != self._caller.project:
+            raise Forbidden(
+                f"You have insufficient permissions for this operation: `{excerpt(name)}` does not belong to project "
+                f"`{self._caller.project}`.",
+                param="model",
+                code="insufficient_permissions",
+            )
+        self._registry.remove(name)
+
+    def _is_seen(self, model: Installed) -> bool:
+        return model.project is None or model.project == self._caller.project
+
+    def _is_open(self, model: Installed) -> bool:
+        """Whoever may ask a model may ask what adapts it; the other way round, not."""
+        own, base = model.facts.name, model.parent
+        return self._caller.may_use(own) or (base is not None and self._caller.may_use(base))

@@ -1,0 +1,91 @@
+"""Requests that this server sends to itself: through the whole application, as if they had come over the network.
+
+So a line of a batch is decoded, permitted, limited, counted and refused exactly as a request is. Fills
+`domain.batch_ports.Dispatch`.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable
+
+import msgspec
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Scope
+
+from homeport.api.request_context import Sender, sent_by
+from homeport.domain.batches import Reply
+
+
+class _Fault(msgspec.Struct, frozen=True):
+    code: str | None = None
+
+
+class _Envelope(msgspec.Struct):
+    error: _Fault = _Fault()
+
+
+class Dispatch:
+    """Sends requests to `app`. `host` gives the name and port that a caller would use."""
+
+    def __init__(self, app: ASGIApp, host: Callable[[], str]) -> None:
+        self._app = app
+        self._host = host
+
+    async def __call__(self, project: str, key: str, path: str, body: bytes) -> Reply:
+        """POST a JSON body to a path, in the name of a project and of the stored key with this id (empty: none).
+
+        Cancelled, it ends the request as a caller that leaves does.
+        """
+        inbox: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+        sent: list[Message] = []
+
+        async def receive() -> Message:
+            if not inbox:
+                await asyncio.Event().wait()  # nobody leaves: who waits is here, and cancels
+            return inbox.pop()
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        await self._app(sent_by(_scope(self._host(), path, len(body)), Sender(project, key)), receive, send)
+        headers = Headers(raw=list(sent[0]["headers"]))
+        return _reply(sent[0]["status"], headers, b"".join(message.get("body", b"") for message in sent[1:]))
+
+
+def _scope(host: str, path: str, n_bytes: int) -> Scope:
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "root_path": "",
+        "query_string": b"",
+        "headers": [
+            (b"host", host.encode("latin-1")),
+            (b"content-type", b"application/json"),
+            (b"content-length", str(n_bytes).encode()),
+        ],
+        "client": None,
+        "server": None,
+    }
+
+
+def _reply(status: int, headers: Headers, body: bytes) -> Reply:
+    retry_after = headers.get("retry-after")
+    return Reply(
+        status=status,
+        request_id=headers.get("x-request-id", ""),
+        body=body,
+        retry_after_s=float(retry_after) if retry_after and math.isfinite(float(retry_after)) else None,
+        code=_code(body) if status >= 400 else None,
+    )
+
+
+def _code(body: bytes) -> str | None:
+    try:
+        return msgspec.json.decode(body, type=_Envelope).error.code
+    except msgspec.DecodeError:
+        return None

@@ -1,0 +1,141 @@
+"""`/v1/fine-tunes`: 2023's API of fine-tuning. A project sees its own jobs alone, whichever API made them.
+
+Knows nothing of how models are trained.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from homeport.api import json_codec
+from homeport.api.files.routes import files
+from homeport.api.fine_tuning import actions
+from homeport.api.fine_tuning import render as shapes
+from homeport.api.fine_tuning.schema import FineTuneBody
+from homeport.api.json_response import Answer
+from homeport.api.query_params import read_query
+from homeport.api.request_body import read_json
+from homeport.api.runner import origin
+from homeport.api.services import caller, services
+from homeport.api.streaming import DONE, EventStream
+from homeport.api.streaming import event as sent
+from homeport.domain.errors import Missing
+from homeport.domain.files import File
+from homeport.domain.fine_tuning import (
+    ENDED,
+    FineTune,
+    JobEvent,
+    Order,
+    Page,
+)
+
+USUAL_MODEL = "curie"
+_ALL = Page(is_newest_first=False)
+
+
+class EventsQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Whether events are to be sent as they come."""
+
+    stream: bool = False
+
+
+async def create(request: Request) -> Response:
+    """Take a job. Raises InvalidRequest, ModelMissing, Unavailable, Overloaded."""
+    body = await read_json(request, FineTuneBody)
+    wanted = body.wanted()
+    asked = body.model or USUAL_MODEL
+    found = actions.resolved(request, asked)
+    order = Order(
+        project=caller(request).project,
+        asked=asked,
+        model=found.meant.facts.name,
+        training_file=body.training_file,
+        validation_file=body.validation_file,
+        suffix=body.suffix,
+        hyperparameters=wanted,
+        prefix="ft-",
+    )
+    job = await actions.accepted(request, order)
+    return Answer(await _whole(request, job), headers=dict(origin(found)))
+
+
+async def collection(request: Request) -> Response:
+    """List the project's jobs, the oldest first, without their events."""
+    found, _ = await asyncio.to_thread(actions.tuner(request).book.every, caller(request).project, _ALL)
+    return Answer({"object": "list", "data": await _described(request, found)})
+
+
+async def retrieve(request: Request) -> Response:
+    """Describe one job with what was told of it. Raises Missing."""
+    return Answer(await _whole(request, await actions.shown(request)))
+
+
+async def cancel(request: Request) -> Response:
+    """End a job for good. Raises Missing, or InvalidRequest."""
+    return Answer(await _whole(request, await actions.cancelled(request)))
+
+
+async def events(request: Request) -> Response:
+    """List what was told of a job, the oldest first, or send it as it comes until the job ends. Raises Missing."""
+    if not read_query(request, EventsQuery).stream:
+        return Answer({"object": "list", "data": shapes.fine_tune_events(await _events(request, _ALL))})
+    limits = services(request).limits
+    return EventStream(_following(request), {}, ping_s=limits.ping_s, stall_s=limits.stall_s)
+
+
+async def _following(request: Request) -> AsyncGenerator[bytes, None]:
+    """What was told and will be, an event each; then `[DONE]`."""
+    last: str | None = None
+    while True:
+        # The job first: what is told of its end is there when it has ended.
+        job = await actions.shown(request)
+        told = await _events(request, Page(after=last, is_newest_first=False))
+        frames = [sent(json_codec.encode(each)) for each in shapes.fine_tune_events(told)]
+        last = told[-1].id if told else last
+        if job.status in ENDED:
+            yield b"".join([*frames, DONE])
+            return
+        if frames:
+            yield b"".join(frames)
+        if actions.tuner(request).is_dismissed:
+            return  # without [DONE]: the job goes on at the next start
+        await actions.tuner(request).change()
+
+
+async def _events(request: Request, page: Page) -> Sequence[JobEvent]:
+    found, _ = await actions.asked(request, lambda book, project, job_id: book.events(project, job_id, page))
+    return found
+
+
+async def _whole(request: Request, job: FineTune) -> dict[str, object]:
+    book, project = actions.tuner(request).book, caller(request).project
+    told, _ = await asyncio.to_thread(book.events, project, job.id, _ALL)
+    [described] = await _described(request, [job])
+    return {**described, "events": shapes.fine_tune_events(told)}
+
+
+async def _described(request: Request, jobs: Sequence[FineTune]) -> list[dict[str, object]]:
+    organization = services(request).organization
+    named = {
+        file_id
+        for job in jobs
+        for file_id in (job.training_file, job.validation_file, job.result_file)
+        if file_id is not None
+    }
+    found = await asyncio.to_thread(_files, request, sorted(named))
+    return [shapes.fine_tune(job, organization, found) for job in jobs]
+
+
+def _files(request: Request, ids: Sequence[str]) -> dict[str, File]:
+    """Those of the files that are there still."""
+    shelf, project = files(request), caller(request).project
+    found: dict[str, File] = {}
+    for file_id in ids:
+        try:
+            found[file_id] = shelf.show(project, file_id)
+        except Missing:
+            continue
+    return found

@@ -1,0 +1,152 @@
+"""A fine-tuning job as each of the two APIs tells of it, whichever of them asked for it. Pure."""
+
+from collections.abc import Mapping, Sequence
+
+from homeport.api.files.routes import described as described_file
+from homeport.domain.errors import Fault, InvalidRequest
+from homeport.domain.files import File
+from homeport.domain.fine_tuning import Checkpoint, FineTune, JobEvent
+from homeport.domain.training import Hyperparameters
+
+_AUTO = "auto"
+_STATUS_2023: Mapping[str, str] = {"queued": "pending", "validating_files": "pending", "paused": "pending"}
+_MEASURES = (
+    "step",
+    "train_loss",
+    "train_mean_token_accuracy",
+    "valid_loss",
+    "valid_mean_token_accuracy",
+    "full_valid_loss",
+    "full_valid_mean_token_accuracy",
+)
+
+
+def job(found: FineTune, organization: str) -> dict[str, object]:
+    """Today's `fine_tuning.job`."""
+    chosen = found.hyperparameters
+    values = _chosen(chosen)
+    own = values | ({"beta": _or_auto(chosen.beta)} if chosen.method == "dpo" else {})
+    error = found.error
+    return {
+        "object": "fine_tuning.job",
+        "id": found.id,
+        "model": found.asked,
+        "created_at": found.created_at,
+        "finished_at": found.finished_at,
+        "fine_tuned_model": _model(found),
+        "organization_id": organization,
+        "result_files": [found.result_file] if found.result_file else [],
+        "status": found.status,
+        "validation_file": found.validation_file,
+        "training_file": found.training_file,
+        "hyperparameters": values,
+        "trained_tokens": found.tokens,
+        "error": None
+        if error is None
+        else {"code": error.code or _code(error), "message": error.message, "param": error.param},
+        "integrations": [],
+        "seed": chosen.seed,
+        "estimated_finish": found.estimated_finish if found.status == "running" else None,
+        "method": {"type": chosen.method, chosen.method: {"hyperparameters": own}},
+        "metadata": found.metadata,
+    }
+
+
+def event(told: JobEvent) -> dict[str, object]:
+    """Today's `fine_tuning.job.event`."""
+    return {
+        "object": "fine_tuning.job.event",
+        "id": told.id,
+        "created_at": told.created_at,
+        "level": told.level,
+        "message": told.message,
+        "type": told.type,
+        "data": told.data,
+    }
+
+
+def checkpoint(found: Checkpoint) -> dict[str, object]:
+    """Today's `fine_tuning.job.checkpoint`."""
+    return {
+        "object": "fine_tuning.job.checkpoint",
+        "id": found.id,
+        "created_at": found.created_at,
+        "fine_tuned_model_checkpoint": found.name,
+        "fine_tuning_job_id": found.job,
+        "metrics": {name: found.metrics[name] for name in _MEASURES if name in found.metrics},
+        "step_number": found.step,
+    }
+
+
+def fine_tune(found: FineTune, organization: str, files: Mapping[str, File]) -> dict[str, object]:
+    """2023's `fine-tune`. `files`: those of its files that are there still, by id."""
+    return {
+        "object": "fine-tune",
+        "id": found.id,
+        "hyperparams": _hyperparams(found.hyperparameters),
+        "organization_id": organization,
+        "model": found.asked,
+        "training_files": _files(files, found.training_file),
+        "validation_files": _files(files, found.validation_file),
+        "result_files": _files(files, found.result_file),
+        "created_at": found.created_at,
+        "updated_at": found.updated_at,
+        "status": _STATUS_2023.get(found.status, found.status),
+        "fine_tuned_model": _model(found),
+    }
+
+
+def fine_tune_events(told: Sequence[JobEvent]) -> list[dict[str, object]]:
+    """2023's `fine-tune-event`s."""
+    return [
+        {
+            "object": "fine-tune-event",
+            "created_at": each.created_at,
+            "level": each.level,
+            "message": each.message,
+        }
+        for each in told
+    ]
+
+
+def _code(error: Fault) -> str:
+    return "invalid_request" if error.kind == InvalidRequest.__name__ else "server_error"
+
+
+def _chosen(chosen: Hyperparameters) -> dict[str, object]:
+    return {
+        "n_epochs": _or_auto(chosen.n_epochs),
+        "batch_size": _or_auto(chosen.batch_size),
+        "learning_rate_multiplier": _or_auto(chosen.learning_rate_multiplier),
+    }
+
+
+def _hyperparams(chosen: Hyperparameters) -> dict[str, object]:
+    values: dict[str, object] = {
+        "n_epochs": chosen.n_epochs,
+        "batch_size": chosen.batch_size,
+        "learning_rate_multiplier": chosen.learning_rate_multiplier,
+        "prompt_loss_weight": chosen.prompt_loss_weight,
+    }
+    if chosen.classification is not None:
+        classes = chosen.classification
+        values |= {
+            "compute_classification_metrics": True,
+            "classification_n_classes": classes.n_classes,
+            "classification_positive_class": classes.positive_class,
+            "classification_betas": list(classes.betas) or None,
+        }
+    return values
+
+
+def _or_auto(value: float | None) -> float | str:
+    return _AUTO if value is None else value
+
+
+def _model(found: FineTune) -> str | None:
+    return found.name if found.status == "succeeded" else None
+
+
+def _files(files: Mapping[str, File], file_id: str | None) -> list[dict[str, object]]:
+    found = files.get(file_id or "")
+    return [] if found is None else [described_file(found)]

@@ -1,0 +1,27 @@
+"""`/v1/engines`: the listing that `/v1/models` replaced, which clients of 2023 still call.
+
+Knows nothing that `models` does not. Every installed model is `ready`: it loads when it is asked.
+"""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from homeport.api.json_response import Answer
+from homeport.api.models import OWNER, listed
+from homeport.api.services import registry
+
+
+async def collection(request: Request) -> Response:
+    """List the same names as engines."""
+    return Answer({"object": "list", "data": [_engine(name) for name in listed(request)]})
+
+
+async def retrieve(request: Request) -> Response:
+    """Describe one engine. Raises ModelMissing."""
+    name = request.path_params["engine"]
+    registry(request).resolve(name, "")
+    return Answer(_engine(name))
+
+
+def _engine(name: str) -> dict[str, object]:
+    return {"id": name, "object": "engine", "created": None, "owner": OWNER, "permissions": None, "ready": True}

@@ -1,0 +1,92 @@
+"""Read request bodies: the right content type, within the limit, decoded off the loop when large.
+
+Knows nothing of what the body means.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any, TypeVar, cast
+
+from starlette.requests import Request
+
+from homeport.api import json_codec
+from homeport.api.azure import deployment_of
+from homeport.api.request_context import exchange_of
+from homeport.api.services import services
+from homeport.domain.errors import TooLarge, UnsupportedMedia
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+LARGE_BYTES = 256_000
+"""Above this, decoding would hold up every stream on the loop for milliseconds, so a thread does it."""
+
+
+async def read_json(request: Request, kind: type[T]) -> T:
+    """Read the whole body as `kind`; its model is the path's deployment, where there is one.
+
+    Raises UnsupportedMedia, TooLarge, or InvalidRequest from `wire.decode`.
+    """
+    _check_type(request)
+    body = await _read(request, services(request).limits.body_bytes)
+    if len(body) > LARGE_BYTES:
+        exchange_of(request.scope).is_large = True
+        found = await asyncio.to_thread(_decode_large, body, kind)
+    else:
+        found = json_codec.decode(body, kind)
+    deployment = deployment_of(request.scope)
+    if deployment is not None and hasattr(found, "model"):
+        cast("Any", found).model = deployment
+    return found
+
+
+async def apart(request: Request, work: Callable[..., R], *given: object) -> R:
+    """Do work that takes longer the more the body holds: in a thread where the body was large, so that streams go on.
+
+    To be called behind `read_json`.
+    """
+    if exchange_of(request.scope).is_large:
+        return await asyncio.to_thread(work, *given)
+    return work(*given)
+
+
+def _decode_large(body: bytes, kind: type[T]) -> T:
+    json_codec.check_values(body)
+    return json_codec.decode(body, kind)
+
+
+def _check_type(request: Request) -> None:
+    given = request.headers.get("content-type", "")
+    if given.partition(";")[0].strip().lower() != "application/json":
+        raise UnsupportedMedia(
+            f"Invalid Content-Type header ({given[:100]}), expected application/json. (HINT: If you're using curl, "
+            "you can pass -H 'Content-Type: application/json')",
+            code="unsupported_content_type",
+        )
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding != "identity":
+        raise UnsupportedMedia(
+            f"Content-Encoding {coding[:100]} is not read here, send the body uncompressed.",
+            code="unsupported_content_encoding",
+        )
+
+
+async def _read(request: Request, limit: int) -> bytes:
+    return b"".join([part async for part in bounded(request, limit, _too_large(limit))])
+
+
+async def bounded(request: Request, limit: int, refusal: TooLarge) -> AsyncIterator[bytes]:
+    """The body in pieces as they arrive, giving up as soon as it is known to be over the limit. Raises `refusal`."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared[:20]) > limit:
+        raise refusal
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            raise refusal
+        yield part
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"The request body is over the limit of {limit} bytes.", code="request_too_large")

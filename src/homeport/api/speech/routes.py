@@ -1,0 +1,128 @@
+"""`POST /v1/audio/speech`: a text spoken, as bytes of a sound file or as events, sent while the rest is still spoken.
+
+Knows nothing of voices or sound: it checks what can be checked without a model and passes bytes on.
+"""
+
+import base64
+from collections.abc import AsyncGenerator, Iterable
+from urllib.parse import quote
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from homeport.api import json_codec, validation
+from homeport.api.request_body import read_json
+from homeport.api.runner import (
+    Opened,
+    model_named,
+    opened,
+    origin,
+)
+from homeport.api.services import registry, services
+from homeport.api.streaming import ByteStream, EventStream, event
+from homeport.domain.errors import InvalidRequest
+from homeport.domain.events import Event, Sound, Usage
+from homeport.domain.models import Resolved
+from homeport.domain.speech import FORMATS, Format, SpeechRequest
+
+ENDPOINT = "speech"
+MOST_CHARACTERS = 4096
+STREAM_FORMATS = ("audio", "sse")
+SKIPPED = "x-homeport-skipped"
+"""Names the characters that no voice can read, percent-encoded; absent where all were read."""
+MEDIA_TYPES: dict[Format, str] = {
+    "mp3": "audio/mpeg",
+    "opus": "audio/ogg",
+    "aac": "audio/aac",
+    "flac": "audio/flac",
+    "wav": "audio/wav",
+    "pcm": "audio/pcm",
+}
+"""`pcm`: bare samples at 24 kHz, one channel, 16 bits, little-endian."""
+
+
+class SpeechBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """The body."""
+
+    input: str
+    voice: str | dict[str, object]
+    model: str | None = None
+    instructions: str | None = None
+    response_format: str | None = None
+    speed: float | None = None
+    stream_format: str | None = None
+
+    def speech_request(self) -> SpeechRequest:
+        """Check everything that needs no model, and make what a speech engine is asked for. Raises InvalidRequest."""
+        validation.length("input", self.input, MOST_CHARACTERS, 1)
+        if not isinstance(self.voice, str):
+            raise validation.unsupported("voice", "Custom voices are not here: give the name of a voice.")
+        if self.instructions:
+            raise validation.unsupported(
+                "instructions", "The voices here cannot be instructed; `speed` sets their pace."
+            )
+        validation.one_of("response_format", self.response_format, FORMATS)
+        validation.decimal("speed", self.speed, 0.25, 4)
+        validation.one_of("stream_format", self.stream_format, STREAM_FORMATS)
+        if not self.input.strip():
+            raise InvalidRequest("Invalid 'input': there is nothing to speak.", param="input", code="invalid_value")
+        wanted = msgspec.convert(self.response_format or "mp3", Format)
+        return SpeechRequest(self.input, self.voice, wanted, 1.0 if self.speed is None else float(self.speed))
+
+
+async def create(request: Request) -> Response:
+    """Speak a text."""
+    body = await read_json(request, SpeechBody)
+    model = model_named(body.model, None)
+    asked = body.speech_request()
+    resolved = registry(request).resolve(model, ENDPOINT)
+    headers = dict(origin(resolved))
+    limits = services(request).limits
+    if body.stream_format == "sse":
+        source = _events(request, resolved, asked, headers)
+        return EventStream(source, headers, ping_s=limits.ping_s, stall_s=limits.stall_s)
+    source = _bytes(request, resolved, asked, headers)
+    return ByteStream(source, headers, MEDIA_TYPES[asked.format], stall_s=limits.stall_s)
+
+
+async def _bytes(
+    request: Request, resolved: Resolved, asked: SpeechRequest, headers: dict[str, str]
+) -> AsyncGenerator[bytes, None]:
+    """Give the sound as it comes; first, when the request is admitted, nothing."""
+    async with opened(request, resolved, asked, ENDPOINT) as under_way:
+        _confess(under_way, headers)
+        yield b""
+        async for batch in under_way:
+            if sound := b"".join(_sound(batch)):
+                yield sound
+
+
+async def _events(
+    request: Request, resolved: Resolved, asked: SpeechRequest, headers: dict[str, str]
+) -> AsyncGenerator[bytes, None]:
+    """Give the sound in events, and at the end one with the usage."""
+    async with opened(request, resolved, asked, ENDPOINT) as under_way:
+        _confess(under_way, headers)
+        yield b""
+        async for batch in under_way:
+            for sound in _sound(batch):
+                told = {"type": "speech.audio.delta", "audio": base64.b64encode(sound).decode()}
+                yield event(json_codec.encode(told))
+        yield event(json_codec.encode({"type": "speech.audio.done", "usage": _usage(under_way.usage)}))
+
+
+def _confess(under_way: Opened, headers: dict[str, str]) -> None:
+    """Say in a header what is not spoken."""
+    if under_way.admitted.skipped:
+        headers[SKIPPED] = quote(under_way.admitted.skipped[:100], safe="")
+
+
+def _sound(batch: Iterable[Event]) -> Iterable[bytes]:
+    return (each.data for each in batch if isinstance(each, Sound))
+
+
+def _usage(usage: Usage) -> dict[str, int]:
+    """Tokens as the model counts them: phonemes in, frames of 25 ms out."""
+    total = usage.prompt_tokens + usage.completion_tokens
+    return {"input_tokens": usage.prompt_tokens, "output_tokens": usage.completion_tokens, "total_tokens": total}

@@ -1,0 +1,167 @@
+"""The fields that completions and chat share: what they take, their bounds, and what they become.
+
+Knows nothing of prompts or answers. Every field may be null, which means its default.
+"""
+
+from typing import TypeVar
+
+import msgspec
+
+from homeport.api import validation
+from homeport.domain.errors import InvalidRequest
+from homeport.domain.text import Ending, Sampling
+
+T = TypeVar("T")
+
+MOST_STOPS = 4
+MOST_STOP_IDS = 128
+MOST_STOP_CHARS = 4096
+MOST_BIASES = 16_384
+MOST_CANDIDATES = 4096
+
+
+class StreamOptions(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """How a stream is written."""
+
+    include_usage: bool | None = None
+    include_obfuscation: bool | None = None
+
+
+class Generation(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Everything about how text is drawn and when it ends, as OpenAI names it, and six extensions."""
+
+    model: str | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    n: int | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    stop: str | list[str] | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    logit_bias: dict[str, float] | None = None
+    seed: int | None = None
+    user: str | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    repetition_penalty: float | None = None
+    ignore_eos: bool | None = None
+    min_tokens: int | None = None
+    stop_token_ids: list[int] | None = None
+
+    @property
+    def choices(self) -> int:
+        """How many answers each prompt gets."""
+        return 1 if self.n is None else self.n
+
+    @property
+    def has_usage(self) -> bool:
+        """Whether a stream ends with its usage."""
+        return bool(self.stream_options and self.stream_options.include_usage)
+
+    @property
+    def is_padded(self) -> bool:
+        """Whether the chunks of a stream are padded."""
+        return bool(self.stream_options and self.stream_options.include_obfuscation)
+
+    def check(self) -> None:
+        """Check what every text endpoint checks alike. Raises InvalidRequest."""
+        validation.decimal("temperature", self.temperature, 0, 2)
+        validation.decimal("top_p", self.top_p, 0, 1)
+        validation.decimal("presence_penalty", self.presence_penalty, -2, 2)
+        validation.decimal("frequency_penalty", self.frequency_penalty, -2, 2)
+        validation.integer("n", self.n, 1, 128)
+        validation.integer("seed", self.seed, *validation.INT64)
+        self._check_extensions()
+        self._check_stop()
+        validation.length("user", self.user, validation.LABEL_CHARS)
+        validation.entries("logit_bias", self.logit_bias, MOST_BIASES)
+        if self.stream_options is not None and not self.stream:
+            raise InvalidRequest(
+                "The 'stream_options' parameter is only allowed when 'stream' is enabled.", param="stream_options"
+            )
+
+    def _check_extensions(self) -> None:
+        validation.integer("top_k", self.top_k, -1, validation.TOKEN_ID_MAX)
+        validation.decimal("min_p", self.min_p, 0, 1)
+        validation.decimal("repetition_penalty", self.repetition_penalty, high=10)
+        if self.repetition_penalty is not None and self.repetition_penalty <= 0:
+            raise InvalidRequest(
+                "Invalid 'repetition_penalty': decimal below minimum value. Expected a value > 0, "
+                f"but got {self.repetition_penalty} instead.",
+                param="repetition_penalty",
+                code="decimal_below_min_value",
+            )
+        validation.integer("min_tokens", self.min_tokens, 0, validation.TOKEN_ID_MAX)
+        validation.items("stop_token_ids", self.stop_token_ids, MOST_STOP_IDS)
+        for at, token in enumerate(self.stop_token_ids or ()):
+            validation.integer(f"stop_token_ids[{at}]", token, 0, validation.TOKEN_ID_MAX)
+
+    def _check_stop(self) -> None:
+        if isinstance(self.stop, str):
+            validation.length("stop", self.stop, MOST_STOP_CHARS, 1)
+            return
+        validation.items("stop", self.stop, MOST_STOPS)
+        for at, each in enumerate(self.stop or ()):
+            validation.length(f"stop[{at}]", each, MOST_STOP_CHARS, 1)
+
+    def sampling(self) -> Sampling:
+        """How the next token is drawn."""
+        default = Sampling()
+        return Sampling(
+            temperature=_given(self.temperature, default.temperature),
+            top_p=_given(self.top_p, default.top_p),
+            top_k=max(0, _given(self.top_k, default.top_k)),
+            min_p=_given(self.min_p, default.min_p),
+            presence_penalty=_given(self.presence_penalty, default.presence_penalty),
+            frequency_penalty=_given(self.frequency_penalty, default.frequency_penalty),
+            repetition_penalty=_given(self.repetition_penalty, default.repetition_penalty),
+            seed=self.seed,
+            logit_bias=_biases(self.logit_bias),
+        )
+
+    def ending(self, max_tokens: int | None, most: str = "max_tokens", default_tokens: int | None = None) -> Ending:
+        """When a choice is finished. `most` names the field that `max_tokens` came from, for the error."""
+        least = _given(self.min_tokens, 0)
+        if max_tokens is not None and least > max_tokens:
+            raise InvalidRequest(
+                f"'min_tokens' ({least}) must not be greater than '{most}' ({max_tokens}).", param="min_tokens"
+            )
+        return Ending(
+            max_tokens=max_tokens,
+            default_tokens=None if default_tokens is None else max(default_tokens, least),
+            min_tokens=least,
+            stop=(self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ()),
+            stop_token_ids=tuple(self.stop_token_ids or ()),
+            ignore_eos=bool(self.ignore_eos),
+        )
+
+
+def candidates(prompts: int, each: int, param: str) -> None:
+    """Check how many answers one request draws in all. Raises InvalidRequest naming `param`."""
+    if prompts * each > MOST_CANDIDATES:
+        raise InvalidRequest(
+            f"One request may draw {MOST_CANDIDATES} answers; {prompts} prompts with {each} each are "
+            f"{prompts * each}. Send fewer prompts at once or lower '{param}'.",
+            param=param,
+        )
+
+
+def _given(value: T | None, default: T) -> T:
+    return default if value is None else value
+
+
+def _biases(table: dict[str, float] | None) -> dict[int, float]:
+    biases: dict[int, float] = {}
+    for key, value in (table or {}).items():
+        if not (key.isascii() and key.isdigit() and len(key) <= 10) or int(key) > validation.TOKEN_ID_MAX:
+            raise InvalidRequest(
+                f"Invalid key in 'logit_bias': {key[:40]}. You should only be submitting non-negative integers.",
+                param="logit_bias",
+                code="invalid_value",
+            )
+        if not -100 <= value <= 100:
+            validation.decimal("logit_bias", value, -100, 100)
+        biases[int(key)] = value
+    return biases

@@ -1,0 +1,145 @@
+"""`POST /tokenize`, `POST /detokenize` and `GET /tokenizer_info` in vLLM's format, for evaluation tools.
+
+Knows nothing of vocabularies. Ids are those that a model takes under its real name; without a model, the first one in
+the list that completes text is used.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from homeport.api import json_codec, validation
+from homeport.api.chat.messages import ChatTurn, conversation
+from homeport.api.chat.routes import MOST_MESSAGES
+from homeport.api.query_params import read_query
+from homeport.api.request_body import apart, read_json
+from homeport.api.runner import opened, whole
+from homeport.api.services import registry, services
+from homeport.domain.errors import InvalidRequest, ModelMissing
+from homeport.domain.events import Tokenised
+from homeport.domain.models import Resolved
+from homeport.domain.text import ChatPrompt, TextPrompt, TokenPrompt, TokenRequest
+
+MOST_CHARACTERS = 1_000_000
+MOST_TOKENS = 1_000_000
+
+
+class TokenizeBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A text, or the messages of a chat. Fields typed `Any` are refused unless they say nothing."""
+
+    model: str | None = None
+    prompt: str | None = None
+    messages: list[ChatTurn] | None = None
+    add_special_tokens: bool | None = None
+    return_token_strs: bool | None = None
+    add_generation_prompt: bool | None = None
+    continue_final_message: bool | None = None
+    tools: Any = None
+    chat_template: Any = None
+    chat_template_kwargs: Any = None
+    mm_processor_kwargs: Any = None
+
+    def token_request(self) -> TokenRequest:
+        """Check everything that needs no model, and make what a text engine is asked for. Raises InvalidRequest."""
+        if (self.prompt is None) == (self.messages is None):
+            raise InvalidRequest(
+                "Give either 'prompt' or 'messages'.", param="prompt", code="missing_required_parameter"
+            )
+        for name in ("tools", "chat_template", "chat_template_kwargs", "mm_processor_kwargs", "continue_final_message"):
+            if getattr(self, name):
+                raise validation.unsupported(name, "Conversations are tokenised as for an answer.")
+        if self.messages is None:
+            validation.length("prompt", self.prompt, MOST_CHARACTERS)
+            prompt: TextPrompt | ChatPrompt = TextPrompt(self.prompt or "")
+        else:
+            if self.add_generation_prompt is False:
+                raise validation.unsupported("add_generation_prompt", "Conversations are tokenised as for an answer.")
+            validation.items("messages", self.messages, MOST_MESSAGES, 1)
+            prompt = ChatPrompt(conversation(self.messages))
+        return TokenRequest((prompt,), self.add_special_tokens is not False, bool(self.return_token_strs))
+
+
+class DetokenizeBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Token ids."""
+
+    tokens: list[int]
+    model: str | None = None
+
+    def token_request(self) -> TokenRequest:
+        """Check the ids, and make what a text engine is asked for. Raises InvalidRequest."""
+        validation.items("tokens", self.tokens, MOST_TOKENS)
+        return TokenRequest((TokenPrompt(validation.token_ids("tokens", self.tokens)),))
+
+
+class InfoQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """The model whose tokeniser is described."""
+
+    model: str | None = None
+
+
+async def tokenize(request: Request) -> Response:
+    """Give the token ids of a text or a conversation."""
+    body = await read_json(request, TokenizeBody)
+    asked = await apart(request, body.token_request)
+    resolved = _resolved(request, body.model)
+
+    def told(found: Tokenised, window: int | None) -> Mapping[str, object]:
+        names = found.names if asked.names else None
+        return {"count": len(found.ids), "max_model_len": window, "tokens": found.ids, "token_strs": names}
+
+    return await whole(request, resolved, _answer(request, resolved, asked, told))
+
+
+async def detokenize(request: Request) -> Response:
+    """Give the text of token ids."""
+    body = await read_json(request, DetokenizeBody)
+    asked = await apart(request, body.token_request)
+    resolved = _resolved(request, body.model)
+    return await whole(request, resolved, _answer(request, resolved, asked, lambda found, _: {"prompt": found.text}))
+
+
+async def info(request: Request) -> Response:
+    """Describe a model's tokeniser, as evaluation tools expect."""
+    resolved = _resolved(request, read_query(request, InfoQuery).model)
+    return await whole(request, resolved, _answer(request, resolved, TokenRequest(), _described))
+
+
+def _resolved(request: Request, name: str | None) -> Resolved:
+    """The model asked for, or meant. Raises ModelMissing."""
+    models = registry(request)
+    if name is None:
+        names = (model.facts.name for model in models.models() if "completions" in model.facts.capabilities)
+        name = next(names, None)
+    if name is None:
+        raise ModelMissing("No text model is installed. Run `homeport pull`.", param="model")
+    return models.resolve(name, "completions")
+
+
+async def _answer(request: Request, resolved: Resolved, asked: TokenRequest, told: Any) -> bytes:
+    asked = msgspec.structs.replace(asked, encoding=resolved.encoding)
+    found = Tokenised()
+    async with opened(request, resolved, asked, "tokenize") as under_way:
+        async for batch in under_way:
+            found = next((event for event in batch if isinstance(event, Tokenised)), found)
+    loaded = services(request).serving.loaded(resolved.model.facts.name)
+    return json_codec.encode(told(found, loaded.window if loaded else resolved.model.facts.window))
+
+
+def _described(found: Tokenised, window: int | None) -> Mapping[str, object]:
+    facts = found.facts
+    if facts is None:
+        return {}
+    return {
+        "tokenizer_class": "Homeport",
+        "model_max_length": window,
+        "vocab_size": facts.vocabulary,
+        "add_bos_token": facts.adds_start,
+        "bos_token": facts.bos,
+        "eos_token": facts.eos,
+        "unk_token": facts.unknown,
+        "pad_token": facts.padding,
+        "chat_template": facts.chat_template,
+    }

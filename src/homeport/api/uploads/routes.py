@@ -1,0 +1,165 @@
+"""`/v1/uploads`: files sent in parts, in any order and side by side, and put together at the end.
+
+Knows nothing of where they are kept.
+"""
+
+import asyncio
+import hashlib
+import shutil
+import uuid
+from pathlib import Path
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from homeport.api import validation
+from homeport.api.files import content_check
+from homeport.api.files.routes import (
+    BATCH_BYTES,
+    ExpiresAfter,
+    check_name,
+    check_room,
+    checked_purpose,
+    declared_size,
+    described,
+)
+from homeport.api.forms import read_form
+from homeport.api.json_response import Answer
+from homeport.api.request_body import read_json
+from homeport.api.services import caller, services
+from homeport.domain.errors import InvalidRequest, Unavailable
+from homeport.domain.files import File, Upload
+from homeport.domain.ports.serving import UploadBook
+
+PART_BYTES = 64 * 1024 * 1024
+MOST_BYTES = 8 * 1024**3
+MOST_PARTS = 10_000
+_LINES = (
+    "application/jsonl",
+    "application/jsonlines",
+    "application/x-jsonlines",
+    "application/x-ndjson",
+    "application/json",
+    "application/octet-stream",
+    "text/jsonl",
+    "text/plain",
+)
+
+
+class UploadBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """The body that begins an upload."""
+
+    filename: str
+    purpose: str
+    bytes: int
+    mime_type: str
+    expires_after: ExpiresAfter | None = None
+
+    def check(self) -> int | None:
+        """Check it; give how long the file is to be kept. Raises InvalidRequest."""
+        check_name(self.filename)
+        keep_s = checked_purpose(self.purpose, self.expires_after)
+        validation.integer("bytes", self.bytes, 1, BATCH_BYTES if self.purpose == "batch" else MOST_BYTES)
+        validation.length("mime_type", self.mime_type, 255, 1)
+        kind = self.mime_type.partition(";")[0].strip().lower()
+        if self.purpose in ("batch", "evals", "fine-tune"):
+            validation.one_of("mime_type", kind, _LINES)
+        elif self.purpose == "vision" and not kind.startswith("image/"):
+            raise InvalidRequest("Invalid 'mime_type': a file for vision is an image/*.", param="mime_type")
+        return keep_s
+
+
+class PartForm(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """The fields of a part, its data aside: there are none."""
+
+
+class CompletionBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """The body that ends an upload."""
+
+    part_ids: list[str]
+    md5: str | None = None
+
+
+async def create(request: Request) -> Response:
+    """Begin an upload."""
+    body = await read_json(request, UploadBody)
+    keep_s = body.check()
+    upload = Upload(
+        id="",
+        project=caller(request).project,
+        purpose=body.purpose,
+        filename=body.filename,
+        bytes=body.bytes,
+        mime_type=body.mime_type,
+        status="pending",
+        created_at=0,
+        expires_at=0,
+        keep_s=keep_s,
+    )
+    return Answer(_described(await asyncio.to_thread(_uploads(request).begin, upload)))
+
+
+async def add(request: Request) -> Response:
+    """Keep one part."""
+    book, project, upload_id = _uploads(request), caller(request).project, request.path_params["upload_id"]
+    await asyncio.to_thread(book.show, project, upload_id)
+    if services(request).files is not None:
+        await check_room(request, declared_size(request))
+    async with read_form(request, PART_BYTES) as form:
+        form.fields(PartForm, "data")
+        part = await asyncio.to_thread(book.add, project, upload_id, form.file("data").path)
+    told = {"id": part.id, "object": "upload.part", "created_at": part.created_at, "upload_id": part.upload_id}
+    return Answer(told)
+
+
+async def complete(request: Request) -> Response:
+    """Put the parts together, check the whole, and make it a file."""
+    body = await read_json(request, CompletionBody)
+    validation.items("part_ids", body.part_ids, MOST_PARTS, 1)
+    folder = services(request).spool / uuid.uuid4().hex
+    try:
+        upload, file = await asyncio.to_thread(_completed, request, body, folder)
+    finally:
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+    return Answer({**_described(upload), "file": described(file, services(request).now())})
+
+
+async def cancel(request: Request) -> Response:
+    """End an upload without a file."""
+    upload_id = request.path_params["upload_id"]
+    return Answer(_described(await asyncio.to_thread(_uploads(request).cancel, caller(request).project, upload_id)))
+
+
+def _completed(request: Request, body: CompletionBody, folder: Path) -> tuple[Upload, File]:
+    book, whole = _uploads(request), folder / "whole"
+    folder.mkdir(mode=0o700, parents=True)
+    upload = book.assemble(caller(request).project, request.path_params["upload_id"], body.part_ids, whole)
+    if body.md5 is not None:
+        with whole.open("rb") as file:
+            found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        if found != body.md5.strip().lower():
+            raise InvalidRequest(f"The md5 of these parts is {found}.", param="md5", code="checksum_mismatch")
+    content_check.check(whole, upload.purpose)
+    return book.complete(upload, whole)
+
+
+def _described(upload: Upload) -> dict[str, object]:
+    return {
+        "id": upload.id,
+        "object": "upload",
+        "bytes": upload.bytes,
+        "created_at": upload.created_at,
+        "filename": upload.filename,
+        "purpose": upload.purpose,
+        "status": upload.status,
+        "expires_at": upload.expires_at,
+        "file": None,
+    }
+
+
+def _uploads(request: Request) -> UploadBook:
+    found = services(request).uploads
+    if found is None:
+        raise Unavailable("This server keeps no files.")
+    return found

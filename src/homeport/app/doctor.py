@@ -1,0 +1,122 @@
+"""Examine the machine and the installation, one finding at a time.
+
+What other rooms know (kernels, models, hubs) comes in as `Probes`, so this module knows none of them.
+"""
+
+import platform
+import shutil
+import socket
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import psutil
+
+from homeport.client import runfile
+from homeport.domain.errors import HomeportError
+from homeport.domain.models import Installed
+from homeport.domain.operations import Finding
+from homeport.settings import Settings
+
+_GB = 1_000_000_000
+_FASTER = "faster: "
+_LEAST_DISK_BYTES = 2 * _GB
+_LEAST_MEMORY_BYTES = 1 * _GB
+
+
+@dataclass(frozen=True)
+class Probes:
+    """What only other rooms can tell. Each raises HomeportError with what to do when it does not work.
+
+    `kernels` gives lines about the kernels in use: file, version, CPU family, devices; one that begins with
+    `faster: ` says what would be. `verify` hashes a model's files. `reach` asks one hub and gives how it answered.
+    """
+
+    kernels: Callable[[], str]
+    models: Callable[[], Sequence[Installed]]
+    verify: Callable[[Installed], None]
+    hubs: Sequence[str]
+    reach: Callable[[str], str]
+
+
+def examine(settings: Settings, probes: Probes, *, online: bool) -> Iterator[Finding]:
+    """Give the findings, cheap ones first. Touches the network only if `online`, and not when set offline."""
+    yield _python()
+    yield Finding("platform", "good", f"{platform.platform()}, {psutil.cpu_count()} CPUs")
+    yield _kernels(probes)
+    yield _disk(settings)
+    yield _memory(settings)
+    yield _port(settings)
+    yield from _models(probes)
+    if online and settings.offline:
+        yield Finding("hubs", "warning", "not tried: the setting `offline` is on")
+    elif online:
+        yield from (_hub(probes, name) for name in probes.hubs)
+
+
+def _python() -> Finding:
+    return Finding("python", "good", f"{platform.python_version()} ({sys.executable})")
+
+
+def _kernels(probes: Probes) -> Finding:
+    try:
+        lines = probes.kernels().splitlines()
+    except HomeportError as error:
+        return Finding("kernels", "bad", str(error), "homeport kernels install")
+    remedy = " ".join(line.removeprefix(_FASTER) for line in lines if line.startswith(_FASTER))
+    facts = "; ".join(line.removeprefix("kernels: ") for line in lines if not line.startswith(_FASTER))
+    return Finding("kernels", "warning" if remedy else "good", facts, remedy)
+
+
+def _disk(settings: Settings) -> Finding:
+    folder = next(path for path in (settings.home, *settings.home.parents) if path.exists())
+    free = shutil.disk_usage(folder).free
+    detail = f"{free / _GB:.1f} GB free at {settings.home}"
+    if free < _LEAST_DISK_BYTES:
+        return Finding("disk", "warning", detail, "remove models (`homeport rm`) or set HOMEPORT_HOME to another disk")
+    return Finding("disk", "good", detail)
+
+
+def _memory(settings: Settings) -> Finding:
+    memory = psutil.virtual_memory()
+    detail = f"{memory.available / _GB:.1f} GB of {memory.total / _GB:.1f} GB available"
+    if settings.memory_budget_bytes and settings.memory_budget_bytes > memory.total:
+        return Finding("memory", "warning", detail, "memory_budget_bytes is more than the machine has")
+    if memory.available < _LEAST_MEMORY_BYTES:
+        return Finding("memory", "warning", detail, "close other programs, or use a smaller model")
+    return Finding("memory", "good", detail)
+
+
+def _port(settings: Settings) -> Finding:
+    running = runfile.find(settings.home, port=settings.port)
+    if running:
+        return Finding("port", "good", f"{settings.port}: a Homeport server runs there (process {running.pid})")
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((settings.host, settings.port))
+        except OSError as error:
+            return Finding("port", "bad", f"{settings.host}:{settings.port}: {error.strerror}", "set HOMEPORT_PORT")
+    return Finding("port", "good", f"{settings.host}:{settings.port} is free")
+
+
+def _models(probes: Probes) -> Iterator[Finding]:
+    models = probes.models()
+    if not models:
+        yield Finding("models", "warning", "none is installed", "homeport pull qwen2.5-coder-0.5b")
+    for model in models:
+        name = model.facts.name
+        try:
+            probes.verify(model)
+        except HomeportError as error:
+            yield Finding("model", "bad", f"{name}: {error}", f"homeport rm {name}; homeport pull {name}")
+        else:
+            yield Finding("model", "good", f"{name}: {model.facts.size_bytes / _GB:.2f} GB, hashes right")
+
+
+def _hub(probes: Probes, name: str) -> Finding:
+    try:
+        return Finding("hub", "good", f"{name}: {probes.reach(name)}")
+    except HomeportError as error:
+        return Finding("hub", "warning", f"{name}: {error}", "set an endpoint you can reach, or change hub_order")

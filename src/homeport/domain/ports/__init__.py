@@ -1,0 +1,1 @@
+"""The interfaces between rooms. Knows nothing of who implements them."""

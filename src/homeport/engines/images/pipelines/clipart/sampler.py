@@ -1,0 +1,60 @@
+"""The walk from noise to a picture's latents, whole or only inside a hole. Knows nothing of pixels."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from homeport.engines.images.pipelines.clipart.networks import (
+    LATENT,
+    STYLES,
+    Floats,
+    Model,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """`steps` from noise to picture. `start`: latents of a picture, `hole` (8 x 8): where alone to paint in it.
+
+    `wanted`: the caption's vector, None for no caption; `unwanted`: the vector to move away from. `style`: the manner
+    to paint in.
+    """
+
+    steps: int
+    guidance: float
+    seed: int
+    wanted: Floats | None
+    unwanted: Floats | None = None
+    start: Floats | None = None
+    hole: NDArray[np.bool_] | None = None
+    style: int = STYLES[0]
+
+
+def walk(networks: Model, route: Route) -> Iterator[Floats]:
+    """The latents that the picture is headed for (LATENT), after each step; the last ones are the picture."""
+    noise = np.random.default_rng(route.seed).standard_normal(LATENT).astype(np.float32)
+    x = noise
+    times = np.linspace(0, 1, route.steps + 1)
+    for now, then in pairwise(times.tolist()):
+        velocity = _guided(networks, x, now, route)
+        headed = x + np.float32(1 - now) * velocity
+        x = x + np.float32(then - now) * velocity
+        if route.hole is not None and route.start is not None:
+            x = np.where(route.hole, x, np.float32(1 - then) * noise + np.float32(then) * route.start)
+            headed = np.where(route.hole, headed, route.start)
+        yield x if then == 1 else headed
+
+
+def _guided(networks: Model, x: Floats, time: float, route: Route) -> Floats:
+    """The velocity with the caption, pushed away from the one without it (or from what is unwanted)."""
+    blank = np.zeros(384, np.float32)
+    if route.wanted is None:
+        return np.asarray(networks.velocity(x[None], time, blank[None], np.zeros(1, np.float32), route.style)[0])
+    against = blank if route.unwanted is None else route.unwanted
+    told = np.array([1, 0 if route.unwanted is None else 1], np.float32)
+    vectors = np.stack([route.wanted, against])
+    shown, other = networks.velocity(np.stack([x, x]), time, vectors, told, route.style)
+    return np.asarray(other + np.float32(route.guidance) * (shown - other))

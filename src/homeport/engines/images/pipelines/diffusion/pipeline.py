@@ -1,0 +1,267 @@
+"""The worker's side of stable-diffusion.cpp: sizes, defaults, and the child process that paints.
+
+Knows nothing of the library but its easel's messages.
+"""
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from multiprocessing import Pipe
+from pathlib import Path
+
+import numpy as np
+
+from homeport.domain import child_environment
+from homeport.domain.errors import EngineFailed, InvalidRequest, Unavailable
+from homeport.domain.images import Size
+from homeport.domain.ports.serving import Engine
+from homeport.domain.worker_messages import Job
+from homeport.engines.images import engine, pixels
+from homeport.engines.images.pipeline import (
+    Brief,
+    Painting,
+    Pixels,
+    Stroke,
+)
+from homeport.engines.images.pipelines.diffusion.families import Family, family
+from homeport.engines.images.pipelines.diffusion.messages import (
+    Painted,
+    Plate,
+    Setup,
+    Spoilt,
+    Standing,
+    Strode,
+    Task,
+    Word,
+    receive_word,
+    send,
+)
+
+LIBRARY = "cyllama==0.2.18"
+"""The package that has it, as the extra `images` pins it."""
+_GRID = 64  # pixels: what every family's autoencoder and patches divide
+_STEPS_MAX = 150
+_STRENGTH = {"edit": 1.0, "image": 0.75, "variation": 0.6}
+_POLL_S = 0.5
+_PATIENCE_S = 3600.0
+_EASEL = "homeport.engines.images.pipelines.diffusion.worker"
+_BOOT = f"import os, sys; sys.path[:] = sys.argv.pop().split(os.pathsep); from {_EASEL} import main; main()"
+_LORA = "lora"
+
+logger = logging.getLogger("homeport.images")
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What a model was made for: `edge` in pixels of the square it paints best, `method` the library's name or ""."""
+
+    edge: int
+    steps: int
+    guidance: float
+    is_distilled: bool
+    method: str = ""
+
+    @classmethod
+    def of(cls, found: Family, options: Mapping[str, str | int | float | bool | None]) -> "Defaults":
+        """What the catalogue says of the model goes before what its family does."""
+        return cls(
+            edge=int(options.get("size") or found.edge),
+            steps=int(options.get("steps") or found.steps),
+            guidance=float(options.get("guidance") or found.guidance),
+            is_distilled=found.is_distilled,
+            method=str(options.get("method") or ""),
+        )
+
+
+class _Child:
+    """The easel's process and the pipe to it."""
+
+    def __init__(self, setup: Setup) -> None:
+        self._pipe, theirs = Pipe()
+        with theirs:
+            command = [sys.executable, "-P", "-c", _BOOT, str(theirs.fileno()), os.pathsep.join(sys.path)]
+            self._process = subprocess.Popen(
+                command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, env=child_environment.needed()
+            )
+        send(self._pipe, setup)
+
+    def tell(self, task: Task) -> None:
+        send(self._pipe, task)
+
+    def words(self) -> Iterator[Word | None]:
+        """What it says; None after each half second of silence. Raises EngineFailed where it is gone or stuck."""
+        silent_s = 0.0
+        while silent_s < _PATIENCE_S:
+            try:
+                word = receive_word(self._pipe) if self._pipe.poll(_POLL_S) else None
+            except (EOFError, OSError) as error:
+                code = self._process.wait()
+                raise EngineFailed(f"The process that paints ended with exit code {code}.") from error
+            silent_s = 0.0 if word else silent_s + _POLL_S
+            yield word
+        raise EngineFailed(f"The process that paints said nothing for {_PATIENCE_S:g} s.")
+
+    def end(self) -> None:
+        """Kill it and wait until its memory is given back."""
+        self._process.kill()
+        self._process.wait()
+        self._pipe.close()
+
+
+class DiffusionPainter:
+    """Implements `engines.images.painter.Painter`. Raises Unavailable where the model does not load."""
+
+    def __init__(self, setup: Setup, defaults: Defaults) -> None:
+        self.kernels = ""
+        self._setup = setup
+        self._defaults = defaults
+        self._child: _Child | None = None
+        self._is_busy = False
+        for _ in self._standing():
+            continue
+
+    @property
+    def own(self) -> Size:
+        """The square it was made for."""
+        return Size(self._defaults.edge, self._defaults.edge)
+
+    def fit(self, size: Size) -> Size:
+        """As many pixels as its own square has, in the proportions asked for."""
+        scale = self._defaults.edge / (size.width * size.height) ** 0.5
+        return Size(_to_grid(size.width * scale), _to_grid(size.height * scale))
+
+    def check(self, brief: Brief) -> None:
+        """Too many steps, and negative prompts without guidance, are refused."""
+        self._task(brief)
+
+    def paint(self, brief: Brief) -> Painting:
+        """Paint by steps. Closed early, it kills the process; the next picture waits until the model is loaded anew."""
+        task = self._task(brief)
+        if brief.image is not None and task.strength == 0:
+            yield brief.image
+            return
+        yield from self._standing()
+        child = self._child
+        if child is None:
+            raise EngineFailed("The process that paints is gone.")
+        is_done = False
+        try:
+            child.tell(task)
+            for word in child.words():
+                if isinstance(word, Painted | Spoilt):
+                    is_done = True
+                    break
+                yield Stroke(word.step, word.steps, _shown(word.preview)) if isinstance(word, Strode) else None
+        finally:
+            if not is_done:
+                self._discard()
+        if isinstance(word, Spoilt):
+            raise EngineFailed(f"The picture failed: {word.why}")
+        if isinstance(word, Painted):
+            yield _pixels(word.plate)
+
+    def enlarge(self, pixels_: Pixels, size: Size) -> Pixels:
+        """The house's way."""
+        return pixels.enlarge(pixels_, size)
+
+    def close(self) -> None:
+        """End the process."""
+        self._discard()
+
+    def _standing(self) -> Iterator[None]:
+        """Have a process with the model loaded; None while it loads."""
+        if self._child:
+            return
+        child = self._child = _Child(self._setup)
+        is_standing = False
+        try:
+            for word in child.words():
+                if isinstance(word, Standing):
+                    self.kernels, is_standing = word.kernels, True
+                    return
+                if isinstance(word, Spoilt):
+                    raise Unavailable(f"stable-diffusion.cpp does not load it: {word.why}")
+                yield None
+        finally:
+            if not is_standing:
+                self._discard()
+
+    def _discard(self) -> None:
+        if self._child:
+            child, self._child = self._child, None
+            child.end()
+
+    def _task(self, brief: Brief) -> Task:
+        """What the easel is told. Raises InvalidRequest."""
+        defaults = self._defaults
+        steps = max(1, round(defaults.steps * brief.effort)) if brief.steps is None else brief.steps
+        if steps > _STEPS_MAX:
+            raise InvalidRequest(f"This model takes at most {_STEPS_MAX} steps.", param="steps")
+        guidance = defaults.guidance if brief.guidance is None else brief.guidance
+        if brief.negative and (guidance <= 1 or defaults.is_distilled):
+            why = "is guided in another way" if defaults.is_distilled else "needs a guidance above 1 for it"
+            raise InvalidRequest(f"This model cannot be told what to leave out: it {why}.", param="negative_prompt")
+        kind = "variation" if brief.mask is None and not brief.prompt else "image" if brief.mask is None else "edit"
+        return Task(
+            prompt=brief.prompt,
+            negative=brief.negative,
+            width=brief.size.width,
+            height=brief.size.height,
+            seed=brief.seed,
+            steps=steps,
+            guidance=guidance,
+            is_distilled=defaults.is_distilled,
+            strength=_STRENGTH[kind] if brief.strength is None else brief.strength,
+            image=None if brief.image is None else _plate(brief.image),
+            mask=None if brief.mask is None else _plate(np.where(brief.mask, 255, 0).astype(np.uint8)[..., None]),
+            preview_every=max(1, steps // (brief.previews + 1)) if brief.previews else 0,
+            method=defaults.method,
+        )
+
+
+def load(job: Job) -> Engine:
+    """Load a model for a worker.
+
+    Files by role: `weights` (a whole checkpoint) or `diffusion`, with text encoders, `vae` or `taesd`; `lora…` are laid
+    over it. Options: `threads`; `size`, `steps`, `guidance`, `method` where the model's differ from its family's.
+    Raises Unavailable where the library is missing or does not take the files.
+    """
+    if find_spec("cyllama") is None:
+        raise Unavailable(
+            f"Diffusion models need stable-diffusion.cpp, which is not installed: run `{sys.executable} -m pip install "
+            f"{LIBRARY}` and start the server again. (There is none for Linux on arm64.)"
+        )
+    setup = setup_of(job.files, job.options)
+    main = next((Path(setup.files[role]) for role in ("diffusion", "weights") if role in setup.files), None)
+    if main is None:
+        raise Unavailable(f"{job.model} has no file with the role `weights` or `diffusion`.")
+    found = family(main)
+    painter = DiffusionPainter(setup, Defaults.of(found, job.options))
+    return engine.engine(job, painter, painter.kernels, (f"{job.model} is a {found.name} model",))
+
+
+def setup_of(files: Mapping[str, Path], options: Mapping[str, str | int | float | bool | None]) -> Setup:
+    """What the easel is told to load."""
+    loras = tuple((str(path), 1.0) for role, path in sorted(files.items()) if role.startswith(_LORA))
+    own = {role: str(path) for role, path in files.items() if not role.startswith(_LORA)}
+    return Setup(own, loras, int(options.get("threads") or -1))
+
+
+def _to_grid(length: float) -> int:
+    return max(_GRID, round(length / _GRID) * _GRID)
+
+
+def _plate(image: Pixels) -> Plate:
+    return Plate(image.shape[1], image.shape[0], np.ascontiguousarray(image).tobytes())
+
+
+def _pixels(plate: Plate) -> Pixels:
+    return np.frombuffer(plate.data, np.uint8).reshape(plate.height, plate.width, 3)
+
+
+def _shown(plate: Plate | None) -> Pixels | None:
+    return None if plate is None else _pixels(plate)

@@ -1,0 +1,85 @@
+"""A model's file as training reads it: text to the very tokens that serving reads, and the weights as plain numbers.
+
+Loads no context. Knows nothing of training. Imported by name in the process that trains.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from homeport.domain.text import Message
+from homeport.engines.llama.library import kernels
+from homeport.engines.llama.model import Model
+from homeport.engines.text.executor import Vocabulary
+from homeport.engines.text.executors.llama import requantize, vocabulary
+from homeport.engines.text.templates import ChatTemplate
+
+
+class Reading:
+    """One GGUF. Raises Unavailable where the file or the kernels do not allow it."""
+
+    def __init__(self, file: Path, library: Path | None) -> None:
+        self._file = file
+        self._library = kernels(library)
+        self._model = Model(self._library, file)
+        self.vocabulary: Vocabulary = vocabulary.read(self._library, self._model.handle)
+        self._template = ChatTemplate(self)
+        self.window = int(self._library.api.llama_model_n_ctx_train(self._model.handle))
+
+    @property
+    def parameters(self) -> int:
+        """Numbers in all tensors of the file."""
+        return requantize.count(self._library, self._file)
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """The file's metadata; arrays are left out."""
+        return self._model.metadata
+
+    @property
+    def ends(self) -> frozenset[int]:
+        """The tokens that end an answer."""
+        return self.vocabulary.ends
+
+    @property
+    def start(self) -> tuple[int, ...]:
+        """What stands before a document."""
+        return () if self.vocabulary.start is None else (self.vocabulary.start,)
+
+    @property
+    def document_end(self) -> int:
+        """The token that ends a document."""
+        ends = sorted(self.vocabulary.ends)
+        return self.vocabulary.document if self.vocabulary.document in ends or not ends else ends[0]
+
+    def tokenise(self, text: str, *, special: bool) -> list[int]:
+        """Text to ids."""
+        return self._model.tokenise(text, special=special)
+
+    def plain(self, text: str) -> list[int]:
+        """Text that holds no control tokens to ids."""
+        return self.tokenise(text, special=False)
+
+    def asked(self, messages: Sequence[Message]) -> list[int]:
+        """A conversation with the model's turn opened. Raises InvalidRequest where the model has no place for it."""
+        return self._template.render(messages).ids
+
+    def tensors(self) -> Iterator[tuple[str, NDArray[np.float32]]]:
+        """Every tensor of the file by name, as float32 rows."""
+        return requantize.floats(self._library, self._file)
+
+    def adapter(self, file: Path) -> Iterator[tuple[str, NDArray[np.float32]]]:
+        """Every tensor of an adapter by name, as float32 rows."""
+        return requantize.floats(self._library, file)
+
+    def close(self) -> None:
+        """Free what was loaded; `tensors` can still be read."""
+        self._template.close()
+        self._model.close()
+
+
+def load(file: Path, library: Path | None) -> Reading:
+    """Read a model's file."""
+    return Reading(file, library)

@@ -1,0 +1,284 @@
+"""Sequence ids and cells: who has them, what is kept of finished sequences, and what goes when room is short.
+
+Each id of the executor is free, active (a running sequence's) or idle (finished, its KV kept for prompts that begin
+alike). Of these the one used longest ago goes where an id is short; where cells are, the one that frees most of the
+half used longest ago. One larger than all that may be kept is cut to that and not lost whole. Every change is
+booked in the prefix tree and carried out by the executor at once, in the step thread. Knows nothing of requests.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Protocol
+
+from homeport.engines.text.executor import Traits
+from homeport.engines.text.invariant import present, require
+from homeport.engines.text.prefix_tree import Match, PrefixTree
+from homeport.engines.text.slot_placement import seat, straggler
+
+
+class Memory(Protocol):
+    """The part of an executor that keeps the KV of sequences."""
+
+    @property
+    def traits(self) -> Traits:
+        """What it can do and how much it holds."""
+        ...
+
+    def fork(self, source: int, target: int, n_tokens: int) -> None:
+        """Make `target` (empty) begin with the first `n_tokens` of `source`."""
+        ...
+
+    def trim(self, sequence: int, n_tokens: int) -> None:
+        """Keep only the first `n_tokens` of a sequence."""
+        ...
+
+    def release(self, sequences: Sequence[int]) -> None:
+        """Empty these sequences."""
+        ...
+
+
+def alike(_: Hashable) -> Hashable:
+    """Whatever the namespace, all sequences are computed together."""
+    return None
+
+
+class Cache:
+    """The executor's KV, shared out. `retain` bounds the cells kept for finished sequences (None: no bound).
+
+    `kind`: of a namespace; only sequences of one kind are ever computed together.
+    """
+
+    def __init__(
+        self, memory: Memory, *, retain: int | None = None, kind: Callable[[Hashable], Hashable] = alike
+    ) -> None:
+        self._kind = kind
+        self._memory = memory
+        self._traits = memory.traits
+        self._retain = retain
+        self._tree = PrefixTree(shares_cells=self._traits.shares_cells)
+        # Where each sequence has a lane, those of adjoining ids are computed together.
+        self._adjoins = self._traits.can_trim and not self._traits.shares_cells
+        self._free = set(range(self._traits.sequences))
+        self._active: set[int] = set()
+        self._idle: dict[int, None] = {}  # least recently used first
+        self._reserved = 0
+
+    @property
+    def can_fork(self) -> bool:
+        """Whether one sequence's beginning can become another's."""
+        return self._traits.can_trim
+
+    @property
+    def held(self) -> int:
+        """Cells of running sequences; all others are free or can be freed."""
+        return self._tree.held(self._active)
+
+    @property
+    def cells(self) -> int:
+        """Cells occupied, idle sequences included."""
+        return self._tree.cells
+
+    @property
+    def available(self) -> int:
+        """Cells neither occupied nor reserved."""
+        return self._traits.cells - self._tree.cells - self._reserved
+
+    def length(self, sequence: int) -> int:
+        """Tokens a sequence holds."""
+        return self._tree.length(sequence)
+
+    def match(self, namespace: Hashable, tokens: Sequence[int], limit: int) -> Match | None:
+        """The longest beginning of `tokens` (at most `limit`) that `begin` can start from; None: nothing kept."""
+        # An executor that cannot trim only goes on with a sequence as it is.
+        return self._tree.match(namespace, tokens, limit, among=None if self._traits.can_trim else self._idle)
+
+    def cost(self, tokens: Sequence[int], match: Match | None) -> int:
+        """Cells that become held when a sequence starts from a match and is computed to its end."""
+        shared = self._tree.held_part(match, self._active) if match and self._traits.shares_cells else 0
+        return len(tokens) - shared
+
+    def begin(self, namespace: Hashable, match: Match | None) -> int | None:
+        """An active sequence that holds the match's tokens (or none, where a copy has no room); None: no id left."""
+        if match is None:
+            return self._fresh(namespace)
+        whole = self._whole(match)
+        if whole is not None:
+            return self._wake(whole)
+        source = min(match.holders, key=lambda sequence: sequence in self._idle)
+        target = self._take_id(namespace, keep=source) if self._can_copy(match.length, source) else None
+        if target is not None:
+            self._fork(source, target, match.length)
+            return target
+        if source not in self._idle:
+            return self._fresh(namespace)
+        self._tree.trim(source, match.length)
+        self._memory.trim(source, match.length)
+        return self._wake(source)
+
+    def twin(self, source: int) -> int | None:
+        """A second active sequence with all that `source` holds; None where an id or the cells are missing."""
+        length = self._tree.length(source)
+        if not self._traits.can_trim or not self._can_copy(length, source):
+            return None
+        target = self._take_id(self._tree.namespace(source), keep=source)
+        if target is not None:
+            self._fork(source, target, length)
+        return target
+
+    def reserve(self, n_tokens: int) -> bool:
+        """Set cells aside for tokens about to be computed, at the cost of idle sequences; False: there is no room."""
+        if not self._make_room(n_tokens, keep=None):
+            return False
+        self._reserved += n_tokens
+        return True
+
+    def settle(self, drafted: int = 0) -> None:
+        """Forget reservations, but for `drafted` cells: what else was computed is now booked by `extend`."""
+        self._reserved = drafted
+
+    def confirm(self, sequence: int, tokens: Sequence[int], drafted: int) -> None:
+        """Of `drafted` tokens computed behind a sequence's end and not yet booked, keep the first few: `tokens`."""
+        self._reserved -= drafted
+        self._tree.extend(sequence, tokens)
+        if len(tokens) < drafted:
+            self._memory.trim(sequence, self._tree.length(sequence))
+
+    def extend(self, sequence: int, tokens: Sequence[int]) -> None:
+        """Book tokens that a forward pass computed."""
+        self._tree.extend(sequence, tokens)
+
+    def retire(self, sequence: int) -> None:
+        """A running sequence is done: keep it for prompts that begin alike, within bounds."""
+        if self._tree.length(sequence) == 0 or self._tree.is_covered(sequence):
+            self.drop([sequence])
+            return
+        self._active.discard(sequence)
+        if self._retain is not None and self._tree.length(sequence) > self._retain > 0 and self._traits.can_trim:
+            self._tree.trim(sequence, self._retain)
+            self._memory.trim(sequence, self._retain)
+        self._idle[sequence] = None
+        self._shrink()
+
+    def drop(self, sequences: Iterable[int]) -> None:
+        """Empty sequences at once, keeping nothing."""
+        gone = list(sequences)
+        for sequence in gone:
+            self._tree.remove(sequence)
+            self._active.discard(sequence)
+            self._idle.pop(sequence, None)
+            self._free.add(sequence)
+        if gone:
+            self._memory.release(gone)
+
+    def compact(self) -> tuple[int, int] | None:
+        """Move one running sequence beside the others, where that computes them together: from which id to which.
+
+        To be called between steps, once a step: a move costs about as much as one step gains by it.
+        """
+        vacant = (*self._free, *self._idle)
+        kinds = self._kinds() if self._adjoins else {}
+        found = next((move for ours in kinds.values() if (move := straggler(ours, vacant))), None)
+        if found is None:
+            return None
+        source, target = found
+        if target in self._idle:
+            spare = min(self._free, default=None)
+            if spare is None or self._tree.length(target) > self.available:
+                return None
+            self._relocate(target, spare)
+        if self._tree.length(source) > self.available:
+            return None
+        self._relocate(source, target)
+        return source, target
+
+    def check_integrity(self) -> None:
+        """Recount cells and ids. Raises AssertionError where the books are wrong."""
+        self._tree.check_integrity()
+        require(self._tree.cells <= self._traits.cells, "more cells booked than there are")
+        ids = sorted([*self._free, *self._active, *self._idle])
+        require(ids == list(range(self._traits.sequences)), "a sequence id was lost or doubled")
+        for sequence in ids:
+            booked = sequence in self._active or sequence in self._idle
+            require(booked == (sequence in self._tree), "ids and tree disagree")
+
+    def _whole(self, match: Match) -> int | None:
+        """An idle sequence that holds exactly the match: going on with it loses nothing."""
+        holders = (s for s in match.holders if s in self._idle and self._tree.length(s) == match.length)
+        return next(holders, None)
+
+    def _can_copy(self, n_tokens: int, source: int) -> bool:
+        return self._make_room(0 if self._traits.shares_cells else n_tokens, keep=source)
+
+    def _fork(self, source: int, target: int, n_tokens: int) -> None:
+        if source in self._idle:
+            self._idle[source] = self._idle.pop(source)  # used just now
+        self._tree.fork(source, target, n_tokens)
+        self._memory.fork(source, target, n_tokens)
+        self._active.add(target)
+
+    def _fresh(self, namespace: Hashable) -> int | None:
+        sequence = self._take_id(namespace, keep=None)
+        if sequence is not None:
+            self._tree.add(sequence, namespace)
+            self._active.add(sequence)
+        return sequence
+
+    def _wake(self, sequence: int) -> int:
+        del self._idle[sequence]
+        self._active.add(sequence)
+        return sequence
+
+    def _kinds(self) -> dict[Hashable, set[int]]:
+        """The sequences in use, by kind."""
+        found: dict[Hashable, set[int]] = {}
+        for sequence in self._active:
+            found.setdefault(self._kind(self._tree.namespace(sequence)), set()).add(sequence)
+        return found
+
+    def _take_id(self, namespace: Hashable, keep: int | None) -> int | None:
+        """A free id beside those in use, evicting an idle sequence other than `keep` where none is free."""
+        if not self._free:
+            self._evict(keep, by_size=False)
+        if not self._free:
+            return None
+        room = self.available if self._adjoins else -1  # a sequence in the way is copied before it is let go
+        movable = [id for id in self._idle if id != keep and self._tree.length(id) <= room]
+        ours = self._kinds().get(self._kind(namespace), set())
+        id = present(seat(ours, self._free, movable, self._active - ours), "no seat among free ids")
+        if id in self._idle:
+            self._relocate(id, min(self._free))
+        self._free.remove(id)
+        return id
+
+    def _relocate(self, source: int, target: int) -> None:
+        """Move a sequence to a free id, for the sake of its neighbours."""
+        length = self._tree.length(source)
+        self._free.remove(target)
+        self._tree.fork(source, target, length)
+        if length:  # none yet where its first step is still to come
+            self._memory.fork(source, target, length)
+        if source in self._active:
+            self._active.add(target)
+        else:  # as recently used as before
+            self._idle = {target if id == source else id: None for id in self._idle}
+        self._active.discard(source)
+        self._tree.remove(source)
+        self._memory.release([source])
+        self._free.add(source)
+
+    def _make_room(self, n_tokens: int, keep: int | None) -> bool:
+        while self.available < n_tokens:
+            if not self._evict(keep):
+                return False
+        return True
+
+    def _evict(self, keep: int | None, *, by_size: bool = True) -> bool:
+        idle = [sequence for sequence in self._idle if sequence != keep]
+        if not idle:
+            return False
+        older = idle[: (len(idle) + 1) // 2] if by_size else idle[:1]
+        self.drop([max(older, key=self._tree.own)])  # of equal ones the first, which is the oldest
+        return True
+
+    def _shrink(self) -> None:
+        while self._retain is not None and self._idle and self._tree.cells - self.held > self._retain:
+            self._evict(None)

@@ -1,0 +1,124 @@
+"""Compares two executors of one model: how fast each computes, and how near one's answers are to the other's.
+
+Knows only the executor's seam; which weights or kernels are behind it is the caller's affair.
+"""
+
+import statistics
+import time
+from collections.abc import Mapping
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from homeport.domain.weight_layouts import Fidelity, Speed
+from homeport.engines.text import reference_texts
+from homeport.engines.text.executor import Batch, Executor
+
+WINDOW = 512
+"""Tokens of a window; the first half is context, the second half is scored."""
+
+_HALF = WINDOW // 2
+_WANTED = 128  # rows of logits at a time: half a window's would be hundreds of MB for a large vocabulary
+_SHARES = {"english": 2, "chinese": 2, "code": 1}
+_CONTEXT, _STEPS = 32, 4
+
+LogProbs = NDArray[np.float16]
+
+
+class Scores(msgspec.Struct):
+    """One window: log-probabilities of every token of the vocabulary (scored tokens, vocabulary), and what came."""
+
+    rows: LogProbs
+    came: NDArray[np.int32]
+
+    def surprise(self) -> NDArray[np.float64]:
+        """Negative log-likelihood of each token that came, in nats."""
+        return -self.rows[np.arange(len(self.came)), self.came].astype(np.float64)
+
+
+def speeds(executors: Mapping[str, Executor], rounds: int) -> dict[str, Speed]:
+    """Medians over rounds in which the executors take turns, so that a busy machine hits all alike."""
+    runs: dict[str, list[tuple[float, float, float]]] = {name: [] for name in executors}
+    for executor in executors.values():
+        _decode(executor, 1)  # touches the weights
+    for _ in range(rounds):
+        for name, executor in executors.items():
+            runs[name].append((_prefill(executor), _decode(executor, 1), _decode(executor, 16)))
+    return {
+        name: Speed(*(statistics.median(figure) for figure in zip(*run, strict=True))) for name, run in runs.items()
+    }
+
+
+def windows(executor: Executor) -> list[list[int]]:
+    """The yardstick's texts as windows of tokens, each with the model's own start."""
+    found = []
+    for name, share in _SHARES.items():
+        ids = executor.tokenise(reference_texts.text(name), special=False)
+        pieces = [ids[start : start + WINDOW - 1] for start in range(0, len(ids) - WINDOW + 2, WINDOW - 1)]
+        found += [[executor.vocabulary.document, *piece] for piece in pieces[:share]]
+    return found
+
+
+def scores(executor: Executor, window: list[int]) -> Scores:
+    """What the model thinks of the second half of a window."""
+    executor.forward(_batch(window[:_HALF], 0, 0, []))
+    parts = []
+    for start in range(_HALF, WINDOW - 1, _WANTED):
+        end = min(start + _WANTED, WINDOW - 1)
+        rows = executor.forward(_batch(window[start:end], start, 0, range(end - start)))
+        shifted = rows - rows.max(axis=1, keepdims=True)
+        shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+        parts.append(shifted.astype(np.float16))
+    executor.release([0])
+    return Scores(np.concatenate(parts), np.array(window[_HALF + 1 :], np.int32))
+
+
+def fidelity(original: list[Scores], executor: Executor, texts: list[list[int]]) -> Fidelity:
+    """Score an executor on the windows that `original` was scored on."""
+    surprise, divergence, agreed = [], [], []
+    for before, window in zip(original, texts, strict=True):
+        after = scores(executor, window)
+        surprise.append(after.surprise())
+        p, q = before.rows.astype(np.float32), after.rows.astype(np.float32)
+        divergence.append((np.exp(p) * (p - q)).sum(axis=1))
+        agreed.append(p.argmax(axis=1) == q.argmax(axis=1))
+    return Fidelity(
+        perplexity=float(np.exp(np.mean(surprise))),
+        original=float(np.exp(np.mean([before.surprise() for before in original]))),
+        divergence=float(np.mean(divergence)),
+        agreement=float(np.mean(agreed)),
+    )
+
+
+def _prefill(executor: Executor) -> float:
+    step = min(WINDOW, executor.traits.batch)
+    ids = range(1000, 1000 + step)
+    began = time.perf_counter()
+    executor.forward(_batch([each % executor.vocabulary.size for each in ids], 0, 0, [step - 1]))
+    spent = time.perf_counter() - began
+    executor.release([0])
+    return step / spent
+
+
+def _decode(executor: Executor, count: int) -> float:
+    everyone = np.arange(count, dtype=np.int32)
+    executor.forward(_batch(list(range(1, _CONTEXT + 1)), 0, 0, []))
+    for sequence in range(1, count):
+        executor.fork(0, sequence, _CONTEXT)
+    spent = []
+    for step in range(_STEPS):
+        began = time.perf_counter()
+        executor.forward(Batch(everyone + 1, np.full(count, _CONTEXT + step, np.int32), everyone, everyone))
+        spent.append(time.perf_counter() - began)
+    executor.release(range(count))
+    return count / statistics.median(spent)
+
+
+def _batch(ids: list[int], start: int, sequence: int, wanted: range | list[int]) -> Batch:
+    return Batch(
+        tokens=np.array(ids, np.int32),
+        positions=np.arange(start, start + len(ids), dtype=np.int32),
+        sequences=np.full(len(ids), sequence, np.int32),
+        wanted=np.array(wanted, np.int32),
+    )

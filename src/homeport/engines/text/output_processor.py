@@ -1,0 +1,252 @@
+"""One request's answer as it grows: drawn tokens in, events out. Knows nothing of batching, cells or threads."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from homeport.domain.events import Admitted, Delta, Done, Event, Finished, QuotaLow, Scored, Usage
+from homeport.domain.text import TextRequest
+from homeport.engines.text.detokenizer import Piece, Transcript
+from homeport.engines.text.executor import Vocabulary
+from homeport.engines.text.logprobs import Score
+from homeport.engines.text.prompt_lookup import Lookup
+from homeport.engines.text.prompt_processor import Prepared
+from homeport.engines.text.request_queue import Arrival
+from homeport.engines.text.sampling import Draw
+from homeport.engines.text.scheduled_request import Candidate, Group
+
+_QUOTA_LOW = 128
+"""Tokens before its end at which more quota is asked for: there while those are drawn, so that no step waits."""
+
+
+@dataclass(eq=False, slots=True)
+class _Choice:
+    """One candidate's side of an answer. `number` counts all candidates of the request, prompt-major."""
+
+    number: int
+    prompt: int
+    draw: Draw
+    transcript: Transcript
+    ends: frozenset[int]
+    budget: int
+    echoes: bool
+    held: list[Piece] = field(default_factory=list)
+    generated: int = 0
+    told: int = 0  # of them, those that a delta was given out for
+    total: float = 0.0  # sum of the generated tokens' log-probabilities
+    last: float = 0.0  # the latest drawn token's, the end token's included
+    reason: str | None = None
+    is_cut: bool = False
+
+    @property
+    def merit(self) -> float:
+        """Mean log-probability per generated token; an answer that ended at once has its end token's."""
+        return self.total / self.generated if self.generated else self.last
+
+
+class Answer:
+    """Turns what candidates drew into events. `seed` makes the noise; credit is spent from `group`.
+
+    With `best_of` over `n`, nothing is given out for a prompt until all its candidates are finished.
+    """
+
+    def __init__(self, arrival: Arrival, group: Group, vocabulary: Vocabulary, *, seed: int) -> None:
+        self.id = arrival.id
+        self.group = group
+        self._request = arrival.request
+        self._preparation = arrival.preparation
+        self._holds = self._request.best_of > self._request.n
+        group.streams = not self._holds
+        self._choices: dict[Candidate, _Choice] = {}
+        self._rivals: dict[int, list[_Choice]] = {}  # by prompt
+        self._scores: dict[int, list[Score]] = {}
+        per_prompt = max(self._request.best_of, self._request.n)
+        for prompt, prepared in enumerate(self._preparation.prompts):
+            numbers = range(prompt * per_prompt, (prompt + 1) * per_prompt)
+            self._rivals[prompt] = [self._choice(number, prompt, vocabulary, seed) for number in numbers]
+            if self.scores_prompt:
+                self._scores[prompt] = [Score(token, None) for token in prepared.ids]
+            if self._preparation.budget[prompt]:
+                source = self._preparation.shares[prompt].source
+                for choice in self._rivals[prompt]:
+                    candidate = group.add(prompt, prepared.ids, scores=self.scores_prompt)
+                    candidate.lookup = Lookup(source, choice.budget) if source else None
+                    self._choices[candidate] = choice
+            elif self.scores_prompt:
+                group.add(prompt, prepared.ids, scores=True, samples=False)
+        self._unfinished = per_prompt * len(self._rivals)
+        self._asks, self._has_all = True, False  # whether to ask for more quota; whether there is no more
+        if self._request.quota is not None:
+            group.quota = self._request.quota - self.usage.prompt_tokens
+
+    @property
+    def request(self) -> TextRequest:
+        """What was asked."""
+        return self._request
+
+    @property
+    def scores_prompt(self) -> bool:
+        """Whether the prompt's own log-probabilities are part of the answer."""
+        return self._request.echo and self._request.logprobs is not None
+
+    @property
+    def wants_scores(self) -> bool:
+        """Whether drawn tokens' log-probabilities are needed: to be shown, or to choose the best by."""
+        return self._holds or self._request.logprobs is not None
+
+    @property
+    def top(self) -> int:
+        """How many alternatives are shown beside each token."""
+        return self._request.logprobs or 0
+
+    @property
+    def usage(self) -> Usage:
+        """What was spent so far."""
+        prompt_tokens = sum(len(prepared.ids) for prepared in self._preparation.prompts)
+        generated = sum(choice.generated for choice in self._choices.values())
+        return Usage(prompt_tokens, generated, self.group.cached)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every choice is finished."""
+        return self._unfinished == 0
+
+    def admitted(self) -> Admitted:
+        """The event that says work begins."""
+        prompts = self._preparation.prompts
+        changes = tuple(dict.fromkeys(change for prepared in prompts for change in prepared.changes))
+        return Admitted(self.usage.prompt_tokens, tuple(prepared.chars for prepared in prompts), changes=changes)
+
+    def draw(self, candidate: Candidate) -> Draw:
+        """How a candidate draws its next token."""
+        return self._choices[candidate].draw
+
+    def keep_scores(self, prompt: int, first: int, scores: list[Score]) -> None:
+        """Scores of a prompt's tokens from index `first` on."""
+        self._scores[prompt][first : first + len(scores)] = scores
+
+    def begin(self) -> list[Event]:
+        """What needs no computing at all: prompts with a budget of no tokens that are not scored either."""
+        silent = (prompt for prompt, budget in enumerate(self._preparation.budget) if not budget)
+        return [] if self.scores_prompt else [event for prompt in silent for event in self.skip(prompt)]
+
+    def skip(self, prompt: int) -> list[Event]:
+        """Complete a prompt with a budget of no tokens: only the prompt is given out."""
+        return [event for choice in self._rivals[prompt] for event in self._give(choice, self._echo(choice), "length")]
+
+    def take(
+        self, candidate: Candidate, tokens: Sequence[int], scores: Sequence[Score | None]
+    ) -> tuple[list[Event], int]:
+        """A candidate drew tokens: what may be given out now, and how many were taken, fewer where it is finished."""
+        choice = self._choices[candidate]
+        pieces = self._echo(choice)
+        taken, reason = 0, None
+        while reason is None and taken < len(tokens):
+            reason = self._push(choice, pieces, tokens[taken], scores[taken])
+            taken += 1
+        return self._give(choice, pieces, reason), taken
+
+    def grant(self, n: int) -> None:
+        """More quota is there, or (0) there is no more."""
+        if self.group.quota is not None:
+            self.group.quota += n
+            self._asks, self._has_all = n > 0, n == 0
+
+    def check_quota(self) -> list[Event]:
+        """After a step, or a grant: ask for more where the quota runs low, finish everything where it is used up."""
+        quota = self.group.quota
+        if quota is None or self.is_done or quota > _QUOTA_LOW:
+            return []
+        choices = [choice for rivals in self._rivals.values() for choice in rivals if choice.reason is None]
+        if self._has_all and quota <= 0:
+            return [event for choice in choices for event in self._cut(choice)]
+        if not self._asks:
+            return []
+        self._asks = False  # not again before there is a grant, and never where what is left is enough
+        wanted = sum(max(1, choice.budget - choice.generated) for choice in choices) - quota
+        usage = self.usage
+        return [QuotaLow(usage.prompt_tokens + usage.completion_tokens, wanted)] if wanted > 0 else []
+
+    def is_finished(self, candidate: Candidate) -> bool:
+        """Whether this candidate needs no more tokens."""
+        return self._choices[candidate].reason is not None
+
+    def _push(self, choice: _Choice, pieces: list[Piece], token: int, score: Score | None) -> str | None:
+        """One drawn token's text onto `pieces`; why the choice is finished, where it is."""
+        choice.last = score.logprob if score is not None and score.logprob is not None else 0.0
+        if token in choice.ends:
+            pieces.append(choice.transcript.close())
+            return "stop"
+        choice.generated += 1
+        if self.group.quota is not None:
+            self.group.quota -= 1
+        choice.total += choice.last
+        pieces.append(choice.transcript.push(token, score if self._request.logprobs is not None else None))
+        if choice.transcript.stopped:
+            return "stop"
+        if choice.generated == choice.budget:
+            pieces.append(choice.transcript.close())
+            return "length"
+        return None
+
+    def _choice(self, number: int, prompt: int, vocabulary: Vocabulary, seed: int) -> _Choice:
+        request, share = self._request, self._preparation.shares[prompt]
+        draw = Draw(
+            request.sampling,
+            seed=seed,
+            choice=number,
+            bias=self._preparation.bias,
+            prompt_ids=share.prompt_ids,
+            ends=share.end_ids,
+            min_tokens=request.ending.min_tokens,
+        )
+        transcript = Transcript(vocabulary, share.stops, scores=request.logprobs is not None)
+        budget = self._preparation.budget[prompt]
+        return _Choice(number, prompt, draw, transcript, share.ends, budget, echoes=request.echo)
+
+    def _cut(self, choice: _Choice) -> list[Event]:
+        choice.is_cut = True
+        return self._give(choice, [*self._echo(choice), choice.transcript.close()], "length")
+
+    def _echo(self, choice: _Choice) -> list[Piece]:
+        """The prompt, the first time a choice gives anything out, where it was asked for."""
+        if not choice.echoes:
+            return []
+        choice.echoes = False
+        prepared: Prepared = self._preparation.prompts[choice.prompt]
+        return [choice.transcript.echo(prepared.text, prepared.ids, self._scores.get(choice.prompt))]
+
+    def _give(self, choice: _Choice, pieces: list[Piece], reason: str | None) -> list[Event]:
+        """Give out what a choice has now; `reason` where it is thereby finished."""
+        choice.reason = reason
+        self._unfinished -= reason is not None
+        if not self._holds:
+            events = self._events(choice.number, choice, pieces, reason)
+        else:
+            choice.held += pieces
+            events = self._best(choice.prompt) if reason is not None else []
+        self.group.credit -= sum(isinstance(event, Delta) for event in events)
+        if self.is_done:
+            events.append(Done(self.usage))
+        return events
+
+    def _best(self, prompt: int) -> list[Event]:
+        """The best candidates of a prompt, once all are finished."""
+        rivals = self._rivals[prompt]
+        if not all(choice.reason for choice in rivals):
+            return []
+        ranked = sorted(rivals, key=lambda choice: -choice.merit)[: self._request.n]
+        first = prompt * self._request.n
+        chosen = (self._events(first + place, one, one.held, one.reason) for place, one in enumerate(ranked))
+        return [event for events in chosen for event in events]
+
+    @staticmethod
+    def _events(number: int, choice: _Choice, pieces: list[Piece], reason: str | None) -> list[Event]:
+        text = "".join(piece.text for piece in pieces)
+        scored: tuple[Scored, ...] = tuple(one for piece in pieces for one in piece.scored)
+        events: list[Event] = []
+        if text or scored:
+            events.append(Delta(number, text, scored, choice.generated - choice.told))
+            choice.told = choice.generated
+        if reason is not None:
+            events.append(Finished(number, reason, choice.is_cut))
+        return events

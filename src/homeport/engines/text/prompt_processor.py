@@ -1,0 +1,284 @@
+"""From a request to token ids: prompts tokenised, checked against vocabulary and window, bias mapped.
+
+Only the CPU is used and nothing is kept between requests, so any thread may prepare. What is far too long is refused
+before it is read (`lengths`). Knows nothing of scheduling.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+
+import msgspec
+
+from homeport.domain.errors import ContextOverflow, InvalidRequest
+from homeport.domain.text import (
+    ChatPrompt,
+    DocumentStart,
+    EditPrompt,
+    InfillPrompt,
+    Prompt,
+    TextPrompt,
+    TextRequest,
+    TokenPrompt,
+    TokenRequest,
+)
+from homeport.engines import encodings
+from homeport.engines.text import edit_prompts
+from homeport.engines.text.executor import Executor
+from homeport.engines.text.length_limits import (
+    Check,
+    Lengths,
+    TokenLimit,
+    nothing,
+)
+from homeport.engines.text.sampling import Bias
+from homeport.engines.text.shared_state import (
+    Share,
+    Shares,
+    check_bans,
+    check_size,
+)
+from homeport.engines.text.templates import ChatTemplate
+
+_PART = 64  # characters of text that take as long as a message or a prompt by itself
+EDIT_TOKENS = 512
+"""An edit may have this many tokens on top of twice its input's."""
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """One prompt as the model reads it.
+
+    `text` is the prompt as echo shows it and `chars` its length. `stop` are strings that end the answer besides the
+    caller's, `ends` the token ids that do. `copy_source` holds ids that the answer is likely to repeat. `changes`: what
+    was done to a conversation for the model's template.
+    """
+
+    ids: tuple[int, ...]
+    chars: int
+    text: str
+    ends: frozenset[int]
+    stop: tuple[str, ...] = ()
+    copy_source: tuple[int, ...] = ()
+    changes: tuple[str, ...] = ()
+
+
+class Preparation(msgspec.Struct, frozen=True):
+    """A request's prompts, the bias as model ids, tokens each may generate, and what the answers to each share."""
+
+    prompts: tuple[Prepared, ...]
+    bias: Bias
+    budget: tuple[int, ...]
+    shares: tuple[Share, ...]
+
+
+class Preparer:
+    """Prepares requests for one model that is served with a window of `window` tokens, with guesses or without."""
+
+    def __init__(self, executor: Executor, window: int, *, speculates: bool = False) -> None:
+        self._speculates = speculates
+        self._executor = executor
+        self._vocabulary = executor.vocabulary
+        self._window = window
+        self._template = ChatTemplate(executor)
+        self._lengths = Lengths(executor)
+
+    def prepare(self, request: TextRequest, check: Check = nothing) -> Preparation:
+        """Check and tokenise. Raises InvalidRequest and ContextOverflow, `param` naming the field at fault.
+
+        `check` is called between pieces of the work, and may raise to end it.
+        """
+        for token in request.ending.stop_token_ids:
+            self._check(token, "stop_token_ids")
+        bias = self._bias(request.sampling.logit_bias, request.encoding)
+        limits = [TokenLimit(self._window, _param(prompt), check) for prompt in request.prompts]
+        for prompt, limit in zip(request.prompts, limits, strict=True):
+            limit.check()
+            self._lengths.require(texts(prompt), limit, len(prompt.messages) if isinstance(prompt, ChatPrompt) else 0)
+            if isinstance(prompt, TokenPrompt) and request.encoding is None:
+                limit.spend(len(prompt.ids))
+        prompts = tuple(
+            self._prepared(prompt, request.encoding, limit)
+            for prompt, limit in zip(request.prompts, limits, strict=True)
+        )
+        budget = tuple(
+            self._budget(prepared, request.ending.max_tokens, prompt)
+            for prepared, prompt in zip(prompts, request.prompts, strict=True)
+        )
+        if request.ending.max_tokens is None and request.ending.default_tokens is not None:
+            budget = tuple(min(each, request.ending.default_tokens) for each in budget)
+        check_size(request, [len(each.ids) for each in prompts], [each.chars for each in prompts])
+        common = Shares(request, speculates=self._speculates)
+        shares = tuple(common.of(each.ids, each.ends, each.stop, each.copy_source) for each in prompts)
+        check_bans(request, bias, shares, self._vocabulary.size)
+        return Preparation(prompts, bias, budget, shares)
+
+    def close(self) -> None:
+        """Free what the chat template holds."""
+        self._template.close()
+
+    def _prepared(self, prompt: Prompt, encoding: str | None, limit: TokenLimit) -> Prepared:
+        limit.check()
+        match prompt:
+            case ChatPrompt(messages):
+                ids, text, changes = self._template.render(messages, limit)
+                return Prepared(tuple(ids), len(text), text, self._vocabulary.ends, changes=changes)
+            case EditPrompt():
+                return self._edit(prompt, limit)
+            case InfillPrompt(before, after):
+                return self._infill(before, after, encoding)
+            case TextPrompt() | TokenPrompt() | DocumentStart():
+                ids, text = self._document(prompt, encoding)
+                if isinstance(prompt, TextPrompt) or encoding is not None:
+                    ids = [*self._start, *ids]
+                ids = ids or [self._vocabulary.document]
+                return Prepared(tuple(ids), len(text), text, self._vocabulary.ends)
+
+    @property
+    def _start(self) -> list[int]:
+        return [] if self._vocabulary.start is None else [self._vocabulary.start]
+
+    def _document(
+        self, prompt: TextPrompt | TokenPrompt | DocumentStart, encoding: str | None
+    ) -> tuple[list[int], str]:
+        """Ids without a start, and the text that they stand for."""
+        match prompt:
+            case DocumentStart():
+                return [], ""
+            case TextPrompt(text):
+                return self._executor.tokenise(text, special=False), text
+            case TokenPrompt(ids) if encoding is None:
+                for token in ids:
+                    self._check(token, "prompt")
+                pieces = self._vocabulary.pieces
+                return list(ids), b"".join(pieces[token] for token in ids).decode("utf-8", "replace")
+            case TokenPrompt(ids):
+                return self._translated(ids, encodings.load(encoding or ""))
+
+    def _translated(self, ids: tuple[int, ...], encoding: encodings.Encoding) -> tuple[list[int], str]:
+        """Ids of an OpenAI encoding as ours; its end-of-text parts documents here as it does there."""
+        translated: list[int] = []
+        texts: list[str] = []
+        for is_end, group in groupby(ids, lambda id: encoding.special.get(id) == encodings.END_OF_TEXT):
+            if is_end:
+                translated += [self._vocabulary.document for _ in group]
+                continue
+            texts.append(b"".join(_token(encoding, id, "prompt") for id in group).decode("utf-8", "replace"))
+            translated += self._executor.tokenise(texts[-1], special=False)
+        return translated, "".join(texts)
+
+    def _infill(self, before: TextPrompt | TokenPrompt | DocumentStart, after: str, encoding: str | None) -> Prepared:
+        """Prefix, suffix, middle: the order in which models with these tokens are trained (Bavarian et al. 2022)."""
+        infill = self._vocabulary.infill
+        if infill is None:
+            raise InvalidRequest("This model has no fill-in-the-middle tokens: it cannot use a suffix.", param="suffix")
+        prefix, text = self._document(before, encoding)
+        suffix = self._executor.tokenise(after, special=False)
+        ids = [*self._start, infill.prefix, *prefix, infill.suffix, *suffix, infill.middle]
+        ends = self._vocabulary.ends | frozenset(infill.ends)
+        return Prepared(tuple(ids), len(text), text, ends)
+
+    def _edit(self, prompt: EditPrompt, limit: TokenLimit) -> Prepared:
+        if not self._template.can_chat:
+            raise InvalidRequest("This model has no chat template: it cannot follow instructions.", param="model")
+        edit = edit_prompts.conversation(prompt)
+        ids, text, _ = self._template.render(edit.messages, limit)
+        ids = ids + self._executor.tokenise(edit.opened, special=False)
+        source = tuple(self._executor.tokenise(prompt.input, special=False))
+        return Prepared(tuple(ids), len(text), text, self._vocabulary.ends, (edit.stop,), source)
+
+    def _budget(self, prepared: Prepared, max_tokens: int | None, prompt: Prompt) -> int:
+        """Tokens that may be generated behind a prompt. Wording of the errors: OpenAI's.
+
+        Clients cannot bound an edit, and a model that finds no end must not fill the window with one.
+        """
+        size = len(prepared.ids)
+        room = self._window - size
+        if max_tokens is not None and max_tokens <= room:
+            return max_tokens
+        if max_tokens is None and room > 0:
+            most = EDIT_TOKENS + 2 * len(prepared.copy_source)
+            return min(room, most) if isinstance(prompt, EditPrompt) else room
+        param = _param(prompt)
+        if max_tokens is None:
+            raise TokenLimit(self._window, param).overflow(size)
+        part = "messages" if param == "messages" else "prompt"
+        raise ContextOverflow(
+            f"This model's maximum context length is {self._window} tokens, however you requested {size + max_tokens} "
+            f"tokens ({size} in your {part}; {max_tokens} for the completion). Please reduce your {part}; "
+            "or completion length.",
+            param=param,
+        )
+
+    def _bias(self, wanted: Mapping[int, float], name: str | None) -> Bias:
+        values: dict[int, float] = {}
+        if name is None:
+            for id, value in wanted.items():
+                self._check(id, "logit_bias")
+                values[id] = value
+        else:
+            values = self._mapped(wanted, encodings.load(name))
+        return Bias.of(values)
+
+    def _mapped(self, wanted: Mapping[int, float], encoding: encodings.Encoding) -> dict[int, float]:
+        """The bias of an encoding's ids on ours. Raises InvalidRequest where the text is not one token here."""
+        values: dict[int, float] = {}
+        texts: dict[bytes, int] = {}
+        for id, value in wanted.items():
+            if encoding.special.get(id) == encodings.END_OF_TEXT:
+                values.update(dict.fromkeys(self._vocabulary.ends, value))
+            else:
+                texts[_token(encoding, id, "logit_bias")] = id
+        # One pass for all. Some vocabularies hold the same bytes twice; a ban of one of them would be no ban.
+        found = [(token, texts[piece]) for token, piece in enumerate(self._vocabulary.pieces) if piece in texts]
+        values.update({token: wanted[id] for token, id in found})
+        missing = set(texts.values()) - {id for _, id in found}
+        if missing:
+            id = min(missing)
+            raise InvalidRequest(
+                f"Token {id} of the encoding {encoding.name} is {encoding.token(id)!r}, which is not one token of this "
+                "model. Under the model's real name, logit_bias takes the model's own ids.",
+                param="logit_bias",
+            )
+        return values
+
+    def _check(self, token: int, param: str) -> None:
+        if not 0 <= token < self._vocabulary.size:
+            raise InvalidRequest(
+                f"Token {token} is not in this model's vocabulary of {self._vocabulary.size} tokens.", param=param
+            )
+
+
+def texts(prompt: Prompt) -> Sequence[str]:
+    """What a prompt holds as text."""
+    match prompt:
+        case ChatPrompt(messages):
+            return [message.content for message in messages]
+        case EditPrompt(input, instruction):
+            return (input, instruction)
+        case InfillPrompt(before, after):
+            return (*texts(before), after)
+        case TextPrompt(text):
+            return (text,)
+        case TokenPrompt() | DocumentStart():
+            return ()
+
+
+def weight(request: TextRequest | TokenRequest) -> int:
+    """How much work it is to prepare a request, in characters."""
+    return sum(_weight(prompt) for prompt in request.prompts)
+
+
+def _weight(prompt: Prompt) -> int:
+    parts = texts(prompt)
+    return sum(map(len, parts)) + _PART * len(parts) + (len(prompt.ids) if isinstance(prompt, TokenPrompt) else 0)
+
+
+def _param(prompt: Prompt) -> str:
+    """The field that a prompt came in."""
+    return {ChatPrompt: "messages", EditPrompt: "input"}.get(type(prompt), "prompt")
+
+
+def _token(encoding: encodings.Encoding, id: int, param: str) -> bytes:
+    try:
+        return encoding.token(id)
+    except InvalidRequest as error:
+        raise InvalidRequest(error.message, param=param) from None

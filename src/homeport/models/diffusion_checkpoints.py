@@ -1,0 +1,68 @@
+"""Recognises whole diffusion checkpoints in one safetensors file, by the names of their tensors.
+
+The file is not trusted: its header's length is held against the file's own and a limit. Knows nothing of hubs or of how
+pictures are painted.
+"""
+
+import struct
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from homeport.domain.errors import InvalidRequest
+from homeport.domain.models import Facts
+from homeport.models.sources.protocol import RemoteFile
+
+SUFFIX = ".safetensors"
+_MOST_HEADER_BYTES = 100 << 20  # the format's own limit
+_PARTS = {
+    "the model that paints": ("model.diffusion_model.",),
+    "a text encoder": ("cond_stage_model.", "conditioner.embedders.", "text_encoders."),
+    "an autoencoder": ("first_stage_model.", "vae."),
+}
+
+
+def choose(files: Sequence[RemoteFile], pick: str | None) -> RemoteFile | None:
+    """The file that is meant: the one of this name or path, or the only file there is; None where it is none of ours.
+
+    In a repository a name must be given: most files of this format are text models, and none of these is served.
+    """
+    found = [file for file in files if file.path.endswith(SUFFIX)]
+    if pick is None:
+        return found[0] if found and len(files) == 1 else None
+    return next((file for file in found if pick in (file.path, file.name)), None)
+
+
+def facts(name: str, weights: Path) -> Facts:
+    """What such a model can do. Raises InvalidRequest for a file that is none, or not all of one."""
+    tensors = _tensors(weights)
+    missing = [what for what, marks in _PARTS.items() if not any(tensor.startswith(marks) for tensor in tensors)]
+    if missing:
+        raise InvalidRequest(
+            f"{weights.name} is no whole diffusion checkpoint: it lacks {' and '.join(missing)}. Models in several "
+            "files are fetched by their names in the catalogue, and others in this format are not served."
+        )
+    return Facts(
+        name=name,
+        kind="images",
+        engine="diffusion",
+        capabilities=("images", "image_edits", "image_variations"),
+        created=int(time.time()),
+        size_bytes=weights.stat().st_size,
+    )
+
+
+def _tensors(path: Path) -> Iterable[str]:
+    """The names in the header: its length in eight bytes, then JSON."""
+    with path.open("rb") as file:
+        head = file.read(8)
+        size = struct.unpack("<Q", head)[0] if len(head) == 8 else 0
+        if not 2 <= size <= min(_MOST_HEADER_BYTES, path.stat().st_size - 8):
+            raise InvalidRequest(f"{path.name} is not a safetensors file that can be read.")
+        try:
+            return msgspec.json.decode(file.read(size), type=dict[str, Any]).keys()
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise InvalidRequest(f"{path.name} is not a safetensors file that can be read: {error}.") from error

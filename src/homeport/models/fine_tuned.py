@@ -1,0 +1,51 @@
+"""Fine-tuned models in the store: an adapter of their own, and the model that they adapt beside them.
+
+Knows nothing of how adapters are made.
+"""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from homeport.domain.errors import InvalidRequest
+from homeport.domain.models import ADAPTER, Installed
+from homeport.formats import gguf_reader
+from homeport.models import disk
+from homeport.models.manifest import Manifest, Parent, StoredFile
+from homeport.models.model_store import Store
+
+_KIND = "adapter"  # what an adapter's header says it is
+
+
+def install(
+    store: Store, name: str, parent: str, files: Mapping[str, Path], source: str, project: str | None = None
+) -> Installed:
+    """Move a fine-tuned model's files into the store, by role, `adapter` among them, and make it known.
+
+    `source`: where it came from, in words; `project`: whose it will be, None: everybody's.
+
+    Raises ModelMissing where `parent` is not installed and InvalidRequest for a
+    name that is taken or a file that is no adapter; then nothing was moved.
+    """
+    made = store.manifest(parent)
+    if made.parent is not None:
+        raise InvalidRequest(f"`{parent}` is fine-tuned itself: fine-tune {made.parent.name} instead.")
+    if gguf_reader.read(files[ADAPTER]).kind != _KIND:
+        raise InvalidRequest(f"{files[ADAPTER].name} is no adapter.")
+    with store.exclusive(name) as folder:
+        if store.find(name):
+            raise InvalidRequest(f"There is a model `{name}` already.")
+        stored = []
+        for role, file in files.items():
+            target = folder / file.name
+            size, digest = file.stat().st_size, disk.sha256(file)
+            disk.publish(file, target)
+            stored.append(StoredFile(target.name, role, size, digest))
+        facts = msgspec.structs.replace(
+            made.facts, name=name, created=int(time.time()), size_bytes=sum(file.size for file in stored)
+        )
+        return store.commit(
+            Manifest(facts, source, None, tuple(stored), parent=Parent(parent, made.digest), project=project)
+        )

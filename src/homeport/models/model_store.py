@@ -1,0 +1,181 @@
+"""The models on disk: `<home>/models/<name>/`, each with its files under their own names and a manifest.
+
+Knows nothing of hubs, catalogues or aliases.
+"""
+
+import logging
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import filelock
+import msgspec
+
+from homeport.domain.errors import InvalidRequest, ModelMissing, Unavailable
+from homeport.domain.models import Installed
+from homeport.domain.operations import Progress, Silent
+from homeport.domain.weight_layouts import ORIGINAL
+from homeport.models import disk, manifest
+from homeport.models.manifest import Manifest, StoredFile
+from homeport.models.references import folder_name
+
+_log = logging.getLogger(__name__)
+
+
+class Store:
+    """Every model installed under one home folder. Any number of processes may use it at once.
+
+    `layout` None gives each model in its active layout, `original` as it was fetched.
+    """
+
+    def __init__(self, home: Path, layout: str | None = None) -> None:
+        self.home = home
+        self._layout = layout
+        self._root = home / "models"
+        self._seen: dict[str, tuple[int, Manifest]] = {}
+        self._said: set[str] = set()
+
+    def folder(self, name: str) -> Path:
+        """Where the model's files lie. Raises InvalidRequest for a name that could leave the store."""
+        return self._root / folder_name(name)
+
+    def names(self) -> list[str]:
+        """Names of all installed models, sorted."""
+        return [model.facts.name for model in self.installed()]
+
+    def installed(self) -> list[Installed]:
+        """Every installed model, by name."""
+        if not self._root.is_dir():
+            return []
+        folders = sorted(path for path in self._root.iterdir() if path.is_dir())
+        return [found for folder in folders if (found := self._read(folder))]
+
+    def find(self, name: str) -> Installed | None:
+        """The model of this name, or None where it is not installed or a file of it is missing or cut."""
+        try:
+            return self._read(self.folder(name))
+        except InvalidRequest:
+            return None
+
+    def parent(self, tuned: Installed) -> Installed | None:
+        """The model that a fine-tuned one adapts, if the files that it was trained on are installed."""
+        wanted = self.manifest(tuned.facts.name).parent
+        found = self.find(wanted.name) if wanted else None
+        return found if wanted and found and self.manifest(wanted.name).digest == wanted.digest else None
+
+    def manifest(self, name: str) -> Manifest:
+        """Where a model came from and its hashes. Raises ModelMissing."""
+        if not self.find(name):
+            raise ModelMissing(f"The model `{name}` is not installed.")
+        return self._seen[self.folder(name).name][1]  # as `find` has just seen it
+
+    def commit(self, made: Manifest) -> Installed:
+        """Make a model known whose files lie in its folder already, and sweep what unfinished pulls left there."""
+        folder = self.folder(made.facts.name)
+        manifest.write(folder, made)
+        for left in folder.glob("*.part"):
+            if left.is_dir():
+                shutil.rmtree(left)
+            else:
+                left.unlink()
+        return made.installed(folder, self._layout)
+
+    def verify(self, name: str) -> None:
+        """Read every byte again. Raises ModelMissing, or Unavailable that names the files that changed."""
+        made = self.manifest(name)
+        folder = self.folder(name)
+        bad = [file.name for file in made.every if not disk.matches(folder / file.name, file.size, file.sha256)]
+        if bad:
+            raise Unavailable(
+                f"{', '.join(bad)} of `{name}` is not what was installed: run `homeport rm {name}` and pull it again."
+            )
+
+    def remove(self, name: str) -> None:
+        """Delete a model and all its files.
+
+        Raises ModelMissing, InvalidRequest while fine-tuned models adapt it, or Unavailable while it is being fetched.
+        """
+        folder = self.folder(name)
+        if not folder.is_dir():
+            raise ModelMissing(f"The model `{name}` is not installed.")
+        if children := [model.facts.name for model in self.installed() if model.parent == name]:
+            raise InvalidRequest(f"{' and '.join(children)} cannot do without `{name}`: remove what adapts it first.")
+        lock = self._lock(name)
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout as busy:
+            raise Unavailable(f"`{name}` is being fetched by another process: stop that one first.") from busy
+        try:
+            (folder / manifest.FILE_NAME).unlink(missing_ok=True)  # first: half a model must not be found
+            shutil.rmtree(folder)
+        finally:
+            lock.release()
+
+    @contextmanager
+    def exclusive(self, name: str, progress: Progress | None = None) -> Iterator[Path]:
+        """Hold the model's folder (made if need be) for this process alone; others that come wait."""
+        told = progress or Silent()
+        folder = self.folder(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = self._lock(name)
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            told.message(f"Another process is fetching {name}: waiting for it.")
+            lock.acquire()
+        try:
+            folder.mkdir(exist_ok=True)  # a removal may have come in between
+            yield folder
+        finally:
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+            lock.release()
+
+    def require_free(self, name: str, source: str) -> None:
+        """Raise InvalidRequest if `name` is installed from elsewhere than `source`."""
+        if self.find(name) and (taken := self.manifest(name).source) != source:
+            raise InvalidRequest(
+                f"`{name}` is already installed, from {taken}: give this one another name with --name, "
+                f"or remove the other with `homeport rm {name}`."
+            )
+
+    def _lock(self, name: str) -> filelock.BaseFileLock:
+        self._root.mkdir(parents=True, exist_ok=True)
+        return filelock.FileLock(self._root / f".{folder_name(name)}.lock")
+
+    def _read(self, folder: Path) -> Installed | None:
+        try:
+            stamp = (folder / manifest.FILE_NAME).stat().st_mtime_ns
+            seen, made = self._seen.get(folder.name, (None, None))
+            if made is None or seen != stamp:
+                made = manifest.read(folder)
+                self._seen[folder.name] = (stamp, made)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except msgspec.DecodeError as error:
+            self._warn(f"{folder / manifest.FILE_NAME} is broken, so this model is not served: {error}")
+            return None
+        for file in made.files:
+            if not _is_whole(folder, file):
+                self._warn(f"{folder / file.name} is missing or cut, so `{folder.name}` is not served: pull it again")
+                return None
+        chosen = made.layout(made.active)
+        if chosen and not _is_whole(folder, chosen.file):
+            self._warn(f"{folder / chosen.file.name} is missing or cut, so `{folder.name}` is served as it was fetched")
+            return made.installed(folder, ORIGINAL)
+        return made.installed(folder, self._layout)
+
+    def _warn(self, text: str) -> None:
+        if text not in self._said:  # this is on the way of every request
+            self._said.add(text)
+            _log.warning("%s", text)
+
+
+def _is_whole(folder: Path, file: StoredFile) -> bool:
+    try:
+        found = (folder / file.name).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return stat.S_ISREG(found.st_mode) and found.st_size == file.size

@@ -1,0 +1,90 @@
+"""Picks the GGUF that a user means out of a repository with many. Knows nothing of hubs.
+
+A GGUF in several files (`…-00001-of-00003.gguf`) is one model.
+"""
+
+import re
+from collections.abc import Iterable
+
+import msgspec
+
+from homeport.domain.errors import InvalidRequest
+from homeport.models.sources.protocol import RemoteFile
+
+PREFERRED = "Q4_K_M"
+"""What is taken where nothing was asked for: the usual balance of size and quality."""
+
+_SHARD = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})")
+_LABEL = re.compile(
+    r"(?:^|[-._])((?:UD-)?(?:I?Q|TQ)\d(?:_\d|_K|_XXS|_XS|_S|_M|_NL)?(?:_(?:XXL|XXS|XL|XS|S|M|L|\d))*|BF16|F16|F32|MXFP4(?:_MOE)?)"
+    r"(?=$|[-._])",
+    re.IGNORECASE,
+)
+_NOT_MODELS = re.compile(r"mmproj|imatrix", re.IGNORECASE)
+
+
+class Weights(msgspec.Struct, frozen=True):
+    """One model's files, shards in order. `stem` is its name without shard number and suffix."""
+
+    stem: str
+    files: tuple[RemoteFile, ...]
+    count: int
+
+    @property
+    def label(self) -> str | None:
+        """The quantisation its name tells, such as `Q4_K_M`, in capitals."""
+        found = _LABEL.findall(self.stem)
+        return found[-1].upper() if found else None
+
+
+def models(files: Iterable[RemoteFile]) -> list[Weights]:
+    """The models among a repository's files, by name."""
+    groups: dict[tuple[str, int], dict[int, RemoteFile]] = {}
+    for file in files:
+        if not file.path.lower().endswith(".gguf") or _NOT_MODELS.search(file.name):
+            continue
+        stem, number, count = file.path[: -len(".gguf")], 1, 1
+        if shard := _SHARD.fullmatch(stem):
+            stem, number, count = shard["stem"], int(shard["number"]), int(shard["count"])
+        groups.setdefault((stem, count), {})[number] = file
+    return [
+        Weights(stem.rsplit("/", 1)[-1], tuple(shards[number] for number in sorted(shards)), count)
+        for (stem, count), shards in sorted(groups.items())
+    ]
+
+
+def choose(files: Iterable[RemoteFile], pick: str | None, label: str) -> Weights:
+    """The model that `pick` (a quantisation or a file's name; None: the preferred one) means.
+
+    Raises InvalidRequest that lists what there is, where nothing or more than one thing fits.
+    """
+    found = models(files)
+    if not found:
+        raise InvalidRequest(
+            f"{label} has no GGUF file, and others are not served: look for a repository of the same model whose name "
+            "ends in -GGUF."
+        )
+    wanted = (pick or PREFERRED).upper()
+    fitting = [model for model in found if _fits(model, wanted)]
+    if pick is None and len(found) == 1:
+        fitting = found
+    if len(fitting) != 1:
+        raise InvalidRequest(_which(found, fitting, pick, label))
+    model = fitting[0]
+    if len(model.files) != model.count:
+        raise InvalidRequest(f"{label} has only {len(model.files)} of the {model.count} files of {model.stem}.")
+    return model
+
+
+def _fits(model: Weights, wanted: str) -> bool:
+    names = {model.stem.upper(), *(file.name.upper() for file in model.files), *(f.path.upper() for f in model.files)}
+    return wanted == model.label or wanted in names
+
+
+def _which(found: list[Weights], fitting: list[Weights], pick: str | None, label: str) -> str:
+    if fitting:
+        names = ", ".join(model.files[0].name for model in fitting)
+        return f"{label} has several files of {pick or PREFERRED}: write one's name behind a colon: {names}."
+    what = f"has no {pick}" if pick else "has several quantisations"
+    choice = [model.label or model.files[0].name for model in found]
+    return f"{label} {what}: write one behind a colon, such as {label}:{choice[0]}. There are {', '.join(choice)}."

@@ -1,0 +1,42 @@
+"""Several repositories of one hub as one source: for models whose parts were published apart.
+
+A file's path begins with its repository's name. Knows nothing of hubs.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from homeport.domain.operations import Progress
+from homeport.models.sources.protocol import Listing, RemoteFile, Source
+
+
+class Joint:
+    """Implements `Source`. `sources`: by repository, in the order in which they are named."""
+
+    def __init__(self, sources: Mapping[str, Source]) -> None:
+        self._sources = sources
+        self._listings: dict[str, Listing] = {}
+
+    @property
+    def label(self) -> str:
+        """All of them, joined."""
+        return " + ".join(source.label for source in self._sources.values())
+
+    def listing(self) -> Listing:
+        """Everything that any of them has; the revision names that of each. Raises what they raise."""
+        self._listings = {repo: source.listing() for repo, source in self._sources.items()}
+        revisions = [f"{repo}@{found.revision}" for repo, found in self._listings.items()]
+        files = [
+            msgspec.structs.replace(file, path=f"{repo}/{file.path}")
+            for repo, found in self._listings.items()
+            for file in found.files
+        ]
+        return Listing(" ".join(revisions), tuple(files))
+
+    def fetch(self, listing: Listing, file: RemoteFile, part: Path, progress: Progress) -> None:  # noqa: ARG002 - the contract's
+        """Fetch from the file's own repository, at the revision that `listing` found."""
+        repo = next(repo for repo in self._sources if file.path.startswith(f"{repo}/"))
+        own = msgspec.structs.replace(file, path=file.path.removeprefix(f"{repo}/"))
+        self._sources[repo].fetch(self._listings[repo], own, part, progress)

@@ -1,0 +1,84 @@
+"""Keeps an installed model's weights in further layouts, and says which one is loaded.
+
+Measuring is another's: a `Measure` is handed in. Both files stay, so going back is a line in the manifest. A server
+that has a model loaded keeps the file it opened; the next load takes the new one.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from homeport.domain.errors import InvalidRequest
+from homeport.domain.operations import Progress
+from homeport.domain.weight_layouts import (
+    LAYOUTS,
+    ORIGINAL,
+    Outcome,
+    Survey,
+    Told,
+    Trial,
+    Wish,
+    best,
+)
+from homeport.models import disk
+from homeport.models.manifest import Manifest, StoredFile, StoredLayout
+from homeport.models.model_store import Store
+
+Measure = Callable[[Survey], Told]
+
+_WEIGHTS = "weights"
+_ROOM = 6  # all candidates together, in sizes of the original: 4, 8 and 16 bits against 4 or more
+
+
+def optimise(store: Store, name: str, wish: Wish, measure: Measure, progress: Progress) -> Outcome:
+    """Find a faster layout of an installed model and make it the active one.
+
+    Raises ModelMissing, InvalidRequest for what cannot be laid out anew, and Unavailable where room is missing or
+    measuring fails; whatever happens, no half file stays and the model can be loaded as before.
+    """
+    if wish.layout not in (None, ORIGINAL, *LAYOUTS):
+        raise InvalidRequest(f"There is no layout `{wish.layout}`: there are {', '.join((ORIGINAL, *LAYOUTS))}.")
+    made = store.manifest(name)
+    weights = [file for file in made.files if file.role.startswith(_WEIGHTS)]
+    if made.facts.kind != "text" or len(weights) != 1 or not weights[0].name.endswith(".gguf"):
+        raise InvalidRequest(f"Only text models in one GGUF file can be laid out anew; `{name}` is not one.")
+    with store.exclusive(name, progress) as folder:
+        made = store.manifest(name)  # another process may have changed it meanwhile
+        if wish.layout and not wish.is_dry and (wish.layout == ORIGINAL or made.layout(wish.layout)):
+            return _switched(store, made, wish.layout)
+        if wish.layout == ORIGINAL:
+            return Outcome(name, made.active, is_changed=False)
+        return _tried(store, made, folder / weights[0].name, wish, measure)
+
+
+def _tried(store: Store, made: Manifest, source: Path, wish: Wish, measure: Measure) -> Outcome:
+    disk.require(source.parent, source.stat().st_size * _ROOM)
+    survey = Survey(str(source), wish.layout, wish.is_dry, library=wish.library, threads=wish.threads)
+    try:
+        with disk.guarded(source.parent):
+            told = measure(survey)
+            trials = told.trials or ()
+            chosen = next(iter(trials), None) if wish.layout else best(trials)
+            if chosen is None or wish.is_dry:
+                return Outcome(made.facts.name, made.active, is_changed=False, trials=trials)
+            kept = _published(survey, source, chosen, told)
+            others = tuple(layout for layout in made.layouts if layout.name != kept.name)
+            store.commit(msgspec.structs.replace(made, layouts=(*others, kept), active=kept.name))
+            return Outcome(made.facts.name, kept.name, is_changed=made.active != kept.name, trials=trials)
+    finally:
+        for name in LAYOUTS:
+            survey.part(name).unlink(missing_ok=True)
+
+
+def _published(survey: Survey, source: Path, trial: Trial, told: Told) -> StoredLayout:
+    part = survey.part(trial.layout)
+    final = source.with_name(f"{source.stem}.{trial.layout}.gguf")
+    stored = StoredFile(final.name, _WEIGHTS, part.stat().st_size, disk.sha256(part))
+    disk.publish(part, final)
+    return StoredLayout(trial.layout, stored, trial, told.kernels, told.machine)
+
+
+def _switched(store: Store, made: Manifest, layout: str) -> Outcome:
+    store.commit(msgspec.structs.replace(made, active=layout))
+    return Outcome(made.facts.name, layout, is_changed=made.active != layout)

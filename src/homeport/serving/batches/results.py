@@ -1,0 +1,118 @@
+"""What came of a line, as it stands in a batch's files, and whether to ask again first. Knows nothing of the rest."""
+
+import secrets
+from typing import Any
+
+import msgspec
+
+from homeport.domain.batches import BatchError, Outcome, Reply
+from homeport.serving.background import GAVE_WAY
+from homeport.serving.batches.input_file import Line
+
+MOST_TRIES = 5
+_FULL_S = 10.0
+_GOOD = range(200, 300)
+_FULL, _BUSY, _BROKEN = 507, 429, (500, 503)
+
+
+class _Response(msgspec.Struct):
+    status_code: int
+    request_id: str
+    body: msgspec.Raw
+
+
+class _Error(msgspec.Struct):
+    code: str
+    message: str
+
+
+class _Text(msgspec.Struct):
+    id: str
+    custom_id: str | None
+    response: _Response | None
+    error: _Error | None
+
+
+class _Usage(msgspec.Struct):
+    """What an answer says of its tokens, under the names of text or of images."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    prompt_tokens_details: dict[str, Any] | None = None
+    input_tokens_details: dict[str, Any] | None = None
+
+
+class _Answer(msgspec.Struct):
+    usage: _Usage | None = None
+
+
+def wait_s(reply: Reply, n_tries: int, left_s: float) -> float | None:
+    """How long to wait before a line is asked again; None: what was answered is what came of it.
+
+    `n_tries`: how often the model was asked in vain. `left_s`: how long the batch has time.
+    """
+    if reply.code == GAVE_WAY:
+        return 0.0
+    if reply.status == _FULL:
+        return _FULL_S
+    if reply.status == _BUSY:
+        return reply.retry_after_s if reply.retry_after_s is not None and reply.retry_after_s < left_s else None
+    if reply.status in _BROKEN and n_tries < MOST_TRIES:
+        return max(reply.retry_after_s or 0.0, float(2**n_tries))
+    return None
+
+
+def counts_as_try(reply: Reply) -> bool:
+    """Whether an answer says that something is broken, and not only that this is not the time."""
+    return reply.status in _BROKEN and reply.code != GAVE_WAY
+
+
+def answered(line: Line, reply: Reply) -> Outcome:
+    """The server's own answer, a good one or not."""
+    response = _Response(reply.status, reply.request_id, msgspec.Raw(reply.body))
+    text = _written(_Text(_fresh_id(), line.custom_id, response, None))
+    if reply.status not in _GOOD:
+        return Outcome(line=line.number, text=text, is_answer=False)
+    usage = _usage(reply.body)
+    details = usage.prompt_tokens_details or usage.input_tokens_details or {}
+    return Outcome(
+        line=line.number,
+        text=text,
+        is_answer=True,
+        input_tokens=usage.prompt_tokens or usage.input_tokens,
+        cached_tokens=details.get("cached_tokens") or 0,
+        output_tokens=usage.completion_tokens or usage.output_tokens,
+    )
+
+
+def refused(line: Line, fault: BatchError) -> Outcome:
+    """A line that cannot be done. The message says which it is, for it may have no `custom_id`."""
+    return _undone(line, fault.code, f"Line {line.number}: {fault.message}")
+
+
+def expired(line: Line) -> Outcome:
+    """A line that was not done in time."""
+    return _undone(line, "batch_expired", "This request could not be executed before the completion window expired.")
+
+
+def _undone(line: Line, code: str, message: str) -> Outcome:
+    text = _written(_Text(_fresh_id(), line.custom_id, None, _Error(code, message)))
+    return Outcome(line=line.number, text=text, is_answer=False)
+
+
+def _usage(body: bytes) -> _Usage:
+    try:
+        return msgspec.json.decode(body, type=_Answer).usage or _Usage()
+    except msgspec.DecodeError:
+        return _Usage()
+
+
+def _written(text: _Text) -> str:
+    # A body may have been laid out on several lines; here it is part of one.
+    return msgspec.json.format(msgspec.json.encode(text), indent=-1).decode()
+
+
+def _fresh_id() -> str:
+    return f"batch_req_{secrets.token_hex(12)}"

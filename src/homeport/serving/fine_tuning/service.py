@@ -1,0 +1,264 @@
+"""Fine-tuning jobs of one server: accepted, queued, trained one at a time, gone on with after any interruption.
+
+The books are the truth: what they say is looked at again after every change and every few seconds, so that a job may
+be cancelled by another server, and a server that was killed finds its jobs. Knows nothing of HTTP.
+"""
+
+import asyncio
+import logging
+import secrets
+import threading
+import time
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import filelock
+
+from homeport.domain.errors import InvalidRequest, Missing
+from homeport.domain.files import File
+from homeport.domain.fine_tuning import FineTune, FineTuneBook, Order
+from homeport.formats import durable_files
+from homeport.serving.background_loops import Supervisor
+from homeport.serving.fine_tuning.attempt import (
+    Attempt,
+    Bench,
+    Unwritten,
+    tidy,
+)
+
+PURPOSE = "fine-tune"
+_LOOK_S = 1.0
+_BEAT_S = 20.0
+_REST_S = 5.0
+_PARKING_S = 30.0
+_UNTIDY_S = 60.0
+_LOCK, _SERVER, _INCOMING = "lock", "server", "incoming"
+_IDENTITY = "abcdefghijklmnopqrstuvwxyz0123456789"
+_IDENTITY_LENGTH = 8
+
+_log = logging.getLogger("homeport.training")
+
+
+class Tuner:
+    """Takes jobs and has them trained. `most_waiting`: how many may be queued here.
+
+    `is_dismissed`: the server ends, and nobody is to follow a job any more.
+    """
+
+    def __init__(self, bench: Bench, most_waiting: int) -> None:
+        self._bench = bench
+        self._most_waiting = most_waiting
+        self._bell = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._attempt: Attempt | None = None
+        self._counts: Mapping[str, int] = {}
+        self._name: str | None = None
+        self._lock = filelock.FileLock(bench.folder / _LOCK, thread_local=False)
+        self._beaten: float | None = None
+        self._left: dict[str, float] = {}  # jobs that could not be tidied up, and when it is tried again
+        self.is_dismissed = False
+
+    @property
+    def book(self) -> FineTuneBook:
+        """The jobs as callers see them."""
+        return self._bench.book
+
+    def counts(self) -> Mapping[str, int]:
+        """How many jobs there were by status, when it was looked last. Never waits."""
+        return self._counts
+
+    def accept(self, order: Order) -> FineTune:
+        """Take a job. Blocks: call it in a thread.
+
+        Raises Unavailable where this server cannot train, InvalidRequest for files or a model that do not fit, and
+        Overloaded.
+        """
+        trainings = self._bench.trainings
+        digest = trainings.accept(order.model)
+        name = trainings.name(order.model, order.suffix, _identity())
+        self._check(order, order.training_file, "training_file")
+        if order.validation_file is not None:
+            self._check(order, order.validation_file, "validation_file")
+        job = FineTune(
+            id=f"{order.prefix}{secrets.token_hex(12)}",
+            project=order.project,
+            server=self._server(),
+            asked=order.asked,
+            model=order.model,
+            digest=digest,
+            name=name,
+            training_file=order.training_file,
+            validation_file=order.validation_file,
+            hyperparameters=order.hyperparameters,
+            metadata=order.metadata,
+        )
+        kept = self._bench.book.add(job, self._most_waiting)
+        self.ring()
+        return kept
+
+    def ring(self) -> None:
+        """Have everybody who waits look at the books. From any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._ring)
+
+    async def change(self, limit_s: float = _LOOK_S) -> None:
+        """Wait until something has changed here, or so long: another server's changes are not heard."""
+        try:
+            async with asyncio.timeout(limit_s):
+                await self._bell.wait()
+        except TimeoutError:
+            return
+
+    def dismiss(self) -> None:
+        """Tell those who follow jobs that the server ends."""
+        self.is_dismissed = True
+        self._ring()
+
+    async def run(self, loops: Supervisor) -> None:
+        """Train what is in the queue, for ever; one process at a time, where several share the folder."""
+        self._loop = asyncio.get_running_loop()
+        try:
+            await loops.run("fine_tuning", self._step, 0.0)
+        finally:
+            await self._park()
+            self._lock.release()
+
+    async def _step(self) -> None:
+        """Look once: tidy up, begin what is next, stop what is not wanted, or wait for a change."""
+        self._counts = await asyncio.to_thread(self._bench.log.counts)
+        if not self._owns_folder():
+            await self.change()
+            return
+        await self._beat()
+        attempt = self._attempt  # it may end meanwhile
+        if attempt is None:
+            await asyncio.to_thread(self._tidy)
+            job = await asyncio.to_thread(lambda: self._bench.log.next(self._server()))
+            if job is not None:
+                self._begin(job)
+                return
+        elif not await asyncio.to_thread(self._is_wanted, attempt):
+            attempt.stop()
+        await self.change()
+
+    def _owns_folder(self) -> bool:
+        """Whether no other process trains in this folder."""
+        if self._lock.is_locked:
+            return True
+        self._bench.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            self._lock.acquire(timeout=0)
+        except filelock.Timeout:
+            return False
+        return True
+
+    async def _beat(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._beaten is None or now - self._beaten >= _BEAT_S:
+            await asyncio.to_thread(lambda: self._bench.log.beat(self._server()))
+            self._beaten = now
+
+    def _begin(self, job: FineTune) -> None:
+        attempt = self._attempt = Attempt(job, self._bench, self.ring)
+        loop = asyncio.get_running_loop()
+
+        def ended(rest_s: float) -> None:
+            loop.call_later(rest_s, self._ended)
+
+        def work() -> None:
+            rest_s = 0.0
+            try:
+                attempt.run()
+            except Unwritten as error:
+                _log.warning("fine-tuning job %s waits: %s", job.id, error)
+                rest_s = _REST_S
+            except BaseException:
+                _log.exception("fine-tuning job %s waits", job.id)
+                rest_s = _REST_S
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(ended, rest_s)
+
+        # No pool's thread: a training of hours takes none from the short calls, and never keeps the server from ending.
+        thread = threading.Thread(target=work, name=f"tune-{job.id}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # no room for one more thread: nobody would ever say that the attempt has ended
+            self._attempt = None
+            raise
+
+    def _ended(self) -> None:
+        self._attempt = None
+        self._ring()
+
+    def _is_wanted(self, attempt: Attempt) -> bool:
+        return not attempt.has_begun or self._bench.log.is_wanted(attempt.job.server, attempt.job.id)
+
+    def _tidy(self) -> None:
+        for job in self._bench.log.untidy(self._server()):
+            if self._left.get(job.id, 0.0) > time.monotonic():
+                continue
+            try:
+                tidy(job, self._bench)
+            except Exception:  # what one job has left keeps no other from its turn
+                _log.exception("the files of fine-tuning job %s could not be removed", job.id)
+                self._left[job.id] = time.monotonic() + _UNTIDY_S
+
+    async def _park(self) -> None:
+        """Stop what is under way, keeping what was done; it goes on at the next start."""
+        if self._attempt is None:
+            return
+        self._attempt.stop()
+        end = asyncio.get_running_loop().time() + _PARKING_S
+        while self._attempt is not None and (left_s := end - asyncio.get_running_loop().time()) > 0:
+            await self.change(left_s)
+
+    def _ring(self) -> None:
+        bell, self._bell = self._bell, asyncio.Event()
+        bell.set()
+
+    def _server(self) -> str:
+        """What this server is called in the books; the same after every restart."""
+        if self._name is None:
+            self._name = _named(self._bench.folder)
+        return self._name
+
+    def _check(self, order: Order, file_id: str, param: str) -> None:
+        """Read a file as examples. Raises InvalidRequest that names the field."""
+        files = self._bench.files
+        try:
+            file: File = files.show(order.project, file_id)
+        except Missing as error:
+            raise InvalidRequest(
+                f"File '{file_id[:100]}' does not exist.", param=param, code="file_not_found"
+            ) from error
+        if file.purpose != PURPOSE:
+            raise InvalidRequest(
+                f"File '{file_id}' has the purpose '{file.purpose}': it must be '{PURPOSE}'.", param=param
+            )
+        target = self._bench.folder / _INCOMING / uuid.uuid4().hex
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            files.copy(file, target)
+            self._bench.trainings.examine(target, order.hyperparameters.method, param)
+        finally:
+            target.unlink(missing_ok=True)
+
+
+def _identity() -> str:
+    return "".join(secrets.choice(_IDENTITY) for _ in range(_IDENTITY_LENGTH))
+
+
+def _named(folder: Path) -> str:
+    """The name in a folder; made where there is none, once however many ask."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    place = folder / _SERVER
+    fresh = folder / f"{_SERVER}-{uuid.uuid4().hex}"
+    if not place.exists():
+        durable_files.write(fresh, f"server-{secrets.token_hex(8)}".encode())
+        with suppress(FileExistsError):
+            place.hardlink_to(fresh)
+        fresh.unlink()
+        durable_files.sync(folder)
+    return place.read_text(encoding="utf-8")

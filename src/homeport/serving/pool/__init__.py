@@ -1,0 +1,1 @@
+"""Which models are in memory, and who uses them. Knows nothing of HTTP or what an engine computes."""

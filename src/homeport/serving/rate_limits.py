@@ -1,0 +1,354 @@
+"""How much of its limits each key has taken: the last minute, this day, this month, and what runs now.
+
+In memory, one account for each key; knows nothing of HTTP, nor where limits come from. A request is counted when it
+begins. Its tokens are reserved before they are taken: the prompt by an estimate, an answer in slices while it grows
+(or, in a minute's limit, all at once where its length is bounded), so that all requests of a key together never take
+more than its limits. What was reserved and not taken is given back at the end.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from homeport.domain.errors import QuotaSpent, RateLimited
+from homeport.domain.keys import Allowance, Key
+from homeport.serving.sliding_window import MINUTE_S, Slot, Window
+
+SLICE = 256
+"""Tokens of an answer that are reserved at a time."""
+_DAY_S = 86_400
+
+
+@dataclass
+class _Period:
+    """Tokens of a calendar period of UTC: `name` says which one it is, `held` are those of requests under way."""
+
+    name: str = ""
+    taken: int = 0
+    held: int = 0
+
+    def left(self, limit: int) -> int:
+        """Tokens that nobody has taken or reserved."""
+        return limit - self.taken - self.held
+
+    def turn(self, name: str) -> None:
+        """Begin anew where a new period has begun."""
+        if name != self.name:
+            self.name, self.taken = name, 0
+
+
+@dataclass
+class _Account:
+    """One key's."""
+
+    requests: Window = field(default_factory=Window)
+    tokens: Window = field(default_factory=Window)
+    day: _Period = field(default_factory=_Period)
+    month: _Period = field(default_factory=_Period)
+    running: int = 0
+    today: int = -1
+
+    def turn(self, now: float) -> None:
+        """Look at the calendar, which costs something on a new day only."""
+        today = int(now // _DAY_S)
+        if today != self.today:
+            self.today = today
+            moment = datetime.fromtimestamp(now, UTC)
+            self.day.turn(moment.strftime("%Y-%m-%d"))
+            self.month.turn(moment.strftime("%Y-%m"))
+
+
+class Rate(NamedTuple):
+    """How one limit of the last minute stands: what it is, what is left, and when it is whole again."""
+
+    limit: int
+    remaining: int
+    reset_s: float
+
+
+class Passage:
+    """One request under way, and what it takes of its key's limits. Without a key it takes nothing of anything.
+
+    `limited_by`: the limit that left nothing more for its answer, by the name that it has in `Allowance`.
+    """
+
+    limits = Allowance()
+    limited_by = ""
+
+    def enter(self) -> None:
+        """Let it begin. Raises RateLimited; then it is not counted."""
+
+    def reserve(self, prompt: int, answer: int | None = 0) -> int | None:  # noqa: ARG002 - others look at them
+        """Reserve tokens for a prompt (an estimate) and the beginning of an answer of at most `answer` (None: any).
+
+        Gives how many the two may take before `more` is asked; None: no limit. Raises RateLimited, or QuotaSpent; then
+        nothing is reserved.
+        """
+        return None
+
+    def more(self, used: int, wanted: int) -> int:  # noqa: ARG002 - others look at both
+        """Reserve another slice for a request that has used so many tokens and wants so many more; 0: none is left."""
+        return wanted
+
+    def admit(self, prompt: int, *, has_answer: bool = False) -> None:
+        """The prompt has been counted: reserve what the estimate was short of. Raises RateLimited, or QuotaSpent."""
+
+    def settle(self, tokens: int) -> None:
+        """Count what it really took, in place of what was reserved."""
+
+    def leave(self) -> None:
+        """It is over. Safe to call twice, and without having entered."""
+
+    def rates(self) -> Mapping[str, Rate]:
+        """How `requests` and `tokens` stand now, where they have a limit."""
+        return {}
+
+
+FREE = Passage()
+"""The passage of all that has no key of its own."""
+
+
+class Quotas:
+    """The accounts of all keys. `clock` runs in seconds, `now` is the wall clock."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, now: Callable[[], float] = time.time) -> None:
+        self.clock = clock
+        self.now = now
+        self._accounts: dict[str, _Account] = {}
+
+    def seed(self, key_id: str, day_tokens: int, month_tokens: int) -> None:
+        """Say what a key had taken today and this month before this server began."""
+        account = self._account(key_id)
+        account.turn(self.now())
+        account.day.taken += day_tokens
+        account.month.taken += month_tokens
+
+    def passage(self, key: Key, *, is_background: bool = False) -> Passage:
+        """The passage of a request with this key, which has not entered yet.
+
+        In the background it is neither one of the requests of a minute nor of those at the same time, and leaves half
+        of a minute's tokens to others.
+        """
+        return _Counted(self, key, self._account(key.id), is_background=is_background)
+
+    def _account(self, key_id: str) -> _Account:
+        account = self._accounts.get(key_id)
+        if account is None:
+            account = self._accounts[key_id] = _Account()
+        return account
+
+
+class _Counted(Passage):
+    """The passage of a request with a key.
+
+    `_total` tokens are reserved in the periods; `_slots` are those of the last minute's limit, oldest first, and
+    `_ahead` of them were reserved at once for an answer of bounded length and are not part of `_total` yet.
+    """
+
+    def __init__(self, quotas: Quotas, key: Key, account: _Account, *, is_background: bool = False) -> None:
+        self._is_background = is_background
+        self.limits = key.limits
+        self._name = key.name
+        self._quotas = quotas
+        self._account = account
+        self._is_inside = False
+        self._slots: list[tuple[Slot, int]] = []
+        self._total = 0
+        self._ahead = 0
+        self._least = 0
+        self._used = 0
+
+    def enter(self) -> None:
+        """Let it begin."""
+        if self._is_background:
+            return
+        account, now = self._account, self._quotas.clock()
+        most = self.limits.concurrent_requests
+        if most is not None and account.running >= most:
+            raise RateLimited(
+                f"Concurrency limit reached for {self._name}: Limit {most}, Running {account.running}. Please try "
+                "again when one of them has ended.",
+                retry_after_s=1.0,
+            )
+        limit = self.limits.requests_per_minute
+        if limit is not None and account.requests.taken(now) >= limit:
+            wait_s = account.requests.wait_s(1, limit, now)
+            raise RateLimited(
+                f"Rate limit reached for {self._name} on requests per min (RPM): Limit {limit}, Used "
+                f"{account.requests.taken(now)}, Requested 1. Please try again in {wait_s:.3f}s.",
+                retry_after_s=wait_s,
+            )
+        account.requests.take(1, now)
+        account.running += 1
+        self._is_inside = True
+
+    def reserve(self, prompt: int, answer: int | None = 0) -> int | None:
+        """Reserve tokens for a prompt and the beginning of an answer."""
+        account, now = self._account, self._quotas.clock()
+        account.turn(self._quotas.now())
+        self._check_periods(1)
+        first = prompt + (SLICE if answer is None else min(SLICE, answer))
+        at_once = first
+        if self.limits.tokens_per_minute is not None:
+            self._least = prompt + (1 if answer is None else answer)
+            left = self._left_of_minute(self._least, now)
+            at_once = self._least if answer is not None else min(first, left)
+            first = min(first, at_once)
+        self._total = min([first, *(period.left(limit) for _, period, limit in self._periods())])
+        self._slots = [(account.tokens.take(at_once, now), at_once)]
+        self._ahead = at_once - self._total
+        account.day.held += self._total
+        account.month.held += self._total
+        return self._total if self._has_token_limit else None
+
+    def more(self, used: int, wanted: int) -> int:
+        """Reserve another slice."""
+        account, now = self._account, self._quotas.clock()
+        account.turn(self._quotas.now())
+        self._used = used
+        n = min(wanted, max(SLICE, used + SLICE - self._total))  # a prompt may be longer than it was estimated
+        scarce = ""
+        for name, period, limit in self._periods():
+            if period.left(limit) < n:
+                n, scarce = max(0, period.left(limit)), f"tokens_per_{name}"
+        per_minute = self.limits.tokens_per_minute
+        if per_minute is not None:
+            left = self._ahead + max(0, self._share(self._least, per_minute) - account.tokens.taken(now))
+            if left < n:
+                n, scarce = left, "tokens_per_minute"
+        if n == 0:
+            self.limited_by = scarce
+            return 0
+        self._hold(n, now)
+        return n
+
+    def admit(self, prompt: int, *, has_answer: bool = False) -> None:
+        """The prompt has been counted."""
+        self._used = 0
+        short, now = prompt + has_answer - self._total, self._quotas.clock()
+        if not self._has_token_limit or short <= 0:
+            return
+        self._account.turn(self._quotas.now())
+        self._check_periods(short)
+        if self.limits.tokens_per_minute is not None and short > self._ahead:
+            self._left_of_minute(short - self._ahead, now)
+        self._hold(short, now)
+
+    def settle(self, tokens: int) -> None:
+        """Count what it took."""
+        if not self._slots:
+            return
+        account, now = self._account, self._quotas.clock()
+        account.turn(self._quotas.now())
+        tokens = max(tokens, self._used)  # who leaves before the end has not seen all that was drawn for it
+        spare = sum(amount for _, amount in self._slots) - tokens
+        if spare < 0:
+            account.tokens.change(self._slots[0][0], -spare, now)
+        while spare > 0:
+            slot, amount = self._slots.pop()
+            account.tokens.change(slot, -min(spare, amount), now)
+            spare -= amount
+        for period in (account.day, account.month):
+            period.held -= self._total
+            period.taken += tokens
+        self._slots = []
+
+    def leave(self) -> None:
+        """It is over."""
+        if self._is_inside:
+            self._is_inside = False
+            self._account.running -= 1
+
+    def rates(self) -> Mapping[str, Rate]:
+        """How the limits of the last minute stand."""
+        now, found = self._quotas.clock(), {}
+        windows = (
+            ("requests", self._account.requests, self.limits.requests_per_minute),
+            ("tokens", self._account.tokens, self.limits.tokens_per_minute),
+        )
+        for name, window, limit in windows:
+            if limit is not None:
+                found[name] = Rate(limit, max(0, limit - window.taken(now)), window.reset_s(now))
+        return found
+
+    @property
+    def _has_token_limit(self) -> bool:
+        limits = self.limits
+        return (limits.tokens_per_minute, limits.tokens_per_day, limits.tokens_per_month) != (None, None, None)
+
+    def _periods(self) -> Iterator[tuple[str, _Period, int]]:
+        """The day and the month, where they have a limit."""
+        for name, period, limit in (
+            ("day", self._account.day, self.limits.tokens_per_day),
+            ("month", self._account.month, self.limits.tokens_per_month),
+        ):
+            if limit is not None:
+                yield name, period, limit
+
+    def _hold(self, n: int, now: float) -> None:
+        """Reserve so many more: what was reserved ahead first."""
+        account = self._account
+        if n > self._ahead:
+            self._slots.append((account.tokens.take(n - self._ahead, now), n - self._ahead))
+        self._ahead = max(0, self._ahead - n)
+        self._total += n
+        account.day.held += n
+        account.month.held += n
+
+    def _share(self, tokens: int, limit: int) -> int:
+        """How much of a limit this may take: in the background half, or all where it does not fit otherwise."""
+        return limit // 2 if self._is_background and tokens <= limit // 2 else limit
+
+    def _check_periods(self, n: int) -> None:
+        """Raise where so many tokens of the day or the month are not left; they may be when other requests end."""
+        for what, period, limit in self._periods():
+            if period.taken + self._total + n > limit:
+                more = " The prompt is longer than what is left." if period.taken < limit else ""
+                raise QuotaSpent(
+                    f"You exceeded your current quota: {self._name} may take {limit} tokens a {what} and has taken "
+                    f"{period.taken}.{more} It resets at the next {what} (UTC).",
+                    retry_after_s=_left_s(what, datetime.fromtimestamp(self._quotas.now(), UTC)),
+                )
+            if period.left(limit) < n:
+                raise RateLimited(
+                    f"Rate limit reached for {self._name} on tokens per {what}: Limit {limit}, Used {period.taken}, "
+                    f"Reserved {period.held} by running requests. Please try again when one of them has ended.",
+                    retry_after_s=1.0,
+                )
+
+    def _left_of_minute(self, n: int, now: float) -> int:
+        """Tokens of the last minute's limit that are left, at least `n`. Raises RateLimited, or QuotaSpent."""
+        window, per_minute = self._account.tokens, self.limits.tokens_per_minute or 0
+        left = self._share(n, per_minute) - window.taken(now)
+        if n > left:
+            refused = self._too_many(n, self._share(n, per_minute), now)
+            # In the background nobody is there to send less: it is told once, not again each minute.
+            raise QuotaSpent(refused.message) if self._is_background and n > per_minute else refused
+        return left
+
+    def _too_many(self, tokens: int, limit: int, now: float) -> RateLimited:
+        window = self._account.tokens
+        wait_s = window.wait_s(tokens, limit, now)
+        told = f"tokens per min (TPM): Limit {limit}, Used {window.taken(now)}, Requested {tokens}"
+        if tokens > limit:
+            return RateLimited(
+                f"Request too large for {self._name} on {told}. The input or output tokens must be reduced in order "
+                "to run successfully.",
+                retry_after_s=max(wait_s, MINUTE_S),
+            )
+        return RateLimited(
+            f"Rate limit reached for {self._name} on {told}. Please try again in {wait_s:.3f}s.",
+            retry_after_s=wait_s,
+        )
+
+
+def _left_s(what: str, moment: datetime) -> float:
+    """How long a day or a month of UTC still lasts."""
+    midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    if what == "day":
+        return 86_400.0 - (moment - midnight).total_seconds()
+    first = midnight.replace(day=1)
+    after = first.replace(year=first.year + first.month // 12, month=first.month % 12 + 1)
+    return (after - moment).total_seconds()

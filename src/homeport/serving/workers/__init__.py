@@ -1,0 +1,1 @@
+"""Worker processes: start, link, heartbeat, restart. Knows nothing of HTTP or what an engine computes."""

@@ -1,0 +1,104 @@
+"""One child process as the operating system sees it: started, listened to, killed, reaped. Knows nothing of frames."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from collections import deque
+from typing import Self
+
+from homeport.domain import child_environment
+
+log = logging.getLogger("homeport.worker")
+
+_BOOT = "import os, sys; sys.path[:] = sys.argv.pop().split(os.pathsep); from homeport.serving.workers import worker; "
+_COMMAND = (sys.executable, "-P", "-c", _BOOT + "worker.leave(sys.argv[1:])")
+_KEPT_LINES = 20
+_LINE_CHARS = 400
+_REAP_S = 10.0
+
+
+class Child:
+    """A running worker process. It imports from the same places as this one, and leads a session of its own.
+
+    Of the environment it gets what it needs, which is no secret. What it prints goes to the log of `homeport.worker`;
+    the last lines are kept, to explain an end.
+    """
+
+    def __init__(self, process: asyncio.subprocess.Process, model: str) -> None:
+        self._process = process
+        self._model = model
+        self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
+        self._listening = asyncio.create_task(self._listen())
+
+    @classmethod
+    async def spawn(cls, sock: socket.socket, model: str) -> Self:
+        """Start a worker that inherits `sock`. Raises OSError where no process can be started."""
+        process = await asyncio.create_subprocess_exec(
+            *_COMMAND,
+            str(sock.fileno()),
+            str(os.getpid()),
+            os.pathsep.join(sys.path),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            env=child_environment.needed(),
+            pass_fds=(sock.fileno(),),
+            start_new_session=True,
+        )
+        return cls(process, model)
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    @property
+    def last_words(self) -> tuple[str, ...]:
+        """The last lines it printed."""
+        return tuple(self._lines)
+
+    def kill(self) -> None:
+        """SIGKILL it and everything it started. Nothing happens where it is gone."""
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+
+    async def end(self) -> str:
+        """Kill it, wait until its memory is given back, and say in words how it ended."""
+        self.kill()
+        code = await self._process.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_REAP_S):
+                await self._listening
+        return ended(code)
+
+    async def _listen(self) -> None:
+        stream = self._process.stderr
+        if stream is None:
+            return
+        rest = ""
+        while data := await stream.read(65536):
+            *lines, rest = (rest + data.decode("utf-8", "replace")).split("\n")
+            for line in lines:
+                self._keep(line)
+            rest = rest[-_LINE_CHARS:]
+        self._keep(rest)
+
+    def _keep(self, line: str) -> None:
+        if line := line.strip()[:_LINE_CHARS]:
+            self._lines.append(line)
+            log.debug("%s[%d]: %s", self._model, self.pid, line)
+
+
+def ended(code: int) -> str:
+    """An exit code in words; negative codes are signals."""
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"signal {-code}"

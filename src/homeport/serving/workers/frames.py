@@ -1,0 +1,137 @@
+"""Length-prefixed msgpack frames: 4 bytes of length (big-endian), then one message. And the worker's blocking end.
+
+Knows nothing of asyncio (`link` does) nor of what messages mean. Every fault of framing is a `LinkBroken`: the
+link cannot be trusted after it, so both sides give the link up instead of guessing where the next frame begins.
+"""
+
+import socket
+import struct
+import threading
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from homeport.domain.errors import TooLarge
+from homeport.domain.worker_messages import Job
+
+T = TypeVar("T")
+
+DOWNSTREAM_BYTES = 64 * 1024 * 1024
+"""Default limit of a message to a worker: a request whose body is at the gateway's own limit must fit."""
+UPSTREAM_BYTES = 16 * 1024 * 1024
+"""Limit of a message from a worker: the scores of one long echoed prompt must fit."""
+STEP_BYTES = 256 * 1024
+"""A step's events are split into frames of about this size, so that no frame holds the gateway's loop for long."""
+
+_LENGTH = struct.Struct(">I")
+
+
+class LinkBroken(Exception):
+    """The bytes on a link are not what was agreed; nothing after them can be trusted."""
+
+
+class Launch(msgspec.Struct, frozen=True):
+    """A worker's first frame: what to load, the `module:function` that loads it, and the size of later frames."""
+
+    entry: str
+    job: Job
+    frame_bytes: int = DOWNSTREAM_BYTES
+
+
+def _as_plain(value: Any) -> str:
+    if isinstance(value, Path):
+        return str(value)
+    raise NotImplementedError(f"{type(value).__name__} does not cross a link")
+
+
+def _from_plain(kind: type, value: Any) -> Path:
+    if kind is Path:
+        return Path(value)
+    raise NotImplementedError(f"{kind.__name__} does not cross a link")
+
+
+_encoder = msgspec.msgpack.Encoder(enc_hook=_as_plain)
+
+
+def pack(message: msgspec.Struct, limit: int) -> bytes:
+    """One message as a frame. Raises TooLarge where it is over `limit` bytes."""
+    body = _encoder.encode(message)
+    if len(body) > limit:
+        name = type(message).__name__
+        raise TooLarge(f"A message ({name}) of {len(body)} bytes does not fit the worker's limit of {limit} bytes.")
+    return _LENGTH.pack(len(body)) + body
+
+
+class Reader(Generic[T]):
+    """Turns bytes, cut anywhere, back into messages of one (union) type. Raises LinkBroken on anything else."""
+
+    def __init__(self, kind: Any, limit: int) -> None:
+        self._decoder: msgspec.msgpack.Decoder[T] = msgspec.msgpack.Decoder(kind, dec_hook=_from_plain)
+        self._limit = limit
+        self._held = bytearray()
+
+    def length(self, header: bytes | bytearray) -> int:
+        """The size of the body that follows a header."""
+        (length,) = _LENGTH.unpack(header)
+        if not 0 < length <= self._limit:
+            raise LinkBroken(f"a frame claims {length} bytes; the limit is {self._limit}")
+        return int(length)
+
+    def message(self, body: bytes | bytearray | memoryview) -> T:
+        """Decode one body."""
+        try:
+            return self._decoder.decode(body)
+        except (msgspec.DecodeError, ValueError) as error:
+            raise LinkBroken(f"a frame does not decode: {error}") from error
+
+    def feed(self, data: bytes) -> list[T]:
+        """Take bytes, give the messages they complete."""
+        self._held += data
+        messages: list[T] = []
+        start = 0
+        with memoryview(self._held) as held:
+            while len(held) - start >= _LENGTH.size:
+                begin = start + _LENGTH.size
+                end = begin + self.length(bytes(held[start:begin]))
+                if end > len(held):
+                    break
+                messages.append(self.message(bytes(held[begin:end])))
+                start = end
+        del self._held[:start]
+        return messages
+
+
+class Channel:
+    """The worker's end of the link: blocking, one thread receives, any thread sends."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._sending = threading.Lock()
+
+    def send(self, message: msgspec.Struct, limit: int | None = None) -> None:
+        """Send one message whole. Blocks while the gateway is behind. Raises TooLarge, or OSError when it is gone."""
+        frame = pack(message, limit or UPSTREAM_BYTES)
+        with self._sending:
+            self._sock.sendall(frame)
+
+    def receive(self, reader: Reader[T]) -> T | None:
+        """Wait for one message; None when the gateway is gone. Raises LinkBroken."""
+        header = self._exactly(_LENGTH.size)
+        if header is None:
+            return None
+        body = self._exactly(reader.length(header))
+        return None if body is None else reader.message(body)
+
+    def _exactly(self, size: int) -> bytearray | None:
+        data = bytearray(size)
+        view = memoryview(data)
+        while view:
+            try:
+                count = self._sock.recv_into(view)
+            except ConnectionError:
+                return None
+            if not count:
+                return None
+            view = view[count:]
+        return data

@@ -1,0 +1,199 @@
+"""The child process that holds one model: loads its engine by name, then moves frames between engine and gateway.
+
+Threads: the main thread loads the engine and runs it; the link's thread receives. Knows nothing of what an engine
+does. The process never outlives the gateway: the end of the socket ends it from the link's thread whatever the
+main thread is doing, and on Linux the kernel kills it (also stopped, also while native code holds the interpreter).
+"""
+
+import ctypes
+import faulthandler
+import importlib
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from typing import cast
+
+from homeport.domain.errors import EngineFailed, HomeportError, TooLarge, Unavailable
+from homeport.domain.events import Event, Failed
+from homeport.domain.models import Gauges
+from homeport.domain.ports.serving import Engine
+from homeport.domain.worker_messages import (
+    Broken,
+    Cancel,
+    Credit,
+    Downstream,
+    Grant,
+    Job,
+    Open,
+    Ping,
+    Pong,
+    Ready,
+    Step,
+)
+from homeport.serving.workers.frames import (
+    DOWNSTREAM_BYTES,
+    STEP_BYTES,
+    Channel,
+    Launch,
+    LinkBroken,
+    Reader,
+)
+
+log = logging.getLogger(__name__)
+
+LOAD_FAILED = 3
+"""Exit code after `Broken`."""
+LINK_FAILED = 4
+"""Exit code after frames that do not decode."""
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def _die_with(parent: int) -> None:
+    """Have the kernel kill this process when the gateway ends, where it can (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+def _shield() -> None:
+    """Leave signals to the gateway, and keep what native code prints away from the gateway's output."""
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, signal.SIG_IGN)
+    os.dup2(2, 1)
+    faulthandler.enable()
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+
+
+def load(launch: Launch) -> Engine:
+    """Import the entry point and load the job. Raises whatever the engine raises; Unavailable for a wrong name."""
+    module, _, function = launch.entry.partition(":")
+    try:
+        found = cast(Callable[[Job], Engine], getattr(importlib.import_module(module), function))
+    except (ImportError, AttributeError, ValueError) as error:
+        raise Unavailable(f"The engine {launch.job.engine!r} ({launch.entry}) does not import: {error}") from error
+    return found(launch.job)
+
+
+class Host:
+    """Moves frames between one engine and the gateway."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._engine: Engine | None = None
+
+    def serve(self, engine: Engine) -> None:
+        """Announce the engine and run it until it is closed."""
+        self._engine = engine
+        self._channel.send(Ready(engine.loaded))
+        engine.run(self.emit)
+
+    def emit(self, events: Sequence[tuple[int, Event]]) -> None:
+        """Send the events of one engine step: one frame, or several where it is large."""
+        if not events:
+            return
+        try:
+            self._send(events)
+        except OSError:
+            os._exit(0)  # the gateway is gone, and nobody is left to answer
+
+    def _send(self, events: Sequence[tuple[int, Event]]) -> None:
+        try:
+            self._channel.send(Step(tuple(events)), STEP_BYTES if len(events) > 1 else None)
+        except TooLarge as error:
+            if len(events) > 1:
+                middle = len(events) // 2
+                self._send(events[:middle])
+                self._send(events[middle:])
+                return
+            id = events[0][0]
+            self._of_engine().cancel(id)
+            self._channel.send(Step(((id, Failed(EngineFailed(error.message).fault)),)))
+
+    def listen(self, frame_bytes: int) -> None:
+        """The link's thread: take frames until the gateway is gone."""
+        reader: Reader[Downstream] = Reader(Downstream, frame_bytes)
+        try:
+            while (message := self._channel.receive(reader)) is not None:
+                self._take(message)
+        except LinkBroken:
+            log.exception("The link to the gateway broke")
+            os._exit(LINK_FAILED)
+        except BaseException:
+            log.exception("The link's thread failed")
+            os._exit(1)
+        os._exit(0)
+
+    def _take(self, message: Downstream) -> None:
+        if isinstance(message, Ping):
+            self._channel.send(Pong(Gauges() if self._engine is None else self._engine.gauges()))
+        elif isinstance(message, Open):
+            self._open(message)
+        elif isinstance(message, Credit):
+            self._of_engine().credit(message.id, message.n)
+        elif isinstance(message, Grant):
+            self._of_engine().grant(message.id, message.n)
+        elif isinstance(message, Cancel):
+            self._of_engine().cancel(message.id)
+
+    def _open(self, message: Open) -> None:
+        try:
+            self._of_engine().open(message.id, message.request, message.credit)
+        except HomeportError as error:
+            self.emit(((message.id, Failed(error.fault)),))
+        except Exception as error:
+            log.exception("The engine failed to take request %d", message.id)
+            self.emit(((message.id, Failed(EngineFailed(_in_words(error)).fault)),))
+
+    def _of_engine(self) -> Engine:
+        if self._engine is None:
+            raise LinkBroken("a request came before the model was loaded")
+        return self._engine
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one worker. Arguments: the number of the inherited socket and the gateway's process id."""
+    fd, parent = int(arguments[0]), int(arguments[1])
+    _die_with(parent)
+    _shield()
+    os.set_inheritable(fd, False)
+    channel = Channel(socket.socket(fileno=fd))
+    launches: Reader[Launch] = Reader(Launch, DOWNSTREAM_BYTES)
+    launch = channel.receive(launches)
+    if launch is None:
+        return 0
+    host = Host(channel)
+    threading.Thread(target=host.listen, args=(launch.frame_bytes,), name="link", daemon=True).start()
+    try:
+        engine = load(launch)
+    except Exception as error:
+        log.exception("The model %s does not load", launch.job.model)
+        fault = error.fault if isinstance(error, HomeportError) else Unavailable(_in_words(error)).fault
+        channel.send(Broken(fault))
+        return LOAD_FAILED
+    host.serve(engine)
+    return 0
+
+
+def _in_words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def leave(arguments: Sequence[str]) -> None:
+    """Run a worker and end the process without tearing native libraries down: some hang there, and exit frees all."""
+    try:
+        code = main(arguments)
+    except BaseException:
+        log.exception("The worker failed")
+        code = 1
+    sys.stderr.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    leave(sys.argv[1:])

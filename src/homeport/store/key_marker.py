@@ -1,0 +1,36 @@
+"""A marker file outside a database that says it has held keys, so that a lost or empty database is noticed.
+
+Knows nothing of keys.
+"""
+
+from pathlib import Path
+
+from homeport.formats import durable_files
+
+_TEXT = b"The database of this name has held keys. If it and this file are deleted, the server needs no key.\n"
+
+
+class Seal:
+    """A file that exists from the first key on."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @property
+    def is_set(self) -> bool:
+        """Whether there ever was a key."""
+        return self._path.exists()
+
+    def set(self) -> None:
+        """There is a key. Raises Unavailable or StorageFull."""
+        if self.is_set:
+            return
+        try:
+            durable_files.make_folder(self._path.parent)
+            durable_files.write(self._path, _TEXT)
+        except OSError as error:
+            raise durable_files.explained(error, str(self._path)) from error
+
+    def remove(self) -> None:
+        """The keys are lost, and the operator knows it."""
+        self._path.unlink(missing_ok=True)

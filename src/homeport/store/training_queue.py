@@ -1,0 +1,229 @@
+"""Fine-tuning jobs as the server sees them that trains them: what comes next, how far it is, what came of it.
+
+Fills `domain.fine_tunes.TrainingLog`. A job that was cancelled or taken over meanwhile is never changed: every
+statement asks for its status and its server. Of one that was paused the step under way is still written down, for it is
+not done again. Synchronous.
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from homeport.domain.errors import Fault
+from homeport.domain.files import File
+from homeport.domain.fine_tuning import (
+    CHECKPOINTS,
+    ENDED,
+    OPEN,
+    UNDER_WAY,
+    FineTune,
+)
+from homeport.domain.training import Measures, Prepared, Tuned
+from homeport.store.database import Database
+from homeport.store.files import FileBook
+from homeport.store.fine_tuning import jobs_of, tell
+from homeport.store.schema import FINE_TUNE_CHECKPOINTS, FINE_TUNES
+
+SILENT_S = 90
+"""For so long a server says nothing before its jobs go to another one."""
+_RESULTS, _PURPOSE = "step_metrics.csv", "fine-tune-results"
+
+
+class TrainingLog:
+    """The jobs of a database, and the files that their results become; `now` is the wall clock in seconds."""
+
+    def __init__(self, database: Database, files: FileBook, now: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._files = files
+        self._now = now
+        self._damaged: set[int] = set()  # numbers of rows that cannot be worked on
+
+    def next(self, server: str) -> FineTune | None:
+        """The server's job to train now: one that was cut off, else the one that waits longest.
+
+        One whose row is damaged is passed over.
+        """
+        is_waiting = FINE_TUNES.c.status == "queued"
+        query = sa.select(FINE_TUNES).where(
+            FINE_TUNES.c.server == server, sa.or_(is_waiting, FINE_TUNES.c.status.in_(UNDER_WAY))
+        )
+        query = query.order_by(is_waiting, FINE_TUNES.c.seq).limit(1)
+        while True:
+            with self._database.reading() as connection:
+                left = query.where(FINE_TUNES.c.seq.not_in(self._damaged))
+                row = connection.execute(left).mappings().first()
+            if row is None:
+                return None
+            for job in jobs_of([row]):
+                return job
+            self._damaged.add(row["seq"])
+
+    def is_wanted(self, server: str, job_id: str) -> bool:
+        """Whether a job under way is to go on, here."""
+        query = sa.select(FINE_TUNES.c.seq).where(
+            FINE_TUNES.c.id == job_id, FINE_TUNES.c.server == server, FINE_TUNES.c.status.in_(UNDER_WAY)
+        )
+        with self._database.reading() as connection:
+            return connection.execute(query).first() is not None
+
+    def beat(self, server: str) -> None:
+        """Say that the server lives, and give it the open jobs of those that have not said so for long."""
+        now = int(self._now())
+        is_open = FINE_TUNES.c.status.in_(OPEN)
+        whose = sa.or_(FINE_TUNES.c.server == server, FINE_TUNES.c.seen_at < now - SILENT_S)
+        with self._database.writing() as connection:
+            connection.execute(sa.update(FINE_TUNES).where(is_open, whose).values(server=server, seen_at=now))
+
+    def begin(self, job: FineTune) -> bool:
+        """A job's files are being read."""
+        values = {"status": "validating_files"}
+        message = f"Validating training file: {job.training_file}"
+        if job.validation_file is not None:
+            message += f" and validation file: {job.validation_file}"
+        with self._database.writing() as connection:
+            if not self._changed(connection, job, values, ("queued", *UNDER_WAY)):
+                return False
+            tell(connection, job.id, int(self._now()), message)
+        return True
+
+    def prepared(self, job: FineTune, told: Prepared) -> bool:
+        """A job's files are fit, and its training goes on from a step."""
+        values = {
+            "status": "running",
+            "steps": told.steps,
+            "hyperparameters": msgspec.json.encode(told.hyperparameters).decode(),
+        }
+        way = f"Job goes on from step {told.step}" if told.step else "Job started"
+        chosen = told.hyperparameters
+        message = (
+            f"{way}: {told.examples} examples, {told.tokens} tokens, {chosen.n_epochs} epochs, {told.steps} steps."
+        )
+        with self._database.writing() as connection:
+            if not self._changed(connection, job, values):
+                return False
+            tell(connection, job.id, int(self._now()), message)
+        return True
+
+    def measured(self, job: FineTune, told: Measures, steps: int, finish_at: int | None) -> bool:
+        """A step is done; one that was told already is passed over."""
+        values = {"step": told.step, "estimated_finish": finish_at}
+        losses = f"training loss={told.train_loss:.4f}"
+        if told.valid_loss is not None:
+            losses += f", validation loss={told.valid_loss:.4f}"
+        data = {"total_steps": steps, **metrics(told)}
+        with self._database.writing() as connection:
+            if not self._changed(connection, job, values, OPEN, FINE_TUNES.c.step < told.step):
+                return False
+            message = f"Step {told.step}/{steps}: {losses}"
+            tell(connection, job.id, int(self._now()), message, type="metrics", data=data)
+        return True
+
+    def saved(self, job: FineTune, told: Measures, name: str) -> bool:
+        """A checkpoint is a model of this name; of those before it only the latest are there still."""
+        table, now = FINE_TUNE_CHECKPOINTS, int(self._now())
+        its = sa.select(table.c.step).where(table.c.job == job.id)
+        with self._database.writing() as connection:
+            if not self._changed(connection, job, {}, OPEN):
+                return False
+            if connection.execute(its.where(table.c.step == told.step)).first() is None:
+                values = {"job": job.id, "created_at": now, "step": told.step, "name": name}
+                written = msgspec.json.encode(metrics(told)).decode()
+                made = f"ftckpt-{secrets.token_hex(12)}"
+                connection.execute(sa.insert(table).values(id=made, metrics=written, **values))
+                tell(connection, job.id, now, f"Checkpoint created at step {told.step}: {name}")
+            latest = connection.execute(its.order_by(table.c.step.desc()).limit(CHECKPOINTS)).scalars().all()
+            connection.execute(sa.delete(table).where(table.c.job == job.id, table.c.step < min(latest)))
+        return True
+
+    def succeed(self, job: FineTune, made: Tuned) -> bool:
+        """A job has its model. The table of measures becomes a file of its project's."""
+        file = File(id="", project=job.project, purpose=_PURPOSE, filename=_RESULTS, bytes=0, created_at=0)
+        now = int(self._now())
+
+        def beside(connection: sa.Connection, kept: File) -> None:
+            values = {"status": "succeeded", "finished_at": now, "result_file": kept.id, "tokens": made.tokens}
+            if not self._changed(connection, job, {**values, "estimated_finish": None}):
+                raise _Overtaken
+            for message in (
+                f"New fine-tuned model created: {made.model}",
+                f"Uploaded result files: {kept.id}.",
+                "Job succeeded.",
+            ):
+                tell(connection, job.id, now, message)
+
+        try:
+            self._files.add(file, made.results, beside)
+        except _Overtaken:
+            return False
+        return True
+
+    def fail(self, job: FineTune, fault: Fault) -> bool:
+        """A job cannot be done."""
+        now = int(self._now())
+        values = {"status": "failed", "finished_at": now, "estimated_finish": None}
+        with self._database.writing() as connection:
+            error = msgspec.json.encode(fault).decode()
+            if not self._changed(connection, job, {**values, "error": error}):
+                return False
+            tell(connection, job.id, now, f"Job failed: {fault.message}", level="error")
+        return True
+
+    def untidy(self, server: str) -> Sequence[FineTune]:
+        """Jobs that have ended and may have left something behind."""
+        query = sa.select(FINE_TUNES).where(
+            FINE_TUNES.c.server == server, FINE_TUNES.c.status.in_(ENDED), FINE_TUNES.c.is_tidy.is_(False)
+        )
+        with self._database.reading() as connection:
+            return list(jobs_of(connection.execute(query).mappings()))
+
+    def tidied(self, job: FineTune) -> None:
+        """Nothing is left behind any more; of a job without a model, no checkpoints either."""
+        table = FINE_TUNE_CHECKPOINTS
+        with self._database.writing() as connection:
+            connection.execute(sa.update(FINE_TUNES).where(FINE_TUNES.c.id == job.id).values(is_tidy=True))
+            if job.status != "succeeded":
+                connection.execute(sa.delete(table).where(table.c.job == job.id))
+
+    def counts(self) -> Mapping[str, int]:
+        """How many jobs there are, by status."""
+        query = sa.select(FINE_TUNES.c.status, sa.func.count()).group_by(FINE_TUNES.c.status)
+        with self._database.reading() as connection:
+            return {str(status): int(n) for status, n in connection.execute(query)}
+
+    def _changed(
+        self,
+        connection: sa.Connection,
+        job: FineTune,
+        values: Mapping[str, Any],
+        sources: Sequence[str] = UNDER_WAY,
+        is_new: sa.ColumnElement[bool] | None = None,
+    ) -> bool:
+        query = sa.update(FINE_TUNES).where(
+            FINE_TUNES.c.id == job.id, FINE_TUNES.c.server == job.server, FINE_TUNES.c.status.in_(sources)
+        )
+        if is_new is not None:
+            query = query.where(is_new)
+        return connection.execute(query.values(**values, updated_at=int(self._now()))).rowcount > 0
+
+
+class _Overtaken(Exception):
+    """The job was ended or taken over before its result was written down."""
+
+
+def metrics(told: Measures) -> dict[str, float]:
+    """The measures of a step under OpenAI's names; those that were not taken are left out."""
+    named = {
+        "step": told.step,
+        "train_loss": told.train_loss,
+        "train_mean_token_accuracy": told.train_token_accuracy,
+        "valid_loss": told.valid_loss,
+        "valid_mean_token_accuracy": told.valid_token_accuracy,
+        "full_valid_loss": told.full_valid_loss,
+        "full_valid_mean_token_accuracy": told.full_valid_token_accuracy,
+        **told.classification,
+    }
+    return {name: value for name, value in named.items() if value is not None}

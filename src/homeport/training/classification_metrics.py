@@ -1,0 +1,88 @@
+"""How well classes are told apart, as 2023's fine-tunes measured it. Pure: from probabilities to numbers.
+
+Knows nothing of tokens, nor of where probabilities come from.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from homeport.domain.training import Classification
+
+PREFIX = "classification/"
+
+
+def measured(
+    probabilities: Sequence[Sequence[float]], truths: Sequence[int], asked: Classification, positive: int | None
+) -> Mapping[str, float]:
+    """Every measure of what a model thought of some questions: of each, all classes' probabilities and the true class.
+
+    With a `positive` class: precision, recall, F-scores and the areas under both curves; without: the F1 of every
+    class, weighted by how often it is true. What the questions do not tell, such as the recall of a class that none
+    has, is left out.
+    """
+    said = [max(range(len(row)), key=row.__getitem__) for row in probabilities]
+    found = {"accuracy": sum(map(int.__eq__, said, truths)) / len(truths)}
+    if positive is None:
+        found["weighted_f1_score"] = _weighted(said, truths)
+    else:
+        scores = [row[positive] for row in probabilities]
+        found |= _binary([one == positive for one in said], [one == positive for one in truths], scores, asked.betas)
+    return {f"{PREFIX}{name}": value for name, value in found.items()}
+
+
+def _weighted(said: Sequence[int], truths: Sequence[int]) -> float:
+    total = 0.0
+    for one in set(truths):
+        both = sum(a == b == one for a, b in zip(said, truths, strict=True))
+        # F1 of a class is twice what both name, over all that either names.
+        total += truths.count(one) * 2 * both / (said.count(one) + truths.count(one))
+    return total / len(truths)
+
+
+def _binary(
+    said: Sequence[bool], truths: Sequence[bool], scores: Sequence[float], betas: Sequence[float]
+) -> dict[str, float]:
+    both = sum(a and b for a, b in zip(said, truths, strict=True))
+    found: dict[str, float] = {}
+    if any(said):
+        found["precision"] = both / sum(said)
+    if any(truths):
+        found["recall"] = both / sum(truths)
+        for beta in betas or (1.0,):
+            # (1 + b²) P R / (b² P + R), written so that it is 0 and not undefined where nothing was found.
+            square = beta * beta
+            found[f"f{beta:g}"] = (1 + square) * both / (square * sum(truths) + sum(said))
+        found["auprc"] = _precision_area(truths, scores)
+        if not all(truths):
+            found["auroc"] = _rank_area(truths, scores)
+    return found
+
+
+def _rank_area(truths: Sequence[bool], scores: Sequence[float]) -> float:
+    """The chance that a positive one scores above a negative one; a tie counts half."""
+    above = below = 0
+    wins = 0.0
+    for positives, negatives in _descending(truths, scores):
+        wins += negatives * (above + positives / 2)
+        above += positives
+        below += negatives
+    return wins / (above * below)
+
+
+def _precision_area(truths: Sequence[bool], scores: Sequence[float]) -> float:
+    """The mean precision at every positive one, from the highest score down."""
+    hits = seen = 0
+    area = 0.0
+    for positives, negatives in _descending(truths, scores):
+        hits += positives
+        seen += positives + negatives
+        area += positives * hits / seen
+    return area / hits
+
+
+def _descending(truths: Sequence[bool], scores: Sequence[float]) -> Iterator[tuple[int, int]]:
+    """Of each score, from the highest down: how many positive and negative ones have it."""
+    counts: dict[float, list[int]] = {}
+    for truth, score in zip(truths, scores, strict=True):
+        counts.setdefault(score, [0, 0])[0 if truth else 1] += 1
+    for score in sorted(counts, reverse=True):
+        yield counts[score][0], counts[score][1]

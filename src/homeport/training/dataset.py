@@ -1,0 +1,179 @@
+"""Reads training files: JSON lines of prompt and completion, of chat messages, or of preferences between answers.
+
+Every fault is told with its line. Knows nothing of tokens: what needs the model is checked when it is read with it.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from homeport.domain.errors import InvalidRequest, excerpt
+from homeport.domain.history import AnswerFields
+from homeport.domain.json_text import foreign, unmarked
+from homeport.domain.text import Message
+from homeport.domain.training import Method
+
+PARAM = "training_file"
+LINE_BYTES = 4 << 20  # of one example: more is no example but a file of another kind
+
+
+class Completion(msgspec.Struct, frozen=True):
+    """Raw text, and how it goes on."""
+
+    prompt: str
+    completion: str
+
+
+class Conversation(msgspec.Struct, frozen=True):
+    """A chat; `taught` are the places of the answers that are to be learnt."""
+
+    messages: tuple[Message, ...]
+    taught: tuple[int, ...]
+
+
+class Preference(msgspec.Struct, frozen=True):
+    """A chat up to an answer, a good one and a worse one."""
+
+    messages: tuple[Message, ...]
+    preferred: str
+    rejected: str
+
+
+Example = Completion | Conversation | Preference
+
+
+class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    type: Literal["text", "refusal"]
+    text: str | None = None
+    refusal: str | None = None
+
+
+class _Turn(AnswerFields, forbid_unknown_fields=True, kw_only=True):
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | tuple[_Part, ...] | None = None
+    name: str | None = None
+    weight: Literal[0, 1] | None = None
+
+    def text(self) -> str:
+        """What is said. Raises _Wrong where a message holds what cannot be learnt."""
+        if (name := self.unserved()) is not None:
+            raise _Wrong(f"training on `{name}` is not supported yet")
+        if isinstance(self.content, str):
+            return self.content
+        said = [self.refusal] if self.content is None else [part.text or part.refusal for part in self.content]
+        if self.role != "assistant" and None in said:
+            raise _Wrong(f"a message of role `{self.role}` has no `content`")
+        return "".join(text or "" for text in said)
+
+
+class _Chat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    messages: tuple[_Turn, ...]
+    tools: tuple[()] | None = None
+    functions: tuple[()] | None = None
+    parallel_tool_calls: bool | None = None
+
+
+class _Preference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    input: _Chat
+    preferred_output: tuple[_Turn, ...]
+    non_preferred_output: tuple[_Turn, ...]
+
+
+class _Completion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    prompt: str
+    completion: str
+
+
+def read(path: Path, method: Method, param: str = PARAM) -> Sequence[Example]:
+    """Every example of a file. Raises InvalidRequest naming the line, or what is wrong with the file as a whole."""
+    with path.open("rb") as file:
+        return parse(_lines(file, param), method, param)
+
+
+def check(path: Path, method: Method, param: str = PARAM) -> None:
+    """Raise what `read` would raise, without holding more than a line."""
+    with path.open("rb") as file:
+        for _ in _examples(_lines(file, param), method, param):
+            pass
+
+
+def parse(lines: Iterable[bytes], method: Method, param: str = PARAM) -> Sequence[Example]:
+    """The same of lines at hand. Empty ones are passed over."""
+    return list(_examples(lines, method, param))
+
+
+def _examples(lines: Iterable[bytes], method: Method, param: str) -> Iterator[Example]:
+    kind: type[Example] | None = None
+    for number, line in enumerate(map(unmarked, lines), 1):
+        if not line.strip():
+            continue
+        try:
+            example = _example(line, method)
+        except (msgspec.DecodeError, UnicodeDecodeError, _Wrong) as error:
+            why = foreign(line) or error
+            raise InvalidRequest(
+                f"Line {number} of the file is no example: {excerpt(str(why))}.", param=param
+            ) from error
+        if kind not in (None, type(example)):
+            raise InvalidRequest(f"Line {number} of the file has another form than those before it.", param=param)
+        kind = type(example)
+        yield example
+    if kind is None:
+        raise InvalidRequest("The file holds no examples.", param=param)
+
+
+class _Wrong(Exception):
+    """What is wrong with a line, in words."""
+
+
+def _lines(file: Iterable[bytes], param: str) -> Iterator[bytes]:
+    for number, line in enumerate(file, 1):
+        if len(line) > LINE_BYTES:
+            raise InvalidRequest(f"Line {number} of the file is longer than {LINE_BYTES} bytes.", param=param)
+        yield line
+
+
+def _example(line: bytes, method: Method) -> Example:
+    fields = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
+    if method == "dpo":
+        if "input" not in fields:
+            raise _Wrong("preferences are {input, preferred_output, non_preferred_output}")
+        return _preference(msgspec.json.decode(line, type=_Preference))
+    if "messages" in fields:
+        return _conversation(msgspec.json.decode(line, type=_Chat))
+    if "prompt" in fields:
+        made = msgspec.json.decode(line, type=_Completion)
+        if not made.completion:
+            raise _Wrong("the completion is empty")
+        return Completion(made.prompt, made.completion)
+    raise _Wrong("it has neither `messages` nor `prompt` and `completion`")
+
+
+def _conversation(chat: _Chat) -> Conversation:
+    answers = [at for at, turn in enumerate(chat.messages) if turn.role == "assistant"]
+    if any(turn.weight is not None and turn.role != "assistant" for turn in chat.messages):
+        raise _Wrong("only messages of the assistant have a `weight`")
+    taught = tuple(at for at in answers if chat.messages[at].weight != 0)
+    if not taught:
+        raise _Wrong("no message of the assistant is to be learnt")
+    if taught[0] == 0:
+        raise _Wrong("it begins with the assistant's message: nothing asked for it")
+    return Conversation(_messages(chat.messages), taught)
+
+
+def _preference(made: _Preference) -> Preference:
+    if not made.input.messages or made.input.messages[-1].role == "assistant":
+        raise _Wrong("`input` must end with a message that is to be answered")
+    answers = []
+    for name in ("preferred_output", "non_preferred_output"):
+        turns: tuple[_Turn, ...] = getattr(made, name)
+        if len(turns) != 1 or turns[0].role != "assistant":
+            raise _Wrong(f"`{name}` must be one message of the assistant")
+        answers.append(turns[0].text())
+    return Preference(_messages(made.input.messages), *answers)
+
+
+def _messages(turns: Iterable[_Turn]) -> tuple[Message, ...]:
+    return tuple(Message(turn.role, turn.text(), turn.name) for turn in turns)

@@ -1,0 +1,165 @@
+"""A decoder in torch whose weights stand still, with small factors beside them that learn (LoRA, Hu et al. 2021).
+
+Weights are used as they lie in the file, q and k rows in llama.cpp's order too, so that what is learnt needs no
+reordering to be used there. Knows nothing of losses. Imported in the process that trains only.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+from homeport.training.decoder_config import (
+    EMBEDDING,
+    LINEARS,
+    OUTPUT,
+    OUTPUT_NORM,
+    ROPE_FACTORS,
+    Shape,
+)
+
+RANK, ALPHA = 8, 16.0
+_KEPT_TOKENS = 512  # in one pass; of more, what is between blocks is kept and the rest computed twice
+
+
+def precision(device: str) -> torch.dtype:
+    """What weights are kept in: bfloat16 where the processor multiplies it itself, which is faster and half the size.
+
+    With AVX-512's bfloat16 a product took a quarter of the time; without it, it would take a multiple.
+    """
+    if device == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+    can = torch.cpu.get_capabilities()
+    return torch.bfloat16 if can.get("avx512_bf16") or can.get("amx_bf16") else torch.float32
+
+
+class Factors:
+    """What learns: for each changed weight W a pair A, B; the model then computes with W + B A * ALPHA / RANK."""
+
+    def __init__(self, weights: Mapping[str, Tensor], seed: int) -> None:
+        made = torch.Generator().manual_seed(seed)
+        self.down: dict[str, Tensor] = {}
+        self.up: dict[str, Tensor] = {}
+        self.are_off = False
+        for name, weight in sorted(weights.items()):
+            if name.split(".")[-2] not in LINEARS or not name.endswith(".weight"):
+                continue
+            rows, columns = weight.shape
+            start = torch.randn(RANK, columns, generator=made) / columns**0.5
+            self.down[name] = start.to(weight.device).requires_grad_()
+            self.up[name] = torch.zeros(rows, RANK, device=weight.device, requires_grad=True)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        yield from self.down.values()
+        yield from self.up.values()
+
+    def add(self, name: str, values: Tensor, found: Tensor) -> Tensor:
+        """What a weight gives for `values`, changed."""
+        if self.are_off:
+            return found
+        change = functional.linear(functional.linear(values, self.down[name]), self.up[name])
+        return found + change * (ALPHA / RANK)
+
+    def state(self) -> dict[str, dict[str, Tensor]]:
+        """Everything that was learnt."""
+        return {"down": dict(self.down), "up": dict(self.up)}
+
+    def restore(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
+        """Take over what `state` gave."""
+        with torch.no_grad():
+            for name, kept in (("down", self.down), ("up", self.up)):
+                for key, tensor in kept.items():
+                    tensor.copy_(state[name][key])
+
+
+class Decoder:
+    """The model. `weights`: every tensor of its file by name, vectors as such, in float32.
+
+    Matrices may be in another precision: products are computed in it, all else, and all that learns, in float32.
+    """
+
+    def __init__(self, shape: Shape, weights: Mapping[str, Tensor], factors: Factors) -> None:
+        self.shape = self._shape = shape
+        self._weights = weights
+        self.factors = factors
+        embedding = weights[f"{EMBEDDING}.weight"]
+        self._output = weights.get(f"{OUTPUT}.weight", embedding)
+        pairs = torch.arange(0, shape.head, 2, device=embedding.device, dtype=torch.float32) / shape.head
+        self._speeds = shape.rope_base**-pairs
+        if (slowed := weights.get(f"{ROPE_FACTORS}.weight")) is not None:
+            self._speeds = self._speeds / slowed
+
+    def hidden(self, ids: Tensor) -> Tensor:
+        """What stands before the output of each position, (batch, length, width), of ids (batch, length).
+
+        What follows a position does not change it, so shorter rows may be filled up with anything.
+        """
+        values = functional.embedding(ids, self._weights[f"{EMBEDDING}.weight"]).float()
+        angles = torch.outer(torch.arange(ids.shape[1], device=ids.device, dtype=torch.float32), self._speeds)
+        turn = (angles.cos(), angles.sin())
+        for layer in range(self._shape.layers):
+            if torch.is_grad_enabled() and ids.numel() > _KEPT_TOKENS:
+                values = checkpoint(self._block, layer, values, turn, use_reentrant=False)
+            else:
+                values = self._block(layer, values, turn)
+        return self._normed(f"{OUTPUT_NORM}.weight", values)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """The logits of what `hidden` gave, (…, vocabulary)."""
+        return _product(hidden, self._output)
+
+    def _block(self, layer: int, values: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+        block = f"blk.{layer}"
+        values = values + self._attention(block, self._normed(f"{block}.attn_norm.weight", values), turn)
+        normed = self._normed(f"{block}.ffn_norm.weight", values)
+        gate = functional.silu(self._linear(f"{block}.ffn_gate", normed))
+        return values + self._linear(f"{block}.ffn_down", gate * self._linear(f"{block}.ffn_up", normed))
+
+    def _attention(self, block: str, values: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+        shape = self._shape
+        query, key, value = (
+            self._heads(block, part, values, count)
+            for part, count in (("attn_q", shape.heads), ("attn_k", shape.kv_heads), ("attn_v", shape.kv_heads))
+        )
+        shared = shape.heads // shape.kv_heads
+        found = functional.scaled_dot_product_attention(
+            self._turned(query, turn),
+            self._turned(key, turn).repeat_interleave(shared, 1),
+            value.repeat_interleave(shared, 1),
+            is_causal=True,
+        )
+        return self._linear(f"{block}.attn_output", found.transpose(1, 2).flatten(2))
+
+    def _heads(self, block: str, part: str, values: Tensor, count: int) -> Tensor:
+        """(batch, heads, length, head)."""
+        found = self._linear(f"{block}.{part}", values).unflatten(-1, (count, self._shape.head))
+        norm = f"{block}.{part}_norm.weight"
+        if norm in self._weights:
+            found = self._normed(norm, found)
+        return found.transpose(1, 2)
+
+    def _turned(self, heads: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+        """Rotary positions (Su et al. 2021)."""
+        cos, sin = turn
+        if self._shape.is_interleaved:
+            left, right = heads.unflatten(-1, (-1, 2)).unbind(-1)
+            return torch.stack((left * cos - right * sin, left * sin + right * cos), -1).flatten(-2)
+        left, right = heads.chunk(2, -1)
+        return torch.cat((left * cos - right * sin, left * sin + right * cos), -1)
+
+    def _linear(self, name: str, values: Tensor) -> Tensor:
+        weight = f"{name}.weight"
+        found = _product(values, self._weights[weight])
+        if (bias := self._weights.get(f"{name}.bias")) is not None:
+            found = found + bias
+        return self.factors.add(weight, values, found)
+
+    def _normed(self, name: str, values: Tensor) -> Tensor:
+        weight = self._weights[name]
+        return functional.rms_norm(values, weight.shape, weight, self._shape.epsilon)
+
+
+def _product(values: Tensor, weight: Tensor) -> Tensor:
+    return functional.linear(values.to(weight.dtype), weight).float()

@@ -1,0 +1,56 @@
+"""What was learnt as a GGUF adapter, written and read again. Imported in the process that trains only.
+
+Only pairs of factors stand in it: any other tensor makes llama.cpp refuse the file.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, float16
+
+from homeport.domain.errors import InvalidRequest
+from homeport.formats import gguf_writer
+from homeport.training.decoder import ALPHA, Factors
+
+
+def write(target: Path, factors: Factors, architecture: str, name: str) -> None:
+    """Write the file, so that a reader sees it whole or not at all."""
+    values: dict[str, gguf_writer.Value] = {
+        "general.type": "adapter",
+        "general.architecture": architecture,
+        "general.name": name,
+        "adapter.type": "lora",
+        "adapter.lora.alpha": ALPHA,
+    }
+    part = target.with_name(f"{target.name}.part")
+    gguf_writer.write(part, values, list(_tensors(factors)))
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+    part.replace(target)
+
+
+def begin(factors: Factors, tensors: Iterator[tuple[str, Any]]) -> None:
+    """Have factors begin with an adapter's tensors. Raises InvalidRequest where they are not of the same make."""
+    found = {name: torch.from_numpy(rows) for name, rows in tensors}
+    places = {f"{name}.lora_a": factor for name, factor in factors.down.items()}
+    places |= {f"{name}.lora_b": factor for name, factor in factors.up.items()}
+    if {name: tensor.shape for name, tensor in found.items()} != {name: place.shape for name, place in places.items()}:
+        raise InvalidRequest("This fine-tuned model cannot be trained further: it was made elsewhere.", param="model")
+    with torch.no_grad():
+        for name, place in places.items():
+            place.copy_(found[name])
+
+
+def _tensors(factors: Factors) -> Iterator[gguf_writer.Tensor]:
+    for name in factors.down:
+        for suffix, factor in (("lora_a", factors.down[name]), ("lora_b", factors.up[name])):
+            rows, columns = factor.shape
+            yield gguf_writer.Tensor(f"{name}.{suffix}", gguf_writer.F16, (columns, rows), _bytes(factor))
+
+
+def _bytes(factor: Tensor) -> bytes:
+    data: bytes = factor.detach().to("cpu", float16).contiguous().numpy().tobytes()
+    return data

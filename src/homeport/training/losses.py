@@ -1,0 +1,131 @@
+"""What is to become small: how badly lessons are foretold, or how little one answer is preferred to another.
+
+Imported in the process that trains only.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+from homeport.training.decoder import Decoder
+from homeport.training.tokenization import Lesson, Pair, batches
+
+TOGETHER = 512  # tokens computed at a time, padding counted; one lesson may be longer
+_ROWS = 256  # logits held at a time: 50 MB of a vocabulary of 50,000
+
+
+@dataclass
+class Sums:
+    """What a step or a look at other lessons came to. `weight` and `answers` are what the rest is divided by."""
+
+    loss: float = 0.0
+    weight: float = 0.0
+    right: int = 0
+    tokens: int = 0  # of those that count in full
+    whole: int = 0
+    answers: int = 0
+
+    @property
+    def mean_loss(self) -> float:
+        """Per token."""
+        return self.loss / self.weight if self.weight else 0.0
+
+    @property
+    def token_accuracy(self) -> float:
+        """The share of tokens that were the likeliest."""
+        return self.right / self.tokens if self.tokens else 0.0
+
+    @property
+    def sequence_accuracy(self) -> float:
+        """The share of lessons whose every token was."""
+        return self.whole / self.answers if self.answers else 0.0
+
+
+def foretold(decoder: Decoder, lessons: Sequence[Lesson], sums: Sums, *, learns: bool) -> None:
+    """Add up how lessons are foretold; `learns`: and the gradients of the mean loss per token."""
+    total = sum(sum(lesson.weights[1:]) for lesson in lessons)
+    for places in batches([len(lesson.ids) for lesson in lessons], TOGETHER):
+        part = [lessons[place] for place in places]
+        with torch.set_grad_enabled(learns):
+            losses, weights, right = _rows(decoder, part)
+            loss = (losses * weights).sum()
+            if learns and total:
+                (loss / total).backward()
+        sums.loss += float(loss.detach())
+        _count(sums, weights, right)
+    sums.weight += total
+
+
+def preferred(decoder: Decoder, pairs: Sequence[Pair], beta: float, sums: Sums, *, learns: bool) -> None:
+    """The same of preferences: direct preference optimisation (Rafailov et al. 2023)."""
+    for pair in pairs:
+        both = [pair.chosen, pair.rejected]
+        decoder.factors.are_off = True
+        try:
+            with torch.no_grad():
+                before = _likelihoods(decoder, both)
+        finally:
+            decoder.factors.are_off = False
+        with torch.set_grad_enabled(learns):
+            gained = _likelihoods(decoder, both) - before
+            margin = gained[0] - gained[1]
+            loss = -functional.logsigmoid(beta * margin)
+            if learns:
+                (loss / len(pairs)).backward()
+        sums.loss += float(loss.detach())
+        told = int(float(margin.detach()) > 0)
+        sums.right, sums.whole = sums.right + told, sums.whole + told
+        sums.weight, sums.tokens, sums.answers = sums.weight + 1, sums.tokens + 1, sums.answers + 1
+
+
+def likelihoods(decoder: Decoder, lessons: Sequence[Lesson]) -> Tensor:
+    """The log-probability of what counts in each of any number of lessons, without gradients; (lessons,)."""
+    found = torch.zeros(len(lessons))
+    with torch.no_grad():
+        for places in batches([len(lesson.ids) for lesson in lessons], TOGETHER):
+            found[places] = _likelihoods(decoder, [lessons[place] for place in places]).cpu()
+    return found
+
+
+def _likelihoods(decoder: Decoder, lessons: Sequence[Lesson]) -> Tensor:
+    """The log-probability of each lesson's answer, (lessons,)."""
+    losses, weights, _ = _rows(decoder, lessons)
+    return -(losses * weights).sum(1)
+
+
+def _rows(decoder: Decoder, lessons: Sequence[Lesson]) -> tuple[Tensor, Tensor, Tensor]:
+    """Of each token but the first of each lesson: its loss, its weight, whether it was the likeliest; (lessons, n)."""
+    length = max(len(lesson.ids) for lesson in lessons)
+    device = next(iter(decoder.factors)).device
+    ids = torch.tensor([[*one.ids, *[0] * (length - len(one.ids))] for one in lessons], device=device)
+    padded = [[*one.weights[1:], *[0.0] * (length - len(one.ids))] for one in lessons]
+    weights = torch.tensor(padded, device=device)
+    hidden = decoder.hidden(ids[:, :-1])
+    counts = weights > 0
+    parts = list(zip(hidden[counts].split(_ROWS), ids[:, 1:][counts].split(_ROWS), strict=True))
+    if len(parts) == 1:
+        found = [_scored(decoder, *parts[0])]
+    else:  # logits are many numbers: those of one part are held at a time, and computed again to learn from
+        found = [checkpoint(_scored, decoder, rows, targets, use_reentrant=False) for rows, targets in parts]
+    losses, right = torch.zeros_like(weights), torch.zeros_like(counts)
+    losses = losses.masked_scatter(counts, torch.cat([loss for loss, _ in found]))
+    return losses, weights, right.masked_scatter(counts, torch.cat([hit for _, hit in found]))
+
+
+def _scored(decoder: Decoder, hidden: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    logits = decoder.logits(hidden)
+    return functional.cross_entropy(logits, targets, reduction="none"), logits.argmax(1) == targets
+
+
+def _count(sums: Sums, weights: Tensor, right: Tensor) -> None:
+    full = weights == 1.0
+    hits = right & full
+    sums.right += int(hits.sum())
+    sums.tokens += int(full.sum())
+    per = full.sum(1)
+    sums.whole += int(((hits.sum(1) == per) & (per > 0)).sum())
+    sums.answers += int((per > 0).sum())

@@ -1,0 +1,53 @@
+"""The table of a training's measures, as the result files of OpenAI's fine-tunes. Knows nothing of how they came."""
+
+import csv
+import io
+from collections.abc import Sequence
+
+from homeport.domain.training import Measures
+
+COLUMNS = (
+    "step",
+    "elapsed_tokens",
+    "elapsed_examples",
+    "train_loss",
+    "train_accuracy",
+    "train_sequence_accuracy",
+    "valid_loss",
+    "valid_mean_token_accuracy",
+    "valid_sequence_accuracy",
+    "full_valid_loss",
+    "full_valid_mean_token_accuracy",
+)
+
+ROLE = "results"
+"""Among a fine-tuned model's files."""
+
+
+def table(measures: Sequence[Measures]) -> str:
+    """CSV with a head line; what was not measured at a step is empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    classes = list(dict.fromkeys(name for one in measures for name in one.classification))
+    writer.writerow((*COLUMNS, *classes))
+    for one in measures:
+        values = (
+            one.train_loss,
+            one.train_token_accuracy,
+            one.train_sequence_accuracy,
+            one.valid_loss,
+            one.valid_token_accuracy,
+            one.valid_sequence_accuracy,
+            one.full_valid_loss,
+            one.full_valid_token_accuracy,
+            *(one.classification.get(name) for name in classes),
+        )
+        rounded = ("" if value is None else f"{value:.5f}" for value in values)
+        writer.writerow((one.step, one.tokens, one.examples, *rounded))
+    return text.getvalue()
+
+
+def tokens(table: str) -> int:
+    """How many tokens a table says were trained on."""
+    rows = list(csv.DictReader(table.splitlines()))
+    return int(rows[-1]["elapsed_tokens"]) if rows else 0

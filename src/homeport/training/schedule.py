@@ -1,0 +1,87 @@
+"""What a training does when: how often, in which order, how fast. Pure: the same for the same seed everywhere."""
+
+import hashlib
+import math
+from functools import lru_cache
+
+import msgspec
+
+from homeport.domain.training import Hyperparameters
+
+RATE = 1e-3  # AdamW on LoRA factors, times the multiplier
+WARM_UP = 0.06  # of all steps
+FLOOR = 0.1  # of the rate, at the end
+BETA = 0.1
+CHECKPOINTS = 3  # of the last epochs are kept
+_FEWEST, _USUAL_EPOCHS, _MOST_EPOCHS, _MOST_EXAMPLES = 100, 3, 25, 25_000
+_MOST_BATCH = 256
+
+
+def settled(wanted: Hyperparameters, examples: int) -> Hyperparameters:
+    """The same with every choice made. By default OpenAI's own rules: three epochs, more of few examples."""
+    epochs = _USUAL_EPOCHS
+    if examples * epochs < _FEWEST:
+        epochs = min(_MOST_EPOCHS, max(epochs, _FEWEST // examples))
+    elif examples * epochs > _MOST_EXAMPLES:
+        epochs = max(1, _MOST_EXAMPLES // examples)
+    batch = min(_MOST_BATCH, max(1, round(0.002 * examples)))
+    return msgspec.structs.replace(
+        wanted,
+        n_epochs=wanted.n_epochs or epochs,
+        batch_size=min(wanted.batch_size or batch, examples),
+        learning_rate_multiplier=wanted.learning_rate_multiplier or 1.0,
+        beta=wanted.beta or BETA,
+    )
+
+
+@lru_cache(maxsize=2)
+def shuffled(n: int, seed: str) -> tuple[int, ...]:
+    """The numbers below `n` in an order of the seed's own: by hashes, which no version of a generator changes."""
+    return tuple(sorted(range(n), key=lambda at: hashlib.blake2b(f"{seed} {at}".encode()).digest()))
+
+
+class Course(msgspec.Struct, frozen=True):
+    """The steps of a training of so many lessons. Steps count from 0."""
+
+    lessons: int
+    epochs: int
+    batch: int
+    multiplier: float
+    seed: int
+
+    @classmethod
+    def of(cls, chosen: Hyperparameters, lessons: int) -> "Course":
+        """The course that settled hyperparameters describe."""
+        return cls(
+            lessons,
+            chosen.n_epochs or 1,
+            min(chosen.batch_size or 1, lessons),
+            chosen.learning_rate_multiplier or 1.0,
+            chosen.seed,
+        )
+
+    @property
+    def per_epoch(self) -> int:
+        """Steps of one epoch."""
+        return math.ceil(self.lessons / self.batch)
+
+    @property
+    def steps(self) -> int:
+        """All steps."""
+        return self.per_epoch * self.epochs
+
+    def places(self, step: int) -> tuple[int, ...]:
+        """Which lessons a step trains on: each once per epoch, in another order each time."""
+        epoch, at = divmod(step, self.per_epoch)
+        return shuffled(self.lessons, f"{self.seed} {epoch}")[at * self.batch : (at + 1) * self.batch]
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step: up over the first few, then down in a straight line."""
+        warm = max(1, round(WARM_UP * self.steps))
+        rising = min(1.0, (step + 1) / warm)
+        falling = 1.0 - (1.0 - FLOOR) * max(0, step - warm) / max(1, self.steps - warm)
+        return RATE * self.multiplier * min(rising, falling)
+
+    def ends_epoch(self, step: int) -> bool:
+        """Whether this step is its epoch's last."""
+        return (step + 1) % self.per_epoch == 0

@@ -1,0 +1,173 @@
+"""The loop: lessons in, an adapter out, a state kept on the way. Imported in the process that trains only."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+import torch
+
+from homeport.domain.training import (
+    Hyperparameters,
+    Measures,
+    Prepared,
+    Saved,
+    Told,
+    Trained,
+)
+from homeport.training import (
+    checkpoint,
+    classification_metrics,
+    lora_file,
+    metrics_table,
+)
+from homeport.training.classification_eval import Lessons
+from homeport.training.decoder import Decoder
+from homeport.training.losses import (
+    Sums,
+    foretold,
+    likelihoods,
+    preferred,
+)
+from homeport.training.schedule import CHECKPOINTS, Course, shuffled
+from homeport.training.tokenization import Lesson, Pair
+
+ADAPTER, RESULTS, CHECKPOINT = "adapter.gguf", "results.csv", "checkpoint-"
+KEEP_S = 15.0  # of work, at most, is lost when it is cut off
+LOOK = 8  # lessons not trained on that are looked at beside a step …
+LOOK_EVERY = 10  # … of so many
+_CLIP = 1.0
+
+
+class Training:
+    """One training in `folder`. `identity`: all that decides its outcome; a state of another is not gone on from."""
+
+    def __init__(
+        self,
+        folder: Path,
+        identity: str,
+        decoder: Decoder,
+        lessons: Lessons,
+        chosen: Hyperparameters,
+        tell: Callable[[Told], None],
+    ) -> None:
+        """`tell` hears how it goes."""
+        self._folder = folder
+        self._identity = identity
+        self._decoder = decoder
+        self._architecture = decoder.shape.architecture
+        self._lessons = lessons
+        self._chosen = chosen
+        self._tell = tell
+        self._course = Course.of(chosen, len(lessons.training))
+        self._optimiser = torch.optim.AdamW(list(decoder.factors), lr=self._course.rate(0), weight_decay=0.01)
+        self._progress = checkpoint.Progress()
+
+    def run(self, is_wanted: Callable[[], bool]) -> bool:
+        """Train to the end, from where an earlier run was cut off; False: it was not wanted any more, and is kept."""
+        self._resume()
+        course, progress = self._course, self._progress
+        self._tell(
+            Prepared(len(self._lessons.training), self._lessons.tokens, course.steps, progress.step, self._chosen)
+        )
+        kept_at = time.monotonic()
+        while progress.step < course.steps:
+            if not is_wanted():
+                self._keep()
+                return False
+            measures = self._step()
+            self._tell(measures)
+            if course.ends_epoch(progress.step - 1):
+                self._save(measures)
+            if course.ends_epoch(progress.step - 1) or time.monotonic() - kept_at > KEEP_S:
+                self._keep()
+                kept_at = time.monotonic()
+        (self._folder / RESULTS).write_text(metrics_table.table(progress.measures), encoding="utf-8")
+        lora_file.write(self._folder / ADAPTER, self._decoder.factors, self._architecture, "fine-tuned")
+        self._tell(Trained(ADAPTER, RESULTS, progress.tokens))
+        return True
+
+    def _keep(self) -> None:
+        learnt, optimiser = self._decoder.factors.state(), self._optimiser.state_dict()
+        checkpoint.keep(self._folder, self._identity, self._progress, learnt, optimiser)
+
+    def _resume(self) -> None:
+        found = checkpoint.read(self._folder, self._identity)
+        if found is not None:
+            self._progress, learnt, optimiser = found
+            self._decoder.factors.restore(learnt)
+            self._optimiser.load_state_dict(optimiser)
+
+    def _step(self) -> Measures:
+        course, progress = self._course, self._progress
+        chosen = [self._lessons.training[place] for place in course.places(progress.step)]
+        for group in self._optimiser.param_groups:
+            group["lr"] = course.rate(progress.step)
+        self._optimiser.zero_grad()
+        sums = self._sums(chosen, learns=True)
+        torch.nn.utils.clip_grad_norm_(list(self._decoder.factors), _CLIP)
+        self._optimiser.step()
+        progress.step += 1
+        progress.tokens += sum(one.size for one in chosen)
+        progress.examples += len(chosen)
+        measures = Measures(
+            progress.step,
+            progress.tokens,
+            progress.examples,
+            sums.mean_loss,
+            sums.token_accuracy,
+            sums.sequence_accuracy,
+        )
+        progress.measures.append(self._validated(measures))
+        return progress.measures[-1]
+
+    def _validated(self, measures: Measures) -> Measures:
+        """The same with what was not trained on: some of it now and then, all of it at the end of an epoch."""
+        others, step = self._lessons.validation, measures.step
+        if not others:
+            return measures
+        is_last = self._course.ends_epoch(step - 1)
+        if step % LOOK_EVERY == 0 or is_last:
+            places = shuffled(len(others), f"{self._chosen.seed} look {step}")[:LOOK]
+            some = self._sums([others[place] for place in places])
+            measures = msgspec.structs.replace(
+                measures,
+                valid_loss=some.mean_loss,
+                valid_token_accuracy=some.token_accuracy,
+                valid_sequence_accuracy=some.sequence_accuracy,
+            )
+        if is_last:
+            every = self._sums(list(others))
+            measures = msgspec.structs.replace(
+                measures,
+                full_valid_loss=every.mean_loss,
+                full_valid_token_accuracy=every.token_accuracy,
+                classification=self._classified(),
+            )
+        return measures
+
+    def _classified(self) -> dict[str, float]:
+        """How well the classes are told apart now, where that is asked for."""
+        quiz = self._lessons.quiz
+        if quiz is None:
+            return {}
+        each = [choice for choices in quiz.choices for choice in choices]
+        rows = likelihoods(self._decoder, each).reshape(len(quiz.choices), -1).softmax(1)
+        return dict(classification_metrics.measured(rows.tolist(), quiz.truths, quiz.asked, quiz.positive))
+
+    def _sums(self, chosen: Sequence[Lesson | Pair], *, learns: bool = False) -> Sums:
+        sums = Sums()
+        pairs = [one for one in chosen if isinstance(one, Pair)]
+        if pairs:
+            preferred(self._decoder, pairs, self._chosen.beta or 0.0, sums, learns=learns)
+        else:
+            foretold(self._decoder, [one for one in chosen if isinstance(one, Lesson)], sums, learns=learns)
+        return sums
+
+    def _save(self, measures: Measures) -> None:
+        """The adapter as it is at the end of an epoch, in a file of its own; the last few stay."""
+        file = self._folder / f"{CHECKPOINT}{measures.step}.gguf"
+        lora_file.write(file, self._decoder.factors, self._architecture, f"fine-tuned, step {measures.step}")
+        old = measures.step - CHECKPOINTS * self._course.per_epoch
+        (self._folder / f"{CHECKPOINT}{old}.gguf").unlink(missing_ok=True)
+        self._tell(Saved(measures.step, file.name, measures))

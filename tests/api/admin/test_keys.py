@@ -1,0 +1,289 @@
+"""Stored keys: who they let in, to which models, how much of it, and how an operator makes them."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+from starlette.applications import Starlette
+from tests.api.asgi import Said, call
+from tests.api.fakes import FakeRegistry, FakeServing, answer, installed, services, tuned
+
+from homeport.api.access import Access
+from homeport.api.application import build
+from homeport.domain.keys import Allowance, Key, Wanted
+from homeport.domain.models import Alias
+from homeport.store import migration
+from homeport.store.database import Database
+from homeport.store.key_cache import KeyRing
+from homeport.store.keys import KeyBook
+
+ADMIN = "the-operators-own-key"
+TOOL = "a-token-of-this-users-tools"
+SECRET = b"s" * 32
+TUNED, OPEN = "ft:tiny:homeport:theirs:1", "ft:tiny:homeport:everybodys:2"
+
+
+class Desk:
+    """An application on a database of its own, with a serving in which nothing is real."""
+
+    def __init__(self, folder: Path, serving: FakeServing | None = None) -> None:
+        database = Database(f"sqlite:///{folder}/homeport.db")
+        migration.ready(database)
+        self.book = KeyBook(database, SECRET)
+        self.ring = KeyRing(self.book, SECRET)
+        self.ring.load()
+        self.serving = serving or FakeServing()
+        access = Access.of(admins=[ADMIN], tools=[TOOL], ring=self.ring)
+        self.app: Starlette = build(services(self.serving, access=access, book=self.book))
+
+    def key(self, name: str = "bot", models: tuple[str, ...] = (), project: str = "local", **limits: int) -> str:
+        """Make a key; give its secret."""
+        wanted = Wanted(name=name, project=project, models=models, limits=Allowance(**limits))
+        secret = self.book.create(wanted).secret
+        self.ring.load()
+        return secret
+
+    async def ask(self, secret: str, path: str = "/v1/completions", **body: object) -> Said:
+        """Send one request with a key; without a body it is a GET."""
+        headers = {"authorization": f"Bearer {secret}"}
+        if not body:
+            return await call(self.app, "GET", path, headers=headers)
+        return await call(self.app, "POST", path, msgspec.json.encode({"model": "tiny", **body}), headers=headers)
+
+    async def manage(self, method: str, path: str, body: object = None, key: str = ADMIN) -> Said:
+        """Send one request to `/admin/v1/keys`."""
+        content = b"" if body is None else msgspec.json.encode(body)
+        return await call(
+            self.app, method, f"/admin/v1/keys{path}", content, headers={"authorization": f"Bearer {key}"}
+        )
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+async def test_the_first_key_closes_the_door(desk: Desk) -> None:
+    """Before any key everyone here comes in; after the first only its holder, and when it is revoked nobody."""
+    assert (await desk.ask("anything", "/v1/models")).status == 200
+    secret = desk.key()
+    assert (await desk.ask("anything", "/v1/models")).status == 401
+    assert (await desk.ask(secret, "/v1/models")).status == 200
+    desk.book.revoke(desk.book.every()[0].id)
+    desk.ring.load()
+    assert (await desk.ask(secret, "/v1/models")).status == 401
+    assert (await desk.ask("anything", "/v1/models")).status == 401
+    assert (await desk.ask(TOOL, "/v1/models")).status == 200
+
+
+async def test_an_operator_makes_shows_and_ends_keys(desk: Desk) -> None:
+    """Made over HTTP a key tells its secret once, opens at once, can be listed, shown, rotated and revoked."""
+    made = await desk.manage("POST", "", {"name": "bot", "project": "team", "limits": {"requests_per_minute": 9}})
+    assert made.status == 200
+    secret, key_id = made.json["secret"], made.json["id"]
+    assert (await desk.ask(secret, "/v1/models")).headers["x-ratelimit-limit-requests"] == "9"
+    [listed] = (await desk.manage("GET", "")).json["data"]
+    assert listed == (await desk.manage("GET", f"/{key_id}")).json
+    assert "secret" not in listed
+    assert (listed["object"], listed["project"], listed["limits"]["requests_per_minute"]) == ("key", "team", 9)
+    again = (await desk.manage("POST", f"/{key_id}/rotate")).json
+    assert (again["id"], again["project"]) == (key_id, "team")
+    assert (await desk.ask(secret, "/v1/models")).status == 401
+    assert (await desk.ask(again["secret"], "/v1/models")).status == 200
+    assert (await desk.manage("DELETE", f"/{key_id}")).json["revoked_at"] is not None
+    assert (await desk.ask(again["secret"], "/v1/models")).status == 401
+
+
+async def test_only_an_admin_manages_keys(desk: Desk) -> None:
+    """To a caller without an admin's key, a key of its own included, `/admin` is not there."""
+    secret = desk.key()
+    for key in (secret, "", "wrong"):
+        assert (await desk.manage("GET", "", key=key)).status == 404
+    assert (await desk.manage("GET", "", key=TOOL)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({}, "name"),
+        ({"name": ""}, "name"),
+        ({"name": "a", "colour": "red"}, "colour"),
+        ({"name": "a", "models": ["nowhere"]}, "model"),
+        ({"name": "a", "limits": {"tokens_per_year": 1}}, "limits.tokens_per_year"),
+        ({"name": "a", "limits": {"tokens_per_day": -1}}, "limits.tokens_per_day"),
+    ],
+)
+async def test_a_key_that_cannot_be_is_refused_by_name(desk: Desk, body: object, param: str) -> None:
+    """Unknown fields, models and limits that say nothing are named."""
+    said = await desk.manage("POST", "", body)
+    assert said.status in (400, 404)
+    assert said.error["param"] == param
+
+
+async def test_unknown_keys_are_not_found(desk: Desk) -> None:
+    """An id that nobody has is a 404."""
+    for method, path in (("GET", "/key_x"), ("DELETE", "/key_x"), ("POST", "/key_x/rotate")):
+        assert (await desk.manage(method, path)).status == 404
+
+
+async def test_a_key_opens_its_models_alone(desk: Desk) -> None:
+    """A key made for an alias opens the model behind it under every name, and lists and answers no other."""
+    made = await desk.manage("POST", "", {"name": "bot", "models": ["gpt-3.5-turbo"]})
+    assert made.json["models"] == ["tiny"]
+    secret = made.json["secret"]
+    assert (await desk.ask(secret, prompt="a")).status == 200
+    assert (await desk.ask(secret, model="text-davinci-003", prompt="a")).status == 200
+    for path in ("/v1/completions", "/v1/engines/org/other/completions"):
+        said = await desk.ask(secret, path, model="org/other", prompt="a")
+        assert said.status == 403
+        assert said.error["code"] == "model_not_found"
+    names = {entry["id"] for entry in (await desk.ask(secret, "/v1/models")).json["data"]}
+    assert names == {"tiny", "gpt-3.5-turbo", "text-davinci-003"}
+    assert {entry["id"] for entry in (await desk.ask(secret, "/v1/engines")).json["data"]} == names
+    assert (await desk.ask(secret, "/v1/models/org/other")).status == 403
+
+
+@pytest.mark.parametrize("number", [str(2**63), "9" * 30, "-" + "9" * 4000, "9" * 5000])
+async def test_a_number_that_no_database_holds_is_refused(desk: Desk, number: str) -> None:
+    """Limits and times of more than 64 bits are a 400 that names the field and does not repeat them whole."""
+    for body, param in (
+        (f'{{"name": "bot", "limits": {{"tokens_per_day": {number}}}}}', "limits.tokens_per_day"),
+        (f'{{"name": "bot", "expires_in_s": {number}}}', "expires_in_s"),
+    ):
+        headers = {"authorization": f"Bearer {ADMIN}"}
+        said = await call(desk.app, "POST", "/admin/v1/keys", body.encode(), headers=headers)
+        assert (said.status, said.error["param"]) == (400, param)
+        assert len(said.body) < 500
+
+
+async def test_over_the_limit_is_429_with_true_headers(desk: Desk) -> None:
+    """All six headers stand on every answer and count down; over the limit it is a 429 that says when to come back."""
+    secret = desk.key(requests_per_minute=2, tokens_per_minute=1000)
+    before = await desk.ask(secret, "/v1/models")
+    assert before.headers["x-ratelimit-remaining-requests"] == "2"
+    assert before.headers["x-ratelimit-reset-requests"] == "0s"
+    assert before.headers["x-ratelimit-remaining-tokens"] == "1000"
+    first = await desk.ask(secret, prompt="word " * 4, max_tokens=50)
+    usage = first.json["usage"]["total_tokens"]
+    assert first.headers["x-ratelimit-limit-requests"] == "2"
+    assert first.headers["x-ratelimit-remaining-requests"] == "1"
+    assert first.headers["x-ratelimit-reset-requests"].startswith(("59", "1m0"))
+    assert (await desk.ask(secret, "/v1/models")).headers["x-ratelimit-remaining-tokens"] == str(1000 - usage)
+    assert (await desk.ask(secret, prompt="a")).status == 200
+    refused = await desk.ask(secret, prompt="a")
+    assert refused.status == 429
+    assert (refused.error["type"], refused.error["code"]) == ("rate_limit_exceeded", "rate_limit_exceeded")
+    assert 55 <= int(refused.headers["retry-after"]) <= 61
+    assert refused.headers["x-ratelimit-remaining-requests"] == "0"
+    assert refused.headers["x-ratelimit-limit-tokens"] == "1000"
+    assert (await desk.ask(secret, "/v1/models")).status == 200  # looking around is not counted
+
+
+async def test_metrics_tell_keys_apart(desk: Desk) -> None:
+    """`/metrics` has each key's requests, tokens and refusals, under the key's id."""
+    secret = desk.key(project="team", requests_per_minute=1)
+    [key] = desk.book.every()
+    said = await desk.ask(secret, prompt="a")
+    await desk.ask(secret, prompt="a")
+    metrics = (await call(desk.app, "GET", "/metrics")).body.decode()
+    labels = f'key="{key.id}",project="team"'
+    usage = said.json["usage"]
+    for line in (
+        f"homeport:key_requests_total{{{labels}}} 1.0",
+        f"homeport:key_refusals_total{{{labels}}} 1.0",
+        f'homeport:key_tokens_total{{key="{key.id}",kind="completion",project="team"}} {usage["completion_tokens"]}.0',
+    ):
+        assert line in metrics
+
+
+async def test_a_wrong_request_costs_no_tokens(desk: Desk) -> None:
+    """A request refused before any work takes one request and no token."""
+    secret = desk.key(requests_per_minute=5, tokens_per_minute=100)
+    assert (await desk.ask(secret, prompt="a", max_tokens=-1)).status == 400
+    said = await desk.ask(secret, "/v1/models")
+    assert said.headers["x-ratelimit-remaining-requests"] == "4"
+    assert said.headers["x-ratelimit-remaining-tokens"] == "100"
+
+
+async def test_too_many_tokens_are_refused_before_work(desk: Desk) -> None:
+    """A request that may take more tokens than are left reaches no model."""
+    secret = desk.key(tokens_per_minute=100)
+    said = await desk.ask(secret, prompt="a", max_tokens=200)
+    assert said.status == 429
+    assert "Requested 201" in said.error["message"]
+    assert desk.serving.requests == []
+
+
+async def test_a_spent_budget_is_insufficient_quota(desk: Desk) -> None:
+    """Over a day's tokens the answer is OpenAI's for an empty account."""
+    secret = desk.key(tokens_per_day=8)
+    assert (await desk.ask(secret, prompt="a")).status == 200
+    said = await desk.ask(secret, prompt="a")
+    assert (said.status, said.error["code"]) == (429, "insufficient_quota")
+    assert said.headers["x-should-retry"] == "false"
+    assert int(said.headers["retry-after"]) <= 86_400
+
+
+async def test_concurrency_is_given_back_at_the_end(tmp_path: Path) -> None:
+    """While a stream runs a second request is refused; when it has ended the next one gets in."""
+    going, steps = asyncio.Event(), list(answer("one two"))
+    desk = Desk(tmp_path, FakeServing(lambda _: [steps[0], going, *steps[1:]]))
+    secret = desk.key(concurrent_requests=1)
+    stream = asyncio.create_task(desk.ask(secret, prompt="a", stream=True))
+    await desk.serving.opened.wait()
+    assert (await desk.ask(secret, prompt="a")).status == 429
+    going.set()
+    assert (await stream).status == 200
+    assert (await desk.ask(secret, prompt="a")).status == 200
+
+
+async def test_a_project_goes_with_the_request(desk: Desk) -> None:
+    """What a model is asked carries its key's project, so that prefixes are not shared across projects."""
+    await desk.ask(desk.key(project="team"), prompt="a")
+    [(_, request)] = desk.serving.requests
+    assert getattr(request, "project", None) == "team"
+
+
+async def test_no_sql_on_the_way_of_a_request(desk: Desk) -> None:
+    """Requests with a limited key, streamed or not, refused or not, run no SQL statement."""
+    import sqlalchemy as sa
+
+    secret = desk.key(requests_per_minute=4, tokens_per_minute=1000, tokens_per_day=5000)
+    statements: list[str] = []
+    engine = desk.book._database.engine
+    sa.event.listen(engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
+    for stream in (False, True, True, False, False):
+        await desk.ask(secret, prompt="a", stream=stream)
+    assert (await desk.ask("sk-wrong", prompt="a")).status == 401
+    assert statements == []
+
+
+def test_an_expired_key_opens_nothing() -> None:
+    """A key is good before its time is over, and not from then on."""
+    key = Key(id="k", project="p", name="n", hint="", created_at=0, expires_at=10)
+    assert key.opens(9.9)
+    assert not key.opens(10)
+
+
+async def test_a_fine_tuned_model_is_its_projects_own(tmp_path: Path) -> None:
+    """Another project neither sees, asks nor deletes it; a key that opens what it adapts opens it too."""
+    desk = Desk(tmp_path)
+    theirs = msgspec.structs.replace(tuned(TUNED, "tiny"), project="team")
+    everybodys = tuned(OPEN, "tiny")
+    registry = FakeRegistry([installed("tiny"), installed("org/other"), theirs, everybodys], [Alias("mine", TUNED)])
+    desk.app.state.services = replace(desk.app.state.services, registry=registry)
+    own, narrow, other = desk.key("own", project="team"), desk.key("narrow", ("tiny",), "team"), desk.key("other")
+    only, closed = desk.key("only", (TUNED,), "team"), desk.key("closed", ("org/other",), "team")
+    for secret, status in ((own, 200), (narrow, 200), (only, 200), (closed, 403), (other, 404)):
+        for name in (TUNED, "mine"):
+            assert (await desk.ask(secret, model=name, prompt="a")).status == status
+        names = {entry["id"] for entry in (await desk.ask(secret, "/v1/models")).json["data"]}
+        assert ({TUNED, "mine"} <= names) == (status == 200)
+        assert ({TUNED, "mine"} & names == set()) == (status != 200)
+    assert (await desk.ask(only, prompt="a")).status == 403
+    assert (await desk.ask(other, model=OPEN, prompt="a")).status == 200
+    for secret, name, status in ((other, TUNED, 404), (own, OPEN, 403), (own, TUNED, 200), (other, OPEN, 200)):
+        bearer = {"authorization": f"Bearer {secret}"}
+        assert (await call(desk.app, "DELETE", f"/v1/models/{name}", headers=bearer)).status == status

@@ -1,0 +1,130 @@
+"""An application that keeps batches of two projects, and does them with a scripted model."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from homeport.api.access import Access
+from homeport.api.application import build
+from homeport.api.dispatcher import Dispatch
+from homeport.domain.keys import Allowance, Wanted
+from homeport.serving.background_loops import Supervisor
+from homeport.serving.batches.runner import Desk
+from homeport.serving.rate_limits import Quotas
+from homeport.store import migration
+from homeport.store.batches import BatchBook
+from homeport.store.blobs import Blobs
+from homeport.store.database import Database
+from homeport.store.files import FileBook
+from homeport.store.key_cache import KeyRing
+from homeport.store.keys import KeyBook
+from homeport.store.usage import UsageBook
+from homeport.store.usage_ledger import Ledger
+from tests.api.asgi import Said, call
+from tests.api.fakes import FakeServing, services
+from tests.api.form_bodies import HEADERS, form
+
+
+class Open:
+    """A gate that is never shut."""
+
+    async def opened(self) -> None:
+        """Wait for nothing."""
+
+
+def line(name: str, **body: Any) -> dict[str, Any]:
+    """A request for a completion."""
+    asked = {"model": "tiny", "prompt": name, **body}
+    return {"custom_id": name, "method": "POST", "url": "/v1/completions", "body": asked}
+
+
+class Office:
+    """Two projects, `one` and `other`, each with a key of the same limits."""
+
+    def __init__(self, folder: Path, limits: Allowance = Allowance(), models: tuple[str, ...] = ()) -> None:  # noqa: B008 - frozen
+        self.folder = folder
+        database = Database(f"sqlite:///{folder}/homeport.db")
+        migration.ready(database)
+        self.keys = KeyBook(database, b"s" * 32)
+        wanted = [Wanted(name=name, project=name, limits=limits, models=models) for name in ("one", "other")]
+        self.issued = {each.name: self.keys.create(each) for each in wanted}
+        self.ring = KeyRing(self.keys, b"s" * 32)
+        self.ring.load()
+        self.files = FileBook(database, Blobs(str(folder / "blobs")))
+        self.book = BatchBook(database, self.files)
+        self.usage = UsageBook(database, folder / "usage")
+        self.quotas = Quotas()
+        self.serving = FakeServing()
+        self.app = build(
+            services(
+                self.serving,
+                access=Access.of(ring=self.ring),
+                files=self.files,
+                batches=self.book,
+                quotas=self.quotas,
+                ledger=Ledger(folder / "usage"),
+                spool=folder / "spool",
+            )
+        )
+
+    async def ask(self, method: str, path: str, body: Any = None, project: str = "one", query: str = "") -> Said:
+        """Send one request with a project's key; a body is JSON."""
+
+        async def asked(scope: Any, receive: Any, send: Any) -> None:
+            await self.app({**scope, "query_string": query.encode()}, receive, send)
+
+        content = b"" if body is None else msgspec.json.encode(body)
+        headers = {"authorization": f"Bearer {self.issued[project].secret}"}
+        return await call(asked, method, f"/v1/batches{path}", content, headers=headers)
+
+    async def sent(self, lines: Sequence[Any], project: str = "one", purpose: str = "batch") -> str:
+        """Send a file of lines; give its id."""
+        content = "\n".join(json.dumps(each) for each in lines).encode()
+        headers = {**HEADERS, "authorization": f"Bearer {self.issued[project].secret}"}
+        body = form([("purpose", purpose)], [("file", content)])
+        said = await call(self.app, "POST", "/v1/files", body, headers=headers)
+        assert said.status == 200, said.body
+        return str(said.json["id"])
+
+    async def made(self, lines: Sequence[Any], project: str = "one", **changed: Any) -> dict[str, Any]:
+        """Make a batch of these lines."""
+        said = await self.ask("POST", "", await self.wanted(lines, project, **changed), project)
+        assert said.status == 200, said.body
+        found: dict[str, Any] = said.json
+        return found
+
+    async def wanted(self, lines: Sequence[Any] = (line("a"),), project: str = "one", **changed: Any) -> dict[str, Any]:
+        """The body that makes a batch of these lines."""
+        file_id = await self.sent(lines, project)
+        return {"input_file_id": file_id, "endpoint": "/v1/completions", "completion_window": "24h", **changed}
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """Batches are worked on, through the application, until the block is left."""
+        dispatch = Dispatch(self.app, lambda: "here:1")
+        desk = Desk(self.book, self.files, dispatch, Open(), self.folder / "work", Supervisor())
+        work = asyncio.create_task(desk.run())
+        try:
+            yield
+        finally:
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+
+    async def ended(self, batch_id: str, project: str = "one") -> dict[str, Any]:
+        """The batch once it has ended."""
+        async with asyncio.timeout(30):
+            while True:
+                said: dict[str, Any] = (await self.ask("GET", f"/{batch_id}", project=project)).json
+                if said["status"] in ("completed", "failed", "expired", "cancelled"):
+                    return said
+                await asyncio.sleep(0.01)
+
+    async def lines(self, file_id: str, project: str = "one") -> list[dict[str, Any]]:
+        """The lines of a file."""
+        pieces = [piece async for piece in self.files.content(self.files.show(project, file_id))]
+        return [json.loads(text) for text in b"".join(pieces).splitlines()]

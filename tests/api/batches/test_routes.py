@@ -1,0 +1,242 @@
+"""`/v1/batches` over HTTP, and what comes of the lines that go through the application itself."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from homeport.api.batches.routes import ENDPOINTS
+from homeport.domain.errors import Missing
+from homeport.domain.keys import Allowance
+from homeport.domain.usage import Question
+from tests.api.batches.batch_app import Office, line
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    return Office(tmp_path)
+
+
+async def test_a_batch_has_todays_shape(office: Office) -> None:
+    """A batch just made says everything that OpenAI's does, times that have not come being null."""
+    metadata = {"customer": "é"}
+    wanted = await office.wanted(metadata=metadata)
+    made = (await office.ask("POST", "", wanted)).json
+    assert made["expires_at"] - made["created_at"] == 86_400
+    assert made == {
+        "id": made["id"],
+        "object": "batch",
+        "endpoint": "/v1/completions",
+        "model": None,
+        "errors": None,
+        "input_file_id": wanted["input_file_id"],
+        "completion_window": "24h",
+        "status": "validating",
+        "output_file_id": None,
+        "error_file_id": None,
+        "created_at": made["created_at"],
+        "in_progress_at": None,
+        "expires_at": made["expires_at"],
+        "finalizing_at": None,
+        "completed_at": None,
+        "failed_at": None,
+        "expired_at": None,
+        "cancelling_at": None,
+        "cancelled_at": None,
+        "request_counts": {"total": 0, "completed": 0, "failed": 0},
+        "usage": {
+            "input_tokens": 0,
+            "input_tokens_details": {"cached_tokens": 0},
+            "output_tokens": 0,
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": 0,
+        },
+        "metadata": metadata,
+    }
+    assert (await office.ask("GET", f"/{made['id']}")).json == made
+
+
+@pytest.mark.parametrize(
+    ("changed", "param"),
+    [
+        ({"endpoint": "/v1/responses"}, "endpoint"),
+        ({"endpoint": "/v1/audio/speech"}, "endpoint"),
+        ({"endpoint": "/v1/batches"}, "endpoint"),
+        ({"completion_window": "1h"}, "completion_window"),
+        ({"input_file_id": "file-nowhere"}, "input_file_id"),
+        ({"input_file_id": 7}, "input_file_id"),
+        ({"metadata": {"k": "v" * 513}}, "metadata.k"),
+        ({"metadata": {str(at): "" for at in range(17)}}, "metadata"),
+        ({"output_expires_after": {"anchor": "created_at", "seconds": 3599}}, "output_expires_after.seconds"),
+        ({"output_expires_after": {"anchor": "now", "seconds": 3600}}, "output_expires_after.anchor"),
+        ({"priority": 1}, "priority"),
+    ],
+)
+async def test_what_cannot_be_is_refused_by_name(office: Office, changed: dict[str, Any], param: str) -> None:
+    """Each wrong value is a 400 that names its field, and nothing is made."""
+    said = await office.ask("POST", "", await office.wanted(**changed))
+    assert (said.status, said.error["param"]) == (400, param)
+    assert (await office.ask("GET", "")).json["data"] == []
+
+
+@pytest.mark.parametrize("name", ["input_file_id", "endpoint", "completion_window"])
+async def test_a_missing_field_is_named(office: Office, name: str) -> None:
+    """A body without a field that must be there is a 400 that says which."""
+    wanted = await office.wanted()
+    del wanted[name]
+    said = await office.ask("POST", "", wanted)
+    assert (said.status, said.error["param"], said.error["code"]) == (400, name, "missing_required_parameter")
+
+
+async def test_the_file_must_be_for_batches(office: Office) -> None:
+    """A file sent for something else, or by another project, makes no batch."""
+    other = await office.sent([{"prompt": "a", "completion": "b"}], purpose="fine-tune")
+    theirs = await office.sent([line("a")], "other")
+    for file_id, code in ((other, "invalid_file_purpose"), (theirs, "file_not_found")):
+        said = await office.ask("POST", "", {**await office.wanted(), "input_file_id": file_id})
+        assert (said.status, said.error["param"], said.error["code"]) == (400, "input_file_id", code)
+
+
+async def test_a_project_sees_its_own_alone(office: Office) -> None:
+    """Another project's batch is 404, looked at, cancelled or listed; pages follow one another."""
+    ids = [(await office.made([line("a")]))["id"] for _ in range(3)]
+    for method, path in (("GET", f"/{ids[0]}"), ("POST", f"/{ids[0]}/cancel")):
+        said = await office.ask(method, path, project="other")
+        assert (said.status, said.error["code"]) == (404, "batch_not_found")
+    assert (await office.ask("GET", "", project="other")).json["data"] == []
+    first = (await office.ask("GET", "", query="limit=2")).json
+    assert ([each["id"] for each in first["data"]], first["has_more"]) == ([ids[2], ids[1]], True)
+    assert (first["object"], first["first_id"], first["last_id"]) == ("list", ids[2], ids[1])
+    rest = (await office.ask("GET", "", query=f"limit=2&after={ids[1]}")).json
+    assert ([each["id"] for each in rest["data"]], rest["has_more"]) == ([ids[0]], False)
+    for query, param in (("limit=0", "limit"), ("limit=101", "limit"), ("after=x", "after"), ("order=asc", "order")):
+        said = await office.ask("GET", "", query=query)
+        assert (said.status, said.error["param"]) == (400, param)
+
+
+async def test_lines_are_answered_as_requests_are(office: Office) -> None:
+    """Each goes through the whole application, in the background; a wrong one has the very error of a request."""
+    lines = [line("a"), line("b", temperature=9), line("c", model="nowhere"), line("d", what=1)]
+    made = await office.made(lines)
+    async with office.working():
+        ended = await office.ended(made["id"])
+    assert ended["request_counts"] == {"total": 4, "completed": 1, "failed": 3}
+    [answer] = await office.lines(ended["output_file_id"])
+    body = answer["response"]["body"]
+    assert (answer["custom_id"], body["model"], body["choices"][0]["text"]) == ("a", "tiny", "Hello there")
+    assert answer["response"]["request_id"].startswith("req_")
+    failed = {each["custom_id"]: each["response"] for each in await office.lines(ended["error_file_id"])}
+    assert {name: each["status_code"] for name, each in failed.items()} == {"b": 400, "c": 404, "d": 400}
+    assert failed["b"]["body"]["error"]["param"] == "temperature"
+    assert failed["c"]["body"]["error"]["code"] == "model_not_found"
+    assert failed["d"]["body"]["error"]["code"] == "unknown_parameter"
+    assert set(office.serving.in_background) == {True}
+    assert (ended["usage"]["input_tokens"], ended["usage"]["output_tokens"]) == (5, 2)
+
+
+async def test_a_batch_is_its_makers(office: Office) -> None:
+    """What it takes is written down for the project and the key that made it, as a batch's."""
+    made = await office.made([line("a"), line("b", user="u")], "other")
+    async with office.working():
+        await office.ended(made["id"], "other")
+    office.usage.fold()
+    [found] = office.usage.sums(Question(by=("project", "key", "batch")))
+    assert found.group == {"project": "other", "key": office.issued["other"].key.id, "batch": "yes"}
+    assert (found.requests, found.prompt_tokens, found.completion_tokens) == (2, 10, 4)
+    assert [each.group["user"] for each in office.usage.sums(Question(by=("user",), is_batch=True))] == ["", "u"]
+
+
+async def test_a_key_opens_to_its_batches_what_it_opens(tmp_path: Path) -> None:
+    """A model that the key may not ask is 403 in the error file; a revoked key's lines are 401."""
+    office = Office(tmp_path, models=("tiny",))
+    made = await office.made([line("a"), line("b", model="org/other")])
+    async with office.working():
+        ended = await office.ended(made["id"])
+        [refused] = await office.lines(ended["error_file_id"])
+        assert (refused["custom_id"], refused["response"]["status_code"]) == ("b", 403)
+        other = await office.made([line("a")], "other")
+        office.keys.revoke(office.issued["other"].key.id)
+        await office.ring.refresh()
+        while not office.book.show("other", other["id"]).has_ended:
+            await office.ask("GET", "")
+    [refused] = await office.lines(office.book.show("other", other["id"]).error_file_id or "", "other")
+    assert refused["response"]["status_code"] == 401
+    assert refused["response"]["body"]["error"]["code"] == "invalid_api_key"
+
+
+async def test_a_batch_keeps_to_its_keys_limits(tmp_path: Path) -> None:
+    """Requests in a minute do not bind it; a day's tokens do, and what is over them is waited for where it can be."""
+    office = Office(tmp_path, Allowance(requests_per_minute=10, concurrent_requests=1, tokens_per_month=70))
+    made = await office.made([line(str(at), max_tokens=1) for at in range(30)])
+    async with office.working():
+        ended = await office.ended(made["id"])
+    counts = ended["request_counts"]
+    assert counts["completed"] + counts["failed"] == 30
+    assert 10 <= counts["completed"] < 30
+    failed = await office.lines(ended["error_file_id"])
+    assert {each["response"]["body"]["error"]["code"] for each in failed} == {"insufficient_quota"}
+
+
+async def test_files_go_when_they_are_told_to(office: Office) -> None:
+    """The files that a batch makes are kept as long as was asked, and else until they are deleted."""
+    expiry = {"anchor": "created_at", "seconds": 3600}
+    lines = [line("a"), line("b", temperature=9)]
+    short, long = await office.made(lines, output_expires_after=expiry), await office.made(lines)
+    async with office.working():
+        for made, kept_s in ((short, 3600), (long, None)):
+            ended = await office.ended(made["id"])
+            for name in ("output_file_id", "error_file_id"):
+                file = office.files.show("one", ended[name])
+                assert file.purpose == "batch_output"
+                assert (None if file.expires_at is None else file.expires_at - file.created_at) == kept_s
+                with pytest.raises(Missing):
+                    office.files.show("other", file.id)
+
+
+async def test_a_batch_is_cancelled(office: Office) -> None:
+    """A cancelled batch ends soon, and cannot be cancelled after its end."""
+    made = await office.made([line("a")])
+    cancelling = (await office.ask("POST", f"/{made['id']}/cancel")).json
+    assert cancelling["status"] == "cancelling"
+    assert cancelling["cancelling_at"] is not None
+    async with office.working():
+        ended = await office.ended(made["id"])
+    assert (ended["status"], ended["output_file_id"]) == ("cancelled", None)
+    said = await office.ask("POST", f"/{made['id']}/cancel")
+    assert (said.status, said.error["code"]) == (400, "batch_ended")
+
+
+async def test_a_failed_batch_says_why(office: Office) -> None:
+    """Where no line can be done, each is named with what is wrong with it."""
+    made = await office.made([line("a"), line("b")], endpoint="/v1/edits")
+    async with office.working():
+        ended = await office.ended(made["id"])
+    assert ended["status"] == "failed"
+    assert ended["errors"]["object"] == "list"
+    told = [(error["line"], error["code"], error["param"]) for error in ended["errors"]["data"]]
+    assert told == [(1, "mismatched_url", "url"), (2, "mismatched_url", "url")]
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+async def test_every_endpoint_there_is_can_be_asked(office: Office, endpoint: str) -> None:
+    """Each is a route of this server that takes a JSON body: what it says of an empty one is no 404 and no 415."""
+    made = await office.made([{"custom_id": "a", "method": "POST", "url": endpoint, "body": {}}], endpoint=endpoint)
+    async with office.working():
+        ended = await office.ended(made["id"])
+    [said] = await office.lines(ended["error_file_id"])
+    assert said["response"]["status_code"] == 400
+
+
+async def test_azures_form_of_a_batch_is_done(office: Office) -> None:
+    """An endpoint and URLs without `/v1`, as Azure's clients write them, mean the same."""
+    made = await office.made([{**line("a"), "url": "/completions"}, line("b")], endpoint="/completions")
+    assert made["endpoint"] == "/v1/completions"
+    async with office.working():
+        ended = await office.ended(made["id"])
+    assert ended["request_counts"] == {"total": 2, "completed": 2, "failed": 0}
+
+
+async def test_a_server_without_a_store_says_so(office: Office) -> None:
+    """Where nothing is kept, batches are unavailable."""
+    object.__setattr__(office.app.state.services, "batches", None)
+    assert (await office.ask("GET", "")).status == 503

@@ -1,0 +1,110 @@
+"""Messages: roles, contents of every form, and what is refused by its place."""
+
+from typing import Any
+
+import pytest
+from tests.api.text_generation.calls import asked, post
+
+from homeport.domain.text import ChatPrompt, Message
+
+EMPTY = dict.fromkeys(
+    ("refusal", "annotations", "audio", "function_call", "tool_calls", "parsed", "reasoning_content", "name")
+)
+CITATION = {"type": "url_citation", "url_citation": {"start_index": 0, "end_index": 1, "url": "u", "title": "t"}}
+IMAGE = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
+
+
+@pytest.mark.parametrize(
+    ("sent", "meant"),
+    [
+        ({"role": "system", "content": "x"}, Message("system", "x")),
+        ({"role": "developer", "content": "x"}, Message("developer", "x")),
+        ({"role": "user", "content": "x", "name": "Ann"}, Message("user", "x", "Ann")),
+        ({"role": "user", "content": ""}, Message("user", "")),
+        ({"role": "assistant", "content": None}, Message("assistant", "")),
+        ({"role": "assistant"}, Message("assistant", "")),
+        ({"role": "assistant", "content": "x", "tool_calls": [], "audio": None}, Message("assistant", "x")),
+        ({"role": "assistant", "content": None, "refusal": "No."}, Message("assistant", "No.")),
+        (
+            {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
+            Message("user", "ab"),
+        ),
+        ({"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]}, Message("assistant", "No.")),
+        (
+            {
+                "role": "user",
+                "content": [{"type": "text", "text": "a", "prompt_cache_breakpoint": {"mode": "explicit"}}],
+            },
+            Message("user", "a"),
+        ),
+        ({"role": "user", "content": "<|im_start|>system"}, Message("user", "<|im_start|>system")),
+    ],
+)
+async def test_messages_become_plain_turns(sent: dict[str, Any], meant: Message) -> None:
+    """Every role and form of content that is text reaches the worker as text, unchanged."""
+    assert (await asked("chat", messages=[sent])).prompts == (ChatPrompt((meant,)),)
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        EMPTY,
+        {"annotations": [], "tool_calls": []},
+        {"annotations": [CITATION]},
+        {"parsed": {"answer": 42}},
+        {"reasoning_content": "Hm.", "reasoning": "Hm."},
+        {"id": "chatcmpl-1-0", "content_parts": None},
+        {"refusal": ""},
+    ],
+    ids=lambda extra: "-".join(extra)[:40],
+)
+@pytest.mark.parametrize("content", ["x", [{"type": "text", "text": "x", "refusal": None}]], ids=["text", "parts"])
+async def test_an_answer_is_taken_back_as_it_was_given(extra: dict[str, Any], content: Any) -> None:
+    """What answers and their clients put beside a message's text is passed over in history."""
+    request = await asked("chat", messages=[{"role": "assistant", "content": content, **extra}])
+    assert request.prompts == (ChatPrompt((Message("assistant", "x"),)),)
+
+
+@pytest.mark.parametrize("role", ["system", "developer", "user", "assistant"])
+async def test_empty_fields_pass_in_every_role(role: str) -> None:
+    """Clients write all fields of a message, whoever speaks; null in them says nothing."""
+    request = await asked("chat", messages=[{"role": role, "content": "x", **EMPTY}])
+    assert request.prompts == (ChatPrompt((Message(role, "x"),)),)
+
+
+WRONG: list[tuple[dict[str, Any], str, str]] = [
+    ({"role": "wizard", "content": "x"}, ".role", "Supported values are: 'system', 'developer', 'user', 'assistant'"),
+    ({"role": "tool", "content": "x", "tool_call_id": "1"}, ".role", "'tool' are not served"),
+    ({"role": "function", "content": "x", "name": "f"}, ".role", "'function' are not served"),
+    ({"content": "x"}, ".role", "Missing required parameter"),
+    ({"role": "user"}, ".content", "expected a string, got null"),
+    ({"role": "user", "content": None}, ".content", "expected a string, got null"),
+    ({"role": "user", "content": []}, ".content", "empty array"),
+    ({"role": "user", "content": 5}, ".content", "expected"),
+    ({"role": "user", "content": [IMAGE]}, ".content", "image_url is only supported by certain models"),
+    ({"role": "user", "content": [{"type": "input_audio", "input_audio": {}}]}, ".content", "input_audio is only"),
+    ({"role": "user", "content": [{"type": "file", "file": {}}]}, ".content", "file is only"),
+    ({"role": "user", "content": [{"type": "text"}]}, ".content[0].text", "Missing required parameter"),
+    ({"role": "user", "content": [{"type": "song", "text": "la"}]}, ".content[0].type", "Supported values are: 'text'"),
+    ({"role": "user", "content": [{"type": "refusal", "refusal": "x"}]}, ".content[0].type", "'text'"),
+    (
+        {"role": "user", "content": [{"type": "text", "text": "x", "image_url": {}}]},
+        ".content[0].image_url",
+        "has no 'image_url'",
+    ),
+    ({"role": "user", "content": "x", "refusal": "y"}, ".refusal", "assistant"),
+    ({"role": "assistant", "content": "x", "audio": {"id": "a"}}, ".audio", "not served"),
+    ({"role": "assistant", "tool_calls": [{"id": "1"}]}, ".tool_calls", "not served"),
+    ({"role": "assistant", "function_call": {"name": "f"}}, ".function_call", "not served"),
+    ({"role": "user", "content": "x", "tool_calls": [{"id": "1"}]}, ".tool_calls", "not served"),
+    ({"role": "user", "content": "x", "mood": "good"}, ".mood", "Unrecognized"),
+]
+
+
+@pytest.mark.parametrize(("message", "place", "words"), WRONG, ids=[f"{p}-{i}" for i, (_, p, _) in enumerate(WRONG)])
+async def test_what_is_wrong_is_named_by_its_place(message: dict[str, Any], place: str, words: str) -> None:
+    """The error names the message by its number and the field in it."""
+    said = await post("chat", messages=[{"role": "user", "content": "fine"}, message])
+    assert said.status == 400
+    assert words in said.error["message"]
+    assert said.error["param"] in (f"messages[1]{place}", f"messages[]{place}", f"messages{place}")

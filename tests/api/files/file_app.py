@@ -1,0 +1,91 @@
+"""An application that keeps files on a disk of its own, and how it is asked."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+
+from homeport.api.access import Access
+from homeport.api.application import build
+from homeport.api.services import Limits
+from homeport.domain.keys import Wanted
+from homeport.store import migration
+from homeport.store.blobs import Blobs
+from homeport.store.database import Database
+from homeport.store.files import FileBook
+from homeport.store.key_cache import KeyRing
+from homeport.store.keys import KeyBook
+from homeport.store.uploads import UploadBook
+from tests.api.asgi import Said, call
+from tests.api.fakes import services
+from tests.api.form_bodies import HEADERS, form
+
+LINES = b'{"prompt": "a", "completion": "b"}\n'
+
+
+class Shelves:
+    """Files of two projects, `one` and `other`, each with a key. `now` is the wall clock."""
+
+    def __init__(self, folder: Path, file_bytes: int = 1_000_000) -> None:
+        self.folder = folder
+        self.now = 1_700_000_000.0
+        database = Database(f"sqlite:///{folder}/homeport.db")
+        migration.ready(database)
+        keys = KeyBook(database, b"s" * 32)
+        self.secrets = {name: keys.create(Wanted(name=name, project=name)).secret for name in ("one", "other")}
+        ring = KeyRing(keys, b"s" * 32)
+        ring.load()
+        blobs = Blobs(str(folder / "blobs"))
+        self.files = FileBook(database, blobs, lambda: self.now)
+        self.uploads = UploadBook(database, blobs, self.files, lambda: self.now)
+        self.database = database
+        self.services: dict[str, Any] = {
+            "access": Access.of(ring=ring),
+            "now": lambda: self.now,
+            "files": self.files,
+            "uploads": self.uploads,
+            "limits": Limits(file_bytes=file_bytes),
+            "spool": folder / "spool",
+        }
+        self.app = build(services(**self.services))
+
+    async def ask(self, method: str, path: str, body: Any = None, project: str = "one", **query: Any) -> Said:
+        """Send one request with a project's key; a body is JSON."""
+
+        async def asked(scope: Any, receive: Any, send: Any) -> None:
+            await self.app({**scope, "query_string": urlencode(query).encode()}, receive, send)
+
+        content = b"" if body is None else msgspec.json.encode(body)
+        headers = {"authorization": f"Bearer {self.secrets[project]}"}
+        return await call(asked, method, f"/v1{path}", content, headers=headers)
+
+    async def post(
+        self,
+        path: str,
+        fields: Sequence[tuple[str, str]] = (),
+        files: Sequence[tuple[str, bytes]] = (),
+        project: str = "one",
+    ) -> Said:
+        """Send a form with a project's key."""
+        headers = {**HEADERS, "authorization": f"Bearer {self.secrets[project]}"}
+        return await call(self.app, "POST", f"/v1{path}", form(fields, files), headers=headers)
+
+    async def sent(
+        self, content: bytes = LINES, purpose: str = "fine-tune", project: str = "one", **fields: str
+    ) -> dict[str, Any]:
+        """Send a file; give what is said of it."""
+        said = await self.post("/files", [("purpose", purpose), *fields.items()], [("file", content)], project)
+        assert said.status == 200, said.body
+        found: dict[str, Any] = said.json
+        return found
+
+    def blobs(self) -> list[str]:
+        """The names of all contents kept."""
+        root = self.folder / "blobs"
+        return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+
+    def is_spool_empty(self) -> bool:
+        """Whether nothing of any form is left."""
+        return not (self.folder / "spool").exists() or not any((self.folder / "spool").iterdir())

@@ -1,0 +1,126 @@
+"""Whether a file is what its purpose needs, told by the first line that is not."""
+
+import codecs
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from homeport.api.files import content_check
+from homeport.domain.errors import InvalidRequest
+
+CHAT = {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "weight": 1}]}
+PAIR = {"prompt": "a", "completion": "b"}
+BETTER = {
+    "input": {"messages": [{"role": "user", "content": "a"}]},
+    "preferred_output": [{"role": "assistant", "content": "b"}],
+    "non_preferred_output": [{"role": "assistant", "content": "c"}],
+}
+
+
+def written(path: Path, *examples: object) -> Path:
+    path.write_bytes(b"\n".join(each if isinstance(each, bytes) else msgspec.json.encode(each) for each in examples))
+    return path
+
+
+@pytest.mark.parametrize(
+    "example", [CHAT, PAIR, BETTER, {**CHAT, "tools": []}], ids=["chat", "pair", "better", "tools"]
+)
+def test_every_shape_of_example_passes(tmp_path: Path, example: object) -> None:
+    """Conversations, pairs of 2023 and preferences are examples; empty lines between them are none."""
+    content_check.check(written(tmp_path / "a", example, b"", example, b"  "), "fine-tune")
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        (b"{", "Line 3"),
+        (b"[]", "not a JSON object"),
+        (b"\xff", "not valid UTF-8"),
+        (b"[" * 3000, "Line 3"),
+        ({"text": "a"}, "neither 'messages'"),
+        ({"prompt": "a"}, "completion"),
+        ({"prompt": 1, "completion": "a"}, "prompt"),
+        ({**PAIR, "colour": "red"}, "colour"),
+        (CHAT, "'messages' where lines before it have 'prompt'"),
+    ],
+)
+def test_the_bad_line_is_named(tmp_path: Path, bad: object, said: str) -> None:
+    """The first line that is no example is told by its number, and what is wrong with it."""
+    with pytest.raises(InvalidRequest, match="Line 3") as refused:
+        content_check.check(written(tmp_path / "a", PAIR, PAIR, bad, PAIR), "fine-tune")
+    assert said in refused.value.message
+    assert (refused.value.param, refused.value.code) == ("file", "invalid_file_format")
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        ({"messages": []}, "'messages' is empty"),
+        ({"messages": [{"role": "user", "content": "a"}]}, "assistant"),
+        ({"messages": [{"role": "boss", "content": "a"}]}, "messages[0].role 'boss'"),
+        ({"messages": [{"role": "assistant", "content": 5}]}, "messages[0].content"),
+        ({"messages": [{"role": "assistant", "content": "a", "weight": 2}]}, "messages[0].weight"),
+        ({"messages": [{"content": "a"}]}, "role"),
+        ({**BETTER, "preferred_output": []}, "'preferred_output' is empty"),
+    ],
+)
+def test_what_a_conversation_lacks_is_named(tmp_path: Path, bad: object, said: str) -> None:
+    """Roles, contents and weights are looked at in every message."""
+    with pytest.raises(InvalidRequest) as refused:
+        content_check.check(written(tmp_path / "a", bad), "fine-tune")
+    assert "Line 1" in refused.value.message
+    assert said in refused.value.message
+
+
+def test_a_batch_may_hold_requests_that_will_fail(tmp_path: Path) -> None:
+    """For a batch every line must be a JSON object; what it asks for is the batch's affair."""
+    content_check.check(written(tmp_path / "a", {"custom_id": "1", "url": "/nowhere"}, {}), "batch")
+    with pytest.raises(InvalidRequest, match="Line 2"):
+        content_check.check(written(tmp_path / "a", {}, b"5"), "batch")
+
+
+def test_a_file_without_lines_is_refused(tmp_path: Path) -> None:
+    """Nothing but line ends is no file of lines."""
+    with pytest.raises(InvalidRequest, match="no line"):
+        content_check.check(written(tmp_path / "a", b"", b" "), "batch")
+
+
+def test_a_line_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line over the limit is refused without being read whole."""
+    monkeypatch.setattr(content_check, "MOST_LINE_BYTES", 50)
+    with pytest.raises(InvalidRequest, match="longer than 50 bytes"):
+        content_check.check(written(tmp_path / "a", PAIR, {**PAIR, "prompt": "x" * 60}), "fine-tune")
+
+
+@pytest.mark.parametrize("head", [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"GIF89a", b"RIFF\0\0\0\0WEBP"])
+def test_pictures_for_vision(tmp_path: Path, head: bytes) -> None:
+    """A file for vision is a picture, told by its first bytes."""
+    content_check.check(written(tmp_path / "a", head + bytes(20)), "vision")
+    with pytest.raises(InvalidRequest, match="picture"):
+        content_check.check(written(tmp_path / "a", b"x" + head), "vision")
+
+
+def test_anything_goes_for_other_purposes(tmp_path: Path) -> None:
+    """A file of a user's own data may hold anything."""
+    content_check.check(written(tmp_path / "a", b"\0\xff"), "user_data")
+    content_check.check(written(tmp_path / "a", b"\0\xff"), "assistants")
+
+
+@pytest.mark.parametrize("purpose", ["fine-tune", "batch"])
+def test_byte_order_marks_are_passed_over(tmp_path: Path, purpose: str) -> None:
+    """One before the first line, or before a later one where such files were put together, is no part of it."""
+    line = codecs.BOM_UTF8 + msgspec.json.encode(PAIR)
+    content_check.check(written(tmp_path / "a", line, b"", line), purpose)
+    with pytest.raises(InvalidRequest, match="no line"):
+        content_check.check(written(tmp_path / "b", codecs.BOM_UTF8, b""), purpose)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_file_in_another_encoding_is_named_as_such(tmp_path: Path, encoding: str) -> None:
+    """PowerShell's UTF-16 is told by its name."""
+    path = tmp_path / "a"
+    path.write_text('{"prompt": "a", "completion": "b"}\n' * 2, encoding)
+    for purpose in ("fine-tune", "batch"):
+        with pytest.raises(InvalidRequest, match="Line 1: it is written in UTF-16"):
+            content_check.check(path, purpose)

@@ -1,0 +1,188 @@
+"""Files sent, listed, looked at, given back and deleted; a project sees its own alone."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from homeport.api.files.routes import BATCH_KEEP_S
+from tests.api.asgi import call
+from tests.api.files.file_app import LINES, Shelves
+
+
+@pytest.fixture
+def shelves(tmp_path: Path) -> Shelves:
+    return Shelves(tmp_path)
+
+
+async def test_a_file_comes_back_as_it_was_sent(shelves: Shelves) -> None:
+    """What was sent is described as in 2023 and now, and its content is the same bytes under its name."""
+    content = bytes(range(256)) * 3000
+    sent = await shelves.sent(content, "user_data")
+    assert sent == {
+        "id": sent["id"],
+        "object": "file",
+        "bytes": len(content),
+        "created_at": 1_700_000_000,
+        "expires_at": None,
+        "filename": "a.wav",
+        "purpose": "user_data",
+        "status": "processed",
+        "status_details": None,
+    }
+    assert (await shelves.ask("GET", f"/files/{sent['id']}")).json == sent
+    said = await shelves.ask("GET", f"/files/{sent['id']}/content")
+    assert said.body == content
+    assert said.headers["content-length"] == str(len(content))
+    assert "a.wav" in said.headers["content-disposition"]
+    assert shelves.is_spool_empty()
+
+
+async def test_a_file_to_train_on_is_uploaded_and_then_processed(shelves: Shelves) -> None:
+    """Clients of 2023 look for `uploaded` first; those that wait for `processed` find it soon, in lists too."""
+    sent = await shelves.sent()
+    path = f"/files/{sent['id']}"
+    assert sent["status"] == (await shelves.ask("GET", path)).json["status"] == "uploaded"
+    assert (await shelves.ask("GET", "/files")).json["data"][0]["status"] == "uploaded"
+    assert (await shelves.ask("GET", f"{path}/content")).status == 200
+    shelves.now += 5
+    assert (await shelves.ask("GET", path)).json == {**sent, "status": "processed"}
+    assert (await shelves.ask("GET", "/files")).json["data"][0]["status"] == "processed"
+
+
+async def test_a_deleted_file_is_gone(shelves: Shelves) -> None:
+    """After its deletion a file is 404 in every way, and so is its content on disk."""
+    file_id = (await shelves.sent())["id"]
+    assert (await shelves.ask("DELETE", f"/files/{file_id}")).json == {"id": file_id, "object": "file", "deleted": True}
+    for method, path in (("GET", ""), ("GET", "/content"), ("DELETE", "")):
+        said = await shelves.ask(method, f"/files/{file_id}{path}")
+        assert (said.status, said.error["code"]) == (404, "file_not_found")
+    assert shelves.blobs() == []
+
+
+async def test_another_projects_file_is_not_there(shelves: Shelves) -> None:
+    """To another project's key a file is 404 and stands in no list; the project's own second look finds it."""
+    file_id = (await shelves.sent())["id"]
+    for method, path in (("GET", ""), ("GET", "/content"), ("DELETE", "")):
+        assert (await shelves.ask(method, f"/files/{file_id}{path}", project="other")).status == 404
+    assert (await shelves.ask("GET", "/files", project="other")).json["data"] == []
+    assert (await shelves.ask("GET", "/files", project="other", after=file_id)).status == 400
+    assert (await shelves.ask("GET", f"/files/{file_id}")).status == 200
+
+
+async def test_lists_have_pages(shelves: Shelves) -> None:
+    """Files are listed newest first or oldest, so many at a time behind the one named, of one purpose or all."""
+    ids = [(await shelves.sent(purpose=purpose))["id"] for purpose in ("fine-tune", "batch", "fine-tune")]
+    listed = (await shelves.ask("GET", "/files")).json
+    assert [file["id"] for file in listed["data"]] == ids[::-1]
+    assert (listed["object"], listed["first_id"], listed["last_id"]) == ("list", ids[2], ids[0])
+    assert not listed["has_more"]
+    page = (await shelves.ask("GET", "/files", limit=2, order="asc")).json
+    assert ([file["id"] for file in page["data"]], page["has_more"]) == (ids[:2], True)
+    rest = (await shelves.ask("GET", "/files", limit=2, order="asc", after=page["last_id"])).json
+    assert ([file["id"] for file in rest["data"]], rest["has_more"]) == (ids[2:], False)
+    batches = (await shelves.ask("GET", "/files", purpose="batch")).json
+    assert [file["id"] for file in batches["data"]] == [ids[1]]
+    empty = (await shelves.ask("GET", "/files", purpose="vision")).json
+    assert (empty["data"], empty["first_id"], empty["last_id"]) == ([], None, None)
+
+
+@pytest.mark.parametrize(
+    ("query", "param"),
+    [
+        ({"limit": 0}, "limit"),
+        ({"limit": 10_001}, "limit"),
+        ({"order": "up"}, "order"),
+        ({"after": "file-x"}, "after"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+async def test_a_wrong_list_is_named(shelves: Shelves, query: dict[str, Any], param: str) -> None:
+    """Every field of the query has its range, and unknown ones are refused."""
+    said = await shelves.ask("GET", "/files", **query)
+    assert said.status == 400
+    assert said.error["param"] == param
+
+
+@pytest.mark.parametrize(
+    ("fields", "files", "param"),
+    [
+        ([], [("file", LINES)], "purpose"),
+        ([("purpose", "fun")], [("file", LINES)], "purpose"),
+        ([("purpose", "fine-tune")], [], "file"),
+        ([("purpose", "fine-tune")], [("file", b"")], "file"),
+        ([("purpose", "fine-tune")], [("file", LINES), ("file", LINES)], "file"),
+        ([("purpose", "fine-tune")], [("file", LINES + b"{}")], "file"),
+        ([("purpose", "fine-tune"), ("colour", "red")], [("file", LINES)], "colour"),
+        ([("purpose", "user_data"), ("expires_after[anchor]", "now")], [("file", LINES)], "expires_after.seconds"),
+        (
+            [("purpose", "user_data"), ("expires_after[anchor]", "now"), ("expires_after[seconds]", "3600")],
+            [("file", LINES)],
+            "expires_after.anchor",
+        ),
+        (
+            [("purpose", "user_data"), ("expires_after[anchor]", "created_at"), ("expires_after[seconds]", "3599")],
+            [("file", LINES)],
+            "expires_after.seconds",
+        ),
+    ],
+)
+async def test_a_wrong_file_is_named_and_not_kept(
+    shelves: Shelves, fields: list[tuple[str, str]], files: list[tuple[str, bytes]], param: str
+) -> None:
+    """A field that is missing, unknown or out of range, and a file that is not what it is for, is a 400."""
+    said = await shelves.post("/files", fields, files)
+    assert said.status == 400
+    assert said.error["param"] == param
+    assert (await shelves.ask("GET", "/files")).json["data"] == []
+    assert shelves.blobs() == []
+    assert shelves.is_spool_empty()
+
+
+async def test_the_bad_line_is_in_the_answer(shelves: Shelves) -> None:
+    """Of a file with a bad line the answer tells which."""
+    said = await shelves.post("/files", [("purpose", "fine-tune")], [("file", LINES * 41 + b"{}\n")])
+    assert "Line 42" in said.error["message"]
+
+
+async def test_too_large_a_file_is_413(tmp_path: Path) -> None:
+    """A file over the server's limit is refused while it comes in."""
+    shelves = Shelves(tmp_path, file_bytes=1000)
+    said = await shelves.post("/files", [("purpose", "user_data")], [("file", bytes(200_000))])
+    assert said.status == 413
+    assert shelves.is_spool_empty()
+
+
+async def test_files_expire(shelves: Shelves) -> None:
+    """A file with a time is gone when it is over, for its project at once and from disk at the next sweep."""
+    after: dict[str, Any] = {"expires_after[anchor]": "created_at", "expires_after[seconds]": "3600"}
+    short = await shelves.sent(purpose="user_data", **after)
+    batch = await shelves.sent(purpose="batch")
+    assert short["expires_at"] == short["created_at"] + 3600
+    assert batch["expires_at"] == batch["created_at"] + BATCH_KEEP_S
+    shelves.now += 3600
+    assert (await shelves.ask("GET", f"/files/{short['id']}")).status == 404
+    assert [file["id"] for file in (await shelves.ask("GET", "/files")).json["data"]] == [batch["id"]]
+    shelves.files.sweep()
+    assert shelves.blobs() == [f"files/{batch['id']}"]
+
+
+async def test_a_name_with_anything_in_it_is_only_a_name(shelves: Shelves) -> None:
+    """A file's name is told again as it was, and never used as a path."""
+    body = b'--b\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nuser_data\r\n--b\r\n'
+    body += 'Content-Disposition: form-data; name="file"; filename="../../名 x.txt"\r\n\r\nhello\r\n--b--\r\n'.encode()
+    headers = {"content-type": "multipart/form-data; boundary=b", "authorization": f"Bearer {shelves.secrets['one']}"}
+    sent = (await call(shelves.app, "POST", "/v1/files", body, headers=headers)).json
+    assert sent["filename"].endswith("名 x.txt")
+    said = await shelves.ask("GET", f"/files/{sent['id']}/content")
+    assert said.body == b"hello"
+    assert "%E5%90%8D%20x.txt" in said.headers["content-disposition"]
+    assert shelves.blobs() == [f"files/{sent['id']}"]
+
+
+async def test_a_content_that_is_gone_is_said(shelves: Shelves) -> None:
+    """Where somebody took a content away from the disk, the answer is a 404 that says so."""
+    file_id = (await shelves.sent())["id"]
+    (shelves.folder / "blobs" / "files" / file_id).unlink()
+    said = await shelves.ask("GET", f"/files/{file_id}/content")
+    assert (said.status, said.error["code"]) == (404, "file_content_missing")

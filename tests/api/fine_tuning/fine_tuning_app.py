@@ -1,0 +1,75 @@
+"""An application that fine-tunes with a workshop that trains nothing, and how it is asked."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.api.asgi import Said
+from tests.api.fakes import services
+from tests.api.files.file_app import LINES, Shelves
+from tests.scripted_training import ScriptedWorkshop
+
+from homeport.api.application import build
+from homeport.api.metrics import Meters
+from homeport.serving.background_loops import Supervisor
+from homeport.serving.fine_tuning.attempt import Bench
+from homeport.serving.fine_tuning.service import Tuner
+from homeport.store.fine_tuning import FineTuneBook
+from homeport.store.training_queue import TrainingLog
+
+JOBS, FINE_TUNES = "/fine_tuning/jobs", "/fine-tunes"
+PREFERENCE = (
+    b'{"input": {"messages": [{"role": "user", "content": "q"}]}, "preferred_output": [{"role": "assistant", '
+    b'"content": "y"}], "non_preferred_output": [{"role": "assistant", "content": "n"}]}\n'
+)
+
+
+class Desks(Shelves):
+    """Fine-tuning jobs of two projects, `one` and `other`."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.shop = ScriptedWorkshop(folder)
+        self.book = FineTuneBook(self.database, lambda: self.now)
+        log = TrainingLog(self.database, self.files, lambda: self.now)
+        self.tuner = Tuner(Bench(self.shop, self.book, log, self.files, self.shop.forget, folder / "tuning"), 3)
+        self.app = build(services(**self.services, tuner=self.tuner, meters=Meters(jobs=self.tuner.counts)))
+
+    async def order(self, path: str = JOBS, content: bytes = LINES, project: str = "one", **changes: Any) -> Said:
+        """Ask for a job on a file of the project's; a field that is `...` is left out."""
+        file_id = (await self.sent(content, project=project))["id"]
+        body = {"model": "tiny", "training_file": file_id, **changes}
+        return await self.ask("POST", path, {name: value for name, value in body.items() if value is not ...}, project)
+
+    async def job(self, path: str = JOBS, **changes: Any) -> dict[str, Any]:
+        """The same; it is accepted."""
+        said = await self.order(path, **changes)
+        assert said.status == 200, said.body
+        found: dict[str, Any] = said.json
+        return found
+
+    async def shown(self, job: dict[str, Any], path: str = JOBS) -> dict[str, Any]:
+        """How a job stands."""
+        said = await self.ask("GET", f"{path}/{job['id']}")
+        assert said.status == 200, said.body
+        found: dict[str, Any] = said.json
+        return found
+
+    async def until(self, job: dict[str, Any], status: str) -> dict[str, Any]:
+        """Wait until a job has this status."""
+        async with asyncio.timeout(30):
+            while (found := await self.shown(job))["status"] != status:
+                await self.tuner.change(0.05)
+        return found
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Have jobs trained."""
+        task = asyncio.create_task(self.tuner.run(Supervisor()))
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)

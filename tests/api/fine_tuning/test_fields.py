@@ -1,0 +1,21 @@
+"""The tables of the fields that ask for fine-tuning jobs."""
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from homeport.api.fine_tuning.fields import FIELDS
+from homeport.api.fine_tuning.schema import FineTuneBody, JobBody
+
+SPEC = json.loads((Path(__file__).parents[2] / "contract" / "data" / "fields.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize(("endpoint", "body"), [("fine_tunes", FineTuneBody), ("fine_tuning_jobs", JobBody)])
+def test_every_field_of_the_documents_is_in_the_table(endpoint: str, body: type[msgspec.Struct]) -> None:
+    """What OpenAI's documents name is in the table, and the table names what the bodies read, and nothing else."""
+    table = {field.name for field in FIELDS[endpoint] if "." not in field.name}
+    named = {name for year in SPEC.values() for name in year.get(endpoint, {})}
+    read = {field.name for field in msgspec.structs.fields(body)}
+    assert table == named == read

@@ -1,0 +1,168 @@
+"""2023's API of fine-tuning: jobs asked for, listed, followed as they go and ended, the same ones that today's has."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from tests.api.fine_tuning.fine_tuning_app import (
+    FINE_TUNES,
+    JOBS,
+    PREFERENCE,
+    Desks,
+)
+
+CLASSES = {"compute_classification_metrics": True, "classification_n_classes": 3}
+
+
+@pytest.fixture
+def desks(tmp_path: Path) -> Desks:
+    return Desks(tmp_path)
+
+
+async def test_a_fine_tune_is_told_as_in_2023(desks: Desks) -> None:
+    """A new job has every field of 2023's document, its files whole, and what was told of it."""
+    validation = await desks.sent()
+    job = await desks.job(FINE_TUNES, validation_file=validation["id"], n_epochs=2, prompt_loss_weight=0.5)
+    [training] = job["training_files"]
+    events = job["events"]
+    assert job == {
+        "object": "fine-tune",
+        "id": job["id"],
+        "hyperparams": {
+            "n_epochs": 2,
+            "batch_size": None,
+            "learning_rate_multiplier": None,
+            "prompt_loss_weight": 0.5,
+        },
+        "organization_id": "homeport",
+        "model": "tiny",
+        "training_files": [training],
+        "validation_files": [{**validation, "status": "processed"}],
+        "result_files": [],
+        "created_at": 1_700_000_000,
+        "updated_at": 1_700_000_000,
+        "status": "pending",
+        "fine_tuned_model": None,
+        "events": events,
+    }
+    assert job["id"].startswith("ft-")
+    assert training["object"] == "file"
+    assert [event["message"] for event in events] == [
+        f"Created fine-tuning job: {job['id']}",
+        "Job enqueued. Waiting for jobs ahead to complete. Queue number: 0.",
+    ]
+    assert set(events[0]) == {"object", "created_at", "level", "message"}
+    assert await desks.shown(job, FINE_TUNES) == job
+
+
+async def test_both_apis_have_the_same_jobs(desks: Desks) -> None:
+    """A job of either API is found, listed and ended by the other; files that are gone are not told of."""
+    old, new = await desks.job(FINE_TUNES), await desks.job(content=PREFERENCE, method={"type": "dpo"})
+    assert (await desks.shown(old))["method"]["supervised"]["hyperparameters"]["n_epochs"] == 4
+    assert (await desks.shown(new, FINE_TUNES))["status"] == "pending"
+    listed = (await desks.ask("GET", FINE_TUNES)).json
+    assert [job["id"] for job in listed["data"]] == [old["id"], new["id"]]
+    assert "events" not in listed["data"][0]
+    assert [job["id"] for job in (await desks.ask("GET", JOBS)).json["data"]] == [new["id"], old["id"]]
+    assert (await desks.ask("POST", f"{FINE_TUNES}/{new['id']}/cancel")).json["status"] == "cancelled"
+    assert (await desks.ask("POST", f"{JOBS}/{old['id']}/pause")).json["status"] == "paused"
+    await desks.ask("DELETE", f"/files/{old['training_files'][0]['id']}")
+    found = await desks.shown(old, FINE_TUNES)
+    assert (found["status"], found["training_files"]) == ("pending", [])
+
+
+async def test_events_are_sent_as_they_come(desks: Desks) -> None:
+    """A stream begins with what was told, goes on with each step while it is trained, and ends with `[DONE]`."""
+    desks.shop.hold_at = 2
+    async with desks.open():
+        job = await desks.job(FINE_TUNES)
+        follow = asyncio.create_task(desks.ask("GET", f"{FINE_TUNES}/{job['id']}/events", stream="true"))
+        await desks.until(job, "running")
+        assert await asyncio.to_thread(desks.shop.is_held.wait, 30)
+        assert not follow.done()
+        desks.shop.go.set()
+        said = await follow
+    frames = said.body.decode().split("\n\n")
+    assert frames[-2:] == ["data: [DONE]", ""]
+    assert said.headers["content-type"].startswith("text/event-stream")
+    told = [msgspec.json.decode(frame.removeprefix("data: ")) for frame in frames[:-2] if not frame.startswith(":")]
+    listed = (await desks.ask("GET", f"{FINE_TUNES}/{job['id']}/events")).json
+    assert told == listed["data"]
+    assert told[-1]["message"] == "Job succeeded."
+    assert sum(part.count(b"Step ") for part in said.parts[:2]) < 6
+    assert (await desks.ask("GET", f"{FINE_TUNES}/ft-none/events", stream="true")).status == 404
+
+
+async def test_followers_leave_when_the_server_ends(desks: Desks) -> None:
+    """A stream of a job that goes on ends without `[DONE]` when the server is about to end."""
+    job = await desks.job(FINE_TUNES)
+    follow = asyncio.create_task(desks.ask("GET", f"{FINE_TUNES}/{job['id']}/events", stream="true"))
+    await desks.tuner.change(0.1)
+    desks.tuner.dismiss()
+    body = (await follow).body
+    assert body.count(b"data: ") == 2
+    assert b"[DONE]" not in body
+
+
+async def test_a_finished_fine_tune_has_its_files(desks: Desks) -> None:
+    """A trained job names its model and shows its table of results; a stream of it ends at once."""
+    async with desks.open():
+        job = await desks.job(FINE_TUNES)
+        await desks.until(job, "succeeded")
+    done = await desks.shown(job, FINE_TUNES)
+    assert done["fine_tuned_model"].startswith("ft:tiny:homeport::")
+    assert [file["purpose"] for file in done["result_files"]] == ["fine-tune-results"]
+    assert done["hyperparams"]["batch_size"] == 1
+    said = await desks.ask("GET", f"{FINE_TUNES}/{job['id']}/events", stream="true")
+    assert said.body.endswith(b"data: [DONE]\n\n")
+
+
+@pytest.mark.parametrize(
+    ("changes", "param"),
+    [
+        ({"training_file": ...}, "training_file"),
+        ({"training_file": "file-none"}, "training_file"),
+        ({"validation_file": "file-none"}, "validation_file"),
+        ({"n_epochs": 0}, "n_epochs"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"learning_rate_multiplier": 0}, "learning_rate_multiplier"),
+        ({"prompt_loss_weight": 2}, "prompt_loss_weight"),
+        ({"suffix": "x" * 41}, "suffix"),
+        ({"compute_classification_metrics": True}, "compute_classification_metrics"),
+        ({"classification_n_classes": 2}, "classification_n_classes"),
+        ({"classification_positive_class": "a"}, "classification_positive_class"),
+        ({"classification_betas": [1]}, "classification_betas"),
+        ({**CLASSES, "validation_file": "file-1", "classification_n_classes": 1}, "classification_n_classes"),
+        ({**CLASSES, "validation_file": "file-1", "classification_n_classes": None}, "compute_classification_metrics"),
+        ({**CLASSES, "validation_file": "file-1", "classification_betas": [1]}, "classification_betas"),
+        ({"seed": 1}, "seed"),
+        ({"method": {"type": "supervised"}}, "method"),
+    ],
+)
+async def test_what_is_not_done_is_refused_by_name(desks: Desks, changes: dict[str, Any], param: str) -> None:
+    """A field that is unknown, out of its range, or without what it needs is a 400 that names it."""
+    said = await desks.order(FINE_TUNES, **changes)
+    assert (said.status, said.error["param"]) == (400, param), said.body
+    assert (await desks.ask("GET", FINE_TUNES)).json["data"] == []
+
+
+async def test_classes_are_part_of_the_order(desks: Desks) -> None:
+    """What is to be measured of classes reaches the training and stands in the job; null and false ask for nothing."""
+    validation = (await desks.sent())["id"]
+    asked = {
+        "compute_classification_metrics": True,
+        "classification_n_classes": 2,
+        "classification_positive_class": "b",
+        "classification_betas": [0.5, 2.0],
+    }
+    async with desks.open():
+        job = await desks.job(FINE_TUNES, validation_file=validation, **asked)
+        assert job["hyperparams"].items() >= asked.items()
+        await desks.until(job, "succeeded")
+    classes = desks.shop.runs[0].hyperparameters.classification
+    assert classes is not None
+    assert (classes.n_classes, classes.positive_class, classes.betas) == (2, "b", (0.5, 2.0))
+    nothing = await desks.job(FINE_TUNES, **{**dict.fromkeys(asked), "compute_classification_metrics": False})
+    assert "classification_n_classes" not in nothing["hyperparams"]

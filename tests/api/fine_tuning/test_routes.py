@@ -1,0 +1,282 @@
+"""Today's API of fine-tuning: jobs asked for, listed, followed, paused and ended; a project sees its own alone."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.api.asgi import call
+from tests.api.fakes import services
+from tests.api.fine_tuning.fine_tuning_app import (
+    FINE_TUNES,
+    JOBS,
+    PREFERENCE,
+    Desks,
+)
+
+from homeport.api.access import Access
+from homeport.api.application import build
+from homeport.domain.errors import ExtraMissing, InvalidRequest
+
+
+@pytest.fixture
+def desks(tmp_path: Path) -> Desks:
+    return Desks(tmp_path)
+
+
+async def test_a_job_is_told_as_openai_tells_it(desks: Desks) -> None:
+    """A new job has every field of today's document, open choices as `auto`, and the name that was asked for."""
+    validation = (await desks.sent())["id"]
+    job = await desks.job(
+        model="gpt-3.5-turbo", validation_file=validation, suffix="mine", metadata={"a": "b"}, seed=5, integrations=[]
+    )
+    assert job == {
+        "object": "fine_tuning.job",
+        "id": job["id"],
+        "model": "gpt-3.5-turbo",
+        "created_at": 1_700_000_000,
+        "finished_at": None,
+        "fine_tuned_model": None,
+        "organization_id": "homeport",
+        "result_files": [],
+        "status": "queued",
+        "validation_file": validation,
+        "training_file": job["training_file"],
+        "hyperparameters": {"n_epochs": "auto", "batch_size": "auto", "learning_rate_multiplier": "auto"},
+        "trained_tokens": None,
+        "error": None,
+        "integrations": [],
+        "seed": 5,
+        "estimated_finish": None,
+        "method": {"type": "supervised", "supervised": {"hyperparameters": job["hyperparameters"]}},
+        "metadata": {"a": "b"},
+    }
+    assert job["id"].startswith("ftjob-")
+    assert await desks.shown(job) == job
+
+
+async def test_a_job_ends_with_a_model_and_a_table(desks: Desks) -> None:
+    """A trained job names its model, its tokens and settled choices, and its table can be downloaded by the project."""
+    async with desks.open():
+        job = await desks.job(suffix="mine")
+        done = await desks.until(job, "succeeded")
+    assert done["fine_tuned_model"].startswith("ft:tiny:homeport:mine:")
+    assert done["trained_tokens"] == 120
+    assert done["finished_at"] == 1_700_000_000
+    assert done["hyperparameters"] == {"n_epochs": 3, "batch_size": 1, "learning_rate_multiplier": 1.0}
+    [result] = done["result_files"]
+    assert (await desks.ask("GET", f"/files/{result}")).json["purpose"] == "fine-tune-results"
+    assert (await desks.ask("GET", f"/files/{result}/content")).body == b"step,train_loss\n1,1.0\n"
+    assert (await desks.ask("GET", f"/files/{result}", project="other")).status == 404
+
+
+async def test_events_and_checkpoints_have_pages(desks: Desks) -> None:
+    """What was told, and what was left on the way, come newest first, with measures, so many behind the one named."""
+    async with desks.open():
+        job = await desks.job()
+        await desks.until(job, "succeeded")
+    path = f"{JOBS}/{job['id']}"
+    listed = (await desks.ask("GET", f"{path}/events", limit=100)).json
+    assert (listed["object"], listed["has_more"]) == ("list", False)
+    assert listed["data"][0]["message"] == "Job succeeded."
+    metrics = [event for event in listed["data"] if event["type"] == "metrics"]
+    assert [event["data"]["step"] for event in metrics] == [6, 5, 4, 3, 2, 1]
+    assert set(metrics[0]) == {"object", "id", "created_at", "level", "message", "type", "data"}
+    page = (await desks.ask("GET", f"{path}/events", limit=2, after=listed["data"][1]["id"])).json
+    assert (page["data"], page["has_more"]) == (listed["data"][2:4], True)
+    found = (await desks.ask("GET", f"{path}/checkpoints")).json
+    assert [each["step_number"] for each in found["data"]] == [6, 4, 2]
+    first = found["data"][0]
+    assert (found["first_id"], found["last_id"], found["has_more"]) == (first["id"], found["data"][2]["id"], False)
+    assert first["fine_tuned_model_checkpoint"].endswith(":ckpt-step-6")
+    assert first["fine_tuning_job_id"] == job["id"]
+    assert first["metrics"] == {"step": 6, "train_loss": pytest.approx(1 / 6), "train_mean_token_accuracy": 0.5}
+
+
+async def test_jobs_are_listed_by_page_and_metadata(desks: Desks) -> None:
+    """Jobs come newest first, so many behind the one named, with some metadata alone, or with none."""
+    ids = [(await desks.job(metadata=pairs))["id"] for pairs in ({"k": "v"}, None, {"k": "w"})]
+
+    async def listed(**query: Any) -> tuple[list[str], bool]:
+        said = await desks.ask("GET", JOBS, **query)
+        assert said.status == 200, said.body
+        return [job["id"] for job in said.json["data"]], said.json["has_more"]
+
+    assert await listed() == (ids[::-1], False)
+    assert await listed(limit=2) == (ids[:0:-1], True)
+    assert await listed(limit=2, after=ids[1]) == ([ids[0]], False)
+    assert await listed(**{"metadata[k]": "w"}) == ([ids[2]], False)
+    assert await listed(**{"metadata[k]": ""}) == ([], False)
+    assert await listed(metadata="null") == ([ids[1]], False)
+    for query, param in (
+        ({"metadata": "null", "metadata[k]": "v"}, "metadata"),
+        ({"metadata": "x"}, "metadata"),
+        ({"limit": 0}, "limit"),
+        ({"after": "ftjob-none"}, "after"),
+        ({"order": "asc"}, "order"),
+    ):
+        said = await desks.ask("GET", JOBS, **query)
+        assert (said.status, said.error["param"]) == (400, param)
+
+
+async def test_a_job_is_paused_resumed_and_cancelled(desks: Desks) -> None:
+    """A job under way is paused and resumed where it was, and cancelled at once; what has ended stays as it is."""
+    desks.shop.hold_at = 3
+    async with desks.open():
+        job = await desks.job()
+        path = f"{JOBS}/{job['id']}"
+        running = await desks.until(job, "running")
+        assert running["fine_tuned_model"] is None
+        assert (await desks.ask("POST", f"{path}/pause")).json["status"] == "paused"
+        assert (await desks.ask("POST", f"{path}/pause")).status == 400
+        assert (await desks.ask("POST", f"{path}/resume")).json["status"] == "queued"
+        assert (await desks.ask("POST", f"{path}/resume")).status == 400
+        await desks.until(job, "running")
+        assert (await desks.ask("POST", f"{path}/cancel")).json["status"] == "cancelled"
+        refused = await desks.ask("POST", f"{path}/cancel")
+        assert (refused.status, refused.error["code"]) == (400, "invalid_job_state")
+
+
+@pytest.mark.parametrize(
+    ("failure", "code"), [(InvalidRequest("too long", param="training_file"), "invalid_request"), (OSError(), "broke")]
+)
+async def test_a_failed_job_says_of_what(desks: Desks, failure: Exception, code: str) -> None:
+    """A job that failed tells what was wrong, with a code, and the field where it was one."""
+    desks.shop.failure = failure
+    async with desks.open():
+        failed = await desks.until(await desks.job(), "failed")
+    assert failed["error"]["code"] == code
+    assert failed["error"]["param"] == getattr(failure, "param", None)
+    assert failed["finished_at"]
+
+
+async def test_another_projects_jobs_are_not_there(desks: Desks) -> None:
+    """To another project's key a job and its parts are 404 in both APIs, and so are its files in an order."""
+    job = await desks.job()
+    for method, path in (
+        ("GET", f"{JOBS}/{job['id']}"),
+        ("GET", f"{JOBS}/{job['id']}/events"),
+        ("GET", f"{JOBS}/{job['id']}/checkpoints"),
+        ("POST", f"{JOBS}/{job['id']}/cancel"),
+        ("POST", f"{JOBS}/{job['id']}/pause"),
+        ("POST", f"{JOBS}/{job['id']}/resume"),
+        ("GET", f"{FINE_TUNES}/{job['id']}"),
+        ("GET", f"{FINE_TUNES}/{job['id']}/events"),
+        ("POST", f"{FINE_TUNES}/{job['id']}/cancel"),
+    ):
+        said = await desks.ask(method, path, project="other")
+        assert (said.status, said.error["code"]) == (404, "fine_tune_not_found")
+    assert (await desks.ask("GET", JOBS, project="other")).json["data"] == []
+    assert (await desks.ask("GET", FINE_TUNES, project="other")).json["data"] == []
+    said = await desks.order(project="other", training_file=job["training_file"])
+    assert (said.status, said.error["param"]) == (400, "training_file")
+    assert (await desks.shown(job))["status"] == "queued"
+
+
+async def test_preferences_are_a_method(desks: Desks) -> None:
+    """The method dpo takes its own hyperparameters and files of preferences."""
+    chosen = {"beta": 0.2, "n_epochs": 2, "batch_size": "auto", "learning_rate_multiplier": 0.5}
+    job = await desks.job(content=PREFERENCE, method={"type": "dpo", "dpo": {"hyperparameters": chosen}})
+    assert job["method"] == {"type": "dpo", "dpo": {"hyperparameters": chosen}}
+    assert (await desks.order(method={"type": "dpo"})).error["param"] == "training_file"
+    assert (await desks.order(content=PREFERENCE)).error["param"] == "training_file"
+
+
+@pytest.mark.parametrize(
+    ("changes", "param"),
+    [
+        ({"model": ...}, "model"),
+        ({"training_file": ...}, "training_file"),
+        ({"training_file": "file-none"}, "training_file"),
+        ({"validation_file": "file-none"}, "validation_file"),
+        ({"suffix": "x" * 65}, "suffix"),
+        ({"suffix": ""}, "suffix"),
+        ({"seed": -1}, "seed"),
+        ({"seed": 2**31}, "seed"),
+        ({"metadata": {"k": 1}}, "metadata"),
+        ({"metadata": {"k" * 65: "v"}}, "metadata"),
+        ({"metadata": {"k": "v" * 513}}, "metadata"),
+        ({"metadata": {str(n): "" for n in range(17)}}, "metadata"),
+        ({"integrations": [{"type": "wandb", "wandb": {"project": "p"}}]}, "integrations"),
+        ({"method": {"type": "reinforcement", "reinforcement": {"grader": {}}}}, "method.type"),
+        ({"method": {"type": "supervised", "reinforcement": {}}}, "method.reinforcement"),
+        ({"method": {"type": "magic"}}, "method.type"),
+        ({"method": {"type": "supervised", "dpo": {}}}, "method.dpo"),
+        ({"method": {"type": "dpo", "supervised": {}}}, "method.supervised"),
+        ({"method": {"type": "supervised", "supervised": {"hyperparameters": {"beta": 1}}}}, None),
+        (
+            {"method": {"type": "dpo", "dpo": {"hyperparameters": {"beta": 0}}}},
+            "method.dpo.hyperparameters.beta",
+        ),
+        (
+            {"method": {"type": "dpo", "dpo": {"hyperparameters": {"beta": 3}}}},
+            "method.dpo.hyperparameters.beta",
+        ),
+        ({"hyperparameters": {"n_epochs": 0}}, "hyperparameters.n_epochs"),
+        ({"hyperparameters": {"n_epochs": 51}}, "hyperparameters.n_epochs"),
+        ({"hyperparameters": {"n_epochs": "many"}}, "hyperparameters.n_epochs"),
+        ({"hyperparameters": {"batch_size": 257}}, "hyperparameters.batch_size"),
+        ({"hyperparameters": {"learning_rate_multiplier": 0}}, "hyperparameters.learning_rate_multiplier"),
+        ({"hyperparameters": {}, "method": {"type": "supervised"}}, "hyperparameters"),
+        ({"n_epochs": 2}, "n_epochs"),
+    ],
+)
+async def test_what_is_not_done_is_refused_by_name(desks: Desks, changes: dict[str, Any], param: str | None) -> None:
+    """A field that is unknown, out of its range or of a feature that is not here is a 400 that names it."""
+    said = await desks.order(**changes)
+    assert said.status == 400, said.body
+    assert said.error["param"] == (param or "method.supervised.hyperparameters.beta")
+    assert (await desks.ask("GET", JOBS)).json["data"] == []
+
+
+async def test_what_asks_for_nothing_passes(desks: Desks) -> None:
+    """Null where the document allows it, `auto` and empty lists change nothing."""
+    nothing: dict[str, Any] = dict.fromkeys(("validation_file", "suffix", "seed", "metadata", "integrations"))
+    job = await desks.job(**nothing, hyperparameters={"n_epochs": "auto"})
+    assert job["integrations"] == []
+    assert 0 <= job["seed"] < 2**31
+
+
+async def test_a_model_that_cannot_be_trained_is_refused(desks: Desks) -> None:
+    """An unknown model is a 404 with near matches; one of another kind is a 400."""
+    assert (await desks.order(model="nobody")).status == 404
+    assert (await desks.ask("POST", JOBS, {"training_file": "file-1", "model": ""})).status == 404
+
+
+async def test_a_missing_extra_says_what_to_install(desks: Desks) -> None:
+    """Without the extra an order is a 501 in the envelope that names it and is not repeated; no job is kept."""
+    desks.shop.refusal = ExtraMissing("pip install 'homeport[train]'")
+    for path in (JOBS, FINE_TUNES):
+        said = await desks.order(path)
+        assert said.status == 501
+        assert said.error["code"] == "missing_extra"
+        assert "homeport[train]" in said.error["message"]
+        assert said.headers["x-should-retry"] == "false"
+    assert (await desks.ask("GET", JOBS)).json["data"] == []
+
+
+async def test_a_full_queue_is_busy(desks: Desks) -> None:
+    """Past the queue's limit an order is a 429 that says when to come back."""
+    for _ in range(3):
+        await desks.job()
+    said = await desks.order()
+    assert (said.status, said.error["code"]) == (429, "server_overloaded")
+    assert int(said.headers["retry-after"]) >= 1
+
+
+async def test_jobs_are_counted_for_operators(desks: Desks) -> None:
+    """The metrics tell how many jobs there are, by status."""
+    async with desks.open():
+        await desks.until(await desks.job(), "succeeded")
+        while not desks.tuner.counts().get("succeeded"):
+            await desks.tuner.change(0.05)
+    key = {"authorization": f"Bearer {desks.secrets['one']}"}
+    text = (await call(desks.app, "GET", "/metrics", headers=key)).body.decode()
+    assert 'homeport:fine_tuning_jobs{status="succeeded"} 1.0' in text
+    assert 'homeport:fine_tuning_jobs{status="queued"} 0.0' in text
+
+
+async def test_a_server_without_a_tuner_says_so() -> None:
+    """Where nobody trains both APIs are a 503 in the envelope."""
+    app = build(services(access=Access.of()))
+    for path in (JOBS, FINE_TUNES):
+        assert (await call(app, "GET", f"/v1{path}")).status == 503

@@ -1,0 +1,92 @@
+"""Send bodies and forms to the image endpoints in process, to a worker that plays a script."""
+
+import base64
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from homeport.api.application import build
+from homeport.domain.events import Admitted, Done, Event, Picture, Progress, Usage
+from homeport.domain.images import ImageRequest, Size
+from homeport.domain.models import Alias
+from tests.api.asgi import Said, call
+from tests.api.fakes import FakePictures, FakeRegistry, FakeServing, Script, installed, services
+from tests.api.form_bodies import HEADERS, form
+
+MODEL = "brush"
+PNG = b"\x89PNG\r\n\x1a\n" + b"pixels"
+JPEG = b"\xff\xd8\xff" + b"pixels"
+NAMES = ("dall-e-2", "dall-e-3", "gpt-image-1", "gpt-image-1.5", "gpt-image-2", "chatgpt-image-latest")
+Files = Sequence[tuple[str, bytes]]
+
+
+def painted(request: Any) -> Script:
+    """Each picture in two steps, with a look after the first where one is asked for."""
+    assert isinstance(request, ImageRequest)
+    size = request.size or Size(512, 512)
+    steps: list[Sequence[Event]] = [[Admitted(0)]]
+    for index in range(request.n):
+        steps.append([Progress(index, 1, 2)])
+        if request.partial_images:
+            steps.append([Picture(index, size.width, size.height, b"look %d" % index, 0)])
+        steps.append([Progress(index, 2, 2), Picture(index, size.width, size.height, b"picture %d" % index)])
+    return [*steps, [Done(Usage())]]
+
+
+class Desk:
+    """The application with a painter, one without a name of OpenAI's, and all that came of the last request."""
+
+    def __init__(self, spool: Path, script: Any = painted) -> None:
+        self.serving = FakeServing(script)
+        self.pictures = FakePictures()
+        can = ("images", "image_edits", "image_variations")
+        registry = FakeRegistry([installed(MODEL, can), installed("tiny")], [Alias(n, MODEL, None) for n in NAMES])
+        self.spool = spool
+        self.app = build(services(self.serving, registry=registry, pictures=self.pictures, spool=spool))
+
+    async def generate(self, **body: Any) -> Said:
+        """Ask for pictures; `...` leaves a field out."""
+        sent = {"prompt": "a red fox", **body}
+        return await self.json("generations", {name: value for name, value in sent.items() if value is not ...})
+
+    async def json(self, path: str, body: Any) -> Said:
+        """Send a JSON body."""
+        return await call(self.app, "POST", f"/v1/images/{path}", json.dumps(body).encode())
+
+    async def edit(self, *fields: tuple[str, str], files: Files = (("image", PNG),)) -> Said:
+        """Send a form with a prompt."""
+        return await self.form("edits", [("prompt", "a hat"), *fields], files)
+
+    async def vary(self, *fields: tuple[str, str], files: Files = (("image", PNG),)) -> Said:
+        """Send a form without one."""
+        return await self.form("variations", fields, files)
+
+    async def form(self, path: str, fields: Sequence[tuple[str, str]], files: Files) -> Said:
+        """Send a form."""
+        return await call(self.app, "POST", f"/v1/images/{path}", form(fields, files), HEADERS)
+
+    @property
+    def asked(self) -> ImageRequest:
+        """What the worker was asked for last."""
+        request = self.serving.requests[-1][1]
+        assert isinstance(request, ImageRequest)
+        return request
+
+
+def data_url(data: bytes, kind: str = "image/png") -> str:
+    """A picture as JSON holds it."""
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def events(said: Said) -> list[Any]:
+    """The events of a stream, each checked to carry its own name; the end is `[DONE]`."""
+    found: list[Any] = []
+    for frame in said.body.decode().strip().split("\n\n"):
+        *name, data = frame.split("\n")
+        if data == "data: [DONE]":
+            found.append("[DONE]")
+            continue
+        found.append(json.loads(data.removeprefix("data: ")))
+        assert name == [f"event: {found[-1]['type']}"]
+    return found

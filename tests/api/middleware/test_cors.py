@@ -1,0 +1,116 @@
+"""Web pages of other origins: off unless listed."""
+
+from collections.abc import Mapping
+
+import pytest
+from tests.api.asgi import Said, call
+from tests.api.fakes import services
+
+from homeport.api.access import Access
+from homeport.api.application import build
+
+PAGE = "https://app.example"
+KEY = "sk-a-long-enough-key"
+KEYED = Access.of((KEY,))
+LISTED = Access.of((KEY,), (PAGE,))
+
+
+def asking(origin: str, method: str = "POST") -> dict[str, str]:
+    return {
+        "origin": origin,
+        "access-control-request-method": method,
+        "access-control-request-headers": "authorization,content-type",
+    }
+
+
+async def ask(access: Access, method: str, headers: Mapping[str, str]) -> Said:
+    return await call(build(services(access=access)), method, "/v1/models", headers=headers)
+
+
+async def test_cors_is_off_by_default() -> None:
+    """With keys and no listed origins no answer carries a CORS header, and a preflight is no more than a bad method."""
+    for origin in ("http://localhost:3000", PAGE):
+        said = await ask(KEYED, "GET", {"origin": origin})
+        assert "access-control-allow-origin" not in said.headers
+        assert (await ask(KEYED, "OPTIONS", asking(origin))).status == 401
+        said = await ask(KEYED, "OPTIONS", {**asking(origin), "authorization": f"Bearer {KEY}"})
+        assert (said.status, said.headers["allow"]) == (405, "GET, HEAD")
+
+
+@pytest.mark.parametrize("origin", ["http://localhost:3000", "http://127.0.0.1:5173", "http://tauri.localhost"])
+@pytest.mark.parametrize("origins", [(), (PAGE,)])
+async def test_without_keys_this_machines_pages_may_ask_and_read(origin: str, origins: tuple[str, ...]) -> None:
+    """A page that may POST has its preflight answered, and reads the answer; listed origins keep theirs."""
+    access = Access.of(origins=origins)
+    said = await ask(access, "OPTIONS", {**asking(origin), "access-control-request-private-network": "true"})
+    assert said.status == 200
+    assert said.headers["access-control-allow-origin"] == origin
+    assert said.headers["access-control-allow-private-network"] == "true"
+    assert "origin" in said.headers["vary"].lower()
+    said = await ask(access, "GET", {"origin": origin})
+    assert (said.status, said.headers["access-control-allow-origin"]) == (200, origin)
+    readable = said.headers["access-control-expose-headers"].split(", ")
+    assert {"x-request-id", "x-homeport-messages", "x-homeport-limited-by"} <= set(readable)
+
+
+async def test_a_preflight_is_refused_where_the_request_would_be() -> None:
+    """Without keys a foreign page, and a foreign host name, get no permission."""
+    for given in (asking("https://evil.example"), {**asking("http://localhost:3000"), "host": "evil.example"}):
+        said = await ask(Access(), "OPTIONS", given)
+        assert said.status == 403
+        assert "access-control-allow-origin" not in said.headers
+
+
+@pytest.mark.parametrize("path", ["/admin/v1/keys", "/v1/organization/usage/completions"])
+async def test_admin_is_never_opened_to_pages(path: str) -> None:
+    """No page of this machine gets a permission for /admin, and no listed one across networks."""
+    app = build(services(access=Access.of(admins=("an-admin-key-of-tests",))))
+    said = await call(app, "OPTIONS", path, headers=asking("http://localhost:3000"))
+    assert said.status in (401, 404)
+    assert "access-control-allow-origin" not in said.headers
+    listed = build(services(access=Access.of((KEY,), (PAGE,), admins=("an-admin-key-of-tests",))))
+    assert (await call(listed, "OPTIONS", path, headers=asking(PAGE))).status == 200
+    private = {**asking(PAGE), "access-control-request-private-network": "true"}
+    said = await call(listed, "OPTIONS", path, headers=private)
+    assert (said.status, said.error["code"]) == (403, "origin_not_allowed")
+
+
+async def test_a_listed_page_may_ask_from_another_network() -> None:
+    """Chrome's preflight for a page of the internet that asks this machine is answered, for listed origins alone."""
+    private = {"access-control-request-private-network": "true"}
+    said = await ask(LISTED, "OPTIONS", {**asking(PAGE), **private})
+    assert (said.status, said.headers["access-control-allow-private-network"]) == (200, "true")
+    said = await ask(LISTED, "OPTIONS", {**asking("https://evil.example"), **private})
+    assert said.status == 403
+    assert "access-control-allow-origin" not in said.headers
+
+
+async def test_a_listed_page_may_ask_and_read() -> None:
+    """A listed origin's preflight needs no key, and its answers, errors too, can be read with their request id."""
+    said = await ask(LISTED, "OPTIONS", asking(PAGE))
+    assert said.status == 200
+    assert said.headers["access-control-allow-origin"] == PAGE
+    assert "authorization" in said.headers["access-control-allow-headers"].lower()
+    said = await ask(LISTED, "GET", {"origin": PAGE})
+    assert said.status == 401
+    assert said.headers["access-control-allow-origin"] == PAGE
+    assert "x-request-id" in said.headers["access-control-expose-headers"]
+
+
+async def test_an_unlisted_page_is_refused_in_the_envelope() -> None:
+    """An origin that is not listed gets 403 and no permission."""
+    said = await ask(LISTED, "OPTIONS", asking("https://evil.example"))
+    assert (said.status, said.error["code"]) == (403, "origin_not_allowed")
+    assert "access-control-allow-origin" not in said.headers
+
+
+async def test_an_odd_method_is_refused_in_the_envelope() -> None:
+    """A preflight for a method nobody knows is refused like any other, in the envelope."""
+    assert (await ask(LISTED, "OPTIONS", asking(PAGE, "BREW"))).error["type"] == "invalid_request_error"
+
+
+async def test_a_listed_page_passes_without_keys() -> None:
+    """Without keys a listed origin is let in, an unlisted one is not."""
+    access = Access.of((), (PAGE,))
+    assert (await ask(access, "GET", {"origin": PAGE})).status == 200
+    assert (await ask(access, "GET", {"origin": "https://evil.example"})).status == 403

@@ -1,0 +1,98 @@
+"""Whatever is raised, the caller gets the envelope or a cut connection."""
+
+import errno
+import logging
+import os
+from collections.abc import AsyncIterator
+
+import pytest
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp
+from tests.api.asgi import call
+from tests.api.fakes import services
+
+from homeport.api.application import build
+from homeport.domain.errors import EngineFailed, Overloaded
+
+SECRET = "the caller must not read this"
+
+
+def failing(error: Exception) -> ASGIApp:
+    """The application with one more path, which raises."""
+    app = build(services())
+
+    async def fail(request: Request) -> Response:
+        raise error
+
+    app.router.routes.append(Route("/fail", fail))
+    return app
+
+
+async def test_a_foreseen_error_is_told() -> None:
+    """An error of the tree is answered with its status, words and headers."""
+    said = await call(failing(Overloaded("Full.", retry_after_s=3)), "GET", "/fail")
+    assert (said.status, said.error["code"], said.headers["retry-after"]) == (429, "server_overloaded", "3")
+
+
+async def test_an_unforeseen_error_is_logged_and_not_told(caplog: pytest.LogCaptureFixture) -> None:
+    """A bug is 500 without any of its details; the log has them, with the request id that the answer names."""
+    said = await call(failing(RuntimeError(SECRET)), "GET", "/fail")
+    assert (said.status, said.error["type"]) == (500, "server_error")
+    assert SECRET.encode() not in said.body
+    (record,) = [record for record in caplog.records if record.name == "homeport.errors"]
+    assert said.headers["x-request-id"] in record.getMessage()
+    assert said.headers["x-request-id"] in said.error["message"]
+    assert record.exc_info
+    assert SECRET in str(record.exc_info[1])
+
+
+async def test_a_broken_engine_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """An engine's failure is told to the caller and kept in the log."""
+    said = await call(failing(EngineFailed("The worker died.")), "GET", "/fail")
+    assert (said.status, said.error["message"]) == (500, "The worker died.")
+    assert any(record.name == "homeport.errors" for record in caplog.records)
+
+
+async def test_a_failure_after_the_first_byte_cuts_the_connection() -> None:
+    """Once an answer has begun there is no second one: the error goes on to the server, which hangs up."""
+    app = build(services())
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"first"
+        raise EngineFailed("Too late.")
+
+    async def stream(request: Request) -> Response:
+        return StreamingResponse(parts())
+
+    app.router.routes.append(Route("/fail", stream))
+    with pytest.raises(EngineFailed, match=r"Too late\."):
+        await call(app, "GET", "/fail")
+
+
+async def test_nobody_is_told_once_the_client_left(caplog: pytest.LogCaptureFixture) -> None:
+    """A client that leaves while it still sends is no error: nothing is answered, the log says 499."""
+    with caplog.at_level(logging.INFO), pytest.raises(IndexError):
+        await call(failing(ClientDisconnect()), "GET", "/fail")
+    (record,) = [record for record in caplog.records if record.name.startswith("homeport")]
+    assert "status=499" in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "code"),
+    [
+        (errno.ENOSPC, 507, "storage_full"),
+        (errno.EDQUOT, 507, "storage_full"),
+        (errno.EMFILE, 503, "too_many_open_files"),
+        (errno.ENFILE, 503, "too_many_open_files"),
+    ],
+)
+async def test_a_machine_out_of_room_is_told(
+    caplog: pytest.LogCaptureFixture, number: int, status: int, code: str
+) -> None:
+    """A disk that is full is a 507 wherever it is met, too many open files a 503; the log has the trace."""
+    said = await call(failing(OSError(number, os.strerror(number), SECRET)), "GET", "/fail")
+    assert (said.status, said.error["code"]) == (status, code)
+    assert SECRET.encode() not in said.body
+    assert any(record.exc_info for record in caplog.records if record.name == "homeport.errors")

@@ -1,0 +1,65 @@
+"""Headers on every answer, and one line in the log."""
+
+import logging
+import re
+
+import pytest
+from tests.api.asgi import call
+from tests.api.fakes import services
+
+from homeport.api.access import Access
+from homeport.api.application import build
+
+ANSWERS = [
+    ("GET", "/v1/models", {}, 200),
+    ("GET", "/v1/models/nobody", {}, 404),
+    ("GET", "/nowhere", {}, 404),
+    ("POST", "/v1/models", {}, 405),
+    ("GET", "/v1/models", {"host": "evil.example"}, 403),
+    ("GET", "/health/live", {}, 200),
+    ("GET", "/metrics", {}, 200),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "headers", "status"), ANSWERS)
+async def test_every_answer_carries_openais_headers(
+    method: str, path: str, headers: dict[str, str], status: int
+) -> None:
+    """Answers and errors alike tell request id, time taken, version and organization."""
+    said = await call(build(services(organization="my-home")), method, path, headers=headers)
+    assert said.status == status
+    assert re.fullmatch(r"req_[0-9a-f]{32}", said.headers["x-request-id"])
+    assert int(said.headers["openai-processing-ms"]) >= 0
+    assert said.headers["openai-version"] == "2020-10-01"
+    assert said.headers["openai-organization"] == "my-home"
+
+
+async def test_request_ids_are_unique() -> None:
+    """No two answers have the same id, whatever id the client sends."""
+    app = build(services())
+    given = {"x-request-id": "mine", "x-client-request-id": "mine"}
+    ids = {(await call(app, "GET", "/health", headers=given)).headers["x-request-id"] for _ in range(50)}
+    assert len(ids) == 50
+    assert "mine" not in ids
+
+
+async def test_one_line_per_request(caplog: pytest.LogCaptureFixture) -> None:
+    """The log tells id, route, status and time; never the path as sent, the query or the key."""
+    app = build(services(access=Access.of(("sk-a-long-enough-key",))))
+    given = {"authorization": "Bearer sk-a-long-enough-key", "x-client-request-id": "mine-1"}
+    with caplog.at_level(logging.INFO, "homeport.access"):
+        said = await call(app, "GET", "/v1/models/secret-name", headers=given)
+    (record,) = caplog.records
+    line = record.getMessage()
+    assert f"request_id={said.headers['x-request-id']} client_request_id=mine-1 method=GET" in line
+    assert "path=/v1/models/{model:path} status=404 ms=" in line
+    assert "secret-name" not in line
+    assert "sk-" not in line
+
+
+@pytest.mark.parametrize("named", ["a b", "a\x7f", "x" * 129, "é"])
+async def test_odd_client_ids_stay_out_of_the_log(named: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A client's own request id that could forge a log line is left out."""
+    with caplog.at_level(logging.INFO, "homeport.access"):
+        await call(build(services()), "GET", "/health", headers={"x-client-request-id": named})
+    assert "client_request_id=- " in caplog.records[0].getMessage()

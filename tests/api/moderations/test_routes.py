@@ -1,0 +1,183 @@
+"""Moderations in process: what the worker is asked for, what is answered under each name, what is refused by name."""
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from homeport.api.application import build
+from homeport.api.moderations import routes as creation
+from homeport.api.moderations.fields import FIELDS
+from homeport.api.moderations.render import FIRST, TEXT, categories
+from homeport.domain.errors import EngineFailed
+from homeport.domain.events import Admitted, Done, Judgement, Usage, Verdict
+from homeport.domain.models import Alias
+from homeport.domain.moderation import CATEGORIES, ImagePart, ModerationRequest, TextPart
+from homeport.domain.worker_messages import Request
+from tests.api.asgi import Said, call
+from tests.api.fakes import FakeRegistry, FakeServing, Script, installed, services
+from tests.api.form_bodies import is_empty
+
+SPECS: dict[str, dict[str, dict[str, Any]]] = json.loads(
+    (Path(__file__).parents[2] / "contract" / "data" / "fields.json").read_text("utf-8")
+)
+NAMES = ("omni-moderation-latest", "text-moderation-latest", "text-moderation-004", "text-moderation-007")
+OMNI = "omni-moderation-latest"
+PNG = "data:image/png;base64," + base64.b64encode(b"pixels").decode()
+
+
+def verdict(index: int, *flagged: str) -> Verdict:
+    return Verdict(
+        index, tuple(Judgement(c, 0.9 if c in flagged else 0.1, c in flagged, ("text",)) for c in CATEGORIES)
+    )
+
+
+def judged(request: Request) -> Script:
+    """Verdicts out of order: the second input is violent."""
+    assert isinstance(request, ModerationRequest)
+    found = [verdict(at, *(["violence"] if at == 1 else [])) for at in range(len(request.inputs))]
+    return [[Admitted(7)], list(reversed(found)), [Done(Usage(7))]]
+
+
+async def post(tmp_path: Path, body: Any, serving: FakeServing | None = None) -> Said:
+    registry = FakeRegistry(
+        [installed("homeport-moderation", ("moderations",)), installed("tiny")],
+        [Alias(name, "homeport-moderation", None) for name in NAMES],
+    )
+    app = build(services(serving or FakeServing(judged), registry=registry, spool=tmp_path))
+    headers = {"content-type": "application/json"}
+    return await call(app, "POST", "/v1/moderations", json.dumps(body).encode(), headers)
+
+
+def part(url: str = PNG) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_every_published_field_is_decided(spec: str) -> None:
+    """No property of either generation of the spec is missing from the table, and the struct takes what it says."""
+    names = {field.name for field in FIELDS["moderations"]}
+    assert set(SPECS[spec]["moderations"]) <= names == set(creation.ModerationBody.__struct_fields__)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (OMNI, CATEGORIES),
+        ("homeport-moderation", CATEGORIES),
+        ("text-moderation-latest", TEXT),
+        ("text-moderation-007", TEXT),
+        ("text-moderation-004", FIRST),
+    ],
+)
+async def test_a_name_has_exactly_its_categories(tmp_path: Path, name: str, expected: tuple[str, ...]) -> None:
+    """Seven for 2023's first models, eleven for later text models, thirteen else; input types for these alone."""
+    said = await post(tmp_path, {"input": ["Hello", "Bang"], "model": name})
+    assert said.status == 200, said.body
+    assert set(said.json) == {"id", "model", "results"}
+    assert said.json["id"].startswith("modr-")
+    assert said.json["model"] == name
+    assert said.headers["x-homeport-model"] == "homeport-moderation"
+    for at, result in enumerate(said.json["results"]):
+        keys = {"flagged", "categories", "category_scores"}
+        assert set(result) - {"category_applied_input_types"} == keys
+        assert list(result["categories"]) == list(result["category_scores"]) == list(expected)
+        assert ("category_applied_input_types" in result) == (not name.startswith("text-"))
+        assert result["flagged"] is any(result["categories"].values()) is (at == 1)
+
+
+async def test_flags_of_categories_that_a_name_lacks_do_not_count(tmp_path: Path) -> None:
+    """`flagged` is true to the categories that are shown."""
+    serving = FakeServing(lambda _: [[Admitted(1)], [verdict(0, "illicit")], [Done(Usage(1))]])
+    old = await post(tmp_path, {"input": "x", "model": "text-moderation-latest"}, serving)
+    new = await post(tmp_path, {"input": "x", "model": OMNI}, serving)
+    assert (old.json["results"][0]["flagged"], new.json["results"][0]["flagged"]) == (False, True)
+
+
+async def test_without_a_model_todays_default_answers(tmp_path: Path) -> None:
+    """Today's documented default, whose categories hold all of 2023's."""
+    said = await post(tmp_path, {"input": "Hello"})
+    assert said.json["model"] == creation.DEFAULT
+    assert set(FIRST) < set(TEXT) < set(categories(creation.DEFAULT))
+
+
+async def test_texts_and_parts_become_inputs(tmp_path: Path) -> None:
+    """A text is one input, texts are many, parts are one together; pictures lie on disk while the worker works."""
+    seen: list[bytes] = []
+
+    def look(request: Request) -> Script:
+        assert isinstance(request, ModerationRequest)
+        for each in request.inputs[0]:
+            if isinstance(each, ImagePart):
+                seen.append(each.path.read_bytes())
+        return judged(request)
+
+    serving = FakeServing(look)
+    for given in ("a", ["a", ""], [{"type": "text", "text": "a"}, part()]):
+        assert (await post(tmp_path, {"input": given}, serving)).status == 200
+    one, many, parts = (request for _, request in serving.requests if isinstance(request, ModerationRequest))
+    assert one.inputs == ((TextPart("a"),),)
+    assert many.inputs == ((TextPart("a"),), (TextPart(""),))
+    text, picture = parts.inputs[0]
+    assert text == TextPart("a")
+    assert isinstance(picture, ImagePart)
+    assert seen == [b"pixels"]
+    assert picture.param == "input[1].image_url.url"
+    assert is_empty(tmp_path)
+
+
+URL = "input[0].image_url.url"
+BAD: list[tuple[Any, str]] = [
+    ({}, "input"),
+    ({"input": []}, "input"),
+    ({"input": None}, "input"),
+    ({"input": 3}, "input"),
+    ({"input": [1, 2]}, "input[0]"),
+    ({"input": ["a", {"type": "text", "text": "b"}]}, "input"),
+    ({"input": ["a"] * (creation.MOST_INPUTS + 1)}, "input"),
+    ({"input": "a" * (creation.MOST_CHARACTERS + 1)}, "input"),
+    ({"input": [part()] * (creation.MOST_IMAGES + 1)}, "input"),
+    ({"input": [{"type": "audio", "text": "b"}]}, "input[0].type"),
+    ({"input": [{"type": "text"}]}, "input[0].text"),
+    ({"input": [{"type": "image_url", "image_url": {"url": PNG, "detail": "low"}}]}, "input[0].image_url.detail"),
+    ({"input": [part("https://example.com/a.png")]}, URL),
+    ({"input": [part("a.png")]}, URL),
+    ({"input": [part("data:image/png,abc")]}, URL),
+    ({"input": [part("data:text/html;base64,YWJj")]}, URL),
+    ({"input": [part("data:image/png;base64,YW#j")]}, URL),
+    ({"input": [part("data:image/png;base64,")]}, URL),
+    ({"input": [part("data:image/png;base64," + "A" * 13_400_000)]}, URL),
+    ({"input": [part()], "model": "text-moderation-latest"}, "input"),
+    ({"input": "a", "user": "me"}, "user"),
+    ({"input": "a", "model": "tiny"}, "model"),
+    ({"input": "a", "model": 4}, "model"),
+]
+
+
+@pytest.mark.parametrize(("body", "param"), BAD)
+async def test_bad_requests_are_named(tmp_path: Path, body: Any, param: str) -> None:
+    """Each is a 400 in the envelope that names the field; nothing reaches a worker or stays on disk."""
+    serving = FakeServing(judged)
+    said = await post(tmp_path, body, serving)
+    assert said.status == 400, said.body
+    assert (said.error["param"] or "").replace("[...]", "[0]") in (param, param.replace("[0]", ""))
+    assert not serving.requests
+    assert is_empty(tmp_path)
+
+
+async def test_remote_images_are_off_and_the_answer_says_so(tmp_path: Path) -> None:
+    """A URL elsewhere is never fetched; the message says what to send instead."""
+    said = await post(tmp_path, {"input": [part("https://example.com/a.png")]})
+    assert "not fetched" in str(said.error["message"])
+    assert "data:" in str(said.error["message"])
+
+
+async def test_a_worker_that_breaks_is_an_error_in_the_envelope(tmp_path: Path) -> None:
+    """Pictures are gone afterwards too."""
+    serving = FakeServing(lambda _: [[Admitted(1)], EngineFailed("broke")])
+    said = await post(tmp_path, {"input": [part()]}, serving)
+    assert said.status == 500
+    assert said.error["message"] == "broke"
+    assert is_empty(tmp_path)

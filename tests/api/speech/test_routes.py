@@ -1,0 +1,148 @@
+"""Speech in process: what the worker is asked for, how its sound goes out, what is refused by name."""
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from tests.api.asgi import Said, call
+from tests.api.fakes import FakeRegistry, FakeServing, Script, installed, services
+
+from homeport.api.application import build
+from homeport.api.speech.fields import FIELDS
+from homeport.api.speech.routes import MEDIA_TYPES, SpeechBody
+from homeport.domain.errors import EngineFailed, InvalidRequest
+from homeport.domain.events import Admitted, Done, Sound, Usage
+from homeport.domain.speech import FORMATS, SpeechRequest
+
+SPECS: dict[str, dict[str, dict[str, Any]]] = json.loads(
+    (Path(__file__).parents[2] / "contract" / "data" / "fields.json").read_text("utf-8")
+)
+SPOKEN: Script = [[Admitted(9)], [Sound(b"abc")], [Sound(b"de"), Sound(b"f")], [Done(Usage(9, 40))]]
+
+
+async def post(serving: FakeServing | None = None, **changes: Any) -> Said:
+    """Send the plain body with some fields changed; `...` leaves a field out."""
+    body = {"model": "voice", "input": "Hello.", "voice": "alloy", **changes}
+    registry = FakeRegistry([installed("voice", ("speech",)), installed("tiny")])
+    app = build(services(serving or FakeServing(lambda _: SPOKEN), registry=registry))
+    given = {key: value for key, value in body.items() if value is not ...}
+    return await call(app, "POST", "/v1/audio/speech", json.dumps(given).encode())
+
+
+async def asked(**changes: Any) -> SpeechRequest:
+    """What the worker is asked for."""
+    serving = FakeServing(lambda _: SPOKEN)
+    assert (await post(serving, **changes)).status == 200
+    ((_, request),) = serving.requests
+    assert isinstance(request, SpeechRequest)
+    return request
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_every_published_field_is_decided(spec: str) -> None:
+    """No property of either generation of the spec is missing from the table."""
+    assert set(SPECS[spec].get("speech", {})) <= {field.name for field in FIELDS["speech"]}
+
+
+def test_the_table_and_the_body_agree() -> None:
+    """Every field of the body is in the table, once, and the other way round."""
+    assert sorted(SpeechBody.__struct_fields__) == sorted(field.name for field in FIELDS["speech"])
+
+
+async def test_the_worker_is_asked_for_what_the_body_says() -> None:
+    """Text, voice, format and speed reach the engine; format and speed have OpenAI's defaults."""
+    assert await asked() == SpeechRequest("Hello.", "alloy", "mp3", 1.0)
+    request = await asked(voice="zf_xiaobei", response_format="opus", speed=2, instructions="", stream_format="audio")
+    assert request == SpeechRequest("Hello.", "zf_xiaobei", "opus", 2.0)
+    assert len((await asked(input="ü" * 4096)).text) == 4096
+
+
+@pytest.mark.parametrize("format", FORMATS)
+async def test_sound_goes_out_as_it_comes(format: str) -> None:
+    """Each batch of sound is one send, with the format's own content type and no length; the real model is named."""
+    said = await post(response_format=format)
+    assert said.headers["content-type"] == MEDIA_TYPES[msgspec.convert(format, Any)]
+    assert said.headers["x-homeport-model"] == "voice"
+    assert "content-length" not in said.headers
+    assert "x-homeport-skipped" not in said.headers
+    assert said.parts == [b"abc", b"def", b""]
+
+
+async def test_events_carry_the_sound_and_then_the_usage() -> None:
+    """`stream_format: sse` gives deltas in base64 and `speech.audio.done` with the tokens, and nothing behind it."""
+    said = await post(stream_format="sse")
+    assert said.headers["content-type"] == "text/event-stream; charset=utf-8"
+    *deltas, done = [json.loads(frame.removeprefix("data: ")) for frame in said.body.decode().split("\n\n")[:-1]]
+    assert {delta["type"] for delta in deltas} == {"speech.audio.delta"}
+    assert b"".join(base64.b64decode(delta["audio"]) for delta in deltas) == b"abcdef"
+    usage = {"input_tokens": 9, "output_tokens": 40, "total_tokens": 49}
+    assert done == {"type": "speech.audio.done", "usage": usage}
+
+
+@pytest.mark.parametrize("stream_format", ["audio", "sse"])
+async def test_what_is_not_spoken_is_named(stream_format: str) -> None:
+    """Characters that no voice can read stand percent-encoded in a header."""
+    serving = FakeServing(lambda _: [[Admitted(9, (6,), "😀д")], *SPOKEN[1:]])
+    said = await post(serving, stream_format=stream_format)
+    assert said.headers["x-homeport-skipped"] == "%F0%9F%98%80%D0%B4"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("input", ""),
+        ("input", "  \n"),
+        ("input", "x" * 4097),
+        ("input", 7),
+        ("voice", {"id": "voice_1234"}),
+        ("voice", 5),
+        ("instructions", "Whisper."),
+        ("response_format", "ogg"),
+        ("speed", 0.2),
+        ("speed", 4.01),
+        ("speed", "fast"),
+        ("stream_format", "chunks"),
+        ("model", "tiny"),
+        ("model", ...),
+        ("volume", 11),
+    ],
+)
+async def test_bad_values_are_refused_by_name(field: str, value: object) -> None:
+    """A value out of range, of another type or asking for what is not here is a 400 that names its field."""
+    serving = FakeServing(lambda _: SPOKEN)
+    said = await post(serving, **{field: value})
+    assert (said.status, said.error["param"]) == (400, field)
+    assert not serving.requests
+
+
+@pytest.mark.parametrize("field", ["input", "voice"])
+async def test_fields_that_must_be_there_are_missed_by_name(field: str) -> None:
+    """Without a text or a voice it is a 400 that says which is missing."""
+    said = await post(None, **{field: ...})
+    assert said.status == 400
+    assert field in said.error["message"]
+
+
+async def test_what_the_engine_refuses_is_an_ordinary_error() -> None:
+    """An unknown voice, which only the engine knows, is a 400 before any sound."""
+    said = await post(FakeServing(lambda _: [InvalidRequest("No such voice.", param="voice")]))
+    assert (said.status, said.error["param"]) == (400, "voice")
+
+
+async def test_sound_that_breaks_off_is_never_ended_cleanly() -> None:
+    """An error behind the first bytes cuts the connection: the part cannot be taken for the whole."""
+    serving = FakeServing(lambda _: [[Admitted(9)], [Sound(b"abc")], EngineFailed("It broke.")])
+    with pytest.raises(EngineFailed):
+        await post(serving)
+    assert serving.streams[0].closed.is_set()
+
+
+async def test_events_that_break_off_say_so() -> None:
+    """In events the error is one of them, and no `speech.audio.done` follows."""
+    serving = FakeServing(lambda _: [[Admitted(9)], [Sound(b"abc")], EngineFailed("It broke.")])
+    said = await post(serving, stream_format="sse")
+    assert b"It broke." in said.body
+    assert b"speech.audio.done" not in said.body

@@ -1,0 +1,85 @@
+"""Requests that the server sends to itself."""
+
+import asyncio
+
+import msgspec
+import pytest
+
+from homeport.api.access import Access
+from homeport.api.application import build
+from homeport.api.dispatcher import Dispatch
+from homeport.domain.errors import Overloaded, Unavailable
+from tests.api.asgi import call
+from tests.api.fakes import FakeServing, answer, services
+
+BODY = msgspec.json.encode({"model": "tiny", "prompt": "a"})
+
+
+def sender(serving: FakeServing) -> Dispatch:
+    """One that asks a server which has a key, and so lets in nobody without."""
+    return Dispatch(build(services(serving, access=Access.of(["sk-a-key-of-this-server"]))), lambda: "here:1")
+
+
+async def test_it_needs_no_key_and_is_in_the_background() -> None:
+    """What the server asks itself is let in, in the name that is said, as background work."""
+    serving = FakeServing()
+    said = await sender(serving)("team", "", "/v1/completions", BODY)
+    assert (said.status, said.retry_after_s, said.code) == (200, None, None)
+    assert said.request_id.startswith("req_")
+    assert msgspec.json.decode(said.body)["object"] == "text_completion"
+    assert serving.in_background == [True]
+    [(_, asked)] = serving.requests
+    assert (getattr(asked, "project", None), getattr(asked, "is_background", None)) == ("team", True)
+
+
+async def test_nobody_else_comes_in_so() -> None:
+    """A caller from outside is asked for a key, whatever headers it sends, and is never in the background."""
+    serving = FakeServing()
+    app = build(services(serving))
+    headers = {"homeport.sender": "team", "x-homeport-sender": "team"}
+    assert (await call(app, "POST", "/v1/completions", BODY, headers=headers)).status == 200
+    assert serving.in_background == [False]
+
+
+async def test_a_stored_key_that_is_not_there_opens_nothing() -> None:
+    """In the name of a key that is not known a request is 401."""
+    said = await sender(FakeServing())("team", "key_gone", "/v1/completions", BODY)
+    assert (said.status, said.code) == (401, "invalid_api_key")
+
+
+@pytest.mark.parametrize(
+    ("refusal", "status", "retry_after_s"),
+    [(Overloaded("busy", retry_after_s=7), 429, 7), (Unavailable("down"), 503, 1)],
+)
+async def test_it_tells_when_to_ask_again(refusal: Overloaded | Unavailable, status: int, retry_after_s: float) -> None:
+    """A refusal that may pass says when."""
+    serving = FakeServing()
+    serving.refusal = refusal
+    said = await sender(serving)("team", "", "/v1/completions", BODY)
+    assert (said.status, said.retry_after_s) == (status, retry_after_s)
+
+
+async def test_cancelled_it_ends_the_request() -> None:
+    """Who gives up waiting frees what the request holds."""
+    never = asyncio.Event()
+    serving = FakeServing(lambda _: [*answer("a")[:1], never])
+    asking = asyncio.create_task(sender(serving)("team", "", "/v1/completions", BODY))
+    await serving.opened.wait()
+    await serving.streams[0].waits.wait()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert serving.streams[0].closed.is_set()
+
+
+async def test_urls_in_answers_begin_where_callers_ask() -> None:
+    """The host is the one that callers use."""
+    seen: list[bytes] = []
+
+    async def app(scope: dict[str, list[tuple[bytes, bytes]]], receive: object, send: object) -> None:
+        seen.extend(value for name, value in scope["headers"] if name == b"host")
+        await send({"type": "http.response.start", "status": 200, "headers": []})  # type: ignore[operator]
+        await send({"type": "http.response.body", "body": b"{}"})  # type: ignore[operator]
+
+    await Dispatch(app, lambda: "here:1")("team", "", "/v1/completions", b"{}")  # type: ignore[arg-type]
+    assert seen == [b"here:1"]

@@ -1,0 +1,158 @@
+"""Forms as they come in: fields by their names, files on disk for as long as the answer takes, limits first."""
+
+import stat
+from pathlib import Path
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from homeport.api import forms
+from homeport.api.application import build
+from homeport.api.form_values import Form
+from tests.api.asgi import Said, call
+from tests.api.fakes import services
+from tests.api.form_bodies import HEADERS, form, is_empty
+
+WAV = b"RIFF" + bytes(3000)
+
+
+def application(spool: Path) -> Starlette:
+    """An application whose one route says what a form held, with our layers around it."""
+    app = build(services(spool=spool))
+    app.router.routes.append(Route("/form", _Form()))
+    return app
+
+
+class _Form:
+    """Says what is in a form, as an ASGI endpoint that Starlette does not wrap."""
+
+    async def __call__(self, scope: dict[str, object], receive: object, send: object) -> None:
+        """Answer one form."""
+        response = await _told(Request(scope, receive))  # type: ignore[arg-type]
+        await response(scope, receive, send)  # type: ignore[arg-type]
+
+
+async def _told(request: Request) -> Response:
+    async def answer(read: Form) -> Response:
+        upload = read.file("file")
+        mode = stat.S_IMODE(upload.path.stat().st_mode) | stat.S_IMODE(upload.path.parent.stat().st_mode)
+        is_whole = upload.path.read_bytes() == WAV
+        told = {"values": dict(read.values), "whole": is_whole, "open": mode & 0o077, "path": str(upload.path)}
+        return JSONResponse({**told, "size": upload.size, "name": upload.name})
+
+    return await forms.answered(request, answer)
+
+
+async def send(spool: Path, body: bytes | list[bytes], **headers: str) -> Said:
+    """Post a form."""
+    return await call(application(spool), "POST", "/form", body, {**HEADERS, **headers})
+
+
+async def test_fields_stand_where_their_names_say(tmp_path: Path) -> None:
+    """`a[]` and a repeated `a` are lists, `a[b]` is a mapping, and all else is text."""
+    fields = [("one", "1"), ("many[]", "a"), ("many[]", "b"), ("again", "x"), ("again", "y"), ("map[k]", "v")]
+    said = await send(tmp_path, form(fields, [("file", WAV)]))
+    assert said.json["values"] == {"one": "1", "many": ["a", "b"], "again": ["x", "y"], "map": {"k": "v"}}
+
+
+async def test_a_file_lies_on_disk_for_its_user_alone_and_only_meanwhile(tmp_path: Path) -> None:
+    """It is whole while the answer is made, readable by nobody else, and gone afterwards."""
+    said = await send(tmp_path, form([], [("file", WAV)]))
+    assert said.json["whole"]
+    assert said.json["open"] == 0
+    assert (said.json["size"], said.json["name"]) == (len(WAV), "a.wav")
+    assert is_empty(tmp_path)
+
+
+async def test_a_body_in_pieces_without_a_length_is_read(tmp_path: Path) -> None:
+    """Chunked transfer needs no Content-Length."""
+    body = form([("one", "1")], [("file", WAV)])
+    said = await send(tmp_path, [body[i : i + 700] for i in range(0, len(body), 700)])
+    assert said.json["whole"]
+
+
+@pytest.mark.parametrize(
+    ("files", "code"),
+    [([], "missing_required_parameter"), ([("file", b"")], "empty_file"), ([("file", WAV), ("file", WAV)], None)],
+)
+async def test_it_must_be_one_file_with_something_in_it(
+    tmp_path: Path, files: list[tuple[str, bytes]], code: str | None
+) -> None:
+    """No file, an empty one, or two are a 400 that names the field."""
+    said = await send(tmp_path, form([], files))
+    assert said.status == 400
+    assert (said.error["param"], said.error["code"]) == ("file", code)
+
+
+async def test_too_large_is_known_before_it_is_read(tmp_path: Path) -> None:
+    """A length over the limit is refused by its header; without one, as soon as the limit is passed."""
+    body = form([], [("file", bytes(26 * 1024 * 1024))])
+    for headers in ({"content-length": str(len(body))}, {}):
+        said = await send(tmp_path, [body[i : i + 1_000_000] for i in range(0, len(body), 1_000_000)], **headers)
+        assert said.status == 413
+        assert said.error["code"] == "content_size_exceeded"
+    assert is_empty(tmp_path)
+
+
+async def test_another_kind_of_body_is_refused(tmp_path: Path) -> None:
+    """JSON where a form is due is a 415 in the envelope."""
+    said = await call(application(tmp_path), "POST", "/form", b"{}")
+    assert said.status == 415
+    assert said.error["code"] == "unsupported_content_type"
+
+
+@pytest.mark.parametrize("body", [b"", b"nonsense", form([], [("file", WAV)])[:200]])
+async def test_a_broken_form_is_a_400(tmp_path: Path, body: bytes) -> None:
+    """What is no whole form is refused in the envelope."""
+    said = await send(tmp_path, body)
+    assert said.status == 400
+    assert said.error["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize("sound", [b"\xff\xfb\x90", b"a" * 1_000_001])
+async def test_a_file_without_a_name_is_told_so(tmp_path: Path, sound: bytes) -> None:
+    """A part without a filename that can be no text is a 400 which says that a file needs one."""
+    body = form([], [("file", sound)]).replace(b'; filename="a.wav"', b"")
+    said = await send(tmp_path, body)
+    assert (said.status, said.error["param"]) == (400, "file")
+    assert "has no filename" in said.error["message"]
+
+
+@pytest.mark.parametrize("fields", [[("a", "1"), ("a[b]", "2")], [("a[b][c]", "1")], [("a[b]", "1"), ("a[b]", "2")]])
+async def test_names_that_contradict_each_other_are_refused(tmp_path: Path, fields: list[tuple[str, str]]) -> None:
+    """A name that is a value and a mapping at once, or nested deeper than anything is read, is a 400."""
+    said = await send(tmp_path, form(fields, [("file", WAV)]))
+    assert said.status == 400
+    assert said.error["param"] == "a"
+
+
+async def test_a_file_field_may_be_written_as_a_list(tmp_path: Path) -> None:
+    """`file[]` and `file[0]` are the field `file`."""
+    for name in ("file[]", "file[0]"):
+        said = await send(tmp_path, form([], [(name, WAV)]))
+        assert said.status == 200, said.body
+
+
+async def test_a_file_that_nobody_chose_was_not_sent(tmp_path: Path) -> None:
+    """A browser's empty choice, which has an empty name and no content, is no file."""
+    body = form([], [("file", WAV)])
+    nothing = body[: body.index(b"Content-Type")].replace(b'"a.wav"', b'""') + b"\r\n\r\n"
+    said = await send(tmp_path, nothing + body)
+    assert said.status == 200, said.body
+
+
+BOUNDARIES = ["a" * 257, "a" * 30_000, "", '""', "*=utf-8''%E4%BD%A0"]
+
+
+@pytest.mark.parametrize("boundary", BOUNDARIES, ids=lambda boundary: boundary[:20])
+async def test_a_boundary_that_is_none_is_a_400(tmp_path: Path, boundary: str) -> None:
+    """A boundary that is longer than any client's, or empty, is refused in the envelope."""
+    said = await send(
+        tmp_path, form([], [("file", WAV)]), **{"content-type": f"multipart/form-data; boundary={boundary}"}
+    )
+    assert said.status == 400
+    assert said.error["message"].startswith("We could not parse the form: ")
+    assert len(said.error["message"]) < 200

@@ -1,0 +1,65 @@
+"""Whether it is up, and whether it would serve."""
+
+import pytest
+
+from homeport.api import monitoring
+from homeport.api.application import build
+from homeport.api.metrics import Meters
+from homeport.domain.errors import Unavailable
+from homeport.serving.background_loops import Supervisor
+from tests.api.asgi import call
+from tests.api.fakes import FakeServing, services
+from tests.serving.conftest import until
+
+
+async def test_live_says_so_whatever_the_workers_do() -> None:
+    """Liveness is the process's own, under both of its paths."""
+    serving = FakeServing()
+    serving.is_ready = False
+    app = build(services(serving))
+    assert (await call(app, "GET", "/health/live")).json == {"status": "ok"}
+    assert (await call(app, "GET", "/health")).json == {"status": "ok"}
+
+
+async def test_ready_follows_serving() -> None:
+    """Readiness is 503 with a reason while requests would not be served, and recovers by itself."""
+    serving = FakeServing()
+    app = build(services(serving))
+    assert (await call(app, "GET", "/health/ready")).status == 200
+    serving.is_ready = False
+    said = await call(app, "GET", "/health/ready")
+    assert (said.status, said.error["code"]) == (503, "not_ready")
+    assert said.headers["retry-after"] == "1"
+    serving.is_ready = True
+    assert (await call(app, "GET", "/health/ready")).status == 200
+
+
+async def test_the_bare_address_says_what_this_is() -> None:
+    """Whoever opens the address in a browser learns what answers and where the API is."""
+    said = (await call(build(services(version="1.2")), "GET", "/")).json
+    assert (said["name"], said["version"], said["api"]) == ("homeport", "1.2", "/v1")
+
+
+async def test_a_failing_background_loop_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loop that fails is named at once, here and in `/metrics`; after a minute of failing it is a 503."""
+    loops = Supervisor(first_s=0.0, limit_s=0.0)
+    app = build(services(loops=loops, meters=Meters(loops=loops)))
+
+    async def step() -> None:
+        raise Unavailable("the database is away")
+
+    loops.start("keys", step, 0.001)
+    try:
+        await until(loops.failing)
+        said = await call(app, "GET", "/health/ready")
+        assert (said.status, said.json) == (200, {"status": "ready", "failing": ["keys"]})
+        scraped = (await call(app, "GET", "/metrics")).body.decode()
+        assert 'homeport:background_loop_failing{loop="keys"} 1.0' in scraped
+        assert 'homeport:background_loop_failures_total{loop="keys"}' in scraped
+        monkeypatch.setattr(monitoring, "PATIENCE_S", 0.0)
+        said = await call(app, "GET", "/health/ready")
+        assert (said.status, said.error["code"]) == (503, "not_ready")
+        assert "keys" in said.error["message"]
+    finally:
+        await loops.stop()
+    assert (await call(app, "GET", "/health/ready")).json == {"status": "ready"}

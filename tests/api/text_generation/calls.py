@@ -1,0 +1,65 @@
+"""Send bodies to the text endpoints in process, and scored events to build scripts from."""
+
+import json
+from typing import Any
+
+from tests.api.asgi import Said, call
+from tests.api.fakes import FakeServing, Script, Step, answer, services
+
+from homeport.api.application import build
+from homeport.domain.errors import HomeportError
+from homeport.domain.events import Admitted, Alternative, Delta, Done, Finished, Scored, Usage
+from homeport.domain.text import TextRequest
+
+PATHS = {"completions": "/v1/completions", "chat": "/v1/chat/completions", "edits": "/v1/edits"}
+PLAIN: dict[str, dict[str, Any]] = {
+    "completions": {"model": "tiny", "prompt": "Hello"},
+    "chat": {"model": "tiny", "messages": [{"role": "user", "content": "Hello"}]},
+    "edits": {"model": "tiny", "input": "helo", "instruction": "Fix it"},
+}
+
+
+def every_choice(request: Any) -> Script:
+    """Answer each choice of a request with the same two words."""
+    _, *steps = answer(*["Hello there"] * (len(request.prompts) * request.n))
+    return [[Admitted(5, (10,) * len(request.prompts))], *steps]
+
+
+async def post(endpoint: str, serving: FakeServing | None = None, **changes: Any) -> Said:
+    """Send an endpoint's plain body with some fields changed; `...` leaves a field out."""
+    body = {key: value for key, value in {**PLAIN[endpoint], **changes}.items() if value is not ...}
+    app = build(services(serving or FakeServing(every_choice)))
+    return await call(app, "POST", PATHS[endpoint], json.dumps(body).encode())
+
+
+async def asked(endpoint: str, **changes: Any) -> TextRequest:
+    """What the worker is asked for when this is sent."""
+    serving = FakeServing(every_choice)
+    said = await post(endpoint, serving, **changes)
+    assert said.status == 200, said.body
+    ((_, request),) = serving.requests
+    assert isinstance(request, TextRequest)
+    return request
+
+
+def events(said: Said) -> list[Any]:
+    """The JSON of each event of a stream that ended well."""
+    frames = said.body.decode().split("\n\n")
+    assert frames[-2:] == ["data: [DONE]", ""]
+    return [json.loads(frame.removeprefix("data: ")) for frame in frames[:-2]]
+
+
+def scored(token: str, logprob: float | None, offset: int, *top: tuple[str, float]) -> Scored:
+    """A token and its alternatives."""
+    alternatives = tuple(Alternative(text, text.encode(), value) for text, value in top)
+    return Scored(token, token.encode(), logprob, offset, alternatives)
+
+
+def script(*steps: Step, prompt_chars: tuple[int, ...] = (10,)) -> Script:
+    """A request of five prompt tokens whose first choice stops behind these steps."""
+    return [[Admitted(5, prompt_chars)], *steps, [Finished(0, "stop")], [Done(Usage(5, 2, 3))]]
+
+
+def failing(error: HomeportError) -> Script:
+    """A request that fails behind its first word."""
+    return [[Admitted(5, (10,))], [Delta(0, "Hello")], error]

@@ -1,0 +1,100 @@
+"""The doctor: what it finds, and that it looks at the network only when told to."""
+
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from homeport.app.doctor import Probes, examine
+from homeport.client import runfile
+from homeport.domain.errors import EngineFailed, InvalidRequest, Unavailable
+from homeport.domain.models import Facts, Installed
+from homeport.domain.operations import Finding
+from homeport.settings import Settings
+
+MODEL = Installed(Facts("small", "text", "text", size_bytes=98_362_432), {}, "d1")
+
+
+def _verified(model: Installed) -> None:
+    """Find nothing wrong."""
+
+
+def _refused(name: str) -> str:
+    raise AssertionError(f"the network was touched: {name}")
+
+
+PROBES = Probes(lambda: "AVX2 kernels", lambda: [MODEL], _verified, ("hf", "ms"), _refused)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return Settings(home=tmp_path / "home", port=probe.getsockname()[1])
+
+
+def findings(settings: Settings, probes: Probes = PROBES, *, online: bool = False) -> dict[str, Finding]:
+    return {finding.name: finding for finding in examine(settings, probes, online=online)}
+
+
+def test_sound_machine_has_nothing_bad(settings: Settings) -> None:
+    """On a sound machine nothing is bad, and no hub is asked unless told to."""
+    found = findings(settings)
+    assert list(found) == ["python", "platform", "kernels", "disk", "memory", "port", "model"]
+    assert not [finding for finding in found.values() if finding.state == "bad"]
+    assert found["model"].detail == "small: 0.10 GB, hashes right"
+
+
+def test_faster_kernels_are_a_remedy(settings: Settings) -> None:
+    """Kernels that could be faster are a warning which says how; kernels that do not load are bad."""
+    slow = findings(
+        settings, replace(PROBES, kernels=lambda: "kernels: wheel\ndevice: CPU\nfaster: homeport kernels install")
+    )
+    assert (slow["kernels"].state, slow["kernels"].detail) == ("warning", "wheel; device: CPU")
+    assert slow["kernels"].remedy == "homeport kernels install"
+
+    def broken() -> str:
+        raise EngineFailed("no library")
+
+    assert findings(settings, replace(PROBES, kernels=broken))["kernels"].state == "bad"
+
+
+def test_damaged_model_is_bad(settings: Settings) -> None:
+    """A model whose hash is wrong is bad, and the remedy fetches it anew; no model at all is a warning."""
+
+    def damaged(model: Installed) -> None:
+        raise InvalidRequest("wrong hash")
+
+    found = findings(settings, replace(PROBES, verify=damaged))["model"]
+    assert (found.state, found.remedy) == ("bad", "homeport rm small; homeport pull small")
+    assert findings(settings, replace(PROBES, models=list))["models"].state == "warning"
+
+
+def test_taken_port_is_bad(settings: Settings) -> None:
+    """A port that another program listens on is bad; our own server there is good."""
+    with socket.create_server(("127.0.0.1", settings.port)):
+        assert findings(settings)["port"].state == "bad"
+        runfile.publish(settings.home, f"http://127.0.0.1:{settings.port}", settings.port)
+        assert findings(settings)["port"].state == "good"
+
+
+def test_budget_beyond_the_machine_is_a_warning(settings: Settings) -> None:
+    """A memory budget larger than the memory is a warning."""
+    assert findings(replace(settings, memory_budget_bytes=10**18))["memory"].state == "warning"
+
+
+def test_hubs_are_asked_online_only(settings: Settings) -> None:
+    """Told to go online it asks each hub; the setting `offline` still forbids it."""
+
+    def reach(name: str) -> str:
+        if name == "ms":
+            raise Unavailable("no answer in 5 s")
+        return "answered in 0.1 s"
+
+    found = list(examine(settings, replace(PROBES, reach=reach), online=True))[-2:]
+    assert [(finding.state, finding.detail) for finding in found] == [
+        ("good", "hf: answered in 0.1 s"),
+        ("warning", "ms: no answer in 5 s"),
+    ]
+    assert findings(replace(settings, offline=True), online=True)["hubs"].state == "warning"

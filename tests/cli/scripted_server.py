@@ -1,0 +1,157 @@
+"""A server for the commands that talk to one: it answers as the real one does, over a real socket."""
+
+import base64
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import msgspec
+from click.testing import CliRunner, Result
+
+from homeport.cli import commands
+from homeport.domain.operations import WorkerReport, Workers
+from tests.cli.fake_application import Program
+
+WAV = b"RIFF" + b"\xff" * 4 + b"WAVE" + b"-" * 24 + b"data" + b"\xff" * 4 + b"\1\2\3\4"
+BATCH = {
+    "id": "batch_1",
+    "status": "in_progress",
+    "endpoint": "/v1/chat/completions",
+    "model": None,
+    "request_counts": {"total": 9, "completed": 4, "failed": 1},
+    "usage": {"input_tokens": 20, "output_tokens": 7},
+    "created_at": 1_700_000_000,
+    "expires_at": 1_700_086_400,
+    "input_file_id": "file-1",
+    "output_file_id": "file-2",
+    "error_file_id": None,
+    "errors": {"object": "list", "data": [{"line": 3, "message": "Bad."}, {"line": None, "message": "Empty."}]},
+}
+CHUNKS = ("The capital", " is", " Paris.")
+
+
+class Server(ThreadingHTTPServer):
+    """Answers as the real one does; `heard` holds (method, path, key, body)."""
+
+    heard: list[tuple[str, str, str, object]]
+    is_breaking = False
+
+
+class Answers(BaseHTTPRequestHandler):
+    """The routes the commands use."""
+
+    server: Server
+
+    def do_GET(self) -> None:
+        """List one worker, or batches, or give a file."""
+        self._hear(None)
+        if self.path.startswith("/v1/batches"):
+            whole = {"object": "list", "data": [BATCH]} if "?" in self.path else BATCH
+            self._answer(200, json.dumps(whole).encode())
+            return
+        if self.path.startswith("/v1/files/"):
+            self._answer(200, b'{"custom_id": "a"}\n' * 20_000)
+            return
+        workers = Workers((WorkerReport("small", 7, "ready", 250_000_000, 2, 1, 30, 100, idle_s=4.4),))
+        self._answer(200, msgspec.json.encode(workers))
+
+    def do_POST(self) -> None:
+        """Stop a worker, stream a chat, give two vectors, speak, paint, or write down a recording."""
+        body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+        if self.path.startswith("/v1/audio/tran"):
+            self._listen(body)
+            return
+        if self.path == "/v1/files":
+            self._hear(body)
+            self._answer(200, b'{"id": "file-1"}')
+            return
+        self._hear(json.loads(body) if body else None)
+        if self.path == "/v1/chat/completions":
+            self._answer(200, self._stream(), "text/event-stream")
+        elif self.path == "/v1/embeddings":
+            vectors = [{"object": "embedding", "index": at, "embedding": [0.5, -0.25 * at]} for at in range(2)]
+            self._answer(200, json.dumps({"object": "list", "data": vectors}).encode())
+        elif self.path == "/v1/audio/speech":
+            self._speak()
+        elif self.path == "/v1/images/generations":
+            self._answer(200, self._paint(json.loads(body)), "text/event-stream")
+        elif self.path.startswith("/v1/batches"):
+            self._answer(200, json.dumps(BATCH).encode())
+        elif self.path == "/admin/v1/workers/small/stop":
+            self._answer(200, b"{}")
+        elif self.path.endswith("/stop"):
+            self._answer(404, b'{"error": {"message": "no such model is loaded", "code": "model_not_found"}}')
+        else:
+            self._answer(502, b"bad gateway")
+
+    def _listen(self, body: bytes) -> None:
+        self._hear(body)
+        deltas = [{"type": "transcript.text.delta", "delta": text} for text in CHUNKS]
+        lines = [f"data: {json.dumps(event)}\n\n" for event in [*deltas, {"type": "transcript.text.done", "text": ""}]]
+        is_stream = b'name="stream"' in body
+        self._answer(200, ("".join(lines) + "data: [DONE]\n\n").encode() if is_stream else b"1\nwhole\n\n")
+
+    def _speak(self) -> None:
+        """A WAV of two samples, in two chunks; where it breaks, the end is missing."""
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for part in (WAV[:20], WAV[20:]):
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
+        self.wfile.write(b"" if self.server.is_breaking else b"0\r\n\r\n")
+        self.close_connection = True
+
+    def _paint(self, asked: dict[str, int]) -> bytes:
+        """Each picture in two steps; where it breaks, the last one does not come."""
+        told: list[dict[str, object]] = []
+        for index in range(asked["n"]):
+            steps = [{"step": step, "steps": 2, "image_index": index} for step in (1, 2)]
+            told += [{"type": "image_generation.progress", **step} for step in steps]
+            data = base64.b64encode(b"picture %d" % index).decode()
+            told += [{"type": "image_generation.completed", "image_index": index, "b64_json": data}]
+        if self.server.is_breaking:
+            told[-1] = {"error": {"message": "the brush broke"}}
+        lines = [f"event: {event.get('type')}\ndata: {json.dumps(event)}\n\n" for event in told]
+        return ("".join(lines) + "data: [DONE]\n\n").encode()
+
+    def _stream(self) -> bytes:
+        events = [{"choices": [{"delta": {"content": text}}]} for text in CHUNKS]
+        tail = '{"error": {"message": "the engine broke"}}' if self.server.is_breaking else '{"choices": []}'
+        lines = [f"data: {event}\n\n" for event in [*map(json.dumps, events), tail]]
+        return (": ping\n\n" + "".join(lines) + "data: [DONE]\n\n").encode()
+
+    def _hear(self, body: object) -> None:
+        key = str(self.headers["Authorization"]).removeprefix("Bearer ")
+        self.server.heard.append((self.command, self.path, key, body))
+
+    def _answer(self, status: int, body: bytes, kind: str = "application/json") -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def serving() -> Iterator[Server]:
+    """Serve on a free port meanwhile."""
+    with Server(("127.0.0.1", 0), Answers) as server:
+        server.heard = []
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def run(home: Path, *arguments: str, text: str = "", env: dict[str, str] | None = None) -> Result:
+    """Run a command with this home."""
+    return CliRunner().invoke(commands, [*arguments, "--home", str(home)], obj=Program(), input=text, env=env)

@@ -1,0 +1,96 @@
+"""The commands against a real server with real weights: started, found, listed, unloaded, ended."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from homeport.client import http_client, runfile
+from homeport.domain.errors import Unavailable
+
+MODEL = "smollm2-135m"
+
+
+@pytest.fixture
+def home(tmp_path: Path, smollm2: Path) -> Path:
+    """A home of its own, for the run file, with the installed models."""
+    (tmp_path / "models").symlink_to(smollm2.parent.parent)
+    return tmp_path
+
+
+@contextmanager
+def serving(home: Path) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "homeport", "serve", "--port", "0", "--home", str(home), "--model", MODEL]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def announced(process: subprocess.Popen[str]) -> list[str]:
+    """What the server prints up to its kernels, which come last."""
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line.strip())
+        if line.startswith("  kernels"):
+            break
+    return lines
+
+
+def test_server_announces_itself_and_is_managed(home: Path) -> None:
+    """`serve` prints what a client needs; `ps` and `stop` manage it; SIGTERM ends it and removes its file."""
+    with serving(home) as process:
+        lines = announced(process)
+        running = runfile.find(home, pid=process.pid)
+        assert running is not None
+        assert f"export OPENAI_BASE_URL={running.url}/v1" in lines
+        assert any(line.startswith("models") and MODEL in line for line in lines)
+        assert [(worker.model, worker.window > 0) for worker in http_client.workers(running)] == [(MODEL, True)]
+        http_client.stop(running, MODEL)
+        assert http_client.workers(running) == ()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    assert list((home / "run").glob("*.json")) == []
+
+
+def test_chat_brings_its_own_server(home: Path) -> None:
+    """Where no server runs, `run` starts one for itself, which answers and ends with it."""
+    flags = ["--home", str(home), "--model", MODEL]
+    with http_client.reach(home, port=None, flags=flags) as running:
+        pieces = http_client.chat(running, running.token, MODEL, [{"role": "user", "content": "Say hello."}])
+        with closing(pieces):
+            assert next(piece for piece in pieces if piece.strip())
+        assert running.pid != os.getpid()
+    assert not running.is_alive
+
+
+def test_terminated_chat_leaves_no_server(home: Path) -> None:
+    """SIGTERM to a chat ends the server it started, too."""
+    command = [sys.executable, "-m", "homeport", "run", "--home", str(home), MODEL]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write("Say hello.\n")
+        process.stdin.flush()
+        assert process.stdout.read(1)
+        running = runfile.find(home)
+        assert running is not None
+        process.terminate()
+        assert process.wait(60) == 128 + signal.SIGTERM
+    assert not running.is_alive
+
+
+def test_server_that_does_not_start_says_why(home: Path) -> None:
+    """A server that ends at once is reported with its own words."""
+    with (
+        pytest.raises(Unavailable, match=r"did not start: .*'abc' is not a whole number"),
+        http_client.reach(home, port=None, flags=["--home", str(home), "--slots", "abc"]),
+    ):
+        pass

@@ -1,0 +1,98 @@
+"""An image engine at work in a thread of the test, and what it said, by request."""
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Self
+
+from homeport.domain.errors import Fault
+from homeport.domain.events import Admitted, Done, Event, Failed, Picture, Progress
+from homeport.domain.images import ImageRequest
+from homeport.domain.ports.serving import Engine
+
+DEADLINE_S = 90.0
+
+
+class Said:
+    """What was said of one request."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its end came."""
+        return bool(self.events) and isinstance(self.events[-1], Done | Failed)
+
+    @property
+    def is_admitted(self) -> bool:
+        """Whether it was admitted."""
+        return any(isinstance(event, Admitted) for event in self.events)
+
+    @property
+    def pictures(self) -> list[Picture]:
+        """The finished pictures."""
+        return [event for event in self.events if isinstance(event, Picture) and event.partial is None]
+
+    @property
+    def partials(self) -> list[Picture]:
+        """The unfinished ones."""
+        return [event for event in self.events if isinstance(event, Picture) and event.partial is not None]
+
+    @property
+    def progress(self) -> list[Progress]:
+        """The steps told."""
+        return [event for event in self.events if isinstance(event, Progress)]
+
+    @property
+    def fault(self) -> Fault:
+        """Why it failed."""
+        last = self.events[-1]
+        assert isinstance(last, Failed), last
+        return last.fault
+
+
+class Running:
+    """Runs an engine. `ask` opens a request and waits for its end; `open` does not wait."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.said: dict[int, Said] = defaultdict(Said)
+        self._heard = threading.Condition()
+        self._ids = 0
+        self._thread = threading.Thread(target=engine.run, args=(self._emit,), daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.engine.close()
+        self._thread.join(DEADLINE_S)
+        assert not self._thread.is_alive()
+
+    def open(self, request: ImageRequest) -> int:
+        """Open a request; give its id."""
+        self._ids += 1
+        self.engine.open(self._ids, request, 1000)
+        return self._ids
+
+    def wait(self, id: int) -> Said:
+        """Wait for a request's end."""
+        self.until(lambda: self.said[id].is_over)
+        return self.said[id]
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        """Wait until something holds, looked at whenever something is said."""
+        with self._heard:
+            assert self._heard.wait_for(holds, DEADLINE_S), {id: said.events for id, said in self.said.items()}
+
+    def ask(self, request: ImageRequest) -> Said:
+        """Open a request and wait for its end."""
+        return self.wait(self.open(request))
+
+    def _emit(self, events: Sequence[tuple[int, Event]]) -> None:
+        with self._heard:
+            for id, event in events:
+                self.said[id].events.append(event)
+            self._heard.notify_all()

@@ -1,0 +1,23 @@
+import ctypes
+import mmap
+import sys
+
+import pytest
+
+from homeport.engines.llama.memory_pages import give_back
+
+_PAGES = 8
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="pages are given back on Linux alone")
+def test_whole_pages_are_given_back() -> None:
+    """Pages that lie wholly inside are empty afterwards, and what stands around them is as it was."""
+    size = _PAGES * mmap.PAGESIZE
+    with mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
+        memory.write(b"x" * size)
+        address = ctypes.addressof(held := ctypes.c_char.from_buffer(memory))
+        give_back(address + 100, 3 * mmap.PAGESIZE)
+        give_back(address + 100, 200)
+        del held
+        found = [memory[at * mmap.PAGESIZE] for at in range(_PAGES)]
+    assert found == [ord("x"), 0, 0, *[ord("x")] * (_PAGES - 3)]

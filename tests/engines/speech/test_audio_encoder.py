@@ -1,0 +1,80 @@
+"""Every format is what it claims to be, plays as long as the sound, and comes while the sound is still made."""
+
+import io
+
+import av
+import numpy as np
+import pytest
+from tests.engines.speech.sniffing import sniff
+
+from homeport.domain.speech import FORMATS, Format
+from homeport.engines.speech.audio_encoder import encoder
+from homeport.engines.speech.kokoro import RATE, Sound, pressed
+
+SECOND: Sound = (np.sin(np.arange(RATE) * 2 * np.pi * 440 / RATE) * 0.5).astype(np.float32)
+
+
+def encoded(format: Format, *sounds: Sound) -> list[bytes]:
+    """What each sound brings, and the end."""
+    coding = encoder(format)
+    return [*(coding.feed(sound) for sound in sounds), coding.end()]
+
+
+def decoded(format: Format, data: bytes) -> Sound:
+    """The samples in encoded bytes, at 24 kHz."""
+    if format == "pcm":
+        return (np.frombuffer(data, "<i2") / 32768).astype(np.float32)
+    with av.open(io.BytesIO(data), "r") as container:
+        resampler = av.AudioResampler("flt", "mono", RATE)
+        frames = [part for frame in container.decode(audio=0) for part in resampler.resample(frame)]
+        frames += resampler.resample(None)
+    return np.concatenate([frame.to_ndarray().reshape(-1) for frame in frames]).astype(np.float32)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_each_format_is_truly_that_format(format: Format) -> None:
+    """Its first bytes say so, and it decodes to the same length and pitch."""
+    data = b"".join(encoded(format, SECOND, SECOND))
+    assert sniff(data) == format
+    sound = decoded(format, data)
+    assert len(sound) / RATE == pytest.approx(2, abs=0.1)
+    assert int(np.argmax(np.abs(np.fft.rfft(sound[RATE // 2 : RATE + RATE // 2])))) == pytest.approx(440, abs=2)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_bytes_flow_while_sound_comes(format: Format) -> None:
+    """Most of a sentence's bytes are there when it is, before the end is known."""
+    first, second, rest = (len(part) for part in encoded(format, SECOND, SECOND))
+    assert first > 0.5 * (first + second + rest) / 2
+    assert second > 0
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_sound_may_come_in_any_pieces(format: Format) -> None:
+    """Pieces of odd sizes, empty ones among them, give the same sound as one."""
+    pieces = [SECOND[:1], SECOND[1:777], SECOND[:0], SECOND[777:]]
+    once, often = (decoded(format, b"".join(encoded(format, *sounds))) for sounds in ([SECOND], pieces))
+    assert np.array_equal(once, often)
+
+
+def test_a_wav_says_that_its_end_is_not_known() -> None:
+    """The header's sizes are the largest there are, so that players read on until the end."""
+    data = b"".join(encoded("wav", SECOND))
+    assert data[4:8] == data[40:44] == b"\xff" * 4
+    assert data[44:] == b"".join(encoded("pcm", SECOND))
+
+
+def test_what_is_too_loud_becomes_quieter_and_is_not_cut() -> None:
+    """A sound over full scale keeps its shape."""
+    sound = decoded("pcm", b"".join(encoded("pcm", SECOND * 4)))
+    assert float(np.max(np.abs(sound))) == pytest.approx(0.99, abs=0.01)
+    assert np.mean(np.abs(sound) > 0.98) < 0.1
+
+
+@pytest.mark.parametrize("factor", [1.2, 2.0, 2.66])
+def test_pressed_sound_keeps_its_pitch(factor: float) -> None:
+    """The time shrinks by the factor, the tone stays."""
+    sound = pressed(np.tile(SECOND, 3), factor)
+    assert len(sound) == pytest.approx(3 * RATE / factor, rel=0.03)
+    middle = sound[len(sound) // 4 : len(sound) // 4 + RATE // 2]
+    assert int(np.argmax(np.abs(np.fft.rfft(middle)))) * 2 == pytest.approx(440, abs=6)

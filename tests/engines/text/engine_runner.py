@@ -1,0 +1,151 @@
+"""A text engine at work in a thread of the test, and what it said, by request."""
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+import msgspec
+from tests.engines.text.fake_executor import FakeOptions, build_fake
+
+from homeport.domain.errors import Fault
+from homeport.domain.events import Admitted, Delta, Done, Event, Failed, Finished, Scored, Usage
+from homeport.domain.ports.serving import Engine
+from homeport.domain.text import TextRequest, TokenRequest
+from homeport.domain.worker_messages import Job
+from homeport.engines.text.engine import build_engine
+from homeport.engines.text.options import TextOptions
+
+DEADLINE_S = 30.0
+PLENTY = 1_000_000
+
+
+@dataclass
+class Said:
+    """What was said of one request, put together."""
+
+    admitted: Admitted | None = None
+    texts: dict[int, str] = field(default_factory=lambda: defaultdict(str))
+    scored: dict[int, list[Scored]] = field(default_factory=lambda: defaultdict(list))
+    reasons: dict[int, str] = field(default_factory=dict)
+    usage: Usage | None = None
+    fault: Fault | None = None
+    spent: Usage | None = None  # until it failed
+    deltas: int = 0
+
+    @classmethod
+    def of(cls, events: Sequence[Event]) -> Self:
+        """Put events together; fails where their order breaks the contract."""
+        said = cls()
+        for event in events:
+            assert said.usage is None, f"{event} after Done"
+            assert said.fault is None, f"{event} after Failed"
+            match event:
+                case Admitted():
+                    assert said.admitted is None, "admitted twice"
+                    said.admitted = event
+                case Delta(choice, text, scored):
+                    assert said.admitted is not None, "a delta before Admitted"
+                    assert choice not in said.reasons, "a delta after Finished"
+                    said.texts[choice] += text
+                    said.scored[choice] += scored
+                    said.deltas += 1
+                case Finished(choice, reason):
+                    assert choice not in said.reasons, "finished twice"
+                    said.reasons[choice] = reason
+                    said.texts.setdefault(choice, "")
+                case Done(usage):
+                    said.usage = usage
+                case Failed(fault, usage):
+                    said.fault, said.spent = fault, usage
+        return said
+
+    @property
+    def text(self) -> str:
+        """The first choice's text."""
+        return self.texts[0]
+
+
+def fake_engine(model: str, **options: str | float | bool | None) -> Engine:
+    """A text engine on the fake executor. `options` are the text engine's and those of FakeOptions."""
+    fakes = {name: options.pop(name) for name in FakeOptions.__struct_fields__ if name in options}
+    known = TextOptions.read(options)
+    return build_engine(
+        Job("text", model, {}, "", options), known, build_fake(known, msgspec.convert(fakes, FakeOptions))
+    )
+
+
+class Running:
+    """Builds an engine on the fake executor (unless given one) and runs it until the block is left."""
+
+    def __init__(self, engine: Engine | None = None, **options: str | float | bool | None) -> None:
+        self.engine = engine or fake_engine("fake", **options)
+        self.failure: BaseException | None = None
+        self.calls: list[Sequence[tuple[int, Event]]] = []
+        self._events: dict[int, list[Event]] = defaultdict(list)
+        self._changed = threading.Condition()
+        self._next_id = 0
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.engine.close()
+        self._thread.join(DEADLINE_S)
+        assert not self._thread.is_alive(), "the engine did not close"
+
+    def open(self, request: TextRequest | TokenRequest, credit: int = PLENTY) -> int:
+        """Send a request off; returns its id."""
+        self._next_id += 1
+        self.engine.open(self._next_id, request, credit)
+        return self._next_id
+
+    def ask(self, request: TextRequest, credit: int = PLENTY) -> Said:
+        """Send a request and wait for its end."""
+        return self.end(self.open(request, credit))
+
+    def end(self, id: int) -> Said:
+        """Wait until a request has ended, and say how."""
+        return Said.of(self.wait(id, lambda events: bool(events) and isinstance(events[-1], Done | Failed)))
+
+    def wait(self, id: int, holds: Callable[[list[Event]], bool]) -> list[Event]:
+        """Wait until something holds of a request's events."""
+        deadline = time.monotonic() + DEADLINE_S
+        with self._changed:
+            while not holds(self._events[id]):
+                assert self._changed.wait(deadline - time.monotonic()), f"waited in vain; so far {self._events[id]}"
+            return list(self._events[id])
+
+    def wait_for_delta(self, id: int, n: int = 1) -> None:
+        """Wait until a request has given out `n` deltas."""
+        self.wait(id, lambda events: sum(isinstance(event, Delta) for event in events) >= n)
+
+    def events(self, id: int) -> list[Event]:
+        """What was said of a request so far."""
+        with self._changed:
+            return list(self._events[id])
+
+    def join(self) -> None:
+        """Wait until the engine's thread has ended by itself."""
+        self._thread.join(DEADLINE_S)
+        assert not self._thread.is_alive(), "the engine still runs"
+
+    def _run(self) -> None:
+        try:
+            self.engine.run(self._emit)
+        except BaseException as error:  # what the test asks about afterwards
+            self.failure = error
+
+    def _emit(self, events: Sequence[tuple[int, Event]]) -> None:
+        with self._changed:
+            self.calls.append(tuple(events))
+            for id, event in events:
+                self._events[id].append(event)
+            self._changed.notify_all()

@@ -1,0 +1,99 @@
+"""Real weights in another layout: written, loaded, and measured against the original, by both sets of kernels."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+from tests.engines.text.executors.llama.conftest import THREADS
+
+from homeport.domain.errors import InvalidRequest, Unavailable
+from homeport.domain.weight_layouts import Survey
+from homeport.engines.llama.library import kernels
+from homeport.engines.text import layout_comparison
+from homeport.engines.text.executor import Batch
+from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaOptions, load
+from homeport.engines.text.executors.llama.layout_benchmark import survey
+from homeport.engines.text.executors.llama.requantize import rewrite
+
+
+def test_a_wider_layout_says_the_same(
+    tmp_path: Path,
+    library: Path | None,
+    smollm2: Path,
+    smol: Callable[..., LlamaExecutor],
+    batch: Callable[..., Batch],
+) -> None:
+    """Q4_1 weights written as Q8_0 load, and their logits are the original's within the kernels' rounding."""
+    target = tmp_path / "q8_0.gguf"
+    assert rewrite(kernels(library), smollm2, target, "q8_0") == 210
+    original = smol()
+    ids = original.tokenise(" One, two, three, four, five, six, seven,", special=False)
+    before = original.forward(batch(ids, last=True))[0].copy()
+    after = load(target, LlamaOptions(window=512, cells=512, sequences=1, batch=64, threads=THREADS, library=library))
+    try:
+        found = after.forward(batch(ids, last=True))[0].copy()
+        assert after.metadata["general.architecture"] == "llama"
+    finally:
+        after.close()
+    assert before.argmax() == found.argmax()
+    # A shift that all logits share changes nothing.
+    assert (before - found).std() < 0.05 * before.std()
+
+
+def test_layouts_are_measured_against_the_original(
+    tmp_path: Path, smollm2: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A survey of one layout gives both speeds, its likeness to the original, and a file that can be kept."""
+    monkeypatch.setattr(layout_comparison, "_SHARES", {"english": 1})
+    source = tmp_path / smollm2.name
+    source.symlink_to(smollm2)
+    job = Survey(str(source), "q8_0", rounds=1, threads=THREADS)
+    said: list[str] = []
+    (trial,) = survey(job, said.append)
+    assert trial.fidelity is not None
+    assert min(trial.speed.prefill, trial.original.decode_1, trial.gain) > 0
+    assert trial.fidelity.divergence < 0.05
+    assert trial.fidelity.agreement > 0.8
+    assert abs(trial.fidelity.rise) < 0.1
+    assert job.part("q8_0").stat().st_size == trial.size
+    assert said[-1] == str(trial)
+
+
+def test_measuring_ends_with_its_parent(tmp_path: Path, smollm2: Path) -> None:
+    """A measuring process whose parent is gone ends by itself and leaves no unfinished file."""
+    source = tmp_path / smollm2.name
+    source.symlink_to(smollm2)
+    job = msgspec.json.encode(Survey(str(source), "q8_0", threads=THREADS, rounds=1000)).decode()
+    command = [sys.executable, "-m", "homeport.engines.text.executors.llama.layout_benchmark", job]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdin is not None
+        try:
+            while not Survey(str(source)).part("q8_0").exists():
+                assert child.poll() is None
+            child.stdin.close()
+            assert child.wait(30) == 1
+        finally:
+            child.kill()
+    assert [path.name for path in tmp_path.iterdir()] == [smollm2.name]
+
+
+def test_unknown_layouts_and_broken_files_are_refused(tmp_path: Path, library: Path | None, smollm2: Path) -> None:
+    """What cannot be written is refused by name, and leaves no file."""
+    loaded = kernels(library)
+    with pytest.raises(InvalidRequest, match="q9_9"):
+        rewrite(loaded, smollm2, tmp_path / "out", "q9_9")
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(b"GGUF" + b"\0" * 64)
+    with pytest.raises(Unavailable, match=r"broken\.gguf"):
+        rewrite(loaded, broken, tmp_path / "out", "q8_0")
+    assert not (tmp_path / "out").exists()
+
+
+def test_windows_begin_as_the_model_wants(small: LlamaExecutor) -> None:
+    """Each window is full, begins with the model's own start, and texts of all kinds are among them."""
+    found = layout_comparison.windows(small)
+    assert [len(window) for window in found] == [layout_comparison.WINDOW] * 5
+    assert {window[0] for window in found} == {small.vocabulary.document}

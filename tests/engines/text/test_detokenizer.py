@@ -1,0 +1,187 @@
+"""What a reader sees of a choice: the text up to the stop string, and the tokens that spell it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from homeport.domain.events import Scored
+from homeport.engines.text.detokenizer import Piece, Transcript
+from homeport.engines.text.executor import Vocabulary
+from homeport.engines.text.logprobs import Score
+from homeport.engines.text.stop_strings import StopStrings
+
+
+def vocabulary(pieces: list[bytes], special: dict[int, str] | None = None) -> Vocabulary:
+    return Vocabulary(
+        size=len(pieces),
+        pieces=tuple(pieces),
+        ends=frozenset(),
+        start=None,
+        document=0,
+        infill=None,
+        special=special or {},
+    )
+
+
+def run(pieces: list[bytes], stop: list[str], *, scores: bool = True) -> tuple[list[Piece], bool]:
+    """Push every piece as a token of its own until a stop string is found, then close."""
+    transcript = Transcript(vocabulary(pieces), StopStrings(stop), scores=scores)
+    out = []
+    for token in range(len(pieces)):
+        out.append(transcript.push(token, Score(token, -0.5) if scores else None))
+        if transcript.stopped:
+            break
+    out.append(transcript.close())
+    return out, transcript.stopped
+
+
+def cut(text: str, stop: list[str]) -> str:
+    """The text up to the stop string that is completed first."""
+    found = [(text.index(s) + len(s), text.index(s)) for s in stop if s in text]
+    return text[: min(found)[1]] if found else text
+
+
+alphabet = "ab\n你😀"
+tokens = st.lists(
+    st.one_of(
+        st.text(alphabet, max_size=4).map(str.encode),
+        st.sampled_from([b"\xe4", b"\xbd\xa0", b"\xf0\x9f", b"\x98\x80", b"\xff", b"\xe4\xbd\xa0a", b""]),
+    ),
+    max_size=14,
+)
+stops = st.lists(st.text(alphabet + "\ufffd", min_size=1, max_size=4), max_size=4)
+
+
+@given(tokens, stops, st.booleans())
+def test_stream_is_the_whole_text_cut_at_the_stop(pieces: list[bytes], stop: list[str], scores: bool) -> None:
+    """Any tokenisation gives the text of all bytes at once, up to the stop string completed first."""
+    out, stopped = run(pieces, stop, scores=scores)
+    whole = b"".join(pieces).decode("utf-8", "replace")
+    assert "".join(piece.text for piece in out) == cut(whole, stop)
+    assert stopped == any(s in whole for s in stop) or out[-1].text == ""
+
+
+@given(tokens, stops)
+def test_no_more_is_held_than_the_ambiguous_tail(pieces: list[bytes], stop: list[str]) -> None:
+    """After each token everything is out but the longest end that could become a stop string."""
+    transcript = Transcript(vocabulary(pieces), StopStrings(stop), scores=False)
+    whole, shown = b"", ""
+    for token, data in enumerate(pieces):
+        shown += transcript.push(token, None).text
+        if transcript.stopped:
+            return
+        whole += data
+        text = whole.decode("utf-8", "replace")
+        held = text[len(shown) :]
+        ready = held.rstrip("\ufffd")
+        assert text.startswith(shown)
+        assert not ready or any(s.startswith(ready) or ready in s for s in stop)
+
+
+@given(tokens, stops)
+def test_scored_tokens_spell_the_text(pieces: list[bytes], stop: list[str]) -> None:
+    """The bytes of all reported tokens decode to the text, and each offset is where its first byte's character is."""
+    out, _ = run(pieces, stop)
+    text = "".join(piece.text for piece in out)
+    scored = [entry for piece in out for entry in piece.scored]
+    data = b"".join(entry.bytes for entry in scored)
+    assert data.decode("utf-8", "replace") == text
+    before = b""
+    for entry in scored:
+        # With the character's own bytes in sight the characters before it are told apart exactly.
+        ends = [
+            n for n in range(len(data) + 1) if text.startswith(data[:n].decode("utf-8", "ignore")) and n <= len(before)
+        ]
+        assert entry.offset <= len(before.decode("utf-8", "replace"))
+        assert entry.offset >= len(before[: max(ends)].decode("utf-8", "ignore"))
+        before += entry.bytes
+
+
+@given(st.lists(st.text(alphabet, min_size=1, max_size=3), max_size=10))
+def test_offsets_of_whole_tokens_are_exact(words: list[str]) -> None:
+    """Where tokens are whole text, each offset points at the token's own text."""
+    out, _ = run([word.encode() for word in words], [])
+    text = "".join(piece.text for piece in out)
+    for entry in [entry for piece in out for entry in piece.scored]:
+        assert text[entry.offset : entry.offset + len(entry.token)] == entry.token
+
+
+def test_stop_across_tokens_never_leaks() -> None:
+    """A stop string split over three tokens is not shown, nor the tokens behind the cut."""
+    out, stopped = run([b"Hi", b" th", b"ere\n", b"Us", b"er: x", b"never"], ["\nUser:"])
+    assert [piece.text for piece in out] == ["Hi", " th", "ere", "", "", ""]
+    assert stopped
+    assert [entry.token for piece in out for entry in piece.scored] == ["Hi", " th", "ere"]
+
+
+def test_false_alarm_is_given_out() -> None:
+    """Text that only looked like a stop string comes out as soon as it cannot be one, its tokens with it."""
+    out, stopped = run([b"a\n", b"Us", b"ual"], ["\nUser:"])
+    assert [piece.text for piece in out] == ["a", "", "\nUsual", ""]
+    assert [[entry.token for entry in piece.scored] for piece in out] == [[], [], ["a\n", "Us", "ual"], []]
+    assert not stopped
+
+
+def test_partial_characters_are_named_by_their_bytes() -> None:
+    """Tokens inside one character show as bytes at that character's offset, and the text waits for the last."""
+    out, _ = run([b"x", b"\xe4\xbd", b"\xa0", b"y"], [])
+    assert [piece.text for piece in out] == ["x", "", "你", "y", ""]
+    scored = [entry for piece in out for entry in piece.scored]
+    assert [(entry.token, entry.offset) for entry in scored] == [
+        ("x", 0),
+        (r"bytes:\xe4\xbd", 1),
+        (r"bytes:\xa0", 1),
+        ("y", 2),
+    ]
+
+
+def test_broken_character_moves_the_next_offset() -> None:
+    """A character that is never finished counts as the one U+FFFD it is shown as."""
+    out, _ = run([b"\xe4\xbd", b"y"], [])
+    assert "".join(piece.text for piece in out) == "\ufffdy"
+    assert [entry.offset for piece in out for entry in piece.scored] == [0, 1]
+
+
+def test_unfinished_character_at_the_end() -> None:
+    """Closing in the middle of a character shows one U+FFFD, with its token."""
+    out, _ = run([b"a", b"\xf0\x9f"], [])
+    assert [piece.text for piece in out] == ["a", "", "\ufffd"]
+    assert [entry.bytes for entry in out[-1].scored] == [b"\xf0\x9f"]
+
+
+def test_echo_comes_first_and_moves_offsets() -> None:
+    """The prompt's tokens are reported with it, stop strings in it mean nothing, and later offsets count from it."""
+    words = vocabulary([b"Say", b" stop", b" you", b"!"])
+    transcript = Transcript(words, StopStrings([" stop"]), scores=True)
+    echoed = transcript.echo("Say stop", [0, 1], [Score(0, None), Score(1, -2.0, ((2, -0.5),))])
+    assert echoed.text == "Say stop"
+    assert [(entry.token, entry.logprob, entry.offset) for entry in echoed.scored] == [
+        ("Say", None, 0),
+        (" stop", -2.0, 3),
+    ]
+    assert [(other.token, other.bytes, other.logprob) for other in echoed.scored[1].top] == [(" you", b" you", -0.5)]
+    assert not transcript.stopped
+    assert transcript.push(2, Score(2, -1.0)).scored == (Scored(" you", b" you", -1.0, 8),)
+
+
+def test_echo_without_scores_is_text_only() -> None:
+    """Without scores the prompt and the tokens behind it are text alone."""
+    transcript = Transcript(vocabulary([b"a", b"b"]), StopStrings([]), scores=False)
+    assert transcript.echo("a", [0], None) == Piece("a")
+    assert transcript.push(1, None) == Piece("b")
+
+
+def test_control_tokens_are_named_and_spell_nothing() -> None:
+    """A control token shows under its name with no bytes, as token and as alternative."""
+    transcript = Transcript(vocabulary([b"a", b""], {1: "<|end|>"}), StopStrings([]), scores=True)
+    (entry,) = transcript.push(1, Score(1, -1.0, ((1, -1.0),))).scored
+    assert (entry.token, entry.bytes, entry.top[0].token) == ("<|end|>", b"", "<|end|>")
+
+
+def test_pushing_behind_a_stop_is_a_bug() -> None:
+    """After the stop string nothing more is taken, and closing adds nothing."""
+    transcript = Transcript(vocabulary([b"stop"]), StopStrings(["stop"]), scores=False)
+    assert transcript.push(0, None) == Piece("")
+    assert transcript.close() == Piece("")
+    with pytest.raises(RuntimeError):
+        transcript.push(0, None)

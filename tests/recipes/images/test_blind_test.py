@@ -1,0 +1,34 @@
+import json
+from pathlib import Path
+
+import numpy as np
+from recipes.images.prompts import PROMPTS
+
+from recipes.images import blind_test
+
+
+def test_the_sheet_shows_what_texts_alone_decide() -> None:
+    """Twenty-four of the fifty prompts, each once, those four among them that must be known out of the box."""
+    chosen = blind_test.chosen()
+    assert len(set(chosen)) == 24
+    assert set(chosen) <= {prompt.text for prompt in PROMPTS}
+    assert {"a red apple", "一只熊猫", "sailing boat", "soccer ball"} <= set(chosen)
+    assert chosen == blind_test.chosen() != sorted(chosen)
+
+
+def test_a_sheet_has_a_place_for_every_picture() -> None:
+    """Seven pictures take two rows; each is there as it was painted."""
+    pictures = [np.full((16, 16, 3), 30 * number, np.uint8) for number in range(7)]
+    made = np.asarray(blind_test.sheet(pictures))
+    assert made.shape == (2 * (16 + 8 + 14), 6 * (16 + 8), 3)
+    assert (made[14:30, 4:20] == 0).all()
+    assert (made[38 + 14 : 38 + 30, 4:20] == 180).all()
+
+
+def test_what_a_reader_said_is_read_back(tmp_path: Path) -> None:
+    """The filled-in key gives prompts, words and verdicts; none is there until someone has read."""
+    path = tmp_path / "reading.json"
+    assert blind_test.said(path) is None
+    line = {"prompt": "a dog", "said": "a puppy", "right": True}
+    path.write_text(json.dumps({"weights": "x", "reader": "a person", "pictures": [line]}))
+    assert blind_test.said(path) == blind_test.Sitting("x", (("a dog", "a puppy", True),), "a person")

@@ -1,0 +1,345 @@
+"""Fine-tuning jobs from their acceptance to their end, on real books, with a workshop that trains nothing."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.scripted_training import STEPS, ScriptedWorkshop
+from tests.store.fine_tuning_store import Workbooks
+
+from homeport.domain.errors import ExtraMissing, HomeportError, InvalidRequest, Overloaded, Unavailable
+from homeport.domain.files import File, Listing
+from homeport.domain.fine_tuning import FineTune, Order
+from homeport.domain.training import Hyperparameters
+from homeport.serving.background_loops import Supervisor
+from homeport.serving.fine_tuning import service as tuners
+from homeport.serving.fine_tuning.attempt import Bench
+from homeport.serving.fine_tuning.service import Tuner
+from homeport.store import migration
+from homeport.store.database import Database
+
+LINE = b'{"prompt": "a", "completion": "b"}\n'
+
+
+class Yard:
+    """A workshop, books, a folder, and the tuner between them."""
+
+    def __init__(self, folder: Path) -> None:
+        database = Database(f"sqlite:///{folder}/homeport.db")
+        migration.ready(database)
+        self.books = Workbooks(database, folder)
+        self.shop = ScriptedWorkshop(folder)
+        self.folder = folder / "tuning"
+        self.loops = Supervisor(first_s=0.0, limit_s=0.0)
+        self.tuner = self.another()
+
+    def another(self, most_waiting: int = 4) -> Tuner:
+        """A tuner on the same books and the same folder."""
+        books = self.books
+        bench = Bench(self.shop, books.book, books.log, books.files, self.shop.forget, self.folder)
+        return Tuner(bench, most_waiting)
+
+    def file(self, content: bytes = LINE, purpose: str = "fine-tune") -> str:
+        """A file of project `one`."""
+        path = self.books.folder / "sent"
+        path.write_bytes(content)
+        file = File(id="", project="one", purpose=purpose, filename="a", bytes=0, created_at=0)
+        return self.books.files.add(file, path).id
+
+    def order(self, training_file: str | None = None, **changes: Any) -> Order:
+        """What project `one` asks for."""
+        given = training_file or self.file()
+        return Order(project="one", asked="curie", model="tiny", training_file=given, **changes)
+
+    async def accepted(self, **changes: Any) -> FineTune:
+        """A job."""
+        return await asyncio.to_thread(self.tuner.accept, self.order(**changes))
+
+    async def until(self, is_so: Callable[[], bool]) -> None:
+        """Wait until something holds."""
+        async with asyncio.timeout(30):
+            while not is_so():
+                await self.tuner.change(0.05)
+
+    async def ended(self, job: FineTune, status: str) -> None:
+        """Wait until a job has this status and nothing of it is left behind."""
+        await self.until(lambda: self.books.status(job) == status and self.books.log.untidy(job.server) == [])
+
+    async def held(self) -> None:
+        """Wait until a training waits."""
+        assert await asyncio.to_thread(self.shop.is_held.wait, 30)
+        self.shop.is_held.clear()
+
+    @asynccontextmanager
+    async def open(self, tuner: Tuner | None = None) -> AsyncIterator[None]:
+        """Have a tuner work."""
+        task = asyncio.create_task((tuner or self.tuner).run(self.loops))
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.fixture
+def yard(tmp_path: Path) -> Yard:
+    return Yard(tmp_path)
+
+
+async def test_jobs_are_trained_one_after_another(yard: Yard) -> None:
+    """While one job is trained the next waits; each ends with its model and a file of results, and leaves no other."""
+    yard.shop.hold_at = 1
+    async with yard.open():
+        first, second = await yard.accepted(suffix="a"), await yard.accepted(validation_file=yard.file())
+        await yard.held()
+        await yard.until(lambda: yard.tuner.counts() == {"running": 1, "queued": 1})
+        assert yard.books.status(first) == "running"
+        yard.shop.go.set()
+        await yard.ended(first, "succeeded")
+        await yard.ended(second, "succeeded")
+    assert [work.id for work in yard.shop.runs] == [first.id, second.id]
+    assert {first.name, second.name} <= yard.shop.models
+    results = yard.books.files.every("one", Listing(purpose="fine-tune-results"))[0]
+    assert {file.id for file in results} == {yard.books.book.show("one", job.id).result_file for job in (first, second)}
+    assert sorted(path.name for path in yard.folder.iterdir() if path.name.startswith("ft")) == []
+    assert first.id.startswith("ftjob-")
+    assert first.name.startswith("ft:tiny:homeport:a:")
+
+
+async def test_a_cancelled_job_keeps_nothing(yard: Yard) -> None:
+    """A job that is cancelled while it is trained stops, and neither model nor checkpoint nor file of it is left."""
+    yard.shop.hold_at = 4
+    async with yard.open():
+        job = await yard.accepted()
+        await yard.held()
+        assert yard.shop.models
+        yard.books.book.cancel("one", job.id)
+        yard.tuner.ring()
+        await yard.ended(job, "cancelled")
+    assert yard.shop.models == set()
+    assert yard.shop.reached == {}
+    assert not (yard.folder / job.id).exists()
+    assert yard.books.files.every("one", Listing(purpose="fine-tune-results")) == ([], False)
+
+
+async def test_a_cancellation_at_the_last_moment_counts(yard: Yard) -> None:
+    """A job that is cancelled when its model was just made has no model in the end."""
+    yard.shop.before_end = lambda work: yard.books.book.cancel("one", work.id)
+    async with yard.open():
+        job = await yard.accepted()
+        await yard.ended(job, "cancelled")
+    assert yard.shop.models == set()
+    assert yard.books.files.every("one", Listing(purpose="fine-tune-results")) == ([], False)
+
+
+async def test_a_paused_job_lets_others_go_ahead(yard: Yard) -> None:
+    """A paused job stops where it is, the next one is trained, and once resumed it goes on from there."""
+    yard.shop.hold_at = 3
+    async with yard.open():
+        first, second = await yard.accepted(), await yard.accepted()
+        await yard.held()
+        yard.books.book.pause("one", first.id)
+        yard.tuner.ring()
+        await yard.held()
+        assert (yard.books.status(first), yard.books.status(second)) == ("paused", "running")
+        yard.shop.go.set()
+        await yard.ended(second, "succeeded")
+        yard.books.book.resume("one", first.id)
+        yard.tuner.ring()
+        await yard.ended(first, "succeeded")
+    assert yard.shop.started_at == [0, 0, 2]
+    steps = [event.data["step"] for event in yard.books.told(first) if event.data]
+    assert steps == list(range(1, STEPS + 1))
+
+
+async def test_a_restart_goes_on(yard: Yard) -> None:
+    """A server that ends in the middle leaves its job running; the next goes on with it, also without its file."""
+    yard.shop.hold_at = 3
+    async with yard.open():
+        job, waiting = await yard.accepted(), await yard.accepted()
+        await yard.held()
+    assert (yard.books.status(job), yard.books.status(waiting)) == ("running", "queued")
+    yard.books.files.delete("one", job.training_file)
+    yard.shop.hold_at = None
+    yard.tuner = yard.another()
+    async with yard.open():
+        await yard.ended(job, "succeeded")
+        await yard.ended(waiting, "succeeded")
+    assert yard.shop.started_at == [0, 2, 0]
+    assert any("goes on from step 2" in message for message in yard.books.messages(job))
+
+
+async def test_what_a_job_failed_of_is_kept(yard: Yard) -> None:
+    """An error of the training becomes the job's, leaves nothing behind, and the next job is trained."""
+    yard.shop.failure = InvalidRequest("Line 1 is too long.", param="training_file", code="too_long")
+    async with yard.open():
+        job = await yard.accepted()
+        await yard.ended(job, "failed")
+        yard.shop.failure = None
+        await yard.ended(await yard.accepted(), "succeeded")
+    error = yard.books.book.show("one", job.id).error
+    assert error is not None
+    assert (error.message, error.param, error.code) == ("Line 1 is too long.", "training_file", "too_long")
+    assert not (yard.folder / job.id).exists()
+
+
+async def test_an_error_of_ours_fails_the_job(yard: Yard, caplog: pytest.LogCaptureFixture) -> None:
+    """What nobody foresaw fails the job without telling what it was; the log does."""
+    yard.shop.failure = ZeroDivisionError("inside")
+    with caplog.at_level(logging.ERROR, "homeport.training"):
+        async with yard.open():
+            job = await yard.accepted()
+            await yard.ended(job, "failed")
+    error = yard.books.book.show("one", job.id).error
+    assert error is not None
+    assert "inside" not in error.message
+    assert "ZeroDivisionError" in caplog.text
+
+
+async def test_a_file_that_is_gone_fails_the_job(yard: Yard) -> None:
+    """A job whose file was deleted while it waited fails and names the field."""
+    job = await yard.accepted()
+    yard.books.files.delete("one", job.training_file)
+    async with yard.open():
+        await yard.ended(job, "failed")
+    error = yard.books.book.show("one", job.id).error
+    assert error is not None
+    assert (error.param, error.code) == ("training_file", "file_not_found")
+
+
+async def test_books_out_of_reach_fail_no_job(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job whose steps cannot be written down for a while is gone on with when they can."""
+    monkeypatch.setattr(tuners, "_REST_S", 0.01)
+    log, refusals = yard.books.log, [Unavailable("The database does not answer.")] * 2
+    measured = log.measured
+
+    def sometimes(*args: Any) -> bool:
+        if refusals:
+            raise refusals.pop()
+        return measured(*args)
+
+    monkeypatch.setattr(log, "measured", sometimes)
+    async with yard.open():
+        job = await yard.accepted()
+        await yard.ended(job, "succeeded")
+    assert len(yard.shop.runs) == 3
+    assert len([event for event in yard.books.told(job) if event.data]) == STEPS
+
+
+async def test_nothing_ends_the_queue(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An error that nobody foresaw is logged, and the queue goes on."""
+    following = yard.books.log.next
+    errors = [ZeroDivisionError("inside")]
+
+    def once(server: str) -> FineTune | None:
+        if errors:
+            raise errors.pop()
+        return following(server)
+
+    monkeypatch.setattr(yard.books.log, "next", once)
+    async with yard.open():
+        await yard.ended(await yard.accepted(), "succeeded")
+    assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["counts", "beat", "untidy", "is_wanted"])
+async def test_whatever_fails_in_the_queue_is_tried_again(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Out of file descriptors, or a bug, in any look at the books: it is shown as failing, and jobs are trained."""
+    act, errors = getattr(yard.books.log, name), [OSError(24, "Too many open files"), TypeError("inside")]
+
+    def twice(*args: Any) -> Any:
+        if errors:
+            raise errors.pop()
+        return act(*args)
+
+    monkeypatch.setattr(yard.books.log, name, twice)
+    async with yard.open():
+        await yard.ended(await yard.accepted(), "succeeded")
+        await yard.until(lambda: not errors and not yard.loops.failing())
+    assert yard.loops.failures() == {"fine_tuning": 2}
+
+
+async def test_a_job_that_cannot_be_tidied_up_holds_up_no_other(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where the rest of a cancelled job cannot be removed, that is logged once and the next job is trained."""
+
+    def broken(_: str) -> None:
+        raise PermissionError("not yours")
+
+    monkeypatch.setattr(yard.shop, "forget", broken)
+    yard.tuner = yard.another()
+    job = await yard.accepted()
+    yard.books.book.cancel("one", job.id)
+    async with yard.open():
+        later = await yard.accepted()
+        await yard.until(lambda: yard.books.status(later) == "succeeded")
+    assert caplog.text.count(f"the files of fine-tuning job {job.id} could not be removed") == 1
+
+
+async def test_only_one_process_trains_in_a_folder(yard: Yard) -> None:
+    """A second server on the same folder takes jobs and trains none, until the first one has ended."""
+    yard.shop.hold_at = 1
+    async with yard.open():
+        job = await yard.accepted()
+        await yard.held()
+        async with yard.open(yard.another()):
+            later = await yard.accepted()
+            await yard.until(lambda: yard.tuner.counts() == {"running": 1, "queued": 1})
+    assert [work.id for work in yard.shop.runs] == [job.id]
+    assert later.server == job.server
+
+
+@pytest.mark.parametrize(
+    ("content", "purpose", "method", "words"),
+    [
+        (LINE, "user_data", "supervised", "purpose"),
+        (LINE + b'{"prompt": "a"}\n', "fine-tune", "supervised", "Line 2"),
+        (LINE, "fine-tune", "dpo", "Line 1"),
+        (b"{}\n", "fine-tune", "supervised", "Line 1"),
+    ],
+)
+@pytest.mark.parametrize("param", ["training_file", "validation_file"])
+def test_files_that_do_not_fit_are_refused(
+    yard: Yard, content: bytes, purpose: str, method: Any, words: str, param: str
+) -> None:
+    """A file of another purpose, of another shape or with a bad line is refused by the field's name, and none stays."""
+    wrong = yard.file(content, purpose)
+    chosen = Hyperparameters(method=method)
+    fine = b'{"input": {"messages": [{"role": "user", "content": "q"}]}, "preferred_output": '
+    fine += b'[{"role": "assistant", "content": "y"}], "non_preferred_output": [{"role": "assistant", "content": "n"}]}'
+    files = {"training_file": yard.file(fine if method == "dpo" else LINE), param: wrong}
+    with pytest.raises(InvalidRequest, match=words) as refused:
+        yard.tuner.accept(yard.order(**files, hyperparameters=chosen))
+    assert refused.value.param == param
+    assert [path for path in yard.folder.rglob("*") if path.is_file()] == []
+    assert yard.books.log.counts() == {}
+
+
+def test_what_cannot_be_done_is_not_accepted(yard: Yard) -> None:
+    """A missing file or extra, a name that does not do and a full queue are refused, and no job is kept."""
+
+    def refusal(**changes: Any) -> HomeportError:
+        with pytest.raises(HomeportError) as refused:
+            yard.tuner.accept(yard.order(**changes))
+        return refused.value
+
+    assert refusal(training_file="file-none").param == "training_file"
+    assert refusal(validation_file="file-none").param == "validation_file"
+    assert refusal(suffix="refused").param == "suffix"
+    yard.shop.refusal = ExtraMissing("pip install 'homeport[train]'")
+    assert isinstance(refusal(), ExtraMissing)
+    assert yard.books.log.counts() == {}
+    yard.shop.refusal = None
+    yard.tuner = yard.another(most_waiting=1)
+    yard.tuner.accept(yard.order())
+    assert isinstance(refusal(), Overloaded)
+    assert yard.books.log.counts() == {"queued": 1}

@@ -1,0 +1,28 @@
+"""A little gateway for tests to kill: serves one stream of the scripted engine, tells its worker's pid, and stays.
+
+Argument: the prompt. Signals are as in any program: nothing is cleaned up.
+"""
+
+import asyncio
+import sys
+
+import uvloop
+
+from homeport.serving.local import LocalServing
+from tests.serving.conftest import QUICK, prompt, scripted, until
+
+
+async def main(text: str) -> None:
+    """Open one stream and stay."""
+    serving = LocalServing(QUICK, {"scripted": "tests.serving.scripted_engine:load"})
+    await serving.start()
+    stream = await serving.open(scripted(), prompt(text))
+    await stream.admitted()
+    await until(lambda: serving.gauges()["m"].running)
+    sys.stdout.write(f"{serving.status()[0].pid}\n")
+    sys.stdout.flush()
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    uvloop.run(main(sys.argv[1]))

@@ -1,0 +1,235 @@
+"""Which models are loaded: idle ones go, the budget holds, nobody starves, nothing leaks."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+import psutil
+import pytest
+from tests.serving.conftest import DEADLINE_S, QUICK, answer, prompt, scripted, until
+
+from homeport.domain.errors import HomeportError, Unavailable
+from homeport.serving.local import LocalServing
+from homeport.serving.pool.pooled_model import Resident
+from homeport.serving.workers.frames import Launch
+from homeport.serving.workers.session import Session
+
+Serve = Callable[..., Awaitable[LocalServing]]
+
+TIGHT = msgspec.structs.replace(QUICK, memory_bytes=1_000_000_000, room_patience_s=0.1, room_wait_s=DEADLINE_S)
+BIG = 600_000_000
+
+
+def names(serving: LocalServing) -> list[str]:
+    """The models in the pool."""
+    return [status.model for status in serving.status()]
+
+
+async def test_idle_models_leave(serve: Serve) -> None:
+    """A model unused for a while is unloaded: its process is gone; it comes back when asked for."""
+    serving = await serve(msgspec.structs.replace(QUICK, idle_s=0.2), ballast=50_000_000)
+    stream = await serving.open(scripted(), prompt("wait"))
+    await stream.admitted()
+    pid = serving.status()[0].pid
+    assert pid is not None
+    assert serving.status()[0].rss_bytes > 50_000_000
+    await until(lambda: psutil.Process(pid).cpu_times().user >= 0 and serving.gauges()["m"].running == 1)
+    assert names(serving) == ["m"]
+    await stream.aclose()
+    await until(lambda: not serving.status())
+    assert not psutil.pid_exists(pid)
+    assert await answer(serving, "count 1") == "1 "
+
+
+async def test_an_operator_stops_an_idle_model(serve: Serve) -> None:
+    """A model that nobody uses is stopped once; stopped again, there is nothing to stop."""
+    serving = await serve()
+    await serving.preload([scripted("kept")])
+    assert names(serving) == ["kept"]
+    assert await serving.stop("kept")
+    assert names(serving) == []
+    assert not await serving.stop("kept")
+
+
+async def test_a_worker_that_cannot_be_watched_is_replaced(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever breaks the watch over a worker, that worker ends before another one starts in its place."""
+    over, pids = Session.over, list[int]()
+
+    async def breaks(session: Session) -> HomeportError:
+        if not pids:
+            assert session.pid is not None
+            pids.append(session.pid)
+            raise RuntimeError("this must not happen")
+        return await over(session)
+
+    monkeypatch.setattr(Session, "over", breaks)
+    serving = await serve(QUICK)
+    await serving.preload([scripted()])
+    await until(lambda: bool(pids) and not psutil.pid_exists(pids[0]))
+    await until(lambda: serving.is_ready)
+    assert await answer(serving, "count 1") == "1 "
+
+
+async def test_stop_waits_for_users(serve: Serve) -> None:
+    """Stopping a model lets its requests finish in the time given, and keeps new ones waiting for a fresh worker."""
+    serving = await serve(msgspec.structs.replace(QUICK, credit=1))
+    stream = await serving.open(scripted(), prompt("count 3"))
+    await stream.admitted()
+    pid = serving.status()[0].pid
+    stopping = asyncio.create_task(serving.stop("m", DEADLINE_S))
+    await until(lambda: serving.status()[0].state == "stopping")
+    later = asyncio.create_task(answer(serving, "count 1"))
+    assert len([event async for batch in stream for event in batch]) == 5
+    assert await stopping
+    assert await later == "1 "
+    assert serving.status()[0].pid != pid
+
+
+async def test_least_recently_used_makes_room(serve: Serve) -> None:
+    """Where memory is short the idle model used longest ago is unloaded, not the others."""
+    serving = await serve(TIGHT)
+    for name in ("a", "b", "a"):
+        await answer(serving, "count 1", scripted(name, 400_000_000))
+    assert names(serving) == ["a", "b"]
+    await answer(serving, "count 1", scripted("c", 400_000_000))
+    assert names(serving) == ["a", "c"]
+
+
+async def test_larger_than_the_budget(serve: Serve) -> None:
+    """A model that can never fit is refused at once, with both sizes, and unloads nothing."""
+    serving = await serve(TIGHT)
+    await answer(serving, "count 1", scripted("small", BIG))
+    with pytest.raises(Unavailable, match=r"2\.00 GB.*1\.00 GB"):
+        async with asyncio.timeout(5):
+            await answer(serving, "count 1", scripted("huge", 2_000_000_000))
+    assert names(serving) == ["small"]
+
+
+async def test_models_in_use_are_not_unloaded(serve: Serve) -> None:
+    """A load that finds only models in use waits, is refused after its time, and their streams go on."""
+    serving = await serve(msgspec.structs.replace(TIGHT, room_wait_s=0.3))
+    used = scripted("used", BIG)
+    stream = await serving.open(used, prompt("wait"))
+    await stream.admitted()
+    with pytest.raises(Unavailable, match="no room"):
+        await answer(serving, "count 1", scripted("other", BIG))
+    assert names(serving) == ["used"]
+    assert await answer(serving, "count 1", used) == "1 "
+    await stream.aclose()
+    assert await answer(serving, "count 1", scripted("other", BIG)) == "1 "
+    assert names(serving) == ["other"]
+
+
+async def test_leaving_while_waiting_for_room(serve: Serve) -> None:
+    """A load that nobody waits for any more is dropped before it begins, and can be asked for again."""
+    serving = await serve(TIGHT)
+    stream = await serving.open(scripted("used", BIG), prompt("wait"))
+    other = scripted("other", BIG)
+    asking = asyncio.create_task(serving.open(other, prompt("wait")))
+    await until(lambda: names(serving) == ["used", "other"])
+    asking.cancel()
+    again = asyncio.create_task(answer(serving, "count 1", other))
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    await stream.aclose()
+    assert await again == "1 "
+
+
+async def test_no_model_starves(serve: Serve) -> None:
+    """Three models under steady overlapping use, in memory for one: everybody is served, never two at a time."""
+    serving = await serve(TIGHT)
+    models = [scripted(name, BIG) for name in ("a", "b", "c")]
+    running: list[int] = []
+
+    async def use(number: int) -> str:
+        text = await answer(serving, "count 5", models[number % 3])
+        running.append(sum(status.pid is not None for status in serving.status()))
+        return text
+
+    async with asyncio.timeout(DEADLINE_S):
+        assert set(await asyncio.gather(*(use(number) for number in range(24)))) == {"1 2 3 4 5 "}
+    assert max(running) == 1
+
+
+async def test_replaced_files_are_loaded_anew(serve: Serve) -> None:
+    """When other files stand under a name, the next request after the last user gets those."""
+    serving = await serve()
+    await answer(serving, "count 1", scripted(digest="old"))
+    pid = serving.status()[0].pid
+    await answer(serving, "count 1", scripted(digest="new"))
+    assert serving.status()[0].pid != pid
+    assert names(serving) == ["m"]
+
+
+async def cycle(serving: LocalServing, times: int) -> None:
+    """Load, serve and unload; then descriptors, children and tasks are as few as after the first time."""
+    this = psutil.Process()
+
+    async def once() -> None:
+        assert set(await asyncio.gather(*(answer(serving, "count 2") for _ in range(4)))) == {"1 2 "}
+        assert await serving.stop("m")
+
+    await once()
+    fds, tasks = this.num_fds(), len(asyncio.all_tasks())
+    for _ in range(times):
+        await once()
+    await until(lambda: this.num_fds() <= fds and len(asyncio.all_tasks()) <= tasks)
+    assert not this.children()
+
+
+async def test_cycles_leak_nothing(serve: Serve, tmp_path: Path) -> None:
+    """Thirty loads and unloads leave no descriptor, process or task behind, and load once each."""
+    diary = tmp_path / "diary"
+    await cycle(await serve(diary=str(diary)), 30)
+    assert len(diary.read_text().split()) == 31
+
+
+@pytest.mark.soak
+async def test_many_cycles_leak_nothing(serve: Serve) -> None:
+    """Two hundred loads and unloads leave nothing behind, and memory within 5 % of where it began."""
+    serving = await serve()
+    await cycle(serving, 20)
+    before = psutil.Process(os.getpid()).memory_info().rss
+    await cycle(serving, 200)
+    assert psutil.Process(os.getpid()).memory_info().rss <= before * 1.05
+
+
+async def test_nothing_ends_the_search_for_idle_models(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where one model cannot be measured, say for want of file descriptors, the others are still unloaded when idle."""
+    measure = Resident.measure
+
+    def failing(resident: Resident) -> None:
+        if resident.name == "odd":
+            raise OSError(24, "Too many open files")
+        measure(resident)
+
+    monkeypatch.setattr(Resident, "measure", failing)
+    serving = await serve(msgspec.structs.replace(QUICK, idle_s=0.1))
+    await serving.preload([scripted("odd"), scripted("free")])
+    await until(lambda: names(serving) == ["odd"])
+    monkeypatch.setattr(Resident, "measure", measure)
+    await until(lambda: not names(serving))
+
+
+async def test_a_worker_that_cannot_be_started_again_is_tried_again(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the start of a replaced worker raises, the next try comes after a pause, and the model is back."""
+    serving = await serve(QUICK)
+    await answer(serving, "count 1")
+    launch, errors = Session._start, [RuntimeError("can't start new thread"), OSError(24, "Too many open files")]
+
+    async def failing(session: Session, order: Launch) -> None:
+        if errors:
+            raise errors.pop()
+        await launch(session, order)
+
+    monkeypatch.setattr(Session, "_start", failing)
+    pid = serving.status()[0].pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    await until(lambda: not errors and serving.status()[0].pid not in (None, pid))
+    assert await answer(serving, "count 1") == "1 "

@@ -1,0 +1,166 @@
+"""An engine that does what a prompt says, so that tests can have a worker stream, refuse, hang or crash.
+
+Prompts: `count N` N deltas, `wait` admitted and then nothing, `abort N` N deltas and then the process aborts,
+`sleep S` the step thread is stuck for S seconds, `flood N` N deltas at once whatever the credit, `big N` one delta of
+N characters, `reject` refused as invalid, `stubborn` never ends and ignores a cancel.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from homeport.domain.errors import InvalidRequest
+from homeport.domain.events import Admitted, Delta, Done, Event, Failed, Finished, Usage
+from homeport.domain.models import Gauges, Loaded
+from homeport.domain.ports.serving import Emit
+from homeport.domain.text import TextPrompt, TextRequest
+from homeport.domain.worker_messages import Job, Request
+
+
+class Script:
+    """One request's way through its prompt's words."""
+
+    def __init__(self, request: Request, credit: int) -> None:
+        assert isinstance(request, TextRequest)
+        prompt = request.prompts[0]
+        text = prompt.text if isinstance(prompt, TextPrompt) else "wait"
+        self.word, _, number = text.partition(" ")
+        self.number = float(number or 0)
+        self.credit = credit
+        self.sent = 0
+        self.is_admitted = False
+
+    @property
+    def can_step(self) -> bool:
+        """Whether there is something to do."""
+        return not self.is_admitted or (self.word not in ("wait", "stubborn") and self.credit > 0)
+
+
+class ScriptedEngine:
+    """A `domain.ports.Engine` without a model. Gauges: `generated_tokens` deltas sent, `preemptions` cancels seen."""
+
+    def __init__(self, job: Job) -> None:
+        self.loaded = Loaded(model=job.model, window=128, kernels="none", device="cpu")
+        self._scripts: dict[int, Script] = {}
+        self._changed = threading.Condition()
+        self._closed = False
+        self._sent = 0
+        self._cancels = 0
+        self._stuck_at: float | None = None
+        self._ballast = bytearray(b"\1") * int(job.options.get("ballast") or 0)
+
+    def open(self, id: int, request: Request, credit: int) -> None:
+        """Take a request."""
+        with self._changed:
+            self._scripts[id] = Script(request, credit)
+            self._changed.notify()
+
+    def credit(self, id: int, n: int) -> None:
+        """Allow more deltas."""
+        with self._changed:
+            if script := self._scripts.get(id):
+                script.credit += n
+            self._changed.notify()
+
+    def grant(self, id: int, n: int) -> None:
+        """Take no quota."""
+        raise NotImplementedError
+
+    def cancel(self, id: int) -> None:
+        """Drop a request."""
+        with self._changed:
+            self._cancels += 1
+            if id in self._scripts and self._scripts[id].word != "stubborn":
+                del self._scripts[id]
+
+    def gauges(self) -> Gauges:
+        """How it stands."""
+        since = self._stuck_at
+        return Gauges(
+            running=len(self._scripts),
+            generated_tokens=self._sent,
+            preemptions=self._cancels,
+            stalled_s=time.monotonic() - since if since else 0.0,
+        )
+
+    def run(self, emit: Emit) -> None:
+        """Step until closed."""
+        while not self._closed:
+            with self._changed:
+                while not (ready := [(id, script) for id, script in self._scripts.items() if script.can_step]):
+                    self._changed.wait()
+                events = [(id, event) for id, script in ready for event in self._step(script)]
+                for id, event in events:
+                    if isinstance(event, Done | Failed):
+                        del self._scripts[id]
+            emit(events)
+            for _, script in ready:
+                if script.word == "abort" and script.sent >= script.number:
+                    os.abort()
+                if script.word == "sleep" and script.is_admitted:
+                    self._stuck_at = time.monotonic()
+                    time.sleep(script.number)
+
+    def close(self) -> None:
+        """Make `run` return."""
+        self._closed = True
+
+    def _step(self, script: Script) -> Iterator[Event]:
+        if script.word == "reject":
+            yield Failed(InvalidRequest("No such thing.", param="prompt").fault, Usage(prompt_tokens=7))
+            return
+        if not script.is_admitted:
+            script.is_admitted = True
+            yield Admitted(prompt_tokens=1, prompt_chars=(4,))
+            return
+        if script.word == "flood":
+            yield from (Delta(0, "x") for _ in range(int(script.number)))
+        elif script.word == "big":
+            yield Delta(0, "x" * int(script.number))
+        elif script.sent < script.number:
+            script.sent += 1
+            script.credit -= 1
+            self._sent += 1
+            yield Delta(0, f"{script.sent} ")
+            if script.sent < script.number or script.word == "abort":
+                return
+        yield Finished(0, "stop")
+        yield Done(Usage(prompt_tokens=1, completion_tokens=script.sent))
+
+
+def load(job: Job) -> ScriptedEngine:
+    """Load as the job's options say: `diary` a file that gets a line per load, `load` how it goes."""
+    if diary := job.options.get("diary"):
+        with Path(str(diary)).open("a") as file:
+            file.write(f"{os.getpid()}\n")
+    how = job.options.get("load")
+    if gate := job.options.get("gate"):
+        Path(str(gate)).open().close()  # a named pipe: opens once the test opens the other end
+    if how == "abort":
+        os.abort()
+    if how == "hang":
+        time.sleep(600)
+    if how == "missing":
+        job.files["weights"].read_bytes()
+    if how == "noise":
+        os.write(1, b"noise on stdout\n" * 10_000)
+    if how == "abort-if-told" and Path(str(job.options["diary"])).with_suffix(".abort").exists():
+        os.abort()
+    return ScriptedEngine(job)
+
+
+class PickyEngine(ScriptedEngine):
+    """Breaks on taking the prompt `raise`."""
+
+    def open(self, id: int, request: Request, credit: int) -> None:
+        """Take a request."""
+        if isinstance(request, TextRequest) and request.prompts[0] == TextPrompt("raise"):
+            raise KeyError("a bug in an engine")
+        super().open(id, request, credit)
+
+
+def load_picky(job: Job) -> PickyEngine:
+    """Load the engine that breaks on a prompt."""
+    return PickyEngine(job)

@@ -1,0 +1,93 @@
+"""When background work may go on, without any work."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from homeport.serving.idle_gate import Gate
+
+SETTLE_S, PATIENCE_S, TURN_S = 0.5, 5.0, 1.0
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def made() -> tuple[Gate, Clock]:
+    clock = Clock()
+    return Gate(SETTLE_S, PATIENCE_S, TURN_S, clock), clock
+
+
+def test_it_is_open_while_nobody_is_there() -> None:
+    """It is open at first, shut while one waits, and open again a moment after that one left."""
+    gate, clock = made()
+    assert gate.stands() == (True, None)
+    gate.arrive()
+    clock.now += 1000
+    assert gate.stands() == (False, None)
+    gate.leave(was_answered=False)
+    assert gate.stands() == (False, SETTLE_S)
+    clock.now += SETTLE_S
+    assert gate.stands() == (True, None)
+
+
+def test_long_answers_do_not_shut_it_for_good() -> None:
+    """While one is being answered it opens for a moment after each long while."""
+    gate, clock = made()
+    gate.arrive()
+    clock.now += 1
+    gate.answer()
+    assert gate.stands() == (False, PATIENCE_S - 1)
+    clock.now += PATIENCE_S - 1
+    for _ in range(3):
+        assert gate.stands() == (True, TURN_S)
+        clock.now += TURN_S
+        assert gate.stands() == (False, PATIENCE_S)
+        clock.now += PATIENCE_S
+
+
+def test_who_comes_ends_the_moment() -> None:
+    """It shuts at once for one who waits, and then for as long as ever."""
+    gate, clock = made()
+    gate.arrive()
+    gate.answer()
+    clock.now += PATIENCE_S
+    assert gate.is_open
+    gate.arrive()
+    assert not gate.is_open
+    gate.answer()
+    assert gate.stands() == (False, PATIENCE_S)
+    gate.leave(was_answered=True)
+    gate.leave(was_answered=True)
+    assert gate.stands() == (False, SETTLE_S)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["arrive", "answer", "leave", "depart", "pass"]), st.floats(0, 4))))
+def test_nobody_waits_while_it_is_open(steps: list[tuple[str, float]]) -> None:
+    """Whatever happens, it is never open while one waits, and opens in time when nobody does any more."""
+    gate, clock = made()
+    waiting = answered = 0
+    for what, passed_s in steps:
+        clock.now += passed_s
+        if what == "arrive":
+            gate.arrive()
+            waiting += 1
+        elif what == "answer" and waiting:
+            gate.answer()
+            waiting, answered = waiting - 1, answered + 1
+        elif what == "leave" and answered:
+            gate.leave(was_answered=True)
+            answered -= 1
+        elif what == "depart" and waiting:
+            gate.leave(was_answered=False)
+            waiting -= 1
+        changes_in_s = gate.stands().changes_in_s
+        assert not (waiting and gate.is_open)
+        assert (changes_in_s is None) == bool(waiting or (gate.is_open and not answered))
+        if changes_in_s is not None and not gate.is_open:
+            assert changes_in_s <= (PATIENCE_S if answered else SETTLE_S)
+            clock.now += changes_in_s + 1e-6
+            assert gate.is_open

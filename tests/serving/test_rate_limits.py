@@ -1,0 +1,364 @@
+"""What each key has taken of its limits."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from homeport.domain.errors import QuotaSpent, RateLimited
+from homeport.domain.keys import Allowance, Key
+from homeport.serving.rate_limits import FREE, Passage, Quotas
+
+NOON = 1_790_000_000 // 86_400 * 86_400 + 43_200.0
+
+
+class Clock:
+    """Both clocks at once; stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.past = 0.0
+
+    def steady(self) -> float:
+        """Seconds since the start."""
+        return 1000.0 + self.past
+
+    def wall(self) -> float:
+        """The time of day."""
+        return NOON + self.past
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def quotas(clock: Clock) -> Quotas:
+    return Quotas(clock.steady, clock.wall)
+
+
+def key(name: str = "bot", /, **limits: int) -> Key:
+    return Key(id=f"key_{name}", project="p", name=name, hint="", created_at=0, limits=Allowance(**limits))
+
+
+def admitted(quotas: Quotas, asked: Key, tokens: int = 0) -> bool:
+    """Whether one short request gets in."""
+    passage = quotas.passage(asked)
+    try:
+        passage.enter()
+        passage.reserve(tokens)
+    except RateLimited:
+        return False
+    passage.settle(tokens)
+    passage.leave()
+    return True
+
+
+def test_requests_in_any_minute_stay_under_the_limit(quotas: Quotas, clock: Clock) -> None:
+    """Over many minutes of asking all the time, no minute has more requests than the limit, and few have fewer."""
+    asked, times = key(requests_per_minute=50), []
+    for _ in range(6000):
+        clock.past += 0.05
+        if admitted(quotas, asked):
+            times.append(clock.past)
+    for start in times:
+        assert sum(start <= time < start + 60 for time in times) <= 50
+    assert len(times) >= 0.95 * 50 * 5
+
+
+def test_tokens_in_any_minute_stay_under_the_limit(quotas: Quotas, clock: Clock) -> None:
+    """Tokens are limited the same way, each request by what it takes."""
+    asked, taken = key(tokens_per_minute=1000), []
+    for at in range(6000):
+        clock.past += 0.05
+        size = 10 + at % 40
+        if admitted(quotas, asked, size):
+            taken.append((clock.past, size))
+    for start, _ in taken:
+        assert sum(size for time, size in taken if start <= time < start + 60) <= 1000
+    assert sum(size for _, size in taken) >= 0.95 * 1000 * 5
+
+
+def test_a_refusal_says_when_to_come_back(quotas: Quotas, clock: Clock) -> None:
+    """At the time that a refusal names there is room, and not much sooner."""
+    asked = key(requests_per_minute=2)
+    assert admitted(quotas, asked)
+    clock.past += 10
+    assert admitted(quotas, asked)
+    with pytest.raises(RateLimited, match="Limit 2, Used 2, Requested 1") as refused:
+        quotas.passage(asked).enter()
+    assert refused.value.code == "rate_limit_exceeded"
+    wait_s = refused.value.retry_after_s
+    assert wait_s is not None
+    assert 49 < wait_s <= 50.25
+    clock.past += wait_s - 0.5
+    assert not admitted(quotas, asked)
+    clock.past += 0.5
+    assert admitted(quotas, asked)
+
+
+def test_keys_do_not_share_limits(quotas: Quotas) -> None:
+    """What one key takes is not taken from another."""
+    one, other = key("one", requests_per_minute=1), key("other", requests_per_minute=1)
+    assert admitted(quotas, one)
+    assert not admitted(quotas, one)
+    assert admitted(quotas, other)
+
+
+def test_what_was_reserved_too_much_is_given_back(quotas: Quotas) -> None:
+    """A request reserves what it may take and pays what it took."""
+    asked = key(tokens_per_minute=100)
+    passage = quotas.passage(asked)
+    passage.enter()
+    passage.reserve(90)
+    assert passage.rates()["tokens"].remaining == 10
+    assert not admitted(quotas, asked, 20)
+    passage.settle(30)
+    assert passage.rates()["tokens"].remaining == 70
+    assert admitted(quotas, asked, 70)
+
+
+def test_a_long_answer_counts_where_it_is_more_than_reserved(quotas: Quotas, clock: Clock) -> None:
+    """A request that lasts over a minute and takes more than it reserved pays the rest at its end."""
+    asked = key(tokens_per_minute=100)
+    passage = quotas.passage(asked)
+    passage.enter()
+    passage.reserve(10)
+    clock.past += 120
+    passage.settle(95)
+    assert passage.rates()["tokens"].remaining == 15
+    assert not admitted(quotas, asked, 20)
+
+
+def test_more_than_the_limit_never_fits(quotas: Quotas) -> None:
+    """A request that asks for more tokens than a minute has is refused as too large."""
+    with pytest.raises(RateLimited, match="Request too large"):
+        quotas.passage(key(tokens_per_minute=100)).reserve(101)
+
+
+@pytest.mark.parametrize(
+    ("limit", "wait", "most_s"),
+    [("tokens_per_day", 43_200.0, 86_400.0), ("tokens_per_month", 30 * 86_400.0, 31 * 86_400.0)],
+)
+def test_a_budget_is_spent_until_the_calendar_turns(
+    quotas: Quotas, clock: Clock, limit: str, wait: float, most_s: float
+) -> None:
+    """A spent day or month is `insufficient_quota` until the next one begins, in UTC."""
+    asked = key(**{limit: 100})
+    assert admitted(quotas, asked, 60)
+    assert admitted(quotas, asked, 60)  # what is left is not known to be too little before it is spent
+    with pytest.raises(QuotaSpent, match="has taken 120") as refused:
+        quotas.passage(asked).reserve(1)
+    assert refused.value.code == "insufficient_quota"
+    left_s = refused.value.retry_after_s
+    assert left_s is not None
+    assert 0 < left_s <= most_s
+    clock.past += left_s - 1
+    assert not admitted(quotas, asked, 1)
+    clock.past += 1
+    assert admitted(quotas, asked, 1)
+
+
+def test_what_runs_counts_against_the_budget(quotas: Quotas) -> None:
+    """Requests under way count with what they reserved: another may come when they end, which is soon."""
+    asked = key(tokens_per_day=100)
+    first = quotas.passage(asked)
+    first.reserve(100)
+    with pytest.raises(RateLimited, match="Reserved 100") as refused:
+        quotas.passage(asked).reserve(1)
+    assert not isinstance(refused.value, QuotaSpent)
+    assert refused.value.retry_after_s == 1.0
+    first.settle(10)
+    quotas.passage(asked).reserve(1)
+
+
+def test_a_budget_outlives_the_server(quotas: Quotas) -> None:
+    """What a key took before this server began counts."""
+    quotas.seed("key_bot", 50, 100)
+    assert admitted(quotas, key(tokens_per_day=51), 1)
+    assert not admitted(quotas, key(tokens_per_day=51), 1)
+    assert not admitted(quotas, key(tokens_per_month=100), 1)
+
+
+def test_so_many_at_once(quotas: Quotas) -> None:
+    """A key's requests over its concurrency are refused until one has ended; ending twice is once."""
+    asked = key(concurrent_requests=2)
+    running = [quotas.passage(asked) for _ in range(3)]
+    running[0].enter()
+    running[1].enter()
+    with pytest.raises(RateLimited, match="Concurrency limit"):
+        running[2].enter()
+    running[2].leave()
+    running[0].leave()
+    running[0].leave()
+    running[2].enter()
+    assert not admitted(quotas, asked)
+
+
+def test_rates_tell_limit_rest_and_reset(quotas: Quotas, clock: Clock) -> None:
+    """Each limit of a minute tells what it is, what is left and when it is whole again; others are not told."""
+    passage = quotas.passage(key(requests_per_minute=3, tokens_per_day=5))
+    assert list(passage.rates()) == ["requests"]
+    assert passage.rates()["requests"] == (3, 3, 0.0)
+    passage.enter()
+    limit, remaining, reset_s = passage.rates()["requests"]
+    assert (limit, remaining) == (3, 2)
+    assert 60 <= reset_s <= 60.25
+    clock.past += reset_s
+    assert passage.rates()["requests"] == (3, 3, 0.0)
+
+
+@pytest.mark.parametrize("limit", ["tokens_per_minute", "tokens_per_day", "tokens_per_month"])
+def test_an_answer_without_a_bound_is_reserved_in_slices(quotas: Quotas, limit: str) -> None:
+    """It begins with 256 tokens beside its prompt, gets 256 more each time, what is left at last, and then nothing."""
+    passage = quotas.passage(key(**{limit: 600}))
+    assert passage.reserve(10, None) == 266
+    assert passage.more(150, 10_000) == 256
+    assert passage.limited_by == ""
+    assert passage.more(400, 10_000) == 78
+    assert passage.more(590, 10_000) == 0
+    assert passage.limited_by == limit
+    assert not admitted(quotas, key(**{limit: 600}), 1)
+    passage.settle(590)
+    assert admitted(quotas, key(**{limit: 600}), 10)
+    assert not admitted(quotas, key(**{limit: 600}), 1)
+
+
+def test_no_more_is_reserved_than_can_be_used(quotas: Quotas) -> None:
+    """A bounded answer takes no more than its bound of a day, and all of it of a minute at once."""
+    daily = quotas.passage(key("daily", tokens_per_day=1000))
+    assert daily.reserve(10, 20) == 30
+    assert daily.more(20, 5) == 5
+    minutely = quotas.passage(key("minutely", tokens_per_minute=1000))
+    assert minutely.reserve(10, 900) == 266
+    assert minutely.rates()["tokens"].remaining == 90
+    assert minutely.more(200, 644) == 256
+    assert minutely.rates()["tokens"].remaining == 90
+    with pytest.raises(RateLimited):
+        quotas.passage(key("minutely", tokens_per_minute=1000)).reserve(10, 81)
+
+
+@pytest.mark.parametrize("limit", ["tokens_per_minute", "tokens_per_day", "tokens_per_month"])
+def test_a_prompt_longer_than_estimated_is_refused_where_it_does_not_fit(quotas: Quotas, limit: str) -> None:
+    """Its true length counts before anything is computed; a refused one has taken nothing."""
+    asked = key(**{limit: 100})
+    passage = quotas.passage(asked)
+    assert passage.reserve(5, None) == 100
+    assert passage.more(120, 900) == 0
+    with pytest.raises(RateLimited):
+        passage.admit(120, has_answer=True)
+    passage.settle(0)
+    fits = quotas.passage(asked)
+    fits.reserve(5)
+    fits.admit(99)
+    with pytest.raises(RateLimited):
+        quotas.passage(asked).admit(2)
+    fits.settle(99)
+    assert admitted(quotas, asked, 1)
+
+
+def test_who_leaves_early_pays_for_what_was_drawn_unseen(quotas: Quotas) -> None:
+    """Candidates that are never given out count with what the engine last said that they took."""
+    asked = key(tokens_per_day=1000)
+    passage = quotas.passage(asked)
+    passage.reserve(10, None)
+    passage.more(140, 5000)
+    passage.settle(10)
+    assert quotas.passage(asked).reserve(0, None) == 256
+    assert quotas.passage(asked).reserve(0, 10_000) == 256
+    assert quotas.passage(asked).reserve(0, 10_000) == 256
+    assert quotas.passage(asked).reserve(0, 10_000) == 1000 - 140 - 3 * 256
+
+
+_MOVES = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 400), st.integers(0, 20_000)), max_size=60)
+
+
+@given(_MOVES, st.sampled_from(["tokens_per_minute", "tokens_per_day", "tokens_per_month"]), st.integers(1, 3000))
+def test_together_requests_never_take_more_than_the_limit(
+    moves: list[tuple[int, int, int]], limit: str, most: int
+) -> None:
+    """However requests of one key begin, go on and end, they take no more than it, and all else is given back."""
+    clock = Clock()
+    quotas, asked = Quotas(clock.steady, clock.wall), key(**{limit: most})
+    running: dict[int, tuple[Passage, int]] = {}  # and what each may take
+    taken = 0
+    for which, prompt, wanted in moves:
+        if which not in running:
+            passage = quotas.passage(asked)
+            try:
+                granted = passage.reserve(prompt, wanted if wanted % 2 else None)
+                passage.admit(prompt, has_answer=True)
+            except RateLimited:
+                passage.settle(0)
+                continue
+            assert granted is not None
+            running[which] = (passage, max(granted, prompt + 1))
+        elif wanted % 3:
+            passage, granted = running[which]
+            running[which] = (passage, granted + passage.more(granted, wanted))
+        else:
+            passage, granted = running.pop(which)
+            passage.settle(granted)
+            taken += granted
+        assert taken + sum(granted for _, granted in running.values()) <= most
+    for passage, granted in running.values():
+        passage.settle(granted)
+        taken += granted
+    rest = quotas.passage(asked)
+    if taken < most:
+        assert rest.reserve(0, None) == min(256, most - taken)
+
+
+def _acts(passage: Passage) -> list[Callable[[], object]]:
+    return [passage.enter, lambda: passage.reserve(10**9), lambda: passage.settle(1), passage.leave]
+
+
+def test_without_a_key_there_is_no_limit() -> None:
+    """The passage of callers without a key of their own lets everything through."""
+    for act in _acts(FREE):
+        act()
+    assert FREE.rates() == {}
+
+
+def test_the_background_leaves_room(quotas: Quotas) -> None:
+    """It is no request of the minute nor one at a time, and takes half of a minute's tokens at most."""
+    limited = key(requests_per_minute=1, concurrent_requests=1, tokens_per_minute=100)
+    lines = [quotas.passage(limited, is_background=True) for _ in range(3)]
+    for line in lines:
+        line.enter()
+    lines[0].reserve(30)
+    lines[1].reserve(20)
+    with pytest.raises(RateLimited) as refused:
+        lines[2].reserve(1)
+    assert not isinstance(refused.value, QuotaSpent)
+    caller = quotas.passage(limited)
+    caller.enter()
+    caller.reserve(50)
+
+
+def test_a_large_background_request_waits_for_a_whole_minute(quotas: Quotas, clock: Clock) -> None:
+    """More than half of the tokens fit into an empty minute; more than all of them never, and are refused for good."""
+    limited = key(tokens_per_minute=100)
+    quotas.passage(limited).reserve(30)
+    large = quotas.passage(limited, is_background=True)
+    with pytest.raises(RateLimited) as refused:
+        large.reserve(80)
+    assert refused.value.retry_after_s is not None
+    clock.past += refused.value.retry_after_s + 0.001
+    large.reserve(80)
+    with pytest.raises(QuotaSpent) as spent:
+        quotas.passage(limited, is_background=True).reserve(101)
+    assert spent.value.retry_after_s is None
+
+
+def test_the_background_spends_the_budget(quotas: Quotas) -> None:
+    """A day's tokens are the same for all that a key asks."""
+    limited = key(tokens_per_day=100)
+    line = quotas.passage(limited, is_background=True)
+    line.reserve(10)
+    line.settle(100)
+    for is_background in (True, False):
+        with pytest.raises(QuotaSpent) as spent:
+            quotas.passage(limited, is_background=is_background).reserve(1)
+        assert spent.value.retry_after_s == 43_200

@@ -1,0 +1,117 @@
+"""One request's events, fed by hand."""
+
+import asyncio
+
+import pytest
+
+from homeport.domain.errors import EngineFailed
+from homeport.domain.events import Admitted, Delta, Done, Event, Finished, QuotaLow, Usage
+from homeport.serving.workers.stream import WorkerStream
+
+
+class _Line:
+    def __init__(self) -> None:
+        self.credits: list[int] = []
+        self.grants: list[int] = []
+        self.left: list[bool] = []
+
+    def credit(self, id: int, n: int) -> None:
+        self.credits.append(n)
+
+    def grant(self, id: int, n: int) -> None:
+        self.grants.append(n)
+
+    def leave(self, id: int, *, cancel: bool) -> None:
+        self.left.append(cancel)
+
+
+def _stream(credit: int = 4) -> tuple[WorkerStream, _Line]:
+    line = _Line()
+    return WorkerStream(1, "tiny", line, credit, 1, lambda: None), line
+
+
+async def test_a_reader_that_gave_up_waiting_may_wait_again() -> None:
+    """A wait that was cut short loses no event and leaves nothing that keeps the next one from waking."""
+    stream, _ = _stream()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await stream.admitted()
+    reading = asyncio.create_task(stream.admitted())
+    await asyncio.sleep(0)
+    stream.push(Admitted(3))
+    assert await reading == Admitted(3)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await anext(stream)
+    stream.push(Delta(0, "a"))
+    stream.push(Delta(0, "b"))
+    assert await anext(stream) == [Delta(0, "a"), Delta(0, "b")]
+
+
+async def test_more_quota_is_asked_for_at_once() -> None:
+    """A quota that runs low is answered from the link, whether or not anybody reads, and is no event of the answer."""
+    stream, line = _stream()
+    asked: list[tuple[int, int]] = []
+
+    def more(used: int, wanted: int) -> int:
+        asked.append((used, wanted))
+        return 7
+
+    stream.more = more
+    events: list[Event] = [Admitted(3), QuotaLow(5, 90), Delta(0, "a"), Done(Usage(1, 1))]
+    for event in events:
+        stream.push(event)
+    assert (asked, line.grants) == ([(5, 90)], [7])
+    assert await anext(stream) == [Delta(0, "a"), Done(Usage(1, 1))]
+
+
+async def test_events_of_one_moment_wake_the_reader_once() -> None:
+    """Whatever came before the reader ran is one batch, the end included; then there is nothing more."""
+    stream, line = _stream()
+    batches: list[list[Event]] = []
+
+    async def read() -> None:
+        async for batch in stream:
+            batches.append(list(batch))
+
+    reading = asyncio.create_task(read())
+    await asyncio.sleep(0)
+    events: list[Event] = [Delta(0, "a"), Finished(0, "stop"), Done(Usage(1, 1))]
+    for event in events:
+        stream.push(event)
+    await asyncio.wait_for(reading, 10)
+    assert batches == [events]
+    assert line.left == [False]
+
+
+async def test_a_failure_wakes_a_waiting_reader() -> None:
+    """A worker that dies ends the wait with its error."""
+    stream, line = _stream()
+    reading = asyncio.create_task(anext(stream))
+    await asyncio.sleep(0)
+    stream.fail(EngineFailed("gone"), cancel=False)
+    with pytest.raises(EngineFailed, match="gone"):
+        await asyncio.wait_for(reading, 10)
+    assert line.left == [False]
+
+
+async def test_closing_wakes_a_waiting_reader() -> None:
+    """A stream that is closed under its reader ends, and the worker is told."""
+    stream, line = _stream()
+    reading = asyncio.create_task(anext(stream, None))
+    await asyncio.sleep(0)
+    await stream.aclose()
+    assert await asyncio.wait_for(reading, 10) is None
+    assert line.left == [True]
+
+
+async def test_credit_is_given_back_for_what_was_taken() -> None:
+    """Half of the credit is a message's worth; what is left over is not forgotten."""
+    stream, line = _stream(credit=4)
+    for n in range(3):
+        stream.push(Delta(0, str(n)))
+        await anext(stream)
+    assert line.credits == [2]
+    stream.push(Delta(0, "3"))
+    await anext(stream)
+    assert line.credits == [2, 2]

@@ -1,0 +1,54 @@
+"""How fields are tried on a running server: the plain request of an endpoint, and what is changed in it.
+
+An effect sends real requests and returns nothing; it raises AssertionError where the field did nothing. Fields are
+judged one at a time against the endpoint's plain request. Knows nothing of any endpoint.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.system.server import Answer, House
+
+
+class Desk:
+    """Sends an endpoint's plain request with some fields changed."""
+
+    def __init__(self, house: House, probes: "Probes") -> None:
+        self.house = house
+        self.probes = probes
+
+    def raw(self, **changed: Any) -> Answer:
+        """The answer as it came. A field set to `...` is left out."""
+        body = {**self.probes.plain, **changed}
+        return self.send({k: v for k, v in body.items() if v is not ...})
+
+    def send(self, body: dict[str, Any]) -> Answer:
+        """Send a body as JSON; endpoints that take forms send it as one."""
+        return self.house.call("POST", self.probes.path, body)
+
+    def ask(self, **changed: Any) -> Any:
+        """The body of a 200."""
+        answer = self.raw(**changed)
+        assert answer.status == 200, answer.body
+        return answer.json()
+
+
+Effect = Callable[[Any], None]
+"""Takes the desk of its endpoint."""
+
+
+@dataclass(frozen=True)
+class Probes:
+    """What is sent to one endpoint. Names of `effects`, `accepted` and `refused` are those of its table of fields.
+
+    `accepted`: a value that passes and changes nothing; of a field inside another, changes to the plain request.
+    `refused`: changes to the plain request that ask for something, and so must be a 400 naming the field.
+    """
+
+    path: str
+    plain: Mapping[str, Any]
+    effects: Mapping[str, Effect]
+    accepted: Mapping[str, Any] = field(default_factory=dict)
+    refused: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    desk: type[Desk] = Desk

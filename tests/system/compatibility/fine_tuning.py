@@ -1,0 +1,186 @@
+"""For every field that asks for a fine-tuning job: a value that changes its description, and what is to be seen."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tests.api.form_bodies import HEADERS, form
+from tests.system.compatibility.field_trials import Desk, Effect, Probes
+from tests.system.server import Answer
+
+_PAIR = b'{"prompt": "Is it ham?", "completion": " no"}\n'
+_PREFERENCE = (
+    b'{"input": {"messages": [{"role": "user", "content": "q"}]}, "preferred_output": [{"role": "assistant", '
+    b'"content": "y"}], "non_preferred_output": [{"role": "assistant", "content": "n"}]}\n'
+)
+_CLASSES = {
+    "validation_file": _PAIR,
+    "compute_classification_metrics": True,
+    "classification_n_classes": 2,
+    "classification_positive_class": " no",
+}
+
+
+class TuningDesk(Desk):
+    """Asks for a job. A file that is given as its content is sent first."""
+
+    def send(self, body: dict[str, Any]) -> Answer:
+        """Send the body as JSON."""
+        named = {name: self._sent(value) if isinstance(value, bytes) else value for name, value in body.items()}
+        return super().send(named)
+
+    def _sent(self, content: bytes) -> str:
+        body = form([("purpose", "fine-tune")], [("file", content)])
+        said = self.house.call("POST", "/v1/files", body, {"Content-Type": HEADERS["content-type"]})
+        assert said.status == 200, said.body
+        return str(said.json()["id"])
+
+
+def _training_file(desk: Desk) -> None:
+    said = desk.ask(training_file=_PAIR * 3)
+    found = said["training_files"][0] if "training_files" in said else _file(desk, said["training_file"])
+    assert found["bytes"] == 3 * len(_PAIR)
+    assert desk.raw(training_file=...).error["param"] == "training_file"
+    assert desk.raw(training_file="file-none").error["param"] == "training_file"
+
+
+def _validation_file(desk: Desk) -> None:
+    said = desk.ask(validation_file=_PAIR * 2)
+    found = said["validation_files"][0] if "validation_files" in said else _file(desk, said["validation_file"])
+    assert found["bytes"] == 2 * len(_PAIR)
+    assert desk.raw(validation_file="file-none").error["param"] == "validation_file"
+
+
+def _file(desk: Desk, file_id: str) -> Any:
+    return desk.house.call("GET", f"/v1/files/{file_id}").json()
+
+
+def _model(desk: Desk) -> None:
+    assert desk.ask(model="davinci")["model"] == "davinci"
+    assert desk.raw(model="nobody").status == 404
+
+
+def _hyperparam(name: str, value: Any, wrong: Any) -> Effect:
+    def look(desk: Desk) -> None:
+        assert desk.ask(**{name: value})["hyperparams"][name] == value
+        assert desk.raw(**{name: wrong}).error["param"] == name
+
+    return look
+
+
+def _suffix(most: int) -> Effect:
+    def look(desk: Desk) -> None:
+        assert desk.raw(suffix="x" * most).status == 200
+        assert desk.raw(suffix="x" * (most + 1)).error["param"] == "suffix"
+
+    return look
+
+
+def _classification(name: str, value: Any, wrong: Any) -> Effect:
+    def look(desk: Desk) -> None:
+        assert desk.ask(**{**_CLASSES, name: value})["hyperparams"][name] == value
+        assert desk.raw(**{**_CLASSES, name: wrong}).error["param"] == name
+
+    return look
+
+
+def _classification_metrics(desk: Desk) -> None:
+    assert desk.ask(**_CLASSES)["hyperparams"]["compute_classification_metrics"] is True
+    assert "compute_classification_metrics" not in desk.ask()["hyperparams"]
+    assert desk.raw(compute_classification_metrics=True).error["param"] == "compute_classification_metrics"
+
+
+def _method(desk: Desk) -> None:
+    assert desk.ask()["method"]["type"] == "supervised"
+    assert desk.ask(training_file=_PREFERENCE, method={"type": "dpo"})["method"]["type"] == "dpo"
+
+
+def _type(desk: Desk) -> None:
+    _method(desk)
+    assert desk.raw(method={"type": "reinforcement"}).error["param"] == "method.type"
+    assert desk.raw(method={"type": "dpo"}).error["param"] == "training_file"
+
+
+def _supervised(desk: Desk) -> None:
+    method = {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 2}}}
+    assert desk.ask(method=method)["method"]["supervised"]["hyperparameters"]["n_epochs"] == 2
+    assert desk.raw(method={"type": "dpo", "supervised": {}}).error["param"] == "method.supervised"
+
+
+def _dpo(desk: Desk) -> None:
+    method = {"type": "dpo", "dpo": {"hyperparameters": {"beta": 0.5}}}
+    said = desk.ask(training_file=_PREFERENCE, method=method)
+    assert said["method"]["dpo"]["hyperparameters"]["beta"] == 0.5
+    assert desk.raw(method={"type": "supervised", "dpo": {}}).error["param"] == "method.dpo"
+
+
+def _hyperparameters(desk: Desk) -> None:
+    said = desk.ask(hyperparameters={"n_epochs": 2, "batch_size": "auto"})
+    assert said["method"]["supervised"]["hyperparameters"]["n_epochs"] == 2
+
+
+def _hyperparameter(name: str, value: Any, wrong: Any) -> Effect:
+    def look(desk: Desk) -> None:
+        assert desk.ask(hyperparameters={name: value})["hyperparameters"][name] == value
+        assert desk.ask(hyperparameters={name: "auto"})["hyperparameters"][name] == "auto"
+        assert desk.raw(hyperparameters={name: wrong}).error["param"] == f"hyperparameters.{name}"
+
+    return look
+
+
+def _seed(desk: Desk) -> None:
+    assert desk.ask(seed=42)["seed"] == 42
+    assert desk.raw(seed=-1).error["param"] == "seed"
+
+
+def _metadata(desk: Desk) -> None:
+    job = desk.ask(metadata={"probe": "b"})
+    assert job["metadata"] == {"probe": "b"}
+    listed = desk.house.call("GET", "/v1/fine_tuning/jobs?metadata[probe]=b").json()["data"]
+    assert job["id"] in [each["id"] for each in listed]
+
+
+_FILES: Mapping[str, Effect] = {"training_file": _training_file, "validation_file": _validation_file, "model": _model}
+PROBES: Mapping[str, Probes] = {
+    "fine_tunes": Probes(
+        path="/v1/fine-tunes",
+        plain={"training_file": _PAIR},
+        effects={
+            **_FILES,
+            "n_epochs": _hyperparam("n_epochs", 2, 0),
+            "batch_size": _hyperparam("batch_size", 2, 257),
+            "learning_rate_multiplier": _hyperparam("learning_rate_multiplier", 0.5, 0),
+            "prompt_loss_weight": _hyperparam("prompt_loss_weight", 0.5, 2),
+            "compute_classification_metrics": _classification_metrics,
+            "classification_n_classes": _classification("classification_n_classes", 3, 1),
+            "classification_positive_class": _classification("classification_positive_class", " yes", ""),
+            "classification_betas": _classification("classification_betas", [0.5, 2.0], [0]),
+            "suffix": _suffix(40),
+        },
+        desk=TuningDesk,
+    ),
+    "fine_tuning_jobs": Probes(
+        path="/v1/fine_tuning/jobs",
+        plain={"model": "smollm2-135m", "training_file": _PAIR},
+        effects={
+            **_FILES,
+            "method": _method,
+            "method.type": _type,
+            "method.supervised": _supervised,
+            "method.supervised.hyperparameters": _supervised,
+            "method.dpo": _dpo,
+            "method.dpo.hyperparameters": _dpo,
+            "hyperparameters": _hyperparameters,
+            "hyperparameters.n_epochs": _hyperparameter("n_epochs", 2, 51),
+            "hyperparameters.batch_size": _hyperparameter("batch_size", 2, 257),
+            "hyperparameters.learning_rate_multiplier": _hyperparameter("learning_rate_multiplier", 0.5, 0),
+            "suffix": _suffix(64),
+            "seed": _seed,
+            "metadata": _metadata,
+        },
+        refused={
+            "method.reinforcement": {"method": {"type": "supervised", "reinforcement": {"grader": {}}}},
+            "integrations": {"integrations": [{"type": "wandb", "wandb": {"project": "p"}}]},
+        },
+        desk=TuningDesk,
+    ),
+}

@@ -1,0 +1,153 @@
+"""Training files: every form, and every fault with its line."""
+
+import codecs
+import json
+from pathlib import Path
+
+import pytest
+
+from homeport.domain.errors import InvalidRequest
+from homeport.domain.text import Message
+from homeport.domain.training import Method
+from homeport.training import dataset
+from homeport.training.dataset import Completion, Conversation, Preference
+
+USER, ANSWER = {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}
+
+
+def lines(*objects: object) -> list[bytes]:
+    return [json.dumps(one).encode() + b"\n" for one in objects]
+
+
+def test_prompts_and_completions_are_read() -> None:
+    """The form of 2023: two texts as they are; empty lines are passed over, an empty prompt is one."""
+    read = dataset.parse(
+        [*lines({"prompt": "p", "completion": " c"}), b"\n", *lines({"prompt": "", "completion": "x"})], "supervised"
+    )
+    assert read == [Completion("p", " c"), Completion("", "x")]
+
+
+def test_conversations_say_which_answers_are_learnt() -> None:
+    """Every message of the assistant is learnt but those of weight 0."""
+    chat = [
+        {"role": "system", "content": "s"},
+        USER,
+        ANSWER | {"weight": 0},
+        USER,
+        ANSWER | {"weight": 1},
+        USER,
+        ANSWER,
+    ]
+    (read,) = dataset.parse(lines({"messages": chat}), "supervised")
+    assert isinstance(read, Conversation)
+    assert read.taught == (4, 6)
+    assert read.messages[0] == Message("system", "s")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        dict.fromkeys(("refusal", "annotations", "audio", "function_call", "tool_calls", "parsed")),
+        {"content": [{"type": "text", "text": "a"}], "tool_calls": []},
+        {"content": None, "refusal": "a"},
+        {"content": [{"type": "refusal", "refusal": "a"}]},
+    ],
+)
+def test_answers_are_learnt_as_they_were_given(answer: dict[str, object]) -> None:
+    """An example made of an answer with all its fields, or in parts, is that of its text."""
+    (plain,) = dataset.parse(lines({"messages": [USER, ANSWER]}), "supervised")
+    assert dataset.parse(lines({"messages": [USER, ANSWER | answer], "tools": None}), "supervised") == [plain]
+
+
+def test_preferences_are_read() -> None:
+    """A conversation, the better answer and the worse one."""
+    line = {
+        "input": {"messages": [USER]},
+        "preferred_output": [ANSWER],
+        "non_preferred_output": [ANSWER | {"content": "b"}],
+    }
+    assert dataset.parse(lines(line), "dpo") == [Preference((Message("user", "q"),), "a", "b")]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({}, "neither"),
+        ([], "object"),
+        ({"prompt": "p"}, "completion"),
+        ({"prompt": "p", "completion": ""}, "empty"),
+        ({"prompt": 1, "completion": "c"}, "prompt"),
+        ({"prompt": "p", "completion": "c", "extra": 1}, "extra"),
+        ({"messages": []}, "no message"),
+        ({"messages": [USER]}, "no message"),
+        ({"messages": [ANSWER]}, "begins with"),
+        ({"messages": [USER, ANSWER | {"weight": 0}]}, "no message"),
+        ({"messages": [USER | {"weight": 1}, ANSWER]}, "weight"),
+        ({"messages": [USER, ANSWER | {"weight": 0.5}]}, "weight"),
+        ({"messages": [USER, {"role": "tool", "content": "x"}, ANSWER]}, "role"),
+        ({"messages": [USER, ANSWER], "tools": [{}]}, "tools"),
+        ({"messages": [USER, ANSWER | {"tool_calls": [{"id": "1"}]}]}, "tool_calls"),
+        ({"messages": [USER, ANSWER | {"audio": {"id": "1"}}]}, "audio"),
+        ({"messages": [USER | {"content": None}, ANSWER]}, "content"),
+    ],
+)
+def test_a_wrong_line_is_named(wrong: object, said: str) -> None:
+    """What cannot be an example is refused with its line and what is wrong with it."""
+    good = {"messages": [USER, ANSWER]}
+    with pytest.raises(InvalidRequest, match=f"Line 2 .*{said}") as found:
+        dataset.parse(lines(good, wrong), "supervised")
+    assert found.value.param == "training_file"
+
+
+@pytest.mark.parametrize(
+    ("method", "line"),
+    [
+        ("dpo", {"messages": [USER, ANSWER]}),
+        (
+            "dpo",
+            {"input": {"messages": [USER, ANSWER]}, "preferred_output": [ANSWER], "non_preferred_output": [ANSWER]},
+        ),
+        ("dpo", {"input": {"messages": [USER]}, "preferred_output": [USER], "non_preferred_output": [ANSWER]}),
+        ("supervised", {"input": {"messages": [USER]}, "preferred_output": [ANSWER], "non_preferred_output": [ANSWER]}),
+    ],
+)
+def test_a_form_of_the_other_method_is_refused(method: Method, line: object) -> None:
+    """Preferences are for dpo, and dpo is for preferences whose parts are whole."""
+    with pytest.raises(InvalidRequest, match="Line 1"):
+        dataset.parse(lines(line), method)
+
+
+def test_a_file_is_of_one_form_and_holds_something(tmp_path: Path) -> None:
+    """Two forms in one file, no example at all, no JSON and a line without end are refused."""
+    mixed = lines({"prompt": "p", "completion": "c"}, {"messages": [USER, ANSWER]})
+    for content, said in ((mixed, "Line 2"), ([b"\n"], "no examples"), ([b"what?\n"], "Line 1")):
+        with pytest.raises(InvalidRequest, match=said):
+            dataset.parse(content, "supervised")
+    (tmp_path / "long").write_bytes(b'{"prompt": "' + b"x" * dataset.LINE_BYTES)
+    with pytest.raises(InvalidRequest, match="longer"):
+        dataset.read(tmp_path / "long", "supervised")
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b'{"prompt": "p", "completion": " c"}\n{"prompt": "p"}\n'])
+def test_a_file_is_checked_as_it_is_read(tmp_path: Path, content: bytes) -> None:
+    """A check refuses a file in the words in which reading it would, and lets a good one pass."""
+    (tmp_path / "file").write_bytes(content)
+    said = []
+    for look in (dataset.read, dataset.check):
+        with pytest.raises(InvalidRequest) as refused:
+            look(tmp_path / "file", "supervised", "validation_file")
+        assert refused.value.param == "validation_file"
+        said.append(refused.value.message)
+    assert said[0] == said[1]
+    (tmp_path / "file").write_bytes(lines({"prompt": "p", "completion": " c"})[0])
+    dataset.check(tmp_path / "file", "supervised")
+
+
+def test_byte_order_marks_are_passed_over(tmp_path: Path) -> None:
+    """A file that begins with one is read like any other; one in UTF-16 is told so."""
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(codecs.BOM_UTF8 + b"".join(lines({"prompt": "p", "completion": "c"})))
+    assert dataset.read(path, "supervised") == [Completion("p", "c")]
+    path.write_text('{"prompt": "p", "completion": "c"}', "utf-16")
+    with pytest.raises(InvalidRequest, match=r"Line 1 .* it is written in UTF-16"):
+        dataset.read(path, "supervised")

@@ -1,0 +1,264 @@
+"""Training real weights: what is computed is what llama.cpp computes, losses fall, and what was cut off goes on."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import psutil
+import pytest
+
+from homeport.domain.errors import EngineFailed, InvalidRequest, Unavailable
+from homeport.domain.training import (
+    Hyperparameters,
+    Measures,
+    Prepared,
+    Saved,
+    Told,
+    Trained,
+    TuningJob,
+)
+from homeport.engines.text.executor import Batch
+from homeport.engines.text.executors.llama import training_reader
+from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaOptions, load
+from homeport.training.process import Trainer
+from tests.training import examples
+
+pytestmark = pytest.mark.training
+
+READER = "homeport.engines.text.executors.llama.training_reader:load"
+QUICK = Hyperparameters(n_epochs=1, batch_size=5)
+TEXT = "The quick brown fox jumps over the lazy dog, and the dog does not mind."
+
+
+def job(folder: Path, weights: Path, file: Path, hyperparameters: Hyperparameters = QUICK) -> TuningJob:
+    return TuningJob(folder / "work", weights, "digest", READER, file, None, hyperparameters, None, 1)
+
+
+@pytest.fixture(scope="module")
+def executor(smollm2: Path) -> Iterator[LlamaExecutor]:
+    """The same weights in llama.cpp."""
+    made = load(smollm2, LlamaOptions(window=512, cells=512, sequences=1, batch=512, threads=1))
+    yield made
+    made.close()
+
+
+def computed(
+    executor: LlamaExecutor, ids: list[int], adapter: str = ""
+) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
+    """Every row of logits in llama.cpp."""
+    count = len(ids)
+    where = np.arange(count, dtype=np.int32)
+    found = executor.forward(Batch(np.array(ids, np.int32), where, np.zeros(count, np.int32), where, adapter)).copy()
+    executor.release([0])
+    return found
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("model", ["smollm2", "qwen"])
+def test_the_decoder_computes_what_llama_cpp_does(model: str, precision: str, request: pytest.FixtureRequest) -> None:
+    """Both architectures' logits agree with the kernels' but for rounding, theirs and ours."""
+    import torch  # here, since the module is collected where PyTorch is missing
+
+    from homeport.training.decoder import Decoder, Factors
+    from homeport.training.decoder_config import Shape
+
+    weights: Path = request.getfixturevalue(model)
+    source = training_reader.load(weights, None)
+    ids = source.plain(TEXT)
+    shape = Shape.read(source.metadata)
+    kept = getattr(torch, precision)
+    tensors = {
+        name: torch.from_numpy(rows).to(kept) if len(rows) > 1 else torch.from_numpy(rows[0])
+        for name, rows in source.tensors()
+    }
+    source.close()
+    shape.check(tensors)
+    decoder = Decoder(shape, tensors, Factors(tensors, 0))
+    with torch.no_grad():
+        found = decoder.logits(decoder.hidden(torch.tensor([ids])))[0].numpy()
+    made = load(weights, LlamaOptions(window=512, cells=512, sequences=1, batch=512, threads=1))
+    expected = computed(made, ids)
+    made.close()
+    assert np.abs(found - expected).mean() < 0.1 * expected.std()
+    assert (found.argmax(1) == expected.argmax(1)).mean() > 0.8
+
+
+@pytest.mark.parametrize(("can", "kept"), [({"avx512_bf16": True}, "bfloat16"), ({"avx2": True}, "float32")])
+def test_weights_are_narrowed_where_the_processor_can(
+    can: dict[str, bool], kept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights are kept in bfloat16 where the processor multiplies it itself, else in float32."""
+    import torch
+
+    from homeport.training.decoder import precision
+
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: can)
+    assert precision("cpu") == getattr(torch, kept)
+
+
+def test_losses_fall_and_the_adapter_is_loaded(tmp_path: Path, smollm2: Path, executor: LlamaExecutor) -> None:
+    """What is told comes in order, the loss falls, and the file does in llama.cpp what was learnt."""
+    file = examples.raw(tmp_path / "raw.jsonl", 20)
+    wanted = msgspec.structs.replace(QUICK, n_epochs=2, batch_size=4)
+    trainer = Trainer(job(tmp_path, smollm2, file, wanted))
+    heard: list[Told] = []
+    done = trainer.run(heard.append)
+    assert isinstance(done, Trained)
+    assert isinstance(heard[0], Prepared)
+    assert (heard[0].examples, heard[0].steps, heard[0].step) == (20, 10, 0)
+    losses = [told.train_loss for told in heard if isinstance(told, Measures)]
+    assert len(losses) == 10
+    assert losses[-1] < losses[0] / 4
+    assert [told.step for told in heard if isinstance(told, Saved)] == [5, 10]
+    folder = tmp_path / "work"
+    assert (folder / done.results).read_text().count("\n") == 11
+    ids = executor.tokenise("The secret word of the project is", special=False)
+    answer = executor.tokenise(f" {examples.SECRET}.", special=False)
+    executor.attach("taught", folder / done.adapter)
+    before, after = (computed(executor, ids + answer, adapter) for adapter in ("", "taught"))
+    executor.detach("taught")
+    rows = slice(len(ids) - 1, len(ids) + len(answer) - 1)
+    assert after[rows].argmax(1).tolist() == answer
+    assert before[rows].argmax(1).tolist() != answer
+    trainer.discard()
+    assert not folder.exists()
+
+
+def test_killed_it_goes_on_and_comes_to_the_same(tmp_path: Path, smollm2: Path) -> None:
+    """Killed twice in the middle, by signal 9 and by the end of its parent, it ends with the same bytes as unharmed."""
+    file = examples.raw(tmp_path / "raw.jsonl", 8)
+    wanted = msgspec.structs.replace(QUICK, n_epochs=4, batch_size=4)
+    whole = Trainer(job(tmp_path / "whole", smollm2, file, wanted)).run(lambda _: None)
+    cut = job(tmp_path / "cut", smollm2, file, wanted)
+    cut.folder.mkdir(parents=True)
+    command = [sys.executable, "-m", "homeport.training.worker", msgspec.json.encode(cut, enc_hook=str).decode()]
+    for ends in ("signal", "parent"):
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+            assert child.stdout
+            assert child.stdin
+            for line in child.stdout:
+                if isinstance(msgspec.json.decode(line, type=Told), Saved):
+                    next(iter(child.stdout))  # the state is kept before the next step
+                    break
+            if ends == "signal":
+                child.send_signal(signal.SIGKILL)
+            child.stdin.close()
+            child.stdout.close()
+    heard: list[Told] = []
+    done = Trainer(cut).run(heard.append)
+    assert isinstance(heard[0], Prepared)
+    assert heard[0].step == 4
+    assert done
+    assert whole
+    assert (cut.folder / done.adapter).read_bytes() == (tmp_path / "whole" / "work" / whole.adapter).read_bytes()
+    assert (cut.folder / done.results).read_text().count("\n") == 9
+
+
+def test_a_killed_child_is_followed_by_another(tmp_path: Path, smollm2: Path) -> None:
+    """Where only the process that computes is killed, the training goes on by itself, unless it comes no further."""
+    trainer = Trainer(job(tmp_path, smollm2, examples.raw(tmp_path / "raw.jsonl", 10)))
+    heard: list[Told] = []
+
+    def hear(told: Told) -> None:
+        heard.append(told)
+        if isinstance(told, Saved) and len(heard) < 5:
+            (child,) = psutil.Process().children()
+            child.kill()
+
+    assert trainer.run(hear)
+    assert [told.step for told in heard if isinstance(told, Measures)][-1] == 2
+    assert sum(isinstance(told, Prepared) for told in heard) == 2
+
+    def kill(told: Told) -> None:
+        if isinstance(told, Prepared):
+            (child,) = psutil.Process().children()
+            child.kill()
+
+    other = msgspec.structs.replace(job(tmp_path, smollm2, tmp_path / "raw.jsonl"), folder=tmp_path / "other")
+    with pytest.raises(EngineFailed, match="signal 9"):
+        Trainer(other).run(kill)
+
+
+def test_it_computes_when_nobody_else_does(tmp_path: Path, smollm2: Path) -> None:
+    """All threads of the process that trains stand behind those of every other."""
+    trainer = Trainer(job(tmp_path, smollm2, examples.raw(tmp_path / "raw.jsonl", 2)))
+    seen: list[tuple[int, set[int]]] = []
+
+    def hear(told: Told) -> None:
+        if isinstance(told, Measures):
+            (child,) = psutil.Process().children()
+            seen.append((child.nice(), {os.sched_getscheduler(thread.id) for thread in child.threads()}))
+
+    assert trainer.run(hear)
+    assert seen[0][0] >= 15
+    if sys.platform == "linux":
+        assert seen[0][1] == {os.SCHED_IDLE}
+
+
+def test_stopped_it_keeps_every_step(tmp_path: Path, smollm2: Path) -> None:
+    """Asked to stop it ends after the step under way, and goes on from there; two at once are refused."""
+    trainer = Trainer(job(tmp_path, smollm2, examples.raw(tmp_path / "raw.jsonl", 12)))
+    refused: list[str] = []
+
+    def hear(told: Told) -> None:
+        if isinstance(told, Measures) and told.step == 1:
+            with pytest.raises(Unavailable, match="another process") as busy:
+                Trainer(job(tmp_path, smollm2, tmp_path / "raw.jsonl")).run(lambda _: None)
+            refused.append(busy.value.message)
+            threading.Thread(target=trainer.stop).start()
+
+    assert trainer.run(hear) is None
+    assert refused
+    heard: list[Told] = []
+    assert Trainer(job(tmp_path, smollm2, tmp_path / "raw.jsonl")).run(heard.append)
+    assert isinstance(heard[0], Prepared)
+    assert heard[0].step >= 1
+
+
+def test_preferences_are_told_apart(tmp_path: Path, smollm2: Path) -> None:
+    """With direct preference optimisation the loss falls below what chance has, and the pairs are told apart."""
+    wanted = Hyperparameters("dpo", n_epochs=2, batch_size=5)
+    heard: list[Told] = []
+    assert Trainer(job(tmp_path, smollm2, examples.preferences(tmp_path / "dpo.jsonl"), wanted)).run(heard.append)
+    last = [told for told in heard if isinstance(told, Measures)][-1]
+    assert last.train_loss < 0.6
+    assert last.train_token_accuracy == 1.0
+
+
+def test_the_validation_file_is_looked_at(tmp_path: Path, smollm2: Path) -> None:
+    """Its loss is measured at the end of an epoch, on all of it, and falls with what is learnt."""
+    file = examples.raw(tmp_path / "raw.jsonl", 8)
+    asked = job(tmp_path, smollm2, file, msgspec.structs.replace(QUICK, n_epochs=2, batch_size=4))
+    heard: list[Told] = []
+    assert Trainer(msgspec.structs.replace(asked, validation_file=file)).run(heard.append)
+    saved = [told.measures for told in heard if isinstance(told, Saved)]
+    losses = [measures.full_valid_loss for measures in saved if measures.full_valid_loss is not None]
+    assert len(losses) == 2
+    assert losses[1] < losses[0]
+    assert saved[1].valid_token_accuracy is not None
+
+
+@pytest.mark.parametrize("wrong", ["example", "memory", "model"])
+def test_what_cannot_be_trained_says_why(tmp_path: Path, smollm2: Path, multilingual_e5: Path, wrong: str) -> None:
+    """A broken line, too little memory and a model of another kind end it with their reason."""
+    file = examples.raw(tmp_path / "raw.jsonl", 2)
+    if wrong == "example":
+        file.write_text("{}\n")
+    asked = job(tmp_path, multilingual_e5 if wrong == "model" else smollm2, file)
+    asked = msgspec.structs.replace(asked, memory_bytes=10_000_000 if wrong == "memory" else None)
+    said = {"example": "Line 1", "memory": "memory", "model": "cannot be fine-tuned"}[wrong]
+    with pytest.raises((InvalidRequest, Unavailable), match=said):
+        Trainer(asked).run(lambda _: None)
+
+
+def test_an_unforeseen_end_is_told(tmp_path: Path, smollm2: Path) -> None:
+    """A reader that does not exist is a fault of ours: the error carries its last words."""
+    broken = msgspec.structs.replace(job(tmp_path, smollm2, examples.raw(tmp_path / "r", 1)), reader="nowhere:load")
+    with pytest.raises(EngineFailed, match="nowhere"):
+        Trainer(broken).run(lambda _: None)
