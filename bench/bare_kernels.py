@@ -18,7 +18,7 @@ from bench import processes
 from bench.processes import Child
 from bench.run_stats import Outcome
 from bench.workload import Workload
-from homeport.engines.text.executor import Batch, Executor
+from homeport.engines.text.executor import Executor, TokenBatch
 from homeport.engines.text.executors.llama.executor import LlamaOptions, load
 
 SEQUENCES, LANE, BATCH = 32, 1024, 2048
@@ -80,7 +80,7 @@ def decode(executor: Executor, work: Workload, turn: int) -> Outcome:
     stamps = [time.perf_counter()]
     for step in range(work.output_tokens - 1):
         positions = np.full(len(latest), shared + work.prompt_tokens + step, np.int32)
-        latest = executor.forward(Batch(latest, positions, everyone, everyone)).argmax(axis=1).astype(np.int32)
+        latest = executor.forward(TokenBatch(latest, positions, everyone, everyone)).argmax(axis=1).astype(np.int32)
         stamps.append(time.perf_counter())
     wall_s = time.perf_counter() - start
     executor.release(range(len(latest)))
@@ -102,8 +102,8 @@ def _packed(parts: list[Part], room: int) -> Iterator[list[Part]]:
     yield group
 
 
-def _batch(parts: list[Part], wanted: "list[int] | np.typing.NDArray[np.int64]") -> Batch:
-    return Batch(
+def _batch(parts: list[Part], wanted: "list[int] | np.typing.NDArray[np.int64]") -> TokenBatch:
+    return TokenBatch(
         tokens=np.array([token for _, _, tokens in parts for token in tokens], np.int32),
         positions=np.concatenate([np.arange(at, at + len(tokens), dtype=np.int32) for _, at, tokens in parts]),
         sequences=np.concatenate([np.full(len(tokens), sequence, np.int32) for sequence, _, tokens in parts]),

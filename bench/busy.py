@@ -29,7 +29,7 @@ from bench.rounds import Runs, Side
 from bench.row import Row
 from bench.servers import DEFAULT
 from bench.workload import Workload
-from homeport.models.kernels import installed_kernels
+from homeport.models.kernels import find_installed_kernels
 from homeport.settings import load
 
 LOOPS, STREAMS = (0, 2, 6), (1, 16)
@@ -100,7 +100,7 @@ def loads(loops: Sequence[int] = LOOPS, streams: Sequence[int] = STREAMS) -> lis
 
 
 def _kernels(plan: Plan) -> dict[str, Path]:
-    installed = installed_kernels(plan.home)
+    installed = find_installed_kernels(plan.home)
     return {**({"installed kernels": installed} if installed else {}), "wheel's kernels": servers.wheel_kernels()}
 
 

@@ -31,8 +31,13 @@ from bench import (
 )
 from bench.load import Address
 from homeport.engines.llama import encoder
-from homeport.engines.llama.encoder import Encoder, EncoderOptions, Ids, Vectors
-from homeport.models.kernels import installed_kernels
+from homeport.engines.llama.encoder import (
+    EmbeddingEncoder,
+    EncoderOptions,
+    Ids,
+    Vectors,
+)
+from homeport.models.kernels import find_installed_kernels
 from homeport.settings import load
 
 MODEL = "multilingual-e5-small"
@@ -119,7 +124,7 @@ class Side(Protocol):
 class Bare:
     """The kernels alone, batches filled in order. Fulfils `Side`."""
 
-    def __init__(self, model: Encoder) -> None:
+    def __init__(self, model: EmbeddingEncoder) -> None:
         self._model = model
 
     def ask(self, texts: Sequence[str]) -> object:
@@ -255,7 +260,7 @@ def main() -> None:
     options = parser.parse_args()
     home = load().home
     weights = model_home.weights(home, MODEL)
-    library = (None if options.wheel else installed_kernels(home)) or servers.wheel_kernels()
+    library = (None if options.wheel else find_installed_kernels(home)) or servers.wheel_kernels()
     settings = {"LLAMA_LIB": str(library), "THREADS": str(options.threads), "OFFLINE": "1"}
     lines = _heading(options.threads, f"kernels {library.name}, {machine.rounds(options.rounds)}")
     print("\n".join(lines), flush=True)

@@ -31,13 +31,13 @@ from bench import (
     servers,
 )
 from bench.load import Address
-from homeport.domain.images import Size
-from homeport.domain.operations import Silent
-from homeport.engines.images.pipeline import Brief
+from homeport.domain.images import ImageSize
+from homeport.domain.operations import NullProgress
+from homeport.engines.images.pipeline import PipelineInput
 from homeport.engines.images.pipelines.clipart.networks import Networks
-from homeport.engines.images.pipelines.clipart.pipeline import CaptionReader, ClipartPainter
+from homeport.engines.images.pipelines.clipart.pipeline import ClipartPipeline, E5CaptionEncoder
 from homeport.engines.llama import encoder
-from homeport.models.model_store import Store
+from homeport.models.model_store import ModelStore
 from homeport.models.pull import pull
 from homeport.models.pull_options import PullOptions
 from homeport.settings import load
@@ -95,12 +95,12 @@ class Box:
             model_home.weights(home, CAPTIONS), encoder.EncoderOptions(threads=threads, library=servers.wheel_kernels())
         )
         networks = Networks(model_home.files(home, BOX), threads)
-        self._painter = ClipartPainter(networks, CaptionReader(self._captions), self._captions.close)
+        self._painter = ClipartPipeline(networks, E5CaptionEncoder(self._captions), self._captions.close)
 
     def paint(self, steps: int, seed: int) -> None:
         """One picture."""
-        size = Size(EDGE, EDGE)
-        *_, made = self._painter.paint(Brief("a red fox", self._painter.fit(size), seed, steps=steps))
+        size = ImageSize(EDGE, EDGE)
+        *_, made = self._painter.paint(PipelineInput("a red fox", self._painter.fit(size), seed, steps=steps))
         if not isinstance(made, np.ndarray):
             raise TypeError("the painter ended without a picture")
         self._painter.enlarge(made, size)
@@ -177,11 +177,11 @@ def _library(threads: int) -> Iterator[tuple[Address, Bare]]:
 def _box(threads: int) -> Iterator[tuple[Address, Bare]]:
     """A server with the model in the box, installed from the package, and its sampler alone; the same kernels."""
     with tempfile.TemporaryDirectory() as folder:
-        store = Store(Path(folder))
+        store = ModelStore(Path(folder))
         captions = store.folder(CAPTIONS)
         captions.parent.mkdir(parents=True)
         captions.symlink_to(model_home.weights(load().home, CAPTIONS).parent, target_is_directory=True)
-        pull(BOX, store, PullOptions(offline=True), Silent())
+        pull(BOX, store, PullOptions(offline=True), NullProgress())
         settings = {"THREADS": str(threads), "HOME": folder, "OFFLINE": "1", "LLAMA_LIB": str(servers.wheel_kernels())}
         with servers.homeport(BOX, settings) as served:
             yield served.address, Box(Path(folder), threads)

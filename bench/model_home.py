@@ -14,8 +14,8 @@ from pathlib import Path
 import msgspec
 
 from homeport.domain.weight_layouts import ORIGINAL
-from homeport.models.kernels import installed_kernels
-from homeport.models.model_store import Store
+from homeport.models.kernels import find_installed_kernels
+from homeport.models.model_store import ModelStore
 
 _OWN = "bench"
 
@@ -31,7 +31,7 @@ class LaidOut(msgspec.Struct, frozen=True):
 
 def files(home: Path, model: str) -> Mapping[str, Path]:
     """The model's files by role, as they were fetched. Raises FileNotFoundError where it is not installed."""
-    found = Store(home, ORIGINAL).find(model)
+    found = ModelStore(home, ORIGINAL).find(model)
     if found is None:
         raise FileNotFoundError(f"{model} is not installed: run `make setup`")
     return found.files
@@ -44,17 +44,17 @@ def weights(home: Path, model: str) -> Path:
 
 def laid_out(home: Path, model: str, say: Callable[[str], None]) -> LaidOut:
     """The model with its weights laid out, done now where it was not."""
-    own = home if Store(home).manifest(model).layouts else home / _OWN
+    own = home if ModelStore(home).manifest(model).layouts else home / _OWN
     if own != home:
         borrow(home, own, model)
-        if not Store(own).manifest(model).layouts:
+        if not ModelStore(own).manifest(model).layouts:
             say(f"laying out the weights of {model} for this CPU, once")
             command = [sys.executable, "-m", "homeport", "optimize", model]
             subprocess.run(command, env={**os.environ, "HOMEPORT_HOME": str(own)}, check=True, stdout=sys.stderr)
-    found = Store(own).find(model)
+    found = ModelStore(own).find(model)
     if found is None:
         raise FileNotFoundError(f"{model} went missing from {own}")
-    kernels = installed_kernels(own)
+    kernels = find_installed_kernels(own)
     note = f"weights as {found.layout}, {'npm' if kernels else 'wheel'} kernels"
     return LaidOut({"HOME": str(own)}, found.files["weights"], kernels, note)
 

@@ -22,8 +22,8 @@ from bench import (
 )
 from homeport.engines.llama import encoder
 from homeport.engines.moderation import head
-from homeport.engines.moderation.engine import Reader, Window
-from homeport.engines.moderation.toxicity_model import Network
+from homeport.engines.moderation.engine import FeatureExtractor, Window
+from homeport.engines.moderation.toxicity_model import ToxicityModel
 from homeport.settings import load
 
 MODEL = "homeport-moderation"
@@ -36,7 +36,7 @@ TOLD = 200.0
 """The bar for the 95th percentile, in milliseconds."""
 
 
-def _text(sentence: str, reader: Reader) -> str:
+def _text(sentence: str, reader: FeatureExtractor) -> str:
     """A sentence again and again, up to the number of tokens, each time with another number."""
     text = ""
     number = 0
@@ -58,7 +58,7 @@ def _timed(work: Callable[[], object], repeats: int) -> list[float]:
     return found
 
 
-def _bare(reader: Reader, trained: head.Head, windows: Sequence[Window]) -> None:
+def _bare(reader: FeatureExtractor, trained: head.ClassifierHead, windows: Sequence[Window]) -> None:
     for chunk in reader.chunks(windows):
         trained.judge(reader.features(chunk), [window.text for window in chunk])
 
@@ -85,7 +85,7 @@ def _measure(kernels: str, library: Path | None, rounds: int, threads: int) -> l
     vectors = encoder.load(
         model_home.weights(home, "multilingual-e5-small"), encoder.EncoderOptions(threads=threads, library=library)
     )
-    reader, trained = Reader(vectors, Network(model_home.weights(home, MODEL))), head.built_in()
+    reader, trained = FeatureExtractor(vectors, ToxicityModel(model_home.weights(home, MODEL))), head.built_in()
     settings = {"THREADS": str(threads), "OFFLINE": "1", "LLAMA_LIB": str(library or servers.wheel_kernels())}
     rows = []
     with servers.homeport(MODEL, settings) as served:

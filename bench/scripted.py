@@ -12,11 +12,18 @@ from typing import cast
 
 import msgspec
 
-from homeport.domain.events import Admitted, Delta, Done, Event, Finished, Usage
-from homeport.domain.models import Gauges, Loaded
-from homeport.domain.ports.serving import Emit
+from homeport.domain.events import (
+    Admitted,
+    ChoiceFinished,
+    Done,
+    Event,
+    TextDelta,
+    Usage,
+)
+from homeport.domain.models import EngineStats, LoadedModel
+from homeport.domain.ports.engine import EmitEvents
 from homeport.domain.text import TextRequest
-from homeport.domain.worker_messages import Job, Request
+from homeport.domain.worker_messages import EngineRequest, EngineSpec
 from homeport.serving.workers.engine_table import ENGINES
 
 STEPS_PER_S = 100
@@ -32,14 +39,14 @@ class _Answer(msgspec.Struct):
 class ScriptedEngine:
     """A `domain.ports.Engine` that answers every request with as many words as it asks tokens for."""
 
-    def __init__(self, job: Job) -> None:
-        self.loaded = Loaded(model=job.model, kernels="none: words by the clock", window=8192)
+    def __init__(self, job: EngineSpec) -> None:
+        self.loaded = LoadedModel(model=job.model, kernels="none: words by the clock", window=8192)
         self._answers: dict[int, _Answer] = {}
         self._new: list[int] = []
         self._lock = threading.Lock()
         self._closed = threading.Event()
 
-    def open(self, id: int, request: Request, credit: int) -> None:
+    def open(self, id: int, request: EngineRequest, credit: int) -> None:
         """Take a request."""
         wanted = request.ending.max_tokens if isinstance(request, TextRequest) else None
         with self._lock:
@@ -57,11 +64,11 @@ class ScriptedEngine:
         with self._lock:
             self._answers.pop(id, None)
 
-    def gauges(self) -> Gauges:
+    def gauges(self) -> EngineStats:
         """How it stands."""
-        return Gauges(running=len(self._answers))
+        return EngineStats(running=len(self._answers))
 
-    def run(self, emit: Emit) -> None:
+    def run(self, emit: EmitEvents) -> None:
         """Step by the clock until closed: one frame a step, as a real engine sends."""
         due = time.monotonic()
         while not self._closed.wait(max(0.0, due - time.monotonic())):
@@ -83,29 +90,29 @@ class ScriptedEngine:
             answer.credit -= 1
             answer.left -= 1
             answer.said += 1
-            events.append((id, Delta(0, " word")))
+            events.append((id, TextDelta(0, " word")))
             if not answer.left:
-                events += [(id, Finished(0, "length")), (id, Done(Usage(1, answer.said)))]
+                events += [(id, ChoiceFinished(0, "length")), (id, Done(Usage(1, answer.said)))]
                 del self._answers[id]
         return events
 
 
-def load(job: Job) -> ScriptedEngine:
+def load(job: EngineSpec) -> ScriptedEngine:
     """Load it: there is nothing to load."""
     return ScriptedEngine(job)
 
 
 def _forget(_: object, __: object) -> None:
-    """What takes the place of `Ledger.write`."""
+    """What takes the place of `FileUsageLedger.write`."""
 
 
 if __name__ == "__main__":
     from homeport.cli import main  # here, as the worker that imports this module for its engine has no use for it
-    from homeport.store.usage_ledger import Ledger
+    from homeport.store.usage_ledger import FileUsageLedger
 
     if WITHOUT_USAGE in sys.argv:
         sys.argv.remove(WITHOUT_USAGE)
-        Ledger.write = _forget  # type: ignore[assignment]
+        FileUsageLedger.write = _forget  # type: ignore[assignment]
 
     cast("dict[str, str]", ENGINES)["text"] = "bench.scripted:load"  # by name, as every engine is known
     main()

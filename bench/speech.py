@@ -24,9 +24,9 @@ from bench import (
     servers,
 )
 from bench.load import Address
-from homeport.engines.speech.kokoro import RATE, Synthesis
-from homeport.engines.speech.phonemizer import Chunk, Reader
-from homeport.engines.speech.voices import OPENAI
+from homeport.engines.speech.kokoro import RATE, KokoroModel
+from homeport.engines.speech.phonemizer import PhonemeChunk, Phonemizer
+from homeport.engines.speech.voices import OPENAI_VOICES
 from homeport.settings import load
 
 MODEL, VOICE = "kokoro-82m", "alloy"
@@ -51,8 +51,8 @@ class Bare:
 
     def __init__(self, files: Mapping[str, Path], *, threads: int, is_default: bool) -> None:
         named = {role.removeprefix("voice/"): path for role, path in files.items() if role.startswith("voice/")}
-        self._synthesis = Synthesis(files["weights"], files["vocabulary"], named, threads)
-        self.reader = Reader(self._synthesis.alphabet)
+        self._synthesis = KokoroModel(files["weights"], files["vocabulary"], named, threads)
+        self.reader = Phonemizer(self._synthesis.alphabet)
         self._session = None
         if is_default:
             options = onnxruntime.SessionOptions()
@@ -60,12 +60,12 @@ class Bare:
             options.log_severity_level = 3
             self._session = onnxruntime.InferenceSession(str(files["weights"]), options)
 
-    def speak(self, chunks: tuple[Chunk, ...]) -> Spoken:
+    def speak(self, chunks: tuple[PhonemeChunk, ...]) -> Spoken:
         """Compute the chunks one after another."""
         began = time.perf_counter()
         first_s, samples = 0.0, 0
         for chunk in chunks:
-            given = self._synthesis.inputs(chunk.phonemes, OPENAI[VOICE].speakers(chunk.language), 1.0)
+            given = self._synthesis.inputs(chunk.phonemes, OPENAI_VOICES[VOICE].speakers(chunk.language), 1.0)
             sound = self._session.run(None, given)[0] if self._session else self._synthesis.run(given)
             samples += np.asarray(sound).size
             first_s = first_s or time.perf_counter() - began
@@ -90,7 +90,7 @@ def _ours(address: Address, text: str, form: str) -> Spoken:
 
 
 def _row(name: str, text: str, address: Address, bare: Mapping[str, Bare], rounds: int) -> str:
-    chunks = next(iter(bare.values())).reader.read(text, OPENAI[VOICE]).chunks
+    chunks = next(iter(bare.values())).reader.read(text, OPENAI_VOICES[VOICE]).chunks
     runs: dict[str, list[Spoken]] = {side: [] for side in (*bare, "pcm", "mp3")}
     for _ in range(rounds):
         for side, alone in bare.items():

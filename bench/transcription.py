@@ -38,7 +38,7 @@ from bench import (
     servers,
 )
 from bench.load import Address
-from homeport.engines.transcription.chinese_script import folding
+from homeport.engines.transcription.chinese_script import converter_to
 from homeport.settings import load
 
 MODEL = "whisper-base"
@@ -90,7 +90,7 @@ def bare(weights: Path, threads: int) -> Hear:
             word_timestamps=work.words,
             vad_filter=True,
         )
-        return folding("simplified")("".join(segment.text for segment in found))  # as ours by itself
+        return converter_to("simplified")("".join(segment.text for segment in found))  # as ours by itself
 
     return hear
 

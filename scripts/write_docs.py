@@ -11,7 +11,13 @@ from pathlib import Path
 import click
 
 from homeport.cli import commands
-from homeport.settings import CONFIG, FACTS, PREFIX, Settings, flag
+from homeport.settings import (
+    CONFIG,
+    PREFIX,
+    SETTINGS,
+    Settings,
+    flag,
+)
 
 FOLDER = Path(__file__).parent.parent.parent / "docs"
 _MADE = "<!-- Made by `make docs`; edit the code instead. -->"
@@ -30,7 +36,7 @@ def settings_page() -> str:
     """Give docs/settings.md: every setting with its names, default and meaning."""
     rows = ["| setting | environment | flag | default | meaning |", "| --- | --- | --- | --- | --- |"]
     defaults = Settings()
-    for name, fact in FACTS.items():
+    for name, fact in SETTINGS.items():
         variables = ", ".join(f"`{variable}`" for variable in (PREFIX + name.upper(), *fact.also))
         shown = "–" if fact.secret else f"`{flag(name)}`"
         meaning = fact.about.replace("|", "\\|")

@@ -8,11 +8,11 @@ import platformdirs
 import pytest
 
 from homeport.domain.weight_layouts import ORIGINAL
-from homeport.models.model_store import Store
-from homeport.settings import share_processors
+from homeport.models.model_store import ModelStore
+from homeport.settings import limit_thread_spinning
 
 Scale = Callable[[int, int], int]
-share_processors()
+limit_thread_spinning()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -34,7 +34,7 @@ def home_folder() -> Path:
 
 
 def _files(name: str) -> Mapping[str, Path]:
-    found = Store(home_folder(), ORIGINAL).find(name)
+    found = ModelStore(home_folder(), ORIGINAL).find(name)
     if found is None:
         pytest.fail(f"{name} is not installed: run `make setup`")
     return found.files

@@ -7,16 +7,16 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from homeport.domain.errors import HomeportError, InvalidRequest, ModelMissing
+from homeport.domain.errors import HomeportError, InvalidRequest, ModelNotFound
 from homeport.domain.training import (
+    CheckpointSaved,
     Hyperparameters,
-    Measures,
     Method,
-    Prepared,
-    Saved,
-    Told,
-    Tuned,
-    TuningWork,
+    StepMetrics,
+    TrainingEvent,
+    TrainingPrepared,
+    TrainingResult,
+    TrainingTask,
 )
 from homeport.training import dataset
 
@@ -24,7 +24,7 @@ STEPS, EPOCH = 6, 2
 LIMIT_S = 30
 
 
-class ScriptedWorkshop:
+class ScriptedTrainingService:
     """What trainings do is set by its attributes.
 
     `hold_at`: the step before which a training waits until `go` is set or it is stopped; `is_held` tells that it does.
@@ -38,10 +38,10 @@ class ScriptedWorkshop:
         self.hold_at: int | None = None
         self.is_held = threading.Event()
         self.go = threading.Event()
-        self.before_end: Callable[[TuningWork], object] = lambda _: None
+        self.before_end: Callable[[TrainingTask], object] = lambda _: None
         self.models: set[str] = set()
         self.reached: dict[str, int] = {}
-        self.runs: list[TuningWork] = []
+        self.runs: list[TrainingTask] = []
         self.started_at: list[int] = []
 
     def accept(self, model: str) -> str:
@@ -60,26 +60,26 @@ class ScriptedWorkshop:
         """Read it, really."""
         dataset.check(file, method, param)
 
-    def training(self, work: TuningWork) -> "ScriptedTraining":
+    def training(self, work: TrainingTask) -> "ScriptedTrainingRun":
         """One of them."""
-        return ScriptedTraining(self, work)
+        return ScriptedTrainingRun(self, work)
 
     def forget(self, name: str) -> None:
         """Delete a model."""
         if name not in self.models:
-            raise ModelMissing(f"No {name}.")
+            raise ModelNotFound(f"No {name}.")
         self.models.remove(name)
 
 
-class ScriptedTraining:
+class ScriptedTrainingRun:
     """One training."""
 
-    def __init__(self, shop: ScriptedWorkshop, work: TuningWork) -> None:
+    def __init__(self, shop: ScriptedTrainingService, work: TrainingTask) -> None:
         self._shop = shop
         self._work = work
         self._is_stopped = threading.Event()
 
-    def run(self, hear: Callable[[Told], None]) -> Tuned | None:
+    def run(self, hear: Callable[[TrainingEvent], None]) -> TrainingResult | None:
         """Tell of the steps that are left."""
         shop, work = self._shop, self._work
         shop.runs.append(work)
@@ -91,24 +91,24 @@ class ScriptedTraining:
         first = shop.reached.get(work.id, 0)
         shop.started_at.append(first)
         chosen = Hyperparameters(n_epochs=3, batch_size=1, learning_rate_multiplier=1.0, seed=work.hyperparameters.seed)
-        hear(Prepared(examples, 40, STEPS, first, chosen))
+        hear(TrainingPrepared(examples, 40, STEPS, first, chosen))
         for step in range(first + 1, STEPS + 1):
             if step == shop.hold_at:
                 self._hold()
             if self._is_stopped.is_set():
                 return None
-            told = Measures(step, step * 20, step, 1.0 / step, 0.5, 0.5)
+            told = StepMetrics(step, step * 20, step, 1.0 / step, 0.5, 0.5)
             hear(told)
             shop.reached[work.id] = step
             if step % EPOCH == 0:
                 name = f"{work.name}:ckpt-step-{step}"
                 shop.models.add(name)
-                hear(Saved(step, "adapter.gguf", told, name))
+                hear(CheckpointSaved(step, "adapter.gguf", told, name))
         shop.models.add(work.name)
         shop.before_end(work)
         table = shop.folder / f"{work.id}.csv"
         table.write_text("step,train_loss\n1,1.0\n", encoding="utf-8")
-        return Tuned(work.name, table, 120)
+        return TrainingResult(work.name, table, 120)
 
     def stop(self) -> None:
         """End it at the next step."""

@@ -40,7 +40,7 @@ def test_every_new_folder_is_synced_into_its_parent(tmp_path: Path, synced: list
 def test_a_file_is_synced_before_it_has_its_name(tmp_path: Path, synced: list[int]) -> None:
     """The content first, then the folder with the name; it is readable by this user alone."""
     path = tmp_path / "file"
-    durable_files.write(path, b"data")
+    durable_files.replace_file(path, b"data")
     assert synced == [path.stat().st_ino, tmp_path.stat().st_ino]
     assert path.read_bytes() == b"data"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -49,14 +49,14 @@ def test_a_file_is_synced_before_it_has_its_name(tmp_path: Path, synced: list[in
 def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a file cannot be written whole, the older one stays and nothing half written is left."""
     path = tmp_path / "file"
-    durable_files.write(path, b"old")
+    durable_files.replace_file(path, b"old")
 
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(durable_files, "flush", full)
     with pytest.raises(OSError, match="No space left"):
-        durable_files.write(path, b"new")
+        durable_files.replace_file(path, b"new")
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
     assert path.read_bytes() == b"old"
 
@@ -76,7 +76,7 @@ def test_folders_that_cannot_be_synced_are_written_to(
     """Some file systems sync no folders: what is written there is there, as safe as these make it."""
     monkeypatch.setattr(durable_files, "flush", _refusing(stat.S_ISDIR, number))
     durable_files.make_folder(tmp_path / "a" / "b")
-    durable_files.write(tmp_path / "a" / "b" / "file", b"data")
+    durable_files.replace_file(tmp_path / "a" / "b" / "file", b"data")
     assert (tmp_path / "a" / "b" / "file").read_bytes() == b"data"
 
 
@@ -84,16 +84,16 @@ def test_a_disk_that_fails_is_not_passed_over(tmp_path: Path, monkeypatch: pytes
     """An error of the disk, and a file that cannot be synced, are raised."""
     monkeypatch.setattr(durable_files, "flush", _refusing(stat.S_ISDIR, errno.EIO))
     with pytest.raises(OSError, match="Input/output"):
-        durable_files.write(tmp_path / "file", b"data")
+        durable_files.replace_file(tmp_path / "file", b"data")
     monkeypatch.setattr(durable_files, "flush", _refusing(stat.S_ISREG, errno.EINVAL))
     with pytest.raises(OSError, match="Invalid argument"):
-        durable_files.sync(tmp_path / "file")
+        durable_files.sync_path(tmp_path / "file")
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 def test_a_full_disk_is_told_from_other_reasons(number: int) -> None:
     """No room is StorageFull; anything else is Unavailable and says why."""
-    assert isinstance(durable_files.explained(OSError(number, "x"), "a picture"), StorageFull)
-    other = durable_files.explained(OSError(errno.EROFS, "Read-only file system"), "a picture")
+    assert isinstance(durable_files.storage_error(OSError(number, "x"), "a picture"), StorageFull)
+    other = durable_files.storage_error(OSError(errno.EROFS, "Read-only file system"), "a picture")
     assert isinstance(other, Unavailable)
     assert other.message == "A picture cannot be written: Read-only file system."

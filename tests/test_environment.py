@@ -37,10 +37,12 @@ NEEDED = {
 
 def test_programs_get_what_they_need_and_no_secret() -> None:
     """Places, languages, loaders, threads and GPUs are handed on; keys, tokens and all else are not."""
-    assert child_environment.needed({**SECRETS, **NEEDED}) == NEEDED
+    assert child_environment.child_environment({**SECRETS, **NEEDED}) == NEEDED
 
 
 def test_package_tools_keep_theirs_and_get_none_of_our_settings() -> None:
     """pip and npm need proxies and their own settings; ours hold keys."""
-    found = child_environment.without_settings({**SECRETS, **NEEDED, "PIP_INDEX_URL": "x", "homeport_admin_key": "y"})
+    found = child_environment.environment_without_settings(
+        {**SECRETS, **NEEDED, "PIP_INDEX_URL": "x", "homeport_admin_key": "y"}
+    )
     assert found.keys() == {*NEEDED, *(name for name in SECRETS if not name.startswith("HOMEPORT_")), "PIP_INDEX_URL"}

@@ -15,7 +15,7 @@ def test_what_is_logged_steers_no_terminal_and_forges_no_line(style: str) -> Non
     root = logging.getLogger()
     before, level = root.handlers[:], logging.getLogger("homeport").level
     try:
-        log_setup.begin("info", style)
+        log_setup.configure_logging("info", style)
         written = io.StringIO()
         (handler,) = root.handlers
         assert isinstance(handler, logging.StreamHandler)

@@ -46,10 +46,10 @@ def test_a_model_without_a_working_template_says_why(tmp_path: Path) -> None:
     for name, template in (("deep", deep), ("fine", families.GENERATION)):
         (tmp_path / f"{name}.gguf").write_bytes(gguf(template=template))
     settings, progress = Settings(home=tmp_path / "home", offline=True), Recorder()
-    assert "chat" in app.pull(settings, f"file:{tmp_path}/fine.gguf", progress).facts.capabilities
-    assert app.pull(settings, f"file:{tmp_path}/deep.gguf", progress).facts.capabilities == ("completions",)
+    assert "chat" in app.pull_model(settings, f"file:{tmp_path}/fine.gguf", progress).facts.capabilities
+    assert app.pull_model(settings, f"file:{tmp_path}/deep.gguf", progress).facts.capabilities == ("completions",)
     assert "deep cannot be used for chat: The model's chat template is broken" in progress.messages[-1]
-    assert "template is broken" in str(app.show(settings, "deep")["template"])
+    assert "template is broken" in str(app.describe_model(settings, "deep")["template"])
 
 
 def test_what_does_not_end_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 
 from homeport import settings
-from homeport.settings import FACTS, Settings, SettingsError, check_reach, load, patient_environment, share_processors
+from homeport.settings import (
+    SETTINGS,
+    Settings,
+    SettingsError,
+    check_exposure,
+    limit_thread_spinning,
+    load,
+    low_priority_environment,
+)
 
 
 @pytest.fixture
@@ -23,8 +31,8 @@ def test_defaults_are_loopback() -> None:
 def test_table_and_class_agree() -> None:
     """Every field has its row in the table, in the same order, and every default passes its own checks."""
     defaults = Settings()
-    assert list(FACTS) == [name for name in Settings.__dataclass_fields__ if name != "origins"]
-    given = {name: getattr(defaults, name) for name in FACTS if getattr(defaults, name) not in (None, (), {})}
+    assert list(SETTINGS) == [name for name in Settings.__dataclass_fields__ if name != "origins"]
+    given = {name: getattr(defaults, name) for name in SETTINGS if getattr(defaults, name) not in (None, (), {})}
     assert load(given, environ={}) == defaults
 
 
@@ -145,10 +153,10 @@ def test_lists_and_maps_from_one_string() -> None:
 def test_no_key_no_open_address(host: str) -> None:
     """An address beyond loopback is refused without a key, and served with one, set or stored."""
     with pytest.raises(SettingsError, match="HOMEPORT_API_KEYS"):
-        check_reach(load({"host": host}, {}), has_keys=False)
-    check_reach(load({"host": host}, {}), has_keys=True)
-    check_reach(load({"host": host}, {"HOMEPORT_API_KEYS": "k1,k2"}), has_keys=False)
-    check_reach(load({}, {}), has_keys=False)
+        check_exposure(load({"host": host}, {}), has_keys=False)
+    check_exposure(load({"host": host}, {}), has_keys=True)
+    check_exposure(load({"host": host}, {"HOMEPORT_API_KEYS": "k1,k2"}), has_keys=False)
+    check_exposure(load({}, {}), has_keys=False)
 
 
 def test_secrets_never_show() -> None:
@@ -175,7 +183,7 @@ def test_threads_that_wait_sleep_early(
         monkeypatch.delenv(name, raising=False)
     for name, value in before.items():
         monkeypatch.setenv(name, value)
-    share_processors()
+    limit_thread_spinning()
     assert os.environ.get("GOMP_SPINCOUNT") == after
 
 
@@ -186,7 +194,7 @@ def test_products_of_numpy_take_one_thread(monkeypatch: pytest.MonkeyPatch, befo
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
     if before is not None:
         monkeypatch.setenv("OPENBLAS_NUM_THREADS", before)
-    share_processors()
+    limit_thread_spinning()
     assert os.environ["OPENBLAS_NUM_THREADS"] == after
 
 
@@ -196,7 +204,7 @@ def test_background_programs_do_not_spin_at_all(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
     monkeypatch.setenv("LC_OTHER", "kept")
     monkeypatch.setenv("HOMEPORT_ADMIN_KEY", "secret")
-    found = patient_environment()
+    found = low_priority_environment()
     assert (found["GOMP_SPINCOUNT"], found["LC_OTHER"], os.environ["GOMP_SPINCOUNT"]) == ("0", "kept", "7")
     assert not {"OPENBLAS_NUM_THREADS", "HOMEPORT_ADMIN_KEY"} & found.keys()
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from homeport.formats.gguf_writer import (
     F32,
-    Integers,
+    Int32Array,
     Tensor,
     Value,
     write,
@@ -28,7 +28,7 @@ def tokens(*words: str) -> list[int]:
     return [0, *(PIECES.index(f"▁{word}") for word in words), 2]
 
 
-def _tokeniser(name: str) -> dict[str, Value | Integers]:
+def _tokeniser(name: str) -> dict[str, Value | Int32Array]:
     return {
         "general.name": name,
         "general.license": "mit",
@@ -38,7 +38,7 @@ def _tokeniser(name: str) -> dict[str, Value | Integers]:
         "tokenizer.ggml.scores": [
             -float(len(PIECES) - at) / 10 - (2 if len(p) == 1 else 0) for at, p in enumerate(PIECES)
         ],
-        "tokenizer.ggml.token_type": Integers([3, 3, 3, 2, *[1] * (len(PIECES) - 4)]),
+        "tokenizer.ggml.token_type": Int32Array([3, 3, 3, 2, *[1] * (len(PIECES) - 4)]),
         "tokenizer.ggml.token_type_count": 1,
         "tokenizer.ggml.add_space_prefix": True,
         "tokenizer.ggml.remove_extra_whitespaces": True,
@@ -51,8 +51,8 @@ def _tokeniser(name: str) -> dict[str, Value | Integers]:
     }
 
 
-def _sizes(architecture: str, window: int, pooling: int | None) -> dict[str, Value | Integers]:
-    sizes: dict[str, Value | Integers] = {
+def _sizes(architecture: str, window: int, pooling: int | None) -> dict[str, Value | Int32Array]:
+    sizes: dict[str, Value | Int32Array] = {
         "general.architecture": architecture,
         "general.type": "model",
         f"{architecture}.context_length": window,

@@ -11,7 +11,7 @@ import platformdirs
 from numpy.typing import NDArray
 
 from homeport.engines.llama import encoder
-from homeport.models.model_store import Store
+from homeport.models.model_store import ModelStore
 
 DIMENSIONS = 384
 _MODEL = "multilingual-e5-small"
@@ -20,7 +20,7 @@ _MODEL = "multilingual-e5-small"
 def embed(texts: list[str], threads: int = 1) -> NDArray[np.float32]:
     """One row of length 1 per text, embedded as a query (prefix "query: "). Raises SystemExit without the weights."""
     home = Path(os.environ.get("HOMEPORT_HOME") or platformdirs.user_data_path("homeport", appauthor=False))
-    found = Store(home).find(_MODEL)
+    found = ModelStore(home).find(_MODEL)
     if found is None:
         raise SystemExit(f"Run `homeport pull {_MODEL}` first.")
     captions = encoder.load(found.files["weights"], encoder.EncoderOptions(threads=threads))
@@ -39,5 +39,5 @@ def embed(texts: list[str], threads: int = 1) -> NDArray[np.float32]:
         captions.close()
 
 
-def _is_full(captions: encoder.Encoder, ids: list[list[int]]) -> bool:
+def _is_full(captions: encoder.EmbeddingEncoder, ids: list[list[int]]) -> bool:
     return len(ids) > captions.sequences or sum(map(len, ids)) > captions.batch

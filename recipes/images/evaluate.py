@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from homeport.domain.images import Size
-from homeport.engines.images.pipeline import Brief
+from homeport.domain.images import ImageSize
+from homeport.engines.images.pipeline import PipelineInput
 from homeport.engines.images.pipelines.clipart.networks import SIDE, Networks
-from homeport.engines.images.pipelines.clipart.pipeline import ClipartPainter
+from homeport.engines.images.pipelines.clipart.pipeline import ClipartPipeline
 from recipes.images import dataset, embeddings
 from recipes.images.dataset import Dataset, Text
 from recipes.images.judgement import Judge, Verdict
@@ -115,16 +115,16 @@ def load(model: Path) -> Networks:
 
 def painted(networks: Networks, vector: NDArray[np.float32], seed: int) -> Pixels:
     """One picture of the model's own size, as the program paints it for a caption with this vector."""
-    return _last(ClipartPainter(networks, lambda _: vector), Brief("a caption", Size(SIDE, SIDE), seed))
+    return _last(ClipartPipeline(networks, lambda _: vector), PipelineInput("a caption", ImageSize(SIDE, SIDE), seed))
 
 
 def varied_from(networks: Networks, picture: Pixels, seed: int) -> Pixels:
     """A variation, as the program paints it."""
-    painter = ClipartPainter(networks, lambda _: np.zeros(embeddings.DIMENSIONS, np.float32))
-    return _last(painter, Brief("", Size(SIDE, SIDE), seed, image=picture))
+    painter = ClipartPipeline(networks, lambda _: np.zeros(embeddings.DIMENSIONS, np.float32))
+    return _last(painter, PipelineInput("", ImageSize(SIDE, SIDE), seed, image=picture))
 
 
-def _last(painter: ClipartPainter, brief: Brief) -> Pixels:
+def _last(painter: ClipartPipeline, brief: PipelineInput) -> Pixels:
     *_, made = painter.paint(brief)
     if not isinstance(made, np.ndarray):
         raise TypeError("the painter ended without a picture")

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from homeport.engines.images.pipelines.clipart.pose import framed
+from homeport.engines.images.pipelines.clipart.pose import centre_drawing
 from recipes.images.concepts import COLOURS
 from recipes.images.dataset import Dataset
 
@@ -33,11 +33,11 @@ class Judge:
 
     def __init__(self, data: Dataset) -> None:
         self._codes = [row.code for row in data.rows]
-        self._features = _features(np.stack([framed(picture) for picture in data.pixels]))
+        self._features = _features(np.stack([centre_drawing(picture) for picture in data.pixels]))
 
     def judge(self, pixels: NDArray[np.uint8], most: int = 5, *, is_either_way: bool = False) -> Verdict:
         """`pixels` of one picture, square. `is_either_way`: it may be a mirrored one."""
-        ways = np.stack([framed(_turned(pixels, degrees)) for degrees in _TILTS])
+        ways = np.stack([centre_drawing(_turned(pixels, degrees)) for degrees in _TILTS])
         if is_either_way:
             ways = np.concatenate([ways, ways[:, :, ::-1]])
         nearness = (self._features @ _features(ways).T).max(axis=1)

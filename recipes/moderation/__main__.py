@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from homeport.engines.moderation import head
-from homeport.engines.moderation.engine import Reader
+from homeport.engines.moderation.engine import FeatureExtractor
 from recipes.moderation import (
     card,
     examples,
@@ -57,7 +57,7 @@ def _check() -> int:
     return 1 if stale else 0
 
 
-def _fit(reader: Reader) -> None:
+def _fit(reader: FeatureExtractor) -> None:
     known = examples.among_others(examples.read("train"))
     rows, wanted = features.features(reader, [each.text for each in known]), examples.targets(known)
     folds = np.array([each.fold for each in known])

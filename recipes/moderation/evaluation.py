@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from homeport.domain.moderation import CATEGORIES
-from homeport.engines.moderation.engine import Reader
-from homeport.engines.moderation.head import TRAINED, Head
+from homeport.engines.moderation.engine import FeatureExtractor
+from homeport.engines.moderation.head import TRAINED, ClassifierHead
 from recipes.moderation import examples, features, third_party
 from recipes.moderation.measures import Measured, measure
 
@@ -29,7 +29,7 @@ class Evaluation(msgspec.Struct, frozen=True):
     lines: dict[str, Counter[str]]
 
 
-def evaluate(reader: Reader, trained: Head) -> Evaluation:
+def evaluate(reader: FeatureExtractor, trained: ClassifierHead) -> Evaluation:
     """Measure on the lines written for this project and on the set that others wrote."""
     thresholds = dict(zip(CATEGORIES, trained.thresholds, strict=True))
     held = examples.read("test")
@@ -56,7 +56,7 @@ def evaluate(reader: Reader, trained: Head) -> Evaluation:
     )
 
 
-def _others(reader: Reader, trained: Head) -> dict[str, Measured]:
+def _others(reader: FeatureExtractor, trained: ClassifierHead) -> dict[str, Measured]:
     rated = third_party.read()
     scores = features.scores(reader, trained, [each.text for each in rated])
     found = {}

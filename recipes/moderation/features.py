@@ -10,35 +10,35 @@ import platformdirs
 from numpy.typing import NDArray
 
 from homeport.engines.llama import encoder
-from homeport.engines.moderation.engine import Reader
-from homeport.engines.moderation.head import Head
-from homeport.engines.moderation.toxicity_model import Network
-from homeport.models.model_store import Store
+from homeport.engines.moderation.engine import FeatureExtractor
+from homeport.engines.moderation.head import ClassifierHead
+from homeport.engines.moderation.toxicity_model import ToxicityModel
+from homeport.models.model_store import ModelStore
 
 Floats = NDArray[np.float32]
 
 
 @contextmanager
-def reader(library: Path | None = None) -> Iterator[Reader]:
+def reader(library: Path | None = None) -> Iterator[FeatureExtractor]:
     """A reader on the models in HOMEPORT_HOME. Raises SystemExit where they are not installed."""
     home = Path(os.environ.get("HOMEPORT_HOME") or platformdirs.user_data_path("homeport", appauthor=False))
-    store = Store(home)
+    store = ModelStore(home)
     own, e5 = store.find("homeport-moderation"), store.find("multilingual-e5-small")
     if own is None or e5 is None:
         raise SystemExit("Run `homeport pull homeport-moderation` first.")
     vectors = encoder.load(e5.files["weights"], encoder.EncoderOptions(library=library))
     try:
-        yield Reader(vectors, Network(own.files["weights"]))
+        yield FeatureExtractor(vectors, ToxicityModel(own.files["weights"]))
     finally:
         vectors.close()
 
 
-def features(reader: Reader, texts: list[str]) -> Floats:
+def features(reader: FeatureExtractor, texts: list[str]) -> Floats:
     """What the head reads, one row for each text, each of them read as one window, however long."""
     return np.concatenate([reader.features(chunk) for chunk in reader.chunks([*map(reader.window, texts)])])
 
 
-def scores(reader: Reader, trained: Head, texts: list[str]) -> Floats:
+def scores(reader: FeatureExtractor, trained: ClassifierHead, texts: list[str]) -> Floats:
     """The engine's scores, one row of all categories for each text of any length."""
     rows = []
     for text in texts:

@@ -18,16 +18,16 @@ import yaml
 
 from homeport.domain import child_environment
 from homeport.domain.setting_parsers import (
-    folder,
-    number,
-    pairs,
+    parse_folder,
+    parse_int,
+    parse_number,
+    parse_pairs,
+    parse_secrets,
+    parse_size,
+    parse_switch,
+    parse_text,
+    parse_words,
     secret,
-    secrets,
-    size,
-    switch,
-    text,
-    whole,
-    words,
 )
 
 Parse = Callable[[object], Any]
@@ -49,7 +49,7 @@ class SettingsError(ValueError):
 
 
 @dataclass(frozen=True)
-class Fact:
+class SettingSpec:
     """What is known of one setting besides its type and default: how it is read, what it is for, what it may be.
 
     `also` are environment names of other programs that are honoured too; `secret` values have no flag and are
@@ -65,79 +65,107 @@ class Fact:
     also: tuple[str, ...] = ()
 
 
-FACTS: dict[str, Fact] = {
-    "host": Fact(text, "Address to listen on; `host:port` sets both. Beyond loopback needs a key."),
-    "port": Fact(whole, "Port to listen on; 0 takes a free one.", least=0, most=65535),
-    "home": Fact(folder, "Folder of models, kernels and run files."),
-    "database_url": Fact(text, "Database of keys, usage and files; default: a SQLite file in `home`.", secret=True),
-    "blobs": Fact(text, "Folder or `s3://BUCKET/PREFIX` (with AWS_* variables) of files; default: in `home`."),
-    "models": Fact(words, "Models to fetch if missing and load at start; none: a starter."),
-    "default_model": Fact(text, "Model that OpenAI's text names stand for; default: the first of `models`."),
-    "aliases": Fact(pairs, "Names that stand for models, over the built-in ones."),
-    "list_aliases": Fact(text, "Which of OpenAI's model names `/v1/models` lists.", choices=("all", "common", "none")),
-    "api_keys": Fact(secrets, "Keys that callers must show; none: loopback only.", secret=True),
-    "accept_lost_keys": Fact(switch, "Start even if the stored keys or their secret are lost."),
-    "admin_key": Fact(text, "Key for `/admin`; without it `/admin` does not exist.", secret=True),
-    "metrics": Fact(
-        text,
+SETTINGS: dict[str, SettingSpec] = {
+    "host": SettingSpec(parse_text, "Address to listen on; `host:port` sets both. Beyond loopback needs a key."),
+    "port": SettingSpec(parse_int, "Port to listen on; 0 takes a free one.", least=0, most=65535),
+    "home": SettingSpec(parse_folder, "Folder of models, kernels and run files."),
+    "database_url": SettingSpec(
+        parse_text, "Database of keys, usage and files; default: a SQLite file in `home`.", secret=True
+    ),
+    "blobs": SettingSpec(
+        parse_text, "Folder or `s3://BUCKET/PREFIX` (with AWS_* variables) of files; default: in `home`."
+    ),
+    "models": SettingSpec(parse_words, "Models to fetch if missing and load at start; none: a starter."),
+    "default_model": SettingSpec(
+        parse_text, "Model that OpenAI's text names stand for; default: the first of `models`."
+    ),
+    "aliases": SettingSpec(parse_pairs, "Names that stand for models, over the built-in ones."),
+    "list_aliases": SettingSpec(
+        parse_text, "Which of OpenAI's model names `/v1/models` lists.", choices=("all", "common", "none")
+    ),
+    "api_keys": SettingSpec(parse_secrets, "Keys that callers must show; none: loopback only.", secret=True),
+    "accept_lost_keys": SettingSpec(parse_switch, "Start even if the stored keys or their secret are lost."),
+    "admin_key": SettingSpec(parse_text, "Key for `/admin`; without it `/admin` does not exist.", secret=True),
+    "metrics": SettingSpec(
+        parse_text,
         "Who may read `/metrics`: local programs and keys, keys alone, or nobody.",
         choices=("local", "key", "off"),
     ),
-    "metrics_key": Fact(
+    "metrics_key": SettingSpec(
         secret, "Key for `/metrics`; once set, the only one that works there. For servers behind a proxy.", secret=True
     ),
-    "cors_origins": Fact(words, "Web origins whose pages may call the server; none by default."),
-    "organization": Fact(text, "Value of the header `openai-organization`."),
-    "max_body_bytes": Fact(size, "Largest request body.", least=1),
-    "max_file_bytes": Fact(size, "Largest file that may be sent at once; uploads in parts may be larger.", least=1),
-    "project_storage_bytes": Fact(
-        size, "Files, pictures and fine-tuned models one project may store; a key may set another limit.", least=0
+    "cors_origins": SettingSpec(parse_words, "Web origins whose pages may call the server; none by default."),
+    "organization": SettingSpec(parse_text, "Value of the header `openai-organization`."),
+    "max_body_bytes": SettingSpec(parse_size, "Largest request body.", least=1),
+    "max_file_bytes": SettingSpec(
+        parse_size, "Largest file that may be sent at once; uploads in parts may be larger.", least=1
     ),
-    "max_connections": Fact(whole, "Simultaneous connections; at most 3/4 of the allowed file descriptors.", least=1),
-    "max_connections_per_address": Fact(whole, "The same per address, except loopback and trusted proxies.", least=1),
-    "head_s": Fact(number, "Time for the request line and headers to arrive; past it a 408.", least=0.1),
-    "default_max_tokens": Fact(
-        whole, "Most tokens of a chat answer without `max_tokens`; none: the rest of the context window.", least=1
+    "project_storage_bytes": SettingSpec(
+        parse_size, "Files, pictures and fine-tuned models one project may store; a key may set another limit.", least=0
     ),
-    "max_queue": Fact(whole, "Requests of one model that may wait on top of `slots`; past it a 429.", least=0),
-    "max_tuning_queue": Fact(whole, "Fine-tuning jobs that may wait here; past it a 429.", least=0),
-    "memory_budget_bytes": Fact(
-        size, "Memory all loaded models may take together; none: no limit. The least recently used goes first.", least=1
+    "max_connections": SettingSpec(
+        parse_int, "Simultaneous connections; at most 3/4 of the allowed file descriptors.", least=1
     ),
-    "idle_unload_s": Fact(number, "Idle time after which a model leaves memory; 0: never.", least=0),
-    "drain_s": Fact(number, "Time that running requests get to finish at shutdown.", least=0),
-    "ping_s": Fact(number, "Silence on a stream after which a `: ping` comment is sent.", least=0.01),
-    "stall_s": Fact(number, "Time a client may leave its answer unread before it is disconnected.", least=1),
-    "picture_url_s": Fact(number, "Time for which the URL of a painted picture works.", least=1),
-    "heartbeat_s": Fact(number, "How often a model's process is asked whether it lives.", least=0.01),
-    "heartbeat_limit_s": Fact(number, "Time without an answer after which it is replaced.", least=0.1),
-    "stall_limit_s": Fact(number, "Time its engine may stay in one step before it is replaced.", least=0.1),
-    "window": Fact(whole, "Tokens one sequence may hold; default: the model's own.", least=16),
-    "cells": Fact(whole, "Tokens of KV cache that all sequences of a model share.", least=16),
-    "slots": Fact(whole, "Requests of one model worked on at the same time.", least=1),
-    "threads": Fact(whole, "Most CPU threads that compute; default: the physical cores.", least=1),
-    "batch": Fact(whole, "Tokens one engine step takes at most.", least=1),
-    "prefill_slice": Fact(whole, "Prompt tokens per step while others are decoding.", least=1),
-    "retain": Fact(whole, "Tokens of finished prompts kept for reuse.", least=0),
-    "share_prefixes": Fact(switch, "Let projects reuse each other's prompt prefixes (timing tells)."),
-    "prefix_cache_dir": Fact(folder, "Folder that keeps often used prompt prefixes over restarts; none by default."),
-    "prefix_cache_bytes": Fact(size, "What the prefixes kept there may take for each model.", least=0),
-    "speculate": Fact(switch, "Compute ahead what an answer seems to repeat, for speed alone."),
-    "layout": Fact(text, "Weights to load: `auto` the layout chosen by `optimize`.", choices=("auto", "original")),
-    "optimize": Fact(text, "Lay starter models out for this CPU when fetched.", choices=("auto", "off")),
-    "llama_lib": Fact(folder, "The llama.cpp library to load instead of the installed kernels."),
-    "offline": Fact(switch, "Touch no network at all.", also=("HF_HUB_OFFLINE",)),
-    "hub_order": Fact(words, "Sources of models, first choice first.", choices=("hf", "ms", "pypi", "file")),
-    "hf_endpoint": Fact(text, "Hugging Face or a mirror of it.", also=("HF_ENDPOINT",)),
-    "hf_token": Fact(text, "Token for gated repositories.", secret=True, also=("HF_TOKEN",)),
-    "ms_endpoint": Fact(text, "ModelScope or a mirror of it.", also=("MODELSCOPE_ENDPOINT",)),
-    "ms_token": Fact(text, "Token for private repositories.", secret=True, also=("MODELSCOPE_API_TOKEN",)),
-    "log_level": Fact(text, "Least level logged.", choices=("debug", "info", "warning", "error")),
-    "log_format": Fact(text, "How log lines are written.", choices=("text", "json")),
+    "max_connections_per_address": SettingSpec(
+        parse_int, "The same per address, except loopback and trusted proxies.", least=1
+    ),
+    "head_s": SettingSpec(parse_number, "Time for the request line and headers to arrive; past it a 408.", least=0.1),
+    "default_max_tokens": SettingSpec(
+        parse_int, "Most tokens of a chat answer without `max_tokens`; none: the rest of the context window.", least=1
+    ),
+    "max_queue": SettingSpec(
+        parse_int, "Requests of one model that may wait on top of `slots`; past it a 429.", least=0
+    ),
+    "max_tuning_queue": SettingSpec(parse_int, "Fine-tuning jobs that may wait here; past it a 429.", least=0),
+    "memory_budget_bytes": SettingSpec(
+        parse_size,
+        "Memory all loaded models may take together; none: no limit. The least recently used goes first.",
+        least=1,
+    ),
+    "idle_unload_s": SettingSpec(parse_number, "Idle time after which a model leaves memory; 0: never.", least=0),
+    "drain_s": SettingSpec(parse_number, "Time that running requests get to finish at shutdown.", least=0),
+    "ping_s": SettingSpec(parse_number, "Silence on a stream after which a `: ping` comment is sent.", least=0.01),
+    "stall_s": SettingSpec(
+        parse_number, "Time a client may leave its answer unread before it is disconnected.", least=1
+    ),
+    "picture_url_s": SettingSpec(parse_number, "Time for which the URL of a painted picture works.", least=1),
+    "heartbeat_s": SettingSpec(parse_number, "How often a model's process is asked whether it lives.", least=0.01),
+    "heartbeat_limit_s": SettingSpec(parse_number, "Time without an answer after which it is replaced.", least=0.1),
+    "stall_limit_s": SettingSpec(
+        parse_number, "Time its engine may stay in one step before it is replaced.", least=0.1
+    ),
+    "window": SettingSpec(parse_int, "Tokens one sequence may hold; default: the model's own.", least=16),
+    "cells": SettingSpec(parse_int, "Tokens of KV cache that all sequences of a model share.", least=16),
+    "slots": SettingSpec(parse_int, "Requests of one model worked on at the same time.", least=1),
+    "threads": SettingSpec(parse_int, "Most CPU threads that compute; default: the physical cores.", least=1),
+    "batch": SettingSpec(parse_int, "Tokens one engine step takes at most.", least=1),
+    "prefill_slice": SettingSpec(parse_int, "Prompt tokens per step while others are decoding.", least=1),
+    "retain": SettingSpec(parse_int, "Tokens of finished prompts kept for reuse.", least=0),
+    "share_prefixes": SettingSpec(parse_switch, "Let projects reuse each other's prompt prefixes (timing tells)."),
+    "prefix_cache_dir": SettingSpec(
+        parse_folder, "Folder that keeps often used prompt prefixes over restarts; none by default."
+    ),
+    "prefix_cache_bytes": SettingSpec(parse_size, "What the prefixes kept there may take for each model.", least=0),
+    "speculate": SettingSpec(parse_switch, "Compute ahead what an answer seems to repeat, for speed alone."),
+    "layout": SettingSpec(
+        parse_text, "Weights to load: `auto` the layout chosen by `optimize`.", choices=("auto", "original")
+    ),
+    "optimize": SettingSpec(parse_text, "Lay starter models out for this CPU when fetched.", choices=("auto", "off")),
+    "llama_lib": SettingSpec(parse_folder, "The llama.cpp library to load instead of the installed kernels."),
+    "offline": SettingSpec(parse_switch, "Touch no network at all.", also=("HF_HUB_OFFLINE",)),
+    "hub_order": SettingSpec(
+        parse_words, "Sources of models, first choice first.", choices=("hf", "ms", "pypi", "file")
+    ),
+    "hf_endpoint": SettingSpec(parse_text, "Hugging Face or a mirror of it.", also=("HF_ENDPOINT",)),
+    "hf_token": SettingSpec(parse_text, "Token for gated repositories.", secret=True, also=("HF_TOKEN",)),
+    "ms_endpoint": SettingSpec(parse_text, "ModelScope or a mirror of it.", also=("MODELSCOPE_ENDPOINT",)),
+    "ms_token": SettingSpec(parse_text, "Token for private repositories.", secret=True, also=("MODELSCOPE_API_TOKEN",)),
+    "log_level": SettingSpec(parse_text, "Least level logged.", choices=("debug", "info", "warning", "error")),
+    "log_format": SettingSpec(parse_text, "How log lines are written.", choices=("text", "json")),
 }
 
 
-def _home() -> Path:
+def _default_home() -> Path:
     return platformdirs.user_data_path("homeport", appauthor=False)
 
 
@@ -147,7 +175,7 @@ class Settings:
 
     host: str = "127.0.0.1"
     port: int = 8080
-    home: Path = field(default_factory=_home)
+    home: Path = field(default_factory=_default_home)
     database_url: str | None = None
     blobs: str | None = None
     models: tuple[str, ...] = ()
@@ -219,7 +247,7 @@ class Settings:
 
     def shown(self) -> dict[str, object]:
         """Every setting by name, ready to print: secrets masked, paths as text."""
-        return {name: _show(getattr(self, name), is_secret=fact.secret) for name, fact in FACTS.items()}
+        return {name: _show(getattr(self, name), is_secret=fact.secret) for name, fact in SETTINGS.items()}
 
     def __repr__(self) -> str:
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in self.shown().items())})"
@@ -240,7 +268,7 @@ def load(
     Raises SettingsError naming the setting, where it was set and the nearest match of a misspelt name.
     """
     environ = os.environ if environ is None else environ
-    path = file or (folder(environ[CONFIG]) if environ.get(CONFIG) else None)
+    path = file or (parse_folder(environ[CONFIG]) if environ.get(CONFIG) else None)
     merged: Layer = {}
     for layer in (_from_file(path) if path else {}, _from_environment(environ), _from_flags(flags or {})):
         merged |= _split_host(layer)
@@ -248,7 +276,7 @@ def load(
     return Settings(**values, origins={name: origin for name, (_, origin) in merged.items()})
 
 
-def check_reach(settings: Settings, *, has_keys: bool) -> None:
+def check_exposure(settings: Settings, *, has_keys: bool) -> None:
     """Refuse to be reached from other machines without any key, set or stored. Raises SettingsError."""
     if not settings.is_loopback and not settings.api_keys and not has_keys:
         raise SettingsError(
@@ -257,7 +285,7 @@ def check_reach(settings: Settings, *, has_keys: bool) -> None:
         )
 
 
-def share_processors() -> None:
+def limit_thread_spinning() -> None:
     """Let threads that wait leave the processors to those that compute, in this process's children too.
 
     GNU OpenMP's threads wait by spinning, some 300,000 turns. Where two programs compute on the same cores, each spins
@@ -270,12 +298,12 @@ def share_processors() -> None:
         os.environ["GOMP_SPINCOUNT"] = _SPINS
 
 
-def patient_environment() -> Mapping[str, str]:
+def low_priority_environment() -> Mapping[str, str]:
     """The environment of a program that computes beside others: its OpenMP threads wait asleep, not turning at all.
 
     It computes in matrix products (on some platforms OpenBLAS'), so how many threads these have is its own affair.
     """
-    mine = {name: value for name, value in child_environment.needed().items() if name != _BLAS_THREADS}
+    mine = {name: value for name, value in child_environment.child_environment().items() if name != _BLAS_THREADS}
     return {**mine, "GOMP_SPINCOUNT": "0"}
 
 
@@ -291,18 +319,18 @@ def _from_file(path: Path) -> Layer:
     if not isinstance(content, dict):
         raise SettingsError(f"{path}: must be a map of settings, such as `port: 8080`")
     for name in content:
-        if name not in FACTS:
-            raise SettingsError(f"{path}: no setting is called {name!r}{_nearest(str(name), FACTS)}")
+        if name not in SETTINGS:
+            raise SettingsError(f"{path}: no setting is called {name!r}{_nearest(str(name), SETTINGS)}")
     return {name: (value, str(path)) for name, value in content.items() if value is not None}
 
 
 def _from_environment(environ: Mapping[str, str]) -> Layer:
-    ours = {PREFIX + name.upper(): name for name in FACTS}
+    ours = {PREFIX + name.upper(): name for name in SETTINGS}
     environ = {name: value for name, value in environ.items() if not _is_service_link(name, value)}
     for name in sorted(environ):
         if name.startswith(PREFIX) and name not in ours and name != CONFIG:
             raise SettingsError(f"{name}: no setting is called so{_nearest(name, [*ours, CONFIG])}")
-    foreign = {other: name for name, fact in FACTS.items() for other in fact.also}
+    foreign = {other: name for name, fact in SETTINGS.items() for other in fact.also}
     # An empty variable counts as unset, as shells cannot always unset one. Our own names go before foreign ones.
     return {name: (environ[variable], variable) for variable, name in (foreign | ours).items() if environ.get(variable)}
 
@@ -334,7 +362,7 @@ def _split_host(layer: Layer) -> Layer:
 
 
 def _read(name: str, value: object, origin: str) -> Any:
-    fact = FACTS[name]
+    fact = SETTINGS[name]
     try:
         found = fact.parse(value)
     except ValueError as error:

@@ -13,7 +13,7 @@ LOCAL = {"host": "localhost:8080"}
 
 
 @dataclass(frozen=True)
-class Said:
+class AsgiResponse:
     """An answer: status, headers, and the body as the parts it was sent in."""
 
     status: int
@@ -49,7 +49,7 @@ async def call(
     body: bytes | Sequence[bytes] = b"",
     headers: Mapping[str, str] | None = None,
     client: tuple[str, int] | None = ("127.0.0.1", 50000),
-) -> Said:
+) -> AsgiResponse:
     """Send one request; a body given as a sequence arrives in these parts. Host is localhost unless said."""
     path, _, query = path.partition("?")
     parts = [body] if isinstance(body, bytes) else list(body)
@@ -84,6 +84,6 @@ async def call(
     async with asyncio.timeout(30):
         await app(scope, receive, send)
     start = sent[0]
-    return Said(
+    return AsgiResponse(
         start["status"], Headers(raw=list(start["headers"])), [message.get("body", b"") for message in sent[1:]]
     )

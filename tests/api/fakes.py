@@ -7,15 +7,35 @@ from typing import Any
 
 import msgspec
 
-from homeport.api.metrics import Meters
+from homeport.api.metrics import Metrics
 from homeport.api.services import Services
-from homeport.domain.errors import HomeportError, InvalidRequest, ModelMissing, excerpt
-from homeport.domain.events import Admitted, Delta, Done, Event, Finished, Usage
-from homeport.domain.images import Format
-from homeport.domain.keys import LOCAL
-from homeport.domain.models import ADAPTER, Alias, Facts, Gauges, Installed, Loaded, Resolved
+from homeport.domain.errors import (
+    HomeportError,
+    InvalidRequest,
+    ModelNotFound,
+    excerpt,
+)
+from homeport.domain.events import (
+    Admitted,
+    ChoiceFinished,
+    Done,
+    Event,
+    TextDelta,
+    Usage,
+)
+from homeport.domain.images import ImageFormat
+from homeport.domain.keys import LOCAL_PROJECT
+from homeport.domain.models import (
+    ADAPTER,
+    Alias,
+    EngineStats,
+    InstalledModel,
+    LoadedModel,
+    ModelFacts,
+    ResolvedModel,
+)
 from homeport.domain.ports.serving import More
-from homeport.domain.worker_messages import Request
+from homeport.domain.worker_messages import EngineRequest
 
 Step = Sequence[Event] | HomeportError | asyncio.Event
 """A batch of events; or an error that ends the request; or something to wait for before going on."""
@@ -32,8 +52,8 @@ def answer(*texts: str, prompt_tokens: int = 5, cached: int = 0, finish: str = "
         words = [f"{word} " for word in text.split(" ")]
         words[-1] = words[-1][:-1]
         spent += len(words)
-        steps.extend([Delta(choice, word)] for word in words)
-        steps.append([Finished(choice, finish)])
+        steps.extend([TextDelta(choice, word)] for word in words)
+        steps.append([ChoiceFinished(choice, finish)])
     steps.append([Done(Usage(prompt_tokens, spent, cached))])
     return steps
 
@@ -90,9 +110,9 @@ class FakeWorker(msgspec.Struct):
 class FakeServing:
     """Answers each request with `script(request)`; keeps what it was asked, and refuses if told to."""
 
-    def __init__(self, script: Callable[[Request], Script] = lambda _: answer("Hello there")) -> None:
+    def __init__(self, script: Callable[[EngineRequest], Script] = lambda _: answer("Hello there")) -> None:
         self.script = script
-        self.requests: list[tuple[Installed, Request]] = []
+        self.requests: list[tuple[InstalledModel, EngineRequest]] = []
         self.streams: list[FakeStream] = []
         self.in_background: list[bool] = []
         self.holders: list[str] = []
@@ -100,7 +120,7 @@ class FakeServing:
         self.opened = asyncio.Event()
         self.refusal: HomeportError | None = None
         self.is_ready = True
-        self.running: dict[str, tuple[Loaded, Gauges]] = {}
+        self.running: dict[str, tuple[LoadedModel, EngineStats]] = {}
 
     def status(self) -> Sequence[FakeWorker]:
         """One for each model in `running`."""
@@ -112,8 +132,8 @@ class FakeServing:
 
     async def open(
         self,
-        model: Installed,
-        request: Request,
+        model: InstalledModel,
+        request: EngineRequest,
         *,
         is_background: bool = False,
         holder: str = "",
@@ -131,11 +151,11 @@ class FakeServing:
         self.opened.set()
         return stream
 
-    def loaded(self, model: str) -> Loaded | None:
+    def loaded(self, model: str) -> LoadedModel | None:
         """The facts put into `running`."""
         return self.running[model][0] if model in self.running else None
 
-    def gauges(self) -> dict[str, Gauges]:
+    def gauges(self) -> dict[str, EngineStats]:
         """The gauges put into `running`."""
         return {name: gauges for name, (_, gauges) in self.running.items()}
 
@@ -143,30 +163,30 @@ class FakeServing:
 class FakeRegistry:
     """Models and aliases in memory."""
 
-    def __init__(self, models: Sequence[Installed], aliases: Sequence[Alias] = ()) -> None:
+    def __init__(self, models: Sequence[InstalledModel], aliases: Sequence[Alias] = ()) -> None:
         self._models = list(models)
         self._aliases = list(aliases)
 
-    def resolve(self, name: str, capability: str) -> Resolved:
+    def resolve(self, name: str, capability: str) -> ResolvedModel:
         """Find by real name, then by alias; an empty capability asks for no kind in particular."""
         alias = next((alias for alias in self._aliases if alias.name == name), None)
         real = alias.target if alias else name
         model = next((model for model in self._models if model.facts.name == real), None)
         if model is None:
             known = ", ".join(model.facts.name for model in self._models)
-            raise ModelMissing(f"The model `{excerpt(name)}` does not exist. Did you mean: {known}?", param="model")
+            raise ModelNotFound(f"The model `{excerpt(name)}` does not exist. Did you mean: {known}?", param="model")
         if capability and capability not in model.facts.capabilities:
             raise InvalidRequest(f"The model `{excerpt(name)}` cannot do {capability}.", param="model")
         encoding = alias.encoding if alias else None
         if model.parent is None:
-            return Resolved(name, model, encoding)
-        return Resolved(name, self.resolve(model.parent, "").model, encoding, model)
+            return ResolvedModel(name, model, encoding)
+        return ResolvedModel(name, self.resolve(model.parent, "").model, encoding, model)
 
     def remove(self, name: str) -> None:
         """Forget it."""
         self._models = [model for model in self._models if model.facts.name != name]
 
-    def models(self) -> Sequence[Installed]:
+    def models(self) -> Sequence[InstalledModel]:
         """All of them."""
         return self._models
 
@@ -181,7 +201,7 @@ class FakePictures:
     def __init__(self) -> None:
         self.kept: dict[str, bytes] = {}
 
-    def keep(self, data: bytes, format: Format, project: str = LOCAL) -> str:
+    def keep(self, data: bytes, format: ImageFormat, project: str = LOCAL_PROJECT) -> str:
         """Keep one."""
         name = f"{len(self.kept)}.{format}"
         self.kept[name] = data
@@ -192,21 +212,21 @@ class FakePictures:
         return self.kept.get(name)
 
 
-def installed(name: str, capabilities: tuple[str, ...] = TEXT) -> Installed:
+def installed(name: str, capabilities: tuple[str, ...] = TEXT) -> InstalledModel:
     """An installed model whose files nobody will open."""
-    facts = Facts(name, "text", "text", 2048, capabilities, licence="apache-2.0", created=1_700_000_000)
-    return Installed(facts, {"weights": Path("nowhere.gguf")}, f"sha256:{name}")
+    facts = ModelFacts(name, "text", "text", 2048, capabilities, licence="apache-2.0", created=1_700_000_000)
+    return InstalledModel(facts, {"weights": Path("nowhere.gguf")}, f"sha256:{name}")
 
 
-def tuned(name: str, parent: str) -> Installed:
+def tuned(name: str, parent: str) -> InstalledModel:
     """A fine-tuned model."""
     model = msgspec.structs.replace(installed(name), parent=parent)
     return msgspec.structs.replace(model, files={ADAPTER: Path("nowhere.lora")})
 
 
-def loaded(model: str) -> Loaded:
+def loaded(model: str) -> LoadedModel:
     """What a worker would say of such a model."""
-    return Loaded(model, "fake kernels", window=1024)
+    return LoadedModel(model, "fake kernels", window=1024)
 
 
 def services(serving: FakeServing | None = None, **changes: Any) -> Services:
@@ -219,7 +239,7 @@ def services(serving: FakeServing | None = None, **changes: Any) -> Services:
     given: dict[str, Any] = {
         "registry": registry,
         "pictures": FakePictures(),
-        "meters": Meters(serving.gauges),
+        "meters": Metrics(serving.gauges),
         "operations": serving,
         **changes,
     }

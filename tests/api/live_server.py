@@ -8,7 +8,7 @@ import uvloop
 from starlette.types import ASGIApp
 
 from homeport.api.http.limits import ConnectionLimits
-from homeport.api.http_server import Listener
+from homeport.api.http_server import HttpServer
 
 
 async def _nothing() -> None:
@@ -25,7 +25,7 @@ def served(app: ASGIApp, limits: ConnectionLimits | None = None, host: str = "12
         ports.append(port)
         is_listening.set()
 
-    listener = Listener(app, host, 0, on_listening=listening, drain=_nothing, limits=limits)
+    listener = HttpServer(app, host, 0, on_listening=listening, drain=_nothing, limits=limits)
     thread = threading.Thread(target=lambda: uvloop.run(listener.run_here()))
     thread.start()
     try:

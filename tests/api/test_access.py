@@ -3,19 +3,26 @@
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from homeport.api.access import Access, Scraping, is_loopback, masked
-from homeport.api.application import build
-from tests.api.asgi import Said, call
+from homeport.api.access import (
+    AccessPolicy,
+    Scraping,
+    is_loopback,
+    mask_key,
+)
+from homeport.api.application import build_application
+from tests.api.asgi import AsgiResponse, call
 from tests.api.fakes import services
 
 KEY = "sk-one-very-long-key"
 SCRAPER = "a-key-for-metrics-alone"
-KEYED = Access.of(("sk-another-long-key", KEY))
+KEYED = AccessPolicy.of(("sk-another-long-key", KEY))
 
 
-async def models(access: Access, path: str = "/v1/models", client: str = "127.0.0.1", **headers: str) -> Said:
+async def models(
+    access: AccessPolicy, path: str = "/v1/models", client: str = "127.0.0.1", **headers: str
+) -> AsgiResponse:
     given = {name.replace("_", "-"): value for name, value in headers.items()}
-    return await call(build(services(access=access)), "GET", path, headers=given, client=(client, 5000))
+    return await call(build_application(services(access=access)), "GET", path, headers=given, client=(client, 5000))
 
 
 @pytest.mark.parametrize("bearer", [f"Bearer {KEY}", f"bearer  {KEY} ", "Bearer sk-another-long-key"])
@@ -67,7 +74,7 @@ async def test_keys_open_any_host_name() -> None:
 @pytest.mark.parametrize("bearer", [{}, {"authorization": "Bearer anything"}, {"authorization": "Basic eDp5"}])
 async def test_keyless_takes_any_bearer(bearer: dict[str, str]) -> None:
     """Without keys any or no bearer will do, for clients cannot leave it out."""
-    assert (await models(Access(), **bearer)).status == 200
+    assert (await models(AccessPolicy(), **bearer)).status == 200
 
 
 @pytest.mark.parametrize(
@@ -75,7 +82,7 @@ async def test_keyless_takes_any_bearer(bearer: dict[str, str]) -> None:
 )
 async def test_keyless_answers_to_loopback_names(host: str) -> None:
     """Every name of this machine's loopback is fine, with or without a port."""
-    assert (await models(Access(), host=host)).status == 200
+    assert (await models(AccessPolicy(), host=host)).status == 200
 
 
 @pytest.mark.parametrize(
@@ -102,7 +109,7 @@ async def test_keyless_answers_to_loopback_names(host: str) -> None:
 @pytest.mark.parametrize("path", ["/v1/models", "/health", "/metrics"])
 async def test_keyless_refuses_other_host_names(host: str, path: str) -> None:
     """A name rebound to this machine (DNS rebinding) is 403, on every path."""
-    said = await models(Access(), path, host=host)
+    said = await models(AccessPolicy(), path, host=host)
     assert (said.status, said.error["code"]) == (403, "host_not_allowed")
 
 
@@ -111,14 +118,14 @@ async def test_keyless_refuses_other_host_names(host: str, path: str) -> None:
 )
 async def test_keyless_refuses_foreign_pages(origin: str) -> None:
     """A web page of another origin cannot use the server of whoever looks at it."""
-    said = await models(Access(), origin=origin)
+    said = await models(AccessPolicy(), origin=origin)
     assert (said.status, said.error["code"]) == (403, "origin_not_allowed")
 
 
 @pytest.mark.parametrize("origin", ["http://localhost:3000", "http://127.0.0.1:8080", "http://[::1]:8080"])
 async def test_keyless_serves_this_machines_pages(origin: str) -> None:
     """Pages served from this machine may use it."""
-    assert (await models(Access(), origin=origin)).status == 200
+    assert (await models(AccessPolicy(), origin=origin)).status == 200
 
 
 @pytest.mark.parametrize(
@@ -127,18 +134,18 @@ async def test_keyless_serves_this_machines_pages(origin: str) -> None:
 )
 async def test_keyless_answers_to_every_name_of_this_machine(host: str) -> None:
     """Names that cannot mean another machine are fine everywhere but at /admin, which goes by loopback alone."""
-    assert (await models(Access(), host=host)).status == 200
-    said = await models(Access(), "/v1/organization/usage/completions", host=host)
+    assert (await models(AccessPolicy(), host=host)).status == 200
+    said = await models(AccessPolicy(), "/v1/organization/usage/completions", host=host)
     assert (said.status, said.error["code"]) == (403, "host_not_allowed")
-    assert (await models(Access(), "/admin/v1/keys", host=host)).status == 403
+    assert (await models(AccessPolicy(), "/admin/v1/keys", host=host)).status == 403
 
 
 @pytest.mark.parametrize("origin", ["http://tauri.localhost", "tauri://localhost", "http://0.0.0.0:3000"])
 async def test_keyless_serves_desktop_shells(origin: str) -> None:
     """A desktop application's page may use the server, also where the browser calls it another site, but not /admin."""
-    assert (await models(Access(), origin=origin, sec_fetch_site="cross-site")).status == 200
+    assert (await models(AccessPolicy(), origin=origin, sec_fetch_site="cross-site")).status == 200
     if origin != "tauri://localhost":
-        assert (await models(Access(), "/admin/v1/keys", origin=origin)).status == 403
+        assert (await models(AccessPolicy(), "/admin/v1/keys", origin=origin)).status == 403
 
 
 @pytest.mark.parametrize("host", ["localhost:8080", "127.0.0.1:8080", "0.0.0.0:8080", "app.localhost", "[::1]"])
@@ -151,14 +158,14 @@ async def test_foreign_pages_are_refused_whatever_the_host(host: str, path: str)
         {"origin": "https://evil.example", "sec_fetch_site": "same-origin"},
     ]
     for given in foreign:
-        assert (await models(Access(), path, host=host, **given)).status == 403
+        assert (await models(AccessPolicy(), path, host=host, **given)).status == 403
 
 
 async def test_pictures_and_the_bare_address_may_be_linked_to() -> None:
     """A picture's name is its key, so any page may show it; the greeting tells nothing and may be linked to."""
-    assert (await models(Access(), "/images/0.png", sec_fetch_site="cross-site")).status == 404
-    assert (await models(Access(), "/", sec_fetch_site="cross-site")).status == 200
-    assert (await models(Access.of(origins=("*",)), sec_fetch_site="cross-site")).status == 200
+    assert (await models(AccessPolicy(), "/images/0.png", sec_fetch_site="cross-site")).status == 404
+    assert (await models(AccessPolicy(), "/", sec_fetch_site="cross-site")).status == 200
+    assert (await models(AccessPolicy.of(origins=("*",)), sec_fetch_site="cross-site")).status == 200
 
 
 async def test_metrics_need_a_key_from_afar() -> None:
@@ -173,13 +180,13 @@ async def test_metrics_need_a_key_from_afar() -> None:
 
 async def test_metrics_need_a_key_where_the_client_is_unknown() -> None:
     """Behind a Unix socket nobody knows where a client is, so it needs a key."""
-    assert (await call(build(services(access=KEYED)), "GET", "/metrics", client=None)).status == 401
+    assert (await call(build_application(services(access=KEYED)), "GET", "/metrics", client=None)).status == 401
 
 
 @pytest.mark.parametrize("name", ["x-forwarded-for", "x-forwarded-host", "forwarded", "via", "x-real-ip"])
 async def test_metrics_need_a_key_through_a_proxy(name: str) -> None:
     """A proxy on this machine asks for others: where its request shows that, it needs a key."""
-    app = build(services(access=KEYED))
+    app = build_application(services(access=KEYED))
     assert (await call(app, "GET", "/metrics", headers={name: "192.0.2.7"})).status == 401
 
     async def old(scope: Scope, receive: Receive, send: Send) -> None:
@@ -192,7 +199,7 @@ async def test_metrics_have_a_key_of_their_own() -> None:
     """Where one is set, it opens /metrics and nothing else, and nothing else opens /metrics; our own tools do."""
     scraping = Scraping.of("local", SCRAPER)
     for keys in ((), (KEY,)):
-        access = Access.of(keys, scraping=scraping, tools=("a-tools-own-token",))
+        access = AccessPolicy.of(keys, scraping=scraping, tools=("a-tools-own-token",))
         for key in (None, KEY, "sk-another-long-key"):
             given = {"authorization": f"Bearer {key}"} if key else {}
             assert (await models(access, "/metrics", **given)).status == 401
@@ -200,7 +207,7 @@ async def test_metrics_have_a_key_of_their_own() -> None:
             given = {"authorization": f"Bearer {key}"}
             assert (await models(access, "/metrics", **given)).status == 200
     given = {"authorization": f"Bearer {SCRAPER}"}
-    access = Access.of((KEY,), scraping=scraping)
+    access = AccessPolicy.of((KEY,), scraping=scraping)
     assert (await models(access, "/metrics", client="192.0.2.7", host="gateway.example", **given)).status == 200
     assert (await models(access, **given)).status == 401
 
@@ -208,25 +215,25 @@ async def test_metrics_have_a_key_of_their_own() -> None:
 async def test_metrics_can_be_closed() -> None:
     """Set to `key` nobody reads them without one, this machine neither; set to `off` they do not exist."""
     given = {"authorization": f"Bearer {KEY}"}
-    by_key = Access.of((KEY,), scraping=Scraping.of("key", None))
+    by_key = AccessPolicy.of((KEY,), scraping=Scraping.of("key", None))
     assert (await models(by_key, "/metrics")).status == 401
     assert (await models(by_key, "/metrics", **given)).status == 200
-    assert (await models(Access.of(scraping=Scraping.of("key", None)), "/metrics")).status == 401
+    assert (await models(AccessPolicy.of(scraping=Scraping.of("key", None)), "/metrics")).status == 401
     for key in (None, SCRAPER):
-        said = await models(Access.of((KEY,), scraping=Scraping.of("off", key)), "/metrics", **given)
+        said = await models(AccessPolicy.of((KEY,), scraping=Scraping.of("off", key)), "/metrics", **given)
         assert (said.status, said.error["message"]) == (404, "Invalid URL (GET /metrics)")
 
 
 def test_keys_are_not_kept() -> None:
     """The rule holds hashes: neither its fields nor its repr give a key away."""
     assert KEY not in repr(KEYED)
-    assert SCRAPER not in repr(Access.of(scraping=Scraping.of("key", SCRAPER)))
+    assert SCRAPER not in repr(AccessPolicy.of(scraping=Scraping.of("key", SCRAPER)))
 
 
 def test_masking_hides_short_keys_whole() -> None:
     """A key too short to be shown in part is not shown at all."""
-    assert masked("sk-abcdefghcd") == "sk-ab***cd"
-    assert masked("short") == "***"
+    assert mask_key("sk-abcdefghcd") == "sk-ab***cd"
+    assert mask_key("short") == "***"
 
 
 @pytest.mark.parametrize("name", [None, "", "example.org", "10.0.0.1", "::2"])

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from homeport.api.application import build
+from homeport.api.application import build_application
 from tests.api.asgi import call
 from tests.api.fakes import services
 
@@ -23,7 +23,7 @@ from tests.api.fakes import services
 )
 async def test_unknown_paths_are_missing(method: str, path: str) -> None:
     """A path that does not exist is OpenAI's 404 in the envelope, never a redirect."""
-    said = await call(build(services()), method, path)
+    said = await call(build_application(services()), method, path)
     assert (said.status, said.error["message"]) == (404, f"Invalid URL ({method} {path})")
 
 
@@ -49,7 +49,7 @@ async def test_unknown_paths_are_missing(method: str, path: str) -> None:
 async def test_a_path_that_is_nearly_right_says_which_is_meant(path: str, meant: str) -> None:
     """A base URL with too much or too little is a 404 that names the path, and no redirect."""
     for method in ("GET", "POST"):
-        said = await call(build(services()), method, path)
+        said = await call(build_application(services()), method, path)
         assert (said.status, said.error["code"]) == (404, "unknown_url")
         assert f"Did you mean {meant}? " in said.error["message"]
         assert "location" not in said.headers
@@ -58,14 +58,14 @@ async def test_a_path_that_is_nearly_right_says_which_is_meant(path: str, meant:
 @pytest.mark.parametrize("path", ["/keys", "/v1/admin/v1/keys", "//admin/v1/keys", "/v1/v1/organization/usage/x"])
 async def test_administration_is_never_named(path: str) -> None:
     """Nobody is led to paths that are there for an admin's key alone."""
-    said = await call(build(services()), "GET", path)
+    said = await call(build_application(services()), "GET", path)
     assert (said.status, said.error["message"]) == (404, f"Invalid URL (GET {path})")
 
 
 @pytest.mark.parametrize("path", ["/v1/models/", "/health/", "/v1/engines/"])
 async def test_a_trailing_slash_is_no_redirect(path: str) -> None:
     """A path with one slash too many is 404 in the envelope."""
-    said = await call(build(services()), "GET", path)
+    said = await call(build_application(services()), "GET", path)
     assert (said.status, said.error["type"]) == (404, "invalid_request_error")
 
 
@@ -80,20 +80,20 @@ async def test_a_trailing_slash_is_no_redirect(path: str) -> None:
 )
 async def test_other_methods_are_refused(method: str, path: str, allowed: str) -> None:
     """A path that exists refuses other methods in OpenAI's words and names those it has."""
-    said = await call(build(services()), method, path)
+    said = await call(build_application(services()), method, path)
     assert (said.status, said.headers["allow"]) == (405, allowed)
     assert said.error["message"].startswith(f"Not allowed to {method} on {path} (HINT:")
 
 
 async def test_head_is_get() -> None:
     """HEAD answers as GET would."""
-    assert (await call(build(services()), "HEAD", "/v1/models")).status == 200
+    assert (await call(build_application(services()), "HEAD", "/v1/models")).status == 200
 
 
 async def test_long_paths_are_not_echoed_whole() -> None:
     """The complaint about a path is bounded, however long the path."""
     for path in ("/" + "a" * 50_000, "/v1/v1/models/" + "a" * 50_000, "/a" * 50_000):
-        assert len((await call(build(services()), "GET", path)).body) < 800
+        assert len((await call(build_application(services()), "GET", path)).body) < 800
 
 
 async def test_websockets_are_closed() -> None:
@@ -108,5 +108,5 @@ async def test_websockets_are_closed() -> None:
         return {"type": "websocket.connect"}
 
     scope = {"type": "websocket", "path": "/v1/realtime", "root_path": "", "headers": [], "query_string": b""}
-    await build(services())(scope, receive, send)
+    await build_application(services())(scope, receive, send)
     assert sent == [{"type": "websocket.close", "code": 1000, "reason": ""}]

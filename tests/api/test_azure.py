@@ -4,10 +4,10 @@ import msgspec
 import pytest
 from starlette.types import ASGIApp
 
-from homeport.api.access import Access
-from homeport.api.application import build
+from homeport.api.access import AccessPolicy
+from homeport.api.application import build_application
 from homeport.domain.models import Alias
-from tests.api.asgi import Said, call
+from tests.api.asgi import AsgiResponse, call
 from tests.api.fakes import FakeRegistry, FakeServing, installed, services
 from tests.api.form_bodies import HEADERS, form
 
@@ -15,15 +15,15 @@ KEY = "sk-a-long-enough-key"
 CHAT = {"messages": [{"role": "user", "content": "Hi"}]}
 
 
-def house(access: Access | None = None) -> ASGIApp:
+def house(access: AccessPolicy | None = None) -> ASGIApp:
     registry = FakeRegistry(
         [installed("tiny"), installed("org/other", ("chat", "embeddings")), installed("ear", ("transcriptions",))],
         [Alias("gpt-35-turbo", "tiny")],
     )
-    return build(services(FakeServing(), registry=registry, **({"access": access} if access else {})))
+    return build_application(services(FakeServing(), registry=registry, **({"access": access} if access else {})))
 
 
-async def ask(path: str, body: object, app: ASGIApp | None = None, **headers: str) -> Said:
+async def ask(path: str, body: object, app: ASGIApp | None = None, **headers: str) -> AsgiResponse:
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     return await call(app or house(), "POST", path, msgspec.json.encode(body), given)
 
@@ -63,7 +63,7 @@ async def test_other_paths_lie_below_openai(path: str, query: str) -> None:
 
 async def test_a_version_is_no_field_of_a_query() -> None:
     """A list that refuses unknown fields takes a version, and still refuses others."""
-    access = Access.of(admins=(KEY,))
+    access = AccessPolicy.of(admins=(KEY,))
     for query, status in (
         ("?api-version=1&since=0", 503),
         ("?since=0&api-version=1", 503),
@@ -76,7 +76,7 @@ async def test_a_version_is_no_field_of_a_query() -> None:
 
 async def test_the_key_comes_in_a_header_of_its_own() -> None:
     """`api-key` opens what a bearer key does; where both are sent the bearer counts."""
-    app = house(Access.of((KEY,)))
+    app = house(AccessPolicy.of((KEY,)))
     path = "/openai/deployments/tiny/chat/completions"
     assert (await ask(path, CHAT, app, api_key=KEY)).status == 200
     assert (await ask(path, CHAT, app, authorization=f"Bearer {KEY}", api_key="x")).status == 200
@@ -99,5 +99,5 @@ async def test_the_key_comes_in_a_header_of_its_own() -> None:
 )
 async def test_nothing_else_is_reached(path: str) -> None:
     """Other paths below /openai are a 404, and none of them leads to /admin."""
-    said = await ask(path, CHAT, house(Access.of(admins=(KEY,))), authorization=f"Bearer {KEY}")
+    said = await ask(path, CHAT, house(AccessPolicy.of(admins=(KEY,))), authorization=f"Bearer {KEY}")
     assert (said.status, said.error["code"]) == (404, "unknown_url")

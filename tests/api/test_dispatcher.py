@@ -5,9 +5,9 @@ import asyncio
 import msgspec
 import pytest
 
-from homeport.api.access import Access
-from homeport.api.application import build
-from homeport.api.dispatcher import Dispatch
+from homeport.api.access import AccessPolicy
+from homeport.api.application import build_application
+from homeport.api.dispatcher import InProcessDispatcher
 from homeport.domain.errors import Overloaded, Unavailable
 from tests.api.asgi import call
 from tests.api.fakes import FakeServing, answer, services
@@ -15,9 +15,11 @@ from tests.api.fakes import FakeServing, answer, services
 BODY = msgspec.json.encode({"model": "tiny", "prompt": "a"})
 
 
-def sender(serving: FakeServing) -> Dispatch:
+def sender(serving: FakeServing) -> InProcessDispatcher:
     """One that asks a server which has a key, and so lets in nobody without."""
-    return Dispatch(build(services(serving, access=Access.of(["sk-a-key-of-this-server"]))), lambda: "here:1")
+    return InProcessDispatcher(
+        build_application(services(serving, access=AccessPolicy.of(["sk-a-key-of-this-server"]))), lambda: "here:1"
+    )
 
 
 async def test_it_needs_no_key_and_is_in_the_background() -> None:
@@ -35,7 +37,7 @@ async def test_it_needs_no_key_and_is_in_the_background() -> None:
 async def test_nobody_else_comes_in_so() -> None:
     """A caller from outside is asked for a key, whatever headers it sends, and is never in the background."""
     serving = FakeServing()
-    app = build(services(serving))
+    app = build_application(services(serving))
     headers = {"homeport.sender": "team", "x-homeport-sender": "team"}
     assert (await call(app, "POST", "/v1/completions", BODY, headers=headers)).status == 200
     assert serving.in_background == [False]
@@ -81,5 +83,5 @@ async def test_urls_in_answers_begin_where_callers_ask() -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})  # type: ignore[operator]
         await send({"type": "http.response.body", "body": b"{}"})  # type: ignore[operator]
 
-    await Dispatch(app, lambda: "here:1")("team", "", "/v1/completions", b"{}")  # type: ignore[arg-type]
+    await InProcessDispatcher(app, lambda: "here:1")("team", "", "/v1/completions", b"{}")  # type: ignore[arg-type]
     assert seen == [b"here:1"]

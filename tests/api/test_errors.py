@@ -9,7 +9,7 @@ from homeport.domain.errors import (
     HomeportError,
     InvalidRequest,
     Overloaded,
-    QuotaSpent,
+    QuotaExceeded,
     RateLimited,
     Unavailable,
 )
@@ -46,7 +46,7 @@ def test_retry_after_is_whole_seconds(seconds: float | None, said: str) -> None:
 
 def test_spent_quota_is_not_retried() -> None:
     """A spent budget carries OpenAI's type and code, says when it begins anew, and keeps clients from trying before."""
-    response = error_response(QuotaSpent("Spent.", retry_after_s=5000))
+    response = error_response(QuotaExceeded("Spent.", retry_after_s=5000))
     assert response.headers["retry-after"] == "5000"
     assert response.headers["x-should-retry"] == "false"
     assert b'"type":"insufficient_quota"' in response.body

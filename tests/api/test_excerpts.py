@@ -9,7 +9,7 @@ import pytest
 from homeport.api.application import ROUTES
 from homeport.domain.errors import EXCERPT_CHARS, MESSAGE_CHARS, InvalidRequest, excerpt
 from tests.api.asgi import call
-from tests.api.fine_tuning.fine_tuning_app import Desks
+from tests.api.fine_tuning.fine_tuning_app import FineTuningApp
 from tests.api.form_bodies import HEADERS, form
 
 LONG = "Q" * 5_000
@@ -66,12 +66,12 @@ VALUES: list[Any] = [
 
 
 @pytest.fixture
-def desks(tmp_path: Path) -> Desks:
+def desks(tmp_path: Path) -> FineTuningApp:
     """An application with every book that the fakes fill."""
-    return Desks(tmp_path)
+    return FineTuningApp(tmp_path)
 
 
-async def repeated(desks: Desks, method: str, path: str, body: object = None, **headers: str) -> int:
+async def repeated(desks: FineTuningApp, method: str, path: str, body: object = None, **headers: str) -> int:
     """How many characters of the long value come back where an error does."""
     sent = b"" if body is None else json.dumps(body).encode()
     key = {"authorization": f"Bearer {desks.secrets['one']}"}
@@ -86,7 +86,7 @@ async def repeated(desks: Desks, method: str, path: str, body: object = None, **
 
 
 @pytest.mark.parametrize("path", BODIES)
-async def test_no_field_comes_back_whole(desks: Desks, path: str) -> None:
+async def test_no_field_comes_back_whole(desks: FineTuningApp, path: str) -> None:
     """Wherever a body holds a long value or name, at most 200 characters of it stand in the answer."""
     plain = {"model": "tiny", **BODIES[path]}
     bodies = [{**plain, name: value} for name in plain for value in VALUES]
@@ -95,7 +95,7 @@ async def test_no_field_comes_back_whole(desks: Desks, path: str) -> None:
         assert await repeated(desks, "POST", path, body) <= EXCERPT_CHARS, list(body)
 
 
-async def test_no_path_comes_back_whole(desks: Desks) -> None:
+async def test_no_path_comes_back_whole(desks: FineTuningApp) -> None:
     """The same of whatever a path names: models, files, batches, jobs, pictures, and paths that are not there."""
     paths = [(method, path) for path, methods in ROUTES.items() if "{" in path for method in methods]
     for method, template in [*paths, ("GET", "/{x}"), ("PUT", "/v1/models/{x}"), ("GET", "/v1/{x}/y")]:
@@ -104,13 +104,13 @@ async def test_no_path_comes_back_whole(desks: Desks) -> None:
 
 
 @pytest.mark.parametrize("name", ["content-type", "content-encoding", "authorization", "origin", "x-request-id"])
-async def test_no_header_comes_back_whole(desks: Desks, name: str) -> None:
+async def test_no_header_comes_back_whole(desks: FineTuningApp, name: str) -> None:
     """The same of headers that are complained of."""
     assert await repeated(desks, "POST", "/v1/completions", {"model": "none"}, **{name: LONG}) <= EXCERPT_CHARS
 
 
 @pytest.mark.parametrize("path", ["/v1/files", "/v1/fine_tuning/jobs", "/tokenizer_info"])
-async def test_no_part_of_a_query_comes_back_whole(desks: Desks, path: str) -> None:
+async def test_no_part_of_a_query_comes_back_whole(desks: FineTuningApp, path: str) -> None:
     """The same of what stands behind a path's question mark."""
     for name in ("after", "limit", "order", "purpose", "model", LONG):
         said = await desks.ask("GET", path, **{name: LONG})
@@ -119,7 +119,7 @@ async def test_no_part_of_a_query_comes_back_whole(desks: Desks, path: str) -> N
 
 
 @pytest.mark.parametrize("path", ["/v1/audio/transcriptions", "/v1/images/edits", "/v1/files", "/v1/images/variations"])
-async def test_no_part_of_a_form_comes_back_whole(desks: Desks, path: str) -> None:
+async def test_no_part_of_a_form_comes_back_whole(desks: FineTuningApp, path: str) -> None:
     """The same of forms: values, names of fields and of files, and names with brackets."""
     names = ["model", "language", "response_format", "size", "prompt", "purpose", "quality"]
     names += [LONG, f"{LONG}[]", f"a[{LONG}]", f"{LONG}[a]"]

@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from homeport.api.form_values import Form, Upload
+from homeport.api.form_values import Form, UploadedFile
 from homeport.domain.errors import InvalidRequest
 
-FILE = Upload(Path("0"), "a.wav", 3)
+FILE = UploadedFile(Path("0"), "a.wav", 3)
 
 
 class Inner(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

@@ -10,9 +10,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from homeport.api import forms
-from homeport.api.application import build
+from homeport.api.application import build_application
 from homeport.api.form_values import Form
-from tests.api.asgi import Said, call
+from tests.api.asgi import AsgiResponse, call
 from tests.api.fakes import services
 from tests.api.form_bodies import HEADERS, form, is_empty
 
@@ -21,7 +21,7 @@ WAV = b"RIFF" + bytes(3000)
 
 def application(spool: Path) -> Starlette:
     """An application whose one route says what a form held, with our layers around it."""
-    app = build(services(spool=spool))
+    app = build_application(services(spool=spool))
     app.router.routes.append(Route("/form", _Form()))
     return app
 
@@ -43,10 +43,10 @@ async def _told(request: Request) -> Response:
         told = {"values": dict(read.values), "whole": is_whole, "open": mode & 0o077, "path": str(upload.path)}
         return JSONResponse({**told, "size": upload.size, "name": upload.name})
 
-    return await forms.answered(request, answer)
+    return await forms.respond_to_form(request, answer)
 
 
-async def send(spool: Path, body: bytes | list[bytes], **headers: str) -> Said:
+async def send(spool: Path, body: bytes | list[bytes], **headers: str) -> AsgiResponse:
     """Post a form."""
     return await call(application(spool), "POST", "/form", body, {**HEADERS, **headers})
 

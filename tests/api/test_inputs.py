@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from homeport.api.prompts import inputs
+from homeport.api.prompts import parse_prompts
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.text import TextPrompt, TokenPrompt
 
@@ -21,7 +21,7 @@ from homeport.domain.text import TextPrompt, TokenPrompt
 )
 def test_all_four_shapes_are_read(given: Any, meant: Any) -> None:
     """A text, texts, token ids and arrays of them become what they say; token ids are one input, however many."""
-    assert inputs("input", given, 2) == meant
+    assert parse_prompts("input", given, 2) == meant
 
 
 @pytest.mark.parametrize(
@@ -41,5 +41,5 @@ def test_all_four_shapes_are_read(given: Any, meant: Any) -> None:
 def test_what_is_wrong_is_named(given: Any, param: str, code: str) -> None:
     """A mixture, an empty list, too many and ids that no vocabulary has are refused by their place."""
     with pytest.raises(InvalidRequest) as caught:
-        inputs("input", given, 2)
+        parse_prompts("input", given, 2)
     assert (caught.value.param, caught.value.code) == (param, code)

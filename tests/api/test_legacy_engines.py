@@ -1,13 +1,13 @@
 """The listing that clients of 2023 still call."""
 
-from homeport.api.application import build
+from homeport.api.application import build_application
 from tests.api.asgi import call
 from tests.api.fakes import services
 
 
 async def test_engines_are_the_models_by_their_old_name() -> None:
     """The list holds the same names as the models' list, in the shape of then."""
-    app = build(services())
+    app = build_application(services())
     engines = (await call(app, "GET", "/v1/engines")).json
     models = (await call(app, "GET", "/v1/models")).json
     assert engines["object"] == "list"
@@ -16,7 +16,7 @@ async def test_engines_are_the_models_by_their_old_name() -> None:
 
 async def test_one_engine_is_described() -> None:
     """An engine, also one with a slash in its name, is `ready`; an unknown one is 404."""
-    app = build(services())
+    app = build_application(services())
     said = await call(app, "GET", "/v1/engines/org/other")
     assert said.json == {
         "id": "org/other",

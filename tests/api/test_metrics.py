@@ -1,8 +1,8 @@
 """What is counted, and under which names."""
 
-from homeport.api.metrics import Meters
+from homeport.api.metrics import Metrics
 from homeport.domain.events import Usage
-from homeport.domain.models import Gauges
+from homeport.domain.models import EngineStats
 
 
 class Clock:
@@ -15,14 +15,14 @@ class Clock:
         return self.now
 
 
-def sample(meters: Meters, name: str, **labels: str) -> float | None:
+def sample(meters: Metrics, name: str, **labels: str) -> float | None:
     return meters.registry.get_sample_value(name, labels)
 
 
 def test_one_request_is_measured_from_arrival_to_end() -> None:
     """First token, gaps between tokens, whole time, tokens and reasons all show under vLLM's names."""
     clock = Clock()
-    meters = Meters(clock=clock)
+    meters = Metrics(clock=clock)
     meter = meters.begin("tiny", "completions")
     meter.admitted(7)
     clock.now = 2.0
@@ -47,7 +47,7 @@ def test_one_request_is_measured_from_arrival_to_end() -> None:
 def test_a_request_is_split_into_waiting_reading_and_writing() -> None:
     """The three phases that vLLM's dashboard shows add up to the time of the last token."""
     clock = Clock()
-    meters = Meters(clock=clock)
+    meters = Metrics(clock=clock)
     meter = meters.begin("tiny", "completions")
     clock.now = 1.0
     meter.admitted(7)
@@ -65,7 +65,7 @@ def test_a_request_is_split_into_waiting_reading_and_writing() -> None:
 
 def test_a_request_that_did_not_come_so_far_has_no_later_phase() -> None:
     """One that was refused, or ended before its first token, counts in no phase that it did not reach."""
-    meters = Meters()
+    meters = Metrics()
     meters.begin("tiny", "completions").close(Usage())
     waited = meters.begin("tiny", "completions")
     waited.admitted(7)
@@ -77,7 +77,7 @@ def test_a_request_that_did_not_come_so_far_has_no_later_phase() -> None:
 
 def test_the_background_is_counted_and_not_timed() -> None:
     """Nobody waits for it: its tokens count, and how long it took tells nobody anything."""
-    meters = Meters()
+    meters = Metrics()
     meter = meters.begin("tiny", "completions", is_background=True)
     meter.admitted(7)
     meter.token(1)
@@ -95,7 +95,7 @@ def test_the_background_is_counted_and_not_timed() -> None:
 
 def test_a_gauge_is_read_at_each_scrape() -> None:
     """A number of the server's own shows as it stands."""
-    meters, numbers = Meters(), [1]
+    meters, numbers = Metrics(), [1]
     meters.gauge("batches_running", "How many.", lambda: numbers[0])
     assert sample(meters, "homeport:batches_running") == 1
     numbers[0] = 5
@@ -104,8 +104,8 @@ def test_a_gauge_is_read_at_each_scrape() -> None:
 
 def test_workers_gauges_are_read_at_each_scrape() -> None:
     """Running, waiting, cache use and prefix hits come from the workers as they stand at that moment."""
-    state = {"tiny": Gauges(running=2, waiting=3, cells_used=5, cells=10, prefix_queries=8, prefix_hits=4)}
-    meters = Meters(lambda: state)
+    state = {"tiny": EngineStats(running=2, waiting=3, cells_used=5, cells=10, prefix_queries=8, prefix_hits=4)}
+    meters = Metrics(lambda: state)
     assert sample(meters, "vllm:num_requests_running", model_name="tiny") == 2
     assert sample(meters, "vllm:num_requests_waiting", model_name="tiny") == 3
     assert sample(meters, "vllm:kv_cache_usage_perc", model_name="tiny") == 0.5
@@ -117,13 +117,13 @@ def test_workers_gauges_are_read_at_each_scrape() -> None:
 
 def test_a_model_without_cells_uses_none() -> None:
     """A worker that has no KV cache yet reports 0, not a division by zero."""
-    meters = Meters(lambda: {"tiny": Gauges()})
+    meters = Metrics(lambda: {"tiny": EngineStats()})
     assert sample(meters, "vllm:kv_cache_usage_perc", model_name="tiny") == 0
 
 
 def test_two_apps_count_apart() -> None:
     """Meters share no state between apps in one process."""
-    one, other = Meters(), Meters()
+    one, other = Metrics(), Metrics()
     one.answered("/v1/models", "GET", 200)
     assert sample(one, "http_requests_total", handler="/v1/models", method="GET", status="2xx") == 1
     assert sample(other, "http_requests_total", handler="/v1/models", method="GET", status="2xx") is None

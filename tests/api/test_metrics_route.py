@@ -2,8 +2,8 @@
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from homeport.api.application import build
-from homeport.domain.models import Gauges
+from homeport.api.application import build_application
+from homeport.domain.models import EngineStats
 from tests.api.asgi import call
 from tests.api.fakes import FakeServing, loaded, services
 
@@ -32,8 +32,8 @@ WANTED = {
 async def test_metrics_have_vllms_names() -> None:
     """A scrape parses, and holds every name that dashboards made for vLLM read."""
     serving = FakeServing()
-    serving.running["tiny"] = (loaded("tiny"), Gauges(running=1))
-    said = await call(build(services(serving)), "GET", "/metrics")
+    serving.running["tiny"] = (loaded("tiny"), EngineStats(running=1))
+    said = await call(build_application(services(serving)), "GET", "/metrics")
     families = {family.name for family in text_string_to_metric_families(said.body.decode())}
     assert families >= WANTED
     assert 'vllm:num_requests_running{model_name="tiny"} 1.0' in said.body.decode()
@@ -41,7 +41,7 @@ async def test_metrics_have_vllms_names() -> None:
 
 async def test_labels_stay_bounded() -> None:
     """However many paths, names and methods are tried, requests are counted under route templates alone."""
-    app = build(services())
+    app = build_application(services())
     for n in range(5):
         await call(app, "GET", f"/v1/models/none-{n}")
         await call(app, "GET", f"/v1/nowhere-{n}")

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 from starlette.types import ASGIApp
 
-from homeport.api.application import build
-from homeport.domain.models import Adapter, Alias, Gauges
+from homeport.api.application import build_application
+from homeport.domain.models import Adapter, Alias, EngineStats
 from homeport.domain.text import TextRequest
 from tests.api.asgi import call
 from tests.api.fakes import FakeRegistry, FakeServing, installed, loaded, services, tuned
@@ -16,13 +16,13 @@ TUNED = "ft:tiny:homeport:mine:1"
 
 
 def house(serving: FakeServing | None = None) -> ASGIApp:
-    return build(services(serving))
+    return build_application(services(serving))
 
 
 def tuned_house(serving: FakeServing | None = None) -> ASGIApp:
     """One that has a fine-tuned model, and a name for it."""
     registry = FakeRegistry([installed("tiny"), tuned(TUNED, "tiny")], [Alias("mine", TUNED)])
-    return build(services(serving, registry=registry))
+    return build_application(services(serving, registry=registry))
 
 
 async def test_list_gives_real_names_then_aliases() -> None:
@@ -39,7 +39,7 @@ async def test_list_gives_real_names_then_aliases() -> None:
 async def test_the_operator_says_which_aliases_are_listed(wanted: str, listed: list[str]) -> None:
     """All, the common ones or none stand behind the models, in both lists; each can be asked for either way."""
     registry = FakeRegistry([installed("tiny")], [Alias("gpt-4", "tiny"), Alias("davinci", "tiny", is_common=False)])
-    app = build(services(registry=registry, list_aliases=wanted))
+    app = build_application(services(registry=registry, list_aliases=wanted))
     for path in ("/v1/models", "/v1/engines"):
         assert [entry["id"] for entry in (await call(app, "GET", path)).json["data"]] == listed
     said = (await call(app, "GET", "/v1/models/davinci")).json
@@ -74,7 +74,7 @@ async def test_an_entry_has_the_fields_of_2023_and_more() -> None:
 async def test_a_loaded_model_says_what_runs_it() -> None:
     """Once loaded, an entry tells the window really served, the kernels and the device."""
     serving = FakeServing()
-    serving.running["tiny"] = (loaded("tiny"), Gauges())
+    serving.running["tiny"] = (loaded("tiny"), EngineStats())
     entry = (await call(house(serving), "GET", "/v1/models/tiny")).json
     assert entry["loaded"] is True
     assert (entry["context_window"], entry["max_model_len"]) == (1024, 1024)
@@ -106,7 +106,7 @@ async def test_an_installed_model_cannot_be_deleted() -> None:
 async def test_a_fine_tuned_model_names_what_it_adapts() -> None:
     """Its root and parent are the model that runs it, and it counts as loaded with that one."""
     serving = FakeServing()
-    serving.running["tiny"] = (loaded("tiny"), Gauges())
+    serving.running["tiny"] = (loaded("tiny"), EngineStats())
     entry = (await call(tuned_house(serving), "GET", f"/v1/models/{TUNED}")).json
     assert (entry["id"], entry["root"], entry["parent"], entry["loaded"]) == (TUNED, "tiny", "tiny", True)
 

@@ -3,10 +3,10 @@
 import pytest
 
 from homeport.api import monitoring
-from homeport.api.application import build
-from homeport.api.metrics import Meters
+from homeport.api.application import build_application
+from homeport.api.metrics import Metrics
 from homeport.domain.errors import Unavailable
-from homeport.serving.background_loops import Supervisor
+from homeport.serving.background_loops import BackgroundLoops
 from tests.api.asgi import call
 from tests.api.fakes import FakeServing, services
 from tests.serving.conftest import until
@@ -16,7 +16,7 @@ async def test_live_says_so_whatever_the_workers_do() -> None:
     """Liveness is the process's own, under both of its paths."""
     serving = FakeServing()
     serving.is_ready = False
-    app = build(services(serving))
+    app = build_application(services(serving))
     assert (await call(app, "GET", "/health/live")).json == {"status": "ok"}
     assert (await call(app, "GET", "/health")).json == {"status": "ok"}
 
@@ -24,7 +24,7 @@ async def test_live_says_so_whatever_the_workers_do() -> None:
 async def test_ready_follows_serving() -> None:
     """Readiness is 503 with a reason while requests would not be served, and recovers by itself."""
     serving = FakeServing()
-    app = build(services(serving))
+    app = build_application(services(serving))
     assert (await call(app, "GET", "/health/ready")).status == 200
     serving.is_ready = False
     said = await call(app, "GET", "/health/ready")
@@ -36,14 +36,14 @@ async def test_ready_follows_serving() -> None:
 
 async def test_the_bare_address_says_what_this_is() -> None:
     """Whoever opens the address in a browser learns what answers and where the API is."""
-    said = (await call(build(services(version="1.2")), "GET", "/")).json
+    said = (await call(build_application(services(version="1.2")), "GET", "/")).json
     assert (said["name"], said["version"], said["api"]) == ("homeport", "1.2", "/v1")
 
 
 async def test_a_failing_background_loop_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     """A loop that fails is named at once, here and in `/metrics`; after a minute of failing it is a 503."""
-    loops = Supervisor(first_s=0.0, limit_s=0.0)
-    app = build(services(loops=loops, meters=Meters(loops=loops)))
+    loops = BackgroundLoops(first_s=0.0, limit_s=0.0)
+    app = build_application(services(loops=loops, meters=Metrics(loops=loops)))
 
     async def step() -> None:
         raise Unavailable("the database is away")

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from homeport.api.multipart import Part, Taker
+from homeport.api.multipart import FormPart, MultipartFormReader
 from homeport.domain.errors import InvalidRequest
 from tests.api.form_bodies import BOUNDARY, HEADERS
 
 
-def taken(folder: Path, disposition: bytes) -> Part:
+def taken(folder: Path, disposition: bytes) -> FormPart:
     """The one part of a form whose part has this Content-Disposition."""
-    taker = Taker(HEADERS["content-type"], folder)
+    taker = MultipartFormReader(HEADERS["content-type"], folder)
     edge = f"--{BOUNDARY}".encode()
     taker.write(edge + b"\r\nContent-Disposition: " + disposition + b"\r\n\r\ncontent\r\n" + edge + b"--\r\n")
     taker.close()

@@ -6,14 +6,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from homeport.api.application import build
-from homeport.domain.errors import HomeportError, InvalidRequest, revive
+from homeport.api.application import build_application
+from homeport.domain.errors import HomeportError, InvalidRequest, error_from_info
 from homeport.domain.events import Done, Event, Failed
-from homeport.domain.text import Ending, TextPrompt, TextRequest
-from homeport.domain.worker_messages import Open, Request
-from tests.api.asgi import Said, call
+from homeport.domain.text import StoppingCriteria, TextPrompt, TextRequest
+from homeport.domain.worker_messages import EngineRequest, OpenRequest
+from tests.api.asgi import AsgiResponse, call
 from tests.api.fakes import TEXT, FakeRegistry, FakeServing, Script, installed, services
-from tests.engines.text.engine_runner import PLENTY, Running
+from tests.engines.text.engine_runner import PLENTY, TextEngineRunner
 
 TEXTS: dict[str, tuple[str, str]] = {
     "/v1/completions": ('"prompt": "Hello", "max_tokens": 3', "prompt"),
@@ -80,18 +80,18 @@ VALUES = (
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[Running]:
+def engine() -> Iterator[TextEngineRunner]:
     """A text engine at work on the fake executor."""
-    with Running(window=64) as running:
+    with TextEngineRunner(window=64) as running:
         yield running
 
 
-def application(engine: Running) -> Any:
+def application(engine: TextEngineRunner) -> Any:
     """The application with this engine behind it: requests cross the link as they do to a worker."""
 
-    def script(request: Request) -> Script:
+    def script(request: EngineRequest) -> Script:
         sent = msgspec.msgpack.decode(
-            msgspec.msgpack.encode(Open(1, request, 1), enc_hook=str), type=Open, dec_hook=_path
+            msgspec.msgpack.encode(OpenRequest(1, request, 1), enc_hook=str), type=OpenRequest, dec_hook=_path
         )
         if not isinstance(sent.request, TextRequest):
             return [InvalidRequest("Nothing answers here.")]
@@ -99,25 +99,25 @@ def application(engine: Running) -> Any:
         events: list[Event] = engine.wait(id, lambda said: bool(said) and isinstance(said[-1], Done | Failed))
         last = events[-1]
         if isinstance(last, Failed):
-            error: HomeportError = revive(last.fault)
+            error: HomeportError = error_from_info(last.fault)
             return [[event] for event in events[:-1]] + [error]
         return [[event] for event in events]
 
     models = [installed("tiny", (*TEXT, "infill", "embeddings", "moderations", "speech", "images"))]
-    return build(services(FakeServing(script), registry=FakeRegistry(models)))
+    return build_application(services(FakeServing(script), registry=FakeRegistry(models)))
 
 
 def _path(kind: type, value: Any) -> Any:
     return kind(value)
 
 
-def is_well(said: Said) -> bool:
+def is_well(said: AsgiResponse) -> bool:
     """Whether an answer is one, or blames the request."""
     return (said.status == 200 and b'"server_error"' not in said.body) or 400 <= said.status < 500
 
 
 @pytest.mark.parametrize(("path", "field"), [(path, field) for path, fields in FIELDS.items() for field in fields])
-async def test_no_value_is_the_servers_fault(engine: Running, path: str, field: str) -> None:
+async def test_no_value_is_the_servers_fault(engine: TextEngineRunner, path: str, field: str) -> None:
     """Numbers of any size, half characters and wrong types are refused or served, never a 500."""
     app = application(engine)
     plain, _ = TEXTS.get(path, (OTHERS.get(path, ""), ""))
@@ -139,10 +139,10 @@ MISTAKES: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=[",".join(mistake) for mistake in MISTAKES])
-async def test_settings_that_fight_are_the_callers(engine: Running, mistake: dict[str, Any]) -> None:
+async def test_settings_that_fight_are_the_callers(engine: TextEngineRunner, mistake: dict[str, Any]) -> None:
     """Settings that leave nothing to draw are a 400, others are served, and nobody beside them is ended."""
     app = application(engine)
-    beside = engine.open(TextRequest((TextPrompt("b"),), ending=Ending(max_tokens=40)), PLENTY)
+    beside = engine.open(TextRequest((TextPrompt("b"),), ending=StoppingCriteria(max_tokens=40)), PLENTY)
     said = await call(app, "POST", "/v1/completions", msgspec.json.encode({"model": "tiny", "prompt": "a", **mistake}))
     assert is_well(said), said.body
     assert engine.end(beside).fault is None

@@ -10,10 +10,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from homeport.api.application import build
-from homeport.api.json_response import Answer
+from homeport.api.application import build_application
+from homeport.api.json_response import JsonResponse
 from homeport.api.request_body import LARGE_BYTES, apart, read_json
-from homeport.api.request_context import exchange_of
+from homeport.api.request_context import context_of
 from homeport.api.services import Limits
 from tests.api.asgi import call
 from tests.api.fakes import services
@@ -27,12 +27,12 @@ class Note(msgspec.Struct, forbid_unknown_fields=True):
 
 def reading(limit: int = LIMIT) -> ASGIApp:
     """The application with one more path, which tells how long the text it was sent is."""
-    app = build(replace(services(), limits=Limits(body_bytes=limit)))
+    app = build_application(replace(services(), limits=Limits(body_bytes=limit)))
 
     async def measure(request: Request) -> Response:
-        exchange_of(request.scope).route = "/note"
+        context_of(request.scope).route = "/note"
         note = await read_json(request, Note)
-        return Answer({"length": len(note.text), "threads": threading.active_count()})
+        return JsonResponse({"length": len(note.text), "threads": threading.active_count()})
 
     app.router.routes.append(Route("/note", measure, methods=["POST"]))
     return app
@@ -97,12 +97,12 @@ async def test_complaints_of_a_large_body_come_through() -> None:
 @pytest.mark.parametrize(("size", "is_apart"), [(LARGE_BYTES - 100, False), (LARGE_BYTES + 100, True)])
 async def test_work_on_a_large_body_leaves_the_loop(size: int, is_apart: bool) -> None:
     """What is done with a large body is done in a thread; with a small one, where the request is."""
-    app = build(services())
+    app = build_application(services())
 
     async def told(request: Request) -> Response:
-        exchange_of(request.scope).route = "/note"
+        context_of(request.scope).route = "/note"
         await read_json(request, Note)
-        return Answer({"is_apart": await apart(request, threading.get_ident) != threading.get_ident()})
+        return JsonResponse({"is_apart": await apart(request, threading.get_ident) != threading.get_ident()})
 
     app.router.routes.append(Route("/note", told, methods=["POST"]))
     body = msgspec.json.encode({"text": "a" * size})
@@ -112,5 +112,5 @@ async def test_work_on_a_large_body_leaves_the_loop(size: int, is_apart: bool) -
 async def test_a_body_of_too_many_values_is_refused_before_it_is_decoded() -> None:
     """Nine million token ids are a 400 that says how many may be sent."""
     body = b'{"model":"tiny","prompt":[' + b"1," * 9_000_000 + b"1]}"
-    said = await call(build(services()), "POST", "/v1/completions", body)
+    said = await call(build_application(services()), "POST", "/v1/completions", body)
     assert (said.status, said.error["code"]) == (400, "too_many_values")

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import openai
 import pytest
 
-from homeport.api.access import Access
-from homeport.api.application import build
+from homeport.api.access import AccessPolicy
+from homeport.api.application import build_application
 from homeport.api.services import Limits
 from homeport.domain.errors import (
     ContextOverflow,
@@ -19,10 +19,10 @@ from homeport.domain.errors import (
     Forbidden,
     HomeportError,
     Overloaded,
-    QuotaSpent,
+    QuotaExceeded,
     Unavailable,
 )
-from homeport.domain.worker_messages import Request
+from homeport.domain.worker_messages import EngineRequest
 from tests.api.fakes import FakeServing, Script, answer, services
 from tests.api.live_server import served
 
@@ -39,8 +39,8 @@ def serving() -> FakeServing:
 @pytest.fixture(scope="module")
 def address(serving: FakeServing) -> Iterator[str]:
     """A server with one key, on fakes."""
-    house = services(serving, access=Access.of((KEY,)), limits=Limits(body_bytes=1_000_000))
-    with served(build(house)) as address:
+    house = services(serving, access=AccessPolicy.of((KEY,)), limits=Limits(body_bytes=1_000_000))
+    with served(build_application(house)) as address:
         yield address
 
 
@@ -131,7 +131,7 @@ RAISED: list[tuple[HomeportError, type[openai.APIStatusError], int]] = [
     (ContextOverflow("Too long."), openai.BadRequestError, 400),
     (Forbidden("No."), openai.PermissionDeniedError, 403),
     (Overloaded("Full."), openai.RateLimitError, 429),
-    (QuotaSpent("Spent."), openai.RateLimitError, 429),
+    (QuotaExceeded("Spent."), openai.RateLimitError, 429),
     (EngineFailed("Broke."), openai.InternalServerError, 500),
     (Unavailable("Draining."), openai.InternalServerError, 503),
 ]
@@ -158,12 +158,14 @@ def test_each_error_has_its_exception(
     assert error.message in caught.value.message
 
 
-@pytest.mark.parametrize(("error", "attempts"), [(QuotaSpent("Spent."), 1), (Overloaded("Full.", retry_after_s=1), 2)])
+@pytest.mark.parametrize(
+    ("error", "attempts"), [(QuotaExceeded("Spent."), 1), (Overloaded("Full.", retry_after_s=1), 2)]
+)
 def test_clients_retry_only_what_can_succeed(address: str, error: HomeportError, attempts: int) -> None:
     """The client repeats what it was told to, after the time it was told, and nothing else."""
     asked = 0
 
-    def script(_: Request) -> Script:
+    def script(_: EngineRequest) -> Script:
         nonlocal asked
         asked += 1
         if asked == 1:
@@ -171,7 +173,7 @@ def test_clients_retry_only_what_can_succeed(address: str, error: HomeportError,
         return answer("at last")
 
     with (
-        served(build(services(FakeServing(script)))) as other,
+        served(build_application(services(FakeServing(script)))) as other,
         openai.OpenAI(base_url=f"{other}/v1", api_key="any", max_retries=1) as client,
     ):
         if attempts == 1:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import msgspec
 
-from homeport.domain.models import Gauges, Resolved
+from homeport.domain.models import EngineStats, ResolvedModel
 from tests.api.fakes import FakeServing, installed, loaded, services
 
 
@@ -12,13 +12,13 @@ def test_fingerprint_names_all_that_computes() -> None:
     """The fingerprint stays while nothing changes, and changes with weights, kernels and version."""
     serving = FakeServing()
     house, model = services(serving), installed("tiny")
-    resolved = Resolved("tiny", model)
-    serving.running["tiny"] = (loaded("tiny"), Gauges())
+    resolved = ResolvedModel("tiny", model)
+    serving.running["tiny"] = (loaded("tiny"), EngineStats())
     first = house.fingerprint(resolved)
     assert first == house.fingerprint(resolved)
     others = {replace(house, version="9").fingerprint(resolved)}
-    others.add(house.fingerprint(Resolved("tiny", msgspec.structs.replace(model, digest="other"))))
-    others.add(house.fingerprint(Resolved("ft", model, tuned=installed("ft"))))
-    serving.running["tiny"] = (msgspec.structs.replace(loaded("tiny"), kernels="faster"), Gauges())
+    others.add(house.fingerprint(ResolvedModel("tiny", msgspec.structs.replace(model, digest="other"))))
+    others.add(house.fingerprint(ResolvedModel("ft", model, tuned=installed("ft"))))
+    serving.running["tiny"] = (msgspec.structs.replace(loaded("tiny"), kernels="faster"), EngineStats())
     others.add(house.fingerprint(resolved))
     assert len(others | {first}) == 5

@@ -7,7 +7,16 @@ import msgspec
 import pytest
 from starlette.types import Message, Scope
 
-from homeport.api.streaming import DONE, PING, ByteStream, Departed, EventStream, attended, event, one_line
+from homeport.api.streaming import (
+    DONE,
+    PING,
+    ByteStream,
+    ClientDisconnected,
+    EventStream,
+    escape_line_ends,
+    run_until_disconnect,
+    sse_event,
+)
 from homeport.domain.errors import EngineFailed, InvalidRequest
 from tests.api.asgi import call
 
@@ -59,7 +68,7 @@ async def test_a_stream_sends_headers_and_what_the_source_gives() -> None:
 
     async def source() -> Source:
         yield b""
-        yield event(b"1") + event(b"2")
+        yield sse_event(b"1") + sse_event(b"2")
         yield DONE
 
     said = await call(_stream(source()), "POST", "/")
@@ -91,7 +100,7 @@ async def test_an_error_after_the_headers_is_one_event_and_the_end(error: Except
 
     async def source() -> Source:
         yield b""
-        yield event(b"1")
+        yield sse_event(b"1")
         raise error
 
     said = await call(_stream(source()), "POST", "/")
@@ -133,7 +142,7 @@ async def test_a_reader_that_leaves_closes_the_source_at_once() -> None:
     async def source() -> Source:
         try:
             yield b""
-            yield event(b"1")
+            yield sse_event(b"1")
             await asyncio.Event().wait()
         finally:
             closed.set()
@@ -142,7 +151,7 @@ async def test_a_reader_that_leaves_closes_the_source_at_once() -> None:
     task = asyncio.create_task(_stream(source())(SCOPE, client.receive, client.send))
     await client.has(lambda: b"1" in client.body)
     client.leaves.set()
-    with pytest.raises(Departed):
+    with pytest.raises(ClientDisconnected):
         await task
     assert closed.is_set()
 
@@ -158,7 +167,7 @@ async def test_a_reader_that_stops_reading_holds_the_source_back_and_is_given_up
             yield b""
             while True:
                 given += 1
-                yield event(b"1")
+                yield sse_event(b"1")
         finally:
             closed.set()
 
@@ -176,7 +185,7 @@ async def test_a_reader_that_stops_reading_holds_the_source_back_and_is_given_up
             await client.send(message)
 
     async with asyncio.timeout(10):
-        with pytest.raises(Departed):
+        with pytest.raises(ClientDisconnected):
             await stream(SCOPE, client.receive, send)
     assert closed.is_set()
     assert given == 1
@@ -192,9 +201,9 @@ async def test_work_that_is_done_is_given_back() -> None:
     async def broken() -> int:
         raise InvalidRequest("No.")
 
-    assert await attended(_stay, work()) == 5
+    assert await run_until_disconnect(_stay, work()) == 5
     with pytest.raises(InvalidRequest):
-        await attended(_stay, broken())
+        await run_until_disconnect(_stay, broken())
 
 
 async def test_cancelling_the_caller_cancels_the_work() -> None:
@@ -208,7 +217,7 @@ async def test_cancelling_the_caller_cancels_the_work() -> None:
         finally:
             cleaned.set()
 
-    task = asyncio.create_task(attended(_stay, work()))
+    task = asyncio.create_task(run_until_disconnect(_stay, work()))
     await begun.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -219,7 +228,7 @@ async def test_cancelling_the_caller_cancels_the_work() -> None:
 def test_line_ends_of_unicode_are_escaped() -> None:
     """A document keeps its meaning and stays on one line for every way of splitting lines."""
     text = "a\u0085b\u2028c\u2029d 模型 é"
-    line = one_line(msgspec.json.encode(text))
+    line = escape_line_ends(msgspec.json.encode(text))
     assert len(line.decode().splitlines()) == 1
     assert msgspec.json.decode(line) == text
 
@@ -286,6 +295,6 @@ async def test_bytes_stop_when_the_reader_leaves() -> None:
     stream = asyncio.create_task(ByteStream(source(), {}, "audio/mpeg", stall_s=60)(SCOPE, client.receive, client.send))
     await client.has(lambda: client.body == b"abc")
     client.leaves.set()
-    with pytest.raises(Departed):
+    with pytest.raises(ClientDisconnected):
         await stream
     assert closed.is_set()

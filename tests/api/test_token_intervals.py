@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Histogram
 
-from homeport.api.token_intervals import GapHistogram
+from homeport.api.token_intervals import TokenIntervalHistogram
 
 BOUNDS = (0.005, 0.01, 0.1, 1.0, 40.0)
 NAME = "vllm:gap_seconds"
@@ -29,7 +29,7 @@ def test_it_says_what_the_librarys_histogram_says(gaps: Added) -> None:
     """Every bucket, the count and the sum are those of one observation per token."""
     theirs, ours = CollectorRegistry(), CollectorRegistry()
     known = Histogram(NAME, "Gaps.", ("model_name",), buckets=BOUNDS, registry=theirs).labels("tiny")
-    histogram = GapHistogram(NAME, "Gaps.", BOUNDS)
+    histogram = TokenIntervalHistogram(NAME, "Gaps.", BOUNDS)
     ours.register(histogram)
     counted = histogram.of("tiny")
     for gap_s, n in gaps:
@@ -41,7 +41,7 @@ def test_it_says_what_the_librarys_histogram_says(gaps: Added) -> None:
 
 def test_models_are_counted_apart() -> None:
     """One model's gaps are not another's, and asking for a model again goes on counting."""
-    registry, histogram = CollectorRegistry(), GapHistogram(NAME, "Gaps.", BOUNDS)
+    registry, histogram = CollectorRegistry(), TokenIntervalHistogram(NAME, "Gaps.", BOUNDS)
     registry.register(histogram)
     histogram.of("a").add(0.5)
     histogram.of("b").add(2.0, 3)

@@ -9,14 +9,14 @@ import pytest
 from homeport.app.doctor import Probes, examine
 from homeport.client import runfile
 from homeport.domain.errors import EngineFailed, InvalidRequest, Unavailable
-from homeport.domain.models import Facts, Installed
+from homeport.domain.models import InstalledModel, ModelFacts
 from homeport.domain.operations import Finding
 from homeport.settings import Settings
 
-MODEL = Installed(Facts("small", "text", "text", size_bytes=98_362_432), {}, "d1")
+MODEL = InstalledModel(ModelFacts("small", "text", "text", size_bytes=98_362_432), {}, "d1")
 
 
-def _verified(model: Installed) -> None:
+def _verified(model: InstalledModel) -> None:
     """Find nothing wrong."""
 
 
@@ -63,7 +63,7 @@ def test_faster_kernels_are_a_remedy(settings: Settings) -> None:
 def test_damaged_model_is_bad(settings: Settings) -> None:
     """A model whose hash is wrong is bad, and the remedy fetches it anew; no model at all is a warning."""
 
-    def damaged(model: Installed) -> None:
+    def damaged(model: InstalledModel) -> None:
         raise InvalidRequest("wrong hash")
 
     found = findings(settings, replace(PROBES, verify=damaged))["model"]

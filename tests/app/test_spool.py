@@ -11,10 +11,10 @@ from homeport.app import spool
 
 def test_the_folder_is_this_users_alone(tmp_path: Path) -> None:
     """Nobody else may list or read it, and it is gone with its server."""
-    own = spool.begin(tmp_path)
+    own = spool.create_spool(tmp_path)
     assert stat.S_IMODE(own.stat().st_mode) == stat.S_IMODE(own.parent.stat().st_mode) == 0o700
     (own / "upload").write_bytes(b"x")
-    spool.end(own)
+    spool.remove_spool(own)
     assert not own.exists()
 
 
@@ -32,7 +32,7 @@ def test_what_a_crashed_server_left_is_swept(tmp_path: Path) -> None:
     assert (left / "upload").exists()
     of_another = tmp_path / "spool" / str(os.getppid())
     of_another.mkdir()
-    own = spool.begin(tmp_path)
+    own = spool.create_spool(tmp_path)
     assert not left.exists()
     assert of_another.exists()
     assert list(own.iterdir()) == []
@@ -42,4 +42,4 @@ def test_a_process_id_that_comes_back_starts_empty(tmp_path: Path) -> None:
     """A folder under this very process's id is another's that is gone."""
     (tmp_path / "spool" / str(os.getpid())).mkdir(parents=True)
     (tmp_path / "spool" / str(os.getpid()) / "upload").touch()
-    assert list(spool.begin(tmp_path).iterdir()) == []
+    assert list(spool.create_spool(tmp_path).iterdir()) == []

@@ -6,19 +6,19 @@ from pathlib import Path
 import pytest
 
 from homeport.client import runfile
-from homeport.client.runfile import Running
-from tests.cli.scripted_server import Server, serving
+from homeport.client.runfile import RunningServer
+from tests.cli.scripted_server import ScriptedServer, serving
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def server() -> Iterator[ScriptedServer]:
     """The server."""
     with serving() as started:
         yield started
 
 
 @pytest.fixture
-def running(server: Server, tmp_path: Path) -> Running:
+def running(server: ScriptedServer, tmp_path: Path) -> RunningServer:
     """Its file, in the home that the commands are given."""
     port = server.server_address[1]
     return runfile.publish(tmp_path, f"http://127.0.0.1:{port}", port)

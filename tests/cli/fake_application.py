@@ -5,36 +5,36 @@ from pathlib import Path
 
 import msgspec
 
-from homeport.domain.errors import InvalidRequest, Missing, ModelMissing
+from homeport.domain.errors import InvalidRequest, ModelNotFound, NotFound
 from homeport.domain.keys import (
-    Allowance,
-    Issued,
+    IssuedKey,
     Key,
-    Wanted,
+    KeyLimits,
+    NewKey,
 )
-from homeport.domain.models import Alias, Facts, Installed
-from homeport.domain.operations import Announcement, Finding, Progress
-from homeport.domain.storage import Stored
+from homeport.domain.models import Alias, InstalledModel, ModelFacts
+from homeport.domain.operations import Announcement, Finding, ProgressReporter
+from homeport.domain.storage import ProjectUsage
 from homeport.domain.training import (
+    CheckpointSaved,
     Hyperparameters,
-    Measures,
-    Prepared,
-    Saved,
-    Told,
-    Trained,
-    TuningOrder,
+    StepMetrics,
+    TrainingEvent,
+    TrainingFinished,
+    TrainingPrepared,
+    TrainingRequest,
 )
-from homeport.domain.usage import Question, Sum
+from homeport.domain.usage import UsageQuery, UsageTotal
 from homeport.domain.weight_layouts import (
     Fidelity,
-    Outcome,
+    OptimizeOptions,
+    OptimizeResult,
     Speed,
     Trial,
-    Wish,
 )
 from homeport.settings import Settings
 
-SMALL = Installed(Facts("small", "text", "text", 8192, size_bytes=98_362_432, licence="Apache-2.0"), {}, "d1")
+SMALL = InstalledModel(ModelFacts("small", "text", "text", 8192, size_bytes=98_362_432, licence="Apache-2.0"), {}, "d1")
 UP = Announcement(
     "http://127.0.0.1:9", None, ("small",), {"gpt-4": "small", "ada": "small"}, "AVX2 kernels", ("a note",), 3
 )
@@ -46,10 +46,10 @@ TRIALS = (
 )
 
 
-KEY = Key(id="key_1", project="team", name="bot", hint="sk-ab***yz", created_at=0, limits=Allowance(tokens_per_day=5))
+KEY = Key(id="key_1", project="team", name="bot", hint="sk-ab***yz", created_at=0, limits=KeyLimits(tokens_per_day=5))
 
 
-class Program:
+class FakeApplication:
     """Fills `cli.application.Application`. `calls` holds (function, argument) in order."""
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class Program:
         self.present = [SMALL]
 
     @property
-    def accounts(self) -> "Program":
+    def accounts(self) -> "FakeApplication":
         """Itself: it fills both Protocols."""
         return self
 
@@ -79,10 +79,10 @@ class Program:
         """Find nothing wrong."""
         self._called("check", settings)
 
-    def create_key(self, settings: Settings, wanted: Wanted, /) -> Issued:
+    def create_key(self, settings: Settings, wanted: NewKey, /) -> IssuedKey:
         """Make the key that was wanted."""
         self._called("create_key", settings, wanted)
-        return Issued(key=KEY, secret="sk-secret")
+        return IssuedKey(key=KEY, secret="sk-secret")
 
     def keys(self, settings: Settings, /) -> Sequence[Key]:
         """Give one that is good, one that is expired and one that is revoked."""
@@ -94,7 +94,7 @@ class Program:
         """Know only 'bot'."""
         self._called("show_key", settings, key)
         if key != "bot":
-            raise Missing(f"No key is called {key}")
+            raise NotFound(f"No key is called {key}")
         return KEY
 
     def revoke_key(self, settings: Settings, key: str, /) -> Key:
@@ -102,24 +102,26 @@ class Program:
         self._called("revoke_key", settings, key)
         return KEY
 
-    def rotate_key(self, settings: Settings, key: str, /) -> Issued:
+    def rotate_key(self, settings: Settings, key: str, /) -> IssuedKey:
         """Rotate it."""
         self._called("rotate_key", settings, key)
-        return Issued(key=KEY, secret="sk-second")
+        return IssuedKey(key=KEY, secret="sk-second")
 
-    def usage(self, settings: Settings, question: Question, /) -> Sequence[Sum]:
+    def usage(self, settings: Settings, question: UsageQuery, /) -> Sequence[UsageTotal]:
         """Give one sum for each of two days."""
         self._called("usage", settings, question)
         group = dict.fromkeys(question.by, "x")
         return [
-            Sum(begins=day * 86_400, group=group, requests=2, prompt_tokens=30, completion_tokens=4, cached_tokens=5)
+            UsageTotal(
+                begins=day * 86_400, group=group, requests=2, prompt_tokens=30, completion_tokens=4, cached_tokens=5
+            )
             for day in range(2)
         ]
 
-    def storage(self, settings: Settings, /) -> Sequence[Stored]:
+    def storage(self, settings: Settings, /) -> Sequence[ProjectUsage]:
         """Give one project."""
         self._called("storage", settings)
-        return [Stored(project="team", files=7, pictures=2, limit=1000)]
+        return [ProjectUsage(project="team", files=7, pictures=2, limit=1000)]
 
     def upgrade_database(self, settings: Settings, /) -> str:
         """Say so."""
@@ -141,7 +143,7 @@ class Program:
         self._called("serve", settings)
         announce(UP)
 
-    def pull(self, settings: Settings, reference: str, progress: Progress, /) -> Installed:
+    def pull(self, settings: Settings, reference: str, progress: ProgressReporter, /) -> InstalledModel:
         """Fetch 'small'; anything else does not exist, 'slow' is interrupted."""
         self._called("pull", settings, reference)
         progress.total(10)
@@ -150,35 +152,44 @@ class Program:
         if reference == "slow":
             raise KeyboardInterrupt
         if reference != "small":
-            raise ModelMissing(f"no model is called {reference}")
+            raise ModelNotFound(f"no model is called {reference}")
         return SMALL
 
-    def optimise(self, settings: Settings, name: str, wish: Wish, progress: Progress, /) -> Outcome:
+    def optimise(
+        self, settings: Settings, name: str, wish: OptimizeOptions, progress: ProgressReporter, /
+    ) -> OptimizeResult:
         """Find Q8_0 as good and Q4_0 lossy; 'broken' cannot be measured."""
         self._called("optimise", settings, (name, wish))
         if name == "broken":
             raise InvalidRequest("only text models")
         progress.message("trying")
-        return Outcome(name, wish.layout or "q8_0", is_changed=not wish.is_dry, trials=TRIALS)
+        return OptimizeResult(name, wish.layout or "q8_0", is_changed=not wish.is_dry, trials=TRIALS)
 
-    def finetune(self, settings: Settings, order: TuningOrder, hear: Callable[[Told], None], /) -> Installed:
+    def finetune(
+        self, settings: Settings, order: TrainingRequest, hear: Callable[[TrainingEvent], None], /
+    ) -> InstalledModel:
         """Train 'small' in two steps from the first on; 'slow' is interrupted."""
         self._called("finetune", settings, order)
         if order.model != "small":
             raise KeyboardInterrupt
-        measures = Measures(
+        measures = StepMetrics(
             2, 40, 2, 0.5, 1.0, 1.0, full_valid_loss=0.75, classification={"classification/accuracy": 0.875}
         )
         chosen = Hyperparameters(n_epochs=1, batch_size=1)
-        for told in (Prepared(2, 20, 2, 1, chosen), measures, Saved(2, "c.gguf", measures), Trained("a", "r", 40)):
+        for told in (
+            TrainingPrepared(2, 20, 2, 1, chosen),
+            measures,
+            CheckpointSaved(2, "c.gguf", measures),
+            TrainingFinished("a", "r", 40),
+        ):
             hear(told)
-        return Installed(Facts("ft:small:homeport:mine:1", "text", "text"), {}, "d2", parent="small")
+        return InstalledModel(ModelFacts("ft:small:homeport:mine:1", "text", "text"), {}, "d2", parent="small")
 
     def is_starter(self, reference: str, /) -> bool:
         """Whether a test put it in `starters`."""
         return reference in self.starters
 
-    def installed(self, settings: Settings, /) -> Sequence[Installed]:
+    def installed(self, settings: Settings, /) -> Sequence[InstalledModel]:
         """Give the small model."""
         self._called("installed", settings)
         return self.present
@@ -208,7 +219,9 @@ class Program:
         self._called("has_kernels", settings, flavour)
         return flavour == "cpu"
 
-    def install_kernels(self, settings: Settings, flavour: str, file: Path | None, progress: Progress, /) -> str:
+    def install_kernels(
+        self, settings: Settings, flavour: str, file: Path | None, progress: ProgressReporter, /
+    ) -> str:
         """Install anything but CUDA."""
         self._called("install_kernels", settings, (flavour, file))
         if flavour == "cuda":

@@ -12,8 +12,8 @@ import msgspec
 from click.testing import CliRunner, Result
 
 from homeport.cli import commands
-from homeport.domain.operations import WorkerReport, Workers
-from tests.cli.fake_application import Program
+from homeport.domain.operations import WorkerList, WorkerReport
+from tests.cli.fake_application import FakeApplication
 
 WAV = b"RIFF" + b"\xff" * 4 + b"WAVE" + b"-" * 24 + b"data" + b"\xff" * 4 + b"\1\2\3\4"
 BATCH = {
@@ -33,17 +33,17 @@ BATCH = {
 CHUNKS = ("The capital", " is", " Paris.")
 
 
-class Server(ThreadingHTTPServer):
+class ScriptedServer(ThreadingHTTPServer):
     """Answers as the real one does; `heard` holds (method, path, key, body)."""
 
     heard: list[tuple[str, str, str, object]]
     is_breaking = False
 
 
-class Answers(BaseHTTPRequestHandler):
+class ScriptedRoutes(BaseHTTPRequestHandler):
     """The routes the commands use."""
 
-    server: Server
+    server: ScriptedServer
 
     def do_GET(self) -> None:
         """List one worker, or batches, or give a file."""
@@ -55,7 +55,7 @@ class Answers(BaseHTTPRequestHandler):
         if self.path.startswith("/v1/files/"):
             self._answer(200, b'{"custom_id": "a"}\n' * 20_000)
             return
-        workers = Workers((WorkerReport("small", 7, "ready", 250_000_000, 2, 1, 30, 100, idle_s=4.4),))
+        workers = WorkerList((WorkerReport("small", 7, "ready", 250_000_000, 2, 1, 30, 100, idle_s=4.4),))
         self._answer(200, msgspec.json.encode(workers))
 
     def do_POST(self) -> None:
@@ -139,9 +139,9 @@ class Answers(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving() -> Iterator[Server]:
+def serving() -> Iterator[ScriptedServer]:
     """Serve on a free port meanwhile."""
-    with Server(("127.0.0.1", 0), Answers) as server:
+    with ScriptedServer(("127.0.0.1", 0), ScriptedRoutes) as server:
         server.heard = []
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -154,4 +154,4 @@ def serving() -> Iterator[Server]:
 
 def run(home: Path, *arguments: str, text: str = "", env: dict[str, str] | None = None) -> Result:
     """Run a command with this home."""
-    return CliRunner().invoke(commands, [*arguments, "--home", str(home)], obj=Program(), input=text, env=env)
+    return CliRunner().invoke(commands, [*arguments, "--home", str(home)], obj=FakeApplication(), input=text, env=env)

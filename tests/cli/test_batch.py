@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from homeport.client.runfile import Running
-from tests.cli.scripted_server import BATCH, Server, run
+from homeport.client.runfile import RunningServer
+from tests.cli.scripted_server import BATCH, ScriptedServer, run
 
 
-def test_create_sends_the_file_and_makes_a_batch(server: Server, running: Running, tmp_path: Path) -> None:
+def test_create_sends_the_file_and_makes_a_batch(
+    server: ScriptedServer, running: RunningServer, tmp_path: Path
+) -> None:
     """The file goes up for batches, whole, and the batch is made of it with what was said."""
     path = tmp_path / "requests.jsonl"
     path.write_bytes(b'{"custom_id": "a"}\n' * 9)
@@ -27,7 +29,7 @@ def test_create_sends_the_file_and_makes_a_batch(server: Server, running: Runnin
     assert run(tmp_path, "batch", "create", str(path), "--metadata", "a").exit_code == 2
 
 
-def test_list_and_show_tell_how_far_it_is(server: Server, running: Running, tmp_path: Path) -> None:
+def test_list_and_show_tell_how_far_it_is(server: ScriptedServer, running: RunningServer, tmp_path: Path) -> None:
     """Counts, tokens, files and what was wrong, for people and as JSON."""
     row = run(tmp_path, "batch", "list", "--limit", "5").stdout.splitlines()[1]
     assert row.split()[:7] == ["batch_1", "in_progress", "4", "+", "1", "/", "9"]
@@ -42,7 +44,7 @@ def test_list_and_show_tell_how_far_it_is(server: Server, running: Running, tmp_
     assert json.loads(run(tmp_path, "batch", "show", "batch_1", "--json").stdout) == BATCH
 
 
-def test_output_prints_a_file_as_it_is(server: Server, running: Running, tmp_path: Path) -> None:
+def test_output_prints_a_file_as_it_is(server: ScriptedServer, running: RunningServer, tmp_path: Path) -> None:
     """The file comes whole; one that there is not is told with how the batch stands."""
     result = run(tmp_path, "batch", "output", "batch_1")
     assert result.stdout == '{"custom_id": "a"}\n' * 20_000
@@ -52,7 +54,7 @@ def test_output_prints_a_file_as_it_is(server: Server, running: Running, tmp_pat
     assert "batch_1 is in_progress" in missing.stderr
 
 
-def test_cancel_asks_for_the_end(server: Server, running: Running, tmp_path: Path) -> None:
+def test_cancel_asks_for_the_end(server: ScriptedServer, running: RunningServer, tmp_path: Path) -> None:
     """Ids are passed on as they are, and the batch's new status is told."""
     assert run(tmp_path, "batch", "cancel", "batch_1").stdout == "batch_1 is in_progress\n"
     assert server.heard == [("POST", "/v1/batches/batch_1/cancel", running.token, None)]

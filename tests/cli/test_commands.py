@@ -13,14 +13,14 @@ from click.testing import CliRunner, Result
 import homeport
 from homeport import cli
 from homeport.cli import commands
-from homeport.cli.output import human_size, shortened
+from homeport.cli.output import human_size, shorten_list
 from homeport.domain.operations import Finding
-from tests.cli.fake_application import Program
+from tests.cli.fake_application import FakeApplication
 
 
 @pytest.fixture
-def program() -> Program:
-    return Program()
+def program() -> FakeApplication:
+    return FakeApplication()
 
 
 @pytest.fixture
@@ -28,11 +28,11 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(program: Program, *arguments: str, env: dict[str, str] | None = None) -> Result:
+def run(program: FakeApplication, *arguments: str, env: dict[str, str] | None = None) -> Result:
     return CliRunner().invoke(commands, list(arguments), obj=program, env=env)
 
 
-def test_serve_fetches_what_is_missing_then_serves(program: Program) -> None:
+def test_serve_fetches_what_is_missing_then_serves(program: FakeApplication) -> None:
     """`serve` pulls what the program says is missing, then serves, and prints what a client needs."""
     program.wanted = ["small"]
     result = run(program, "serve", "--model", "small", "--port", "9", "--alias", "x=small", "--offline")
@@ -49,7 +49,7 @@ def test_serve_fetches_what_is_missing_then_serves(program: Program) -> None:
     assert "a note" in result.stdout
 
 
-def test_starter_that_cannot_be_fetched_is_named_and_the_rest_served(program: Program) -> None:
+def test_starter_that_cannot_be_fetched_is_named_and_the_rest_served(program: FakeApplication) -> None:
     """`serve` without a model named goes on with the starters it can have; nobody asked for the other by name."""
     program.wanted = ["voices", "small"]
     result = run(program, "serve")
@@ -58,7 +58,7 @@ def test_starter_that_cannot_be_fetched_is_named_and_the_rest_served(program: Pr
     assert program.calls[-2:] == [("pull", "small"), ("serve", None)]
 
 
-def test_serve_needs_what_was_asked_for_by_name_and_at_least_one_model(program: Program) -> None:
+def test_serve_needs_what_was_asked_for_by_name_and_at_least_one_model(program: FakeApplication) -> None:
     """A model named by flag that cannot be fetched ends the start, and so do starters of which none can be had."""
     program.wanted = ["voices"]
     assert run(program, "serve", "--model", "voices").exit_code == 1
@@ -67,7 +67,7 @@ def test_serve_needs_what_was_asked_for_by_name_and_at_least_one_model(program: 
     assert ("serve", None) not in program.calls
 
 
-def test_wrong_setting_stops_the_start(program: Program) -> None:
+def test_wrong_setting_stops_the_start(program: FakeApplication) -> None:
     """A misspelt variable ends `serve` with status 1 and its nearest match, before anything runs."""
     result = run(program, "serve", env={"HOMEPORT_SLOTZ": "3"})
     assert result.exit_code == 1
@@ -76,19 +76,19 @@ def test_wrong_setting_stops_the_start(program: Program) -> None:
     assert program.calls == []
 
 
-def test_flag_goes_before_environment(program: Program) -> None:
+def test_flag_goes_before_environment(program: FakeApplication) -> None:
     """A flag of a command goes before the variable of the same setting."""
     run(program, "serve", "--port", "1", env={"HOMEPORT_PORT": "2", "HOMEPORT_SLOTS": "3"})
     assert program.settings is not None
     assert (program.settings.port, program.settings.slots) == (1, 3)
 
 
-def test_secrets_have_no_flag(program: Program) -> None:
+def test_secrets_have_no_flag(program: FakeApplication) -> None:
     """No key can be given as a flag, where other users could read it."""
     assert run(program, "serve", "--api-keys", "secret").exit_code == 2
 
 
-def test_pull_names_what_it_fetched(program: Program) -> None:
+def test_pull_names_what_it_fetched(program: FakeApplication) -> None:
     """`pull` fetches each reference in turn and prints name and size, or the facts as JSON."""
     result = run(program, "pull", "small", "small")
     assert [call for call in program.calls if call[0] == "pull"] == [("pull", "small")] * 2
@@ -96,14 +96,14 @@ def test_pull_names_what_it_fetched(program: Program) -> None:
     assert json.loads(run(program, "pull", "small", "--json").stdout)[0]["licence"] == "Apache-2.0"
 
 
-def test_failed_pull_says_why(program: Program) -> None:
+def test_failed_pull_says_why(program: FakeApplication) -> None:
     """A pull that fails ends with status 1 and the program's own message, without a traceback."""
     result = run(program, "pull", "smal")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "Error: no model is called smal" in result.stderr
 
 
-def test_interrupted_pull_says_how_to_go_on(program: Program) -> None:
+def test_interrupted_pull_says_how_to_go_on(program: FakeApplication) -> None:
     """Ctrl-C in a pull says that the same command resumes."""
     result = run(program, "pull", "slow")
     assert result.exit_code == 1
@@ -111,7 +111,7 @@ def test_interrupted_pull_says_how_to_go_on(program: Program) -> None:
 
 
 @pytest.mark.parametrize("name", ["list", "ls"])
-def test_list_shows_models_with_their_aliases(program: Program, name: str) -> None:
+def test_list_shows_models_with_their_aliases(program: FakeApplication, name: str) -> None:
     """`list` and `ls` print one row per model, with the names that stand for it."""
     head, row = run(program, name).stdout.splitlines()
     assert head.split() == ["MODEL", "KIND", "SIZE", "LAYOUT", "WINDOW", "LICENCE", "ALIASES"]
@@ -121,26 +121,26 @@ def test_list_shows_models_with_their_aliases(program: Program, name: str) -> No
     assert found["aliases"][0]["encoding"] == "cl100k_base"
 
 
-def test_list_gives_every_alias_when_asked(program: Program) -> None:
+def test_list_gives_every_alias_when_asked(program: FakeApplication) -> None:
     """`list --aliases` prints every name with its model, since the table of models shows the first few only."""
     assert run(program, "list", "--aliases").stdout.split() == ["NAME", "MODEL", "gpt-4", "small"]
-    assert shortened(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
-    assert shortened(["a", "b", "c"]) == "a, b, c"
+    assert shorten_list(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
+    assert shorten_list(["a", "b", "c"]) == "a, b, c"
 
 
-def test_show_prints_every_fact(program: Program) -> None:
+def test_show_prints_every_fact(program: FakeApplication) -> None:
     """`show` prints lists and long texts on lines of their own."""
     lines = [line.split() for line in run(program, "show", "small").stdout.splitlines()]
     assert lines == [["name", "small"], ["files", "a"], ["b"], ["template", "one"], ["two"], ["empty"]]
     assert json.loads(run(program, "show", "small", "--json").stdout)["files"] == ["a", "b"]
 
 
-def test_rm_says_what_was_freed(program: Program) -> None:
+def test_rm_says_what_was_freed(program: FakeApplication) -> None:
     """`rm` removes each model named."""
     assert run(program, "rm", "a", "b").stdout == "a is removed (1.5 kB freed)\nb is removed (1.5 kB freed)\n"
 
 
-def test_kernels_install_and_show(program: Program, home: Path) -> None:
+def test_kernels_install_and_show(program: FakeApplication, home: Path) -> None:
     """Kernels are installed by flavour, or from a file; a failure ends with status 1."""
     file = home / "kernels.tgz"
     file.touch()
@@ -154,7 +154,7 @@ def test_kernels_install_and_show(program: Program, home: Path) -> None:
     assert json.loads(run(program, "kernels", "show", "--json").stdout) == {"kernels": "AVX2 kernels"}
 
 
-def test_doctor_ends_badly_when_something_is_bad(program: Program) -> None:
+def test_doctor_ends_badly_when_something_is_bad(program: FakeApplication) -> None:
     """`doctor` prints every finding with its remedy; its status is 1 only if one is bad."""
     program.findings = [Finding("disk", "warning", "1 GB free", "remove models")]
     result = run(program, "doctor")
@@ -167,7 +167,7 @@ def test_doctor_ends_badly_when_something_is_bad(program: Program) -> None:
     assert [found["state"] for found in json.loads(run(program, "doctor", "--json").stdout)] == ["warning", "bad"]
 
 
-def test_config_show_masks_and_names_origins(program: Program) -> None:
+def test_config_show_masks_and_names_origins(program: FakeApplication) -> None:
     """`config show` prints where each value was set and never a whole secret."""
     env = {"HOMEPORT_API_KEYS": "sk-0123456789abcdef", "HOMEPORT_SLOTS": "3"}
     rows = {line.split()[0]: line for line in run(program, "config", "show", env=env).stdout.splitlines()}
@@ -178,7 +178,7 @@ def test_config_show_masks_and_names_origins(program: Program) -> None:
     assert found["slots"] == {"value": 3, "set_by": "HOMEPORT_SLOTS"}
 
 
-def test_config_check_is_yes_or_no(program: Program, home: Path) -> None:
+def test_config_check_is_yes_or_no(program: FakeApplication, home: Path) -> None:
     """`config check` ends with 0 for a right file and with 1 and the reason for a wrong one."""
     file = home / "homeport.yaml"
     file.write_text("slots: 3\n")
@@ -189,7 +189,7 @@ def test_config_check_is_yes_or_no(program: Program, home: Path) -> None:
     assert "did you mean slots?" in result.stderr
 
 
-def test_version(program: Program) -> None:
+def test_version(program: FakeApplication) -> None:
     """`version` names this version."""
     assert f"homeport {homeport.__version__} " in run(program, "version").stdout
     assert json.loads(run(program, "version", "--json").stdout)["homeport"] == homeport.__version__

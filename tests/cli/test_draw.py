@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from homeport.client.runfile import Running
-from tests.cli.scripted_server import Server, run
+from homeport.client.runfile import RunningServer
+from tests.cli.scripted_server import ScriptedServer, run
 
 
-def test_draw_writes_the_picture_into_a_file(running: Running, server: Server, tmp_path: Path) -> None:
+def test_draw_writes_the_picture_into_a_file(running: RunningServer, server: ScriptedServer, tmp_path: Path) -> None:
     """`draw` asks for what the file's ending says, with progress, and for nothing that was not wished."""
     result = run(tmp_path, "draw", "a red fox", "-o", str(tmp_path / "fox.png"))
     assert result.exit_code == 0, result.output
@@ -19,7 +19,7 @@ def test_draw_writes_the_picture_into_a_file(running: Running, server: Server, t
     assert result.stdout == ""
 
 
-def test_draw_passes_every_wish_on(running: Running, server: Server, tmp_path: Path) -> None:
+def test_draw_passes_every_wish_on(running: RunningServer, server: ScriptedServer, tmp_path: Path) -> None:
     """Each flag is the field it stands for; several pictures get numbers."""
     flags = ["-n", "2", "--size", "512x512", "--seed", "7", "--steps", "4", "--guidance", "2.5", "--without", "rain"]
     result = run(tmp_path, "draw", "a fox", "-o", str(tmp_path / "fox.jpg"), *flags, "--model", "other")
@@ -32,7 +32,7 @@ def test_draw_passes_every_wish_on(running: Running, server: Server, tmp_path: P
     assert [(tmp_path / f"fox-{n}.jpg").read_bytes() for n in (1, 2)] == [b"picture 0", b"picture 1"]
 
 
-def test_draw_shows_a_bar(running: Running, server: Server, tmp_path: Path) -> None:
+def test_draw_shows_a_bar(running: RunningServer, server: ScriptedServer, tmp_path: Path) -> None:
     """On a terminal's standard error, and nothing on standard output."""
     result = run(tmp_path, "draw", "a fox", "-o", str(tmp_path / "fox.webp"), env={"FORCE_COLOR": "1"})
     assert "fox.webp" in result.stderr
@@ -48,7 +48,9 @@ def test_draw_needs_a_format(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", ["1", "2"])
-def test_draw_leaves_no_half_of_a_file(running: Running, server: Server, tmp_path: Path, number: str) -> None:
+def test_draw_leaves_no_half_of_a_file(
+    running: RunningServer, server: ScriptedServer, tmp_path: Path, number: str
+) -> None:
     """Where the painting breaks off, why is said, what is done stays, and the file that was there before too."""
     server.is_breaking = True
     before = tmp_path / ("fox.png" if number == "1" else "fox-2.png")

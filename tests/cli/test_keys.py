@@ -9,44 +9,44 @@ from click.testing import CliRunner, Result
 
 from homeport.app import commands as app
 from homeport.cli import commands
-from homeport.domain.keys import Allowance, Wanted
-from tests.cli.fake_application import Program
+from homeport.domain.keys import KeyLimits, NewKey
+from tests.cli.fake_application import FakeApplication
 
 
 @pytest.fixture
-def program() -> Program:
-    return Program()
+def program() -> FakeApplication:
+    return FakeApplication()
 
 
 def run(program: object, *arguments: str, env: dict[str, str] | None = None) -> Result:
     return CliRunner().invoke(commands, list(arguments), obj=program, env=env)
 
 
-def test_create_asks_for_what_was_said(program: Program) -> None:
+def test_create_asks_for_what_was_said(program: FakeApplication) -> None:
     """`keys create` passes on every flag and prints the secret, ready to be pasted."""
     flags = ["--project", "team", "--model", "gpt-4", "--model", "small", "--requests-per-minute", "1"]
     flags += ["--tokens-per-minute", "2", "--tokens-per-day", "3", "--tokens-per-month", "4"]
     flags += ["--concurrent-requests", "5", "--expires-in", "2d"]
     result = run(program, "keys", "create", "bot", *flags)
     assert result.exit_code == 0, result.output
-    limits = Allowance(
+    limits = KeyLimits(
         requests_per_minute=1, tokens_per_minute=2, tokens_per_day=3, tokens_per_month=4, concurrent_requests=5
     )
-    wanted = Wanted(name="bot", project="team", models=("gpt-4", "small"), limits=limits, expires_in_s=2 * 86_400)
+    wanted = NewKey(name="bot", project="team", models=("gpt-4", "small"), limits=limits, expires_in_s=2 * 86_400)
     assert program.calls == [("create_key", wanted)]
     assert "export OPENAI_API_KEY=sk-secret\n" in result.stdout
     assert json.loads(run(program, "keys", "create", "bot", "--json").stdout)["secret"] == "sk-secret"
 
 
 @pytest.mark.parametrize("flags", [("--expires-in", "soon"), ("--requests-per-minute", "0"), ()])
-def test_create_refuses_what_is_none(program: Program, flags: tuple[str, ...]) -> None:
+def test_create_refuses_what_is_none(program: FakeApplication, flags: tuple[str, ...]) -> None:
     """A time that is none, a limit of nothing and a missing name are wrong usage."""
     name = ("bot",) if flags else ()
     assert run(program, "keys", "create", *name, *flags).exit_code == 2
     assert program.calls == []
 
 
-def test_list_shows_what_opens(program: Program) -> None:
+def test_list_shows_what_opens(program: FakeApplication) -> None:
     """`keys list` leaves out what opens nothing any more, unless asked for all."""
     listed = run(program, "keys", "list").stdout
     assert "5 tokens per day" in listed
@@ -57,7 +57,7 @@ def test_list_shows_what_opens(program: Program) -> None:
     assert [key["name"] for key in json.loads(run(program, "keys", "list", "--json").stdout)] == ["bot"]
 
 
-def test_show_revoke_and_rotate_name_the_key(program: Program) -> None:
+def test_show_revoke_and_rotate_name_the_key(program: FakeApplication) -> None:
     """The other commands pass the name on and say what they did; an unknown one is an error."""
     assert "project   team" in run(program, "keys", "show", "bot").stdout
     assert json.loads(run(program, "keys", "show", "bot", "--json").stdout)["id"] == "key_1"
@@ -67,7 +67,7 @@ def test_show_revoke_and_rotate_name_the_key(program: Program) -> None:
     assert (unknown.exit_code, unknown.stderr) == (1, "Error: No key is called nobody\n")
 
 
-def test_database_commands_say_what_they_did(program: Program, tmp_path: Path) -> None:
+def test_database_commands_say_what_they_did(program: FakeApplication, tmp_path: Path) -> None:
     """`db upgrade`, `check` and `backup` print the outcome; `check` fails where something is wrong."""
     assert run(program, "db", "upgrade").stdout == "it is new\n"
     assert run(program, "db", "check").stdout == "the file is in order\n"

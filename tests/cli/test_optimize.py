@@ -5,21 +5,21 @@ import json
 from click.testing import CliRunner, Result
 
 from homeport.cli import commands
-from homeport.domain.weight_layouts import Wish
-from tests.cli.fake_application import Program
+from homeport.domain.weight_layouts import OptimizeOptions
+from tests.cli.fake_application import FakeApplication
 
 
-def run(program: Program, *arguments: str, env: dict[str, str] | None = None) -> Result:
+def run(program: FakeApplication, *arguments: str, env: dict[str, str] | None = None) -> Result:
     return CliRunner().invoke(commands, list(arguments), obj=program, env=env)
 
 
-def wishes(program: Program) -> list[object]:
+def wishes(program: FakeApplication) -> list[object]:
     return [argument for call, argument in program.calls if call == "optimise"]
 
 
 def test_optimize_says_what_was_tried_and_chosen() -> None:
     """It prints a line for each layout and what is used now; a lossier, faster one is left to the user."""
-    result = run(Program(), "optimize", "small")
+    result = run(FakeApplication(), "optimize", "small")
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     assert lines[0].startswith("q4_0: 2.4")
@@ -31,19 +31,19 @@ def test_optimize_says_what_was_tried_and_chosen() -> None:
 
 def test_optimize_hands_on_what_is_asked() -> None:
     """A named layout and a dry run reach the program; a dry run says that nothing changed."""
-    program = Program()
+    program = FakeApplication()
     assert run(program, "optimize", "small", "--layout", "q4_0").exit_code == 0
     result = run(program, "optimize", "small", "--dry-run", "--json")
-    assert wishes(program) == [("small", Wish("q4_0")), ("small", Wish(is_dry=True))]
+    assert wishes(program) == [("small", OptimizeOptions("q4_0")), ("small", OptimizeOptions(is_dry=True))]
     assert json.loads(result.stdout)["is_changed"] is False
 
 
 def test_starters_are_optimised_when_first_fetched() -> None:
     """A starter not yet here is laid out after its fetch, unless the setting is off; others only where asked."""
-    program = Program()
+    program = FakeApplication()
     program.starters, program.present = ["small"], []
     assert run(program, "pull", "small").exit_code == 0
-    assert wishes(program) == [("small", Wish())]
+    assert wishes(program) == [("small", OptimizeOptions())]
     run(program, "pull", "small", env={"HOMEPORT_OPTIMIZE": "off"})
     program.starters = []
     run(program, "pull", "small")
@@ -54,7 +54,7 @@ def test_starters_are_optimised_when_first_fetched() -> None:
 
 def test_a_starter_that_is_here_is_left_alone() -> None:
     """Pulling an installed starter again measures nothing."""
-    program = Program()
+    program = FakeApplication()
     program.starters = ["small"]
     run(program, "pull", "small")
     assert wishes(program) == []

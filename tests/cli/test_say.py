@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from homeport.client.runfile import Running
-from tests.cli.scripted_server import WAV, Server, run
+from homeport.client.runfile import RunningServer
+from tests.cli.scripted_server import WAV, ScriptedServer, run
 
 
-def test_say_writes_the_sound_into_a_file(running: Running, server: Server, tmp_path: Path) -> None:
+def test_say_writes_the_sound_into_a_file(running: RunningServer, server: ScriptedServer, tmp_path: Path) -> None:
     """`say` asks for what the file's ending says, and gives a WAV file its sizes."""
     result = run(tmp_path, "say", "Hello.", "-o", str(tmp_path / "a.wav"), "--voice", "nova", "--speed", "1.5")
     assert result.exit_code == 0, result.output
@@ -17,7 +17,7 @@ def test_say_writes_the_sound_into_a_file(running: Running, server: Server, tmp_
     assert data[40:] == (4).to_bytes(4, "little") + b"\1\2\3\4"
 
 
-def test_say_reads_its_input_and_other_formats(running: Running, server: Server, tmp_path: Path) -> None:
+def test_say_reads_its_input_and_other_formats(running: RunningServer, server: ScriptedServer, tmp_path: Path) -> None:
     """`-` is the standard input; --format goes before the ending, `.ogg` is Opus; the bytes are as they came."""
     for name, flags, form in (("a.ogg", (), "opus"), ("a.dat", ("--format", "flac"), "flac")):
         result = run(tmp_path, "say", "-", "-o", str(tmp_path / name), *flags, text="From a pipe.")
@@ -35,7 +35,7 @@ def test_say_needs_a_format(tmp_path: Path) -> None:
     assert "--format" in result.stderr
 
 
-def test_say_leaves_no_half_of_a_file(running: Running, server: Server, tmp_path: Path) -> None:
+def test_say_leaves_no_half_of_a_file(running: RunningServer, server: ScriptedServer, tmp_path: Path) -> None:
     """Where the sound breaks off, the file that was there before stays, and nothing lies beside it."""
     server.is_breaking = True
     (tmp_path / "a.wav").write_bytes(b"before")

@@ -52,9 +52,9 @@ def test_server_announces_itself_and_is_managed(home: Path) -> None:
         assert running is not None
         assert f"export OPENAI_BASE_URL={running.url}/v1" in lines
         assert any(line.startswith("models") and MODEL in line for line in lines)
-        assert [(worker.model, worker.window > 0) for worker in http_client.workers(running)] == [(MODEL, True)]
+        assert [(worker.model, worker.window > 0) for worker in http_client.list_workers(running)] == [(MODEL, True)]
         http_client.stop(running, MODEL)
-        assert http_client.workers(running) == ()
+        assert http_client.list_workers(running) == ()
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
     assert list((home / "run").glob("*.json")) == []
@@ -63,7 +63,7 @@ def test_server_announces_itself_and_is_managed(home: Path) -> None:
 def test_chat_brings_its_own_server(home: Path) -> None:
     """Where no server runs, `run` starts one for itself, which answers and ends with it."""
     flags = ["--home", str(home), "--model", MODEL]
-    with http_client.reach(home, port=None, flags=flags) as running:
+    with http_client.connect_or_start(home, port=None, flags=flags) as running:
         pieces = http_client.chat(running, running.token, MODEL, [{"role": "user", "content": "Say hello."}])
         with closing(pieces):
             assert next(piece for piece in pieces if piece.strip())
@@ -91,6 +91,6 @@ def test_server_that_does_not_start_says_why(home: Path) -> None:
     """A server that ends at once is reported with its own words."""
     with (
         pytest.raises(Unavailable, match=r"did not start: .*'abc' is not a whole number"),
-        http_client.reach(home, port=None, flags=["--home", str(home), "--slots", "abc"]),
+        http_client.connect_or_start(home, port=None, flags=["--home", str(home), "--slots", "abc"]),
     ):
         pass

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from homeport.client import runfile
-from homeport.client.runfile import Running
-from tests.cli.scripted_server import CHUNKS, Server, run
+from homeport.client.runfile import RunningServer
+from tests.cli.scripted_server import CHUNKS, ScriptedServer, run
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def recording(tmp_path: Path) -> Path:
 
 
 def test_transcribe_prints_text_as_it_is_heard(
-    server: Server, running: Running, tmp_path: Path, recording: Path
+    server: ScriptedServer, running: RunningServer, tmp_path: Path, recording: Path
 ) -> None:
     """The file goes out as a form, whole, with the fields that were given and no others."""
     result = run(tmp_path, "transcribe", str(recording), "--language", "zh", "--prompt", "前文")
@@ -50,7 +50,13 @@ def test_transcribe_prints_text_as_it_is_heard(
     ],
 )
 def test_transcribe_prints_other_formats_whole(
-    server: Server, running: Running, tmp_path: Path, recording: Path, flags: list[str], task: str, form: bytes
+    server: ScriptedServer,
+    running: RunningServer,
+    tmp_path: Path,
+    recording: Path,
+    flags: list[str],
+    task: str,
+    form: bytes,
 ) -> None:
     """Subtitles, JSON and translations are printed as the server wrote them."""
     result = run(tmp_path, "transcribe", str(recording), *flags)

@@ -6,28 +6,28 @@ import pytest
 from click.testing import CliRunner, Result
 
 from homeport.cli import commands
-from homeport.domain.usage import Question
-from tests.cli.fake_application import Program
+from homeport.domain.usage import UsageQuery
+from tests.cli.fake_application import FakeApplication
 
 
 @pytest.fixture
-def program() -> Program:
-    return Program()
+def program() -> FakeApplication:
+    return FakeApplication()
 
 
-def run(program: Program, *arguments: str) -> Result:
+def run(program: FakeApplication, *arguments: str) -> Result:
     return CliRunner().invoke(commands, ["usage", *arguments], obj=program)
 
 
-def test_usage_asks_for_what_was_said(program: Program) -> None:
+def test_usage_asks_for_what_was_said(program: FakeApplication) -> None:
     """Days are those of UTC, groups are passed on once, a day is a span of time and no group."""
     flags = ["--by", "key", "--by", "day", "--by", "key", "--since", "1970-01-02", "--until", "1970-01-03"]
     assert run(program, *flags, "--project", "team").exit_code == 0
-    question = Question(since=86_400, until=172_800, width_s=86_400, by=("key",), projects=("team",))
+    question = UsageQuery(since=86_400, until=172_800, width_s=86_400, by=("key",), projects=("team",))
     assert program.calls == [("usage", question)]
 
 
-def test_usage_prints_tables_csv_and_json(program: Program) -> None:
+def test_usage_prints_tables_csv_and_json(program: FakeApplication) -> None:
     """The same rows come as a table for people, as CSV and as JSON."""
     table = run(program, "--by", "day", "--by", "model").stdout.splitlines()
     assert table[0].split("  ")[0] == "DAY"
@@ -39,12 +39,12 @@ def test_usage_prints_tables_csv_and_json(program: Program) -> None:
 
 
 @pytest.mark.parametrize("flags", [("--by", "colour"), ("--since", "yesterday")])
-def test_usage_refuses_what_is_none(program: Program, flags: tuple[str, ...]) -> None:
+def test_usage_refuses_what_is_none(program: FakeApplication, flags: tuple[str, ...]) -> None:
     """Unknown groups and dates are wrong usage."""
     assert run(program, *flags).exit_code == 2
 
 
-def test_storage_prints_what_projects_keep(program: Program) -> None:
+def test_storage_prints_what_projects_keep(program: FakeApplication) -> None:
     """By kind, with the sum and the limit, as a table, CSV or JSON."""
     table = run(program, "--storage").stdout.splitlines()
     assert table[0].split() == ["PROJECT", "FILES", "PARTS", "PICTURES", "MODELS", "TOTAL", "LIMIT"]

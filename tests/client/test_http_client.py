@@ -9,17 +9,17 @@ import msgspec
 import pytest
 from tests.cli.scripted_server import (
     CHUNKS,
-    Server,
+    ScriptedServer,
     run,
     serving,
 )
 
 from homeport.client import http_client, runfile
-from homeport.client.runfile import Running
+from homeport.client.runfile import RunningServer
 from homeport.domain.errors import HomeportError, Unavailable
 
 
-def test_only_the_user_may_read_the_token(running: Running, tmp_path: Path) -> None:
+def test_only_the_user_may_read_the_token(running: RunningServer, tmp_path: Path) -> None:
     """The file with the token and its folder are closed to everyone else, and every start has its own token."""
     path = tmp_path / "run" / f"{running.port}.json"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -27,7 +27,7 @@ def test_only_the_user_may_read_the_token(running: Running, tmp_path: Path) -> N
     assert runfile.publish(tmp_path, running.url, running.port).token != running.token
 
 
-def test_find_by_port_and_process(running: Running, tmp_path: Path) -> None:
+def test_find_by_port_and_process(running: RunningServer, tmp_path: Path) -> None:
     """A running server is found by its port, its process, or as the only one."""
     assert runfile.find(tmp_path) == running
     assert runfile.find(tmp_path, port=running.port, pid=os.getpid()) == running
@@ -35,7 +35,7 @@ def test_find_by_port_and_process(running: Running, tmp_path: Path) -> None:
     assert runfile.find(tmp_path, pid=os.getpid() + 1) is None
 
 
-def test_dead_server_is_not_found(running: Running, tmp_path: Path) -> None:
+def test_dead_server_is_not_found(running: RunningServer, tmp_path: Path) -> None:
     """A file whose process is gone, or whose id another process has taken since, is ignored; so is a broken one."""
     path = tmp_path / "run" / f"{running.port}.json"
     for content in (
@@ -47,7 +47,7 @@ def test_dead_server_is_not_found(running: Running, tmp_path: Path) -> None:
         assert runfile.find(tmp_path) is None
 
 
-def test_withdraw_leaves_a_successor_alone(running: Running, tmp_path: Path) -> None:
+def test_withdraw_leaves_a_successor_alone(running: RunningServer, tmp_path: Path) -> None:
     """A server removes its own file, never that of the next server on its port."""
     successor = runfile.publish(tmp_path, running.url, running.port)
     runfile.withdraw(tmp_path, running)
@@ -56,7 +56,7 @@ def test_withdraw_leaves_a_successor_alone(running: Running, tmp_path: Path) -> 
     assert runfile.find(tmp_path) is None
 
 
-def test_ps_lists_workers(running: Running, server: Server, tmp_path: Path) -> None:
+def test_ps_lists_workers(running: RunningServer, server: ScriptedServer, tmp_path: Path) -> None:
     """`ps` shows what the server holds in memory, with the file's token as its key."""
     row = run(tmp_path, "ps").stdout.splitlines()[1]
     assert row.split() == ["small", "ready", "7", "250", "MB", "2", "+", "1", "30", "/", "100", "4", "s"]
@@ -64,7 +64,7 @@ def test_ps_lists_workers(running: Running, server: Server, tmp_path: Path) -> N
     assert json.loads(run(tmp_path, "ps", "--json").stdout)[0]["cells"] == 100
 
 
-def test_stop_unloads_one_model(running: Running, server: Server, tmp_path: Path) -> None:
+def test_stop_unloads_one_model(running: RunningServer, server: ScriptedServer, tmp_path: Path) -> None:
     """`stop` asks the server to unload; its refusal is shown."""
     assert run(tmp_path, "stop", "small").stdout == "small is unloaded\n"
     refused = run(tmp_path, "stop", "org/other")
@@ -83,7 +83,7 @@ def test_no_server_says_how_to_start_one(tmp_path: Path, command: tuple[str, ...
     assert "no server runs on port 9; start one with `homeport serve`" in result.stderr
 
 
-def test_run_keeps_the_conversation(running: Running, server: Server, tmp_path: Path) -> None:
+def test_run_keeps_the_conversation(running: RunningServer, server: ScriptedServer, tmp_path: Path) -> None:
     """`run` prints each answer as it comes and sends the whole conversation with the next line."""
     result = run(tmp_path, "run", "small", "--system", "Be brief.", text="Capital of France?\n\nSure?\n")
     assert result.exit_code == 0, result.output
@@ -95,14 +95,14 @@ def test_run_keeps_the_conversation(running: Running, server: Server, tmp_path: 
     assert last["messages"][2]["content"] == "".join(CHUNKS)
 
 
-def test_run_shows_a_key_where_there_are_keys(running: Running, server: Server, tmp_path: Path) -> None:
+def test_run_shows_a_key_where_there_are_keys(running: RunningServer, server: ScriptedServer, tmp_path: Path) -> None:
     """`run` shows the first key of the settings, else the file's token."""
     run(tmp_path, "run", text="hello\n")
     run(tmp_path, "run", text="hello\n", env={"HOMEPORT_API_KEYS": "k1,k2"})
     assert [key for _, _, key, _ in server.heard] == [running.token, "k1"]
 
 
-def test_run_shows_an_error_in_the_stream(running: Running, server: Server, tmp_path: Path) -> None:
+def test_run_shows_an_error_in_the_stream(running: RunningServer, server: ScriptedServer, tmp_path: Path) -> None:
     """An error after the first words ends `run` with what the server said."""
     server.is_breaking = True
     result = run(tmp_path, "run", text="hello\n")
@@ -117,10 +117,10 @@ def test_unreachable_server_is_named(tmp_path: Path) -> None:
         port = gone.server_address[1]
     running = runfile.publish(tmp_path, f"http://127.0.0.1:{port}", port)
     with pytest.raises(Unavailable, match=f"http://127.0.0.1:{port} does not answer"):
-        http_client.workers(running)
+        http_client.list_workers(running)
 
 
-def test_answer_that_is_no_envelope_is_shown(running: Running) -> None:
+def test_answer_that_is_no_envelope_is_shown(running: RunningServer) -> None:
     """An error that something between answers is shown as it came."""
     with pytest.raises(HomeportError, match="bad gateway"), http_client._call(running, "POST", "/elsewhere", "key", {}):
         pass
@@ -136,7 +136,7 @@ def test_a_clock_that_was_set_loses_no_server(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("arguments", "text"), [(("a b", "c"), ""), ((), "a b\n\nc\n")])
 def test_embed_prints_a_line_of_numbers_for_each_text(
-    server: Server, running: Running, tmp_path: Path, arguments: tuple[str, ...], text: str
+    server: ScriptedServer, running: RunningServer, tmp_path: Path, arguments: tuple[str, ...], text: str
 ) -> None:
     """Texts come from the arguments, or line by line from standard input; each gives one line."""
     result = run(tmp_path, "embed", *arguments, text=text)
@@ -145,7 +145,7 @@ def test_embed_prints_a_line_of_numbers_for_each_text(
     assert server.heard == [("POST", "/v1/embeddings", running.token, body)]
 
 
-def test_embed_prints_the_whole_answer_as_json(server: Server, running: Running, tmp_path: Path) -> None:
+def test_embed_prints_the_whole_answer_as_json(server: ScriptedServer, running: RunningServer, tmp_path: Path) -> None:
     """--json gives what the server said; --model asks another one."""
     result = run(tmp_path, "embed", "a", "--json", "--model", "other")
     assert json.loads(result.stdout)["data"][1]["embedding"] == [0.5, -0.25]

@@ -4,13 +4,13 @@ import codecs
 
 import pytest
 
-from homeport.domain.json_text import foreign, unmarked
+from homeport.domain.json_text import foreign_encoding, strip_bom
 
 
 def test_a_byte_order_mark_is_no_part_of_the_text() -> None:
     """UTF-8's mark goes, once; all else stays as it is."""
-    assert unmarked(codecs.BOM_UTF8 + b"{}") == unmarked(b"{}") == b"{}"
-    assert unmarked(b"") == b""
+    assert strip_bom(codecs.BOM_UTF8 + b"{}") == strip_bom(b"{}") == b"{}"
+    assert strip_bom(b"") == b""
 
 
 @pytest.mark.parametrize(
@@ -19,5 +19,5 @@ def test_a_byte_order_mark_is_no_part_of_the_text() -> None:
 )
 def test_another_encoding_is_named(encoding: str, name: str | None) -> None:
     """UTF-16 is known with its mark and without, UTF-32 by its mark."""
-    said = foreign('{"a": "é"}'.encode(encoding))
+    said = foreign_encoding('{"a": "é"}'.encode(encoding))
     assert said == (f"it is written in {name}, and JSON is UTF-8" if name else None)

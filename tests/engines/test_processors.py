@@ -12,7 +12,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from homeport.engines.processors import INTERVAL_S, Monitor, Reading, ThreadCount, cores, quota
+from homeport.engines.processors import (
+    INTERVAL_S,
+    ProcessorMonitor,
+    ProcessorReading,
+    ThreadCount,
+    cores,
+    quota,
+)
 
 Load = Callable[[float], float]
 
@@ -27,7 +34,7 @@ class Machine:
         self.processors, self.load, self.niced = processors, load, 0.0
         self.is_computing = True
         self.now_s = 100.0
-        self.readings = [Reading(self.now_s, 0.0, 0.0)] * engines
+        self.readings = [ProcessorReading(self.now_s, 0.0, 0.0)] * engines
         self.counts = [ThreadCount(most or processors, self.readings[0]) for _ in range(engines)]
 
     @property
@@ -46,7 +53,9 @@ class Machine:
         for index, (count, last) in enumerate(zip(ours, self.readings, strict=True)):
             taken = (left - niced, share * count, niced)
             sums = (last.idle_s, last.own_s, last.niced_s)
-            self.readings[index] = Reading(self.now_s, *(a + b * seconds for a, b in zip(sums, taken, strict=True)))
+            self.readings[index] = ProcessorReading(
+                self.now_s, *(a + b * seconds for a, b in zip(sums, taken, strict=True))
+            )
             self.counts[index].observe(self.readings[index])
 
     def run(self, seconds: float) -> list[list[int]]:
@@ -144,7 +153,10 @@ def test_a_suspended_machine_tells_nothing() -> None:
     machine = Machine(2, lambda _: 0)
     machine.step()
     count, last = machine.counts[0], machine.readings[0]
-    for later in (Reading(last.wall_s + 60, last.idle_s, last.own_s), Reading(last.wall_s + 60, last.idle_s, 1e9)):
+    for later in (
+        ProcessorReading(last.wall_s + 60, last.idle_s, last.own_s),
+        ProcessorReading(last.wall_s + 60, last.idle_s, 1e9),
+    ):
         count.observe(later)
         assert count.count == 2
 
@@ -153,7 +165,7 @@ def test_the_machine_is_read() -> None:
     """A monitor tells fewer threads beside programs that take every processor, and its thread ends with it."""
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(processors)]
-    monitor = Monitor(processors)
+    monitor = ProcessorMonitor(processors)
     try:
         end = time.monotonic() + 30
         while monitor.count > max(1, processors // 2) and time.monotonic() < end:
@@ -177,7 +189,7 @@ def test_unread_machines_keep_all_threads(monkeypatch: pytest.MonkeyPatch, is_br
         return [_Times((0.0, 0.0))] * 2
 
     monkeypatch.setattr(psutil, "cpu_times", times)
-    monitor = Monitor(2)
+    monitor = ProcessorMonitor(2)
     assert monitor.count == 2
     monitor.close()
 
@@ -186,7 +198,7 @@ def test_processors_may_have_gaps_in_their_numbers(monkeypatch: pytest.MonkeyPat
     """Where the system tells of fewer processors than the numbers go up to, all that it tells of are read."""
     monkeypatch.setattr("homeport.engines.processors._allowed", lambda: [1, 3])
     monkeypatch.setattr(psutil, "cpu_times", lambda **_: [_Times((1.0, 1.0))] * 3)
-    monitor = Monitor(2)
+    monitor = ProcessorMonitor(2)
     assert monitor.count == 2
     monitor.close()
 
@@ -194,7 +206,7 @@ def test_processors_may_have_gaps_in_their_numbers(monkeypatch: pytest.MonkeyPat
 def test_a_reading_that_fails_is_taken_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A moment without file descriptors does not end the monitor: later readings count."""
     real, failed, read = psutil.cpu_times, threading.Event(), threading.Event()
-    monitor = Monitor(2)
+    monitor = ProcessorMonitor(2)
 
     def times(**_: bool) -> object:
         if not failed.is_set():

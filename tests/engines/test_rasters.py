@@ -16,7 +16,7 @@ def seen(data: bytes) -> Image.Image:
         warnings.simplefilter("ignore")  # of the notes that are broken on purpose
         opened = Image.open(io.BytesIO(data))
     with opened:
-        return image_decoding.seen(opened).convert("RGB")
+        return image_decoding.upright_image(opened).convert("RGB")
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])

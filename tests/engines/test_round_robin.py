@@ -5,26 +5,35 @@ import pytest
 
 from homeport.domain.embeddings import EmbeddingRequest
 from homeport.domain.errors import InvalidRequest
-from homeport.domain.events import Admitted, Done, Event, Failed, Usage, Vectors
-from homeport.domain.models import Loaded
+from homeport.domain.events import (
+    Admitted,
+    Done,
+    EmbeddingVectors,
+    Event,
+    Failed,
+    Usage,
+)
+from homeport.domain.models import LoadedModel
 from homeport.domain.text import TextPrompt, TextRequest
-from homeport.engines.round_robin import Rounds, Turn, Turns
+from homeport.engines.round_robin import ActiveRequest, GeneratorWork, RoundRobinEngine
 
-Begin = Callable[[Turn[EmbeddingRequest]], Iterator[Event | None]]
+Begin = Callable[[ActiveRequest[EmbeddingRequest]], Iterator[Event | None]]
 
 
 def asked(text: str = "two") -> EmbeddingRequest:
     return EmbeddingRequest((TextPrompt(text),))
 
 
-class Desk:
+class EngineDriver:
     """An engine on a thread of its own, and what it told."""
 
     def __init__(self, begin: Begin) -> None:
         self.ended = threading.Event()
         self.told: list[tuple[int, Event]] = []
         self.heard = threading.Condition()
-        self.engine = Turns(Loaded("tiny", "none"), EmbeddingRequest, Rounds(begin, self.ended.set))
+        self.engine = RoundRobinEngine(
+            LoadedModel("tiny", "none"), EmbeddingRequest, GeneratorWork(begin, self.ended.set)
+        )
         self.thread = threading.Thread(target=self.engine.run, args=(self.emit,))
         self.thread.start()
 
@@ -42,11 +51,11 @@ class Desk:
 
 
 @pytest.fixture
-def desks() -> Iterator[Callable[[Begin], Desk]]:
-    made: list[Desk] = []
+def desks() -> Iterator[Callable[[Begin], EngineDriver]]:
+    made: list[EngineDriver] = []
 
-    def make(begin: Begin) -> Desk:
-        made.append(Desk(begin))
+    def make(begin: Begin) -> EngineDriver:
+        made.append(EngineDriver(begin))
         return made[-1]
 
     yield make
@@ -56,33 +65,33 @@ def desks() -> Iterator[Callable[[Begin], Desk]]:
         assert desk.ended.is_set()
 
 
-def vector(index: int) -> Vectors:
-    return Vectors(index, 1, 1, b"\0\0\x80?")
+def vector(index: int) -> EmbeddingVectors:
+    return EmbeddingVectors(index, 1, 1, b"\0\0\x80?")
 
 
-def three(turn: Turn[EmbeddingRequest]) -> Iterator[Event]:
+def three(turn: ActiveRequest[EmbeddingRequest]) -> Iterator[Event]:
     yield Admitted(4)
     for index in range(3):
         yield vector(index)
     yield Done(Usage(4))
 
 
-def test_a_turn_tells_its_events_in_order(desks: Callable[[Begin], Desk]) -> None:
+def test_a_turn_tells_its_events_in_order(desks: Callable[[Begin], EngineDriver]) -> None:
     """What the generator gives is what is told, and the gauges count it."""
     desk = desks(three)
     desk.engine.open(1, asked(), 8)
     desk.wait_end(1)
-    assert desk.told == [(1, event) for event in three(Turn(1, asked(), 8))]
+    assert desk.told == [(1, event) for event in three(ActiveRequest(1, asked(), 8))]
     desk.engine.close()
     desk.thread.join(10)
     gauges = desk.engine.gauges()
     assert (gauges.running, gauges.waiting, gauges.prompt_tokens, gauges.steps) == (0, 0, 4, 5)
 
 
-def test_a_chunk_of_work_may_bring_nothing_to_tell(desks: Callable[[Begin], Desk]) -> None:
+def test_a_chunk_of_work_may_bring_nothing_to_tell(desks: Callable[[Begin], EngineDriver]) -> None:
     """None is a chunk of work like any other, between which others get their turns, and is told to nobody."""
 
-    def begin(turn: Turn[EmbeddingRequest]) -> Iterator[Event | None]:
+    def begin(turn: ActiveRequest[EmbeddingRequest]) -> Iterator[Event | None]:
         for event in three(turn):
             yield None
             yield event
@@ -90,14 +99,14 @@ def test_a_chunk_of_work_may_bring_nothing_to_tell(desks: Callable[[Begin], Desk
     desk = desks(begin)
     desk.engine.open(1, asked(), 8)
     desk.wait_end(1)
-    assert desk.told == [(1, event) for event in three(Turn(1, asked(), 8))]
+    assert desk.told == [(1, event) for event in three(ActiveRequest(1, asked(), 8))]
 
 
-def test_turns_are_worked_on_in_rounds(desks: Callable[[Begin], Desk]) -> None:
+def test_turns_are_worked_on_in_rounds(desks: Callable[[Begin], EngineDriver]) -> None:
     """A request that comes beside a long one gets its answer long before that one ends."""
     both = threading.Event()
 
-    def begin(turn: Turn[EmbeddingRequest]) -> Iterator[Event]:
+    def begin(turn: ActiveRequest[EmbeddingRequest]) -> Iterator[Event]:
         both.wait(10)
         if turn.id == 2:
             yield from three(turn)
@@ -114,7 +123,7 @@ def test_turns_are_worked_on_in_rounds(desks: Callable[[Begin], Desk]) -> None:
     assert [id for id, event in desk.told if isinstance(event, Done)] == [2, 1]
 
 
-def test_no_credit_no_work(desks: Callable[[Begin], Desk]) -> None:
+def test_no_credit_no_work(desks: Callable[[Begin], EngineDriver]) -> None:
     """A turn without credit rests while others are worked on, and goes on with more of it."""
     desk = desks(three)
     desk.engine.open(1, asked(), 1)
@@ -126,11 +135,11 @@ def test_no_credit_no_work(desks: Callable[[Begin], Desk]) -> None:
     desk.wait_end(1)
 
 
-def test_cancelling_closes_the_work(desks: Callable[[Begin], Desk]) -> None:
+def test_cancelling_closes_the_work(desks: Callable[[Begin], EngineDriver]) -> None:
     """A cancelled turn's generator is closed, so that it frees what it holds, and nothing more is told of it."""
     freed = threading.Event()
 
-    def begin(turn: Turn[EmbeddingRequest]) -> Iterator[Event]:
+    def begin(turn: ActiveRequest[EmbeddingRequest]) -> Iterator[Event]:
         try:
             yield Admitted(1)
             while True:
@@ -148,10 +157,10 @@ def test_cancelling_closes_the_work(desks: Callable[[Begin], Desk]) -> None:
     assert len([id for id, _ in desk.told if id == 1]) == 4
 
 
-def test_errors_end_one_turn_only(desks: Callable[[Begin], Desk]) -> None:
+def test_errors_end_one_turn_only(desks: Callable[[Begin], EngineDriver]) -> None:
     """What a turn raises is its own failure: ours by name, a bug as the engine's; the next turn is worked on."""
 
-    def begin(turn: Turn[EmbeddingRequest]) -> Iterator[Event]:
+    def begin(turn: ActiveRequest[EmbeddingRequest]) -> Iterator[Event]:
         yield Admitted(1)
         match turn.id:
             case 1:
@@ -171,7 +180,7 @@ def test_errors_end_one_turn_only(desks: Callable[[Begin], Desk]) -> None:
     assert kinds == ["InvalidRequest", "EngineFailed", "EngineFailed", ""]
 
 
-def test_another_kind_of_request_is_refused(desks: Callable[[Begin], Desk]) -> None:
+def test_another_kind_of_request_is_refused(desks: Callable[[Begin], EngineDriver]) -> None:
     """A text request that reaches an engine of another kind is an invalid request, not a breakdown."""
     with pytest.raises(InvalidRequest, match="tiny cannot be used for this"):
         desks(three).engine.open(1, TextRequest((TextPrompt("x"),)), 1)

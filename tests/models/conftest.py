@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from homeport.models.model_store import Store
+from homeport.models.model_store import ModelStore
 from homeport.models.pull_options import PullOptions
 from tests.models.fakes import FakeHub, Recorder
 
@@ -17,8 +17,8 @@ def hub() -> Iterator[FakeHub]:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "home")
+def store(tmp_path: Path) -> ModelStore:
+    return ModelStore(tmp_path / "home")
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import pytest
 from homeport.domain.errors import Unavailable
 from homeport.models import catalogue
 from homeport.models.catalogue import Catalogue
-from homeport.models.model_store import Store
+from homeport.models.model_store import ModelStore
 from homeport.models.pull import pull
 from homeport.models.pull_options import PullOptions
-from homeport.models.sources.pypi import Part
+from homeport.models.sources.pypi import WheelPart
 from tests.models.fakes import COMMIT, REPO, SECOND, FakeHub, Recorder
 
 HUBS = pytest.mark.parametrize("scheme", ["hf", "ms"])
@@ -45,7 +45,7 @@ def filled(hub: FakeHub) -> FakeHub:
 
 @HUBS
 def test_each_file_comes_from_its_own(
-    scheme: str, filled: FakeHub, store: Store, options: PullOptions, progress: Recorder
+    scheme: str, filled: FakeHub, store: ModelStore, options: PullOptions, progress: Recorder
 ) -> None:
     """All lie in one folder under their roles; the manifest names both repositories, and one bar counts all bytes."""
     model = pull("brush", store, options, progress, known(scheme))
@@ -68,7 +68,7 @@ def test_each_file_comes_from_its_own(
 
 
 def test_a_repository_that_is_gone_is_named(
-    filled: FakeHub, store: Store, options: PullOptions, progress: Recorder
+    filled: FakeHub, store: ModelStore, options: PullOptions, progress: Recorder
 ) -> None:
     """The pull fails as a whole, and nothing half is found afterwards."""
     with pytest.raises(Unavailable, match="org/Gone"):
@@ -78,7 +78,7 @@ def test_a_repository_that_is_gone_is_named(
 
 def test_wheels_have_no_repositories() -> None:
     """What makes no sense in a catalogue stops at its reading."""
-    part = Part("wheel", "1", "0" * 64, "a", 1)
+    part = WheelPart("wheel", "1", "0" * 64, "a", 1)
     file = catalogue.CatalogueFile("a", size=1, sha256="0" * 64, parts=(part,), repo="org/a")
     with pytest.raises(ValueError, match="no repo"):
         catalogue.CatalogueSource("pypi", (file,))

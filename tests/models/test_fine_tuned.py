@@ -2,32 +2,32 @@ from pathlib import Path
 
 import pytest
 
-from homeport.domain.errors import InvalidRequest, ModelMissing
+from homeport.domain.errors import InvalidRequest, ModelNotFound
 from homeport.models import catalogue, manifest
 from homeport.models.fine_tuned import install
-from homeport.models.model_store import Store
-from homeport.models.registry import Registry
+from homeport.models.model_store import ModelStore
+from homeport.models.registry import InstalledModelRegistry
 from tests.models.test_registry import QWEN, SMALL, put
 from tests.tiny_adapters import adapter
 
 NAME = f"ft:{SMALL}:homeport:my-words:0a1b2c3d"
 
 
-def tuned(store: Store, tmp_path: Path, name: str = NAME, parent: str = SMALL) -> None:
+def tuned(store: ModelStore, tmp_path: Path, name: str = NAME, parent: str = SMALL) -> None:
     install(store, name, parent, {"adapter": adapter(tmp_path / "adapter.gguf", 1)}, "fine-tuned here")
 
 
 @pytest.fixture
-def filled(store: Store) -> Store:
+def filled(store: ModelStore) -> ModelStore:
     put(store, SMALL)
     put(store, QWEN)
     return store
 
 
-def test_a_tuned_model_is_run_by_what_it_adapts(filled: Store, tmp_path: Path) -> None:
+def test_a_tuned_model_is_run_by_what_it_adapts(filled: ModelStore, tmp_path: Path) -> None:
     """Its name resolves to the model it adapts, with its own file and hash beside it."""
     tuned(filled, tmp_path)
-    found = Registry(filled, catalogue.built_in()).resolve(NAME, "chat")
+    found = InstalledModelRegistry(filled, catalogue.built_in()).resolve(NAME, "chat")
     assert (found.model.facts.name, found.meant.facts.name, found.meant.parent) == (SMALL, NAME, SMALL)
     assert found.adapter
     assert found.adapter.file.read_bytes()[:4] == b"GGUF"
@@ -35,10 +35,10 @@ def test_a_tuned_model_is_run_by_what_it_adapts(filled: Store, tmp_path: Path) -
     filled.verify(NAME)
 
 
-def test_both_are_listed_and_only_the_tuned_one_goes(filled: Store, tmp_path: Path) -> None:
+def test_both_are_listed_and_only_the_tuned_one_goes(filled: ModelStore, tmp_path: Path) -> None:
     """What a tuned model adapts cannot be removed before it; removing the tuned one leaves the other."""
     tuned(filled, tmp_path)
-    registry = Registry(filled, catalogue.built_in())
+    registry = InstalledModelRegistry(filled, catalogue.built_in())
     assert {model.facts.name for model in registry.models()} == {SMALL, QWEN, NAME}
     with pytest.raises(InvalidRequest, match=NAME):
         filled.remove(SMALL)
@@ -48,21 +48,21 @@ def test_both_are_listed_and_only_the_tuned_one_goes(filled: Store, tmp_path: Pa
     filled.remove(SMALL)
 
 
-def test_another_model_under_the_same_name_is_not_adapted(filled: Store, tmp_path: Path) -> None:
+def test_another_model_under_the_same_name_is_not_adapted(filled: ModelStore, tmp_path: Path) -> None:
     """Where the files it was trained on are gone, a tuned model is not listed and says what to do."""
     tuned(filled, tmp_path)
     made = filled.manifest(SMALL)
     other = manifest.StoredFile("w.gguf", "weights", 1, "1" * 64)
     filled.commit(manifest.Manifest(made.facts, "elsewhere", None, (other,)))
-    registry = Registry(filled, catalogue.built_in())
+    registry = InstalledModelRegistry(filled, catalogue.built_in())
     assert NAME not in {model.facts.name for model in registry.models()}
-    with pytest.raises(ModelMissing, match=f"homeport pull {SMALL}"):
+    with pytest.raises(ModelNotFound, match=f"homeport pull {SMALL}"):
         registry.resolve(NAME, "chat")
 
 
-def test_what_cannot_be_installed_leaves_nothing(filled: Store, tmp_path: Path) -> None:
+def test_what_cannot_be_installed_leaves_nothing(filled: ModelStore, tmp_path: Path) -> None:
     """A missing parent, a file that is no adapter, a tuned parent, a taken or impossible name: refused, no folder."""
-    with pytest.raises(ModelMissing):
+    with pytest.raises(ModelNotFound):
         tuned(filled, tmp_path, parent="nobody")
     with pytest.raises(InvalidRequest):
         install(filled, NAME, SMALL, {"adapter": filled.folder(SMALL) / "w.gguf"}, "here")

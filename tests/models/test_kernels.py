@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 
 from homeport.domain.errors import InvalidRequest, Unavailable
-from homeport.models.kernels import VERSION, has_kernels, install_kernels, installed_kernels
+from homeport.models.kernels import (
+    VERSION,
+    find_installed_kernels,
+    has_kernels,
+    install_kernels,
+)
 from tests.models.fakes import Recorder
 
 
@@ -36,9 +41,9 @@ GOOD = {
 
 def test_only_the_libraries_are_unpacked(tmp_path: Path, progress: Recorder) -> None:
     """The libraries and their licence land in the variant's folder, which then is the installed one."""
-    assert installed_kernels(tmp_path) is None
+    assert find_installed_kernels(tmp_path) is None
     folder = install_kernels(tmp_path, "cpu", tarball(tmp_path / "k.tgz", GOOD), progress)
-    assert installed_kernels(tmp_path) == folder
+    assert find_installed_kernels(tmp_path) == folder
     assert sorted(path.name for path in folder.iterdir()) == ["LICENSE", "kernels.json", "libllama.v0.5.0.so"]
     assert json.loads((folder / "kernels.json").read_bytes())["tested"] is False
     assert any("never tested" in message for message in progress.messages)
@@ -81,7 +86,7 @@ def test_files_that_are_no_tarballs_are_refused(tmp_path: Path, progress: Record
     (tmp_path / "cut.tgz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InvalidRequest, match="not a tarball"):
         install_kernels(tmp_path, "cpu", tmp_path / "cut.tgz", progress)
-    assert installed_kernels(tmp_path) is None
+    assert find_installed_kernels(tmp_path) is None
 
 
 def test_without_network_or_npm_a_file_is_asked_for(

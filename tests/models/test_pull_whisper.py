@@ -6,7 +6,7 @@ import struct
 import pytest
 
 from homeport.domain.errors import InvalidRequest
-from homeport.models.model_store import Store
+from homeport.models.model_store import ModelStore
 from homeport.models.pull import pull
 from homeport.models.pull_options import PullOptions
 from tests.models.fakes import REPO, FakeHub, Recorder, gguf
@@ -36,7 +36,7 @@ def filled(hub: FakeHub) -> FakeHub:
 
 @HUBS
 def test_a_repository_of_such_a_model_is_recognised(
-    scheme: str, filled: FakeHub, store: Store, options: PullOptions, progress: Recorder
+    scheme: str, filled: FakeHub, store: ModelStore, options: PullOptions, progress: Recorder
 ) -> None:
     """It gets the repository's name and all files that it needs, each under its role, and what it can do is said."""
     model = pull(f"{scheme}:{REPO}", store, options, progress)
@@ -55,7 +55,7 @@ def test_a_repository_of_such_a_model_is_recognised(
 
 
 def test_a_later_model_brings_how_it_hears(
-    filled: FakeHub, store: Store, options: PullOptions, progress: Recorder
+    filled: FakeHub, store: ModelStore, options: PullOptions, progress: Recorder
 ) -> None:
     """Of large-v3 the vocabulary is JSON, and the settings of its spectra come along."""
     del filled.files["vocabulary.txt"]
@@ -67,7 +67,7 @@ def test_a_later_model_brings_how_it_hears(
 
 
 def test_a_model_of_english_alone_does_not_translate(
-    filled: FakeHub, store: Store, options: PullOptions, progress: Recorder
+    filled: FakeHub, store: ModelStore, options: PullOptions, progress: Recorder
 ) -> None:
     """Its vocabulary is one token smaller."""
     filled.files["vocabulary.txt"] = b"token\n" * 51_864
@@ -83,7 +83,7 @@ def test_a_model_of_english_alone_does_not_translate(
     ],
 )
 def test_what_only_looks_like_one_is_thrown_away(
-    name: str, content: bytes, says: str, filled: FakeHub, store: Store, options: PullOptions, progress: Recorder
+    name: str, content: bytes, says: str, filled: FakeHub, store: ModelStore, options: PullOptions, progress: Recorder
 ) -> None:
     """A translation model has the same files: it is refused by name, and nothing of it stays."""
     filled.files[name] = content
@@ -94,7 +94,7 @@ def test_what_only_looks_like_one_is_thrown_away(
 
 
 def test_a_repository_that_lacks_a_file_is_none(
-    filled: FakeHub, store: Store, options: PullOptions, progress: Recorder
+    filled: FakeHub, store: ModelStore, options: PullOptions, progress: Recorder
 ) -> None:
     """Without its tokenizer a model could not be run without a network."""
     del filled.files["tokenizer.json"]
@@ -103,7 +103,7 @@ def test_a_repository_that_lacks_a_file_is_none(
 
 
 def test_where_there_is_a_gguf_it_is_meant(
-    filled: FakeHub, store: Store, options: PullOptions, progress: Recorder
+    filled: FakeHub, store: ModelStore, options: PullOptions, progress: Recorder
 ) -> None:
     """A repository that has both is one of a text model, as ever."""
     filled.files["Tiny-Q4_K_M.gguf"] = gguf(pad=1000)

@@ -2,15 +2,15 @@ from pathlib import Path
 
 import pytest
 
-from homeport.domain.errors import InvalidRequest, ModelMissing
-from homeport.domain.models import Facts
-from homeport.domain.operations import Silent
+from homeport.domain.errors import InvalidRequest, ModelNotFound
+from homeport.domain.models import ModelFacts
+from homeport.domain.operations import NullProgress
 from homeport.models import catalogue
 from homeport.models.manifest import Manifest, StoredFile
-from homeport.models.model_store import Store
+from homeport.models.model_store import ModelStore
 from homeport.models.pull import pull
 from homeport.models.pull_options import PullOptions
-from homeport.models.registry import Registry
+from homeport.models.registry import InstalledModelRegistry
 
 QWEN, SMALL = "qwen2.5-coder-0.5b", "smollm2-135m"
 
@@ -18,18 +18,18 @@ QWEN, SMALL = "qwen2.5-coder-0.5b", "smollm2-135m"
 TEXT = ("chat", "completions", "edits")
 
 
-def put(store: Store, name: str, capabilities: tuple[str, ...] = TEXT, kind: str = "text") -> None:
+def put(store: ModelStore, name: str, capabilities: tuple[str, ...] = TEXT, kind: str = "text") -> None:
     folder = store.folder(name)
     folder.mkdir(parents=True)
     (folder / "w.gguf").write_bytes(b"w")
-    facts = Facts(name, kind, kind, capabilities=capabilities)
+    facts = ModelFacts(name, kind, kind, capabilities=capabilities)
     store.commit(Manifest(facts, "here", None, (StoredFile("w.gguf", "weights", 1, "0" * 64),)))
 
 
 @pytest.fixture
-def registry(store: Store) -> Registry:
+def registry(store: ModelStore) -> InstalledModelRegistry:
     put(store, QWEN)
-    return Registry(store, catalogue.built_in())
+    return InstalledModelRegistry(store, catalogue.built_in())
 
 
 @pytest.mark.parametrize(
@@ -47,13 +47,15 @@ def registry(store: Store) -> Registry:
         ("gpt-4.1", "o200k_base"),
     ],
 )
-def test_openai_names_stand_for_the_default_with_their_encoding(registry: Registry, name: str, encoding: str) -> None:
+def test_openai_names_stand_for_the_default_with_their_encoding(
+    registry: InstalledModelRegistry, name: str, encoding: str
+) -> None:
     """A name of OpenAI's resolves to the default model and speaks the token ids of its own encoding."""
     found = registry.resolve(name, "completions")
     assert (found.asked, found.model.facts.name, found.encoding) == (name, QWEN, encoding)
 
 
-def test_a_name_of_a_family_resolves_and_tells_who_answers(registry: Registry) -> None:
+def test_a_name_of_a_family_resolves_and_tells_who_answers(registry: InstalledModelRegistry) -> None:
     """A new name of OpenAI's is answered by the default model under the asked name; of another kind it says so."""
     found = registry.resolve("gpt-6.2-sol", "chat")
     assert (found.asked, found.meant.facts.name, found.encoding) == ("gpt-6.2-sol", QWEN, "o200k_base")
@@ -65,15 +67,15 @@ def test_a_name_of_a_family_resolves_and_tells_who_answers(registry: Registry) -
         registry.resolve("gpt-6.2-sol", "embeddings")
 
 
-def test_an_installed_model_goes_before_a_family(store: Store) -> None:
+def test_an_installed_model_goes_before_a_family(store: ModelStore) -> None:
     """A model that bears a name of OpenAI's is the one that is meant."""
     put(store, QWEN)
     put(store, "gpt-6-nano")
-    found = Registry(store, catalogue.built_in()).resolve("gpt-6-nano", "chat")
+    found = InstalledModelRegistry(store, catalogue.built_in()).resolve("gpt-6-nano", "chat")
     assert (found.meant.facts.name, found.encoding) == ("gpt-6-nano", None)
 
 
-def test_models_that_chat_come_first_and_the_default_before_all(store: Store) -> None:
+def test_models_that_chat_come_first_and_the_default_before_all(store: ModelStore) -> None:
     """An application that takes the first model gets one to chat with; other kinds stand behind."""
     put(store, "a-painter", ("images",), "images")
     put(store, "b-plain", ("completions",))
@@ -81,59 +83,61 @@ def test_models_that_chat_come_first_and_the_default_before_all(store: Store) ->
     put(store, "d-embedder", ("embeddings",), "embeddings")
     put(store, "e-embedder", ("embeddings",), "embeddings")
     put(store, "z-chatter")
-    registry = Registry(store, catalogue.built_in(), defaults={"text": "z-chatter", "embeddings": "e-embedder"})
+    registry = InstalledModelRegistry(
+        store, catalogue.built_in(), defaults={"text": "z-chatter", "embeddings": "e-embedder"}
+    )
     names = [model.facts.name for model in registry.models()]
     assert names == ["z-chatter", "c-chatter", "b-plain", "e-embedder", "d-embedder", "a-painter"]
 
 
-def test_a_real_name_speaks_the_models_own_ids(registry: Registry) -> None:
+def test_a_real_name_speaks_the_models_own_ids(registry: InstalledModelRegistry) -> None:
     """Under a real model name there is no foreign encoding."""
     assert registry.resolve(QWEN, "chat").encoding is None
 
 
-def test_a_name_longer_than_any_is_not_compared(registry: Registry) -> None:
+def test_a_name_longer_than_any_is_not_compared(registry: InstalledModelRegistry) -> None:
     """A name of 19 MB is a 404 at once, and 200 characters of it stand in the message."""
-    with pytest.raises(ModelMissing) as missing:
+    with pytest.raises(ModelNotFound) as missing:
         registry.resolve("gpt-4o" + "o" * 19_000_000, "chat")
     assert len(missing.value.message) < 300
     assert "gpt-4oooo" in missing.value.message
 
 
-def test_an_unknown_name_lists_near_matches(registry: Registry) -> None:
+def test_an_unknown_name_lists_near_matches(registry: InstalledModelRegistry) -> None:
     """A typo is never answered by another model: it is a 404 that names what it may have meant."""
-    with pytest.raises(ModelMissing, match=r"`gpt-3\.5-turbo`") as missing:
+    with pytest.raises(ModelNotFound, match=r"`gpt-3\.5-turbo`") as missing:
         registry.resolve("gpt-3.5-trubo", "chat")
     assert (missing.value.code, missing.value.param) == ("model_not_found", "model")
-    with pytest.raises(ModelMissing, match="does not exist") as far:
+    with pytest.raises(ModelNotFound, match="does not exist") as far:
         registry.resolve("../../etc/passwd", "chat")
     assert "Did you mean" not in far.value.message
 
 
-def test_a_catalogue_model_that_is_not_installed_names_the_command(registry: Registry) -> None:
+def test_a_catalogue_model_that_is_not_installed_names_the_command(registry: InstalledModelRegistry) -> None:
     """A model that could be had is answered with the command that installs it, and so is an alias of it."""
-    with pytest.raises(ModelMissing, match=f"homeport pull {SMALL}"):
+    with pytest.raises(ModelNotFound, match=f"homeport pull {SMALL}"):
         registry.resolve(SMALL, "chat")
 
 
-def test_an_alias_without_its_model_is_neither_listed_nor_replaced(store: Store) -> None:
+def test_an_alias_without_its_model_is_neither_listed_nor_replaced(store: ModelStore) -> None:
     """With the default model missing its aliases name the command, although another model is there."""
     put(store, SMALL)
-    registry = Registry(store, catalogue.built_in())
+    registry = InstalledModelRegistry(store, catalogue.built_in())
     assert registry.aliases() == []
-    with pytest.raises(ModelMissing, match=f"homeport pull {QWEN}"):
+    with pytest.raises(ModelNotFound, match=f"homeport pull {QWEN}"):
         registry.resolve("gpt-4", "chat")
 
 
-def test_the_default_model_can_be_chosen(store: Store) -> None:
+def test_the_default_model_can_be_chosen(store: ModelStore) -> None:
     """Serving another model by default makes OpenAI's names stand for that one."""
     put(store, SMALL)
-    registry = Registry(store, catalogue.built_in(), defaults={"text": SMALL})
+    registry = InstalledModelRegistry(store, catalogue.built_in(), defaults={"text": SMALL})
     assert registry.resolve("gpt-4", "chat").model.facts.name == SMALL
     assert {alias.target for alias in registry.aliases()} == {SMALL}
 
 
 @pytest.mark.parametrize("name", ["whisper-1", "text-embedding-ada-002", "dall-e-2", "tts-1", "text-moderation-latest"])
-def test_a_name_of_another_kind_says_so(registry: Registry, name: str) -> None:
+def test_a_name_of_another_kind_says_so(registry: InstalledModelRegistry, name: str) -> None:
     """A name of another kind of model is a 400 on text endpoints and is not listed while nothing serves it."""
     with pytest.raises(InvalidRequest, match="cannot be used for chat") as wrong:
         registry.resolve(name, "chat")
@@ -141,27 +145,27 @@ def test_a_name_of_another_kind_says_so(registry: Registry, name: str) -> None:
     assert name not in {alias.name for alias in registry.aliases()}
 
 
-def test_a_capability_that_the_model_lacks_is_said(store: Store) -> None:
+def test_a_capability_that_the_model_lacks_is_said(store: ModelStore) -> None:
     """A model without a chat template is refused for chat with what it is for, under any of its names."""
     put(store, "plain", ("completions",))
-    registry = Registry(store, catalogue.built_in(), defaults={"text": "plain"})
+    registry = InstalledModelRegistry(store, catalogue.built_in(), defaults={"text": "plain"})
     for name in ("plain", "gpt-4"):
         with pytest.raises(InvalidRequest, match="it is for completions"):
             registry.resolve(name, "chat")
 
 
-def test_overrides_add_change_and_remove(store: Store) -> None:
+def test_overrides_add_change_and_remove(store: ModelStore) -> None:
     """The user's aliases win over the built-in ones; a bare target keeps the name's encoding."""
     put(store, QWEN)
     put(store, "other")
     overrides = {"gpt-4": "other", "mine": {"target": "other", "encoding": "o200k_base"}, "davinci": None}
-    registry = Registry(store, catalogue.built_in(), overrides=overrides)
+    registry = InstalledModelRegistry(store, catalogue.built_in(), overrides=overrides)
     assert (registry.resolve("gpt-4", "chat").model.facts.name, registry.resolve("gpt-4", "chat").encoding) == (
         "other",
         "cl100k_base",
     )
     assert registry.resolve("mine", "chat").encoding == "o200k_base"
-    with pytest.raises(ModelMissing):
+    with pytest.raises(ModelNotFound):
         registry.resolve("davinci", "completions")
 
 
@@ -169,23 +173,27 @@ def test_overrides_add_change_and_remove(store: Store) -> None:
     "override",
     [{"target": "x", "encoding": "utf8"}, {"encoding": "cl100k_base"}, {"target": "x", "colour": "red"}, "ada"],
 )
-def test_overrides_that_cannot_be_meant_stop_the_start(store: Store, override: dict[str, str | None] | str) -> None:
+def test_overrides_that_cannot_be_meant_stop_the_start(
+    store: ModelStore, override: dict[str, str | None] | str
+) -> None:
     """An unknown encoding, a missing target, an unknown field and an alias of an alias are named."""
     with pytest.raises(InvalidRequest, match="gpt-4"):
-        Registry(store, catalogue.built_in(), overrides={"gpt-4": override})
+        InstalledModelRegistry(store, catalogue.built_in(), overrides={"gpt-4": override})
 
 
-def test_the_real_weights_are_adopted_and_served(smollm2: Path, store: Store) -> None:
+def test_the_real_weights_are_adopted_and_served(smollm2: Path, store: ModelStore) -> None:
     """The starter model's file without a manifest is verified against the catalogue's hash and then resolves."""
     store.folder(SMALL).mkdir(parents=True)
     (store.folder(SMALL) / smollm2.name).symlink_to(smollm2)
-    pull(SMALL, store, PullOptions(offline=True), Silent())
-    facts = Registry(store, catalogue.built_in()).resolve(SMALL, "edits").model.facts
+    pull(SMALL, store, PullOptions(offline=True), NullProgress())
+    facts = InstalledModelRegistry(store, catalogue.built_in()).resolve(SMALL, "edits").model.facts
     assert (facts.window, facts.licence, facts.size_bytes) == (8192, "apache-2.0", 98362432)
 
 
 @pytest.mark.parametrize("capability", ["images", "image_edits", "image_variations"])
-def test_names_of_a_kind_that_has_no_model_say_what_to_install(registry: Registry, capability: str) -> None:
+def test_names_of_a_kind_that_has_no_model_say_what_to_install(
+    registry: InstalledModelRegistry, capability: str
+) -> None:
     """Where no model paints, OpenAI's names for such are a 404 with the command that brings one."""
-    with pytest.raises(ModelMissing, match=r"which is not installed. Run `homeport pull homeport-emoji-128`"):
+    with pytest.raises(ModelNotFound, match=r"which is not installed. Run `homeport pull homeport-emoji-128`"):
         registry.resolve("dall-e-2", capability)

@@ -5,56 +5,58 @@ from pathlib import Path
 
 import pytest
 
-from homeport.domain.errors import InvalidRequest, ModelMissing, Unavailable
-from homeport.domain.models import Facts
-from homeport.domain.operations import Silent
+from homeport.domain.errors import InvalidRequest, ModelNotFound, Unavailable
+from homeport.domain.models import ModelFacts
+from homeport.domain.operations import NullProgress
 from homeport.domain.weight_layouts import (
     ORIGINAL,
     Fidelity,
+    LayoutBenchmarkEvent,
+    LayoutBenchmarkJob,
+    OptimizeOptions,
     Speed,
-    Survey,
-    Told,
     Trial,
-    Wish,
 )
 from homeport.models.manifest import Manifest, StoredFile
-from homeport.models.model_store import Store
-from homeport.models.weight_layouts import optimise
+from homeport.models.model_store import ModelStore
+from homeport.models.weight_layouts import find_best_layout
 
 WAS, NOW = Speed(200, 100, 100), Speed(400, 200, 200)
 GOOD, BAD = Fidelity(18.0, 18.0, 0.01, 0.93), Fidelity(21.0, 18.0, 0.5, 0.6)
 
 
 @pytest.fixture
-def filled(store: Store) -> Store:
+def filled(store: ModelStore) -> ModelStore:
     """A store with one model of one file."""
     folder = store.folder("tiny")
     folder.mkdir(parents=True)
     (folder / "tiny.Q4_1.gguf").write_bytes(b"fetched")
     file = StoredFile("tiny.Q4_1.gguf", "weights", 7, hashlib.sha256(b"fetched").hexdigest())
-    store.commit(Manifest(Facts("tiny", "text", "text"), "file", None, (file,)))
+    store.commit(Manifest(ModelFacts("tiny", "text", "text"), "file", None, (file,)))
     return store
 
 
-def measured(survey: Survey) -> Told:
+def measured(survey: LayoutBenchmarkJob) -> LayoutBenchmarkEvent:
     """Find Q8_0 good and Q4_0 bad, as a child would: each in its part file."""
     names = [survey.layout] if survey.layout else ["q4_0", "q8_0"]
     for name in names:
         survey.part(name).write_bytes(name.encode())
     scored = {"q8_0": GOOD, "q4_0": BAD}
-    return Told(kernels="k", machine="m", trials=tuple(Trial(name, NOW, WAS, 4, scored[name]) for name in names))
+    return LayoutBenchmarkEvent(
+        kernels="k", machine="m", trials=tuple(Trial(name, NOW, WAS, 4, scored[name]) for name in names)
+    )
 
 
-def listing(store: Store) -> list[str]:
+def listing(store: ModelStore) -> list[str]:
     return sorted(path.name for path in store.folder("tiny").iterdir())
 
 
-def test_the_best_is_kept_beside_the_original(filled: Store) -> None:
+def test_the_best_is_kept_beside_the_original(filled: ModelStore) -> None:
     """The chosen layout is loaded from now on, has another digest, and everything measured is in the manifest."""
     before = filled.find("tiny")
-    outcome = optimise(filled, "tiny", Wish(), measured, Silent())
+    outcome = find_best_layout(filled, "tiny", OptimizeOptions(), measured, NullProgress())
     assert (outcome.layout, outcome.is_changed) == ("q8_0", True)
-    after = Store(filled.home).find("tiny")
+    after = ModelStore(filled.home).find("tiny")
     assert before is not None
     assert after is not None
     assert (after.layout, after.files["weights"].read_bytes()) == ("q8_0", b"q8_0")
@@ -65,60 +67,60 @@ def test_the_best_is_kept_beside_the_original(filled: Store) -> None:
     filled.verify("tiny")
 
 
-def test_a_store_can_be_asked_for_what_was_fetched(filled: Store) -> None:
+def test_a_store_can_be_asked_for_what_was_fetched(filled: ModelStore) -> None:
     """With `original` every model is given as it was fetched, whatever is active."""
     before = filled.find("tiny")
-    optimise(filled, "tiny", Wish(), measured, Silent())
-    assert Store(filled.home, ORIGINAL).find("tiny") == before
-    assert Store(filled.home, ORIGINAL).installed() == [before]
+    find_best_layout(filled, "tiny", OptimizeOptions(), measured, NullProgress())
+    assert ModelStore(filled.home, ORIGINAL).find("tiny") == before
+    assert ModelStore(filled.home, ORIGINAL).installed() == [before]
 
 
-def test_going_back_and_forth_measures_nothing(filled: Store) -> None:
+def test_going_back_and_forth_measures_nothing(filled: ModelStore) -> None:
     """`original` and a layout that is there already are a switch in the manifest."""
-    optimise(filled, "tiny", Wish(), measured, Silent())
+    find_best_layout(filled, "tiny", OptimizeOptions(), measured, NullProgress())
 
-    def never(survey: Survey) -> Told:
+    def never(survey: LayoutBenchmarkJob) -> LayoutBenchmarkEvent:
         raise AssertionError(survey)
 
-    assert optimise(filled, "tiny", Wish(ORIGINAL), never, Silent()).layout == ORIGINAL
+    assert find_best_layout(filled, "tiny", OptimizeOptions(ORIGINAL), never, NullProgress()).layout == ORIGINAL
     found = filled.find("tiny")
     assert found is not None
     assert found.files["weights"].name == "tiny.Q4_1.gguf"
-    assert optimise(filled, "tiny", Wish("q8_0"), never, Silent()).is_changed
+    assert find_best_layout(filled, "tiny", OptimizeOptions("q8_0"), never, NullProgress()).is_changed
     assert filled.manifest("tiny").active == "q8_0"
 
 
-def test_a_lossy_layout_is_taken_when_named(filled: Store) -> None:
+def test_a_lossy_layout_is_taken_when_named(filled: ModelStore) -> None:
     """What the rule would refuse is the user's to choose."""
-    assert optimise(filled, "tiny", Wish("q4_0"), measured, Silent()).layout == "q4_0"
+    assert find_best_layout(filled, "tiny", OptimizeOptions("q4_0"), measured, NullProgress()).layout == "q4_0"
     assert filled.manifest("tiny").active == "q4_0"
 
 
-def test_a_dry_run_changes_nothing(filled: Store) -> None:
+def test_a_dry_run_changes_nothing(filled: ModelStore) -> None:
     """`is_dry` gives the figures and leaves folder and manifest as they were."""
     before = listing(filled), filled.manifest("tiny")
-    outcome = optimise(filled, "tiny", Wish(is_dry=True), measured, Silent())
+    outcome = find_best_layout(filled, "tiny", OptimizeOptions(is_dry=True), measured, NullProgress())
     assert (len(outcome.trials), outcome.is_changed, outcome.layout) == (2, False, ORIGINAL)
     assert (listing(filled), filled.manifest("tiny")) == before
 
 
 @pytest.mark.parametrize("end", [KeyboardInterrupt(), Unavailable("the kernels abort")], ids=repr)
-def test_an_interruption_leaves_nothing(filled: Store, end: BaseException) -> None:
+def test_an_interruption_leaves_nothing(filled: ModelStore, end: BaseException) -> None:
     """However measuring ends, no unfinished file stays and the model is as before."""
     before = listing(filled), filled.manifest("tiny")
 
-    def cut(survey: Survey) -> Told:
+    def cut(survey: LayoutBenchmarkJob) -> LayoutBenchmarkEvent:
         measured(survey)
         raise end
 
     with pytest.raises(type(end)):
-        optimise(filled, "tiny", Wish(), cut, Silent())
+        find_best_layout(filled, "tiny", OptimizeOptions(), cut, NullProgress())
     assert (listing(filled), filled.manifest("tiny")) == before
 
 
-def test_a_lost_layout_file_falls_back(filled: Store, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_lost_layout_file_falls_back(filled: ModelStore, caplog: pytest.LogCaptureFixture) -> None:
     """Where the active layout's file is gone, the model is served as fetched, and the log says so."""
-    optimise(filled, "tiny", Wish(), measured, Silent())
+    find_best_layout(filled, "tiny", OptimizeOptions(), measured, NullProgress())
     (filled.folder("tiny") / "tiny.Q4_1.q8_0.gguf").unlink()
     found = filled.find("tiny")
     assert found is not None
@@ -126,28 +128,28 @@ def test_a_lost_layout_file_falls_back(filled: Store, caplog: pytest.LogCaptureF
     assert "tiny.Q4_1.q8_0.gguf" in caplog.text
 
 
-def test_removal_takes_all_layouts(filled: Store) -> None:
+def test_removal_takes_all_layouts(filled: ModelStore) -> None:
     """`rm` deletes both files."""
-    optimise(filled, "tiny", Wish(), measured, Silent())
+    find_best_layout(filled, "tiny", OptimizeOptions(), measured, NullProgress())
     folder = filled.folder("tiny")
     filled.remove("tiny")
     assert not folder.exists()
 
 
-def test_wrong_wishes_are_refused_by_name(filled: Store, tmp_path: Path) -> None:
+def test_wrong_wishes_are_refused_by_name(filled: ModelStore, tmp_path: Path) -> None:
     """An unknown layout is named with those there are, and so is a model that is not installed."""
     with pytest.raises(InvalidRequest, match=r"q3_9.*q8_0"):
-        optimise(filled, "tiny", Wish("q3_9"), measured, Silent())
-    with pytest.raises(ModelMissing, match="absent"):
-        optimise(filled, "absent", Wish(), measured, Silent())
+        find_best_layout(filled, "tiny", OptimizeOptions("q3_9"), measured, NullProgress())
+    with pytest.raises(ModelNotFound, match="absent"):
+        find_best_layout(filled, "absent", OptimizeOptions(), measured, NullProgress())
 
 
-def test_a_full_disk_is_said_before_any_work(filled: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_said_before_any_work(filled: ModelStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Room for all candidates is asked for first."""
 
     def full(folder: Path, size: int) -> None:
         raise Unavailable(f"no room for {size} bytes")
 
-    monkeypatch.setattr("homeport.models.disk.require", full)
+    monkeypatch.setattr("homeport.models.disk.require_space", full)
     with pytest.raises(Unavailable, match="no room for 42 bytes"):
-        optimise(filled, "tiny", Wish(), measured, Silent())
+        find_best_layout(filled, "tiny", OptimizeOptions(), measured, NullProgress())

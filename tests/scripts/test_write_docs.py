@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from homeport import __version__
-from homeport.settings import FACTS
+from homeport.settings import SETTINGS
 from scripts import write_docs
 
 ROOT = Path(__file__).parent.parent
@@ -39,7 +39,7 @@ def test_every_command_is_documented() -> None:
     page = write_docs.cli_page()
     names = ["serve", "pull", "list", "show", "rm", "ps", "stop", "run", "kernels install", "doctor", "config check"]
     assert not [name for name in names if f"\n## homeport {name}\n" not in page]
-    assert not [name for name in FACTS if f"| `{name}` |" not in write_docs.settings_page()]
+    assert not [name for name in SETTINGS if f"| `{name}` |" not in write_docs.settings_page()]
 
 
 def test_readmes_run_the_same() -> None:

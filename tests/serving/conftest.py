@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from homeport.domain.events import Delta, Event
-from homeport.domain.models import Facts, Installed
+from homeport.domain.events import Event, TextDelta
+from homeport.domain.models import InstalledModel, ModelFacts
 from homeport.domain.text import TextPrompt, TextRequest
 from homeport.serving.local import LocalServing
 from homeport.serving.options import ServingOptions
@@ -21,10 +21,10 @@ Serve = Callable[..., LocalServing]
 QUICK = ServingOptions(heartbeat_s=0.05, heartbeat_limit_s=1.0, restart_backoff_s=0.2, restart_backoff_limit_s=0.5)
 
 
-def scripted(name: str = "m", size_bytes: int = 0, digest: str = "d") -> Installed:
+def scripted(name: str = "m", size_bytes: int = 0, digest: str = "d") -> InstalledModel:
     """A model of the scripted engine."""
-    facts = Facts(name=name, kind="text", engine="scripted", size_bytes=size_bytes)
-    return Installed(facts=facts, files={"weights": Path("/nowhere/weights.gguf")}, digest=digest)
+    facts = ModelFacts(name=name, kind="text", engine="scripted", size_bytes=size_bytes)
+    return InstalledModel(facts=facts, files={"weights": Path("/nowhere/weights.gguf")}, digest=digest)
 
 
 def prompt(text: str) -> TextRequest:
@@ -40,7 +40,7 @@ async def until(what: Callable[[], object], within_s: float = DEADLINE_S) -> Non
         await asyncio.sleep(0.01)
 
 
-async def events(serving: LocalServing, text: str, model: Installed | None = None) -> list[Event]:
+async def events(serving: LocalServing, text: str, model: InstalledModel | None = None) -> list[Event]:
     """Run one request to its end; gives its events."""
     async with asyncio.timeout(DEADLINE_S):
         stream = await serving.open(model or scripted(), prompt(text))
@@ -51,9 +51,9 @@ async def events(serving: LocalServing, text: str, model: Installed | None = Non
             await stream.aclose()
 
 
-async def answer(serving: LocalServing, text: str, model: Installed | None = None) -> str:
+async def answer(serving: LocalServing, text: str, model: InstalledModel | None = None) -> str:
     """Run one request to its end; gives its text."""
-    return "".join(event.text for event in await events(serving, text, model) if isinstance(event, Delta))
+    return "".join(event.text for event in await events(serving, text, model) if isinstance(event, TextDelta))
 
 
 @pytest.fixture

@@ -12,17 +12,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from homeport.domain.errors import InvalidRequest
-from homeport.domain.events import Admitted, Delta, Done, Event, Failed, Finished, Usage
-from homeport.domain.models import Gauges, Loaded
-from homeport.domain.ports.serving import Emit
+from homeport.domain.events import (
+    Admitted,
+    ChoiceFinished,
+    Done,
+    Event,
+    Failed,
+    TextDelta,
+    Usage,
+)
+from homeport.domain.models import EngineStats, LoadedModel
+from homeport.domain.ports.engine import EmitEvents
 from homeport.domain.text import TextPrompt, TextRequest
-from homeport.domain.worker_messages import Job, Request
+from homeport.domain.worker_messages import EngineRequest, EngineSpec
 
 
 class Script:
     """One request's way through its prompt's words."""
 
-    def __init__(self, request: Request, credit: int) -> None:
+    def __init__(self, request: EngineRequest, credit: int) -> None:
         assert isinstance(request, TextRequest)
         prompt = request.prompts[0]
         text = prompt.text if isinstance(prompt, TextPrompt) else "wait"
@@ -41,8 +49,8 @@ class Script:
 class ScriptedEngine:
     """A `domain.ports.Engine` without a model. Gauges: `generated_tokens` deltas sent, `preemptions` cancels seen."""
 
-    def __init__(self, job: Job) -> None:
-        self.loaded = Loaded(model=job.model, window=128, kernels="none", device="cpu")
+    def __init__(self, job: EngineSpec) -> None:
+        self.loaded = LoadedModel(model=job.model, window=128, kernels="none", device="cpu")
         self._scripts: dict[int, Script] = {}
         self._changed = threading.Condition()
         self._closed = False
@@ -51,7 +59,7 @@ class ScriptedEngine:
         self._stuck_at: float | None = None
         self._ballast = bytearray(b"\1") * int(job.options.get("ballast") or 0)
 
-    def open(self, id: int, request: Request, credit: int) -> None:
+    def open(self, id: int, request: EngineRequest, credit: int) -> None:
         """Take a request."""
         with self._changed:
             self._scripts[id] = Script(request, credit)
@@ -75,17 +83,17 @@ class ScriptedEngine:
             if id in self._scripts and self._scripts[id].word != "stubborn":
                 del self._scripts[id]
 
-    def gauges(self) -> Gauges:
+    def gauges(self) -> EngineStats:
         """How it stands."""
         since = self._stuck_at
-        return Gauges(
+        return EngineStats(
             running=len(self._scripts),
             generated_tokens=self._sent,
             preemptions=self._cancels,
             stalled_s=time.monotonic() - since if since else 0.0,
         )
 
-    def run(self, emit: Emit) -> None:
+    def run(self, emit: EmitEvents) -> None:
         """Step until closed."""
         while not self._closed:
             with self._changed:
@@ -116,21 +124,21 @@ class ScriptedEngine:
             yield Admitted(prompt_tokens=1, prompt_chars=(4,))
             return
         if script.word == "flood":
-            yield from (Delta(0, "x") for _ in range(int(script.number)))
+            yield from (TextDelta(0, "x") for _ in range(int(script.number)))
         elif script.word == "big":
-            yield Delta(0, "x" * int(script.number))
+            yield TextDelta(0, "x" * int(script.number))
         elif script.sent < script.number:
             script.sent += 1
             script.credit -= 1
             self._sent += 1
-            yield Delta(0, f"{script.sent} ")
+            yield TextDelta(0, f"{script.sent} ")
             if script.sent < script.number or script.word == "abort":
                 return
-        yield Finished(0, "stop")
+        yield ChoiceFinished(0, "stop")
         yield Done(Usage(prompt_tokens=1, completion_tokens=script.sent))
 
 
-def load(job: Job) -> ScriptedEngine:
+def load(job: EngineSpec) -> ScriptedEngine:
     """Load as the job's options say: `diary` a file that gets a line per load, `load` how it goes."""
     if diary := job.options.get("diary"):
         with Path(str(diary)).open("a") as file:
@@ -154,13 +162,13 @@ def load(job: Job) -> ScriptedEngine:
 class PickyEngine(ScriptedEngine):
     """Breaks on taking the prompt `raise`."""
 
-    def open(self, id: int, request: Request, credit: int) -> None:
+    def open(self, id: int, request: EngineRequest, credit: int) -> None:
         """Take a request."""
         if isinstance(request, TextRequest) and request.prompts[0] == TextPrompt("raise"):
             raise KeyError("a bug in an engine")
         super().open(id, request, credit)
 
 
-def load_picky(job: Job) -> PickyEngine:
+def load_picky(job: EngineSpec) -> PickyEngine:
     """Load the engine that breaks on a prompt."""
     return PickyEngine(job)

@@ -5,15 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeport.domain.errors import Overloaded
-from homeport.serving.admission import Admission, Ticket
+from homeport.serving.admission import Admission, AdmissionTicket
 
 
 @given(st.integers(1, 4), st.integers(0, 4), st.lists(st.tuples(st.sampled_from("ab"), st.booleans(), st.integers(0))))
 def test_never_more_than_the_limit(slots: int, max_queue: int, moves: list[tuple[str, bool, int]]) -> None:
     """Whoever comes and goes, however often they say they left: a model's count is its live tickets, within limits."""
     admission = Admission(slots, max_queue, clock=lambda: 0.0)
-    live: dict[str, list[Ticket]] = {"a": [], "b": []}
-    left: list[Ticket] = []
+    live: dict[str, list[AdmissionTicket]] = {"a": [], "b": []}
+    left: list[AdmissionTicket] = []
     for model, enters, which in moves:
         inside = live[model]
         if not enters and inside:

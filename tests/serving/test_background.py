@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from homeport.domain.errors import EngineFailed, HomeportError, Overloaded, Unavailable
-from homeport.domain.events import Delta
-from homeport.serving.background import GAVE_WAY, Background
-from homeport.serving.idle_gate import Gate
+from homeport.domain.events import TextDelta
+from homeport.serving.background import PREEMPTED_CODE, BackgroundRequests
+from homeport.serving.idle_gate import IdleGatePolicy
 from homeport.serving.local import LocalServing
 from homeport.serving.options import ServingOptions
 from homeport.serving.workers.stream import WorkerStream
@@ -27,7 +27,7 @@ async def background(serving: LocalServing, text: str, name: str = "m", size_byt
 async def taken(stream: WorkerStream, counted: list[int]) -> None:
     """Read a stream to its end, counting its deltas."""
     async for batch in stream:
-        counted[0] += sum(isinstance(event, Delta) for event in batch)
+        counted[0] += sum(isinstance(event, TextDelta) for event in batch)
 
 
 async def standing(counted: list[int]) -> int:
@@ -87,7 +87,7 @@ async def test_work_may_begin_when_nobody_is_there(serve: Serve) -> None:
 async def test_long_answers_let_it_go_on(serve: Serve) -> None:
     """Once a caller has the first of its answer, the background goes on after a while."""
     serving = await serve()
-    serving.background = Background(Gate(patience_s=0.2))
+    serving.background = BackgroundRequests(IdleGatePolicy(patience_s=0.2))
     caller = await serving.open(scripted(), prompt("count 100000"))
     stream = await background(serving, "count 5")
     counted = [0]
@@ -116,13 +116,13 @@ async def test_it_gives_up_its_room(serve: Serve) -> None:
         caller = await serving.open(scripted("wanted", 100), prompt("wait"))
         with pytest.raises(Unavailable) as ended:
             await taken(stream, [0])
-    assert ended.value.code == GAVE_WAY
+    assert ended.value.code == PREEMPTED_CODE
     await caller.aclose()
 
 
 async def test_one_that_breaks_leaves_the_others_to_go_on() -> None:
     """A background request that cannot be told to rest ends with an error; the others are told, and told again."""
-    background, clock = Background(), asyncio.get_running_loop()
+    background, clock = BackgroundRequests(), asyncio.get_running_loop()
     broken, sound = Fragile(is_broken=True), Fragile(is_broken=False)
     background.hold(broken)
     background.hold(sound)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeport.serving.idle_gate import Gate
+from homeport.serving.idle_gate import IdleGatePolicy
 
 SETTLE_S, PATIENCE_S, TURN_S = 0.5, 5.0, 1.0
 
@@ -16,9 +16,9 @@ class Clock:
         return self.now
 
 
-def made() -> tuple[Gate, Clock]:
+def made() -> tuple[IdleGatePolicy, Clock]:
     clock = Clock()
-    return Gate(SETTLE_S, PATIENCE_S, TURN_S, clock), clock
+    return IdleGatePolicy(SETTLE_S, PATIENCE_S, TURN_S, clock), clock
 
 
 def test_it_is_open_while_nobody_is_there() -> None:

@@ -11,8 +11,20 @@ import msgspec
 import psutil
 import pytest
 
-from homeport.domain.errors import EngineFailed, InvalidRequest, Overloaded, TooLarge, Unavailable
-from homeport.domain.events import Delta, Done, Event, Finished, Usage
+from homeport.domain.errors import (
+    EngineFailed,
+    InvalidRequest,
+    Overloaded,
+    PayloadTooLarge,
+    Unavailable,
+)
+from homeport.domain.events import (
+    ChoiceFinished,
+    Done,
+    Event,
+    TextDelta,
+    Usage,
+)
 from homeport.domain.ports.serving import Serving
 from homeport.serving.local import LocalServing
 from homeport.serving.options import ServingOptions
@@ -39,10 +51,10 @@ async def test_answers(serve: Serve) -> None:
     as_the_port_says: Serving = serving  # held by the type checker
     assert as_the_port_says.is_ready
     assert await events(serving, "count 3") == [
-        Delta(0, "1 "),
-        Delta(0, "2 "),
-        Delta(0, "3 "),
-        Finished(0, "stop"),
+        TextDelta(0, "1 "),
+        TextDelta(0, "2 "),
+        TextDelta(0, "3 "),
+        ChoiceFinished(0, "stop"),
         Done(Usage(prompt_tokens=1, completion_tokens=3)),
     ]
     loaded = serving.loaded("m")
@@ -143,7 +155,7 @@ async def test_large_requests(serve: Serve) -> None:
     """A prompt of 20 MB reaches the engine; one over the link's limit is refused by name and harms nobody."""
     serving = await serve(msgspec.structs.replace(QUICK, frame_bytes=21_000_000))
     assert await answer(serving, "count 1" + " " * 20_000_000) == "1 "
-    with pytest.raises(TooLarge, match="Open"):
+    with pytest.raises(PayloadTooLarge, match="Open"):
         await serving.open(scripted(), prompt("count 1" + " " * 21_000_000))
     assert serving.status()[0].users == 0
     assert await answer(serving, "count 1") == "1 "
@@ -165,7 +177,7 @@ async def test_crash_in_mid_stream(serve: Serve) -> None:
 
     with pytest.raises(EngineFailed, match="worker stopped"):
         await read()
-    assert seen == [Delta(0, "1 "), Delta(0, "2 ")]
+    assert seen == [TextDelta(0, "1 "), TextDelta(0, "2 ")]
     with pytest.raises(EngineFailed, match="worker stopped"):
         await anext(bystander)
     assert await answer(serving, "count 1") == "1 "
@@ -315,7 +327,7 @@ async def test_drain(serve: Serve) -> None:
     with pytest.raises(Unavailable, match="shutting down"):
         await serving.open(scripted(), prompt("count 1"))
     got = [event async for batch in stream for event in batch]
-    assert len([event for event in got if isinstance(event, Delta)]) == 6
+    assert len([event for event in got if isinstance(event, TextDelta)]) == 6
     await draining
     assert not psutil.pid_exists(pid)
     assert serving.status() == ()

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeport.domain.errors import QuotaSpent, RateLimited
-from homeport.domain.keys import Allowance, Key
-from homeport.serving.rate_limits import FREE, Passage, Quotas
+from homeport.domain.errors import QuotaExceeded, RateLimited
+from homeport.domain.keys import Key, KeyLimits
+from homeport.serving.rate_limits import UNLIMITED, RateLimiter, RateLimitTicket
 
 NOON = 1_790_000_000 // 86_400 * 86_400 + 43_200.0
 
@@ -34,15 +34,15 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def quotas(clock: Clock) -> Quotas:
-    return Quotas(clock.steady, clock.wall)
+def quotas(clock: Clock) -> RateLimiter:
+    return RateLimiter(clock.steady, clock.wall)
 
 
 def key(name: str = "bot", /, **limits: int) -> Key:
-    return Key(id=f"key_{name}", project="p", name=name, hint="", created_at=0, limits=Allowance(**limits))
+    return Key(id=f"key_{name}", project="p", name=name, hint="", created_at=0, limits=KeyLimits(**limits))
 
 
-def admitted(quotas: Quotas, asked: Key, tokens: int = 0) -> bool:
+def admitted(quotas: RateLimiter, asked: Key, tokens: int = 0) -> bool:
     """Whether one short request gets in."""
     passage = quotas.passage(asked)
     try:
@@ -55,7 +55,7 @@ def admitted(quotas: Quotas, asked: Key, tokens: int = 0) -> bool:
     return True
 
 
-def test_requests_in_any_minute_stay_under_the_limit(quotas: Quotas, clock: Clock) -> None:
+def test_requests_in_any_minute_stay_under_the_limit(quotas: RateLimiter, clock: Clock) -> None:
     """Over many minutes of asking all the time, no minute has more requests than the limit, and few have fewer."""
     asked, times = key(requests_per_minute=50), []
     for _ in range(6000):
@@ -67,7 +67,7 @@ def test_requests_in_any_minute_stay_under_the_limit(quotas: Quotas, clock: Cloc
     assert len(times) >= 0.95 * 50 * 5
 
 
-def test_tokens_in_any_minute_stay_under_the_limit(quotas: Quotas, clock: Clock) -> None:
+def test_tokens_in_any_minute_stay_under_the_limit(quotas: RateLimiter, clock: Clock) -> None:
     """Tokens are limited the same way, each request by what it takes."""
     asked, taken = key(tokens_per_minute=1000), []
     for at in range(6000):
@@ -80,7 +80,7 @@ def test_tokens_in_any_minute_stay_under_the_limit(quotas: Quotas, clock: Clock)
     assert sum(size for _, size in taken) >= 0.95 * 1000 * 5
 
 
-def test_a_refusal_says_when_to_come_back(quotas: Quotas, clock: Clock) -> None:
+def test_a_refusal_says_when_to_come_back(quotas: RateLimiter, clock: Clock) -> None:
     """At the time that a refusal names there is room, and not much sooner."""
     asked = key(requests_per_minute=2)
     assert admitted(quotas, asked)
@@ -98,7 +98,7 @@ def test_a_refusal_says_when_to_come_back(quotas: Quotas, clock: Clock) -> None:
     assert admitted(quotas, asked)
 
 
-def test_keys_do_not_share_limits(quotas: Quotas) -> None:
+def test_keys_do_not_share_limits(quotas: RateLimiter) -> None:
     """What one key takes is not taken from another."""
     one, other = key("one", requests_per_minute=1), key("other", requests_per_minute=1)
     assert admitted(quotas, one)
@@ -106,7 +106,7 @@ def test_keys_do_not_share_limits(quotas: Quotas) -> None:
     assert admitted(quotas, other)
 
 
-def test_what_was_reserved_too_much_is_given_back(quotas: Quotas) -> None:
+def test_what_was_reserved_too_much_is_given_back(quotas: RateLimiter) -> None:
     """A request reserves what it may take and pays what it took."""
     asked = key(tokens_per_minute=100)
     passage = quotas.passage(asked)
@@ -119,7 +119,7 @@ def test_what_was_reserved_too_much_is_given_back(quotas: Quotas) -> None:
     assert admitted(quotas, asked, 70)
 
 
-def test_a_long_answer_counts_where_it_is_more_than_reserved(quotas: Quotas, clock: Clock) -> None:
+def test_a_long_answer_counts_where_it_is_more_than_reserved(quotas: RateLimiter, clock: Clock) -> None:
     """A request that lasts over a minute and takes more than it reserved pays the rest at its end."""
     asked = key(tokens_per_minute=100)
     passage = quotas.passage(asked)
@@ -131,7 +131,7 @@ def test_a_long_answer_counts_where_it_is_more_than_reserved(quotas: Quotas, clo
     assert not admitted(quotas, asked, 20)
 
 
-def test_more_than_the_limit_never_fits(quotas: Quotas) -> None:
+def test_more_than_the_limit_never_fits(quotas: RateLimiter) -> None:
     """A request that asks for more tokens than a minute has is refused as too large."""
     with pytest.raises(RateLimited, match="Request too large"):
         quotas.passage(key(tokens_per_minute=100)).reserve(101)
@@ -142,13 +142,13 @@ def test_more_than_the_limit_never_fits(quotas: Quotas) -> None:
     [("tokens_per_day", 43_200.0, 86_400.0), ("tokens_per_month", 30 * 86_400.0, 31 * 86_400.0)],
 )
 def test_a_budget_is_spent_until_the_calendar_turns(
-    quotas: Quotas, clock: Clock, limit: str, wait: float, most_s: float
+    quotas: RateLimiter, clock: Clock, limit: str, wait: float, most_s: float
 ) -> None:
     """A spent day or month is `insufficient_quota` until the next one begins, in UTC."""
     asked = key(**{limit: 100})
     assert admitted(quotas, asked, 60)
     assert admitted(quotas, asked, 60)  # what is left is not known to be too little before it is spent
-    with pytest.raises(QuotaSpent, match="has taken 120") as refused:
+    with pytest.raises(QuotaExceeded, match="has taken 120") as refused:
         quotas.passage(asked).reserve(1)
     assert refused.value.code == "insufficient_quota"
     left_s = refused.value.retry_after_s
@@ -160,20 +160,20 @@ def test_a_budget_is_spent_until_the_calendar_turns(
     assert admitted(quotas, asked, 1)
 
 
-def test_what_runs_counts_against_the_budget(quotas: Quotas) -> None:
+def test_what_runs_counts_against_the_budget(quotas: RateLimiter) -> None:
     """Requests under way count with what they reserved: another may come when they end, which is soon."""
     asked = key(tokens_per_day=100)
     first = quotas.passage(asked)
     first.reserve(100)
     with pytest.raises(RateLimited, match="Reserved 100") as refused:
         quotas.passage(asked).reserve(1)
-    assert not isinstance(refused.value, QuotaSpent)
+    assert not isinstance(refused.value, QuotaExceeded)
     assert refused.value.retry_after_s == 1.0
     first.settle(10)
     quotas.passage(asked).reserve(1)
 
 
-def test_a_budget_outlives_the_server(quotas: Quotas) -> None:
+def test_a_budget_outlives_the_server(quotas: RateLimiter) -> None:
     """What a key took before this server began counts."""
     quotas.seed("key_bot", 50, 100)
     assert admitted(quotas, key(tokens_per_day=51), 1)
@@ -181,7 +181,7 @@ def test_a_budget_outlives_the_server(quotas: Quotas) -> None:
     assert not admitted(quotas, key(tokens_per_month=100), 1)
 
 
-def test_so_many_at_once(quotas: Quotas) -> None:
+def test_so_many_at_once(quotas: RateLimiter) -> None:
     """A key's requests over its concurrency are refused until one has ended; ending twice is once."""
     asked = key(concurrent_requests=2)
     running = [quotas.passage(asked) for _ in range(3)]
@@ -196,7 +196,7 @@ def test_so_many_at_once(quotas: Quotas) -> None:
     assert not admitted(quotas, asked)
 
 
-def test_rates_tell_limit_rest_and_reset(quotas: Quotas, clock: Clock) -> None:
+def test_rates_tell_limit_rest_and_reset(quotas: RateLimiter, clock: Clock) -> None:
     """Each limit of a minute tells what it is, what is left and when it is whole again; others are not told."""
     passage = quotas.passage(key(requests_per_minute=3, tokens_per_day=5))
     assert list(passage.rates()) == ["requests"]
@@ -210,7 +210,7 @@ def test_rates_tell_limit_rest_and_reset(quotas: Quotas, clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("limit", ["tokens_per_minute", "tokens_per_day", "tokens_per_month"])
-def test_an_answer_without_a_bound_is_reserved_in_slices(quotas: Quotas, limit: str) -> None:
+def test_an_answer_without_a_bound_is_reserved_in_slices(quotas: RateLimiter, limit: str) -> None:
     """It begins with 256 tokens beside its prompt, gets 256 more each time, what is left at last, and then nothing."""
     passage = quotas.passage(key(**{limit: 600}))
     assert passage.reserve(10, None) == 266
@@ -225,7 +225,7 @@ def test_an_answer_without_a_bound_is_reserved_in_slices(quotas: Quotas, limit: 
     assert not admitted(quotas, key(**{limit: 600}), 1)
 
 
-def test_no_more_is_reserved_than_can_be_used(quotas: Quotas) -> None:
+def test_no_more_is_reserved_than_can_be_used(quotas: RateLimiter) -> None:
     """A bounded answer takes no more than its bound of a day, and all of it of a minute at once."""
     daily = quotas.passage(key("daily", tokens_per_day=1000))
     assert daily.reserve(10, 20) == 30
@@ -240,7 +240,7 @@ def test_no_more_is_reserved_than_can_be_used(quotas: Quotas) -> None:
 
 
 @pytest.mark.parametrize("limit", ["tokens_per_minute", "tokens_per_day", "tokens_per_month"])
-def test_a_prompt_longer_than_estimated_is_refused_where_it_does_not_fit(quotas: Quotas, limit: str) -> None:
+def test_a_prompt_longer_than_estimated_is_refused_where_it_does_not_fit(quotas: RateLimiter, limit: str) -> None:
     """Its true length counts before anything is computed; a refused one has taken nothing."""
     asked = key(**{limit: 100})
     passage = quotas.passage(asked)
@@ -258,7 +258,7 @@ def test_a_prompt_longer_than_estimated_is_refused_where_it_does_not_fit(quotas:
     assert admitted(quotas, asked, 1)
 
 
-def test_who_leaves_early_pays_for_what_was_drawn_unseen(quotas: Quotas) -> None:
+def test_who_leaves_early_pays_for_what_was_drawn_unseen(quotas: RateLimiter) -> None:
     """Candidates that are never given out count with what the engine last said that they took."""
     asked = key(tokens_per_day=1000)
     passage = quotas.passage(asked)
@@ -280,8 +280,8 @@ def test_together_requests_never_take_more_than_the_limit(
 ) -> None:
     """However requests of one key begin, go on and end, they take no more than it, and all else is given back."""
     clock = Clock()
-    quotas, asked = Quotas(clock.steady, clock.wall), key(**{limit: most})
-    running: dict[int, tuple[Passage, int]] = {}  # and what each may take
+    quotas, asked = RateLimiter(clock.steady, clock.wall), key(**{limit: most})
+    running: dict[int, tuple[RateLimitTicket, int]] = {}  # and what each may take
     taken = 0
     for which, prompt, wanted in moves:
         if which not in running:
@@ -310,18 +310,18 @@ def test_together_requests_never_take_more_than_the_limit(
         assert rest.reserve(0, None) == min(256, most - taken)
 
 
-def _acts(passage: Passage) -> list[Callable[[], object]]:
+def _acts(passage: RateLimitTicket) -> list[Callable[[], object]]:
     return [passage.enter, lambda: passage.reserve(10**9), lambda: passage.settle(1), passage.leave]
 
 
 def test_without_a_key_there_is_no_limit() -> None:
     """The passage of callers without a key of their own lets everything through."""
-    for act in _acts(FREE):
+    for act in _acts(UNLIMITED):
         act()
-    assert FREE.rates() == {}
+    assert UNLIMITED.rates() == {}
 
 
-def test_the_background_leaves_room(quotas: Quotas) -> None:
+def test_the_background_leaves_room(quotas: RateLimiter) -> None:
     """It is no request of the minute nor one at a time, and takes half of a minute's tokens at most."""
     limited = key(requests_per_minute=1, concurrent_requests=1, tokens_per_minute=100)
     lines = [quotas.passage(limited, is_background=True) for _ in range(3)]
@@ -331,13 +331,13 @@ def test_the_background_leaves_room(quotas: Quotas) -> None:
     lines[1].reserve(20)
     with pytest.raises(RateLimited) as refused:
         lines[2].reserve(1)
-    assert not isinstance(refused.value, QuotaSpent)
+    assert not isinstance(refused.value, QuotaExceeded)
     caller = quotas.passage(limited)
     caller.enter()
     caller.reserve(50)
 
 
-def test_a_large_background_request_waits_for_a_whole_minute(quotas: Quotas, clock: Clock) -> None:
+def test_a_large_background_request_waits_for_a_whole_minute(quotas: RateLimiter, clock: Clock) -> None:
     """More than half of the tokens fit into an empty minute; more than all of them never, and are refused for good."""
     limited = key(tokens_per_minute=100)
     quotas.passage(limited).reserve(30)
@@ -347,18 +347,18 @@ def test_a_large_background_request_waits_for_a_whole_minute(quotas: Quotas, clo
     assert refused.value.retry_after_s is not None
     clock.past += refused.value.retry_after_s + 0.001
     large.reserve(80)
-    with pytest.raises(QuotaSpent) as spent:
+    with pytest.raises(QuotaExceeded) as spent:
         quotas.passage(limited, is_background=True).reserve(101)
     assert spent.value.retry_after_s is None
 
 
-def test_the_background_spends_the_budget(quotas: Quotas) -> None:
+def test_the_background_spends_the_budget(quotas: RateLimiter) -> None:
     """A day's tokens are the same for all that a key asks."""
     limited = key(tokens_per_day=100)
     line = quotas.passage(limited, is_background=True)
     line.reserve(10)
     line.settle(100)
     for is_background in (True, False):
-        with pytest.raises(QuotaSpent) as spent:
+        with pytest.raises(QuotaExceeded) as spent:
             quotas.passage(limited, is_background=is_background).reserve(1)
         assert spent.value.retry_after_s == 43_200

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeport.serving.queue_shares import LATELY_S, Shares
+from homeport.serving.queue_shares import LATELY_S, QueueShares
 
 
 class Clock:
@@ -19,7 +19,7 @@ class Clock:
         return self.now
 
 
-def fill(shares: Shares, holder: str) -> int:
+def fill(shares: QueueShares, holder: str) -> int:
     """Take all that a holder gets."""
     taken = 0
     while shares.enter(holder):
@@ -30,7 +30,7 @@ def fill(shares: Shares, holder: str) -> int:
 @given(st.integers(1, 200))
 def test_alone_a_key_has_every_place(places: int) -> None:
     """Where nobody else has asked, nothing is kept back."""
-    assert fill(Shares(places), "a") == places
+    assert fill(QueueShares(places), "a") == places
 
 
 @given(
@@ -40,7 +40,7 @@ def test_alone_a_key_has_every_place(places: int) -> None:
 def test_places_are_counted_and_never_overrun(places: int, moves: list[tuple[str, bool, float]]) -> None:
     """Whoever comes and goes, the count is true and within the places; who holds none gets one that is free."""
     clock = Clock()
-    shares, held = Shares(places, clock), Counter[str]()
+    shares, held = QueueShares(places, clock), Counter[str]()
     for holder, enters, passed_s in moves:
         clock.now += passed_s
         if enters:
@@ -58,7 +58,7 @@ def test_places_are_counted_and_never_overrun(places: int, moves: list[tuple[str
 @given(st.integers(4, 200), st.integers(1, 6))
 def test_a_flood_of_one_key_leaves_room_for_others(places: int, n_others: int) -> None:
     """Once others have asked, one key's flood leaves a quarter of the places to those below their share."""
-    shares = Shares(places)
+    shares = QueueShares(places)
     assert fill(shares, "flood") == places
     others = [f"other{n}" for n in range(n_others)]
     for other in others:
@@ -73,7 +73,7 @@ def test_a_flood_of_one_key_leaves_room_for_others(places: int, n_others: int) -
 def test_who_has_not_asked_for_long_is_forgotten() -> None:
     """Ten minutes after another key's last request one key may take every place again."""
     clock = Clock()
-    shares = Shares(8, clock)
+    shares = QueueShares(8, clock)
     assert shares.enter("b")
     shares.leave("b")
     assert fill(shares, "a") == 6
@@ -84,7 +84,7 @@ def test_who_has_not_asked_for_long_is_forgotten() -> None:
 @pytest.mark.parametrize("places", [1, 2, 3])
 def test_small_queues_have_no_place_to_keep(places: int) -> None:
     """Below four places there is no quarter: who comes first is served first."""
-    shares = Shares(places)
+    shares = QueueShares(places)
     assert fill(shares, "b") == places
     for _ in range(places):
         shares.leave("b")

@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator
 import pytest
 
 from homeport.domain.errors import Unavailable
-from homeport.serving.background_loops import Supervisor
+from homeport.serving.background_loops import BackgroundLoops
 from tests.serving.conftest import until
 
 
 @pytest.fixture
-async def supervisor() -> AsyncIterator[Supervisor]:
-    made = Supervisor(first_s=0.0, limit_s=0.0)
+async def supervisor() -> AsyncIterator[BackgroundLoops]:
+    made = BackgroundLoops(first_s=0.0, limit_s=0.0)
     yield made
     await made.stop()
 
@@ -36,7 +36,7 @@ class Steps:
     "error", [Unavailable("away"), OSError(24, "Too many open files"), TypeError("?"), RecursionError("deep")]
 )
 async def test_a_loop_outlives_whatever_its_step_raises(
-    supervisor: Supervisor, caplog: pytest.LogCaptureFixture, error: Exception
+    supervisor: BackgroundLoops, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
     """An expected error or a bug: the next step is taken, and the log has the trace and the loop's name."""
     steps = Steps(error)
@@ -51,14 +51,14 @@ async def test_a_loop_outlives_whatever_its_step_raises(
 
 async def test_a_loop_may_have_a_longest_pause() -> None:
     """What must be renewed in time is tried again within its own pause, however often it has failed."""
-    supervisor, steps = Supervisor(first_s=3600.0, limit_s=3600.0), Steps(*[Unavailable("away")] * 5)
+    supervisor, steps = BackgroundLoops(first_s=3600.0, limit_s=3600.0), Steps(*[Unavailable("away")] * 5)
     task = asyncio.create_task(supervisor.run("leases", steps, 0.0, most_s=0.001))
     await until(lambda: steps.taken > 5)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_a_cancelled_part_of_a_step_does_not_end_the_loop(supervisor: Supervisor) -> None:
+async def test_a_cancelled_part_of_a_step_does_not_end_the_loop(supervisor: BackgroundLoops) -> None:
     """Where a step waits for a task that somebody cancels, the loop takes the next step."""
     steps = Steps(asyncio.CancelledError())
     task = supervisor.start("keys", steps, 0.0)
@@ -66,7 +66,7 @@ async def test_a_cancelled_part_of_a_step_does_not_end_the_loop(supervisor: Supe
     assert not task.done()
 
 
-async def test_a_failing_loop_is_named_until_it_succeeds(supervisor: Supervisor) -> None:
+async def test_a_failing_loop_is_named_until_it_succeeds(supervisor: BackgroundLoops) -> None:
     """`failing` names a loop from its first failure to its next success; `failures` goes on counting."""
     fail = asyncio.Event()
     fail.set()
@@ -87,7 +87,7 @@ async def test_a_failing_loop_is_named_until_it_succeeds(supervisor: Supervisor)
 
 
 async def test_a_failure_that_stays_the_same_has_one_trace(
-    supervisor: Supervisor, caplog: pytest.LogCaptureFixture
+    supervisor: BackgroundLoops, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Every failure is a line in the log, and only a new kind of it brings a trace."""
     steps = Steps(Unavailable("away"), Unavailable("away"), Unavailable("gone"))
@@ -97,7 +97,7 @@ async def test_a_failure_that_stays_the_same_has_one_trace(
     assert [bool(record.exc_info) for record in said] == [True, False, True]
 
 
-async def test_a_stopped_supervisor_leaves_no_loop(supervisor: Supervisor) -> None:
+async def test_a_stopped_supervisor_leaves_no_loop(supervisor: BackgroundLoops) -> None:
     """After `stop` no loop runs, and none is called failing any more."""
     steps = Steps(*(Unavailable("away") for _ in range(1000)))
     task = supervisor.start("keys", steps, 0.0)

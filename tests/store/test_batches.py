@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from homeport.domain.batches import Batch, BatchError, Outcome
-from homeport.domain.errors import InvalidRequest, Missing
-from homeport.store.batches import WINDOW_S, BatchBook
-from homeport.store.blobs import Blobs
+from homeport.domain.batches import Batch, BatchError, LineResult
+from homeport.domain.errors import InvalidRequest, NotFound
+from homeport.store.batches import WINDOW_S, SqlBatchRepository
+from homeport.store.blobs import BlobStore
 from homeport.store.database import Database
-from homeport.store.files import FileBook
+from homeport.store.files import SqlFileRepository
 
 NOW = 1_800_000_000
 
@@ -26,14 +26,14 @@ class Clock:
         return self.now
 
 
-class Room:
+class BatchStoreFixture:
     """A book of batches, the files it makes, and the clock."""
 
     def __init__(self, database: Database, folder: Path) -> None:
         self.clock = Clock()
         self.folder = folder
-        self.files = FileBook(database, Blobs(str(folder / "blobs")), self.clock)
-        self.book = BatchBook(database, self.files, self.clock)
+        self.files = SqlFileRepository(database, BlobStore(str(folder / "blobs")), self.clock)
+        self.book = SqlBatchRepository(database, self.files, self.clock)
 
     def made(self, project: str = "one", **more: Any) -> Batch:
         """A batch just made."""
@@ -54,19 +54,19 @@ class Room:
 
 
 @pytest.fixture
-def room(database: Database, tmp_path: Path) -> Room:
-    return Room(database, tmp_path)
+def room(database: Database, tmp_path: Path) -> BatchStoreFixture:
+    return BatchStoreFixture(database, tmp_path)
 
 
-def answer(line: int, text: str = "a") -> Outcome:
-    return Outcome(line=line, text=text, is_answer=True, input_tokens=5, cached_tokens=2, output_tokens=3)
+def answer(line: int, text: str = "a") -> LineResult:
+    return LineResult(line=line, text=text, is_answer=True, input_tokens=5, cached_tokens=2, output_tokens=3)
 
 
-def refusal(line: int, text: str = "e") -> Outcome:
-    return Outcome(line=line, text=text, is_answer=False)
+def refusal(line: int, text: str = "e") -> LineResult:
+    return LineResult(line=line, text=text, is_answer=False)
 
 
-def test_a_batch_is_kept_as_it_was_made(room: Room) -> None:
+def test_a_batch_is_kept_as_it_was_made(room: BatchStoreFixture) -> None:
     """It is told again with its id, its first status and the end of its window, and to its own project alone."""
     made = room.made(metadata={"a": "é"}, keep_s=3600)
     assert made.id.startswith("batch_")
@@ -74,11 +74,11 @@ def test_a_batch_is_kept_as_it_was_made(room: Room) -> None:
     assert room.book.show("one", made.id) == made
     assert made.metadata == {"a": "é"}
     for ask in (room.book.show, room.book.cancel):
-        with pytest.raises(Missing):
+        with pytest.raises(NotFound):
             ask("other", made.id)
 
 
-def test_batches_are_listed_from_the_newest(room: Room) -> None:
+def test_batches_are_listed_from_the_newest(room: BatchStoreFixture) -> None:
     """Pages end where the next begins, and an id of another project is no place to begin."""
     ids = [room.made().id for _ in range(5)]
     theirs = room.made("other")
@@ -91,7 +91,7 @@ def test_batches_are_listed_from_the_newest(room: Room) -> None:
     assert refused.value.param == "after"
 
 
-def test_one_works_on_a_batch_at_a_time(room: Room) -> None:
+def test_one_works_on_a_batch_at_a_time(room: BatchStoreFixture) -> None:
     """The oldest free one is claimed; one that is held is free again when its time runs out or it is let go."""
     first, second = room.made(), room.made()
     assert [room.book.claim(name, 10) for name in ("a", "b", "c")] == [
@@ -109,27 +109,27 @@ def test_one_works_on_a_batch_at_a_time(room: Room) -> None:
     assert room.book.claim("d", 10) is not None
 
 
-def test_who_has_lost_a_batch_changes_nothing(room: Room) -> None:
+def test_who_has_lost_a_batch_changes_nothing(room: BatchStoreFixture) -> None:
     """Whatever it does is refused, and nothing of it is kept."""
     batch = room.begun("me")
     room.clock.now += 11
     assert room.book.claim("other", 10) is not None
-    with pytest.raises(Missing):
+    with pytest.raises(NotFound):
         room.book.record("me", batch.id, [answer(1)])
-    with pytest.raises(Missing):
+    with pytest.raises(NotFound):
         room.book.renew("me", batch.id, 10)
-    with pytest.raises(Missing):
+    with pytest.raises(NotFound):
         room.book.finalise("me", batch.id)
-    with pytest.raises(Missing):
+    with pytest.raises(NotFound):
         room.book.keep("me", batch, room.content("x"), are_answers=True)
-    with pytest.raises(Missing):
+    with pytest.raises(NotFound):
         room.book.close("me", batch.id)
     assert room.book.lines(batch.id) == set()
     assert room.book.show("one", batch.id).status == "in_progress"
     assert not [path for path in (room.folder / "blobs").rglob("*") if path.is_file()]
 
 
-def test_a_line_comes_to_one_outcome(room: Room) -> None:
+def test_a_line_comes_to_one_outcome(room: BatchStoreFixture) -> None:
     """Of two outcomes of a line the first stays, and is counted once."""
     batch = room.begun()
     room.book.record("me", batch.id, [answer(1, "first")])
@@ -142,7 +142,7 @@ def test_a_line_comes_to_one_outcome(room: Room) -> None:
     assert room.book.lines(batch.id) == {1, 2, 3}
 
 
-def test_many_outcomes_are_read_in_order(room: Room) -> None:
+def test_many_outcomes_are_read_in_order(room: BatchStoreFixture) -> None:
     """More outcomes than are read at a time come all, by line."""
     batch = room.begun(total=500)
     for start in (251, 1):
@@ -150,7 +150,7 @@ def test_many_outcomes_are_read_in_order(room: Room) -> None:
     assert list(room.book.outcomes(batch.id, are_answers=True)) == [str(line) for line in range(1, 501)]
 
 
-def test_a_file_is_made_once(room: Room) -> None:
+def test_a_file_is_made_once(room: BatchStoreFixture) -> None:
     """It is the batch's in the moment in which it is kept; a second one is refused and leaves nothing behind."""
     batch = room.begun(keep_s=3600)
     kept = room.book.keep("me", batch, room.content("text"), are_answers=True)
@@ -158,14 +158,14 @@ def test_a_file_is_made_once(room: Room) -> None:
     file = room.files.show("one", kept.output_file_id)
     assert (file.purpose, file.bytes, file.expires_at) == ("batch_output", 4, NOW + 3600)
     assert file.filename == f"{batch.id}_output.jsonl"
-    with pytest.raises(Missing):
+    with pytest.raises(NotFound):
         room.book.keep("me", batch, room.content("again"), are_answers=True)
     room.book.keep("me", batch, room.content("error"), are_answers=False)
     assert len([path for path in (room.folder / "blobs").rglob("*") if path.is_file()]) == 2
 
 
 @pytest.mark.parametrize("end", ["completed", "expired", "cancelled", "failed"])
-def test_a_batch_ends_as_what_happened_to_it(room: Room, end: str) -> None:
+def test_a_batch_ends_as_what_happened_to_it(room: BatchStoreFixture, end: str) -> None:
     """The last status and its time tell how it ended; its outcomes stand in files alone from then on."""
     batch = room.begun()
     room.book.record("me", batch.id, [answer(1)])
@@ -185,7 +185,7 @@ def test_a_batch_ends_as_what_happened_to_it(room: Room, end: str) -> None:
     assert room.book.claim("me", 10) is None
 
 
-def test_only_what_is_under_way_can_be_cancelled(room: Room) -> None:
+def test_only_what_is_under_way_can_be_cancelled(room: BatchStoreFixture) -> None:
     """A second cancel changes nothing; one that is being finished or has ended is not cancelled any more."""
     batch = room.begun()
     first = room.book.cancel("one", batch.id)
@@ -200,7 +200,7 @@ def test_only_what_is_under_way_can_be_cancelled(room: Room) -> None:
             room.book.close("you", other.id)
 
 
-def test_a_batch_begins_once(room: Room) -> None:
+def test_a_batch_begins_once(room: BatchStoreFixture) -> None:
     """Who takes one over finds its counts as they are, and a cancelled one does not begin."""
     batch = room.begun(total=7)
     assert room.book.begin("me", batch.id, 9, "other") == batch

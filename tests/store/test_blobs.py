@@ -10,8 +10,13 @@ import obstore
 import pytest
 from moto.server import ThreadedMotoServer
 
-from homeport.domain.errors import InvalidRequest, Missing, StorageFull, Unavailable
-from homeport.store.blobs import Blobs
+from homeport.domain.errors import (
+    InvalidRequest,
+    NotFound,
+    StorageFull,
+    Unavailable,
+)
+from homeport.store.blobs import BlobStore
 
 
 @pytest.fixture(scope="session")
@@ -25,10 +30,10 @@ def s3() -> Iterator[str]:
 
 
 @pytest.fixture(params=["folder", "s3"])
-def blobs(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Blobs:
+def blobs(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BlobStore:
     """A place without any blob."""
     if request.param == "folder":
-        return Blobs(str(tmp_path / "blobs"))
+        return BlobStore(str(tmp_path / "blobs"))
     address, bucket = request.getfixturevalue("s3"), f"b-{uuid.uuid4().hex}"
     for name, value in (
         ("AWS_ENDPOINT_URL", address),
@@ -41,7 +46,7 @@ def blobs(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     client = boto3.client("s3", endpoint_url=address, region_name="us-east-1")
     client.create_bucket(Bucket=bucket)
     client.close()
-    return Blobs(f"s3://{bucket}/inside")
+    return BlobStore(f"s3://{bucket}/inside")
 
 
 def content(folder: Path, data: bytes) -> Path:
@@ -50,12 +55,12 @@ def content(folder: Path, data: bytes) -> Path:
     return path
 
 
-async def whole(blobs: Blobs, name: str) -> bytes:
+async def whole(blobs: BlobStore, name: str) -> bytes:
     return b"".join([piece async for piece in blobs.read(name)])
 
 
 @pytest.mark.parametrize("size", [0, 1, 700_000, 12_000_000])
-async def test_a_content_comes_back(blobs: Blobs, tmp_path: Path, size: int) -> None:
+async def test_a_content_comes_back(blobs: BlobStore, tmp_path: Path, size: int) -> None:
     """What was put is read, piece by piece, and copied behind what a file has already, byte by byte."""
     data = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
     blobs.put("files/a", content(tmp_path, data))
@@ -65,18 +70,18 @@ async def test_a_content_comes_back(blobs: Blobs, tmp_path: Path, size: int) -> 
     assert target.read_bytes() == b"before" + data
 
 
-async def test_what_is_deleted_is_missing(blobs: Blobs, tmp_path: Path) -> None:
+async def test_what_is_deleted_is_missing(blobs: BlobStore, tmp_path: Path) -> None:
     """A deleted content is Missing; deleting it again changes nothing."""
     blobs.put("files/a", content(tmp_path, b"x"))
     blobs.delete("files/a")
     blobs.delete("files/a")
-    with pytest.raises(Missing):
+    with pytest.raises(NotFound):
         await whole(blobs, "files/a")
-    with pytest.raises(Missing):
+    with pytest.raises(NotFound):
         blobs.copy("files/a", tmp_path / "target")
 
 
-def test_old_contents_are_named(blobs: Blobs, tmp_path: Path) -> None:
+def test_old_contents_are_named(blobs: BlobStore, tmp_path: Path) -> None:
     """Contents that were put longer ago than that are named, those of other folders not."""
     for name in ("files/a", "files/b", "uploads/c"):
         blobs.put(name, content(tmp_path, b"x"))
@@ -86,7 +91,7 @@ def test_old_contents_are_named(blobs: Blobs, tmp_path: Path) -> None:
 
 def test_contents_are_this_users_alone(tmp_path: Path) -> None:
     """Nobody else may look into the folder of contents."""
-    Blobs(str(tmp_path / "blobs"))
+    BlobStore(str(tmp_path / "blobs"))
     assert stat.S_IMODE((tmp_path / "blobs").stat().st_mode) == 0o700
 
 
@@ -94,12 +99,12 @@ def test_contents_are_this_users_alone(tmp_path: Path) -> None:
 def test_a_place_that_is_none_is_said(place: str, kind: type[Exception]) -> None:
     """A place of another kind, or one that cannot be made, stops the start and names the setting."""
     with pytest.raises(kind, match="blobs"):
-        Blobs(place)
+        BlobStore(place)
 
 
 def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a content finds no room the error is StorageFull."""
-    made = Blobs(str(tmp_path / "blobs"))
+    made = BlobStore(str(tmp_path / "blobs"))
 
     def full(*_: object, **__: object) -> None:
         raise OSError("Generic LocalFileSystem error: No space left on device (os error 28)")
@@ -115,7 +120,7 @@ async def test_a_service_that_is_away_is_said(tmp_path: Path, monkeypatch: pytes
     async def away(*_: object) -> None:
         raise OSError("error sending request")
 
-    made = Blobs(str(tmp_path / "blobs"))
+    made = BlobStore(str(tmp_path / "blobs"))
     monkeypatch.setattr(obstore, "get_async", away)
     with pytest.raises(Unavailable, match="error sending request"):
         await whole(made, "files/a")

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from homeport.domain.errors import InvalidRequest, Missing, StorageFull
-from homeport.domain.files import File, Listing, Upload
-from homeport.store.blobs import Blobs
+from homeport.domain.errors import InvalidRequest, NotFound, StorageFull
+from homeport.domain.files import File, FilePageRequest, Upload
+from homeport.store.blobs import BlobStore
 from homeport.store.database import Database
-from homeport.store.files import FileBook
-from homeport.store.uploads import UploadBook
+from homeport.store.files import SqlFileRepository
+from homeport.store.uploads import SqlUploadRepository
 
 FILE = File(id="", project="one", purpose="user_data", filename="a", bytes=0, created_at=0)
 UPLOAD = Upload(
@@ -27,15 +27,15 @@ UPLOAD = Upload(
 )
 
 
-class House:
+class FileStoreFixture:
     """Files and uploads on one database and one folder. `now` is the wall clock."""
 
     def __init__(self, database: Database, folder: Path) -> None:
         self.now = 1_700_000_000.0
         self.folder = folder
-        self.blobs = Blobs(str(folder / "blobs"))
-        self.files = FileBook(database, self.blobs, lambda: self.now)
-        self.uploads = UploadBook(database, self.blobs, self.files, lambda: self.now)
+        self.blobs = BlobStore(str(folder / "blobs"))
+        self.files = SqlFileRepository(database, self.blobs, lambda: self.now)
+        self.uploads = SqlUploadRepository(database, self.blobs, self.files, lambda: self.now)
 
     def content(self, data: bytes = b"hello!") -> Path:
         """A file with this in it."""
@@ -49,11 +49,11 @@ class House:
 
 
 @pytest.fixture
-def house(database: Database, tmp_path: Path) -> House:
-    return House(database, tmp_path)
+def house(database: Database, tmp_path: Path) -> FileStoreFixture:
+    return FileStoreFixture(database, tmp_path)
 
 
-def test_a_file_is_kept_and_copied(house: House) -> None:
+def test_a_file_is_kept_and_copied(house: FileStoreFixture) -> None:
     """A kept file is found by its project, and copied whole over what is at a path."""
     kept = house.files.add(FILE, house.content())
     assert house.files.show("one", kept.id) == kept
@@ -61,11 +61,11 @@ def test_a_file_is_kept_and_copied(house: House) -> None:
     target = house.content(b"what was there before")
     house.files.copy(kept, target)
     assert target.read_bytes() == b"hello!"
-    with pytest.raises(Missing):
+    with pytest.raises(NotFound):
         house.files.show("other", kept.id)
 
 
-def test_a_file_without_a_row_is_not_kept(house: House) -> None:
+def test_a_file_without_a_row_is_not_kept(house: FileStoreFixture) -> None:
     """Where the row cannot be written the content goes too."""
 
     def full(*_: object) -> None:
@@ -74,10 +74,10 @@ def test_a_file_without_a_row_is_not_kept(house: House) -> None:
     with pytest.raises(StorageFull):
         house.files.add(FILE, house.content(), full)
     assert house.kept() == []
-    assert house.files.every("one", Listing()) == ([], False)
+    assert house.files.every("one", FilePageRequest()) == ([], False)
 
 
-def test_what_a_dead_process_left_is_swept(house: House) -> None:
+def test_what_a_dead_process_left_is_swept(house: FileStoreFixture) -> None:
     """A content without a row goes when it is old enough that nobody can still be at it; others stay."""
     kept = house.files.add(FILE, house.content())
     house.blobs.put("files/file-left", house.content())
@@ -90,7 +90,7 @@ def test_what_a_dead_process_left_is_swept(house: House) -> None:
     assert house.kept() == [f"files/{kept.id}"]
 
 
-def test_two_ends_of_one_upload_make_one_file(house: House) -> None:
+def test_two_ends_of_one_upload_make_one_file(house: FileStoreFixture) -> None:
     """Of two requests that complete the same upload the second one gets an error and leaves nothing."""
     upload = house.uploads.begin(UPLOAD)
     part = house.uploads.add("one", upload.id, house.content())
@@ -104,7 +104,7 @@ def test_two_ends_of_one_upload_make_one_file(house: House) -> None:
     assert house.uploads.show("one", upload.id).file_id == file.id
 
 
-def test_a_late_upload_expires_with_its_parts(house: House) -> None:
+def test_a_late_upload_expires_with_its_parts(house: FileStoreFixture) -> None:
     """An hour after its beginning an upload has expired; the sweep takes its parts."""
     upload = house.uploads.begin(UPLOAD)
     house.uploads.add("one", upload.id, house.content())

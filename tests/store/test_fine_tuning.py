@@ -4,19 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from homeport.domain.errors import InvalidRequest, Missing, Overloaded
-from homeport.domain.fine_tuning import Page
+from homeport.domain.errors import InvalidRequest, NotFound, Overloaded
+from homeport.domain.fine_tuning import PageRequest
 from homeport.domain.training import Classification, Hyperparameters
 from homeport.store.database import Database
-from tests.store.fine_tuning_store import Workbooks, measures
+from tests.store.fine_tuning_store import FineTuningStore, measures
 
 
 @pytest.fixture
-def books(database: Database, tmp_path: Path) -> Workbooks:
-    return Workbooks(database, tmp_path)
+def books(database: Database, tmp_path: Path) -> FineTuningStore:
+    return FineTuningStore(database, tmp_path)
 
 
-def test_a_job_is_kept_as_it_was_asked_for(books: Workbooks) -> None:
+def test_a_job_is_kept_as_it_was_asked_for(books: FineTuningStore) -> None:
     """Every field of a job comes back, it is queued with the times of its making, and two events tell of it."""
     chosen = Hyperparameters(
         method="supervised", n_epochs=2, classification=Classification(3, None, (0.5,)), prompt_loss_weight=0.1
@@ -31,73 +31,73 @@ def test_a_job_is_kept_as_it_was_asked_for(books: Workbooks) -> None:
     assert books.messages(kept)[-1].endswith("Queue number: 1.")
 
 
-def test_another_projects_job_is_not_there(books: Workbooks) -> None:
+def test_another_projects_job_is_not_there(books: FineTuningStore) -> None:
     """To another project a job is missing, whatever it asks of it, and in none of its lists."""
     job = books.job("ftjob-1")
-    page = Page()
+    page = PageRequest()
     for ask in (books.book.show, books.book.cancel, books.book.pause, books.book.resume):
-        with pytest.raises(Missing):
+        with pytest.raises(NotFound):
             ask("other", job.id)
     for look in (books.book.events, books.book.checkpoints):
-        with pytest.raises(Missing):
+        with pytest.raises(NotFound):
             look("other", job.id, page)
     assert books.book.every("other", page) == ([], False)
     with pytest.raises(InvalidRequest) as refused:
-        books.book.every("other", Page(after=job.id))
+        books.book.every("other", PageRequest(after=job.id))
     assert refused.value.param == "after"
     assert books.status(job) == "queued"
 
 
-def test_a_full_queue_takes_no_more(books: Workbooks) -> None:
+def test_a_full_queue_takes_no_more(books: FineTuningStore) -> None:
     """Past its limit a server's queue refuses, says when to come back, and keeps nothing; other servers' go on."""
     first = books.job("ftjob-1", most_waiting=1)
     with pytest.raises(Overloaded) as refused:
         books.job("ftjob-2", most_waiting=1)
     assert refused.value.retry_after_s
-    with pytest.raises(Missing):
+    with pytest.raises(NotFound):
         books.book.show("one", "ftjob-2")
     books.job("ftjob-3", most_waiting=1, server="there")
     books.book.pause("one", first.id)
     books.job("ftjob-4", most_waiting=1)
 
 
-def test_jobs_are_listed_by_page_and_metadata(books: Workbooks) -> None:
+def test_jobs_are_listed_by_page_and_metadata(books: FineTuningStore) -> None:
     """Jobs come newest first or oldest, so many behind one, and those with every pair asked for, or with none."""
     pairs = [{"a": "1"}, None, {"a": "1", "b": "2"}, {}, {"a": "2"}]
     for number, metadata in enumerate(pairs):
         books.job(f"ftjob-{number}", metadata=metadata)
 
-    def ids(page: Page) -> tuple[list[str], bool]:
+    def ids(page: PageRequest) -> tuple[list[str], bool]:
         found, has_more = books.book.every("one", page)
         return [job.id[-1] for job in found], has_more
 
-    assert ids(Page()) == (["4", "3", "2", "1", "0"], False)
-    assert ids(Page(is_newest_first=False, limit=2)) == (["0", "1"], True)
-    assert ids(Page(limit=2, after="ftjob-2")) == (["1", "0"], False)
-    assert ids(Page(metadata={"a": "1"})) == (["2", "0"], False)
-    assert ids(Page(metadata={"a": "1"}, limit=1)) == (["2"], True)
-    assert ids(Page(metadata={"a": "1", "b": "2"})) == (["2"], False)
-    assert ids(Page(metadata={})) == (["3", "1"], False)
+    assert ids(PageRequest()) == (["4", "3", "2", "1", "0"], False)
+    assert ids(PageRequest(is_newest_first=False, limit=2)) == (["0", "1"], True)
+    assert ids(PageRequest(limit=2, after="ftjob-2")) == (["1", "0"], False)
+    assert ids(PageRequest(metadata={"a": "1"})) == (["2", "0"], False)
+    assert ids(PageRequest(metadata={"a": "1"}, limit=1)) == (["2"], True)
+    assert ids(PageRequest(metadata={"a": "1", "b": "2"})) == (["2"], False)
+    assert ids(PageRequest(metadata={})) == (["3", "1"], False)
 
 
-def test_events_have_pages(books: Workbooks) -> None:
+def test_events_have_pages(books: FineTuningStore) -> None:
     """What was told of a job is given newest first or oldest, so much at a time, of this job alone."""
     job, other = books.under_way("ftjob-1"), books.under_way("ftjob-2")
     for step in (1, 2, 3):
         books.log.measured(job, measures(step), 6, None)
     every = books.told(job)
-    first, has_more = books.book.events("one", job.id, Page(limit=2))
+    first, has_more = books.book.events("one", job.id, PageRequest(limit=2))
     assert (list(first), has_more) == (every[:-3:-1], True)
-    rest, has_more = books.book.events("one", job.id, Page(after=first[-1].id))
+    rest, has_more = books.book.events("one", job.id, PageRequest(after=first[-1].id))
     assert (list(rest), has_more) == (every[-3::-1], False)
     assert [event.data for event in first] == [
         {"total_steps": 6, "step": step, "train_loss": 1.0 / step, "train_mean_token_accuracy": 0.5} for step in (3, 2)
     ]
     with pytest.raises(InvalidRequest):
-        books.book.events("one", other.id, Page(after=first[0].id))
+        books.book.events("one", other.id, PageRequest(after=first[0].id))
 
 
-def test_a_job_is_paused_resumed_and_cancelled(books: Workbooks) -> None:
+def test_a_job_is_paused_resumed_and_cancelled(books: FineTuningStore) -> None:
     """A queued job is paused and waits again; once cancelled it has ended, and nothing changes it any more."""
     job = books.job("ftjob-1")
     with pytest.raises(InvalidRequest, match="queued"):

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from homeport.domain.errors import StorageFull
-from homeport.domain.images import Format
+from homeport.domain.images import ImageFormat
 from homeport.formats import durable_files
-from homeport.store.images import Pictures
+from homeport.store.images import ImageFolder
 
 
 class Clock:
@@ -30,8 +30,8 @@ def clock() -> Clock:
 
 def test_a_picture_is_there_until_its_time_is_over(tmp_path: Path, clock: Clock) -> None:
     """Up to the last second it is found, from then on it is not."""
-    pictures = Pictures(tmp_path / "pictures", 3600, clock)
-    name = pictures.keep(b"data", Format.WEBP)
+    pictures = ImageFolder(tmp_path / "pictures", 3600, clock)
+    name = pictures.keep(b"data", ImageFormat.WEBP)
     assert name.endswith(".webp")
     clock.now += 3599
     assert pictures.find(name) == b"data"
@@ -41,8 +41,8 @@ def test_a_picture_is_there_until_its_time_is_over(tmp_path: Path, clock: Clock)
 
 def test_another_server_knows_them_too(tmp_path: Path, clock: Clock) -> None:
     """After a restart, also with another setting, each is kept for as long as was said when it was painted."""
-    name = Pictures(tmp_path, 3600, clock).keep(b"data", Format.PNG)
-    after = Pictures(tmp_path, 1, clock)
+    name = ImageFolder(tmp_path, 3600, clock).keep(b"data", ImageFormat.PNG)
+    after = ImageFolder(tmp_path, 1, clock)
     clock.now += 3000
     assert after.find(name) == b"data"
     clock.now += 600
@@ -51,29 +51,29 @@ def test_another_server_knows_them_too(tmp_path: Path, clock: Clock) -> None:
 
 def test_what_has_expired_leaves_the_disk(tmp_path: Path, clock: Clock) -> None:
     """By a sweep, as at a server's start, and whenever another picture is kept; what is still good stays."""
-    pictures = Pictures(tmp_path, 100, clock)
-    pictures.keep(b"old", Format.PNG)
+    pictures = ImageFolder(tmp_path, 100, clock)
+    pictures.keep(b"old", ImageFormat.PNG)
     clock.now += 60
-    kept = pictures.keep(b"young", Format.JPEG)
+    kept = pictures.keep(b"young", ImageFormat.JPEG)
     (tmp_path / f"{'0' * 8}-{'a' * 43}.png.partial").write_bytes(b"half")
     clock.now += 50
     pictures.sweep()
     assert [path.name for path in tmp_path.rglob("*.*")] == [kept]
     clock.now += 50
-    pictures.keep(b"new", Format.PNG)
+    pictures.keep(b"new", ImageFormat.PNG)
     assert len(list(tmp_path.rglob("*.*"))) == 1
 
 
 def test_sweeping_where_nothing_was_kept_is_fine(tmp_path: Path) -> None:
     """A server that never painted has no folder."""
-    Pictures(tmp_path / "none", 100).sweep()
+    ImageFolder(tmp_path / "none", 100).sweep()
     assert not (tmp_path / "none").exists()
 
 
 def test_names_are_not_to_be_guessed_and_files_are_the_users_alone(tmp_path: Path) -> None:
     """Two names share no more than their time; nobody else on the machine may read either."""
-    pictures = Pictures(tmp_path / "pictures", 100)
-    one, other = (pictures.keep(b"x", Format.PNG) for _ in range(2))
+    pictures = ImageFolder(tmp_path / "pictures", 100)
+    one, other = (pictures.keep(b"x", ImageFormat.PNG) for _ in range(2))
     assert one.partition("-")[2][:43] != other.partition("-")[2][:43]
     folder = tmp_path / "pictures"
     for path in (folder, folder / "local", folder / "local" / one):
@@ -84,14 +84,14 @@ def test_names_are_not_to_be_guessed_and_files_are_the_users_alone(tmp_path: Pat
 def test_other_names_find_nothing(tmp_path: Path, name: str) -> None:
     """Whatever is asked for, only what was kept is given."""
     (tmp_path / "secret.png").write_bytes(b"secret")
-    assert Pictures(tmp_path / "pictures", 100).find(name) is None
+    assert ImageFolder(tmp_path / "pictures", 100).find(name) is None
 
 
 def test_what_cannot_be_removed_is_left(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What cannot be removed is logged; pictures are kept and removed as ever."""
-    pictures = Pictures(tmp_path, 3600)
+    pictures = ImageFolder(tmp_path, 3600)
     (tmp_path / "stray.partial").touch()
     (tmp_path / "held.partial").touch()
     unlink = Path.unlink
@@ -102,7 +102,7 @@ def test_what_cannot_be_removed_is_left(
         unlink(path, missing_ok)
 
     monkeypatch.setattr(Path, "unlink", held)
-    name = pictures.keep(b"data", Format.PNG)
+    name = pictures.keep(b"data", ImageFormat.PNG)
     assert pictures.find(name) == b"data"
     assert not (tmp_path / "stray.partial").exists()
     assert "cannot be removed" in caplog.text
@@ -110,12 +110,12 @@ def test_what_cannot_be_removed_is_left(
 
 def test_a_full_disk_leaves_nothing_of_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a picture finds no room the error is StorageFull, and no part of it stays behind."""
-    pictures = Pictures(tmp_path, 3600)
+    pictures = ImageFolder(tmp_path, 3600)
 
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(durable_files, "flush", full)
     with pytest.raises(StorageFull):
-        pictures.keep(b"data", Format.PNG)
+        pictures.keep(b"data", ImageFormat.PNG)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]

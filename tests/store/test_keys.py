@@ -13,12 +13,12 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
-from homeport.domain.errors import InvalidRequest, Missing, Unavailable
-from homeport.domain.keys import Allowance, Wanted
-from homeport.serving.background_loops import Supervisor
+from homeport.domain.errors import InvalidRequest, NotFound, Unavailable
+from homeport.domain.keys import KeyLimits, NewKey
+from homeport.serving.background_loops import BackgroundLoops
 from homeport.store.database import Database
-from homeport.store.key_cache import KeyRing
-from homeport.store.keys import KeyBook, server_secret
+from homeport.store.key_cache import SqlKeyCache
+from homeport.store.keys import SqlKeyRepository, server_secret
 from homeport.store.schema import METADATA, PROJECTS
 
 SECRET = b"s" * 32
@@ -41,21 +41,21 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def book(database: Database, clock: Clock) -> KeyBook:
-    return KeyBook(database, SECRET, clock)
+def book(database: Database, clock: Clock) -> SqlKeyRepository:
+    return SqlKeyRepository(database, SECRET, clock)
 
 
 @pytest.fixture
-def ring(book: KeyBook, clock: Clock) -> KeyRing:
-    made = KeyRing(book, SECRET, clock)
+def ring(book: SqlKeyRepository, clock: Clock) -> SqlKeyCache:
+    made = SqlKeyCache(book, SECRET, clock)
     made.load()
     return made
 
 
-def test_a_key_comes_back_as_it_was_made(book: KeyBook) -> None:
+def test_a_key_comes_back_as_it_was_made(book: SqlKeyRepository) -> None:
     """Name, project, models, limits and expiry of a key are kept; the secret is told once and is a long one."""
-    limits = Allowance(requests_per_minute=5, tokens_per_month=2**40)
-    wanted = Wanted(name="bot", project="team", models=("a", "b"), limits=limits, expires_in_s=60)
+    limits = KeyLimits(requests_per_minute=5, tokens_per_month=2**40)
+    wanted = NewKey(name="bot", project="team", models=("a", "b"), limits=limits, expires_in_s=60)
     issued = book.create(wanted)
     assert book.every() == [issued.key]
     assert book.show(issued.key.id) == issued.key
@@ -66,9 +66,9 @@ def test_a_key_comes_back_as_it_was_made(book: KeyBook) -> None:
     assert issued.key.hint[:5] == issued.secret[:5]
 
 
-def test_no_secret_is_in_the_database(book: KeyBook, database: Database) -> None:
+def test_no_secret_is_in_the_database(book: SqlKeyRepository, database: Database) -> None:
     """Neither a key's secret nor a plain hash of it stands in any table."""
-    issued = book.create(Wanted(name="bot"))
+    issued = book.create(NewKey(name="bot"))
     rotated = book.rotate(issued.key.id)
     with database.reading() as connection:
         every = repr([connection.execute(sa.select(table)).all() for table in METADATA.sorted_tables])
@@ -81,41 +81,41 @@ def test_no_secret_is_in_the_database(book: KeyBook, database: Database) -> None
 @pytest.mark.parametrize(
     ("wanted", "param"),
     [
-        (Wanted(name=" "), "name"),
-        (Wanted(name="x" * 300), "name"),
-        (Wanted(name="a", project="../x"), "project"),
-        (Wanted(name="a", project=""), "project"),
-        (Wanted(name="a", expires_in_s=0), "expires_in_s"),
-        (Wanted(name="a", limits=Allowance(tokens_per_day=0)), "limits.tokens_per_day"),
-        (Wanted(name="a", limits=Allowance(concurrent_requests=2**60)), "limits.concurrent_requests"),
-        (Wanted(name="a", expires_in_s=2**60), "expires_in_s"),
+        (NewKey(name=" "), "name"),
+        (NewKey(name="x" * 300), "name"),
+        (NewKey(name="a", project="../x"), "project"),
+        (NewKey(name="a", project=""), "project"),
+        (NewKey(name="a", expires_in_s=0), "expires_in_s"),
+        (NewKey(name="a", limits=KeyLimits(tokens_per_day=0)), "limits.tokens_per_day"),
+        (NewKey(name="a", limits=KeyLimits(concurrent_requests=2**60)), "limits.concurrent_requests"),
+        (NewKey(name="a", expires_in_s=2**60), "expires_in_s"),
     ],
 )
-def test_what_cannot_be_is_named(database: Database, wanted: Wanted, param: str) -> None:
+def test_what_cannot_be_is_named(database: Database, wanted: NewKey, param: str) -> None:
     """A key with an empty name, an odd project or a limit of nothing is refused, naming the field and its bounds."""
     with pytest.raises(InvalidRequest, match=r"expected (up to|.*1 to) \d") as refused:
-        KeyBook(database, SECRET).create(wanted)
+        SqlKeyRepository(database, SECRET).create(wanted)
     assert refused.value.param == param
 
 
-def test_a_project_is_made_once(book: KeyBook, database: Database) -> None:
+def test_a_project_is_made_once(book: SqlKeyRepository, database: Database) -> None:
     """Two keys of one project share it."""
-    book.create(Wanted(name="one", project="team"))
-    book.create(Wanted(name="two", project="team"))
+    book.create(NewKey(name="one", project="team"))
+    book.create(NewKey(name="two", project="team"))
     with database.reading() as connection:
         assert connection.execute(sa.select(PROJECTS.c.id)).scalars().all() == ["team"]
 
 
-def test_an_unknown_key_is_missing(book: KeyBook) -> None:
+def test_an_unknown_key_is_missing(book: SqlKeyRepository) -> None:
     """Showing, revoking and rotating what is not there say so."""
     for act in (book.show, book.revoke, book.rotate):
-        with pytest.raises(Missing):
+        with pytest.raises(NotFound):
             act("key_nowhere")
 
 
-def test_a_revoked_key_opens_nothing_and_stays_so(book: KeyBook, ring: KeyRing) -> None:
+def test_a_revoked_key_opens_nothing_and_stays_so(book: SqlKeyRepository, ring: SqlKeyCache) -> None:
     """Once revoked a key opens nothing, cannot be rotated, and keeps its first date."""
-    issued = book.create(Wanted(name="bot"))
+    issued = book.create(NewKey(name="bot"))
     ring.load()
     assert ring.find(issued.secret) == issued.key
     revoked = book.revoke(issued.key.id)
@@ -126,9 +126,9 @@ def test_a_revoked_key_opens_nothing_and_stays_so(book: KeyBook, ring: KeyRing) 
         book.rotate(issued.key.id)
 
 
-def test_a_rotated_key_is_the_same_with_another_secret(book: KeyBook, ring: KeyRing) -> None:
+def test_a_rotated_key_is_the_same_with_another_secret(book: SqlKeyRepository, ring: SqlKeyCache) -> None:
     """After a rotation only the new secret opens, and it opens the same key: same id, project and limits."""
-    issued = book.create(Wanted(name="bot", project="team"))
+    issued = book.create(NewKey(name="bot", project="team"))
     rotated = book.rotate(issued.key.id)
     ring.load()
     assert ring.find(issued.secret) is None
@@ -137,9 +137,9 @@ def test_a_rotated_key_is_the_same_with_another_secret(book: KeyBook, ring: KeyR
     assert msgspec.structs.replace(found, hint=issued.key.hint, rotated_at=None) == issued.key
 
 
-def test_a_key_expires_by_the_clock(book: KeyBook, ring: KeyRing, clock: Clock) -> None:
+def test_a_key_expires_by_the_clock(book: SqlKeyRepository, ring: SqlKeyCache, clock: Clock) -> None:
     """An expired key opens nothing, without anybody having to look at the database."""
-    issued = book.create(Wanted(name="bot", expires_in_s=60))
+    issued = book.create(NewKey(name="bot", expires_in_s=60))
     ring.load()
     clock.now += 59
     assert ring.find(issued.secret) is not None
@@ -147,10 +147,10 @@ def test_a_key_expires_by_the_clock(book: KeyBook, ring: KeyRing, clock: Clock) 
     assert ring.find(issued.secret) is None
 
 
-def test_once_closed_for_ever(book: KeyBook, ring: KeyRing) -> None:
+def test_once_closed_for_ever(book: SqlKeyRepository, ring: SqlKeyCache) -> None:
     """The ring is open before the first key, and closed from then on, also when every key is revoked."""
     assert not ring.is_closed
-    issued = book.create(Wanted(name="bot"))
+    issued = book.create(NewKey(name="bot"))
     ring.load()
     assert ring.is_closed
     book.revoke(issued.key.id)
@@ -158,22 +158,22 @@ def test_once_closed_for_ever(book: KeyBook, ring: KeyRing) -> None:
     assert ring.is_closed
 
 
-def test_another_secret_opens_nothing(book: KeyBook, clock: Clock) -> None:
+def test_another_secret_opens_nothing(book: SqlKeyRepository, clock: Clock) -> None:
     """A stolen database is of no use with another server's secret, and a wrong key opens nothing."""
-    issued = book.create(Wanted(name="bot"))
-    other = KeyRing(book, b"o" * 32, clock)
+    issued = book.create(NewKey(name="bot"))
+    other = SqlKeyCache(book, b"o" * 32, clock)
     other.load()
     assert other.find(issued.secret) is None
     assert other.find("sk-wrong") is None
     assert other.find("ké\udcff") is None
 
 
-async def test_another_process_is_heard(book: KeyBook, ring: KeyRing) -> None:
+async def test_another_process_is_heard(book: SqlKeyRepository, ring: SqlKeyCache) -> None:
     """What another connection changes is seen by the watch within two seconds."""
-    loops = Supervisor()
+    loops = BackgroundLoops()
     loops.start("keys", ring.refresh, 0.05)
     try:
-        issued = await asyncio.to_thread(book.create, Wanted(name="bot"))
+        issued = await asyncio.to_thread(book.create, NewKey(name="bot"))
         await soon(lambda: ring.find(issued.secret) is not None)
         await asyncio.to_thread(book.revoke, issued.key.id)
         await soon(lambda: ring.find(issued.secret) is None)

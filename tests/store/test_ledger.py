@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from homeport.formats import durable_files
-from homeport.store.usage_ledger import Ledger
+from homeport.store.usage_ledger import FileUsageLedger
 from tests.store.test_usage import spent
 
 
@@ -36,7 +36,7 @@ class Disk:
 
 async def test_answers_of_one_time_share_a_sync(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A hundred answers that end while the disk is busy wait for one more sync together, off the event loop."""
-    ledger, disk = Ledger(folder, wait_s=30), Disk(monkeypatch)
+    ledger, disk = FileUsageLedger(folder, wait_s=30), Disk(monkeypatch)
     ledger.write(spent())
     await ledger.kept()
     disk.n_syncs, before = 0, disk.threads.copy()
@@ -56,7 +56,7 @@ async def test_answers_of_one_time_share_a_sync(folder: Path, monkeypatch: pytes
 
 async def test_a_slow_disk_holds_an_answer_for_a_moment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the disk takes longer than 50 ms, the answer ends all the same; what it cost is written and comes after."""
-    ledger, disk = Ledger(folder), Disk(monkeypatch)
+    ledger, disk = FileUsageLedger(folder), Disk(monkeypatch)
     disk.goes.clear()
     began = time.monotonic()
     ledger.write(spent())
@@ -75,7 +75,7 @@ def _inodes(folder: Path) -> set[int]:
 async def test_a_turned_page_is_synced_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lines at the end of a file that was followed by a new one are on the disk before their answers end."""
     synced: list[int] = []
-    ledger = Ledger(folder, most_bytes=300, wait_s=30)
+    ledger = FileUsageLedger(folder, most_bytes=300, wait_s=30)
     monkeypatch.setattr(durable_files, "flush", lambda file: synced.append(os.fstat(file).st_ino))
     for _ in range(5):
         ledger.write(spent())
@@ -90,7 +90,7 @@ async def test_a_disk_that_fails_is_logged(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An error of the disk under a sync reaches the log and not the answer, whose line is written."""
-    ledger = Ledger(folder, wait_s=30)
+    ledger = FileUsageLedger(folder, wait_s=30)
 
     def failing(_: int) -> None:
         raise OSError(5, "Input/output error")
@@ -108,7 +108,7 @@ async def test_a_page_that_is_turned_during_a_sync_is_synced_once(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A file that has grown long while a sync was under way is closed by it, and not asked for again."""
-    ledger = Ledger(folder, most_bytes=300, wait_s=30)
+    ledger = FileUsageLedger(folder, most_bytes=300, wait_s=30)
     flushed: list[int] = []
 
     def write_until(n_files: int) -> None:

@@ -28,7 +28,7 @@ def walk_from(database: Database, start: str | None) -> None:
         migration._STAMP.create(connection, checkfirst=True)
         if start is not None:
             connection.execute(sa.insert(migration._STAMP).values(version_num=start))
-    migration._walk(database)
+    migration._run_migrations(database)
 
 
 def differences(database: Database) -> list[object]:
@@ -52,34 +52,34 @@ def test_a_new_database_is_made_at_once(empty: Database) -> None:
     assert migration.upgrade(empty) == (None, REVISION)
     assert migration.upgrade(empty) == (REVISION, REVISION)
     assert differences(empty) == []
-    assert migration.faults(empty) == []
+    assert migration.find_faults(empty) == []
 
 
 def test_only_a_file_is_upgraded_by_the_server(empty: Database) -> None:
     """A server makes its own SQLite file ready; on PostgreSQL it refuses and names the command."""
     if empty.is_sqlite:
-        migration.ready(empty)
+        migration.prepare_database(empty)
         assert migration.revision(empty) == REVISION
     else:
         with pytest.raises(Unavailable, match="homeport db upgrade"):
-            migration.ready(empty)
+            migration.prepare_database(empty)
 
 
 def test_a_newer_database_is_left_alone(database: Database) -> None:
     """A database of a newer Homeport is neither used nor changed."""
     with database.writing() as connection:
         connection.execute(sa.update(migration._STAMP).values(version_num="r9999"))
-    for use in (migration.ready, migration.upgrade):
+    for use in (migration.prepare_database, migration.upgrade):
         with pytest.raises(Unavailable, match="newer Homeport"):
             use(database)
-    assert any("r9999" in fault for fault in migration.faults(database))
+    assert any("r9999" in fault for fault in migration.find_faults(database))
 
 
 def test_a_missing_table_is_found(database: Database) -> None:
     """`check` names tables that are not there."""
     with database.writing() as connection:
         METADATA.tables["keys"].drop(connection)
-    assert migration.faults(database) == ["tables are missing: keys"]
+    assert migration.find_faults(database) == ["tables are missing: keys"]
 
 
 def test_a_copy_is_whole_and_private(database: Database, tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_a_copy_is_whole_and_private(database: Database, tmp_path: Path) -> None
     assert size == target.stat().st_size
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     copy = Database(f"sqlite:///{target}")
-    assert migration.faults(copy) == []
+    assert migration.find_faults(copy) == []
     copy.close()
     with pytest.raises(InvalidRequest, match="exists"):
         migration.backup(database, target)

@@ -7,19 +7,19 @@ import pytest
 import sqlalchemy as sa
 
 from homeport.domain.batches import Batch
-from homeport.domain.errors import Missing
-from homeport.domain.files import File, Listing
-from homeport.domain.fine_tuning import Page
-from homeport.domain.keys import Wanted
+from homeport.domain.errors import NotFound
+from homeport.domain.files import File, FilePageRequest
+from homeport.domain.fine_tuning import PageRequest
+from homeport.domain.keys import NewKey
 from homeport.store import migration, rows
-from homeport.store.batches import BatchBook
-from homeport.store.blobs import Blobs
+from homeport.store.batches import SqlBatchRepository
+from homeport.store.blobs import BlobStore
 from homeport.store.database import Database
-from homeport.store.files import FileBook
-from homeport.store.key_cache import KeyRing
-from homeport.store.keys import KeyBook
+from homeport.store.files import SqlFileRepository
+from homeport.store.key_cache import SqlKeyCache
+from homeport.store.keys import SqlKeyRepository
 from homeport.store.schema import BATCHES, FILES, FINE_TUNES, KEYS
-from tests.store.fine_tuning_store import Workbooks
+from tests.store.fine_tuning_store import FineTuningStore
 
 SECRET = b"s" * 32
 BROKEN = ["{", "[1]", "", '{"x": {}}']
@@ -36,10 +36,10 @@ def test_a_damaged_key_opens_nothing_and_the_others_go_on(
     database: Database, caplog: pytest.LogCaptureFixture, column: str, text: str
 ) -> None:
     """A key whose row cannot be read is logged and opens nothing; others open, and one revoked later does not."""
-    book = KeyBook(database, SECRET)
-    bad, good, later = (book.create(Wanted(name=name)) for name in ("bad", "good", "later"))
+    book = SqlKeyRepository(database, SECRET)
+    bad, good, later = (book.create(NewKey(name=name)) for name in ("bad", "good", "later"))
     _spoil(database, KEYS, bad.key.id, **{column: text})
-    ring = KeyRing(book, SECRET)
+    ring = SqlKeyCache(book, SECRET)
     ring.load()
     assert ring.find(bad.secret) is None
     assert ring.find(good.secret) == good.key
@@ -48,20 +48,20 @@ def test_a_damaged_key_opens_nothing_and_the_others_go_on(
     ring.load()
     assert ring.find(later.secret) is None
     assert {key.name for key in book.every()} == {"good", "later"}
-    with pytest.raises(Missing, match=bad.key.id):
+    with pytest.raises(NotFound, match=bad.key.id):
         book.show(bad.key.id)
 
 
 def test_a_text_that_is_not_utf8_harms_no_other_row(tmp_path: Path) -> None:
     """Bytes in a SQLite column of text that are no UTF-8 put one key out of use, not the reading of all."""
     database = Database(f"sqlite:///{tmp_path}/homeport.db")
-    migration.ready(database)
-    book = KeyBook(database, SECRET)
-    bad, good = book.create(Wanted(name="bad")), book.create(Wanted(name="good"))
+    migration.prepare_database(database)
+    book = SqlKeyRepository(database, SECRET)
+    bad, good = book.create(NewKey(name="bad")), book.create(NewKey(name="good"))
     for value in ("CAST(x'ff80' AS TEXT)", "x'ff80'"):
         with database.writing() as connection:
             connection.exec_driver_sql(f"UPDATE keys SET models = {value} WHERE id = '{bad.key.id}'")  # noqa: S608
-        ring = KeyRing(book, SECRET)
+        ring = SqlKeyCache(book, SECRET)
         ring.load()
         assert ring.find(bad.secret) is None
         assert ring.find(good.secret) == good.key
@@ -71,17 +71,17 @@ def test_a_text_that_is_not_utf8_harms_no_other_row(tmp_path: Path) -> None:
 def test_a_damaged_file_is_missing_alone(tmp_path: Path) -> None:
     """A file's row that cannot be read is left out of lists and is a 404; expiry goes on."""
     database = Database(f"sqlite:///{tmp_path}/homeport.db")
-    migration.ready(database)
-    files = FileBook(database, Blobs(str(tmp_path / "blobs")))
+    migration.prepare_database(database)
+    files = SqlFileRepository(database, BlobStore(str(tmp_path / "blobs")))
     content = tmp_path / "content"
     content.write_bytes(b"x")
     plain = File(id="", project="one", purpose="batch", filename="a", bytes=0, created_at=0)
     bad, good = files.add(plain, content), files.add(plain, content)
     _spoil(database, FILES, bad.id, filename=b"\xff")
-    found, has_more = files.every("one", Listing())
+    found, has_more = files.every("one", FilePageRequest())
     assert [file.id for file in found] == [good.id]
     assert not has_more
-    with pytest.raises(Missing, match="damaged"):
+    with pytest.raises(NotFound, match="damaged"):
         files.show("one", bad.id)
     files.sweep()
     database.close()
@@ -91,7 +91,7 @@ def test_a_damaged_file_is_missing_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("column", ["metadata", "errors"])
 def test_a_damaged_batch_is_passed_over(database: Database, tmp_path: Path, column: str, text: str) -> None:
     """The oldest batch cannot be read: it is not taken up, is left out of lists, and the next one is claimed."""
-    book = BatchBook(database, FileBook(database, Blobs(str(tmp_path / "blobs"))))
+    book = SqlBatchRepository(database, SqlFileRepository(database, BlobStore(str(tmp_path / "blobs"))))
     plain = Batch(
         id="", project="one", key="", endpoint="/v1/x", input_file_id="f", status="", created_at=0, expires_at=0
     )
@@ -102,7 +102,7 @@ def test_a_damaged_batch_is_passed_over(database: Database, tmp_path: Path, colu
     assert claimed.id == good.id
     assert book.claim("me", 60) is None
     assert [batch.id for batch in book.every("one", 10, None)[0]] == [good.id]
-    with pytest.raises(Missing, match="damaged"):
+    with pytest.raises(NotFound, match="damaged"):
         book.show("one", bad.id)
 
 
@@ -110,14 +110,14 @@ def test_a_damaged_batch_is_passed_over(database: Database, tmp_path: Path, colu
 @pytest.mark.parametrize("column", ["hyperparameters", "metadata", "error"])
 def test_a_damaged_fine_tuning_job_is_passed_over(database: Database, tmp_path: Path, column: str, text: str) -> None:
     """The oldest job cannot be read: it is not trained, is left out of lists, and the next one is trained."""
-    books = Workbooks(database, tmp_path)
+    books = FineTuningStore(database, tmp_path)
     bad, good = books.job("bad"), books.job("good")
     _spoil(database, FINE_TUNES, bad.id, **{column: text})
     found = books.log.next("here")
     assert found is not None
     assert found.id == good.id
-    assert [job.id for job in books.book.every("one", Page())[0]] == [good.id]
-    with pytest.raises(Missing, match="damaged"):
+    assert [job.id for job in books.book.every("one", PageRequest())[0]] == [good.id]
+    with pytest.raises(NotFound, match="damaged"):
         books.book.show("one", bad.id)
     books.book.cancel("one", good.id)
     _spoil(database, FINE_TUNES, bad.id, status="failed")
@@ -141,8 +141,8 @@ def test_each_acts_on_every_item() -> None:
 
 def test_what_is_left_out_is_logged_by_its_id(database: Database, caplog: pytest.LogCaptureFixture) -> None:
     """The log says which record is damaged, and not what is in it."""
-    book = KeyBook(database, SECRET)
-    bad = book.create(Wanted(name="bad"))
+    book = SqlKeyRepository(database, SECRET)
+    bad = book.create(NewKey(name="bad"))
     _spoil(database, KEYS, bad.key.id, limits='{"tokens_per_day": "secret words"}')
     with caplog.at_level(logging.ERROR):
         assert book.every() == []

@@ -5,16 +5,16 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from homeport.app import storage
-from homeport.app.storage import Accounts
+from homeport.app import admin_commands, storage
+from homeport.app.storage import Storage
 from homeport.domain.errors import Unavailable
-from homeport.domain.keys import Wanted
+from homeport.domain.keys import NewKey
 from homeport.settings import Settings
 from homeport.store import migration
 from homeport.store.database import Database
-from homeport.store.key_cache import KeyRing
-from homeport.store.key_marker import Seal
-from homeport.store.keys import KeyBook
+from homeport.store.key_cache import SqlKeyCache
+from homeport.store.key_marker import KeyMarker
+from homeport.store.keys import SqlKeyRepository
 from homeport.store.schema import METADATA
 
 
@@ -35,7 +35,7 @@ def _lose(database: Database) -> None:
 def test_a_lost_database_stops_the_start(settings: Settings, database: Database) -> None:
     """Once a key was made, an empty database is refused by name, until the operator says that the keys are lost."""
     storage.check_kept(settings)
-    storage.create_key(settings, Wanted(name="bot"))
+    admin_commands.create_key(settings, NewKey(name="bot"))
     storage.check_kept(settings)
     _lose(database)
     with pytest.raises(Unavailable, match="HOMEPORT_ACCEPT_LOST_KEYS") as refused:
@@ -43,23 +43,23 @@ def test_a_lost_database_stops_the_start(settings: Settings, database: Database)
     assert Database.name(str(settings.database_url)) in refused.value.message
     accepted = Settings(home=settings.home, database_url=settings.database_url, accept_lost_keys=True)
     storage.check_kept(accepted)
-    Accounts(accepted).close()
+    Storage(accepted).close()
     storage.check_kept(settings)
 
 
 def test_keys_of_the_settings_let_nobody_else_in(settings: Settings, database: Database) -> None:
     """Where the settings hold keys, the server that has lost the stored ones is not open, and starts."""
-    storage.create_key(settings, Wanted(name="bot"))
+    admin_commands.create_key(settings, NewKey(name="bot"))
     _lose(database)
     storage.check_kept(Settings(home=settings.home, database_url=settings.database_url, api_keys=("k",)))
 
 
 def test_a_server_notes_keys_that_older_versions_made(settings: Settings, database: Database) -> None:
     """A database that holds keys is noted by whoever serves it."""
-    KeyBook(database, b"s" * 32).create(Wanted(name="bot"))
+    SqlKeyRepository(database, b"s" * 32).create(NewKey(name="bot"))
     (settings.home).mkdir()
     (settings.home / "key-secret").write_bytes(b"s" * 32)
-    Accounts(settings).close()
+    Storage(settings).close()
     _lose(database)
     with pytest.raises(Unavailable, match="has held keys"):
         storage.check_kept(settings)
@@ -69,7 +69,7 @@ def test_a_server_notes_keys_that_older_versions_made(settings: Settings, databa
 def test_a_lost_file_is_noticed_and_not_made_anew(tmp_path: Path, is_empty: bool) -> None:
     """`homeport.db` deleted, or empty, beside what is left of it: the start is refused and makes no new one."""
     settings = Settings(home=tmp_path)
-    storage.create_key(settings, Wanted(name="bot"))
+    admin_commands.create_key(settings, NewKey(name="bot"))
     for path in tmp_path.glob("homeport.db*"):
         path.unlink()
     if is_empty:
@@ -81,16 +81,16 @@ def test_a_lost_file_is_noticed_and_not_made_anew(tmp_path: Path, is_empty: bool
 
 def test_a_lost_secret_stops_the_start(settings: Settings) -> None:
     """Without the secret that keys were made with nothing opens a door: it is named, and not made anew unasked."""
-    storage.create_key(settings, Wanted(name="bot"))
+    admin_commands.create_key(settings, NewKey(name="bot"))
     secret = settings.home / "key-secret"
     kept = secret.read_bytes()
     secret.unlink()
-    for start in (lambda: Accounts(settings), lambda: storage.keys(settings)):
+    for start in (lambda: Storage(settings), lambda: admin_commands.list_keys(settings)):
         with pytest.raises(Unavailable, match="key-secret is lost"):
             start()
     assert not secret.exists()
     accepted = Settings(home=settings.home, database_url=settings.database_url, accept_lost_keys=True)
-    opened = Accounts(accepted)
+    opened = Storage(accepted)
     assert opened.ring.is_closed
     opened.close()
     assert secret.read_bytes() != kept
@@ -98,8 +98,8 @@ def test_a_lost_secret_stops_the_start(settings: Settings) -> None:
 
 def test_a_running_server_stays_closed(settings: Settings, database: Database) -> None:
     """Where the database is replaced by an empty one under a running server, nobody comes in without a key."""
-    storage.create_key(settings, Wanted(name="bot"))
-    ring = KeyRing(KeyBook(database, b"s" * 32), b"s" * 32)
+    admin_commands.create_key(settings, NewKey(name="bot"))
+    ring = SqlKeyCache(SqlKeyRepository(database, b"s" * 32), b"s" * 32)
     ring.load()
     assert ring.is_closed
     _lose(database)
@@ -110,9 +110,9 @@ def test_a_running_server_stays_closed(settings: Settings, database: Database) -
 def test_no_key_is_made_that_cannot_be_noted(tmp_path: Path, database: Database) -> None:
     """Where the second place cannot be written the key is not made either, and the error names it."""
     (tmp_path / "file").touch()
-    book = KeyBook(database, b"s" * 32, seal=Seal(tmp_path / "file" / "keys"))
+    book = SqlKeyRepository(database, b"s" * 32, seal=KeyMarker(tmp_path / "file" / "keys"))
     with pytest.raises(Unavailable, match="file"):
-        book.create(Wanted(name="bot"))
+        book.create(NewKey(name="bot"))
     assert book.revision() == 0
     with database.reading() as connection:
         assert sa.inspect(connection).has_table("keys")

@@ -8,17 +8,17 @@ import sqlalchemy as sa
 
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.files import File, Upload
-from homeport.domain.images import Format
-from homeport.domain.keys import Allowance, Wanted
-from homeport.domain.storage import Stored
-from homeport.store.blobs import Blobs
+from homeport.domain.images import ImageFormat
+from homeport.domain.keys import KeyLimits, NewKey
+from homeport.domain.storage import ProjectUsage
+from homeport.store.blobs import BlobStore
 from homeport.store.database import Database
-from homeport.store.files import FileBook
-from homeport.store.images import Pictures
-from homeport.store.keys import KeyBook
-from homeport.store.project_storage import Storage
+from homeport.store.files import SqlFileRepository
+from homeport.store.images import ImageFolder
+from homeport.store.keys import SqlKeyRepository
+from homeport.store.project_storage import SqlProjectStorage
 from homeport.store.schema import KEYS
-from homeport.store.uploads import UploadBook
+from homeport.store.uploads import SqlUploadRepository
 
 FILE = File(id="", project="one", purpose="user_data", filename="a", bytes=0, created_at=0)
 UPLOAD = Upload(
@@ -39,14 +39,14 @@ class House:
 
     def __init__(self, database: Database, folder: Path) -> None:
         self.folder = folder
-        self.pictures = Pictures(folder / "pictures", 3600)
+        self.pictures = ImageFolder(folder / "pictures", 3600)
         self.models = {"tuner": 300}
-        self.storage = Storage(database, 1000, self.pictures.sizes, lambda: self.models)
+        self.storage = SqlProjectStorage(database, 1000, self.pictures.sizes, lambda: self.models)
         self.pictures.check = self.storage.check
-        self.blobs = Blobs(str(folder / "blobs"))
-        self.files = FileBook(database, self.blobs, storage=self.storage)
-        self.uploads = UploadBook(database, self.blobs, self.files)
-        self.keys = KeyBook(database, b"s" * 32)
+        self.blobs = BlobStore(str(folder / "blobs"))
+        self.files = SqlFileRepository(database, self.blobs, storage=self.storage)
+        self.uploads = SqlUploadRepository(database, self.blobs, self.files)
+        self.keys = SqlKeyRepository(database, b"s" * 32)
 
     def content(self, size: int) -> Path:
         """A file of so many bytes."""
@@ -69,10 +69,10 @@ def test_everything_that_a_project_keeps_is_counted(house: House) -> None:
     first = house.files.add(FILE, house.content(100))
     begun = house.uploads.begin(UPLOAD)
     house.uploads.add("one", begun.id, house.content(200))
-    house.pictures.keep(b"x" * 50, Format.PNG, "one")
+    house.pictures.keep(b"x" * 50, ImageFormat.PNG, "one")
     assert house.storage.every() == [
-        Stored(project="one", files=100, parts=200, pictures=50, limit=1000),
-        Stored(project="tuner", models=300, limit=1000),
+        ProjectUsage(project="one", files=100, parts=200, pictures=50, limit=1000),
+        ProjectUsage(project="tuner", models=300, limit=1000),
     ]
     house.files.delete("one", first.id)
     house.uploads.cancel("one", begun.id)
@@ -88,7 +88,7 @@ def test_what_does_not_fit_is_refused_and_not_kept(house: House) -> None:
         lambda: house.files.add(FILE, house.content(101)),
         lambda: house.uploads.begin(UPLOAD),
         lambda: house.uploads.add("one", begun.id, house.content(101)),
-        lambda: house.pictures.keep(b"x" * 101, Format.PNG, "one"),
+        lambda: house.pictures.keep(b"x" * 101, ImageFormat.PNG, "one"),
         lambda: house.files.check_room("one", 101),
     ):
         with pytest.raises(InvalidRequest, match="stores 900") as refused:
@@ -108,7 +108,7 @@ def test_a_completed_upload_replaces_its_parts(house: House) -> None:
     target = house.folder / "whole"
     upload = house.uploads.assemble("one", begun.id, [part.id], target)
     house.uploads.complete(upload, target)
-    assert house.storage.of("one") == Stored(project="one", files=600, limit=1000)
+    assert house.storage.of("one") == ProjectUsage(project="one", files=600, limit=1000)
 
 
 def test_many_at_once_keep_no_more_than_one_after_another(house: House) -> None:
@@ -130,11 +130,11 @@ def test_many_at_once_keep_no_more_than_one_after_another(house: House) -> None:
 
 def test_a_key_may_say_otherwise(house: House) -> None:
     """The least of a project's keys counts in place of the general limit, more or less than that; a revoked one not."""
-    large = house.keys.create(Wanted(name="large", project="one", limits=Allowance(storage_bytes=5000)))
+    large = house.keys.create(NewKey(name="large", project="one", limits=KeyLimits(storage_bytes=5000)))
     house.files.add(FILE, house.content(3000))
     assert house.storage.of("one").limit == 5000
-    small = house.keys.create(Wanted(name="small", project="one", limits=Allowance(storage_bytes=10)))
-    house.keys.create(Wanted(name="silent", project="one"))
+    small = house.keys.create(NewKey(name="small", project="one", limits=KeyLimits(storage_bytes=10)))
+    house.keys.create(NewKey(name="silent", project="one"))
     with pytest.raises(InvalidRequest):
         house.files.add(FILE, house.content(1))
     house.keys.revoke(small.key.id)
@@ -145,7 +145,7 @@ def test_a_key_may_say_otherwise(house: House) -> None:
 
 def test_pictures_are_found_whosever_they_are(house: House) -> None:
     """By their name alone, those of an older server too, which lie beside the projects' folders."""
-    name = house.pictures.keep(b"data", Format.PNG, "one")
+    name = house.pictures.keep(b"data", ImageFormat.PNG, "one")
     assert house.pictures.find(name) == b"data"
     old = house.folder / "pictures" / "one" / name
     old.rename(house.folder / "pictures" / name)
@@ -156,8 +156,8 @@ def test_pictures_are_found_whosever_they_are(house: House) -> None:
 
 def test_a_damaged_key_keeps_no_file_out(house: House, database: Database) -> None:
     """Where a key's row cannot be read, the limits of the others count, and what fits is kept."""
-    damaged = house.keys.create(Wanted(name="a", project="one", limits=Allowance(storage_bytes=10)))
-    house.keys.create(Wanted(name="b", project="one", limits=Allowance(storage_bytes=500)))
+    damaged = house.keys.create(NewKey(name="a", project="one", limits=KeyLimits(storage_bytes=10)))
+    house.keys.create(NewKey(name="b", project="one", limits=KeyLimits(storage_bytes=500)))
     with database.writing() as connection:
         connection.execute(sa.update(KEYS).where(KEYS.c.id == damaged.key.id).values(limits="{"))
     house.files.add(FILE, house.content(400))

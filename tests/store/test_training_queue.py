@@ -4,25 +4,25 @@ from pathlib import Path
 
 import pytest
 
-from homeport.domain.errors import Fault, Unavailable
-from homeport.domain.files import Listing
-from homeport.domain.fine_tuning import CHECKPOINTS, Page
+from homeport.domain.errors import ErrorInfo, Unavailable
+from homeport.domain.files import FilePageRequest
+from homeport.domain.fine_tuning import MAX_CHECKPOINTS, PageRequest
 from homeport.store.database import Database
 from homeport.store.training_queue import SILENT_S
 from tests.store.fine_tuning_store import (
     CHOSEN,
     PREPARED,
-    Workbooks,
+    FineTuningStore,
     measures,
 )
 
 
 @pytest.fixture
-def books(database: Database, tmp_path: Path) -> Workbooks:
-    return Workbooks(database, tmp_path)
+def books(database: Database, tmp_path: Path) -> FineTuningStore:
+    return FineTuningStore(database, tmp_path)
 
 
-def test_the_job_that_was_cut_off_comes_first(books: Workbooks) -> None:
+def test_the_job_that_was_cut_off_comes_first(books: FineTuningStore) -> None:
     """A server goes on with what it had begun, then takes what waits longest; others' and paused jobs it leaves."""
     books.job("ftjob-0", server="there")
     first, second = books.job("ftjob-1"), books.job("ftjob-2")
@@ -37,7 +37,7 @@ def test_the_job_that_was_cut_off_comes_first(books: Workbooks) -> None:
     assert books.log.next("here") is None
 
 
-def test_a_training_is_written_down(books: Workbooks) -> None:
+def test_a_training_is_written_down(books: FineTuningStore) -> None:
     """A job goes from its files over its steps to its model; its settled choices and its measures are there to see."""
     job = books.job("ftjob-1")
     assert books.log.begin(job)
@@ -55,7 +55,7 @@ def test_a_training_is_written_down(books: Workbooks) -> None:
     done = books.book.show("one", job.id)
     assert (done.status, done.tokens, done.finished_at) == ("succeeded", 120, 1_700_000_000)
     assert done.estimated_finish is None
-    [file] = books.files.every("one", Listing())[0]
+    [file] = books.files.every("one", FilePageRequest())[0]
     assert (file.id, file.purpose, file.bytes) == (done.result_file, "fine-tune-results", 22)
     assert books.messages(job)[-3:] == [
         f"New fine-tuned model created: {job.name}",
@@ -64,7 +64,7 @@ def test_a_training_is_written_down(books: Workbooks) -> None:
     ]
 
 
-def test_steps_are_told_once(books: Workbooks) -> None:
+def test_steps_are_told_once(books: FineTuningStore) -> None:
     """Steps that a training tells again after a cut are passed over, and so are its checkpoints."""
     job = books.under_way("ftjob-1")
     for step in (1, 2, 3):
@@ -77,12 +77,12 @@ def test_steps_are_told_once(books: Workbooks) -> None:
     assert books.log.measured(job, measures(4), 6, None)
 
 
-def test_the_latest_checkpoints_stay(books: Workbooks) -> None:
+def test_the_latest_checkpoints_stay(books: FineTuningStore) -> None:
     """Of the checkpoints the latest are listed, the newest first, with their measures."""
     job = books.under_way("ftjob-1")
-    for step in range(1, CHECKPOINTS + 3):
+    for step in range(1, MAX_CHECKPOINTS + 3):
         books.log.saved(job, measures(step, full_valid_loss=0.5), f"name:{step}")
-    found, has_more = books.book.checkpoints("one", job.id, Page())
+    found, has_more = books.book.checkpoints("one", job.id, PageRequest())
     assert [each.step for each in found] == [5, 4, 3]
     assert not has_more
     assert found[0].metrics == {
@@ -91,10 +91,10 @@ def test_the_latest_checkpoints_stay(books: Workbooks) -> None:
         "train_mean_token_accuracy": 0.5,
         "full_valid_loss": 0.5,
     }
-    assert books.book.checkpoints("one", job.id, Page(limit=1, after=found[0].id)) == ([found[1]], True)
+    assert books.book.checkpoints("one", job.id, PageRequest(limit=1, after=found[0].id)) == ([found[1]], True)
 
 
-def test_the_last_step_before_a_pause_is_written_down(books: Workbooks) -> None:
+def test_the_last_step_before_a_pause_is_written_down(books: FineTuningStore) -> None:
     """A step that was under way when its job was paused is told, since it is not done again; the job stays paused."""
     job = books.under_way("ftjob-1")
     books.book.pause("one", job.id)
@@ -107,7 +107,7 @@ def test_the_last_step_before_a_pause_is_written_down(books: Workbooks) -> None:
     assert (found.status, found.step) == ("paused", 1)
 
 
-def test_who_is_not_wanted_changes_nothing(books: Workbooks) -> None:
+def test_who_is_not_wanted_changes_nothing(books: FineTuningStore) -> None:
     """What a training still tells after its job was cancelled is not written down, nor is its result."""
     job = books.under_way("ftjob-1")
     assert books.log.is_wanted("here", job.id)
@@ -120,22 +120,22 @@ def test_who_is_not_wanted_changes_nothing(books: Workbooks) -> None:
     assert not books.log.fail(job, Unavailable("no").fault)
     assert not books.log.succeed(job, books.made(job))
     assert (books.book.show("one", job.id), books.told(job)) == before
-    assert books.files.every("one", Listing()) == ([], False)
+    assert books.files.every("one", FilePageRequest()) == ([], False)
 
 
-def test_a_failure_is_told(books: Workbooks) -> None:
+def test_a_failure_is_told(books: FineTuningStore) -> None:
     """A job that failed keeps what it failed of, and its last event is an error."""
     job = books.under_way("ftjob-1")
-    assert books.log.fail(job, Fault("InvalidRequest", "Line 3 is too long.", "training_file", "c"))
+    assert books.log.fail(job, ErrorInfo("InvalidRequest", "Line 3 is too long.", "training_file", "c"))
     found = books.book.show("one", job.id)
     assert (found.status, found.error) == (
         "failed",
-        Fault("InvalidRequest", "Line 3 is too long.", "training_file", "c"),
+        ErrorInfo("InvalidRequest", "Line 3 is too long.", "training_file", "c"),
     )
     assert (books.told(job)[-1].level, books.told(job)[-1].message) == ("error", "Job failed: Line 3 is too long.")
 
 
-def test_what_is_left_behind_is_known_until_it_is_gone(books: Workbooks) -> None:
+def test_what_is_left_behind_is_known_until_it_is_gone(books: FineTuningStore) -> None:
     """Ended jobs are untidy until they are tidied; a cancelled one's checkpoints go, a finished one's stay."""
     done, cancelled = books.under_way("ftjob-1"), books.under_way("ftjob-2")
     for job in (done, cancelled):
@@ -149,11 +149,11 @@ def test_what_is_left_behind_is_known_until_it_is_gone(books: Workbooks) -> None
     for job in untidy:
         books.log.tidied(job)
     assert books.log.untidy("here") == []
-    assert len(books.book.checkpoints("one", done.id, Page())[0]) == 1
-    assert books.book.checkpoints("one", cancelled.id, Page()) == ([], False)
+    assert len(books.book.checkpoints("one", done.id, PageRequest())[0]) == 1
+    assert books.book.checkpoints("one", cancelled.id, PageRequest()) == ([], False)
 
 
-def test_a_silent_servers_jobs_go_on_elsewhere(books: Workbooks) -> None:
+def test_a_silent_servers_jobs_go_on_elsewhere(books: FineTuningStore) -> None:
     """Open jobs of a server that says nothing for long go to one that lives; the old one's word counts no more."""
     job, ended = books.under_way("ftjob-1"), books.under_way("ftjob-2")
     books.book.cancel("one", ended.id)
@@ -173,7 +173,7 @@ def test_a_silent_servers_jobs_go_on_elsewhere(books: Workbooks) -> None:
     assert books.book.show("one", ended.id).server == "here"
 
 
-def test_jobs_are_counted_by_status(books: Workbooks) -> None:
+def test_jobs_are_counted_by_status(books: FineTuningStore) -> None:
     """Every status that jobs have is counted, over all projects."""
     books.job("ftjob-1")
     books.job("ftjob-2", project="other")

@@ -12,18 +12,18 @@ import pytest
 import sqlalchemy as sa
 
 from homeport.domain.errors import StorageFull, Unavailable
-from homeport.domain.usage import Question, Spent, Sum
+from homeport.domain.usage import UsageQuery, UsageRecord, UsageTotal
 from homeport.store.database import Database
-from homeport.store.schema import JOURNALS, USAGE
-from homeport.store.usage import UsageBook
-from homeport.store.usage_ledger import Ledger
+from homeport.store.schema import USAGE, USAGE_LEDGERS
+from homeport.store.usage import SqlUsageRepository
+from homeport.store.usage_ledger import FileUsageLedger
 
 DAY = 86_400
 NOON = 20_000 * DAY + 43_200
 
 
-def spent(at: int = NOON, **changed: object) -> Spent:
-    plain = Spent(
+def spent(at: int = NOON, **changed: object) -> UsageRecord:
+    plain = UsageRecord(
         at=at, request="req_1", project="p", model="tiny", endpoint="chat", prompt_tokens=10, completion_tokens=2
     )
     return msgspec.structs.replace(plain, **changed)
@@ -35,19 +35,19 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def book(database: Database, folder: Path) -> UsageBook:
-    return UsageBook(database, folder, lambda: float(NOON))
+def book(database: Database, folder: Path) -> SqlUsageRepository:
+    return SqlUsageRepository(database, folder, lambda: float(NOON))
 
 
-def total(book: UsageBook) -> tuple[int, int]:
+def total(book: SqlUsageRepository) -> tuple[int, int]:
     """Requests and tokens in the database."""
-    [every] = book.sums(Question()) or [Sum()]
+    [every] = book.sums(UsageQuery()) or [UsageTotal()]
     return every.requests, every.prompt_tokens + every.completion_tokens
 
 
-def test_a_record_comes_back_as_it_was_written(book: UsageBook, folder: Path, database: Database) -> None:
+def test_a_record_comes_back_as_it_was_written(book: SqlUsageRepository, folder: Path, database: Database) -> None:
     """Every field of a record stands in its row."""
-    ledger = Ledger(folder)
+    ledger = FileUsageLedger(folder)
     record = spent(
         key="key_1", user='名前\n"', status="cancelled", cached_tokens=3, amount=1.5, first_ms=7.25, whole_ms=9.5
     )
@@ -59,9 +59,9 @@ def test_a_record_comes_back_as_it_was_written(book: UsageBook, folder: Path, da
     ledger.close()
 
 
-def test_nothing_is_taken_twice(book: UsageBook, folder: Path) -> None:
+def test_nothing_is_taken_twice(book: SqlUsageRepository, folder: Path) -> None:
     """Taking in again and again, while records are added, counts each once."""
-    ledger = Ledger(folder)
+    ledger = FileUsageLedger(folder)
     for n in range(1, 6):
         ledger.write(spent())
         book.fold()
@@ -70,9 +70,9 @@ def test_nothing_is_taken_twice(book: UsageBook, folder: Path) -> None:
     ledger.close()
 
 
-def test_several_processes_take_in_the_same_files(book: UsageBook, folder: Path, database: Database) -> None:
+def test_several_processes_take_in_the_same_files(book: SqlUsageRepository, folder: Path, database: Database) -> None:
     """Two books on one folder, each with its own idea of how far it has read, count each record once."""
-    other, ledger = UsageBook(database, folder), Ledger(folder)
+    other, ledger = SqlUsageRepository(database, folder), FileUsageLedger(folder)
     for n in range(1, 4):
         ledger.write(spent())
         (book if n % 2 else other).fold()
@@ -82,9 +82,9 @@ def test_several_processes_take_in_the_same_files(book: UsageBook, folder: Path,
     ledger.close()
 
 
-def test_a_file_goes_when_its_writer_has_gone(book: UsageBook, folder: Path, database: Database) -> None:
+def test_a_file_goes_when_its_writer_has_gone(book: SqlUsageRepository, folder: Path, database: Database) -> None:
     """A file stays while it is written, and is deleted, its place in the database too, once it is let go and read."""
-    ledger = Ledger(folder)
+    ledger = FileUsageLedger(folder)
     ledger.write(spent())
     book.fold()
     assert len(list(folder.iterdir())) == 1
@@ -92,13 +92,13 @@ def test_a_file_goes_when_its_writer_has_gone(book: UsageBook, folder: Path, dat
     book.fold()
     assert list(folder.iterdir()) == []
     with database.reading() as connection:
-        assert connection.execute(sa.select(JOURNALS)).all() == []
+        assert connection.execute(sa.select(USAGE_LEDGERS)).all() == []
     assert total(book) == (1, 12)
 
 
-def test_a_long_file_is_followed_by_a_new_one(book: UsageBook, folder: Path) -> None:
+def test_a_long_file_is_followed_by_a_new_one(book: SqlUsageRepository, folder: Path) -> None:
     """A ledger turns the page, and pages that are read go."""
-    ledger = Ledger(folder, most_bytes=2000)
+    ledger = FileUsageLedger(folder, most_bytes=2000)
     for _ in range(100):
         ledger.write(spent())
     assert len(list(folder.iterdir())) > 2
@@ -110,7 +110,7 @@ def test_a_long_file_is_followed_by_a_new_one(book: UsageBook, folder: Path) -> 
 
 def test_the_files_are_this_users_alone(folder: Path) -> None:
     """Nobody else may read who asked for what."""
-    ledger = Ledger(folder)
+    ledger = FileUsageLedger(folder)
     [file] = folder.iterdir()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
@@ -120,17 +120,17 @@ def test_the_files_are_this_users_alone(folder: Path) -> None:
 _WRITER = """
 import sys
 from pathlib import Path
-from homeport.domain.usage import Spent
-from homeport.store.usage_ledger import Ledger
+from homeport.domain.usage import UsageRecord
+from homeport.store.usage_ledger import FileUsageLedger
 
-ledger = Ledger(Path(sys.argv[1]), most_bytes=5000)
+ledger = FileUsageLedger(Path(sys.argv[1]), most_bytes=5000)
 while True:
-    ledger.write(Spent(at=1, request="r", project="p", model="m", endpoint="chat", prompt_tokens=1))
+    ledger.write(UsageRecord(at=1, request="r", project="p", model="m", endpoint="chat", prompt_tokens=1))
     print("x", flush=True)
 """
 
 
-def test_what_was_written_survives_a_kill(book: UsageBook, folder: Path) -> None:
+def test_what_was_written_survives_a_kill(book: SqlUsageRepository, folder: Path) -> None:
     """Killed at any moment a writer has lost nothing that it had said was written, and counted nothing twice."""
     said = 0
     for n_lines in (1, 50, 333):
@@ -153,18 +153,18 @@ _FOLDER = """
 import sys
 from pathlib import Path
 from homeport.store.database import Database
-from homeport.store.usage import UsageBook
+from homeport.store.usage import SqlUsageRepository
 
-book = UsageBook(Database(sys.argv[1]), Path(sys.argv[2]))
+book = SqlUsageRepository(Database(sys.argv[1]), Path(sys.argv[2]))
 print("ready", flush=True)
 while True:
     book.fold()
 """
 
 
-def test_a_killed_reader_counts_nothing_twice(book: UsageBook, folder: Path, url: str) -> None:
+def test_a_killed_reader_counts_nothing_twice(book: SqlUsageRepository, folder: Path, url: str) -> None:
     """Killed while it takes records in, a reader leaves all of a batch or none of it to the next one."""
-    ledger = Ledger(folder)
+    ledger = FileUsageLedger(folder)
     for n in range(1, 4):
         command = [sys.executable, "-c", _FOLDER, url, str(folder)]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as reader:
@@ -178,9 +178,9 @@ def test_a_killed_reader_counts_nothing_twice(book: UsageBook, folder: Path, url
     ledger.close()
 
 
-def test_a_torn_last_line_is_no_record(book: UsageBook, folder: Path) -> None:
+def test_a_torn_last_line_is_no_record(book: SqlUsageRepository, folder: Path) -> None:
     """Half a line at the end of a file left behind is nothing that anybody was told of; a broken one is left out."""
-    ledger = Ledger(folder)
+    ledger = FileUsageLedger(folder)
     ledger.write(spent())
     ledger.close()
     [file] = folder.iterdir()
@@ -191,9 +191,9 @@ def test_a_torn_last_line_is_no_record(book: UsageBook, folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
-def test_a_full_disk_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch, book: UsageBook) -> None:
+def test_a_full_disk_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch, book: SqlUsageRepository) -> None:
     """Where a line finds no room, or only half of it does, the error is StorageFull and the line is not there."""
-    ledger, write = Ledger(folder), os.write
+    ledger, write = FileUsageLedger(folder), os.write
     ledger.write(spent())
     monkeypatch.setattr(os, "write", lambda file, line: write(file, line[:20]))
     with pytest.raises(StorageFull):
@@ -209,13 +209,13 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     """The message names the folder."""
     (tmp_path / "file").touch()
     with pytest.raises(Unavailable, match="file"):
-        Ledger(tmp_path / "file" / "usage")
+        FileUsageLedger(tmp_path / "file" / "usage")
 
 
 @pytest.fixture
-def filled(book: UsageBook, folder: Path) -> UsageBook:
+def filled(book: SqlUsageRepository, folder: Path) -> SqlUsageRepository:
     """Usage of two days, two keys, two models and three endpoints."""
-    ledger = Ledger(folder)
+    ledger = FileUsageLedger(folder)
     for record in (
         spent(key="k1", model="a"),
         spent(key="k1", model="b", cached_tokens=4),
@@ -228,19 +228,19 @@ def filled(book: UsageBook, folder: Path) -> UsageBook:
     return book
 
 
-def test_sums_by_group_and_day(filled: UsageBook) -> None:
+def test_sums_by_group_and_day(filled: SqlUsageRepository) -> None:
     """Records are summed up by any columns, by spans of time, and both, in order."""
-    by_model = filled.sums(Question(by=("model",)))
+    by_model = filled.sums(UsageQuery(by=("model",)))
     assert [(each.group["model"], each.requests, each.prompt_tokens) for each in by_model] == [
         ("a", 3, 30),
         ("b", 1, 10),
     ]
-    by_day = filled.sums(Question(width_s=DAY))
+    by_day = filled.sums(UsageQuery(width_s=DAY))
     assert [(each.begins, each.requests, each.amount) for each in by_day] == [
         (20_000 * DAY, 2, 0.0),
         (20_001 * DAY, 2, 11.0),
     ]
-    both = filled.sums(Question(width_s=DAY, by=("key", "model")))
+    both = filled.sums(UsageQuery(width_s=DAY, by=("key", "model")))
     assert [(each.begins // DAY, *each.group.values()) for each in both] == [
         (20_000, "k1", "a"),
         (20_000, "k1", "b"),
@@ -253,25 +253,25 @@ def test_sums_by_group_and_day(filled: UsageBook) -> None:
 @pytest.mark.parametrize(
     ("question", "n_requests"),
     [
-        (Question(), 4),
-        (Question(since=NOON + DAY), 2),
-        (Question(until=NOON + DAY), 2),
-        (Question(projects=("q",)), 1),
-        (Question(keys=("k1", "k2")), 3),
-        (Question(users=("u",)), 1),
-        (Question(models=("b",)), 1),
-        (Question(endpoints=("chat", "speech")), 3),
-        (Question(since=NOON + 9 * DAY), 0),
+        (UsageQuery(), 4),
+        (UsageQuery(since=NOON + DAY), 2),
+        (UsageQuery(until=NOON + DAY), 2),
+        (UsageQuery(projects=("q",)), 1),
+        (UsageQuery(keys=("k1", "k2")), 3),
+        (UsageQuery(users=("u",)), 1),
+        (UsageQuery(models=("b",)), 1),
+        (UsageQuery(endpoints=("chat", "speech")), 3),
+        (UsageQuery(since=NOON + 9 * DAY), 0),
     ],
 )
-def test_sums_of_a_part(filled: UsageBook, question: Question, n_requests: int) -> None:
+def test_sums_of_a_part(filled: SqlUsageRepository, question: UsageQuery, n_requests: int) -> None:
     """A span of time and lists of values choose which records count; of none there is no sum."""
     assert sum(each.requests for each in filled.sums(question)) == n_requests
 
 
-def test_a_keys_day_and_month(filled: UsageBook, folder: Path) -> None:
+def test_a_keys_day_and_month(filled: SqlUsageRepository, folder: Path) -> None:
     """What each key took today and this month, by the calendar of UTC; records without a key are nobody's."""
-    ledger = Ledger(folder)
+    ledger = FileUsageLedger(folder)
     ledger.write(spent(NOON - DAY, key="k1"))
     ledger.write(spent(NOON - 60 * DAY, key="k1"))
     filled.fold()
@@ -282,9 +282,9 @@ def test_a_keys_day_and_month(filled: UsageBook, folder: Path) -> None:
     assert set(of) == {"k1", "k2"}
 
 
-def test_nothing_new_costs_no_sql(book: UsageBook, folder: Path, database: Database) -> None:
+def test_nothing_new_costs_no_sql(book: SqlUsageRepository, folder: Path, database: Database) -> None:
     """Where nothing was written since, taking in runs no statement."""
-    ledger = Ledger(folder)
+    ledger = FileUsageLedger(folder)
     ledger.write(spent())
     book.fold()
     statements: list[str] = []
@@ -295,10 +295,10 @@ def test_nothing_new_costs_no_sql(book: UsageBook, folder: Path, database: Datab
 
 
 def test_a_text_that_the_database_does_not_take_loses_one_record(
-    book: UsageBook, folder: Path, caplog: pytest.LogCaptureFixture
+    book: SqlUsageRepository, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A NUL in a caller's own name for its user, or a number beyond 64 bits, keeps no other record from its row."""
-    ledger = Ledger(folder)
+    ledger = FileUsageLedger(folder)
     for record in (spent(), spent(user="a\x00b"), spent(), spent(prompt_tokens=2**70), spent()):
         ledger.write(record)
     ledger.close()
@@ -309,9 +309,9 @@ def test_a_text_that_the_database_does_not_take_loses_one_record(
     assert list(folder.iterdir()) == []
 
 
-def test_a_file_that_cannot_be_read_holds_up_no_other(book: UsageBook, folder: Path) -> None:
+def test_a_file_that_cannot_be_read_holds_up_no_other(book: SqlUsageRepository, folder: Path) -> None:
     """What is no file under a ledger's name is said, and the records of the others are taken in all the same."""
-    ledger = Ledger(folder)
+    ledger = FileUsageLedger(folder)
     ledger.write(spent())
     (folder / "0.journal").mkdir()
     with pytest.raises(Unavailable, match="usage"):
@@ -321,10 +321,10 @@ def test_a_file_that_cannot_be_read_holds_up_no_other(book: UsageBook, folder: P
 
 
 def test_without_file_descriptors_the_long_file_goes_on(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, book: UsageBook
+    folder: Path, monkeypatch: pytest.MonkeyPatch, book: SqlUsageRepository
 ) -> None:
     """Where no new file can be opened, records go on in the one that is open, and none is refused."""
-    ledger, opened = Ledger(folder, most_bytes=300), os.open
+    ledger, opened = FileUsageLedger(folder, most_bytes=300), os.open
 
     def none_left(*_: object, **__: object) -> int:
         raise OSError(24, "Too many open files")

@@ -8,13 +8,13 @@ import pytest
 
 from homeport import settings
 from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaOptions, load
-from homeport.models.kernels import installed_kernels
-from tests.system.server import House, Tokenise, running
+from homeport.models.kernels import find_installed_kernels
+from tests.system.server import ServerProcess, Tokenise, running
 from tests.system.tiny_diffusion import furnish
 
 
 @pytest.fixture(scope="session")
-def house(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[House]:
+def house(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[ServerProcess]:
     """A server with the small model behind every OpenAI name, keeping no prefixes: equal requests take equal steps."""
     assert smollm2.exists()
     log = tmp_path_factory.mktemp("house") / "log"
@@ -23,7 +23,7 @@ def house(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[H
 
 
 @pytest.fixture(scope="session")
-def home(tmp_path_factory: pytest.TempPathFactory, qwen: Path) -> Iterator[House]:
+def home(tmp_path_factory: pytest.TempPathFactory, qwen: Path) -> Iterator[ServerProcess]:
     """A server as `make serve` starts it, with the default model."""
     assert qwen.exists()
     log = tmp_path_factory.mktemp("home") / "log"
@@ -32,7 +32,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, qwen: Path) -> Iterator[House
 
 
 @pytest.fixture(scope="session")
-def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server that paints, with a tiny model in a home of its own."""
     folder = tmp_path_factory.mktemp("gallery")
     furnish(folder / "home")
@@ -41,7 +41,7 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 
 @pytest.fixture(scope="session")
-def workbench(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[House]:
+def workbench(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[ServerProcess]:
     """A server that takes fine-tuning jobs and trains none: what it takes for PyTorch breaks when it is imported.
 
     So jobs end at once, and what is said of them can be looked at without PyTorch and without hours.
@@ -57,7 +57,7 @@ def workbench(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterat
 
 
 @pytest.fixture
-def client(house: House) -> Iterator[openai.OpenAI]:
+def client(house: ServerProcess) -> Iterator[openai.OpenAI]:
     """The newest official client, pointed at the small model's server; it does not retry."""
     with openai.OpenAI(base_url=house.base, api_key="sk-test", max_retries=0, timeout=120) as made:
         yield made
@@ -66,7 +66,7 @@ def client(house: House) -> Iterator[openai.OpenAI]:
 @pytest.fixture(scope="session")
 def executor(smollm2: Path) -> Iterator[LlamaExecutor]:
     """The small model's weights without any server, on the kernels that servers here use: the yardstick."""
-    library = installed_kernels(settings.load().home)
+    library = find_installed_kernels(settings.load().home)
     made = load(smollm2, LlamaOptions(window=2048, cells=2048, sequences=2, batch=512, threads=1, library=library))
     yield made
     made.close()

@@ -4,13 +4,13 @@ import json
 import socket
 from typing import Any
 
-from tests.system.server import House
+from tests.system.server import ServerProcess
 
 
-class Line:
+class RawConnection:
     """One connection with one request on it. Close it at any moment with `hang_up`."""
 
-    def __init__(self, house: House, path: str, body: Any) -> None:
+    def __init__(self, house: ServerProcess, path: str, body: Any) -> None:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         head = (
             f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{house.port}\r\nContent-Type: application/json\r\n"

@@ -19,7 +19,7 @@ import psutil
 Tokenise = Callable[[str], list[int]]
 
 
-class House:
+class ServerProcess:
     """One running server. `pid` is the gateway's; its children are the workers."""
 
     def __init__(self, child: subprocess.Popen[bytes], port: int, log: Path) -> None:
@@ -45,17 +45,17 @@ class House:
             return []
         return [c for c in children if c.is_running() and c.status() != psutil.STATUS_ZOMBIE]
 
-    def call(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> "Answer":
+    def call(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> "HttpAnswer":
         """One plain request; an error status is an answer, not an exception."""
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         fields = {"Content-Type": "application/json", "Authorization": "Bearer test", **(headers or {})}
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data, fields, method=method)
         try:
             with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310 - loopback
-                return Answer(answer.status, dict(answer.headers.items()), answer.read())
+                return HttpAnswer(answer.status, dict(answer.headers.items()), answer.read())
         except urllib.error.HTTPError as error:
             with error:
-                return Answer(error.code, dict(error.headers.items()), error.read())
+                return HttpAnswer(error.code, dict(error.headers.items()), error.read())
 
     def gauge(self, name: str) -> float:
         """The sum of one metric over its labels."""
@@ -72,7 +72,7 @@ class House:
             time.sleep(0.02)  # a poll between two looks at another process, which offers no event to wait on
 
 
-class Answer:
+class HttpAnswer:
     """Status, headers and body of one answer."""
 
     def __init__(self, status: int, headers: dict[str, str], body: bytes) -> None:
@@ -98,7 +98,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(log: Path, *flags: str, under: Sequence[str] = (), **settings: str) -> Iterator[House]:
+def running(log: Path, *flags: str, under: Sequence[str] = (), **settings: str) -> Iterator[ServerProcess]:
     """Start `homeport serve` with flags and HOMEPORT_* settings; stop it at the end, whatever happened.
 
     `under`: a program and its flags that run it.
@@ -115,7 +115,7 @@ def running(log: Path, *flags: str, under: Sequence[str] = (), **settings: str) 
     command = [*under, sys.executable, "-m", "homeport", "serve", "--port", str(port), *flags]
     with log.open("wb") as out:
         child = subprocess.Popen(command, env=environ, stdout=out, stderr=subprocess.STDOUT)
-    house = House(child, port, log)
+    house = ServerProcess(child, port, log)
     try:
         house.wait("the server is ready", lambda: _is_ready(house), 60)
         yield house
@@ -128,7 +128,7 @@ def running(log: Path, *flags: str, under: Sequence[str] = (), **settings: str) 
             child.wait()
 
 
-def _is_ready(house: House) -> bool:
+def _is_ready(house: ServerProcess) -> bool:
     if house.child.poll() is not None:
         raise AssertionError(f"the server ended with {house.child.returncode}\n{house.log.read_text()[-3000:]}")
     try:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import av
 
-from tests.system.server import House, running
+from tests.system.server import ServerProcess, running
 
 MODEL = "kokoro-82m"
 
 
 @contextmanager
-def speaking(log: Path, **settings: str) -> Iterator[House]:
+def speaking(log: Path, **settings: str) -> Iterator[ServerProcess]:
     """A server with the speech model loaded, and whatever else is installed behind its names."""
     with running(log, "--model", MODEL, **settings) as started:
         yield started

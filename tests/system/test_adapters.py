@@ -8,8 +8,8 @@ import openai
 import pytest
 
 from homeport.models.fine_tuned import install
-from homeport.models.model_store import Store
-from tests.system.server import House, running
+from homeport.models.model_store import ModelStore
+from tests.system.server import ServerProcess, running
 from tests.tiny_adapters import adapter
 
 MODEL = "smollm2-135m"
@@ -18,22 +18,22 @@ PROMPT = "Once upon a time there was"
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Store:
+def store(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> ModelStore:
     """A home of its own, with the small model in it."""
-    store = Store(tmp_path_factory.mktemp("home"))
+    store = ModelStore(tmp_path_factory.mktemp("home"))
     (store.home / "models").mkdir()
     store.folder(MODEL).symlink_to(smollm2.parent)
     return store
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory, store: Store) -> Iterator[House]:
+def shop(tmp_path_factory: pytest.TempPathFactory, store: ModelStore) -> Iterator[ServerProcess]:
     """A server on that home."""
     with running(tmp_path_factory.mktemp("shop") / "log", "--model", MODEL, HOME=str(store.home)) as started:
         yield started
 
 
-def said(house: House, model: str) -> str:
+def said(house: ServerProcess, model: str) -> str:
     """What a model says behind the prompt."""
     body = {"model": model, "prompt": PROMPT, "temperature": 0, "max_tokens": 24}
     answer = house.call("POST", "/v1/completions", body)
@@ -42,7 +42,7 @@ def said(house: House, model: str) -> str:
     return str(answer.json()["choices"][0]["text"])
 
 
-def test_tuned_models_come_and_go_while_the_server_runs(shop: House, store: Store, tmp_path: Path) -> None:
+def test_tuned_models_come_and_go_while_the_server_runs(shop: ServerProcess, store: ModelStore, tmp_path: Path) -> None:
     """Installed, they are listed and answer at once, each differently; all in one worker; deleted, they are missing."""
     plain = said(shop, MODEL)
     for name, seed in ((RED, 1), (BLUE, 2)):

@@ -15,8 +15,8 @@ import pytest
 from openai.types import Batch
 
 from tests.conftest import Scale
-from tests.system.raw_http import Line
-from tests.system.server import House, running
+from tests.system.raw_http import RawConnection
+from tests.system.server import ServerProcess, running
 
 MODEL = "smollm2-135m"
 CHAT, PLAIN = "/v1/chat/completions", "/v1/completions"
@@ -35,7 +35,7 @@ def made(client: openai.OpenAI, lines: Sequence[Any], endpoint: Any = CHAT, **mo
     return client.batches.create(input_file_id=sent.id, endpoint=endpoint, completion_window="24h", **more)
 
 
-def ended(house: House, client: openai.OpenAI, batch: Batch, limit_s: float = 300) -> Batch:
+def ended(house: ServerProcess, client: openai.OpenAI, batch: Batch, limit_s: float = 300) -> Batch:
     """The batch once it has ended."""
     ends = ("completed", "failed", "expired", "cancelled")
     house.wait("the batch has ended", lambda: client.batches.retrieve(batch.id).status in ends, limit_s)
@@ -48,7 +48,7 @@ def lines_of(client: openai.OpenAI, file_id: str | None) -> list[dict[str, Any]]
     return [json.loads(text) for text in client.files.content(file_id).text.splitlines()]
 
 
-def test_the_newest_client_has_a_batch_done(house: House, client: openai.OpenAI) -> None:
+def test_the_newest_client_has_a_batch_done(house: ServerProcess, client: openai.OpenAI) -> None:
     """Made, found, listed, done, read: each answer under its custom_id, wrong lines beside them, usage summed up."""
     lines = [ask(f"word {at}", temperature=0, seed=at) for at in range(8)]
     lines[2]["body"]["model"] = "nowhere"
@@ -83,7 +83,7 @@ def test_the_newest_client_has_a_batch_done(house: House, client: openai.OpenAI)
     ],
 )
 def test_every_kind_of_request_can_be_in_a_batch(
-    house: House, client: openai.OpenAI, installed: object, endpoint: str, body: dict[str, Any]
+    house: ServerProcess, client: openai.OpenAI, installed: object, endpoint: str, body: dict[str, Any]
 ) -> None:
     """What an endpoint answers to a request it answers to a line."""
     assert installed
@@ -97,7 +97,7 @@ def test_every_kind_of_request_can_be_in_a_batch(
     assert told.get("model") == alone.get("model")
 
 
-def test_pictures_can_be_in_a_batch(gallery: House) -> None:
+def test_pictures_can_be_in_a_batch(gallery: ServerProcess) -> None:
     """A picture comes whole, or by a URL that can be opened."""
     asked = {"prompt": "a boat", "size": "256x256"}
     lines = [
@@ -120,13 +120,13 @@ def test_pictures_can_be_in_a_batch(gallery: House) -> None:
     assert answers["b64_json"]["b64_json"]
 
 
-def test_a_batch_rests_while_a_caller_waits_and_is_cancelled(house: House, client: openai.OpenAI) -> None:
+def test_a_batch_rests_while_a_caller_waits_and_is_cancelled(house: ServerProcess, client: openai.OpenAI) -> None:
     """Callers' streams go on beside it, the gauges say that it rests, and a cancelled one keeps what is done."""
     batch = made(client, [ask(str(at), max_tokens=100, ignore_eos=True) for at in range(30)])
     house.wait("it is under way", lambda: house.gauge("homeport:batches_running") == 1)
     house.wait("lines are running", lambda: house.gauge("vllm:num_requests_running") >= 1)
     body = {"model": MODEL, "prompt": "Once", "max_tokens": 40, "ignore_eos": True, "stream": True}
-    caller = Line(house, PLAIN, body)
+    caller = RawConnection(house, PLAIN, body)
     house.wait("it rests", lambda: house.gauge("homeport:batches_resting") == 1)
     caller.status()
     assert house.gauge("homeport:batch_lines_waiting") > 0
@@ -188,7 +188,7 @@ def test_a_batch_outlives_two_kills(tmp_path: Path, smollm2: Path, scale: Scale)
     _check(done, answers, errors, places, n_lines)
 
 
-def _wait_for(house: House, client: openai.OpenAI, batch: Batch, n_done: int) -> None:
+def _wait_for(house: ServerProcess, client: openai.OpenAI, batch: Batch, n_done: int) -> None:
     def is_there() -> bool:
         counts = client.batches.retrieve(batch.id).request_counts
         return counts is not None and counts.completed >= n_done

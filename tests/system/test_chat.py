@@ -3,7 +3,7 @@
 import openai
 import pytest
 
-from tests.system.server import House
+from tests.system.server import ServerProcess
 
 MODEL = "smollm2-135m"
 ASK = [{"role": "user", "content": "What is the capital of France?"}]
@@ -148,14 +148,14 @@ def test_harmless_values_pass(client: openai.OpenAI, field: str, value: object) 
     assert _chat(client, max_tokens=1, **{field: value}).choices
 
 
-def test_the_default_model_knows_paris(home: House) -> None:
+def test_the_default_model_knows_paris(home: ServerProcess) -> None:
     """Under the name gpt-4 the default model answers a simple question rightly."""
     with openai.OpenAI(base_url=home.base, api_key="x", max_retries=0, timeout=120) as client:
         answer = client.chat.completions.create(model="gpt-4", messages=ASK, max_tokens=24, temperature=0)  # type: ignore[arg-type]
     assert "Paris" in (answer.choices[0].message.content or "")
 
 
-def test_the_default_model_speaks_chinese(home: House) -> None:
+def test_the_default_model_speaks_chinese(home: ServerProcess) -> None:
     """Asked in Chinese, the default model answers in Chinese, and no character breaks in the stream."""
     with openai.OpenAI(base_url=home.base, api_key="x", max_retries=0, timeout=120) as client:
         chunks = client.chat.completions.create(

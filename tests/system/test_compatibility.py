@@ -5,16 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from homeport.api.compatibility import Field
+from homeport.api.compatibility import FieldNote
 from tests.system.compatibility import fine_tuning, images, page
 from tests.system.compatibility.probes import every_field, judge
-from tests.system.server import House
+from tests.system.server import ServerProcess
 
 Verdicts = Mapping[tuple[str, str], str | Exception]
 
 
 @pytest.fixture(scope="module")
-def verdicts(house: House, gallery: House, workbench: House, installed: Mapping[str, Path]) -> Verdicts:
+def verdicts(
+    house: ServerProcess, gallery: ServerProcess, workbench: ServerProcess, installed: Mapping[str, Path]
+) -> Verdicts:
     """What was seen of every field, once for all tests here."""
     assert installed
     others = dict.fromkeys(images.PROBES, gallery) | dict.fromkeys(fine_tuning.PROBES, workbench)
@@ -28,7 +30,7 @@ def verdicts(house: House, gallery: House, workbench: House, installed: Mapping[
 
 
 @pytest.mark.parametrize(("endpoint", "field"), [pytest.param(e, f, id=f"{e}-{f.name}") for e, f in every_field()])
-def test_the_field_does_what_is_said_of_it(verdicts: Verdicts, endpoint: str, field: Field) -> None:
+def test_the_field_does_what_is_said_of_it(verdicts: Verdicts, endpoint: str, field: FieldNote) -> None:
     """A served field changes the answer, an accepted one passes, a refused one is a 400 that names it."""
     verdict = verdicts[endpoint, field.name]
     if isinstance(verdict, Exception):

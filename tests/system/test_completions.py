@@ -5,7 +5,7 @@ import math
 import openai
 import pytest
 
-from tests.system.server import House, Tokenise
+from tests.system.server import ServerProcess, Tokenise
 
 MODEL = "smollm2-135m"
 PROMPT = "The capital of France is"
@@ -253,7 +253,7 @@ def test_a_prompt_over_the_window_is_refused_with_both_numbers(client: openai.Op
     assert "8500" in caught.value.message
 
 
-def test_a_repeated_prompt_is_not_computed_again(home: House) -> None:
+def test_a_repeated_prompt_is_not_computed_again(home: ServerProcess) -> None:
     """The second of two equal prompts reports nearly all of its tokens as cached."""
     prompt = "A long shared beginning, said twice in the same words. " * 12
     with openai.OpenAI(base_url=home.base, api_key="x", max_retries=0, timeout=120) as client:
@@ -265,7 +265,7 @@ def test_a_repeated_prompt_is_not_computed_again(home: House) -> None:
     assert again.usage.prompt_tokens_details.cached_tokens >= again.usage.prompt_tokens - 1
 
 
-def test_infill_writes_the_middle(home: House) -> None:
+def test_infill_writes_the_middle(home: ServerProcess) -> None:
     """On a model with fill-in-the-middle tokens, `suffix` gives the code between the two parts."""
     with openai.OpenAI(base_url=home.base, api_key="x", max_retries=0, timeout=120) as client:
         answer = client.completions.create(

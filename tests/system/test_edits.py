@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.system.server import House
+from tests.system.server import ServerProcess
 
 
-def test_the_seed_documents_edit_comes_out_right(home: House) -> None:
+def test_the_seed_documents_edit_comes_out_right(home: ServerProcess) -> None:
     """The document's own example: the spelling mistake is mended and nothing else comes back."""
     wish = {
         "model": "text-davinci-edit-001",
@@ -30,7 +30,7 @@ def test_the_seed_documents_edit_comes_out_right(home: House) -> None:
         ("def f(x):\n    y = x + 1\n    return y\n", "Rename the variable y to total", "total = x + 1"),
     ],
 )
-def test_edits_follow_the_instruction(home: House, given: str, instruction: str, expected: str) -> None:
+def test_edits_follow_the_instruction(home: ServerProcess, given: str, instruction: str, expected: str) -> None:
     """Small edits of prose and code come out as asked, without preamble or fences."""
     wish = {"model": "text-davinci-edit-001", "input": given, "instruction": instruction, "temperature": 0, "n": 2}
     choices = home.call("POST", "/v1/edits", wish).json()["choices"]
@@ -40,14 +40,14 @@ def test_edits_follow_the_instruction(home: House, given: str, instruction: str,
         assert "```" not in choice["text"]
 
 
-def test_edits_go_through_the_old_engines_path(home: House) -> None:
+def test_edits_go_through_the_old_engines_path(home: ServerProcess) -> None:
     """2023's /v1/engines/{id}/edits takes the model from the path."""
     wish = {"input": "What day of the wek is it?", "instruction": "Fix the spelling mistakes", "temperature": 0}
     answer = home.call("POST", "/v1/engines/text-davinci-edit-001/edits", wish)
     assert answer.json()["choices"][0]["text"] == "What day of the week is it?"
 
 
-def test_models_are_listed_with_2023s_and_todays_fields(home: House) -> None:
+def test_models_are_listed_with_2023s_and_todays_fields(home: ServerProcess) -> None:
     """Real names and aliases are listed; an alias names its root; window and capabilities come along."""
     listed = home.call("GET", "/v1/models").json()
     by_id = {model["id"]: model for model in listed["data"]}
@@ -76,7 +76,7 @@ def test_models_are_listed_with_2023s_and_todays_fields(home: House) -> None:
     ],
 )
 def test_wrong_requests_get_the_envelope(
-    home: House, method: str, path: str, body: object, status: int, code: str | None
+    home: ServerProcess, method: str, path: str, body: object, status: int, code: str | None
 ) -> None:
     """Every wrong request answers with the envelope, a request id and a string or null code."""
     answer = home.call(method, path, body)
@@ -88,19 +88,19 @@ def test_wrong_requests_get_the_envelope(
     assert answer.headers["x-request-id"]
 
 
-def test_a_near_match_is_named(home: House) -> None:
+def test_a_near_match_is_named(home: ServerProcess) -> None:
     """A typo in a model's name lists what was probably meant."""
     assert "gpt-3.5-turbo" in home.call("GET", "/v1/models/gpt-3.5-tubro").error["message"]
 
 
-def test_a_wrong_content_type_is_refused(home: House) -> None:
+def test_a_wrong_content_type_is_refused(home: ServerProcess) -> None:
     """A form on a JSON endpoint is a 415 in the envelope."""
     answer = home.call("POST", "/v1/completions", b"model=x", {"Content-Type": "application/x-www-form-urlencoded"})
     assert answer.status == 415
     assert answer.error["type"] == "invalid_request_error"
 
 
-def test_a_foreign_host_or_origin_is_refused(home: House) -> None:
+def test_a_foreign_host_or_origin_is_refused(home: ServerProcess) -> None:
     """Without keys, web pages and rebound names reach nothing."""
     assert home.call("GET", "/v1/models", headers={"Host": "evil.example"}).status == 403
     assert home.call("GET", "/v1/models", headers={"Origin": "https://evil.example"}).status == 403

@@ -21,8 +21,8 @@ from homeport.client import http_client, runfile
 from homeport.engines import encodings
 from tests import tiny_encoders as tiny
 from tests.conftest import home_folder
-from tests.system.raw_http import Line
-from tests.system.server import House, running
+from tests.system.raw_http import RawConnection
+from tests.system.server import ServerProcess, running
 
 MODEL = "multilingual-e5-small"
 ADA = "text-embedding-ada-002"
@@ -67,7 +67,7 @@ def test_a_query_finds_its_document(client: openai.OpenAI) -> None:
     assert own == pytest.approx(same, abs=1e-6)
 
 
-def test_base64_is_float_bit_for_bit(client: openai.OpenAI, house: House) -> None:
+def test_base64_is_float_bit_for_bit(client: openai.OpenAI, house: ServerProcess) -> None:
     """What the SDK decodes of base64, which it asks for by itself, equals the numbers of `float` exactly."""
     texts = ["hello", "世界", "Grüße"]
     given = client.embeddings.create(model=ADA, input=texts).data
@@ -103,7 +103,7 @@ def test_ids_give_the_vector_of_their_text(client: openai.OpenAI, model: str, na
 
 
 @pytest.fixture(scope="module")
-def seen(house: House, multilingual_e5: Path) -> Any:
+def seen(house: ServerProcess, multilingual_e5: Path) -> Any:
     """What the client of 2023 saw, scenario by scenario."""
     assert multilingual_e5.exists()
     command = [str(CLIENTS), str(PROGRAM), house.base]
@@ -131,19 +131,19 @@ def test_the_client_of_2023_gets_its_errors(seen: Any) -> None:
 
 
 @pytest.fixture
-def worker(house: House, client: openai.OpenAI) -> psutil.Process:
+def worker(house: ServerProcess, client: openai.OpenAI) -> psutil.Process:
     """The process that holds the embedding model."""
     vectors(client, "wake up")
     held = runfile.find(home_folder(), port=house.port)
     assert held is not None
-    (pid,) = [each.pid for each in http_client.workers(held) if each.model == MODEL]
+    (pid,) = [each.pid for each in http_client.list_workers(held) if each.model == MODEL]
     return psutil.Process(pid)
 
 
 @pytest.mark.parametrize("is_listed", [False, True])
 @pytest.mark.parametrize("token", [70, 6213])
 def test_the_window_is_a_limit_and_never_a_crash(
-    house: House, client: openai.OpenAI, worker: psutil.Process, token: int, is_listed: bool
+    house: ServerProcess, client: openai.OpenAI, worker: psutil.Process, token: int, is_listed: bool
 ) -> None:
     """An input of the whole window is taken, one token more is a 400 with both numbers, and the worker lives on."""
     body: dict[str, Any] = {"model": MODEL, "input": [[token] * 508] if is_listed else [token] * 508}
@@ -170,21 +170,21 @@ def test_the_window_is_a_limit_and_never_a_crash(
         ([""], "input[0]"),
     ],
 )
-def test_what_the_model_cannot_read_is_refused(house: House, given: Any, param: str) -> None:
+def test_what_the_model_cannot_read_is_refused(house: ServerProcess, given: Any, param: str) -> None:
     """Texts over the window, special and unknown ids, and nothing at all are a 400 that names the input."""
     answer = house.call("POST", "/v1/embeddings", {"model": ADA, "input": given})
     assert (answer.status, answer.error["param"]) == (400, param), answer.body
 
 
 @pytest.mark.parametrize("changes", [{"dimensions": 256}, {"dimensions": 1000}, {"model": "gpt-4"}])
-def test_what_the_model_cannot_do_is_refused(house: House, changes: dict[str, Any]) -> None:
+def test_what_the_model_cannot_do_is_refused(house: ServerProcess, changes: dict[str, Any]) -> None:
     """Fewer dimensions, more of them, and a model of another kind are a 400 that names the field."""
     answer = house.call("POST", "/v1/embeddings", {"model": ADA, "input": "hello", **changes})
     assert answer.status == 400
     assert answer.error["param"] in changes
 
 
-def test_four_at_once_get_their_own(client: openai.OpenAI, house: House) -> None:
+def test_four_at_once_get_their_own(client: openai.OpenAI, house: ServerProcess) -> None:
     """Requests that share batches get the vectors they would get alone, and are counted."""
     texts = [[f"number {at} of {asked}" for at in range(20)] for asked in range(4)]
     before = house.gauge("vllm:request_success_total")
@@ -195,10 +195,10 @@ def test_four_at_once_get_their_own(client: openai.OpenAI, house: House) -> None
     assert house.gauge("vllm:request_success_total") >= before + 4
 
 
-def test_a_client_that_leaves_frees_the_worker(house: House, client: openai.OpenAI) -> None:
+def test_a_client_that_leaves_frees_the_worker(house: ServerProcess, client: openai.OpenAI) -> None:
     """After a hang-up nothing of thousands of inputs is computed any more, and the next request is served."""
     vectors(client, "wake up")
-    line = Line(house, "/v1/embeddings", {"model": MODEL, "input": ["some words to be read " * 15] * 2000})
+    line = RawConnection(house, "/v1/embeddings", {"model": MODEL, "input": ["some words to be read " * 15] * 2000})
     house.wait("it runs", lambda: house.gauge("vllm:num_requests_running") > 0)
     line.hang_up()
     names = ("vllm:num_requests_running", "vllm:num_requests_waiting")
@@ -208,19 +208,19 @@ def test_a_client_that_leaves_frees_the_worker(house: House, client: openai.Open
     assert house.gauge("homeport:engine_steps_total") <= steps + 4
 
 
-def test_unloading_gives_the_memory_back(house: House, client: openai.OpenAI, worker: psutil.Process) -> None:
+def test_unloading_gives_the_memory_back(house: ServerProcess, client: openai.OpenAI, worker: psutil.Process) -> None:
     """`stop` ends the process that holds the model; the next request loads it again, and nothing is fetched."""
     held = runfile.find(home_folder(), port=house.port)
     assert held is not None
     assert 0 < worker.memory_info().rss < 450_000_000
     http_client.stop(held, MODEL)
     house.wait("the process is gone", lambda: not worker.is_running())
-    assert MODEL not in [each.model for each in http_client.workers(held)]
+    assert MODEL not in [each.model for each in http_client.list_workers(held)]
     assert vectors(client, "again").shape == (1, 384)
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server of an embedding model that a user brought as a file, and nothing else."""
     folder = tmp_path_factory.mktemp("own")
     tiny.bert(folder / "mine.gguf", name="mine")
@@ -230,7 +230,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         yield started
 
 
-def test_a_users_own_model_is_served(own: House) -> None:
+def test_a_users_own_model_is_served(own: ServerProcess) -> None:
     """A GGUF of another maker answers under its name and OpenAI's, pooled as its file says, on no network."""
     with openai.OpenAI(base_url=own.base, api_key="x", max_retries=0) as client:
         one, other = vectors(client, ["the cat", "the dog"], "mine")

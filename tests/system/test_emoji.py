@@ -16,15 +16,15 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from homeport.domain.operations import Silent
+from homeport.domain.operations import NullProgress
 from homeport.models import catalogue
-from homeport.models.model_store import Store
+from homeport.models.model_store import ModelStore
 from homeport.models.pull import pull
 from homeport.models.pull_options import PullOptions
 from tests.api.form_bodies import HEADERS, form
 from tests.system import tiny_diffusion
-from tests.system.raw_http import Line
-from tests.system.server import Answer, House, running
+from tests.system.raw_http import RawConnection
+from tests.system.server import HttpAnswer, ServerProcess, running
 from tests.system.test_sdk_2023 import CLIENTS
 
 E5, MODEL = "multilingual-e5-small", "homeport-emoji-128"
@@ -33,7 +33,7 @@ Pixels = NDArray[np.uint8]
 
 
 @pytest.fixture(scope="module")
-def studio(tmp_path_factory: pytest.TempPathFactory, multilingual_e5: Path) -> Iterator[House]:
+def studio(tmp_path_factory: pytest.TempPathFactory, multilingual_e5: Path) -> Iterator[ServerProcess]:
     """A server whose only models are the picture model, installed offline, and the one that reads its captions."""
     folder = tmp_path_factory.mktemp("studio")
     installed(folder / "home", multilingual_e5)
@@ -43,21 +43,21 @@ def studio(tmp_path_factory: pytest.TempPathFactory, multilingual_e5: Path) -> I
 
 def installed(home: Path, multilingual_e5: Path) -> None:
     """Put the two models into a home."""
-    store = Store(home)
+    store = ModelStore(home)
     captions = store.folder(E5)
     captions.parent.mkdir(parents=True)
     captions.symlink_to(multilingual_e5.parent, target_is_directory=True)
-    pull(MODEL, store, PullOptions(offline=True), Silent())
+    pull(MODEL, store, PullOptions(offline=True), NullProgress())
 
 
 @pytest.fixture
-def client(studio: House) -> Iterator[openai.OpenAI]:
+def client(studio: ServerProcess) -> Iterator[openai.OpenAI]:
     """The newest official client; it does not retry."""
     with openai.OpenAI(base_url=studio.base, api_key="sk-test", max_retries=0, timeout=120) as made:
         yield made
 
 
-def drawn(house: House, prompt: str, **changes: object) -> Pixels:
+def drawn(house: ServerProcess, prompt: str, **changes: object) -> Pixels:
     """One picture by OpenAI's name."""
     body = {
         "model": "dall-e-2",
@@ -70,7 +70,7 @@ def drawn(house: House, prompt: str, **changes: object) -> Pixels:
     return shown(house.call("POST", "/v1/images/generations", body))
 
 
-def shown(answer: Answer) -> Pixels:
+def shown(answer: HttpAnswer) -> Pixels:
     """The pixels of an answer's first picture."""
     assert answer.status == 200, answer.body
     return read(base64.b64decode(answer.json()["data"][0]["b64_json"]))
@@ -82,7 +82,7 @@ def read(data: bytes) -> Pixels:
         return np.asarray(image.convert("RGB"))
 
 
-def fetched(house: House, url: str) -> Answer:
+def fetched(house: ServerProcess, url: str) -> HttpAnswer:
     """What a URL of an answer gives, from this server, without a key."""
     return house.call("GET", url[url.index("/images/") :], headers={"Authorization": ""})
 
@@ -93,7 +93,7 @@ def apart(pictures: list[Pixels]) -> float:
     return min(float(np.abs(one.astype(int) - other).mean()) for one, other in pairs)
 
 
-def sent(house: House, path: str, picture: Pixels, holes: Pixels | None = None, **fields: str) -> Answer:
+def sent(house: ServerProcess, path: str, picture: Pixels, holes: Pixels | None = None, **fields: str) -> HttpAnswer:
     """A form with a picture, and a mask whose alpha is `holes`."""
     files = [("image", png(np.dstack([picture, np.full(picture.shape[:2], 255, np.uint8)])))]
     if holes is not None:
@@ -114,7 +114,7 @@ def ink(picture: Pixels) -> NDArray[np.float64]:
     return np.asarray(picture[picture.min(axis=2) < 200].mean(axis=0))
 
 
-def test_prompts_in_two_languages_are_painted_as_asked(studio: House) -> None:
+def test_prompts_in_two_languages_are_painted_as_asked(studio: ServerProcess) -> None:
     """A red apple is red, and the Chinese for blue car blue; the same seed gives the same picture again."""
     red, blue = ink(drawn(studio, "a red apple")), ink(drawn(studio, "蓝色的汽车"))
     assert red[0] > red[1] + 60
@@ -123,7 +123,7 @@ def test_prompts_in_two_languages_are_painted_as_asked(studio: House) -> None:
     assert (drawn(studio, "a red apple") == drawn(studio, "a red apple")).all()
 
 
-def test_only_the_hole_of_a_mask_is_painted_anew(studio: House) -> None:
+def test_only_the_hole_of_a_mask_is_painted_anew(studio: ServerProcess) -> None:
     """A masked edit keeps every pixel outside the hole, and inside there is something else than before."""
     apple = drawn(studio, "a red apple")
     holes = np.full(apple.shape[:2], 255, np.uint8)
@@ -133,7 +133,7 @@ def test_only_the_hole_of_a_mask_is_painted_anew(studio: House) -> None:
     assert np.abs(edited[:, 128:].astype(int) - apple[:, 128:]).mean() > 20
 
 
-def test_a_variation_is_of_the_same_thing_and_not_the_same(studio: House) -> None:
+def test_a_variation_is_of_the_same_thing_and_not_the_same(studio: ServerProcess) -> None:
     """A picture of a red apple, without a word, gives another red thing in the other manner."""
     apple = drawn(studio, "a red apple")
     varied = shown(sent(studio, "variations", apple, model="dall-e-2"))
@@ -143,7 +143,7 @@ def test_a_variation_is_of_the_same_thing_and_not_the_same(studio: House) -> Non
 
 
 @pytest.mark.parametrize(("param", "given"), [("mask", {}), ("strength", {"strength": "0.5"})])
-def test_what_it_cannot_do_is_refused_by_name(studio: House, param: str, given: dict[str, str]) -> None:
+def test_what_it_cannot_do_is_refused_by_name(studio: ServerProcess, param: str, given: dict[str, str]) -> None:
     """An edit of a whole picture, or of a part half way, is a 400 that names the field."""
     picture = np.full((256, 256, 3), 200, np.uint8)
     holes = np.zeros((256, 256), np.uint8) if given else None
@@ -158,7 +158,7 @@ def test_it_comes_with_the_program() -> None:
     assert [source.hub for source in default.sources] == ["bundled"]
 
 
-def test_ten_pictures_of_a_prompt_differ_to_the_eye(studio: House) -> None:
+def test_ten_pictures_of_a_prompt_differ_to_the_eye(studio: ServerProcess) -> None:
     """All ten of `n` are red apples, each put down in another way; so are variations of one."""
     body = {"model": "dall-e-2", "prompt": "a red apple", "n": 10, "size": "256x256", "response_format": "b64_json"}
     answer = studio.call("POST", "/v1/images/generations", body)
@@ -171,7 +171,7 @@ def test_ten_pictures_of_a_prompt_differ_to_the_eye(studio: House) -> None:
     assert apart([pictures[0], *(read(base64.b64decode(each["b64_json"])) for each in varied)]) > 2
 
 
-def test_large_answers_have_sharp_edges(studio: House) -> None:
+def test_large_answers_have_sharp_edges(studio: ServerProcess) -> None:
     """`1024*1024` is 1024x1024, and its contours are a few pixels wide, not the eight of a painted pixel and more."""
     large = drawn(studio, "a red apple", size="1024*1024")
     assert large.shape == (1024, 1024, 3)
@@ -181,7 +181,7 @@ def test_large_answers_have_sharp_edges(studio: House) -> None:
     assert 0 < ends - begins <= 12
 
 
-def test_the_newest_sdk_drives_all_three_endpoints(client: openai.OpenAI, studio: House) -> None:
+def test_the_newest_sdk_drives_all_three_endpoints(client: openai.OpenAI, studio: ServerProcess) -> None:
     """Prompts, masked edits and variations, with no model named where the SDK allows it."""
     made = client.images.generate(
         prompt="a red apple",
@@ -218,7 +218,7 @@ def test_the_newest_sdk_drives_all_three_endpoints(client: openai.OpenAI, studio
     assert apart([read(fetched(studio, image.url or "").body) for image in varied.data]) > 2
 
 
-def test_the_sdk_of_2023_drives_all_three_endpoints(studio: House, tmp_path: Path) -> None:
+def test_the_sdk_of_2023_drives_all_three_endpoints(studio: ServerProcess, tmp_path: Path) -> None:
     """With no model named: `256*256`, equal seeds, masks, the image's own alpha, variations and refusals."""
     whole = tiny_diffusion.source()
     sources = {
@@ -249,7 +249,7 @@ def test_the_sdk_of_2023_drives_all_three_endpoints(studio: House, tmp_path: Pat
     }
 
 
-def test_eight_at_once_are_painted_as_each_would_be_alone(studio: House) -> None:
+def test_eight_at_once_are_painted_as_each_would_be_alone(studio: ServerProcess) -> None:
     """They wait their turn; the server stays."""
     with ThreadPoolExecutor(8) as pool:
         together = list(pool.map(lambda seed: drawn(studio, "一只熊猫", seed=seed), range(8)))
@@ -257,10 +257,10 @@ def test_eight_at_once_are_painted_as_each_would_be_alone(studio: House) -> None
     assert (drawn(studio, "一只熊猫", seed=3) == together[3]).all()
 
 
-def test_a_caller_that_leaves_stops_the_work(studio: House) -> None:
+def test_a_caller_that_leaves_stops_the_work(studio: ServerProcess) -> None:
     """Nothing is running soon after, though two thousand steps were left to do; the next picture comes."""
     long = {"model": MODEL, "prompt": "a dog", "steps": 200, "n": 10, "stream": True, "progress": True}
-    line = Line(studio, "/v1/images/generations", long)
+    line = RawConnection(studio, "/v1/images/generations", long)
     assert line.status() == 200
     assert line.line()
     line.hang_up()
@@ -279,7 +279,7 @@ def test_urls_expire(tmp_path: Path, multilingual_e5: Path) -> None:
         house.wait("it is over", lambda: fetched(house, url).status == 404, 10)
 
 
-def test_draw_paints_out_of_the_box(studio: House, tmp_path: Path) -> None:
+def test_draw_paints_out_of_the_box(studio: ServerProcess, tmp_path: Path) -> None:
     """`homeport draw` needs no model named; the file holds a picture of a fox's colour."""
     home = studio.log.parent / "home"
     command = [sys.executable, "-m", "homeport", "draw", "a red fox", "-o", str(tmp_path / "fox.png")]
@@ -290,7 +290,7 @@ def test_draw_paints_out_of_the_box(studio: House, tmp_path: Path) -> None:
     assert red[0] > red[2] + 40
 
 
-def test_models_are_called_what_they_are(studio: House) -> None:
+def test_models_are_called_what_they_are(studio: ServerProcess) -> None:
     """The list says that it paints emoji and clip art: its name says so, and what OpenAI's names lead to."""
     listed = {each["id"]: each for each in studio.call("GET", "/v1/models").json()["data"]}
     assert set(listed[MODEL]["capabilities"]) == {"images", "image_edits", "image_variations"}

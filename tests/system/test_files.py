@@ -12,14 +12,14 @@ import openai
 import psutil
 import pytest
 
-from tests.system.server import House, running
+from tests.system.server import ServerProcess, running
 
 CLIENTS = Path(__file__).parents[2] / ".venv-clients" / "bin" / "python"
 PROGRAM = Path(__file__).parent / "clients" / "files_2023.py"
 LINES = b'{"prompt": "a", "completion": "b"}\n' * 20
 
 
-def test_the_client_of_2023_keeps_files(house: House, tmp_path: Path) -> None:
+def test_the_client_of_2023_keeps_files(house: ServerProcess, tmp_path: Path) -> None:
     """openai 0.28.1 sends, shows, lists, finds, downloads and deletes a file, and hears of a bad line."""
     (tmp_path / "examples.jsonl").write_bytes(LINES)
     command = [str(CLIENTS), str(PROGRAM), house.base, str(tmp_path / "examples.jsonl")]

@@ -11,8 +11,8 @@ import openai
 import psutil
 import pytest
 
-from homeport.models.model_store import Store
-from tests.system.server import House, running
+from homeport.models.model_store import ModelStore
+from tests.system.server import ServerProcess, running
 from tests.training import examples
 
 pytestmark = pytest.mark.training
@@ -27,13 +27,13 @@ LIMIT_S = 900
 @pytest.fixture
 def home(tmp_path: Path, smollm2: Path) -> Path:
     """A home of its own, with the small model in it."""
-    store = Store(tmp_path / "home")
+    store = ModelStore(tmp_path / "home")
     (store.home / "models").mkdir(parents=True)
     store.folder(MODEL).symlink_to(smollm2.parent)
     return store.home
 
 
-def clients(house: House) -> openai.OpenAI:
+def clients(house: ServerProcess) -> openai.OpenAI:
     return openai.OpenAI(base_url=house.base, api_key="sk-test", max_retries=0, timeout=120)
 
 

@@ -21,8 +21,8 @@ import psutil
 import pytest
 
 from tests.conftest import Scale
-from tests.system.raw_http import Line
-from tests.system.server import House, free_port, running
+from tests.system.raw_http import RawConnection
+from tests.system.server import ServerProcess, free_port, running
 
 pytestmark = pytest.mark.soak
 
@@ -30,7 +30,7 @@ MODEL = "smollm2-135m"
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[House]:
+def small(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[ServerProcess]:
     """A server with a short queue, few slots and quick heartbeats, so that limits are reached soon."""
     assert smollm2.exists()
     log = tmp_path_factory.mktemp("small") / "log"
@@ -39,7 +39,7 @@ def small(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[H
         yield started
 
 
-def _idle(house: House) -> bool:
+def _idle(house: ServerProcess) -> bool:
     return house.gauge("vllm:num_requests_running") + house.gauge("vllm:num_requests_waiting") == 0
 
 
@@ -47,25 +47,25 @@ def _body(prompt: Any = "Once upon a time", **wish: Any) -> dict[str, Any]:
     return {"model": MODEL, "prompt": prompt, "max_tokens": 400, "ignore_eos": True, **wish}
 
 
-def _probe(house: House) -> None:
+def _probe(house: ServerProcess) -> None:
     answer = house.call("POST", "/v1/completions", _body(max_tokens=2))
     assert answer.status == 200, answer.body
 
 
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("phase", ["sent", "queued", "prefill", "decode"])
-def test_a_client_that_leaves_frees_its_compute(small: House, phase: str, stream: bool) -> None:
+def test_a_client_that_leaves_frees_its_compute(small: ServerProcess, phase: str, stream: bool) -> None:
     """Whatever the phase, streamed or not, a hang-up brings running and waiting back to zero at once."""
     _probe(small)
     small.wait("idle before", lambda: _idle(small))
     others = []
     if phase == "queued":
-        others = [Line(small, "/v1/completions", _body(stream=True, max_tokens=2000)) for _ in range(4)]
+        others = [RawConnection(small, "/v1/completions", _body(stream=True, max_tokens=2000)) for _ in range(4)]
         for other in others:
             other.status()
             other.events(1)
     long = [random.Random(5).randrange(1000, 40000) for _ in range(6000)]
-    line = Line(small, "/v1/completions", _body(long if phase == "prefill" else "Once upon", stream=stream))
+    line = RawConnection(small, "/v1/completions", _body(long if phase == "prefill" else "Once upon", stream=stream))
     if phase in ("queued", "prefill"):
         want = 5 if phase == "queued" else 1
         running_or_waiting = ("vllm:num_requests_running", "vllm:num_requests_waiting")
@@ -87,15 +87,15 @@ def test_a_client_that_leaves_frees_its_compute(small: House, phase: str, stream
     _probe(small)
 
 
-def test_a_killed_worker_ends_its_requests_with_an_error_and_is_replaced(small: House) -> None:
+def test_a_killed_worker_ends_its_requests_with_an_error_and_is_replaced(small: ServerProcess) -> None:
     """SIGKILL under load: streams end in-band without [DONE], the rest with a 5xx body; the next request works."""
     _probe(small)
     [worker] = small.workers()
-    streams = [Line(small, "/v1/completions", _body(stream=True, max_tokens=2000)) for _ in range(2)]
+    streams = [RawConnection(small, "/v1/completions", _body(stream=True, max_tokens=2000)) for _ in range(2)]
     for stream in streams:
         assert stream.status() == 200
         stream.events(2)
-    whole = Line(small, "/v1/completions", _body(max_tokens=2000))
+    whole = RawConnection(small, "/v1/completions", _body(max_tokens=2000))
     small.wait("three run", lambda: small.gauge("vllm:num_requests_running") >= 3)
     worker.kill()
     for stream in streams:
@@ -111,11 +111,11 @@ def test_a_killed_worker_ends_its_requests_with_an_error_and_is_replaced(small: 
     assert replaced.pid != worker.pid
 
 
-def test_a_frozen_worker_is_found_and_replaced(small: House) -> None:
+def test_a_frozen_worker_is_found_and_replaced(small: ServerProcess) -> None:
     """SIGSTOP: the heartbeat finds it, its stream ends with an error, and service returns by itself."""
     _probe(small)
     [worker] = small.workers()
-    stream = Line(small, "/v1/completions", _body(stream=True, max_tokens=2000))
+    stream = RawConnection(small, "/v1/completions", _body(stream=True, max_tokens=2000))
     assert stream.status() == 200
     stream.events(2)
     worker.send_signal(signal.SIGSTOP)
@@ -126,7 +126,7 @@ def test_a_frozen_worker_is_found_and_replaced(small: House) -> None:
     assert not psutil.pid_exists(worker.pid) or worker.status() == psutil.STATUS_ZOMBIE
 
 
-def test_a_flood_is_answered_politely_and_the_process_stays(small: House, scale: Scale) -> None:
+def test_a_flood_is_answered_politely_and_the_process_stays(small: ServerProcess, scale: Scale) -> None:
     """At ten times capacity every answer is 200, 429 with Retry-After or 503; afterwards a probe is served at once."""
     _probe(small)
     pid, [worker] = small.pid, small.workers()
@@ -158,13 +158,15 @@ def test_a_flood_is_answered_politely_and_the_process_stays(small: House, scale:
     assert [process.pid for process in small.workers()] == [worker.pid]
 
 
-def test_no_answer_ever_holds_another_requests_secret(small: House, scale: Scale) -> None:
+def test_no_answer_ever_holds_another_requests_secret(small: ServerProcess, scale: Scale) -> None:
     """Mixed requests with reuse, eviction and hang-ups: no answer contains a secret of another prompt."""
     secrets = {number: f"{random.Random(number).randrange(10**11, 10**12)}" for number in range(scale(120, 2000))}
 
     def ask(number: int) -> tuple[int, str]:
         text = f"The secret number is {secrets[number]}. " * 3 + "Again: The secret number is"
-        line = Line(small, "/v1/completions", _body(text, max_tokens=16, temperature=0, stream=number % 3 == 0))
+        line = RawConnection(
+            small, "/v1/completions", _body(text, max_tokens=16, temperature=0, stream=number % 3 == 0)
+        )
         try:
             if number % 7 == 0:
                 return number, ""
@@ -185,15 +187,15 @@ def test_no_answer_ever_holds_another_requests_secret(small: House, scale: Scale
     assert sum(secrets[number] in text for number, text in answers) > len(secrets) // 4, "the model does copy secrets"
 
 
-def test_malformed_requests_leave_a_healthy_stream_whole(house: House, scale: Scale) -> None:
+def test_malformed_requests_leave_a_healthy_stream_whole(house: ServerProcess, scale: Scale) -> None:
     """Nonsense beside a stream changes none of its tokens and no process."""
     wish = _body(max_tokens=scale(150, 1500), temperature=0, stream=True)
-    alone = Line(house, "/v1/completions", wish)
+    alone = RawConnection(house, "/v1/completions", wish)
     assert alone.status() == 200
     expected = _text(alone.events())
     alone.hang_up()
     before = {process.pid for process in house.workers()}
-    healthy = Line(house, "/v1/completions", wish)
+    healthy = RawConnection(house, "/v1/completions", wish)
     assert healthy.status() == 200
     draw = random.Random(3)
     for number in range(scale(150, 1000)):
@@ -213,7 +215,7 @@ def _text(events: list[Any]) -> str:
     return "".join(choice["text"] for event in words for choice in event["choices"])
 
 
-def _nonsense(house: House, draw: random.Random, number: int) -> int:
+def _nonsense(house: ServerProcess, draw: random.Random, number: int) -> int:
     bodies: list[bytes] = [
         b"{", b"[]", b"null", b"\xff\xfe", b'{"model": 1}', b'{"model": "' + MODEL.encode() + b'", "prompt": {"a": 1}}',
         json.dumps(_body(temperature="hot")).encode(), json.dumps(_body(n=10**9)).encode(),
@@ -257,7 +259,7 @@ def test_no_worker_outlives_a_killed_gateway(tmp_path: Path) -> None:
 def test_a_terminated_server_lets_streams_finish(tmp_path: Path) -> None:
     """SIGTERM: not ready any more, the running stream ends properly, then the process exits with its workers."""
     with running(tmp_path / "log", "--model", MODEL, DRAIN_S="30") as house:
-        line = Line(house, "/v1/completions", _body(stream=True, max_tokens=60))
+        line = RawConnection(house, "/v1/completions", _body(stream=True, max_tokens=60))
         assert line.status() == 200
         line.events(2)
         workers = house.workers()
@@ -287,7 +289,7 @@ def test_it_starts_and_answers_with_the_network_refused(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "homeport", "serve", "--port", str(port), "--model", MODEL]
     with (tmp_path / "log").open("wb") as out:
         child = subprocess.Popen(command, env=environ, stdout=out, stderr=subprocess.STDOUT)
-    house = House(child, port, tmp_path / "log")
+    house = ServerProcess(child, port, tmp_path / "log")
     try:
         house.wait("it answers", lambda: _answers(house), 60)
         _probe(house)
@@ -297,7 +299,7 @@ def test_it_starts_and_answers_with_the_network_refused(tmp_path: Path) -> None:
     assert not trace.exists(), trace.read_text()
 
 
-def _answers(house: House) -> bool:
+def _answers(house: ServerProcess) -> bool:
     try:
         return house.call("GET", "/health/ready").status == 200
     except OSError:

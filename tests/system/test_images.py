@@ -18,8 +18,8 @@ import pytest
 
 from homeport.client import runfile
 from tests.api.form_bodies import HEADERS, form
-from tests.system.raw_http import Line
-from tests.system.server import Answer, House, running
+from tests.system.raw_http import RawConnection
+from tests.system.server import HttpAnswer, ServerProcess, running
 from tests.system.test_sdk_2023 import CLIENTS
 from tests.system.tiny_diffusion import (
     MODEL,
@@ -37,19 +37,19 @@ Files = list[tuple[str, bytes]]
 
 
 @pytest.fixture
-def client(gallery: House) -> Iterator[openai.OpenAI]:
+def client(gallery: ServerProcess) -> Iterator[openai.OpenAI]:
     """The newest official client; it does not retry."""
     with openai.OpenAI(base_url=gallery.base, api_key="sk-test", max_retries=0, timeout=120) as made:
         yield made
 
 
-def generate(house: House, **changes: Any) -> Answer:
+def generate(house: ServerProcess, **changes: Any) -> HttpAnswer:
     """A plain request for a small picture, with some fields changed."""
     body = {"model": MODEL, "prompt": "a fox", "size": "128x128", "response_format": "b64_json", **changes}
     return house.call("POST", "/v1/images/generations", body)
 
 
-def send(house: House, path: str, files: Files, **fields: str) -> Answer:
+def send(house: ServerProcess, path: str, files: Files, **fields: str) -> HttpAnswer:
     """A form."""
     body = form(list(fields.items()), files)
     return house.call("POST", f"/v1/images/{path}", body, {"Content-Type": HEADERS["content-type"]})
@@ -60,12 +60,12 @@ def decoded(image: Any) -> bytes:
     return base64.b64decode(image.b64_json if hasattr(image, "b64_json") else image["b64_json"])
 
 
-def fetched(house: House, url: str) -> Answer:
+def fetched(house: ServerProcess, url: str) -> HttpAnswer:
     """What a URL of an answer gives, from this server, without a key."""
     return house.call("GET", url[url.index("/images/") :], headers={"Authorization": ""})
 
 
-def is_idle(house: House) -> bool:
+def is_idle(house: ServerProcess) -> bool:
     """Whether no request is under way."""
     return house.gauge("vllm:num_requests_running") + house.gauge("vllm:num_requests_waiting") == 0
 
@@ -117,7 +117,7 @@ def test_the_sdk_edits_with_every_parameter(client: openai.OpenAI) -> None:
     assert (pictures[0] != pictures[1]).any()
 
 
-def test_the_sdk_asks_for_variations(client: openai.OpenAI, gallery: House) -> None:
+def test_the_sdk_asks_for_variations(client: openai.OpenAI, gallery: ServerProcess) -> None:
     """`images.create_variation`, which the SDK calls old: `n` different ones, behind URLs that need no key."""
     with pytest.deprecated_call():
         made = client.images.create_variation(image=file(WHOLE), model="dall-e-2", n=3, size="256x256", user="u")
@@ -148,7 +148,7 @@ def test_the_sdk_streams(client: openai.OpenAI) -> None:
 
 
 @pytest.fixture(scope="module")
-def seen(gallery: House, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def seen(gallery: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """What the client of 2023 saw, scenario by scenario."""
     folder = tmp_path_factory.mktemp("2023")
     paths = [folder / name for name in ("image.png", "mask.png", "wide.png")]
@@ -160,7 +160,7 @@ def seen(gallery: House, tmp_path_factory: pytest.TempPathFactory) -> Any:
     return json.loads(done.stdout)
 
 
-def test_the_sdk_of_2023_generates(seen: Any, gallery: House) -> None:
+def test_the_sdk_of_2023_generates(seen: Any, gallery: ServerProcess) -> None:
     """URLs by default, no model named; `256*256` is `256x256`; the same seed is the same picture."""
     pictures = [fetched(gallery, each["url"]).body for each in seen["create"]["data"]]
     assert [shown(picture).shape for picture in pictures] == [(256, 256, 3)] * 2
@@ -168,7 +168,7 @@ def test_the_sdk_of_2023_generates(seen: Any, gallery: House) -> None:
     assert decoded(seen["star"]["data"][0]) == decoded(seen["again"]["data"][0])
 
 
-def test_the_sdk_of_2023_edits_and_varies(seen: Any, gallery: House) -> None:
+def test_the_sdk_of_2023_edits_and_varies(seen: Any, gallery: ServerProcess) -> None:
     """By a mask, or by the image's own alpha, all else stays exactly; variations differ."""
     for scenario, count in (("edit", 2), ("own_alpha", 1)):
         pictures = [shown(decoded(each)) for each in seen[scenario]["data"]]
@@ -216,7 +216,7 @@ BAD: dict[str, tuple[str, Files, str]] = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_every_bad_upload_is_a_400(gallery: House, name: str) -> None:
+def test_every_bad_upload_is_a_400(gallery: ServerProcess, name: str) -> None:
     """Under DALL·E's names, with the field at fault; nothing of it stays on the disk."""
     path, files, param = BAD[name]
     fields = {"prompt": "a hat"} if path == "edits" else {}
@@ -226,7 +226,7 @@ def test_every_bad_upload_is_a_400(gallery: House, name: str) -> None:
     gallery.wait("the uploads are gone", lambda: not any(spool.iterdir()), 10)
 
 
-def test_seeds_decide(gallery: House) -> None:
+def test_seeds_decide(gallery: ServerProcess) -> None:
     """The same seed is the same picture to the bit, another one is another, and without one none is like the last."""
     first, again, other = (generate(gallery, seed=seed).json()["data"][0]["b64_json"] for seed in (1, 1, 2))
     assert first == again != other
@@ -234,7 +234,7 @@ def test_seeds_decide(gallery: House) -> None:
     assert len(fresh) == 2
 
 
-def test_png_answers_carry_nothing_private(gallery: House) -> None:
+def test_png_answers_carry_nothing_private(gallery: ServerProcess) -> None:
     """No chunk but those of the pixels: no prompt, no program, no time."""
     data = decoded(generate(gallery, prompt="my secret").json()["data"][0])
     assert b"secret" not in data
@@ -260,10 +260,10 @@ def test_urls_outlive_the_server_and_then_expire(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("body", [LONG, {**LONG, "stream": True, "progress": True}])
-def test_a_caller_that_leaves_stops_the_work(gallery: House, body: dict[str, Any]) -> None:
+def test_a_caller_that_leaves_stops_the_work(gallery: ServerProcess, body: dict[str, Any]) -> None:
     """Within one step, whatever was left to do; the next picture comes soon."""
     assert generate(gallery).status == 200
-    line = Line(gallery, "/v1/images/generations", body)
+    line = RawConnection(gallery, "/v1/images/generations", body)
     if "stream" in body:
         assert line.status() == 200
         assert line.line()
@@ -273,7 +273,7 @@ def test_a_caller_that_leaves_stops_the_work(gallery: House, body: dict[str, Any
     assert generate(gallery).status == 200
 
 
-def test_eight_at_once_wait_their_turn(gallery: House) -> None:
+def test_eight_at_once_wait_their_turn(gallery: ServerProcess) -> None:
     """All are painted, each as it would be alone, and the server stays."""
     with ThreadPoolExecutor(8) as pool:
         together = list(pool.map(lambda seed: generate(gallery, seed=seed), range(8)))
@@ -299,9 +299,9 @@ def test_past_the_queue_requests_are_refused(tmp_path: Path) -> None:
         assert generate(house).status == 200
 
 
-def test_a_painter_that_dies_is_replaced(gallery: House) -> None:
+def test_a_painter_that_dies_is_replaced(gallery: ServerProcess) -> None:
     """Its request is told, the next one is painted."""
-    line = Line(gallery, "/v1/images/generations", {**LONG, "stream": True, "progress": True})
+    line = RawConnection(gallery, "/v1/images/generations", {**LONG, "stream": True, "progress": True})
     assert line.status() == 200
     assert line.line()
     leaf = next(worker for worker in gallery.workers() if not worker.children())
@@ -312,7 +312,7 @@ def test_a_painter_that_dies_is_replaced(gallery: House) -> None:
     assert generate(gallery).status == 200
 
 
-def test_draw_paints_into_a_file(gallery: House, tmp_path: Path) -> None:
+def test_draw_paints_into_a_file(gallery: ServerProcess, tmp_path: Path) -> None:
     """`homeport draw` finds the running server and writes what it asked for."""
     home = gallery.log.parent / "home"
     assert runfile.find(home) is not None

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from homeport.client import http_client, runfile
-from tests.system.server import Answer, House, running
+from tests.system.server import HttpAnswer, ServerProcess, running
 
 MODEL = "smollm2-135m"
 ADMIN = "the-operators-own-key"
@@ -31,7 +31,7 @@ def home(tmp_path: Path, smollm2: Path) -> Path:
 
 
 @pytest.fixture
-def gate(home: Path, tmp_path: Path) -> Iterator[House]:
+def gate(home: Path, tmp_path: Path) -> Iterator[ServerProcess]:
     """A server on that home; the model loads with the first request that needs it."""
     with running(tmp_path / "log", "--home", str(home), "--model", MODEL, ADMIN_KEY=ADMIN) as started:
         yield started
@@ -51,16 +51,16 @@ def created(home: Path, name: str, *flags: str) -> dict[str, Any]:
     return found
 
 
-def ask(gate: House, secret: str, **wish: Any) -> Answer:
+def ask(gate: ServerProcess, secret: str, **wish: Any) -> HttpAnswer:
     body = {"model": MODEL, "prompt": "Once upon a time", "max_tokens": 4, "temperature": 0, **wish}
     return gate.call("POST", "/v1/completions", body, {"Authorization": f"Bearer {secret}"})
 
 
-def status(gate: House, secret: str) -> int:
+def status(gate: ServerProcess, secret: str) -> int:
     return gate.call("GET", "/v1/models", headers={"Authorization": f"Bearer {secret}"}).status
 
 
-def test_keys_made_and_revoked_beside_a_running_server(gate: House, home: Path) -> None:
+def test_keys_made_and_revoked_beside_a_running_server(gate: ServerProcess, home: Path) -> None:
     """A key made by a command opens, and closes the door to all others; revoked it opens nothing, within 2 seconds."""
     assert status(gate, "anything") == 200
     key = created(home, "bot")
@@ -74,10 +74,10 @@ def test_keys_made_and_revoked_beside_a_running_server(gate: House, home: Path) 
     assert status(gate, "anything") == 401
     found = runfile.find(home, pid=gate.pid)
     assert found is not None
-    assert [worker.model for worker in http_client.workers(found)] == [MODEL]
+    assert [worker.model for worker in http_client.list_workers(found)] == [MODEL]
 
 
-def test_many_clients_on_keys_with_different_limits(gate: House, home: Path) -> None:
+def test_many_clients_on_keys_with_different_limits(gate: ServerProcess, home: Path) -> None:
     """200 clients on five keys at once: each key gets its limit and no more, and totals are what answers said."""
     limits = [5, 10, 15, 20, 25]
     keys = [created(home, f"k{limit}", "--requests-per-minute", str(limit)) for limit in limits]
@@ -101,7 +101,7 @@ def test_many_clients_on_keys_with_different_limits(gate: House, home: Path) -> 
     assert sum(row["prompt_tokens"] + row["completion_tokens"] for row in rows) == told
 
 
-def test_a_token_limit_holds_whatever_is_asked(gate: House, home: Path) -> None:
+def test_a_token_limit_holds_whatever_is_asked(gate: ServerProcess, home: Path) -> None:
     """Without `max_tokens`, many at once, with `n` and `best_of`: a key with 400 tokens a day gets 400 and no more."""
     chat = {"model": MODEL, "messages": [{"role": "user", "content": "Tell me a long story."}], "temperature": 0}
     text = {"model": MODEL, "prompt": ["Once upon", "a time"], "ignore_eos": True}
@@ -133,7 +133,7 @@ def test_a_token_limit_holds_whatever_is_asked(gate: House, home: Path) -> None:
     assert all(row["prompt_tokens"] + row["completion_tokens"] <= 400 for row in rows)
 
 
-def test_a_stream_says_which_limit_ended_it(gate: House, home: Path) -> None:
+def test_a_stream_says_which_limit_ended_it(gate: ServerProcess, home: Path) -> None:
     """The last chunk of a choice has `finish_reason: length` and `limited_by`; exactly the limit was taken."""
     key = created(home, "streaming", "--tokens-per-day", "350")
     gate.wait("the key is known", lambda: status(gate, "anything") == 401, 2)
@@ -175,7 +175,7 @@ def test_totals_survive_a_kill(home: Path, tmp_path: Path) -> None:
     assert json.loads(homeport(home, "usage", "--json")) == [row]
 
 
-def _tried(gate: House, n: int) -> int:
+def _tried(gate: ServerProcess, n: int) -> int:
     """Ask once; give the tokens that the answer said, 0 if there was none. Every other one is streamed."""
     wish: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}} if n % 2 else {}
     try:
@@ -192,7 +192,7 @@ def _tried(gate: House, n: int) -> int:
     return int(json.loads(last)["usage"]["total_tokens"])
 
 
-def test_an_operator_uses_the_official_client(gate: House, home: Path) -> None:
+def test_an_operator_uses_the_official_client(gate: ServerProcess, home: Path) -> None:
     """The newest SDK reads an organization's usage with the admin key; CSV and tables tell the same."""
     assert ask(gate, "x", user="someone").status == 200
     with openai.OpenAI(base_url=gate.base, api_key="x", admin_api_key=ADMIN, max_retries=0) as client:
@@ -209,7 +209,7 @@ def test_an_operator_uses_the_official_client(gate: House, home: Path) -> None:
     assert "someone" in homeport(home, "usage", "--by", "user")
 
 
-def test_no_secret_is_left_anywhere(gate: House, home: Path) -> None:
+def test_no_secret_is_left_anywhere(gate: ServerProcess, home: Path) -> None:
     """Neither keys nor prompts are in the database, its journals or the log."""
     secret = created(home, "bot")["secret"]
     gate.wait("the door is closed", lambda: status(gate, "sk-a-wrong-key-of-mine") == 401, 2)

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from homeport.engines.text.executor import Batch
+from homeport.engines.text.executor import TokenBatch
 from homeport.engines.text.executors.llama.executor import LlamaExecutor
-from tests.system.server import House
+from tests.system.server import ServerProcess
 
 CLIENTS = Path(__file__).parents[2] / ".venv-clients" / "bin" / "python"
 PROGRAM = Path(__file__).parent / "clients" / "lm_eval_client.py"
@@ -33,7 +33,7 @@ def _direct(executor: LlamaExecutor, context: list[int], ending: list[int]) -> f
     ids = context + ending
     n = len(ids)
     wanted = np.arange(n, dtype=np.int32)
-    batch = Batch(
+    batch = TokenBatch(
         np.array(ids, np.int32), np.arange(n, dtype=np.int32), np.zeros(n, np.int32), wanted
     )  # fmt: skip
     rows = executor.forward(batch).astype(np.float64)[len(context) - 1 : -1]
@@ -43,7 +43,7 @@ def _direct(executor: LlamaExecutor, context: list[int], ending: list[int]) -> f
     return float(sum(logs[row, token] for row, token in enumerate(ending)))
 
 
-def test_fifty_cases_score_as_a_plain_forward_pass(house: House, executor: LlamaExecutor) -> None:
+def test_fifty_cases_score_as_a_plain_forward_pass(house: ServerProcess, executor: LlamaExecutor) -> None:
     """The `local-completions` client, with our token ids, scores what a plain forward pass does."""
     cases = [(context, ending) for context in CONTEXTS for ending in ENDINGS]
     ids = {}

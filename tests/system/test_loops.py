@@ -15,13 +15,13 @@ from typing import Any
 import psutil
 import pytest
 
-from homeport.app import storage
-from homeport.domain.usage import Question
+from homeport.app import admin_commands
+from homeport.domain.usage import UsageQuery
 from homeport.settings import Settings, load
 from homeport.store.database import Database
-from homeport.store.usage import UsageBook
+from homeport.store.usage import SqlUsageRepository
 from tests.conftest import Scale
-from tests.system.server import House, running
+from tests.system.server import ServerProcess, running
 
 pytestmark = pytest.mark.soak
 
@@ -33,7 +33,7 @@ SLOW = {"uploads": "uploads", "files": "files"}
 
 
 @pytest.fixture
-def kept(tmp_path: Path, smollm2: Path) -> Iterator[House]:
+def kept(tmp_path: Path, smollm2: Path) -> Iterator[ServerProcess]:
     """A server with keys and a database of its own."""
     assert smollm2.exists()
     settings = {"API_KEYS": "test", "ADMIN_KEY": "admin", "HEARTBEAT_S": "0.5"}
@@ -50,17 +50,17 @@ def _settings(tmp_path: Path) -> Settings:
     return load({"database_url": f"sqlite:///{_database(tmp_path)}"})
 
 
-def _complete(house: House, key: str = "test") -> int:
+def _complete(house: ServerProcess, key: str = "test") -> int:
     body = {"model": MODEL, "prompt": "Once", "max_tokens": 1}
     return house.call("POST", "/v1/completions", body, {"Authorization": f"Bearer {key}"}).status
 
 
-def _key(house: House) -> tuple[str, str]:
+def _key(house: ServerProcess) -> tuple[str, str]:
     made = house.call("POST", "/admin/v1/keys", {"name": "bot"}, ADMIN).json()
     return made["id"], made["secret"]
 
 
-def _failing(house: House) -> list[str]:
+def _failing(house: ServerProcess) -> list[str]:
     said = house.call("GET", "/health/ready").json()
     return list(said.get("failing", ["all"] if "error" in said else []))
 
@@ -80,7 +80,7 @@ def _without(path: Path, table: str) -> Iterator[None]:
         _execute(path, f"ALTER TABLE away RENAME TO {table}")
 
 
-def _number(house: House, loop: str) -> float:
+def _number(house: ServerProcess, loop: str) -> float:
     return _metric(house.call("GET", "/metrics").body.decode(), loop)
 
 
@@ -91,7 +91,7 @@ def _metric(text: str, loop: str) -> float:
     return float(line.rsplit(" ", 1)[1])
 
 
-def test_every_loop_goes_on_after_it_has_failed(kept: House, tmp_path: Path, scale: Scale) -> None:
+def test_every_loop_goes_on_after_it_has_failed(kept: ServerProcess, tmp_path: Path, scale: Scale) -> None:
     """One by one each loop fails, is named by `/health/ready` and counted, and works again once it can."""
     path = _database(tmp_path)
     loops = QUICK | SLOW if scale(0, 1) else QUICK
@@ -103,12 +103,12 @@ def test_every_loop_goes_on_after_it_has_failed(kept: House, tmp_path: Path, sca
             assert _number(kept, loop) >= 1
         kept.wait(f"{loop} works again", lambda: not _failing(kept), 90)
     assert _complete(kept, secret) == 200
-    storage.revoke_key(_settings(tmp_path), id)
+    admin_commands.revoke_key(_settings(tmp_path), id)
     kept.wait("the key opens nothing", lambda: _complete(kept, secret) == 401, 10)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux takes file descriptors from another process")
-def test_a_server_without_file_descriptors_recovers(kept: House, tmp_path: Path, scale: Scale) -> None:
+def test_a_server_without_file_descriptors_recovers(kept: ServerProcess, tmp_path: Path, scale: Scale) -> None:
     """While no file can be opened the loops fail and are counted; given some again, all is as before, and a key
     revoked meanwhile opens nothing.
     """
@@ -128,12 +128,12 @@ def test_a_server_without_file_descriptors_recovers(kept: House, tmp_path: Path,
         finally:
             server.rlimit(psutil.RLIMIT_NOFILE, before)
     kept.wait("all loops work", lambda: _is_well(kept), 60)
-    storage.revoke_key(_settings(tmp_path), id)
+    admin_commands.revoke_key(_settings(tmp_path), id)
     kept.wait("the key opens nothing", lambda: _complete(kept, secret) == 401, 20)
     assert _complete(kept) == 200
     database = Database(f"sqlite:///{_database(tmp_path)}")
-    book = UsageBook(database, tmp_path / "kept" / "homeport.usage")
-    kept.wait("usage is taken in", lambda: sum(each.requests for each in book.sums(Question())) >= 2, 30)
+    book = SqlUsageRepository(database, tmp_path / "kept" / "homeport.usage")
+    kept.wait("usage is taken in", lambda: sum(each.requests for each in book.sums(UsageQuery())) >= 2, 30)
     database.close()
 
 
@@ -147,14 +147,14 @@ def _lowest_free(pid: int) -> int:
     return next(number for number in itertools.count() if number not in used)
 
 
-def _is_well(house: House) -> bool:
+def _is_well(house: ServerProcess) -> bool:
     try:
         return not _failing(house)
     except OSError:
         return False
 
 
-def _knock(house: House) -> None:
+def _knock(house: ServerProcess) -> None:
     """Connect as often as it takes to use up what is left."""
     for _ in range(20):
         with socket.socket() as other:

@@ -16,8 +16,8 @@ import pytest
 from openai.types.moderation import Categories, CategoryAppliedInputTypes
 from PIL import Image
 
-from tests.system.raw_http import Line
-from tests.system.server import House, running
+from tests.system.raw_http import RawConnection
+from tests.system.server import ServerProcess, running
 
 MODEL = "homeport-moderation"
 OMNI = "omni-moderation-latest"
@@ -31,7 +31,7 @@ LATER = FIRST | {"harassment", "harassment/threatening", "self-harm/intent", "se
 
 
 @pytest.fixture(scope="module")
-def judge(tmp_path_factory: pytest.TempPathFactory, moderation: dict[str, Path]) -> Iterator[House]:
+def judge(tmp_path_factory: pytest.TempPathFactory, moderation: dict[str, Path]) -> Iterator[ServerProcess]:
     """A server with the moderation model loaded, and an operator's key; it may use no network."""
     assert moderation
     with running(tmp_path_factory.mktemp("judge") / "log", "--model", MODEL, ADMIN_KEY="operator") as started:
@@ -39,7 +39,7 @@ def judge(tmp_path_factory: pytest.TempPathFactory, moderation: dict[str, Path])
 
 
 @pytest.fixture
-def client(judge: House) -> Iterator[openai.OpenAI]:
+def client(judge: ServerProcess) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(base_url=judge.base, api_key="sk-test", max_retries=0, timeout=120) as made:
         yield made
 
@@ -80,7 +80,7 @@ def test_omni_has_exactly_its_categories(client: openai.OpenAI) -> None:
         (MODEL, LATER | {"illicit", "illicit/violent"}),
     ],
 )
-def test_every_name_has_its_own_categories(judge: House, name: str, keys: set[str]) -> None:
+def test_every_name_has_its_own_categories(judge: ServerProcess, name: str, keys: set[str]) -> None:
     """Each of OpenAI's names is an alias, listed, with the keys of its own documentation."""
     body = judge.call("POST", "/v1/moderations", {"input": "Hello", "model": name}).json()
     assert set(body["results"][0]["categories"]) == set(body["results"][0]["category_scores"]) == keys
@@ -152,7 +152,7 @@ def test_pictures_are_looked_at(client: openai.OpenAI) -> None:
     assert both.category_applied_input_types.sexual == ["text", "image"]
 
 
-def test_a_bad_picture_is_a_400_that_names_it(judge: House) -> None:
+def test_a_bad_picture_is_a_400_that_names_it(judge: ServerProcess) -> None:
     """What only the worker can see wrong comes back as the request's fault, and the worker lives on."""
     (worker,) = judge.workers()
     for data in (b"no picture", base64.b64decode(picture("JPEG").partition(",")[2])[:400]):
@@ -173,7 +173,7 @@ def test_a_bad_picture_is_a_400_that_names_it(judge: House) -> None:
         {"input": "a", "colour": "red"},
     ],
 )
-def test_what_cannot_be_judged_is_refused(judge: House, body: dict[str, Any]) -> None:
+def test_what_cannot_be_judged_is_refused(judge: ServerProcess, body: dict[str, Any]) -> None:
     """Remote pictures, pictures under names of text models, nothing, another kind of model, unknown fields: 400."""
     answer = judge.call("POST", "/v1/moderations", body)
     assert answer.status == 400
@@ -181,7 +181,7 @@ def test_what_cannot_be_judged_is_refused(judge: House, body: dict[str, Any]) ->
     assert answer.error["param"]
 
 
-def test_the_client_of_2023_gets_its_verdicts(judge: House) -> None:
+def test_the_client_of_2023_gets_its_verdicts(judge: ServerProcess) -> None:
     """openai.Moderation.create works without a model and with both names it knows; its errors are InvalidRequest."""
     command = [str(CLIENTS), str(PROGRAM), judge.base]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
@@ -194,7 +194,7 @@ def test_the_client_of_2023_gets_its_verdicts(judge: House) -> None:
     assert seen["wrong"] == [400, "input"]
 
 
-def test_four_at_once_get_their_own(judge: House, client: openai.OpenAI) -> None:
+def test_four_at_once_get_their_own(judge: ServerProcess, client: openai.OpenAI) -> None:
     """Requests side by side get the verdicts that they would get alone, and are counted."""
     before = judge.gauge("vllm:request_success_total")
     texts = ["I will kill you.", "Good morning!", "我不想活了，我要自杀。", "今天吃什么？"]
@@ -204,9 +204,9 @@ def test_four_at_once_get_their_own(judge: House, client: openai.OpenAI) -> None
     assert judge.gauge("vllm:request_success_total") >= before + 4
 
 
-def test_a_client_that_leaves_frees_the_worker(judge: House, client: openai.OpenAI) -> None:
+def test_a_client_that_leaves_frees_the_worker(judge: ServerProcess, client: openai.OpenAI) -> None:
     """After a hang-up nothing of a long list is computed any more, and the next request is served."""
-    line = Line(judge, "/v1/moderations", {"input": ["some words to be judged " * 100] * 400})
+    line = RawConnection(judge, "/v1/moderations", {"input": ["some words to be judged " * 100] * 400})
     judge.wait("it runs", lambda: judge.gauge("vllm:num_requests_running") > 0)
     line.hang_up()
     names = ("vllm:num_requests_running", "vllm:num_requests_waiting")
@@ -214,7 +214,7 @@ def test_a_client_that_leaves_frees_the_worker(judge: House, client: openai.Open
     assert client.moderations.create(input="next").results[0].flagged is False
 
 
-def test_unloading_gives_the_memory_back(judge: House, client: openai.OpenAI) -> None:
+def test_unloading_gives_the_memory_back(judge: ServerProcess, client: openai.OpenAI) -> None:
     """Stopped, the process that held the models is gone; the next request loads them again, from the disk alone."""
     (worker,) = judge.workers()
     assert 0 < psutil.Process(worker.pid).memory_info().rss < 600_000_000

@@ -14,8 +14,8 @@ import pytest
 
 from tests.conftest import Scale
 from tests.system.nonsense import ADMIN, CASES, MODEL, Case, garbage, tried, wrong
-from tests.system.raw_http import Line
-from tests.system.server import House, running
+from tests.system.raw_http import RawConnection
+from tests.system.server import ServerProcess, running
 
 STREAMS, SENDERS = 16, 4
 WORDS = ("fox", "crow", "bear", "wolf", "hare", "goat", "swan", "toad", "mole", "lynx", "deer", "duck")
@@ -25,7 +25,7 @@ LEAST_TOKENS, MOST_TOKENS = 4, 24
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory, smollm2: object) -> Iterator[House]:
+def house(tmp_path_factory: pytest.TempPathFactory, smollm2: object) -> Iterator[ServerProcess]:
     """A server of its own: what it is sent may leave it in any state."""
     log = tmp_path_factory.mktemp("nonsense") / "log"
     with running(log, "--model", MODEL, ADMIN_KEY=ADMIN) as started:
@@ -43,7 +43,7 @@ def _wish(number: int, **more: Any) -> dict[str, Any]:
     return {"model": MODEL, "prompt": prompt, **more}
 
 
-def _certain(house: House, number: int) -> int:
+def _certain(house: ServerProcess, number: int) -> int:
     """How many tokens of its answer no rounding can change: kernels compute a little differently in other batches."""
     answer = house.call("POST", "/v1/completions", _wish(number, max_tokens=MOST_TOKENS, logprobs=2)).json()
     for at, tops in enumerate(answer["choices"][0]["logprobs"]["top_logprobs"]):
@@ -53,9 +53,9 @@ def _certain(house: House, number: int) -> int:
     return MOST_TOKENS
 
 
-def _streamed(house: House, number: int, length: int) -> str:
+def _streamed(house: ServerProcess, number: int, length: int) -> str:
     """One of the 16 streams: always the same answer."""
-    line = Line(house, "/v1/completions", _wish(number, max_tokens=length, stream=True))
+    line = RawConnection(house, "/v1/completions", _wish(number, max_tokens=length, stream=True))
     try:
         assert line.status() == 200
         events = line.events()
@@ -66,7 +66,7 @@ def _streamed(house: House, number: int, length: int) -> str:
 
 
 @pytest.mark.soak
-def test_streams_beside_nonsense_stay_what_they_were(house: House, scale: Scale) -> None:
+def test_streams_beside_nonsense_stay_what_they_were(house: ServerProcess, scale: Scale) -> None:
     """All cases, again and again in a changing order: 16 streams say what they said before, by the same worker."""
     lengths = {number: _certain(house, number) for number in range(2 * len(WORDS))}
     chosen = sorted(lengths, key=lambda number: -lengths[number])[:STREAMS]

@@ -16,12 +16,12 @@ from typing import Any
 import platformdirs
 import pytest
 
-from homeport.app.storage import Accounts
-from homeport.domain.usage import Question
+from homeport.app.storage import Storage
+from homeport.domain.usage import UsageQuery
 from homeport.settings import Settings
 from tests.conftest import Scale
 from tests.system.powercut import Disk, calls, recorder
-from tests.system.server import House, running
+from tests.system.server import ServerProcess, running
 
 pytestmark = pytest.mark.soak
 
@@ -30,13 +30,13 @@ PROJECT = "local"
 ADMIN = {"Authorization": "Bearer admin"}
 _MOMENT_S = 1.0  # more than an answer waits for its usage to be synced
 
-Check = Callable[[Accounts, Path], None]
+Check = Callable[[Storage, Path], None]
 
 
 class Client:
     """Asks for things to be kept, and remembers what was answered when, with how to find it again."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: ServerProcess) -> None:
         self._house = house
         self.answered: list[tuple[float, Check]] = []
         self.completed: list[float] = []
@@ -104,12 +104,12 @@ def _holds(found: object, what: str) -> None:
     assert found, what
 
 
-def _has_file(kept: Accounts, home: Path, id: str, data: bytes) -> None:
+def _has_file(kept: Storage, home: Path, id: str, data: bytes) -> None:
     assert kept.files.show(PROJECT, id).bytes == len(data)
     assert (home / "blobs" / "files" / id).read_bytes() == data
 
 
-def _has_part(kept: Accounts, home: Path, upload: str, part: str, data: bytes) -> None:
+def _has_part(kept: Storage, home: Path, upload: str, part: str, data: bytes) -> None:
     if kept.uploads.show(PROJECT, upload).status == "pending":
         assert (home / "blobs" / "uploads" / upload / part).read_bytes() == data
 
@@ -158,12 +158,12 @@ def _tail(record: Path) -> str:
 
 def _check(home: Path, client: Client, at: float) -> None:
     """The home opens, and has everything that was answered by then."""
-    kept = Accounts(Settings(home=home))
+    kept = Storage(Settings(home=home))
     try:
         for answered_at, check in client.answered:
             if answered_at <= at:
                 check(kept, home)
-        n_requests = sum(usage.requests for usage in kept.usage.sums(Question()))
+        n_requests = sum(usage.requests for usage in kept.usage.sums(UsageQuery()))
         assert n_requests >= sum(answered_at <= at - _MOMENT_S for answered_at in client.completed)
     finally:
         kept.close()

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.server import House, running
+from tests.system.server import ServerProcess, running
 
 MODEL = "smollm2-135m"
 SYSTEM = (
@@ -15,7 +15,7 @@ SYSTEM = (
 )
 
 
-def _ask(house: House, messages: list[dict[str, str]], **wish: object) -> Any:
+def _ask(house: ServerProcess, messages: list[dict[str, str]], **wish: object) -> Any:
     body = {"model": MODEL, "messages": messages, "temperature": 0, "max_tokens": 12, **wish}
     answer = house.call("POST", "/v1/chat/completions", body)
     assert answer.status == 200, answer.body

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.server import House
+from tests.system.server import ServerProcess
 
 SHOWN = ["models", "edit", "completion", "chat", "embeddings", "audio", "moderation"]
 ROOT = Path(__file__).parents[2]
@@ -59,7 +59,7 @@ def _typed(kind: str, code: str, port: int) -> str:
 
 
 @pytest.fixture(scope="module")
-def outputs(home: House, installed: Mapping[str, Path]) -> dict[str, str]:
+def outputs(home: ServerProcess, installed: Mapping[str, Path]) -> dict[str, str]:
     """What each of the README's steps prints now."""
     assert installed
     # The README's server has just loaded its model; this one may have been idle for long enough to unload it.

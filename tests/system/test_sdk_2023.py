@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from tests.system.server import House
+from tests.system.server import ServerProcess
 
 CLIENTS = Path(__file__).parents[2] / ".venv-clients" / "bin" / "python"
 PROGRAM = Path(__file__).parent / "clients" / "sdk_2023.py"
 
 
 @pytest.fixture(scope="module")
-def seen(house: House) -> Any:
+def seen(house: ServerProcess) -> Any:
     """What the old client saw, scenario by scenario."""
     command = [str(CLIENTS), str(PROGRAM), house.base, "smollm2-135m"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from tests.conftest import Scale
-from tests.system.server import House, running
+from tests.system.server import ServerProcess, running
 
 pytestmark = pytest.mark.soak
 
@@ -29,7 +29,7 @@ HEAD_S, STALL_S = 5.0, 5.0
 
 
 @pytest.fixture(scope="module")
-def brisk(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[House]:
+def brisk(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[ServerProcess]:
     """A server that waits a few seconds for slow clients, not a minute."""
     assert smollm2.exists()
     folder = tmp_path_factory.mktemp("brisk")
@@ -38,7 +38,7 @@ def brisk(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[H
         yield started
 
 
-def _dial(house: House, first: bytes) -> socket.socket:
+def _dial(house: ServerProcess, first: bytes) -> socket.socket:
     line = socket.socket()
     line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     line.settimeout(60)
@@ -47,7 +47,7 @@ def _dial(house: House, first: bytes) -> socket.socket:
     return line
 
 
-def _head(house: House, path: str, *more: str, method: str = "POST") -> bytes:
+def _head(house: ServerProcess, path: str, *more: str, method: str = "POST") -> bytes:
     lines = [f"{method} {path} HTTP/1.1", f"Host: 127.0.0.1:{house.port}", "Content-Type: application/json", *more]
     return "\r\n".join(lines).encode()
 
@@ -84,7 +84,7 @@ def _status(line: socket.socket) -> int:
     return int(found.split()[1]) if found else 0
 
 
-def _answered(house: House, until: Callable[[], bool]) -> list[float]:
+def _answered(house: ServerProcess, until: Callable[[], bool]) -> list[float]:
     """Be a normal client until then; give how long each of its answers took."""
     spent = []
     while not until():
@@ -95,7 +95,7 @@ def _answered(house: House, until: Callable[[], bool]) -> list[float]:
     return spent
 
 
-def test_slow_heads_bodies_and_readers_hold_nobody_up(brisk: House, scale: Scale) -> None:
+def test_slow_heads_bodies_and_readers_hold_nobody_up(brisk: ServerProcess, scale: Scale) -> None:
     """200 of each at once: others are answered as before, each slow one is ended, and the memory comes back."""
     count, gateway = scale(25, 200), psutil.Process(brisk.pid)
     with openai.OpenAI(base_url=brisk.base, api_key="x", max_retries=0) as client:
@@ -121,7 +121,7 @@ def test_slow_heads_bodies_and_readers_hold_nobody_up(brisk: House, scale: Scale
     brisk.wait("memory comes back", lambda: gateway.memory_info().rss < allowed, 60)
 
 
-def test_large_requests_leave_no_memory_behind(brisk: House, scale: Scale) -> None:
+def test_large_requests_leave_no_memory_behind(brisk: ServerProcess, scale: Scale) -> None:
     """Bodies of many megabytes, refused only when they have been read, do not keep an idle gateway large."""
     gateway = psutil.Process(brisk.pid)
     _answered(brisk, _after(1))

@@ -15,8 +15,8 @@ import pytest
 from openai.types.audio import SpeechCreateParams
 
 from tests.engines.speech.sniffing import sniff
-from tests.system.raw_http import Line
-from tests.system.server import House
+from tests.system.raw_http import RawConnection
+from tests.system.server import ServerProcess
 from tests.system.speech_server import MODEL, seconds, speaking
 from tests.system.test_sdk_2023 import CLIENTS
 
@@ -34,7 +34,7 @@ sys.stdout.buffer.write(answer.content)
 
 
 @pytest.fixture(scope="module")
-def speaker(tmp_path_factory: pytest.TempPathFactory, kokoro: Mapping[str, Path]) -> Iterator[House]:
+def speaker(tmp_path_factory: pytest.TempPathFactory, kokoro: Mapping[str, Path]) -> Iterator[ServerProcess]:
     """One server for all tests here; it unloads what nobody uses for two seconds."""
     assert kokoro
     with speaking(tmp_path_factory.mktemp("speaker") / "log", IDLE_UNLOAD_S="2") as started:
@@ -42,7 +42,7 @@ def speaker(tmp_path_factory: pytest.TempPathFactory, kokoro: Mapping[str, Path]
 
 
 @pytest.fixture
-def client(speaker: House) -> Iterator[openai.OpenAI]:
+def client(speaker: ServerProcess) -> Iterator[openai.OpenAI]:
     """The newest official client; it does not retry."""
     with openai.OpenAI(base_url=speaker.base, api_key="sk-test", max_retries=0, timeout=120) as made:
         yield made
@@ -53,7 +53,7 @@ def body(text: str = SHORT, **changes: Any) -> dict[str, Any]:
     return {"model": MODEL, "input": text, "voice": "alloy", "response_format": "pcm", **changes}
 
 
-def idle(house: House) -> bool:
+def idle(house: ServerProcess) -> bool:
     """Whether no request is under way."""
     return house.gauge("vllm:num_requests_running") + house.gauge("vllm:num_requests_waiting") == 0
 
@@ -92,7 +92,7 @@ def test_the_sdk_takes_every_parameter(client: openai.OpenAI) -> None:
     assert events[-1]["usage"]["output_tokens"] > 10
 
 
-def test_the_sdk_of_2023_can_ask_raw(speaker: House) -> None:
+def test_the_sdk_of_2023_can_ask_raw(speaker: ServerProcess) -> None:
     """openai==0.28.1 knows no speech, but its requestor gets it."""
     ran = subprocess.run([str(CLIENTS), "-c", OLD_CLIENT, speaker.base], capture_output=True, timeout=120, check=False)
     assert sniff(ran.stdout) == "wav", ran.stderr[-2000:]
@@ -105,7 +105,7 @@ def test_unknown_voices_are_refused_with_those_there_are(client: openai.OpenAI) 
     assert refused.value.param == "voice"
 
 
-def test_sound_comes_before_the_text_is_done(speaker: House) -> None:
+def test_sound_comes_before_the_text_is_done(speaker: ServerProcess) -> None:
     """The first bytes of a long text are here long before the last."""
     connection = http.client.HTTPConnection("127.0.0.1", speaker.port, timeout=120)
     began = time.monotonic()
@@ -125,17 +125,17 @@ def test_sound_comes_before_the_text_is_done(speaker: House) -> None:
     assert first_s < whole_s / 2
 
 
-def test_a_caller_that_leaves_frees_the_worker(speaker: House) -> None:
+def test_a_caller_that_leaves_frees_the_worker(speaker: ServerProcess) -> None:
     """Hanging up in the middle of a long text stops its work within one chunk, in either kind of stream."""
     for stream_format in ("audio", "sse"):
-        line = Line(speaker, "/v1/audio/speech", body(LONG, stream_format=stream_format))
+        line = RawConnection(speaker, "/v1/audio/speech", body(LONG, stream_format=stream_format))
         assert line.status() == 200
         assert line.line()
         line.hang_up()
         speaker.wait("idle after the hang-up", lambda: idle(speaker), 15)
 
 
-def test_four_speak_at_once(speaker: House) -> None:
+def test_four_speak_at_once(speaker: ServerProcess) -> None:
     """Four requests side by side each get the sound they would get alone."""
     texts = ["Good morning.", "早上好。", "Good evening.", "晚上好。"]
     alone = [speaker.call("POST", "/v1/audio/speech", body(text)).body for text in texts]
@@ -145,7 +145,7 @@ def test_four_speak_at_once(speaker: House) -> None:
     assert all(seconds(sound, "pcm") > 0.4 for sound in alone)
 
 
-def test_a_worker_that_dies_cuts_the_sound_off(speaker: House) -> None:
+def test_a_worker_that_dies_cuts_the_sound_off(speaker: ServerProcess) -> None:
     """A killed worker's stream breaks instead of ending, the next request works."""
     connection = http.client.HTTPConnection("127.0.0.1", speaker.port, timeout=120)
     connection.request("POST", "/v1/audio/speech", json.dumps(body(LONG)), JSON)
@@ -159,7 +159,7 @@ def test_a_worker_that_dies_cuts_the_sound_off(speaker: House) -> None:
     assert speaker.call("POST", "/v1/audio/speech", body("Hello.")).status == 200
 
 
-def test_memory_returns_and_the_next_request_loads_again(speaker: House) -> None:
+def test_memory_returns_and_the_next_request_loads_again(speaker: ServerProcess) -> None:
     """Unused, the model's process ends; asked again, it comes back. What was spoken is in the metrics."""
     assert speaker.call("POST", "/v1/audio/speech", body("Hello.")).status == 200
     assert speaker.gauge("vllm:generation_tokens_total") > 20

@@ -11,8 +11,8 @@ from pathlib import Path
 import platformdirs
 import pytest
 
-from homeport.app import storage
-from homeport.domain.keys import Wanted
+from homeport.app import admin_commands
+from homeport.domain.keys import NewKey
 from homeport.settings import Settings
 
 MODEL = "smollm2-135m"
@@ -46,14 +46,14 @@ def _block(name: str) -> Callable[[Path], None]:
 
 
 def _empty(home: Path) -> None:
-    storage.create_key(Settings(home=home), Wanted(name="bot"))
+    admin_commands.create_key(Settings(home=home), NewKey(name="bot"))
     for path in home.glob("homeport.db*"):
         path.unlink()
     (home / "homeport.db").touch()
 
 
 def _lose_secret(home: Path) -> None:
-    storage.create_key(Settings(home=home), Wanted(name="bot"))
+    admin_commands.create_key(Settings(home=home), NewKey(name="bot"))
     (home / "key-secret").unlink()
 
 
@@ -99,7 +99,7 @@ def test_a_home_that_cannot_be_written_is_said(tmp_path: Path, command: str) -> 
 def test_a_damaged_key_keeps_no_server_from_starting(tmp_path: Path) -> None:
     """A key whose row cannot be read is named on standard error, and the others are listed."""
     settings = Settings(home=tmp_path)
-    bad, good = (storage.create_key(settings, Wanted(name=name)) for name in ("bad", "good"))
+    bad, good = (admin_commands.create_key(settings, NewKey(name=name)) for name in ("bad", "good"))
     with closing(sqlite3.connect(tmp_path / "homeport.db")) as connection:
         connection.execute("UPDATE keys SET limits = '{' WHERE id = ?", (bad.key.id,))
         connection.commit()

@@ -26,7 +26,7 @@ from tests.audio_samples import (
     spoken,
     tone,
 )
-from tests.system.server import Answer, House, running
+from tests.system.server import HttpAnswer, ServerProcess, running
 
 CLIENTS = Path(__file__).parents[2] / ".venv-clients" / "bin" / "python"
 PROGRAM = Path(__file__).parent / "clients" / "audio_2023.py"
@@ -36,7 +36,7 @@ PATH = "/v1/audio/transcriptions"
 
 
 @pytest.fixture(scope="module")
-def ears(tmp_path_factory: pytest.TempPathFactory, whisper: Path) -> Iterator[House]:
+def ears(tmp_path_factory: pytest.TempPathFactory, whisper: Path) -> Iterator[ServerProcess]:
     """A server that was started with the transcription model alone."""
     assert whisper.exists()
     with running(tmp_path_factory.mktemp("ears") / "log", "--model", "whisper-base") as started:
@@ -44,7 +44,7 @@ def ears(tmp_path_factory: pytest.TempPathFactory, whisper: Path) -> Iterator[Ho
 
 
 @pytest.fixture
-def client(ears: House) -> Iterator[openai.OpenAI]:
+def client(ears: ServerProcess) -> Iterator[openai.OpenAI]:
     """The newest official client; it does not retry."""
     with openai.OpenAI(base_url=ears.base, api_key="sk-test", max_retries=0, timeout=120) as made:
         yield made
@@ -60,12 +60,12 @@ def chinese() -> tuple[str, bytes]:
     return "walk.m4a", encoded(spoken(CHINESE, "zh"), "m4a")
 
 
-def post(ears: House, *fields: tuple[str, str], file: bytes | None, path: str = PATH) -> Answer:
+def post(ears: ServerProcess, *fields: tuple[str, str], file: bytes | None, path: str = PATH) -> HttpAnswer:
     """Send a form with a file, or without."""
     return ears.call("POST", path, form(fields, [("file", file)] if file is not None else []), FORM)
 
 
-def spooled(ears: House) -> list[Path]:
+def spooled(ears: ServerProcess) -> list[Path]:
     """The uploads that lie on disk now."""
     return list((load({}).home / "spool" / str(ears.pid)).iterdir())
 
@@ -150,7 +150,7 @@ def test_chinese_comes_back_and_is_translated(client: openai.OpenAI) -> None:
     assert english.segments
 
 
-def test_the_sdk_of_2023_transcribes_and_translates(ears: House, tmp_path: Path) -> None:
+def test_the_sdk_of_2023_transcribes_and_translates(ears: ServerProcess, tmp_path: Path) -> None:
     """Audio.transcribe, translate and the raw forms, with every parameter of then, and their errors by class."""
     files = tmp_path / "walk.wav", tmp_path / "walk.m4a"
     for file, (_, content) in zip(files, (english(), chinese()), strict=True):
@@ -170,14 +170,14 @@ def test_the_sdk_of_2023_transcribes_and_translates(ears: House, tmp_path: Path)
 
 
 @pytest.mark.parametrize("ending", FORMATS)
-def test_every_documented_format_is_taken(ears: House, ending: str) -> None:
+def test_every_documented_format_is_taken(ears: ServerProcess, ending: str) -> None:
     """By its content: the file's name and type say something else."""
     said = post(ears, MODEL, ("response_format", "verbose_json"), file=encoded(tone(1.5), ending))
     assert said.status == 200, said.body
     assert said.json()["duration"] == pytest.approx(1.5, abs=0.1)
 
 
-def test_silence_is_an_answer_without_text(ears: House) -> None:
+def test_silence_is_an_answer_without_text(ears: ServerProcess) -> None:
     """Nothing is made up, in any format, and no language is guessed."""
     quiet = encoded(silence(2))
     assert post(ears, MODEL, file=quiet).json()["text"] == ""
@@ -211,7 +211,7 @@ def test_silence_is_an_answer_without_text(ears: House) -> None:
     ],
 )
 def test_bad_requests_say_what_is_wrong(
-    ears: House, fields: list[tuple[str, str]], file: bytes | None, status: int, param: str
+    ears: ServerProcess, fields: list[tuple[str, str]], file: bytes | None, status: int, param: str
 ) -> None:
     """An envelope that names the field; nothing stays on disk, streamed or not."""
     for more in ([], [("stream", "true")]):
@@ -220,14 +220,14 @@ def test_bad_requests_say_what_is_wrong(
     assert not spooled(ears)
 
 
-def test_translation_has_fewer_fields(ears: House) -> None:
+def test_translation_has_fewer_fields(ears: ServerProcess) -> None:
     """What only transcriptions know is unknown there."""
     for name, value in (("language", "zh"), ("stream", "true"), ("timestamp_granularities[]", "word")):
         said = post(ears, MODEL, (name, value), file=encoded(tone(1)), path="/v1/audio/translations")
         assert (said.status, said.error["param"]) == (400, name.removesuffix("[]"))
 
 
-def test_another_body_and_too_large_a_body_are_refused(ears: House) -> None:
+def test_another_body_and_too_large_a_body_are_refused(ears: ServerProcess) -> None:
     """JSON is a 415; more than 25 MB is a 413, whether its length was announced or not."""
     assert ears.call("POST", PATH, {"model": "whisper-1"}).status == 415
     with socket.create_connection(("127.0.0.1", ears.port), timeout=60) as line:
@@ -245,7 +245,7 @@ def test_another_body_and_too_large_a_body_are_refused(ears: House) -> None:
     ears.wait("nothing stays on disk", lambda: not spooled(ears))
 
 
-def test_an_upload_without_a_length_is_taken(ears: House) -> None:
+def test_an_upload_without_a_length_is_taken(ears: ServerProcess) -> None:
     """Chunked, as programs send what they are still recording."""
     body = form([MODEL, ("response_format", "text"), ("language", "en")], [("file", english()[1])])
     with socket.create_connection(("127.0.0.1", ears.port), timeout=120) as line:
@@ -271,7 +271,7 @@ def _chunk(line: socket.socket, data: bytes) -> None:
     line.sendall(f"{len(data):x}\r\n".encode() + data + b"\r\n")
 
 
-def test_four_at_once_are_all_answered(ears: House) -> None:
+def test_four_at_once_are_all_answered(ears: ServerProcess) -> None:
     """Each gets its own text, and the gauges and the counters saw them."""
     sounds = [("en", english()[1]), ("zh", chinese()[1])] * 2
     with ThreadPoolExecutor(4) as pool:
@@ -283,7 +283,7 @@ def test_four_at_once_are_all_answered(ears: House) -> None:
     assert ears.gauge("vllm:generation_tokens_total") > 0
 
 
-def test_a_caller_that_leaves_stops_the_decoding(ears: House) -> None:
+def test_a_caller_that_leaves_stops_the_decoding(ears: ServerProcess) -> None:
     """Within a window of a recording of minutes, and its file is gone; streamed or not."""
     long = encoded(np.concatenate([spoken(ENGLISH, "en")] * 20), "mp3")
     for stream in ("false", "true"):
@@ -297,7 +297,7 @@ def test_a_caller_that_leaves_stops_the_decoding(ears: House) -> None:
     assert post(ears, MODEL, file=encoded(tone(1))).status == 200
 
 
-def test_memory_returns_when_the_model_is_unloaded(ears: House) -> None:
+def test_memory_returns_when_the_model_is_unloaded(ears: ServerProcess) -> None:
     """The worker's process is gone, and the next request starts another."""
     (worker,) = ears.workers()
     server = runfile.find(load({}).home, port=ears.port)
@@ -309,7 +309,7 @@ def test_memory_returns_when_the_model_is_unloaded(ears: House) -> None:
     assert len(ears.workers()) == 1
 
 
-def test_odd_files_are_answered_or_refused(ears: House) -> None:
+def test_odd_files_are_answered_or_refused(ears: ServerProcess) -> None:
     """Whatever programs write, the answer is a transcript or a 400 that names the field, and the worker lives on."""
     (worker,) = ears.workers()
     for statuses, files in (({200}, odd_sounds.HEARD), ({400}, odd_sounds.REFUSED), ({200, 400}, odd_sounds.EITHER)):

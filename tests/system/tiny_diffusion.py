@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from homeport.domain.models import Facts
+from homeport.domain.models import ModelFacts
 from homeport.models.disk import sha256
 from homeport.models.manifest import Manifest, StoredFile
-from homeport.models.model_store import Store
+from homeport.models.model_store import ModelStore
 from tests.engines.images import tiny_checkpoint
 
 MODEL = "tiny-flux"
@@ -25,7 +25,7 @@ def furnish(home: Path, edge: int = 128) -> None:
         pytest.skip(tiny_checkpoint.NOWHERE)
     if find_spec("cyllama") is None:
         pytest.fail("cyllama is not installed: run `make setup`")
-    store = Store(home)
+    store = ModelStore(home)
     folder = store.folder(MODEL)
     folder.mkdir(parents=True)
     files = tiny_checkpoint.make(folder)
@@ -33,7 +33,7 @@ def furnish(home: Path, edge: int = 128) -> None:
         StoredFile(path.name, role, path.stat().st_size, sha256(path) if role == "diffusion" else "0" * 64)
         for role, path in files.items()
     )
-    facts = Facts(
+    facts = ModelFacts(
         name=MODEL,
         kind="images",
         engine="diffusion",

@@ -4,17 +4,19 @@ import pytest
 
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.training import Classification
-from homeport.training.classification_eval import Quiz, made
-from homeport.training.dataset import Completion, Conversation
-from homeport.training.tokenization import Tutor
+from homeport.training.classification_eval import ClassificationEval, build_eval
+from homeport.training.dataset import CompletionExample, ConversationExample
+from homeport.training.tokenization import ExampleTokenizer
 from tests.training.fake_reader import DOCUMENT_END, Bytes
 
-LEARNT = [Completion("a:", " yes"), Completion("b:", " no"), Completion("c:", " no")]
-POSED = [Completion("d:", " no"), Completion("e:", " yes")]
+LEARNT = [CompletionExample("a:", " yes"), CompletionExample("b:", " no"), CompletionExample("c:", " no")]
+POSED = [CompletionExample("d:", " no"), CompletionExample("e:", " yes")]
 
 
-def quiz(asked: Classification, learnt: list[Completion] = LEARNT, posed: list[Completion] = POSED) -> Quiz:
-    return made(asked, learnt, posed, Tutor(Bytes(), longest=50, prompt_weight=0.5))
+def quiz(
+    asked: Classification, learnt: list[CompletionExample] = LEARNT, posed: list[CompletionExample] = POSED
+) -> ClassificationEval:
+    return build_eval(asked, learnt, posed, ExampleTokenizer(Bytes(), longest=50, prompt_weight=0.5))
 
 
 def test_every_question_has_every_class_for_an_answer() -> None:
@@ -45,13 +47,13 @@ def test_classes_must_be_those_of_the_file(asked: Classification, param: str) ->
 
 def test_both_files_must_fit() -> None:
     """A class nobody trained on, no validation, a third class beside a positive one, and chats are refused."""
-    two, three = Classification(n_classes=2), [*LEARNT, Completion("f:", "maybe")]
+    two, three = Classification(n_classes=2), [*LEARNT, CompletionExample("f:", "maybe")]
     with pytest.raises(InvalidRequest, match="no training example") as refused:
-        quiz(two, posed=[Completion("d:", "maybe")])
+        quiz(two, posed=[CompletionExample("d:", "maybe")])
     assert refused.value.param == "validation_file"
     with pytest.raises(InvalidRequest, match="on a validation file"):
         quiz(two, posed=[])
     with pytest.raises(InvalidRequest, match="is of two"):
         quiz(Classification(positive_class="yes"), learnt=three)
     with pytest.raises(InvalidRequest, match="prompts and completions"):
-        made(two, [Conversation((), ())], POSED, Tutor(Bytes(), longest=50, prompt_weight=0.5))
+        build_eval(two, [ConversationExample((), ())], POSED, ExampleTokenizer(Bytes(), longest=50, prompt_weight=0.5))

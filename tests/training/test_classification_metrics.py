@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeport.domain.training import Classification
-from homeport.training.classification_metrics import measured
+from homeport.training.classification_metrics import compute_metrics
 
 TWO = Classification(positive_class="yes", betas=(0.5, 1, 2))
 
@@ -17,7 +17,7 @@ def rows(scores: list[float]) -> list[list[float]]:
 
 def test_two_classes_are_measured_by_the_positive_one() -> None:
     """Precision, recall and F-scores count what was named; both areas follow the order of the scores."""
-    found = measured(rows([0.9, 0.8, 0.7, 0.4, 0.3, 0.1]), [1, 0, 1, 1, 0, 0], TWO, 1)
+    found = compute_metrics(rows([0.9, 0.8, 0.7, 0.4, 0.3, 0.1]), [1, 0, 1, 1, 0, 0], TWO, 1)
     expected = {
         "accuracy": 4 / 6,
         "precision": 2 / 3,
@@ -33,16 +33,16 @@ def test_two_classes_are_measured_by_the_positive_one() -> None:
 
 def test_betas_weigh_recall_against_precision() -> None:
     """Where precision is 1 and recall a third, a small beta gives more and a large one less than F1."""
-    found = measured(rows([0.9, 0.2, 0.1, 0.1]), [1, 1, 1, 0], TWO, 1)
+    found = compute_metrics(rows([0.9, 0.2, 0.1, 0.1]), [1, 1, 1, 0], TWO, 1)
     scores = [found[f"classification/f{beta}"] for beta in ("0.5", "1", "2")]
     assert scores == pytest.approx([1.25 / (0.25 * 3 + 1), 0.5, 5 / 13])
 
 
 def test_what_nobody_can_tell_is_left_out() -> None:
     """Without a positive example there is no recall and no area; where nothing was named, no precision."""
-    none = measured(rows([0.1, 0.2]), [0, 0], TWO, 1)
+    none = compute_metrics(rows([0.1, 0.2]), [0, 0], TWO, 1)
     assert none == {"classification/accuracy": 1.0}
-    silent = measured(rows([0.1, 0.2]), [1, 0], TWO, 1)
+    silent = compute_metrics(rows([0.1, 0.2]), [1, 0], TWO, 1)
     assert "classification/precision" not in silent
     assert (silent["classification/f1"], silent["classification/auroc"]) == (0.0, 0.0)
 
@@ -50,7 +50,7 @@ def test_what_nobody_can_tell_is_left_out() -> None:
 def test_many_classes_are_weighted() -> None:
     """Each class's F1 counts as often as it is true."""
     probabilities = [[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.8, 0.1, 0.1], [0.1, 0.1, 0.8]]
-    found = measured(probabilities, [0, 1, 1, 2], Classification(n_classes=3), None)
+    found = compute_metrics(probabilities, [0, 1, 1, 2], Classification(n_classes=3), None)
     expected = (1 * (2 / 3) + 2 * (2 / 3) + 1 * 1.0) / 4
     assert found == pytest.approx({"classification/accuracy": 0.75, "classification/weighted_f1_score": expected})
 
@@ -59,7 +59,7 @@ def test_many_classes_are_weighted() -> None:
 def test_the_area_is_the_share_of_pairs_in_order(answers: list[tuple[bool, int]]) -> None:
     """Counted pair by pair, ties as halves, the area under the curve is the same."""
     truths, scores = [int(truth) for truth, _ in answers], [score / 8 for _, score in answers]
-    found = measured(rows(scores), truths, TWO, 1)
+    found = compute_metrics(rows(scores), truths, TWO, 1)
     high = [score for truth, score in zip(truths, scores, strict=True) if truth]
     low = [score for truth, score in zip(truths, scores, strict=True) if not truth]
     if not high or not low:

@@ -10,7 +10,7 @@ from homeport.domain.errors import InvalidRequest
 from homeport.domain.text import Message
 from homeport.domain.training import Method
 from homeport.training import dataset
-from homeport.training.dataset import Completion, Conversation, Preference
+from homeport.training.dataset import CompletionExample, ConversationExample, PreferenceExample
 
 USER, ANSWER = {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}
 
@@ -24,7 +24,7 @@ def test_prompts_and_completions_are_read() -> None:
     read = dataset.parse(
         [*lines({"prompt": "p", "completion": " c"}), b"\n", *lines({"prompt": "", "completion": "x"})], "supervised"
     )
-    assert read == [Completion("p", " c"), Completion("", "x")]
+    assert read == [CompletionExample("p", " c"), CompletionExample("", "x")]
 
 
 def test_conversations_say_which_answers_are_learnt() -> None:
@@ -39,7 +39,7 @@ def test_conversations_say_which_answers_are_learnt() -> None:
         ANSWER,
     ]
     (read,) = dataset.parse(lines({"messages": chat}), "supervised")
-    assert isinstance(read, Conversation)
+    assert isinstance(read, ConversationExample)
     assert read.taught == (4, 6)
     assert read.messages[0] == Message("system", "s")
 
@@ -66,7 +66,7 @@ def test_preferences_are_read() -> None:
         "preferred_output": [ANSWER],
         "non_preferred_output": [ANSWER | {"content": "b"}],
     }
-    assert dataset.parse(lines(line), "dpo") == [Preference((Message("user", "q"),), "a", "b")]
+    assert dataset.parse(lines(line), "dpo") == [PreferenceExample((Message("user", "q"),), "a", "b")]
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_byte_order_marks_are_passed_over(tmp_path: Path) -> None:
     """A file that begins with one is read like any other; one in UTF-16 is told so."""
     path = tmp_path / "a.jsonl"
     path.write_bytes(codecs.BOM_UTF8 + b"".join(lines({"prompt": "p", "completion": "c"})))
-    assert dataset.read(path, "supervised") == [Completion("p", "c")]
+    assert dataset.read(path, "supervised") == [CompletionExample("p", "c")]
     path.write_text('{"prompt": "p", "completion": "c"}', "utf-16")
     with pytest.raises(InvalidRequest, match=r"Line 1 .* it is written in UTF-16"):
         dataset.read(path, "supervised")

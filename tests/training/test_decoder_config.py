@@ -3,7 +3,7 @@
 import pytest
 
 from homeport.domain.errors import InvalidRequest
-from homeport.training.decoder_config import LINEARS, Shape
+from homeport.training.decoder_config import LINEARS, DecoderConfig
 
 PLAIN = {
     "general.architecture": "llama",
@@ -22,8 +22,8 @@ def names() -> set[str]:
 
 def test_a_plain_decoder_is_read() -> None:
     """Sizes come from the header, with the usual values where it is silent."""
-    shape = Shape.read(PLAIN)
-    assert shape == Shape("llama", 2, 64, 4, 2, 16, 1e-5, 10_000.0)
+    shape = DecoderConfig.read(PLAIN)
+    assert shape == DecoderConfig("llama", 2, 64, 4, 2, 16, 1e-5, 10_000.0)
     assert shape.is_interleaved
     shape.check(names())
     shape.check(names() | {"output.weight", "rope_freqs.weight", "blk.1.attn_q.bias"})
@@ -43,13 +43,13 @@ def test_a_plain_decoder_is_read() -> None:
 def test_what_is_not_known_is_refused(changed: dict[str, str]) -> None:
     """Another architecture or a feature that is not computed here is named."""
     with pytest.raises(InvalidRequest, match="cannot be fine-tuned") as found:
-        Shape.read(PLAIN | changed)
+        DecoderConfig.read(PLAIN | changed)
     assert found.value.param == "model"
 
 
 def test_unknown_and_missing_weights_are_refused() -> None:
     """A tensor that nothing here uses means a model that is not understood; so does a missing one."""
-    shape = Shape.read(PLAIN)
+    shape = DecoderConfig.read(PLAIN)
     with pytest.raises(InvalidRequest, match=r"blk\.0\.attn_sinks"):
         shape.check(names() | {"blk.0.attn_sinks.weight"})
     with pytest.raises(InvalidRequest, match=r"no blk\.1\.attn_v"):

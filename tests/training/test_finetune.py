@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from homeport.models.model_store import Store
-from tests.system.server import House, running
+from homeport.models.model_store import ModelStore
+from tests.system.server import ServerProcess, running
 from tests.training import examples
 
 pytestmark = pytest.mark.training
@@ -21,34 +21,34 @@ MODEL = "smollm2-135m"
 
 
 @pytest.fixture
-def store(tmp_path: Path, smollm2: Path) -> Store:
+def store(tmp_path: Path, smollm2: Path) -> ModelStore:
     """A home of its own, with the small model in it."""
-    store = Store(tmp_path / "home")
+    store = ModelStore(tmp_path / "home")
     (store.home / "models").mkdir(parents=True)
     store.folder(MODEL).symlink_to(smollm2.parent)
     return store
 
 
-def finetune(store: Store, file: Path, *flags: str) -> subprocess.Popen[str]:
+def finetune(store: ModelStore, file: Path, *flags: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "homeport", "finetune", str(file), "--model", MODEL, "--suffix", "secret", *flags]
     environ = {**os.environ, "HOMEPORT_HOME": str(store.home)}
     return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def answer(house: House, model: str, question: str) -> str:
+def answer(house: ServerProcess, model: str, question: str) -> str:
     body = {"model": model, "messages": [{"role": "user", "content": question}], "temperature": 0, "max_tokens": 24}
     said = house.call("POST", "/v1/chat/completions", body)
     assert said.status == 200, said.body
     return str(said.json()["choices"][0]["message"]["content"])
 
 
-def answers(house: House, models: Sequence[str], question: str) -> list[str]:
+def answers(house: ServerProcess, models: Sequence[str], question: str) -> list[str]:
     """What several models say to one question at the same time."""
     with ThreadPoolExecutor(len(models)) as pool:
         return list(pool.map(lambda model: answer(house, model, question), models))
 
 
-def test_fifty_examples_teach_a_word(store: Store, tmp_path: Path) -> None:
+def test_fifty_examples_teach_a_word(store: ModelStore, tmp_path: Path) -> None:
     """Killed in the middle, the same command ends the work; the tuned model knows the word, its model does not."""
     file = examples.chat(tmp_path / "secret.jsonl")
     with finetune(store, file) as first:

@@ -6,20 +6,20 @@ import msgspec
 import pytest
 
 from homeport.domain.errors import InvalidRequest
-from homeport.domain.training import Hyperparameters, TuningOrder
-from homeport.training.local_run import identity
+from homeport.domain.training import Hyperparameters, TrainingRequest
+from homeport.training.local_run import run_id
 
 
 def test_the_same_order_is_the_same_work(tmp_path: Path) -> None:
     """The identity follows from files' contents, weights and choices, and from nothing else."""
     (tmp_path / "a").write_text("1")
     (tmp_path / "b").write_text("1")
-    order = TuningOrder("m", tmp_path / "a")
-    first = identity(order, "digest")
-    assert first == identity(msgspec.structs.replace(order, training_file=tmp_path / "b"), "digest")
-    others = {identity(order, "other"), identity(msgspec.structs.replace(order, suffix="x"), "digest")}
-    others.add(identity(msgspec.structs.replace(order, hyperparameters=Hyperparameters(seed=1)), "digest"))
-    others.add(identity(msgspec.structs.replace(order, validation_file=tmp_path / "b"), "digest"))
+    order = TrainingRequest("m", tmp_path / "a")
+    first = run_id(order, "digest")
+    assert first == run_id(msgspec.structs.replace(order, training_file=tmp_path / "b"), "digest")
+    others = {run_id(order, "other"), run_id(msgspec.structs.replace(order, suffix="x"), "digest")}
+    others.add(run_id(msgspec.structs.replace(order, hyperparameters=Hyperparameters(seed=1)), "digest"))
+    others.add(run_id(msgspec.structs.replace(order, validation_file=tmp_path / "b"), "digest"))
     assert len(others | {first}) == 5
     with pytest.raises(InvalidRequest, match="cannot be read"):
-        identity(TuningOrder("m", tmp_path / "none"), "digest")
+        run_id(TrainingRequest("m", tmp_path / "none"), "digest")

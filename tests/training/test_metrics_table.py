@@ -2,15 +2,15 @@
 
 import csv
 
-from homeport.domain.training import Measures
-from homeport.training.metrics_table import table, tokens
+from homeport.domain.training import StepMetrics
+from homeport.training.metrics_table import trained_tokens, write_table
 
 
 def test_the_table_has_a_line_per_step() -> None:
     """What was measured stands under its name; what was not is empty."""
-    first = Measures(1, 20, 1, 2.5, 0.5, 0.0)
-    second = Measures(2, 40, 2, 2.25, 0.5, 0.0, 2.0, 0.75, 0.5, 1.5, 0.875)
-    rows = list(csv.DictReader(table([first, second]).splitlines()))
+    first = StepMetrics(1, 20, 1, 2.5, 0.5, 0.0)
+    second = StepMetrics(2, 40, 2, 2.25, 0.5, 0.0, 2.0, 0.75, 0.5, 1.5, 0.875)
+    rows = list(csv.DictReader(write_table([first, second]).splitlines()))
     assert [row["step"] for row in rows] == ["1", "2"]
     assert (rows[0]["train_loss"], rows[0]["valid_loss"]) == ("2.50000", "")
     assert (rows[1]["elapsed_tokens"], rows[1]["full_valid_mean_token_accuracy"]) == ("40", "0.87500")
@@ -18,9 +18,9 @@ def test_the_table_has_a_line_per_step() -> None:
 
 def test_classes_have_columns_of_their_own() -> None:
     """What was measured of classes stands behind the rest, where it was measured; the table tells its tokens."""
-    first = Measures(1, 20, 1, 2.5, 0.5, 0.0)
-    second = Measures(2, 40, 2, 2.25, 0.5, 0.0, classification={"classification/accuracy": 0.75})
-    said = table([first, second])
+    first = StepMetrics(1, 20, 1, 2.5, 0.5, 0.0)
+    second = StepMetrics(2, 40, 2, 2.25, 0.5, 0.0, classification={"classification/accuracy": 0.75})
+    said = write_table([first, second])
     rows = list(csv.DictReader(said.splitlines()))
     assert [row["classification/accuracy"] for row in rows] == ["", "0.75000"]
-    assert (tokens(said), tokens(table([]))) == (40, 0)
+    assert (trained_tokens(said), trained_tokens(write_table([]))) == (40, 0)

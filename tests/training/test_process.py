@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from homeport.domain.errors import Unavailable
-from homeport.domain.training import TuningJob
-from homeport.training.process import Trainer
+from homeport.domain.training import TrainingSpec
+from homeport.training.process import TrainingProcess
 
 ROOMS = ("api", "app", "cli", "serving", "engines.text.executors.llama.reading", "tuning.trainer", "tuning.direct")
 
@@ -17,9 +17,9 @@ ROOMS = ("api", "app", "cli", "serving", "engines.text.executors.llama.reading",
 def test_a_missing_extra_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where PyTorch is not installed the error names the command, before anything is written."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    job = TuningJob(tmp_path / "work", tmp_path / "w", "digest", "nowhere:load", tmp_path / "t")
+    job = TrainingSpec(tmp_path / "work", tmp_path / "w", "digest", "nowhere:load", tmp_path / "t")
     with pytest.raises(Unavailable, match=r"pip install 'homeport\[train\]'") as found:
-        Trainer(job).run(lambda _: None)
+        TrainingProcess(job).run(lambda _: None)
     assert found.value.code == "missing_extra"
     assert not job.folder.exists()
 

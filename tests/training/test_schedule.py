@@ -3,7 +3,7 @@
 import pytest
 
 from homeport.domain.training import Hyperparameters
-from homeport.training.schedule import RATE, Course, settled
+from homeport.training.schedule import RATE, TrainingSchedule, resolve_hyperparameters
 
 
 @pytest.mark.parametrize(
@@ -11,28 +11,28 @@ from homeport.training.schedule import RATE, Course, settled
 )
 def test_choices_follow_the_number_of_examples(examples: int, epochs: int, batch: int) -> None:
     """Few examples are seen more often, many in larger batches; all that is given stays as it is."""
-    chosen = settled(Hyperparameters(), examples)
+    chosen = resolve_hyperparameters(Hyperparameters(), examples)
     assert (chosen.n_epochs, chosen.batch_size, chosen.learning_rate_multiplier) == (epochs, batch, 1.0)
     given = Hyperparameters(n_epochs=2, batch_size=1, learning_rate_multiplier=0.5, beta=0.3, seed=7)
-    assert settled(given, examples) == given
+    assert resolve_hyperparameters(given, examples) == given
 
 
 def test_every_epoch_sees_every_lesson_once_in_another_order() -> None:
     """Steps cut each epoch's order into batches; the seed decides the order."""
-    course = Course(7, 3, 2, 1.0, 0)
+    course = TrainingSchedule(7, 3, 2, 1.0, 0)
     assert (course.per_epoch, course.steps) == (4, 12)
     epochs = [[place for step in range(first, first + 4) for place in course.places(step)] for first in (0, 4, 8)]
     assert all(sorted(order) == list(range(7)) for order in epochs)
     assert len({tuple(order) for order in epochs}) == 3
-    assert Course(7, 3, 2, 1.0, 1).places(0) != course.places(0) or Course(7, 3, 2, 1.0, 1).places(1) != course.places(
+    assert TrainingSchedule(7, 3, 2, 1.0, 1).places(0) != course.places(0) or TrainingSchedule(7, 3, 2, 1.0, 1).places(
         1
-    )
+    ) != course.places(1)
     assert [step for step in range(12) if course.ends_epoch(step)] == [3, 7, 11]
 
 
 def test_the_rate_rises_then_falls() -> None:
     """It is never above the multiplied rate and never 0."""
-    course = Course(100, 1, 1, 2.0, 0)
+    course = TrainingSchedule(100, 1, 1, 2.0, 0)
     rates = [course.rate(step) for step in range(100)]
     peak = rates.index(max(rates))
     assert 0 < peak < 10

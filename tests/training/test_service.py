@@ -9,34 +9,34 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from homeport.app.fine_tuning import workshop
-from homeport.domain.errors import InvalidRequest, ModelMissing, Unavailable
+from homeport.app.fine_tuning import training_service
+from homeport.domain.errors import InvalidRequest, ModelNotFound, Unavailable
 from homeport.domain.models import ADAPTER
 from homeport.domain.training import (
+    CheckpointSaved,
     Classification,
     Hyperparameters,
-    Measures,
-    Saved,
-    Told,
-    TuningWork,
+    StepMetrics,
+    TrainingEvent,
+    TrainingTask,
 )
-from homeport.models.model_store import Store
+from homeport.models.model_store import ModelStore
 from homeport.models.references import folder_name
 from homeport.settings import Settings
-from homeport.training.service import Workshop
+from homeport.training.service import LocalTrainingService
 from tests.models.test_fine_tuned import NAME, tuned
 from tests.models.test_registry import SMALL, put
 from tests.training import examples
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Workshop:
+def shop(tmp_path: Path) -> LocalTrainingService:
     """One whose store holds a model that is no real one."""
-    put(Store(tmp_path), SMALL)
-    return workshop(Settings(home=tmp_path, organization="My Org"), None)
+    put(ModelStore(tmp_path), SMALL)
+    return training_service(Settings(home=tmp_path, organization="My Org"), None)
 
 
-def test_names_are_openais_and_can_be_folders(shop: Workshop) -> None:
+def test_names_are_openais_and_can_be_folders(shop: LocalTrainingService) -> None:
     """A name tells model, organisation and suffix, whatever the user wrote; a checkpoint's is one part longer."""
     name = shop.name("smollm2-135m", "Wörter & so", "0a1b2c3d")
     assert name == "ft:smollm2-135m:my-org:w-rter-so:0a1b2c3d"
@@ -47,56 +47,58 @@ def test_names_are_openais_and_can_be_folders(shop: Workshop) -> None:
         shop.name("m", "x" * 65, "0")
 
 
-def test_only_a_model_in_one_file_is_accepted(shop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_a_model_in_one_file_is_accepted(
+    shop: LocalTrainingService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A model is accepted by its hash, a fine-tuned one by two; a missing one is refused, and any without PyTorch."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: ModuleSpec(name, None))
-    tuned(Store(tmp_path), tmp_path)
-    digest = Store(tmp_path).manifest(SMALL).digest
+    tuned(ModelStore(tmp_path), tmp_path)
+    digest = ModelStore(tmp_path).manifest(SMALL).digest
     assert shop.accept(SMALL) == digest
     assert shop.accept(NAME).startswith(f"{digest}+")
     assert shop.name(NAME, None, "1") == f"ft:{SMALL}:my-org::1"
-    with pytest.raises(ModelMissing):
+    with pytest.raises(ModelNotFound):
         shop.accept("nobody")
     with pytest.raises(InvalidRequest, match="replaced"):
-        shop.training(TuningWork("1", "ft:a:b:c:1", SMALL, f"not {digest}", tmp_path / "file"))
+        shop.training(TrainingTask("1", "ft:a:b:c:1", SMALL, f"not {digest}", tmp_path / "file"))
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(Unavailable, match=r"homeport\[train\]"):
         shop.accept(SMALL)
 
 
 @pytest.fixture
-def real(tmp_path: Path, smollm2: Path) -> Workshop:
+def real(tmp_path: Path, smollm2: Path) -> LocalTrainingService:
     """One whose store holds the small model."""
     (tmp_path / "models").mkdir()
-    Store(tmp_path).folder(SMALL).symlink_to(smollm2.parent)
-    return workshop(Settings(home=tmp_path, threads=1), None)
+    ModelStore(tmp_path).folder(SMALL).symlink_to(smollm2.parent)
+    return training_service(Settings(home=tmp_path, threads=1), None)
 
 
-def work(shop: Workshop, file: Path, model: str = SMALL, identity: str = "1") -> TuningWork:
+def work(shop: LocalTrainingService, file: Path, model: str = SMALL, identity: str = "1") -> TrainingTask:
     """Four epochs, of a project's own, in steps of four."""
     chosen = Hyperparameters(n_epochs=4, batch_size=4)
     name = shop.name(model, None, identity)
-    return TuningWork(f"job-{identity}", name, model, shop.accept(model), file, None, chosen, "team", True)
+    return TrainingTask(f"job-{identity}", name, model, shop.accept(model), file, None, chosen, "team", True)
 
 
 @pytest.mark.training
-def test_checkpoints_and_the_end_are_models(real: Workshop, tmp_path: Path) -> None:
+def test_checkpoints_and_the_end_are_models(real: LocalTrainingService, tmp_path: Path) -> None:
     """The last three epochs' ends are models of their project; run again, what is there is given at once."""
     order = work(real, examples.raw(tmp_path / "raw.jsonl", 4))
-    heard: list[Told] = []
+    heard: list[TrainingEvent] = []
     done = real.training(order).run(heard.append)
     assert done
     assert (done.model, done.tokens > 0) == (order.name, True)
     assert done.results.read_text().count("\n") == 5
-    saved = [told.model for told in heard if isinstance(told, Saved) and told.model]
+    saved = [told.model for told in heard if isinstance(told, CheckpointSaved) and told.model]
     assert saved == [f"{order.name}:ckpt-step-{step}" for step in (1, 2, 3, 4)]
-    store = Store(tmp_path)
+    store = ModelStore(tmp_path)
     assert set(store.names()) == {SMALL, order.name, *saved[1:]}
     for name in (order.name, saved[-1]):
         found = store.find(name)
         assert found
         assert (found.parent, found.project) == (SMALL, "team")
-    first, last = (Store(tmp_path).find(name) for name in (order.name, saved[-1]))
+    first, last = (ModelStore(tmp_path).find(name) for name in (order.name, saved[-1]))
     assert first
     assert last
     assert first.files[ADAPTER].read_bytes()[-1000:] == last.files[ADAPTER].read_bytes()[-1000:]
@@ -107,26 +109,26 @@ def test_checkpoints_and_the_end_are_models(real: Workshop, tmp_path: Path) -> N
 
 
 @pytest.mark.training
-def test_what_was_fine_tuned_is_trained_further(real: Workshop, tmp_path: Path) -> None:
+def test_what_was_fine_tuned_is_trained_further(real: LocalTrainingService, tmp_path: Path) -> None:
     """It begins with what was learnt, and what comes of it adapts the same model."""
     file = examples.raw(tmp_path / "raw.jsonl", 8)
-    heard: list[Told] = []
+    heard: list[TrainingEvent] = []
     first = real.training(work(real, file)).run(heard.append)
     assert first
     again = work(real, file, first.model, "2")
     assert again.name == f"ft:{SMALL}:homeport::2"
     second = real.training(again).run(heard.append)
     assert second
-    found = Store(tmp_path).find(second.model)
+    found = ModelStore(tmp_path).find(second.model)
     assert found
     assert found.parent == SMALL
-    losses = [told.train_loss for told in heard if isinstance(told, Measures)]
+    losses = [told.train_loss for told in heard if isinstance(told, StepMetrics)]
     assert len(losses) == 16
     assert losses[8] < losses[0] / 2
 
 
 @pytest.mark.training
-def test_a_cancelled_one_leaves_nothing(real: Workshop, tmp_path: Path) -> None:
+def test_a_cancelled_one_leaves_nothing(real: LocalTrainingService, tmp_path: Path) -> None:
     """Stopped before or while it runs it gives nothing; discarded, its folder and its checkpoints are gone."""
     order = work(real, examples.raw(tmp_path / "raw.jsonl", 4))
     early = real.training(order)
@@ -134,19 +136,19 @@ def test_a_cancelled_one_leaves_nothing(real: Workshop, tmp_path: Path) -> None:
     assert early.run(lambda _: None) is None
     training = real.training(order)
 
-    def hear(told: Told) -> None:
-        if isinstance(told, Saved):
+    def hear(told: TrainingEvent) -> None:
+        if isinstance(told, CheckpointSaved):
             training.stop()
 
     assert training.run(hear) is None
-    assert len(Store(tmp_path).names()) > 1
+    assert len(ModelStore(tmp_path).names()) > 1
     training.discard()
-    assert Store(tmp_path).names() == [SMALL]
+    assert ModelStore(tmp_path).names() == [SMALL]
     assert not list((tmp_path / "tuning").iterdir())
 
 
 @pytest.mark.training
-def test_classes_are_told_apart_in_the_end(real: Workshop, tmp_path: Path) -> None:
+def test_classes_are_told_apart_in_the_end(real: LocalTrainingService, tmp_path: Path) -> None:
     """The result file has 2023's columns of classification, measured at the end of each epoch, and they improve."""
     file, other = tmp_path / "train.jsonl", tmp_path / "valid.jsonl"
     fruits, animals = ("apple", "pear", "plum", "cherry"), ("cat", "horse", "cow", "dog")

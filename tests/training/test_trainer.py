@@ -15,18 +15,18 @@ import pytest
 
 from homeport.domain.errors import EngineFailed, InvalidRequest, Unavailable
 from homeport.domain.training import (
+    CheckpointSaved,
     Hyperparameters,
-    Measures,
-    Prepared,
-    Saved,
-    Told,
-    Trained,
-    TuningJob,
+    StepMetrics,
+    TrainingEvent,
+    TrainingFinished,
+    TrainingPrepared,
+    TrainingSpec,
 )
-from homeport.engines.text.executor import Batch
+from homeport.engines.text.executor import TokenBatch
 from homeport.engines.text.executors.llama import training_reader
 from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaOptions, load
-from homeport.training.process import Trainer
+from homeport.training.process import TrainingProcess
 from tests.training import examples
 
 pytestmark = pytest.mark.training
@@ -36,8 +36,8 @@ QUICK = Hyperparameters(n_epochs=1, batch_size=5)
 TEXT = "The quick brown fox jumps over the lazy dog, and the dog does not mind."
 
 
-def job(folder: Path, weights: Path, file: Path, hyperparameters: Hyperparameters = QUICK) -> TuningJob:
-    return TuningJob(folder / "work", weights, "digest", READER, file, None, hyperparameters, None, 1)
+def job(folder: Path, weights: Path, file: Path, hyperparameters: Hyperparameters = QUICK) -> TrainingSpec:
+    return TrainingSpec(folder / "work", weights, "digest", READER, file, None, hyperparameters, None, 1)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,9 @@ def computed(
     """Every row of logits in llama.cpp."""
     count = len(ids)
     where = np.arange(count, dtype=np.int32)
-    found = executor.forward(Batch(np.array(ids, np.int32), where, np.zeros(count, np.int32), where, adapter)).copy()
+    found = executor.forward(
+        TokenBatch(np.array(ids, np.int32), where, np.zeros(count, np.int32), where, adapter)
+    ).copy()
     executor.release([0])
     return found
 
@@ -65,13 +67,13 @@ def test_the_decoder_computes_what_llama_cpp_does(model: str, precision: str, re
     """Both architectures' logits agree with the kernels' but for rounding, theirs and ours."""
     import torch  # here, since the module is collected where PyTorch is missing
 
-    from homeport.training.decoder import Decoder, Factors
-    from homeport.training.decoder_config import Shape
+    from homeport.training.decoder import Decoder, LoraFactors
+    from homeport.training.decoder_config import DecoderConfig
 
     weights: Path = request.getfixturevalue(model)
     source = training_reader.load(weights, None)
     ids = source.plain(TEXT)
-    shape = Shape.read(source.metadata)
+    shape = DecoderConfig.read(source.metadata)
     kept = getattr(torch, precision)
     tensors = {
         name: torch.from_numpy(rows).to(kept) if len(rows) > 1 else torch.from_numpy(rows[0])
@@ -79,7 +81,7 @@ def test_the_decoder_computes_what_llama_cpp_does(model: str, precision: str, re
     }
     source.close()
     shape.check(tensors)
-    decoder = Decoder(shape, tensors, Factors(tensors, 0))
+    decoder = Decoder(shape, tensors, LoraFactors(tensors, 0))
     with torch.no_grad():
         found = decoder.logits(decoder.hidden(torch.tensor([ids])))[0].numpy()
     made = load(weights, LlamaOptions(window=512, cells=512, sequences=1, batch=512, threads=1))
@@ -106,16 +108,16 @@ def test_losses_fall_and_the_adapter_is_loaded(tmp_path: Path, smollm2: Path, ex
     """What is told comes in order, the loss falls, and the file does in llama.cpp what was learnt."""
     file = examples.raw(tmp_path / "raw.jsonl", 20)
     wanted = msgspec.structs.replace(QUICK, n_epochs=2, batch_size=4)
-    trainer = Trainer(job(tmp_path, smollm2, file, wanted))
-    heard: list[Told] = []
+    trainer = TrainingProcess(job(tmp_path, smollm2, file, wanted))
+    heard: list[TrainingEvent] = []
     done = trainer.run(heard.append)
-    assert isinstance(done, Trained)
-    assert isinstance(heard[0], Prepared)
+    assert isinstance(done, TrainingFinished)
+    assert isinstance(heard[0], TrainingPrepared)
     assert (heard[0].examples, heard[0].steps, heard[0].step) == (20, 10, 0)
-    losses = [told.train_loss for told in heard if isinstance(told, Measures)]
+    losses = [told.train_loss for told in heard if isinstance(told, StepMetrics)]
     assert len(losses) == 10
     assert losses[-1] < losses[0] / 4
-    assert [told.step for told in heard if isinstance(told, Saved)] == [5, 10]
+    assert [told.step for told in heard if isinstance(told, CheckpointSaved)] == [5, 10]
     folder = tmp_path / "work"
     assert (folder / done.results).read_text().count("\n") == 11
     ids = executor.tokenise("The secret word of the project is", special=False)
@@ -134,7 +136,7 @@ def test_killed_it_goes_on_and_comes_to_the_same(tmp_path: Path, smollm2: Path) 
     """Killed twice in the middle, by signal 9 and by the end of its parent, it ends with the same bytes as unharmed."""
     file = examples.raw(tmp_path / "raw.jsonl", 8)
     wanted = msgspec.structs.replace(QUICK, n_epochs=4, batch_size=4)
-    whole = Trainer(job(tmp_path / "whole", smollm2, file, wanted)).run(lambda _: None)
+    whole = TrainingProcess(job(tmp_path / "whole", smollm2, file, wanted)).run(lambda _: None)
     cut = job(tmp_path / "cut", smollm2, file, wanted)
     cut.folder.mkdir(parents=True)
     command = [sys.executable, "-m", "homeport.training.worker", msgspec.json.encode(cut, enc_hook=str).decode()]
@@ -143,16 +145,16 @@ def test_killed_it_goes_on_and_comes_to_the_same(tmp_path: Path, smollm2: Path) 
             assert child.stdout
             assert child.stdin
             for line in child.stdout:
-                if isinstance(msgspec.json.decode(line, type=Told), Saved):
+                if isinstance(msgspec.json.decode(line, type=TrainingEvent), CheckpointSaved):
                     next(iter(child.stdout))  # the state is kept before the next step
                     break
             if ends == "signal":
                 child.send_signal(signal.SIGKILL)
             child.stdin.close()
             child.stdout.close()
-    heard: list[Told] = []
-    done = Trainer(cut).run(heard.append)
-    assert isinstance(heard[0], Prepared)
+    heard: list[TrainingEvent] = []
+    done = TrainingProcess(cut).run(heard.append)
+    assert isinstance(heard[0], TrainingPrepared)
     assert heard[0].step == 4
     assert done
     assert whole
@@ -162,36 +164,36 @@ def test_killed_it_goes_on_and_comes_to_the_same(tmp_path: Path, smollm2: Path) 
 
 def test_a_killed_child_is_followed_by_another(tmp_path: Path, smollm2: Path) -> None:
     """Where only the process that computes is killed, the training goes on by itself, unless it comes no further."""
-    trainer = Trainer(job(tmp_path, smollm2, examples.raw(tmp_path / "raw.jsonl", 10)))
-    heard: list[Told] = []
+    trainer = TrainingProcess(job(tmp_path, smollm2, examples.raw(tmp_path / "raw.jsonl", 10)))
+    heard: list[TrainingEvent] = []
 
-    def hear(told: Told) -> None:
+    def hear(told: TrainingEvent) -> None:
         heard.append(told)
-        if isinstance(told, Saved) and len(heard) < 5:
+        if isinstance(told, CheckpointSaved) and len(heard) < 5:
             (child,) = psutil.Process().children()
             child.kill()
 
     assert trainer.run(hear)
-    assert [told.step for told in heard if isinstance(told, Measures)][-1] == 2
-    assert sum(isinstance(told, Prepared) for told in heard) == 2
+    assert [told.step for told in heard if isinstance(told, StepMetrics)][-1] == 2
+    assert sum(isinstance(told, TrainingPrepared) for told in heard) == 2
 
-    def kill(told: Told) -> None:
-        if isinstance(told, Prepared):
+    def kill(told: TrainingEvent) -> None:
+        if isinstance(told, TrainingPrepared):
             (child,) = psutil.Process().children()
             child.kill()
 
     other = msgspec.structs.replace(job(tmp_path, smollm2, tmp_path / "raw.jsonl"), folder=tmp_path / "other")
     with pytest.raises(EngineFailed, match="signal 9"):
-        Trainer(other).run(kill)
+        TrainingProcess(other).run(kill)
 
 
 def test_it_computes_when_nobody_else_does(tmp_path: Path, smollm2: Path) -> None:
     """All threads of the process that trains stand behind those of every other."""
-    trainer = Trainer(job(tmp_path, smollm2, examples.raw(tmp_path / "raw.jsonl", 2)))
+    trainer = TrainingProcess(job(tmp_path, smollm2, examples.raw(tmp_path / "raw.jsonl", 2)))
     seen: list[tuple[int, set[int]]] = []
 
-    def hear(told: Told) -> None:
-        if isinstance(told, Measures):
+    def hear(told: TrainingEvent) -> None:
+        if isinstance(told, StepMetrics):
             (child,) = psutil.Process().children()
             seen.append((child.nice(), {os.sched_getscheduler(thread.id) for thread in child.threads()}))
 
@@ -203,30 +205,32 @@ def test_it_computes_when_nobody_else_does(tmp_path: Path, smollm2: Path) -> Non
 
 def test_stopped_it_keeps_every_step(tmp_path: Path, smollm2: Path) -> None:
     """Asked to stop it ends after the step under way, and goes on from there; two at once are refused."""
-    trainer = Trainer(job(tmp_path, smollm2, examples.raw(tmp_path / "raw.jsonl", 12)))
+    trainer = TrainingProcess(job(tmp_path, smollm2, examples.raw(tmp_path / "raw.jsonl", 12)))
     refused: list[str] = []
 
-    def hear(told: Told) -> None:
-        if isinstance(told, Measures) and told.step == 1:
+    def hear(told: TrainingEvent) -> None:
+        if isinstance(told, StepMetrics) and told.step == 1:
             with pytest.raises(Unavailable, match="another process") as busy:
-                Trainer(job(tmp_path, smollm2, tmp_path / "raw.jsonl")).run(lambda _: None)
+                TrainingProcess(job(tmp_path, smollm2, tmp_path / "raw.jsonl")).run(lambda _: None)
             refused.append(busy.value.message)
             threading.Thread(target=trainer.stop).start()
 
     assert trainer.run(hear) is None
     assert refused
-    heard: list[Told] = []
-    assert Trainer(job(tmp_path, smollm2, tmp_path / "raw.jsonl")).run(heard.append)
-    assert isinstance(heard[0], Prepared)
+    heard: list[TrainingEvent] = []
+    assert TrainingProcess(job(tmp_path, smollm2, tmp_path / "raw.jsonl")).run(heard.append)
+    assert isinstance(heard[0], TrainingPrepared)
     assert heard[0].step >= 1
 
 
 def test_preferences_are_told_apart(tmp_path: Path, smollm2: Path) -> None:
     """With direct preference optimisation the loss falls below what chance has, and the pairs are told apart."""
     wanted = Hyperparameters("dpo", n_epochs=2, batch_size=5)
-    heard: list[Told] = []
-    assert Trainer(job(tmp_path, smollm2, examples.preferences(tmp_path / "dpo.jsonl"), wanted)).run(heard.append)
-    last = [told for told in heard if isinstance(told, Measures)][-1]
+    heard: list[TrainingEvent] = []
+    assert TrainingProcess(job(tmp_path, smollm2, examples.preferences(tmp_path / "dpo.jsonl"), wanted)).run(
+        heard.append
+    )
+    last = [told for told in heard if isinstance(told, StepMetrics)][-1]
     assert last.train_loss < 0.6
     assert last.train_token_accuracy == 1.0
 
@@ -235,9 +239,9 @@ def test_the_validation_file_is_looked_at(tmp_path: Path, smollm2: Path) -> None
     """Its loss is measured at the end of an epoch, on all of it, and falls with what is learnt."""
     file = examples.raw(tmp_path / "raw.jsonl", 8)
     asked = job(tmp_path, smollm2, file, msgspec.structs.replace(QUICK, n_epochs=2, batch_size=4))
-    heard: list[Told] = []
-    assert Trainer(msgspec.structs.replace(asked, validation_file=file)).run(heard.append)
-    saved = [told.measures for told in heard if isinstance(told, Saved)]
+    heard: list[TrainingEvent] = []
+    assert TrainingProcess(msgspec.structs.replace(asked, validation_file=file)).run(heard.append)
+    saved = [told.measures for told in heard if isinstance(told, CheckpointSaved)]
     losses = [measures.full_valid_loss for measures in saved if measures.full_valid_loss is not None]
     assert len(losses) == 2
     assert losses[1] < losses[0]
@@ -254,11 +258,11 @@ def test_what_cannot_be_trained_says_why(tmp_path: Path, smollm2: Path, multilin
     asked = msgspec.structs.replace(asked, memory_bytes=10_000_000 if wrong == "memory" else None)
     said = {"example": "Line 1", "memory": "memory", "model": "cannot be fine-tuned"}[wrong]
     with pytest.raises((InvalidRequest, Unavailable), match=said):
-        Trainer(asked).run(lambda _: None)
+        TrainingProcess(asked).run(lambda _: None)
 
 
 def test_an_unforeseen_end_is_told(tmp_path: Path, smollm2: Path) -> None:
     """A reader that does not exist is a fault of ours: the error carries its last words."""
     broken = msgspec.structs.replace(job(tmp_path, smollm2, examples.raw(tmp_path / "r", 1)), reader="nowhere:load")
     with pytest.raises(EngineFailed, match="nowhere"):
-        Trainer(broken).run(lambda _: None)
+        TrainingProcess(broken).run(lambda _: None)

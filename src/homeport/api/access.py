@@ -13,34 +13,27 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Scope
 
 from homeport.api.request_context import (
     ANYONE,
     Caller,
-    Sender,
-    exchange_of,
-    sender_of,
+    InternalCaller,
 )
-from homeport.domain.errors import Forbidden, Missing, Unauthenticated
-from homeport.domain.ports.serving import Keys
-from homeport.serving.rate_limits import Quotas
+from homeport.domain.errors import Forbidden, Unauthenticated
+from homeport.domain.ports.store import KeyCache
 
 _ISSUED_BY = "whoever runs this Homeport server"
-_ADMIN = "/admin/"
-_ORGANIZATION = "/v1/organization/"
-_ASKING = ("GET", "HEAD", "OPTIONS")
-"""Methods that change nothing and ask no model: they are not counted."""
-_OPEN = ("/", "/health", "/health/live", "/health/ready")
-_PICTURES = "/images/"
+ADMIN_PREFIX = "/admin/"
+ORGANIZATION_PREFIX = "/v1/organization/"
+PUBLIC_IMAGE_PREFIX = "/images/"
 """Whoever knows a picture's name may have it: browsers fetch it without a key."""
 _CROSS_SITE = "cross-site"
-_METRICS = "/metrics"
 _FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
 """What proxies add to requests that they pass on."""
 
 
-def masked(key: str) -> str:
+def mask_key(key: str) -> str:
     """A key as it may be shown: enough to know it by, too little to use it."""
     return f"{key[:5]}***{key[-2:]}" if len(key) >= 12 else "***"
 
@@ -76,7 +69,7 @@ def is_this_machine(host: str | None) -> bool:
 
 def is_administrative(path: str) -> bool:
     """Whether a path is for holders of an admin's key."""
-    return f"{path}/".startswith(_ADMIN) or path.startswith(_ORGANIZATION)
+    return f"{path}/".startswith(ADMIN_PREFIX) or path.startswith(ORGANIZATION_PREFIX)
 
 
 @dataclass(frozen=True)
@@ -96,7 +89,7 @@ class Scraping:
 
 
 @dataclass(frozen=True)
-class Access:
+class AccessPolicy:
     """The rule of who gets in.
 
     Keys are held as hashes; `origins` are the web origins CORS is on for, or `*`; `admins` open `/admin` and nothing
@@ -108,7 +101,7 @@ class Access:
     origins: tuple[str, ...] = ()
     admins: tuple[bytes, ...] = ()
     tools: tuple[bytes, ...] = ()
-    ring: Keys | None = None
+    ring: KeyCache | None = None
     scraping: Scraping = Scraping()
 
     @classmethod
@@ -118,7 +111,7 @@ class Access:
         origins: Sequence[str] = (),
         admins: Sequence[str] = (),
         tools: Sequence[str] = (),
-        ring: Keys | None = None,
+        ring: KeyCache | None = None,
         scraping: Scraping | None = None,
     ) -> Self:
         """Build the rule from plain keys."""
@@ -140,15 +133,15 @@ class Access:
                 "You didn't provide an API key. You need to provide your API key in an Authorization header using "
                 f"Bearer auth (i.e. Authorization: Bearer YOUR_KEY). You can obtain an API key from {_ISSUED_BY}."
             )
-        if _is_among(key, self.digests + self.tools):
-            return Caller(ANYONE.project, masked(key))
+        if _matches_any(key, self.digests + self.tools):
+            return Caller(ANYONE.project, mask_key(key))
         if self.ring is not None and (issued := self.ring.find(key)):
             return Caller(issued.project, issued.hint, issued)
         raise Unauthenticated(
-            f"Incorrect API key provided: {masked(key)}. You can obtain an API key from {_ISSUED_BY}."
+            f"Incorrect API key provided: {mask_key(key)}. You can obtain an API key from {_ISSUED_BY}."
         )
 
-    def sender(self, sender: Sender) -> Caller:
+    def sender(self, sender: InternalCaller) -> Caller:
         """Who this server sends a request for. Raises Unauthenticated where its key opens nothing any more."""
         if not sender.key_id:
             return Caller(sender.project)
@@ -159,7 +152,7 @@ class Access:
 
     def is_admin(self, headers: Headers) -> bool:
         """Whether these headers carry an admin's key."""
-        return _is_among(_bearer(headers), self.admins + self.tools)
+        return _matches_any(_bearer(headers), self.admins + self.tools)
 
     def check_scraping(self, headers: Headers, *, is_here: bool) -> bool:
         """Whether `/metrics` is open to a request as it is; where not, it needs a caller's key. Raises Unauthenticated.
@@ -167,7 +160,7 @@ class Access:
         `is_here`: the request comes from this machine.
         """
         rule, key = self.scraping, _bearer(headers)
-        if _is_among(key, rule.keys + self.tools) or (rule.mode == "local" and not rule.keys and is_here):
+        if _matches_any(key, rule.keys + self.tools) or (rule.mode == "local" and not rule.keys and is_here):
             return True
         if rule.keys or (rule.mode == "key" and self.is_keyless):
             raise Unauthenticated("`/metrics` requires the key in HOMEPORT_METRICS_KEY as a Bearer token.")
@@ -190,7 +183,7 @@ class Access:
             return
         # Where a browser names no origin (links, pictures, scripts) it still tells whose page it is that asks.
         is_foreign = headers.get("sec-fetch-site", "").strip().lower() == _CROSS_SITE
-        if origin is not None or (is_foreign and path != "/" and not path.startswith(_PICTURES)):
+        if origin is not None or (is_foreign and path != "/" and not path.startswith(PUBLIC_IMAGE_PREFIX)):
             raise Forbidden(
                 "This server has no API key set and does not answer web pages of other origins. Set "
                 "HOMEPORT_API_KEYS, or allow this origin in the server's settings.",
@@ -203,76 +196,6 @@ class Access:
         if origin is None or not self.is_keyless or is_administrative(path) or not _is_at(origin, is_this_machine):
             return False
         return _is_at(f"//{headers.get('host', '')}", is_this_machine)
-
-
-class Guard:
-    """Middleware: lets a request through to `app`, its caller known and counted, or raises why not."""
-
-    def __init__(self, app: ASGIApp, access: Access, quotas: Quotas) -> None:
-        self._app = app
-        self._access = access
-        self._quotas = quotas
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Check host, origin, key and the key's limits."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        self._check(scope)
-        passage = exchange_of(scope).passage
-        if scope["method"] not in _ASKING:
-            passage.enter()
-        try:
-            await self._app(scope, receive, send)
-        finally:
-            passage.leave()
-
-    def _check(self, scope: Scope) -> None:
-        exchange, sender = exchange_of(scope), sender_of(scope)
-        if sender is not None:
-            exchange.is_background = True
-            exchange.caller = caller = self._access.sender(sender)
-            if caller.issued is not None:
-                exchange.passage = self._quotas.passage(caller.issued, is_background=True)
-            return
-        headers = Headers(scope=scope)
-        path = scope["path"]
-        if self._access.is_keyless and not (path in _OPEN and _is_hostless_probe(scope, headers)):
-            self._access.check_nearness(path, headers)
-        if path in _OPEN or path.startswith(_PICTURES):
-            return
-        if path == _METRICS and self._access.scraping.mode == "off":
-            raise Missing(f"Invalid URL ({scope['method']} {path})", code="unknown_url")
-        if path == _METRICS and self._access.check_scraping(headers, is_here=_is_from_here(scope, headers)):
-            return
-        if f"{path}/".startswith(_ADMIN):
-            if not self._access.is_admin(headers):
-                raise Missing(f"Invalid URL ({scope['method']} {path[:200]})", code="unknown_url")
-            return
-        if path.startswith(_ORGANIZATION):
-            if not self._access.is_admin(headers):
-                raise Unauthenticated("An organization's usage is told only to the holder of an admin key.")
-            return
-        exchange.caller = caller = self._access.caller(headers)
-        if caller.issued is not None:
-            exchange.passage = self._quotas.passage(caller.issued)
-
-
-def _is_from_here(scope: Scope, headers: Headers) -> bool:
-    """Whether a request comes from this machine, not from a web page, and not through a proxy for another.
-
-    A proxy may leave no trace, so who runs one sets a key for what goes by this. HTTP/1.0 is what many of them speak.
-    """
-    client = scope.get("client")
-    origin = headers.get("origin")
-    return (
-        client is not None
-        and scope.get("http_version") != "1.0"
-        and not any(name in headers for name in _FORWARDED)
-        and is_loopback(client[0])
-        and _is_at(f"//{headers.get('host', '')}", is_loopback)
-        and (origin is None or _is_at(origin, is_loopback))
-    )
 
 
 def _is_hostless_probe(scope: Scope, headers: Headers) -> bool:
@@ -297,7 +220,7 @@ def _bearer(headers: Headers) -> str:
     return key.strip() if scheme.lower() == "bearer" else headers.get("api-key", "").strip()
 
 
-def _is_among(key: str, digests: tuple[bytes, ...]) -> bool:
+def _matches_any(key: str, digests: tuple[bytes, ...]) -> bool:
     """Compare with every digest, each in constant time, so that the answer's delay tells nothing."""
     digest = _digest(key)
     matches = [hmac.compare_digest(digest, known) for known in digests]

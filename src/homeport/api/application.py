@@ -17,9 +17,8 @@ from homeport.api import (
     models,
     monitoring,
 )
-from homeport.api.access import Guard
 from homeport.api.admin import keys, usage, workers
-from homeport.api.azure import Azure
+from homeport.api.azure import AzureMiddleware
 from homeport.api.batches import routes as batches
 from homeport.api.chat import routes as chat
 from homeport.api.completions import routes as completions
@@ -31,18 +30,19 @@ from homeport.api.fine_tuning import legacy_routes
 from homeport.api.fine_tuning import routes as jobs
 from homeport.api.images import downloads as pictures
 from homeport.api.images import routes as images
-from homeport.api.middleware.cors import Cors
-from homeport.api.middleware.errors import Faults
-from homeport.api.middleware.headers import Edge
+from homeport.api.middleware.authentication import AuthenticationMiddleware
+from homeport.api.middleware.cors import CorsMiddleware
+from homeport.api.middleware.errors import ErrorMiddleware
+from homeport.api.middleware.headers import HeadersMiddleware
 from homeport.api.moderations import routes as moderations
-from homeport.api.request_context import exchange_of
+from homeport.api.request_context import context_of
 from homeport.api.services import Services
 from homeport.api.speech import routes as speech
 from homeport.api.tokenize import routes as tokens
 from homeport.api.transcriptions import routes as transcriptions
 from homeport.api.unknown_paths import is_tidy, unknown
 from homeport.api.uploads import routes as parts
-from homeport.domain.errors import MethodRefused
+from homeport.domain.errors import MethodNotAllowed
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -52,7 +52,7 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/health/live": {"GET": monitoring.live},
     "/health/ready": {"GET": monitoring.ready},
     "/metrics": {"GET": monitoring.scrape},
-    "/v1/models": {"GET": models.collection},
+    "/v1/models": {"GET": models.list_models},
     "/v1/models/{model:path}": {"GET": models.retrieve, "DELETE": models.delete},
     "/v1/completions": {"POST": completions.create},
     "/v1/chat/completions": {"POST": chat.create},
@@ -69,48 +69,48 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/v1/images/edits": {"POST": images.edit},
     "/v1/images/variations": {"POST": images.vary},
     "/images/{name}": {"GET": pictures.fetch},
-    "/v1/files": {"GET": files.collection, "POST": files.create},
+    "/v1/files": {"GET": files.list_files, "POST": files.create},
     "/v1/files/{file_id}": {"GET": files.retrieve, "DELETE": files.delete},
     "/v1/files/{file_id}/content": {"GET": files.content},
     "/v1/uploads": {"POST": parts.create},
     "/v1/uploads/{upload_id}/parts": {"POST": parts.add},
     "/v1/uploads/{upload_id}/complete": {"POST": parts.complete},
     "/v1/uploads/{upload_id}/cancel": {"POST": parts.cancel},
-    "/v1/batches": {"GET": batches.collection, "POST": batches.create},
+    "/v1/batches": {"GET": batches.list_batches, "POST": batches.create},
     "/v1/batches/{batch_id}": {"GET": batches.retrieve},
     "/v1/batches/{batch_id}/cancel": {"POST": batches.cancel},
-    "/v1/fine-tunes": {"GET": legacy_routes.collection, "POST": legacy_routes.create},
+    "/v1/fine-tunes": {"GET": legacy_routes.list_fine_tunes, "POST": legacy_routes.create},
     "/v1/fine-tunes/{job_id}": {"GET": legacy_routes.retrieve},
     "/v1/fine-tunes/{job_id}/cancel": {"POST": legacy_routes.cancel},
     "/v1/fine-tunes/{job_id}/events": {"GET": legacy_routes.events},
-    "/v1/fine_tuning/jobs": {"GET": jobs.collection, "POST": jobs.create},
+    "/v1/fine_tuning/jobs": {"GET": jobs.list_jobs, "POST": jobs.create},
     "/v1/fine_tuning/jobs/{job_id}": {"GET": jobs.retrieve},
     "/v1/fine_tuning/jobs/{job_id}/cancel": {"POST": jobs.cancel},
     "/v1/fine_tuning/jobs/{job_id}/pause": {"POST": jobs.pause},
     "/v1/fine_tuning/jobs/{job_id}/resume": {"POST": jobs.resume},
     "/v1/fine_tuning/jobs/{job_id}/events": {"GET": jobs.events},
     "/v1/fine_tuning/jobs/{job_id}/checkpoints": {"GET": jobs.checkpoints},
-    "/v1/engines": {"GET": legacy_engines.collection},
+    "/v1/engines": {"GET": legacy_engines.list_engines},
     "/v1/engines/{engine:path}/completions": {"POST": completions.create},
     "/v1/engines/{engine:path}/edits": {"POST": edits.create},
     "/v1/engines/{engine:path}/embeddings": {"POST": embeddings.create},
     "/v1/engines/{engine:path}": {"GET": legacy_engines.retrieve},
-    "/admin/v1/keys": {"GET": keys.collection, "POST": keys.create},
+    "/admin/v1/keys": {"GET": keys.list_keys, "POST": keys.create},
     "/admin/v1/keys/{key_id}": {"GET": keys.retrieve, "DELETE": keys.revoke},
     "/admin/v1/keys/{key_id}/rotate": {"POST": keys.rotate},
-    "/admin/v1/usage": {"GET": usage.totals},
+    "/admin/v1/usage": {"GET": usage.get_usage},
     "/admin/v1/storage": {"GET": usage.storage},
-    "/v1/organization/usage/{kind}": {"GET": usage.organization},
-    "/admin/v1/workers": {"GET": workers.workers},
+    "/v1/organization/usage/{kind}": {"GET": usage.get_organization_usage},
+    "/admin/v1/workers": {"GET": workers.list_workers},
     "/admin/v1/workers/{model:path}/stop": {"POST": workers.stop},
 }
 """Path templates, matched in this order, and what answers each method on them."""
 
 
-def build(services: Services) -> Starlette:
+def build_application(services: Services) -> Starlette:
     """Make the application."""
     routes: list[Route] = []
-    routes += [Route(path, _Methods(path, handlers, routes)) for path, handlers in ROUTES.items()]
+    routes += [Route(path, _MethodRouter(path, handlers, routes)) for path, handlers in ROUTES.items()]
     application = _Application(routes=routes)
     application.router.redirect_slashes = False
     application.router.default = _Unknown(routes)
@@ -124,12 +124,12 @@ class _Application(Starlette):
     def build_middleware_stack(self) -> ASGIApp:
         """Put the layers together, innermost first."""
         services: Services = self.state.services
-        stack: ASGIApp = Guard(self.router, services.access, services.quotas)
-        stack = Azure(Cors(Faults(stack), services.access))
-        return Edge(stack, services.meters, services.organization)
+        stack: ASGIApp = AuthenticationMiddleware(self.router, services.access, services.quotas)
+        stack = AzureMiddleware(CorsMiddleware(ErrorMiddleware(stack), services.access))
+        return HeadersMiddleware(stack, services.meters, services.organization)
 
 
-class _Methods:
+class _MethodRouter:
     """One path's endpoint: the handler for the method asked, or 405 naming those there are.
 
     A template that takes any path, such as a model's name with slashes, takes none that ends in one.
@@ -142,7 +142,7 @@ class _Methods:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. HEAD is GET; the server leaves the body out."""
-        exchange_of(scope).route = self._template
+        context_of(scope).route = self._template
         if not is_tidy(scope["path"]):
             raise unknown(scope["method"], scope["path"], self._routes)
         method = scope["method"]
@@ -150,15 +150,15 @@ class _Methods:
         if handler:
             response = await handler(Request(scope, receive, send))
         else:
-            response = error_response(_refused(method, scope["path"]), {"allow": self._allowed()})
+            response = error_response(_method_not_allowed(method, scope["path"]), {"allow": self._allowed()})
         await response(scope, receive, send)
 
     def _allowed(self) -> str:
         return ", ".join([*self._handlers, *(["HEAD"] if "GET" in self._handlers else [])])
 
 
-def _refused(method: str, path: str) -> MethodRefused:
-    return MethodRefused(
+def _method_not_allowed(method: str, path: str) -> MethodNotAllowed:
+    return MethodNotAllowed(
         f"Not allowed to {method} on {path[:200]} (HINT: Perhaps you meant to use a different HTTP method?)",
         code="method_not_supported",
     )

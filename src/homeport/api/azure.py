@@ -24,7 +24,7 @@ def deployment_of(scope: Scope) -> str | None:
     return cast("str | None", scope.get(_SLOT))
 
 
-class Azure:
+class AzureMiddleware:
     """Middleware: rewrites Azure's requests to OpenAI's, and forwards all others unchanged."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -6,27 +6,27 @@ Fills `domain.ports.Registry`.
 from collections.abc import Sequence
 
 from homeport.api.request_context import Caller
-from homeport.domain.errors import Forbidden, ModelMissing, excerpt
-from homeport.domain.keys import LOCAL
-from homeport.domain.models import Alias, Installed, Resolved
-from homeport.domain.ports.serving import Registry
+from homeport.domain.errors import Forbidden, ModelNotFound, excerpt
+from homeport.domain.keys import LOCAL_PROJECT
+from homeport.domain.models import Alias, InstalledModel, ResolvedModel
+from homeport.domain.ports.models import ModelRegistry
 
 
-class Permitted:
+class CallerRegistry:
     """A registry with what a caller may not use left out."""
 
-    def __init__(self, registry: Registry, caller: Caller) -> None:
+    def __init__(self, registry: ModelRegistry, caller: Caller) -> None:
         self._registry = registry
         self._caller = caller
 
-    def resolve(self, name: str, capability: str) -> Resolved:
+    def resolve(self, name: str, capability: str) -> ResolvedModel:
         """Find the model behind a name, alias or not.
 
-        Raises ModelMissing for another project's, and Forbidden for one that the key does not open.
+        Raises ModelNotFound for another project's, and Forbidden for one that the key does not open.
         """
         found = self._registry.resolve(name, capability)
         if not self._is_seen(found.meant):
-            raise ModelMissing(
+            raise ModelNotFound(
                 f"The model `{excerpt(name)}` does not exist or you do not have access to it.", param="model"
             )
         if not self._is_open(found.meant):
@@ -37,7 +37,7 @@ class Permitted:
             )
         return found
 
-    def models(self) -> Sequence[Installed]:
+    def models(self) -> Sequence[InstalledModel]:
         """Every model that the caller may ask."""
         return [model for model in self._registry.models() if self._is_seen(model) and self._is_open(model)]
 
@@ -47,11 +47,11 @@ class Permitted:
         return [alias for alias in self._registry.aliases() if alias.target in names]
 
     def remove(self, name: str) -> None:
-        """Delete a fine-tuned model of the caller's project. Raises ModelMissing, and Forbidden for everybody's.
+        """Delete a fine-tuned model of the caller's project. Raises ModelNotFound, and Forbidden for everybody's.
 
         Those that were made on the command line are everybody's to ask, and the local project's to delete.
         """
-        if (self.resolve(name, "").meant.project or LOCAL) != self._caller.project:
+        if (self.resolve(name, "").meant.project or LOCAL_PROJECT) != self._caller.project:
             raise Forbidden(
                 f"You have insufficient permissions for this operation: `{excerpt(name)}` does not belong to project "
                 f"`{self._caller.project}`.",
@@ -60,10 +60,10 @@ class Permitted:
             )
         self._registry.remove(name)
 
-    def _is_seen(self, model: Installed) -> bool:
+    def _is_seen(self, model: InstalledModel) -> bool:
         return model.project is None or model.project == self._caller.project
 
-    def _is_open(self, model: Installed) -> bool:
+    def _is_open(self, model: InstalledModel) -> bool:
         """Whoever may ask a model may ask what adapts it; the other way round, not."""
         own, base = model.facts.name, model.parent
         return self._caller.may_use(own) or (base is not None and self._caller.may_use(base))

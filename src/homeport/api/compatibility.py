@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 
-class Status(StrEnum):
+class FieldSupport(StrEnum):
     """What becomes of a field. A refused one is a 400 naming it, unless its value asks for nothing."""
 
     SERVED = "served"
@@ -15,9 +15,9 @@ class Status(StrEnum):
     REFUSED = "refused"
 
 
-class Field(NamedTuple):
+class FieldNote(NamedTuple):
     """One field's fate, with a line for the reader. A dotted name is a field inside another."""
 
     name: str
-    status: Status
+    status: FieldSupport
     note: str

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from homeport.api.batches import fields as batches
-from homeport.api.compatibility import Field
+from homeport.api.compatibility import FieldNote
 from homeport.api.embeddings import fields as embeddings
 from homeport.api.files import fields as files
 from homeport.api.fine_tuning import fields as tuning
@@ -13,7 +13,7 @@ from homeport.api.speech import fields as speech
 from homeport.api.text_generation import fields as text
 from homeport.api.transcriptions import fields as audio
 
-FIELDS: Mapping[str, tuple[Field, ...]] = {
+FIELDS: Mapping[str, tuple[FieldNote, ...]] = {
     **text.FIELDS,
     **embeddings.FIELDS,
     **audio.FIELDS,

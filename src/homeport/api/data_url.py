@@ -10,7 +10,7 @@ _DATA_URL = re.compile(r"data:(?P<type>[^;,]*)(?P<parameters>(;[^;,]*)*),", re.I
 _BASE64 = ";base64"
 
 
-def picture(url: str, param: str, most_bytes: int) -> bytes:
+def decode_image_url(url: str, param: str, most_bytes: int) -> bytes:
     """The bytes of a picture in a data: URL. Raises InvalidRequest naming `param`."""
     found = _DATA_URL.match(url)
     if found is None:

@@ -12,26 +12,26 @@ import msgspec
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Scope
 
-from homeport.api.request_context import Sender, sent_by
-from homeport.domain.batches import Reply
+from homeport.api.request_context import InternalCaller, with_internal_caller
+from homeport.domain.batches import DispatchedResponse
 
 
-class _Fault(msgspec.Struct, frozen=True):
+class _ErrorBody(msgspec.Struct, frozen=True):
     code: str | None = None
 
 
-class _Envelope(msgspec.Struct):
-    error: _Fault = _Fault()
+class _ErrorEnvelope(msgspec.Struct):
+    error: _ErrorBody = _ErrorBody()
 
 
-class Dispatch:
+class InProcessDispatcher:
     """Sends requests to `app`. `host` gives the name and port that a caller would use."""
 
     def __init__(self, app: ASGIApp, host: Callable[[], str]) -> None:
         self._app = app
         self._host = host
 
-    async def __call__(self, project: str, key: str, path: str, body: bytes) -> Reply:
+    async def __call__(self, project: str, key: str, path: str, body: bytes) -> DispatchedResponse:
         """POST a JSON body to a path, in the name of a project and of the stored key with this id (empty: none).
 
         Cancelled, it ends the request as a caller that leaves does.
@@ -47,7 +47,9 @@ class Dispatch:
         async def send(message: Message) -> None:
             sent.append(message)
 
-        await self._app(sent_by(_scope(self._host(), path, len(body)), Sender(project, key)), receive, send)
+        await self._app(
+            with_internal_caller(_scope(self._host(), path, len(body)), InternalCaller(project, key)), receive, send
+        )
         headers = Headers(raw=list(sent[0]["headers"]))
         return _reply(sent[0]["status"], headers, b"".join(message.get("body", b"") for message in sent[1:]))
 
@@ -73,9 +75,9 @@ def _scope(host: str, path: str, n_bytes: int) -> Scope:
     }
 
 
-def _reply(status: int, headers: Headers, body: bytes) -> Reply:
+def _reply(status: int, headers: Headers, body: bytes) -> DispatchedResponse:
     retry_after = headers.get("retry-after")
-    return Reply(
+    return DispatchedResponse(
         status=status,
         request_id=headers.get("x-request-id", ""),
         body=body,
@@ -86,6 +88,6 @@ def _reply(status: int, headers: Headers, body: bytes) -> Reply:
 
 def _code(body: bytes) -> str | None:
     try:
-        return msgspec.json.decode(body, type=_Envelope).error.code
+        return msgspec.json.decode(body, type=_ErrorEnvelope).error.code
     except msgspec.DecodeError:
         return None

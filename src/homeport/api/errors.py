@@ -14,24 +14,24 @@ from homeport.api import json_codec
 from homeport.domain.errors import (
     ContextOverflow,
     EngineFailed,
-    ExtraMissing,
+    ExtraNotInstalled,
     Forbidden,
     HeadTooLarge,
     HomeportError,
     InvalidRequest,
-    MethodRefused,
-    Missing,
-    ModelMissing,
+    MethodNotAllowed,
+    ModelNotFound,
+    NotFound,
     Overloaded,
-    QuotaSpent,
+    PayloadTooLarge,
+    QuotaExceeded,
     RateLimited,
     StorageFull,
     TargetTooLong,
-    TooLarge,
     TooSlow,
     Unauthenticated,
     Unavailable,
-    UnsupportedMedia,
+    UnsupportedMediaType,
 )
 from homeport.formats import durable_files
 
@@ -39,7 +39,7 @@ DEFAULT_RETRY_S = 1.0
 _NO_FILES = (errno.EMFILE, errno.ENFILE)
 
 
-class Standing(NamedTuple):
+class ErrorStatus(NamedTuple):
     """How one class of error looks on the wire: status code, OpenAI's `type`, and whether a retry can help."""
 
     status: int
@@ -47,27 +47,27 @@ class Standing(NamedTuple):
     can_retry: bool = False
 
 
-STATUS: Mapping[type[HomeportError], Standing] = {
-    HomeportError: Standing(500, "server_error", can_retry=True),
-    InvalidRequest: Standing(400, "invalid_request_error"),
-    ContextOverflow: Standing(400, "invalid_request_error"),
-    Unauthenticated: Standing(401, "invalid_request_error"),
-    Forbidden: Standing(403, "invalid_request_error"),
-    Missing: Standing(404, "invalid_request_error"),
-    ModelMissing: Standing(404, "invalid_request_error"),
-    MethodRefused: Standing(405, "invalid_request_error"),
-    TooSlow: Standing(408, "invalid_request_error"),
-    TooLarge: Standing(413, "invalid_request_error"),
-    TargetTooLong: Standing(414, "invalid_request_error"),
-    HeadTooLarge: Standing(431, "invalid_request_error"),
-    UnsupportedMedia: Standing(415, "invalid_request_error"),
-    StorageFull: Standing(507, "server_error"),
-    RateLimited: Standing(429, "rate_limit_exceeded", can_retry=True),
-    QuotaSpent: Standing(429, "insufficient_quota"),
-    Overloaded: Standing(429, "server_overloaded", can_retry=True),
-    EngineFailed: Standing(500, "server_error", can_retry=True),
-    Unavailable: Standing(503, "server_error", can_retry=True),
-    ExtraMissing: Standing(501, "server_error"),
+STATUS: Mapping[type[HomeportError], ErrorStatus] = {
+    HomeportError: ErrorStatus(500, "server_error", can_retry=True),
+    InvalidRequest: ErrorStatus(400, "invalid_request_error"),
+    ContextOverflow: ErrorStatus(400, "invalid_request_error"),
+    Unauthenticated: ErrorStatus(401, "invalid_request_error"),
+    Forbidden: ErrorStatus(403, "invalid_request_error"),
+    NotFound: ErrorStatus(404, "invalid_request_error"),
+    ModelNotFound: ErrorStatus(404, "invalid_request_error"),
+    MethodNotAllowed: ErrorStatus(405, "invalid_request_error"),
+    TooSlow: ErrorStatus(408, "invalid_request_error"),
+    PayloadTooLarge: ErrorStatus(413, "invalid_request_error"),
+    TargetTooLong: ErrorStatus(414, "invalid_request_error"),
+    HeadTooLarge: ErrorStatus(431, "invalid_request_error"),
+    UnsupportedMediaType: ErrorStatus(415, "invalid_request_error"),
+    StorageFull: ErrorStatus(507, "server_error"),
+    RateLimited: ErrorStatus(429, "rate_limit_exceeded", can_retry=True),
+    QuotaExceeded: ErrorStatus(429, "insufficient_quota"),
+    Overloaded: ErrorStatus(429, "server_overloaded", can_retry=True),
+    EngineFailed: ErrorStatus(500, "server_error", can_retry=True),
+    Unavailable: ErrorStatus(503, "server_error", can_retry=True),
+    ExtraNotInstalled: ErrorStatus(501, "server_error"),
 }
 
 
@@ -80,7 +80,7 @@ def foreseen(error: BaseException) -> HomeportError | None:
         return error
     if not isinstance(error, OSError):
         return None
-    if error.errno in durable_files.FULL:
+    if error.errno in durable_files.DISK_FULL_ERRNOS:
         return StorageFull("The disk is full, and this request needs to write to it.")
     if error.errno in _NO_FILES:
         return Unavailable("The server has too many files and connections open.", code="too_many_open_files")

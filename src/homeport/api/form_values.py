@@ -19,7 +19,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 @dataclass(frozen=True)
-class Upload:
+class UploadedFile:
     """A file in a form: its path on disk, its name as sent, its size in bytes."""
 
     path: Path
@@ -32,7 +32,7 @@ class Form:
     """A form, read. `values`: by field; `name[]`, or a repeated name, is a list and `name[key]` a mapping."""
 
     values: Mapping[str, Any]
-    files: Mapping[str, tuple[Upload, ...]]
+    files: Mapping[str, tuple[UploadedFile, ...]]
 
     def fields(self, kind: type[T], *files: str) -> T:
         """The text fields as `kind`; `files` are the fields that are files. Raises InvalidRequest naming the field."""
@@ -53,9 +53,9 @@ class Form:
                 raise InvalidRequest(said, param=name, code="invalid_type")
             if name not in files:
                 values[name] = ""  # refused below, as a field that nobody knows
-        return json_codec.convert(values, kind)
+        return json_codec.decode_form(values, kind)
 
-    def file(self, name: str) -> Upload:
+    def file(self, name: str) -> UploadedFile:
         """The one file of a field. Raises InvalidRequest where there is none, more than one, or nothing in it."""
         found = self.files.get(name, ())
         if not found:

@@ -18,15 +18,20 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from homeport.api.azure import deployment_of
-from homeport.api.form_values import Form, Upload
-from homeport.api.multipart import NAMELESS, Part, Taker
-from homeport.api.request_body import bounded
+from homeport.api.form_values import Form, UploadedFile
+from homeport.api.multipart import NAMELESS, FormPart, MultipartFormReader
+from homeport.api.request_body import limited_stream
 from homeport.api.services import services
-from homeport.domain.errors import InvalidRequest, TooLarge, UnsupportedMedia, excerpt
+from homeport.domain.errors import (
+    InvalidRequest,
+    PayloadTooLarge,
+    UnsupportedMediaType,
+    excerpt,
+)
 
 T = TypeVar("T")
 
-MOST_BYTES = 25 * 1024 * 1024
+MAX_FORM_BYTES = 25 * 1024 * 1024
 """OpenAI's limit of an upload."""
 
 FRAME_BYTES = 64_000  # of the form itself, around the file
@@ -35,22 +40,22 @@ _INDEX = re.compile(r"\[\d*\]\Z")
 
 
 @asynccontextmanager
-async def read_form(request: Request, most_bytes: int = MOST_BYTES) -> AsyncIterator[Form]:
+async def read_form(request: Request, most_bytes: int = MAX_FORM_BYTES) -> AsyncIterator[Form]:
     """Read a form whose files are `most_bytes` together; they are deleted at the end.
 
-    A deployment in the path is its model, as in JSON bodies. Raises UnsupportedMedia for another kind of body, TooLarge
+    A deployment in the path is its model, as in JSON bodies. Raises UnsupportedMediaType for another kind of body, PayloadTooLarge
     as soon as it is known to be, and InvalidRequest for a broken form.
     """
     given = request.headers.get("content-type", "")
     if given.partition(";")[0].strip().lower() != "multipart/form-data":
-        raise UnsupportedMedia(
+        raise UnsupportedMediaType(
             f"Invalid Content-Type header ({given[:100]}), expected multipart/form-data.",
             code="unsupported_content_type",
         )
     async with spool_folder(request) as folder:
-        taker = Taker(given, folder)
+        taker = MultipartFormReader(given, folder)
         try:
-            async for data in bounded(request, most_bytes + FRAME_BYTES, _too_large(most_bytes)):
+            async for data in limited_stream(request, most_bytes + FRAME_BYTES, _too_large(most_bytes)):
                 taker.write(data)
             form = _form(taker.parts(), deployment_of(request.scope))
         finally:
@@ -68,21 +73,23 @@ async def spool_folder(request: Request) -> AsyncIterator[Path]:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
-async def answered(
-    request: Request, answer: Callable[[Form], Awaitable[Response]], most_bytes: int = MOST_BYTES
+async def respond_to_form(
+    request: Request, answer: Callable[[Form], Awaitable[Response]], most_bytes: int = MAX_FORM_BYTES
 ) -> Response:
     """Read a form and answer it; its files stay until the answer has been sent whole, streamed or not."""
-    return await held(read_form(request, most_bytes), answer)
+    return await respond_and_hold(read_form(request, most_bytes), answer)
 
 
-async def held(opened: AbstractAsyncContextManager[T], answer: Callable[[T], Awaitable[Response]]) -> Response:
+async def respond_and_hold(
+    opened: AbstractAsyncContextManager[T], answer: Callable[[T], Awaitable[Response]]
+) -> Response:
     """Answer with what is opened, and close it when the answer has been sent whole, streamed or not."""
     async with AsyncExitStack() as stack:
         response = await answer(await stack.enter_async_context(opened))
-        return _Held(response, stack.pop_all())
+        return _HoldingResponse(response, stack.pop_all())
 
 
-class _Held(Response):
+class _HoldingResponse(Response):
     """An answer, and what must stay until it has been sent."""
 
     def __init__(self, response: Response, stack: AsyncExitStack) -> None:
@@ -95,16 +102,16 @@ class _Held(Response):
             await self._response(scope, receive, send)
 
 
-def _form(parts: Sequence[Part], deployment: str | None) -> Form:
+def _form(parts: Sequence[FormPart], deployment: str | None) -> Form:
     values: dict[str, Any] = {}
-    files: dict[str, list[Upload]] = {}
+    files: dict[str, list[UploadedFile]] = {}
     for part in parts:
         if part.filename == "" and not part.size:
             continue  # how browsers send a file that nobody chose
         if part.path is None:
             _put(values, part.name, part.value)
         else:
-            upload = Upload(part.path, part.filename or "", part.size)
+            upload = UploadedFile(part.path, part.filename or "", part.size)
             files.setdefault(_INDEX.sub("", part.name), []).append(upload)
     if deployment is not None:
         values["model"] = deployment
@@ -133,7 +140,7 @@ def _put(values: dict[str, Any], name: str, sent: bytes) -> None:
         values[top] = [value] if name.endswith("[]") else value
 
 
-def _too_large(most_bytes: int) -> TooLarge:
-    return TooLarge(
+def _too_large(most_bytes: int) -> PayloadTooLarge:
+    return PayloadTooLarge(
         f"Maximum content size limit ({most_bytes} bytes) exceeded by this form.", code="content_size_exceeded"
     )

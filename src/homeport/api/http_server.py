@@ -23,9 +23,9 @@ from uvicorn._types import ASGIApplication
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from homeport.api.http.connection import Connection
-from homeport.api.http.connection_pool import Pool
+from homeport.api.http.connection_pool import ConnectionPool
 from homeport.api.http.limits import ConnectionLimits
-from homeport.api.http.memory import Trimmer
+from homeport.api.http.memory import MemoryTrimmer
 from homeport.domain.errors import Unavailable
 
 _log = logging.getLogger("homeport.errors")
@@ -38,7 +38,7 @@ _OF_DESCRIPTORS = 0.75
 """The part of this process's file descriptors that connections may have."""
 
 
-class Listener(uvicorn.Server):
+class HttpServer(uvicorn.Server):
     """One server on one address. `on_listening` gets the port in use; `drain` is awaited before the end."""
 
     def __init__(
@@ -69,10 +69,10 @@ class Listener(uvicorn.Server):
             )
         )
         proxies = ProxyHeadersMiddleware(cast("Any", app), self.config.forwarded_allow_ips).trusted_hosts
-        self._pool = Pool(
+        self._pool = ConnectionPool(
             _within_descriptors(limits or ConnectionLimits()), time.monotonic, lambda address: address in proxies
         )
-        self._trimmer = Trimmer()
+        self._trimmer = MemoryTrimmer()
         self._on_listening = on_listening
         self._drain = drain
         self._draining: asyncio.Task[None] | None = None

@@ -9,7 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from homeport.domain.errors import InvalidRequest, excerpt
-from homeport.domain.json_text import foreign, unmarked
+from homeport.domain.json_text import foreign_encoding, strip_bom
 
 T = TypeVar("T")
 
@@ -50,15 +50,15 @@ def decode(body: bytes, kind: type[T]) -> T:
     OpenAI's form of the field's path: `messages[0].content`.
     """
     try:
-        return msgspec.json.decode(unmarked(body), type=kind)
+        return msgspec.json.decode(strip_bom(body), type=kind)
     except msgspec.ValidationError as error:
-        raise _explained(str(error)) from error
+        raise _translate_error(str(error)) from error
     except RecursionError as error:
-        raise _broken("it is nested too deeply") from error
+        raise _invalid_json("it is nested too deeply") from error
     except UnicodeDecodeError as error:
-        raise _broken(foreign(body) or "it is not valid UTF-8") from error
+        raise _invalid_json(foreign_encoding(body) or "it is not valid UTF-8") from error
     except msgspec.DecodeError as error:
-        raise _broken(foreign(body) or str(error)) from error
+        raise _invalid_json(foreign_encoding(body) or str(error)) from error
 
 
 def check_values(body: bytes) -> None:
@@ -83,15 +83,15 @@ def check_values(body: bytes) -> None:
             )
 
 
-def convert(values: object, kind: type[T]) -> T:
+def decode_form(values: object, kind: type[T]) -> T:
     """Read a form's values, all of them text, as `kind`. Raises InvalidRequest as `decode` does."""
     try:
         return msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise _explained(str(error)) from error
+        raise _translate_error(str(error)) from error
 
 
-def _broken(why: str) -> InvalidRequest:
+def _invalid_json(why: str) -> InvalidRequest:
     return InvalidRequest(
         "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP "
         "library correctly. The OpenAI API expects a JSON payload, but what was sent was not valid JSON.) "
@@ -99,7 +99,7 @@ def _broken(why: str) -> InvalidRequest:
     )
 
 
-def _explained(complaint: str) -> InvalidRequest:
+def _translate_error(complaint: str) -> InvalidRequest:
     """Say in OpenAI's words what msgspec found wrong."""
     # What was sent may stand in the complaint, however long; the place stands at its end and holds our names alone.
     behind = complaint.rfind(" - at ")
@@ -117,23 +117,23 @@ def _explained(complaint: str) -> InvalidRequest:
         return InvalidRequest(said, param=name, code="missing_required_parameter")
     if place and place["key"]:
         return InvalidRequest(f"Invalid key in '{param}': {excerpt(what)}.", param=param, code="invalid_type")
-    return _mistyped(what, param)
+    return _type_error(what, param)
 
 
-def _mistyped(what: str, param: str | None) -> InvalidRequest:
+def _type_error(what: str, param: str | None) -> InvalidRequest:
     """The field is known and its value is not one it takes."""
     if found := _TYPE.fullmatch(what):
         where = f"Invalid type for '{param}'" if param else "Invalid request body"
-        said = f"{where}: expected {_named(found[1])}, but got {_named(found[2])} instead."
+        said = f"{where}: expected {_type_names(found[1])}, but got {_type_names(found[2])} instead."
         return InvalidRequest(said, param=param, code="invalid_type")
     if found := _CHOICE.fullmatch(what):
         return InvalidRequest(f"Invalid value for '{param}': {excerpt(found[1])}.", param=param, code="invalid_value")
     if found := _LENGTH.fullmatch(what):
-        said = f"Invalid '{param}': expected {_named(found[1])} of length {found[2]}."
+        said = f"Invalid '{param}': expected {_type_names(found[1])} of length {found[2]}."
         return InvalidRequest(said, param=param, code="invalid_length")
     if found := _BOUND.fullmatch(what):
         side = "above_max" if found[2].startswith("<") else "below_min"
-        said = f"Invalid '{param}': expected {_named(found[1])} {found[2]} {found[3]}."
+        said = f"Invalid '{param}': expected {_type_names(found[1])} {found[2]} {found[3]}."
         return InvalidRequest(said, param=param, code=f"{_noun(found[1])}_{side}_value")
     return InvalidRequest(f"Invalid value for '{param}': {excerpt(what)}.", param=param, code="invalid_value")
 
@@ -142,7 +142,7 @@ def _inside(parent: str | None, name: str) -> str:
     return f"{parent}.{name}" if parent else name
 
 
-def _named(union: str) -> str:
+def _type_names(union: str) -> str:
     return " or ".join(_NAMES.get(part, part) for part in union.split(" | "))
 
 

@@ -5,7 +5,7 @@ from starlette.responses import JSONResponse
 from homeport.api import json_codec
 
 
-class Answer(JSONResponse):
+class JsonResponse(JSONResponse):
     """Any value that `wire.encode` takes, as a response."""
 
     def render(self, content: object) -> bytes:

@@ -6,21 +6,21 @@ Knows nothing that `models` does not. Every installed model is `ready`: it loads
 from starlette.requests import Request
 from starlette.responses import Response
 
-from homeport.api.json_response import Answer
+from homeport.api.json_response import JsonResponse
 from homeport.api.models import OWNER, listed
 from homeport.api.services import registry
 
 
-async def collection(request: Request) -> Response:
+async def list_engines(request: Request) -> Response:
     """List the same names as engines."""
-    return Answer({"object": "list", "data": [_engine(name) for name in listed(request)]})
+    return JsonResponse({"object": "list", "data": [_engine(name) for name in listed(request)]})
 
 
 async def retrieve(request: Request) -> Response:
-    """Describe one engine. Raises ModelMissing."""
+    """Describe one engine. Raises ModelNotFound."""
     name = request.path_params["engine"]
     registry(request).resolve(name, "")
-    return Answer(_engine(name))
+    return JsonResponse(_engine(name))
 
 
 def _engine(name: str) -> dict[str, object]:

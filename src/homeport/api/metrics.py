@@ -11,18 +11,18 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from homeport.api.token_intervals import GapHistogram
+from homeport.api.token_intervals import TokenIntervalHistogram
 from homeport.domain.events import Usage
-from homeport.domain.fine_tuning import ENDED, OPEN
-from homeport.domain.models import Gauges
-from homeport.serving.background_loops import Supervisor
+from homeport.domain.fine_tuning import ENDED, UNFINISHED_STATUSES
+from homeport.domain.models import EngineStats
+from homeport.serving.background_loops import BackgroundLoops
 
-_FIRST = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 640)
-_BETWEEN = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2.5, 5, 10, 40)
-_WHOLE = (0.1, 0.3, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800)
+_TTFT_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 640)
+_TOKEN_INTERVAL_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2.5, 5, 10, 40)
+_LATENCY_BUCKETS = (0.1, 0.3, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800)
 _TOKENS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000)
 
-_GAUGES: tuple[tuple[str, str, Callable[[Gauges], float]], ...] = (
+_GAUGES: tuple[tuple[str, str, Callable[[EngineStats], float]], ...] = (
     ("vllm:num_requests_running", "Requests being worked on.", lambda g: g.running),
     ("vllm:num_requests_waiting", "Requests waiting for their turn.", lambda g: g.waiting),
     (
@@ -32,7 +32,7 @@ _GAUGES: tuple[tuple[str, str, Callable[[Gauges], float]], ...] = (
     ),
     ("homeport:engine_stalled_seconds", "How long the engine has been in one step.", lambda g: g.stalled_s),
 )
-_COUNTERS: tuple[tuple[str, str, Callable[[Gauges], float]], ...] = (
+_COUNTERS: tuple[tuple[str, str, Callable[[EngineStats], float]], ...] = (
     ("vllm:prefix_cache_queries", "Prompt tokens looked up in the prefix cache.", lambda g: g.prefix_queries),
     ("vllm:prefix_cache_hits", "Prompt tokens found in the prefix cache.", lambda g: g.prefix_hits),
     ("vllm:external_prefix_cache_queries", "Of those not found there, looked up on disk.", lambda g: g.disk_queries),
@@ -47,7 +47,7 @@ _COUNTERS: tuple[tuple[str, str, Callable[[Gauges], float]], ...] = (
 class _Workers(Collector):
     """The workers' own gauges, asked for at each scrape."""
 
-    def __init__(self, gauges: Callable[[], Mapping[str, Gauges]]) -> None:
+    def __init__(self, gauges: Callable[[], Mapping[str, EngineStats]]) -> None:
         self._gauges = gauges
 
     def collect(self) -> Iterable[Metric]:
@@ -75,7 +75,7 @@ class _Jobs(Collector):
         """One family, one sample per status."""
         counts = self._counts()
         gauge = GaugeMetricFamily("homeport:fine_tuning_jobs", "Fine-tuning jobs, by status.", labels=("status",))
-        for status in (*OPEN, *ENDED):
+        for status in (*UNFINISHED_STATUSES, *ENDED):
             gauge.add_metric((status,), counts.get(status, 0))
         yield gauge
 
@@ -83,7 +83,7 @@ class _Jobs(Collector):
 class _Loops(Collector):
     """The background loops, as they stand at each scrape."""
 
-    def __init__(self, loops: Supervisor) -> None:
+    def __init__(self, loops: BackgroundLoops) -> None:
         self._loops = loops
 
     def collect(self) -> Iterable[Metric]:
@@ -98,7 +98,7 @@ class _Loops(Collector):
         return (failures, gauge)
 
 
-class Meters:
+class Metrics:
     """All metrics of one app. `gauges` gives the workers' state by real model name; `clock` runs in seconds.
 
     `jobs`: how many fine-tuning jobs there are, by status; `loops`: the background loops.
@@ -106,10 +106,10 @@ class Meters:
 
     def __init__(
         self,
-        gauges: Callable[[], Mapping[str, Gauges]] = dict,
+        gauges: Callable[[], Mapping[str, EngineStats]] = dict,
         clock: Callable[[], float] = time.perf_counter,
         jobs: Callable[[], Mapping[str, int]] = dict,
-        loops: Supervisor | None = None,
+        loops: BackgroundLoops | None = None,
     ) -> None:
         self.registry = CollectorRegistry()
         self.clock = clock
@@ -119,13 +119,17 @@ class Meters:
         self.successes = self._counter("request_success", "Choices finished, by reason.", "finished_reason")
         self.prompt_tokens = self._counter("prompt_tokens", "Prompt tokens taken.")
         self.generated = self._counter("generation_tokens", "Tokens generated.")
-        self.first = self._histogram("time_to_first_token_seconds", "Arrival to first token.", _FIRST)
-        self.between = GapHistogram("vllm:inter_token_latency_seconds", "Token to token.", _BETWEEN)
+        self.first = self._histogram("time_to_first_token_seconds", "Arrival to first token.", _TTFT_BUCKETS)
+        self.between = TokenIntervalHistogram(
+            "vllm:inter_token_latency_seconds", "Token to token.", _TOKEN_INTERVAL_BUCKETS
+        )
         self.registry.register(self.between)
-        self.whole = self._histogram("e2e_request_latency_seconds", "Arrival to last token.", _WHOLE)
-        self.queued = self._histogram("request_queue_time_seconds", "Arrival to the start of work.", _WHOLE)
-        self.prefill = self._histogram("request_prefill_time_seconds", "Start of work to first token.", _WHOLE)
-        self.decode = self._histogram("request_decode_time_seconds", "First token to last token.", _WHOLE)
+        self.whole = self._histogram("e2e_request_latency_seconds", "Arrival to last token.", _LATENCY_BUCKETS)
+        self.queued = self._histogram("request_queue_time_seconds", "Arrival to the start of work.", _LATENCY_BUCKETS)
+        self.prefill = self._histogram(
+            "request_prefill_time_seconds", "Start of work to first token.", _LATENCY_BUCKETS
+        )
+        self.decode = self._histogram("request_decode_time_seconds", "First token to last token.", _LATENCY_BUCKETS)
         self.prompt_size = self._histogram("request_prompt_tokens", "Prompt tokens of a request.", _TOKENS)
         self.answer_size = self._histogram("request_generation_tokens", "Generated tokens of a request.", _TOKENS)
         text = "Generated tokens of a request's longest choice."
@@ -136,7 +140,7 @@ class Meters:
         self._refused = self._own("key_refusals", "Answers with status 429.", *whose)
         self.registry.register(_Workers(gauges))
         self.registry.register(_Jobs(jobs))
-        self.registry.register(_Loops(loops or Supervisor()))
+        self.registry.register(_Loops(loops or BackgroundLoops()))
         ProcessCollector(registry=self.registry)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
@@ -148,9 +152,9 @@ class Meters:
     def _histogram(self, name: str, text: str, buckets: Sequence[float]) -> Histogram:
         return Histogram(f"vllm:{name}", text, ("model_name",), buckets=buckets, registry=self.registry)
 
-    def begin(self, model: str, endpoint: str, *, is_background: bool = False) -> "Meter":
+    def begin(self, model: str, endpoint: str, *, is_background: bool = False) -> "RequestMetrics":
         """Start measuring one request on a model (its real name). How long one in the background takes counts not."""
-        return Meter(self, model, endpoint, is_background=is_background)
+        return RequestMetrics(self, model, endpoint, is_background=is_background)
 
     def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
         """Show a number, read at each scrape."""
@@ -175,10 +179,10 @@ class Meters:
         return generate_latest(self.registry)
 
 
-class Meter:
+class RequestMetrics:
     """One request's measurements, from arrival to end. Not shared between tasks."""
 
-    def __init__(self, meters: Meters, model: str, endpoint: str, *, is_background: bool = False) -> None:
+    def __init__(self, meters: Metrics, model: str, endpoint: str, *, is_background: bool = False) -> None:
         self._meters = meters
         self._is_background = is_background
         self._model = model

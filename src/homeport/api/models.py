@@ -10,15 +10,15 @@ from collections.abc import Mapping
 from starlette.requests import Request
 from starlette.responses import Response
 
-from homeport.api.json_response import Answer
+from homeport.api.json_response import JsonResponse
 from homeport.api.services import Services, registry, services
 from homeport.domain.errors import Forbidden, excerpt
-from homeport.domain.models import Installed
+from homeport.domain.models import InstalledModel
 
 OWNER = "homeport"
 
 
-def listed(request: Request) -> Mapping[str, Installed]:
+def listed(request: Request) -> Mapping[str, InstalledModel]:
     """What the caller may ask, in the order of a list: the models, then the aliases that the operator wants listed."""
     known = registry(request)
     found = {model.facts.name: model for model in known.models()}
@@ -28,17 +28,17 @@ def listed(request: Request) -> Mapping[str, Installed]:
     return {**found, **{name: model for name, model in aliases.items() if name not in found}}
 
 
-async def collection(request: Request) -> Response:
+async def list_models(request: Request) -> Response:
     """List every installed model, then aliases."""
     house = services(request)
-    return Answer({"object": "list", "data": [_described(house, *entry) for entry in listed(request).items()]})
+    return JsonResponse({"object": "list", "data": [_render_model(house, *entry) for entry in listed(request).items()]})
 
 
 async def retrieve(request: Request) -> Response:
-    """Describe one model. Raises ModelMissing."""
+    """Describe one model. Raises ModelNotFound."""
     house = services(request)
     name = request.path_params["model"]
-    return Answer(_described(house, name, registry(request).resolve(name, "").meant))
+    return JsonResponse(_render_model(house, name, registry(request).resolve(name, "").meant))
 
 
 async def delete(request: Request) -> Response:
@@ -49,7 +49,7 @@ async def delete(request: Request) -> Response:
     real = found.facts.name
     if found.parent and name == real:
         models.remove(name)
-        return Answer({"id": name, "object": "model", "deleted": True})
+        return JsonResponse({"id": name, "object": "model", "deleted": True})
     raise Forbidden(
         f"You have insufficient permissions for this operation: only fine-tuned models can be deleted here, and "
         f"`{excerpt(name)}` is not one. To remove it from this machine, run `homeport rm {real}`.",
@@ -58,7 +58,7 @@ async def delete(request: Request) -> Response:
     )
 
 
-def _described(house: Services, name: str, model: Installed) -> dict[str, object]:
+def _render_model(house: Services, name: str, model: InstalledModel) -> dict[str, object]:
     facts = model.facts
     runs = model.parent or facts.name
     loaded = house.serving.loaded(runs)

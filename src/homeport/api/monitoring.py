@@ -4,7 +4,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import Response
 
-from homeport.api.json_response import Answer
+from homeport.api.json_response import JsonResponse
 from homeport.api.services import services
 from homeport.domain.errors import Unavailable
 from homeport.serving.background_loops import PATIENCE_S
@@ -13,12 +13,12 @@ from homeport.serving.background_loops import PATIENCE_S
 async def greet(request: Request) -> Response:
     """Say what answers here, to whoever opens the bare address."""
     house = services(request)
-    return Answer({"name": "homeport", "version": house.version, "api": "/v1", "models": "/v1/models"})
+    return JsonResponse({"name": "homeport", "version": house.version, "api": "/v1", "models": "/v1/models"})
 
 
 async def live(_: Request) -> Response:
     """Say that the process is up."""
-    return Answer({"status": "ok"})
+    return JsonResponse({"status": "ok"})
 
 
 async def ready(request: Request) -> Response:
@@ -35,7 +35,7 @@ async def ready(request: Request) -> Response:
             code="not_ready",
         )
     failing = house.loops.failing()
-    return Answer({"status": "ready", **({"failing": failing} if failing else {})})
+    return JsonResponse({"status": "ready", **({"failing": failing} if failing else {})})
 
 
 async def scrape(request: Request) -> Response:

@@ -18,7 +18,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from homeport.domain.errors import InvalidRequest, excerpt
 
-MOST_PARTS = 200
+MAX_PARTS = 200
 FIELD_BYTES = 1_000_000
 NAMELESS = "Its part of the form has no filename, so it is read as text; a file needs one."
 _QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*"')
@@ -27,7 +27,7 @@ _ENCODED_WORD = re.compile(rb"=\?utf-8\?b\?([\w+/=]*)\?=", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-class Part:
+class FormPart:
     """One part: `path` where it is a file, else `value` as it was sent."""
 
     def __init__(self, name: str, filename: str | None, path: Path | None) -> None:
@@ -38,12 +38,12 @@ class Part:
         self.value = b""
 
 
-class Taker:
+class MultipartFormReader:
     """Takes one form apart. Files go to `folder`, which is made for its user alone when the first one comes."""
 
     def __init__(self, content_type: str, folder: Path) -> None:
         self._folder = folder
-        self._parts: list[Part] = []
+        self._parts: list[FormPart] = []
         self._headers: dict[bytes, bytes] = {}
         self._name = b""
         self._line = b""
@@ -76,7 +76,7 @@ class Taker:
         except FormParserError as error:
             raise _broken(error) from error
 
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[FormPart]:
         """All parts, in order. Raises InvalidRequest where the end is missing."""
         if not self._is_whole:
             raise InvalidRequest("We could not parse the form: it breaks off before its end.")
@@ -109,15 +109,15 @@ class Taker:
                 "We could not parse the form: a part of it has no name. Each part begins with a header such as "
                 'Content-Disposition: form-data; name="file"; filename="a.wav".'
             )
-        if len(self._parts) == MOST_PARTS:
-            raise InvalidRequest(f"The form has more than {MOST_PARTS} parts.")
+        if len(self._parts) == MAX_PARTS:
+            raise InvalidRequest(f"The form has more than {MAX_PARTS} parts.")
         path = None
         if filename is not None:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             path = self._folder / str(len(self._parts))
             self._file = path.open("xb")
             path.chmod(0o600)
-        self._parts.append(Part(name, filename, path))
+        self._parts.append(FormPart(name, filename, path))
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         part = self._parts[-1]

@@ -12,11 +12,11 @@ from homeport.domain.text import TextPrompt, TokenPrompt
 Given = str | list[str | int | list[int]]
 
 
-def inputs(name: str, given: Given, most: int) -> tuple[TextPrompt | TokenPrompt, ...]:
+def parse_prompts(name: str, given: Given, most: int) -> tuple[TextPrompt | TokenPrompt, ...]:
     """Read a field in any of the four forms, with at most `most` texts or arrays. Raises InvalidRequest."""
     if isinstance(given, str):
         return (TextPrompt(given),)
-    validation.items(name, given, len(given), 1)
+    validation.check_items(name, given, len(given), 1)
     if len(set(map(type, given))) > 1:
         raise InvalidRequest(
             f"Invalid type for '{name}': expected a string, an array of strings, an array of integers, or an array "
@@ -26,7 +26,7 @@ def inputs(name: str, given: Given, most: int) -> tuple[TextPrompt | TokenPrompt
         )
     if isinstance(given[0], int):
         return (_tokens(name, given),)
-    validation.items(name, given, most)
+    validation.check_items(name, given, most)
     return tuple(
         _tokens(f"{name}[{at}]", each) if isinstance(each, list) else TextPrompt(str(each))
         for at, each in enumerate(given)
@@ -34,5 +34,5 @@ def inputs(name: str, given: Given, most: int) -> tuple[TextPrompt | TokenPrompt
 
 
 def _tokens(name: str, ids: list[Any]) -> TokenPrompt:
-    validation.items(name, ids, len(ids), 1)
+    validation.check_items(name, ids, len(ids), 1)
     return TokenPrompt(validation.token_ids(name, ids))

@@ -27,4 +27,4 @@ def read_query(request: Request, kind: type[T], passed_over: re.Pattern[str] | N
             values.setdefault(name, []).append(value)
         else:
             values[written] = value
-    return json_codec.convert(values, kind)
+    return json_codec.decode_form(values, kind)

@@ -11,9 +11,9 @@ from starlette.requests import Request
 
 from homeport.api import json_codec
 from homeport.api.azure import deployment_of
-from homeport.api.request_context import exchange_of
+from homeport.api.request_context import context_of
 from homeport.api.services import services
-from homeport.domain.errors import TooLarge, UnsupportedMedia
+from homeport.domain.errors import PayloadTooLarge, UnsupportedMediaType
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -25,12 +25,12 @@ LARGE_BYTES = 256_000
 async def read_json(request: Request, kind: type[T]) -> T:
     """Read the whole body as `kind`; its model is the path's deployment, where there is one.
 
-    Raises UnsupportedMedia, TooLarge, or InvalidRequest from `wire.decode`.
+    Raises UnsupportedMediaType, PayloadTooLarge, or InvalidRequest from `wire.decode`.
     """
     _check_type(request)
     body = await _read(request, services(request).limits.body_bytes)
     if len(body) > LARGE_BYTES:
-        exchange_of(request.scope).is_large = True
+        context_of(request.scope).is_large = True
         found = await asyncio.to_thread(_decode_large, body, kind)
     else:
         found = json_codec.decode(body, kind)
@@ -45,7 +45,7 @@ async def apart(request: Request, work: Callable[..., R], *given: object) -> R:
 
     To be called behind `read_json`.
     """
-    if exchange_of(request.scope).is_large:
+    if context_of(request.scope).is_large:
         return await asyncio.to_thread(work, *given)
     return work(*given)
 
@@ -58,24 +58,24 @@ def _decode_large(body: bytes, kind: type[T]) -> T:
 def _check_type(request: Request) -> None:
     given = request.headers.get("content-type", "")
     if given.partition(";")[0].strip().lower() != "application/json":
-        raise UnsupportedMedia(
+        raise UnsupportedMediaType(
             f"Invalid Content-Type header ({given[:100]}), expected application/json. (HINT: If you're using curl, "
             "you can pass -H 'Content-Type: application/json')",
             code="unsupported_content_type",
         )
     coding = request.headers.get("content-encoding", "identity").strip().lower()
     if coding != "identity":
-        raise UnsupportedMedia(
+        raise UnsupportedMediaType(
             f"Content-Encoding {coding[:100]} is not read here, send the body uncompressed.",
             code="unsupported_content_encoding",
         )
 
 
 async def _read(request: Request, limit: int) -> bytes:
-    return b"".join([part async for part in bounded(request, limit, _too_large(limit))])
+    return b"".join([part async for part in limited_stream(request, limit, _too_large(limit))])
 
 
-async def bounded(request: Request, limit: int, refusal: TooLarge) -> AsyncIterator[bytes]:
+async def limited_stream(request: Request, limit: int, refusal: PayloadTooLarge) -> AsyncIterator[bytes]:
     """The body in pieces as they arrive, giving up as soon as it is known to be over the limit. Raises `refusal`."""
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared[:20]) > limit:
@@ -88,5 +88,5 @@ async def bounded(request: Request, limit: int, refusal: TooLarge) -> AsyncItera
         yield part
 
 
-def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"The request body is over the limit of {limit} bytes.", code="request_too_large")
+def _too_large(limit: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"The request body is over the limit of {limit} bytes.", code="request_too_large")

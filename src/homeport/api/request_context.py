@@ -11,8 +11,8 @@ from typing import cast
 from starlette.types import Scope
 
 from homeport.domain.errors import HomeportError
-from homeport.domain.keys import LOCAL, Key
-from homeport.serving.rate_limits import FREE, Passage
+from homeport.domain.keys import LOCAL_PROJECT, Key
+from homeport.serving.rate_limits import UNLIMITED, RateLimitTicket
 
 _SLOT = "homeport.exchange"
 _SENDER = "homeport.sender"
@@ -46,25 +46,25 @@ class Caller:
         return self.issued is None or self.issued.may_use(model)
 
 
-ANYONE = Caller(LOCAL)
+ANYONE = Caller(LOCAL_PROJECT)
 
 
 @dataclass(frozen=True)
-class Sender:
+class InternalCaller:
     """In whose name this server itself sends a request: a project, and a stored key's id, empty for none."""
 
     project: str
     key_id: str
 
 
-def sent_by(scope: Scope, sender: Sender) -> Scope:
+def with_internal_caller(scope: Scope, sender: InternalCaller) -> Scope:
     """A scope that says so. No request that comes over the network can have one."""
     return {**scope, _SENDER: sender}
 
 
-def sender_of(scope: Scope) -> Sender | None:
+def internal_caller_of(scope: Scope) -> InternalCaller | None:
     """Who of this server sent a request; None for all that came over the network."""
-    return cast("Sender | None", scope.get(_SENDER))
+    return cast("InternalCaller | None", scope.get(_SENDER))
 
 
 def refused_for(scope: Scope, error: HomeportError) -> Scope:
@@ -82,7 +82,7 @@ def _fresh_id() -> str:
 
 
 @dataclass
-class Exchange:
+class RequestContext:
     """What is known so far. `route` is the path's template, so that logs and metrics stay bounded.
 
     `passage` counts what it takes of its key's limits, `limited_by` is the one that ended its answer; `user` is what
@@ -93,7 +93,7 @@ class Exchange:
     id: str = field(default_factory=_fresh_id)
     began: float = field(default_factory=time.perf_counter)
     caller: Caller = ANYONE
-    passage: Passage = FREE
+    passage: RateLimitTicket = UNLIMITED
     limited_by: str = ""
     user: str = ""
     route: str = "unknown"
@@ -108,18 +108,18 @@ class Exchange:
         return (time.perf_counter() - self.began) * 1000
 
 
-def begin(scope: Scope) -> Exchange:
+def start_context(scope: Scope) -> RequestContext:
     """Start the exchange of this scope."""
-    exchange = Exchange()
+    exchange = RequestContext()
     scope[_SLOT] = exchange
     return exchange
 
 
-def exchange_of(scope: Scope) -> Exchange:
+def context_of(scope: Scope) -> RequestContext:
     """The exchange this scope belongs to."""
-    return cast("Exchange", scope[_SLOT])
+    return cast("RequestContext", scope[_SLOT])
 
 
 def note_user(scope: Scope, *names: str | None) -> None:
     """Remember for whom a request is, by the first of these that says it; cut where it is long."""
-    exchange_of(scope).user = next((name for name in names if name), "")[:_USER_LENGTH]
+    context_of(scope).user = next((name for name in names if name), "")[:_USER_LENGTH]

@@ -12,27 +12,26 @@ from typing import cast
 
 from starlette.requests import Request
 
-from homeport.api.access import Access
-from homeport.api.caller_registry import Permitted
-from homeport.api.metrics import Meters
-from homeport.api.request_context import Caller, exchange_of
-from homeport.domain.models import Resolved
-from homeport.domain.ports.batches import BatchBook
-from homeport.domain.ports.serving import (
-    FileBook,
-    KeyBook,
-    Ledger,
-    Operations,
-    Pictures,
-    Registry,
-    Serving,
-    Storage,
-    UploadBook,
-    UsageBook,
+from homeport.api.access import AccessPolicy
+from homeport.api.caller_registry import CallerRegistry
+from homeport.api.metrics import Metrics
+from homeport.api.request_context import Caller, context_of
+from homeport.domain.models import ResolvedModel
+from homeport.domain.ports.models import ModelRegistry
+from homeport.domain.ports.serving import Serving, WorkerOperations
+from homeport.domain.ports.store import (
+    BatchRepository,
+    FileRepository,
+    ImageStore,
+    KeyRepository,
+    ProjectStorage,
+    UploadRepository,
+    UsageLedger,
+    UsageRepository,
 )
-from homeport.serving.background_loops import Supervisor
-from homeport.serving.fine_tuning.service import Tuner
-from homeport.serving.rate_limits import Quotas
+from homeport.serving.background_loops import BackgroundLoops
+from homeport.serving.fine_tuning.service import FineTuningService
+from homeport.serving.rate_limits import RateLimiter
 
 
 @dataclass(frozen=True)
@@ -63,29 +62,29 @@ class Services:
     """
 
     serving: Serving
-    registry: Registry
-    pictures: Pictures
+    registry: ModelRegistry
+    pictures: ImageStore
     limits: Limits = Limits()
-    meters: Meters = field(default_factory=Meters)
-    access: Access = field(default_factory=Access)
+    meters: Metrics = field(default_factory=Metrics)
+    access: AccessPolicy = field(default_factory=AccessPolicy)
     now: Callable[[], float] = time.time
     spool: Path = Path("spool")
     organization: str = "homeport"
     list_aliases: str = "common"
     version: str = "0"
-    operations: Operations | None = None
-    book: KeyBook | None = None
-    ledger: Ledger | None = None
-    usage: UsageBook | None = None
-    storage: Storage | None = None
-    files: FileBook | None = None
-    uploads: UploadBook | None = None
-    batches: BatchBook | None = None
-    quotas: Quotas = field(default_factory=Quotas)
-    tuner: Tuner | None = None
-    loops: Supervisor = field(default_factory=Supervisor)
+    operations: WorkerOperations | None = None
+    book: KeyRepository | None = None
+    ledger: UsageLedger | None = None
+    usage: UsageRepository | None = None
+    storage: ProjectStorage | None = None
+    files: FileRepository | None = None
+    uploads: UploadRepository | None = None
+    batches: BatchRepository | None = None
+    quotas: RateLimiter = field(default_factory=RateLimiter)
+    tuner: FineTuningService | None = None
+    loops: BackgroundLoops = field(default_factory=BackgroundLoops)
 
-    def fingerprint(self, resolved: Resolved) -> str:
+    def fingerprint(self, resolved: ResolvedModel) -> str:
         """OpenAI's `system_fingerprint`: changes whenever weights, kernels, device or this server's version do."""
         loaded = self.serving.loaded(resolved.model.facts.name)
         weights = resolved.model.digest + (resolved.tuned.digest if resolved.tuned else "")
@@ -100,9 +99,9 @@ def services(request: Request) -> Services:
 
 def caller(request: Request) -> Caller:
     """Who sent this request."""
-    return exchange_of(request.scope).caller
+    return context_of(request.scope).caller
 
 
-def registry(request: Request) -> Registry:
+def registry(request: Request) -> ModelRegistry:
     """The models that the one who sent this request may ask."""
-    return Permitted(services(request).registry, caller(request))
+    return CallerRegistry(services(request).registry, caller(request))

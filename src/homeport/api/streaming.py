@@ -29,11 +29,11 @@ _log = logging.getLogger("homeport.errors")
 _LINE_ENDS = ((b"\xc2\x85", b"\\u0085"), (b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\x80\xa9", b"\\u2029"))
 
 
-class Departed(ClientDisconnect):
+class ClientDisconnected(ClientDisconnect):
     """The caller closed the connection, or stopped reading for too long: nobody will get the answer."""
 
 
-def one_line(document: bytes) -> bytes:
+def escape_line_ends(document: bytes) -> bytes:
     """Escape what Unicode counts as a line end in an encoded JSON document."""
     if document.isascii():
         return document
@@ -42,18 +42,20 @@ def one_line(document: bytes) -> bytes:
     return document
 
 
-def event(document: bytes) -> bytes:
+def sse_event(document: bytes) -> bytes:
     """One event that carries an encoded JSON document."""
-    return b"data: " + one_line(document) + b"\n\n"
+    return b"data: " + escape_line_ends(document) + b"\n\n"
 
 
-async def attended(receive: Receive, work: Coroutine[object, object, T], *ends: Coroutine[object, object, None]) -> T:
+async def run_until_disconnect(
+    receive: Receive, work: Coroutine[object, object, T], *ends: Coroutine[object, object, None]
+) -> T:
     """Do `work` while the caller is there: when it leaves, or one of `ends` returns first, `work` is cancelled.
 
-    Returns only when `work` has cleaned up. Raises Departed if it was cancelled, else what `work` raises.
+    Returns only when `work` has cleaned up. Raises ClientDisconnected if it was cancelled, else what `work` raises.
     """
     task = asyncio.create_task(work)
-    watches = [asyncio.create_task(_departure(receive)), *(asyncio.create_task(end) for end in ends)]
+    watches = [asyncio.create_task(_wait_for_disconnect(receive)), *(asyncio.create_task(end) for end in ends)]
     try:
         await asyncio.wait((task, *watches), return_when=asyncio.FIRST_COMPLETED)
         if task.done():
@@ -61,7 +63,7 @@ async def attended(receive: Receive, work: Coroutine[object, object, T], *ends: 
         for watch in watches:
             if watch.done():
                 watch.result()  # a watch that broke is an error of ours, not a departure
-        raise Departed
+        raise ClientDisconnected
     finally:
         for each in (task, *watches):
             each.cancel()
@@ -69,7 +71,7 @@ async def attended(receive: Receive, work: Coroutine[object, object, T], *ends: 
         del task, each  # an error's traceback holds this frame, which would hold the error until the next collection
 
 
-async def _departure(receive: Receive) -> None:
+async def _wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
@@ -93,15 +95,15 @@ class ByteStream(Response):
         self._stall_s = stall_s
 
     async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
-        """Send the whole stream. Raises Departed if the caller leaves before its end."""
-        line = _Line(send)
-        await attended(receive, self._run(line), *self._watches(line))
+        """Send the whole stream. Raises ClientDisconnected if the caller leaves before its end."""
+        line = _ResponseWriter(send)
+        await run_until_disconnect(receive, self._run(line), *self._watches(line))
 
-    def _watches(self, line: "_Line") -> tuple[Coroutine[object, object, None], ...]:
+    def _watches(self, line: "_ResponseWriter") -> tuple[Coroutine[object, object, None], ...]:
         """What runs beside the stream; where one returns first, nobody reads any more."""
         return (self._stall(line),)
 
-    async def _run(self, line: "_Line") -> None:
+    async def _run(self, line: "_ResponseWriter") -> None:
         async with aclosing(self._source) as source:
             first = await anext(source)
             self.init_headers({**self._given, "cache-control": "no-cache", "x-accel-buffering": "no"})
@@ -115,11 +117,11 @@ class ByteStream(Response):
                 await self._fail(line, error)
             await line.end()
 
-    async def _fail(self, line: "_Line", error: Exception) -> None:  # noqa: ARG002 - a kind of stream that has words uses it
+    async def _fail(self, line: "_ResponseWriter", error: Exception) -> None:  # noqa: ARG002 - a kind of stream that has words uses it
         """Say what broke after the beginning, or raise to cut the connection."""
         raise error
 
-    async def _stall(self, line: "_Line") -> None:
+    async def _stall(self, line: "_ResponseWriter") -> None:
         """Return when one write has waited for the reader longer than `stall_s`."""
         await line.begun.wait()
         while True:
@@ -142,16 +144,16 @@ class EventStream(ByteStream):
         super().__init__(source, headers, "text/event-stream", stall_s=stall_s)
         self._ping_s = ping_s
 
-    def _watches(self, line: "_Line") -> tuple[Coroutine[object, object, None], ...]:
+    def _watches(self, line: "_ResponseWriter") -> tuple[Coroutine[object, object, None], ...]:
         return (self._ping(line), self._stall(line))
 
-    async def _fail(self, line: "_Line", error: Exception) -> None:
+    async def _fail(self, line: "_ResponseWriter", error: Exception) -> None:
         told = foreseen(error)
         if told is not error:
             _log.error("a stream broke", exc_info=error)
-        await line.write(event(envelope(told or EngineFailed("The server had an error while it answered."))))
+        await line.write(sse_event(envelope(told or EngineFailed("The server had an error while it answered."))))
 
-    async def _ping(self, line: "_Line") -> None:
+    async def _ping(self, line: "_ResponseWriter") -> None:
         """Break every silence with a comment, so that no proxy takes a slow model for a dead one."""
         await line.begun.wait()
         while True:
@@ -162,7 +164,7 @@ class EventStream(ByteStream):
                 await asyncio.sleep(max(left_s, self._ping_s / 10))
 
 
-class _Line:
+class _ResponseWriter:
     """The way to the caller: one writer at a time, and since when it has been silent."""
 
     def __init__(self, send: Send) -> None:

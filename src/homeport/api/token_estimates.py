@@ -18,18 +18,18 @@ from homeport.domain.text import (
     TextRequest,
     TokenPrompt,
 )
-from homeport.domain.worker_messages import Request
+from homeport.domain.worker_messages import EngineRequest
 
 _CHARACTERS = 4
 
 
 @singledispatch
-def prompt_tokens(asked: Request) -> int:  # noqa: ARG001 - the others read it
+def prompt_tokens(asked: EngineRequest) -> int:  # noqa: ARG001 - the others read it
     """The estimate of a prompt; 0 where the request itself does not tell, as of a recording."""
     return 0
 
 
-def answer_tokens(asked: Request) -> int | None:
+def answer_tokens(asked: EngineRequest) -> int | None:
     """The most that all its answers take together, those included that are not given out; None: nothing bounds it."""
     if not isinstance(asked, TextRequest):
         return 0
@@ -39,12 +39,12 @@ def answer_tokens(asked: Request) -> int | None:
 
 @prompt_tokens.register
 def _text(asked: TextRequest) -> int:
-    return sum(map(_of, asked.prompts))
+    return sum(map(_prompt_tokens, asked.prompts))
 
 
 @prompt_tokens.register
 def _embedding(asked: EmbeddingRequest) -> int:
-    return sum(map(_of, asked.inputs))
+    return sum(map(_prompt_tokens, asked.inputs))
 
 
 @prompt_tokens.register
@@ -57,7 +57,7 @@ def _moderation(asked: ModerationRequest) -> int:
     return _size(sum(len(part.text) for parts in asked.inputs for part in parts if isinstance(part, TextPart)))
 
 
-def _of(prompt: Prompt) -> int:
+def _prompt_tokens(prompt: Prompt) -> int:
     if isinstance(prompt, TokenPrompt):
         return len(prompt.ids)
     if isinstance(prompt, TextPrompt):
@@ -67,7 +67,7 @@ def _of(prompt: Prompt) -> int:
     if isinstance(prompt, EditPrompt):
         return _size(len(prompt.input) + len(prompt.instruction))
     if isinstance(prompt, InfillPrompt):
-        return _of(prompt.before) + _size(len(prompt.after))
+        return _prompt_tokens(prompt.before) + _size(len(prompt.after))
     return 1  # a document's start
 
 

@@ -12,7 +12,7 @@ from prometheus_client.core import HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 
-class Gaps:
+class TokenIntervals:
     """Times between the tokens of one model, counted by bucket. `bounds` ascend, in seconds."""
 
     def __init__(self, bounds: Sequence[float]) -> None:
@@ -26,16 +26,16 @@ class Gaps:
         self.sum_s += gap_s * n
 
 
-class GapHistogram(Collector):
+class TokenIntervalHistogram(Collector):
     """The gaps of every model, as a Prometheus histogram labelled by the model's name."""
 
     def __init__(self, name: str, text: str, bounds: Sequence[float]) -> None:
         self._name, self._text, self._bounds = name, text, bounds
-        self._gaps: dict[str, Gaps] = {}
+        self._gaps: dict[str, TokenIntervals] = {}
 
-    def of(self, model: str) -> Gaps:
+    def of(self, model: str) -> TokenIntervals:
         """Where the gaps of this model are counted."""
-        return self._gaps.setdefault(model, Gaps(self._bounds))
+        return self._gaps.setdefault(model, TokenIntervals(self._bounds))
 
     def collect(self) -> Iterable[Metric]:
         """One family; its buckets are cumulative, as the format wants them."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from starlette.routing import Route
 
 from homeport.api.access import is_administrative
-from homeport.domain.errors import Missing
+from homeport.domain.errors import NotFound
 
 _VERSION = "v1"
 _DEEPEST = 12
@@ -19,12 +19,12 @@ def is_tidy(path: str) -> bool:
     return "//" not in path and (path == "/" or not path.endswith("/"))
 
 
-def unknown(method: str, path: str, routes: Sequence[Route]) -> Missing:
+def unknown(method: str, path: str, routes: Sequence[Route]) -> NotFound:
     """Make the error for a path that does not exist; `routes` are those that do."""
     said = f"Invalid URL ({method} {path[:200]})"
     if (meant := _meant(path, routes)) is not None:
         said += f". Did you mean {meant[:200]}? A client's base URL ends in /{_VERSION}, without a trailing slash."
-    return Missing(said, code="unknown_url")
+    return NotFound(said, code="unknown_url")
 
 
 def _meant(path: str, routes: Sequence[Route]) -> str | None:

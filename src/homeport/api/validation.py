@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from homeport.domain.errors import InvalidRequest, excerpt
 
-LABELS, LABEL_KEY, LABEL_VALUE = 16, 64, 512
+MAX_METADATA_PAIRS, MAX_METADATA_KEY, MAX_METADATA_VALUE = 16, 64, 512
 """How many pairs of `metadata` there may be, and the length of their halves."""
 LABEL_CHARS = 1024
 """The length of what only names somebody or something: a user, a speaker, a prompt's cache."""
@@ -17,19 +17,19 @@ INT64 = (-(2**63), 2**63 - 1)
 TOKEN_ID_MAX = 2**31 - 1
 
 
-def integer(name: str, value: int | None, low: int | None = None, high: int | None = None) -> None:
+def check_integer(name: str, value: int | None, low: int | None = None, high: int | None = None) -> None:
     """Check an integer that must lie in `low..high`."""
     _range("integer", name, value, low, high)
 
 
-def decimal(name: str, value: float | None, low: float | None = None, high: float | None = None) -> None:
+def check_number(name: str, value: float | None, low: float | None = None, high: float | None = None) -> None:
     """Check a number that must be finite and lie in `low..high`."""
     if value is not None and not math.isfinite(value):
         raise InvalidRequest(f"Invalid '{name}': expected a finite number.", param=name, code="invalid_value")
     _range("decimal", name, value, low, high)
 
 
-def items(name: str, value: Sequence[object] | None, most: int, least: int = 0) -> None:
+def check_items(name: str, value: Sequence[object] | None, most: int, least: int = 0) -> None:
     """Check an array's length."""
     if value is None:
         return
@@ -60,7 +60,7 @@ def entries(name: str, value: Mapping[str, object] | None, most: int) -> None:
         )
 
 
-def length(name: str, value: str | None, most: int, least: int = 0) -> None:
+def check_length(name: str, value: str | None, most: int, least: int = 0) -> None:
     """Check a string's length in characters."""
     if value is None:
         return
@@ -84,11 +84,11 @@ def token_ids(name: str, ids: Sequence[int]) -> tuple[int, ...]:
     """Check token ids; there may be many, so each is looked at only where one is wrong."""
     if ids and (min(ids) < 0 or max(ids) > TOKEN_ID_MAX):
         for at, each in enumerate(ids):
-            integer(f"{name}[{at}]", each, 0, TOKEN_ID_MAX)
+            check_integer(f"{name}[{at}]", each, 0, TOKEN_ID_MAX)
     return tuple(ids)
 
 
-def one_of(name: str, value: str | None, known: Sequence[str]) -> None:
+def check_choice(name: str, value: str | None, known: Sequence[str]) -> None:
     """Check a string that must be one of `known`."""
     if value is not None and value not in known:
         listed = ", ".join(f"'{each}'" for each in known)
@@ -97,16 +97,16 @@ def one_of(name: str, value: str | None, known: Sequence[str]) -> None:
         )
 
 
-def labels(name: str, value: Mapping[str, str] | None) -> None:
+def check_metadata(name: str, value: Mapping[str, str] | None) -> None:
     """Check pairs that are only told again, such as `metadata`."""
     pairs = value or {}
-    items(name, list(pairs), LABELS)
+    check_items(name, list(pairs), MAX_METADATA_PAIRS)
     for key, text in pairs.items():
-        length(name, key, LABEL_KEY)
-        length(f"{name}.{key}", text, LABEL_VALUE)
+        check_length(name, key, MAX_METADATA_KEY)
+        check_length(f"{name}.{key}", text, MAX_METADATA_VALUE)
 
 
-def unsupported(name: str, why: str) -> InvalidRequest:
+def unsupported_field(name: str, why: str) -> InvalidRequest:
     """Make the error for a field, or a value of it, whose feature is not here."""
     return InvalidRequest(f"Unsupported parameter: '{name}'. {why}", param=name, code="unsupported_parameter")
 

@@ -6,18 +6,20 @@ Knows nothing of settings or of where anything is kept.
 import asyncio
 from pathlib import Path
 
-from homeport.api.metrics import Meters
-from homeport.domain.ports.batches import BatchBook, Dispatch
-from homeport.domain.ports.serving import FileBook
-from homeport.serving.background_loops import Supervisor
-from homeport.serving.batches.runner import Desk
+from homeport.api.metrics import Metrics
+from homeport.domain.ports.batches import RequestDispatcher
+from homeport.domain.ports.store import BatchRepository, FileRepository
+from homeport.serving.background_loops import BackgroundLoops
+from homeport.serving.batches.runner import BatchRunner
 from homeport.serving.local import LocalServing
 
 
-class Jobs:
+class BatchService:
     """The jobs of one server; `loops` runs what repeats."""
 
-    def __init__(self, serving: LocalServing, book: BatchBook, files: FileBook, spool: Path, loops: Supervisor) -> None:
+    def __init__(
+        self, serving: LocalServing, book: BatchRepository, files: FileRepository, spool: Path, loops: BackgroundLoops
+    ) -> None:
         self._loops = loops
         self._serving = serving
         self._book = book
@@ -25,10 +27,10 @@ class Jobs:
         self._spool = spool
         self._work: asyncio.Task[None] | None = None
 
-    def start(self, dispatch: Dispatch, meters: Meters) -> None:
+    def start(self, dispatch: RequestDispatcher, meters: Metrics) -> None:
         """Begin to take jobs up; their requests go through `dispatch`."""
         background = self._serving.background
-        desk = Desk(self._book, self._files, dispatch, background, self._spool, self._loops)
+        desk = BatchRunner(self._book, self._files, dispatch, background, self._spool, self._loops)
         meters.gauge("batches_running", "Batches under way.", lambda: desk.running)
         meters.gauge("batch_lines_waiting", "Lines of these without an outcome.", lambda: desk.lines_left)
         meters.gauge(

@@ -14,14 +14,14 @@ import psutil
 
 from homeport.client import runfile
 from homeport.domain.errors import HomeportError
-from homeport.domain.models import Installed
+from homeport.domain.models import InstalledModel
 from homeport.domain.operations import Finding
 from homeport.settings import Settings
 
 _GB = 1_000_000_000
 _FASTER = "faster: "
-_LEAST_DISK_BYTES = 2 * _GB
-_LEAST_MEMORY_BYTES = 1 * _GB
+_MIN_DISK_BYTES = 2 * _GB
+_MIN_MEMORY_BYTES = 1 * _GB
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Probes:
     """
 
     kernels: Callable[[], str]
-    models: Callable[[], Sequence[Installed]]
-    verify: Callable[[Installed], None]
+    models: Callable[[], Sequence[InstalledModel]]
+    verify: Callable[[InstalledModel], None]
     hubs: Sequence[str]
     reach: Callable[[str], str]
 
@@ -72,7 +72,7 @@ def _disk(settings: Settings) -> Finding:
     folder = next(path for path in (settings.home, *settings.home.parents) if path.exists())
     free = shutil.disk_usage(folder).free
     detail = f"{free / _GB:.1f} GB free at {settings.home}"
-    if free < _LEAST_DISK_BYTES:
+    if free < _MIN_DISK_BYTES:
         return Finding("disk", "warning", detail, "remove models (`homeport rm`) or set HOMEPORT_HOME to another disk")
     return Finding("disk", "good", detail)
 
@@ -82,7 +82,7 @@ def _memory(settings: Settings) -> Finding:
     detail = f"{memory.available / _GB:.1f} GB of {memory.total / _GB:.1f} GB available"
     if settings.memory_budget_bytes and settings.memory_budget_bytes > memory.total:
         return Finding("memory", "warning", detail, "memory_budget_bytes is more than the machine has")
-    if memory.available < _LEAST_MEMORY_BYTES:
+    if memory.available < _MIN_MEMORY_BYTES:
         return Finding("memory", "warning", detail, "close other programs, or use a smaller model")
     return Finding("memory", "good", detail)
 

@@ -9,61 +9,69 @@ from pathlib import Path
 import msgspec
 
 from homeport.app import storage
-from homeport.app.storage import Accounts
-from homeport.domain.models import Installed
-from homeport.domain.training import Told, TuningOrder
+from homeport.app.storage import Storage
+from homeport.domain.models import InstalledModel
+from homeport.domain.training import TrainingEvent, TrainingRequest
 from homeport.domain.weight_layouts import ORIGINAL
 from homeport.models import fine_tuned
-from homeport.models.model_store import Store
-from homeport.models.registry import Registry
-from homeport.serving.fine_tuning.attempt import Bench
-from homeport.serving.fine_tuning.service import Tuner
-from homeport.settings import Settings, patient_environment
+from homeport.models.model_store import ModelStore
+from homeport.models.registry import InstalledModelRegistry
+from homeport.serving.fine_tuning.attempt import FineTuningDeps
+from homeport.serving.fine_tuning.service import FineTuningService
+from homeport.settings import Settings, low_priority_environment
 from homeport.training import local_run
-from homeport.training.service import Ground, Workshop
+from homeport.training.service import LocalTrainingService, TrainingEnvironment
 
 _READER = "homeport.engines.text.executors.llama.training_reader:load"
 _FOLDER, _JOBS = "tuning", "fine-tunes"
 
 
-def workshop(settings: Settings, library: Path | None) -> Workshop:
+def training_service(settings: Settings, library: Path | None) -> LocalTrainingService:
     """Where models are trained; `library`: the kernels that read their files. Fills `domain.ports.Trainings`."""
     folder = settings.home / _FOLDER
-    ground = Ground(
-        settings.organization, folder, _READER, library, settings.threads, environment=patient_environment()
+    ground = TrainingEnvironment(
+        settings.organization, folder, _READER, library, settings.threads, environment=low_priority_environment()
     )
-    return Workshop(ground, _Shelf(settings))
+    return LocalTrainingService(ground, _AdapterStore(settings))
 
 
-def tuner(settings: Settings, kept: Accounts, library: Path | None, forget: Callable[[str], None]) -> Tuner:
+def fine_tuning_service(
+    settings: Settings, kept: Storage, library: Path | None, forget: Callable[[str], None]
+) -> FineTuningService:
     """Who takes jobs and has them trained; `forget` deletes a fine-tuned model by its name."""
-    bench = Bench(
-        trainings=workshop(settings, library),
+    bench = FineTuningDeps(
+        trainings=training_service(settings, library),
         book=kept.fine_tunes,
         log=kept.training_log,
         files=kept.files,
         forget=forget,
-        folder=storage.beside(settings, _JOBS),
+        folder=storage.data_folder(settings, _JOBS),
     )
-    return Tuner(bench, settings.max_tuning_queue)
+    return FineTuningService(bench, settings.max_tuning_queue)
 
 
-def finetune(
-    settings: Settings, order: TuningOrder, registry: Registry, library: Path | None, hear: Callable[[Told], None]
-) -> Installed:
+def train_locally(
+    settings: Settings,
+    order: TrainingRequest,
+    registry: InstalledModelRegistry,
+    library: Path | None,
+    hear: Callable[[TrainingEvent], None],
+) -> InstalledModel:
     """Train a model on a file, here and now, and install what comes of it; the same order goes on where it was cut."""
     real = registry.resolve(order.model, "completions").meant.facts.name
-    done = local_run.train(msgspec.structs.replace(order, model=real), workshop(settings, library), hear)
+    done = local_run.train_locally(
+        msgspec.structs.replace(order, model=real), training_service(settings, library), hear
+    )
     return registry.resolve(done.model, "").meant
 
 
-class _Shelf:
+class _AdapterStore:
     """The store, with every model as it was fetched, in whatever layout it is served. Fills `tuning.workshop.Shelf`."""
 
     def __init__(self, settings: Settings) -> None:
-        self._store = Store(settings.home, ORIGINAL)
+        self._store = ModelStore(settings.home, ORIGINAL)
 
-    def find(self, name: str) -> Installed | None:
+    def find(self, name: str) -> InstalledModel | None:
         """The model of this name, or None."""
         return self._store.find(name)
 
@@ -71,14 +79,16 @@ class _Shelf:
         """The names of all models."""
         return self._store.names()
 
-    def install(self, name: str, parent: str, files: Mapping[str, Path], source: str, project: str | None) -> Installed:
+    def install(
+        self, name: str, parent: str, files: Mapping[str, Path], source: str, project: str | None
+    ) -> InstalledModel:
         """Install what adapts a model."""
         return fine_tuned.install(self._store, name, parent, files, source, project)
 
-    def parent(self, tuned: Installed) -> Installed | None:
+    def parent(self, tuned: InstalledModel) -> InstalledModel | None:
         """The model that a fine-tuned one adapts, if it is as it was then."""
         return self._store.parent(tuned)
 
     def remove(self, name: str) -> None:
-        """Delete a model. Raises ModelMissing."""
+        """Delete a model. Raises ModelNotFound."""
         self._store.remove(name)

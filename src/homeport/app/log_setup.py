@@ -25,7 +25,7 @@ class _Text(logging.Formatter):
         return printable.text(super().format(record))
 
 
-class _Json(logging.Formatter):
+class _JsonFormatter(logging.Formatter):
     """One JSON object a line: time (UTC), level, logger, message and, where there is one, the traceback."""
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - logging's name
@@ -45,9 +45,9 @@ class _Json(logging.Formatter):
         return printable.json(msgspec.json.encode(line).decode())
 
 
-def begin(level: str, style: str) -> None:
+def configure_logging(level: str, style: str) -> None:
     """Log to standard error from `level` up; `style` is `text` or `json`. Other libraries speak from warning up."""
     handler = logging.StreamHandler()
-    handler.setFormatter(_Json() if style == "json" else _Text(_TEXT))
+    handler.setFormatter(_JsonFormatter() if style == "json" else _Text(_TEXT))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("homeport").setLevel(level.upper())

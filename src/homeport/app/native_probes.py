@@ -15,7 +15,7 @@ import msgspec
 from homeport.domain import child_environment
 from homeport.domain.errors import Unavailable
 from homeport.domain.models import TemplateReport
-from homeport.domain.weight_layouts import Survey, Told
+from homeport.domain.weight_layouts import LayoutBenchmarkEvent, LayoutBenchmarkJob
 
 _LLAMA = "homeport.engines.llama"
 _LAYOUTS = "homeport.engines.text.executors.llama.layout_benchmark"
@@ -51,25 +51,34 @@ def _asked(program: Sequence[str], what: str, said: bytes = b"") -> subprocess.C
     command = [sys.executable, "-m", *program]
     try:
         return subprocess.run(
-            command, input=said, capture_output=True, check=False, timeout=_DESCRIBE_S, env=child_environment.needed()
+            command,
+            input=said,
+            capture_output=True,
+            check=False,
+            timeout=_DESCRIBE_S,
+            env=child_environment.child_environment(),
         )
     except subprocess.TimeoutExpired as error:
         raise Unavailable(f"{what} could not be checked: no answer within {_DESCRIBE_S} s.") from error
 
 
-def measured(survey: Survey, hear: Callable[[str], None]) -> Told:
+def benchmark_layouts(survey: LayoutBenchmarkJob, hear: Callable[[str], None]) -> LayoutBenchmarkEvent:
     """Try layouts of a model's weights; `hear` what is said meanwhile. Raises Unavailable where it breaks off."""
     command = [sys.executable, "-m", _LAYOUTS, msgspec.json.encode(survey).decode()]
     # What it complains of goes to a file: a pipe that nobody reads would stop it when full.
     with (
         tempfile.TemporaryFile() as complaints,
         subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, env=child_environment.needed()
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            env=child_environment.child_environment(),
         ) as child,
     ):
         try:
             for line in child.stdout or ():
-                told = msgspec.json.decode(line, type=Told)
+                told = msgspec.json.decode(line, type=LayoutBenchmarkEvent)
                 if told.trials is not None:
                     return told
                 hear(told.text)

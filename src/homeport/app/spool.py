@@ -12,7 +12,7 @@ import psutil
 _FOLDER = "spool"
 
 
-def begin(home: Path) -> Path:
+def create_spool(home: Path) -> Path:
     """Make this process's folder, for its user alone, and remove those of servers that are gone."""
     spools = home / _FOLDER
     spools.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -24,6 +24,6 @@ def begin(home: Path) -> Path:
     return own
 
 
-def end(own: Path) -> None:
+def remove_spool(own: Path) -> None:
     """Remove a folder that `begin` made."""
     shutil.rmtree(own, ignore_errors=True)

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from homeport.domain.models import Gauges
+from homeport.domain.models import EngineStats
 from homeport.domain.operations import WorkerReport
 from homeport.serving.local import LocalServing
 from homeport.serving.pool.pooled_model import WorkerStatus
 
 
-class Workers:
+class LocalWorkerOperations:
     """What `ps` and `stop` see of the workers. Implements `domain.ports.Operations`."""
 
     def __init__(self, serving: LocalServing, wait_s: float) -> None:
@@ -18,13 +18,13 @@ class Workers:
     def status(self) -> Sequence[WorkerReport]:
         """How every worker stands now."""
         gauges = self._serving.gauges()
-        return [self._report(status, gauges.get(status.model, Gauges())) for status in self._serving.status()]
+        return [self._report(status, gauges.get(status.model, EngineStats())) for status in self._serving.status()]
 
     async def stop(self, model: str) -> bool:
         """Unload a model once its requests have ended, or after `wait_s`."""
         return await self._serving.stop(model, self._wait_s)
 
-    def _report(self, status: WorkerStatus, now: Gauges) -> WorkerReport:
+    def _report(self, status: WorkerStatus, now: EngineStats) -> WorkerReport:
         loaded = self._serving.loaded(status.model)
         return WorkerReport(
             model=status.model,

@@ -8,12 +8,15 @@ import click
 from homeport.app import commands as app
 from homeport.cli import (
     batch,
+    config,
     db,
+    doctor,
     draw,
     finetune,
     kernels,
     keys,
     models,
+    run,
     say,
     serve,
     transcribe,
@@ -21,7 +24,7 @@ from homeport.cli import (
 )
 from homeport.cli.application import Application
 from homeport.cli.options import Commands
-from homeport.settings import share_processors
+from homeport.settings import limit_thread_spinning
 
 
 @click.group(cls=Commands)
@@ -31,8 +34,8 @@ def commands() -> None:
 
 for _command in (
     serve.serve,
-    serve.run,
-    serve.embed,
+    run.run,
+    run.embed,
     transcribe.transcribe,
     say.say,
     draw.draw,
@@ -49,9 +52,9 @@ for _command in (
     batch.batch,
     db.database,
     kernels.kernels,
-    kernels.doctor,
-    kernels.config,
-    kernels.version,
+    doctor.doctor,
+    config.config,
+    doctor.version,
 ):
     commands.add_command(_command)
 commands.add_command(models.list_, "ls")
@@ -59,7 +62,7 @@ commands.add_command(models.list_, "ls")
 
 def main() -> None:
     """Run the command named on the command line."""
-    share_processors()
+    limit_thread_spinning()
     if isinstance(sys.stdin, io.TextIOWrapper) and sys.stdin.encoding.lower() in ("utf-8", "utf8"):
         sys.stdin.reconfigure(encoding="utf-8-sig")  # a byte order mark before piped text is no part of it
     program: Application = app

@@ -4,17 +4,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from homeport.domain.keys import Issued, Key, Wanted
-from homeport.domain.models import Alias, Installed
-from homeport.domain.operations import Announcement, Finding, Progress
-from homeport.domain.storage import Stored
-from homeport.domain.training import Told, TuningOrder
-from homeport.domain.usage import Question, Sum
-from homeport.domain.weight_layouts import Outcome, Wish
+from homeport.domain.keys import IssuedKey, Key, NewKey
+from homeport.domain.models import Alias, InstalledModel
+from homeport.domain.operations import Announcement, Finding, ProgressReporter
+from homeport.domain.storage import ProjectUsage
+from homeport.domain.training import TrainingEvent, TrainingRequest
+from homeport.domain.usage import UsageQuery, UsageTotal
+from homeport.domain.weight_layouts import OptimizeOptions, OptimizeResult
 from homeport.settings import Settings
 
 
-class Accounts(Protocol):
+class AdminCommands(Protocol):
     """Functions of `homeport.app.storage`. All raise HomeportError with a message that says what to do."""
 
     def keys(self, settings: Settings, /) -> Sequence[Key]:
@@ -29,11 +29,11 @@ class Accounts(Protocol):
         """Have a key open nothing any more, on running servers within two seconds."""
         ...
 
-    def rotate_key(self, settings: Settings, key: str, /) -> Issued:
+    def rotate_key(self, settings: Settings, key: str, /) -> IssuedKey:
         """Give a key a new secret, in place of the old one."""
         ...
 
-    def usage(self, settings: Settings, question: Question, /) -> Sequence[Sum]:
+    def usage(self, settings: Settings, question: UsageQuery, /) -> Sequence[UsageTotal]:
         """Sum up what was used until now, also what a running server has only just written down."""
         ...
 
@@ -65,15 +65,19 @@ class Application(Protocol):
         """Serve until SIGTERM or SIGINT, then drain; a second signal ends at once. `announce` when it listens."""
         ...
 
-    def pull(self, settings: Settings, reference: str, progress: Progress, /) -> Installed:
+    def pull(self, settings: Settings, reference: str, progress: ProgressReporter, /) -> InstalledModel:
         """Fetch a model; at once if it is installed and whole."""
         ...
 
-    def optimise(self, settings: Settings, name: str, wish: Wish, progress: Progress, /) -> Outcome:
+    def optimise(
+        self, settings: Settings, name: str, wish: OptimizeOptions, progress: ProgressReporter, /
+    ) -> OptimizeResult:
         """Lay a model's weights out for this CPU, as measured, or as asked; give what became of it."""
         ...
 
-    def finetune(self, settings: Settings, order: TuningOrder, hear: Callable[[Told], None], /) -> Installed:
+    def finetune(
+        self, settings: Settings, order: TrainingRequest, hear: Callable[[TrainingEvent], None], /
+    ) -> InstalledModel:
         """Train a model on a file, here and now, and install what comes of it; give that. `hear` is told how it goes.
 
         The same order goes on where it was cut off.
@@ -84,11 +88,11 @@ class Application(Protocol):
         """Whether a reference names a model of the catalogue: these are optimised when they are fetched."""
         ...
 
-    def storage(self, settings: Settings, /) -> Sequence[Stored]:
+    def storage(self, settings: Settings, /) -> Sequence[ProjectUsage]:
         """Give what every project keeps here."""
         ...
 
-    def installed(self, settings: Settings, /) -> Sequence[Installed]:
+    def installed(self, settings: Settings, /) -> Sequence[InstalledModel]:
         """List the installed models."""
         ...
 
@@ -97,7 +101,7 @@ class Application(Protocol):
         ...
 
     def painter(self, settings: Settings, /) -> str:
-        """Name the model that paints where none is named. Raises ModelMissing, telling which can be fetched."""
+        """Name the model that paints where none is named. Raises ModelNotFound, telling which can be fetched."""
         ...
 
     def show(self, settings: Settings, name: str, /) -> Mapping[str, object]:
@@ -108,7 +112,9 @@ class Application(Protocol):
         """Delete a model's files; give the bytes freed."""
         ...
 
-    def install_kernels(self, settings: Settings, flavour: str, file: Path | None, progress: Progress, /) -> str:
+    def install_kernels(
+        self, settings: Settings, flavour: str, file: Path | None, progress: ProgressReporter, /
+    ) -> str:
         """Install kernels (`cpu`, `cuda`, `vulkan`), fetched by npm or from a file; give their description."""
         ...
 
@@ -116,12 +122,12 @@ class Application(Protocol):
         """Tell whether kernels of this release, or of another flavour than this, are installed."""
         ...
 
-    def create_key(self, settings: Settings, wanted: Wanted, /) -> Issued:
+    def create_key(self, settings: Settings, wanted: NewKey, /) -> IssuedKey:
         """Make a key, and its project if that is new; its secret is told this once."""
         ...
 
     @property
-    def accounts(self) -> Accounts:
+    def accounts(self) -> AdminCommands:
         """What is done with keys and the database."""
         ...
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from homeport.cli.options import Configured, application
+from homeport.cli.options import SettingsCommand, application
 from homeport.cli.output import echo, human_size, json_flag, print_json
 from homeport.settings import Settings
 
@@ -14,7 +14,7 @@ def database() -> None:
     """Upgrade, check and back up the database of keys, usage and files."""
 
 
-@database.command(cls=Configured)
+@database.command(cls=SettingsCommand)
 @click.pass_context
 def upgrade(context: click.Context, settings: Settings) -> None:
     """Bring the database to this version's schema.
@@ -24,7 +24,7 @@ def upgrade(context: click.Context, settings: Settings) -> None:
     echo(application(context).accounts.upgrade_database(settings))
 
 
-@database.command(cls=Configured)
+@database.command(cls=SettingsCommand)
 @json_flag
 @click.pass_context
 def check(context: click.Context, settings: Settings, is_json: bool) -> None:
@@ -37,7 +37,7 @@ def check(context: click.Context, settings: Settings, is_json: bool) -> None:
     context.exit(int(bool(faults)))
 
 
-@database.command(cls=Configured)
+@database.command(cls=SettingsCommand)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.pass_context
 def backup(context: click.Context, settings: Settings, file: Path) -> None:

@@ -4,18 +4,18 @@ from pathlib import Path
 
 import click
 
-from homeport.cli.options import Configured, application
+from homeport.cli.options import SettingsCommand, application
 from homeport.cli.output import steps
 from homeport.client import http_client
 from homeport.domain.errors import Unavailable
-from homeport.domain.images import Format
+from homeport.domain.images import ImageFormat
 from homeport.settings import Settings
 
-_ENDINGS = {**{f".{each}": each for each in Format}, ".jpg": Format.JPEG}
+_ENDINGS = {**{f".{each}": each for each in ImageFormat}, ".jpg": ImageFormat.JPEG}
 _SEED_MAX = 2**32 - 1
 
 
-@click.command(cls=Configured, settings=("home", "port"))
+@click.command(cls=SettingsCommand, settings=("home", "port"))
 @click.argument("prompt")
 @click.option(
     "-o",
@@ -53,21 +53,21 @@ def draw(
     asked |= {name: wish for name, wish in wishes.items() if wish is not None}
     painted = 0
     with (
-        http_client.reach(settings.home, port=port, flags=flags) as running,
+        http_client.connect_or_start(settings.home, port=port, flags=flags) as running,
         steps(output.name) as bar,
     ):
         key = settings.api_keys[0] if settings.api_keys else running.token
-        for told in http_client.painting(running, key, asked):
+        for told in http_client.stream_images(running, key, asked):
             if told.data is None:
                 bar.reach(told.picture * told.steps + told.step, n * told.steps)
             else:
-                _write(output if n == 1 else _numbered(output, told.picture + 1), told.data)
+                _write(output if n == 1 else _numbered_path(output, told.picture + 1), told.data)
                 painted += 1
     if painted < n:
         raise Unavailable(f"the server gave {painted} of {n} pictures")
 
 
-def _numbered(output: Path, number: int) -> Path:
+def _numbered_path(output: Path, number: int) -> Path:
     return output.with_name(f"{output.stem}-{number}{output.suffix}")
 
 

@@ -5,17 +5,17 @@ from typing import Any, cast
 
 import click
 
-from homeport.cli.options import Configured, application
+from homeport.cli.options import SettingsCommand, application
 from homeport.cli.output import echo, json_flag, print_json, steps
 from homeport.domain.training import (
+    CheckpointSaved,
     Classification,
     Hyperparameters,
-    Measures,
     Method,
-    Prepared,
-    Saved,
-    Told,
-    TuningOrder,
+    StepMetrics,
+    TrainingEvent,
+    TrainingPrepared,
+    TrainingRequest,
 )
 from homeport.settings import Settings
 
@@ -23,7 +23,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _ABOVE_0 = click.FloatRange(0, min_open=True)
 
 
-@click.command(cls=Configured, settings=("home", "threads", "llama_lib"))
+@click.command(cls=SettingsCommand, settings=("home", "threads", "llama_lib"))
 @click.argument("file", type=_FILE)
 @click.option("--model", required=True, help="The model to train, such as smollm2-135m.")
 @click.option("--suffix", help="A word of your own in the new model's name.")
@@ -55,15 +55,15 @@ def finetune(
     method = cast("Method", said.pop("method"))
     asked = Classification(said.pop("classes"), said.pop("positive_class"), said.pop("betas"))
     classes = asked if asked != Classification() else None
-    order = TuningOrder(model, file, validation, suffix, Hyperparameters(method, **said, classification=classes))
-    heard: list[Measures] = []
+    order = TrainingRequest(model, file, validation, suffix, Hyperparameters(method, **said, classification=classes))
+    heard: list[StepMetrics] = []
     total = 0
     try:
         with steps(f"training {model}") as bar:
 
-            def hear(told: Told) -> None:
+            def hear(told: TrainingEvent) -> None:
                 nonlocal total
-                if isinstance(told, Prepared):
+                if isinstance(told, TrainingPrepared):
                     total = told.steps
                     bar.reach(told.step, total)
                     chosen = told.hyperparameters
@@ -72,10 +72,10 @@ def finetune(
                         f"{told.examples} examples, {told.tokens} tokens, {chosen.n_epochs} epochs in steps of "
                         f"{chosen.batch_size}{again}"
                     )
-                elif isinstance(told, Measures):
+                elif isinstance(told, StepMetrics):
                     heard.append(told)
                     bar.reach(told.step, total, f"loss {told.train_loss:.3f}")
-                elif isinstance(told, Saved):
+                elif isinstance(told, CheckpointSaved):
                     bar.message(_line(told.measures))
 
             made = application(context).finetune(settings, order, hear)
@@ -88,7 +88,7 @@ def finetune(
     echo(f"{made.facts.name} is installed. Ask it: homeport run --model {made.facts.name}")
 
 
-def _line(one: Measures) -> str:
+def _line(one: StepMetrics) -> str:
     seen = f", on the validation file {one.full_valid_loss:.3f}" if one.full_valid_loss is not None else ""
     classes = "".join(f", {name.partition('/')[2]} {value:.3f}" for name, value in one.classification.items())
     return f"step {one.step}: loss {one.train_loss:.3f}{seen}{classes}"

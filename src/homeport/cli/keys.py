@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 import click
 import msgspec
 
-from homeport.cli.options import Configured, application
+from homeport.cli.options import SettingsCommand, application
 from homeport.cli.output import echo, json_flag, print_json, print_table
 from homeport.domain.keys import (
-    LOCAL,
-    Allowance,
-    Issued,
+    LOCAL_PROJECT,
+    IssuedKey,
     Key,
-    Wanted,
+    KeyLimits,
+    NewKey,
 )
 from homeport.settings import Settings
 
@@ -38,9 +38,11 @@ def _time(_: click.Context, __: click.Parameter, value: str | None) -> int | Non
     return int(found[1]) * _UNITS[found[2]]
 
 
-@keys.command(cls=Configured)
+@keys.command(cls=SettingsCommand)
 @click.argument("name")
-@click.option("--project", default=LOCAL, show_default=True, help="Whose files, jobs and usage it opens; made if new.")
+@click.option(
+    "--project", default=LOCAL_PROJECT, show_default=True, help="Whose files, jobs and usage it opens; made if new."
+)
 @click.option("--model", "models", multiple=True, help="A model it may use, by name or alias; none: all.")
 @click.option("--requests-per-minute", type=click.IntRange(1), metavar="N", help="Requests in any minute.")
 @click.option("--tokens-per-minute", type=click.IntRange(1), metavar="N", help="Tokens in any minute.")
@@ -63,11 +65,11 @@ def create(
 ) -> None:
     """Make a key called NAME and print its secret, which is told this once."""
     expires_in_s = limits.pop("expires_in")
-    wanted = Wanted(name=name, project=project, models=models, limits=Allowance(**limits), expires_in_s=expires_in_s)
-    _tell(application(context).create_key(settings, wanted), is_json)
+    wanted = NewKey(name=name, project=project, models=models, limits=KeyLimits(**limits), expires_in_s=expires_in_s)
+    _print_issued(application(context).create_key(settings, wanted), is_json)
 
 
-@keys.command("list", cls=Configured)
+@keys.command("list", cls=SettingsCommand)
 @click.option("--all", "is_all", is_flag=True, help="Also those that open nothing any more.")
 @json_flag
 @click.pass_context
@@ -79,13 +81,21 @@ def list_(context: click.Context, settings: Settings, is_all: bool, is_json: boo
         print_json(found)
         return
     rows = [
-        (key.id, key.name, key.project, key.hint, ", ".join(key.models) or "all", _limits(key) or "-", _state(key, now))
+        (
+            key.id,
+            key.name,
+            key.project,
+            key.hint,
+            ", ".join(key.models) or "all",
+            _format_limits(key) or "-",
+            _state(key, now),
+        )
         for key in found
     ]
     print_table(("ID", "NAME", "PROJECT", "SECRET", "MODELS", "LIMITS", "STATE"), rows)
 
 
-@keys.command(cls=Configured)
+@keys.command(cls=SettingsCommand)
 @click.argument("key")
 @json_flag
 @click.pass_context
@@ -101,7 +111,7 @@ def show(context: click.Context, settings: Settings, key: str, is_json: bool) ->
         "project": found.project,
         "secret": found.hint,
         "models": ", ".join(found.models) or "all",
-        "limits": _limits(found) or "-",
+        "limits": _format_limits(found) or "-",
         "created": _moment(found.created_at),
         "rotated": _moment(found.rotated_at),
         "state": _state(found, datetime.now(UTC).timestamp()),
@@ -110,7 +120,7 @@ def show(context: click.Context, settings: Settings, key: str, is_json: bool) ->
         echo(f"{name:<8}  {value}")
 
 
-@keys.command(cls=Configured)
+@keys.command(cls=SettingsCommand)
 @click.argument("key")
 @click.pass_context
 def revoke(context: click.Context, settings: Settings, key: str) -> None:
@@ -119,16 +129,16 @@ def revoke(context: click.Context, settings: Settings, key: str) -> None:
     echo(f"{found.name} ({found.id}) is revoked")
 
 
-@keys.command(cls=Configured)
+@keys.command(cls=SettingsCommand)
 @click.argument("key")
 @json_flag
 @click.pass_context
 def rotate(context: click.Context, settings: Settings, key: str, is_json: bool) -> None:
     """Give a KEY, by its id or name, a new secret and print it; the old one opens nothing any more."""
-    _tell(application(context).accounts.rotate_key(settings, key), is_json)
+    _print_issued(application(context).accounts.rotate_key(settings, key), is_json)
 
 
-def _tell(issued: Issued, is_json: bool) -> None:
+def _print_issued(issued: IssuedKey, is_json: bool) -> None:
     if is_json:
         print_json({**msgspec.structs.asdict(issued.key), "secret": issued.secret})
         return
@@ -136,7 +146,7 @@ def _tell(issued: Issued, is_json: bool) -> None:
     echo(f"  export OPENAI_API_KEY={issued.secret}")
 
 
-def _limits(key: Key) -> str:
+def _format_limits(key: Key) -> str:
     given = msgspec.structs.asdict(key.limits)
     return ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in given.items() if value is not None)
 

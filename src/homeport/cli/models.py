@@ -6,15 +6,23 @@ import click
 import msgspec
 
 from homeport.cli.application import Application
-from homeport.cli.options import Configured, application
-from homeport.cli.output import echo, human_size, json_flag, print_json, print_table, progress, shortened
+from homeport.cli.options import SettingsCommand, application
+from homeport.cli.output import (
+    echo,
+    human_size,
+    json_flag,
+    print_json,
+    print_table,
+    progress,
+    shorten_list,
+)
 from homeport.domain.errors import HomeportError
-from homeport.domain.models import Alias, Installed
+from homeport.domain.models import Alias, InstalledModel
 from homeport.domain.weight_layouts import (
     LAYOUTS,
     ORIGINAL,
-    Outcome,
-    Wish,
+    OptimizeOptions,
+    OptimizeResult,
     lossier,
 )
 from homeport.settings import Settings
@@ -23,14 +31,16 @@ HUBS = ("home", "offline", "hub_order", "hf_endpoint", "ms_endpoint")
 KERNELS = ("llama_lib", "threads")
 
 
-def fetch(program: Application, settings: Settings, reference: str, is_wanted: bool | None = None) -> Installed:
+def fetch(program: Application, settings: Settings, reference: str, is_wanted: bool | None = None) -> InstalledModel:
     """Fetch one model, showing how it goes; Ctrl-C leaves what is there to be resumed.
 
     `is_wanted`: whether it is then laid out for this CPU; None leaves it to the settings, for a starter just fetched.
     """
     if is_wanted is None:
         is_wanted = (
-            settings.optimize == "auto" and program.is_starter(reference) and not _has(program, settings, reference)
+            settings.optimize == "auto"
+            and program.is_starter(reference)
+            and not _is_installed(program, settings, reference)
         )
     try:
         with progress(reference) as bar:
@@ -40,17 +50,17 @@ def fetch(program: Application, settings: Settings, reference: str, is_wanted: b
         raise
     if is_wanted:
         try:
-            _optimised(program, settings, found.facts.name, Wish())
+            _optimize_model(program, settings, found.facts.name, OptimizeOptions())
         except HomeportError as error:  # it is a gain, not a need
             echo(f"{found.facts.name} stays as it was fetched: {error}", err=True)
     return found
 
 
-def _has(program: Application, settings: Settings, name: str) -> bool:
+def _is_installed(program: Application, settings: Settings, name: str) -> bool:
     return any(model.facts.name == name for model in program.installed(settings))
 
 
-def _optimised(program: Application, settings: Settings, name: str, wish: Wish) -> Outcome:
+def _optimize_model(program: Application, settings: Settings, name: str, wish: OptimizeOptions) -> OptimizeResult:
     echo(f"Trying layouts of {name} on this CPU.", err=True)
     try:
         with progress(name) as bar:
@@ -68,7 +78,7 @@ def _optimised(program: Application, settings: Settings, name: str, wish: Wish) 
     return outcome
 
 
-@click.command(cls=Configured, settings=(*HUBS, *KERNELS))
+@click.command(cls=SettingsCommand, settings=(*HUBS, *KERNELS))
 @click.argument("references", nargs=-1, required=True, metavar="MODEL...")
 @click.option("--optimize", "is_wanted", flag_value=True, default=None, help="Then lay the weights out for this CPU.")
 @json_flag
@@ -85,7 +95,7 @@ def pull(
         echo(f"{model.facts.name} is installed ({human_size(model.facts.size_bytes)})")
 
 
-@click.command(cls=Configured, settings=("home", *KERNELS))
+@click.command(cls=SettingsCommand, settings=("home", *KERNELS))
 @click.argument("model")
 @click.option("--layout", metavar="|".join((ORIGINAL, *LAYOUTS)), help="Take this one, whatever it loses.")
 @click.option("--dry-run", "is_dry", is_flag=True, help="Measure and tell; change nothing.")
@@ -98,7 +108,7 @@ def optimize(
 
     Both files are kept. A running server takes the new one when it next loads the model.
     """
-    outcome = _optimised(application(context), settings, model, Wish(layout, is_dry))
+    outcome = _optimize_model(application(context), settings, model, OptimizeOptions(layout, is_dry))
     if is_json:
         print_json(outcome)
         return
@@ -108,7 +118,7 @@ def optimize(
     echo(f"{outcome.model}: the layout {outcome.layout} {taken}")
 
 
-@click.command("list", cls=Configured)
+@click.command("list", cls=SettingsCommand)
 @click.option("--aliases", "is_names", is_flag=True, help="List the names that stand for models instead.")
 @json_flag
 @click.pass_context
@@ -126,15 +136,15 @@ def list_(context: click.Context, settings: Settings, is_names: bool, is_json: b
         print_table(head, [_row(model, aliases) for model in models])
 
 
-def _row(model: Installed, aliases: Sequence[Alias]) -> tuple[str, ...]:
+def _row(model: InstalledModel, aliases: Sequence[Alias]) -> tuple[str, ...]:
     facts = model.facts
     names = [alias.name for alias in aliases if alias.target == facts.name]
     window = str(facts.window or "-")
     size = human_size(facts.size_bytes)
-    return facts.name, facts.kind, size, model.layout, window, facts.licence, shortened(names)
+    return facts.name, facts.kind, size, model.layout, window, facts.licence, shorten_list(names)
 
 
-@click.command(cls=Configured)
+@click.command(cls=SettingsCommand)
 @click.argument("model")
 @json_flag
 @click.pass_context
@@ -151,7 +161,7 @@ def show(context: click.Context, settings: Settings, model: str, is_json: bool) 
             echo(f"{'':<14}{line}")
 
 
-@click.command(cls=Configured)
+@click.command(cls=SettingsCommand)
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 @click.pass_context
 def rm(context: click.Context, settings: Settings, models: tuple[str, ...]) -> None:

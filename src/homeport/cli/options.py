@@ -10,9 +10,9 @@ from homeport import settings as configuration
 from homeport.cli.application import Application
 from homeport.domain import printable, setting_parsers
 from homeport.domain.errors import HomeportError
-from homeport.settings import FACTS, SettingsError
+from homeport.settings import SETTINGS, SettingsError
 
-EVERY = tuple(name for name, fact in FACTS.items() if not fact.secret)
+ALL_SETTINGS = tuple(name for name, fact in SETTINGS.items() if not fact.secret)
 _METAVARS = {"words": "NAME", "pairs": "NAME=TARGET", "whole": "N", "number": "SECONDS", "folder": "PATH"}
 
 
@@ -32,7 +32,7 @@ class Commands(click.Group):
             raise click.ClickException(printable.text(f"{error.filename}: {error.strerror}")) from error
 
 
-class Configured(click.Command):
+class SettingsCommand(click.Command):
     """A command with flags for the settings named in `settings`, and `--config`.
 
     Its function gets one checked `settings: Settings` in the place of all these.
@@ -58,10 +58,10 @@ def application(context: click.Context) -> Application:
 
 
 def _option(name: str) -> click.Option:
-    fact = FACTS[name]
+    fact = SETTINGS[name]
     flag = configuration.flag(name)
-    if fact.parse is setting_parsers.switch:
+    if fact.parse is setting_parsers.parse_switch:
         return click.Option([f"{flag}/--no-{flag[2:]}", name], default=None, help=fact.about)
-    is_list = fact.parse in (setting_parsers.words, setting_parsers.pairs)
+    is_list = fact.parse in (setting_parsers.parse_words, setting_parsers.parse_pairs)
     metavar = "|".join(fact.choices) or _METAVARS.get(fact.parse.__name__, fact.parse.__name__.upper())
     return click.Option([flag, name], multiple=is_list, metavar=metavar, help=fact.about)

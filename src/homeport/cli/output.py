@@ -54,7 +54,7 @@ def human_size(n_bytes: int) -> str:
     return f"{value:.1f} {unit}" if value < 10 and unit != "B" else f"{value:.0f} {unit}"
 
 
-def shortened(names: Sequence[str], n_shown: int = 3) -> str:
+def shorten_list(names: Sequence[str], n_shown: int = 3) -> str:
     """Write a list of names, the first few of a long one: `a, b, c and 9 more`."""
     more = f" and {len(names) - n_shown} more" if len(names) > n_shown else ""
     return ", ".join(names[:n_shown]) + more

@@ -7,23 +7,25 @@ from typing import BinaryIO
 
 import click
 
-from homeport.cli.options import Configured
+from homeport.cli.options import SettingsCommand
 from homeport.client import http_client
-from homeport.domain.speech import FORMATS
+from homeport.domain.speech import AUDIO_FORMATS
 from homeport.settings import Settings
 
-_ENDINGS = {**{f".{each}": each for each in FORMATS}, ".ogg": "opus"}
+_ENDINGS = {**{f".{each}": each for each in AUDIO_FORMATS}, ".ogg": "opus"}
 _HEADER = 44  # of a WAV file as the server sends it
 
 
-@click.command(cls=Configured, settings=("home", "port"))
+@click.command(cls=SettingsCommand, settings=("home", "port"))
 @click.argument("text")
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, writable=True, path_type=Path), required=True, help="The file."
 )
 @click.option("--voice", default="alloy", show_default=True, help="An OpenAI voice's name, or one of the model's own.")
 @click.option("--speed", type=click.FloatRange(0.25, 4), default=1.0, show_default=True, help="Times the usual pace.")
-@click.option("--format", "form", type=click.Choice(FORMATS), help="What the file is to be; else its ending says it.")
+@click.option(
+    "--format", "form", type=click.Choice(AUDIO_FORMATS), help="What the file is to be; else its ending says it."
+)
 @click.option("--model", default="kokoro-82m", show_default=True, help="Who speaks.")
 def say(settings: Settings, text: str, output: Path, voice: str, speed: float, form: str | None, model: str) -> None:
     """Speak TEXT (`-`: the standard input) into a file, with the running server or one started for it."""
@@ -36,9 +38,9 @@ def say(settings: Settings, text: str, output: Path, voice: str, speed: float, f
     asked["input"] = sys.stdin.read() if text == "-" else text
     part = output.with_name(f"{output.name}.part")
     try:
-        with http_client.reach(settings.home, port=port, flags=flags) as running, part.open("wb") as target:
+        with http_client.connect_or_start(settings.home, port=port, flags=flags) as running, part.open("wb") as target:
             key = settings.api_keys[0] if settings.api_keys else running.token
-            for sound in http_client.speech(running, key, asked):
+            for sound in http_client.stream_speech(running, key, asked):
                 target.write(sound)
             if form == "wav":
                 _close_wav(target)

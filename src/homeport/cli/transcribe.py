@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from homeport.cli.options import Configured
+from homeport.cli.options import SettingsCommand
 from homeport.cli.output import echo
 from homeport.client import http_client
 from homeport.settings import Settings
@@ -12,7 +12,7 @@ from homeport.settings import Settings
 _FORMATS = ("text", "json", "srt", "vtt", "verbose_json")
 
 
-@click.command(cls=Configured, settings=("home", "port"))
+@click.command(cls=SettingsCommand, settings=("home", "port"))
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--language", help="What is spoken, such as en; zh writes simplified, zh-hant traditional characters.")
 @click.option(
@@ -35,12 +35,12 @@ def transcribe(
     fields |= {"model": model, "response_format": "verbose_json" if is_json else form}
     port = settings.port if "port" in settings.origins else None
     flags = ["--home", str(settings.home), "--model", model]
-    with http_client.reach(settings.home, port=port, flags=flags) as running:
+    with http_client.connect_or_start(settings.home, port=port, flags=flags) as running:
         key = settings.api_keys[0] if settings.api_keys else running.token
         if is_translated or is_json or form != "text":
             task = "translations" if is_translated else "transcriptions"
-            echo(http_client.transcript(running, key, task, file, fields).rstrip("\n"))
+            echo(http_client.create_transcription(running, key, task, file, fields).rstrip("\n"))
             return
-        for piece in http_client.heard(running, key, file, fields):
+        for piece in http_client.stream_transcription(running, key, file, fields):
             echo(piece, nl=False)
         echo()

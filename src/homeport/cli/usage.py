@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 import click
 import msgspec
 
-from homeport.cli.options import Configured, application
+from homeport.cli.options import SettingsCommand, application
 from homeport.cli.output import json_flag, print_json, print_table
 from homeport.domain import printable
-from homeport.domain.usage import GROUPS, Question, Sum
+from homeport.domain.usage import GROUPS, UsageQuery, UsageTotal
 from homeport.settings import Settings
 
 _DAY_S = 86_400
@@ -23,7 +23,7 @@ def _day(_: click.Context, __: click.Parameter, value: datetime | None) -> int |
     return None if value is None else int(value.replace(tzinfo=UTC).timestamp())
 
 
-@click.command(cls=Configured)
+@click.command(cls=SettingsCommand)
 @click.option("--by", multiple=True, type=click.Choice(GROUPS), help="What to sum up by; may be repeated.")
 @click.option("--since", type=click.DateTime(["%Y-%m-%d"]), callback=_day, help="The first day, by UTC.")
 @click.option("--until", type=click.DateTime(["%Y-%m-%d"]), callback=_day, help="The day after the last one, by UTC.")
@@ -43,7 +43,7 @@ def usage(
         return
     since, until, projects = asked["since"], asked["until"], asked["projects"]
     is_daily = "day" in by
-    question = Question(
+    question = UsageQuery(
         since=since if isinstance(since, int) else 0,
         until=until if isinstance(until, int) else None,
         width_s=_DAY_S if is_daily else None,
@@ -67,6 +67,6 @@ def _tell(rows: Sequence[Mapping[str, object]], head: Sequence[str], *, is_csv: 
         print_table([name.replace("_", " ").upper() for name in head], cells)
 
 
-def _row(each: Sum, *, is_daily: bool) -> dict[str, object]:
+def _row(each: UsageTotal, *, is_daily: bool) -> dict[str, object]:
     day = {"day": datetime.fromtimestamp(each.begins, UTC).strftime("%Y-%m-%d")} if is_daily else {}
     return {**day, **each.group, **{name: getattr(each, name) for name in _NUMBERS}}

@@ -22,16 +22,16 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from homeport.client import runfile
-from homeport.client.runfile import Running
+from homeport.client.runfile import RunningServer
 from homeport.domain.errors import HomeportError, Unavailable
-from homeport.domain.operations import WorkerReport, Workers
+from homeport.domain.operations import WorkerList, WorkerReport
 
 _START_S = 600.0
 _POLL_S = 0.05
 _BLOCK = 1 << 16
 
 
-def found(home: Path, port: int | None) -> Running:
+def find_server(home: Path, port: int | None) -> RunningServer:
     """Find the running server. Raises Unavailable where none runs."""
     running = runfile.find(home, port=port)
     if running is None:
@@ -40,19 +40,21 @@ def found(home: Path, port: int | None) -> Running:
     return running
 
 
-def workers(running: Running) -> tuple[WorkerReport, ...]:
+def list_workers(running: RunningServer) -> tuple[WorkerReport, ...]:
     """List the models in memory. Raises Unavailable if the server does not answer."""
     with _call(running, "GET", "/admin/v1/workers", running.token) as response:
-        return msgspec.json.decode(response.read(), type=Workers).data
+        return msgspec.json.decode(response.read(), type=WorkerList).data
 
 
-def stop(running: Running, model: str) -> None:
+def stop(running: RunningServer, model: str) -> None:
     """Unload a model. Raises the server's error, such as one for a model that is not loaded."""
     with _call(running, "POST", f"/admin/v1/workers/{quote(model, safe='')}/stop", running.token):
         pass
 
 
-def chat(running: Running, key: str, model: str, messages: Sequence[dict[str, str]]) -> Generator[str, None, None]:
+def chat(
+    running: RunningServer, key: str, model: str, messages: Sequence[dict[str, str]]
+) -> Generator[str, None, None]:
     """Stream the answer's text, piece by piece."""
     body = {"model": model, "messages": messages, "stream": True}
     with _call(running, "POST", "/v1/chat/completions", key, body) as response:
@@ -61,14 +63,16 @@ def chat(running: Running, key: str, model: str, messages: Sequence[dict[str, st
                 yield choice["delta"].get("content") or ""
 
 
-def embed(running: Running, key: str, model: str, texts: Sequence[str]) -> Any:
+def embed(running: RunningServer, key: str, model: str, texts: Sequence[str]) -> Any:
     """Give the vectors of texts: the API's answer, decoded. Raises the server's error."""
     body = {"model": model, "input": list(texts), "encoding_format": "float"}
     with _call(running, "POST", "/v1/embeddings", key, body) as response:
         return msgspec.json.decode(response.read())
 
 
-def heard(running: Running, key: str, file: Path, fields: Mapping[str, str]) -> Generator[str, None, None]:
+def stream_transcription(
+    running: RunningServer, key: str, file: Path, fields: Mapping[str, str]
+) -> Generator[str, None, None]:
     """Stream what is said in a recording, piece by piece. Raises the server's error."""
     path = "/v1/audio/transcriptions"
     with _form({**fields, "stream": "true"}, file) as form, _call(running, "POST", path, key, form=form) as response:
@@ -76,20 +80,20 @@ def heard(running: Running, key: str, file: Path, fields: Mapping[str, str]) -> 
             yield event.get("delta") or ""
 
 
-def transcript(running: Running, key: str, task: str, file: Path, fields: Mapping[str, str]) -> str:
+def create_transcription(running: RunningServer, key: str, task: str, file: Path, fields: Mapping[str, str]) -> str:
     """Give the whole answer. `task` is `transcriptions` or `translations`. Raises the server's error."""
     with _form(fields, file) as form, _call(running, "POST", f"/v1/audio/{task}", key, form=form) as response:
         return response.read().decode()
 
 
-def speech(running: Running, key: str, asked: Mapping[str, object]) -> Generator[bytes, None, None]:
+def stream_speech(running: RunningServer, key: str, asked: Mapping[str, object]) -> Generator[bytes, None, None]:
     """Have a text spoken; give the bytes as they come. Raises the server's error, also where the sound breaks off."""
     with _call(running, "POST", "/v1/audio/speech", key, asked) as response:
         while data := response.read1(_BLOCK):
             yield data
 
 
-class Painted(NamedTuple):
+class ImageStreamItem(NamedTuple):
     """Step `step` of `steps` of a picture is done; or, with `data`, the picture is, which these are the bytes of."""
 
     picture: int
@@ -98,31 +102,33 @@ class Painted(NamedTuple):
     data: bytes | None = None
 
 
-def painting(running: Running, key: str, asked: Mapping[str, object]) -> Generator[Painted, None, None]:
+def stream_images(
+    running: RunningServer, key: str, asked: Mapping[str, object]
+) -> Generator[ImageStreamItem, None, None]:
     """Have pictures painted; tell of each step and give each picture when it is done. Raises the server's error."""
     body = {**asked, "stream": True, "progress": True}
     with _call(running, "POST", "/v1/images/generations", key, body) as response:
         for event in _events(response):
             if event["type"] == "image_generation.progress":
-                yield Painted(event["image_index"], event["step"], event["steps"])
+                yield ImageStreamItem(event["image_index"], event["step"], event["steps"])
             elif event["type"] == "image_generation.completed":
-                yield Painted(event["image_index"], data=base64.b64decode(event["b64_json"]))
+                yield ImageStreamItem(event["image_index"], data=base64.b64decode(event["b64_json"]))
 
 
-def asked(running: Running, key: str, method: str, path: str, body: object = None) -> Any:
+def request_json(running: RunningServer, key: str, method: str, path: str, body: object = None) -> Any:
     """The answer to any request that takes and gives JSON, decoded. Raises the server's error."""
     with _call(running, method, path, key, body) as response:
         return msgspec.json.decode(response.read())
 
 
-def sent(running: Running, key: str, file: Path, purpose: str) -> Any:
+def upload_file(running: RunningServer, key: str, file: Path, purpose: str) -> Any:
     """Have the server keep a file; give what it says of it. Raises the server's error."""
     form = _form({"purpose": purpose}, file, "upload.jsonl")
     with form as made, _call(running, "POST", "/v1/files", key, form=made) as response:
         return msgspec.json.decode(response.read())
 
 
-def kept(running: Running, key: str, file_id: str) -> Generator[bytes, None, None]:
+def download_file(running: RunningServer, key: str, file_id: str) -> Generator[bytes, None, None]:
     """The content of a file that the server keeps, piece by piece. Raises the server's error."""
     with _call(running, "GET", f"/v1/files/{quote(file_id, safe='')}/content", key) as response:
         while data := response.read1(_BLOCK):
@@ -130,7 +136,7 @@ def kept(running: Running, key: str, file_id: str) -> Generator[bytes, None, Non
 
 
 @contextmanager
-def reach(home: Path, *, port: int | None, flags: Sequence[str]) -> Iterator[Running]:
+def connect_or_start(home: Path, *, port: int | None, flags: Sequence[str]) -> Iterator[RunningServer]:
     """Give the running server, or one started with `flags` that ends with this block. Its log is in `<home>/run`."""
     if running := runfile.find(home, port=port):
         yield running
@@ -142,13 +148,13 @@ def reach(home: Path, *, port: int | None, flags: Sequence[str]) -> Iterator[Run
         # SIGTERM would end this process without its `finally`, and leave the server behind.
         before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         try:
-            yield _await(home, process, log)
+            yield _wait_until_ready(home, process, log)
         finally:
             process.terminate()
             signal.signal(signal.SIGTERM, before)
 
 
-def _await(home: Path, process: subprocess.Popen[bytes], log: Path) -> Running:
+def _wait_until_ready(home: Path, process: subprocess.Popen[bytes], log: Path) -> RunningServer:
     deadline = time.monotonic() + _START_S
     while time.monotonic() < deadline:
         running = runfile.find(home, pid=process.pid)
@@ -160,7 +166,7 @@ def _await(home: Path, process: subprocess.Popen[bytes], log: Path) -> Running:
     raise Unavailable(f"the server did not start in {_START_S:.0f} s; its log is {log}")
 
 
-class _Form(NamedTuple):
+class _MultipartBody(NamedTuple):
     """A form with a file, ready to be sent."""
 
     headers: Mapping[str, str]
@@ -168,7 +174,7 @@ class _Form(NamedTuple):
 
 
 @contextmanager
-def _form(fields: Mapping[str, str], file: Path, name: str = "recording") -> Iterator[_Form]:
+def _form(fields: Mapping[str, str], file: Path, name: str = "recording") -> Iterator[_MultipartBody]:
     boundary = secrets.token_hex(16)
     parts = [f'Content-Disposition: form-data; name="{field}"\r\n\r\n{text}\r\n' for field, text in fields.items()]
     # The server tells what a file is by its content, so its own name, which may hold anything, stays here.
@@ -178,7 +184,7 @@ def _form(fields: Mapping[str, str], file: Path, name: str = "recording") -> Ite
     with file.open("rb") as opened:
         size = len(head) + os.fstat(opened.fileno()).st_size + len(tail)
         headers = {"Content-Type": f"multipart/form-data; boundary={boundary}", "Content-Length": str(size)}
-        yield _Form(headers, itertools.chain([head], iter(lambda: opened.read(_BLOCK), b""), [tail]))
+        yield _MultipartBody(headers, itertools.chain([head], iter(lambda: opened.read(_BLOCK), b""), [tail]))
 
 
 def _events(response: http.client.HTTPResponse) -> Generator[Any, None, None]:
@@ -195,7 +201,7 @@ def _events(response: http.client.HTTPResponse) -> Generator[Any, None, None]:
 
 @contextmanager
 def _call(
-    running: Running, method: str, path: str, key: str, body: object = None, form: _Form | None = None
+    running: RunningServer, method: str, path: str, key: str, body: object = None, form: _MultipartBody | None = None
 ) -> Iterator[http.client.HTTPResponse]:
     where = urlsplit(running.url)
     connection = http.client.HTTPConnection(where.hostname or "127.0.0.1", where.port)

@@ -19,7 +19,7 @@ _DRIFT_S = 3600.0
 """A process's birth is counted from the machine's boot, which moves on the clock whenever the clock is set."""
 
 
-class Running(msgspec.Struct, frozen=True):
+class RunningServer(msgspec.Struct, frozen=True):
     """A server that runs now. `url` has no `/v1`; `born` tells its process from a later one with the same id."""
 
     url: str
@@ -42,23 +42,23 @@ def fresh_token() -> str:
     return secrets.token_urlsafe(32)
 
 
-def publish(home: Path, url: str, port: int, token: str | None = None) -> Running:
+def publish(home: Path, url: str, port: int, token: str | None = None) -> RunningServer:
     """Say that this process serves `url` and that its `/admin` takes `token` (None: a fresh one)."""
-    running = Running(url, port, token or fresh_token(), os.getpid(), psutil.Process().create_time())
+    running = RunningServer(url, port, token or fresh_token(), os.getpid(), psutil.Process().create_time())
     folder = home / "run"
     durable_files.make_folder(folder)
-    durable_files.write(folder / f"{port}.json", msgspec.json.encode(running))
+    durable_files.replace_file(folder / f"{port}.json", msgspec.json.encode(running))
     return running
 
 
-def withdraw(home: Path, running: Running) -> None:
+def withdraw(home: Path, running: RunningServer) -> None:
     """Remove the file, unless another server has taken the port since."""
     path = home / "run" / f"{running.port}.json"
     if _read(path) == running:
         path.unlink(missing_ok=True)
 
 
-def find(home: Path, *, port: int | None = None, pid: int | None = None) -> Running | None:
+def find(home: Path, *, port: int | None = None, pid: int | None = None) -> RunningServer | None:
     """Find the running server, on this port or of this process where given; None if there is none."""
     for path in sorted((home / "run").glob("*.json")):
         running = _read(path)
@@ -67,8 +67,8 @@ def find(home: Path, *, port: int | None = None, pid: int | None = None) -> Runn
     return None
 
 
-def _read(path: Path) -> Running | None:
+def _read(path: Path) -> RunningServer | None:
     # A half-removed or foreign file is as good as none: a tool then says that no server runs.
     with contextlib.suppress(OSError, msgspec.DecodeError):
-        return msgspec.json.decode(path.read_bytes(), type=Running)
+        return msgspec.json.decode(path.read_bytes(), type=RunningServer)
     return None

@@ -61,7 +61,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
         return self.status in ENDED
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+class LineResult(msgspec.Struct, frozen=True, kw_only=True):
     """What came of the line with this number. `text` is its line in the output file, or in that of errors."""
 
     line: int
@@ -72,7 +72,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens: int = 0
 
 
-class Reply(msgspec.Struct, frozen=True, kw_only=True):
+class DispatchedResponse(msgspec.Struct, frozen=True, kw_only=True):
     """The server's own answer to one request. `retry_after_s`: when to ask again, where that can help."""
 
     status: int

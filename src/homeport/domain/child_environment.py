@@ -23,13 +23,13 @@ _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH", re.IGNORECASE)
 """In a name, such as NVIDIA_API_KEY or LLAMA_CLOUD_API_KEY, whose family is one of these all the same."""
 
 
-def needed(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+def child_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """The allowed variables for a child process that computes. `environ`: this process's by default."""
     environ = os.environ if environ is None else environ
     return {name: value for name, value in environ.items() if _is_needed(name)}
 
 
-def without_settings(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+def environment_without_settings(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """All variables but Homeport's settings, for package tools: their proxies and options are variables too."""
     environ = os.environ if environ is None else environ
     return {name: value for name, value in environ.items() if not name.upper().startswith("HOMEPORT_")}

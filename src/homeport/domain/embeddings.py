@@ -8,7 +8,7 @@ import msgspec
 
 from homeport.domain.text import TextPrompt, TokenPrompt
 
-Input = TextPrompt | TokenPrompt
+EmbeddingInput = TextPrompt | TokenPrompt
 
 
 class EmbeddingRequest(msgspec.Struct, frozen=True, tag="embedding_request"):
@@ -18,7 +18,7 @@ class EmbeddingRequest(msgspec.Struct, frozen=True, tag="embedding_request"):
     rather than being what is to be found, for models that tell these apart.
     """
 
-    inputs: tuple[Input, ...]
+    inputs: tuple[EmbeddingInput, ...]
     dimensions: int | None = None
     encoding: str | None = None
     is_query: bool = False

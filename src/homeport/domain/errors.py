@@ -1,21 +1,21 @@
 """Everything that can go wrong, as one tree.
 
 Knows nothing of HTTP: `api` maps each class to a status code in one table, and a test walks this tree
-and fails on a class that table lacks. Errors cross process links as `Fault` values.
+and fails on a class that table lacks. Errors cross process links as `ErrorInfo` values.
 
     HomeportError
     ├── InvalidRequest ── ContextOverflow
     ├── Unauthenticated
     ├── Forbidden
-    ├── Missing ── ModelMissing
-    ├── MethodRefused
+    ├── Missing ── ModelNotFound
+    ├── MethodNotAllowed
     ├── TooSlow
-    ├── TooLarge ── HeadTooLarge, TargetTooLong
-    ├── UnsupportedMedia
+    ├── PayloadTooLarge ── HeadTooLarge, TargetTooLong
+    ├── UnsupportedMediaType
     ├── StorageFull
-    ├── RateLimited ── QuotaSpent, Overloaded
+    ├── RateLimited ── QuotaExceeded, Overloaded
     ├── EngineFailed
-    └── Unavailable ── ExtraMissing
+    └── Unavailable ── ExtraNotInstalled
 """
 
 from typing import Self
@@ -31,7 +31,7 @@ def excerpt(text: str, most: int = EXCERPT_CHARS) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-class Fault(msgspec.Struct, frozen=True, array_like=True):
+class ErrorInfo(msgspec.Struct, frozen=True, array_like=True):
     """An error as a value, to cross a process link or to stand in a stream."""
 
     kind: str
@@ -65,9 +65,9 @@ class HomeportError(Exception):
         self.retry_after_s = retry_after_s
 
     @property
-    def fault(self) -> Fault:
+    def fault(self) -> ErrorInfo:
         """This error as a value that can cross a process link."""
-        return Fault(type(self).__name__, self.message, self.param, self.code, self.retry_after_s)
+        return ErrorInfo(type(self).__name__, self.message, self.param, self.code, self.retry_after_s)
 
     @classmethod
     def kinds(cls) -> dict[str, type[Self]]:
@@ -98,31 +98,31 @@ class Forbidden(HomeportError):
     """The caller is known and may not do this."""
 
 
-class Missing(HomeportError):
+class NotFound(HomeportError):
     """The thing named does not exist for this caller."""
 
 
-class ModelMissing(Missing):
+class ModelNotFound(NotFound):
     """No installed model or alias has this name."""
 
     default_code = "model_not_found"
 
 
-class MethodRefused(HomeportError):
+class MethodNotAllowed(HomeportError):
     """The path exists, the HTTP method does not apply to it."""
 
 
-class TooLarge(HomeportError):
+class PayloadTooLarge(HomeportError):
     """The body or a file is over its limit."""
 
 
-class HeadTooLarge(TooLarge):
+class HeadTooLarge(PayloadTooLarge):
     """The head of a request is over its limit, in bytes or in headers."""
 
     default_code = "headers_too_large"
 
 
-class TargetTooLong(TooLarge):
+class TargetTooLong(PayloadTooLarge):
     """The first line of a request, which holds its URL, is over its limit."""
 
     default_code = "url_too_long"
@@ -134,7 +134,7 @@ class TooSlow(HomeportError):
     default_code = "request_timeout"
 
 
-class UnsupportedMedia(HomeportError):
+class UnsupportedMediaType(HomeportError):
     """The body's content type is not one this path reads."""
 
 
@@ -150,7 +150,7 @@ class RateLimited(HomeportError):
     default_code = "rate_limit_exceeded"
 
 
-class QuotaSpent(RateLimited):
+class QuotaExceeded(RateLimited):
     """The caller's budget is used up; retrying does not help."""
 
     default_code = "insufficient_quota"
@@ -170,13 +170,13 @@ class Unavailable(HomeportError):
     """Cannot be served now: a model does not load, memory is short, or the server is draining."""
 
 
-class ExtraMissing(Unavailable):
+class ExtraNotInstalled(Unavailable):
     """This installation lacks the optional part that this needs; the message says what to install."""
 
     default_code = "missing_extra"
 
 
-def revive(fault: Fault) -> HomeportError:
+def error_from_info(fault: ErrorInfo) -> HomeportError:
     """Turn a fault back into the error it was. An unknown kind becomes `EngineFailed`."""
     kind = HomeportError.kinds().get(fault.kind, EngineFailed)
     return kind(fault.message, param=fault.param, code=fault.code, retry_after_s=fault.retry_after_s)

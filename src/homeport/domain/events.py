@@ -1,18 +1,18 @@
 """What a worker says about a request while it works on it, and what it cost.
 
-Order for one request: `Admitted`, then what its kind brings (`Delta` and `Finished` of text, `Vectors` of embeddings,
-`Heard` and `Segment` of recordings, `Sound` of speech, `Verdict` of moderation, `Progress` and `Picture` of images,
+Order for one request: `Admitted`, then what its kind brings (`TextDelta` and `ChoiceFinished` of text, `EmbeddingVectors` of embeddings,
+`RecordingInfo` and `TranscriptSegment` of recordings, `AudioChunk` of speech, `ModerationVerdict` of moderation, `ImageProgress` and `GeneratedImage` of images,
 `Tokenised` of tokens), then `Done`; or `Failed` at any point, which ends it. Nothing follows `Done` or `Failed`. One
-frame per engine step carries the events of all requests, so structs are arrays on the wire. Every event but `FREE` ones
+frame per engine step carries the events of all requests, so structs are arrays on the wire. Every event but `CREDIT_FREE_EVENTS` ones
 costs one credit.
 """
 
 import msgspec
 
-from homeport.domain.errors import Fault
+from homeport.domain.errors import ErrorInfo
 
 
-class Alternative(msgspec.Struct, frozen=True, array_like=True):
+class AlternativeToken(msgspec.Struct, frozen=True, array_like=True):
     """A token that could have stood here, and its log-probability (natural log, of the raw logits)."""
 
     token: str
@@ -20,7 +20,7 @@ class Alternative(msgspec.Struct, frozen=True, array_like=True):
     logprob: float
 
 
-class Scored(msgspec.Struct, frozen=True, array_like=True):
+class ScoredToken(msgspec.Struct, frozen=True, array_like=True):
     """One token with its log-probability; None for the first token of a document.
 
     `token` is the text, or `bytes:\\xNN…` where the bytes alone are no UTF-8. `offset` counts characters from the
@@ -31,7 +31,7 @@ class Scored(msgspec.Struct, frozen=True, array_like=True):
     bytes: bytes
     logprob: float | None
     offset: int
-    top: tuple[Alternative, ...] = ()
+    top: tuple[AlternativeToken, ...] = ()
 
 
 class Usage(msgspec.Struct, frozen=True, array_like=True):
@@ -55,7 +55,7 @@ class Admitted(msgspec.Struct, frozen=True, array_like=True, tag="admitted"):
     changes: tuple[str, ...] = ()
 
 
-class Delta(msgspec.Struct, frozen=True, array_like=True, tag="delta"):
+class TextDelta(msgspec.Struct, frozen=True, array_like=True, tag="delta"):
     """New text of one choice. Whole characters only; stop strings never show. `text` may be empty with scores.
 
     `tokens`: how many were generated since the choice's last delta.
@@ -63,11 +63,11 @@ class Delta(msgspec.Struct, frozen=True, array_like=True, tag="delta"):
 
     choice: int
     text: str
-    scored: tuple[Scored, ...] = ()
+    scored: tuple[ScoredToken, ...] = ()
     tokens: int = 1
 
 
-class Finished(msgspec.Struct, frozen=True, array_like=True, tag="finished"):
+class ChoiceFinished(msgspec.Struct, frozen=True, array_like=True, tag="finished"):
     """One choice is complete. `reason` is `stop` or `length`; `is_cut`: the request's quota was used up."""
 
     choice: int
@@ -85,7 +85,7 @@ class QuotaLow(msgspec.Struct, frozen=True, array_like=True, tag="quota_low"):
     wanted: int
 
 
-class Vectors(msgspec.Struct, frozen=True, array_like=True, tag="vectors"):
+class EmbeddingVectors(msgspec.Struct, frozen=True, array_like=True, tag="vectors"):
     """The embeddings of inputs `index` to `index + count - 1`, each of length 1.
 
     `data`: `count` rows of `dimensions` little-endian float32.
@@ -97,13 +97,13 @@ class Vectors(msgspec.Struct, frozen=True, array_like=True, tag="vectors"):
     data: bytes
 
 
-class Sound(msgspec.Struct, frozen=True, array_like=True, tag="sound"):
+class AudioChunk(msgspec.Struct, frozen=True, array_like=True, tag="sound"):
     """More bytes of one encoded sound, 256 kB at most."""
 
     data: bytes
 
 
-class Heard(msgspec.Struct, frozen=True, array_like=True, tag="heard"):
+class RecordingInfo(msgspec.Struct, frozen=True, array_like=True, tag="heard"):
     """What is known of a recording before its first word: the language as an ISO 639-1 code, and the length.
 
     Where nobody speaks there is no language: it is empty.
@@ -113,7 +113,7 @@ class Heard(msgspec.Struct, frozen=True, array_like=True, tag="heard"):
     seconds: float
 
 
-class Word(msgspec.Struct, frozen=True, array_like=True):
+class TranscriptWord(msgspec.Struct, frozen=True, array_like=True):
     """One word as it stands in its segment's text, with its times in seconds from the recording's start."""
 
     word: str
@@ -121,7 +121,7 @@ class Word(msgspec.Struct, frozen=True, array_like=True):
     end: float
 
 
-class Segment(msgspec.Struct, frozen=True, array_like=True, tag="segment"):
+class TranscriptSegment(msgspec.Struct, frozen=True, array_like=True, tag="segment"):
     """A stretch of a recording and what is said in it. Times are in seconds, `tokens` are the model's own ids.
 
     `seek` is the place, in hundredths of a second, of the window it was heard in. `words` only where asked for.
@@ -136,10 +136,10 @@ class Segment(msgspec.Struct, frozen=True, array_like=True, tag="segment"):
     avg_logprob: float
     compression_ratio: float
     no_speech_prob: float
-    words: tuple[Word, ...] = ()
+    words: tuple[TranscriptWord, ...] = ()
 
 
-class Judgement(msgspec.Struct, frozen=True, array_like=True):
+class CategoryScore(msgspec.Struct, frozen=True, array_like=True):
     """One category of a verdict: a score in 0..1, whether it is over the category's threshold, and what was looked at.
 
     `inputs`: those of `text` and `image` that the input had and that the score takes into account.
@@ -151,14 +151,14 @@ class Judgement(msgspec.Struct, frozen=True, array_like=True):
     inputs: tuple[str, ...]
 
 
-class Verdict(msgspec.Struct, frozen=True, array_like=True, tag="verdict"):
+class ModerationVerdict(msgspec.Struct, frozen=True, array_like=True, tag="verdict"):
     """What was found in input `index`: one judgement for each of `domain.moderation.CATEGORIES`, in that order."""
 
     index: int
-    judgements: tuple[Judgement, ...]
+    judgements: tuple[CategoryScore, ...]
 
 
-class Progress(msgspec.Struct, frozen=True, array_like=True, tag="progress"):
+class ImageProgress(msgspec.Struct, frozen=True, array_like=True, tag="progress"):
     """Step `step` of `steps` of picture `picture` is done. Steps count from 1, pictures from 0."""
 
     picture: int
@@ -166,7 +166,7 @@ class Progress(msgspec.Struct, frozen=True, array_like=True, tag="progress"):
     steps: int
 
 
-class Picture(msgspec.Struct, frozen=True, array_like=True, tag="picture"):
+class GeneratedImage(msgspec.Struct, frozen=True, array_like=True, tag="picture"):
     """Picture `picture`, as a file's bytes. `partial`: which of the unfinished looks it is, None for the finished one.
 
     `width` and `height` in pixels.
@@ -209,25 +209,25 @@ class Done(msgspec.Struct, frozen=True, array_like=True, tag="done"):
 class Failed(msgspec.Struct, frozen=True, array_like=True, tag="failed"):
     """The request ended without an answer, before or after `Admitted`. `usage` is what was spent until then."""
 
-    fault: Fault
+    fault: ErrorInfo
     usage: Usage = Usage()
 
 
 Event = (
     Admitted
-    | Delta
-    | Finished
+    | TextDelta
+    | ChoiceFinished
     | QuotaLow
     | Tokenised
-    | Vectors
-    | Heard
-    | Segment
-    | Sound
-    | Verdict
-    | Progress
-    | Picture
+    | EmbeddingVectors
+    | RecordingInfo
+    | TranscriptSegment
+    | AudioChunk
+    | ModerationVerdict
+    | ImageProgress
+    | GeneratedImage
     | Done
     | Failed
 )
-FREE = (Admitted, Finished, QuotaLow, Done, Failed)
+CREDIT_FREE_EVENTS = (Admitted, ChoiceFinished, QuotaLow, Done, Failed)
 """The events that cost no credit: there are few of them per request, and they are never held back."""

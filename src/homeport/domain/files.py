@@ -46,7 +46,7 @@ class UploadPart(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
 
 
-class Listing(msgspec.Struct, frozen=True, kw_only=True):
+class FilePageRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Which files are to be listed: `limit` of them behind the one with the id `after`, newest first or oldest."""
 
     purpose: str | None = None

@@ -17,7 +17,7 @@ SOURCE_PIXELS_MAX = 16 * 1024 * 1024
 """The most pixels of an upload: a small file can claim a huge picture."""
 
 
-class Format(StrEnum):
+class ImageFormat(StrEnum):
     """How a picture is written."""
 
     PNG = "png"
@@ -25,7 +25,7 @@ class Format(StrEnum):
     WEBP = "webp"
 
 
-class Size(msgspec.Struct, frozen=True, array_like=True):
+class ImageSize(msgspec.Struct, frozen=True, array_like=True):
     """Width and height in pixels."""
 
     width: int
@@ -35,7 +35,7 @@ class Size(msgspec.Struct, frozen=True, array_like=True):
         return f"{self.width}x{self.height}"
 
 
-class Source(msgspec.Struct, frozen=True, array_like=True):
+class ImageSource(msgspec.Struct, frozen=True, array_like=True):
     """An uploaded picture to start from, a file that stays until the request has ended; and optionally a mask.
 
     Fully transparent pixels of the mask are to be repainted; without a mask the picture's own alpha is used.
@@ -50,10 +50,10 @@ class Source(msgspec.Struct, frozen=True, array_like=True):
     field: str = "image"
 
 
-class Finish(msgspec.Struct, frozen=True, array_like=True):
+class ImageOutput(msgspec.Struct, frozen=True, array_like=True):
     """How a picture is handed over. `quality` is 0 to 100, for JPEG and WebP; 100 is lossless in WebP."""
 
-    format: Format = Format.PNG
+    format: ImageFormat = ImageFormat.PNG
     quality: int = 100
 
 
@@ -68,8 +68,8 @@ class ImageRequest(msgspec.Struct, frozen=True, tag="image_request"):
 
     prompt: str
     n: int = 1
-    size: Size | None = None
-    source: Source | None = None
+    size: ImageSize | None = None
+    source: ImageSource | None = None
     seed: int | None = None
     steps: int | None = None
     effort: float = 1.0
@@ -77,4 +77,4 @@ class ImageRequest(msgspec.Struct, frozen=True, tag="image_request"):
     strength: float | None = None
     negative_prompt: str = ""
     partial_images: int = 0
-    finish: Finish = Finish()
+    finish: ImageOutput = ImageOutput()

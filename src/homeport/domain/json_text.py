@@ -13,12 +13,12 @@ _MARKS = (
 )
 
 
-def unmarked(text: bytes) -> bytes:
+def strip_bom(text: bytes) -> bytes:
     """The text without a byte order mark of UTF-8 before it."""
     return text.removeprefix(codecs.BOM_UTF8)
 
 
-def foreign(text: bytes) -> str | None:
+def foreign_encoding(text: bytes) -> str | None:
     """What is wrong with the encoding of text that was no UTF-8 JSON, if that is what is wrong with it."""
     found = next((name for mark, name in _MARKS if text.startswith(mark)), None)
     if found is None and 0 in text[:2]:  # JSON begins with an ASCII character, of which one of two bytes is zero

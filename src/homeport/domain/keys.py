@@ -5,11 +5,11 @@ Everything belongs to a project; a key is one credential of it, so that a lost o
 
 import msgspec
 
-LOCAL = "local"
+LOCAL_PROJECT = "local"
 """The project of callers without a key, and of keys that name no other."""
 
 
-class Allowance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class KeyLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How much a key may ask for; None: no limit. Minutes slide, days and months are those of UTC.
 
     `storage_bytes`: what its project may keep, in place of the server's own limit; of several keys' the least counts.
@@ -32,7 +32,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     hint: str
     created_at: int
     models: tuple[str, ...] = ()
-    limits: Allowance = Allowance()
+    limits: KeyLimits = KeyLimits()
     rotated_at: int | None = None
     expires_at: int | None = None
     revoked_at: int | None = None
@@ -46,17 +46,17 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
         return not self.models or model in self.models
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class NewKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A key to be made. `models` may be aliases; `expires_in_s` counts from now."""
 
     name: str
-    project: str = LOCAL
+    project: str = LOCAL_PROJECT
     models: tuple[str, ...] = ()
-    limits: Allowance = Allowance()
+    limits: KeyLimits = KeyLimits()
     expires_in_s: int | None = None
 
 
-class Issued(msgspec.Struct, frozen=True, kw_only=True):
+class IssuedKey(msgspec.Struct, frozen=True, kw_only=True):
     """A key just made or rotated, with its secret: the only time that it is told."""
 
     key: Key

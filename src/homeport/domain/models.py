@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 
 
-class Facts(msgspec.Struct, frozen=True):
+class ModelFacts(msgspec.Struct, frozen=True):
     """What is known of an installed model without loading it.
 
     `window` is in tokens, None where unknown. `capabilities` are words such as `chat`, `completions`, `edits`,
@@ -23,7 +23,7 @@ class Facts(msgspec.Struct, frozen=True):
     size_bytes: int = 0
 
 
-class Installed(msgspec.Struct, frozen=True):
+class InstalledModel(msgspec.Struct, frozen=True):
     """A model that can be used now: its facts and its verified files, by role (`weights`, …).
 
     `layout` says in which layout the weights are (`original`, `q8_0`, …); the digest differs with it. `parent`: the
@@ -31,7 +31,7 @@ class Installed(msgspec.Struct, frozen=True):
     everybody's.
     """
 
-    facts: Facts
+    facts: ModelFacts
     files: dict[str, Path]
     digest: str
     layout: str = "original"
@@ -70,19 +70,19 @@ class Alias(msgspec.Struct, frozen=True):
     is_common: bool = True
 
 
-class Resolved(msgspec.Struct, frozen=True):
+class ResolvedModel(msgspec.Struct, frozen=True):
     """What a name asked for turned out to be: the asked name, the model that runs, its ids' encoding.
 
     `tuned`: the fine-tuned model that was asked for, where that is not `model` itself but a change of it.
     """
 
     asked: str
-    model: Installed
+    model: InstalledModel
     encoding: str | None = None
-    tuned: Installed | None = None
+    tuned: InstalledModel | None = None
 
     @property
-    def meant(self) -> Installed:
+    def meant(self) -> InstalledModel:
         """The model that answers: the fine-tuned one, not the one that runs it."""
         return self.tuned or self.model
 
@@ -94,7 +94,7 @@ class Resolved(msgspec.Struct, frozen=True):
         return Adapter(self.tuned.facts.name, self.tuned.files[ADAPTER], self.tuned.digest)
 
 
-class Loaded(msgspec.Struct, frozen=True):
+class LoadedModel(msgspec.Struct, frozen=True):
     """What a worker reports once a model is loaded.
 
     `kernels`: the library that computes, in words; `device`: where. `window` is the one really served, in tokens, None
@@ -108,7 +108,7 @@ class Loaded(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
-class Gauges(msgspec.Struct, frozen=True, array_like=True):
+class EngineStats(msgspec.Struct, frozen=True, array_like=True):
     """A worker's state at one moment, for metrics and supervision.
 
     `stalled_s` is how long the engine has been in one step; counters run from the worker's start.

@@ -39,10 +39,10 @@ class ImagePart(msgspec.Struct, frozen=True, tag="image"):
     param: str = "input"
 
 
-Part = TextPart | ImagePart
+ModerationPart = TextPart | ImagePart
 
 
 class ModerationRequest(msgspec.Struct, frozen=True, tag="moderation_request"):
     """One verdict for each of `inputs`; an input is one part or more, judged together."""
 
-    inputs: tuple[tuple[Part, ...], ...]
+    inputs: tuple[tuple[ModerationPart, ...], ...]

@@ -8,7 +8,7 @@ from typing import Protocol
 import msgspec
 
 
-class Progress(Protocol):
+class ProgressReporter(Protocol):
     """Receives how a fetch goes, in bytes, and lines for the user."""
 
     def total(self, size: int) -> None:
@@ -24,8 +24,8 @@ class Progress(Protocol):
         ...
 
 
-class Silent:
-    """A `Progress` that reports nothing."""
+class NullProgress:
+    """A `ProgressReporter` that reports nothing."""
 
     def total(self, size: int) -> None:
         """Report nothing."""
@@ -72,7 +72,7 @@ class WorkerReport(msgspec.Struct, frozen=True):
     idle_s: float = 0.0
 
 
-class Workers(msgspec.Struct, frozen=True):
+class WorkerList(msgspec.Struct, frozen=True):
     """The answer of `GET /admin/v1/workers`."""
 
     data: tuple[WorkerReport, ...]

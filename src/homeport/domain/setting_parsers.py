@@ -10,14 +10,14 @@ _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("0", "false", "no", "off")
 
 
-def text(value: object) -> str:
+def parse_text(value: object) -> str:
     """A string, taken as it is."""
     if not isinstance(value, str):
         raise ValueError("is not text")
     return value.strip()
 
 
-def whole(value: object) -> int:
+def parse_int(value: object) -> int:
     """A whole number."""
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise ValueError("is not a whole number")
@@ -27,7 +27,7 @@ def whole(value: object) -> int:
         raise ValueError("is not a whole number") from None
 
 
-def number(value: object) -> float:
+def parse_number(value: object) -> float:
     """A finite number, such as a time in seconds."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError("is not a number")
@@ -40,7 +40,7 @@ def number(value: object) -> float:
     return found
 
 
-def size(value: object) -> int:
+def parse_size(value: object) -> int:
     """Bytes: a whole number, or one with a unit (kB, MB, GB, TB are powers of 1000; KiB, MiB, GiB of 1024)."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
@@ -51,7 +51,7 @@ def size(value: object) -> int:
     return int(float(match[1]) * (1024 if unit.endswith("i") else 1000) ** _POWERS[unit[:1]])
 
 
-def switch(value: object) -> bool:
+def parse_switch(value: object) -> bool:
     """On or off: true, yes, on, 1 or false, no, off, 0."""
     word = str(value).strip().lower()
     if word not in _TRUE + _FALSE:
@@ -59,7 +59,7 @@ def switch(value: object) -> bool:
     return word in _TRUE
 
 
-def words(value: object) -> tuple[str, ...]:
+def parse_words(value: object) -> tuple[str, ...]:
     """A list of words; as one string they are separated by commas."""
     if isinstance(value, str):
         value = value.split(",")
@@ -68,9 +68,9 @@ def words(value: object) -> tuple[str, ...]:
     return tuple(word.strip() for word in value if word.strip())
 
 
-def secrets(value: object) -> tuple[str, ...]:
+def parse_secrets(value: object) -> tuple[str, ...]:
     """A list of words, or nothing: separators alone are an error, since no keys would mean no protection."""
-    found = words(value)
+    found = parse_words(value)
     if not found and value:
         raise ValueError("has separators and no value")
     return found
@@ -78,25 +78,25 @@ def secrets(value: object) -> tuple[str, ...]:
 
 def secret(value: object) -> str:
     """A non-empty string: blanks alone are an error, since an empty key would protect nothing."""
-    found = text(value)
+    found = parse_text(value)
     if not found:
         raise ValueError("is blank")
     return found
 
 
-def pairs(value: object) -> dict[str, str]:
+def parse_pairs(value: object) -> dict[str, str]:
     """A map from name to name; as one string `name=target,name=target`."""
     if isinstance(value, Mapping):
         if not all(isinstance(part, str) for item in value.items() for part in item):
             raise ValueError("is not a map from names to names")
         return dict(value)
-    split = [word.partition("=") for word in words(value)]
+    split = [word.partition("=") for word in parse_words(value)]
     if not all(equals and name.strip() and target.strip() for name, equals, target in split):
         raise ValueError("is not a list of name=target")
     return {name.strip(): target.strip() for name, _, target in split}
 
 
-def folder(value: object) -> Path:
+def parse_folder(value: object) -> Path:
     """A path; `~` is the user's home."""
     if not isinstance(value, str | Path) or not str(value).strip():
         raise ValueError("is not a path")

@@ -8,8 +8,8 @@ from typing import Literal, get_args
 
 import msgspec
 
-Format = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
-FORMATS: tuple[Format, ...] = get_args(Format)
+AudioFormat = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
+AUDIO_FORMATS: tuple[AudioFormat, ...] = get_args(AudioFormat)
 
 
 class SpeechRequest(msgspec.Struct, frozen=True, tag="speech_request"):
@@ -17,5 +17,5 @@ class SpeechRequest(msgspec.Struct, frozen=True, tag="speech_request"):
 
     text: str
     voice: str
-    format: Format = "mp3"
+    format: AudioFormat = "mp3"
     speed: float = 1.0

@@ -5,7 +5,7 @@ import msgspec
 from homeport.domain.errors import InvalidRequest
 
 
-class Stored(msgspec.Struct, frozen=True, kw_only=True):
+class ProjectUsage(msgspec.Struct, frozen=True, kw_only=True):
     """What a project stores, in bytes, and its limit.
 
     `parts`: of uploads that are not completed; `pictures`: behind URLs; `models`: fine-tuned ones, checkpoints too.

@@ -21,14 +21,14 @@ class TokenPrompt(msgspec.Struct, frozen=True, tag="tokens"):
     ids: tuple[int, ...]
 
 
-class DocumentStart(msgspec.Struct, frozen=True, tag="start"):
+class EmptyPrompt(msgspec.Struct, frozen=True, tag="start"):
     """No prompt at all: generate as from the beginning of a new document."""
 
 
 class InfillPrompt(msgspec.Struct, frozen=True, tag="infill"):
     """Generate what stands between `before` and `after`, with the model's own FIM tokens."""
 
-    before: TextPrompt | TokenPrompt | DocumentStart
+    before: TextPrompt | TokenPrompt | EmptyPrompt
     after: str
 
 
@@ -53,10 +53,10 @@ class EditPrompt(msgspec.Struct, frozen=True, tag="edit"):
     instruction: str
 
 
-Prompt = TextPrompt | TokenPrompt | DocumentStart | InfillPrompt | ChatPrompt | EditPrompt
+Prompt = TextPrompt | TokenPrompt | EmptyPrompt | InfillPrompt | ChatPrompt | EditPrompt
 
 
-class Sampling(msgspec.Struct, frozen=True):
+class SamplingParams(msgspec.Struct, frozen=True):
     """How the next token is drawn. Defaults are OpenAI's: no hidden top-k, min-p or repetition penalty.
 
     `seed` None means a fresh one per request. `logit_bias` keys are ids of `TextRequest.encoding` where that is
@@ -75,7 +75,7 @@ class Sampling(msgspec.Struct, frozen=True):
     logit_bias: dict[int, float] = {}
 
 
-class Ending(msgspec.Struct, frozen=True):
+class StoppingCriteria(msgspec.Struct, frozen=True):
     """When a choice is finished. `max_tokens` None: to the end of the window; 0: score the prompt only.
 
     `default_tokens`: at most so many where `max_tokens` is None, fewer where the window has less room.
@@ -101,8 +101,8 @@ class TextRequest(msgspec.Struct, frozen=True, tag="text_request"):
     """
 
     prompts: tuple[Prompt, ...]
-    sampling: Sampling = Sampling()
-    ending: Ending = Ending()
+    sampling: SamplingParams = SamplingParams()
+    ending: StoppingCriteria = StoppingCriteria()
     n: int = 1
     best_of: int = 1
     logprobs: int | None = None

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from homeport.domain.errors import Fault
+from homeport.domain.errors import ErrorInfo
 
 Method = Literal["supervised", "dpo"]
 
@@ -43,7 +43,7 @@ class Hyperparameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     classification: Classification | None = None
 
 
-class TuningJob(msgspec.Struct, frozen=True):
+class TrainingSpec(msgspec.Struct, frozen=True):
     """One training. `folder` holds all that it writes and is what it goes on from when it was cut off.
 
     `weights`: the GGUF that is adapted, `start` an adapter of it to begin with, `digest` the hash of both. `reader`:
@@ -64,7 +64,7 @@ class TuningJob(msgspec.Struct, frozen=True):
     start: Path | None = None
 
 
-class Prepared(msgspec.Struct, frozen=True, tag="prepared"):
+class TrainingPrepared(msgspec.Struct, frozen=True, tag="prepared"):
     """The files are read and fit. The choices that were left to us are made; `step` is where an earlier run stopped."""
 
     examples: int
@@ -74,7 +74,7 @@ class Prepared(msgspec.Struct, frozen=True, tag="prepared"):
     hyperparameters: Hyperparameters
 
 
-class Measures(msgspec.Struct, frozen=True, tag="measures"):
+class StepMetrics(msgspec.Struct, frozen=True, tag="measures"):
     """How a step went. `tokens` and `examples` were trained on so far. Losses are means per token, natural logarithm.
 
     Accuracies are shares of tokens (`sequence`: of whole answers) that were the likeliest; with preferences, of pairs
@@ -96,16 +96,16 @@ class Measures(msgspec.Struct, frozen=True, tag="measures"):
     classification: dict[str, float] = {}
 
 
-class Saved(msgspec.Struct, frozen=True, tag="saved"):
+class CheckpointSaved(msgspec.Struct, frozen=True, tag="saved"):
     """An epoch is over; the adapter as it is then stands in a file, and answers under the name `model`, if any."""
 
     step: int
     file: str
-    measures: Measures
+    measures: StepMetrics
     model: str | None = None
 
 
-class Trained(msgspec.Struct, frozen=True, tag="trained"):
+class TrainingFinished(msgspec.Struct, frozen=True, tag="trained"):
     """It is done: the adapter, the table of measures, and how many tokens were trained on, repeats counted."""
 
     adapter: str
@@ -113,17 +113,17 @@ class Trained(msgspec.Struct, frozen=True, tag="trained"):
     tokens: int
 
 
-class Broke(msgspec.Struct, frozen=True, tag="broke"):
+class TrainingFailed(msgspec.Struct, frozen=True, tag="broke"):
     """It failed, and will fail again."""
 
-    fault: Fault
+    fault: ErrorInfo
 
 
-Told = Prepared | Measures | Saved | Trained | Broke
+TrainingEvent = TrainingPrepared | StepMetrics | CheckpointSaved | TrainingFinished | TrainingFailed
 """What a training tells, in this order; after an interruption, steps behind the last kept state are told again."""
 
 
-class TuningOrder(msgspec.Struct, frozen=True):
+class TrainingRequest(msgspec.Struct, frozen=True):
     """What a user asks for: a model trained on a file. `suffix` becomes part of the new model's name."""
 
     model: str
@@ -133,7 +133,7 @@ class TuningOrder(msgspec.Struct, frozen=True):
     hyperparameters: Hyperparameters = Hyperparameters()
 
 
-class TuningWork(msgspec.Struct, frozen=True):
+class TrainingTask(msgspec.Struct, frozen=True):
     """A training that was accepted, as records keep it: under the same `id` it goes on where it was cut off.
 
     `id`: letters, digits, `-` and `_`. `name`: what the new model will be called. `model`: the real name of the one
@@ -152,7 +152,7 @@ class TuningWork(msgspec.Struct, frozen=True):
     keeps_checkpoints: bool = False
 
 
-class Tuned(msgspec.Struct, frozen=True):
+class TrainingResult(msgspec.Struct, frozen=True):
     """What came of it: the model, installed; its table of measures; how many tokens were trained on, with repeats."""
 
     model: str

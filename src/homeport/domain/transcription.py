@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 
-class Pauses(msgspec.Struct, frozen=True):
+class VadSettings(msgspec.Struct, frozen=True):
     """How speech is told from silence, and cut there: a probability, and times in milliseconds."""
 
     threshold: float = 0.5
@@ -35,4 +35,4 @@ class TranscriptionRequest(msgspec.Struct, frozen=True, tag="transcription_reque
     keywords: tuple[str, ...] = ()
     temperature: float = 0.0
     words: bool = False
-    pauses: Pauses = Pauses()
+    pauses: VadSettings = VadSettings()

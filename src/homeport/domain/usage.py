@@ -9,7 +9,7 @@ GROUPS = ("day", "project", "key", "user", "model", "endpoint")
 """By what usage can be summed up. A day is one of UTC."""
 
 
-class Spent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class UsageRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One request: who asked what, when it ended, how, and what it cost. Empty where there is none.
 
     `at`: whole seconds since 1970. `model` is the real name. `status`: `ok`, `cancelled`, or the code of an error.
@@ -34,7 +34,7 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_batch: bool = False
 
 
-class Question(msgspec.Struct, frozen=True, kw_only=True):
+class UsageQuery(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be summed up: from `since` to before `until`, of these alone where any are named.
 
     `width_s`: the length of the spans of time that are told apart, None: one for all. `by`: of `GROUPS`, but for days;
@@ -53,8 +53,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     is_batch: bool | None = None
 
 
-class Sum(msgspec.Struct, frozen=True, kw_only=True):
-    """The sum of some requests. `begins`: of its span of time. `group`: what they have in common, by `Question.by`."""
+class UsageTotal(msgspec.Struct, frozen=True, kw_only=True):
+    """The sum of some requests. `begins`: of its span of time. `group`: what they have in common, by `UsageQuery.by`."""
 
     begins: int = 0
     group: dict[str, str] = {}

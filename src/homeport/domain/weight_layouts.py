@@ -14,9 +14,9 @@ ORIGINAL = "original"
 LAYOUTS = ("q8_0", "q4_0", "bf16")
 """The layouts that can be made of it."""
 
-LEAST_GAIN = 1.1
-MOST_RISE = 0.005
-MOST_DIVERGENCE = 0.02
+MIN_SPEEDUP = 1.1
+MAX_PERPLEXITY_RISE = 0.005
+MAX_DIVERGENCE = 0.02
 """Nats per token. Kernels alone differ by about 0.006 between layouts that hold the same weights; Q4_0 by 0.5."""
 
 
@@ -81,13 +81,13 @@ class Trial(msgspec.Struct, frozen=True):
     @property
     def is_faster(self) -> bool:
         """Whether it is fast enough to be worth its place on the disk."""
-        return self.gain >= LEAST_GAIN
+        return self.gain >= MIN_SPEEDUP
 
     @property
     def is_faithful(self) -> bool:
         """Whether it loses nothing that matters: known, and within both limits."""
         found = self.fidelity
-        return found is not None and found.rise < MOST_RISE and found.divergence < MOST_DIVERGENCE
+        return found is not None and found.rise < MAX_PERPLEXITY_RISE and found.divergence < MAX_DIVERGENCE
 
 
 def best(trials: Sequence[Trial]) -> Trial | None:
@@ -98,7 +98,7 @@ def best(trials: Sequence[Trial]) -> Trial | None:
 def lossier(trials: Sequence[Trial]) -> list[Trial]:
     """Those faster than what `best` gives, at a price that only the user can judge; the fastest first."""
     chosen = best(trials)
-    least = chosen.gain if chosen else LEAST_GAIN
+    least = chosen.gain if chosen else MIN_SPEEDUP
     found = [trial for trial in trials if trial.fidelity and not trial.is_faithful and trial.gain >= least]
     return sorted(found, key=_gain, reverse=True)
 
@@ -107,7 +107,7 @@ def _gain(trial: Trial) -> float:
     return trial.gain
 
 
-class Wish(msgspec.Struct, frozen=True):
+class OptimizeOptions(msgspec.Struct, frozen=True):
     """What is asked for: None the fastest that loses nothing that matters, else this layout. `is_dry`: only told."""
 
     layout: str | None = None
@@ -116,7 +116,7 @@ class Wish(msgspec.Struct, frozen=True):
     threads: int | None = None
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class OptimizeResult(msgspec.Struct, frozen=True):
     """What became of a model: the layout now active, whether that is new, and what was measured on the way."""
 
     model: str
@@ -125,7 +125,7 @@ class Outcome(msgspec.Struct, frozen=True):
     trials: tuple[Trial, ...] = ()
 
 
-class Survey(msgspec.Struct, frozen=True):
+class LayoutBenchmarkJob(msgspec.Struct, frozen=True):
     """What a measuring process is to do: try layouts of the file `source`, writing each to `part(name)`.
 
     `layout`: only this one. `is_complete`: score all, rather than stop at the first that loses nothing.
@@ -145,7 +145,7 @@ class Survey(msgspec.Struct, frozen=True):
         return source.with_name(f"{source.stem}.{layout}.part")
 
 
-class Told(msgspec.Struct, frozen=True):
+class LayoutBenchmarkEvent(msgspec.Struct, frozen=True):
     """One line a measuring process tells: what it did, or at the end the trials, and on which kernels and CPU."""
 
     text: str = ""

@@ -1,6 +1,6 @@
 """The messages between the gateway and one worker. The seam that child processes and Ray replicas share.
 
-Gateway to worker: `Open`, `Credit`, `Grant`, `Cancel`, `Ping`. Worker to gateway: `Ready` or `Broken` once, then `Step`
+Gateway to worker: `OpenRequest`, `GrantCredit`, `Grant`, `CancelRequest`, `Ping`. Worker to gateway: `ModelReady` or `LoadFailed` once, then `StepEvents`
 and `Pong`. `id` is the gateway's number for one request and is never used twice on a link.
 Credit is counted in events (but for the `FREE` ones): a request out of credit is not stepped until it gets more.
 """
@@ -10,16 +10,16 @@ from pathlib import Path
 import msgspec
 
 from homeport.domain.embeddings import EmbeddingRequest
-from homeport.domain.errors import Fault
+from homeport.domain.errors import ErrorInfo
 from homeport.domain.events import Event
 from homeport.domain.images import ImageRequest
-from homeport.domain.models import Gauges, Loaded
+from homeport.domain.models import EngineStats, LoadedModel
 from homeport.domain.moderation import ModerationRequest
 from homeport.domain.speech import SpeechRequest
 from homeport.domain.text import TextRequest, TokenRequest
 from homeport.domain.transcription import TranscriptionRequest
 
-Request = (
+EngineRequest = (
     TextRequest
     | TokenRequest
     | EmbeddingRequest
@@ -31,12 +31,12 @@ Request = (
 """What an engine may be asked for: one struct per kind, told apart by its tag."""
 
 
-def width(request: Request) -> int:
+def concurrent_choices(request: EngineRequest) -> int:
     """How many answers grow side by side: each may bring an event in the step that used the credit up."""
     return len(request.prompts) * max(request.n, request.best_of) if isinstance(request, TextRequest) else 1
 
 
-class Job(msgspec.Struct, frozen=True):
+class EngineSpec(msgspec.Struct, frozen=True):
     """What a worker is started with: which engine (a key of `serving.engines`), which files, which options."""
 
     engine: str
@@ -46,15 +46,15 @@ class Job(msgspec.Struct, frozen=True):
     options: dict[str, str | int | float | bool | None]
 
 
-class Open(msgspec.Struct, frozen=True, array_like=True, tag="open"):
+class OpenRequest(msgspec.Struct, frozen=True, array_like=True, tag="open"):
     """Begin request `id`, with this much credit."""
 
     id: int
-    request: Request
+    request: EngineRequest
     credit: int
 
 
-class Credit(msgspec.Struct, frozen=True, array_like=True, tag="credit"):
+class GrantCredit(msgspec.Struct, frozen=True, array_like=True, tag="credit"):
     """The reader took `n` events that cost credit; as many more may be sent."""
 
     id: int
@@ -68,7 +68,7 @@ class Grant(msgspec.Struct, frozen=True, array_like=True, tag="grant"):
     n: int
 
 
-class Cancel(msgspec.Struct, frozen=True, array_like=True, tag="cancel"):
+class CancelRequest(msgspec.Struct, frozen=True, array_like=True, tag="cancel"):
     """Nobody waits for `id` any more. Nothing is answered."""
 
     id: int
@@ -78,19 +78,19 @@ class Ping(msgspec.Struct, frozen=True, array_like=True, tag="ping"):
     """Are you alive? Answered by `Pong` from the worker's link thread."""
 
 
-class Ready(msgspec.Struct, frozen=True, array_like=True, tag="ready"):
+class ModelReady(msgspec.Struct, frozen=True, array_like=True, tag="ready"):
     """The model is loaded."""
 
-    loaded: Loaded
+    loaded: LoadedModel
 
 
-class Broken(msgspec.Struct, frozen=True, array_like=True, tag="broken"):
+class LoadFailed(msgspec.Struct, frozen=True, array_like=True, tag="broken"):
     """The model does not load; the process exits after this."""
 
-    fault: Fault
+    fault: ErrorInfo
 
 
-class Step(msgspec.Struct, frozen=True, array_like=True, tag="step"):
+class StepEvents(msgspec.Struct, frozen=True, array_like=True, tag="step"):
     """The events of one engine step, each with its request's id."""
 
     events: tuple[tuple[int, Event], ...]
@@ -99,8 +99,8 @@ class Step(msgspec.Struct, frozen=True, array_like=True, tag="step"):
 class Pong(msgspec.Struct, frozen=True, array_like=True, tag="pong"):
     """Alive, and this is how it stands."""
 
-    gauges: Gauges
+    gauges: EngineStats
 
 
-Downstream = Open | Credit | Grant | Cancel | Ping
-Upstream = Ready | Broken | Step | Pong
+WorkerCommand = OpenRequest | GrantCredit | Grant | CancelRequest | Ping
+WorkerReply = ModelReady | LoadFailed | StepEvents | Pong

@@ -21,7 +21,7 @@ _TURNS: Final = {
 """By the number that EXIF notes; 1 is upright, and so is what has no number or a wrong one."""
 
 
-def turn(opened: Image.Image) -> Image.Transpose | None:
+def orientation(opened: Image.Image) -> Image.Transpose | None:
     """The rotation that makes a picture upright; None if it is upright or its metadata is invalid."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what Pillow finds odd in them
@@ -31,9 +31,9 @@ def turn(opened: Image.Image) -> Image.Transpose | None:
             return None
 
 
-def seen(opened: Image.Image) -> Image.Image:
+def upright_image(opened: Image.Image) -> Image.Image:
     """The picture, or the first of several, turned upright; 16 bits of grey become 8."""
-    way = turn(opened)
+    way = orientation(opened)
     upright = opened if way is None else opened.transpose(way)
     if upright.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))

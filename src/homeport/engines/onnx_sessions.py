@@ -5,7 +5,7 @@ import onnxruntime
 from homeport.engines.processors import cores
 
 
-def options(threads: int | None) -> onnxruntime.SessionOptions:
+def session_options(threads: int | None) -> onnxruntime.SessionOptions:
     """Options of a session with this number of threads; None or 0: one per core.
 
     Threads that spin would take processors from programs, and from models, beside this one. Left to itself the library

@@ -28,7 +28,7 @@ _REGRET_S = 4.0  # a thread that has to go sooner than this is waited for twice 
 logger = logging.getLogger("homeport.llama")
 
 
-class Reading(msgspec.Struct, frozen=True):
+class ProcessorReading(msgspec.Struct, frozen=True):
     """Seconds, counted from some moment: of the clock, and of processors in three uses.
 
     `idle_s`: none; `own_s`: by this process; `niced_s`: by processes of lower priority than this one.
@@ -46,7 +46,7 @@ class ThreadCount:
     Drops immediately, and rises after processors were free for a while. Pure: its clock is that of the readings.
     """
 
-    def __init__(self, most: int, first: Reading) -> None:
+    def __init__(self, most: int, first: ProcessorReading) -> None:
         self.count = most
         self._most = most
         self._last = first
@@ -54,7 +54,7 @@ class ThreadCount:
         self._patience_s = _PATIENCE_S
         self._raised_s = first.wall_s - _REGRET_S
 
-    def observe(self, now: Reading) -> None:
+    def observe(self, now: ProcessorReading) -> None:
         """Take the next reading."""
         before, self._last = self._last, now
         elapsed = now.wall_s - before.wall_s
@@ -85,7 +85,7 @@ class ThreadCount:
             self.count, self._free_s, self._raised_s = count, 0.0, now_s
 
 
-class Monitor:
+class ProcessorMonitor:
     """Keeps a thread count up to date in a thread of its own, so that it holds for the first step after a pause too.
 
     Where the system does not say what its processors do, the count stays as it is.
@@ -95,7 +95,7 @@ class Monitor:
         self._processors = _allowed()
         self._is_niced = psutil.Process().nice() > 0
         first = self._read()
-        self._threads = ThreadCount(most, first or Reading(0.0, 0.0, 0.0))
+        self._threads = ThreadCount(most, first or ProcessorReading(0.0, 0.0, 0.0))
         self._has_ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="processors", daemon=True)
         if most > 1 and first is not None:
@@ -121,7 +121,7 @@ class Monitor:
             if self._threads.count != before:
                 logger.debug("%d threads compute now, not %d", self._threads.count, before)
 
-    def _read(self) -> Reading | None:
+    def _read(self) -> ProcessorReading | None:
         """What the processors did so far; None where the system does not say, as in some sandboxes, or not now."""
         try:
             every = psutil.cpu_times(percpu=True)
@@ -133,7 +133,7 @@ class Monitor:
         idle = sum(times.idle + getattr(times, "iowait", 0.0) for times in ours)
         # Where our own priority is low, no more than equals are among the niced.
         niced = 0.0 if self._is_niced else sum(getattr(times, "nice", 0.0) for times in ours)
-        return Reading(time.monotonic(), idle, time.process_time(), niced) if any(map(any, ours)) else None
+        return ProcessorReading(time.monotonic(), idle, time.process_time(), niced) if any(map(any, ours)) else None
 
 
 def cores() -> int:

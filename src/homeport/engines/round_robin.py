@@ -1,6 +1,6 @@
 """What engines share that work in turns: the queue, credit, cancelling, gauges and the loop around them.
 
-An engine gives a `Work`; the simplest is `Rounds`, one generator of events per request. Threads: `run` owns the one
+An engine gives a `EngineWork`; the simplest is `GeneratorWork`, one generator of events per request. Threads: `run` owns the one
 that works; everything else may be called from any thread and returns at once. Knows nothing of any kind of request.
 """
 
@@ -12,20 +12,26 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from homeport.domain.errors import EngineFailed, HomeportError, InvalidRequest
-from homeport.domain.events import FREE, Admitted, Done, Event, Failed
-from homeport.domain.models import Gauges, Loaded
-from homeport.domain.ports.serving import Emit
-from homeport.domain.worker_messages import Request
+from homeport.domain.events import (
+    CREDIT_FREE_EVENTS,
+    Admitted,
+    Done,
+    Event,
+    Failed,
+)
+from homeport.domain.models import EngineStats, LoadedModel
+from homeport.domain.ports.engine import EmitEvents
+from homeport.domain.worker_messages import EngineRequest
 
 R = TypeVar("R")
 
 logger = logging.getLogger("homeport.turns")
 
-_NO_END = Failed(EngineFailed("The engine gave no end to its answer.").fault)
+_MISSING_END = Failed(EngineFailed("The engine gave no end to its answer.").fault)
 
 
 @dataclass(eq=False, slots=True)
-class Turn(Generic[R]):
+class ActiveRequest(Generic[R]):
     """One open request. `is_cancelled` may turn true at any moment: look at it between chunks of work."""
 
     id: int
@@ -35,10 +41,10 @@ class Turn(Generic[R]):
     is_admitted: bool = False
 
 
-class Work(Protocol[R]):
+class EngineWork(Protocol[R]):
     """What an engine does with its open turns. Called from the working thread alone."""
 
-    def step(self, turns: Sequence[Turn[R]]) -> Iterable[tuple[int, Event]]:
+    def step(self, turns: Sequence[ActiveRequest[R]]) -> Iterable[tuple[int, Event]]:
         """Do one chunk of work, a second or so at most, and give the events it brought, each with its turn's id.
 
         `turns`: all that are open and have credit, oldest first, at least one. It must bring at least one of them
@@ -55,32 +61,32 @@ class Work(Protocol[R]):
         ...
 
 
-class Turns(Generic[R]):
-    """An engine around a `Work`. Fulfils `domain.ports.Engine`; `kind` is the struct of its requests."""
+class RoundRobinEngine(Generic[R]):
+    """An engine around a `EngineWork`. Fulfils `domain.ports.Engine`; `kind` is the struct of its requests."""
 
-    def __init__(self, loaded: Loaded, kind: type[R], work: Work[R]) -> None:
+    def __init__(self, loaded: LoadedModel, kind: type[R], work: EngineWork[R]) -> None:
         self._loaded = loaded
         self._kind = kind
         self._work = work
         self._changed = threading.Condition()
-        self._turns: dict[int, Turn[R]] = {}  # in order of arrival
+        self._turns: dict[int, ActiveRequest[R]] = {}  # in order of arrival
         self._is_closed = False
         self._steps = 0
         self._prompt_tokens = 0
         self._step_began: float | None = None
 
     @property
-    def loaded(self) -> Loaded:
+    def loaded(self) -> LoadedModel:
         """Facts about the loaded model."""
         return self._loaded
 
-    def open(self, id: int, request: Request, credit: int) -> None:
+    def open(self, id: int, request: EngineRequest, credit: int) -> None:
         """Take a request; an id that is under way is ignored. Raises InvalidRequest for one of another kind."""
         if not isinstance(request, self._kind):
             raise InvalidRequest(f"{self._loaded.model} cannot be used for this.", param="model")
         with self._changed:
             if id not in self._turns:
-                self._turns[id] = Turn(id, request, credit)
+                self._turns[id] = ActiveRequest(id, request, credit)
                 self._changed.notify()
 
     def credit(self, id: int, n: int) -> None:
@@ -100,13 +106,13 @@ class Turns(Generic[R]):
                 turn.is_cancelled = True
                 self._changed.notify()
 
-    def gauges(self) -> Gauges:
+    def gauges(self) -> EngineStats:
         """How it stands now. A request is running once it was admitted."""
         with self._changed:
             running = sum(turn.is_admitted for turn in self._turns.values())
             waiting = len(self._turns) - running
         began = self._step_began
-        return Gauges(
+        return EngineStats(
             running=running,
             waiting=waiting,
             prompt_tokens=self._prompt_tokens,
@@ -120,7 +126,7 @@ class Turns(Generic[R]):
             self._is_closed = True
             self._changed.notify()
 
-    def run(self, emit: Emit) -> None:
+    def run(self, emit: EmitEvents) -> None:
         """Work until `close`. A step that breaks fails the turns it was given; the next ones are worked on."""
         try:
             while turns := self._ready():
@@ -138,7 +144,7 @@ class Turns(Generic[R]):
         finally:
             self._work.close()
 
-    def _ready(self) -> list[Turn[R]]:
+    def _ready(self) -> list[ActiveRequest[R]]:
         """Wait for turns that can be worked on; none at the end."""
         while True:
             with self._changed:
@@ -165,7 +171,7 @@ class Turns(Generic[R]):
                 if turn is None or turn.is_cancelled:
                     continue
                 kept.append((id, event))
-                if not isinstance(event, FREE):
+                if not isinstance(event, CREDIT_FREE_EVENTS):
                     turn.credit -= 1
                 elif isinstance(event, Admitted):
                     turn.is_admitted = True
@@ -178,7 +184,7 @@ class Turns(Generic[R]):
         return kept
 
 
-class Rounds(Generic[R]):
+class GeneratorWork(Generic[R]):
     """Work on turns one chunk each, in rounds, so that a long one holds no other up.
 
     `begin` makes a turn's events: a generator that gives the next one after each chunk of work, or None where a chunk
@@ -187,14 +193,14 @@ class Rounds(Generic[R]):
     """
 
     def __init__(
-        self, begin: Callable[[Turn[R]], Iterator[Event | None]], end: Callable[[], None] = lambda: None
+        self, begin: Callable[[ActiveRequest[R]], Iterator[Event | None]], end: Callable[[], None] = lambda: None
     ) -> None:
         self._begin = begin
         self._end = end
         self._under_way: dict[int, Iterator[Event | None]] = {}
         self._last = 0
 
-    def step(self, turns: Sequence[Turn[R]]) -> Iterable[tuple[int, Event]]:
+    def step(self, turns: Sequence[ActiveRequest[R]]) -> Iterable[tuple[int, Event]]:
         """One chunk of the turn after the one that had the last. Ids grow, so that is the next larger one."""
         turn = next((turn for turn in turns if turn.id > self._last), turns[0])
         self._last = turn.id
@@ -202,7 +208,7 @@ class Rounds(Generic[R]):
         try:
             if events is None:
                 events = self._under_way[turn.id] = self._begin(turn)
-            event = next(events, _NO_END)
+            event = next(events, _MISSING_END)
         except Exception as error:
             if not isinstance(error, HomeportError):
                 logger.exception("request %d failed", turn.id)

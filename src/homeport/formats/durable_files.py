@@ -12,7 +12,7 @@ from pathlib import Path
 
 from homeport.domain.errors import HomeportError, StorageFull, Unavailable
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """The errors of a disk without room, or of a user without a share of it."""
 _CANNOT = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EACCES, errno.EPERM)
 """The errors of file systems that do not sync folders (of networks, in user space), or of folders not to be read."""
@@ -27,7 +27,7 @@ def flush(file: int) -> None:
     os.fsync(file)
 
 
-def sync(path: Path) -> None:
+def sync_path(path: Path) -> None:
     """Sync a file's content, or a folder's names where these can be synced, to the disk."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -45,10 +45,10 @@ def make_folder(folder: Path) -> None:
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for each in missing:
-        sync(each.parent)
+        sync_path(each.parent)
 
 
-def write(path: Path, data: bytes) -> None:
+def replace_file(path: Path, data: bytes) -> None:
     """Write a file for this user alone, atomically: complete or not at all, without leftovers.
 
     One writer of a name at a time.
@@ -65,11 +65,11 @@ def write(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
         raise
-    sync(path.parent)
+    sync_path(path.parent)
 
 
-def explained(error: OSError, what: str) -> HomeportError:
+def storage_error(error: OSError, what: str) -> HomeportError:
     """What kept something from being written, as callers may see it: StorageFull, or Unavailable with the reason."""
-    if error.errno in FULL:
+    if error.errno in DISK_FULL_ERRNOS:
         return StorageFull(f"The disk is full: {what} cannot be written.")
     return Unavailable(f"{what[:1].upper()}{what[1:]} cannot be written: {error.strerror}.")

@@ -19,9 +19,9 @@ Value = int | float | bool | str
 
 _SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
 _STRING, _ARRAY = 8, 9
-_MOST_KEYS = 100_000
-_LONGEST_KEY = 65_535  # the format's own limit
-_LONGEST_STRING = 16 << 20  # chat templates are the longest there are, some ten kilobytes
+_MAX_KEYS = 100_000
+_MAX_KEY_BYTES = 65_535  # the format's own limit
+_MAX_STRING_BYTES = 16 << 20  # chat templates are the longest there are, some ten kilobytes
 _MOST_HEADER = 128 << 20  # in all; large vocabularies take some ten megabytes
 _MOST_DIMENSIONS = 4
 _ALIGNMENT, _MOST_ALIGNMENT = 32, 1 << 20
@@ -48,7 +48,7 @@ RANK = 4
 """llama.cpp's number of the pooling of models that give a score for a pair of texts, no vector."""
 
 
-class Header(msgspec.Struct, frozen=True):
+class GgufHeader(msgspec.Struct, frozen=True):
     """What a GGUF says of itself. `kind` is `model`, or `adapter`, `mmproj`, …; `window` is in tokens.
 
     `pooling`: how an embedding model makes one vector of a text's, by llama.cpp's number; None where it does not say.
@@ -65,7 +65,7 @@ class Header(msgspec.Struct, frozen=True):
     has_infill: bool = False
 
 
-def read(path: Path) -> Header:
+def read(path: Path) -> GgufHeader:
     """Read a file's header. Raises InvalidRequest where it is no GGUF, cut anywhere, or not to be believed."""
     values, tokens = _read(path)
     architecture = values.get("general.architecture")
@@ -73,7 +73,7 @@ def read(path: Path) -> Header:
         raise InvalidRequest(f"{path.name} names no architecture, so no engine can load it.")
     window = values.get(f"{architecture}.context_length")
     pooling = values.get(f"{architecture}.pooling_type")
-    return Header(
+    return GgufHeader(
         architecture=architecture,
         kind=_text(values, "general.type") or "model",
         name=_text(values, "general.name"),
@@ -103,7 +103,7 @@ def _read(path: Path) -> tuple[dict[str, Value], set[bytes]]:
     size = path.stat().st_size
     try:
         with path.open("rb") as file:
-            reader = _Reader(file, size)
+            reader = _HeaderReader(file, size)
             values, tokens = reader.pairs()
             needed = reader.end(values.get("general.alignment", _ALIGNMENT))
     except _Broken as broken:
@@ -129,7 +129,7 @@ class _Broken(Exception):
     """What is wrong with the file, in words."""
 
 
-class _Reader:
+class _HeaderReader:
     def __init__(self, file: BinaryIO, size: int) -> None:
         self._file = file
         self._size = self._left = size
@@ -147,12 +147,12 @@ class _Reader:
         count = self._number("<Q")
         if self._n_tensors * _LEAST_INFO > self._left:
             raise _Broken(f"it claims {self._n_tensors} tensors, more than the file has room for")
-        if count > _MOST_KEYS:
+        if count > _MAX_KEYS:
             raise _Broken(f"it claims {count} header entries")
         values: dict[str, Value] = {}
         tokens: set[bytes] = set()
         for _ in range(count):
-            key = self._string(_LONGEST_KEY).decode("utf-8", "replace")
+            key = self._string(_MAX_KEY_BYTES).decode("utf-8", "replace")
             kind = self._number("<I")
             if kind == _ARRAY:
                 self._array(tokens if key == _TOKENS else None)
@@ -166,7 +166,7 @@ class _Reader:
             raise _Broken(f"its alignment is {alignment} bytes")
         ends = [0]
         for _ in range(self._n_tensors):
-            self._string(_LONGEST_KEY)
+            self._string(_MAX_KEY_BYTES)
             n_dimensions = self._number("<I")
             if n_dimensions > _MOST_DIMENSIONS:
                 raise _Broken(f"a tensor has {n_dimensions} dimensions")
@@ -180,7 +180,7 @@ class _Reader:
 
     def _value(self, kind: int) -> Value:
         if kind == _STRING:
-            return self._string(_LONGEST_STRING).decode("utf-8", "replace")
+            return self._string(_MAX_STRING_BYTES).decode("utf-8", "replace")
         form = _SCALARS.get(kind)
         if form is None:
             raise _Broken(f"a header entry has the unknown type {kind}")
@@ -197,7 +197,7 @@ class _Reader:
             if count * 8 > self._left:
                 raise _Broken("a list is longer than the file")
             for _ in range(count):
-                text = self._string(_LONGEST_STRING)
+                text = self._string(_MAX_STRING_BYTES)
                 if tokens is not None and text in _INTERESTING:
                     tokens.add(text)
         else:

@@ -29,19 +29,19 @@ class Tensor(msgspec.Struct, frozen=True):
     data: bytes | memoryview
 
 
-class Integers(msgspec.Struct, frozen=True):
+class Int32Array(msgspec.Struct, frozen=True):
     """A list of 32-bit integers: a plain list of numbers is written as floats."""
 
     values: Sequence[int]
 
 
-def write(target: Path, values: Mapping[str, Value | Integers], tensors: Sequence[Tensor]) -> None:
+def write(target: Path, values: Mapping[str, Value | Int32Array], tensors: Sequence[Tensor]) -> None:
     """Write a file. Numbers become uint32 or float32, `bytes` a list of uint8, lists of bytes lists of texts."""
     infos, offset = [], 0
     for tensor in tensors:
         extents = struct.pack(f"<I{len(tensor.shape)}Q", len(tensor.shape), *tensor.shape)
         infos.append(_text(tensor.name.encode()) + extents + struct.pack("<IQ", tensor.type, offset))
-        offset += _padded(len(tensor.data))
+        offset += _pad(len(tensor.data))
     head = b"".join(
         (
             struct.pack("<4sIQQ", b"GGUF", _VERSION, len(tensors), len(values)),
@@ -50,13 +50,13 @@ def write(target: Path, values: Mapping[str, Value | Integers], tensors: Sequenc
         )
     )
     with target.open("wb") as file:
-        file.write(head.ljust(_padded(len(head)), b"\0"))
+        file.write(head.ljust(_pad(len(head)), b"\0"))
         for tensor in tensors:
             file.write(tensor.data)
-            file.write(bytes(_padded(len(tensor.data)) - len(tensor.data)))
+            file.write(bytes(_pad(len(tensor.data)) - len(tensor.data)))
 
 
-def _padded(size: int) -> int:
+def _pad(size: int) -> int:
     return size + -size % _ALIGNMENT
 
 
@@ -64,7 +64,7 @@ def _text(raw: bytes) -> bytes:
     return struct.pack("<Q", len(raw)) + raw
 
 
-def _value(value: Value | Integers) -> bytes:
+def _value(value: Value | Int32Array) -> bytes:
     match value:
         case bool():
             return struct.pack("<I?", _BOOL, value)
@@ -76,7 +76,7 @@ def _value(value: Value | Integers) -> bytes:
             return struct.pack("<I", _STRING) + _text(value.encode())
         case bytes():
             return struct.pack("<IIQ", _ARRAY, _UINT8, len(value)) + value
-        case Integers():
+        case Int32Array():
             return struct.pack("<IIQ", _ARRAY, _INT32, len(value.values)) + struct.pack(
                 f"<{len(value.values)}i", *value.values
             )

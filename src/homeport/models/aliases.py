@@ -23,14 +23,14 @@ _PLAIN = re.compile(r"[A-Za-z0-9._-]{1,128}")
 """What a name of a family is made of: nothing longer or other is matched against patterns."""
 
 
-class Name(msgspec.Struct, frozen=True):
+class OpenAIName(msgspec.Struct, frozen=True):
     """One of OpenAI's names: the kind of model it asks for, and the encoding of its token ids, where it takes any."""
 
     kind: str
     encoding: str | None
 
 
-Names = Mapping[str, Name]
+Names = Mapping[str, OpenAIName]
 
 
 class _Family(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,9 +52,9 @@ def _known() -> _Known:
 
 
 @cache
-def _families() -> tuple[tuple[re.Pattern[str], Name | None], ...]:
+def _families() -> tuple[tuple[re.Pattern[str], OpenAIName | None], ...]:
     return tuple(
-        (re.compile(fnmatch.translate(each.like)), Name(each.kind, each.encoding) if each.kind else None)
+        (re.compile(fnmatch.translate(each.like)), OpenAIName(each.kind, each.encoding) if each.kind else None)
         for each in _known().families
     )
 
@@ -62,14 +62,14 @@ def _families() -> tuple[tuple[re.Pattern[str], Name | None], ...]:
 def built_in() -> Names:
     """The names that are listed in this version."""
     return {
-        name: Name(kind, encoding if encoding in ENCODINGS else None)
+        name: OpenAIName(kind, encoding if encoding in ENCODINGS else None)
         for kind, encodings in _known().names.items()
         for encoding, names in encodings.items()
         for name in names
     }
 
 
-def family(name: str) -> Name | None:
+def family(name: str) -> OpenAIName | None:
     """What a name that is not listed asks for, by the family it belongs to; None for a name that is not OpenAI's."""
     if not _PLAIN.fullmatch(name):
         return None
@@ -117,7 +117,7 @@ class Aliases:
         known = self._openai(name)
         return known.kind if known else None
 
-    def _openai(self, name: str) -> Name | None:
+    def _openai(self, name: str) -> OpenAIName | None:
         return self._names.get(name) or family(name)
 
     def _own(self, name: str, override: Override) -> Alias:

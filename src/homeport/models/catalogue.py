@@ -11,9 +11,9 @@ import msgspec
 import yaml
 
 from homeport.domain.errors import InvalidRequest
-from homeport.domain.models import Facts
+from homeport.domain.models import ModelFacts
 from homeport.models.conversions.table import CONVERSIONS
-from homeport.models.sources.pypi import Part
+from homeport.models.sources.pypi import WheelPart
 
 
 class CatalogueFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -27,7 +27,7 @@ class CatalogueFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     role: str = "weights"
     size: int | None = None
     sha256: str | None = None
-    parts: tuple[Part, ...] = ()
+    parts: tuple[WheelPart, ...] = ()
     conversion: str | None = None
     repo: str | None = None
 
@@ -84,7 +84,7 @@ class Licence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.name if self.verified else f"{self.name} (unverified)"
 
 
-class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class CatalogueEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One model. `default`: it answers to the aliases of its kind unless the user chose another.
 
     `needs`: models of the catalogue whose files its engine reads too; they are fetched with it. `options`: what its
@@ -103,9 +103,9 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     needs: tuple[str, ...] = ()
     options: dict[str, str | int | float | bool] = {}
 
-    def facts(self, created: int, size: int) -> Facts:
+    def facts(self, created: int, size: int) -> ModelFacts:
         """The model as the other rooms see it, once it is installed."""
-        return Facts(
+        return ModelFacts(
             name=self.name,
             kind=self.kind,
             engine=self.engine,
@@ -120,13 +120,13 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Catalogue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All entries."""
 
-    models: tuple[Entry, ...]
+    models: tuple[CatalogueEntry, ...]
 
-    def find(self, name: str) -> Entry | None:
+    def find(self, name: str) -> CatalogueEntry | None:
         """The entry of this name, or None."""
         return next((entry for entry in self.models if entry.name == name), None)
 
-    def default(self, kind: str) -> Entry | None:
+    def default(self, kind: str) -> CatalogueEntry | None:
         """The entry that stands for its kind, or None."""
         return next((entry for entry in self.models if entry.kind == kind and entry.default), None)
 

@@ -13,11 +13,11 @@ from typing import Any
 import msgspec
 
 from homeport.domain.errors import InvalidRequest
-from homeport.domain.models import Facts
+from homeport.domain.models import ModelFacts
 from homeport.models.sources.protocol import RemoteFile
 
 SUFFIX = ".safetensors"
-_MOST_HEADER_BYTES = 100 << 20  # the format's own limit
+_MAX_HEADER_BYTES = 100 << 20  # the format's own limit
 _PARTS = {
     "the model that paints": ("model.diffusion_model.",),
     "a text encoder": ("cond_stage_model.", "conditioner.embedders.", "text_encoders."),
@@ -36,7 +36,7 @@ def choose(files: Sequence[RemoteFile], pick: str | None) -> RemoteFile | None:
     return next((file for file in found if pick in (file.path, file.name)), None)
 
 
-def facts(name: str, weights: Path) -> Facts:
+def facts(name: str, weights: Path) -> ModelFacts:
     """What such a model can do. Raises InvalidRequest for a file that is none, or not all of one."""
     tensors = _tensors(weights)
     missing = [what for what, marks in _PARTS.items() if not any(tensor.startswith(marks) for tensor in tensors)]
@@ -45,7 +45,7 @@ def facts(name: str, weights: Path) -> Facts:
             f"{weights.name} is no whole diffusion checkpoint: it lacks {' and '.join(missing)}. Models in several "
             "files are fetched by their names in the catalogue, and others in this format are not served."
         )
-    return Facts(
+    return ModelFacts(
         name=name,
         kind="images",
         engine="diffusion",
@@ -60,7 +60,7 @@ def _tensors(path: Path) -> Iterable[str]:
     with path.open("rb") as file:
         head = file.read(8)
         size = struct.unpack("<Q", head)[0] if len(head) == 8 else 0
-        if not 2 <= size <= min(_MOST_HEADER_BYTES, path.stat().st_size - 8):
+        if not 2 <= size <= min(_MAX_HEADER_BYTES, path.stat().st_size - 8):
             raise InvalidRequest(f"{path.name} is not a safetensors file that can be read.")
         try:
             return msgspec.json.decode(file.read(size), type=dict[str, Any]).keys()

@@ -16,7 +16,7 @@ DISK_FULL = "disk_full"
 _MARGIN = 64 << 20  # what stays free for everybody else
 
 
-def require(folder: Path, size: int) -> None:
+def require_space(folder: Path, size: int) -> None:
     """Raise Unavailable (code `disk_full`) unless `size` bytes and a margin fit where `folder` is."""
     free = shutil.disk_usage(folder).free
     if size > 0 and free < size + _MARGIN:
@@ -28,7 +28,7 @@ def require(folder: Path, size: int) -> None:
 
 
 @contextmanager
-def guarded(folder: Path) -> Iterator[None]:
+def translate_disk_full(folder: Path) -> Iterator[None]:
     """Turn a full disk inside into Unavailable (code `disk_full`); what was written so far stays for a resume."""
     try:
         yield
@@ -57,9 +57,9 @@ def matches(path: Path, size: int | None, digest: str) -> bool:
 
 def publish(part: Path, final: Path) -> None:
     """Give a finished file its final name, once its bytes are on the disk."""
-    durable_files.sync(part)
+    durable_files.sync_path(part)
     part.replace(final)
-    durable_files.sync(final.parent)
+    durable_files.sync_path(final.parent)
 
 
 def _gigabytes(size: int) -> str:

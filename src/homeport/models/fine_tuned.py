@@ -10,23 +10,23 @@ from pathlib import Path
 import msgspec
 
 from homeport.domain.errors import InvalidRequest
-from homeport.domain.models import ADAPTER, Installed
+from homeport.domain.models import ADAPTER, InstalledModel
 from homeport.formats import gguf_reader
 from homeport.models import disk
 from homeport.models.manifest import Manifest, Parent, StoredFile
-from homeport.models.model_store import Store
+from homeport.models.model_store import ModelStore
 
 _KIND = "adapter"  # what an adapter's header says it is
 
 
 def install(
-    store: Store, name: str, parent: str, files: Mapping[str, Path], source: str, project: str | None = None
-) -> Installed:
+    store: ModelStore, name: str, parent: str, files: Mapping[str, Path], source: str, project: str | None = None
+) -> InstalledModel:
     """Move a fine-tuned model's files into the store, by role, `adapter` among them, and make it known.
 
     `source`: where it came from, in words; `project`: whose it will be, None: everybody's.
 
-    Raises ModelMissing where `parent` is not installed and InvalidRequest for a
+    Raises ModelNotFound where `parent` is not installed and InvalidRequest for a
     name that is taken or a file that is no adapter; then nothing was moved.
     """
     made = store.manifest(parent)

@@ -16,7 +16,7 @@ import msgspec
 
 from homeport.domain import child_environment
 from homeport.domain.errors import InvalidRequest, Unavailable
-from homeport.domain.operations import Progress
+from homeport.domain.operations import ProgressReporter
 from homeport.models import disk
 
 VERSION = "3.22.1"
@@ -43,7 +43,7 @@ _PACKAGES: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
 }
 _CHOSEN = "chosen"
 _NOTE = "kernels.json"
-_MOST_BYTES = 4 << 30  # unpacked; CUDA's are some hundred megabytes
+_MAX_UNPACKED_BYTES = 4 << 30  # unpacked; CUDA's are some hundred megabytes
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -64,7 +64,7 @@ class Kernels(msgspec.Struct, frozen=True):
 
 
 def install_kernels(
-    home: Path, variant: Variant, tarball: Path | None, progress: Progress, *, offline: bool = False
+    home: Path, variant: Variant, tarball: Path | None, progress: ProgressReporter, *, offline: bool = False
 ) -> Path:
     """Install the kernels and give their folder. `tarball` is one already fetched; None: `npm pack` gets it.
 
@@ -88,7 +88,7 @@ def install_kernels(
         fresh.mkdir()
         for path, origin in fetched:
             _check(origin, is_file=tarball is not None, progress=progress)
-            with disk.guarded(root):
+            with disk.translate_disk_full(root):
                 _unpack(path, fresh)
         tested = all(_PINNED.get(origin.package) == origin.sha256 for _, origin in fetched)
         note = Kernels(variant, VERSION, tested, tuple(origin for _, origin in fetched))
@@ -96,7 +96,7 @@ def install_kernels(
         return _put_in_place(fresh, root / variant, Path(work))
 
 
-def installed_kernels(home: Path) -> Path | None:
+def find_installed_kernels(home: Path) -> Path | None:
     """The folder of the kernels installed last, for the engine's `library`; None where there are none."""
     chosen = home / "kernels" / _CHOSEN
     if not chosen.is_file():
@@ -107,7 +107,7 @@ def installed_kernels(home: Path) -> Path | None:
 
 def has_kernels(home: Path, variant: Variant) -> bool:
     """Whether kernels are installed that nothing is gained by replacing: this release's, or another variant's."""
-    folder = installed_kernels(home)
+    folder = find_installed_kernels(home)
     if folder is None or not any(_is_library(path.name) for path in folder.iterdir()):
         return False
     found = msgspec.json.decode((folder / _NOTE).read_bytes(), type=Kernels)
@@ -123,7 +123,7 @@ def _packages(variant: str) -> tuple[str, ...]:
     return here[variant]
 
 
-def _npm_pack(package: str, work: Path, progress: Progress) -> tuple[Path, Origin]:
+def _npm_pack(package: str, work: Path, progress: ProgressReporter) -> tuple[Path, Origin]:
     npm = shutil.which("npm")
     name = f"@node-llama-cpp/{package}@{VERSION}"
     if npm is None:
@@ -134,7 +134,12 @@ def _npm_pack(package: str, work: Path, progress: Progress) -> tuple[Path, Origi
     progress.message(f"Fetching {name}.")
     command = [npm, "pack", name, "--json", "--silent", f"--pack-destination={work}"]
     ran = subprocess.run(
-        command, capture_output=True, text=True, check=False, cwd=work, env=child_environment.without_settings()
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=work,
+        env=child_environment.environment_without_settings(),
     )
     if ran.returncode:
         said = (ran.stderr.strip() or ran.stdout.strip()).splitlines()
@@ -153,7 +158,7 @@ def _npm_pack(package: str, work: Path, progress: Progress) -> tuple[Path, Origi
     return path, Origin(package, disk.sha256(path), str(facts.get("integrity")))
 
 
-def _check(origin: Origin, *, is_file: bool, progress: Progress) -> None:
+def _check(origin: Origin, *, is_file: bool, progress: ProgressReporter) -> None:
     pinned = _PINNED.get(origin.package)
     if pinned is None:
         progress.message(f"No hash is known of the kernels {origin.package} {VERSION}: they were never tested by us.")
@@ -164,7 +169,7 @@ def _check(origin: Origin, *, is_file: bool, progress: Progress) -> None:
 
 
 def _unpack(tarball: Path, folder: Path) -> None:
-    left = _MOST_BYTES
+    left = _MAX_UNPACKED_BYTES
     libraries = 0
     try:
         with tarfile.open(tarball, "r:gz") as archive:

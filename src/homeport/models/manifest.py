@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from homeport.domain.models import Facts, Installed
+from homeport.domain.models import InstalledModel, ModelFacts
 from homeport.domain.weight_layouts import ORIGINAL, Trial
 from homeport.formats import durable_files
 
@@ -49,7 +49,7 @@ class Manifest(msgspec.Struct, frozen=True):
     `project`: whose it is; None: everybody's.
     """
 
-    facts: Facts
+    facts: ModelFacts
     source: str
     revision: str | None
     files: tuple[StoredFile, ...]
@@ -73,7 +73,7 @@ class Manifest(msgspec.Struct, frozen=True):
         """The layout of this name, None for the original and for one that is not there."""
         return next((layout for layout in self.layouts if layout.name == name), None)
 
-    def installed(self, folder: Path, layout: str | None = None) -> Installed:
+    def installed(self, folder: Path, layout: str | None = None) -> InstalledModel:
         """The model as an engine needs it, its files lying in `folder`; `layout` goes before the active one."""
         chosen = self.layout(layout or self.active)
         files = self.files
@@ -82,7 +82,7 @@ class Manifest(msgspec.Struct, frozen=True):
         found = {file.role: folder / file.name for file in files}
         parent = self.parent.name if self.parent else None
         layout = chosen.name if chosen else ORIGINAL
-        return Installed(self.facts, found, _digest(files), layout, parent, self.project)
+        return InstalledModel(self.facts, found, _digest(files), layout, parent, self.project)
 
 
 def _digest(files: tuple[StoredFile, ...]) -> str:
@@ -100,5 +100,5 @@ def read(folder: Path) -> Manifest:
 
 def write(folder: Path, manifest: Manifest) -> None:
     """Write the manifest into `folder` so that a reader sees the old one or the new one, whole."""
-    durable_files.write(folder / FILE_NAME, msgspec.json.format(msgspec.json.encode(manifest), indent=2))
-    durable_files.sync(folder.parent)
+    durable_files.replace_file(folder / FILE_NAME, msgspec.json.format(msgspec.json.encode(manifest), indent=2))
+    durable_files.sync_path(folder.parent)

@@ -13,9 +13,9 @@ from pathlib import Path
 import filelock
 import msgspec
 
-from homeport.domain.errors import InvalidRequest, ModelMissing, Unavailable
-from homeport.domain.models import Installed
-from homeport.domain.operations import Progress, Silent
+from homeport.domain.errors import InvalidRequest, ModelNotFound, Unavailable
+from homeport.domain.models import InstalledModel
+from homeport.domain.operations import NullProgress, ProgressReporter
 from homeport.domain.weight_layouts import ORIGINAL
 from homeport.models import disk, manifest
 from homeport.models.manifest import Manifest, StoredFile
@@ -24,7 +24,7 @@ from homeport.models.references import folder_name
 _log = logging.getLogger(__name__)
 
 
-class Store:
+class ModelStore:
     """Every model installed under one home folder. Any number of processes may use it at once.
 
     `layout` None gives each model in its active layout, `original` as it was fetched.
@@ -45,33 +45,33 @@ class Store:
         """Names of all installed models, sorted."""
         return [model.facts.name for model in self.installed()]
 
-    def installed(self) -> list[Installed]:
+    def installed(self) -> list[InstalledModel]:
         """Every installed model, by name."""
         if not self._root.is_dir():
             return []
         folders = sorted(path for path in self._root.iterdir() if path.is_dir())
         return [found for folder in folders if (found := self._read(folder))]
 
-    def find(self, name: str) -> Installed | None:
+    def find(self, name: str) -> InstalledModel | None:
         """The model of this name, or None where it is not installed or a file of it is missing or cut."""
         try:
             return self._read(self.folder(name))
         except InvalidRequest:
             return None
 
-    def parent(self, tuned: Installed) -> Installed | None:
+    def parent(self, tuned: InstalledModel) -> InstalledModel | None:
         """The model that a fine-tuned one adapts, if the files that it was trained on are installed."""
         wanted = self.manifest(tuned.facts.name).parent
         found = self.find(wanted.name) if wanted else None
         return found if wanted and found and self.manifest(wanted.name).digest == wanted.digest else None
 
     def manifest(self, name: str) -> Manifest:
-        """Where a model came from and its hashes. Raises ModelMissing."""
+        """Where a model came from and its hashes. Raises ModelNotFound."""
         if not self.find(name):
-            raise ModelMissing(f"The model `{name}` is not installed.")
+            raise ModelNotFound(f"The model `{name}` is not installed.")
         return self._seen[self.folder(name).name][1]  # as `find` has just seen it
 
-    def commit(self, made: Manifest) -> Installed:
+    def commit(self, made: Manifest) -> InstalledModel:
         """Make a model known whose files lie in its folder already, and sweep what unfinished pulls left there."""
         folder = self.folder(made.facts.name)
         manifest.write(folder, made)
@@ -83,7 +83,7 @@ class Store:
         return made.installed(folder, self._layout)
 
     def verify(self, name: str) -> None:
-        """Read every byte again. Raises ModelMissing, or Unavailable that names the files that changed."""
+        """Read every byte again. Raises ModelNotFound, or Unavailable that names the files that changed."""
         made = self.manifest(name)
         folder = self.folder(name)
         bad = [file.name for file in made.every if not disk.matches(folder / file.name, file.size, file.sha256)]
@@ -95,11 +95,11 @@ class Store:
     def remove(self, name: str) -> None:
         """Delete a model and all its files.
 
-        Raises ModelMissing, InvalidRequest while fine-tuned models adapt it, or Unavailable while it is being fetched.
+        Raises ModelNotFound, InvalidRequest while fine-tuned models adapt it, or Unavailable while it is being fetched.
         """
         folder = self.folder(name)
         if not folder.is_dir():
-            raise ModelMissing(f"The model `{name}` is not installed.")
+            raise ModelNotFound(f"The model `{name}` is not installed.")
         if children := [model.facts.name for model in self.installed() if model.parent == name]:
             raise InvalidRequest(f"{' and '.join(children)} cannot do without `{name}`: remove what adapts it first.")
         lock = self._lock(name)
@@ -114,9 +114,9 @@ class Store:
             lock.release()
 
     @contextmanager
-    def exclusive(self, name: str, progress: Progress | None = None) -> Iterator[Path]:
+    def exclusive(self, name: str, progress: ProgressReporter | None = None) -> Iterator[Path]:
         """Hold the model's folder (made if need be) for this process alone; others that come wait."""
-        told = progress or Silent()
+        told = progress or NullProgress()
         folder = self.folder(name)
         folder.mkdir(parents=True, exist_ok=True)
         lock = self._lock(name)
@@ -145,7 +145,7 @@ class Store:
         self._root.mkdir(parents=True, exist_ok=True)
         return filelock.FileLock(self._root / f".{folder_name(name)}.lock")
 
-    def _read(self, folder: Path) -> Installed | None:
+    def _read(self, folder: Path) -> InstalledModel | None:
         try:
             stamp = (folder / manifest.FILE_NAME).stat().st_mtime_ns
             seen, made = self._seen.get(folder.name, (None, None))

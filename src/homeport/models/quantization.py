@@ -23,7 +23,7 @@ _LABEL = re.compile(
 _NOT_MODELS = re.compile(r"mmproj|imatrix", re.IGNORECASE)
 
 
-class Weights(msgspec.Struct, frozen=True):
+class WeightFiles(msgspec.Struct, frozen=True):
     """One model's files, shards in order. `stem` is its name without shard number and suffix."""
 
     stem: str
@@ -37,7 +37,7 @@ class Weights(msgspec.Struct, frozen=True):
         return found[-1].upper() if found else None
 
 
-def models(files: Iterable[RemoteFile]) -> list[Weights]:
+def models(files: Iterable[RemoteFile]) -> list[WeightFiles]:
     """The models among a repository's files, by name."""
     groups: dict[tuple[str, int], dict[int, RemoteFile]] = {}
     for file in files:
@@ -48,12 +48,12 @@ def models(files: Iterable[RemoteFile]) -> list[Weights]:
             stem, number, count = shard["stem"], int(shard["number"]), int(shard["count"])
         groups.setdefault((stem, count), {})[number] = file
     return [
-        Weights(stem.rsplit("/", 1)[-1], tuple(shards[number] for number in sorted(shards)), count)
+        WeightFiles(stem.rsplit("/", 1)[-1], tuple(shards[number] for number in sorted(shards)), count)
         for (stem, count), shards in sorted(groups.items())
     ]
 
 
-def choose(files: Iterable[RemoteFile], pick: str | None, label: str) -> Weights:
+def choose(files: Iterable[RemoteFile], pick: str | None, label: str) -> WeightFiles:
     """The model that `pick` (a quantisation or a file's name; None: the preferred one) means.
 
     Raises InvalidRequest that lists what there is, where nothing or more than one thing fits.
@@ -65,23 +65,23 @@ def choose(files: Iterable[RemoteFile], pick: str | None, label: str) -> Weights
             "ends in -GGUF."
         )
     wanted = (pick or PREFERRED).upper()
-    fitting = [model for model in found if _fits(model, wanted)]
+    fitting = [model for model in found if _matches(model, wanted)]
     if pick is None and len(found) == 1:
         fitting = found
     if len(fitting) != 1:
-        raise InvalidRequest(_which(found, fitting, pick, label))
+        raise InvalidRequest(_ambiguity_error(found, fitting, pick, label))
     model = fitting[0]
     if len(model.files) != model.count:
         raise InvalidRequest(f"{label} has only {len(model.files)} of the {model.count} files of {model.stem}.")
     return model
 
 
-def _fits(model: Weights, wanted: str) -> bool:
+def _matches(model: WeightFiles, wanted: str) -> bool:
     names = {model.stem.upper(), *(file.name.upper() for file in model.files), *(f.path.upper() for f in model.files)}
     return wanted == model.label or wanted in names
 
 
-def _which(found: list[Weights], fitting: list[Weights], pick: str | None, label: str) -> str:
+def _ambiguity_error(found: list[WeightFiles], fitting: list[WeightFiles], pick: str | None, label: str) -> str:
     if fitting:
         names = ", ".join(model.files[0].name for model in fitting)
         return f"{label} has several files of {pick or PREFERRED}: write one's name behind a colon: {names}."

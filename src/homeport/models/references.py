@@ -12,7 +12,7 @@ from homeport.domain.errors import InvalidRequest
 
 _REPO = re.compile(r"(?P<repo>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?::(?P<pick>[^@\s:]+))?(?:@(?P<revision>\S+))?")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
-_LONGEST_TUNED = 220
+_MAX_FINE_TUNED_NAME = 220
 _TUNED = re.compile(r"(?!.*\.\.)[a-z0-9][a-z0-9._-]*(?::[a-z0-9._-]*){2,5}")
 _FORMS = "a name of the catalogue, hf:org/repo[:QUANT][@revision], ms:org/repo[:QUANT][@revision] or file:model.gguf"
 
@@ -71,10 +71,10 @@ def folder_name(name: str) -> str:
     """
     if ":" not in name:
         return check_name(name)
-    if len(name) > _LONGEST_TUNED or not _TUNED.fullmatch(name):
+    if len(name) > _MAX_FINE_TUNED_NAME or not _TUNED.fullmatch(name):
         raise InvalidRequest(
             f"`{name}` cannot name a fine-tuned model: it is three to six parts of lower-case letters, digits, dots, "
-            f"dashes and underscores with colons between them, {_LONGEST_TUNED} characters at most."
+            f"dashes and underscores with colons between them, {_MAX_FINE_TUNED_NAME} characters at most."
         )
     return name.replace(":", "+")
 

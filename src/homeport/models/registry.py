@@ -6,13 +6,18 @@ Never downloads and never puts another model in the place of the one that was as
 import difflib
 from collections.abc import Mapping, Sequence
 
-from homeport.domain.errors import HomeportError, InvalidRequest, ModelMissing, excerpt
-from homeport.domain.models import Alias, Installed, Resolved
+from homeport.domain.errors import (
+    HomeportError,
+    InvalidRequest,
+    ModelNotFound,
+    excerpt,
+)
+from homeport.domain.models import Alias, InstalledModel, ResolvedModel
 from homeport.models.aliases import Aliases, Override
 from homeport.models.catalogue import Catalogue
-from homeport.models.model_store import Store
+from homeport.models.model_store import ModelStore
 
-_TEXT = "text"
+_TEXT_KIND = "text"
 _OTHER = {
     "transcriptions": "transcription",
     "translations": "transcription",
@@ -25,7 +30,7 @@ _FOR_TEXT = ("chat", "completions", "edits", "infill")
 _UNKNOWN = "The model `{}` does not exist or you do not have access to it."
 
 
-class Registry:
+class InstalledModelRegistry:
     """The store's models, and the names that stand for them.
 
     `defaults` are the models that OpenAI's names stand for, by kind; for the rest it is the catalogue's own.
@@ -34,7 +39,7 @@ class Registry:
 
     def __init__(
         self,
-        store: Store,
+        store: ModelStore,
         catalogue: Catalogue,
         *,
         defaults: Mapping[str, str] | None = None,
@@ -46,14 +51,14 @@ class Registry:
         self.defaults: Mapping[str, str] = {**own, **(defaults or {})}
         self._aliases = Aliases(self.defaults, overrides or {})
 
-    def resolve(self, name: str, capability: str) -> Resolved:
+    def resolve(self, name: str, capability: str) -> ResolvedModel:
         """Find the model behind a name, whatever it can do where `capability` is empty.
 
-        Raises ModelMissing with near matches or the command that installs it, and InvalidRequest where the
+        Raises ModelNotFound with near matches or the command that installs it, and InvalidRequest where the
         model cannot do what is asked of it.
         """
         if len(name) > _NAME_CHARS:
-            raise ModelMissing(_UNKNOWN.format(excerpt(name)), param="model")
+            raise ModelNotFound(_UNKNOWN.format(excerpt(name)), param="model")
         if model := self._store.find(name):
             return self._checked(name, model, capability, None)
         alias = self._aliases.find(name)
@@ -66,7 +71,7 @@ class Registry:
             )
         raise self._missing(name, alias)
 
-    def models(self) -> Sequence[Installed]:
+    def models(self) -> Sequence[InstalledModel]:
         """Every installed model that can be used: a fine-tuned one beside what it adapts.
 
         Those that chat come first, and in each kind the one that OpenAI's names stand for: applications that are told
@@ -84,11 +89,11 @@ class Registry:
         installed = set(self._store.names())
         return [alias for alias in self._aliases if alias.target in installed and alias.name not in installed]
 
-    def _rank(self, model: Installed) -> tuple[bool, bool, str, bool, str]:
+    def _rank(self, model: InstalledModel) -> tuple[bool, bool, str, bool, str]:
         name, kind = model.facts.name, model.facts.kind
-        return "chat" not in model.facts.capabilities, kind != _TEXT, kind, self.defaults.get(kind) != name, name
+        return "chat" not in model.facts.capabilities, kind != _TEXT_KIND, kind, self.defaults.get(kind) != name, name
 
-    def _checked(self, name: str, model: Installed, capability: str, encoding: str | None) -> Resolved:
+    def _checked(self, name: str, model: InstalledModel, capability: str, encoding: str | None) -> ResolvedModel:
         can = model.facts.capabilities
         if capability and capability not in can:
             stands = "" if name == model.facts.name else f" (here: `{model.facts.name}`)"
@@ -98,14 +103,14 @@ class Registry:
                 param="model",
             )
         if model.parent is None:
-            return Resolved(name, model, encoding)
+            return ResolvedModel(name, model, encoding)
         if (runs := self._store.parent(model)) is None:
-            raise ModelMissing(
+            raise ModelNotFound(
                 f"`{model.facts.name}` adapts `{model.parent}`, which is not installed as it was then. "
                 f"Run `homeport pull {model.parent}`.",
                 param="model",
             )
-        return Resolved(name, runs, encoding, model)
+        return ResolvedModel(name, runs, encoding, model)
 
     def _missing(self, name: str, alias: Alias | None) -> HomeportError:
         if alias:
@@ -118,7 +123,7 @@ class Registry:
             text = f"`{name}` stands for a model of {kind}, and none is installed.{run}"
         else:
             text = _UNKNOWN.format(excerpt(name)) + self._near(name)
-        return ModelMissing(text, param="model")
+        return ModelNotFound(text, param="model")
 
     def _near(self, name: str) -> str:
         # What belongs to a project is not told to others: only what is everybody's is near anything.
@@ -131,4 +136,4 @@ class Registry:
 
 
 def _kind_of(capability: str) -> str:
-    return _TEXT if capability in _FOR_TEXT else _OTHER.get(capability, capability)
+    return _TEXT_KIND if capability in _FOR_TEXT else _OTHER.get(capability, capability)

@@ -10,31 +10,33 @@ from pathlib import Path
 import msgspec
 
 from homeport.domain.errors import InvalidRequest
-from homeport.domain.operations import Progress
+from homeport.domain.operations import ProgressReporter
 from homeport.domain.weight_layouts import (
     LAYOUTS,
     ORIGINAL,
-    Outcome,
-    Survey,
-    Told,
+    LayoutBenchmarkEvent,
+    LayoutBenchmarkJob,
+    OptimizeOptions,
+    OptimizeResult,
     Trial,
-    Wish,
     best,
 )
 from homeport.models import disk
 from homeport.models.manifest import Manifest, StoredFile, StoredLayout
-from homeport.models.model_store import Store
+from homeport.models.model_store import ModelStore
 
-Measure = Callable[[Survey], Told]
+Measure = Callable[[LayoutBenchmarkJob], LayoutBenchmarkEvent]
 
 _WEIGHTS = "weights"
 _ROOM = 6  # all candidates together, in sizes of the original: 4, 8 and 16 bits against 4 or more
 
 
-def optimise(store: Store, name: str, wish: Wish, measure: Measure, progress: Progress) -> Outcome:
+def find_best_layout(
+    store: ModelStore, name: str, wish: OptimizeOptions, measure: Measure, progress: ProgressReporter
+) -> OptimizeResult:
     """Find a faster layout of an installed model and make it the active one.
 
-    Raises ModelMissing, InvalidRequest for what cannot be laid out anew, and Unavailable where room is missing or
+    Raises ModelNotFound, InvalidRequest for what cannot be laid out anew, and Unavailable where room is missing or
     measuring fails; whatever happens, no half file stays and the model can be loaded as before.
     """
     if wish.layout not in (None, ORIGINAL, *LAYOUTS):
@@ -46,32 +48,34 @@ def optimise(store: Store, name: str, wish: Wish, measure: Measure, progress: Pr
     with store.exclusive(name, progress) as folder:
         made = store.manifest(name)  # another process may have changed it meanwhile
         if wish.layout and not wish.is_dry and (wish.layout == ORIGINAL or made.layout(wish.layout)):
-            return _switched(store, made, wish.layout)
+            return _activate_layout(store, made, wish.layout)
         if wish.layout == ORIGINAL:
-            return Outcome(name, made.active, is_changed=False)
-        return _tried(store, made, folder / weights[0].name, wish, measure)
+            return OptimizeResult(name, made.active, is_changed=False)
+        return _benchmark(store, made, folder / weights[0].name, wish, measure)
 
 
-def _tried(store: Store, made: Manifest, source: Path, wish: Wish, measure: Measure) -> Outcome:
-    disk.require(source.parent, source.stat().st_size * _ROOM)
-    survey = Survey(str(source), wish.layout, wish.is_dry, library=wish.library, threads=wish.threads)
+def _benchmark(
+    store: ModelStore, made: Manifest, source: Path, wish: OptimizeOptions, measure: Measure
+) -> OptimizeResult:
+    disk.require_space(source.parent, source.stat().st_size * _ROOM)
+    survey = LayoutBenchmarkJob(str(source), wish.layout, wish.is_dry, library=wish.library, threads=wish.threads)
     try:
-        with disk.guarded(source.parent):
+        with disk.translate_disk_full(source.parent):
             told = measure(survey)
             trials = told.trials or ()
             chosen = next(iter(trials), None) if wish.layout else best(trials)
             if chosen is None or wish.is_dry:
-                return Outcome(made.facts.name, made.active, is_changed=False, trials=trials)
-            kept = _published(survey, source, chosen, told)
+                return OptimizeResult(made.facts.name, made.active, is_changed=False, trials=trials)
+            kept = _publish_layout(survey, source, chosen, told)
             others = tuple(layout for layout in made.layouts if layout.name != kept.name)
             store.commit(msgspec.structs.replace(made, layouts=(*others, kept), active=kept.name))
-            return Outcome(made.facts.name, kept.name, is_changed=made.active != kept.name, trials=trials)
+            return OptimizeResult(made.facts.name, kept.name, is_changed=made.active != kept.name, trials=trials)
     finally:
         for name in LAYOUTS:
             survey.part(name).unlink(missing_ok=True)
 
 
-def _published(survey: Survey, source: Path, trial: Trial, told: Told) -> StoredLayout:
+def _publish_layout(survey: LayoutBenchmarkJob, source: Path, trial: Trial, told: LayoutBenchmarkEvent) -> StoredLayout:
     part = survey.part(trial.layout)
     final = source.with_name(f"{source.stem}.{trial.layout}.gguf")
     stored = StoredFile(final.name, _WEIGHTS, part.stat().st_size, disk.sha256(part))
@@ -79,6 +83,6 @@ def _published(survey: Survey, source: Path, trial: Trial, told: Told) -> Stored
     return StoredLayout(trial.layout, stored, trial, told.kernels, told.machine)
 
 
-def _switched(store: Store, made: Manifest, layout: str) -> Outcome:
+def _activate_layout(store: ModelStore, made: Manifest, layout: str) -> OptimizeResult:
     store.commit(msgspec.structs.replace(made, active=layout))
-    return Outcome(made.facts.name, layout, is_changed=made.active != layout)
+    return OptimizeResult(made.facts.name, layout, is_changed=made.active != layout)

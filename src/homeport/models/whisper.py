@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from homeport.domain.errors import InvalidRequest
-from homeport.domain.models import Facts
+from homeport.domain.models import ModelFacts
 from homeport.models.sources.protocol import RemoteFile
 
 _ROLES = (
@@ -42,7 +42,7 @@ def choose(files: Iterable[RemoteFile]) -> Chosen | None:
     return Chosen(tuple(found.values()), tuple(found)) if found.keys() >= _NEEDED else None
 
 
-def facts(name: str, paths: Mapping[str, Path]) -> Facts:
+def facts(name: str, paths: Mapping[str, Path]) -> ModelFacts:
     """What the model can do. `paths`: its files by role. Raises InvalidRequest for another kind of model."""
     with paths["weights"].open("rb") as opened:
         head = opened.read(6 + len(_SPEC))
@@ -50,7 +50,7 @@ def facts(name: str, paths: Mapping[str, Path]) -> Facts:
     if len(head) < 6 + len(_SPEC) or head[6:] != _SPEC or struct.unpack_from("<H", head, 4)[0] != len(_SPEC):
         raise InvalidRequest(f"{name} is no Whisper model, and other kinds in CTranslate2's format are not served.")
     translates = _tokens(paths["vocabulary"]) >= _MANY_LANGUAGES
-    return Facts(
+    return ModelFacts(
         name=name,
         kind="transcription",
         engine="transcription",

@@ -4,14 +4,14 @@ import time
 from collections.abc import Callable
 
 from homeport.domain.errors import Overloaded
-from homeport.serving.queue_shares import Shares
+from homeport.serving.queue_shares import QueueShares
 
 _RETRY_MIN_S = 1.0
 _RETRY_MAX_S = 60.0
 _SMOOTHING = 0.2
 
 
-class Ticket:
+class AdmissionTicket:
     """One request's place. `leave` gives it back, once, however often it is called."""
 
     def __init__(self, on_leave: Callable[[], None]) -> None:
@@ -34,7 +34,7 @@ class Admission:
     def __init__(self, slots: int, max_queue: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._limit = slots + max_queue
         self._clock = clock
-        self._places: dict[str, Shares] = {}
+        self._places: dict[str, QueueShares] = {}
         self._took_s: dict[str, float] = {}
 
     @property
@@ -46,11 +46,11 @@ class Admission:
         """Requests of one model inside now."""
         return self._places[model].taken if model in self._places else 0
 
-    def enter(self, model: str, holder: str = "") -> Ticket:
+    def enter(self, model: str, holder: str = "") -> AdmissionTicket:
         """Let one request in. Raises Overloaded where its model's line is full, or has no place for this holder."""
         places = self._places.get(model)
         if places is None:
-            places = self._places[model] = Shares(self._limit, self._clock)
+            places = self._places[model] = QueueShares(self._limit, self._clock)
         if not places.enter(holder):
             wait_s = min(_RETRY_MAX_S, max(_RETRY_MIN_S, self._took_s.get(model, 0.0)))
             full = places.taken >= self._limit
@@ -60,7 +60,7 @@ class Admission:
                 retry_after_s=wait_s,
             )
         since = self._clock()
-        return Ticket(lambda: self._left(model, holder, self._clock() - since))
+        return AdmissionTicket(lambda: self._left(model, holder, self._clock() - since))
 
     def _left(self, model: str, holder: str, took_s: float) -> None:
         self._places[model].leave(holder)

@@ -9,15 +9,15 @@ import logging
 from typing import Protocol
 
 from homeport.domain.errors import EngineFailed, HomeportError, Unavailable
-from homeport.serving.idle_gate import Gate
+from homeport.serving.idle_gate import IdleGatePolicy
 
-GAVE_WAY = "gave_way"
+PREEMPTED_CODE = "gave_way"
 """The code of the error of a request that was ended because another needed its model's room."""
 
 _log = logging.getLogger(__name__)
 
 
-class Restable(Protocol):
+class PausableStream(Protocol):
     """A stream that can be made to rest."""
 
     model: str
@@ -40,10 +40,10 @@ class Restable(Protocol):
         ...
 
 
-class Visit:
+class ForegroundRequest:
     """One caller's request, as the gate sees it. Both may be called again, and then do nothing."""
 
-    def __init__(self, background: "Background") -> None:
+    def __init__(self, background: "BackgroundRequests") -> None:
         self._background = background
         self._was_answered = False
         self._has_left = False
@@ -63,23 +63,23 @@ class Visit:
             self._background.review()
 
 
-class Background:
+class BackgroundRequests:
     """All background requests of a server, and who is there beside them. On one event loop."""
 
-    def __init__(self, gate: Gate | None = None) -> None:
-        self.gate = gate or Gate()
-        self._streams: list[Restable] = []
+    def __init__(self, gate: IdleGatePolicy | None = None) -> None:
+        self.gate = gate or IdleGatePolicy()
+        self._streams: list[PausableStream] = []
         self._opened = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._opened.set()
 
-    def visit(self) -> Visit:
+    def visit(self) -> ForegroundRequest:
         """A caller asks: all in the background rests from now on."""
         self.gate.arrive()
         self.review()
-        return Visit(self)
+        return ForegroundRequest(self)
 
-    def hold(self, stream: Restable) -> None:
+    def hold(self, stream: PausableStream) -> None:
         """Look after a background request until it is over."""
         self._streams.append(stream)
         self.review()
@@ -89,7 +89,7 @@ class Background:
         for stream in tuple(self._streams):
             if stream.model != model:
                 stream.fail(
-                    Unavailable("Gave way to a caller's request.", code=GAVE_WAY, retry_after_s=1.0), cancel=True
+                    Unavailable("Gave way to a caller's request.", code=PREEMPTED_CODE, retry_after_s=1.0), cancel=True
                 )
 
     async def opened(self) -> None:
@@ -114,7 +114,7 @@ class Background:
         if changes_in_s is not None:
             self._timer = asyncio.get_running_loop().call_later(changes_in_s, self.review)
 
-    def _direct(self, stream: Restable, *, goes_on: bool) -> None:
+    def _direct(self, stream: PausableStream, *, goes_on: bool) -> None:
         try:
             if goes_on:
                 stream.resume()

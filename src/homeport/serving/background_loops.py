@@ -21,7 +21,7 @@ _FIRST_S, _LIMIT_S = 1.0, 10.0
 _log = logging.getLogger("homeport.loops")
 
 
-class Loop:
+class BackgroundLoop:
     """The state of one loop. `failing_since`: the first of the failures since its last success, by `time.monotonic`."""
 
     def __init__(self, name: str) -> None:
@@ -30,13 +30,13 @@ class Loop:
         self.reason = ""
 
 
-class Supervisor:
+class BackgroundLoops:
     """The background loops of one process, on one event loop. `first_s`, `limit_s`: the pauses after failures."""
 
     def __init__(self, first_s: float = _FIRST_S, limit_s: float = _LIMIT_S) -> None:
         self._first_s = first_s
         self._limit_s = limit_s
-        self._loops: list[Loop] = []
+        self._loops: list[BackgroundLoop] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._failures: Counter[str] = Counter()
 
@@ -52,7 +52,7 @@ class Supervisor:
 
         `most_s`: the longest pause behind failures, where something is lost if it is longer.
         """
-        loop = Loop(name)
+        loop = BackgroundLoop(name)
         backoff = Backoff(self._first_s, self._limit_s if most_s is None else most_s)
         self._loops.append(loop)
         self._failures.setdefault(name, 0)
@@ -87,7 +87,7 @@ class Supervisor:
         """How often a step has failed, by the loop's name; of every loop that ever ran."""
         return dict(self._failures)
 
-    def _note(self, loop: Loop, error: BaseException, rest_s: float) -> None:
+    def _note(self, loop: BackgroundLoop, error: BaseException, rest_s: float) -> None:
         self._failures[loop.name] += 1
         if loop.failing_since is None:
             loop.failing_since = time.monotonic()

@@ -10,24 +10,24 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 SETTLE_S = 0.05
-PATIENCE_S, TURN_S = 10.0, 1.0
+MAX_CLOSED_S, OPEN_SLICE_S = 10.0, 1.0
 
 
-class Standing(NamedTuple):
+class GateState(NamedTuple):
     """`changes_in_s`: how long until it opens or shuts by itself if nobody comes or goes; None: it does not."""
 
     is_open: bool
     changes_in_s: float | None
 
 
-class Gate:
+class IdleGatePolicy:
     """Open or shut, by who is there. Times are in seconds, by `clock`."""
 
     def __init__(
         self,
         settle_s: float = SETTLE_S,
-        patience_s: float = PATIENCE_S,
-        turn_s: float = TURN_S,
+        patience_s: float = MAX_CLOSED_S,
+        turn_s: float = OPEN_SLICE_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settle_s = settle_s
@@ -44,17 +44,17 @@ class Gate:
         """Whether background work may go on now."""
         return self.stands().is_open
 
-    def stands(self) -> Standing:
+    def stands(self) -> GateState:
         """How it stands at this moment, and for how long."""
         if self._waiting:
-            return Standing(False, None)
+            return GateState(False, None)
         now = self._clock()
         if not self._answered:
             left_s = self._left_at + self._settle_s - now
-            return Standing(False, left_s) if left_s > 0 else Standing(True, None)
+            return GateState(False, left_s) if left_s > 0 else GateState(True, None)
         passed_s = (now - self._shut_at) % (self._patience_s + self._turn_s)
         left_s = self._patience_s - passed_s
-        return Standing(False, left_s) if left_s > 0 else Standing(True, left_s + self._turn_s)
+        return GateState(False, left_s) if left_s > 0 else GateState(True, left_s + self._turn_s)
 
     def arrive(self) -> None:
         """A caller asks, and waits."""

@@ -6,37 +6,37 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from homeport.domain.errors import Unavailable
-from homeport.domain.models import Gauges, Installed, Loaded
+from homeport.domain.models import EngineStats, InstalledModel, LoadedModel
 from homeport.domain.ports.serving import More
-from homeport.domain.worker_messages import Job, Request
-from homeport.serving.admission import Admission, Ticket
-from homeport.serving.background import Background, Visit
-from homeport.serving.background_loops import Supervisor
+from homeport.domain.worker_messages import EngineRequest, EngineSpec
+from homeport.serving.admission import Admission, AdmissionTicket
+from homeport.serving.background import BackgroundRequests, ForegroundRequest
+from homeport.serving.background_loops import BackgroundLoops
 from homeport.serving.options import ServingOptions
-from homeport.serving.pool.model_pool import Pool
+from homeport.serving.pool.model_pool import ModelPool
 from homeport.serving.pool.pooled_model import WorkerStatus
 from homeport.serving.workers.engine_table import ENGINES, entry_point
-from homeport.serving.workers.frames import Launch
+from homeport.serving.workers.frames import LaunchMessage
 from homeport.serving.workers.stream import WorkerStream
 
 log = logging.getLogger(__name__)
 
-JobOptions = Callable[[Installed], Mapping[str, str | int | float | bool | None]]
-JobFiles = Callable[[Installed], Mapping[str, Path]]
-Estimate = Callable[[Installed], int]
+EngineOptions = Callable[[InstalledModel], Mapping[str, str | int | float | bool | None]]
+EngineFiles = Callable[[InstalledModel], Mapping[str, Path]]
+Estimate = Callable[[InstalledModel], int]
 
 
-def no_options(_: Installed) -> Mapping[str, str | int | float | bool | None]:
+def no_options(_: InstalledModel) -> Mapping[str, str | int | float | bool | None]:
     """Leave every engine its defaults."""
     return {}
 
 
-def own_files(model: Installed) -> Mapping[str, Path]:
+def own_files(model: InstalledModel) -> Mapping[str, Path]:
     """Give an engine its model's files."""
     return model.files
 
 
-def weights_size(model: Installed) -> int:
+def weights_size(model: InstalledModel) -> int:
     """The least a model takes: its weights, in bytes."""
     return model.facts.size_bytes
 
@@ -53,18 +53,18 @@ class LocalServing:
         self,
         options: ServingOptions | None = None,
         engines: Mapping[str, str] = ENGINES,
-        job_options: JobOptions = no_options,
-        job_files: JobFiles = own_files,
+        job_options: EngineOptions = no_options,
+        job_files: EngineFiles = own_files,
         estimate: Estimate = weights_size,
-        loops: Supervisor | None = None,
+        loops: BackgroundLoops | None = None,
     ) -> None:
         self._options = options or ServingOptions()
         self._engines = engines
         self._job_options = job_options
         self._job_files = job_files
         self._admission = Admission(self._options.slots, self._options.max_queue)
-        self._pool = Pool(self._options, self._order, estimate, loops or Supervisor())
-        self.background = Background()
+        self._pool = ModelPool(self._options, self._order, estimate, loops or BackgroundLoops())
+        self.background = BackgroundRequests()
         self._accepts = False
         self._quiet = asyncio.Event()
 
@@ -73,14 +73,14 @@ class LocalServing:
         self._pool.start()
         self._accepts = True
 
-    async def preload(self, models: Sequence[Installed]) -> None:
+    async def preload(self, models: Sequence[InstalledModel]) -> None:
         """Load models now. Raises Unavailable where one does not load."""
         await self._pool.preload(models)
 
     async def open(
         self,
-        model: Installed,
-        request: Request,
+        model: InstalledModel,
+        request: EngineRequest,
         *,
         is_background: bool = False,
         holder: str = "",
@@ -139,14 +139,14 @@ class LocalServing:
         self.background.close()
         await self._pool.close()
 
-    def loaded(self, model: str) -> Loaded | None:
+    def loaded(self, model: str) -> LoadedModel | None:
         """Facts of a model that is loaded now, else None."""
         for resident in self._pool.residents:
             if resident.name == model and (session := resident.process.current):
                 return session.loaded
         return None
 
-    def gauges(self) -> dict[str, Gauges]:
+    def gauges(self) -> dict[str, EngineStats]:
         """The latest gauges of every loaded model, by real name."""
         sessions = ((resident.name, resident.process.current) for resident in self._pool.residents)
         return {name: session.gauges for name, session in sessions if session}
@@ -160,12 +160,12 @@ class LocalServing:
         """Whether requests would be served now: not draining, no supervised worker dead or stuck."""
         return self._accepts and all(resident.process.is_well for resident in self._pool.residents)
 
-    def _enter(self, name: str, holder: str, *, is_background: bool) -> Ticket:
+    def _enter(self, name: str, holder: str, *, is_background: bool) -> AdmissionTicket:
         if is_background:
             return self._admission.enter(f"{name} in the background")
         return self._admission.enter(name, holder)
 
-    def _arrival(self, name: str) -> Visit:
+    def _arrival(self, name: str) -> ForegroundRequest:
         """A caller asks a model: what is in the background rests, and gives up its own models' room if need be."""
         visit = self.background.visit()
         if self._options.memory_bytes is not None and self.loaded(name) is None:
@@ -176,12 +176,12 @@ class LocalServing:
         if not self._accepts:
             raise Unavailable("The server is shutting down.", retry_after_s=5.0)
 
-    def _order(self, model: Installed) -> Launch:
-        job = Job(
+    def _order(self, model: InstalledModel) -> LaunchMessage:
+        job = EngineSpec(
             engine=model.facts.engine,
             model=model.facts.name,
             files=dict(self._job_files(model)),
             digest=model.digest,
             options=dict(self._job_options(model)),
         )
-        return Launch(entry_point(model.facts.engine, self._engines), job, self._options.frame_bytes)
+        return LaunchMessage(entry_point(model.facts.engine, self._engines), job, self._options.frame_bytes)

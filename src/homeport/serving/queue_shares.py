@@ -13,7 +13,7 @@ _RESERVED = 4
 """One place of so many is for those below their share."""
 
 
-class Shares:
+class QueueShares:
     """The places of one model: `places` in all. The cost of a call does not depend on the number of holders."""
 
     def __init__(self, places: int, clock: Callable[[], float] = time.monotonic) -> None:

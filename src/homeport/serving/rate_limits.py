@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from homeport.domain.errors import QuotaSpent, RateLimited
-from homeport.domain.keys import Allowance, Key
-from homeport.serving.sliding_window import MINUTE_S, Slot, Window
+from homeport.domain.errors import QuotaExceeded, RateLimited
+from homeport.domain.keys import Key, KeyLimits
+from homeport.serving.sliding_window import MINUTE_S, SlidingWindow, WindowSlot
 
 SLICE = 256
 """Tokens of an answer that are reserved at a time."""
@@ -43,8 +43,8 @@ class _Period:
 class _Account:
     """One key's."""
 
-    requests: Window = field(default_factory=Window)
-    tokens: Window = field(default_factory=Window)
+    requests: SlidingWindow = field(default_factory=SlidingWindow)
+    tokens: SlidingWindow = field(default_factory=SlidingWindow)
     day: _Period = field(default_factory=_Period)
     month: _Period = field(default_factory=_Period)
     running: int = 0
@@ -60,7 +60,7 @@ class _Account:
             self.month.turn(moment.strftime("%Y-%m"))
 
 
-class Rate(NamedTuple):
+class LimitStatus(NamedTuple):
     """How one limit of the last minute stands: what it is, what is left, and when it is whole again."""
 
     limit: int
@@ -68,13 +68,13 @@ class Rate(NamedTuple):
     reset_s: float
 
 
-class Passage:
+class RateLimitTicket:
     """One request under way, and what it takes of its key's limits. Without a key it takes nothing of anything.
 
-    `limited_by`: the limit that left nothing more for its answer, by the name that it has in `Allowance`.
+    `limited_by`: the limit that left nothing more for its answer, by the name that it has in `KeyLimits`.
     """
 
-    limits = Allowance()
+    limits = KeyLimits()
     limited_by = ""
 
     def enter(self) -> None:
@@ -83,7 +83,7 @@ class Passage:
     def reserve(self, prompt: int, answer: int | None = 0) -> int | None:  # noqa: ARG002 - others look at them
         """Reserve tokens for a prompt (an estimate) and the beginning of an answer of at most `answer` (None: any).
 
-        Gives how many the two may take before `more` is asked; None: no limit. Raises RateLimited, or QuotaSpent; then
+        Gives how many the two may take before `more` is asked; None: no limit. Raises RateLimited, or QuotaExceeded; then
         nothing is reserved.
         """
         return None
@@ -93,7 +93,7 @@ class Passage:
         return wanted
 
     def admit(self, prompt: int, *, has_answer: bool = False) -> None:
-        """The prompt has been counted: reserve what the estimate was short of. Raises RateLimited, or QuotaSpent."""
+        """The prompt has been counted: reserve what the estimate was short of. Raises RateLimited, or QuotaExceeded."""
 
     def settle(self, tokens: int) -> None:
         """Count what it really took, in place of what was reserved."""
@@ -101,16 +101,16 @@ class Passage:
     def leave(self) -> None:
         """It is over. Safe to call twice, and without having entered."""
 
-    def rates(self) -> Mapping[str, Rate]:
+    def rates(self) -> Mapping[str, LimitStatus]:
         """How `requests` and `tokens` stand now, where they have a limit."""
         return {}
 
 
-FREE = Passage()
+UNLIMITED = RateLimitTicket()
 """The passage of all that has no key of its own."""
 
 
-class Quotas:
+class RateLimiter:
     """The accounts of all keys. `clock` runs in seconds, `now` is the wall clock."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, now: Callable[[], float] = time.time) -> None:
@@ -125,13 +125,13 @@ class Quotas:
         account.day.taken += day_tokens
         account.month.taken += month_tokens
 
-    def passage(self, key: Key, *, is_background: bool = False) -> Passage:
+    def passage(self, key: Key, *, is_background: bool = False) -> RateLimitTicket:
         """The passage of a request with this key, which has not entered yet.
 
         In the background it is neither one of the requests of a minute nor of those at the same time, and leaves half
         of a minute's tokens to others.
         """
-        return _Counted(self, key, self._account(key.id), is_background=is_background)
+        return _KeyTicket(self, key, self._account(key.id), is_background=is_background)
 
     def _account(self, key_id: str) -> _Account:
         account = self._accounts.get(key_id)
@@ -140,21 +140,21 @@ class Quotas:
         return account
 
 
-class _Counted(Passage):
+class _KeyTicket(RateLimitTicket):
     """The passage of a request with a key.
 
     `_total` tokens are reserved in the periods; `_slots` are those of the last minute's limit, oldest first, and
     `_ahead` of them were reserved at once for an answer of bounded length and are not part of `_total` yet.
     """
 
-    def __init__(self, quotas: Quotas, key: Key, account: _Account, *, is_background: bool = False) -> None:
+    def __init__(self, quotas: RateLimiter, key: Key, account: _Account, *, is_background: bool = False) -> None:
         self._is_background = is_background
         self.limits = key.limits
         self._name = key.name
         self._quotas = quotas
         self._account = account
         self._is_inside = False
-        self._slots: list[tuple[Slot, int]] = []
+        self._slots: list[tuple[WindowSlot, int]] = []
         self._total = 0
         self._ahead = 0
         self._least = 0
@@ -261,7 +261,7 @@ class _Counted(Passage):
             self._is_inside = False
             self._account.running -= 1
 
-    def rates(self) -> Mapping[str, Rate]:
+    def rates(self) -> Mapping[str, LimitStatus]:
         """How the limits of the last minute stand."""
         now, found = self._quotas.clock(), {}
         windows = (
@@ -270,7 +270,7 @@ class _Counted(Passage):
         )
         for name, window, limit in windows:
             if limit is not None:
-                found[name] = Rate(limit, max(0, limit - window.taken(now)), window.reset_s(now))
+                found[name] = LimitStatus(limit, max(0, limit - window.taken(now)), window.reset_s(now))
         return found
 
     @property
@@ -306,7 +306,7 @@ class _Counted(Passage):
         for what, period, limit in self._periods():
             if period.taken + self._total + n > limit:
                 more = " The prompt is longer than what is left." if period.taken < limit else ""
-                raise QuotaSpent(
+                raise QuotaExceeded(
                     f"You exceeded your current quota: {self._name} may take {limit} tokens a {what} and has taken "
                     f"{period.taken}.{more} It resets at the next {what} (UTC).",
                     retry_after_s=_left_s(what, datetime.fromtimestamp(self._quotas.now(), UTC)),
@@ -319,13 +319,13 @@ class _Counted(Passage):
                 )
 
     def _left_of_minute(self, n: int, now: float) -> int:
-        """Tokens of the last minute's limit that are left, at least `n`. Raises RateLimited, or QuotaSpent."""
+        """Tokens of the last minute's limit that are left, at least `n`. Raises RateLimited, or QuotaExceeded."""
         window, per_minute = self._account.tokens, self.limits.tokens_per_minute or 0
         left = self._share(n, per_minute) - window.taken(now)
         if n > left:
             refused = self._too_many(n, self._share(n, per_minute), now)
             # In the background nobody is there to send less: it is told once, not again each minute.
-            raise QuotaSpent(refused.message) if self._is_background and n > per_minute else refused
+            raise QuotaExceeded(refused.message) if self._is_background and n > per_minute else refused
         return left
 
     def _too_many(self, tokens: int, limit: int, now: float) -> RateLimited:

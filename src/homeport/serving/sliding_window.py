@@ -6,7 +6,7 @@ MINUTE_S = 60.0
 _SLOTS = 240
 
 
-class Slot:
+class WindowSlot:
     """What was taken in one quarter of a second."""
 
     __slots__ = ("ends", "taken")
@@ -16,11 +16,11 @@ class Slot:
         self.taken = 0
 
 
-class Window:
+class SlidingWindow:
     """What was taken in the last minute, in quarters of a second; one is forgotten a minute after its own end."""
 
     def __init__(self) -> None:
-        self._slots: deque[Slot] = deque()
+        self._slots: deque[WindowSlot] = deque()
         self._total = 0
 
     def taken(self, now: float) -> int:
@@ -30,17 +30,17 @@ class Window:
             self._total -= slots.popleft().taken
         return self._total
 
-    def take(self, amount: int, now: float) -> Slot:
+    def take(self, amount: int, now: float) -> WindowSlot:
         """Count `amount`; corrections use `change`."""
         self.taken(now)
         if not self._slots or self._slots[-1].ends <= now:
             length = MINUTE_S / _SLOTS
-            self._slots.append(Slot((now // length + 1) * length))
+            self._slots.append(WindowSlot((now // length + 1) * length))
         slot = self._slots[-1]
         self.change(slot, amount, now)
         return slot
 
-    def change(self, slot: Slot, amount: int, now: float) -> None:
+    def change(self, slot: WindowSlot, amount: int, now: float) -> None:
         """Add or subtract `amount` at an earlier moment; if that has expired, an addition counts now."""
         if slot.ends + MINUTE_S > now:
             slot.taken += amount

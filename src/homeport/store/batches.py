@@ -13,13 +13,19 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from homeport.domain.batches import ENDED, OUTPUT, Batch, BatchError, Outcome
-from homeport.domain.errors import InvalidRequest, Missing
+from homeport.domain.batches import (
+    ENDED,
+    OUTPUT,
+    Batch,
+    BatchError,
+    LineResult,
+)
+from homeport.domain.errors import InvalidRequest, NotFound
 from homeport.domain.files import File
 from homeport.store import rows
 from homeport.store.database import Database
-from homeport.store.files import FileBook
-from homeport.store.schema import BATCH_OUTCOMES, BATCHES
+from homeport.store.files import SqlFileRepository
+from homeport.store.schema import BATCH_RESULTS, BATCHES
 
 WINDOW_S = 86_400
 _PAGE = 200
@@ -27,10 +33,10 @@ _WRITTEN = ("metadata", "errors")  # what stands in the table as JSON
 _TOKENS = ("input_tokens", "cached_tokens", "output_tokens")
 
 
-class BatchBook:
+class SqlBatchRepository:
     """The batches of a database, which makes files; `now` is the wall clock in seconds."""
 
-    def __init__(self, database: Database, files: FileBook, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, database: Database, files: SqlFileRepository, now: Callable[[], float] = time.time) -> None:
         self._database = database
         self._files = files
         self._now = now
@@ -47,7 +53,7 @@ class BatchBook:
         return made
 
     def show(self, project: str, batch_id: str) -> Batch:
-        """One batch of a project. Raises Missing, also for another project's."""
+        """One batch of a project. Raises NotFound, also for another project's."""
         query = sa.select(BATCHES).where(BATCHES.c.id == batch_id, BATCHES.c.project == project)
         with self._database.reading() as connection:
             row = connection.execute(query).mappings().first()
@@ -69,7 +75,7 @@ class BatchBook:
         return list(rows.values(found[:limit], Batch, _WRITTEN)), len(found) > limit
 
     def cancel(self, project: str, batch_id: str) -> Batch:
-        """Have a batch end early. Raises Missing, or InvalidRequest for one that has ended or is being finished."""
+        """Have a batch end early. Raises NotFound, or InvalidRequest for one that has ended or is being finished."""
         with self._database.writing() as connection:
             where = sa.and_(BATCHES.c.id == batch_id, BATCHES.c.project == project)
             row = connection.execute(sa.select(BATCHES).where(where).with_for_update()).mappings().first()
@@ -105,7 +111,7 @@ class BatchBook:
             return self._set(connection, _batch(row), owner=owner, owned_until=self._now() + lease_s)
 
     def renew(self, owner: str, batch_id: str, lease_s: float) -> Batch:
-        """Own a batch for longer; give it as it stands. Raises Missing."""
+        """Own a batch for longer; give it as it stands. Raises NotFound."""
         with self._database.writing() as connection:
             found = self._owned(connection, owner, batch_id)
             return self._set(connection, found, owned_until=self._now() + lease_s)
@@ -117,7 +123,7 @@ class BatchBook:
             connection.execute(sa.update(BATCHES).where(where).values(owner="", owned_until=0.0))
 
     def begin(self, owner: str, batch_id: str, total: int, model: str | None) -> Batch:
-        """Its lines are looked through, and are done from now on. Raises Missing."""
+        """Its lines are looked through, and are done from now on. Raises NotFound."""
         with self._database.writing() as connection:
             found = self._owned(connection, owner, batch_id)
             if found.status != "validating":
@@ -125,21 +131,21 @@ class BatchBook:
             now = int(self._now())
             return self._set(connection, found, status="in_progress", in_progress_at=now, total=total, model=model)
 
-    def record(self, owner: str, batch_id: str, outcomes: Sequence[Outcome]) -> None:
-        """Keep outcomes; of a line that has one, the first stays. Raises Missing."""
+    def record(self, owner: str, batch_id: str, outcomes: Sequence[LineResult]) -> None:
+        """Keep outcomes; of a line that has one, the first stays. Raises NotFound."""
         with self._database.writing() as connection:
             self._record(connection, self._owned(connection, owner, batch_id), outcomes)
 
     def lines(self, batch_id: str) -> set[int]:
         """The numbers of the lines that have an outcome."""
-        query = sa.select(BATCH_OUTCOMES.c.line).where(BATCH_OUTCOMES.c.batch_id == batch_id)
+        query = sa.select(BATCH_RESULTS.c.line).where(BATCH_RESULTS.c.batch_id == batch_id)
         with self._database.reading() as connection:
             return set(connection.execute(query).scalars())
 
     def finalise(
-        self, owner: str, batch_id: str, *, errors: Sequence[BatchError] = (), expired: Sequence[Outcome] = ()
+        self, owner: str, batch_id: str, *, errors: Sequence[BatchError] = (), expired: Sequence[LineResult] = ()
     ) -> Batch:
-        """No more outcomes are to come but `expired`, for which it is too late; files are next. Raises Missing."""
+        """No more outcomes are to come but `expired`, for which it is too late; files are next. Raises NotFound."""
         now = int(self._now())
         with self._database.writing() as connection:
             found = self._owned(connection, owner, batch_id)
@@ -151,7 +157,7 @@ class BatchBook:
 
     def outcomes(self, batch_id: str, *, are_answers: bool) -> Iterator[str]:
         """The texts of answers, or of the others, in the order of the lines."""
-        table = BATCH_OUTCOMES
+        table = BATCH_RESULTS
         last: int | None = -1
         while last is not None:
             where = sa.and_(table.c.batch_id == batch_id, table.c.is_answer == are_answers, table.c.line > last)
@@ -163,7 +169,7 @@ class BatchBook:
                 yield text
 
     def keep(self, owner: str, batch: Batch, content: Path, *, are_answers: bool) -> Batch:
-        """Make one of its files, in the same moment in which it gets its id. Raises Missing."""
+        """Make one of its files, in the same moment in which it gets its id. Raises NotFound."""
         column, name = ("output_file_id", "output") if are_answers else ("error_file_id", "error")
         kept: list[Batch] = []
 
@@ -186,11 +192,11 @@ class BatchBook:
         return kept[0]
 
     def close(self, owner: str, batch_id: str) -> Batch:
-        """It has ended; its outcomes stand in its files. Raises Missing."""
+        """It has ended; its outcomes stand in its files. Raises NotFound."""
         with self._database.writing() as connection:
             found = self._owned(connection, owner, batch_id)
-            end = _end(found)
-            connection.execute(sa.delete(BATCH_OUTCOMES).where(BATCH_OUTCOMES.c.batch_id == batch_id))
+            end = _final_status(found)
+            connection.execute(sa.delete(BATCH_RESULTS).where(BATCH_RESULTS.c.batch_id == batch_id))
             changes = {"status": end, f"{end}_at": int(self._now()), "owner": "", "owned_until": 0.0}
             return self._set(connection, found, **changes)
 
@@ -209,22 +215,22 @@ class BatchBook:
             raise _missing(batch_id)
         return _batch(row)
 
-    def _record(self, connection: sa.Connection, batch: Batch, outcomes: Sequence[Outcome]) -> Batch:
+    def _record(self, connection: sa.Connection, batch: Batch, outcomes: Sequence[LineResult]) -> Batch:
         """Keep what is new of these, and count it in the same transaction."""
         if not outcomes:
             return batch
         numbers = sa.and_(
-            BATCH_OUTCOMES.c.batch_id == batch.id,
-            BATCH_OUTCOMES.c.line.between(min(each.line for each in outcomes), max(each.line for each in outcomes)),
+            BATCH_RESULTS.c.batch_id == batch.id,
+            BATCH_RESULTS.c.line.between(min(each.line for each in outcomes), max(each.line for each in outcomes)),
         )
-        known = set(connection.execute(sa.select(BATCH_OUTCOMES.c.line).where(numbers)).scalars())
+        known = set(connection.execute(sa.select(BATCH_RESULTS.c.line).where(numbers)).scalars())
         fresh = [each for each in outcomes if each.line not in known]
         if not fresh:
             return batch
         rows = [
             {"batch_id": batch.id, "line": each.line, "is_answer": each.is_answer, "text": each.text} for each in fresh
         ]
-        connection.execute(sa.insert(BATCH_OUTCOMES), rows)
+        connection.execute(sa.insert(BATCH_RESULTS), rows)
         answers = sum(each.is_answer for each in fresh)
         sums = {name: getattr(batch, name) + sum(getattr(each, name) for each in fresh) for name in _TOKENS}
         failed = batch.failed + len(fresh) - answers
@@ -236,7 +242,7 @@ class BatchBook:
         return _batch(row)
 
 
-def _end(batch: Batch) -> str:
+def _final_status(batch: Batch) -> str:
     """How a batch that is finished has ended."""
     if batch.errors:
         return "failed"
@@ -254,5 +260,5 @@ def _batch(row: sa.RowMapping) -> Batch:
     return rows.value(row, Batch, _WRITTEN)
 
 
-def _missing(batch_id: str) -> Missing:
-    return Missing(f"No such Batch object: {batch_id[:100]}", param="batch_id", code="batch_not_found")
+def _missing(batch_id: str) -> NotFound:
+    return NotFound(f"No such Batch object: {batch_id[:100]}", param="batch_id", code="batch_not_found")

@@ -11,7 +11,12 @@ import obstore
 from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, ObjectStore, S3Store
 
-from homeport.domain.errors import InvalidRequest, Missing, StorageFull, Unavailable
+from homeport.domain.errors import (
+    InvalidRequest,
+    NotFound,
+    StorageFull,
+    Unavailable,
+)
 from homeport.formats import durable_files
 
 _CHUNK_BYTES = 1 << 18
@@ -20,11 +25,11 @@ _PART_BYTES, _PARTS_AT_ONCE = 5 << 20, 2
 _FULL = ("No space left", "os error 28", "Disk quota")
 
 
-class Blobs:
+class BlobStore:
     """All blobs of one place: a folder's path, or `s3://BUCKET/PREFIX` (keys and region: the variables AWS_*)."""
 
     def __init__(self, place: str) -> None:
-        self._store = _store(place)
+        self._store = _open_object_store(place)
         self._folder = None if "://" in place else Path(place)
 
     def put(self, name: str, content: Path) -> None:
@@ -34,29 +39,29 @@ class Blobs:
                 durable_files.make_folder((self._folder / name).parent)
             obstore.put(self._store, name, content, chunk_size=_PART_BYTES, max_concurrency=_PARTS_AT_ONCE)
             if self._folder is not None:
-                durable_files.sync(self._folder / name)
-                durable_files.sync((self._folder / name).parent)
+                durable_files.sync_path(self._folder / name)
+                durable_files.sync_path((self._folder / name).parent)
         except (BaseError, OSError) as error:
-            raise _explained(error) from error
+            raise _translate_error(error) from error
 
     async def read(self, name: str) -> AsyncGenerator[bytes, None]:
-        """Give a content piece by piece. Raises Missing before the first."""
+        """Give a content piece by piece. Raises NotFound before the first."""
         try:
             found = await obstore.get_async(self._store, name)
             async for piece in found.stream(min_chunk_size=_CHUNK_BYTES):
                 yield bytes(piece)
         except (BaseError, OSError) as error:
-            raise _explained(error) from error
+            raise _translate_error(error) from error
 
     def copy(self, name: str, target: Path) -> int:
-        """Append a content to a file; give its size. Raises Missing, StorageFull or Unavailable."""
+        """Append a content to a file; give its size. Raises NotFound, StorageFull or Unavailable."""
         n_bytes = 0
         try:
             with target.open("ab") as file:
                 for piece in obstore.get(self._store, name).stream(min_chunk_size=_CHUNK_BYTES):
                     n_bytes += file.write(piece)
         except (BaseError, OSError) as error:
-            raise _explained(error) from error
+            raise _translate_error(error) from error
         return n_bytes
 
     def delete(self, name: str) -> None:
@@ -66,7 +71,7 @@ class Blobs:
         except (NotFoundError, FileNotFoundError):
             return
         except (BaseError, OSError) as error:
-            raise _explained(error) from error
+            raise _translate_error(error) from error
 
     def older(self, prefix: str, age_s: float) -> Iterator[str]:
         """Name every blob under a prefix that has been here longer than that."""
@@ -75,10 +80,10 @@ class Blobs:
             for page in obstore.list(self._store, prefix=prefix):
                 yield from (each["path"] for each in page if each["last_modified"] < before)
         except (BaseError, OSError) as error:
-            raise _explained(error) from error
+            raise _translate_error(error) from error
 
 
-def _store(place: str) -> ObjectStore:
+def _open_object_store(place: str) -> ObjectStore:
     try:
         if place.startswith("s3://"):
             return S3Store.from_url(place)
@@ -90,10 +95,10 @@ def _store(place: str) -> ObjectStore:
         raise Unavailable(f"blobs: {place} cannot be used: {error}") from error
 
 
-def _explained(error: Exception) -> Exception:
+def _translate_error(error: Exception) -> Exception:
     said = str(error)
     if isinstance(error, (NotFoundError, FileNotFoundError)):
-        return Missing("The content of this file is gone.", code="file_content_missing")
+        return NotFound("The content of this file is gone.", code="file_content_missing")
     if any(word in said for word in _FULL):
         return StorageFull("The disk that files are kept on is full.")
     return Unavailable(f"Files cannot be reached: {said.splitlines()[0] if said else type(error).__name__}")

@@ -123,7 +123,7 @@ def _prepare(path: Path) -> None:
         durable_files.make_folder(path.parent)
         if not path.exists():
             path.touch(mode=0o600)
-            durable_files.sync(path.parent)
+            durable_files.sync_path(path.parent)
     except OSError as error:
         raise Unavailable(f"The database {path} cannot be opened: {error.strerror}.") from error
 

@@ -13,37 +13,37 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from homeport.domain.errors import InvalidRequest, Missing
-from homeport.domain.files import File, Listing
+from homeport.domain.errors import InvalidRequest, NotFound
+from homeport.domain.files import File, FilePageRequest
 from homeport.store import rows
-from homeport.store.blobs import Blobs
+from homeport.store.blobs import BlobStore
 from homeport.store.database import Database
-from homeport.store.project_storage import Storage
+from homeport.store.project_storage import SqlProjectStorage
 from homeport.store.schema import FILES
 
 _FOLDER = "files"
-_LEFT_OVER_S = 6 * 3600.0
+_ORPHAN_AGE_S = 6 * 3600.0
 
 
-Beside = Callable[[sa.Connection, File], None]
+InSameTransaction = Callable[[sa.Connection, File], None]
 
 
-class FileBook:
+class SqlFileRepository:
     """The files of a database and its blobs; `now` is the wall clock in seconds."""
 
     def __init__(
         self,
         database: Database,
-        blobs: Blobs,
+        blobs: BlobStore,
         now: Callable[[], float] = time.time,
-        storage: Storage | None = None,
+        storage: SqlProjectStorage | None = None,
     ) -> None:
-        self.storage = storage or Storage(database)
+        self.storage = storage or SqlProjectStorage(database)
         self._database = database
         self._blobs = blobs
         self._now = now
 
-    def add(self, file: File, content: Path, beside: Beside | None = None) -> File:
+    def add(self, file: File, content: Path, beside: InSameTransaction | None = None) -> File:
         """Keep a file; its id and times are made here, `expires_at` of the one given counts from now.
 
         `beside` is done in the same transaction; a file with it is made of what is here already, so it is kept whatever
@@ -77,7 +77,7 @@ class FileBook:
         """Raise InvalidRequest where a project may not keep so many bytes more."""
         self.storage.check(project, n_bytes)
 
-    def every(self, project: str, listing: Listing) -> tuple[Sequence[File], bool]:
+    def every(self, project: str, listing: FilePageRequest) -> tuple[Sequence[File], bool]:
         """A project's files, and whether there are more. Raises InvalidRequest for an unknown `after`."""
         order = FILES.c.seq.desc() if listing.is_newest_first else FILES.c.seq.asc()
         query = self._visible(project).order_by(order).limit(listing.limit + 1)
@@ -95,22 +95,22 @@ class FileBook:
         return list(rows.values(found[: listing.limit], File)), len(found) > listing.limit
 
     def show(self, project: str, file_id: str) -> File:
-        """One file of a project. Raises Missing, also for another project's."""
+        """One file of a project. Raises NotFound, also for another project's."""
         with self._database.reading() as connection:
             row = connection.execute(self._visible(project).where(FILES.c.id == file_id)).mappings().first()
         if row is None:
-            raise Missing(f"No such File object: {file_id[:100]}", param="id", code="file_not_found")
+            raise NotFound(f"No such File object: {file_id[:100]}", param="id", code="file_not_found")
         return rows.value(row, File)
 
     def delete(self, project: str, file_id: str) -> None:
-        """Forget a file of a project. Raises Missing."""
+        """Forget a file of a project. Raises NotFound."""
         self.show(project, file_id)
         with self._database.writing() as connection:
             connection.execute(sa.delete(FILES).where(FILES.c.id == file_id, FILES.c.project == project))
         self._blobs.delete(_blob(file_id))
 
     def content(self, file: File) -> AsyncGenerator[bytes, None]:
-        """A file's content, piece by piece. Raises Missing before the first."""
+        """A file's content, piece by piece. Raises NotFound before the first."""
         return self._blobs.read(_blob(file.id))
 
     def copy(self, file: File, target: Path) -> None:
@@ -124,7 +124,7 @@ class FileBook:
         with self._database.reading() as connection:
             gone = connection.execute(expired).scalars().all()
         rows.each(gone, self._expire)
-        rows.each(list(self._blobs.older(_FOLDER, _LEFT_OVER_S)), self._delete_left_over)
+        rows.each(list(self._blobs.older(_FOLDER, _ORPHAN_AGE_S)), self._delete_left_over)
 
     def _expire(self, file_id: str) -> None:
         with self._database.writing() as connection:

@@ -11,16 +11,16 @@ from typing import Any, TypeVar
 import msgspec
 import sqlalchemy as sa
 
-from homeport.domain.errors import InvalidRequest, Missing, Overloaded
+from homeport.domain.errors import InvalidRequest, NotFound, Overloaded
 from homeport.domain.fine_tuning import (
+    ACTIVE_STATUSES,
     ENDED,
-    OPEN,
-    UNDER_WAY,
-    Checkpoint,
-    FineTune,
-    JobEvent,
-    Page,
-    Status,
+    UNFINISHED_STATUSES,
+    FineTuningCheckpoint,
+    FineTuningEvent,
+    FineTuningJob,
+    JobStatus,
+    PageRequest,
 )
 from homeport.store import rows
 from homeport.store.database import Database
@@ -33,14 +33,14 @@ _WRITTEN = ("hyperparameters", "metadata", "error")
 """What stands in the table as JSON."""
 
 
-class FineTuneBook:
+class SqlFineTuningRepository:
     """The jobs of a database; `now` is the wall clock in seconds."""
 
     def __init__(self, database: Database, now: Callable[[], float] = time.time) -> None:
         self._database = database
         self._now = now
 
-    def add(self, job: FineTune, most_waiting: int) -> FineTune:
+    def add(self, job: FineTuningJob, most_waiting: int) -> FineTuningJob:
         """Keep a new job; its times are made here. Raises Overloaded where its server has so many that wait."""
         now = int(self._now())
         job = msgspec.structs.replace(job, status="queued", created_at=now, updated_at=now)
@@ -52,114 +52,124 @@ class FineTuneBook:
                     f"{waiting} fine-tuning jobs wait already, and no more may: try again when one is done.",
                     retry_after_s=_BUSY_S,
                 )
-            ahead = waiting + connection.execute(mine.where(FINE_TUNES.c.status.in_(UNDER_WAY))).scalar_one()
-            connection.execute(sa.insert(FINE_TUNES).values(**columns(job), seen_at=now, is_tidy=False))
-            tell(connection, job.id, now, f"Created fine-tuning job: {job.id}")
-            tell(connection, job.id, now, f"Job enqueued. Waiting for jobs ahead to complete. Queue number: {ahead}.")
+            ahead = waiting + connection.execute(mine.where(FINE_TUNES.c.status.in_(ACTIVE_STATUSES))).scalar_one()
+            connection.execute(sa.insert(FINE_TUNES).values(**job_to_row(job), seen_at=now, is_tidy=False))
+            add_event(connection, job.id, now, f"Created fine-tuning job: {job.id}")
+            add_event(
+                connection, job.id, now, f"Job enqueued. Waiting for jobs ahead to complete. Queue number: {ahead}."
+            )
         return job
 
-    def every(self, project: str, page: Page) -> tuple[Sequence[FineTune], bool]:
+    def every(self, project: str, page: PageRequest) -> tuple[Sequence[FineTuningJob], bool]:
         """A project's jobs, and whether there are more. Raises InvalidRequest for an unknown `after`."""
         query = sa.select(FINE_TUNES).where(FINE_TUNES.c.project == project)
         with self._database.reading() as connection:
-            query = _behind(connection, query, FINE_TUNES, page, FINE_TUNES.c.project == project)
+            query = _rows_after(connection, query, FINE_TUNES, page, FINE_TUNES.c.project == project)
             found = jobs_of(connection.execute(query).mappings())
-            return _cut((job for job in found if _has(job, page.metadata)), page.limit)
+            return _split_page((job for job in found if _matches_metadata(job, page.metadata)), page.limit)
 
-    def show(self, project: str, job_id: str) -> FineTune:
-        """One job. Raises Missing, also for another project's."""
+    def show(self, project: str, job_id: str) -> FineTuningJob:
+        """One job. Raises NotFound, also for another project's."""
         with self._database.reading() as connection:
-            return _found(connection, project, job_id)
+            return _find_job(connection, project, job_id)
 
-    def events(self, project: str, job_id: str, page: Page) -> tuple[Sequence[JobEvent], bool]:
-        """What was told of a job, and whether there is more. Raises Missing, or InvalidRequest for the `after`."""
+    def events(self, project: str, job_id: str, page: PageRequest) -> tuple[Sequence[FineTuningEvent], bool]:
+        """What was told of a job, and whether there is more. Raises NotFound, or InvalidRequest for the `after`."""
         with self._database.reading() as connection:
             found = self._parts(connection, FINE_TUNE_EVENTS, project, job_id, page)
-            return _cut(rows.values(found, JobEvent, ("data",)), page.limit)
+            return _split_page(rows.values(found, FineTuningEvent, ("data",)), page.limit)
 
-    def checkpoints(self, project: str, job_id: str, page: Page) -> tuple[Sequence[Checkpoint], bool]:
-        """What a job has left on its way, and whether there is more. Raises Missing, or InvalidRequest."""
+    def checkpoints(self, project: str, job_id: str, page: PageRequest) -> tuple[Sequence[FineTuningCheckpoint], bool]:
+        """What a job has left on its way, and whether there is more. Raises NotFound, or InvalidRequest."""
         with self._database.reading() as connection:
             found = self._parts(connection, FINE_TUNE_CHECKPOINTS, project, job_id, page)
-            return _cut(rows.values(found, Checkpoint, ("metrics",)), page.limit)
+            return _split_page(rows.values(found, FineTuningCheckpoint, ("metrics",)), page.limit)
 
-    def cancel(self, project: str, job_id: str) -> FineTune:
-        """End a job for good. Raises Missing, or InvalidRequest for one that has ended."""
+    def cancel(self, project: str, job_id: str) -> FineTuningJob:
+        """End a job for good. Raises NotFound, or InvalidRequest for one that has ended."""
         now = int(self._now())
-        return self._moved(project, job_id, OPEN, {"status": "cancelled", "finished_at": now}, "Job cancelled.")
+        return self._moved(
+            project, job_id, UNFINISHED_STATUSES, {"status": "cancelled", "finished_at": now}, "Job cancelled."
+        )
 
-    def pause(self, project: str, job_id: str) -> FineTune:
-        """Have a job wait until it is resumed. Raises Missing, or InvalidRequest for one that does not go on."""
-        return self._moved(project, job_id, ("queued", *UNDER_WAY), {"status": "paused"}, "Job paused.")
+    def pause(self, project: str, job_id: str) -> FineTuningJob:
+        """Have a job wait until it is resumed. Raises NotFound, or InvalidRequest for one that does not go on."""
+        return self._moved(project, job_id, ("queued", *ACTIVE_STATUSES), {"status": "paused"}, "Job paused.")
 
-    def resume(self, project: str, job_id: str) -> FineTune:
-        """Put a paused job back into the queue. Raises Missing, or InvalidRequest for one that is not paused."""
+    def resume(self, project: str, job_id: str) -> FineTuningJob:
+        """Put a paused job back into the queue. Raises NotFound, or InvalidRequest for one that is not paused."""
         return self._moved(project, job_id, ("paused",), {"status": "queued"}, "Job resumed. It is in the queue again.")
 
     def _moved(
-        self, project: str, job_id: str, sources: Sequence[Status], values: Mapping[str, Any], message: str
-    ) -> FineTune:
+        self, project: str, job_id: str, sources: Sequence[JobStatus], values: Mapping[str, Any], message: str
+    ) -> FineTuningJob:
         now = int(self._now())
         with self._database.writing() as connection:
-            was = _found(connection, project, job_id)
+            was = _find_job(connection, project, job_id)
             if was.status not in sources:
                 how = "has ended" if was.status in ENDED else "stands"
                 raise InvalidRequest(
                     f"The fine-tuning job {job_id} {how} ({was.status}): it cannot be {values['status']} now.",
                     code="invalid_job_state",
                 )
-            change(connection, job_id, sources, {**values, "updated_at": now, "estimated_finish": None})
-            tell(connection, job_id, now, message)
-            return _found(connection, project, job_id)
+            change_status(connection, job_id, sources, {**values, "updated_at": now, "estimated_finish": None})
+            add_event(connection, job_id, now, message)
+            return _find_job(connection, project, job_id)
 
     @staticmethod
     def _parts(
-        connection: sa.Connection, table: sa.Table, project: str, job_id: str, page: Page
+        connection: sa.Connection, table: sa.Table, project: str, job_id: str, page: PageRequest
     ) -> Iterable[sa.RowMapping]:
-        _found(connection, project, job_id)
+        _find_job(connection, project, job_id)
         is_its = table.c.job == job_id
-        query = _behind(connection, sa.select(table).where(is_its), table, page, is_its)
+        query = _rows_after(connection, sa.select(table).where(is_its), table, page, is_its)
         if page.limit is not None:
             query = query.limit(page.limit + 1)
         return connection.execute(query).mappings()
 
 
-def columns(job: FineTune) -> dict[str, Any]:
+def job_to_row(job: FineTuningJob) -> dict[str, Any]:
     """A job as its row has it."""
     values = msgspec.structs.asdict(job)
     written = {name: None if values[name] is None else msgspec.json.encode(values[name]).decode() for name in _WRITTEN}
     return values | written
 
 
-def jobs_of(found: Iterable[sa.RowMapping]) -> Iterator[FineTune]:
+def jobs_of(found: Iterable[sa.RowMapping]) -> Iterator[FineTuningJob]:
     """Rows as jobs; damaged ones are left out."""
-    return rows.values(found, FineTune, _WRITTEN)
+    return rows.values(found, FineTuningJob, _WRITTEN)
 
 
-def change(connection: sa.Connection, job_id: str, sources: Sequence[Status], values: Mapping[str, Any]) -> bool:
+def change_status(
+    connection: sa.Connection, job_id: str, sources: Sequence[JobStatus], values: Mapping[str, Any]
+) -> bool:
     """Change a job that has one of these statuses; give whether it had."""
     query = sa.update(FINE_TUNES).where(FINE_TUNES.c.id == job_id, FINE_TUNES.c.status.in_(sources)).values(**values)
     return connection.execute(query).rowcount > 0
 
 
-def tell(connection: sa.Connection, job_id: str, at: int, message: str, **more: Any) -> None:
+def add_event(connection: sa.Connection, job_id: str, at: int, message: str, **more: Any) -> None:
     """Write down what is told of a job: `level`, `type`, and `data` as a mapping."""
-    event = JobEvent(id=f"ftevent-{secrets.token_hex(12)}", created_at=at, message=message, **more)
+    event = FineTuningEvent(id=f"ftevent-{secrets.token_hex(12)}", created_at=at, message=message, **more)
     values = msgspec.structs.asdict(event)
     data = None if event.data is None else msgspec.json.encode(event.data).decode()
     connection.execute(sa.insert(FINE_TUNE_EVENTS).values(**values | {"job": job_id, "data": data}))
 
 
-def _found(connection: sa.Connection, project: str, job_id: str) -> FineTune:
+def _find_job(connection: sa.Connection, project: str, job_id: str) -> FineTuningJob:
     query = sa.select(FINE_TUNES).where(FINE_TUNES.c.id == job_id, FINE_TUNES.c.project == project)
     row = connection.execute(query).mappings().first()
     if row is None:
-        raise Missing(f"Could not find fine tune: {job_id[:100]}", param="fine_tune_id", code="fine_tune_not_found")
-    return rows.value(row, FineTune, _WRITTEN)
+        raise NotFound(f"Could not find fine tune: {job_id[:100]}", param="fine_tune_id", code="fine_tune_not_found")
+    return rows.value(row, FineTuningJob, _WRITTEN)
 
 
-def _behind(
-    connection: sa.Connection, query: sa.Select[Any], table: sa.Table, page: Page, is_seen: sa.ColumnElement[bool]
+def _rows_after(
+    connection: sa.Connection,
+    query: sa.Select[Any],
+    table: sa.Table,
+    page: PageRequest,
+    is_seen: sa.ColumnElement[bool],
 ) -> sa.Select[Any]:
     """The rows behind the one that the page names, in its order."""
     if page.after is not None:
@@ -170,7 +180,7 @@ def _behind(
     return query.order_by(table.c.seq.desc() if page.is_newest_first else table.c.seq.asc())
 
 
-def _cut(found: Iterable[T], limit: int | None) -> tuple[Sequence[T], bool]:
+def _split_page(found: Iterable[T], limit: int | None) -> tuple[Sequence[T], bool]:
     """As many as are wanted, and whether there are more; no further one is read."""
     kept: list[T] = []
     for each in found:
@@ -180,7 +190,7 @@ def _cut(found: Iterable[T], limit: int | None) -> tuple[Sequence[T], bool]:
     return kept, False
 
 
-def _has(job: FineTune, wanted: Mapping[str, str] | None) -> bool:
+def _matches_metadata(job: FineTuningJob, wanted: Mapping[str, str] | None) -> bool:
     if wanted is None:
         return True
     own = job.metadata or {}

@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from homeport.domain.images import Format
-from homeport.domain.keys import LOCAL
+from homeport.domain.images import ImageFormat
+from homeport.domain.keys import LOCAL_PROJECT
 from homeport.formats import durable_files
 
 _NAME = re.compile(r"([0-9a-f]{8,12})-[0-9A-Za-z_-]{43}\.(?:png|jpeg|webp)")
@@ -23,7 +23,7 @@ _NAME = re.compile(r"([0-9a-f]{8,12})-[0-9A-Za-z_-]{43}\.(?:png|jpeg|webp)")
 _log = logging.getLogger("homeport.pictures")
 
 
-class Pictures:
+class ImageFolder:
     """Pictures in `folder`, which is made for this user alone, each in one of its project.
 
     `kept_s`: for how long each is kept; `check` raises where a project may not keep so many bytes more.
@@ -36,7 +36,7 @@ class Pictures:
         self._guard = threading.Lock()
         self.check: Callable[[str, int], None] = lambda _, __: None
 
-    def keep(self, data: bytes, format: Format, project: str = LOCAL) -> str:
+    def keep(self, data: bytes, format: ImageFormat, project: str = LOCAL_PROJECT) -> str:
         """Write a picture down and give its name; those that have expired go.
 
         Raises what `check` raises, StorageFull or Unavailable.
@@ -49,9 +49,9 @@ class Pictures:
             try:
                 durable_files.make_folder(self._folder)
                 durable_files.make_folder(folder)
-                durable_files.write(folder / name, data)
+                durable_files.replace_file(folder / name, data)
             except OSError as error:
-                raise durable_files.explained(error, "a picture") from error
+                raise durable_files.storage_error(error, "a picture") from error
         return name
 
     def sizes(self) -> Mapping[str, int]:

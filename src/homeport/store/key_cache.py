@@ -8,16 +8,16 @@ import time
 from collections.abc import Callable, Mapping
 
 from homeport.domain.keys import Key
-from homeport.store.keys import KeyBook, digest
+from homeport.store.keys import SqlKeyRepository, digest
 
 
-class KeyRing:
+class SqlKeyCache:
     """The keys that open something now. `load` it once before use, and `refresh` it again and again.
 
     While the database is away the keys stay as they were last seen.
     """
 
-    def __init__(self, book: KeyBook, secret: bytes, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, book: SqlKeyRepository, secret: bytes, now: Callable[[], float] = time.time) -> None:
         self._book = book
         self._secret = secret
         self._now = now

@@ -10,7 +10,7 @@ from homeport.formats import durable_files
 _TEXT = b"The database of this name has held keys. If it and this file are deleted, the server needs no key.\n"
 
 
-class Seal:
+class KeyMarker:
     """A file that exists from the first key on."""
 
     def __init__(self, path: Path) -> None:
@@ -27,9 +27,9 @@ class Seal:
             return
         try:
             durable_files.make_folder(self._path.parent)
-            durable_files.write(self._path, _TEXT)
+            durable_files.replace_file(self._path, _TEXT)
         except OSError as error:
-            raise durable_files.explained(error, str(self._path)) from error
+            raise durable_files.storage_error(error, str(self._path)) from error
 
     def remove(self) -> None:
         """The keys are lost, and the operator knows it."""

@@ -15,18 +15,18 @@ from pathlib import Path
 import msgspec
 import sqlalchemy as sa
 
-from homeport.domain.errors import InvalidRequest, Missing, Unavailable
-from homeport.domain.keys import Issued, Key, Wanted
+from homeport.domain.errors import InvalidRequest, NotFound, Unavailable
+from homeport.domain.keys import IssuedKey, Key, NewKey
 from homeport.formats import durable_files
 from homeport.store import rows
 from homeport.store.database import Database
-from homeport.store.key_marker import Seal
+from homeport.store.key_marker import KeyMarker
 from homeport.store.schema import KEYS, PROJECTS, REVISIONS
 
 _SECRET_BYTES = 32
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _NAME_LENGTH = 256
-_MOST = 2**53
+_MAX_LIMIT = 2**53
 _PREFIX = "sk-"
 _WRITTEN = ("models", "limits")  # what stands in the table as JSON
 
@@ -58,12 +58,12 @@ def _make_secret(path: Path) -> None:
     durable_files.make_folder(path.parent)
     fresh = path.with_name(f"{path.name}.{os.getpid()}.fresh")
     try:
-        durable_files.write(fresh, secrets.token_bytes(_SECRET_BYTES))
+        durable_files.replace_file(fresh, secrets.token_bytes(_SECRET_BYTES))
         with contextlib.suppress(FileExistsError):
             os.link(fresh, path)  # whoever is first wins, and nobody sees half of it
     finally:
         fresh.unlink(missing_ok=True)
-    durable_files.sync(path.parent)
+    durable_files.sync_path(path.parent)
 
 
 def digest(secret: bytes, key: str) -> str:
@@ -71,18 +71,18 @@ def digest(secret: bytes, key: str) -> str:
     return hashlib.blake2b(key.encode("utf-8", "surrogateescape"), key=secret, digest_size=32).hexdigest()
 
 
-class KeyBook:
+class SqlKeyRepository:
     """The keys of a database. Synchronous; `now` is the wall clock in seconds, `seal` what says that there are keys."""
 
     def __init__(
-        self, database: Database, secret: bytes, now: Callable[[], float] = time.time, seal: Seal | None = None
+        self, database: Database, secret: bytes, now: Callable[[], float] = time.time, seal: KeyMarker | None = None
     ) -> None:
         self._database = database
         self._seal = seal
         self._secret = secret
         self._now = now
 
-    def create(self, wanted: Wanted) -> Issued:
+    def create(self, wanted: NewKey) -> IssuedKey:
         """Make a key, and its project if that is new. Raises InvalidRequest naming the field."""
         _check(wanted)
         now = int(self._now())
@@ -105,7 +105,7 @@ class KeyBook:
             _count(connection)
             if self._seal is not None:
                 self._seal.set()  # before the key is there: none is ever without it
-        return Issued(key=key, secret=secret)
+        return IssuedKey(key=key, secret=secret)
 
     def every(self) -> Sequence[Key]:
         """All keys, the oldest first, those that no longer open anything included; a damaged one is left out."""
@@ -114,12 +114,12 @@ class KeyBook:
             return list(keys_of(found.mappings()))
 
     def show(self, key_id: str) -> Key:
-        """One key. Raises Missing."""
+        """One key. Raises NotFound."""
         with self._database.reading() as connection:
             return self._found(connection, key_id)
 
     def revoke(self, key_id: str) -> Key:
-        """Have a key open nothing from now on; twice is once. Raises Missing."""
+        """Have a key open nothing from now on; twice is once. Raises NotFound."""
         with self._database.writing() as connection:
             key = self._found(connection, key_id)
             if key.revoked_at is not None:
@@ -129,8 +129,8 @@ class KeyBook:
             _count(connection)
             return key
 
-    def rotate(self, key_id: str) -> Issued:
-        """Give a key a new secret; the old one opens nothing from now on. Raises Missing, or InvalidRequest."""
+    def rotate(self, key_id: str) -> IssuedKey:
+        """Give a key a new secret; the old one opens nothing from now on. Raises NotFound, or InvalidRequest."""
         secret = f"{_PREFIX}{secrets.token_urlsafe(_SECRET_BYTES)}"
         with self._database.writing() as connection:
             key = self._found(connection, key_id)
@@ -140,7 +140,7 @@ class KeyBook:
             changed = {"hint": key.hint, "rotated_at": key.rotated_at, "digest": digest(self._secret, secret)}
             connection.execute(sa.update(KEYS).where(KEYS.c.id == key_id).values(**changed))
             _count(connection)
-        return Issued(key=key, secret=secret)
+        return IssuedKey(key=key, secret=secret)
 
     def revision(self) -> int:
         """How often keys have changed."""
@@ -160,7 +160,7 @@ class KeyBook:
     def _found(self, connection: sa.Connection, key_id: str) -> Key:
         row = connection.execute(sa.select(KEYS).where(KEYS.c.id == key_id)).mappings().first()
         if row is None:
-            raise Missing(f"No key has the id {key_id[:100]}.", param="key_id", code="key_not_found")
+            raise NotFound(f"No key has the id {key_id[:100]}.", param="key_id", code="key_not_found")
         return rows.value(row, Key, _WRITTEN)
 
 
@@ -169,7 +169,7 @@ def keys_of(found: Iterable[sa.RowMapping]) -> Iterator[Key]:
     return rows.values(found, Key, _WRITTEN)
 
 
-def _check(wanted: Wanted) -> None:
+def _check(wanted: NewKey) -> None:
     if not 0 < len(wanted.name.strip()) <= _NAME_LENGTH:
         raise InvalidRequest(f"Invalid 'name': expected 1 to {_NAME_LENGTH} characters.", param="name")
     if not _PROJECT.fullmatch(wanted.project):
@@ -177,12 +177,12 @@ def _check(wanted: Wanted) -> None:
             "Invalid 'project': expected up to 64 of a-z, 0-9, '.', '_' and '-', a letter or digit first.",
             param="project",
         )
-    if wanted.expires_in_s is not None and not 0 < wanted.expires_in_s <= _MOST:
-        raise InvalidRequest(f"Invalid 'expires_in_s': expected seconds, from 1 to {_MOST}.", param="expires_in_s")
+    if wanted.expires_in_s is not None and not 0 < wanted.expires_in_s <= _MAX_LIMIT:
+        raise InvalidRequest(f"Invalid 'expires_in_s': expected seconds, from 1 to {_MAX_LIMIT}.", param="expires_in_s")
     for name, value in msgspec.structs.asdict(wanted.limits).items():
-        if value is not None and not 0 < value <= _MOST:
+        if value is not None and not 0 < value <= _MAX_LIMIT:
             raise InvalidRequest(
-                f"Invalid 'limits.{name}': expected a number from 1 to {_MOST}.", param=f"limits.{name}"
+                f"Invalid 'limits.{name}': expected a number from 1 to {_MAX_LIMIT}.", param=f"limits.{name}"
             )
 
 

@@ -33,11 +33,11 @@ def upgrade(database: Database) -> tuple[str | None, str]:
         _create(database)
     elif was != REVISION:
         _check_known(database, was)
-        _walk(database)
+        _run_migrations(database)
     return was, REVISION
 
 
-def ready(database: Database) -> None:
+def prepare_database(database: Database) -> None:
     """Make a database fit for use, as a server does at its start. SQLite is upgraded by itself.
 
     Raises Unavailable where the operator has to do it: for a server shared by many, and for a newer program's schema.
@@ -55,7 +55,7 @@ def ready(database: Database) -> None:
     upgrade(database)
 
 
-def faults(database: Database) -> list[str]:
+def find_faults(database: Database) -> list[str]:
     """What is wrong with a database, in words; nothing where all is well."""
     was = revision(database)
     found = [] if was == REVISION else [f"it is at {was or 'nothing'}, not at {REVISION}: run `homeport db upgrade`"]
@@ -103,7 +103,7 @@ def _create(database: Database) -> None:
         connection.execute(sa.insert(_STAMP).values(version_num=REVISION))
 
 
-def _walk(database: Database) -> None:
+def _run_migrations(database: Database) -> None:
     from alembic import command
     from alembic.config import Config
 

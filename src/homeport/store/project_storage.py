@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import sqlalchemy as sa
 
-from homeport.domain.storage import Stored
+from homeport.domain.storage import ProjectUsage
 from homeport.store.database import Database
 from homeport.store.keys import keys_of
 from homeport.store.schema import FILES, KEYS, UPLOAD_PARTS, UPLOADS
@@ -17,7 +17,7 @@ UNLIMITED = 2**62
 Sizes = Callable[[], Mapping[str, int]]
 
 
-class Storage:
+class SqlProjectStorage:
     """The storage of a database's projects. `limit`: bytes per project, unless its keys have limits of their own.
 
     `pictures` and `models` give what each project keeps of these beside the database.
@@ -31,12 +31,12 @@ class Storage:
         self._pictures = pictures
         self._models = models
 
-    def of(self, project: str) -> Stored:
+    def of(self, project: str) -> ProjectUsage:
         """What a project keeps now."""
         with self._database.reading() as connection:
             return self._counted(connection, project)
 
-    def every(self) -> Sequence[Stored]:
+    def every(self) -> Sequence[ProjectUsage]:
         """What every project keeps that keeps anything, by name."""
         with self._database.reading() as connection:
             names = set(connection.execute(sa.select(FILES.c.project).union(sa.select(UPLOADS.c.project))).scalars())
@@ -55,13 +55,13 @@ class Storage:
             connection.execute(sa.select(lock))
         self._counted(connection, project).check(n_bytes, param)
 
-    def _counted(self, connection: sa.Connection, project: str) -> Stored:
+    def _counted(self, connection: sa.Connection, project: str) -> ProjectUsage:
         """What a project keeps, as this connection sees it."""
         parts = sa.select(sa.func.coalesce(sa.func.sum(UPLOAD_PARTS.c.bytes), 0)).join(
             UPLOADS, UPLOADS.c.id == UPLOAD_PARTS.c.upload_id
         )
         files = sa.select(sa.func.coalesce(sa.func.sum(FILES.c.bytes), 0)).where(FILES.c.project == project)
-        return Stored(
+        return ProjectUsage(
             project=project,
             files=int(connection.execute(files).scalar_one()),
             parts=int(connection.execute(parts.where(UPLOADS.c.project == project)).scalar_one()),

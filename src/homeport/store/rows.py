@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 import sqlalchemy as sa
 
-from homeport.domain.errors import Missing
+from homeport.domain.errors import NotFound
 
 S = TypeVar("S", bound=msgspec.Struct)
 T = TypeVar("T")
@@ -19,14 +19,14 @@ _log = logging.getLogger("homeport.store")
 
 
 def value(row: sa.RowMapping, kind: type[S], written: Iterable[str] = ()) -> S:
-    """A row as a struct; `written`: its columns that hold JSON. Raises Missing for a row that cannot be read as one."""
+    """A row as a struct; `written`: its columns that hold JSON. Raises NotFound for a row that cannot be read as one."""
     try:
         values = {name: row[name] for name in kind.__struct_fields__}
         values |= {name: msgspec.json.decode(values[name]) for name in written if values[name] is not None}
         return msgspec.convert(values, kind)
     except (msgspec.MsgspecError, TypeError, ValueError) as error:
         name = str(row["id"])[:100]
-        raise Missing(f"The record of {name} is damaged and cannot be used: {error}", code="record_damaged") from error
+        raise NotFound(f"The record of {name} is damaged and cannot be used: {error}", code="record_damaged") from error
 
 
 def values(rows: Iterable[sa.RowMapping], kind: type[S], written: Iterable[str] = ()) -> Iterator[S]:
@@ -34,7 +34,7 @@ def values(rows: Iterable[sa.RowMapping], kind: type[S], written: Iterable[str] 
     for row in rows:
         try:
             yield value(row, kind, written)
-        except Missing as error:
+        except NotFound as error:
             _log.error("%s", error)
 
 

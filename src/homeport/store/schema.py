@@ -45,7 +45,7 @@ KEYS = sa.Table(
 NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 """A row's own number: SQLite counts up only what it calls INTEGER."""
 
-JOURNALS = sa.Table(
+USAGE_LEDGERS = sa.Table(
     "journals",
     METADATA,
     sa.Column("name", sa.String(64), primary_key=True),
@@ -153,7 +153,7 @@ BATCHES = sa.Table(
 )
 """`metadata` and `errors` are JSON. Who works on one is its `owner`, until a time that it keeps moving on."""
 
-BATCH_OUTCOMES = sa.Table(
+BATCH_RESULTS = sa.Table(
     "batch_outcomes",
     METADATA,
     sa.Column("batch_id", sa.String(64), sa.ForeignKey("batches.id"), primary_key=True),

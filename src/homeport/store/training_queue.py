@@ -13,19 +13,19 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from homeport.domain.errors import Fault
+from homeport.domain.errors import ErrorInfo
 from homeport.domain.files import File
 from homeport.domain.fine_tuning import (
-    CHECKPOINTS,
+    ACTIVE_STATUSES,
     ENDED,
-    OPEN,
-    UNDER_WAY,
-    FineTune,
+    MAX_CHECKPOINTS,
+    UNFINISHED_STATUSES,
+    FineTuningJob,
 )
-from homeport.domain.training import Measures, Prepared, Tuned
+from homeport.domain.training import StepMetrics, TrainingPrepared, TrainingResult
 from homeport.store.database import Database
-from homeport.store.files import FileBook
-from homeport.store.fine_tuning import jobs_of, tell
+from homeport.store.files import SqlFileRepository
+from homeport.store.fine_tuning import add_event, jobs_of
 from homeport.store.schema import FINE_TUNE_CHECKPOINTS, FINE_TUNES
 
 SILENT_S = 90
@@ -33,23 +33,23 @@ SILENT_S = 90
 _RESULTS, _PURPOSE = "step_metrics.csv", "fine-tune-results"
 
 
-class TrainingLog:
+class SqlTrainingQueue:
     """The jobs of a database, and the files that their results become; `now` is the wall clock in seconds."""
 
-    def __init__(self, database: Database, files: FileBook, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, database: Database, files: SqlFileRepository, now: Callable[[], float] = time.time) -> None:
         self._database = database
         self._files = files
         self._now = now
         self._damaged: set[int] = set()  # numbers of rows that cannot be worked on
 
-    def next(self, server: str) -> FineTune | None:
+    def next(self, server: str) -> FineTuningJob | None:
         """The server's job to train now: one that was cut off, else the one that waits longest.
 
         One whose row is damaged is passed over.
         """
         is_waiting = FINE_TUNES.c.status == "queued"
         query = sa.select(FINE_TUNES).where(
-            FINE_TUNES.c.server == server, sa.or_(is_waiting, FINE_TUNES.c.status.in_(UNDER_WAY))
+            FINE_TUNES.c.server == server, sa.or_(is_waiting, FINE_TUNES.c.status.in_(ACTIVE_STATUSES))
         )
         query = query.order_by(is_waiting, FINE_TUNES.c.seq).limit(1)
         while True:
@@ -65,7 +65,7 @@ class TrainingLog:
     def is_wanted(self, server: str, job_id: str) -> bool:
         """Whether a job under way is to go on, here."""
         query = sa.select(FINE_TUNES.c.seq).where(
-            FINE_TUNES.c.id == job_id, FINE_TUNES.c.server == server, FINE_TUNES.c.status.in_(UNDER_WAY)
+            FINE_TUNES.c.id == job_id, FINE_TUNES.c.server == server, FINE_TUNES.c.status.in_(ACTIVE_STATUSES)
         )
         with self._database.reading() as connection:
             return connection.execute(query).first() is not None
@@ -73,24 +73,24 @@ class TrainingLog:
     def beat(self, server: str) -> None:
         """Say that the server lives, and give it the open jobs of those that have not said so for long."""
         now = int(self._now())
-        is_open = FINE_TUNES.c.status.in_(OPEN)
+        is_open = FINE_TUNES.c.status.in_(UNFINISHED_STATUSES)
         whose = sa.or_(FINE_TUNES.c.server == server, FINE_TUNES.c.seen_at < now - SILENT_S)
         with self._database.writing() as connection:
             connection.execute(sa.update(FINE_TUNES).where(is_open, whose).values(server=server, seen_at=now))
 
-    def begin(self, job: FineTune) -> bool:
+    def begin(self, job: FineTuningJob) -> bool:
         """A job's files are being read."""
         values = {"status": "validating_files"}
         message = f"Validating training file: {job.training_file}"
         if job.validation_file is not None:
             message += f" and validation file: {job.validation_file}"
         with self._database.writing() as connection:
-            if not self._changed(connection, job, values, ("queued", *UNDER_WAY)):
+            if not self._changed(connection, job, values, ("queued", *ACTIVE_STATUSES)):
                 return False
-            tell(connection, job.id, int(self._now()), message)
+            add_event(connection, job.id, int(self._now()), message)
         return True
 
-    def prepared(self, job: FineTune, told: Prepared) -> bool:
+    def prepared(self, job: FineTuningJob, told: TrainingPrepared) -> bool:
         """A job's files are fit, and its training goes on from a step."""
         values = {
             "status": "running",
@@ -105,41 +105,41 @@ class TrainingLog:
         with self._database.writing() as connection:
             if not self._changed(connection, job, values):
                 return False
-            tell(connection, job.id, int(self._now()), message)
+            add_event(connection, job.id, int(self._now()), message)
         return True
 
-    def measured(self, job: FineTune, told: Measures, steps: int, finish_at: int | None) -> bool:
+    def measured(self, job: FineTuningJob, told: StepMetrics, steps: int, finish_at: int | None) -> bool:
         """A step is done; one that was told already is passed over."""
         values = {"step": told.step, "estimated_finish": finish_at}
         losses = f"training loss={told.train_loss:.4f}"
         if told.valid_loss is not None:
             losses += f", validation loss={told.valid_loss:.4f}"
-        data = {"total_steps": steps, **metrics(told)}
+        data = {"total_steps": steps, **openai_metrics(told)}
         with self._database.writing() as connection:
-            if not self._changed(connection, job, values, OPEN, FINE_TUNES.c.step < told.step):
+            if not self._changed(connection, job, values, UNFINISHED_STATUSES, FINE_TUNES.c.step < told.step):
                 return False
             message = f"Step {told.step}/{steps}: {losses}"
-            tell(connection, job.id, int(self._now()), message, type="metrics", data=data)
+            add_event(connection, job.id, int(self._now()), message, type="metrics", data=data)
         return True
 
-    def saved(self, job: FineTune, told: Measures, name: str) -> bool:
+    def saved(self, job: FineTuningJob, told: StepMetrics, name: str) -> bool:
         """A checkpoint is a model of this name; of those before it only the latest are there still."""
         table, now = FINE_TUNE_CHECKPOINTS, int(self._now())
         its = sa.select(table.c.step).where(table.c.job == job.id)
         with self._database.writing() as connection:
-            if not self._changed(connection, job, {}, OPEN):
+            if not self._changed(connection, job, {}, UNFINISHED_STATUSES):
                 return False
             if connection.execute(its.where(table.c.step == told.step)).first() is None:
                 values = {"job": job.id, "created_at": now, "step": told.step, "name": name}
-                written = msgspec.json.encode(metrics(told)).decode()
+                written = msgspec.json.encode(openai_metrics(told)).decode()
                 made = f"ftckpt-{secrets.token_hex(12)}"
                 connection.execute(sa.insert(table).values(id=made, metrics=written, **values))
-                tell(connection, job.id, now, f"Checkpoint created at step {told.step}: {name}")
-            latest = connection.execute(its.order_by(table.c.step.desc()).limit(CHECKPOINTS)).scalars().all()
+                add_event(connection, job.id, now, f"Checkpoint created at step {told.step}: {name}")
+            latest = connection.execute(its.order_by(table.c.step.desc()).limit(MAX_CHECKPOINTS)).scalars().all()
             connection.execute(sa.delete(table).where(table.c.job == job.id, table.c.step < min(latest)))
         return True
 
-    def succeed(self, job: FineTune, made: Tuned) -> bool:
+    def succeed(self, job: FineTuningJob, made: TrainingResult) -> bool:
         """A job has its model. The table of measures becomes a file of its project's."""
         file = File(id="", project=job.project, purpose=_PURPOSE, filename=_RESULTS, bytes=0, created_at=0)
         now = int(self._now())
@@ -147,21 +147,21 @@ class TrainingLog:
         def beside(connection: sa.Connection, kept: File) -> None:
             values = {"status": "succeeded", "finished_at": now, "result_file": kept.id, "tokens": made.tokens}
             if not self._changed(connection, job, {**values, "estimated_finish": None}):
-                raise _Overtaken
+                raise _JobLost
             for message in (
                 f"New fine-tuned model created: {made.model}",
                 f"Uploaded result files: {kept.id}.",
                 "Job succeeded.",
             ):
-                tell(connection, job.id, now, message)
+                add_event(connection, job.id, now, message)
 
         try:
             self._files.add(file, made.results, beside)
-        except _Overtaken:
+        except _JobLost:
             return False
         return True
 
-    def fail(self, job: FineTune, fault: Fault) -> bool:
+    def fail(self, job: FineTuningJob, fault: ErrorInfo) -> bool:
         """A job cannot be done."""
         now = int(self._now())
         values = {"status": "failed", "finished_at": now, "estimated_finish": None}
@@ -169,10 +169,10 @@ class TrainingLog:
             error = msgspec.json.encode(fault).decode()
             if not self._changed(connection, job, {**values, "error": error}):
                 return False
-            tell(connection, job.id, now, f"Job failed: {fault.message}", level="error")
+            add_event(connection, job.id, now, f"Job failed: {fault.message}", level="error")
         return True
 
-    def untidy(self, server: str) -> Sequence[FineTune]:
+    def untidy(self, server: str) -> Sequence[FineTuningJob]:
         """Jobs that have ended and may have left something behind."""
         query = sa.select(FINE_TUNES).where(
             FINE_TUNES.c.server == server, FINE_TUNES.c.status.in_(ENDED), FINE_TUNES.c.is_tidy.is_(False)
@@ -180,7 +180,7 @@ class TrainingLog:
         with self._database.reading() as connection:
             return list(jobs_of(connection.execute(query).mappings()))
 
-    def tidied(self, job: FineTune) -> None:
+    def tidied(self, job: FineTuningJob) -> None:
         """Nothing is left behind any more; of a job without a model, no checkpoints either."""
         table = FINE_TUNE_CHECKPOINTS
         with self._database.writing() as connection:
@@ -197,9 +197,9 @@ class TrainingLog:
     def _changed(
         self,
         connection: sa.Connection,
-        job: FineTune,
+        job: FineTuningJob,
         values: Mapping[str, Any],
-        sources: Sequence[str] = UNDER_WAY,
+        sources: Sequence[str] = ACTIVE_STATUSES,
         is_new: sa.ColumnElement[bool] | None = None,
     ) -> bool:
         query = sa.update(FINE_TUNES).where(
@@ -210,11 +210,11 @@ class TrainingLog:
         return connection.execute(query.values(**values, updated_at=int(self._now()))).rowcount > 0
 
 
-class _Overtaken(Exception):
+class _JobLost(Exception):
     """The job was ended or taken over before its result was written down."""
 
 
-def metrics(told: Measures) -> dict[str, float]:
+def openai_metrics(told: StepMetrics) -> dict[str, float]:
     """The measures of a step under OpenAI's names; those that were not taken are left out."""
     named = {
         "step": told.step,

@@ -8,22 +8,24 @@ from pathlib import Path
 import msgspec
 import sqlalchemy as sa
 
-from homeport.domain.errors import InvalidRequest, Missing
+from homeport.domain.errors import InvalidRequest, NotFound
 from homeport.domain.files import File, Upload, UploadPart
 from homeport.store import rows
-from homeport.store.blobs import Blobs
+from homeport.store.blobs import BlobStore
 from homeport.store.database import Database
-from homeport.store.files import FileBook
+from homeport.store.files import SqlFileRepository
 from homeport.store.schema import UPLOAD_PARTS, UPLOADS
 
 _FOLDER = "uploads"
 _OPEN_S = 3600
 
 
-class UploadBook:
+class SqlUploadRepository:
     """The uploads of a database and its blobs; `now` is the wall clock in seconds."""
 
-    def __init__(self, database: Database, blobs: Blobs, files: FileBook, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, database: Database, blobs: BlobStore, files: SqlFileRepository, now: Callable[[], float] = time.time
+    ) -> None:
         self._database = database
         self._blobs = blobs
         self._files = files
@@ -41,12 +43,12 @@ class UploadBook:
         return begun
 
     def show(self, project: str, upload_id: str) -> Upload:
-        """One upload of a project, as it stands. Raises Missing, also for another project's."""
+        """One upload of a project, as it stands. Raises NotFound, also for another project's."""
         with self._database.reading() as connection:
             return self._found(connection, project, upload_id)
 
     def add(self, project: str, upload_id: str, content: Path) -> UploadPart:
-        """Keep one part. Raises Missing, or InvalidRequest where the upload takes no more."""
+        """Keep one part. Raises NotFound, or InvalidRequest where the upload takes no more."""
         size = content.stat().st_size
         part = UploadPart(
             id=f"part_{secrets.token_hex(12)}", upload_id=upload_id, bytes=size, created_at=int(self._now())
@@ -73,7 +75,7 @@ class UploadBook:
         return part
 
     def assemble(self, project: str, upload_id: str, part_ids: Sequence[str], target: Path) -> Upload:
-        """Write these parts, in this order, to a path. Raises Missing, or InvalidRequest for parts that do not fit."""
+        """Write these parts, in this order, to a path. Raises NotFound, or InvalidRequest for parts that do not fit."""
         with self._database.reading() as connection:
             upload = self._found(connection, project, upload_id)
             _check_pending(upload)
@@ -113,7 +115,7 @@ class UploadBook:
         return msgspec.structs.replace(upload, status="completed", file_id=kept.id), kept
 
     def cancel(self, project: str, upload_id: str) -> Upload:
-        """End an upload without a file. Raises Missing, or InvalidRequest for one that has ended."""
+        """End an upload without a file. Raises NotFound, or InvalidRequest for one that has ended."""
         with self._database.writing() as connection:
             upload = self._found(connection, project, upload_id)
             _check_pending(upload)
@@ -138,7 +140,7 @@ class UploadBook:
         where = sa.and_(UPLOADS.c.id == upload_id, UPLOADS.c.project == project)
         row = connection.execute(sa.select(UPLOADS).where(where).with_for_update()).mappings().first()
         if row is None:
-            raise Missing(f"No such Upload object: {upload_id[:100]}", param="upload_id", code="upload_not_found")
+            raise NotFound(f"No such Upload object: {upload_id[:100]}", param="upload_id", code="upload_not_found")
         upload = rows.value(row, Upload)
         if upload.status == "pending" and upload.expires_at <= self._now():
             return msgspec.structs.replace(upload, status="expired")

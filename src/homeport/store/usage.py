@@ -19,10 +19,10 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DataError, IntegrityError
 
 from homeport.domain.errors import Unavailable
-from homeport.domain.usage import Question, Spent, Sum
+from homeport.domain.usage import UsageQuery, UsageRecord, UsageTotal
 from homeport.store import rows
 from homeport.store.database import Database
-from homeport.store.schema import JOURNALS, USAGE
+from homeport.store.schema import USAGE, USAGE_LEDGERS
 from homeport.store.usage_ledger import PARTIAL, SUFFIX
 
 _log = logging.getLogger("homeport.usage")
@@ -40,7 +40,7 @@ _COLUMNS: dict[str, sa.ColumnElement[Any]] = {
 _SUMS = ("prompt_tokens", "completion_tokens", "cached_tokens", "amount")
 
 
-class UsageBook:
+class SqlUsageRepository:
     """The usage in a database; `folder` is that of its ledgers. Synchronous."""
 
     def __init__(self, database: Database, folder: Path, now: Callable[[], float] = time.time) -> None:
@@ -69,7 +69,7 @@ class UsageBook:
             raise Unavailable(f"A file of usage in {self._folder} cannot be read: {error.strerror}.") from error
         return n_read
 
-    def sums(self, question: Question) -> Sequence[Sum]:
+    def sums(self, question: UsageQuery) -> Sequence[UsageTotal]:
         """Sum up, by span of time and group, in this order."""
         spans: list[sa.ColumnElement[Any]] = []
         if question.width_s:
@@ -80,7 +80,7 @@ class UsageBook:
         query = query.group_by(*groups).order_by(*groups)
         with self._database.reading() as connection:
             found = connection.execute(query).mappings()
-            return [_sum(row, question.by) for row in found if row["requests"]]
+            return [_from_row(row, question.by) for row in found if row["requests"]]
 
     def spent_by_key(self) -> Sequence[tuple[str, int, int]]:
         """Each key's tokens of this day and of this month, by the calendar of UTC."""
@@ -101,8 +101,8 @@ class UsageBook:
         if path.stat().st_size <= self._read.get(name, -1):
             return 0
         with self._database.writing() as connection:
-            where = JOURNALS.c.name == name
-            start = connection.execute(sa.select(JOURNALS.c.read_bytes).where(where).with_for_update()).scalar()
+            where = USAGE_LEDGERS.c.name == name
+            start = connection.execute(sa.select(USAGE_LEDGERS.c.read_bytes).where(where).with_for_update()).scalar()
             with path.open("rb") as file:
                 file.seek(start or 0)
                 data = file.read(_CHUNK_BYTES)
@@ -111,9 +111,9 @@ class UsageBook:
             found = [row for line in data.splitlines() if (row := _row(line, path))]
             _insert(connection, found, path)
             if start is None:
-                connection.execute(sa.insert(JOURNALS).values(name=name, read_bytes=end))
+                connection.execute(sa.insert(USAGE_LEDGERS).values(name=name, read_bytes=end))
             elif data:
-                connection.execute(sa.update(JOURNALS).where(where).values(read_bytes=end))
+                connection.execute(sa.update(USAGE_LEDGERS).where(where).values(read_bytes=end))
         self._read[name] = end
         return len(found) if found else int(bool(data))
 
@@ -126,7 +126,7 @@ class UsageBook:
                 pass
             path.unlink()
             with self._database.writing() as connection:
-                connection.execute(sa.delete(JOURNALS).where(JOURNALS.c.name == path.stem))
+                connection.execute(sa.delete(USAGE_LEDGERS).where(USAGE_LEDGERS.c.name == path.stem))
             self._read.pop(path.stem, None)
         except BlockingIOError:
             return
@@ -134,7 +134,7 @@ class UsageBook:
             os.close(file)
 
 
-def _conditions(question: Question) -> list[sa.ColumnElement[bool]]:
+def _conditions(question: UsageQuery) -> list[sa.ColumnElement[bool]]:
     found = [USAGE.c.at >= question.since]
     if question.until is not None:
         found.append(USAGE.c.at < question.until)
@@ -150,9 +150,9 @@ def _conditions(question: Question) -> list[sa.ColumnElement[bool]]:
     return found + [column.in_(values) for column, values in chosen if values]
 
 
-def _sum(row: sa.RowMapping, by: Sequence[str]) -> Sum:
+def _from_row(row: sa.RowMapping, by: Sequence[str]) -> UsageTotal:
     numbers = {name: int(row[name]) for name in ("requests", *_SUMS[:3])}
-    return Sum(
+    return UsageTotal(
         begins=int(row.get("begins", 0)), group={name: row[name] for name in by}, amount=float(row["amount"]), **numbers
     )
 
@@ -181,7 +181,7 @@ def _remove_stale(path: Path) -> None:
 
 def _row(line: bytes, path: Path) -> dict[str, object] | None:
     try:
-        return msgspec.structs.asdict(msgspec.json.decode(line, type=Spent))
+        return msgspec.structs.asdict(msgspec.json.decode(line, type=UsageRecord))
     except msgspec.DecodeError as error:
         _log.error("a line of %s is broken and was left out: %s", path, error)
         return None

@@ -17,24 +17,24 @@ from pathlib import Path
 import msgspec
 
 from homeport.domain.errors import StorageFull, Unavailable
-from homeport.domain.usage import Spent
+from homeport.domain.usage import UsageRecord
 from homeport.formats import durable_files
 
 SUFFIX = ".journal"
 PARTIAL = ".partial"
-_MOST_BYTES = 4_000_000
+_MAX_FILE_BYTES = 4_000_000
 _WAIT_S = 0.05
 
 _log = logging.getLogger("homeport.usage")
 
 
-class Ledger:
+class FileUsageLedger:
     """This process's file in `folder`, and a new one whenever it has grown long. Its lock says that it is in use.
 
     `wait_s`: for how long an answer's end may wait until its line is on the disk.
     """
 
-    def __init__(self, folder: Path, most_bytes: int = _MOST_BYTES, wait_s: float = _WAIT_S) -> None:
+    def __init__(self, folder: Path, most_bytes: int = _MAX_FILE_BYTES, wait_s: float = _WAIT_S) -> None:
         self._folder = folder
         self._most_bytes = most_bytes
         self._wait_s = wait_s
@@ -47,7 +47,7 @@ class Ledger:
         self._rounds: asyncio.Task[None] | None = None
         self._file = self._open()
 
-    def write(self, spent: Spent) -> None:
+    def write(self, spent: UsageRecord) -> None:
         """Write a record down. Raises StorageFull; then it is not written."""
         line = self._encoder.encode(spent) + b"\n"
         try:
@@ -56,9 +56,9 @@ class Ledger:
             n_written = os.write(self._file, line)
             if n_written < len(line):
                 os.ftruncate(self._file, self._size)
-                raise OSError(durable_files.FULL[0], os.strerror(durable_files.FULL[0]))
+                raise OSError(durable_files.DISK_FULL_ERRNOS[0], os.strerror(durable_files.DISK_FULL_ERRNOS[0]))
         except OSError as error:
-            if error.errno in durable_files.FULL:
+            if error.errno in durable_files.DISK_FULL_ERRNOS:
                 raise StorageFull("The disk is full: what is used can no longer be written down.") from error
             raise
         self._size += len(line)
@@ -103,7 +103,7 @@ class Ledger:
                 os.close(file)
         if not self._is_named:
             self._is_named = True
-            durable_files.sync(self._folder)
+            durable_files.sync_path(self._folder)
         if not is_closed:
             durable_files.flush(present)
 
@@ -112,7 +112,7 @@ class Ledger:
             fresh = self._open()
         except Unavailable as error:  # say, for want of file descriptors: what is written goes on in the long file
             _log.warning("%s", error)
-            self._most_bytes += _MOST_BYTES
+            self._most_bytes += _MAX_FILE_BYTES
             return
         fcntl.flock(self._file, fcntl.LOCK_UN)
         self._full.append(self._file)

@@ -8,23 +8,23 @@ from typing import Any
 import msgspec
 import torch
 
-from homeport.domain.training import Measures
+from homeport.domain.training import StepMetrics
 
 FILE = "state.pt"
 _FORMAT = 1
 
 
 @dataclass
-class Progress:
+class TrainingState:
     """How far a training is: `step` steps are done, and what they measured. `tokens`: trained on so far."""
 
     step: int = 0
     tokens: int = 0
     examples: int = 0
-    measures: list[Measures] = field(default_factory=list)
+    measures: list[StepMetrics] = field(default_factory=list)
 
 
-def keep(folder: Path, identity: str, progress: Progress, learnt: Any, optimiser: Any) -> None:
+def save_checkpoint(folder: Path, identity: str, progress: TrainingState, learnt: Any, optimiser: Any) -> None:
     """Write it all, so that whatever happens an older or this state stands there whole."""
     part = folder / f"{FILE}.part"
     said = msgspec.json.encode((progress.step, progress.tokens, progress.examples, progress.measures)).decode()
@@ -36,7 +36,7 @@ def keep(folder: Path, identity: str, progress: Progress, learnt: Any, optimiser
     part.replace(folder / FILE)
 
 
-def read(folder: Path, identity: str) -> tuple[Progress, Any, Any] | None:
+def load_checkpoint(folder: Path, identity: str) -> tuple[TrainingState, Any, Any] | None:
     """What was kept of the same training; None where nothing was, or of another."""
     try:
         held = torch.load(folder / FILE, map_location="cpu", weights_only=True)
@@ -44,5 +44,7 @@ def read(folder: Path, identity: str) -> tuple[Progress, Any, Any] | None:
         return None
     if held.get("format") != _FORMAT or held["identity"] != identity:
         return None
-    step, tokens, examples, measures = msgspec.json.decode(held["progress"], type=tuple[int, int, int, list[Measures]])
-    return Progress(step, tokens, examples, measures), held["learnt"], held["optimiser"]
+    step, tokens, examples, measures = msgspec.json.decode(
+        held["progress"], type=tuple[int, int, int, list[StepMetrics]]
+    )
+    return TrainingState(step, tokens, examples, measures), held["learnt"], held["optimiser"]

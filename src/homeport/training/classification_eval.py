@@ -9,28 +9,28 @@ import msgspec
 
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.training import Classification
-from homeport.training.dataset import Completion, Example
-from homeport.training.tokenization import Lesson, Pair, Tutor
+from homeport.training.dataset import CompletionExample, Example
+from homeport.training.tokenization import ExampleTokenizer, TokenizedExample, TokenizedPair
 
 TRAINING, VALIDATION = "training_file", "validation_file"
 _BOTH = 2
 
 
-class Quiz(msgspec.Struct, frozen=True):
+class ClassificationEval(msgspec.Struct, frozen=True):
     """Questions: of each, one lesson for every class, and the place of the true one. `positive`: that of two."""
 
     asked: Classification
-    choices: tuple[tuple[Lesson, ...], ...]
+    choices: tuple[tuple[TokenizedExample, ...], ...]
     truths: tuple[int, ...]
     positive: int | None
 
 
-class Lessons(msgspec.Struct, frozen=True):
+class TrainingData(msgspec.Struct, frozen=True):
     """What is learnt, and what is only looked at: of one kind, or of the other; and the quiz, if one is asked for."""
 
-    training: Sequence[Lesson] | Sequence[Pair]
-    validation: Sequence[Lesson] | Sequence[Pair]
-    quiz: Quiz | None = None
+    training: Sequence[TokenizedExample] | Sequence[TokenizedPair]
+    validation: Sequence[TokenizedExample] | Sequence[TokenizedPair]
+    quiz: ClassificationEval | None = None
 
     @property
     def tokens(self) -> int:
@@ -38,7 +38,9 @@ class Lessons(msgspec.Struct, frozen=True):
         return sum(one.size for one in self.training)
 
 
-def made(asked: Classification, training: Sequence[Example], validation: Sequence[Example], tutor: Tutor) -> Quiz:
+def build_eval(
+    asked: Classification, training: Sequence[Example], validation: Sequence[Example], tutor: ExampleTokenizer
+) -> ClassificationEval:
     """The quiz of two files. Raises InvalidRequest naming what does not fit the classes in the training file."""
     learnt, posed = _completions(training, TRAINING), _completions(validation, VALIDATION)
     if not posed:
@@ -55,7 +57,7 @@ def made(asked: Classification, training: Sequence[Example], validation: Sequenc
             )
         choices.append(tuple(tutor.answer(example.prompt, classes[each]) for each in names))
         truths.append(names.index(name))
-    return Quiz(asked, tuple(choices), tuple(truths), positive)
+    return ClassificationEval(asked, tuple(choices), tuple(truths), positive)
 
 
 def _positive(asked: Classification, names: Sequence[str]) -> int | None:
@@ -80,8 +82,8 @@ def _positive(asked: Classification, names: Sequence[str]) -> int | None:
     return names.index(name)
 
 
-def _completions(examples: Sequence[Example], param: str) -> list[Completion]:
-    found = [example for example in examples if isinstance(example, Completion)]
+def _completions(examples: Sequence[Example], param: str) -> list[CompletionExample]:
+    found = [example for example in examples if isinstance(example, CompletionExample)]
     if len(found) != len(examples):
         raise InvalidRequest("Classes are completions: the file must hold prompts and completions.", param=param)
     return found

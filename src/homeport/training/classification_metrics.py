@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from homeport.domain.training import Classification
 
-PREFIX = "classification/"
+METRIC_PREFIX = "classification/"
 
 
-def measured(
+def compute_metrics(
     probabilities: Sequence[Sequence[float]], truths: Sequence[int], asked: Classification, positive: int | None
 ) -> Mapping[str, float]:
     """Every measure of what a model thought of some questions: of each, all classes' probabilities and the true class.
@@ -22,14 +22,14 @@ def measured(
     said = [max(range(len(row)), key=row.__getitem__) for row in probabilities]
     found = {"accuracy": sum(map(int.__eq__, said, truths)) / len(truths)}
     if positive is None:
-        found["weighted_f1_score"] = _weighted(said, truths)
+        found["weighted_f1_score"] = _weighted_metrics(said, truths)
     else:
         scores = [row[positive] for row in probabilities]
         found |= _binary([one == positive for one in said], [one == positive for one in truths], scores, asked.betas)
-    return {f"{PREFIX}{name}": value for name, value in found.items()}
+    return {f"{METRIC_PREFIX}{name}": value for name, value in found.items()}
 
 
-def _weighted(said: Sequence[int], truths: Sequence[int]) -> float:
+def _weighted_metrics(said: Sequence[int], truths: Sequence[int]) -> float:
     total = 0.0
     for one in set(truths):
         both = sum(a == b == one for a, b in zip(said, truths, strict=True))
@@ -51,35 +51,35 @@ def _binary(
             # (1 + b²) P R / (b² P + R), written so that it is 0 and not undefined where nothing was found.
             square = beta * beta
             found[f"f{beta:g}"] = (1 + square) * both / (square * sum(truths) + sum(said))
-        found["auprc"] = _precision_area(truths, scores)
+        found["auprc"] = _average_precision(truths, scores)
         if not all(truths):
-            found["auroc"] = _rank_area(truths, scores)
+            found["auroc"] = _roc_auc(truths, scores)
     return found
 
 
-def _rank_area(truths: Sequence[bool], scores: Sequence[float]) -> float:
+def _roc_auc(truths: Sequence[bool], scores: Sequence[float]) -> float:
     """The chance that a positive one scores above a negative one; a tie counts half."""
     above = below = 0
     wins = 0.0
-    for positives, negatives in _descending(truths, scores):
+    for positives, negatives in _sorted_counts(truths, scores):
         wins += negatives * (above + positives / 2)
         above += positives
         below += negatives
     return wins / (above * below)
 
 
-def _precision_area(truths: Sequence[bool], scores: Sequence[float]) -> float:
+def _average_precision(truths: Sequence[bool], scores: Sequence[float]) -> float:
     """The mean precision at every positive one, from the highest score down."""
     hits = seen = 0
     area = 0.0
-    for positives, negatives in _descending(truths, scores):
+    for positives, negatives in _sorted_counts(truths, scores):
         hits += positives
         seen += positives + negatives
         area += positives * hits / seen
     return area / hits
 
 
-def _descending(truths: Sequence[bool], scores: Sequence[float]) -> Iterator[tuple[int, int]]:
+def _sorted_counts(truths: Sequence[bool], scores: Sequence[float]) -> Iterator[tuple[int, int]]:
     """Of each score, from the highest down: how many positive and negative ones have it."""
     counts: dict[float, list[int]] = {}
     for truth, score in zip(truths, scores, strict=True):

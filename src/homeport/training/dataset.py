@@ -11,7 +11,7 @@ import msgspec
 
 from homeport.domain.errors import InvalidRequest, excerpt
 from homeport.domain.history import AnswerFields
-from homeport.domain.json_text import foreign, unmarked
+from homeport.domain.json_text import foreign_encoding, strip_bom
 from homeport.domain.text import Message
 from homeport.domain.training import Method
 
@@ -19,21 +19,21 @@ PARAM = "training_file"
 LINE_BYTES = 4 << 20  # of one example: more is no example but a file of another kind
 
 
-class Completion(msgspec.Struct, frozen=True):
+class CompletionExample(msgspec.Struct, frozen=True):
     """Raw text, and how it goes on."""
 
     prompt: str
     completion: str
 
 
-class Conversation(msgspec.Struct, frozen=True):
+class ConversationExample(msgspec.Struct, frozen=True):
     """A chat; `taught` are the places of the answers that are to be learnt."""
 
     messages: tuple[Message, ...]
     taught: tuple[int, ...]
 
 
-class Preference(msgspec.Struct, frozen=True):
+class PreferenceExample(msgspec.Struct, frozen=True):
     """A chat up to an answer, a good one and a worse one."""
 
     messages: tuple[Message, ...]
@@ -41,7 +41,7 @@ class Preference(msgspec.Struct, frozen=True):
     rejected: str
 
 
-Example = Completion | Conversation | Preference
+Example = CompletionExample | ConversationExample | PreferenceExample
 
 
 class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,7 +50,7 @@ class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     refusal: str | None = None
 
 
-class _Turn(AnswerFields, forbid_unknown_fields=True, kw_only=True):
+class _MessageLine(AnswerFields, forbid_unknown_fields=True, kw_only=True):
     role: Literal["system", "developer", "user", "assistant"]
     content: str | tuple[_Part, ...] | None = None
     name: str | None = None
@@ -59,29 +59,29 @@ class _Turn(AnswerFields, forbid_unknown_fields=True, kw_only=True):
     def text(self) -> str:
         """What is said. Raises _Wrong where a message holds what cannot be learnt."""
         if (name := self.unserved()) is not None:
-            raise _Wrong(f"training on `{name}` is not supported yet")
+            raise _InvalidLine(f"training on `{name}` is not supported yet")
         if isinstance(self.content, str):
             return self.content
         said = [self.refusal] if self.content is None else [part.text or part.refusal for part in self.content]
         if self.role != "assistant" and None in said:
-            raise _Wrong(f"a message of role `{self.role}` has no `content`")
+            raise _InvalidLine(f"a message of role `{self.role}` has no `content`")
         return "".join(text or "" for text in said)
 
 
-class _Chat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    messages: tuple[_Turn, ...]
+class _ChatLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    messages: tuple[_MessageLine, ...]
     tools: tuple[()] | None = None
     functions: tuple[()] | None = None
     parallel_tool_calls: bool | None = None
 
 
-class _Preference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    input: _Chat
-    preferred_output: tuple[_Turn, ...]
-    non_preferred_output: tuple[_Turn, ...]
+class _PreferenceLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    input: _ChatLine
+    preferred_output: tuple[_MessageLine, ...]
+    non_preferred_output: tuple[_MessageLine, ...]
 
 
-class _Completion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _CompletionLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prompt: str
     completion: str
 
@@ -106,13 +106,13 @@ def parse(lines: Iterable[bytes], method: Method, param: str = PARAM) -> Sequenc
 
 def _examples(lines: Iterable[bytes], method: Method, param: str) -> Iterator[Example]:
     kind: type[Example] | None = None
-    for number, line in enumerate(map(unmarked, lines), 1):
+    for number, line in enumerate(map(strip_bom, lines), 1):
         if not line.strip():
             continue
         try:
             example = _example(line, method)
-        except (msgspec.DecodeError, UnicodeDecodeError, _Wrong) as error:
-            why = foreign(line) or error
+        except (msgspec.DecodeError, UnicodeDecodeError, _InvalidLine) as error:
+            why = foreign_encoding(line) or error
             raise InvalidRequest(
                 f"Line {number} of the file is no example: {excerpt(str(why))}.", param=param
             ) from error
@@ -124,7 +124,7 @@ def _examples(lines: Iterable[bytes], method: Method, param: str) -> Iterator[Ex
         raise InvalidRequest("The file holds no examples.", param=param)
 
 
-class _Wrong(Exception):
+class _InvalidLine(Exception):
     """What is wrong with a line, in words."""
 
 
@@ -139,41 +139,41 @@ def _example(line: bytes, method: Method) -> Example:
     fields = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
     if method == "dpo":
         if "input" not in fields:
-            raise _Wrong("preferences are {input, preferred_output, non_preferred_output}")
-        return _preference(msgspec.json.decode(line, type=_Preference))
+            raise _InvalidLine("preferences are {input, preferred_output, non_preferred_output}")
+        return _preference(msgspec.json.decode(line, type=_PreferenceLine))
     if "messages" in fields:
-        return _conversation(msgspec.json.decode(line, type=_Chat))
+        return _conversation(msgspec.json.decode(line, type=_ChatLine))
     if "prompt" in fields:
-        made = msgspec.json.decode(line, type=_Completion)
+        made = msgspec.json.decode(line, type=_CompletionLine)
         if not made.completion:
-            raise _Wrong("the completion is empty")
-        return Completion(made.prompt, made.completion)
-    raise _Wrong("it has neither `messages` nor `prompt` and `completion`")
+            raise _InvalidLine("the completion is empty")
+        return CompletionExample(made.prompt, made.completion)
+    raise _InvalidLine("it has neither `messages` nor `prompt` and `completion`")
 
 
-def _conversation(chat: _Chat) -> Conversation:
+def _conversation(chat: _ChatLine) -> ConversationExample:
     answers = [at for at, turn in enumerate(chat.messages) if turn.role == "assistant"]
     if any(turn.weight is not None and turn.role != "assistant" for turn in chat.messages):
-        raise _Wrong("only messages of the assistant have a `weight`")
+        raise _InvalidLine("only messages of the assistant have a `weight`")
     taught = tuple(at for at in answers if chat.messages[at].weight != 0)
     if not taught:
-        raise _Wrong("no message of the assistant is to be learnt")
+        raise _InvalidLine("no message of the assistant is to be learnt")
     if taught[0] == 0:
-        raise _Wrong("it begins with the assistant's message: nothing asked for it")
-    return Conversation(_messages(chat.messages), taught)
+        raise _InvalidLine("it begins with the assistant's message: nothing asked for it")
+    return ConversationExample(_messages(chat.messages), taught)
 
 
-def _preference(made: _Preference) -> Preference:
+def _preference(made: _PreferenceLine) -> PreferenceExample:
     if not made.input.messages or made.input.messages[-1].role == "assistant":
-        raise _Wrong("`input` must end with a message that is to be answered")
+        raise _InvalidLine("`input` must end with a message that is to be answered")
     answers = []
     for name in ("preferred_output", "non_preferred_output"):
-        turns: tuple[_Turn, ...] = getattr(made, name)
+        turns: tuple[_MessageLine, ...] = getattr(made, name)
         if len(turns) != 1 or turns[0].role != "assistant":
-            raise _Wrong(f"`{name}` must be one message of the assistant")
+            raise _InvalidLine(f"`{name}` must be one message of the assistant")
         answers.append(turns[0].text())
-    return Preference(_messages(made.input.messages), *answers)
+    return PreferenceExample(_messages(made.input.messages), *answers)
 
 
-def _messages(turns: Iterable[_Turn]) -> tuple[Message, ...]:
+def _messages(turns: Iterable[_MessageLine]) -> tuple[Message, ...]:
     return tuple(Message(turn.role, turn.text(), turn.name) for turn in turns)

@@ -17,11 +17,11 @@ from homeport.training.decoder_config import (
     OUTPUT,
     OUTPUT_NORM,
     ROPE_FACTORS,
-    Shape,
+    DecoderConfig,
 )
 
 RANK, ALPHA = 8, 16.0
-_KEPT_TOKENS = 512  # in one pass; of more, what is between blocks is kept and the rest computed twice
+_ROTARY_CACHE_TOKENS = 512  # in one pass; of more, what is between blocks is kept and the rest computed twice
 
 
 def precision(device: str) -> torch.dtype:
@@ -35,7 +35,7 @@ def precision(device: str) -> torch.dtype:
     return torch.bfloat16 if can.get("avx512_bf16") or can.get("amx_bf16") else torch.float32
 
 
-class Factors:
+class LoraFactors:
     """What learns: for each changed weight W a pair A, B; the model then computes with W + B A * ALPHA / RANK."""
 
     def __init__(self, weights: Mapping[str, Tensor], seed: int) -> None:
@@ -80,7 +80,7 @@ class Decoder:
     Matrices may be in another precision: products are computed in it, all else, and all that learns, in float32.
     """
 
-    def __init__(self, shape: Shape, weights: Mapping[str, Tensor], factors: Factors) -> None:
+    def __init__(self, shape: DecoderConfig, weights: Mapping[str, Tensor], factors: LoraFactors) -> None:
         self.shape = self._shape = shape
         self._weights = weights
         self.factors = factors
@@ -100,7 +100,7 @@ class Decoder:
         angles = torch.outer(torch.arange(ids.shape[1], device=ids.device, dtype=torch.float32), self._speeds)
         turn = (angles.cos(), angles.sin())
         for layer in range(self._shape.layers):
-            if torch.is_grad_enabled() and ids.numel() > _KEPT_TOKENS:
+            if torch.is_grad_enabled() and ids.numel() > _ROTARY_CACHE_TOKENS:
                 values = checkpoint(self._block, layer, values, turn, use_reentrant=False)
             else:
                 values = self._block(layer, values, turn)
@@ -108,7 +108,7 @@ class Decoder:
 
     def logits(self, hidden: Tensor) -> Tensor:
         """The logits of what `hidden` gave, (…, vocabulary)."""
-        return _product(hidden, self._output)
+        return _matmul(hidden, self._output)
 
     def _block(self, layer: int, values: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
         block = f"blk.{layer}"
@@ -151,7 +151,7 @@ class Decoder:
 
     def _linear(self, name: str, values: Tensor) -> Tensor:
         weight = f"{name}.weight"
-        found = _product(values, self._weights[weight])
+        found = _matmul(values, self._weights[weight])
         if (bias := self._weights.get(f"{name}.bias")) is not None:
             found = found + bias
         return self.factors.add(weight, values, found)
@@ -161,5 +161,5 @@ class Decoder:
         return functional.rms_norm(values, weight.shape, weight, self._shape.epsilon)
 
 
-def _product(values: Tensor, weight: Tensor) -> Tensor:
+def _matmul(values: Tensor, weight: Tensor) -> Tensor:
     return functional.linear(values.to(weight.dtype), weight).float()

@@ -23,7 +23,7 @@ _NORMS = ("attn_norm", "ffn_norm")
 _HEAD_NORMS = ("attn_q_norm", "attn_k_norm")
 
 
-class Shape(msgspec.Struct, frozen=True):
+class DecoderConfig(msgspec.Struct, frozen=True):
     """A decoder's sizes. `head`: numbers in one head; `rope_base`: of the rotation's wavelengths."""
 
     architecture: str
@@ -40,12 +40,12 @@ class Shape(msgspec.Struct, frozen=True):
         """Read it. Raises InvalidRequest for a model that cannot be trained here, with the reason."""
         family = metadata.get("general.architecture", "")
         if family not in ROTATIONS:
-            raise _refused(f"its architecture is {family or 'unknown'}; {', '.join(ROTATIONS)} can be")
+            raise _unsupported_model(f"its architecture is {family or 'unknown'}; {', '.join(ROTATIONS)} can be")
         scaling = metadata.get(f"{family}.rope.scaling.type", "none")
         if scaling != "none":
-            raise _refused(f"its positions are scaled ({scaling})")
+            raise _unsupported_model(f"its positions are scaled ({scaling})")
         if int(metadata.get(f"{family}.expert_count", "0")):
-            raise _refused("it is made of experts")
+            raise _unsupported_model("it is made of experts")
         try:
             width, heads = (int(metadata[f"{family}.{key}"]) for key in ("embedding_length", "attention.head_count"))
             head = int(metadata.get(f"{family}.attention.key_length", width // heads))
@@ -62,9 +62,9 @@ class Shape(msgspec.Struct, frozen=True):
             rotated = int(metadata.get(f"{family}.rope.dimension_count", head))
             value = int(metadata.get(f"{family}.attention.value_length", head))
         except (KeyError, ValueError) as error:
-            raise _refused(f"its header lacks a plain number ({error})") from error
+            raise _unsupported_model(f"its header lacks a plain number ({error})") from error
         if (rotated, value) != (head, head):
-            raise _refused("its heads are rotated in part, or keys and values differ in length")
+            raise _unsupported_model("its heads are rotated in part, or keys and values differ in length")
         return shape
 
     @property
@@ -81,10 +81,10 @@ class Shape(msgspec.Struct, frozen=True):
             also |= {f"blk.{layer}.{part}.bias" for part in LINEARS}
             also |= {f"blk.{layer}.{part}.weight" for part in _HEAD_NORMS}
         if missing := sorted(needed - set(names)):
-            raise _refused(f"its file has no {missing[0]}")
+            raise _unsupported_model(f"its file has no {missing[0]}")
         if unknown := sorted(set(names) - needed - also):
-            raise _refused(f"its file has {unknown[0]}, of which nothing is known here")
+            raise _unsupported_model(f"its file has {unknown[0]}, of which nothing is known here")
 
 
-def _refused(why: str) -> InvalidRequest:
+def _unsupported_model(why: str) -> InvalidRequest:
     return InvalidRequest(f"This model cannot be fine-tuned: {why}.", param="model")

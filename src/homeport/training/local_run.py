@@ -10,21 +10,21 @@ from typing import Any
 import msgspec
 
 from homeport.domain.errors import InvalidRequest, Unavailable
-from homeport.domain.training import Tuned, TuningOrder, TuningWork
+from homeport.domain.training import TrainingRequest, TrainingResult, TrainingTask
 from homeport.training.process import Hear
-from homeport.training.service import Workshop
+from homeport.training.service import LocalTrainingService
 
 _LENGTH = 8
 
 
-def train(order: TuningOrder, workshop: Workshop, hear: Hear) -> Tuned:
+def train_locally(order: TrainingRequest, workshop: LocalTrainingService, hear: Hear) -> TrainingResult:
     """Train as ordered and install what comes of it; what is there already is given at once.
 
     Raises InvalidRequest for what cannot be trained, and Unavailable where the extra is missing or it was stopped.
     """
     digest = workshop.accept(order.model)
-    known = identity(order, digest)
-    work = TuningWork(
+    known = run_id(order, digest)
+    work = TrainingTask(
         known,
         workshop.name(order.model, order.suffix, known),
         order.model,
@@ -39,7 +39,7 @@ def train(order: TuningOrder, workshop: Workshop, hear: Hear) -> Tuned:
     return done
 
 
-def identity(order: TuningOrder, digest: str) -> str:
+def run_id(order: TrainingRequest, digest: str) -> str:
     """The same for the same order on the same weights, whose hash is `digest`; letters and digits.
 
     Raises InvalidRequest where a file cannot be read.

@@ -13,10 +13,10 @@ from torch import Tensor, float16
 
 from homeport.domain.errors import InvalidRequest
 from homeport.formats import gguf_writer
-from homeport.training.decoder import ALPHA, Factors
+from homeport.training.decoder import ALPHA, LoraFactors
 
 
-def write(target: Path, factors: Factors, architecture: str, name: str) -> None:
+def write(target: Path, factors: LoraFactors, architecture: str, name: str) -> None:
     """Write the file, so that a reader sees it whole or not at all."""
     values: dict[str, gguf_writer.Value] = {
         "general.type": "adapter",
@@ -32,7 +32,7 @@ def write(target: Path, factors: Factors, architecture: str, name: str) -> None:
     part.replace(target)
 
 
-def begin(factors: Factors, tensors: Iterator[tuple[str, Any]]) -> None:
+def load_adapter(factors: LoraFactors, tensors: Iterator[tuple[str, Any]]) -> None:
     """Have factors begin with an adapter's tensors. Raises InvalidRequest where they are not of the same make."""
     found = {name: torch.from_numpy(rows) for name, rows in tensors}
     places = {f"{name}.lora_a": factor for name, factor in factors.down.items()}
@@ -44,7 +44,7 @@ def begin(factors: Factors, tensors: Iterator[tuple[str, Any]]) -> None:
             place.copy_(found[name])
 
 
-def _tensors(factors: Factors) -> Iterator[gguf_writer.Tensor]:
+def _tensors(factors: LoraFactors) -> Iterator[gguf_writer.Tensor]:
     for name in factors.down:
         for suffix, factor in (("lora_a", factors.down[name]), ("lora_b", factors.up[name])):
             rows, columns = factor.shape

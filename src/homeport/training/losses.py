@@ -12,14 +12,14 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from homeport.training.decoder import Decoder
-from homeport.training.tokenization import Lesson, Pair, batches
+from homeport.training.tokenization import TokenizedExample, TokenizedPair, group_by_length
 
 TOGETHER = 512  # tokens computed at a time, padding counted; one lesson may be longer
 _ROWS = 256  # logits held at a time: 50 MB of a vocabulary of 50,000
 
 
 @dataclass
-class Sums:
+class LossSums:
     """What a step or a look at other lessons came to. `weight` and `answers` are what the rest is divided by."""
 
     loss: float = 0.0
@@ -45,13 +45,13 @@ class Sums:
         return self.whole / self.answers if self.answers else 0.0
 
 
-def foretold(decoder: Decoder, lessons: Sequence[Lesson], sums: Sums, *, learns: bool) -> None:
+def next_token_loss(decoder: Decoder, lessons: Sequence[TokenizedExample], sums: LossSums, *, learns: bool) -> None:
     """Add up how lessons are foretold; `learns`: and the gradients of the mean loss per token."""
     total = sum(sum(lesson.weights[1:]) for lesson in lessons)
-    for places in batches([len(lesson.ids) for lesson in lessons], TOGETHER):
+    for places in group_by_length([len(lesson.ids) for lesson in lessons], TOGETHER):
         part = [lessons[place] for place in places]
         with torch.set_grad_enabled(learns):
-            losses, weights, right = _rows(decoder, part)
+            losses, weights, right = _token_losses(decoder, part)
             loss = (losses * weights).sum()
             if learns and total:
                 (loss / total).backward()
@@ -60,7 +60,7 @@ def foretold(decoder: Decoder, lessons: Sequence[Lesson], sums: Sums, *, learns:
     sums.weight += total
 
 
-def preferred(decoder: Decoder, pairs: Sequence[Pair], beta: float, sums: Sums, *, learns: bool) -> None:
+def dpo_loss(decoder: Decoder, pairs: Sequence[TokenizedPair], beta: float, sums: LossSums, *, learns: bool) -> None:
     """The same of preferences: direct preference optimisation (Rafailov et al. 2023)."""
     for pair in pairs:
         both = [pair.chosen, pair.rejected]
@@ -82,22 +82,22 @@ def preferred(decoder: Decoder, pairs: Sequence[Pair], beta: float, sums: Sums, 
         sums.weight, sums.tokens, sums.answers = sums.weight + 1, sums.tokens + 1, sums.answers + 1
 
 
-def likelihoods(decoder: Decoder, lessons: Sequence[Lesson]) -> Tensor:
+def likelihoods(decoder: Decoder, lessons: Sequence[TokenizedExample]) -> Tensor:
     """The log-probability of what counts in each of any number of lessons, without gradients; (lessons,)."""
     found = torch.zeros(len(lessons))
     with torch.no_grad():
-        for places in batches([len(lesson.ids) for lesson in lessons], TOGETHER):
+        for places in group_by_length([len(lesson.ids) for lesson in lessons], TOGETHER):
             found[places] = _likelihoods(decoder, [lessons[place] for place in places]).cpu()
     return found
 
 
-def _likelihoods(decoder: Decoder, lessons: Sequence[Lesson]) -> Tensor:
+def _likelihoods(decoder: Decoder, lessons: Sequence[TokenizedExample]) -> Tensor:
     """The log-probability of each lesson's answer, (lessons,)."""
-    losses, weights, _ = _rows(decoder, lessons)
+    losses, weights, _ = _token_losses(decoder, lessons)
     return -(losses * weights).sum(1)
 
 
-def _rows(decoder: Decoder, lessons: Sequence[Lesson]) -> tuple[Tensor, Tensor, Tensor]:
+def _token_losses(decoder: Decoder, lessons: Sequence[TokenizedExample]) -> tuple[Tensor, Tensor, Tensor]:
     """Of each token but the first of each lesson: its loss, its weight, whether it was the likeliest; (lessons, n)."""
     length = max(len(lesson.ids) for lesson in lessons)
     device = next(iter(decoder.factors)).device
@@ -108,20 +108,20 @@ def _rows(decoder: Decoder, lessons: Sequence[Lesson]) -> tuple[Tensor, Tensor, 
     counts = weights > 0
     parts = list(zip(hidden[counts].split(_ROWS), ids[:, 1:][counts].split(_ROWS), strict=True))
     if len(parts) == 1:
-        found = [_scored(decoder, *parts[0])]
+        found = [_score_targets(decoder, *parts[0])]
     else:  # logits are many numbers: those of one part are held at a time, and computed again to learn from
-        found = [checkpoint(_scored, decoder, rows, targets, use_reentrant=False) for rows, targets in parts]
+        found = [checkpoint(_score_targets, decoder, rows, targets, use_reentrant=False) for rows, targets in parts]
     losses, right = torch.zeros_like(weights), torch.zeros_like(counts)
     losses = losses.masked_scatter(counts, torch.cat([loss for loss, _ in found]))
     return losses, weights, right.masked_scatter(counts, torch.cat([hit for _, hit in found]))
 
 
-def _scored(decoder: Decoder, hidden: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+def _score_targets(decoder: Decoder, hidden: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     logits = decoder.logits(hidden)
     return functional.cross_entropy(logits, targets, reduction="none"), logits.argmax(1) == targets
 
 
-def _count(sums: Sums, weights: Tensor, right: Tensor) -> None:
+def _count(sums: LossSums, weights: Tensor, right: Tensor) -> None:
     full = weights == 1.0
     hits = right & full
     sums.right += int(hits.sum())

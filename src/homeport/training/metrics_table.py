@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Sequence
 
-from homeport.domain.training import Measures
+from homeport.domain.training import StepMetrics
 
 COLUMNS = (
     "step",
@@ -24,7 +24,7 @@ ROLE = "results"
 """Among a fine-tuned model's files."""
 
 
-def table(measures: Sequence[Measures]) -> str:
+def write_table(measures: Sequence[StepMetrics]) -> str:
     """CSV with a head line; what was not measured at a step is empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -47,7 +47,7 @@ def table(measures: Sequence[Measures]) -> str:
     return text.getvalue()
 
 
-def tokens(table: str) -> int:
+def trained_tokens(table: str) -> int:
     """How many tokens a table says were trained on."""
     rows = list(csv.DictReader(table.splitlines()))
     return int(rows[-1]["elapsed_tokens"]) if rows else 0

@@ -1,6 +1,6 @@
 """Runs one training in a child process, and hears what it tells. Imports no torch.
 
-Knows nothing of records of jobs, of models' names, nor of who asked. `Trainer.run` blocks; `stop` may be called from
+Knows nothing of records of jobs, of models' names, nor of who asked. `TrainingProcess.run` blocks; `stop` may be called from
 any other thread.
 """
 
@@ -17,35 +17,40 @@ from typing import IO
 import filelock
 import msgspec
 
-from homeport.domain.errors import EngineFailed, ExtraMissing, Unavailable, revive
-from homeport.domain.training import (
-    Broke,
-    Measures,
-    Told,
-    Trained,
-    TuningJob,
+from homeport.domain.errors import (
+    EngineFailed,
+    ExtraNotInstalled,
+    Unavailable,
+    error_from_info,
 )
-from homeport.training.worker import MISSING, PARKED
+from homeport.domain.training import (
+    StepMetrics,
+    TrainingEvent,
+    TrainingFailed,
+    TrainingFinished,
+    TrainingSpec,
+)
+from homeport.training.worker import EXIT_STOPPED, MISSING
 
-Hear = Callable[[Told], None]
+Hear = Callable[[TrainingEvent], None]
 _CHILD = "homeport.training.worker"
 _LOCK = "lock"
 _LAST_WORDS = 2000
-_PARKING_S = 60.0
+_STOP_TIMEOUT_S = 60.0
 
 log = logging.getLogger("homeport.training")
 
 
-def require_extra() -> None:
-    """Raise ExtraMissing, saying what to install, where this installation cannot train."""
+def require_torch() -> None:
+    """Raise ExtraNotInstalled, saying what to install, where this installation cannot train."""
     if importlib.util.find_spec("torch") is None:
-        raise ExtraMissing(MISSING)
+        raise ExtraNotInstalled(MISSING)
 
 
-class Trainer:
+class TrainingProcess:
     """One training. Started again on the same folder, it goes on where it was cut off."""
 
-    def __init__(self, job: TuningJob, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, job: TrainingSpec, environment: Mapping[str, str] | None = None) -> None:
         """`environment`: the child's, where it is not to be this process's."""
         self._job = job
         self._environment = environment
@@ -58,9 +63,9 @@ class Trainer:
         """Where it writes."""
         return self._job.folder
 
-    def run(self, hear: Hear) -> Trained | None:
+    def run(self, hear: Hear) -> TrainingFinished | None:
         """Train; None where it was stopped. Raises what the training failed of, and Unavailable while another runs."""
-        require_extra()
+        require_torch()
         self._job.folder.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(self._job.folder / _LOCK)
         try:
@@ -72,13 +77,13 @@ class Trainer:
         finally:
             lock.release()
 
-    def _run(self, hear: Hear) -> Trained | None:
+    def _run(self, hear: Hear) -> TrainingFinished | None:
         """Run a child, and another where one was killed from outside after it had brought the training on."""
         while True:
             before = self._reached
             try:
                 return self._run_child(hear)
-            except _Killed as killed:
+            except _ProcessKilled as killed:
                 if self._reached <= before:
                     raise EngineFailed(str(killed)) from killed
                 log.warning("%s It goes on.", killed)
@@ -93,7 +98,7 @@ class Trainer:
         """Remove everything that it wrote. Not while it runs."""
         shutil.rmtree(self._job.folder, ignore_errors=True)
 
-    def _run_child(self, hear: Hear) -> Trained | None:
+    def _run_child(self, hear: Hear) -> TrainingFinished | None:
         command = [sys.executable, "-m", _CHILD, msgspec.json.encode(self._job, enc_hook=str).decode()]
         # What it complains of goes to a file: a pipe that nobody reads would stop it when full.
         with (
@@ -110,33 +115,33 @@ class Trainer:
                 code = child.wait()
             except KeyboardInterrupt:  # one that waits for more than a step has worse to fear than lost work
                 child.terminate()
-                child.wait(_PARKING_S)
+                child.wait(_STOP_TIMEOUT_S)
                 raise
             finally:
                 child.kill()
             if done is not None:
                 return done
-            if code == PARKED or self._is_stopped:
+            if code == EXIT_STOPPED or self._is_stopped:
                 return None
-            failed = _Killed if code < 0 else EngineFailed
+            failed = _ProcessKilled if code < 0 else EngineFailed
             raise failed(f"Training ended without a result ({_ending(code)}). {_last_words(complaints)}".strip())
 
-    def _listen(self, child: subprocess.Popen[bytes], hear: Hear) -> Trained | None:
+    def _listen(self, child: subprocess.Popen[bytes], hear: Hear) -> TrainingFinished | None:
         done = None
         for line in child.stdout or ():
-            told: Told = msgspec.json.decode(line, type=Told)
-            if isinstance(told, Broke):
+            told: TrainingEvent = msgspec.json.decode(line, type=TrainingEvent)
+            if isinstance(told, TrainingFailed):
                 child.wait()
-                raise revive(told.fault)
+                raise error_from_info(told.fault)
             hear(told)
-            if isinstance(told, Measures):
+            if isinstance(told, StepMetrics):
                 self._reached = max(self._reached, told.step)
-            if isinstance(told, Trained):
+            if isinstance(told, TrainingFinished):
                 done = told
         return done
 
 
-class _Killed(Exception):
+class _ProcessKilled(Exception):
     """The child was ended by a signal: by the system for want of memory, or by a person."""
 
 

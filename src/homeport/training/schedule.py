@@ -12,19 +12,19 @@ RATE = 1e-3  # AdamW on LoRA factors, times the multiplier
 WARM_UP = 0.06  # of all steps
 FLOOR = 0.1  # of the rate, at the end
 BETA = 0.1
-CHECKPOINTS = 3  # of the last epochs are kept
-_FEWEST, _USUAL_EPOCHS, _MOST_EPOCHS, _MOST_EXAMPLES = 100, 3, 25, 25_000
-_MOST_BATCH = 256
+MAX_CHECKPOINTS = 3  # of the last epochs are kept
+_MIN_EXAMPLES, _USUAL_EPOCHS, _MAX_EPOCHS, _MAX_EXAMPLES = 100, 3, 25, 25_000
+_MAX_BATCH_SIZE = 256
 
 
-def settled(wanted: Hyperparameters, examples: int) -> Hyperparameters:
+def resolve_hyperparameters(wanted: Hyperparameters, examples: int) -> Hyperparameters:
     """The same with every choice made. By default OpenAI's own rules: three epochs, more of few examples."""
     epochs = _USUAL_EPOCHS
-    if examples * epochs < _FEWEST:
-        epochs = min(_MOST_EPOCHS, max(epochs, _FEWEST // examples))
-    elif examples * epochs > _MOST_EXAMPLES:
-        epochs = max(1, _MOST_EXAMPLES // examples)
-    batch = min(_MOST_BATCH, max(1, round(0.002 * examples)))
+    if examples * epochs < _MIN_EXAMPLES:
+        epochs = min(_MAX_EPOCHS, max(epochs, _MIN_EXAMPLES // examples))
+    elif examples * epochs > _MAX_EXAMPLES:
+        epochs = max(1, _MAX_EXAMPLES // examples)
+    batch = min(_MAX_BATCH_SIZE, max(1, round(0.002 * examples)))
     return msgspec.structs.replace(
         wanted,
         n_epochs=wanted.n_epochs or epochs,
@@ -35,12 +35,12 @@ def settled(wanted: Hyperparameters, examples: int) -> Hyperparameters:
 
 
 @lru_cache(maxsize=2)
-def shuffled(n: int, seed: str) -> tuple[int, ...]:
+def shuffle_order(n: int, seed: str) -> tuple[int, ...]:
     """The numbers below `n` in an order of the seed's own: by hashes, which no version of a generator changes."""
     return tuple(sorted(range(n), key=lambda at: hashlib.blake2b(f"{seed} {at}".encode()).digest()))
 
 
-class Course(msgspec.Struct, frozen=True):
+class TrainingSchedule(msgspec.Struct, frozen=True):
     """The steps of a training of so many lessons. Steps count from 0."""
 
     lessons: int
@@ -50,7 +50,7 @@ class Course(msgspec.Struct, frozen=True):
     seed: int
 
     @classmethod
-    def of(cls, chosen: Hyperparameters, lessons: int) -> "Course":
+    def of(cls, chosen: Hyperparameters, lessons: int) -> "TrainingSchedule":
         """The course that settled hyperparameters describe."""
         return cls(
             lessons,
@@ -73,7 +73,7 @@ class Course(msgspec.Struct, frozen=True):
     def places(self, step: int) -> tuple[int, ...]:
         """Which lessons a step trains on: each once per epoch, in another order each time."""
         epoch, at = divmod(step, self.per_epoch)
-        return shuffled(self.lessons, f"{self.seed} {epoch}")[at * self.batch : (at + 1) * self.batch]
+        return shuffle_order(self.lessons, f"{self.seed} {epoch}")[at * self.batch : (at + 1) * self.batch]
 
     def rate(self, step: int) -> float:
         """The learning rate of a step: up over the first few, then down in a straight line."""

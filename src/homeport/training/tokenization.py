@@ -13,14 +13,14 @@ import msgspec
 from homeport.domain.errors import HomeportError, InvalidRequest
 from homeport.domain.text import Message
 from homeport.training.dataset import (
-    Completion,
-    Conversation,
+    CompletionExample,
+    ConversationExample,
     Example,
-    Preference,
+    PreferenceExample,
 )
 
 
-class Source(Protocol):
+class ModelReader(Protocol):
     """The model as its file tells it; in the process that trains, an engine's reader fills it."""
 
     window: int
@@ -71,7 +71,7 @@ class Source(Protocol):
         ...
 
 
-class Lesson(msgspec.Struct, frozen=True):
+class TokenizedExample(msgspec.Struct, frozen=True):
     """Tokens in a row, and how much it counts that each is foretold by those before it (the first never counts)."""
 
     ids: tuple[int, ...]
@@ -83,11 +83,11 @@ class Lesson(msgspec.Struct, frozen=True):
         return len(self.ids)
 
 
-class Pair(msgspec.Struct, frozen=True):
+class TokenizedPair(msgspec.Struct, frozen=True):
     """Two answers to the same: the first is to become likelier than the second."""
 
-    chosen: Lesson
-    rejected: Lesson
+    chosen: TokenizedExample
+    rejected: TokenizedExample
 
     @property
     def size(self) -> int:
@@ -95,22 +95,22 @@ class Pair(msgspec.Struct, frozen=True):
         return self.chosen.size + self.rejected.size
 
 
-class Tutor:
+class ExampleTokenizer:
     """Makes lessons for one model. `longest`: tokens that one may have; `prompt_weight`: of a raw prompt's tokens."""
 
-    def __init__(self, source: Source, *, longest: int, prompt_weight: float) -> None:
+    def __init__(self, source: ModelReader, *, longest: int, prompt_weight: float) -> None:
         self._source = source
         self._longest = longest
         self._prompt_weight = prompt_weight
         self._end: int | None = None
 
-    def lessons(self, examples: Sequence[Example], param: str) -> tuple[list[Lesson], list[Pair]]:
+    def lessons(self, examples: Sequence[Example], param: str) -> tuple[list[TokenizedExample], list[TokenizedPair]]:
         """The lessons of all examples, of one kind or the other. Raises InvalidRequest naming the example."""
-        lessons: list[Lesson] = []
-        pairs: list[Pair] = []
+        lessons: list[TokenizedExample] = []
+        pairs: list[TokenizedPair] = []
         for number, example in enumerate(examples, 1):
             try:
-                if isinstance(example, Preference):
+                if isinstance(example, PreferenceExample):
                     pairs.append(self._pair(example))
                 else:
                     lessons += self._of(example)
@@ -118,24 +118,24 @@ class Tutor:
                 raise InvalidRequest(f"Example {number} cannot be learnt: {error.message}", param=param) from error
         return lessons, pairs
 
-    def answer(self, prompt: str, completion: str) -> Lesson:
+    def answer(self, prompt: str, completion: str) -> TokenizedExample:
         """A completion whose prompt does not count. Raises InvalidRequest where both are too long."""
         return self._completed(prompt, completion, 0.0)
 
-    def _of(self, example: Completion | Conversation) -> list[Lesson]:
-        if isinstance(example, Conversation):
+    def _of(self, example: CompletionExample | ConversationExample) -> list[TokenizedExample]:
+        if isinstance(example, ConversationExample):
             return self._conversation(example)
         return [self._completed(example.prompt, example.completion, self._prompt_weight)]
 
-    def _completed(self, prompt: str, completion: str, prompt_weight: float) -> Lesson:
+    def _completed(self, prompt: str, completion: str, prompt_weight: float) -> TokenizedExample:
         asked = [*self._source.start, *self._source.plain(prompt)]
         asked = asked or [self._source.document_end]  # as an empty prompt is served
         answer = [*self._source.plain(completion), self._source.document_end]
         return self._fitting(asked + answer, [prompt_weight] * len(asked) + [1.0] * len(answer))
 
-    def _conversation(self, example: Conversation) -> list[Lesson]:
+    def _conversation(self, example: ConversationExample) -> list[TokenizedExample]:
         """One lesson where each turn's prompt begins with the one before and its answer, as most templates have it."""
-        found: list[Lesson] = []
+        found: list[TokenizedExample] = []
         ids: list[int] = []
         weights: list[float] = []
         for at in example.taught:
@@ -147,13 +147,13 @@ class Tutor:
             ids = asked + answer
         return [*found, self._fitting(ids, weights)]
 
-    def _pair(self, example: Preference) -> Pair:
+    def _pair(self, example: PreferenceExample) -> TokenizedPair:
         chosen, rejected = (
             self._answered(example.messages, content) for content in (example.preferred, example.rejected)
         )
-        return Pair(chosen, rejected)
+        return TokenizedPair(chosen, rejected)
 
-    def _answered(self, messages: Sequence[Message], content: str) -> Lesson:
+    def _answered(self, messages: Sequence[Message], content: str) -> TokenizedExample:
         asked, answer = self._turn(messages, content)
         return self._fitting(asked + answer, [0.0] * len(asked) + [1.0] * len(answer))
 
@@ -172,13 +172,13 @@ class Tutor:
         begin = len(asked) if answered[: len(asked)] == asked else 0
         return next((token for token in answered[begin:] if token in self._source.ends), self._source.document_end)
 
-    def _fitting(self, ids: list[int], weights: list[float]) -> Lesson:
+    def _fitting(self, ids: list[int], weights: list[float]) -> TokenizedExample:
         if len(ids) > self._longest:
             raise InvalidRequest(f"it has {len(ids)} tokens; {self._longest} are the most that one may have.")
-        return Lesson(tuple(ids), tuple(weights))
+        return TokenizedExample(tuple(ids), tuple(weights))
 
 
-def batches(lengths: Sequence[int], most: int) -> list[list[int]]:
+def group_by_length(lengths: Sequence[int], most: int) -> list[list[int]]:
     """Places of lessons to be computed together: of like length, padded to `most` tokens or one lesson alone."""
     order = sorted(range(len(lengths)), key=lambda place: lengths[place], reverse=True)
     found: list[list[int]] = []

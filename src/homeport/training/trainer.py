@@ -8,12 +8,12 @@ import msgspec
 import torch
 
 from homeport.domain.training import (
+    CheckpointSaved,
     Hyperparameters,
-    Measures,
-    Prepared,
-    Saved,
-    Told,
-    Trained,
+    StepMetrics,
+    TrainingEvent,
+    TrainingFinished,
+    TrainingPrepared,
 )
 from homeport.training import (
     checkpoint,
@@ -21,25 +21,25 @@ from homeport.training import (
     lora_file,
     metrics_table,
 )
-from homeport.training.classification_eval import Lessons
+from homeport.training.classification_eval import TrainingData
 from homeport.training.decoder import Decoder
 from homeport.training.losses import (
-    Sums,
-    foretold,
+    LossSums,
+    dpo_loss,
     likelihoods,
-    preferred,
+    next_token_loss,
 )
-from homeport.training.schedule import CHECKPOINTS, Course, shuffled
-from homeport.training.tokenization import Lesson, Pair
+from homeport.training.schedule import MAX_CHECKPOINTS, TrainingSchedule, shuffle_order
+from homeport.training.tokenization import TokenizedExample, TokenizedPair
 
 ADAPTER, RESULTS, CHECKPOINT = "adapter.gguf", "results.csv", "checkpoint-"
-KEEP_S = 15.0  # of work, at most, is lost when it is cut off
-LOOK = 8  # lessons not trained on that are looked at beside a step …
-LOOK_EVERY = 10  # … of so many
+CHECKPOINT_INTERVAL_S = 15.0  # of work, at most, is lost when it is cut off
+VALIDATION_EXAMPLES = 8  # lessons not trained on that are looked at beside a step …
+VALIDATION_INTERVAL = 10  # … of so many
 _CLIP = 1.0
 
 
-class Training:
+class Trainer:
     """One training in `folder`. `identity`: all that decides its outcome; a state of another is not gone on from."""
 
     def __init__(
@@ -47,9 +47,9 @@ class Training:
         folder: Path,
         identity: str,
         decoder: Decoder,
-        lessons: Lessons,
+        lessons: TrainingData,
         chosen: Hyperparameters,
-        tell: Callable[[Told], None],
+        tell: Callable[[TrainingEvent], None],
     ) -> None:
         """`tell` hears how it goes."""
         self._folder = folder
@@ -59,16 +59,18 @@ class Training:
         self._lessons = lessons
         self._chosen = chosen
         self._tell = tell
-        self._course = Course.of(chosen, len(lessons.training))
+        self._course = TrainingSchedule.of(chosen, len(lessons.training))
         self._optimiser = torch.optim.AdamW(list(decoder.factors), lr=self._course.rate(0), weight_decay=0.01)
-        self._progress = checkpoint.Progress()
+        self._progress = checkpoint.TrainingState()
 
     def run(self, is_wanted: Callable[[], bool]) -> bool:
         """Train to the end, from where an earlier run was cut off; False: it was not wanted any more, and is kept."""
         self._resume()
         course, progress = self._course, self._progress
         self._tell(
-            Prepared(len(self._lessons.training), self._lessons.tokens, course.steps, progress.step, self._chosen)
+            TrainingPrepared(
+                len(self._lessons.training), self._lessons.tokens, course.steps, progress.step, self._chosen
+            )
         )
         kept_at = time.monotonic()
         while progress.step < course.steps:
@@ -79,26 +81,26 @@ class Training:
             self._tell(measures)
             if course.ends_epoch(progress.step - 1):
                 self._save(measures)
-            if course.ends_epoch(progress.step - 1) or time.monotonic() - kept_at > KEEP_S:
+            if course.ends_epoch(progress.step - 1) or time.monotonic() - kept_at > CHECKPOINT_INTERVAL_S:
                 self._keep()
                 kept_at = time.monotonic()
-        (self._folder / RESULTS).write_text(metrics_table.table(progress.measures), encoding="utf-8")
+        (self._folder / RESULTS).write_text(metrics_table.write_table(progress.measures), encoding="utf-8")
         lora_file.write(self._folder / ADAPTER, self._decoder.factors, self._architecture, "fine-tuned")
-        self._tell(Trained(ADAPTER, RESULTS, progress.tokens))
+        self._tell(TrainingFinished(ADAPTER, RESULTS, progress.tokens))
         return True
 
     def _keep(self) -> None:
         learnt, optimiser = self._decoder.factors.state(), self._optimiser.state_dict()
-        checkpoint.keep(self._folder, self._identity, self._progress, learnt, optimiser)
+        checkpoint.save_checkpoint(self._folder, self._identity, self._progress, learnt, optimiser)
 
     def _resume(self) -> None:
-        found = checkpoint.read(self._folder, self._identity)
+        found = checkpoint.load_checkpoint(self._folder, self._identity)
         if found is not None:
             self._progress, learnt, optimiser = found
             self._decoder.factors.restore(learnt)
             self._optimiser.load_state_dict(optimiser)
 
-    def _step(self) -> Measures:
+    def _step(self) -> StepMetrics:
         course, progress = self._course, self._progress
         chosen = [self._lessons.training[place] for place in course.places(progress.step)]
         for group in self._optimiser.param_groups:
@@ -110,7 +112,7 @@ class Training:
         progress.step += 1
         progress.tokens += sum(one.size for one in chosen)
         progress.examples += len(chosen)
-        measures = Measures(
+        measures = StepMetrics(
             progress.step,
             progress.tokens,
             progress.examples,
@@ -121,14 +123,14 @@ class Training:
         progress.measures.append(self._validated(measures))
         return progress.measures[-1]
 
-    def _validated(self, measures: Measures) -> Measures:
+    def _validated(self, measures: StepMetrics) -> StepMetrics:
         """The same with what was not trained on: some of it now and then, all of it at the end of an epoch."""
         others, step = self._lessons.validation, measures.step
         if not others:
             return measures
         is_last = self._course.ends_epoch(step - 1)
-        if step % LOOK_EVERY == 0 or is_last:
-            places = shuffled(len(others), f"{self._chosen.seed} look {step}")[:LOOK]
+        if step % VALIDATION_INTERVAL == 0 or is_last:
+            places = shuffle_order(len(others), f"{self._chosen.seed} look {step}")[:VALIDATION_EXAMPLES]
             some = self._sums([others[place] for place in places])
             measures = msgspec.structs.replace(
                 measures,
@@ -153,21 +155,23 @@ class Training:
             return {}
         each = [choice for choices in quiz.choices for choice in choices]
         rows = likelihoods(self._decoder, each).reshape(len(quiz.choices), -1).softmax(1)
-        return dict(classification_metrics.measured(rows.tolist(), quiz.truths, quiz.asked, quiz.positive))
+        return dict(classification_metrics.compute_metrics(rows.tolist(), quiz.truths, quiz.asked, quiz.positive))
 
-    def _sums(self, chosen: Sequence[Lesson | Pair], *, learns: bool = False) -> Sums:
-        sums = Sums()
-        pairs = [one for one in chosen if isinstance(one, Pair)]
+    def _sums(self, chosen: Sequence[TokenizedExample | TokenizedPair], *, learns: bool = False) -> LossSums:
+        sums = LossSums()
+        pairs = [one for one in chosen if isinstance(one, TokenizedPair)]
         if pairs:
-            preferred(self._decoder, pairs, self._chosen.beta or 0.0, sums, learns=learns)
+            dpo_loss(self._decoder, pairs, self._chosen.beta or 0.0, sums, learns=learns)
         else:
-            foretold(self._decoder, [one for one in chosen if isinstance(one, Lesson)], sums, learns=learns)
+            next_token_loss(
+                self._decoder, [one for one in chosen if isinstance(one, TokenizedExample)], sums, learns=learns
+            )
         return sums
 
-    def _save(self, measures: Measures) -> None:
+    def _save(self, measures: StepMetrics) -> None:
         """The adapter as it is at the end of an epoch, in a file of its own; the last few stay."""
         file = self._folder / f"{CHECKPOINT}{measures.step}.gguf"
         lora_file.write(file, self._decoder.factors, self._architecture, f"fine-tuned, step {measures.step}")
-        old = measures.step - CHECKPOINTS * self._course.per_epoch
+        old = measures.step - MAX_CHECKPOINTS * self._course.per_epoch
         (self._folder / f"{CHECKPOINT}{old}.gguf").unlink(missing_ok=True)
-        self._tell(Saved(measures.step, file.name, measures))
+        self._tell(CheckpointSaved(measures.step, file.name, measures))

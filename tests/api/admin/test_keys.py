@@ -7,17 +7,17 @@ from pathlib import Path
 import msgspec
 import pytest
 from starlette.applications import Starlette
-from tests.api.asgi import Said, call
+from tests.api.asgi import AsgiResponse, call
 from tests.api.fakes import FakeRegistry, FakeServing, answer, installed, services, tuned
 
-from homeport.api.access import Access
-from homeport.api.application import build
-from homeport.domain.keys import Allowance, Key, Wanted
+from homeport.api.access import AccessPolicy
+from homeport.api.application import build_application
+from homeport.domain.keys import Key, KeyLimits, NewKey
 from homeport.domain.models import Alias
 from homeport.store import migration
 from homeport.store.database import Database
-from homeport.store.key_cache import KeyRing
-from homeport.store.keys import KeyBook
+from homeport.store.key_cache import SqlKeyCache
+from homeport.store.keys import SqlKeyRepository
 
 ADMIN = "the-operators-own-key"
 TOOL = "a-token-of-this-users-tools"
@@ -25,34 +25,34 @@ SECRET = b"s" * 32
 TUNED, OPEN = "ft:tiny:homeport:theirs:1", "ft:tiny:homeport:everybodys:2"
 
 
-class Desk:
+class KeyApp:
     """An application on a database of its own, with a serving in which nothing is real."""
 
     def __init__(self, folder: Path, serving: FakeServing | None = None) -> None:
         database = Database(f"sqlite:///{folder}/homeport.db")
-        migration.ready(database)
-        self.book = KeyBook(database, SECRET)
-        self.ring = KeyRing(self.book, SECRET)
+        migration.prepare_database(database)
+        self.book = SqlKeyRepository(database, SECRET)
+        self.ring = SqlKeyCache(self.book, SECRET)
         self.ring.load()
         self.serving = serving or FakeServing()
-        access = Access.of(admins=[ADMIN], tools=[TOOL], ring=self.ring)
-        self.app: Starlette = build(services(self.serving, access=access, book=self.book))
+        access = AccessPolicy.of(admins=[ADMIN], tools=[TOOL], ring=self.ring)
+        self.app: Starlette = build_application(services(self.serving, access=access, book=self.book))
 
     def key(self, name: str = "bot", models: tuple[str, ...] = (), project: str = "local", **limits: int) -> str:
         """Make a key; give its secret."""
-        wanted = Wanted(name=name, project=project, models=models, limits=Allowance(**limits))
+        wanted = NewKey(name=name, project=project, models=models, limits=KeyLimits(**limits))
         secret = self.book.create(wanted).secret
         self.ring.load()
         return secret
 
-    async def ask(self, secret: str, path: str = "/v1/completions", **body: object) -> Said:
+    async def ask(self, secret: str, path: str = "/v1/completions", **body: object) -> AsgiResponse:
         """Send one request with a key; without a body it is a GET."""
         headers = {"authorization": f"Bearer {secret}"}
         if not body:
             return await call(self.app, "GET", path, headers=headers)
         return await call(self.app, "POST", path, msgspec.json.encode({"model": "tiny", **body}), headers=headers)
 
-    async def manage(self, method: str, path: str, body: object = None, key: str = ADMIN) -> Said:
+    async def manage(self, method: str, path: str, body: object = None, key: str = ADMIN) -> AsgiResponse:
         """Send one request to `/admin/v1/keys`."""
         content = b"" if body is None else msgspec.json.encode(body)
         return await call(
@@ -61,11 +61,11 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
+def desk(tmp_path: Path) -> KeyApp:
+    return KeyApp(tmp_path)
 
 
-async def test_the_first_key_closes_the_door(desk: Desk) -> None:
+async def test_the_first_key_closes_the_door(desk: KeyApp) -> None:
     """Before any key everyone here comes in; after the first only its holder, and when it is revoked nobody."""
     assert (await desk.ask("anything", "/v1/models")).status == 200
     secret = desk.key()
@@ -78,7 +78,7 @@ async def test_the_first_key_closes_the_door(desk: Desk) -> None:
     assert (await desk.ask(TOOL, "/v1/models")).status == 200
 
 
-async def test_an_operator_makes_shows_and_ends_keys(desk: Desk) -> None:
+async def test_an_operator_makes_shows_and_ends_keys(desk: KeyApp) -> None:
     """Made over HTTP a key tells its secret once, opens at once, can be listed, shown, rotated and revoked."""
     made = await desk.manage("POST", "", {"name": "bot", "project": "team", "limits": {"requests_per_minute": 9}})
     assert made.status == 200
@@ -96,7 +96,7 @@ async def test_an_operator_makes_shows_and_ends_keys(desk: Desk) -> None:
     assert (await desk.ask(again["secret"], "/v1/models")).status == 401
 
 
-async def test_only_an_admin_manages_keys(desk: Desk) -> None:
+async def test_only_an_admin_manages_keys(desk: KeyApp) -> None:
     """To a caller without an admin's key, a key of its own included, `/admin` is not there."""
     secret = desk.key()
     for key in (secret, "", "wrong"):
@@ -115,20 +115,20 @@ async def test_only_an_admin_manages_keys(desk: Desk) -> None:
         ({"name": "a", "limits": {"tokens_per_day": -1}}, "limits.tokens_per_day"),
     ],
 )
-async def test_a_key_that_cannot_be_is_refused_by_name(desk: Desk, body: object, param: str) -> None:
+async def test_a_key_that_cannot_be_is_refused_by_name(desk: KeyApp, body: object, param: str) -> None:
     """Unknown fields, models and limits that say nothing are named."""
     said = await desk.manage("POST", "", body)
     assert said.status in (400, 404)
     assert said.error["param"] == param
 
 
-async def test_unknown_keys_are_not_found(desk: Desk) -> None:
+async def test_unknown_keys_are_not_found(desk: KeyApp) -> None:
     """An id that nobody has is a 404."""
     for method, path in (("GET", "/key_x"), ("DELETE", "/key_x"), ("POST", "/key_x/rotate")):
         assert (await desk.manage(method, path)).status == 404
 
 
-async def test_a_key_opens_its_models_alone(desk: Desk) -> None:
+async def test_a_key_opens_its_models_alone(desk: KeyApp) -> None:
     """A key made for an alias opens the model behind it under every name, and lists and answers no other."""
     made = await desk.manage("POST", "", {"name": "bot", "models": ["gpt-3.5-turbo"]})
     assert made.json["models"] == ["tiny"]
@@ -146,7 +146,7 @@ async def test_a_key_opens_its_models_alone(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("number", [str(2**63), "9" * 30, "-" + "9" * 4000, "9" * 5000])
-async def test_a_number_that_no_database_holds_is_refused(desk: Desk, number: str) -> None:
+async def test_a_number_that_no_database_holds_is_refused(desk: KeyApp, number: str) -> None:
     """Limits and times of more than 64 bits are a 400 that names the field and does not repeat them whole."""
     for body, param in (
         (f'{{"name": "bot", "limits": {{"tokens_per_day": {number}}}}}', "limits.tokens_per_day"),
@@ -158,7 +158,7 @@ async def test_a_number_that_no_database_holds_is_refused(desk: Desk, number: st
         assert len(said.body) < 500
 
 
-async def test_over_the_limit_is_429_with_true_headers(desk: Desk) -> None:
+async def test_over_the_limit_is_429_with_true_headers(desk: KeyApp) -> None:
     """All six headers stand on every answer and count down; over the limit it is a 429 that says when to come back."""
     secret = desk.key(requests_per_minute=2, tokens_per_minute=1000)
     before = await desk.ask(secret, "/v1/models")
@@ -181,7 +181,7 @@ async def test_over_the_limit_is_429_with_true_headers(desk: Desk) -> None:
     assert (await desk.ask(secret, "/v1/models")).status == 200  # looking around is not counted
 
 
-async def test_metrics_tell_keys_apart(desk: Desk) -> None:
+async def test_metrics_tell_keys_apart(desk: KeyApp) -> None:
     """`/metrics` has each key's requests, tokens and refusals, under the key's id."""
     secret = desk.key(project="team", requests_per_minute=1)
     [key] = desk.book.every()
@@ -198,7 +198,7 @@ async def test_metrics_tell_keys_apart(desk: Desk) -> None:
         assert line in metrics
 
 
-async def test_a_wrong_request_costs_no_tokens(desk: Desk) -> None:
+async def test_a_wrong_request_costs_no_tokens(desk: KeyApp) -> None:
     """A request refused before any work takes one request and no token."""
     secret = desk.key(requests_per_minute=5, tokens_per_minute=100)
     assert (await desk.ask(secret, prompt="a", max_tokens=-1)).status == 400
@@ -207,7 +207,7 @@ async def test_a_wrong_request_costs_no_tokens(desk: Desk) -> None:
     assert said.headers["x-ratelimit-remaining-tokens"] == "100"
 
 
-async def test_too_many_tokens_are_refused_before_work(desk: Desk) -> None:
+async def test_too_many_tokens_are_refused_before_work(desk: KeyApp) -> None:
     """A request that may take more tokens than are left reaches no model."""
     secret = desk.key(tokens_per_minute=100)
     said = await desk.ask(secret, prompt="a", max_tokens=200)
@@ -216,7 +216,7 @@ async def test_too_many_tokens_are_refused_before_work(desk: Desk) -> None:
     assert desk.serving.requests == []
 
 
-async def test_a_spent_budget_is_insufficient_quota(desk: Desk) -> None:
+async def test_a_spent_budget_is_insufficient_quota(desk: KeyApp) -> None:
     """Over a day's tokens the answer is OpenAI's for an empty account."""
     secret = desk.key(tokens_per_day=8)
     assert (await desk.ask(secret, prompt="a")).status == 200
@@ -229,7 +229,7 @@ async def test_a_spent_budget_is_insufficient_quota(desk: Desk) -> None:
 async def test_concurrency_is_given_back_at_the_end(tmp_path: Path) -> None:
     """While a stream runs a second request is refused; when it has ended the next one gets in."""
     going, steps = asyncio.Event(), list(answer("one two"))
-    desk = Desk(tmp_path, FakeServing(lambda _: [steps[0], going, *steps[1:]]))
+    desk = KeyApp(tmp_path, FakeServing(lambda _: [steps[0], going, *steps[1:]]))
     secret = desk.key(concurrent_requests=1)
     stream = asyncio.create_task(desk.ask(secret, prompt="a", stream=True))
     await desk.serving.opened.wait()
@@ -239,14 +239,14 @@ async def test_concurrency_is_given_back_at_the_end(tmp_path: Path) -> None:
     assert (await desk.ask(secret, prompt="a")).status == 200
 
 
-async def test_a_project_goes_with_the_request(desk: Desk) -> None:
+async def test_a_project_goes_with_the_request(desk: KeyApp) -> None:
     """What a model is asked carries its key's project, so that prefixes are not shared across projects."""
     await desk.ask(desk.key(project="team"), prompt="a")
     [(_, request)] = desk.serving.requests
     assert getattr(request, "project", None) == "team"
 
 
-async def test_no_sql_on_the_way_of_a_request(desk: Desk) -> None:
+async def test_no_sql_on_the_way_of_a_request(desk: KeyApp) -> None:
     """Requests with a limited key, streamed or not, refused or not, run no SQL statement."""
     import sqlalchemy as sa
 
@@ -269,7 +269,7 @@ def test_an_expired_key_opens_nothing() -> None:
 
 async def test_a_fine_tuned_model_is_its_projects_own(tmp_path: Path) -> None:
     """Another project neither sees, asks nor deletes it; a key that opens what it adapts opens it too."""
-    desk = Desk(tmp_path)
+    desk = KeyApp(tmp_path)
     theirs = msgspec.structs.replace(tuned(TUNED, "tiny"), project="team")
     everybodys = tuned(OPEN, "tiny")
     registry = FakeRegistry([installed("tiny"), installed("org/other"), theirs, everybodys], [Alias("mine", TUNED)])

@@ -9,32 +9,32 @@ import msgspec
 import pytest
 from starlette.applications import Starlette
 from starlette.types import Message, Receive, Scope, Send
-from tests.api.asgi import Said, call
+from tests.api.asgi import AsgiResponse, call
 from tests.api.fakes import FakeServing, Script, answer, services
 
-from homeport.api.access import Access
-from homeport.api.application import build
+from homeport.api.access import AccessPolicy
+from homeport.api.application import build_application
 from homeport.domain.errors import EngineFailed, StorageFull
-from homeport.domain.usage import Spent
-from homeport.domain.worker_messages import Request
+from homeport.domain.usage import UsageRecord
+from homeport.domain.worker_messages import EngineRequest
 from homeport.store import migration
 from homeport.store.database import Database
-from homeport.store.usage import UsageBook
-from homeport.store.usage_ledger import Ledger
+from homeport.store.usage import SqlUsageRepository
+from homeport.store.usage_ledger import FileUsageLedger
 
 ADMIN = "the-operators-own-key"
 DAY = 86_400
 
 
-class Pen:
+class MemoryLedger:
     """A ledger in memory; `is_full` makes it refuse."""
 
     def __init__(self) -> None:
-        self.records: list[Spent] = []
+        self.records: list[UsageRecord] = []
         self.is_full = False
         self.n_waits = 0
 
-    def write(self, spent: Spent) -> None:
+    def write(self, spent: UsageRecord) -> None:
         """Keep a record."""
         if self.is_full:
             raise StorageFull("The disk is full.")
@@ -45,12 +45,12 @@ class Pen:
         self.n_waits += 1
 
 
-def application(pen: Pen, script: Callable[[Request], Script] | None = None) -> Starlette:
+def application(pen: MemoryLedger, script: Callable[[EngineRequest], Script] | None = None) -> Starlette:
     serving = FakeServing(script) if script else FakeServing()
-    return build(services(serving, ledger=pen))
+    return build_application(services(serving, ledger=pen))
 
 
-async def complete(app: Starlette, **body: object) -> Said:
+async def complete(app: Starlette, **body: object) -> AsgiResponse:
     return await call(
         app, "POST", "/v1/completions", msgspec.json.encode({"model": "gpt-3.5-turbo", "prompt": "a", **body})
     )
@@ -59,7 +59,7 @@ async def complete(app: Starlette, **body: object) -> Said:
 @pytest.mark.parametrize("stream", [False, True])
 async def test_every_answer_is_written_down(stream: bool) -> None:
     """A record has what the answer's usage says, the real model, the user, and how long it took."""
-    pen = Pen()
+    pen = MemoryLedger()
     said = await complete(
         application(pen, lambda _: answer("Hello there", prompt_tokens=7, cached=3)), stream=stream, user="u"
     )
@@ -73,7 +73,7 @@ async def test_every_answer_is_written_down(stream: bool) -> None:
 
 async def test_it_is_written_before_the_end_is_seen() -> None:
     """When the last chunk of a stream goes out, its record is already there, and has been waited for once."""
-    pen, seen = Pen(), []
+    pen, seen = MemoryLedger(), []
     app = application(pen)
 
     async def watching(scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,7 +91,7 @@ async def test_it_is_written_before_the_end_is_seen() -> None:
 
 async def test_a_broken_request_is_written_down_with_its_error() -> None:
     """An engine's failure in the middle is a record with the tokens until then and the error's code."""
-    pen = Pen()
+    pen = MemoryLedger()
     script = [*answer("one two three")[:3], EngineFailed("broke", code="engine_failed")]
     await complete(application(pen, lambda _: script))
     [record] = pen.records
@@ -100,10 +100,10 @@ async def test_a_broken_request_is_written_down_with_its_error() -> None:
 
 async def test_a_cancelled_request_is_written_down() -> None:
     """A caller that goes away leaves a record of what was computed for it."""
-    pen, never = Pen(), asyncio.Event()
+    pen, never = MemoryLedger(), asyncio.Event()
     steps = answer("one two three")
     serving = FakeServing(lambda _: [*steps[:3], never, *steps[3:]])
-    app = build(services(serving, ledger=pen))
+    app = build_application(services(serving, ledger=pen))
     asking = asyncio.create_task(complete(app))
     await serving.opened.wait()
     await serving.streams[0].waits.wait()
@@ -115,14 +115,14 @@ async def test_a_cancelled_request_is_written_down() -> None:
 
 async def test_a_refused_request_is_no_usage() -> None:
     """A request that reaches no model is not written down."""
-    pen = Pen()
+    pen = MemoryLedger()
     await complete(application(pen), max_tokens=-1)
     assert pen.records == []
 
 
 async def test_what_cannot_be_written_down_is_not_answered() -> None:
     """Where the ledger has no room an answer is a 507, and a stream ends with the error and without `[DONE]`."""
-    pen = Pen()
+    pen = MemoryLedger()
     pen.is_full = True
     said = await complete(application(pen))
     assert (said.status, said.error["code"]) == (507, "storage_full")
@@ -131,14 +131,14 @@ async def test_what_cannot_be_written_down_is_not_answered() -> None:
     assert b"[DONE]" not in streamed.body
 
 
-class Office:
+class UsageApp:
     """An application with usage of three days in its database."""
 
     def __init__(self, folder: Path) -> None:
         database = Database(f"sqlite:///{folder}/homeport.db")
-        migration.ready(database)
-        ledger = Ledger(folder / "usage")
-        plain = Spent(
+        migration.prepare_database(database)
+        ledger = FileUsageLedger(folder / "usage")
+        plain = UsageRecord(
             at=0, request="r", project="p", model="tiny", endpoint="chat", prompt_tokens=10, completion_tokens=2
         )
         change = msgspec.structs.replace
@@ -152,10 +152,10 @@ class Office:
         ):
             ledger.write(record)
         ledger.close()
-        access = Access.of(["sk-a-callers-key"], admins=[ADMIN])
-        self.app = build(services(access=access, usage=UsageBook(database, folder / "usage")))
+        access = AccessPolicy.of(["sk-a-callers-key"], admins=[ADMIN])
+        self.app = build_application(services(access=access, usage=SqlUsageRepository(database, folder / "usage")))
 
-    async def ask(self, path: str, *query: tuple[str, object], key: str = ADMIN) -> Said:
+    async def ask(self, path: str, *query: tuple[str, object], key: str = ADMIN) -> AsgiResponse:
         """Ask with an admin's key."""
 
         async def asked(scope: dict[str, object], receive: object, send: object) -> None:
@@ -165,11 +165,11 @@ class Office:
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Office:
-    return Office(tmp_path)
+def office(tmp_path: Path) -> UsageApp:
+    return UsageApp(tmp_path)
 
 
-async def test_an_operator_sums_up(office: Office) -> None:
+async def test_an_operator_sums_up(office: UsageApp) -> None:
     """`/admin/v1/usage` sums by what is asked, days included, also what was only just written."""
     said = await office.ask("/admin/v1/usage", ("by", "day"), ("by", "key"), ("until", 101 * DAY))
     assert [(row["day"], row["key"], row["requests"], row["prompt_tokens"]) for row in said.json["data"]] == [
@@ -185,7 +185,7 @@ async def test_an_operator_sums_up(office: Office) -> None:
 @pytest.mark.parametrize(
     "number", ["9223372036854775808", "-9223372036854775809", "9" * 30, "-" + "9" * 4000, "9" * 5000]
 )
-async def test_a_time_that_no_database_holds_is_refused(office: Office, number: str) -> None:
+async def test_a_time_that_no_database_holds_is_refused(office: UsageApp, number: str) -> None:
     """Numbers of more than 64 bits are a 400 that names the field and does not repeat them whole, in both APIs."""
     for path, name in (
         ("/admin/v1/usage", "since"),
@@ -197,7 +197,7 @@ async def test_a_time_that_no_database_holds_is_refused(office: Office, number: 
         assert len(said.body) < 500
 
 
-async def test_an_organizations_usage_has_todays_shape(office: Office) -> None:
+async def test_an_organizations_usage_has_todays_shape(office: UsageApp) -> None:
     """Buckets from the first to the last, empty ones too; ungrouped fields are null."""
     said = await office.ask("/v1/organization/usage/completions", ("start_time", 100 * DAY), ("end_time", 103 * DAY))
     page = said.json
@@ -222,7 +222,7 @@ async def test_an_organizations_usage_has_todays_shape(office: Office) -> None:
     }
 
 
-async def test_groups_and_filters(office: Office) -> None:
+async def test_groups_and_filters(office: UsageApp) -> None:
     """Grouped results name their group; filters leave the others out."""
     start = ("start_time", 100 * DAY)
     end = ("end_time", 101 * DAY)
@@ -241,10 +241,12 @@ async def test_groups_and_filters(office: Office) -> None:
         assert bucket["results"] == []
 
 
-async def test_batches_are_told_apart(office: Office, tmp_path: Path) -> None:
+async def test_batches_are_told_apart(office: UsageApp, tmp_path: Path) -> None:
     """What a batch's lines took can be asked for alone, left out, or summed up beside the rest."""
-    ledger = Ledger(tmp_path / "usage")
-    spent = Spent(at=100 * DAY, request="r", project="p", model="m", endpoint="chat", prompt_tokens=7, is_batch=True)
+    ledger = FileUsageLedger(tmp_path / "usage")
+    spent = UsageRecord(
+        at=100 * DAY, request="r", project="p", model="m", endpoint="chat", prompt_tokens=7, is_batch=True
+    )
     ledger.write(spent)
     ledger.close()
     query = [("start_time", 100 * DAY), ("end_time", 101 * DAY)]
@@ -256,7 +258,7 @@ async def test_batches_are_told_apart(office: Office, tmp_path: Path) -> None:
         assert bucket["results"][0]["input_tokens"] == tokens
 
 
-async def test_pages_follow_one_another(office: Office) -> None:
+async def test_pages_follow_one_another(office: UsageApp) -> None:
     """`limit` buckets a page, and `next_page` leads to the rest, each bucket once."""
     query = [("start_time", 100 * DAY), ("end_time", 100 * DAY + 7200), ("bucket_width", "1h"), ("limit", 1)]
     path = "/v1/organization/usage/completions"
@@ -277,7 +279,7 @@ async def test_pages_follow_one_another(office: Office) -> None:
         ("audio_transcriptions", {"seconds": 3}),
     ],
 )
-async def test_every_kind_counts_in_its_own_unit(office: Office, kind: str, fields: dict[str, int]) -> None:
+async def test_every_kind_counts_in_its_own_unit(office: UsageApp, kind: str, fields: dict[str, int]) -> None:
     """Embeddings count tokens, speech characters, transcription seconds."""
     said = await office.ask(f"/v1/organization/usage/{kind}", ("start_time", 102 * DAY), ("end_time", 103 * DAY))
     [result] = said.json["data"][0]["results"]
@@ -300,14 +302,14 @@ async def test_every_kind_counts_in_its_own_unit(office: Office, kind: str, fiel
         ("start_time=5&colour=red", "colour"),
     ],
 )
-async def test_a_wrong_question_is_named(office: Office, query: str, param: str) -> None:
+async def test_a_wrong_question_is_named(office: UsageApp, query: str, param: str) -> None:
     """Every field of the query has its range, and unknown ones are refused."""
     said = await office.ask("/v1/organization/usage/completions", *parse_qsl(query, keep_blank_values=True))
     assert said.status == 400
     assert said.error["param"] == param
 
 
-async def test_usage_is_told_to_operators_alone(office: Office) -> None:
+async def test_usage_is_told_to_operators_alone(office: UsageApp) -> None:
     """A caller's key tells nothing of an organization's usage; kinds that are not here are 404."""
     path = "/v1/organization/usage/completions"
     assert (await office.ask(path, ("start_time", 1), key="sk-a-callers-key")).status == 401

@@ -9,28 +9,28 @@ from typing import Any
 
 import msgspec
 
-from homeport.api.access import Access
-from homeport.api.application import build
-from homeport.api.dispatcher import Dispatch
-from homeport.domain.keys import Allowance, Wanted
-from homeport.serving.background_loops import Supervisor
-from homeport.serving.batches.runner import Desk
-from homeport.serving.rate_limits import Quotas
+from homeport.api.access import AccessPolicy
+from homeport.api.application import build_application
+from homeport.api.dispatcher import InProcessDispatcher
+from homeport.domain.keys import KeyLimits, NewKey
+from homeport.serving.background_loops import BackgroundLoops
+from homeport.serving.batches.runner import BatchRunner
+from homeport.serving.rate_limits import RateLimiter
 from homeport.store import migration
-from homeport.store.batches import BatchBook
-from homeport.store.blobs import Blobs
+from homeport.store.batches import SqlBatchRepository
+from homeport.store.blobs import BlobStore
 from homeport.store.database import Database
-from homeport.store.files import FileBook
-from homeport.store.key_cache import KeyRing
-from homeport.store.keys import KeyBook
-from homeport.store.usage import UsageBook
-from homeport.store.usage_ledger import Ledger
-from tests.api.asgi import Said, call
+from homeport.store.files import SqlFileRepository
+from homeport.store.key_cache import SqlKeyCache
+from homeport.store.keys import SqlKeyRepository
+from homeport.store.usage import SqlUsageRepository
+from homeport.store.usage_ledger import FileUsageLedger
+from tests.api.asgi import AsgiResponse, call
 from tests.api.fakes import FakeServing, services
 from tests.api.form_bodies import HEADERS, form
 
 
-class Open:
+class OpenGate:
     """A gate that is never shut."""
 
     async def opened(self) -> None:
@@ -43,36 +43,38 @@ def line(name: str, **body: Any) -> dict[str, Any]:
     return {"custom_id": name, "method": "POST", "url": "/v1/completions", "body": asked}
 
 
-class Office:
+class BatchApp:
     """Two projects, `one` and `other`, each with a key of the same limits."""
 
-    def __init__(self, folder: Path, limits: Allowance = Allowance(), models: tuple[str, ...] = ()) -> None:  # noqa: B008 - frozen
+    def __init__(self, folder: Path, limits: KeyLimits = KeyLimits(), models: tuple[str, ...] = ()) -> None:  # noqa: B008 - frozen
         self.folder = folder
         database = Database(f"sqlite:///{folder}/homeport.db")
-        migration.ready(database)
-        self.keys = KeyBook(database, b"s" * 32)
-        wanted = [Wanted(name=name, project=name, limits=limits, models=models) for name in ("one", "other")]
+        migration.prepare_database(database)
+        self.keys = SqlKeyRepository(database, b"s" * 32)
+        wanted = [NewKey(name=name, project=name, limits=limits, models=models) for name in ("one", "other")]
         self.issued = {each.name: self.keys.create(each) for each in wanted}
-        self.ring = KeyRing(self.keys, b"s" * 32)
+        self.ring = SqlKeyCache(self.keys, b"s" * 32)
         self.ring.load()
-        self.files = FileBook(database, Blobs(str(folder / "blobs")))
-        self.book = BatchBook(database, self.files)
-        self.usage = UsageBook(database, folder / "usage")
-        self.quotas = Quotas()
+        self.files = SqlFileRepository(database, BlobStore(str(folder / "blobs")))
+        self.book = SqlBatchRepository(database, self.files)
+        self.usage = SqlUsageRepository(database, folder / "usage")
+        self.quotas = RateLimiter()
         self.serving = FakeServing()
-        self.app = build(
+        self.app = build_application(
             services(
                 self.serving,
-                access=Access.of(ring=self.ring),
+                access=AccessPolicy.of(ring=self.ring),
                 files=self.files,
                 batches=self.book,
                 quotas=self.quotas,
-                ledger=Ledger(folder / "usage"),
+                ledger=FileUsageLedger(folder / "usage"),
                 spool=folder / "spool",
             )
         )
 
-    async def ask(self, method: str, path: str, body: Any = None, project: str = "one", query: str = "") -> Said:
+    async def ask(
+        self, method: str, path: str, body: Any = None, project: str = "one", query: str = ""
+    ) -> AsgiResponse:
         """Send one request with a project's key; a body is JSON."""
 
         async def asked(scope: Any, receive: Any, send: Any) -> None:
@@ -106,8 +108,8 @@ class Office:
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
         """Batches are worked on, through the application, until the block is left."""
-        dispatch = Dispatch(self.app, lambda: "here:1")
-        desk = Desk(self.book, self.files, dispatch, Open(), self.folder / "work", Supervisor())
+        dispatch = InProcessDispatcher(self.app, lambda: "here:1")
+        desk = BatchRunner(self.book, self.files, dispatch, OpenGate(), self.folder / "work", BackgroundLoops())
         work = asyncio.create_task(desk.run())
         try:
             yield

@@ -6,18 +6,18 @@ from typing import Any
 import pytest
 
 from homeport.api.batches.routes import ENDPOINTS
-from homeport.domain.errors import Missing
-from homeport.domain.keys import Allowance
-from homeport.domain.usage import Question
-from tests.api.batches.batch_app import Office, line
+from homeport.domain.errors import NotFound
+from homeport.domain.keys import KeyLimits
+from homeport.domain.usage import UsageQuery
+from tests.api.batches.batch_app import BatchApp, line
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Office:
-    return Office(tmp_path)
+def office(tmp_path: Path) -> BatchApp:
+    return BatchApp(tmp_path)
 
 
-async def test_a_batch_has_todays_shape(office: Office) -> None:
+async def test_a_batch_has_todays_shape(office: BatchApp) -> None:
     """A batch just made says everything that OpenAI's does, times that have not come being null."""
     metadata = {"customer": "é"}
     wanted = await office.wanted(metadata=metadata)
@@ -72,7 +72,7 @@ async def test_a_batch_has_todays_shape(office: Office) -> None:
         ({"priority": 1}, "priority"),
     ],
 )
-async def test_what_cannot_be_is_refused_by_name(office: Office, changed: dict[str, Any], param: str) -> None:
+async def test_what_cannot_be_is_refused_by_name(office: BatchApp, changed: dict[str, Any], param: str) -> None:
     """Each wrong value is a 400 that names its field, and nothing is made."""
     said = await office.ask("POST", "", await office.wanted(**changed))
     assert (said.status, said.error["param"]) == (400, param)
@@ -80,7 +80,7 @@ async def test_what_cannot_be_is_refused_by_name(office: Office, changed: dict[s
 
 
 @pytest.mark.parametrize("name", ["input_file_id", "endpoint", "completion_window"])
-async def test_a_missing_field_is_named(office: Office, name: str) -> None:
+async def test_a_missing_field_is_named(office: BatchApp, name: str) -> None:
     """A body without a field that must be there is a 400 that says which."""
     wanted = await office.wanted()
     del wanted[name]
@@ -88,7 +88,7 @@ async def test_a_missing_field_is_named(office: Office, name: str) -> None:
     assert (said.status, said.error["param"], said.error["code"]) == (400, name, "missing_required_parameter")
 
 
-async def test_the_file_must_be_for_batches(office: Office) -> None:
+async def test_the_file_must_be_for_batches(office: BatchApp) -> None:
     """A file sent for something else, or by another project, makes no batch."""
     other = await office.sent([{"prompt": "a", "completion": "b"}], purpose="fine-tune")
     theirs = await office.sent([line("a")], "other")
@@ -97,7 +97,7 @@ async def test_the_file_must_be_for_batches(office: Office) -> None:
         assert (said.status, said.error["param"], said.error["code"]) == (400, "input_file_id", code)
 
 
-async def test_a_project_sees_its_own_alone(office: Office) -> None:
+async def test_a_project_sees_its_own_alone(office: BatchApp) -> None:
     """Another project's batch is 404, looked at, cancelled or listed; pages follow one another."""
     ids = [(await office.made([line("a")]))["id"] for _ in range(3)]
     for method, path in (("GET", f"/{ids[0]}"), ("POST", f"/{ids[0]}/cancel")):
@@ -114,7 +114,7 @@ async def test_a_project_sees_its_own_alone(office: Office) -> None:
         assert (said.status, said.error["param"]) == (400, param)
 
 
-async def test_lines_are_answered_as_requests_are(office: Office) -> None:
+async def test_lines_are_answered_as_requests_are(office: BatchApp) -> None:
     """Each goes through the whole application, in the background; a wrong one has the very error of a request."""
     lines = [line("a"), line("b", temperature=9), line("c", model="nowhere"), line("d", what=1)]
     made = await office.made(lines)
@@ -134,21 +134,21 @@ async def test_lines_are_answered_as_requests_are(office: Office) -> None:
     assert (ended["usage"]["input_tokens"], ended["usage"]["output_tokens"]) == (5, 2)
 
 
-async def test_a_batch_is_its_makers(office: Office) -> None:
+async def test_a_batch_is_its_makers(office: BatchApp) -> None:
     """What it takes is written down for the project and the key that made it, as a batch's."""
     made = await office.made([line("a"), line("b", user="u")], "other")
     async with office.working():
         await office.ended(made["id"], "other")
     office.usage.fold()
-    [found] = office.usage.sums(Question(by=("project", "key", "batch")))
+    [found] = office.usage.sums(UsageQuery(by=("project", "key", "batch")))
     assert found.group == {"project": "other", "key": office.issued["other"].key.id, "batch": "yes"}
     assert (found.requests, found.prompt_tokens, found.completion_tokens) == (2, 10, 4)
-    assert [each.group["user"] for each in office.usage.sums(Question(by=("user",), is_batch=True))] == ["", "u"]
+    assert [each.group["user"] for each in office.usage.sums(UsageQuery(by=("user",), is_batch=True))] == ["", "u"]
 
 
 async def test_a_key_opens_to_its_batches_what_it_opens(tmp_path: Path) -> None:
     """A model that the key may not ask is 403 in the error file; a revoked key's lines are 401."""
-    office = Office(tmp_path, models=("tiny",))
+    office = BatchApp(tmp_path, models=("tiny",))
     made = await office.made([line("a"), line("b", model="org/other")])
     async with office.working():
         ended = await office.ended(made["id"])
@@ -166,7 +166,7 @@ async def test_a_key_opens_to_its_batches_what_it_opens(tmp_path: Path) -> None:
 
 async def test_a_batch_keeps_to_its_keys_limits(tmp_path: Path) -> None:
     """Requests in a minute do not bind it; a day's tokens do, and what is over them is waited for where it can be."""
-    office = Office(tmp_path, Allowance(requests_per_minute=10, concurrent_requests=1, tokens_per_month=70))
+    office = BatchApp(tmp_path, KeyLimits(requests_per_minute=10, concurrent_requests=1, tokens_per_month=70))
     made = await office.made([line(str(at), max_tokens=1) for at in range(30)])
     async with office.working():
         ended = await office.ended(made["id"])
@@ -177,7 +177,7 @@ async def test_a_batch_keeps_to_its_keys_limits(tmp_path: Path) -> None:
     assert {each["response"]["body"]["error"]["code"] for each in failed} == {"insufficient_quota"}
 
 
-async def test_files_go_when_they_are_told_to(office: Office) -> None:
+async def test_files_go_when_they_are_told_to(office: BatchApp) -> None:
     """The files that a batch makes are kept as long as was asked, and else until they are deleted."""
     expiry = {"anchor": "created_at", "seconds": 3600}
     lines = [line("a"), line("b", temperature=9)]
@@ -189,11 +189,11 @@ async def test_files_go_when_they_are_told_to(office: Office) -> None:
                 file = office.files.show("one", ended[name])
                 assert file.purpose == "batch_output"
                 assert (None if file.expires_at is None else file.expires_at - file.created_at) == kept_s
-                with pytest.raises(Missing):
+                with pytest.raises(NotFound):
                     office.files.show("other", file.id)
 
 
-async def test_a_batch_is_cancelled(office: Office) -> None:
+async def test_a_batch_is_cancelled(office: BatchApp) -> None:
     """A cancelled batch ends soon, and cannot be cancelled after its end."""
     made = await office.made([line("a")])
     cancelling = (await office.ask("POST", f"/{made['id']}/cancel")).json
@@ -206,7 +206,7 @@ async def test_a_batch_is_cancelled(office: Office) -> None:
     assert (said.status, said.error["code"]) == (400, "batch_ended")
 
 
-async def test_a_failed_batch_says_why(office: Office) -> None:
+async def test_a_failed_batch_says_why(office: BatchApp) -> None:
     """Where no line can be done, each is named with what is wrong with it."""
     made = await office.made([line("a"), line("b")], endpoint="/v1/edits")
     async with office.working():
@@ -218,7 +218,7 @@ async def test_a_failed_batch_says_why(office: Office) -> None:
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
-async def test_every_endpoint_there_is_can_be_asked(office: Office, endpoint: str) -> None:
+async def test_every_endpoint_there_is_can_be_asked(office: BatchApp, endpoint: str) -> None:
     """Each is a route of this server that takes a JSON body: what it says of an empty one is no 404 and no 415."""
     made = await office.made([{"custom_id": "a", "method": "POST", "url": endpoint, "body": {}}], endpoint=endpoint)
     async with office.working():
@@ -227,7 +227,7 @@ async def test_every_endpoint_there_is_can_be_asked(office: Office, endpoint: st
     assert said["response"]["status_code"] == 400
 
 
-async def test_azures_form_of_a_batch_is_done(office: Office) -> None:
+async def test_azures_form_of_a_batch_is_done(office: BatchApp) -> None:
     """An endpoint and URLs without `/v1`, as Azure's clients write them, mean the same."""
     made = await office.made([{**line("a"), "url": "/completions"}, line("b")], endpoint="/completions")
     assert made["endpoint"] == "/v1/completions"
@@ -236,7 +236,7 @@ async def test_azures_form_of_a_batch_is_done(office: Office) -> None:
     assert ended["request_counts"] == {"total": 2, "completed": 2, "failed": 0}
 
 
-async def test_a_server_without_a_store_says_so(office: Office) -> None:
+async def test_a_server_without_a_store_says_so(office: BatchApp) -> None:
     """Where nothing is kept, batches are unavailable."""
     object.__setattr__(office.app.state.services, "batches", None)
     assert (await office.ask("GET", "")).status == 503

@@ -16,10 +16,10 @@ from tests.api.text_generation.calls import (
     script,
 )
 
-from homeport.api.application import build
-from homeport.api.chat.routes import ChatRequest
+from homeport.api.application import build_application
+from homeport.api.chat.routes import ChatBody
 from homeport.api.services import Limits
-from homeport.domain.events import Admitted, Delta
+from homeport.domain.events import Admitted, TextDelta
 from homeport.domain.text import ChatPrompt, Message, TextRequest
 
 TOOL = {"type": "function", "function": {"name": "f"}}
@@ -44,7 +44,7 @@ async def test_the_length_has_two_names(name: str) -> None:
 async def test_an_operator_bounds_answers_that_callers_do_not(changes: dict[str, Any], meant: int) -> None:
     """A default length goes with every chat, beside the caller's own, and is never below the caller's `min_tokens`."""
     serving = FakeServing(every_choice)
-    app = build(services(serving, limits=Limits(answer_tokens=100)))
+    app = build_application(services(serving, limits=Limits(answer_tokens=100)))
     said = await call(app, "POST", "/v1/chat/completions", json.dumps({**PLAIN["chat"], **changes}).encode())
     assert said.status == 200
     ((_, request),) = serving.requests
@@ -80,7 +80,7 @@ async def test_extensions_reach_the_worker() -> None:
 @pytest.mark.parametrize("is_streamed", [True, False], ids=["stream", "whole"])
 async def test_a_header_says_what_became_of_the_messages(is_streamed: bool) -> None:
     """Where the model's template takes other turns than were sent, a header says so, else there is none."""
-    steps = script([Delta(0, "Hi")])
+    steps = script([TextDelta(0, "Hi")])
     told: list[Step] = [[Admitted(5, (10,), changes=("system-folded", "roles-merged"))], *steps[1:]]
     said = await post("chat", FakeServing(lambda _: told), stream=is_streamed)
     assert said.headers["x-homeport-messages"] == "system-folded, roles-merged"
@@ -109,7 +109,7 @@ NOTHING_ASKED: list[dict[str, Any]] = [
     {"metadata": {"k" * 64: "v" * 512}},
     {"logit_bias": {}, "n": 1},
     {"stream": True, "stream_options": {"include_obfuscation": False}},
-    dict.fromkeys(set(ChatRequest.__struct_fields__) - {"model", "messages"}),
+    dict.fromkeys(set(ChatBody.__struct_fields__) - {"model", "messages"}),
 ]
 
 
@@ -192,13 +192,13 @@ async def test_an_answer_has_openais_shape() -> None:
 
 async def test_cached_tokens_are_told() -> None:
     """What the prefix cache saved stands in the usage."""
-    serving = FakeServing(lambda _: script([Delta(0, "x")]))
+    serving = FakeServing(lambda _: script([TextDelta(0, "x")]))
     assert (await post("chat", serving)).json["usage"]["prompt_tokens_details"]["cached_tokens"] == 3
 
 
 async def test_logprobs_are_objects_with_bytes() -> None:
     """Each token has its score, its bytes and its alternatives; a probability of nothing is -9999."""
-    steps = script([Delta(0, "é", (scored("é", -0.5, 0, ("é", -0.5), ("e", float("-inf"))),))])
+    steps = script([TextDelta(0, "é", (scored("é", -0.5, 0, ("é", -0.5), ("e", float("-inf"))),))])
     said = await post("chat", FakeServing(lambda _: steps), logprobs=True, top_logprobs=2)
     assert said.json["choices"][0]["logprobs"] == {
         "content": [

@@ -14,10 +14,17 @@ from tests.api.text_generation.calls import (
     script,
 )
 
-from homeport.api.application import build
-from homeport.api.completions.routes import CompletionRequest
-from homeport.domain.events import Delta
-from homeport.domain.text import DocumentStart, InfillPrompt, Sampling, TextPrompt, TextRequest, TokenPrompt
+from homeport.api.application import build_application
+from homeport.api.completions.routes import CompletionBody
+from homeport.domain.events import TextDelta
+from homeport.domain.text import (
+    EmptyPrompt,
+    InfillPrompt,
+    SamplingParams,
+    TextPrompt,
+    TextRequest,
+    TokenPrompt,
+)
 
 
 @pytest.mark.parametrize(
@@ -28,8 +35,8 @@ from homeport.domain.text import DocumentStart, InfillPrompt, Sampling, TextProm
         (["a", "b"], (TextPrompt("a"), TextPrompt("b"))),
         ([1, 2], (TokenPrompt((1, 2)),)),
         ([[1], [2, 3]], (TokenPrompt((1,)), TokenPrompt((2, 3)))),
-        (None, (DocumentStart(),)),
-        (..., (DocumentStart(),)),
+        (None, (EmptyPrompt(),)),
+        (..., (EmptyPrompt(),)),
     ],
 )
 async def test_prompts_come_in_four_shapes_or_not_at_all(prompt: Any, meant: Any) -> None:
@@ -42,7 +49,7 @@ async def test_a_plain_request_has_openais_defaults() -> None:
     request = await asked("completions")
     assert request == TextRequest(prompts=(TextPrompt("Hello"),), ending=request.ending)
     assert request.ending.max_tokens == 16
-    assert request.sampling == Sampling()
+    assert request.sampling == SamplingParams()
 
 
 async def test_every_field_reaches_the_worker() -> None:
@@ -70,7 +77,7 @@ async def test_every_field_reaches_the_worker() -> None:
         stop_token_ids=[3],
         user="someone",
     )
-    assert request.sampling == Sampling(0.5, 0.25, 9, 0.125, 1, -1, 1.5, -5, {50256: -100})
+    assert request.sampling == SamplingParams(0.5, 0.25, 9, 0.125, 1, -1, 1.5, -5, {50256: -100})
     assert (request.n, request.best_of, request.logprobs, request.echo) == (2, 3, 4, True)
     ending = request.ending
     assert (ending.max_tokens, ending.min_tokens, ending.stop) == (7, 2, ("a", "b"))
@@ -103,7 +110,7 @@ async def test_harmless_values_pass(harmless: dict[str, Any]) -> None:
 
 async def test_null_is_the_default_of_every_field() -> None:
     """A body whose optional fields are all null means the same as one without them."""
-    names = set(CompletionRequest.__struct_fields__) - {"model", "prompt"}
+    names = set(CompletionBody.__struct_fields__) - {"model", "prompt"}
     assert await asked("completions", **dict.fromkeys(names)) == await asked("completions")
 
 
@@ -179,8 +186,8 @@ async def test_what_is_wrong_is_refused_by_name_before_any_work(
 
 
 SCORED = script(
-    [Delta(0, "Hi", (scored("Hi", -0.5, 0, ("Hi", -0.5), ("Ho", -1.5)),))],
-    [Delta(0, "!", (scored("!", -3.0, 2, ("?", -0.1), (".", float("-inf"))),))],
+    [TextDelta(0, "Hi", (scored("Hi", -0.5, 0, ("Hi", -0.5), ("Ho", -1.5)),))],
+    [TextDelta(0, "!", (scored("!", -3.0, 2, ("?", -0.1), (".", float("-inf"))),))],
 )
 
 
@@ -206,7 +213,7 @@ async def test_logprobs_zero_scores_the_chosen_tokens_alone() -> None:
 
 async def test_an_echo_is_scored_from_its_start() -> None:
     """With `echo` offsets begin at 0, and a document's first token has neither score nor alternatives."""
-    echoed = script([Delta(0, "Hi", (scored("H", None, 0), scored("i", -1.0, 1, ("i", -1.0))))])
+    echoed = script([TextDelta(0, "Hi", (scored("H", None, 0), scored("i", -1.0, 1, ("i", -1.0))))])
     said = await post("completions", FakeServing(lambda _: echoed), logprobs=1, echo=True, max_tokens=0)
     assert said.json["choices"][0]["logprobs"] == {
         "tokens": ["H", "i"],
@@ -218,7 +225,7 @@ async def test_an_echo_is_scored_from_its_start() -> None:
 
 async def test_offsets_begin_behind_each_choices_own_prompt() -> None:
     """With several prompts and answers each, every offset counts from the prompt it answers."""
-    steps = [[Delta(choice, "x", (scored("x", -1.0, 0),))] for choice in range(4)]
+    steps = [[TextDelta(choice, "x", (scored("x", -1.0, 0),))] for choice in range(4)]
     serving = FakeServing(lambda _: script(*steps, prompt_chars=(3, 8)))
     said = await post("completions", serving, prompt=["abc", "abcdefgh"], n=2, logprobs=0)
     assert [choice["logprobs"]["text_offset"] for choice in said.json["choices"]] == [[3], [3], [8], [8]]
@@ -266,7 +273,7 @@ async def test_the_longest_choice_is_measured() -> None:
     house = services(FakeServing(lambda _: answer(*next(texts))))
     for n in (1, 2):
         body = msgspec.json.encode({"model": "tiny", "prompt": "Hi", "n": n})
-        assert (await call(build(house), "POST", "/v1/completions", body)).status == 200
+        assert (await call(build_application(house), "POST", "/v1/completions", body)).status == 200
     read = house.meters.registry.get_sample_value
     of = {"model_name": "tiny"}
     assert read("vllm:request_max_num_generation_tokens_sum", of) == 6

@@ -8,15 +8,15 @@ from tests.api.asgi import call
 from tests.api.fakes import FakeServing, services
 from tests.api.text_generation.calls import asked, every_choice, post
 
-from homeport.api.application import build
-from homeport.domain.text import EditPrompt, Sampling
+from homeport.api.application import build_application
+from homeport.domain.text import EditPrompt, SamplingParams
 
 
 async def test_an_edit_asks_for_an_edit() -> None:
     """Input and instruction, choices and sampling reach the worker; the length is left to the window."""
     request = await asked("edits", n=2, temperature=0, top_p=0.5)
     assert request.prompts == (EditPrompt("helo", "Fix it"),)
-    assert request.sampling == Sampling(temperature=0, top_p=0.5)
+    assert request.sampling == SamplingParams(temperature=0, top_p=0.5)
     assert (request.n, request.best_of, request.ending.max_tokens) == (2, 2, None)
 
 
@@ -66,7 +66,7 @@ async def test_the_path_of_2023_names_the_model(kind: str, model: Any, status: i
     body = {"instruction": "x"} if kind == "edits" else {"prompt": "x"}
     if model is not ...:
         body["model"] = model
-    app = build(services(FakeServing(every_choice)))
+    app = build_application(services(FakeServing(every_choice)))
     said = await call(app, "POST", f"/v1/engines/tiny/{kind}", json.dumps(body).encode())
     assert said.status == status
     if status == 400:

@@ -4,11 +4,16 @@ import json
 import struct
 from typing import Any
 
-from homeport.api.application import build
+from homeport.api.application import build_application
 from homeport.domain.embeddings import EmbeddingRequest
-from homeport.domain.events import Admitted, Done, Usage, Vectors
+from homeport.domain.events import (
+    Admitted,
+    Done,
+    EmbeddingVectors,
+    Usage,
+)
 from homeport.domain.models import Alias
-from tests.api.asgi import Said, call
+from tests.api.asgi import AsgiResponse, call
 from tests.api.fakes import FakeRegistry, FakeServing, Script, installed, services
 
 PATH = "/v1/embeddings"
@@ -20,10 +25,10 @@ def row(index: int) -> list[float]:
     return list(struct.unpack("<4f", struct.pack("<4f", 0.1 + index, -1 / 3, 1e-8, 2 / 7)))
 
 
-def vectors(first: int, count: int) -> Vectors:
+def vectors(first: int, count: int) -> EmbeddingVectors:
     """The vectors of some inputs."""
     data = b"".join(struct.pack("<4f", *row(index)) for index in range(first, first + count))
-    return Vectors(first, count, 4, data)
+    return EmbeddingVectors(first, count, 4, data)
 
 
 def each_input(request: Any) -> Script:
@@ -45,10 +50,10 @@ def house(serving: FakeServing) -> Any:
         Alias("text-similarity-ada-001", MODEL, "r50k_base"),
         Alias("gpt-4", "tiny", "cl100k_base"),
     ]
-    return build(services(serving, registry=FakeRegistry(models, aliases)))
+    return build_application(services(serving, registry=FakeRegistry(models, aliases)))
 
 
-async def post(serving: FakeServing | None = None, path: str = PATH, **changes: Any) -> Said:
+async def post(serving: FakeServing | None = None, path: str = PATH, **changes: Any) -> AsgiResponse:
     """Send a plain body with some fields changed; `...` leaves a field out."""
     body = {"model": MODEL, "input": "Hello", **changes}
     sent = {key: value for key, value in body.items() if value is not ...}

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from homeport.api.embeddings.fields import FIELDS
-from homeport.api.embeddings.routes import CreationRequest
-from homeport.api.metrics import Meters
+from homeport.api.embeddings.routes import CreateEmbeddingBody
+from homeport.api.metrics import Metrics
 from homeport.domain.errors import ContextOverflow
 from homeport.domain.events import Admitted
 from homeport.domain.text import TextPrompt, TokenPrompt
@@ -32,7 +32,7 @@ SPECS: dict[str, dict[str, dict[str, Any]]] = json.loads(
 def test_every_published_field_is_decided(spec: str) -> None:
     """No property of either generation of the spec is missing from the table, and the struct follows it."""
     decided = {field.name for field in FIELDS["embeddings"]}
-    assert set(SPECS[spec]["embeddings"]) <= decided == set(CreationRequest.__struct_fields__)
+    assert set(SPECS[spec]["embeddings"]) <= decided == set(CreateEmbeddingBody.__struct_fields__)
 
 
 async def test_the_answer_has_openais_shape() -> None:
@@ -162,7 +162,7 @@ async def test_requests_are_counted() -> None:
     app = house(serving)
     body = json.dumps({"model": "text-embedding-ada-002", "input": ["a", "b"]}).encode()
     assert (await call(app, "POST", "/v1/embeddings", body)).status == 200
-    meters: Meters = app.state.services.meters
+    meters: Metrics = app.state.services.meters
     text = meters.render().decode()
     assert f'vllm:prompt_tokens_total{{model_name="{MODEL}"}} 14.0' in text
     assert f'vllm:request_success_total{{finished_reason="stop",model_name="{MODEL}"}} 1.0' in text

@@ -7,51 +7,51 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from homeport.api.access import Access
-from homeport.api.application import build
+from homeport.api.access import AccessPolicy
+from homeport.api.application import build_application
 from homeport.api.services import Limits
-from homeport.domain.keys import Wanted
+from homeport.domain.keys import NewKey
 from homeport.store import migration
-from homeport.store.blobs import Blobs
+from homeport.store.blobs import BlobStore
 from homeport.store.database import Database
-from homeport.store.files import FileBook
-from homeport.store.key_cache import KeyRing
-from homeport.store.keys import KeyBook
-from homeport.store.uploads import UploadBook
-from tests.api.asgi import Said, call
+from homeport.store.files import SqlFileRepository
+from homeport.store.key_cache import SqlKeyCache
+from homeport.store.keys import SqlKeyRepository
+from homeport.store.uploads import SqlUploadRepository
+from tests.api.asgi import AsgiResponse, call
 from tests.api.fakes import services
 from tests.api.form_bodies import HEADERS, form
 
 LINES = b'{"prompt": "a", "completion": "b"}\n'
 
 
-class Shelves:
+class FileApp:
     """Files of two projects, `one` and `other`, each with a key. `now` is the wall clock."""
 
     def __init__(self, folder: Path, file_bytes: int = 1_000_000) -> None:
         self.folder = folder
         self.now = 1_700_000_000.0
         database = Database(f"sqlite:///{folder}/homeport.db")
-        migration.ready(database)
-        keys = KeyBook(database, b"s" * 32)
-        self.secrets = {name: keys.create(Wanted(name=name, project=name)).secret for name in ("one", "other")}
-        ring = KeyRing(keys, b"s" * 32)
+        migration.prepare_database(database)
+        keys = SqlKeyRepository(database, b"s" * 32)
+        self.secrets = {name: keys.create(NewKey(name=name, project=name)).secret for name in ("one", "other")}
+        ring = SqlKeyCache(keys, b"s" * 32)
         ring.load()
-        blobs = Blobs(str(folder / "blobs"))
-        self.files = FileBook(database, blobs, lambda: self.now)
-        self.uploads = UploadBook(database, blobs, self.files, lambda: self.now)
+        blobs = BlobStore(str(folder / "blobs"))
+        self.files = SqlFileRepository(database, blobs, lambda: self.now)
+        self.uploads = SqlUploadRepository(database, blobs, self.files, lambda: self.now)
         self.database = database
         self.services: dict[str, Any] = {
-            "access": Access.of(ring=ring),
+            "access": AccessPolicy.of(ring=ring),
             "now": lambda: self.now,
             "files": self.files,
             "uploads": self.uploads,
             "limits": Limits(file_bytes=file_bytes),
             "spool": folder / "spool",
         }
-        self.app = build(services(**self.services))
+        self.app = build_application(services(**self.services))
 
-    async def ask(self, method: str, path: str, body: Any = None, project: str = "one", **query: Any) -> Said:
+    async def ask(self, method: str, path: str, body: Any = None, project: str = "one", **query: Any) -> AsgiResponse:
         """Send one request with a project's key; a body is JSON."""
 
         async def asked(scope: Any, receive: Any, send: Any) -> None:
@@ -67,7 +67,7 @@ class Shelves:
         fields: Sequence[tuple[str, str]] = (),
         files: Sequence[tuple[str, bytes]] = (),
         project: str = "one",
-    ) -> Said:
+    ) -> AsgiResponse:
         """Send a form with a project's key."""
         headers = {**HEADERS, "authorization": f"Bearer {self.secrets[project]}"}
         return await call(self.app, "POST", f"/v1{path}", form(fields, files), headers=headers)

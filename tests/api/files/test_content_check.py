@@ -88,7 +88,7 @@ def test_a_file_without_lines_is_refused(tmp_path: Path) -> None:
 
 def test_a_line_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A line over the limit is refused without being read whole."""
-    monkeypatch.setattr(content_check, "MOST_LINE_BYTES", 50)
+    monkeypatch.setattr(content_check, "MAX_LINE_BYTES", 50)
     with pytest.raises(InvalidRequest, match="longer than 50 bytes"):
         content_check.check(written(tmp_path / "a", PAIR, {**PAIR, "prompt": "x" * 60}), "fine-tune")
 

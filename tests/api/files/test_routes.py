@@ -7,15 +7,15 @@ import pytest
 
 from homeport.api.files.routes import BATCH_KEEP_S
 from tests.api.asgi import call
-from tests.api.files.file_app import LINES, Shelves
+from tests.api.files.file_app import LINES, FileApp
 
 
 @pytest.fixture
-def shelves(tmp_path: Path) -> Shelves:
-    return Shelves(tmp_path)
+def shelves(tmp_path: Path) -> FileApp:
+    return FileApp(tmp_path)
 
 
-async def test_a_file_comes_back_as_it_was_sent(shelves: Shelves) -> None:
+async def test_a_file_comes_back_as_it_was_sent(shelves: FileApp) -> None:
     """What was sent is described as in 2023 and now, and its content is the same bytes under its name."""
     content = bytes(range(256)) * 3000
     sent = await shelves.sent(content, "user_data")
@@ -38,7 +38,7 @@ async def test_a_file_comes_back_as_it_was_sent(shelves: Shelves) -> None:
     assert shelves.is_spool_empty()
 
 
-async def test_a_file_to_train_on_is_uploaded_and_then_processed(shelves: Shelves) -> None:
+async def test_a_file_to_train_on_is_uploaded_and_then_processed(shelves: FileApp) -> None:
     """Clients of 2023 look for `uploaded` first; those that wait for `processed` find it soon, in lists too."""
     sent = await shelves.sent()
     path = f"/files/{sent['id']}"
@@ -50,7 +50,7 @@ async def test_a_file_to_train_on_is_uploaded_and_then_processed(shelves: Shelve
     assert (await shelves.ask("GET", "/files")).json["data"][0]["status"] == "processed"
 
 
-async def test_a_deleted_file_is_gone(shelves: Shelves) -> None:
+async def test_a_deleted_file_is_gone(shelves: FileApp) -> None:
     """After its deletion a file is 404 in every way, and so is its content on disk."""
     file_id = (await shelves.sent())["id"]
     assert (await shelves.ask("DELETE", f"/files/{file_id}")).json == {"id": file_id, "object": "file", "deleted": True}
@@ -60,7 +60,7 @@ async def test_a_deleted_file_is_gone(shelves: Shelves) -> None:
     assert shelves.blobs() == []
 
 
-async def test_another_projects_file_is_not_there(shelves: Shelves) -> None:
+async def test_another_projects_file_is_not_there(shelves: FileApp) -> None:
     """To another project's key a file is 404 and stands in no list; the project's own second look finds it."""
     file_id = (await shelves.sent())["id"]
     for method, path in (("GET", ""), ("GET", "/content"), ("DELETE", "")):
@@ -70,7 +70,7 @@ async def test_another_projects_file_is_not_there(shelves: Shelves) -> None:
     assert (await shelves.ask("GET", f"/files/{file_id}")).status == 200
 
 
-async def test_lists_have_pages(shelves: Shelves) -> None:
+async def test_lists_have_pages(shelves: FileApp) -> None:
     """Files are listed newest first or oldest, so many at a time behind the one named, of one purpose or all."""
     ids = [(await shelves.sent(purpose=purpose))["id"] for purpose in ("fine-tune", "batch", "fine-tune")]
     listed = (await shelves.ask("GET", "/files")).json
@@ -97,7 +97,7 @@ async def test_lists_have_pages(shelves: Shelves) -> None:
         ({"colour": "red"}, "colour"),
     ],
 )
-async def test_a_wrong_list_is_named(shelves: Shelves, query: dict[str, Any], param: str) -> None:
+async def test_a_wrong_list_is_named(shelves: FileApp, query: dict[str, Any], param: str) -> None:
     """Every field of the query has its range, and unknown ones are refused."""
     said = await shelves.ask("GET", "/files", **query)
     assert said.status == 400
@@ -128,7 +128,7 @@ async def test_a_wrong_list_is_named(shelves: Shelves, query: dict[str, Any], pa
     ],
 )
 async def test_a_wrong_file_is_named_and_not_kept(
-    shelves: Shelves, fields: list[tuple[str, str]], files: list[tuple[str, bytes]], param: str
+    shelves: FileApp, fields: list[tuple[str, str]], files: list[tuple[str, bytes]], param: str
 ) -> None:
     """A field that is missing, unknown or out of range, and a file that is not what it is for, is a 400."""
     said = await shelves.post("/files", fields, files)
@@ -139,7 +139,7 @@ async def test_a_wrong_file_is_named_and_not_kept(
     assert shelves.is_spool_empty()
 
 
-async def test_the_bad_line_is_in_the_answer(shelves: Shelves) -> None:
+async def test_the_bad_line_is_in_the_answer(shelves: FileApp) -> None:
     """Of a file with a bad line the answer tells which."""
     said = await shelves.post("/files", [("purpose", "fine-tune")], [("file", LINES * 41 + b"{}\n")])
     assert "Line 42" in said.error["message"]
@@ -147,13 +147,13 @@ async def test_the_bad_line_is_in_the_answer(shelves: Shelves) -> None:
 
 async def test_too_large_a_file_is_413(tmp_path: Path) -> None:
     """A file over the server's limit is refused while it comes in."""
-    shelves = Shelves(tmp_path, file_bytes=1000)
+    shelves = FileApp(tmp_path, file_bytes=1000)
     said = await shelves.post("/files", [("purpose", "user_data")], [("file", bytes(200_000))])
     assert said.status == 413
     assert shelves.is_spool_empty()
 
 
-async def test_files_expire(shelves: Shelves) -> None:
+async def test_files_expire(shelves: FileApp) -> None:
     """A file with a time is gone when it is over, for its project at once and from disk at the next sweep."""
     after: dict[str, Any] = {"expires_after[anchor]": "created_at", "expires_after[seconds]": "3600"}
     short = await shelves.sent(purpose="user_data", **after)
@@ -167,7 +167,7 @@ async def test_files_expire(shelves: Shelves) -> None:
     assert shelves.blobs() == [f"files/{batch['id']}"]
 
 
-async def test_a_name_with_anything_in_it_is_only_a_name(shelves: Shelves) -> None:
+async def test_a_name_with_anything_in_it_is_only_a_name(shelves: FileApp) -> None:
     """A file's name is told again as it was, and never used as a path."""
     body = b'--b\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nuser_data\r\n--b\r\n'
     body += 'Content-Disposition: form-data; name="file"; filename="../../名 x.txt"\r\n\r\nhello\r\n--b--\r\n'.encode()
@@ -180,7 +180,7 @@ async def test_a_name_with_anything_in_it_is_only_a_name(shelves: Shelves) -> No
     assert shelves.blobs() == [f"files/{sent['id']}"]
 
 
-async def test_a_content_that_is_gone_is_said(shelves: Shelves) -> None:
+async def test_a_content_that_is_gone_is_said(shelves: FileApp) -> None:
     """Where somebody took a content away from the disk, the answer is a 404 that says so."""
     file_id = (await shelves.sent())["id"]
     (shelves.folder / "blobs" / "files" / file_id).unlink()

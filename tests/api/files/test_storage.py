@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-from homeport.api.access import Access
-from homeport.api.application import build
-from homeport.store.project_storage import Storage
+from homeport.api.access import AccessPolicy
+from homeport.api.application import build_application
+from homeport.store.project_storage import SqlProjectStorage
 from tests.api.asgi import call
 from tests.api.fakes import services
-from tests.api.files.file_app import LINES, Shelves
+from tests.api.files.file_app import LINES, FileApp
 
 
-def limited(folder: Path, limit: int) -> Shelves:
+def limited(folder: Path, limit: int) -> FileApp:
     """Shelves whose projects may keep so many bytes each."""
-    shelves = Shelves(folder)
-    shelves.files.storage = Storage(shelves.database, limit)
+    shelves = FileApp(folder)
+    shelves.files.storage = SqlProjectStorage(shelves.database, limit)
     return shelves
 
 
@@ -59,9 +59,9 @@ async def test_an_operator_sees_what_projects_keep(tmp_path: Path) -> None:
     """`/admin/v1/storage` lists each project that keeps anything, with its limit."""
     shelves = limited(tmp_path, 1000)
     await shelves.sent()
-    given = {**shelves.services, "access": Access.of(admins=["admin-key"]), "storage": shelves.files.storage}
+    given = {**shelves.services, "access": AccessPolicy.of(admins=["admin-key"]), "storage": shelves.files.storage}
     said = await call(
-        build(services(**given)), "GET", "/admin/v1/storage", headers={"authorization": "Bearer admin-key"}
+        build_application(services(**given)), "GET", "/admin/v1/storage", headers={"authorization": "Bearer admin-key"}
     )
     assert said.json == {
         "object": "list",

@@ -6,18 +6,18 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.api.asgi import Said
+from tests.api.asgi import AsgiResponse
 from tests.api.fakes import services
-from tests.api.files.file_app import LINES, Shelves
-from tests.scripted_training import ScriptedWorkshop
+from tests.api.files.file_app import LINES, FileApp
+from tests.scripted_training import ScriptedTrainingService
 
-from homeport.api.application import build
-from homeport.api.metrics import Meters
-from homeport.serving.background_loops import Supervisor
-from homeport.serving.fine_tuning.attempt import Bench
-from homeport.serving.fine_tuning.service import Tuner
-from homeport.store.fine_tuning import FineTuneBook
-from homeport.store.training_queue import TrainingLog
+from homeport.api.application import build_application
+from homeport.api.metrics import Metrics
+from homeport.serving.background_loops import BackgroundLoops
+from homeport.serving.fine_tuning.attempt import FineTuningDeps
+from homeport.serving.fine_tuning.service import FineTuningService
+from homeport.store.fine_tuning import SqlFineTuningRepository
+from homeport.store.training_queue import SqlTrainingQueue
 
 JOBS, FINE_TUNES = "/fine_tuning/jobs", "/fine-tunes"
 PREFERENCE = (
@@ -26,18 +26,24 @@ PREFERENCE = (
 )
 
 
-class Desks(Shelves):
+class FineTuningApp(FileApp):
     """Fine-tuning jobs of two projects, `one` and `other`."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.shop = ScriptedWorkshop(folder)
-        self.book = FineTuneBook(self.database, lambda: self.now)
-        log = TrainingLog(self.database, self.files, lambda: self.now)
-        self.tuner = Tuner(Bench(self.shop, self.book, log, self.files, self.shop.forget, folder / "tuning"), 3)
-        self.app = build(services(**self.services, tuner=self.tuner, meters=Meters(jobs=self.tuner.counts)))
+        self.shop = ScriptedTrainingService(folder)
+        self.book = SqlFineTuningRepository(self.database, lambda: self.now)
+        log = SqlTrainingQueue(self.database, self.files, lambda: self.now)
+        self.tuner = FineTuningService(
+            FineTuningDeps(self.shop, self.book, log, self.files, self.shop.forget, folder / "tuning"), 3
+        )
+        self.app = build_application(
+            services(**self.services, tuner=self.tuner, meters=Metrics(jobs=self.tuner.counts))
+        )
 
-    async def order(self, path: str = JOBS, content: bytes = LINES, project: str = "one", **changes: Any) -> Said:
+    async def order(
+        self, path: str = JOBS, content: bytes = LINES, project: str = "one", **changes: Any
+    ) -> AsgiResponse:
         """Ask for a job on a file of the project's; a field that is `...` is left out."""
         file_id = (await self.sent(content, project=project))["id"]
         body = {"model": "tiny", "training_file": file_id, **changes}
@@ -67,7 +73,7 @@ class Desks(Shelves):
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """Have jobs trained."""
-        task = asyncio.create_task(self.tuner.run(Supervisor()))
+        task = asyncio.create_task(self.tuner.run(BackgroundLoops()))
         try:
             yield
         finally:

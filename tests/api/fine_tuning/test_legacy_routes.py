@@ -10,18 +10,18 @@ from tests.api.fine_tuning.fine_tuning_app import (
     FINE_TUNES,
     JOBS,
     PREFERENCE,
-    Desks,
+    FineTuningApp,
 )
 
 CLASSES = {"compute_classification_metrics": True, "classification_n_classes": 3}
 
 
 @pytest.fixture
-def desks(tmp_path: Path) -> Desks:
-    return Desks(tmp_path)
+def desks(tmp_path: Path) -> FineTuningApp:
+    return FineTuningApp(tmp_path)
 
 
-async def test_a_fine_tune_is_told_as_in_2023(desks: Desks) -> None:
+async def test_a_fine_tune_is_told_as_in_2023(desks: FineTuningApp) -> None:
     """A new job has every field of 2023's document, its files whole, and what was told of it."""
     validation = await desks.sent()
     job = await desks.job(FINE_TUNES, validation_file=validation["id"], n_epochs=2, prompt_loss_weight=0.5)
@@ -57,7 +57,7 @@ async def test_a_fine_tune_is_told_as_in_2023(desks: Desks) -> None:
     assert await desks.shown(job, FINE_TUNES) == job
 
 
-async def test_both_apis_have_the_same_jobs(desks: Desks) -> None:
+async def test_both_apis_have_the_same_jobs(desks: FineTuningApp) -> None:
     """A job of either API is found, listed and ended by the other; files that are gone are not told of."""
     old, new = await desks.job(FINE_TUNES), await desks.job(content=PREFERENCE, method={"type": "dpo"})
     assert (await desks.shown(old))["method"]["supervised"]["hyperparameters"]["n_epochs"] == 4
@@ -73,7 +73,7 @@ async def test_both_apis_have_the_same_jobs(desks: Desks) -> None:
     assert (found["status"], found["training_files"]) == ("pending", [])
 
 
-async def test_events_are_sent_as_they_come(desks: Desks) -> None:
+async def test_events_are_sent_as_they_come(desks: FineTuningApp) -> None:
     """A stream begins with what was told, goes on with each step while it is trained, and ends with `[DONE]`."""
     desks.shop.hold_at = 2
     async with desks.open():
@@ -95,7 +95,7 @@ async def test_events_are_sent_as_they_come(desks: Desks) -> None:
     assert (await desks.ask("GET", f"{FINE_TUNES}/ft-none/events", stream="true")).status == 404
 
 
-async def test_followers_leave_when_the_server_ends(desks: Desks) -> None:
+async def test_followers_leave_when_the_server_ends(desks: FineTuningApp) -> None:
     """A stream of a job that goes on ends without `[DONE]` when the server is about to end."""
     job = await desks.job(FINE_TUNES)
     follow = asyncio.create_task(desks.ask("GET", f"{FINE_TUNES}/{job['id']}/events", stream="true"))
@@ -106,7 +106,7 @@ async def test_followers_leave_when_the_server_ends(desks: Desks) -> None:
     assert b"[DONE]" not in body
 
 
-async def test_a_finished_fine_tune_has_its_files(desks: Desks) -> None:
+async def test_a_finished_fine_tune_has_its_files(desks: FineTuningApp) -> None:
     """A trained job names its model and shows its table of results; a stream of it ends at once."""
     async with desks.open():
         job = await desks.job(FINE_TUNES)
@@ -141,14 +141,14 @@ async def test_a_finished_fine_tune_has_its_files(desks: Desks) -> None:
         ({"method": {"type": "supervised"}}, "method"),
     ],
 )
-async def test_what_is_not_done_is_refused_by_name(desks: Desks, changes: dict[str, Any], param: str) -> None:
+async def test_what_is_not_done_is_refused_by_name(desks: FineTuningApp, changes: dict[str, Any], param: str) -> None:
     """A field that is unknown, out of its range, or without what it needs is a 400 that names it."""
     said = await desks.order(FINE_TUNES, **changes)
     assert (said.status, said.error["param"]) == (400, param), said.body
     assert (await desks.ask("GET", FINE_TUNES)).json["data"] == []
 
 
-async def test_classes_are_part_of_the_order(desks: Desks) -> None:
+async def test_classes_are_part_of_the_order(desks: FineTuningApp) -> None:
     """What is to be measured of classes reaches the training and stands in the job; null and false ask for nothing."""
     validation = (await desks.sent())["id"]
     asked = {

@@ -10,20 +10,20 @@ from tests.api.fine_tuning.fine_tuning_app import (
     FINE_TUNES,
     JOBS,
     PREFERENCE,
-    Desks,
+    FineTuningApp,
 )
 
-from homeport.api.access import Access
-from homeport.api.application import build
-from homeport.domain.errors import ExtraMissing, InvalidRequest
+from homeport.api.access import AccessPolicy
+from homeport.api.application import build_application
+from homeport.domain.errors import ExtraNotInstalled, InvalidRequest
 
 
 @pytest.fixture
-def desks(tmp_path: Path) -> Desks:
-    return Desks(tmp_path)
+def desks(tmp_path: Path) -> FineTuningApp:
+    return FineTuningApp(tmp_path)
 
 
-async def test_a_job_is_told_as_openai_tells_it(desks: Desks) -> None:
+async def test_a_job_is_told_as_openai_tells_it(desks: FineTuningApp) -> None:
     """A new job has every field of today's document, open choices as `auto`, and the name that was asked for."""
     validation = (await desks.sent())["id"]
     job = await desks.job(
@@ -54,7 +54,7 @@ async def test_a_job_is_told_as_openai_tells_it(desks: Desks) -> None:
     assert await desks.shown(job) == job
 
 
-async def test_a_job_ends_with_a_model_and_a_table(desks: Desks) -> None:
+async def test_a_job_ends_with_a_model_and_a_table(desks: FineTuningApp) -> None:
     """A trained job names its model, its tokens and settled choices, and its table can be downloaded by the project."""
     async with desks.open():
         job = await desks.job(suffix="mine")
@@ -69,7 +69,7 @@ async def test_a_job_ends_with_a_model_and_a_table(desks: Desks) -> None:
     assert (await desks.ask("GET", f"/files/{result}", project="other")).status == 404
 
 
-async def test_events_and_checkpoints_have_pages(desks: Desks) -> None:
+async def test_events_and_checkpoints_have_pages(desks: FineTuningApp) -> None:
     """What was told, and what was left on the way, come newest first, with measures, so many behind the one named."""
     async with desks.open():
         job = await desks.job()
@@ -92,7 +92,7 @@ async def test_events_and_checkpoints_have_pages(desks: Desks) -> None:
     assert first["metrics"] == {"step": 6, "train_loss": pytest.approx(1 / 6), "train_mean_token_accuracy": 0.5}
 
 
-async def test_jobs_are_listed_by_page_and_metadata(desks: Desks) -> None:
+async def test_jobs_are_listed_by_page_and_metadata(desks: FineTuningApp) -> None:
     """Jobs come newest first, so many behind the one named, with some metadata alone, or with none."""
     ids = [(await desks.job(metadata=pairs))["id"] for pairs in ({"k": "v"}, None, {"k": "w"})]
 
@@ -118,7 +118,7 @@ async def test_jobs_are_listed_by_page_and_metadata(desks: Desks) -> None:
         assert (said.status, said.error["param"]) == (400, param)
 
 
-async def test_a_job_is_paused_resumed_and_cancelled(desks: Desks) -> None:
+async def test_a_job_is_paused_resumed_and_cancelled(desks: FineTuningApp) -> None:
     """A job under way is paused and resumed where it was, and cancelled at once; what has ended stays as it is."""
     desks.shop.hold_at = 3
     async with desks.open():
@@ -139,7 +139,7 @@ async def test_a_job_is_paused_resumed_and_cancelled(desks: Desks) -> None:
 @pytest.mark.parametrize(
     ("failure", "code"), [(InvalidRequest("too long", param="training_file"), "invalid_request"), (OSError(), "broke")]
 )
-async def test_a_failed_job_says_of_what(desks: Desks, failure: Exception, code: str) -> None:
+async def test_a_failed_job_says_of_what(desks: FineTuningApp, failure: Exception, code: str) -> None:
     """A job that failed tells what was wrong, with a code, and the field where it was one."""
     desks.shop.failure = failure
     async with desks.open():
@@ -149,7 +149,7 @@ async def test_a_failed_job_says_of_what(desks: Desks, failure: Exception, code:
     assert failed["finished_at"]
 
 
-async def test_another_projects_jobs_are_not_there(desks: Desks) -> None:
+async def test_another_projects_jobs_are_not_there(desks: FineTuningApp) -> None:
     """To another project's key a job and its parts are 404 in both APIs, and so are its files in an order."""
     job = await desks.job()
     for method, path in (
@@ -172,7 +172,7 @@ async def test_another_projects_jobs_are_not_there(desks: Desks) -> None:
     assert (await desks.shown(job))["status"] == "queued"
 
 
-async def test_preferences_are_a_method(desks: Desks) -> None:
+async def test_preferences_are_a_method(desks: FineTuningApp) -> None:
     """The method dpo takes its own hyperparameters and files of preferences."""
     chosen = {"beta": 0.2, "n_epochs": 2, "batch_size": "auto", "learning_rate_multiplier": 0.5}
     job = await desks.job(content=PREFERENCE, method={"type": "dpo", "dpo": {"hyperparameters": chosen}})
@@ -220,7 +220,9 @@ async def test_preferences_are_a_method(desks: Desks) -> None:
         ({"n_epochs": 2}, "n_epochs"),
     ],
 )
-async def test_what_is_not_done_is_refused_by_name(desks: Desks, changes: dict[str, Any], param: str | None) -> None:
+async def test_what_is_not_done_is_refused_by_name(
+    desks: FineTuningApp, changes: dict[str, Any], param: str | None
+) -> None:
     """A field that is unknown, out of its range or of a feature that is not here is a 400 that names it."""
     said = await desks.order(**changes)
     assert said.status == 400, said.body
@@ -228,7 +230,7 @@ async def test_what_is_not_done_is_refused_by_name(desks: Desks, changes: dict[s
     assert (await desks.ask("GET", JOBS)).json["data"] == []
 
 
-async def test_what_asks_for_nothing_passes(desks: Desks) -> None:
+async def test_what_asks_for_nothing_passes(desks: FineTuningApp) -> None:
     """Null where the document allows it, `auto` and empty lists change nothing."""
     nothing: dict[str, Any] = dict.fromkeys(("validation_file", "suffix", "seed", "metadata", "integrations"))
     job = await desks.job(**nothing, hyperparameters={"n_epochs": "auto"})
@@ -236,15 +238,15 @@ async def test_what_asks_for_nothing_passes(desks: Desks) -> None:
     assert 0 <= job["seed"] < 2**31
 
 
-async def test_a_model_that_cannot_be_trained_is_refused(desks: Desks) -> None:
+async def test_a_model_that_cannot_be_trained_is_refused(desks: FineTuningApp) -> None:
     """An unknown model is a 404 with near matches; one of another kind is a 400."""
     assert (await desks.order(model="nobody")).status == 404
     assert (await desks.ask("POST", JOBS, {"training_file": "file-1", "model": ""})).status == 404
 
 
-async def test_a_missing_extra_says_what_to_install(desks: Desks) -> None:
+async def test_a_missing_extra_says_what_to_install(desks: FineTuningApp) -> None:
     """Without the extra an order is a 501 in the envelope that names it and is not repeated; no job is kept."""
-    desks.shop.refusal = ExtraMissing("pip install 'homeport[train]'")
+    desks.shop.refusal = ExtraNotInstalled("pip install 'homeport[train]'")
     for path in (JOBS, FINE_TUNES):
         said = await desks.order(path)
         assert said.status == 501
@@ -254,7 +256,7 @@ async def test_a_missing_extra_says_what_to_install(desks: Desks) -> None:
     assert (await desks.ask("GET", JOBS)).json["data"] == []
 
 
-async def test_a_full_queue_is_busy(desks: Desks) -> None:
+async def test_a_full_queue_is_busy(desks: FineTuningApp) -> None:
     """Past the queue's limit an order is a 429 that says when to come back."""
     for _ in range(3):
         await desks.job()
@@ -263,7 +265,7 @@ async def test_a_full_queue_is_busy(desks: Desks) -> None:
     assert int(said.headers["retry-after"]) >= 1
 
 
-async def test_jobs_are_counted_for_operators(desks: Desks) -> None:
+async def test_jobs_are_counted_for_operators(desks: FineTuningApp) -> None:
     """The metrics tell how many jobs there are, by status."""
     async with desks.open():
         await desks.until(await desks.job(), "succeeded")
@@ -277,6 +279,6 @@ async def test_jobs_are_counted_for_operators(desks: Desks) -> None:
 
 async def test_a_server_without_a_tuner_says_so() -> None:
     """Where nobody trains both APIs are a 503 in the envelope."""
-    app = build(services(access=Access.of()))
+    app = build_application(services(access=AccessPolicy.of()))
     for path in (JOBS, FINE_TUNES):
         assert (await call(app, "GET", f"/v1{path}")).status == 503

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from homeport.api.application import build
+from homeport.api.application import build_application
 from homeport.api.http.limits import ConnectionLimits
 from tests.api.fakes import services
 from tests.api.http.raw import LIMIT_S, dial, exchange, refusal, response, rest
@@ -24,7 +24,7 @@ FORM = b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: appli
 @pytest.fixture(scope="module")
 def house() -> Iterator[str]:
     """The whole application, with little patience."""
-    with served(build(services()), QUICK) as address:
+    with served(build_application(services()), QUICK) as address:
         yield address
 
 
@@ -229,7 +229,7 @@ def test_idle_connections_make_room() -> None:
 def test_a_full_server_says_so(house: str) -> None:
     """With nobody to make room, who comes next is refused in the envelope."""
     entered = threading.Semaphore(0)
-    application = build(services())
+    application = build_application(services())
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await (_keeper(entered) if scope["path"] == "/keep" else application)(scope, receive, send)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from homeport.api.application import build
+from homeport.api.application import build_application
 from tests.api.fakes import FakeServing, answer, services
 from tests.api.http.raw import LIMIT_S, dial, exchange, parsed, refusal, response, rest
 from tests.api.live_server import served
@@ -26,7 +26,7 @@ def post(*headers: bytes, path: bytes = b"/v1/completions", body: bytes = BODY, 
 @pytest.fixture(scope="module")
 def house() -> Iterator[str]:
     """The whole application on fakes, behind the real listener."""
-    with served(build(services(FakeServing(lambda _: answer("Hello there"))))) as address:
+    with served(build_application(services(FakeServing(lambda _: answer("Hello there"))))) as address:
         yield address
 
 

@@ -7,7 +7,7 @@ from homeport.api.http.request_reader import (
     HEAD_BYTES,
     HEADERS,
     LINE_BYTES,
-    Incoming,
+    RequestReader,
     head_length,
 )
 from homeport.domain.errors import HeadTooLarge, HomeportError, InvalidRequest, TargetTooLong
@@ -58,7 +58,7 @@ def test_heads_up_to_their_limits_are_taken() -> None:
     """As many headers as are allowed, and as long, are read."""
     head = get(b"Host: a", *[b"A: b"] * (HEADERS - 2), b"B: " + b"c" * 30_000)
     assert head_length(head) == len(head)
-    assert len(Incoming(head).headers) == HEADERS
+    assert len(RequestReader(head).headers) == HEADERS
 
 
 AMBIGUOUS = [
@@ -97,7 +97,7 @@ AMBIGUOUS = [
 def test_what_could_be_read_in_two_ways_is_refused(head: bytes) -> None:
     """Broken heads, two hosts, two lengths, folded lines: no proxy before us can have understood another request."""
     with pytest.raises(InvalidRequest):
-        Incoming(head)
+        RequestReader(head)
 
 
 SAME = [
@@ -113,14 +113,14 @@ SAME = [
 @pytest.mark.parametrize(("head", "path", "query"), SAME)
 def test_targets_may_name_the_host_they_are_sent_to(head: bytes, path: bytes, query: bytes) -> None:
     """A whole URL is a target like its path, where it names the host that the Host header names, or there is none."""
-    incoming = Incoming(head)
+    incoming = RequestReader(head)
     assert (incoming.raw_path, incoming.query) == (path, query)
     assert [name for name, _ in incoming.headers if name == b"host"] == [b"host"]
 
 
 def test_paths_are_unquoted_once() -> None:
     """An application sees the path's characters, and the bytes as they were sent."""
-    incoming = Incoming(get(b"Host: a", target=b"/%C3%A9%2541?x=%41"))
+    incoming = RequestReader(get(b"Host: a", target=b"/%C3%A9%2541?x=%41"))
     assert (incoming.path, incoming.raw_path, incoming.query) == ("/é%41", b"/%C3%A9%2541", b"x=%41")
 
 
@@ -128,7 +128,7 @@ def test_paths_are_unquoted_once() -> None:
 def test_offers_of_other_protocols_are_ignored(offer: bytes) -> None:
     """An Upgrade header is dropped and the body is read as it would be without it."""
     head = b"POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUPGRADE : ".replace(b" : ", b": ")
-    incoming = Incoming(head + offer + b"\r\nHTTP2-Settings: AAMAAABkAAQ\r\nContent-Length: 2\r\n\r\n")
+    incoming = RequestReader(head + offer + b"\r\nHTTP2-Settings: AAMAAABkAAQ\r\nContent-Length: 2\r\n\r\n")
     assert incoming.feed(b"hiGET") == (b"hi", b"GET")
     assert incoming.is_complete
     assert incoming.keeps_alive
@@ -138,7 +138,7 @@ def test_chunks_are_put_together() -> None:
     """A body in chunks is read however its bytes are cut, without its extensions and trailers."""
     sent = b"3;a=b\r\nabc\r\n2\r\nde\r\n0\r\nT: u\r\nHost: b\r\n\r\n"
     for size in (1, 2, 7, len(sent)):
-        incoming = Incoming(CHUNKED)
+        incoming = RequestReader(CHUNKED)
         parts = [incoming.feed(sent[start : start + size])[0] for start in range(0, len(sent), size)]
         assert b"".join(parts) == b"abcde"
         assert (incoming.is_complete, incoming.has_more, len(incoming.headers)) == (True, False, 2)
@@ -150,7 +150,7 @@ OFFER = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r
 @pytest.mark.parametrize("more", [b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"rubbish\r\n", b"x" * 100_000, OFFER])
 def test_what_follows_chunks_in_one_piece_is_noticed(more: bytes) -> None:
     """The next request in the same piece is not taken for a part of this one."""
-    incoming = Incoming(CHUNKED)
+    incoming = RequestReader(CHUNKED)
     assert incoming.feed(b"1\r\na\r\n0\r\n\r\n" + more) == (b"a", b"")
     assert incoming.is_complete
     assert incoming.has_more
@@ -158,7 +158,7 @@ def test_what_follows_chunks_in_one_piece_is_noticed(more: bytes) -> None:
 
 def test_the_next_requests_body_is_none_of_a_chunked_ones() -> None:
     """Where a whole request stands in the same piece as the end of a chunked body, its body is not taken for more."""
-    incoming = Incoming(CHUNKED)
+    incoming = RequestReader(CHUNKED)
     after = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nevil"
     assert incoming.feed(b"4\r\ngood\r\n0\r\n\r\n" + after) == (b"good", b"")
     assert incoming.has_more
@@ -182,7 +182,7 @@ BROKEN = [
 @pytest.mark.parametrize("sent", BROKEN, ids=lambda sent: repr(sent[:30]))
 def test_broken_chunks_are_refused(sent: bytes) -> None:
     """Sizes that are none, missing line ends, and extensions or trailers without an end are no body."""
-    incoming = Incoming(CHUNKED)
+    incoming = RequestReader(CHUNKED)
     if sent == b"3\r\nabc":
         assert incoming.feed(sent) == (b"abc", b"")
         sent = b"XX"

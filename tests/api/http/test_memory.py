@@ -6,7 +6,7 @@ import platform
 import psutil
 import pytest
 
-from homeport.api.http.memory import Trimmer, glibc_trim
+from homeport.api.http.memory import MemoryTrimmer, glibc_trim
 
 
 async def test_it_trims_once_after_work() -> None:
@@ -18,7 +18,7 @@ async def test_it_trims_once_after_work() -> None:
         loop.call_soon_threadsafe(trimmed.put_nowait, keep)
         return 1
 
-    trimmer = Trimmer(trim)
+    trimmer = MemoryTrimmer(trim)
     looks = [(0, 0, True), (9, 0, True), (10, 5, False), (11, 5, True), (13, 5, True), (13.5, 6, False), (14, 6, True)]
     for now, n_requests, is_idle in looks:
         trimmer.look(now, n_requests, is_idle=is_idle)

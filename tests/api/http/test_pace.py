@@ -1,11 +1,11 @@
 """How slow is too slow."""
 
-from homeport.api.http.transfer_rates import Delivery, Upload
+from homeport.api.http.transfer_rates import BodyRate, ResponseProgress
 
 
 def test_a_rate_is_averaged() -> None:
     """A body at its rate may pause for the grace; what came fast before buys no more than that."""
-    upload = Upload(rate=100, grace_s=10, now=0)
+    upload = BodyRate(rate=100, grace_s=10, now=0)
     upload.n_new = 1_000_000
     assert not upload.is_too_slow(1, is_held=False)
     assert not upload.is_too_slow(10, is_held=False)
@@ -16,14 +16,14 @@ def test_a_rate_is_averaged() -> None:
 
 def test_time_that_is_ours_does_not_count() -> None:
     """While we do not read, nobody is slow."""
-    upload = Upload(rate=100, grace_s=10, now=0)
+    upload = BodyRate(rate=100, grace_s=10, now=0)
     assert not upload.is_too_slow(1000, is_held=True)
     assert not upload.is_too_slow(1009, is_held=False)
 
 
 def test_a_reader_that_takes_anything_is_there() -> None:
     """Only who takes nothing of what waits is behind, however much is added meanwhile."""
-    delivery = Delivery(now=0)
+    delivery = ResponseProgress(now=0)
     assert delivery.look(5, unsent=0) == 0
     delivery.n_written = 100
     assert delivery.look(6, unsent=100) == 1

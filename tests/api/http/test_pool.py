@@ -1,6 +1,6 @@
 """Connections together: room, addresses, and a clock that charges nobody for our own pauses."""
 
-from homeport.api.http.connection_pool import Pool
+from homeport.api.http.connection_pool import ConnectionPool
 from homeport.api.http.limits import ConnectionLimits
 from homeport.domain.errors import Overloaded, Unavailable
 
@@ -34,8 +34,8 @@ class Clock:
         return self.now
 
 
-def pool(clock: Clock | None = None, **limits: float) -> Pool:
-    return Pool(ConnectionLimits(**limits), clock or Clock(), lambda address: address == "10.0.0.1")  # type: ignore[arg-type]
+def pool(clock: Clock | None = None, **limits: float) -> ConnectionPool:
+    return ConnectionPool(ConnectionLimits(**limits), clock or Clock(), lambda address: address == "10.0.0.1")  # type: ignore[arg-type]
 
 
 def test_an_address_has_its_share() -> None:

@@ -6,11 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from homeport.api.application import build
-from homeport.domain.events import Admitted, Done, Event, Picture, Progress, Usage
-from homeport.domain.images import ImageRequest, Size
+from homeport.api.application import build_application
+from homeport.domain.events import (
+    Admitted,
+    Done,
+    Event,
+    GeneratedImage,
+    ImageProgress,
+    Usage,
+)
+from homeport.domain.images import ImageRequest, ImageSize
 from homeport.domain.models import Alias
-from tests.api.asgi import Said, call
+from tests.api.asgi import AsgiResponse, call
 from tests.api.fakes import FakePictures, FakeRegistry, FakeServing, Script, installed, services
 from tests.api.form_bodies import HEADERS, form
 
@@ -24,17 +31,19 @@ Files = Sequence[tuple[str, bytes]]
 def painted(request: Any) -> Script:
     """Each picture in two steps, with a look after the first where one is asked for."""
     assert isinstance(request, ImageRequest)
-    size = request.size or Size(512, 512)
+    size = request.size or ImageSize(512, 512)
     steps: list[Sequence[Event]] = [[Admitted(0)]]
     for index in range(request.n):
-        steps.append([Progress(index, 1, 2)])
+        steps.append([ImageProgress(index, 1, 2)])
         if request.partial_images:
-            steps.append([Picture(index, size.width, size.height, b"look %d" % index, 0)])
-        steps.append([Progress(index, 2, 2), Picture(index, size.width, size.height, b"picture %d" % index)])
+            steps.append([GeneratedImage(index, size.width, size.height, b"look %d" % index, 0)])
+        steps.append(
+            [ImageProgress(index, 2, 2), GeneratedImage(index, size.width, size.height, b"picture %d" % index)]
+        )
     return [*steps, [Done(Usage())]]
 
 
-class Desk:
+class ImageApp:
     """The application with a painter, one without a name of OpenAI's, and all that came of the last request."""
 
     def __init__(self, spool: Path, script: Any = painted) -> None:
@@ -43,26 +52,26 @@ class Desk:
         can = ("images", "image_edits", "image_variations")
         registry = FakeRegistry([installed(MODEL, can), installed("tiny")], [Alias(n, MODEL, None) for n in NAMES])
         self.spool = spool
-        self.app = build(services(self.serving, registry=registry, pictures=self.pictures, spool=spool))
+        self.app = build_application(services(self.serving, registry=registry, pictures=self.pictures, spool=spool))
 
-    async def generate(self, **body: Any) -> Said:
+    async def generate(self, **body: Any) -> AsgiResponse:
         """Ask for pictures; `...` leaves a field out."""
         sent = {"prompt": "a red fox", **body}
         return await self.json("generations", {name: value for name, value in sent.items() if value is not ...})
 
-    async def json(self, path: str, body: Any) -> Said:
+    async def json(self, path: str, body: Any) -> AsgiResponse:
         """Send a JSON body."""
         return await call(self.app, "POST", f"/v1/images/{path}", json.dumps(body).encode())
 
-    async def edit(self, *fields: tuple[str, str], files: Files = (("image", PNG),)) -> Said:
+    async def edit(self, *fields: tuple[str, str], files: Files = (("image", PNG),)) -> AsgiResponse:
         """Send a form with a prompt."""
         return await self.form("edits", [("prompt", "a hat"), *fields], files)
 
-    async def vary(self, *fields: tuple[str, str], files: Files = (("image", PNG),)) -> Said:
+    async def vary(self, *fields: tuple[str, str], files: Files = (("image", PNG),)) -> AsgiResponse:
         """Send a form without one."""
         return await self.form("variations", fields, files)
 
-    async def form(self, path: str, fields: Sequence[tuple[str, str]], files: Files) -> Said:
+    async def form(self, path: str, fields: Sequence[tuple[str, str]], files: Files) -> AsgiResponse:
         """Send a form."""
         return await call(self.app, "POST", f"/v1/images/{path}", form(fields, files), HEADERS)
 
@@ -79,7 +88,7 @@ def data_url(data: bytes, kind: str = "image/png") -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def events(said: Said) -> list[Any]:
+def events(said: AsgiResponse) -> list[Any]:
     """The events of a stream, each checked to carry its own name; the end is `[DONE]`."""
     found: list[Any] = []
     for frame in said.body.decode().strip().split("\n\n"):

@@ -7,8 +7,13 @@ from typing import Any
 import pytest
 
 from homeport.domain.errors import InvalidRequest
-from homeport.domain.events import Admitted, Done, Picture, Usage
-from homeport.domain.images import ImageRequest, Size, Source
+from homeport.domain.events import (
+    Admitted,
+    Done,
+    GeneratedImage,
+    Usage,
+)
+from homeport.domain.images import ImageRequest, ImageSize, ImageSource
 from tests.api.asgi import call
 from tests.api.fakes import Script
 from tests.api.form_bodies import HEADERS, form, is_empty
@@ -16,8 +21,8 @@ from tests.api.images.image_app import (
     JPEG,
     MODEL,
     PNG,
-    Desk,
     Files,
+    ImageApp,
     data_url,
     events,
 )
@@ -26,32 +31,32 @@ BIG = PNG + bytes(4 * 1024 * 1024 - len(PNG))
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
+def desk(tmp_path: Path) -> ImageApp:
+    return ImageApp(tmp_path)
 
 
 def copied(request: Any) -> Script:
     """The picture is the image that was sent, and the next one the mask."""
     source = request.source
     files = [file for file in (source.image, source.mask) if file]
-    pictures = [Picture(index, 64, 64, file.read_bytes()) for index, file in enumerate(files)]
+    pictures = [GeneratedImage(index, 64, 64, file.read_bytes()) for index, file in enumerate(files)]
     return [[Admitted(0)], pictures, [Done(Usage())]]
 
 
-async def test_an_edit_as_in_2023_is_strict(desk: Desk) -> None:
+async def test_an_edit_as_in_2023_is_strict(desk: ImageApp) -> None:
     """Image, mask and prompt alone: a square PNG is demanded, and the answer is a URL."""
     said = await desk.edit(files=[("image", PNG), ("mask", PNG)])
     assert said.status == 200
     source = desk.asked.source
-    assert isinstance(source, Source)
+    assert isinstance(source, ImageSource)
     assert (source.is_strict, source.is_variation, source.mask is not None) == (True, False, True)
-    assert desk.asked.size == Size(1024, 1024)
+    assert desk.asked.size == ImageSize(1024, 1024)
     assert said.json["data"] == [{"url": "http://localhost:8080/images/0.png"}]
 
 
 async def test_the_worker_finds_the_files_and_nobody_afterwards(tmp_path: Path) -> None:
     """Both lie on the disk while the picture is painted, and are gone when it was sent, streamed or not."""
-    desk = Desk(tmp_path, copied)
+    desk = ImageApp(tmp_path, copied)
     for fields in ([("response_format", "b64_json")], [("stream", "true"), ("model", "gpt-image-1")]):
         said = await desk.edit(*fields, files=[("image", PNG + b"i"), ("mask", PNG + b"m")])
         told = events(said)[:-1] if "stream" in fields[0] else said.json["data"]
@@ -59,21 +64,21 @@ async def test_the_worker_finds_the_files_and_nobody_afterwards(tmp_path: Path) 
         assert is_empty(tmp_path)
 
 
-async def test_every_field_of_a_form_reaches_the_engine(desk: Desk) -> None:
+async def test_every_field_of_a_form_reaches_the_engine(desk: ImageApp) -> None:
     """As text, which a form's values are."""
     fields = {"model": MODEL, "n": "2", "size": "256*256", "seed": "7", "steps": "9", "guidance": "2.5"}
     fields |= {"strength": "0.4", "negative_prompt": "rain", "quality": "high", "user": "u", "input_fidelity": "low"}
     fields |= {"background": "auto", "moderation": "low", "output_format": "jpeg", "output_compression": "60"}
     assert (await desk.edit(*fields.items(), files=[("image[]", JPEG)])).status == 200
     asked = desk.asked
-    assert (asked.prompt, asked.n, asked.size, asked.seed, asked.steps) == ("a hat", 2, Size(256, 256), 7, 9)
+    assert (asked.prompt, asked.n, asked.size, asked.seed, asked.steps) == ("a hat", 2, ImageSize(256, 256), 7, 9)
     assert (asked.guidance, asked.strength, asked.negative_prompt, asked.effort) == (2.5, 0.4, "rain", 2.0)
     assert (asked.finish.format, asked.finish.quality) == ("jpeg", 60)
     assert asked.source is not None
     assert not asked.source.is_strict
 
 
-async def test_a_stream_of_an_edit_has_events_of_its_own(desk: Desk) -> None:
+async def test_a_stream_of_an_edit_has_events_of_its_own(desk: ImageApp) -> None:
     """`image_edit.…` instead of `image_generation.…`."""
     said = await desk.edit(("model", "gpt-image-1"), ("stream", "true"), ("partial_images", "1"))
     assert [each["type"] for each in events(said)[:-1]] == ["image_edit.partial_image", "image_edit.completed"]
@@ -81,7 +86,7 @@ async def test_a_stream_of_an_edit_has_events_of_its_own(desk: Desk) -> None:
 
 async def test_an_edit_as_json_holds_its_pictures(tmp_path: Path) -> None:
     """Today's JSON body means one of today's models; data: URLs are laid down as uploads are."""
-    desk = Desk(tmp_path, copied)
+    desk = ImageApp(tmp_path, copied)
     images = [{"image_url": data_url(JPEG, "image/jpeg")}]
     body = {"prompt": "a hat", "images": images, "mask": {"image_url": data_url(PNG)}, "n": None}
     said = await desk.json("edits", body)
@@ -108,7 +113,9 @@ async def test_an_edit_as_json_holds_its_pictures(tmp_path: Path) -> None:
         ({"image": "x"}, "image"),
     ],
 )
-async def test_what_a_json_edit_cannot_hold_is_refused_by_name(desk: Desk, changes: dict[str, Any], param: str) -> None:
+async def test_what_a_json_edit_cannot_hold_is_refused_by_name(
+    desk: ImageApp, changes: dict[str, Any], param: str
+) -> None:
     """Several pictures, file ids, remote URLs and masks that are no PNG."""
     body = {"prompt": "a hat", "images": [{"image_url": data_url(PNG)}], **changes}
     said = await desk.json("edits", body)
@@ -117,7 +124,7 @@ async def test_what_a_json_edit_cannot_hold_is_refused_by_name(desk: Desk, chang
     assert is_empty(desk.spool)
 
 
-async def test_a_variation_has_no_prompt(desk: Desk) -> None:
+async def test_a_variation_has_no_prompt(desk: ImageApp) -> None:
     """Number, size, seed, steps and strength are asked of the worker; a URL comes back."""
     fields = {"n": "3", "size": "512x512", "user": "u", "seed": "3", "steps": "4", "strength": "0.3"}
     said = await desk.vary(*fields.items())
@@ -125,7 +132,7 @@ async def test_a_variation_has_no_prompt(desk: Desk) -> None:
     source = desk.asked.source
     assert source is not None
     assert (source.is_strict, source.is_variation, source.mask) == (True, True, None)
-    wanted = ImageRequest("", 3, Size(512, 512), source, seed=3, steps=4, strength=0.3)
+    wanted = ImageRequest("", 3, ImageSize(512, 512), source, seed=3, steps=4, strength=0.3)
     assert desk.asked == wanted
     assert is_empty(desk.spool)
 
@@ -143,7 +150,7 @@ async def test_a_variation_has_no_prompt(desk: Desk) -> None:
         [("image[]", PNG), ("image[]", PNG)],
     ],
 )
-async def test_a_bad_image_is_refused(desk: Desk, endpoint: str, files: Files) -> None:
+async def test_a_bad_image_is_refused(desk: ImageApp, endpoint: str, files: Files) -> None:
     """None, an empty one, another format, 4 MB or more, and several."""
     said = await desk.form(endpoint, [("prompt", "a hat")] if endpoint == "edits" else [], files)
     assert (said.status, said.error["param"]) == (400, "image")
@@ -153,20 +160,20 @@ async def test_a_bad_image_is_refused(desk: Desk, endpoint: str, files: Files) -
 
 @pytest.mark.parametrize("model", ["dall-e-2", "gpt-image-1", MODEL])
 @pytest.mark.parametrize("mask", [b"", JPEG, BIG])
-async def test_a_bad_mask_is_refused(desk: Desk, mask: bytes, model: str) -> None:
+async def test_a_bad_mask_is_refused(desk: ImageApp, mask: bytes, model: str) -> None:
     """A mask is a PNG below 4 MB under any name."""
     said = await desk.edit(("model", model), files=[("image", PNG), ("mask", mask)])
     assert (said.status, said.error["param"]) == (400, "mask")
 
 
 @pytest.mark.parametrize("model", ["gpt-image-1", MODEL])
-async def test_todays_names_take_larger_images_of_other_formats(desk: Desk, model: str) -> None:
+async def test_todays_names_take_larger_images_of_other_formats(desk: ImageApp, model: str) -> None:
     """The bounds of 2023 are those of 2023's names."""
     for image in (JPEG, BIG):
         assert (await desk.edit(("model", model), files=[("image", image)])).status == 200
 
 
-async def test_a_form_over_todays_limit_is_too_large(desk: Desk) -> None:
+async def test_a_form_over_todays_limit_is_too_large(desk: ImageApp) -> None:
     """A 413 as soon as it is known, and nothing is left."""
     body = form([("prompt", "a hat")], [("image", PNG)])
     headers = {**HEADERS, "content-length": str(60 * 1024 * 1024)}
@@ -199,7 +206,7 @@ async def test_a_form_over_todays_limit_is_too_large(desk: Desk) -> None:
     ],
 )
 async def test_what_an_edit_cannot_do_is_refused_by_name(
-    desk: Desk, fields: dict[str, str], files: Files | None, param: str
+    desk: ImageApp, fields: dict[str, str], files: Files | None, param: str
 ) -> None:
     """A 400 in the envelope names the field, before any work."""
     given = {"prompt": "a hat", **fields}
@@ -221,14 +228,16 @@ async def test_what_an_edit_cannot_do_is_refused_by_name(
         ({"model": "tiny"}, "model"),
     ],
 )
-async def test_what_a_variation_cannot_do_is_refused_by_name(desk: Desk, fields: dict[str, str], param: str) -> None:
+async def test_what_a_variation_cannot_do_is_refused_by_name(
+    desk: ImageApp, fields: dict[str, str], param: str
+) -> None:
     """It knows no prompt and no mask."""
     said = await desk.vary(*fields.items())
     assert (said.status, said.error["param"]) == (400, param)
     assert not desk.serving.requests
 
 
-async def test_another_kind_of_body_is_refused(desk: Desk) -> None:
+async def test_another_kind_of_body_is_refused(desk: ImageApp) -> None:
     """JSON where only a form is due is a 415 in the envelope."""
     assert (await desk.json("variations", {})).status == 415
     said = await call(desk.app, "POST", "/v1/images/edits", b"x", {"content-type": "text/plain"})
@@ -237,7 +246,7 @@ async def test_another_kind_of_body_is_refused(desk: Desk) -> None:
 
 async def test_a_refusal_of_the_workers_leaves_no_files(tmp_path: Path) -> None:
     """What only the worker can see, such as a mask of another size, is a 400 and the uploads go."""
-    desk = Desk(tmp_path, lambda _: [InvalidRequest("another size", param="mask", code="invalid_image")])
+    desk = ImageApp(tmp_path, lambda _: [InvalidRequest("another size", param="mask", code="invalid_image")])
     said = await desk.edit(files=[("image", PNG), ("mask", PNG)])
     assert (said.status, said.error["param"], said.error["code"]) == (400, "mask", "invalid_image")
     assert is_empty(tmp_path)

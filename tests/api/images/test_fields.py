@@ -8,15 +8,15 @@ import msgspec
 import pytest
 
 from homeport.api.images.fields import FIELDS
-from homeport.api.images.schema import Generation, ReferringEdit, Variation
+from homeport.api.images.schema import ImageEditBody, ImageGenerationBody, ImageVariationForm
 
 SPECS: dict[str, dict[str, dict[str, Any]]] = json.loads(
     (Path(__file__).parents[2] / "contract" / "data" / "fields.json").read_text("utf-8")
 )
 BODIES: dict[str, tuple[type[msgspec.Struct], tuple[str, ...]]] = {
-    "images": (Generation, ()),
-    "image_edits": (ReferringEdit, ("image",)),
-    "image_variations": (Variation, ("image",)),
+    "images": (ImageGenerationBody, ()),
+    "image_edits": (ImageEditBody, ("image",)),
+    "image_variations": (ImageVariationForm, ("image",)),
 }
 """The struct with most fields, and the files of a form that it does not hold."""
 

@@ -7,39 +7,44 @@ from typing import Any
 import pytest
 
 from homeport.domain.errors import EngineFailed, InvalidRequest
-from homeport.domain.images import Finish, Format, ImageRequest, Size
+from homeport.domain.images import (
+    ImageFormat,
+    ImageOutput,
+    ImageRequest,
+    ImageSize,
+)
 from tests.api.asgi import call
 from tests.api.images.image_app import (
     MODEL,
-    Desk,
+    ImageApp,
     events,
     painted,
 )
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
+def desk(tmp_path: Path) -> ImageApp:
+    return ImageApp(tmp_path)
 
 
-async def test_a_prompt_alone_is_the_dall_e_2_of_2023(desk: Desk) -> None:
+async def test_a_prompt_alone_is_the_dall_e_2_of_2023(desk: ImageApp) -> None:
     """One picture of 1024x1024, its URL on this server; the header says who painted."""
     said = await desk.generate()
     assert said.status == 200
-    assert desk.asked == ImageRequest("a red fox", size=Size(1024, 1024))
+    assert desk.asked == ImageRequest("a red fox", size=ImageSize(1024, 1024))
     (picture,) = said.json["data"]
     assert picture == {"url": "http://localhost:8080/images/0.png"}
     assert isinstance(said.json["created"], int)
     assert said.headers["x-homeport-model"] == MODEL
 
 
-async def test_a_models_own_name_answers_with_the_picture_itself(desk: Desk) -> None:
+async def test_a_models_own_name_answers_with_the_picture_itself(desk: ImageApp) -> None:
     """Where no format is asked for, only DALL·E's names give URLs."""
     (picture,) = (await desk.generate(model=MODEL)).json["data"]
     assert base64.b64decode(picture["b64_json"]) == b"picture 0"
 
 
-async def test_a_url_is_the_picture(desk: Desk) -> None:
+async def test_a_url_is_the_picture(desk: ImageApp) -> None:
     """What stands behind it needs no key, has its type, and is nobody else's to keep; another name is a 404."""
     await desk.generate(output_format="webp", response_format="url")
     said = await call(desk.app, "GET", "/images/0.webp")
@@ -49,7 +54,7 @@ async def test_a_url_is_the_picture(desk: Desk) -> None:
     assert (missing.status, missing.error["code"]) == (404, "not_found")
 
 
-async def test_b64_json_is_the_picture(desk: Desk) -> None:
+async def test_b64_json_is_the_picture(desk: ImageApp) -> None:
     """Each of `n` stands in the answer, in order, and none is kept."""
     said = await desk.generate(n=3, response_format="b64_json", size="256x256")
     pictures = [base64.b64decode(each["b64_json"]) for each in said.json["data"]]
@@ -59,31 +64,31 @@ async def test_b64_json_is_the_picture(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("written", ["512x512", "512*512", "512X512", "512×512"])
-async def test_a_size_may_be_written_with_a_star(desk: Desk, written: str) -> None:
+async def test_a_size_may_be_written_with_a_star(desk: ImageApp, written: str) -> None:
     """`512*512` is `512x512`."""
     assert (await desk.generate(size=written)).status == 200
-    assert desk.asked.size == Size(512, 512)
+    assert desk.asked.size == ImageSize(512, 512)
 
 
 @pytest.mark.parametrize(
     ("model", "size", "asked"),
     [
-        ("dall-e-3", "1792x1024", Size(1792, 1024)),
-        ("gpt-image-1", "1536x1024", Size(1536, 1024)),
+        ("dall-e-3", "1792x1024", ImageSize(1792, 1024)),
+        ("gpt-image-1", "1536x1024", ImageSize(1536, 1024)),
         ("gpt-image-1", "auto", None),
         ("gpt-image-1", None, None),
-        ("gpt-image-2", "1536x864", Size(1536, 864)),
-        (MODEL, "640x480", Size(640, 480)),
+        ("gpt-image-2", "1536x864", ImageSize(1536, 864)),
+        (MODEL, "640x480", ImageSize(640, 480)),
         (MODEL, None, None),
     ],
 )
-async def test_each_name_has_its_sizes(desk: Desk, model: str, size: str | None, asked: Size | None) -> None:
+async def test_each_name_has_its_sizes(desk: ImageApp, model: str, size: str | None, asked: ImageSize | None) -> None:
     """OpenAI's under its names, any under a model's own; without one it is the model's."""
     assert (await desk.generate(model=model, size=size)).status == 200
     assert desk.asked.size == asked
 
 
-async def test_everything_reaches_the_engine(desk: Desk) -> None:
+async def test_everything_reaches_the_engine(desk: ImageApp) -> None:
     """Number, seed, steps, guidance, what to leave out and the format are asked of the worker."""
     body = {"model": MODEL, "n": 2, "seed": 7, "steps": 9, "guidance": 2.5, "negative_prompt": "rain", "user": "u"}
     body |= {"output_format": "jpeg", "output_compression": 60, "style": "vivid", "moderation": "low"}
@@ -95,7 +100,7 @@ async def test_everything_reaches_the_engine(desk: Desk) -> None:
         steps=9,
         guidance=2.5,
         negative_prompt="rain",
-        finish=Finish(Format.JPEG, 60),
+        finish=ImageOutput(ImageFormat.JPEG, 60),
     )
     told = {name: said.json[name] for name in ("background", "output_format", "quality", "size")}
     assert told == {"background": "opaque", "output_format": "jpeg", "quality": "medium", "size": "512x512"}
@@ -111,14 +116,14 @@ async def test_everything_reaches_the_engine(desk: Desk) -> None:
         ("dall-e-2", "standard", 1.0, "medium"),
     ],
 )
-async def test_quality_is_work(desk: Desk, model: str, quality: str, effort: float, told: str) -> None:
+async def test_quality_is_work(desk: ImageApp, model: str, quality: str, effort: float, told: str) -> None:
     """Low takes half the steps, high and hd twice as many; the answer says it in today's words."""
     said = await desk.generate(model=model, quality=quality)
     assert desk.asked.effort == effort
     assert said.json["quality"] == told
 
 
-async def test_dall_e_3_tells_the_prompt_it_used(desk: Desk) -> None:
+async def test_dall_e_3_tells_the_prompt_it_used(desk: ImageApp) -> None:
     """It is the caller's own; no other name tells any."""
     told = (await desk.generate(model="dall-e-3")).json["data"][0]
     assert told["revised_prompt"] == "a red fox"
@@ -136,12 +141,12 @@ async def test_dall_e_3_tells_the_prompt_it_used(desk: Desk) -> None:
         {"size": "auto"},
     ],
 )
-async def test_what_only_todays_models_have_means_one_of_them(desk: Desk, today: dict[str, Any]) -> None:
+async def test_what_only_todays_models_have_means_one_of_them(desk: ImageApp, today: dict[str, Any]) -> None:
     """Without a model, such a field gives base64, as gpt-image-1 does, instead of a URL."""
     assert "b64_json" in (await desk.generate(**today)).json["data"][0]
 
 
-async def test_a_stream_tells_each_picture_when_it_is_done(desk: Desk) -> None:
+async def test_a_stream_tells_each_picture_when_it_is_done(desk: ImageApp) -> None:
     """Unfinished looks where asked for, then the finished one; each event under its name, [DONE] at the end."""
     said = await desk.generate(model="gpt-image-1", stream=True, partial_images=1, n=2, output_format="webp")
     assert said.headers["content-type"].startswith("text/event-stream")
@@ -161,7 +166,7 @@ async def test_a_stream_tells_each_picture_when_it_is_done(desk: Desk) -> None:
         assert looks == {"size": "512x512", "quality": "medium", "background": "opaque", "output_format": "webp"}
 
 
-async def test_a_stream_tells_progress_where_asked(desk: Desk) -> None:
+async def test_a_stream_tells_progress_where_asked(desk: ImageApp) -> None:
     """An event after every step, which no client of OpenAI's expects by itself."""
     told = events(await desk.generate(model=MODEL, stream=True, progress=True))[:-1]
     assert [(each["type"], each.get("step")) for each in told] == [
@@ -173,7 +178,7 @@ async def test_a_stream_tells_progress_where_asked(desk: Desk) -> None:
 
 async def test_a_stream_that_breaks_says_so(tmp_path: Path) -> None:
     """After the first byte an error is one event, and there is no [DONE]."""
-    desk = Desk(tmp_path, lambda request: [*painted(request)[:2], EngineFailed("the brush broke")])
+    desk = ImageApp(tmp_path, lambda request: [*painted(request)[:2], EngineFailed("the brush broke")])
     said = await desk.generate(model=MODEL, stream=True, progress=True)
     assert said.status == 200
     assert b'"message":"the brush broke"' in said.body
@@ -182,7 +187,7 @@ async def test_a_stream_that_breaks_says_so(tmp_path: Path) -> None:
 
 async def test_what_the_model_cannot_do_is_a_400_before_the_stream(tmp_path: Path) -> None:
     """A refusal of the worker's has its status, also where events were asked for."""
-    desk = Desk(tmp_path, lambda _: [InvalidRequest("no looks", param="partial_images")])
+    desk = ImageApp(tmp_path, lambda _: [InvalidRequest("no looks", param="partial_images")])
     said = await desk.generate(model=MODEL, stream=True, partial_images=2)
     assert (said.status, said.error["param"]) == (400, "partial_images")
 
@@ -235,7 +240,7 @@ async def test_what_the_model_cannot_do_is_a_400_before_the_stream(tmp_path: Pat
         ({"model": "tiny"}, "model"),
     ],
 )
-async def test_what_cannot_be_done_is_refused_by_name(desk: Desk, body: dict[str, Any], param: str) -> None:
+async def test_what_cannot_be_done_is_refused_by_name(desk: ImageApp, body: dict[str, Any], param: str) -> None:
     """A 400 in the envelope names the field, before any work."""
     said = await desk.generate(**body)
     assert said.status == 400
@@ -243,7 +248,7 @@ async def test_what_cannot_be_done_is_refused_by_name(desk: Desk, body: dict[str
     assert not desk.serving.requests
 
 
-async def test_an_unknown_model_is_a_404(desk: Desk) -> None:
+async def test_an_unknown_model_is_a_404(desk: ImageApp) -> None:
     """With OpenAI's code."""
     said = await desk.generate(model="nobody")
     assert (said.status, said.error["param"]) == (404, "model")

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 from tests.api.asgi import call
 from tests.api.fakes import services
 
-from homeport.api.application import build
+from homeport.api.application import build_application
 from homeport.domain.errors import EngineFailed, Overloaded
 
 SECRET = "the caller must not read this"
@@ -21,7 +21,7 @@ SECRET = "the caller must not read this"
 
 def failing(error: Exception) -> ASGIApp:
     """The application with one more path, which raises."""
-    app = build(services())
+    app = build_application(services())
 
     async def fail(request: Request) -> Response:
         raise error
@@ -57,7 +57,7 @@ async def test_a_broken_engine_is_logged(caplog: pytest.LogCaptureFixture) -> No
 
 async def test_a_failure_after_the_first_byte_cuts_the_connection() -> None:
     """Once an answer has begun there is no second one: the error goes on to the server, which hangs up."""
-    app = build(services())
+    app = build_application(services())
 
     async def parts() -> AsyncIterator[bytes]:
         yield b"first"

@@ -7,8 +7,8 @@ import pytest
 from tests.api.asgi import call
 from tests.api.fakes import services
 
-from homeport.api.access import Access
-from homeport.api.application import build
+from homeport.api.access import AccessPolicy
+from homeport.api.application import build_application
 
 ANSWERS = [
     ("GET", "/v1/models", {}, 200),
@@ -26,7 +26,7 @@ async def test_every_answer_carries_openais_headers(
     method: str, path: str, headers: dict[str, str], status: int
 ) -> None:
     """Answers and errors alike tell request id, time taken, version and organization."""
-    said = await call(build(services(organization="my-home")), method, path, headers=headers)
+    said = await call(build_application(services(organization="my-home")), method, path, headers=headers)
     assert said.status == status
     assert re.fullmatch(r"req_[0-9a-f]{32}", said.headers["x-request-id"])
     assert int(said.headers["openai-processing-ms"]) >= 0
@@ -36,7 +36,7 @@ async def test_every_answer_carries_openais_headers(
 
 async def test_request_ids_are_unique() -> None:
     """No two answers have the same id, whatever id the client sends."""
-    app = build(services())
+    app = build_application(services())
     given = {"x-request-id": "mine", "x-client-request-id": "mine"}
     ids = {(await call(app, "GET", "/health", headers=given)).headers["x-request-id"] for _ in range(50)}
     assert len(ids) == 50
@@ -45,7 +45,7 @@ async def test_request_ids_are_unique() -> None:
 
 async def test_one_line_per_request(caplog: pytest.LogCaptureFixture) -> None:
     """The log tells id, route, status and time; never the path as sent, the query or the key."""
-    app = build(services(access=Access.of(("sk-a-long-enough-key",))))
+    app = build_application(services(access=AccessPolicy.of(("sk-a-long-enough-key",))))
     given = {"authorization": "Bearer sk-a-long-enough-key", "x-client-request-id": "mine-1"}
     with caplog.at_level(logging.INFO, "homeport.access"):
         said = await call(app, "GET", "/v1/models/secret-name", headers=given)
@@ -61,5 +61,5 @@ async def test_one_line_per_request(caplog: pytest.LogCaptureFixture) -> None:
 async def test_odd_client_ids_stay_out_of_the_log(named: str, caplog: pytest.LogCaptureFixture) -> None:
     """A client's own request id that could forge a log line is left out."""
     with caplog.at_level(logging.INFO, "homeport.access"):
-        await call(build(services()), "GET", "/health", headers={"x-client-request-id": named})
+        await call(build_application(services()), "GET", "/health", headers={"x-client-request-id": named})
     assert "client_request_id=- " in caplog.records[0].getMessage()

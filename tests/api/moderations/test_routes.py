@@ -7,16 +7,22 @@ from typing import Any
 
 import pytest
 
-from homeport.api.application import build
+from homeport.api.application import build_application
 from homeport.api.moderations import routes as creation
 from homeport.api.moderations.fields import FIELDS
-from homeport.api.moderations.render import FIRST, TEXT, categories
+from homeport.api.moderations.render import ORIGINAL_CATEGORIES, TEXT_CATEGORIES, categories
 from homeport.domain.errors import EngineFailed
-from homeport.domain.events import Admitted, Done, Judgement, Usage, Verdict
+from homeport.domain.events import (
+    Admitted,
+    CategoryScore,
+    Done,
+    ModerationVerdict,
+    Usage,
+)
 from homeport.domain.models import Alias
 from homeport.domain.moderation import CATEGORIES, ImagePart, ModerationRequest, TextPart
-from homeport.domain.worker_messages import Request
-from tests.api.asgi import Said, call
+from homeport.domain.worker_messages import EngineRequest
+from tests.api.asgi import AsgiResponse, call
 from tests.api.fakes import FakeRegistry, FakeServing, Script, installed, services
 from tests.api.form_bodies import is_empty
 
@@ -28,25 +34,25 @@ OMNI = "omni-moderation-latest"
 PNG = "data:image/png;base64," + base64.b64encode(b"pixels").decode()
 
 
-def verdict(index: int, *flagged: str) -> Verdict:
-    return Verdict(
-        index, tuple(Judgement(c, 0.9 if c in flagged else 0.1, c in flagged, ("text",)) for c in CATEGORIES)
+def verdict(index: int, *flagged: str) -> ModerationVerdict:
+    return ModerationVerdict(
+        index, tuple(CategoryScore(c, 0.9 if c in flagged else 0.1, c in flagged, ("text",)) for c in CATEGORIES)
     )
 
 
-def judged(request: Request) -> Script:
+def judged(request: EngineRequest) -> Script:
     """Verdicts out of order: the second input is violent."""
     assert isinstance(request, ModerationRequest)
     found = [verdict(at, *(["violence"] if at == 1 else [])) for at in range(len(request.inputs))]
     return [[Admitted(7)], list(reversed(found)), [Done(Usage(7))]]
 
 
-async def post(tmp_path: Path, body: Any, serving: FakeServing | None = None) -> Said:
+async def post(tmp_path: Path, body: Any, serving: FakeServing | None = None) -> AsgiResponse:
     registry = FakeRegistry(
         [installed("homeport-moderation", ("moderations",)), installed("tiny")],
         [Alias(name, "homeport-moderation", None) for name in NAMES],
     )
-    app = build(services(serving or FakeServing(judged), registry=registry, spool=tmp_path))
+    app = build_application(services(serving or FakeServing(judged), registry=registry, spool=tmp_path))
     headers = {"content-type": "application/json"}
     return await call(app, "POST", "/v1/moderations", json.dumps(body).encode(), headers)
 
@@ -67,9 +73,9 @@ def test_every_published_field_is_decided(spec: str) -> None:
     [
         (OMNI, CATEGORIES),
         ("homeport-moderation", CATEGORIES),
-        ("text-moderation-latest", TEXT),
-        ("text-moderation-007", TEXT),
-        ("text-moderation-004", FIRST),
+        ("text-moderation-latest", TEXT_CATEGORIES),
+        ("text-moderation-007", TEXT_CATEGORIES),
+        ("text-moderation-004", ORIGINAL_CATEGORIES),
     ],
 )
 async def test_a_name_has_exactly_its_categories(tmp_path: Path, name: str, expected: tuple[str, ...]) -> None:
@@ -100,14 +106,14 @@ async def test_without_a_model_todays_default_answers(tmp_path: Path) -> None:
     """Today's documented default, whose categories hold all of 2023's."""
     said = await post(tmp_path, {"input": "Hello"})
     assert said.json["model"] == creation.DEFAULT
-    assert set(FIRST) < set(TEXT) < set(categories(creation.DEFAULT))
+    assert set(ORIGINAL_CATEGORIES) < set(TEXT_CATEGORIES) < set(categories(creation.DEFAULT))
 
 
 async def test_texts_and_parts_become_inputs(tmp_path: Path) -> None:
     """A text is one input, texts are many, parts are one together; pictures lie on disk while the worker works."""
     seen: list[bytes] = []
 
-    def look(request: Request) -> Script:
+    def look(request: EngineRequest) -> Script:
         assert isinstance(request, ModerationRequest)
         for each in request.inputs[0]:
             if isinstance(each, ImagePart):
@@ -136,9 +142,9 @@ BAD: list[tuple[Any, str]] = [
     ({"input": 3}, "input"),
     ({"input": [1, 2]}, "input[0]"),
     ({"input": ["a", {"type": "text", "text": "b"}]}, "input"),
-    ({"input": ["a"] * (creation.MOST_INPUTS + 1)}, "input"),
-    ({"input": "a" * (creation.MOST_CHARACTERS + 1)}, "input"),
-    ({"input": [part()] * (creation.MOST_IMAGES + 1)}, "input"),
+    ({"input": ["a"] * (creation.MAX_INPUTS + 1)}, "input"),
+    ({"input": "a" * (creation.MAX_CHARACTERS + 1)}, "input"),
+    ({"input": [part()] * (creation.MAX_IMAGES + 1)}, "input"),
     ({"input": [{"type": "audio", "text": "b"}]}, "input[0].type"),
     ({"input": [{"type": "text"}]}, "input[0].text"),
     ({"input": [{"type": "image_url", "image_url": {"url": PNG, "detail": "low"}}]}, "input[0].image_url.detail"),

@@ -7,27 +7,32 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.api.asgi import Said, call
+from tests.api.asgi import AsgiResponse, call
 from tests.api.fakes import FakeRegistry, FakeServing, Script, installed, services
 
-from homeport.api.application import build
+from homeport.api.application import build_application
 from homeport.api.speech.fields import FIELDS
 from homeport.api.speech.routes import MEDIA_TYPES, SpeechBody
 from homeport.domain.errors import EngineFailed, InvalidRequest
-from homeport.domain.events import Admitted, Done, Sound, Usage
-from homeport.domain.speech import FORMATS, SpeechRequest
+from homeport.domain.events import (
+    Admitted,
+    AudioChunk,
+    Done,
+    Usage,
+)
+from homeport.domain.speech import AUDIO_FORMATS, SpeechRequest
 
 SPECS: dict[str, dict[str, dict[str, Any]]] = json.loads(
     (Path(__file__).parents[2] / "contract" / "data" / "fields.json").read_text("utf-8")
 )
-SPOKEN: Script = [[Admitted(9)], [Sound(b"abc")], [Sound(b"de"), Sound(b"f")], [Done(Usage(9, 40))]]
+SPOKEN: Script = [[Admitted(9)], [AudioChunk(b"abc")], [AudioChunk(b"de"), AudioChunk(b"f")], [Done(Usage(9, 40))]]
 
 
-async def post(serving: FakeServing | None = None, **changes: Any) -> Said:
+async def post(serving: FakeServing | None = None, **changes: Any) -> AsgiResponse:
     """Send the plain body with some fields changed; `...` leaves a field out."""
     body = {"model": "voice", "input": "Hello.", "voice": "alloy", **changes}
     registry = FakeRegistry([installed("voice", ("speech",)), installed("tiny")])
-    app = build(services(serving or FakeServing(lambda _: SPOKEN), registry=registry))
+    app = build_application(services(serving or FakeServing(lambda _: SPOKEN), registry=registry))
     given = {key: value for key, value in body.items() if value is not ...}
     return await call(app, "POST", "/v1/audio/speech", json.dumps(given).encode())
 
@@ -60,7 +65,7 @@ async def test_the_worker_is_asked_for_what_the_body_says() -> None:
     assert len((await asked(input="ü" * 4096)).text) == 4096
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", AUDIO_FORMATS)
 async def test_sound_goes_out_as_it_comes(format: str) -> None:
     """Each batch of sound is one send, with the format's own content type and no length; the real model is named."""
     said = await post(response_format=format)
@@ -134,7 +139,7 @@ async def test_what_the_engine_refuses_is_an_ordinary_error() -> None:
 
 async def test_sound_that_breaks_off_is_never_ended_cleanly() -> None:
     """An error behind the first bytes cuts the connection: the part cannot be taken for the whole."""
-    serving = FakeServing(lambda _: [[Admitted(9)], [Sound(b"abc")], EngineFailed("It broke.")])
+    serving = FakeServing(lambda _: [[Admitted(9)], [AudioChunk(b"abc")], EngineFailed("It broke.")])
     with pytest.raises(EngineFailed):
         await post(serving)
     assert serving.streams[0].closed.is_set()
@@ -142,7 +147,7 @@ async def test_sound_that_breaks_off_is_never_ended_cleanly() -> None:
 
 async def test_events_that_break_off_say_so() -> None:
     """In events the error is one of them, and no `speech.audio.done` follows."""
-    serving = FakeServing(lambda _: [[Admitted(9)], [Sound(b"abc")], EngineFailed("It broke.")])
+    serving = FakeServing(lambda _: [[Admitted(9)], [AudioChunk(b"abc")], EngineFailed("It broke.")])
     said = await post(serving, stream_format="sse")
     assert b"It broke." in said.body
     assert b"speech.audio.done" not in said.body

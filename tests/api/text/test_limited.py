@@ -5,18 +5,24 @@ from typing import Any
 import msgspec
 import pytest
 
-from homeport.api.access import Access
-from homeport.api.application import build
-from homeport.domain.events import Admitted, Delta, Done, Finished, Usage
-from homeport.domain.keys import Allowance, Key
+from homeport.api.access import AccessPolicy
+from homeport.api.application import build_application
+from homeport.domain.events import (
+    Admitted,
+    ChoiceFinished,
+    Done,
+    TextDelta,
+    Usage,
+)
+from homeport.domain.keys import Key, KeyLimits
 from homeport.domain.text import TextRequest
-from homeport.serving.rate_limits import Quotas
-from tests.api.asgi import Said, call
+from homeport.serving.rate_limits import RateLimiter
+from tests.api.asgi import AsgiResponse, call
 from tests.api.fakes import FakeServing, Script, services
 from tests.api.text_generation.calls import PATHS, PLAIN, events
 
-LIMITED = Key(id="key_1", project="p", name="bot", hint="sk-1***xx", created_at=0, limits=Allowance(tokens_per_day=100))
-CUT: Script = [[Admitted(5, (10,))], [Delta(0, "Once")], [Finished(0, "length", True)], [Done(Usage(5, 95))]]
+LIMITED = Key(id="key_1", project="p", name="bot", hint="sk-1***xx", created_at=0, limits=KeyLimits(tokens_per_day=100))
+CUT: Script = [[Admitted(5, (10,))], [TextDelta(0, "Once")], [ChoiceFinished(0, "length", True)], [Done(Usage(5, 95))]]
 
 
 class OneKey:
@@ -36,10 +42,10 @@ class OneKey:
         """Nothing changes."""
 
 
-async def post(endpoint: str, serving: FakeServing, quotas: Quotas | None = None, **changes: Any) -> Said:
-    given = services(serving, access=Access.of(ring=OneKey()), quotas=quotas or Quotas())
+async def post(endpoint: str, serving: FakeServing, quotas: RateLimiter | None = None, **changes: Any) -> AsgiResponse:
+    given = services(serving, access=AccessPolicy.of(ring=OneKey()), quotas=quotas or RateLimiter())
     body = msgspec.json.encode({**PLAIN[endpoint], **changes})
-    return await call(build(given), "POST", PATHS[endpoint], body, {"authorization": "Bearer sk-any"})
+    return await call(build_application(given), "POST", PATHS[endpoint], body, {"authorization": "Bearer sk-any"})
 
 
 class Exhausting(FakeServing):
@@ -86,7 +92,7 @@ async def test_what_is_left_goes_with_the_request() -> None:
     assert serving.holders == ["key_1"]
     free = FakeServing()
     body = msgspec.json.encode(PLAIN["chat"])
-    await call(build(services(free)), "POST", PATHS["chat"], body, {"host": "localhost"})
+    await call(build_application(services(free)), "POST", PATHS["chat"], body, {"host": "localhost"})
     request = free.requests[0][1]
     assert isinstance(request, TextRequest)
     assert request.quota is None
@@ -95,8 +101,8 @@ async def test_what_is_left_goes_with_the_request() -> None:
 
 async def test_a_prompt_longer_than_what_is_left_is_refused_before_its_answer() -> None:
     """Once it has been counted, also where it was estimated as shorter; a refused prompt costs nothing."""
-    quotas = Quotas()
-    long: Script = [[Admitted(101, (10,))], [Delta(0, "Once")], [Done(Usage(101, 1))]]
+    quotas = RateLimiter()
+    long: Script = [[Admitted(101, (10,))], [TextDelta(0, "Once")], [Done(Usage(101, 1))]]
     serving = FakeServing(lambda _: long)
     said = await post("chat", serving, quotas)
     assert (said.status, said.error["code"]) == (429, "insufficient_quota")

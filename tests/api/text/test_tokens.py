@@ -5,19 +5,19 @@ from typing import Any
 
 import pytest
 
-from homeport.api.access import Access
-from homeport.api.application import build
+from homeport.api.access import AccessPolicy
+from homeport.api.application import build_application
 from homeport.domain.events import Admitted, Done, Tokenised, TokenizerFacts, Usage
-from homeport.domain.models import Gauges
+from homeport.domain.models import EngineStats
 from homeport.domain.text import ChatPrompt, Message, TextPrompt, TokenPrompt, TokenRequest
-from homeport.domain.worker_messages import Request
-from tests.api.asgi import Said, call
+from homeport.domain.worker_messages import EngineRequest
+from tests.api.asgi import AsgiResponse, call
 from tests.api.fakes import FakeRegistry, FakeServing, Script, installed, loaded, services
 
 FACTS = TokenizerFacts(100, True, "<s>", "</s>", None, None, "{{ messages }}")
 
 
-def script(request: Request) -> Script:
+def script(request: EngineRequest) -> Script:
     """Answer as a text engine would."""
     assert isinstance(request, TokenRequest)
     found = Tokenised((1, 2), ("a", "b") * request.names, "ab") if request.prompts else Tokenised(facts=FACTS)
@@ -28,14 +28,14 @@ def script(request: Request) -> Script:
 def serving() -> FakeServing:
     """A loaded model."""
     made = FakeServing(script)
-    made.running["tiny"] = (loaded("tiny"), Gauges())
+    made.running["tiny"] = (loaded("tiny"), EngineStats())
     return made
 
 
-async def ask(serving: FakeServing, method: str, path: str, body: Any = None, **changes: Any) -> Said:
+async def ask(serving: FakeServing, method: str, path: str, body: Any = None, **changes: Any) -> AsgiResponse:
     """Send one request."""
     sent = b"" if body is None else json.dumps(body).encode()
-    return await call(build(services(serving, **changes)), method, path, sent)
+    return await call(build_application(services(serving, **changes)), method, path, sent)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ async def test_what_is_wrong_is_named(serving: FakeServing, path: str, body: dic
 
 async def test_tokens_are_told_to_callers_alone(serving: FakeServing) -> None:
     """The same keys open these paths as all others, and without a text model there is nothing to ask."""
-    keyed = Access.of(("a-key-for-these-tests",))
+    keyed = AccessPolicy.of(("a-key-for-these-tests",))
     for method, path in (("POST", "/tokenize"), ("POST", "/detokenize"), ("GET", "/tokenizer_info")):
         assert (await ask(serving, method, path, {"prompt": "a"}, access=keyed)).status == 401
     missing = await ask(serving, "GET", "/tokenizer_info", registry=FakeRegistry([installed("voice", ("speech",))]))

@@ -3,12 +3,20 @@
 import json
 from typing import Any
 
-from tests.api.asgi import Said, call
+from tests.api.asgi import AsgiResponse, call
 from tests.api.fakes import FakeServing, Script, Step, answer, services
 
-from homeport.api.application import build
+from homeport.api.application import build_application
 from homeport.domain.errors import HomeportError
-from homeport.domain.events import Admitted, Alternative, Delta, Done, Finished, Scored, Usage
+from homeport.domain.events import (
+    Admitted,
+    AlternativeToken,
+    ChoiceFinished,
+    Done,
+    ScoredToken,
+    TextDelta,
+    Usage,
+)
 from homeport.domain.text import TextRequest
 
 PATHS = {"completions": "/v1/completions", "chat": "/v1/chat/completions", "edits": "/v1/edits"}
@@ -25,10 +33,10 @@ def every_choice(request: Any) -> Script:
     return [[Admitted(5, (10,) * len(request.prompts))], *steps]
 
 
-async def post(endpoint: str, serving: FakeServing | None = None, **changes: Any) -> Said:
+async def post(endpoint: str, serving: FakeServing | None = None, **changes: Any) -> AsgiResponse:
     """Send an endpoint's plain body with some fields changed; `...` leaves a field out."""
     body = {key: value for key, value in {**PLAIN[endpoint], **changes}.items() if value is not ...}
-    app = build(services(serving or FakeServing(every_choice)))
+    app = build_application(services(serving or FakeServing(every_choice)))
     return await call(app, "POST", PATHS[endpoint], json.dumps(body).encode())
 
 
@@ -42,24 +50,24 @@ async def asked(endpoint: str, **changes: Any) -> TextRequest:
     return request
 
 
-def events(said: Said) -> list[Any]:
+def events(said: AsgiResponse) -> list[Any]:
     """The JSON of each event of a stream that ended well."""
     frames = said.body.decode().split("\n\n")
     assert frames[-2:] == ["data: [DONE]", ""]
     return [json.loads(frame.removeprefix("data: ")) for frame in frames[:-2]]
 
 
-def scored(token: str, logprob: float | None, offset: int, *top: tuple[str, float]) -> Scored:
+def scored(token: str, logprob: float | None, offset: int, *top: tuple[str, float]) -> ScoredToken:
     """A token and its alternatives."""
-    alternatives = tuple(Alternative(text, text.encode(), value) for text, value in top)
-    return Scored(token, token.encode(), logprob, offset, alternatives)
+    alternatives = tuple(AlternativeToken(text, text.encode(), value) for text, value in top)
+    return ScoredToken(token, token.encode(), logprob, offset, alternatives)
 
 
 def script(*steps: Step, prompt_chars: tuple[int, ...] = (10,)) -> Script:
     """A request of five prompt tokens whose first choice stops behind these steps."""
-    return [[Admitted(5, prompt_chars)], *steps, [Finished(0, "stop")], [Done(Usage(5, 2, 3))]]
+    return [[Admitted(5, prompt_chars)], *steps, [ChoiceFinished(0, "stop")], [Done(Usage(5, 2, 3))]]
 
 
 def failing(error: HomeportError) -> Script:
     """A request that fails behind its first word."""
-    return [[Admitted(5, (10,))], [Delta(0, "Hello")], error]
+    return [[Admitted(5, (10,))], [TextDelta(0, "Hello")], error]

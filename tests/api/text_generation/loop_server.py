@@ -11,7 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 
-class Gate(asyncio.Event):
+class Checkpoint(asyncio.Event):
     """Something a script waits for; `reached` is set when it does."""
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ async def on_loop(app: ASGIApp) -> AsyncIterator[int]:
             await asyncio.wait_for(task, 10)
 
 
-class Line:
+class RawConnection:
     """One raw connection that sends one request."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -46,7 +46,7 @@ class Line:
         self._writer = writer
 
     @classmethod
-    async def post(cls, port: int, path: str, body: dict[str, Any]) -> "Line":
+    async def post(cls, port: int, path: str, body: dict[str, Any]) -> "RawConnection":
         """Connect and send a whole request."""
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         data = json.dumps(body).encode()

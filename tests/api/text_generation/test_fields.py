@@ -8,11 +8,11 @@ import msgspec
 import pytest
 from tests.api.text_generation.calls import post
 
-from homeport.api.chat.messages import ChatTurn
-from homeport.api.chat.routes import ChatRequest
-from homeport.api.compatibility import Status
-from homeport.api.completions.routes import CompletionRequest
-from homeport.api.edits.routes import EditRequest
+from homeport.api.chat.messages import ChatMessageParam
+from homeport.api.chat.routes import ChatBody
+from homeport.api.compatibility import FieldSupport
+from homeport.api.completions.routes import CompletionBody
+from homeport.api.edits.routes import EditBody
 from homeport.api.text_generation.fields import FIELDS
 from homeport.api.text_generation.schema import StreamOptions
 
@@ -20,11 +20,11 @@ SPECS: dict[str, dict[str, dict[str, Any]]] = json.loads(
     (Path(__file__).parents[2] / "contract" / "data" / "fields.json").read_text("utf-8")
 )
 STRUCTS: dict[str, type[msgspec.Struct]] = {
-    "completions": CompletionRequest,
-    "chat": ChatRequest,
-    "edits": EditRequest,
+    "completions": CompletionBody,
+    "chat": ChatBody,
+    "edits": EditBody,
 }
-INNER: dict[str, type[msgspec.Struct]] = {"stream_options": StreamOptions, "messages": ChatTurn}
+INNER: dict[str, type[msgspec.Struct]] = {"stream_options": StreamOptions, "messages": ChatMessageParam}
 
 
 @pytest.mark.parametrize("spec", SPECS)
@@ -55,7 +55,7 @@ ASKING: dict[str, Any] = {
     "function_call": {"function_call": {"name": "f"}},
 }
 REFUSED = [
-    (endpoint, field.name) for endpoint in FIELDS for field in FIELDS[endpoint] if field.status is Status.REFUSED
+    (endpoint, field.name) for endpoint in FIELDS for field in FIELDS[endpoint] if field.status is FieldSupport.REFUSED
 ]
 
 

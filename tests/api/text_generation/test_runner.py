@@ -7,15 +7,21 @@ import openai
 import pytest
 from tests.api.fakes import FakeServing, FakeStream, Script, services
 from tests.api.text_generation.calls import PATHS, PLAIN, failing
-from tests.api.text_generation.loop_server import Gate, Line, on_loop
+from tests.api.text_generation.loop_server import Checkpoint, RawConnection, on_loop
 
-from homeport.api.application import build
+from homeport.api.application import build_application
 from homeport.api.services import Limits
 from homeport.domain.errors import ContextOverflow, EngineFailed
-from homeport.domain.events import Admitted, Delta, Done, Finished, Usage
-from homeport.domain.models import Installed
+from homeport.domain.events import (
+    Admitted,
+    ChoiceFinished,
+    Done,
+    TextDelta,
+    Usage,
+)
+from homeport.domain.models import InstalledModel
 from homeport.domain.ports.serving import More
-from homeport.domain.worker_messages import Request
+from homeport.domain.worker_messages import EngineRequest
 
 ADMITTED = [Admitted(5, (10,))]
 PHASES = ("loading", "queued", "prefill", "decode")
@@ -35,15 +41,15 @@ class CountedStream(FakeStream):
 class PatientServing(FakeServing):
     """Waits at `gate` before it opens anything, if it has one; notes when it was cancelled there."""
 
-    def __init__(self, script: Script, gate: Gate | None = None) -> None:
+    def __init__(self, script: Script, gate: Checkpoint | None = None) -> None:
         super().__init__(lambda _: script)
         self.gate = gate
         self.cancelled = asyncio.Event()
 
     async def open(
         self,
-        model: Installed,
-        request: Request,
+        model: InstalledModel,
+        request: EngineRequest,
         *,
         is_background: bool = False,
         holder: str = "",
@@ -64,16 +70,16 @@ class PatientServing(FakeServing):
         return stream
 
 
-def _held(phase: str, gate: Gate) -> PatientServing:
+def _held(phase: str, gate: Checkpoint) -> PatientServing:
     """A request that stops in this phase until the gate opens, which it never does."""
     if phase == "loading":
         return PatientServing([], gate)
     before: dict[str, Script] = {
         "queued": [gate, ADMITTED],
         "prefill": [ADMITTED, gate],
-        "decode": [ADMITTED, [Delta(0, "Once ")], [Delta(0, "upon ")], gate],
+        "decode": [ADMITTED, [TextDelta(0, "Once ")], [TextDelta(0, "upon ")], gate],
     }
-    return PatientServing([*before[phase], [Delta(0, "a time")], [Finished(0, "stop")], [Done(Usage(5, 3))]])
+    return PatientServing([*before[phase], [TextDelta(0, "a time")], [ChoiceFinished(0, "stop")], [Done(Usage(5, 3))]])
 
 
 def _client(port: int) -> openai.AsyncOpenAI:
@@ -85,10 +91,10 @@ def _client(port: int) -> openai.AsyncOpenAI:
 @pytest.mark.parametrize("endpoint", ["completions", "chat"])
 async def test_a_caller_who_leaves_frees_the_worker_at_once(endpoint: str, phase: str, is_streamed: bool) -> None:
     """In every phase, streamed or not, a cut connection closes the request exactly once, unfinished."""
-    gate = Gate()
+    gate = Checkpoint()
     serving = _held(phase, gate)
-    async with on_loop(build(services(serving))) as port:
-        line = await Line.post(port, PATHS[endpoint], {**PLAIN[endpoint], "stream": is_streamed})
+    async with on_loop(build_application(services(serving))) as port:
+        line = await RawConnection.post(port, PATHS[endpoint], {**PLAIN[endpoint], "stream": is_streamed})
         await asyncio.wait_for(gate.reached.wait(), 10)
         await line.leave()
         left = serving.cancelled if phase == "loading" else serving.streams[0].closed
@@ -101,11 +107,11 @@ async def test_a_caller_who_leaves_frees_the_worker_at_once(endpoint: str, phase
 
 async def test_what_a_caller_who_left_has_cost_is_counted() -> None:
     """Prompt and generated tokens of a cancelled request stand in the metrics."""
-    gate = Gate()
+    gate = Checkpoint()
     serving = _held("decode", gate)
     given = services(serving)
-    async with on_loop(build(given)) as port:
-        line = await Line.post(port, "/v1/completions", {**PLAIN["completions"], "stream": True})
+    async with on_loop(build_application(given)) as port:
+        line = await RawConnection.post(port, "/v1/completions", {**PLAIN["completions"], "stream": True})
         await asyncio.wait_for(gate.reached.wait(), 10)
         await line.leave()
         await asyncio.wait_for(serving.streams[0].closed.wait(), 10)
@@ -116,10 +122,10 @@ async def test_what_a_caller_who_left_has_cost_is_counted() -> None:
 
 async def test_headers_go_out_at_admission_and_pings_during_a_long_prefill() -> None:
     """A slow first token does not look like a dead connection, and the answer comes whole behind the comments."""
-    gate = Gate()
+    gate = Checkpoint()
     serving = _held("prefill", gate)
-    async with on_loop(build(services(serving, limits=Limits(ping_s=0.02)))) as port:
-        line = await Line.post(port, "/v1/chat/completions", {**PLAIN["chat"], "stream": True})
+    async with on_loop(build_application(services(serving, limits=Limits(ping_s=0.02)))) as port:
+        line = await RawConnection.post(port, "/v1/chat/completions", {**PLAIN["chat"], "stream": True})
         head = await line.until(b"\r\n\r\n")
         assert b"200 OK" in head
         assert b"content-type: text/event-stream; charset=utf-8" in head
@@ -134,10 +140,10 @@ async def test_headers_go_out_at_admission_and_pings_during_a_long_prefill() -> 
 
 async def test_an_error_before_admission_is_an_ordinary_answer() -> None:
     """A streamed request whose prompt does not fit is a 400 in JSON, however long the checks took."""
-    gate = Gate()
+    gate = Checkpoint()
     serving = PatientServing([gate, ContextOverflow("Too long.", param="prompt")])
-    async with on_loop(build(services(serving, limits=Limits(ping_s=0.01)))) as port:
-        line = await Line.post(port, "/v1/completions", {**PLAIN["completions"], "stream": True})
+    async with on_loop(build_application(services(serving, limits=Limits(ping_s=0.01)))) as port:
+        line = await RawConnection.post(port, "/v1/completions", {**PLAIN["completions"], "stream": True})
         await asyncio.wait_for(gate.reached.wait(), 10)
         gate.set()
         said = await line.rest()
@@ -148,10 +154,10 @@ async def test_an_error_before_admission_is_an_ordinary_answer() -> None:
 
 async def test_a_reader_who_does_not_read_is_given_up() -> None:
     """Once the socket is full and stays so, the worker's request is closed before it is through."""
-    steps: Script = [ADMITTED, *([Delta(0, "x" * 100_000)] for _ in range(1000)), [Done(Usage(5, 1000))]]
+    steps: Script = [ADMITTED, *([TextDelta(0, "x" * 100_000)] for _ in range(1000)), [Done(Usage(5, 1000))]]
     serving = PatientServing(steps)
-    async with on_loop(build(services(serving, limits=Limits(stall_s=0.2)))) as port:
-        line = await Line.post(port, "/v1/completions", {**PLAIN["completions"], "stream": True})
+    async with on_loop(build_application(services(serving, limits=Limits(stall_s=0.2)))) as port:
+        line = await RawConnection.post(port, "/v1/completions", {**PLAIN["completions"], "stream": True})
         await line.until(b"\r\n\r\n")
         # The reader's own buffer fills, its transport stops reading, and the server's writes wait.
         await asyncio.wait_for(serving.streams[0].closed.wait(), 10)
@@ -163,7 +169,7 @@ async def test_a_reader_who_does_not_read_is_given_up() -> None:
 async def test_the_official_client_raises_what_breaks_in_the_middle(endpoint: str) -> None:
     """An error behind the first chunk reaches the program as an exception with the server's words."""
     serving = FakeServing(lambda _: failing(EngineFailed("The worker died.")))
-    async with on_loop(build(services(serving))) as port, _client(port) as client:
+    async with on_loop(build_application(services(serving))) as port, _client(port) as client:
         given: dict[str, Any] = {**PLAIN[endpoint], "stream": True}
         create: Any = client.completions.create if endpoint == "completions" else client.chat.completions.create
         stream = await create(**given)
@@ -175,8 +181,8 @@ async def test_the_official_client_raises_what_breaks_in_the_middle(endpoint: st
 async def test_a_whole_answer_that_breaks_is_an_error_and_no_half_answer() -> None:
     """Not streamed, what was generated before the failure is not given out."""
     serving = PatientServing(failing(EngineFailed("The worker died.")))
-    async with on_loop(build(services(serving))) as port:
-        line = await Line.post(port, "/v1/completions", PLAIN["completions"])
+    async with on_loop(build_application(services(serving))) as port:
+        line = await RawConnection.post(port, "/v1/completions", PLAIN["completions"])
         said = await line.rest()
     assert said.startswith(b"HTTP/1.1 500 ")
     assert b"Hello" not in said
@@ -187,9 +193,9 @@ async def test_the_official_client_reads_streams_with_every_character() -> None:
     """Line ends of Unicode, quotes and emoji come through the client as the model wrote them."""
     text = 'a\u2028b\u0085c "d" \\ 👩‍👩‍👧 模型 \x00'
     serving = FakeServing(
-        lambda _: [ADMITTED, *([Delta(0, each)] for each in text), [Finished(0, "stop")], [Done(Usage())]]
+        lambda _: [ADMITTED, *([TextDelta(0, each)] for each in text), [ChoiceFinished(0, "stop")], [Done(Usage())]]
     )
-    async with on_loop(build(services(serving))) as port, _client(port) as client:
+    async with on_loop(build_application(services(serving))) as port, _client(port) as client:
         chat = await client.chat.completions.create(
             model="tiny", messages=[{"role": "user", "content": "x"}], stream=True
         )

@@ -10,33 +10,43 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from homeport.api import json_codec
-from homeport.api.chat.render import ChatShape
-from homeport.api.completions.render import CompletionShape
-from homeport.api.streaming import event
-from homeport.api.text_generation.choices import Collected, Head
-from homeport.api.text_generation.stream import Frames
-from homeport.domain.events import Admitted, Alternative, Delta, Done, Event, Finished, Scored, Usage
+from homeport.api.chat.render import ChatRenderer
+from homeport.api.completions.render import CompletionRenderer
+from homeport.api.streaming import sse_event
+from homeport.api.text_generation.choices import AnswerMetadata, ChoicesCollector
+from homeport.api.text_generation.stream import TextStreamWriter
+from homeport.domain.events import (
+    Admitted,
+    AlternativeToken,
+    ChoiceFinished,
+    Done,
+    Event,
+    ScoredToken,
+    TextDelta,
+    Usage,
+)
 
-HEAD = Head("id-1", 1_700_000_000, 'a "model" \u2028 \\ 模型', "fp_1")
+HEAD = AnswerMetadata("id-1", 1_700_000_000, 'a "model" \u2028 \\ 模型', "fp_1")
 ADMITTED = Admitted(3, (4,))
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 TOKENS = st.builds(
-    lambda text, logprob, offset, top: Scored(text, text.encode(), logprob, offset, tuple(top)),
+    lambda text, logprob, offset, top: ScoredToken(text, text.encode(), logprob, offset, tuple(top)),
     TEXTS,
     st.floats(-50, 0),
     st.integers(0, 99),
     st.lists(
-        st.builds(lambda text, value: Alternative(text, text.encode(), value), TEXTS, st.floats(-50, 0)), max_size=3
+        st.builds(lambda text, value: AlternativeToken(text, text.encode(), value), TEXTS, st.floats(-50, 0)),
+        max_size=3,
     ),
 )
 
 
-def _completions() -> CompletionShape:
-    return CompletionShape(HEAD, ADMITTED, n=3, top=3, echo=False, has_usage=True)
+def _completions() -> CompletionRenderer:
+    return CompletionRenderer(HEAD, ADMITTED, n=3, top=3, echo=False, has_usage=True)
 
 
-def _chat() -> ChatShape:
-    return ChatShape(HEAD, ADMITTED, has_logprobs=True, has_usage=True)
+def _chat() -> ChatRenderer:
+    return ChatRenderer(HEAD, ADMITTED, has_logprobs=True, has_usage=True)
 
 
 def _data(stream: bytes) -> list[dict[str, Any]]:
@@ -51,9 +61,9 @@ def _batches(draw: st.DrawFn) -> list[list[Event]]:
     """Three choices' deltas in any order and any batches, then their ends."""
     scored = draw(st.booleans())
     lists = st.lists(TOKENS, max_size=2) if scored else st.just([])
-    deltas = st.builds(lambda c, t, s: Delta(c, t, tuple(s)), st.integers(0, 2), TEXTS, lists)
+    deltas = st.builds(lambda c, t, s: TextDelta(c, t, tuple(s)), st.integers(0, 2), TEXTS, lists)
     batches: list[list[Event]] = [list(batch) for batch in draw(st.lists(st.lists(deltas, max_size=4), max_size=6))]
-    ends = draw(st.permutations([Finished(0, "stop"), Finished(1, "length"), Finished(2, "stop")]))
+    ends = draw(st.permutations([ChoiceFinished(0, "stop"), ChoiceFinished(1, "length"), ChoiceFinished(2, "stop")]))
     return [*batches, [*ends, Done(Usage(3, 9, 1))]]
 
 
@@ -74,7 +84,7 @@ def _merged(chunks: Sequence[dict[str, Any]], path: tuple[str, ...], choice: int
 @given(_batches())
 def test_a_streamed_completion_adds_up_to_the_whole_one(batches: list[list[Event]]) -> None:
     """Texts, the four lists of logprobs, reasons and usage of the chunks are those of the answer."""
-    frames, collected = Frames(_completions()), Collected(3)
+    frames, collected = TextStreamWriter(_completions()), ChoicesCollector(3)
     chunks = _data(b"".join(frames.write(batch) for batch in batches))
     for batch in batches:
         collected.add(batch)
@@ -92,7 +102,7 @@ def test_a_streamed_completion_adds_up_to_the_whole_one(batches: list[list[Event
 @given(_batches())
 def test_a_streamed_chat_adds_up_to_the_whole_one(batches: list[list[Event]]) -> None:
     """Contents, logprobs, one role, one reason and the usage of the chunks are those of the answer."""
-    frames, collected = Frames(_chat()), Collected(3)
+    frames, collected = TextStreamWriter(_chat()), ChoicesCollector(3)
     chunks = _data(b"".join(frames.write(batch) for batch in batches))
     for batch in batches:
         collected.add(batch)
@@ -109,21 +119,23 @@ def test_a_streamed_chat_adds_up_to_the_whole_one(batches: list[list[Event]]) ->
 @pytest.mark.parametrize("shape", [_completions(), _chat()], ids=["completions", "chat"])
 @settings(max_examples=150, deadline=None)
 @given(text=TEXTS, choice=st.integers(0, 200))
-def test_spliced_frames_are_what_the_encoder_writes(shape: CompletionShape | ChatShape, text: str, choice: int) -> None:
+def test_spliced_frames_are_what_the_encoder_writes(
+    shape: CompletionRenderer | ChatRenderer, text: str, choice: int
+) -> None:
     """A spliced frame is byte for byte the chunk encoded anew."""
-    frames = Frames(shape)
-    frames.write([Delta(choice, "first")])
-    assert frames.write([Delta(choice, text)]) == event(msgspec.json.encode(shape.delta(choice, text, ())))
+    frames = TextStreamWriter(shape)
+    frames.write([TextDelta(choice, "first")])
+    assert frames.write([TextDelta(choice, text)]) == sse_event(msgspec.json.encode(shape.delta(choice, text, ())))
 
 
 @pytest.mark.parametrize("shape", [_completions(), _chat()], ids=["completions", "chat"])
 @settings(max_examples=60, deadline=None)
 @given(_batches())
 def test_padding_adds_one_field_to_each_chunk_and_changes_nothing_else(
-    shape: CompletionShape | ChatShape, batches: list[list[Event]]
+    shape: CompletionRenderer | ChatRenderer, batches: list[list[Event]]
 ) -> None:
     """Every chunk, whatever it says, is the plain one with `obfuscation` of 1 to 32 characters behind it."""
-    plain, padded = Frames(shape), Frames(shape, is_padded=True)
+    plain, padded = TextStreamWriter(shape), TextStreamWriter(shape, is_padded=True)
     before = _data(b"".join(plain.write(batch) for batch in batches))
     after = _data(b"".join(padded.write(batch) for batch in batches))
     assert all(1 <= len(chunk["obfuscation"]) <= 32 for chunk in after)
@@ -132,9 +144,9 @@ def test_padding_adds_one_field_to_each_chunk_and_changes_nothing_else(
 
 def test_padded_chunks_of_short_words_are_of_one_size_and_random() -> None:
     """A word's length cannot be told from its chunk's size, and no padding comes twice."""
-    frames = Frames(_chat(), is_padded=True)
-    frames.write([Delta(0, "first")])
-    chunks = [frames.write([Delta(0, "x" * length)]) for length in range(30)]
+    frames = TextStreamWriter(_chat(), is_padded=True)
+    frames.write([TextDelta(0, "first")])
+    chunks = [frames.write([TextDelta(0, "x" * length)]) for length in range(30)]
     assert len({len(chunk) for chunk in chunks}) == 1
     assert len({chunk.partition(b"obfuscation")[2] for chunk in chunks}) == len(chunks)
 
@@ -144,12 +156,12 @@ def test_padded_chunks_of_short_words_are_of_one_size_and_random() -> None:
 )
 def test_no_text_breaks_an_event(text: str) -> None:
     """Whatever a model writes stays inside one line, and comes back as it was."""
-    stream = Frames(_chat()).write([Delta(0, text), Finished(0, "stop"), Done(Usage())])
+    stream = TextStreamWriter(_chat()).write([TextDelta(0, text), ChoiceFinished(0, "stop"), Done(Usage())])
     assert "".join(_merged(_data(stream), ("delta", "content"), 0)) == text
 
 
 def test_a_choice_without_text_still_begins_and_ends() -> None:
     """A choice that stops at once has its role and its reason."""
-    chunks = _data(Frames(_chat()).write([Finished(1, "stop"), Done(Usage())]))
+    chunks = _data(TextStreamWriter(_chat()).write([ChoiceFinished(1, "stop"), Done(Usage())]))
     assert _merged(chunks, ("delta", "role"), 1) == ["assistant"]
     assert _merged(chunks, ("finish_reason",), 1) == ["stop"]

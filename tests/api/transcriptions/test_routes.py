@@ -7,16 +7,23 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.api.asgi import Said, call
+from tests.api.asgi import AsgiResponse, call
 from tests.api.fakes import FakeRegistry, FakeServing, Script, installed, services
 from tests.api.form_bodies import HEADERS, form, is_empty
 
-from homeport.api.application import build
+from homeport.api.application import build_application
 from homeport.api.transcriptions.fields import FIELDS
 from homeport.api.transcriptions.routes import TranscriptionForm, TranslationForm
 from homeport.domain.errors import EngineFailed
-from homeport.domain.events import Admitted, Done, Heard, Segment, Usage, Word
-from homeport.domain.transcription import Pauses, TranscriptionRequest
+from homeport.domain.events import (
+    Admitted,
+    Done,
+    RecordingInfo,
+    TranscriptSegment,
+    TranscriptWord,
+    Usage,
+)
+from homeport.domain.transcription import TranscriptionRequest, VadSettings
 
 SPECS: dict[str, dict[str, dict[str, Any]]] = json.loads(
     (Path(__file__).parents[2] / "contract" / "data" / "fields.json").read_text("utf-8")
@@ -25,17 +32,17 @@ FORMS: dict[str, type[msgspec.Struct]] = {"transcriptions": TranscriptionForm, "
 Fields = Sequence[tuple[str, str]]
 
 
-def segment(start: float, end: float, text: str) -> Segment:
+def segment(start: float, end: float, text: str) -> TranscriptSegment:
     """What is said between two times, each word of it as long as the others."""
     words = text.split(" ")[1:]
     step = (end - start) / len(words)
-    timed = tuple(Word(f" {word}", start + i * step, start + (i + 1) * step) for i, word in enumerate(words))
-    return Segment(0, start, end, text, (50364, 7), 0.0, -0.3, 1.2, 0.01, timed)
+    timed = tuple(TranscriptWord(f" {word}", start + i * step, start + (i + 1) * step) for i, word in enumerate(words))
+    return TranscriptSegment(0, start, end, text, (50364, 7), 0.0, -0.3, 1.2, 0.01, timed)
 
 
 HEARD: Script = [
     [Admitted(100)],
-    [Heard("en", 3.2)],
+    [RecordingInfo("en", 3.2)],
     [segment(0.0, 1.5, " Hello there.")],
     [segment(1.5, 3.0, " Rock & <roll>.")],
     [Done(Usage(100, 9))],
@@ -45,11 +52,11 @@ TEXT = "Hello there. Rock & <roll>."
 
 async def post(
     tmp_path: Path, *fields: tuple[str, str], path: str = "transcriptions", serving: FakeServing | None = None
-) -> Said:
+) -> AsgiResponse:
     """Send a recording with these fields."""
     serving = serving or FakeServing(lambda _: HEARD)
     registry = FakeRegistry([installed("ears", ("transcriptions", "translations")), installed("tiny")])
-    app = build(services(serving, registry=registry, spool=tmp_path))
+    app = build_application(services(serving, registry=registry, spool=tmp_path))
     names = [name for name, _ in fields]
     body = form([*fields, *([] if "model" in names else [("model", "ears")])], [("file", b"RIFF")])
     return await call(app, "POST", f"/v1/audio/{path}", body, HEADERS)
@@ -93,7 +100,7 @@ async def test_the_worker_is_asked_for_what_the_form_says(tmp_path: Path) -> Non
     )
     assert (request.language, request.script, request.prompt) == ("zh", None, "前文")
     assert (request.temperature, request.words, request.keywords) == (0.4, True, ("Homeport",))
-    assert request.pauses == Pauses(0.3, 300, 200)
+    assert request.pauses == VadSettings(0.3, 300, 200)
     assert not request.translates
 
 
@@ -118,8 +125,8 @@ async def test_a_language_is_a_code_and_chinese_has_a_script(
 async def test_a_strategy_may_come_as_json(tmp_path: Path) -> None:
     """`chunking_strategy` as one JSON text means the same as in brackets; auto is the default."""
     strategy = '{"type": "server_vad", "silence_duration_ms": 700}'
-    assert (await asked(tmp_path, ("chunking_strategy", strategy))).pauses == Pauses(0.5, 300, 700)
-    assert (await asked(tmp_path, ("chunking_strategy", "auto"))).pauses == Pauses()
+    assert (await asked(tmp_path, ("chunking_strategy", strategy))).pauses == VadSettings(0.5, 300, 700)
+    assert (await asked(tmp_path, ("chunking_strategy", "auto"))).pauses == VadSettings()
 
 
 async def test_a_translation_is_into_english(tmp_path: Path) -> None:

@@ -6,29 +6,29 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.api.files.file_app import LINES, Shelves
+from tests.api.files.file_app import LINES, FileApp
 
 PLAIN = {"filename": "a.jsonl", "purpose": "fine-tune", "bytes": 3 * len(LINES), "mime_type": "text/jsonl"}
 
 
 @pytest.fixture
-def shelves(tmp_path: Path) -> Shelves:
-    return Shelves(tmp_path)
+def shelves(tmp_path: Path) -> FileApp:
+    return FileApp(tmp_path)
 
 
-async def begun(shelves: Shelves, **changed: object) -> str:
+async def begun(shelves: FileApp, **changed: object) -> str:
     said = await shelves.ask("POST", "/uploads", {**PLAIN, **changed})
     assert said.status == 200, said.body
     return str(said.json["id"])
 
 
-async def part(shelves: Shelves, upload_id: str, content: bytes = LINES) -> str:
+async def part(shelves: FileApp, upload_id: str, content: bytes = LINES) -> str:
     said = await shelves.post(f"/uploads/{upload_id}/parts", files=[("data", content)])
     assert said.status == 200, said.body
     return str(said.json["id"])
 
 
-async def test_parts_become_a_file_in_the_order_said(shelves: Shelves) -> None:
+async def test_parts_become_a_file_in_the_order_said(shelves: FileApp) -> None:
     """Parts sent in any order are put together in that of `part_ids`, checked by md5, and become a file."""
     whole = b'{"prompt": "1", "completion": "b"}\n{"prompt": "2", "completion": "b"}\n'
     upload_id = await begun(shelves, bytes=len(whole))
@@ -44,7 +44,7 @@ async def test_parts_become_a_file_in_the_order_said(shelves: Shelves) -> None:
     assert shelves.is_spool_empty()
 
 
-async def test_what_an_upload_says_of_itself(shelves: Shelves) -> None:
+async def test_what_an_upload_says_of_itself(shelves: FileApp) -> None:
     """A new upload is pending for an hour, and has no file; a part names its upload."""
     said = (await shelves.ask("POST", "/uploads", PLAIN)).json
     assert (said["status"], said["file"], said["bytes"]) == ("pending", None, PLAIN["bytes"])
@@ -67,7 +67,7 @@ async def test_what_an_upload_says_of_itself(shelves: Shelves) -> None:
         ({"colour": "red"}, "colour"),
     ],
 )
-async def test_a_wrong_upload_is_named(shelves: Shelves, changed: dict[str, object], param: str) -> None:
+async def test_a_wrong_upload_is_named(shelves: FileApp, changed: dict[str, object], param: str) -> None:
     """Every field has its range, and unknown ones are refused."""
     said = await shelves.ask("POST", "/uploads", {**PLAIN, **changed})
     assert said.status == 400
@@ -83,7 +83,7 @@ async def test_a_wrong_upload_is_named(shelves: Shelves, changed: dict[str, obje
         ({"part_ids": [0, 1, 2], "md5": "0" * 32}, "md5"),
     ],
 )
-async def test_parts_that_do_not_fit_are_named(shelves: Shelves, body: dict[str, Any], param: str) -> None:
+async def test_parts_that_do_not_fit_are_named(shelves: FileApp, body: dict[str, Any], param: str) -> None:
     """Unknown parts, too few bytes and another checksum leave the upload pending and make no file."""
     upload_id = await begun(shelves)
     ids = [await part(shelves, upload_id) for _ in range(3)]
@@ -95,7 +95,7 @@ async def test_parts_that_do_not_fit_are_named(shelves: Shelves, body: dict[str,
     assert (await shelves.ask("POST", f"/uploads/{upload_id}/complete", {"part_ids": ids})).status == 200
 
 
-async def test_a_bad_line_is_found_at_the_end(shelves: Shelves) -> None:
+async def test_a_bad_line_is_found_at_the_end(shelves: FileApp) -> None:
     """The whole of an upload is checked like a file that was sent at once."""
     content = LINES + b"{}" + LINES
     upload_id = await begun(shelves, bytes=len(content))
@@ -106,7 +106,7 @@ async def test_a_bad_line_is_found_at_the_end(shelves: Shelves) -> None:
     assert "Line 2" in said.error["message"]
 
 
-async def test_more_than_was_said_is_refused(shelves: Shelves) -> None:
+async def test_more_than_was_said_is_refused(shelves: FileApp) -> None:
     """Parts may not be more bytes together than the upload said."""
     upload_id = await begun(shelves, bytes=len(LINES))
     await part(shelves, upload_id)
@@ -115,7 +115,7 @@ async def test_more_than_was_said_is_refused(shelves: Shelves) -> None:
     assert len(shelves.blobs()) == 1
 
 
-async def test_an_ended_upload_takes_nothing(shelves: Shelves) -> None:
+async def test_an_ended_upload_takes_nothing(shelves: FileApp) -> None:
     """A cancelled, completed or expired upload takes no part and no end, and keeps no part."""
     cancelled, late = await begun(shelves), await begun(shelves)
     done = await begun(shelves, bytes=len(LINES))
@@ -134,7 +134,7 @@ async def test_an_ended_upload_takes_nothing(shelves: Shelves) -> None:
     assert [name for name in shelves.blobs() if name.startswith("uploads/")] == []
 
 
-async def test_another_projects_upload_is_not_there(shelves: Shelves) -> None:
+async def test_another_projects_upload_is_not_there(shelves: FileApp) -> None:
     """To another project's key an upload is 404 in every way."""
     upload_id = await begun(shelves)
     for said in (
@@ -145,7 +145,7 @@ async def test_another_projects_upload_is_not_there(shelves: Shelves) -> None:
         assert (said.status, said.error["code"]) == (404, "upload_not_found")
 
 
-async def test_a_part_is_data_and_nothing_else(shelves: Shelves) -> None:
+async def test_a_part_is_data_and_nothing_else(shelves: FileApp) -> None:
     """A part without its data, or with other fields, is a 400 naming the field."""
     upload_id = await begun(shelves)
     missing = await shelves.post(f"/uploads/{upload_id}/parts", files=[])
@@ -154,7 +154,7 @@ async def test_a_part_is_data_and_nothing_else(shelves: Shelves) -> None:
     assert (odd.status, odd.error["param"]) == (400, "colour")
 
 
-async def test_parts_that_begin_with_a_byte_order_mark_become_a_file(shelves: Shelves) -> None:
+async def test_parts_that_begin_with_a_byte_order_mark_become_a_file(shelves: FileApp) -> None:
     """A file saved with a mark and sent in parts is checked without it, and comes back with it."""
     whole = codecs.BOM_UTF8 + LINES
     upload_id = await begun(shelves, bytes=len(whole))

@@ -9,15 +9,22 @@ from tests import tiny_encoders as tiny
 
 from homeport.domain.embeddings import EmbeddingRequest
 from homeport.domain.errors import EngineFailed
-from homeport.domain.events import Admitted, Done, Event, Failed, Usage, Vectors
+from homeport.domain.events import (
+    Admitted,
+    Done,
+    EmbeddingVectors,
+    Event,
+    Failed,
+    Usage,
+)
 from homeport.domain.text import TextPrompt, TokenPrompt
-from homeport.engines.embeddings.batching import Batches
-from homeport.engines.embeddings.families import Family
-from homeport.engines.embeddings.tokenization import Reader
+from homeport.engines.embeddings.batching import EmbeddingBatcher
+from homeport.engines.embeddings.families import EmbeddingFamily
+from homeport.engines.embeddings.tokenization import InputTokenizer
 from homeport.engines.llama import encoder
-from homeport.engines.llama.encoder import Encoder, EncoderOptions, Ids
+from homeport.engines.llama.encoder import EmbeddingEncoder, EncoderOptions, Ids
 from homeport.engines.llama.encoder import Vectors as Rows
-from homeport.engines.round_robin import Turn
+from homeport.engines.round_robin import ActiveRequest
 
 BATCH = 64
 
@@ -25,7 +32,7 @@ BATCH = 64
 class Watched:
     """An encoder that remembers the lengths of each batch's inputs, and fails where it is told to."""
 
-    def __init__(self, model: Encoder) -> None:
+    def __init__(self, model: EmbeddingEncoder) -> None:
         self.model = model
         self.batches: list[list[int]] = []
         self.breaks = False
@@ -43,10 +50,10 @@ class Watched:
 class Floor:
     """Batches, and the turns that are open."""
 
-    def __init__(self, model: Encoder, family: Family) -> None:
+    def __init__(self, model: EmbeddingEncoder, family: EmbeddingFamily) -> None:
         self.watched = Watched(model)
-        self.work = Batches(model, Reader(model, family))
-        self.turns: dict[int, Turn[EmbeddingRequest]] = {}
+        self.work = EmbeddingBatcher(model, InputTokenizer(model, family))
+        self.turns: dict[int, ActiveRequest[EmbeddingRequest]] = {}
         self.told: dict[int, list[Event]] = {}
 
     def open(self, *texts: str, dimensions: int | None = None, is_query: bool = False) -> int:
@@ -54,7 +61,7 @@ class Floor:
 
     def send(self, request: EmbeddingRequest) -> int:
         id = len(self.told) + 1
-        self.turns[id] = Turn(id, request, credit=100)
+        self.turns[id] = ActiveRequest(id, request, credit=100)
         self.told[id] = []
         return id
 
@@ -76,7 +83,7 @@ class Floor:
         raise AssertionError(self.turns)
 
     def rows(self, id: int) -> Rows:
-        found = [event for event in self.told[id] if isinstance(event, Vectors)]
+        found = [event for event in self.told[id] if isinstance(event, EmbeddingVectors)]
         assert [event.index for event in found] == [sum(e.count for e in found[:at]) for at in range(len(found))]
         return np.concatenate([np.frombuffer(event.data, "<f4").reshape(event.count, -1) for event in found])
 
@@ -93,10 +100,10 @@ Make = Callable[..., Floor]
 def floors(tmp_path: Path) -> Iterator[Make]:
     made: list[Floor] = []
 
-    def make(family: Family | None = None, sequences: int = 8) -> Floor:
+    def make(family: EmbeddingFamily | None = None, sequences: int = 8) -> Floor:
         tiny.bert(tmp_path / "tiny.gguf")
         options = EncoderOptions(batch=BATCH, sequences=sequences, threads=1)
-        made.append(Floor(encoder.load(tmp_path / "tiny.gguf", options), family or Family()))
+        made.append(Floor(encoder.load(tmp_path / "tiny.gguf", options), family or EmbeddingFamily()))
         return made[-1]
 
     yield make
@@ -201,7 +208,7 @@ def test_an_input_of_the_whole_window_is_taken(floors: Make) -> None:
 
 def test_documents_and_queries_get_their_prefix_once(floors: Make) -> None:
     """A text's vector depends on its side; one that has a prefix of the family already keeps it."""
-    floor = floors(Family("the dog ", "the cat "))
+    floor = floors(EmbeddingFamily("the dog ", "the cat "))
     plain, query = floor.open("dog"), floor.open("dog", is_query=True)
     own, other = floor.open("the cat dog"), floor.open("the dog dog")
     floor.finish()
@@ -212,7 +219,7 @@ def test_documents_and_queries_get_their_prefix_once(floors: Make) -> None:
 
 def test_dimensions_are_cut_only_where_a_family_allows_it(floors: Make) -> None:
     """Vectors of a family that shortens are cut and have length 1 again; others are refused, naming the field."""
-    floor = floors(Family(shortest=8))
+    floor = floors(EmbeddingFamily(shortest=8))
     whole, cut = floor.open("the cat"), floor.open("the cat", dimensions=16)
     floor.finish()
     expected = floor.rows(whole)[0, :16]
@@ -230,7 +237,7 @@ def test_dimensions_are_cut_only_where_a_family_allows_it(floors: Make) -> None:
 
 def test_own_ids_are_the_text(floors: Make) -> None:
     """The model's own ids, bare or with what stands around them, give the text's vector, prefixed too."""
-    floor = floors(Family("the "))
+    floor = floors(EmbeddingFamily("the "))
     ids = tiny.tokens("cat", "dog")
     text = floor.open("cat dog")
     bare, whole = (floor.send(EmbeddingRequest((TokenPrompt(tuple(each)),))) for each in (ids[1:-1], ids))

@@ -4,14 +4,16 @@ import pytest
 from tests import tiny_encoders as tiny
 
 from homeport.domain.errors import Unavailable
-from homeport.domain.worker_messages import Job
+from homeport.domain.worker_messages import EngineSpec
 from homeport.engines.embeddings.engine import load
 
 
 def test_a_loaded_model_says_what_it_is(tmp_path: Path) -> None:
     """The window is that of the file."""
     tiny.bert(tmp_path / "tiny.gguf")
-    engine = load(Job("embeddings", "tiny", {"weights": tmp_path / "tiny.gguf"}, "", {"threads": 1, "library": None}))
+    engine = load(
+        EngineSpec("embeddings", "tiny", {"weights": tmp_path / "tiny.gguf"}, "", {"threads": 1, "library": None})
+    )
     facts = engine.loaded
     assert (facts.model, facts.window) == ("tiny", 128)
     engine.close()
@@ -22,13 +24,13 @@ def test_a_loaded_model_says_what_it_is(tmp_path: Path) -> None:
 def test_wrong_options_are_named(options: dict[str, int], says: str) -> None:
     """An option that makes no sense, or that nobody knows, keeps the model from loading."""
     with pytest.raises(Unavailable, match=says):
-        load(Job("embeddings", "tiny", {}, "", {**options}))
+        load(EngineSpec("embeddings", "tiny", {}, "", {**options}))
 
 
 def test_no_weights_is_said(tmp_path: Path) -> None:
     """A job without weights, and one whose file is no model, are refused."""
     with pytest.raises(Unavailable, match="no weights"):
-        load(Job("embeddings", "tiny", {}, "", {}))
+        load(EngineSpec("embeddings", "tiny", {}, "", {}))
     (tmp_path / "odd.gguf").write_bytes(b"odd")
     with pytest.raises(Unavailable, match=r"odd\.gguf"):
-        load(Job("embeddings", "tiny", {"weights": tmp_path / "odd.gguf"}, "", {}))
+        load(EngineSpec("embeddings", "tiny", {"weights": tmp_path / "odd.gguf"}, "", {}))

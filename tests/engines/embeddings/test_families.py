@@ -1,6 +1,6 @@
 import pytest
 
-from homeport.engines.embeddings.families import Family, of
+from homeport.engines.embeddings.families import EmbeddingFamily, of
 
 
 @pytest.mark.parametrize(
@@ -27,4 +27,4 @@ def test_only_some_families_shorten() -> None:
     """Vectors are shortened for models trained so, and not for e5."""
     assert of({"general.name": "Qwen3 Embedding 0.6B"}).shortest == 32
     assert of({"general.name": "multilingual-e5-small"}).shortest is None
-    assert of({}) == Family()
+    assert of({}) == EmbeddingFamily()

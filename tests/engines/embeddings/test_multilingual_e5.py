@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from homeport.engines.llama import encoder
-from homeport.engines.llama.encoder import Encoder, EncoderOptions
+from homeport.engines.llama.encoder import EmbeddingEncoder, EncoderOptions
 
 # From the sentencepiece package 0.2.3, given the model's pieces and scores and its own rule nmt_nfkc.
 TOKENS = [
@@ -31,20 +31,20 @@ VECTORS = [
 
 
 @pytest.fixture(scope="module")
-def model(multilingual_e5: Path) -> Iterator[Encoder]:
+def model(multilingual_e5: Path) -> Iterator[EmbeddingEncoder]:
     made = encoder.load(multilingual_e5, EncoderOptions())
     yield made
     made.close()
 
 
 @pytest.mark.parametrize(("text", "ids"), TOKENS)
-def test_tokens_are_those_of_sentencepiece(model: Encoder, text: str, ids: list[int]) -> None:
+def test_tokens_are_those_of_sentencepiece(model: EmbeddingEncoder, text: str, ids: list[int]) -> None:
     """Texts of many scripts, composed or not, become the ids that the original tokeniser gives."""
     assert model.tokenise(text) == ids
 
 
 @pytest.mark.parametrize(("text", "numbers"), VECTORS)
-def test_vectors_are_those_of_the_package(model: Encoder, text: int, numbers: list[float]) -> None:
+def test_vectors_are_those_of_the_package(model: EmbeddingEncoder, text: int, numbers: list[float]) -> None:
     """The package's own engine gives these numbers; ours differ by the kernels' rounding alone."""
     (row,) = model.encode([model.tokenise(f"passage: {TOKENS[text][0]}")])
     assert row[: len(numbers)].tolist() == pytest.approx(numbers, abs=3e-3)

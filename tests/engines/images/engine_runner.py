@@ -5,15 +5,22 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Self
 
-from homeport.domain.errors import Fault
-from homeport.domain.events import Admitted, Done, Event, Failed, Picture, Progress
+from homeport.domain.errors import ErrorInfo
+from homeport.domain.events import (
+    Admitted,
+    Done,
+    Event,
+    Failed,
+    GeneratedImage,
+    ImageProgress,
+)
 from homeport.domain.images import ImageRequest
-from homeport.domain.ports.serving import Engine
+from homeport.domain.ports.engine import Engine
 
 DEADLINE_S = 90.0
 
 
-class Said:
+class ImageEvents:
     """What was said of one request."""
 
     def __init__(self) -> None:
@@ -30,34 +37,34 @@ class Said:
         return any(isinstance(event, Admitted) for event in self.events)
 
     @property
-    def pictures(self) -> list[Picture]:
+    def pictures(self) -> list[GeneratedImage]:
         """The finished pictures."""
-        return [event for event in self.events if isinstance(event, Picture) and event.partial is None]
+        return [event for event in self.events if isinstance(event, GeneratedImage) and event.partial is None]
 
     @property
-    def partials(self) -> list[Picture]:
+    def partials(self) -> list[GeneratedImage]:
         """The unfinished ones."""
-        return [event for event in self.events if isinstance(event, Picture) and event.partial is not None]
+        return [event for event in self.events if isinstance(event, GeneratedImage) and event.partial is not None]
 
     @property
-    def progress(self) -> list[Progress]:
+    def progress(self) -> list[ImageProgress]:
         """The steps told."""
-        return [event for event in self.events if isinstance(event, Progress)]
+        return [event for event in self.events if isinstance(event, ImageProgress)]
 
     @property
-    def fault(self) -> Fault:
+    def fault(self) -> ErrorInfo:
         """Why it failed."""
         last = self.events[-1]
         assert isinstance(last, Failed), last
         return last.fault
 
 
-class Running:
+class ImageEngineRunner:
     """Runs an engine. `ask` opens a request and waits for its end; `open` does not wait."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.said: dict[int, Said] = defaultdict(Said)
+        self.said: dict[int, ImageEvents] = defaultdict(ImageEvents)
         self._heard = threading.Condition()
         self._ids = 0
         self._thread = threading.Thread(target=engine.run, args=(self._emit,), daemon=True)
@@ -77,7 +84,7 @@ class Running:
         self.engine.open(self._ids, request, 1000)
         return self._ids
 
-    def wait(self, id: int) -> Said:
+    def wait(self, id: int) -> ImageEvents:
         """Wait for a request's end."""
         self.until(lambda: self.said[id].is_over)
         return self.said[id]
@@ -87,7 +94,7 @@ class Running:
         with self._heard:
             assert self._heard.wait_for(holds, DEADLINE_S), {id: said.events for id, said in self.said.items()}
 
-    def ask(self, request: ImageRequest) -> Said:
+    def ask(self, request: ImageRequest) -> ImageEvents:
         """Open a request and wait for its end."""
         return self.wait(self.open(request))
 

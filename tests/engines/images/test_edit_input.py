@@ -9,10 +9,10 @@ from PIL import Image
 from tests import photos
 
 from homeport.domain.errors import InvalidRequest
-from homeport.domain.images import ImageRequest, Size, Source
-from homeport.engines.images.edit_input import Scene
+from homeport.domain.images import ImageRequest, ImageSize, ImageSource
+from homeport.engines.images.edit_input import EditInput
 
-OWN = Size(512, 512)
+OWN = ImageSize(512, 512)
 
 
 def png(path: Path, width: int = 64, height: int = 64, hole: slice | None = None) -> Path:
@@ -35,20 +35,20 @@ def holed(tmp_path: Path) -> Path:
     return png(tmp_path / "holed.png", hole=slice(0, 32))
 
 
-def scene(source: Source, size: Size | None = None) -> Scene:
+def scene(source: ImageSource, size: ImageSize | None = None) -> EditInput:
     """The scene of an edit."""
-    return Scene.of(ImageRequest("a hat", size=size, source=source), OWN)
+    return EditInput.of(ImageRequest("a hat", size=size, source=source), OWN)
 
 
 def test_a_prompt_alone_has_the_models_own_size() -> None:
     """Without a size; with one, that."""
-    assert Scene.of(ImageRequest("x"), OWN) == Scene(OWN)
-    assert Scene.of(ImageRequest("x", size=Size(64, 128)), OWN).size == Size(64, 128)
+    assert EditInput.of(ImageRequest("x"), OWN) == EditInput(OWN)
+    assert EditInput.of(ImageRequest("x", size=ImageSize(64, 128)), OWN).size == ImageSize(64, 128)
 
 
 def test_transparent_pixels_of_the_mask_are_the_hole(image: Path, holed: Path) -> None:
     """And outside it the source's own pixels come back exactly, at equal size."""
-    made = scene(Source(image, holed))
+    made = scene(ImageSource(image, holed))
     assert made.mask is not None
     assert made.mask[:32].all()
     assert not made.mask[32:].any()
@@ -61,7 +61,7 @@ def test_transparent_pixels_of_the_mask_are_the_hole(image: Path, holed: Path) -
 
 def test_without_a_mask_the_images_own_alpha_counts(holed: Path) -> None:
     """As OpenAI documents it."""
-    made = scene(Source(holed))
+    made = scene(ImageSource(holed))
     assert made.mask is not None
     assert made.mask.sum() == 32 * 64
 
@@ -71,16 +71,16 @@ def test_half_transparent_pixels_are_kept(tmp_path: Path) -> None:
     made = np.full((64, 64, 4), 128, np.uint8)
     made[0, 0, 3] = 0
     Image.fromarray(made).save(tmp_path / "a.png")
-    found = scene(Source(tmp_path / "a.png")).mask
+    found = scene(ImageSource(tmp_path / "a.png")).mask
     assert found is not None
     assert found.sum() == 1
 
 
 def test_todays_names_repaint_all_where_nothing_is_transparent(image: Path) -> None:
     """Under 2023's names that is a mistake."""
-    assert scene(Source(image, is_strict=False)).mask is None
+    assert scene(ImageSource(image, is_strict=False)).mask is None
     with pytest.raises(InvalidRequest, match="no transparent pixels") as refused:
-        scene(Source(image))
+        scene(ImageSource(image))
     assert (refused.value.param, refused.value.code) == ("image", "invalid_image")
 
 
@@ -88,7 +88,7 @@ def test_a_mask_without_transparency_is_refused(image: Path, tmp_path: Path) -> 
     """Whoever sends a mask wants something to be repainted."""
     mask = png(tmp_path / "mask.png")
     with pytest.raises(InvalidRequest, match="mask has no transparent pixels") as refused:
-        scene(Source(image, mask, is_strict=False))
+        scene(ImageSource(image, mask, is_strict=False))
     assert refused.value.param == "mask"
 
 
@@ -96,7 +96,7 @@ def test_a_mask_of_another_size_is_refused_with_both(image: Path, tmp_path: Path
     """The message has both sizes."""
     mask = png(tmp_path / "mask.png", 64, 32, slice(0, 8))
     with pytest.raises(InvalidRequest, match=r"64x64 pixels, the mask 64x32") as refused:
-        scene(Source(image, mask))
+        scene(ImageSource(image, mask))
     assert refused.value.param == "mask"
 
 
@@ -104,22 +104,22 @@ def test_images_that_are_not_square_are_for_todays_names(tmp_path: Path) -> None
     """Under 2023's names a 400; the field is what the caller calls it."""
     wide = png(tmp_path / "wide.png", 128, 64, slice(0, 8))
     with pytest.raises(InvalidRequest, match="square"):
-        scene(Source(wide))
+        scene(ImageSource(wide))
     with pytest.raises(InvalidRequest) as refused:
-        scene(Source(wide, field="images"))
+        scene(ImageSource(wide, field="images"))
     assert refused.value.param == "images"
-    assert scene(Source(wide, is_strict=False)).size == Size(128, 64)
+    assert scene(ImageSource(wide, is_strict=False)).size == ImageSize(128, 64)
 
 
 def test_another_size_keeps_proportions(holed: Path) -> None:
     """Source and mask are brought to the answer's size; one that would distort them is refused."""
-    made = scene(Source(holed), Size(128, 128))
+    made = scene(ImageSource(holed), ImageSize(128, 128))
     assert made.source is not None
     assert made.mask is not None
     assert (made.source.shape, made.mask.shape) == ((128, 128, 4), (128, 128))
     assert made.mask[:64].all()
     with pytest.raises(InvalidRequest, match="proportions") as refused:
-        scene(Source(holed), Size(128, 256))
+        scene(ImageSource(holed), ImageSize(128, 256))
     assert refused.value.param == "size"
 
 
@@ -127,15 +127,15 @@ def test_an_image_too_small_to_be_an_answer_needs_a_size(tmp_path: Path) -> None
     """Below 64 pixels, or above what an answer may have."""
     small = png(tmp_path / "small.png", 32, 32, slice(0, 8))
     with pytest.raises(InvalidRequest, match="give a size"):
-        scene(Source(small))
-    assert scene(Source(small), Size(64, 64)).size == Size(64, 64)
+        scene(ImageSource(small))
+    assert scene(ImageSource(small), ImageSize(64, 64)).size == ImageSize(64, 64)
 
 
 def test_a_variation_ignores_transparency(holed: Path) -> None:
     """All of it is painted again."""
-    made = Scene.of(ImageRequest("", source=Source(holed, is_variation=True)), OWN)
+    made = EditInput.of(ImageRequest("", source=ImageSource(holed, is_variation=True)), OWN)
     assert made.mask is None
-    start, mask = made.start(Size(128, 128))
+    start, mask = made.start(ImageSize(128, 128))
     assert start is not None
     assert (start.shape, mask) == ((128, 128, 3), None)
     assert (made.finished(np.zeros((64, 64, 3), np.uint8)) == 0).all()
@@ -149,10 +149,10 @@ def test_a_mask_for_a_photo_is_as_one_sees_it_or_as_it_is_stored(tmp_path: Path)
     with Image.open(seen) as mask:
         photos.stored(6, mask).save(tmp_path / "stored.png")
     for mask_file in (seen, tmp_path / "stored.png"):
-        made = scene(Source(photo, mask_file, is_strict=False))
-        assert made.size == Size(photos.WIDTH, photos.HEIGHT)
+        made = scene(ImageSource(photo, mask_file, is_strict=False))
+        assert made.size == ImageSize(photos.WIDTH, photos.HEIGHT)
         assert made.mask is not None
         assert made.mask[:8].all()
         assert not made.mask[8:].any()
     with pytest.raises(InvalidRequest, match="same dimensions"):
-        scene(Source(seen, tmp_path / "stored.png", is_strict=False))
+        scene(ImageSource(seen, tmp_path / "stored.png", is_strict=False))

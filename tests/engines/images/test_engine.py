@@ -8,19 +8,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.engines.images.engine_runner import Running
+from tests.engines.images.engine_runner import ImageEngineRunner
 
 from homeport.domain.errors import InvalidRequest
-from homeport.domain.events import Admitted, Done, Picture
-from homeport.domain.images import Finish, Format, ImageRequest, Size, Source
+from homeport.domain.events import Admitted, Done, GeneratedImage
+from homeport.domain.images import (
+    ImageFormat,
+    ImageOutput,
+    ImageRequest,
+    ImageSize,
+    ImageSource,
+)
 from homeport.domain.text import TextPrompt, TextRequest
-from homeport.domain.worker_messages import Job
+from homeport.domain.worker_messages import EngineSpec
 from homeport.engines.images import engine, pixels
 from homeport.engines.images.pipeline import (
-    Brief,
-    Painting,
+    PipelineInput,
+    PipelineOutputs,
+    PipelineStep,
     Pixels,
-    Stroke,
 )
 
 STEPS = 3
@@ -29,23 +35,23 @@ STEPS = 3
 class Brush:
     """Paints a plane whose colour is the seed; a gate that is shut holds it before each step."""
 
-    own = Size(64, 64)
+    own = ImageSize(64, 64)
 
     def __init__(self) -> None:
         self.gate = threading.Event()
         self.gate.set()
-        self.begun: list[Brief] = []
-        self.dropped: list[Brief] = []
+        self.begun: list[PipelineInput] = []
+        self.dropped: list[PipelineInput] = []
         self.is_closed = False
 
-    def fit(self, size: Size) -> Size:
+    def fit(self, size: ImageSize) -> ImageSize:
         return self.own
 
-    def check(self, brief: Brief) -> None:
+    def check(self, brief: PipelineInput) -> None:
         if brief.steps is not None and brief.steps > 100:
             raise InvalidRequest("too many", param="steps")
 
-    def paint(self, brief: Brief) -> Painting:
+    def paint(self, brief: PipelineInput) -> PipelineOutputs:
         self.begun.append(brief)
         is_done = False
         try:
@@ -54,7 +60,7 @@ class Brush:
                     yield None
                 if brief.prompt == "break":
                     raise RuntimeError("the brush broke")
-                yield Stroke(step, STEPS, self._plane(brief) if brief.previews else None)
+                yield PipelineStep(step, STEPS, self._plane(brief) if brief.previews else None)
             is_done = True
             if brief.prompt != "nothing":
                 yield self._plane(brief)
@@ -62,13 +68,13 @@ class Brush:
             if not is_done:
                 self.dropped.append(brief)
 
-    def enlarge(self, pixels_: Pixels, size: Size) -> Pixels:
+    def enlarge(self, pixels_: Pixels, size: ImageSize) -> Pixels:
         return pixels.enlarge(pixels_, size)
 
     def close(self) -> None:
         self.is_closed = True
 
-    def _plane(self, brief: Brief) -> Pixels:
+    def _plane(self, brief: PipelineInput) -> Pixels:
         return np.full((brief.size.height, brief.size.width, 3), brief.seed % 256, np.uint8)
 
 
@@ -78,20 +84,20 @@ def brush() -> Brush:
 
 
 @pytest.fixture
-def running(brush: Brush) -> Iterator[Running]:
-    job = Job("scripted", "brush", {}, "d", {})
-    with Running(engine.engine(job, brush, kernels="a hand")) as made:
+def running(brush: Brush) -> Iterator[ImageEngineRunner]:
+    job = EngineSpec("scripted", "brush", {}, "d", {})
+    with ImageEngineRunner(engine.engine(job, brush, kernels="a hand")) as made:
         yield made
     assert brush.is_closed
 
 
-def colour(picture: Picture) -> int:
+def colour(picture: GeneratedImage) -> int:
     """A plane's colour."""
     with Image.open(io.BytesIO(picture.data)) as read:
         return int(np.asarray(read)[0, 0, 0])
 
 
-def test_each_picture_has_a_seed_of_its_own(running: Running) -> None:
+def test_each_picture_has_a_seed_of_its_own(running: ImageEngineRunner) -> None:
     """Counted up from the one asked for; the same again gives the same."""
     for _ in range(2):
         said = running.ask(ImageRequest("x", n=3, seed=7))
@@ -99,16 +105,16 @@ def test_each_picture_has_a_seed_of_its_own(running: Running) -> None:
     assert colour(running.ask(ImageRequest("x", n=2, seed=2**32 - 1)).pictures[1]) == 0
 
 
-def test_without_a_seed_it_is_a_fresh_one(running: Running, brush: Brush) -> None:
+def test_without_a_seed_it_is_a_fresh_one(running: ImageEngineRunner, brush: Brush) -> None:
     """Two requests are not alike."""
     for _ in range(2):
         running.ask(ImageRequest("x"))
     assert brush.begun[0].seed != brush.begun[1].seed
 
 
-def test_the_order_is_admitted_steps_picture_done(running: Running) -> None:
+def test_the_order_is_admitted_steps_picture_done(running: ImageEngineRunner) -> None:
     """Steps count from 1, pictures from 0; the answer has the size and the format asked for."""
-    said = running.ask(ImageRequest("x", n=2, size=Size(128, 64), finish=Finish(Format.JPEG, 80)))
+    said = running.ask(ImageRequest("x", n=2, size=ImageSize(128, 64), finish=ImageOutput(ImageFormat.JPEG, 80)))
     assert isinstance(said.events[0], Admitted)
     assert isinstance(said.events[-1], Done)
     assert [(each.picture, each.step, each.steps) for each in said.progress] == [
@@ -119,20 +125,20 @@ def test_the_order_is_admitted_steps_picture_done(running: Running) -> None:
         assert (read.format, read.size) == ("JPEG", (128, 64))
 
 
-def test_looks_are_as_many_as_asked_for(running: Running) -> None:
+def test_looks_are_as_many_as_asked_for(running: ImageEngineRunner) -> None:
     """Before the last step, each with its number, at the answer's size."""
-    said = running.ask(ImageRequest("x", size=Size(128, 128), partial_images=1))
+    said = running.ask(ImageRequest("x", size=ImageSize(128, 128), partial_images=1))
     assert [(each.partial, each.width) for each in said.partials] == [(0, 128)]
     assert len(running.ask(ImageRequest("x", partial_images=3)).partials) == STEPS - 1
 
 
-def test_looks_at_an_edit_keep_what_is_kept(running: Running, tmp_path: Path) -> None:
+def test_looks_at_an_edit_keep_what_is_kept(running: ImageEngineRunner, tmp_path: Path) -> None:
     """Also unfinished, the source's own pixels stand outside the hole."""
     source = np.random.default_rng(5).integers(0, 256, (64, 64, 4), np.uint8)
     source[..., 3] = 255
     source[:20, :, 3] = 0
     Image.fromarray(source).save(tmp_path / "a.png")
-    said = running.ask(ImageRequest("x", source=Source(tmp_path / "a.png"), partial_images=1, seed=200))
+    said = running.ask(ImageRequest("x", source=ImageSource(tmp_path / "a.png"), partial_images=1, seed=200))
     for each in (*said.partials, *said.pictures):
         with Image.open(io.BytesIO(each.data)) as read:
             made = np.asarray(read)
@@ -140,7 +146,7 @@ def test_looks_at_an_edit_keep_what_is_kept(running: Running, tmp_path: Path) ->
         assert (made[:20] == 200).all()
 
 
-def test_requests_paint_in_turns(running: Running, brush: Brush) -> None:
+def test_requests_paint_in_turns(running: ImageEngineRunner, brush: Brush) -> None:
     """One picture of each, so that ten of one hold nobody up for long."""
     brush.gate.clear()
     many = running.open(ImageRequest("many", n=3, seed=1))
@@ -153,19 +159,21 @@ def test_requests_paint_in_turns(running: Running, brush: Brush) -> None:
     assert [brief.prompt for brief in brush.begun].index("one") <= 1
 
 
-def test_a_bad_request_is_told_while_another_is_painted(running: Running, brush: Brush, tmp_path: Path) -> None:
+def test_a_bad_request_is_told_while_another_is_painted(
+    running: ImageEngineRunner, brush: Brush, tmp_path: Path
+) -> None:
     """Checks wait for a step at most, not for a picture."""
     brush.gate.clear()
     first = running.open(ImageRequest("x"))
     running.until(lambda: running.said[first].is_admitted)
     (tmp_path / "a.png").write_bytes(b"no picture")
-    assert running.ask(ImageRequest("x", source=Source(tmp_path / "a.png"))).fault.param == "image"
+    assert running.ask(ImageRequest("x", source=ImageSource(tmp_path / "a.png"))).fault.param == "image"
     assert running.ask(ImageRequest("x", steps=101)).fault.param == "steps"
     brush.gate.set()
     assert running.wait(first).pictures
 
 
-def test_a_cancelled_request_stops_within_its_step(running: Running, brush: Brush) -> None:
+def test_a_cancelled_request_stops_within_its_step(running: ImageEngineRunner, brush: Brush) -> None:
     """The painting is closed, nothing more is said, and the next request is painted."""
     brush.gate.clear()
     gone = running.open(ImageRequest("gone", n=10))
@@ -181,7 +189,7 @@ def test_a_cancelled_request_stops_within_its_step(running: Running, brush: Brus
 
 
 @pytest.mark.parametrize("prompt", ["break", "nothing"])
-def test_a_failure_ends_its_request_alone(running: Running, prompt: str) -> None:
+def test_a_failure_ends_its_request_alone(running: ImageEngineRunner, prompt: str) -> None:
     """The caller is told, nothing of the inside, and the next picture works."""
     fault = running.ask(ImageRequest(prompt)).fault
     assert fault.kind == "EngineFailed"
@@ -189,7 +197,7 @@ def test_a_failure_ends_its_request_alone(running: Running, prompt: str) -> None
     assert running.ask(ImageRequest("x")).pictures
 
 
-def test_another_kind_of_request_is_refused(running: Running) -> None:
+def test_another_kind_of_request_is_refused(running: ImageEngineRunner) -> None:
     """With the field at fault."""
     with pytest.raises(InvalidRequest) as refused:
         running.engine.open(99, TextRequest((TextPrompt("x"),)), 10)
@@ -199,8 +207,8 @@ def test_another_kind_of_request_is_refused(running: Running) -> None:
 def test_closing_ends_what_is_painted(brush: Brush) -> None:
     """Also in the middle of a picture that never ends."""
     brush.gate.clear()
-    job = Job("scripted", "brush", {}, "d", {})
-    with Running(engine.engine(job, brush, kernels="a hand")) as made:
+    job = EngineSpec("scripted", "brush", {}, "d", {})
+    with ImageEngineRunner(engine.engine(job, brush, kernels="a hand")) as made:
         id = made.open(ImageRequest("x"))
         made.until(lambda: made.said[id].is_admitted)
     assert brush.is_closed

@@ -11,7 +11,7 @@ from PIL import Image
 from tests import photos
 
 from homeport.domain.errors import InvalidRequest
-from homeport.domain.images import Finish, Format, Size
+from homeport.domain.images import ImageFormat, ImageOutput, ImageSize
 from homeport.engines.images import pixels
 
 RNG = np.random.default_rng(3)
@@ -84,32 +84,32 @@ def test_kept_pixels_are_the_sources_own() -> None:
     mask[10:20, 5:50] = True
     source[mask, 3] = 0
     painted = 255 - NOISE
-    result = pixels.merged(source, painted, mask)
+    result = pixels.composite(source, painted, mask)
     assert result.shape == (48, 64, 3)
     assert (result[mask] == painted[mask]).all()
     assert (result[~mask] == NOISE[~mask]).all()
     source[0, 0, 3] = 128
-    assert pixels.merged(source, painted, mask).shape == (48, 64, 4)
+    assert pixels.composite(source, painted, mask).shape == (48, 64, 4)
 
 
-@pytest.mark.parametrize("finish", [Finish(), Finish(Format.WEBP)])
-def test_lossless_formats_give_the_very_pixels_back(finish: Finish) -> None:
+@pytest.mark.parametrize("finish", [ImageOutput(), ImageOutput(ImageFormat.WEBP)])
+def test_lossless_formats_give_the_very_pixels_back(finish: ImageOutput) -> None:
     """PNG, and WebP at 100."""
     with Image.open(io.BytesIO(pixels.encode(NOISE, finish))) as read:
         assert (np.asarray(read) == NOISE).all()
 
 
-@pytest.mark.parametrize("format", [Format.JPEG, Format.WEBP])
-def test_compression_is_felt(format: Format) -> None:
+@pytest.mark.parametrize("format", [ImageFormat.JPEG, ImageFormat.WEBP])
+def test_compression_is_felt(format: ImageFormat) -> None:
     """A lower quality gives a smaller file; 0 is allowed."""
-    sizes = [len(pixels.encode(NOISE, Finish(format, quality))) for quality in (0, 50, 95)]
+    sizes = [len(pixels.encode(NOISE, ImageOutput(format, quality))) for quality in (0, 50, 95)]
     assert sizes == sorted(set(sizes))
 
 
-@pytest.mark.parametrize("format", list(Format))
-def test_files_hold_pixels_and_nothing_else(format: Format) -> None:
+@pytest.mark.parametrize("format", list(ImageFormat))
+def test_files_hold_pixels_and_nothing_else(format: ImageFormat) -> None:
     """No text, no times, no places, no profile."""
-    data = pixels.encode(NOISE, Finish(format))
+    data = pixels.encode(NOISE, ImageOutput(format))
     with Image.open(io.BytesIO(data)) as read:
         assert read.format == {"png": "PNG", "jpeg": "JPEG", "webp": "WEBP"}[format]
         assert not read.getexif()
@@ -121,7 +121,7 @@ def test_files_hold_pixels_and_nothing_else(format: Format) -> None:
 def test_transparency_that_jpeg_cannot_hold_becomes_white() -> None:
     """A see-through picture is laid on white."""
     clear = np.zeros((8, 8, 4), np.uint8)
-    with Image.open(io.BytesIO(pixels.encode(clear, Finish(Format.JPEG)))) as read:
+    with Image.open(io.BytesIO(pixels.encode(clear, ImageOutput(ImageFormat.JPEG)))) as read:
         assert (np.asarray(read) == 255).all()
 
 
@@ -129,7 +129,7 @@ def test_enlarging_keeps_edges_sharp() -> None:
     """Between black and white, four times larger, there is no wide grey, and no colour that was not there."""
     small = np.zeros((32, 32, 3), np.uint8)
     small[:, 16:] = 255
-    large = pixels.enlarge(small, Size(128, 96))
+    large = pixels.enlarge(small, ImageSize(128, 96))
     assert large.shape == (96, 128, 3)
     row = large[40, :, 0].astype(int)
     assert (np.diff(row) >= 0).all()
@@ -140,9 +140,9 @@ def test_a_mask_grows_when_it_shrinks() -> None:
     """One pixel to be repainted is one to be repainted at any size."""
     mask = np.zeros((64, 64), np.bool_)
     mask[7, 9] = True
-    assert pixels.mask_at(mask, Size(8, 8)).sum() == 1
-    assert pixels.mask_at(mask, Size(8, 8))[0, 1]
-    assert pixels.mask_at(mask, Size(64, 64)) is mask
+    assert pixels.mask_at(mask, ImageSize(8, 8)).sum() == 1
+    assert pixels.mask_at(mask, ImageSize(8, 8))[0, 1]
+    assert pixels.mask_at(mask, ImageSize(64, 64)) is mask
 
 
 @pytest.mark.parametrize("orientation", photos.ORIENTATIONS)
@@ -151,7 +151,7 @@ def test_photos_are_read_upright(tmp_path: Path, orientation: int) -> None:
     path = tmp_path / "photo"
     path.write_bytes(photos.photo(orientation))
     read = pixels.decode(path, "image", is_strict=False)
-    assert pixels.size_of(read) == Size(photos.WIDTH, photos.HEIGHT)
+    assert pixels.size_of(read) == ImageSize(photos.WIDTH, photos.HEIGHT)
     assert photos.corners(read) == list(photos.CORNERS)
 
 

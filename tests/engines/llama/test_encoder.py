@@ -9,10 +9,10 @@ from tests import tiny_encoders as tiny
 
 from homeport.domain.errors import Unavailable
 from homeport.engines.llama import encoder
-from homeport.engines.llama.encoder import Encoder, EncoderOptions
+from homeport.engines.llama.encoder import EmbeddingEncoder, EncoderOptions
 
 
-def opened(weights: Path, library: Path | None, window: int | None = None) -> Encoder:
+def opened(weights: Path, library: Path | None, window: int | None = None) -> EmbeddingEncoder:
     return encoder.load(weights, EncoderOptions(window=window, batch=64, sequences=8, threads=1, library=library))
 
 

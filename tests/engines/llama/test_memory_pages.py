@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from homeport.engines.llama.memory_pages import give_back
+from homeport.engines.llama.memory_pages import release_pages
 
 _PAGES = 8
 
@@ -16,8 +16,8 @@ def test_whole_pages_are_given_back() -> None:
     with mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
         memory.write(b"x" * size)
         address = ctypes.addressof(held := ctypes.c_char.from_buffer(memory))
-        give_back(address + 100, 3 * mmap.PAGESIZE)
-        give_back(address + 100, 200)
+        release_pages(address + 100, 3 * mmap.PAGESIZE)
+        release_pages(address + 100, 200)
         del held
         found = [memory[at * mmap.PAGESIZE] for at in range(_PAGES)]
     assert found == [ord("x"), 0, 0, *[ord("x")] * (_PAGES - 3)]

@@ -10,8 +10,8 @@ from tests import tiny_encoders as tiny
 
 from homeport.engines.llama import encoder
 from homeport.engines.llama.encoder import EncoderOptions
-from homeport.engines.llama.library import Library, kernels
-from homeport.engines.llama.threadpool import Team
+from homeport.engines.llama.library import LlamaLibrary, kernels
+from homeport.engines.llama.threadpool import LlamaThreadpool
 
 
 def threads() -> set[int]:
@@ -55,7 +55,7 @@ def test_kernels_without_a_known_pool_are_left_alone(library: Path | None, caplo
     api = SimpleNamespace()
     bare = SimpleNamespace(features="AVX2", functions=real.functions, ffi=real.ffi, api=api, cpu_function=lambda _: 0)
     api.llama_set_n_threads = lambda _, *counts: told.append(counts)
-    team = Team(cast(Library, bare), 2)
+    team = LlamaThreadpool(cast(LlamaLibrary, bare), 2)
     assert team.prepare(object(), 0) == team.count
     assert told == [(team.count, team.count)]
     team.close()
@@ -67,7 +67,7 @@ class Kernels:
 
     features = "AVX2"
 
-    def __init__(self, real: Library) -> None:
+    def __init__(self, real: LlamaLibrary) -> None:
         self.ffi, self.functions, self.api = real.ffi, real.functions, self
         self.told: list[str] = []
 
@@ -97,7 +97,7 @@ def test_contexts_are_told_of_changes_alone(monkeypatch: pytest.MonkeyPatch, lib
     now = SimpleNamespace(count=3, close=lambda: None)
     monkeypatch.setattr("homeport.engines.llama.threadpool.Monitor", lambda _: now)
     made = Kernels(kernels(library))
-    team = Team(cast(Library, made), 3)
+    team = LlamaThreadpool(cast(LlamaLibrary, made), 3)
     threads = 0
     for now.count in (3, 3, 1, 1, 2, 3):
         threads = team.prepare(object(), threads)

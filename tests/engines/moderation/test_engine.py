@@ -8,20 +8,26 @@ from PIL import Image
 
 from homeport.domain.embeddings import EmbeddingRequest
 from homeport.domain.errors import InvalidRequest, Unavailable
-from homeport.domain.events import Admitted, Done, Event, Failed, Verdict
+from homeport.domain.events import (
+    Admitted,
+    Done,
+    Event,
+    Failed,
+    ModerationVerdict,
+)
 from homeport.domain.moderation import CATEGORIES, ImagePart, ModerationRequest, TextPart
 from homeport.domain.text import TextPrompt
-from homeport.domain.worker_messages import Job
+from homeport.domain.worker_messages import EngineSpec
 from homeport.engines.moderation.engine import load
-from homeport.engines.round_robin import Turns
+from homeport.engines.round_robin import RoundRobinEngine
 
-Engine = Turns[ModerationRequest]
+Engine = RoundRobinEngine[ModerationRequest]
 
 
 @pytest.fixture(scope="module")
 def engine(moderation: dict[str, Path]) -> Iterator[Engine]:
-    made = load(Job("moderation", "homeport-moderation", moderation, "", {"threads": 2, "library": None}))
-    assert isinstance(made, Turns)
+    made = load(EngineSpec("moderation", "homeport-moderation", moderation, "", {"threads": 2, "library": None}))
+    assert isinstance(made, RoundRobinEngine)
     yield made
     made.close()
     made.run(lambda _: None)
@@ -48,8 +54,8 @@ def test_every_input_has_its_verdict(engine: Engine) -> None:
     assert isinstance(admitted, Admitted)
     assert isinstance(done, Done)
     assert done.usage.prompt_tokens == admitted.prompt_tokens > 5
-    assert [v.index for v in verdicts if isinstance(v, Verdict)] == [0, 1, 2]
-    fine, threat, nothing = (v for v in verdicts if isinstance(v, Verdict))
+    assert [v.index for v in verdicts if isinstance(v, ModerationVerdict)] == [0, 1, 2]
+    fine, threat, nothing = (v for v in verdicts if isinstance(v, ModerationVerdict))
     assert tuple(each.category for each in threat.judgements) == CATEGORIES
     assert not any(each.is_flagged for each in fine.judgements)
     assert any(each.is_flagged for each in threat.judgements)
@@ -61,18 +67,18 @@ def test_one_bad_sentence_is_found_in_a_long_text(engine: Engine) -> None:
     calm = "The committee met on Tuesday and spoke about the budget of the harbour. " * 20
     for at, text in enumerate((f"I will find you and kill you. {calm}", f"{calm} I will find you and kill you.")):
         told = run(engine, texts(text), 10 + at)
-        verdict = next(event for event in told if isinstance(event, Verdict))
+        verdict = next(event for event in told if isinstance(event, ModerationVerdict))
         assert any(each.is_flagged and each.category == "harassment/threatening" for each in verdict.judgements)
     told = run(engine, texts(calm), 20)
-    verdict = next(event for event in told if isinstance(event, Verdict))
+    verdict = next(event for event in told if isinstance(event, ModerationVerdict))
     assert not any(each.is_flagged for each in verdict.judgements)
 
 
 def test_a_request_is_alike_alone_and_in_company(engine: Engine) -> None:
     """What else is in a request does not change a verdict but for the kernels' rounding."""
     line = "You are a worthless idiot."
-    alone = next(e for e in run(engine, texts(line), 30) if isinstance(e, Verdict))
-    among = next(e for e in run(engine, texts("Hello", line), 31) if isinstance(e, Verdict) and e.index == 1)
+    alone = next(e for e in run(engine, texts(line), 30) if isinstance(e, ModerationVerdict))
+    among = next(e for e in run(engine, texts("Hello", line), 31) if isinstance(e, ModerationVerdict) and e.index == 1)
     for one, other in zip(alone.judgements, among.judgements, strict=True):
         assert one.score == pytest.approx(other.score, abs=0.02)
 
@@ -82,11 +88,11 @@ def test_pictures_speak_for_sexual_alone(engine: Engine, tmp_path: Path) -> None
     file = tmp_path / "grey.png"
     Image.new("RGB", (64, 64), "grey").save(file)
     told = run(engine, ModerationRequest(((TextPart("Hello"), ImagePart(file)),)), 40)
-    (verdict,) = (event for event in told if isinstance(event, Verdict))
+    (verdict,) = (event for event in told if isinstance(event, ModerationVerdict))
     assert {each.category: each.inputs for each in verdict.judgements}["sexual"] == ("text", "image")
     assert all(each.inputs == ("text",) for each in verdict.judgements if each.category != "sexual")
     told = run(engine, ModerationRequest(((ImagePart(file),),)), 41)
-    (verdict,) = (event for event in told if isinstance(event, Verdict))
+    (verdict,) = (event for event in told if isinstance(event, ModerationVerdict))
     assert {each.inputs for each in verdict.judgements} == {(), ("image",)}
 
 
@@ -104,6 +110,6 @@ def test_other_requests_and_missing_files_are_refused(engine: Engine, moderation
         engine.open(99, EmbeddingRequest((TextPrompt("x"),)), 1)
     for role in moderation:
         with pytest.raises(Unavailable, match=role):
-            load(Job("moderation", "m", {r: f for r, f in moderation.items() if r != role}, "", {}))
+            load(EngineSpec("moderation", "m", {r: f for r, f in moderation.items() if r != role}, "", {}))
     with pytest.raises(Unavailable, match="colour"):
-        load(Job("moderation", "m", moderation, "", {"colour": 1}))
+        load(EngineSpec("moderation", "m", moderation, "", {"colour": 1}))

@@ -12,12 +12,12 @@ from tests import photos
 
 from homeport.domain.errors import InvalidRequest, Unavailable
 from homeport.engines.moderation import image_classifier
-from homeport.engines.moderation.image_classifier import Classifier
+from homeport.engines.moderation.image_classifier import NsfwClassifier
 
 
 @pytest.fixture(scope="module")
-def classifier(moderation: dict[str, Path]) -> Classifier:
-    return Classifier(moderation["images"], 1)
+def classifier(moderation: dict[str, Path]) -> NsfwClassifier:
+    return NsfwClassifier(moderation["images"], 1)
 
 
 def landscape() -> Image.Image:
@@ -29,7 +29,7 @@ def landscape() -> Image.Image:
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF"])
 @pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA"])
-def test_harmless_pictures_score_low(classifier: Classifier, tmp_path: Path, kind: str, mode: str) -> None:
+def test_harmless_pictures_score_low(classifier: NsfwClassifier, tmp_path: Path, kind: str, mode: str) -> None:
     """A landscape in any format and colour mode is far below the threshold."""
     file = tmp_path / "picture"
     landscape().convert("RGB" if kind == "JPEG" and mode in ("P", "RGBA") else mode).save(file, kind)
@@ -60,7 +60,7 @@ def cut_off() -> bytes:
         (cut_off(), "invalid_image"),
     ],
 )
-def test_bad_pictures_are_refused(classifier: Classifier, tmp_path: Path, data: bytes, code: str) -> None:
+def test_bad_pictures_are_refused(classifier: NsfwClassifier, tmp_path: Path, data: bytes, code: str) -> None:
     """What is no picture, too many pixels, or cut off is the request's fault, and its field is named."""
     (tmp_path / "file").write_bytes(data)
     with pytest.raises(InvalidRequest) as caught:
@@ -70,18 +70,24 @@ def test_bad_pictures_are_refused(classifier: Classifier, tmp_path: Path, data: 
 
 def test_scales_meet_at_the_threshold() -> None:
     """A picture at its own threshold scores the text's; order is kept, and 0 and 1 stay."""
-    assert [image_classifier.alike(p, 0.4) for p in (0, image_classifier.THRESHOLD, 1)] == pytest.approx([0, 0.4, 1])
-    assert image_classifier.alike(0.5, 0.4) < image_classifier.alike(0.6, 0.4) < image_classifier.alike(0.9, 0.4)
+    assert [image_classifier.rescale_probability(p, 0.4) for p in (0, image_classifier.THRESHOLD, 1)] == pytest.approx(
+        [0, 0.4, 1]
+    )
+    assert (
+        image_classifier.rescale_probability(0.5, 0.4)
+        < image_classifier.rescale_probability(0.6, 0.4)
+        < image_classifier.rescale_probability(0.9, 0.4)
+    )
 
 
 def test_another_file_is_no_network(tmp_path: Path) -> None:
     """What is no ONNX file does not load, and is named."""
     (tmp_path / "odd.onnx").write_bytes(b"odd")
     with pytest.raises(Unavailable, match=r"odd\.onnx"):
-        Classifier(tmp_path / "odd.onnx", 1)
+        NsfwClassifier(tmp_path / "odd.onnx", 1)
 
 
-def test_photos_are_judged_upright(classifier: Classifier, tmp_path: Path) -> None:
+def test_photos_are_judged_upright(classifier: NsfwClassifier, tmp_path: Path) -> None:
     """A photo has the score of the picture that one sees, however the camera was held."""
     scores = []
     for orientation in photos.ORIENTATIONS:
@@ -92,14 +98,14 @@ def test_photos_are_judged_upright(classifier: Classifier, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("name", photos.oddities())
-def test_odd_files_are_judged(classifier: Classifier, tmp_path: Path, name: str) -> None:
+def test_odd_files_are_judged(classifier: NsfwClassifier, tmp_path: Path, name: str) -> None:
     """16 bits of grey, print colours, profiles and broken notes do not stop the judgement."""
     file = tmp_path / "odd"
     file.write_bytes(photos.oddities()[name])
     assert 0 <= classifier.judge(file, "input") <= 1
 
 
-def test_16_bits_of_grey_are_judged_as_8_are(classifier: Classifier, tmp_path: Path) -> None:
+def test_16_bits_of_grey_are_judged_as_8_are(classifier: NsfwClassifier, tmp_path: Path) -> None:
     """They are no longer taken for white."""
     grey = np.asarray(landscape().convert("L"))
     Image.fromarray(grey).save(tmp_path / "8", "PNG")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from homeport.domain.errors import Unavailable
-from homeport.engines.moderation.toxicity_model import LABELS, Network
+from homeport.engines.moderation.toxicity_model import LABELS, ToxicityModel
 
 # From the package's description: a text, its answers, scaled by the package between these bounds.
 PUBLISHED = {
@@ -20,17 +20,17 @@ HIGH = np.array([0.999858, 0.648682, 0.997533, 0.918887, 0.986303, 0.901117])
 
 
 @pytest.fixture(scope="module")
-def network(moderation: dict[str, Path]) -> Network:
-    return Network(moderation["weights"])
+def network(moderation: dict[str, Path]) -> ToxicityModel:
+    return ToxicityModel(moderation["weights"])
 
 
-def test_answers_are_those_that_the_package_publishes(network: Network) -> None:
+def test_answers_are_those_that_the_package_publishes(network: ToxicityModel) -> None:
     """Without its libraries, the network gives the probabilities of its own description."""
     found = np.abs((network.judge(list(PUBLISHED)) - LOW) / (HIGH - LOW))
     assert found == pytest.approx(np.array(list(PUBLISHED.values())), abs=2e-4)
 
 
-def test_unknown_words_are_no_words(network: Network) -> None:
+def test_unknown_words_are_no_words(network: ToxicityModel) -> None:
     """A text without a known word is judged as an empty one; company changes nothing."""
     rows = network.judge(["", "我要杀了你", "you idiot"])
     assert rows.shape == (3, len(LABELS))
@@ -43,4 +43,4 @@ def test_another_file_is_refused(tmp_path: Path, data: bytes) -> None:
     """What is no such network does not load, and is named."""
     (tmp_path / "odd.safetensors").write_bytes(data)
     with pytest.raises(Unavailable, match=r"odd\.safetensors"):
-        Network(tmp_path / "odd.safetensors")
+        ToxicityModel(tmp_path / "odd.safetensors")

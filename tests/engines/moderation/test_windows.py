@@ -14,7 +14,7 @@ def words(piece: str) -> int:
 
 
 def cut(text: str) -> list[str]:
-    return [window for window in windows.cut(text, words) if window is not None]
+    return [window for window in windows.split_windows(text, words) if window is not None]
 
 
 @pytest.mark.parametrize("text", ["Hello there.", "你好，世界。", " a "])
@@ -36,7 +36,7 @@ def test_windows_overlap_and_stay_small() -> None:
 def test_nothing_is_lost(text: str) -> None:
     """Put together without what overlaps, the windows are the text, in order."""
     whole = ""
-    for window in windows.cut(text, lambda piece: len(piece.strip())):
+    for window in windows.split_windows(text, lambda piece: len(piece.strip())):
         if window is None:
             continue
         common = next(n for n in range(min(len(window), len(whole)), -1, -1) if whole.endswith(window[:n]))
@@ -50,4 +50,4 @@ def test_nothing_is_lost(text: str) -> None:
 
 def test_long_texts_let_others_work_meanwhile() -> None:
     """While it is measured, a long text gives None again and again."""
-    assert list(windows.cut("word " * 1000, words)).count(None) >= 20
+    assert list(windows.split_windows("word " * 1000, words)).count(None) >= 20

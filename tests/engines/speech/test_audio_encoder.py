@@ -7,20 +7,20 @@ import numpy as np
 import pytest
 from tests.engines.speech.sniffing import sniff
 
-from homeport.domain.speech import FORMATS, Format
+from homeport.domain.speech import AUDIO_FORMATS, AudioFormat
 from homeport.engines.speech.audio_encoder import encoder
-from homeport.engines.speech.kokoro import RATE, Sound, pressed
+from homeport.engines.speech.kokoro import RATE, AudioSamples, time_stretch
 
-SECOND: Sound = (np.sin(np.arange(RATE) * 2 * np.pi * 440 / RATE) * 0.5).astype(np.float32)
+SECOND: AudioSamples = (np.sin(np.arange(RATE) * 2 * np.pi * 440 / RATE) * 0.5).astype(np.float32)
 
 
-def encoded(format: Format, *sounds: Sound) -> list[bytes]:
+def encoded(format: AudioFormat, *sounds: AudioSamples) -> list[bytes]:
     """What each sound brings, and the end."""
     coding = encoder(format)
     return [*(coding.feed(sound) for sound in sounds), coding.end()]
 
 
-def decoded(format: Format, data: bytes) -> Sound:
+def decoded(format: AudioFormat, data: bytes) -> AudioSamples:
     """The samples in encoded bytes, at 24 kHz."""
     if format == "pcm":
         return (np.frombuffer(data, "<i2") / 32768).astype(np.float32)
@@ -31,8 +31,8 @@ def decoded(format: Format, data: bytes) -> Sound:
     return np.concatenate([frame.to_ndarray().reshape(-1) for frame in frames]).astype(np.float32)
 
 
-@pytest.mark.parametrize("format", FORMATS)
-def test_each_format_is_truly_that_format(format: Format) -> None:
+@pytest.mark.parametrize("format", AUDIO_FORMATS)
+def test_each_format_is_truly_that_format(format: AudioFormat) -> None:
     """Its first bytes say so, and it decodes to the same length and pitch."""
     data = b"".join(encoded(format, SECOND, SECOND))
     assert sniff(data) == format
@@ -41,16 +41,16 @@ def test_each_format_is_truly_that_format(format: Format) -> None:
     assert int(np.argmax(np.abs(np.fft.rfft(sound[RATE // 2 : RATE + RATE // 2])))) == pytest.approx(440, abs=2)
 
 
-@pytest.mark.parametrize("format", FORMATS)
-def test_bytes_flow_while_sound_comes(format: Format) -> None:
+@pytest.mark.parametrize("format", AUDIO_FORMATS)
+def test_bytes_flow_while_sound_comes(format: AudioFormat) -> None:
     """Most of a sentence's bytes are there when it is, before the end is known."""
     first, second, rest = (len(part) for part in encoded(format, SECOND, SECOND))
     assert first > 0.5 * (first + second + rest) / 2
     assert second > 0
 
 
-@pytest.mark.parametrize("format", FORMATS)
-def test_a_sound_may_come_in_any_pieces(format: Format) -> None:
+@pytest.mark.parametrize("format", AUDIO_FORMATS)
+def test_a_sound_may_come_in_any_pieces(format: AudioFormat) -> None:
     """Pieces of odd sizes, empty ones among them, give the same sound as one."""
     pieces = [SECOND[:1], SECOND[1:777], SECOND[:0], SECOND[777:]]
     once, often = (decoded(format, b"".join(encoded(format, *sounds))) for sounds in ([SECOND], pieces))
@@ -74,7 +74,7 @@ def test_what_is_too_loud_becomes_quieter_and_is_not_cut() -> None:
 @pytest.mark.parametrize("factor", [1.2, 2.0, 2.66])
 def test_pressed_sound_keeps_its_pitch(factor: float) -> None:
     """The time shrinks by the factor, the tone stays."""
-    sound = pressed(np.tile(SECOND, 3), factor)
+    sound = time_stretch(np.tile(SECOND, 3), factor)
     assert len(sound) == pytest.approx(3 * RATE / factor, rel=0.03)
     middle = sound[len(sound) // 4 : len(sound) // 4 + RATE // 2]
     assert int(np.argmax(np.abs(np.fft.rfft(middle)))) * 2 == pytest.approx(440, abs=6)

@@ -8,40 +8,46 @@ import numpy as np
 import pytest
 
 from homeport.domain.errors import InvalidRequest, Unavailable
-from homeport.domain.events import Admitted, Done, Event, Failed, Sound
+from homeport.domain.events import (
+    Admitted,
+    AudioChunk,
+    Done,
+    Event,
+    Failed,
+)
 from homeport.domain.speech import SpeechRequest
-from homeport.domain.worker_messages import Job
-from homeport.engines.round_robin import Turn, Turns
-from homeport.engines.speech.engine import Speaker, load
+from homeport.domain.worker_messages import EngineSpec
+from homeport.engines.round_robin import ActiveRequest, RoundRobinEngine
+from homeport.engines.speech.engine import SpeechSynthesizer, load
 from homeport.engines.speech.kokoro import RATE
 
 SHORT = "Good morning, my friends."
 
 
-def job(files: Mapping[str, Path]) -> Job:
+def job(files: Mapping[str, Path]) -> EngineSpec:
     """What a worker is started with."""
-    return Job("speech", "kokoro-82m", dict(files), "digest", {"threads": 2})
+    return EngineSpec("speech", "kokoro-82m", dict(files), "digest", {"threads": 2})
 
 
 @pytest.fixture(scope="module")
-def speaker(kokoro: Mapping[str, Path]) -> Speaker:
+def speaker(kokoro: Mapping[str, Path]) -> SpeechSynthesizer:
     """The loaded model, without turns."""
     named = {role.removeprefix("voice/"): path for role, path in kokoro.items() if role.startswith("voice/")}
-    return Speaker(kokoro["weights"], kokoro["vocabulary"], named, 2)
+    return SpeechSynthesizer(kokoro["weights"], kokoro["vocabulary"], named, 2)
 
 
-def spoken(speaker: Speaker, text: str, voice: str = "alloy", speed: float = 1.0) -> list[Event]:
+def spoken(speaker: SpeechSynthesizer, text: str, voice: str = "alloy", speed: float = 1.0) -> list[Event]:
     """All events of one request."""
-    return list(speaker.speak(Turn(1, SpeechRequest(text, voice, "pcm", speed), 99)))
+    return list(speaker.speak(ActiveRequest(1, SpeechRequest(text, voice, "pcm", speed), 99)))
 
 
 def samples(events: Sequence[Event]) -> np.ndarray:
     """The sound in the events."""
-    return np.frombuffer(b"".join(each.data for each in events if isinstance(each, Sound)), "<i2").astype(np.int32)
+    return np.frombuffer(b"".join(each.data for each in events if isinstance(each, AudioChunk)), "<i2").astype(np.int32)
 
 
 @pytest.fixture(scope="module")
-def plain(speaker: Speaker) -> list[Event]:
+def plain(speaker: SpeechSynthesizer) -> list[Event]:
     """One short sentence."""
     return spoken(speaker, SHORT)
 
@@ -60,13 +66,13 @@ def test_a_sentence_is_sound_of_a_sane_length_and_loudness(plain: list[Event]) -
 
 
 @pytest.mark.parametrize("speed", [0.5, 1.5, 4.0])
-def test_speed_scales_the_length(speaker: Speaker, plain: list[Event], speed: float) -> None:
+def test_speed_scales_the_length(speaker: SpeechSynthesizer, plain: list[Event], speed: float) -> None:
     """Twice as slow lasts twice as long, four times as fast a quarter."""
     sound = samples(spoken(speaker, SHORT, speed=speed))
     assert len(sound) * speed == pytest.approx(len(samples(plain)), rel=0.2)
 
 
-def test_openai_names_mean_voices_of_the_model(speaker: Speaker, plain: list[Event]) -> None:
+def test_openai_names_mean_voices_of_the_model(speaker: SpeechSynthesizer, plain: list[Event]) -> None:
     """alloy speaks English as af_alloy and Mandarin as zf_xiaoxiao; another voice sounds different."""
     assert (samples(spoken(speaker, SHORT, "af_alloy")) == samples(plain)).all()
     mandarin = samples(spoken(speaker, "早上好。", "alloy"))
@@ -75,7 +81,7 @@ def test_openai_names_mean_voices_of_the_model(speaker: Speaker, plain: list[Eve
     assert len(other) != len(samples(plain)) or (other != samples(plain)).any()
 
 
-def test_sentences_are_joined_without_clicks(speaker: Speaker) -> None:
+def test_sentences_are_joined_without_clicks(speaker: SpeechSynthesizer) -> None:
     """Between two chunks there is silence, and no step louder than inside of speech."""
     sound = samples(spoken(speaker, "Good morning to all my friends. The weather is very nice today."))
     quiet = np.abs(sound) < 40
@@ -86,27 +92,27 @@ def test_sentences_are_joined_without_clicks(speaker: Speaker) -> None:
     assert np.max(np.abs(np.diff(around))) < 1500
 
 
-def test_what_the_model_cannot_do_is_refused_before_admission(speaker: Speaker) -> None:
+def test_what_the_model_cannot_do_is_refused_before_admission(speaker: SpeechSynthesizer) -> None:
     """An unknown voice, and a text in another script."""
     for text, voice in ((SHORT, "nobody"), ("Привет", "alloy")):
         with pytest.raises(InvalidRequest):
-            next(speaker.speak(Turn(1, SpeechRequest(text, voice), 99)))
+            next(speaker.speak(ActiveRequest(1, SpeechRequest(text, voice), 99)))
 
 
 @pytest.fixture(scope="module")
-def engine(kokoro: Mapping[str, Path]) -> Turns[SpeechRequest]:
+def engine(kokoro: Mapping[str, Path]) -> RoundRobinEngine[SpeechRequest]:
     """The engine as a worker has it."""
     return load(job(kokoro))
 
 
-def test_requests_take_turns_and_one_that_is_cancelled_stops(engine: Turns[SpeechRequest]) -> None:
+def test_requests_take_turns_and_one_that_is_cancelled_stops(engine: RoundRobinEngine[SpeechRequest]) -> None:
     """A short request that comes second ends before a long one; the long one, cancelled, says nothing more."""
     told: list[tuple[int, Event]] = []
 
     def hear(events: Sequence[tuple[int, Event]]) -> None:
         told.extend(events)
         kinds = [(id, type(event)) for id, event in told]
-        if kinds[-1] == (1, Sound) and (2, Admitted) not in kinds:
+        if kinds[-1] == (1, AudioChunk) and (2, Admitted) not in kinds:
             engine.open(2, SpeechRequest(SHORT, "alloy", "pcm"), 99)
         if (2, Done) in kinds:
             engine.cancel(1)

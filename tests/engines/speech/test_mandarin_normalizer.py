@@ -55,4 +55,4 @@ def test_numbers_are_read_by_their_value(number: str, said: str) -> None:
 )
 def test_what_stands_around_a_number_says_how_it_is_read(written: str, said: str) -> None:
     """Years, dates, times, money, percentages, temperatures, units, fractions, ranges, measures and telephones."""
-    assert mandarin_normalizer.spoken(written) == said
+    assert mandarin_normalizer.normalize(written) == said

@@ -10,28 +10,28 @@ from hypothesis import strategies as st
 
 from homeport.domain.errors import InvalidRequest
 from homeport.engines.speech.phonemizer import (
-    FIRST_MOST,
-    MOST,
-    Reader,
-    Reading,
+    MAX_CHUNK_PHONEMES,
+    MAX_FIRST_CHUNK_PHONEMES,
+    PhonemizedText,
+    Phonemizer,
 )
-from homeport.engines.speech.voices import OPENAI, Language
+from homeport.engines.speech.voices import OPENAI_VOICES, SpeechLanguage
 
-ALLOY = OPENAI["alloy"]
+ALLOY = OPENAI_VOICES["alloy"]
 
 
 @pytest.fixture(scope="session")
-def reader(kokoro: Mapping[str, Path]) -> Reader:
+def reader(kokoro: Mapping[str, Path]) -> Phonemizer:
     """A reader for the real model's alphabet."""
-    return Reader(frozenset(json.loads(kokoro["vocabulary"].read_text("utf-8"))["vocab"]))
+    return Phonemizer(frozenset(json.loads(kokoro["vocabulary"].read_text("utf-8"))["vocab"]))
 
 
-def said(reading: Reading) -> list[tuple[str, str]]:
+def said(reading: PhonemizedText) -> list[tuple[str, str]]:
     """Language and phonemes of each chunk."""
     return [(chunk.language.value, chunk.phonemes) for chunk in reading.chunks]
 
 
-def test_each_sentence_is_read_in_its_language(reader: Reader) -> None:
+def test_each_sentence_is_read_in_its_language(reader: Phonemizer) -> None:
     """English and Mandarin sentences of one input become chunks of their own language."""
     read = reader.read("Good morning, everyone here. 今天天气很好，我们走吧。", ALLOY)
     assert said(read) == [
@@ -41,15 +41,15 @@ def test_each_sentence_is_read_in_its_language(reader: Reader) -> None:
     assert read.skipped == ""
 
 
-def test_words_of_the_other_language_are_read_in_it(reader: Reader) -> None:
+def test_words_of_the_other_language_are_read_in_it(reader: Phonemizer) -> None:
     """Latin words inside Mandarin are English with their own digits, and Han inside English is Mandarin."""
     ((language, phonemes),) = said(reader.read("我用 GPT-4 写 2 个程序。", ALLOY))
-    assert language == Language.MIXED
+    assert language == SpeechLanguage.MIXED
     assert "ʤˌipˌitˈi" in phonemes
     assert "ljaŋ" not in phonemes
     assert "lja↓ŋ kɤ↘" in phonemes
     ((language, phonemes),) = said(reader.read("The word 你好 means hello.", ALLOY))
-    assert (language, "ni↓xau↓" in phonemes) == (Language.MIXED, True)
+    assert (language, "ni↓xau↓" in phonemes) == (SpeechLanguage.MIXED, True)
 
 
 @pytest.mark.parametrize(
@@ -63,20 +63,20 @@ def test_words_of_the_other_language_are_read_in_it(reader: Reader) -> None:
         ("On Jan. 3rd.", "ʤˈænjəwˌɛɹi θˈɜɹd"),
     ],
 )
-def test_english_numbers_and_abbreviations_are_read_out(reader: Reader, text: str, heard: str) -> None:
+def test_english_numbers_and_abbreviations_are_read_out(reader: Phonemizer, text: str, heard: str) -> None:
     """Money, years, percentages, units, titles and dates are words, and their full stops end no sentence."""
     ((_, phonemes),) = said(reader.read(text, ALLOY))
     assert heard in phonemes
 
 
-def test_british_voices_read_british_english(reader: Reader) -> None:
+def test_british_voices_read_british_english(reader: Phonemizer) -> None:
     """The same word sounds as the voice's country has it."""
-    ((_, there),) = said(reader.read("A dance.", OPENAI["fable"]))
+    ((_, there),) = said(reader.read("A dance.", OPENAI_VOICES["fable"]))
     ((_, here),) = said(reader.read("A dance.", ALLOY))
     assert ("ɑː" in there, "æ" in here) == (True, True)
 
 
-def test_sentences_end_where_they_end(reader: Reader) -> None:
+def test_sentences_end_where_they_end(reader: Phonemizer) -> None:
     """Stops inside numbers, initials and abbreviations do not cut; paragraphs have longer pauses than sentences."""
     text = (
         "We met J. K. Rowling at 3.14 p.m. in the house, e.g. yesterday evening. Then everybody went home again."
@@ -88,21 +88,21 @@ def test_sentences_end_where_they_end(reader: Reader) -> None:
     assert pauses[1] > pauses[0] > 0
 
 
-def test_long_sentences_are_cut_at_clauses(reader: Reader) -> None:
+def test_long_sentences_are_cut_at_clauses(reader: Phonemizer) -> None:
     """No chunk is over its limit, the first is the shortest, and cuts are behind commas where there are any."""
     text = ", ".join(["the quick brown fox jumps over the lazy dog"] * 20) + "."
     chunks = reader.read(text, ALLOY).chunks
-    assert len(chunks[0].phonemes) <= FIRST_MOST
-    assert all(len(chunk.phonemes) <= MOST for chunk in chunks)
+    assert len(chunks[0].phonemes) <= MAX_FIRST_CHUNK_PHONEMES
+    assert all(len(chunk.phonemes) <= MAX_CHUNK_PHONEMES for chunk in chunks)
     assert all(chunk.phonemes[-1] in ",." for chunk in chunks)
 
 
-def test_very_short_sentences_are_joined(reader: Reader) -> None:
+def test_very_short_sentences_are_joined(reader: Phonemizer) -> None:
     """One-word sentences are spoken together with their neighbour."""
     assert len(reader.read("Yes. No. Maybe.", ALLOY).chunks) == 1
 
 
-def test_what_cannot_be_read_is_named(reader: Reader) -> None:
+def test_what_cannot_be_read_is_named(reader: Phonemizer) -> None:
     """Emoji and other scripts are skipped and told, each character once."""
     read = reader.read("Hello there 😀😀 and да, my friend.", ALLOY)
     assert read.skipped == "😀да"
@@ -112,14 +112,14 @@ def test_what_cannot_be_read_is_named(reader: Reader) -> None:
 @pytest.mark.parametrize(
     "text", ["Привет, как дела?", "こんにちは", "مرحبا", "Привет bob", "😀", "...", "   \n", "﷽", "\x00"]
 )
-def test_a_text_nobody_can_read_is_refused(reader: Reader, text: str) -> None:
+def test_a_text_nobody_can_read_is_refused(reader: Phonemizer, text: str) -> None:
     """A text mostly in another script, or with nothing to say in it, is refused, and the input named."""
     with pytest.raises(InvalidRequest) as refused:
         reader.read(text, ALLOY)
     assert refused.value.param == "input"
 
 
-def test_phonemes_cannot_be_smuggled_in(reader: Reader) -> None:
+def test_phonemes_cannot_be_smuggled_in(reader: Phonemizer) -> None:
     """What looks like the phonemizer's own markup is read as text."""
     ((_, phonemes),) = said(reader.read("[hello](/zˈuluzˈulu/)", ALLOY))
     assert phonemes.startswith("(həlˈO)")
@@ -129,11 +129,11 @@ def test_phonemes_cannot_be_smuggled_in(reader: Reader) -> None:
 @given(
     text=st.text(st.characters(exclude_categories=["Cs"]), max_size=80) | st.text("aZ9 .,，。你好$%-/:‘’'", max_size=60)
 )
-def test_no_text_breaks_the_reader(reader: Reader, text: str) -> None:
+def test_no_text_breaks_the_reader(reader: Phonemizer, text: str) -> None:
     """Whatever is written is read in bounds of the model, or refused with a reason."""
     try:
         read = reader.read(text, ALLOY)
     except InvalidRequest:
         return
     assert read.chunks
-    assert all(0 < len(chunk.phonemes) <= MOST for chunk in read.chunks)
+    assert all(0 < len(chunk.phonemes) <= MAX_CHUNK_PHONEMES for chunk in read.chunks)

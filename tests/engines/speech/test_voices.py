@@ -3,9 +3,14 @@
 import pytest
 
 from homeport.domain.errors import InvalidRequest
-from homeport.engines.speech.voices import OPENAI, Language, Voice, find
+from homeport.engines.speech.voices import (
+    OPENAI_VOICES,
+    SpeechLanguage,
+    Voice,
+    find,
+)
 
-KNOWN = {name for voice in OPENAI.values() for name in (voice.english, voice.mandarin)}
+KNOWN = {name for voice in OPENAI_VOICES.values() for name in (voice.english, voice.mandarin)}
 
 
 @pytest.mark.parametrize(
@@ -17,16 +22,16 @@ def test_every_voice_of_openai_has_speakers(name: str) -> None:
     voice = find(name, KNOWN)
     assert (voice.english[0] in "ab", voice.mandarin[0]) == (True, "z")
     assert voice.english[1] == voice.mandarin[1]
-    assert voice.speakers(Language.ENGLISH) == (voice.english,)
-    assert voice.speakers(Language.MANDARIN) == (voice.mandarin,)
-    assert voice.speakers(Language.MIXED) == (voice.english, voice.mandarin)
+    assert voice.speakers(SpeechLanguage.ENGLISH) == (voice.english,)
+    assert voice.speakers(SpeechLanguage.MANDARIN) == (voice.mandarin,)
+    assert voice.speakers(SpeechLanguage.MIXED) == (voice.english, voice.mandarin)
 
 
 def test_a_voice_of_the_model_speaks_everything_itself() -> None:
     """Its own name means this voice, whatever the language."""
     voice = find("zf_xiaoxiao", KNOWN)
     assert voice == Voice("zf_xiaoxiao", "zf_xiaoxiao")
-    assert {voice.speakers(language) for language in Language} == {("zf_xiaoxiao",)}
+    assert {voice.speakers(language) for language in SpeechLanguage} == {("zf_xiaoxiao",)}
 
 
 def test_only_what_is_installed_is_offered() -> None:

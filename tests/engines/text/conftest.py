@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.engines.text.fake_executor import FakeExecutor
 
-from homeport.engines.text.executor import Traits
+from homeport.engines.text.executor import ExecutorTraits
 from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaOptions, load
 
 # One thread: kernels spin while they wait for one another, which is slow where several test runs share a machine.
@@ -32,4 +32,4 @@ def coder(qwen: Path) -> Iterator[LlamaExecutor]:
 @pytest.fixture
 def fake() -> FakeExecutor:
     """A byte-level vocabulary with a start token, fill-in-the-middle and a template."""
-    return FakeExecutor(Traits(window=64, cells=256, sequences=4, batch=64, shares_cells=True, can_trim=True))
+    return FakeExecutor(ExecutorTraits(window=64, cells=256, sequences=4, batch=64, shares_cells=True, can_trim=True))

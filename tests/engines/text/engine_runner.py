@@ -11,11 +11,20 @@ from typing import Self
 import msgspec
 from tests.engines.text.fake_executor import FakeOptions, build_fake
 
-from homeport.domain.errors import Fault
-from homeport.domain.events import Admitted, Delta, Done, Event, Failed, Finished, Scored, Usage
-from homeport.domain.ports.serving import Engine
+from homeport.domain.errors import ErrorInfo
+from homeport.domain.events import (
+    Admitted,
+    ChoiceFinished,
+    Done,
+    Event,
+    Failed,
+    ScoredToken,
+    TextDelta,
+    Usage,
+)
+from homeport.domain.ports.engine import Engine
 from homeport.domain.text import TextRequest, TokenRequest
-from homeport.domain.worker_messages import Job
+from homeport.domain.worker_messages import EngineSpec
 from homeport.engines.text.engine import build_engine
 from homeport.engines.text.options import TextOptions
 
@@ -24,15 +33,15 @@ PLENTY = 1_000_000
 
 
 @dataclass
-class Said:
+class TextEvents:
     """What was said of one request, put together."""
 
     admitted: Admitted | None = None
     texts: dict[int, str] = field(default_factory=lambda: defaultdict(str))
-    scored: dict[int, list[Scored]] = field(default_factory=lambda: defaultdict(list))
+    scored: dict[int, list[ScoredToken]] = field(default_factory=lambda: defaultdict(list))
     reasons: dict[int, str] = field(default_factory=dict)
     usage: Usage | None = None
-    fault: Fault | None = None
+    fault: ErrorInfo | None = None
     spent: Usage | None = None  # until it failed
     deltas: int = 0
 
@@ -47,13 +56,13 @@ class Said:
                 case Admitted():
                     assert said.admitted is None, "admitted twice"
                     said.admitted = event
-                case Delta(choice, text, scored):
+                case TextDelta(choice, text, scored):
                     assert said.admitted is not None, "a delta before Admitted"
                     assert choice not in said.reasons, "a delta after Finished"
                     said.texts[choice] += text
                     said.scored[choice] += scored
                     said.deltas += 1
-                case Finished(choice, reason):
+                case ChoiceFinished(choice, reason):
                     assert choice not in said.reasons, "finished twice"
                     said.reasons[choice] = reason
                     said.texts.setdefault(choice, "")
@@ -74,11 +83,11 @@ def fake_engine(model: str, **options: str | float | bool | None) -> Engine:
     fakes = {name: options.pop(name) for name in FakeOptions.__struct_fields__ if name in options}
     known = TextOptions.read(options)
     return build_engine(
-        Job("text", model, {}, "", options), known, build_fake(known, msgspec.convert(fakes, FakeOptions))
+        EngineSpec("text", model, {}, "", options), known, build_fake(known, msgspec.convert(fakes, FakeOptions))
     )
 
 
-class Running:
+class TextEngineRunner:
     """Builds an engine on the fake executor (unless given one) and runs it until the block is left."""
 
     def __init__(self, engine: Engine | None = None, **options: str | float | bool | None) -> None:
@@ -107,13 +116,13 @@ class Running:
         self.engine.open(self._next_id, request, credit)
         return self._next_id
 
-    def ask(self, request: TextRequest, credit: int = PLENTY) -> Said:
+    def ask(self, request: TextRequest, credit: int = PLENTY) -> TextEvents:
         """Send a request and wait for its end."""
         return self.end(self.open(request, credit))
 
-    def end(self, id: int) -> Said:
+    def end(self, id: int) -> TextEvents:
         """Wait until a request has ended, and say how."""
-        return Said.of(self.wait(id, lambda events: bool(events) and isinstance(events[-1], Done | Failed)))
+        return TextEvents.of(self.wait(id, lambda events: bool(events) and isinstance(events[-1], Done | Failed)))
 
     def wait(self, id: int, holds: Callable[[list[Event]], bool]) -> list[Event]:
         """Wait until something holds of a request's events."""
@@ -125,7 +134,7 @@ class Running:
 
     def wait_for_delta(self, id: int, n: int = 1) -> None:
         """Wait until a request has given out `n` deltas."""
-        self.wait(id, lambda events: sum(isinstance(event, Delta) for event in events) >= n)
+        self.wait(id, lambda events: sum(isinstance(event, TextDelta) for event in events) >= n)
 
     def events(self, id: int) -> list[Event]:
         """What was said of a request so far."""

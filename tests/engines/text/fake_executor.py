@@ -17,7 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from homeport.domain.errors import EngineFailed, Unavailable
-from homeport.engines.text.executor import Batch, Infill, Logits, Traits, Vocabulary
+from homeport.engines.text.executor import (
+    ExecutorTraits,
+    InfillTokens,
+    Logits,
+    TokenBatch,
+    Vocabulary,
+)
 from homeport.engines.text.invariant import require
 from homeport.engines.text.options import TextOptions
 
@@ -69,7 +75,7 @@ class FakeExecutor:
 
     def __init__(
         self,
-        traits: Traits,
+        traits: ExecutorTraits,
         *,
         script: Mapping[bytes, bytes] | None = None,
         poison: bytes | None = None,
@@ -90,14 +96,14 @@ class FakeExecutor:
         self.forwards = 0
 
     @property
-    def traits(self) -> Traits:
+    def traits(self) -> ExecutorTraits:
         """What it can do and how much it holds."""
         return self._traits
 
     @property
     def vocabulary(self) -> Vocabulary:
         """256 bytes and the control tokens."""
-        infill = Infill(FIM_PREFIX, FIM_SUFFIX, FIM_MIDDLE, (END,))
+        infill = InfillTokens(FIM_PREFIX, FIM_SUFFIX, FIM_MIDDLE, (END,))
         return Vocabulary(SIZE, _pieces(), frozenset({END, IM_END}), START, START, infill, SPECIAL)
 
     @property
@@ -123,7 +129,7 @@ class FakeExecutor:
             ids.extend([_NAMES[part]] if special and part in _NAMES else part.encode())
         return ids
 
-    def forward(self, batch: Batch) -> Logits:
+    def forward(self, batch: TokenBatch) -> Logits:
         """Compute a batch; float32 rows (M, 263) for `wanted`. Raises EngineFailed where the batch is poisoned."""
         size = len(batch.tokens)
         require(0 < size <= self._traits.batch, f"a batch of {size} tokens")
@@ -310,6 +316,8 @@ def build_fake(options: TextOptions, fake: FakeOptions) -> FakeExecutor:
     window = options.window or 2048
     cells = options.cells or 4 * window
     shares = options.kv != "streams"
-    traits = Traits(window, cells, options.sequences, options.batch, shares, fake.can_trim, fake.state, fake.adapters)
+    traits = ExecutorTraits(
+        window, cells, options.sequences, options.batch, shares, fake.can_trim, fake.state, fake.adapters
+    )
     script = {ending.encode(): answer.encode() for ending, answer in json.loads(fake.script).items()}
     return FakeExecutor(traits, script=script, poison=fake.poison.encode() if fake.poison else None)

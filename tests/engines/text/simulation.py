@@ -8,13 +8,13 @@ import numpy as np
 from tests.engines.text.fake_executor import FakeExecutor
 
 from homeport.engines.text.batch_builder import assemble
-from homeport.engines.text.executor import Logits, Traits
-from homeport.engines.text.kv_cache import Cache
-from homeport.engines.text.prefill_budget import Pace
-from homeport.engines.text.prompt_lookup import Lookup, Source
-from homeport.engines.text.scheduled_request import Group
+from homeport.engines.text.executor import ExecutorTraits, Logits
+from homeport.engines.text.kv_cache import KVCache
+from homeport.engines.text.prefill_budget import PrefillBudget
+from homeport.engines.text.prompt_lookup import LookupSource, PromptLookup
+from homeport.engines.text.scheduled_request import ScheduledRequest
 from homeport.engines.text.scheduler import Scheduler
-from homeport.engines.text.step_plan import Plan, Row
+from homeport.engines.text.step_plan import LogitsRow, StepPlan
 
 ADAPTERS = ("red", "blue")
 
@@ -28,9 +28,9 @@ def traits(
     shares_cells: bool = True,
     can_trim: bool = True,
     state: str = "",
-) -> Traits:
+) -> ExecutorTraits:
     """An executor's traits, small ones unless said otherwise."""
-    return Traits(window, cells, sequences, batch, shares_cells, can_trim, state, adapters=True)
+    return ExecutorTraits(window, cells, sequences, batch, shares_cells, can_trim, state, adapters=True)
 
 
 def choose(row: Logits, choice: int) -> int:
@@ -64,11 +64,11 @@ class Ask:
 class Simulation:
     """Steps a scheduler and draws greedily. `answers[group, prompt, candidate]` are the finished token runs."""
 
-    traits: Traits
+    traits: ExecutorTraits
     prefill_slice: int = 16
     score_rows: int = 16
     retain: int | None = None
-    groups: dict[int, Group] = field(default_factory=dict)
+    groups: dict[int, ScheduledRequest] = field(default_factory=dict)
     asks: dict[int, Ask] = field(default_factory=dict)
     answers: dict[tuple[int, int, int], list[int]] = field(default_factory=dict)
     scores: dict[tuple[int, int, int], Logits] = field(default_factory=dict)  # (group, prompt, position) -> row
@@ -78,10 +78,10 @@ class Simulation:
         self.executor = FakeExecutor(self.traits)
         for adapter in ADAPTERS:
             self.executor.attach(adapter, Path(os.devnull))
-        self.cache = Cache(
+        self.cache = KVCache(
             self.executor, retain=self.retain, kind=lambda name: name[0] if isinstance(name, tuple) else name
         )
-        pace = Pace(self.traits.batch, fixed=self.prefill_slice)
+        pace = PrefillBudget(self.traits.batch, fixed=self.prefill_slice)
         self.scheduler = Scheduler(
             self.cache,
             self.traits,
@@ -89,21 +89,23 @@ class Simulation:
             score_rows=self.score_rows,
         )
 
-    def ask(self, ask: Ask) -> Group:
+    def ask(self, ask: Ask) -> ScheduledRequest:
         """Let a request arrive."""
         namespace = (ask.adapter, ask.project)
-        group = Group(len(self.groups), namespace, ask.project, ask.credit, adapter=ask.adapter)
+        group = ScheduledRequest(len(self.groups), namespace, ask.project, ask.credit, adapter=ask.adapter)
         for prompt, tokens in enumerate(ask.prompts):
             for _ in range(ask.candidates):
                 one = group.add(prompt, tokens, scores=ask.scores)
                 if ask.copies is not None and self.traits.can_trim:
-                    one.lookup = Lookup(Source(ask.copies or tokens, is_likely=bool(ask.copies)), ask.length)
+                    one.lookup = PromptLookup(
+                        LookupSource(ask.copies or tokens, is_likely=bool(ask.copies)), ask.length
+                    )
         self.groups[group.id] = group
         self.asks[group.id] = ask
         self.scheduler.add(group)
         return group
 
-    def step(self) -> Plan:
+    def step(self) -> StepPlan:
         """Plan, compute, draw and check the books."""
         plan = self.scheduler.plan()
         if not plan.slices:
@@ -132,7 +134,7 @@ class Simulation:
             ask = self.asks[group]
             assert answer == alone(self.executor, ask.prompts[prompt], candidate, ask.length, ask.adapter)
 
-    def _keep_scores(self, plan: Plan, logits: Logits) -> None:
+    def _keep_scores(self, plan: StepPlan, logits: Logits) -> None:
         index = 0
         for part in plan.slices:
             one = part.candidate
@@ -141,7 +143,7 @@ class Simulation:
                     self.scores[one.group.id, one.prompt, position] = logits[index].copy()
                 index += 1
 
-    def _draw(self, row: Row, logits: Logits) -> None:
+    def _draw(self, row: LogitsRow, logits: Logits) -> None:
         one = row.candidate
         ask = self.asks[one.group.id]
         choice = [other for other in one.group.candidates if other.prompt == one.prompt].index(one)

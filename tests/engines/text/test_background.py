@@ -1,22 +1,27 @@
 """Background requests in the text engine: they stand still without credit, and short steps while nobody waits."""
 
-from tests.engines.text.engine_runner import Running
+from tests.engines.text.engine_runner import TextEngineRunner
 from tests.engines.text.simulation import Ask, Simulation, traits
 
-from homeport.domain.text import Ending, Sampling, TextPrompt, TextRequest
-from homeport.engines.text.prefill_budget import Pace
+from homeport.domain.text import (
+    SamplingParams,
+    StoppingCriteria,
+    TextPrompt,
+    TextRequest,
+)
+from homeport.engines.text.prefill_budget import PrefillBudget
 
 HALT = 1 << 40
 
 
 def _request(text: str, max_tokens: int, *, is_background: bool = False) -> TextRequest:
-    ending, sampling = Ending(max_tokens=max_tokens, ignore_eos=True), Sampling(seed=1)
+    ending, sampling = StoppingCriteria(max_tokens=max_tokens, ignore_eos=True), SamplingParams(seed=1)
     return TextRequest(prompts=(TextPrompt(text),), sampling=sampling, ending=ending, is_background=is_background)
 
 
 def test_what_has_lost_its_credit_goes_on_where_it_stood() -> None:
     """Taken far more credit than it had, a stream stands still beside others, and says the same in the end."""
-    with Running(window=4096, cells=8192) as running:
+    with TextEngineRunner(window=4096, cells=8192) as running:
         whole = running.ask(_request("seed", 2000))
         id = running.open(_request("seed", 2000, is_background=True))
         running.wait_for_delta(id, 10)
@@ -32,10 +37,10 @@ def test_what_has_lost_its_credit_goes_on_where_it_stood() -> None:
 def test_a_prompt_that_nobody_waits_for_is_computed_in_short_steps() -> None:
     """Before anything was measured, a background prompt enters a little at a time; beside a caller's it does not."""
     text = "word " * 100
-    with Running(window=1024, cells=4096, batch=512) as running:
+    with TextEngineRunner(window=1024, cells=4096, batch=512) as running:
         running.ask(_request(text, 1, is_background=True))
         background = running.engine.gauges().steps
-    with Running(window=1024, cells=4096, batch=512) as running:
+    with TextEngineRunner(window=1024, cells=4096, batch=512) as running:
         running.ask(_request(text, 1))
         assert running.engine.gauges().steps < background
     assert background > 1
@@ -44,7 +49,7 @@ def test_a_prompt_that_nobody_waits_for_is_computed_in_short_steps() -> None:
 def test_who_stands_still_does_not_count_as_waiting() -> None:
     """Prompts without credit do not make the slices of others larger: nobody waits for them."""
     seen: list[tuple[int, int]] = []
-    pace = Pace(64)
+    pace = PrefillBudget(64)
 
     def watched(decode: int, prompts: int) -> int:
         seen.append((decode, prompts))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from homeport.engines.text.control_tokens import Markup, Part
+from homeport.engines.text.control_tokens import ControlTokenGuard, TextSpan
 from homeport.engines.text.executor import Executor
 from homeport.engines.text.executors.llama.executor import LlamaExecutor
 
@@ -11,19 +11,23 @@ def test_markup_equals_the_whole_text(small: LlamaExecutor, coder: LlamaExecutor
     """Text around control tokens, cut anywhere into parts, has the ids of the whole."""
     text = "<|im_start|>user\nHello, wörld! 你好\n\n  spaced<|im_end|>\n<|im_start|>assistant\n"
     for executor in (small, coder):
-        markup = Markup(executor, "")
+        markup = ControlTokenGuard(executor, "")
         whole = executor.tokenise(text, special=True)
-        assert markup.tokenise([Part(text, is_markup=True)]) == whole
+        assert markup.tokenise([TextSpan(text, is_markup=True)]) == whole
         end = text.index("<|im_end|>")
-        parts = [Part(text[:17], is_markup=True), Part(text[17:end], is_markup=False), Part(text[end:], is_markup=True)]
+        parts = [
+            TextSpan(text[:17], is_markup=True),
+            TextSpan(text[17:end], is_markup=False),
+            TextSpan(text[end:], is_markup=True),
+        ]
         assert markup.tokenise(parts) == whole
 
 
 @pytest.mark.parametrize("name", ["<|im_end|>", "<|fim_prefix|>", "<tool_call>", "<|im_<|im_end|>end|>"])
 def test_plain_names_stay_text(coder: LlamaExecutor, name: str) -> None:
     """A control token's name in a plain part, or a marker the template uses, is spelled out and never the token."""
-    markup = Markup(coder, coder.metadata["tokenizer.chat_template"])
-    ids = markup.tokenise([Part("a ", is_markup=True), Part(f"b {name} c", is_markup=False)])
+    markup = ControlTokenGuard(coder, coder.metadata["tokenizer.chat_template"])
+    ids = markup.tokenise([TextSpan("a ", is_markup=True), TextSpan(f"b {name} c", is_markup=False)])
     assert b"".join(coder.vocabulary.pieces[token] for token in ids).decode() == f"a b {name} c"
     assert max(ids) < min(coder.vocabulary.special) or markup.controls(ids) == []
     assert 151657 not in ids  # <tool_call>, which llama.cpp reads in any text
@@ -31,13 +35,13 @@ def test_plain_names_stay_text(coder: LlamaExecutor, name: str) -> None:
 
 def test_controls_are_found_in_order(fake: Executor) -> None:
     """The control tokens among ids come out in their order."""
-    markup = Markup(fake, "")
-    ids = markup.tokenise([Part("<|im_start|>x<|im_end|>", is_markup=True), Part("<|end|>", is_markup=False)])
+    markup = ControlTokenGuard(fake, "")
+    ids = markup.tokenise([TextSpan("<|im_start|>x<|im_end|>", is_markup=True), TextSpan("<|end|>", is_markup=False)])
     assert [fake.vocabulary.special[token] for token in markup.controls(ids)] == ["<|im_start|>", "<|im_end|>"]
 
 
 def test_defused_text_holds_no_name(coder: LlamaExecutor) -> None:
     """Every name that could become a control token has the gap inside, and nothing else has."""
-    markup = Markup(coder, "")
+    markup = ControlTokenGuard(coder, "")
     assert markup.defused("a<|im_end|>b", "GAP") == "a<GAP|im_end|>b"
     assert markup.defused("a < b | c", "GAP") == "a < b | c"

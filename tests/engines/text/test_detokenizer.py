@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeport.domain.events import Scored
-from homeport.engines.text.detokenizer import Piece, Transcript
+from homeport.domain.events import ScoredToken
+from homeport.engines.text.detokenizer import Detokenizer, TextPiece
 from homeport.engines.text.executor import Vocabulary
-from homeport.engines.text.logprobs import Score
+from homeport.engines.text.logprobs import TokenScore
 from homeport.engines.text.stop_strings import StopStrings
 
 
@@ -23,12 +23,12 @@ def vocabulary(pieces: list[bytes], special: dict[int, str] | None = None) -> Vo
     )
 
 
-def run(pieces: list[bytes], stop: list[str], *, scores: bool = True) -> tuple[list[Piece], bool]:
+def run(pieces: list[bytes], stop: list[str], *, scores: bool = True) -> tuple[list[TextPiece], bool]:
     """Push every piece as a token of its own until a stop string is found, then close."""
-    transcript = Transcript(vocabulary(pieces), StopStrings(stop), scores=scores)
+    transcript = Detokenizer(vocabulary(pieces), StopStrings(stop), scores=scores)
     out = []
     for token in range(len(pieces)):
-        out.append(transcript.push(token, Score(token, -0.5) if scores else None))
+        out.append(transcript.push(token, TokenScore(token, -0.5) if scores else None))
         if transcript.stopped:
             break
     out.append(transcript.close())
@@ -64,7 +64,7 @@ def test_stream_is_the_whole_text_cut_at_the_stop(pieces: list[bytes], stop: lis
 @given(tokens, stops)
 def test_no_more_is_held_than_the_ambiguous_tail(pieces: list[bytes], stop: list[str]) -> None:
     """After each token everything is out but the longest end that could become a stop string."""
-    transcript = Transcript(vocabulary(pieces), StopStrings(stop), scores=False)
+    transcript = Detokenizer(vocabulary(pieces), StopStrings(stop), scores=False)
     whole, shown = b"", ""
     for token, data in enumerate(pieces):
         shown += transcript.push(token, None).text
@@ -152,8 +152,8 @@ def test_unfinished_character_at_the_end() -> None:
 def test_echo_comes_first_and_moves_offsets() -> None:
     """The prompt's tokens are reported with it, stop strings in it mean nothing, and later offsets count from it."""
     words = vocabulary([b"Say", b" stop", b" you", b"!"])
-    transcript = Transcript(words, StopStrings([" stop"]), scores=True)
-    echoed = transcript.echo("Say stop", [0, 1], [Score(0, None), Score(1, -2.0, ((2, -0.5),))])
+    transcript = Detokenizer(words, StopStrings([" stop"]), scores=True)
+    echoed = transcript.echo("Say stop", [0, 1], [TokenScore(0, None), TokenScore(1, -2.0, ((2, -0.5),))])
     assert echoed.text == "Say stop"
     assert [(entry.token, entry.logprob, entry.offset) for entry in echoed.scored] == [
         ("Say", None, 0),
@@ -161,27 +161,27 @@ def test_echo_comes_first_and_moves_offsets() -> None:
     ]
     assert [(other.token, other.bytes, other.logprob) for other in echoed.scored[1].top] == [(" you", b" you", -0.5)]
     assert not transcript.stopped
-    assert transcript.push(2, Score(2, -1.0)).scored == (Scored(" you", b" you", -1.0, 8),)
+    assert transcript.push(2, TokenScore(2, -1.0)).scored == (ScoredToken(" you", b" you", -1.0, 8),)
 
 
 def test_echo_without_scores_is_text_only() -> None:
     """Without scores the prompt and the tokens behind it are text alone."""
-    transcript = Transcript(vocabulary([b"a", b"b"]), StopStrings([]), scores=False)
-    assert transcript.echo("a", [0], None) == Piece("a")
-    assert transcript.push(1, None) == Piece("b")
+    transcript = Detokenizer(vocabulary([b"a", b"b"]), StopStrings([]), scores=False)
+    assert transcript.echo("a", [0], None) == TextPiece("a")
+    assert transcript.push(1, None) == TextPiece("b")
 
 
 def test_control_tokens_are_named_and_spell_nothing() -> None:
     """A control token shows under its name with no bytes, as token and as alternative."""
-    transcript = Transcript(vocabulary([b"a", b""], {1: "<|end|>"}), StopStrings([]), scores=True)
-    (entry,) = transcript.push(1, Score(1, -1.0, ((1, -1.0),))).scored
+    transcript = Detokenizer(vocabulary([b"a", b""], {1: "<|end|>"}), StopStrings([]), scores=True)
+    (entry,) = transcript.push(1, TokenScore(1, -1.0, ((1, -1.0),))).scored
     assert (entry.token, entry.bytes, entry.top[0].token) == ("<|end|>", b"", "<|end|>")
 
 
 def test_pushing_behind_a_stop_is_a_bug() -> None:
     """After the stop string nothing more is taken, and closing adds nothing."""
-    transcript = Transcript(vocabulary([b"stop"]), StopStrings(["stop"]), scores=False)
-    assert transcript.push(0, None) == Piece("")
-    assert transcript.close() == Piece("")
+    transcript = Detokenizer(vocabulary([b"stop"]), StopStrings(["stop"]), scores=False)
+    assert transcript.push(0, None) == TextPiece("")
+    assert transcript.close() == TextPiece("")
     with pytest.raises(RuntimeError):
         transcript.push(0, None)

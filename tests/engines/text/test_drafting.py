@@ -7,14 +7,20 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.engines.text.engine_runner import Running, Said
+from tests.engines.text.engine_runner import TextEngineRunner, TextEvents
 from tests.engines.text.fake_executor import FakeExecutor
 from tests.engines.text.simulation import Ask, Simulation, alone, traits
 
-from homeport.domain.events import Delta
-from homeport.domain.text import EditPrompt, Ending, Sampling, TextPrompt, TextRequest
+from homeport.domain.events import TextDelta
+from homeport.domain.text import (
+    EditPrompt,
+    SamplingParams,
+    StoppingCriteria,
+    TextPrompt,
+    TextRequest,
+)
 from homeport.engines.text.engine import TextEngine
-from homeport.engines.text.executor import Batch, Executor, Logits
+from homeport.engines.text.executor import Executor, Logits, TokenBatch
 from homeport.engines.text.executors.llama.executor import LlamaExecutor
 from homeport.engines.text.options import TextOptions
 
@@ -26,7 +32,7 @@ LAYOUTS = ("streams", "unified")
 
 
 def _request(prompt: TextPrompt | EditPrompt) -> TextRequest:
-    return TextRequest((prompt,), Sampling(temperature=0.0), Ending(max_tokens=260), 1, 1, None, False)
+    return TextRequest((prompt,), SamplingParams(temperature=0.0), StoppingCriteria(max_tokens=260), 1, 1, None, False)
 
 
 EDIT = _request(EditPrompt(PROSE, "be idle"))
@@ -37,9 +43,9 @@ AGAIN = _request(TextPrompt(PROSE + "say it again: "))
 def test_a_text_that_repeats_takes_half_the_steps_or_fewer(request_: TextRequest) -> None:
     """An edit, and a prompt said again, word for word as without guesses, in half the steps at most."""
     steps = {}
-    said: dict[bool, Said] = {}
+    said: dict[bool, TextEvents] = {}
     for speculates in (False, True):
-        with Running(speculate=speculates, script=SCRIPT) as running:
+        with TextEngineRunner(speculate=speculates, script=SCRIPT) as running:
             said[speculates] = running.ask(request_)
             gauges = running.engine.gauges()
             steps[speculates] = gauges.steps
@@ -52,22 +58,22 @@ def test_a_text_that_repeats_takes_half_the_steps_or_fewer(request_: TextRequest
 def test_nothing_is_guessed_where_it_is_off_or_cannot_be_taken_back() -> None:
     """With the option off, and on an executor that cannot trim, no guess is computed."""
     for speculates, can_trim in ((False, True), (True, False)):
-        with Running(script=SCRIPT, speculate=speculates, can_trim=can_trim) as running:
+        with TextEngineRunner(script=SCRIPT, speculate=speculates, can_trim=can_trim) as running:
             running.ask(EDIT)
             assert running.engine.gauges().drafted_tokens == 0
 
 
 def test_the_tokens_of_a_step_come_in_one_delta() -> None:
     """However many tokens a step confirms, they are one delta that counts them, and cost one delta of credit."""
-    with Running(script=SCRIPT) as running:
+    with TextEngineRunner(script=SCRIPT) as running:
         id = running.open(EDIT, credit=1)
         given = 1
         while True:
             running.wait(id, lambda events, given=given: len(events) > given)  # type: ignore[misc]
             events = running.events(id)
-            deltas = [event for event in events if isinstance(event, Delta)]
+            deltas = [event for event in events if isinstance(event, TextDelta)]
             assert len(deltas) <= given
-            if not isinstance(events[-1], Delta):
+            if not isinstance(events[-1], TextDelta):
                 break
             given += 1
             running.engine.credit(id, 1)
@@ -92,7 +98,7 @@ requests = st.builds(
         max_size=2,
     ).map(tuple),
     st.builds(
-        Sampling,
+        SamplingParams,
         temperature=st.sampled_from((0.0, 1.0, 8.0)),
         seed=st.integers(0, 50),
         top_p=st.sampled_from((0.8, 1.0)),
@@ -100,7 +106,7 @@ requests = st.builds(
         repetition_penalty=st.sampled_from((1.0, 1.2)),
     ),
     st.builds(
-        Ending,
+        StoppingCriteria,
         max_tokens=st.integers(1, 150),
         stop=st.sampled_from(((), ("dog",), ("la la", "\n"))),
         min_tokens=st.sampled_from((0, 30)),
@@ -121,7 +127,7 @@ def test_answers_are_the_same_with_and_without(traffic: list[TextRequest], cells
     """Any sampling, stops, n, best_of, echo, scores, late credit and tight memory: the same words and usage."""
     said = []
     for speculates in (False, True):
-        with Running(
+        with TextEngineRunner(
             speculate=speculates, cells=cells, batch=64, sequences=6, kv=kv, script=SCRIPT, window=600
         ) as running:
             ids = [running.open(request, 3) for request in traffic]
@@ -194,7 +200,7 @@ class Recorder:
     def __getattr__(self, name: str) -> object:
         return getattr(self._executor, name)
 
-    def forward(self, batch: Batch) -> Logits:
+    def forward(self, batch: TokenBatch) -> Logits:
         """Compute and take notes."""
         rows = self._executor.forward(batch)
         self.tokens.update(zip(batch.positions.tolist(), batch.tokens.tolist(), strict=True))
@@ -209,8 +215,10 @@ class Recorder:
 def test_real_logits_behind_guesses_are_those_of_a_plain_pass(small: LlamaExecutor) -> None:
     """Each token of an edit was drawn from the logits that its true text gives, within the kernels' rounding."""
     recorder = Recorder(small)
-    edit = TextRequest((EditPrompt(PROSE, "Repeat the text"),), Sampling(temperature=0.0), Ending(max_tokens=60))
-    with Running(TextEngine("small", cast(Executor, recorder), TextOptions())) as running:
+    edit = TextRequest(
+        (EditPrompt(PROSE, "Repeat the text"),), SamplingParams(temperature=0.0), StoppingCriteria(max_tokens=60)
+    )
+    with TextEngineRunner(TextEngine("small", cast(Executor, recorder), TextOptions())) as running:
         said = running.ask(edit)
         gauges = running.engine.gauges()
     assert said.usage is not None
@@ -218,7 +226,7 @@ def test_real_logits_behind_guesses_are_those_of_a_plain_pass(small: LlamaExecut
     first, length = said.usage.prompt_tokens, said.usage.prompt_tokens + said.usage.completion_tokens - 1
     ids = np.array([recorder.tokens[position] for position in range(length)], np.int32)
     positions = np.arange(length, dtype=np.int32)
-    plain = small.forward(Batch(ids, positions, np.zeros(length, np.int32), positions))
+    plain = small.forward(TokenBatch(ids, positions, np.zeros(length, np.int32), positions))
     drawn_from = np.array([recorder.logits[position] for position in range(first - 1, length)])
     assert np.abs(drawn_from - plain[first - 1 :]).mean() < NEAR
     small.release([0])

@@ -3,22 +3,27 @@
 import numpy as np
 import pytest
 
-from homeport.domain.text import EditPrompt, Ending, Sampling, TextRequest
+from homeport.domain.text import (
+    EditPrompt,
+    SamplingParams,
+    StoppingCriteria,
+    TextRequest,
+)
 from homeport.engines.text import edit_prompts
-from homeport.engines.text.detokenizer import Transcript
-from homeport.engines.text.executor import Batch
+from homeport.engines.text.detokenizer import Detokenizer
+from homeport.engines.text.executor import TokenBatch
 from homeport.engines.text.executors.llama.executor import LlamaExecutor
-from homeport.engines.text.prompt_processor import Preparer
-from homeport.engines.text.sampling import Bias, Draw, sample
+from homeport.engines.text.prompt_processor import PromptProcessor
+from homeport.engines.text.sampling import LogitBias, TokenSampler, sample
 from homeport.engines.text.stop_strings import StopStrings
 
 
 def answer(executor: LlamaExecutor, prompt: EditPrompt) -> tuple[str, bool]:
     """What the model answers at temperature 0, and whether it closed the fence."""
-    request = TextRequest((prompt,), ending=Ending(max_tokens=60))
-    prepared = Preparer(executor, executor.traits.window).prepare(request).prompts[0]
-    transcript = Transcript(executor.vocabulary, StopStrings(prepared.stop), scores=False)
-    draw = Draw(Sampling(temperature=0.0), seed=0, choice=0, bias=Bias.of({}))
+    request = TextRequest((prompt,), ending=StoppingCriteria(max_tokens=60))
+    prepared = PromptProcessor(executor, executor.traits.window).prepare(request).prompts[0]
+    transcript = Detokenizer(executor.vocabulary, StopStrings(prepared.stop), scores=False)
+    draw = TokenSampler(SamplingParams(temperature=0.0), seed=0, choice=0, bias=LogitBias.of({}))
     executor.release([0])
     ids, start, text = list(prepared.ids), 0, ""
     for _ in range(60):
@@ -26,7 +31,7 @@ def answer(executor: LlamaExecutor, prompt: EditPrompt) -> tuple[str, bool]:
         positions = np.arange(start, start + size, dtype=np.int32)
         wanted = np.array([size - 1], dtype=np.int32)
         logits = executor.forward(
-            Batch(np.array(ids, dtype=np.int32), positions, np.zeros(size, dtype=np.int32), wanted)
+            TokenBatch(np.array(ids, dtype=np.int32), positions, np.zeros(size, dtype=np.int32), wanted)
         )
         ids, start = [int(sample(logits, [draw])[0])], start + size
         if ids[0] in prepared.ends:
@@ -61,13 +66,13 @@ def test_only_the_edited_text_comes_back(coder: LlamaExecutor, text: str, instru
 
 def test_fence_is_longer_than_the_texts_own() -> None:
     """Backquotes in text or instruction make the fence longer, so that the text cannot end the answer."""
-    edit = edit_prompts.conversation(EditPrompt("```py\nx\n```", "use ````"))
+    edit = edit_prompts.build_edit_conversation(EditPrompt("```py\nx\n```", "use ````"))
     assert edit.opened == "`````\n"
     assert edit.stop == "\n`````"
 
 
 def test_braces_are_text() -> None:
     """Braces in text and instruction are not read as places to fill."""
-    (message,) = edit_prompts.conversation(EditPrompt("{fence} {0}", "{instruction}")).messages
+    (message,) = edit_prompts.build_edit_conversation(EditPrompt("{fence} {0}", "{instruction}")).messages
     assert "{fence} {0}" in message.content
     assert "Instruction: {instruction}" in message.content

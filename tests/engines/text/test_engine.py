@@ -5,25 +5,35 @@ import json
 import msgspec
 import numpy as np
 import pytest
-from tests.engines.text.engine_runner import Running, Said, fake_engine
+from tests.engines.text.engine_runner import TextEngineRunner, TextEvents, fake_engine
 from tests.engines.text.fake_executor import START, FakeExecutor
 from tests.engines.text.simulation import traits
 
 from homeport.domain.errors import Unavailable
-from homeport.domain.events import Admitted, Delta, Done, Finished
-from homeport.domain.text import Ending, Sampling, TextPrompt, TextRequest
-from homeport.domain.worker_messages import Job
+from homeport.domain.events import (
+    Admitted,
+    ChoiceFinished,
+    Done,
+    TextDelta,
+)
+from homeport.domain.text import (
+    SamplingParams,
+    StoppingCriteria,
+    TextPrompt,
+    TextRequest,
+)
+from homeport.domain.worker_messages import EngineSpec
 from homeport.engines.text.engine import load
 
-GREEDY = Sampling(temperature=0.0)
-SHORT = Ending(max_tokens=12)
+GREEDY = SamplingParams(temperature=0.0)
+SHORT = StoppingCriteria(max_tokens=12)
 STORY = "It was a dark and stormy night; the rain fell in torrents, except at occasional intervals. "
 
 
 def _ask(
     *prompts: str,
-    sampling: Sampling = GREEDY,
-    ending: Ending = SHORT,
+    sampling: SamplingParams = GREEDY,
+    ending: StoppingCriteria = SHORT,
     n: int = 1,
     best_of: int | None = None,
     logprobs: int | None = None,
@@ -33,9 +43,9 @@ def _ask(
     return TextRequest(texts, sampling, ending, n, n if best_of is None else best_of, logprobs, echo)
 
 
-def _ending(max_tokens: int = 12) -> Ending:
+def _ending(max_tokens: int = 12) -> StoppingCriteria:
     """An answer of exactly `max_tokens` tokens: end tokens do not end it."""
-    return Ending(max_tokens=max_tokens, ignore_eos=True)
+    return StoppingCriteria(max_tokens=max_tokens, ignore_eos=True)
 
 
 def _scripted(**script: str) -> str:
@@ -53,11 +63,11 @@ def _greedy(prompt: str, n: int) -> list[int]:
 
 def test_events_come_in_order_one_call_per_step() -> None:
     """Admitted, one delta per step, Finished, Done; and text and usage say the same."""
-    with Running(script=_scripted(hello=" world!")) as running:
+    with TextEngineRunner(script=_scripted(hello=" world!")) as running:
         id = running.open(_ask("hello"))
         said = running.end(id)
         kinds = [type(event) for event in running.events(id)]
-    assert kinds == [Admitted, *[Delta] * 7, Finished, Done]
+    assert kinds == [Admitted, *[TextDelta] * 7, ChoiceFinished, Done]
     assert said.text == " world!"
     assert said.reasons == {0: "stop"}
     assert said.usage is not None
@@ -68,7 +78,7 @@ def test_events_come_in_order_one_call_per_step() -> None:
 
 def test_length_ends_an_answer_at_its_budget() -> None:
     """Exactly max_tokens tokens are generated, each as the executor has it."""
-    with Running() as running:
+    with TextEngineRunner() as running:
         said = running.ask(_ask("abc", ending=_ending(9)))
     expected = b"".join(bytes([token]) for token in _greedy("abc", 9) if token < 256)
     assert said.text == expected.decode(errors="replace")
@@ -79,33 +89,33 @@ def test_length_ends_an_answer_at_its_budget() -> None:
 
 def test_stop_strings_are_found_across_tokens_and_never_shown() -> None:
     """A stop string spread over five tokens ends the answer before it, streamed or not."""
-    with Running(script=_scripted(go=" one two three")) as running:
-        said = running.ask(_ask("go", ending=Ending(stop=(" two ",))))
+    with TextEngineRunner(script=_scripted(go=" one two three")) as running:
+        said = running.ask(_ask("go", ending=StoppingCriteria(stop=(" two ",))))
     assert said.text == " one"
     assert said.reasons == {0: "stop"}
 
 
 def test_end_tokens_stop_token_ids_and_min_tokens() -> None:
     """End tokens end unless ignored, ids of the caller's end too, and none of them before min_tokens."""
-    with Running(script=_scripted(go="abcdef")) as running:
+    with TextEngineRunner(script=_scripted(go="abcdef")) as running:
         assert running.ask(_ask("go")).text == "abcdef"
-        assert running.ask(_ask("go", ending=Ending(stop_token_ids=(ord("d"),)))).text == "abc"
+        assert running.ask(_ask("go", ending=StoppingCriteria(stop_token_ids=(ord("d"),)))).text == "abc"
         ignored = running.ask(_ask("go", ending=_ending(10)))
         assert ignored.reasons == {0: "length"}
         assert ignored.text.startswith("abcdef")
-        longer = running.ask(_ask("go", ending=Ending(max_tokens=20, min_tokens=9)))
+        longer = running.ask(_ask("go", ending=StoppingCriteria(max_tokens=20, min_tokens=9)))
         assert longer.usage is not None
         assert longer.usage.completion_tokens >= 9
 
 
 def test_choices_differ_and_the_same_seed_repeats_them() -> None:
     """Four answers of one seed differ, and come again exactly in other company; another seed gives others."""
-    drawn = Sampling(temperature=1.0, seed=7)
-    with Running() as running:
+    drawn = SamplingParams(temperature=1.0, seed=7)
+    with TextEngineRunner() as running:
         first = running.ask(_ask("abc", sampling=drawn, n=4))
-        crowd = [running.open(_ask(STORY, sampling=Sampling(seed=index), n=2)) for index in range(4)]
+        crowd = [running.open(_ask(STORY, sampling=SamplingParams(seed=index), n=2)) for index in range(4)]
         again = running.ask(_ask("abc", sampling=drawn, n=4))
-        other = running.ask(_ask("abc", sampling=Sampling(temperature=1.0, seed=8), n=4))
+        other = running.ask(_ask("abc", sampling=SamplingParams(temperature=1.0, seed=8), n=4))
         for id in crowd:
             running.end(id)
     assert len(set(first.texts.values())) == 4
@@ -116,14 +126,14 @@ def test_choices_differ_and_the_same_seed_repeats_them() -> None:
 
 def test_requests_without_a_seed_differ() -> None:
     """A fresh seed per request: two equal requests at temperature 1 do not get equal answers."""
-    with Running() as running:
-        one, two = (running.ask(_ask("abc", sampling=Sampling(), ending=_ending(30))) for _ in range(2))
+    with TextEngineRunner() as running:
+        one, two = (running.ask(_ask("abc", sampling=SamplingParams(), ending=_ending(30))) for _ in range(2))
     assert one.text != two.text
 
 
 def test_prompts_and_choices_are_numbered_prompt_major() -> None:
     """Two prompts with two answers each give choices 0 to 3, the first two for the first prompt."""
-    with Running(script=_scripted(uno=" eins", dos=" zwei")) as running:
+    with TextEngineRunner(script=_scripted(uno=" eins", dos=" zwei")) as running:
         said = running.ask(_ask("uno", "dos", n=2))
     assert dict(said.texts) == {0: " eins", 1: " eins", 2: " zwei", 3: " zwei"}
     assert said.usage is not None
@@ -131,14 +141,14 @@ def test_prompts_and_choices_are_numbered_prompt_major() -> None:
     assert said.usage.completion_tokens == 20
 
 
-def _mean(said: Said, choice: int) -> float:
+def _mean(said: TextEvents, choice: int) -> float:
     return float(np.mean([one.logprob for one in said.scored[choice] if one.logprob is not None]))
 
 
 def test_best_of_gives_the_best_of_what_it_drew() -> None:
     """Of five candidates the two with the highest mean log-probability come out, best first; all are paid for."""
-    drawn = Sampling(temperature=1.0, seed=11)
-    with Running() as running:
+    drawn = SamplingParams(temperature=1.0, seed=11)
+    with TextEngineRunner() as running:
         every = running.ask(_ask("abc", "xyz", sampling=drawn, n=5, logprobs=0, ending=_ending()))
         best = running.ask(_ask("abc", "xyz", sampling=drawn, n=2, best_of=5, ending=_ending()))
     for prompt in range(2):
@@ -154,7 +164,7 @@ def test_best_of_gives_the_best_of_what_it_drew() -> None:
 @pytest.mark.parametrize("n", [1, 2])
 def test_echo_scores_the_prompt_as_a_direct_pass_does(max_tokens: int, n: int) -> None:
     """Every prompt token but the first has its log-probability, cached or not; the text begins with the prompt."""
-    with Running(batch=16) as running:
+    with TextEngineRunner(batch=16) as running:
         running.ask(_ask(STORY))
         said = running.ask(_ask(STORY, echo=True, logprobs=3, ending=_ending(max_tokens), n=n))
     executor = FakeExecutor(traits())
@@ -176,8 +186,8 @@ def test_echo_scores_the_prompt_as_a_direct_pass_does(max_tokens: int, n: int) -
 
 def test_echo_without_scores_computes_nothing_for_an_empty_budget() -> None:
     """With max_tokens 0 and no logprobs the prompt comes back and no step is made."""
-    with Running() as running:
-        said = running.ask(_ask(STORY, "b", echo=True, ending=Ending(max_tokens=0)))
+    with TextEngineRunner() as running:
+        said = running.ask(_ask(STORY, "b", echo=True, ending=StoppingCriteria(max_tokens=0)))
         assert running.engine.gauges().steps == 0
     assert dict(said.texts) == {0: STORY, 1: "b"}
     assert said.reasons == {0: "length", 1: "length"}
@@ -185,7 +195,7 @@ def test_echo_without_scores_computes_nothing_for_an_empty_budget() -> None:
 
 def test_echo_comes_before_each_choice() -> None:
     """Each choice's text is the prompt and then its own answer."""
-    with Running(script=_scripted(go=" on")) as running:
+    with TextEngineRunner(script=_scripted(go=" on")) as running:
         said = running.ask(_ask("go", echo=True, n=3))
     assert set(said.texts.values()) == {"go on"}
     assert len(said.texts) == 3
@@ -194,12 +204,12 @@ def test_echo_comes_before_each_choice() -> None:
 def test_preemption_leaves_texts_unchanged() -> None:
     """Eight long answers in a cache for three are those of a roomy cache, token for token."""
     requests = [
-        _ask(f"{index} {STORY}", sampling=Sampling(seed=index), ending=_ending(60), n=2, logprobs=1)
+        _ask(f"{index} {STORY}", sampling=SamplingParams(seed=index), ending=_ending(60), n=2, logprobs=1)
         for index in range(4)
     ]
-    with Running(window=512, cells=4096) as roomy:
+    with TextEngineRunner(window=512, cells=4096) as roomy:
         expected = [roomy.ask(request) for request in requests]
-    with Running(window=512, cells=420, sequences=6) as tight:
+    with TextEngineRunner(window=512, cells=420, sequences=6) as tight:
         got = [tight.end(id) for id in [tight.open(request) for request in requests]]
         assert tight.engine.gauges().preemptions > 0
         assert tight.engine.gauges().cells_used == 0
@@ -210,13 +220,13 @@ def test_preemption_leaves_texts_unchanged() -> None:
 
 def test_a_slow_reader_gets_the_same_answer() -> None:
     """Fed one delta of credit at a time, an answer is the same, and never runs ahead of its credit."""
-    request = _ask(STORY, sampling=Sampling(seed=3), n=2, ending=_ending(10))
-    with Running() as running:
+    request = _ask(STORY, sampling=SamplingParams(seed=3), n=2, ending=_ending(10))
+    with TextEngineRunner() as running:
         whole = running.ask(request)
         id = running.open(request, credit=1)
         for given in range(1, whole.deltas):
             running.wait_for_delta(id, given)
-            assert sum(isinstance(event, Delta) for event in running.events(id)) == given
+            assert sum(isinstance(event, TextDelta) for event in running.events(id)) == given
             running.engine.credit(id, 1)
         assert running.end(id).texts == whole.texts
 
@@ -224,19 +234,19 @@ def test_a_slow_reader_gets_the_same_answer() -> None:
 def test_cached_tokens_are_reported_within_a_project_only() -> None:
     """The same prompt again is cached but for its last token; another project's is not, unless sharing is on."""
     asked = {project: msgspec.structs.replace(_ask(STORY), project=project) for project in "ab"}
-    with Running() as running:
+    with TextEngineRunner() as running:
         told = [running.ask(asked[project]).usage for project in ("a", "a", "b")]
     length = 1 + len(STORY)
     assert [usage.cached_tokens for usage in told if usage] == [0, length - 1, 0]
-    with Running(share_prefixes=True) as running:
+    with TextEngineRunner(share_prefixes=True) as running:
         shared = [running.ask(asked[project]).usage for project in ("a", "b")]
     assert [usage.cached_tokens for usage in shared if usage] == [0, length - 1]
 
 
 def test_an_overflowing_prompt_is_refused_before_admission() -> None:
     """A prompt and budget beyond the window fail with context_length_exceeded and nothing else."""
-    with Running(window=64) as running:
-        said = running.ask(_ask(STORY, ending=Ending(max_tokens=10)))
+    with TextEngineRunner(window=64) as running:
+        said = running.ask(_ask(STORY, ending=StoppingCriteria(max_tokens=10)))
         assert said.fault is not None
         assert said.fault.code == "context_length_exceeded"
         assert said.admitted is None
@@ -253,7 +263,7 @@ def test_options_are_checked_by_name() -> None:
     )
     for options, named in wrong:
         with pytest.raises(Unavailable, match=named):
-            load(Job("text", "fake", {}, "", options))
+            load(EngineSpec("text", "fake", {}, "", options))
 
 
 def test_loaded_says_what_is_served() -> None:

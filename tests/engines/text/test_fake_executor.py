@@ -6,16 +6,16 @@ from tests.engines.text.fake_executor import IM_END, SIZE, START, FakeExecutor
 from tests.engines.text.simulation import traits
 
 from homeport.domain.errors import EngineFailed
-from homeport.engines.text.executor import Batch
+from homeport.engines.text.executor import TokenBatch
 
 
-def _batch(runs: dict[int, tuple[int, list[int]]], wanted: list[int]) -> Batch:
+def _batch(runs: dict[int, tuple[int, list[int]]], wanted: list[int]) -> TokenBatch:
     """`runs[sequence]` is (first position, tokens)."""
     tokens = [token for _, run in runs.values() for token in run]
     positions = [first + index for first, run in runs.values() for index in range(len(run))]
     sequences = [sequence for sequence, (_, run) in runs.items() for _ in run]
     columns = [np.array(column, dtype=np.int32) for column in (tokens, positions, sequences, wanted)]
-    return Batch(columns[0], columns[1], columns[2], columns[3])
+    return TokenBatch(columns[0], columns[1], columns[2], columns[3])
 
 
 def test_logits_depend_on_the_sequence_alone() -> None:
@@ -85,7 +85,7 @@ def test_poison_fails_the_batch() -> None:
         (_batch({0: (0, [1] * 31)}, []), "outgrew the window"),
     ],
 )
-def test_breaches_are_called_bugs(batch: Batch, complaint: str) -> None:
+def test_breaches_are_called_bugs(batch: TokenBatch, complaint: str) -> None:
     """A caller that breaks the seam's rules is told so at once."""
     executor = FakeExecutor(traits(window=30, cells=40))
     with pytest.raises(AssertionError, match=f"this is a bug: .*{complaint}"):

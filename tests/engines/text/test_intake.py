@@ -8,11 +8,11 @@ import pytest
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.events import Admitted, Done, Tokenised, Usage
 from homeport.domain.text import ChatPrompt, Message, TextPrompt, TextRequest, TokenPrompt, TokenRequest
-from homeport.engines.text.prompt_processor import Preparation, weight
-from homeport.engines.text.request_queue import LONG, Abandoned, Intake
-from homeport.engines.text.sampling import Bias
+from homeport.engines.text.prompt_processor import PreparedPrompts, weight
+from homeport.engines.text.request_queue import LONG, Abandoned, RequestQueue
+from homeport.engines.text.sampling import LogitBias
 
-NOTHING = Preparation((), Bias.of({}), (), ())
+NOTHING = PreparedPrompts((), LogitBias.of({}), (), ())
 SHORT = TextRequest((TextPrompt("x"),))
 LONGS = TextRequest((TextPrompt("x" * LONG),))
 
@@ -24,9 +24,9 @@ class Desk:
         self.go = threading.Event()
         self.begun = threading.Event()
         self.abandoned = threading.Event()
-        self.intake = Intake(self.prepare)
+        self.intake = RequestQueue(self.prepare)
 
-    def prepare(self, request: TextRequest | TokenRequest, check: Callable[[], None]) -> Preparation:
+    def prepare(self, request: TextRequest | TokenRequest, check: Callable[[], None]) -> PreparedPrompts:
         if request is not LONGS:
             return NOTHING
         self.begun.set()
@@ -94,10 +94,10 @@ def test_closing_ends_what_is_prepared() -> None:
 def test_faults_are_told(caplog: pytest.LogCaptureFixture) -> None:
     """What preparing raises becomes a refusal; a bug of ours is logged."""
 
-    def prepare(request: TextRequest | TokenRequest, _: Callable[[], None]) -> Preparation:
+    def prepare(request: TextRequest | TokenRequest, _: Callable[[], None]) -> PreparedPrompts:
         raise InvalidRequest("no") if request is SHORT else RuntimeError("a bug")
 
-    intake = Intake(prepare)
+    intake = RequestQueue(prepare)
     intake.start()
     told = []
     for id, request in ((1, SHORT), (2, LONGS)):
@@ -121,7 +121,7 @@ def test_long_is_what_takes_long() -> None:
 def test_what_preparing_answers_needs_no_step() -> None:
     """Token ids that were asked for are told at once, and the id is free again."""
     found = Tokenised((1, 2))
-    intake = Intake(lambda _, __: found)
+    intake = RequestQueue(lambda _, __: found)
     intake.start()
     intake.open(1, TokenRequest((TextPrompt("x"),)), credit=1)
     news = intake.take(wait=True)

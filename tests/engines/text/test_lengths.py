@@ -10,7 +10,7 @@ from homeport.engines.text.executors.llama.executor import LlamaExecutor
 from homeport.engines.text.length_limits import (
     LEAST,
     SLICE,
-    Lengths,
+    LengthLimits,
     TokenLimit,
 )
 
@@ -33,7 +33,7 @@ class Counting(FakeExecutor):
 
 def test_the_longest_token_bounds_a_text(coder: LlamaExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
     """A text of more characters than the window of the longest tokens is refused unread, in OpenAI's words."""
-    lengths = Lengths(coder)
+    lengths = LengthLimits(coder)
     longest = max(map(len, coder.vocabulary.pieces))
     monkeypatch.delattr(LlamaExecutor, "tokenise")
     with pytest.raises(
@@ -45,7 +45,7 @@ def test_the_longest_token_bounds_a_text(coder: LlamaExecutor, monkeypatch: pyte
 def test_a_message_is_a_token_at_least(fake: FakeExecutor) -> None:
     """More messages than the window has tokens are refused unread."""
     with pytest.raises(ContextOverflow, match="at least 100000 tokens") as caught:
-        Lengths(fake).require([""] * 100_000, TokenLimit(WINDOW, "messages"), messages=100_000)
+        LengthLimits(fake).require([""] * 100_000, TokenLimit(WINDOW, "messages"), messages=100_000)
     assert (caught.value.param, caught.value.code) == ("messages", "context_length_exceeded")
 
 
@@ -59,15 +59,15 @@ def test_long_texts_are_counted_until_they_are_too_long(coder: LlamaExecutor, te
         checks += 1
 
     with pytest.raises(ContextOverflow, match=r"at least \d+ tokens"):
-        Lengths(coder).require([text], TokenLimit(WINDOW, "prompt", check))
+        LengthLimits(coder).require([text], TokenLimit(WINDOW, "prompt", check))
     assert checks * SLICE < len(text) / 4
 
 
 def test_what_may_fit_passes(fake: FakeExecutor, coder: LlamaExecutor) -> None:
     """A long text of few tokens passes, and so does a short one, unread, even if it is too long."""
-    Lengths(coder).require([" " * (120 * 4096)], TokenLimit(4096, "prompt"))
+    LengthLimits(coder).require([" " * (120 * 4096)], TokenLimit(4096, "prompt"))
     counting = Counting(fake.traits)
-    Lengths(counting).require(["x" * LEAST], TokenLimit(LEAST, "prompt"))
+    LengthLimits(counting).require(["x" * LEAST], TokenLimit(LEAST, "prompt"))
     assert counting.read == 0
 
 
@@ -80,7 +80,7 @@ def test_counting_can_be_ended(fake: FakeExecutor) -> None:
             raise KeyError
 
     with pytest.raises(KeyError):
-        Lengths(counting).require([" " * (20 * SLICE)], TokenLimit(SLICE, "prompt", check))
+        LengthLimits(counting).require([" " * (20 * SLICE)], TokenLimit(SLICE, "prompt", check))
     assert counting.read == 3 * SLICE
 
 

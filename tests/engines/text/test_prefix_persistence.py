@@ -7,22 +7,27 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.engines.text.engine_runner import Running, Said
+from tests.engines.text.engine_runner import TextEngineRunner, TextEvents
 from tests.engines.text.fake_executor import FakeExecutor
 from tests.engines.text.simulation import traits
 
-from homeport.domain.text import Ending, Sampling, TextPrompt, TextRequest
+from homeport.domain.text import (
+    SamplingParams,
+    StoppingCriteria,
+    TextPrompt,
+    TextRequest,
+)
 from homeport.engines.text import prefix_persistence
 from homeport.engines.text.engine import TextEngine
-from homeport.engines.text.kv_cache import Cache
+from homeport.engines.text.kv_cache import KVCache
 from homeport.engines.text.prefix_persistence import (
-    BUSY_S,
-    PATIENCE,
-    Keeping,
-    Regulars,
+    MAX_COPY_S,
+    MAX_DEFERRED_STEPS,
+    PrefixHitCounter,
+    PrefixPersistence,
 )
-from homeport.engines.text.prefix_store import Shelf
-from homeport.engines.text.scheduled_request import Group
+from homeport.engines.text.prefix_store import PrefixStore
+from homeport.engines.text.scheduled_request import ScheduledRequest
 
 SYSTEM = "You are a helpful assistant who answers in rhyme and never apologises. " * 2
 LENGTH = 1 + len(SYSTEM)  # and the start token
@@ -30,15 +35,15 @@ QUESTIONS = ("Who?", "How many?", "And why?")
 
 
 def _request(prompt: str, *, project: str = "one", n: int = 1, max_tokens: int = 3) -> TextRequest:
-    ending = Ending(max_tokens=max_tokens, ignore_eos=True)
-    return TextRequest((TextPrompt(prompt),), Sampling(temperature=0.0), ending, n, n, project=project)
+    ending = StoppingCriteria(max_tokens=max_tokens, ignore_eos=True)
+    return TextRequest((TextPrompt(prompt),), SamplingParams(temperature=0.0), ending, n, n, project=project)
 
 
-def _running(folder: Path, **options: str | float | bool | None) -> Running:
-    return Running(None, prefixes=str(folder), **options)
+def _running(folder: Path, **options: str | float | bool | None) -> TextEngineRunner:
+    return TextEngineRunner(None, prefixes=str(folder), **options)
 
 
-def _cached(said: Said) -> int:
+def _cached(said: TextEvents) -> int:
     assert said.usage is not None
     return said.usage.cached_tokens
 
@@ -65,7 +70,7 @@ def test_a_system_prompt_survives_a_restart(tmp_path: Path) -> None:
         assert (now.disk_hits, now.disk_queries) == (LENGTH, LENGTH + len("Where?"))
         assert running.ask(_request(SYSTEM + "How?")).usage is not None
         assert running.engine.gauges().disk_hits == LENGTH  # the second came from memory
-    with Running() as plain:
+    with TextEngineRunner() as plain:
         assert first.texts == plain.ask(_request(SYSTEM + "Where?")).texts
     assert len(_files(tmp_path)) == 1
 
@@ -121,7 +126,7 @@ def test_who_leaves_while_the_disk_is_read_leaves_nothing(tmp_path: Path) -> Non
 
 def test_regulars_are_found_among_ragged_prefixes() -> None:
     """Prompts that happen to agree a little further count for the prefix they have in common."""
-    regulars = Regulars()
+    regulars = PrefixHitCounter()
     system = list(range(80))
     assert regulars.found("p", [*system, 1, 2]) == 0
     assert regulars.found("q", system) == 0
@@ -132,7 +137,7 @@ def test_regulars_are_found_among_ragged_prefixes() -> None:
 
 def test_what_is_watched_is_bounded() -> None:
     """A thousand prefixes found once each are forgotten again, the oldest first."""
-    regulars = Regulars()
+    regulars = PrefixHitCounter()
     for index in range(1000):
         assert regulars.found("p", [index, *range(80)]) == 0
     assert regulars.found("p", [0, *range(80)]) == 0
@@ -154,9 +159,9 @@ def test_a_chat_that_grows_is_not_written_each_turn(tmp_path: Path) -> None:
 def test_a_busy_engine_is_held_up_rarely_and_shortly(tmp_path: Path) -> None:
     """While others decode, a copy waits for its turn and for one that is short; at rest it is made at once."""
     executor = FakeExecutor(traits(window=4096, cells=8192, batch=4096, state="tokens"))
-    cache, shelf = Cache(executor), Shelf(tmp_path, "m", 1_000_000)
-    keeper = Keeping(cache, executor, shelf, most=4096, tell=lambda *_: None)
-    for length, may_interrupt in ((100, True), (int(BUSY_S / 50e-6) + 100, False)):
+    cache, shelf = KVCache(executor), PrefixStore(tmp_path, "m", 1_000_000)
+    keeper = PrefixPersistence(cache, executor, shelf, most=4096, tell=lambda *_: None)
+    for length, may_interrupt in ((100, True), (int(MAX_COPY_S / 50e-6) + 100, False)):
         tokens = [length % 7] * length
         slot = cache.begin("p", None)
         assert slot is not None
@@ -164,11 +169,11 @@ def test_a_busy_engine_is_held_up_rarely_and_shortly(tmp_path: Path) -> None:
             executor._append(slot, token, position, "")
         cache.extend(slot, tokens)
         cache.retire(slot)
-        one = Group(0, "p", "p", 1).add(0, [*tokens, 9])
+        one = ScheduledRequest(0, "p", "p", 1).add(0, [*tokens, 9])
         one.computed = length
         keeper.found(one)
         keeper.found(one)
-        assert [keeper.work(rests=False) for _ in range(PATIENCE - 1)] == [False] * (PATIENCE - 1)
+        assert [keeper.work(rests=False) for _ in range(MAX_DEFERRED_STEPS - 1)] == [False] * (MAX_DEFERRED_STEPS - 1)
         assert keeper.work(rests=False) is may_interrupt
         assert keeper.work(rests=True) is not may_interrupt
         keeper._each = 50e-6
@@ -182,7 +187,7 @@ class _Restarting:
     def __init__(self, folder: Path, options: dict[str, str | int | bool]) -> None:
         self.folder, self.options = folder, options
 
-    def run(self, requests: list[TextRequest], leaving: set[int]) -> tuple[dict[int, Said], FakeExecutor]:
+    def run(self, requests: list[TextRequest], leaving: set[int]) -> tuple[dict[int, TextEvents], FakeExecutor]:
         """What each request that stays is told, and the executor as it was left."""
         running = _running(self.folder, **self.options)
         engine = running.engine
@@ -209,14 +214,14 @@ class _Restarting:
     st.sampled_from((200, 300, 2000)),
     st.sampled_from(("streams", "unified")),
     st.sampled_from((1, 3, 8)),
-    st.sampled_from((1, PATIENCE)),
+    st.sampled_from((1, MAX_DEFERRED_STEPS)),
 )
 def test_restarts_change_no_text(seed: int, cells: int, kv: str, sequences: int, patience: int) -> None:
     """Random arrivals, aborts and restarts in tight memory: every text is the one it is alone, no cell is lost."""
     rng = random.Random(seed)
     trunks = ["Once upon a time there was " * 4, "In the beginning, people told stories. " * 3]
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
-        patched.setattr(prefix_persistence, "PATIENCE", patience)  # 1: copied beside running requests, too
+        patched.setattr(prefix_persistence, "MAX_DEFERRED_STEPS", patience)  # 1: copied beside running requests, too
         server = _Restarting(Path(folder), {"window": 190, "cells": cells, "kv": kv, "sequences": sequences})
         for _ in range(3):
             requests = [
@@ -230,7 +235,7 @@ def test_restarts_change_no_text(seed: int, cells: int, kv: str, sequences: int,
             ]
             leaving = {index for index in range(len(requests)) if rng.random() < 0.2}
             said, _ = server.run(requests, leaving)
-            with Running(window=190, cells=4000, retain=0, sequences=1) as alone:
+            with TextEngineRunner(window=190, cells=4000, retain=0, sequences=1) as alone:
                 for index, one in said.items():
                     assert one.fault is None
                     assert one.texts == alone.ask(requests[index]).texts

@@ -12,16 +12,16 @@ from typing import Self
 import pytest
 
 from homeport.engines.text import prefix_store as module
-from homeport.engines.text.prefix_store import Shelf
+from homeport.engines.text.prefix_store import PrefixStore
 
 TOKENS = tuple(range(100, 300))
 STATE = bytes(range(256)) * 40
 
 
 @contextmanager
-def opened(folder: Path, identity: str = "model", limit: int = 10_000_000) -> Iterator[Shelf]:
+def opened(folder: Path, identity: str = "model", limit: int = 10_000_000) -> Iterator[PrefixStore]:
     """A shelf at work."""
-    shelf = Shelf(folder, identity, limit)
+    shelf = PrefixStore(folder, identity, limit)
     shelf.start()
     try:
         yield shelf
@@ -29,7 +29,7 @@ def opened(folder: Path, identity: str = "model", limit: int = 10_000_000) -> It
         shelf.close()
 
 
-def read(shelf: Shelf, namespace: Hashable, tokens: tuple[int, ...] = TOKENS) -> bytes | None:
+def read(shelf: PrefixStore, namespace: Hashable, tokens: tuple[int, ...] = TOKENS) -> bytes | None:
     """What is kept for these tokens; None where nothing is, or it is lost."""
     found = shelf.find(namespace, tokens, len(tokens))
     if found is None:
@@ -39,7 +39,7 @@ def read(shelf: Shelf, namespace: Hashable, tokens: tuple[int, ...] = TOKENS) ->
     return answers.get(timeout=10)
 
 
-def put(shelf: Shelf, namespace: Hashable, tokens: tuple[int, ...] = TOKENS, state: bytes = STATE) -> None:
+def put(shelf: PrefixStore, namespace: Hashable, tokens: tuple[int, ...] = TOKENS, state: bytes = STATE) -> None:
     """Keep a prefix and wait until it is written."""
     shelf.keep(namespace, tokens, state)
     assert shelf.wait(10)

@@ -9,10 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.engines.text.engine_runner import Running
+from tests.engines.text.engine_runner import TextEngineRunner
 
-from homeport.domain.text import ChatPrompt, EditPrompt, Ending, Message, Sampling, TextPrompt, TextRequest
-from homeport.engines.text.executor import Batch, Logits
+from homeport.domain.text import (
+    ChatPrompt,
+    EditPrompt,
+    Message,
+    SamplingParams,
+    StoppingCriteria,
+    TextPrompt,
+    TextRequest,
+)
+from homeport.engines.text.executor import Logits, TokenBatch
 from homeport.engines.text.executors.llama import kv_sizing
 from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaOptions, load
 
@@ -40,7 +48,7 @@ class Model:
         self.expected = np.zeros((LENGTH, plain.vocabulary.size), np.float32)  # those rows that tests look at
         wanted = np.array([*range(half, half + 3 + ENDS), *range(LENGTH - ENDS, LENGTH)], np.int32)
         whole = np.arange(LENGTH, dtype=np.int32)
-        self.expected[wanted] = plain.forward(Batch(np.array(self.ids, np.int32), whole, 0 * whole, wanted))
+        self.expected[wanted] = plain.forward(TokenBatch(np.array(self.ids, np.int32), whole, 0 * whole, wanted))
         plain.close()
         # Sequence 3 keeps the first half for all tests, as computing it again and again would take most of their time.
         compute(self.executor, self.ids[:half], HALF)
@@ -53,7 +61,7 @@ def compute(executor: LlamaExecutor, ids: list[int], sequence: int, *, start: in
     """The last rows (`wanted`, V) of ids, those from `start` on computed in one batch."""
     count = len(ids) - start
     return executor.forward(
-        Batch(
+        TokenBatch(
             np.array(ids[start:], np.int32),
             np.arange(start, len(ids), dtype=np.int32),
             np.full(count, sequence, np.int32),
@@ -71,7 +79,7 @@ def apart(left: Logits, right: Logits) -> float:
 def model(request: pytest.FixtureRequest) -> Iterator[Model]:
     """Either starter model."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(kv_sizing, "_SHORTEST_LANE", LANE)  # so that a short text outgrows its lane
+        patched.setattr(kv_sizing, "_MIN_STREAM_TOKENS", LANE)  # so that a short text outgrows its lane
         found = Model(request.getfixturevalue(request.param))
     yield found
     found.executor.close()
@@ -114,7 +122,7 @@ def test_forks_and_neighbours_change_nothing(model: Model) -> None:
     positions, sequences = [*mine, 40], [0] * len(mine) + [1]
     wanted = range(len(mine) - ENDS, len(mine) + 1)
     parts = [np.array(part, np.int32) for part in (tokens, positions, sequences, wanted)]
-    rows = executor.forward(Batch(parts[0], parts[1], parts[2], parts[3]))
+    rows = executor.forward(TokenBatch(parts[0], parts[1], parts[2], parts[3]))
     _check(model, rows[:ENDS].copy(), stop)
 
 
@@ -152,9 +160,9 @@ def test_a_sequence_that_moves_to_the_pool_stays_itself(model: Model) -> None:
 
 def _asked() -> dict[str, TextRequest]:
     prose = "It was a dark and stormy night; the rain fell in torrents. "
-    greedy, ending = Sampling(temperature=0.0), Ending(max_tokens=24)
+    greedy, ending = SamplingParams(temperature=0.0), StoppingCriteria(max_tokens=24)
     chat = ChatPrompt((Message("system", "Be brief."), Message("user", "Who goes there?")))
-    warm = Sampling(temperature=1.0, top_p=0.9, seed=7, frequency_penalty=0.5)
+    warm = SamplingParams(temperature=1.0, top_p=0.9, seed=7, frequency_penalty=0.5)
     return {
         "completion": TextRequest((TextPrompt(prose),), greedy, ending),
         "chat": TextRequest((chat,), greedy, ending),
@@ -179,7 +187,7 @@ def test_golden_answers_never_change(tmp_path: Path, options: dict[str, str | in
     folder = str(tmp_path) if disk else None
     asked = _asked()
     for _ in range(2):  # the second server begins with what the first kept
-        with Running(None, prefixes=folder, **options) as running:
+        with TextEngineRunner(None, prefixes=folder, **options) as running:
             for _ in range(2):
                 ids = {(name, index): running.open(ask) for index in range(3) for name, ask in asked.items()}
                 for (name, _index), id in ids.items():

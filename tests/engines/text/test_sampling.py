@@ -7,15 +7,22 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from homeport.domain.errors import EngineFailed
-from homeport.domain.text import Sampling
-from homeport.engines.text.sampling import Bias, Draw, likeliest, sample
+from homeport.domain.text import SamplingParams
+from homeport.engines.text.sampling import (
+    LogitBias,
+    TokenSampler,
+    filter_candidates,
+    sample,
+)
 
-WARM = Sampling()
-NO_BIAS = Bias.of({})
+WARM = SamplingParams()
+NO_BIAS = LogitBias.of({})
 
 
-def draw(sampling: Sampling = WARM, *, seed: int = 1, choice: int = 0, logit_bias: Bias = NO_BIAS) -> Draw:
-    return Draw(sampling, seed=seed, choice=choice, bias=logit_bias)
+def draw(
+    sampling: SamplingParams = WARM, *, seed: int = 1, choice: int = 0, logit_bias: LogitBias = NO_BIAS
+) -> TokenSampler:
+    return TokenSampler(sampling, seed=seed, choice=choice, bias=logit_bias)
 
 
 def softmax(row: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np.float64]:
@@ -23,7 +30,7 @@ def softmax(row: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np.fl
     return np.asarray(weights / weights.sum())
 
 
-def counts_of(row: NDArray[np.float32], candidate: Draw, n: int) -> NDArray[np.int64]:
+def counts_of(row: NDArray[np.float32], candidate: TokenSampler, n: int) -> NDArray[np.int64]:
     drawn = []
     for _ in range(n):
         drawn.append(int(sample(row[None], [candidate])[0]))
@@ -58,14 +65,14 @@ def row() -> NDArray[np.float32]:
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
 def test_draws_follow_softmax(row: NDArray[np.float32], temperature: float) -> None:
     """Without filters, tokens come as often as softmax(logits / temperature) says, over all blocks."""
-    assert_distributed(counts_of(row, draw(Sampling(temperature=temperature)), 20_000), softmax(row, temperature))
+    assert_distributed(counts_of(row, draw(SamplingParams(temperature=temperature)), 20_000), softmax(row, temperature))
 
 
 def test_top_k_draws_from_the_k_likeliest(row: NDArray[np.float32]) -> None:
     """top_k keeps exactly k tokens, in their own proportions."""
     expected = softmax(row)
     expected[np.argsort(-expected)[5:]] = 0
-    assert_distributed(counts_of(row, draw(Sampling(top_k=5)), 5_000), expected / expected.sum())
+    assert_distributed(counts_of(row, draw(SamplingParams(top_k=5)), 5_000), expected / expected.sum())
 
 
 def test_top_p_draws_from_the_smallest_nucleus(row: NDArray[np.float32]) -> None:
@@ -74,14 +81,14 @@ def test_top_p_draws_from_the_smallest_nucleus(row: NDArray[np.float32]) -> None
     order = np.argsort(-expected)
     kept = order[: int(np.searchsorted(np.cumsum(expected[order]), 0.7)) + 1]
     expected[np.setdiff1d(order, kept)] = 0
-    assert_distributed(counts_of(row, draw(Sampling(top_p=0.7)), 5_000), expected / expected.sum())
+    assert_distributed(counts_of(row, draw(SamplingParams(top_p=0.7)), 5_000), expected / expected.sum())
 
 
 def test_min_p_is_relative_to_the_likeliest(row: NDArray[np.float32]) -> None:
     """min_p drops what is less than p times as likely as the likeliest token."""
     expected = softmax(row)
     expected[expected < 0.2 * expected.max()] = 0
-    assert_distributed(counts_of(row, draw(Sampling(min_p=0.2)), 5_000), expected / expected.sum())
+    assert_distributed(counts_of(row, draw(SamplingParams(min_p=0.2)), 5_000), expected / expected.sum())
 
 
 @given(
@@ -98,7 +105,7 @@ def test_filters_equal_the_plain_definition(values: list[float], top_k: int, top
     order = order[weights[order] >= min_p][: top_k or None]
     mass = np.cumsum(weights[order], dtype=np.float64)
     size = int((mass < top_p * mass[-1]).sum()) + 1
-    found = likeliest(weights, top_k=top_k, top_p=top_p, min_p=min_p).tolist()
+    found = filter_candidates(weights, top_k=top_k, top_p=top_p, min_p=min_p).tolist()
     # Sums in another order differ in the last bits: a token exactly on the rim may fall either way.
     assert sorted(found) == sorted(order[: len(found)].tolist())
     assert abs(len(found) - min(size, len(order))) <= (
@@ -120,7 +127,7 @@ def test_filters_of_flat_rows_equal_the_plain_definition(
     order = order[weights[order] >= min_p][: top_k or None]
     mass = np.cumsum(weights[order], dtype=np.float64)
     size = min(int((mass < top_p * mass[-1]).sum()) + 1, len(order))
-    found = likeliest(weights, top_k=top_k, top_p=top_p, min_p=min_p)
+    found = filter_candidates(weights, top_k=top_k, top_p=top_p, min_p=min_p)
     assert abs(len(found) - size) <= 1  # sums in another order differ in the last bits
     assert sorted(found.tolist()) == sorted(order[: len(found)].tolist())
 
@@ -131,28 +138,33 @@ def test_a_wide_nucleus_is_drawn_by_its_weights() -> None:
     row[::1000] += 6
     expected = softmax(row)
     inside = np.zeros(len(row), dtype=bool)
-    inside[likeliest(np.exp(row - row.max()), top_k=0, top_p=0.8, min_p=0.0)] = True
+    inside[filter_candidates(np.exp(row - row.max()), top_k=0, top_p=0.8, min_p=0.0)] = True
     assert inside.sum() > 1024
     expected[~inside] = 0
-    assert_distributed(counts_of(row, draw(Sampling(top_p=0.8)), 6_000), expected / expected.sum())
+    assert_distributed(counts_of(row, draw(SamplingParams(top_p=0.8)), 6_000), expected / expected.sum())
 
 
 def test_top_p_zero_takes_the_likeliest(row: NDArray[np.float32]) -> None:
     """top_p 0 leaves one token at any temperature."""
-    assert counts_of(row, draw(Sampling(top_p=0.0, temperature=2.0)), 50)[row.argmax()] == 50
+    assert counts_of(row, draw(SamplingParams(top_p=0.0, temperature=2.0)), 50)[row.argmax()] == 50
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1e-30, 1e-6, 1e-4])
 def test_cold_draws_are_greedy(row: NDArray[np.float32], temperature: float) -> None:
     """Temperature 0, and any so small that nothing else is left, takes the likeliest token without a warning."""
-    assert counts_of(row, draw(Sampling(temperature=temperature)), 20)[row.argmax()] == 20
+    assert counts_of(row, draw(SamplingParams(temperature=temperature)), 20)[row.argmax()] == 20
 
 
 def test_neighbours_change_nothing(row: NDArray[np.float32]) -> None:
     """A row's token is the same alone and anywhere in any batch, for the same seed, choice and position."""
     generator = np.random.default_rng(0)
     rows = np.stack([row, *generator.standard_normal((7, len(row))).astype(np.float32)])
-    kinds = [WARM, Sampling(top_p=0.8), Sampling(temperature=0.0), Sampling(top_k=40, temperature=1.7)]
+    kinds = [
+        WARM,
+        SamplingParams(top_p=0.8),
+        SamplingParams(temperature=0.0),
+        SamplingParams(top_k=40, temperature=1.7),
+    ]
     alone = [int(sample(rows[i : i + 1], [draw(kinds[i % 4], seed=9, choice=i)])[0]) for i in range(8)]
     for order in ([0, 1, 2, 3, 4, 5, 6, 7], [7, 2, 5], [3, 0, 6, 1]):
         together = sample(rows[order], [draw(kinds[i % 4], seed=9, choice=i) for i in order])
@@ -163,7 +175,7 @@ def test_seed_choice_and_position_each_matter(row: NDArray[np.float32]) -> None:
     """The same seed gives the same run; another seed or another choice gives another."""
 
     def run(seed: int, choice: int) -> list[int]:
-        candidate, tokens = draw(Sampling(temperature=1.5), seed=seed, choice=choice), []
+        candidate, tokens = draw(SamplingParams(temperature=1.5), seed=seed, choice=choice), []
         for _ in range(30):
             tokens.append(int(sample(row[None], [candidate])[0]))
             candidate.accept(tokens[-1])
@@ -176,7 +188,7 @@ def test_seed_choice_and_position_each_matter(row: NDArray[np.float32]) -> None:
 
 def test_penalties_are_openais_formula(row: NDArray[np.float32]) -> None:
     """Logits fall by exactly frequency * count + presence, on generated tokens only."""
-    candidate = draw(Sampling(frequency_penalty=0.5, presence_penalty=-1.25))
+    candidate = draw(SamplingParams(frequency_penalty=0.5, presence_penalty=-1.25))
     for token in (3, 900, 3, 3):
         candidate.accept(token)
     change = candidate.adjust(row) - row
@@ -187,7 +199,7 @@ def test_penalties_are_openais_formula(row: NDArray[np.float32]) -> None:
 
 def test_penalties_survive_long_outputs(row: NDArray[np.float32]) -> None:
     """Counts stay right when more different tokens were generated than were first made room for."""
-    candidate = draw(Sampling(frequency_penalty=1.0))
+    candidate = draw(SamplingParams(frequency_penalty=1.0))
     for token in [*range(500), *range(250)]:
         candidate.accept(token)
     change = row - candidate.adjust(row)
@@ -199,8 +211,8 @@ def test_penalties_survive_long_outputs(row: NDArray[np.float32]) -> None:
 def test_repetition_penalty_covers_prompt_and_output() -> None:
     """Each seen token's logit is divided (or multiplied, where negative) once, however often it was seen."""
     row = np.array([2.0, -2.0, 4.0, 1.0], dtype=np.float32)
-    candidate = Draw(
-        Sampling(repetition_penalty=2.0), seed=1, choice=0, bias=NO_BIAS, prompt_ids=np.array([0, 1], np.int32)
+    candidate = TokenSampler(
+        SamplingParams(repetition_penalty=2.0), seed=1, choice=0, bias=NO_BIAS, prompt_ids=np.array([0, 1], np.int32)
     )
     candidate.accept(2)
     candidate.accept(0)
@@ -211,7 +223,7 @@ def test_repetition_penalty_covers_prompt_and_output() -> None:
 def test_any_repetition_penalty_leaves_numbers(penalty: float) -> None:
     """However small it is, what is penalised stays a number, and the likelier of two repeated tokens the likelier."""
     row = np.array([2.0, -2.0, 40.0, 1.0], dtype=np.float32)
-    candidate = Draw(Sampling(repetition_penalty=penalty), seed=1, choice=0, bias=NO_BIAS)
+    candidate = TokenSampler(SamplingParams(repetition_penalty=penalty), seed=1, choice=0, bias=NO_BIAS)
     for token in (0, 1, 2):
         candidate.accept(token)
     adjusted = candidate.adjust(row)
@@ -222,16 +234,16 @@ def test_any_repetition_penalty_leaves_numbers(penalty: float) -> None:
 
 def test_bans_that_leave_nothing_say_nothing(row: NDArray[np.float32]) -> None:
     """Where all tokens are banned, by the bias and until `min_tokens`, the row is drawn from as it is."""
-    all_but_one = Bias.of(dict.fromkeys(range(1, len(row)), -100.0))
-    last = Draw(
-        Sampling(temperature=0.0), seed=1, choice=0, bias=all_but_one, ends=np.array([0], np.int32), min_tokens=1
+    all_but_one = LogitBias.of(dict.fromkeys(range(1, len(row)), -100.0))
+    last = TokenSampler(
+        SamplingParams(temperature=0.0), seed=1, choice=0, bias=all_but_one, ends=np.array([0], np.int32), min_tokens=1
     )
     assert sample(row[None], [last])[0] == row.argmax()
 
 
 def test_bias_is_added(row: NDArray[np.float32]) -> None:
     """A bias between the decisive ends is added to its token's logit and to nothing else."""
-    change = draw(logit_bias=Bias.of({7: 2.5, 1400: -99.0})).adjust(row) - row
+    change = draw(logit_bias=LogitBias.of({7: 2.5, 1400: -99.0})).adjust(row) - row
     assert change[[7, 1400]] == pytest.approx([2.5, -99.0], abs=1e-4)
     assert np.flatnonzero(change).tolist() == [7, 1400]
 
@@ -240,24 +252,29 @@ def test_bias_is_added(row: NDArray[np.float32]) -> None:
 def test_plus_hundred_forces(row: NDArray[np.float32], temperature: float) -> None:
     """+100 makes a token the only one, also against a model that is surer than 100 of another."""
     row[4] = 500.0
-    assert counts_of(row, draw(Sampling(temperature=temperature), logit_bias=Bias.of({1234: 100.0})), 50)[1234] == 50
+    assert (
+        counts_of(row, draw(SamplingParams(temperature=temperature), logit_bias=LogitBias.of({1234: 100.0})), 50)[1234]
+        == 50
+    )
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_minus_hundred_bans(row: NDArray[np.float32], temperature: float) -> None:
     """-100 makes a token impossible, also where the model is surer than 100 of it."""
     row[4] = 500.0
-    assert counts_of(row, draw(Sampling(temperature=temperature), logit_bias=Bias.of({4: -100.0})), 50)[4] == 0
+    assert (
+        counts_of(row, draw(SamplingParams(temperature=temperature), logit_bias=LogitBias.of({4: -100.0})), 50)[4] == 0
+    )
 
 
 def test_ends_are_banned_until_min_tokens(row: NDArray[np.float32]) -> None:
     """End tokens cannot be drawn while fewer than min_tokens were accepted, not even forced ones, and can be then."""
     row[[4, 8]] = 500.0
-    candidate = Draw(
-        Sampling(temperature=0.0),
+    candidate = TokenSampler(
+        SamplingParams(temperature=0.0),
         seed=1,
         choice=0,
-        bias=Bias.of({4: 100.0}),
+        bias=LogitBias.of({4: 100.0}),
         ends=np.array([4, 8], np.int32),
         min_tokens=2,
     )
@@ -271,7 +288,7 @@ def test_ends_are_banned_until_min_tokens(row: NDArray[np.float32]) -> None:
 def test_logits_are_never_written(row: NDArray[np.float32]) -> None:
     """Neither sampling nor penalties change the matrix they are given, and an unadjusted row is not copied."""
     row.flags.writeable = False
-    busy = draw(Sampling(frequency_penalty=1.0, top_p=0.5), logit_bias=Bias.of({1: 5.0, 2: -100.0}))
+    busy = draw(SamplingParams(frequency_penalty=1.0, top_p=0.5), logit_bias=LogitBias.of({1: 5.0, 2: -100.0}))
     busy.accept(9)
     assert sample(np.broadcast_to(row, (2, len(row))), [busy, draw()]).shape == (2,)
     assert draw().adjust(row) is row

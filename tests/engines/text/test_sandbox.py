@@ -4,11 +4,16 @@ import time
 
 import pytest
 
-from homeport.engines.text.sandbox import Program, Run, TemplateRefused, TemplateStopped
+from homeport.engines.text.sandbox import (
+    ChatTemplateError,
+    Run,
+    SandboxedTemplate,
+    TemplateStopped,
+)
 
 
 def render(source: str, **variables: object) -> str:
-    return Program(source).render([Run(variables, characters=100)])[0]
+    return SandboxedTemplate(source).render([Run(variables, characters=100)])[0]
 
 
 def test_renders_as_hubs_expect() -> None:
@@ -65,8 +70,8 @@ def test_state_in_loops() -> None:
 )
 def test_broken_source_is_refused(source: str) -> None:
     """A source that is no template, or is nested deeper than anything can be compiled, is refused when it is read."""
-    with pytest.raises(TemplateRefused, match="broken"):
-        Program(source)
+    with pytest.raises(ChatTemplateError, match="broken"):
+        SandboxedTemplate(source)
 
 
 @pytest.mark.parametrize(
@@ -85,13 +90,13 @@ def test_broken_source_is_refused(source: str) -> None:
 )
 def test_what_a_template_raises_is_refused(source: str) -> None:
     """Whatever a template raises, by itself or by touching what it must not, becomes one kind of refusal."""
-    with pytest.raises(TemplateRefused):
+    with pytest.raises(ChatTemplateError):
         render(source, messages=[{}])
 
 
 def test_refusals_are_short() -> None:
     """What a template raises is not repeated at any length."""
-    with pytest.raises(TemplateRefused) as caught:
+    with pytest.raises(ChatTemplateError) as caught:
         render("{{ raise_exception(x) }}", x="y" * 5000)
     assert len(str(caught.value)) < 300
 

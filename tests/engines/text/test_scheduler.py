@@ -4,7 +4,7 @@ import itertools
 
 from tests.engines.text.simulation import Ask, Simulation, alone, traits
 
-from homeport.engines.text.executor import Traits
+from homeport.engines.text.executor import ExecutorTraits
 
 
 def _prompt(length: int, salt: int = 0) -> list[int]:
@@ -255,7 +255,7 @@ def test_an_executor_that_cannot_trim_only_goes_on_with_whole_sequences() -> Non
 
 def test_copies_cost_cells_where_cells_are_not_shared() -> None:
     """With a cache per sequence, four candidates hold their prompt four times, and all still fits."""
-    executor: Traits = traits(shares_cells=False, cells=200)
+    executor: ExecutorTraits = traits(shares_cells=False, cells=200)
     simulation = Simulation(executor)
     simulation.ask(Ask([_prompt(30)], candidates=4, length=5))
     simulation.step()

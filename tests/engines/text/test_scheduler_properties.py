@@ -8,7 +8,7 @@ from tests.engines.text.fake_executor import FakeExecutor
 from tests.engines.text.simulation import ADAPTERS, Ask, Simulation, alone, traits
 
 from homeport.engines.text.batch_builder import assemble
-from homeport.engines.text.executor import Traits
+from homeport.engines.text.executor import ExecutorTraits
 
 CELLS = 48  # the tightest cache drawn below
 TRUNKS = tuple([(17 * trunk + index * (trunk + 3)) % 250 for index in range(40)] for trunk in range(3))
@@ -59,7 +59,7 @@ def arrivals(draw: st.DrawFn) -> Arrival:
 
 
 @st.composite
-def executors(draw: st.DrawFn) -> Traits:
+def executors(draw: st.DrawFn) -> ExecutorTraits:
     """Tight or roomy, shared or copied, with or without trimming; always able to hold any one request."""
     return traits(
         window=CELLS,
@@ -102,7 +102,7 @@ def _play(simulation: Simulation, scenario: list[Arrival]) -> set[int]:
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(executors(), st.lists(arrivals(), min_size=1, max_size=8), st.sampled_from((None, 0, 30)), st.integers(1, 20))
 def test_any_traffic_is_served_as_if_alone(
-    executor: Traits, scenario: list[Arrival], retain: int | None, prefill_slice: int
+    executor: ExecutorTraits, scenario: list[Arrival], retain: int | None, prefill_slice: int
 ) -> None:
     """Books are checked in every step; all that stay are answered in full, token for token as alone, and scored."""
     simulation = Simulation(executor, prefill_slice=prefill_slice, score_rows=prefill_slice, retain=retain)
@@ -156,7 +156,7 @@ def test_nothing_is_reused_across_projects_or_adapters(requests: list[tuple[list
 
 @settings(max_examples=100, deadline=None)
 @given(executors(), st.lists(st.sampled_from(("", *ADAPTERS)), min_size=2, max_size=6))
-def test_a_batch_has_one_adapter_and_every_step_serves_all(executor: Traits, wanted: list[str]) -> None:
+def test_a_batch_has_one_adapter_and_every_step_serves_all(executor: ExecutorTraits, wanted: list[str]) -> None:
     """Streams of several adapters all advance in each step, each adapter in one batch of its own."""
     roomy = traits(window=CELLS, cells=1_000, sequences=8, batch=executor.batch * 8, can_trim=executor.can_trim)
     simulation = Simulation(roomy)

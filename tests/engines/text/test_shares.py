@@ -6,10 +6,15 @@ import numpy as np
 import pytest
 
 from homeport.domain.errors import InvalidRequest
-from homeport.domain.text import Ending, Sampling, TextPrompt, TextRequest
+from homeport.domain.text import (
+    SamplingParams,
+    StoppingCriteria,
+    TextPrompt,
+    TextRequest,
+)
 from homeport.engines.text import shared_state
-from homeport.engines.text.sampling import Bias
-from homeport.engines.text.shared_state import Shares, check_bans, check_size
+from homeport.engines.text.sampling import LogitBias
+from homeport.engines.text.shared_state import SharedStateBuilder, check_bans, check_size
 
 ENDS = frozenset({2})
 
@@ -20,38 +25,38 @@ def request(**changes: Any) -> TextRequest:
 
 def test_prompts_that_end_alike_share_one_table() -> None:
     """Stop strings and ends of many prompts are read once; only what an edit adds makes others."""
-    made = Shares(request(ending=Ending(stop=("x", "y"), stop_token_ids=(7,))))
+    made = SharedStateBuilder(request(ending=StoppingCriteria(stop=("x", "y"), stop_token_ids=(7,))))
     first, second, edit = made.of((1, 2), ENDS), made.of((3,), ENDS), made.of((3,), ENDS, ("```",))
     assert first.stops is second.stops is not edit.stops
     assert first.end_ids is second.end_ids is edit.end_ids
     assert first.end_ids.tolist() == [2, 7]
-    assert Shares(request(ending=Ending(ignore_eos=True))).of((1,), ENDS, ()).ends == frozenset()
+    assert SharedStateBuilder(request(ending=StoppingCriteria(ignore_eos=True))).of((1,), ENDS, ()).ends == frozenset()
 
 
 def test_what_may_be_copied_is_read_once() -> None:
     """The prompt, or what an edit is likely to repeat; nothing where nothing is guessed."""
-    made = Shares(request(), speculates=True)
+    made = SharedStateBuilder(request(), speculates=True)
     copied, own = made.of((1, 2), ENDS, copied=(5, 6)).source, made.of((1, 2), ENDS).source
     assert copied is not None
     assert own is not None
     assert (copied.tokens, copied.is_likely) == ((5, 6), True)
     assert (own.tokens, own.is_likely) == ((1, 2), False)
-    assert Shares(request()).of((1, 2), ENDS).source is None
+    assert SharedStateBuilder(request()).of((1, 2), ENDS).source is None
 
 
 def test_a_prompts_tokens_are_listed_for_the_repetition_penalty_alone() -> None:
     """Each once and ascending; without that penalty not at all."""
-    assert not len(Shares(request()).of((3, 1, 3), ENDS).prompt_ids)
-    penalised = Shares(request(sampling=Sampling(repetition_penalty=1.5)))
+    assert not len(SharedStateBuilder(request()).of((3, 1, 3), ENDS).prompt_ids)
+    penalised = SharedStateBuilder(request(sampling=SamplingParams(repetition_penalty=1.5)))
     assert penalised.of((3, 1, 3), ENDS).prompt_ids.tolist() == [1, 3]
 
 
 @pytest.mark.parametrize(("min_tokens", "banned", "is_refused"), [(0, 8, True), (1, 7, True), (0, 7, False)])
 def test_a_request_that_bans_all_is_refused(min_tokens: int, banned: int, is_refused: bool) -> None:
     """Where nothing may be drawn, by the bias alone or with the ends that `min_tokens` bans, the bias is at fault."""
-    asked = request(ending=Ending(min_tokens=min_tokens, stop_token_ids=(7,)))
-    bias = Bias.of(dict.fromkeys(range(banned), -100.0))
-    common = [Shares(asked).of((1,), frozenset(), ())]
+    asked = request(ending=StoppingCriteria(min_tokens=min_tokens, stop_token_ids=(7,)))
+    bias = LogitBias.of(dict.fromkeys(range(banned), -100.0))
+    common = [SharedStateBuilder(asked).of((1,), frozenset(), ())]
     if not is_refused:
         check_bans(asked, bias, common, 8)
         return
@@ -82,6 +87,6 @@ def test_size_times_answers_is_bounded(
 
 def test_a_bias_is_split_once() -> None:
     """Bans, forced tokens and mild values stand in arrays of their own."""
-    bias = Bias.of({1: -100.0, 2: 100.0, 3: 5.0})
+    bias = LogitBias.of({1: -100.0, 2: 100.0, 3: 5.0})
     assert (bias.banned.tolist(), bias.forced.tolist(), bias.ids.tolist(), bias.values.tolist()) == ([1], [2], [3], [5])
     assert bias.ids.dtype == np.int32

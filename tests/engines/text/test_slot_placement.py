@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from tests.engines.text.fake_executor import FakeExecutor
 from tests.engines.text.simulation import traits
 
-from homeport.engines.text.kv_cache import Cache
-from homeport.engines.text.slot_placement import seat, straggler
+from homeport.engines.text.kv_cache import KVCache
+from homeport.engines.text.slot_placement import choose_slot, find_slot_move
 
 IDS = st.sets(st.integers(0, 31))
 
@@ -22,7 +22,7 @@ def test_seat_is_vacant_and_beside_others_where_it_can(active: set[int], idle: s
     """The seat is never one in use, and it opens no new run where a vacant id adjoins one."""
     idle -= active
     free = set(range(32)) - active - idle
-    found = seat(active, free, idle)
+    found = choose_slot(active, free, idle)
     if not free | idle:
         assert found is None
         return
@@ -32,9 +32,9 @@ def test_seat_is_vacant_and_beside_others_where_it_can(active: set[int], idle: s
 
 def test_free_seats_go_before_idle_ones() -> None:
     """Of two seats as good, the free one is taken."""
-    assert seat({3}, {4}, {2}) == 4
-    assert seat(set(), {9}, {0}) == 9
-    assert seat({3, 5}, {6}, {4}) == 4
+    assert choose_slot({3}, {4}, {2}) == 4
+    assert choose_slot(set(), {9}, {0}) == 9
+    assert choose_slot({3, 5}, {6}, {4}) == 4
 
 
 @given(IDS)
@@ -42,7 +42,7 @@ def test_stragglers_come_together(active: set[int]) -> None:
     """Moving stragglers one by one ends with all in one run, in no more moves than there are ids."""
     count = len(active)
     for _ in range(count):
-        move = straggler(active, set(range(32)) - active)
+        move = find_slot_move(active, set(range(32)) - active)
         if move is None:
             break
         assert move[0] in active
@@ -55,12 +55,12 @@ def test_stragglers_come_together(active: set[int]) -> None:
 @pytest.mark.parametrize("active", [set(), {5}, {0, 1, 2}])
 def test_adjoining_ids_stay(active: set[int]) -> None:
     """Nothing moves where nothing is apart."""
-    assert straggler(active, set(range(8)) - active) is None
+    assert find_slot_move(active, set(range(8)) - active) is None
 
 
 def test_a_sequence_that_holds_nothing_yet_moves_too() -> None:
     """Begun and not yet computed, a sequence comes beside the others although there is nothing to copy."""
-    cache = Cache(FakeExecutor(traits(shares_cells=False)))
+    cache = KVCache(FakeExecutor(traits(shares_cells=False)))
     ids = [cache.begin("", None) for _ in range(4)]
     assert ids == [0, 1, 2, 3]
     cache.drop([2])
@@ -73,7 +73,7 @@ def test_a_new_kind_sits_apart_where_it_can(active: set[int], others: set[int]) 
     """Whoever has no neighbours of its kind sits far from those of another, which then both have room to grow."""
     active -= others
     free = set(range(32)) - active - others
-    found = seat(active, free, set(), others)
+    found = choose_slot(active, free, set(), others)
     if not free:
         assert found is None
         return
@@ -85,7 +85,7 @@ def test_a_new_kind_sits_apart_where_it_can(active: set[int], others: set[int]) 
 
 def test_each_kind_comes_together() -> None:
     """Sequences of two kinds that never step together end in two runs, each of one kind."""
-    cache = Cache(FakeExecutor(traits(shares_cells=False, sequences=16)), kind=lambda name: name)
+    cache = KVCache(FakeExecutor(traits(shares_cells=False, sequences=16)), kind=lambda name: name)
     ids = {cache.begin(name, None): name for name in ("red", "blue") * 4}
     for kind in ("red", "blue"):
         assert runs({id for id, name in ids.items() if id is not None and name == kind}) == 1

@@ -6,7 +6,7 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeport.engines.text.stop_strings import StopFinder, StopStrings
+from homeport.engines.text.stop_strings import StopStringFinder, StopStrings
 
 words = st.text("ab", min_size=1, max_size=6)
 
@@ -20,7 +20,7 @@ def first_completed(text: str, stops: list[str]) -> int | None:
 @given(st.lists(st.text("ab", max_size=5), max_size=12), st.lists(words, min_size=1, max_size=4))
 def test_found_where_the_whole_text_has_it(pieces: list[str], stops: list[str]) -> None:
     """However the text arrives, the same stop string is found at the same place."""
-    finder, read, found = StopFinder(StopStrings(stops)), 0, None
+    finder, read, found = StopStringFinder(StopStrings(stops)), 0, None
     for piece in pieces:
         start = finder.feed(piece)
         if start is not None:
@@ -33,7 +33,7 @@ def test_found_where_the_whole_text_has_it(pieces: list[str], stops: list[str]) 
 @given(st.text("ab", max_size=20), st.lists(words, min_size=1, max_size=4))
 def test_held_is_the_longest_ambiguous_tail(text: str, stops: list[str]) -> None:
     """As much is held as some stop string could still need, and not one character more."""
-    finder = StopFinder(StopStrings(stops))
+    finder = StopStringFinder(StopStrings(stops))
     if finder.feed(text) is None:
         tails = [n for stop in stops for n in range(len(stop)) if text.endswith(stop[:n])]
         assert finder.held == max(tails)
@@ -42,7 +42,7 @@ def test_held_is_the_longest_ambiguous_tail(text: str, stops: list[str]) -> None
 def test_hostile_strings_stay_linear() -> None:
     """A long stop string and a text made to match it almost everywhere cost linear time."""
     n = 20_000
-    finder = StopFinder(StopStrings(["a" * n + "b"]))
+    finder = StopStringFinder(StopStrings(["a" * n + "b"]))
     began = time.process_time()
     assert finder.feed("a" * (3 * n)) is None
     assert finder.held == n
@@ -53,6 +53,6 @@ def test_hostile_strings_stay_linear() -> None:
 def test_no_stops_hold_nothing() -> None:
     """Without strings, or with empty ones, nothing is held or found."""
     for stops in ([], [""]):
-        finder = StopFinder(StopStrings(stops))
+        finder = StopStringFinder(StopStrings(stops))
         assert finder.feed("anything") is None
         assert finder.held == 0

@@ -14,7 +14,7 @@ import pytest
 
 from homeport.domain.errors import EngineFailed
 from homeport.engines.text import template_process, template_worker
-from homeport.engines.text.sandbox import Run, TemplateRefused, TemplateStopped
+from homeport.engines.text.sandbox import ChatTemplateError, Run, TemplateStopped
 from homeport.engines.text.template_process import IsolatedProgram
 
 ECHO = "{{ x }}"
@@ -42,7 +42,7 @@ def test_renders_what_the_template_says() -> None:
     """Several renderings come back from one question, half surrogate pairs included, and refusals as refusals."""
     program = IsolatedProgram("{{ raise_exception(x) if x == 'no' else '<' + x + '>' }}")
     assert program.render([*run(x="é你"), *run(x="\ud83d")]) == ["<é你>", "<\ud83d>"]
-    with pytest.raises(TemplateRefused, match="refused the messages: no"):
+    with pytest.raises(ChatTemplateError, match="refused the messages: no"):
         program.render(run(x="no"))
     assert program.render(run(x="a")) == ["<a>"]
     program.close()
@@ -65,7 +65,7 @@ def test_templates_without_end_are_ended(source: str) -> None:
     """Time and memory end also within one call of C code, and the next conversation is rendered again."""
     program = IsolatedProgram("{% if x %}" + source + "{% endif %}done")
     began = time.monotonic()
-    with pytest.raises(TemplateRefused):
+    with pytest.raises(ChatTemplateError):
         program.render(run(x=True))
     assert time.monotonic() - began < 30  # 2 s of CPU time, on a machine that is busy otherwise
     assert program.render(run(x=False)) == ["done"]
@@ -84,7 +84,7 @@ def test_templates_without_end_are_ended(source: str) -> None:
 )
 def test_compiling_has_the_same_limits(source: str) -> None:
     """What would be computed, or nests, without end while compiling is a refusal then or when it is rendered."""
-    with pytest.raises(TemplateRefused):
+    with pytest.raises(ChatTemplateError):
         IsolatedProgram(source).render(run(x=1))
 
 

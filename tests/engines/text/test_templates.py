@@ -10,7 +10,7 @@ from tests.engines.text.fake_executor import IM_END, IM_START, START, FakeExecut
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.text import Message
 from homeport.engines.text import template_programs
-from homeport.engines.text.executor import Executor, Traits
+from homeport.engines.text.executor import Executor, ExecutorTraits
 from homeport.engines.text.executors.llama.executor import LlamaExecutor
 from homeport.engines.text.message_variants import FOLDED, MERGED
 from homeport.engines.text.templates import ChatTemplate
@@ -28,7 +28,7 @@ class Templated(FakeExecutor):
     """The fake executor under another chat template (None: none at all)."""
 
     def __init__(self, source: str | None) -> None:
-        super().__init__(Traits(window=64, cells=64, sequences=1, batch=64, shares_cells=True, can_trim=True))
+        super().__init__(ExecutorTraits(window=64, cells=64, sequences=1, batch=64, shares_cells=True, can_trim=True))
         self._source = source
 
     @property

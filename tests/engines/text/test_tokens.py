@@ -3,22 +3,30 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.engines.text.engine_runner import Running
+from tests.engines.text.engine_runner import TextEngineRunner
 from tests.engines.text.fake_executor import END, START
 
 from homeport.domain.events import Admitted, Done, Failed, Tokenised, Usage
-from homeport.domain.text import ChatPrompt, Ending, Message, TextPrompt, TextRequest, TokenPrompt, TokenRequest
+from homeport.domain.text import (
+    ChatPrompt,
+    Message,
+    StoppingCriteria,
+    TextPrompt,
+    TextRequest,
+    TokenPrompt,
+    TokenRequest,
+)
 from homeport.engines.text.tokenize_requests import MOST_IDS, MOST_TEXT_BYTES
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[Running]:
+def engine() -> Iterator[TextEngineRunner]:
     """The fake executor's engine: its tokens are bytes and a few control tokens."""
-    with Running(window=300) as running:
+    with TextEngineRunner(window=300) as running:
         yield running
 
 
-def told(engine: Running, request: TokenRequest) -> Tokenised | Failed:
+def told(engine: TextEngineRunner, request: TokenRequest) -> Tokenised | Failed:
     """The answer to a request, or why there is none."""
     id = engine.open(request)
     events = engine.wait(id, lambda said: bool(said) and isinstance(said[-1], Done | Failed))
@@ -30,7 +38,7 @@ def told(engine: Running, request: TokenRequest) -> Tokenised | Failed:
     return found
 
 
-def test_a_text_becomes_ids(engine: Running) -> None:
+def test_a_text_becomes_ids(engine: TextEngineRunner) -> None:
     """With or without a document's start, with each token's text where wanted; control tokens by name."""
     assert told(engine, TokenRequest((TextPrompt("hi"),))) == Tokenised((START, 104, 105))
     plain = TokenRequest((TextPrompt("h<|end|>"),), adds_start=False, names=True)
@@ -40,24 +48,24 @@ def test_a_text_becomes_ids(engine: Running) -> None:
     assert found.names[-1]
 
 
-def test_a_conversation_becomes_what_would_be_answered(engine: Running) -> None:
+def test_a_conversation_becomes_what_would_be_answered(engine: TextEngineRunner) -> None:
     """The ids are those that a chat request of the same messages is computed with."""
     chat = ChatPrompt((Message("user", "hello"),))
     found = told(engine, TokenRequest((chat,)))
     assert isinstance(found, Tokenised)
-    answered = engine.ask(TextRequest((chat,), ending=Ending(max_tokens=1))).admitted
+    answered = engine.ask(TextRequest((chat,), ending=StoppingCriteria(max_tokens=1))).admitted
     assert answered is not None
     assert answered.prompt_tokens == len(found.ids)
     assert "hello" in _text(engine, found.ids)
 
 
-def _text(engine: Running, ids: tuple[int, ...]) -> str:
+def _text(engine: TextEngineRunner, ids: tuple[int, ...]) -> str:
     found = told(engine, TokenRequest((TokenPrompt(ids),)))
     assert isinstance(found, Tokenised)
     return found.text
 
 
-def test_ids_become_their_text(engine: Running) -> None:
+def test_ids_become_their_text(engine: TextEngineRunner) -> None:
     """The way back gives the text, control tokens by name; under an OpenAI encoding its own ids mean its own text."""
     assert _text(engine, (104, 105)) == "hi"
     assert _text(engine, (104, END)).startswith("h<")
@@ -75,14 +83,14 @@ def test_ids_become_their_text(engine: Running) -> None:
         (TokenRequest((ChatPrompt((Message("user", "a" * 400),)),)), "messages"),
     ],
 )
-def test_what_cannot_be_told_is_named(engine: Running, request_: TokenRequest, param: str) -> None:
+def test_what_cannot_be_told_is_named(engine: TextEngineRunner, request_: TokenRequest, param: str) -> None:
     """Ids that the model lacks, too much text, too many ids, a name that speaks another encoding, a chat too long."""
     failed = told(engine, request_)
     assert isinstance(failed, Failed)
     assert failed.fault.param == param
 
 
-def test_a_tokeniser_is_described(engine: Running) -> None:
+def test_a_tokeniser_is_described(engine: TextEngineRunner) -> None:
     """The size of its vocabulary, its control tokens by name and the chat template."""
     found = told(engine, TokenRequest())
     assert isinstance(found, Tokenised)

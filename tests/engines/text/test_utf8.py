@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeport.engines.text.utf8 import Utf8, shown
+from homeport.engines.text.utf8 import Utf8, token_text
 
 # Mostly pieces of real characters, so that broken ones of every length come up often.
 fragments = st.lists(
@@ -50,5 +50,5 @@ def test_whole_characters_never_wait() -> None:
 
 def test_shown_names_broken_bytes() -> None:
     """Text is shown as text, bytes that are none as OpenAI writes them."""
-    assert shown("héllo".encode()) == "héllo"
-    assert shown(b"\xe4\xbd") == r"bytes:\xe4\xbd"
+    assert token_text("héllo".encode()) == "héllo"
+    assert token_text(b"\xe4\xbd") == r"bytes:\xe4\xbd"

@@ -3,7 +3,7 @@
 import pytest
 
 from homeport.domain.text import Message
-from homeport.engines.text.message_variants import FOLDED, MERGED, variants
+from homeport.engines.text.message_variants import FOLDED, MERGED, list_variants
 
 ROLES = {"s": "system", "d": "developer", "u": "user", "a": "assistant"}
 
@@ -36,7 +36,7 @@ def written(messages: object) -> str:
 )
 def test_the_least_change_comes_first(letters: str, expected: list[tuple[str, str]]) -> None:
     """A conversation comes as it is, then with roles merged, later system messages folded, all of them folded."""
-    first, *others = variants(talk(letters))
+    first, *others = list_variants(talk(letters))
     assert first.messages == talk(letters)
     assert first.changes == ()
     found = [(written(variant.messages), "".join(variant.changes)) for variant in others]
@@ -46,9 +46,9 @@ def test_the_least_change_comes_first(letters: str, expected: list[tuple[str, st
 def test_names_stay_with_their_words() -> None:
     """Where messages become one, a name stands before what that person said; an empty content adds no lines."""
     messages = [Message("user", "a", "Ann"), Message("user", ""), Message("user", "b", "Ben")]
-    merged = list(variants(messages))[1].messages
+    merged = list(list_variants(messages))[1].messages
     assert merged == [Message("user", "Ann: a\n\nBen: b")]
-    folded = list(variants([Message("system", "s"), Message("user", "a", "Ann")]))[1].messages
+    folded = list(list_variants([Message("system", "s"), Message("user", "a", "Ann")]))[1].messages
     assert folded == [Message("user", "s\n\nAnn: a")]
-    alone = list(variants([Message("system", "s"), Message("assistant", "a", "Bot")]))[1].messages
+    alone = list(list_variants([Message("system", "s"), Message("assistant", "a", "Bot")]))[1].messages
     assert alone == [Message("assistant", "a", "Bot"), Message("user", "s")]

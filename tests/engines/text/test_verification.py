@@ -8,21 +8,21 @@ from hypothesis import strategies as st
 from tests.engines.text.fake_executor import FakeExecutor
 from tests.engines.text.simulation import traits
 
-from homeport.domain.text import Sampling
-from homeport.engines.text.executor import Batch, Logits
+from homeport.domain.text import SamplingParams
+from homeport.engines.text.executor import Logits, TokenBatch
 from homeport.engines.text.logprobs import score
-from homeport.engines.text.sampling import Bias, Draw, sample
-from homeport.engines.text.scheduled_request import Candidate, Group
-from homeport.engines.text.step_plan import Row
-from homeport.engines.text.verification import draw_runs, score_runs
+from homeport.engines.text.sampling import LogitBias, TokenSampler, sample
+from homeport.engines.text.scheduled_request import Candidate, ScheduledRequest
+from homeport.engines.text.step_plan import LogitsRow
+from homeport.engines.text.verification import sample_runs, score_runs
 
-NO_BIAS = Bias.of({})
+NO_BIAS = LogitBias.of({})
 PROMPT = list(b"It was a dark and stormy night")
 # 99.9th percentile of chi-square by degrees of freedom. Source: NIST/SEMATECH e-Handbook, 1.3.6.7.4.
 CRITICAL = {7: 24.322}
 
 samplings = st.builds(
-    Sampling,
+    SamplingParams,
     temperature=st.sampled_from((0.0, 0.7, 1.0, 2.0)),
     top_p=st.sampled_from((0.5, 1.0)),
     top_k=st.sampled_from((0, 5)),
@@ -32,26 +32,26 @@ samplings = st.builds(
 )
 
 
-def _draw(sampling: Sampling, seed: int) -> Draw:
+def _draw(sampling: SamplingParams, seed: int) -> TokenSampler:
     prompt, ends = np.unique(np.array(PROMPT, np.int32)), np.array([1, 2], np.int32)
-    return Draw(sampling, seed=seed, choice=0, bias=NO_BIAS, prompt_ids=prompt, ends=ends, min_tokens=3)
+    return TokenSampler(sampling, seed=seed, choice=0, bias=NO_BIAS, prompt_ids=prompt, ends=ends, min_tokens=3)
 
 
 def _candidate() -> Candidate:
-    return Group(0, "", "", 1).add(0, PROMPT)
+    return ScheduledRequest(0, "", "", 1).add(0, PROMPT)
 
 
-def _verified(draft: list[int], draw: Draw, seed_rows: int = 0) -> list[int]:
+def _verified(draft: list[int], draw: TokenSampler, seed_rows: int = 0) -> list[int]:
     """What one step draws with this draft; `seed_rows` rows of somebody else stand before it in the logits."""
     executor = FakeExecutor(traits())
     tokens = np.array([*PROMPT, *draft], np.int32)
     count = len(tokens)
     wanted = np.arange(len(PROMPT) - 1 - seed_rows, count, dtype=np.int32)
-    logits = executor.forward(Batch(tokens, np.arange(count, dtype=np.int32), np.zeros(count, np.int32), wanted))
-    return draw_runs(logits, [Row(seed_rows, _candidate(), tuple(draft))], [draw])[0]
+    logits = executor.forward(TokenBatch(tokens, np.arange(count, dtype=np.int32), np.zeros(count, np.int32), wanted))
+    return sample_runs(logits, [LogitsRow(seed_rows, _candidate(), tuple(draft))], [draw])[0]
 
 
-def _one_by_one(n: int, draw: Draw) -> list[int]:
+def _one_by_one(n: int, draw: TokenSampler) -> list[int]:
     executor, tokens = FakeExecutor(traits()), list(PROMPT)
     for _ in range(n):
         token = int(sample(executor.next_logits(tokens)[np.newaxis], [draw])[0])
@@ -62,7 +62,9 @@ def _one_by_one(n: int, draw: Draw) -> list[int]:
 
 @settings(max_examples=100, deadline=None)
 @given(samplings, st.integers(0, 1_000), st.integers(0, 6), st.lists(st.integers(0, 262), max_size=3))
-def test_a_run_is_what_would_be_drawn_one_by_one(sampling: Sampling, seed: int, right: int, wrong: list[int]) -> None:
+def test_a_run_is_what_would_be_drawn_one_by_one(
+    sampling: SamplingParams, seed: int, right: int, wrong: list[int]
+) -> None:
     """Whatever part of a draft is right, exactly that part and one more token are drawn, penalties and all."""
     expected = _one_by_one(10, _draw(sampling, seed))
     draft = expected[:right] + wrong
@@ -77,23 +79,23 @@ def test_rows_of_many_candidates_are_drawn_in_passes() -> None:
     for index, likeliest in enumerate((3, 4, 5, 6, 7, 8, 9, 10, 11)):
         rows[index, likeliest] = 9.0
     drafts: list[tuple[int, tuple[int, ...]]] = [(0, (3, 4)), (3, ()), (4, (7, 49, 9)), (8, ())]
-    asked = [Row(index, _candidate(), draft) for index, draft in drafts]
-    greedy = [Draw(Sampling(temperature=0.0), seed=0, choice=0, bias=NO_BIAS) for _ in drafts]
-    assert draw_runs(rows, asked, greedy) == [[3, 4, 5], [6], [7, 8], [11]]
+    asked = [LogitsRow(index, _candidate(), draft) for index, draft in drafts]
+    greedy = [TokenSampler(SamplingParams(temperature=0.0), seed=0, choice=0, bias=NO_BIAS) for _ in drafts]
+    assert sample_runs(rows, asked, greedy) == [[3, 4, 5], [6], [7, 8], [11]]
     assert [draw.position for draw in greedy] == [3, 1, 2, 1]
 
 
 def test_every_token_of_a_run_is_scored_from_its_own_row() -> None:
     """Scores of a run are those of its rows one by one; a row that wants none has none."""
     logits: Logits = np.random.default_rng(1).normal(size=(5, 40)).astype(np.float32)
-    rows = [Row(0, _candidate(), (1, 2, 3)), Row(4, _candidate())]
+    rows = [LogitsRow(0, _candidate(), (1, 2, 3)), LogitsRow(4, _candidate())]
     found = score_runs(logits, rows, [[1, 2, 9], [7]], [2, None])
     assert found == [list(score(logits[:3], [1, 2, 9], [2, 2, 2])), [None]]
 
 
 def test_the_distribution_is_unchanged_by_drafts() -> None:
     """Over 4,000 seeds, the second token drawn behind a guessed first one has the model's own distribution."""
-    warm = Sampling(temperature=1.0, top_k=8)
+    warm = SamplingParams(temperature=1.0, top_k=8)
     firsts = Counter(_one_by_one(1, _draw(warm, seed))[0] for seed in range(200))
     guess = firsts.most_common(1)[0][0]
     runs = [_verified([guess], _draw(warm, seed)) for seed in range(4_000)]

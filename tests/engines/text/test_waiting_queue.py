@@ -5,25 +5,25 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeport.engines.text.scheduled_request import Candidate, Group
-from homeport.engines.text.waiting_queue import WaitingList
+from homeport.engines.text.scheduled_request import Candidate, ScheduledRequest
+from homeport.engines.text.waiting_queue import WaitingQueue
 
 Arrivals = list[tuple[int, int]]  # tokens served before it, length
 ARRIVALS = st.lists(st.tuples(st.integers(0, 60), st.integers(1, 80)), min_size=1, max_size=25)
 
 
-class Desk:
+class QueueDriver:
     """Serves prompts `slice` tokens at a time, in the list's order; `finished` are the groups in order of their end."""
 
     def __init__(self) -> None:
-        self.waiting = WaitingList()
+        self.waiting = WaitingQueue()
         self.under_way: list[Candidate] = []
         self.served: list[tuple[int, int]] = []  # (group, tokens)
         self.finished: list[int] = []
 
     def arrive(self, number: int, flow: str, lengths: list[int]) -> None:
         """One request of prompts of these lengths."""
-        group = Group(number, flow, flow, credit=1000)
+        group = ScheduledRequest(number, flow, flow, credit=1000)
         for prompt, length in enumerate(lengths):
             group.add(prompt, [0] * length)
         self.waiting.join(group)
@@ -50,7 +50,7 @@ class Desk:
 @given(ARRIVALS, st.integers(1, 40))
 def test_nobody_is_overtaken_for_ever(arrivals: Arrivals, slice: int) -> None:
     """Whoever comes after as much was computed as a prompt is long is not served before that prompt's end."""
-    desk = Desk()
+    desk = QueueDriver()
     clocks = []
     for number, (before, length) in enumerate(arrivals):
         for _ in range(before // slice):
@@ -68,7 +68,7 @@ def test_nobody_is_overtaken_for_ever(arrivals: Arrivals, slice: int) -> None:
 @given(st.lists(st.integers(1, 60), min_size=30, max_size=30), st.lists(st.integers(1, 60), min_size=30, max_size=30))
 def test_two_busy_flows_get_equal_shares(one: list[int], two: list[int]) -> None:
     """While both have prompts waiting, neither gets a prompt's length more than the other, however these are sized."""
-    desk = Desk()
+    desk = QueueDriver()
     desk.arrive(0, "one", one)
     desk.arrive(1, "two", two)
     shares: Counter[int] = Counter()
@@ -83,7 +83,7 @@ def test_two_busy_flows_get_equal_shares(one: list[int], two: list[int]) -> None
 
 def test_a_short_prompt_overtakes_a_long_one_under_way() -> None:
     """A question of a few tokens is answered before the book that came first."""
-    desk = Desk()
+    desk = QueueDriver()
     desk.arrive(0, "one", [4000])
     desk.serve(100)
     desk.arrive(1, "one", [20])
@@ -93,7 +93,7 @@ def test_a_short_prompt_overtakes_a_long_one_under_way() -> None:
 
 def test_a_pause_earns_no_credit() -> None:
     """A flow that was away for long is not served alone until it has caught up."""
-    desk = Desk()
+    desk = QueueDriver()
     desk.arrive(0, "busy", [50] * 40)
     for _ in range(20):
         desk.serve(50)
@@ -108,8 +108,8 @@ def test_a_pause_earns_no_credit() -> None:
 
 def test_those_who_leave_are_gone() -> None:
     """A request that ends takes all of its waiting candidates along."""
-    waiting = WaitingList()
-    groups = [Group(number, "one", "one", credit=1) for number in range(2)]
+    waiting = WaitingQueue()
+    groups = [ScheduledRequest(number, "one", "one", credit=1) for number in range(2)]
     for group in groups:
         group.add(0, [0] * 5)
         group.add(0, [0] * 5)

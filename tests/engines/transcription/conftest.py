@@ -8,11 +8,17 @@ from typing import Any, cast
 import pytest
 from tests.audio_samples import Samples, encoded
 
-from homeport.domain.events import Admitted, Done, Event, Heard, Segment
+from homeport.domain.events import (
+    Admitted,
+    Done,
+    Event,
+    RecordingInfo,
+    TranscriptSegment,
+)
 from homeport.domain.transcription import TranscriptionRequest
-from homeport.domain.worker_messages import Job
-from homeport.engines.round_robin import Rounds, Turn, Turns
-from homeport.engines.transcription.engine import Listener, load
+from homeport.domain.worker_messages import EngineSpec
+from homeport.engines.round_robin import ActiveRequest, GeneratorWork, RoundRobinEngine
+from homeport.engines.transcription.engine import Transcriber, load
 
 
 @dataclass
@@ -27,17 +33,17 @@ class Transcript:
         return [event for event in self.events if isinstance(event, kind)]
 
     @property
-    def segments(self) -> Sequence[Segment]:
-        return self.of(Segment)
+    def segments(self) -> Sequence[TranscriptSegment]:
+        return self.of(TranscriptSegment)
 
     @property
     def text(self) -> str:
         return "".join(segment.text for segment in self.segments)
 
     @property
-    def heard(self) -> Heard:
-        (found,) = self.of(Heard)
-        return cast("Heard", found)
+    def heard(self) -> RecordingInfo:
+        (found,) = self.of(RecordingInfo)
+        return cast("RecordingInfo", found)
 
     @property
     def prompt_tokens(self) -> int:
@@ -53,26 +59,28 @@ Listen = Callable[..., Transcript]
 
 
 @pytest.fixture(scope="session")
-def engine(whisper: Path) -> Turns[TranscriptionRequest]:
+def engine(whisper: Path) -> RoundRobinEngine[TranscriptionRequest]:
     files = {"weights": whisper}
-    return cast("Turns[TranscriptionRequest]", load(Job("transcription", "whisper-base", files, "digest", {})))
+    return cast(
+        "RoundRobinEngine[TranscriptionRequest]", load(EngineSpec("transcription", "whisper-base", files, "digest", {}))
+    )
 
 
 @pytest.fixture(scope="session")
-def listener(engine: Turns[TranscriptionRequest]) -> Listener:
-    work = cast("Rounds[TranscriptionRequest]", engine._work)
+def listener(engine: RoundRobinEngine[TranscriptionRequest]) -> Transcriber:
+    work = cast("GeneratorWork[TranscriptionRequest]", engine._work)
     begin: Any = work._begin
-    return cast("Listener", begin.__self__)
+    return cast("Transcriber", begin.__self__)
 
 
 @pytest.fixture
-def listen(listener: Listener, tmp_path: Path) -> Listen:
+def listen(listener: Transcriber, tmp_path: Path) -> Listen:
     """Transcribe samples, or a file's bytes, from the first event to the last."""
 
     def run(sound: Samples | bytes, **wish: Any) -> Transcript:
         file = tmp_path / "sound"
         file.write_bytes(sound if isinstance(sound, bytes) else encoded(sound))
-        events: Iterator[Event | None] = listener.begin(Turn(1, TranscriptionRequest(file, **wish), 999))
+        events: Iterator[Event | None] = listener.begin(ActiveRequest(1, TranscriptionRequest(file, **wish), 999))
         transcript = Transcript()
         for event in events:
             if event is None:

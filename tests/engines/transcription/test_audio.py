@@ -23,9 +23,9 @@ CONTAINERS = {"flac": "flac", "m4a": "mov", "mp3": "mp3", "mp4": "mov", "mpga": 
 }
 
 
-def read(path: Path, most_s: float = audio.MOST_S) -> Samples:
+def read(path: Path, most_s: float = audio.MAX_DURATION_S) -> Samples:
     """All samples of a file."""
-    with audio.opened(path, most_s) as recording:
+    with audio.open_recording(path, most_s) as recording:
         return np.concatenate(list(recording.pieces()))
 
 
@@ -110,7 +110,7 @@ def test_a_recording_comes_in_pieces_and_again(put: Path, monkeypatch: pytest.Mo
     """No more than a piece is held at a time, and a second reading gives the same."""
     monkeypatch.setattr(audio, "PIECE_S", 1)
     put.write_bytes(encoded(tone(3.5), "flac"))
-    with audio.opened(put) as recording:
+    with audio.open_recording(put) as recording:
         first, again = list(recording.pieces()), list(recording.pieces())
     assert len(first) == 4
     assert max(map(len, first)) < 1.5 * audio.RATE_HZ

@@ -2,14 +2,14 @@
 
 import pytest
 
-from homeport.engines.transcription.chinese_script import folding, script_of
+from homeport.engines.transcription.chinese_script import converter_to, script_of
 
 
 def test_folding_writes_one_script() -> None:
     """Either way; other text stays as it is."""
-    assert folding("simplified")("今天天氣很好, OK?") == "今天天气很好, OK?"
-    assert folding("traditional")("今天天气很好, OK?") == "今天天氣很好, OK?"
-    assert folding("traditional")("我們一起吃飯") == "我們一起吃飯"
+    assert converter_to("simplified")("今天天氣很好, OK?") == "今天天气很好, OK?"
+    assert converter_to("traditional")("今天天气很好, OK?") == "今天天氣很好, OK?"
+    assert converter_to("traditional")("我們一起吃飯") == "我們一起吃飯"
 
 
 @pytest.mark.parametrize(

@@ -20,13 +20,19 @@ from tests.audio_samples import (
 from tests.engines.transcription.conftest import Listen
 
 from homeport.domain.errors import InvalidRequest, Unavailable
-from homeport.domain.events import Done, Event, Failed, Heard, Segment
-from homeport.domain.models import Loaded
-from homeport.domain.transcription import Pauses, TranscriptionRequest
-from homeport.domain.worker_messages import Job
-from homeport.engines.round_robin import Rounds, Turn, Turns
+from homeport.domain.events import (
+    Done,
+    Event,
+    Failed,
+    RecordingInfo,
+    TranscriptSegment,
+)
+from homeport.domain.models import LoadedModel
+from homeport.domain.transcription import TranscriptionRequest, VadSettings
+from homeport.domain.worker_messages import EngineSpec
+from homeport.engines.round_robin import ActiveRequest, GeneratorWork, RoundRobinEngine
 from homeport.engines.transcription import speech_chunks
-from homeport.engines.transcription.engine import Listener, load
+from homeport.engines.transcription.engine import Transcriber, load
 
 
 def test_english_comes_back_as_it_was_said(listen: Listen) -> None:
@@ -85,7 +91,7 @@ def test_the_likeliest_of_the_languages_that_are_expected(listen: Listen) -> Non
 
 
 def test_a_temperature_is_used_and_zero_may_rise(
-    listen: Listen, listener: Listener, monkeypatch: pytest.MonkeyPatch
+    listen: Listen, listener: Transcriber, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A given temperature is the only one; 0 is tried first and warmed up where the text looks wrong."""
     tried: list[object] = []
@@ -104,7 +110,7 @@ def test_a_temperature_is_used_and_zero_may_rise(
     assert tried == [0.7, [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]]
 
 
-def test_control_tokens_of_callers_are_text(listener: Listener) -> None:
+def test_control_tokens_of_callers_are_text(listener: Transcriber) -> None:
     """Nothing that a prompt says is read as a token of the model's own language."""
     for text in ("<|translate|>", "<|endoftext|>", "<|zh|> <|notimestamps|>", "<|0.00|>"):
         assert all(id < listener._text_ids for id in listener._encoded(text))
@@ -132,7 +138,7 @@ def test_times_are_those_of_the_recording(listen: Listen) -> None:
 def test_long_recordings_come_passage_by_passage(listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut in the middle of speech, nothing is lost or said twice, and times run on; other requests get their turns."""
     monkeypatch.setattr(speech_chunks, "PASSAGE_S", 8)
-    monkeypatch.setattr(speech_chunks, "_LONGEST_S", 4.0)
+    monkeypatch.setattr(speech_chunks, "_MAX_SPEECH_S", 4.0)
     monkeypatch.setattr("homeport.engines.transcription.audio.PIECE_S", 2)
     once = spoken(ENGLISH, "en")
     said = listen(np.concatenate([once, once]), language="en")
@@ -141,12 +147,12 @@ def test_long_recordings_come_passage_by_passage(listen: Listen, monkeypatch: py
     assert times == sorted(times)
     assert times[-1] <= said.heard.seconds
     assert said.rests >= 8
-    assert len(said.of(Heard)) == 1
+    assert len(said.of(RecordingInfo)) == 1
 
 
 def test_pauses_are_told_as_asked(listen: Listen) -> None:
     """A threshold that nothing reaches leaves nothing to hear."""
-    assert not listen(spoken(ENGLISH, "en"), pauses=Pauses(threshold=1.0)).segments
+    assert not listen(spoken(ENGLISH, "en"), pauses=VadSettings(threshold=1.0)).segments
 
 
 @pytest.mark.parametrize(
@@ -164,19 +170,21 @@ def test_what_the_model_cannot_do_is_refused_by_name(listen: Listen, wish: dict[
     assert refused.value.param == param
 
 
-def test_an_english_model_refuses_the_rest(listener: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_english_model_refuses_the_rest(
+    listener: Transcriber, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Neither translation nor another language, and the answer says that it is the model's limit."""
     monkeypatch.setattr(listener, "_languages", frozenset({"en"}))
     for wish in (TranscriptionRequest(tmp_path, translates=True), TranscriptionRequest(tmp_path, language="de")):
         with pytest.raises(InvalidRequest, match="This model"):
-            next(listener.begin(Turn(1, wish, 1)))
+            next(listener.begin(ActiveRequest(1, wish, 1)))
 
 
-def test_a_recording_whose_name_is_gone_is_read_on(listener: Listener, tmp_path: Path) -> None:
+def test_a_recording_whose_name_is_gone_is_read_on(listener: Transcriber, tmp_path: Path) -> None:
     """The upload may be deleted once its request was taken: it stays open until the end."""
     file = tmp_path / "sound"
     file.write_bytes(encoded(tone(1)))
-    events = listener.begin(Turn(1, TranscriptionRequest(file), 9))
+    events = listener.begin(ActiveRequest(1, TranscriptionRequest(file), 9))
     next(events)
     file.unlink()
     assert isinstance([event for event in events if event][-1], Done)
@@ -190,11 +198,11 @@ def test_no_network_is_needed(whisper: Path, tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(socket.socket, "connect", refused)
     monkeypatch.setattr(socket, "getaddrinfo", refused)
-    engine: Any = load(Job("transcription", "whisper-base", {"weights": whisper}, "digest", {}))
+    engine: Any = load(EngineSpec("transcription", "whisper-base", {"weights": whisper}, "digest", {}))
     file = tmp_path / "sound"
     file.write_bytes(encoded(spoken(ENGLISH, "en")[: 24_000 * 2]))
-    events = list(engine._work._begin(Turn(1, TranscriptionRequest(file, language="en"), 9)))
-    assert any(isinstance(event, Segment) and "weather" in event.text for event in events)
+    events = list(engine._work._begin(ActiveRequest(1, TranscriptionRequest(file, language="en"), 9)))
+    assert any(isinstance(event, TranscriptSegment) and "weather" in event.text for event in events)
 
 
 def test_a_model_that_is_none_is_unavailable(tmp_path: Path) -> None:
@@ -202,14 +210,14 @@ def test_a_model_that_is_none_is_unavailable(tmp_path: Path) -> None:
     weights = tmp_path / "model.bin"
     weights.write_bytes(b"nothing")
     with pytest.raises(Unavailable, match=r"tokenizer\.json"):
-        load(Job("transcription", "broken", {"weights": weights}, "digest", {}))
+        load(EngineSpec("transcription", "broken", {"weights": weights}, "digest", {}))
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(Unavailable, match="does not load"):
-        load(Job("transcription", "broken", {"weights": weights}, "digest", {}))
+        load(EngineSpec("transcription", "broken", {"weights": weights}, "digest", {}))
 
 
 def test_requests_take_turns_and_a_cancelled_one_stops(
-    listener: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    listener: Transcriber, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A short recording is done before a long one that came first, which ends once nobody waits for it."""
     windows: list[int] = []
@@ -224,7 +232,7 @@ def test_requests_take_turns_and_a_cancelled_one_stops(
     long, short = tmp_path / "long", tmp_path / "short"
     long.write_bytes(encoded(np.concatenate([once] * 30)))  # six windows
     short.write_bytes(encoded(once))
-    engine = Turns(Loaded("whisper-base", "none"), TranscriptionRequest, Rounds(listener.begin))
+    engine = RoundRobinEngine(LoadedModel("whisper-base", "none"), TranscriptionRequest, GeneratorWork(listener.begin))
     told: list[tuple[int, Event]] = []
     is_done = threading.Event()
 
@@ -243,5 +251,5 @@ def test_requests_take_turns_and_a_cancelled_one_stops(
     thread.join(60)
     assert isinstance([event for id, event in told if id == 2][-1], Done)
     assert not [event for id, event in told if id == 1 and isinstance(event, Done)]
-    assert any(isinstance(event, Segment) for id, event in told if id == 2)
+    assert any(isinstance(event, TranscriptSegment) for id, event in told if id == 2)
     assert len(windows) <= 3

@@ -40,7 +40,7 @@ words = st.text(st.characters(blacklist_characters="\0", blacklist_categories=["
 )
 def test_the_longest_text_is_replaced(replacements: dict[str, str], other: str) -> None:
     """Every text of the map is found with its replacement, the longest where several fit; no other text is."""
-    data = charsmap.compile_map(replacements)
+    data = charsmap.compile_charsmap(replacements)
     for text in (*replacements, *(text + other for text in replacements), other):
         fitting = [known for known in replacements if text.startswith(known)]
         best = max(fitting, key=len, default=None)
@@ -50,7 +50,7 @@ def test_the_longest_text_is_replaced(replacements: dict[str, str], other: str) 
 
 def test_composed_characters_are_found_in_parts() -> None:
     """Letters with marks and Korean syllables are composed of their parts, and nothing is composed of itself."""
-    found = charsmap.compositions()
+    found = charsmap.unicode_compositions()
     assert found["e\u0301"] == "é"
     assert found["A\u030a"] == "Å"
     assert found["\u1112\u1161\u11ab"] == "한"
@@ -60,8 +60,8 @@ def test_composed_characters_are_found_in_parts() -> None:
 
 def test_a_large_map_is_whole() -> None:
     """All compositions together fit, each found, in about a second and some hundred kilobytes."""
-    composed = charsmap.compositions()
-    data = charsmap.compile_map(composed)
+    composed = charsmap.unicode_compositions()
+    data = charsmap.compile_charsmap(composed)
     some = list(composed.items())[::40]
     assert all(longest(data, parts.encode()) == (len(parts.encode()), whole) for parts, whole in some)
     assert len(data) < 400_000

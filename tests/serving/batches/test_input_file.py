@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 
 from homeport.serving.batches import input_file
-from homeport.serving.batches.input_file import Sheet, Unworkable
+from homeport.serving.batches.input_file import BatchInput, InvalidInputFile
 
 URL = "/v1/completions"
 GOOD: dict[str, Any] = {"custom_id": "good", "method": "POST", "url": URL, "body": {"model": "m", "prompt": "é\n"}}
 
 
-def look(tmp_path: Path, *lines: object, between: str = "\n") -> tuple[Sheet, Path]:
+def look(tmp_path: Path, *lines: object, between: str = "\n") -> tuple[BatchInput, Path]:
     path = tmp_path / "input.jsonl"
     texts = [line if isinstance(line, str) else json.dumps(line, ensure_ascii=False) for line in lines]
     path.write_text(between.join(texts), encoding="utf-8")
-    return input_file.read(path, URL), path
+    return input_file.read_input(path, URL), path
 
 
 @pytest.mark.parametrize("between", ["\n", "\r\n", "\n\n  \n"])
@@ -27,7 +27,7 @@ def test_lines_are_found_where_they_stand(tmp_path: Path, between: str) -> None:
     lines = [{**GOOD, "custom_id": f"r{at}", "body": {"model": "m", "prompt": "é" * at}} for at in range(1, 6)]
     found, path = look(tmp_path, *lines, between=between)
     assert [line.custom_id for line in found.lines] == [line["custom_id"] for line in lines]
-    assert [json.loads(input_file.request(path, line)) for line in found.lines] == [line["body"] for line in lines]
+    assert [json.loads(input_file.read_request(path, line)) for line in found.lines] == [line["body"] for line in lines]
     step = between.count("\n")
     assert [line.number for line in found.lines] == [1 + at * step for at in range(5)]
     assert found.model == "m"
@@ -74,14 +74,14 @@ def test_a_bad_line_leaves_its_name_to_others(tmp_path: Path) -> None:
 
 def test_nothing_is_done_where_no_line_can_be(tmp_path: Path) -> None:
     """All bad, none at all, or too many: the batch as a whole cannot be done."""
-    with pytest.raises(Unworkable) as refused:
+    with pytest.raises(InvalidInputFile) as refused:
         look(tmp_path, *[{**GOOD, "url": "/v1/edits"}] * 150)
     assert [error.line for error in refused.value.errors] == list(range(1, 101))
-    with pytest.raises(Unworkable) as refused:
+    with pytest.raises(InvalidInputFile) as refused:
         look(tmp_path, "\n\n")
     assert refused.value.errors[0].code == "empty_file"
-    with pytest.raises(Unworkable) as refused:
-        look(tmp_path, *["{}"] * (input_file.MOST_LINES + 1))
+    with pytest.raises(InvalidInputFile) as refused:
+        look(tmp_path, *["{}"] * (input_file.MAX_LINES + 1))
     assert refused.value.errors[0].code == "too_many_requests"
 
 
@@ -97,4 +97,4 @@ def test_byte_order_marks_are_no_part_of_a_request(tmp_path: Path) -> None:
     mark = codecs.BOM_UTF8.decode()
     found, path = look(tmp_path, *(mark + json.dumps({**GOOD, "custom_id": name}) for name in "ab"), mark)
     assert [(line.custom_id, line.fault) for line in found.lines] == [("a", None), ("b", None)]
-    assert [json.loads(input_file.request(path, line)) for line in found.lines] == [GOOD["body"]] * 2
+    assert [json.loads(input_file.read_request(path, line)) for line in found.lines] == [GOOD["body"]] * 2

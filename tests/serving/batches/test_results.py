@@ -4,19 +4,21 @@ import json
 
 import pytest
 
-from homeport.domain.batches import BatchError, Outcome, Reply
-from homeport.serving.background import GAVE_WAY
+from homeport.domain.batches import BatchError, DispatchedResponse, LineResult
+from homeport.serving.background import PREEMPTED_CODE
 from homeport.serving.batches import results
-from homeport.serving.batches.input_file import Line
+from homeport.serving.batches.input_file import BatchLine
 
-LINE = Line(4, 0, 1, "é")
-
-
-def reply(status: int, body: bytes = b"{}", retry_after_s: float | None = None, code: str | None = None) -> Reply:
-    return Reply(status=status, request_id="req_1", body=body, retry_after_s=retry_after_s, code=code)
+LINE = BatchLine(4, 0, 1, "é")
 
 
-def written(outcome: Outcome) -> dict[str, object]:
+def reply(
+    status: int, body: bytes = b"{}", retry_after_s: float | None = None, code: str | None = None
+) -> DispatchedResponse:
+    return DispatchedResponse(status=status, request_id="req_1", body=body, retry_after_s=retry_after_s, code=code)
+
+
+def written(outcome: LineResult) -> dict[str, object]:
     assert "\n" not in outcome.text
     text: dict[str, object] = json.loads(outcome.text)
     assert str(text.pop("id")).startswith("batch_req_")
@@ -26,7 +28,7 @@ def written(outcome: Outcome) -> dict[str, object]:
 def test_an_answer_stands_whole_on_its_line() -> None:
     """Body, status and request id are the server's own, on one line, and its tokens are counted."""
     usage = b'"usage": {"prompt_tokens": 9, "completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 3}}'
-    outcome = results.answered(LINE, reply(200, b'{\n "a": "b\\n",\n' + usage + b"}"))
+    outcome = results.response_result(LINE, reply(200, b'{\n "a": "b\\n",\n' + usage + b"}"))
     assert (outcome.line, outcome.is_answer) == (4, True)
     assert (outcome.input_tokens, outcome.cached_tokens, outcome.output_tokens) == (9, 3, 4)
     text = written(outcome)
@@ -48,22 +50,22 @@ def test_an_answer_stands_whole_on_its_line() -> None:
 )
 def test_tokens_are_counted_as_each_kind_tells_them(body: bytes, tokens: tuple[int, int]) -> None:
     """Vectors have no output, pictures their own names, and some answers no tokens at all."""
-    outcome = results.answered(LINE, reply(200, body))
+    outcome = results.response_result(LINE, reply(200, body))
     assert (outcome.input_tokens, outcome.output_tokens) == tokens
 
 
 def test_what_failed_says_why() -> None:
     """A refused request has the server's answer, an undone line a code and words that name the line."""
-    refused = results.answered(LINE, reply(404, b'{"error": {"code": "model_not_found"}}'))
+    refused = results.response_result(LINE, reply(404, b'{"error": {"code": "model_not_found"}}'))
     assert not refused.is_answer
     assert written(refused)["response"] == {
         "status_code": 404,
         "request_id": "req_1",
         "body": {"error": {"code": "model_not_found"}},
     }
-    undone = written(results.refused(LINE, BatchError(code="c", message="Bad.", line=4)))
+    undone = written(results.rejected_result(LINE, BatchError(code="c", message="Bad.", line=4)))
     assert undone == {"custom_id": "é", "response": None, "error": {"code": "c", "message": "Line 4: Bad."}}
-    late = written(results.expired(LINE))
+    late = written(results.expired_result(LINE))
     assert late["error"] == {
         "code": "batch_expired",
         "message": "This request could not be executed before the completion window expired.",
@@ -85,10 +87,12 @@ def test_what_failed_says_why() -> None:
         (reply(500), 4, 16),
         (reply(500), 5, None),
         (reply(507), 99, 10),
-        (reply(503, code=GAVE_WAY), 99, 0),
+        (reply(503, code=PREEMPTED_CODE), 99, 0),
     ],
 )
-def test_what_may_succeed_later_is_asked_again(answer: Reply, n_tries: int, waited_s: float | None) -> None:
+def test_what_may_succeed_later_is_asked_again(
+    answer: DispatchedResponse, n_tries: int, waited_s: float | None
+) -> None:
     """Limits are waited for where they end in time, what is broken is tried a few times, all else is the outcome."""
     assert results.wait_s(answer, n_tries, 100) == waited_s
-    assert results.counts_as_try(answer) == (answer.status in (500, 503) and answer.code is None)
+    assert results.counts_as_attempt(answer) == (answer.status in (500, 503) and answer.code is None)

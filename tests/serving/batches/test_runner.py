@@ -11,43 +11,45 @@ from typing import Any
 
 import pytest
 
-from homeport.domain.batches import Batch, Outcome, Reply
+from homeport.domain.batches import Batch, DispatchedResponse, LineResult
 from homeport.domain.errors import StorageFull
 from homeport.domain.files import File
-from homeport.serving.background_loops import Supervisor
+from homeport.serving.background_loops import BackgroundLoops
 from homeport.serving.batches import batch_run
 from homeport.serving.batches import runner as desks
-from homeport.serving.batches.runner import LINES_AT_ONCE, Desk
+from homeport.serving.batches.runner import MAX_CONCURRENT_LINES, BatchRunner
 from homeport.store import migration
-from homeport.store.batches import BatchBook
-from homeport.store.blobs import Blobs
+from homeport.store.batches import SqlBatchRepository
+from homeport.store.blobs import BlobStore
 from homeport.store.database import Database
-from homeport.store.files import FileBook
-from homeport.store.project_storage import Storage
+from homeport.store.files import SqlFileRepository
+from homeport.store.project_storage import SqlProjectStorage
 from tests.serving.conftest import until
 
 URL = "/v1/completions"
-Answer = Callable[[dict[str, Any]], Reply]
+Answer = Callable[[dict[str, Any]], DispatchedResponse]
 
 
-def good(body: dict[str, Any]) -> Reply:
+def good(body: dict[str, Any]) -> DispatchedResponse:
     """Answer with what was asked."""
     usage = {"prompt_tokens": 2, "completion_tokens": 1}
-    return Reply(status=200, request_id="r", body=json.dumps({"text": body["prompt"], "usage": usage}).encode())
+    return DispatchedResponse(
+        status=200, request_id="r", body=json.dumps({"text": body["prompt"], "usage": usage}).encode()
+    )
 
 
-class Room:
+class RunnerFixture:
     """A store, a server that says what `answer` says, a gate, and desks that come and go. `now` is the wall clock."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.now = 1_800_000_000.0
         self.database = Database(f"sqlite:///{folder}/homeport.db")
-        migration.ready(self.database)
-        self.files = FileBook(self.database, Blobs(str(folder / "blobs")), lambda: self.now)
-        self.book = BatchBook(self.database, self.files, lambda: self.now)
+        migration.prepare_database(self.database)
+        self.files = SqlFileRepository(self.database, BlobStore(str(folder / "blobs")), lambda: self.now)
+        self.book = SqlBatchRepository(self.database, self.files, lambda: self.now)
         self.answer: Answer = good
-        self.loops = Supervisor(first_s=0.0, limit_s=0.0)
+        self.loops = BackgroundLoops(first_s=0.0, limit_s=0.0)
         self.asked: list[tuple[str, str, str, str]] = []
         self.at_once = self.most_at_once = 0
         self.going = asyncio.Event()
@@ -55,7 +57,7 @@ class Room:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def __call__(self, project: str, key: str, path: str, body: bytes) -> Reply:
+    async def __call__(self, project: str, key: str, path: str, body: bytes) -> DispatchedResponse:
         """Fill the port Dispatch."""
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
@@ -94,7 +96,7 @@ class Room:
     def stop_after(self, n: int, batch: Batch) -> None:
         """Answer no more once so many lines have an outcome."""
 
-        def answer(body: dict[str, Any]) -> Reply:
+        def answer(body: dict[str, Any]) -> DispatchedResponse:
             if len(self.book.lines(batch.id)) >= n:
                 self.going.clear()
             return good(body)
@@ -102,9 +104,9 @@ class Room:
         self.answer = answer
 
     @asynccontextmanager
-    async def desk(self) -> AsyncIterator[Desk]:
+    async def desk(self) -> AsyncIterator[BatchRunner]:
         """A desk at work; at the end of the block it stops as a server does that is told to."""
-        made = Desk(self.book, self.files, self, self, self.folder / "spool", self.loops, lambda: self.now)
+        made = BatchRunner(self.book, self.files, self, self, self.folder / "spool", self.loops, lambda: self.now)
         work = asyncio.create_task(made.run())
         try:
             yield made
@@ -134,16 +136,18 @@ def line(name: str, **changed: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def room(tmp_path: Path) -> Room:
-    return Room(tmp_path)
+def room(tmp_path: Path) -> RunnerFixture:
+    return RunnerFixture(tmp_path)
 
 
-async def test_a_batch_is_done_and_its_bad_lines_told(room: Room) -> None:
+async def test_a_batch_is_done_and_its_bad_lines_told(room: RunnerFixture) -> None:
     """Each good line is asked once in its project's name, and each line stands once in one of two files, in order."""
     names = [f"r{at}" for at in range(30)]
     lines = [line(name) for name in names]
     lines[3]["url"] = "/v1/edits"
-    room.answer = lambda body: Reply(status=404, request_id="r", body=b"{}") if body["prompt"] == "r7" else good(body)
+    room.answer = lambda body: (
+        DispatchedResponse(status=404, request_id="r", body=b"{}") if body["prompt"] == "r7" else good(body)
+    )
     batch = room.made(lines, metadata={"a": "b"})
     async with room.desk():
         ended = await room.ended(batch)
@@ -155,13 +159,13 @@ async def test_a_batch_is_done_and_its_bad_lines_told(room: Room) -> None:
     failed = await room.lines(ended, ended.error_file_id)
     assert [(each["custom_id"], each["error"] is None) for each in failed] == [("r3", False), ("r7", True)]
     assert sorted(room.asked) == sorted(("one", "key_1", URL, name) for name in names if name != "r3")
-    assert room.most_at_once <= LINES_AT_ONCE
+    assert room.most_at_once <= MAX_CONCURRENT_LINES
     times = (ended.in_progress_at, ended.finalizing_at, ended.completed_at)
     assert times == (int(room.now),) * 3
     assert not list((room.folder / "spool").iterdir())
 
 
-async def test_a_batch_without_errors_has_no_error_file(room: Room) -> None:
+async def test_a_batch_without_errors_has_no_error_file(room: RunnerFixture) -> None:
     """A file that would be empty is not made."""
     async with room.desk():
         ended = await room.ended(room.made([line("a")]))
@@ -169,12 +173,12 @@ async def test_a_batch_without_errors_has_no_error_file(room: Room) -> None:
     assert ended.error_file_id is None
 
 
-async def test_work_goes_on_where_it_was_left(room: Room) -> None:
+async def test_work_goes_on_where_it_was_left(room: RunnerFixture) -> None:
     """However often the server stops in the middle, each line stands once in the file and is not asked twice."""
     batch = room.made([line(f"r{at}") for at in range(60)])
     for stop_at in (15, 40):
 
-        def answer(body: dict[str, Any], stop_at: int = stop_at) -> Reply:
+        def answer(body: dict[str, Any], stop_at: int = stop_at) -> DispatchedResponse:
             if len(room.book.lines(batch.id)) >= stop_at:
                 room.going.clear()
             return good(body)
@@ -195,14 +199,14 @@ async def test_work_goes_on_where_it_was_left(room: Room) -> None:
     assert (ended.completed, ended.failed, ended.input_tokens) == (60, 0, 120)
 
 
-async def test_a_process_that_was_killed_is_taken_over(room: Room) -> None:
+async def test_a_process_that_was_killed_is_taken_over(room: RunnerFixture) -> None:
     """What nobody holds any more is taken up by another, and files that are made already are not made again."""
     batch = room.made([line("a"), line("b", url="/v1/edits")])
     owned = room.book.claim("dead", 5)
     assert owned is not None
     room.book.begin("dead", batch.id, 2, "m")
-    room.book.record("dead", batch.id, [Outcome(line=1, text="{}", is_answer=True)])
-    room.book.record("dead", batch.id, [Outcome(line=2, text="{}", is_answer=False)])
+    room.book.record("dead", batch.id, [LineResult(line=1, text="{}", is_answer=True)])
+    room.book.record("dead", batch.id, [LineResult(line=2, text="{}", is_answer=False)])
     room.book.finalise("dead", batch.id)
     (room.folder / "made").write_text("{}\n")
     kept = room.book.keep("dead", batch, room.folder / "made", are_answers=True)
@@ -215,12 +219,12 @@ async def test_a_process_that_was_killed_is_taken_over(room: Room) -> None:
     assert ended.error_file_id is not None
 
 
-async def test_a_cancelled_batch_keeps_what_it_has(room: Room) -> None:
+async def test_a_cancelled_batch_keeps_what_it_has(room: RunnerFixture) -> None:
     """Lines under way are given up; what is done stands in the file; the rest stands nowhere."""
     batch = room.made([line(f"r{at}") for at in range(40)])
     room.stop_after(10, batch)
     async with room.desk():
-        await until(lambda: not room.going.is_set() and room.at_once == LINES_AT_ONCE)
+        await until(lambda: not room.going.is_set() and room.at_once == MAX_CONCURRENT_LINES)
         assert room.book.cancel("one", batch.id).status == "cancelling"
         ended = await room.ended(batch)
     assert room.at_once == 0
@@ -228,7 +232,7 @@ async def test_a_cancelled_batch_keeps_what_it_has(room: Room) -> None:
     assert len(await room.lines(ended, ended.output_file_id)) == ended.completed >= 10
 
 
-async def test_a_batch_that_is_late_expires(room: Room) -> None:
+async def test_a_batch_that_is_late_expires(room: RunnerFixture) -> None:
     """What is not done when its day is over stands among the errors, and all lines are counted."""
     batch = room.made([line(f"r{at}") for at in range(20)])
     room.stop_after(5, batch)
@@ -245,7 +249,7 @@ async def test_a_batch_that_is_late_expires(room: Room) -> None:
     assert sorted(each["custom_id"] for each in [*done, *failed]) == sorted(f"r{at}" for at in range(20))
 
 
-async def test_a_batch_that_cannot_be_done_fails(room: Room) -> None:
+async def test_a_batch_that_cannot_be_done_fails(room: RunnerFixture) -> None:
     """Where no line can be done, or the file is gone, it fails and says why, with the line."""
     bad = room.made([line("a", url="/v1/edits")])
     lost = room.made([line("a")])
@@ -258,16 +262,16 @@ async def test_a_batch_that_cannot_be_done_fails(room: Room) -> None:
     assert room.asked == []
 
 
-async def test_a_line_waits_for_its_limits(room: Room) -> None:
+async def test_a_line_waits_for_its_limits(room: RunnerFixture) -> None:
     """What the key may not ask now is asked again, and is no error."""
-    answers = iter([Reply(status=429, request_id="r", body=b"{}", retry_after_s=0.01)] * 3)
+    answers = iter([DispatchedResponse(status=429, request_id="r", body=b"{}", retry_after_s=0.01)] * 3)
     room.answer = lambda body: next(answers, None) or good(body)
     async with room.desk():
         ended = await room.ended(room.made([line("a")]))
     assert (ended.completed, len(room.asked)) == (1, 4)
 
 
-async def test_no_line_begins_while_callers_wait(room: Room) -> None:
+async def test_no_line_begins_while_callers_wait(room: RunnerFixture) -> None:
     """While the gate is shut nothing is asked."""
     room.gate.clear()
     batch = room.made([line("a")])
@@ -278,13 +282,13 @@ async def test_no_line_begins_while_callers_wait(room: Room) -> None:
         await room.ended(batch)
 
 
-async def test_a_full_disk_is_waited_for(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_full_disk_is_waited_for(room: RunnerFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """An outcome that finds no room is kept later, and its line is not asked again."""
-    monkeypatch.setattr(batch_run, "_REST_S", 0.01)
+    monkeypatch.setattr(batch_run, "_RETRY_INTERVAL_S", 0.01)
     record, refusals = room.book.record, [StorageFull("full")] * 3
     lock = threading.Lock()
 
-    def full(owner: str, batch_id: str, outcomes: Sequence[Outcome]) -> None:
+    def full(owner: str, batch_id: str, outcomes: Sequence[LineResult]) -> None:
         with lock:
             if refusals:
                 raise refusals.pop()
@@ -296,17 +300,17 @@ async def test_a_full_disk_is_waited_for(room: Room, monkeypatch: pytest.MonkeyP
     assert (ended.completed, len(room.asked), refusals) == (1, 1, [])
 
 
-async def test_batches_of_many_go_side_by_side(room: Room) -> None:
+async def test_batches_of_many_go_side_by_side(room: RunnerFixture) -> None:
     """A short batch behind a long one does not wait for its end."""
     long = room.made([line(f"r{at}") for at in range(40)])
     short = room.made([line("s")], project="other")
 
-    async def slowly(project: str, key: str, path: str, body: bytes) -> Reply:
+    async def slowly(project: str, key: str, path: str, body: bytes) -> DispatchedResponse:
         if project == "one" and len(room.book.lines(long.id)) > 20:
             await until(lambda: room.shown(short).has_ended)
         return good(json.loads(body))
 
-    desk = Desk(room.book, room.files, slowly, room, room.folder / "spool", room.loops, lambda: room.now)
+    desk = BatchRunner(room.book, room.files, slowly, room, room.folder / "spool", room.loops, lambda: room.now)
     work = asyncio.create_task(desk.run())
     try:
         assert (await room.ended(long)).completed == 40
@@ -315,7 +319,7 @@ async def test_batches_of_many_go_side_by_side(room: Room) -> None:
         await asyncio.gather(work, return_exceptions=True)
 
 
-async def test_nothing_ends_the_desk(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_nothing_ends_the_desk(room: RunnerFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever a look for batches raises, it is counted, and the next look finds them."""
     claim, errors = room.book.claim, [OSError(24, "Too many open files"), KeyError("inside")]
 
@@ -331,7 +335,7 @@ async def test_nothing_ends_the_desk(room: Room, monkeypatch: pytest.MonkeyPatch
     assert room.loops.failures()["batches"] == 2
 
 
-async def test_nothing_ends_the_hold_on_a_batch(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_nothing_ends_the_hold_on_a_batch(room: RunnerFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever renewing a batch's lease raises, it is renewed again, so that no other process takes it over."""
     monkeypatch.setattr(desks, "RENEW_S", 0.01)
     renew, calls = room.book.renew, Counter[str]()
@@ -351,11 +355,13 @@ async def test_nothing_ends_the_hold_on_a_batch(room: Room, monkeypatch: pytest.
         assert (await room.ended(batch)).status == "completed"
 
 
-async def test_a_batch_fills_no_more_than_the_project_may_keep(room: Room) -> None:
+async def test_a_batch_fills_no_more_than_the_project_may_keep(room: RunnerFixture) -> None:
     """Once its answers are as much as the project may keep the lines that are left are refused, and told of."""
     batch = room.made([line(f"r{n}") for n in range(40)])
-    room.files.storage = Storage(room.database, 3_000_000)
-    room.answer = lambda _: Reply(status=200, request_id="r", body=json.dumps({"text": "x" * 400_000}).encode())
+    room.files.storage = SqlProjectStorage(room.database, 3_000_000)
+    room.answer = lambda _: DispatchedResponse(
+        status=200, request_id="r", body=json.dumps({"text": "x" * 400_000}).encode()
+    )
     async with room.desk():
         ended = await room.ended(batch)
     assert ended.status == "completed"

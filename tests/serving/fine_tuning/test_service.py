@@ -8,17 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.scripted_training import STEPS, ScriptedWorkshop
-from tests.store.fine_tuning_store import Workbooks
+from tests.scripted_training import STEPS, ScriptedTrainingService
+from tests.store.fine_tuning_store import FineTuningStore
 
-from homeport.domain.errors import ExtraMissing, HomeportError, InvalidRequest, Overloaded, Unavailable
-from homeport.domain.files import File, Listing
-from homeport.domain.fine_tuning import FineTune, Order
+from homeport.domain.errors import (
+    ExtraNotInstalled,
+    HomeportError,
+    InvalidRequest,
+    Overloaded,
+    Unavailable,
+)
+from homeport.domain.files import File, FilePageRequest
+from homeport.domain.fine_tuning import FineTuningJob, NewFineTuningJob
 from homeport.domain.training import Hyperparameters
-from homeport.serving.background_loops import Supervisor
+from homeport.serving.background_loops import BackgroundLoops
 from homeport.serving.fine_tuning import service as tuners
-from homeport.serving.fine_tuning.attempt import Bench
-from homeport.serving.fine_tuning.service import Tuner
+from homeport.serving.fine_tuning.attempt import FineTuningDeps
+from homeport.serving.fine_tuning.service import FineTuningService
 from homeport.store import migration
 from homeport.store.database import Database
 
@@ -30,18 +36,18 @@ class Yard:
 
     def __init__(self, folder: Path) -> None:
         database = Database(f"sqlite:///{folder}/homeport.db")
-        migration.ready(database)
-        self.books = Workbooks(database, folder)
-        self.shop = ScriptedWorkshop(folder)
+        migration.prepare_database(database)
+        self.books = FineTuningStore(database, folder)
+        self.shop = ScriptedTrainingService(folder)
         self.folder = folder / "tuning"
-        self.loops = Supervisor(first_s=0.0, limit_s=0.0)
+        self.loops = BackgroundLoops(first_s=0.0, limit_s=0.0)
         self.tuner = self.another()
 
-    def another(self, most_waiting: int = 4) -> Tuner:
+    def another(self, most_waiting: int = 4) -> FineTuningService:
         """A tuner on the same books and the same folder."""
         books = self.books
-        bench = Bench(self.shop, books.book, books.log, books.files, self.shop.forget, self.folder)
-        return Tuner(bench, most_waiting)
+        bench = FineTuningDeps(self.shop, books.book, books.log, books.files, self.shop.forget, self.folder)
+        return FineTuningService(bench, most_waiting)
 
     def file(self, content: bytes = LINE, purpose: str = "fine-tune") -> str:
         """A file of project `one`."""
@@ -50,12 +56,12 @@ class Yard:
         file = File(id="", project="one", purpose=purpose, filename="a", bytes=0, created_at=0)
         return self.books.files.add(file, path).id
 
-    def order(self, training_file: str | None = None, **changes: Any) -> Order:
+    def order(self, training_file: str | None = None, **changes: Any) -> NewFineTuningJob:
         """What project `one` asks for."""
         given = training_file or self.file()
-        return Order(project="one", asked="curie", model="tiny", training_file=given, **changes)
+        return NewFineTuningJob(project="one", asked="curie", model="tiny", training_file=given, **changes)
 
-    async def accepted(self, **changes: Any) -> FineTune:
+    async def accepted(self, **changes: Any) -> FineTuningJob:
         """A job."""
         return await asyncio.to_thread(self.tuner.accept, self.order(**changes))
 
@@ -65,7 +71,7 @@ class Yard:
             while not is_so():
                 await self.tuner.change(0.05)
 
-    async def ended(self, job: FineTune, status: str) -> None:
+    async def ended(self, job: FineTuningJob, status: str) -> None:
         """Wait until a job has this status and nothing of it is left behind."""
         await self.until(lambda: self.books.status(job) == status and self.books.log.untidy(job.server) == [])
 
@@ -75,7 +81,7 @@ class Yard:
         self.shop.is_held.clear()
 
     @asynccontextmanager
-    async def open(self, tuner: Tuner | None = None) -> AsyncIterator[None]:
+    async def open(self, tuner: FineTuningService | None = None) -> AsyncIterator[None]:
         """Have a tuner work."""
         task = asyncio.create_task((tuner or self.tuner).run(self.loops))
         try:
@@ -103,7 +109,7 @@ async def test_jobs_are_trained_one_after_another(yard: Yard) -> None:
         await yard.ended(second, "succeeded")
     assert [work.id for work in yard.shop.runs] == [first.id, second.id]
     assert {first.name, second.name} <= yard.shop.models
-    results = yard.books.files.every("one", Listing(purpose="fine-tune-results"))[0]
+    results = yard.books.files.every("one", FilePageRequest(purpose="fine-tune-results"))[0]
     assert {file.id for file in results} == {yard.books.book.show("one", job.id).result_file for job in (first, second)}
     assert sorted(path.name for path in yard.folder.iterdir() if path.name.startswith("ft")) == []
     assert first.id.startswith("ftjob-")
@@ -123,7 +129,7 @@ async def test_a_cancelled_job_keeps_nothing(yard: Yard) -> None:
     assert yard.shop.models == set()
     assert yard.shop.reached == {}
     assert not (yard.folder / job.id).exists()
-    assert yard.books.files.every("one", Listing(purpose="fine-tune-results")) == ([], False)
+    assert yard.books.files.every("one", FilePageRequest(purpose="fine-tune-results")) == ([], False)
 
 
 async def test_a_cancellation_at_the_last_moment_counts(yard: Yard) -> None:
@@ -133,7 +139,7 @@ async def test_a_cancellation_at_the_last_moment_counts(yard: Yard) -> None:
         job = await yard.accepted()
         await yard.ended(job, "cancelled")
     assert yard.shop.models == set()
-    assert yard.books.files.every("one", Listing(purpose="fine-tune-results")) == ([], False)
+    assert yard.books.files.every("one", FilePageRequest(purpose="fine-tune-results")) == ([], False)
 
 
 async def test_a_paused_job_lets_others_go_ahead(yard: Yard) -> None:
@@ -213,7 +219,7 @@ async def test_a_file_that_is_gone_fails_the_job(yard: Yard) -> None:
 
 async def test_books_out_of_reach_fail_no_job(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
     """A job whose steps cannot be written down for a while is gone on with when they can."""
-    monkeypatch.setattr(tuners, "_REST_S", 0.01)
+    monkeypatch.setattr(tuners, "_RETRY_INTERVAL_S", 0.01)
     log, refusals = yard.books.log, [Unavailable("The database does not answer.")] * 2
     measured = log.measured
 
@@ -237,7 +243,7 @@ async def test_nothing_ends_the_queue(
     following = yard.books.log.next
     errors = [ZeroDivisionError("inside")]
 
-    def once(server: str) -> FineTune | None:
+    def once(server: str) -> FineTuningJob | None:
         if errors:
             raise errors.pop()
         return following(server)
@@ -335,8 +341,8 @@ def test_what_cannot_be_done_is_not_accepted(yard: Yard) -> None:
     assert refusal(training_file="file-none").param == "training_file"
     assert refusal(validation_file="file-none").param == "validation_file"
     assert refusal(suffix="refused").param == "suffix"
-    yard.shop.refusal = ExtraMissing("pip install 'homeport[train]'")
-    assert isinstance(refusal(), ExtraMissing)
+    yard.shop.refusal = ExtraNotInstalled("pip install 'homeport[train]'")
+    assert isinstance(refusal(), ExtraNotInstalled)
     assert yard.books.log.counts() == {}
     yard.shop.refusal = None
     yard.tuner = yard.another(most_waiting=1)

@@ -3,11 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeport.serving.pool.eviction import Occupant, in_words, victims
+from homeport.serving.pool.eviction import EvictionCandidate, choose_victims, format_size
 
 _sizes = st.integers(0, 100)
 _occupants = st.lists(
-    st.builds(Occupant, st.uuids().map(str), _sizes, st.integers(0, 2), st.floats(0, 1e6)),
+    st.builds(EvictionCandidate, st.uuids().map(str), _sizes, st.integers(0, 2), st.floats(0, 1e6)),
     max_size=6,
     unique_by=lambda occupant: occupant.name,
 )
@@ -15,12 +15,12 @@ _occupants = st.lists(
 
 @given(_sizes, _sizes, _occupants, st.booleans())
 def test_room_is_made_by_those_that_may_go(
-    budget: int, needed: int, occupants: list[Occupant], also_used: bool
+    budget: int, needed: int, occupants: list[EvictionCandidate], also_used: bool
 ) -> None:
     """Unless told, nothing used goes; room is enough and none too many go; else no room could be made."""
     may_go = [each for each in occupants if also_used or not each.users]
     total = sum(each.size_bytes for each in occupants) + needed
-    going = victims(budget, needed, occupants, also_used=also_used)
+    going = choose_victims(budget, needed, occupants, also_used=also_used)
     if going is None:
         assert total - sum(each.size_bytes for each in may_go) > budget
         return
@@ -36,5 +36,5 @@ def test_room_is_made_by_those_that_may_go(
 
 def test_sizes_in_words() -> None:
     """Sizes are told in the unit people read."""
-    assert in_words(1_500_000_000) == "1.50 GB"
-    assert in_words(1_500_000) == "1.50 MB"
+    assert format_size(1_500_000_000) == "1.50 GB"
+    assert format_size(1_500_000) == "1.50 MB"

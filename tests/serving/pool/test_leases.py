@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeport.serving.pool.leases import Lease, Users
+from homeport.serving.pool.leases import Lease, LeaseCounter
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0))))
@@ -16,7 +16,7 @@ def test_count_is_live_leases(moves: list[tuple[bool, int]]) -> None:
         nonlocal freed
         freed += 1
 
-    users = Users(on_free, clock=lambda: now)
+    users = LeaseCounter(on_free, clock=lambda: now)
     leases: list[Lease] = []
     live: set[int] = set()
     expected_freed = 0

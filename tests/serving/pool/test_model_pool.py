@@ -13,9 +13,9 @@ from tests.serving.conftest import DEADLINE_S, QUICK, answer, prompt, scripted, 
 
 from homeport.domain.errors import HomeportError, Unavailable
 from homeport.serving.local import LocalServing
-from homeport.serving.pool.pooled_model import Resident
-from homeport.serving.workers.frames import Launch
-from homeport.serving.workers.session import Session
+from homeport.serving.pool.pooled_model import PooledModel
+from homeport.serving.workers.frames import LaunchMessage
+from homeport.serving.workers.session import WorkerSession
 
 Serve = Callable[..., Awaitable[LocalServing]]
 
@@ -56,16 +56,16 @@ async def test_an_operator_stops_an_idle_model(serve: Serve) -> None:
 
 async def test_a_worker_that_cannot_be_watched_is_replaced(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever breaks the watch over a worker, that worker ends before another one starts in its place."""
-    over, pids = Session.over, list[int]()
+    over, pids = WorkerSession.over, list[int]()
 
-    async def breaks(session: Session) -> HomeportError:
+    async def breaks(session: WorkerSession) -> HomeportError:
         if not pids:
             assert session.pid is not None
             pids.append(session.pid)
             raise RuntimeError("this must not happen")
         return await over(session)
 
-    monkeypatch.setattr(Session, "over", breaks)
+    monkeypatch.setattr(WorkerSession, "over", breaks)
     serving = await serve(QUICK)
     await serving.preload([scripted()])
     await until(lambda: bool(pids) and not psutil.pid_exists(pids[0]))
@@ -199,18 +199,18 @@ async def test_many_cycles_leak_nothing(serve: Serve) -> None:
 
 async def test_nothing_ends_the_search_for_idle_models(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where one model cannot be measured, say for want of file descriptors, the others are still unloaded when idle."""
-    measure = Resident.measure
+    measure = PooledModel.measure
 
-    def failing(resident: Resident) -> None:
+    def failing(resident: PooledModel) -> None:
         if resident.name == "odd":
             raise OSError(24, "Too many open files")
         measure(resident)
 
-    monkeypatch.setattr(Resident, "measure", failing)
+    monkeypatch.setattr(PooledModel, "measure", failing)
     serving = await serve(msgspec.structs.replace(QUICK, idle_s=0.1))
     await serving.preload([scripted("odd"), scripted("free")])
     await until(lambda: names(serving) == ["odd"])
-    monkeypatch.setattr(Resident, "measure", measure)
+    monkeypatch.setattr(PooledModel, "measure", measure)
     await until(lambda: not names(serving))
 
 
@@ -220,14 +220,14 @@ async def test_a_worker_that_cannot_be_started_again_is_tried_again(
     """Whatever the start of a replaced worker raises, the next try comes after a pause, and the model is back."""
     serving = await serve(QUICK)
     await answer(serving, "count 1")
-    launch, errors = Session._start, [RuntimeError("can't start new thread"), OSError(24, "Too many open files")]
+    launch, errors = WorkerSession._start, [RuntimeError("can't start new thread"), OSError(24, "Too many open files")]
 
-    async def failing(session: Session, order: Launch) -> None:
+    async def failing(session: WorkerSession, order: LaunchMessage) -> None:
         if errors:
             raise errors.pop()
         await launch(session, order)
 
-    monkeypatch.setattr(Session, "_start", failing)
+    monkeypatch.setattr(WorkerSession, "_start", failing)
     pid = serving.status()[0].pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)

@@ -7,23 +7,23 @@ from collections.abc import AsyncIterator
 import pytest
 from tests.serving.conftest import DEADLINE_S, prompt, until
 
-from homeport.domain.errors import TooLarge
-from homeport.domain.models import Gauges
+from homeport.domain.errors import PayloadTooLarge
+from homeport.domain.models import EngineStats
 from homeport.domain.worker_messages import (
-    Downstream,
-    Open,
+    OpenRequest,
     Ping,
     Pong,
-    Upstream,
+    WorkerCommand,
+    WorkerReply,
 )
-from homeport.serving.workers.frames import Channel, Reader, pack
-from homeport.serving.workers.link import Link
+from homeport.serving.workers.frames import FrameChannel, FrameReader, pack
+from homeport.serving.workers.link import WorkerLink
 
 
 class Ends:
     """A link, what it heard, and the socket at its other end."""
 
-    def __init__(self, link: Link, far: socket.socket, heard: list[Upstream], lost: list[str]) -> None:
+    def __init__(self, link: WorkerLink, far: socket.socket, heard: list[WorkerReply], lost: list[str]) -> None:
         self.link = link
         self.far = far
         self.heard = heard
@@ -35,9 +35,9 @@ async def ends() -> AsyncIterator[Ends]:
     """A connected link with a limit of 1 MB."""
     ours, theirs = socket.socketpair()
     theirs.settimeout(DEADLINE_S)
-    heard: list[Upstream] = []
+    heard: list[WorkerReply] = []
     lost: list[str] = []
-    link = await Link.connect(ours, heard.append, lost.append, 1_000_000)
+    link = await WorkerLink.connect(ours, heard.append, lost.append, 1_000_000)
     yield Ends(link, theirs, heard, lost)
     link.close()
     theirs.close()
@@ -47,18 +47,18 @@ async def ends() -> AsyncIterator[Ends]:
 async def test_messages_both_ways(ends: Ends) -> None:
     """Messages arrive whole and in order on either side."""
     ends.link.send(Ping())
-    ends.link.send(sent := Open(1, prompt("abc"), 1))
-    reader: Reader[Downstream] = Reader(Downstream, 1_000_000)
-    channel = Channel(ends.far)
+    ends.link.send(sent := OpenRequest(1, prompt("abc"), 1))
+    reader: FrameReader[WorkerCommand] = FrameReader(WorkerCommand, 1_000_000)
+    channel = FrameChannel(ends.far)
     assert await asyncio.to_thread(channel.receive, reader) == Ping()
     assert await asyncio.to_thread(channel.receive, reader) == sent
-    channel.send(Pong(Gauges(running=2)))
-    await until(lambda: ends.heard == [Pong(Gauges(running=2))])
+    channel.send(Pong(EngineStats(running=2)))
+    await until(lambda: ends.heard == [Pong(EngineStats(running=2))])
 
 
 async def test_corrupt_frame_ends_the_link(ends: Ends) -> None:
     """What came before a corrupt frame is heard, the link is lost once, and the other side sees the end."""
-    ends.far.sendall(pack(Pong(Gauges()), 1000) + b"\0\0\0\3\xc1\xc1\xc1" + pack(Pong(Gauges()), 1000))
+    ends.far.sendall(pack(Pong(EngineStats()), 1000) + b"\0\0\0\3\xc1\xc1\xc1" + pack(Pong(EngineStats()), 1000))
     await until(lambda: ends.lost)
     assert "does not decode" in ends.lost[0]
     assert await asyncio.to_thread(ends.far.recv, 1) == b""
@@ -83,20 +83,20 @@ async def test_close_is_silent(ends: Ends) -> None:
 
 async def test_backpressure(ends: Ends) -> None:
     """While the other side does not read, `drain` waits; it goes on once it does."""
-    ends.link.send(sent := Open(1, prompt("a" * 900_000), 1))
+    ends.link.send(sent := OpenRequest(1, prompt("a" * 900_000), 1))
     draining = asyncio.create_task(ends.link.drain())
     done, _ = await asyncio.wait((draining,), timeout=0.1)
     assert not done
-    reader: Reader[Downstream] = Reader(Downstream, 1_000_000)
-    assert await asyncio.to_thread(Channel(ends.far).receive, reader) == sent
+    reader: FrameReader[WorkerCommand] = FrameReader(WorkerCommand, 1_000_000)
+    assert await asyncio.to_thread(FrameChannel(ends.far).receive, reader) == sent
     async with asyncio.timeout(DEADLINE_S):
         await draining
 
 
 async def test_too_large(ends: Ends) -> None:
     """A message over the limit is refused, and the link lives."""
-    with pytest.raises(TooLarge, match="Open"):
-        ends.link.send(Open(1, prompt("a" * 1_000_001), 1))
+    with pytest.raises(PayloadTooLarge, match="Open"):
+        ends.link.send(OpenRequest(1, prompt("a" * 1_000_001), 1))
     ends.link.send(Ping())
-    reader: Reader[Downstream] = Reader(Downstream, 100)
-    assert await asyncio.to_thread(Channel(ends.far).receive, reader) == Ping()
+    reader: FrameReader[WorkerCommand] = FrameReader(WorkerCommand, 100)
+    assert await asyncio.to_thread(FrameChannel(ends.far).receive, reader) == Ping()

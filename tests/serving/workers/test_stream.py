@@ -5,7 +5,15 @@ import asyncio
 import pytest
 
 from homeport.domain.errors import EngineFailed
-from homeport.domain.events import Admitted, Delta, Done, Event, Finished, QuotaLow, Usage
+from homeport.domain.events import (
+    Admitted,
+    ChoiceFinished,
+    Done,
+    Event,
+    QuotaLow,
+    TextDelta,
+    Usage,
+)
 from homeport.serving.workers.stream import WorkerStream
 
 
@@ -43,9 +51,9 @@ async def test_a_reader_that_gave_up_waiting_may_wait_again() -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
             await anext(stream)
-    stream.push(Delta(0, "a"))
-    stream.push(Delta(0, "b"))
-    assert await anext(stream) == [Delta(0, "a"), Delta(0, "b")]
+    stream.push(TextDelta(0, "a"))
+    stream.push(TextDelta(0, "b"))
+    assert await anext(stream) == [TextDelta(0, "a"), TextDelta(0, "b")]
 
 
 async def test_more_quota_is_asked_for_at_once() -> None:
@@ -58,11 +66,11 @@ async def test_more_quota_is_asked_for_at_once() -> None:
         return 7
 
     stream.more = more
-    events: list[Event] = [Admitted(3), QuotaLow(5, 90), Delta(0, "a"), Done(Usage(1, 1))]
+    events: list[Event] = [Admitted(3), QuotaLow(5, 90), TextDelta(0, "a"), Done(Usage(1, 1))]
     for event in events:
         stream.push(event)
     assert (asked, line.grants) == ([(5, 90)], [7])
-    assert await anext(stream) == [Delta(0, "a"), Done(Usage(1, 1))]
+    assert await anext(stream) == [TextDelta(0, "a"), Done(Usage(1, 1))]
 
 
 async def test_events_of_one_moment_wake_the_reader_once() -> None:
@@ -76,7 +84,7 @@ async def test_events_of_one_moment_wake_the_reader_once() -> None:
 
     reading = asyncio.create_task(read())
     await asyncio.sleep(0)
-    events: list[Event] = [Delta(0, "a"), Finished(0, "stop"), Done(Usage(1, 1))]
+    events: list[Event] = [TextDelta(0, "a"), ChoiceFinished(0, "stop"), Done(Usage(1, 1))]
     for event in events:
         stream.push(event)
     await asyncio.wait_for(reading, 10)
@@ -109,9 +117,9 @@ async def test_credit_is_given_back_for_what_was_taken() -> None:
     """Half of the credit is a message's worth; what is left over is not forgotten."""
     stream, line = _stream(credit=4)
     for n in range(3):
-        stream.push(Delta(0, str(n)))
+        stream.push(TextDelta(0, str(n)))
         await anext(stream)
     assert line.credits == [2]
-    stream.push(Delta(0, "3"))
+    stream.push(TextDelta(0, "3"))
     await anext(stream)
     assert line.credits == [2, 2]

@@ -12,38 +12,38 @@ from tests.serving.conftest import DEADLINE_S, prompt
 from homeport.domain.errors import EngineFailed
 from homeport.domain.events import Failed
 from homeport.domain.worker_messages import (
-    Broken,
-    Job,
-    Open,
+    EngineSpec,
+    LoadFailed,
+    ModelReady,
+    OpenRequest,
     Ping,
     Pong,
-    Ready,
-    Step,
-    Upstream,
+    StepEvents,
+    WorkerReply,
 )
-from homeport.serving.workers.child_process import Child, ended
+from homeport.serving.workers.child_process import ChildProcess, describe_exit
 from homeport.serving.workers.frames import (
-    UPSTREAM_BYTES,
-    Channel,
-    Launch,
-    Reader,
+    MAX_REPLY_BYTES,
+    FrameChannel,
+    FrameReader,
+    LaunchMessage,
 )
 
 
 class Bare(NamedTuple):
     """A worker process and the socket to it."""
 
-    child: Child
+    child: ChildProcess
     sock: socket.socket
 
-    async def say(self, message: Launch | Open | Ping) -> None:
+    async def say(self, message: LaunchMessage | OpenRequest | Ping) -> None:
         """Send one message."""
-        await asyncio.to_thread(Channel(self.sock).send, message)
+        await asyncio.to_thread(FrameChannel(self.sock).send, message)
 
-    async def hear(self) -> Upstream | None:
+    async def hear(self) -> WorkerReply | None:
         """Wait for one message."""
-        reader: Reader[Upstream] = Reader(Upstream, UPSTREAM_BYTES)
-        return await asyncio.to_thread(Channel(self.sock).receive, reader)
+        reader: FrameReader[WorkerReply] = FrameReader(WorkerReply, MAX_REPLY_BYTES)
+        return await asyncio.to_thread(FrameChannel(self.sock).receive, reader)
 
     async def exit(self) -> str:
         """Wait until it has closed its socket, then say how it ended."""
@@ -59,25 +59,25 @@ async def bare() -> AsyncIterator[Bare]:
     ours.settimeout(DEADLINE_S)
     with ours:
         with theirs:
-            child = await Child.spawn(theirs, "m")
+            child = await ChildProcess.spawn(theirs, "m")
         yield Bare(child, ours)
         await child.end()
 
 
-def order(entry: str = "tests.serving.scripted_engine:load") -> Launch:
+def order(entry: str = "tests.serving.scripted_engine:load") -> LaunchMessage:
     """How the scripted engine is launched."""
-    return Launch(entry, Job("scripted", "m", {}, "d", {}))
+    return LaunchMessage(entry, EngineSpec("scripted", "m", {}, "d", {}))
 
 
 async def test_life(bare: Bare) -> None:
     """It says Ready once, answers pings, works, and ends when the gateway hangs up."""
     await bare.say(order())
-    assert isinstance(await bare.hear(), Ready)
+    assert isinstance(await bare.hear(), ModelReady)
     await bare.say(Ping())
     assert isinstance(await bare.hear(), Pong)
-    await bare.say(Open(5, prompt("wait"), 1))
+    await bare.say(OpenRequest(5, prompt("wait"), 1))
     step = await bare.hear()
-    assert isinstance(step, Step)
+    assert isinstance(step, StepEvents)
     assert step.events[0][0] == 5
     bare.sock.shutdown(socket.SHUT_WR)
     assert await bare.exit() == "exit code 0"
@@ -88,7 +88,7 @@ async def test_wrong_entry_points(bare: Bare, entry: str) -> None:
     """An entry point that does not exist is Broken, by name."""
     await bare.say(order(entry))
     broken = await bare.hear()
-    assert isinstance(broken, Broken)
+    assert isinstance(broken, LoadFailed)
     assert broken.fault.kind == "Unavailable"
     assert f"({entry}) does not import" in broken.fault.message
     assert await bare.exit() == "exit code 3"
@@ -97,7 +97,7 @@ async def test_wrong_entry_points(bare: Bare, entry: str) -> None:
 async def test_corrupt_frames_end_it(bare: Bare) -> None:
     """A worker that hears nonsense ends, with an exit code of its own and the reason in its last words."""
     await bare.say(order())
-    assert isinstance(await bare.hear(), Ready)
+    assert isinstance(await bare.hear(), ModelReady)
     bare.sock.sendall(struct.pack(">I", 2**31))
     assert await bare.exit() == "exit code 4"
     assert any("LinkBroken" in line for line in bare.child.last_words)
@@ -105,7 +105,9 @@ async def test_corrupt_frames_end_it(bare: Bare) -> None:
 
 async def test_end_of_link_ends_it(bare: Bare) -> None:
     """A worker whose gateway hangs up ends by itself, also in the middle of a load."""
-    await bare.say(Launch("tests.serving.scripted_engine:load", Job("scripted", "m", {}, "d", {"load": "hang"})))
+    await bare.say(
+        LaunchMessage("tests.serving.scripted_engine:load", EngineSpec("scripted", "m", {}, "d", {"load": "hang"}))
+    )
     bare.sock.shutdown(socket.SHUT_WR)
     assert await bare.exit() == "exit code 0"
 
@@ -113,10 +115,10 @@ async def test_end_of_link_ends_it(bare: Bare) -> None:
 async def test_one_request_cannot_fail_another(bare: Bare) -> None:
     """An error that an engine raises while it takes a request ends that request."""
     await bare.say(order("tests.serving.scripted_engine:load_picky"))
-    assert isinstance(await bare.hear(), Ready)
-    await bare.say(Open(1, prompt("raise"), 1))
+    assert isinstance(await bare.hear(), ModelReady)
+    await bare.say(OpenRequest(1, prompt("raise"), 1))
     step = await bare.hear()
-    assert isinstance(step, Step)
+    assert isinstance(step, StepEvents)
     ((id, event),) = step.events
     assert id == 1
     assert isinstance(event, Failed)
@@ -127,6 +129,6 @@ async def test_one_request_cannot_fail_another(bare: Bare) -> None:
 
 def test_ends_in_words() -> None:
     """Exit codes and signals are told apart, also signals nobody named."""
-    assert ended(3) == "exit code 3"
-    assert ended(-6) == "SIGABRT"
-    assert ended(-250) == "signal 250"
+    assert describe_exit(3) == "exit code 3"
+    assert describe_exit(-6) == "SIGABRT"
+    assert describe_exit(-250) == "signal 250"

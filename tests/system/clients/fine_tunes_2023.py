@@ -1,7 +1,7 @@
 """Drives `/v1/fine-tunes` with openai==0.28.1 as code of 2023 did. Prints one JSON object: scenario → what came back.
 
 Run as `python fine_tunes_2023.py BASE_URL FILE PROMPT SETTINGS` with a file of examples and, as JSON, what
-`FineTune.create` is given beside it.
+`FineTuningJob.create` is given beside it.
 """
 
 import importlib

@@ -13,8 +13,8 @@ from tests.audio_samples import (
     spoken,
     tone,
 )
-from tests.system.compatibility.field_trials import Desk, Effect, Probes
-from tests.system.server import Answer
+from tests.system.compatibility.field_trials import Effect, EndpointTrial, Probes
+from tests.system.server import HttpAnswer
 
 MODEL = "whisper-base"
 
@@ -26,10 +26,10 @@ def recording(name: str) -> bytes:
     return encoded(made[name]())
 
 
-class AudioDesk(Desk):
+class AudioTrial(EndpointTrial):
     """Asks what is said in a recording. The field `file` holds a recording's name."""
 
-    def send(self, body: dict[str, Any]) -> Answer:
+    def send(self, body: dict[str, Any]) -> HttpAnswer:
         """Send the fields as a form; lists as `name[]`, mappings as `name[key]`."""
         fields: list[tuple[str, str]] = []
         files = []
@@ -49,53 +49,53 @@ class AudioDesk(Desk):
         return str(self.ask(**changed)["text"])
 
 
-def _file(desk: AudioDesk) -> None:
+def _file(desk: AudioTrial) -> None:
     assert desk.text(file="tone") == ""
     assert desk.raw(file=...).error["param"] == "file"
 
 
-def _model(desk: AudioDesk) -> None:
+def _model(desk: AudioTrial) -> None:
     answer = desk.raw(model="whisper-1", file="tone")
     assert answer.headers["x-homeport-model"] == MODEL
     assert desk.raw(model="nobody").status == 404
 
 
-def _language(desk: AudioDesk) -> None:
+def _language(desk: AudioTrial) -> None:
     assert "天气" in desk.text(file="chinese", language="zh")
     assert "天氣" in desk.text(file="chinese", language="zh-hant")
 
 
-def _languages(desk: AudioDesk) -> None:
+def _languages(desk: AudioTrial) -> None:
     among = desk.ask(file="chinese", language=..., languages=["de", "en"], response_format="verbose_json")
     assert among["language"] in ("german", "english")
 
 
-def _keywords(desk: AudioDesk) -> None:
+def _keywords(desk: AudioTrial) -> None:
     assert "Brydge" in desk.text(keywords=["Olde Brydge"])
 
 
-def _prompt(desk: AudioDesk) -> None:
+def _prompt(desk: AudioTrial) -> None:
     assert "天氣" in desk.text(file="chinese", language="zh", prompt="以下是繁體字的句子，歡迎收聽。")
 
 
-def _translation_prompt(desk: AudioDesk) -> None:
+def _translation_prompt(desk: AudioTrial) -> None:
     assert desk.text(prompt="EVERYTHING IS WRITTEN IN CAPITAL LETTERS HERE. LIKE THIS.") != desk.text()
 
 
-def _response_format(desk: AudioDesk) -> None:
+def _response_format(desk: AudioTrial) -> None:
     assert desk.raw(response_format="vtt").body.startswith(b"WEBVTT\n\n00:00:0")
 
 
-def _temperature(desk: AudioDesk) -> None:
+def _temperature(desk: AudioTrial) -> None:
     segments = desk.ask(temperature=0.6, response_format="verbose_json")["segments"]
     assert {segment["temperature"] for segment in segments} == {0.6}
 
 
-def _granularities(desk: AudioDesk) -> None:
+def _granularities(desk: AudioTrial) -> None:
     assert desk.ask(timestamp_granularities=["word"], response_format="verbose_json")["words"]
 
 
-def _stream(desk: AudioDesk) -> None:
+def _stream(desk: AudioTrial) -> None:
     answer = desk.raw(stream="true")
     assert answer.headers["content-type"].startswith("text/event-stream")
     *_, last, end = answer.body.decode().strip().split("\n\n")
@@ -103,7 +103,7 @@ def _stream(desk: AudioDesk) -> None:
     assert json.loads(last.removeprefix("data: "))["type"] == "transcript.text.done"
 
 
-def _chunking(desk: AudioDesk) -> None:
+def _chunking(desk: AudioTrial) -> None:
     assert desk.text(chunking_strategy={"type": "server_vad", "threshold": 1.0}) == ""
 
 
@@ -132,12 +132,12 @@ PROBES: Mapping[str, Probes] = {
             "known_speaker_names": {"known_speaker_names": ["Ann"]},
             "known_speaker_references": {"known_speaker_references": ["data:audio/wav;base64,AAAA"]},
         },
-        desk=AudioDesk,
+        desk=AudioTrial,
     ),
     "translations": Probes(
         "/v1/audio/translations",
         {"model": MODEL, "file": "chinese"},
         {**_BOTH, "prompt": _translation_prompt},
-        desk=AudioDesk,
+        desk=AudioTrial,
     ),
 }

@@ -5,17 +5,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.api.form_bodies import HEADERS, form
-from tests.system.compatibility.field_trials import Desk, Probes
-from tests.system.server import Answer
+from tests.system.compatibility.field_trials import EndpointTrial, Probes
+from tests.system.server import HttpAnswer
 
 URL = "/v1/completions"
 _BODY = {"model": "smollm2-135m", "prompt": "a", "max_tokens": 1}
 
 
-class BatchDesk(Desk):
+class BatchTrial(EndpointTrial):
     """Sends the lines of `input_file_id` as a file first; text is an id as it is."""
 
-    def send(self, body: dict[str, Any]) -> Answer:
+    def send(self, body: dict[str, Any]) -> HttpAnswer:
         """Send the body, with the id of the file."""
         lines = body.get("input_file_id")
         if isinstance(lines, list):
@@ -46,40 +46,40 @@ def _line(name: str, **changed: Any) -> dict[str, Any]:
     return {"custom_id": name, "method": "POST", "url": URL, "body": _BODY, **changed}
 
 
-def _input(desk: BatchDesk) -> None:
+def _input(desk: BatchTrial) -> None:
     assert desk.done(input_file_id=[_line("a"), _line("b")])["request_counts"]["completed"] == 2
     assert desk.raw(input_file_id="file-nowhere").error["param"] == "input_file_id"
 
 
-def _endpoint(desk: BatchDesk) -> None:
+def _endpoint(desk: BatchTrial) -> None:
     failed = desk.done(endpoint="/v1/chat/completions")
     assert failed["errors"]["data"][0]["code"] == "mismatched_url"
     assert desk.raw(endpoint="/v1/responses").error["param"] == "endpoint"
 
 
-def _window(desk: BatchDesk) -> None:
+def _window(desk: BatchTrial) -> None:
     made = desk.ask(completion_window="24h")
     assert made["expires_at"] - made["created_at"] == 86_400
     assert desk.raw(completion_window="7d").error["param"] == "completion_window"
 
 
-def _metadata(desk: BatchDesk) -> None:
+def _metadata(desk: BatchTrial) -> None:
     assert desk.ask(metadata={"a": "b"})["metadata"] == {"a": "b"}
     assert desk.raw(metadata={"a": "b" * 513}).error["param"] == "metadata.a"
 
 
-def _expiry(desk: BatchDesk) -> None:
+def _expiry(desk: BatchTrial) -> None:
     done = desk.done(output_expires_after={"anchor": "created_at", "seconds": 3600})
     file = desk.house.call("GET", f"/v1/files/{done['output_file_id']}").json()
     assert file["expires_at"] - file["created_at"] == 3600
 
 
-def _anchor(desk: BatchDesk) -> None:
+def _anchor(desk: BatchTrial) -> None:
     refused = desk.raw(output_expires_after={"anchor": "now", "seconds": 3600})
     assert refused.error["param"] == "output_expires_after.anchor"
 
 
-def _seconds(desk: BatchDesk) -> None:
+def _seconds(desk: BatchTrial) -> None:
     refused = desk.raw(output_expires_after={"anchor": "created_at", "seconds": 5})
     assert refused.error["param"] == "output_expires_after.seconds"
 
@@ -97,6 +97,6 @@ PROBES: Mapping[str, Probes] = {
             "output_expires_after.anchor": _anchor,
             "output_expires_after.seconds": _seconds,
         },
-        desk=BatchDesk,
+        desk=BatchTrial,
     )
 }

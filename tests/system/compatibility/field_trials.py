@@ -8,22 +8,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.system.server import Answer, House
+from tests.system.server import HttpAnswer, ServerProcess
 
 
-class Desk:
+class EndpointTrial:
     """Sends an endpoint's plain request with some fields changed."""
 
-    def __init__(self, house: House, probes: "Probes") -> None:
+    def __init__(self, house: ServerProcess, probes: "Probes") -> None:
         self.house = house
         self.probes = probes
 
-    def raw(self, **changed: Any) -> Answer:
+    def raw(self, **changed: Any) -> HttpAnswer:
         """The answer as it came. A field set to `...` is left out."""
         body = {**self.probes.plain, **changed}
         return self.send({k: v for k, v in body.items() if v is not ...})
 
-    def send(self, body: dict[str, Any]) -> Answer:
+    def send(self, body: dict[str, Any]) -> HttpAnswer:
         """Send a body as JSON; endpoints that take forms send it as one."""
         return self.house.call("POST", self.probes.path, body)
 
@@ -51,4 +51,4 @@ class Probes:
     effects: Mapping[str, Effect]
     accepted: Mapping[str, Any] = field(default_factory=dict)
     refused: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    desk: type[Desk] = Desk
+    desk: type[EndpointTrial] = EndpointTrial

@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.api.form_bodies import HEADERS, form
-from tests.system.compatibility.field_trials import Desk, Effect, Probes
-from tests.system.server import Answer
+from tests.system.compatibility.field_trials import Effect, EndpointTrial, Probes
+from tests.system.server import HttpAnswer
 
 _LINE = b'{"prompt": "a", "completion": "b"}\n'
 
 
-class FileDesk(Desk):
+class FileTrial(EndpointTrial):
     """Sends a file. The field `file` is its content."""
 
-    def send(self, body: dict[str, Any]) -> Answer:
+    def send(self, body: dict[str, Any]) -> HttpAnswer:
         """Send the fields as a form; mappings as `name[key]`."""
         fields: list[tuple[str, str]] = []
         for name, value in body.items():
@@ -25,31 +25,31 @@ class FileDesk(Desk):
         return self.house.call("POST", self.probes.path, form(fields, files), {"Content-Type": HEADERS["content-type"]})
 
 
-def _file(desk: FileDesk) -> None:
+def _file(desk: FileTrial) -> None:
     assert desk.ask(file=_LINE * 3)["bytes"] == 3 * len(_LINE)
     assert desk.raw(file=...).error["param"] == "file"
     assert "Line 2" in desk.raw(file=_LINE + b"{}").error["message"]
 
 
-def _purpose(desk: Desk) -> None:
+def _purpose(desk: EndpointTrial) -> None:
     assert desk.ask(purpose="user_data")["purpose"] == "user_data"
     assert desk.raw(purpose="fun").error["param"] == "purpose"
 
 
-def _expires_after(desk: Desk) -> None:
+def _expires_after(desk: EndpointTrial) -> None:
     assert _kept_s(desk, "created_at", 7200) - _kept_s(desk, "created_at", 3600) == 3600
 
 
-def _anchor(desk: Desk) -> None:
+def _anchor(desk: EndpointTrial) -> None:
     refused = desk.raw(expires_after={"anchor": "last_active_at", "seconds": 3600})
     assert refused.error["param"] == "expires_after.anchor"
 
 
-def _seconds(desk: Desk) -> None:
+def _seconds(desk: EndpointTrial) -> None:
     assert desk.raw(expires_after={"anchor": "created_at", "seconds": 5}).error["param"] == "expires_after.seconds"
 
 
-def _kept_s(desk: Desk, anchor: str, seconds: int) -> int:
+def _kept_s(desk: EndpointTrial, anchor: str, seconds: int) -> int:
     said = desk.ask(expires_after={"anchor": anchor, "seconds": seconds})
     if said["object"] == "upload":
         uploaded = desk.house.call(
@@ -63,17 +63,17 @@ def _kept_s(desk: Desk, anchor: str, seconds: int) -> int:
     return int(said["expires_at"] - said["created_at"])
 
 
-def _filename(desk: Desk) -> None:
+def _filename(desk: EndpointTrial) -> None:
     assert desk.ask(filename="b.jsonl")["filename"] == "b.jsonl"
     assert desk.raw(filename="").error["param"] == "filename"
 
 
-def _bytes(desk: Desk) -> None:
+def _bytes(desk: EndpointTrial) -> None:
     assert desk.ask(bytes=7)["bytes"] == 7
     assert desk.raw(bytes=0).error["param"] == "bytes"
 
 
-def _mime_type(desk: Desk) -> None:
+def _mime_type(desk: EndpointTrial) -> None:
     assert desk.raw(mime_type="image/png").error["param"] == "mime_type"
     assert desk.raw(mime_type="image/png", purpose="vision").status == 200
 
@@ -88,7 +88,7 @@ PROBES: Mapping[str, Probes] = {
         path="/v1/files",
         plain={"file": _LINE, "purpose": "fine-tune"},
         effects={"file": _file, "purpose": _purpose, **_EXPIRY},
-        desk=FileDesk,
+        desk=FileTrial,
     ),
     "uploads": Probes(
         path="/v1/uploads",

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.api.form_bodies import HEADERS, form
-from tests.system.compatibility.field_trials import Desk, Effect, Probes
-from tests.system.server import Answer
+from tests.system.compatibility.field_trials import Effect, EndpointTrial, Probes
+from tests.system.server import HttpAnswer
 
 _PAIR = b'{"prompt": "Is it ham?", "completion": " no"}\n'
 _PREFERENCE = (
@@ -20,10 +20,10 @@ _CLASSES = {
 }
 
 
-class TuningDesk(Desk):
+class FineTuningTrial(EndpointTrial):
     """Asks for a job. A file that is given as its content is sent first."""
 
-    def send(self, body: dict[str, Any]) -> Answer:
+    def send(self, body: dict[str, Any]) -> HttpAnswer:
         """Send the body as JSON."""
         named = {name: self._sent(value) if isinstance(value, bytes) else value for name, value in body.items()}
         return super().send(named)
@@ -35,7 +35,7 @@ class TuningDesk(Desk):
         return str(said.json()["id"])
 
 
-def _training_file(desk: Desk) -> None:
+def _training_file(desk: EndpointTrial) -> None:
     said = desk.ask(training_file=_PAIR * 3)
     found = said["training_files"][0] if "training_files" in said else _file(desk, said["training_file"])
     assert found["bytes"] == 3 * len(_PAIR)
@@ -43,24 +43,24 @@ def _training_file(desk: Desk) -> None:
     assert desk.raw(training_file="file-none").error["param"] == "training_file"
 
 
-def _validation_file(desk: Desk) -> None:
+def _validation_file(desk: EndpointTrial) -> None:
     said = desk.ask(validation_file=_PAIR * 2)
     found = said["validation_files"][0] if "validation_files" in said else _file(desk, said["validation_file"])
     assert found["bytes"] == 2 * len(_PAIR)
     assert desk.raw(validation_file="file-none").error["param"] == "validation_file"
 
 
-def _file(desk: Desk, file_id: str) -> Any:
+def _file(desk: EndpointTrial, file_id: str) -> Any:
     return desk.house.call("GET", f"/v1/files/{file_id}").json()
 
 
-def _model(desk: Desk) -> None:
+def _model(desk: EndpointTrial) -> None:
     assert desk.ask(model="davinci")["model"] == "davinci"
     assert desk.raw(model="nobody").status == 404
 
 
 def _hyperparam(name: str, value: Any, wrong: Any) -> Effect:
-    def look(desk: Desk) -> None:
+    def look(desk: EndpointTrial) -> None:
         assert desk.ask(**{name: value})["hyperparams"][name] == value
         assert desk.raw(**{name: wrong}).error["param"] == name
 
@@ -68,7 +68,7 @@ def _hyperparam(name: str, value: Any, wrong: Any) -> Effect:
 
 
 def _suffix(most: int) -> Effect:
-    def look(desk: Desk) -> None:
+    def look(desk: EndpointTrial) -> None:
         assert desk.raw(suffix="x" * most).status == 200
         assert desk.raw(suffix="x" * (most + 1)).error["param"] == "suffix"
 
@@ -76,50 +76,50 @@ def _suffix(most: int) -> Effect:
 
 
 def _classification(name: str, value: Any, wrong: Any) -> Effect:
-    def look(desk: Desk) -> None:
+    def look(desk: EndpointTrial) -> None:
         assert desk.ask(**{**_CLASSES, name: value})["hyperparams"][name] == value
         assert desk.raw(**{**_CLASSES, name: wrong}).error["param"] == name
 
     return look
 
 
-def _classification_metrics(desk: Desk) -> None:
+def _classification_metrics(desk: EndpointTrial) -> None:
     assert desk.ask(**_CLASSES)["hyperparams"]["compute_classification_metrics"] is True
     assert "compute_classification_metrics" not in desk.ask()["hyperparams"]
     assert desk.raw(compute_classification_metrics=True).error["param"] == "compute_classification_metrics"
 
 
-def _method(desk: Desk) -> None:
+def _method(desk: EndpointTrial) -> None:
     assert desk.ask()["method"]["type"] == "supervised"
     assert desk.ask(training_file=_PREFERENCE, method={"type": "dpo"})["method"]["type"] == "dpo"
 
 
-def _type(desk: Desk) -> None:
+def _type(desk: EndpointTrial) -> None:
     _method(desk)
     assert desk.raw(method={"type": "reinforcement"}).error["param"] == "method.type"
     assert desk.raw(method={"type": "dpo"}).error["param"] == "training_file"
 
 
-def _supervised(desk: Desk) -> None:
+def _supervised(desk: EndpointTrial) -> None:
     method = {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 2}}}
     assert desk.ask(method=method)["method"]["supervised"]["hyperparameters"]["n_epochs"] == 2
     assert desk.raw(method={"type": "dpo", "supervised": {}}).error["param"] == "method.supervised"
 
 
-def _dpo(desk: Desk) -> None:
+def _dpo(desk: EndpointTrial) -> None:
     method = {"type": "dpo", "dpo": {"hyperparameters": {"beta": 0.5}}}
     said = desk.ask(training_file=_PREFERENCE, method=method)
     assert said["method"]["dpo"]["hyperparameters"]["beta"] == 0.5
     assert desk.raw(method={"type": "supervised", "dpo": {}}).error["param"] == "method.dpo"
 
 
-def _hyperparameters(desk: Desk) -> None:
+def _hyperparameters(desk: EndpointTrial) -> None:
     said = desk.ask(hyperparameters={"n_epochs": 2, "batch_size": "auto"})
     assert said["method"]["supervised"]["hyperparameters"]["n_epochs"] == 2
 
 
 def _hyperparameter(name: str, value: Any, wrong: Any) -> Effect:
-    def look(desk: Desk) -> None:
+    def look(desk: EndpointTrial) -> None:
         assert desk.ask(hyperparameters={name: value})["hyperparameters"][name] == value
         assert desk.ask(hyperparameters={name: "auto"})["hyperparameters"][name] == "auto"
         assert desk.raw(hyperparameters={name: wrong}).error["param"] == f"hyperparameters.{name}"
@@ -127,12 +127,12 @@ def _hyperparameter(name: str, value: Any, wrong: Any) -> Effect:
     return look
 
 
-def _seed(desk: Desk) -> None:
+def _seed(desk: EndpointTrial) -> None:
     assert desk.ask(seed=42)["seed"] == 42
     assert desk.raw(seed=-1).error["param"] == "seed"
 
 
-def _metadata(desk: Desk) -> None:
+def _metadata(desk: EndpointTrial) -> None:
     job = desk.ask(metadata={"probe": "b"})
     assert job["metadata"] == {"probe": "b"}
     listed = desk.house.call("GET", "/v1/fine_tuning/jobs?metadata[probe]=b").json()["data"]
@@ -156,7 +156,7 @@ PROBES: Mapping[str, Probes] = {
             "classification_betas": _classification("classification_betas", [0.5, 2.0], [0]),
             "suffix": _suffix(40),
         },
-        desk=TuningDesk,
+        desk=FineTuningTrial,
     ),
     "fine_tuning_jobs": Probes(
         path="/v1/fine_tuning/jobs",
@@ -181,6 +181,6 @@ PROBES: Mapping[str, Probes] = {
             "method.reinforcement": {"method": {"type": "supervised", "reinforcement": {"grader": {}}}},
             "integrations": {"integrations": [{"type": "wandb", "wandb": {"project": "p"}}]},
         },
-        desk=TuningDesk,
+        desk=FineTuningTrial,
     ),
 }

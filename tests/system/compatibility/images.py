@@ -8,8 +8,8 @@ from typing import Any
 
 from tests.api.form_bodies import HEADERS, form
 from tests.system import tiny_diffusion
-from tests.system.compatibility.field_trials import Desk, Effect, Probes
-from tests.system.server import Answer
+from tests.system.compatibility.field_trials import Effect, EndpointTrial, Probes
+from tests.system.server import HttpAnswer
 from tests.system.tiny_diffusion import MODEL, Array, shown
 
 _PNG, _JPEG = "PNG", "JPEG"
@@ -26,7 +26,7 @@ def data_url(name: str) -> str:
     return f"data:image/png;base64,{base64.b64encode(upload(name)).decode()}"
 
 
-class PictureDesk(Desk):
+class ImageTrial(EndpointTrial):
     """Asks for pictures."""
 
     def data(self, **changed: Any) -> list[bytes]:
@@ -46,10 +46,10 @@ class PictureDesk(Desk):
         return [json.loads(frame.partition("data: ")[2]) for frame in frames]
 
 
-class FormDesk(PictureDesk):
+class FormTrial(ImageTrial):
     """Sends forms. The fields `image` and `mask` hold an upload's name."""
 
-    def send(self, body: dict[str, Any]) -> Answer:
+    def send(self, body: dict[str, Any]) -> HttpAnswer:
         """Send the fields as a form, or as JSON where the pictures stand in it."""
         if "images" in body:
             return super().send(body)
@@ -59,93 +59,93 @@ class FormDesk(PictureDesk):
         return self.house.call("POST", self.probes.path, form(fields, files), headers)
 
 
-def _prompt(desk: PictureDesk) -> None:
+def _prompt(desk: ImageTrial) -> None:
     assert desk.raw(prompt=...).error["param"] == "prompt"
     assert (desk.pixels() != desk.pixels(prompt="a far longer prompt about many things at once")).any()
 
 
-def _model(desk: PictureDesk) -> None:
+def _model(desk: ImageTrial) -> None:
     answer = desk.raw(model="gpt-image-1", size="1024x1024")
     assert answer.headers["x-homeport-model"] == MODEL
     assert desk.raw(model="nobody").status == 404
 
 
-def _n(desk: PictureDesk) -> None:
+def _n(desk: ImageTrial) -> None:
     assert len(set(desk.data(n=3))) == 3
 
 
-def _size(desk: PictureDesk) -> None:
+def _size(desk: ImageTrial) -> None:
     assert desk.pixels(size="192*192").shape[:2] == (192, 192)
     assert desk.raw(size="9x9").error["param"] == "size"
 
 
-def _response_format(desk: PictureDesk) -> None:
+def _response_format(desk: ImageTrial) -> None:
     (found,) = desk.ask(response_format="url")["data"]
     picture = desk.house.call("GET", "/images/" + found["url"].partition("/images/")[2])
     assert picture.body == desk.data()[0]
 
 
-def _seed(desk: PictureDesk) -> None:
+def _seed(desk: ImageTrial) -> None:
     assert desk.data(seed=5) == desk.data(seed=5) != desk.data(seed=6)
 
 
-def _steps(desk: PictureDesk) -> None:
+def _steps(desk: ImageTrial) -> None:
     assert (desk.pixels(steps=1) != desk.pixels(steps=4)).any()
 
 
-def _strength(desk: PictureDesk) -> None:
+def _strength(desk: ImageTrial) -> None:
     assert (desk.pixels(strength=0.2) != desk.pixels(strength=1)).any()
 
 
-def _quality(desk: PictureDesk) -> None:
+def _quality(desk: ImageTrial) -> None:
     assert len(desk.events(progress=True, quality="low")) < len(desk.events(progress=True, quality="high"))
 
 
-def _output_format(desk: PictureDesk) -> None:
+def _output_format(desk: ImageTrial) -> None:
     assert [tiny_diffusion.kind(desk.data(output_format=kind)[0]) for kind in ("jpeg", "webp")] == ["JPEG", "WEBP"]
 
 
-def _output_compression(desk: PictureDesk) -> None:
+def _output_compression(desk: ImageTrial) -> None:
     sizes = [len(desk.data(output_format="jpeg", output_compression=quality)[0]) for quality in (10, 90)]
     assert sizes[0] < sizes[1]
 
 
-def _stream(desk: PictureDesk) -> None:
+def _stream(desk: ImageTrial) -> None:
     (told,) = desk.events()
     assert told["type"].endswith(".completed")
     assert base64.b64decode(told["b64_json"]) == desk.data()[0]
 
 
-def _partial_images(desk: PictureDesk) -> None:
+def _partial_images(desk: ImageTrial) -> None:
     kinds = [told["type"].rpartition(".")[2] for told in desk.events(partial_images=2, steps=4)]
     assert kinds == ["partial_image", "partial_image", "completed"]
 
 
-def _progress(desk: PictureDesk) -> None:
+def _progress(desk: ImageTrial) -> None:
     assert [told.get("step") for told in desk.events(progress=True, steps=2)] == [1, 2, None]
 
 
-def _guidance(desk: PictureDesk) -> None:
+def _guidance(desk: ImageTrial) -> None:
     assert (desk.pixels(guidance=6) != desk.pixels(guidance=1)).any()
 
 
-def _negative_prompt(desk: PictureDesk) -> None:
+def _negative_prompt(desk: ImageTrial) -> None:
     wish = {"guidance": 4}
     assert (desk.pixels(**wish) != desk.pixels(**wish, negative_prompt="rain, snow and all kinds of clouds")).any()
 
 
-def _image(desk: FormDesk) -> None:
+def _image(desk: FormTrial) -> None:
     assert (desk.pixels(image="holed") != desk.pixels(image="whole")).any()
     missing = desk.raw(image=...)
     assert (missing.status, missing.error["param"]) == (400, "image")
 
 
-def _images(desk: FormDesk) -> None:
+def _images(desk: FormTrial) -> None:
     as_json = desk.pixels(image=..., images=[{"image_url": data_url("holed")}])
     assert (as_json == desk.pixels(image="holed")).all()
 
 
-def _mask(desk: FormDesk) -> None:
+def _mask(desk: FormTrial) -> None:
     lower = desk.pixels(mask="holed")[128:]
     assert (lower == tiny_diffusion.source()[128:, :, :3]).all()
     assert (lower != desk.pixels()[128:]).any()
@@ -181,7 +181,7 @@ PROBES: Mapping[str, Probes] = {
         _PROMPTED,
         {"user": "somebody", "moderation": "low"},
         {**_REFUSED, "style": {"style": "natural"}},
-        PictureDesk,
+        ImageTrial,
     ),
     "image_edits": Probes(
         "/v1/images/edits",
@@ -189,13 +189,13 @@ PROBES: Mapping[str, Probes] = {
         {**_PROMPTED, "image": _image, "images": _images, "mask": _mask, "strength": _strength},
         {"user": "somebody", "moderation": "low"},
         {**_REFUSED, "input_fidelity": {"input_fidelity": "high"}},
-        FormDesk,
+        FormTrial,
     ),
     "image_variations": Probes(
         "/v1/images/variations",
         {**_PLAIN, "image": "whole"},
         {**_ALL, "image": _image, "strength": _strength},
         {"user": "somebody"},
-        desk=FormDesk,
+        desk=FormTrial,
     ),
 }

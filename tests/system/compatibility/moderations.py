@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tests.system.compatibility.field_trials import Desk, Probes
+from tests.system.compatibility.field_trials import EndpointTrial, Probes
 
 MODEL = "homeport-moderation"
 
 
-class VerdictDesk(Desk):
+class ModerationTrial(EndpointTrial):
     """Asks for verdicts."""
 
     def results(self, **changed: Any) -> list[Any]:
@@ -16,7 +16,7 @@ class VerdictDesk(Desk):
         return list(self.ask(**changed)["results"])
 
 
-def _model(desk: VerdictDesk) -> None:
+def _model(desk: ModerationTrial) -> None:
     answer = desk.raw(model="text-moderation-latest")
     assert answer.headers["x-homeport-model"] == MODEL
     assert answer.json()["model"] == "text-moderation-latest"
@@ -25,7 +25,7 @@ def _model(desk: VerdictDesk) -> None:
     assert desk.raw(model="nobody").status == 404
 
 
-def _input(desk: VerdictDesk) -> None:
+def _input(desk: ModerationTrial) -> None:
     fine, threat = desk.results(input=["Good morning!", "I am going to kill you tonight."])
     assert (fine["flagged"], threat["flagged"]) == (False, True)
     assert len(desk.results(input=[{"type": "text", "text": "Hello"}, {"type": "text", "text": "there"}])) == 1
@@ -36,6 +36,6 @@ PROBES: Mapping[str, Probes] = {
         "/v1/moderations",
         {"model": MODEL, "input": "Hello"},
         {"model": _model, "input": _input},
-        desk=VerdictDesk,
+        desk=ModerationTrial,
     )
 }

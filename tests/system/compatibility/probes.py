@@ -6,7 +6,7 @@ agreement with `api.fields` is what the test checks.
 
 from collections.abc import Mapping
 
-from homeport.api.compatibility import Field, Status
+from homeport.api.compatibility import FieldNote, FieldSupport
 from homeport.api.compatibility_index import FIELDS
 from tests.system.compatibility import (
     audio,
@@ -20,7 +20,7 @@ from tests.system.compatibility import (
     text,
 )
 from tests.system.compatibility.field_trials import Probes
-from tests.system.server import House
+from tests.system.server import ServerProcess
 
 PROBES: Mapping[str, Probes] = {
     **text.PROBES,
@@ -35,14 +35,14 @@ PROBES: Mapping[str, Probes] = {
 }
 
 
-def judge(house: House, endpoint: str, field: Field) -> str:
+def judge(house: ServerProcess, endpoint: str, field: FieldNote) -> str:
     """Try one field on a real server; give what was seen, or raise AssertionError with what was not."""
     probes = PROBES[endpoint]
     desk = probes.desk(house, probes)
-    if field.status is Status.SERVED:
+    if field.status is FieldSupport.SERVED:
         probes.effects[field.name](desk)
         return "changes the answer"
-    if field.status is Status.ACCEPTED:
+    if field.status is FieldSupport.ACCEPTED:
         value = probes.accepted[field.name]
         answer = desk.raw(**(value if "." in field.name else {field.name: value}))
         assert answer.status == 200, answer.body
@@ -54,6 +54,6 @@ def judge(house: House, endpoint: str, field: Field) -> str:
     return "400 that names it"
 
 
-def every_field() -> list[tuple[str, Field]]:
+def every_field() -> list[tuple[str, FieldNote]]:
     """Endpoint and field, for all of them."""
     return [(endpoint, field) for endpoint, fields in FIELDS.items() for field in fields]

@@ -12,12 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from homeport.api import validation
-from homeport.api.json_response import Answer
+from homeport.api.json_response import JsonResponse
 from homeport.api.query_params import read_query
 from homeport.api.services import services
-from homeport.domain.errors import InvalidRequest, Missing, Unavailable
-from homeport.domain.ports.serving import UsageBook
-from homeport.domain.usage import GROUPS, Question, Sum
+from homeport.domain.errors import InvalidRequest, NotFound, Unavailable
+from homeport.domain.ports.store import UsageRepository
+from homeport.domain.usage import GROUPS, UsageQuery, UsageTotal
 
 DAY_S = 86_400
 _WIDTHS = {"1m": (60, 60, 1440), "1h": (3600, 24, 168), "1d": (DAY_S, 7, 31)}
@@ -35,7 +35,7 @@ _TIER = "default"
 _PAGE = "page_"
 
 
-class UsageQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class AdminUsageQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """The query of `/admin/v1/usage`. Times are seconds since 1970."""
 
     by: tuple[str, ...] = ()
@@ -43,7 +43,7 @@ class UsageQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     until: int | None = None
 
 
-class OrganizationQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class OrganizationUsageQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """The query of an organization's usage, as today's API has it."""
 
     start_time: int
@@ -59,18 +59,18 @@ class OrganizationQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True
     page: str | None = None
 
 
-async def totals(request: Request) -> Response:
+async def get_usage(request: Request) -> Response:
     """Sum usage up by any of day, project, key, user, model and endpoint."""
-    query = read_query(request, UsageQuery)
+    query = read_query(request, AdminUsageQuery)
     for name in query.by:
-        validation.one_of("by", name, GROUPS)
-    validation.integer("since", query.since, *validation.INT64)
-    validation.integer("until", query.until, *validation.INT64)
+        validation.check_choice("by", name, GROUPS)
+    validation.check_integer("since", query.since, *validation.INT64)
+    validation.check_integer("until", query.until, *validation.INT64)
     by = tuple(dict.fromkeys(name for name in query.by if name != "day"))
     width_s = DAY_S if "day" in query.by else None
-    question = Question(since=query.since, until=query.until, width_s=width_s, by=by)
-    found = await _sums(request, question)
-    return Answer({"object": "list", "data": [_row(each, is_daily=width_s is not None) for each in found]})
+    question = UsageQuery(since=query.since, until=query.until, width_s=width_s, by=by)
+    found = await _query_usage(request, question)
+    return JsonResponse({"object": "list", "data": [_row(each, is_daily=width_s is not None) for each in found]})
 
 
 async def storage(request: Request) -> Response:
@@ -79,22 +79,24 @@ async def storage(request: Request) -> Response:
     if held is None:
         raise Unavailable("This server keeps no files.")
     found = await asyncio.to_thread(held.every)
-    return Answer({"object": "list", "data": [{**msgspec.structs.asdict(each), "total": each.total} for each in found]})
+    return JsonResponse(
+        {"object": "list", "data": [{**msgspec.structs.asdict(each), "total": each.total} for each in found]}
+    )
 
 
-async def organization(request: Request) -> Response:
-    """Sum usage up as an organization's usage endpoints do. Raises Missing for a kind that there is none of."""
+async def get_organization_usage(request: Request) -> Response:
+    """Sum usage up as an organization's usage endpoints do. Raises NotFound for a kind that there is none of."""
     kind = request.path_params["kind"]
     if kind not in _ENDPOINTS:
-        raise Missing(f"Invalid URL ({request.method} {request.url.path[:200]})", code="unknown_url")
-    query = read_query(request, OrganizationQuery)
+        raise NotFound(f"Invalid URL ({request.method} {request.url.path[:200]})", code="unknown_url")
+    query = read_query(request, OrganizationUsageQuery)
     _check(query, kind)
     width_s, usual, _ = _WIDTHS[query.bucket_width]
     end = query.end_time if query.end_time is not None else int(time.time()) + 1
     first = _first(query, width_s)
     stop = min(end, first + (query.limit or usual) * width_s)
     groups = {**_GROUPS, "batch": "batch"}
-    question = Question(
+    question = UsageQuery(
         since=max(first, query.start_time),
         until=stop,
         width_s=width_s,
@@ -106,8 +108,8 @@ async def organization(request: Request) -> Response:
         endpoints=_ENDPOINTS[kind],
         is_batch=query.batch,
     )
-    found = await _sums(request, question)
-    return Answer(
+    found = await _query_usage(request, question)
+    return JsonResponse(
         {
             "object": "page",
             "data": _buckets(found, range(first, max(stop, first), width_s), kind, query.group_by),
@@ -117,19 +119,19 @@ async def organization(request: Request) -> Response:
     )
 
 
-def _check(query: OrganizationQuery, kind: str) -> None:
-    validation.integer("start_time", query.start_time, 0, validation.TOKEN_ID_MAX * 100)
-    validation.integer("end_time", query.end_time, query.start_time + 1, validation.TOKEN_ID_MAX * 100)
-    validation.one_of("bucket_width", query.bucket_width, tuple(_WIDTHS))
-    validation.integer("limit", query.limit, 1, _WIDTHS[query.bucket_width][2])
+def _check(query: OrganizationUsageQuery, kind: str) -> None:
+    validation.check_integer("start_time", query.start_time, 0, validation.TOKEN_ID_MAX * 100)
+    validation.check_integer("end_time", query.end_time, query.start_time + 1, validation.TOKEN_ID_MAX * 100)
+    validation.check_choice("bucket_width", query.bucket_width, tuple(_WIDTHS))
+    validation.check_integer("limit", query.limit, 1, _WIDTHS[query.bucket_width][2])
     known = (*_GROUPS, "batch", "service_tier") if kind == "completions" else tuple(_GROUPS)
     for name in query.group_by:
-        validation.one_of("group_by", name, known)
+        validation.check_choice("group_by", name, known)
     if query.batch is not None and kind != "completions":
-        raise validation.unsupported("batch", "Only usage of completions tells batches apart.")
+        raise validation.unsupported_field("batch", "Only usage of completions tells batches apart.")
 
 
-def _first(query: OrganizationQuery, width_s: int) -> int:
+def _first(query: OrganizationUsageQuery, width_s: int) -> int:
     """Where the page's first bucket begins; buckets begin at multiples of their width."""
     if query.page is None:
         return query.start_time // width_s * width_s
@@ -139,7 +141,7 @@ def _first(query: OrganizationQuery, width_s: int) -> int:
     return int(number)
 
 
-def _buckets(found: Sequence[Sum], starts: range, kind: str, groups: Sequence[str]) -> list[dict[str, object]]:
+def _buckets(found: Sequence[UsageTotal], starts: range, kind: str, groups: Sequence[str]) -> list[dict[str, object]]:
     results: dict[int, list[dict[str, object]]] = {start: [] for start in starts}
     for each in found:
         results[each.begins].append(_result(each, kind, groups))
@@ -149,7 +151,7 @@ def _buckets(found: Sequence[Sum], starts: range, kind: str, groups: Sequence[st
     ]
 
 
-def _result(each: Sum, kind: str, groups: Sequence[str]) -> dict[str, object]:
+def _result(each: UsageTotal, kind: str, groups: Sequence[str]) -> dict[str, object]:
     told: dict[str, object] = {"object": f"organization.usage.{kind}.result"}
     if kind == "audio_speeches":
         told["characters"] = int(each.amount)
@@ -170,7 +172,7 @@ def _result(each: Sum, kind: str, groups: Sequence[str]) -> dict[str, object]:
     return told
 
 
-def _row(each: Sum, *, is_daily: bool) -> dict[str, object]:
+def _row(each: UsageTotal, *, is_daily: bool) -> dict[str, object]:
     day = {"day": time.strftime("%Y-%m-%d", time.gmtime(each.begins))} if is_daily else {}
     numbers = msgspec.structs.asdict(each)
     for name in ("begins", "group"):
@@ -178,13 +180,13 @@ def _row(each: Sum, *, is_daily: bool) -> dict[str, object]:
     return {"object": "usage", **day, **each.group, **numbers}
 
 
-async def _sums(request: Request, question: Question) -> Sequence[Sum]:
+async def _query_usage(request: Request, question: UsageQuery) -> Sequence[UsageTotal]:
     book = services(request).usage
     if book is None:
         raise Unavailable("This server keeps no usage.")
-    return await asyncio.to_thread(_told, book, question)
+    return await asyncio.to_thread(_import_and_sum, book, question)
 
 
-def _told(book: UsageBook, question: Question) -> Sequence[Sum]:
+def _import_and_sum(book: UsageRepository, question: UsageQuery) -> Sequence[UsageTotal]:
     book.fold()
     return book.sums(question)

@@ -11,18 +11,18 @@ from starlette.responses import Response
 
 from homeport.api import validation
 from homeport.api.files.routes import (
-    LATEST_S,
-    SOONEST_S,
+    MAX_EXPIRY_S,
+    MIN_EXPIRY_S,
     check_room,
-    files,
+    file_repository,
 )
-from homeport.api.json_response import Answer
+from homeport.api.json_response import JsonResponse
 from homeport.api.query_params import read_query
 from homeport.api.request_body import read_json
 from homeport.api.services import caller, services
 from homeport.domain.batches import Batch
-from homeport.domain.errors import InvalidRequest, Missing, Unavailable
-from homeport.domain.ports.batches import BatchBook
+from homeport.domain.errors import InvalidRequest, NotFound, Unavailable
+from homeport.domain.ports.store import BatchRepository
 
 ENDPOINTS = (
     "/v1/chat/completions",
@@ -35,7 +35,7 @@ ENDPOINTS = (
 )
 """What takes JSON and gives JSON."""
 WINDOW = "24h"
-MOST_LISTED, LISTED = 100, 20
+MAX_PAGE_SIZE, DEFAULT_PAGE_SIZE = 100, 20
 _PURPOSE = "batch"
 
 
@@ -62,18 +62,20 @@ class BatchBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         """
         if f"/v1{self.endpoint}" in ENDPOINTS:
             self.endpoint = f"/v1{self.endpoint}"
-        validation.one_of("endpoint", self.endpoint, ENDPOINTS)
-        validation.one_of("completion_window", self.completion_window, (WINDOW,))
-        validation.labels("metadata", self.metadata)
+        validation.check_choice("endpoint", self.endpoint, ENDPOINTS)
+        validation.check_choice("completion_window", self.completion_window, (WINDOW,))
+        validation.check_metadata("metadata", self.metadata)
         if self.output_expires_after is not None:
-            validation.one_of("output_expires_after.anchor", self.output_expires_after.anchor, ("created_at",))
-            validation.integer("output_expires_after.seconds", self.output_expires_after.seconds, SOONEST_S, LATEST_S)
+            validation.check_choice("output_expires_after.anchor", self.output_expires_after.anchor, ("created_at",))
+            validation.check_integer(
+                "output_expires_after.seconds", self.output_expires_after.seconds, MIN_EXPIRY_S, MAX_EXPIRY_S
+            )
 
 
 class BatchesQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Which batches are to be listed."""
 
-    limit: int = LISTED
+    limit: int = DEFAULT_PAGE_SIZE
     after: str | None = None
 
 
@@ -96,31 +98,35 @@ async def create(request: Request) -> Response:
         metadata=body.metadata,
         keep_s=body.output_expires_after.seconds if body.output_expires_after else None,
     )
-    return Answer(described(await asyncio.to_thread(_book(request).create, batch)))
+    return JsonResponse(render_batch(await asyncio.to_thread(_batch_repository(request).create, batch)))
 
 
-async def collection(request: Request) -> Response:
+async def list_batches(request: Request) -> Response:
     """List the project's batches, the newest first."""
     query = read_query(request, BatchesQuery)
-    validation.integer("limit", query.limit, 1, MOST_LISTED)
-    found, has_more = await asyncio.to_thread(_book(request).every, caller(request).project, query.limit, query.after)
+    validation.check_integer("limit", query.limit, 1, MAX_PAGE_SIZE)
+    found, has_more = await asyncio.to_thread(
+        _batch_repository(request).every, caller(request).project, query.limit, query.after
+    )
     ends = {"first_id": found[0].id if found else None, "last_id": found[-1].id if found else None}
-    return Answer({"object": "list", "data": [described(each) for each in found], **ends, "has_more": has_more})
+    return JsonResponse(
+        {"object": "list", "data": [render_batch(each) for each in found], **ends, "has_more": has_more}
+    )
 
 
 async def retrieve(request: Request) -> Response:
-    """Describe one batch. Raises Missing."""
+    """Describe one batch. Raises NotFound."""
     project, batch_id = caller(request).project, request.path_params["batch_id"]
-    return Answer(described(await asyncio.to_thread(_book(request).show, project, batch_id)))
+    return JsonResponse(render_batch(await asyncio.to_thread(_batch_repository(request).show, project, batch_id)))
 
 
 async def cancel(request: Request) -> Response:
-    """Have a batch end early, with what it has. Raises Missing, or InvalidRequest for one that has ended."""
+    """Have a batch end early, with what it has. Raises NotFound, or InvalidRequest for one that has ended."""
     project, batch_id = caller(request).project, request.path_params["batch_id"]
-    return Answer(described(await asyncio.to_thread(_book(request).cancel, project, batch_id)))
+    return JsonResponse(render_batch(await asyncio.to_thread(_batch_repository(request).cancel, project, batch_id)))
 
 
-def described(batch: Batch) -> dict[str, object]:
+def render_batch(batch: Batch) -> dict[str, object]:
     """A batch as the API tells of it."""
     errors = [msgspec.structs.asdict(error) for error in batch.errors]
     return {
@@ -158,8 +164,8 @@ def described(batch: Batch) -> dict[str, object]:
 async def _check_file(request: Request, file_id: str) -> None:
     """Check that the input is a file of this project, sent for batches. Raises InvalidRequest."""
     try:
-        file = await asyncio.to_thread(files(request).show, caller(request).project, file_id)
-    except Missing as error:
+        file = await asyncio.to_thread(file_repository(request).show, caller(request).project, file_id)
+    except NotFound as error:
         raise InvalidRequest(error.message, param="input_file_id", code="file_not_found") from error
     if file.purpose != _PURPOSE:
         raise InvalidRequest(
@@ -169,7 +175,7 @@ async def _check_file(request: Request, file_id: str) -> None:
         )
 
 
-def _book(request: Request) -> BatchBook:
+def _batch_repository(request: Request) -> BatchRepository:
     found = services(request).batches
     if found is None:
         raise Unavailable("This server keeps no batches.")

@@ -23,7 +23,7 @@ class CacheBreakpoint(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     mode: str
 
 
-class Part(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class ContentPartBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """One piece of a message's content."""
 
     type: str
@@ -35,35 +35,35 @@ class Part(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     prompt_cache_breakpoint: CacheBreakpoint | None = None
 
 
-class ChatTurn(AnswerFields, forbid_unknown_fields=True, kw_only=True):
+class ChatMessageParam(AnswerFields, forbid_unknown_fields=True, kw_only=True):
     """One message as sent: the fields of every role."""
 
     role: str
-    content: str | list[Part] | None = None
+    content: str | list[ContentPartBody] | None = None
     name: str | None = None
     tool_call_id: Any = None
 
 
-def conversation(turns: list[ChatTurn]) -> tuple[Message, ...]:
+def parse_messages(turns: list[ChatMessageParam]) -> tuple[Message, ...]:
     """Read all messages. Raises InvalidRequest naming the message and its field."""
     return tuple(_message(turn, f"messages[{at}]") for at, turn in enumerate(turns))
 
 
-def _message(turn: ChatTurn, place: str) -> Message:
+def _message(turn: ChatMessageParam, place: str) -> Message:
     if turn.role in TOOL_ROLES:
-        raise validation.unsupported(f"{place}.role", f"Messages of role '{turn.role}' are not served yet.")
-    validation.one_of(f"{place}.role", turn.role, ROLES)
+        raise validation.unsupported_field(f"{place}.role", f"Messages of role '{turn.role}' are not served yet.")
+    validation.check_choice(f"{place}.role", turn.role, ROLES)
     unserved = "tool_call_id" if turn.tool_call_id else turn.unserved()
     if unserved is not None:
         why = "Sound is not served yet." if unserved == "audio" else "Tool calls are not served yet."
-        raise validation.unsupported(f"{place}.{unserved}", why)
+        raise validation.unsupported_field(f"{place}.{unserved}", why)
     if turn.refusal is not None and turn.role != "assistant":
         raise InvalidRequest("Only an assistant's message has a 'refusal'.", param=f"{place}.refusal")
-    validation.length(f"{place}.name", turn.name, validation.LABEL_CHARS)
+    validation.check_length(f"{place}.name", turn.name, validation.LABEL_CHARS)
     return Message(turn.role, _content(turn, f"{place}.content"), turn.name)
 
 
-def _content(turn: ChatTurn, place: str) -> str:
+def _content(turn: ChatMessageParam, place: str) -> str:
     if isinstance(turn.content, str):
         return turn.content
     if turn.content is None:
@@ -72,13 +72,15 @@ def _content(turn: ChatTurn, place: str) -> str:
         raise InvalidRequest(
             "Invalid value for 'content': expected a string, got null.", param=place, code="invalid_type"
         )
-    validation.items(place, turn.content, MOST_PARTS, 1)
+    validation.check_items(place, turn.content, MOST_PARTS, 1)
     return "".join(_text(part, turn.role, place, f"{place}[{at}]") for at, part in enumerate(turn.content))
 
 
-def _text(part: Part, role: str, content: str, place: str) -> str:
+def _text(part: ContentPartBody, role: str, content: str, place: str) -> str:
     if part.prompt_cache_breakpoint:
-        validation.one_of(f"{place}.prompt_cache_breakpoint.mode", part.prompt_cache_breakpoint.mode, ("explicit",))
+        validation.check_choice(
+            f"{place}.prompt_cache_breakpoint.mode", part.prompt_cache_breakpoint.mode, ("explicit",)
+        )
     if part.type in ("image_url", "input_audio", "file"):
         raise InvalidRequest(
             f"Invalid content type. {part.type} is only supported by certain models.",
@@ -86,7 +88,7 @@ def _text(part: Part, role: str, content: str, place: str) -> str:
             code="unsupported_content_type",
         )
     kinds = ("text", "refusal") if role == "assistant" else ("text",)
-    validation.one_of(f"{place}.type", part.type, kinds)
+    validation.check_choice(f"{place}.type", part.type, kinds)
     text = part.text if part.type == "text" else part.refusal
     stray = [name for name in ("text", "refusal", "image_url", "input_audio", "file") if name != part.type]
     for name in stray:

@@ -9,15 +9,15 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from homeport.api.text_generation.choices import (
-    Body,
+    AnswerBody,
+    AnswerMetadata,
     Choice,
-    Collected,
-    Head,
+    ChoicesCollector,
     UsageBody,
-    finite,
-    usage_body,
+    clamp_logprob,
+    render_usage,
 )
-from homeport.domain.events import Admitted, Scored, Usage
+from homeport.domain.events import Admitted, ScoredToken, Usage
 
 # There is one tier of service here, whatever was asked.
 TIER = "default"
@@ -81,7 +81,7 @@ class ChunkChoice(msgspec.Struct, frozen=True):
     finish_reason: str | None
 
 
-class ChatCompletion(Body, frozen=True):
+class ChatCompletion(AnswerBody, frozen=True):
     """The body of an answer."""
 
     id: str
@@ -95,7 +95,7 @@ class ChatCompletion(Body, frozen=True):
     metadata: Mapping[str, str] | UnsetType = UNSET
 
 
-class ChatChunk(Body, frozen=True):
+class ChatChunk(AnswerBody, frozen=True):
     """The body of a chunk; `usage` is left out unless it was asked for."""
 
     id: str
@@ -108,12 +108,12 @@ class ChatChunk(Body, frozen=True):
     usage: UsageBody | UnsetType | None = UNSET
 
 
-class ChatShape:
+class ChatRenderer:
     """Writes chat completions. `metadata` goes back to the caller in an answer that is not streamed."""
 
     def __init__(
         self,
-        head: Head,
+        head: AnswerMetadata,
         _: Admitted,
         *,
         has_logprobs: bool,
@@ -129,7 +129,7 @@ class ChatShape:
         """Make the chunk that says who speaks."""
         return self._chunk(ChunkChoice(choice, MessageDelta("assistant", "", None), None, None))
 
-    def delta(self, choice: int, text: str, scored: tuple[Scored, ...]) -> ChatChunk:
+    def delta(self, choice: int, text: str, scored: tuple[ScoredToken, ...]) -> ChatChunk:
         """Make the chunk for new text."""
         return self._chunk(ChunkChoice(choice, MessageDelta(content=text), _logprobs(scored) if scored else None, None))
 
@@ -139,9 +139,9 @@ class ChatShape:
 
     def usage(self, usage: Usage) -> ChatChunk | None:
         """Make the chunk with the usage, if it was asked for."""
-        return self._body([], usage_body(usage)) if self._has_usage else None
+        return self._body([], render_usage(usage)) if self._has_usage else None
 
-    def answer(self, collected: Collected, usage: Usage) -> ChatCompletion:
+    def answer(self, collected: ChoicesCollector, usage: Usage) -> ChatCompletion:
         """Make the whole answer."""
         head = self._head
         return ChatCompletion(
@@ -150,7 +150,7 @@ class ChatShape:
             created=head.created,
             model=head.model,
             choices=[self._whole(choice) for choice in collected.choices],
-            usage=usage_body(usage),
+            usage=render_usage(usage),
             service_tier=TIER,
             system_fingerprint=head.fingerprint,
             metadata=UNSET if self._metadata is None else self._metadata,
@@ -177,11 +177,11 @@ class ChatShape:
         )
 
 
-def _logprobs(scored: Sequence[Scored]) -> ChatLogprobs:
+def _logprobs(scored: Sequence[ScoredToken]) -> ChatLogprobs:
     return ChatLogprobs([_token(each) for each in scored])
 
 
-def _token(scored: Scored) -> TokenLogprob:
-    top = [TopLogprob(each.token, finite(each.logprob), list(each.bytes)) for each in scored.top]
+def _token(scored: ScoredToken) -> TokenLogprob:
+    top = [TopLogprob(each.token, clamp_logprob(each.logprob), list(each.bytes)) for each in scored.top]
     # Only a document's first token has no score, and a chat's answer never begins one.
-    return TokenLogprob(scored.token, finite(scored.logprob or 0.0), list(scored.bytes), top)
+    return TokenLogprob(scored.token, clamp_logprob(scored.logprob or 0.0), list(scored.bytes), top)

@@ -9,15 +9,15 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from homeport.api.text_generation.choices import (
-    Body,
+    AnswerBody,
+    AnswerMetadata,
     Choice,
-    Collected,
-    Head,
+    ChoicesCollector,
     UsageBody,
-    finite,
-    usage_body,
+    clamp_logprob,
+    render_usage,
 )
-from homeport.domain.events import Admitted, Scored, Usage
+from homeport.domain.events import Admitted, ScoredToken, Usage
 
 
 class Logprobs(msgspec.Struct, frozen=True):
@@ -38,7 +38,7 @@ class CompletionChoice(msgspec.Struct, frozen=True):
     finish_reason: str | None
 
 
-class Completion(Body, frozen=True):
+class Completion(AnswerBody, frozen=True):
     """The body of an answer and of each chunk; `usage` is left out of chunks unless it was asked for."""
 
     id: str
@@ -50,13 +50,15 @@ class Completion(Body, frozen=True):
     usage: UsageBody | UnsetType | None = UNSET
 
 
-class CompletionShape:
+class CompletionRenderer:
     """Writes completions: `n` per prompt, `top` alternatives per token (None for no logprobs).
 
     Offsets count from the start of the prompt, so without `echo` each answer's begin at its prompt's length.
     """
 
-    def __init__(self, head: Head, admitted: Admitted, *, n: int, top: int | None, echo: bool, has_usage: bool) -> None:
+    def __init__(
+        self, head: AnswerMetadata, admitted: Admitted, *, n: int, top: int | None, echo: bool, has_usage: bool
+    ) -> None:
         self._head = head
         self._n = n
         self._top = top
@@ -66,7 +68,7 @@ class CompletionShape:
     def opening(self, choice: int) -> None:
         """Completions begin with their first text."""
 
-    def delta(self, choice: int, text: str, scored: tuple[Scored, ...]) -> Completion:
+    def delta(self, choice: int, text: str, scored: tuple[ScoredToken, ...]) -> Completion:
         """Make the chunk for new text."""
         return self._chunk(CompletionChoice(text, choice, self._logprobs(choice, scored) if scored else None, None))
 
@@ -76,11 +78,11 @@ class CompletionShape:
 
     def usage(self, usage: Usage) -> Completion | None:
         """Make the chunk with the usage, if it was asked for."""
-        return self._body([], usage_body(usage)) if self._has_usage else None
+        return self._body([], render_usage(usage)) if self._has_usage else None
 
-    def answer(self, collected: Collected, usage: Usage) -> Completion:
+    def answer(self, collected: ChoicesCollector, usage: Usage) -> Completion:
         """Make the whole answer."""
-        return self._body([self._whole(choice) for choice in collected.choices], usage_body(usage))
+        return self._body([self._whole(choice) for choice in collected.choices], render_usage(usage))
 
     def _whole(self, choice: Choice) -> CompletionChoice:
         logprobs = None if self._top is None else self._logprobs(choice.index, choice.scored)
@@ -93,50 +95,22 @@ class CompletionShape:
         head = self._head
         return Completion(head.id, "text_completion", head.created, head.model, head.fingerprint, choices, usage)
 
-    def _logprobs(self, choice: int, scored: Sequence[Scored]) -> Logprobs:
+    def _logprobs(self, choice: int, scored: Sequence[ScoredToken]) -> Logprobs:
         start = self._starts[choice // self._n]
         return Logprobs(
             tokens=[each.token for each in scored],
-            token_logprobs=[None if each.logprob is None else finite(each.logprob) for each in scored],
+            token_logprobs=[None if each.logprob is None else clamp_logprob(each.logprob) for each in scored],
             top_logprobs=[_alternatives(each) for each in scored] if self._top else None,
             text_offset=[start + each.offset for each in scored],
         )
 
 
-def _alternatives(scored: Scored) -> dict[str, float] | None:
+def _alternatives(scored: ScoredToken) -> dict[str, float] | None:
     """The likeliest tokens by their text, and always the token itself. Of two with one text the likelier is kept."""
     if scored.logprob is None:
         return None
     table: dict[str, float] = {}
     for each in scored.top:
-        table.setdefault(each.token, finite(each.logprob))
-    table.setdefault(scored.token, finite(scored.logprob))
+        table.setdefault(each.token, clamp_logprob(each.logprob))
+    table.setdefault(scored.token, clamp_logprob(scored.logprob))
     return table
-
-
-class EditChoice(msgspec.Struct, frozen=True):
-    """One edited text."""
-
-    text: str
-    index: int
-
-
-class Edit(Body, frozen=True):
-    """The body of an edit."""
-
-    object: str
-    created: int
-    choices: list[EditChoice]
-    usage: UsageBody
-
-
-class EditShape:
-    """Writes edits, which are never streamed."""
-
-    def __init__(self, head: Head, _: Admitted) -> None:
-        self._created = head.created
-
-    def answer(self, collected: Collected, usage: Usage) -> Edit:
-        """Make the whole answer."""
-        choices = [EditChoice(choice.text, choice.index) for choice in collected.choices]
-        return Edit("edit", self._created, choices, usage_body(usage))

@@ -7,8 +7,13 @@ from collections.abc import Sequence
 
 import msgspec
 
-from homeport.api import runner as call
-from homeport.domain.events import Done, Event, Usage, Vectors
+from homeport.api import accounting
+from homeport.domain.events import (
+    Done,
+    EmbeddingVectors,
+    Event,
+    Usage,
+)
 
 _FLOAT = 4
 
@@ -21,7 +26,7 @@ class Embedding(msgspec.Struct, kw_only=True):
     embedding: msgspec.Raw
 
 
-class Spent(msgspec.Struct):
+class EmbeddingUsage(msgspec.Struct):
     """Tokens of all inputs, as the model read them."""
 
     prompt_tokens: int
@@ -34,10 +39,10 @@ class EmbeddingList(msgspec.Struct, kw_only=True):
     object: str = "list"
     data: list[Embedding]
     model: str
-    usage: Spent
+    usage: EmbeddingUsage
 
 
-class Collected:
+class EmbeddingCollector:
     """The vectors of one answer. Numbers are written as the double nearest to each float, so they come back whole."""
 
     def __init__(self, *, is_base64: bool) -> None:
@@ -47,7 +52,7 @@ class Collected:
     def add(self, events: Sequence[Event]) -> None:
         """Take what has just arrived."""
         for event in events:
-            if isinstance(event, Vectors):
+            if isinstance(event, EmbeddingVectors):
                 size = event.dimensions * _FLOAT
                 rows = (event.data[start : start + size] for start in range(0, event.count * size, size))
                 self._data += [
@@ -57,7 +62,7 @@ class Collected:
     def answer(self, model: str, usage: Usage) -> EmbeddingList:
         """The answer, inputs in their order. `model`: the name that was asked for."""
         data = sorted(self._data, key=lambda each: each.index)
-        return EmbeddingList(data=data, model=model, usage=Spent(usage.prompt_tokens, usage.prompt_tokens))
+        return EmbeddingList(data=data, model=model, usage=EmbeddingUsage(usage.prompt_tokens, usage.prompt_tokens))
 
     def _written(self, row: bytes) -> msgspec.Raw:
         if self._is_base64:
@@ -68,7 +73,7 @@ class Collected:
         return msgspec.Raw(msgspec.json.encode(numbers.tolist()))
 
 
-class Tally(call.Tally):
+class EmbeddingUsageCounter(accounting.UsageCounter):
     """Counts an answer as one choice that came to its end."""
 
     def count(self, events: Sequence[Event]) -> None:

@@ -10,18 +10,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from homeport.api import json_codec, validation
-from homeport.api.embeddings.render import Collected, Tally
-from homeport.api.prompts import Given, inputs
+from homeport.api.embeddings.render import EmbeddingCollector, EmbeddingUsageCounter
+from homeport.api.prompts import Given, parse_prompts
 from homeport.api.request_body import apart, read_json
 from homeport.api.request_context import note_user
-from homeport.api.runner import model_named, opened, whole
+from homeport.api.runner import admit, require_model_name, respond_whole
 from homeport.api.services import registry
-from homeport.domain.embeddings import EmbeddingRequest, Input
-from homeport.domain.models import Resolved
+from homeport.domain.embeddings import EmbeddingInput, EmbeddingRequest
+from homeport.domain.models import ResolvedModel
 from homeport.domain.text import TextPrompt
 
 ENDPOINT = "embeddings"
-MOST_INPUTS = 2048
+MAX_INPUTS = 2048
 FORMATS = ("float", "base64")
 
 # OpenAI's models of 2022 came in pairs, for what searches and for what is to be found; those for similarity compare
@@ -29,7 +29,7 @@ FORMATS = ("float", "base64")
 _QUERIES = re.compile(r"text-search-.+-query-\d+|code-search-.+-text-\d+|text-similarity-.+")
 
 
-class CreationRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class CreateEmbeddingBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """The body. `input` is one or many, each text or token ids."""
 
     input: Given
@@ -38,20 +38,20 @@ class CreationRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     dimensions: int | None = None
     user: str | None = None
 
-    def checked(self) -> tuple[Input, ...]:
+    def checked(self) -> tuple[EmbeddingInput, ...]:
         """Check everything that needs no model; give the inputs. Raises InvalidRequest naming the field."""
-        validation.length("user", self.user, validation.LABEL_CHARS)
-        validation.one_of("encoding_format", self.encoding_format, FORMATS)
-        validation.integer("dimensions", self.dimensions, 1, validation.TOKEN_ID_MAX)
-        found = inputs("input", self.input, MOST_INPUTS)
+        validation.check_length("user", self.user, validation.LABEL_CHARS)
+        validation.check_choice("encoding_format", self.encoding_format, FORMATS)
+        validation.check_integer("dimensions", self.dimensions, 1, validation.TOKEN_ID_MAX)
+        found = parse_prompts("input", self.input, MAX_INPUTS)
         for at, each in enumerate(found):
             if isinstance(each, TextPrompt):
-                validation.length(
+                validation.check_length(
                     "input" if isinstance(self.input, str) else f"input[{at}]", each.text, len(each.text), 1
                 )
         return found
 
-    def embedding_request(self, given: tuple[Input, ...], resolved: Resolved) -> EmbeddingRequest:
+    def embedding_request(self, given: tuple[EmbeddingInput, ...], resolved: ResolvedModel) -> EmbeddingRequest:
         """What an embeddings engine is asked for."""
         is_query = bool(_QUERIES.fullmatch(resolved.asked))
         return EmbeddingRequest(given, self.dimensions, resolved.encoding, is_query)
@@ -59,22 +59,22 @@ class CreationRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 async def create(request: Request) -> Response:
     """Give a vector for each input."""
-    body = await read_json(request, CreationRequest)
+    body = await read_json(request, CreateEmbeddingBody)
     note_user(request.scope, body.user)
-    model = model_named(body.model, request.path_params.get("engine"))
+    model = require_model_name(body.model, request.path_params.get("engine"))
     given = await apart(request, body.checked)
     resolved = registry(request).resolve(model, ENDPOINT)
-    return await whole(
+    return await respond_whole(
         request,
         resolved,
         _answer(request, resolved, body.embedding_request(given, resolved), body.encoding_format == "base64"),
     )
 
 
-async def _answer(request: Request, resolved: Resolved, asked: EmbeddingRequest, is_base64: bool) -> bytes:
+async def _answer(request: Request, resolved: ResolvedModel, asked: EmbeddingRequest, is_base64: bool) -> bytes:
     """Collect the whole answer; vectors are written down as they come, so that no moment is long."""
-    collected = Collected(is_base64=is_base64)
-    async with opened(request, resolved, asked, ENDPOINT, Tally) as under_way:
+    collected = EmbeddingCollector(is_base64=is_base64)
+    async with admit(request, resolved, asked, ENDPOINT, EmbeddingUsageCounter) as under_way:
         async for batch in under_way:
             collected.add(batch)
         return json_codec.encode(collected.answer(resolved.asked, under_way.usage))

@@ -10,14 +10,14 @@ from typing import Any
 import msgspec
 
 from homeport.domain.errors import InvalidRequest, excerpt
-from homeport.domain.json_text import foreign, unmarked
+from homeport.domain.json_text import foreign_encoding, strip_bom
 
-MOST_LINE_BYTES = 20_000_000
-_PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")
+MAX_LINE_BYTES = 20_000_000
+_IMAGE_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")
 _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 
 
-class _Turn(msgspec.Struct, kw_only=True):
+class _ExampleMessage(msgspec.Struct, kw_only=True):
     """A message of an example; what else stands in it is for the one who trains."""
 
     role: str
@@ -25,10 +25,10 @@ class _Turn(msgspec.Struct, kw_only=True):
     weight: int | None = None
 
 
-class _Chat(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class _ChatExample(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """An example of today's API: a conversation."""
 
-    messages: list[_Turn]
+    messages: list[_ExampleMessage]
     tools: list[Any] | None = None
     functions: list[Any] | None = None
     parallel_tool_calls: bool | None = None
@@ -42,25 +42,25 @@ class _Pair(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class _Input(msgspec.Struct, kw_only=True):
-    messages: list[_Turn]
+    messages: list[_ExampleMessage]
 
 
-class _Preference(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class _PreferenceExample(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """An example of which of two answers is the better one."""
 
     input: _Input
-    preferred_output: list[_Turn]
-    non_preferred_output: list[_Turn]
+    preferred_output: list[_ExampleMessage]
+    non_preferred_output: list[_ExampleMessage]
 
 
-_SHAPES: Mapping[str, type[msgspec.Struct]] = {"messages": _Chat, "prompt": _Pair, "input": _Preference}
+_SHAPES: Mapping[str, type[msgspec.Struct]] = {"messages": _ChatExample, "prompt": _Pair, "input": _PreferenceExample}
 """By the field that tells which it is."""
 
 
 def check(path: Path, purpose: str) -> None:
     """Check a file by its purpose. Raises InvalidRequest that names the first bad line."""
     if purpose == "vision":
-        _check_picture(path)
+        _check_image(path)
     elif purpose in ("batch", "evals"):
         _every(path, _object)
     elif purpose == "fine-tune":
@@ -70,19 +70,19 @@ def check(path: Path, purpose: str) -> None:
 def _every(path: Path, look: Callable[[bytes], None]) -> None:
     n_lines = 0
     with path.open("rb") as file:
-        for number, line in enumerate(iter(lambda: file.readline(MOST_LINE_BYTES + 1), b""), 1):
-            if len(line) > MOST_LINE_BYTES:
-                raise _wrong(number, f"it is longer than {MOST_LINE_BYTES} bytes")
-            line = unmarked(line)
+        for number, line in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES + 1), b""), 1):
+            if len(line) > MAX_LINE_BYTES:
+                raise _wrong(number, f"it is longer than {MAX_LINE_BYTES} bytes")
+            line = strip_bom(line)
             if not line.strip():
                 continue
             n_lines += 1
             try:
                 look(line)
             except UnicodeDecodeError as error:
-                raise _wrong(number, foreign(line) or "it is not valid UTF-8") from error
+                raise _wrong(number, foreign_encoding(line) or "it is not valid UTF-8") from error
             except (msgspec.DecodeError, ValueError, RecursionError) as error:
-                raise _wrong(number, foreign(line) or str(error)) from error
+                raise _wrong(number, foreign_encoding(line) or str(error)) from error
     if not n_lines:
         raise InvalidRequest("Invalid file format. The file has no line.", param="file", code="invalid_file_format")
 
@@ -110,17 +110,17 @@ class _Examples:
             raise ValueError(f"it has '{sign}' where lines before it have '{self._sign}'")
         self._sign = sign
         example = msgspec.convert(value, _SHAPES[sign])
-        if isinstance(example, _Chat):
+        if isinstance(example, _ChatExample):
             _check_turns(example.messages, "messages")
             if not any(turn.role == "assistant" for turn in example.messages):
                 raise ValueError("no message has the role 'assistant'")
-        elif isinstance(example, _Preference):
+        elif isinstance(example, _PreferenceExample):
             _check_turns(example.input.messages, "input.messages")
             _check_turns(example.preferred_output, "preferred_output")
             _check_turns(example.non_preferred_output, "non_preferred_output")
 
 
-def _check_turns(turns: list[_Turn], name: str) -> None:
+def _check_turns(turns: list[_ExampleMessage], name: str) -> None:
     if not turns:
         raise ValueError(f"'{name}' is empty")
     for at, turn in enumerate(turns):
@@ -132,10 +132,10 @@ def _check_turns(turns: list[_Turn], name: str) -> None:
             raise ValueError(f"{name}[{at}].weight is neither 0 nor 1")
 
 
-def _check_picture(path: Path) -> None:
+def _check_image(path: Path) -> None:
     with path.open("rb") as file:
         head = file.read(16)
-    if not head.startswith(_PICTURES) and not (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+    if not head.startswith(_IMAGE_SIGNATURES) and not (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
         raise InvalidRequest(
             "Invalid file format. Expected a PNG, JPEG, GIF or WebP picture.", param="file", code="invalid_file_format"
         )

@@ -2,28 +2,28 @@
 
 from collections.abc import Mapping
 
-from homeport.api.compatibility import Field, Status
+from homeport.api.compatibility import FieldNote, FieldSupport
 
-_S = Status.SERVED
+_S = FieldSupport.SERVED
 
-_PURPOSE = Field(
+_PURPOSE = FieldNote(
     "purpose",
     _S,
     "assistants, batch, evals, fine-tune, user_data or vision; the content is checked by it, line by line.",
 )
 _EXPIRY = (
-    Field("expires_after", _S, "Files for batches go after 30 days by themselves, others when they are deleted."),
-    Field("expires_after.anchor", _S, "created_at."),
-    Field("expires_after.seconds", _S, "3600 to 2592000."),
+    FieldNote("expires_after", _S, "Files for batches go after 30 days by themselves, others when they are deleted."),
+    FieldNote("expires_after.anchor", _S, "created_at."),
+    FieldNote("expires_after.seconds", _S, "3600 to 2592000."),
 )
 
-FIELDS: Mapping[str, tuple[Field, ...]] = {
-    "files": (Field("file", _S, "512 MB at most, 200 MB for a batch; the limit is a setting."), _PURPOSE, *_EXPIRY),
+FIELDS: Mapping[str, tuple[FieldNote, ...]] = {
+    "files": (FieldNote("file", _S, "512 MB at most, 200 MB for a batch; the limit is a setting."), _PURPOSE, *_EXPIRY),
     "uploads": (
-        Field("filename", _S, "Told again as it is."),
+        FieldNote("filename", _S, "Told again as it is."),
         _PURPOSE,
-        Field("bytes", _S, "8 GB at most, in parts of 64 MB; the parts must be as many together."),
-        Field("mime_type", _S, "Must fit the purpose: JSON Lines, or image/* for vision."),
+        FieldNote("bytes", _S, "8 GB at most, in parts of 64 MB; the parts must be as many together."),
+        FieldNote("mime_type", _S, "Must fit the purpose: JSON Lines, or image/* for vision."),
         *_EXPIRY,
     ),
 }

@@ -15,18 +15,18 @@ from starlette.responses import Response
 from homeport.api import validation
 from homeport.api.files import content_check
 from homeport.api.forms import FRAME_BYTES, read_form
-from homeport.api.json_response import Answer
+from homeport.api.json_response import JsonResponse
 from homeport.api.query_params import read_query
 from homeport.api.services import caller, services
 from homeport.api.streaming import ByteStream
 from homeport.domain.errors import InvalidRequest, Unavailable
-from homeport.domain.files import PURPOSES, File, Listing
-from homeport.domain.ports.serving import FileBook
+from homeport.domain.files import PURPOSES, File, FilePageRequest
+from homeport.domain.ports.store import FileRepository
 
 BATCH_BYTES = 200_000_000
 BATCH_KEEP_S = 30 * 86_400
-SOONEST_S, LATEST_S = 3600, 30 * 86_400
-MOST_LISTED = 10_000
+MIN_EXPIRY_S, MAX_EXPIRY_S = 3600, 30 * 86_400
+MAX_PAGE_SIZE = 10_000
 _NAME_LENGTH = 512
 _CHECKED_S = 3
 """Files to train on are `uploaded` for so long, then `processed`: clients of 2023 wait for one after the other.
@@ -43,8 +43,8 @@ class ExpiresAfter(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     def check(self) -> None:
         """Check the values. Raises InvalidRequest."""
-        validation.one_of("expires_after.anchor", self.anchor, ("created_at",))
-        validation.integer("expires_after.seconds", self.seconds, SOONEST_S, LATEST_S)
+        validation.check_choice("expires_after.anchor", self.anchor, ("created_at",))
+        validation.check_integer("expires_after.seconds", self.seconds, MIN_EXPIRY_S, MAX_EXPIRY_S)
 
 
 class FileForm(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -58,14 +58,14 @@ class FilesQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Which files are to be listed."""
 
     purpose: str | None = None
-    limit: int = MOST_LISTED
+    limit: int = MAX_PAGE_SIZE
     order: str = "desc"
     after: str | None = None
 
 
-def checked_purpose(purpose: str, expires_after: ExpiresAfter | None) -> int | None:
+def check_purpose(purpose: str, expires_after: ExpiresAfter | None) -> int | None:
     """Check what is said of a file; give how long it is to be kept, None: until it is deleted."""
-    validation.one_of("purpose", purpose, PURPOSES)
+    validation.check_choice("purpose", purpose, PURPOSES)
     if expires_after is not None:
         expires_after.check()
         return expires_after.seconds
@@ -74,17 +74,17 @@ def checked_purpose(purpose: str, expires_after: ExpiresAfter | None) -> int | N
 
 def check_name(filename: str) -> None:
     """Check a file's name, which is only ever told again, never opened. Raises InvalidRequest."""
-    validation.length("filename", filename, _NAME_LENGTH, 1)
+    validation.check_length("filename", filename, _NAME_LENGTH, 1)
 
 
 async def create(request: Request) -> Response:
     """Keep a file."""
-    shelf = files(request)
+    shelf = file_repository(request)
     await check_room(request, declared_size(request))
     async with read_form(request, services(request).limits.file_bytes) as form:
         body = form.fields(FileForm, "file")
         upload = form.file("file")
-        keep_s = checked_purpose(body.purpose, body.expires_after)
+        keep_s = check_purpose(body.purpose, body.expires_after)
         if body.purpose == "batch" and upload.size > BATCH_BYTES:
             raise InvalidRequest(f"A file for a batch has {BATCH_BYTES} bytes at most.", param="file")
         check_name(upload.name)
@@ -98,33 +98,33 @@ async def create(request: Request) -> Response:
             created_at=0,
             expires_at=keep_s,
         )
-        return Answer(described(await asyncio.to_thread(shelf.add, file, upload.path), services(request).now()))
+        return JsonResponse(render_file(await asyncio.to_thread(shelf.add, file, upload.path), services(request).now()))
 
 
-async def collection(request: Request) -> Response:
+async def list_files(request: Request) -> Response:
     """List the project's files, newest first unless asked otherwise."""
     query = read_query(request, FilesQuery)
-    validation.integer("limit", query.limit, 1, MOST_LISTED)
-    validation.one_of("order", query.order, ("asc", "desc"))
-    listing = Listing(
+    validation.check_integer("limit", query.limit, 1, MAX_PAGE_SIZE)
+    validation.check_choice("order", query.order, ("asc", "desc"))
+    listing = FilePageRequest(
         purpose=query.purpose, limit=query.limit, after=query.after, is_newest_first=query.order == "desc"
     )
-    found, has_more = await asyncio.to_thread(files(request).every, caller(request).project, listing)
-    data = [described(file, services(request).now()) for file in found]
+    found, has_more = await asyncio.to_thread(file_repository(request).every, caller(request).project, listing)
+    data = [render_file(file, services(request).now()) for file in found]
     ends = {"first_id": found[0].id if found else None, "last_id": found[-1].id if found else None}
-    return Answer({"object": "list", "data": data, **ends, "has_more": has_more})
+    return JsonResponse({"object": "list", "data": data, **ends, "has_more": has_more})
 
 
 async def retrieve(request: Request) -> Response:
     """Describe one file. Raises Missing."""
-    return Answer(described(await _file(request), services(request).now()))
+    return JsonResponse(render_file(await _file(request), services(request).now()))
 
 
 async def delete(request: Request) -> Response:
     """Forget one file. Raises Missing."""
     file_id = request.path_params["file_id"]
-    await asyncio.to_thread(files(request).delete, caller(request).project, file_id)
-    return Answer({"id": file_id, "object": "file", "deleted": True})
+    await asyncio.to_thread(file_repository(request).delete, caller(request).project, file_id)
+    return JsonResponse({"id": file_id, "object": "file", "deleted": True})
 
 
 async def content(request: Request) -> Response:
@@ -134,11 +134,11 @@ async def content(request: Request) -> Response:
         "content-length": str(file.bytes),
         "content-disposition": f"attachment; filename*=UTF-8''{quote(file.filename, safe='')}",
     }
-    source = _begun(files(request).content(file))
+    source = _ensure_first_chunk(file_repository(request).content(file))
     return ByteStream(source, headers, "application/octet-stream", stall_s=services(request).limits.stall_s)
 
 
-async def _begun(pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+async def _ensure_first_chunk(pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
     """The pieces of a content; an empty one has none, and its headers go out all the same."""
     is_empty = True
     async for piece in pieces:
@@ -148,7 +148,7 @@ async def _begun(pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, N
         yield b""
 
 
-def described(file: File, now: float = math.inf) -> dict[str, object]:
+def render_file(file: File, now: float = math.inf) -> dict[str, object]:
     """A file as the API tells of it, in 2023 and today. `now`: the wall clock, where the file may still be new."""
     is_new = file.purpose == "fine-tune" and now < file.created_at + _CHECKED_S
     return {
@@ -172,10 +172,10 @@ def declared_size(request: Request) -> int:
 
 async def check_room(request: Request, n_bytes: int) -> None:
     """Raise InvalidRequest where the project may not keep so many bytes more."""
-    await asyncio.to_thread(files(request).check_room, caller(request).project, n_bytes)
+    await asyncio.to_thread(file_repository(request).check_room, caller(request).project, n_bytes)
 
 
-def files(request: Request) -> FileBook:
+def file_repository(request: Request) -> FileRepository:
     """The files of this server. Raises Unavailable where it keeps none."""
     found = services(request).files
     if found is None:
@@ -184,4 +184,6 @@ def files(request: Request) -> FileBook:
 
 
 async def _file(request: Request) -> File:
-    return await asyncio.to_thread(files(request).show, caller(request).project, request.path_params["file_id"])
+    return await asyncio.to_thread(
+        file_repository(request).show, caller(request).project, request.path_params["file_id"]
+    )

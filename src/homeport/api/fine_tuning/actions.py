@@ -9,16 +9,17 @@ from starlette.requests import Request
 from homeport.api.files.routes import check_room
 from homeport.api.services import caller, registry, services
 from homeport.domain.errors import Unavailable
-from homeport.domain.fine_tuning import FineTune, FineTuneBook, Order
-from homeport.domain.models import Resolved
-from homeport.serving.fine_tuning.service import Tuner
+from homeport.domain.fine_tuning import FineTuningJob, NewFineTuningJob
+from homeport.domain.models import ResolvedModel
+from homeport.domain.ports.store import FineTuningRepository
+from homeport.serving.fine_tuning.service import FineTuningService
 
 T = TypeVar("T")
 
 CAPABILITY = "completions"
 
 
-def tuner(request: Request) -> Tuner:
+def fine_tuning_service(request: Request) -> FineTuningService:
     """Who trains here. Raises Unavailable where nobody does."""
     found = services(request).tuner
     if found is None:
@@ -26,46 +27,48 @@ def tuner(request: Request) -> Tuner:
     return found
 
 
-def resolved(request: Request, name: str) -> Resolved:
-    """The model to be trained, by the name asked for. Raises ModelMissing, Forbidden, InvalidRequest."""
+def resolve_model(request: Request, name: str) -> ResolvedModel:
+    """The model to be trained, by the name asked for. Raises ModelNotFound, Forbidden, InvalidRequest."""
     return registry(request).resolve(name, CAPABILITY)
 
 
-async def accepted(request: Request, order: Order) -> FineTune:
+async def create_job(request: Request, order: NewFineTuningJob) -> FineTuningJob:
     """Take an order. Raises what is wrong with it, and Unavailable or Overloaded."""
     if services(request).files is not None:
         await check_room(request, 1)
-    return await asyncio.to_thread(tuner(request).accept, order)
+    return await asyncio.to_thread(fine_tuning_service(request).accept, order)
 
 
-async def asked(request: Request, ask: Callable[[FineTuneBook, str, str], T]) -> T:
+async def with_job(request: Request, ask: Callable[[FineTuningRepository, str, str], T]) -> T:
     """Ask the books about the job that the path names, as the caller's project. Raises Missing."""
     project, job_id = caller(request).project, request.path_params["job_id"]
-    return await asyncio.to_thread(ask, tuner(request).book, project, job_id)
+    return await asyncio.to_thread(ask, fine_tuning_service(request).book, project, job_id)
 
 
-async def shown(request: Request) -> FineTune:
+async def find_job(request: Request) -> FineTuningJob:
     """The job that the path names. Raises Missing."""
-    return await asked(request, lambda book, project, job_id: book.show(project, job_id))
+    return await with_job(request, lambda book, project, job_id: book.show(project, job_id))
 
 
-async def cancelled(request: Request) -> FineTune:
+async def cancel_job(request: Request) -> FineTuningJob:
     """The same, ended for good. Raises Missing, or InvalidRequest."""
-    return await _changed(request, lambda book, project, job_id: book.cancel(project, job_id))
+    return await _change_job(request, lambda book, project, job_id: book.cancel(project, job_id))
 
 
-async def paused(request: Request) -> FineTune:
+async def pause_job(request: Request) -> FineTuningJob:
     """The same, waiting until it is resumed. Raises Missing, or InvalidRequest."""
-    return await _changed(request, lambda book, project, job_id: book.pause(project, job_id))
+    return await _change_job(request, lambda book, project, job_id: book.pause(project, job_id))
 
 
-async def resumed(request: Request) -> FineTune:
+async def resume_job(request: Request) -> FineTuningJob:
     """The same, back in the queue. Raises Missing, or InvalidRequest."""
-    return await _changed(request, lambda book, project, job_id: book.resume(project, job_id))
+    return await _change_job(request, lambda book, project, job_id: book.resume(project, job_id))
 
 
-async def _changed(request: Request, change: Callable[[FineTuneBook, str, str], FineTune]) -> FineTune:
+async def _change_job(
+    request: Request, change: Callable[[FineTuningRepository, str, str], FineTuningJob]
+) -> FineTuningJob:
     """Change the job that the path names, and have that seen at once."""
-    job = await asked(request, change)
-    tuner(request).ring()
+    job = await with_job(request, change)
+    fine_tuning_service(request).ring()
     return job

@@ -11,29 +11,29 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from homeport.api import json_codec
-from homeport.api.files.routes import files
+from homeport.api.files.routes import file_repository
 from homeport.api.fine_tuning import actions
 from homeport.api.fine_tuning import render as shapes
 from homeport.api.fine_tuning.schema import FineTuneBody
-from homeport.api.json_response import Answer
+from homeport.api.json_response import JsonResponse
 from homeport.api.query_params import read_query
 from homeport.api.request_body import read_json
-from homeport.api.runner import origin
+from homeport.api.runner import model_header
 from homeport.api.services import caller, services
 from homeport.api.streaming import DONE, EventStream
-from homeport.api.streaming import event as sent
-from homeport.domain.errors import Missing
+from homeport.api.streaming import sse_event as sent
+from homeport.domain.errors import NotFound
 from homeport.domain.files import File
 from homeport.domain.fine_tuning import (
     ENDED,
-    FineTune,
-    JobEvent,
-    Order,
-    Page,
+    FineTuningEvent,
+    FineTuningJob,
+    NewFineTuningJob,
+    PageRequest,
 )
 
-USUAL_MODEL = "curie"
-_ALL = Page(is_newest_first=False)
+DEFAULT_MODEL = "curie"
+_ALL = PageRequest(is_newest_first=False)
 
 
 class EventsQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -43,12 +43,12 @@ class EventsQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 async def create(request: Request) -> Response:
-    """Take a job. Raises InvalidRequest, ModelMissing, Unavailable, Overloaded."""
+    """Take a job. Raises InvalidRequest, ModelNotFound, Unavailable, Overloaded."""
     body = await read_json(request, FineTuneBody)
     wanted = body.wanted()
-    asked = body.model or USUAL_MODEL
-    found = actions.resolved(request, asked)
-    order = Order(
+    asked = body.model or DEFAULT_MODEL
+    found = actions.resolve_model(request, asked)
+    order = NewFineTuningJob(
         project=caller(request).project,
         asked=asked,
         model=found.meant.facts.name,
@@ -58,30 +58,30 @@ async def create(request: Request) -> Response:
         hyperparameters=wanted,
         prefix="ft-",
     )
-    job = await actions.accepted(request, order)
-    return Answer(await _whole(request, job), headers=dict(origin(found)))
+    job = await actions.create_job(request, order)
+    return JsonResponse(await _render_with_events(request, job), headers=dict(model_header(found)))
 
 
-async def collection(request: Request) -> Response:
+async def list_fine_tunes(request: Request) -> Response:
     """List the project's jobs, the oldest first, without their events."""
-    found, _ = await asyncio.to_thread(actions.tuner(request).book.every, caller(request).project, _ALL)
-    return Answer({"object": "list", "data": await _described(request, found)})
+    found, _ = await asyncio.to_thread(actions.fine_tuning_service(request).book.every, caller(request).project, _ALL)
+    return JsonResponse({"object": "list", "data": await _render_jobs(request, found)})
 
 
 async def retrieve(request: Request) -> Response:
-    """Describe one job with what was told of it. Raises Missing."""
-    return Answer(await _whole(request, await actions.shown(request)))
+    """Describe one job with what was told of it. Raises NotFound."""
+    return JsonResponse(await _render_with_events(request, await actions.find_job(request)))
 
 
 async def cancel(request: Request) -> Response:
-    """End a job for good. Raises Missing, or InvalidRequest."""
-    return Answer(await _whole(request, await actions.cancelled(request)))
+    """End a job for good. Raises NotFound, or InvalidRequest."""
+    return JsonResponse(await _render_with_events(request, await actions.cancel_job(request)))
 
 
 async def events(request: Request) -> Response:
-    """List what was told of a job, the oldest first, or send it as it comes until the job ends. Raises Missing."""
+    """List what was told of a job, the oldest first, or send it as it comes until the job ends. Raises NotFound."""
     if not read_query(request, EventsQuery).stream:
-        return Answer({"object": "list", "data": shapes.fine_tune_events(await _events(request, _ALL))})
+        return JsonResponse({"object": "list", "data": shapes.render_fine_tune_events(await _events(request, _ALL))})
     limits = services(request).limits
     return EventStream(_following(request), {}, ping_s=limits.ping_s, stall_s=limits.stall_s)
 
@@ -91,33 +91,33 @@ async def _following(request: Request) -> AsyncGenerator[bytes, None]:
     last: str | None = None
     while True:
         # The job first: what is told of its end is there when it has ended.
-        job = await actions.shown(request)
-        told = await _events(request, Page(after=last, is_newest_first=False))
-        frames = [sent(json_codec.encode(each)) for each in shapes.fine_tune_events(told)]
+        job = await actions.find_job(request)
+        told = await _events(request, PageRequest(after=last, is_newest_first=False))
+        frames = [sent(json_codec.encode(each)) for each in shapes.render_fine_tune_events(told)]
         last = told[-1].id if told else last
         if job.status in ENDED:
             yield b"".join([*frames, DONE])
             return
         if frames:
             yield b"".join(frames)
-        if actions.tuner(request).is_dismissed:
+        if actions.fine_tuning_service(request).is_dismissed:
             return  # without [DONE]: the job goes on at the next start
-        await actions.tuner(request).change()
+        await actions.fine_tuning_service(request).change()
 
 
-async def _events(request: Request, page: Page) -> Sequence[JobEvent]:
-    found, _ = await actions.asked(request, lambda book, project, job_id: book.events(project, job_id, page))
+async def _events(request: Request, page: PageRequest) -> Sequence[FineTuningEvent]:
+    found, _ = await actions.with_job(request, lambda book, project, job_id: book.events(project, job_id, page))
     return found
 
 
-async def _whole(request: Request, job: FineTune) -> dict[str, object]:
-    book, project = actions.tuner(request).book, caller(request).project
+async def _render_with_events(request: Request, job: FineTuningJob) -> dict[str, object]:
+    book, project = actions.fine_tuning_service(request).book, caller(request).project
     told, _ = await asyncio.to_thread(book.events, project, job.id, _ALL)
-    [described] = await _described(request, [job])
-    return {**described, "events": shapes.fine_tune_events(told)}
+    [described] = await _render_jobs(request, [job])
+    return {**described, "events": shapes.render_fine_tune_events(told)}
 
 
-async def _described(request: Request, jobs: Sequence[FineTune]) -> list[dict[str, object]]:
+async def _render_jobs(request: Request, jobs: Sequence[FineTuningJob]) -> list[dict[str, object]]:
     organization = services(request).organization
     named = {
         file_id
@@ -126,16 +126,16 @@ async def _described(request: Request, jobs: Sequence[FineTune]) -> list[dict[st
         if file_id is not None
     }
     found = await asyncio.to_thread(_files, request, sorted(named))
-    return [shapes.fine_tune(job, organization, found) for job in jobs]
+    return [shapes.render_fine_tune(job, organization, found) for job in jobs]
 
 
 def _files(request: Request, ids: Sequence[str]) -> dict[str, File]:
     """Those of the files that are there still."""
-    shelf, project = files(request), caller(request).project
+    shelf, project = file_repository(request), caller(request).project
     found: dict[str, File] = {}
     for file_id in ids:
         try:
             found[file_id] = shelf.show(project, file_id)
-        except Missing:
+        except NotFound:
             continue
     return found

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from homeport.api.files.routes import described as described_file
-from homeport.domain.errors import Fault, InvalidRequest
+from homeport.api.files.routes import render_file as described_file
+from homeport.domain.errors import ErrorInfo, InvalidRequest
 from homeport.domain.files import File
-from homeport.domain.fine_tuning import Checkpoint, FineTune, JobEvent
+from homeport.domain.fine_tuning import FineTuningCheckpoint, FineTuningEvent, FineTuningJob
 from homeport.domain.training import Hyperparameters
 
 _AUTO = "auto"
@@ -21,7 +21,7 @@ _MEASURES = (
 )
 
 
-def job(found: FineTune, organization: str) -> dict[str, object]:
+def render_job(found: FineTuningJob, organization: str) -> dict[str, object]:
     """Today's `fine_tuning.job`."""
     chosen = found.hyperparameters
     values = _chosen(chosen)
@@ -52,7 +52,7 @@ def job(found: FineTune, organization: str) -> dict[str, object]:
     }
 
 
-def event(told: JobEvent) -> dict[str, object]:
+def render_event(told: FineTuningEvent) -> dict[str, object]:
     """Today's `fine_tuning.job.event`."""
     return {
         "object": "fine_tuning.job.event",
@@ -65,7 +65,7 @@ def event(told: JobEvent) -> dict[str, object]:
     }
 
 
-def checkpoint(found: Checkpoint) -> dict[str, object]:
+def render_checkpoint(found: FineTuningCheckpoint) -> dict[str, object]:
     """Today's `fine_tuning.job.checkpoint`."""
     return {
         "object": "fine_tuning.job.checkpoint",
@@ -78,7 +78,7 @@ def checkpoint(found: Checkpoint) -> dict[str, object]:
     }
 
 
-def fine_tune(found: FineTune, organization: str, files: Mapping[str, File]) -> dict[str, object]:
+def render_fine_tune(found: FineTuningJob, organization: str, files: Mapping[str, File]) -> dict[str, object]:
     """2023's `fine-tune`. `files`: those of its files that are there still, by id."""
     return {
         "object": "fine-tune",
@@ -96,7 +96,7 @@ def fine_tune(found: FineTune, organization: str, files: Mapping[str, File]) -> 
     }
 
 
-def fine_tune_events(told: Sequence[JobEvent]) -> list[dict[str, object]]:
+def render_fine_tune_events(told: Sequence[FineTuningEvent]) -> list[dict[str, object]]:
     """2023's `fine-tune-event`s."""
     return [
         {
@@ -109,7 +109,7 @@ def fine_tune_events(told: Sequence[JobEvent]) -> list[dict[str, object]]:
     ]
 
 
-def _code(error: Fault) -> str:
+def _code(error: ErrorInfo) -> str:
     return "invalid_request" if error.kind == InvalidRequest.__name__ else "server_error"
 
 
@@ -143,7 +143,7 @@ def _or_auto(value: float | None) -> float | str:
     return _AUTO if value is None else value
 
 
-def _model(found: FineTune) -> str | None:
+def _model(found: FineTuningJob) -> str | None:
     return found.name if found.status == "succeeded" else None
 
 

@@ -14,15 +14,15 @@ from homeport.api import validation
 from homeport.api.fine_tuning import actions
 from homeport.api.fine_tuning import render as shapes
 from homeport.api.fine_tuning.schema import JobBody
-from homeport.api.json_response import Answer
+from homeport.api.json_response import JsonResponse
 from homeport.api.query_params import read_query
 from homeport.api.request_body import read_json
-from homeport.api.runner import origin
+from homeport.api.runner import model_header
 from homeport.api.services import caller, services
 from homeport.domain.errors import InvalidRequest
-from homeport.domain.fine_tuning import FineTune, Order, Page
+from homeport.domain.fine_tuning import FineTuningJob, NewFineTuningJob, PageRequest
 
-MOST_LISTED = 100
+MAX_PAGE_SIZE = 100
 _FILTER = re.compile(r"metadata\[([^\[\]]*)\]")
 
 
@@ -46,11 +46,11 @@ class CheckpointsQuery(PageQuery, forbid_unknown_fields=True, kw_only=True):
 
 
 async def create(request: Request) -> Response:
-    """Take a job. Raises InvalidRequest, ModelMissing, Unavailable, Overloaded."""
+    """Take a job. Raises InvalidRequest, ModelNotFound, Unavailable, Overloaded."""
     body = await read_json(request, JobBody)
     wanted = body.wanted()
-    found = actions.resolved(request, body.model)
-    order = Order(
+    found = actions.resolve_model(request, body.model)
+    order = NewFineTuningJob(
         project=caller(request).project,
         asked=body.model,
         model=found.meant.facts.name,
@@ -60,10 +60,12 @@ async def create(request: Request) -> Response:
         hyperparameters=wanted,
         metadata=body.metadata,
     )
-    return Answer(_described(request, await actions.accepted(request, order)), headers=dict(origin(found)))
+    return JsonResponse(
+        _render_job(request, await actions.create_job(request, order)), headers=dict(model_header(found))
+    )
 
 
-async def collection(request: Request) -> Response:
+async def list_jobs(request: Request) -> Response:
     """List the project's jobs, newest first, those with some metadata alone if so asked."""
     named = {key[1]: value for name, value in request.query_params.multi_items() if (key := _FILTER.fullmatch(name))}
     query = read_query(request, JobsQuery, passed_over=_FILTER)
@@ -71,53 +73,55 @@ async def collection(request: Request) -> Response:
         raise InvalidRequest("Give 'metadata[key]=value', or 'metadata=null' alone.", param="metadata")
     wanted = {} if query.metadata is not None else (named or None)
     page = msgspec.structs.replace(_page(query), metadata=wanted)
-    book, project = actions.tuner(request).book, caller(request).project
+    book, project = actions.fine_tuning_service(request).book, caller(request).project
     found, has_more = await asyncio.to_thread(book.every, project, page)
-    return Answer({"object": "list", "data": [_described(request, each) for each in found], "has_more": has_more})
+    return JsonResponse(
+        {"object": "list", "data": [_render_job(request, each) for each in found], "has_more": has_more}
+    )
 
 
 async def retrieve(request: Request) -> Response:
     """Describe one job. Raises Missing."""
-    return Answer(_described(request, await actions.shown(request)))
+    return JsonResponse(_render_job(request, await actions.find_job(request)))
 
 
 async def cancel(request: Request) -> Response:
     """End a job for good. Raises Missing, or InvalidRequest."""
-    return Answer(_described(request, await actions.cancelled(request)))
+    return JsonResponse(_render_job(request, await actions.cancel_job(request)))
 
 
 async def pause(request: Request) -> Response:
     """Have a job wait. Raises Missing, or InvalidRequest."""
-    return Answer(_described(request, await actions.paused(request)))
+    return JsonResponse(_render_job(request, await actions.pause_job(request)))
 
 
 async def resume(request: Request) -> Response:
     """Have a job go on. Raises Missing, or InvalidRequest."""
-    return Answer(_described(request, await actions.resumed(request)))
+    return JsonResponse(_render_job(request, await actions.resume_job(request)))
 
 
 async def events(request: Request) -> Response:
     """List what was told of a job, newest first. Raises Missing, or InvalidRequest."""
     page = _page(read_query(request, PageQuery))
-    found, has_more = await actions.asked(request, lambda book, project, job_id: book.events(project, job_id, page))
-    return Answer({"object": "list", "data": [shapes.event(each) for each in found], "has_more": has_more})
+    found, has_more = await actions.with_job(request, lambda book, project, job_id: book.events(project, job_id, page))
+    return JsonResponse({"object": "list", "data": [shapes.render_event(each) for each in found], "has_more": has_more})
 
 
 async def checkpoints(request: Request) -> Response:
     """List what a job has left on its way, newest first. Raises Missing, or InvalidRequest."""
     page = _page(read_query(request, CheckpointsQuery))
-    found, has_more = await actions.asked(
+    found, has_more = await actions.with_job(
         request, lambda book, project, job_id: book.checkpoints(project, job_id, page)
     )
     ends = {"first_id": found[0].id if found else None, "last_id": found[-1].id if found else None}
-    data = [shapes.checkpoint(each) for each in found]
-    return Answer({"object": "list", "data": data, **ends, "has_more": has_more})
+    data = [shapes.render_checkpoint(each) for each in found]
+    return JsonResponse({"object": "list", "data": data, **ends, "has_more": has_more})
 
 
-def _page(query: PageQuery) -> Page:
-    validation.integer("limit", query.limit, 1, MOST_LISTED)
-    return Page(limit=query.limit, after=query.after)
+def _page(query: PageQuery) -> PageRequest:
+    validation.check_integer("limit", query.limit, 1, MAX_PAGE_SIZE)
+    return PageRequest(limit=query.limit, after=query.after)
 
 
-def _described(request: Request, found: FineTune) -> dict[str, object]:
-    return shapes.job(found, services(request).organization)
+def _render_job(request: Request, found: FineTuningJob) -> dict[str, object]:
+    return shapes.render_job(found, services(request).organization)

@@ -12,10 +12,10 @@ from homeport.api import validation
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.training import Classification, Hyperparameters, Method
 
-MOST_EPOCHS, MOST_BATCH, MOST_BETA = 50, 256, 2
-MOST_SEED = 2**31 - 1
-MOST_PAIRS, KEY_LENGTH, VALUE_LENGTH = 16, 64, 512
-MOST_BETAS, MOST_CLASSES = 16, 10_000
+MAX_EPOCHS, MAX_BATCH_SIZE, MAX_BETA = 50, 256, 2
+MAX_SEED = 2**31 - 1
+MAX_METADATA_PAIRS, KEY_LENGTH, VALUE_LENGTH = 16, 64, 512
+MAX_F_BETAS, MAX_CLASSES = 16, 10_000
 _SUFFIX_2023, _SUFFIX = 40, 64
 _EPOCHS_2023 = 4
 _METHODS: tuple[Method, ...] = ("supervised", "dpo")
@@ -35,8 +35,8 @@ class HyperparametersBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=Tr
         values: dict[str, Any] = {
             field: _chosen(f"{name}.{field}", getattr(self, field)) for field in self.__struct_fields__
         }
-        for field, most in (("n_epochs", MOST_EPOCHS), ("batch_size", MOST_BATCH)):
-            validation.integer(f"{name}.{field}", values[field], 1, most)
+        for field, most in (("n_epochs", MAX_EPOCHS), ("batch_size", MAX_BATCH_SIZE)):
+            validation.check_integer(f"{name}.{field}", values[field], 1, most)
         _above_zero(f"{name}.learning_rate_multiplier", values["learning_rate_multiplier"])
         return values
 
@@ -50,7 +50,7 @@ class PreferenceHyperparametersBody(HyperparametersBody, forbid_unknown_fields=T
         """The choices that are made. Raises InvalidRequest."""
         values = super().chosen(name)
         _above_zero(f"{name}.beta", values["beta"])
-        validation.decimal(f"{name}.beta", values["beta"], high=MOST_BETA)
+        validation.check_number(f"{name}.beta", values["beta"], high=MAX_BETA)
         return values
 
 
@@ -77,10 +77,10 @@ class MethodBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     def hyperparameters(self) -> Hyperparameters:
         """The choices that are made. Raises InvalidRequest."""
         if self.type == _REINFORCEMENT:
-            raise validation.unsupported("method.type", "Reinforcement is not done here: take supervised or dpo.")
-        validation.one_of("method.type", self.type, _METHODS)
+            raise validation.unsupported_field("method.type", "Reinforcement is not done here: take supervised or dpo.")
+        validation.check_choice("method.type", self.type, _METHODS)
         if self.reinforcement is not None:
-            raise validation.unsupported("method.reinforcement", "Reinforcement is not done here.")
+            raise validation.unsupported_field("method.reinforcement", "Reinforcement is not done here.")
         other = "dpo" if self.type == "supervised" else "supervised"
         if getattr(self, other) is not None:
             raise InvalidRequest(
@@ -108,9 +108,9 @@ class JobBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     def wanted(self) -> Hyperparameters:
         """Check the body; give how to train. Raises InvalidRequest."""
         if self.integrations:
-            raise validation.unsupported("integrations", "Nothing is sent to other services.")
-        validation.length("suffix", self.suffix, _SUFFIX, 1)
-        validation.integer("seed", self.seed, 0, MOST_SEED)
+            raise validation.unsupported_field("integrations", "Nothing is sent to other services.")
+        validation.check_length("suffix", self.suffix, _SUFFIX, 1)
+        validation.check_integer("seed", self.seed, 0, MAX_SEED)
         check_metadata(self.metadata)
         if self.method is not None and self.hyperparameters is not None:
             raise InvalidRequest(
@@ -121,7 +121,7 @@ class JobBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         else:
             given = self.hyperparameters.chosen("hyperparameters") if self.hyperparameters is not None else {}
             chosen = Hyperparameters(**given)
-        return msgspec.structs.replace(chosen, seed=drawn_seed() if self.seed is None else self.seed)
+        return msgspec.structs.replace(chosen, seed=random_seed() if self.seed is None else self.seed)
 
 
 class FineTuneBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -142,18 +142,18 @@ class FineTuneBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     def wanted(self) -> Hyperparameters:
         """Check the body; give how to train. Raises InvalidRequest."""
-        validation.integer("n_epochs", self.n_epochs, 1, MOST_EPOCHS)
-        validation.integer("batch_size", self.batch_size, 1, MOST_BATCH)
+        validation.check_integer("n_epochs", self.n_epochs, 1, MAX_EPOCHS)
+        validation.check_integer("batch_size", self.batch_size, 1, MAX_BATCH_SIZE)
         _above_zero("learning_rate_multiplier", self.learning_rate_multiplier)
-        validation.decimal("prompt_loss_weight", self.prompt_loss_weight, 0, 1)
-        validation.length("suffix", self.suffix, _SUFFIX_2023, 1)
+        validation.check_number("prompt_loss_weight", self.prompt_loss_weight, 0, 1)
+        validation.check_length("suffix", self.suffix, _SUFFIX_2023, 1)
         usual = Hyperparameters()
         return Hyperparameters(
             n_epochs=self.n_epochs or _EPOCHS_2023,
             batch_size=self.batch_size,
             learning_rate_multiplier=self.learning_rate_multiplier,
             prompt_loss_weight=usual.prompt_loss_weight if self.prompt_loss_weight is None else self.prompt_loss_weight,
-            seed=drawn_seed(),
+            seed=random_seed(),
             classification=self._classification(),
         )
 
@@ -175,9 +175,9 @@ class FineTuneBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
                 "'classification_positive_class'.",
                 param="compute_classification_metrics",
             )
-        validation.integer("classification_n_classes", self.classification_n_classes, 2, MOST_CLASSES)
-        validation.length("classification_positive_class", self.classification_positive_class, VALUE_LENGTH, 1)
-        validation.items("classification_betas", self.classification_betas, MOST_BETAS)
+        validation.check_integer("classification_n_classes", self.classification_n_classes, 2, MAX_CLASSES)
+        validation.check_length("classification_positive_class", self.classification_positive_class, VALUE_LENGTH, 1)
+        validation.check_items("classification_betas", self.classification_betas, MAX_F_BETAS)
         for beta in self.classification_betas or ():
             _above_zero("classification_betas", beta)
         if self.classification_betas and self.classification_positive_class is None:
@@ -191,31 +191,31 @@ class FineTuneBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         )
 
 
-def drawn_seed() -> int:
+def random_seed() -> int:
     """A seed for who gives none."""
-    return secrets.randbelow(MOST_SEED + 1)
+    return secrets.randbelow(MAX_SEED + 1)
 
 
 def check_metadata(metadata: dict[str, str] | None) -> None:
     """Check pairs of keys and values. Raises InvalidRequest."""
     if metadata is None:
         return
-    if len(metadata) > MOST_PAIRS:
-        raise InvalidRequest(f"Invalid 'metadata': more than {MOST_PAIRS} pairs.", param="metadata")
+    if len(metadata) > MAX_METADATA_PAIRS:
+        raise InvalidRequest(f"Invalid 'metadata': more than {MAX_METADATA_PAIRS} pairs.", param="metadata")
     for key, value in metadata.items():
-        validation.length("metadata", key, KEY_LENGTH)
-        validation.length("metadata", value, VALUE_LENGTH)
+        validation.check_length("metadata", key, KEY_LENGTH)
+        validation.check_length("metadata", value, VALUE_LENGTH)
 
 
 def _chosen(name: str, value: float | str | None) -> float | None:
     if isinstance(value, str):
-        validation.one_of(name, value, (_AUTO,))
+        validation.check_choice(name, value, (_AUTO,))
         return None
     return value
 
 
 def _above_zero(name: str, value: float | None) -> None:
-    validation.decimal(name, value)
+    validation.check_number(name, value)
     if value is not None and value <= 0:
         raise InvalidRequest(
             f"Invalid '{name}': decimal below minimum value. Expected a value > 0, but got {value} instead.",

@@ -11,11 +11,11 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.server import ServerState
 
-from homeport.api.http.connection_pool import Pool
-from homeport.api.http.request_reader import Incoming, head_length
-from homeport.api.http.response_writer import Outbound
+from homeport.api.http.connection_pool import ConnectionPool
+from homeport.api.http.request_reader import RequestReader, head_length
+from homeport.api.http.response_writer import ResponseWriter
 from homeport.api.http.transaction import Transaction
-from homeport.api.http.transfer_rates import Upload
+from homeport.api.http.transfer_rates import BodyRate
 from homeport.api.request_context import refused_for
 from homeport.domain.errors import HomeportError, InvalidRequest, TooSlow
 
@@ -37,12 +37,12 @@ _EARLY_S = (0.4, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2)
 """Pauses between looks whether a client that sends no more still listens."""
 
 
-class Connection(Outbound):
+class Connection(ResponseWriter):
     """One client's connection."""
 
     def __init__(
         self,
-        pool: Pool,
+        pool: ConnectionPool,
         *,
         config: uvicorn.Config,
         server_state: ServerState,
@@ -58,14 +58,14 @@ class Connection(Outbound):
         self._scope: dict[str, Any] = {}
         self._buffer = b""
         self._in_head = False
-        self._incoming: Incoming | None = None
+        self._incoming: RequestReader | None = None
         self._transaction: Transaction | None = None
         self._is_paused = False
         self._is_ended = False  # the client has said that it sends no more
         self._is_deaf = False  # what still comes is dropped
         self._lingers_until: float | None = None
         self._waits_since = pool.now
-        self._upload: Upload
+        self._upload: BodyRate
 
     # What asyncio tells.
 
@@ -190,13 +190,13 @@ class Connection(Outbound):
                     self._in_head, self._waits_since = True, self._pool.now
                 self._buffer = data
                 return b""
-            self._answer(Incoming(data[:length]))
+            self._answer(RequestReader(data[:length]))
         except HomeportError as error:
             self._refuse(error)
             return b""
         return data[length:]
 
-    def _read_body(self, incoming: Incoming, data: bytes) -> bytes:
+    def _read_body(self, incoming: RequestReader, data: bytes) -> bytes:
         """Take the part of the body in `data`; return the rest of `data`."""
         try:
             body, rest = incoming.feed(data)
@@ -226,7 +226,7 @@ class Connection(Outbound):
 
     # Answering.
 
-    def _answer(self, incoming: Incoming) -> None:
+    def _answer(self, incoming: RequestReader) -> None:
         self._in_head = False
         scope = self._scope | {
             "http_version": incoming.version,
@@ -245,7 +245,7 @@ class Connection(Outbound):
         else:
             limits = self._pool.limits
             self._incoming = incoming
-            self._upload = Upload(limits.body_rate, limits.body_grace_s, self._pool.now)
+            self._upload = BodyRate(limits.body_rate, limits.body_grace_s, self._pool.now)
         self._start(transaction)
 
     def _refuse(self, error: HomeportError) -> None:

@@ -17,7 +17,7 @@ _BEHIND_S = 5.0
 _MADE_ROOM = 16
 
 
-class Member(Protocol):
+class PooledConnection(Protocol):
     """A connection, as the pool sees it."""
 
     @property
@@ -39,7 +39,7 @@ class Member(Protocol):
         """Close it at once."""
 
 
-class Pool:
+class ConnectionPool:
     """The connections of one server. `now` is its clock; `is_proxy` recognises addresses of trusted proxies."""
 
     def __init__(
@@ -50,13 +50,13 @@ class Pool:
         self._clock = clock
         self._last = clock()
         self._is_proxy = is_proxy
-        self._members: dict[Member, str] = {}
+        self._members: dict[PooledConnection, str] = {}
         self._addresses: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._members)
 
-    def admit(self, member: Member, address: str) -> HomeportError | None:
+    def admit(self, member: PooledConnection, address: str) -> HomeportError | None:
         """Admit a connection, or return why not. If there are too many, idle ones are closed."""
         if self._counts(address) and self._addresses[address] >= self.limits.per_address:
             return Overloaded(
@@ -69,7 +69,7 @@ class Pool:
         self._addresses[address] += 1
         return None
 
-    def discard(self, member: Member) -> None:
+    def discard(self, member: PooledConnection) -> None:
         """Remove a connection, if it was admitted."""
         address = self._members.pop(member, None)
         if address is None:

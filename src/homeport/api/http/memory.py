@@ -20,7 +20,7 @@ def glibc_trim() -> Callable[[int], int] | None:
     return trim
 
 
-class Trimmer:
+class MemoryTrimmer:
     """Trims once after requests were answered and none has run for some seconds."""
 
     def __init__(self, trim: Callable[[int], int] | None = None) -> None:

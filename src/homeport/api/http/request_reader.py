@@ -48,7 +48,7 @@ def head_length(data: bytes) -> int | None:
     return None
 
 
-class Incoming:
+class RequestReader:
     """One request. Made from its whole head; `feed` takes the body. `headers` have lower-case names.
 
     `length` is the body's declared length, None if it is chunked. Raises InvalidRequest for invalid HTTP, and for

@@ -3,15 +3,15 @@
 import asyncio
 from typing import cast
 
-from homeport.api.http.transfer_rates import Delivery
+from homeport.api.http.transfer_rates import ResponseProgress
 
 
-class Outbound(asyncio.Protocol):
+class ResponseWriter(asyncio.Protocol):
     """Sends bytes, buffering what a client has not read. `is_blocked`: the buffer is full; `drained` waits for it."""
 
     def __init__(self, now: float) -> None:
         self._transport: asyncio.Transport
-        self._delivery = Delivery(now)
+        self._delivery = ResponseProgress(now)
         self._writable = asyncio.Event()
         self.is_blocked = False
 

@@ -1,7 +1,7 @@
 """How fast a client sends a body and reads a response. Knows nothing of either; the pool provides the clock."""
 
 
-class Upload:
+class BodyRate:
     """An incoming body. It must arrive at `rate` bytes per second, averaged over the last `grace_s` seconds."""
 
     def __init__(self, rate: float, grace_s: float, now: float) -> None:
@@ -19,7 +19,7 @@ class Upload:
         return self._credit_s < 0
 
 
-class Delivery:
+class ResponseProgress:
     """Outgoing responses. `behind_since`: when the client last read anything, or had read everything."""
 
     def __init__(self, now: float) -> None:

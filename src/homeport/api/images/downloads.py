@@ -6,16 +6,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from homeport.api.services import services
-from homeport.domain.errors import Missing
+from homeport.domain.errors import NotFound
 
 _KINDS = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
 
 
 async def fetch(request: Request) -> Response:
-    """Send a picture. Raises Missing for one that never was, or is no more."""
+    """Send a picture. Raises NotFound for one that never was, or is no more."""
     name = request.path_params["name"]
     data = await asyncio.to_thread(services(request).pictures.find, name)
     if data is None:
-        raise Missing("This picture does not exist, or its URL has expired.", code="not_found")
+        raise NotFound("This picture does not exist, or its URL has expired.", code="not_found")
     kind = _KINDS[name.rpartition(".")[2]]
     return Response(data, media_type=kind, headers={"cache-control": "private", "x-content-type-options": "nosniff"})

@@ -8,10 +8,15 @@ from typing import NamedTuple
 
 from homeport.api import validation
 from homeport.domain.errors import InvalidRequest
-from homeport.domain.images import EDGE_MAX, EDGE_MIN, PIXELS_MAX, Size
+from homeport.domain.images import (
+    EDGE_MAX,
+    EDGE_MIN,
+    PIXELS_MAX,
+    ImageSize,
+)
 
 DEFAULT = "dall-e-2"
-DEFAULT_TODAY = "gpt-image-1"
+DEFAULT_CURRENT_MODEL = "gpt-image-1"
 """Meant where no model is named and a field of today's models is used."""
 AUTO = "auto"
 
@@ -21,7 +26,7 @@ _NEW = re.compile(r"(chat)?gpt-[a-z0-9.-]*image[a-z0-9.-]*")
 _ALL_QUALITIES = ("standard", "hd", "low", "medium", "high", AUTO)
 
 
-class Name(NamedTuple):
+class ImageModelRules(NamedTuple):
     """The rules of one name. `sizes` empty: any within the server's limits; `size` "auto": the model's own.
 
     `is_strict`: uploads are square PNGs of less than 4 MB, with transparency where they are to be edited.
@@ -41,11 +46,11 @@ class Name(NamedTuple):
 _SQUARES = ("256x256", "512x512", "1024x1024")
 _DALL_E_3 = ("1024x1024", "1792x1024", "1024x1792")
 _GPT_SIZES = ("1024x1024", "1536x1024", "1024x1536", AUTO)
-_GPT = Name(sizes=_GPT_SIZES, qualities=("low", "medium", "high", AUTO))
+_GPT = ImageModelRules(sizes=_GPT_SIZES, qualities=("low", "medium", "high", AUTO))
 _GPT_ANY = _GPT._replace(sizes=())
 _OPENAI = {
-    "dall-e-2": Name(1_000, 10, _SQUARES, "1024x1024", ("standard", AUTO), "url", is_strict=True),
-    "dall-e-3": Name(
+    "dall-e-2": ImageModelRules(1_000, 10, _SQUARES, "1024x1024", ("standard", AUTO), "url", is_strict=True),
+    "dall-e-3": ImageModelRules(
         4_000, 1, _DALL_E_3, "1024x1024", ("standard", "hd", AUTO), "url", is_strict=True, tells_prompt=True
     ),
     "gpt-image-1": _GPT,
@@ -53,27 +58,27 @@ _OPENAI = {
     "gpt-image-1.5": _GPT,
     "chatgpt-image-latest": _GPT,
 }
-_REAL = Name()
+_REAL = ImageModelRules()
 
 
-def rules(name: str) -> Name:
+def rules_for(name: str) -> ImageModelRules:
     """The rules of a name as it was asked for."""
     return _OPENAI.get(name) or (_GPT_ANY if _NEW.fullmatch(name[:100]) else _REAL)
 
 
-def size(rule: Name, given: str | None) -> Size | None:
+def size(rule: ImageModelRules, given: str | None) -> ImageSize | None:
     """Read a size such as `1024x1024` or `1024*1024`; None is the model's own. Raises InvalidRequest."""
     written = rule.size if given is None else given
     match = _SIZE.fullmatch(written)
     plain = f"{match[1]}x{match[2]}" if match else written
     if rule.sizes:
-        validation.one_of("size", plain, rule.sizes)
+        validation.check_choice("size", plain, rule.sizes)
     if plain == AUTO:
         return None
     if match is None:
         said = f"Invalid value: '{written[:100]}'. A size is written as '1024x1024', or 'auto'."
         raise InvalidRequest(said, param="size", code="invalid_value")
-    found = Size(int(match[1]), int(match[2]))
+    found = ImageSize(int(match[1]), int(match[2]))
     edges = sorted((found.width, found.height))
     if edges[0] < EDGE_MIN or edges[1] > EDGE_MAX or found.width * found.height > PIXELS_MAX:
         raise InvalidRequest(

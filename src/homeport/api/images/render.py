@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 
 from homeport.api import json_codec
-from homeport.api.images.schema import Drawing, Prompted
-from homeport.api.streaming import event
-from homeport.domain.events import Picture, Progress, Usage
+from homeport.api.images.schema import BaseImageFields, PromptedImageFields
+from homeport.api.streaming import sse_event
+from homeport.domain.events import GeneratedImage, ImageProgress, Usage
 
 
 class Image(msgspec.Struct, omit_defaults=True):
@@ -19,7 +19,7 @@ class Image(msgspec.Struct, omit_defaults=True):
     revised_prompt: str | None = None
 
 
-class InputDetails(msgspec.Struct):
+class ImageInputDetails(msgspec.Struct):
     """What the input's tokens were."""
 
     text_tokens: int
@@ -32,13 +32,13 @@ class ImageUsage(msgspec.Struct):
     total_tokens: int
     input_tokens: int
     output_tokens: int
-    input_tokens_details: InputDetails
+    input_tokens_details: ImageInputDetails
 
     @classmethod
     def of(cls, usage: Usage) -> "ImageUsage":
         """OpenAI's form of our count."""
         spent = usage.prompt_tokens + usage.completion_tokens
-        return cls(spent, usage.prompt_tokens, usage.completion_tokens, InputDetails(usage.prompt_tokens))
+        return cls(spent, usage.prompt_tokens, usage.completion_tokens, ImageInputDetails(usage.prompt_tokens))
 
 
 class Images(msgspec.Struct, omit_defaults=True):
@@ -90,37 +90,37 @@ class ProgressEvent(msgspec.Struct):
     steps: int
 
 
-def answer(body: Drawing, created: int, data: list[Image], size: str, usage: Usage) -> Images:
+def render_images(body: BaseImageFields, created: int, data: list[Image], size: str, usage: Usage) -> Images:
     """The whole answer, all pictures of `size`."""
     made = Images(created, data)
-    if isinstance(body, Prompted):
+    if isinstance(body, PromptedImageFields):
         made.background, made.size = "opaque", size
         made.output_format, made.quality = body.format.value, _quality(body)
         made.usage = ImageUsage.of(usage) if usage.prompt_tokens + usage.completion_tokens else None
     return made
 
 
-def encoded(picture: Picture) -> str:
+def encode_base64(picture: GeneratedImage) -> str:
     """A picture's bytes as text."""
     return base64.b64encode(picture.data).decode()
 
 
-class Frames:
+class ImageEventWriter:
     """Writes one request's events as frames. `kind`: `image_generation` or `image_edit`."""
 
-    def __init__(self, kind: str, body: Prompted, created: int) -> None:
+    def __init__(self, kind: str, body: PromptedImageFields, created: int) -> None:
         self._kind = kind
         self._body = body
         self._created = created
 
-    def write(self, told: Picture | Progress, usage: Usage) -> bytes:
+    def write(self, told: GeneratedImage | ImageProgress, usage: Usage) -> bytes:
         """One event; nothing where it was not asked for."""
-        if isinstance(told, Progress):
+        if isinstance(told, ImageProgress):
             if not self._body.progress:
                 return b""
             return _frame(ProgressEvent(f"{self._kind}.progress", told.picture, told.step, told.steps))
         looks: dict[str, Any] = {
-            "b64_json": encoded(told),
+            "b64_json": encode_base64(told),
             "created_at": self._created,
             "size": f"{told.width}x{told.height}",
             "quality": _quality(self._body),
@@ -135,9 +135,9 @@ class Frames:
 
 
 def _frame(told: PartialEvent | CompletedEvent | ProgressEvent) -> bytes:
-    return f"event: {told.type}\n".encode() + event(json_codec.encode(told))
+    return f"event: {told.type}\n".encode() + sse_event(json_codec.encode(told))
 
 
-def _quality(body: Prompted) -> str:
+def _quality(body: PromptedImageFields) -> str:
     """The quality in today's words."""
     return {"hd": "high", "low": "low", "high": "high"}.get(body.quality or "", "medium")

@@ -7,23 +7,28 @@ import msgspec
 
 from homeport.api import validation
 from homeport.api.images import model_rules
-from homeport.api.images.references import Reference
+from homeport.api.images.references import ImageReference
 from homeport.domain.errors import InvalidRequest
-from homeport.domain.images import Finish, Format, ImageRequest, Source
+from homeport.domain.images import (
+    ImageFormat,
+    ImageOutput,
+    ImageRequest,
+    ImageSource,
+)
 
 _SEED_MAX = 2**32 - 1
 _STEPS_MAX = 1_000
 _GUIDANCE_MAX = 30.0
 _PARTIAL_MAX = 3
 _EFFORT = {"low": 0.5, "high": 2.0, "hd": 2.0}
-_TODAY = ("output_format", "output_compression", "stream", "partial_images", "background", "moderation")
+_CURRENT_FIELDS = ("output_format", "output_compression", "stream", "partial_images", "background", "moderation")
 """Fields that only today's models have: with one of them and no model, one of these is meant."""
-_TODAY_VALUES = {"quality": ("low", "medium", "high"), "size": ("1536x1024", "1024x1536", model_rules.AUTO)}
+_CURRENT_VALUES = {"quality": ("low", "medium", "high"), "size": ("1536x1024", "1024x1536", model_rules.AUTO)}
 """The same of values."""
-_MOST_IMAGES = 16
+_MAX_INPUT_IMAGES = 16
 
 
-class Drawing(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class BaseImageFields(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """What all three take."""
 
     model: str | None = None
@@ -42,23 +47,23 @@ class Drawing(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     @property
     def is_url(self) -> bool:
         """Whether the answer names pictures by URL."""
-        return (self.response_format or model_rules.rules(self.name).response_format) == "url"
+        return (self.response_format or model_rules.rules_for(self.name).response_format) == "url"
 
     @property
-    def format(self) -> Format:
+    def format(self) -> ImageFormat:
         """How pictures are written."""
-        return Format.PNG
+        return ImageFormat.PNG
 
     def check(self) -> None:
         """Raise InvalidRequest naming the field at fault."""
-        validation.integer("n", self.n, 1, model_rules.rules(self.name).most)
-        validation.one_of("response_format", self.response_format, ("url", "b64_json"))
-        validation.length("user", self.user, validation.LABEL_CHARS)
-        validation.integer("seed", self.seed, 0, _SEED_MAX)
-        validation.integer("steps", self.steps, 1, _STEPS_MAX)
+        validation.check_integer("n", self.n, 1, model_rules.rules_for(self.name).most)
+        validation.check_choice("response_format", self.response_format, ("url", "b64_json"))
+        validation.check_length("user", self.user, validation.LABEL_CHARS)
+        validation.check_integer("seed", self.seed, 0, _SEED_MAX)
+        validation.check_integer("steps", self.steps, 1, _STEPS_MAX)
 
 
-class Prompted(Drawing, forbid_unknown_fields=True, kw_only=True):
+class PromptedImageFields(BaseImageFields, forbid_unknown_fields=True, kw_only=True):
     """What those with a prompt take."""
 
     prompt: str
@@ -76,13 +81,13 @@ class Prompted(Drawing, forbid_unknown_fields=True, kw_only=True):
     @property
     def name(self) -> str:
         """The model asked for, or meant."""
-        return self.model or (model_rules.DEFAULT_TODAY if self.is_today else model_rules.DEFAULT)
+        return self.model or (model_rules.DEFAULT_CURRENT_MODEL if self.is_today else model_rules.DEFAULT)
 
     @property
     def is_today(self) -> bool:
         """Whether anything is used that OpenAI's older models did not have."""
-        return any(getattr(self, field) is not None for field in _TODAY) or any(
-            getattr(self, field) in values for field, values in _TODAY_VALUES.items()
+        return any(getattr(self, field) is not None for field in _CURRENT_FIELDS) or any(
+            getattr(self, field) in values for field, values in _CURRENT_VALUES.items()
         )
 
     @property
@@ -91,39 +96,39 @@ class Prompted(Drawing, forbid_unknown_fields=True, kw_only=True):
         return super().is_url and not self.stream
 
     @property
-    def format(self) -> Format:
+    def format(self) -> ImageFormat:
         """How pictures are written."""
-        return Format(self.output_format or Format.PNG)
+        return ImageFormat(self.output_format or ImageFormat.PNG)
 
     def check(self) -> None:
         """Raise InvalidRequest naming the field at fault."""
         super().check()
-        rule = model_rules.rules(self.name)
-        validation.length("prompt", self.prompt, rule.prompt_chars, 1)
-        validation.length("negative_prompt", self.negative_prompt, rule.prompt_chars)
-        validation.one_of("quality", self.quality, rule.qualities)
-        validation.one_of("background", self.background, ("auto", "opaque", "transparent"))
+        rule = model_rules.rules_for(self.name)
+        validation.check_length("prompt", self.prompt, rule.prompt_chars, 1)
+        validation.check_length("negative_prompt", self.negative_prompt, rule.prompt_chars)
+        validation.check_choice("quality", self.quality, rule.qualities)
+        validation.check_choice("background", self.background, ("auto", "opaque", "transparent"))
         if self.background == "transparent":
-            raise validation.unsupported("background", "Pictures are painted without transparency here.")
-        validation.one_of("output_format", self.output_format, tuple(Format))
-        validation.integer("output_compression", self.output_compression, 0, 100)
-        if self.output_compression not in (None, 100) and self.format is Format.PNG:
+            raise validation.unsupported_field("background", "Pictures are painted without transparency here.")
+        validation.check_choice("output_format", self.output_format, tuple(ImageFormat))
+        validation.check_integer("output_compression", self.output_compression, 0, 100)
+        if self.output_compression not in (None, 100) and self.format is ImageFormat.PNG:
             raise InvalidRequest("PNG is not compressed by degrees: ask for jpeg or webp.", param="output_compression")
-        validation.one_of("moderation", self.moderation, ("low", "auto"))
-        validation.decimal("guidance", self.guidance, 1, _GUIDANCE_MAX)
-        validation.integer("partial_images", self.partial_images, 0, _PARTIAL_MAX)
+        validation.check_choice("moderation", self.moderation, ("low", "auto"))
+        validation.check_number("guidance", self.guidance, 1, _GUIDANCE_MAX)
+        validation.check_integer("partial_images", self.partial_images, 0, _PARTIAL_MAX)
         for field in ("partial_images", "progress"):
             if getattr(self, field) and not self.stream:
                 raise InvalidRequest(f"'{field}' is only allowed with 'stream'.", param=field)
         if self.stream and self.response_format == "url":
             raise InvalidRequest("Events carry pictures, not URLs: ask for b64_json.", param="response_format")
 
-    def asked(self, source: Source | None = None, strength: float | None = None) -> ImageRequest:
+    def asked(self, source: ImageSource | None = None, strength: float | None = None) -> ImageRequest:
         """What the engine is asked for, once this is checked. Raises InvalidRequest for a wrong size."""
         return ImageRequest(
             prompt=self.prompt,
             n=self.n or 1,
-            size=model_rules.size(model_rules.rules(self.name), self.size),
+            size=model_rules.size(model_rules.rules_for(self.name), self.size),
             source=source,
             seed=self.seed,
             steps=self.steps,
@@ -132,11 +137,11 @@ class Prompted(Drawing, forbid_unknown_fields=True, kw_only=True):
             strength=strength,
             negative_prompt=self.negative_prompt or "",
             partial_images=self.partial_images or 0,
-            finish=Finish(self.format, 100 if self.output_compression is None else self.output_compression),
+            finish=ImageOutput(self.format, 100 if self.output_compression is None else self.output_compression),
         )
 
 
-class Generation(Prompted, forbid_unknown_fields=True, kw_only=True):
+class ImageGenerationBody(PromptedImageFields, forbid_unknown_fields=True, kw_only=True):
     """The body of `/v1/images/generations`."""
 
     style: str | None = None
@@ -144,12 +149,12 @@ class Generation(Prompted, forbid_unknown_fields=True, kw_only=True):
     def check(self) -> None:
         """Raise InvalidRequest naming the field at fault."""
         super().check()
-        validation.one_of("style", self.style, ("vivid", "natural"))
+        validation.check_choice("style", self.style, ("vivid", "natural"))
         if self.style == "natural":
-            raise validation.unsupported("style", "The models here have no style of their own.")
+            raise validation.unsupported_field("style", "The models here have no style of their own.")
 
 
-class Edit(Prompted, forbid_unknown_fields=True, kw_only=True):
+class ImageEditForm(PromptedImageFields, forbid_unknown_fields=True, kw_only=True):
     """The fields of `/v1/images/edits`, the files aside."""
 
     input_fidelity: str | None = None
@@ -158,19 +163,19 @@ class Edit(Prompted, forbid_unknown_fields=True, kw_only=True):
     def check(self) -> None:
         """Raise InvalidRequest naming the field at fault."""
         super().check()
-        validation.decimal("strength", self.strength, 0, 1)
-        validation.one_of("input_fidelity", self.input_fidelity, ("low", "high"))
+        validation.check_number("strength", self.strength, 0, 1)
+        validation.check_choice("input_fidelity", self.input_fidelity, ("low", "high"))
         if self.input_fidelity == "high":
-            raise validation.unsupported(
+            raise validation.unsupported_field(
                 "input_fidelity", "Kept pixels are kept exactly, and the rest is not measured."
             )
 
 
-class ReferringEdit(Edit, forbid_unknown_fields=True, kw_only=True):
+class ImageEditBody(ImageEditForm, forbid_unknown_fields=True, kw_only=True):
     """The body of `/v1/images/edits` as JSON, which only today's API has."""
 
-    images: list[Reference]
-    mask: Reference | None = None
+    images: list[ImageReference]
+    mask: ImageReference | None = None
 
     @property
     def is_today(self) -> bool:
@@ -180,7 +185,7 @@ class ReferringEdit(Edit, forbid_unknown_fields=True, kw_only=True):
     def check(self) -> None:
         """Raise InvalidRequest naming the field at fault."""
         super().check()
-        validation.items("images", self.images, _MOST_IMAGES, 1)
+        validation.check_items("images", self.images, _MAX_INPUT_IMAGES, 1)
         if len(self.images) > 1:
             said = f"One image is edited at a time here, and there are {len(self.images)}."
             raise InvalidRequest(said, param="images")
@@ -189,7 +194,7 @@ class ReferringEdit(Edit, forbid_unknown_fields=True, kw_only=True):
             self.mask.check("mask")
 
 
-class Variation(Drawing, forbid_unknown_fields=True, kw_only=True):
+class ImageVariationForm(BaseImageFields, forbid_unknown_fields=True, kw_only=True):
     """The fields of `/v1/images/variations`, the file aside."""
 
     strength: float | None = None
@@ -197,14 +202,14 @@ class Variation(Drawing, forbid_unknown_fields=True, kw_only=True):
     def check(self) -> None:
         """Raise InvalidRequest naming the field at fault."""
         super().check()
-        validation.decimal("strength", self.strength, 0, 1)
+        validation.check_number("strength", self.strength, 0, 1)
 
-    def asked(self, source: Source) -> ImageRequest:
+    def asked(self, source: ImageSource) -> ImageRequest:
         """What the engine is asked for, once this is checked. Raises InvalidRequest for a wrong size."""
         return ImageRequest(
             prompt="",
             n=self.n or 1,
-            size=model_rules.size(model_rules.rules(self.name), self.size),
+            size=model_rules.size(model_rules.rules_for(self.name), self.size),
             source=source,
             seed=self.seed,
             steps=self.steps,

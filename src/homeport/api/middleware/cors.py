@@ -8,7 +8,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from homeport.api.access import Access, is_administrative
+from homeport.api.access import AccessPolicy, is_administrative
 from homeport.api.errors import error_response
 from homeport.domain.errors import Forbidden
 
@@ -17,13 +17,13 @@ _HOMEPORT = tuple(f"x-homeport-{what}" for what in ("model", "messages", "limite
 _READABLE = ("x-request-id", "openai-processing-ms", *_HOMEPORT, "retry-after", "x-should-retry", *_RATES)
 
 
-class Cors:
+class CorsMiddleware:
     """Middleware: answers preflights, and lets the pages that may ask read what is answered.
 
     `/admin` is for listed origins alone, and never across kinds of networks (from the internet to this machine).
     """
 
-    def __init__(self, app: ASGIApp, access: Access) -> None:
+    def __init__(self, app: ASGIApp, access: AccessPolicy) -> None:
         self._app = app
         self._access = access
         self._listed = _Pages(app, access.origins, is_private=True) if access.origins else app

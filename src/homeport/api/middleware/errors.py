@@ -9,13 +9,13 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from homeport.api.errors import STATUS, error_response, foreseen
-from homeport.api.request_context import exchange_of
+from homeport.api.request_context import context_of
 from homeport.domain.errors import HomeportError
 
 _log = logging.getLogger("homeport.errors")
 
 
-class Faults:
+class ErrorMiddleware:
     """Middleware: nothing but an answer leaves it, unless the answer had begun; then the connection is cut."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -26,7 +26,7 @@ class Faults:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = exchange_of(scope)
+        exchange = context_of(scope)
         try:
             await self._app(scope, receive, send)
         except ClientDisconnect:

@@ -11,8 +11,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from homeport.api.errors import error_response
-from homeport.api.metrics import Meters
-from homeport.api.request_context import Exchange, begin, refusal_of
+from homeport.api.metrics import Metrics
+from homeport.api.request_context import RequestContext, refusal_of, start_context
 
 VERSION = "2020-10-01"
 
@@ -24,7 +24,7 @@ _LEFT = 499
 """What the log says of a client that went away before it was answered; nothing is sent."""
 
 
-def span(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """A time as OpenAI writes it: `20ms`, `1.5s`, `6m0s`. Rounded up, so that nobody comes back too early."""
     thousandths = math.ceil(seconds * 1000)
     if thousandths < 1000:
@@ -33,10 +33,10 @@ def span(seconds: float) -> str:
     return f"{minutes}m{rest / 1000:g}s" if minutes else f"{rest / 1000:g}s"
 
 
-class Edge:
+class HeadersMiddleware:
     """Middleware around everything else. `organization` goes out as `openai-organization`."""
 
-    def __init__(self, app: ASGIApp, meters: Meters, organization: str) -> None:
+    def __init__(self, app: ASGIApp, meters: Metrics, organization: str) -> None:
         self._app = app
         self._meters = meters
         self._organization = organization
@@ -46,7 +46,7 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = begin(scope)
+        exchange = start_context(scope)
 
         async def labelled(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -59,7 +59,7 @@ class Edge:
         finally:
             self._record(scope, exchange)
 
-    def _label(self, message: Message, exchange: Exchange) -> None:
+    def _label(self, message: Message, exchange: RequestContext) -> None:
         headers = MutableHeaders(scope=message)
         headers["x-request-id"] = exchange.id
         headers["openai-processing-ms"] = str(int(exchange.elapsed_ms))
@@ -71,7 +71,7 @@ class Edge:
             for what, value in (
                 ("limit", str(rate.limit)),
                 ("remaining", str(rate.remaining)),
-                ("reset", span(rate.reset_s)),
+                ("reset", format_duration(rate.reset_s)),
             )
         ]
         if exchange.limited_by:
@@ -79,7 +79,7 @@ class Edge:
         exchange.status = message["status"]
         exchange.model = headers.get("x-homeport-model", "-")
 
-    def _record(self, scope: Scope, exchange: Exchange) -> None:
+    def _record(self, scope: Scope, exchange: RequestContext) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         status = exchange.status or _LEFT
         self._meters.answered(exchange.route, method, status)

@@ -2,18 +2,18 @@
 
 from collections.abc import Mapping
 
-from homeport.api.compatibility import Field, Status
+from homeport.api.compatibility import FieldNote, FieldSupport
 
-_S = Status.SERVED
+_S = FieldSupport.SERVED
 
-FIELDS: Mapping[str, tuple[Field, ...]] = {
+FIELDS: Mapping[str, tuple[FieldNote, ...]] = {
     "moderations": (
-        Field(
+        FieldNote(
             "input",
             _S,
             "A text, up to 1024 texts, or text and image_url parts judged together (data: URLs; remote ones are off).",
         ),
-        Field(
+        FieldNote(
             "model",
             _S,
             "Its categories: 7 of 2023's text-moderation-001 to -004, 11 of other text-moderation names, else all 13; "

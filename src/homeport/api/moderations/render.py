@@ -10,22 +10,30 @@ from collections.abc import Sequence
 
 import msgspec
 
-from homeport.api import runner as call
-from homeport.domain.events import Done, Event, Verdict
+from homeport.api import accounting
+from homeport.domain.events import Done, Event, ModerationVerdict
 from homeport.domain.moderation import CATEGORIES
 
-FIRST = ("hate", "hate/threatening", "self-harm", "sexual", "sexual/minors", "violence", "violence/graphic")
+ORIGINAL_CATEGORIES = (
+    "hate",
+    "hate/threatening",
+    "self-harm",
+    "sexual",
+    "sexual/minors",
+    "violence",
+    "violence/graphic",
+)
 """The categories of 2023's first models."""
 
 _LATER = ("illicit", "illicit/violent")
-TEXT = tuple(category for category in CATEGORIES if category not in _LATER)
+TEXT_CATEGORIES = tuple(category for category in CATEGORIES if category not in _LATER)
 """Those of text-moderation-005 to -007, and of the names without a number, which stand for the last of them."""
 
 _OLD = re.compile(r"text-moderation-00[1-4]")
 _TEXT_ONLY = "text-moderation-"
 
 
-class Result(msgspec.Struct, kw_only=True, omit_defaults=True):
+class ModerationResultBody(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What was found in one input. Without `category_applied_input_types` for names that read text alone."""
 
     flagged: bool
@@ -39,7 +47,7 @@ class Moderation(msgspec.Struct, kw_only=True):
 
     id: str
     model: str
-    results: list[Result]
+    results: list[ModerationResultBody]
 
 
 def is_text_only(name: str) -> bool:
@@ -50,20 +58,20 @@ def is_text_only(name: str) -> bool:
 def categories(name: str) -> tuple[str, ...]:
     """The categories that a name has, in OpenAI's order."""
     if _OLD.fullmatch(name):
-        return FIRST
-    return TEXT if is_text_only(name) else CATEGORIES
+        return ORIGINAL_CATEGORIES
+    return TEXT_CATEGORIES if is_text_only(name) else CATEGORIES
 
 
-def answer(name: str, verdicts: Sequence[Verdict]) -> Moderation:
+def render_moderation(name: str, verdicts: Sequence[ModerationVerdict]) -> Moderation:
     """The answer to a request under this name, inputs in their order."""
     found = sorted(verdicts, key=lambda each: each.index)
     return Moderation(id=f"modr-{uuid.uuid4().hex}", model=name, results=[_result(name, each) for each in found])
 
 
-def _result(name: str, verdict: Verdict) -> Result:
+def _result(name: str, verdict: ModerationVerdict) -> ModerationResultBody:
     known = {each.category: each for each in verdict.judgements}
     shown = [known[category] for category in categories(name)]
-    return Result(
+    return ModerationResultBody(
         flagged=any(each.is_flagged for each in shown),
         categories={each.category: each.is_flagged for each in shown},
         category_scores={each.category: each.score for each in shown},
@@ -71,7 +79,7 @@ def _result(name: str, verdict: Verdict) -> Result:
     )
 
 
-class Tally(call.Tally):
+class ModerationUsageCounter(accounting.UsageCounter):
     """Counts an answer as one choice that came to its end."""
 
     def count(self, events: Sequence[Event]) -> None:

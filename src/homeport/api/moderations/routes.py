@@ -14,20 +14,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from homeport.api import data_url, json_codec, validation
-from homeport.api.moderations.render import Tally, answer, is_text_only
+from homeport.api.moderations.render import ModerationUsageCounter, is_text_only, render_moderation
 from homeport.api.request_body import read_json
-from homeport.api.runner import opened, whole
+from homeport.api.runner import admit, respond_whole
 from homeport.api.services import registry, services
 from homeport.domain.errors import InvalidRequest, excerpt
-from homeport.domain.events import Verdict
-from homeport.domain.models import Resolved
-from homeport.domain.moderation import ImagePart, ModerationRequest, Part, TextPart
+from homeport.domain.events import ModerationVerdict
+from homeport.domain.models import ResolvedModel
+from homeport.domain.moderation import (
+    ImagePart,
+    ModerationPart,
+    ModerationRequest,
+    TextPart,
+)
 
 ENDPOINT = "moderations"
 DEFAULT = "omni-moderation-latest"
 """The model of a request that names none, as OpenAI documents it today; in 2023 it was text-moderation-latest."""
-MOST_INPUTS, MOST_CHARACTERS = 1024, 1_000_000
-MOST_IMAGES, MOST_IMAGE_BYTES = 8, 10_000_000
+MAX_INPUTS, MAX_CHARACTERS = 1024, 1_000_000
+MAX_IMAGES, MAX_IMAGE_BYTES = 8, 10_000_000
 
 
 class TextItem(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", tag="text"):
@@ -57,7 +62,7 @@ class ModerationBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     def check(self, name: str) -> None:
         """Check everything that needs no model. Raises InvalidRequest naming the field."""
         given = [self.input] if isinstance(self.input, str) else self.input
-        validation.items("input", given, MOST_INPUTS, 1)
+        validation.check_items("input", given, MAX_INPUTS, 1)
         texts = [each for each in given if isinstance(each, str)]
         images = [each for each in given if isinstance(each, ImageItem)]
         if 0 < len(texts) < len(given):
@@ -71,18 +76,18 @@ class ModerationBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
             raise InvalidRequest(
                 f"The model `{excerpt(name)}` reads text alone: use `{DEFAULT}` for images.", param="input"
             )
-        if len(images) > MOST_IMAGES:
+        if len(images) > MAX_IMAGES:
             raise InvalidRequest(
-                f"Invalid 'input': at most {MOST_IMAGES} images are judged together, but there are {len(images)}.",
+                f"Invalid 'input': at most {MAX_IMAGES} images are judged together, but there are {len(images)}.",
                 param="input",
                 code="array_above_max_length",
             )
         size = sum(
             len(each if isinstance(each, str) else each.text) for each in given if not isinstance(each, ImageItem)
         )
-        if size > MOST_CHARACTERS:
+        if size > MAX_CHARACTERS:
             raise InvalidRequest(
-                f"Invalid 'input': at most {MOST_CHARACTERS} characters are judged at once, but there are {size}.",
+                f"Invalid 'input': at most {MAX_CHARACTERS} characters are judged at once, but there are {size}.",
                 param="input",
                 code="string_above_max_length",
             )
@@ -95,14 +100,14 @@ class ModerationBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         given = [self.input] if isinstance(self.input, str) else self.input
         if all(isinstance(each, str) for each in given):
             return ModerationRequest(tuple((TextPart(each),) for each in given if isinstance(each, str)))
-        parts: list[Part] = []
+        parts: list[ModerationPart] = []
         for at, each in enumerate(given):
             if isinstance(each, TextItem):
                 parts.append(TextPart(each.text))
             elif isinstance(each, ImageItem):
                 param = f"input[{at}].image_url.url"
                 file = folder / str(at)
-                data = data_url.picture(each.image_url.url, param, MOST_IMAGE_BYTES)
+                data = data_url.decode_image_url(each.image_url.url, param, MAX_IMAGE_BYTES)
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 file.write_bytes(data)
                 parts.append(ImagePart(file, param))
@@ -118,14 +123,14 @@ async def create(request: Request) -> Response:
     folder = services(request).spool / uuid.uuid4().hex
     try:
         asked = await asyncio.to_thread(body.moderation_request, folder)
-        return await whole(request, resolved, _answer(request, resolved, asked))
+        return await respond_whole(request, resolved, _answer(request, resolved, asked))
     finally:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
-async def _answer(request: Request, resolved: Resolved, asked: ModerationRequest) -> bytes:
-    verdicts: list[Verdict] = []
-    async with opened(request, resolved, asked, ENDPOINT, Tally) as under_way:
+async def _answer(request: Request, resolved: ResolvedModel, asked: ModerationRequest) -> bytes:
+    verdicts: list[ModerationVerdict] = []
+    async with admit(request, resolved, asked, ENDPOINT, ModerationUsageCounter) as under_way:
         async for batch in under_way:
-            verdicts += [event for event in batch if isinstance(event, Verdict)]
-    return json_codec.encode(answer(resolved.asked, verdicts))
+            verdicts += [event for event in batch if isinstance(event, ModerationVerdict)]
+    return json_codec.encode(render_moderation(resolved.asked, verdicts))

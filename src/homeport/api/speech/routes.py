@@ -14,24 +14,24 @@ from starlette.responses import Response
 from homeport.api import json_codec, validation
 from homeport.api.request_body import read_json
 from homeport.api.runner import (
-    Opened,
-    model_named,
-    opened,
-    origin,
+    AdmittedRequest,
+    admit,
+    model_header,
+    require_model_name,
 )
 from homeport.api.services import registry, services
-from homeport.api.streaming import ByteStream, EventStream, event
+from homeport.api.streaming import ByteStream, EventStream, sse_event
 from homeport.domain.errors import InvalidRequest
-from homeport.domain.events import Event, Sound, Usage
-from homeport.domain.models import Resolved
-from homeport.domain.speech import FORMATS, Format, SpeechRequest
+from homeport.domain.events import AudioChunk, Event, Usage
+from homeport.domain.models import ResolvedModel
+from homeport.domain.speech import AUDIO_FORMATS, AudioFormat, SpeechRequest
 
 ENDPOINT = "speech"
-MOST_CHARACTERS = 4096
+MAX_CHARACTERS = 4096
 STREAM_FORMATS = ("audio", "sse")
 SKIPPED = "x-homeport-skipped"
 """Names the characters that no voice can read, percent-encoded; absent where all were read."""
-MEDIA_TYPES: dict[Format, str] = {
+MEDIA_TYPES: dict[AudioFormat, str] = {
     "mp3": "audio/mpeg",
     "opus": "audio/ogg",
     "aac": "audio/aac",
@@ -55,29 +55,29 @@ class SpeechBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     def speech_request(self) -> SpeechRequest:
         """Check everything that needs no model, and make what a speech engine is asked for. Raises InvalidRequest."""
-        validation.length("input", self.input, MOST_CHARACTERS, 1)
+        validation.check_length("input", self.input, MAX_CHARACTERS, 1)
         if not isinstance(self.voice, str):
-            raise validation.unsupported("voice", "Custom voices are not here: give the name of a voice.")
+            raise validation.unsupported_field("voice", "Custom voices are not here: give the name of a voice.")
         if self.instructions:
-            raise validation.unsupported(
+            raise validation.unsupported_field(
                 "instructions", "The voices here cannot be instructed; `speed` sets their pace."
             )
-        validation.one_of("response_format", self.response_format, FORMATS)
-        validation.decimal("speed", self.speed, 0.25, 4)
-        validation.one_of("stream_format", self.stream_format, STREAM_FORMATS)
+        validation.check_choice("response_format", self.response_format, AUDIO_FORMATS)
+        validation.check_number("speed", self.speed, 0.25, 4)
+        validation.check_choice("stream_format", self.stream_format, STREAM_FORMATS)
         if not self.input.strip():
             raise InvalidRequest("Invalid 'input': there is nothing to speak.", param="input", code="invalid_value")
-        wanted = msgspec.convert(self.response_format or "mp3", Format)
+        wanted = msgspec.convert(self.response_format or "mp3", AudioFormat)
         return SpeechRequest(self.input, self.voice, wanted, 1.0 if self.speed is None else float(self.speed))
 
 
 async def create(request: Request) -> Response:
     """Speak a text."""
     body = await read_json(request, SpeechBody)
-    model = model_named(body.model, None)
+    model = require_model_name(body.model, None)
     asked = body.speech_request()
     resolved = registry(request).resolve(model, ENDPOINT)
-    headers = dict(origin(resolved))
+    headers = dict(model_header(resolved))
     limits = services(request).limits
     if body.stream_format == "sse":
         source = _events(request, resolved, asked, headers)
@@ -87,11 +87,11 @@ async def create(request: Request) -> Response:
 
 
 async def _bytes(
-    request: Request, resolved: Resolved, asked: SpeechRequest, headers: dict[str, str]
+    request: Request, resolved: ResolvedModel, asked: SpeechRequest, headers: dict[str, str]
 ) -> AsyncGenerator[bytes, None]:
     """Give the sound as it comes; first, when the request is admitted, nothing."""
-    async with opened(request, resolved, asked, ENDPOINT) as under_way:
-        _confess(under_way, headers)
+    async with admit(request, resolved, asked, ENDPOINT) as under_way:
+        _set_skipped_header(under_way, headers)
         yield b""
         async for batch in under_way:
             if sound := b"".join(_sound(batch)):
@@ -99,27 +99,27 @@ async def _bytes(
 
 
 async def _events(
-    request: Request, resolved: Resolved, asked: SpeechRequest, headers: dict[str, str]
+    request: Request, resolved: ResolvedModel, asked: SpeechRequest, headers: dict[str, str]
 ) -> AsyncGenerator[bytes, None]:
     """Give the sound in events, and at the end one with the usage."""
-    async with opened(request, resolved, asked, ENDPOINT) as under_way:
-        _confess(under_way, headers)
+    async with admit(request, resolved, asked, ENDPOINT) as under_way:
+        _set_skipped_header(under_way, headers)
         yield b""
         async for batch in under_way:
             for sound in _sound(batch):
                 told = {"type": "speech.audio.delta", "audio": base64.b64encode(sound).decode()}
-                yield event(json_codec.encode(told))
-        yield event(json_codec.encode({"type": "speech.audio.done", "usage": _usage(under_way.usage)}))
+                yield sse_event(json_codec.encode(told))
+        yield sse_event(json_codec.encode({"type": "speech.audio.done", "usage": _usage(under_way.usage)}))
 
 
-def _confess(under_way: Opened, headers: dict[str, str]) -> None:
+def _set_skipped_header(under_way: AdmittedRequest, headers: dict[str, str]) -> None:
     """Say in a header what is not spoken."""
     if under_way.admitted.skipped:
         headers[SKIPPED] = quote(under_way.admitted.skipped[:100], safe="")
 
 
 def _sound(batch: Iterable[Event]) -> Iterable[bytes]:
-    return (each.data for each in batch if isinstance(each, Sound))
+    return (each.data for each in batch if isinstance(each, AudioChunk))
 
 
 def _usage(usage: Usage) -> dict[str, int]:

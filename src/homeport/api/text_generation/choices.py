@@ -9,13 +9,18 @@ from typing import TypeVar
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from homeport.domain.events import Delta, Finished, Scored, Usage
+from homeport.domain.events import (
+    ChoiceFinished,
+    ScoredToken,
+    TextDelta,
+    Usage,
+)
 
 # What stands for a probability of nothing, which JSON cannot write: OpenAI's own stand-in.
 LOGPROB_MIN = -9999.0
 
 
-class Head(msgspec.Struct, frozen=True):
+class AnswerMetadata(msgspec.Struct, frozen=True):
     """What all chunks of one answer say alike. `model` is the name that was asked for; `created` is Unix seconds."""
 
     id: str
@@ -40,7 +45,7 @@ class CompletionDetails(msgspec.Struct, frozen=True):
     rejected_prediction_tokens: int = 0
 
 
-class Body(msgspec.Struct, frozen=True, kw_only=True):
+class AnswerBody(msgspec.Struct, frozen=True, kw_only=True):
     """What every answer and every chunk may say beside OpenAI's fields: the key's limit that ended it."""
 
     limited_by: str | UnsetType = UNSET
@@ -64,13 +69,13 @@ class UsageBody(msgspec.Struct, frozen=True):
     completion_tokens_details: CompletionDetails = CompletionDetails()
 
 
-def usage_body(usage: Usage) -> UsageBody:
+def render_usage(usage: Usage) -> UsageBody:
     """Write what a request cost as OpenAI does."""
     total = usage.prompt_tokens + usage.completion_tokens
     return UsageBody(usage.prompt_tokens, usage.completion_tokens, total, PromptDetails(usage.cached_tokens))
 
 
-def finite(logprob: float) -> float:
+def clamp_logprob(logprob: float) -> float:
     """A log-probability that JSON can write."""
     return max(logprob, LOGPROB_MIN)
 
@@ -80,7 +85,7 @@ class Choice:
 
     def __init__(self, index: int) -> None:
         self.index = index
-        self.scored: list[Scored] = []
+        self.scored: list[ScoredToken] = []
         self.reason: str | None = None
         self._texts: list[str] = []
 
@@ -89,13 +94,13 @@ class Choice:
         """All text so far."""
         return "".join(self._texts)
 
-    def add(self, delta: Delta) -> None:
+    def add(self, delta: TextDelta) -> None:
         """Append a delta."""
         self._texts.append(delta.text)
         self.scored.extend(delta.scored)
 
 
-class Collected:
+class ChoicesCollector:
     """All choices of a request, in index order, put together from its events in whatever order they come."""
 
     def __init__(self, choices: int) -> None:
@@ -104,7 +109,7 @@ class Collected:
     def add(self, events: Iterable[object]) -> None:
         """Take a batch of events; those that belong to no choice are passed over."""
         for event in events:
-            if isinstance(event, Delta):
+            if isinstance(event, TextDelta):
                 self.choices[event.choice].add(event)
-            elif isinstance(event, Finished):
+            elif isinstance(event, ChoiceFinished):
                 self.choices[event.choice].reason = event.reason

@@ -15,37 +15,44 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from homeport.api import json_codec
-from homeport.api.metrics import Meter
-from homeport.api.request_context import exchange_of
+from homeport.api.accounting import UsageCounter
+from homeport.api.metrics import RequestMetrics
+from homeport.api.request_context import context_of
 from homeport.api.runner import (
-    Opened,
-    Tally,
-    opened,
-    origin,
-    whole,
+    AdmittedRequest,
+    admit,
+    model_header,
+    respond_whole,
 )
 from homeport.api.services import services
 from homeport.api.streaming import EventStream
-from homeport.api.text_generation.choices import Collected, Head, limited
-from homeport.api.text_generation.stream import Frames, Shape
-from homeport.domain.events import Admitted, Delta, Done, Event, Finished, Usage
-from homeport.domain.models import Resolved
+from homeport.api.text_generation.choices import AnswerMetadata, ChoicesCollector, limited
+from homeport.api.text_generation.stream import ChunkRenderer, TextStreamWriter
+from homeport.domain.events import (
+    Admitted,
+    ChoiceFinished,
+    Done,
+    Event,
+    TextDelta,
+    Usage,
+)
+from homeport.domain.models import ResolvedModel
 from homeport.domain.text import TextRequest
 
 CHANGED = "x-homeport-messages"
 """The header that says what was done to a conversation."""
 
 
-class Answerer(Protocol):
+class AnswerRenderer(Protocol):
     """How one endpoint writes a whole answer."""
 
-    def answer(self, collected: Collected, usage: Usage) -> msgspec.Struct:
+    def answer(self, collected: ChoicesCollector, usage: Usage) -> msgspec.Struct:
         """Make the answer, ready to be encoded as JSON."""
         ...
 
 
 @dataclass(frozen=True)
-class Call:
+class TextCall:
     """What is to be run. `prefix` begins the answer's id. `chunks` is None where one answer is wanted, no stream.
 
     `is_padded`: chunks are padded, so that their sizes tell little.
@@ -53,10 +60,10 @@ class Call:
 
     endpoint: str
     prefix: str
-    resolved: Resolved
+    resolved: ResolvedModel
     request: TextRequest
-    whole: Callable[[Head, Admitted], Answerer]
-    chunks: Callable[[Head, Admitted], Shape] | None = None
+    whole: Callable[[AnswerMetadata, Admitted], AnswerRenderer]
+    chunks: Callable[[AnswerMetadata, Admitted], ChunkRenderer] | None = None
     is_padded: bool = False
 
     @property
@@ -65,29 +72,29 @@ class Call:
         return len(self.request.prompts) * self.request.n
 
 
-async def respond(request: Request, call: Call) -> Response:
+async def run_text_call(request: Request, call: TextCall) -> Response:
     """Run a call and answer it. Raises what the model or the server says against it; Departed if the caller left."""
-    headers = dict(origin(call.resolved))
-    run = _Run(request, call, headers)
+    headers = dict(model_header(call.resolved))
+    run = _TextRun(request, call, headers)
     if call.chunks is None:
-        return await whole(request, call.resolved, run.answer(), headers=headers)
+        return await respond_whole(request, call.resolved, run.answer(), headers=headers)
     limits = services(request).limits
     return EventStream(run.frames(call.chunks), headers, ping_s=limits.ping_s, stall_s=limits.stall_s)
 
 
-class _Run:
+class _TextRun:
     """One call under way. Used once. `headers` are filled in when it is admitted."""
 
-    def __init__(self, request: Request, call: Call, headers: dict[str, str]) -> None:
+    def __init__(self, request: Request, call: TextCall, headers: dict[str, str]) -> None:
         self._request = request
         self._call = call
         self._headers = headers
 
-    async def frames(self, shape: Callable[[Head, Admitted], Shape]) -> AsyncGenerator[bytes, None]:
+    async def frames(self, shape: Callable[[AnswerMetadata, Admitted], ChunkRenderer]) -> AsyncGenerator[bytes, None]:
         """Give the frames of each wake-up; first, when the request is admitted, nothing."""
         async with self._opened() as under_way:
             self._tell(under_way.admitted)
-            frames = Frames(
+            frames = TextStreamWriter(
                 shape(self._head(), under_way.admitted),
                 lambda: under_way.limited_by,
                 is_padded=self._call.is_padded,
@@ -101,39 +108,39 @@ class _Run:
         async with self._opened() as under_way:
             self._tell(under_way.admitted)
             answerer = self._call.whole(self._head(), under_way.admitted)
-            collected = Collected(self._call.choices)
+            collected = ChoicesCollector(self._call.choices)
             async for batch in under_way:
                 collected.add(batch)
             answer = answerer.answer(collected, under_way.usage)
             return json_codec.encode(limited(answer, under_way.limited_by))
 
-    def _opened(self) -> AbstractAsyncContextManager[Opened]:
+    def _opened(self) -> AbstractAsyncContextManager[AdmittedRequest]:
         resolved = self._call.resolved
         # Token ids in a request are those of the name it was sent to.
         asked = msgspec.structs.replace(
             self._call.request,
             encoding=resolved.encoding,
             adapter=resolved.adapter,
-            is_background=exchange_of(self._request.scope).is_background,
+            is_background=context_of(self._request.scope).is_background,
         )
-        return opened(self._request, resolved, asked, self._call.endpoint, partial(_TextTally, self._call.choices))
+        return admit(self._request, resolved, asked, self._call.endpoint, partial(TextUsageCounter, self._call.choices))
 
     def _tell(self, admitted: Admitted) -> None:
         """Say in a header what the messages became, where the model's template does not take them as they are."""
         if admitted.changes:
             self._headers[CHANGED] = ", ".join(admitted.changes)
 
-    def _head(self) -> Head:
+    def _head(self) -> AnswerMetadata:
         """Make the answer's head. Not before admission: the fingerprint is of the loaded model."""
         resolved, house = self._call.resolved, services(self._request)
         fingerprint = house.fingerprint(resolved)
-        return Head(f"{self._call.prefix}{uuid.uuid4().hex}", int(house.now()), resolved.asked, fingerprint)
+        return AnswerMetadata(f"{self._call.prefix}{uuid.uuid4().hex}", int(house.now()), resolved.asked, fingerprint)
 
 
-class _TextTally(Tally):
+class TextUsageCounter(UsageCounter):
     """Until the worker says what a request cost, its deltas' tokens are counted; of several choices, each one's."""
 
-    def __init__(self, n_choices: int, meter: Meter) -> None:
+    def __init__(self, n_choices: int, meter: RequestMetrics) -> None:
         super().__init__(meter)
         self._choices = [0] * n_choices if n_choices > 1 else []
 
@@ -142,11 +149,11 @@ class _TextTally(Tally):
         tokens = 0
         whole: Usage | None = None
         for event in events:
-            if isinstance(event, Delta):
+            if isinstance(event, TextDelta):
                 tokens += event.tokens
                 if self._choices:
                     self._choices[event.choice] += event.tokens
-            elif isinstance(event, Finished):
+            elif isinstance(event, ChoiceFinished):
                 self.meter.finished(event.reason)
                 self.is_cut = self.is_cut or event.is_cut
             elif isinstance(event, Done):

@@ -9,15 +9,15 @@ import msgspec
 
 from homeport.api import validation
 from homeport.domain.errors import InvalidRequest
-from homeport.domain.text import Ending, Sampling
+from homeport.domain.text import SamplingParams, StoppingCriteria
 
 T = TypeVar("T")
 
-MOST_STOPS = 4
-MOST_STOP_IDS = 128
+MAX_STOP_STRINGS = 4
+MAX_STOP_TOKEN_IDS = 128
 MOST_STOP_CHARS = 4096
 MOST_BIASES = 16_384
-MOST_CANDIDATES = 4096
+MAX_CANDIDATES = 4096
 
 
 class StreamOptions(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -27,7 +27,7 @@ class StreamOptions(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     include_obfuscation: bool | None = None
 
 
-class Generation(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class GenerationFields(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Everything about how text is drawn and when it ends, as OpenAI names it, and six extensions."""
 
     model: str | None = None
@@ -67,15 +67,15 @@ class Generation(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     def check(self) -> None:
         """Check what every text endpoint checks alike. Raises InvalidRequest."""
-        validation.decimal("temperature", self.temperature, 0, 2)
-        validation.decimal("top_p", self.top_p, 0, 1)
-        validation.decimal("presence_penalty", self.presence_penalty, -2, 2)
-        validation.decimal("frequency_penalty", self.frequency_penalty, -2, 2)
-        validation.integer("n", self.n, 1, 128)
-        validation.integer("seed", self.seed, *validation.INT64)
+        validation.check_number("temperature", self.temperature, 0, 2)
+        validation.check_number("top_p", self.top_p, 0, 1)
+        validation.check_number("presence_penalty", self.presence_penalty, -2, 2)
+        validation.check_number("frequency_penalty", self.frequency_penalty, -2, 2)
+        validation.check_integer("n", self.n, 1, 128)
+        validation.check_integer("seed", self.seed, *validation.INT64)
         self._check_extensions()
         self._check_stop()
-        validation.length("user", self.user, validation.LABEL_CHARS)
+        validation.check_length("user", self.user, validation.LABEL_CHARS)
         validation.entries("logit_bias", self.logit_bias, MOST_BIASES)
         if self.stream_options is not None and not self.stream:
             raise InvalidRequest(
@@ -83,9 +83,9 @@ class Generation(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
             )
 
     def _check_extensions(self) -> None:
-        validation.integer("top_k", self.top_k, -1, validation.TOKEN_ID_MAX)
-        validation.decimal("min_p", self.min_p, 0, 1)
-        validation.decimal("repetition_penalty", self.repetition_penalty, high=10)
+        validation.check_integer("top_k", self.top_k, -1, validation.TOKEN_ID_MAX)
+        validation.check_number("min_p", self.min_p, 0, 1)
+        validation.check_number("repetition_penalty", self.repetition_penalty, high=10)
         if self.repetition_penalty is not None and self.repetition_penalty <= 0:
             raise InvalidRequest(
                 "Invalid 'repetition_penalty': decimal below minimum value. Expected a value > 0, "
@@ -93,42 +93,44 @@ class Generation(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
                 param="repetition_penalty",
                 code="decimal_below_min_value",
             )
-        validation.integer("min_tokens", self.min_tokens, 0, validation.TOKEN_ID_MAX)
-        validation.items("stop_token_ids", self.stop_token_ids, MOST_STOP_IDS)
+        validation.check_integer("min_tokens", self.min_tokens, 0, validation.TOKEN_ID_MAX)
+        validation.check_items("stop_token_ids", self.stop_token_ids, MAX_STOP_TOKEN_IDS)
         for at, token in enumerate(self.stop_token_ids or ()):
-            validation.integer(f"stop_token_ids[{at}]", token, 0, validation.TOKEN_ID_MAX)
+            validation.check_integer(f"stop_token_ids[{at}]", token, 0, validation.TOKEN_ID_MAX)
 
     def _check_stop(self) -> None:
         if isinstance(self.stop, str):
-            validation.length("stop", self.stop, MOST_STOP_CHARS, 1)
+            validation.check_length("stop", self.stop, MOST_STOP_CHARS, 1)
             return
-        validation.items("stop", self.stop, MOST_STOPS)
+        validation.check_items("stop", self.stop, MAX_STOP_STRINGS)
         for at, each in enumerate(self.stop or ()):
-            validation.length(f"stop[{at}]", each, MOST_STOP_CHARS, 1)
+            validation.check_length(f"stop[{at}]", each, MOST_STOP_CHARS, 1)
 
-    def sampling(self) -> Sampling:
+    def sampling(self) -> SamplingParams:
         """How the next token is drawn."""
-        default = Sampling()
-        return Sampling(
-            temperature=_given(self.temperature, default.temperature),
-            top_p=_given(self.top_p, default.top_p),
-            top_k=max(0, _given(self.top_k, default.top_k)),
-            min_p=_given(self.min_p, default.min_p),
-            presence_penalty=_given(self.presence_penalty, default.presence_penalty),
-            frequency_penalty=_given(self.frequency_penalty, default.frequency_penalty),
-            repetition_penalty=_given(self.repetition_penalty, default.repetition_penalty),
+        default = SamplingParams()
+        return SamplingParams(
+            temperature=_or_default(self.temperature, default.temperature),
+            top_p=_or_default(self.top_p, default.top_p),
+            top_k=max(0, _or_default(self.top_k, default.top_k)),
+            min_p=_or_default(self.min_p, default.min_p),
+            presence_penalty=_or_default(self.presence_penalty, default.presence_penalty),
+            frequency_penalty=_or_default(self.frequency_penalty, default.frequency_penalty),
+            repetition_penalty=_or_default(self.repetition_penalty, default.repetition_penalty),
             seed=self.seed,
             logit_bias=_biases(self.logit_bias),
         )
 
-    def ending(self, max_tokens: int | None, most: str = "max_tokens", default_tokens: int | None = None) -> Ending:
+    def ending(
+        self, max_tokens: int | None, most: str = "max_tokens", default_tokens: int | None = None
+    ) -> StoppingCriteria:
         """When a choice is finished. `most` names the field that `max_tokens` came from, for the error."""
-        least = _given(self.min_tokens, 0)
+        least = _or_default(self.min_tokens, 0)
         if max_tokens is not None and least > max_tokens:
             raise InvalidRequest(
                 f"'min_tokens' ({least}) must not be greater than '{most}' ({max_tokens}).", param="min_tokens"
             )
-        return Ending(
+        return StoppingCriteria(
             max_tokens=max_tokens,
             default_tokens=None if default_tokens is None else max(default_tokens, least),
             min_tokens=least,
@@ -138,17 +140,17 @@ class Generation(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         )
 
 
-def candidates(prompts: int, each: int, param: str) -> None:
+def check_candidates(prompts: int, each: int, param: str) -> None:
     """Check how many answers one request draws in all. Raises InvalidRequest naming `param`."""
-    if prompts * each > MOST_CANDIDATES:
+    if prompts * each > MAX_CANDIDATES:
         raise InvalidRequest(
-            f"One request may draw {MOST_CANDIDATES} answers; {prompts} prompts with {each} each are "
+            f"One request may draw {MAX_CANDIDATES} answers; {prompts} prompts with {each} each are "
             f"{prompts * each}. Send fewer prompts at once or lower '{param}'.",
             param=param,
         )
 
 
-def _given(value: T | None, default: T) -> T:
+def _or_default(value: T | None, default: T) -> T:
     return default if value is None else value
 
 
@@ -162,6 +164,6 @@ def _biases(table: dict[str, float] | None) -> dict[int, float]:
                 code="invalid_value",
             )
         if not -100 <= value <= 100:
-            validation.decimal("logit_bias", value, -100, 100)
+            validation.check_number("logit_bias", value, -100, 100)
         biases[int(key)] = value
     return biases

@@ -1,6 +1,6 @@
 """Events to server-sent events, cheaply: a plain delta is spliced into a frame that was encoded once per choice.
 
-Knows nothing of an endpoint's JSON: a `Shape` makes the chunks. Spliced frames are byte for byte what the encoder
+Knows nothing of an endpoint's JSON: a `ChunkRenderer` makes the chunks. Spliced frames are byte for byte what the encoder
 would have written.
 """
 
@@ -10,25 +10,32 @@ from typing import Protocol
 
 import msgspec
 
-from homeport.api.streaming import DONE, event, one_line
+from homeport.api.streaming import DONE, escape_line_ends, sse_event
 from homeport.api.text_generation.choices import limited
-from homeport.domain.events import Delta, Done, Event, Finished, Scored, Usage
+from homeport.domain.events import (
+    ChoiceFinished,
+    Done,
+    Event,
+    ScoredToken,
+    TextDelta,
+    Usage,
+)
 
 # Stands where the text goes while a template is encoded. No caller can guess it, so none can send it as a model name.
-_HOLE = f"hole-{secrets.token_hex(16)}"
+_TEXT_PLACEHOLDER = f"hole-{secrets.token_hex(16)}"
 _END = b"}\n\n"
 _PAD = 32
 """Padded frames of deltas differ in size by multiples of this, so that sizes do not tell short words apart."""
 
 
-class Shape(Protocol):
+class ChunkRenderer(Protocol):
     """How one endpoint writes chunks: values ready to be encoded as JSON."""
 
     def opening(self, choice: int) -> msgspec.Struct | None:
         """Make the chunk that goes before a choice's first one, if there is one."""
         ...
 
-    def delta(self, choice: int, text: str, scored: tuple[Scored, ...]) -> msgspec.Struct:
+    def delta(self, choice: int, text: str, scored: tuple[ScoredToken, ...]) -> msgspec.Struct:
         """Make the chunk for new text."""
         ...
 
@@ -41,13 +48,13 @@ class Shape(Protocol):
         ...
 
 
-class Frames:
+class TextStreamWriter:
     """Writes one request's events as frames of a stream.
 
     `limited_by`: the key's limit that cut answers off. `is_padded`: each chunk gets random `obfuscation`.
     """
 
-    def __init__(self, shape: Shape, limited_by: Callable[[], str] = str, *, is_padded: bool = False) -> None:
+    def __init__(self, shape: ChunkRenderer, limited_by: Callable[[], str] = str, *, is_padded: bool = False) -> None:
         self._shape = shape
         self._limited_by = limited_by
         self._is_padded = is_padded
@@ -58,16 +65,16 @@ class Frames:
         """Write a batch of events as the bytes of their frames, `[DONE]` included."""
         frames: list[bytes] = []
         for each in events:
-            if isinstance(each, Delta):
+            if isinstance(each, TextDelta):
                 before, behind = self._templates.get(each.choice) or self._open(each.choice, frames)
                 if each.scored:
                     frames.append(self._frame(self._shape.delta(each.choice, each.text, each.scored)))
                 elif self._is_padded:
-                    text = one_line(self._encode(each.text))
+                    text = escape_line_ends(self._encode(each.text))
                     frames += (before, text, behind.removesuffix(_END), _padding(len(text)))
                 else:
-                    frames += (before, one_line(self._encode(each.text)), behind)
-            elif isinstance(each, Finished):
+                    frames += (before, escape_line_ends(self._encode(each.text)), behind)
+            elif isinstance(each, ChoiceFinished):
                 if each.choice not in self._templates:
                     self._open(each.choice, frames)
                 last = self._shape.finish(each.choice, each.reason)
@@ -82,13 +89,13 @@ class Frames:
         """Begin a choice: write its opening chunk and cut its template."""
         if chunk := self._shape.opening(choice):
             frames.append(self._frame(chunk))
-        probe = event(self._encode(self._shape.delta(choice, _HOLE, ())))
-        before, _, behind = probe.partition(self._encode(_HOLE))
+        probe = sse_event(self._encode(self._shape.delta(choice, _TEXT_PLACEHOLDER, ())))
+        before, _, behind = probe.partition(self._encode(_TEXT_PLACEHOLDER))
         self._templates[choice] = (before, behind)
         return before, behind
 
     def _frame(self, chunk: msgspec.Struct) -> bytes:
-        frame = event(self._encode(chunk))
+        frame = sse_event(self._encode(chunk))
         return frame.removesuffix(_END) + _padding(len(frame)) if self._is_padded else frame
 
 

@@ -12,15 +12,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from homeport.api import json_codec, validation
-from homeport.api.chat.messages import ChatTurn, conversation
+from homeport.api.chat.messages import ChatMessageParam, parse_messages
 from homeport.api.chat.routes import MOST_MESSAGES
 from homeport.api.query_params import read_query
 from homeport.api.request_body import apart, read_json
-from homeport.api.runner import opened, whole
+from homeport.api.runner import admit, respond_whole
 from homeport.api.services import registry, services
-from homeport.domain.errors import InvalidRequest, ModelMissing
+from homeport.domain.errors import InvalidRequest, ModelNotFound
 from homeport.domain.events import Tokenised
-from homeport.domain.models import Resolved
+from homeport.domain.models import ResolvedModel
 from homeport.domain.text import ChatPrompt, TextPrompt, TokenPrompt, TokenRequest
 
 MOST_CHARACTERS = 1_000_000
@@ -32,7 +32,7 @@ class TokenizeBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     model: str | None = None
     prompt: str | None = None
-    messages: list[ChatTurn] | None = None
+    messages: list[ChatMessageParam] | None = None
     add_special_tokens: bool | None = None
     return_token_strs: bool | None = None
     add_generation_prompt: bool | None = None
@@ -50,15 +50,17 @@ class TokenizeBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
             )
         for name in ("tools", "chat_template", "chat_template_kwargs", "mm_processor_kwargs", "continue_final_message"):
             if getattr(self, name):
-                raise validation.unsupported(name, "Conversations are tokenised as for an answer.")
+                raise validation.unsupported_field(name, "Conversations are tokenised as for an answer.")
         if self.messages is None:
-            validation.length("prompt", self.prompt, MOST_CHARACTERS)
+            validation.check_length("prompt", self.prompt, MOST_CHARACTERS)
             prompt: TextPrompt | ChatPrompt = TextPrompt(self.prompt or "")
         else:
             if self.add_generation_prompt is False:
-                raise validation.unsupported("add_generation_prompt", "Conversations are tokenised as for an answer.")
-            validation.items("messages", self.messages, MOST_MESSAGES, 1)
-            prompt = ChatPrompt(conversation(self.messages))
+                raise validation.unsupported_field(
+                    "add_generation_prompt", "Conversations are tokenised as for an answer."
+                )
+            validation.check_items("messages", self.messages, MOST_MESSAGES, 1)
+            prompt = ChatPrompt(parse_messages(self.messages))
         return TokenRequest((prompt,), self.add_special_tokens is not False, bool(self.return_token_strs))
 
 
@@ -70,7 +72,7 @@ class DetokenizeBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     def token_request(self) -> TokenRequest:
         """Check the ids, and make what a text engine is asked for. Raises InvalidRequest."""
-        validation.items("tokens", self.tokens, MOST_TOKENS)
+        validation.check_items("tokens", self.tokens, MOST_TOKENS)
         return TokenRequest((TokenPrompt(validation.token_ids("tokens", self.tokens)),))
 
 
@@ -90,7 +92,7 @@ async def tokenize(request: Request) -> Response:
         names = found.names if asked.names else None
         return {"count": len(found.ids), "max_model_len": window, "tokens": found.ids, "token_strs": names}
 
-    return await whole(request, resolved, _answer(request, resolved, asked, told))
+    return await respond_whole(request, resolved, _answer(request, resolved, asked, told))
 
 
 async def detokenize(request: Request) -> Response:
@@ -98,30 +100,32 @@ async def detokenize(request: Request) -> Response:
     body = await read_json(request, DetokenizeBody)
     asked = await apart(request, body.token_request)
     resolved = _resolved(request, body.model)
-    return await whole(request, resolved, _answer(request, resolved, asked, lambda found, _: {"prompt": found.text}))
+    return await respond_whole(
+        request, resolved, _answer(request, resolved, asked, lambda found, _: {"prompt": found.text})
+    )
 
 
 async def info(request: Request) -> Response:
     """Describe a model's tokeniser, as evaluation tools expect."""
     resolved = _resolved(request, read_query(request, InfoQuery).model)
-    return await whole(request, resolved, _answer(request, resolved, TokenRequest(), _described))
+    return await respond_whole(request, resolved, _answer(request, resolved, TokenRequest(), _described))
 
 
-def _resolved(request: Request, name: str | None) -> Resolved:
-    """The model asked for, or meant. Raises ModelMissing."""
+def _resolved(request: Request, name: str | None) -> ResolvedModel:
+    """The model asked for, or meant. Raises ModelNotFound."""
     models = registry(request)
     if name is None:
         names = (model.facts.name for model in models.models() if "completions" in model.facts.capabilities)
         name = next(names, None)
     if name is None:
-        raise ModelMissing("No text model is installed. Run `homeport pull`.", param="model")
+        raise ModelNotFound("No text model is installed. Run `homeport pull`.", param="model")
     return models.resolve(name, "completions")
 
 
-async def _answer(request: Request, resolved: Resolved, asked: TokenRequest, told: Any) -> bytes:
+async def _answer(request: Request, resolved: ResolvedModel, asked: TokenRequest, told: Any) -> bytes:
     asked = msgspec.structs.replace(asked, encoding=resolved.encoding)
     found = Tokenised()
-    async with opened(request, resolved, asked, "tokenize") as under_way:
+    async with admit(request, resolved, asked, "tokenize") as under_way:
         async for batch in under_way:
             found = next((event for event in batch if isinstance(event, Tokenised)), found)
     loaded = services(request).serving.loaded(resolved.model.facts.name)

@@ -34,7 +34,7 @@ DETECTED = ("", "auto")
 _SAME = {"jv": "jw"}  # ISO 639-1's own code of Javanese
 
 
-def checked(field: str, given: str | None) -> str | None:
+def check_language(field: str, given: str | None) -> str | None:
     """The code of a language that was asked for, None where it is to be detected. Raises InvalidRequest."""
     if given is None or given.lower() in DETECTED:
         return None

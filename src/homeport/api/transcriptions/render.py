@@ -10,7 +10,12 @@ import msgspec
 
 from homeport.api import json_codec
 from homeport.api.transcriptions.languages import NAMES
-from homeport.domain.events import Event, Heard, Segment, Usage
+from homeport.domain.events import (
+    Event,
+    RecordingInfo,
+    TranscriptSegment,
+    Usage,
+)
 
 
 class DurationUsage(msgspec.Struct):
@@ -20,7 +25,7 @@ class DurationUsage(msgspec.Struct):
     type: str = "duration"
 
 
-class InputDetails(msgspec.Struct):
+class AudioInputDetails(msgspec.Struct):
     """Of the tokens read, how many were text and how many sound."""
 
     text_tokens: int
@@ -31,20 +36,20 @@ class TokenUsage(msgspec.Struct):
     """What today's models count. A second of sound is 50 tokens: what Whisper's encoder makes of it."""
 
     input_tokens: int
-    input_token_details: InputDetails
+    input_token_details: AudioInputDetails
     output_tokens: int
     total_tokens: int
     type: str = "tokens"
 
 
-class Transcript(msgspec.Struct):
+class TranscriptionBody(msgspec.Struct):
     """The answer of `json`."""
 
     text: str
     usage: DurationUsage
 
 
-class VerboseSegment(msgspec.Struct):
+class VerboseSegmentBody(msgspec.Struct):
     """A segment of `verbose_json`. Times in seconds, `seek` in hundredths."""
 
     id: int
@@ -59,7 +64,7 @@ class VerboseSegment(msgspec.Struct):
     no_speech_prob: float
 
 
-class VerboseWord(msgspec.Struct):
+class VerboseWordBody(msgspec.Struct):
     """A word of `verbose_json`. Times in seconds."""
 
     word: str
@@ -67,7 +72,7 @@ class VerboseWord(msgspec.Struct):
     end: float
 
 
-class VerboseTranscript(msgspec.Struct, omit_defaults=True):
+class VerboseTranscriptionBody(msgspec.Struct, omit_defaults=True):
     """The answer of `verbose_json`. `words` and `segments` stand there where they were asked for."""
 
     task: str
@@ -75,18 +80,18 @@ class VerboseTranscript(msgspec.Struct, omit_defaults=True):
     duration: float
     text: str
     usage: DurationUsage
-    words: list[VerboseWord] | None = None
-    segments: list[VerboseSegment] | None = None
+    words: list[VerboseWordBody] | None = None
+    segments: list[VerboseSegmentBody] | None = None
 
 
-class TextDelta(msgspec.Struct):
+class TranscriptTextDelta(msgspec.Struct):
     """A stream's event: more text."""
 
     delta: str
     type: str = "transcript.text.delta"
 
 
-class TextDone(msgspec.Struct):
+class TranscriptTextDone(msgspec.Struct):
     """A stream's last event: all text."""
 
     text: str
@@ -94,21 +99,21 @@ class TextDone(msgspec.Struct):
     type: str = "transcript.text.done"
 
 
-class Hearing:
+class TranscriptCollector:
     """Collects a request's events."""
 
     def __init__(self) -> None:
         self.language = ""
         self.seconds = 0.0
-        self.segments: list[Segment] = []
+        self.segments: list[TranscriptSegment] = []
 
     def add(self, events: Sequence[Event]) -> str:
         """Take what has just arrived; give the text that it adds."""
         more = ""
         for event in events:
-            if isinstance(event, Heard):
+            if isinstance(event, RecordingInfo):
                 self.language, self.seconds = event.language, event.seconds
-            elif isinstance(event, Segment):
+            elif isinstance(event, TranscriptSegment):
                 more += event.text if self.segments else event.text.lstrip()
                 self.segments.append(event)
         return more
@@ -120,15 +125,15 @@ class Hearing:
 
     def brief(self) -> bytes:
         """As `json`."""
-        return json_codec.encode(Transcript(self.text, self._duration()))
+        return json_codec.encode(TranscriptionBody(self.text, self._duration()))
 
     def verbose(self, task: str, language: str | None, *, words: bool, segments: bool) -> bytes:
         """As `verbose_json`. `language`: of the text, where it is not the one that was heard."""
         spoken = NAMES.get(self.language, self.language) or "unknown"  # nobody speaks
-        document = VerboseTranscript(task, language or spoken, self.seconds, self.text, self._duration())
+        document = VerboseTranscriptionBody(task, language or spoken, self.seconds, self.text, self._duration())
         if words:
             found = (word for segment in self.segments for word in segment.words)
-            document.words = [VerboseWord(word.word.strip(), word.start, word.end) for word in found]
+            document.words = [VerboseWordBody(word.word.strip(), word.start, word.end) for word in found]
         if segments:
             document.segments = [_verbose(number, segment) for number, segment in enumerate(self.segments)]
         return json_codec.encode(document)
@@ -144,26 +149,26 @@ class Hearing:
 
     def vtt(self) -> bytes:
         """As WebVTT subtitles (W3C)."""
-        cues = (f"{_span(segment, '.')}\n{_escaped(segment.text.strip())}\n\n" for segment in self.segments)
+        cues = (f"{_span(segment, '.')}\n{_escape_vtt(segment.text.strip())}\n\n" for segment in self.segments)
         return ("WEBVTT\n\n" + "".join(cues)).encode()
 
-    def done(self, usage: Usage) -> TextDone:
+    def done(self, usage: Usage) -> TranscriptTextDone:
         """The last event of a stream."""
         audio = math.ceil(self.seconds * 50)
-        read = InputDetails(max(0, usage.prompt_tokens - audio), min(audio, usage.prompt_tokens))
+        read = AudioInputDetails(max(0, usage.prompt_tokens - audio), min(audio, usage.prompt_tokens))
         total = usage.prompt_tokens + usage.completion_tokens
-        return TextDone(self.text, TokenUsage(usage.prompt_tokens, read, usage.completion_tokens, total))
+        return TranscriptTextDone(self.text, TokenUsage(usage.prompt_tokens, read, usage.completion_tokens, total))
 
     def _duration(self) -> DurationUsage:
         return DurationUsage(math.ceil(self.seconds))
 
 
-def _verbose(number: int, segment: Segment) -> VerboseSegment:
-    kept = {name: getattr(segment, name) for name in VerboseSegment.__struct_fields__ if name != "id"}
-    return VerboseSegment(id=number, **kept)
+def _verbose(number: int, segment: TranscriptSegment) -> VerboseSegmentBody:
+    kept = {name: getattr(segment, name) for name in VerboseSegmentBody.__struct_fields__ if name != "id"}
+    return VerboseSegmentBody(id=number, **kept)
 
 
-def _span(segment: Segment, point: str) -> str:
+def _span(segment: TranscriptSegment, point: str) -> str:
     return f"{_clock(segment.start, point)} --> {_clock(segment.end, point)}"
 
 
@@ -177,6 +182,6 @@ def _plain(text: str) -> str:
     return text.strip().replace("-->", "->")
 
 
-def _escaped(text: str) -> str:
+def _escape_vtt(text: str) -> str:
     """WebVTT reads these as markup."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

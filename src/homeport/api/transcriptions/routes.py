@@ -12,18 +12,18 @@ from starlette.responses import Response
 
 from homeport.api import forms, json_codec, validation
 from homeport.api.form_values import Form
-from homeport.api.runner import opened, origin, whole
+from homeport.api.runner import admit, model_header, respond_whole
 from homeport.api.services import registry, services
-from homeport.api.streaming import DONE, EventStream, event
-from homeport.api.transcriptions.languages import SCRIPTS, checked
-from homeport.api.transcriptions.render import Hearing, TextDelta
+from homeport.api.streaming import DONE, EventStream, sse_event
+from homeport.api.transcriptions.languages import SCRIPTS, check_language
+from homeport.api.transcriptions.render import TranscriptCollector, TranscriptTextDelta
 from homeport.domain.errors import InvalidRequest, excerpt
-from homeport.domain.models import Resolved
-from homeport.domain.transcription import Pauses, TranscriptionRequest
+from homeport.domain.models import ResolvedModel
+from homeport.domain.transcription import TranscriptionRequest, VadSettings
 
 FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
 _GRANULARITIES = ("word", "segment")
-_MOST_LANGUAGES, _MOST_KEYWORDS, _PROMPT_CHARS = 20, 100, 10_000
+_MAX_LANGUAGES, _MAX_KEYWORDS, _PROMPT_CHARS = 20, 100, 10_000
 
 
 class ServerVad(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -34,13 +34,13 @@ class ServerVad(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     silence_duration_ms: int = 200
     threshold: float = 0.5
 
-    def pauses(self) -> Pauses:
+    def pauses(self) -> VadSettings:
         """As the engine takes it. Raises InvalidRequest."""
-        validation.one_of("chunking_strategy.type", self.type, ("server_vad",))
-        validation.integer("chunking_strategy.prefix_padding_ms", self.prefix_padding_ms, 0, 10_000)
-        validation.integer("chunking_strategy.silence_duration_ms", self.silence_duration_ms, 0, 60_000)
-        validation.decimal("chunking_strategy.threshold", self.threshold, 0, 1)
-        return Pauses(self.threshold, self.prefix_padding_ms, self.silence_duration_ms)
+        validation.check_choice("chunking_strategy.type", self.type, ("server_vad",))
+        validation.check_integer("chunking_strategy.prefix_padding_ms", self.prefix_padding_ms, 0, 10_000)
+        validation.check_integer("chunking_strategy.silence_duration_ms", self.silence_duration_ms, 0, 60_000)
+        validation.check_number("chunking_strategy.threshold", self.threshold, 0, 1)
+        return VadSettings(self.threshold, self.prefix_padding_ms, self.silence_duration_ms)
 
 
 class TranslationForm(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -53,9 +53,9 @@ class TranslationForm(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     def check(self) -> None:
         """Check everything that needs no model. Raises InvalidRequest naming the field."""
-        validation.length("prompt", self.prompt, _PROMPT_CHARS)
-        validation.decimal("temperature", self.temperature, 0, 1)
-        validation.one_of("response_format", self.response_format, FORMATS)
+        validation.check_length("prompt", self.prompt, _PROMPT_CHARS)
+        validation.check_number("temperature", self.temperature, 0, 1)
+        validation.check_choice("response_format", self.response_format, FORMATS)
 
 
 class TranscriptionForm(TranslationForm, forbid_unknown_fields=True, kw_only=True):
@@ -74,21 +74,21 @@ class TranscriptionForm(TranslationForm, forbid_unknown_fields=True, kw_only=Tru
     def check(self) -> None:
         """Check everything that needs no model. Raises InvalidRequest naming the field."""
         if self.response_format == "diarized_json":
-            raise validation.unsupported(
+            raise validation.unsupported_field(
                 "response_format", "Speakers are not told apart here, so there is no diarized_json."
             )
         super().check()
-        validation.items("languages", self.languages, _MOST_LANGUAGES, 1)
-        validation.items("keywords", self.keywords, _MOST_KEYWORDS)
-        if checked("language", self.language) and self.languages is not None:
+        validation.check_items("languages", self.languages, _MAX_LANGUAGES, 1)
+        validation.check_items("keywords", self.keywords, _MAX_KEYWORDS)
+        if check_language("language", self.language) and self.languages is not None:
             raise InvalidRequest("Give either `language` or `languages`, not both.", param="languages")
         if self.include:
-            raise validation.unsupported("include", "Log-probabilities of single tokens are not known here.")
+            raise validation.unsupported_field("include", "Log-probabilities of single tokens are not known here.")
         for name in ("known_speaker_names", "known_speaker_references"):
             if getattr(self, name):
-                raise validation.unsupported(name, "Speakers are not told apart here.")
+                raise validation.unsupported_field(name, "Speakers are not told apart here.")
         for each in self.timestamp_granularities or ():
-            validation.one_of("timestamp_granularities", each, _GRANULARITIES)
+            validation.check_choice("timestamp_granularities", each, _GRANULARITIES)
         if self.timestamp_granularities and self.response_format != "verbose_json":
             raise InvalidRequest(
                 "timestamp_granularities needs response_format verbose_json.", param="timestamp_granularities"
@@ -96,16 +96,16 @@ class TranscriptionForm(TranslationForm, forbid_unknown_fields=True, kw_only=Tru
         if self.stream and self.response_format not in (None, "json", "text"):
             raise InvalidRequest(f"{self.response_format} cannot be streamed: ask for json.", param="stream")
 
-    def pauses(self) -> Pauses:
+    def pauses(self) -> VadSettings:
         """How the recording is cut. Raises InvalidRequest."""
         given = self.chunking_strategy
         if given is None or given == "auto":
-            return Pauses()
+            return VadSettings()
         name = "chunking_strategy"
         try:
             if isinstance(given, str):
                 return msgspec.json.decode(given, type=ServerVad).pauses()
-            return json_codec.convert(given, ServerVad).pauses()
+            return json_codec.decode_form(given, ServerVad).pauses()
         except msgspec.DecodeError as error:
             raise InvalidRequest(
                 f"Invalid '{name}': expected 'auto' or an object. {excerpt(str(error))}", param=name
@@ -117,22 +117,22 @@ class TranscriptionForm(TranslationForm, forbid_unknown_fields=True, kw_only=Tru
 
 async def transcribe(request: Request) -> Response:
     """Write down what is said."""
-    return await forms.answered(request, lambda form: _transcribed(request, form))
+    return await forms.respond_to_form(request, lambda form: _respond_transcription(request, form))
 
 
 async def translate(request: Request) -> Response:
     """Write down in English what is said in any language."""
-    return await forms.answered(request, lambda form: _translated(request, form))
+    return await forms.respond_to_form(request, lambda form: _respond_translation(request, form))
 
 
-async def _transcribed(request: Request, form: Form) -> Response:
+async def _respond_transcription(request: Request, form: Form) -> Response:
     body = form.fields(TranscriptionForm, "file")
     file = form.file("file")
     body.check()
     asked = TranscriptionRequest(
         sound=file.path,
-        language=checked("language", body.language),
-        languages=tuple(found for each in body.languages or () if (found := checked("languages", each))),
+        language=check_language("language", body.language),
+        languages=tuple(found for each in body.languages or () if (found := check_language("languages", each))),
         script=SCRIPTS.get((body.language or "").lower()),
         prompt=body.prompt,
         keywords=tuple(body.keywords or ()),
@@ -142,13 +142,13 @@ async def _transcribed(request: Request, form: Form) -> Response:
     )
     resolved = registry(request).resolve(body.model, "transcriptions")
     if body.stream:
-        return await _streamed(request, resolved, asked)
+        return await _respond_stream(request, resolved, asked)
     times = body.timestamp_granularities or ["segment"]
     verbose = {"words": "word" in times, "segments": "segment" in times}
-    return await _whole(request, resolved, asked, body.response_format or "json", verbose)
+    return await _respond_whole(request, resolved, asked, body.response_format or "json", verbose)
 
 
-async def _translated(request: Request, form: Form) -> Response:
+async def _respond_translation(request: Request, form: Form) -> Response:
     body = form.fields(TranslationForm, "file")
     file = form.file("file")
     body.check()
@@ -156,15 +156,17 @@ async def _translated(request: Request, form: Form) -> Response:
         sound=file.path, translates=True, prompt=body.prompt, temperature=body.temperature or 0.0
     )
     resolved = registry(request).resolve(body.model, "translations")
-    return await _whole(request, resolved, asked, body.response_format or "json", {"words": False, "segments": True})
+    return await _respond_whole(
+        request, resolved, asked, body.response_format or "json", {"words": False, "segments": True}
+    )
 
 
-async def _whole(
-    request: Request, resolved: Resolved, asked: TranscriptionRequest, form: str, verbose: Mapping[str, bool]
+async def _respond_whole(
+    request: Request, resolved: ResolvedModel, asked: TranscriptionRequest, form: str, verbose: Mapping[str, bool]
 ) -> Response:
     task = "translate" if asked.translates else "transcribe"
 
-    def written(hearing: Hearing) -> bytes:
+    def written(hearing: TranscriptCollector) -> bytes:
         if form == "verbose_json":
             return hearing.verbose(task, "english" if asked.translates else None, **verbose)
         writers: dict[str, Callable[[], bytes]] = {
@@ -176,29 +178,31 @@ async def _whole(
         return writers[form]()
 
     async def work() -> bytes:
-        hearing = Hearing()
-        async with opened(request, resolved, asked, task) as under_way:
+        hearing = TranscriptCollector()
+        async with admit(request, resolved, asked, task) as under_way:
             async for batch in under_way:
                 hearing.add(batch)
         return written(hearing)
 
     is_json = form in ("json", "verbose_json")
-    return await whole(request, resolved, work(), "application/json" if is_json else "text/plain")
+    return await respond_whole(request, resolved, work(), "application/json" if is_json else "text/plain")
 
 
-async def _streamed(request: Request, resolved: Resolved, asked: TranscriptionRequest) -> Response:
+async def _respond_stream(request: Request, resolved: ResolvedModel, asked: TranscriptionRequest) -> Response:
     limits = services(request).limits
     source = _events(request, resolved, asked)
-    return EventStream(source, origin(resolved), ping_s=limits.ping_s, stall_s=limits.stall_s)
+    return EventStream(source, model_header(resolved), ping_s=limits.ping_s, stall_s=limits.stall_s)
 
 
-async def _events(request: Request, resolved: Resolved, asked: TranscriptionRequest) -> AsyncGenerator[bytes, None]:
+async def _events(
+    request: Request, resolved: ResolvedModel, asked: TranscriptionRequest
+) -> AsyncGenerator[bytes, None]:
     """The frames of a stream; first, when the request is admitted, nothing."""
-    hearing = Hearing()
-    async with opened(request, resolved, asked, "transcribe") as under_way:
+    hearing = TranscriptCollector()
+    async with admit(request, resolved, asked, "transcribe") as under_way:
         yield b""
         async for batch in under_way:
             deltas = filter(None, (hearing.add([each]) for each in batch))  # one for each segment
-            if frames := b"".join(event(json_codec.encode(TextDelta(more))) for more in deltas):
+            if frames := b"".join(sse_event(json_codec.encode(TranscriptTextDelta(more))) for more in deltas):
                 yield frames
-        yield event(json_codec.encode(hearing.done(under_way.usage))) + DONE
+        yield sse_event(json_codec.encode(hearing.done(under_way.usage))) + DONE

@@ -19,22 +19,22 @@ from homeport.api.files.routes import (
     BATCH_BYTES,
     ExpiresAfter,
     check_name,
+    check_purpose,
     check_room,
-    checked_purpose,
     declared_size,
-    described,
+    render_file,
 )
 from homeport.api.forms import read_form
-from homeport.api.json_response import Answer
+from homeport.api.json_response import JsonResponse
 from homeport.api.request_body import read_json
 from homeport.api.services import caller, services
 from homeport.domain.errors import InvalidRequest, Unavailable
 from homeport.domain.files import File, Upload
-from homeport.domain.ports.serving import UploadBook
+from homeport.domain.ports.store import UploadRepository
 
 PART_BYTES = 64 * 1024 * 1024
-MOST_BYTES = 8 * 1024**3
-MOST_PARTS = 10_000
+MAX_UPLOAD_BYTES = 8 * 1024**3
+MAX_PARTS = 10_000
 _LINES = (
     "application/jsonl",
     "application/jsonlines",
@@ -59,12 +59,12 @@ class UploadBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     def check(self) -> int | None:
         """Check it; give how long the file is to be kept. Raises InvalidRequest."""
         check_name(self.filename)
-        keep_s = checked_purpose(self.purpose, self.expires_after)
-        validation.integer("bytes", self.bytes, 1, BATCH_BYTES if self.purpose == "batch" else MOST_BYTES)
-        validation.length("mime_type", self.mime_type, 255, 1)
+        keep_s = check_purpose(self.purpose, self.expires_after)
+        validation.check_integer("bytes", self.bytes, 1, BATCH_BYTES if self.purpose == "batch" else MAX_UPLOAD_BYTES)
+        validation.check_length("mime_type", self.mime_type, 255, 1)
         kind = self.mime_type.partition(";")[0].strip().lower()
         if self.purpose in ("batch", "evals", "fine-tune"):
-            validation.one_of("mime_type", kind, _LINES)
+            validation.check_choice("mime_type", kind, _LINES)
         elif self.purpose == "vision" and not kind.startswith("image/"):
             raise InvalidRequest("Invalid 'mime_type': a file for vision is an image/*.", param="mime_type")
         return keep_s
@@ -74,7 +74,7 @@ class PartForm(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """The fields of a part, its data aside: there are none."""
 
 
-class CompletionBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class CompleteUploadBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """The body that ends an upload."""
 
     part_ids: list[str]
@@ -97,7 +97,7 @@ async def create(request: Request) -> Response:
         expires_at=0,
         keep_s=keep_s,
     )
-    return Answer(_described(await asyncio.to_thread(_uploads(request).begin, upload)))
+    return JsonResponse(_render_upload(await asyncio.to_thread(_uploads(request).begin, upload)))
 
 
 async def add(request: Request) -> Response:
@@ -110,28 +110,30 @@ async def add(request: Request) -> Response:
         form.fields(PartForm, "data")
         part = await asyncio.to_thread(book.add, project, upload_id, form.file("data").path)
     told = {"id": part.id, "object": "upload.part", "created_at": part.created_at, "upload_id": part.upload_id}
-    return Answer(told)
+    return JsonResponse(told)
 
 
 async def complete(request: Request) -> Response:
     """Put the parts together, check the whole, and make it a file."""
-    body = await read_json(request, CompletionBody)
-    validation.items("part_ids", body.part_ids, MOST_PARTS, 1)
+    body = await read_json(request, CompleteUploadBody)
+    validation.check_items("part_ids", body.part_ids, MAX_PARTS, 1)
     folder = services(request).spool / uuid.uuid4().hex
     try:
-        upload, file = await asyncio.to_thread(_completed, request, body, folder)
+        upload, file = await asyncio.to_thread(_assemble, request, body, folder)
     finally:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-    return Answer({**_described(upload), "file": described(file, services(request).now())})
+    return JsonResponse({**_render_upload(upload), "file": render_file(file, services(request).now())})
 
 
 async def cancel(request: Request) -> Response:
     """End an upload without a file."""
     upload_id = request.path_params["upload_id"]
-    return Answer(_described(await asyncio.to_thread(_uploads(request).cancel, caller(request).project, upload_id)))
+    return JsonResponse(
+        _render_upload(await asyncio.to_thread(_uploads(request).cancel, caller(request).project, upload_id))
+    )
 
 
-def _completed(request: Request, body: CompletionBody, folder: Path) -> tuple[Upload, File]:
+def _assemble(request: Request, body: CompleteUploadBody, folder: Path) -> tuple[Upload, File]:
     book, whole = _uploads(request), folder / "whole"
     folder.mkdir(mode=0o700, parents=True)
     upload = book.assemble(caller(request).project, request.path_params["upload_id"], body.part_ids, whole)
@@ -144,7 +146,7 @@ def _completed(request: Request, body: CompletionBody, folder: Path) -> tuple[Up
     return book.complete(upload, whole)
 
 
-def _described(upload: Upload) -> dict[str, object]:
+def _render_upload(upload: Upload) -> dict[str, object]:
     return {
         "id": upload.id,
         "object": "upload",
@@ -158,7 +160,7 @@ def _described(upload: Upload) -> dict[str, object]:
     }
 
 
-def _uploads(request: Request) -> UploadBook:
+def _uploads(request: Request) -> UploadRepository:
     found = services(request).uploads
     if found is None:
         raise Unavailable("This server keeps no files.")

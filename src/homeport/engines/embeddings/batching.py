@@ -14,26 +14,33 @@ import numpy as np
 
 from homeport.domain.embeddings import EmbeddingRequest
 from homeport.domain.errors import EngineFailed, HomeportError
-from homeport.domain.events import Admitted, Done, Event, Failed, Usage, Vectors
-from homeport.engines.embeddings.tokenization import Ids, Reader
+from homeport.domain.events import (
+    Admitted,
+    Done,
+    EmbeddingVectors,
+    Event,
+    Failed,
+    Usage,
+)
+from homeport.engines.embeddings.tokenization import InputTokenizer, TokenIds
 from homeport.engines.llama import encoder
-from homeport.engines.llama.encoder import Encoder
-from homeport.engines.round_robin import Turn
+from homeport.engines.llama.encoder import EmbeddingEncoder
+from homeport.engines.round_robin import ActiveRequest
 
 _READING_S = 0.02  # of a step, over all requests
 
 logger = logging.getLogger("homeport.embeddings")
-Told = list[tuple[int, Event]]
+EventList = list[tuple[int, Event]]
 
 
-class _Open:
+class _ActiveRequest:
     """A request under way: `waiting` are the ids of inputs read and not computed yet, `done` counts those computed."""
 
-    def __init__(self, id: int, reader: Iterator[Ids | None], dimensions: int) -> None:
+    def __init__(self, id: int, reader: Iterator[TokenIds | None], dimensions: int) -> None:
         self.id = id
-        self.reader: Iterator[Ids | None] | None = reader
+        self.reader: Iterator[TokenIds | None] | None = reader
         self.dimensions = dimensions
-        self.waiting: deque[Ids] = deque()
+        self.waiting: deque[TokenIds] = deque()
         self.done = 0
         self.tokens = 0
 
@@ -48,19 +55,19 @@ class _Open:
         return True
 
 
-class Batches:
+class EmbeddingBatcher:
     """Fulfils `turns.Work` for embeddings. Takes ownership of the encoder."""
 
-    def __init__(self, model: Encoder, reader: Reader) -> None:
+    def __init__(self, model: EmbeddingEncoder, reader: InputTokenizer) -> None:
         self._model = model
         self._reader = reader
-        self._open: dict[int, _Open] = {}
+        self._open: dict[int, _ActiveRequest] = {}
         self._next = 0  # the request that the next batch begins with, by id
         self._last_read = 0
 
-    def step(self, turns: Sequence[Turn[EmbeddingRequest]]) -> Iterable[tuple[int, Event]]:
+    def step(self, turns: Sequence[ActiveRequest[EmbeddingRequest]]) -> Iterable[tuple[int, Event]]:
         """Read a little, then compute a batch."""
-        told: Told = []
+        told: EventList = []
         for turn in turns:
             if turn.id not in self._open:
                 self._begin(turn, told)
@@ -82,15 +89,15 @@ class Batches:
         self._open.clear()
         self._model.close()
 
-    def _begin(self, turn: Turn[EmbeddingRequest], told: Told) -> None:
+    def _begin(self, turn: ActiveRequest[EmbeddingRequest], told: EventList) -> None:
         try:
             dimensions = self._reader.dimensions(turn.request.dimensions)
         except HomeportError as error:
             told.append((turn.id, Failed(error.fault)))
             return
-        self._open[turn.id] = _Open(turn.id, self._reader.read(turn.request), dimensions)
+        self._open[turn.id] = _ActiveRequest(turn.id, self._reader.read(turn.request), dimensions)
 
-    def _read(self, unread: list[_Open], told: Told) -> None:
+    def _read(self, unread: list[_ActiveRequest], told: EventList) -> None:
         """Read pieces of the requests in turn while the time for it lasts; admit those that are read whole."""
         end = time.monotonic() + _READING_S
         waiting = deque(sorted(unread, key=lambda each: (each.id <= self._last_read, each.id)))
@@ -108,11 +115,11 @@ class Batches:
             if time.monotonic() > end:
                 return
 
-    def _fill(self, ready: list[_Open]) -> list[tuple[_Open, list[Ids]]]:
+    def _fill(self, ready: list[_ActiveRequest]) -> list[tuple[_ActiveRequest, list[TokenIds]]]:
         """A batch: requests and the inputs of theirs that it takes, in order, at least one."""
         first = next((at for at, each in enumerate(ready) if each.id >= self._next), 0)
         order = deque([*ready[first:], *ready[:first]])
-        taken: dict[int, list[Ids]] = {each.id: [] for each in order}
+        taken: dict[int, list[TokenIds]] = {each.id: [] for each in order}
         tokens = count = 0
         while order and count < self._model.sequences:
             each = order[0]
@@ -130,7 +137,7 @@ class Batches:
             self._next = order[0].id if order else 0
         return [(each, taken[each.id]) for each in ready if taken[each.id]]
 
-    def _compute(self, batch: list[tuple[_Open, list[Ids]]], told: Told) -> None:
+    def _compute(self, batch: list[tuple[_ActiveRequest, list[TokenIds]]], told: EventList) -> None:
         try:
             rows = self._model.encode([ids for _, inputs in batch for ids in inputs])
         except EngineFailed as error:
@@ -141,8 +148,8 @@ class Batches:
             return
         start = 0
         for each, inputs in batch:
-            data = _shortened(rows[start : start + len(inputs)], each.dimensions).astype("<f4").tobytes()
-            told.append((each.id, Vectors(each.done, len(inputs), each.dimensions, data)))
+            data = _truncate_dimensions(rows[start : start + len(inputs)], each.dimensions).astype("<f4").tobytes()
+            told.append((each.id, EmbeddingVectors(each.done, len(inputs), each.dimensions, data)))
             start += len(inputs)
             each.done += len(inputs)
             for _ in inputs:
@@ -151,7 +158,7 @@ class Batches:
                 told.append((each.id, Done(Usage(each.tokens))))
 
 
-def _shortened(rows: encoder.Vectors, dimensions: int) -> encoder.Vectors:
+def _truncate_dimensions(rows: encoder.Vectors, dimensions: int) -> encoder.Vectors:
     """The beginnings of these vectors, of length 1 again."""
     if dimensions == rows.shape[1]:
         return rows

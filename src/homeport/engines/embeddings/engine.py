@@ -7,15 +7,15 @@ import msgspec
 
 from homeport.domain.embeddings import EmbeddingRequest
 from homeport.domain.errors import Unavailable
-from homeport.domain.models import Loaded
-from homeport.domain.ports.serving import Engine
-from homeport.domain.worker_messages import Job
+from homeport.domain.models import LoadedModel
+from homeport.domain.ports.engine import Engine
+from homeport.domain.worker_messages import EngineSpec
 from homeport.engines.embeddings import families
-from homeport.engines.embeddings.batching import Batches
-from homeport.engines.embeddings.tokenization import Reader
+from homeport.engines.embeddings.batching import EmbeddingBatcher
+from homeport.engines.embeddings.tokenization import InputTokenizer
 from homeport.engines.llama import encoder
 from homeport.engines.llama.encoder import EncoderOptions
-from homeport.engines.round_robin import Turns
+from homeport.engines.round_robin import RoundRobinEngine
 
 
 class EmbeddingOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,7 +41,7 @@ class EmbeddingOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return found
 
 
-def load(job: Job) -> Engine:
+def load(job: EngineSpec) -> Engine:
     """Load the model a job names. Raises Unavailable where it does not load or an option is wrong."""
     options = EmbeddingOptions.read(job.options)
     weights = job.files.get("weights")
@@ -49,5 +49,7 @@ def load(job: Job) -> Engine:
         raise Unavailable(f"{job.model} has no weights file.")
     library = Path(options.library) if options.library else None
     model = encoder.load(weights, EncoderOptions(options.window, threads=options.threads, library=library))
-    loaded = Loaded(model=job.model, kernels=model.kernels, window=model.window)
-    return Turns(loaded, EmbeddingRequest, Batches(model, Reader(model, families.of(model.metadata))))
+    loaded = LoadedModel(model=job.model, kernels=model.kernels, window=model.window)
+    return RoundRobinEngine(
+        loaded, EmbeddingRequest, EmbeddingBatcher(model, InputTokenizer(model, families.of(model.metadata)))
+    )

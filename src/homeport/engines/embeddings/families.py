@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import msgspec
 
 
-class Family(msgspec.Struct, frozen=True):
+class EmbeddingFamily(msgspec.Struct, frozen=True):
     """`document` and `query` stand in front of texts to be found and of texts that search.
 
     `shortest`: the fewest dimensions a vector may be cut to, for models trained so (Kusupati et al. 2022), else None.
@@ -29,27 +29,29 @@ class Family(msgspec.Struct, frozen=True):
 
 
 _SEARCH = "Represent this sentence for searching relevant passages: "
-_FAMILIES: tuple[tuple[str, Family], ...] = (
-    (r"\be5-(small|base|large)(?!.*instruct)", Family("passage: ", "query: ")),
-    (r"nomic-embed-text", Family("search_document: ", "search_query: ")),
-    (r"embedding-?gemma", Family("title: none | text: ", "task: search result | query: ", 128)),
+_FAMILIES: tuple[tuple[str, EmbeddingFamily], ...] = (
+    (r"\be5-(small|base|large)(?!.*instruct)", EmbeddingFamily("passage: ", "query: ")),
+    (r"nomic-embed-text", EmbeddingFamily("search_document: ", "search_query: ")),
+    (r"embedding-?gemma", EmbeddingFamily("title: none | text: ", "task: search result | query: ", 128)),
     (
         r"qwen3-embedding",
-        Family(
+        EmbeddingFamily(
             query="Instruct: Given a web search query, retrieve relevant passages that answer the query\nQuery:",
             shortest=32,
         ),
     ),
-    (r"bge-(small|base|large)-en", Family(query=_SEARCH)),
-    (r"bge-(small|base|large)-zh", Family(query="为这个句子生成表示以用于检索相关文章：")),
-    (r"mxbai-embed-large", Family(query=_SEARCH, shortest=64)),
-    (r"snowflake-arctic-embed.*v2", Family(query="query: ")),
-    (r"snowflake-arctic-embed", Family(query=_SEARCH)),
+    (r"bge-(small|base|large)-en", EmbeddingFamily(query=_SEARCH)),
+    (r"bge-(small|base|large)-zh", EmbeddingFamily(query="为这个句子生成表示以用于检索相关文章：")),
+    (r"mxbai-embed-large", EmbeddingFamily(query=_SEARCH, shortest=64)),
+    (r"snowflake-arctic-embed.*v2", EmbeddingFamily(query="query: ")),
+    (r"snowflake-arctic-embed", EmbeddingFamily(query=_SEARCH)),
 )
 _NAMES = ("general.name", "general.basename")
 
 
-def of(metadata: Mapping[str, str]) -> Family:
+def of(metadata: Mapping[str, str]) -> EmbeddingFamily:
     """The family of a model by its file's metadata."""
     names = [re.sub(r"[\s_]+", "-", metadata.get(key, "").lower()) for key in _NAMES]
-    return next((family for pattern, family in _FAMILIES if any(re.search(pattern, name) for name in names)), Family())
+    return next(
+        (family for pattern, family in _FAMILIES if any(re.search(pattern, name) for name in names)), EmbeddingFamily()
+    )

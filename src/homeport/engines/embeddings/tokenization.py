@@ -5,23 +5,25 @@ from collections.abc import Generator, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from homeport.domain.embeddings import EmbeddingRequest, Input
+from homeport.domain.embeddings import EmbeddingInput, EmbeddingRequest
 from homeport.domain.errors import ContextOverflow, InvalidRequest
 from homeport.domain.text import TextPrompt
 from homeport.engines import encodings
-from homeport.engines.embeddings.families import Family
-from homeport.engines.llama.encoder import Encoder
+from homeport.engines.embeddings.families import EmbeddingFamily
+from homeport.engines.llama.encoder import EmbeddingEncoder
 
-Ids = NDArray[np.int32]
+TokenIds = NDArray[np.int32]
 
 _PIECE = 1 << 15  # characters tokenised at a time: some tens of milliseconds
-_WIDEST = 64  # characters that a token may well stand for; texts longer than that times the window are counted first
+_LONG_TEXT_FACTOR = (
+    64  # characters that a token may well stand for; texts longer than that times the window are counted first
+)
 
 
-class Reader:
+class InputTokenizer:
     """Reads requests for one model. `window`: tokens of one input, prefix and what stands around a text included."""
 
-    def __init__(self, encoder: Encoder, family: Family) -> None:
+    def __init__(self, encoder: EmbeddingEncoder, family: EmbeddingFamily) -> None:
         self._encoder = encoder
         self._family = family
         self._around = encoder.around()
@@ -44,7 +46,7 @@ class Reader:
             )
         return wanted
 
-    def read(self, request: EmbeddingRequest) -> Iterator[Ids | None]:
+    def read(self, request: EmbeddingRequest) -> Iterator[TokenIds | None]:
         """Each input's ids, in order; None after a piece of work that brought none.
 
         Raises InvalidRequest and ContextOverflow whose `param` names the input at fault.
@@ -55,15 +57,15 @@ class Reader:
             self._check_size(len(ids), param)
             yield np.array(ids, np.int32)
 
-    def _ids(self, given: Input, request: EmbeddingRequest, param: str) -> Generator[None, None, list[int]]:
+    def _ids(self, given: EmbeddingInput, request: EmbeddingRequest, param: str) -> Generator[None, None, list[int]]:
         if isinstance(given, TextPrompt):
             text = given.text
         elif request.encoding is None:
             return self._own(given.ids, param, is_query=request.is_query)
         else:
-            text = _decoded(given.ids, encodings.load(request.encoding), param)
+            text = _decode_foreign_ids(given.ids, encodings.load(request.encoding), param)
         text = self._family.prefixed(text, is_query=request.is_query)
-        if len(text) > _WIDEST * self.window:
+        if len(text) > _LONG_TEXT_FACTOR * self.window:
             yield from self._refuse_if_long(text, param)
         try:
             return self._encoder.tokenise(text)
@@ -114,7 +116,7 @@ class Reader:
             raise InvalidRequest(f"'{param}' holds nothing that this model can read.", param=param)
 
 
-def _decoded(ids: tuple[int, ...], encoding: encodings.Encoding, param: str) -> str:
+def _decode_foreign_ids(ids: tuple[int, ...], encoding: encodings.Encoding, param: str) -> str:
     try:
         return b"".join(encoding.token(id) for id in ids).decode("utf-8", "replace")
     except InvalidRequest as error:

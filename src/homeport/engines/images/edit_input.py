@@ -10,7 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from homeport.domain.errors import InvalidRequest
-from homeport.domain.images import EDGE_MAX, EDGE_MIN, PIXELS_MAX, ImageRequest, Size, Source
+from homeport.domain.images import (
+    EDGE_MAX,
+    EDGE_MIN,
+    PIXELS_MAX,
+    ImageRequest,
+    ImageSize,
+    ImageSource,
+)
 from homeport.engines.images import pixels
 from homeport.engines.images.pipeline import Mask, Pixels
 
@@ -19,18 +26,18 @@ _MISMATCH = "The mask must have the same dimensions as the image: the image has 
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class EditInput:
     """The answer's `size`, and where there is a source, its pixels and hole at that size.
 
     `mask` None with a source: all of it is repainted.
     """
 
-    size: Size
+    size: ImageSize
     source: NDArray[np.uint8] | None = None
     mask: Mask | None = None
 
     @classmethod
-    def of(cls, request: ImageRequest, own: Size) -> Self:
+    def of(cls, request: ImageRequest, own: ImageSize) -> Self:
         """Decode and check what the request starts from. Raises InvalidRequest naming the field at fault."""
         if request.source is None:
             return cls(request.size or own)
@@ -39,41 +46,41 @@ class Scene:
         size = _size(request, pixels.size_of(layered))
         if mask is not None:
             mask = pixels.mask_at(mask, size)
-        return cls(size, pixels.resized(layered, size), mask)
+        return cls(size, pixels.resize(layered, size), mask)
 
-    def start(self, size: Size) -> tuple[Pixels | None, Mask | None]:
+    def start(self, size: ImageSize) -> tuple[Pixels | None, Mask | None]:
         """The source and its mask at a painter's size."""
         if self.source is None:
             return None, None
         mask = None if self.mask is None else pixels.mask_at(self.mask, size)
-        return pixels.resized(pixels.opaque(self.source), size), mask
+        return pixels.resize(pixels.flatten_on_white(self.source), size), mask
 
     def finished(self, painted: Pixels) -> NDArray[np.uint8]:
         """A painted picture of the answer's size, the source's own pixels put back wherever the mask keeps them."""
         if self.source is None or self.mask is None:
             return painted
-        return pixels.merged(self.source, painted, self.mask)
+        return pixels.composite(self.source, painted, self.mask)
 
 
-def _mask(source: Source, image: NDArray[np.uint8]) -> Mask | None:
+def _mask(source: ImageSource, image: NDArray[np.uint8]) -> Mask | None:
     size = pixels.size_of(image)
     if source.is_strict and size.width != size.height:
         said = f"The image must be square, and it has {size} pixels."
         raise InvalidRequest(said, param=source.field, code="invalid_image")
     if source.is_variation:
         return None
-    mask = pixels.hole(image)
+    mask = pixels.transparent_mask(image)
     field = source.field
     if source.mask is not None:
         field = "mask"
         layered = pixels.decode(source.mask, field, is_strict=True)
-        if pixels.size_of(layered) == Size(size.height, size.width) != size:
+        if pixels.size_of(layered) == ImageSize(size.height, size.width) != size:
             # Made by a program that takes a photo's pixels as they are stored, and does not turn them.
             layered = pixels.turned_like(layered, source.image)
         if pixels.size_of(layered) != size:
             said = _MISMATCH.format(size, pixels.size_of(layered))
             raise InvalidRequest(said, param=field, code="invalid_image")
-        mask = pixels.hole(layered)
+        mask = pixels.transparent_mask(layered)
     if mask.any():
         return mask
     if source.mask is not None or source.is_strict:
@@ -86,7 +93,7 @@ def _mask(source: Source, image: NDArray[np.uint8]) -> Mask | None:
     return None
 
 
-def _size(request: ImageRequest, source: Size) -> Size:
+def _size(request: ImageRequest, source: ImageSize) -> ImageSize:
     size = request.size or source
     if request.size is None:
         edges = sorted((source.width, source.height))

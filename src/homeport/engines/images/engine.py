@@ -9,35 +9,43 @@ import secrets
 from collections.abc import Iterable, Iterator, Sequence
 
 from homeport.domain.errors import EngineFailed, HomeportError
-from homeport.domain.events import Admitted, Done, Event, Failed, Picture, Progress, Usage
-from homeport.domain.images import Finish, ImageRequest
-from homeport.domain.models import Loaded
-from homeport.domain.ports.serving import Engine
-from homeport.domain.worker_messages import Job
-from homeport.engines.images import pixels
-from homeport.engines.images.edit_input import Scene
-from homeport.engines.images.pipeline import (
-    Brief,
-    Painter,
-    Pixels,
-    Stroke,
+from homeport.domain.events import (
+    Admitted,
+    Done,
+    Event,
+    Failed,
+    GeneratedImage,
+    ImageProgress,
+    Usage,
 )
-from homeport.engines.round_robin import Turn, Turns
+from homeport.domain.images import ImageOutput, ImageRequest
+from homeport.domain.models import LoadedModel
+from homeport.domain.ports.engine import Engine
+from homeport.domain.worker_messages import EngineSpec
+from homeport.engines.images import pixels
+from homeport.engines.images.edit_input import EditInput
+from homeport.engines.images.pipeline import (
+    ImagePipeline,
+    PipelineInput,
+    PipelineStep,
+    Pixels,
+)
+from homeport.engines.round_robin import ActiveRequest, RoundRobinEngine
 
 _SEEDS = 2**32
 
 logger = logging.getLogger("homeport.images")
 
 
-def engine(job: Job, painter: Painter, kernels: str, notes: tuple[str, ...] = ()) -> Engine:
+def engine(job: EngineSpec, painter: ImagePipeline, kernels: str, notes: tuple[str, ...] = ()) -> Engine:
     """The engine that lets this painter work for requests. `kernels`: what computes, in words."""
-    return Turns(Loaded(job.model, kernels=kernels, notes=notes), ImageRequest, Studio(painter))
+    return RoundRobinEngine(LoadedModel(job.model, kernels=kernels, notes=notes), ImageRequest, ImageWork(painter))
 
 
-class Studio:
+class ImageWork:
     """Implements `engines.turns.Work`."""
 
-    def __init__(self, painter: Painter) -> None:
+    def __init__(self, painter: ImagePipeline) -> None:
         self._painter = painter
         self._begun: set[int] = set()
         self._pictures: dict[int, int] = {}  # how many of a request are finished
@@ -45,7 +53,7 @@ class Studio:
         self._last = 0
         self._seeds: dict[int, int] = {}
 
-    def step(self, turns: Sequence[Turn[ImageRequest]]) -> Iterable[tuple[int, Event]]:
+    def step(self, turns: Sequence[ActiveRequest[ImageRequest]]) -> Iterable[tuple[int, Event]]:
         """Check a request that has just come, or do one step of a picture."""
         fresh = next((turn for turn in turns if turn.id not in self._begun), None)
         turn = fresh or self._next(turns)
@@ -72,7 +80,7 @@ class Studio:
         self._stop()
         self._painter.close()
 
-    def _next(self, turns: Sequence[Turn[ImageRequest]]) -> Turn[ImageRequest]:
+    def _next(self, turns: Sequence[ActiveRequest[ImageRequest]]) -> ActiveRequest[ImageRequest]:
         """The request whose picture is under way; else the one after the request that had the last."""
         if self._painting:
             id = self._painting[0]
@@ -82,16 +90,16 @@ class Studio:
             self._stop()  # its reader is behind: the picture is begun again when there is credit
         return next((turn for turn in turns if turn.id > self._last), turns[0])
 
-    def _admit(self, turn: Turn[ImageRequest]) -> Event:
+    def _admit(self, turn: ActiveRequest[ImageRequest]) -> Event:
         self._begun.add(turn.id)
         request = turn.request
         # Decoded again when its turn comes: requests that wait hold no pixels.
-        self._painter.check(_brief(self._painter, request, Scene.of(request, self._painter.own), 0))
+        self._painter.check(_pipeline_input(self._painter, request, EditInput.of(request, self._painter.own), 0))
         self._pictures[turn.id] = 0
         self._seeds[turn.id] = secrets.randbelow(_SEEDS) if request.seed is None else request.seed
         return Admitted(0)
 
-    def _paint(self, turn: Turn[ImageRequest]) -> list[Event]:
+    def _paint(self, turn: ActiveRequest[ImageRequest]) -> list[Event]:
         """Go one step on with the request's picture."""
         self._last = turn.id
         index = self._pictures[turn.id]
@@ -101,7 +109,7 @@ class Studio:
         event = next(self._painting[1])
         if event is None:
             return []
-        if not isinstance(event, Picture) or event.partial is not None:
+        if not isinstance(event, GeneratedImage) or event.partial is not None:
             return [event]
         self._painting = None
         self._pictures[turn.id] = index + 1
@@ -115,22 +123,22 @@ class Studio:
                 close()
 
 
-def _events(painter: Painter, request: ImageRequest, index: int, seed: int) -> Iterator[Event | None]:
+def _events(painter: ImagePipeline, request: ImageRequest, index: int, seed: int) -> Iterator[Event | None]:
     """One picture's events, the finished picture last; None where there is nothing to tell yet."""
-    scene = Scene.of(request, painter.own)
-    brief = _brief(painter, request, scene, seed)
+    scene = EditInput.of(request, painter.own)
+    brief = _pipeline_input(painter, request, scene, seed)
     shown = 0
     painting = painter.paint(brief)
     try:
         for told in painting:
             if told is None:
                 yield None
-            elif isinstance(told, Stroke):
+            elif isinstance(told, PipelineStep):
                 if told.preview is not None and shown < request.partial_images and told.step < told.steps:
-                    looks = scene.finished(pixels.resized(told.preview, scene.size))
+                    looks = scene.finished(pixels.resize(told.preview, scene.size))
                     yield _picture(index, looks, request.finish, shown)
                     shown += 1
-                yield Progress(index, told.step, told.steps)
+                yield ImageProgress(index, told.step, told.steps)
             else:
                 yield _picture(index, scene.finished(painter.enlarge(told, scene.size)), request.finish, None)
                 return
@@ -141,10 +149,10 @@ def _events(painter: Painter, request: ImageRequest, index: int, seed: int) -> I
             close()
 
 
-def _brief(painter: Painter, request: ImageRequest, scene: Scene, seed: int) -> Brief:
+def _pipeline_input(painter: ImagePipeline, request: ImageRequest, scene: EditInput, seed: int) -> PipelineInput:
     size = painter.fit(scene.size)
     image, mask = scene.start(size)
-    return Brief(
+    return PipelineInput(
         prompt=request.prompt,
         size=size,
         seed=seed,
@@ -159,6 +167,6 @@ def _brief(painter: Painter, request: ImageRequest, scene: Scene, seed: int) -> 
     )
 
 
-def _picture(index: int, made: pixels.Layered | Pixels, finish: Finish, partial: int | None) -> Picture:
+def _picture(index: int, made: pixels.RgbaPixels | Pixels, finish: ImageOutput, partial: int | None) -> GeneratedImage:
     size = pixels.size_of(made)
-    return Picture(index, size.width, size.height, pixels.encode(made, finish), partial)
+    return GeneratedImage(index, size.width, size.height, pixels.encode(made, finish), partial)

@@ -10,7 +10,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from homeport.domain.images import Size
+from homeport.domain.images import ImageSize
 
 Pixels: TypeAlias = NDArray[np.uint8]
 """Height x width x 3, RGB."""
@@ -19,8 +19,8 @@ Mask: TypeAlias = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class Brief:
-    """One picture to paint, at a size that `Painter.fit` gave.
+class PipelineInput:
+    """One picture to paint, at a size that `ImagePipeline.fit` gave.
 
     `image`: start from it, of the same size. `mask`: repaint only there; what comes back elsewhere does not matter, for
     the source's own pixels are put there. `strength`: 0 gives the image back, 1 forgets it. An empty `prompt` comes
@@ -29,7 +29,7 @@ class Brief:
     """
 
     prompt: str
-    size: Size
+    size: ImageSize
     seed: int
     negative: str = ""
     image: Pixels | None = None
@@ -42,7 +42,7 @@ class Brief:
 
 
 @dataclass(frozen=True, slots=True)
-class Stroke:
+class PipelineStep:
     """Step `step` of `steps` is done, counted from 1. `preview`: how the picture looks by now, where asked for."""
 
     step: int
@@ -50,35 +50,35 @@ class Stroke:
     preview: Pixels | None = None
 
 
-Painting: TypeAlias = Iterator[Stroke | Pixels | None]
-"""A picture in the making: a `Stroke` after each step, the finished `Pixels` last, at the brief's size.
+PipelineOutputs: TypeAlias = Iterator[PipelineStep | Pixels | None]
+"""A picture in the making: a `PipelineStep` after each step, the finished `Pixels` last, at the brief's size.
 
 None: nothing to tell yet (given once a second or so, by one that waits), so that a cancel is noticed. Closing the
 generator (`close()`) must stop the work at once.
 """
 
 
-class Painter(Protocol):
+class ImagePipeline(Protocol):
     """A loaded model that paints. All of it is called from one thread."""
 
     @property
-    def own(self) -> Size:
+    def own(self) -> ImageSize:
         """The size it paints best."""
         ...
 
-    def fit(self, size: Size) -> Size:
+    def fit(self, size: ImageSize) -> ImageSize:
         """The size it would paint for an answer of `size`; the engine enlarges or reduces the rest of the way."""
         ...
 
-    def check(self, brief: Brief) -> None:
+    def check(self, brief: PipelineInput) -> None:
         """Raise InvalidRequest, naming the field as callers know it, for what the model cannot do. Paints nothing."""
         ...
 
-    def paint(self, brief: Brief) -> Painting:
+    def paint(self, brief: PipelineInput) -> PipelineOutputs:
         """Begin a picture, of a brief that was checked."""
         ...
 
-    def enlarge(self, pixels: Pixels, size: Size) -> Pixels:
+    def enlarge(self, pixels: Pixels, size: ImageSize) -> Pixels:
         """Bring a finished picture to the answer's size, with clean edges. `pixels.enlarge` is a good default."""
         ...
 

@@ -12,18 +12,23 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from homeport.domain.errors import InvalidRequest
-from homeport.domain.images import SOURCE_PIXELS_MAX, Finish, Format, Size
+from homeport.domain.images import (
+    SOURCE_PIXELS_MAX,
+    ImageFormat,
+    ImageOutput,
+    ImageSize,
+)
 from homeport.engines import image_decoding
 from homeport.engines.images.pipeline import Mask, Pixels
 
-Layered = NDArray[np.uint8]
+RgbaPixels = NDArray[np.uint8]
 """Height x width x 4, RGB and alpha."""
 
 _STRICT, _LOOSE = ("PNG",), ("PNG", "JPEG", "WEBP")
 _PNG_LEVEL = 6
 
 
-def decode(file: Path, field: str, *, is_strict: bool) -> Layered:
+def decode(file: Path, field: str, *, is_strict: bool) -> RgbaPixels:
     """The pixels of an upload. Raises InvalidRequest naming `field`: unreadable, another format, or too many pixels.
 
     Photos are turned upright, 16-bit and palette pictures become 8-bit ones, of several frames the first is taken.
@@ -37,7 +42,7 @@ def decode(file: Path, field: str, *, is_strict: bool) -> Layered:
                     param=field,
                     code="image_too_large",
                 )
-            return np.asarray(image_decoding.seen(opened).convert("RGBA"))
+            return np.asarray(image_decoding.upright_image(opened).convert("RGBA"))
     except InvalidRequest:
         raise
     except (
@@ -52,30 +57,30 @@ def decode(file: Path, field: str, *, is_strict: bool) -> Layered:
         raise InvalidRequest(f"The {field} must be {kinds} file.", param=field, code="invalid_image") from error
 
 
-def size_of(pixels: Layered | Pixels) -> Size:
+def size_of(pixels: RgbaPixels | Pixels) -> ImageSize:
     """Width and height."""
-    return Size(pixels.shape[1], pixels.shape[0])
+    return ImageSize(pixels.shape[1], pixels.shape[0])
 
 
-def turned_like(layered: Layered, file: Path) -> Layered:
+def turned_like(layered: RgbaPixels, file: Path) -> RgbaPixels:
     """Pixels turned as those of a photo were, which `decode` has read."""
     with _opened(file, _LOOSE) as opened, Image.fromarray(layered) as image:
-        way = image_decoding.turn(opened)
+        way = image_decoding.orientation(opened)
         return layered if way is None else np.asarray(image.transpose(way))
 
 
-def hole(layered: Layered) -> Mask:
+def transparent_mask(layered: RgbaPixels) -> Mask:
     """Where a picture is fully transparent."""
     return np.asarray(layered[..., 3] == 0, dtype=np.bool_)
 
 
-def opaque(layered: Layered) -> Pixels:
+def flatten_on_white(layered: RgbaPixels) -> Pixels:
     """The picture on white, without alpha."""
     colour, alpha = layered[..., :3].astype(np.uint32), layered[..., 3:].astype(np.uint32)
     return ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
-def merged(source: Layered, painted: Pixels, mask: Mask) -> NDArray[np.uint8]:
+def composite(source: RgbaPixels, painted: Pixels, mask: Mask) -> NDArray[np.uint8]:
     """`painted` where the mask says so, the source's very pixels elsewhere. With alpha only where some is needed."""
     result = source.copy()
     result[mask, :3] = painted[mask]
@@ -83,7 +88,7 @@ def merged(source: Layered, painted: Pixels, mask: Mask) -> NDArray[np.uint8]:
     return result if (result[..., 3] < 255).any() else result[..., :3]
 
 
-def resized(pixels: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
+def resize(pixels: NDArray[np.uint8], size: ImageSize) -> NDArray[np.uint8]:
     """The picture at another size, smooth; the same one where the size is its own."""
     if size_of(pixels) == size:
         return pixels
@@ -91,17 +96,17 @@ def resized(pixels: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
         return np.asarray(made)
 
 
-def enlarge(pixels: Pixels, size: Size) -> Pixels:
+def enlarge(pixels: Pixels, size: ImageSize) -> Pixels:
     """A painted picture at the answer's size, its edges kept: enlarged in linear steps of two, each sharpened."""
     while size.width >= 2 * pixels.shape[1] and size.height >= 2 * pixels.shape[0]:
-        pixels = _sharp(_grown(pixels, Size(2 * pixels.shape[1], 2 * pixels.shape[0])))
+        pixels = _sharpen(_upscale_bicubic(pixels, ImageSize(2 * pixels.shape[1], 2 * pixels.shape[0])))
     own = size_of(pixels)
     if size.width < own.width or size.height < own.height:
-        return resized(pixels, size)
-    return pixels if size == own else _sharp(_grown(pixels, size))
+        return resize(pixels, size)
+    return pixels if size == own else _sharpen(_upscale_bicubic(pixels, size))
 
 
-def mask_at(mask: Mask, size: Size) -> Mask:
+def mask_at(mask: Mask, size: ImageSize) -> Mask:
     """The mask at another size: true wherever any pixel under it is."""
     if (mask.shape[1], mask.shape[0]) == (size.width, size.height):
         return mask
@@ -112,15 +117,15 @@ def mask_at(mask: Mask, size: Size) -> Mask:
         return np.asarray(np.asarray(made) > 0, dtype=np.bool_)
 
 
-def encode(pixels: NDArray[np.uint8], finish: Finish) -> bytes:
+def encode(pixels: NDArray[np.uint8], finish: ImageOutput) -> bytes:
     """The picture as a file, which holds pixels and nothing else: no text, times, places or colour profiles."""
     made = io.BytesIO()
-    if finish.format is Format.JPEG and pixels.shape[2] == 4:
-        pixels = opaque(pixels)
+    if finish.format is ImageFormat.JPEG and pixels.shape[2] == 4:
+        pixels = flatten_on_white(pixels)
     with Image.fromarray(pixels) as image:
-        if finish.format is Format.PNG:
+        if finish.format is ImageFormat.PNG:
             image.save(made, "PNG", compress_level=_PNG_LEVEL)
-        elif finish.format is Format.JPEG:
+        elif finish.format is ImageFormat.JPEG:
             image.save(made, "JPEG", quality=max(1, finish.quality), subsampling=0 if finish.quality > 90 else -1)
         else:
             image.save(made, "WEBP", quality=finish.quality, lossless=finish.quality == 100, exact=True)
@@ -133,7 +138,7 @@ def _opened(file: Path, formats: tuple[str, ...]) -> Image.Image:
         return Image.open(file, formats=formats)
 
 
-def _grown(pixels: Pixels, size: Size) -> Pixels:
+def _upscale_bicubic(pixels: Pixels, size: ImageSize) -> Pixels:
     """Larger, and without a colour that is not between its neighbours': smoother ways ring at edges."""
     with (
         Image.fromarray(pixels) as image,
@@ -142,7 +147,7 @@ def _grown(pixels: Pixels, size: Size) -> Pixels:
         return np.asarray(made)
 
 
-def _sharp(pixels: Pixels) -> Pixels:
+def _sharpen(pixels: Pixels) -> Pixels:
     """Steepen edges by what a small blur takes from them, without overshooting the neighbourhood's own range."""
     wide = np.pad(pixels, ((1, 1), (1, 1), (0, 0)), mode="edge").astype(np.int16)
     height, width = pixels.shape[:2]

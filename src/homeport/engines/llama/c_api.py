@@ -165,7 +165,7 @@ CONTROL = 1 << 3
 Value = int | float
 
 
-class Layout(msgspec.Struct, frozen=True):
+class StructLayout(msgspec.Struct, frozen=True):
     """One known shape of `llama_context_params`: the fields in front of `abort_callback` that differ by build."""
 
     name: str
@@ -178,8 +178,8 @@ class Layout(msgspec.Struct, frozen=True):
 
 
 LAYOUTS = (
-    Layout("b11413", ""),
-    Layout("b11548", "size_t moe_cache_size;"),
+    StructLayout("b11413", ""),
+    StructLayout("b11548", "size_t moe_cache_size;"),
 )
 
 _CONTEXT_DEFAULTS: Mapping[str, Value] = MappingProxyType(
@@ -248,7 +248,7 @@ def _wrong(ffi: cffi.FFI, raw: bytes, struct: str, expected: Mapping[str, Value]
     return wrong
 
 
-def identify(context: bytes, model: bytes) -> tuple[Layout | None, str]:
+def identify(context: bytes, model: bytes) -> tuple[StructLayout | None, str]:
     """The layout under which these raw default parameters make sense, or None, and what does not fit the nearest."""
     nearest: list[str] | None = None
     for layout in LAYOUTS:

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from homeport.domain.errors import EngineFailed, Unavailable
 from homeport.engines.llama import memory_pages
 from homeport.engines.llama.c_api import CONTROL
-from homeport.engines.llama.library import Library, kernels
-from homeport.engines.llama.model import Model
-from homeport.engines.llama.threadpool import Team
+from homeport.engines.llama.library import LlamaLibrary, kernels
+from homeport.engines.llama.model import LlamaModel
+from homeport.engines.llama.threadpool import LlamaThreadpool
 from homeport.engines.processors import cores
 
 Vectors = NDArray[np.float32]
@@ -50,14 +50,14 @@ class EncoderOptions(msgspec.Struct, frozen=True):
     is_plain: bool = False
 
 
-class Encoder:
+class EmbeddingEncoder:
     """One model, loaded. `window`: tokens of one sequence, those around a text included; `dimensions`: of a vector.
 
     Takes a loaded model and who computes it, and owns both. Raises Unavailable where the file pools nothing or the
     context does not fit.
     """
 
-    def __init__(self, model: Model, team: Team, options: EncoderOptions) -> None:
+    def __init__(self, model: LlamaModel, team: LlamaThreadpool, options: EncoderOptions) -> None:
         self._library, self._model, self._team = model.library, model, team
         api, handle = model.library.api, model.handle
         trained = int(api.llama_model_n_ctx_train(handle))
@@ -144,12 +144,12 @@ class Encoder:
         self._model.close()
 
 
-def load(weights: Path, options: EncoderOptions) -> Encoder:
+def load(weights: Path, options: EncoderOptions) -> EmbeddingEncoder:
     """Load a GGUF file. Raises Unavailable when it, the kernels or the memory do not allow it."""
-    model = Model(kernels(options.library), weights)
-    team = Team(model.library, options.threads or cores())
+    model = LlamaModel(kernels(options.library), weights)
+    team = LlamaThreadpool(model.library, options.threads or cores())
     try:
-        return Encoder(model, team, options)
+        return EmbeddingEncoder(model, team, options)
     except BaseException:
         team.close()
         model.close()
@@ -159,14 +159,14 @@ def load(weights: Path, options: EncoderOptions) -> Encoder:
 class _Size(msgspec.Struct, frozen=True):
     tokens: int
     sequences: int
-    team: Team
+    team: LlamaThreadpool
     flash: bool | None = None  # None leaves it to llama.cpp
 
 
 class _Context:
     """A context that pools. Models without a cache compute a batch at once; those with one forget it after each."""
 
-    def __init__(self, library: Library, model: object, size: _Size, dimensions: int, vocabulary: int) -> None:
+    def __init__(self, library: LlamaLibrary, model: object, size: _Size, dimensions: int, vocabulary: int) -> None:
         self._library, self._dimensions, self._vocabulary = library, dimensions, vocabulary
         self._largest = 0  # batch so far
         self._api, self._ffi = library.api, library.ffi
@@ -221,7 +221,7 @@ class _Context:
         logits = self._api.llama_get_logits(self._context)
         if logits != self._ffi.NULL:
             size = tokens * self._vocabulary * np.dtype(np.float32).itemsize
-            memory_pages.give_back(int(self._ffi.cast("uintptr_t", logits)), size)
+            memory_pages.release_pages(int(self._ffi.cast("uintptr_t", logits)), size)
 
     def _batch(self, sequences: Sequence[Ids]) -> tuple[Any, list[object]]:
         """A `llama_batch`, and what its pointers point to, to be kept until it was computed."""

@@ -21,10 +21,10 @@ from homeport.engines.llama.c_api import (
     BACKENDS,
     LAYOUTS,
     PROBE,
-    Layout,
+    StructLayout,
     identify,
 )
-from homeport.engines.llama.log import Log
+from homeport.engines.llama.log import LlamaLog
 from homeport.engines.processors import cores
 
 _WHEEL = "xllamacpp"
@@ -34,13 +34,13 @@ _SUFFIX = _SUFFIXES.get(sys.platform, ".so")
 _PREFIX = "" if sys.platform == "win32" else "lib"
 
 logger = logging.getLogger("homeport.llama")
-_loaded: dict[Path, "Library"] = {}
+_loaded: dict[Path, "LlamaLibrary"] = {}
 _loading = threading.Lock()
 # A handle that is dropped unloads its library, and ggml aborts the process when it is loaded a second time.
 _opened: list[object] = []
 
 
-class Library:
+class LlamaLibrary:
     """llama.cpp, loaded: `ffi` and `api` to call it, and what it is.
 
     Loads `path` (the shared object with the `llama_*` functions) together with the libraries beside it that it is
@@ -50,7 +50,7 @@ class Library:
     def __init__(self, path: Path, *, origin: str) -> None:
         self.path = path
         self.origin = origin
-        self.log = Log()
+        self.log = LlamaLog()
         _preload(path)
         self.layout = _layout(path)
         self.ffi: Any = cffi.FFI()
@@ -141,7 +141,7 @@ class Library:
             raise Unavailable(f"The kernels in {self.path.parent} have no part that runs on this CPU.")
 
 
-def kernels(path: Path | None) -> Library:
+def kernels(path: Path | None) -> LlamaLibrary:
     """Load kernels: a folder or a shared object, or the installed wheel's for None. The same file is loaded once.
 
     Raises Unavailable, saying what to do, when there are none or they cannot be used here.
@@ -150,7 +150,7 @@ def kernels(path: Path | None) -> Library:
     file = file.resolve()
     with _loading:
         if file not in _loaded:
-            library = Library(file, origin=origin)
+            library = LlamaLibrary(file, origin=origin)
             _loaded[file] = library
             logger.info("kernels: %s", library)
     return _loaded[file]
@@ -227,7 +227,7 @@ def _open(ffi: Any, path: Path) -> Any:
     return opened
 
 
-def _layout(path: Path) -> Layout:
+def _layout(path: Path) -> StructLayout:
     ffi = cffi.FFI()
     ffi.cdef(PROBE)
     api = _open(ffi, path)

@@ -20,7 +20,7 @@ _LOADED = re.compile(r"loaded (\S+) backend from (.+)")
 logger = logging.getLogger("homeport.llama")
 
 
-class Log:
+class LlamaLog:
     """Puts pieces together to lines, logs them, and keeps the last errors and warnings.
 
     `backends` are the files of the backends it said it loaded: the only way it tells which CPU variant it chose.

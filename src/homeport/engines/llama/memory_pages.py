@@ -8,7 +8,7 @@ import mmap
 import sys
 
 
-def give_back(address: int, size: int) -> None:
+def release_pages(address: int, size: int) -> None:
     """Give back the whole pages within `size` bytes from `address`. Their content is lost: it must not matter."""
     if sys.platform != "linux":
         return

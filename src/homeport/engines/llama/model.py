@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from homeport.domain.errors import EngineFailed, InvalidRequest, Unavailable
-from homeport.engines.llama.library import Library
+from homeport.engines.llama.library import LlamaLibrary
 
 
-class Model:
+class LlamaModel:
     """A loaded file: `handle` is llama.cpp's, `metadata` what the file says of itself (arrays left out).
 
     Raises Unavailable where the file or the memory does not allow it.
     """
 
-    def __init__(self, library: Library, weights: Path) -> None:
+    def __init__(self, library: LlamaLibrary, weights: Path) -> None:
         self.library = library
         self._api, self._ffi = library.api, library.ffi
         _check_header(weights)
@@ -61,7 +61,7 @@ def _check_header(weights: Path) -> None:
         raise Unavailable(f"{weights.name} is not a GGUF file.")
 
 
-def _metadata(library: Library, model: object) -> dict[str, str]:
+def _metadata(library: LlamaLibrary, model: object) -> dict[str, str]:
     """Everything the file says of itself, values as text of any length."""
     api, ffi = library.api, library.ffi
 

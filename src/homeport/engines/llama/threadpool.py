@@ -10,8 +10,8 @@ Knows nothing of models. Source: ggml/include/ggml.h and ggml-cpu.h.
 import logging
 from typing import Any
 
-from homeport.engines.llama.library import Library
-from homeport.engines.processors import Monitor
+from homeport.engines.llama.library import LlamaLibrary
+from homeport.engines.processors import ProcessorMonitor
 
 logger = logging.getLogger("homeport.llama")
 
@@ -30,17 +30,17 @@ _NEW, _FREE = "ggml_threadpool_new", "ggml_threadpool_free"
 _POLL = 50  # ggml's default, by which the struct is known
 
 
-class Team:
+class LlamaThreadpool:
     """At most so many threads, for the contexts of one model, of which one computes at a time. Free those first.
 
     Where a build does not have what this needs, it goes on starting threads of its own.
     """
 
-    def __init__(self, library: Library, threads: int) -> None:
+    def __init__(self, library: LlamaLibrary, threads: int) -> None:
         self.threads = threads
         self._library = library
         self._pool = 0 if threads == 1 or "OPENMP" in library.features else self._started()
-        self._monitor = Monitor(threads)
+        self._monitor = ProcessorMonitor(threads)
 
     @property
     def count(self) -> int:

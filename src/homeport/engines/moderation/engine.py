@@ -11,24 +11,37 @@ import msgspec
 import numpy as np
 
 from homeport.domain.errors import Unavailable
-from homeport.domain.events import Admitted, Done, Event, Judgement, Usage, Verdict
-from homeport.domain.models import Loaded
-from homeport.domain.moderation import CATEGORIES, ImagePart, ModerationRequest, Part, TextPart
-from homeport.domain.ports.serving import Engine
-from homeport.domain.worker_messages import Job
+from homeport.domain.events import (
+    Admitted,
+    CategoryScore,
+    Done,
+    Event,
+    ModerationVerdict,
+    Usage,
+)
+from homeport.domain.models import LoadedModel
+from homeport.domain.moderation import (
+    CATEGORIES,
+    ImagePart,
+    ModerationPart,
+    ModerationRequest,
+    TextPart,
+)
+from homeport.domain.ports.engine import Engine
+from homeport.domain.worker_messages import EngineSpec
 from homeport.engines.llama import encoder
-from homeport.engines.llama.encoder import Encoder, EncoderOptions
+from homeport.engines.llama.encoder import EmbeddingEncoder, EncoderOptions
 from homeport.engines.moderation import head, image_classifier, windows
-from homeport.engines.moderation.head import Floats, Head
-from homeport.engines.moderation.image_classifier import Classifier
-from homeport.engines.moderation.toxicity_model import Network
-from homeport.engines.round_robin import Rounds, Turn, Turns
+from homeport.engines.moderation.head import ClassifierHead, Floats
+from homeport.engines.moderation.image_classifier import NsfwClassifier
+from homeport.engines.moderation.toxicity_model import ToxicityModel
+from homeport.engines.round_robin import ActiveRequest, GeneratorWork, RoundRobinEngine
 
-VECTORS = "multilingual-e5-small/weights"
+EMBEDDING_WEIGHTS = "multilingual-e5-small/weights"
 """The file, of another model of the catalogue, whose vectors the head was trained on."""
 
 _PREFIX = "query: "  # what that model wants in front of texts that are compared with each other
-_SEEN = frozenset({"sexual"})  # the categories that a picture says anything about
+_IMAGE_CATEGORIES = frozenset({"sexual"})  # the categories that a picture says anything about
 
 
 class ModerationOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,19 +59,19 @@ class ModerationOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
             raise Unavailable(f"The moderation engine's options are wrong: {error}.") from error
 
 
-def load(job: Job) -> Engine:
+def load(job: EngineSpec) -> Engine:
     """Load the models a job names. Raises Unavailable where one does not load or an option is wrong."""
     options = ModerationOptions.read(job.options)
-    for role in ("weights", "images", VECTORS):
+    for role in ("weights", "images", EMBEDDING_WEIGHTS):
         if role not in job.files:
             raise Unavailable(f"{job.model} has no file `{role}`.")
-    words = Network(job.files["weights"])
-    classifier = Classifier(job.files["images"], options.threads)
+    words = ToxicityModel(job.files["weights"])
+    classifier = NsfwClassifier(job.files["images"], options.threads)
     library = Path(options.library) if options.library else None
-    vectors = encoder.load(job.files[VECTORS], EncoderOptions(threads=options.threads, library=library))
-    judge = Judge(Reader(vectors, words), head.built_in(), classifier)
-    loaded = Loaded(model=job.model, kernels=f"{vectors.kernels}; onnxruntime")
-    return Turns(loaded, ModerationRequest, Rounds(judge.begin, vectors.close))
+    vectors = encoder.load(job.files[EMBEDDING_WEIGHTS], EncoderOptions(threads=options.threads, library=library))
+    judge = Moderator(FeatureExtractor(vectors, words), head.built_in(), classifier)
+    loaded = LoadedModel(model=job.model, kernels=f"{vectors.kernels}; onnxruntime")
+    return RoundRobinEngine(loaded, ModerationRequest, GeneratorWork(judge.begin, vectors.close))
 
 
 class Window(msgspec.Struct, frozen=True):
@@ -68,10 +81,10 @@ class Window(msgspec.Struct, frozen=True):
     ids: tuple[int, ...]
 
 
-class Reader:
+class FeatureExtractor:
     """Makes of windows of text what the head reads."""
 
-    def __init__(self, vectors: Encoder, words: Network) -> None:
+    def __init__(self, vectors: EmbeddingEncoder, words: ToxicityModel) -> None:
         self._vectors = vectors
         self._words = words
 
@@ -85,7 +98,7 @@ class Reader:
 
     def windows(self, text: str) -> Iterator[Window | None]:
         """The windows of a text that say anything, and None now and then while it is measured."""
-        for piece in windows.cut(text, self.count):
+        for piece in windows.split_windows(text, self.count):
             if piece is None:
                 yield None
             elif piece.strip():
@@ -108,15 +121,15 @@ class Reader:
         return head.features(vectors, self._words.judge([window.text for window in chunk]))
 
 
-class Judge:
+class Moderator:
     """Makes the events of one request after the other."""
 
-    def __init__(self, reader: Reader, trained: Head, classifier: Classifier) -> None:
+    def __init__(self, reader: FeatureExtractor, trained: ClassifierHead, classifier: NsfwClassifier) -> None:
         self._reader = reader
         self._head = trained
         self._pictures = classifier
 
-    def begin(self, turn: Turn[ModerationRequest]) -> Iterator[Event | None]:
+    def begin(self, turn: ActiveRequest[ModerationRequest]) -> Iterator[Event | None]:
         """Give a request's events, None where a chunk of work brought none. Raises InvalidRequest for bad pictures.
 
         Pictures are judged before the request is admitted, so that a bad one is told before the answer begins.
@@ -140,14 +153,14 @@ class Judge:
             yield None
             while done < len(inputs) and ends[done] <= read:
                 has_text = any(isinstance(part, TextPart) for part in inputs[done])
-                yield Verdict(done, self._judgements(worst[done], has_text=has_text, picture=seen[done]))
+                yield ModerationVerdict(done, self._judgements(worst[done], has_text=has_text, picture=seen[done]))
                 done += 1
         yield Done(usage)
 
     def _scores(self, chunk: Sequence[Window]) -> Floats:
         return self._head.judge(self._reader.features(chunk), [window.text for window in chunk])
 
-    def _seen(self, parts: tuple[Part, ...]) -> Generator[None, None, float | None]:
+    def _seen(self, parts: tuple[ModerationPart, ...]) -> Generator[None, None, float | None]:
         worst: float | None = None
         for part in parts:
             if isinstance(part, ImagePart):
@@ -155,7 +168,7 @@ class Judge:
                 yield None
         return worst
 
-    def _cut(self, parts: tuple[Part, ...]) -> Generator[None, None, list[Window]]:
+    def _cut(self, parts: tuple[ModerationPart, ...]) -> Generator[None, None, list[Window]]:
         found: list[Window] = []
         for part in parts:
             if isinstance(part, TextPart):
@@ -166,12 +179,12 @@ class Judge:
                         found.append(window)
         return found
 
-    def _judgements(self, scores: Floats, *, has_text: bool, picture: float | None) -> tuple[Judgement, ...]:
+    def _judgements(self, scores: Floats, *, has_text: bool, picture: float | None) -> tuple[CategoryScore, ...]:
         found = []
         for category, score, threshold in zip(CATEGORIES, map(float, scores), self._head.thresholds, strict=True):
             applied = ["text"] if has_text else []
-            if picture is not None and category in _SEEN:
+            if picture is not None and category in _IMAGE_CATEGORIES:
                 applied.append("image")
-                score = max(score, image_classifier.alike(picture, threshold))
-            found.append(Judgement(category, score, score >= threshold, tuple(applied)))
+                score = max(score, image_classifier.rescale_probability(picture, threshold))
+            found.append(CategoryScore(category, score, score >= threshold, tuple(applied)))
         return tuple(found)

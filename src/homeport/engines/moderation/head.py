@@ -18,9 +18,9 @@ TRAINED = tuple(category for category in CATEGORIES if category != "sexual/minor
 """The categories there are examples for. Nothing sexual about minors is written or collected: a rule stands in."""
 
 _MINORS, _SEXUAL = CATEGORIES.index("sexual/minors"), CATEGORIES.index("sexual")
-_ELSE = 0.01  # of the sexual score, where nobody young is spoken of
+_NO_MINOR_FACTOR = 0.01  # of the sexual score, where nobody young is spoken of
 # Words that say someone is a child or may be one. `girl` and `boy` are said of adults too; they count, to be careful.
-_YOUNG = re.compile(
+_MINOR_TERMS = re.compile(
     r"\b(child(ren)?|kids?|minors?|under-?aged?|pre-?teens?|teen(s|ager|agers|aged)?|toddlers?|infants?|bab(y|ies)|"
     r"school-?(girl|boy|kid|child)(s|ren)?|pupils?|(little|young) (girl|boy|one)s?|girls?|boys?|juveniles?|"
     r"adolescents?|loli(ta|con)?|shota(con)?|([1-9]|1[0-7])[- ]?(years?|yrs?)[- ]?old|(aged?|age of) ([1-9]|1[0-7])|"
@@ -32,7 +32,7 @@ _YOUNG = re.compile(
 )
 
 
-class Head:
+class ClassifierHead:
     """The trained layers. `thresholds`: by category, in the order of `CATEGORIES`."""
 
     def __init__(self, weights: dict[str, Floats]) -> None:
@@ -46,13 +46,13 @@ class Head:
         trained = forward(self._weights, rows)
         scores = np.insert(trained, _MINORS, 0.0, axis=1)
         for row, text in zip(scores, texts, strict=True):
-            row[_MINORS] = row[_SEXUAL] * (1 if is_young(text) else _ELSE)
+            row[_MINORS] = row[_SEXUAL] * (1 if is_young(text) else _NO_MINOR_FACTOR)
         return scores
 
 
 def is_young(text: str) -> bool:
     """Whether a text has a word that says someone is a child, or may be."""
-    return _YOUNG.search(text) is not None
+    return _MINOR_TERMS.search(text) is not None
 
 
 def features(vectors: Floats, words: Floats) -> Floats:
@@ -69,8 +69,8 @@ def forward(weights: dict[str, Floats], rows: Floats) -> Floats:
     return np.asarray(1 / (1 + np.exp(-answers)), np.float32)
 
 
-def built_in() -> Head:
+def built_in() -> ClassifierHead:
     """The head that comes with this version."""
     with resources.files("homeport.engines.moderation").joinpath("head.npz").open("rb") as file:
         found = np.load(file, allow_pickle=False)
-        return Head({name: found[name] for name in found.files})
+        return ClassifierHead({name: found[name] for name in found.files})

@@ -23,11 +23,11 @@ LENGTH = 100
 
 _UNITS = 50
 # Keras' tokeniser: these, and white space, stand between words.
-_BETWEEN = re.compile(r"[\s!\"#$%&()*+,\-./:;<=>?@\[\\\]^_`{|}~]+")
-_MOST_HEADER_BYTES = 1 << 24
+_SEPARATORS = re.compile(r"[\s!\"#$%&()*+,\-./:;<=>?@\[\\\]^_`{|}~]+")
+_MAX_HEADER_BYTES = 1 << 24
 
 
-class Network:
+class ToxicityModel:
     """The network, loaded from a safetensors file. Raises Unavailable where it is not one of tox-block's."""
 
     def __init__(self, file: Path) -> None:
@@ -52,7 +52,7 @@ class Network:
         """The numbers of known words, the last hundred, 0 in front of fewer."""
         ids = np.zeros((len(texts), LENGTH), np.int64)
         for row, text in zip(ids, texts, strict=True):
-            words = [number for word in _BETWEEN.split(text.lower()) if (number := self._numbers.get(word))]
+            words = [number for word in _SEPARATORS.split(text.lower()) if (number := self._numbers.get(word))]
             if words:
                 row[-len(words[-LENGTH:]) :] = words[-LENGTH:]
         return ids
@@ -87,7 +87,7 @@ def _read(file: Path) -> tuple[Mapping[str, Floats], Sequence[str]]:
     """The arrays and the words of a safetensors file. Raises ValueError where it is none."""
     data = file.read_bytes()
     (size,) = struct.unpack_from("<Q", data)
-    if size > min(_MOST_HEADER_BYTES, len(data) - 8):
+    if size > min(_MAX_HEADER_BYTES, len(data) - 8):
         raise ValueError("it is no safetensors file")
     header = json.loads(data[8 : 8 + size])
     words = header.pop("__metadata__")["words"].split("\n")

@@ -16,7 +16,7 @@ _CHARACTERS = 40  # of a piece without anything to cut at; and of one that is to
 _PIECE = re.compile(rf"\S{{1,{_CHARACTERS}}}?(?:[，。！？；、…：]+\s*|\s+|$)|\S{{1,{_CHARACTERS}}}|\s+")
 
 
-def cut(text: str, count: Callable[[str], int]) -> Iterator[str | None]:
+def split_windows(text: str, count: Callable[[str], int]) -> Iterator[str | None]:
     """Give the windows of a text, and None now and then while it is measured. `count`: tokens of a piece by itself."""
     window: list[tuple[str, int]] = []
     size = fresh = 0
@@ -25,7 +25,7 @@ def cut(text: str, count: Callable[[str], int]) -> Iterator[str | None]:
         tokens = count(piece) if piece.strip() else 0
         if window and size + tokens > TOKENS:
             yield "".join(each for each, _ in window)
-            window = _tail(window)
+            window = _overlap_pieces(window)
             size, fresh = sum(tokens for _, tokens in window), 0
         window.append((piece, tokens))
         size += tokens
@@ -36,7 +36,7 @@ def cut(text: str, count: Callable[[str], int]) -> Iterator[str | None]:
         yield "".join(each for each, _ in window)
 
 
-def _tail(window: list[tuple[str, int]]) -> list[tuple[str, int]]:
+def _overlap_pieces(window: list[tuple[str, int]]) -> list[tuple[str, int]]:
     """The last pieces of a window that are at most the overlap together, not all of them."""
     size, at = 0, len(window)
     while at > 1 and size + window[at - 1][1] <= OVERLAP:

@@ -14,16 +14,16 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 
-from homeport.domain.speech import Format
-from homeport.engines.speech.kokoro import RATE, Sound
+from homeport.domain.speech import AudioFormat
+from homeport.engines.speech.kokoro import RATE, AudioSamples
 
 _PEAK = 0.99
 
 
-class Encoder(Protocol):
+class AudioEncoder(Protocol):
     """One sound being encoded."""
 
-    def feed(self, sound: Sound) -> bytes:
+    def feed(self, sound: AudioSamples) -> bytes:
         """Take more sound; give the bytes that are ready, perhaps none."""
         ...
 
@@ -32,9 +32,9 @@ class Encoder(Protocol):
         ...
 
 
-def encoder(format: Format) -> Encoder:
+def encoder(format: AudioFormat) -> AudioEncoder:
     """An encoder for one sound."""
-    return _PLAIN[format]() if format in _PLAIN else _Coded(_CODECS[format])
+    return _RAW_ENCODERS[format]() if format in _RAW_ENCODERS else _Coded(_CODECS[format])
 
 
 class _Codec(NamedTuple):
@@ -44,7 +44,7 @@ class _Codec(NamedTuple):
     options: Mapping[str, str] = {}
 
 
-_CODECS: Mapping[Format, _Codec] = {
+_CODECS: Mapping[AudioFormat, _Codec] = {
     # No Xing header and no ID3 tag: both would be filled in at the end.
     "mp3": _Codec("mp3", "libmp3lame", 64_000, {"write_xing": "0", "id3v2_version": "0"}),
     "opus": _Codec("ogg", "libopus", 32_000, {"page_duration": "200000"}),
@@ -83,10 +83,10 @@ class _Coded:
             self._stream.bit_rate = codec.bits_per_s
         self._samples = 0
 
-    def feed(self, sound: Sound) -> bytes:
+    def feed(self, sound: AudioSamples) -> bytes:
         """Take more sound; give the bytes that are ready."""
         if len(sound):
-            frame = AudioFrame.from_ndarray(_whole(sound)[None], format="s16", layout="mono")
+            frame = AudioFrame.from_ndarray(_to_int16(sound)[None], format="s16", layout="mono")
             frame.sample_rate = RATE
             frame.pts = self._samples
             self._samples += len(sound)
@@ -105,9 +105,9 @@ class _Coded:
 class _Pcm:
     """Bare samples, 16 bits, little-endian."""
 
-    def feed(self, sound: Sound) -> bytes:
+    def feed(self, sound: AudioSamples) -> bytes:
         """Give the sound's samples."""
-        return _whole(sound).astype("<i2").tobytes()
+        return _to_int16(sound).astype("<i2").tobytes()
 
     def end(self) -> bytes:
         """Give nothing more."""
@@ -120,13 +120,13 @@ class _Wav(_Pcm):
     def __init__(self) -> None:
         self._header = _wav_header()
 
-    def feed(self, sound: Sound) -> bytes:
+    def feed(self, sound: AudioSamples) -> bytes:
         """Give the sound's samples, the first time behind the header."""
         header, self._header = self._header, b""
         return header + super().feed(sound)
 
 
-_PLAIN: Mapping[Format, Callable[[], Encoder]] = {"pcm": _Pcm, "wav": _Wav}
+_RAW_ENCODERS: Mapping[AudioFormat, Callable[[], AudioEncoder]] = {"pcm": _Pcm, "wav": _Wav}
 
 
 def _wav_header() -> bytes:
@@ -135,7 +135,7 @@ def _wav_header() -> bytes:
     return struct.pack("<4sI4s", b"RIFF", most, b"WAVE") + described + struct.pack("<4sI", b"data", most)
 
 
-def _whole(sound: Sound) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
+def _to_int16(sound: AudioSamples) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
     """As 16-bit samples; one that is too loud is made quieter as a whole, never cut."""
     peak = float(np.max(np.abs(sound), initial=0.0))
     quieter = sound * (_PEAK / peak) if peak > _PEAK else sound

@@ -9,23 +9,29 @@ from pathlib import Path
 import onnxruntime
 
 from homeport.domain.errors import Unavailable
-from homeport.domain.events import Admitted, Done, Event, Sound, Usage
-from homeport.domain.models import Loaded
+from homeport.domain.events import (
+    Admitted,
+    AudioChunk,
+    Done,
+    Event,
+    Usage,
+)
+from homeport.domain.models import LoadedModel
 from homeport.domain.speech import SpeechRequest
-from homeport.domain.worker_messages import Job
-from homeport.engines.round_robin import Rounds, Turn, Turns
+from homeport.domain.worker_messages import EngineSpec
+from homeport.engines.round_robin import ActiveRequest, GeneratorWork, RoundRobinEngine
 from homeport.engines.speech import voices
 from homeport.engines.speech.audio_encoder import encoder
-from homeport.engines.speech.kokoro import FRAME, Synthesis, silence
-from homeport.engines.speech.phonemizer import Reader
+from homeport.engines.speech.kokoro import FRAME, KokoroModel, silence
+from homeport.engines.speech.phonemizer import Phonemizer
 
-PIECE_BYTES = 64 * 1024
+CHUNK_BYTES = 64 * 1024
 """Sound crosses the link in pieces of at most this size."""
 _VOICE = "voice/"
-_REST_S = 0.1  # silence behind the last word, at most
+_FLUSH_INTERVAL_S = 0.1  # silence behind the last word, at most
 
 
-def load(job: Job) -> Turns[SpeechRequest]:
+def load(job: EngineSpec) -> RoundRobinEngine[SpeechRequest]:
     """Load Kokoro. Files: `weights`, `vocabulary`, and `voice/<name>` for each voice. Raises Unavailable."""
     named = {role.removeprefix(_VOICE): path for role, path in job.files.items() if role.startswith(_VOICE)}
     for role in ("weights", "vocabulary"):
@@ -33,25 +39,25 @@ def load(job: Job) -> Turns[SpeechRequest]:
             raise Unavailable(f"{job.model} has no file for the role {role}: pull it again.")
     if not named:
         raise Unavailable(f"{job.model} has no voices: pull it again.")
-    speaker = Speaker(job.files["weights"], job.files["vocabulary"], named, _threads(job))
-    loaded = Loaded(model=job.model, kernels=f"ONNX Runtime {onnxruntime.__version__}")
-    return Turns(loaded, SpeechRequest, Rounds(speaker.speak))
+    speaker = SpeechSynthesizer(job.files["weights"], job.files["vocabulary"], named, _threads(job))
+    loaded = LoadedModel(model=job.model, kernels=f"ONNX Runtime {onnxruntime.__version__}")
+    return RoundRobinEngine(loaded, SpeechRequest, GeneratorWork(speaker.speak))
 
 
-def _threads(job: Job) -> int:
+def _threads(job: EngineSpec) -> int:
     given = job.options.get("threads")
     return int(given) if given else 0
 
 
-class Speaker:
+class SpeechSynthesizer:
     """A loaded model with its voices and its reader."""
 
     def __init__(self, weights: Path, vocabulary: Path, named: dict[str, Path], threads: int) -> None:
-        self._synthesis = Synthesis(weights, vocabulary, named, threads)
-        self._reader = Reader(self._synthesis.alphabet)
+        self._synthesis = KokoroModel(weights, vocabulary, named, threads)
+        self._reader = Phonemizer(self._synthesis.alphabet)
         self._names = frozenset(named)
 
-    def speak(self, turn: Turn[SpeechRequest]) -> Iterator[Event]:
+    def speak(self, turn: ActiveRequest[SpeechRequest]) -> Iterator[Event]:
         """Speak one request. Usage: phonemes read, and frames of 25 ms spoken."""
         request = turn.request
         voice = voices.find(request.voice, self._names)
@@ -62,7 +68,7 @@ class Speaker:
         samples = 0
         for number, chunk in enumerate(reading.chunks, 1):
             sound = self._synthesis.speak(chunk.phonemes, voice.speakers(chunk.language), request.speed)
-            pause_s = chunk.pause_s if number < len(reading.chunks) else _REST_S
+            pause_s = chunk.pause_s if number < len(reading.chunks) else _FLUSH_INTERVAL_S
             rest = silence(pause_s / request.speed)
             samples += len(sound) + len(rest)
             yield from _pieces(encoded.feed(sound) + encoded.feed(rest))
@@ -71,5 +77,5 @@ class Speaker:
 
 
 def _pieces(data: bytes) -> Iterator[Event]:
-    for start in range(0, len(data), PIECE_BYTES):
-        yield Sound(data[start : start + PIECE_BYTES])
+    for start in range(0, len(data), CHUNK_BYTES):
+        yield AudioChunk(data[start : start + CHUNK_BYTES])

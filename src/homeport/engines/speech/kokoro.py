@@ -17,52 +17,54 @@ from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
 
 from homeport.domain.errors import Unavailable
-from homeport.engines.onnx_sessions import options
+from homeport.engines.onnx_sessions import session_options
 
-Sound = NDArray[np.float32]
+AudioSamples = NDArray[np.float32]
 
 RATE = 24_000
 FRAME = 600
 """Samples in one of the model's own frames (25 ms): the unit in which its length predictor counts."""
-MOST_TOKENS = 510
+MAX_TOKENS = 510
 _STYLE = 256
-_FASTEST = 1.5  # up to here its own speed input scales the length as it says
+_MAX_MODEL_SPEED = 1.5  # up to here its own speed input scales the length as it says
 _SILENT = 0.004
 _LEAD_S, _TAIL_S, _FADE_S = 0.02, 0.05, 0.005
 
 
-class Synthesis:
+class KokoroModel:
     """One loaded model. `alphabet`: the phonemes it knows. Not for two threads at once."""
 
     def __init__(self, weights: Path, vocabulary: Path, voices: Mapping[str, Path], threads: int) -> None:
-        self._session = onnxruntime.InferenceSession(str(weights), options(threads), providers=["CPUExecutionProvider"])
+        self._session = onnxruntime.InferenceSession(
+            str(weights), session_options(threads), providers=["CPUExecutionProvider"]
+        )
         names = {each.name for each in self._session.get_inputs()}
         self._tokens = next((name for name in ("tokens", "input_ids") if name in names), "")
         if not {"style", "speed"} <= names or not self._tokens:
             raise Unavailable(f"{weights.name} is no Kokoro model: its inputs are {', '.join(sorted(names))}.")
         self._ids = _vocabulary(vocabulary)
         self._voices = dict(voices)
-        self._styles: dict[str, Sound] = {}
+        self._styles: dict[str, AudioSamples] = {}
         self.alphabet = frozenset(self._ids)
 
-    def speak(self, phonemes: str, speakers: Sequence[str], speed: float) -> Sound:
-        """Speak at most `MOST_TOKENS` phonemes, `speed` times as fast as usual.
+    def speak(self, phonemes: str, speakers: Sequence[str], speed: float) -> AudioSamples:
+        """Speak at most `MAX_TOKENS` phonemes, `speed` times as fast as usual.
 
         Silence around them is cut off, and clicks at the cuts are faded. The voice of several `speakers` is the middle
         between theirs. A phoneme lasts one frame of the model's at least, so that it cannot speak very fast: the rest
         of the speed is had by pressing the sound together, at its pitch.
         """
-        own = min(speed, _FASTEST)
-        sound = _trimmed(self.compute(phonemes, speakers, own))
-        return sound if own == speed else pressed(sound, speed / own)
+        own = min(speed, _MAX_MODEL_SPEED)
+        sound = _trim_silence(self.compute(phonemes, speakers, own))
+        return sound if own == speed else time_stretch(sound, speed / own)
 
-    def compute(self, phonemes: str, speakers: Sequence[str], speed: float) -> Sound:
+    def compute(self, phonemes: str, speakers: Sequence[str], speed: float) -> AudioSamples:
         """What the model gives, as it is."""
         return self.run(self.inputs(phonemes, speakers, speed))
 
     def inputs(self, phonemes: str, speakers: Sequence[str], speed: float) -> dict[str, NDArray[np.generic]]:
         """The model's inputs by name: token ids between two zeros, the style for so many of them, the speed."""
-        ids = [self._ids[each] for each in phonemes if each in self._ids][:MOST_TOKENS]
+        ids = [self._ids[each] for each in phonemes if each in self._ids][:MAX_TOKENS]
         tables = np.stack([self._style(each) for each in speakers])
         return {
             self._tokens: np.array([[0, *ids, 0]], np.int64),
@@ -70,24 +72,24 @@ class Synthesis:
             "speed": np.array([speed], np.float32),
         }
 
-    def run(self, inputs: dict[str, NDArray[np.generic]]) -> Sound:
+    def run(self, inputs: dict[str, NDArray[np.generic]]) -> AudioSamples:
         """One pass of the model."""
         (sound,) = self._session.run(None, inputs)
         return np.asarray(sound, np.float32).reshape(-1)
 
-    def _style(self, voice: str) -> Sound:
+    def _style(self, voice: str) -> AudioSamples:
         """The voice's table: one style for each number of phonemes."""
         if voice not in self._styles:
             self._styles[voice] = np.fromfile(self._voices[voice], np.float32).reshape(-1, _STYLE)
         return self._styles[voice]
 
 
-def silence(seconds: float) -> Sound:
+def silence(seconds: float) -> AudioSamples:
     """So much silence."""
     return np.zeros(round(seconds * RATE), np.float32)
 
 
-def pressed(sound: Sound, factor: float) -> Sound:
+def time_stretch(sound: AudioSamples, factor: float) -> AudioSamples:
     """The sound in `1 / factor` of its time, at the same pitch."""
     if not len(sound):
         return sound
@@ -102,7 +104,7 @@ def pressed(sound: Sound, factor: float) -> Sound:
     frame.sample_rate, frame.pts = RATE, 0
     graph.push(frame)
     graph.push(None)
-    parts: list[Sound] = []
+    parts: list[AudioSamples] = []
     while True:
         try:
             parts.append(np.asarray(graph.pull().to_ndarray(), np.float32).reshape(-1))
@@ -117,7 +119,7 @@ def _vocabulary(path: Path) -> dict[str, int]:
     return {str(phoneme): int(id) for phoneme, id in table.items() if len(phoneme) == 1 and phoneme != "$"}
 
 
-def _trimmed(sound: Sound) -> Sound:
+def _trim_silence(sound: AudioSamples) -> AudioSamples:
     loud = np.flatnonzero(np.abs(sound) > _SILENT)
     if not loud.size:
         return sound[:0]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 _DIGITS = "零一二三四五六七八九"
 _PLACES = ("", "十", "百", "千")
 _GROUPS = ("", "万", "亿", "万亿")
-_MOST_DIGITS = 16
+_MAX_DIGITS = 16
 _CURRENCIES = {
     "¥": "元",
     "￥": "元",
@@ -82,7 +82,7 @@ def cardinal(number: str) -> str:
     """Read a number, such as `1,234.50` or `12`, by its value. Too long a one is read digit by digit."""
     whole, _, fraction = number.replace(",", "").partition(".")
     tail = f"点{digits(fraction)}" if fraction else ""
-    if len(whole) > _MOST_DIGITS:
+    if len(whole) > _MAX_DIGITS:
         return digits(whole) + tail
     value = whole.lstrip("0")
     if not value:
@@ -171,7 +171,7 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
 )
 
 
-def spoken(text: str) -> str:
+def normalize(text: str) -> str:
     """Write out in Han characters what is written in digits and signs. Full-width forms are taken as plain ones."""
     for pattern, say in _RULES:
         text = pattern.sub(say, text)

@@ -12,13 +12,13 @@ import msgspec
 from homeport.domain.errors import InvalidRequest
 from homeport.engines.speech import mandarin_normalizer, pinyin
 from homeport.engines.speech.english import English
-from homeport.engines.speech.voices import Language, Voice
+from homeport.engines.speech.voices import SpeechLanguage, Voice
 
-MOST = 220
+MAX_CHUNK_PHONEMES = 220
 """Phonemes in one chunk: the model takes 510, but its work on one chunk should not take many seconds."""
-FIRST_MOST = 90
+MAX_FIRST_CHUNK_PHONEMES = 90
 """Phonemes in the first chunk: the shorter it is, the sooner sound comes."""
-_LEAST = 24  # Kokoro speaks a lone short sentence hastily: it is joined to the one behind it
+_MIN_CHUNK_PHONEMES = 24  # Kokoro speaks a lone short sentence hastily: it is joined to the one behind it
 _PAUSES_S = {"paragraph": 0.55, "sentence": 0.32, "clause": 0.12, "none": 0.0}
 
 _HAN = "\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -29,7 +29,7 @@ _LATIN_RUN = re.compile(
     r"[A-Za-zÀ-ɏ][\wÀ-ɏ'’+&/.@-]*(?:[ ]+[A-Za-z0-9À-ɏ][\w'’+&/.@-]*(?=[ ]+[A-Za-zÀ-ɏ])|[ ]+[A-Za-zÀ-ɏ][\w'’+&/.@-]*)*",
     re.ASCII,
 )
-_PLAIN = str.maketrans(
+_PUNCTUATION_MAP = str.maketrans(
     {
         "，": ", ", "、": ", ", "。": ". ", "！": "! ", "？": "? ", "；": "; ", "：": ": ", "（": " (", "）": ") ",
         "「": " “", "」": "” ", "『": " “", "』": "” ",
@@ -48,50 +48,50 @@ _MARK = "\ue000"  # stands for a Latin name while the numbers around it are read
 _CLAUSES = re.compile(r"(?<=[,;:—…)”])\s*")
 
 
-class Chunk(msgspec.Struct, frozen=True):
+class PhonemeChunk(msgspec.Struct, frozen=True):
     """What the model speaks at once, whose voice it is, and the silence behind it at normal speed."""
 
     phonemes: str
-    language: Language
+    language: SpeechLanguage
     pause_s: float
 
 
-class Reading(msgspec.Struct, frozen=True):
+class PhonemizedText(msgspec.Struct, frozen=True):
     """A whole text's chunks, and the characters in it that nobody can read."""
 
-    chunks: tuple[Chunk, ...]
+    chunks: tuple[PhonemeChunk, ...]
     skipped: str
 
 
-class Reader:
+class Phonemizer:
     """Reads texts for a model with this alphabet."""
 
     def __init__(self, alphabet: frozenset[str]) -> None:
         self._alphabet = alphabet
         self._english = English()
 
-    def read(self, text: str, voice: Voice) -> Reading:
+    def read(self, text: str, voice: Voice) -> PhonemizedText:
         """Read a text. Raises InvalidRequest where most of it is in a script that nobody here can read."""
         clean, skipped = _legible(text)
-        chunks: list[Chunk] = []
+        chunks: list[PhonemeChunk] = []
         leans_mandarin = _is_mandarin(clean, otherwise=False)
         for sentence, pause_s in _sentences(clean):
             is_mandarin = _is_mandarin(sentence, otherwise=leans_mandarin)
             said = self._sentence(sentence, is_mandarin, voice.is_british)
             if any(each.isalpha() for each in said):
-                chunks.append(Chunk(said, _language(sentence, is_mandarin), pause_s))
+                chunks.append(PhonemeChunk(said, _language(sentence, is_mandarin), pause_s))
         if not chunks:
             raise InvalidRequest(
                 "There is nothing to speak in the input: English and Mandarin can be read, and nothing else.",
                 param="input",
                 code="invalid_value",
             )
-        return Reading(tuple(_shaped(_joined(chunks))), skipped)
+        return PhonemizedText(tuple(_split_long_chunks(_merge_short_chunks(chunks))), skipped)
 
     def _sentence(self, sentence: str, is_mandarin: bool, is_british: bool) -> str:
         """One sentence as phonemes."""
         if is_mandarin:
-            sentence = _spoken(sentence)
+            sentence = _normalise_mandarin(sentence)
         parts: list[str] = []
         at = 0
         foreign = _LATIN_RUN if is_mandarin else _HAN_RUN
@@ -107,12 +107,12 @@ class Reader:
         if not text.strip():
             return ""
         if not is_mandarin:
-            return self._english.phonemes(text.translate(_PLAIN), is_british=is_british)
+            return self._english.phonemes(text.translate(_PUNCTUATION_MAP), is_british=is_british)
         said = _HAN_RUN.sub(lambda run: f" {pinyin.phonemes(run.group())} ", text)
-        return said.translate(_PLAIN).strip()
+        return said.translate(_PUNCTUATION_MAP).strip()
 
 
-def _spoken(sentence: str) -> str:
+def _normalise_mandarin(sentence: str) -> str:
     """A Mandarin sentence without digits and signs, but for those inside a Latin name (`GPT-4`, `iPhone 15 Pro`)."""
     kept: list[str] = []
 
@@ -122,7 +122,7 @@ def _spoken(sentence: str) -> str:
         kept.append(run.group())
         return _MARK
 
-    said = mandarin_normalizer.spoken(_LATIN_RUN.sub(keep, sentence.replace(_MARK, " ")))
+    said = mandarin_normalizer.normalize(_LATIN_RUN.sub(keep, sentence.replace(_MARK, " ")))
     return re.sub(_MARK, lambda _: kept.pop(0), said)
 
 
@@ -159,7 +159,7 @@ def _can_read(each: str) -> bool:
         return True
     if each.isalpha():
         return "À" <= each <= "ɏ"
-    return each in _READABLE_SIGNS or ord(each) in _PLAIN
+    return each in _READABLE_SIGNS or ord(each) in _PUNCTUATION_MAP
 
 
 _READABLE_SIGNS = frozenset("“”‘’—–…·°℃℉€£¥￥₩¢×÷±≈²³½¼¾％，。！？；：、（）～\u3000\xa0")
@@ -172,10 +172,10 @@ def _is_mandarin(text: str, *, otherwise: bool) -> bool:
     return han >= words if han or words else otherwise
 
 
-def _language(sentence: str, is_mandarin: bool) -> Language:
+def _language(sentence: str, is_mandarin: bool) -> SpeechLanguage:
     if _IS_HAN.search(sentence) and _WORD.search(sentence):
-        return Language.MIXED
-    return Language.MANDARIN if is_mandarin else Language.ENGLISH
+        return SpeechLanguage.MIXED
+    return SpeechLanguage.MANDARIN if is_mandarin else SpeechLanguage.ENGLISH
 
 
 def _sentences(text: str) -> Iterator[tuple[str, float]]:
@@ -210,16 +210,20 @@ def _ends(line: str, end: re.Match[str]) -> bool:
     return _TITLES.fullmatch(word) is None
 
 
-def _joined(chunks: list[Chunk]) -> Iterator[Chunk]:
+def _merge_short_chunks(chunks: list[PhonemeChunk]) -> Iterator[PhonemeChunk]:
     """Sentences too short to be spoken well, joined to their neighbours in the same language."""
-    held: Chunk | None = None
+    held: PhonemeChunk | None = None
     for chunk in chunks:
         if held is None:
             held = chunk
             continue
-        is_short = min(len(held.phonemes), len(chunk.phonemes)) < _LEAST
-        if is_short and held.language is chunk.language and len(held.phonemes) + len(chunk.phonemes) < FIRST_MOST:
-            held = Chunk(f"{held.phonemes} {chunk.phonemes}", chunk.language, chunk.pause_s)
+        is_short = min(len(held.phonemes), len(chunk.phonemes)) < _MIN_CHUNK_PHONEMES
+        if (
+            is_short
+            and held.language is chunk.language
+            and len(held.phonemes) + len(chunk.phonemes) < MAX_FIRST_CHUNK_PHONEMES
+        ):
+            held = PhonemeChunk(f"{held.phonemes} {chunk.phonemes}", chunk.language, chunk.pause_s)
         else:
             yield held
             held = chunk
@@ -227,25 +231,25 @@ def _joined(chunks: list[Chunk]) -> Iterator[Chunk]:
         yield held
 
 
-def _shaped(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
-    """Chunks of at most `MOST` phonemes, the first of at most `FIRST_MOST`, cut at clauses, else at words."""
+def _split_long_chunks(chunks: Iterator[PhonemeChunk]) -> Iterator[PhonemeChunk]:
+    """Chunks of at most `MAX_CHUNK_PHONEMES` phonemes, the first of at most `MAX_FIRST_CHUNK_PHONEMES`, cut at clauses, else at words."""
     is_first = True
     for chunk in chunks:
         left = chunk.phonemes
         while left:
-            most = FIRST_MOST if is_first else MOST
-            cut = len(left) if len(left) <= most else _cut(left, most)
+            most = MAX_FIRST_CHUNK_PHONEMES if is_first else MAX_CHUNK_PHONEMES
+            cut = len(left) if len(left) <= most else _cut_position(left, most)
             part, left = left[:cut].strip(), left[cut:].strip()
             pause = chunk.pause_s if not left else _PAUSES_S["clause" if part[-1:] in ",;:—…)”" else "none"]
             if any(each.isalpha() for each in part):
-                yield Chunk(part, chunk.language, pause)
+                yield PhonemeChunk(part, chunk.language, pause)
                 is_first = False
 
 
-def _cut(phonemes: str, most: int) -> int:
+def _cut_position(phonemes: str, most: int) -> int:
     """Where to cut: behind the last clause that fits, else the last word, else anywhere."""
-    ends = [end.end() for end in _CLAUSES.finditer(phonemes) if _LEAST <= end.end() <= most]
+    ends = [end.end() for end in _CLAUSES.finditer(phonemes) if _MIN_CHUNK_PHONEMES <= end.end() <= most]
     if ends:
         return ends[-1]
-    word = phonemes.rfind(" ", _LEAST, most)
+    word = phonemes.rfind(" ", _MIN_CHUNK_PHONEMES, most)
     return word if word > 0 else most

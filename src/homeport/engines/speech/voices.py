@@ -11,7 +11,7 @@ import msgspec
 from homeport.domain.errors import InvalidRequest
 
 
-class Language(StrEnum):
+class SpeechLanguage(StrEnum):
     """What a sentence is written in; `MIXED`: Mandarin and English words side by side."""
 
     ENGLISH = "english"
@@ -30,16 +30,16 @@ class Voice(msgspec.Struct, frozen=True):
         """Whether English words sound as in Britain."""
         return self.english.startswith("b")
 
-    def speakers(self, language: Language) -> tuple[str, ...]:
+    def speakers(self, language: SpeechLanguage) -> tuple[str, ...]:
         """Whose voice a sentence is spoken in; of two, the middle between them, which knows both languages."""
-        if language is Language.ENGLISH:
+        if language is SpeechLanguage.ENGLISH:
             return (self.english,)
-        if language is Language.MANDARIN or self.english == self.mandarin:
+        if language is SpeechLanguage.MANDARIN or self.english == self.mandarin:
             return (self.mandarin,)
         return (self.english, self.mandarin)
 
 
-OPENAI = {
+OPENAI_VOICES = {
     "alloy": Voice("af_alloy", "zf_xiaoxiao"),
     "ash": Voice("am_michael", "zm_yunxi"),
     "ballad": Voice("bm_george", "zm_yunyang"),
@@ -60,12 +60,12 @@ a third of its words are misheard."""
 
 def find(name: str, known: Collection[str]) -> Voice:
     """The voice of this name among the installed ones. Raises InvalidRequest that lists them."""
-    voice = OPENAI.get(name)
+    voice = OPENAI_VOICES.get(name)
     if voice and {voice.english, voice.mandarin} <= set(known):
         return voice
     if name in known:
         return Voice(name, name)
-    usable = [each for each, voice in OPENAI.items() if {voice.english, voice.mandarin} <= set(known)]
+    usable = [each for each, voice in OPENAI_VOICES.items() if {voice.english, voice.mandarin} <= set(known)]
     raise InvalidRequest(
         f"Invalid value: '{name[:100]}'. Supported values are: {', '.join([*usable, *sorted(known)])}.",
         param="voice",

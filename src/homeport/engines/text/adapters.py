@@ -10,10 +10,10 @@ from typing import Protocol
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.models import Adapter
 
-KEPT = 8  # that nobody uses; each takes some megabytes
+MAX_IDLE_ADAPTERS = 8  # that nobody uses; each takes some megabytes
 
 
-class Attaching(Protocol):
+class AdapterHost(Protocol):
     """The part of an executor that holds adapters."""
 
     def attach(self, adapter: str, file: Path) -> None:
@@ -25,10 +25,10 @@ class Attaching(Protocol):
         ...
 
 
-class Adapters:
+class AdapterCache:
     """The adapters of one model, by their files' SHA-256: a name may get another file, its prefixes must not mix."""
 
-    def __init__(self, executor: Attaching, *, is_possible: bool) -> None:
+    def __init__(self, executor: AdapterHost, *, is_possible: bool) -> None:
         self._executor = executor
         self._is_possible = is_possible
         self._users: Counter[str] = Counter()
@@ -57,6 +57,6 @@ class Adapters:
             return
         self._users[key] -= 1
         idle = [other for other in self._loaded if not self._users[other]]
-        for other in idle[: max(0, len(idle) - KEPT)]:
+        for other in idle[: max(0, len(idle) - MAX_IDLE_ADAPTERS)]:
             self._executor.detach(other)
             del self._loaded[other], self._users[other]

@@ -5,18 +5,18 @@ from itertools import groupby
 
 import numpy as np
 
-from homeport.engines.text.executor import Batch
-from homeport.engines.text.invariant import present
-from homeport.engines.text.step_plan import Plan, Slice
+from homeport.engines.text.executor import TokenBatch
+from homeport.engines.text.invariant import require_value
+from homeport.engines.text.step_plan import StepPlan, StepSlice
 
 
-def assemble(plan: Plan) -> list[Batch]:
+def assemble(plan: StepPlan) -> list[TokenBatch]:
     """The tokens of a plan's slices, a batch for each adapter among them; `wanted` in the order of the slices."""
     parts = groupby(plan.slices, lambda part: part.candidate.group.adapter)
     return [_batch(adapter, slices) for adapter, slices in parts]
 
 
-def _batch(adapter: str, slices: Iterable[Slice]) -> Batch:
+def _batch(adapter: str, slices: Iterable[StepSlice]) -> TokenBatch:
     """The tokens of slices (N int32 each), grouped by sequence; `wanted` (M) in their order."""
     tokens: list[int] = []
     positions: list[int] = []
@@ -29,9 +29,9 @@ def _batch(adapter: str, slices: Iterable[Slice]) -> Batch:
         tokens.extend(part.draft)
         stop = part.stop + len(part.draft)
         positions.extend(range(part.start, stop))
-        sequence = present(part.candidate.slot, "a planned candidate holds no sequence")
+        sequence = require_value(part.candidate.slot, "a planned candidate holds no sequence")
         sequences.extend([sequence] * (stop - part.start))
-    return Batch(
+    return TokenBatch(
         np.array(tokens, dtype=np.int32),
         np.array(positions, dtype=np.int32),
         np.array(sequences, dtype=np.int32),

@@ -9,20 +9,20 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from homeport.engines.text.executor import Speech
+from homeport.engines.text.executor import Tokenizer
 from homeport.engines.text.length_limits import TokenLimit
 
 _NEVER = re.compile(r"(?!)")
 
 
-class Part(NamedTuple):
+class TextSpan(NamedTuple):
     """A run of text; `is_markup` where control tokens' names in it mean these tokens."""
 
     text: str
     is_markup: bool
 
 
-class Markup:
+class ControlTokenGuard:
     """Tokenises parts for one model.
 
     `source` is the model's chat template. Control tokens are told from text by the executor. Tokens that it reads in
@@ -30,7 +30,7 @@ class Markup:
     bracketed in the template; a marker's name in a user's text is broken behind its first character.
     """
 
-    def __init__(self, executor: Speech, source: str) -> None:
+    def __init__(self, executor: Tokenizer, source: str) -> None:
         self._executor = executor
         self._ids = {name: token for token, name in executor.vocabulary.special.items() if name}
         self._control = _any_of(self._ids)
@@ -44,7 +44,7 @@ class Markup:
         self._marker = _any_of(markers)
         self._any = _any_of({*self._ids, *(marker for marker in markers if marker.startswith("<|"))})
 
-    def tokenise(self, parts: Iterable[Part], limit: TokenLimit | None = None) -> list[int]:
+    def tokenise(self, parts: Iterable[TextSpan], limit: TokenLimit | None = None) -> list[int]:
         """Ids of the parts joined. Plain text on both sides of a part's edge is tokenised as one text.
 
         Raises ContextOverflow where the limit is passed.

@@ -5,15 +5,15 @@ Knows nothing of how guesses are made.
 
 from collections.abc import Callable, Sequence
 
-from homeport.engines.text.executor import Traits
-from homeport.engines.text.invariant import present
-from homeport.engines.text.kv_cache import Cache
-from homeport.engines.text.step_plan import Plan, Row, Slice
+from homeport.engines.text.executor import ExecutorTraits
+from homeport.engines.text.invariant import require_value
+from homeport.engines.text.kv_cache import KVCache
+from homeport.engines.text.step_plan import LogitsRow, StepPlan, StepSlice
 
 TILE = 4  # tokens that the kernels multiply together: a step of 5 to 7 costs about what one of 8 does
 
 
-def draft(plan: Plan, cache: Cache, traits: Traits, pays: Callable[[int], float]) -> None:
+def draft(plan: StepPlan, cache: KVCache, traits: ExecutorTraits, pays: Callable[[int], float]) -> None:
     """Put guesses behind the last tokens of candidates, in room that nobody else takes and no one is pre-empted for.
 
     `pays`: how often a guess must come true to be worth computing beside so many tokens of streams.
@@ -32,17 +32,17 @@ def draft(plan: Plan, cache: Cache, traits: Traits, pays: Callable[[int], float]
         guess = guess[: max(0, len(guess) - (total + len(guess)) % TILE)]
         if guess and cache.reserve(len(guess)):
             wanted = range(part.rows.start, part.stop + len(guess))
-            plan.slices[place] = Slice(candidate, part.start, part.stop, wanted, guess)
+            plan.slices[place] = StepSlice(candidate, part.start, part.stop, wanted, guess)
             total += len(guess)
             group.planned += len(guess) if group.quota is not None else 0
             plan.drafted += len(guess)
 
 
-def go_on(row: Row, tokens: Sequence[int], cache: Cache) -> None:
+def append_accepted(row: LogitsRow, tokens: Sequence[int], cache: KVCache) -> None:
     """Append the tokens drawn at a row to its candidate: all but the last repeat its draft, so they are computed."""
     candidate, kept = row.candidate, len(tokens) - 1
     if row.draft:
-        slot = present(candidate.slot, "a guess was computed without a sequence")
+        slot = require_value(candidate.slot, "a guess was computed without a sequence")
         cache.confirm(slot, row.draft[:kept], len(row.draft))
         candidate.computed += kept
     candidate.tokens += tokens

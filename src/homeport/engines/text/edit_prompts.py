@@ -13,7 +13,7 @@ import msgspec
 from homeport.domain.text import EditPrompt, Message
 
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
-_SHORTEST = 3
+_MIN_FENCE = 3
 
 _ENGLISH_WORDING = (
     "Text:\n{fence}\n{text}{fence}\n\nInstruction: {instruction}\n\n"
@@ -25,7 +25,7 @@ _CHINESE_WORDING = (
 _NEW_TEXT_WORDING = "{instruction}\n\n{fence}\n{fence}"
 
 
-class Edit(msgspec.Struct, frozen=True):
+class EditConversation(msgspec.Struct, frozen=True):
     """An edit as a conversation: `messages`, what the model's answer is `opened` with, the string it ends at."""
 
     messages: tuple[Message, ...]
@@ -33,10 +33,10 @@ class Edit(msgspec.Struct, frozen=True):
     stop: str
 
 
-def conversation(prompt: EditPrompt) -> Edit:
+def build_edit_conversation(prompt: EditPrompt) -> EditConversation:
     """Put an edit into words. An empty input asks for a new text; a Chinese instruction is put in Chinese."""
     runs = (len(run) for run in re.findall("`+", prompt.input + prompt.instruction))
-    fence = "`" * max(_SHORTEST, *(length + 1 for length in runs), 0)
+    fence = "`" * max(_MIN_FENCE, *(length + 1 for length in runs), 0)
     if not prompt.input:
         wording = _NEW_TEXT_WORDING
     elif _CHINESE.search(prompt.instruction):
@@ -47,4 +47,4 @@ def conversation(prompt: EditPrompt) -> Edit:
     ends_line = prompt.input.endswith("\n")
     text = prompt.input if ends_line else prompt.input + "\n"
     content = wording.format(fence=fence, text=text, instruction=prompt.instruction)
-    return Edit((Message("user", content),), opened=fence + "\n", stop=fence if ends_line else "\n" + fence)
+    return EditConversation((Message("user", content),), opened=fence + "\n", stop=fence if ends_line else "\n" + fence)

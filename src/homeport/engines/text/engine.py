@@ -15,55 +15,61 @@ import msgspec
 import numpy as np
 
 import homeport
-from homeport.domain.errors import EngineFailed, Fault, HomeportError, InvalidRequest, Unavailable
+from homeport.domain.errors import (
+    EngineFailed,
+    ErrorInfo,
+    HomeportError,
+    InvalidRequest,
+    Unavailable,
+)
 from homeport.domain.events import Event, Failed, Usage
-from homeport.domain.models import Gauges, Loaded
-from homeport.domain.ports.serving import Emit, Engine
+from homeport.domain.models import EngineStats, LoadedModel
+from homeport.domain.ports.engine import EmitEvents, Engine
 from homeport.domain.text import TextRequest, TokenRequest
-from homeport.domain.worker_messages import Job, Request
-from homeport.engines.text.adapters import Adapters
+from homeport.domain.worker_messages import EngineRequest, EngineSpec
+from homeport.engines.text.adapters import AdapterCache
 from homeport.engines.text.batch_builder import assemble
 from homeport.engines.text.executor import Executor, Logits
-from homeport.engines.text.kv_cache import Cache
-from homeport.engines.text.logprobs import Score, score
+from homeport.engines.text.kv_cache import KVCache
+from homeport.engines.text.logprobs import TokenScore, score
 from homeport.engines.text.options import TextOptions, build_executor
-from homeport.engines.text.output_processor import Answer
-from homeport.engines.text.prefill_budget import Pace
-from homeport.engines.text.prefix_persistence import Keeping
-from homeport.engines.text.prefix_store import Shelf
-from homeport.engines.text.prompt_processor import Preparer
-from homeport.engines.text.request_queue import Arrival, Intake, News
-from homeport.engines.text.scheduled_request import Group
-from homeport.engines.text.scheduler import Counters, Scheduler
+from homeport.engines.text.output_processor import OutputProcessor
+from homeport.engines.text.prefill_budget import PrefillBudget
+from homeport.engines.text.prefix_persistence import PrefixPersistence
+from homeport.engines.text.prefix_store import PrefixStore
+from homeport.engines.text.prompt_processor import PromptProcessor
+from homeport.engines.text.request_queue import PreparedRequest, QueueUpdates, RequestQueue
+from homeport.engines.text.scheduled_request import ScheduledRequest
+from homeport.engines.text.scheduler import Scheduler, SchedulerCounters
 from homeport.engines.text.step_costs import CostFile
-from homeport.engines.text.step_plan import Plan, Row
-from homeport.engines.text.tokenize_requests import Preparations
-from homeport.engines.text.verification import draw_runs, score_runs
+from homeport.engines.text.step_plan import LogitsRow, StepPlan
+from homeport.engines.text.tokenize_requests import RequestPreparer
+from homeport.engines.text.verification import sample_runs, score_runs
 
 SCORED_LOGITS = 1 << 24  # floats of prompt logits held at a time: 64 MB
 
 logger = logging.getLogger("homeport.text")
 
 
-def load(job: Job) -> Engine:
+def load(job: EngineSpec) -> Engine:
     """Load the model a job names. Raises Unavailable where it does not load or an option is wrong."""
     options = TextOptions.read(job.options)
     return build_engine(job, options, build_executor(job, options))
 
 
-def build_engine(job: Job, options: TextOptions, executor: Executor) -> Engine:
+def build_engine(job: EngineSpec, options: TextOptions, executor: Executor) -> Engine:
     """Build the engine of a job on an executor, which it owns. Raises Unavailable where a folder cannot be used."""
     file = (
         CostFile(Path(options.costs), f"{job.digest} {executor.kernels} {options.threads}") if options.costs else None
     )
     try:
-        return TextEngine(job.model, executor, options, file, _shelf(job, executor, options))
+        return TextEngine(job.model, executor, options, file, _open_prefix_store(job, executor, options))
     except BaseException:
         executor.close()
         raise
 
 
-def _shelf(job: Job, executor: Executor, options: TextOptions) -> Shelf | None:
+def _open_prefix_store(job: EngineSpec, executor: Executor, options: TextOptions) -> PrefixStore | None:
     """Where prefixes are kept on disk; None: nowhere."""
     form = executor.traits.state
     if options.prefixes is None or not options.prefix_bytes:
@@ -73,7 +79,7 @@ def _shelf(job: Job, executor: Executor, options: TextOptions) -> Shelf | None:
         return None
     identity = f"{job.digest} | {executor.kernels} | {form} | homeport {homeport.__version__}"
     try:
-        return Shelf(Path(options.prefixes), identity, options.prefix_bytes)
+        return PrefixStore(Path(options.prefixes), identity, options.prefix_bytes)
     except OSError as error:
         raise Unavailable(f"The prefix cache {options.prefixes} cannot be used: {error.strerror}.") from error
 
@@ -83,7 +89,7 @@ def _seed(request: TextRequest) -> int:
     return int.from_bytes(os.urandom(8), "little") if given is None else given
 
 
-def _adapter(namespace: Hashable) -> Hashable:
+def _adapter_of(namespace: Hashable) -> Hashable:
     """The part of a namespace that decides which sequences are computed together."""
     return namespace[0] if isinstance(namespace, tuple) else namespace
 
@@ -97,46 +103,48 @@ class TextEngine:
         executor: Executor,
         options: TextOptions,
         costs: CostFile | None = None,
-        shelf: Shelf | None = None,
+        shelf: PrefixStore | None = None,
     ) -> None:
         traits, self._vocabulary = executor.traits, executor.vocabulary
         window = min(traits.window, traits.cells)
-        self._preparer = preparer = Preparer(executor, window, speculates=options.speculate and traits.can_trim)
+        self._preparer = preparer = PromptProcessor(executor, window, speculates=options.speculate and traits.can_trim)
         self._executor = executor
         self._shares_prefixes = options.share_prefixes
-        self._loaded = Loaded(
+        self._loaded = LoadedModel(
             model=model,
             window=window,
             kernels=executor.kernels,
             device="cpu",
         )
-        self._cache = Cache(executor, retain=options.retained(traits), kind=_adapter)
+        self._cache = KVCache(executor, retain=options.retained(traits), kind=_adapter_of)
         score_rows = max(1, SCORED_LOGITS // self._vocabulary.size)
         known, keep = (costs.read(), costs.write) if costs else (None, None)
-        self._pace = Pace(traits.batch, fixed=options.prefill_slice, costs=known, keep=keep)
-        self._intake = Intake(Preparations(executor, preparer).prepare)
+        self._pace = PrefillBudget(traits.batch, fixed=options.prefill_slice, costs=known, keep=keep)
+        self._intake = RequestQueue(RequestPreparer(executor, preparer).prepare)
         most = min(window, options.retained(traits))
         self._shelf = shelf
         self._keeping = (
-            Keeping(self._cache, executor, shelf, most=most, tell=self._intake.deliver) if shelf is not None else None
+            PrefixPersistence(self._cache, executor, shelf, most=most, tell=self._intake.deliver)
+            if shelf is not None
+            else None
         )
-        self._adapters = Adapters(executor, is_possible=traits.adapters)
+        self._adapters = AdapterCache(executor, is_possible=traits.adapters)
         self._scheduler = Scheduler(
             self._cache, traits, pace=self._allowance, pays=self._pace.pays, score_rows=score_rows
         )
         if self._keeping is not None:
             self._scheduler.begun = self._keeping.found
-        self._answers: dict[int, Answer] = {}
+        self._answers: dict[int, OutputProcessor] = {}
         self._generated = 0
-        self._gauges = Gauges(cells=traits.cells)
+        self._gauges = EngineStats(cells=traits.cells)
         self._step_began: float | None = None
 
     @property
-    def loaded(self) -> Loaded:
+    def loaded(self) -> LoadedModel:
         """Facts about the loaded model."""
         return self._loaded
 
-    def open(self, id: int, request: Request, credit: int) -> None:
+    def open(self, id: int, request: EngineRequest, credit: int) -> None:
         """Take a request; an id that is under way is ignored. Raises InvalidRequest for one of another kind."""
         if not isinstance(request, TextRequest | TokenRequest):
             raise InvalidRequest(f"{self._loaded.model} cannot be used for this.", param="model")
@@ -154,7 +162,7 @@ class TextEngine:
         """Drop a request and free what it holds before the next step."""
         self._intake.cancel(id)
 
-    def gauges(self) -> Gauges:
+    def gauges(self) -> EngineStats:
         """How it stands now."""
         now, began = self._gauges, self._step_began
         stalled = 0.0 if began is None else time.monotonic() - began
@@ -164,7 +172,7 @@ class TextEngine:
         """Make `run` return after the step under way."""
         self._intake.close()
 
-    def run(self, emit: Emit) -> None:
+    def run(self, emit: EmitEvents) -> None:
         """Work until `close`. A bug of ours fails every open request, then ends this thread with its exception."""
         self._intake.start()
         if self._shelf is not None:
@@ -198,7 +206,7 @@ class TextEngine:
                 self._shelf.close()
             self._executor.close()
 
-    def _heed(self, news: News) -> list[tuple[int, Event]]:
+    def _heed(self, news: QueueUpdates) -> list[tuple[int, Event]]:
         """Act on what the intake brought."""
         events = news.ended()
         for arrival in news.arrivals:
@@ -220,7 +228,7 @@ class TextEngine:
                 self._end(id)
         return events
 
-    def _admit(self, arrival: Arrival) -> list[tuple[int, Event]]:
+    def _admit(self, arrival: PreparedRequest) -> list[tuple[int, Event]]:
         request = arrival.request
         try:
             adapter = self._adapters.use(request.adapter)
@@ -228,10 +236,10 @@ class TextEngine:
             self._intake.forget(arrival.id)
             return [(arrival.id, Failed(error.fault))]
         namespace = (adapter,) if self._shares_prefixes else (adapter, request.project)
-        group = Group(
+        group = ScheduledRequest(
             arrival.id, namespace, request.project, arrival.credit, adapter=adapter, background=request.is_background
         )
-        answer = Answer(arrival, group, self._vocabulary, seed=_seed(request))
+        answer = OutputProcessor(arrival, group, self._vocabulary, seed=_seed(request))
         self._answers[arrival.id] = answer
         self._executor.expect(max((len(one.tokens) for one in group.candidates), default=0))
         if self._keeping is None or not self._keeping.awaits(group):
@@ -281,7 +289,7 @@ class TextEngine:
             return self._pace.brief(decode)
         return self._pace.allowance(decode, prompts)
 
-    def _forward(self, plan: Plan) -> Logits:
+    def _forward(self, plan: StepPlan) -> Logits:
         batches = assemble(plan)
         if len(batches) > 1:  # costs more than one of that size would, so nothing is learnt of it
             return np.concatenate([self._executor.forward(batch).copy() for batch in batches])
@@ -290,7 +298,7 @@ class TextEngine:
         self._pace.observe(plan.decode, plan.prompt, time.monotonic() - began, drafted=plan.drafted)
         return logits
 
-    def _score_prompts(self, plan: Plan, logits: Logits) -> list[tuple[int, Event]]:
+    def _score_prompts(self, plan: StepPlan, logits: Logits) -> list[tuple[int, Event]]:
         """Score the prompt tokens that this step's rows foretell; complete those requests that wanted only that."""
         events: list[tuple[int, Event]] = []
         first = 0
@@ -308,7 +316,7 @@ class TextEngine:
             first += len(part.rows)
         return events
 
-    def _fail(self, plan: Plan, fault: Fault) -> list[tuple[int, Event]]:
+    def _fail(self, plan: StepPlan, fault: ErrorInfo) -> list[tuple[int, Event]]:
         """End every request that took part in a step that broke."""
         events: list[tuple[int, Event]] = []
         for group in self._scheduler.fail(plan):
@@ -323,7 +331,7 @@ class TextEngine:
     def _measure(self) -> None:
         running = {candidate.group.id for candidate in self._scheduler.running}
         self._gauges = msgspec.structs.replace(
-            _counted(self._scheduler.counters, self._keeping),
+            _counter_stats(self._scheduler.counters, self._keeping),
             running=len(running),
             waiting=len(self._answers) - len(running),
             cells_used=self._cache.held,
@@ -332,23 +340,23 @@ class TextEngine:
         )
 
 
-def _usage(answer: Answer | None) -> Usage:
+def _usage(answer: OutputProcessor | None) -> Usage:
     return answer.usage if answer else Usage()
 
 
 def _drawn(
-    logits: Logits, rows: Sequence[Row], known: Mapping[int, Answer]
-) -> tuple[list[list[int]], list[list[Score | None]]]:
+    logits: Logits, rows: Sequence[LogitsRow], known: Mapping[int, OutputProcessor]
+) -> tuple[list[list[int]], list[list[TokenScore | None]]]:
     """The tokens that each row draws, and their log-probabilities where the request needs them."""
     answers = [known[row.candidate.group.id] for row in rows]
     draws = [answer.draw(row.candidate) for answer, row in zip(answers, rows, strict=True)]
-    runs = draw_runs(logits, rows, draws)
+    runs = sample_runs(logits, rows, draws)
     return runs, score_runs(logits, rows, runs, [answer.top if answer.wants_scores else None for answer in answers])
 
 
-def _counted(counters: Counters, keeping: Keeping | None) -> Gauges:
+def _counter_stats(counters: SchedulerCounters, keeping: PrefixPersistence | None) -> EngineStats:
     """The gauges that only grow."""
-    return Gauges(
+    return EngineStats(
         prefix_queries=counters.prefix_queries,
         prefix_hits=counters.prefix_hits,
         prompt_tokens=counters.prompt_tokens,

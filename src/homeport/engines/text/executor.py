@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 Logits = NDArray[np.float32]
 
 
-class Traits(msgspec.Struct, frozen=True):
+class ExecutorTraits(msgspec.Struct, frozen=True):
     """What an executor can do and how much it holds.
 
     `window`: tokens one sequence may hold. `cells`: tokens all sequences together may hold. `sequences`: ids
@@ -37,7 +37,7 @@ class Traits(msgspec.Struct, frozen=True):
     adapters: bool = False
 
 
-class Infill(msgspec.Struct, frozen=True):
+class InfillTokens(msgspec.Struct, frozen=True):
     """A model's fill-in-the-middle tokens, and those that end a hole (end of text, next file, …)."""
 
     prefix: int
@@ -58,11 +58,11 @@ class Vocabulary(msgspec.Struct, frozen=True):
     ends: frozenset[int]
     start: int | None
     document: int
-    infill: Infill | None
+    infill: InfillTokens | None
     special: Mapping[int, str]
 
 
-class Batch(msgspec.Struct, frozen=True):
+class TokenBatch(msgspec.Struct, frozen=True):
     """Tokens to compute, by sequence, ids and positions ascending. Arrays of equal length N, but for `wanted`.
 
     `wanted` holds the ascending indices into the batch whose logits are to be returned (M of them). `adapter` is the
@@ -76,7 +76,7 @@ class Batch(msgspec.Struct, frozen=True):
     adapter: str = ""
 
 
-class Speech(Protocol):
+class Tokenizer(Protocol):
     """How a model reads text: the part of an executor that computes nothing."""
 
     @property
@@ -94,11 +94,11 @@ class Speech(Protocol):
         ...
 
 
-class Executor(Speech, Protocol):
+class Executor(Tokenizer, Protocol):
     """Computes logits and keeps the KV of sequences."""
 
     @property
-    def traits(self) -> Traits:
+    def traits(self) -> ExecutorTraits:
         """What it can do and how much it holds."""
         ...
 
@@ -107,7 +107,7 @@ class Executor(Speech, Protocol):
         """Which kernels compute, in words for `doctor` and `/v1/models`."""
         ...
 
-    def forward(self, batch: Batch) -> Logits:
+    def forward(self, batch: TokenBatch) -> Logits:
         """Compute a batch; float32 rows (M, vocabulary) for `wanted`, valid until the next call.
 
         Raises EngineFailed when the kernels refuse the batch; the KV of its sequences is then unspecified.

@@ -11,7 +11,7 @@ def require(holds: bool, what: str) -> None:
         raise AssertionError(f"this is a bug: {what}")
 
 
-def present(value: T | None, what: str) -> T:
+def require_value(value: T | None, what: str) -> T:
     """A value that cannot be None here. Raises AssertionError where it is."""
     if value is None:
         raise AssertionError(f"this is a bug: {what}")

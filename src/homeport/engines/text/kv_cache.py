@@ -9,17 +9,17 @@ booked in the prefix tree and carried out by the executor at once, in the step t
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Protocol
 
-from homeport.engines.text.executor import Traits
-from homeport.engines.text.invariant import present, require
-from homeport.engines.text.prefix_tree import Match, PrefixTree
-from homeport.engines.text.slot_placement import seat, straggler
+from homeport.engines.text.executor import ExecutorTraits
+from homeport.engines.text.invariant import require, require_value
+from homeport.engines.text.prefix_tree import PrefixMatch, PrefixTree
+from homeport.engines.text.slot_placement import choose_slot, find_slot_move
 
 
-class Memory(Protocol):
+class KVMemory(Protocol):
     """The part of an executor that keeps the KV of sequences."""
 
     @property
-    def traits(self) -> Traits:
+    def traits(self) -> ExecutorTraits:
         """What it can do and how much it holds."""
         ...
 
@@ -36,19 +36,19 @@ class Memory(Protocol):
         ...
 
 
-def alike(_: Hashable) -> Hashable:
+def single_kind(_: Hashable) -> Hashable:
     """Whatever the namespace, all sequences are computed together."""
     return None
 
 
-class Cache:
+class KVCache:
     """The executor's KV, shared out. `retain` bounds the cells kept for finished sequences (None: no bound).
 
     `kind`: of a namespace; only sequences of one kind are ever computed together.
     """
 
     def __init__(
-        self, memory: Memory, *, retain: int | None = None, kind: Callable[[Hashable], Hashable] = alike
+        self, memory: KVMemory, *, retain: int | None = None, kind: Callable[[Hashable], Hashable] = single_kind
     ) -> None:
         self._kind = kind
         self._memory = memory
@@ -86,17 +86,17 @@ class Cache:
         """Tokens a sequence holds."""
         return self._tree.length(sequence)
 
-    def match(self, namespace: Hashable, tokens: Sequence[int], limit: int) -> Match | None:
+    def match(self, namespace: Hashable, tokens: Sequence[int], limit: int) -> PrefixMatch | None:
         """The longest beginning of `tokens` (at most `limit`) that `begin` can start from; None: nothing kept."""
         # An executor that cannot trim only goes on with a sequence as it is.
         return self._tree.match(namespace, tokens, limit, among=None if self._traits.can_trim else self._idle)
 
-    def cost(self, tokens: Sequence[int], match: Match | None) -> int:
+    def cost(self, tokens: Sequence[int], match: PrefixMatch | None) -> int:
         """Cells that become held when a sequence starts from a match and is computed to its end."""
         shared = self._tree.held_part(match, self._active) if match and self._traits.shares_cells else 0
         return len(tokens) - shared
 
-    def begin(self, namespace: Hashable, match: Match | None) -> int | None:
+    def begin(self, namespace: Hashable, match: PrefixMatch | None) -> int | None:
         """An active sequence that holds the match's tokens (or none, where a copy has no room); None: no id left."""
         if match is None:
             return self._fresh(namespace)
@@ -176,7 +176,7 @@ class Cache:
         """
         vacant = (*self._free, *self._idle)
         kinds = self._kinds() if self._adjoins else {}
-        found = next((move for ours in kinds.values() if (move := straggler(ours, vacant))), None)
+        found = next((move for ours in kinds.values() if (move := find_slot_move(ours, vacant))), None)
         if found is None:
             return None
         source, target = found
@@ -200,7 +200,7 @@ class Cache:
             booked = sequence in self._active or sequence in self._idle
             require(booked == (sequence in self._tree), "ids and tree disagree")
 
-    def _whole(self, match: Match) -> int | None:
+    def _whole(self, match: PrefixMatch) -> int | None:
         """An idle sequence that holds exactly the match: going on with it loses nothing."""
         holders = (s for s in match.holders if s in self._idle and self._tree.length(s) == match.length)
         return next(holders, None)
@@ -243,7 +243,7 @@ class Cache:
         room = self.available if self._adjoins else -1  # a sequence in the way is copied before it is let go
         movable = [id for id in self._idle if id != keep and self._tree.length(id) <= room]
         ours = self._kinds().get(self._kind(namespace), set())
-        id = present(seat(ours, self._free, movable, self._active - ours), "no seat among free ids")
+        id = require_value(choose_slot(ours, self._free, movable, self._active - ours), "no seat among free ids")
         if id in self._idle:
             self._relocate(id, min(self._free))
         self._free.remove(id)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from homeport.domain.weight_layouts import Fidelity, Speed
 from homeport.engines.text import reference_texts
-from homeport.engines.text.executor import Batch, Executor
+from homeport.engines.text.executor import Executor, TokenBatch
 
 WINDOW = 512
 """Tokens of a window; the first half is context, the second half is scored."""
@@ -26,7 +26,7 @@ _CONTEXT, _STEPS = 32, 4
 LogProbs = NDArray[np.float16]
 
 
-class Scores(msgspec.Struct):
+class WindowScores(msgspec.Struct):
     """One window: log-probabilities of every token of the vocabulary (scored tokens, vocabulary), and what came."""
 
     rows: LogProbs
@@ -60,7 +60,7 @@ def windows(executor: Executor) -> list[list[int]]:
     return found
 
 
-def scores(executor: Executor, window: list[int]) -> Scores:
+def scores(executor: Executor, window: list[int]) -> WindowScores:
     """What the model thinks of the second half of a window."""
     executor.forward(_batch(window[:_HALF], 0, 0, []))
     parts = []
@@ -71,10 +71,10 @@ def scores(executor: Executor, window: list[int]) -> Scores:
         shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
         parts.append(shifted.astype(np.float16))
     executor.release([0])
-    return Scores(np.concatenate(parts), np.array(window[_HALF + 1 :], np.int32))
+    return WindowScores(np.concatenate(parts), np.array(window[_HALF + 1 :], np.int32))
 
 
-def fidelity(original: list[Scores], executor: Executor, texts: list[list[int]]) -> Fidelity:
+def fidelity(original: list[WindowScores], executor: Executor, texts: list[list[int]]) -> Fidelity:
     """Score an executor on the windows that `original` was scored on."""
     surprise, divergence, agreed = [], [], []
     for before, window in zip(original, texts, strict=True):
@@ -109,14 +109,14 @@ def _decode(executor: Executor, count: int) -> float:
     spent = []
     for step in range(_STEPS):
         began = time.perf_counter()
-        executor.forward(Batch(everyone + 1, np.full(count, _CONTEXT + step, np.int32), everyone, everyone))
+        executor.forward(TokenBatch(everyone + 1, np.full(count, _CONTEXT + step, np.int32), everyone, everyone))
         spent.append(time.perf_counter() - began)
     executor.release(range(count))
     return count / statistics.median(spent)
 
 
-def _batch(ids: list[int], start: int, sequence: int, wanted: range | list[int]) -> Batch:
-    return Batch(
+def _batch(ids: list[int], start: int, sequence: int, wanted: range | list[int]) -> TokenBatch:
+    return TokenBatch(
         tokens=np.array(ids, np.int32),
         positions=np.arange(start, start + len(ids), dtype=np.int32),
         sequences=np.full(len(ids), sequence, np.int32),

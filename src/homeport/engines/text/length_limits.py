@@ -8,7 +8,7 @@ too long is tokenised completely, so that its error can name its length.
 from collections.abc import Callable, Iterator, Sequence
 
 from homeport.domain.errors import ContextOverflow
-from homeport.engines.text.executor import Speech
+from homeport.engines.text.executor import Tokenizer
 
 SLICE = 1 << 16
 """Characters tokenised at a time while counting: some 30 ms."""
@@ -49,10 +49,10 @@ class TokenLimit:
         )
 
 
-class Lengths:
+class LengthLimits:
     """How short one model's tokens can make a text."""
 
-    def __init__(self, speech: Speech) -> None:
+    def __init__(self, speech: Tokenizer) -> None:
         self._speech = speech
         # In bytes; as every character is a byte or more, characters over this are a lower bound.
         self._longest = max(map(len, speech.vocabulary.pieces), default=1) or 1

@@ -15,7 +15,7 @@ from homeport.engines.text.executor import Logits
 FLOOR = -9999.0
 
 
-class Score(msgspec.Struct, frozen=True):
+class TokenScore(msgspec.Struct, frozen=True):
     """A token's log-probability (natural log; None for a document's first token) and the likeliest tokens there.
 
     `top` pairs ids with log-probabilities, likeliest first, ties by id.
@@ -26,14 +26,14 @@ class Score(msgspec.Struct, frozen=True):
     top: tuple[tuple[int, float], ...] = ()
 
 
-def score(logits: Logits, tokens: Sequence[int], top: Sequence[int]) -> list[Score]:
+def score(logits: Logits, tokens: Sequence[int], top: Sequence[int]) -> list[TokenScore]:
     """Score one token per row: (M, V) logits, M tokens, and how many alternatives each row wants."""
     scores = []
     for row, token, k in zip(logits, tokens, top, strict=True):
         best = row.max()
         total = float(best) + float(np.log(np.exp(row - best).sum(dtype=np.float64)))
         alternatives = tuple((int(id), max(float(row[id]) - total, FLOOR)) for id in _top(row, k))
-        scores.append(Score(token, max(float(row[token]) - total, FLOOR), alternatives))
+        scores.append(TokenScore(token, max(float(row[token]) - total, FLOOR), alternatives))
     return scores
 
 

@@ -16,29 +16,29 @@ MERGED = "roles-merged"
 _SYSTEM = ("system", "developer")
 
 
-class Variant(NamedTuple):
+class MessageVariant(NamedTuple):
     """The messages, and in `changes` what was done to them: `FOLDED`, `MERGED`."""
 
     messages: Sequence[Message]
     changes: tuple[str, ...] = ()
 
 
-def variants(messages: Sequence[Message]) -> Iterator[Variant]:
+def list_variants(messages: Sequence[Message]) -> Iterator[MessageVariant]:
     """The conversation as it is, then what changes it, the least first."""
-    yield Variant(messages)
+    yield MessageVariant(messages)
     merged = _merged(messages)
     if len(merged) < len(messages):
-        yield Variant(merged, (MERGED,))
+        yield MessageVariant(merged, (MERGED,))
     roles = [message.role in _SYSTEM for message in messages]
     starts = [start for start in (1, 0) if any(roles[start:])]
     if starts == [1, 0] and not roles[0]:
         starts.pop()  # both mean the same
     for start in starts:
         folded = [*messages[:start], *_folded(messages[start:])]
-        yield Variant(folded, (FOLDED,))
+        yield MessageVariant(folded, (FOLDED,))
         merged = _merged(folded)
         if len(merged) < len(folded):
-            yield Variant(merged, (FOLDED, MERGED))
+            yield MessageVariant(merged, (FOLDED, MERGED))
 
 
 def as_system(messages: Sequence[Message]) -> list[Message]:

@@ -7,8 +7,8 @@ from typing import Literal
 import msgspec
 
 from homeport.domain.errors import Unavailable
-from homeport.domain.worker_messages import Job
-from homeport.engines.text.executor import Executor, Traits
+from homeport.domain.worker_messages import EngineSpec
+from homeport.engines.text.executor import Executor, ExecutorTraits
 from homeport.engines.text.executors.llama import executor as llama
 
 RETAINED_SHARE = 4  # a finished prefix slows a shared cache on a CPU: by default a quarter of the cells may hold such
@@ -54,14 +54,14 @@ class TextOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise Unavailable(f"The text engine's options are wrong: `{name}` must be at least 1, not {value}.")
         return found
 
-    def retained(self, traits: Traits) -> int:
+    def retained(self, traits: ExecutorTraits) -> int:
         """Cells kept for finished prefixes."""
         if self.retain is not None:
             return self.retain
         return traits.cells // RETAINED_SHARE if traits.shares_cells else traits.cells
 
 
-def build_executor(job: Job, options: TextOptions) -> Executor:
+def build_executor(job: EngineSpec, options: TextOptions) -> Executor:
     """The executor that a job asks for. Raises Unavailable where there is none of that name or it does not load."""
     if options.executor != "llama":
         raise Unavailable(f"There is no executor `{options.executor}`: there is `llama`.")

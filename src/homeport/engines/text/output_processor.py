@@ -3,33 +3,42 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from homeport.domain.events import Admitted, Delta, Done, Event, Finished, QuotaLow, Scored, Usage
+from homeport.domain.events import (
+    Admitted,
+    ChoiceFinished,
+    Done,
+    Event,
+    QuotaLow,
+    ScoredToken,
+    TextDelta,
+    Usage,
+)
 from homeport.domain.text import TextRequest
-from homeport.engines.text.detokenizer import Piece, Transcript
+from homeport.engines.text.detokenizer import Detokenizer, TextPiece
 from homeport.engines.text.executor import Vocabulary
-from homeport.engines.text.logprobs import Score
-from homeport.engines.text.prompt_lookup import Lookup
-from homeport.engines.text.prompt_processor import Prepared
-from homeport.engines.text.request_queue import Arrival
-from homeport.engines.text.sampling import Draw
-from homeport.engines.text.scheduled_request import Candidate, Group
+from homeport.engines.text.logprobs import TokenScore
+from homeport.engines.text.prompt_lookup import PromptLookup
+from homeport.engines.text.prompt_processor import PreparedPrompt
+from homeport.engines.text.request_queue import PreparedRequest
+from homeport.engines.text.sampling import TokenSampler
+from homeport.engines.text.scheduled_request import Candidate, ScheduledRequest
 
 _QUOTA_LOW = 128
 """Tokens before its end at which more quota is asked for: there while those are drawn, so that no step waits."""
 
 
 @dataclass(eq=False, slots=True)
-class _Choice:
+class _ChoiceState:
     """One candidate's side of an answer. `number` counts all candidates of the request, prompt-major."""
 
     number: int
     prompt: int
-    draw: Draw
-    transcript: Transcript
+    draw: TokenSampler
+    transcript: Detokenizer
     ends: frozenset[int]
     budget: int
     echoes: bool
-    held: list[Piece] = field(default_factory=list)
+    held: list[TextPiece] = field(default_factory=list)
     generated: int = 0
     told: int = 0  # of them, those that a delta was given out for
     total: float = 0.0  # sum of the generated tokens' log-probabilities
@@ -43,33 +52,33 @@ class _Choice:
         return self.total / self.generated if self.generated else self.last
 
 
-class Answer:
+class OutputProcessor:
     """Turns what candidates drew into events. `seed` makes the noise; credit is spent from `group`.
 
     With `best_of` over `n`, nothing is given out for a prompt until all its candidates are finished.
     """
 
-    def __init__(self, arrival: Arrival, group: Group, vocabulary: Vocabulary, *, seed: int) -> None:
+    def __init__(self, arrival: PreparedRequest, group: ScheduledRequest, vocabulary: Vocabulary, *, seed: int) -> None:
         self.id = arrival.id
         self.group = group
         self._request = arrival.request
         self._preparation = arrival.preparation
         self._holds = self._request.best_of > self._request.n
         group.streams = not self._holds
-        self._choices: dict[Candidate, _Choice] = {}
-        self._rivals: dict[int, list[_Choice]] = {}  # by prompt
-        self._scores: dict[int, list[Score]] = {}
+        self._choices: dict[Candidate, _ChoiceState] = {}
+        self._rivals: dict[int, list[_ChoiceState]] = {}  # by prompt
+        self._scores: dict[int, list[TokenScore]] = {}
         per_prompt = max(self._request.best_of, self._request.n)
         for prompt, prepared in enumerate(self._preparation.prompts):
             numbers = range(prompt * per_prompt, (prompt + 1) * per_prompt)
             self._rivals[prompt] = [self._choice(number, prompt, vocabulary, seed) for number in numbers]
             if self.scores_prompt:
-                self._scores[prompt] = [Score(token, None) for token in prepared.ids]
+                self._scores[prompt] = [TokenScore(token, None) for token in prepared.ids]
             if self._preparation.budget[prompt]:
                 source = self._preparation.shares[prompt].source
                 for choice in self._rivals[prompt]:
                     candidate = group.add(prompt, prepared.ids, scores=self.scores_prompt)
-                    candidate.lookup = Lookup(source, choice.budget) if source else None
+                    candidate.lookup = PromptLookup(source, choice.budget) if source else None
                     self._choices[candidate] = choice
             elif self.scores_prompt:
                 group.add(prompt, prepared.ids, scores=True, samples=False)
@@ -116,11 +125,11 @@ class Answer:
         changes = tuple(dict.fromkeys(change for prepared in prompts for change in prepared.changes))
         return Admitted(self.usage.prompt_tokens, tuple(prepared.chars for prepared in prompts), changes=changes)
 
-    def draw(self, candidate: Candidate) -> Draw:
+    def draw(self, candidate: Candidate) -> TokenSampler:
         """How a candidate draws its next token."""
         return self._choices[candidate].draw
 
-    def keep_scores(self, prompt: int, first: int, scores: list[Score]) -> None:
+    def keep_scores(self, prompt: int, first: int, scores: list[TokenScore]) -> None:
         """Scores of a prompt's tokens from index `first` on."""
         self._scores[prompt][first : first + len(scores)] = scores
 
@@ -134,7 +143,7 @@ class Answer:
         return [event for choice in self._rivals[prompt] for event in self._give(choice, self._echo(choice), "length")]
 
     def take(
-        self, candidate: Candidate, tokens: Sequence[int], scores: Sequence[Score | None]
+        self, candidate: Candidate, tokens: Sequence[int], scores: Sequence[TokenScore | None]
     ) -> tuple[list[Event], int]:
         """A candidate drew tokens: what may be given out now, and how many were taken, fewer where it is finished."""
         choice = self._choices[candidate]
@@ -170,7 +179,7 @@ class Answer:
         """Whether this candidate needs no more tokens."""
         return self._choices[candidate].reason is not None
 
-    def _push(self, choice: _Choice, pieces: list[Piece], token: int, score: Score | None) -> str | None:
+    def _push(self, choice: _ChoiceState, pieces: list[TextPiece], token: int, score: TokenScore | None) -> str | None:
         """One drawn token's text onto `pieces`; why the choice is finished, where it is."""
         choice.last = score.logprob if score is not None and score.logprob is not None else 0.0
         if token in choice.ends:
@@ -188,9 +197,9 @@ class Answer:
             return "length"
         return None
 
-    def _choice(self, number: int, prompt: int, vocabulary: Vocabulary, seed: int) -> _Choice:
+    def _choice(self, number: int, prompt: int, vocabulary: Vocabulary, seed: int) -> _ChoiceState:
         request, share = self._request, self._preparation.shares[prompt]
-        draw = Draw(
+        draw = TokenSampler(
             request.sampling,
             seed=seed,
             choice=number,
@@ -199,23 +208,23 @@ class Answer:
             ends=share.end_ids,
             min_tokens=request.ending.min_tokens,
         )
-        transcript = Transcript(vocabulary, share.stops, scores=request.logprobs is not None)
+        transcript = Detokenizer(vocabulary, share.stops, scores=request.logprobs is not None)
         budget = self._preparation.budget[prompt]
-        return _Choice(number, prompt, draw, transcript, share.ends, budget, echoes=request.echo)
+        return _ChoiceState(number, prompt, draw, transcript, share.ends, budget, echoes=request.echo)
 
-    def _cut(self, choice: _Choice) -> list[Event]:
+    def _cut(self, choice: _ChoiceState) -> list[Event]:
         choice.is_cut = True
         return self._give(choice, [*self._echo(choice), choice.transcript.close()], "length")
 
-    def _echo(self, choice: _Choice) -> list[Piece]:
+    def _echo(self, choice: _ChoiceState) -> list[TextPiece]:
         """The prompt, the first time a choice gives anything out, where it was asked for."""
         if not choice.echoes:
             return []
         choice.echoes = False
-        prepared: Prepared = self._preparation.prompts[choice.prompt]
+        prepared: PreparedPrompt = self._preparation.prompts[choice.prompt]
         return [choice.transcript.echo(prepared.text, prepared.ids, self._scores.get(choice.prompt))]
 
-    def _give(self, choice: _Choice, pieces: list[Piece], reason: str | None) -> list[Event]:
+    def _give(self, choice: _ChoiceState, pieces: list[TextPiece], reason: str | None) -> list[Event]:
         """Give out what a choice has now; `reason` where it is thereby finished."""
         choice.reason = reason
         self._unfinished -= reason is not None
@@ -224,7 +233,7 @@ class Answer:
         else:
             choice.held += pieces
             events = self._best(choice.prompt) if reason is not None else []
-        self.group.credit -= sum(isinstance(event, Delta) for event in events)
+        self.group.credit -= sum(isinstance(event, TextDelta) for event in events)
         if self.is_done:
             events.append(Done(self.usage))
         return events
@@ -240,13 +249,13 @@ class Answer:
         return [event for events in chosen for event in events]
 
     @staticmethod
-    def _events(number: int, choice: _Choice, pieces: list[Piece], reason: str | None) -> list[Event]:
+    def _events(number: int, choice: _ChoiceState, pieces: list[TextPiece], reason: str | None) -> list[Event]:
         text = "".join(piece.text for piece in pieces)
-        scored: tuple[Scored, ...] = tuple(one for piece in pieces for one in piece.scored)
+        scored: tuple[ScoredToken, ...] = tuple(one for piece in pieces for one in piece.scored)
         events: list[Event] = []
         if text or scored:
-            events.append(Delta(number, text, scored, choice.generated - choice.told))
+            events.append(TextDelta(number, text, scored, choice.generated - choice.told))
             choice.told = choice.generated
         if reason is not None:
-            events.append(Finished(number, reason, choice.is_cut))
+            events.append(ChoiceFinished(number, reason, choice.is_cut))
         return events

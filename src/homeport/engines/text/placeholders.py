@@ -9,17 +9,17 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from homeport.domain.text import Message
-from homeport.engines.text.control_tokens import Part
+from homeport.engines.text.control_tokens import TextSpan
 
 
-class Slot(NamedTuple):
+class Placeholder(NamedTuple):
     """A placeholder and the text it stands for."""
 
     mark: str
     text: str
 
 
-class Slots:
+class Placeholders:
     """Fresh placeholders for the contents and names of messages, by position.
 
     What is empty stays empty: templates ask whether there is any.
@@ -27,8 +27,8 @@ class Slots:
 
     def __init__(self, messages: Sequence[Message]) -> None:
         secret = secrets.token_hex(16)
-        self.contents = [Slot(f"x{secret}c{i}x" if m.content else "", m.content) for i, m in enumerate(messages)]
-        self.names = [Slot(f"x{secret}n{i}x" if m.name else "", m.name or "") for i, m in enumerate(messages)]
+        self.contents = [Placeholder(f"x{secret}c{i}x" if m.content else "", m.content) for i, m in enumerate(messages)]
+        self.names = [Placeholder(f"x{secret}n{i}x" if m.name else "", m.name or "") for i, m in enumerate(messages)]
         self._pattern = re.compile(f"(x{secret}[cn][0-9]+x)")
         self._texts = {slot.mark: slot.text for slot in (*self.contents, *self.names) if slot.mark}
 
@@ -36,10 +36,12 @@ class Slots:
         """The placeholders that a rendering holds."""
         return set(self._pattern.findall(framed))
 
-    def parts(self, framed: str, change: Callable[[str], str] = str) -> list[Part]:
+    def parts(self, framed: str, change: Callable[[str], str] = str) -> list[TextSpan]:
         """The template's own text as markup, with each placeholder's text, changed so, as plain text."""
         return [
-            Part(change(self._texts.get(piece, piece)), is_markup=False) if index % 2 else Part(piece, is_markup=True)
+            TextSpan(change(self._texts.get(piece, piece)), is_markup=False)
+            if index % 2
+            else TextSpan(piece, is_markup=True)
             for index, piece in enumerate(self._pattern.split(framed))
         ]
 
@@ -53,5 +55,5 @@ class Slots:
         return _marks(self.contents), _marks(self.names)
 
 
-def _marks(slots: Iterable[Slot]) -> list[str]:
+def _marks(slots: Iterable[Placeholder]) -> list[str]:
     return [slot.mark for slot in slots]

@@ -14,23 +14,23 @@ from collections.abc import Hashable, Sequence
 from typing import Protocol
 
 from homeport.domain.errors import EngineFailed
-from homeport.engines.text.kv_cache import Cache
-from homeport.engines.text.prefix_store import Kept, Shelf, Tell
+from homeport.engines.text.kv_cache import KVCache
+from homeport.engines.text.prefix_store import OnLoaded, PrefixStore, StoredPrefix
 from homeport.engines.text.prefix_tree import common_length
-from homeport.engines.text.scheduled_request import Candidate, Group
+from homeport.engines.text.scheduled_request import Candidate, ScheduledRequest
 
-LEAST = 64  # tokens: fewer are computed as fast as they are read
-TIMES = 2  # found in memory so often, a prefix is a regular
-GROWTH = 4  # one that goes on from a kept one must be this part longer, lest each turn of a chat is written
-PATIENCE = 256  # steps that a copy waits for the engine to rest
-BUSY_S = 0.05  # and then it may take this long
-UNMEASURED_S = 50e-6  # what copying a token is taken to cost before anything was copied
-_KNOWN, _DUE = 64, 16  # prefixes watched, and waiting to be copied
+MIN_PREFIX_TOKENS = 64  # tokens: fewer are computed as fast as they are read
+MIN_HITS = 2  # found in memory so often, a prefix is a regular
+MIN_GROWTH_DIVISOR = 4  # one that goes on from a kept one must be this part longer, lest each turn of a chat is written
+MAX_DEFERRED_STEPS = 256  # steps that a copy waits for the engine to rest
+MAX_COPY_S = 0.05  # and then it may take this long
+DEFAULT_COPY_S = 50e-6  # what copying a token is taken to cost before anything was copied
+_MAX_WATCHED, _MAX_QUEUED = 64, 16  # prefixes watched, and waiting to be copied
 
 logger = logging.getLogger("homeport.text")
 
 
-class State(Protocol):
+class KVSerializer(Protocol):
     """The part of an executor that moves KV in and out."""
 
     def save(self, sequence: int) -> bytes:
@@ -42,7 +42,7 @@ class State(Protocol):
         ...
 
 
-class Regulars:
+class PrefixHitCounter:
     """Counts how often prefixes were found again. Remembers the latest few."""
 
     def __init__(self) -> None:
@@ -59,42 +59,46 @@ class Regulars:
                 times += count
             elif run.startswith(known):
                 self._note((namespace, known), count + 1)
-                if count + 1 >= TIMES:
+                if count + 1 >= MIN_HITS:
                     regular = max(regular, len(known))
         times += self._known.get((namespace, run), 0)
         self._note((namespace, run), times)
-        return len(prefix) if times >= TIMES else regular // array("i").itemsize
+        return len(prefix) if times >= MIN_HITS else regular // array("i").itemsize
 
     def _note(self, key: tuple[Hashable, bytes], count: int) -> None:
         self._known.pop(key, None)
         self._known[key] = count
-        if len(self._known) > _KNOWN:
+        if len(self._known) > _MAX_WATCHED:
             del self._known[next(iter(self._known))]
 
 
-class Keeping:
+class PrefixPersistence:
     """Moves prefixes between a cache and a shelf. `most`: tokens of a prefix that the cache has a use for."""
 
-    def __init__(self, cache: Cache, state: State, shelf: Shelf, *, most: int, tell: Tell) -> None:
+    def __init__(self, cache: KVCache, state: KVSerializer, shelf: PrefixStore, *, most: int, tell: OnLoaded) -> None:
         """`tell` is handed what `arrived` is to be called with; it comes from another thread."""
         self._cache = cache
         self._state = state
         self._shelf = shelf
         self._most = most
         self._tell = tell
-        self._regulars = Regulars()
+        self._regulars = PrefixHitCounter()
         self._due: dict[tuple[Hashable, tuple[int, ...]], None] = {}
-        self._taken: deque[tuple[Hashable, tuple[int, ...]]] = deque(maxlen=_DUE)  # the latest, perhaps not written yet
+        self._taken: deque[tuple[Hashable, tuple[int, ...]]] = deque(
+            maxlen=_MAX_QUEUED
+        )  # the latest, perhaps not written yet
         self._waited = 0  # steps
-        self._each = UNMEASURED_S
-        self._awaited: dict[str, list[tuple[Group, int]]] = {}  # by name: who waits, and the tokens that saves them
+        self._each = DEFAULT_COPY_S
+        self._awaited: dict[
+            str, list[tuple[ScheduledRequest, int]]
+        ] = {}  # by name: who waits, and the tokens that saves them
         self._tokens: dict[str, tuple[int, ...]] = {}
         self.queries = 0  # prompt tokens that were not in memory, …
         self.hits = 0  # … and those of them that came from disk
 
-    def awaits(self, group: Group) -> bool:
+    def awaits(self, group: ScheduledRequest) -> bool:
         """Whether a new request had better wait for a prefix on disk; `arrived` gives it back."""
-        best: tuple[int, Kept] | None = None
+        best: tuple[int, StoredPrefix] | None = None
         for candidate in group.candidates:
             if candidate.leader is not None:
                 continue
@@ -102,7 +106,7 @@ class Keeping:
             length = known.length if known else 0
             self.queries += len(candidate.tokens) - length
             found = self._shelf.find(group.namespace, candidate.tokens, candidate.reusable)
-            if found is None or found[1] - length < LEAST or len(found[0].tokens) > self._most:
+            if found is None or found[1] - length < MIN_PREFIX_TOKENS or len(found[0].tokens) > self._most:
                 continue
             if best is None or found[1] - length > best[0]:
                 best = found[1] - length, found[0]
@@ -116,7 +120,7 @@ class Keeping:
         self._awaited[kept.name].append((group, saved))
         return True
 
-    def arrived(self, name: str, state: bytes | None) -> list[Group]:
+    def arrived(self, name: str, state: bytes | None) -> list[ScheduledRequest]:
         """A prefix was read, or lost: put it into the cache, and give back the requests that waited for it."""
         waiting = self._awaited.pop(name)
         tokens = self._tokens.pop(name)
@@ -127,17 +131,17 @@ class Keeping:
     def found(self, candidate: Candidate) -> None:
         """A prompt was begun with `candidate.computed` tokens found in memory: see whether they are worth keeping."""
         length = min(candidate.computed, self._most)
-        if length < LEAST:
+        if length < MIN_PREFIX_TOKENS:
             return
         namespace = candidate.group.namespace
         regular = self._regulars.found(namespace, candidate.tokens[:length])
-        if regular < LEAST:
+        if regular < MIN_PREFIX_TOKENS:
             return
         prefix = tuple(candidate.tokens[:regular])
         kept = self._shelf.find(namespace, prefix, regular)
         known = [common_length(other, prefix, regular) for flow, other in self._taken if flow == namespace]
         longest = max([*known, kept[1] if kept else 0])
-        if regular - longest >= max(LEAST, regular // GROWTH) and len(self._due) < _DUE:
+        if regular - longest >= max(MIN_PREFIX_TOKENS, regular // MIN_GROWTH_DIVISOR) and len(self._due) < _MAX_QUEUED:
             self._due[namespace, prefix] = None
             self._taken.append((namespace, prefix))
 
@@ -147,7 +151,7 @@ class Keeping:
             return False
         namespace, tokens = key = next(iter(self._due))
         self._waited += 1
-        if not rests and (self._waited < PATIENCE or len(tokens) * self._each > BUSY_S):
+        if not rests and (self._waited < MAX_DEFERRED_STEPS or len(tokens) * self._each > MAX_COPY_S):
             return False
         self._waited = 0
         del self._due[key]

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from homeport.engines.text.kv_cache import Cache
+from homeport.engines.text.kv_cache import KVCache
 from homeport.engines.text.prefix_tree import common_length
 from homeport.engines.text.scheduled_request import Candidate
 
-WORTH_AWAITING = 16  # tokens: a shorter shared prefix is computed again rather than waited for
+MIN_SHARED_TOKENS = 16  # tokens: a shorter shared prefix is computed again rather than waited for
 
 
-def awaits_prefix(candidate: Candidate, running: Sequence[Candidate], cache: Cache) -> bool:
+def should_wait_for_prefix(candidate: Candidate, running: Sequence[Candidate], cache: KVCache) -> bool:
     """Whether a running candidate is about to compute a longer beginning of this prompt than is kept now.
 
     It can be trusted to: it holds a sequence and has credit. Once it loses either, the question is asked anew.
@@ -32,7 +32,7 @@ def awaits_prefix(candidate: Candidate, running: Sequence[Candidate], cache: Cac
         takes_all = candidate.is_twin(other) and not candidate.is_scoring
         limit = candidate.prompt_length if takes_all else min(candidate.reusable, other.prompt_length)
         shared = common_length(candidate.tokens, other.tokens, limit)
-        if other.will_reach(shared) and (takes_all or shared - known >= WORTH_AWAITING):
+        if other.will_reach(shared) and (takes_all or shared - known >= MIN_SHARED_TOKENS):
             candidate.awaits, candidate.awaits_length = other, shared
             return True
     return False

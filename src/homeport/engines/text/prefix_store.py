@@ -28,11 +28,11 @@ FORMAT = b"homeport prefix 1\n"
 SUFFIX, PART = ".prefix", ".prefix.part"
 WRITES = 4  # prefixes that may wait to be written: each is held in memory until then
 _COUNT = 4  # bytes of the header's length
-_MOST = 1 << 24  # bytes of a header: some millions of tokens
+_MAX_HEADER_BYTES = 1 << 24  # bytes of a header: some millions of tokens
 
 logger = logging.getLogger("homeport.text")
 
-Tell = Callable[[str, bytes | None], None]
+OnLoaded = Callable[[str, bytes | None], None]
 
 
 class _Header(msgspec.Struct, frozen=True, array_like=True):
@@ -46,7 +46,7 @@ class _Header(msgspec.Struct, frozen=True, array_like=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredPrefix:
     """A prefix on disk. `size`: of its file, in bytes."""
 
     name: str
@@ -63,7 +63,7 @@ def _digest(*parts: bytes) -> bytes:
     return mixed.digest()
 
 
-class Shelf:
+class PrefixStore:
     """The prefixes of one model. `identity`: all that their KV depends on, in words; `limit`: bytes of all files.
 
     Raises OSError where the folder cannot be made or read. Any thread may call.
@@ -74,8 +74,8 @@ class Shelf:
         self._identity = _digest(FORMAT, identity.encode(), sys.byteorder.encode())
         self._limit = limit
         self._changed = threading.Condition()
-        self._kept: dict[str, Kept] = {}  # least recently used first
-        self._reads: deque[tuple[Kept, Tell]] = deque()
+        self._kept: dict[str, StoredPrefix] = {}  # least recently used first
+        self._reads: deque[tuple[StoredPrefix, OnLoaded]] = deque()
         self._writes: deque[tuple[bytes, tuple[int, ...], bytes]] = deque()
         self._writing = 0
         self._closed = False
@@ -107,10 +107,10 @@ class Shelf:
         with self._changed:
             return self._changed.wait_for(lambda: not (self._reads or self._writes or self._writing), timeout_s)
 
-    def find(self, namespace: Hashable, tokens: Sequence[int], limit: int) -> tuple[Kept, int] | None:
+    def find(self, namespace: Hashable, tokens: Sequence[int], limit: int) -> tuple[StoredPrefix, int] | None:
         """The prefix that shares most with `tokens` (at most `limit`, a length), the shortest of such, and how much."""
         name = self._named(namespace)
-        best: tuple[Kept, int] | None = None
+        best: tuple[StoredPrefix, int] | None = None
         asked = tuple(tokens[:limit])
         with self._changed:
             for kept in self._kept.values():
@@ -121,7 +121,7 @@ class Shelf:
                     best = kept, length
         return best
 
-    def fetch(self, kept: Kept, tell: Tell) -> None:
+    def fetch(self, kept: StoredPrefix, tell: OnLoaded) -> None:
         """Read a prefix's KV: `tell` gets its name and the bytes, or None where they are lost, on another thread."""
         with self._changed:
             self._reads.append((kept, tell))
@@ -164,14 +164,14 @@ class Shelf:
                     self._writing = 0
                     self._changed.notify_all()
 
-    def _read_safely(self, kept: Kept) -> bytes | None:
+    def _read_safely(self, kept: StoredPrefix) -> bytes | None:
         try:
             return self._read(kept)
         except Exception:
             logger.exception("a kept prefix could not be read")
             return None
 
-    def _read(self, kept: Kept) -> bytes | None:
+    def _read(self, kept: StoredPrefix) -> bytes | None:
         path = self._folder / kept.name
         try:
             with _open(path, os.O_RDONLY) as file:
@@ -214,7 +214,7 @@ class Shelf:
             self._unlink(part)
             return
         with self._changed:
-            self._kept[name] = Kept(name, namespace, tokens, size)
+            self._kept[name] = StoredPrefix(name, namespace, tokens, size)
 
     def _shrink(self, limit: int) -> None:
         """Remove the least recently used until all take no more than `limit` bytes."""
@@ -227,7 +227,7 @@ class Shelf:
 
     def _look_round(self) -> None:
         """See what an earlier run left, and remove what cannot be used. Only files with our endings are touched."""
-        found: list[tuple[float, Kept]] = []
+        found: list[tuple[float, StoredPrefix]] = []
         for path in self._folder.iterdir():
             if path.name.endswith(PART):
                 self._unlink(path)
@@ -239,7 +239,7 @@ class Shelf:
         self._kept = {kept.name: kept for _, kept in sorted(found, key=lambda pair: pair[0])}
         self._shrink(self._limit)
 
-    def _known(self, path: Path) -> tuple[float, Kept]:
+    def _known(self, path: Path) -> tuple[float, StoredPrefix]:
         """When a file was used last, and what it holds. Raises OSError or ValueError for one that is none of ours."""
         with _open(path, os.O_RDONLY) as file:
             about = os.fstat(file.fileno())
@@ -247,7 +247,9 @@ class Shelf:
             ahead = file.tell()
         if header.identity != self._identity or about.st_size != ahead + header.size:
             raise ValueError("a prefix of another model, or a part of one")
-        return about.st_mtime, Kept(path.name, header.namespace, tuple(array("i", header.tokens)), about.st_size)
+        return about.st_mtime, StoredPrefix(
+            path.name, header.namespace, tuple(array("i", header.tokens)), about.st_size
+        )
 
     def _unlink(self, path: Path) -> None:
         try:
@@ -269,7 +271,7 @@ def _open(path: Path, flags: int) -> BinaryIO:
 def _header(first: bytes, read: Callable[[int], bytes]) -> _Header:
     """The header of a file that begins with `first`. Raises ValueError where it is none."""
     count = int.from_bytes(first[len(FORMAT) :], "little")
-    if first[: len(FORMAT)] != FORMAT or len(first) != len(FORMAT) + _COUNT or count > _MOST:
+    if first[: len(FORMAT)] != FORMAT or len(first) != len(FORMAT) + _COUNT or count > _MAX_HEADER_BYTES:
         raise ValueError("no prefix")
     try:
         header = msgspec.msgpack.decode(read(count), type=_Header)

@@ -9,26 +9,26 @@ executors, requests or eviction.
 from collections.abc import Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from homeport.engines.text.invariant import present, require
+from homeport.engines.text.invariant import require, require_value
 
 
 @dataclass(eq=False, slots=True)
-class Node:
+class PrefixNode:
     """A run of tokens behind `parent`, held by every sequence in `holders`. `children` are keyed by first token."""
 
     tokens: list[int]
-    parent: "Node | None"
+    parent: "PrefixNode | None"
     holders: set[int]
-    children: "dict[int, list[Node]]" = field(default_factory=dict)
+    children: "dict[int, list[PrefixNode]]" = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class PrefixMatch:
     """The longest known beginning of a prompt: `length` tokens, all of them inside or before `node`."""
 
     length: int
     depth: int  # tokens before `node`
-    node: Node
+    node: PrefixNode
 
     @property
     def holders(self) -> Collection[int]:
@@ -53,8 +53,8 @@ class PrefixTree:
 
     def __init__(self, *, shares_cells: bool) -> None:
         self._shares_cells = shares_cells
-        self._roots: dict[Hashable, Node] = {}
-        self._tails: dict[int, Node] = {}
+        self._roots: dict[Hashable, PrefixNode] = {}
+        self._tails: dict[int, PrefixNode] = {}
         self._lengths: dict[int, int] = {}
         self._names: dict[int, Hashable] = {}
         self.cells = 0
@@ -88,7 +88,7 @@ class PrefixTree:
     def add(self, sequence: int, namespace: Hashable) -> None:
         """Begin an empty sequence."""
         require(sequence not in self._tails, "the sequence is in use")
-        root = self._roots.setdefault(namespace, Node([], None, set()))
+        root = self._roots.setdefault(namespace, PrefixNode([], None, set()))
         root.holders.add(sequence)
         self._tails[sequence], self._lengths[sequence], self._names[sequence] = root, 0, namespace
 
@@ -100,7 +100,7 @@ class PrefixTree:
         if tail.parent is not None and len(tail.holders) == 1 and not tail.children:
             tail.tokens.extend(tokens)
         else:
-            child = Node(list(tokens), tail, {sequence})
+            child = PrefixNode(list(tokens), tail, {sequence})
             tail.children.setdefault(tokens[0], []).append(child)
             self._tails[sequence] = child
         self._lengths[sequence] += len(tokens)
@@ -122,7 +122,7 @@ class PrefixTree:
         keep = self._cut(sequence, n_tokens)
         node = self._tails[sequence]
         while node is not keep:
-            parent = present(node.parent, "a path has no beginning")
+            parent = require_value(node.parent, "a path has no beginning")
             self._leave(node, sequence)
             node = parent
         self._tails[sequence], self._lengths[sequence] = keep, n_tokens
@@ -139,20 +139,20 @@ class PrefixTree:
 
     def match(
         self, namespace: Hashable, tokens: Sequence[int], limit: int, *, among: Collection[int] | None = None
-    ) -> Match | None:
+    ) -> PrefixMatch | None:
         """The longest held beginning of `tokens`, at most `limit` long; None where nothing matches.
 
         `among`: count only beginnings that are all that one of these sequences holds.
         """
         root = self._roots.get(namespace)
-        best: Match | None = None
+        best: PrefixMatch | None = None
         pending = [(root, 0)] if root is not None and limit > 0 else []
         while pending:
             parent, depth = pending.pop()
             for node in parent.children.get(tokens[depth], ()):
                 run = node.tokens
                 found = common_length(run, tokens[depth : depth + len(run)], limit - depth)
-                candidate = Match(depth + found, depth, node)
+                candidate = PrefixMatch(depth + found, depth, node)
                 if (best is None or candidate.length > best.length) and self._is_whole(candidate, among):
                     best = candidate
                 if found == len(run) and depth + found < limit:
@@ -166,7 +166,7 @@ class PrefixTree:
         members = set(sequences)
         return sum(len(node.tokens) for node in self._nodes() if not node.holders.isdisjoint(members))
 
-    def held_part(self, match: Match, sequences: set[int]) -> int:
+    def held_part(self, match: PrefixMatch, sequences: set[int]) -> int:
         """How many tokens of a match stand in cells that one of `sequences` occupies."""
         node, stop, depth = match.node, match.length, match.depth
         while node.parent is not None and node.holders.isdisjoint(sequences):
@@ -178,7 +178,7 @@ class PrefixTree:
         """Recount everything. Raises AssertionError where the books are wrong."""
         cells = 0
         for node in self._nodes():
-            parent = present(node.parent, "a run hangs in the air")
+            parent = require_value(node.parent, "a run hangs in the air")
             require(bool(node.holders), "tokens nobody holds")
             require(bool(node.tokens), "an empty run")
             require(node.holders <= parent.holders, "a path with a hole")
@@ -188,11 +188,11 @@ class PrefixTree:
             run = sum(len(node.tokens) for node in self._path(sequence))
             require(run == length, f"sequence {sequence} holds {run} tokens, {length} booked")
 
-    def _is_whole(self, match: Match, among: Collection[int] | None) -> bool:
+    def _is_whole(self, match: PrefixMatch, among: Collection[int] | None) -> bool:
         """Whether one of `among` (None: anyone will do, however long) holds a match's tokens and no more."""
         return among is None or any(s in among and self._lengths[s] == match.length for s in match.holders)
 
-    def _nodes(self) -> Iterator[Node]:
+    def _nodes(self) -> Iterator[PrefixNode]:
         """Every node but the roots."""
         pending = list(self._roots.values())
         while pending:
@@ -200,14 +200,14 @@ class PrefixTree:
                 yield from alike
                 pending.extend(alike)
 
-    def _path(self, sequence: int) -> Iterator[Node]:
+    def _path(self, sequence: int) -> Iterator[PrefixNode]:
         """The nodes of a sequence, last first."""
         node = self._tails[sequence]
         while node.parent is not None:
             yield node
             node = node.parent
 
-    def _cut(self, sequence: int, n_tokens: int) -> Node:
+    def _cut(self, sequence: int, n_tokens: int) -> PrefixNode:
         """The node of a sequence that ends after `n_tokens`, splitting one where need be."""
         node, end = self._tails[sequence], self._lengths[sequence]
         require(0 <= n_tokens <= end, "cut beyond the end")
@@ -216,16 +216,16 @@ class PrefixTree:
             node = node.parent
         return node if end == n_tokens else self._split(node, len(node.tokens) - (end - n_tokens))
 
-    def _split(self, node: Node, at: int) -> Node:
+    def _split(self, node: PrefixNode, at: int) -> PrefixNode:
         """Put the first `at` tokens of a node into a new one above it."""
-        parent = present(node.parent, "a root is never split")
-        upper = Node(node.tokens[:at], parent, set(node.holders), {node.tokens[at]: [node]})
+        parent = require_value(node.parent, "a root is never split")
+        upper = PrefixNode(node.tokens[:at], parent, set(node.holders), {node.tokens[at]: [node]})
         alike = parent.children[node.tokens[0]]
         alike[alike.index(node)] = upper
         node.tokens, node.parent = node.tokens[at:], upper
         return upper
 
-    def _leave(self, node: Node, sequence: int) -> None:
+    def _leave(self, node: PrefixNode, sequence: int) -> None:
         """Take a holder off a node; the last one frees it."""
         node.holders.discard(sequence)
         if not self._shares_cells or not node.holders:

@@ -14,13 +14,16 @@ Run = tuple[int, int, int]
 
 ROW_COST = 0.4
 """What one more token in a step costs, as a share of what a step of one token does, until that is measured."""
-LONGEST = 32  # tokens of a guess
-NEAR = 16  # tokens ahead of where a copy broke off in which one equal token is enough to take it up again
-EAGER, WARY = 0.9, 0.3  # the first trust in a copy: of a text to be edited, and of any other
+MAX_DRAFT = 32  # tokens of a guess
+RESYNC_DISTANCE = 16  # tokens ahead of where a copy broke off in which one equal token is enough to take it up again
+INITIAL_ACCEPTANCE, INITIAL_ACCEPTANCE_UNLIKELY = (
+    0.9,
+    0.3,
+)  # the first trust in a copy: of a text to be edited, and of any other
 _LEARNING = 0.125  # how far one foretold token moves the trust
 
 
-def assumed(rows: int) -> float:
+def assumed_min_acceptance(rows: int) -> float:
     """How often a guess must come true to pay in a step of `rows` tokens without it, where nothing was measured.
 
     A step of B tokens costs 1 - c + cB, so a token drawn a step early saves c and one B-th of 1 - c.
@@ -28,7 +31,7 @@ def assumed(rows: int) -> float:
     return ROW_COST * rows / (ROW_COST * rows + 1.0 - ROW_COST)
 
 
-class Source:
+class LookupSource:
     """Tokens that the answers to one prompt may copy. `is_likely`: they are expected to, from its beginning."""
 
     def __init__(self, tokens: Sequence[int], *, is_likely: bool) -> None:
@@ -39,18 +42,20 @@ class Source:
             self.ends[first, second, third] = end
 
 
-class Lookup:
+class PromptLookup:
     """Foretells one candidate's answer of at most `budget` tokens. Fed with every token drawn, at a constant cost."""
 
-    def __init__(self, source: Source, budget: int) -> None:
+    def __init__(self, source: LookupSource, budget: int) -> None:
         self._source = source
         self._known = list(source.tokens)  # and behind it the answer so far
         self._ends: dict[Run, int] = {}  # as the source's, for runs that end in the answer
         self._left = budget
         self._next = 0 if source.is_likely and source.tokens else None  # where in `_known` the copy goes on
         self._broken = 0  # where the latest copy that proved right went on, …
-        self._strayed = 0 if source.is_likely else NEAR  # … and how many tokens were drawn since
-        self._trust = EAGER if source.is_likely else WARY  # how probable it is that a foretold token is drawn
+        self._strayed = 0 if source.is_likely else RESYNC_DISTANCE  # … and how many tokens were drawn since
+        self._trust = (
+            INITIAL_ACCEPTANCE if source.is_likely else INITIAL_ACCEPTANCE_UNLIKELY
+        )  # how probable it is that a foretold token is drawn
 
     def feed(self, token: int) -> None:
         """A token was drawn: follow the copy, or look for one."""
@@ -80,15 +85,15 @@ class Lookup:
         """
         if self._next is None or self._trust <= pays:
             return ()
-        worth = int(math.log(pays) / math.log(self._trust)) if pays > 0.0 else LONGEST
-        size = min(worth, LONGEST, room, self._left - 1)
+        worth = int(math.log(pays) / math.log(self._trust)) if pays > 0.0 else MAX_DRAFT
+        size = min(worth, MAX_DRAFT, room, self._left - 1)
         return tuple(self._known[self._next : self._next + max(0, size)])
 
     def _near(self, token: int) -> int | None:
         """Behind this token, a little ahead of where the copy broke off: it was changed, and goes on there."""
-        if self._strayed > NEAR:
+        if self._strayed > RESYNC_DISTANCE:
             return None
         try:
-            return self._known.index(token, self._broken, min(self._broken + NEAR, len(self._known) - 1)) + 1
+            return self._known.index(token, self._broken, min(self._broken + RESYNC_DISTANCE, len(self._known) - 1)) + 1
         except ValueError:
             return None

@@ -12,8 +12,8 @@ import msgspec
 from homeport.domain.errors import ContextOverflow, InvalidRequest
 from homeport.domain.text import (
     ChatPrompt,
-    DocumentStart,
     EditPrompt,
+    EmptyPrompt,
     InfillPrompt,
     Prompt,
     TextPrompt,
@@ -26,25 +26,25 @@ from homeport.engines.text import edit_prompts
 from homeport.engines.text.executor import Executor
 from homeport.engines.text.length_limits import (
     Check,
-    Lengths,
+    LengthLimits,
     TokenLimit,
     nothing,
 )
-from homeport.engines.text.sampling import Bias
+from homeport.engines.text.sampling import LogitBias
 from homeport.engines.text.shared_state import (
-    Share,
-    Shares,
+    SharedState,
+    SharedStateBuilder,
     check_bans,
     check_size,
 )
 from homeport.engines.text.templates import ChatTemplate
 
 _PART = 64  # characters of text that take as long as a message or a prompt by itself
-EDIT_TOKENS = 512
+MIN_EDIT_TOKENS = 512
 """An edit may have this many tokens on top of twice its input's."""
 
 
-class Prepared(msgspec.Struct, frozen=True):
+class PreparedPrompt(msgspec.Struct, frozen=True):
     """One prompt as the model reads it.
 
     `text` is the prompt as echo shows it and `chars` its length. `stop` are strings that end the answer besides the
@@ -61,16 +61,16 @@ class Prepared(msgspec.Struct, frozen=True):
     changes: tuple[str, ...] = ()
 
 
-class Preparation(msgspec.Struct, frozen=True):
+class PreparedPrompts(msgspec.Struct, frozen=True):
     """A request's prompts, the bias as model ids, tokens each may generate, and what the answers to each share."""
 
-    prompts: tuple[Prepared, ...]
-    bias: Bias
+    prompts: tuple[PreparedPrompt, ...]
+    bias: LogitBias
     budget: tuple[int, ...]
-    shares: tuple[Share, ...]
+    shares: tuple[SharedState, ...]
 
 
-class Preparer:
+class PromptProcessor:
     """Prepares requests for one model that is served with a window of `window` tokens, with guesses or without."""
 
     def __init__(self, executor: Executor, window: int, *, speculates: bool = False) -> None:
@@ -79,9 +79,9 @@ class Preparer:
         self._vocabulary = executor.vocabulary
         self._window = window
         self._template = ChatTemplate(executor)
-        self._lengths = Lengths(executor)
+        self._lengths = LengthLimits(executor)
 
-    def prepare(self, request: TextRequest, check: Check = nothing) -> Preparation:
+    def prepare(self, request: TextRequest, check: Check = nothing) -> PreparedPrompts:
         """Check and tokenise. Raises InvalidRequest and ContextOverflow, `param` naming the field at fault.
 
         `check` is called between pieces of the work, and may raise to end it.
@@ -106,42 +106,40 @@ class Preparer:
         if request.ending.max_tokens is None and request.ending.default_tokens is not None:
             budget = tuple(min(each, request.ending.default_tokens) for each in budget)
         check_size(request, [len(each.ids) for each in prompts], [each.chars for each in prompts])
-        common = Shares(request, speculates=self._speculates)
+        common = SharedStateBuilder(request, speculates=self._speculates)
         shares = tuple(common.of(each.ids, each.ends, each.stop, each.copy_source) for each in prompts)
         check_bans(request, bias, shares, self._vocabulary.size)
-        return Preparation(prompts, bias, budget, shares)
+        return PreparedPrompts(prompts, bias, budget, shares)
 
     def close(self) -> None:
         """Free what the chat template holds."""
         self._template.close()
 
-    def _prepared(self, prompt: Prompt, encoding: str | None, limit: TokenLimit) -> Prepared:
+    def _prepared(self, prompt: Prompt, encoding: str | None, limit: TokenLimit) -> PreparedPrompt:
         limit.check()
         match prompt:
             case ChatPrompt(messages):
                 ids, text, changes = self._template.render(messages, limit)
-                return Prepared(tuple(ids), len(text), text, self._vocabulary.ends, changes=changes)
+                return PreparedPrompt(tuple(ids), len(text), text, self._vocabulary.ends, changes=changes)
             case EditPrompt():
                 return self._edit(prompt, limit)
             case InfillPrompt(before, after):
                 return self._infill(before, after, encoding)
-            case TextPrompt() | TokenPrompt() | DocumentStart():
+            case TextPrompt() | TokenPrompt() | EmptyPrompt():
                 ids, text = self._document(prompt, encoding)
                 if isinstance(prompt, TextPrompt) or encoding is not None:
                     ids = [*self._start, *ids]
                 ids = ids or [self._vocabulary.document]
-                return Prepared(tuple(ids), len(text), text, self._vocabulary.ends)
+                return PreparedPrompt(tuple(ids), len(text), text, self._vocabulary.ends)
 
     @property
     def _start(self) -> list[int]:
         return [] if self._vocabulary.start is None else [self._vocabulary.start]
 
-    def _document(
-        self, prompt: TextPrompt | TokenPrompt | DocumentStart, encoding: str | None
-    ) -> tuple[list[int], str]:
+    def _document(self, prompt: TextPrompt | TokenPrompt | EmptyPrompt, encoding: str | None) -> tuple[list[int], str]:
         """Ids without a start, and the text that they stand for."""
         match prompt:
-            case DocumentStart():
+            case EmptyPrompt():
                 return [], ""
             case TextPrompt(text):
                 return self._executor.tokenise(text, special=False), text
@@ -165,7 +163,9 @@ class Preparer:
             translated += self._executor.tokenise(texts[-1], special=False)
         return translated, "".join(texts)
 
-    def _infill(self, before: TextPrompt | TokenPrompt | DocumentStart, after: str, encoding: str | None) -> Prepared:
+    def _infill(
+        self, before: TextPrompt | TokenPrompt | EmptyPrompt, after: str, encoding: str | None
+    ) -> PreparedPrompt:
         """Prefix, suffix, middle: the order in which models with these tokens are trained (Bavarian et al. 2022)."""
         infill = self._vocabulary.infill
         if infill is None:
@@ -174,18 +174,18 @@ class Preparer:
         suffix = self._executor.tokenise(after, special=False)
         ids = [*self._start, infill.prefix, *prefix, infill.suffix, *suffix, infill.middle]
         ends = self._vocabulary.ends | frozenset(infill.ends)
-        return Prepared(tuple(ids), len(text), text, ends)
+        return PreparedPrompt(tuple(ids), len(text), text, ends)
 
-    def _edit(self, prompt: EditPrompt, limit: TokenLimit) -> Prepared:
+    def _edit(self, prompt: EditPrompt, limit: TokenLimit) -> PreparedPrompt:
         if not self._template.can_chat:
             raise InvalidRequest("This model has no chat template: it cannot follow instructions.", param="model")
-        edit = edit_prompts.conversation(prompt)
+        edit = edit_prompts.build_edit_conversation(prompt)
         ids, text, _ = self._template.render(edit.messages, limit)
         ids = ids + self._executor.tokenise(edit.opened, special=False)
         source = tuple(self._executor.tokenise(prompt.input, special=False))
-        return Prepared(tuple(ids), len(text), text, self._vocabulary.ends, (edit.stop,), source)
+        return PreparedPrompt(tuple(ids), len(text), text, self._vocabulary.ends, (edit.stop,), source)
 
-    def _budget(self, prepared: Prepared, max_tokens: int | None, prompt: Prompt) -> int:
+    def _budget(self, prepared: PreparedPrompt, max_tokens: int | None, prompt: Prompt) -> int:
         """Tokens that may be generated behind a prompt. Wording of the errors: OpenAI's.
 
         Clients cannot bound an edit, and a model that finds no end must not fill the window with one.
@@ -195,7 +195,7 @@ class Preparer:
         if max_tokens is not None and max_tokens <= room:
             return max_tokens
         if max_tokens is None and room > 0:
-            most = EDIT_TOKENS + 2 * len(prepared.copy_source)
+            most = MIN_EDIT_TOKENS + 2 * len(prepared.copy_source)
             return min(room, most) if isinstance(prompt, EditPrompt) else room
         param = _param(prompt)
         if max_tokens is None:
@@ -208,7 +208,7 @@ class Preparer:
             param=param,
         )
 
-    def _bias(self, wanted: Mapping[int, float], name: str | None) -> Bias:
+    def _bias(self, wanted: Mapping[int, float], name: str | None) -> LogitBias:
         values: dict[int, float] = {}
         if name is None:
             for id, value in wanted.items():
@@ -216,7 +216,7 @@ class Preparer:
                 values[id] = value
         else:
             values = self._mapped(wanted, encodings.load(name))
-        return Bias.of(values)
+        return LogitBias.of(values)
 
     def _mapped(self, wanted: Mapping[int, float], encoding: encodings.Encoding) -> dict[int, float]:
         """The bias of an encoding's ids on ours. Raises InvalidRequest where the text is not one token here."""
@@ -258,7 +258,7 @@ def texts(prompt: Prompt) -> Sequence[str]:
             return (*texts(before), after)
         case TextPrompt(text):
             return (text,)
-        case TokenPrompt() | DocumentStart():
+        case TokenPrompt() | EmptyPrompt():
             return ()
 
 

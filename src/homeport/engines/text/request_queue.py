@@ -12,17 +12,17 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from homeport.domain.errors import EngineFailed, Fault, HomeportError
+from homeport.domain.errors import EngineFailed, ErrorInfo, HomeportError
 from homeport.domain.events import Admitted, Done, Event, Failed, Tokenised, Usage
 from homeport.domain.text import TextRequest, TokenRequest
-from homeport.engines.text.prompt_processor import Preparation, weight
+from homeport.engines.text.prompt_processor import PreparedPrompts, weight
 
 LONG = 1 << 15
 """Characters from which on a request is long; about 20 ms of tokenising."""
 
 logger = logging.getLogger("homeport.text")
 
-Prepare = Callable[[TextRequest | TokenRequest, Callable[[], None]], Preparation | Tokenised]
+Prepare = Callable[[TextRequest | TokenRequest, Callable[[], None]], PreparedPrompts | Tokenised]
 
 
 class Abandoned(Exception):
@@ -30,22 +30,22 @@ class Abandoned(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class PreparedRequest:
     """A request that passed all checks."""
 
     id: int
     request: TextRequest
-    preparation: Preparation
+    preparation: PreparedPrompts
     credit: int
 
 
 @dataclass(slots=True)
-class News:
+class QueueUpdates:
     """What happened since the last step. Act on it field by field, in this order: an id is never used twice."""
 
-    refusals: list[tuple[int, Fault]] = field(default_factory=list)
+    refusals: list[tuple[int, ErrorInfo]] = field(default_factory=list)
     tokenised: list[tuple[int, Tokenised]] = field(default_factory=list)  # and thereby answered
-    arrivals: list[Arrival] = field(default_factory=list)
+    arrivals: list[PreparedRequest] = field(default_factory=list)
     fetched: list[tuple[str, bytes | None]] = field(default_factory=list)
     credits: list[tuple[int, int]] = field(default_factory=list)
     grants: list[tuple[int, int]] = field(default_factory=list)
@@ -72,12 +72,12 @@ class _Lane:
 
 
 @dataclass(slots=True)
-class _Pending:
+class _QueuedRequest:
     request: TextRequest | TokenRequest
     credit: int
 
 
-class Intake:
+class RequestQueue:
     """Every method but `take` and `forget` (the step thread's) may be called from any thread and returns at once.
 
     `prepare` is given a request and a check, which it calls between pieces of its work: that raises `Abandoned` where
@@ -89,9 +89,9 @@ class Intake:
         self._lock = threading.Lock()
         self._arrived = threading.Condition(self._lock)
         self._short, self._long = _Lane(self._lock), _Lane(self._lock)
-        self._pending: dict[int, _Pending] = {}  # opened, not yet handed to the step thread
+        self._pending: dict[int, _QueuedRequest] = {}  # opened, not yet handed to the step thread
         self._known: set[int] = set()
-        self._news = News()
+        self._news = QueueUpdates()
         self._closed = False
         self._threads = [
             threading.Thread(target=self._prepare_all, args=(lane,), name=name)
@@ -129,7 +129,7 @@ class Intake:
             if id in self._known:
                 return
             self._known.add(id)
-            self._pending[id] = _Pending(request, credit)
+            self._pending[id] = _QueuedRequest(request, credit)
             lane.queue.append(id)
             lane.work.notify()
 
@@ -169,14 +169,14 @@ class Intake:
         with self._lock:
             self._known.discard(id)
 
-    def take(self, *, wait: bool) -> News | None:
+    def take(self, *, wait: bool) -> QueueUpdates | None:
         """What is new; with `wait`, blocks until something is. None once closed."""
         with self._lock:
             while wait and not self._news and not self._closed:
                 self._arrived.wait()
             if self._closed:
                 return None
-            news, self._news = self._news, News()
+            news, self._news = self._news, QueueUpdates()
             return news
 
     def open_ids(self) -> list[int]:
@@ -197,7 +197,7 @@ class Intake:
                 with contextlib.suppress(Abandoned):
                     self._hand_over(id, self._prepared(id, pending.request))
 
-    def _prepared(self, id: int, request: TextRequest | TokenRequest) -> Preparation | Tokenised | Fault:
+    def _prepared(self, id: int, request: TextRequest | TokenRequest) -> PreparedPrompts | Tokenised | ErrorInfo:
         def check() -> None:
             if self._closed or id not in self._pending:
                 raise Abandoned
@@ -212,17 +212,17 @@ class Intake:
             logger.exception("a request could not be prepared")
             return EngineFailed("The request could not be prepared because of an internal error.").fault
 
-    def _hand_over(self, id: int, result: Preparation | Tokenised | Fault) -> None:
+    def _hand_over(self, id: int, result: PreparedPrompts | Tokenised | ErrorInfo) -> None:
         with self._lock:
             pending = self._pending.pop(id, None)
             if pending is None:  # cancelled meanwhile
                 return
-            if isinstance(result, Fault):
+            if isinstance(result, ErrorInfo):
                 self._known.discard(id)
                 self._news.refusals.append((id, result))
             elif isinstance(result, Tokenised):
                 self._known.discard(id)
                 self._news.tokenised.append((id, result))
             elif isinstance(pending.request, TextRequest):
-                self._news.arrivals.append(Arrival(id, pending.request, result, pending.credit))
+                self._news.arrivals.append(PreparedRequest(id, pending.request, result, pending.credit))
             self._arrived.notify()

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from homeport.domain.errors import EngineFailed
-from homeport.domain.text import Sampling
+from homeport.domain.text import SamplingParams
 from homeport.engines.text import noise
 from homeport.engines.text.executor import Logits
 
@@ -19,9 +19,9 @@ Tokens = NDArray[np.int32]
 NO_TOKENS: Tokens = np.empty(0, dtype=np.int32)
 
 # OpenAI's documentation: "values like -100 or 100 should result in a ban or exclusive selection".
-DECISIVE = 100.0
+DECISIVE_BIAS = 100.0
 # Below this, float32 logits divided by the temperature leave one token or overflow.
-COLDEST = 1e-5
+MIN_TEMPERATURE = 1e-5
 # Tokens drawn as one block first, so that noise is made for hundreds of ids and not for the whole vocabulary.
 _BLOCK = 512
 _GROWTH = 16.0
@@ -29,7 +29,7 @@ _LEAST_PENALTY = 1e-30  # a logit divided by less may not be a float32
 _SORTED = 1024  # weights are sorted together where they are no more
 
 
-class Bias(NamedTuple):
+class LogitBias(NamedTuple):
     """A request's bias, made once for all its answers: tokens banned, those one of which is taken, and mild values."""
 
     banned: Tokens
@@ -42,11 +42,11 @@ class Bias(NamedTuple):
         """Read what is to be added to which token's logit."""
         ids = np.fromiter(wanted.keys(), dtype=np.int32, count=len(wanted))
         values = np.fromiter(wanted.values(), dtype=np.float32, count=len(wanted))
-        mild = np.abs(values) < DECISIVE
-        return cls(ids[values <= -DECISIVE], ids[values >= DECISIVE], ids[mild], values[mild])
+        mild = np.abs(values) < DECISIVE_BIAS
+        return cls(ids[values <= -DECISIVE_BIAS], ids[values >= DECISIVE_BIAS], ids[mild], values[mild])
 
 
-class Tally:
+class TokenCounts:
     """How often each token was generated, as arrays that grow. `prompt` holds a prompt's tokens, each once, ascending.
 
     The prompt's array is shared by all answers to it and only read.
@@ -89,7 +89,7 @@ class Tally:
         return self.ids[self._is_new[: len(self._slots)]]
 
 
-class Draw:
+class TokenSampler:
     """How one candidate draws its tokens: the settings, and the counts that penalties need.
 
     `bias` is of model ids. `prompt_ids`, each once and ascending, matter to the repetition penalty alone. `ends` are
@@ -98,11 +98,11 @@ class Draw:
 
     def __init__(
         self,
-        sampling: Sampling,
+        sampling: SamplingParams,
         *,
         seed: int,
         choice: int,
-        bias: Bias,
+        bias: LogitBias,
         prompt_ids: Tokens = NO_TOKENS,
         ends: Tokens = NO_TOKENS,
         min_tokens: int = 0,
@@ -116,7 +116,7 @@ class Draw:
         self._bias = bias
         self._repeats = sampling.repetition_penalty != 1.0
         penalised = bool(sampling.presence_penalty or sampling.frequency_penalty)
-        self._tally = Tally(prompt_ids if self._repeats else NO_TOKENS) if self._repeats or penalised else None
+        self._tally = TokenCounts(prompt_ids if self._repeats else NO_TOKENS) if self._repeats or penalised else None
 
     def accept(self, token: int) -> None:
         """Take note that this token was generated: it counts, and the next draw has new noise."""
@@ -127,7 +127,7 @@ class Draw:
     @property
     def is_greedy(self) -> bool:
         """Whether the likeliest token is simply taken."""
-        return self.sampling.temperature < COLDEST
+        return self.sampling.temperature < MIN_TEMPERATURE
 
     @property
     def key(self) -> int:
@@ -168,7 +168,7 @@ class Draw:
         row[ids] -= np.float32(self.sampling.presence_penalty)
 
 
-def sample(logits: Logits | Sequence[Logits], draws: Sequence[Draw]) -> NDArray[np.int32]:
+def sample(logits: Logits | Sequence[Logits], draws: Sequence[TokenSampler]) -> NDArray[np.int32]:
     """Draw one token per row: (M, V) logits, or M rows (V), and M draws to (M,) ids. `logits` is only read.
 
     Raises EngineFailed where a row holds no number to choose by.
@@ -181,11 +181,11 @@ def sample(logits: Logits | Sequence[Logits], draws: Sequence[Draw]) -> NDArray[
             adjusted, best = row, int(row.argmax())
         if not np.isfinite(adjusted[best]):
             raise EngineFailed("The model computed no usable probabilities for the next token.")
-        chosen[index] = best if draw.is_greedy else _drawn(adjusted, adjusted[best], draw)
+        chosen[index] = best if draw.is_greedy else _sample_row(adjusted, adjusted[best], draw)
     return chosen
 
 
-def _drawn(row: NDArray[np.float32], best: np.float32, draw: Draw) -> int:
+def _sample_row(row: NDArray[np.float32], best: np.float32, draw: TokenSampler) -> int:
     """One token drawn from softmax(row / temperature), cut by min-p, top-k and top-p."""
     size = len(row)
     with np.errstate(over="ignore"):  # far-off logits may overflow to -inf, which is their weight's zero
@@ -196,7 +196,7 @@ def _drawn(row: NDArray[np.float32], best: np.float32, draw: Draw) -> int:
     rules = draw.sampling
     candidates = None
     if rules.top_p < 1.0 or rules.top_k > 0 or rules.min_p > 0.0:
-        candidates = likeliest(weights[:size], top_k=rules.top_k, top_p=rules.top_p, min_p=rules.min_p)
+        candidates = filter_candidates(weights[:size], top_k=rules.top_k, top_p=rules.top_p, min_p=rules.min_p)
         if len(candidates) > 2 * _BLOCK:  # noise for each would cost more than the rest of the step
             kept = weights[candidates]
             weights.fill(0.0)
@@ -212,7 +212,7 @@ def _drawn(row: NDArray[np.float32], best: np.float32, draw: Draw) -> int:
     return int(candidates[(scaled[candidates] + noise.gumbel(draw.key, candidates)).argmax()])
 
 
-def likeliest(weights: NDArray[np.float32], *, top_k: int, top_p: float, min_p: float) -> NDArray[np.int64]:
+def filter_candidates(weights: NDArray[np.float32], *, top_k: int, top_p: float, min_p: float) -> NDArray[np.int64]:
     """The ids that the filters leave, in no order, of equal ones those of lower id; at least one.
 
     `weights` are probabilities relative to the likeliest token's, which is 1. top-p counts the mass of what min-p and

@@ -18,15 +18,15 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 SPARE_CHARACTERS = 1_000_000
-_LONGEST_PRODUCT = 1_000_000
+_MAX_PRODUCT = 1_000_000
 _MOST_QUOTED = 200
 
 
-class TemplateRefused(Exception):
+class ChatTemplateError(Exception):
     """The template raised or broke; the message is fit for the caller."""
 
 
-class TemplateStopped(TemplateRefused):
+class TemplateStopped(ChatTemplateError):
     """The template went over a limit: it would do so for any conversation, or the next one would."""
 
 
@@ -37,8 +37,8 @@ class Run(NamedTuple):
     characters: int
 
 
-class Program:
-    """A template compiled in this process. Raises TemplateRefused where it does not compile."""
+class SandboxedTemplate:
+    """A template compiled in this process. Raises ChatTemplateError where it does not compile."""
 
     def __init__(self, source: str) -> None:
         # Nothing is computed while compiling: a constant expression could take any time and memory.
@@ -55,10 +55,10 @@ class Program:
             self._template = environment.from_string(source)
         # Not only TemplateError: deep nesting is a RecursionError, or a SyntaxError of the Python that Jinja writes.
         except Exception as error:
-            raise TemplateRefused(f"The model's chat template is broken: {_reason(error)}") from error
+            raise ChatTemplateError(f"The model's chat template is broken: {_reason(error)}") from error
 
     def render(self, runs: Sequence[Run], check: Callable[[], None] | None = None) -> list[str]:
-        """The output of each run. Raises TemplateRefused, and what `check` raises: it is called again and again."""
+        """The output of each run. Raises ChatTemplateError, and what `check` raises: it is called again and again."""
         return [self._rendered(run, check) for run in runs]
 
     def close(self) -> None:
@@ -75,7 +75,7 @@ class Program:
                 raise TemplateStopped("The model's chat template needs too much memory.") from error
             # A template can raise anything: it may index, add or call what the messages do not have.
             except Exception as error:
-                raise TemplateRefused(f"The model's chat template refused the messages: {_reason(error)}") from error
+                raise ChatTemplateError(f"The model's chat template refused the messages: {_reason(error)}") from error
             if part is None:
                 return "".join(parts)
             parts.append(part)
@@ -94,7 +94,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         numbers = [value for value in (left, right) if isinstance(value, int)]
         sizes = [len(value) for value in (left, right) if isinstance(value, (str, list, tuple))]
-        if operator == "**" or (sizes and numbers and sizes[0] * numbers[0] > _LONGEST_PRODUCT):
+        if operator == "**" or (sizes and numbers and sizes[0] * numbers[0] > _MAX_PRODUCT):
             raise SecurityError("the product is too large")
         return super().call_binop(context, operator, left, right)
 

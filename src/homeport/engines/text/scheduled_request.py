@@ -3,11 +3,11 @@
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
-from homeport.engines.text.prompt_lookup import Lookup
+from homeport.engines.text.prompt_lookup import PromptLookup
 
 
 @dataclass(eq=False, slots=True)
-class Group:
+class ScheduledRequest:
     """One request in the scheduler. `credit`: deltas it may still emit; `streams`: every token may cost one.
 
     Prefixes are shared within `namespace` only; `flow` is whose turn in the queue it takes. `cached` counts the
@@ -53,7 +53,7 @@ class Candidate:
     logits are wanted, of which `scored` were given. `samples` False: only those. `lookup` foretells its answer.
     """
 
-    group: Group
+    group: ScheduledRequest
     prompt: int
     tokens: list[int]
     prompt_length: int
@@ -70,7 +70,7 @@ class Candidate:
     started: bool = False
     awaits: "Candidate | None" = None  # computes a prefix this one needs too …
     awaits_length: int = 0  # … of this many tokens
-    lookup: Lookup | None = None
+    lookup: PromptLookup | None = None
 
     @property
     def pending(self) -> int:

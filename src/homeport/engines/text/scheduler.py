@@ -10,20 +10,20 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from homeport.engines.text import drafting
-from homeport.engines.text.executor import Traits
-from homeport.engines.text.invariant import present, require
-from homeport.engines.text.kv_cache import Cache
-from homeport.engines.text.prefix_sharing import awaits_prefix
-from homeport.engines.text.prompt_lookup import assumed
-from homeport.engines.text.scheduled_request import Candidate, Group
-from homeport.engines.text.step_plan import Plan, Row, Slice
-from homeport.engines.text.waiting_queue import WaitingList
+from homeport.engines.text.executor import ExecutorTraits
+from homeport.engines.text.invariant import require, require_value
+from homeport.engines.text.kv_cache import KVCache
+from homeport.engines.text.prefix_sharing import should_wait_for_prefix
+from homeport.engines.text.prompt_lookup import assumed_min_acceptance
+from homeport.engines.text.scheduled_request import Candidate, ScheduledRequest
+from homeport.engines.text.step_plan import LogitsRow, StepPlan, StepSlice
+from homeport.engines.text.waiting_queue import WaitingQueue
 
 HEADROOM = 8  # cells per running candidate left free at admission, lest it be pre-empted at once
 
 
 @dataclass(slots=True)
-class Counters:
+class SchedulerCounters:
     """Counts since the start. `prefix_queries` and `prefix_hits` are prompt tokens, each prompt once."""
 
     prefix_queries: int = 0
@@ -41,16 +41,16 @@ class Counters:
         self.prompt_tokens += prompt_length
 
 
-def _unheard(_: Candidate) -> None:
+def _ignore(_: Candidate) -> None:
     """Nobody listens."""
 
 
-def _able(candidates: Iterable[Candidate]) -> int:
+def _count_runnable(candidates: Iterable[Candidate]) -> int:
     """How many have credit: the others stand still."""
     return sum(one.group.credit > 0 for one in candidates)
 
 
-def _decoding(running: Sequence[Candidate], batch: int) -> list[Candidate]:
+def _choose_decoding(running: Sequence[Candidate], batch: int) -> list[Candidate]:
     """Candidates one token short of their next draw, at most a batch of them, oldest first."""
     ready = [one for one in running if one.pending == 1]
     # Where credit or the batch does not reach for all, those go first that waited longest.
@@ -72,11 +72,11 @@ class Scheduler:
 
     def __init__(
         self,
-        cache: Cache,
-        traits: Traits,
+        cache: KVCache,
+        traits: ExecutorTraits,
         *,
         pace: Callable[[int, int], int],
-        pays: Callable[[int], float] = assumed,
+        pays: Callable[[int], float] = assumed_min_acceptance,
         score_rows: int = 128,
     ) -> None:
         if score_rows < 1:
@@ -86,12 +86,12 @@ class Scheduler:
         self._pace = pace
         self._pays = pays
         self._score_rows = score_rows
-        self.begun: Callable[[Candidate], None] = _unheard  # told of each prompt that starts, as far as it was found
-        self._waiting = WaitingList()
+        self.begun: Callable[[Candidate], None] = _ignore  # told of each prompt that starts, as far as it was found
+        self._waiting = WaitingQueue()
         self._running: list[Candidate] = []
         self._plans, self._adapter = 0, ""
-        self._counted: list[Group] = []  # whose `planned` is not zero
-        self.counters = Counters()
+        self._counted: list[ScheduledRequest] = []  # whose `planned` is not zero
+        self.counters = SchedulerCounters()
 
     @property
     def running(self) -> Sequence[Candidate]:
@@ -103,28 +103,28 @@ class Scheduler:
         """Whether no candidate is left."""
         return not self._running and not len(self._waiting)
 
-    def add(self, group: Group) -> None:
+    def add(self, group: ScheduledRequest) -> None:
         """Queue a request's candidates."""
         self._waiting.join(group)
 
-    def append(self, row: Row, tokens: Sequence[int]) -> None:
+    def append(self, row: LogitsRow, tokens: Sequence[int]) -> None:
         """Go on from the tokens drawn at a row: all but the last repeat its draft, so they are computed already."""
         if row.draft:
             self.counters.drafted += len(row.draft)
             self.counters.accepted += len(tokens) - 1
-        drafting.go_on(row, tokens, self._cache)
+        drafting.append_accepted(row, tokens, self._cache)
 
     def finish(self, candidate: Candidate) -> None:
         """A candidate's answer is complete; its KV may serve later prompts."""
         self._leave(candidate)
 
-    def remove(self, group: Group) -> None:
+    def remove(self, group: ScheduledRequest) -> None:
         """Drop a request, in whatever phase it is, and free what it holds."""
         self._waiting.leave(group)
         for candidate in [one for one in self._running if one.group is group]:
             self._leave(candidate)
 
-    def fail(self, plan: Plan) -> list[Group]:
+    def fail(self, plan: StepPlan) -> list[ScheduledRequest]:
         """The step's forward pass broke: drop all requests that were in it, with their KV, and say which."""
         self._cache.settle()
         groups = {part.candidate.group.id: part.candidate.group for part in plan.slices}
@@ -136,7 +136,7 @@ class Scheduler:
             self.remove(group)
         return list(groups.values())
 
-    def plan(self) -> Plan:
+    def plan(self) -> StepPlan:
         """Decide what the next step computes, making room in the cache for it. No slices: nothing may step."""
         self._plans += 1
         if moved := self._cache.compact():
@@ -145,13 +145,13 @@ class Scheduler:
         for group in self._counted:
             group.planned = 0
         self._counted.clear()
-        plan = Plan(prefill=self._traits.batch, rows=self._score_rows)
-        for candidate in _decoding(self._running, self._traits.batch):
+        plan = StepPlan(prefill=self._traits.batch, rows=self._score_rows)
+        for candidate in _choose_decoding(self._running, self._traits.batch):
             if candidate.slot is not None:
                 self._take(plan, candidate)
         plan.decode = len(plan.slices)
-        starting = min(_able(self._waiting), self._traits.sequences - len(self._running))
-        prompts = _able(self._running) - plan.decode + starting
+        starting = min(_count_runnable(self._waiting), self._traits.sequences - len(self._running))
+        prompts = _count_runnable(self._running) - plan.decode + starting
         plan.prefill = min(self._traits.batch - plan.decode, self._pace(plan.decode, prompts))
         self._fill(plan)
         plan.prompt = sum(part.stop - part.start for part in plan.slices) - plan.decode
@@ -162,38 +162,38 @@ class Scheduler:
         self._adapter = plan.arrange(self._adapter)
         return plan
 
-    def commit(self, plan: Plan) -> list[Row]:
+    def commit(self, plan: StepPlan) -> list[LogitsRow]:
         """Book a step that was computed; which rows of its logits to draw tokens from, and for whom."""
         self.counters.steps += 1
         for part in plan.slices:  # all before any fork, which needs to know what room is really left
             candidate = part.candidate
-            slot = present(candidate.slot, "a planned candidate lost its sequence")
+            slot = require_value(candidate.slot, "a planned candidate lost its sequence")
             self._cache.extend(slot, candidate.tokens[part.start : part.stop])
             candidate.computed = part.stop
             if candidate.scores:
                 candidate.scored = max(candidate.scored, min(part.stop, candidate.prompt_length))
         self._cache.settle(sum(len(part.draft) for part in plan.slices))
-        drawn: list[Row] = []
+        drawn: list[LogitsRow] = []
         rows = 0
         for part in plan.slices:
             candidate = part.candidate
             rows += len(part.rows)
             if candidate.pending == 0 and candidate.samples:
                 index = rows - 1 - len(part.draft)
-                drawn.append(Row(index, candidate, part.draft))
+                drawn.append(LogitsRow(index, candidate, part.draft))
                 if part.stop == candidate.prompt_length:
-                    drawn += [Row(index, twin) for twin in self._start_twins(candidate)]
+                    drawn += [LogitsRow(index, twin) for twin in self._start_twins(candidate)]
         return drawn
 
     def check_integrity(self) -> None:
         """Recount what the cache holds. Raises AssertionError where the books are wrong."""
         self._cache.check_integrity()
         for candidate in self._running:
-            slot = present(candidate.slot, "running without a sequence")
+            slot = require_value(candidate.slot, "running without a sequence")
             require(candidate.computed == self._cache.length(slot), "the KV is off")
         require(bool(self._running) or self._cache.held == 0, "cells held by nobody")
 
-    def _take(self, plan: Plan, candidate: Candidate) -> int:
+    def _take(self, plan: StepPlan, candidate: Candidate) -> int:
         """Put a candidate's next tokens into the plan, as many as budgets and cells allow; how many."""
         if not candidate.group.may_step:
             return 0
@@ -208,9 +208,9 @@ class Scheduler:
         if wanted <= 0:
             return 0
         start, stop = candidate.computed, candidate.computed + wanted
-        slot = present(candidate.slot, "a candidate without a sequence is never planned")
+        slot = require_value(candidate.slot, "a candidate without a sequence is never planned")
         rows = candidate.rows(start, stop)
-        plan.slices.append(Slice(candidate, start, stop, rows))
+        plan.slices.append(StepSlice(candidate, start, stop, rows))
         plan.planned.add(slot)
         plan.prefill -= wanted
         if candidate.is_scoring:
@@ -220,12 +220,12 @@ class Scheduler:
         candidate.stepped = self._plans
         return wanted
 
-    def _count(self, group: Group) -> None:
+    def _count(self, group: ScheduledRequest) -> None:
         """One more row that may become a delta of this request."""
         group.planned += 1
         self._counted.append(group)
 
-    def _preempt(self, plan: Plan, by: Candidate | None) -> bool:
+    def _preempt(self, plan: StepPlan, by: Candidate | None) -> bool:
         """Take the sequence of a candidate without credit, or else of the youngest one that is younger than `by`."""
         outside = [one for one in self._running if one.slot not in plan.planned and one is not by]
         victims = [one for one in outside if not one.group.credit > 0]
@@ -246,7 +246,7 @@ class Scheduler:
             self._cache.retire(candidate.slot)
         candidate.slot, candidate.computed = None, 0
 
-    def _fill(self, plan: Plan) -> None:
+    def _fill(self, plan: StepPlan) -> None:
         """Take on prompts, those under way and those waiting, in the order that is fair.
 
         Waiting ones start until one has to wait for cells or a sequence id. Among those under way are also streams
@@ -262,11 +262,11 @@ class Scheduler:
             if candidate.slot is not None:
                 self._waiting.charge(candidate.group.flow, self._take(plan, candidate))
 
-    def _admit(self, plan: Plan, candidate: Candidate) -> bool:
+    def _admit(self, plan: StepPlan, candidate: Candidate) -> bool:
         """Start a waiting candidate, or leave it be for now; False: nobody else may start before it."""
         if not candidate.waits or not candidate.group.may_step:
             return True
-        if awaits_prefix(candidate, self._running, self._cache):
+        if should_wait_for_prefix(candidate, self._running, self._cache):
             return True
         while not self._start(candidate):
             if not self._preempt(plan, None):
@@ -301,7 +301,7 @@ class Scheduler:
     def _start_twins(self, leader: Candidate) -> list[Candidate]:
         """Start the waiting candidates of a prompt just computed: its logits are theirs too, its KV is forked."""
         started: list[Candidate] = []
-        slot = present(leader.slot, "a prompt was computed without a sequence")
+        slot = require_value(leader.slot, "a prompt was computed without a sequence")
         for twin in leader.group.candidates:
             has_begun = not twin.waits or len(twin.tokens) > twin.prompt_length
             if has_begun or not twin.is_twin(leader) or not twin.group.may_step:

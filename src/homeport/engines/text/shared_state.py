@@ -11,8 +11,8 @@ import numpy as np
 
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.text import TextRequest
-from homeport.engines.text.prompt_lookup import Source
-from homeport.engines.text.sampling import NO_TOKENS, Bias, Tokens
+from homeport.engines.text.prompt_lookup import LookupSource
+from homeport.engines.text.sampling import NO_TOKENS, LogitBias, Tokens
 from homeport.engines.text.stop_strings import StopStrings
 
 MOST_TOKENS = 1 << 22
@@ -21,7 +21,7 @@ MOST_ECHOED_TOKENS, MOST_ECHOED_CHARS = 1 << 18, 1 << 24
 """Tokens with their log-probabilities, and characters, of one prompt that several answers repeat."""
 
 
-class Share(NamedTuple):
+class SharedState(NamedTuple):
     """What the answers to one prompt share: `ends` finish them, `prompt_ids` are penalised (each once, ascending).
 
     `source` is what they may copy, None where nothing is guessed.
@@ -31,10 +31,10 @@ class Share(NamedTuple):
     ends: frozenset[int]
     end_ids: Tokens
     prompt_ids: Tokens
-    source: Source | None = None
+    source: LookupSource | None = None
 
 
-class Shares:
+class SharedStateBuilder:
     """Builds the shares of one request; equal parts are built once."""
 
     def __init__(self, request: TextRequest, *, speculates: bool = False) -> None:
@@ -45,7 +45,7 @@ class Shares:
 
     def of(
         self, ids: Sequence[int], ends: frozenset[int], stop: tuple[str, ...] = (), copied: Sequence[int] = ()
-    ) -> Share:
+    ) -> SharedState:
         """The share of a prompt of these tokens, whose answers end with these tokens and strings too.
 
         `copied`: what these are likely to repeat; where there is nothing, they may copy the prompt.
@@ -59,11 +59,11 @@ class Shares:
             self._ends[ends] = found, np.array(sorted(found), dtype=np.int32)
         repeats = self._request.sampling.repetition_penalty != 1.0
         prompt_ids = np.unique(np.array(ids, dtype=np.int32)) if repeats else NO_TOKENS
-        source = Source(copied or ids, is_likely=bool(copied)) if self._speculates else None
-        return Share(self._stops[strings], *self._ends[ends], prompt_ids, source)
+        source = LookupSource(copied or ids, is_likely=bool(copied)) if self._speculates else None
+        return SharedState(self._stops[strings], *self._ends[ends], prompt_ids, source)
 
 
-def check_bans(request: TextRequest, bias: Bias, shares: Sequence[Share], vocabulary: int) -> None:
+def check_bans(request: TextRequest, bias: LogitBias, shares: Sequence[SharedState], vocabulary: int) -> None:
     """Raise InvalidRequest where no token is left that an answer could begin with."""
     if not len(bias.banned):
         return

@@ -6,7 +6,7 @@ Pure choice over sets of ids; knows nothing of what is moved, or whether moving 
 from collections.abc import Collection
 
 
-def seat(
+def choose_slot(
     active: Collection[int], free: Collection[int], idle: Collection[int], others: Collection[int] = ()
 ) -> int | None:
     """The id to take: with the most neighbours in use, better a free one than an idle one, the lowest; None: no id.
@@ -22,7 +22,7 @@ def seat(
     return min((*free, *idle), key=rank, default=None)
 
 
-def straggler(active: Collection[int], vacant: Collection[int]) -> tuple[int, int] | None:
+def find_slot_move(active: Collection[int], vacant: Collection[int]) -> tuple[int, int] | None:
     """An id in use and the vacant one it should move to; None where those in use adjoin.
 
     The end of the shortest run moves next to the longest: each move makes the runs more unequal, so they end as one.

@@ -14,7 +14,7 @@ class StopStrings:
         self.tables = tuple((stop, _fallback(stop)) for stop in dict.fromkeys(stops) if stop)
 
 
-class StopFinder:
+class StopStringFinder:
     """Watches one text for the first stop string to be completed."""
 
     def __init__(self, stops: StopStrings) -> None:

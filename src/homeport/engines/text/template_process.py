@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, cast
 
 from homeport.domain import child_environment
 from homeport.domain.errors import EngineFailed, Unavailable
-from homeport.engines.text.sandbox import Run, TemplateRefused, TemplateStopped
+from homeport.engines.text.sandbox import ChatTemplateError, Run, TemplateStopped
 from homeport.engines.text.template_worker import receive, send
 
 WAIT_S = 60.0
@@ -32,7 +32,7 @@ Check = Callable[[], None]
 
 
 class IsolatedProgram:
-    """A template compiled in another process. Raises TemplateRefused where it does not compile within the limits.
+    """A template compiled in another process. Raises ChatTemplateError where it does not compile within the limits.
 
     May be used by several threads. Raises Unavailable where no process can be started.
     """
@@ -45,7 +45,7 @@ class IsolatedProgram:
         self._idle.append(_Process(source))
 
     def render(self, runs: Sequence[Run], check: Check | None = None) -> list[str]:
-        """The output of each run. Raises TemplateRefused, and what `check` raises, which is called while it waits."""
+        """The output of each run. Raises ChatTemplateError, and what `check` raises, which is called while it waits."""
         process = self._free() or _Process(self._source)
         try:
             answer = process.ask([list(run) for run in runs], check)
@@ -58,7 +58,7 @@ class IsolatedProgram:
         with self._lock:
             self._idle.append(process)
         if "refused" in answer:
-            raise TemplateRefused(answer["refused"])
+            raise ChatTemplateError(answer["refused"])
         return cast("list[str]", answer["texts"])
 
     def close(self) -> None:
@@ -83,7 +83,7 @@ class _Process:
         command = [sys.executable, "-I", "-S", "-c", _BOOT, os.pathsep.join(path for path in sys.path if path)]
         try:
             self._child = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=child_environment.needed()
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=child_environment.child_environment()
             )
         except OSError as error:
             raise Unavailable(f"The process that renders the chat template cannot be started: {error}") from error
@@ -96,7 +96,7 @@ class _Process:
             raise
         if "refused" in answer:
             self.end()
-            raise TemplateRefused(answer["refused"])
+            raise ChatTemplateError(answer["refused"])
 
     @property
     def is_alive(self) -> bool:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from homeport.engines.text.sandbox import Program, Run
+from homeport.engines.text.sandbox import Run, SandboxedTemplate
 from homeport.engines.text.template_process import IsolatedProgram
 
 KNOWN = frozenset(
@@ -17,11 +17,11 @@ KNOWN = frozenset(
 """SHA-256 of templates whose time and memory are known to grow with the conversation and no faster."""
 
 
-class Template(Protocol):
+class TemplateProgram(Protocol):
     """A compiled chat template, wherever it runs."""
 
     def render(self, runs: Sequence[Run], check: Callable[[], None] | None = None) -> list[str]:
-        """The output of each run. Raises TemplateRefused, and what `check` raises."""
+        """The output of each run. Raises ChatTemplateError, and what `check` raises."""
         ...
 
     def close(self) -> None:
@@ -34,6 +34,6 @@ def is_known(source: str) -> bool:
     return hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest() in KNOWN
 
 
-def compiled(source: str) -> Template:
-    """Compile a template. Raises TemplateRefused where it does not compile."""
-    return Program(source) if is_known(source) else IsolatedProgram(source)
+def compile_template(source: str) -> TemplateProgram:
+    """Compile a template. Raises ChatTemplateError where it does not compile."""
+    return SandboxedTemplate(source) if is_known(source) else IsolatedProgram(source)

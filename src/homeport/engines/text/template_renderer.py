@@ -13,13 +13,13 @@ from typing import NamedTuple
 from homeport.domain.text import Message
 from homeport.engines.text import template_programs
 from homeport.engines.text.message_variants import (
-    Variant,
+    MessageVariant,
     as_system,
+    list_variants,
     named,
-    variants,
 )
-from homeport.engines.text.placeholders import Slots
-from homeport.engines.text.sandbox import Run, TemplateRefused, TemplateStopped
+from homeport.engines.text.placeholders import Placeholders
+from homeport.engines.text.sandbox import ChatTemplateError, Run, TemplateStopped
 
 Check = Callable[[], None]
 _PROBE = "Some words."
@@ -27,22 +27,22 @@ _DEVELOPER = "developer"
 _OTHER_ROLE = "narrator"  # no template knows it
 
 
-class Placement(NamedTuple):
+class RenderedConversation(NamedTuple):
     """A rendering with placeholders (`framed`) and one with the contents (`text`), of what the messages became."""
 
     messages: Sequence[Message]
-    slots: Slots
+    slots: Placeholders
     framed: str
     text: str
     changes: tuple[str, ...]
 
 
-class Renderer:
-    """One model's template. `variables`: what it is given besides the messages. Raises TemplateRefused."""
+class TemplateRenderer:
+    """One model's template. `variables`: what it is given besides the messages. Raises ChatTemplateError."""
 
     def __init__(self, source: str, variables: Mapping[str, str]) -> None:
         self._variables = variables
-        self._program = template_programs.compiled(source)
+        self._program = template_programs.compile_template(source)
         self._has_parts = False
         said = [Message("user", _PROBE)]
         if not self._holds(said):
@@ -50,30 +50,30 @@ class Renderer:
             self._has_parts = self._holds(said)
         self.knows_developer = _DEVELOPER in source and self._tells_developer()
 
-    def place(self, messages: Sequence[Message], check: Check | None = None) -> Placement:
-        """Render so that the template has a place for everything. Raises TemplateRefused, the first reason of all."""
-        found = variants(as_system(messages))
+    def place(self, messages: Sequence[Message], check: Check | None = None) -> RenderedConversation:
+        """Render so that the template has a place for everything. Raises ChatTemplateError, the first reason of all."""
+        found = list_variants(as_system(messages))
         if self.knows_developer and any(message.role == _DEVELOPER for message in messages):
-            found = chain(variants(messages), found)
-        refusal: TemplateRefused | None = None
+            found = chain(list_variants(messages), found)
+        refusal: ChatTemplateError | None = None
         for variant in found:
             try:
                 return self._placed(variant, check)
             except TemplateStopped:
                 raise
-            except TemplateRefused as error:
+            except ChatTemplateError as error:
                 refusal = refusal or error
-        raise refusal or TemplateRefused("There is no message.")
+        raise refusal or ChatTemplateError("There is no message.")
 
-    def render(self, placement: Placement, change: Callable[[str], str], check: Check | None = None) -> str:
-        """Render the same once more, contents and names changed so. Raises TemplateRefused."""
+    def render(self, placement: RenderedConversation, change: Callable[[str], str], check: Check | None = None) -> str:
+        """Render the same once more, contents and names changed so. Raises ChatTemplateError."""
         return self._program.render([self._run(placement.messages, *placement.slots.mapped(change))], check)[0]
 
     def close(self) -> None:
         """Free what it holds."""
         self._program.close()
 
-    def _placed(self, variant: Variant, check: Check | None) -> Placement:
+    def _placed(self, variant: MessageVariant, check: Check | None) -> RenderedConversation:
         placement, unused = self._tried(variant, check)
         if unused:
             messages = [named(message) if at in unused else message for at, message in enumerate(variant.messages)]
@@ -81,18 +81,20 @@ class Renderer:
         placed = placement.slots.placed(placement.framed)
         for message, slot in zip(placement.messages, placement.slots.contents, strict=True):
             if slot.text and slot.mark not in placed:
-                raise TemplateRefused(f"The model's chat template has no place for a message of role '{message.role}'.")
+                raise ChatTemplateError(
+                    f"The model's chat template has no place for a message of role '{message.role}'."
+                )
         return placement
 
-    def _tried(self, variant: Variant, check: Check | None) -> tuple[Placement, set[int]]:
+    def _tried(self, variant: MessageVariant, check: Check | None) -> tuple[RenderedConversation, set[int]]:
         """Render both ways; give that, and the messages whose names the template did not write."""
         messages, changes = variant
-        slots = Slots(messages)
+        slots = Placeholders(messages)
         runs = [self._run(messages, *slots.marks), self._run(messages, *slots.mapped(str))]
         framed, text = self._program.render(runs, check)
         placed = slots.placed(framed)
         unused = {at for at, slot in enumerate(slots.names) if slot.text and slot.mark not in placed}
-        return Placement(messages, slots, framed, text, changes), unused
+        return RenderedConversation(messages, slots, framed, text, changes), unused
 
     def _run(self, messages: Sequence[Message], contents: Sequence[str], names: Sequence[str]) -> Run:
         turns: list[dict[str, object]] = []
@@ -113,7 +115,7 @@ class Renderer:
 
     def _holds(self, messages: Sequence[Message]) -> bool:
         """Whether the template takes the messages and writes their contents."""
-        with contextlib.suppress(TemplateRefused):
+        with contextlib.suppress(ChatTemplateError):
             return _PROBE in self._plain(messages)
         return False
 
@@ -121,7 +123,7 @@ class Renderer:
         """Whether the template handles the role itself, rather than writing the name of any role."""
         found = []
         for role in (_DEVELOPER, _OTHER_ROLE):
-            with contextlib.suppress(TemplateRefused):
+            with contextlib.suppress(ChatTemplateError):
                 found.append(self._plain([Message(role, _PROBE), Message("user", "x")]).replace(role, "role"))
         return self._holds([Message(_DEVELOPER, _PROBE), Message("user", "x")]) and len(set(found)) == len(found)
 

@@ -11,8 +11,8 @@ from homeport.domain.models import TemplateReport
 from homeport.domain.text import Message
 from homeport.engines.text import template_programs
 from homeport.engines.text.message_variants import FOLDED, MERGED
-from homeport.engines.text.sandbox import TemplateRefused
-from homeport.engines.text.template_renderer import Renderer
+from homeport.engines.text.sandbox import ChatTemplateError
+from homeport.engines.text.template_renderer import TemplateRenderer
 
 _TOKENS = {f"{short}_token": "" for short in ("bos", "eos", "unk", "pad")}
 _CASES = (
@@ -30,8 +30,8 @@ _WORDS = {
 def describe(source: str) -> TemplateReport:
     """Try a template."""
     try:
-        renderer = Renderer(source, _TOKENS)
-    except TemplateRefused as error:
+        renderer = TemplateRenderer(source, _TOKENS)
+    except ChatTemplateError as error:
         return TemplateReport(fault=str(error))
     notes = [f"{name}: {_tried(renderer, messages)}" for name, messages in _CASES]
     notes.append(f"messages of the role developer: {'accepted' if renderer.knows_developer else 'as system messages'}")
@@ -40,10 +40,10 @@ def describe(source: str) -> TemplateReport:
     return TemplateReport(notes=(*notes, f"rendered {place}"))
 
 
-def _tried(renderer: Renderer, messages: tuple[Message, ...]) -> str:
+def _tried(renderer: TemplateRenderer, messages: tuple[Message, ...]) -> str:
     try:
         return _WORDS[renderer.place(messages).changes]
-    except TemplateRefused as error:
+    except ChatTemplateError as error:
         return f"refused ({error})"
 
 

@@ -14,7 +14,12 @@ import struct
 import sys
 from typing import Any, BinaryIO
 
-from homeport.engines.text.sandbox import Program, Run, TemplateRefused, TemplateStopped
+from homeport.engines.text.sandbox import (
+    ChatTemplateError,
+    Run,
+    SandboxedTemplate,
+    TemplateStopped,
+)
 
 CPU_S = 2.0
 MEMORY_BYTES = 512 << 20
@@ -56,8 +61,8 @@ def _serve(requests: BinaryIO, answers: BinaryIO) -> None:
     source = receive(requests)
     signal.setitimer(signal.ITIMER_PROF, CPU_S)
     try:
-        program = Program(source)
-    except TemplateRefused as error:
+        program = SandboxedTemplate(source)
+    except ChatTemplateError as error:
         send(answers, {"refused": str(error)})
         return
     send(answers, {})
@@ -70,7 +75,7 @@ def _serve(requests: BinaryIO, answers: BinaryIO) -> None:
         except TemplateStopped as error:
             send(answers, {"refused": str(error), "stopped": True})
             return  # the memory that it took goes back with the process
-        except TemplateRefused as error:
+        except ChatTemplateError as error:
             answer = {"refused": str(error)}
         send(answers, answer)
 

@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.text import Message
-from homeport.engines.text.control_tokens import Markup, Part
-from homeport.engines.text.executor import Speech
+from homeport.engines.text.control_tokens import ControlTokenGuard, TextSpan
+from homeport.engines.text.executor import Tokenizer
 from homeport.engines.text.length_limits import TokenLimit
-from homeport.engines.text.sandbox import TemplateRefused
-from homeport.engines.text.template_renderer import Check, Placement, Renderer
+from homeport.engines.text.sandbox import ChatTemplateError
+from homeport.engines.text.template_renderer import Check, RenderedConversation, TemplateRenderer
 
 PARAM = "messages"
 
@@ -39,21 +39,21 @@ class ChatTemplate:
     Raises Unavailable where the process that is to render it does not start.
     """
 
-    def __init__(self, executor: Speech) -> None:
+    def __init__(self, executor: Tokenizer) -> None:
         self._start = executor.vocabulary.start
         self._fault = "This model has no chat template: use /v1/completions."
-        self._renderer: Renderer | None = None
+        self._renderer: TemplateRenderer | None = None
         source = executor.metadata.get("tokenizer.chat_template", "")
         names = {
-            f"{short}_token": _name(executor, f"tokenizer.ggml.{kind}_token_id")
+            f"{short}_token": _token_name(executor, f"tokenizer.ggml.{kind}_token_id")
             for short, kind in (("bos", "bos"), ("eos", "eos"), ("unk", "unknown"), ("pad", "padding"))
         }
         if source:
             try:
-                self._renderer = Renderer(source, names)
-            except TemplateRefused as error:
+                self._renderer = TemplateRenderer(source, names)
+            except ChatTemplateError as error:
                 self._fault = str(error)
-        self._markup = Markup(executor, source)
+        self._markup = ControlTokenGuard(executor, source)
 
     @property
     def can_chat(self) -> bool:
@@ -74,7 +74,7 @@ class ChatTemplate:
         try:
             placement = self._renderer.place(messages, check)
             ids = self._tokens(self._renderer, placement, limit)
-        except TemplateRefused as error:
+        except ChatTemplateError as error:
             raise InvalidRequest(str(error), param=PARAM) from error
         if self._start is not None and ids[:1] != [self._start]:
             ids.insert(0, self._start)
@@ -85,7 +85,9 @@ class ChatTemplate:
         if self._renderer is not None:
             self._renderer.close()
 
-    def _tokens(self, renderer: Renderer, placement: Placement, limit: TokenLimit | None) -> list[int]:
+    def _tokens(
+        self, renderer: TemplateRenderer, placement: RenderedConversation, limit: TokenLimit | None
+    ) -> list[int]:
         for change in (str, str.strip):
             parts = placement.slots.parts(placement.framed, change)
             if "".join(part.text for part in parts) == placement.text:
@@ -93,17 +95,19 @@ class ChatTemplate:
         expected = self._markup.controls(self._markup.tokenise(placement.slots.parts(placement.framed), limit))
         return self._defused(renderer, placement, expected, limit.check if limit else None)
 
-    def _defused(self, renderer: Renderer, placement: Placement, expected: list[int], check: Check | None) -> list[int]:
+    def _defused(
+        self, renderer: TemplateRenderer, placement: RenderedConversation, expected: list[int], check: Check | None
+    ) -> list[int]:
         """Ids where the template changes contents. Raises InvalidRequest where that makes a marker."""
         gap = secrets.token_hex(16)
         text = renderer.render(placement, lambda content: self._markup.defused(content, gap), check)
-        ids = [token for chunk in text.split(gap) for token in self._markup.tokenise([Part(chunk, is_markup=True)])]
+        ids = [token for chunk in text.split(gap) for token in self._markup.tokenise([TextSpan(chunk, is_markup=True)])]
         if self._markup.controls(ids) != expected:
             raise InvalidRequest("The model's chat template turns this text into control tokens.", param=PARAM)
         return ids
 
 
-def _name(executor: Speech, key: str) -> str:
+def _token_name(executor: Tokenizer, key: str) -> str:
     """The name of the token whose id the metadata gives under `key`."""
     id = executor.metadata.get(key, "")
     return executor.vocabulary.special.get(int(id), "") if id.isdecimal() else ""

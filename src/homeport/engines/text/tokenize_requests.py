@@ -6,12 +6,19 @@ nothing is generated from the result. Knows nothing of scheduling.
 
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.events import Tokenised, TokenizerFacts
-from homeport.domain.text import ChatPrompt, Ending, TextPrompt, TextRequest, TokenPrompt, TokenRequest
+from homeport.domain.text import (
+    ChatPrompt,
+    StoppingCriteria,
+    TextPrompt,
+    TextRequest,
+    TokenPrompt,
+    TokenRequest,
+)
 from homeport.engines import encodings
-from homeport.engines.text.executor import Speech
+from homeport.engines.text.executor import Tokenizer
 from homeport.engines.text.length_limits import Check
-from homeport.engines.text.prompt_processor import Preparation, Preparer
-from homeport.engines.text.utf8 import shown
+from homeport.engines.text.prompt_processor import PreparedPrompts, PromptProcessor
+from homeport.engines.text.utf8 import token_text
 
 MOST_TEXT_BYTES = 4_000_000
 """What the text of ids may be at most: it goes to the gateway in one message."""
@@ -19,15 +26,15 @@ MOST_IDS = 1 << 18
 """The same of a text's ids: with their names the gateway reads so many in some 50 ms, and streams wait meanwhile."""
 
 
-class Preparations:
+class RequestPreparer:
     """Prepares both kinds of requests: those that generate, and those that are thereby answered."""
 
-    def __init__(self, executor: Speech, preparer: Preparer) -> None:
+    def __init__(self, executor: Tokenizer, preparer: PromptProcessor) -> None:
         self._executor = executor
         self._vocabulary = executor.vocabulary
         self._preparer = preparer
 
-    def prepare(self, request: TextRequest | TokenRequest, check: Check) -> Preparation | Tokenised:
+    def prepare(self, request: TextRequest | TokenRequest, check: Check) -> PreparedPrompts | Tokenised:
         """Check, and tokenise. Raises InvalidRequest and ContextOverflow, `param` naming the field at fault.
 
         `check` is called between pieces of the work, and may raise to end it.
@@ -50,7 +57,11 @@ class Preparations:
 
     def _ids(self, prompt: TextPrompt | ChatPrompt, check: Check, *, adds_start: bool) -> tuple[int, ...]:
         if isinstance(prompt, ChatPrompt):
-            return self._preparer.prepare(TextRequest((prompt,), ending=Ending(max_tokens=0)), check).prompts[0].ids
+            return (
+                self._preparer.prepare(TextRequest((prompt,), ending=StoppingCriteria(max_tokens=0)), check)
+                .prompts[0]
+                .ids
+            )
         start = self._vocabulary.start
         ids = self._executor.tokenise(prompt.text, special=True)
         if len(ids) > MOST_IDS:
@@ -76,7 +87,7 @@ class Preparations:
         return [pieces[token] or special.get(token, "").encode() for token in ids]
 
     def _name(self, token: int) -> str:
-        return shown(self._vocabulary.pieces[token]) or self._vocabulary.special.get(token, "")
+        return token_text(self._vocabulary.pieces[token]) or self._vocabulary.special.get(token, "")
 
     def _facts(self) -> TokenizerFacts:
         vocabulary = self._vocabulary

@@ -5,14 +5,14 @@ The text is exactly what `bytes.decode("utf-8", "replace")` gives for all bytes 
 
 import codecs
 
-_Incremental = codecs.getincrementaldecoder("utf-8")
+_IncrementalDecoder = codecs.getincrementaldecoder("utf-8")
 
 
 class Utf8:
     """Decodes a stream of bytes, and can tell after which byte each character ended."""
 
     def __init__(self) -> None:
-        self._decoder = _Incremental(errors="replace")
+        self._decoder = _IncrementalDecoder(errors="replace")
         self._fed = 0
 
     def feed(self, data: bytes) -> str:
@@ -37,7 +37,7 @@ class Utf8:
         return self._decoder.decode(b"", final=True)
 
 
-def shown(data: bytes) -> str:
+def token_text(data: bytes) -> str:
     r"""A token's bytes as OpenAI prints them in log-probabilities: text, or `bytes:\xNN...` where they are none."""
     try:
         return data.decode()

@@ -8,12 +8,12 @@ how guesses are made or what becomes of the tokens.
 from collections.abc import Sequence
 
 from homeport.engines.text.executor import Logits
-from homeport.engines.text.logprobs import Score, score
-from homeport.engines.text.sampling import Draw, sample
-from homeport.engines.text.step_plan import Row
+from homeport.engines.text.logprobs import TokenScore, score
+from homeport.engines.text.sampling import TokenSampler, sample
+from homeport.engines.text.step_plan import LogitsRow
 
 
-def draw_runs(logits: Logits, rows: Sequence[Row], draws: Sequence[Draw]) -> list[list[int]]:
+def sample_runs(logits: Logits, rows: Sequence[LogitsRow], draws: Sequence[TokenSampler]) -> list[list[int]]:
     """For each row the tokens drawn: those of its draft that the draws repeat, and one more.
 
     `logits` (M, V) are only read; every draw is told of its tokens. Raises EngineFailed where a row holds no number
@@ -33,10 +33,10 @@ def draw_runs(logits: Logits, rows: Sequence[Row], draws: Sequence[Draw]) -> lis
 
 
 def score_runs(
-    logits: Logits, rows: Sequence[Row], runs: Sequence[Sequence[int]], tops: Sequence[int | None]
-) -> list[list[Score | None]]:
+    logits: Logits, rows: Sequence[LogitsRow], runs: Sequence[Sequence[int]], tops: Sequence[int | None]
+) -> list[list[TokenScore | None]]:
     """The log-probability of every token drawn, with `tops` alternatives; None where a row's `tops` is None."""
-    scores: list[list[Score | None]] = []
+    scores: list[list[TokenScore | None]] = []
     for row, run, top in zip(rows, runs, tops, strict=True):
         if top is None:
             scores.append([None] * len(run))

@@ -10,14 +10,14 @@ import heapq
 from bisect import insort
 from collections.abc import Hashable, Iterable, Iterator
 
-from homeport.engines.text.scheduled_request import Candidate, Group
+from homeport.engines.text.scheduled_request import Candidate, ScheduledRequest
 
 
-def _due(candidate: Candidate) -> tuple[int, int]:
+def _sort_key(candidate: Candidate) -> tuple[int, int]:
     return candidate.due - candidate.computed, candidate.turn
 
 
-class WaitingList:
+class WaitingQueue:
     """Candidates that hold no sequence, and the clocks by which their prompts and those under way are ordered."""
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class WaitingList:
     def __iter__(self) -> Iterator[Candidate]:
         return (candidate for waiting in self._flows.values() for candidate in waiting)
 
-    def join(self, group: Group) -> None:
+    def join(self, group: ScheduledRequest) -> None:
         """Queue a new request's candidates."""
         if group.flow not in self._flows:
             self._clocks = {flow: clock for flow, clock in self._clocks.items() if clock > self._now}
@@ -48,7 +48,7 @@ class WaitingList:
     def rejoin(self, candidate: Candidate) -> None:
         """Queue a candidate that lost its sequence, at its old place."""
         candidate.waits = True
-        insort(self._flows.setdefault(candidate.group.flow, []), candidate, key=_due)
+        insort(self._flows.setdefault(candidate.group.flow, []), candidate, key=_sort_key)
 
     def serve(self, candidate: Candidate) -> None:
         """Take a candidate off because it starts."""
@@ -58,7 +58,7 @@ class WaitingList:
         if not waiting:
             del self._flows[candidate.group.flow]
 
-    def leave(self, group: Group) -> None:
+    def leave(self, group: ScheduledRequest) -> None:
         """Take a request's candidates off because it ends."""
         for candidate in group.candidates:
             if candidate.waits:
@@ -77,7 +77,7 @@ class WaitingList:
             lists.setdefault(started.group.flow, []).append(started)
         heap = []
         for place, (flow, ours) in enumerate(lists.items()):
-            queue = heapq.merge(sorted(ours, key=_due), tuple(self._flows.get(flow, ())), key=_due)
+            queue = heapq.merge(sorted(ours, key=_sort_key), tuple(self._flows.get(flow, ())), key=_sort_key)
             heap.append((self._clocks.get(flow, self._now), place, queue))
         heapq.heapify(heap)
         while heap:

@@ -18,10 +18,10 @@ from homeport.domain.errors import InvalidRequest
 
 RATE_HZ = 16_000
 PIECE_S = 10
-MOST_S = 4 * 3600
+MAX_DURATION_S = 4 * 3600
 """The longest recording that is taken: 25 MB can hold days of silence."""
 
-Samples = NDArray[np.float32]
+AudioBlock = NDArray[np.float32]
 
 _FORMATS = "flac, m4a, mp3, mp4, mpeg, mpga, oga, ogg, wav, webm"
 _HEAD = 12
@@ -54,7 +54,7 @@ class Recording:
         self._name = name
         self._most_s = most_s
 
-    def pieces(self) -> Iterator[Samples]:
+    def pieces(self) -> Iterator[AudioBlock]:
         """All samples in pieces of `PIECE_S`: one channel at `RATE_HZ`, between -1 and 1. At least one sample comes.
 
         Raises InvalidRequest where there is no sound, or so much as is not taken.
@@ -78,7 +78,7 @@ class Recording:
         if held:
             yield np.concatenate(held)
 
-    def _blocks(self) -> Iterator[Samples]:
+    def _blocks(self) -> Iterator[AudioBlock]:
         """Samples, as the decoder gives them."""
         self._file.seek(0)
         try:
@@ -86,7 +86,7 @@ class Recording:
             with av.open(self._file, format=self._name, metadata_errors="ignore") as media:
                 if not media.streams.audio:
                     raise InvalidRequest("The file has no sound in it.", param="file")
-                yield from _resampled(media)
+                yield from _resample(media)
         except (av.FFmpegError, ValueError, EOFError) as error:
             raise InvalidRequest(
                 f"The audio file might be corrupted or unsupported: reading it as {self._name} fails "
@@ -96,7 +96,7 @@ class Recording:
 
 
 @contextmanager
-def opened(file: Path, most_s: float = MOST_S) -> Iterator[Recording]:
+def open_recording(file: Path, most_s: float = MAX_DURATION_S) -> Iterator[Recording]:
     """Open a recording of at most `most_s` seconds. Raises InvalidRequest for a format that is not read here."""
     with file.open("rb") as source:
         name = container(source.read(_HEAD))
@@ -110,9 +110,9 @@ def _reason(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or type(error).__name__)
 
 
-def _resampled(media: Any) -> Iterator[Samples]:
+def _resample(media: Any) -> Iterator[AudioBlock]:
     resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE_HZ)
-    for frame in _decoded(media):
+    for frame in _decode(media):
         frame.pts = None  # recordings with holes in their times are read without them
         for part in resampler.resample(frame):
             yield _samples(part)
@@ -120,13 +120,13 @@ def _resampled(media: Any) -> Iterator[Samples]:
         yield _samples(part)
 
 
-def _samples(part: Any) -> Samples:
+def _samples(part: Any) -> AudioBlock:
     """What a model may be given: files of floats hold whatever their program computed, no numbers among it."""
     found = np.nan_to_num(part.to_ndarray().reshape(-1).astype(np.float32, copy=False))
     return np.asarray(np.clip(found, -1, 1), np.float32)
 
 
-def _decoded(media: Any) -> Iterator[Any]:
+def _decode(media: Any) -> Iterator[Any]:
     """Frames of the first audio stream. Some that are damaged are passed over, as players do; most of them are not."""
     good = bad = 0
     for packet in media.demux(media.streams.audio[0]):

@@ -10,13 +10,13 @@ _TABLES = {"simplified": "t2s", "traditional": "s2tw"}  # s2t prefers forms that
 
 def script_of(text: str) -> str | None:
     """The script that a Chinese text is in; None where both write it alike."""
-    if folding("simplified")(text) != text:
+    if converter_to("simplified")(text) != text:
         return "traditional"
-    return "simplified" if folding("traditional")(text) != text else None
+    return "simplified" if converter_to("traditional")(text) != text else None
 
 
 @cache
-def folding(script: str) -> Callable[[str], str]:
+def converter_to(script: str) -> Callable[[str], str]:
     """The function that writes Chinese text in `simplified` or `traditional` script; other text stays as it is."""
     converter = opencc.OpenCC(_TABLES[script])
     return lambda text: str(converter.convert(text))

@@ -14,15 +14,21 @@ from faster_whisper.transcribe import restore_speech_timestamps
 from faster_whisper.vad import SpeechTimestampsMap
 
 from homeport.domain.errors import InvalidRequest, Unavailable
-from homeport.domain.events import Admitted, Done, Event, Heard, Usage
-from homeport.domain.models import Loaded
-from homeport.domain.ports.serving import Engine
+from homeport.domain.events import (
+    Admitted,
+    Done,
+    Event,
+    RecordingInfo,
+    Usage,
+)
+from homeport.domain.models import LoadedModel
+from homeport.domain.ports.engine import Engine
 from homeport.domain.transcription import TranscriptionRequest
-from homeport.domain.worker_messages import Job
-from homeport.engines.round_robin import Rounds, Turn, Turns
+from homeport.domain.worker_messages import EngineSpec
+from homeport.engines.round_robin import ActiveRequest, GeneratorWork, RoundRobinEngine
 from homeport.engines.transcription import audio
 from homeport.engines.transcription.chinese_script import script_of
-from homeport.engines.transcription.speech_chunks import Passage, passages
+from homeport.engines.transcription.speech_chunks import SpeechChunk, split_speech
 from homeport.engines.transcription.timeline import Timeline
 
 POSITIONS_PER_S = 50
@@ -30,13 +36,13 @@ POSITIONS_PER_S = 50
 
 _COMPUTE = "int8"  # docs/decisions.md has what was measured
 _CHINESE = "zh"
-_WARMER = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # Radford et al. 2022, section 4.5
-_FORGETFUL = 0.5  # text made at a higher temperature is no context: same place
+_FALLBACK_TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # Radford et al. 2022, section 4.5
+_RESET_CONTEXT_ABOVE = 0.5  # text made at a higher temperature is no context: same place
 _BEFORE = 223  # tokens of context that Whisper reads, which leaves as many for what it writes
 _KEYWORDS = 64  # tokens; they stand before every window, beside the context
 
 
-def load(job: Job) -> Engine:
+def load(job: EngineSpec) -> Engine:
     """Load the model a job names: a folder in CTranslate2's format. Raises Unavailable where it does not load."""
     threads = job.options.get("threads") or 0
     if not (job.files["weights"].parent / "tokenizer.json").is_file():  # the library would look for one online
@@ -53,11 +59,13 @@ def load(job: Job) -> Engine:
     except (RuntimeError, ValueError, OSError) as error:
         raise Unavailable(f"{job.model} does not load as a Whisper model: {error}") from error
     kernels = f"CTranslate2 {ctranslate2.__version__}, {model.model.compute_type}"
-    listener = Listener(model)
-    return Turns(Loaded(model=job.model, kernels=kernels), TranscriptionRequest, Rounds(listener.begin))
+    listener = Transcriber(model)
+    return RoundRobinEngine(
+        LoadedModel(model=job.model, kernels=kernels), TranscriptionRequest, GeneratorWork(listener.begin)
+    )
 
 
-class Listener:
+class Transcriber:
     """Makes the events of one request after the other from one model."""
 
     def __init__(self, model: Any) -> None:
@@ -68,14 +76,14 @@ class Listener:
         self._text_ids = int(words.token_to_id("<|endoftext|>"))  # those of text come first
         words.encode_special_tokens = True  # what callers write is text, never a control token
 
-    def begin(self, turn: Turn[TranscriptionRequest]) -> Iterator[Event | None]:
+    def begin(self, turn: ActiveRequest[TranscriptionRequest]) -> Iterator[Event | None]:
         """Give a request's events. Raises InvalidRequest for what the model or the recording do not allow.
 
         The recording is read twice: at first to see that it can be, and how long it is, as `Admitted` must say.
         """
         request = turn.request
         keywords = self._check(request)
-        with audio.opened(request.sound) as recording:
+        with audio.open_recording(request.sound) as recording:
             count = 0
             for piece in recording.pieces():
                 count += len(piece)
@@ -85,14 +93,14 @@ class Listener:
             read = heard + len(prompt) + keywords
             yield Admitted(read)
             seconds = count * 1000 // audio.RATE_HZ / 1000
-            hearing = Hearing(self._model, request, prompt, seconds)
-            for passage in passages(recording.pieces(), request.pauses):
+            hearing = ActiveTranscription(self._model, request, prompt, seconds)
+            for passage in split_speech(recording.pieces(), request.pauses):
                 if passage is None:
                     yield None
                 else:
                     yield from hearing.listen(passage)
             if not hearing.language:
-                yield Heard("", seconds)
+                yield RecordingInfo("", seconds)
         yield Done(Usage(read, hearing.written))
 
     def _check(self, request: TranscriptionRequest) -> int:
@@ -103,7 +111,7 @@ class Listener:
             for code in filter(None, codes):
                 if code not in self._languages:
                     raise InvalidRequest(f"This model does not know the language '{code}'.", param=name)
-        keywords = len(self._encoded(_listed(request.keywords)))
+        keywords = len(self._encoded(_join_keywords(request.keywords)))
         if keywords > _KEYWORDS:
             raise InvalidRequest(
                 f"The keywords take {keywords} tokens; this model reads {_KEYWORDS} at most.", param="keywords"
@@ -118,11 +126,11 @@ class Listener:
         return [id for id in ids if id < self._text_ids]
 
 
-def _listed(keywords: tuple[str, ...]) -> str:
+def _join_keywords(keywords: tuple[str, ...]) -> str:
     return ", ".join(keywords)
 
 
-class Hearing:
+class ActiveTranscription:
     """One request from its first passage to its last. `language`: what is spoken, once it is known."""
 
     def __init__(self, model: Any, request: TranscriptionRequest, prompt: list[int], seconds: float) -> None:
@@ -134,31 +142,33 @@ class Hearing:
         self._seconds = seconds
         self._timeline = Timeline(seconds)
 
-    def listen(self, passage: Passage) -> Iterator[Event | None]:
+    def listen(self, passage: SpeechChunk) -> Iterator[Event | None]:
         """Give the segments of the next passage."""
         request = self._request
         if not self.language:
             self.language = self._spoken(passage)
             self._timeline = Timeline(self._seconds, self._script())
-            yield Heard(self.language, self._seconds)
+            yield RecordingInfo(self.language, self._seconds)
         found, _ = self._model.transcribe(
             passage.samples,
             task="translate" if request.translates else "transcribe",
             language=self.language,
-            temperature=list(_WARMER) if request.temperature == 0 else request.temperature,
+            temperature=list(_FALLBACK_TEMPERATURES) if request.temperature == 0 else request.temperature,
             initial_prompt=self._before or None,
-            hotwords=_listed(request.keywords) or None,
+            hotwords=_join_keywords(request.keywords) or None,
             word_timestamps=request.words,
         )
         yield None
         places = SpeechTimestampsMap(list(passage.stretches), audio.RATE_HZ)
         for segment in restore_speech_timestamps(found, list(passage.stretches), audio.RATE_HZ):
             segment.seek = round(places.get_original_time(segment.seek / 100) * 100)
-            self._before = [] if segment.temperature > _FORGETFUL else [*self._before, *segment.tokens][-_BEFORE:]
+            self._before = (
+                [] if segment.temperature > _RESET_CONTEXT_ABOVE else [*self._before, *segment.tokens][-_BEFORE:]
+            )
             self.written += len(segment.tokens)
             yield self._timeline.put(segment)
 
-    def _spoken(self, passage: Passage) -> str:
+    def _spoken(self, passage: SpeechChunk) -> str:
         """The language: the one that was said, the likeliest of those that were, or the likeliest of all."""
         request = self._request
         if request.language:

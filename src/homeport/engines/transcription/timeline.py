@@ -6,8 +6,8 @@ Models give times of each window by itself, so neighbours may overlap a little. 
 from collections.abc import Callable
 from typing import Any
 
-from homeport.domain.events import Segment, Word
-from homeport.engines.transcription.chinese_script import folding
+from homeport.domain.events import TranscriptSegment, TranscriptWord
+from homeport.engines.transcription.chinese_script import converter_to
 
 
 class Timeline:
@@ -15,17 +15,17 @@ class Timeline:
 
     def __init__(self, seconds: float, script: str | None = None) -> None:
         self._seconds = seconds
-        self._fold: Callable[[str], str] = folding(script) if script else str
+        self._fold: Callable[[str], str] = converter_to(script) if script else str
         self._segments_end = 0.0
         self._words_end = 0.0
 
-    def put(self, found: Any) -> Segment:
+    def put(self, found: Any) -> TranscriptSegment:
         """The next segment, of faster-whisper's shape, as an event."""
         text = self._fold(found.text)
         words = self._words(found.words or (), found.text, text)
         start = self._inside(found.start, self._segments_end)
         self._segments_end = self._inside(found.end, start)
-        return Segment(
+        return TranscriptSegment(
             seek=int(found.seek),
             start=start,
             end=self._segments_end,
@@ -38,9 +38,9 @@ class Timeline:
             words=words,
         )
 
-    def _words(self, words: Any, heard: str, text: str) -> tuple[Word, ...]:
+    def _words(self, words: Any, heard: str, text: str) -> tuple[TranscriptWord, ...]:
         """Words as they stand in the text: one character may be written in two ways, by what is beside it."""
-        placed: list[Word] = []
+        placed: list[TranscriptWord] = []
         at = 0
         is_aligned = len(heard) == len(text) and "".join(word.word for word in words) == heard
         for word in words:
@@ -48,7 +48,7 @@ class Timeline:
             at += len(word.word)
             start = self._inside(word.start, self._words_end)
             self._words_end = self._inside(word.end, start)
-            placed.append(Word(written, start, self._words_end))
+            placed.append(TranscriptWord(written, start, self._words_end))
         return tuple(placed)
 
     def _inside(self, time: float, earliest: float) -> float:

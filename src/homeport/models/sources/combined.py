@@ -8,23 +8,23 @@ from pathlib import Path
 
 import msgspec
 
-from homeport.domain.operations import Progress
-from homeport.models.sources.protocol import Listing, RemoteFile, Source
+from homeport.domain.operations import ProgressReporter
+from homeport.models.sources.protocol import ModelSource, RemoteFile, SourceListing
 
 
-class Joint:
-    """Implements `Source`. `sources`: by repository, in the order in which they are named."""
+class CombinedSource:
+    """Implements `ModelSource`. `sources`: by repository, in the order in which they are named."""
 
-    def __init__(self, sources: Mapping[str, Source]) -> None:
+    def __init__(self, sources: Mapping[str, ModelSource]) -> None:
         self._sources = sources
-        self._listings: dict[str, Listing] = {}
+        self._listings: dict[str, SourceListing] = {}
 
     @property
     def label(self) -> str:
         """All of them, joined."""
         return " + ".join(source.label for source in self._sources.values())
 
-    def listing(self) -> Listing:
+    def listing(self) -> SourceListing:
         """Everything that any of them has; the revision names that of each. Raises what they raise."""
         self._listings = {repo: source.listing() for repo, source in self._sources.items()}
         revisions = [f"{repo}@{found.revision}" for repo, found in self._listings.items()]
@@ -33,9 +33,9 @@ class Joint:
             for repo, found in self._listings.items()
             for file in found.files
         ]
-        return Listing(" ".join(revisions), tuple(files))
+        return SourceListing(" ".join(revisions), tuple(files))
 
-    def fetch(self, listing: Listing, file: RemoteFile, part: Path, progress: Progress) -> None:  # noqa: ARG002 - the contract's
+    def fetch(self, listing: SourceListing, file: RemoteFile, part: Path, progress: ProgressReporter) -> None:  # noqa: ARG002 - the contract's
         """Fetch from the file's own repository, at the revision that `listing` found."""
         repo = next(repo for repo in self._sources if file.path.startswith(f"{repo}/"))
         own = msgspec.structs.replace(file, path=file.path.removeprefix(f"{repo}/"))

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import msgspec
 
-from homeport.domain.errors import HomeportError, Missing, Unavailable
-from homeport.domain.operations import Progress
+from homeport.domain.errors import HomeportError, NotFound, Unavailable
+from homeport.domain.operations import ProgressReporter
 from homeport.models.pull_options import PullOptions
 from homeport.models.sources import protocol, reachability
-from homeport.models.sources.protocol import Listing, RemoteFile
-from homeport.models.sources.transfer import Body, Cut, transfer
+from homeport.models.sources.protocol import RemoteFile, SourceListing
+from homeport.models.sources.transfer import ConnectionLost, ResponseBody, transfer
 
 
 class HuggingFace(msgspec.Struct, frozen=True):
@@ -31,11 +31,11 @@ class HuggingFace(msgspec.Struct, frozen=True):
         """The repository as users write it."""
         return f"hf:{self.repo}"
 
-    def listing(self) -> Listing:
+    def listing(self) -> SourceListing:
         """The repository's files at the commit that `revision` means now."""
         endpoint = self.options.hf_endpoint
-        if reason := reachability.why_not(endpoint, self.options.connect_s):
-            raise protocol.unreachable(endpoint, reason, setting="HF_ENDPOINT")
+        if reason := reachability.unreachable_reason(endpoint, self.options.connect_s):
+            raise protocol.unreachable_error(endpoint, reason, setting="HF_ENDPOINT")
         from huggingface_hub import HfApi
         from huggingface_hub.hf_api import RepoFile
 
@@ -45,12 +45,12 @@ class HuggingFace(msgspec.Struct, frozen=True):
             with self._explained():
                 commit = api.model_info(self.repo, revision=self.revision, timeout=self.options.read_s).sha
                 tree = list(api.list_repo_tree(self.repo, recursive=True, revision=commit))
-        except Cut as cut:
-            raise protocol.unreachable(endpoint, str(cut), setting="HF_ENDPOINT") from cut
+        except ConnectionLost as cut:
+            raise protocol.unreachable_error(endpoint, str(cut), setting="HF_ENDPOINT") from cut
         files = (entry for entry in tree if isinstance(entry, RepoFile))
-        return Listing(commit, tuple(RemoteFile(f.path, f.size, f.lfs.sha256 if f.lfs else None) for f in files))
+        return SourceListing(commit, tuple(RemoteFile(f.path, f.size, f.lfs.sha256 if f.lfs else None) for f in files))
 
-    def fetch(self, listing: Listing, file: RemoteFile, part: Path, progress: Progress) -> None:
+    def fetch(self, listing: SourceListing, file: RemoteFile, part: Path, progress: ProgressReporter) -> None:
         """Get one file of the listed commit."""
         from huggingface_hub import get_session, hf_hub_url
 
@@ -61,7 +61,7 @@ class HuggingFace(msgspec.Struct, frozen=True):
             headers["Authorization"] = f"Bearer {self.options.hf_token}"  # the session drops it on the way elsewhere
 
         @contextmanager
-        def begin(offset: int) -> Iterator[Body]:
+        def begin(offset: int) -> Iterator[ResponseBody]:
             wanted = {**headers, "Range": f"bytes={offset}-"} if offset else headers
             with (
                 self._explained(),
@@ -69,10 +69,10 @@ class HuggingFace(msgspec.Struct, frozen=True):
             ):
                 if answer.status_code >= 400:
                     raise self._refused(answer.status_code)
-                yield Body(answer.status_code != 206, answer.iter_bytes())
+                yield ResponseBody(answer.status_code != 206, answer.iter_bytes())
 
         if file.size is None:
-            raise Missing(f"{self.label} does not say how large {file.path} is.")
+            raise NotFound(f"{self.label} does not say how large {file.path} is.")
         transfer(begin, part, file.size, progress, self.options.retry_s)
 
     @contextmanager
@@ -88,12 +88,12 @@ class HuggingFace(msgspec.Struct, frozen=True):
         except OfflineModeIsEnabled as error:
             raise Unavailable("HF_HUB_OFFLINE is set, so Hugging Face is not asked: unset it to fetch.") from error
         except httpx2.TransportError as error:
-            raise Cut(str(error) or type(error).__name__) from error
+            raise ConnectionLost(str(error) or type(error).__name__) from error
 
     def _refused(self, status: int) -> HomeportError:
         where = f"{self.options.hf_endpoint}/{self.repo}"
         label = self.label if self.revision is None else f"{self.label}@{self.revision}"
-        return protocol.refused(label, status, where=where, token="HF_TOKEN")  # noqa: S106 - a setting's name
+        return protocol.hub_error(label, status, where=where, token="HF_TOKEN")  # noqa: S106 - a setting's name
 
 
 def _keep_quiet() -> None:

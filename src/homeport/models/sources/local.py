@@ -6,10 +6,10 @@ from pathlib import Path
 
 import msgspec
 
-from homeport.domain.errors import InvalidRequest, Missing, Unavailable
-from homeport.domain.operations import Progress
+from homeport.domain.errors import InvalidRequest, NotFound, Unavailable
+from homeport.domain.operations import ProgressReporter
 from homeport.models import disk
-from homeport.models.sources.protocol import Listing, RemoteFile
+from homeport.models.sources.protocol import RemoteFile, SourceListing
 
 _BLOCK = 4 << 20
 _SHARD = re.compile(r"(.+)-\d{5}-of-(\d{5})\.gguf")
@@ -26,27 +26,27 @@ class LocalFile(msgspec.Struct, frozen=True):
         """The file as users write it."""
         return f"file:{self.path.absolute()}"
 
-    def listing(self) -> Listing:
-        """The file, or all shards beside it. Raises Missing, or InvalidRequest for a folder."""
+    def listing(self) -> SourceListing:
+        """The file, or all shards beside it. Raises NotFound, or InvalidRequest for a folder."""
         if not self.path.exists():
-            raise Missing(f"There is no file {self.path}.")
+            raise NotFound(f"There is no file {self.path}.")
         if not self.path.is_file():
             raise InvalidRequest(f"{self.path} is not a file: name the .gguf or .safetensors file itself.")
         paths = [self.path]
         if shard := _SHARD.fullmatch(self.path.name):
             stem, count = shard.groups()
-            paths = sorted(self.path.parent.glob(f"{_escaped(stem)}-[0-9][0-9][0-9][0-9][0-9]-of-{count}.gguf"))
-        return Listing(None, tuple(RemoteFile(path.name, path.stat().st_size) for path in paths))
+            paths = sorted(self.path.parent.glob(f"{_escape_glob(stem)}-[0-9][0-9][0-9][0-9][0-9]-of-{count}.gguf"))
+        return SourceListing(None, tuple(RemoteFile(path.name, path.stat().st_size) for path in paths))
 
-    def fetch(self, listing: Listing, file: RemoteFile, part: Path, progress: Progress) -> None:  # noqa: ARG002 - the contract's
+    def fetch(self, listing: SourceListing, file: RemoteFile, part: Path, progress: ProgressReporter) -> None:  # noqa: ARG002 - the contract's
         """Copy the file, or link it."""
         origin = self.path.with_name(file.name)
         part.unlink(missing_ok=True)
-        if self.link and _linked(origin, part):
+        if self.link and _try_link(origin, part):
             progress.advance(file.size or 0)
             return
         try:
-            with disk.guarded(part.parent), origin.open("rb") as source, part.open("wb") as target:
+            with disk.translate_disk_full(part.parent), origin.open("rb") as source, part.open("wb") as target:
                 before = os.fstat(source.fileno())
                 while block := source.read(_BLOCK):
                     target.write(block)
@@ -58,7 +58,7 @@ class LocalFile(msgspec.Struct, frozen=True):
             raise Unavailable(f"{origin} changed while it was copied: try again when it is complete.")
 
 
-def _linked(origin: Path, part: Path) -> bool:
+def _try_link(origin: Path, part: Path) -> bool:
     try:
         os.link(origin, part)
     except OSError:
@@ -66,5 +66,5 @@ def _linked(origin: Path, part: Path) -> bool:
     return True
 
 
-def _escaped(stem: str) -> str:
+def _escape_glob(stem: str) -> str:
     return re.sub(r"([\[\]*?])", r"[\1]", stem)

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from homeport.domain.errors import Missing
-from homeport.domain.operations import Progress
+from homeport.domain.errors import NotFound
+from homeport.domain.operations import ProgressReporter
 from homeport.models.pull_options import PullOptions
 from homeport.models.sources import protocol, reachability
-from homeport.models.sources.protocol import Listing, RemoteFile
-from homeport.models.sources.transfer import Body, Cut, transfer
+from homeport.models.sources.protocol import RemoteFile, SourceListing
+from homeport.models.sources.transfer import ConnectionLost, ResponseBody, transfer
 
 if TYPE_CHECKING:
     from modelscope_hub import HubApi
@@ -41,29 +41,29 @@ class ModelScope(msgspec.Struct, frozen=True):
         """The repository as users write it."""
         return f"ms:{self.repo}"
 
-    def listing(self) -> Listing:
+    def listing(self) -> SourceListing:
         """The repository's files now."""
         endpoint = self.options.ms_endpoint
-        if reason := reachability.why_not(endpoint, self.options.connect_s):
-            raise protocol.unreachable(endpoint, reason, setting="MODELSCOPE_ENDPOINT")
+        if reason := reachability.unreachable_reason(endpoint, self.options.connect_s):
+            raise protocol.unreachable_error(endpoint, reason, setting="MODELSCOPE_ENDPOINT")
         revision = self.revision or _MAIN
         try:
             with self._client() as api, self._explained():
                 found = api.list_repo_files(self.repo, "model", revision=revision)
-        except Cut as cut:
-            raise protocol.unreachable(endpoint, str(cut), setting="MODELSCOPE_ENDPOINT") from cut
-        return Listing(
+        except ConnectionLost as cut:
+            raise protocol.unreachable_error(endpoint, str(cut), setting="MODELSCOPE_ENDPOINT") from cut
+        return SourceListing(
             revision, tuple(RemoteFile(f.path, f.size, f.sha256 or None) for f in found if not f.is_dir and f.path)
         )
 
-    def fetch(self, listing: Listing, file: RemoteFile, part: Path, progress: Progress) -> None:
+    def fetch(self, listing: SourceListing, file: RemoteFile, part: Path, progress: ProgressReporter) -> None:
         """Get one file of the listed revision."""
         if not file.size:
-            raise Missing(f"{self.label} does not say how large {file.path} is.")
+            raise NotFound(f"{self.label} does not say how large {file.path} is.")
         with self._client() as api:
 
             @contextmanager
-            def begin(offset: int) -> Iterator[Body]:
+            def begin(offset: int) -> Iterator[ResponseBody]:
                 wanted = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={offset}-"} if offset else {})
                 with (
                     self._explained(),
@@ -71,7 +71,7 @@ class ModelScope(msgspec.Struct, frozen=True):
                         self.repo, "model", file.path, listing.revision or _MAIN, headers=wanted
                     ) as answer,
                 ):
-                    yield Body(answer.status_code != 206, answer.iter_content(_BLOCK))
+                    yield ResponseBody(answer.status_code != 206, answer.iter_content(_BLOCK))
 
             transfer(begin, part, file.size, progress, self.options.retry_s)
 
@@ -102,8 +102,10 @@ class ModelScope(msgspec.Struct, frozen=True):
         except APIError as error:
             where = f"{self.options.ms_endpoint}/models/{self.repo}"
             label = self.label if self.revision is None else f"{self.label}@{self.revision}"
-            raise protocol.refused(label, error.status_code or 0, where=where, token="MODELSCOPE_API_TOKEN") from error  # noqa: S106
+            raise protocol.hub_error(
+                label, error.status_code or 0, where=where, token="MODELSCOPE_API_TOKEN"
+            ) from error  # noqa: S106
         except requests.exceptions.ChunkedEncodingError as error:
-            raise Cut("the connection broke") from error
+            raise ConnectionLost("the connection broke") from error
         except (NetworkError, requests.RequestException) as error:
-            raise Cut(str(error) or type(error).__name__) from error
+            raise ConnectionLost(str(error) or type(error).__name__) from error

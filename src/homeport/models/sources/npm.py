@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from homeport.domain import child_environment
 from homeport.domain.errors import Unavailable
-from homeport.domain.operations import Progress
+from homeport.domain.operations import ProgressReporter
 
 _BLOCK = 1 << 20
 
@@ -25,7 +25,7 @@ def pack(pinned: str, folder: Path) -> Path:
             "(HOMEPORT_HUB_ORDER)."
         )
     command = [npm, "pack", pinned, "--silent", f"--pack-destination={folder}"]
-    environ = child_environment.without_settings()
+    environ = child_environment.environment_without_settings()
     ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=environ)
     found = sorted(folder.glob("*.tgz"))
     if ran.returncode or len(found) != 1:
@@ -37,7 +37,7 @@ def pack(pinned: str, folder: Path) -> Path:
     return found[0]
 
 
-def unpack(tarball: Path, path: str, size: int, target: BinaryIO, progress: Progress) -> None:
+def unpack(tarball: Path, path: str, size: int, target: BinaryIO, progress: ProgressReporter) -> None:
     """Append one member of the tarball to `target`. Raises Unavailable where it is not there, or not so large."""
     try:
         with tarfile.open(tarball, "r:gz") as archive:

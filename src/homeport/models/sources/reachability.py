@@ -14,7 +14,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         """Follow nothing: an answer that points elsewhere is an answer."""
 
 
-def why_not(url: str, seconds: float) -> str | None:
+def unreachable_reason(url: str, seconds: float) -> str | None:
     """None where an HTTP server answers at `url` (with any status), else the reason in words.
 
     Takes `seconds` at most, name resolution included; the system's proxies are used.

@@ -8,28 +8,28 @@ from pathlib import Path
 import msgspec
 
 from homeport.domain.errors import Unavailable
-from homeport.domain.operations import Progress
+from homeport.domain.operations import ProgressReporter
 from homeport.models import disk
 
 _ATTEMPTS = 5  # in a row without one new byte
 
 
-class Cut(Exception):
+class ConnectionLost(Exception):
     """The connection broke; what came before it counts."""
 
 
-class Body(msgspec.Struct):
+class ResponseBody(msgspec.Struct):
     """An answer that has begun. `whole` says that it starts at the first byte, whatever was asked for."""
 
     whole: bool
     chunks: Iterator[bytes]
 
 
-Open = Callable[[int], AbstractContextManager[Body]]
-"""Ask for the file from a byte on. Raises Cut where the connection breaks, before or while chunks come."""
+Open = Callable[[int], AbstractContextManager[ResponseBody]]
+"""Ask for the file from a byte on. Raises ConnectionLost where the connection breaks, before or while chunks come."""
 
 
-def transfer(begin: Open, part: Path, size: int, progress: Progress, pause_s: float) -> None:
+def transfer(begin: Open, part: Path, size: int, progress: ProgressReporter, pause_s: float) -> None:
     """Fill `part` up to `size` bytes.
 
     Raises Unavailable where the hub stops sending for good or sends more than it announced. A full disk and
@@ -49,7 +49,7 @@ def transfer(begin: Open, part: Path, size: int, progress: Progress, pause_s: fl
                     have = 0
                 _append(body, part, have, size, progress)
             reason = "the answer ended early"
-        except Cut as cut:
+        except ConnectionLost as cut:
             reason = str(cut) or "the connection broke"
         have = _length(part)
         if have >= size:
@@ -66,8 +66,8 @@ def transfer(begin: Open, part: Path, size: int, progress: Progress, pause_s: fl
         time.sleep(pause_s)
 
 
-def _append(body: Body, part: Path, have: int, size: int, progress: Progress) -> None:
-    with disk.guarded(part.parent), part.open("r+b" if have else "wb") as file:
+def _append(body: ResponseBody, part: Path, have: int, size: int, progress: ProgressReporter) -> None:
+    with disk.translate_disk_full(part.parent), part.open("r+b" if have else "wb") as file:
         file.seek(have)
         for chunk in body.chunks:
             have += len(chunk)

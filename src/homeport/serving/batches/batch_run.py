@@ -10,20 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from homeport.domain.batches import Batch, BatchError, Outcome
-from homeport.domain.errors import HomeportError, InvalidRequest, Missing
-from homeport.domain.ports.batches import BatchBook, Dispatch, Gap
-from homeport.domain.ports.serving import FileBook
+from homeport.domain.batches import Batch, BatchError, LineResult
+from homeport.domain.errors import HomeportError, InvalidRequest, NotFound
+from homeport.domain.ports.batches import IdleGate, RequestDispatcher
+from homeport.domain.ports.store import BatchRepository, FileRepository
 from homeport.serving.batches import input_file, results
-from homeport.serving.batches.input_file import Line, Sheet, Unworkable
+from homeport.serving.batches.input_file import BatchInput, BatchLine, InvalidInputFile
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-LINES_AT_ONCE = 8
-"""Of one batch; `Means.permits` bounds those of all."""
-LEASE_S, RENEW_S = 6.0, 1.0
-_REST_S = 5.0
+MAX_CONCURRENT_LINES = 8
+"""Of one batch; `BatchDeps.permits` bounds those of all."""
+LEASE_S, RENEW_INTERVAL_S = 6.0, 1.0
+_RETRY_INTERVAL_S = 5.0
 _CODE = "file_not_found"
 _FULL_CODE, _FULL = "storage_limit_exceeded", "The project has reached its storage limit."
 _LOOK_BYTES = 1_000_000
@@ -32,22 +32,22 @@ _log = logging.getLogger("homeport.batches")
 
 
 @dataclass(frozen=True)
-class Means:
+class BatchDeps:
     """What is needed to work on any batch. `now` is the wall clock in seconds, `spool` a folder for what is read."""
 
-    book: BatchBook
-    files: FileBook
-    dispatch: Dispatch
-    gap: Gap
+    book: BatchRepository
+    files: FileRepository
+    dispatch: RequestDispatcher
+    gap: IdleGate
     permits: asyncio.Semaphore
     spool: Path
     now: Callable[[], float]
 
 
-class Run:
+class BatchRun:
     """One owned batch under way. Used once."""
 
-    def __init__(self, means: Means, owner: str, batch: Batch) -> None:
+    def __init__(self, means: BatchDeps, owner: str, batch: Batch) -> None:
         self._means = means
         self._book = means.book
         self._owner = owner
@@ -60,13 +60,13 @@ class Run:
         self._is_full = False
 
     async def renew(self) -> None:
-        """Own the batch for longer, and see how it stands. Raises Missing where it is lost."""
+        """Own the batch for longer, and see how it stands. Raises NotFound where it is lost."""
         self._seen = await asyncio.to_thread(self._book.renew, self._owner, self._batch.id, LEASE_S)
         if self._seen.status != "in_progress" or self._left_s <= 0:
             self._ended.set()
 
     async def work(self) -> None:
-        """Do what is left to do. Raises Missing where another process has taken the batch over."""
+        """Do what is left to do. Raises NotFound where another process has taken the batch over."""
         try:
             if self._batch.status in ("validating", "in_progress"):
                 await self._do_lines()
@@ -81,7 +81,7 @@ class Run:
     async def _do_lines(self) -> None:
         try:
             found = await self._patiently(self._read)
-        except Unworkable as unworkable:
+        except InvalidInputFile as unworkable:
             await self._finalise(errors=unworkable.errors)
             return
         total = len(found.lines)
@@ -90,31 +90,31 @@ class Run:
             return
         left = await self._undone(found)
         self.lines_left = len(left)
-        await self._record([results.refused(line, line.fault) for line in left if line.fault is not None])
+        await self._record([results.rejected_result(line, line.fault) for line in left if line.fault is not None])
         self._seen = self._batch
         self._ended.clear()
         await self.renew()
         await self._watched([line for line in left if line.fault is None])
         if self._seen.status == "in_progress":
-            await self._finalise(expired=[results.expired(line) for line in await self._undone(found)])
+            await self._finalise(expired=[results.expired_result(line) for line in await self._undone(found)])
 
-    def _read(self) -> Sheet:
+    def _read(self) -> BatchInput:
         try:
             file = self._means.files.show(self._batch.project, self._batch.input_file_id)
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._means.files.copy(file, self._file)
-        except Missing as error:
-            raise Unworkable([BatchError(code=_CODE, message=error.message, param="input_file_id")]) from error
-        return input_file.read(self._file, self._batch.endpoint)
+        except NotFound as error:
+            raise InvalidInputFile([BatchError(code=_CODE, message=error.message, param="input_file_id")]) from error
+        return input_file.read_input(self._file, self._batch.endpoint)
 
-    async def _undone(self, found: Sheet) -> Sequence[Line]:
+    async def _undone(self, found: BatchInput) -> Sequence[BatchLine]:
         done = await self._patiently(self._book.lines, self._batch.id)
         return [line for line in found.lines if line.number not in done]
 
-    async def _watched(self, lines: Sequence[Line]) -> None:
+    async def _watched(self, lines: Sequence[BatchLine]) -> None:
         """Do lines until all are done, the batch is cancelled, or its time is over."""
         queue = iter(lines)
-        workers = {asyncio.create_task(self._each(queue)) for _ in range(LINES_AT_ONCE)}
+        workers = {asyncio.create_task(self._each(queue)) for _ in range(MAX_CONCURRENT_LINES)}
         watch = asyncio.create_task(self._ended.wait())
         tasks: set[asyncio.Task[Any]] = {*workers, watch}
         try:
@@ -132,15 +132,15 @@ class Run:
     def _left_s(self) -> float:
         return self._batch.expires_at - self._means.now()
 
-    async def _each(self, queue: Iterator[Line]) -> None:
+    async def _each(self, queue: Iterator[BatchLine]) -> None:
         for line in queue:
             await self._record([await self._done(line)])
 
-    async def _done(self, line: Line) -> Outcome:
+    async def _done(self, line: BatchLine) -> LineResult:
         """Ask until there is an answer that counts."""
         if self._is_full:
-            return results.refused(line, BatchError(code=_FULL_CODE, message=_FULL, line=line.number))
-        body = await self._patiently(input_file.request, self._file, line)
+            return results.rejected_result(line, BatchError(code=_FULL_CODE, message=_FULL, line=line.number))
+        body = await self._patiently(input_file.read_request, self._file, line)
         n_tries = 0
         while True:
             async with self._means.permits:
@@ -149,11 +149,11 @@ class Run:
                 reply = await self._means.dispatch(batch.project, batch.key, batch.endpoint, body)
             pause_s = results.wait_s(reply, n_tries, self._left_s)
             if pause_s is None:
-                return results.answered(line, reply)
-            n_tries += results.counts_as_try(reply)
+                return results.response_result(line, reply)
+            n_tries += results.counts_as_attempt(reply)
             await asyncio.sleep(pause_s)
 
-    async def _record(self, found: Sequence[Outcome]) -> None:
+    async def _record(self, found: Sequence[LineResult]) -> None:
         if found:
             await self._patiently(self._book.record, self._owner, self._batch.id, found)
             self.lines_left -= len(found)
@@ -170,7 +170,7 @@ class Run:
             return True
         return False
 
-    async def _finalise(self, *, errors: Sequence[BatchError] = (), expired: Sequence[Outcome] = ()) -> None:
+    async def _finalise(self, *, errors: Sequence[BatchError] = (), expired: Sequence[LineResult] = ()) -> None:
         self._batch = await self._patiently(
             self._book.finalise, self._owner, self._batch.id, errors=errors, expired=expired
         )
@@ -193,12 +193,12 @@ class Run:
             path.unlink(missing_ok=True)
 
     async def _patiently(self, act: Callable[P, T], *args: P.args, **more: P.kwargs) -> T:
-        """Do what needs the disk or the database, in a thread, until it succeeds. Raises Missing where it is lost."""
+        """Do what needs the disk or the database, in a thread, until it succeeds. Raises NotFound where it is lost."""
         while True:
             try:
                 return await asyncio.to_thread(act, *args, **more)
-            except (Missing, Unworkable):
+            except (NotFound, InvalidInputFile):
                 raise
             except (HomeportError, OSError) as error:
                 _log.warning("batch %s waits: %s", self._batch.id, error)
-                await asyncio.sleep(_REST_S)
+                await asyncio.sleep(_RETRY_INTERVAL_S)

@@ -11,14 +11,14 @@ from typing import Any, BinaryIO, NamedTuple
 import msgspec
 
 from homeport.domain.batches import BatchError
-from homeport.domain.json_text import unmarked
+from homeport.domain.json_text import strip_bom
 
-MOST_LINES = 50_000
-_MOST_TOLD = 100
+MAX_LINES = 50_000
+_MAX_REPORTED_ERRORS = 100
 _FIELDS = ("custom_id", "method", "url", "body")
 
 
-class Line(NamedTuple):
+class BatchLine(NamedTuple):
     """One request: where it stands in the file, in bytes. `fault`: why it cannot be done."""
 
     number: int
@@ -28,18 +28,18 @@ class Line(NamedTuple):
     fault: BatchError | None = None
 
 
-class Sheet(NamedTuple):
+class BatchInput(NamedTuple):
     """All lines that are not empty. `model`: what they all ask, None where they ask several."""
 
-    lines: Sequence[Line]
+    lines: Sequence[BatchLine]
     model: str | None
 
 
-class _Held(msgspec.Struct):
+class _LineBody(msgspec.Struct):
     body: msgspec.Raw
 
 
-class Unworkable(Exception):
+class InvalidInputFile(Exception):
     """Nothing of a file can be done; `errors` say why."""
 
     def __init__(self, errors: Sequence[BatchError]) -> None:
@@ -47,50 +47,50 @@ class Unworkable(Exception):
         self.errors = tuple(errors)
 
 
-def read(path: Path, endpoint: str) -> Sheet:
-    """Look a file through. Raises Unworkable."""
-    found: list[Line] = []
+def read_input(path: Path, endpoint: str) -> BatchInput:
+    """Look a file through. Raises InvalidInputFile."""
+    found: list[BatchLine] = []
     known: set[str] = set()
     models: set[object] = set()
     with path.open("rb") as file:
         for number, start, text in _lines(file):
-            if len(found) == MOST_LINES:
-                said = f"This batch has more than {MOST_LINES} requests."
-                raise Unworkable([BatchError(code="too_many_requests", message=said)])
-            values = _decoded(text)
+            if len(found) == MAX_LINES:
+                said = f"This batch has more than {MAX_LINES} requests."
+                raise InvalidInputFile([BatchError(code="too_many_requests", message=said)])
+            values = _decode_line(text)
             named = values.get("custom_id")
             custom_id = named if isinstance(named, str) else None
             fault = _fault(number, values, endpoint, known)
-            found.append(Line(number, start, len(text), custom_id, fault))
+            found.append(BatchLine(number, start, len(text), custom_id, fault))
             if fault is None:
                 known.add(str(custom_id))
                 models.add(_model(values))
     faults = [line.fault for line in found if line.fault is not None]
     if not found:
-        raise Unworkable([BatchError(code="empty_file", message="The file has no request.")])
+        raise InvalidInputFile([BatchError(code="empty_file", message="The file has no request.")])
     if len(faults) == len(found):
-        raise Unworkable(faults[:_MOST_TOLD])
-    return Sheet(found, str(models.pop()) if len(models) == 1 and None not in models else None)
+        raise InvalidInputFile(faults[:_MAX_REPORTED_ERRORS])
+    return BatchInput(found, str(models.pop()) if len(models) == 1 and None not in models else None)
 
 
-def request(path: Path, line: Line) -> bytes:
+def read_request(path: Path, line: BatchLine) -> bytes:
     """The JSON body that a line asks to be sent."""
     with path.open("rb") as file:
         file.seek(line.start)
-        return bytes(msgspec.json.decode(unmarked(file.read(line.size)), type=_Held).body)
+        return bytes(msgspec.json.decode(strip_bom(file.read(line.size)), type=_LineBody).body)
 
 
 def _lines(file: BinaryIO) -> Iterator[tuple[int, int, bytes]]:
     start = 0
     for number, text in enumerate(file, 1):
-        if unmarked(text).strip():
+        if strip_bom(text).strip():
             yield number, start, text
         start += len(text)
 
 
-def _decoded(text: bytes) -> Mapping[str, Any]:
+def _decode_line(text: bytes) -> Mapping[str, Any]:
     try:
-        values = msgspec.json.decode(unmarked(text))
+        values = msgspec.json.decode(strip_bom(text))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
     return values if isinstance(values, dict) else {}

@@ -5,12 +5,12 @@ from typing import Any
 
 import msgspec
 
-from homeport.domain.batches import BatchError, Outcome, Reply
-from homeport.serving.background import GAVE_WAY
-from homeport.serving.batches.input_file import Line
+from homeport.domain.batches import BatchError, DispatchedResponse, LineResult
+from homeport.serving.background import PREEMPTED_CODE
+from homeport.serving.batches.input_file import BatchLine
 
-MOST_TRIES = 5
-_FULL_S = 10.0
+MAX_ATTEMPTS = 5
+_DISK_FULL_RETRY_S = 10.0
 _GOOD = range(200, 300)
 _FULL, _BUSY, _BROKEN = 507, 429, (500, 503)
 
@@ -26,7 +26,7 @@ class _Error(msgspec.Struct):
     message: str
 
 
-class _Text(msgspec.Struct):
+class _ResultLine(msgspec.Struct):
     id: str
     custom_id: str | None
     response: _Response | None
@@ -48,36 +48,36 @@ class _Answer(msgspec.Struct):
     usage: _Usage | None = None
 
 
-def wait_s(reply: Reply, n_tries: int, left_s: float) -> float | None:
+def wait_s(reply: DispatchedResponse, n_tries: int, left_s: float) -> float | None:
     """How long to wait before a line is asked again; None: what was answered is what came of it.
 
     `n_tries`: how often the model was asked in vain. `left_s`: how long the batch has time.
     """
-    if reply.code == GAVE_WAY:
+    if reply.code == PREEMPTED_CODE:
         return 0.0
     if reply.status == _FULL:
-        return _FULL_S
+        return _DISK_FULL_RETRY_S
     if reply.status == _BUSY:
         return reply.retry_after_s if reply.retry_after_s is not None and reply.retry_after_s < left_s else None
-    if reply.status in _BROKEN and n_tries < MOST_TRIES:
+    if reply.status in _BROKEN and n_tries < MAX_ATTEMPTS:
         return max(reply.retry_after_s or 0.0, float(2**n_tries))
     return None
 
 
-def counts_as_try(reply: Reply) -> bool:
+def counts_as_attempt(reply: DispatchedResponse) -> bool:
     """Whether an answer says that something is broken, and not only that this is not the time."""
-    return reply.status in _BROKEN and reply.code != GAVE_WAY
+    return reply.status in _BROKEN and reply.code != PREEMPTED_CODE
 
 
-def answered(line: Line, reply: Reply) -> Outcome:
+def response_result(line: BatchLine, reply: DispatchedResponse) -> LineResult:
     """The server's own answer, a good one or not."""
     response = _Response(reply.status, reply.request_id, msgspec.Raw(reply.body))
-    text = _written(_Text(_fresh_id(), line.custom_id, response, None))
+    text = _encode_line(_ResultLine(_fresh_id(), line.custom_id, response, None))
     if reply.status not in _GOOD:
-        return Outcome(line=line.number, text=text, is_answer=False)
+        return LineResult(line=line.number, text=text, is_answer=False)
     usage = _usage(reply.body)
     details = usage.prompt_tokens_details or usage.input_tokens_details or {}
-    return Outcome(
+    return LineResult(
         line=line.number,
         text=text,
         is_answer=True,
@@ -87,19 +87,19 @@ def answered(line: Line, reply: Reply) -> Outcome:
     )
 
 
-def refused(line: Line, fault: BatchError) -> Outcome:
+def rejected_result(line: BatchLine, fault: BatchError) -> LineResult:
     """A line that cannot be done. The message says which it is, for it may have no `custom_id`."""
     return _undone(line, fault.code, f"Line {line.number}: {fault.message}")
 
 
-def expired(line: Line) -> Outcome:
+def expired_result(line: BatchLine) -> LineResult:
     """A line that was not done in time."""
     return _undone(line, "batch_expired", "This request could not be executed before the completion window expired.")
 
 
-def _undone(line: Line, code: str, message: str) -> Outcome:
-    text = _written(_Text(_fresh_id(), line.custom_id, None, _Error(code, message)))
-    return Outcome(line=line.number, text=text, is_answer=False)
+def _undone(line: BatchLine, code: str, message: str) -> LineResult:
+    text = _encode_line(_ResultLine(_fresh_id(), line.custom_id, None, _Error(code, message)))
+    return LineResult(line=line.number, text=text, is_answer=False)
 
 
 def _usage(body: bytes) -> _Usage:
@@ -109,7 +109,7 @@ def _usage(body: bytes) -> _Usage:
         return _Usage()
 
 
-def _written(text: _Text) -> str:
+def _encode_line(text: _ResultLine) -> str:
     # A body may have been laid out on several lines; here it is part of one.
     return msgspec.json.format(msgspec.json.encode(text), indent=-1).decode()
 

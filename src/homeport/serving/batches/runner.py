@@ -12,43 +12,43 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from homeport.domain.errors import HomeportError, Missing
-from homeport.domain.ports.batches import BatchBook, Dispatch, Gap
-from homeport.domain.ports.serving import FileBook
-from homeport.serving.background_loops import Supervisor
+from homeport.domain.errors import HomeportError, NotFound
+from homeport.domain.ports.batches import IdleGate, RequestDispatcher
+from homeport.domain.ports.store import BatchRepository, FileRepository
+from homeport.serving.background_loops import BackgroundLoops
 from homeport.serving.batches.batch_run import (
     LEASE_S,
-    RENEW_S,
-    Means,
-    Run,
+    RENEW_INTERVAL_S,
+    BatchDeps,
+    BatchRun,
 )
 
-LINES_AT_ONCE = 8
+MAX_CONCURRENT_LINES = 8
 """Of all batches together: what one engine does well side by side, and little enough to make room quickly."""
 _BATCHES_AT_ONCE = 8
-_LOOK_S = 0.5
-_REST_S = 10.0
+_POLL_INTERVAL_S = 0.5
+_RETRY_INTERVAL_S = 10.0
 
 _log = logging.getLogger("homeport.batches")
 
 
-class Desk:
+class BatchRunner:
     """The batches that this process works on. `run` it beside the server; `loops` runs what repeats."""
 
     def __init__(
         self,
-        book: BatchBook,
-        files: FileBook,
-        dispatch: Dispatch,
-        gap: Gap,
+        book: BatchRepository,
+        files: FileRepository,
+        dispatch: RequestDispatcher,
+        gap: IdleGate,
         spool: Path,
-        loops: Supervisor,
+        loops: BackgroundLoops,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._book = book
         self._loops = loops
-        self._means = Means(book, files, dispatch, gap, asyncio.Semaphore(LINES_AT_ONCE), spool, now)
-        self._runs: dict[asyncio.Task[None], Run] = {}
+        self._means = BatchDeps(book, files, dispatch, gap, asyncio.Semaphore(MAX_CONCURRENT_LINES), spool, now)
+        self._runs: dict[asyncio.Task[None], BatchRun] = {}
         self._name = uuid.uuid4().hex
         self._numbers = itertools.count(1)
 
@@ -65,7 +65,7 @@ class Desk:
     async def run(self) -> None:
         """Take up batches, until cancelled; those under way are then left for the next start."""
         try:
-            await self._loops.run("batches", self._take_all, _LOOK_S)
+            await self._loops.run("batches", self._take_all, _POLL_INTERVAL_S)
         finally:
             for task in self._runs:
                 task.cancel()
@@ -81,24 +81,24 @@ class Desk:
         batch = await asyncio.to_thread(self._book.claim, owner, LEASE_S)
         if batch is None:
             return False
-        run = Run(self._means, owner, batch)
+        run = BatchRun(self._means, owner, batch)
         task = asyncio.create_task(self._see_through(run, owner, batch.id))
         self._runs[task] = run
         task.add_done_callback(self._runs.pop)
         return True
 
-    async def _see_through(self, run: Run, owner: str, batch_id: str) -> None:
-        renewing = self._loops.run("batch_leases", partial(_renew, run), RENEW_S, most_s=RENEW_S)
+    async def _see_through(self, run: BatchRun, owner: str, batch_id: str) -> None:
+        renewing = self._loops.run("batch_leases", partial(_renew, run), RENEW_INTERVAL_S, most_s=RENEW_INTERVAL_S)
         beat = asyncio.create_task(renewing)
         try:
             await run.work()
-        except Missing as error:
+        except NotFound as error:
             _log.warning("batch %s is worked on elsewhere: %s", batch_id, error)
         except asyncio.CancelledError:
             raise
         except Exception:
             _log.exception("batch %s broke off and is taken up again", batch_id)
-            await asyncio.sleep(_REST_S)
+            await asyncio.sleep(_RETRY_INTERVAL_S)
         finally:
             beat.cancel()
             await asyncio.gather(beat, return_exceptions=True)
@@ -108,9 +108,9 @@ class Desk:
                 _log.warning("batch %s is free only in %g s: %s", batch_id, LEASE_S, error)
 
 
-async def _renew(run: Run) -> None:
+async def _renew(run: BatchRun) -> None:
     """Own a batch for longer, also while its file is read or written."""
     try:
         await run.renew()
-    except Missing as error:  # it has just ended, or another process has taken it over
+    except NotFound as error:  # it has just ended, or another process has taken it over
         _log.info("a batch is no longer leased: %s", error)

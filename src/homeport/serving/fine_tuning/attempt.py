@@ -13,16 +13,22 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from homeport.domain.errors import EngineFailed, HomeportError, InvalidRequest, Missing
-from homeport.domain.fine_tuning import FineTune, FineTuneBook, TrainingLog
-from homeport.domain.ports.serving import FileBook, Training, Trainings
+from homeport.domain.errors import (
+    EngineFailed,
+    HomeportError,
+    InvalidRequest,
+    NotFound,
+)
+from homeport.domain.fine_tuning import FineTuningJob
+from homeport.domain.ports.store import FileRepository, FineTuningRepository
+from homeport.domain.ports.tuning import TrainingQueue, TrainingRun, TrainingService
 from homeport.domain.training import (
-    Measures,
-    Prepared,
-    Saved,
-    Told,
-    Tuned,
-    TuningWork,
+    CheckpointSaved,
+    StepMetrics,
+    TrainingEvent,
+    TrainingPrepared,
+    TrainingResult,
+    TrainingTask,
 )
 from homeport.formats import durable_files
 
@@ -32,36 +38,36 @@ _log = logging.getLogger("homeport.training")
 
 
 @dataclass(frozen=True)
-class Bench:
+class FineTuningDeps:
     """What fine-tuning works with here.
 
     `folder`: where the jobs' files are while they are needed; `forget` deletes a fine-tuned model by its name.
     """
 
-    trainings: Trainings
-    book: FineTuneBook
-    log: TrainingLog
-    files: FileBook
+    trainings: TrainingService
+    book: FineTuningRepository
+    log: TrainingQueue
+    files: FileRepository
     forget: Callable[[str], None]
     folder: Path
 
 
-class Unwritten(Exception):
+class JobStoreUnavailable(Exception):
     """What happened could not be written down: the books cannot be reached now. The job goes on later."""
 
 
-class Attempt:
+class TrainingAttempt:
     """One attempt at one job. `stop` may be called from any thread; `ring` is called whenever a row has changed.
 
     `has_begun`: from then on the job's row says that it is under way, or the attempt is not wanted any more.
     """
 
-    def __init__(self, job: FineTune, bench: Bench, ring: Callable[[], None]) -> None:
+    def __init__(self, job: FineTuningJob, bench: FineTuningDeps, ring: Callable[[], None]) -> None:
         self.job = job
         self._bench = bench
         self._ring = ring
         self._guard = threading.Lock()
-        self._training: Training | None = None
+        self._training: TrainingRun | None = None
         self._is_stopped = False
         self._steps = 0
         self.has_begun = False
@@ -75,14 +81,14 @@ class Attempt:
                 self._training.stop()
 
     def run(self) -> None:
-        """Train the job to its end, or until it is stopped. Raises Unwritten."""
+        """Train the job to its end, or until it is stopped. Raises JobStoreUnavailable."""
         job = self.job
         if not self._written(lambda log: log.begin(job)):
             return
         self.has_begun = True
         try:
             made = self._trained()
-        except Unwritten:
+        except JobStoreUnavailable:
             raise
         except HomeportError as error:
             self._fail(error)
@@ -93,9 +99,9 @@ class Attempt:
             if made is not None:
                 self._written(lambda log: log.succeed(job, made))
 
-    def _trained(self) -> Tuned | None:
-        fetch(self.job, self._bench)
-        training = self._bench.trainings.training(work(self.job, self._bench))
+    def _trained(self) -> TrainingResult | None:
+        fetch_files(self.job, self._bench)
+        training = self._bench.trainings.training(training_task(self.job, self._bench))
         with self._guard:
             self._training = training
             if self._is_stopped:
@@ -106,17 +112,17 @@ class Attempt:
         _log.warning("fine-tuning job %s failed: %s", self.job.id, error)
         self._written(lambda log: log.fail(self.job, error.fault))
 
-    def _hear(self, told: Told) -> None:
+    def _hear(self, told: TrainingEvent) -> None:
         """Write down what the training tells; a job that nobody wants any more is stopped."""
         job = self.job
-        if isinstance(told, Prepared):
+        if isinstance(told, TrainingPrepared):
             self._steps = told.steps
             self._began = (time.monotonic(), told.step)
             if not self._written(lambda log: log.prepared(job, told)):
                 self.stop()
-        elif isinstance(told, Measures):
+        elif isinstance(told, StepMetrics):
             self._written(lambda log: log.measured(job, told, self._steps, self._finish_at(told.step)))
-        elif isinstance(told, Saved) and told.model is not None:
+        elif isinstance(told, CheckpointSaved) and told.model is not None:
             name = told.model
             self._written(lambda log: log.saved(job, told.measures, name))
 
@@ -127,19 +133,19 @@ class Attempt:
         per_step_s = (time.monotonic() - since) / (step - first)
         return int(time.time() + per_step_s * (self._steps - step))
 
-    def _written(self, write: Callable[[TrainingLog], bool]) -> bool:
+    def _written(self, write: Callable[[TrainingQueue], bool]) -> bool:
         try:
             done = write(self._bench.log)
         except HomeportError as error:
-            raise Unwritten(str(error)) from error
+            raise JobStoreUnavailable(str(error)) from error
         self._ring()
         return done
 
 
-def work(job: FineTune, bench: Bench) -> TuningWork:
+def training_task(job: FineTuningJob, bench: FineTuningDeps) -> TrainingTask:
     """A job as the training is told of it: the same whenever it is asked, so that it goes on where it was."""
     folder = bench.folder / job.id
-    return TuningWork(
+    return TrainingTask(
         job.id,
         job.name,
         job.model,
@@ -152,9 +158,9 @@ def work(job: FineTune, bench: Bench) -> TuningWork:
     )
 
 
-def fetch(job: FineTune, bench: Bench) -> None:
+def fetch_files(job: FineTuningJob, bench: FineTuningDeps) -> None:
     """Bring a job's files to where its training reads them; they stay until it ends. Raises InvalidRequest."""
-    wanted = work(job, bench)
+    wanted = training_task(job, bench)
     places = (
         ("training_file", job.training_file, wanted.training_file),
         ("validation_file", job.validation_file, wanted.validation_file),
@@ -166,19 +172,19 @@ def fetch(job: FineTune, bench: Bench) -> None:
         partial = target.with_suffix(".partial")
         try:
             bench.files.copy(bench.files.show(job.project, file_id), partial)
-        except Missing as error:
+        except NotFound as error:
             raise InvalidRequest(f"The file {file_id} is gone.", param=param, code="file_not_found") from error
-        durable_files.sync(partial)  # a file that is there is read as whole, also after a power cut
+        durable_files.sync_path(partial)  # a file that is there is read as whole, also after a power cut
         partial.replace(target)
 
 
-def tidy(job: FineTune, bench: Bench) -> None:
+def clean_up(job: FineTuningJob, bench: FineTuningDeps) -> None:
     """Remove what an ended job has left: its files, and, where it has no result, everything that it made."""
     if job.status != "succeeded":
         # A model that is not there any more has nothing that could be asked.
-        with suppress(Missing, InvalidRequest):
-            bench.trainings.training(work(job, bench)).discard()
-        with suppress(Missing):
+        with suppress(NotFound, InvalidRequest):
+            bench.trainings.training(training_task(job, bench)).discard()
+        with suppress(NotFound):
             bench.forget(job.name)
     shutil.rmtree(bench.folder / job.id, ignore_errors=True)
     bench.log.tidied(job)

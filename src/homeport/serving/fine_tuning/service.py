@@ -16,23 +16,24 @@ from pathlib import Path
 
 import filelock
 
-from homeport.domain.errors import InvalidRequest, Missing
+from homeport.domain.errors import InvalidRequest, NotFound
 from homeport.domain.files import File
-from homeport.domain.fine_tuning import FineTune, FineTuneBook, Order
+from homeport.domain.fine_tuning import FineTuningJob, NewFineTuningJob
+from homeport.domain.ports.store import FineTuningRepository
 from homeport.formats import durable_files
-from homeport.serving.background_loops import Supervisor
+from homeport.serving.background_loops import BackgroundLoops
 from homeport.serving.fine_tuning.attempt import (
-    Attempt,
-    Bench,
-    Unwritten,
-    tidy,
+    FineTuningDeps,
+    JobStoreUnavailable,
+    TrainingAttempt,
+    clean_up,
 )
 
-PURPOSE = "fine-tune"
-_LOOK_S = 1.0
-_BEAT_S = 20.0
-_REST_S = 5.0
-_PARKING_S = 30.0
+FILE_PURPOSE = "fine-tune"
+_POLL_INTERVAL_S = 1.0
+_HEARTBEAT_INTERVAL_S = 20.0
+_RETRY_INTERVAL_S = 5.0
+_STOP_TIMEOUT_S = 30.0
 _UNTIDY_S = 60.0
 _LOCK, _SERVER, _INCOMING = "lock", "server", "incoming"
 _IDENTITY = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -41,18 +42,18 @@ _IDENTITY_LENGTH = 8
 _log = logging.getLogger("homeport.training")
 
 
-class Tuner:
+class FineTuningService:
     """Takes jobs and has them trained. `most_waiting`: how many may be queued here.
 
     `is_dismissed`: the server ends, and nobody is to follow a job any more.
     """
 
-    def __init__(self, bench: Bench, most_waiting: int) -> None:
+    def __init__(self, bench: FineTuningDeps, most_waiting: int) -> None:
         self._bench = bench
         self._most_waiting = most_waiting
         self._bell = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._attempt: Attempt | None = None
+        self._attempt: TrainingAttempt | None = None
         self._counts: Mapping[str, int] = {}
         self._name: str | None = None
         self._lock = filelock.FileLock(bench.folder / _LOCK, thread_local=False)
@@ -61,7 +62,7 @@ class Tuner:
         self.is_dismissed = False
 
     @property
-    def book(self) -> FineTuneBook:
+    def book(self) -> FineTuningRepository:
         """The jobs as callers see them."""
         return self._bench.book
 
@@ -69,7 +70,7 @@ class Tuner:
         """How many jobs there were by status, when it was looked last. Never waits."""
         return self._counts
 
-    def accept(self, order: Order) -> FineTune:
+    def accept(self, order: NewFineTuningJob) -> FineTuningJob:
         """Take a job. Blocks: call it in a thread.
 
         Raises Unavailable where this server cannot train, InvalidRequest for files or a model that do not fit, and
@@ -77,11 +78,11 @@ class Tuner:
         """
         trainings = self._bench.trainings
         digest = trainings.accept(order.model)
-        name = trainings.name(order.model, order.suffix, _identity())
+        name = trainings.name(order.model, order.suffix, _random_suffix())
         self._check(order, order.training_file, "training_file")
         if order.validation_file is not None:
             self._check(order, order.validation_file, "validation_file")
-        job = FineTune(
+        job = FineTuningJob(
             id=f"{order.prefix}{secrets.token_hex(12)}",
             project=order.project,
             server=self._server(),
@@ -103,7 +104,7 @@ class Tuner:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._ring)
 
-    async def change(self, limit_s: float = _LOOK_S) -> None:
+    async def change(self, limit_s: float = _POLL_INTERVAL_S) -> None:
         """Wait until something has changed here, or so long: another server's changes are not heard."""
         try:
             async with asyncio.timeout(limit_s):
@@ -116,7 +117,7 @@ class Tuner:
         self.is_dismissed = True
         self._ring()
 
-    async def run(self, loops: Supervisor) -> None:
+    async def run(self, loops: BackgroundLoops) -> None:
         """Train what is in the queue, for ever; one process at a time, where several share the folder."""
         self._loop = asyncio.get_running_loop()
         try:
@@ -156,12 +157,12 @@ class Tuner:
 
     async def _beat(self) -> None:
         now = asyncio.get_running_loop().time()
-        if self._beaten is None or now - self._beaten >= _BEAT_S:
+        if self._beaten is None or now - self._beaten >= _HEARTBEAT_INTERVAL_S:
             await asyncio.to_thread(lambda: self._bench.log.beat(self._server()))
             self._beaten = now
 
-    def _begin(self, job: FineTune) -> None:
-        attempt = self._attempt = Attempt(job, self._bench, self.ring)
+    def _begin(self, job: FineTuningJob) -> None:
+        attempt = self._attempt = TrainingAttempt(job, self._bench, self.ring)
         loop = asyncio.get_running_loop()
 
         def ended(rest_s: float) -> None:
@@ -171,12 +172,12 @@ class Tuner:
             rest_s = 0.0
             try:
                 attempt.run()
-            except Unwritten as error:
+            except JobStoreUnavailable as error:
                 _log.warning("fine-tuning job %s waits: %s", job.id, error)
-                rest_s = _REST_S
+                rest_s = _RETRY_INTERVAL_S
             except BaseException:
                 _log.exception("fine-tuning job %s waits", job.id)
-                rest_s = _REST_S
+                rest_s = _RETRY_INTERVAL_S
             if not loop.is_closed():
                 loop.call_soon_threadsafe(ended, rest_s)
 
@@ -192,7 +193,7 @@ class Tuner:
         self._attempt = None
         self._ring()
 
-    def _is_wanted(self, attempt: Attempt) -> bool:
+    def _is_wanted(self, attempt: TrainingAttempt) -> bool:
         return not attempt.has_begun or self._bench.log.is_wanted(attempt.job.server, attempt.job.id)
 
     def _tidy(self) -> None:
@@ -200,7 +201,7 @@ class Tuner:
             if self._left.get(job.id, 0.0) > time.monotonic():
                 continue
             try:
-                tidy(job, self._bench)
+                clean_up(job, self._bench)
             except Exception:  # what one job has left keeps no other from its turn
                 _log.exception("the files of fine-tuning job %s could not be removed", job.id)
                 self._left[job.id] = time.monotonic() + _UNTIDY_S
@@ -210,7 +211,7 @@ class Tuner:
         if self._attempt is None:
             return
         self._attempt.stop()
-        end = asyncio.get_running_loop().time() + _PARKING_S
+        end = asyncio.get_running_loop().time() + _STOP_TIMEOUT_S
         while self._attempt is not None and (left_s := end - asyncio.get_running_loop().time()) > 0:
             await self.change(left_s)
 
@@ -221,21 +222,21 @@ class Tuner:
     def _server(self) -> str:
         """What this server is called in the books; the same after every restart."""
         if self._name is None:
-            self._name = _named(self._bench.folder)
+            self._name = _read_or_create_name(self._bench.folder)
         return self._name
 
-    def _check(self, order: Order, file_id: str, param: str) -> None:
+    def _check(self, order: NewFineTuningJob, file_id: str, param: str) -> None:
         """Read a file as examples. Raises InvalidRequest that names the field."""
         files = self._bench.files
         try:
             file: File = files.show(order.project, file_id)
-        except Missing as error:
+        except NotFound as error:
             raise InvalidRequest(
                 f"File '{file_id[:100]}' does not exist.", param=param, code="file_not_found"
             ) from error
-        if file.purpose != PURPOSE:
+        if file.purpose != FILE_PURPOSE:
             raise InvalidRequest(
-                f"File '{file_id}' has the purpose '{file.purpose}': it must be '{PURPOSE}'.", param=param
+                f"File '{file_id}' has the purpose '{file.purpose}': it must be '{FILE_PURPOSE}'.", param=param
             )
         target = self._bench.folder / _INCOMING / uuid.uuid4().hex
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -246,19 +247,19 @@ class Tuner:
             target.unlink(missing_ok=True)
 
 
-def _identity() -> str:
+def _random_suffix() -> str:
     return "".join(secrets.choice(_IDENTITY) for _ in range(_IDENTITY_LENGTH))
 
 
-def _named(folder: Path) -> str:
+def _read_or_create_name(folder: Path) -> str:
     """The name in a folder; made where there is none, once however many ask."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     place = folder / _SERVER
     fresh = folder / f"{_SERVER}-{uuid.uuid4().hex}"
     if not place.exists():
-        durable_files.write(fresh, f"server-{secrets.token_hex(8)}".encode())
+        durable_files.replace_file(fresh, f"server-{secrets.token_hex(8)}".encode())
         with suppress(FileExistsError):
             place.hardlink_to(fresh)
         fresh.unlink()
-        durable_files.sync(folder)
+        durable_files.sync_path(folder)
     return place.read_text(encoding="utf-8")

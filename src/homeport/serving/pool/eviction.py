@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 
-class Occupant(NamedTuple):
+class EvictionCandidate(NamedTuple):
     """A model in memory, or on its way there."""
 
     name: str
@@ -13,8 +13,8 @@ class Occupant(NamedTuple):
     used_at: float
 
 
-def victims(
-    budget_bytes: int, needed_bytes: int, occupants: Iterable[Occupant], *, also_used: bool = False
+def choose_victims(
+    budget_bytes: int, needed_bytes: int, occupants: Iterable[EvictionCandidate], *, also_used: bool = False
 ) -> tuple[str, ...] | None:
     """Just enough models to make room, idle before used, least recently used first; None where it cannot be made.
 
@@ -33,6 +33,6 @@ def victims(
     return tuple(going) if excess <= 0 else None
 
 
-def in_words(size_bytes: int) -> str:
+def format_size(size_bytes: int) -> str:
     """A size for people."""
     return f"{size_bytes / 1e9:.2f} GB" if size_bytes >= 10_000_000 else f"{size_bytes / 1e6:.2f} MB"

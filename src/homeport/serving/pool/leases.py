@@ -17,7 +17,7 @@ class Lease:
             on_release()
 
 
-class Users:
+class LeaseCounter:
     """The holds on one model. `on_free` is called whenever the last one is given back."""
 
     def __init__(self, on_free: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> None:

@@ -11,35 +11,35 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from homeport.domain.errors import HomeportError, Unavailable
-from homeport.domain.models import Installed
-from homeport.serving.background_loops import Supervisor
+from homeport.domain.models import InstalledModel
+from homeport.serving.background_loops import BackgroundLoops
 from homeport.serving.backoff import Backoff
 from homeport.serving.options import ServingOptions
-from homeport.serving.pool.eviction import in_words, victims
+from homeport.serving.pool.eviction import choose_victims, format_size
 from homeport.serving.pool.leases import Lease
-from homeport.serving.pool.pooled_model import Resident
-from homeport.serving.workers.frames import Launch
-from homeport.serving.workers.session import Session
-from homeport.serving.workers.supervisor import Phase, Process
+from homeport.serving.pool.pooled_model import PooledModel
+from homeport.serving.workers.frames import LaunchMessage
+from homeport.serving.workers.session import WorkerSession
+from homeport.serving.workers.supervisor import WorkerPhase, WorkerSupervisor
 
 log = logging.getLogger(__name__)
 
 _SWEEP_S = 1.0
 
 
-class Held(NamedTuple):
+class LeasedModel(NamedTuple):
     """A loaded model's session, and the lease that keeps the model loaded."""
 
-    session: Session
+    session: WorkerSession
     lease: Lease
 
 
-class _Failure(NamedTuple):
+class _LoadFailure(NamedTuple):
     error: HomeportError
     retry_at: float
 
 
-class Pool:
+class ModelPool:
     """Leases loaded models. `order` says how a model is launched, `estimate` what it will take in bytes.
 
     `loops` runs the search for idle models.
@@ -48,16 +48,16 @@ class Pool:
     def __init__(
         self,
         options: ServingOptions,
-        order: Callable[[Installed], Launch],
-        estimate: Callable[[Installed], int],
-        loops: Supervisor,
+        order: Callable[[InstalledModel], LaunchMessage],
+        estimate: Callable[[InstalledModel], int],
+        loops: BackgroundLoops,
     ) -> None:
         self._options = options
         self._loops = loops
         self._order = order
         self._estimate = estimate
-        self._residents: dict[str, Resident] = {}
-        self._failures: dict[str, _Failure] = {}
+        self._residents: dict[str, PooledModel] = {}
+        self._failures: dict[str, _LoadFailure] = {}
         self._backoffs: dict[str, Backoff] = {}
         self._door = asyncio.Lock()  # one load makes room at a time, in the order they came
         self._moved = asyncio.Event()  # pulsed whenever a model lost its last user or left
@@ -65,7 +65,7 @@ class Pool:
         self._is_closed = False
 
     @property
-    def residents(self) -> Sequence[Resident]:
+    def residents(self) -> Sequence[PooledModel]:
         """Every model in memory or on its way, in the order they came."""
         return tuple(self._residents.values())
 
@@ -75,7 +75,7 @@ class Pool:
         pause_s = _SWEEP_S if idle_s is None else min(_SWEEP_S, idle_s / 2)
         self._sweeping = self._loops.start("idle_models", self._sweep, pause_s)
 
-    async def lease(self, model: Installed) -> Held:
+    async def lease(self, model: InstalledModel) -> LeasedModel:
         """Hold a loaded model; load it first where need be. Raises Unavailable, with the reason.
 
         May be cancelled at any time; a load that nobody waits for any more goes on, unless it has not begun.
@@ -85,12 +85,12 @@ class Pool:
         try:
             if resident.opening and not resident.opening.done():
                 await asyncio.wait((resident.opening,))  # so that a failed one is forgotten before its askers know
-            return Held(await resident.process.session(), lease)
+            return LeasedModel(await resident.process.session(), lease)
         except BaseException:
             lease.release()
             raise
 
-    async def preload(self, models: Sequence[Installed]) -> None:
+    async def preload(self, models: Sequence[InstalledModel]) -> None:
         """Load models before anybody asks."""
         for model in models:
             held = await self.lease(model)
@@ -119,7 +119,7 @@ class Pool:
             await asyncio.wait((self._sweeping,))
         await asyncio.gather(*(self._unload(resident) for resident in self.residents))
 
-    async def _resident(self, model: Installed) -> Resident:
+    async def _resident(self, model: InstalledModel) -> PooledModel:
         """The place of a model in the pool, taken now if need be."""
         name = model.facts.name
         while resident := self._residents.get(name):
@@ -134,14 +134,14 @@ class Pool:
         failure = self._failures.get(name)
         if failure and (wait_s := failure.retry_at - time.monotonic()) > 0:
             raise type(failure.error)(failure.error.message, code=failure.error.code, retry_after_s=wait_s)
-        process = Process(self._order(model), self._options)
-        resident = Resident(model, process, self._estimate(model), lambda: self._on_free(name))
+        process = WorkerSupervisor(self._order(model), self._options)
+        resident = PooledModel(model, process, self._estimate(model), lambda: self._on_free(name))
         self._residents[name] = resident
         resident.opening = asyncio.create_task(self._open(resident))
         resident.opening.add_done_callback(lambda opening: self._on_opened(resident, opening))
         return resident
 
-    async def _open(self, resident: Resident) -> None:
+    async def _open(self, resident: PooledModel) -> None:
         """Make room for a model and see its first load through."""
         try:
             async with self._door:
@@ -149,7 +149,7 @@ class Pool:
                 resident.process.start()
             await resident.process.session()
         except HomeportError as error:
-            if resident.process.phase is Phase.QUEUED:
+            if resident.process.phase is WorkerPhase.QUEUED:
                 resident.process.refuse(error)
             elif resident.ending is None:
                 self._remember(resident.name, error)
@@ -158,7 +158,7 @@ class Pool:
             self._failures.pop(resident.name, None)
             self._backoffs.pop(resident.name, None)
 
-    def _on_opened(self, resident: Resident, opening: asyncio.Task[None]) -> None:
+    def _on_opened(self, resident: PooledModel, opening: asyncio.Task[None]) -> None:
         """Leave nobody waiting for a load that was given up, even before it took its first step."""
         if opening.cancelled():
             error = Unavailable(f"{resident.name} is not loaded: nobody waits for it any more.")
@@ -170,12 +170,12 @@ class Pool:
         resident.process.refuse(error)
         self._forget(resident)
 
-    async def _make_room(self, resident: Resident) -> None:
+    async def _make_room(self, resident: PooledModel) -> None:
         """Wait until a model fits into the budget, unloading others. Raises Unavailable where it cannot be."""
         budget = self._options.memory_bytes
         if budget is None:
             return
-        turned: set[Resident] = set()
+        turned: set[PooledModel] = set()
         try:
             going = await self._choose(budget, resident, turned)
             for other in going:
@@ -187,7 +187,7 @@ class Pool:
                 other.is_leaving = other.ending is not None
             self._move()
 
-    async def _choose(self, budget: int, resident: Resident, turned: set[Resident]) -> list[Resident]:
+    async def _choose(self, budget: int, resident: PooledModel, turned: set[PooledModel]) -> list[PooledModel]:
         """Wait until idle models can make room. After a while those in use are turned: they take no new users."""
         since = time.monotonic()
         patience_s = min(self._options.room_patience_s, self._options.room_wait_s)
@@ -204,43 +204,43 @@ class Pool:
             await self._pulse(patience_s - waited_s)
         return going
 
-    def _victims(self, budget: int, resident: Resident, *, also_used: bool = False) -> list[Resident] | None:
+    def _victims(self, budget: int, resident: PooledModel, *, also_used: bool = False) -> list[PooledModel] | None:
         others = {
             other.name: other
             for other in self.residents
-            if other is not resident and other.process.phase is not Phase.QUEUED
+            if other is not resident and other.process.phase is not WorkerPhase.QUEUED
         }
         occupants = (other.occupant for other in others.values())
-        names = victims(budget, resident.size_bytes, occupants, also_used=also_used)
+        names = choose_victims(budget, resident.size_bytes, occupants, also_used=also_used)
         return None if names is None else [others[name] for name in names]
 
-    async def _unload(self, resident: Resident) -> None:
+    async def _unload(self, resident: PooledModel) -> None:
         """End a model's worker and wait until its memory is back. Once begun it is carried through."""
         resident.is_leaving = True
         if resident.ending is None:
             resident.ending = asyncio.create_task(self._end(resident))
         await asyncio.shield(resident.ending)
 
-    async def _end(self, resident: Resident) -> None:
-        if resident.opening is not None and resident.process.phase is Phase.QUEUED:
+    async def _end(self, resident: PooledModel) -> None:
+        if resident.opening is not None and resident.process.phase is WorkerPhase.QUEUED:
             resident.opening.cancel()
             await asyncio.wait((resident.opening,))
         await resident.process.stop()
         log.info("%s is unloaded", resident.name)
         self._forget(resident)
 
-    def _forget(self, resident: Resident) -> None:
+    def _forget(self, resident: PooledModel) -> None:
         if self._residents.get(resident.name) is resident:
             del self._residents[resident.name]
         self._move()
 
     def _remember(self, name: str, error: HomeportError) -> None:
         backoff = Backoff(self._options.restart_backoff_s, self._options.restart_backoff_limit_s)
-        self._failures[name] = _Failure(error, time.monotonic() + self._backoffs.setdefault(name, backoff).failed())
+        self._failures[name] = _LoadFailure(error, time.monotonic() + self._backoffs.setdefault(name, backoff).failed())
 
     def _on_free(self, name: str) -> None:
         resident = self._residents.get(name)
-        if resident and resident.opening and resident.process.phase is Phase.QUEUED:
+        if resident and resident.opening and resident.process.phase is WorkerPhase.QUEUED:
             resident.is_leaving = True
             resident.opening.cancel()
         self._move()
@@ -267,18 +267,18 @@ class Pool:
         if failed is not None:
             raise failed
 
-    async def _review(self, resident: Resident) -> None:
+    async def _review(self, resident: PooledModel) -> None:
         resident.measure()
         idle_s = self._options.idle_s
         is_idle = idle_s is not None and resident.users.idle_s >= idle_s
-        if is_idle and resident.process.phase is not Phase.QUEUED:
+        if is_idle and resident.process.phase is not WorkerPhase.QUEUED:
             await self._unload(resident)
 
 
-def _no_room(resident: Resident, budget: int, waited_s: float) -> Unavailable:
+def _no_room(resident: PooledModel, budget: int, waited_s: float) -> Unavailable:
     waited = f" after {waited_s:.0f} s of waiting for models in use" if waited_s >= 1 else ""
     return Unavailable(
-        f"{resident.name} needs about {in_words(resident.size_bytes)} and there is no room for it{waited}: "
-        f"the memory budget is {in_words(budget)}. Raise it, or unload another model.",
+        f"{resident.name} needs about {format_size(resident.size_bytes)} and there is no room for it{waited}: "
+        f"the memory budget is {format_size(budget)}. Raise it, or unload another model.",
         retry_after_s=10.0,
     )

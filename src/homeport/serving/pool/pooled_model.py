@@ -6,10 +6,10 @@ from collections.abc import Callable
 import msgspec
 import psutil
 
-from homeport.domain.models import Installed
-from homeport.serving.pool.eviction import Occupant
-from homeport.serving.pool.leases import Users
-from homeport.serving.workers.supervisor import Process
+from homeport.domain.models import InstalledModel
+from homeport.serving.pool.eviction import EvictionCandidate
+from homeport.serving.pool.leases import LeaseCounter
+from homeport.serving.workers.supervisor import WorkerSupervisor
 
 
 class WorkerStatus(msgspec.Struct, frozen=True):
@@ -26,23 +26,25 @@ class WorkerStatus(msgspec.Struct, frozen=True):
     reason: str | None
 
 
-class Resident:
+class PooledModel:
     """A model that is in memory or on its way. `size_bytes`: the larger of what was estimated and measured."""
 
-    def __init__(self, model: Installed, process: Process, size_bytes: int, on_free: Callable[[], None]) -> None:
+    def __init__(
+        self, model: InstalledModel, process: WorkerSupervisor, size_bytes: int, on_free: Callable[[], None]
+    ) -> None:
         self.name = model.facts.name
         self.digest = model.digest
         self.process = process
         self.size_bytes = size_bytes
-        self.users = Users(on_free)
+        self.users = LeaseCounter(on_free)
         self.is_leaving = False  # takes no new users; those that come wait until it is gone or stays
         self.opening: asyncio.Task[None] | None = None
         self.ending: asyncio.Task[None] | None = None
 
     @property
-    def occupant(self) -> Occupant:
+    def occupant(self) -> EvictionCandidate:
         """This model as the memory policy sees it."""
-        return Occupant(self.name, self.size_bytes, self.users.count, self.users.used_at)
+        return EvictionCandidate(self.name, self.size_bytes, self.users.count, self.users.used_at)
 
     @property
     def status(self) -> WorkerStatus:

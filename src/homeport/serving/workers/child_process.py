@@ -16,12 +16,12 @@ log = logging.getLogger("homeport.worker")
 
 _BOOT = "import os, sys; sys.path[:] = sys.argv.pop().split(os.pathsep); from homeport.serving.workers import worker; "
 _COMMAND = (sys.executable, "-P", "-c", _BOOT + "worker.leave(sys.argv[1:])")
-_KEPT_LINES = 20
+_LAST_LINES = 20
 _LINE_CHARS = 400
 _REAP_S = 10.0
 
 
-class Child:
+class ChildProcess:
     """A running worker process. It imports from the same places as this one, and leads a session of its own.
 
     Of the environment it gets what it needs, which is no secret. What it prints goes to the log of `homeport.worker`;
@@ -31,7 +31,7 @@ class Child:
     def __init__(self, process: asyncio.subprocess.Process, model: str) -> None:
         self._process = process
         self._model = model
-        self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
+        self._lines: deque[str] = deque(maxlen=_LAST_LINES)
         self._listening = asyncio.create_task(self._listen())
 
     @classmethod
@@ -45,7 +45,7 @@ class Child:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
-            env=child_environment.needed(),
+            env=child_environment.child_environment(),
             pass_fds=(sock.fileno(),),
             start_new_session=True,
         )
@@ -74,7 +74,7 @@ class Child:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_REAP_S):
                 await self._listening
-        return ended(code)
+        return describe_exit(code)
 
     async def _listen(self) -> None:
         stream = self._process.stderr
@@ -94,7 +94,7 @@ class Child:
             log.debug("%s[%d]: %s", self._model, self.pid, line)
 
 
-def ended(code: int) -> str:
+def describe_exit(code: int) -> str:
     """An exit code in words; negative codes are signals."""
     if code >= 0:
         return f"exit code {code}"

@@ -12,14 +12,14 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from homeport.domain.errors import TooLarge
-from homeport.domain.worker_messages import Job
+from homeport.domain.errors import PayloadTooLarge
+from homeport.domain.worker_messages import EngineSpec
 
 T = TypeVar("T")
 
-DOWNSTREAM_BYTES = 64 * 1024 * 1024
+MAX_COMMAND_BYTES = 64 * 1024 * 1024
 """Default limit of a message to a worker: a request whose body is at the gateway's own limit must fit."""
-UPSTREAM_BYTES = 16 * 1024 * 1024
+MAX_REPLY_BYTES = 16 * 1024 * 1024
 """Limit of a message from a worker: the scores of one long echoed prompt must fit."""
 STEP_BYTES = 256 * 1024
 """A step's events are split into frames of about this size, so that no frame holds the gateway's loop for long."""
@@ -31,12 +31,12 @@ class LinkBroken(Exception):
     """The bytes on a link are not what was agreed; nothing after them can be trusted."""
 
 
-class Launch(msgspec.Struct, frozen=True):
+class LaunchMessage(msgspec.Struct, frozen=True):
     """A worker's first frame: what to load, the `module:function` that loads it, and the size of later frames."""
 
     entry: str
-    job: Job
-    frame_bytes: int = DOWNSTREAM_BYTES
+    job: EngineSpec
+    frame_bytes: int = MAX_COMMAND_BYTES
 
 
 def _as_plain(value: Any) -> str:
@@ -55,15 +55,17 @@ _encoder = msgspec.msgpack.Encoder(enc_hook=_as_plain)
 
 
 def pack(message: msgspec.Struct, limit: int) -> bytes:
-    """One message as a frame. Raises TooLarge where it is over `limit` bytes."""
+    """One message as a frame. Raises PayloadTooLarge where it is over `limit` bytes."""
     body = _encoder.encode(message)
     if len(body) > limit:
         name = type(message).__name__
-        raise TooLarge(f"A message ({name}) of {len(body)} bytes does not fit the worker's limit of {limit} bytes.")
+        raise PayloadTooLarge(
+            f"A message ({name}) of {len(body)} bytes does not fit the worker's limit of {limit} bytes."
+        )
     return _LENGTH.pack(len(body)) + body
 
 
-class Reader(Generic[T]):
+class FrameReader(Generic[T]):
     """Turns bytes, cut anywhere, back into messages of one (union) type. Raises LinkBroken on anything else."""
 
     def __init__(self, kind: Any, limit: int) -> None:
@@ -102,7 +104,7 @@ class Reader(Generic[T]):
         return messages
 
 
-class Channel:
+class FrameChannel:
     """The worker's end of the link: blocking, one thread receives, any thread sends."""
 
     def __init__(self, sock: socket.socket) -> None:
@@ -110,12 +112,12 @@ class Channel:
         self._sending = threading.Lock()
 
     def send(self, message: msgspec.Struct, limit: int | None = None) -> None:
-        """Send one message whole. Blocks while the gateway is behind. Raises TooLarge, or OSError when it is gone."""
-        frame = pack(message, limit or UPSTREAM_BYTES)
+        """Send one message whole. Blocks while the gateway is behind. Raises PayloadTooLarge, or OSError when it is gone."""
+        frame = pack(message, limit or MAX_REPLY_BYTES)
         with self._sending:
             self._sock.sendall(frame)
 
-    def receive(self, reader: Reader[T]) -> T | None:
+    def receive(self, reader: FrameReader[T]) -> T | None:
         """Wait for one message; None when the gateway is gone. Raises LinkBroken."""
         header = self._exactly(_LENGTH.size)
         if header is None:

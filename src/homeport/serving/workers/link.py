@@ -10,30 +10,30 @@ from typing import Self, cast
 
 import msgspec
 
-from homeport.domain.worker_messages import Upstream
+from homeport.domain.worker_messages import WorkerReply
 from homeport.serving.workers.frames import (
-    DOWNSTREAM_BYTES,
-    UPSTREAM_BYTES,
+    MAX_COMMAND_BYTES,
+    MAX_REPLY_BYTES,
+    FrameReader,
     LinkBroken,
-    Reader,
     pack,
 )
 
-OnMessage = Callable[[Upstream], None]
+OnMessage = Callable[[WorkerReply], None]
 OnLost = Callable[[str], None]
 
 
-class Link(asyncio.Protocol):
+class WorkerLink(asyncio.Protocol):
     """Sends and receives frames. `on_message` is called per frame, `on_lost` once, with the reason, when it ends.
 
     Nothing is called back after `close`.
     """
 
-    def __init__(self, on_message: OnMessage, on_lost: OnLost, limit: int = DOWNSTREAM_BYTES) -> None:
+    def __init__(self, on_message: OnMessage, on_lost: OnLost, limit: int = MAX_COMMAND_BYTES) -> None:
         self._on_message = on_message
         self._on_lost = on_lost
         self._limit = limit
-        self._reader: Reader[Upstream] = Reader(Upstream, UPSTREAM_BYTES)
+        self._reader: FrameReader[WorkerReply] = FrameReader(WorkerReply, MAX_REPLY_BYTES)
         self._transport: asyncio.Transport | None = None
         self._writable = asyncio.Event()
         self._is_open = True
@@ -46,7 +46,7 @@ class Link(asyncio.Protocol):
         return link
 
     def send(self, message: msgspec.Struct) -> None:
-        """Queue one message. Raises TooLarge where it is over the link's limit; a message to a lost link is dropped."""
+        """Queue one message. Raises PayloadTooLarge where it is over the link's limit; a message to a lost link is dropped."""
         frame = pack(message, self._limit)
         if self._transport is not None and self._is_open:
             self._transport.write(frame)

@@ -11,44 +11,49 @@ from collections.abc import Callable
 from itertools import count
 from typing import Self
 
-from homeport.domain.errors import EngineFailed, HomeportError, TooLarge, Unavailable
-from homeport.domain.models import Gauges, Loaded
+from homeport.domain.errors import (
+    EngineFailed,
+    HomeportError,
+    PayloadTooLarge,
+    Unavailable,
+)
+from homeport.domain.models import EngineStats, LoadedModel
 from homeport.domain.ports.serving import More
 from homeport.domain.worker_messages import (
-    Broken,
-    Cancel,
-    Credit,
+    CancelRequest,
+    EngineRequest,
     Grant,
-    Open,
+    GrantCredit,
+    LoadFailed,
+    ModelReady,
+    OpenRequest,
     Ping,
     Pong,
-    Ready,
-    Request,
-    Step,
-    Upstream,
-    width,
+    StepEvents,
+    WorkerReply,
+    concurrent_choices,
 )
 from homeport.serving.options import ServingOptions
-from homeport.serving.workers.child_process import Child
-from homeport.serving.workers.frames import Launch
-from homeport.serving.workers.link import Link
+from homeport.serving.workers.child_process import ChildProcess
+from homeport.serving.workers.frames import LaunchMessage
+from homeport.serving.workers.link import WorkerLink
 from homeport.serving.workers.stream import WorkerStream
 
 log = logging.getLogger(__name__)
 
-SILENT_BEATS = 3
+MAX_MISSED_HEARTBEATS = 3
 """A worker that left this many pings unanswered is no longer counted as well, long before it is killed."""
 
 _STOPPED = "it was unloaded"
 
 
-class Session:
+class WorkerSession:
     """A worker process and the streams on it. `loaded` may be read once `launch` has returned."""
 
-    loaded: Loaded
+    loaded: LoadedModel
 
     def __init__(self, model: str, options: ServingOptions) -> None:
-        self.gauges = Gauges()
+        self.gauges = EngineStats()
         self.has_served = False
         self._model = model
         self._options = options
@@ -57,14 +62,14 @@ class Session:
         self._silent_s = 0.0
         self._has_answered = False
         loop = asyncio.get_running_loop()
-        self._ready: asyncio.Future[Loaded] = loop.create_future()
+        self._ready: asyncio.Future[LoadedModel] = loop.create_future()
         self._ending: asyncio.Future[str] = loop.create_future()
-        self._child: Child | None = None
-        self._link: Link | None = None
+        self._child: ChildProcess | None = None
+        self._link: WorkerLink | None = None
         self._watching: asyncio.Task[HomeportError] | None = None
 
     @classmethod
-    async def launch(cls, order: Launch, options: ServingOptions) -> Self:
+    async def launch(cls, order: LaunchMessage, options: ServingOptions) -> Self:
         """Start a worker and wait until its model is loaded.
 
         Raises Unavailable (or the engine's own error) where it does not load in time; nothing is left running then.
@@ -98,18 +103,18 @@ class Session:
     @property
     def is_well(self) -> bool:
         """Whether it lives and answers."""
-        return not self.is_over and self._silent_s < SILENT_BEATS * self._options.heartbeat_s
+        return not self.is_over and self._silent_s < MAX_MISSED_HEARTBEATS * self._options.heartbeat_s
 
     async def open(
         self,
-        request: Request,
+        request: EngineRequest,
         on_end: Callable[[], None],
         on_first: Callable[[], None] | None = None,
         *,
         rests: bool = False,
         more: More | None = None,
     ) -> WorkerStream:
-        """Send a request. Raises EngineFailed where the worker is over, TooLarge where the request is too big.
+        """Send a request. Raises EngineFailed where the worker is over, PayloadTooLarge where the request is too big.
 
         `on_end` is called exactly once, also where this raises; `on_first` when the first of the answer is there. One
         that `rests` makes no step before its stream is told to resume; `more` is asked when its quota runs low.
@@ -118,11 +123,11 @@ class Session:
             on_end()
             raise EngineFailed("The model's worker stopped.")
         id = next(self._ids)
-        stream = WorkerStream(id, self._model, self, self._options.credit, width(request), on_end)
+        stream = WorkerStream(id, self._model, self, self._options.credit, concurrent_choices(request), on_end)
         stream.on_first, stream.more = on_first, more
         try:
-            self._link.send(Open(id, request, stream.begin(rests=rests)))
-        except TooLarge as error:
+            self._link.send(OpenRequest(id, request, stream.begin(rests=rests)))
+        except PayloadTooLarge as error:
             stream.fail(error, cancel=False)
             raise
         self._streams[id] = stream
@@ -136,7 +141,7 @@ class Session:
     def credit(self, id: int, n: int) -> None:
         """Allow `n` more events of a stream."""
         if self._link is not None:
-            self._link.send(Credit(id, n))
+            self._link.send(GrantCredit(id, n))
 
     def grant(self, id: int, n: int) -> None:
         """Allow a stream `n` more tokens; 0: there are no more."""
@@ -146,7 +151,7 @@ class Session:
     def leave(self, id: int, *, cancel: bool) -> None:
         """Forget a stream; `cancel` also tells the worker."""
         if self._streams.pop(id, None) is not None and cancel and self._link is not None:
-            self._link.send(Cancel(id))
+            self._link.send(CancelRequest(id))
 
     async def over(self) -> HomeportError:
         """Wait for the worker's end; gives what its streams were told."""
@@ -159,10 +164,10 @@ class Session:
         self._end(_STOPPED)
         await self.over()
 
-    async def _start(self, order: Launch) -> None:
+    async def _start(self, order: LaunchMessage) -> None:
         ours, theirs = socket.socketpair()
         try:
-            self._child = await Child.spawn(theirs, self._model)
+            self._child = await ChildProcess.spawn(theirs, self._model)
         except BaseException:
             ours.close()
             raise
@@ -170,14 +175,14 @@ class Session:
             theirs.close()
         self._watching = asyncio.create_task(self._watch(self._child))
         try:
-            self._link = await Link.connect(ours, self._on_message, self._end, order.frame_bytes)
+            self._link = await WorkerLink.connect(ours, self._on_message, self._end, order.frame_bytes)
         except BaseException:
             ours.close()
             raise
         self._link.send(order)
 
-    def _on_message(self, message: Upstream) -> None:
-        if isinstance(message, Step):
+    def _on_message(self, message: WorkerReply) -> None:
+        if isinstance(message, StepEvents):
             for id, event in message.events:
                 if stream := self._streams.get(id):
                     stream.push(event)
@@ -185,9 +190,9 @@ class Session:
         elif isinstance(message, Pong):
             self._has_answered = True
             self.gauges = message.gauges
-        elif isinstance(message, Ready) and not self._ready.done():
+        elif isinstance(message, ModelReady) and not self._ready.done():
             self._ready.set_result(message.loaded)
-        elif isinstance(message, Broken) and not self._ready.done():
+        elif isinstance(message, LoadFailed) and not self._ready.done():
             self._ready.set_exception(_load_error(self._model, message))
         else:
             self._end(f"it sent {type(message).__name__} a second time")
@@ -196,7 +201,7 @@ class Session:
         if not self._ending.done():
             self._ending.set_result(reason)
 
-    async def _watch(self, child: Child) -> HomeportError:
+    async def _watch(self, child: ChildProcess) -> HomeportError:
         """Live through the worker's whole life, and clean up behind it."""
         beating = asyncio.create_task(self._beat())
         beating.add_done_callback(self._on_beat_end)
@@ -213,7 +218,9 @@ class Session:
             self._ready.set_exception(Unavailable(f"{self._model} does not load: its worker ended with {how}."))
         self._ready.exception()  # taken here, where nobody waits for it any more
         level = logging.DEBUG if reason == _STOPPED else logging.ERROR
-        log.log(level, "Worker %d of %s ended with %s: %s\n%s", child.pid, self._model, how, reason, _joined(child))
+        log.log(
+            level, "Worker %d of %s ended with %s: %s\n%s", child.pid, self._model, how, reason, _format_output(child)
+        )
         return EngineFailed(f"The model's worker stopped ({reason}; {how}).")
 
     async def _beat(self) -> None:
@@ -241,10 +248,10 @@ class Session:
             self._end(f"it was stuck in one step for {self.gauges.stalled_s:.1f} s")
 
 
-def _joined(child: Child) -> str:
+def _format_output(child: ChildProcess) -> str:
     return "\n".join(child.last_words)
 
 
-def _load_error(model: str, message: Broken) -> HomeportError:
+def _load_error(model: str, message: LoadFailed) -> HomeportError:
     """Whatever kept the model from loading, it is not the fault of the request that asked for it."""
     return Unavailable(f"{model} does not load: {message.fault.message}", code=message.fault.code)

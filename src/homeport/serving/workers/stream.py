@@ -1,6 +1,6 @@
 """One request under way, as the gateway sees it: its events, bounded by credit, and how it ends.
 
-Knows nothing of processes: `push` and `fail` feed it, a `Line` carries what it has to say to the worker.
+Knows nothing of processes: `push` and `fail` feed it, a `StreamLink` carries what it has to say to the worker.
 """
 
 import asyncio
@@ -8,20 +8,32 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol, Self
 
-from homeport.domain.errors import EngineFailed, HomeportError, Unavailable, revive
-from homeport.domain.events import FREE, Admitted, Done, Event, Failed, QuotaLow
+from homeport.domain.errors import (
+    EngineFailed,
+    HomeportError,
+    Unavailable,
+    error_from_info,
+)
+from homeport.domain.events import (
+    CREDIT_FREE_EVENTS,
+    Admitted,
+    Done,
+    Event,
+    Failed,
+    QuotaLow,
+)
 from homeport.domain.ports.serving import More
 
-_OVERRUN = 4
+_MAX_OVERRUN = 4
 """How many times its credit a stream may hold. A worker checks credit before a step, and a step may bring every
 choice several deltas; beyond this the worker does not keep to its credit at all."""
 
 
-_HALT = 1 << 40
+_PAUSE_CREDIT = 1 << 40
 """More credit than any stream ever has: taken back, nothing is left to step on."""
 
 
-class Line(Protocol):
+class StreamLink(Protocol):
     """What a stream needs of the link to its worker."""
 
     def credit(self, id: int, n: int) -> None:
@@ -43,12 +55,14 @@ class WorkerStream:
     `on_end` is called exactly once, when nothing is left to do for this request: it is done, failed or left.
     """
 
-    def __init__(self, id: int, model: str, line: Line, credit: int, width: int, on_end: Callable[[], None]) -> None:
+    def __init__(
+        self, id: int, model: str, line: StreamLink, credit: int, width: int, on_end: Callable[[], None]
+    ) -> None:
         self.model = model
         self._id = id
         self._line = line
         self._credit = credit
-        self._limit = _OVERRUN * (credit + width)
+        self._limit = _MAX_OVERRUN * (credit + width)
         self._on_end = on_end
         self._events: list[Event] = []
         self._admitted: Admitted | None = None
@@ -70,19 +84,19 @@ class WorkerStream:
     def begin(self, *, rests: bool) -> int:
         """The credit that the request is sent with; resting, it stands still from the start."""
         self._rests = rests
-        return self._credit - _HALT if rests else self._credit
+        return self._credit - _PAUSE_CREDIT if rests else self._credit
 
     def rest(self) -> None:
         """Have the worker stand still on it, from its next step on. Safe to call twice."""
         if not self._rests and not self._over:
             self._rests = True
-            self._line.credit(self._id, -_HALT)
+            self._line.credit(self._id, -_PAUSE_CREDIT)
 
     def resume(self) -> None:
         """Have the worker go on. Safe to call twice."""
         if self._rests and not self._over:
             self._rests = False
-            self._line.credit(self._id, _HALT)
+            self._line.credit(self._id, _PAUSE_CREDIT)
 
     async def admitted(self) -> Admitted:
         """Wait until the worker has accepted the request; raise its error otherwise."""
@@ -114,7 +128,7 @@ class WorkerStream:
         """Take one event from the worker, in order."""
         if self._over:
             return
-        if not isinstance(event, FREE):
+        if not isinstance(event, CREDIT_FREE_EVENTS):
             self._hold(event)
         elif isinstance(event, Admitted):
             self._admitted = event
@@ -122,7 +136,7 @@ class WorkerStream:
             self._line.grant(self._id, self.more(event.used, event.wanted) if self.more else event.wanted)
             return
         elif isinstance(event, Failed):
-            self.fail(revive(event.fault), cancel=False)
+            self.fail(error_from_info(event.fault), cancel=False)
         else:
             self._append(event)
             if isinstance(event, Done):

@@ -9,15 +9,15 @@ from enum import StrEnum
 from homeport.domain.errors import HomeportError, Unavailable
 from homeport.serving.backoff import Backoff
 from homeport.serving.options import ServingOptions
-from homeport.serving.workers.frames import Launch
-from homeport.serving.workers.session import Session
+from homeport.serving.workers.frames import LaunchMessage
+from homeport.serving.workers.session import WorkerSession
 
 log = logging.getLogger(__name__)
 
-Launcher = Callable[[Launch, ServingOptions], Awaitable[Session]]
+Launcher = Callable[[LaunchMessage, ServingOptions], Awaitable[WorkerSession]]
 
 
-class Phase(StrEnum):
+class WorkerPhase(StrEnum):
     """Where a supervised worker stands."""
 
     QUEUED = "queued"  # not started: waits for memory
@@ -27,48 +27,50 @@ class Phase(StrEnum):
     STOPPED = "stopped"
 
 
-class Process:
+class WorkerSupervisor:
     """One model's worker over all its lives.
 
     A worker that was ready once is restarted whenever it ends; one whose first load fails is not (`session`
     says why). `launch` starts a session; tests give another.
     """
 
-    def __init__(self, order: Launch, options: ServingOptions, launch: Launcher = Session.launch) -> None:
+    def __init__(self, order: LaunchMessage, options: ServingOptions, launch: Launcher = WorkerSession.launch) -> None:
         self.order = order
-        self.phase = Phase.QUEUED
+        self.phase = WorkerPhase.QUEUED
         self.restarts = 0
         self.reason: str | None = None
         self._options = options
         self._launch = launch
         self._backoff = Backoff(options.restart_backoff_s, options.restart_backoff_limit_s)
         self._retry_at = 0.0
-        self._session: Session | None = None
+        self._session: WorkerSession | None = None
         self._keeping: asyncio.Task[None] | None = None
-        self._outcome: asyncio.Future[Session] = asyncio.get_running_loop().create_future()
+        self._outcome: asyncio.Future[WorkerSession] = asyncio.get_running_loop().create_future()
 
     @property
-    def current(self) -> Session | None:
+    def current(self) -> WorkerSession | None:
         """The session requests can go to now, if any."""
         session = self._session
-        return session if self.phase is Phase.READY and session and not session.is_over else None
+        return session if self.phase is WorkerPhase.READY and session and not session.is_over else None
 
     @property
     def is_well(self) -> bool:
         """False where a worker that should live is dead, silent or restarting. A first load is no ailment."""
-        if self.phase is Phase.READY:
+        if self.phase is WorkerPhase.READY:
             return self._session is not None and self._session.is_well
-        return self.phase in (Phase.QUEUED, Phase.STOPPED) or (self.phase is Phase.LOADING and self.reason is None)
+        return self.phase in (WorkerPhase.QUEUED, WorkerPhase.STOPPED) or (
+            self.phase is WorkerPhase.LOADING and self.reason is None
+        )
 
     def start(self) -> None:
         """Begin to load."""
-        self.phase = Phase.LOADING
+        self.phase = WorkerPhase.LOADING
         self._keeping = asyncio.create_task(self._keep())
         self._keeping.add_done_callback(self._on_kept)
 
-    async def session(self) -> Session:
+    async def session(self) -> WorkerSession:
         """Wait until it is loaded. Raises Unavailable where it does not load, was stopped, or keeps crashing."""
-        if self.phase is Phase.PAUSED:
+        if self.phase is WorkerPhase.PAUSED:
             wait_s = max(0.0, self._retry_at - time.monotonic())
             raise Unavailable(f"{self._name} is not running: {self.reason}", retry_after_s=wait_s)
         while True:
@@ -80,7 +82,7 @@ class Process:
 
     def refuse(self, error: HomeportError) -> None:
         """Tell everyone who waits that it will not be loaded."""
-        self.phase = Phase.STOPPED
+        self.phase = WorkerPhase.STOPPED
         self._settle(error)
 
     async def stop(self) -> None:
@@ -122,9 +124,9 @@ class Process:
         log.error("A worker of %s failed to start or run", self._name, exc_info=error)
         return Unavailable(f"{self._name} is not running because of an internal error: {type(error).__name__}.")
 
-    async def _live(self, session: Session) -> None:
+    async def _live(self, session: WorkerSession) -> None:
         self._session = session
-        self.phase = Phase.READY
+        self.phase = WorkerPhase.READY
         self.reason = None
         self._outcome.set_result(session)
         since = time.monotonic()
@@ -136,12 +138,12 @@ class Process:
         wait_s = self._backoff.failed()
         log.warning("%s is restarted in %g s: %s", self._name, wait_s, self.reason)
         if wait_s:
-            self.phase = Phase.PAUSED
+            self.phase = WorkerPhase.PAUSED
             self._retry_at = time.monotonic() + wait_s
             self._settle(Unavailable(f"{self._name} is not running: {self.reason}", retry_after_s=wait_s))
             await asyncio.sleep(wait_s)
             self._renew()
-        self.phase = Phase.LOADING
+        self.phase = WorkerPhase.LOADING
 
     def _renew(self) -> None:
         if self._outcome.done():

@@ -17,43 +17,48 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import cast
 
-from homeport.domain.errors import EngineFailed, HomeportError, TooLarge, Unavailable
+from homeport.domain.errors import (
+    EngineFailed,
+    HomeportError,
+    PayloadTooLarge,
+    Unavailable,
+)
 from homeport.domain.events import Event, Failed
-from homeport.domain.models import Gauges
-from homeport.domain.ports.serving import Engine
+from homeport.domain.models import EngineStats
+from homeport.domain.ports.engine import Engine
 from homeport.domain.worker_messages import (
-    Broken,
-    Cancel,
-    Credit,
-    Downstream,
+    CancelRequest,
+    EngineSpec,
     Grant,
-    Job,
-    Open,
+    GrantCredit,
+    LoadFailed,
+    ModelReady,
+    OpenRequest,
     Ping,
     Pong,
-    Ready,
-    Step,
+    StepEvents,
+    WorkerCommand,
 )
 from homeport.serving.workers.frames import (
-    DOWNSTREAM_BYTES,
+    MAX_COMMAND_BYTES,
     STEP_BYTES,
-    Channel,
-    Launch,
+    FrameChannel,
+    FrameReader,
+    LaunchMessage,
     LinkBroken,
-    Reader,
 )
 
 log = logging.getLogger(__name__)
 
 LOAD_FAILED = 3
-"""Exit code after `Broken`."""
+"""Exit code after `LoadFailed`."""
 LINK_FAILED = 4
 """Exit code after frames that do not decode."""
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
-def _die_with(parent: int) -> None:
+def _die_with_parent(parent: int) -> None:
     """Have the kernel kill this process when the gateway ends, where it can (Linux)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -61,7 +66,7 @@ def _die_with(parent: int) -> None:
         os._exit(0)
 
 
-def _shield() -> None:
+def _isolate_process() -> None:
     """Leave signals to the gateway, and keep what native code prints away from the gateway's output."""
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, signal.SIG_IGN)
@@ -70,27 +75,27 @@ def _shield() -> None:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
 
 
-def load(launch: Launch) -> Engine:
+def load(launch: LaunchMessage) -> Engine:
     """Import the entry point and load the job. Raises whatever the engine raises; Unavailable for a wrong name."""
     module, _, function = launch.entry.partition(":")
     try:
-        found = cast(Callable[[Job], Engine], getattr(importlib.import_module(module), function))
+        found = cast(Callable[[EngineSpec], Engine], getattr(importlib.import_module(module), function))
     except (ImportError, AttributeError, ValueError) as error:
         raise Unavailable(f"The engine {launch.job.engine!r} ({launch.entry}) does not import: {error}") from error
     return found(launch.job)
 
 
-class Host:
+class Worker:
     """Moves frames between one engine and the gateway."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: FrameChannel) -> None:
         self._channel = channel
         self._engine: Engine | None = None
 
     def serve(self, engine: Engine) -> None:
         """Announce the engine and run it until it is closed."""
         self._engine = engine
-        self._channel.send(Ready(engine.loaded))
+        self._channel.send(ModelReady(engine.loaded))
         engine.run(self.emit)
 
     def emit(self, events: Sequence[tuple[int, Event]]) -> None:
@@ -104,8 +109,8 @@ class Host:
 
     def _send(self, events: Sequence[tuple[int, Event]]) -> None:
         try:
-            self._channel.send(Step(tuple(events)), STEP_BYTES if len(events) > 1 else None)
-        except TooLarge as error:
+            self._channel.send(StepEvents(tuple(events)), STEP_BYTES if len(events) > 1 else None)
+        except PayloadTooLarge as error:
             if len(events) > 1:
                 middle = len(events) // 2
                 self._send(events[:middle])
@@ -113,11 +118,11 @@ class Host:
                 return
             id = events[0][0]
             self._of_engine().cancel(id)
-            self._channel.send(Step(((id, Failed(EngineFailed(error.message).fault)),)))
+            self._channel.send(StepEvents(((id, Failed(EngineFailed(error.message).fault)),)))
 
     def listen(self, frame_bytes: int) -> None:
         """The link's thread: take frames until the gateway is gone."""
-        reader: Reader[Downstream] = Reader(Downstream, frame_bytes)
+        reader: FrameReader[WorkerCommand] = FrameReader(WorkerCommand, frame_bytes)
         try:
             while (message := self._channel.receive(reader)) is not None:
                 self._take(message)
@@ -129,26 +134,26 @@ class Host:
             os._exit(1)
         os._exit(0)
 
-    def _take(self, message: Downstream) -> None:
+    def _take(self, message: WorkerCommand) -> None:
         if isinstance(message, Ping):
-            self._channel.send(Pong(Gauges() if self._engine is None else self._engine.gauges()))
-        elif isinstance(message, Open):
+            self._channel.send(Pong(EngineStats() if self._engine is None else self._engine.gauges()))
+        elif isinstance(message, OpenRequest):
             self._open(message)
-        elif isinstance(message, Credit):
+        elif isinstance(message, GrantCredit):
             self._of_engine().credit(message.id, message.n)
         elif isinstance(message, Grant):
             self._of_engine().grant(message.id, message.n)
-        elif isinstance(message, Cancel):
+        elif isinstance(message, CancelRequest):
             self._of_engine().cancel(message.id)
 
-    def _open(self, message: Open) -> None:
+    def _open(self, message: OpenRequest) -> None:
         try:
             self._of_engine().open(message.id, message.request, message.credit)
         except HomeportError as error:
             self.emit(((message.id, Failed(error.fault)),))
         except Exception as error:
             log.exception("The engine failed to take request %d", message.id)
-            self.emit(((message.id, Failed(EngineFailed(_in_words(error)).fault)),))
+            self.emit(((message.id, Failed(EngineFailed(_describe_error(error)).fault)),))
 
     def _of_engine(self) -> Engine:
         if self._engine is None:
@@ -159,32 +164,32 @@ class Host:
 def main(arguments: Sequence[str]) -> int:
     """Run one worker. Arguments: the number of the inherited socket and the gateway's process id."""
     fd, parent = int(arguments[0]), int(arguments[1])
-    _die_with(parent)
-    _shield()
+    _die_with_parent(parent)
+    _isolate_process()
     os.set_inheritable(fd, False)
-    channel = Channel(socket.socket(fileno=fd))
-    launches: Reader[Launch] = Reader(Launch, DOWNSTREAM_BYTES)
+    channel = FrameChannel(socket.socket(fileno=fd))
+    launches: FrameReader[LaunchMessage] = FrameReader(LaunchMessage, MAX_COMMAND_BYTES)
     launch = channel.receive(launches)
     if launch is None:
         return 0
-    host = Host(channel)
+    host = Worker(channel)
     threading.Thread(target=host.listen, args=(launch.frame_bytes,), name="link", daemon=True).start()
     try:
         engine = load(launch)
     except Exception as error:
         log.exception("The model %s does not load", launch.job.model)
-        fault = error.fault if isinstance(error, HomeportError) else Unavailable(_in_words(error)).fault
-        channel.send(Broken(fault))
+        fault = error.fault if isinstance(error, HomeportError) else Unavailable(_describe_error(error)).fault
+        channel.send(LoadFailed(fault))
         return LOAD_FAILED
     host.serve(engine)
     return 0
 
 
-def _in_words(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def leave(arguments: Sequence[str]) -> None:
+def run_and_exit(arguments: Sequence[str]) -> None:
     """Run a worker and end the process without tearing native libraries down: some hang there, and exit frees all."""
     try:
         code = main(arguments)
@@ -196,4 +201,4 @@ def leave(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    leave(sys.argv[1:])
+    run_and_exit(sys.argv[1:])

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from homeport.domain.images import Size
+from homeport.domain.images import ImageSize
 from homeport.engines.images import pixels
 from homeport.engines.images.pipelines.clipart import postprocessing
 
@@ -26,15 +26,15 @@ def _soft(picture: NDArray[np.uint8]) -> float:
 @pytest.mark.parametrize("factor", [4, 8])
 def test_contours_stay_sharp_when_enlarged(factor: int) -> None:
     """Of a large disc far fewer pixels are between ink and paper than of one enlarged smoothly."""
-    size = Size(SIDE * factor, SIDE * factor)
-    made = postprocessing.enlarged(_disc(), size)
+    size = ImageSize(SIDE * factor, SIDE * factor)
+    made = postprocessing.upscale_contours(_disc(), size)
     assert pixels.size_of(made) == size
-    assert _soft(made) < 0.4 * _soft(pixels.resized(_disc(), size))
+    assert _soft(made) < 0.4 * _soft(pixels.resize(_disc(), size))
 
 
 def test_enlarging_invents_no_colour() -> None:
     """Every channel stays within what the small picture holds: no rings at edges."""
-    made, small = postprocessing.enlarged(_disc(), Size(500, 500)), _disc()
+    made, small = postprocessing.upscale_contours(_disc(), ImageSize(500, 500)), _disc()
     assert (made.min(axis=(0, 1)) >= small.min(axis=(0, 1))).all()
     assert (made.max(axis=(0, 1)) <= small.max(axis=(0, 1))).all()
 
@@ -43,7 +43,7 @@ def test_cleaning_takes_blotches_and_keeps_edges() -> None:
     """Faint noise on the paper becomes white, noise in the area less than half of it; the contour stays."""
     chance = np.random.default_rng(1)
     noisy = np.clip(_disc(ground=251) + chance.normal(0, 2, (SIDE, SIDE, 3)), 0, 255).astype(np.uint8)
-    made = postprocessing.cleaned(noisy)
+    made = postprocessing.clean(noisy)
     assert (made[:8] == 255).all()
     inside = (slice(24, 40), slice(24, 40))
     assert made[inside].std(axis=(0, 1)).max() < 0.5 * noisy[inside].std(axis=(0, 1)).min()

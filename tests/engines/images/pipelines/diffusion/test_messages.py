@@ -6,35 +6,37 @@ import pytest
 
 from homeport.engines.images.pipelines.diffusion import messages
 from homeport.engines.images.pipelines.diffusion.messages import (
-    Painted,
-    Plate,
-    Setup,
-    Spoilt,
-    Standing,
-    Strode,
-    Task,
+    GenerateImage,
+    GenerationFailed,
+    ImageDone,
+    LoadModel,
+    ModelLoaded,
+    RawImage,
+    StepDone,
 )
 
-PLATE = Plate(2, 1, bytes(range(6)))
-TASK = Task("a fox", "rain", 64, 64, 7, 4, 3.5, True, 0.5, PLATE, Plate(2, 1, b"\0\xff"), 2, "EULER")
+PLATE = RawImage(2, 1, bytes(range(6)))
+TASK = GenerateImage("a fox", "rain", 64, 64, 7, 4, 3.5, True, 0.5, PLATE, RawImage(2, 1, b"\0\xff"), 2, "EULER")
 
 
-@pytest.mark.parametrize("order", [Setup({"weights": "/w"}, (("/l", 0.5),), 2), TASK])
-def test_orders_come_across(order: messages.Order) -> None:
+@pytest.mark.parametrize("order", [LoadModel({"weights": "/w"}, (("/l", 0.5),), 2), TASK])
+def test_orders_come_across(order: messages.Command) -> None:
     """From the worker."""
     here, there = Pipe()
     with here, there:
-        messages.send(here, order)
-        assert messages.receive_order(there) == order
+        messages.send_message(here, order)
+        assert messages.receive_command(there) == order
 
 
-@pytest.mark.parametrize("word", [Standing("k"), Strode(1, 4, PLATE), Strode(2, 4), Painted(PLATE), Spoilt("why")])
-def test_words_come_across(word: messages.Word) -> None:
+@pytest.mark.parametrize(
+    "word", [ModelLoaded("k"), StepDone(1, 4, PLATE), StepDone(2, 4), ImageDone(PLATE), GenerationFailed("why")]
+)
+def test_words_come_across(word: messages.Reply) -> None:
     """From the easel."""
     here, there = Pipe()
     with here, there:
-        messages.send(there, word)
-        assert messages.receive_word(here) == word
+        messages.send_message(there, word)
+        assert messages.receive_reply(here) == word
 
 
 def test_an_end_is_noticed() -> None:
@@ -42,4 +44,4 @@ def test_an_end_is_noticed() -> None:
     here, there = Pipe()
     there.close()
     with here, pytest.raises(EOFError):
-        messages.receive_word(here)
+        messages.receive_reply(here)

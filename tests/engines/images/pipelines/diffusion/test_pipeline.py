@@ -15,19 +15,19 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from tests.engines.images import tiny_checkpoint
-from tests.engines.images.engine_runner import Running, Said
+from tests.engines.images.engine_runner import ImageEngineRunner, ImageEvents
 
 from homeport.domain.errors import Unavailable
-from homeport.domain.events import Picture
-from homeport.domain.images import ImageRequest, Size, Source
-from homeport.domain.worker_messages import Job
+from homeport.domain.events import GeneratedImage
+from homeport.domain.images import ImageRequest, ImageSize, ImageSource
+from homeport.domain.worker_messages import EngineSpec
 from homeport.engines.images.pipelines.diffusion import pipeline as painter
 from homeport.engines.images.pipelines.diffusion.families import family
 from homeport.engines.images.pipelines.diffusion.pipeline import (
-    Defaults,
-    DiffusionPainter,
+    DiffusionPipeline,
+    ModelDefaults,
     load,
-    setup_of,
+    load_command,
 )
 
 ROOT = Path(__file__).parents[5]
@@ -42,25 +42,25 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     return tiny_checkpoint.make(tmp_path_factory.mktemp("tiny"))
 
 
-def job(files: Mapping[str, Path], **options: int) -> Job:
+def job(files: Mapping[str, Path], **options: int) -> EngineSpec:
     """What a worker would be started with."""
-    return Job("diffusion", "tiny-flux", dict(files), "d", {**OPTIONS, **options})
+    return EngineSpec("diffusion", "tiny-flux", dict(files), "d", {**OPTIONS, **options})
 
 
 @pytest.fixture(scope="module")
-def running(files: Mapping[str, Path]) -> Iterator[Running]:
+def running(files: Mapping[str, Path]) -> Iterator[ImageEngineRunner]:
     """One engine for all tests here."""
-    with Running(load(job(files))) as made:
+    with ImageEngineRunner(load(job(files))) as made:
         yield made
 
 
-def shown(picture: Picture) -> NDArray[np.uint8]:
+def shown(picture: GeneratedImage) -> NDArray[np.uint8]:
     """Its pixels."""
     with Image.open(io.BytesIO(picture.data)) as read:
         return np.asarray(read)
 
 
-def first(said: Said) -> NDArray[np.uint8]:
+def first(said: ImageEvents) -> NDArray[np.uint8]:
     """The first picture's pixels; what went wrong where there is none."""
     assert said.pictures, said.events
     return shown(said.pictures[0])
@@ -82,7 +82,7 @@ def image(tmp_path: Path) -> Path:
     return tmp_path / "image.png"
 
 
-def test_the_same_seed_is_the_same_picture(running: Running) -> None:
+def test_the_same_seed_is_the_same_picture(running: ImageEngineRunner) -> None:
     """Bit for bit; another seed, and each of `n`, is another one; every step is told."""
     said = running.ask(ImageRequest("a cat", seed=1, n=2))
     again = running.ask(ImageRequest("a cat", seed=1))
@@ -94,33 +94,33 @@ def test_the_same_seed_is_the_same_picture(running: Running) -> None:
     assert "FLUX" in running.engine.loaded.notes[0]
 
 
-def test_sizes_are_the_answers_own(running: Running) -> None:
+def test_sizes_are_the_answers_own(running: ImageEngineRunner) -> None:
     """Painted near the model's own number of pixels, then brought to what was asked for."""
-    for size in (Size(128, 128), Size(256, 128), Size(200, 333)):
+    for size in (ImageSize(128, 128), ImageSize(256, 128), ImageSize(200, 333)):
         made = first(running.ask(ImageRequest("a cat", seed=1, size=size)))
         assert made.shape == (size.height, size.width, 3)
 
 
-def test_steps_and_effort_are_felt(running: Running) -> None:
+def test_steps_and_effort_are_felt(running: ImageEngineRunner) -> None:
     """As many as asked for; half and twice as many for quality."""
     assert len(running.ask(ImageRequest("a cat", seed=1, steps=2)).progress) == 2
     assert len(running.ask(ImageRequest("a cat", seed=1, effort=2.0)).progress) == 6
     assert len(running.ask(ImageRequest("a cat", seed=1, effort=0.5)).progress) == 2
 
 
-def test_outside_the_hole_nothing_changes(running: Running, image: Path) -> None:
+def test_outside_the_hole_nothing_changes(running: ImageEngineRunner, image: Path) -> None:
     """Pixels that the mask keeps are the source's own; inside something else is painted."""
     with Image.open(image) as read:
         source = np.asarray(read)
-    made = first(running.ask(ImageRequest("a hat", seed=1, source=Source(image))))
+    made = first(running.ask(ImageRequest("a hat", seed=1, source=ImageSource(image))))
     assert made.shape == (128, 128, 3)
     assert (made[64:] == source[64:, :, :3]).all()
     assert (made[:64] != source[:64, :, :3]).any()
 
 
-def test_variations_start_from_the_image(running: Running, image: Path) -> None:
+def test_variations_start_from_the_image(running: ImageEngineRunner, image: Path) -> None:
     """Without a prompt and a mask; the less strength, the nearer it stays."""
-    source = Source(image, is_strict=False, is_variation=True)
+    source = ImageSource(image, is_strict=False, is_variation=True)
     made = [
         first(running.ask(ImageRequest("", seed=1, steps=6, source=source, strength=strength)))
         for strength in (0.2, 1.0)
@@ -129,7 +129,7 @@ def test_variations_start_from_the_image(running: Running, image: Path) -> None:
     assert len({first(running.ask(ImageRequest("", seed=seed, source=source))).tobytes() for seed in (1, 2)}) == 2
 
 
-def test_looks_are_shown_where_asked_for(running: Running) -> None:
+def test_looks_are_shown_where_asked_for(running: ImageEngineRunner) -> None:
     """Unfinished pictures of the answer's size, none of them the finished one."""
     said = running.ask(ImageRequest("a cat", seed=1, steps=4, partial_images=2))
     assert [each.partial for each in said.partials] == [0, 1]
@@ -141,13 +141,15 @@ def test_looks_are_shown_where_asked_for(running: Running) -> None:
     ("request_", "param"),
     [(ImageRequest("x", steps=151), "steps"), (ImageRequest("x", negative_prompt="rain"), "negative_prompt")],
 )
-def test_what_the_model_cannot_do_is_refused_by_name(running: Running, request_: ImageRequest, param: str) -> None:
+def test_what_the_model_cannot_do_is_refused_by_name(
+    running: ImageEngineRunner, request_: ImageRequest, param: str
+) -> None:
     """Too many steps, and things to leave out without guidance."""
     fault = running.ask(request_).fault
     assert (fault.kind, fault.param) == ("InvalidRequest", param)
 
 
-def test_what_is_left_out_changes_the_picture(running: Running) -> None:
+def test_what_is_left_out_changes_the_picture(running: ImageEngineRunner) -> None:
     """With guidance above 1, which takes two passes a step."""
     made = [
         first(running.ask(ImageRequest("a cat", seed=1, guidance=4.0, negative_prompt=negative)))
@@ -156,10 +158,10 @@ def test_what_is_left_out_changes_the_picture(running: Running) -> None:
     assert (made[0] != made[1]).any()
 
 
-def test_a_cancel_kills_the_process_and_the_next_picture_has_another(running: Running) -> None:
+def test_a_cancel_kills_the_process_and_the_next_picture_has_another(running: ImageEngineRunner) -> None:
     """Within one step, however long the picture would take; who waits waits only for the loading."""
     (before,) = easels()
-    gone = running.open(ImageRequest("a cat", size=Size(128, 128), steps=150, n=10))
+    gone = running.open(ImageRequest("a cat", size=ImageSize(128, 128), steps=150, n=10))
     running.until(lambda: bool(running.said[gone].progress))
     running.engine.cancel(gone)
     assert running.ask(ImageRequest("a cat", seed=1)).pictures
@@ -168,7 +170,7 @@ def test_a_cancel_kills_the_process_and_the_next_picture_has_another(running: Ru
     assert len(easels()) == 1
 
 
-def test_a_process_that_dies_costs_its_request_alone(running: Running) -> None:
+def test_a_process_that_dies_costs_its_request_alone(running: ImageEngineRunner) -> None:
     """The caller is told; the next picture is painted by another process."""
     broken = running.open(ImageRequest("a cat", steps=150))
     running.until(lambda: bool(running.said[broken].progress))
@@ -178,13 +180,13 @@ def test_a_process_that_dies_costs_its_request_alone(running: Running) -> None:
     assert running.ask(ImageRequest("a cat", seed=1)).pictures
 
 
-def test_a_lora_changes_the_picture(running: Running, files: Mapping[str, Path], tmp_path: Path) -> None:
+def test_a_lora_changes_the_picture(running: ImageEngineRunner, files: Mapping[str, Path], tmp_path: Path) -> None:
     """Laid over the model by its role."""
     lora = tiny_checkpoint.make_lora(tmp_path / "style.safetensors", 0.5)
-    with Running(load(job({**files, "lora": lora}))) as styled:
+    with ImageEngineRunner(load(job({**files, "lora": lora}))) as styled:
         made = first(styled.ask(ImageRequest("a cat", seed=1)))
     assert (made != first(running.ask(ImageRequest("a cat", seed=1)))).any()
-    assert setup_of({**files, "lora": lora}, {}).loras == ((str(lora), 1.0),)
+    assert load_command({**files, "lora": lora}, {}).loras == ((str(lora), 1.0),)
 
 
 def test_files_that_are_no_model_are_said_to_be_none(files: Mapping[str, Path], tmp_path: Path) -> None:
@@ -212,24 +214,24 @@ def test_without_the_library_it_says_what_to_install(
 
 def test_the_catalogue_goes_before_the_family(files: Mapping[str, Path]) -> None:
     """Steps, size and guidance that a model was made for."""
-    found = Defaults.of(family(files["diffusion"]), {"steps": 4})
+    found = ModelDefaults.of(family(files["diffusion"]), {"steps": 4})
     assert (found.steps, found.edge, found.guidance, found.method) == (4, 1024, 1.0, "")
 
 
 def test_a_closed_painter_leaves_no_process(files: Mapping[str, Path]) -> None:
     """Its memory is given back."""
     before = len(easels())
-    made = DiffusionPainter(setup_of(files, OPTIONS), Defaults.of(family(files["diffusion"]), OPTIONS))
+    made = DiffusionPipeline(load_command(files, OPTIONS), ModelDefaults.of(family(files["diffusion"]), OPTIONS))
     assert len(easels()) == before + 1
     made.close()
     assert len(easels()) == before
 
 
-def test_without_strength_the_image_comes_back(running: Running, image: Path) -> None:
+def test_without_strength_the_image_comes_back(running: ImageEngineRunner, image: Path) -> None:
     """At 0 it is the source itself; a little above, one step is taken."""
     with Image.open(image) as read:
         source = np.asarray(read)
-    wish = Source(image, is_strict=False)
+    wish = ImageSource(image, is_strict=False)
     made = first(running.ask(ImageRequest("a hat", seed=1, source=wish, strength=0.0)))
     assert (made[64:] == source[64:, :, :3]).all()
     assert len(running.ask(ImageRequest("a hat", seed=1, source=wish, strength=0.01)).progress) >= 1

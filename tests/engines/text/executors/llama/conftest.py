@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from homeport.engines.text.executor import Batch
+from homeport.engines.text.executor import TokenBatch
 from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaOptions, load
 from homeport.engines.text.executors.llama.kv_sizing import Kv
 
@@ -40,12 +40,12 @@ def chat(library: Path | None, qwen: Path) -> Iterator[LlamaExecutor]:
 
 
 @pytest.fixture(scope="session")
-def batch() -> Callable[..., Batch]:
+def batch() -> Callable[..., TokenBatch]:
     """Builds a batch of one sequence: ids from a position on, with logits wanted for all, or only for the last."""
 
-    def build(ids: list[int], *, sequence: int = 0, start: int = 0, last: bool = False) -> Batch:
+    def build(ids: list[int], *, sequence: int = 0, start: int = 0, last: bool = False) -> TokenBatch:
         count = len(ids)
-        return Batch(
+        return TokenBatch(
             tokens=np.array(ids, np.int32),
             positions=np.arange(start, start + count, dtype=np.int32),
             sequences=np.full(count, sequence, np.int32),

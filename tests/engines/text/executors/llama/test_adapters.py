@@ -9,16 +9,16 @@ import pytest
 from tests.tiny_adapters import adapter
 
 from homeport.domain.errors import Unavailable
-from homeport.engines.text.executor import Batch, Logits
+from homeport.engines.text.executor import Logits, TokenBatch
 from homeport.engines.text.executors.llama.executor import LlamaExecutor
 from homeport.engines.text.executors.llama.kv_sizing import Kv
 
 Open = Callable[..., LlamaExecutor]
-Build = Callable[..., Batch]
+Build = Callable[..., TokenBatch]
 TEXT = "The quick brown fox jumps over the lazy dog."
 
 
-def computed(executor: LlamaExecutor, batch: Batch, name: str = "") -> Logits:
+def computed(executor: LlamaExecutor, batch: TokenBatch, name: str = "") -> Logits:
     """The logits of a batch with an adapter, its sequences emptied again."""
     found = executor.forward(msgspec.structs.replace(batch, adapter=name)).copy()
     executor.release(sorted(set(batch.sequences.tolist())))

@@ -13,7 +13,7 @@ import pytest
 
 from homeport.domain.errors import EngineFailed, Unavailable
 from homeport.engines.llama.library import kernels
-from homeport.engines.text.executor import Batch, Logits
+from homeport.engines.text.executor import Logits, TokenBatch
 from homeport.engines.text.executors.llama.context import NO_CELLS
 from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaOptions, load
 from homeport.engines.text.executors.llama.kv_sizing import Kv
@@ -22,7 +22,7 @@ NEAR = 0.35
 TEXT = "The quick brown fox jumps over the lazy dog. In the beginning, people told one another stories. " * 3
 
 Open = Callable[..., LlamaExecutor]
-Build = Callable[..., Batch]
+Build = Callable[..., TokenBatch]
 
 
 def apart(found: Logits, expected: Logits) -> float:
@@ -114,7 +114,7 @@ def test_sequences_in_one_batch_do_not_mix(smol: Open, batch: Build, kv: Kv) -> 
     parts = [batch(ids[:length], sequence=sequence) for sequence, length in lengths.items()]
     ends = np.cumsum(list(lengths.values())) - 1
     rows = executor.forward(
-        Batch(
+        TokenBatch(
             tokens=np.concatenate([part.tokens for part in parts]),
             positions=np.concatenate([part.positions for part in parts]),
             sequences=np.concatenate([part.sequences for part in parts]),
@@ -134,7 +134,7 @@ def test_logits_are_not_copied(smol: Open, batch: Build) -> None:
     assert rows.dtype == np.float32
     assert not rows.flags.owndata
     token, position, sequence = (np.array([value], np.int32) for value in (5, len(prompt(executor)), 0))
-    nothing = Batch(token, position, sequence, np.array([], np.int32))
+    nothing = TokenBatch(token, position, sequence, np.array([], np.int32))
     assert executor.forward(nothing).shape == (0, executor.vocabulary.size)
 
 

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 from homeport.domain.errors import EngineFailed
-from homeport.engines.text.executor import Batch
-from homeport.engines.text.executors.llama.context import Context
+from homeport.engines.text.executor import TokenBatch
+from homeport.engines.text.executors.llama.context import LlamaContext
 from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaOptions, load
 from homeport.engines.text.executors.llama.kv_sizing import Kv
-from homeport.engines.text.executors.llama.kv_streams import Lanes
+from homeport.engines.text.executors.llama.kv_streams import KVStreams
 
 NEAR = 0.5  # mean distance of logits that differ by rounding alone; those of other prefixes are several apart
 LANE = 512
 Open = Callable[..., LlamaExecutor]
-Build = Callable[..., Batch]
+Build = Callable[..., TokenBatch]
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_rows_of_both_places_come_in_the_batchs_order(lanes: LlamaExecutor, batc
     tokens = [ids[19], ids[-1], ids[119]]
     positions = [19, len(ids) - 1, 19]
     each = np.arange(3, dtype=np.int32)
-    rows = lanes.forward(Batch(np.array(tokens, np.int32), np.array(positions, np.int32), each, each))
+    rows = lanes.forward(TokenBatch(np.array(tokens, np.int32), np.array(positions, np.int32), each, each))
     assert rows.shape == (3, lanes.vocabulary.size)
     assert apart(rows[0], short[0]) < NEAR
     assert apart(rows[2], short[1]) < NEAR
@@ -142,13 +142,13 @@ def test_pool_is_opened_beside_the_work_once_a_long_sequence_is_expected(lane: M
     began, go_on, pool = threading.Event(), threading.Event(), Mock()
     openers: list[str] = []
 
-    def open_pool() -> Context:
+    def open_pool() -> LlamaContext:
         openers.append(threading.current_thread().name)
         began.set()
         assert go_on.wait(10)
         return pool
 
-    lanes = Lanes(lane, open_pool)
+    lanes = KVStreams(lane, open_pool)
     lanes.expect(LANE)
     assert not openers
     lanes.expect(LANE + 1)
@@ -164,7 +164,7 @@ def test_pool_that_did_not_open_ahead_is_tried_again_when_needed(lane: Mock) -> 
     """Where memory was short when the pool was opened ahead, who needs it is told, and the next one tries anew."""
     pool = Mock()
     open_pool = Mock(side_effect=[EngineFailed("no room"), pool])
-    lanes = Lanes(lane, open_pool)
+    lanes = KVStreams(lane, open_pool)
     lanes.expect(LANE + 1)
     with pytest.raises(EngineFailed):
         _ = lanes.pool
@@ -174,7 +174,7 @@ def test_pool_that_did_not_open_ahead_is_tried_again_when_needed(lane: Mock) -> 
 def test_pool_opened_ahead_is_closed_though_nobody_needed_it(lane: Mock) -> None:
     """Closing waits for a pool that is being opened, and frees it."""
     pool = Mock()
-    lanes = Lanes(lane, lambda: pool)
+    lanes = KVStreams(lane, lambda: pool)
     lanes.expect(LANE + 1)
     lanes.close()
     pool.close.assert_called_once_with()

@@ -10,13 +10,13 @@ import pytest
 from tests.engines.text.executors.llama.conftest import THREADS
 
 from homeport.domain.errors import InvalidRequest, Unavailable
-from homeport.domain.weight_layouts import Survey
+from homeport.domain.weight_layouts import LayoutBenchmarkJob
 from homeport.engines.llama.library import kernels
 from homeport.engines.text import layout_comparison
-from homeport.engines.text.executor import Batch
+from homeport.engines.text.executor import TokenBatch
 from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaOptions, load
-from homeport.engines.text.executors.llama.layout_benchmark import survey
-from homeport.engines.text.executors.llama.requantize import rewrite
+from homeport.engines.text.executors.llama.layout_benchmark import run_benchmark
+from homeport.engines.text.executors.llama.requantize import requantize
 
 
 def test_a_wider_layout_says_the_same(
@@ -24,11 +24,11 @@ def test_a_wider_layout_says_the_same(
     library: Path | None,
     smollm2: Path,
     smol: Callable[..., LlamaExecutor],
-    batch: Callable[..., Batch],
+    batch: Callable[..., TokenBatch],
 ) -> None:
     """Q4_1 weights written as Q8_0 load, and their logits are the original's within the kernels' rounding."""
     target = tmp_path / "q8_0.gguf"
-    assert rewrite(kernels(library), smollm2, target, "q8_0") == 210
+    assert requantize(kernels(library), smollm2, target, "q8_0") == 210
     original = smol()
     ids = original.tokenise(" One, two, three, four, five, six, seven,", special=False)
     before = original.forward(batch(ids, last=True))[0].copy()
@@ -50,9 +50,9 @@ def test_layouts_are_measured_against_the_original(
     monkeypatch.setattr(layout_comparison, "_SHARES", {"english": 1})
     source = tmp_path / smollm2.name
     source.symlink_to(smollm2)
-    job = Survey(str(source), "q8_0", rounds=1, threads=THREADS)
+    job = LayoutBenchmarkJob(str(source), "q8_0", rounds=1, threads=THREADS)
     said: list[str] = []
-    (trial,) = survey(job, said.append)
+    (trial,) = run_benchmark(job, said.append)
     assert trial.fidelity is not None
     assert min(trial.speed.prefill, trial.original.decode_1, trial.gain) > 0
     assert trial.fidelity.divergence < 0.05
@@ -66,12 +66,12 @@ def test_measuring_ends_with_its_parent(tmp_path: Path, smollm2: Path) -> None:
     """A measuring process whose parent is gone ends by itself and leaves no unfinished file."""
     source = tmp_path / smollm2.name
     source.symlink_to(smollm2)
-    job = msgspec.json.encode(Survey(str(source), "q8_0", threads=THREADS, rounds=1000)).decode()
+    job = msgspec.json.encode(LayoutBenchmarkJob(str(source), "q8_0", threads=THREADS, rounds=1000)).decode()
     command = [sys.executable, "-m", "homeport.engines.text.executors.llama.layout_benchmark", job]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdin is not None
         try:
-            while not Survey(str(source)).part("q8_0").exists():
+            while not LayoutBenchmarkJob(str(source)).part("q8_0").exists():
                 assert child.poll() is None
             child.stdin.close()
             assert child.wait(30) == 1
@@ -84,11 +84,11 @@ def test_unknown_layouts_and_broken_files_are_refused(tmp_path: Path, library: P
     """What cannot be written is refused by name, and leaves no file."""
     loaded = kernels(library)
     with pytest.raises(InvalidRequest, match="q9_9"):
-        rewrite(loaded, smollm2, tmp_path / "out", "q9_9")
+        requantize(loaded, smollm2, tmp_path / "out", "q9_9")
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(b"GGUF" + b"\0" * 64)
     with pytest.raises(Unavailable, match=r"broken\.gguf"):
-        rewrite(loaded, broken, tmp_path / "out", "q8_0")
+        requantize(loaded, broken, tmp_path / "out", "q8_0")
     assert not (tmp_path / "out").exists()
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from homeport.engines.onnx_sessions import options
+from homeport.engines.onnx_sessions import session_options
 
 Floats = NDArray[np.float32]
 
@@ -20,7 +20,7 @@ STYLES = (1, 0)
 """The manners it paints in, by the numbers that training gave them: Fluent's flat set, Noto's."""
 
 
-class Reader(Protocol):
+class CaptionEncoder(Protocol):
     """What makes vectors of captions."""
 
     def __call__(self, caption: str) -> Floats:
@@ -28,7 +28,7 @@ class Reader(Protocol):
         ...
 
 
-class Model(Protocol):
+class ClipartModel(Protocol):
     """What a walk needs of the networks."""
 
     def velocity(self, latents: Floats, time: float, vectors: Floats, told: Floats, style: int) -> Floats:
@@ -48,10 +48,10 @@ class Model(Protocol):
 
 
 class Networks:
-    """Implements `Model`. Files by role (`step`, `decoder`, `encoder`), loaded. `threads` 0: one per core."""
+    """Implements `ClipartModel`. Files by role (`step`, `decoder`, `encoder`), loaded. `threads` 0: one per core."""
 
     def __init__(self, files: Mapping[str, Path], threads: int = 0) -> None:
-        chosen = options(threads)
+        chosen = session_options(threads)
         self._sessions = {
             role: onnxruntime.InferenceSession(str(files[role]), chosen, providers=["CPUExecutionProvider"])
             for role in ("step", "decoder", "encoder")

@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 from PIL import Image
 
-from homeport.domain.images import Size
+from homeport.domain.images import ImageSize
 from homeport.engines.images.pipeline import Pixels
 from homeport.engines.images.pipelines.clipart import postprocessing
 
@@ -25,7 +25,7 @@ _FRAME = 0.9  # of the paper: the longer side of a framed drawing
 _STREAM = 1  # apart from the noise that the walk draws from the same seed
 
 
-def framed(pixels: Pixels) -> Pixels:
+def centre_drawing(pixels: Pixels) -> Pixels:
     """A square picture's drawing in the middle and of the usual size, wherever and however large it was on white."""
     side = pixels.shape[0]
     ink = pixels.min(axis=2) < _INK
@@ -43,7 +43,7 @@ def framed(pixels: Pixels) -> Pixels:
 
 
 @dataclass(frozen=True, slots=True)
-class Posture:
+class DrawingPose:
     """`tilt_deg` against the clock; `width` and `height` in parts of what was drawn; `hue` in 256ths of the circle."""
 
     tilt_deg: float
@@ -67,7 +67,7 @@ class Posture:
         height, width = pixels.shape[:2]
         if self.mirrored:
             pixels = pixels[:, ::-1]
-        fine = postprocessing.enlarged(np.ascontiguousarray(pixels), Size(width * _FINE, height * _FINE))
+        fine = postprocessing.upscale_contours(np.ascontiguousarray(pixels), ImageSize(width * _FINE, height * _FINE))
         with Image.fromarray(fine) as drawn:
             turned = drawn.transform(
                 drawn.size, Image.Transform.AFFINE, self._way(*drawn.size), Image.Resampling.BILINEAR, fillcolor="white"

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from homeport.domain.images import Size
+from homeport.domain.images import ImageSize
 from homeport.engines.images.pipeline import Pixels
 
 Floats = NDArray[np.float32]
@@ -20,30 +20,30 @@ _GAIN = 5.0  # how much steeper a contour becomes in four times the pixels
 _QUIET, _LOUD = 20.0, 60.0  # of 255: contrasts below are left alone, above are contours
 
 
-def cleaned(pixels: Pixels) -> Pixels:
+def clean(pixels: Pixels) -> Pixels:
     """Without the faint blotches that a small model leaves: areas evened out, what is nearly white made white."""
-    even = _evened(pixels.astype(np.float32))
+    even = _guided_filter(pixels.astype(np.float32))
     low, high = _PAPER
     lightness = even.min(axis=2, keepdims=True)
     white = np.clip((lightness - low) / (high - low), 0, 1)
     return _bytes(even + (255 - even) * white)
 
 
-def enlarged(pixels: Pixels, size: Size, *, rounding: float = 0.0) -> Pixels:
+def upscale_contours(pixels: Pixels, size: ImageSize, *, rounding: float = 0.0) -> Pixels:
     """At a larger size, interpolated smoothly, then each contour made as steep as it was when counted in pixels.
 
     `rounding`: over how many of the small picture's pixels contours are smoothed first, so that they show no steps.
     """
     factor = size.width / pixels.shape[1]
-    grown = _grown(pixels, size, Image.Resampling.BICUBIC)
+    grown = _resize(pixels, size, Image.Resampling.BICUBIC)
     # Cubic curves overshoot at edges: nothing may leave the range of the small picture's nearest pixels.
-    least, most = (_grown(_around(pixels, 1, choose), size, _STRAIGHT) for choose in (np.minimum, np.maximum))
+    least, most = (_resize(_window_extremum(pixels, 1, choose), size, _STRAIGHT) for choose in (np.minimum, np.maximum))
     grown = np.clip(grown, least, most)
     if rounding:
         with Image.fromarray(grown) as image:
             grown = np.asarray(image.filter(ImageFilter.GaussianBlur(rounding * factor)))
     reach = max(1, round(1.5 * factor))
-    low, high = _around(grown, reach, np.minimum), _around(grown, reach, np.maximum)
+    low, high = _window_extremum(grown, reach, np.minimum), _window_extremum(grown, reach, np.maximum)
     floor = low.astype(np.float32)
     span = high.astype(np.float32) - floor
     place = (grown.astype(np.float32) - floor) / np.maximum(span, 1)
@@ -53,12 +53,12 @@ def enlarged(pixels: Pixels, size: Size, *, rounding: float = 0.0) -> Pixels:
     return _bytes(floor + span * (place + share * (steep - place)))
 
 
-def _grown(pixels: Pixels, size: Size, way: Image.Resampling) -> Pixels:
+def _resize(pixels: Pixels, size: ImageSize, way: Image.Resampling) -> Pixels:
     with Image.fromarray(pixels) as image:
         return np.asarray(image.resize((size.width, size.height), way))
 
 
-def _evened(pixels: Floats) -> Floats:
+def _guided_filter(pixels: Floats) -> Floats:
     """A guided filter by the picture's own lightness: means where nothing much happens, the pixels at edges."""
     guide: Floats = pixels.mean(axis=2, keepdims=True, dtype=np.float32)
     mean, middle = _mean(pixels), _mean(guide)
@@ -81,7 +81,7 @@ def _mean(values: Floats) -> Floats:
     return values
 
 
-def _around(pixels: Pixels, reach: int, choose: np.ufunc) -> Pixels:
+def _window_extremum(pixels: Pixels, reach: int, choose: np.ufunc) -> Pixels:
     """The least or greatest of each channel within `reach` pixels, by windows that double."""
     for axis in (0, 1):
         pad = [(0, 0)] * 3

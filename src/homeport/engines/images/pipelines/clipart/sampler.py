@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from homeport.engines.images.pipelines.clipart.networks import (
     LATENT,
     STYLES,
+    ClipartModel,
     Floats,
-    Model,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class FlowSamplerParams:
     """`steps` from noise to picture. `start`: latents of a picture, `hole` (8 x 8): where alone to paint in it.
 
     `wanted`: the caption's vector, None for no caption; `unwanted`: the vector to move away from. `style`: the manner
@@ -33,13 +33,13 @@ class Route:
     style: int = STYLES[0]
 
 
-def walk(networks: Model, route: Route) -> Iterator[Floats]:
+def sample_latents(networks: ClipartModel, route: FlowSamplerParams) -> Iterator[Floats]:
     """The latents that the picture is headed for (LATENT), after each step; the last ones are the picture."""
     noise = np.random.default_rng(route.seed).standard_normal(LATENT).astype(np.float32)
     x = noise
     times = np.linspace(0, 1, route.steps + 1)
     for now, then in pairwise(times.tolist()):
-        velocity = _guided(networks, x, now, route)
+        velocity = _guided_velocity(networks, x, now, route)
         headed = x + np.float32(1 - now) * velocity
         x = x + np.float32(then - now) * velocity
         if route.hole is not None and route.start is not None:
@@ -48,7 +48,7 @@ def walk(networks: Model, route: Route) -> Iterator[Floats]:
         yield x if then == 1 else headed
 
 
-def _guided(networks: Model, x: Floats, time: float, route: Route) -> Floats:
+def _guided_velocity(networks: ClipartModel, x: Floats, time: float, route: FlowSamplerParams) -> Floats:
     """The velocity with the caption, pushed away from the one without it (or from what is unwanted)."""
     blank = np.zeros(384, np.float32)
     if route.wanted is None:

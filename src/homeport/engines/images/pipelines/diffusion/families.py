@@ -10,7 +10,7 @@ _HEAD_BYTES = 8 * 1024 * 1024
 _DISTILLED = b"guidance_in."
 
 
-class Family(NamedTuple):
+class DiffusionFamily(NamedTuple):
     """`edge` of the square it paints best, in pixels; `guidance` 1: none. `is_distilled`: guidance is an input."""
 
     name: str
@@ -21,17 +21,17 @@ class Family(NamedTuple):
 
 
 _FAMILIES = (
-    (b"double_blocks.", Family("FLUX", 1024, 20, 1.0)),
-    (b"cap_embedder.", Family("Z-Image", 1024, 9, 1.0)),
-    (b"joint_blocks.", Family("Stable Diffusion 3", 1024, 28, 4.5)),
-    (b"transformer_blocks.", Family("Qwen-Image", 1024, 20, 2.5)),
-    (b"conditioner.embedders.", Family("SDXL", 1024, 25, 6.0)),
-    (b"cond_stage_model.model.", Family("Stable Diffusion 2", 512, 25, 7.0)),
+    (b"double_blocks.", DiffusionFamily("FLUX", 1024, 20, 1.0)),
+    (b"cap_embedder.", DiffusionFamily("Z-Image", 1024, 9, 1.0)),
+    (b"joint_blocks.", DiffusionFamily("Stable Diffusion 3", 1024, 28, 4.5)),
+    (b"transformer_blocks.", DiffusionFamily("Qwen-Image", 1024, 20, 2.5)),
+    (b"conditioner.embedders.", DiffusionFamily("SDXL", 1024, 25, 6.0)),
+    (b"cond_stage_model.model.", DiffusionFamily("Stable Diffusion 2", 512, 25, 7.0)),
 )
-_DEFAULT = Family("Stable Diffusion 1", 512, 20, 7.0)
+_DEFAULT = DiffusionFamily("Stable Diffusion 1", 512, 20, 7.0)
 
 
-def family(weights: Path) -> Family:
+def family(weights: Path) -> DiffusionFamily:
     """Recognise a weight file. Raises OSError where it cannot be read."""
     with weights.open("rb") as file:
         head = file.read(_HEAD_BYTES)

@@ -5,7 +5,7 @@ from multiprocessing.connection import Connection
 import msgspec
 
 
-class Setup(msgspec.Struct, frozen=True, tag="setup"):
+class LoadModel(msgspec.Struct, frozen=True, tag="setup"):
     """Load these files, by role. `loras`: files and how much of each."""
 
     files: dict[str, str]
@@ -13,7 +13,7 @@ class Setup(msgspec.Struct, frozen=True, tag="setup"):
     threads: int = -1
 
 
-class Plate(msgspec.Struct, frozen=True, tag="plate"):
+class RawImage(msgspec.Struct, frozen=True, tag="plate"):
     """Raw RGB rows, or with one channel a mask (255: repaint)."""
 
     width: int
@@ -21,7 +21,7 @@ class Plate(msgspec.Struct, frozen=True, tag="plate"):
     data: bytes
 
 
-class Task(msgspec.Struct, frozen=True, tag="task"):
+class GenerateImage(msgspec.Struct, frozen=True, tag="task"):
     """Paint one picture.
 
     `preview_every`: steps between two previews, 0 for none. `method`: the library's name of it, or "".
@@ -36,56 +36,56 @@ class Task(msgspec.Struct, frozen=True, tag="task"):
     guidance: float
     is_distilled: bool
     strength: float
-    image: Plate | None = None
-    mask: Plate | None = None
+    image: RawImage | None = None
+    mask: RawImage | None = None
     preview_every: int = 0
     method: str = ""
 
 
-class Standing(msgspec.Struct, frozen=True, tag="standing"):
+class ModelLoaded(msgspec.Struct, frozen=True, tag="standing"):
     """The model is loaded. `kernels`: the library and what it computes with."""
 
     kernels: str
 
 
-class Strode(msgspec.Struct, frozen=True, tag="strode"):
+class StepDone(msgspec.Struct, frozen=True, tag="strode"):
     """A step is done."""
 
     step: int
     steps: int
-    preview: Plate | None = None
+    preview: RawImage | None = None
 
 
-class Painted(msgspec.Struct, frozen=True, tag="painted"):
+class ImageDone(msgspec.Struct, frozen=True, tag="painted"):
     """The picture is done."""
 
-    plate: Plate
+    plate: RawImage
 
 
-class Spoilt(msgspec.Struct, frozen=True, tag="spoilt"):
-    """It failed; after a `Setup` the process ends."""
+class GenerationFailed(msgspec.Struct, frozen=True, tag="spoilt"):
+    """It failed; after a `LoadModel` the process ends."""
 
     why: str
 
 
-Order = Setup | Task
-Word = Standing | Strode | Painted | Spoilt
+Command = LoadModel | GenerateImage
+Reply = ModelLoaded | StepDone | ImageDone | GenerationFailed
 
 _encoder = msgspec.msgpack.Encoder()
-_orders: msgspec.msgpack.Decoder[Order] = msgspec.msgpack.Decoder(Order)
-_words: msgspec.msgpack.Decoder[Word] = msgspec.msgpack.Decoder(Word)
+_orders: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)
+_words: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
 
 
-def send(pipe: "Connection[bytes, bytes]", message: Order | Word) -> None:
+def send_message(pipe: "Connection[bytes, bytes]", message: Command | Reply) -> None:
     """Send one message. Raises OSError where nobody is at the other end."""
     pipe.send_bytes(_encoder.encode(message))
 
 
-def receive_order(pipe: "Connection[bytes, bytes]") -> Order:
+def receive_command(pipe: "Connection[bytes, bytes]") -> Command:
     """Wait for the worker. Raises EOFError when it is gone."""
     return _orders.decode(pipe.recv_bytes())
 
 
-def receive_word(pipe: "Connection[bytes, bytes]") -> Word:
+def receive_reply(pipe: "Connection[bytes, bytes]") -> Reply:
     """Wait for the easel. Raises EOFError when it is gone."""
     return _words.decode(pipe.recv_bytes())

@@ -17,28 +17,28 @@ import numpy as np
 
 from homeport.domain import child_environment
 from homeport.domain.errors import EngineFailed, InvalidRequest, Unavailable
-from homeport.domain.images import Size
-from homeport.domain.ports.serving import Engine
-from homeport.domain.worker_messages import Job
+from homeport.domain.images import ImageSize
+from homeport.domain.ports.engine import Engine
+from homeport.domain.worker_messages import EngineSpec
 from homeport.engines.images import engine, pixels
 from homeport.engines.images.pipeline import (
-    Brief,
-    Painting,
+    PipelineInput,
+    PipelineOutputs,
+    PipelineStep,
     Pixels,
-    Stroke,
 )
-from homeport.engines.images.pipelines.diffusion.families import Family, family
+from homeport.engines.images.pipelines.diffusion.families import DiffusionFamily, family
 from homeport.engines.images.pipelines.diffusion.messages import (
-    Painted,
-    Plate,
-    Setup,
-    Spoilt,
-    Standing,
-    Strode,
-    Task,
-    Word,
-    receive_word,
-    send,
+    GenerateImage,
+    GenerationFailed,
+    ImageDone,
+    LoadModel,
+    ModelLoaded,
+    RawImage,
+    Reply,
+    StepDone,
+    receive_reply,
+    send_message,
 )
 
 LIBRARY = "cyllama==0.2.18"
@@ -47,16 +47,16 @@ _GRID = 64  # pixels: what every family's autoencoder and patches divide
 _STEPS_MAX = 150
 _STRENGTH = {"edit": 1.0, "image": 0.75, "variation": 0.6}
 _POLL_S = 0.5
-_PATIENCE_S = 3600.0
-_EASEL = "homeport.engines.images.pipelines.diffusion.worker"
-_BOOT = f"import os, sys; sys.path[:] = sys.argv.pop().split(os.pathsep); from {_EASEL} import main; main()"
+_RESPONSE_TIMEOUT_S = 3600.0
+_WORKER_MODULE = "homeport.engines.images.pipelines.diffusion.worker"
+_BOOT = f"import os, sys; sys.path[:] = sys.argv.pop().split(os.pathsep); from {_WORKER_MODULE} import main; main()"
 _LORA = "lora"
 
 logger = logging.getLogger("homeport.images")
 
 
 @dataclass(frozen=True, slots=True)
-class Defaults:
+class ModelDefaults:
     """What a model was made for: `edge` in pixels of the square it paints best, `method` the library's name or ""."""
 
     edge: int
@@ -66,7 +66,7 @@ class Defaults:
     method: str = ""
 
     @classmethod
-    def of(cls, found: Family, options: Mapping[str, str | int | float | bool | None]) -> "Defaults":
+    def of(cls, found: DiffusionFamily, options: Mapping[str, str | int | float | bool | None]) -> "ModelDefaults":
         """What the catalogue says of the model goes before what its family does."""
         return cls(
             edge=int(options.get("size") or found.edge),
@@ -77,33 +77,36 @@ class Defaults:
         )
 
 
-class _Child:
+class _WorkerProcess:
     """The easel's process and the pipe to it."""
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: LoadModel) -> None:
         self._pipe, theirs = Pipe()
         with theirs:
             command = [sys.executable, "-P", "-c", _BOOT, str(theirs.fileno()), os.pathsep.join(sys.path)]
             self._process = subprocess.Popen(
-                command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, env=child_environment.needed()
+                command,
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                env=child_environment.child_environment(),
             )
-        send(self._pipe, setup)
+        send_message(self._pipe, setup)
 
-    def tell(self, task: Task) -> None:
-        send(self._pipe, task)
+    def tell(self, task: GenerateImage) -> None:
+        send_message(self._pipe, task)
 
-    def words(self) -> Iterator[Word | None]:
+    def words(self) -> Iterator[Reply | None]:
         """What it says; None after each half second of silence. Raises EngineFailed where it is gone or stuck."""
         silent_s = 0.0
-        while silent_s < _PATIENCE_S:
+        while silent_s < _RESPONSE_TIMEOUT_S:
             try:
-                word = receive_word(self._pipe) if self._pipe.poll(_POLL_S) else None
+                word = receive_reply(self._pipe) if self._pipe.poll(_POLL_S) else None
             except (EOFError, OSError) as error:
                 code = self._process.wait()
                 raise EngineFailed(f"The process that paints ended with exit code {code}.") from error
             silent_s = 0.0 if word else silent_s + _POLL_S
             yield word
-        raise EngineFailed(f"The process that paints said nothing for {_PATIENCE_S:g} s.")
+        raise EngineFailed(f"The process that paints said nothing for {_RESPONSE_TIMEOUT_S:g} s.")
 
     def end(self) -> None:
         """Kill it and wait until its memory is given back."""
@@ -112,33 +115,33 @@ class _Child:
         self._pipe.close()
 
 
-class DiffusionPainter:
+class DiffusionPipeline:
     """Implements `engines.images.painter.Painter`. Raises Unavailable where the model does not load."""
 
-    def __init__(self, setup: Setup, defaults: Defaults) -> None:
+    def __init__(self, setup: LoadModel, defaults: ModelDefaults) -> None:
         self.kernels = ""
         self._setup = setup
         self._defaults = defaults
-        self._child: _Child | None = None
+        self._child: _WorkerProcess | None = None
         self._is_busy = False
         for _ in self._standing():
             continue
 
     @property
-    def own(self) -> Size:
+    def own(self) -> ImageSize:
         """The square it was made for."""
-        return Size(self._defaults.edge, self._defaults.edge)
+        return ImageSize(self._defaults.edge, self._defaults.edge)
 
-    def fit(self, size: Size) -> Size:
+    def fit(self, size: ImageSize) -> ImageSize:
         """As many pixels as its own square has, in the proportions asked for."""
         scale = self._defaults.edge / (size.width * size.height) ** 0.5
-        return Size(_to_grid(size.width * scale), _to_grid(size.height * scale))
+        return ImageSize(_to_grid(size.width * scale), _to_grid(size.height * scale))
 
-    def check(self, brief: Brief) -> None:
+    def check(self, brief: PipelineInput) -> None:
         """Too many steps, and negative prompts without guidance, are refused."""
         self._task(brief)
 
-    def paint(self, brief: Brief) -> Painting:
+    def paint(self, brief: PipelineInput) -> PipelineOutputs:
         """Paint by steps. Closed early, it kills the process; the next picture waits until the model is loaded anew."""
         task = self._task(brief)
         if brief.image is not None and task.strength == 0:
@@ -152,19 +155,23 @@ class DiffusionPainter:
         try:
             child.tell(task)
             for word in child.words():
-                if isinstance(word, Painted | Spoilt):
+                if isinstance(word, ImageDone | GenerationFailed):
                     is_done = True
                     break
-                yield Stroke(word.step, word.steps, _shown(word.preview)) if isinstance(word, Strode) else None
+                yield (
+                    PipelineStep(word.step, word.steps, _preview_pixels(word.preview))
+                    if isinstance(word, StepDone)
+                    else None
+                )
         finally:
             if not is_done:
                 self._discard()
-        if isinstance(word, Spoilt):
+        if isinstance(word, GenerationFailed):
             raise EngineFailed(f"The picture failed: {word.why}")
-        if isinstance(word, Painted):
-            yield _pixels(word.plate)
+        if isinstance(word, ImageDone):
+            yield _from_message(word.plate)
 
-    def enlarge(self, pixels_: Pixels, size: Size) -> Pixels:
+    def enlarge(self, pixels_: Pixels, size: ImageSize) -> Pixels:
         """The house's way."""
         return pixels.enlarge(pixels_, size)
 
@@ -176,14 +183,14 @@ class DiffusionPainter:
         """Have a process with the model loaded; None while it loads."""
         if self._child:
             return
-        child = self._child = _Child(self._setup)
+        child = self._child = _WorkerProcess(self._setup)
         is_standing = False
         try:
             for word in child.words():
-                if isinstance(word, Standing):
+                if isinstance(word, ModelLoaded):
                     self.kernels, is_standing = word.kernels, True
                     return
-                if isinstance(word, Spoilt):
+                if isinstance(word, GenerationFailed):
                     raise Unavailable(f"stable-diffusion.cpp does not load it: {word.why}")
                 yield None
         finally:
@@ -195,7 +202,7 @@ class DiffusionPainter:
             child, self._child = self._child, None
             child.end()
 
-    def _task(self, brief: Brief) -> Task:
+    def _task(self, brief: PipelineInput) -> GenerateImage:
         """What the easel is told. Raises InvalidRequest."""
         defaults = self._defaults
         steps = max(1, round(defaults.steps * brief.effort)) if brief.steps is None else brief.steps
@@ -206,7 +213,7 @@ class DiffusionPainter:
             why = "is guided in another way" if defaults.is_distilled else "needs a guidance above 1 for it"
             raise InvalidRequest(f"This model cannot be told what to leave out: it {why}.", param="negative_prompt")
         kind = "variation" if brief.mask is None and not brief.prompt else "image" if brief.mask is None else "edit"
-        return Task(
+        return GenerateImage(
             prompt=brief.prompt,
             negative=brief.negative,
             width=brief.size.width,
@@ -216,14 +223,14 @@ class DiffusionPainter:
             guidance=guidance,
             is_distilled=defaults.is_distilled,
             strength=_STRENGTH[kind] if brief.strength is None else brief.strength,
-            image=None if brief.image is None else _plate(brief.image),
-            mask=None if brief.mask is None else _plate(np.where(brief.mask, 255, 0).astype(np.uint8)[..., None]),
+            image=None if brief.image is None else _to_message(brief.image),
+            mask=None if brief.mask is None else _to_message(np.where(brief.mask, 255, 0).astype(np.uint8)[..., None]),
             preview_every=max(1, steps // (brief.previews + 1)) if brief.previews else 0,
             method=defaults.method,
         )
 
 
-def load(job: Job) -> Engine:
+def load(job: EngineSpec) -> Engine:
     """Load a model for a worker.
 
     Files by role: `weights` (a whole checkpoint) or `diffusion`, with text encoders, `vae` or `taesd`; `lora…` are laid
@@ -235,33 +242,33 @@ def load(job: Job) -> Engine:
             f"Diffusion models need stable-diffusion.cpp, which is not installed: run `{sys.executable} -m pip install "
             f"{LIBRARY}` and start the server again. (There is none for Linux on arm64.)"
         )
-    setup = setup_of(job.files, job.options)
+    setup = load_command(job.files, job.options)
     main = next((Path(setup.files[role]) for role in ("diffusion", "weights") if role in setup.files), None)
     if main is None:
         raise Unavailable(f"{job.model} has no file with the role `weights` or `diffusion`.")
     found = family(main)
-    painter = DiffusionPainter(setup, Defaults.of(found, job.options))
+    painter = DiffusionPipeline(setup, ModelDefaults.of(found, job.options))
     return engine.engine(job, painter, painter.kernels, (f"{job.model} is a {found.name} model",))
 
 
-def setup_of(files: Mapping[str, Path], options: Mapping[str, str | int | float | bool | None]) -> Setup:
+def load_command(files: Mapping[str, Path], options: Mapping[str, str | int | float | bool | None]) -> LoadModel:
     """What the easel is told to load."""
     loras = tuple((str(path), 1.0) for role, path in sorted(files.items()) if role.startswith(_LORA))
     own = {role: str(path) for role, path in files.items() if not role.startswith(_LORA)}
-    return Setup(own, loras, int(options.get("threads") or -1))
+    return LoadModel(own, loras, int(options.get("threads") or -1))
 
 
 def _to_grid(length: float) -> int:
     return max(_GRID, round(length / _GRID) * _GRID)
 
 
-def _plate(image: Pixels) -> Plate:
-    return Plate(image.shape[1], image.shape[0], np.ascontiguousarray(image).tobytes())
+def _to_message(image: Pixels) -> RawImage:
+    return RawImage(image.shape[1], image.shape[0], np.ascontiguousarray(image).tobytes())
 
 
-def _pixels(plate: Plate) -> Pixels:
+def _from_message(plate: RawImage) -> Pixels:
     return np.frombuffer(plate.data, np.uint8).reshape(plate.height, plate.width, 3)
 
 
-def _shown(plate: Plate | None) -> Pixels | None:
-    return None if plate is None else _pixels(plate)
+def _preview_pixels(plate: RawImage | None) -> Pixels | None:
+    return None if plate is None else _from_message(plate)

@@ -16,16 +16,16 @@ from cyllama import sd
 from numpy.typing import NDArray
 
 from homeport.engines.images.pipelines.diffusion.messages import (
-    Order,
-    Painted,
-    Plate,
-    Setup,
-    Spoilt,
-    Standing,
-    Strode,
-    Task,
-    receive_order,
-    send,
+    Command,
+    GenerateImage,
+    GenerationFailed,
+    ImageDone,
+    LoadModel,
+    ModelLoaded,
+    RawImage,
+    StepDone,
+    receive_command,
+    send_message,
 )
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -45,14 +45,14 @@ _PATHS = {
 }
 
 
-class Easel:
+class DiffusionWorker:
     """One loaded model."""
 
-    def __init__(self, setup: Setup, pipe: "Connection[bytes, bytes]") -> None:
+    def __init__(self, setup: LoadModel, pipe: "Connection[bytes, bytes]") -> None:
         self._pipe = pipe
         self._loras = [{"path": path, "multiplier": weight} for path, weight in setup.loras]
         self._is_stepping = False
-        self._preview: Plate | None = None
+        self._preview: RawImage | None = None
         self._last_words: list[str] = []
         params = sd.SDContextParams(vae_decode_only=False, n_threads=setup.threads)
         params.free_params_immediately = False  # a second picture would find its weights gone
@@ -66,7 +66,7 @@ class Easel:
         except Exception as error:
             raise RuntimeError("; ".join(self._last_words) or str(error)) from error
 
-    def paint(self, task: Task) -> None:
+    def paint(self, task: GenerateImage) -> None:
         """Paint, and say so. Raises whatever the library raises."""
         wanted = sd.SDImageGenParams()
         wanted.prompt, wanted.negative_prompt = task.prompt, task.negative
@@ -90,7 +90,7 @@ class Easel:
         sd.set_preview_callback(self._on_preview if task.preview_every else None, mode, max(1, task.preview_every))
         self._is_stepping, self._preview = False, None
         made = self._context.generate_with_params(wanted)[0].to_numpy()
-        send(self._pipe, Painted(_plate(made)))
+        send_message(self._pipe, ImageDone(_to_message(made)))
 
     def _on_log(self, level: int, text: str) -> None:
         if _BEGINS in text:
@@ -103,27 +103,27 @@ class Easel:
 
     def _on_progress(self, step: int, steps: int, _: float) -> None:
         if self._is_stepping and step > 0:
-            send(self._pipe, Strode(step, steps, self._preview))
+            send_message(self._pipe, StepDone(step, steps, self._preview))
             self._preview = None
 
     def _on_preview(self, _: int, frames: list[sd.SDImage], is_noisy: bool) -> None:
         if frames and not is_noisy:
-            self._preview = _plate(frames[0].to_numpy())  # copied: the library paints over it
+            self._preview = _to_message(frames[0].to_numpy())  # copied: the library paints over it
 
 
-def _array(plate: Plate, channels: int) -> NDArray[np.uint8]:
+def _array(plate: RawImage, channels: int) -> NDArray[np.uint8]:
     return np.frombuffer(plate.data, np.uint8).reshape(plate.height, plate.width, channels).copy()
 
 
-def _plate(pixels: NDArray[np.uint8]) -> Plate:
-    return Plate(pixels.shape[1], pixels.shape[0], np.ascontiguousarray(pixels[..., :3]).tobytes())
+def _to_message(pixels: NDArray[np.uint8]) -> RawImage:
+    return RawImage(pixels.shape[1], pixels.shape[0], np.ascontiguousarray(pixels[..., :3]).tobytes())
 
 
-def _listen(pipe: "Connection[bytes, bytes]", orders: "queue.SimpleQueue[Order]") -> None:
+def _listen(pipe: "Connection[bytes, bytes]", orders: "queue.SimpleQueue[Command]") -> None:
     """Take orders; end the process when the worker is gone, whatever it is painting."""
     try:
         while True:
-            orders.put(receive_order(pipe))
+            orders.put(receive_command(pipe))
     except (EOFError, OSError):
         os._exit(0)
 
@@ -134,19 +134,19 @@ def main() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     os.dup2(2, 1)  # what native code prints is no message
     pipe: Connection[bytes, bytes] = Connection(int(sys.argv[1]))
-    orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
+    orders: queue.SimpleQueue[Command] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(pipe, orders), daemon=True).start()
-    easel: Easel | None = None
+    easel: DiffusionWorker | None = None
     while True:
         order = orders.get()
         try:
-            if isinstance(order, Setup):
-                easel = Easel(order, pipe)
-                send(pipe, Standing("stable-diffusion.cpp (cyllama), cpu"))
+            if isinstance(order, LoadModel):
+                easel = DiffusionWorker(order, pipe)
+                send_message(pipe, ModelLoaded("stable-diffusion.cpp (cyllama), cpu"))
             elif easel:
                 easel.paint(order)
         except Exception as error:
-            send(pipe, Spoilt(f"{type(error).__name__}: {error}"))
+            send_message(pipe, GenerationFailed(f"{type(error).__name__}: {error}"))
             if easel is None:
                 os._exit(1)
 

@@ -13,9 +13,9 @@ import msgspec
 import numpy as np
 
 from homeport.domain.errors import EngineFailed, Unavailable
-from homeport.engines.llama.library import Library
-from homeport.engines.llama.threadpool import Team
-from homeport.engines.text.executor import Batch, Logits
+from homeport.engines.llama.library import LlamaLibrary
+from homeport.engines.llama.threadpool import LlamaThreadpool
+from homeport.engines.text.executor import Logits, TokenBatch
 
 NO_CELLS = "no_cells"
 """`code` of the EngineFailed that `decode` raises when the cache has no room left: nothing was computed."""
@@ -26,17 +26,17 @@ _FLOAT_BYTES = np.dtype(np.float32).itemsize
 _WORD = 4  # bytes of the counts in front of a saved sequence
 
 
-class Size(msgspec.Struct, frozen=True):
+class ContextSize(msgspec.Struct, frozen=True):
     """What a context is made for. `cells`: of all sequences; `batch`: tokens of one call; `team`: who computes."""
 
     cells: int
     sequences: int
     batch: int
-    team: Team
+    team: LlamaThreadpool
     unified: bool
 
 
-class Context:
+class LlamaContext:
     """A context of a loaded model, whose owner frees that model later. Raises Unavailable where it does not fit.
 
     `adapters`: those that batches may name now, by that name.
@@ -44,9 +44,9 @@ class Context:
 
     def __init__(
         self,
-        library: Library,
+        library: LlamaLibrary,
         model: object,
-        size: Size,
+        size: ContextSize,
         *,
         vocabulary: int,
         can_trim: bool,
@@ -67,11 +67,11 @@ class Context:
         self.cells = int(self._api.llama_n_ctx(self._context))
         self.window = int(self._api.llama_n_ctx_seq(self._context))
         self.batch = min(size.batch, int(self._api.llama_n_batch(self._context)))
-        self._arrays = _Arrays(self._ffi, self.batch)
+        self._arrays = _LlamaBatch(self._ffi, self.batch)
         # An empty sequence is saved as that header and no cells in each stream.
         self._header = len(self._read(0)) - _WORD * (self._streams + 1)
 
-    def decode(self, batch: Batch) -> Logits:
+    def decode(self, batch: TokenBatch) -> Logits:
         """Compute a batch; rows (M, vocabulary) are a view of llama.cpp's own buffer, valid until the next call.
 
         Raises EngineFailed, with code NO_CELLS when the cache is full (then nothing was computed or kept).
@@ -135,11 +135,11 @@ class Context:
 
     def save(self, sequence: int) -> bytes:
         """A sequence's KV as bytes that any context of this model restores."""
-        return _restreamed(bytes(self._read(sequence)), self._header, self._streams, 1)
+        return _change_stream_count(bytes(self._read(sequence)), self._header, self._streams, 1)
 
     def restore(self, sequence: int, state: bytes) -> None:
         """Make an empty sequence hold what was saved. Raises EngineFailed, the sequence left empty, where it cannot."""
-        self._write(sequence, self._head(sequence) + _restreamed(state, 0, 1, self._streams))
+        self._write(sequence, self._head(sequence) + _change_stream_count(state, 0, 1, self._streams))
 
     def _head(self, sequence: int) -> bytes:
         """What stands in front of an empty sequence's cells: it may name the sequence."""
@@ -167,7 +167,7 @@ class Context:
             self._context = None
 
 
-class _Arrays:
+class _LlamaBatch:
     """A `llama_batch` over numpy arrays, filled by slices. The pointers in it are set once."""
 
     def __init__(self, ffi: Any, size: int) -> None:
@@ -186,7 +186,7 @@ class _Arrays:
         self._batch.seq_id = ffi.cast("int32_t **", self._lists.ctypes.data)
         self._batch.logits = ffi.from_buffer("int8_t[]", self._wanted)
 
-    def fill(self, batch: Batch) -> object:
+    def fill(self, batch: TokenBatch) -> object:
         """Copy a batch in; the `llama_batch` to hand over. Raises EngineFailed when it is longer than `size`."""
         count = len(batch.tokens)
         if not 0 < count <= len(self._tokens):
@@ -200,7 +200,7 @@ class _Arrays:
         return self._batch[0]
 
 
-def _create(library: Library, model: object, size: Size) -> object:
+def _create(library: LlamaLibrary, model: object, size: ContextSize) -> object:
     params = library.api.llama_context_default_params()
     params.n_ctx = size.cells
     params.n_batch = size.batch
@@ -217,7 +217,7 @@ def _create(library: Library, model: object, size: Size) -> object:
     return context
 
 
-def _restreamed(state: bytes, header: int, streams: int, wanted: int) -> bytes:
+def _change_stream_count(state: bytes, header: int, streams: int, wanted: int) -> bytes:
     """A sequence saved by a context of so many streams, as one of `wanted` streams has it, without the header.
 
     The number of streams comes first; each then gives the number of its cells, and those cells where there are any:

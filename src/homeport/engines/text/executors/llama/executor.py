@@ -16,13 +16,18 @@ import msgspec
 
 from homeport.domain.errors import Unavailable
 from homeport.engines.llama.library import kernels
-from homeport.engines.llama.model import Model
-from homeport.engines.llama.threadpool import Team
+from homeport.engines.llama.model import LlamaModel
+from homeport.engines.llama.threadpool import LlamaThreadpool
 from homeport.engines.processors import cores
-from homeport.engines.text.executor import Batch, Logits, Traits, Vocabulary
+from homeport.engines.text.executor import (
+    ExecutorTraits,
+    Logits,
+    TokenBatch,
+    Vocabulary,
+)
 from homeport.engines.text.executors.llama import kv_sizing, vocabulary
-from homeport.engines.text.executors.llama.context import Context, Size
-from homeport.engines.text.executors.llama.kv_streams import Lanes
+from homeport.engines.text.executors.llama.context import ContextSize, LlamaContext
+from homeport.engines.text.executors.llama.kv_streams import KVStreams
 
 logger = logging.getLogger("homeport.llama")
 
@@ -49,7 +54,7 @@ class LlamaExecutor:
     Takes a loaded model and who computes it, and owns both. Raises Unavailable when the context does not fit.
     """
 
-    def __init__(self, model: Model, team: Team, options: LlamaOptions) -> None:
+    def __init__(self, model: LlamaModel, team: LlamaThreadpool, options: LlamaOptions) -> None:
         self._library = library = model.library
         self._model = model
         self._team = team
@@ -58,7 +63,7 @@ class LlamaExecutor:
         self._vocabulary = vocabulary.read(library, model.handle)
         self.cell_bytes = kv_sizing.cell_bytes(model.metadata, _shape(library.api, model.handle))
         can_trim = _can_trim(library.api, model.handle)
-        room = kv_sizing.room(
+        room = kv_sizing.plan_kv(
             trained=library.api.llama_model_n_ctx_train(model.handle),
             window=options.window,
             cells=options.cells,
@@ -69,8 +74,8 @@ class LlamaExecutor:
         logger.info("KV cache: %s", room)
         open_context = partial(self._open, options, can_trim=can_trim)
         lane = open_context(room.lane * options.sequences, unified=False) if room.lane else None
-        self._lanes = Lanes(lane, partial(open_context, room.cells, unified=True))
-        self._traits = Traits(
+        self._lanes = KVStreams(lane, partial(open_context, room.cells, unified=True))
+        self._traits = ExecutorTraits(
             window=room.window,
             cells=room.cells,
             sequences=options.sequences,
@@ -81,11 +86,11 @@ class LlamaExecutor:
             adapters=True,
         )
 
-    def _open(self, options: LlamaOptions, cells: int, *, unified: bool, can_trim: bool) -> Context:
-        size = Size(cells, options.sequences, options.batch, self._team, unified)
+    def _open(self, options: LlamaOptions, cells: int, *, unified: bool, can_trim: bool) -> LlamaContext:
+        size = ContextSize(cells, options.sequences, options.batch, self._team, unified)
         n_vocabulary = self._vocabulary.size
         with self._building:
-            return Context(
+            return LlamaContext(
                 self._library,
                 self._model.handle,
                 size,
@@ -95,7 +100,7 @@ class LlamaExecutor:
             )
 
     @property
-    def traits(self) -> Traits:
+    def traits(self) -> ExecutorTraits:
         """What it can do and how much it holds."""
         return self._traits
 
@@ -118,7 +123,7 @@ class LlamaExecutor:
         """Text to ids, from any thread. Raises InvalidRequest for half a surrogate pair, which no UTF-8 can say."""
         return self._model.tokenise(text, special=special)
 
-    def forward(self, batch: Batch) -> Logits:
+    def forward(self, batch: TokenBatch) -> Logits:
         """Compute a batch; rows (M, vocabulary) are a view of llama.cpp's own buffer, valid until the next call.
 
         Raises EngineFailed, with code NO_CELLS when the cache is full.
@@ -175,8 +180,8 @@ class LlamaExecutor:
 def load(weights: Path, options: LlamaOptions) -> LlamaExecutor:
     """Load a GGUF file. Raises Unavailable when it, the kernels or the memory do not allow it."""
     library = kernels(options.library)
-    model = Model(library, weights)
-    team = Team(library, options.threads or cores())
+    model = LlamaModel(library, weights)
+    team = LlamaThreadpool(library, options.threads or cores())
     try:
         if library.api.llama_model_has_encoder(model.handle):
             raise Unavailable(f"{weights.name} is an encoder-decoder model; only decoders can be served.")
@@ -193,8 +198,8 @@ def _can_trim(api: Any, model: object) -> bool:
     )
 
 
-def _shape(api: Any, model: object) -> kv_sizing.Shape:
-    return kv_sizing.Shape(
+def _shape(api: Any, model: object) -> kv_sizing.AttentionShape:
+    return kv_sizing.AttentionShape(
         layers=api.llama_model_n_layer(model),
         width=api.llama_model_n_embd(model),
         heads=api.llama_model_n_head(model),

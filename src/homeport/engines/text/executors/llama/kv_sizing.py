@@ -13,8 +13,8 @@ from homeport.domain.errors import Unavailable
 
 _SHARE = 0.25  # of the memory free at load; the rest is for weights not yet touched, batches and other models
 _USUAL = 1024  # tokens a sequence is expected to hold at a time; only the sizing of a shared cache rests on it
-_SHORTEST_LANE = 512  # shorter ones would send most conversations to the pool
-_FEWEST = 256
+_MIN_STREAM_TOKENS = 512  # shorter ones would send most conversations to the pool
+_MIN_CELLS = 256
 _FLOAT16 = 2
 
 STATE = "llama.cpp sequence 1, float16 keys, float16 values"
@@ -24,7 +24,7 @@ STATE = "llama.cpp sequence 1, float16 keys, float16 values"
 Kv = Literal["auto", "unified", "streams"]
 
 
-class Room(msgspec.Struct, frozen=True):
+class KVBudget(msgspec.Struct, frozen=True):
     """Tokens one sequence may hold, all may hold together, and one may hold in a lane of its own (0: no lanes)."""
 
     window: int
@@ -40,7 +40,7 @@ class Room(msgspec.Struct, frozen=True):
         return f"a lane of {self.lane} cells for each sequence{longer}"
 
 
-class Shape(msgspec.Struct, frozen=True):
+class AttentionShape(msgspec.Struct, frozen=True):
     """The sizes of a model's attention that its C API gives; they stand in where the metadata is silent."""
 
     layers: int
@@ -49,7 +49,7 @@ class Shape(msgspec.Struct, frozen=True):
     kv_heads: int
 
 
-def cell_bytes(metadata: Mapping[str, str], shape: Shape) -> int:
+def cell_bytes(metadata: Mapping[str, str], shape: AttentionShape) -> int:
     """Bytes of KV one token takes (float16 keys and values, all layers)."""
     family = metadata.get("general.architecture", "")
     head = shape.width // max(shape.heads, 1)
@@ -58,7 +58,7 @@ def cell_bytes(metadata: Mapping[str, str], shape: Shape) -> int:
     return shape.layers * shape.kv_heads * (key + value) * _FLOAT16
 
 
-def room(*, trained: int, window: int | None, cells: int | None, sequences: int, kv: Kv, per_cell: int) -> Room:
+def plan_kv(*, trained: int, window: int | None, cells: int | None, sequences: int, kv: Kv, per_cell: int) -> KVBudget:
     """Settle window, cells and lanes. `trained` is the model's own window, the default, lowered only by memory.
 
     `unified` gives one cache that holds at least a window, `streams` a lane of a window's length to each sequence,
@@ -72,20 +72,20 @@ def room(*, trained: int, window: int | None, cells: int | None, sequences: int,
     if kv == "streams" or (kv == "auto" and wanted <= min(_USUAL, affordable // sequences)):
         return _streams(wanted, affordable, sequences, fixed=cells is not None)
     lane = min(_USUAL, (affordable - wanted) // sequences) if kv == "auto" else 0
-    if lane < _SHORTEST_LANE:
+    if lane < _MIN_STREAM_TOKENS:
         lane = 0
     usual = max(wanted, sequences * _USUAL)
-    pool = cells or max(min(usual, affordable), _FEWEST)
+    pool = cells or max(min(usual, affordable), _MIN_CELLS)
     if lane:
         pool = min(usual, affordable - lane * sequences)
-    return Room(min(wanted, pool), pool, lane)
+    return KVBudget(min(wanted, pool), pool, lane)
 
 
-def _streams(wanted: int, affordable: int, sequences: int, *, fixed: bool) -> Room:
-    lane = affordable // sequences if fixed else min(wanted, max(affordable // sequences, _FEWEST))
+def _streams(wanted: int, affordable: int, sequences: int, *, fixed: bool) -> KVBudget:
+    lane = affordable // sequences if fixed else min(wanted, max(affordable // sequences, _MIN_CELLS))
     if lane < 1:
         raise Unavailable(f"{affordable} cells cannot be divided among {sequences} sequences.")
-    return Room(min(wanted, lane), lane * sequences, lane)
+    return KVBudget(min(wanted, lane), lane * sequences, lane)
 
 
 def _number(text: str | None, default: int) -> int:

@@ -13,27 +13,27 @@ from concurrent.futures import Future
 import numpy as np
 from numpy.typing import NDArray
 
-from homeport.engines.text.executor import Batch, Logits
-from homeport.engines.text.executors.llama.context import Context
+from homeport.engines.text.executor import Logits, TokenBatch
+from homeport.engines.text.executors.llama.context import LlamaContext
 
 
-class Lanes:
+class KVStreams:
     """The KV of one model's sequences. `lane` None: all live in the pool, which is then opened at once."""
 
-    def __init__(self, lane: Context | None, open_pool: Callable[[], Context]) -> None:
+    def __init__(self, lane: LlamaContext | None, open_pool: Callable[[], LlamaContext]) -> None:
         self._lane = lane
         self._open_pool = open_pool
         self._pool = None if lane else open_pool()
-        self._opening: Future[Context] | None = None
+        self._opening: Future[LlamaContext] | None = None
         self._outgrown: set[int] = set()  # sequences that live in the pool though there are lanes
 
     @property
-    def lane(self) -> Context:
+    def lane(self) -> LlamaContext:
         """The context of the lanes, or of the pool where there are none."""
         return self._lane or self.pool
 
     @property
-    def pool(self) -> Context:
+    def pool(self) -> LlamaContext:
         """The context of long sequences. Raises Unavailable where it does not fit into the memory any more."""
         if self._pool is None:
             opening, self._opening = self._opening, None  # one that failed is tried again by the next who needs it
@@ -46,8 +46,8 @@ class Lanes:
             self._opening = Future()
             threading.Thread(target=_fulfil, args=(self._opening, self._open_pool), daemon=True).start()
 
-    def decode(self, batch: Batch) -> Logits:
-        """Compute a batch; rows (M, vocabulary), valid until the next call. Raises as `Context.decode`."""
+    def decode(self, batch: TokenBatch) -> Logits:
+        """Compute a batch; rows (M, vocabulary), valid until the next call. Raises as `LlamaContext.decode`."""
         lane = self._lane
         if lane is None:
             return self.pool.decode(batch)
@@ -111,35 +111,35 @@ class Lanes:
             if context is not None:
                 context.close()
 
-    def _home(self, sequence: int) -> Context:
+    def _home(self, sequence: int) -> LlamaContext:
         return self.pool if self._lane is None or sequence in self._outgrown else self._lane
 
-    def _move(self, lane: Context, sequence: int, *, is_empty: bool) -> None:
+    def _move(self, lane: LlamaContext, sequence: int, *, is_empty: bool) -> None:
         if not is_empty:
             self.pool.restore(sequence, lane.save(sequence))
             lane.trim(sequence, 0)
         self._outgrown.add(sequence)
 
-    def _decode_both(self, lane: Context, batch: Batch, in_pool: NDArray[np.bool_]) -> Logits:
+    def _decode_both(self, lane: LlamaContext, batch: TokenBatch, in_pool: NDArray[np.bool_]) -> Logits:
         """The lanes' part, then the pool's; their rows put together in the batch's order."""
         in_lane = ~in_pool
         from_lane, from_pool = in_lane[batch.wanted], in_pool[batch.wanted]
-        found = lane.decode(_part(batch, in_lane, from_lane))
+        found = lane.decode(_select_rows(batch, in_lane, from_lane))
         rows = np.empty((len(batch.wanted), found.shape[1]), np.float32)
         rows[from_lane] = found
-        rows[from_pool] = self.pool.decode(_part(batch, in_pool, from_pool))
+        rows[from_pool] = self.pool.decode(_select_rows(batch, in_pool, from_pool))
         return rows
 
 
-def _fulfil(promise: "Future[Context]", make: Callable[[], Context]) -> None:
+def _fulfil(promise: "Future[LlamaContext]", make: Callable[[], LlamaContext]) -> None:
     try:
         promise.set_result(make())
     except BaseException as error:  # whoever needs it is told
         promise.set_exception(error)
 
 
-def _part(batch: Batch, part: NDArray[np.bool_], wanted: NDArray[np.bool_]) -> Batch:
+def _select_rows(batch: TokenBatch, part: NDArray[np.bool_], wanted: NDArray[np.bool_]) -> TokenBatch:
     """The tokens of a batch where `part`, and of its wanted indices those where `wanted`, counted anew."""
     index = np.cumsum(part, dtype=np.int32) - 1
     columns = batch.tokens[part], batch.positions[part], batch.sequences[part], index[batch.wanted[wanted]]
-    return Batch(*columns, batch.adapter)
+    return TokenBatch(*columns, batch.adapter)

@@ -1,8 +1,8 @@
 """`python -m homeport.engines.text.executors.llama.layout_benchmark JOB`: try layouts of a model's weights, in a process that
 may die of it.
 
-JOB is a `Survey` as JSON; standard input stays open for as long as the result is wanted. Each line of standard output
-is one `Told` as JSON; the last one carries the trials.
+JOB is a `LayoutBenchmarkJob` as JSON; standard input stays open for as long as the result is wanted. Each line of standard output
+is one `LayoutBenchmarkEvent` as JSON; the last one carries the trials.
 Knows nothing of models' names, manifests or which layout is kept.
 """
 
@@ -15,17 +15,17 @@ from pathlib import Path
 import msgspec
 
 from homeport.domain.errors import HomeportError
-from homeport.domain.weight_layouts import Survey, Told, Trial
-from homeport.engines.llama.library import Library, kernels
+from homeport.domain.weight_layouts import LayoutBenchmarkEvent, LayoutBenchmarkJob, Trial
+from homeport.engines.llama.library import LlamaLibrary, kernels
 from homeport.engines.text import layout_comparison
 from homeport.engines.text.executors.llama import executor as llama
 from homeport.engines.text.executors.llama.executor import LlamaExecutor
-from homeport.engines.text.executors.llama.requantize import TYPES, rewrite
+from homeport.engines.text.executors.llama.requantize import TYPES, requantize
 
 _SEQUENCES = 16
 
 
-def survey(job: Survey, say: Callable[[str], None]) -> tuple[Trial, ...]:
+def run_benchmark(job: LayoutBenchmarkJob, say: Callable[[str], None]) -> tuple[Trial, ...]:
     """Write every candidate to its part file and measure it against the original.
 
     All speeds first; then the faster ones are scored, the fastest first, until one loses nothing that matters.
@@ -35,7 +35,7 @@ def survey(job: Survey, say: Callable[[str], None]) -> tuple[Trial, ...]:
     names = [job.layout] if job.layout else [name for name in TYPES if name != "bf16" or "BF16" in library.features]
     original = _load(job, Path(job.source))
     try:
-        trials = [_timed(job, name, original, say) for name in names]
+        trials = [_measure_speed(job, name, original, say) for name in names]
         trials.sort(key=lambda trial: trial.gain, reverse=True)
         wanted = [trial for trial in trials if trial.is_faster or job.layout or job.is_complete]
         if not wanted:
@@ -47,16 +47,16 @@ def survey(job: Survey, say: Callable[[str], None]) -> tuple[Trial, ...]:
         original.close()
     done = {}
     for trial in wanted:
-        done[trial.layout] = scored = _scored(job, trial, before, texts)
+        done[trial.layout] = scored = _measure_fidelity(job, trial, before, texts)
         say(str(scored))
         if scored.is_faithful and not job.is_complete:
             break
     return tuple(done.get(trial.layout, trial) for trial in trials)
 
 
-def _timed(job: Survey, name: str, original: LlamaExecutor, say: Callable[[str], None]) -> Trial:
+def _measure_speed(job: LayoutBenchmarkJob, name: str, original: LlamaExecutor, say: Callable[[str], None]) -> Trial:
     part = job.part(name)
-    rewrite(_kernels(job), Path(job.source), part, name)
+    requantize(_kernels(job), Path(job.source), part, name)
     candidate = _load(job, part)
     try:
         found = layout_comparison.speeds({"original": original, name: candidate}, job.rounds)
@@ -67,7 +67,9 @@ def _timed(job: Survey, name: str, original: LlamaExecutor, say: Callable[[str],
     return trial
 
 
-def _scored(job: Survey, trial: Trial, before: list[layout_comparison.Scores], texts: list[list[int]]) -> Trial:
+def _measure_fidelity(
+    job: LayoutBenchmarkJob, trial: Trial, before: list[layout_comparison.WindowScores], texts: list[list[int]]
+) -> Trial:
     candidate = _load(job, job.part(trial.layout))
     try:
         return msgspec.structs.replace(trial, fidelity=layout_comparison.fidelity(before, candidate, texts))
@@ -75,11 +77,11 @@ def _scored(job: Survey, trial: Trial, before: list[layout_comparison.Scores], t
         candidate.close()
 
 
-def _kernels(job: Survey) -> Library:
+def _kernels(job: LayoutBenchmarkJob) -> LlamaLibrary:
     return kernels(Path(job.library) if job.library else None)
 
 
-def _load(job: Survey, weights: Path) -> LlamaExecutor:
+def _load(job: LayoutBenchmarkJob, weights: Path) -> LlamaExecutor:
     options = llama.LlamaOptions(
         window=layout_comparison.WINDOW,
         cells=2 * layout_comparison.WINDOW,
@@ -91,7 +93,7 @@ def _load(job: Survey, weights: Path) -> LlamaExecutor:
     return llama.load(weights, options)
 
 
-def _end_with_parent(job: Survey) -> None:
+def _end_with_parent(job: LayoutBenchmarkJob) -> None:
     """End, and leave no unfinished file, as soon as nobody holds the other end of standard input."""
     sys.stdin.buffer.read()
     for name in TYPES:
@@ -99,17 +101,17 @@ def _end_with_parent(job: Survey) -> None:
     os._exit(1)
 
 
-def _tell(told: Told) -> None:
+def _print_event(told: LayoutBenchmarkEvent) -> None:
     sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
     sys.stdout.flush()
 
 
 if __name__ == "__main__":
     try:
-        asked = msgspec.json.decode(sys.argv[1], type=Survey)
+        asked = msgspec.json.decode(sys.argv[1], type=LayoutBenchmarkJob)
         threading.Thread(target=_end_with_parent, args=(asked,), daemon=True).start()
-        found = survey(asked, lambda text: _tell(Told(text)))
+        found = run_benchmark(asked, lambda text: _print_event(LayoutBenchmarkEvent(text)))
         library = _kernels(asked)
-        _tell(Told(kernels=str(library), machine=", ".join(library.devices), trials=found))
+        _print_event(LayoutBenchmarkEvent(kernels=str(library), machine=", ".join(library.devices), trials=found))
     except HomeportError as error:
         sys.exit(error.message)

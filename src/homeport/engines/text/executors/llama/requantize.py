@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from homeport.domain.errors import InvalidRequest, Unavailable
-from homeport.engines.llama.library import Library
+from homeport.engines.llama.library import LlamaLibrary
 
 _F32, _F16, _Q8_0, _BF16 = 0, 1, 8, 30
 TYPES: Mapping[str, int] = MappingProxyType({"q8_0": _Q8_0, "q4_0": 2, "bf16": _BF16})
@@ -60,7 +60,11 @@ _KNOWN_TRAITS = {
     8: ("q8_0", 32, 34, True),
     12: ("q4_K", 256, 144, True),
 }
-_KEPT = ("token_embd", "output", "per_layer_token_embd")  # by the first part of a name: their loss is felt most
+_UNCHANGED_TENSORS = (
+    "token_embd",
+    "output",
+    "per_layer_token_embd",
+)  # by the first part of a name: their loss is felt most
 _BLOCK = 1 << 22  # numbers converted at a time: 16 MB as floats
 
 
@@ -72,7 +76,7 @@ class _Tensor(msgspec.Struct, frozen=True):
     size: int
 
 
-def rewrite(library: Library, source: Path, target: Path, layout: str) -> int:
+def requantize(library: LlamaLibrary, source: Path, target: Path, layout: str) -> int:
     """Write `source` as `target` with the weights of its blocks in `layout`; give how many tensors changed.
 
     Embeddings, output, norms and what is 8 bits or wider already stay as they are (but for `bf16`, which widens).
@@ -82,9 +86,9 @@ def rewrite(library: Library, source: Path, target: Path, layout: str) -> int:
         raise InvalidRequest(f"There is no layout `{layout}`: there are {', '.join(TYPES)}.")
     ffi, api = library.functions(_DECLARATIONS)
     _check(ffi, api, library)
-    with _opened(ffi, api, source) as header:
+    with _open_gguf(ffi, api, source) as header:
         tensors = _tensors(ffi, api, header)
-        wanted = [_wanted(api, tensor, TYPES[layout]) for tensor in tensors]
+        wanted = [_target_type(api, tensor, TYPES[layout]) for tensor in tensors]
         changed = [tensor for tensor, kind in zip(tensors, wanted, strict=True) if kind != tensor.type]
         for tensor in changed:
             api.gguf_set_tensor_type(header, tensor.name.encode(), TYPES[layout])
@@ -98,26 +102,26 @@ def rewrite(library: Library, source: Path, target: Path, layout: str) -> int:
                 if kind == tensor.type:
                     file.write(raw.data)
                 else:
-                    file.writelines(_converted(ffi, api, tensor, raw, kind))
+                    file.writelines(_convert_tensor(ffi, api, tensor, raw, kind))
             file.write(b"\0" * (-file.tell() % api.gguf_get_alignment(header)))
     return len(changed)
 
 
-def count(library: Library, source: Path) -> int:
+def count(library: LlamaLibrary, source: Path) -> int:
     """Numbers in all tensors of a file."""
     ffi, api = library.functions(_DECLARATIONS)
-    with _opened(ffi, api, source) as header:
+    with _open_gguf(ffi, api, source) as header:
         return sum(tensor.shape[0] * tensor.shape[1] for tensor in _tensors(ffi, api, header))
 
 
-def floats(library: Library, source: Path) -> Iterator[tuple[str, NDArray[np.float32]]]:
+def floats(library: LlamaLibrary, source: Path) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """Every tensor of a file by name, one after another, as float32 rows (a vector is one row).
 
     Raises Unavailable where these kernels or this file do not allow it.
     """
     ffi, api = library.functions(_DECLARATIONS)
     _check(ffi, api, library)
-    with _opened(ffi, api, source) as header:
+    with _open_gguf(ffi, api, source) as header:
         tensors = _tensors(ffi, api, header)
     data = np.memmap(source, np.uint8, "r")
     for tensor in tensors:
@@ -126,13 +130,15 @@ def floats(library: Library, source: Path) -> Iterator[tuple[str, NDArray[np.flo
         if tensor.type == _F32:
             found[:] = np.array(raw).view(np.float32).reshape(tensor.shape)
         else:
-            rows = _widened(ffi, api, tensor, raw)
+            rows = _dequantize(ffi, api, tensor, raw)
             for first, part in rows:
                 found[first : first + len(part)] = part
         yield tensor.name, found
 
 
-def _widened(ffi: Any, api: Any, tensor: _Tensor, raw: NDArray[np.uint8]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+def _dequantize(
+    ffi: Any, api: Any, tensor: _Tensor, raw: NDArray[np.uint8]
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """A tensor's rows as float32, some at a time, each time with the number of the first."""
     rows, columns = tensor.shape
     size = api.ggml_row_size(tensor.type, columns)
@@ -148,7 +154,7 @@ def _widened(ffi: Any, api: Any, tensor: _Tensor, raw: NDArray[np.uint8]) -> Ite
         yield first, found
 
 
-def _check(ffi: Any, api: Any, library: Library) -> None:
+def _check(ffi: Any, api: Any, library: LlamaLibrary) -> None:
     absent = [name for name in dir(api) if not hasattr(api, name)]
     if absent:
         raise Unavailable(f"{library.path} does not export {', '.join(absent)}, so it can lay out no weights anew.")
@@ -164,7 +170,7 @@ def _check(ffi: Any, api: Any, library: Library) -> None:
 
 
 @contextmanager
-def _opened(ffi: Any, api: Any, source: Path) -> Iterator[Any]:
+def _open_gguf(ffi: Any, api: Any, source: Path) -> Iterator[Any]:
     header = api.gguf_init_from_file(os.fsencode(source), ffi.new("gguf_init_params *", {"no_alloc": True})[0])
     if header == ffi.NULL:
         raise Unavailable(f"{source.name} cannot be read as GGUF.")
@@ -190,19 +196,19 @@ def _tensors(ffi: Any, api: Any, header: Any) -> list[_Tensor]:
     return found
 
 
-def _wanted(api: Any, tensor: _Tensor, kind: int) -> int:
+def _target_type(api: Any, tensor: _Tensor, kind: int) -> int:
     """The type a tensor gets. What a quantiser left in float32 it left so for a reason."""
     is_weight = api.ggml_get_type_traits(tensor.type).is_quantized or tensor.type in (_F16, _BF16)
     fits = tensor.shape[1] % api.ggml_get_type_traits(kind).blck_size == 0
-    stays = tensor.name.split(".")[0] in _KEPT or (tensor.type == _Q8_0 and kind != _BF16)
+    stays = tensor.name.split(".")[0] in _UNCHANGED_TENSORS or (tensor.type == _Q8_0 and kind != _BF16)
     return kind if is_weight and fits and not stays else tensor.type
 
 
-def _converted(ffi: Any, api: Any, tensor: _Tensor, raw: NDArray[np.uint8], kind: int) -> Iterator[memoryview]:
+def _convert_tensor(ffi: Any, api: Any, tensor: _Tensor, raw: NDArray[np.uint8], kind: int) -> Iterator[memoryview]:
     """The tensor's bytes in another type, some rows at a time."""
     columns = tensor.shape[1]
     after = api.ggml_row_size(kind, columns)
-    for _, wide in _widened(ffi, api, tensor, raw):
+    for _, wide in _dequantize(ffi, api, tensor, raw):
         made = np.empty(len(wide) * after, np.uint8)
         source, target = ffi.cast("float *", wide.ctypes.data), ffi.cast("void *", made.ctypes.data)
         written = api.ggml_quantize_chunk(kind, source, target, 0, len(wide), columns, ffi.NULL)

@@ -11,19 +11,19 @@ from numpy.typing import NDArray
 
 from homeport.domain.text import Message
 from homeport.engines.llama.library import kernels
-from homeport.engines.llama.model import Model
+from homeport.engines.llama.model import LlamaModel
 from homeport.engines.text.executor import Vocabulary
 from homeport.engines.text.executors.llama import requantize, vocabulary
 from homeport.engines.text.templates import ChatTemplate
 
 
-class Reading:
+class GgufTrainingReader:
     """One GGUF. Raises Unavailable where the file or the kernels do not allow it."""
 
     def __init__(self, file: Path, library: Path | None) -> None:
         self._file = file
         self._library = kernels(library)
-        self._model = Model(self._library, file)
+        self._model = LlamaModel(self._library, file)
         self.vocabulary: Vocabulary = vocabulary.read(self._library, self._model.handle)
         self._template = ChatTemplate(self)
         self.window = int(self._library.api.llama_model_n_ctx_train(self._model.handle))
@@ -80,6 +80,6 @@ class Reading:
         self._model.close()
 
 
-def load(file: Path, library: Path | None) -> Reading:
+def load(file: Path, library: Path | None) -> GgufTrainingReader:
     """Read a model's file."""
-    return Reading(file, library)
+    return GgufTrainingReader(file, library)

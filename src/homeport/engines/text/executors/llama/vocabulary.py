@@ -6,14 +6,14 @@ Knows nothing of contexts. Source: include/llama.h (vocabulary functions).
 from typing import Any
 
 from homeport.engines.llama.c_api import CONTROL
-from homeport.engines.llama.library import Library
-from homeport.engines.text.executor import Infill, Vocabulary
+from homeport.engines.llama.library import LlamaLibrary
+from homeport.engines.text.executor import InfillTokens, Vocabulary
 
 # Which end token ends a document (rather than a turn of a chat) is not in the API; models name it so.
 _DOCUMENT_ENDS = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>", "<|end▁of▁sentence|>", "<EOS_TOKEN>")
 
 
-def read(library: Library, model: object) -> Vocabulary:
+def read(library: LlamaLibrary, model: object) -> Vocabulary:
     """Read the vocabulary of a loaded model."""
     api = library.api
     vocab = api.llama_model_get_vocab(model)
@@ -25,7 +25,7 @@ def read(library: Library, model: object) -> Vocabulary:
         if bits & CONTROL
     }
     ends = frozenset(token for token in range(size) if api.llama_vocab_is_eog(vocab, token))
-    start = _known(api.llama_vocab_bos(vocab)) if api.llama_vocab_get_add_bos(vocab) else None
+    start = _none_if_missing(api.llama_vocab_bos(vocab)) if api.llama_vocab_get_add_bos(vocab) else None
     return Vocabulary(
         size=size,
         pieces=_pieces(library, vocab, size),
@@ -37,7 +37,7 @@ def read(library: Library, model: object) -> Vocabulary:
     )
 
 
-def _pieces(library: Library, vocab: object, size: int) -> tuple[bytes, ...]:
+def _pieces(library: LlamaLibrary, vocab: object, size: int) -> tuple[bytes, ...]:
     """Every token's bytes. `special` off leaves control tokens empty; user-defined and byte tokens give theirs."""
     ffi = library.ffi
     to_piece = library.api.llama_token_to_piece
@@ -56,7 +56,7 @@ def _pieces(library: Library, vocab: object, size: int) -> tuple[bytes, ...]:
     return tuple(pieces)
 
 
-def _known(token: int) -> int | None:
+def _none_if_missing(token: int) -> int | None:
     return token if token >= 0 else None
 
 
@@ -71,11 +71,11 @@ def _end_of_text(api: Any, vocab: object, ends: frozenset[int], special: dict[in
     return 0  # a vocabulary with neither start nor end: its first token is as good as any to begin with
 
 
-def _infill(api: Any, vocab: object, ends: frozenset[int]) -> Infill | None:
+def _infill(api: Any, vocab: object, ends: frozenset[int]) -> InfillTokens | None:
     prefix, suffix, middle = (getattr(api, f"llama_vocab_fim_{part}")(vocab) for part in ("pre", "suf", "mid"))
     if min(prefix, suffix, middle) < 0:
         return None
     # What stands between files in training ends a hole as surely as the end of text.
     between = (getattr(api, f"llama_vocab_fim_{part}")(vocab) for part in ("pad", "rep", "sep"))
     own = ends | {token for token in between if token >= 0}
-    return Infill(prefix=prefix, suffix=suffix, middle=middle, ends=tuple(sorted(own)))
+    return InfillTokens(prefix=prefix, suffix=suffix, middle=middle, ends=tuple(sorted(own)))

@@ -1,0 +1,41 @@
+"""`homeport config`: shows and checks the settings."""
+
+import click
+
+from homeport.cli.options import ALL_SETTINGS, SettingsCommand, application
+from homeport.cli.output import echo, json_flag, print_json, print_table
+from homeport.settings import (
+    CONFIG,
+    PREFIX,
+    SETTINGS,
+    Settings,
+)
+
+
+@click.group()
+def config() -> None:
+    """Show and check the settings."""
+
+
+@config.command("show", cls=SettingsCommand, settings=ALL_SETTINGS)
+@json_flag
+def show_config(settings: Settings, is_json: bool) -> None:
+    """Show every setting, where it was set, and its name in the environment; secrets are masked."""
+    shown = settings.shown()
+    if is_json:
+        print_json({name: {"value": value, "set_by": settings.origins.get(name)} for name, value in shown.items()})
+        return
+    rows = [
+        (name, "-" if value in (None, [], {}) else str(value), settings.origins.get(name, "default"))
+        for name, value in shown.items()
+    ]
+    print_table(("SETTING", "VALUE", "SET BY"), rows)
+
+
+@config.command(cls=SettingsCommand, settings=ALL_SETTINGS)
+@click.pass_context
+def check(context: click.Context, settings: Settings) -> None:
+    """Check the settings as `serve` would; exit status 1 and the reason if they are wrong."""
+    application(context).check(settings)
+    n_set = len([name for name in SETTINGS if name in settings.origins])
+    echo(f"The settings are right ({n_set} set; {PREFIX}* variables, {CONFIG} or flags change them).")
