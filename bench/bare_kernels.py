@@ -107,7 +107,7 @@ def _batch(parts: list[Part], wanted: "list[int] | np.typing.NDArray[np.int64]")
         tokens=np.array([token for _, _, tokens in parts for token in tokens], np.int32),
         positions=np.concatenate([np.arange(at, at + len(tokens), dtype=np.int32) for _, at, tokens in parts]),
         sequences=np.concatenate([np.full(len(tokens), sequence, np.int32) for sequence, _, tokens in parts]),
-        wanted=np.array(wanted, np.int32),
+        logits_indices=np.array(wanted, np.int32),
     )
 
 

@@ -139,7 +139,7 @@ class Bare:
         model = self._model
         batch: list[Ids] = []
         for text in texts:
-            ids = model.tokenise(PREFIX + text)
+            ids = model.tokenize(PREFIX + text)
             if batch and (sum(map(len, batch)) + len(ids) > model.batch or len(batch) == model.sequences):
                 yield batch
                 batch = []

@@ -100,7 +100,7 @@ class Box:
     def paint(self, steps: int, seed: int) -> None:
         """One picture."""
         size = ImageSize(EDGE, EDGE)
-        *_, made = self._painter.paint(PipelineInput("a red fox", self._painter.fit(size), seed, steps=steps))
+        *_, made = self._painter.generate(PipelineInput("a red fox", self._painter.fit_size(size), seed, steps=steps))
         if not isinstance(made, np.ndarray):
             raise TypeError("the painter ended without a picture")
         self._painter.enlarge(made, size)

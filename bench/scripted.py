@@ -48,7 +48,7 @@ class ScriptedEngine:
 
     def open(self, id: int, request: EngineRequest, credit: int) -> None:
         """Take a request."""
-        wanted = request.ending.max_tokens if isinstance(request, TextRequest) else None
+        wanted = request.stopping.max_tokens if isinstance(request, TextRequest) else None
         with self._lock:
             self._answers[id] = _Answer(wanted or 16, credit)
             self._new.append(id)

@@ -90,7 +90,7 @@ def _ours(address: Address, text: str, form: str) -> Spoken:
 
 
 def _row(name: str, text: str, address: Address, bare: Mapping[str, Bare], rounds: int) -> str:
-    chunks = next(iter(bare.values())).reader.read(text, OPENAI_VOICES[VOICE]).chunks
+    chunks = next(iter(bare.values())).reader.phonemize(text, OPENAI_VOICES[VOICE]).chunks
     runs: dict[str, list[Spoken]] = {side: [] for side in (*bare, "pcm", "mp3")}
     for _ in range(rounds):
         for side, alone in bare.items():

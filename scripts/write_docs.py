@@ -19,7 +19,7 @@ from homeport.settings import (
     flag,
 )
 
-FOLDER = Path(__file__).parent.parent.parent / "docs"
+FOLDER = Path(__file__).parent.parent / "docs"
 _MADE = "<!-- Made by `make docs`; edit the code instead. -->"
 
 
@@ -37,9 +37,9 @@ def settings_page() -> str:
     rows = ["| setting | environment | flag | default | meaning |", "| --- | --- | --- | --- | --- |"]
     defaults = Settings()
     for name, fact in SETTINGS.items():
-        variables = ", ".join(f"`{variable}`" for variable in (PREFIX + name.upper(), *fact.also))
+        variables = ", ".join(f"`{variable}`" for variable in (PREFIX + name.upper(), *fact.other_variables))
         shown = "–" if fact.secret else f"`{flag(name)}`"
-        meaning = fact.about.replace("|", "\\|")
+        meaning = fact.help.replace("|", "\\|")
         if fact.choices:
             meaning += f" One of {', '.join(fact.choices)}."
         rows.append(f"| `{name}` | {variables} | {shown} | {_default(name, getattr(defaults, name))} | {meaning} |")

@@ -44,23 +44,23 @@ class ScriptedTrainingService:
         self.runs: list[TrainingTask] = []
         self.started_at: list[int] = []
 
-    def accept(self, model: str) -> str:
+    def check_model(self, model: str) -> str:
         """Its hash."""
         if self.refusal:
             raise self.refusal
         return f"sha256:{model}"
 
-    def name(self, model: str, suffix: str | None, identity: str) -> str:
+    def model_name(self, model: str, suffix: str | None, identity: str) -> str:
         """As OpenAI's."""
         if suffix == "refused":
             raise InvalidRequest("Not this one.", param="suffix")
         return f"ft:{model}:homeport:{suffix or ''}:{identity}"
 
-    def examine(self, file: Path, method: Method, param: str) -> None:
+    def check_file(self, file: Path, method: Method, param: str) -> None:
         """Read it, really."""
         dataset.check(file, method, param)
 
-    def training(self, work: TrainingTask) -> "ScriptedTrainingRun":
+    def prepare_run(self, work: TrainingTask) -> "ScriptedTrainingRun":
         """One of them."""
         return ScriptedTrainingRun(self, work)
 

@@ -163,7 +163,7 @@ def test_secrets_never_show() -> None:
     """No secret's value stands in the repr, in what is shown, or in a complaint about it."""
     environ = {"HOMEPORT_API_KEYS": "sk-0123456789abcdef,short", "HOMEPORT_ADMIN_KEY": "hunter2", "HF_TOKEN": "hf_x"}
     found = load(environ=environ)
-    for shown in (repr(found), str(found.shown())):
+    for shown in (repr(found), str(found.to_display())):
         assert not [secret for secret in ("0123456789", "short", "hunter2", "hf_x") if secret in shown]
         assert "cdef" in shown
     with pytest.raises(SettingsError) as error:

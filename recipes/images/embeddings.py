@@ -25,7 +25,7 @@ def embed(texts: list[str], threads: int = 1) -> NDArray[np.float32]:
         raise SystemExit(f"Run `homeport pull {_MODEL}` first.")
     captions = encoder.load(found.files["weights"], encoder.EncoderOptions(threads=threads))
     try:
-        ids = [captions.tokenise(f"query: {text}") for text in texts]
+        ids = [captions.tokenize(f"query: {text}") for text in texts]
         order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
         rows = np.zeros((len(ids), DIMENSIONS), np.float32)
         batch: list[int] = []

@@ -125,7 +125,7 @@ def varied_from(networks: Networks, picture: Pixels, seed: int) -> Pixels:
 
 
 def _last(painter: ClipartPipeline, brief: PipelineInput) -> Pixels:
-    *_, made = painter.paint(brief)
+    *_, made = painter.generate(brief)
     if not isinstance(made, np.ndarray):
         raise TypeError("the painter ended without a picture")
     return made

@@ -41,14 +41,16 @@ class Block(nn.Module):
         self.out = nn.Linear(width, width)
         self.up = nn.Linear(width, shape.wider * width)
         self.down = nn.Linear(shape.wider * width, width)
-        self.own = nn.Parameter(torch.randn(6, width) / math.sqrt(width))
+        self.native_size = nn.Parameter(torch.randn(6, width) / math.sqrt(width))
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.down.weight)
 
     def forward(self, x: Tensor, steering: Tensor) -> Tensor:
         """`x` (n, tokens, width); `steering` (n, 6, width), the same for all blocks."""
         number, tokens, width = x.shape
-        shift, scale, gate, shift_up, scale_up, gate_up = (steering + self.own.to(x.dtype)).unsqueeze(2).unbind(1)
+        shift, scale, gate, shift_up, scale_up, gate_up = (
+            (steering + self.native_size.to(x.dtype)).unsqueeze(2).unbind(1)
+        )
         normed = torch.addcmul(shift, functional.layer_norm(x, (width,)), 1 + scale)
         split = self.query_key_value(normed).view(number, tokens, 3, width // self.head, self.head)
         query, key, value = split.permute(2, 0, 3, 1, 4)

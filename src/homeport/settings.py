@@ -57,17 +57,17 @@ class SettingSpec:
     """
 
     parse: Parse
-    about: str
-    least: float | None = None
-    most: float | None = None
+    help: str
+    minimum: float | None = None
+    maximum: float | None = None
     choices: tuple[str, ...] = ()
     secret: bool = False
-    also: tuple[str, ...] = ()
+    other_variables: tuple[str, ...] = ()
 
 
 SETTINGS: dict[str, SettingSpec] = {
     "host": SettingSpec(parse_text, "Address to listen on; `host:port` sets both. Beyond loopback needs a key."),
-    "port": SettingSpec(parse_int, "Port to listen on; 0 takes a free one.", least=0, most=65535),
+    "port": SettingSpec(parse_int, "Port to listen on; 0 takes a free one.", minimum=0, maximum=65535),
     "home": SettingSpec(parse_folder, "Folder of models, kernels and run files."),
     "database_url": SettingSpec(
         parse_text, "Database of keys, usage and files; default: a SQLite file in `home`.", secret=True
@@ -96,70 +96,74 @@ SETTINGS: dict[str, SettingSpec] = {
     ),
     "cors_origins": SettingSpec(parse_words, "Web origins whose pages may call the server; none by default."),
     "organization": SettingSpec(parse_text, "Value of the header `openai-organization`."),
-    "max_body_bytes": SettingSpec(parse_size, "Largest request body.", least=1),
+    "max_body_bytes": SettingSpec(parse_size, "Largest request body.", minimum=1),
     "max_file_bytes": SettingSpec(
-        parse_size, "Largest file that may be sent at once; uploads in parts may be larger.", least=1
+        parse_size, "Largest file that may be sent at once; uploads in parts may be larger.", minimum=1
     ),
     "project_storage_bytes": SettingSpec(
-        parse_size, "Files, pictures and fine-tuned models one project may store; a key may set another limit.", least=0
+        parse_size,
+        "Files, pictures and fine-tuned models one project may store; a key may set another limit.",
+        minimum=0,
     ),
     "max_connections": SettingSpec(
-        parse_int, "Simultaneous connections; at most 3/4 of the allowed file descriptors.", least=1
+        parse_int, "Simultaneous connections; at most 3/4 of the allowed file descriptors.", minimum=1
     ),
     "max_connections_per_address": SettingSpec(
-        parse_int, "The same per address, except loopback and trusted proxies.", least=1
+        parse_int, "The same per address, except loopback and trusted proxies.", minimum=1
     ),
-    "head_s": SettingSpec(parse_number, "Time for the request line and headers to arrive; past it a 408.", least=0.1),
+    "head_s": SettingSpec(parse_number, "Time for the request line and headers to arrive; past it a 408.", minimum=0.1),
     "default_max_tokens": SettingSpec(
-        parse_int, "Most tokens of a chat answer without `max_tokens`; none: the rest of the context window.", least=1
+        parse_int, "Most tokens of a chat answer without `max_tokens`; none: the rest of the context window.", minimum=1
     ),
     "max_queue": SettingSpec(
-        parse_int, "Requests of one model that may wait on top of `slots`; past it a 429.", least=0
+        parse_int, "Requests of one model that may wait on top of `slots`; past it a 429.", minimum=0
     ),
-    "max_tuning_queue": SettingSpec(parse_int, "Fine-tuning jobs that may wait here; past it a 429.", least=0),
+    "max_tuning_queue": SettingSpec(parse_int, "Fine-tuning jobs that may wait here; past it a 429.", minimum=0),
     "memory_budget_bytes": SettingSpec(
         parse_size,
         "Memory all loaded models may take together; none: no limit. The least recently used goes first.",
-        least=1,
+        minimum=1,
     ),
-    "idle_unload_s": SettingSpec(parse_number, "Idle time after which a model leaves memory; 0: never.", least=0),
-    "drain_s": SettingSpec(parse_number, "Time that running requests get to finish at shutdown.", least=0),
-    "ping_s": SettingSpec(parse_number, "Silence on a stream after which a `: ping` comment is sent.", least=0.01),
+    "idle_unload_s": SettingSpec(parse_number, "Idle time after which a model leaves memory; 0: never.", minimum=0),
+    "drain_s": SettingSpec(parse_number, "Time that running requests get to finish at shutdown.", minimum=0),
+    "ping_s": SettingSpec(parse_number, "Silence on a stream after which a `: ping` comment is sent.", minimum=0.01),
     "stall_s": SettingSpec(
-        parse_number, "Time a client may leave its answer unread before it is disconnected.", least=1
+        parse_number, "Time a client may leave its answer unread before it is disconnected.", minimum=1
     ),
-    "picture_url_s": SettingSpec(parse_number, "Time for which the URL of a painted picture works.", least=1),
-    "heartbeat_s": SettingSpec(parse_number, "How often a model's process is asked whether it lives.", least=0.01),
-    "heartbeat_limit_s": SettingSpec(parse_number, "Time without an answer after which it is replaced.", least=0.1),
+    "picture_url_s": SettingSpec(parse_number, "Time for which the URL of a painted picture works.", minimum=1),
+    "heartbeat_s": SettingSpec(parse_number, "How often a model's process is asked whether it lives.", minimum=0.01),
+    "heartbeat_limit_s": SettingSpec(parse_number, "Time without an answer after which it is replaced.", minimum=0.1),
     "stall_limit_s": SettingSpec(
-        parse_number, "Time its engine may stay in one step before it is replaced.", least=0.1
+        parse_number, "Time its engine may stay in one step before it is replaced.", minimum=0.1
     ),
-    "window": SettingSpec(parse_int, "Tokens one sequence may hold; default: the model's own.", least=16),
-    "cells": SettingSpec(parse_int, "Tokens of KV cache that all sequences of a model share.", least=16),
-    "slots": SettingSpec(parse_int, "Requests of one model worked on at the same time.", least=1),
-    "threads": SettingSpec(parse_int, "Most CPU threads that compute; default: the physical cores.", least=1),
-    "batch": SettingSpec(parse_int, "Tokens one engine step takes at most.", least=1),
-    "prefill_slice": SettingSpec(parse_int, "Prompt tokens per step while others are decoding.", least=1),
-    "retain": SettingSpec(parse_int, "Tokens of finished prompts kept for reuse.", least=0),
+    "window": SettingSpec(parse_int, "Tokens one sequence may hold; default: the model's own.", minimum=16),
+    "cells": SettingSpec(parse_int, "Tokens of KV cache that all sequences of a model share.", minimum=16),
+    "slots": SettingSpec(parse_int, "Requests of one model worked on at the same time.", minimum=1),
+    "threads": SettingSpec(parse_int, "Most CPU threads that compute; default: the physical cores.", minimum=1),
+    "batch": SettingSpec(parse_int, "Tokens one engine step takes at most.", minimum=1),
+    "prefill_slice": SettingSpec(parse_int, "Prompt tokens per step while others are decoding.", minimum=1),
+    "retain": SettingSpec(parse_int, "Tokens of finished prompts kept for reuse.", minimum=0),
     "share_prefixes": SettingSpec(parse_switch, "Let projects reuse each other's prompt prefixes (timing tells)."),
     "prefix_cache_dir": SettingSpec(
         parse_folder, "Folder that keeps often used prompt prefixes over restarts; none by default."
     ),
-    "prefix_cache_bytes": SettingSpec(parse_size, "What the prefixes kept there may take for each model.", least=0),
+    "prefix_cache_bytes": SettingSpec(parse_size, "What the prefixes kept there may take for each model.", minimum=0),
     "speculate": SettingSpec(parse_switch, "Compute ahead what an answer seems to repeat, for speed alone."),
     "layout": SettingSpec(
         parse_text, "Weights to load: `auto` the layout chosen by `optimize`.", choices=("auto", "original")
     ),
     "optimize": SettingSpec(parse_text, "Lay starter models out for this CPU when fetched.", choices=("auto", "off")),
     "llama_lib": SettingSpec(parse_folder, "The llama.cpp library to load instead of the installed kernels."),
-    "offline": SettingSpec(parse_switch, "Touch no network at all.", also=("HF_HUB_OFFLINE",)),
+    "offline": SettingSpec(parse_switch, "Touch no network at all.", other_variables=("HF_HUB_OFFLINE",)),
     "hub_order": SettingSpec(
         parse_words, "Sources of models, first choice first.", choices=("hf", "ms", "pypi", "file")
     ),
-    "hf_endpoint": SettingSpec(parse_text, "Hugging Face or a mirror of it.", also=("HF_ENDPOINT",)),
-    "hf_token": SettingSpec(parse_text, "Token for gated repositories.", secret=True, also=("HF_TOKEN",)),
-    "ms_endpoint": SettingSpec(parse_text, "ModelScope or a mirror of it.", also=("MODELSCOPE_ENDPOINT",)),
-    "ms_token": SettingSpec(parse_text, "Token for private repositories.", secret=True, also=("MODELSCOPE_API_TOKEN",)),
+    "hf_endpoint": SettingSpec(parse_text, "Hugging Face or a mirror of it.", other_variables=("HF_ENDPOINT",)),
+    "hf_token": SettingSpec(parse_text, "Token for gated repositories.", secret=True, other_variables=("HF_TOKEN",)),
+    "ms_endpoint": SettingSpec(parse_text, "ModelScope or a mirror of it.", other_variables=("MODELSCOPE_ENDPOINT",)),
+    "ms_token": SettingSpec(
+        parse_text, "Token for private repositories.", secret=True, other_variables=("MODELSCOPE_API_TOKEN",)
+    ),
     "log_level": SettingSpec(parse_text, "Least level logged.", choices=("debug", "info", "warning", "error")),
     "log_format": SettingSpec(parse_text, "How log lines are written.", choices=("text", "json")),
 }
@@ -245,12 +249,12 @@ class Settings:
         except ValueError:
             return self.host == "localhost"
 
-    def shown(self) -> dict[str, object]:
+    def to_display(self) -> dict[str, object]:
         """Every setting by name, ready to print: secrets masked, paths as text."""
         return {name: _show(getattr(self, name), is_secret=fact.secret) for name, fact in SETTINGS.items()}
 
     def __repr__(self) -> str:
-        return f"Settings({', '.join(f'{name}={value!r}' for name, value in self.shown().items())})"
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in self.to_display().items())})"
 
 
 def flag(name: str) -> str:
@@ -330,7 +334,7 @@ def _from_environment(environ: Mapping[str, str]) -> Layer:
     for name in sorted(environ):
         if name.startswith(PREFIX) and name not in ours and name != CONFIG:
             raise SettingsError(f"{name}: no setting is called so{_nearest(name, [*ours, CONFIG])}")
-    foreign = {other: name for name, fact in SETTINGS.items() for other in fact.also}
+    foreign = {other: name for name, fact in SETTINGS.items() for other in fact.other_variables}
     # An empty variable counts as unset, as shells cannot always unset one. Our own names go before foreign ones.
     return {name: (environ[variable], variable) for variable, name in (foreign | ours).items() if environ.get(variable)}
 
@@ -368,10 +372,10 @@ def _read(name: str, value: object, origin: str) -> Any:
     except ValueError as error:
         shown = "the value" if fact.secret else repr(value)
         raise SettingsError(f"{name}: {shown} {error} (set by {origin})") from None
-    if fact.least is not None and found < fact.least:
-        raise SettingsError(f"{name}: {value!r} is below {fact.least} (set by {origin})")
-    if fact.most is not None and found > fact.most:
-        raise SettingsError(f"{name}: {value!r} is above {fact.most} (set by {origin})")
+    if fact.minimum is not None and found < fact.minimum:
+        raise SettingsError(f"{name}: {value!r} is below {fact.minimum} (set by {origin})")
+    if fact.maximum is not None and found > fact.maximum:
+        raise SettingsError(f"{name}: {value!r} is above {fact.maximum} (set by {origin})")
     for word in (found if isinstance(found, tuple) else (found,)) if fact.choices else ():
         if word not in fact.choices:
             known = ", ".join(fact.choices)

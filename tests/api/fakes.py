@@ -155,7 +155,7 @@ class FakeServing:
         """The facts put into `running`."""
         return self.running[model][0] if model in self.running else None
 
-    def gauges(self) -> dict[str, EngineStats]:
+    def stats(self) -> dict[str, EngineStats]:
         """The gauges put into `running`."""
         return {name: gauges for name, (_, gauges) in self.running.items()}
 
@@ -201,7 +201,7 @@ class FakePictures:
     def __init__(self) -> None:
         self.kept: dict[str, bytes] = {}
 
-    def keep(self, data: bytes, format: ImageFormat, project: str = LOCAL_PROJECT) -> str:
+    def save(self, data: bytes, format: ImageFormat, project: str = LOCAL_PROJECT) -> str:
         """Keep one."""
         name = f"{len(self.kept)}.{format}"
         self.kept[name] = data
@@ -238,8 +238,8 @@ def services(serving: FakeServing | None = None, **changes: Any) -> Services:
     )
     given: dict[str, Any] = {
         "registry": registry,
-        "pictures": FakePictures(),
-        "meters": Metrics(serving.gauges),
+        "images": FakePictures(),
+        "metrics": Metrics(serving.stats),
         "operations": serving,
         **changes,
     }

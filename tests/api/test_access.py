@@ -15,7 +15,7 @@ from tests.api.fakes import services
 
 KEY = "sk-one-very-long-key"
 SCRAPER = "a-key-for-metrics-alone"
-KEYED = AccessPolicy.of(("sk-another-long-key", KEY))
+KEYED = AccessPolicy.from_keys(("sk-another-long-key", KEY))
 
 
 async def models(
@@ -165,7 +165,7 @@ async def test_pictures_and_the_bare_address_may_be_linked_to() -> None:
     """A picture's name is its key, so any page may show it; the greeting tells nothing and may be linked to."""
     assert (await models(AccessPolicy(), "/images/0.png", sec_fetch_site="cross-site")).status == 404
     assert (await models(AccessPolicy(), "/", sec_fetch_site="cross-site")).status == 200
-    assert (await models(AccessPolicy.of(origins=("*",)), sec_fetch_site="cross-site")).status == 200
+    assert (await models(AccessPolicy.from_keys(origins=("*",)), sec_fetch_site="cross-site")).status == 200
 
 
 async def test_metrics_need_a_key_from_afar() -> None:
@@ -199,7 +199,7 @@ async def test_metrics_have_a_key_of_their_own() -> None:
     """Where one is set, it opens /metrics and nothing else, and nothing else opens /metrics; our own tools do."""
     scraping = Scraping.of("local", SCRAPER)
     for keys in ((), (KEY,)):
-        access = AccessPolicy.of(keys, scraping=scraping, tools=("a-tools-own-token",))
+        access = AccessPolicy.from_keys(keys, scraping=scraping, tool_tokens=("a-tools-own-token",))
         for key in (None, KEY, "sk-another-long-key"):
             given = {"authorization": f"Bearer {key}"} if key else {}
             assert (await models(access, "/metrics", **given)).status == 401
@@ -207,7 +207,7 @@ async def test_metrics_have_a_key_of_their_own() -> None:
             given = {"authorization": f"Bearer {key}"}
             assert (await models(access, "/metrics", **given)).status == 200
     given = {"authorization": f"Bearer {SCRAPER}"}
-    access = AccessPolicy.of((KEY,), scraping=scraping)
+    access = AccessPolicy.from_keys((KEY,), scraping=scraping)
     assert (await models(access, "/metrics", client="192.0.2.7", host="gateway.example", **given)).status == 200
     assert (await models(access, **given)).status == 401
 
@@ -215,19 +215,19 @@ async def test_metrics_have_a_key_of_their_own() -> None:
 async def test_metrics_can_be_closed() -> None:
     """Set to `key` nobody reads them without one, this machine neither; set to `off` they do not exist."""
     given = {"authorization": f"Bearer {KEY}"}
-    by_key = AccessPolicy.of((KEY,), scraping=Scraping.of("key", None))
+    by_key = AccessPolicy.from_keys((KEY,), scraping=Scraping.of("key", None))
     assert (await models(by_key, "/metrics")).status == 401
     assert (await models(by_key, "/metrics", **given)).status == 200
-    assert (await models(AccessPolicy.of(scraping=Scraping.of("key", None)), "/metrics")).status == 401
+    assert (await models(AccessPolicy.from_keys(scraping=Scraping.of("key", None)), "/metrics")).status == 401
     for key in (None, SCRAPER):
-        said = await models(AccessPolicy.of((KEY,), scraping=Scraping.of("off", key)), "/metrics", **given)
+        said = await models(AccessPolicy.from_keys((KEY,), scraping=Scraping.of("off", key)), "/metrics", **given)
         assert (said.status, said.error["message"]) == (404, "Invalid URL (GET /metrics)")
 
 
 def test_keys_are_not_kept() -> None:
     """The rule holds hashes: neither its fields nor its repr give a key away."""
     assert KEY not in repr(KEYED)
-    assert SCRAPER not in repr(AccessPolicy.of(scraping=Scraping.of("key", SCRAPER)))
+    assert SCRAPER not in repr(AccessPolicy.from_keys(scraping=Scraping.of("key", SCRAPER)))
 
 
 def test_masking_hides_short_keys_whole() -> None:

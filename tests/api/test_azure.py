@@ -63,7 +63,7 @@ async def test_other_paths_lie_below_openai(path: str, query: str) -> None:
 
 async def test_a_version_is_no_field_of_a_query() -> None:
     """A list that refuses unknown fields takes a version, and still refuses others."""
-    access = AccessPolicy.of(admins=(KEY,))
+    access = AccessPolicy.from_keys(admin_keys=(KEY,))
     for query, status in (
         ("?api-version=1&since=0", 503),
         ("?since=0&api-version=1", 503),
@@ -76,7 +76,7 @@ async def test_a_version_is_no_field_of_a_query() -> None:
 
 async def test_the_key_comes_in_a_header_of_its_own() -> None:
     """`api-key` opens what a bearer key does; where both are sent the bearer counts."""
-    app = house(AccessPolicy.of((KEY,)))
+    app = house(AccessPolicy.from_keys((KEY,)))
     path = "/openai/deployments/tiny/chat/completions"
     assert (await ask(path, CHAT, app, api_key=KEY)).status == 200
     assert (await ask(path, CHAT, app, authorization=f"Bearer {KEY}", api_key="x")).status == 200
@@ -99,5 +99,5 @@ async def test_the_key_comes_in_a_header_of_its_own() -> None:
 )
 async def test_nothing_else_is_reached(path: str) -> None:
     """Other paths below /openai are a 404, and none of them leads to /admin."""
-    said = await ask(path, CHAT, house(AccessPolicy.of(admins=(KEY,))), authorization=f"Bearer {KEY}")
+    said = await ask(path, CHAT, house(AccessPolicy.from_keys(admin_keys=(KEY,))), authorization=f"Bearer {KEY}")
     assert (said.status, said.error["code"]) == (404, "unknown_url")

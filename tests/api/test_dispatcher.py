@@ -18,7 +18,8 @@ BODY = msgspec.json.encode({"model": "tiny", "prompt": "a"})
 def sender(serving: FakeServing) -> InProcessDispatcher:
     """One that asks a server which has a key, and so lets in nobody without."""
     return InProcessDispatcher(
-        build_application(services(serving, access=AccessPolicy.of(["sk-a-key-of-this-server"]))), lambda: "here:1"
+        build_application(services(serving, access=AccessPolicy.from_keys(["sk-a-key-of-this-server"]))),
+        lambda: "here:1",
     )
 
 

@@ -23,13 +23,13 @@ def test_one_request_is_measured_from_arrival_to_end() -> None:
     """First token, gaps between tokens, whole time, tokens and reasons all show under vLLM's names."""
     clock = Clock()
     meters = Metrics(clock=clock)
-    meter = meters.begin("tiny", "completions")
-    meter.admitted(7)
+    meter = meters.start_request("tiny", "completions")
+    meter.on_admitted(7)
     clock.now = 2.0
     meter.token(1)
     clock.now = 5.0
     meter.token(3)
-    meter.finished("length")
+    meter.on_finished("length")
     clock.now = 6.0
     meter.close(Usage(7, 4))
     meter.close(Usage(7, 4))
@@ -48,9 +48,9 @@ def test_a_request_is_split_into_waiting_reading_and_writing() -> None:
     """The three phases that vLLM's dashboard shows add up to the time of the last token."""
     clock = Clock()
     meters = Metrics(clock=clock)
-    meter = meters.begin("tiny", "completions")
+    meter = meters.start_request("tiny", "completions")
     clock.now = 1.0
-    meter.admitted(7)
+    meter.on_admitted(7)
     clock.now = 3.0
     meter.token(1)
     clock.now = 7.0
@@ -66,9 +66,9 @@ def test_a_request_is_split_into_waiting_reading_and_writing() -> None:
 def test_a_request_that_did_not_come_so_far_has_no_later_phase() -> None:
     """One that was refused, or ended before its first token, counts in no phase that it did not reach."""
     meters = Metrics()
-    meters.begin("tiny", "completions").close(Usage())
-    waited = meters.begin("tiny", "completions")
-    waited.admitted(7)
+    meters.start_request("tiny", "completions").close(Usage())
+    waited = meters.start_request("tiny", "completions")
+    waited.on_admitted(7)
     waited.close(Usage(7))
     of = {"model_name": "tiny"}
     names = ("queue", "prefill", "decode")
@@ -78,8 +78,8 @@ def test_a_request_that_did_not_come_so_far_has_no_later_phase() -> None:
 def test_the_background_is_counted_and_not_timed() -> None:
     """Nobody waits for it: its tokens count, and how long it took tells nobody anything."""
     meters = Metrics()
-    meter = meters.begin("tiny", "completions", is_background=True)
-    meter.admitted(7)
+    meter = meters.start_request("tiny", "completions", is_background=True)
+    meter.on_admitted(7)
     meter.token(1)
     meter.token(3)
     meter.close(Usage(7, 4))
@@ -124,6 +124,6 @@ def test_a_model_without_cells_uses_none() -> None:
 def test_two_apps_count_apart() -> None:
     """Meters share no state between apps in one process."""
     one, other = Metrics(), Metrics()
-    one.answered("/v1/models", "GET", 200)
+    one.count_response("/v1/models", "GET", 200)
     assert sample(one, "http_requests_total", handler="/v1/models", method="GET", status="2xx") == 1
     assert sample(other, "http_requests_total", handler="/v1/models", method="GET", status="2xx") is None

@@ -142,7 +142,7 @@ MISTAKES: list[dict[str, Any]] = [
 async def test_settings_that_fight_are_the_callers(engine: TextEngineRunner, mistake: dict[str, Any]) -> None:
     """Settings that leave nothing to draw are a 400, others are served, and nobody beside them is ended."""
     app = application(engine)
-    beside = engine.open(TextRequest((TextPrompt("b"),), ending=StoppingCriteria(max_tokens=40)), PLENTY)
+    beside = engine.open(TextRequest((TextPrompt("b"),), stopping=StoppingCriteria(max_tokens=40)), PLENTY)
     said = await call(app, "POST", "/v1/completions", msgspec.json.encode({"model": "tiny", "prompt": "a", **mistake}))
     assert is_well(said), said.body
     assert engine.end(beside).fault is None

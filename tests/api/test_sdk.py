@@ -39,7 +39,7 @@ def serving() -> FakeServing:
 @pytest.fixture(scope="module")
 def address(serving: FakeServing) -> Iterator[str]:
     """A server with one key, on fakes."""
-    house = services(serving, access=AccessPolicy.of((KEY,)), limits=Limits(body_bytes=1_000_000))
+    house = services(serving, access=AccessPolicy.from_keys((KEY,)), limits=Limits(body_bytes=1_000_000))
     with served(build_application(house)) as address:
         yield address
 

@@ -18,7 +18,7 @@ def test_fingerprint_names_all_that_computes() -> None:
     assert first == house.fingerprint(resolved)
     others = {replace(house, version="9").fingerprint(resolved)}
     others.add(house.fingerprint(ResolvedModel("tiny", msgspec.structs.replace(model, digest="other"))))
-    others.add(house.fingerprint(ResolvedModel("ft", model, tuned=installed("ft"))))
+    others.add(house.fingerprint(ResolvedModel("ft", model, fine_tuned=installed("ft"))))
     serving.running["tiny"] = (msgspec.structs.replace(loaded("tiny"), kernels="faster"), EngineStats())
     others.add(house.fingerprint(resolved))
     assert len(others | {first}) == 5

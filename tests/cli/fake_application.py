@@ -62,7 +62,7 @@ class FakeApplication:
         self.present = [SMALL]
 
     @property
-    def accounts(self) -> "FakeApplication":
+    def admin(self) -> "FakeApplication":
         """Itself: it fills both Protocols."""
         return self
 
@@ -70,12 +70,12 @@ class FakeApplication:
         self.calls.append((name, argument))
         self.settings = settings
 
-    def missing(self, settings: Settings, /) -> Sequence[str]:
+    def missing_models(self, settings: Settings, /) -> Sequence[str]:
         """Give what a test put in `wanted`."""
         self._called("missing", settings)
         return self.wanted
 
-    def check(self, settings: Settings, /) -> None:
+    def check_settings(self, settings: Settings, /) -> None:
         """Find nothing wrong."""
         self._called("check", settings)
 
@@ -84,13 +84,13 @@ class FakeApplication:
         self._called("create_key", settings, wanted)
         return IssuedKey(key=KEY, secret="sk-secret")
 
-    def keys(self, settings: Settings, /) -> Sequence[Key]:
+    def list_keys(self, settings: Settings, /) -> Sequence[Key]:
         """Give one that is good, one that is expired and one that is revoked."""
         self._called("keys", settings)
         changed = msgspec.structs.replace
         return [KEY, changed(KEY, name="old", expires_at=1), changed(KEY, name="lost", revoked_at=1)]
 
-    def show_key(self, settings: Settings, key: str, /) -> Key:
+    def get_key(self, settings: Settings, key: str, /) -> Key:
         """Know only 'bot'."""
         self._called("show_key", settings, key)
         if key != "bot":
@@ -107,7 +107,7 @@ class FakeApplication:
         self._called("rotate_key", settings, key)
         return IssuedKey(key=KEY, secret="sk-second")
 
-    def usage(self, settings: Settings, question: UsageQuery, /) -> Sequence[UsageTotal]:
+    def sum_usage(self, settings: Settings, question: UsageQuery, /) -> Sequence[UsageTotal]:
         """Give one sum for each of two days."""
         self._called("usage", settings, question)
         group = dict.fromkeys(question.by, "x")
@@ -118,7 +118,7 @@ class FakeApplication:
             for day in range(2)
         ]
 
-    def storage(self, settings: Settings, /) -> Sequence[ProjectUsage]:
+    def list_project_storage(self, settings: Settings, /) -> Sequence[ProjectUsage]:
         """Give one project."""
         self._called("storage", settings)
         return [ProjectUsage(project="team", files=7, pictures=2, limit=1000)]
@@ -143,7 +143,7 @@ class FakeApplication:
         self._called("serve", settings)
         announce(UP)
 
-    def pull(self, settings: Settings, reference: str, progress: ProgressReporter, /) -> InstalledModel:
+    def pull_model(self, settings: Settings, reference: str, progress: ProgressReporter, /) -> InstalledModel:
         """Fetch 'small'; anything else does not exist, 'slow' is interrupted."""
         self._called("pull", settings, reference)
         progress.total(10)
@@ -155,7 +155,7 @@ class FakeApplication:
             raise ModelNotFound(f"no model is called {reference}")
         return SMALL
 
-    def optimise(
+    def optimize_model(
         self, settings: Settings, name: str, wish: OptimizeOptions, progress: ProgressReporter, /
     ) -> OptimizeResult:
         """Find Q8_0 as good and Q4_0 lossy; 'broken' cannot be measured."""
@@ -189,27 +189,27 @@ class FakeApplication:
         """Whether a test put it in `starters`."""
         return reference in self.starters
 
-    def installed(self, settings: Settings, /) -> Sequence[InstalledModel]:
+    def list_models(self, settings: Settings, /) -> Sequence[InstalledModel]:
         """Give the small model."""
         self._called("installed", settings)
         return self.present
 
-    def painter(self, settings: Settings, /) -> str:
+    def default_image_model(self, settings: Settings, /) -> str:
         """Name one."""
         self._called("painter", settings)
         return "brush"
 
-    def aliases(self, settings: Settings, /) -> Sequence[Alias]:
+    def list_aliases(self, settings: Settings, /) -> Sequence[Alias]:
         """Give one alias."""
         self._called("aliases", settings)
         return [Alias("gpt-4", "small", "cl100k_base")]
 
-    def show(self, settings: Settings, name: str, /) -> Mapping[str, object]:
+    def describe_model(self, settings: Settings, name: str, /) -> Mapping[str, object]:
         """Give a line, a list and several lines."""
         self._called("show", settings, name)
         return {"name": name, "files": ["a", "b"], "template": "one\ntwo", "empty": ()}
 
-    def remove(self, settings: Settings, name: str, /) -> int:
+    def remove_model(self, settings: Settings, name: str, /) -> int:
         """Free 1.5 kB."""
         self._called("remove", settings, name)
         return 1500
@@ -228,7 +228,7 @@ class FakeApplication:
             raise InvalidRequest("npm is not installed")
         return f"{flavour} kernels installed"
 
-    def kernels(self, settings: Settings, /) -> str:
+    def describe_kernels(self, settings: Settings, /) -> str:
         """Describe them."""
         self._called("kernels", settings)
         return "AVX2 kernels"

@@ -84,7 +84,7 @@ def test_a_turn_tells_its_events_in_order(desks: Callable[[Begin], EngineDriver]
     assert desk.told == [(1, event) for event in three(ActiveRequest(1, asked(), 8))]
     desk.engine.close()
     desk.thread.join(10)
-    gauges = desk.engine.gauges()
+    gauges = desk.engine.stats()
     assert (gauges.running, gauges.waiting, gauges.prompt_tokens, gauges.steps) == (0, 0, 4, 5)
 
 

@@ -28,7 +28,7 @@ def test_a_tuned_model_is_run_by_what_it_adapts(filled: ModelStore, tmp_path: Pa
     """Its name resolves to the model it adapts, with its own file and hash beside it."""
     tuned(filled, tmp_path)
     found = InstalledModelRegistry(filled, catalogue.built_in()).resolve(NAME, "chat")
-    assert (found.model.facts.name, found.meant.facts.name, found.meant.parent) == (SMALL, NAME, SMALL)
+    assert (found.model.facts.name, found.served_model.facts.name, found.served_model.parent) == (SMALL, NAME, SMALL)
     assert found.adapter
     assert found.adapter.file.read_bytes()[:4] == b"GGUF"
     assert found.adapter.digest == filled.manifest(NAME).files[0].sha256

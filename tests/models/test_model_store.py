@@ -61,7 +61,7 @@ def test_a_broken_manifest_hides_one_model_only(
 
 def test_removal_takes_everything_and_waits_for_no_one(filled: ModelStore) -> None:
     """A removed model is gone with its folder; a model that is being fetched is not removed."""
-    with filled.exclusive("tiny"), pytest.raises(Unavailable, match="being fetched"):
+    with filled.lock_model("tiny"), pytest.raises(Unavailable, match="being fetched"):
         ModelStore(filled.home).remove("tiny")
     filled.remove("tiny")
     assert filled.names() == []

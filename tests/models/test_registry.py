@@ -52,14 +52,14 @@ def test_openai_names_stand_for_the_default_with_their_encoding(
 ) -> None:
     """A name of OpenAI's resolves to the default model and speaks the token ids of its own encoding."""
     found = registry.resolve(name, "completions")
-    assert (found.asked, found.model.facts.name, found.encoding) == (name, QWEN, encoding)
+    assert (found.requested_name, found.model.facts.name, found.encoding) == (name, QWEN, encoding)
 
 
 def test_a_name_of_a_family_resolves_and_tells_who_answers(registry: InstalledModelRegistry) -> None:
     """A new name of OpenAI's is answered by the default model under the asked name; of another kind it says so."""
     found = registry.resolve("gpt-6.2-sol", "chat")
-    assert (found.asked, found.meant.facts.name, found.encoding) == ("gpt-6.2-sol", QWEN, "o200k_base")
-    assert registry.resolve("gpt-6.2-sol", "").meant.facts.name == QWEN
+    assert (found.requested_name, found.served_model.facts.name, found.encoding) == ("gpt-6.2-sol", QWEN, "o200k_base")
+    assert registry.resolve("gpt-6.2-sol", "").served_model.facts.name == QWEN
     for name, kind in (("gpt-4o-mini-transcribe-2030", "transcription"), ("gpt-realtime-2", "realtime")):
         with pytest.raises(InvalidRequest, match=f"is for {kind}; it cannot be used for chat"):
             registry.resolve(name, "chat")
@@ -72,7 +72,7 @@ def test_an_installed_model_goes_before_a_family(store: ModelStore) -> None:
     put(store, QWEN)
     put(store, "gpt-6-nano")
     found = InstalledModelRegistry(store, catalogue.built_in()).resolve("gpt-6-nano", "chat")
-    assert (found.meant.facts.name, found.encoding) == ("gpt-6-nano", None)
+    assert (found.served_model.facts.name, found.encoding) == ("gpt-6-nano", None)
 
 
 def test_models_that_chat_come_first_and_the_default_before_all(store: ModelStore) -> None:

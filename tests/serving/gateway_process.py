@@ -18,8 +18,8 @@ async def main(text: str) -> None:
     await serving.start()
     stream = await serving.open(scripted(), prompt(text))
     await stream.admitted()
-    await until(lambda: serving.gauges()["m"].running)
-    sys.stdout.write(f"{serving.status()[0].pid}\n")
+    await until(lambda: serving.stats()["m"].running)
+    sys.stdout.write(f"{serving.worker_status()[0].pid}\n")
     sys.stdout.flush()
     await asyncio.Event().wait()
 

@@ -83,7 +83,7 @@ class ScriptedEngine:
             if id in self._scripts and self._scripts[id].word != "stubborn":
                 del self._scripts[id]
 
-    def gauges(self) -> EngineStats:
+    def stats(self) -> EngineStats:
         """How it stands."""
         since = self._stuck_at
         return EngineStats(
@@ -117,7 +117,7 @@ class ScriptedEngine:
 
     def _step(self, script: Script) -> Iterator[Event]:
         if script.word == "reject":
-            yield Failed(InvalidRequest("No such thing.", param="prompt").fault, Usage(prompt_tokens=7))
+            yield Failed(InvalidRequest("No such thing.", param="prompt").info, Usage(prompt_tokens=7))
             return
         if not script.is_admitted:
             script.is_admitted = True

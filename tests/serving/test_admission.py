@@ -18,34 +18,34 @@ def test_never_more_than_the_limit(slots: int, max_queue: int, moves: list[tuple
         inside = live[model]
         if not enters and inside:
             left.append(inside.pop(which % len(inside)))
-            left[-1].leave()
+            left[-1].release()
         elif not enters and left:
-            left[which % len(left)].leave()
+            left[which % len(left)].release()
         elif len(inside) < slots + max_queue:
-            inside.append(admission.enter(model))
+            inside.append(admission.admit(model))
         else:
             with pytest.raises(Overloaded):
-                admission.enter(model)
-        assert admission.inside(model) == len(inside) <= slots + max_queue
+                admission.admit(model)
+        assert admission.admitted_count(model) == len(inside) <= slots + max_queue
         assert admission.total == len(live["a"]) + len(live["b"])
 
 
 def test_a_key_that_floods_a_model_does_not_keep_others_out() -> None:
     """Beside a key that asks all the time another one's requests get in; each model's places are its own."""
     admission = Admission(2, 6, clock=lambda: 0.0)
-    admission.enter("m", "other").leave()
-    flood = [admission.enter("m", "flood") for _ in range(6)]
+    admission.admit("m", "other").release()
+    flood = [admission.admit("m", "flood") for _ in range(6)]
     with pytest.raises(Overloaded, match="for other keys"):
-        admission.enter("m", "flood")
-    admission.enter("m", "other")
-    admission.enter("m", "")
+        admission.admit("m", "flood")
+    admission.admit("m", "other")
+    admission.admit("m", "")
     with pytest.raises(Overloaded, match="8 requests are already taken"):
-        admission.enter("m", "other")
-    assert [admission.enter("n", "flood") for _ in range(8)]
-    flood[0].leave()
+        admission.admit("m", "other")
+    assert [admission.admit("n", "flood") for _ in range(8)]
+    flood[0].release()
     with pytest.raises(Overloaded):
-        admission.enter("m", "flood")
-    admission.enter("m", "other")
+        admission.admit("m", "flood")
+    admission.admit("m", "other")
 
 
 @given(st.lists(st.floats(0.0, 1e6), min_size=1, max_size=20))
@@ -54,12 +54,12 @@ def test_time_to_come_back_follows_what_requests_took(took_s: list[float]) -> No
     now = 0.0
     admission = Admission(1, 0, clock=lambda: now)
     for each in took_s:
-        ticket = admission.enter("m")
+        ticket = admission.admit("m")
         now += each
-        ticket.leave()
-    admission.enter("m")
+        ticket.release()
+    admission.admit("m")
     with pytest.raises(Overloaded) as caught:
-        admission.enter("m")
+        admission.admit("m")
     wait_s = caught.value.retry_after_s
     assert wait_s is not None
     slack = 1e-6 * now

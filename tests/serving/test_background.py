@@ -75,9 +75,9 @@ async def test_what_begins_while_a_caller_waits_rests_at_once(serve: Serve) -> N
 async def test_work_may_begin_when_nobody_is_there(serve: Serve) -> None:
     """`opened` returns at once without callers, and with one only after it has left."""
     serving = await serve()
-    await asyncio.wait_for(serving.background.opened(), 1)
+    await asyncio.wait_for(serving.background.wait_open(), 1)
     waiting = await serving.open(scripted(), prompt("wait"))
-    opened = asyncio.create_task(serving.background.opened())
+    opened = asyncio.create_task(serving.background.wait_open())
     await waiting.admitted()
     assert not opened.done()
     await waiting.aclose()
@@ -124,15 +124,15 @@ async def test_one_that_breaks_leaves_the_others_to_go_on() -> None:
     """A background request that cannot be told to rest ends with an error; the others are told, and told again."""
     background, clock = BackgroundRequests(), asyncio.get_running_loop()
     broken, sound = Fragile(is_broken=True), Fragile(is_broken=False)
-    background.hold(broken)
-    background.hold(sound)
-    visit = background.visit()
+    background.track(broken)
+    background.track(sound)
+    visit = background.add_foreground()
     assert (broken.is_over, sound.rests) == (True, True)
-    visit.leave()
+    visit.finish()
     end = clock.time() + DEADLINE_S
     while sound.rests:
         assert clock.time() < end
-        await background.opened()
+        await background.wait_open()
     background.close()
 
 
@@ -144,7 +144,7 @@ class Fragile:
         self.is_over = self.rests = False
         self._is_broken = is_broken
 
-    def rest(self) -> None:
+    def pause(self) -> None:
         """Stand still."""
         if self._is_broken:
             raise RuntimeError("broken")

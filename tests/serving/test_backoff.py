@@ -9,14 +9,14 @@ from homeport.serving.backoff import Backoff
 def test_pauses() -> None:
     """The first retry is at once, later pauses double up to the limit, a success starts anew."""
     backoff = Backoff(1.0, 5.0)
-    assert [backoff.failed() for _ in range(5)] == [0.0, 1.0, 2.0, 4.0, 5.0]
-    backoff.succeeded()
+    assert [backoff.record_failure() for _ in range(5)] == [0.0, 1.0, 2.0, 4.0, 5.0]
+    backoff.reset()
     assert backoff.failures == 0
-    assert backoff.failed() == 0.0
+    assert backoff.record_failure() == 0.0
 
 
 @given(st.integers(1, 5000))
 def test_pauses_never_pass_the_limit(failures: int) -> None:
     """However many failures in a row, the pause stays within the limit."""
     backoff = Backoff(0.5, 30.0)
-    assert all(0.0 <= backoff.failed() <= 30.0 for _ in range(failures))
+    assert all(0.0 <= backoff.record_failure() <= 30.0 for _ in range(failures))

@@ -24,39 +24,39 @@ def made() -> tuple[IdleGatePolicy, Clock]:
 def test_it_is_open_while_nobody_is_there() -> None:
     """It is open at first, shut while one waits, and open again a moment after that one left."""
     gate, clock = made()
-    assert gate.stands() == (True, None)
-    gate.arrive()
+    assert gate.state() == (True, None)
+    gate.on_request()
     clock.now += 1000
-    assert gate.stands() == (False, None)
-    gate.leave(was_answered=False)
-    assert gate.stands() == (False, SETTLE_S)
+    assert gate.state() == (False, None)
+    gate.on_finished(was_answered=False)
+    assert gate.state() == (False, SETTLE_S)
     clock.now += SETTLE_S
-    assert gate.stands() == (True, None)
+    assert gate.state() == (True, None)
 
 
 def test_long_answers_do_not_shut_it_for_good() -> None:
     """While one is being answered it opens for a moment after each long while."""
     gate, clock = made()
-    gate.arrive()
+    gate.on_request()
     clock.now += 1
-    gate.answer()
-    assert gate.stands() == (False, PATIENCE_S - 1)
+    gate.on_first_event()
+    assert gate.state() == (False, PATIENCE_S - 1)
     clock.now += PATIENCE_S - 1
     for _ in range(3):
-        assert gate.stands() == (True, TURN_S)
+        assert gate.state() == (True, TURN_S)
         clock.now += TURN_S
-        assert gate.stands() == (False, PATIENCE_S)
+        assert gate.state() == (False, PATIENCE_S)
         clock.now += PATIENCE_S
 
 
 def test_who_comes_ends_the_moment() -> None:
     """It shuts at once for one who waits, and then for as long as ever."""
     gate, clock = made()
-    gate.arrive()
-    gate.answer()
+    gate.on_request()
+    gate.on_first_event()
     clock.now += PATIENCE_S
     assert gate.is_open
-    gate.arrive()
+    gate.on_request()
     assert not gate.is_open
     gate.answer()
     assert gate.stands() == (False, PATIENCE_S)
@@ -73,18 +73,18 @@ def test_nobody_waits_while_it_is_open(steps: list[tuple[str, float]]) -> None:
     for what, passed_s in steps:
         clock.now += passed_s
         if what == "arrive":
-            gate.arrive()
+            gate.on_request()
             waiting += 1
         elif what == "answer" and waiting:
-            gate.answer()
+            gate.on_first_event()
             waiting, answered = waiting - 1, answered + 1
         elif what == "leave" and answered:
-            gate.leave(was_answered=True)
+            gate.on_finished(was_answered=True)
             answered -= 1
         elif what == "depart" and waiting:
-            gate.leave(was_answered=False)
+            gate.on_finished(was_answered=False)
             waiting -= 1
-        changes_in_s = gate.stands().changes_in_s
+        changes_in_s = gate.state().changes_in_s
         assert not (waiting and gate.is_open)
         assert (changes_in_s is None) == bool(waiting or (gate.is_open and not answered))
         if changes_in_s is not None and not gate.is_open:

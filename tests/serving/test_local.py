@@ -35,14 +35,14 @@ Serve = Callable[..., Awaitable[LocalServing]]
 
 def pid_of(serving: LocalServing) -> int:
     """The process id of the only worker."""
-    (status,) = serving.status()
+    (status,) = serving.worker_status()
     assert status.pid is not None
     return status.pid
 
 
 def running(serving: LocalServing) -> int:
     """Requests in the only worker's engine, as of its last heartbeat."""
-    return serving.gauges()["m"].running
+    return serving.stats()["m"].running
 
 
 async def test_answers(serve: Serve) -> None:
@@ -78,7 +78,7 @@ async def test_engine_errors_come_back_as_they_were(serve: Serve) -> None:
     with pytest.raises(InvalidRequest) as caught:
         await stream.admitted()
     assert caught.value.param == "prompt"
-    assert serving.status()[0].users == 0
+    assert serving.worker_status()[0].users == 0
     await stream.aclose()
 
 
@@ -93,10 +93,10 @@ async def test_credit_bounds_what_waits_for_a_reader(serve: Serve) -> None:
     serving = await serve(msgspec.structs.replace(QUICK, credit=8))
     stream = await serving.open(scripted(), prompt("count 1000"))
     await stream.admitted()
-    await until(lambda: serving.gauges()["m"].generated_tokens >= 8)
+    await until(lambda: serving.stats()["m"].generated_tokens >= 8)
     assert await answer(serving, "count 5") == "1 2 3 4 5 "
-    await until(lambda: serving.gauges()["m"].generated_tokens >= 13)
-    assert serving.gauges()["m"].generated_tokens == 13
+    await until(lambda: serving.stats()["m"].generated_tokens >= 13)
+    assert serving.stats()["m"].generated_tokens == 13
     batch = await anext(aiter(stream))
     assert len(batch) == 8
     await stream.aclose()
@@ -107,7 +107,7 @@ async def test_a_reader_that_stalls_is_given_up(serve: Serve) -> None:
     serving = await serve(msgspec.structs.replace(QUICK, credit=4, reader_stall_s=0.2))
     stream = await serving.open(scripted(), prompt("count 1000"))
     await stream.admitted()
-    await until(lambda: not serving.status()[0].users)
+    await until(lambda: not serving.worker_status()[0].users)
     with pytest.raises(Unavailable, match="nothing was read"):
         await anext(aiter(stream))
     await until(lambda: not running(serving))
@@ -124,9 +124,9 @@ async def test_leaving_cancels_once(serve: Serve) -> None:
     await until(lambda: running(serving) == 2)
     await first.aclose()
     await first.aclose()
-    assert serving.status()[0].users == 1
+    assert serving.worker_status()[0].users == 1
     await until(lambda: running(serving) == 1)
-    assert serving.gauges()["m"].preemptions == 1
+    assert serving.stats()["m"].preemptions == 1
     await second.aclose()
     assert [event async for event in second] == []
 
@@ -157,7 +157,7 @@ async def test_large_requests(serve: Serve) -> None:
     assert await answer(serving, "count 1" + " " * 20_000_000) == "1 "
     with pytest.raises(PayloadTooLarge, match="Open"):
         await serving.open(scripted(), prompt("count 1" + " " * 21_000_000))
-    assert serving.status()[0].users == 0
+    assert serving.worker_status()[0].users == 0
     assert await answer(serving, "count 1") == "1 "
 
 
@@ -183,7 +183,7 @@ async def test_crash_in_mid_stream(serve: Serve) -> None:
     assert await answer(serving, "count 1") == "1 "
     assert pid_of(serving) != pid
     assert serving.is_ready
-    assert serving.status()[0].restarts == 1
+    assert serving.worker_status()[0].restarts == 1
     await stream.aclose()
     await bystander.aclose()
 
@@ -230,7 +230,7 @@ async def test_crash_loop_pauses(serve: Serve, tmp_path: Path) -> None:
     assert await answer(serving, "count 1") == "1 "
     diary.with_suffix(".abort").touch()
     os.kill(pid_of(serving), signal.SIGKILL)
-    await until(lambda: serving.status()[0].state == "paused")
+    await until(lambda: serving.worker_status()[0].state == "paused")
     assert not serving.is_ready
     with pytest.raises(Unavailable, match="SIGABRT") as caught:
         await events(serving, "count 1")
@@ -250,7 +250,7 @@ async def test_load_failures_say_why(serve: Serve, how: str, message: str) -> No
     serving = await serve(msgspec.structs.replace(QUICK, load_limit_s=limit_s), load=how)
     with pytest.raises(Unavailable, match=message):
         await serving.open(scripted(), prompt("count 1"))
-    assert serving.status() == ()
+    assert serving.worker_status() == ()
     assert serving.is_ready
     assert not [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
 
@@ -302,8 +302,8 @@ async def test_leaving_while_it_loads(serve: Serve, tmp_path: Path) -> None:
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
-    assert serving.status()[0].users == 0
-    assert serving.status()[0].state == "loading"
+    assert serving.worker_status()[0].users == 0
+    assert serving.worker_status()[0].state == "loading"
     gate.open("w").close()
     assert await answer(serving, "count 1") == "1 "
     assert len(diary.read_text().split()) == 1
@@ -330,7 +330,7 @@ async def test_drain(serve: Serve) -> None:
     assert len([event for event in got if isinstance(event, TextDelta)]) == 6
     await draining
     assert not psutil.pid_exists(pid)
-    assert serving.status() == ()
+    assert serving.worker_status() == ()
 
 
 async def test_drain_time_is_bounded(serve: Serve) -> None:

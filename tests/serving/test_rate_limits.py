@@ -44,14 +44,14 @@ def key(name: str = "bot", /, **limits: int) -> Key:
 
 def admitted(quotas: RateLimiter, asked: Key, tokens: int = 0) -> bool:
     """Whether one short request gets in."""
-    passage = quotas.passage(asked)
+    passage = quotas.ticket(asked)
     try:
-        passage.enter()
+        passage.acquire()
         passage.reserve(tokens)
     except RateLimited:
         return False
     passage.settle(tokens)
-    passage.leave()
+    passage.release()
     return True
 
 
@@ -87,7 +87,7 @@ def test_a_refusal_says_when_to_come_back(quotas: RateLimiter, clock: Clock) -> 
     clock.past += 10
     assert admitted(quotas, asked)
     with pytest.raises(RateLimited, match="Limit 2, Used 2, Requested 1") as refused:
-        quotas.passage(asked).enter()
+        quotas.ticket(asked).acquire()
     assert refused.value.code == "rate_limit_exceeded"
     wait_s = refused.value.retry_after_s
     assert wait_s is not None
@@ -109,32 +109,32 @@ def test_keys_do_not_share_limits(quotas: RateLimiter) -> None:
 def test_what_was_reserved_too_much_is_given_back(quotas: RateLimiter) -> None:
     """A request reserves what it may take and pays what it took."""
     asked = key(tokens_per_minute=100)
-    passage = quotas.passage(asked)
-    passage.enter()
+    passage = quotas.ticket(asked)
+    passage.acquire()
     passage.reserve(90)
-    assert passage.rates()["tokens"].remaining == 10
+    assert passage.limit_status()["tokens"].remaining == 10
     assert not admitted(quotas, asked, 20)
     passage.settle(30)
-    assert passage.rates()["tokens"].remaining == 70
+    assert passage.limit_status()["tokens"].remaining == 70
     assert admitted(quotas, asked, 70)
 
 
 def test_a_long_answer_counts_where_it_is_more_than_reserved(quotas: RateLimiter, clock: Clock) -> None:
     """A request that lasts over a minute and takes more than it reserved pays the rest at its end."""
     asked = key(tokens_per_minute=100)
-    passage = quotas.passage(asked)
-    passage.enter()
+    passage = quotas.ticket(asked)
+    passage.acquire()
     passage.reserve(10)
     clock.past += 120
     passage.settle(95)
-    assert passage.rates()["tokens"].remaining == 15
+    assert passage.limit_status()["tokens"].remaining == 15
     assert not admitted(quotas, asked, 20)
 
 
 def test_more_than_the_limit_never_fits(quotas: RateLimiter) -> None:
     """A request that asks for more tokens than a minute has is refused as too large."""
     with pytest.raises(RateLimited, match="Request too large"):
-        quotas.passage(key(tokens_per_minute=100)).reserve(101)
+        quotas.ticket(key(tokens_per_minute=100)).reserve(101)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_a_budget_is_spent_until_the_calendar_turns(
     assert admitted(quotas, asked, 60)
     assert admitted(quotas, asked, 60)  # what is left is not known to be too little before it is spent
     with pytest.raises(QuotaExceeded, match="has taken 120") as refused:
-        quotas.passage(asked).reserve(1)
+        quotas.ticket(asked).reserve(1)
     assert refused.value.code == "insufficient_quota"
     left_s = refused.value.retry_after_s
     assert left_s is not None
@@ -163,14 +163,14 @@ def test_a_budget_is_spent_until_the_calendar_turns(
 def test_what_runs_counts_against_the_budget(quotas: RateLimiter) -> None:
     """Requests under way count with what they reserved: another may come when they end, which is soon."""
     asked = key(tokens_per_day=100)
-    first = quotas.passage(asked)
+    first = quotas.ticket(asked)
     first.reserve(100)
     with pytest.raises(RateLimited, match="Reserved 100") as refused:
-        quotas.passage(asked).reserve(1)
+        quotas.ticket(asked).reserve(1)
     assert not isinstance(refused.value, QuotaExceeded)
     assert refused.value.retry_after_s == 1.0
     first.settle(10)
-    quotas.passage(asked).reserve(1)
+    quotas.ticket(asked).reserve(1)
 
 
 def test_a_budget_outlives_the_server(quotas: RateLimiter) -> None:
@@ -184,35 +184,35 @@ def test_a_budget_outlives_the_server(quotas: RateLimiter) -> None:
 def test_so_many_at_once(quotas: RateLimiter) -> None:
     """A key's requests over its concurrency are refused until one has ended; ending twice is once."""
     asked = key(concurrent_requests=2)
-    running = [quotas.passage(asked) for _ in range(3)]
-    running[0].enter()
-    running[1].enter()
+    running = [quotas.ticket(asked) for _ in range(3)]
+    running[0].acquire()
+    running[1].acquire()
     with pytest.raises(RateLimited, match="Concurrency limit"):
-        running[2].enter()
-    running[2].leave()
-    running[0].leave()
-    running[0].leave()
-    running[2].enter()
+        running[2].acquire()
+    running[2].release()
+    running[0].release()
+    running[0].release()
+    running[2].acquire()
     assert not admitted(quotas, asked)
 
 
 def test_rates_tell_limit_rest_and_reset(quotas: RateLimiter, clock: Clock) -> None:
     """Each limit of a minute tells what it is, what is left and when it is whole again; others are not told."""
-    passage = quotas.passage(key(requests_per_minute=3, tokens_per_day=5))
-    assert list(passage.rates()) == ["requests"]
-    assert passage.rates()["requests"] == (3, 3, 0.0)
-    passage.enter()
-    limit, remaining, reset_s = passage.rates()["requests"]
+    passage = quotas.ticket(key(requests_per_minute=3, tokens_per_day=5))
+    assert list(passage.limit_status()) == ["requests"]
+    assert passage.limit_status()["requests"] == (3, 3, 0.0)
+    passage.acquire()
+    limit, remaining, reset_s = passage.limit_status()["requests"]
     assert (limit, remaining) == (3, 2)
     assert 60 <= reset_s <= 60.25
     clock.past += reset_s
-    assert passage.rates()["requests"] == (3, 3, 0.0)
+    assert passage.limit_status()["requests"] == (3, 3, 0.0)
 
 
 @pytest.mark.parametrize("limit", ["tokens_per_minute", "tokens_per_day", "tokens_per_month"])
 def test_an_answer_without_a_bound_is_reserved_in_slices(quotas: RateLimiter, limit: str) -> None:
     """It begins with 256 tokens beside its prompt, gets 256 more each time, what is left at last, and then nothing."""
-    passage = quotas.passage(key(**{limit: 600}))
+    passage = quotas.ticket(key(**{limit: 600}))
     assert passage.reserve(10, None) == 266
     assert passage.more(150, 10_000) == 256
     assert passage.limited_by == ""
@@ -227,33 +227,33 @@ def test_an_answer_without_a_bound_is_reserved_in_slices(quotas: RateLimiter, li
 
 def test_no_more_is_reserved_than_can_be_used(quotas: RateLimiter) -> None:
     """A bounded answer takes no more than its bound of a day, and all of it of a minute at once."""
-    daily = quotas.passage(key("daily", tokens_per_day=1000))
+    daily = quotas.ticket(key("daily", tokens_per_day=1000))
     assert daily.reserve(10, 20) == 30
     assert daily.more(20, 5) == 5
-    minutely = quotas.passage(key("minutely", tokens_per_minute=1000))
+    minutely = quotas.ticket(key("minutely", tokens_per_minute=1000))
     assert minutely.reserve(10, 900) == 266
-    assert minutely.rates()["tokens"].remaining == 90
+    assert minutely.limit_status()["tokens"].remaining == 90
     assert minutely.more(200, 644) == 256
-    assert minutely.rates()["tokens"].remaining == 90
+    assert minutely.limit_status()["tokens"].remaining == 90
     with pytest.raises(RateLimited):
-        quotas.passage(key("minutely", tokens_per_minute=1000)).reserve(10, 81)
+        quotas.ticket(key("minutely", tokens_per_minute=1000)).reserve(10, 81)
 
 
 @pytest.mark.parametrize("limit", ["tokens_per_minute", "tokens_per_day", "tokens_per_month"])
 def test_a_prompt_longer_than_estimated_is_refused_where_it_does_not_fit(quotas: RateLimiter, limit: str) -> None:
     """Its true length counts before anything is computed; a refused one has taken nothing."""
     asked = key(**{limit: 100})
-    passage = quotas.passage(asked)
+    passage = quotas.ticket(asked)
     assert passage.reserve(5, None) == 100
     assert passage.more(120, 900) == 0
     with pytest.raises(RateLimited):
         passage.admit(120, has_answer=True)
     passage.settle(0)
-    fits = quotas.passage(asked)
+    fits = quotas.ticket(asked)
     fits.reserve(5)
     fits.admit(99)
     with pytest.raises(RateLimited):
-        quotas.passage(asked).admit(2)
+        quotas.ticket(asked).admit(2)
     fits.settle(99)
     assert admitted(quotas, asked, 1)
 
@@ -261,14 +261,14 @@ def test_a_prompt_longer_than_estimated_is_refused_where_it_does_not_fit(quotas:
 def test_who_leaves_early_pays_for_what_was_drawn_unseen(quotas: RateLimiter) -> None:
     """Candidates that are never given out count with what the engine last said that they took."""
     asked = key(tokens_per_day=1000)
-    passage = quotas.passage(asked)
+    passage = quotas.ticket(asked)
     passage.reserve(10, None)
     passage.more(140, 5000)
     passage.settle(10)
-    assert quotas.passage(asked).reserve(0, None) == 256
-    assert quotas.passage(asked).reserve(0, 10_000) == 256
-    assert quotas.passage(asked).reserve(0, 10_000) == 256
-    assert quotas.passage(asked).reserve(0, 10_000) == 1000 - 140 - 3 * 256
+    assert quotas.ticket(asked).reserve(0, None) == 256
+    assert quotas.ticket(asked).reserve(0, 10_000) == 256
+    assert quotas.ticket(asked).reserve(0, 10_000) == 256
+    assert quotas.ticket(asked).reserve(0, 10_000) == 1000 - 140 - 3 * 256
 
 
 _MOVES = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 400), st.integers(0, 20_000)), max_size=60)
@@ -285,7 +285,7 @@ def test_together_requests_never_take_more_than_the_limit(
     taken = 0
     for which, prompt, wanted in moves:
         if which not in running:
-            passage = quotas.passage(asked)
+            passage = quotas.ticket(asked)
             try:
                 granted = passage.reserve(prompt, wanted if wanted % 2 else None)
                 passage.admit(prompt, has_answer=True)
@@ -305,60 +305,60 @@ def test_together_requests_never_take_more_than_the_limit(
     for passage, granted in running.values():
         passage.settle(granted)
         taken += granted
-    rest = quotas.passage(asked)
+    rest = quotas.ticket(asked)
     if taken < most:
         assert rest.reserve(0, None) == min(256, most - taken)
 
 
 def _acts(passage: RateLimitTicket) -> list[Callable[[], object]]:
-    return [passage.enter, lambda: passage.reserve(10**9), lambda: passage.settle(1), passage.leave]
+    return [passage.acquire, lambda: passage.reserve(10**9), lambda: passage.settle(1), passage.release]
 
 
 def test_without_a_key_there_is_no_limit() -> None:
     """The passage of callers without a key of their own lets everything through."""
     for act in _acts(UNLIMITED):
         act()
-    assert UNLIMITED.rates() == {}
+    assert UNLIMITED.limit_status() == {}
 
 
 def test_the_background_leaves_room(quotas: RateLimiter) -> None:
     """It is no request of the minute nor one at a time, and takes half of a minute's tokens at most."""
     limited = key(requests_per_minute=1, concurrent_requests=1, tokens_per_minute=100)
-    lines = [quotas.passage(limited, is_background=True) for _ in range(3)]
+    lines = [quotas.ticket(limited, is_background=True) for _ in range(3)]
     for line in lines:
-        line.enter()
+        line.acquire()
     lines[0].reserve(30)
     lines[1].reserve(20)
     with pytest.raises(RateLimited) as refused:
         lines[2].reserve(1)
     assert not isinstance(refused.value, QuotaExceeded)
-    caller = quotas.passage(limited)
-    caller.enter()
+    caller = quotas.ticket(limited)
+    caller.acquire()
     caller.reserve(50)
 
 
 def test_a_large_background_request_waits_for_a_whole_minute(quotas: RateLimiter, clock: Clock) -> None:
     """More than half of the tokens fit into an empty minute; more than all of them never, and are refused for good."""
     limited = key(tokens_per_minute=100)
-    quotas.passage(limited).reserve(30)
-    large = quotas.passage(limited, is_background=True)
+    quotas.ticket(limited).reserve(30)
+    large = quotas.ticket(limited, is_background=True)
     with pytest.raises(RateLimited) as refused:
         large.reserve(80)
     assert refused.value.retry_after_s is not None
     clock.past += refused.value.retry_after_s + 0.001
     large.reserve(80)
     with pytest.raises(QuotaExceeded) as spent:
-        quotas.passage(limited, is_background=True).reserve(101)
+        quotas.ticket(limited, is_background=True).reserve(101)
     assert spent.value.retry_after_s is None
 
 
 def test_the_background_spends_the_budget(quotas: RateLimiter) -> None:
     """A day's tokens are the same for all that a key asks."""
     limited = key(tokens_per_day=100)
-    line = quotas.passage(limited, is_background=True)
+    line = quotas.ticket(limited, is_background=True)
     line.reserve(10)
     line.settle(100)
     for is_background in (True, False):
         with pytest.raises(QuotaExceeded) as spent:
-            quotas.passage(limited, is_background=is_background).reserve(1)
+            quotas.ticket(limited, is_background=is_background).reserve(1)
         assert spent.value.retry_after_s == 43_200

@@ -53,7 +53,7 @@ async def test_mixed_traffic(serve: Serve) -> None:
         own = random.Random(seed)
         for _ in range(8):
             ends[await visit(serving, own)] += 1
-            copies = Counter(status.model for status in serving.status() if status.pid)
+            copies = Counter(status.model for status in serving.worker_status() if status.pid)
             most = max(most, sum(copies.values()))
             assert set(copies.values()) <= {1}
 
@@ -68,11 +68,11 @@ async def test_mixed_traffic(serve: Serve) -> None:
     }
     assert ends["answered"] > 20
     assert most <= 2
-    await until(lambda: not any(status.users for status in serving.status()))
+    await until(lambda: not any(status.users for status in serving.worker_status()))
     for model in MODELS:
         assert await answer(serving, "count 1", model) == "1 "
     await until(lambda: serving.is_ready)
-    await until(lambda: not serving.status())
+    await until(lambda: not serving.worker_status())
     await until(lambda: not workers() - Counter({psutil.STATUS_ZOMBIE: 99}))
     stream = await serving.open(MODELS[0], prompt("wait"))
     await stream.admitted()

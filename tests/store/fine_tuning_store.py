@@ -43,22 +43,22 @@ class FineTuningStore:
             "hyperparameters": Hyperparameters(seed=7),
             **changes,
         }
-        return self.book.add(FineTuningJob(id=job_id, **given), most_waiting)
+        return self.book.create(FineTuningJob(id=job_id, **given), most_waiting)
 
     def under_way(self, job_id: str) -> FineTuningJob:
         """The same, its training begun."""
         job = self.job(job_id)
-        assert self.log.begin(job)
-        assert self.log.prepared(job, PREPARED)
+        assert self.log.start(job)
+        assert self.log.record_prepared(job, PREPARED)
         return job
 
     def status(self, job: FineTuningJob) -> str:
         """How it stands."""
-        return self.book.show(job.project, job.id).status
+        return self.book.get(job.project, job.id).status
 
     def told(self, job: FineTuningJob) -> list[FineTuningEvent]:
         """Everything that was told of it, in order."""
-        return list(self.book.events(job.project, job.id, PageRequest(is_newest_first=False))[0])
+        return list(self.book.list_events(job.project, job.id, PageRequest(is_newest_first=False))[0])
 
     def messages(self, job: FineTuningJob) -> list[str]:
         """The same in words."""

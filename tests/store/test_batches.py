@@ -44,7 +44,7 @@ class BatchStoreFixture:
         """One that `owner` works on."""
         made = self.made(**more)
         assert self.book.claim(owner, 10) is not None
-        return self.book.begin(owner, made.id, total, "m")
+        return self.book.start(owner, made.id, total, "m")
 
     def content(self, text: str) -> Path:
         """A file with this text."""
@@ -71,9 +71,9 @@ def test_a_batch_is_kept_as_it_was_made(room: BatchStoreFixture) -> None:
     made = room.made(metadata={"a": "é"}, keep_s=3600)
     assert made.id.startswith("batch_")
     assert (made.status, made.created_at, made.expires_at) == ("validating", NOW, NOW + WINDOW_S)
-    assert room.book.show("one", made.id) == made
+    assert room.book.get("one", made.id) == made
     assert made.metadata == {"a": "é"}
-    for ask in (room.book.show, room.book.cancel):
+    for ask in (room.book.get, room.book.cancel):
         with pytest.raises(NotFound):
             ask("other", made.id)
 
@@ -82,12 +82,12 @@ def test_batches_are_listed_from_the_newest(room: BatchStoreFixture) -> None:
     """Pages end where the next begins, and an id of another project is no place to begin."""
     ids = [room.made().id for _ in range(5)]
     theirs = room.made("other")
-    first, has_more = room.book.every("one", 2, None)
+    first, has_more = room.book.list_page("one", 2, None)
     assert ([each.id for each in first], has_more) == ([ids[4], ids[3]], True)
-    rest, has_more = room.book.every("one", 3, ids[3])
+    rest, has_more = room.book.list_page("one", 3, ids[3])
     assert ([each.id for each in rest], has_more) == (ids[2::-1], False)
     with pytest.raises(InvalidRequest) as refused:
-        room.book.every("one", 2, theirs.id)
+        room.book.list_page("one", 2, theirs.id)
     assert refused.value.param == "after"
 
 
@@ -95,8 +95,8 @@ def test_one_works_on_a_batch_at_a_time(room: BatchStoreFixture) -> None:
     """The oldest free one is claimed; one that is held is free again when its time runs out or it is let go."""
     first, second = room.made(), room.made()
     assert [room.book.claim(name, 10) for name in ("a", "b", "c")] == [
-        room.book.show("one", first.id),
-        room.book.show("one", second.id),
+        room.book.get("one", first.id),
+        room.book.get("one", second.id),
         None,
     ]
     room.clock.now += 8
@@ -115,52 +115,52 @@ def test_who_has_lost_a_batch_changes_nothing(room: BatchStoreFixture) -> None:
     room.clock.now += 11
     assert room.book.claim("other", 10) is not None
     with pytest.raises(NotFound):
-        room.book.record("me", batch.id, [answer(1)])
+        room.book.add_results("me", batch.id, [answer(1)])
     with pytest.raises(NotFound):
         room.book.renew("me", batch.id, 10)
     with pytest.raises(NotFound):
-        room.book.finalise("me", batch.id)
+        room.book.start_finalizing("me", batch.id)
     with pytest.raises(NotFound):
-        room.book.keep("me", batch, room.content("x"), are_answers=True)
+        room.book.create_output_file("me", batch, room.content("x"), are_answers=True)
     with pytest.raises(NotFound):
-        room.book.close("me", batch.id)
-    assert room.book.lines(batch.id) == set()
-    assert room.book.show("one", batch.id).status == "in_progress"
+        room.book.finish("me", batch.id)
+    assert room.book.finished_lines(batch.id) == set()
+    assert room.book.get("one", batch.id).status == "in_progress"
     assert not [path for path in (room.folder / "blobs").rglob("*") if path.is_file()]
 
 
 def test_a_line_comes_to_one_outcome(room: BatchStoreFixture) -> None:
     """Of two outcomes of a line the first stays, and is counted once."""
     batch = room.begun()
-    room.book.record("me", batch.id, [answer(1, "first")])
-    room.book.record("me", batch.id, [refusal(1, "again"), refusal(3), answer(2)])
-    shown = room.book.show("one", batch.id)
+    room.book.add_results("me", batch.id, [answer(1, "first")])
+    room.book.add_results("me", batch.id, [refusal(1, "again"), refusal(3), answer(2)])
+    shown = room.book.get("one", batch.id)
     assert (shown.total, shown.completed, shown.failed) == (3, 2, 1)
     assert (shown.input_tokens, shown.cached_tokens, shown.output_tokens) == (10, 4, 6)
-    assert list(room.book.outcomes(batch.id, are_answers=True)) == ["first", "a"]
-    assert list(room.book.outcomes(batch.id, are_answers=False)) == ["e"]
-    assert room.book.lines(batch.id) == {1, 2, 3}
+    assert list(room.book.iterate_results(batch.id, are_answers=True)) == ["first", "a"]
+    assert list(room.book.iterate_results(batch.id, are_answers=False)) == ["e"]
+    assert room.book.finished_lines(batch.id) == {1, 2, 3}
 
 
 def test_many_outcomes_are_read_in_order(room: BatchStoreFixture) -> None:
     """More outcomes than are read at a time come all, by line."""
     batch = room.begun(total=500)
     for start in (251, 1):
-        room.book.record("me", batch.id, [answer(line, str(line)) for line in range(start, start + 250)])
-    assert list(room.book.outcomes(batch.id, are_answers=True)) == [str(line) for line in range(1, 501)]
+        room.book.add_results("me", batch.id, [answer(line, str(line)) for line in range(start, start + 250)])
+    assert list(room.book.iterate_results(batch.id, are_answers=True)) == [str(line) for line in range(1, 501)]
 
 
 def test_a_file_is_made_once(room: BatchStoreFixture) -> None:
     """It is the batch's in the moment in which it is kept; a second one is refused and leaves nothing behind."""
     batch = room.begun(keep_s=3600)
-    kept = room.book.keep("me", batch, room.content("text"), are_answers=True)
+    kept = room.book.create_output_file("me", batch, room.content("text"), are_answers=True)
     assert kept.output_file_id is not None
-    file = room.files.show("one", kept.output_file_id)
+    file = room.files.get("one", kept.output_file_id)
     assert (file.purpose, file.bytes, file.expires_at) == ("batch_output", 4, NOW + 3600)
     assert file.filename == f"{batch.id}_output.jsonl"
     with pytest.raises(NotFound):
-        room.book.keep("me", batch, room.content("again"), are_answers=True)
-    room.book.keep("me", batch, room.content("error"), are_answers=False)
+        room.book.create_output_file("me", batch, room.content("again"), are_answers=True)
+    room.book.create_output_file("me", batch, room.content("error"), are_answers=False)
     assert len([path for path in (room.folder / "blobs").rglob("*") if path.is_file()]) == 2
 
 
@@ -168,20 +168,20 @@ def test_a_file_is_made_once(room: BatchStoreFixture) -> None:
 def test_a_batch_ends_as_what_happened_to_it(room: BatchStoreFixture, end: str) -> None:
     """The last status and its time tell how it ended; its outcomes stand in files alone from then on."""
     batch = room.begun()
-    room.book.record("me", batch.id, [answer(1)])
+    room.book.add_results("me", batch.id, [answer(1)])
     if end == "cancelled":
         assert room.book.cancel("one", batch.id).status == "cancelling"
     errors = [BatchError(code="empty_file", message="no", line=2)] if end == "failed" else []
     late = [refusal(2), refusal(3)] if end in ("expired", "cancelled") else []
-    done = room.book.finalise("me", batch.id, errors=errors, expired=late)
+    done = room.book.start_finalizing("me", batch.id, errors=errors, expired=late)
     assert done.status == ("cancelling" if end == "cancelled" else "finalizing")
     assert done.finalizing_at == NOW
     room.clock.now += 1
-    ended = room.book.close("me", batch.id)
+    ended = room.book.finish("me", batch.id)
     assert (ended.status, getattr(ended, f"{end}_at"), ended.has_ended) == (end, NOW + 1, True)
     assert ended.failed == (2 if end == "expired" else 0)
     assert ended.errors == tuple(errors)
-    assert room.book.lines(batch.id) == set()
+    assert room.book.finished_lines(batch.id) == set()
     assert room.book.claim("me", 10) is None
 
 
@@ -192,19 +192,19 @@ def test_only_what_is_under_way_can_be_cancelled(room: BatchStoreFixture) -> Non
     room.clock.now += 1
     assert room.book.cancel("one", batch.id) == first
     other = room.begun("you")
-    room.book.finalise("you", other.id)
+    room.book.start_finalizing("you", other.id)
     for _ in range(2):
-        with pytest.raises(InvalidRequest, match=room.book.show("one", other.id).status):
+        with pytest.raises(InvalidRequest, match=room.book.get("one", other.id).status):
             room.book.cancel("one", other.id)
-        if room.book.show("one", other.id).status == "finalizing":
-            room.book.close("you", other.id)
+        if room.book.get("one", other.id).status == "finalizing":
+            room.book.finish("you", other.id)
 
 
 def test_a_batch_begins_once(room: BatchStoreFixture) -> None:
     """Who takes one over finds its counts as they are, and a cancelled one does not begin."""
     batch = room.begun(total=7)
-    assert room.book.begin("me", batch.id, 9, "other") == batch
+    assert room.book.start("me", batch.id, 9, "other") == batch
     made = room.made()
     assert room.book.claim("you", 10) is not None
     room.book.cancel("one", made.id)
-    assert room.book.begin("you", made.id, 7, "m").status == "cancelling"
+    assert room.book.start("you", made.id, 7, "m").status == "cancelling"

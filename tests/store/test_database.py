@@ -12,7 +12,7 @@ from homeport.store.schema import PROJECTS
 
 
 def count(database: Database) -> int:
-    with database.reading() as connection:
+    with database.read_transaction() as connection:
         return connection.execute(sa.select(sa.func.count()).select_from(PROJECTS)).scalar_one()
 
 
@@ -20,7 +20,7 @@ def test_a_transaction_is_whole_or_not_at_all(database: Database) -> None:
     """What a transaction wrote before it failed is not there; what ended well is."""
 
     def half(*names: str) -> None:
-        with database.writing() as connection:
+        with database.write_transaction() as connection:
             for name in names:
                 connection.execute(sa.insert(PROJECTS).values(id=name, created_at=1))
             if "bad" in names:
@@ -43,7 +43,7 @@ def test_a_password_is_not_shown() -> None:
     """A database's name in messages leaves the password out."""
     database = Database("postgresql://me:hunter2@127.0.0.1:1/name")
     assert "hunter2" not in str(database)
-    with pytest.raises(Unavailable) as refused, database.reading():
+    with pytest.raises(Unavailable) as refused, database.read_transaction():
         pass
     assert "hunter2" not in str(refused.value)
     database.close()
@@ -63,13 +63,13 @@ def test_a_full_disk_is_said_and_breaks_nothing(database: Database) -> None:
     """Where a row finds no room the error is StorageFull, and the database goes on with what it had."""
     if not database.is_sqlite:
         pytest.skip("PostgreSQL's disk is its own affair")
-    with database.writing() as connection:
+    with database.write_transaction() as connection:
         connection.execute(sa.insert(PROJECTS).values(id="before", created_at=1))
-    with database.writing() as connection:
+    with database.write_transaction() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
         connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
     many = [{"id": f"{at}-{'x' * 60}", "created_at": 1} for at in range(1000)]
-    with pytest.raises(StorageFull), database.writing() as connection:
+    with pytest.raises(StorageFull), database.write_transaction() as connection:
         connection.execute(sa.insert(PROJECTS), many)
     assert count(database) == 1
 
@@ -81,7 +81,7 @@ def test_a_value_that_no_column_holds_is_the_callers_mistake(database: Database,
     row = {"id": "a", "created_at": 1, column.name: value}
     if database.is_sqlite and isinstance(value, str):
         pytest.skip("SQLite holds it")
-    with pytest.raises(InvalidRequest, match="cannot store"), database.writing() as connection:
+    with pytest.raises(InvalidRequest, match="cannot store"), database.write_transaction() as connection:
         connection.execute(sa.insert(PROJECTS).values(**row))
-    with database.reading() as connection:
+    with database.read_transaction() as connection:
         assert connection.execute(sa.select(PROJECTS)).all() == []

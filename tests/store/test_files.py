@@ -55,14 +55,14 @@ def house(database: Database, tmp_path: Path) -> FileStoreFixture:
 
 def test_a_file_is_kept_and_copied(house: FileStoreFixture) -> None:
     """A kept file is found by its project, and copied whole over what is at a path."""
-    kept = house.files.add(FILE, house.content())
-    assert house.files.show("one", kept.id) == kept
+    kept = house.files.create(FILE, house.content())
+    assert house.files.get("one", kept.id) == kept
     assert (kept.bytes, kept.created_at) == (6, 1_700_000_000)
     target = house.content(b"what was there before")
     house.files.copy(kept, target)
     assert target.read_bytes() == b"hello!"
     with pytest.raises(NotFound):
-        house.files.show("other", kept.id)
+        house.files.get("other", kept.id)
 
 
 def test_a_file_without_a_row_is_not_kept(house: FileStoreFixture) -> None:
@@ -72,14 +72,14 @@ def test_a_file_without_a_row_is_not_kept(house: FileStoreFixture) -> None:
         raise StorageFull("full")
 
     with pytest.raises(StorageFull):
-        house.files.add(FILE, house.content(), full)
+        house.files.create(FILE, house.content(), full)
     assert house.kept() == []
-    assert house.files.every("one", FilePageRequest()) == ([], False)
+    assert house.files.list_page("one", FilePageRequest()) == ([], False)
 
 
 def test_what_a_dead_process_left_is_swept(house: FileStoreFixture) -> None:
     """A content without a row goes when it is old enough that nobody can still be at it; others stay."""
-    kept = house.files.add(FILE, house.content())
+    kept = house.files.create(FILE, house.content())
     house.blobs.put("files/file-left", house.content())
     house.files.sweep()
     assert len(house.kept()) == 2
@@ -92,8 +92,8 @@ def test_what_a_dead_process_left_is_swept(house: FileStoreFixture) -> None:
 
 def test_two_ends_of_one_upload_make_one_file(house: FileStoreFixture) -> None:
     """Of two requests that complete the same upload the second one gets an error and leaves nothing."""
-    upload = house.uploads.begin(UPLOAD)
-    part = house.uploads.add("one", upload.id, house.content())
+    upload = house.uploads.create(UPLOAD)
+    part = house.uploads.add_part("one", upload.id, house.content())
     target = house.folder / "whole"
     first = house.uploads.assemble("one", upload.id, [part.id], target)
     done, file = house.uploads.complete(first, target)
@@ -101,18 +101,18 @@ def test_two_ends_of_one_upload_make_one_file(house: FileStoreFixture) -> None:
     with pytest.raises(InvalidRequest, match="is completed"):
         house.uploads.complete(first, target)
     assert house.kept() == [f"files/{file.id}"]
-    assert house.uploads.show("one", upload.id).file_id == file.id
+    assert house.uploads.get("one", upload.id).file_id == file.id
 
 
 def test_a_late_upload_expires_with_its_parts(house: FileStoreFixture) -> None:
     """An hour after its beginning an upload has expired; the sweep takes its parts."""
-    upload = house.uploads.begin(UPLOAD)
-    house.uploads.add("one", upload.id, house.content())
+    upload = house.uploads.create(UPLOAD)
+    house.uploads.add_part("one", upload.id, house.content())
     house.now += 3599
     house.uploads.sweep()
-    assert house.uploads.show("one", upload.id).status == "pending"
+    assert house.uploads.get("one", upload.id).status == "pending"
     house.now += 1
-    assert house.uploads.show("one", upload.id).status == "expired"
+    assert house.uploads.get("one", upload.id).status == "expired"
     house.uploads.sweep()
     assert house.kept() == []
-    assert house.uploads.show("one", upload.id).status == "expired"
+    assert house.uploads.get("one", upload.id).status == "expired"

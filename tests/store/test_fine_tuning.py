@@ -25,7 +25,7 @@ def test_a_job_is_kept_as_it_was_asked_for(books: FineTuningStore) -> None:
     kept = books.job(
         "ftjob-2", validation_file="file-2", hyperparameters=chosen, metadata={"a.b'\"": "名"}, asked="名字"
     )
-    assert books.book.show("one", "ftjob-2") == kept
+    assert books.book.get("one", "ftjob-2") == kept
     assert (kept.status, kept.created_at, kept.updated_at) == ("queued", 1_700_000_000, 1_700_000_000)
     assert books.messages(first)[-1].endswith("Queue number: 0.")
     assert books.messages(kept)[-1].endswith("Queue number: 1.")
@@ -35,15 +35,15 @@ def test_another_projects_job_is_not_there(books: FineTuningStore) -> None:
     """To another project a job is missing, whatever it asks of it, and in none of its lists."""
     job = books.job("ftjob-1")
     page = PageRequest()
-    for ask in (books.book.show, books.book.cancel, books.book.pause, books.book.resume):
+    for ask in (books.book.get, books.book.cancel, books.book.pause, books.book.resume):
         with pytest.raises(NotFound):
             ask("other", job.id)
-    for look in (books.book.events, books.book.checkpoints):
+    for look in (books.book.list_events, books.book.list_checkpoints):
         with pytest.raises(NotFound):
             look("other", job.id, page)
-    assert books.book.every("other", page) == ([], False)
+    assert books.book.list_page("other", page) == ([], False)
     with pytest.raises(InvalidRequest) as refused:
-        books.book.every("other", PageRequest(after=job.id))
+        books.book.list_page("other", PageRequest(after=job.id))
     assert refused.value.param == "after"
     assert books.status(job) == "queued"
 
@@ -55,7 +55,7 @@ def test_a_full_queue_takes_no_more(books: FineTuningStore) -> None:
         books.job("ftjob-2", most_waiting=1)
     assert refused.value.retry_after_s
     with pytest.raises(NotFound):
-        books.book.show("one", "ftjob-2")
+        books.book.get("one", "ftjob-2")
     books.job("ftjob-3", most_waiting=1, server="there")
     books.book.pause("one", first.id)
     books.job("ftjob-4", most_waiting=1)
@@ -68,7 +68,7 @@ def test_jobs_are_listed_by_page_and_metadata(books: FineTuningStore) -> None:
         books.job(f"ftjob-{number}", metadata=metadata)
 
     def ids(page: PageRequest) -> tuple[list[str], bool]:
-        found, has_more = books.book.every("one", page)
+        found, has_more = books.book.list_page("one", page)
         return [job.id[-1] for job in found], has_more
 
     assert ids(PageRequest()) == (["4", "3", "2", "1", "0"], False)
@@ -84,17 +84,17 @@ def test_events_have_pages(books: FineTuningStore) -> None:
     """What was told of a job is given newest first or oldest, so much at a time, of this job alone."""
     job, other = books.under_way("ftjob-1"), books.under_way("ftjob-2")
     for step in (1, 2, 3):
-        books.log.measured(job, measures(step), 6, None)
+        books.log.record_step(job, measures(step), 6, None)
     every = books.told(job)
-    first, has_more = books.book.events("one", job.id, PageRequest(limit=2))
+    first, has_more = books.book.list_events("one", job.id, PageRequest(limit=2))
     assert (list(first), has_more) == (every[:-3:-1], True)
-    rest, has_more = books.book.events("one", job.id, PageRequest(after=first[-1].id))
+    rest, has_more = books.book.list_events("one", job.id, PageRequest(after=first[-1].id))
     assert (list(rest), has_more) == (every[-3::-1], False)
     assert [event.data for event in first] == [
         {"total_steps": 6, "step": step, "train_loss": 1.0 / step, "train_mean_token_accuracy": 0.5} for step in (3, 2)
     ]
     with pytest.raises(InvalidRequest):
-        books.book.events("one", other.id, PageRequest(after=first[0].id))
+        books.book.list_events("one", other.id, PageRequest(after=first[0].id))
 
 
 def test_a_job_is_paused_resumed_and_cancelled(books: FineTuningStore) -> None:
@@ -105,7 +105,7 @@ def test_a_job_is_paused_resumed_and_cancelled(books: FineTuningStore) -> None:
     assert books.book.pause("one", job.id).status == "paused"
     with pytest.raises(InvalidRequest):
         books.book.pause("one", job.id)
-    assert books.log.next("here") is None
+    assert books.log.next_job("here") is None
     assert books.book.resume("one", job.id).status == "queued"
     books.now += 5
     cancelled = books.book.cancel("one", job.id)

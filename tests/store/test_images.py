@@ -31,7 +31,7 @@ def clock() -> Clock:
 def test_a_picture_is_there_until_its_time_is_over(tmp_path: Path, clock: Clock) -> None:
     """Up to the last second it is found, from then on it is not."""
     pictures = ImageFolder(tmp_path / "pictures", 3600, clock)
-    name = pictures.keep(b"data", ImageFormat.WEBP)
+    name = pictures.save(b"data", ImageFormat.WEBP)
     assert name.endswith(".webp")
     clock.now += 3599
     assert pictures.find(name) == b"data"
@@ -41,7 +41,7 @@ def test_a_picture_is_there_until_its_time_is_over(tmp_path: Path, clock: Clock)
 
 def test_another_server_knows_them_too(tmp_path: Path, clock: Clock) -> None:
     """After a restart, also with another setting, each is kept for as long as was said when it was painted."""
-    name = ImageFolder(tmp_path, 3600, clock).keep(b"data", ImageFormat.PNG)
+    name = ImageFolder(tmp_path, 3600, clock).save(b"data", ImageFormat.PNG)
     after = ImageFolder(tmp_path, 1, clock)
     clock.now += 3000
     assert after.find(name) == b"data"
@@ -52,15 +52,15 @@ def test_another_server_knows_them_too(tmp_path: Path, clock: Clock) -> None:
 def test_what_has_expired_leaves_the_disk(tmp_path: Path, clock: Clock) -> None:
     """By a sweep, as at a server's start, and whenever another picture is kept; what is still good stays."""
     pictures = ImageFolder(tmp_path, 100, clock)
-    pictures.keep(b"old", ImageFormat.PNG)
+    pictures.save(b"old", ImageFormat.PNG)
     clock.now += 60
-    kept = pictures.keep(b"young", ImageFormat.JPEG)
+    kept = pictures.save(b"young", ImageFormat.JPEG)
     (tmp_path / f"{'0' * 8}-{'a' * 43}.png.partial").write_bytes(b"half")
     clock.now += 50
     pictures.sweep()
     assert [path.name for path in tmp_path.rglob("*.*")] == [kept]
     clock.now += 50
-    pictures.keep(b"new", ImageFormat.PNG)
+    pictures.save(b"new", ImageFormat.PNG)
     assert len(list(tmp_path.rglob("*.*"))) == 1
 
 
@@ -73,7 +73,7 @@ def test_sweeping_where_nothing_was_kept_is_fine(tmp_path: Path) -> None:
 def test_names_are_not_to_be_guessed_and_files_are_the_users_alone(tmp_path: Path) -> None:
     """Two names share no more than their time; nobody else on the machine may read either."""
     pictures = ImageFolder(tmp_path / "pictures", 100)
-    one, other = (pictures.keep(b"x", ImageFormat.PNG) for _ in range(2))
+    one, other = (pictures.save(b"x", ImageFormat.PNG) for _ in range(2))
     assert one.partition("-")[2][:43] != other.partition("-")[2][:43]
     folder = tmp_path / "pictures"
     for path in (folder, folder / "local", folder / "local" / one):
@@ -102,7 +102,7 @@ def test_what_cannot_be_removed_is_left(
         unlink(path, missing_ok)
 
     monkeypatch.setattr(Path, "unlink", held)
-    name = pictures.keep(b"data", ImageFormat.PNG)
+    name = pictures.save(b"data", ImageFormat.PNG)
     assert pictures.find(name) == b"data"
     assert not (tmp_path / "stray.partial").exists()
     assert "cannot be removed" in caplog.text
@@ -117,5 +117,5 @@ def test_a_full_disk_leaves_nothing_of_a_picture(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(durable_files, "flush", full)
     with pytest.raises(StorageFull):
-        pictures.keep(b"data", ImageFormat.PNG)
+        pictures.save(b"data", ImageFormat.PNG)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]

@@ -57,8 +57,8 @@ def test_a_key_comes_back_as_it_was_made(book: SqlKeyRepository) -> None:
     limits = KeyLimits(requests_per_minute=5, tokens_per_month=2**40)
     wanted = NewKey(name="bot", project="team", models=("a", "b"), limits=limits, expires_in_s=60)
     issued = book.create(wanted)
-    assert book.every() == [issued.key]
-    assert book.show(issued.key.id) == issued.key
+    assert book.list_all() == [issued.key]
+    assert book.get(issued.key.id) == issued.key
     assert (issued.key.name, issued.key.project, issued.key.models) == ("bot", "team", ("a", "b"))
     assert issued.key.limits == limits
     assert issued.key.expires_at == issued.key.created_at + 60
@@ -70,7 +70,7 @@ def test_no_secret_is_in_the_database(book: SqlKeyRepository, database: Database
     """Neither a key's secret nor a plain hash of it stands in any table."""
     issued = book.create(NewKey(name="bot"))
     rotated = book.rotate(issued.key.id)
-    with database.reading() as connection:
+    with database.read_transaction() as connection:
         every = repr([connection.execute(sa.select(table)).all() for table in METADATA.sorted_tables])
     for secret in (issued.secret, rotated.secret):
         assert secret not in every
@@ -102,13 +102,13 @@ def test_a_project_is_made_once(book: SqlKeyRepository, database: Database) -> N
     """Two keys of one project share it."""
     book.create(NewKey(name="one", project="team"))
     book.create(NewKey(name="two", project="team"))
-    with database.reading() as connection:
+    with database.read_transaction() as connection:
         assert connection.execute(sa.select(PROJECTS.c.id)).scalars().all() == ["team"]
 
 
 def test_an_unknown_key_is_missing(book: SqlKeyRepository) -> None:
     """Showing, revoking and rotating what is not there say so."""
-    for act in (book.show, book.revoke, book.rotate):
+    for act in (book.get, book.revoke, book.rotate):
         with pytest.raises(NotFound):
             act("key_nowhere")
 
@@ -149,10 +149,10 @@ def test_a_key_expires_by_the_clock(book: SqlKeyRepository, ring: SqlKeyCache, c
 
 def test_once_closed_for_ever(book: SqlKeyRepository, ring: SqlKeyCache) -> None:
     """The ring is open before the first key, and closed from then on, also when every key is revoked."""
-    assert not ring.is_closed
+    assert not ring.requires_key
     issued = book.create(NewKey(name="bot"))
     ring.load()
-    assert ring.is_closed
+    assert ring.requires_key
     book.revoke(issued.key.id)
     ring.load()
     assert ring.is_closed

@@ -24,7 +24,7 @@ def steps() -> ScriptDirectory:
 
 def walk_from(database: Database, start: str | None) -> None:
     """Stamp a database, which must have the tables of that step, and walk on."""
-    with database.writing() as connection:
+    with database.write_transaction() as connection:
         migration._STAMP.create(connection, checkfirst=True)
         if start is not None:
             connection.execute(sa.insert(migration._STAMP).values(version_num=start))
@@ -32,7 +32,7 @@ def walk_from(database: Database, start: str | None) -> None:
 
 
 def differences(database: Database) -> list[object]:
-    with database.reading() as connection:
+    with database.read_transaction() as connection:
         context = MigrationContext.configure(
             connection, opts={"include_name": lambda name, kind, _: (kind, name) != ("table", "alembic_version")}
         )
@@ -67,7 +67,7 @@ def test_only_a_file_is_upgraded_by_the_server(empty: Database) -> None:
 
 def test_a_newer_database_is_left_alone(database: Database) -> None:
     """A database of a newer Homeport is neither used nor changed."""
-    with database.writing() as connection:
+    with database.write_transaction() as connection:
         connection.execute(sa.update(migration._STAMP).values(version_num="r9999"))
     for use in (migration.prepare_database, migration.upgrade):
         with pytest.raises(Unavailable, match="newer Homeport"):
@@ -77,7 +77,7 @@ def test_a_newer_database_is_left_alone(database: Database) -> None:
 
 def test_a_missing_table_is_found(database: Database) -> None:
     """`check` names tables that are not there."""
-    with database.writing() as connection:
+    with database.write_transaction() as connection:
         METADATA.tables["keys"].drop(connection)
     assert migration.find_faults(database) == ["tables are missing: keys"]
 
@@ -89,7 +89,7 @@ def test_a_copy_is_whole_and_private(database: Database, tmp_path: Path) -> None
         with pytest.raises(InvalidRequest, match="pg_dump"):
             migration.backup(database, target)
         return
-    with database.reading():
+    with database.read_transaction():
         size = migration.backup(database, target)
     assert size == target.stat().st_size
     assert stat.S_IMODE(target.stat().st_mode) == 0o600

@@ -26,7 +26,7 @@ BROKEN = ["{", "[1]", "", '{"x": {}}']
 
 
 def _spoil(database: Database, table: sa.Table, id: str, **values: object) -> None:
-    with database.writing() as connection:
+    with database.write_transaction() as connection:
         connection.execute(sa.update(table).where(table.c.id == id).values(**values))
 
 
@@ -47,9 +47,9 @@ def test_a_damaged_key_opens_nothing_and_the_others_go_on(
     book.revoke(later.key.id)
     ring.load()
     assert ring.find(later.secret) is None
-    assert {key.name for key in book.every()} == {"good", "later"}
+    assert {key.name for key in book.list_all()} == {"good", "later"}
     with pytest.raises(NotFound, match=bad.key.id):
-        book.show(bad.key.id)
+        book.get(bad.key.id)
 
 
 def test_a_text_that_is_not_utf8_harms_no_other_row(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_a_text_that_is_not_utf8_harms_no_other_row(tmp_path: Path) -> None:
     book = SqlKeyRepository(database, SECRET)
     bad, good = book.create(NewKey(name="bad")), book.create(NewKey(name="good"))
     for value in ("CAST(x'ff80' AS TEXT)", "x'ff80'"):
-        with database.writing() as connection:
+        with database.write_transaction() as connection:
             connection.exec_driver_sql(f"UPDATE keys SET models = {value} WHERE id = '{bad.key.id}'")  # noqa: S608
         ring = SqlKeyCache(book, SECRET)
         ring.load()
@@ -76,13 +76,13 @@ def test_a_damaged_file_is_missing_alone(tmp_path: Path) -> None:
     content = tmp_path / "content"
     content.write_bytes(b"x")
     plain = File(id="", project="one", purpose="batch", filename="a", bytes=0, created_at=0)
-    bad, good = files.add(plain, content), files.add(plain, content)
+    bad, good = files.create(plain, content), files.create(plain, content)
     _spoil(database, FILES, bad.id, filename=b"\xff")
-    found, has_more = files.every("one", FilePageRequest())
+    found, has_more = files.list_page("one", FilePageRequest())
     assert [file.id for file in found] == [good.id]
     assert not has_more
     with pytest.raises(NotFound, match="damaged"):
-        files.show("one", bad.id)
+        files.get("one", bad.id)
     files.sweep()
     database.close()
 
@@ -101,9 +101,9 @@ def test_a_damaged_batch_is_passed_over(database: Database, tmp_path: Path, colu
     assert claimed is not None
     assert claimed.id == good.id
     assert book.claim("me", 60) is None
-    assert [batch.id for batch in book.every("one", 10, None)[0]] == [good.id]
+    assert [batch.id for batch in book.list_page("one", 10, None)[0]] == [good.id]
     with pytest.raises(NotFound, match="damaged"):
-        book.show("one", bad.id)
+        book.get("one", bad.id)
 
 
 @pytest.mark.parametrize("text", BROKEN)
@@ -113,16 +113,16 @@ def test_a_damaged_fine_tuning_job_is_passed_over(database: Database, tmp_path: 
     books = FineTuningStore(database, tmp_path)
     bad, good = books.job("bad"), books.job("good")
     _spoil(database, FINE_TUNES, bad.id, **{column: text})
-    found = books.log.next("here")
+    found = books.log.next_job("here")
     assert found is not None
     assert found.id == good.id
-    assert [job.id for job in books.book.every("one", PageRequest())[0]] == [good.id]
+    assert [job.id for job in books.book.list_page("one", PageRequest())[0]] == [good.id]
     with pytest.raises(NotFound, match="damaged"):
-        books.book.show("one", bad.id)
+        books.book.get("one", bad.id)
     books.book.cancel("one", good.id)
     _spoil(database, FINE_TUNES, bad.id, status="failed")
-    assert [job.id for job in books.log.untidy("here")] == [good.id]
-    assert books.log.next("here") is None
+    assert [job.id for job in books.log.list_uncleaned("here")] == [good.id]
+    assert books.log.next_job("here") is None
 
 
 def test_each_acts_on_every_item() -> None:
@@ -145,6 +145,6 @@ def test_what_is_left_out_is_logged_by_its_id(database: Database, caplog: pytest
     bad = book.create(NewKey(name="bad"))
     _spoil(database, KEYS, bad.key.id, limits='{"tokens_per_day": "secret words"}')
     with caplog.at_level(logging.ERROR):
-        assert book.every() == []
+        assert book.list_all() == []
     assert bad.key.id in caplog.text
     assert "secret words" not in caplog.text

@@ -26,7 +26,7 @@ def settings(database: Database, tmp_path: Path) -> Settings:
 
 def _lose(database: Database) -> None:
     """Have the database as good as new."""
-    with database.writing() as connection:
+    with database.write_transaction() as connection:
         METADATA.drop_all(connection)
         connection.exec_driver_sql("DROP TABLE alembic_version")
     migration.upgrade(database)
@@ -91,7 +91,7 @@ def test_a_lost_secret_stops_the_start(settings: Settings) -> None:
     assert not secret.exists()
     accepted = Settings(home=settings.home, database_url=settings.database_url, accept_lost_keys=True)
     opened = Storage(accepted)
-    assert opened.ring.is_closed
+    assert opened.key_cache.requires_key
     opened.close()
     assert secret.read_bytes() != kept
 
@@ -101,10 +101,10 @@ def test_a_running_server_stays_closed(settings: Settings, database: Database) -
     admin_commands.create_key(settings, NewKey(name="bot"))
     ring = SqlKeyCache(SqlKeyRepository(database, b"s" * 32), b"s" * 32)
     ring.load()
-    assert ring.is_closed
+    assert ring.requires_key
     _lose(database)
     ring.load()
-    assert ring.is_closed
+    assert ring.requires_key
 
 
 def test_no_key_is_made_that_cannot_be_noted(tmp_path: Path, database: Database) -> None:
@@ -114,5 +114,5 @@ def test_no_key_is_made_that_cannot_be_noted(tmp_path: Path, database: Database)
     with pytest.raises(Unavailable, match="file"):
         book.create(NewKey(name="bot"))
     assert book.revision() == 0
-    with database.reading() as connection:
+    with database.read_transaction() as connection:
         assert sa.inspect(connection).has_table("keys")

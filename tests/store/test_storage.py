@@ -66,10 +66,10 @@ def house(database: Database, tmp_path: Path) -> House:
 
 def test_everything_that_a_project_keeps_is_counted(house: House) -> None:
     """Files, parts of uploads, pictures and fine-tuned models, each project's own; deleted ones no longer."""
-    first = house.files.add(FILE, house.content(100))
-    begun = house.uploads.begin(UPLOAD)
-    house.uploads.add("one", begun.id, house.content(200))
-    house.pictures.keep(b"x" * 50, ImageFormat.PNG, "one")
+    first = house.files.create(FILE, house.content(100))
+    begun = house.uploads.create(UPLOAD)
+    house.uploads.add_part("one", begun.id, house.content(200))
+    house.pictures.save(b"x" * 50, ImageFormat.PNG, "one")
     assert house.storage.every() == [
         ProjectUsage(project="one", files=100, parts=200, pictures=50, limit=1000),
         ProjectUsage(project="tuner", models=300, limit=1000),
@@ -81,14 +81,14 @@ def test_everything_that_a_project_keeps_is_counted(house: House) -> None:
 
 def test_what_does_not_fit_is_refused_and_not_kept(house: House) -> None:
     """A file, an upload, a part or a picture beyond the limit; other projects are not concerned."""
-    begun = house.uploads.begin(UPLOAD)
-    house.files.add(FILE, house.content(900))
+    begun = house.uploads.create(UPLOAD)
+    house.files.create(FILE, house.content(900))
     before = house.kept()
     for act in (
-        lambda: house.files.add(FILE, house.content(101)),
-        lambda: house.uploads.begin(UPLOAD),
-        lambda: house.uploads.add("one", begun.id, house.content(101)),
-        lambda: house.pictures.keep(b"x" * 101, ImageFormat.PNG, "one"),
+        lambda: house.files.create(FILE, house.content(101)),
+        lambda: house.uploads.create(UPLOAD),
+        lambda: house.uploads.add_part("one", begun.id, house.content(101)),
+        lambda: house.pictures.save(b"x" * 101, ImageFormat.PNG, "one"),
         lambda: house.files.check_room("one", 101),
     ):
         with pytest.raises(InvalidRequest, match="stores 900") as refused:
@@ -96,15 +96,15 @@ def test_what_does_not_fit_is_refused_and_not_kept(house: House) -> None:
         assert refused.value.code == "storage_limit_exceeded"
     assert house.kept() == before
     assert house.pictures.sizes() == {}
-    house.files.add(FILE, house.content(100))
+    house.files.create(FILE, house.content(100))
     other = File(id="", project="other", purpose="user_data", filename="a", bytes=0, created_at=0)
-    house.files.add(other, house.content(900))
+    house.files.create(other, house.content(900))
 
 
 def test_a_completed_upload_replaces_its_parts(house: House) -> None:
     """An upload whose parts fitted is completed, also where file and parts together would be too much."""
-    begun = house.uploads.begin(UPLOAD)
-    part = house.uploads.add("one", begun.id, house.content(600))
+    begun = house.uploads.create(UPLOAD)
+    part = house.uploads.add_part("one", begun.id, house.content(600))
     target = house.folder / "whole"
     upload = house.uploads.assemble("one", begun.id, [part.id], target)
     house.uploads.complete(upload, target)
@@ -117,7 +117,7 @@ def test_many_at_once_keep_no_more_than_one_after_another(house: House) -> None:
 
     def added(_: int) -> bool:
         try:
-            house.files.add(FILE, path)
+            house.files.create(FILE, path)
         except InvalidRequest:
             return False
         return True
@@ -131,21 +131,21 @@ def test_many_at_once_keep_no_more_than_one_after_another(house: House) -> None:
 def test_a_key_may_say_otherwise(house: House) -> None:
     """The least of a project's keys counts in place of the general limit, more or less than that; a revoked one not."""
     large = house.keys.create(NewKey(name="large", project="one", limits=KeyLimits(storage_bytes=5000)))
-    house.files.add(FILE, house.content(3000))
+    house.files.create(FILE, house.content(3000))
     assert house.storage.of("one").limit == 5000
     small = house.keys.create(NewKey(name="small", project="one", limits=KeyLimits(storage_bytes=10)))
     house.keys.create(NewKey(name="silent", project="one"))
     with pytest.raises(InvalidRequest):
-        house.files.add(FILE, house.content(1))
+        house.files.create(FILE, house.content(1))
     house.keys.revoke(small.key.id)
-    house.files.add(FILE, house.content(1))
+    house.files.create(FILE, house.content(1))
     house.keys.revoke(large.key.id)
     assert house.storage.of("one").limit == 1000
 
 
 def test_pictures_are_found_whosever_they_are(house: House) -> None:
     """By their name alone, those of an older server too, which lie beside the projects' folders."""
-    name = house.pictures.keep(b"data", ImageFormat.PNG, "one")
+    name = house.pictures.save(b"data", ImageFormat.PNG, "one")
     assert house.pictures.find(name) == b"data"
     old = house.folder / "pictures" / "one" / name
     old.rename(house.folder / "pictures" / name)
@@ -158,8 +158,8 @@ def test_a_damaged_key_keeps_no_file_out(house: House, database: Database) -> No
     """Where a key's row cannot be read, the limits of the others count, and what fits is kept."""
     damaged = house.keys.create(NewKey(name="a", project="one", limits=KeyLimits(storage_bytes=10)))
     house.keys.create(NewKey(name="b", project="one", limits=KeyLimits(storage_bytes=500)))
-    with database.writing() as connection:
+    with database.write_transaction() as connection:
         connection.execute(sa.update(KEYS).where(KEYS.c.id == damaged.key.id).values(limits="{"))
-    house.files.add(FILE, house.content(400))
+    house.files.create(FILE, house.content(400))
     with pytest.raises(InvalidRequest, match="may store 500 bytes"):
-        house.files.add(FILE, house.content(200))
+        house.files.create(FILE, house.content(200))

@@ -26,25 +26,27 @@ def test_the_job_that_was_cut_off_comes_first(books: FineTuningStore) -> None:
     """A server goes on with what it had begun, then takes what waits longest; others' and paused jobs it leaves."""
     books.job("ftjob-0", server="there")
     first, second = books.job("ftjob-1"), books.job("ftjob-2")
-    assert books.log.next("here") == first
-    assert books.log.begin(second)
-    found = books.log.next("here")
+    assert books.log.next_job("here") == first
+    assert books.log.start(second)
+    found = books.log.next_job("here")
     assert found is not None
     assert (found.id, found.status) == ("ftjob-2", "validating_files")
     books.book.pause("one", second.id)
-    assert books.log.next("here") == first
+    assert books.log.next_job("here") == first
     books.book.pause("one", first.id)
-    assert books.log.next("here") is None
+    assert books.log.next_job("here") is None
 
 
 def test_a_training_is_written_down(books: FineTuningStore) -> None:
     """A job goes from its files over its steps to its model; its settled choices and its measures are there to see."""
     job = books.job("ftjob-1")
-    assert books.log.begin(job)
+    assert books.log.start(job)
     assert books.status(job) == "validating_files"
-    assert books.log.prepared(job, PREPARED)
-    assert books.log.measured(job, measures(1, valid_loss=2.0, classification={"classification/accuracy": 1.0}), 6, 99)
-    running = books.book.show("one", job.id)
+    assert books.log.record_prepared(job, PREPARED)
+    assert books.log.record_step(
+        job, measures(1, valid_loss=2.0, classification={"classification/accuracy": 1.0}), 6, 99
+    )
+    running = books.book.get("one", job.id)
     assert (running.status, running.step, running.steps, running.estimated_finish) == ("running", 1, 6, 99)
     assert running.hyperparameters == CHOSEN
     event = books.told(job)[-1]
@@ -52,10 +54,10 @@ def test_a_training_is_written_down(books: FineTuningStore) -> None:
     assert event.data is not None
     assert event.data["classification/accuracy"] == 1.0
     assert books.log.succeed(job, books.made(job))
-    done = books.book.show("one", job.id)
+    done = books.book.get("one", job.id)
     assert (done.status, done.tokens, done.finished_at) == ("succeeded", 120, 1_700_000_000)
     assert done.estimated_finish is None
-    [file] = books.files.every("one", FilePageRequest())[0]
+    [file] = books.files.list_page("one", FilePageRequest())[0]
     assert (file.id, file.purpose, file.bytes) == (done.result_file, "fine-tune-results", 22)
     assert books.messages(job)[-3:] == [
         f"New fine-tuned model created: {job.name}",
@@ -68,21 +70,21 @@ def test_steps_are_told_once(books: FineTuningStore) -> None:
     """Steps that a training tells again after a cut are passed over, and so are its checkpoints."""
     job = books.under_way("ftjob-1")
     for step in (1, 2, 3):
-        assert books.log.measured(job, measures(step), 6, None)
-    assert books.log.saved(job, measures(3), "name:3")
+        assert books.log.record_step(job, measures(step), 6, None)
+    assert books.log.record_checkpoint(job, measures(3), "name:3")
     before = books.told(job)
-    assert not books.log.measured(job, measures(2), 6, None)
-    assert books.log.saved(job, measures(3), "name:3")
+    assert not books.log.record_step(job, measures(2), 6, None)
+    assert books.log.record_checkpoint(job, measures(3), "name:3")
     assert books.told(job) == before
-    assert books.log.measured(job, measures(4), 6, None)
+    assert books.log.record_step(job, measures(4), 6, None)
 
 
 def test_the_latest_checkpoints_stay(books: FineTuningStore) -> None:
     """Of the checkpoints the latest are listed, the newest first, with their measures."""
     job = books.under_way("ftjob-1")
     for step in range(1, MAX_CHECKPOINTS + 3):
-        books.log.saved(job, measures(step, full_valid_loss=0.5), f"name:{step}")
-    found, has_more = books.book.checkpoints("one", job.id, PageRequest())
+        books.log.record_checkpoint(job, measures(step, full_valid_loss=0.5), f"name:{step}")
+    found, has_more = books.book.list_checkpoints("one", job.id, PageRequest())
     assert [each.step for each in found] == [5, 4, 3]
     assert not has_more
     assert found[0].metrics == {
@@ -91,7 +93,7 @@ def test_the_latest_checkpoints_stay(books: FineTuningStore) -> None:
         "train_mean_token_accuracy": 0.5,
         "full_valid_loss": 0.5,
     }
-    assert books.book.checkpoints("one", job.id, PageRequest(limit=1, after=found[0].id)) == ([found[1]], True)
+    assert books.book.list_checkpoints("one", job.id, PageRequest(limit=1, after=found[0].id)) == ([found[1]], True)
 
 
 def test_the_last_step_before_a_pause_is_written_down(books: FineTuningStore) -> None:
@@ -99,11 +101,11 @@ def test_the_last_step_before_a_pause_is_written_down(books: FineTuningStore) ->
     job = books.under_way("ftjob-1")
     books.book.pause("one", job.id)
     assert not books.log.is_wanted("here", job.id)
-    assert books.log.measured(job, measures(1), 6, None)
-    assert books.log.saved(job, measures(1), "name:1")
-    assert not books.log.prepared(job, PREPARED)
+    assert books.log.record_step(job, measures(1), 6, None)
+    assert books.log.record_checkpoint(job, measures(1), "name:1")
+    assert not books.log.record_prepared(job, PREPARED)
     assert not books.log.succeed(job, books.made(job))
-    found = books.book.show("one", job.id)
+    found = books.book.get("one", job.id)
     assert (found.status, found.step) == ("paused", 1)
 
 
@@ -113,21 +115,21 @@ def test_who_is_not_wanted_changes_nothing(books: FineTuningStore) -> None:
     assert books.log.is_wanted("here", job.id)
     books.book.cancel("one", job.id)
     assert not books.log.is_wanted("here", job.id)
-    before = books.book.show("one", job.id), books.told(job)
-    assert not books.log.measured(job, measures(1), 6, None)
-    assert not books.log.saved(job, measures(1), "name:1")
-    assert not books.log.prepared(job, PREPARED)
-    assert not books.log.fail(job, Unavailable("no").fault)
+    before = books.book.get("one", job.id), books.told(job)
+    assert not books.log.record_step(job, measures(1), 6, None)
+    assert not books.log.record_checkpoint(job, measures(1), "name:1")
+    assert not books.log.record_prepared(job, PREPARED)
+    assert not books.log.fail(job, Unavailable("no").info)
     assert not books.log.succeed(job, books.made(job))
-    assert (books.book.show("one", job.id), books.told(job)) == before
-    assert books.files.every("one", FilePageRequest()) == ([], False)
+    assert (books.book.get("one", job.id), books.told(job)) == before
+    assert books.files.list_page("one", FilePageRequest()) == ([], False)
 
 
 def test_a_failure_is_told(books: FineTuningStore) -> None:
     """A job that failed keeps what it failed of, and its last event is an error."""
     job = books.under_way("ftjob-1")
     assert books.log.fail(job, ErrorInfo("InvalidRequest", "Line 3 is too long.", "training_file", "c"))
-    found = books.book.show("one", job.id)
+    found = books.book.get("one", job.id)
     assert (found.status, found.error) == (
         "failed",
         ErrorInfo("InvalidRequest", "Line 3 is too long.", "training_file", "c"),
@@ -139,18 +141,18 @@ def test_what_is_left_behind_is_known_until_it_is_gone(books: FineTuningStore) -
     """Ended jobs are untidy until they are tidied; a cancelled one's checkpoints go, a finished one's stay."""
     done, cancelled = books.under_way("ftjob-1"), books.under_way("ftjob-2")
     for job in (done, cancelled):
-        books.log.saved(job, measures(1), f"name:{job.id}")
-    assert books.log.untidy("here") == []
+        books.log.record_checkpoint(job, measures(1), f"name:{job.id}")
+    assert books.log.list_uncleaned("here") == []
     books.log.succeed(done, books.made(done))
     books.book.cancel("one", cancelled.id)
-    assert books.log.untidy("there") == []
-    untidy = books.log.untidy("here")
+    assert books.log.list_uncleaned("there") == []
+    untidy = books.log.list_uncleaned("here")
     assert {job.id for job in untidy} == {done.id, cancelled.id}
     for job in untidy:
-        books.log.tidied(job)
-    assert books.log.untidy("here") == []
-    assert len(books.book.checkpoints("one", done.id, PageRequest())[0]) == 1
-    assert books.book.checkpoints("one", cancelled.id, PageRequest()) == ([], False)
+        books.log.mark_cleaned(job)
+    assert books.log.list_uncleaned("here") == []
+    assert len(books.book.list_checkpoints("one", done.id, PageRequest())[0]) == 1
+    assert books.book.list_checkpoints("one", cancelled.id, PageRequest()) == ([], False)
 
 
 def test_a_silent_servers_jobs_go_on_elsewhere(books: FineTuningStore) -> None:
@@ -158,19 +160,19 @@ def test_a_silent_servers_jobs_go_on_elsewhere(books: FineTuningStore) -> None:
     job, ended = books.under_way("ftjob-1"), books.under_way("ftjob-2")
     books.book.cancel("one", ended.id)
     books.now += SILENT_S
-    books.log.beat("here")
+    books.log.heartbeat("here")
     books.now += SILENT_S
-    books.log.beat("there")
-    assert books.log.next("there") is None
+    books.log.heartbeat("there")
+    assert books.log.next_job("there") is None
     books.now += 1
-    books.log.beat("there")
-    found = books.log.next("there")
+    books.log.heartbeat("there")
+    found = books.log.next_job("there")
     assert found is not None
     assert (found.id, found.server) == (job.id, "there")
     assert not books.log.is_wanted("here", job.id)
-    assert not books.log.measured(job, measures(1), 6, None)
-    assert books.log.measured(found, measures(1), 6, None)
-    assert books.book.show("one", ended.id).server == "here"
+    assert not books.log.record_step(job, measures(1), 6, None)
+    assert books.log.record_step(found, measures(1), 6, None)
+    assert books.book.get("one", ended.id).server == "here"
 
 
 def test_jobs_are_counted_by_status(books: FineTuningStore) -> None:

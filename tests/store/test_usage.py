@@ -41,7 +41,7 @@ def book(database: Database, folder: Path) -> SqlUsageRepository:
 
 def total(book: SqlUsageRepository) -> tuple[int, int]:
     """Requests and tokens in the database."""
-    [every] = book.sums(UsageQuery()) or [UsageTotal()]
+    [every] = book.sum_usage(UsageQuery()) or [UsageTotal()]
     return every.requests, every.prompt_tokens + every.completion_tokens
 
 
@@ -52,8 +52,8 @@ def test_a_record_comes_back_as_it_was_written(book: SqlUsageRepository, folder:
         key="key_1", user='名前\n"', status="cancelled", cached_tokens=3, amount=1.5, first_ms=7.25, whole_ms=9.5
     )
     ledger.write(record)
-    assert book.fold() == 1
-    with database.reading() as connection:
+    assert book.import_ledgers() == 1
+    with database.read_transaction() as connection:
         [row] = connection.execute(sa.select(USAGE)).mappings()
     assert {name: row[name] for name in msgspec.structs.asdict(record)} == msgspec.structs.asdict(record)
     ledger.close()
@@ -64,8 +64,8 @@ def test_nothing_is_taken_twice(book: SqlUsageRepository, folder: Path) -> None:
     ledger = FileUsageLedger(folder)
     for n in range(1, 6):
         ledger.write(spent())
-        book.fold()
-        book.fold()
+        book.import_ledgers()
+        book.import_ledgers()
         assert total(book) == (n, 12 * n)
     ledger.close()
 
@@ -75,9 +75,9 @@ def test_several_processes_take_in_the_same_files(book: SqlUsageRepository, fold
     other, ledger = SqlUsageRepository(database, folder), FileUsageLedger(folder)
     for n in range(1, 4):
         ledger.write(spent())
-        (book if n % 2 else other).fold()
-        other.fold()
-        book.fold()
+        (book if n % 2 else other).import_ledgers()
+        other.import_ledgers()
+        book.import_ledgers()
         assert total(book) == (n, 12 * n)
     ledger.close()
 
@@ -86,12 +86,12 @@ def test_a_file_goes_when_its_writer_has_gone(book: SqlUsageRepository, folder: 
     """A file stays while it is written, and is deleted, its place in the database too, once it is let go and read."""
     ledger = FileUsageLedger(folder)
     ledger.write(spent())
-    book.fold()
+    book.import_ledgers()
     assert len(list(folder.iterdir())) == 1
     ledger.close()
-    book.fold()
+    book.import_ledgers()
     assert list(folder.iterdir()) == []
-    with database.reading() as connection:
+    with database.read_transaction() as connection:
         assert connection.execute(sa.select(USAGE_LEDGERS)).all() == []
     assert total(book) == (1, 12)
 
@@ -102,7 +102,7 @@ def test_a_long_file_is_followed_by_a_new_one(book: SqlUsageRepository, folder: 
     for _ in range(100):
         ledger.write(spent())
     assert len(list(folder.iterdir())) > 2
-    book.fold()
+    book.import_ledgers()
     assert len(list(folder.iterdir())) == 1
     assert total(book) == (100, 1200)
     ledger.close()
@@ -140,12 +140,12 @@ def test_what_was_written_survives_a_kill(book: SqlUsageRepository, folder: Path
                 writer.stdout.readline()
             os.kill(writer.pid, signal.SIGKILL)
             said += n_lines + len(writer.stdout.read().splitlines())
-        book.fold()
+        book.import_ledgers()
     requests, tokens = total(book)
     assert said <= requests == tokens <= said + 3  # each may have written one more before it could say so
     for left in folder.iterdir():
         os.utime(left, (1, 1))
-    book.fold()
+    book.import_ledgers()
     assert list(folder.iterdir()) == []
 
 
@@ -173,7 +173,7 @@ def test_a_killed_reader_counts_nothing_twice(book: SqlUsageRepository, folder: 
             for _ in range(2000):
                 ledger.write(spent())
             os.kill(reader.pid, signal.SIGKILL)
-        book.fold()
+        book.import_ledgers()
         assert total(book) == (2000 * n, 24_000 * n)
     ledger.close()
 
@@ -186,7 +186,7 @@ def test_a_torn_last_line_is_no_record(book: SqlUsageRepository, folder: Path) -
     [file] = folder.iterdir()
     with file.open("ab") as torn:
         torn.write(b"{nonsense}\n" + msgspec.json.encode(spent())[:-9])
-    assert book.fold() == 1
+    assert book.import_ledgers() == 1
     assert total(book) == (1, 12)
     assert list(folder.iterdir()) == []
 
@@ -201,7 +201,7 @@ def test_a_full_disk_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch, book
     monkeypatch.setattr(os, "write", write)
     ledger.write(spent())
     ledger.close()
-    book.fold()
+    book.import_ledgers()
     assert total(book) == (2, 24)
 
 
@@ -223,24 +223,24 @@ def filled(book: SqlUsageRepository, folder: Path) -> SqlUsageRepository:
         spent(NOON + DAY, project="q", model="a", endpoint="speech", amount=11.0),
     ):
         ledger.write(record)
-    book.fold()
+    book.import_ledgers()
     ledger.close()
     return book
 
 
 def test_sums_by_group_and_day(filled: SqlUsageRepository) -> None:
     """Records are summed up by any columns, by spans of time, and both, in order."""
-    by_model = filled.sums(UsageQuery(by=("model",)))
+    by_model = filled.sum_usage(UsageQuery(by=("model",)))
     assert [(each.group["model"], each.requests, each.prompt_tokens) for each in by_model] == [
         ("a", 3, 30),
         ("b", 1, 10),
     ]
-    by_day = filled.sums(UsageQuery(width_s=DAY))
+    by_day = filled.sum_usage(UsageQuery(width_s=DAY))
     assert [(each.begins, each.requests, each.amount) for each in by_day] == [
         (20_000 * DAY, 2, 0.0),
         (20_001 * DAY, 2, 11.0),
     ]
-    both = filled.sums(UsageQuery(width_s=DAY, by=("key", "model")))
+    both = filled.sum_usage(UsageQuery(width_s=DAY, by=("key", "model")))
     assert [(each.begins // DAY, *each.group.values()) for each in both] == [
         (20_000, "k1", "a"),
         (20_000, "k1", "b"),
@@ -266,7 +266,7 @@ def test_sums_by_group_and_day(filled: SqlUsageRepository) -> None:
 )
 def test_sums_of_a_part(filled: SqlUsageRepository, question: UsageQuery, n_requests: int) -> None:
     """A span of time and lists of values choose which records count; of none there is no sum."""
-    assert sum(each.requests for each in filled.sums(question)) == n_requests
+    assert sum(each.requests for each in filled.sum_usage(question)) == n_requests
 
 
 def test_a_keys_day_and_month(filled: SqlUsageRepository, folder: Path) -> None:
@@ -274,9 +274,9 @@ def test_a_keys_day_and_month(filled: SqlUsageRepository, folder: Path) -> None:
     ledger = FileUsageLedger(folder)
     ledger.write(spent(NOON - DAY, key="k1"))
     ledger.write(spent(NOON - 60 * DAY, key="k1"))
-    filled.fold()
+    filled.import_ledgers()
     ledger.close()
-    of = {key: (day, month) for key, day, month in filled.spent_by_key()}
+    of = {key: (day, month) for key, day, month in filled.tokens_by_key()}
     assert of["k1"][0] == 24
     assert of["k1"][1] in (24, 36)  # the day before may be of the month before
     assert set(of) == {"k1", "k2"}
@@ -286,10 +286,10 @@ def test_nothing_new_costs_no_sql(book: SqlUsageRepository, folder: Path, databa
     """Where nothing was written since, taking in runs no statement."""
     ledger = FileUsageLedger(folder)
     ledger.write(spent())
-    book.fold()
+    book.import_ledgers()
     statements: list[str] = []
     sa.event.listen(database.engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
-    assert book.fold() == 0
+    assert book.import_ledgers() == 0
     assert statements == []
     ledger.close()
 
@@ -302,7 +302,7 @@ def test_a_text_that_the_database_does_not_take_loses_one_record(
     for record in (spent(), spent(user="a\x00b"), spent(), spent(prompt_tokens=2**70), spent()):
         ledger.write(record)
     ledger.close()
-    book.fold()
+    book.import_ledgers()
     requests, _ = total(book)
     assert requests >= 3
     assert "was left out" in caplog.text
@@ -315,7 +315,7 @@ def test_a_file_that_cannot_be_read_holds_up_no_other(book: SqlUsageRepository, 
     ledger.write(spent())
     (folder / "0.journal").mkdir()
     with pytest.raises(Unavailable, match="usage"):
-        book.fold()
+        book.import_ledgers()
     assert total(book) == (1, 12)
     ledger.close()
 
@@ -335,5 +335,5 @@ def test_without_file_descriptors_the_long_file_goes_on(
             ledger.write(spent())
     assert os.open is opened
     ledger.close()
-    book.fold()
+    book.import_ledgers()
     assert total(book) == (9, 108)

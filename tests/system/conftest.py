@@ -75,4 +75,4 @@ def executor(smollm2: Path) -> Iterator[LlamaExecutor]:
 @pytest.fixture(scope="session")
 def tokenise(executor: LlamaExecutor) -> Tokenise:
     """The small model's own token ids of a text."""
-    return lambda text: executor.tokenise(text, special=False)
+    return lambda text: executor.tokenize(text, special=False)

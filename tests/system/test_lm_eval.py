@@ -49,7 +49,7 @@ def test_fifty_cases_score_as_a_plain_forward_pass(house: ServerProcess, executo
     ids = {}
     for context, ending in cases:
         for text in (context, context + ending):
-            ids[text] = executor.tokenise(text, special=False)
+            ids[text] = executor.tokenize(text, special=False)
     given = {"url": f"{house.base}/completions", "model": "smollm2-135m", "cases": cases}
     done = subprocess.run(
         [str(CLIENTS), str(PROGRAM)], input=json.dumps(given), capture_output=True, text=True, timeout=300, check=False

@@ -133,7 +133,7 @@ def test_a_server_without_file_descriptors_recovers(kept: ServerProcess, tmp_pat
     assert _complete(kept) == 200
     database = Database(f"sqlite:///{_database(tmp_path)}")
     book = SqlUsageRepository(database, tmp_path / "kept" / "homeport.usage")
-    kept.wait("usage is taken in", lambda: sum(each.requests for each in book.sums(UsageQuery())) >= 2, 30)
+    kept.wait("usage is taken in", lambda: sum(each.requests for each in book.sum_usage(UsageQuery())) >= 2, 30)
     database.close()
 
 

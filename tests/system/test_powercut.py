@@ -60,7 +60,7 @@ class Client:
     def key(self, name: str) -> None:
         """A key."""
         secret = self._asked("/admin/v1/keys", {"name": name}, ADMIN)["secret"]
-        self._note(lambda kept, _: _holds(kept.ring.find(secret), "a key"))
+        self._note(lambda kept, _: _holds(kept.key_cache.find(secret), "a key"))
 
     def file(self, data: bytes) -> str:
         """A file."""
@@ -72,7 +72,7 @@ class Client:
         """A file in two parts."""
         wish = {"purpose": "batch", "filename": "a.jsonl", "bytes": len(data), "mime_type": "application/jsonl"}
         id = self._asked("/v1/uploads", wish)["id"]
-        self._note(lambda kept, _: _holds(kept.uploads.show(PROJECT, id), "an upload"))
+        self._note(lambda kept, _: _holds(kept.uploads.get(PROJECT, id), "an upload"))
         parts = []
         for piece in (data[: len(data) // 2], data[len(data) // 2 :]):
             part = self._form(f"/v1/uploads/{id}/parts", {}, "data", piece)["id"]
@@ -85,7 +85,7 @@ class Client:
         """A batch of a file's lines."""
         wish = {"input_file_id": file, "endpoint": "/v1/completions", "completion_window": "24h"}
         id = self._asked("/v1/batches", wish)["id"]
-        self._note(lambda kept, _: _holds(kept.batches.show(PROJECT, id), "a batch"))
+        self._note(lambda kept, _: _holds(kept.batches.get(PROJECT, id), "a batch"))
 
     def picture(self) -> None:
         """A picture behind a URL."""
@@ -105,12 +105,12 @@ def _holds(found: object, what: str) -> None:
 
 
 def _has_file(kept: Storage, home: Path, id: str, data: bytes) -> None:
-    assert kept.files.show(PROJECT, id).bytes == len(data)
+    assert kept.files.get(PROJECT, id).bytes == len(data)
     assert (home / "blobs" / "files" / id).read_bytes() == data
 
 
 def _has_part(kept: Storage, home: Path, upload: str, part: str, data: bytes) -> None:
-    if kept.uploads.show(PROJECT, upload).status == "pending":
+    if kept.uploads.get(PROJECT, upload).status == "pending":
         assert (home / "blobs" / "uploads" / upload / part).read_bytes() == data
 
 
@@ -163,7 +163,7 @@ def _check(home: Path, client: Client, at: float) -> None:
         for answered_at, check in client.answered:
             if answered_at <= at:
                 check(kept, home)
-        n_requests = sum(usage.requests for usage in kept.usage.sums(UsageQuery()))
+        n_requests = sum(usage.requests for usage in kept.usage.sum_usage(UsageQuery()))
         assert n_requests >= sum(answered_at <= at - _MOMENT_S for answered_at in client.completed)
     finally:
         kept.close()

@@ -25,10 +25,10 @@ class Bytes:
     def __init__(self, *, forgets: bool = False) -> None:
         self._forgets = forgets
 
-    def plain(self, text: str) -> list[int]:
+    def tokenize_plain(self, text: str) -> list[int]:
         return list(text.encode())
 
-    def asked(self, messages: Sequence[Message]) -> list[int]:
+    def render_conversation(self, messages: Sequence[Message]) -> list[int]:
         ids: list[int] = []
         for message in messages:
             if message.role == "system" and ids:

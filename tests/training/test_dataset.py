@@ -40,7 +40,7 @@ def test_conversations_say_which_answers_are_learnt() -> None:
     ]
     (read,) = dataset.parse(lines({"messages": chat}), "supervised")
     assert isinstance(read, ConversationExample)
-    assert read.taught == (4, 6)
+    assert read.trained_turns == (4, 6)
     assert read.messages[0] == Message("system", "s")
 
 

@@ -11,7 +11,15 @@ from homeport.domain.errors import Unavailable
 from homeport.domain.training import TrainingSpec
 from homeport.training.process import TrainingProcess
 
-ROOMS = ("api", "app", "cli", "serving", "engines.text.executors.llama.reading", "tuning.trainer", "tuning.direct")
+ROOMS = (
+    "api",
+    "app",
+    "cli",
+    "serving",
+    "engines.text.executors.llama.training_reader",
+    "training.process",
+    "training.local_run",
+)
 
 
 def test_a_missing_extra_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

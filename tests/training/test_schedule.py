@@ -21,19 +21,21 @@ def test_every_epoch_sees_every_lesson_once_in_another_order() -> None:
     """Steps cut each epoch's order into batches; the seed decides the order."""
     course = TrainingSchedule(7, 3, 2, 1.0, 0)
     assert (course.per_epoch, course.steps) == (4, 12)
-    epochs = [[place for step in range(first, first + 4) for place in course.places(step)] for first in (0, 4, 8)]
+    epochs = [
+        [place for step in range(first, first + 4) for place in course.example_indices(step)] for first in (0, 4, 8)
+    ]
     assert all(sorted(order) == list(range(7)) for order in epochs)
     assert len({tuple(order) for order in epochs}) == 3
-    assert TrainingSchedule(7, 3, 2, 1.0, 1).places(0) != course.places(0) or TrainingSchedule(7, 3, 2, 1.0, 1).places(
-        1
-    ) != course.places(1)
+    assert TrainingSchedule(7, 3, 2, 1.0, 1).example_indices(0) != course.example_indices(0) or TrainingSchedule(
+        7, 3, 2, 1.0, 1
+    ).example_indices(1) != course.example_indices(1)
     assert [step for step in range(12) if course.ends_epoch(step)] == [3, 7, 11]
 
 
 def test_the_rate_rises_then_falls() -> None:
     """It is never above the multiplied rate and never 0."""
     course = TrainingSchedule(100, 1, 1, 2.0, 0)
-    rates = [course.rate(step) for step in range(100)]
+    rates = [course.learning_rate(step) for step in range(100)]
     peak = rates.index(max(rates))
     assert 0 < peak < 10
     assert rates[: peak + 1] == sorted(rates[: peak + 1])

@@ -38,13 +38,13 @@ def shop(tmp_path: Path) -> LocalTrainingService:
 
 def test_names_are_openais_and_can_be_folders(shop: LocalTrainingService) -> None:
     """A name tells model, organisation and suffix, whatever the user wrote; a checkpoint's is one part longer."""
-    name = shop.name("smollm2-135m", "Wörter & so", "0a1b2c3d")
+    name = shop.model_name("smollm2-135m", "Wörter & so", "0a1b2c3d")
     assert name == "ft:smollm2-135m:my-org:w-rter-so:0a1b2c3d"
     assert folder_name(f"{name}:ckpt-step-10") == f"{name}:ckpt-step-10".replace(":", "+")
-    assert shop.name("m", None, "0a1b2c3d") == "ft:m:my-org::0a1b2c3d"
-    assert folder_name(shop.name("m", "企业", "0a1b2c3d"))
+    assert shop.model_name("m", None, "0a1b2c3d") == "ft:m:my-org::0a1b2c3d"
+    assert folder_name(shop.model_name("m", "企业", "0a1b2c3d"))
     with pytest.raises(InvalidRequest, match="64 characters"):
-        shop.name("m", "x" * 65, "0")
+        shop.model_name("m", "x" * 65, "0")
 
 
 def test_only_a_model_in_one_file_is_accepted(
@@ -54,16 +54,16 @@ def test_only_a_model_in_one_file_is_accepted(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: ModuleSpec(name, None))
     tuned(ModelStore(tmp_path), tmp_path)
     digest = ModelStore(tmp_path).manifest(SMALL).digest
-    assert shop.accept(SMALL) == digest
-    assert shop.accept(NAME).startswith(f"{digest}+")
-    assert shop.name(NAME, None, "1") == f"ft:{SMALL}:my-org::1"
+    assert shop.check_model(SMALL) == digest
+    assert shop.check_model(NAME).startswith(f"{digest}+")
+    assert shop.model_name(NAME, None, "1") == f"ft:{SMALL}:my-org::1"
     with pytest.raises(ModelNotFound):
-        shop.accept("nobody")
+        shop.check_model("nobody")
     with pytest.raises(InvalidRequest, match="replaced"):
-        shop.training(TrainingTask("1", "ft:a:b:c:1", SMALL, f"not {digest}", tmp_path / "file"))
+        shop.prepare_run(TrainingTask("1", "ft:a:b:c:1", SMALL, f"not {digest}", tmp_path / "file"))
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(Unavailable, match=r"homeport\[train\]"):
-        shop.accept(SMALL)
+        shop.check_model(SMALL)
 
 
 @pytest.fixture
@@ -77,8 +77,8 @@ def real(tmp_path: Path, smollm2: Path) -> LocalTrainingService:
 def work(shop: LocalTrainingService, file: Path, model: str = SMALL, identity: str = "1") -> TrainingTask:
     """Four epochs, of a project's own, in steps of four."""
     chosen = Hyperparameters(n_epochs=4, batch_size=4)
-    name = shop.name(model, None, identity)
-    return TrainingTask(f"job-{identity}", name, model, shop.accept(model), file, None, chosen, "team", True)
+    name = shop.model_name(model, None, identity)
+    return TrainingTask(f"job-{identity}", name, model, shop.check_model(model), file, None, chosen, "team", True)
 
 
 @pytest.mark.training
@@ -86,7 +86,7 @@ def test_checkpoints_and_the_end_are_models(real: LocalTrainingService, tmp_path
     """The last three epochs' ends are models of their project; run again, what is there is given at once."""
     order = work(real, examples.raw(tmp_path / "raw.jsonl", 4))
     heard: list[TrainingEvent] = []
-    done = real.training(order).run(heard.append)
+    done = real.prepare_run(order).run(heard.append)
     assert done
     assert (done.model, done.tokens > 0) == (order.name, True)
     assert done.results.read_text().count("\n") == 5
@@ -104,7 +104,7 @@ def test_checkpoints_and_the_end_are_models(real: LocalTrainingService, tmp_path
     assert first.files[ADAPTER].read_bytes()[-1000:] == last.files[ADAPTER].read_bytes()[-1000:]
     assert not list((tmp_path / "tuning").iterdir())
     heard.clear()
-    assert real.training(order).run(heard.append) == done
+    assert real.prepare_run(order).run(heard.append) == done
     assert heard == []
 
 
@@ -113,11 +113,11 @@ def test_what_was_fine_tuned_is_trained_further(real: LocalTrainingService, tmp_
     """It begins with what was learnt, and what comes of it adapts the same model."""
     file = examples.raw(tmp_path / "raw.jsonl", 8)
     heard: list[TrainingEvent] = []
-    first = real.training(work(real, file)).run(heard.append)
+    first = real.prepare_run(work(real, file)).run(heard.append)
     assert first
     again = work(real, file, first.model, "2")
     assert again.name == f"ft:{SMALL}:homeport::2"
-    second = real.training(again).run(heard.append)
+    second = real.prepare_run(again).run(heard.append)
     assert second
     found = ModelStore(tmp_path).find(second.model)
     assert found
@@ -131,10 +131,10 @@ def test_what_was_fine_tuned_is_trained_further(real: LocalTrainingService, tmp_
 def test_a_cancelled_one_leaves_nothing(real: LocalTrainingService, tmp_path: Path) -> None:
     """Stopped before or while it runs it gives nothing; discarded, its folder and its checkpoints are gone."""
     order = work(real, examples.raw(tmp_path / "raw.jsonl", 4))
-    early = real.training(order)
+    early = real.prepare_run(order)
     early.stop()
     assert early.run(lambda _: None) is None
-    training = real.training(order)
+    training = real.prepare_run(order)
 
     def hear(told: TrainingEvent) -> None:
         if isinstance(told, CheckpointSaved):
@@ -158,7 +158,7 @@ def test_classes_are_told_apart_in_the_end(real: LocalTrainingService, tmp_path:
     other.write_text("".join(text[1::2]))
     chosen = Hyperparameters(n_epochs=6, batch_size=2, classification=Classification(2, "fruit", (0.5,)))
     order = msgspec.structs.replace(work(real, file), validation_file=other, hyperparameters=chosen)
-    done = real.training(order).run(lambda _: None)
+    done = real.prepare_run(order).run(lambda _: None)
     assert done
     rows = [row for row in csv.DictReader(done.results.read_text().splitlines()) if row["classification/accuracy"]]
     assert [row["step"] for row in rows] == ["4", "8", "12", "16", "20", "24"]

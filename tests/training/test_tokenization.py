@@ -37,14 +37,14 @@ def spelt(lesson: TokenizedExample, weight: float) -> bytes:
 
 def test_a_completion_counts_in_full_and_its_prompt_in_part() -> None:
     """Prompt and completion are tokenised apart, as they are when served, and the document ends."""
-    ((lesson,), pairs) = tutor().lessons([CompletionExample("ab", "cd")], "training_file")
+    ((lesson,), pairs) = tutor().tokenize_all([CompletionExample("ab", "cd")], "training_file")
     assert lesson == TokenizedExample((*b"abcd", DOCUMENT_END), (0.25, 0.25, 1.0, 1.0, 1.0))
     assert pairs == []
 
 
 def test_a_conversation_teaches_its_answers_alone() -> None:
     """One lesson for all turns: answers and the token that ends them count, everything else does not."""
-    ((lesson,), _) = tutor().lessons([ConversationExample((ASK, SAY, AGAIN, MORE), (1, 3))], "training_file")
+    ((lesson,), _) = tutor().tokenize_all([ConversationExample((ASK, SAY, AGAIN, MORE), (1, 3))], "training_file")
     assert lesson.ids == (BEGIN, *b"uq", END, BEGIN, *b"ayes", END, BEGIN, *b"ur", END, BEGIN, *b"ano", END)
     assert spelt(lesson, 1.0) == b"yesno"
     assert [weight for id, weight in zip(lesson.ids, lesson.weights, strict=True) if id == END] == [0.0, 1.0, 0.0, 1.0]
@@ -52,7 +52,7 @@ def test_a_conversation_teaches_its_answers_alone() -> None:
 
 def test_turns_that_do_not_go_on_from_one_another_are_lessons_of_their_own() -> None:
     """Where the template changes earlier turns, each answer is learnt behind what will really be asked."""
-    (found, _) = tutor(Bytes(forgets=True)).lessons(
+    (found, _) = tutor(Bytes(forgets=True)).tokenize_all(
         [ConversationExample((ASK, SAY, AGAIN, MORE), (1, 3))], "training_file"
     )
     assert [spelt(lesson, 1.0) for lesson in found] == [b"yes", b"no"]
@@ -60,7 +60,7 @@ def test_turns_that_do_not_go_on_from_one_another_are_lessons_of_their_own() -> 
 
 def test_a_preference_is_a_pair() -> None:
     """Both answers stand behind the same question."""
-    (_, (pair,)) = tutor().lessons([PreferenceExample((ASK,), "yes", "no")], "training_file")
+    (_, (pair,)) = tutor().tokenize_all([PreferenceExample((ASK,), "yes", "no")], "training_file")
     assert isinstance(pair, TokenizedPair)
     assert (spelt(pair.chosen, 1.0), spelt(pair.rejected, 1.0)) == (b"yes", b"no")
     assert pair.chosen.ids[:6] == pair.rejected.ids[:6]
@@ -69,10 +69,10 @@ def test_a_preference_is_a_pair() -> None:
 def test_what_cannot_be_learnt_is_named() -> None:
     """An example that is too long, and one the template refuses, are named by number."""
     with pytest.raises(InvalidRequest, match=r"Example 2 .*51 tokens; 40") as found:
-        tutor().lessons([CompletionExample("a", "b"), CompletionExample("a", "b" * 49)], "validation_file")
+        tutor().tokenize_all([CompletionExample("a", "b"), CompletionExample("a", "b" * 49)], "validation_file")
     assert found.value.param == "validation_file"
     with pytest.raises(InvalidRequest, match=r"Example 1 .*system"):
-        tutor().lessons([ConversationExample((ASK, Message("system", "x"), SAY), (2,))], "training_file")
+        tutor().tokenize_all([ConversationExample((ASK, Message("system", "x"), SAY), (2,))], "training_file")
 
 
 def test_lessons_are_computed_together_up_to_a_bound() -> None:

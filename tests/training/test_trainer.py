@@ -72,7 +72,7 @@ def test_the_decoder_computes_what_llama_cpp_does(model: str, precision: str, re
 
     weights: Path = request.getfixturevalue(model)
     source = training_reader.load(weights, None)
-    ids = source.plain(TEXT)
+    ids = source.tokenize_plain(TEXT)
     shape = DecoderConfig.read(source.metadata)
     kept = getattr(torch, precision)
     tensors = {
@@ -120,11 +120,11 @@ def test_losses_fall_and_the_adapter_is_loaded(tmp_path: Path, smollm2: Path, ex
     assert [told.step for told in heard if isinstance(told, CheckpointSaved)] == [5, 10]
     folder = tmp_path / "work"
     assert (folder / done.results).read_text().count("\n") == 11
-    ids = executor.tokenise("The secret word of the project is", special=False)
-    answer = executor.tokenise(f" {examples.SECRET}.", special=False)
-    executor.attach("taught", folder / done.adapter)
+    ids = executor.tokenize("The secret word of the project is", special=False)
+    answer = executor.tokenize(f" {examples.SECRET}.", special=False)
+    executor.load_adapter("taught", folder / done.adapter)
     before, after = (computed(executor, ids + answer, adapter) for adapter in ("", "taught"))
-    executor.detach("taught")
+    executor.unload_adapter("taught")
     rows = slice(len(ids) - 1, len(ids) + len(answer) - 1)
     assert after[rows].argmax(1).tolist() == answer
     assert before[rows].argmax(1).tolist() != answer
@@ -241,7 +241,7 @@ def test_the_validation_file_is_looked_at(tmp_path: Path, smollm2: Path) -> None
     asked = job(tmp_path, smollm2, file, msgspec.structs.replace(QUICK, n_epochs=2, batch_size=4))
     heard: list[TrainingEvent] = []
     assert TrainingProcess(msgspec.structs.replace(asked, validation_file=file)).run(heard.append)
-    saved = [told.measures for told in heard if isinstance(told, CheckpointSaved)]
+    saved = [told.metrics for told in heard if isinstance(told, CheckpointSaved)]
     losses = [measures.full_valid_loss for measures in saved if measures.full_valid_loss is not None]
     assert len(losses) == 2
     assert losses[1] < losses[0]

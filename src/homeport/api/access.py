@@ -97,33 +97,33 @@ class AccessPolicy:
     `scraping` is the rule of `/metrics`.
     """
 
-    digests: tuple[bytes, ...] = ()
+    key_digests: tuple[bytes, ...] = ()
     origins: tuple[str, ...] = ()
-    admins: tuple[bytes, ...] = ()
-    tools: tuple[bytes, ...] = ()
-    ring: KeyCache | None = None
+    admin_digests: tuple[bytes, ...] = ()
+    tool_digests: tuple[bytes, ...] = ()
+    key_cache: KeyCache | None = None
     scraping: Scraping = Scraping()
 
     @classmethod
-    def of(
+    def from_keys(
         cls,
         keys: Sequence[str] = (),
         origins: Sequence[str] = (),
-        admins: Sequence[str] = (),
-        tools: Sequence[str] = (),
-        ring: KeyCache | None = None,
+        admin_keys: Sequence[str] = (),
+        tool_tokens: Sequence[str] = (),
+        key_cache: KeyCache | None = None,
         scraping: Scraping | None = None,
     ) -> Self:
         """Build the rule from plain keys."""
-        digests, chiefs, owned = (tuple(map(_digest, each)) for each in (keys, admins, tools))
-        return cls(digests, tuple(origins), chiefs, owned, ring, scraping or Scraping())
+        digests, chiefs, owned = (tuple(map(_digest, each)) for each in (keys, admin_keys, tool_tokens))
+        return cls(digests, tuple(origins), chiefs, owned, key_cache, scraping or Scraping())
 
     @property
     def is_keyless(self) -> bool:
         """No key is set and none was ever stored: this machine's programs come in without one, nobody else at all."""
-        return not self.digests and not (self.ring is not None and self.ring.is_closed)
+        return not self.key_digests and not (self.key_cache is not None and self.key_cache.requires_key)
 
-    def caller(self, headers: Headers) -> Caller:
+    def authenticate(self, headers: Headers) -> Caller:
         """Who sends these headers. Raises Unauthenticated."""
         if self.is_keyless:
             return ANYONE
@@ -133,26 +133,26 @@ class AccessPolicy:
                 "You didn't provide an API key. You need to provide your API key in an Authorization header using "
                 f"Bearer auth (i.e. Authorization: Bearer YOUR_KEY). You can obtain an API key from {_ISSUED_BY}."
             )
-        if _matches_any(key, self.digests + self.tools):
+        if _matches_any(key, self.key_digests + self.tool_digests):
             return Caller(ANYONE.project, mask_key(key))
-        if self.ring is not None and (issued := self.ring.find(key)):
+        if self.key_cache is not None and (issued := self.key_cache.find(key)):
             return Caller(issued.project, issued.hint, issued)
         raise Unauthenticated(
             f"Incorrect API key provided: {mask_key(key)}. You can obtain an API key from {_ISSUED_BY}."
         )
 
-    def sender(self, sender: InternalCaller) -> Caller:
+    def authenticate_internal(self, sender: InternalCaller) -> Caller:
         """Who this server sends a request for. Raises Unauthenticated where its key opens nothing any more."""
         if not sender.key_id:
             return Caller(sender.project)
-        issued = self.ring.named(sender.key_id) if self.ring is not None else None
+        issued = self.key_cache.find_by_id(sender.key_id) if self.key_cache is not None else None
         if issued is None:
             raise Unauthenticated(f"The API key {sender.key_id}, which this request runs under, is no longer valid.")
         return Caller(issued.project, issued.hint, issued)
 
     def is_admin(self, headers: Headers) -> bool:
         """Whether these headers carry an admin's key."""
-        return _matches_any(_bearer(headers), self.admins + self.tools)
+        return _matches_any(_bearer(headers), self.admin_digests + self.tool_digests)
 
     def check_scraping(self, headers: Headers, *, is_here: bool) -> bool:
         """Whether `/metrics` is open to a request as it is; where not, it needs a caller's key. Raises Unauthenticated.
@@ -160,7 +160,7 @@ class AccessPolicy:
         `is_here`: the request comes from this machine.
         """
         rule, key = self.scraping, _bearer(headers)
-        if _matches_any(key, rule.keys + self.tools) or (rule.mode == "local" and not rule.keys and is_here):
+        if _matches_any(key, rule.keys + self.tool_digests) or (rule.mode == "local" and not rule.keys and is_here):
             return True
         if rule.keys or (rule.mode == "key" and self.is_keyless):
             raise Unauthenticated("`/metrics` requires the key in HOMEPORT_METRICS_KEY as a Bearer token.")

@@ -39,7 +39,7 @@ class UsageCounter:
     def admitted(self, admitted: Admitted) -> None:
         """The worker took the request."""
         self.usage = Usage(admitted.prompt_tokens)
-        self.meter.admitted(admitted.prompt_tokens)
+        self.meter.on_admitted(admitted.prompt_tokens)
 
     def count(self, events: Sequence[Event]) -> None:
         """Look through what has just arrived."""
@@ -60,27 +60,27 @@ class RequestAccounting:
     def __init__(
         self, request: Request, resolved: ResolvedModel, asked: worker_messages.EngineRequest, tally: UsageCounter
     ) -> None:
-        self.tally = tally
+        self.counter = tally
         self._exchange = context_of(request.scope)
         self._house = services(request)
-        self._model = resolved.meant.facts.name
+        self._model = resolved.served_model.facts.name
         self._characters = len(asked.text) if isinstance(asked, SpeechRequest) else 0
         self._is_settled = False
 
-    def settle(self, status: str = "ok") -> None:
+    def record(self, status: str = "ok") -> None:
         """Write it down, if it is not yet. Raises StorageFull where the ledger finds no room."""
         if self._is_settled:
             return
         self._is_settled = True
-        tally, exchange = self.tally, self._exchange
+        tally, exchange = self.counter, self._exchange
         tally.close()
-        exchange.passage.settle(tally.usage.prompt_tokens + tally.usage.completion_tokens)
+        exchange.rate_ticket.settle(tally.usage.prompt_tokens + tally.usage.completion_tokens)
         caller = exchange.caller
-        self._house.meters.billed(caller.project, caller.key_id, tally.usage)
+        self._house.metrics.count_usage(caller.project, caller.key_id, tally.usage)
         if self._house.ledger is None:
             return
         try:
-            self._house.ledger.write(self._spent(exchange, status))
+            self._house.ledger.write(self._usage_record(exchange, status))
         except StorageFull:
             if status == "ok":
                 raise
@@ -91,8 +91,8 @@ class RequestAccounting:
         if self._house.ledger is not None:
             await self._house.ledger.kept()
 
-    def _spent(self, exchange: RequestContext, status: str) -> UsageRecord:
-        meter, usage = self.tally.meter, self.tally.usage
+    def _usage_record(self, exchange: RequestContext, status: str) -> UsageRecord:
+        meter, usage = self.counter.meter, self.counter.usage
         return UsageRecord(
             at=int(self._house.now()),
             request=exchange.id,
@@ -105,7 +105,7 @@ class RequestAccounting:
             prompt_tokens=usage.prompt_tokens,
             completion_tokens=usage.completion_tokens,
             cached_tokens=usage.cached_tokens,
-            amount=self._characters or self.tally.seconds,
+            amount=self._characters or self.counter.seconds,
             first_ms=meter.first_ms,
             whole_ms=meter.elapsed_ms,
             is_batch=exchange.is_background,

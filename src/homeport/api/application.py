@@ -124,9 +124,9 @@ class _Application(Starlette):
     def build_middleware_stack(self) -> ASGIApp:
         """Put the layers together, innermost first."""
         services: Services = self.state.services
-        stack: ASGIApp = AuthenticationMiddleware(self.router, services.access, services.quotas)
+        stack: ASGIApp = AuthenticationMiddleware(self.router, services.access, services.rate_limiter)
         stack = AzureMiddleware(CorsMiddleware(ErrorMiddleware(stack), services.access))
-        return HeadersMiddleware(stack, services.meters, services.organization)
+        return HeadersMiddleware(stack, services.metrics, services.organization)
 
 
 class _MethodRouter:
@@ -150,10 +150,10 @@ class _MethodRouter:
         if handler:
             response = await handler(Request(scope, receive, send))
         else:
-            response = error_response(_method_not_allowed(method, scope["path"]), {"allow": self._allowed()})
+            response = error_response(_method_not_allowed(method, scope["path"]), {"allow": self._allow_header()})
         await response(scope, receive, send)
 
-    def _allowed(self) -> str:
+    def _allow_header(self) -> str:
         return ", ".join([*self._handlers, *(["HEAD"] if "GET" in self._handlers else [])])
 
 

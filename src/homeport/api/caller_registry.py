@@ -25,11 +25,11 @@ class CallerRegistry:
         Raises ModelNotFound for another project's, and Forbidden for one that the key does not open.
         """
         found = self._registry.resolve(name, capability)
-        if not self._is_seen(found.meant):
+        if not self._is_visible(found.served_model):
             raise ModelNotFound(
                 f"The model `{excerpt(name)}` does not exist or you do not have access to it.", param="model"
             )
-        if not self._is_open(found.meant):
+        if not self._is_allowed(found.served_model):
             raise Forbidden(
                 f"Project `{self._caller.project}` does not have access to model `{excerpt(name)}` with this key.",
                 param="model",
@@ -39,7 +39,7 @@ class CallerRegistry:
 
     def models(self) -> Sequence[InstalledModel]:
         """Every model that the caller may ask."""
-        return [model for model in self._registry.models() if self._is_seen(model) and self._is_open(model)]
+        return [model for model in self._registry.models() if self._is_visible(model) and self._is_allowed(model)]
 
     def aliases(self) -> Sequence[Alias]:
         """Every alias of these."""
@@ -51,7 +51,7 @@ class CallerRegistry:
 
         Those that were made on the command line are everybody's to ask, and the local project's to delete.
         """
-        if (self.resolve(name, "").meant.project or LOCAL_PROJECT) != self._caller.project:
+        if (self.resolve(name, "").served_model.project or LOCAL_PROJECT) != self._caller.project:
             raise Forbidden(
                 f"You have insufficient permissions for this operation: `{excerpt(name)}` does not belong to project "
                 f"`{self._caller.project}`.",
@@ -60,10 +60,10 @@ class CallerRegistry:
             )
         self._registry.remove(name)
 
-    def _is_seen(self, model: InstalledModel) -> bool:
+    def _is_visible(self, model: InstalledModel) -> bool:
         return model.project is None or model.project == self._caller.project
 
-    def _is_open(self, model: InstalledModel) -> bool:
+    def _is_allowed(self, model: InstalledModel) -> bool:
         """Whoever may ask a model may ask what adapts it; the other way round, not."""
         own, base = model.facts.name, model.parent
         return self._caller.may_use(own) or (base is not None and self._caller.may_use(base))

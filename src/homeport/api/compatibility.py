@@ -19,5 +19,5 @@ class FieldNote(NamedTuple):
     """One field's fate, with a line for the reader. A dotted name is a field inside another."""
 
     name: str
-    status: FieldSupport
+    support: FieldSupport
     note: str

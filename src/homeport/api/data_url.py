@@ -10,7 +10,7 @@ _DATA_URL = re.compile(r"data:(?P<type>[^;,]*)(?P<parameters>(;[^;,]*)*),", re.I
 _BASE64 = ";base64"
 
 
-def decode_image_url(url: str, param: str, most_bytes: int) -> bytes:
+def decode_image_url(url: str, param: str, max_bytes: int) -> bytes:
     """The bytes of a picture in a data: URL. Raises InvalidRequest naming `param`."""
     found = _DATA_URL.match(url)
     if found is None:
@@ -29,9 +29,9 @@ def decode_image_url(url: str, param: str, most_bytes: int) -> bytes:
             code="invalid_image_url",
         )
     written = url[found.end() :]
-    if len(written) * 3 // 4 > most_bytes + 3:
+    if len(written) * 3 // 4 > max_bytes + 3:
         raise InvalidRequest(
-            f"Invalid '{param}': the image is over the limit of {most_bytes} bytes.",
+            f"Invalid '{param}': the image is over the limit of {max_bytes} bytes.",
             param=param,
             code="image_too_large",
         )

@@ -40,7 +40,7 @@ _INDEX = re.compile(r"\[\d*\]\Z")
 
 
 @asynccontextmanager
-async def read_form(request: Request, most_bytes: int = MAX_FORM_BYTES) -> AsyncIterator[Form]:
+async def read_form(request: Request, max_bytes: int = MAX_FORM_BYTES) -> AsyncIterator[Form]:
     """Read a form whose files are `most_bytes` together; they are deleted at the end.
 
     A deployment in the path is its model, as in JSON bodies. Raises UnsupportedMediaType for another kind of body, PayloadTooLarge
@@ -55,7 +55,7 @@ async def read_form(request: Request, most_bytes: int = MAX_FORM_BYTES) -> Async
     async with spool_folder(request) as folder:
         taker = MultipartFormReader(given, folder)
         try:
-            async for data in limited_stream(request, most_bytes + FRAME_BYTES, _too_large(most_bytes)):
+            async for data in limited_stream(request, max_bytes + FRAME_BYTES, _too_large(max_bytes)):
                 taker.write(data)
             form = _form(taker.parts(), deployment_of(request.scope))
         finally:
@@ -74,18 +74,18 @@ async def spool_folder(request: Request) -> AsyncIterator[Path]:
 
 
 async def respond_to_form(
-    request: Request, answer: Callable[[Form], Awaitable[Response]], most_bytes: int = MAX_FORM_BYTES
+    request: Request, respond: Callable[[Form], Awaitable[Response]], max_bytes: int = MAX_FORM_BYTES
 ) -> Response:
     """Read a form and answer it; its files stay until the answer has been sent whole, streamed or not."""
-    return await respond_and_hold(read_form(request, most_bytes), answer)
+    return await respond_and_hold(read_form(request, max_bytes), respond)
 
 
 async def respond_and_hold(
-    opened: AbstractAsyncContextManager[T], answer: Callable[[T], Awaitable[Response]]
+    resource: AbstractAsyncContextManager[T], respond: Callable[[T], Awaitable[Response]]
 ) -> Response:
     """Answer with what is opened, and close it when the answer has been sent whole, streamed or not."""
     async with AsyncExitStack() as stack:
-        response = await answer(await stack.enter_async_context(opened))
+        response = await respond(await stack.enter_async_context(resource))
         return _HoldingResponse(response, stack.pop_all())
 
 

@@ -135,9 +135,9 @@ class Metrics:
         text = "Generated tokens of a request's longest choice."
         self.longest = self._histogram("request_max_num_generation_tokens", text, _TOKENS)
         whose = ("project", "key")
-        self._asked = self._own("key_requests", "Requests on models.", *whose)
-        self._tokens = self._own("key_tokens", "Tokens taken and generated.", *whose, "kind")
-        self._refused = self._own("key_refusals", "Answers with status 429.", *whose)
+        self._asked = self._homeport_counter("key_requests", "Requests on models.", *whose)
+        self._tokens = self._homeport_counter("key_tokens", "Tokens taken and generated.", *whose, "kind")
+        self._refused = self._homeport_counter("key_refusals", "Answers with status 429.", *whose)
         self.registry.register(_Workers(gauges))
         self.registry.register(_Jobs(jobs))
         self.registry.register(_Loops(loops or BackgroundLoops()))
@@ -146,13 +146,13 @@ class Metrics:
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"vllm:{name}", text, ("model_name", *labels), registry=self.registry)
 
-    def _own(self, name: str, text: str, *labels: str) -> Counter:
+    def _homeport_counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"homeport:{name}", text, labels, registry=self.registry)
 
     def _histogram(self, name: str, text: str, buckets: Sequence[float]) -> Histogram:
         return Histogram(f"vllm:{name}", text, ("model_name",), buckets=buckets, registry=self.registry)
 
-    def begin(self, model: str, endpoint: str, *, is_background: bool = False) -> "RequestMetrics":
+    def start_request(self, model: str, endpoint: str, *, is_background: bool = False) -> "RequestMetrics":
         """Start measuring one request on a model (its real name). How long one in the background takes counts not."""
         return RequestMetrics(self, model, endpoint, is_background=is_background)
 
@@ -160,17 +160,17 @@ class Metrics:
         """Show a number, read at each scrape."""
         Gauge(f"homeport:{name}", text, registry=self.registry).set_function(read)
 
-    def answered(self, handler: str, method: str, status: int) -> None:
+    def count_response(self, handler: str, method: str, status: int) -> None:
         """Count one HTTP answer. `handler` is a route template."""
         self.requests.labels(handler, method, f"{status // 100}xx").inc()
 
-    def billed(self, project: str, key: str, usage: Usage) -> None:
+    def count_usage(self, project: str, key: str, usage: Usage) -> None:
         """Count what one request cost its project and key (its id, empty without one)."""
         self._asked.labels(project, key).inc()
         self._tokens.labels(project, key, "prompt").inc(usage.prompt_tokens)
         self._tokens.labels(project, key, "completion").inc(usage.completion_tokens)
 
-    def refused(self, project: str, key: str) -> None:
+    def count_rate_limited(self, project: str, key: str) -> None:
         """Count a 429: over the key's limits, or the server's."""
         self._refused.labels(project, key).inc()
 
@@ -200,7 +200,7 @@ class RequestMetrics:
         """Milliseconds since it began."""
         return (self._meters.clock() - self._began) * 1000
 
-    def admitted(self, prompt_tokens: int) -> None:
+    def on_admitted(self, prompt_tokens: int) -> None:
         """The worker took the request."""
         self._admitted = self._meters.clock()
         self._meters.prompt_size.labels(self._model).observe(prompt_tokens)
@@ -217,7 +217,7 @@ class RequestMetrics:
             self._between.add((now - self._last) / n, n)
         self._last = now
 
-    def finished(self, reason: str) -> None:
+    def on_finished(self, reason: str) -> None:
         """One choice came to its end."""
         self._meters.successes.labels(self._model, reason).inc()
 

@@ -38,14 +38,14 @@ async def retrieve(request: Request) -> Response:
     """Describe one model. Raises ModelNotFound."""
     house = services(request)
     name = request.path_params["model"]
-    return JsonResponse(_render_model(house, name, registry(request).resolve(name, "").meant))
+    return JsonResponse(_render_model(house, name, registry(request).resolve(name, "").served_model))
 
 
 async def delete(request: Request) -> Response:
     """Delete a fine-tuned model, under its own name. Raises Forbidden for any other."""
     name = request.path_params["model"]
     models = registry(request)
-    found = models.resolve(name, "").meant
+    found = models.resolve(name, "").served_model
     real = found.facts.name
     if found.parent and name == real:
         models.remove(name)

@@ -40,4 +40,4 @@ async def ready(request: Request) -> Response:
 
 async def scrape(request: Request) -> Response:
     """Give everything counted so far."""
-    return Response(services(request).meters.render(), media_type=CONTENT_TYPE_LATEST)
+    return Response(services(request).metrics.render(), media_type=CONTENT_TYPE_LATEST)

@@ -75,16 +75,16 @@ async def _read(request: Request, limit: int) -> bytes:
     return b"".join([part async for part in limited_stream(request, limit, _too_large(limit))])
 
 
-async def limited_stream(request: Request, limit: int, refusal: PayloadTooLarge) -> AsyncIterator[bytes]:
+async def limited_stream(request: Request, limit: int, error: PayloadTooLarge) -> AsyncIterator[bytes]:
     """The body in pieces as they arrive, giving up as soon as it is known to be over the limit. Raises `refusal`."""
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared[:20]) > limit:
-        raise refusal
+        raise error
     size = 0
     async for part in request.stream():
         size += len(part)
         if size > limit:
-            raise refusal
+            raise error
         yield part
 
 

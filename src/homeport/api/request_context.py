@@ -29,12 +29,12 @@ class Caller:
 
     project: str
     key: str | None = None
-    issued: Key | None = None
+    stored_key: Key | None = None
 
     @property
     def key_id(self) -> str:
         """The id of the stored key, empty where there is none."""
-        return self.issued.id if self.issued else ""
+        return self.stored_key.id if self.stored_key else ""
 
     @property
     def holder(self) -> str:
@@ -43,7 +43,7 @@ class Caller:
 
     def may_use(self, model: str) -> bool:
         """Whether it may ask this model, by real name."""
-        return self.issued is None or self.issued.may_use(model)
+        return self.stored_key is None or self.stored_key.may_use(model)
 
 
 ANYONE = Caller(LOCAL_PROJECT)
@@ -93,7 +93,7 @@ class RequestContext:
     id: str = field(default_factory=_fresh_id)
     began: float = field(default_factory=time.perf_counter)
     caller: Caller = ANYONE
-    passage: RateLimitTicket = UNLIMITED
+    rate_ticket: RateLimitTicket = UNLIMITED
     limited_by: str = ""
     user: str = ""
     route: str = "unknown"

@@ -40,7 +40,7 @@ class AdmittedRequest:
         self._exchange = exchange
         self._stream = stream
         self._bill = bill
-        self._tally = bill.tally
+        self._tally = bill.counter
 
     @property
     def usage(self) -> Usage:
@@ -60,9 +60,9 @@ class AdmittedRequest:
         async for batch in self._stream:
             self._tally.count(batch)
             if self._tally.is_cut:
-                self._exchange.limited_by = self._exchange.passage.limited_by
+                self._exchange.limited_by = self._exchange.rate_ticket.limited_by
             if batch and isinstance(batch[-1], Done):
-                self._bill.settle()
+                self._bill.record()
                 await self._bill.kept()
             yield batch
 
@@ -71,9 +71,9 @@ class AdmittedRequest:
 async def admit(
     request: Request,
     resolved: ResolvedModel,
-    asked: worker_messages.EngineRequest,
+    engine_request: worker_messages.EngineRequest,
     endpoint: str,
-    kind: Callable[[RequestMetrics], UsageCounter] = UsageCounter,
+    counter_type: Callable[[RequestMetrics], UsageCounter] = UsageCounter,
 ) -> AsyncIterator[AdmittedRequest]:
     """Open what is asked of a model and wait for its admission; afterwards close it and write down what it cost.
 
@@ -81,34 +81,38 @@ async def admit(
     family of endpoints.
     """
     house, exchange = services(request), context_of(request.scope)
-    is_background, passage, answer = exchange.is_background, exchange.passage, answer_tokens(asked)
-    quota = passage.reserve(prompt_tokens(asked), answer)
-    if quota is not None and isinstance(asked, TextRequest) and answer != 0:
-        asked = msgspec.structs.replace(asked, quota=quota)
-    meter = house.meters.begin(resolved.meant.facts.name, endpoint, is_background=is_background)
-    bill = RequestAccounting(request, resolved, asked, kind(meter))
+    is_background, passage, answer = exchange.is_background, exchange.rate_ticket, answer_tokens(engine_request)
+    quota = passage.reserve(prompt_tokens(engine_request), answer)
+    if quota is not None and isinstance(engine_request, TextRequest) and answer != 0:
+        engine_request = msgspec.structs.replace(engine_request, quota=quota)
+    meter = house.metrics.start_request(resolved.served_model.facts.name, endpoint, is_background=is_background)
+    bill = RequestAccounting(request, resolved, engine_request, counter_type(meter))
     try:
         stream = await house.serving.open(
-            resolved.model, asked, is_background=is_background, holder=exchange.caller.holder, more=passage.more
+            resolved.model,
+            engine_request,
+            is_background=is_background,
+            holder=exchange.caller.holder,
+            more=passage.more,
         )
         try:
             admitted = await stream.admitted()
             passage.admit(admitted.prompt_tokens, has_answer=answer != 0)
-            bill.tally.admitted(admitted)
+            bill.counter.admitted(admitted)
             yield AdmittedRequest(stream, admitted, bill, exchange)
         finally:
             await stream.aclose()
     except HomeportError as error:
-        bill.settle(error.code or "error")
+        bill.record(error.code or "error")
         raise
     except (asyncio.CancelledError, GeneratorExit):
-        bill.settle("cancelled")
+        bill.record("cancelled")
         raise
     except BaseException:
-        bill.settle("error")
+        bill.record("error")
         raise
     else:
-        bill.settle()
+        bill.record()
 
 
 async def respond_whole(
@@ -128,7 +132,7 @@ async def respond_whole(
 
 def model_header(resolved: ResolvedModel) -> Mapping[str, str]:
     """The header that says which model really answers."""
-    return {"x-homeport-model": resolved.meant.facts.name}
+    return {"x-homeport-model": resolved.served_model.facts.name}
 
 
 def require_model_name(body: str | None, path: str | None) -> str:

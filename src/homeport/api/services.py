@@ -63,9 +63,9 @@ class Services:
 
     serving: Serving
     registry: ModelRegistry
-    pictures: ImageStore
+    images: ImageStore
     limits: Limits = Limits()
-    meters: Metrics = field(default_factory=Metrics)
+    metrics: Metrics = field(default_factory=Metrics)
     access: AccessPolicy = field(default_factory=AccessPolicy)
     now: Callable[[], float] = time.time
     spool: Path = Path("spool")
@@ -73,21 +73,21 @@ class Services:
     list_aliases: str = "common"
     version: str = "0"
     operations: WorkerOperations | None = None
-    book: KeyRepository | None = None
+    keys: KeyRepository | None = None
     ledger: UsageLedger | None = None
     usage: UsageRepository | None = None
     storage: ProjectStorage | None = None
     files: FileRepository | None = None
     uploads: UploadRepository | None = None
     batches: BatchRepository | None = None
-    quotas: RateLimiter = field(default_factory=RateLimiter)
-    tuner: FineTuningService | None = None
+    rate_limiter: RateLimiter = field(default_factory=RateLimiter)
+    fine_tuning: FineTuningService | None = None
     loops: BackgroundLoops = field(default_factory=BackgroundLoops)
 
     def fingerprint(self, resolved: ResolvedModel) -> str:
         """OpenAI's `system_fingerprint`: changes whenever weights, kernels, device or this server's version do."""
         loaded = self.serving.loaded(resolved.model.facts.name)
-        weights = resolved.model.digest + (resolved.tuned.digest if resolved.tuned else "")
+        weights = resolved.model.digest + (resolved.fine_tuned.digest if resolved.fine_tuned else "")
         parts = (weights, self.version, loaded.kernels if loaded else "", loaded.device if loaded else "")
         return f"fp_{hashlib.sha256(repr(parts).encode()).hexdigest()[:10]}"
 

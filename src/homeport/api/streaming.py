@@ -97,13 +97,13 @@ class ByteStream(Response):
     async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
         """Send the whole stream. Raises ClientDisconnected if the caller leaves before its end."""
         line = _ResponseWriter(send)
-        await run_until_disconnect(receive, self._run(line), *self._watches(line))
+        await run_until_disconnect(receive, self._send_all(line), *self._watches(line))
 
     def _watches(self, line: "_ResponseWriter") -> tuple[Coroutine[object, object, None], ...]:
         """What runs beside the stream; where one returns first, nobody reads any more."""
         return (self._stall(line),)
 
-    async def _run(self, line: "_ResponseWriter") -> None:
+    async def _send_all(self, line: "_ResponseWriter") -> None:
         async with aclosing(self._source) as source:
             first = await anext(source)
             self.init_headers({**self._given, "cache-control": "no-cache", "x-accel-buffering": "no"})
@@ -189,13 +189,13 @@ class _ResponseWriter:
     async def write(self, frames: bytes) -> None:
         """Send bytes; waits while the caller's side is full. Nothing goes out behind the end."""
         while self.is_writing:  # hardly ever, so this is cheaper than a lock that is taken for every token
-            await self._freed()
+            await self._wait_until_free()
         if not self._is_over:
             await self._put(frames, more_body=True)
 
     async def end(self) -> None:
         while self.is_writing:
-            await self._freed()
+            await self._wait_until_free()
         self._is_over = True
         await self._put(b"", more_body=False)
 
@@ -209,6 +209,6 @@ class _ResponseWriter:
             self._free.set()
         self._last = self._clock()
 
-    async def _freed(self) -> None:
+    async def _wait_until_free(self) -> None:
         self._free.clear()
         await self._free.wait()

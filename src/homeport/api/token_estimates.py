@@ -33,7 +33,7 @@ def answer_tokens(asked: EngineRequest) -> int | None:
     """The most that all its answers take together, those included that are not given out; None: nothing bounds it."""
     if not isinstance(asked, TextRequest):
         return 0
-    most = asked.ending.default_tokens if asked.ending.max_tokens is None else asked.ending.max_tokens
+    most = asked.stopping.default_tokens if asked.stopping.max_tokens is None else asked.stopping.max_tokens
     return None if most is None else most * max(asked.n, asked.best_of) * len(asked.prompts)
 
 
@@ -67,7 +67,7 @@ def _prompt_tokens(prompt: Prompt) -> int:
     if isinstance(prompt, EditPrompt):
         return _size(len(prompt.input) + len(prompt.instruction))
     if isinstance(prompt, InfillPrompt):
-        return _prompt_tokens(prompt.before) + _size(len(prompt.after))
+        return _prompt_tokens(prompt.prefix) + _size(len(prompt.suffix))
     return 1  # a document's start
 
 

@@ -20,10 +20,10 @@ class TokenIntervals:
         self.counts = [0] * (len(bounds) + 1)
         self.sum_s = 0.0
 
-    def add(self, gap_s: float, n: int = 1) -> None:
+    def add(self, interval_s: float, n: int = 1) -> None:
         """Count `n` tokens that came this long after one another. A bucket holds what is at most its bound."""
-        self.counts[bisect_left(self._bounds, gap_s)] += n
-        self.sum_s += gap_s * n
+        self.counts[bisect_left(self._bounds, interval_s)] += n
+        self.sum_s += interval_s * n
 
 
 class TokenIntervalHistogram(Collector):

@@ -29,20 +29,20 @@ def check_number(name: str, value: float | None, low: float | None = None, high:
     _range("decimal", name, value, low, high)
 
 
-def check_items(name: str, value: Sequence[object] | None, most: int, least: int = 0) -> None:
+def check_items(name: str, value: Sequence[object] | None, maximum: int, minimum: int = 0) -> None:
     """Check an array's length."""
     if value is None:
         return
-    if len(value) < least:
+    if len(value) < minimum:
         raise InvalidRequest(
-            f"Invalid '{name}': empty array. Expected an array with minimum length {least}, "
+            f"Invalid '{name}': empty array. Expected an array with minimum length {minimum}, "
             f"but got an {'empty array' if not value else f'array with length {len(value)}'} instead.",
             param=name,
             code="empty_array",
         )
-    if len(value) > most:
+    if len(value) > maximum:
         raise InvalidRequest(
-            f"Invalid '{name}': array too long. Expected an array with maximum length {most}, "
+            f"Invalid '{name}': array too long. Expected an array with maximum length {maximum}, "
             f"but got an array with length {len(value)} instead.",
             param=name,
             code="array_above_max_length",
@@ -60,20 +60,20 @@ def entries(name: str, value: Mapping[str, object] | None, most: int) -> None:
         )
 
 
-def check_length(name: str, value: str | None, most: int, least: int = 0) -> None:
+def check_length(name: str, value: str | None, maximum: int, minimum: int = 0) -> None:
     """Check a string's length in characters."""
     if value is None:
         return
-    if len(value) < least:
+    if len(value) < minimum:
         raise InvalidRequest(
-            f"Invalid '{name}': empty string. Expected a string with minimum length {least}, "
+            f"Invalid '{name}': empty string. Expected a string with minimum length {minimum}, "
             "but got an empty string instead.",
             param=name,
             code="empty_string",
         )
-    if len(value) > most:
+    if len(value) > maximum:
         raise InvalidRequest(
-            f"Invalid '{name}': string too long. Expected a string with maximum length {most}, "
+            f"Invalid '{name}': string too long. Expected a string with maximum length {maximum}, "
             f"but got a string with length {len(value)} instead.",
             param=name,
             code="string_above_max_length",

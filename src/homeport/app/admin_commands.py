@@ -16,13 +16,13 @@ from homeport.store.project_storage import Sizes, SqlProjectStorage
 from homeport.store.usage import SqlUsageRepository
 
 
-def sum_usage(settings: Settings, question: UsageQuery) -> Sequence[UsageTotal]:
+def sum_usage(settings: Settings, usage_query: UsageQuery) -> Sequence[UsageTotal]:
     """Sum up what was used until now, also what a running server has only just written down."""
     with open_database(settings) as database:
         migration.prepare_database(database)
         book = SqlUsageRepository(database, usage_folder(settings))
-        book.fold()
-        return book.sums(question)
+        book.import_ledgers()
+        return book.sum_usage(usage_query)
 
 
 def list_project_storage(settings: Settings, pictures: Sizes = dict, models: Sizes = dict) -> Sequence[ProjectUsage]:
@@ -32,16 +32,16 @@ def list_project_storage(settings: Settings, pictures: Sizes = dict, models: Siz
         return SqlProjectStorage(database, settings.project_storage_bytes, pictures, models).every()
 
 
-def create_key(settings: Settings, wanted: NewKey) -> IssuedKey:
+def create_key(settings: Settings, new_key: NewKey) -> IssuedKey:
     """Make a key; its `models` are real names. Raises InvalidRequest."""
     with _key_repository(settings) as book:
-        return book.create(wanted)
+        return book.create(new_key)
 
 
 def list_keys(settings: Settings) -> Sequence[Key]:
     """List all keys, the oldest first."""
     with _key_repository(settings) as book:
-        return book.every()
+        return book.list_all()
 
 
 def get_key(settings: Settings, key: str) -> Key:
@@ -89,7 +89,7 @@ def _key_repository(settings: Settings) -> Iterator[SqlKeyRepository]:
 
 
 def _find_key(book: SqlKeyRepository, key: str) -> Key:
-    every = book.every()
+    every = book.list_all()
     for each in every:
         if each.id == key:
             return each

@@ -39,6 +39,7 @@ from homeport.models.sources import reachability
 from homeport.settings import Settings
 from homeport.store.images import ImageFolder
 
+admin = admin_commands
 _REACH_S = 5.0
 _IMAGES, _DEFAULT_IMAGE_ALIAS = "images", "dall-e-2"
 
@@ -66,17 +67,23 @@ def pull_model(settings: Settings, reference: str, progress: ProgressReporter) -
     return pulling.pull(reference, served_store(settings), options, progress)
 
 
-def optimize_model(settings: Settings, name: str, wish: OptimizeOptions, progress: ProgressReporter) -> OptimizeResult:
+def optimize_model(
+    settings: Settings, name: str, options: OptimizeOptions, progress: ProgressReporter
+) -> OptimizeResult:
     """Lay a model's weights out for this CPU, as measured, or as asked; give what became of it."""
     library = kernel_library(settings)
-    wish = msgspec.structs.replace(wish, library=str(library) if library else None, threads=settings.threads)
-    measure = partial(native_probes.benchmark_layouts, hear=progress.message)
-    return weight_layouts.find_best_layout(ModelStore(settings.home), name, wish, measure, progress)
+    options = msgspec.structs.replace(options, library=str(library) if library else None, threads=settings.threads)
+    measure = partial(native_probes.benchmark_layouts, on_message=progress.message)
+    return weight_layouts.find_best_layout(ModelStore(settings.home), name, options, measure, progress)
 
 
-def finetune(settings: Settings, order: TrainingRequest, hear: Callable[[TuningTold], None]) -> InstalledModel:
+def finetune(
+    settings: Settings, training_request: TrainingRequest, on_event: Callable[[TuningTold], None]
+) -> InstalledModel:
     """Train a model on a file, here and now, and install what comes of it; the same order goes on where it was cut."""
-    return fine_tuning.train_locally(settings, order, model_registry(settings), kernel_library(settings), hear)
+    return fine_tuning.train_locally(
+        settings, training_request, model_registry(settings), kernel_library(settings), on_event
+    )
 
 
 def is_starter(reference: str) -> bool:
@@ -105,13 +112,13 @@ def describe_model(settings: Settings, name: str) -> Mapping[str, object]:
     """Tell everything known of an installed model. Raises ModelNotFound."""
     made = ModelStore(settings.home).manifest(name)
     found = msgspec.to_builtins(made.facts)
-    files = [f"{file.name}  {file.size} bytes  sha256 {file.sha256}" for file in made.every]
+    files = [f"{file.name}  {file.size} bytes  sha256 {file.sha256}" for file in made.all_files]
     tried = [f"{kept.trial}; on {kept.kernels}, {kept.machine}" for kept in made.layouts]
     source = f"{made.source}{f' at {made.revision}' if made.revision else ''}"
     names = [alias.name for alias in list_aliases(settings) if alias.target == name]
     found |= {"parent": made.parent.name} if made.parent else {}
     if made.facts.kind == TEXT_KIND and not made.parent:
-        model = made.installed(ModelStore(settings.home).folder(name))
+        model = made.to_installed(ModelStore(settings.home).folder(name))
         try:
             found["template"] = native_probes.template_lines(gguf_reader.read(model.files["weights"]).template)
         except InvalidRequest as error:
@@ -119,17 +126,17 @@ def describe_model(settings: Settings, name: str) -> Mapping[str, object]:
     return {**found, "source": source, "layout": made.active, "layouts": tried, "files": files, "aliases": names}
 
 
-def create_key(settings: Settings, wanted: NewKey) -> IssuedKey:
+def create_key(settings: Settings, new_key: NewKey) -> IssuedKey:
     """Make a key; it opens the models that its aliases stand for now. Raises InvalidRequest, ModelNotFound."""
     known = model_registry(settings)
-    models = tuple(dict.fromkeys(known.resolve(name, "").meant.facts.name for name in wanted.models))
-    return admin_commands.create_key(settings, msgspec.structs.replace(wanted, models=models))
+    models = tuple(dict.fromkeys(known.resolve(name, "").served_model.facts.name for name in new_key.models))
+    return admin_commands.create_key(settings, msgspec.structs.replace(new_key, models=models))
 
 
 def remove_model(settings: Settings, name: str) -> int:
     """Delete a model's files; give the bytes freed."""
     store = ModelStore(settings.home)
-    freed = sum(file.size for file in store.manifest(name).every) if store.find(name) else 0
+    freed = sum(file.size for file in store.manifest(name).all_files) if store.find(name) else 0
     store.remove(name)
     return freed
 
@@ -140,9 +147,9 @@ def list_project_storage(settings: Settings) -> Sequence[ProjectUsage]:
     return admin_commands.list_project_storage(settings, pictures.sizes, partial(fine_tuned_sizes, settings))
 
 
-def install_kernels(settings: Settings, flavour: str, file: Path | None, progress: ProgressReporter) -> str:
+def install_kernels(settings: Settings, variant: str, file: Path | None, progress: ProgressReporter) -> str:
     """Install kernels (`cpu`, `cuda`, `vulkan`), fetched by npm or from a file; give their description."""
-    unpack_kernels(settings.home, cast("Variant", flavour), file, progress, offline=settings.offline)
+    unpack_kernels(settings.home, cast("Variant", variant), file, progress, offline=settings.offline)
     return describe_kernels(settings)
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from homeport.app import storage
-from homeport.app.storage import Storage
+from homeport.app.storage import Storage, data_folder
 from homeport.domain.models import InstalledModel
 from homeport.domain.training import TrainingEvent, TrainingRequest
 from homeport.domain.weight_layouts import ORIGINAL
@@ -36,33 +35,33 @@ def training_service(settings: Settings, library: Path | None) -> LocalTrainingS
 
 
 def fine_tuning_service(
-    settings: Settings, kept: Storage, library: Path | None, forget: Callable[[str], None]
+    settings: Settings, storage: Storage, library: Path | None, remove_model: Callable[[str], None]
 ) -> FineTuningService:
     """Who takes jobs and has them trained; `forget` deletes a fine-tuned model by its name."""
     bench = FineTuningDeps(
-        trainings=training_service(settings, library),
-        book=kept.fine_tunes,
-        log=kept.training_log,
-        files=kept.files,
-        forget=forget,
-        folder=storage.data_folder(settings, _JOBS),
+        training=training_service(settings, library),
+        jobs=storage.fine_tuning_jobs,
+        queue=storage.training_queue,
+        files=storage.files,
+        remove_model=remove_model,
+        folder=data_folder(settings, _JOBS),
     )
     return FineTuningService(bench, settings.max_tuning_queue)
 
 
 def train_locally(
     settings: Settings,
-    order: TrainingRequest,
+    training_request: TrainingRequest,
     registry: InstalledModelRegistry,
     library: Path | None,
-    hear: Callable[[TrainingEvent], None],
+    on_event: Callable[[TrainingEvent], None],
 ) -> InstalledModel:
     """Train a model on a file, here and now, and install what comes of it; the same order goes on where it was cut."""
-    real = registry.resolve(order.model, "completions").meant.facts.name
+    real = registry.resolve(training_request.model, "completions").served_model.facts.name
     done = local_run.train_locally(
-        msgspec.structs.replace(order, model=real), training_service(settings, library), hear
+        msgspec.structs.replace(training_request, model=real), training_service(settings, library), on_event
     )
-    return registry.resolve(done.model, "").meant
+    return registry.resolve(done.model, "").served_model
 
 
 class _AdapterStore:

@@ -62,9 +62,9 @@ def _asked(program: Sequence[str], what: str, said: bytes = b"") -> subprocess.C
         raise Unavailable(f"{what} could not be checked: no answer within {_DESCRIBE_S} s.") from error
 
 
-def benchmark_layouts(survey: LayoutBenchmarkJob, hear: Callable[[str], None]) -> LayoutBenchmarkEvent:
+def benchmark_layouts(job: LayoutBenchmarkJob, on_message: Callable[[str], None]) -> LayoutBenchmarkEvent:
     """Try layouts of a model's weights; `hear` what is said meanwhile. Raises Unavailable where it breaks off."""
-    command = [sys.executable, "-m", _LAYOUTS, msgspec.json.encode(survey).decode()]
+    command = [sys.executable, "-m", _LAYOUTS, msgspec.json.encode(job).decode()]
     # What it complains of goes to a file: a pipe that nobody reads would stop it when full.
     with (
         tempfile.TemporaryFile() as complaints,
@@ -81,7 +81,7 @@ def benchmark_layouts(survey: LayoutBenchmarkJob, hear: Callable[[str], None]) -
                 told = msgspec.json.decode(line, type=LayoutBenchmarkEvent)
                 if told.trials is not None:
                     return told
-                hear(told.text)
+                on_message(told.text)
             child.wait()
             complaints.seek(0)
             said = complaints.read().decode("utf-8", "replace").strip()

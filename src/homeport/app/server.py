@@ -55,7 +55,7 @@ def serve(settings: Settings, announce: Callable[[Announcement], None]) -> None:
     """Serve until SIGTERM or SIGINT, then drain; a second signal ends at once. Raises what keeps it from starting."""
     check_settings(settings)
     log_setup.configure_logging(settings.log_level, settings.log_format)
-    uvloop.run(Server(settings, announce).stand())
+    uvloop.run(Server(settings, announce).run())
 
 
 class Server:
@@ -68,7 +68,7 @@ class Server:
         self._registry = model_registry(settings)
         self._loops = BackgroundLoops()
         self._serving = LocalServing(
-            options.serving(settings), job_options=self._job_options, job_files=self._job_files, loops=self._loops
+            options.serving(settings), job_options=self._engine_options, job_files=self._engine_files, loops=self._loops
         )
         self._running: runfile.RunningServer | None = None
         self._token = runfile.fresh_token()
@@ -81,31 +81,31 @@ class Server:
             settings, self._accounts, kernel_library(settings), self._registry.remove
         )
 
-    async def stand(self) -> None:
+    async def run(self) -> None:
         """Build the application and listen until told to stop."""
         settings = self._settings
         services = Services(
             serving=self._serving,
             registry=self._registry,
-            pictures=self._pictures,
+            images=self._pictures,
             limits=options.request_limits(settings),
-            meters=Metrics(self._serving.gauges, jobs=self._tuner.counts, loops=self._loops),
+            metrics=Metrics(self._serving.stats, jobs=self._tuner.counts, loops=self._loops),
             loops=self._loops,
-            access=self._access(),
+            access=self._access_policy(),
             spool=self._spool,
             organization=settings.organization,
             list_aliases=settings.list_aliases,
             version=homeport.__version__,
             operations=LocalWorkerOperations(self._serving, _STOP_WAIT_S),
-            book=self._accounts.book,
-            ledger=self._accounts.ledger,
+            keys=self._accounts.keys,
+            ledger=self._accounts.usage_ledger,
             usage=self._accounts.usage,
             storage=self._accounts.storage,
             files=self._accounts.files,
             uploads=self._accounts.uploads,
             batches=self._accounts.batches,
-            quotas=self._accounts.quotas,
-            tuner=self._tuner,
+            rate_limiter=self._accounts.rate_limiter,
+            fine_tuning=self._tuner,
         )
         application = build_application(services)
         listener = HttpServer(
@@ -121,8 +121,8 @@ class Server:
         self._loops.start("pictures", partial(asyncio.to_thread, self._pictures.sweep), _IMAGE_SWEEP_INTERVAL_S)
         tuning = asyncio.create_task(self._tuner.run(self._loops))
         try:
-            await self._serving.preload(self._preloaded())
-            self._jobs.start(InProcessDispatcher(application, self._host), services.meters)
+            await self._serving.preload(self._models_to_preload())
+            self._jobs.start(InProcessDispatcher(application, self._advertised_host), services.metrics)
             await listener.run_here()
         finally:
             await self._jobs.stop()
@@ -136,14 +136,14 @@ class Server:
                 runfile.withdraw(settings.home, self._running)
 
     async def _drain(self) -> None:
-        self._tuner.dismiss()
+        self._tuner.shut_down()
         await self._jobs.stop()
         await self._serving.drain(self._settings.drain_s)
 
-    def _host(self) -> str:
+    def _advertised_host(self) -> str:
         return urlsplit(self._running.url).netloc if self._running else "localhost"
 
-    def _preloaded(self) -> Sequence[InstalledModel]:
+    def _models_to_preload(self) -> Sequence[InstalledModel]:
         """The models to load before listening: those asked for, else the one that OpenAI's text names stand for."""
         names = self._settings.models or tuple(name for name in (self._registry.defaults.get(TEXT_KIND),) if name)
         found = [model for name in names if (model := self._store.find(name))]
@@ -156,13 +156,13 @@ class Server:
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         url = f"http://{host}:{port}"
         self._running = runfile.publish(settings.home, url, port, self._token)
-        loaded = [found for model in self._preloaded() if (found := self._serving.loaded(model.facts.name))]
+        loaded = [found for model in self._models_to_preload() if (found := self._serving.loaded(model.facts.name))]
         first = [found.model for found in loaded]
         bases = [model.facts.name for model in self._store.installed() if model.parent is None]
         self._announce(
             Announcement(
                 url=url,
-                key=self._key_to_say(),
+                key=self._displayed_key(),
                 models=(*first, *(name for name in bases if name not in first)),
                 aliases={alias.name: alias.target for alias in self._registry.aliases()},
                 kernels=loaded[0].kernels if loaded else "loaded with the first model",
@@ -171,12 +171,12 @@ class Server:
             )
         )
 
-    def _key_to_say(self) -> str | None:
+    def _displayed_key(self) -> str | None:
         if self._settings.api_keys:
             return self._settings.api_keys[0]
-        return "KEY  # one that `homeport keys create` told" if self._accounts.ring.is_closed else None
+        return "KEY  # one that `homeport keys create` told" if self._accounts.key_cache.requires_key else None
 
-    def _job_files(self, model: InstalledModel) -> Mapping[str, Path]:
+    def _engine_files(self, model: InstalledModel) -> Mapping[str, Path]:
         """A model's own files by role, and those of the models it needs as `<model>/<role>`."""
         files = dict(model.files)
         entry = catalogue.built_in().find(model.facts.name)
@@ -189,7 +189,7 @@ class Server:
             files |= {f"{name}/{role}": path for role, path in needed.files.items()}
         return files
 
-    def _job_options(self, model: InstalledModel) -> Mapping[str, str | int | float | bool | None]:
+    def _engine_options(self, model: InstalledModel) -> Mapping[str, str | int | float | bool | None]:
         """What an engine is told at its start, by kind: each takes its own options only."""
         settings = self._settings
         library = kernel_library(settings)
@@ -200,14 +200,14 @@ class Server:
             return {"threads": settings.threads, **self._store.manifest(model.facts.name).options}
         return {**options.text(settings, model.facts.name), **kernels}
 
-    def _access(self) -> AccessPolicy:
+    def _access_policy(self) -> AccessPolicy:
         """Who may come in. This user's own tools hold a token, which opens everything."""
         settings = self._settings
-        return AccessPolicy.of(
+        return AccessPolicy.from_keys(
             settings.api_keys,
             settings.cors_origins,
-            admins=[settings.admin_key] if settings.admin_key else (),
-            tools=[self._token],
-            ring=self._accounts.ring,
+            admin_keys=[settings.admin_key] if settings.admin_key else (),
+            tool_tokens=[self._token],
+            key_cache=self._accounts.key_cache,
             scraping=Scraping.of(settings.metrics, settings.metrics_key),
         )

@@ -50,29 +50,29 @@ class Storage:
         with ExitStack() as undo:
             undo.callback(self.database.close)
             migration.prepare_database(self.database)
-            secret, self.book = _open_keys(settings, self.database)
-            self.ring = SqlKeyCache(self.book, secret)
-            self.ring.load()
+            secret, self.keys = _open_keys(settings, self.database)
+            self.key_cache = SqlKeyCache(self.keys, secret)
+            self.key_cache.load()
             self._mark(_seal(settings), settings)
             folder = usage_folder(settings)
             self.usage = SqlUsageRepository(self.database, folder)
-            self.usage.fold()
+            self.usage.import_ledgers()
             blobs = BlobStore(settings.blobs or str(settings.home / "blobs"))
             self.storage = SqlProjectStorage(self.database, settings.project_storage_bytes, pictures, models)
             self.files = SqlFileRepository(self.database, blobs, storage=self.storage)
             self.uploads = SqlUploadRepository(self.database, blobs, self.files)
             self.batches = SqlBatchRepository(self.database, self.files)
-            self.fine_tunes = SqlFineTuningRepository(self.database)
-            self.training_log = SqlTrainingQueue(self.database, self.files)
-            self.quotas = RateLimiter()
-            for key, of_day, of_month in self.usage.spent_by_key():
-                self.quotas.seed(key, of_day, of_month)
-            self.ledger = FileUsageLedger(folder)
+            self.fine_tuning_jobs = SqlFineTuningRepository(self.database)
+            self.training_queue = SqlTrainingQueue(self.database, self.files)
+            self.rate_limiter = RateLimiter()
+            for key, of_day, of_month in self.usage.tokens_by_key():
+                self.rate_limiter.seed(key, of_day, of_month)
+            self.usage_ledger = FileUsageLedger(folder)
             undo.pop_all()
 
     def _mark(self, seal: KeyMarker, settings: Settings) -> None:
         """Have a second place say whether there are keys, for the next start."""
-        if self.ring.is_closed:
+        if self.key_cache.requires_key:
             seal.set()
         elif settings.accept_lost_keys:
             seal.remove()
@@ -84,16 +84,16 @@ class Storage:
 
     def start(self, loops: BackgroundLoops) -> None:
         """Begin to watch the keys, to take in usage, and to delete what has expired."""
-        loops.start("keys", self.ring.refresh, _KEYS_S)
-        loops.start("usage", partial(asyncio.to_thread, self.usage.fold), _USAGE_IMPORT_INTERVAL_S)
+        loops.start("keys", self.key_cache.refresh, _KEYS_S)
+        loops.start("usage", partial(asyncio.to_thread, self.usage.import_ledgers), _USAGE_IMPORT_INTERVAL_S)
         loops.start("uploads", partial(asyncio.to_thread, self.uploads.sweep), _SWEEP_S)
         loops.start("files", partial(asyncio.to_thread, self.files.sweep), _SWEEP_S)
 
     def close(self) -> None:
         """Take in the last usage, and give everything back."""
-        self.ledger.close()
+        self.usage_ledger.close()
         try:
-            self.usage.fold()
+            self.usage.import_ledgers()
         except HomeportError as error:
             _log.warning("the last usage is left for the next start: %s", error)
         self.database.close()
@@ -104,13 +104,13 @@ def usage_folder(settings: Settings) -> Path:
     return data_folder(settings, "usage")
 
 
-def data_folder(settings: Settings, what: str) -> Path:
+def data_folder(settings: Settings, suffix: str) -> Path:
     """A folder that belongs to this database: one for each, so that none gets another's."""
     path = sqlite_path(settings)
     if path is not None:
-        return path.with_suffix(f".{what}")
+        return path.with_suffix(f".{suffix}")
     place = Database.name(database_url(settings))
-    return settings.home / f"{what}-{hashlib.sha256(place.encode()).hexdigest()[:12]}"
+    return settings.home / f"{suffix}-{hashlib.sha256(place.encode()).hexdigest()[:12]}"
 
 
 def database_url(settings: Settings) -> str:

@@ -17,8 +17,10 @@ class LocalWorkerOperations:
 
     def status(self) -> Sequence[WorkerReport]:
         """How every worker stands now."""
-        gauges = self._serving.gauges()
-        return [self._report(status, gauges.get(status.model, EngineStats())) for status in self._serving.status()]
+        gauges = self._serving.stats()
+        return [
+            self._report(status, gauges.get(status.model, EngineStats())) for status in self._serving.worker_status()
+        ]
 
     async def stop(self, model: str) -> bool:
         """Unload a model once its requests have ended, or after `wait_s`."""

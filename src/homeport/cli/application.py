@@ -17,11 +17,11 @@ from homeport.settings import Settings
 class AdminCommands(Protocol):
     """Functions of `homeport.app.storage`. All raise HomeportError with a message that says what to do."""
 
-    def keys(self, settings: Settings, /) -> Sequence[Key]:
+    def list_keys(self, settings: Settings, /) -> Sequence[Key]:
         """List all keys, the oldest first, those that no longer open anything included."""
         ...
 
-    def show_key(self, settings: Settings, key: str, /) -> Key:
+    def get_key(self, settings: Settings, key: str, /) -> Key:
         """Find one key by its id, or by its name if only one that opens something has it."""
         ...
 
@@ -33,7 +33,7 @@ class AdminCommands(Protocol):
         """Give a key a new secret, in place of the old one."""
         ...
 
-    def usage(self, settings: Settings, question: UsageQuery, /) -> Sequence[UsageTotal]:
+    def sum_usage(self, settings: Settings, usage_query: UsageQuery, /) -> Sequence[UsageTotal]:
         """Sum up what was used until now, also what a running server has only just written down."""
         ...
 
@@ -53,11 +53,11 @@ class AdminCommands(Protocol):
 class Application(Protocol):
     """Functions of `homeport.app.commands`. All raise HomeportError with a message that says what to do."""
 
-    def missing(self, settings: Settings, /) -> Sequence[str]:
+    def missing_models(self, settings: Settings, /) -> Sequence[str]:
         """Give what `serve` must fetch first: models asked for and not installed; the starters if there is none."""
         ...
 
-    def check(self, settings: Settings, /) -> None:
+    def check_settings(self, settings: Settings, /) -> None:
         """Check what settings alone do not tell: whether an address others can reach is guarded by a key."""
         ...
 
@@ -65,18 +65,18 @@ class Application(Protocol):
         """Serve until SIGTERM or SIGINT, then drain; a second signal ends at once. `announce` when it listens."""
         ...
 
-    def pull(self, settings: Settings, reference: str, progress: ProgressReporter, /) -> InstalledModel:
+    def pull_model(self, settings: Settings, reference: str, progress: ProgressReporter, /) -> InstalledModel:
         """Fetch a model; at once if it is installed and whole."""
         ...
 
-    def optimise(
-        self, settings: Settings, name: str, wish: OptimizeOptions, progress: ProgressReporter, /
+    def optimize_model(
+        self, settings: Settings, name: str, options: OptimizeOptions, progress: ProgressReporter, /
     ) -> OptimizeResult:
         """Lay a model's weights out for this CPU, as measured, or as asked; give what became of it."""
         ...
 
     def finetune(
-        self, settings: Settings, order: TrainingRequest, hear: Callable[[TrainingEvent], None], /
+        self, settings: Settings, training_request: TrainingRequest, on_event: Callable[[TrainingEvent], None], /
     ) -> InstalledModel:
         """Train a model on a file, here and now, and install what comes of it; give that. `hear` is told how it goes.
 
@@ -88,32 +88,32 @@ class Application(Protocol):
         """Whether a reference names a model of the catalogue: these are optimised when they are fetched."""
         ...
 
-    def storage(self, settings: Settings, /) -> Sequence[ProjectUsage]:
+    def list_project_storage(self, settings: Settings, /) -> Sequence[ProjectUsage]:
         """Give what every project keeps here."""
         ...
 
-    def installed(self, settings: Settings, /) -> Sequence[InstalledModel]:
+    def list_models(self, settings: Settings, /) -> Sequence[InstalledModel]:
         """List the installed models."""
         ...
 
-    def aliases(self, settings: Settings, /) -> Sequence[Alias]:
+    def list_aliases(self, settings: Settings, /) -> Sequence[Alias]:
         """List the names that stand for installed models."""
         ...
 
-    def painter(self, settings: Settings, /) -> str:
+    def default_image_model(self, settings: Settings, /) -> str:
         """Name the model that paints where none is named. Raises ModelNotFound, telling which can be fetched."""
         ...
 
-    def show(self, settings: Settings, name: str, /) -> Mapping[str, object]:
+    def describe_model(self, settings: Settings, name: str, /) -> Mapping[str, object]:
         """Tell everything known of a model: facts, files with hashes, sources, licence and its origin, template."""
         ...
 
-    def remove(self, settings: Settings, name: str, /) -> int:
+    def remove_model(self, settings: Settings, name: str, /) -> int:
         """Delete a model's files; give the bytes freed."""
         ...
 
     def install_kernels(
-        self, settings: Settings, flavour: str, file: Path | None, progress: ProgressReporter, /
+        self, settings: Settings, variant: str, file: Path | None, progress: ProgressReporter, /
     ) -> str:
         """Install kernels (`cpu`, `cuda`, `vulkan`), fetched by npm or from a file; give their description."""
         ...
@@ -122,16 +122,16 @@ class Application(Protocol):
         """Tell whether kernels of this release, or of another flavour than this, are installed."""
         ...
 
-    def create_key(self, settings: Settings, wanted: NewKey, /) -> IssuedKey:
+    def create_key(self, settings: Settings, new_key: NewKey, /) -> IssuedKey:
         """Make a key, and its project if that is new; its secret is told this once."""
         ...
 
     @property
-    def accounts(self) -> AdminCommands:
+    def admin(self) -> AdminCommands:
         """What is done with keys and the database."""
         ...
 
-    def kernels(self, settings: Settings, /) -> str:
+    def describe_kernels(self, settings: Settings, /) -> str:
         """Describe the kernels that would be used, and for which CPU family or GPU."""
         ...
 

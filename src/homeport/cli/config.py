@@ -21,7 +21,7 @@ def config() -> None:
 @json_flag
 def show_config(settings: Settings, is_json: bool) -> None:
     """Show every setting, where it was set, and its name in the environment; secrets are masked."""
-    shown = settings.shown()
+    shown = settings.to_display()
     if is_json:
         print_json({name: {"value": value, "set_by": settings.origins.get(name)} for name, value in shown.items()})
         return
@@ -36,6 +36,6 @@ def show_config(settings: Settings, is_json: bool) -> None:
 @click.pass_context
 def check(context: click.Context, settings: Settings) -> None:
     """Check the settings as `serve` would; exit status 1 and the reason if they are wrong."""
-    application(context).check(settings)
+    application(context).check_settings(settings)
     n_set = len([name for name in SETTINGS if name in settings.origins])
     echo(f"The settings are right ({n_set} set; {PREFIX}* variables, {CONFIG} or flags change them).")

@@ -21,7 +21,7 @@ def upgrade(context: click.Context, settings: Settings) -> None:
 
     A SQLite file is upgraded by the server itself; PostgreSQL, which others may be using, by this command alone.
     """
-    echo(application(context).accounts.upgrade_database(settings))
+    echo(application(context).admin.upgrade_database(settings))
 
 
 @database.command(cls=SettingsCommand)
@@ -29,7 +29,7 @@ def upgrade(context: click.Context, settings: Settings) -> None:
 @click.pass_context
 def check(context: click.Context, settings: Settings, is_json: bool) -> None:
     """Look the database over; exit status 1 if something is wrong."""
-    place, faults = application(context).accounts.check_database(settings)
+    place, faults = application(context).admin.check_database(settings)
     if is_json:
         print_json({"database": place, "faults": faults})
     else:
@@ -42,5 +42,5 @@ def check(context: click.Context, settings: Settings, is_json: bool) -> None:
 @click.pass_context
 def backup(context: click.Context, settings: Settings, file: Path) -> None:
     """Copy a SQLite database to a new FILE, also while a server uses it; PostgreSQL has pg_dump."""
-    size = application(context).accounts.backup_database(settings, file)
+    size = application(context).admin.backup_database(settings, file)
     echo(f"{file} ({human_size(size)})")

@@ -46,7 +46,7 @@ def draw(
     form = _ENDINGS.get(output.suffix.lower())
     if form is None:
         raise click.UsageError(f"{output} does not end in {', '.join(_ENDINGS)}.")
-    model = model or application(context).painter(settings)
+    model = model or application(context).default_image_model(settings)
     port = settings.port if "port" in settings.origins else None
     flags = ["--home", str(settings.home), "--model", model]
     asked = {"model": model, "prompt": prompt, "n": n, "output_format": form.value}
@@ -59,9 +59,9 @@ def draw(
         key = settings.api_keys[0] if settings.api_keys else running.token
         for told in http_client.stream_images(running, key, asked):
             if told.data is None:
-                bar.reach(told.picture * told.steps + told.step, n * told.steps)
+                bar.reach(told.image_index * told.steps + told.step, n * told.steps)
             else:
-                _write(output if n == 1 else _numbered_path(output, told.picture + 1), told.data)
+                _write(output if n == 1 else _numbered_path(output, told.image_index + 1), told.data)
                 painted += 1
     if painted < n:
         raise Unavailable(f"the server gave {painted} of {n} pictures")

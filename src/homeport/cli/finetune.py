@@ -76,7 +76,7 @@ def finetune(
                     heard.append(told)
                     bar.reach(told.step, total, f"loss {told.train_loss:.3f}")
                 elif isinstance(told, CheckpointSaved):
-                    bar.message(_line(told.measures))
+                    bar.message(_line(told.metrics))
 
             made = application(context).finetune(settings, order, hear)
     except KeyboardInterrupt:

@@ -40,5 +40,5 @@ def install(context: click.Context, settings: Settings, flavour: str, file: Path
 @click.pass_context
 def show_kernels(context: click.Context, settings: Settings, is_json: bool) -> None:
     """Show which kernels compute, for which CPU family or GPU."""
-    found = application(context).kernels(settings)
+    found = application(context).describe_kernels(settings)
     print_json({"kernels": found}) if is_json else echo(found)

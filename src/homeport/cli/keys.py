@@ -76,7 +76,7 @@ def create(
 def list_(context: click.Context, settings: Settings, is_all: bool, is_json: bool) -> None:
     """List the keys."""
     now = datetime.now(UTC).timestamp()
-    found = [key for key in application(context).accounts.keys(settings) if is_all or key.opens(now)]
+    found = [key for key in application(context).admin.list_keys(settings) if is_all or key.is_valid(now)]
     if is_json:
         print_json(found)
         return
@@ -101,7 +101,7 @@ def list_(context: click.Context, settings: Settings, is_all: bool, is_json: boo
 @click.pass_context
 def show(context: click.Context, settings: Settings, key: str, is_json: bool) -> None:
     """Show one KEY, by its id or name."""
-    found = application(context).accounts.show_key(settings, key)
+    found = application(context).admin.get_key(settings, key)
     if is_json:
         print_json(found)
         return
@@ -125,7 +125,7 @@ def show(context: click.Context, settings: Settings, key: str, is_json: bool) ->
 @click.pass_context
 def revoke(context: click.Context, settings: Settings, key: str) -> None:
     """Have a KEY, by its id or name, open nothing any more. What it made stays with its project."""
-    found = application(context).accounts.revoke_key(settings, key)
+    found = application(context).admin.revoke_key(settings, key)
     echo(f"{found.name} ({found.id}) is revoked")
 
 
@@ -135,7 +135,7 @@ def revoke(context: click.Context, settings: Settings, key: str) -> None:
 @click.pass_context
 def rotate(context: click.Context, settings: Settings, key: str, is_json: bool) -> None:
     """Give a KEY, by its id or name, a new secret and print it; the old one opens nothing any more."""
-    _print_issued(application(context).accounts.rotate_key(settings, key), is_json)
+    _print_issued(application(context).admin.rotate_key(settings, key), is_json)
 
 
 def _print_issued(issued: IssuedKey, is_json: bool) -> None:
@@ -156,7 +156,7 @@ def _state(key: Key, now: float) -> str:
         return f"revoked {_moment(key.revoked_at)}"
     if key.expires_at is None:
         return "good"
-    return f"{'good until' if key.opens(now) else 'expired'} {_moment(key.expires_at)}"
+    return f"{'good until' if key.is_valid(now) else 'expired'} {_moment(key.expires_at)}"
 
 
 def _moment(seconds: int | None) -> str:

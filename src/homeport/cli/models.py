@@ -31,24 +31,24 @@ HUBS = ("home", "offline", "hub_order", "hf_endpoint", "ms_endpoint")
 KERNELS = ("llama_lib", "threads")
 
 
-def fetch(program: Application, settings: Settings, reference: str, is_wanted: bool | None = None) -> InstalledModel:
+def fetch(program: Application, settings: Settings, reference: str, optimize: bool | None = None) -> InstalledModel:
     """Fetch one model, showing how it goes; Ctrl-C leaves what is there to be resumed.
 
     `is_wanted`: whether it is then laid out for this CPU; None leaves it to the settings, for a starter just fetched.
     """
-    if is_wanted is None:
-        is_wanted = (
+    if optimize is None:
+        optimize = (
             settings.optimize == "auto"
             and program.is_starter(reference)
             and not _is_installed(program, settings, reference)
         )
     try:
         with progress(reference) as bar:
-            found = program.pull(settings, reference, bar)
+            found = program.pull_model(settings, reference, bar)
     except KeyboardInterrupt:
         echo("Interrupted; the same command goes on where this one stopped.", err=True)
         raise
-    if is_wanted:
+    if optimize:
         try:
             _optimize_model(program, settings, found.facts.name, OptimizeOptions())
         except HomeportError as error:  # it is a gain, not a need
@@ -57,14 +57,14 @@ def fetch(program: Application, settings: Settings, reference: str, is_wanted: b
 
 
 def _is_installed(program: Application, settings: Settings, name: str) -> bool:
-    return any(model.facts.name == name for model in program.installed(settings))
+    return any(model.facts.name == name for model in program.list_models(settings))
 
 
 def _optimize_model(program: Application, settings: Settings, name: str, wish: OptimizeOptions) -> OptimizeResult:
     echo(f"Trying layouts of {name} on this CPU.", err=True)
     try:
         with progress(name) as bar:
-            outcome = program.optimise(settings, name, wish, bar)
+            outcome = program.optimize_model(settings, name, wish, bar)
     except KeyboardInterrupt:
         echo(f"Interrupted; {name} stays as it was.", err=True)
         raise
@@ -125,7 +125,7 @@ def optimize(
 def list_(context: click.Context, settings: Settings, is_names: bool, is_json: bool) -> None:
     """List the installed models and the names that stand for them."""
     program = application(context)
-    models, aliases = program.installed(settings), program.aliases(settings)
+    models, aliases = program.list_models(settings), program.list_aliases(settings)
     if is_json:
         described = [{**msgspec.to_builtins(model.facts), "layout": model.layout} for model in models]
         print_json({"models": described, "aliases": aliases})
@@ -150,7 +150,7 @@ def _row(model: InstalledModel, aliases: Sequence[Alias]) -> tuple[str, ...]:
 @click.pass_context
 def show(context: click.Context, settings: Settings, model: str, is_json: bool) -> None:
     """Tell everything known of a model: files and hashes, source, licence, template."""
-    found = application(context).show(settings, model)
+    found = application(context).describe_model(settings, model)
     if is_json:
         print_json(found)
         return
@@ -167,5 +167,5 @@ def show(context: click.Context, settings: Settings, model: str, is_json: bool) 
 def rm(context: click.Context, settings: Settings, models: tuple[str, ...]) -> None:
     """Delete models from the disk."""
     for model in models:
-        freed = application(context).remove(settings, model)
+        freed = application(context).remove_model(settings, model)
         echo(f"{model} is removed ({human_size(freed)} freed)")

@@ -61,7 +61,7 @@ def _option(name: str) -> click.Option:
     fact = SETTINGS[name]
     flag = configuration.flag(name)
     if fact.parse is setting_parsers.parse_switch:
-        return click.Option([f"{flag}/--no-{flag[2:]}", name], default=None, help=fact.about)
+        return click.Option([f"{flag}/--no-{flag[2:]}", name], default=None, help=fact.help)
     is_list = fact.parse in (setting_parsers.parse_words, setting_parsers.parse_pairs)
     metavar = "|".join(fact.choices) or _METAVARS.get(fact.parse.__name__, fact.parse.__name__.upper())
-    return click.Option([flag, name], multiple=is_list, metavar=metavar, help=fact.about)
+    return click.Option([flag, name], multiple=is_list, metavar=metavar, help=fact.help)

@@ -35,11 +35,11 @@ def serve(context: click.Context, settings: Settings) -> None:
 
 def _fetch_missing(program: Application, settings: Settings) -> None:
     """What was asked for by name must be there; of the starters whatever can be had is served."""
-    for name in program.missing(settings):
+    for name in program.missing_models(settings):
         try:
             fetch(program, settings, name)
         except HomeportError as error:
-            if name in settings.models or not program.installed(settings):
+            if name in settings.models or not program.list_models(settings):
                 raise
             echo(f"Going on without {name}: {error}", err=True)
 

@@ -37,7 +37,7 @@ def usage(
 ) -> None:
     """Sum up requests and tokens, until this moment, whether a server runs or not."""
     if asked["is_storage"]:
-        stored = application(context).storage(settings)
+        stored = application(context).list_project_storage(settings)
         kept = [{**msgspec.structs.asdict(each), "total": each.total} for each in stored]
         _tell(kept, _STORED, is_csv=is_csv, is_json=is_json)
         return
@@ -50,7 +50,7 @@ def usage(
         by=tuple(name for name in dict.fromkeys(by) if name != "day"),
         projects=projects if isinstance(projects, tuple) else (),
     )
-    rows = [_row(each, is_daily=is_daily) for each in application(context).accounts.usage(settings, question)]
+    rows = [_row(each, is_daily=is_daily) for each in application(context).admin.sum_usage(settings, question)]
     head = (*(["day"] if is_daily else []), *question.by, *_NUMBERS)
     _tell(rows, head, is_csv=is_csv, is_json=is_json)
 

@@ -86,9 +86,9 @@ def create_transcription(running: RunningServer, key: str, task: str, file: Path
         return response.read().decode()
 
 
-def stream_speech(running: RunningServer, key: str, asked: Mapping[str, object]) -> Generator[bytes, None, None]:
+def stream_speech(running: RunningServer, key: str, fields: Mapping[str, object]) -> Generator[bytes, None, None]:
     """Have a text spoken; give the bytes as they come. Raises the server's error, also where the sound breaks off."""
-    with _call(running, "POST", "/v1/audio/speech", key, asked) as response:
+    with _call(running, "POST", "/v1/audio/speech", key, fields) as response:
         while data := response.read1(_BLOCK):
             yield data
 
@@ -96,17 +96,17 @@ def stream_speech(running: RunningServer, key: str, asked: Mapping[str, object])
 class ImageStreamItem(NamedTuple):
     """Step `step` of `steps` of a picture is done; or, with `data`, the picture is, which these are the bytes of."""
 
-    picture: int
+    image_index: int
     step: int = 0
     steps: int = 0
     data: bytes | None = None
 
 
 def stream_images(
-    running: RunningServer, key: str, asked: Mapping[str, object]
+    running: RunningServer, key: str, fields: Mapping[str, object]
 ) -> Generator[ImageStreamItem, None, None]:
     """Have pictures painted; tell of each step and give each picture when it is done. Raises the server's error."""
-    body = {**asked, "stream": True, "progress": True}
+    body = {**fields, "stream": True, "progress": True}
     with _call(running, "POST", "/v1/images/generations", key, body) as response:
         for event in _events(response):
             if event["type"] == "image_generation.progress":

@@ -65,7 +65,7 @@ class HomeportError(Exception):
         self.retry_after_s = retry_after_s
 
     @property
-    def fault(self) -> ErrorInfo:
+    def info(self) -> ErrorInfo:
         """This error as a value that can cross a process link."""
         return ErrorInfo(type(self).__name__, self.message, self.param, self.code, self.retry_after_s)
 

@@ -155,13 +155,13 @@ class ModerationVerdict(msgspec.Struct, frozen=True, array_like=True, tag="verdi
     """What was found in input `index`: one judgement for each of `domain.moderation.CATEGORIES`, in that order."""
 
     index: int
-    judgements: tuple[CategoryScore, ...]
+    scores: tuple[CategoryScore, ...]
 
 
 class ImageProgress(msgspec.Struct, frozen=True, array_like=True, tag="progress"):
     """Step `step` of `steps` of picture `picture` is done. Steps count from 1, pictures from 0."""
 
-    picture: int
+    image_index: int
     step: int
     steps: int
 
@@ -172,7 +172,7 @@ class GeneratedImage(msgspec.Struct, frozen=True, array_like=True, tag="picture"
     `width` and `height` in pixels.
     """
 
-    picture: int
+    image_index: int
     width: int
     height: int
     data: bytes

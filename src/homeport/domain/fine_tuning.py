@@ -28,14 +28,14 @@ class NewFineTuningJob(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     project: str
-    asked: str
+    requested_model: str
     model: str
     training_file: str
     validation_file: str | None = None
     suffix: str | None = None
     hyperparameters: Hyperparameters = Hyperparameters()
     metadata: dict[str, str] | None = None
-    prefix: str = "ftjob-"
+    id_prefix: str = "ftjob-"
 
 
 class FineTuningJob(msgspec.Struct, frozen=True, kw_only=True):

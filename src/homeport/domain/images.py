@@ -77,4 +77,4 @@ class ImageRequest(msgspec.Struct, frozen=True, tag="image_request"):
     strength: float | None = None
     negative_prompt: str = ""
     partial_images: int = 0
-    finish: ImageOutput = ImageOutput()
+    output: ImageOutput = ImageOutput()

@@ -37,7 +37,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: int | None = None
     revoked_at: int | None = None
 
-    def opens(self, now: float) -> bool:
+    def is_valid(self, now: float) -> bool:
         """Whether it lets anybody in at this time."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 

@@ -76,22 +76,22 @@ class ResolvedModel(msgspec.Struct, frozen=True):
     `tuned`: the fine-tuned model that was asked for, where that is not `model` itself but a change of it.
     """
 
-    asked: str
+    requested_name: str
     model: InstalledModel
     encoding: str | None = None
-    tuned: InstalledModel | None = None
+    fine_tuned: InstalledModel | None = None
 
     @property
-    def meant(self) -> InstalledModel:
+    def served_model(self) -> InstalledModel:
         """The model that answers: the fine-tuned one, not the one that runs it."""
-        return self.tuned or self.model
+        return self.fine_tuned or self.model
 
     @property
     def adapter(self) -> Adapter | None:
         """What changes `model` while a request of a fine-tuned one is computed."""
-        if self.tuned is None:
+        if self.fine_tuned is None:
             return None
-        return Adapter(self.tuned.facts.name, self.tuned.files[ADAPTER], self.tuned.digest)
+        return Adapter(self.fine_tuned.facts.name, self.fine_tuned.files[ADAPTER], self.fine_tuned.digest)
 
 
 class LoadedModel(msgspec.Struct, frozen=True):

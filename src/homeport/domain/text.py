@@ -28,8 +28,8 @@ class EmptyPrompt(msgspec.Struct, frozen=True, tag="start"):
 class InfillPrompt(msgspec.Struct, frozen=True, tag="infill"):
     """Generate what stands between `before` and `after`, with the model's own FIM tokens."""
 
-    before: TextPrompt | TokenPrompt | EmptyPrompt
-    after: str
+    prefix: TextPrompt | TokenPrompt | EmptyPrompt
+    suffix: str
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -102,7 +102,7 @@ class TextRequest(msgspec.Struct, frozen=True, tag="text_request"):
 
     prompts: tuple[Prompt, ...]
     sampling: SamplingParams = SamplingParams()
-    ending: StoppingCriteria = StoppingCriteria()
+    stopping: StoppingCriteria = StoppingCriteria()
     n: int = 1
     best_of: int = 1
     logprobs: int | None = None

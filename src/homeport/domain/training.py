@@ -61,7 +61,7 @@ class TrainingSpec(msgspec.Struct, frozen=True):
     library: Path | None = None
     threads: int | None = None
     memory_bytes: int | None = None
-    start: Path | None = None
+    initial_adapter: Path | None = None
 
 
 class TrainingPrepared(msgspec.Struct, frozen=True, tag="prepared"):
@@ -101,7 +101,7 @@ class CheckpointSaved(msgspec.Struct, frozen=True, tag="saved"):
 
     step: int
     file: str
-    measures: StepMetrics
+    metrics: StepMetrics
     model: str | None = None
 
 

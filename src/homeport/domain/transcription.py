@@ -26,7 +26,7 @@ class TranscriptionRequest(msgspec.Struct, frozen=True, tag="transcription_reque
     `temperature` 0 starts with the likeliest words and grows by itself where these look wrong. `words`: times of each.
     """
 
-    sound: Path
+    audio: Path
     translates: bool = False
     language: str | None = None
     languages: tuple[str, ...] = ()
@@ -34,5 +34,5 @@ class TranscriptionRequest(msgspec.Struct, frozen=True, tag="transcription_reque
     prompt: str | None = None
     keywords: tuple[str, ...] = ()
     temperature: float = 0.0
-    words: bool = False
-    pauses: VadSettings = VadSettings()
+    word_timestamps: bool = False
+    vad: VadSettings = VadSettings()

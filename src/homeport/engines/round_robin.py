@@ -27,7 +27,7 @@ R = TypeVar("R")
 
 logger = logging.getLogger("homeport.turns")
 
-_MISSING_END = Failed(EngineFailed("The engine gave no end to its answer.").fault)
+_MISSING_END = Failed(EngineFailed("The engine gave no end to its answer.").info)
 
 
 @dataclass(eq=False, slots=True)
@@ -44,7 +44,7 @@ class ActiveRequest(Generic[R]):
 class EngineWork(Protocol[R]):
     """What an engine does with its open turns. Called from the working thread alone."""
 
-    def step(self, turns: Sequence[ActiveRequest[R]]) -> Iterable[tuple[int, Event]]:
+    def step(self, requests: Sequence[ActiveRequest[R]]) -> Iterable[tuple[int, Event]]:
         """Do one chunk of work, a second or so at most, and give the events it brought, each with its turn's id.
 
         `turns`: all that are open and have credit, oldest first, at least one. It must bring at least one of them
@@ -106,7 +106,7 @@ class RoundRobinEngine(Generic[R]):
                 turn.is_cancelled = True
                 self._changed.notify()
 
-    def gauges(self) -> EngineStats:
+    def stats(self) -> EngineStats:
         """How it stands now. A request is running once it was admitted."""
         with self._changed:
             running = sum(turn.is_admitted for turn in self._turns.values())
@@ -136,10 +136,10 @@ class RoundRobinEngine(Generic[R]):
                 except Exception as error:
                     logger.exception("a step of %d requests failed", len(turns))
                     fault = _fault(error)
-                    told = [(turn.id, Failed(fault.fault)) for turn in turns]
+                    told = [(turn.id, Failed(fault.info)) for turn in turns]
                 self._step_began = None
                 self._steps += 1
-                if kept := self._settled(told):
+                if kept := self._filter_events(told):
                     emit(kept)
         finally:
             self._work.close()
@@ -161,7 +161,7 @@ class RoundRobinEngine(Generic[R]):
             if ready:
                 return ready
 
-    def _settled(self, told: Iterable[tuple[int, Event]]) -> list[tuple[int, Event]]:
+    def _filter_events(self, told: Iterable[tuple[int, Event]]) -> list[tuple[int, Event]]:
         """Keep the books; give the events that somebody still waits for."""
         kept: list[tuple[int, Event]] = []
         ended: list[int] = []
@@ -200,9 +200,9 @@ class GeneratorWork(Generic[R]):
         self._under_way: dict[int, Iterator[Event | None]] = {}
         self._last = 0
 
-    def step(self, turns: Sequence[ActiveRequest[R]]) -> Iterable[tuple[int, Event]]:
+    def step(self, requests: Sequence[ActiveRequest[R]]) -> Iterable[tuple[int, Event]]:
         """One chunk of the turn after the one that had the last. Ids grow, so that is the next larger one."""
-        turn = next((turn for turn in turns if turn.id > self._last), turns[0])
+        turn = next((turn for turn in requests if turn.id > self._last), requests[0])
         self._last = turn.id
         events = self._under_way.get(turn.id)
         try:
@@ -212,7 +212,7 @@ class GeneratorWork(Generic[R]):
         except Exception as error:
             if not isinstance(error, HomeportError):
                 logger.exception("request %d failed", turn.id)
-            return [(turn.id, Failed(_fault(error).fault))]
+            return [(turn.id, Failed(_fault(error).info))]
         return [] if event is None else [(turn.id, event)]
 
     def drop(self, id: int) -> None:

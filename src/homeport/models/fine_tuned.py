@@ -34,7 +34,7 @@ def install(
         raise InvalidRequest(f"`{parent}` is fine-tuned itself: fine-tune {made.parent.name} instead.")
     if gguf_reader.read(files[ADAPTER]).kind != _KIND:
         raise InvalidRequest(f"{files[ADAPTER].name} is no adapter.")
-    with store.exclusive(name) as folder:
+    with store.lock_model(name) as folder:
         if store.find(name):
             raise InvalidRequest(f"There is a model `{name}` already.")
         stored = []

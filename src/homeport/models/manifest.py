@@ -65,7 +65,7 @@ class Manifest(msgspec.Struct, frozen=True):
         return _digest(self.files)
 
     @property
-    def every(self) -> tuple[StoredFile, ...]:
+    def all_files(self) -> tuple[StoredFile, ...]:
         """All files on the disk, those of other layouts too."""
         return (*self.files, *(layout.file for layout in self.layouts))
 
@@ -73,7 +73,7 @@ class Manifest(msgspec.Struct, frozen=True):
         """The layout of this name, None for the original and for one that is not there."""
         return next((layout for layout in self.layouts if layout.name == name), None)
 
-    def installed(self, folder: Path, layout: str | None = None) -> InstalledModel:
+    def to_installed(self, folder: Path, layout: str | None = None) -> InstalledModel:
         """The model as an engine needs it, its files lying in `folder`; `layout` goes before the active one."""
         chosen = self.layout(layout or self.active)
         files = self.files

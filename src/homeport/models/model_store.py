@@ -71,22 +71,22 @@ class ModelStore:
             raise ModelNotFound(f"The model `{name}` is not installed.")
         return self._seen[self.folder(name).name][1]  # as `find` has just seen it
 
-    def commit(self, made: Manifest) -> InstalledModel:
+    def commit(self, new_manifest: Manifest) -> InstalledModel:
         """Make a model known whose files lie in its folder already, and sweep what unfinished pulls left there."""
-        folder = self.folder(made.facts.name)
-        manifest.write(folder, made)
+        folder = self.folder(new_manifest.facts.name)
+        manifest.write(folder, new_manifest)
         for left in folder.glob("*.part"):
             if left.is_dir():
                 shutil.rmtree(left)
             else:
                 left.unlink()
-        return made.installed(folder, self._layout)
+        return new_manifest.to_installed(folder, self._layout)
 
     def verify(self, name: str) -> None:
         """Read every byte again. Raises ModelNotFound, or Unavailable that names the files that changed."""
         made = self.manifest(name)
         folder = self.folder(name)
-        bad = [file.name for file in made.every if not disk.matches(folder / file.name, file.size, file.sha256)]
+        bad = [file.name for file in made.all_files if not disk.matches(folder / file.name, file.size, file.sha256)]
         if bad:
             raise Unavailable(
                 f"{', '.join(bad)} of `{name}` is not what was installed: run `homeport rm {name}` and pull it again."
@@ -114,7 +114,7 @@ class ModelStore:
             lock.release()
 
     @contextmanager
-    def exclusive(self, name: str, progress: ProgressReporter | None = None) -> Iterator[Path]:
+    def lock_model(self, name: str, progress: ProgressReporter | None = None) -> Iterator[Path]:
         """Hold the model's folder (made if need be) for this process alone; others that come wait."""
         told = progress or NullProgress()
         folder = self.folder(name)
@@ -133,7 +133,7 @@ class ModelStore:
                 folder.rmdir()
             lock.release()
 
-    def require_free(self, name: str, source: str) -> None:
+    def check_name_free(self, name: str, source: str) -> None:
         """Raise InvalidRequest if `name` is installed from elsewhere than `source`."""
         if self.find(name) and (taken := self.manifest(name).source) != source:
             raise InvalidRequest(
@@ -164,8 +164,8 @@ class ModelStore:
         chosen = made.layout(made.active)
         if chosen and not _is_whole(folder, chosen.file):
             self._warn(f"{folder / chosen.file.name} is missing or cut, so `{folder.name}` is served as it was fetched")
-            return made.installed(folder, ORIGINAL)
-        return made.installed(folder, self._layout)
+            return made.to_installed(folder, ORIGINAL)
+        return made.to_installed(folder, self._layout)
 
     def _warn(self, text: str) -> None:
         if text not in self._said:  # this is on the way of every request

@@ -79,7 +79,7 @@ def _pull_entry(
 ) -> InstalledModel:
     if found := store.find(entry.name):
         return found
-    with store.exclusive(entry.name, progress) as folder:
+    with store.lock_model(entry.name, progress) as folder:
         if found := store.find(entry.name) or _adopt_existing(entry, store, folder, progress):
             return found
         if options.offline and not any(source.hub == _BUNDLED for source in entry.sources):
@@ -178,8 +178,8 @@ def _pull_reference(
     name = references.check_name(options.name) if options.name else references.local_name(chosen.stem)
     if known.find(name):
         raise InvalidRequest(f"`{name}` is the catalogue's name for another model: give this one another with --name.")
-    store.require_free(name, source.label)
-    with store.exclusive(name, progress) as folder:
+    store.check_name_free(name, source.label)
+    with store.lock_model(name, progress) as folder:
         stored = _fetch_files(source, listing, chosen.files, roles, folder, progress)
         try:
             facts = _checked(tell(name, chosen, folder, stored), folder / stored[0].name, options, progress)

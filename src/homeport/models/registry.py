@@ -60,10 +60,10 @@ class InstalledModelRegistry:
         if len(name) > _NAME_CHARS:
             raise ModelNotFound(_UNKNOWN.format(excerpt(name)), param="model")
         if model := self._store.find(name):
-            return self._checked(name, model, capability, None)
+            return self._resolve_checked(name, model, capability, None)
         alias = self._aliases.find(name)
         if alias and (model := self._store.find(alias.target)):
-            return self._checked(name, model, capability, alias.encoding)
+            return self._resolve_checked(name, model, capability, alias.encoding)
         kind = self._aliases.kind(name)
         if capability and kind is not None and kind != _kind_of(capability):
             raise InvalidRequest(
@@ -93,7 +93,9 @@ class InstalledModelRegistry:
         name, kind = model.facts.name, model.facts.kind
         return "chat" not in model.facts.capabilities, kind != _TEXT_KIND, kind, self.defaults.get(kind) != name, name
 
-    def _checked(self, name: str, model: InstalledModel, capability: str, encoding: str | None) -> ResolvedModel:
+    def _resolve_checked(
+        self, name: str, model: InstalledModel, capability: str, encoding: str | None
+    ) -> ResolvedModel:
         can = model.facts.capabilities
         if capability and capability not in can:
             stands = "" if name == model.facts.name else f" (here: `{model.facts.name}`)"
@@ -122,10 +124,10 @@ class InstalledModelRegistry:
             run = f" Run {' or '.join(known)}." if known else ""
             text = f"`{name}` stands for a model of {kind}, and none is installed.{run}"
         else:
-            text = _UNKNOWN.format(excerpt(name)) + self._near(name)
+            text = _UNKNOWN.format(excerpt(name)) + self._near_matches(name)
         return ModelNotFound(text, param="model")
 
-    def _near(self, name: str) -> str:
+    def _near_matches(self, name: str) -> str:
         # What belongs to a project is not told to others: only what is everybody's is near anything.
         public = {model.facts.name for model in self._store.installed() if model.project is None}
         aliases = (alias.name for alias in self.aliases() if alias.target in public)

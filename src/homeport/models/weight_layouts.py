@@ -32,26 +32,26 @@ _ROOM = 6  # all candidates together, in sizes of the original: 4, 8 and 16 bits
 
 
 def find_best_layout(
-    store: ModelStore, name: str, wish: OptimizeOptions, measure: Measure, progress: ProgressReporter
+    store: ModelStore, name: str, options: OptimizeOptions, measure: Measure, progress: ProgressReporter
 ) -> OptimizeResult:
     """Find a faster layout of an installed model and make it the active one.
 
     Raises ModelNotFound, InvalidRequest for what cannot be laid out anew, and Unavailable where room is missing or
     measuring fails; whatever happens, no half file stays and the model can be loaded as before.
     """
-    if wish.layout not in (None, ORIGINAL, *LAYOUTS):
-        raise InvalidRequest(f"There is no layout `{wish.layout}`: there are {', '.join((ORIGINAL, *LAYOUTS))}.")
+    if options.layout not in (None, ORIGINAL, *LAYOUTS):
+        raise InvalidRequest(f"There is no layout `{options.layout}`: there are {', '.join((ORIGINAL, *LAYOUTS))}.")
     made = store.manifest(name)
     weights = [file for file in made.files if file.role.startswith(_WEIGHTS)]
     if made.facts.kind != "text" or len(weights) != 1 or not weights[0].name.endswith(".gguf"):
         raise InvalidRequest(f"Only text models in one GGUF file can be laid out anew; `{name}` is not one.")
-    with store.exclusive(name, progress) as folder:
+    with store.lock_model(name, progress) as folder:
         made = store.manifest(name)  # another process may have changed it meanwhile
-        if wish.layout and not wish.is_dry and (wish.layout == ORIGINAL or made.layout(wish.layout)):
-            return _activate_layout(store, made, wish.layout)
-        if wish.layout == ORIGINAL:
+        if options.layout and not options.is_dry and (options.layout == ORIGINAL or made.layout(options.layout)):
+            return _activate_layout(store, made, options.layout)
+        if options.layout == ORIGINAL:
             return OptimizeResult(name, made.active, is_changed=False)
-        return _benchmark(store, made, folder / weights[0].name, wish, measure)
+        return _benchmark(store, made, folder / weights[0].name, options, measure)
 
 
 def _benchmark(

@@ -17,7 +17,7 @@ class AdmissionTicket:
     def __init__(self, on_leave: Callable[[], None]) -> None:
         self._on_leave: Callable[[], None] | None = on_leave
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """Give the place back."""
         if self._on_leave is not None:
             on_leave, self._on_leave = self._on_leave, None
@@ -42,11 +42,11 @@ class Admission:
         """Requests inside now, of all models."""
         return sum(places.taken for places in self._places.values())
 
-    def inside(self, model: str) -> int:
+    def admitted_count(self, model: str) -> int:
         """Requests of one model inside now."""
         return self._places[model].taken if model in self._places else 0
 
-    def enter(self, model: str, holder: str = "") -> AdmissionTicket:
+    def admit(self, model: str, holder: str = "") -> AdmissionTicket:
         """Let one request in. Raises Overloaded where its model's line is full, or has no place for this holder."""
         places = self._places.get(model)
         if places is None:

@@ -27,7 +27,7 @@ class PausableStream(Protocol):
         """Whether nothing more will happen to it."""
         ...
 
-    def rest(self) -> None:
+    def pause(self) -> None:
         """Have it stand still. Safe to call twice."""
         ...
 
@@ -48,19 +48,19 @@ class ForegroundRequest:
         self._was_answered = False
         self._has_left = False
 
-    def answered(self) -> None:
+    def on_first_event(self) -> None:
         """The first of its answer is there."""
         if not self._was_answered and not self._has_left:
             self._was_answered = True
-            self._background.gate.answer()
-            self._background.review()
+            self._background.gate.on_first_event()
+            self._background.update()
 
-    def leave(self) -> None:
+    def finish(self) -> None:
         """It is over."""
         if not self._has_left:
             self._has_left = True
-            self._background.gate.leave(was_answered=self._was_answered)
-            self._background.review()
+            self._background.gate.on_finished(was_answered=self._was_answered)
+            self._background.update()
 
 
 class BackgroundRequests:
@@ -73,18 +73,18 @@ class BackgroundRequests:
         self._timer: asyncio.TimerHandle | None = None
         self._opened.set()
 
-    def visit(self) -> ForegroundRequest:
+    def add_foreground(self) -> ForegroundRequest:
         """A caller asks: all in the background rests from now on."""
-        self.gate.arrive()
-        self.review()
+        self.gate.on_request()
+        self.update()
         return ForegroundRequest(self)
 
-    def hold(self, stream: PausableStream) -> None:
+    def track(self, stream: PausableStream) -> None:
         """Look after a background request until it is over."""
         self._streams.append(stream)
-        self.review()
+        self.update()
 
-    def give_way(self, model: str) -> None:
+    def preempt_others(self, model: str) -> None:
         """End the requests on other models than this: they may stand in the way of its load."""
         for stream in tuple(self._streams):
             if stream.model != model:
@@ -92,15 +92,15 @@ class BackgroundRequests:
                     Unavailable("Gave way to a caller's request.", code=PREEMPTED_CODE, retry_after_s=1.0), cancel=True
                 )
 
-    async def opened(self) -> None:
+    async def wait_open(self) -> None:
         """Wait until the gate is open."""
         while not self.gate.is_open:
-            self.review()
+            self.update()
             await self._opened.wait()
 
-    def review(self) -> None:
+    def update(self) -> None:
         """Have all go on or rest, as the gate stands, and look again when it opens or shuts by itself."""
-        is_open, changes_in_s = self.gate.stands()
+        is_open, changes_in_s = self.gate.state()
         self._streams = [stream for stream in self._streams if not stream.is_over]
         for stream in tuple(self._streams):
             self._direct(stream, goes_on=is_open)
@@ -112,14 +112,14 @@ class BackgroundRequests:
             self._timer.cancel()
             self._timer = None
         if changes_in_s is not None:
-            self._timer = asyncio.get_running_loop().call_later(changes_in_s, self.review)
+            self._timer = asyncio.get_running_loop().call_later(changes_in_s, self.update)
 
     def _direct(self, stream: PausableStream, *, goes_on: bool) -> None:
         try:
             if goes_on:
                 stream.resume()
             else:
-                stream.rest()
+                stream.pause()
         except Exception:  # one that breaks ends alone: the others are to be told, and the next look is to come
             _log.exception("a background request on %s failed", stream.model)
             self._streams.remove(stream)

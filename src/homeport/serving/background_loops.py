@@ -61,10 +61,10 @@ class BackgroundLoops:
                 error = await _failure(step)
                 if error is None:
                     loop.failing_since = None
-                    backoff.succeeded()
+                    backoff.reset()
                     await asyncio.sleep(pause_s)
                 else:
-                    rest_s = max(pause_s, backoff.failed())
+                    rest_s = max(pause_s, backoff.record_failure())
                     self._note(loop, error, rest_s)
                     await asyncio.sleep(rest_s)
         finally:

@@ -14,7 +14,7 @@ class Backoff:
         """Failures since the last success."""
         return self._failures
 
-    def failed(self) -> float:
+    def record_failure(self) -> float:
         """Count a failure; gives the pause in seconds."""
         self._failures += 1
         if self._failures == 1:
@@ -22,6 +22,6 @@ class Backoff:
         doublings = min(self._failures - 2, 32)  # 2**32 first pauses are beyond any limit, and the float stays small
         return float(min(self._limit_s, self._first_s * 2**doublings))
 
-    def succeeded(self) -> None:
+    def reset(self) -> None:
         """Start anew."""
         self._failures = 0

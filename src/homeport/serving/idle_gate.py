@@ -42,9 +42,9 @@ class IdleGatePolicy:
     @property
     def is_open(self) -> bool:
         """Whether background work may go on now."""
-        return self.stands().is_open
+        return self.state().is_open
 
-    def stands(self) -> GateState:
+    def state(self) -> GateState:
         """How it stands at this moment, and for how long."""
         if self._waiting:
             return GateState(False, None)
@@ -56,18 +56,18 @@ class IdleGatePolicy:
         left_s = self._patience_s - passed_s
         return GateState(False, left_s) if left_s > 0 else GateState(True, left_s + self._turn_s)
 
-    def arrive(self) -> None:
+    def on_request(self) -> None:
         """A caller asks, and waits."""
         if self.is_open:
             self._shut_at = self._clock()
         self._waiting += 1
 
-    def answer(self) -> None:
+    def on_first_event(self) -> None:
         """One that waited has the first of its answer."""
         self._waiting -= 1
         self._answered += 1
 
-    def leave(self, *, was_answered: bool) -> None:
+    def on_finished(self, *, was_answered: bool) -> None:
         """One is gone, with its answer under way or before."""
         if was_answered:
             self._answered -= 1

@@ -63,7 +63,7 @@ class LocalServing:
         self._job_options = job_options
         self._job_files = job_files
         self._admission = Admission(self._options.slots, self._options.max_queue)
-        self._pool = ModelPool(self._options, self._order, estimate, loops or BackgroundLoops())
+        self._pool = ModelPool(self._options, self._launch_message, estimate, loops or BackgroundLoops())
         self.background = BackgroundRequests()
         self._accepts = False
         self._quiet = asyncio.Event()
@@ -93,12 +93,12 @@ class LocalServing:
         self._check_accepts()
         name = model.facts.name
         ticket = self._enter(name, holder, is_background=is_background)
-        visit = None if is_background else self._arrival(name)
+        visit = None if is_background else self._add_foreground(name)
 
         def leave() -> None:
-            ticket.leave()
+            ticket.release()
             if visit is not None:
-                visit.leave()
+                visit.finish()
             if not self._admission.total:
                 self._quiet.set()
 
@@ -112,9 +112,11 @@ class LocalServing:
             lease.release()
             leave()
 
-        stream = await session.open(request, end, visit.answered if visit else None, rests=is_background, more=more)
+        stream = await session.open(
+            request, end, visit.on_first_event if visit else None, rests=is_background, more=more
+        )
         if is_background:
-            self.background.hold(stream)
+            self.background.track(stream)
         return stream
 
     async def stop(self, model: str, wait_s: float = 0.0) -> bool:
@@ -141,42 +143,42 @@ class LocalServing:
 
     def loaded(self, model: str) -> LoadedModel | None:
         """Facts of a model that is loaded now, else None."""
-        for resident in self._pool.residents:
-            if resident.name == model and (session := resident.process.current):
+        for resident in self._pool.entries:
+            if resident.name == model and (session := resident.supervisor.current):
                 return session.loaded
         return None
 
-    def gauges(self) -> dict[str, EngineStats]:
+    def stats(self) -> dict[str, EngineStats]:
         """The latest gauges of every loaded model, by real name."""
-        sessions = ((resident.name, resident.process.current) for resident in self._pool.residents)
+        sessions = ((resident.name, resident.supervisor.current) for resident in self._pool.entries)
         return {name: session.gauges for name, session in sessions if session}
 
-    def status(self) -> Sequence[WorkerStatus]:
+    def worker_status(self) -> Sequence[WorkerStatus]:
         """How every worker stands, for operators."""
-        return tuple(resident.status for resident in self._pool.residents)
+        return tuple(resident.status for resident in self._pool.entries)
 
     @property
     def is_ready(self) -> bool:
         """Whether requests would be served now: not draining, no supervised worker dead or stuck."""
-        return self._accepts and all(resident.process.is_well for resident in self._pool.residents)
+        return self._accepts and all(resident.supervisor.is_healthy for resident in self._pool.entries)
 
     def _enter(self, name: str, holder: str, *, is_background: bool) -> AdmissionTicket:
         if is_background:
-            return self._admission.enter(f"{name} in the background")
-        return self._admission.enter(name, holder)
+            return self._admission.admit(f"{name} in the background")
+        return self._admission.admit(name, holder)
 
-    def _arrival(self, name: str) -> ForegroundRequest:
+    def _add_foreground(self, name: str) -> ForegroundRequest:
         """A caller asks a model: what is in the background rests, and gives up its own models' room if need be."""
-        visit = self.background.visit()
+        visit = self.background.add_foreground()
         if self._options.memory_bytes is not None and self.loaded(name) is None:
-            self.background.give_way(name)
+            self.background.preempt_others(name)
         return visit
 
     def _check_accepts(self) -> None:
         if not self._accepts:
             raise Unavailable("The server is shutting down.", retry_after_s=5.0)
 
-    def _order(self, model: InstalledModel) -> LaunchMessage:
+    def _launch_message(self, model: InstalledModel) -> LaunchMessage:
         job = EngineSpec(
             engine=model.facts.engine,
             model=model.facts.name,

@@ -33,7 +33,7 @@ class _Period:
         """Tokens that nobody has taken or reserved."""
         return limit - self.taken - self.held
 
-    def turn(self, name: str) -> None:
+    def roll_over(self, name: str) -> None:
         """Begin anew where a new period has begun."""
         if name != self.name:
             self.name, self.taken = name, 0
@@ -50,14 +50,14 @@ class _Account:
     running: int = 0
     today: int = -1
 
-    def turn(self, now: float) -> None:
+    def roll_over(self, now: float) -> None:
         """Look at the calendar, which costs something on a new day only."""
         today = int(now // _DAY_S)
         if today != self.today:
             self.today = today
             moment = datetime.fromtimestamp(now, UTC)
-            self.day.turn(moment.strftime("%Y-%m-%d"))
-            self.month.turn(moment.strftime("%Y-%m"))
+            self.day.roll_over(moment.strftime("%Y-%m-%d"))
+            self.month.roll_over(moment.strftime("%Y-%m"))
 
 
 class LimitStatus(NamedTuple):
@@ -77,7 +77,7 @@ class RateLimitTicket:
     limits = KeyLimits()
     limited_by = ""
 
-    def enter(self) -> None:
+    def acquire(self) -> None:
         """Let it begin. Raises RateLimited; then it is not counted."""
 
     def reserve(self, prompt: int, answer: int | None = 0) -> int | None:  # noqa: ARG002 - others look at them
@@ -98,10 +98,10 @@ class RateLimitTicket:
     def settle(self, tokens: int) -> None:
         """Count what it really took, in place of what was reserved."""
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """It is over. Safe to call twice, and without having entered."""
 
-    def rates(self) -> Mapping[str, LimitStatus]:
+    def limit_status(self) -> Mapping[str, LimitStatus]:
         """How `requests` and `tokens` stand now, where they have a limit."""
         return {}
 
@@ -121,11 +121,11 @@ class RateLimiter:
     def seed(self, key_id: str, day_tokens: int, month_tokens: int) -> None:
         """Say what a key had taken today and this month before this server began."""
         account = self._account(key_id)
-        account.turn(self.now())
+        account.roll_over(self.now())
         account.day.taken += day_tokens
         account.month.taken += month_tokens
 
-    def passage(self, key: Key, *, is_background: bool = False) -> RateLimitTicket:
+    def ticket(self, key: Key, *, is_background: bool = False) -> RateLimitTicket:
         """The passage of a request with this key, which has not entered yet.
 
         In the background it is neither one of the requests of a minute nor of those at the same time, and leaves half
@@ -160,7 +160,7 @@ class _KeyTicket(RateLimitTicket):
         self._least = 0
         self._used = 0
 
-    def enter(self) -> None:
+    def acquire(self) -> None:
         """Let it begin."""
         if self._is_background:
             return
@@ -187,7 +187,7 @@ class _KeyTicket(RateLimitTicket):
     def reserve(self, prompt: int, answer: int | None = 0) -> int | None:
         """Reserve tokens for a prompt and the beginning of an answer."""
         account, now = self._account, self._quotas.clock()
-        account.turn(self._quotas.now())
+        account.roll_over(self._quotas.now())
         self._check_periods(1)
         first = prompt + (SLICE if answer is None else min(SLICE, answer))
         at_once = first
@@ -206,7 +206,7 @@ class _KeyTicket(RateLimitTicket):
     def more(self, used: int, wanted: int) -> int:
         """Reserve another slice."""
         account, now = self._account, self._quotas.clock()
-        account.turn(self._quotas.now())
+        account.roll_over(self._quotas.now())
         self._used = used
         n = min(wanted, max(SLICE, used + SLICE - self._total))  # a prompt may be longer than it was estimated
         scarce = ""
@@ -230,7 +230,7 @@ class _KeyTicket(RateLimitTicket):
         short, now = prompt + has_answer - self._total, self._quotas.clock()
         if not self._has_token_limit or short <= 0:
             return
-        self._account.turn(self._quotas.now())
+        self._account.roll_over(self._quotas.now())
         self._check_periods(short)
         if self.limits.tokens_per_minute is not None and short > self._ahead:
             self._left_of_minute(short - self._ahead, now)
@@ -241,7 +241,7 @@ class _KeyTicket(RateLimitTicket):
         if not self._slots:
             return
         account, now = self._account, self._quotas.clock()
-        account.turn(self._quotas.now())
+        account.roll_over(self._quotas.now())
         tokens = max(tokens, self._used)  # who leaves before the end has not seen all that was drawn for it
         spare = sum(amount for _, amount in self._slots) - tokens
         if spare < 0:
@@ -255,13 +255,13 @@ class _KeyTicket(RateLimitTicket):
             period.taken += tokens
         self._slots = []
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """It is over."""
         if self._is_inside:
             self._is_inside = False
             self._account.running -= 1
 
-    def rates(self) -> Mapping[str, LimitStatus]:
+    def limit_status(self) -> Mapping[str, LimitStatus]:
         """How the limits of the last minute stand."""
         now, found = self._quotas.clock(), {}
         windows = (

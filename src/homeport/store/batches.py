@@ -48,23 +48,23 @@ class SqlBatchRepository:
         made = msgspec.structs.replace(
             batch, id=f"batch_{secrets.token_hex(12)}", status="validating", created_at=now, expires_at=now + WINDOW_S
         )
-        with self._database.writing() as connection:
+        with self._database.write_transaction() as connection:
             connection.execute(sa.insert(BATCHES).values(**_row(made), owner="", owned_until=0.0))
         return made
 
-    def show(self, project: str, batch_id: str) -> Batch:
+    def get(self, project: str, batch_id: str) -> Batch:
         """One batch of a project. Raises NotFound, also for another project's."""
         query = sa.select(BATCHES).where(BATCHES.c.id == batch_id, BATCHES.c.project == project)
-        with self._database.reading() as connection:
+        with self._database.read_transaction() as connection:
             row = connection.execute(query).mappings().first()
         if row is None:
             raise _missing(batch_id)
         return _batch(row)
 
-    def every(self, project: str, limit: int, after: str | None) -> tuple[Sequence[Batch], bool]:
+    def list_page(self, project: str, limit: int, after: str | None) -> tuple[Sequence[Batch], bool]:
         """A project's batches, the newest first, and whether there are more. Raises InvalidRequest for `after`."""
         query = sa.select(BATCHES).where(BATCHES.c.project == project).order_by(BATCHES.c.seq.desc()).limit(limit + 1)
-        with self._database.reading() as connection:
+        with self._database.read_transaction() as connection:
             if after is not None:
                 where = sa.and_(BATCHES.c.id == after, BATCHES.c.project == project)
                 seq = connection.execute(sa.select(BATCHES.c.seq).where(where)).scalar()
@@ -76,7 +76,7 @@ class SqlBatchRepository:
 
     def cancel(self, project: str, batch_id: str) -> Batch:
         """Have a batch end early. Raises NotFound, or InvalidRequest for one that has ended or is being finished."""
-        with self._database.writing() as connection:
+        with self._database.write_transaction() as connection:
             where = sa.and_(BATCHES.c.id == batch_id, BATCHES.c.project == project)
             row = connection.execute(sa.select(BATCHES).where(where).with_for_update()).mappings().first()
             if row is None:
@@ -97,14 +97,14 @@ class SqlBatchRepository:
         while True:
             query = sa.select(BATCHES).where(free, BATCHES.c.seq.not_in(self._damaged))
             query = query.order_by(BATCHES.c.seq).limit(1)
-            with self._database.reading() as connection:
+            with self._database.read_transaction() as connection:
                 row = connection.execute(query).mappings().first()
             if row is None:
                 return None  # most often: no need to lock anybody out
             if any(rows.values([row], Batch, _WRITTEN)):
                 break
             self._damaged.add(row["seq"])
-        with self._database.writing() as connection:
+        with self._database.write_transaction() as connection:
             row = connection.execute(query.with_for_update(skip_locked=True)).mappings().first()
             if row is None:
                 return None
@@ -112,69 +112,69 @@ class SqlBatchRepository:
 
     def renew(self, owner: str, batch_id: str, lease_s: float) -> Batch:
         """Own a batch for longer; give it as it stands. Raises NotFound."""
-        with self._database.writing() as connection:
-            found = self._owned(connection, owner, batch_id)
+        with self._database.write_transaction() as connection:
+            found = self._find_owned(connection, owner, batch_id)
             return self._set(connection, found, owned_until=self._now() + lease_s)
 
     def release(self, owner: str, batch_id: str) -> None:
         """Own a batch no longer."""
         where = sa.and_(BATCHES.c.id == batch_id, BATCHES.c.owner == owner)
-        with self._database.writing() as connection:
+        with self._database.write_transaction() as connection:
             connection.execute(sa.update(BATCHES).where(where).values(owner="", owned_until=0.0))
 
-    def begin(self, owner: str, batch_id: str, total: int, model: str | None) -> Batch:
+    def start(self, owner: str, batch_id: str, total: int, model: str | None) -> Batch:
         """Its lines are looked through, and are done from now on. Raises NotFound."""
-        with self._database.writing() as connection:
-            found = self._owned(connection, owner, batch_id)
+        with self._database.write_transaction() as connection:
+            found = self._find_owned(connection, owner, batch_id)
             if found.status != "validating":
                 return found
             now = int(self._now())
             return self._set(connection, found, status="in_progress", in_progress_at=now, total=total, model=model)
 
-    def record(self, owner: str, batch_id: str, outcomes: Sequence[LineResult]) -> None:
+    def add_results(self, owner: str, batch_id: str, outcomes: Sequence[LineResult]) -> None:
         """Keep outcomes; of a line that has one, the first stays. Raises NotFound."""
-        with self._database.writing() as connection:
-            self._record(connection, self._owned(connection, owner, batch_id), outcomes)
+        with self._database.write_transaction() as connection:
+            self._record(connection, self._find_owned(connection, owner, batch_id), outcomes)
 
-    def lines(self, batch_id: str) -> set[int]:
+    def finished_lines(self, batch_id: str) -> set[int]:
         """The numbers of the lines that have an outcome."""
         query = sa.select(BATCH_RESULTS.c.line).where(BATCH_RESULTS.c.batch_id == batch_id)
-        with self._database.reading() as connection:
+        with self._database.read_transaction() as connection:
             return set(connection.execute(query).scalars())
 
-    def finalise(
+    def start_finalizing(
         self, owner: str, batch_id: str, *, errors: Sequence[BatchError] = (), expired: Sequence[LineResult] = ()
     ) -> Batch:
         """No more outcomes are to come but `expired`, for which it is too late; files are next. Raises NotFound."""
         now = int(self._now())
-        with self._database.writing() as connection:
-            found = self._owned(connection, owner, batch_id)
+        with self._database.write_transaction() as connection:
+            found = self._find_owned(connection, owner, batch_id)
             changes: dict[str, Any] = {"finalizing_at": now, "errors": msgspec.json.encode(errors).decode()}
             if found.status != "cancelling":
                 found = self._record(connection, found, expired)
                 changes |= {"status": "finalizing", **({"expired_at": now} if expired else {})}
             return self._set(connection, found, **changes)
 
-    def outcomes(self, batch_id: str, *, are_answers: bool) -> Iterator[str]:
+    def iterate_results(self, batch_id: str, *, are_answers: bool) -> Iterator[str]:
         """The texts of answers, or of the others, in the order of the lines."""
         table = BATCH_RESULTS
         last: int | None = -1
         while last is not None:
             where = sa.and_(table.c.batch_id == batch_id, table.c.is_answer == are_answers, table.c.line > last)
             query = sa.select(table.c.line, table.c.text).where(where).order_by(table.c.line).limit(_PAGE)
-            with self._database.reading() as connection:
+            with self._database.read_transaction() as connection:
                 page = connection.execute(query).all()
             last = page[-1][0] if page else None
             for _, text in page:
                 yield text
 
-    def keep(self, owner: str, batch: Batch, content: Path, *, are_answers: bool) -> Batch:
+    def create_output_file(self, owner: str, batch: Batch, content: Path, *, are_answers: bool) -> Batch:
         """Make one of its files, in the same moment in which it gets its id. Raises NotFound."""
         column, name = ("output_file_id", "output") if are_answers else ("error_file_id", "error")
         kept: list[Batch] = []
 
         def beside(connection: sa.Connection, made: File) -> None:
-            found = self._owned(connection, owner, batch.id)
+            found = self._find_owned(connection, owner, batch.id)
             if getattr(found, column) is not None:
                 raise _missing(batch.id)
             kept.append(self._set(connection, found, **{column: made.id}))
@@ -188,13 +188,13 @@ class SqlBatchRepository:
             created_at=0,
             expires_at=batch.keep_s,
         )
-        self._files.add(file, content, beside)
+        self._files.create(file, content, beside)
         return kept[0]
 
-    def close(self, owner: str, batch_id: str) -> Batch:
+    def finish(self, owner: str, batch_id: str) -> Batch:
         """It has ended; its outcomes stand in its files. Raises NotFound."""
-        with self._database.writing() as connection:
-            found = self._owned(connection, owner, batch_id)
+        with self._database.write_transaction() as connection:
+            found = self._find_owned(connection, owner, batch_id)
             end = _final_status(found)
             connection.execute(sa.delete(BATCH_RESULTS).where(BATCH_RESULTS.c.batch_id == batch_id))
             changes = {"status": end, f"{end}_at": int(self._now()), "owner": "", "owned_until": 0.0}
@@ -204,11 +204,11 @@ class SqlBatchRepository:
         """How many batches there are of each status but ended ones, and how many `lines` these have left."""
         left = sa.func.sum(BATCHES.c.total - BATCHES.c.completed - BATCHES.c.failed)
         query = sa.select(BATCHES.c.status, sa.func.count(), left).where(BATCHES.c.status.not_in(ENDED))
-        with self._database.reading() as connection:
+        with self._database.read_transaction() as connection:
             rows = connection.execute(query.group_by(BATCHES.c.status)).all()
         return {**{status: int(n) for status, n, _ in rows}, "lines": sum(int(each) for _, _, each in rows)}
 
-    def _owned(self, connection: sa.Connection, owner: str, batch_id: str) -> Batch:
+    def _find_owned(self, connection: sa.Connection, owner: str, batch_id: str) -> Batch:
         where = sa.and_(BATCHES.c.id == batch_id, BATCHES.c.owner == owner)
         row = connection.execute(sa.select(BATCHES).where(where).with_for_update()).mappings().first()
         if row is None:

@@ -33,7 +33,7 @@ class Database:
             if parsed.drivername not in ("sqlite", _POSTGRES):
                 raise InvalidRequest(f"database_url: {parsed.drivername} is none of sqlite, postgresql.")
             self.url = parsed
-            self.engine = self._lite() if self.is_sqlite else sa.create_engine(parsed, pool_pre_ping=True)
+            self.engine = self._sqlite_engine() if self.is_sqlite else sa.create_engine(parsed, pool_pre_ping=True)
         except (ArgumentError, NoSuchModuleError) as error:
             raise InvalidRequest(_NO_URL) from error
         # One writer at a time within this process: SQLite's own waiting is a poll that can starve.
@@ -61,19 +61,19 @@ class Database:
         return self.url.render_as_string(hide_password=True)
 
     @contextmanager
-    def reading(self) -> Iterator[sa.Connection]:
+    def read_transaction(self) -> Iterator[sa.Connection]:
         """One consistent look. Raises Unavailable where the database cannot be reached."""
-        with self._explained(), self.engine.connect() as connection:
+        with self._translate_errors(), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[sa.Connection]:
+    def write_transaction(self) -> Iterator[sa.Connection]:
         """One transaction, committed at the end.
 
         Raises StorageFull, Unavailable, or InvalidRequest for a value that no column holds; then nothing was changed.
         """
         with (
-            self._explained(),
+            self._translate_errors(),
             self._writer,
             self.engine.connect() as connection,
             connection.execution_options(homeport_writes=True).begin(),
@@ -84,7 +84,7 @@ class Database:
         """Give back all connections."""
         self.engine.dispose()
 
-    def _lite(self) -> sa.Engine:
+    def _sqlite_engine(self) -> sa.Engine:
         path = self.path
         if path is None:
             raise InvalidRequest("database_url: sqlite needs a path, such as sqlite:////var/lib/homeport/homeport.db.")
@@ -95,7 +95,7 @@ class Database:
         return engine
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except sa.exc.TimeoutError as error:

@@ -43,7 +43,7 @@ class SqlFileRepository:
         self._blobs = blobs
         self._now = now
 
-    def add(self, file: File, content: Path, beside: InSameTransaction | None = None) -> File:
+    def create(self, file: File, content: Path, in_transaction: InSameTransaction | None = None) -> File:
         """Keep a file; its id and times are made here, `expires_at` of the one given counts from now.
 
         `beside` is done in the same transaction; a file with it is made of what is here already, so it is kept whatever
@@ -58,16 +58,16 @@ class SqlFileRepository:
             expires_at=expires_at,
             bytes=content.stat().st_size,
         )
-        if beside is None:
+        if in_transaction is None:
             self.storage.check(kept.project, kept.bytes)
         self._blobs.put(_blob(kept.id), content)
         try:
-            with self._database.writing() as connection:
-                if beside is None:
+            with self._database.write_transaction() as connection:
+                if in_transaction is None:
                     self.storage.claim(connection, kept.project, kept.bytes)
                 connection.execute(sa.insert(FILES).values(**msgspec.structs.asdict(kept)))
-                if beside is not None:
-                    beside(connection, kept)
+                if in_transaction is not None:
+                    in_transaction(connection, kept)
         except BaseException:
             self._blobs.delete(_blob(kept.id))
             raise
@@ -77,26 +77,26 @@ class SqlFileRepository:
         """Raise InvalidRequest where a project may not keep so many bytes more."""
         self.storage.check(project, n_bytes)
 
-    def every(self, project: str, listing: FilePageRequest) -> tuple[Sequence[File], bool]:
+    def list_page(self, project: str, page: FilePageRequest) -> tuple[Sequence[File], bool]:
         """A project's files, and whether there are more. Raises InvalidRequest for an unknown `after`."""
-        order = FILES.c.seq.desc() if listing.is_newest_first else FILES.c.seq.asc()
-        query = self._visible(project).order_by(order).limit(listing.limit + 1)
-        if listing.purpose is not None:
-            query = query.where(FILES.c.purpose == listing.purpose)
-        with self._database.reading() as connection:
-            if listing.after is not None:
+        order = FILES.c.seq.desc() if page.is_newest_first else FILES.c.seq.asc()
+        query = self._visible(project).order_by(order).limit(page.limit + 1)
+        if page.purpose is not None:
+            query = query.where(FILES.c.purpose == page.purpose)
+        with self._database.read_transaction() as connection:
+            if page.after is not None:
                 seq = connection.execute(
-                    sa.select(FILES.c.seq).where(FILES.c.id == listing.after, FILES.c.project == project)
+                    sa.select(FILES.c.seq).where(FILES.c.id == page.after, FILES.c.project == project)
                 ).scalar()
                 if seq is None:
-                    raise InvalidRequest(f"No such File object: {listing.after[:100]}", param="after")
-                query = query.where(FILES.c.seq < seq if listing.is_newest_first else FILES.c.seq > seq)
+                    raise InvalidRequest(f"No such File object: {page.after[:100]}", param="after")
+                query = query.where(FILES.c.seq < seq if page.is_newest_first else FILES.c.seq > seq)
             found = connection.execute(query).mappings().all()
-        return list(rows.values(found[: listing.limit], File)), len(found) > listing.limit
+        return list(rows.values(found[: page.limit], File)), len(found) > page.limit
 
-    def show(self, project: str, file_id: str) -> File:
+    def get(self, project: str, file_id: str) -> File:
         """One file of a project. Raises NotFound, also for another project's."""
-        with self._database.reading() as connection:
+        with self._database.read_transaction() as connection:
             row = connection.execute(self._visible(project).where(FILES.c.id == file_id)).mappings().first()
         if row is None:
             raise NotFound(f"No such File object: {file_id[:100]}", param="id", code="file_not_found")
@@ -104,12 +104,12 @@ class SqlFileRepository:
 
     def delete(self, project: str, file_id: str) -> None:
         """Forget a file of a project. Raises NotFound."""
-        self.show(project, file_id)
-        with self._database.writing() as connection:
+        self.get(project, file_id)
+        with self._database.write_transaction() as connection:
             connection.execute(sa.delete(FILES).where(FILES.c.id == file_id, FILES.c.project == project))
         self._blobs.delete(_blob(file_id))
 
-    def content(self, file: File) -> AsyncGenerator[bytes, None]:
+    def read(self, file: File) -> AsyncGenerator[bytes, None]:
         """A file's content, piece by piece. Raises NotFound before the first."""
         return self._blobs.read(_blob(file.id))
 
@@ -121,18 +121,18 @@ class SqlFileRepository:
     def sweep(self) -> None:
         """Forget files whose time is over, and contents that no file has."""
         expired = sa.select(FILES.c.id).where(FILES.c.expires_at <= int(self._now()))
-        with self._database.reading() as connection:
+        with self._database.read_transaction() as connection:
             gone = connection.execute(expired).scalars().all()
         rows.each(gone, self._expire)
         rows.each(list(self._blobs.older(_FOLDER, _ORPHAN_AGE_S)), self._delete_left_over)
 
     def _expire(self, file_id: str) -> None:
-        with self._database.writing() as connection:
+        with self._database.write_transaction() as connection:
             connection.execute(sa.delete(FILES).where(FILES.c.id == file_id))
         self._blobs.delete(_blob(file_id))
 
     def _delete_left_over(self, name: str) -> None:
-        with self._database.reading() as connection:
+        with self._database.read_transaction() as connection:
             known = connection.execute(sa.select(FILES.c.seq).where(FILES.c.id == name.rpartition("/")[2])).first()
         if known is None:
             self._blobs.delete(name)

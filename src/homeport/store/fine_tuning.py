@@ -40,14 +40,14 @@ class SqlFineTuningRepository:
         self._database = database
         self._now = now
 
-    def add(self, job: FineTuningJob, most_waiting: int) -> FineTuningJob:
+    def create(self, job: FineTuningJob, max_waiting: int) -> FineTuningJob:
         """Keep a new job; its times are made here. Raises Overloaded where its server has so many that wait."""
         now = int(self._now())
         job = msgspec.structs.replace(job, status="queued", created_at=now, updated_at=now)
-        with self._database.writing() as connection:
+        with self._database.write_transaction() as connection:
             mine = sa.select(sa.func.count()).where(FINE_TUNES.c.server == job.server)
             waiting = connection.execute(mine.where(FINE_TUNES.c.status == "queued")).scalar_one()
-            if waiting >= most_waiting:
+            if waiting >= max_waiting:
                 raise Overloaded(
                     f"{waiting} fine-tuning jobs wait already, and no more may: try again when one is done.",
                     retry_after_s=_BUSY_S,
@@ -60,51 +60,55 @@ class SqlFineTuningRepository:
             )
         return job
 
-    def every(self, project: str, page: PageRequest) -> tuple[Sequence[FineTuningJob], bool]:
+    def list_page(self, project: str, page: PageRequest) -> tuple[Sequence[FineTuningJob], bool]:
         """A project's jobs, and whether there are more. Raises InvalidRequest for an unknown `after`."""
         query = sa.select(FINE_TUNES).where(FINE_TUNES.c.project == project)
-        with self._database.reading() as connection:
+        with self._database.read_transaction() as connection:
             query = _rows_after(connection, query, FINE_TUNES, page, FINE_TUNES.c.project == project)
             found = jobs_of(connection.execute(query).mappings())
             return _split_page((job for job in found if _matches_metadata(job, page.metadata)), page.limit)
 
-    def show(self, project: str, job_id: str) -> FineTuningJob:
+    def get(self, project: str, job_id: str) -> FineTuningJob:
         """One job. Raises NotFound, also for another project's."""
-        with self._database.reading() as connection:
+        with self._database.read_transaction() as connection:
             return _find_job(connection, project, job_id)
 
-    def events(self, project: str, job_id: str, page: PageRequest) -> tuple[Sequence[FineTuningEvent], bool]:
+    def list_events(self, project: str, job_id: str, page: PageRequest) -> tuple[Sequence[FineTuningEvent], bool]:
         """What was told of a job, and whether there is more. Raises NotFound, or InvalidRequest for the `after`."""
-        with self._database.reading() as connection:
-            found = self._parts(connection, FINE_TUNE_EVENTS, project, job_id, page)
+        with self._database.read_transaction() as connection:
+            found = self._list_related(connection, FINE_TUNE_EVENTS, project, job_id, page)
             return _split_page(rows.values(found, FineTuningEvent, ("data",)), page.limit)
 
-    def checkpoints(self, project: str, job_id: str, page: PageRequest) -> tuple[Sequence[FineTuningCheckpoint], bool]:
+    def list_checkpoints(
+        self, project: str, job_id: str, page: PageRequest
+    ) -> tuple[Sequence[FineTuningCheckpoint], bool]:
         """What a job has left on its way, and whether there is more. Raises NotFound, or InvalidRequest."""
-        with self._database.reading() as connection:
-            found = self._parts(connection, FINE_TUNE_CHECKPOINTS, project, job_id, page)
+        with self._database.read_transaction() as connection:
+            found = self._list_related(connection, FINE_TUNE_CHECKPOINTS, project, job_id, page)
             return _split_page(rows.values(found, FineTuningCheckpoint, ("metrics",)), page.limit)
 
     def cancel(self, project: str, job_id: str) -> FineTuningJob:
         """End a job for good. Raises NotFound, or InvalidRequest for one that has ended."""
         now = int(self._now())
-        return self._moved(
+        return self._change_status(
             project, job_id, UNFINISHED_STATUSES, {"status": "cancelled", "finished_at": now}, "Job cancelled."
         )
 
     def pause(self, project: str, job_id: str) -> FineTuningJob:
         """Have a job wait until it is resumed. Raises NotFound, or InvalidRequest for one that does not go on."""
-        return self._moved(project, job_id, ("queued", *ACTIVE_STATUSES), {"status": "paused"}, "Job paused.")
+        return self._change_status(project, job_id, ("queued", *ACTIVE_STATUSES), {"status": "paused"}, "Job paused.")
 
     def resume(self, project: str, job_id: str) -> FineTuningJob:
         """Put a paused job back into the queue. Raises NotFound, or InvalidRequest for one that is not paused."""
-        return self._moved(project, job_id, ("paused",), {"status": "queued"}, "Job resumed. It is in the queue again.")
+        return self._change_status(
+            project, job_id, ("paused",), {"status": "queued"}, "Job resumed. It is in the queue again."
+        )
 
-    def _moved(
+    def _change_status(
         self, project: str, job_id: str, sources: Sequence[JobStatus], values: Mapping[str, Any], message: str
     ) -> FineTuningJob:
         now = int(self._now())
-        with self._database.writing() as connection:
+        with self._database.write_transaction() as connection:
             was = _find_job(connection, project, job_id)
             if was.status not in sources:
                 how = "has ended" if was.status in ENDED else "stands"
@@ -117,7 +121,7 @@ class SqlFineTuningRepository:
             return _find_job(connection, project, job_id)
 
     @staticmethod
-    def _parts(
+    def _list_related(
         connection: sa.Connection, table: sa.Table, project: str, job_id: str, page: PageRequest
     ) -> Iterable[sa.RowMapping]:
         _find_job(connection, project, job_id)

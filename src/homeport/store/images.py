@@ -36,7 +36,7 @@ class ImageFolder:
         self._guard = threading.Lock()
         self.check: Callable[[str, int], None] = lambda _, __: None
 
-    def keep(self, data: bytes, format: ImageFormat, project: str = LOCAL_PROJECT) -> str:
+    def save(self, data: bytes, format: ImageFormat, project: str = LOCAL_PROJECT) -> str:
         """Write a picture down and give its name; those that have expired go.
 
         Raises what `check` raises, StorageFull or Unavailable.

@@ -26,19 +26,19 @@ class SqlKeyCache:
         self._keys: Mapping[str, Key] = {}
 
     @property
-    def is_closed(self) -> bool:
+    def requires_key(self) -> bool:
         """Whether a key was ever made: then nobody comes in without one, also if all are revoked or lost."""
         return self._is_closed
 
     def find(self, secret: str) -> Key | None:
         """The key with this secret, if it opens anything now."""
         key = self._keys.get(digest(self._secret, secret))
-        return key if key is not None and key.opens(self._now()) else None
+        return key if key is not None and key.is_valid(self._now()) else None
 
-    def named(self, key_id: str) -> Key | None:
+    def find_by_id(self, key_id: str) -> Key | None:
         """The key with this id, if it opens anything now."""
         now = self._now()
-        return next((key for key in self._keys.values() if key.id == key_id and key.opens(now)), None)
+        return next((key for key in self._keys.values() if key.id == key_id and key.is_valid(now)), None)
 
     def load(self) -> None:
         """Read the keys if they have changed."""

@@ -82,22 +82,22 @@ class SqlKeyRepository:
         self._secret = secret
         self._now = now
 
-    def create(self, wanted: NewKey) -> IssuedKey:
+    def create(self, new_key: NewKey) -> IssuedKey:
         """Make a key, and its project if that is new. Raises InvalidRequest naming the field."""
-        _check(wanted)
+        _check(new_key)
         now = int(self._now())
         secret = f"{_PREFIX}{secrets.token_urlsafe(_SECRET_BYTES)}"
         key = Key(
             id=f"key_{secrets.token_hex(8)}",
-            project=wanted.project,
-            name=wanted.name,
+            project=new_key.project,
+            name=new_key.name,
             hint=_hint(secret),
             created_at=now,
-            models=wanted.models,
-            limits=wanted.limits,
-            expires_at=None if wanted.expires_in_s is None else now + wanted.expires_in_s,
+            models=new_key.models,
+            limits=new_key.limits,
+            expires_at=None if new_key.expires_in_s is None else now + new_key.expires_in_s,
         )
-        with self._database.writing() as connection:
+        with self._database.write_transaction() as connection:
             known = connection.execute(sa.select(PROJECTS.c.id).where(PROJECTS.c.id == key.project)).first()
             if known is None:
                 connection.execute(sa.insert(PROJECTS).values(id=key.project, created_at=now))
@@ -107,21 +107,21 @@ class SqlKeyRepository:
                 self._seal.set()  # before the key is there: none is ever without it
         return IssuedKey(key=key, secret=secret)
 
-    def every(self) -> Sequence[Key]:
+    def list_all(self) -> Sequence[Key]:
         """All keys, the oldest first, those that no longer open anything included; a damaged one is left out."""
-        with self._database.reading() as connection:
+        with self._database.read_transaction() as connection:
             found = connection.execute(sa.select(KEYS).order_by(KEYS.c.created_at, KEYS.c.id))
             return list(keys_of(found.mappings()))
 
-    def show(self, key_id: str) -> Key:
+    def get(self, key_id: str) -> Key:
         """One key. Raises NotFound."""
-        with self._database.reading() as connection:
-            return self._found(connection, key_id)
+        with self._database.read_transaction() as connection:
+            return self._find(connection, key_id)
 
     def revoke(self, key_id: str) -> Key:
         """Have a key open nothing from now on; twice is once. Raises NotFound."""
-        with self._database.writing() as connection:
-            key = self._found(connection, key_id)
+        with self._database.write_transaction() as connection:
+            key = self._find(connection, key_id)
             if key.revoked_at is not None:
                 return key
             key = msgspec.structs.replace(key, revoked_at=int(self._now()))
@@ -132,8 +132,8 @@ class SqlKeyRepository:
     def rotate(self, key_id: str) -> IssuedKey:
         """Give a key a new secret; the old one opens nothing from now on. Raises NotFound, or InvalidRequest."""
         secret = f"{_PREFIX}{secrets.token_urlsafe(_SECRET_BYTES)}"
-        with self._database.writing() as connection:
-            key = self._found(connection, key_id)
+        with self._database.write_transaction() as connection:
+            key = self._find(connection, key_id)
             if key.revoked_at is not None:
                 raise InvalidRequest(f"The key {key_id} is revoked: make a new one.", code="key_revoked")
             key = msgspec.structs.replace(key, hint=_hint(secret), rotated_at=int(self._now()))
@@ -144,7 +144,7 @@ class SqlKeyRepository:
 
     def revision(self) -> int:
         """How often keys have changed."""
-        with self._database.reading() as connection:
+        with self._database.read_transaction() as connection:
             return _revision(connection)
 
     def by_digest(self) -> tuple[int, dict[str, Key]]:
@@ -152,12 +152,12 @@ class SqlKeyRepository:
 
         A key whose row is damaged opens nothing.
         """
-        with self._database.reading() as connection:
+        with self._database.read_transaction() as connection:
             found = connection.execute(sa.select(KEYS).where(KEYS.c.revoked_at.is_(None))).mappings().all()
             digests = {str(row["id"]): row["digest"] for row in found}
             return _revision(connection), {digests[key.id]: key for key in keys_of(found)}
 
-    def _found(self, connection: sa.Connection, key_id: str) -> Key:
+    def _find(self, connection: sa.Connection, key_id: str) -> Key:
         row = connection.execute(sa.select(KEYS).where(KEYS.c.id == key_id)).mappings().first()
         if row is None:
             raise NotFound(f"No key has the id {key_id[:100]}.", param="key_id", code="key_not_found")

@@ -19,7 +19,7 @@ _STAMP = sa.Table("alembic_version", sa.MetaData(), sa.Column("version_num", sa.
 
 def revision(database: Database) -> str | None:
     """The step a database is at; None where it is empty."""
-    with database.reading() as connection:
+    with database.read_transaction() as connection:
         if not sa.inspect(connection).has_table(_STAMP.name):
             return None
         found: str | None = connection.execute(sa.select(_STAMP.c.version_num)).scalar()
@@ -59,7 +59,7 @@ def find_faults(database: Database) -> list[str]:
     """What is wrong with a database, in words; nothing where all is well."""
     was = revision(database)
     found = [] if was == REVISION else [f"it is at {was or 'nothing'}, not at {REVISION}: run `homeport db upgrade`"]
-    with database.reading() as connection:
+    with database.read_transaction() as connection:
         if database.is_sqlite:
             told = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
             found += [str(line) for line in told if line != "ok"]
@@ -95,7 +95,7 @@ def _check_known(database: Database, was: str) -> None:
 
 
 def _create(database: Database) -> None:
-    with database.writing() as connection:
+    with database.write_transaction() as connection:
         if sa.inspect(connection).has_table(_STAMP.name):
             return  # another process was first
         METADATA.create_all(connection)
@@ -107,7 +107,7 @@ def _run_migrations(database: Database) -> None:
     from alembic import command
     from alembic.config import Config
 
-    with database.writing() as connection:
+    with database.write_transaction() as connection:
         config = Config()
         config.set_main_option("script_location", "homeport.store:migrations")
         config.attributes["connection"] = connection

@@ -33,12 +33,12 @@ class SqlProjectStorage:
 
     def of(self, project: str) -> ProjectUsage:
         """What a project keeps now."""
-        with self._database.reading() as connection:
+        with self._database.read_transaction() as connection:
             return self._counted(connection, project)
 
     def every(self) -> Sequence[ProjectUsage]:
         """What every project keeps that keeps anything, by name."""
-        with self._database.reading() as connection:
+        with self._database.read_transaction() as connection:
             names = set(connection.execute(sa.select(FILES.c.project).union(sa.select(UPLOADS.c.project))).scalars())
             names |= {*self._pictures(), *self._models()}
             found = [self._counted(connection, name) for name in sorted(names)]

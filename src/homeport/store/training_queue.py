@@ -42,7 +42,7 @@ class SqlTrainingQueue:
         self._now = now
         self._damaged: set[int] = set()  # numbers of rows that cannot be worked on
 
-    def next(self, server: str) -> FineTuningJob | None:
+    def next_job(self, server: str) -> FineTuningJob | None:
         """The server's job to train now: one that was cut off, else the one that waits longest.
 
         One whose row is damaged is passed over.
@@ -53,7 +53,7 @@ class SqlTrainingQueue:
         )
         query = query.order_by(is_waiting, FINE_TUNES.c.seq).limit(1)
         while True:
-            with self._database.reading() as connection:
+            with self._database.read_transaction() as connection:
                 left = query.where(FINE_TUNES.c.seq.not_in(self._damaged))
                 row = connection.execute(left).mappings().first()
             if row is None:
@@ -67,96 +67,98 @@ class SqlTrainingQueue:
         query = sa.select(FINE_TUNES.c.seq).where(
             FINE_TUNES.c.id == job_id, FINE_TUNES.c.server == server, FINE_TUNES.c.status.in_(ACTIVE_STATUSES)
         )
-        with self._database.reading() as connection:
+        with self._database.read_transaction() as connection:
             return connection.execute(query).first() is not None
 
-    def beat(self, server: str) -> None:
+    def heartbeat(self, server: str) -> None:
         """Say that the server lives, and give it the open jobs of those that have not said so for long."""
         now = int(self._now())
         is_open = FINE_TUNES.c.status.in_(UNFINISHED_STATUSES)
         whose = sa.or_(FINE_TUNES.c.server == server, FINE_TUNES.c.seen_at < now - SILENT_S)
-        with self._database.writing() as connection:
+        with self._database.write_transaction() as connection:
             connection.execute(sa.update(FINE_TUNES).where(is_open, whose).values(server=server, seen_at=now))
 
-    def begin(self, job: FineTuningJob) -> bool:
+    def start(self, job: FineTuningJob) -> bool:
         """A job's files are being read."""
         values = {"status": "validating_files"}
         message = f"Validating training file: {job.training_file}"
         if job.validation_file is not None:
             message += f" and validation file: {job.validation_file}"
-        with self._database.writing() as connection:
-            if not self._changed(connection, job, values, ("queued", *ACTIVE_STATUSES)):
+        with self._database.write_transaction() as connection:
+            if not self._update_job(connection, job, values, ("queued", *ACTIVE_STATUSES)):
                 return False
             add_event(connection, job.id, int(self._now()), message)
         return True
 
-    def prepared(self, job: FineTuningJob, told: TrainingPrepared) -> bool:
+    def record_prepared(self, job: FineTuningJob, event: TrainingPrepared) -> bool:
         """A job's files are fit, and its training goes on from a step."""
         values = {
             "status": "running",
-            "steps": told.steps,
-            "hyperparameters": msgspec.json.encode(told.hyperparameters).decode(),
+            "steps": event.steps,
+            "hyperparameters": msgspec.json.encode(event.hyperparameters).decode(),
         }
-        way = f"Job goes on from step {told.step}" if told.step else "Job started"
-        chosen = told.hyperparameters
+        way = f"Job goes on from step {event.step}" if event.step else "Job started"
+        chosen = event.hyperparameters
         message = (
-            f"{way}: {told.examples} examples, {told.tokens} tokens, {chosen.n_epochs} epochs, {told.steps} steps."
+            f"{way}: {event.examples} examples, {event.tokens} tokens, {chosen.n_epochs} epochs, {event.steps} steps."
         )
-        with self._database.writing() as connection:
-            if not self._changed(connection, job, values):
+        with self._database.write_transaction() as connection:
+            if not self._update_job(connection, job, values):
                 return False
             add_event(connection, job.id, int(self._now()), message)
         return True
 
-    def measured(self, job: FineTuningJob, told: StepMetrics, steps: int, finish_at: int | None) -> bool:
+    def record_step(self, job: FineTuningJob, step_metrics: StepMetrics, steps: int, finish_at: int | None) -> bool:
         """A step is done; one that was told already is passed over."""
-        values = {"step": told.step, "estimated_finish": finish_at}
-        losses = f"training loss={told.train_loss:.4f}"
-        if told.valid_loss is not None:
-            losses += f", validation loss={told.valid_loss:.4f}"
-        data = {"total_steps": steps, **openai_metrics(told)}
-        with self._database.writing() as connection:
-            if not self._changed(connection, job, values, UNFINISHED_STATUSES, FINE_TUNES.c.step < told.step):
+        values = {"step": step_metrics.step, "estimated_finish": finish_at}
+        losses = f"training loss={step_metrics.train_loss:.4f}"
+        if step_metrics.valid_loss is not None:
+            losses += f", validation loss={step_metrics.valid_loss:.4f}"
+        data = {"total_steps": steps, **openai_metrics(step_metrics)}
+        with self._database.write_transaction() as connection:
+            if not self._update_job(
+                connection, job, values, UNFINISHED_STATUSES, FINE_TUNES.c.step < step_metrics.step
+            ):
                 return False
-            message = f"Step {told.step}/{steps}: {losses}"
+            message = f"Step {step_metrics.step}/{steps}: {losses}"
             add_event(connection, job.id, int(self._now()), message, type="metrics", data=data)
         return True
 
-    def saved(self, job: FineTuningJob, told: StepMetrics, name: str) -> bool:
+    def record_checkpoint(self, job: FineTuningJob, step_metrics: StepMetrics, name: str) -> bool:
         """A checkpoint is a model of this name; of those before it only the latest are there still."""
         table, now = FINE_TUNE_CHECKPOINTS, int(self._now())
         its = sa.select(table.c.step).where(table.c.job == job.id)
-        with self._database.writing() as connection:
-            if not self._changed(connection, job, {}, UNFINISHED_STATUSES):
+        with self._database.write_transaction() as connection:
+            if not self._update_job(connection, job, {}, UNFINISHED_STATUSES):
                 return False
-            if connection.execute(its.where(table.c.step == told.step)).first() is None:
-                values = {"job": job.id, "created_at": now, "step": told.step, "name": name}
-                written = msgspec.json.encode(openai_metrics(told)).decode()
+            if connection.execute(its.where(table.c.step == step_metrics.step)).first() is None:
+                values = {"job": job.id, "created_at": now, "step": step_metrics.step, "name": name}
+                written = msgspec.json.encode(openai_metrics(step_metrics)).decode()
                 made = f"ftckpt-{secrets.token_hex(12)}"
                 connection.execute(sa.insert(table).values(id=made, metrics=written, **values))
-                add_event(connection, job.id, now, f"Checkpoint created at step {told.step}: {name}")
+                add_event(connection, job.id, now, f"Checkpoint created at step {step_metrics.step}: {name}")
             latest = connection.execute(its.order_by(table.c.step.desc()).limit(MAX_CHECKPOINTS)).scalars().all()
             connection.execute(sa.delete(table).where(table.c.job == job.id, table.c.step < min(latest)))
         return True
 
-    def succeed(self, job: FineTuningJob, made: TrainingResult) -> bool:
+    def succeed(self, job: FineTuningJob, result: TrainingResult) -> bool:
         """A job has its model. The table of measures becomes a file of its project's."""
         file = File(id="", project=job.project, purpose=_PURPOSE, filename=_RESULTS, bytes=0, created_at=0)
         now = int(self._now())
 
         def beside(connection: sa.Connection, kept: File) -> None:
-            values = {"status": "succeeded", "finished_at": now, "result_file": kept.id, "tokens": made.tokens}
-            if not self._changed(connection, job, {**values, "estimated_finish": None}):
+            values = {"status": "succeeded", "finished_at": now, "result_file": kept.id, "tokens": result.tokens}
+            if not self._update_job(connection, job, {**values, "estimated_finish": None}):
                 raise _JobLost
             for message in (
-                f"New fine-tuned model created: {made.model}",
+                f"New fine-tuned model created: {result.model}",
                 f"Uploaded result files: {kept.id}.",
                 "Job succeeded.",
             ):
                 add_event(connection, job.id, now, message)
 
         try:
-            self._files.add(file, made.results, beside)
+            self._files.create(file, result.results, beside)
         except _JobLost:
             return False
         return True
@@ -165,25 +167,25 @@ class SqlTrainingQueue:
         """A job cannot be done."""
         now = int(self._now())
         values = {"status": "failed", "finished_at": now, "estimated_finish": None}
-        with self._database.writing() as connection:
+        with self._database.write_transaction() as connection:
             error = msgspec.json.encode(fault).decode()
-            if not self._changed(connection, job, {**values, "error": error}):
+            if not self._update_job(connection, job, {**values, "error": error}):
                 return False
             add_event(connection, job.id, now, f"Job failed: {fault.message}", level="error")
         return True
 
-    def untidy(self, server: str) -> Sequence[FineTuningJob]:
+    def list_uncleaned(self, server: str) -> Sequence[FineTuningJob]:
         """Jobs that have ended and may have left something behind."""
         query = sa.select(FINE_TUNES).where(
             FINE_TUNES.c.server == server, FINE_TUNES.c.status.in_(ENDED), FINE_TUNES.c.is_tidy.is_(False)
         )
-        with self._database.reading() as connection:
+        with self._database.read_transaction() as connection:
             return list(jobs_of(connection.execute(query).mappings()))
 
-    def tidied(self, job: FineTuningJob) -> None:
+    def mark_cleaned(self, job: FineTuningJob) -> None:
         """Nothing is left behind any more; of a job without a model, no checkpoints either."""
         table = FINE_TUNE_CHECKPOINTS
-        with self._database.writing() as connection:
+        with self._database.write_transaction() as connection:
             connection.execute(sa.update(FINE_TUNES).where(FINE_TUNES.c.id == job.id).values(is_tidy=True))
             if job.status != "succeeded":
                 connection.execute(sa.delete(table).where(table.c.job == job.id))
@@ -191,10 +193,10 @@ class SqlTrainingQueue:
     def counts(self) -> Mapping[str, int]:
         """How many jobs there are, by status."""
         query = sa.select(FINE_TUNES.c.status, sa.func.count()).group_by(FINE_TUNES.c.status)
-        with self._database.reading() as connection:
+        with self._database.read_transaction() as connection:
             return {str(status): int(n) for status, n in connection.execute(query)}
 
-    def _changed(
+    def _update_job(
         self,
         connection: sa.Connection,
         job: FineTuningJob,
@@ -214,16 +216,16 @@ class _JobLost(Exception):
     """The job was ended or taken over before its result was written down."""
 
 
-def openai_metrics(told: StepMetrics) -> dict[str, float]:
+def openai_metrics(step_metrics: StepMetrics) -> dict[str, float]:
     """The measures of a step under OpenAI's names; those that were not taken are left out."""
     named = {
-        "step": told.step,
-        "train_loss": told.train_loss,
-        "train_mean_token_accuracy": told.train_token_accuracy,
-        "valid_loss": told.valid_loss,
-        "valid_mean_token_accuracy": told.valid_token_accuracy,
-        "full_valid_loss": told.full_valid_loss,
-        "full_valid_mean_token_accuracy": told.full_valid_token_accuracy,
-        **told.classification,
+        "step": step_metrics.step,
+        "train_loss": step_metrics.train_loss,
+        "train_mean_token_accuracy": step_metrics.train_token_accuracy,
+        "valid_loss": step_metrics.valid_loss,
+        "valid_mean_token_accuracy": step_metrics.valid_token_accuracy,
+        "full_valid_loss": step_metrics.full_valid_loss,
+        "full_valid_mean_token_accuracy": step_metrics.full_valid_token_accuracy,
+        **step_metrics.classification,
     }
     return {name: value for name, value in named.items() if value is not None}

@@ -31,34 +31,34 @@ class SqlUploadRepository:
         self._files = files
         self._now = now
 
-    def begin(self, upload: Upload) -> Upload:
+    def create(self, upload: Upload) -> Upload:
         """Begin an upload; its id, times and status are made here. Raises InvalidRequest over the storage limit."""
         now = int(self._now())
         begun = msgspec.structs.replace(
             upload, id=f"upload_{secrets.token_hex(12)}", status="pending", created_at=now, expires_at=now + _OPEN_S
         )
-        with self._database.writing() as connection:
+        with self._database.write_transaction() as connection:
             self._files.storage.claim(connection, upload.project, upload.bytes, "bytes")
             connection.execute(sa.insert(UPLOADS).values(**msgspec.structs.asdict(begun)))
         return begun
 
-    def show(self, project: str, upload_id: str) -> Upload:
+    def get(self, project: str, upload_id: str) -> Upload:
         """One upload of a project, as it stands. Raises NotFound, also for another project's."""
-        with self._database.reading() as connection:
-            return self._found(connection, project, upload_id)
+        with self._database.read_transaction() as connection:
+            return self._find(connection, project, upload_id)
 
-    def add(self, project: str, upload_id: str, content: Path) -> UploadPart:
+    def add_part(self, project: str, upload_id: str, content: Path) -> UploadPart:
         """Keep one part. Raises NotFound, or InvalidRequest where the upload takes no more."""
         size = content.stat().st_size
         part = UploadPart(
             id=f"part_{secrets.token_hex(12)}", upload_id=upload_id, bytes=size, created_at=int(self._now())
         )
-        _check_pending(self.show(project, upload_id))
+        _check_pending(self.get(project, upload_id))
         self._files.storage.check(project, size, "data")
         self._blobs.put(_blob(upload_id, part.id), content)
         try:
-            with self._database.writing() as connection:
-                upload = self._found(connection, project, upload_id)
+            with self._database.write_transaction() as connection:
+                upload = self._find(connection, project, upload_id)
                 _check_pending(upload)
                 here = sa.select(sa.func.coalesce(sa.func.sum(UPLOAD_PARTS.c.bytes), 0))
                 total = connection.execute(here.where(UPLOAD_PARTS.c.upload_id == upload_id)).scalar_one()
@@ -76,8 +76,8 @@ class SqlUploadRepository:
 
     def assemble(self, project: str, upload_id: str, part_ids: Sequence[str], target: Path) -> Upload:
         """Write these parts, in this order, to a path. Raises NotFound, or InvalidRequest for parts that do not fit."""
-        with self._database.reading() as connection:
-            upload = self._found(connection, project, upload_id)
+        with self._database.read_transaction() as connection:
+            upload = self._find(connection, project, upload_id)
             _check_pending(upload)
             query = sa.select(UPLOAD_PARTS).where(UPLOAD_PARTS.c.upload_id == upload_id)
             parts = {part.id: part for part in rows.values(connection.execute(query).mappings(), UploadPart)}
@@ -106,18 +106,18 @@ class SqlUploadRepository:
         )
 
         def beside(connection: sa.Connection, kept: File) -> None:
-            _check_pending(self._found(connection, upload.project, upload.id))
+            _check_pending(self._find(connection, upload.project, upload.id))
             values = {"status": "completed", "file_id": kept.id}
             connection.execute(sa.update(UPLOADS).where(UPLOADS.c.id == upload.id).values(**values))
 
-        kept = self._files.add(file, content, beside)
+        kept = self._files.create(file, content, beside)
         self._forget_parts(upload.id)
         return msgspec.structs.replace(upload, status="completed", file_id=kept.id), kept
 
     def cancel(self, project: str, upload_id: str) -> Upload:
         """End an upload without a file. Raises NotFound, or InvalidRequest for one that has ended."""
-        with self._database.writing() as connection:
-            upload = self._found(connection, project, upload_id)
+        with self._database.write_transaction() as connection:
+            upload = self._find(connection, project, upload_id)
             _check_pending(upload)
             connection.execute(sa.update(UPLOADS).where(UPLOADS.c.id == upload_id).values(status="cancelled"))
         self._forget_parts(upload_id)
@@ -126,17 +126,17 @@ class SqlUploadRepository:
     def sweep(self) -> None:
         """End uploads whose time is over, and forget their parts."""
         late = sa.and_(UPLOADS.c.status == "pending", UPLOADS.c.expires_at <= int(self._now()))
-        with self._database.reading() as connection:
+        with self._database.read_transaction() as connection:
             gone = connection.execute(sa.select(UPLOADS.c.id).where(late)).scalars().all()
         rows.each(gone, self._expire)
 
     def _expire(self, upload_id: str) -> None:
         self._forget_parts(upload_id)  # first: an upload that has expired is not looked at again
-        with self._database.writing() as connection:
+        with self._database.write_transaction() as connection:
             where = sa.and_(UPLOADS.c.id == upload_id, UPLOADS.c.status == "pending")
             connection.execute(sa.update(UPLOADS).where(where).values(status="expired"))
 
-    def _found(self, connection: sa.Connection, project: str, upload_id: str) -> Upload:
+    def _find(self, connection: sa.Connection, project: str, upload_id: str) -> Upload:
         where = sa.and_(UPLOADS.c.id == upload_id, UPLOADS.c.project == project)
         row = connection.execute(sa.select(UPLOADS).where(where).with_for_update()).mappings().first()
         if row is None:
@@ -147,7 +147,7 @@ class SqlUploadRepository:
         return upload
 
     def _forget_parts(self, upload_id: str) -> None:
-        with self._database.writing() as connection:
+        with self._database.write_transaction() as connection:
             where = UPLOAD_PARTS.c.upload_id == upload_id
             parts = connection.execute(sa.select(UPLOAD_PARTS.c.id).where(where)).scalars().all()
             connection.execute(sa.delete(UPLOAD_PARTS).where(where))

@@ -49,14 +49,14 @@ class SqlUsageRepository:
         self._now = now
         self._read: dict[str, int] = {}
 
-    def fold(self) -> int:
+    def import_ledgers(self) -> int:
         """Read what ledgers have written since; give the number of records. Costs no SQL where there is nothing."""
         n_read = 0
 
         def take(path: Path) -> None:
             nonlocal n_read
             try:
-                while (n := self._fold(path)) > 0:
+                while (n := self._import_ledger(path)) > 0:
                     n_read += n
                 self._sweep(path)
             except (FileNotFoundError, IntegrityError):
@@ -69,20 +69,20 @@ class SqlUsageRepository:
             raise Unavailable(f"A file of usage in {self._folder} cannot be read: {error.strerror}.") from error
         return n_read
 
-    def sums(self, question: UsageQuery) -> Sequence[UsageTotal]:
+    def sum_usage(self, usage_query: UsageQuery) -> Sequence[UsageTotal]:
         """Sum up, by span of time and group, in this order."""
         spans: list[sa.ColumnElement[Any]] = []
-        if question.width_s:
-            spans = [(USAGE.c.at // question.width_s * question.width_s).label("begins")]
-        groups = [*spans, *(_COLUMNS[name].label(name) for name in question.by)]
+        if usage_query.width_s:
+            spans = [(USAGE.c.at // usage_query.width_s * usage_query.width_s).label("begins")]
+        groups = [*spans, *(_COLUMNS[name].label(name) for name in usage_query.by)]
         totals = [sa.func.coalesce(sa.func.sum(USAGE.c[name]), 0).label(name) for name in _SUMS]
-        query = sa.select(*groups, sa.func.count().label("requests"), *totals).where(*_conditions(question))
+        query = sa.select(*groups, sa.func.count().label("requests"), *totals).where(*_conditions(usage_query))
         query = query.group_by(*groups).order_by(*groups)
-        with self._database.reading() as connection:
+        with self._database.read_transaction() as connection:
             found = connection.execute(query).mappings()
-            return [_from_row(row, question.by) for row in found if row["requests"]]
+            return [_from_row(row, usage_query.by) for row in found if row["requests"]]
 
-    def spent_by_key(self) -> Sequence[tuple[str, int, int]]:
+    def tokens_by_key(self) -> Sequence[tuple[str, int, int]]:
         """Each key's tokens of this day and of this month, by the calendar of UTC."""
         moment = datetime.fromtimestamp(self._now(), UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         day, month = int(moment.timestamp()), int(moment.replace(day=1).timestamp())
@@ -92,15 +92,15 @@ class SqlUsageRepository:
             .where(USAGE.c.at >= month, USAGE.c.key != "")
             .group_by(USAGE.c.key)
         )
-        with self._database.reading() as connection:
+        with self._database.read_transaction() as connection:
             return [(key, int(of_day), int(of_month)) for key, of_day, of_month in connection.execute(query)]
 
-    def _fold(self, path: Path) -> int:
+    def _import_ledger(self, path: Path) -> int:
         """Read the next whole lines of a file into rows; give how many, 0 at its end."""
         name = path.stem
         if path.stat().st_size <= self._read.get(name, -1):
             return 0
-        with self._database.writing() as connection:
+        with self._database.write_transaction() as connection:
             where = USAGE_LEDGERS.c.name == name
             start = connection.execute(sa.select(USAGE_LEDGERS.c.read_bytes).where(where).with_for_update()).scalar()
             with path.open("rb") as file:
@@ -122,10 +122,10 @@ class SqlUsageRepository:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            while self._fold(path) > 0:
+            while self._import_ledger(path) > 0:
                 pass
             path.unlink()
-            with self._database.writing() as connection:
+            with self._database.write_transaction() as connection:
                 connection.execute(sa.delete(USAGE_LEDGERS).where(USAGE_LEDGERS.c.name == path.stem))
             self._read.pop(path.stem, None)
         except BlockingIOError:

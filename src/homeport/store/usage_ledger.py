@@ -47,12 +47,12 @@ class FileUsageLedger:
         self._rounds: asyncio.Task[None] | None = None
         self._file = self._open()
 
-    def write(self, spent: UsageRecord) -> None:
+    def write(self, record: UsageRecord) -> None:
         """Write a record down. Raises StorageFull; then it is not written."""
-        line = self._encoder.encode(spent) + b"\n"
+        line = self._encoder.encode(record) + b"\n"
         try:
             if self._size + len(line) > self._most_bytes and self._size:
-                self._turn()
+                self._rotate()
             n_written = os.write(self._file, line)
             if n_written < len(line):
                 os.ftruncate(self._file, self._size)
@@ -107,7 +107,7 @@ class FileUsageLedger:
         if not is_closed:
             durable_files.flush(present)
 
-    def _turn(self) -> None:
+    def _rotate(self) -> None:
         try:
             fresh = self._open()
         except Unavailable as error:  # say, for want of file descriptors: what is written goes on in the long file

@@ -19,7 +19,7 @@ _BOTH = 2
 class ClassificationEval(msgspec.Struct, frozen=True):
     """Questions: of each, one lesson for every class, and the place of the true one. `positive`: that of two."""
 
-    asked: Classification
+    options: Classification
     choices: tuple[tuple[TokenizedExample, ...], ...]
     truths: tuple[int, ...]
     positive: int | None
@@ -55,7 +55,7 @@ def build_eval(
             raise InvalidRequest(
                 f"Example {number} is of the class {name!r}, which no training example has.", param=VALIDATION
             )
-        choices.append(tuple(tutor.answer(example.prompt, classes[each]) for each in names))
+        choices.append(tuple(tutor.tokenize_completion(example.prompt, classes[each]) for each in names))
         truths.append(names.index(name))
     return ClassificationEval(asked, tuple(choices), tuple(truths), positive)
 

@@ -11,7 +11,7 @@ METRIC_PREFIX = "classification/"
 
 
 def compute_metrics(
-    probabilities: Sequence[Sequence[float]], truths: Sequence[int], asked: Classification, positive: int | None
+    probabilities: Sequence[Sequence[float]], truths: Sequence[int], options: Classification, positive: int | None
 ) -> Mapping[str, float]:
     """Every measure of what a model thought of some questions: of each, all classes' probabilities and the true class.
 
@@ -25,7 +25,7 @@ def compute_metrics(
         found["weighted_f1_score"] = _weighted_metrics(said, truths)
     else:
         scores = [row[positive] for row in probabilities]
-        found |= _binary([one == positive for one in said], [one == positive for one in truths], scores, asked.betas)
+        found |= _binary([one == positive for one in said], [one == positive for one in truths], scores, options.betas)
     return {f"{METRIC_PREFIX}{name}": value for name, value in found.items()}
 
 

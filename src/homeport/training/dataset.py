@@ -30,7 +30,7 @@ class ConversationExample(msgspec.Struct, frozen=True):
     """A chat; `taught` are the places of the answers that are to be learnt."""
 
     messages: tuple[Message, ...]
-    taught: tuple[int, ...]
+    trained_turns: tuple[int, ...]
 
 
 class PreferenceExample(msgspec.Struct, frozen=True):

@@ -104,7 +104,7 @@ class Decoder:
                 values = checkpoint(self._block, layer, values, turn, use_reentrant=False)
             else:
                 values = self._block(layer, values, turn)
-        return self._normed(f"{OUTPUT_NORM}.weight", values)
+        return self._rms_norm(f"{OUTPUT_NORM}.weight", values)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """The logits of what `hidden` gave, (…, vocabulary)."""
@@ -112,8 +112,8 @@ class Decoder:
 
     def _block(self, layer: int, values: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
         block = f"blk.{layer}"
-        values = values + self._attention(block, self._normed(f"{block}.attn_norm.weight", values), turn)
-        normed = self._normed(f"{block}.ffn_norm.weight", values)
+        values = values + self._attention(block, self._rms_norm(f"{block}.attn_norm.weight", values), turn)
+        normed = self._rms_norm(f"{block}.ffn_norm.weight", values)
         gate = functional.silu(self._linear(f"{block}.ffn_gate", normed))
         return values + self._linear(f"{block}.ffn_down", gate * self._linear(f"{block}.ffn_up", normed))
 
@@ -125,8 +125,8 @@ class Decoder:
         )
         shared = shape.heads // shape.kv_heads
         found = functional.scaled_dot_product_attention(
-            self._turned(query, turn),
-            self._turned(key, turn).repeat_interleave(shared, 1),
+            self._apply_rotary(query, turn),
+            self._apply_rotary(key, turn).repeat_interleave(shared, 1),
             value.repeat_interleave(shared, 1),
             is_causal=True,
         )
@@ -137,10 +137,10 @@ class Decoder:
         found = self._linear(f"{block}.{part}", values).unflatten(-1, (count, self._shape.head))
         norm = f"{block}.{part}_norm.weight"
         if norm in self._weights:
-            found = self._normed(norm, found)
+            found = self._rms_norm(norm, found)
         return found.transpose(1, 2)
 
-    def _turned(self, heads: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+    def _apply_rotary(self, heads: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
         """Rotary positions (Su et al. 2021)."""
         cos, sin = turn
         if self._shape.is_interleaved:
@@ -156,7 +156,7 @@ class Decoder:
             found = found + bias
         return self.factors.add(weight, values, found)
 
-    def _normed(self, name: str, values: Tensor) -> Tensor:
+    def _rms_norm(self, name: str, values: Tensor) -> Tensor:
         weight = self._weights[name]
         return functional.rms_norm(values, weight.shape, weight, self._shape.epsilon)
 

@@ -17,35 +17,35 @@ from homeport.training.service import LocalTrainingService
 _LENGTH = 8
 
 
-def train_locally(order: TrainingRequest, workshop: LocalTrainingService, hear: Hear) -> TrainingResult:
+def train_locally(training_request: TrainingRequest, service: LocalTrainingService, on_event: Hear) -> TrainingResult:
     """Train as ordered and install what comes of it; what is there already is given at once.
 
     Raises InvalidRequest for what cannot be trained, and Unavailable where the extra is missing or it was stopped.
     """
-    digest = workshop.accept(order.model)
-    known = run_id(order, digest)
+    digest = service.check_model(training_request.model)
+    known = run_id(training_request, digest)
     work = TrainingTask(
         known,
-        workshop.name(order.model, order.suffix, known),
-        order.model,
+        service.model_name(training_request.model, training_request.suffix, known),
+        training_request.model,
         digest,
-        order.training_file,
-        order.validation_file,
-        order.hyperparameters,
+        training_request.training_file,
+        training_request.validation_file,
+        training_request.hyperparameters,
     )
-    done = workshop.training(work).run(hear)
+    done = service.prepare_run(work).run(on_event)
     if done is None:
         raise Unavailable("The training was stopped; the same command goes on from there.")
     return done
 
 
-def run_id(order: TrainingRequest, digest: str) -> str:
+def run_id(training_request: TrainingRequest, digest: str) -> str:
     """The same for the same order on the same weights, whose hash is `digest`; letters and digits.
 
     Raises InvalidRequest where a file cannot be read.
     """
-    parts: list[Any] = [digest, order.suffix, order.hyperparameters]
-    for file in (order.training_file, order.validation_file):
+    parts: list[Any] = [digest, training_request.suffix, training_request.hyperparameters]
+    for file in (training_request.training_file, training_request.validation_file):
         try:
             parts.append(hashlib.sha256(file.read_bytes()).hexdigest() if file else None)
         except OSError as error:

@@ -63,7 +63,7 @@ class TrainingProcess:
         """Where it writes."""
         return self._job.folder
 
-    def run(self, hear: Hear) -> TrainingFinished | None:
+    def run(self, on_event: Hear) -> TrainingFinished | None:
         """Train; None where it was stopped. Raises what the training failed of, and Unavailable while another runs."""
         require_torch()
         self._job.folder.mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ class TrainingProcess:
         except filelock.Timeout as busy:
             raise Unavailable("This very training is under way in another process.") from busy
         try:
-            return self._run(hear)
+            return self._run(on_event)
         finally:
             lock.release()
 

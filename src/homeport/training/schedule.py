@@ -50,7 +50,7 @@ class TrainingSchedule(msgspec.Struct, frozen=True):
     seed: int
 
     @classmethod
-    def of(cls, chosen: Hyperparameters, lessons: int) -> "TrainingSchedule":
+    def from_hyperparameters(cls, chosen: Hyperparameters, lessons: int) -> "TrainingSchedule":
         """The course that settled hyperparameters describe."""
         return cls(
             lessons,
@@ -70,12 +70,12 @@ class TrainingSchedule(msgspec.Struct, frozen=True):
         """All steps."""
         return self.per_epoch * self.epochs
 
-    def places(self, step: int) -> tuple[int, ...]:
+    def example_indices(self, step: int) -> tuple[int, ...]:
         """Which lessons a step trains on: each once per epoch, in another order each time."""
         epoch, at = divmod(step, self.per_epoch)
         return shuffle_order(self.lessons, f"{self.seed} {epoch}")[at * self.batch : (at + 1) * self.batch]
 
-    def rate(self, step: int) -> float:
+    def learning_rate(self, step: int) -> float:
         """The learning rate of a step: up over the first few, then down in a straight line."""
         warm = max(1, round(WARM_UP * self.steps))
         rising = min(1.0, (step + 1) / warm)

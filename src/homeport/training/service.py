@@ -75,12 +75,12 @@ class LocalTrainingService:
         self._ground = ground
         self._shelf = shelf
 
-    def accept(self, model: str) -> str:
+    def check_model(self, model: str) -> str:
         """The hash of what would be trained. Raises Unavailable, ModelNotFound, InvalidRequest."""
         require_torch()
-        return _digest(*self._found(model))
+        return _digest(*self._find_model(model))
 
-    def name(self, model: str, suffix: str | None, identity: str) -> str:
+    def model_name(self, model: str, suffix: str | None, identity: str) -> str:
         """`ft:model:organization:suffix:identity`; `model` itself, or what it adapts. Raises InvalidRequest."""
         if suffix is not None and len(suffix) > MAX_SUFFIX_CHARACTERS:
             raise InvalidRequest(f"A suffix has {MAX_SUFFIX_CHARACTERS} characters at most.", param="suffix")
@@ -88,34 +88,34 @@ class LocalTrainingService:
         base = found.parent if found and found.parent else model
         return ":".join(("ft", base, _plain(self._ground.organization), _plain(suffix or ""), identity))
 
-    def examine(self, file: Path, method: Method, param: str) -> None:
+    def check_file(self, file: Path, method: Method, param: str) -> None:
         """Read a file as examples for a method. Raises InvalidRequest that names the field and the line."""
         dataset.check(file, method, param)
 
-    def training(self, work: TrainingTask) -> "LocalTrainingRun":
+    def prepare_run(self, task: TrainingTask) -> "LocalTrainingRun":
         """The training of this work. Raises InvalidRequest where its model has changed since it was accepted."""
-        model, start = self._found(work.model)
-        if _digest(model, start) != work.digest:
-            raise InvalidRequest(f"The files of `{work.model}` were replaced since then.", param="model")
+        model, start = self._find_model(task.model)
+        if _digest(model, start) != task.digest:
+            raise InvalidRequest(f"The files of `{task.model}` were replaced since then.", param="model")
         ground = self._ground
         job = TrainingSpec(
-            ground.folder / work.id,
+            ground.folder / task.id,
             model.files[_WEIGHTS],
-            work.digest,
+            task.digest,
             ground.reader,
-            work.training_file,
-            work.validation_file,
-            work.hyperparameters,
+            task.training_file,
+            task.validation_file,
+            task.hyperparameters,
             ground.library,
             ground.threads,
             ground.memory_bytes,
             start.files[ADAPTER] if start else None,
         )
         return LocalTrainingRun(
-            msgspec.structs.replace(work, model=model.facts.name), TrainingProcess(job, ground.environment), self._shelf
+            msgspec.structs.replace(task, model=model.facts.name), TrainingProcess(job, ground.environment), self._shelf
         )
 
-    def _found(self, name: str) -> tuple[InstalledModel, InstalledModel | None]:
+    def _find_model(self, name: str) -> tuple[InstalledModel, InstalledModel | None]:
         """The model in whose weights to train, and the fine-tuned one to begin with, if such a one is named."""
         model = self._shelf.find(name)
         start = model if model and model.parent else None
@@ -136,11 +136,11 @@ class LocalTrainingRun:
         self._trainer = trainer
         self._shelf = shelf
 
-    def run(self, hear: Hear) -> TrainingResult | None:
+    def run(self, on_event: Hear) -> TrainingResult | None:
         """Train to the end and install what comes of it; None where it was stopped. What is there is given at once."""
         name = self._work.name
         if (found := self._shelf.find(name)) is None:
-            done = self._trainer.run(lambda told: hear(self._kept(told)))
+            done = self._trainer.run(lambda told: on_event(self._install_checkpoint(told)))
             if done is None:
                 return None
             found = self._install(name, done)
@@ -164,7 +164,7 @@ class LocalTrainingRun:
         source = f"fine-tuned here on {work.training_file.name}"
         return self._shelf.install(name, work.model, files, source, work.project)
 
-    def _kept(self, told: TrainingEvent) -> TrainingEvent:
+    def _install_checkpoint(self, told: TrainingEvent) -> TrainingEvent:
         """The same; what was saved becomes a model where that is wanted, and those of long ago go."""
         work = self._work
         if not isinstance(told, CheckpointSaved) or not work.keeps_checkpoints:

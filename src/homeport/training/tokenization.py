@@ -50,11 +50,11 @@ class ModelReader(Protocol):
         """The token that ends a document."""
         ...
 
-    def plain(self, text: str) -> list[int]:
+    def tokenize_plain(self, text: str) -> list[int]:
         """Text that holds no control tokens to ids."""
         ...
 
-    def asked(self, messages: Sequence[Message]) -> list[int]:
+    def render_conversation(self, messages: Sequence[Message]) -> list[int]:
         """A conversation with the model's turn opened. Raises InvalidRequest where the model has no place for it."""
         ...
 
@@ -104,7 +104,9 @@ class ExampleTokenizer:
         self._prompt_weight = prompt_weight
         self._end: int | None = None
 
-    def lessons(self, examples: Sequence[Example], param: str) -> tuple[list[TokenizedExample], list[TokenizedPair]]:
+    def tokenize_all(
+        self, examples: Sequence[Example], param: str
+    ) -> tuple[list[TokenizedExample], list[TokenizedPair]]:
         """The lessons of all examples, of one kind or the other. Raises InvalidRequest naming the example."""
         lessons: list[TokenizedExample] = []
         pairs: list[TokenizedPair] = []
@@ -113,24 +115,24 @@ class ExampleTokenizer:
                 if isinstance(example, PreferenceExample):
                     pairs.append(self._pair(example))
                 else:
-                    lessons += self._of(example)
+                    lessons += self._tokenize(example)
             except HomeportError as error:
                 raise InvalidRequest(f"Example {number} cannot be learnt: {error.message}", param=param) from error
         return lessons, pairs
 
-    def answer(self, prompt: str, completion: str) -> TokenizedExample:
+    def tokenize_completion(self, prompt: str, completion: str) -> TokenizedExample:
         """A completion whose prompt does not count. Raises InvalidRequest where both are too long."""
-        return self._completed(prompt, completion, 0.0)
+        return self._tokenize_text(prompt, completion, 0.0)
 
-    def _of(self, example: CompletionExample | ConversationExample) -> list[TokenizedExample]:
+    def _tokenize(self, example: CompletionExample | ConversationExample) -> list[TokenizedExample]:
         if isinstance(example, ConversationExample):
             return self._conversation(example)
-        return [self._completed(example.prompt, example.completion, self._prompt_weight)]
+        return [self._tokenize_text(example.prompt, example.completion, self._prompt_weight)]
 
-    def _completed(self, prompt: str, completion: str, prompt_weight: float) -> TokenizedExample:
-        asked = [*self._source.start, *self._source.plain(prompt)]
+    def _tokenize_text(self, prompt: str, completion: str, prompt_weight: float) -> TokenizedExample:
+        asked = [*self._source.start, *self._source.tokenize_plain(prompt)]
         asked = asked or [self._source.document_end]  # as an empty prompt is served
-        answer = [*self._source.plain(completion), self._source.document_end]
+        answer = [*self._source.tokenize_plain(completion), self._source.document_end]
         return self._fitting(asked + answer, [prompt_weight] * len(asked) + [1.0] * len(answer))
 
     def _conversation(self, example: ConversationExample) -> list[TokenizedExample]:
@@ -138,8 +140,8 @@ class ExampleTokenizer:
         found: list[TokenizedExample] = []
         ids: list[int] = []
         weights: list[float] = []
-        for at in example.taught:
-            asked, answer = self._turn(example.messages[:at], example.messages[at].content)
+        for at in example.trained_turns:
+            asked, answer = self._split_turn(example.messages[:at], example.messages[at].content)
             if ids and asked[: len(ids)] != ids:
                 found.append(self._fitting(ids, weights))
                 ids, weights = [], []
@@ -149,25 +151,25 @@ class ExampleTokenizer:
 
     def _pair(self, example: PreferenceExample) -> TokenizedPair:
         chosen, rejected = (
-            self._answered(example.messages, content) for content in (example.preferred, example.rejected)
+            self._tokenize_answer(example.messages, content) for content in (example.preferred, example.rejected)
         )
         return TokenizedPair(chosen, rejected)
 
-    def _answered(self, messages: Sequence[Message], content: str) -> TokenizedExample:
-        asked, answer = self._turn(messages, content)
+    def _tokenize_answer(self, messages: Sequence[Message], content: str) -> TokenizedExample:
+        asked, answer = self._split_turn(messages, content)
         return self._fitting(asked + answer, [0.0] * len(asked) + [1.0] * len(answer))
 
-    def _turn(self, messages: Sequence[Message], content: str) -> tuple[list[int], list[int]]:
+    def _split_turn(self, messages: Sequence[Message], content: str) -> tuple[list[int], list[int]]:
         """What asks for an answer, and the answer with the token that ends it."""
         if self._end is None:
-            self._end = self._turn_end()
-        return self._source.asked(messages), [*self._source.plain(content), self._end]
+            self._end = self._end_of_turn()
+        return self._source.render_conversation(messages), [*self._source.tokenize_plain(content), self._end]
 
-    def _turn_end(self) -> int:
+    def _end_of_turn(self) -> int:
         """The token that the model's template puts behind an answer."""
         question = Message("user", "a")
-        asked = self._source.asked([question])
-        answered = self._source.asked([question, Message("assistant", "b"), question])
+        asked = self._source.render_conversation([question])
+        answered = self._source.render_conversation([question, Message("assistant", "b"), question])
         # Where the template rewrites earlier turns, the first end behind them is as near as can be told.
         begin = len(asked) if answered[: len(asked)] == asked else 0
         return next((token for token in answered[begin:] if token in self._source.ends), self._source.document_end)
@@ -178,12 +180,12 @@ class ExampleTokenizer:
         return TokenizedExample(tuple(ids), tuple(weights))
 
 
-def group_by_length(lengths: Sequence[int], most: int) -> list[list[int]]:
+def group_by_length(lengths: Sequence[int], max_tokens: int) -> list[list[int]]:
     """Places of lessons to be computed together: of like length, padded to `most` tokens or one lesson alone."""
     order = sorted(range(len(lengths)), key=lambda place: lengths[place], reverse=True)
     found: list[list[int]] = []
     for place in order:
-        if found and lengths[found[-1][0]] * (len(found[-1]) + 1) <= most:
+        if found and lengths[found[-1][0]] * (len(found[-1]) + 1) <= max_tokens:
             found[-1].append(place)
         else:
             found.append([place])

@@ -59,8 +59,8 @@ class Trainer:
         self._lessons = lessons
         self._chosen = chosen
         self._tell = tell
-        self._course = TrainingSchedule.of(chosen, len(lessons.training))
-        self._optimiser = torch.optim.AdamW(list(decoder.factors), lr=self._course.rate(0), weight_decay=0.01)
+        self._course = TrainingSchedule.from_hyperparameters(chosen, len(lessons.training))
+        self._optimiser = torch.optim.AdamW(list(decoder.factors), lr=self._course.learning_rate(0), weight_decay=0.01)
         self._progress = checkpoint.TrainingState()
 
     def run(self, is_wanted: Callable[[], bool]) -> bool:
@@ -75,21 +75,21 @@ class Trainer:
         kept_at = time.monotonic()
         while progress.step < course.steps:
             if not is_wanted():
-                self._keep()
+                self._save_checkpoint()
                 return False
             measures = self._step()
             self._tell(measures)
             if course.ends_epoch(progress.step - 1):
                 self._save(measures)
             if course.ends_epoch(progress.step - 1) or time.monotonic() - kept_at > CHECKPOINT_INTERVAL_S:
-                self._keep()
+                self._save_checkpoint()
                 kept_at = time.monotonic()
         (self._folder / RESULTS).write_text(metrics_table.write_table(progress.measures), encoding="utf-8")
         lora_file.write(self._folder / ADAPTER, self._decoder.factors, self._architecture, "fine-tuned")
         self._tell(TrainingFinished(ADAPTER, RESULTS, progress.tokens))
         return True
 
-    def _keep(self) -> None:
+    def _save_checkpoint(self) -> None:
         learnt, optimiser = self._decoder.factors.state(), self._optimiser.state_dict()
         checkpoint.save_checkpoint(self._folder, self._identity, self._progress, learnt, optimiser)
 
@@ -102,11 +102,11 @@ class Trainer:
 
     def _step(self) -> StepMetrics:
         course, progress = self._course, self._progress
-        chosen = [self._lessons.training[place] for place in course.places(progress.step)]
+        chosen = [self._lessons.training[place] for place in course.example_indices(progress.step)]
         for group in self._optimiser.param_groups:
-            group["lr"] = course.rate(progress.step)
+            group["lr"] = course.learning_rate(progress.step)
         self._optimiser.zero_grad()
-        sums = self._sums(chosen, learns=True)
+        sums = self._compute_loss(chosen, learns=True)
         torch.nn.utils.clip_grad_norm_(list(self._decoder.factors), _CLIP)
         self._optimiser.step()
         progress.step += 1
@@ -120,10 +120,10 @@ class Trainer:
             sums.token_accuracy,
             sums.sequence_accuracy,
         )
-        progress.measures.append(self._validated(measures))
+        progress.measures.append(self._validate(measures))
         return progress.measures[-1]
 
-    def _validated(self, measures: StepMetrics) -> StepMetrics:
+    def _validate(self, measures: StepMetrics) -> StepMetrics:
         """The same with what was not trained on: some of it now and then, all of it at the end of an epoch."""
         others, step = self._lessons.validation, measures.step
         if not others:
@@ -131,7 +131,7 @@ class Trainer:
         is_last = self._course.ends_epoch(step - 1)
         if step % VALIDATION_INTERVAL == 0 or is_last:
             places = shuffle_order(len(others), f"{self._chosen.seed} look {step}")[:VALIDATION_EXAMPLES]
-            some = self._sums([others[place] for place in places])
+            some = self._compute_loss([others[place] for place in places])
             measures = msgspec.structs.replace(
                 measures,
                 valid_loss=some.mean_loss,
@@ -139,25 +139,25 @@ class Trainer:
                 valid_sequence_accuracy=some.sequence_accuracy,
             )
         if is_last:
-            every = self._sums(list(others))
+            every = self._compute_loss(list(others))
             measures = msgspec.structs.replace(
                 measures,
                 full_valid_loss=every.mean_loss,
                 full_valid_token_accuracy=every.token_accuracy,
-                classification=self._classified(),
+                classification=self._evaluate_classes(),
             )
         return measures
 
-    def _classified(self) -> dict[str, float]:
+    def _evaluate_classes(self) -> dict[str, float]:
         """How well the classes are told apart now, where that is asked for."""
         quiz = self._lessons.quiz
         if quiz is None:
             return {}
         each = [choice for choices in quiz.choices for choice in choices]
         rows = likelihoods(self._decoder, each).reshape(len(quiz.choices), -1).softmax(1)
-        return dict(classification_metrics.compute_metrics(rows.tolist(), quiz.truths, quiz.asked, quiz.positive))
+        return dict(classification_metrics.compute_metrics(rows.tolist(), quiz.truths, quiz.options, quiz.positive))
 
-    def _sums(self, chosen: Sequence[TokenizedExample | TokenizedPair], *, learns: bool = False) -> LossSums:
+    def _compute_loss(self, chosen: Sequence[TokenizedExample | TokenizedPair], *, learns: bool = False) -> LossSums:
         sums = LossSums()
         pairs = [one for one in chosen if isinstance(one, TokenizedPair)]
         if pairs:

@@ -71,13 +71,13 @@ def main(argument: str) -> int:
     try:
         return 0 if _train(job) else EXIT_STOPPED
     except HomeportError as error:
-        _print_event(TrainingFailed(error.fault))
+        _print_event(TrainingFailed(error.info))
         return 1
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError) and not any(words in str(error) for words in _NO_MEMORY):
             raise
         _print_event(
-            TrainingFailed(Unavailable(f"{_TOO_LITTLE} {_memory_limit(job) / 1e9:.1f} GB may be taken now.").fault)
+            TrainingFailed(Unavailable(f"{_TOO_LITTLE} {_memory_limit(job) / 1e9:.1f} GB may be taken now.").info)
         )
         return 1
 
@@ -118,8 +118,8 @@ def _train(job: TrainingSpec) -> bool:
     if job.threads:
         torch.set_num_threads(job.threads)
     factors = LoraFactors(weights, chosen.seed)
-    if job.start is not None:
-        lora_file.load_adapter(factors, source.adapter(job.start))
+    if job.initial_adapter is not None:
+        lora_file.load_adapter(factors, source.adapter(job.initial_adapter))
     decoder = Decoder(shape, weights, factors)
     under_way = Trainer(job.folder, _identity(job, chosen), decoder, lessons, chosen, _print_event)
     return under_way.run(lambda: not _asked_to_stop.is_set())
@@ -144,7 +144,7 @@ def _read(job: TrainingSpec, source: ModelReader) -> TrainingData:
         (job.validation_file, classification_eval.VALIDATION),
     ):
         examples = dataset.read(file, chosen.method, param) if file else []
-        lessons, pairs = tutor.lessons(examples, param)
+        lessons, pairs = tutor.tokenize_all(examples, param)
         both.append(examples)
         found.append(pairs or lessons)
     training, validation = found

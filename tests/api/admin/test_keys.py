@@ -35,8 +35,8 @@ class KeyApp:
         self.ring = SqlKeyCache(self.book, SECRET)
         self.ring.load()
         self.serving = serving or FakeServing()
-        access = AccessPolicy.of(admins=[ADMIN], tools=[TOOL], ring=self.ring)
-        self.app: Starlette = build_application(services(self.serving, access=access, book=self.book))
+        access = AccessPolicy.from_keys(admin_keys=[ADMIN], tool_tokens=[TOOL], key_cache=self.ring)
+        self.app: Starlette = build_application(services(self.serving, access=access, keys=self.book))
 
     def key(self, name: str = "bot", models: tuple[str, ...] = (), project: str = "local", **limits: int) -> str:
         """Make a key; give its secret."""
@@ -71,7 +71,7 @@ async def test_the_first_key_closes_the_door(desk: KeyApp) -> None:
     secret = desk.key()
     assert (await desk.ask("anything", "/v1/models")).status == 401
     assert (await desk.ask(secret, "/v1/models")).status == 200
-    desk.book.revoke(desk.book.every()[0].id)
+    desk.book.revoke(desk.book.list_all()[0].id)
     desk.ring.load()
     assert (await desk.ask(secret, "/v1/models")).status == 401
     assert (await desk.ask("anything", "/v1/models")).status == 401
@@ -184,7 +184,7 @@ async def test_over_the_limit_is_429_with_true_headers(desk: KeyApp) -> None:
 async def test_metrics_tell_keys_apart(desk: KeyApp) -> None:
     """`/metrics` has each key's requests, tokens and refusals, under the key's id."""
     secret = desk.key(project="team", requests_per_minute=1)
-    [key] = desk.book.every()
+    [key] = desk.book.list_all()
     said = await desk.ask(secret, prompt="a")
     await desk.ask(secret, prompt="a")
     metrics = (await call(desk.app, "GET", "/metrics")).body.decode()
@@ -263,8 +263,8 @@ async def test_no_sql_on_the_way_of_a_request(desk: KeyApp) -> None:
 def test_an_expired_key_opens_nothing() -> None:
     """A key is good before its time is over, and not from then on."""
     key = Key(id="k", project="p", name="n", hint="", created_at=0, expires_at=10)
-    assert key.opens(9.9)
-    assert not key.opens(10)
+    assert key.is_valid(9.9)
+    assert not key.is_valid(10)
 
 
 async def test_a_fine_tuned_model_is_its_projects_own(tmp_path: Path) -> None:

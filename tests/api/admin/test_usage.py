@@ -152,7 +152,7 @@ class UsageApp:
         ):
             ledger.write(record)
         ledger.close()
-        access = AccessPolicy.of(["sk-a-callers-key"], admins=[ADMIN])
+        access = AccessPolicy.from_keys(["sk-a-callers-key"], admin_keys=[ADMIN])
         self.app = build_application(services(access=access, usage=SqlUsageRepository(database, folder / "usage")))
 
     async def ask(self, path: str, *query: tuple[str, object], key: str = ADMIN) -> AsgiResponse:

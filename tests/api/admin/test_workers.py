@@ -27,7 +27,7 @@ async def ask(app: ASGIApp, method: str, path: str, key: str = ADMIN) -> AsgiRes
 @pytest.mark.parametrize("keys", [(), (KEY,)])
 async def test_an_admin_sees_and_stops_workers(keys: tuple[str, ...]) -> None:
     """With the admin's key workers are listed, and unloaded by name or alias, each once."""
-    app = running(AccessPolicy.of(keys, admins=(ADMIN,)))
+    app = running(AccessPolicy.from_keys(keys, admin_keys=(ADMIN,)))
     workers = (await ask(app, "GET", LIST)).json
     assert [worker["model"] for worker in workers["data"]] == ["tiny", "org/other"]
     assert (await ask(app, "POST", f"{LIST}/gpt-3.5-turbo/stop")).json["model"] == "tiny"
@@ -44,16 +44,16 @@ async def test_for_anyone_else_there_is_no_admin(key: str, admins: tuple[str, ..
     """Without the admin's key the paths answer as paths that do not exist, be there an admin or not."""
     for keys in ((), (KEY,)):
         for path in (LIST, "/admin"):
-            said = await ask(running(AccessPolicy.of(keys, admins=admins)), "GET", path, key)
+            said = await ask(running(AccessPolicy.from_keys(keys, admin_keys=admins)), "GET", path, key)
             assert (said.status, said.error["message"]) == (404, f"Invalid URL (GET {path})")
 
 
 async def test_an_admins_key_opens_nothing_else() -> None:
     """The admin's key is no caller's key."""
-    assert (await ask(running(AccessPolicy.of((KEY,), admins=(ADMIN,))), "GET", "/v1/models")).status == 401
+    assert (await ask(running(AccessPolicy.from_keys((KEY,), admin_keys=(ADMIN,))), "GET", "/v1/models")).status == 401
 
 
 async def test_without_operations_nothing_can_be_managed() -> None:
     """Where workers are managed elsewhere, the answer says so."""
-    app = build_application(services(access=AccessPolicy.of(admins=(ADMIN,)), operations=None))
+    app = build_application(services(access=AccessPolicy.from_keys(admin_keys=(ADMIN,)), operations=None))
     assert (await ask(app, "GET", LIST)).status == 503

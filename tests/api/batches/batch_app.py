@@ -33,7 +33,7 @@ from tests.api.form_bodies import HEADERS, form
 class OpenGate:
     """A gate that is never shut."""
 
-    async def opened(self) -> None:
+    async def wait_open(self) -> None:
         """Wait for nothing."""
 
 
@@ -63,10 +63,10 @@ class BatchApp:
         self.app = build_application(
             services(
                 self.serving,
-                access=AccessPolicy.of(ring=self.ring),
+                access=AccessPolicy.from_keys(key_cache=self.ring),
                 files=self.files,
                 batches=self.book,
-                quotas=self.quotas,
+                rate_limiter=self.quotas,
                 ledger=FileUsageLedger(folder / "usage"),
                 spool=folder / "spool",
             )
@@ -128,5 +128,5 @@ class BatchApp:
 
     async def lines(self, file_id: str, project: str = "one") -> list[dict[str, Any]]:
         """The lines of a file."""
-        pieces = [piece async for piece in self.files.content(self.files.show(project, file_id))]
+        pieces = [piece async for piece in self.files.read(self.files.get(project, file_id))]
         return [json.loads(text) for text in b"".join(pieces).splitlines()]

@@ -139,11 +139,11 @@ async def test_a_batch_is_its_makers(office: BatchApp) -> None:
     made = await office.made([line("a"), line("b", user="u")], "other")
     async with office.working():
         await office.ended(made["id"], "other")
-    office.usage.fold()
-    [found] = office.usage.sums(UsageQuery(by=("project", "key", "batch")))
+    office.usage.import_ledgers()
+    [found] = office.usage.sum_usage(UsageQuery(by=("project", "key", "batch")))
     assert found.group == {"project": "other", "key": office.issued["other"].key.id, "batch": "yes"}
     assert (found.requests, found.prompt_tokens, found.completion_tokens) == (2, 10, 4)
-    assert [each.group["user"] for each in office.usage.sums(UsageQuery(by=("user",), is_batch=True))] == ["", "u"]
+    assert [each.group["user"] for each in office.usage.sum_usage(UsageQuery(by=("user",), is_batch=True))] == ["", "u"]
 
 
 async def test_a_key_opens_to_its_batches_what_it_opens(tmp_path: Path) -> None:
@@ -157,9 +157,9 @@ async def test_a_key_opens_to_its_batches_what_it_opens(tmp_path: Path) -> None:
         other = await office.made([line("a")], "other")
         office.keys.revoke(office.issued["other"].key.id)
         await office.ring.refresh()
-        while not office.book.show("other", other["id"]).has_ended:
+        while not office.book.get("other", other["id"]).has_ended:
             await office.ask("GET", "")
-    [refused] = await office.lines(office.book.show("other", other["id"]).error_file_id or "", "other")
+    [refused] = await office.lines(office.book.get("other", other["id"]).error_file_id or "", "other")
     assert refused["response"]["status_code"] == 401
     assert refused["response"]["body"]["error"]["code"] == "invalid_api_key"
 
@@ -186,11 +186,11 @@ async def test_files_go_when_they_are_told_to(office: BatchApp) -> None:
         for made, kept_s in ((short, 3600), (long, None)):
             ended = await office.ended(made["id"])
             for name in ("output_file_id", "error_file_id"):
-                file = office.files.show("one", ended[name])
+                file = office.files.get("one", ended[name])
                 assert file.purpose == "batch_output"
                 assert (None if file.expires_at is None else file.expires_at - file.created_at) == kept_s
                 with pytest.raises(NotFound):
-                    office.files.show("other", file.id)
+                    office.files.get("other", file.id)
 
 
 async def test_a_batch_is_cancelled(office: BatchApp) -> None:

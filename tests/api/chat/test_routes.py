@@ -34,7 +34,7 @@ async def test_a_plain_request_has_openais_defaults() -> None:
 @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
 async def test_the_length_has_two_names(name: str) -> None:
     """`max_tokens` and `max_completion_tokens` mean the same."""
-    assert (await asked("chat", **{name: 7})).ending.max_tokens == 7
+    assert (await asked("chat", **{name: 7})).stopping.max_tokens == 7
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ async def test_an_operator_bounds_answers_that_callers_do_not(changes: dict[str,
     ((_, request),) = serving.requests
     assert isinstance(request, TextRequest)
     own = changes.get("max_tokens") or changes.get("max_completion_tokens")
-    assert (request.ending.default_tokens, request.ending.max_tokens) == (meant, own)
+    assert (request.stopping.default_tokens, request.stopping.max_tokens) == (meant, own)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ async def test_extensions_reach_the_worker() -> None:
         "chat", model="gpt-3.5-turbo", top_k=3, min_p=0.5, repetition_penalty=2, logit_bias={"7": 1}, stop="x", n=3
     )
     assert (request.sampling.top_k, request.sampling.min_p, request.sampling.repetition_penalty) == (3, 0.5, 2)
-    assert (request.sampling.logit_bias, request.ending.stop) == ({7: 1}, ("x",))
+    assert (request.sampling.logit_bias, request.stopping.stop) == ({7: 1}, ("x",))
     assert (request.n, request.best_of, request.encoding) == (3, 3, "cl100k_base")
 
 
@@ -266,4 +266,4 @@ async def test_the_largest_of_everything_passes() -> None:
         messages=[{**TURN, "name": "n" * 1024}] * 2048,
         logit_bias={str(id): 1 for id in range(16_384)},
     )
-    assert (len(request.sampling.logit_bias), request.n, len(request.ending.stop)) == (16_384, 128, 4)
+    assert (len(request.sampling.logit_bias), request.n, len(request.stopping.stop)) == (16_384, 128, 4)

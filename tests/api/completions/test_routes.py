@@ -47,8 +47,8 @@ async def test_prompts_come_in_four_shapes_or_not_at_all(prompt: Any, meant: Any
 async def test_a_plain_request_has_openais_defaults() -> None:
     """Nothing sent means temperature 1, 16 tokens, one choice, no logprobs and no hidden sampling."""
     request = await asked("completions")
-    assert request == TextRequest(prompts=(TextPrompt("Hello"),), ending=request.ending)
-    assert request.ending.max_tokens == 16
+    assert request == TextRequest(prompts=(TextPrompt("Hello"),), stopping=request.stopping)
+    assert request.stopping.max_tokens == 16
     assert request.sampling == SamplingParams()
 
 
@@ -79,7 +79,7 @@ async def test_every_field_reaches_the_worker() -> None:
     )
     assert request.sampling == SamplingParams(0.5, 0.25, 9, 0.125, 1, -1, 1.5, -5, {50256: -100})
     assert (request.n, request.best_of, request.logprobs, request.echo) == (2, 3, 4, True)
-    ending = request.ending
+    ending = request.stopping
     assert (ending.max_tokens, ending.min_tokens, ending.stop) == (7, 2, ("a", "b"))
     assert (ending.stop_token_ids, ending.ignore_eos) == ((3,), True)
     assert request.encoding == "p50k_base"
@@ -274,7 +274,7 @@ async def test_the_longest_choice_is_measured() -> None:
     for n in (1, 2):
         body = msgspec.json.encode({"model": "tiny", "prompt": "Hi", "n": n})
         assert (await call(build_application(house), "POST", "/v1/completions", body)).status == 200
-    read = house.meters.registry.get_sample_value
+    read = house.metrics.registry.get_sample_value
     of = {"model_name": "tiny"}
     assert read("vllm:request_max_num_generation_tokens_sum", of) == 6
     assert read("vllm:request_generation_tokens_sum", of) == 7

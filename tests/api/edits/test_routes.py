@@ -17,7 +17,7 @@ async def test_an_edit_asks_for_an_edit() -> None:
     request = await asked("edits", n=2, temperature=0, top_p=0.5)
     assert request.prompts == (EditPrompt("helo", "Fix it"),)
     assert request.sampling == SamplingParams(temperature=0, top_p=0.5)
-    assert (request.n, request.best_of, request.ending.max_tokens) == (2, 2, None)
+    assert (request.n, request.best_of, request.stopping.max_tokens) == (2, 2, None)
 
 
 async def test_sampled_edits_are_the_likeliest_of_three_draws() -> None:

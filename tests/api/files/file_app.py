@@ -42,7 +42,7 @@ class FileApp:
         self.uploads = SqlUploadRepository(database, blobs, self.files, lambda: self.now)
         self.database = database
         self.services: dict[str, Any] = {
-            "access": AccessPolicy.of(ring=ring),
+            "access": AccessPolicy.from_keys(key_cache=ring),
             "now": lambda: self.now,
             "files": self.files,
             "uploads": self.uploads,

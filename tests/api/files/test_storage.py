@@ -59,7 +59,11 @@ async def test_an_operator_sees_what_projects_keep(tmp_path: Path) -> None:
     """`/admin/v1/storage` lists each project that keeps anything, with its limit."""
     shelves = limited(tmp_path, 1000)
     await shelves.sent()
-    given = {**shelves.services, "access": AccessPolicy.of(admins=["admin-key"]), "storage": shelves.files.storage}
+    given = {
+        **shelves.services,
+        "access": AccessPolicy.from_keys(admin_keys=["admin-key"]),
+        "storage": shelves.files.storage,
+    }
     said = await call(
         build_application(services(**given)), "GET", "/admin/v1/storage", headers={"authorization": "Bearer admin-key"}
     )

@@ -38,7 +38,7 @@ class FineTuningApp(FileApp):
             FineTuningDeps(self.shop, self.book, log, self.files, self.shop.forget, folder / "tuning"), 3
         )
         self.app = build_application(
-            services(**self.services, tuner=self.tuner, meters=Metrics(jobs=self.tuner.counts))
+            services(**self.services, fine_tuning=self.tuner, metrics=Metrics(jobs=self.tuner.counts))
         )
 
     async def order(
@@ -67,7 +67,7 @@ class FineTuningApp(FileApp):
         """Wait until a job has this status."""
         async with asyncio.timeout(30):
             while (found := await self.shown(job))["status"] != status:
-                await self.tuner.change(0.05)
+                await self.tuner.wait_for_change(0.05)
         return found
 
     @asynccontextmanager

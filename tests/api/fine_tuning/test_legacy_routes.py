@@ -99,8 +99,8 @@ async def test_followers_leave_when_the_server_ends(desks: FineTuningApp) -> Non
     """A stream of a job that goes on ends without `[DONE]` when the server is about to end."""
     job = await desks.job(FINE_TUNES)
     follow = asyncio.create_task(desks.ask("GET", f"{FINE_TUNES}/{job['id']}/events", stream="true"))
-    await desks.tuner.change(0.1)
-    desks.tuner.dismiss()
+    await desks.tuner.wait_for_change(0.1)
+    desks.tuner.shut_down()
     body = (await follow).body
     assert body.count(b"data: ") == 2
     assert b"[DONE]" not in body

@@ -270,7 +270,7 @@ async def test_jobs_are_counted_for_operators(desks: FineTuningApp) -> None:
     async with desks.open():
         await desks.until(await desks.job(), "succeeded")
         while not desks.tuner.counts().get("succeeded"):
-            await desks.tuner.change(0.05)
+            await desks.tuner.wait_for_change(0.05)
     key = {"authorization": f"Bearer {desks.secrets['one']}"}
     text = (await call(desks.app, "GET", "/metrics", headers=key)).body.decode()
     assert 'homeport:fine_tuning_jobs{status="succeeded"} 1.0' in text
@@ -279,6 +279,6 @@ async def test_jobs_are_counted_for_operators(desks: FineTuningApp) -> None:
 
 async def test_a_server_without_a_tuner_says_so() -> None:
     """Where nobody trains both APIs are a 503 in the envelope."""
-    app = build_application(services(access=AccessPolicy.of()))
+    app = build_application(services(access=AccessPolicy.from_keys()))
     for path in (JOBS, FINE_TUNES):
         assert (await call(app, "GET", f"/v1{path}")).status == 503

@@ -52,7 +52,7 @@ class ImageApp:
         can = ("images", "image_edits", "image_variations")
         registry = FakeRegistry([installed(MODEL, can), installed("tiny")], [Alias(n, MODEL, None) for n in NAMES])
         self.spool = spool
-        self.app = build_application(services(self.serving, registry=registry, pictures=self.pictures, spool=spool))
+        self.app = build_application(services(self.serving, registry=registry, images=self.pictures, spool=spool))
 
     async def generate(self, **body: Any) -> AsgiResponse:
         """Ask for pictures; `...` leaves a field out."""

@@ -73,7 +73,7 @@ async def test_every_field_of_a_form_reaches_the_engine(desk: ImageApp) -> None:
     asked = desk.asked
     assert (asked.prompt, asked.n, asked.size, asked.seed, asked.steps) == ("a hat", 2, ImageSize(256, 256), 7, 9)
     assert (asked.guidance, asked.strength, asked.negative_prompt, asked.effort) == (2.5, 0.4, "rain", 2.0)
-    assert (asked.finish.format, asked.finish.quality) == ("jpeg", 60)
+    assert (asked.output.format, asked.output.quality) == ("jpeg", 60)
     assert asked.source is not None
     assert not asked.source.is_strict
 

@@ -100,7 +100,7 @@ async def test_everything_reaches_the_engine(desk: ImageApp) -> None:
         steps=9,
         guidance=2.5,
         negative_prompt="rain",
-        finish=ImageOutput(ImageFormat.JPEG, 60),
+        output=ImageOutput(ImageFormat.JPEG, 60),
     )
     told = {name: said.json[name] for name in ("background", "output_format", "quality", "size")}
     assert told == {"background": "opaque", "output_format": "jpeg", "quality": "medium", "size": "512x512"}

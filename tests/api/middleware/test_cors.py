@@ -11,8 +11,8 @@ from homeport.api.application import build_application
 
 PAGE = "https://app.example"
 KEY = "sk-a-long-enough-key"
-KEYED = AccessPolicy.of((KEY,))
-LISTED = AccessPolicy.of((KEY,), (PAGE,))
+KEYED = AccessPolicy.from_keys((KEY,))
+LISTED = AccessPolicy.from_keys((KEY,), (PAGE,))
 
 
 def asking(origin: str, method: str = "POST") -> dict[str, str]:
@@ -41,7 +41,7 @@ async def test_cors_is_off_by_default() -> None:
 @pytest.mark.parametrize("origins", [(), (PAGE,)])
 async def test_without_keys_this_machines_pages_may_ask_and_read(origin: str, origins: tuple[str, ...]) -> None:
     """A page that may POST has its preflight answered, and reads the answer; listed origins keep theirs."""
-    access = AccessPolicy.of(origins=origins)
+    access = AccessPolicy.from_keys(origins=origins)
     said = await ask(access, "OPTIONS", {**asking(origin), "access-control-request-private-network": "true"})
     assert said.status == 200
     assert said.headers["access-control-allow-origin"] == origin
@@ -64,11 +64,13 @@ async def test_a_preflight_is_refused_where_the_request_would_be() -> None:
 @pytest.mark.parametrize("path", ["/admin/v1/keys", "/v1/organization/usage/completions"])
 async def test_admin_is_never_opened_to_pages(path: str) -> None:
     """No page of this machine gets a permission for /admin, and no listed one across networks."""
-    app = build_application(services(access=AccessPolicy.of(admins=("an-admin-key-of-tests",))))
+    app = build_application(services(access=AccessPolicy.from_keys(admin_keys=("an-admin-key-of-tests",))))
     said = await call(app, "OPTIONS", path, headers=asking("http://localhost:3000"))
     assert said.status in (401, 404)
     assert "access-control-allow-origin" not in said.headers
-    listed = build_application(services(access=AccessPolicy.of((KEY,), (PAGE,), admins=("an-admin-key-of-tests",))))
+    listed = build_application(
+        services(access=AccessPolicy.from_keys((KEY,), (PAGE,), admin_keys=("an-admin-key-of-tests",)))
+    )
     assert (await call(listed, "OPTIONS", path, headers=asking(PAGE))).status == 200
     private = {**asking(PAGE), "access-control-request-private-network": "true"}
     said = await call(listed, "OPTIONS", path, headers=private)
@@ -111,6 +113,6 @@ async def test_an_odd_method_is_refused_in_the_envelope() -> None:
 
 async def test_a_listed_page_passes_without_keys() -> None:
     """Without keys a listed origin is let in, an unlisted one is not."""
-    access = AccessPolicy.of((), (PAGE,))
+    access = AccessPolicy.from_keys((), (PAGE,))
     assert (await ask(access, "GET", {"origin": PAGE})).status == 200
     assert (await ask(access, "GET", {"origin": "https://evil.example"})).status == 403

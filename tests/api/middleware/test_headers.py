@@ -45,7 +45,7 @@ async def test_request_ids_are_unique() -> None:
 
 async def test_one_line_per_request(caplog: pytest.LogCaptureFixture) -> None:
     """The log tells id, route, status and time; never the path as sent, the query or the key."""
-    app = build_application(services(access=AccessPolicy.of(("sk-a-long-enough-key",))))
+    app = build_application(services(access=AccessPolicy.from_keys(("sk-a-long-enough-key",))))
     given = {"authorization": "Bearer sk-a-long-enough-key", "x-client-request-id": "mine-1"}
     with caplog.at_level(logging.INFO, "homeport.access"):
         said = await call(app, "GET", "/v1/models/secret-name", headers=given)

@@ -28,13 +28,13 @@ CUT: Script = [[Admitted(5, (10,))], [TextDelta(0, "Once")], [ChoiceFinished(0, 
 class OneKey:
     """A ring with one key."""
 
-    is_closed = True
+    requires_key = True
 
     def find(self, secret: str) -> Key | None:
         """It, by any secret."""
         return LIMITED
 
-    def named(self, key_id: str) -> Key | None:
+    def find_by_id(self, key_id: str) -> Key | None:
         """It, by any id."""
         return LIMITED
 
@@ -43,7 +43,7 @@ class OneKey:
 
 
 async def post(endpoint: str, serving: FakeServing, quotas: RateLimiter | None = None, **changes: Any) -> AsgiResponse:
-    given = services(serving, access=AccessPolicy.of(ring=OneKey()), quotas=quotas or RateLimiter())
+    given = services(serving, access=AccessPolicy.from_keys(key_cache=OneKey()), quotas=quotas or RateLimiter())
     body = msgspec.json.encode({**PLAIN[endpoint], **changes})
     return await call(build_application(given), "POST", PATHS[endpoint], body, {"authorization": "Bearer sk-any"})
 

@@ -99,7 +99,7 @@ async def test_what_is_wrong_is_named(serving: FakeServing, path: str, body: dic
 
 async def test_tokens_are_told_to_callers_alone(serving: FakeServing) -> None:
     """The same keys open these paths as all others, and without a text model there is nothing to ask."""
-    keyed = AccessPolicy.of(("a-key-for-these-tests",))
+    keyed = AccessPolicy.from_keys(("a-key-for-these-tests",))
     for method, path in (("POST", "/tokenize"), ("POST", "/detokenize"), ("GET", "/tokenizer_info")):
         assert (await ask(serving, method, path, {"prompt": "a"}, access=keyed)).status == 401
     missing = await ask(serving, "GET", "/tokenizer_info", registry=FakeRegistry([installed("voice", ("speech",))]))

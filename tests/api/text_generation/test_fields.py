@@ -55,7 +55,7 @@ ASKING: dict[str, Any] = {
     "function_call": {"function_call": {"name": "f"}},
 }
 REFUSED = [
-    (endpoint, field.name) for endpoint in FIELDS for field in FIELDS[endpoint] if field.status is FieldSupport.REFUSED
+    (endpoint, field.name) for endpoint in FIELDS for field in FIELDS[endpoint] if field.support is FieldSupport.REFUSED
 ]
 
 

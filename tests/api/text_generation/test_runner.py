@@ -115,7 +115,7 @@ async def test_what_a_caller_who_left_has_cost_is_counted() -> None:
         await asyncio.wait_for(gate.reached.wait(), 10)
         await line.leave()
         await asyncio.wait_for(serving.streams[0].closed.wait(), 10)
-    shown = given.meters.render().decode()
+    shown = given.metrics.render().decode()
     assert 'vllm:prompt_tokens_total{model_name="tiny"} 5.0' in shown
     assert 'vllm:generation_tokens_total{model_name="tiny"} 2.0' in shown
 

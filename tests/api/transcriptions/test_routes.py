@@ -99,8 +99,8 @@ async def test_the_worker_is_asked_for_what_the_form_says(tmp_path: Path) -> Non
         ("chunking_strategy[threshold]", "0.3"),
     )
     assert (request.language, request.script, request.prompt) == ("zh", None, "前文")
-    assert (request.temperature, request.words, request.keywords) == (0.4, True, ("Homeport",))
-    assert request.pauses == VadSettings(0.3, 300, 200)
+    assert (request.temperature, request.word_timestamps, request.keywords) == (0.4, True, ("Homeport",))
+    assert request.vad == VadSettings(0.3, 300, 200)
     assert not request.translates
 
 
@@ -125,8 +125,8 @@ async def test_a_language_is_a_code_and_chinese_has_a_script(
 async def test_a_strategy_may_come_as_json(tmp_path: Path) -> None:
     """`chunking_strategy` as one JSON text means the same as in brackets; auto is the default."""
     strategy = '{"type": "server_vad", "silence_duration_ms": 700}'
-    assert (await asked(tmp_path, ("chunking_strategy", strategy))).pauses == VadSettings(0.5, 300, 700)
-    assert (await asked(tmp_path, ("chunking_strategy", "auto"))).pauses == VadSettings()
+    assert (await asked(tmp_path, ("chunking_strategy", strategy))).vad == VadSettings(0.5, 300, 700)
+    assert (await asked(tmp_path, ("chunking_strategy", "auto"))).vad == VadSettings()
 
 
 async def test_a_translation_is_into_english(tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ async def test_what_cannot_be_done_is_refused_by_name(tmp_path: Path, fields: Fi
 async def test_one_granularity_is_a_list_in_every_spelling(tmp_path: Path, name: str) -> None:
     """`timestamp_granularities=word`, with brackets, an index or neither, gives the times of words."""
     given = await asked(tmp_path, ("response_format", "verbose_json"), (name, "word"))
-    assert given.words
+    assert given.word_timestamps
 
 
 @pytest.mark.parametrize("written", ["", "auto", "Auto"])

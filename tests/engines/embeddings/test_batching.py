@@ -118,9 +118,9 @@ def test_a_request_gives_a_vector_for_each_input_in_order(floors: Make) -> None:
     id = floor.open(*texts)
     floor.finish()
     first, *_, last = floor.told[id]
-    tokens = sum(len(floor.watched.model.tokenise(text)) for text in texts)
+    tokens = sum(len(floor.watched.model.tokenize(text)) for text in texts)
     assert (first, last) == (Admitted(tokens), Done(Usage(tokens)))
-    alone = np.concatenate([floor.watched.model.encode([floor.watched.model.tokenise(text)]) for text in texts])
+    alone = np.concatenate([floor.watched.model.encode([floor.watched.model.tokenize(text)]) for text in texts])
     assert np.abs(floor.rows(id) - alone).max() < 2e-3
 
 
@@ -219,7 +219,7 @@ def test_documents_and_queries_get_their_prefix_once(floors: Make) -> None:
 
 def test_dimensions_are_cut_only_where_a_family_allows_it(floors: Make) -> None:
     """Vectors of a family that shortens are cut and have length 1 again; others are refused, naming the field."""
-    floor = floors(EmbeddingFamily(shortest=8))
+    floor = floors(EmbeddingFamily(min_dimensions=8))
     whole, cut = floor.open("the cat"), floor.open("the cat", dimensions=16)
     floor.finish()
     expected = floor.rows(whole)[0, :16]

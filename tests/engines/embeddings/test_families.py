@@ -25,6 +25,6 @@ def test_families_are_told_by_their_names(name: str, document: str, query: str) 
 
 def test_only_some_families_shorten() -> None:
     """Vectors are shortened for models trained so, and not for e5."""
-    assert of({"general.name": "Qwen3 Embedding 0.6B"}).shortest == 32
-    assert of({"general.name": "multilingual-e5-small"}).shortest is None
+    assert of({"general.name": "Qwen3 Embedding 0.6B"}).min_dimensions == 32
+    assert of({"general.name": "multilingual-e5-small"}).min_dimensions is None
     assert of({}) == EmbeddingFamily()

@@ -40,11 +40,11 @@ def model(multilingual_e5: Path) -> Iterator[EmbeddingEncoder]:
 @pytest.mark.parametrize(("text", "ids"), TOKENS)
 def test_tokens_are_those_of_sentencepiece(model: EmbeddingEncoder, text: str, ids: list[int]) -> None:
     """Texts of many scripts, composed or not, become the ids that the original tokeniser gives."""
-    assert model.tokenise(text) == ids
+    assert model.tokenize(text) == ids
 
 
 @pytest.mark.parametrize(("text", "numbers"), VECTORS)
 def test_vectors_are_those_of_the_package(model: EmbeddingEncoder, text: int, numbers: list[float]) -> None:
     """The package's own engine gives these numbers; ours differ by the kernels' rounding alone."""
-    (row,) = model.encode([model.tokenise(f"passage: {TOKENS[text][0]}")])
+    (row,) = model.encode([model.tokenize(f"passage: {TOKENS[text][0]}")])
     assert row[: len(numbers)].tolist() == pytest.approx(numbers, abs=3e-3)

@@ -37,13 +37,13 @@ def holed(tmp_path: Path) -> Path:
 
 def scene(source: ImageSource, size: ImageSize | None = None) -> EditInput:
     """The scene of an edit."""
-    return EditInput.of(ImageRequest("a hat", size=size, source=source), OWN)
+    return EditInput.from_request(ImageRequest("a hat", size=size, source=source), OWN)
 
 
 def test_a_prompt_alone_has_the_models_own_size() -> None:
     """Without a size; with one, that."""
-    assert EditInput.of(ImageRequest("x"), OWN) == EditInput(OWN)
-    assert EditInput.of(ImageRequest("x", size=ImageSize(64, 128)), OWN).size == ImageSize(64, 128)
+    assert EditInput.from_request(ImageRequest("x"), OWN) == EditInput(OWN)
+    assert EditInput.from_request(ImageRequest("x", size=ImageSize(64, 128)), OWN).size == ImageSize(64, 128)
 
 
 def test_transparent_pixels_of_the_mask_are_the_hole(image: Path, holed: Path) -> None:
@@ -53,7 +53,7 @@ def test_transparent_pixels_of_the_mask_are_the_hole(image: Path, holed: Path) -
     assert made.mask[:32].all()
     assert not made.mask[32:].any()
     painted = np.full((64, 64, 3), 9, np.uint8)
-    result = made.finished(painted)
+    result = made.composite(painted)
     with Image.open(image) as source:
         assert (result[32:] == np.asarray(source)[32:, :, :3]).all()
     assert (result[:32] == 9).all()
@@ -133,12 +133,12 @@ def test_an_image_too_small_to_be_an_answer_needs_a_size(tmp_path: Path) -> None
 
 def test_a_variation_ignores_transparency(holed: Path) -> None:
     """All of it is painted again."""
-    made = EditInput.of(ImageRequest("", source=ImageSource(holed, is_variation=True)), OWN)
+    made = EditInput.from_request(ImageRequest("", source=ImageSource(holed, is_variation=True)), OWN)
     assert made.mask is None
-    start, mask = made.start(ImageSize(128, 128))
+    start, mask = made.at_size(ImageSize(128, 128))
     assert start is not None
     assert (start.shape, mask) == ((128, 128, 3), None)
-    assert (made.finished(np.zeros((64, 64, 3), np.uint8)) == 0).all()
+    assert (made.composite(np.zeros((64, 64, 3), np.uint8)) == 0).all()
 
 
 def test_a_mask_for_a_photo_is_as_one_sees_it_or_as_it_is_stored(tmp_path: Path) -> None:

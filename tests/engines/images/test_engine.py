@@ -35,7 +35,7 @@ STEPS = 3
 class Brush:
     """Paints a plane whose colour is the seed; a gate that is shut holds it before each step."""
 
-    own = ImageSize(64, 64)
+    native_size = ImageSize(64, 64)
 
     def __init__(self) -> None:
         self.gate = threading.Event()
@@ -44,14 +44,14 @@ class Brush:
         self.dropped: list[PipelineInput] = []
         self.is_closed = False
 
-    def fit(self, size: ImageSize) -> ImageSize:
-        return self.own
+    def fit_size(self, size: ImageSize) -> ImageSize:
+        return self.native_size
 
     def check(self, brief: PipelineInput) -> None:
         if brief.steps is not None and brief.steps > 100:
             raise InvalidRequest("too many", param="steps")
 
-    def paint(self, brief: PipelineInput) -> PipelineOutputs:
+    def generate(self, brief: PipelineInput) -> PipelineOutputs:
         self.begun.append(brief)
         is_done = False
         try:
@@ -101,7 +101,7 @@ def test_each_picture_has_a_seed_of_its_own(running: ImageEngineRunner) -> None:
     """Counted up from the one asked for; the same again gives the same."""
     for _ in range(2):
         said = running.ask(ImageRequest("x", n=3, seed=7))
-        assert [(each.picture, colour(each)) for each in said.pictures] == [(0, 7), (1, 8), (2, 9)]
+        assert [(each.image_index, colour(each)) for each in said.pictures] == [(0, 7), (1, 8), (2, 9)]
     assert colour(running.ask(ImageRequest("x", n=2, seed=2**32 - 1)).pictures[1]) == 0
 
 
@@ -114,10 +114,10 @@ def test_without_a_seed_it_is_a_fresh_one(running: ImageEngineRunner, brush: Bru
 
 def test_the_order_is_admitted_steps_picture_done(running: ImageEngineRunner) -> None:
     """Steps count from 1, pictures from 0; the answer has the size and the format asked for."""
-    said = running.ask(ImageRequest("x", n=2, size=ImageSize(128, 64), finish=ImageOutput(ImageFormat.JPEG, 80)))
+    said = running.ask(ImageRequest("x", n=2, size=ImageSize(128, 64), output=ImageOutput(ImageFormat.JPEG, 80)))
     assert isinstance(said.events[0], Admitted)
     assert isinstance(said.events[-1], Done)
-    assert [(each.picture, each.step, each.steps) for each in said.progress] == [
+    assert [(each.image_index, each.step, each.steps) for each in said.progress] == [
         (index, step, STEPS) for index in (0, 1) for step in (1, 2, 3)
     ]
     assert {(each.width, each.height) for each in said.pictures} == {(128, 64)}

@@ -36,11 +36,11 @@ def test_text_becomes_ids_with_what_stands_around(tmp_path: Path, library: Path 
     """Texts are tokenised whole or bare; what the model wants around one is known, and which ids are control tokens."""
     tiny.bert(tmp_path / "tiny.gguf")
     model = opened(tmp_path / "tiny.gguf", library)
-    assert model.tokenise("the  cat") == tiny.tokens("the", "cat")
-    assert model.tokenise("the cat", whole=False) == tiny.tokens("the", "cat")[1:-1]
-    assert model.around() == ([0], [2])
+    assert model.tokenize("the  cat") == tiny.tokens("the", "cat")
+    assert model.tokenize("the cat", whole=False) == tiny.tokens("the", "cat")[1:-1]
+    assert model.special_tokens() == ([0], [2])
     assert [model.is_control(token) for token in (0, 2, 5)] == [True, True, False]
-    assert model.tokenise("<s>")[1:-1] != [0], "what a caller writes is never a control token"
+    assert model.tokenize("<s>")[1:-1] != [0], "what a caller writes is never a control token"
     model.close()
 
 
@@ -86,7 +86,7 @@ def test_longer_sequences_than_a_batch_are_computed_whole(
     model = opened(tmp_path / "tiny.gguf", library, window=window)
     ids = tiny.tokens(*["the", "cat"] * (window // 2 - 1))
     first = model.encode([ids])
-    model.rest()
+    model.release_large_contexts()
     assert np.abs(model.encode([ids]) - first).max() < 1e-6
     assert np.abs(first - model.encode([ids[:64]])).max() > 1e-3
     model.close()

@@ -39,7 +39,7 @@ def run(engine: Engine, request: ModerationRequest, id: int) -> list[Event]:
     work = engine._work
     engine.open(id, request, 100)
     while not any(isinstance(event, Done | Failed) for event in told):
-        told += [event for _, event in engine._settled(list(work.step(engine._ready())))]
+        told += [event for _, event in engine._filter_events(list(work.step(engine._ready())))]
     return told
 
 
@@ -56,10 +56,10 @@ def test_every_input_has_its_verdict(engine: Engine) -> None:
     assert done.usage.prompt_tokens == admitted.prompt_tokens > 5
     assert [v.index for v in verdicts if isinstance(v, ModerationVerdict)] == [0, 1, 2]
     fine, threat, nothing = (v for v in verdicts if isinstance(v, ModerationVerdict))
-    assert tuple(each.category for each in threat.judgements) == CATEGORIES
-    assert not any(each.is_flagged for each in fine.judgements)
-    assert any(each.is_flagged for each in threat.judgements)
-    assert all(each.score == 0 for each in nothing.judgements)
+    assert tuple(each.category for each in threat.scores) == CATEGORIES
+    assert not any(each.is_flagged for each in fine.scores)
+    assert any(each.is_flagged for each in threat.scores)
+    assert all(each.score == 0 for each in nothing.scores)
 
 
 def test_one_bad_sentence_is_found_in_a_long_text(engine: Engine) -> None:
@@ -68,10 +68,10 @@ def test_one_bad_sentence_is_found_in_a_long_text(engine: Engine) -> None:
     for at, text in enumerate((f"I will find you and kill you. {calm}", f"{calm} I will find you and kill you.")):
         told = run(engine, texts(text), 10 + at)
         verdict = next(event for event in told if isinstance(event, ModerationVerdict))
-        assert any(each.is_flagged and each.category == "harassment/threatening" for each in verdict.judgements)
+        assert any(each.is_flagged and each.category == "harassment/threatening" for each in verdict.scores)
     told = run(engine, texts(calm), 20)
     verdict = next(event for event in told if isinstance(event, ModerationVerdict))
-    assert not any(each.is_flagged for each in verdict.judgements)
+    assert not any(each.is_flagged for each in verdict.scores)
 
 
 def test_a_request_is_alike_alone_and_in_company(engine: Engine) -> None:
@@ -79,7 +79,7 @@ def test_a_request_is_alike_alone_and_in_company(engine: Engine) -> None:
     line = "You are a worthless idiot."
     alone = next(e for e in run(engine, texts(line), 30) if isinstance(e, ModerationVerdict))
     among = next(e for e in run(engine, texts("Hello", line), 31) if isinstance(e, ModerationVerdict) and e.index == 1)
-    for one, other in zip(alone.judgements, among.judgements, strict=True):
+    for one, other in zip(alone.scores, among.scores, strict=True):
         assert one.score == pytest.approx(other.score, abs=0.02)
 
 
@@ -89,11 +89,11 @@ def test_pictures_speak_for_sexual_alone(engine: Engine, tmp_path: Path) -> None
     Image.new("RGB", (64, 64), "grey").save(file)
     told = run(engine, ModerationRequest(((TextPart("Hello"), ImagePart(file)),)), 40)
     (verdict,) = (event for event in told if isinstance(event, ModerationVerdict))
-    assert {each.category: each.inputs for each in verdict.judgements}["sexual"] == ("text", "image")
-    assert all(each.inputs == ("text",) for each in verdict.judgements if each.category != "sexual")
+    assert {each.category: each.inputs for each in verdict.scores}["sexual"] == ("text", "image")
+    assert all(each.inputs == ("text",) for each in verdict.scores if each.category != "sexual")
     told = run(engine, ModerationRequest(((ImagePart(file),),)), 41)
     (verdict,) = (event for event in told if isinstance(event, ModerationVerdict))
-    assert {each.inputs for each in verdict.judgements} == {(), ("image",)}
+    assert {each.inputs for each in verdict.scores} == {(), ("image",)}
 
 
 def test_a_bad_picture_ends_the_request_before_it_is_admitted(engine: Engine, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def speaker(kokoro: Mapping[str, Path]) -> SpeechSynthesizer:
 
 def spoken(speaker: SpeechSynthesizer, text: str, voice: str = "alloy", speed: float = 1.0) -> list[Event]:
     """All events of one request."""
-    return list(speaker.speak(ActiveRequest(1, SpeechRequest(text, voice, "pcm", speed), 99)))
+    return list(speaker.synthesize(ActiveRequest(1, SpeechRequest(text, voice, "pcm", speed), 99)))
 
 
 def samples(events: Sequence[Event]) -> np.ndarray:
@@ -96,7 +96,7 @@ def test_what_the_model_cannot_do_is_refused_before_admission(speaker: SpeechSyn
     """An unknown voice, and a text in another script."""
     for text, voice in ((SHORT, "nobody"), ("Привет", "alloy")):
         with pytest.raises(InvalidRequest):
-            next(speaker.speak(ActiveRequest(1, SpeechRequest(text, voice), 99)))
+            next(speaker.synthesize(ActiveRequest(1, SpeechRequest(text, voice), 99)))
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def test_requests_take_turns_and_one_that_is_cancelled_stops(engine: RoundRobinE
     assert not worker.is_alive()
     assert (2, Done) in [(id, type(event)) for id, event in told]
     assert not [event for id, event in told if id == 1 and isinstance(event, Done | Failed)]
-    assert engine.gauges().waiting == 0
+    assert engine.stats().waiting == 0
 
 
 def test_a_model_with_files_missing_says_so(kokoro: Mapping[str, Path]) -> None:

@@ -121,7 +121,7 @@ class FakeExecutor:
         """Cells occupied now."""
         return len(self._users)
 
-    def tokenise(self, text: str, *, special: bool) -> list[int]:
+    def tokenize(self, text: str, *, special: bool) -> list[int]:
         """Bytes to ids; control tokens by name where `special`."""
         parts = _SPLIT.split(text) if special else [text]
         ids: list[int] = []
@@ -134,7 +134,7 @@ class FakeExecutor:
         size = len(batch.tokens)
         require(0 < size <= self._traits.batch, f"a batch of {size} tokens")
         require(len(batch.positions) == len(batch.sequences) == size, "arrays of unequal length")
-        wanted = batch.wanted.tolist()
+        wanted = batch.logits_indices.tolist()
         require(wanted == sorted(set(wanted)), "wanted indices must ascend")
         require(all(0 <= index < size for index in wanted), "wanted indices leave the batch")
         require(not batch.adapter or batch.adapter in self._adapters, "an adapter that was never attached")
@@ -155,7 +155,7 @@ class FakeExecutor:
             raise EngineFailed("the fake executor was told to fail on this text")
         return rows
 
-    def attach(self, adapter: str, file: Path) -> None:
+    def load_adapter(self, adapter: str, file: Path) -> None:
         """Load an adapter's script. Raises Unavailable where it is none."""
         require(self._traits.adapters, "this executor takes no adapters")
         require(adapter not in self._adapters, "attached twice")
@@ -165,11 +165,11 @@ class FakeExecutor:
             raise Unavailable(f"The adapter {file.name} does not load: {error}.") from error
         self._adapters[adapter] = {ending.encode(): answer.encode() for ending, answer in script.items()}
 
-    def detach(self, adapter: str) -> None:
+    def unload_adapter(self, adapter: str) -> None:
         """Forget an adapter."""
         del self._adapters[adapter]
 
-    def expect(self, n_tokens: int) -> None:
+    def prepare_length(self, n_tokens: int) -> None:
         """Nothing has to be made ready."""
 
     def fork(self, source: int, target: int, n_tokens: int) -> None:
@@ -200,12 +200,12 @@ class FakeExecutor:
 
     def save(self, sequence: int) -> bytes:
         """The tokens that a sequence holds."""
-        require(bool(self._traits.state), "this executor cannot save")
+        require(bool(self._traits.kv_format), "this executor cannot save")
         return msgspec.msgpack.encode((self._adapted.get(sequence, ""), self._tokens.get(sequence, [])))
 
     def restore(self, sequence: int, state: bytes) -> None:
         """Make an empty sequence hold what was saved. Raises EngineFailed for anything else."""
-        require(bool(self._traits.state), "this executor cannot restore")
+        require(bool(self._traits.kv_format), "this executor cannot restore")
         require(not self._tokens.get(sequence), "the restored sequence is in use")
         try:
             adapter, tokens = msgspec.msgpack.decode(state, type=tuple[str, list[int]])

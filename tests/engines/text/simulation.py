@@ -77,7 +77,7 @@ class Simulation:
         """Build executor, cache and scheduler."""
         self.executor = FakeExecutor(self.traits)
         for adapter in ADAPTERS:
-            self.executor.attach(adapter, Path(os.devnull))
+            self.executor.load_adapter(adapter, Path(os.devnull))
         self.cache = KVCache(
             self.executor, retain=self.retain, kind=lambda name: name[0] if isinstance(name, tuple) else name
         )
@@ -85,7 +85,7 @@ class Simulation:
         self.scheduler = Scheduler(
             self.cache,
             self.traits,
-            pace=pace.allowance,
+            pace=pace.tokens_for_step,
             score_rows=self.score_rows,
         )
 
@@ -95,7 +95,7 @@ class Simulation:
         group = ScheduledRequest(len(self.groups), namespace, ask.project, ask.credit, adapter=ask.adapter)
         for prompt, tokens in enumerate(ask.prompts):
             for _ in range(ask.candidates):
-                one = group.add(prompt, tokens, scores=ask.scores)
+                one = group.add_candidate(prompt, tokens, scores=ask.scores)
                 if ask.copies is not None and self.traits.can_trim:
                     one.lookup = PromptLookup(
                         LookupSource(ask.copies or tokens, is_likely=bool(ask.copies)), ask.length
@@ -139,7 +139,7 @@ class Simulation:
         for part in plan.slices:
             one = part.candidate
             for position in part.rows:
-                if one.scores and position < one.prompt_length:
+                if one.scores_prompt and position < one.prompt_length:
                     self.scores[one.group.id, one.prompt, position] = logits[index].copy()
                 index += 1
 

@@ -28,12 +28,12 @@ class Holder:
     def __init__(self) -> None:
         self.attached: list[str] = []
 
-    def attach(self, adapter: str, file: Path) -> None:
+    def load_adapter(self, adapter: str, file: Path) -> None:
         if file.name == "broken":
             raise Unavailable("broken")
         self.attached.append(adapter)
 
-    def detach(self, adapter: str) -> None:
+    def unload_adapter(self, adapter: str) -> None:
         self.attached.remove(adapter)
 
 
@@ -52,12 +52,12 @@ def test_the_latest_few_that_nobody_uses_are_kept() -> None:
     """An adapter in use stays; of the others the least recently used goes once there are more than a few."""
     holder = Holder()
     adapters = AdapterCache(holder, is_possible=True)
-    assert adapters.use(None) == ""
-    used = adapters.use(one(0))
+    assert adapters.acquire(None) == ""
+    used = adapters.acquire(one(0))
     for number in range(1, MAX_IDLE_ADAPTERS + 3):
-        adapters.leave(adapters.use(one(number)))
+        adapters.release(adapters.acquire(one(number)))
     assert holder.attached == [used, *(f"digest {number}" for number in range(3, MAX_IDLE_ADAPTERS + 3))]
-    adapters.leave(used)
+    adapters.release(used)
     assert used not in holder.attached
     assert len(holder.attached) == MAX_IDLE_ADAPTERS
 
@@ -66,9 +66,9 @@ def test_one_file_is_loaded_once() -> None:
     """Requests at the same time and one after another share what is loaded; it goes with none of them."""
     holder = Holder()
     adapters = AdapterCache(holder, is_possible=True)
-    assert [adapters.use(one(1)), adapters.use(one(1))] == ["digest 1"] * 2
-    adapters.leave("digest 1")
-    assert adapters.use(one(1)) == "digest 1"
+    assert [adapters.acquire(one(1)), adapters.acquire(one(1))] == ["digest 1"] * 2
+    adapters.release("digest 1")
+    assert adapters.acquire(one(1)) == "digest 1"
     assert holder.attached == ["digest 1"]
 
 
@@ -76,9 +76,9 @@ def test_what_cannot_be_loaded_is_refused() -> None:
     """A broken file, and a model that takes none, end the request and leave nothing behind."""
     holder = Holder()
     with pytest.raises(Unavailable, match="broken"):
-        AdapterCache(holder, is_possible=True).use(one(1, "broken"))
+        AdapterCache(holder, is_possible=True).acquire(one(1, "broken"))
     with pytest.raises(InvalidRequest, match="no adapters"):
-        AdapterCache(holder, is_possible=False).use(one(1))
+        AdapterCache(holder, is_possible=False).acquire(one(1))
     assert holder.attached == []
 
 
@@ -109,7 +109,7 @@ def test_a_broken_adapter_fails_its_request_alone(tmp_path: Path) -> None:
         assert (fault := running.ask(broken).fault)
         assert fault.kind == "Unavailable"
         assert running.ask(ASKED).usage
-        assert running.engine.gauges().running == 0
+        assert running.engine.stats().running == 0
 
 
 def test_an_executor_without_adapters_refuses_them(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ HALT = 1 << 40
 
 def _request(text: str, max_tokens: int, *, is_background: bool = False) -> TextRequest:
     ending, sampling = StoppingCriteria(max_tokens=max_tokens, ignore_eos=True), SamplingParams(seed=1)
-    return TextRequest(prompts=(TextPrompt(text),), sampling=sampling, ending=ending, is_background=is_background)
+    return TextRequest(prompts=(TextPrompt(text),), sampling=sampling, stopping=ending, is_background=is_background)
 
 
 def test_what_has_lost_its_credit_goes_on_where_it_stood() -> None:
@@ -39,10 +39,10 @@ def test_a_prompt_that_nobody_waits_for_is_computed_in_short_steps() -> None:
     text = "word " * 100
     with TextEngineRunner(window=1024, cells=4096, batch=512) as running:
         running.ask(_request(text, 1, is_background=True))
-        background = running.engine.gauges().steps
+        background = running.engine.stats().steps
     with TextEngineRunner(window=1024, cells=4096, batch=512) as running:
         running.ask(_request(text, 1))
-        assert running.engine.gauges().steps < background
+        assert running.engine.stats().steps < background
     assert background > 1
 
 
@@ -53,7 +53,7 @@ def test_who_stands_still_does_not_count_as_waiting() -> None:
 
     def watched(decode: int, prompts: int) -> int:
         seen.append((decode, prompts))
-        return pace.allowance(decode, prompts)
+        return pace.tokens_for_step(decode, prompts)
 
     simulation = Simulation(traits(batch=64, cells=4000, sequences=8))
     simulation.scheduler._pace = watched

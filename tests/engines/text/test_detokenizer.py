@@ -15,9 +15,9 @@ def vocabulary(pieces: list[bytes], special: dict[int, str] | None = None) -> Vo
     return Vocabulary(
         size=len(pieces),
         pieces=tuple(pieces),
-        ends=frozenset(),
-        start=None,
-        document=0,
+        end_tokens=frozenset(),
+        start_token=None,
+        document_token=0,
         infill=None,
         special=special or {},
     )

@@ -47,7 +47,7 @@ def test_a_text_that_repeats_takes_half_the_steps_or_fewer(request_: TextRequest
     for speculates in (False, True):
         with TextEngineRunner(speculate=speculates, script=SCRIPT) as running:
             said[speculates] = running.ask(request_)
-            gauges = running.engine.gauges()
+            gauges = running.engine.stats()
             steps[speculates] = gauges.steps
     assert said[True].texts == said[False].texts
     assert said[True].usage == said[False].usage
@@ -60,7 +60,7 @@ def test_nothing_is_guessed_where_it_is_off_or_cannot_be_taken_back() -> None:
     for speculates, can_trim in ((False, True), (True, False)):
         with TextEngineRunner(script=SCRIPT, speculate=speculates, can_trim=can_trim) as running:
             running.ask(EDIT)
-            assert running.engine.gauges().drafted_tokens == 0
+            assert running.engine.stats().drafted_tokens == 0
 
 
 def test_the_tokens_of_a_step_come_in_one_delta() -> None:
@@ -135,7 +135,7 @@ def test_answers_are_the_same_with_and_without(traffic: list[TextRequest], cells
                 running.engine.credit(id, 1_000)
             said.append([running.end(id) for id in ids])
             assert running.failure is None
-            assert running.engine.gauges().cells_used == 0
+            assert running.engine.stats().cells_used == 0
     for plain, guessed in zip(*said, strict=True):
         assert plain.texts == guessed.texts
         assert plain.reasons == guessed.reasons
@@ -204,7 +204,7 @@ class Recorder:
         """Compute and take notes."""
         rows = self._executor.forward(batch)
         self.tokens.update(zip(batch.positions.tolist(), batch.tokens.tolist(), strict=True))
-        self.logits.update(zip(batch.positions[batch.wanted].tolist(), rows.copy(), strict=True))
+        self.logits.update(zip(batch.positions[batch.logits_indices].tolist(), rows.copy(), strict=True))
         return rows
 
     def close(self) -> None:
@@ -220,7 +220,7 @@ def test_real_logits_behind_guesses_are_those_of_a_plain_pass(small: LlamaExecut
     )
     with TextEngineRunner(TextEngine("small", cast(Executor, recorder), TextOptions())) as running:
         said = running.ask(edit)
-        gauges = running.engine.gauges()
+        gauges = running.engine.stats()
     assert said.usage is not None
     assert gauges.accepted_tokens > 10
     first, length = said.usage.prompt_tokens, said.usage.prompt_tokens + said.usage.completion_tokens - 1

@@ -20,7 +20,7 @@ from homeport.engines.text.stop_strings import StopStrings
 
 def answer(executor: LlamaExecutor, prompt: EditPrompt) -> tuple[str, bool]:
     """What the model answers at temperature 0, and whether it closed the fence."""
-    request = TextRequest((prompt,), ending=StoppingCriteria(max_tokens=60))
+    request = TextRequest((prompt,), stopping=StoppingCriteria(max_tokens=60))
     prepared = PromptProcessor(executor, executor.traits.window).prepare(request).prompts[0]
     transcript = Detokenizer(executor.vocabulary, StopStrings(prepared.stop), scores=False)
     draw = TokenSampler(SamplingParams(temperature=0.0), seed=0, choice=0, bias=LogitBias.of({}))
@@ -34,7 +34,7 @@ def answer(executor: LlamaExecutor, prompt: EditPrompt) -> tuple[str, bool]:
             TokenBatch(np.array(ids, dtype=np.int32), positions, np.zeros(size, dtype=np.int32), wanted)
         )
         ids, start = [int(sample(logits, [draw])[0])], start + size
-        if ids[0] in prepared.ends:
+        if ids[0] in prepared.end_tokens:
             break
         text += transcript.push(ids[0], None).text
         if transcript.stopped:
@@ -67,7 +67,7 @@ def test_only_the_edited_text_comes_back(coder: LlamaExecutor, text: str, instru
 def test_fence_is_longer_than_the_texts_own() -> None:
     """Backquotes in text or instruction make the fence longer, so that the text cannot end the answer."""
     edit = edit_prompts.build_edit_conversation(EditPrompt("```py\nx\n```", "use ````"))
-    assert edit.opened == "`````\n"
+    assert edit.answer_prefix == "`````\n"
     assert edit.stop == "\n`````"
 
 

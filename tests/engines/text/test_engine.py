@@ -188,7 +188,7 @@ def test_echo_without_scores_computes_nothing_for_an_empty_budget() -> None:
     """With max_tokens 0 and no logprobs the prompt comes back and no step is made."""
     with TextEngineRunner() as running:
         said = running.ask(_ask(STORY, "b", echo=True, ending=StoppingCriteria(max_tokens=0)))
-        assert running.engine.gauges().steps == 0
+        assert running.engine.stats().steps == 0
     assert dict(said.texts) == {0: STORY, 1: "b"}
     assert said.reasons == {0: "length", 1: "length"}
 
@@ -211,8 +211,8 @@ def test_preemption_leaves_texts_unchanged() -> None:
         expected = [roomy.ask(request) for request in requests]
     with TextEngineRunner(window=512, cells=420, sequences=6) as tight:
         got = [tight.end(id) for id in [tight.open(request) for request in requests]]
-        assert tight.engine.gauges().preemptions > 0
-        assert tight.engine.gauges().cells_used == 0
+        assert tight.engine.stats().preemptions > 0
+        assert tight.engine.stats().cells_used == 0
     for one, other in zip(expected, got, strict=True):
         assert one.texts == other.texts
         assert one.scored == other.scored

@@ -82,7 +82,7 @@ def test_who_leaves_is_gone_by_the_next_step(steps: int, echo: bool) -> None:
         said = len(running.events(leaver))
         gate.open_up()
         assert running.ask(_request("probe", max_tokens=1)).usage is not None
-        now = engine.gauges()
+        now = engine.stats()
         assert (now.running, now.waiting, now.cells_used) == (0, 0, 0)
         assert len(running.events(leaver)) <= said + 3  # the step under way, nothing more
 
@@ -97,7 +97,7 @@ def test_who_leaves_while_waiting_or_stalled_is_forgotten() -> None:
             running.engine.cancel(id)
             running.engine.credit(id, 100)
         assert running.ask(_request("probe")).usage is not None
-        now = running.engine.gauges()
+        now = running.engine.stats()
         assert (now.running, now.waiting, now.cells_used) == (0, 0, 0)
         assert sum(isinstance(event, TextDelta) for event in running.events(stalled)) == 2
 
@@ -110,7 +110,7 @@ def test_who_leaves_before_the_engine_runs_is_never_admitted() -> None:
     with running:
         assert running.ask(_request("probe", max_tokens=1)).usage is not None
         assert running.events(gone) == []
-        assert running.engine.gauges().prompt_tokens == 1 + len("probe")
+        assert running.engine.stats().prompt_tokens == 1 + len("probe")
 
 
 def test_an_open_id_is_taken_once() -> None:
@@ -130,7 +130,7 @@ def test_a_broken_step_ends_its_requests_only() -> None:
         assert said.fault is not None
         assert said.fault.kind == "EngineFailed"
         assert running.ask(_request("this is good")).fault is None
-        assert running.engine.gauges().cells_used == 0
+        assert running.engine.stats().cells_used == 0
         assert running.failure is None
 
 
@@ -169,13 +169,13 @@ def test_a_stuck_step_shows_in_the_gauges() -> None:
     with TextEngineRunner(engine) as running:
         id = running.open(_request("abc", max_tokens=2))
         assert gate.entered.acquire(timeout=DEADLINE_S)
-        first = engine.gauges().stalled_s
-        assert engine.gauges().stalled_s > first > 0
+        first = engine.stats().stalled_s
+        assert engine.stats().stalled_s > first > 0
         gate.open_up()
         running.end(id)
         running.engine.close()
         running.join()
-        assert engine.gauges().stalled_s == 0
+        assert engine.stats().stalled_s == 0
 
 
 def test_an_idle_engine_does_not_work() -> None:
@@ -184,9 +184,9 @@ def test_an_idle_engine_does_not_work() -> None:
         stalled = running.open(_request("abc"), credit=1)
         running.wait_for_delta(stalled)
         running.ask(_request("probe", max_tokens=1))
-        steps, calls = running.engine.gauges().steps, len(running.calls)
+        steps, calls = running.engine.stats().steps, len(running.calls)
         running.engine.credit(777, 5)  # unknown: not even a reason to wake up
-        assert (running.engine.gauges().steps, len(running.calls)) == (steps, calls)
+        assert (running.engine.stats().steps, len(running.calls)) == (steps, calls)
 
 
 def _traffic(rng: random.Random, n: int) -> Sequence[TextRequest]:
@@ -201,7 +201,7 @@ def _traffic(rng: random.Random, n: int) -> Sequence[TextRequest]:
                     TextPrompt(rng.choice(trunks) + str(rng.randrange(20))) for _ in range(rng.choice((1, 1, 2)))
                 ),
                 sampling=SamplingParams(temperature=rng.choice((0.0, 1.0)), seed=index % 50),
-                ending=StoppingCriteria(max_tokens=rng.choice((1, 3, 5, 24)), stop=rng.choice(((), ("e",)))),
+                stopping=StoppingCriteria(max_tokens=rng.choice((1, 3, 5, 24)), stop=rng.choice(((), ("e",)))),
                 n=1 if candidates == 3 else candidates,
                 best_of=candidates,
                 logprobs=rng.choice((None, None, 2)),
@@ -223,7 +223,7 @@ def test_two_thousand_mixed_requests_in_tight_memory() -> None:
             crowd.engine.cancel(ids[index])
         said = {index: crowd.end(id) for index, id in enumerate(ids) if index not in leaves}
         crowd.ask(_request("probe", max_tokens=1))
-        now = crowd.engine.gauges()
+        now = crowd.engine.stats()
         assert crowd.failure is None
     assert (now.running, now.waiting, now.cells_used) == (0, 0, 0)
     assert now.preemptions > 0

@@ -61,8 +61,8 @@ def test_script_decides_the_answer() -> None:
 def test_tokenise_reads_control_tokens_only_where_asked() -> None:
     """The name of a control token is one id as markup and eleven bytes as text."""
     executor = FakeExecutor(traits())
-    assert executor.tokenise("a<|im_end|>é", special=True) == [97, IM_END, 0xC3, 0xA9]
-    assert executor.tokenise("<|im_end|>", special=False) == list(b"<|im_end|>")
+    assert executor.tokenize("a<|im_end|>é", special=True) == [97, IM_END, 0xC3, 0xA9]
+    assert executor.tokenize("<|im_end|>", special=False) == list(b"<|im_end|>")
 
 
 def test_poison_fails_the_batch() -> None:

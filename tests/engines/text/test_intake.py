@@ -39,9 +39,9 @@ class Desk:
         return NOTHING
 
     def arrived(self) -> list[int]:
-        news = self.intake.take(wait=True)
+        news = self.intake.take_updates(wait=True)
         assert news is not None
-        return [arrival.id for arrival in news.arrivals]
+        return [arrival.id for arrival in news.prepared]
 
 
 @pytest.fixture
@@ -63,9 +63,9 @@ def test_short_requests_pass_long_ones(desk: Desk) -> None:
     assert desk.arrived() == [3]
     desk.intake.credit(1, 2)
     desk.go.set()
-    news = desk.intake.take(wait=True)
+    news = desk.intake.take_updates(wait=True)
     assert news is not None
-    assert [(arrival.id, arrival.credit) for arrival in news.arrivals] == [(1, 7)]
+    assert [(arrival.id, arrival.credit) for arrival in news.prepared] == [(1, 7)]
 
 
 def test_a_cancelled_request_is_no_longer_prepared(desk: Desk) -> None:
@@ -102,9 +102,9 @@ def test_faults_are_told(caplog: pytest.LogCaptureFixture) -> None:
     told = []
     for id, request in ((1, SHORT), (2, LONGS)):
         intake.open(id, request, credit=1)
-        news = intake.take(wait=True)
+        news = intake.take_updates(wait=True)
         assert news is not None
-        told += [(refused, fault.kind) for refused, fault in news.refusals]
+        told += [(refused, fault.kind) for refused, fault in news.rejected]
     intake.close()
     intake.join()
     assert told == [(1, "InvalidRequest"), (2, "EngineFailed")]
@@ -124,7 +124,7 @@ def test_what_preparing_answers_needs_no_step() -> None:
     intake = RequestQueue(lambda _, __: found)
     intake.start()
     intake.open(1, TokenRequest((TextPrompt("x"),)), credit=1)
-    news = intake.take(wait=True)
+    news = intake.take_updates(wait=True)
     assert news is not None
     assert news.ended() == [(1, Admitted(0)), (1, found), (1, Done(Usage()))]
     assert intake.open_ids() == []

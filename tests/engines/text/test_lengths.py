@@ -26,16 +26,16 @@ class Counting(FakeExecutor):
     def vocabulary(self) -> Vocabulary:
         return msgspec.structs.replace(super().vocabulary, pieces=(b"x" * 1000,))
 
-    def tokenise(self, text: str, *, special: bool) -> list[int]:
+    def tokenize(self, text: str, *, special: bool) -> list[int]:
         self.read += len(text)
-        return [1] * len(text.split()) if not special else super().tokenise(text, special=special)
+        return [1] * len(text.split()) if not special else super().tokenize(text, special=special)
 
 
 def test_the_longest_token_bounds_a_text(coder: LlamaExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
     """A text of more characters than the window of the longest tokens is refused unread, in OpenAI's words."""
     lengths = LengthLimits(coder)
     longest = max(map(len, coder.vocabulary.pieces))
-    monkeypatch.delattr(LlamaExecutor, "tokenise")
+    monkeypatch.delattr(LlamaExecutor, "tokenize")
     with pytest.raises(
         ContextOverflow, match=r"maximum context length is 32768 .* messages resulted in at least 32769"
     ):

@@ -34,7 +34,7 @@ def measured(decode: float, prefill: float, batch: int = 512) -> PrefillBudget:
 @given(SECONDS, SECONDS, st.integers(1, 64), st.integers(1, 64))
 def test_running_streams_wait_a_bounded_time(decode: float, prefill: float, streams: int, prompts: int) -> None:
     """A step with prompts takes so many times the streams' own step, or a time by how many wait for either."""
-    n = measured(decode, prefill).allowance(streams, prompts)
+    n = measured(decode, prefill).tokens_for_step(streams, prompts)
     assert MIN_PREFILL_TOKENS <= n <= 512
     own = streams * decode
     assert (
@@ -54,7 +54,7 @@ def test_a_long_prompt_holds_up_sixteen_streams_by_a_bounded_factor(
     pace.observe(16, 0, 16 * decode)
     pace.observe(0, 64, 64 * prefill)
     simulation = Simulation(traits(window=6_000, cells=50_000, sequences=32, batch=512))
-    simulation.scheduler = Scheduler(simulation.cache, simulation.traits, pace=pace.allowance)
+    simulation.scheduler = Scheduler(simulation.cache, simulation.traits, pace=pace.tokens_for_step)
     for stream in range(16):
         simulation.ask(Ask([[stream] * 8], length=3_000, project=str(stream % flows)))
     while len(simulation.step().slices) < 16 or simulation.scheduler.counters.steps < 3:
@@ -79,46 +79,46 @@ def test_whatever_was_measured_prompts_go_on(steps: list[tuple[int, int, float]]
     pace = PrefillBudget(512)
     for decode, prefill, seconds in steps:
         pace.observe(decode, prefill, seconds)
-    assert MIN_PREFILL_TOKENS <= pace.allowance(streams, 1) <= 512
+    assert MIN_PREFILL_TOKENS <= pace.tokens_for_step(streams, 1) <= 512
 
 
 def test_cheap_prompts_come_in_larger_slices() -> None:
     """Where a prompt token costs less, a step beside the same streams takes more of them."""
-    assert measured(0.007, 0.0005).allowance(16, 1) > measured(0.007, 0.004).allowance(16, 1)
+    assert measured(0.007, 0.0005).tokens_for_step(16, 1) > measured(0.007, 0.004).tokens_for_step(16, 1)
 
 
 def test_many_prompts_to_a_stream_come_in_larger_slices() -> None:
     """The more callers wait for a prompt to each that reads a stream, the more of a step prompts get."""
     pace = measured(0.007, 0.004)
-    assert pace.allowance(4, 1) < pace.allowance(4, 12) < pace.allowance(4, 24)
+    assert pace.tokens_for_step(4, 1) < pace.tokens_for_step(4, 12) < pace.tokens_for_step(4, 24)
 
 
 def test_one_slow_step_does_not_change_the_pace_much() -> None:
     """A step that another program held up a hundredfold moves the estimate by less than a factor of two."""
     pace = measured(0.007, 0.004)
-    before = pace.allowance(16, 1)
+    before = pace.tokens_for_step(16, 1)
     pace.observe(0, 512, 512 * 0.4)
-    assert before / 2 < pace.allowance(16, 1) <= before
+    assert before / 2 < pace.tokens_for_step(16, 1) <= before
 
 
 def test_prompts_alone_go_in_the_smallest_steps_that_cost_no_more() -> None:
     """With nobody waiting, a whole batch until that was measured; then the smallest size within a twentieth of best."""
     pace = PrefillBudget(512)
-    assert pace.allowance(0, 1) == 512
+    assert pace.tokens_for_step(0, 1) == 512
     pace.observe(0, 512, 512 * 0.004)
     pace.observe(0, 256, 256 * 0.0041)
     pace.observe(0, 128, 128 * 0.006)
-    assert pace.allowance(0, 1) == 256
+    assert pace.tokens_for_step(0, 1) == 256
 
 
 def test_a_fixed_slice_is_not_learnt() -> None:
     """What the operator set is taken, whatever steps cost."""
     pace = PrefillBudget(512, fixed=100)
-    assert pace.allowance(16, 1) == 100
+    assert pace.tokens_for_step(16, 1) == 100
     pace.observe(16, 0, 10.0)
     pace.observe(0, 512, 1.0)
-    assert pace.allowance(16, 1) == 100
-    assert PrefillBudget(64, fixed=100).allowance(1, 1) == 64
+    assert pace.tokens_for_step(16, 1) == 100
+    assert PrefillBudget(64, fixed=100).tokens_for_step(1, 1) == 64
     with pytest.raises(ValueError, match="never ends"):
         PrefillBudget(64, fixed=0)
 
@@ -127,12 +127,12 @@ def test_costs_survive_a_restart(tmp_path: Path) -> None:
     """What was learnt is kept after some steps and read again, for the same weights, kernels and threads only."""
     file = CostFile(tmp_path / "costs" / "tiny.json", "this machine")
     pace = PrefillBudget(512, costs=file.read(), keep=file.write)
-    assert pace.allowance(16, 1) == DEFAULT_PREFILL_TOKENS
+    assert pace.tokens_for_step(16, 1) == DEFAULT_PREFILL_TOKENS
     for _ in range(FIRST_SAVE_STEP // 2):
         pace.observe(16, 0, 16 * 0.007)
         pace.observe(0, 512, 512 * 0.004)
     again = PrefillBudget(512, costs=file.read())
-    assert again.allowance(16, 1) == pace.allowance(16, 1) != DEFAULT_PREFILL_TOKENS
+    assert again.tokens_for_step(16, 1) == pace.tokens_for_step(16, 1) != DEFAULT_PREFILL_TOKENS
     other = CostFile(tmp_path / "costs" / "tiny.json", "another machine")
     assert other.read() == Costs("another machine")
 
@@ -150,11 +150,11 @@ def test_a_broken_file_counts_as_none(tmp_path: Path, caplog: pytest.LogCaptureF
 def test_a_guess_pays_by_what_it_was_measured_to_add(stream: float, guess: float, streams: int) -> None:
     """A guess must come true as often as its own cost is to that of a stream's token, once both are known."""
     pace = PrefillBudget(512)
-    assert pace.pays(streams) == assumed_min_acceptance(streams)
+    assert pace.min_acceptance(streams) == assumed_min_acceptance(streams)
     pace.observe(streams, 0, streams * stream)
-    assert pace.pays(streams) == assumed_min_acceptance(streams)
+    assert pace.min_acceptance(streams) == assumed_min_acceptance(streams)
     pace.observe(streams, 0, streams * stream + 8 * guess, drafted=8)
-    assert pace.pays(streams) == pytest.approx(guess / stream)
+    assert pace.min_acceptance(streams) == pytest.approx(guess / stream)
 
 
 def test_guesses_that_did_not_pay_are_tried_again_after_a_while() -> None:
@@ -162,10 +162,10 @@ def test_guesses_that_did_not_pay_are_tried_again_after_a_while() -> None:
     pace = PrefillBudget(512)
     pace.observe(4, 0, 4 * 0.005)
     pace.observe(4, 0, 4 * 0.005 + 8 * 0.02, drafted=8)
-    assert pace.pays(4) > 1
+    assert pace.min_acceptance(4) > 1
     for _ in range(5_000):
         pace.observe(4, 0, 4 * 0.005)
-    assert pace.pays(4) == pytest.approx(assumed_min_acceptance(4), rel=0.01)
+    assert pace.min_acceptance(4) == pytest.approx(assumed_min_acceptance(4), rel=0.01)
 
 
 def test_steps_too_short_to_measure_teach_nothing_of_guesses() -> None:
@@ -173,13 +173,13 @@ def test_steps_too_short_to_measure_teach_nothing_of_guesses() -> None:
     pace = PrefillBudget(512)
     pace.observe(1, 0, 0.0001)
     pace.observe(1, 0, 0.01, drafted=2)
-    assert pace.pays(1) == assumed_min_acceptance(1)
+    assert pace.min_acceptance(1) == assumed_min_acceptance(1)
 
 
 @given(SECONDS, SECONDS, st.integers(0, 16))
 def test_a_step_that_nobody_waits_for_is_short(decode: float, prefill: float, streams: int) -> None:
     """Who comes while background work is done waits for a short step, or for the fewest tokens that make sense."""
-    n = measured(decode, prefill).brief(streams)
+    n = measured(decode, prefill).background_tokens(streams)
     assert MIN_PREFILL_TOKENS <= n <= 512
     assert n == MIN_PREFILL_TOKENS or streams * decode + n * prefill <= MAX_BACKGROUND_STEP_S * 1.001
-    assert MIN_PREFILL_TOKENS <= PrefillBudget(512).brief(streams) <= DEFAULT_PREFILL_TOKENS
+    assert MIN_PREFILL_TOKENS <= PrefillBudget(512).background_tokens(streams) <= DEFAULT_PREFILL_TOKENS

@@ -66,10 +66,10 @@ def test_a_system_prompt_survives_a_restart(tmp_path: Path) -> None:
     with _running(tmp_path) as running:
         first = running.ask(_request(SYSTEM + "Where?"))
         assert _cached(first) == LENGTH
-        now = running.engine.gauges()
+        now = running.engine.stats()
         assert (now.disk_hits, now.disk_queries) == (LENGTH, LENGTH + len("Where?"))
         assert running.ask(_request(SYSTEM + "How?")).usage is not None
-        assert running.engine.gauges().disk_hits == LENGTH  # the second came from memory
+        assert running.engine.stats().disk_hits == LENGTH  # the second came from memory
     with TextEngineRunner() as plain:
         assert first.texts == plain.ask(_request(SYSTEM + "Where?")).texts
     assert len(_files(tmp_path)) == 1
@@ -81,7 +81,7 @@ def test_requests_that_arrive_together_wait_for_one_reading(tmp_path: Path) -> N
     with _running(tmp_path, sequences=4) as running:
         ids = [running.open(_request(f"{SYSTEM}{index} go")) for index in range(16)]
         assert all(_cached(running.end(id)) >= LENGTH for id in ids)
-        assert running.engine.gauges().disk_hits <= 16 * LENGTH
+        assert running.engine.stats().disk_hits <= 16 * LENGTH
 
 
 @pytest.mark.parametrize(("project", "shares", "expected"), [("two", False, 0), ("two", True, LENGTH)])
@@ -120,7 +120,7 @@ def test_who_leaves_while_the_disk_is_read_leaves_nothing(tmp_path: Path) -> Non
         gone = running.open(_request(SYSTEM + "Where?", max_tokens=1000))
         running.engine.cancel(gone)
         assert _cached(running.ask(_request(SYSTEM + "Who?"))) >= LENGTH
-        now = running.engine.gauges()
+        now = running.engine.stats()
         assert (now.running, now.waiting, now.cells_used) == (0, 0, 0)
 
 
@@ -128,20 +128,20 @@ def test_regulars_are_found_among_ragged_prefixes() -> None:
     """Prompts that happen to agree a little further count for the prefix they have in common."""
     regulars = PrefixHitCounter()
     system = list(range(80))
-    assert regulars.found("p", [*system, 1, 2]) == 0
-    assert regulars.found("q", system) == 0
-    assert regulars.found("p", system) == 80
-    assert regulars.found("p", [*system, 3]) == 80
-    assert regulars.found("p", [*system, 3]) == 81
+    assert regulars.record_hit("p", [*system, 1, 2]) == 0
+    assert regulars.record_hit("q", system) == 0
+    assert regulars.record_hit("p", system) == 80
+    assert regulars.record_hit("p", [*system, 3]) == 80
+    assert regulars.record_hit("p", [*system, 3]) == 81
 
 
 def test_what_is_watched_is_bounded() -> None:
     """A thousand prefixes found once each are forgotten again, the oldest first."""
     regulars = PrefixHitCounter()
     for index in range(1000):
-        assert regulars.found("p", [index, *range(80)]) == 0
-    assert regulars.found("p", [0, *range(80)]) == 0
-    assert regulars.found("p", [999, *range(80)]) == 81
+        assert regulars.record_hit("p", [index, *range(80)]) == 0
+    assert regulars.record_hit("p", [0, *range(80)]) == 0
+    assert regulars.record_hit("p", [999, *range(80)]) == 81
 
 
 def test_a_chat_that_grows_is_not_written_each_turn(tmp_path: Path) -> None:
@@ -163,22 +163,24 @@ def test_a_busy_engine_is_held_up_rarely_and_shortly(tmp_path: Path) -> None:
     keeper = PrefixPersistence(cache, executor, shelf, most=4096, tell=lambda *_: None)
     for length, may_interrupt in ((100, True), (int(MAX_COPY_S / 50e-6) + 100, False)):
         tokens = [length % 7] * length
-        slot = cache.begin("p", None)
+        slot = cache.allocate("p", None)
         assert slot is not None
         for position, token in enumerate(tokens):
             executor._append(slot, token, position, "")
         cache.extend(slot, tokens)
         cache.retire(slot)
-        one = ScheduledRequest(0, "p", "p", 1).add(0, [*tokens, 9])
+        one = ScheduledRequest(0, "p", "p", 1).add_candidate(0, [*tokens, 9])
         one.computed = length
-        keeper.found(one)
-        keeper.found(one)
-        assert [keeper.work(rests=False) for _ in range(MAX_DEFERRED_STEPS - 1)] == [False] * (MAX_DEFERRED_STEPS - 1)
-        assert keeper.work(rests=False) is may_interrupt
-        assert keeper.work(rests=True) is not may_interrupt
+        keeper.on_prefix_hit(one)
+        keeper.on_prefix_hit(one)
+        assert [keeper.copy_one(rests=False) for _ in range(MAX_DEFERRED_STEPS - 1)] == [False] * (
+            MAX_DEFERRED_STEPS - 1
+        )
+        assert keeper.copy_one(rests=False) is may_interrupt
+        assert keeper.copy_one(rests=True) is not may_interrupt
         keeper._each = 50e-6
     cache.check_integrity()
-    assert cache.held == 0
+    assert cache.running_cells == 0
 
 
 class _Restarting:
@@ -200,7 +202,7 @@ class _Restarting:
                 engine.cancel(ids[index])
             said = {index: running.end(id) for index, id in enumerate(ids) if index not in leaving}
             running.ask(_request("probe", max_tokens=1))
-            now = engine.gauges()
+            now = engine.stats()
             assert (now.running, now.waiting, now.cells_used) == (0, 0, 0)
             engine._scheduler.check_integrity()
             assert executor.cells_used == engine._cache.cells

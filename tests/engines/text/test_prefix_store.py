@@ -35,13 +35,13 @@ def read(shelf: PrefixStore, namespace: Hashable, tokens: tuple[int, ...] = TOKE
     if found is None:
         return None
     answers: SimpleQueue[bytes | None] = SimpleQueue()
-    shelf.fetch(found[0], lambda _, state: answers.put(state))
+    shelf.read_later(found[0], lambda _, state: answers.put(state))
     return answers.get(timeout=10)
 
 
 def put(shelf: PrefixStore, namespace: Hashable, tokens: tuple[int, ...] = TOKENS, state: bytes = STATE) -> None:
     """Keep a prefix and wait until it is written."""
-    shelf.keep(namespace, tokens, state)
+    shelf.write_later(namespace, tokens, state)
     assert shelf.wait(10)
 
 

@@ -81,7 +81,7 @@ class TreeAgainstLists(RuleBasedStateMachine):
     @rule(data=st.data())
     def held(self, data: st.DataObject) -> None:
         some = data.draw(st.sets(st.sampled_from(sorted(self.model)))) if self.model else set()
-        assert self.tree.held(some) == len({cell for sequence in some for cell, _ in self.model[sequence][1]})
+        assert self.tree.cells_of(some) == len({cell for sequence in some for cell, _ in self.model[sequence][1]})
 
     @invariant()
     def books_are_right(self) -> None:
@@ -124,9 +124,9 @@ def test_part_of_a_match_may_be_held() -> None:
     match = tree.match("a", [1, 2, 3, 4, 5, 6], 6)
     assert match is not None
     assert match.length == 5
-    assert tree.held_part(match, {1}) == 3
-    assert tree.held_part(match, {0}) == 5
-    assert tree.held_part(match, {7}) == 0
+    assert tree.held_tokens(match, {1}) == 3
+    assert tree.held_tokens(match, {0}) == 5
+    assert tree.held_tokens(match, {7}) == 0
 
 
 def test_a_broken_book_is_found() -> None:

@@ -16,7 +16,7 @@ def _steps(lookup: PromptLookup, answer: list[int], *, rows: int = 1) -> tuple[i
     """Steps taken for an answer, tokens guessed and guesses that came true, where `rows` tokens share each step."""
     steps = guessed = accepted = place = 0
     while place < len(answer):
-        guess = lookup.guess(512, assumed_min_acceptance(rows))
+        guess = lookup.draft(512, assumed_min_acceptance(rows))
         kept = next((n for n, token in enumerate(guess) if answer[place + n : place + n + 1] != [token]), len(guess))
         for token in answer[place : place + kept + 1]:
             lookup.feed(token)
@@ -43,7 +43,7 @@ def test_a_prompt_is_copied_once_the_answer_repeats_it() -> None:
     """Nothing is guessed before the answer has shown, by a few tokens in a row, that it repeats the prompt."""
     lookup = PromptLookup(LookupSource(TEXT, is_likely=False), 400)
     for token in TEXT[100:103]:
-        assert lookup.guess(512, assumed_min_acceptance(1)) == ()
+        assert lookup.draft(512, assumed_min_acceptance(1)) == ()
         lookup.feed(token)
     steps, guessed, accepted = _steps(lookup, TEXT[103:300])
     assert guessed - accepted <= MAX_DRAFT  # only the last guess goes beyond the answer's end
@@ -68,13 +68,13 @@ def test_text_without_repetition_costs_next_to_nothing() -> None:
 def test_the_fuller_a_step_the_surer_a_guess_must_be() -> None:
     """Beside many other tokens a computed guess costs nearly what a drawn token does: guesses get fewer and surer."""
     lookup = PromptLookup(LookupSource(TEXT, is_likely=True), 400)
-    sizes = [len(lookup.guess(512, assumed_min_acceptance(rows))) for rows in (1, 4, 16, 64)]
+    sizes = [len(lookup.draft(512, assumed_min_acceptance(rows))) for rows in (1, 4, 16, 64)]
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[0] > 0
     assert sizes[-1] == 0
     for token in TEXT[:100]:
         lookup.feed(token)
-    assert len(lookup.guess(512, assumed_min_acceptance(16))) > 0
+    assert len(lookup.draft(512, assumed_min_acceptance(16))) > 0
 
 
 def test_guesses_keep_to_the_room_the_budget_and_the_source() -> None:
@@ -82,25 +82,25 @@ def test_guesses_keep_to_the_room_the_budget_and_the_source() -> None:
     lookup = PromptLookup(LookupSource(TEXT, is_likely=True), 150)
     for token in TEXT[:100]:
         lookup.feed(token)
-    assert len(lookup.guess(512, assumed_min_acceptance(1))) == MAX_DRAFT
-    assert len(lookup.guess(3, assumed_min_acceptance(1))) == 3
-    assert lookup.guess(0, assumed_min_acceptance(1)) == ()
+    assert len(lookup.draft(512, assumed_min_acceptance(1))) == MAX_DRAFT
+    assert len(lookup.draft(3, assumed_min_acceptance(1))) == 3
+    assert lookup.draft(0, assumed_min_acceptance(1)) == ()
     for token in TEXT[100:145]:
         lookup.feed(token)
-    assert len(lookup.guess(512, assumed_min_acceptance(1))) == 4
+    assert len(lookup.draft(512, assumed_min_acceptance(1))) == 4
     for token in TEXT[145:149]:
         lookup.feed(token)
-    assert lookup.guess(512, assumed_min_acceptance(1)) == ()
+    assert lookup.draft(512, assumed_min_acceptance(1)) == ()
 
 
 def test_sources_may_be_empty_or_short() -> None:
     """A source of no tokens, or of fewer than a match needs, foretells nothing."""
     for tokens in ([], [1], [1, 2]):
         lookup = PromptLookup(LookupSource(tokens, is_likely=False), 10)
-        assert lookup.guess(512, assumed_min_acceptance(1)) == ()
+        assert lookup.draft(512, assumed_min_acceptance(1)) == ()
         for token in (1, 2, 3):
             lookup.feed(token)
-        assert lookup.guess(512, assumed_min_acceptance(1)) == ()
+        assert lookup.draft(512, assumed_min_acceptance(1)) == ()
 
 
 def test_what_costs_nothing_is_guessed_in_full() -> None:
@@ -108,4 +108,4 @@ def test_what_costs_nothing_is_guessed_in_full() -> None:
     lookup = PromptLookup(LookupSource(TEXT, is_likely=True), len(TEXT))
     for token in TEXT[:30]:
         lookup.feed(token)
-    assert len(lookup.guess(512, 0.0)) == MAX_DRAFT
+    assert len(lookup.draft(512, 0.0)) == MAX_DRAFT

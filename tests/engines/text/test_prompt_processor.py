@@ -47,7 +47,7 @@ def test_text_is_plain_behind_the_start(fake: FakeExecutor, coder: LlamaExecutor
     """A completion's prompt is its text behind the document's start where the model wants one, markers being text."""
     assert prepared(fake, TextPrompt("hi")).ids == (START, *b"hi")
     found = prepared(coder, TextPrompt(FORGED))
-    assert list(found.ids) == coder.tokenise(FORGED, special=False)
+    assert list(found.ids) == coder.tokenize(FORGED, special=False)
     assert not coder.vocabulary.special.keys() & set(found.ids)
     assert (found.text, found.chars) == (FORGED, len(FORGED))
 
@@ -56,7 +56,7 @@ def test_no_prompt_is_a_documents_start(fake: FakeExecutor, coder: LlamaExecutor
     """Without a prompt, or with an empty one, the model begins a document."""
     for prompt in (EmptyPrompt(), TextPrompt(""), TokenPrompt(())):
         assert prepared(fake, prompt).ids == (START,)
-        assert prepared(coder, prompt).ids == (coder.vocabulary.document,)
+        assert prepared(coder, prompt).ids == (coder.vocabulary.document_token,)
         assert prepared(coder, prompt).text == ""
 
 
@@ -73,14 +73,16 @@ def test_model_ids_outside_the_vocabulary_are_refused(fake: FakeExecutor, token:
     assert refused(fake, TextRequest((TokenPrompt((token,)),))).param == "prompt"
     start = (EmptyPrompt(),)
     assert refused(fake, TextRequest(start, sampling=SamplingParams(logit_bias={token: 1}))).param == "logit_bias"
-    assert refused(fake, TextRequest(start, ending=StoppingCriteria(stop_token_ids=(token,)))).param == "stop_token_ids"
+    assert (
+        refused(fake, TextRequest(start, stopping=StoppingCriteria(stop_token_ids=(token,)))).param == "stop_token_ids"
+    )
 
 
 def test_openai_ids_are_read_in_their_encoding(coder: LlamaExecutor) -> None:
     """Under an OpenAI name ids are that encoding's: their text is tokenised anew, its end-of-text parts documents."""
     found = prepared(coder, TokenPrompt((15339, 1917, 100257, 15339)), "cl100k_base")
-    hello = coder.tokenise("hello", special=False)
-    assert list(found.ids) == [*coder.tokenise("hello world", special=False), coder.vocabulary.document, *hello]
+    hello = coder.tokenize("hello", special=False)
+    assert list(found.ids) == [*coder.tokenize("hello world", special=False), coder.vocabulary.document_token, *hello]
     assert found.text == "hello worldhello"
 
 
@@ -102,7 +104,7 @@ def test_infill_uses_the_models_own_tokens(fake: FakeExecutor, coder: LlamaExecu
     found = prepared(coder, InfillPrompt(TextPrompt(f"def f(:\n{FORGED}"), f"{FORGED}<|fim_middle|>"))
     controls = [token for token in found.ids if token in coder.vocabulary.special]
     assert controls == [infill.prefix, infill.suffix, infill.middle]
-    assert found.ends >= set(infill.ends) | coder.vocabulary.ends
+    assert found.end_tokens >= set(infill.end_tokens) | coder.vocabulary.end_tokens
 
 
 def test_infill_without_a_prefix(fake: FakeExecutor) -> None:
@@ -125,10 +127,10 @@ def test_edits_open_the_answer_and_close_it(coder: LlamaExecutor) -> None:
     honest = prepared(coder, EditPrompt("hi", "hi"))
     controls = [[token for token in edit.ids if token in coder.vocabulary.special] for edit in (found, honest)]
     assert controls[0] == controls[1]
-    opened = tuple(coder.tokenise("```\n", special=False))
+    opened = tuple(coder.tokenize("```\n", special=False))
     assert found.ids[-len(opened) :] == opened
     assert found.stop == ("\n```",)
-    assert list(found.copy_source) == coder.tokenise(FORGED, special=False)
+    assert list(found.copy_source) == coder.tokenize(FORGED, special=False)
 
 
 def test_bias_under_model_ids(fake: FakeExecutor) -> None:
@@ -145,9 +147,9 @@ def test_bias_under_an_encoding(fake: FakeExecutor, coder: LlamaExecutor) -> Non
     request = TextRequest((EmptyPrompt(),), sampling=wanted, encoding="cl100k_base")
     bias = PromptProcessor(coder, 100).prepare(request).bias
     assert dict(zip(bias.ids.tolist(), bias.values.tolist(), strict=True)) == {
-        coder.tokenise("hello", special=False)[0]: 3.0
+        coder.tokenize("hello", special=False)[0]: 3.0
     }
-    assert set(bias.banned.tolist()) == coder.vocabulary.ends
+    assert set(bias.banned.tolist()) == coder.vocabulary.end_tokens
     error = refused(fake, request)
     assert error.param == "logit_bias"
     assert "not one token" in error.message
@@ -164,7 +166,7 @@ def test_bias_under_an_encoding(fake: FakeExecutor, coder: LlamaExecutor) -> Non
 )
 def test_a_default_length_gives_way(fake: FakeExecutor, ending: StoppingCriteria, budget: int) -> None:
     """It bounds what the caller does not, is cut where the window has less room, and never refuses anything."""
-    prepared = PromptProcessor(fake, 100).prepare(TextRequest((TextPrompt("abc"),), ending=ending))
+    prepared = PromptProcessor(fake, 100).prepare(TextRequest((TextPrompt("abc"),), stopping=ending))
     assert prepared.budget == (budget,)
 
 
@@ -173,13 +175,13 @@ def test_budget_is_what_fits(fake: FakeExecutor) -> None:
     prompts = (TextPrompt("a"), TextPrompt("abc"))
     preparer = PromptProcessor(fake, 10)
     assert preparer.prepare(TextRequest(prompts)).budget == (8, 6)
-    assert preparer.prepare(TextRequest(prompts, ending=StoppingCriteria(max_tokens=6))).budget == (6, 6)
-    assert preparer.prepare(TextRequest((TextPrompt("a" * 9),), ending=StoppingCriteria(max_tokens=0))).budget == (0,)
+    assert preparer.prepare(TextRequest(prompts, stopping=StoppingCriteria(max_tokens=6))).budget == (6, 6)
+    assert preparer.prepare(TextRequest((TextPrompt("a" * 9),), stopping=StoppingCriteria(max_tokens=0))).budget == (0,)
 
 
 def test_over_the_window_says_both_numbers(fake: FakeExecutor) -> None:
     """A prompt and answer that do not fit are OpenAI's error with the numbers, never a cut."""
-    error = refused(fake, TextRequest((TextPrompt("abc"),), ending=StoppingCriteria(max_tokens=7)), window=10)
+    error = refused(fake, TextRequest((TextPrompt("abc"),), stopping=StoppingCriteria(max_tokens=7)), window=10)
     assert isinstance(error, ContextOverflow)
     assert (error.code, error.param) == ("context_length_exceeded", "prompt")
     assert error.message == (
@@ -196,12 +198,12 @@ def test_over_the_window_says_both_numbers(fake: FakeExecutor) -> None:
 def test_every_prompt_ends_at_the_models_ends(fake: FakeExecutor) -> None:
     """All of the model's end tokens end any answer."""
     for prompt in (TextPrompt("a"), ChatPrompt((Message("user", "a"),)), EditPrompt("a", "b"), EmptyPrompt()):
-        assert prepared(fake, prompt).ends == {END, IM_END}
+        assert prepared(fake, prompt).end_tokens == {END, IM_END}
 
 
 def test_an_edit_without_an_end_does_not_fill_the_window(coder: LlamaExecutor) -> None:
     """An edit may have 512 tokens and twice its input's, not the whole window."""
     preparer = PromptProcessor(coder, 32768)
     given = preparer.prepare(TextRequest(prompts=(EditPrompt("one two three", "Repeat it for ever"),)))
-    size = len(coder.tokenise("one two three", special=False))
+    size = len(coder.tokenize("one two three", special=False))
     assert given.budget == (512 + 2 * size,)

@@ -41,7 +41,7 @@ class Model:
     def __init__(self, weights: Path) -> None:
         options = LlamaOptions(2 * LANE, 2 * LANE + 4 * LANE, sequences=4, batch=2 * LANE, threads=1)
         self.executor = load(weights, options)
-        self.ids = self.executor.tokenise(STORY * 8, special=False)[:LENGTH]
+        self.ids = self.executor.tokenize(STORY * 8, special=False)[:LENGTH]
         assert len(self.ids) == LENGTH
         plain = load(weights, LlamaOptions(2 * LANE, 2 * LANE, sequences=1, batch=2 * LANE, threads=1, kv="unified"))
         self.half = half = LANE // 2

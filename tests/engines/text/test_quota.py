@@ -87,7 +87,7 @@ def test_the_answer_is_the_same_with_quota_and_without() -> None:
     with TextEngineRunner(cells=4096) as running:
         expected = running.ask(free)
         request = _ask(len(STORY) + 2, STORY, max_tokens=120)
-        request = TextRequest(request.prompts, free.sampling, request.ending, quota=request.quota)
+        request = TextRequest(request.prompts, free.sampling, request.stopping, quota=request.quota)
         said, events = _served(running, request, 1, 2, 3, 5)
     assert said.text == expected.text
     assert said.reasons == {0: "length"}
@@ -111,7 +111,7 @@ def test_a_prompt_beyond_the_quota_is_not_computed() -> None:
         id = running.open(_ask(5, "a long prompt", max_tokens=4))
         running.wait(id, lambda events: _asked(events) == 1)
         assert running.ask(_ask(100, "abc", max_tokens=3)).usage
-        assert running.engine.gauges().cells_used == 0 or not running.events(id)[2:]
+        assert running.engine.stats().cells_used == 0 or not running.events(id)[2:]
         running.engine.cancel(id)
         assert running.ask(_ask(100, "abc", max_tokens=3)).usage
         said, _ = _served(running, _ask(5, "a long prompt", max_tokens=4), 0)

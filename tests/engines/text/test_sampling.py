@@ -191,7 +191,7 @@ def test_penalties_are_openais_formula(row: NDArray[np.float32]) -> None:
     candidate = draw(SamplingParams(frequency_penalty=0.5, presence_penalty=-1.25))
     for token in (3, 900, 3, 3):
         candidate.accept(token)
-    change = candidate.adjust(row) - row
+    change = candidate.process_logits(row) - row
     assert change[3] == pytest.approx(-0.5 * 3 + 1.25, abs=1e-5)
     assert change[900] == pytest.approx(-0.5 + 1.25, abs=1e-5)
     assert np.flatnonzero(change).tolist() == [3, 900]
@@ -202,7 +202,7 @@ def test_penalties_survive_long_outputs(row: NDArray[np.float32]) -> None:
     candidate = draw(SamplingParams(frequency_penalty=1.0))
     for token in [*range(500), *range(250)]:
         candidate.accept(token)
-    change = row - candidate.adjust(row)
+    change = row - candidate.process_logits(row)
     assert change[:250] == pytest.approx(2, abs=1e-5)
     assert change[250:500] == pytest.approx(1, abs=1e-5)
     assert not change[500:].any()
@@ -216,7 +216,7 @@ def test_repetition_penalty_covers_prompt_and_output() -> None:
     )
     candidate.accept(2)
     candidate.accept(0)
-    assert candidate.adjust(row).tolist() == [1.0, -4.0, 2.0, 1.0]
+    assert candidate.process_logits(row).tolist() == [1.0, -4.0, 2.0, 1.0]
 
 
 @pytest.mark.parametrize("penalty", [1e-300, 5e-324, 1e-31, 1e-5, 10.0])
@@ -226,7 +226,7 @@ def test_any_repetition_penalty_leaves_numbers(penalty: float) -> None:
     candidate = TokenSampler(SamplingParams(repetition_penalty=penalty), seed=1, choice=0, bias=NO_BIAS)
     for token in (0, 1, 2):
         candidate.accept(token)
-    adjusted = candidate.adjust(row)
+    adjusted = candidate.process_logits(row)
     assert np.isfinite(adjusted).all()
     assert adjusted[2] > adjusted[0]
     assert 0 <= sample(row[None], [candidate])[0] < 4
@@ -243,7 +243,7 @@ def test_bans_that_leave_nothing_say_nothing(row: NDArray[np.float32]) -> None:
 
 def test_bias_is_added(row: NDArray[np.float32]) -> None:
     """A bias between the decisive ends is added to its token's logit and to nothing else."""
-    change = draw(logit_bias=LogitBias.of({7: 2.5, 1400: -99.0})).adjust(row) - row
+    change = draw(logit_bias=LogitBias.of({7: 2.5, 1400: -99.0})).process_logits(row) - row
     assert change[[7, 1400]] == pytest.approx([2.5, -99.0], abs=1e-4)
     assert np.flatnonzero(change).tolist() == [7, 1400]
 
@@ -291,7 +291,7 @@ def test_logits_are_never_written(row: NDArray[np.float32]) -> None:
     busy = draw(SamplingParams(frequency_penalty=1.0, top_p=0.5), logit_bias=LogitBias.of({1: 5.0, 2: -100.0}))
     busy.accept(9)
     assert sample(np.broadcast_to(row, (2, len(row))), [busy, draw()]).shape == (2,)
-    assert draw().adjust(row) is row
+    assert draw().process_logits(row) is row
 
 
 @pytest.mark.parametrize("broken", [np.nan, -np.inf])

@@ -259,7 +259,7 @@ def test_copies_cost_cells_where_cells_are_not_shared() -> None:
     simulation = Simulation(executor)
     simulation.ask(Ask([_prompt(30)], candidates=4, length=5))
     simulation.step()
-    assert simulation.cache.held == 120
+    assert simulation.cache.running_cells == 120
     simulation.run()
     simulation.check_answers()
     assert simulation.answers[0, 0, 3] == alone(simulation.executor, _prompt(30), 3, 5)

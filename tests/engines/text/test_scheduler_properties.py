@@ -116,7 +116,7 @@ def test_any_traffic_is_served_as_if_alone(
             for position in range(len(tokens) if ask.scores else 0):
                 expected = simulation.executor.next_logits(tokens[: position + 1], ask.adapter)
                 assert (simulation.scores[identity, prompt, position] == expected).all()
-    assert simulation.cache.held == 0
+    assert simulation.cache.running_cells == 0
     assert retain is None or simulation.cache.cells <= retain
 
 

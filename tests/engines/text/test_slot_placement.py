@@ -61,7 +61,7 @@ def test_adjoining_ids_stay(active: set[int]) -> None:
 def test_a_sequence_that_holds_nothing_yet_moves_too() -> None:
     """Begun and not yet computed, a sequence comes beside the others although there is nothing to copy."""
     cache = KVCache(FakeExecutor(traits(shares_cells=False)))
-    ids = [cache.begin("", None) for _ in range(4)]
+    ids = [cache.allocate("", None) for _ in range(4)]
     assert ids == [0, 1, 2, 3]
     cache.drop([2])
     assert cache.compact() == (3, 2)
@@ -86,6 +86,6 @@ def test_a_new_kind_sits_apart_where_it_can(active: set[int], others: set[int]) 
 def test_each_kind_comes_together() -> None:
     """Sequences of two kinds that never step together end in two runs, each of one kind."""
     cache = KVCache(FakeExecutor(traits(shares_cells=False, sequences=16)), kind=lambda name: name)
-    ids = {cache.begin(name, None): name for name in ("red", "blue") * 4}
+    ids = {cache.allocate(name, None): name for name in ("red", "blue") * 4}
     for kind in ("red", "blue"):
         assert runs({id for id, name in ids.items() if id is not None and name == kind}) == 1

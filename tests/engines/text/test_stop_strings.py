@@ -36,7 +36,7 @@ def test_held_is_the_longest_ambiguous_tail(text: str, stops: list[str]) -> None
     finder = StopStringFinder(StopStrings(stops))
     if finder.feed(text) is None:
         tails = [n for stop in stops for n in range(len(stop)) if text.endswith(stop[:n])]
-        assert finder.held == max(tails)
+        assert finder.held_characters == max(tails)
 
 
 def test_hostile_strings_stay_linear() -> None:
@@ -45,7 +45,7 @@ def test_hostile_strings_stay_linear() -> None:
     finder = StopStringFinder(StopStrings(["a" * n + "b"]))
     began = time.process_time()
     assert finder.feed("a" * (3 * n)) is None
-    assert finder.held == n
+    assert finder.held_characters == n
     assert finder.feed("b") == -n
     assert time.process_time() - began < 5
 
@@ -55,4 +55,4 @@ def test_no_stops_hold_nothing() -> None:
     for stops in ([], [""]):
         finder = StopStringFinder(StopStrings(stops))
         assert finder.feed("anything") is None
-        assert finder.held == 0
+        assert finder.held_characters == 0

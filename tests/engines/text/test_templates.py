@@ -52,7 +52,7 @@ def test_ids_equal_the_whole_rendering(small: LlamaExecutor, coder: LlamaExecuto
     """For ordinary messages the ids are those of the rendered text tokenised at once."""
     for executor in (small, coder):
         rendered = ChatTemplate(executor).render(TALK)
-        assert rendered.ids == executor.tokenise(rendered.text, special=True)
+        assert rendered.ids == executor.tokenize(rendered.text, special=True)
         assert rendered.text.endswith("<|im_start|>assistant\n")
         assert TALK[1].content in rendered.text
 

@@ -53,7 +53,7 @@ def test_a_conversation_becomes_what_would_be_answered(engine: TextEngineRunner)
     chat = ChatPrompt((Message("user", "hello"),))
     found = told(engine, TokenRequest((chat,)))
     assert isinstance(found, Tokenised)
-    answered = engine.ask(TextRequest((chat,), ending=StoppingCriteria(max_tokens=1))).admitted
+    answered = engine.ask(TextRequest((chat,), stopping=StoppingCriteria(max_tokens=1))).admitted
     assert answered is not None
     assert answered.prompt_tokens == len(found.ids)
     assert "hello" in _text(engine, found.ids)

@@ -38,7 +38,7 @@ def _draw(sampling: SamplingParams, seed: int) -> TokenSampler:
 
 
 def _candidate() -> Candidate:
-    return ScheduledRequest(0, "", "", 1).add(0, PROMPT)
+    return ScheduledRequest(0, "", "", 1).add_candidate(0, PROMPT)
 
 
 def _verified(draft: list[int], draw: TokenSampler, seed_rows: int = 0) -> list[int]:

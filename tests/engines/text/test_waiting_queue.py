@@ -25,22 +25,22 @@ class QueueDriver:
         """One request of prompts of these lengths."""
         group = ScheduledRequest(number, flow, flow, credit=1000)
         for prompt, length in enumerate(lengths):
-            group.add(prompt, [0] * length)
-        self.waiting.join(group)
+            group.add_candidate(prompt, [0] * length)
+        self.waiting.add(group)
 
     def serve(self, n: int) -> None:
         """Spend `n` tokens on whoever is next."""
-        for one in list(self.waiting.ordered(self.under_way)):
+        for one in list(self.waiting.in_order(self.under_way)):
             if n <= 0:
                 return
             if one.slot is None:
-                self.waiting.serve(one)
+                self.waiting.remove(one)
                 one.slot = 0
                 self.under_way.append(one)
             took = min(n, one.pending)
             n -= took
             one.computed += took
-            self.waiting.charge(one.group.flow, took)
+            self.waiting.charge(one.group.fair_share_key, took)
             self.served.append((one.group.id, took))
             if not one.pending:
                 self.under_way.remove(one)
@@ -111,9 +111,9 @@ def test_those_who_leave_are_gone() -> None:
     waiting = WaitingQueue()
     groups = [ScheduledRequest(number, "one", "one", credit=1) for number in range(2)]
     for group in groups:
-        group.add(0, [0] * 5)
-        group.add(0, [0] * 5)
-        waiting.join(group)
-    waiting.leave(groups[0])
+        group.add_candidate(0, [0] * 5)
+        group.add_candidate(0, [0] * 5)
+        waiting.add(group)
+    waiting.remove_request(groups[0])
     assert [candidate.group.id for candidate in waiting] == [1, 1]
     assert len(waiting) == 2

@@ -80,7 +80,7 @@ def listen(listener: Transcriber, tmp_path: Path) -> Listen:
     def run(sound: Samples | bytes, **wish: Any) -> Transcript:
         file = tmp_path / "sound"
         file.write_bytes(sound if isinstance(sound, bytes) else encoded(sound))
-        events: Iterator[Event | None] = listener.begin(ActiveRequest(1, TranscriptionRequest(file, **wish), 999))
+        events: Iterator[Event | None] = listener.transcribe(ActiveRequest(1, TranscriptionRequest(file, **wish), 999))
         transcript = Transcript()
         for event in events:
             if event is None:

@@ -26,7 +26,7 @@ CONTAINERS = {"flac": "flac", "m4a": "mov", "mp3": "mp3", "mp4": "mov", "mpga": 
 def read(path: Path, most_s: float = audio.MAX_DURATION_S) -> Samples:
     """All samples of a file."""
     with audio.open_recording(path, most_s) as recording:
-        return np.concatenate(list(recording.pieces()))
+        return np.concatenate(list(recording.blocks()))
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_a_recording_comes_in_pieces_and_again(put: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(audio, "PIECE_S", 1)
     put.write_bytes(encoded(tone(3.5), "flac"))
     with audio.open_recording(put) as recording:
-        first, again = list(recording.pieces()), list(recording.pieces())
+        first, again = list(recording.blocks()), list(recording.blocks())
     assert len(first) == 4
     assert max(map(len, first)) < 1.5 * audio.RATE_HZ
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))

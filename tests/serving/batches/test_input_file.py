@@ -60,16 +60,16 @@ def test_a_bad_line_is_told_and_left_out(tmp_path: Path, bad: object, code: str,
     """What is wrong with it is told with its number; the others are done all the same."""
     found, _ = look(tmp_path, GOOD, bad, {**GOOD, "custom_id": "last"})
     first, second, third = found.lines
-    assert first.fault is None
-    assert third.fault is None
-    assert second.fault is not None
-    assert (second.fault.code, second.fault.param, second.fault.line) == (code, param, 2)
+    assert first.error is None
+    assert third.error is None
+    assert second.error is not None
+    assert (second.error.code, second.error.param, second.error.line) == (code, param, 2)
 
 
 def test_a_bad_line_leaves_its_name_to_others(tmp_path: Path) -> None:
     """A custom_id counts as taken only where its line is done."""
     found, _ = look(tmp_path, {**GOOD, "url": "/v1/edits"}, GOOD)
-    assert [line.fault is None for line in found.lines] == [False, True]
+    assert [line.error is None for line in found.lines] == [False, True]
 
 
 def test_nothing_is_done_where_no_line_can_be(tmp_path: Path) -> None:
@@ -96,5 +96,5 @@ def test_byte_order_marks_are_no_part_of_a_request(tmp_path: Path) -> None:
     """A file that begins with one, or was put together from such files, is done like any other."""
     mark = codecs.BOM_UTF8.decode()
     found, path = look(tmp_path, *(mark + json.dumps({**GOOD, "custom_id": name}) for name in "ab"), mark)
-    assert [(line.custom_id, line.fault) for line in found.lines] == [("a", None), ("b", None)]
+    assert [(line.custom_id, line.error) for line in found.lines] == [("a", None), ("b", None)]
     assert [json.loads(input_file.read_request(path, line)) for line in found.lines] == [GOOD["body"]] * 2

@@ -69,7 +69,7 @@ class RunnerFixture:
         finally:
             self.at_once -= 1
 
-    async def opened(self) -> None:
+    async def wait_open(self) -> None:
         """Fill the port Gap."""
         await self.gate.wait()
 
@@ -77,7 +77,7 @@ class RunnerFixture:
         """A batch of these lines."""
         path = self.folder / "input"
         path.write_text("\n".join(json.dumps(line) for line in lines))
-        kept = self.files.add(
+        kept = self.files.create(
             File(id="", project=project, purpose="batch", filename="i", bytes=0, created_at=0), content=path
         )
         wanted = Batch(
@@ -97,7 +97,7 @@ class RunnerFixture:
         """Answer no more once so many lines have an outcome."""
 
         def answer(body: dict[str, Any]) -> DispatchedResponse:
-            if len(self.book.lines(batch.id)) >= n:
+            if len(self.book.finished_lines(batch.id)) >= n:
                 self.going.clear()
             return good(body)
 
@@ -121,13 +121,13 @@ class RunnerFixture:
 
     def shown(self, batch: Batch) -> Batch:
         """The batch as it stands."""
-        return self.book.show(batch.project, batch.id)
+        return self.book.get(batch.project, batch.id)
 
     async def lines(self, batch: Batch, file_id: str | None) -> list[dict[str, Any]]:
         """The lines of one of its files, none where it has no such file."""
         if file_id is None:
             return []
-        content = [piece async for piece in self.files.content(self.files.show(batch.project, file_id))]
+        content = [piece async for piece in self.files.read(self.files.get(batch.project, file_id))]
         return [json.loads(line) for line in b"".join(content).splitlines()]
 
 
@@ -179,7 +179,7 @@ async def test_work_goes_on_where_it_was_left(room: RunnerFixture) -> None:
     for stop_at in (15, 40):
 
         def answer(body: dict[str, Any], stop_at: int = stop_at) -> DispatchedResponse:
-            if len(room.book.lines(batch.id)) >= stop_at:
+            if len(room.book.finished_lines(batch.id)) >= stop_at:
                 room.going.clear()
             return good(body)
 
@@ -189,7 +189,7 @@ async def test_work_goes_on_where_it_was_left(room: RunnerFixture) -> None:
         assert stop_at <= room.shown(batch).completed < 60
         room.going.set()
     room.answer = good
-    answered = len(room.book.lines(batch.id))
+    answered = len(room.book.finished_lines(batch.id))
     before = len(room.asked)
     async with room.desk():
         ended = await room.ended(batch)
@@ -204,12 +204,12 @@ async def test_a_process_that_was_killed_is_taken_over(room: RunnerFixture) -> N
     batch = room.made([line("a"), line("b", url="/v1/edits")])
     owned = room.book.claim("dead", 5)
     assert owned is not None
-    room.book.begin("dead", batch.id, 2, "m")
-    room.book.record("dead", batch.id, [LineResult(line=1, text="{}", is_answer=True)])
-    room.book.record("dead", batch.id, [LineResult(line=2, text="{}", is_answer=False)])
-    room.book.finalise("dead", batch.id)
+    room.book.start("dead", batch.id, 2, "m")
+    room.book.add_results("dead", batch.id, [LineResult(line=1, text="{}", is_answer=True)])
+    room.book.add_results("dead", batch.id, [LineResult(line=2, text="{}", is_answer=False)])
+    room.book.start_finalizing("dead", batch.id)
     (room.folder / "made").write_text("{}\n")
-    kept = room.book.keep("dead", batch, room.folder / "made", are_answers=True)
+    kept = room.book.create_output_file("dead", batch, room.folder / "made", are_answers=True)
     async with room.desk():
         await asyncio.sleep(0)
         room.now += 6
@@ -285,7 +285,7 @@ async def test_no_line_begins_while_callers_wait(room: RunnerFixture) -> None:
 async def test_a_full_disk_is_waited_for(room: RunnerFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """An outcome that finds no room is kept later, and its line is not asked again."""
     monkeypatch.setattr(batch_run, "_RETRY_INTERVAL_S", 0.01)
-    record, refusals = room.book.record, [StorageFull("full")] * 3
+    record, refusals = room.book.add_results, [StorageFull("full")] * 3
     lock = threading.Lock()
 
     def full(owner: str, batch_id: str, outcomes: Sequence[LineResult]) -> None:
@@ -294,7 +294,7 @@ async def test_a_full_disk_is_waited_for(room: RunnerFixture, monkeypatch: pytes
                 raise refusals.pop()
         record(owner, batch_id, outcomes)
 
-    monkeypatch.setattr(room.book, "record", full)
+    monkeypatch.setattr(room.book, "add_results", full)
     async with room.desk():
         ended = await room.ended(room.made([line("a")]))
     assert (ended.completed, len(room.asked), refusals) == (1, 1, [])
@@ -306,7 +306,7 @@ async def test_batches_of_many_go_side_by_side(room: RunnerFixture) -> None:
     short = room.made([line("s")], project="other")
 
     async def slowly(project: str, key: str, path: str, body: bytes) -> DispatchedResponse:
-        if project == "one" and len(room.book.lines(long.id)) > 20:
+        if project == "one" and len(room.book.finished_lines(long.id)) > 20:
             await until(lambda: room.shown(short).has_ended)
         return good(json.loads(body))
 

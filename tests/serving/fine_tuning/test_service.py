@@ -54,26 +54,26 @@ class Yard:
         path = self.books.folder / "sent"
         path.write_bytes(content)
         file = File(id="", project="one", purpose=purpose, filename="a", bytes=0, created_at=0)
-        return self.books.files.add(file, path).id
+        return self.books.files.create(file, path).id
 
     def order(self, training_file: str | None = None, **changes: Any) -> NewFineTuningJob:
         """What project `one` asks for."""
         given = training_file or self.file()
-        return NewFineTuningJob(project="one", asked="curie", model="tiny", training_file=given, **changes)
+        return NewFineTuningJob(project="one", requested_model="curie", model="tiny", training_file=given, **changes)
 
     async def accepted(self, **changes: Any) -> FineTuningJob:
         """A job."""
-        return await asyncio.to_thread(self.tuner.accept, self.order(**changes))
+        return await asyncio.to_thread(self.tuner.create_job, self.order(**changes))
 
     async def until(self, is_so: Callable[[], bool]) -> None:
         """Wait until something holds."""
         async with asyncio.timeout(30):
             while not is_so():
-                await self.tuner.change(0.05)
+                await self.tuner.wait_for_change(0.05)
 
     async def ended(self, job: FineTuningJob, status: str) -> None:
         """Wait until a job has this status and nothing of it is left behind."""
-        await self.until(lambda: self.books.status(job) == status and self.books.log.untidy(job.server) == [])
+        await self.until(lambda: self.books.status(job) == status and self.books.log.list_uncleaned(job.server) == [])
 
     async def held(self) -> None:
         """Wait until a training waits."""
@@ -109,8 +109,8 @@ async def test_jobs_are_trained_one_after_another(yard: Yard) -> None:
         await yard.ended(second, "succeeded")
     assert [work.id for work in yard.shop.runs] == [first.id, second.id]
     assert {first.name, second.name} <= yard.shop.models
-    results = yard.books.files.every("one", FilePageRequest(purpose="fine-tune-results"))[0]
-    assert {file.id for file in results} == {yard.books.book.show("one", job.id).result_file for job in (first, second)}
+    results = yard.books.files.list_page("one", FilePageRequest(purpose="fine-tune-results"))[0]
+    assert {file.id for file in results} == {yard.books.book.get("one", job.id).result_file for job in (first, second)}
     assert sorted(path.name for path in yard.folder.iterdir() if path.name.startswith("ft")) == []
     assert first.id.startswith("ftjob-")
     assert first.name.startswith("ft:tiny:homeport:a:")
@@ -124,12 +124,12 @@ async def test_a_cancelled_job_keeps_nothing(yard: Yard) -> None:
         await yard.held()
         assert yard.shop.models
         yard.books.book.cancel("one", job.id)
-        yard.tuner.ring()
+        yard.tuner.notify()
         await yard.ended(job, "cancelled")
     assert yard.shop.models == set()
     assert yard.shop.reached == {}
     assert not (yard.folder / job.id).exists()
-    assert yard.books.files.every("one", FilePageRequest(purpose="fine-tune-results")) == ([], False)
+    assert yard.books.files.list_page("one", FilePageRequest(purpose="fine-tune-results")) == ([], False)
 
 
 async def test_a_cancellation_at_the_last_moment_counts(yard: Yard) -> None:
@@ -139,7 +139,7 @@ async def test_a_cancellation_at_the_last_moment_counts(yard: Yard) -> None:
         job = await yard.accepted()
         await yard.ended(job, "cancelled")
     assert yard.shop.models == set()
-    assert yard.books.files.every("one", FilePageRequest(purpose="fine-tune-results")) == ([], False)
+    assert yard.books.files.list_page("one", FilePageRequest(purpose="fine-tune-results")) == ([], False)
 
 
 async def test_a_paused_job_lets_others_go_ahead(yard: Yard) -> None:
@@ -149,13 +149,13 @@ async def test_a_paused_job_lets_others_go_ahead(yard: Yard) -> None:
         first, second = await yard.accepted(), await yard.accepted()
         await yard.held()
         yard.books.book.pause("one", first.id)
-        yard.tuner.ring()
+        yard.tuner.notify()
         await yard.held()
         assert (yard.books.status(first), yard.books.status(second)) == ("paused", "running")
         yard.shop.go.set()
         await yard.ended(second, "succeeded")
         yard.books.book.resume("one", first.id)
-        yard.tuner.ring()
+        yard.tuner.notify()
         await yard.ended(first, "succeeded")
     assert yard.shop.started_at == [0, 0, 2]
     steps = [event.data["step"] for event in yard.books.told(first) if event.data]
@@ -187,7 +187,7 @@ async def test_what_a_job_failed_of_is_kept(yard: Yard) -> None:
         await yard.ended(job, "failed")
         yard.shop.failure = None
         await yard.ended(await yard.accepted(), "succeeded")
-    error = yard.books.book.show("one", job.id).error
+    error = yard.books.book.get("one", job.id).error
     assert error is not None
     assert (error.message, error.param, error.code) == ("Line 1 is too long.", "training_file", "too_long")
     assert not (yard.folder / job.id).exists()
@@ -200,7 +200,7 @@ async def test_an_error_of_ours_fails_the_job(yard: Yard, caplog: pytest.LogCapt
         async with yard.open():
             job = await yard.accepted()
             await yard.ended(job, "failed")
-    error = yard.books.book.show("one", job.id).error
+    error = yard.books.book.get("one", job.id).error
     assert error is not None
     assert "inside" not in error.message
     assert "ZeroDivisionError" in caplog.text
@@ -212,7 +212,7 @@ async def test_a_file_that_is_gone_fails_the_job(yard: Yard) -> None:
     yard.books.files.delete("one", job.training_file)
     async with yard.open():
         await yard.ended(job, "failed")
-    error = yard.books.book.show("one", job.id).error
+    error = yard.books.book.get("one", job.id).error
     assert error is not None
     assert (error.param, error.code) == ("training_file", "file_not_found")
 
@@ -221,14 +221,14 @@ async def test_books_out_of_reach_fail_no_job(yard: Yard, monkeypatch: pytest.Mo
     """A job whose steps cannot be written down for a while is gone on with when they can."""
     monkeypatch.setattr(tuners, "_RETRY_INTERVAL_S", 0.01)
     log, refusals = yard.books.log, [Unavailable("The database does not answer.")] * 2
-    measured = log.measured
+    measured = log.record_step
 
     def sometimes(*args: Any) -> bool:
         if refusals:
             raise refusals.pop()
         return measured(*args)
 
-    monkeypatch.setattr(log, "measured", sometimes)
+    monkeypatch.setattr(log, "record_step", sometimes)
     async with yard.open():
         job = await yard.accepted()
         await yard.ended(job, "succeeded")
@@ -240,7 +240,7 @@ async def test_nothing_ends_the_queue(
     yard: Yard, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An error that nobody foresaw is logged, and the queue goes on."""
-    following = yard.books.log.next
+    following = yard.books.log.next_job
     errors = [ZeroDivisionError("inside")]
 
     def once(server: str) -> FineTuningJob | None:
@@ -248,7 +248,7 @@ async def test_nothing_ends_the_queue(
             raise errors.pop()
         return following(server)
 
-    monkeypatch.setattr(yard.books.log, "next", once)
+    monkeypatch.setattr(yard.books.log, "next_job", once)
     async with yard.open():
         await yard.ended(await yard.accepted(), "succeeded")
     assert "ZeroDivisionError" in caplog.text
@@ -324,7 +324,7 @@ def test_files_that_do_not_fit_are_refused(
     fine += b'[{"role": "assistant", "content": "y"}], "non_preferred_output": [{"role": "assistant", "content": "n"}]}'
     files = {"training_file": yard.file(fine if method == "dpo" else LINE), param: wrong}
     with pytest.raises(InvalidRequest, match=words) as refused:
-        yard.tuner.accept(yard.order(**files, hyperparameters=chosen))
+        yard.tuner.create_job(yard.order(**files, hyperparameters=chosen))
     assert refused.value.param == param
     assert [path for path in yard.folder.rglob("*") if path.is_file()] == []
     assert yard.books.log.counts() == {}
@@ -335,7 +335,7 @@ def test_what_cannot_be_done_is_not_accepted(yard: Yard) -> None:
 
     def refusal(**changes: Any) -> HomeportError:
         with pytest.raises(HomeportError) as refused:
-            yard.tuner.accept(yard.order(**changes))
+            yard.tuner.create_job(yard.order(**changes))
         return refused.value
 
     assert refusal(training_file="file-none").param == "training_file"
@@ -346,6 +346,6 @@ def test_what_cannot_be_done_is_not_accepted(yard: Yard) -> None:
     assert yard.books.log.counts() == {}
     yard.shop.refusal = None
     yard.tuner = yard.another(most_waiting=1)
-    yard.tuner.accept(yard.order())
+    yard.tuner.create_job(yard.order())
     assert isinstance(refusal(), Overloaded)
     assert yard.books.log.counts() == {"queued": 1}

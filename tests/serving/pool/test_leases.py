@@ -24,7 +24,7 @@ def test_count_is_live_leases(moves: list[tuple[bool, int]]) -> None:
         now += 1.0
         if takes:
             live.add(len(leases))
-            leases.append(users.take())
+            leases.append(users.acquire())
         elif leases:
             index = which % len(leases)
             if index in live:

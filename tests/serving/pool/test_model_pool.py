@@ -25,7 +25,7 @@ BIG = 600_000_000
 
 def names(serving: LocalServing) -> list[str]:
     """The models in the pool."""
-    return [status.model for status in serving.status()]
+    return [status.model for status in serving.worker_status()]
 
 
 async def test_idle_models_leave(serve: Serve) -> None:
@@ -33,13 +33,13 @@ async def test_idle_models_leave(serve: Serve) -> None:
     serving = await serve(msgspec.structs.replace(QUICK, idle_s=0.2), ballast=50_000_000)
     stream = await serving.open(scripted(), prompt("wait"))
     await stream.admitted()
-    pid = serving.status()[0].pid
+    pid = serving.worker_status()[0].pid
     assert pid is not None
-    assert serving.status()[0].rss_bytes > 50_000_000
-    await until(lambda: psutil.Process(pid).cpu_times().user >= 0 and serving.gauges()["m"].running == 1)
+    assert serving.worker_status()[0].rss_bytes > 50_000_000
+    await until(lambda: psutil.Process(pid).cpu_times().user >= 0 and serving.stats()["m"].running == 1)
     assert names(serving) == ["m"]
     await stream.aclose()
-    await until(lambda: not serving.status())
+    await until(lambda: not serving.worker_status())
     assert not psutil.pid_exists(pid)
     assert await answer(serving, "count 1") == "1 "
 
@@ -56,7 +56,7 @@ async def test_an_operator_stops_an_idle_model(serve: Serve) -> None:
 
 async def test_a_worker_that_cannot_be_watched_is_replaced(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever breaks the watch over a worker, that worker ends before another one starts in its place."""
-    over, pids = WorkerSession.over, list[int]()
+    over, pids = WorkerSession.wait_ended, list[int]()
 
     async def breaks(session: WorkerSession) -> HomeportError:
         if not pids:
@@ -65,7 +65,7 @@ async def test_a_worker_that_cannot_be_watched_is_replaced(serve: Serve, monkeyp
             raise RuntimeError("this must not happen")
         return await over(session)
 
-    monkeypatch.setattr(WorkerSession, "over", breaks)
+    monkeypatch.setattr(WorkerSession, "wait_ended", breaks)
     serving = await serve(QUICK)
     await serving.preload([scripted()])
     await until(lambda: bool(pids) and not psutil.pid_exists(pids[0]))
@@ -78,14 +78,14 @@ async def test_stop_waits_for_users(serve: Serve) -> None:
     serving = await serve(msgspec.structs.replace(QUICK, credit=1))
     stream = await serving.open(scripted(), prompt("count 3"))
     await stream.admitted()
-    pid = serving.status()[0].pid
+    pid = serving.worker_status()[0].pid
     stopping = asyncio.create_task(serving.stop("m", DEADLINE_S))
-    await until(lambda: serving.status()[0].state == "stopping")
+    await until(lambda: serving.worker_status()[0].state == "stopping")
     later = asyncio.create_task(answer(serving, "count 1"))
     assert len([event async for batch in stream for event in batch]) == 5
     assert await stopping
     assert await later == "1 "
-    assert serving.status()[0].pid != pid
+    assert serving.worker_status()[0].pid != pid
 
 
 async def test_least_recently_used_makes_room(serve: Serve) -> None:
@@ -146,7 +146,7 @@ async def test_no_model_starves(serve: Serve) -> None:
 
     async def use(number: int) -> str:
         text = await answer(serving, "count 5", models[number % 3])
-        running.append(sum(status.pid is not None for status in serving.status()))
+        running.append(sum(status.pid is not None for status in serving.worker_status()))
         return text
 
     async with asyncio.timeout(DEADLINE_S):
@@ -158,9 +158,9 @@ async def test_replaced_files_are_loaded_anew(serve: Serve) -> None:
     """When other files stand under a name, the next request after the last user gets those."""
     serving = await serve()
     await answer(serving, "count 1", scripted(digest="old"))
-    pid = serving.status()[0].pid
+    pid = serving.worker_status()[0].pid
     await answer(serving, "count 1", scripted(digest="new"))
-    assert serving.status()[0].pid != pid
+    assert serving.worker_status()[0].pid != pid
     assert names(serving) == ["m"]
 
 
@@ -228,8 +228,8 @@ async def test_a_worker_that_cannot_be_started_again_is_tried_again(
         await launch(session, order)
 
     monkeypatch.setattr(WorkerSession, "_start", failing)
-    pid = serving.status()[0].pid
+    pid = serving.worker_status()[0].pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    await until(lambda: not errors and serving.status()[0].pid not in (None, pid))
+    await until(lambda: not errors and serving.worker_status()[0].pid not in (None, pid))
     assert await answer(serving, "count 1") == "1 "

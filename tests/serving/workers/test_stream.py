@@ -29,7 +29,7 @@ class _Line:
     def grant(self, id: int, n: int) -> None:
         self.grants.append(n)
 
-    def leave(self, id: int, *, cancel: bool) -> None:
+    def forget_stream(self, id: int, *, cancel: bool) -> None:
         self.left.append(cancel)
 
 

@@ -100,7 +100,7 @@ async def test_corrupt_frames_end_it(bare: Bare) -> None:
     assert isinstance(await bare.hear(), ModelReady)
     bare.sock.sendall(struct.pack(">I", 2**31))
     assert await bare.exit() == "exit code 4"
-    assert any("LinkBroken" in line for line in bare.child.last_words)
+    assert any("LinkBroken" in line for line in bare.child.last_output)
 
 
 async def test_end_of_link_ends_it(bare: Bare) -> None:

@@ -39,10 +39,10 @@ def judge(house: ServerProcess, endpoint: str, field: FieldNote) -> str:
     """Try one field on a real server; give what was seen, or raise AssertionError with what was not."""
     probes = PROBES[endpoint]
     desk = probes.desk(house, probes)
-    if field.status is FieldSupport.SERVED:
+    if field.support is FieldSupport.SERVED:
         probes.effects[field.name](desk)
         return "changes the answer"
-    if field.status is FieldSupport.ACCEPTED:
+    if field.support is FieldSupport.ACCEPTED:
         value = probes.accepted[field.name]
         answer = desk.raw(**(value if "." in field.name else {field.name: value}))
         assert answer.status == 200, answer.body

@@ -19,7 +19,7 @@ from homeport.domain.ports.store import KeyRepository
 
 async def list_keys(request: Request) -> Response:
     """List every key, also those that no longer open anything."""
-    found = await asyncio.to_thread(_key_repository(request).every)
+    found = await asyncio.to_thread(_key_repository(request).list_all)
     return JsonResponse({"object": "list", "data": [_render_key(key) for key in found]})
 
 
@@ -27,7 +27,7 @@ async def create(request: Request) -> Response:
     """Make a key; aliases among its models stand for what they stand for now. Raises InvalidRequest, ModelNotFound."""
     wanted = await read_json(request, NewKey)
     registry = services(request).registry
-    models = tuple(dict.fromkeys(registry.resolve(name, "").meant.facts.name for name in wanted.models))
+    models = tuple(dict.fromkeys(registry.resolve(name, "").served_model.facts.name for name in wanted.models))
     wanted = msgspec.structs.replace(wanted, models=models)
     return await _render_issued(request, await asyncio.to_thread(_key_repository(request).create, wanted))
 
@@ -35,7 +35,7 @@ async def create(request: Request) -> Response:
 async def retrieve(request: Request) -> Response:
     """Describe one key. Raises Missing."""
     return JsonResponse(
-        _render_key(await asyncio.to_thread(_key_repository(request).show, request.path_params["key_id"]))
+        _render_key(await asyncio.to_thread(_key_repository(request).get, request.path_params["key_id"]))
     )
 
 
@@ -60,7 +60,7 @@ async def _render_issued(request: Request, issued: IssuedKey) -> Response:
 
 async def _refresh_cache(request: Request) -> None:
     """Have this server know at once; others see it when they next look."""
-    ring = services(request).access.ring
+    ring = services(request).access.key_cache
     if ring is not None:
         await ring.refresh()
 
@@ -70,7 +70,7 @@ def _render_key(key: Key) -> dict[str, object]:
 
 
 def _key_repository(request: Request) -> KeyRepository:
-    book = services(request).book
+    book = services(request).keys
     if book is None:
         raise Unavailable("This server keeps no keys.")
     return book

@@ -188,5 +188,5 @@ async def _query_usage(request: Request, question: UsageQuery) -> Sequence[Usage
 
 
 def _import_and_sum(book: UsageRepository, question: UsageQuery) -> Sequence[UsageTotal]:
-    book.fold()
-    return book.sums(question)
+    book.import_ledgers()
+    return book.sum_usage(question)

@@ -106,7 +106,7 @@ async def list_batches(request: Request) -> Response:
     query = read_query(request, BatchesQuery)
     validation.check_integer("limit", query.limit, 1, MAX_PAGE_SIZE)
     found, has_more = await asyncio.to_thread(
-        _batch_repository(request).every, caller(request).project, query.limit, query.after
+        _batch_repository(request).list_page, caller(request).project, query.limit, query.after
     )
     ends = {"first_id": found[0].id if found else None, "last_id": found[-1].id if found else None}
     return JsonResponse(
@@ -117,7 +117,7 @@ async def list_batches(request: Request) -> Response:
 async def retrieve(request: Request) -> Response:
     """Describe one batch. Raises NotFound."""
     project, batch_id = caller(request).project, request.path_params["batch_id"]
-    return JsonResponse(render_batch(await asyncio.to_thread(_batch_repository(request).show, project, batch_id)))
+    return JsonResponse(render_batch(await asyncio.to_thread(_batch_repository(request).get, project, batch_id)))
 
 
 async def cancel(request: Request) -> Response:
@@ -164,7 +164,7 @@ def render_batch(batch: Batch) -> dict[str, object]:
 async def _check_file(request: Request, file_id: str) -> None:
     """Check that the input is a file of this project, sent for batches. Raises InvalidRequest."""
     try:
-        file = await asyncio.to_thread(file_repository(request).show, caller(request).project, file_id)
+        file = await asyncio.to_thread(file_repository(request).get, caller(request).project, file_id)
     except NotFound as error:
         raise InvalidRequest(error.message, param="input_file_id", code="file_not_found") from error
     if file.purpose != _PURPOSE:

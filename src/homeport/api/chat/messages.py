@@ -44,9 +44,9 @@ class ChatMessageParam(AnswerFields, forbid_unknown_fields=True, kw_only=True):
     tool_call_id: Any = None
 
 
-def parse_messages(turns: list[ChatMessageParam]) -> tuple[Message, ...]:
+def parse_messages(messages: list[ChatMessageParam]) -> tuple[Message, ...]:
     """Read all messages. Raises InvalidRequest naming the message and its field."""
-    return tuple(_message(turn, f"messages[{at}]") for at, turn in enumerate(turns))
+    return tuple(_message(turn, f"messages[{at}]") for at, turn in enumerate(messages))
 
 
 def _message(turn: ChatMessageParam, place: str) -> Message:

@@ -139,7 +139,7 @@ class ChatRenderer:
 
     def usage(self, usage: Usage) -> ChatChunk | None:
         """Make the chunk with the usage, if it was asked for."""
-        return self._body([], render_usage(usage)) if self._has_usage else None
+        return self._render_body([], render_usage(usage)) if self._has_usage else None
 
     def answer(self, collected: ChoicesCollector, usage: Usage) -> ChatCompletion:
         """Make the whole answer."""
@@ -149,21 +149,21 @@ class ChatRenderer:
             object="chat.completion",
             created=head.created,
             model=head.model,
-            choices=[self._whole(choice) for choice in collected.choices],
+            choices=[self._render_choice(choice) for choice in collected.choices],
             usage=render_usage(usage),
             service_tier=TIER,
             system_fingerprint=head.fingerprint,
             metadata=UNSET if self._metadata is None else self._metadata,
         )
 
-    def _whole(self, choice: Choice) -> ChatChoice:
+    def _render_choice(self, choice: Choice) -> ChatChoice:
         logprobs = _logprobs(choice.scored) if self._has_logprobs else None
         return ChatChoice(choice.index, ChatMessage(choice.text), logprobs, choice.reason)
 
     def _chunk(self, choice: ChunkChoice) -> ChatChunk:
-        return self._body([choice], None if self._has_usage else UNSET)
+        return self._render_body([choice], None if self._has_usage else UNSET)
 
-    def _body(self, choices: list[ChunkChoice], usage: UsageBody | UnsetType | None) -> ChatChunk:
+    def _render_body(self, choices: list[ChunkChoice], usage: UsageBody | UnsetType | None) -> ChatChunk:
         head = self._head
         return ChatChunk(
             id=head.id,

@@ -136,7 +136,7 @@ class ChatBody(sampling.GenerationFields, forbid_unknown_fields=True, kw_only=Tr
                     code="unsupported_parameter",
                 )
 
-    def text_request(self, project: str, default_tokens: int | None = None) -> TextRequest:
+    def to_request(self, project: str, default_tokens: int | None = None) -> TextRequest:
         """Check this and turn it into what a text engine is asked for. Raises InvalidRequest.
 
         `default_tokens`: what the answer has at most where the body names no limit, but no less than its `min_tokens`.
@@ -145,8 +145,8 @@ class ChatBody(sampling.GenerationFields, forbid_unknown_fields=True, kw_only=Tr
         most = "max_tokens" if self.max_completion_tokens is None else "max_completion_tokens"
         return TextRequest(
             prompts=(ChatPrompt(parse_messages(self.messages)),),
-            sampling=self.sampling(),
-            ending=self.ending(getattr(self, most), most, default_tokens),
+            sampling=self.sampling_params(),
+            stopping=self.stopping_criteria(getattr(self, most), most, default_tokens),
             n=self.choices,
             best_of=self.choices,
             logprobs=(self.top_logprobs or 0) if self.logprobs else None,
@@ -159,7 +159,7 @@ async def create(request: Request) -> Response:
     body = await read_json(request, ChatBody)
     note_user(request.scope, body.safety_identifier, body.user)
     model = require_model_name(body.model, None)
-    asked = await apart(request, body.text_request, caller(request).project, services(request).limits.answer_tokens)
+    asked = await apart(request, body.to_request, caller(request).project, services(request).limits.answer_tokens)
     resolved = registry(request).resolve(model, "chat")
     shape = partial(ChatRenderer, has_logprobs=bool(body.logprobs), has_usage=body.has_usage, metadata=body.metadata)
     call = TextCall("chat", "chatcmpl-", resolved, asked, shape, shape if body.stream else None, body.is_padded)

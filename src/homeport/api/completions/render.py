@@ -78,20 +78,20 @@ class CompletionRenderer:
 
     def usage(self, usage: Usage) -> Completion | None:
         """Make the chunk with the usage, if it was asked for."""
-        return self._body([], render_usage(usage)) if self._has_usage else None
+        return self._render_body([], render_usage(usage)) if self._has_usage else None
 
     def answer(self, collected: ChoicesCollector, usage: Usage) -> Completion:
         """Make the whole answer."""
-        return self._body([self._whole(choice) for choice in collected.choices], render_usage(usage))
+        return self._render_body([self._render_choice(choice) for choice in collected.choices], render_usage(usage))
 
-    def _whole(self, choice: Choice) -> CompletionChoice:
+    def _render_choice(self, choice: Choice) -> CompletionChoice:
         logprobs = None if self._top is None else self._logprobs(choice.index, choice.scored)
         return CompletionChoice(choice.text, choice.index, logprobs, choice.reason)
 
     def _chunk(self, choice: CompletionChoice) -> Completion:
-        return self._body([choice], None if self._has_usage else UNSET)
+        return self._render_body([choice], None if self._has_usage else UNSET)
 
-    def _body(self, choices: list[CompletionChoice], usage: UsageBody | UnsetType | None) -> Completion:
+    def _render_body(self, choices: list[CompletionChoice], usage: UsageBody | UnsetType | None) -> Completion:
         head = self._head
         return Completion(head.id, "text_completion", head.created, head.model, head.fingerprint, choices, usage)
 

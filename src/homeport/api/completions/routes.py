@@ -65,7 +65,7 @@ class CompletionBody(sampling.GenerationFields, forbid_unknown_fields=True, kw_o
         if self.suffix and self.echo:
             raise InvalidRequest("'echo' cannot be used together with 'suffix'.", param="echo")
 
-    def text_request(self, project: str) -> TextRequest:
+    def to_request(self, project: str) -> TextRequest:
         """Check this and turn it into what a text engine is asked for. Raises InvalidRequest."""
         self.check()
         plain = completion_prompts(self.prompt)
@@ -73,8 +73,8 @@ class CompletionBody(sampling.GenerationFields, forbid_unknown_fields=True, kw_o
         sampling.check_candidates(len(plain), best_of, "best_of" if self.best_of else "n")
         return TextRequest(
             prompts=tuple(InfillPrompt(each, self.suffix) for each in plain) if self.suffix else plain,
-            sampling=self.sampling(),
-            ending=self.ending(DEFAULT_MAX_TOKENS if self.max_tokens is None else self.max_tokens),
+            sampling=self.sampling_params(),
+            stopping=self.stopping_criteria(DEFAULT_MAX_TOKENS if self.max_tokens is None else self.max_tokens),
             n=self.choices,
             best_of=best_of,
             logprobs=self.logprobs,
@@ -93,7 +93,7 @@ async def create(request: Request) -> Response:
     body = await read_json(request, CompletionBody)
     note_user(request.scope, body.user)
     model = require_model_name(body.model, request.path_params.get("engine"))
-    asked = await apart(request, body.text_request, caller(request).project)
+    asked = await apart(request, body.to_request, caller(request).project)
     resolved = registry(request).resolve(model, "completions")
     shape = partial(CompletionRenderer, n=asked.n, top=asked.logprobs, echo=asked.echo, has_usage=body.has_usage)
     call = TextCall("completions", "cmpl-", resolved, asked, shape, shape if body.stream else None, body.is_padded)

@@ -40,7 +40,7 @@ class EditBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         validation.check_number("temperature", self.temperature, 0, 2)
         validation.check_number("top_p", self.top_p, 0, 1)
 
-    def text_request(self, project: str) -> TextRequest:
+    def to_request(self, project: str) -> TextRequest:
         """Check this and turn it into what a text engine is asked for. Raises InvalidRequest."""
         self.check()
         n = 1 if self.n is None else self.n
@@ -61,6 +61,6 @@ async def create(request: Request) -> Response:
     """Edit a text."""
     body = await read_json(request, EditBody)
     model = require_model_name(body.model, request.path_params.get("engine"))
-    asked = await apart(request, body.text_request, caller(request).project)
+    asked = await apart(request, body.to_request, caller(request).project)
     resolved = registry(request).resolve(model, "edits")
     return await run_text_call(request, TextCall("edits", "edit-", resolved, asked, EditRenderer))

@@ -56,7 +56,7 @@ class EmbeddingCollector:
                 size = event.dimensions * _FLOAT
                 rows = (event.data[start : start + size] for start in range(0, event.count * size, size))
                 self._data += [
-                    Embedding(index=event.index + at, embedding=self._written(row)) for at, row in enumerate(rows)
+                    Embedding(index=event.index + at, embedding=self._render_vector(row)) for at, row in enumerate(rows)
                 ]
 
     def answer(self, model: str, usage: Usage) -> EmbeddingList:
@@ -64,7 +64,7 @@ class EmbeddingCollector:
         data = sorted(self._data, key=lambda each: each.index)
         return EmbeddingList(data=data, model=model, usage=EmbeddingUsage(usage.prompt_tokens, usage.prompt_tokens))
 
-    def _written(self, row: bytes) -> msgspec.Raw:
+    def _render_vector(self, row: bytes) -> msgspec.Raw:
         if self._is_base64:
             return msgspec.Raw(b'"' + base64.b64encode(row) + b'"')
         numbers = array("f", row)
@@ -80,4 +80,4 @@ class EmbeddingUsageCounter(accounting.UsageCounter):
         """Look through what has just arrived."""
         super().count(events)
         if any(isinstance(event, Done) for event in events):
-            self.meter.finished("stop")
+            self.meter.on_finished("stop")

@@ -51,9 +51,9 @@ class CreateEmbeddingBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=Tr
                 )
         return found
 
-    def embedding_request(self, given: tuple[EmbeddingInput, ...], resolved: ResolvedModel) -> EmbeddingRequest:
+    def to_request(self, given: tuple[EmbeddingInput, ...], resolved: ResolvedModel) -> EmbeddingRequest:
         """What an embeddings engine is asked for."""
-        is_query = bool(_QUERIES.fullmatch(resolved.asked))
+        is_query = bool(_QUERIES.fullmatch(resolved.requested_name))
         return EmbeddingRequest(given, self.dimensions, resolved.encoding, is_query)
 
 
@@ -67,7 +67,7 @@ async def create(request: Request) -> Response:
     return await respond_whole(
         request,
         resolved,
-        _answer(request, resolved, body.embedding_request(given, resolved), body.encoding_format == "base64"),
+        _answer(request, resolved, body.to_request(given, resolved), body.encoding_format == "base64"),
     )
 
 
@@ -77,4 +77,4 @@ async def _answer(request: Request, resolved: ResolvedModel, asked: EmbeddingReq
     async with admit(request, resolved, asked, ENDPOINT, EmbeddingUsageCounter) as under_way:
         async for batch in under_way:
             collected.add(batch)
-        return json_codec.encode(collected.answer(resolved.asked, under_way.usage))
+        return json_codec.encode(collected.answer(resolved.requested_name, under_way.usage))

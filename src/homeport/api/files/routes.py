@@ -98,7 +98,9 @@ async def create(request: Request) -> Response:
             created_at=0,
             expires_at=keep_s,
         )
-        return JsonResponse(render_file(await asyncio.to_thread(shelf.add, file, upload.path), services(request).now()))
+        return JsonResponse(
+            render_file(await asyncio.to_thread(shelf.create, file, upload.path), services(request).now())
+        )
 
 
 async def list_files(request: Request) -> Response:
@@ -109,7 +111,7 @@ async def list_files(request: Request) -> Response:
     listing = FilePageRequest(
         purpose=query.purpose, limit=query.limit, after=query.after, is_newest_first=query.order == "desc"
     )
-    found, has_more = await asyncio.to_thread(file_repository(request).every, caller(request).project, listing)
+    found, has_more = await asyncio.to_thread(file_repository(request).list_page, caller(request).project, listing)
     data = [render_file(file, services(request).now()) for file in found]
     ends = {"first_id": found[0].id if found else None, "last_id": found[-1].id if found else None}
     return JsonResponse({"object": "list", "data": data, **ends, "has_more": has_more})
@@ -134,7 +136,7 @@ async def content(request: Request) -> Response:
         "content-length": str(file.bytes),
         "content-disposition": f"attachment; filename*=UTF-8''{quote(file.filename, safe='')}",
     }
-    source = _ensure_first_chunk(file_repository(request).content(file))
+    source = _ensure_first_chunk(file_repository(request).read(file))
     return ByteStream(source, headers, "application/octet-stream", stall_s=services(request).limits.stall_s)
 
 
@@ -185,5 +187,5 @@ def file_repository(request: Request) -> FileRepository:
 
 async def _file(request: Request) -> File:
     return await asyncio.to_thread(
-        file_repository(request).show, caller(request).project, request.path_params["file_id"]
+        file_repository(request).get, caller(request).project, request.path_params["file_id"]
     )

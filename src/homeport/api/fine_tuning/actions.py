@@ -21,7 +21,7 @@ CAPABILITY = "completions"
 
 def fine_tuning_service(request: Request) -> FineTuningService:
     """Who trains here. Raises Unavailable where nobody does."""
-    found = services(request).tuner
+    found = services(request).fine_tuning
     if found is None:
         raise Unavailable("This server does not fine-tune models.")
     return found
@@ -32,22 +32,22 @@ def resolve_model(request: Request, name: str) -> ResolvedModel:
     return registry(request).resolve(name, CAPABILITY)
 
 
-async def create_job(request: Request, order: NewFineTuningJob) -> FineTuningJob:
+async def create_job(request: Request, new_job: NewFineTuningJob) -> FineTuningJob:
     """Take an order. Raises what is wrong with it, and Unavailable or Overloaded."""
     if services(request).files is not None:
         await check_room(request, 1)
-    return await asyncio.to_thread(fine_tuning_service(request).accept, order)
+    return await asyncio.to_thread(fine_tuning_service(request).create_job, new_job)
 
 
-async def with_job(request: Request, ask: Callable[[FineTuningRepository, str, str], T]) -> T:
+async def with_job(request: Request, query: Callable[[FineTuningRepository, str, str], T]) -> T:
     """Ask the books about the job that the path names, as the caller's project. Raises Missing."""
     project, job_id = caller(request).project, request.path_params["job_id"]
-    return await asyncio.to_thread(ask, fine_tuning_service(request).book, project, job_id)
+    return await asyncio.to_thread(query, fine_tuning_service(request).jobs, project, job_id)
 
 
 async def find_job(request: Request) -> FineTuningJob:
     """The job that the path names. Raises Missing."""
-    return await with_job(request, lambda book, project, job_id: book.show(project, job_id))
+    return await with_job(request, lambda book, project, job_id: book.get(project, job_id))
 
 
 async def cancel_job(request: Request) -> FineTuningJob:
@@ -70,5 +70,5 @@ async def _change_job(
 ) -> FineTuningJob:
     """Change the job that the path names, and have that seen at once."""
     job = await with_job(request, change)
-    fine_tuning_service(request).ring()
+    fine_tuning_service(request).notify()
     return job

@@ -45,18 +45,18 @@ class EventsQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 async def create(request: Request) -> Response:
     """Take a job. Raises InvalidRequest, ModelNotFound, Unavailable, Overloaded."""
     body = await read_json(request, FineTuneBody)
-    wanted = body.wanted()
+    wanted = body.to_hyperparameters()
     asked = body.model or DEFAULT_MODEL
     found = actions.resolve_model(request, asked)
     order = NewFineTuningJob(
         project=caller(request).project,
-        asked=asked,
-        model=found.meant.facts.name,
+        requested_model=asked,
+        model=found.served_model.facts.name,
         training_file=body.training_file,
         validation_file=body.validation_file,
         suffix=body.suffix,
         hyperparameters=wanted,
-        prefix="ft-",
+        id_prefix="ft-",
     )
     job = await actions.create_job(request, order)
     return JsonResponse(await _render_with_events(request, job), headers=dict(model_header(found)))
@@ -64,7 +64,9 @@ async def create(request: Request) -> Response:
 
 async def list_fine_tunes(request: Request) -> Response:
     """List the project's jobs, the oldest first, without their events."""
-    found, _ = await asyncio.to_thread(actions.fine_tuning_service(request).book.every, caller(request).project, _ALL)
+    found, _ = await asyncio.to_thread(
+        actions.fine_tuning_service(request).jobs.list_page, caller(request).project, _ALL
+    )
     return JsonResponse({"object": "list", "data": await _render_jobs(request, found)})
 
 
@@ -100,19 +102,19 @@ async def _following(request: Request) -> AsyncGenerator[bytes, None]:
             return
         if frames:
             yield b"".join(frames)
-        if actions.fine_tuning_service(request).is_dismissed:
+        if actions.fine_tuning_service(request).is_shutting_down:
             return  # without [DONE]: the job goes on at the next start
-        await actions.fine_tuning_service(request).change()
+        await actions.fine_tuning_service(request).wait_for_change()
 
 
 async def _events(request: Request, page: PageRequest) -> Sequence[FineTuningEvent]:
-    found, _ = await actions.with_job(request, lambda book, project, job_id: book.events(project, job_id, page))
+    found, _ = await actions.with_job(request, lambda book, project, job_id: book.list_events(project, job_id, page))
     return found
 
 
 async def _render_with_events(request: Request, job: FineTuningJob) -> dict[str, object]:
-    book, project = actions.fine_tuning_service(request).book, caller(request).project
-    told, _ = await asyncio.to_thread(book.events, project, job.id, _ALL)
+    book, project = actions.fine_tuning_service(request).jobs, caller(request).project
+    told, _ = await asyncio.to_thread(book.list_events, project, job.id, _ALL)
     [described] = await _render_jobs(request, [job])
     return {**described, "events": shapes.render_fine_tune_events(told)}
 
@@ -135,7 +137,7 @@ def _files(request: Request, ids: Sequence[str]) -> dict[str, File]:
     found: dict[str, File] = {}
     for file_id in ids:
         try:
-            found[file_id] = shelf.show(project, file_id)
+            found[file_id] = shelf.get(project, file_id)
         except NotFound:
             continue
     return found

@@ -21,82 +21,82 @@ _MEASURES = (
 )
 
 
-def render_job(found: FineTuningJob, organization: str) -> dict[str, object]:
+def render_job(job: FineTuningJob, organization: str) -> dict[str, object]:
     """Today's `fine_tuning.job`."""
-    chosen = found.hyperparameters
+    chosen = job.hyperparameters
     values = _chosen(chosen)
     own = values | ({"beta": _or_auto(chosen.beta)} if chosen.method == "dpo" else {})
-    error = found.error
+    error = job.error
     return {
         "object": "fine_tuning.job",
-        "id": found.id,
-        "model": found.asked,
-        "created_at": found.created_at,
-        "finished_at": found.finished_at,
-        "fine_tuned_model": _model(found),
+        "id": job.id,
+        "model": job.asked,
+        "created_at": job.created_at,
+        "finished_at": job.finished_at,
+        "fine_tuned_model": _model(job),
         "organization_id": organization,
-        "result_files": [found.result_file] if found.result_file else [],
-        "status": found.status,
-        "validation_file": found.validation_file,
-        "training_file": found.training_file,
+        "result_files": [job.result_file] if job.result_file else [],
+        "status": job.status,
+        "validation_file": job.validation_file,
+        "training_file": job.training_file,
         "hyperparameters": values,
-        "trained_tokens": found.tokens,
+        "trained_tokens": job.tokens,
         "error": None
         if error is None
         else {"code": error.code or _code(error), "message": error.message, "param": error.param},
         "integrations": [],
         "seed": chosen.seed,
-        "estimated_finish": found.estimated_finish if found.status == "running" else None,
+        "estimated_finish": job.estimated_finish if job.status == "running" else None,
         "method": {"type": chosen.method, chosen.method: {"hyperparameters": own}},
-        "metadata": found.metadata,
+        "metadata": job.metadata,
     }
 
 
-def render_event(told: FineTuningEvent) -> dict[str, object]:
+def render_event(event: FineTuningEvent) -> dict[str, object]:
     """Today's `fine_tuning.job.event`."""
     return {
         "object": "fine_tuning.job.event",
-        "id": told.id,
-        "created_at": told.created_at,
-        "level": told.level,
-        "message": told.message,
-        "type": told.type,
-        "data": told.data,
+        "id": event.id,
+        "created_at": event.created_at,
+        "level": event.level,
+        "message": event.message,
+        "type": event.type,
+        "data": event.data,
     }
 
 
-def render_checkpoint(found: FineTuningCheckpoint) -> dict[str, object]:
+def render_checkpoint(checkpoint: FineTuningCheckpoint) -> dict[str, object]:
     """Today's `fine_tuning.job.checkpoint`."""
     return {
         "object": "fine_tuning.job.checkpoint",
-        "id": found.id,
-        "created_at": found.created_at,
-        "fine_tuned_model_checkpoint": found.name,
-        "fine_tuning_job_id": found.job,
-        "metrics": {name: found.metrics[name] for name in _MEASURES if name in found.metrics},
-        "step_number": found.step,
+        "id": checkpoint.id,
+        "created_at": checkpoint.created_at,
+        "fine_tuned_model_checkpoint": checkpoint.name,
+        "fine_tuning_job_id": checkpoint.job,
+        "metrics": {name: checkpoint.metrics[name] for name in _MEASURES if name in checkpoint.metrics},
+        "step_number": checkpoint.step,
     }
 
 
-def render_fine_tune(found: FineTuningJob, organization: str, files: Mapping[str, File]) -> dict[str, object]:
+def render_fine_tune(job: FineTuningJob, organization: str, files: Mapping[str, File]) -> dict[str, object]:
     """2023's `fine-tune`. `files`: those of its files that are there still, by id."""
     return {
         "object": "fine-tune",
-        "id": found.id,
-        "hyperparams": _hyperparams(found.hyperparameters),
+        "id": job.id,
+        "hyperparams": _hyperparams(job.hyperparameters),
         "organization_id": organization,
-        "model": found.asked,
-        "training_files": _files(files, found.training_file),
-        "validation_files": _files(files, found.validation_file),
-        "result_files": _files(files, found.result_file),
-        "created_at": found.created_at,
-        "updated_at": found.updated_at,
-        "status": _STATUS_2023.get(found.status, found.status),
-        "fine_tuned_model": _model(found),
+        "model": job.asked,
+        "training_files": _files(files, job.training_file),
+        "validation_files": _files(files, job.validation_file),
+        "result_files": _files(files, job.result_file),
+        "created_at": job.created_at,
+        "updated_at": job.updated_at,
+        "status": _STATUS_2023.get(job.status, job.status),
+        "fine_tuned_model": _model(job),
     }
 
 
-def render_fine_tune_events(told: Sequence[FineTuningEvent]) -> list[dict[str, object]]:
+def render_fine_tune_events(events: Sequence[FineTuningEvent]) -> list[dict[str, object]]:
     """2023's `fine-tune-event`s."""
     return [
         {
@@ -105,7 +105,7 @@ def render_fine_tune_events(told: Sequence[FineTuningEvent]) -> list[dict[str, o
             "level": each.level,
             "message": each.message,
         }
-        for each in told
+        for each in events
     ]
 
 

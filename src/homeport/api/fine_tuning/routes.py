@@ -48,12 +48,12 @@ class CheckpointsQuery(PageQuery, forbid_unknown_fields=True, kw_only=True):
 async def create(request: Request) -> Response:
     """Take a job. Raises InvalidRequest, ModelNotFound, Unavailable, Overloaded."""
     body = await read_json(request, JobBody)
-    wanted = body.wanted()
+    wanted = body.to_hyperparameters()
     found = actions.resolve_model(request, body.model)
     order = NewFineTuningJob(
         project=caller(request).project,
-        asked=body.model,
-        model=found.meant.facts.name,
+        requested_model=body.model,
+        model=found.served_model.facts.name,
         training_file=body.training_file,
         validation_file=body.validation_file,
         suffix=body.suffix,
@@ -73,8 +73,8 @@ async def list_jobs(request: Request) -> Response:
         raise InvalidRequest("Give 'metadata[key]=value', or 'metadata=null' alone.", param="metadata")
     wanted = {} if query.metadata is not None else (named or None)
     page = msgspec.structs.replace(_page(query), metadata=wanted)
-    book, project = actions.fine_tuning_service(request).book, caller(request).project
-    found, has_more = await asyncio.to_thread(book.every, project, page)
+    book, project = actions.fine_tuning_service(request).jobs, caller(request).project
+    found, has_more = await asyncio.to_thread(book.list_page, project, page)
     return JsonResponse(
         {"object": "list", "data": [_render_job(request, each) for each in found], "has_more": has_more}
     )
@@ -103,7 +103,9 @@ async def resume(request: Request) -> Response:
 async def events(request: Request) -> Response:
     """List what was told of a job, newest first. Raises Missing, or InvalidRequest."""
     page = _page(read_query(request, PageQuery))
-    found, has_more = await actions.with_job(request, lambda book, project, job_id: book.events(project, job_id, page))
+    found, has_more = await actions.with_job(
+        request, lambda book, project, job_id: book.list_events(project, job_id, page)
+    )
     return JsonResponse({"object": "list", "data": [shapes.render_event(each) for each in found], "has_more": has_more})
 
 
@@ -111,7 +113,7 @@ async def checkpoints(request: Request) -> Response:
     """List what a job has left on its way, newest first. Raises Missing, or InvalidRequest."""
     page = _page(read_query(request, CheckpointsQuery))
     found, has_more = await actions.with_job(
-        request, lambda book, project, job_id: book.checkpoints(project, job_id, page)
+        request, lambda book, project, job_id: book.list_checkpoints(project, job_id, page)
     )
     ends = {"first_id": found[0].id if found else None, "last_id": found[-1].id if found else None}
     data = [shapes.render_checkpoint(each) for each in found]

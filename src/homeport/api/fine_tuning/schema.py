@@ -30,7 +30,7 @@ class HyperparametersBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=Tr
     batch_size: int | str | None = None
     learning_rate_multiplier: float | str | None = None
 
-    def chosen(self, name: str) -> dict[str, Any]:
+    def to_hyperparameters(self, name: str) -> dict[str, Any]:
         """The choices that are made. Raises InvalidRequest; `name` is where this stands in the body."""
         values: dict[str, Any] = {
             field: _chosen(f"{name}.{field}", getattr(self, field)) for field in self.__struct_fields__
@@ -46,9 +46,9 @@ class PreferenceHyperparametersBody(HyperparametersBody, forbid_unknown_fields=T
 
     beta: float | str | None = None
 
-    def chosen(self, name: str) -> dict[str, Any]:
+    def to_hyperparameters(self, name: str) -> dict[str, Any]:
         """The choices that are made. Raises InvalidRequest."""
-        values = super().chosen(name)
+        values = super().to_hyperparameters(name)
         _above_zero(f"{name}.beta", values["beta"])
         validation.check_number(f"{name}.beta", values["beta"], high=MAX_BETA)
         return values
@@ -88,7 +88,7 @@ class MethodBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
             )
         given = self.dpo if self.type == "dpo" else self.supervised
         wanted = given.hyperparameters if given is not None else None
-        values = {} if wanted is None else wanted.chosen(f"method.{self.type}.hyperparameters")
+        values = {} if wanted is None else wanted.to_hyperparameters(f"method.{self.type}.hyperparameters")
         return Hyperparameters(method="dpo" if self.type == "dpo" else "supervised", **values)
 
 
@@ -105,7 +105,7 @@ class JobBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     metadata: dict[str, str] | None = None
     integrations: list[Any] | None = None
 
-    def wanted(self) -> Hyperparameters:
+    def to_hyperparameters(self) -> Hyperparameters:
         """Check the body; give how to train. Raises InvalidRequest."""
         if self.integrations:
             raise validation.unsupported_field("integrations", "Nothing is sent to other services.")
@@ -119,7 +119,9 @@ class JobBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         if self.method is not None:
             chosen = self.method.hyperparameters()
         else:
-            given = self.hyperparameters.chosen("hyperparameters") if self.hyperparameters is not None else {}
+            given = (
+                self.hyperparameters.to_hyperparameters("hyperparameters") if self.hyperparameters is not None else {}
+            )
             chosen = Hyperparameters(**given)
         return msgspec.structs.replace(chosen, seed=random_seed() if self.seed is None else self.seed)
 
@@ -140,7 +142,7 @@ class FineTuneBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     classification_betas: list[float] | None = None
     suffix: str | None = None
 
-    def wanted(self) -> Hyperparameters:
+    def to_hyperparameters(self) -> Hyperparameters:
         """Check the body; give how to train. Raises InvalidRequest."""
         validation.check_integer("n_epochs", self.n_epochs, 1, MAX_EPOCHS)
         validation.check_integer("batch_size", self.batch_size, 1, MAX_BATCH_SIZE)

@@ -14,7 +14,7 @@ _KINDS = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
 async def fetch(request: Request) -> Response:
     """Send a picture. Raises NotFound for one that never was, or is no more."""
     name = request.path_params["name"]
-    data = await asyncio.to_thread(services(request).pictures.find, name)
+    data = await asyncio.to_thread(services(request).images.find, name)
     if data is None:
         raise NotFound("This picture does not exist, or its URL has expired.", code="not_found")
     kind = _KINDS[name.rpartition(".")[2]]

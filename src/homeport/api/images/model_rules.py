@@ -34,13 +34,13 @@ class ImageModelRules(NamedTuple):
     """
 
     prompt_chars: int = 32_000
-    most: int = 10
+    max_images: int = 10
     sizes: tuple[str, ...] = ()
     size: str = AUTO
     qualities: tuple[str, ...] = _ALL_QUALITIES
     response_format: str = "b64_json"
     is_strict: bool = False
-    tells_prompt: bool = False
+    returns_revised_prompt: bool = False
 
 
 _SQUARES = ("256x256", "512x512", "1024x1024")
@@ -51,7 +51,7 @@ _GPT_ANY = _GPT._replace(sizes=())
 _OPENAI = {
     "dall-e-2": ImageModelRules(1_000, 10, _SQUARES, "1024x1024", ("standard", AUTO), "url", is_strict=True),
     "dall-e-3": ImageModelRules(
-        4_000, 1, _DALL_E_3, "1024x1024", ("standard", "hd", AUTO), "url", is_strict=True, tells_prompt=True
+        4_000, 1, _DALL_E_3, "1024x1024", ("standard", "hd", AUTO), "url", is_strict=True, returns_revised_prompt=True
     ),
     "gpt-image-1": _GPT,
     "gpt-image-1-mini": _GPT,

@@ -25,9 +25,9 @@ class ImageReference(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
                 code="missing_required_parameter",
             )
 
-    def lay_down(self, path: Path, param: str, most_bytes: int) -> int:
+    def write_to(self, path: Path, param: str, max_bytes: int) -> int:
         """Write the picture to `path`; give its size in bytes. Raises InvalidRequest."""
-        data = data_url.decode_image_url(self.image_url or "", f"{param}.image_url", most_bytes)
+        data = data_url.decode_image_url(self.image_url or "", f"{param}.image_url", max_bytes)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)
         path.write_bytes(data)

@@ -118,7 +118,7 @@ class ImageEventWriter:
         if isinstance(told, ImageProgress):
             if not self._body.progress:
                 return b""
-            return _frame(ProgressEvent(f"{self._kind}.progress", told.picture, told.step, told.steps))
+            return _frame(ProgressEvent(f"{self._kind}.progress", told.image_index, told.step, told.steps))
         looks: dict[str, Any] = {
             "b64_json": encode_base64(told),
             "created_at": self._created,
@@ -126,7 +126,7 @@ class ImageEventWriter:
             "quality": _quality(self._body),
             "background": "opaque",
             "output_format": self._body.format.value,
-            "image_index": told.picture,
+            "image_index": told.image_index,
         }
         if told.partial is not None:
             kind = f"{self._kind}.partial_image"

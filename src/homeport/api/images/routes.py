@@ -43,7 +43,7 @@ async def generate(request: Request) -> Response:
     """Paint from a prompt."""
     body = await read_json(request, ImageGenerationBody)
     body.check()
-    return await _respond(request, body, body.asked(), "images")
+    return await _respond(request, body, body.to_request(), "images")
 
 
 async def edit(request: Request) -> Response:
@@ -69,26 +69,26 @@ async def _respond_edit_form(request: Request, form: Form) -> Response:
     image = await _file(form, "image", is_strict=is_strict)
     mask = await _file(form, "mask", is_strict=True) if "mask" in form.files else None
     source = ImageSource(image, mask, is_strict=is_strict)
-    return await _respond(request, body, body.asked(source, body.strength), "image_edits")
+    return await _respond(request, body, body.to_request(source, body.strength), "image_edits")
 
 
 async def _respond_edit_json(request: Request, body: ImageEditBody, folder: Path) -> Response:
     is_strict = model_rules.rules_for(body.name).is_strict
     image, mask = (folder / name for name in _FILES)
-    size = await asyncio.to_thread(body.images[0].lay_down, image, "images[0]", MAX_FORM_BYTES)
+    size = await asyncio.to_thread(body.images[0].write_to, image, "images[0]", MAX_FORM_BYTES)
     await _check(UploadedFile(image, "", size), "images", is_strict=is_strict)
     if body.mask is not None:
-        size = await asyncio.to_thread(body.mask.lay_down, mask, "mask", MAX_FORM_BYTES)
+        size = await asyncio.to_thread(body.mask.write_to, mask, "mask", MAX_FORM_BYTES)
         await _check(UploadedFile(mask, "", size), "mask", is_strict=True)
     source = ImageSource(image, mask if body.mask else None, is_strict=is_strict, field="images")
-    return await _respond(request, body, body.asked(source, body.strength), "image_edits")
+    return await _respond(request, body, body.to_request(source, body.strength), "image_edits")
 
 
 async def _respond_variation(request: Request, form: Form) -> Response:
     body = form.fields(ImageVariationForm, "image")
     body.check()
     source = ImageSource(await _file(form, "image", is_strict=True), is_variation=True)
-    return await _respond(request, body, body.asked(source), "image_variations")
+    return await _respond(request, body, body.to_request(source), "image_variations")
 
 
 async def _file(form: Form, name: str, *, is_strict: bool) -> Path:
@@ -142,11 +142,13 @@ async def _image(
     held: Services, picture: GeneratedImage, body: BaseImageFields, base: str, project: str
 ) -> answers.Image:
     prompt = (
-        body.prompt if isinstance(body, PromptedImageFields) and model_rules.rules_for(body.name).tells_prompt else None
+        body.prompt
+        if isinstance(body, PromptedImageFields) and model_rules.rules_for(body.name).returns_revised_prompt
+        else None
     )
     if not body.is_url:
         return answers.Image(b64_json=answers.encode_base64(picture), revised_prompt=prompt)
-    name = await asyncio.to_thread(held.pictures.keep, picture.data, body.format, project)
+    name = await asyncio.to_thread(held.images.save, picture.data, body.format, project)
     return answers.Image(url=f"{base}images/{name}", revised_prompt=prompt)
 
 

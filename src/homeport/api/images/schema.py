@@ -56,7 +56,7 @@ class BaseImageFields(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     def check(self) -> None:
         """Raise InvalidRequest naming the field at fault."""
-        validation.check_integer("n", self.n, 1, model_rules.rules_for(self.name).most)
+        validation.check_integer("n", self.n, 1, model_rules.rules_for(self.name).max_images)
         validation.check_choice("response_format", self.response_format, ("url", "b64_json"))
         validation.check_length("user", self.user, validation.LABEL_CHARS)
         validation.check_integer("seed", self.seed, 0, _SEED_MAX)
@@ -81,10 +81,10 @@ class PromptedImageFields(BaseImageFields, forbid_unknown_fields=True, kw_only=T
     @property
     def name(self) -> str:
         """The model asked for, or meant."""
-        return self.model or (model_rules.DEFAULT_CURRENT_MODEL if self.is_today else model_rules.DEFAULT)
+        return self.model or (model_rules.DEFAULT_CURRENT_MODEL if self.uses_current_api else model_rules.DEFAULT)
 
     @property
-    def is_today(self) -> bool:
+    def uses_current_api(self) -> bool:
         """Whether anything is used that OpenAI's older models did not have."""
         return any(getattr(self, field) is not None for field in _CURRENT_FIELDS) or any(
             getattr(self, field) in values for field, values in _CURRENT_VALUES.items()
@@ -123,7 +123,7 @@ class PromptedImageFields(BaseImageFields, forbid_unknown_fields=True, kw_only=T
         if self.stream and self.response_format == "url":
             raise InvalidRequest("Events carry pictures, not URLs: ask for b64_json.", param="response_format")
 
-    def asked(self, source: ImageSource | None = None, strength: float | None = None) -> ImageRequest:
+    def to_request(self, source: ImageSource | None = None, strength: float | None = None) -> ImageRequest:
         """What the engine is asked for, once this is checked. Raises InvalidRequest for a wrong size."""
         return ImageRequest(
             prompt=self.prompt,
@@ -137,7 +137,7 @@ class PromptedImageFields(BaseImageFields, forbid_unknown_fields=True, kw_only=T
             strength=strength,
             negative_prompt=self.negative_prompt or "",
             partial_images=self.partial_images or 0,
-            finish=ImageOutput(self.format, 100 if self.output_compression is None else self.output_compression),
+            output=ImageOutput(self.format, 100 if self.output_compression is None else self.output_compression),
         )
 
 
@@ -178,7 +178,7 @@ class ImageEditBody(ImageEditForm, forbid_unknown_fields=True, kw_only=True):
     mask: ImageReference | None = None
 
     @property
-    def is_today(self) -> bool:
+    def uses_current_api(self) -> bool:
         """It is, whatever is used."""
         return True
 
@@ -204,7 +204,7 @@ class ImageVariationForm(BaseImageFields, forbid_unknown_fields=True, kw_only=Tr
         super().check()
         validation.check_number("strength", self.strength, 0, 1)
 
-    def asked(self, source: ImageSource) -> ImageRequest:
+    def to_request(self, source: ImageSource) -> ImageRequest:
         """What the engine is asked for, once this is checked. Raises InvalidRequest for a wrong size."""
         return ImageRequest(
             prompt="",

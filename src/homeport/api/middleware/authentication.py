@@ -44,21 +44,21 @@ class AuthenticationMiddleware:
             await self._app(scope, receive, send)
             return
         self._check(scope)
-        passage = context_of(scope).passage
+        passage = context_of(scope).rate_ticket
         if scope["method"] not in _UNCOUNTED_METHODS:
-            passage.enter()
+            passage.acquire()
         try:
             await self._app(scope, receive, send)
         finally:
-            passage.leave()
+            passage.release()
 
     def _check(self, scope: Scope) -> None:
         exchange, sender = context_of(scope), internal_caller_of(scope)
         if sender is not None:
             exchange.is_background = True
-            exchange.caller = caller = self._access.sender(sender)
-            if caller.issued is not None:
-                exchange.passage = self._quotas.passage(caller.issued, is_background=True)
+            exchange.caller = caller = self._access.authenticate_internal(sender)
+            if caller.stored_key is not None:
+                exchange.rate_ticket = self._quotas.ticket(caller.stored_key, is_background=True)
             return
         headers = Headers(scope=scope)
         path = scope["path"]
@@ -78,9 +78,9 @@ class AuthenticationMiddleware:
             if not self._access.is_admin(headers):
                 raise Unauthenticated("An organization's usage is told only to the holder of an admin key.")
             return
-        exchange.caller = caller = self._access.caller(headers)
-        if caller.issued is not None:
-            exchange.passage = self._quotas.passage(caller.issued)
+        exchange.caller = caller = self._access.authenticate(headers)
+        if caller.stored_key is not None:
+            exchange.rate_ticket = self._quotas.ticket(caller.stored_key)
 
 
 def _is_local_request(scope: Scope, headers: Headers) -> bool:

@@ -67,7 +67,7 @@ class HeadersMiddleware:
         headers["openai-organization"] = self._organization
         message["headers"] += [
             (f"x-ratelimit-{what}-{name}".encode(), value.encode())
-            for name, rate in exchange.passage.rates().items()
+            for name, rate in exchange.rate_ticket.limit_status().items()
             for what, value in (
                 ("limit", str(rate.limit)),
                 ("remaining", str(rate.remaining)),
@@ -82,9 +82,9 @@ class HeadersMiddleware:
     def _record(self, scope: Scope, exchange: RequestContext) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         status = exchange.status or _LEFT
-        self._meters.answered(exchange.route, method, status)
+        self._meters.count_response(exchange.route, method, status)
         if status == _BUSY and not exchange.is_background:
-            self._meters.refused(exchange.caller.project, exchange.caller.key_id)
+            self._meters.count_rate_limited(exchange.caller.project, exchange.caller.key_id)
         named = Headers(scope=scope).get("x-client-request-id", "")
         _log.info(
             "request_id=%s client_request_id=%s method=%s path=%s status=%d ms=%.1f model=%s",

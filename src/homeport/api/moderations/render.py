@@ -69,7 +69,7 @@ def render_moderation(name: str, verdicts: Sequence[ModerationVerdict]) -> Moder
 
 
 def _result(name: str, verdict: ModerationVerdict) -> ModerationResultBody:
-    known = {each.category: each for each in verdict.judgements}
+    known = {each.category: each for each in verdict.scores}
     shown = [known[category] for category in categories(name)]
     return ModerationResultBody(
         flagged=any(each.is_flagged for each in shown),
@@ -86,4 +86,4 @@ class ModerationUsageCounter(accounting.UsageCounter):
         """Look through what has just arrived."""
         super().count(events)
         if any(isinstance(event, Done) for event in events):
-            self.meter.finished("stop")
+            self.meter.on_finished("stop")

@@ -92,7 +92,7 @@ class ModerationBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
                 code="string_above_max_length",
             )
 
-    def moderation_request(self, folder: Path) -> ModerationRequest:
+    def to_request(self, folder: Path) -> ModerationRequest:
         """Turn this, checked, into what an engine is asked for; pictures are laid down in `folder`.
 
         Raises InvalidRequest for what is no picture in a data: URL.
@@ -122,7 +122,7 @@ async def create(request: Request) -> Response:
     resolved = registry(request).resolve(name, ENDPOINT)
     folder = services(request).spool / uuid.uuid4().hex
     try:
-        asked = await asyncio.to_thread(body.moderation_request, folder)
+        asked = await asyncio.to_thread(body.to_request, folder)
         return await respond_whole(request, resolved, _answer(request, resolved, asked))
     finally:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
@@ -133,4 +133,4 @@ async def _answer(request: Request, resolved: ResolvedModel, asked: ModerationRe
     async with admit(request, resolved, asked, ENDPOINT, ModerationUsageCounter) as under_way:
         async for batch in under_way:
             verdicts += [event for event in batch if isinstance(event, ModerationVerdict)]
-    return json_codec.encode(render_moderation(resolved.asked, verdicts))
+    return json_codec.encode(render_moderation(resolved.requested_name, verdicts))

@@ -53,7 +53,7 @@ class SpeechBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     speed: float | None = None
     stream_format: str | None = None
 
-    def speech_request(self) -> SpeechRequest:
+    def to_request(self) -> SpeechRequest:
         """Check everything that needs no model, and make what a speech engine is asked for. Raises InvalidRequest."""
         validation.check_length("input", self.input, MAX_CHARACTERS, 1)
         if not isinstance(self.voice, str):
@@ -75,7 +75,7 @@ async def create(request: Request) -> Response:
     """Speak a text."""
     body = await read_json(request, SpeechBody)
     model = require_model_name(body.model, None)
-    asked = body.speech_request()
+    asked = body.to_request()
     resolved = registry(request).resolve(model, ENDPOINT)
     headers = dict(model_header(resolved))
     limits = services(request).limits

@@ -92,7 +92,7 @@ class _TextRun:
 
     async def frames(self, shape: Callable[[AnswerMetadata, Admitted], ChunkRenderer]) -> AsyncGenerator[bytes, None]:
         """Give the frames of each wake-up; first, when the request is admitted, nothing."""
-        async with self._opened() as under_way:
+        async with self._admit() as under_way:
             self._tell(under_way.admitted)
             frames = TextStreamWriter(
                 shape(self._head(), under_way.admitted),
@@ -105,7 +105,7 @@ class _TextRun:
 
     async def answer(self) -> bytes:
         """Collect the whole answer."""
-        async with self._opened() as under_way:
+        async with self._admit() as under_way:
             self._tell(under_way.admitted)
             answerer = self._call.whole(self._head(), under_way.admitted)
             collected = ChoicesCollector(self._call.choices)
@@ -114,7 +114,7 @@ class _TextRun:
             answer = answerer.answer(collected, under_way.usage)
             return json_codec.encode(limited(answer, under_way.limited_by))
 
-    def _opened(self) -> AbstractAsyncContextManager[AdmittedRequest]:
+    def _admit(self) -> AbstractAsyncContextManager[AdmittedRequest]:
         resolved = self._call.resolved
         # Token ids in a request are those of the name it was sent to.
         asked = msgspec.structs.replace(
@@ -134,7 +134,9 @@ class _TextRun:
         """Make the answer's head. Not before admission: the fingerprint is of the loaded model."""
         resolved, house = self._call.resolved, services(self._request)
         fingerprint = house.fingerprint(resolved)
-        return AnswerMetadata(f"{self._call.prefix}{uuid.uuid4().hex}", int(house.now()), resolved.asked, fingerprint)
+        return AnswerMetadata(
+            f"{self._call.prefix}{uuid.uuid4().hex}", int(house.now()), resolved.requested_name, fingerprint
+        )
 
 
 class TextUsageCounter(UsageCounter):
@@ -154,7 +156,7 @@ class TextUsageCounter(UsageCounter):
                 if self._choices:
                     self._choices[event.choice] += event.tokens
             elif isinstance(event, ChoiceFinished):
-                self.meter.finished(event.reason)
+                self.meter.on_finished(event.reason)
                 self.is_cut = self.is_cut or event.is_cut
             elif isinstance(event, Done):
                 whole = event.usage

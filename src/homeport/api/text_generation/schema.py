@@ -106,7 +106,7 @@ class GenerationFields(msgspec.Struct, forbid_unknown_fields=True, kw_only=True)
         for at, each in enumerate(self.stop or ()):
             validation.check_length(f"stop[{at}]", each, MOST_STOP_CHARS, 1)
 
-    def sampling(self) -> SamplingParams:
+    def sampling_params(self) -> SamplingParams:
         """How the next token is drawn."""
         default = SamplingParams()
         return SamplingParams(
@@ -121,14 +121,14 @@ class GenerationFields(msgspec.Struct, forbid_unknown_fields=True, kw_only=True)
             logit_bias=_biases(self.logit_bias),
         )
 
-    def ending(
-        self, max_tokens: int | None, most: str = "max_tokens", default_tokens: int | None = None
+    def stopping_criteria(
+        self, max_tokens: int | None, source_field: str = "max_tokens", default_tokens: int | None = None
     ) -> StoppingCriteria:
         """When a choice is finished. `most` names the field that `max_tokens` came from, for the error."""
         least = _or_default(self.min_tokens, 0)
         if max_tokens is not None and least > max_tokens:
             raise InvalidRequest(
-                f"'min_tokens' ({least}) must not be greater than '{most}' ({max_tokens}).", param="min_tokens"
+                f"'min_tokens' ({least}) must not be greater than '{source_field}' ({max_tokens}).", param="min_tokens"
             )
         return StoppingCriteria(
             max_tokens=max_tokens,
@@ -140,12 +140,12 @@ class GenerationFields(msgspec.Struct, forbid_unknown_fields=True, kw_only=True)
         )
 
 
-def check_candidates(prompts: int, each: int, param: str) -> None:
+def check_candidates(prompts: int, per_prompt: int, param: str) -> None:
     """Check how many answers one request draws in all. Raises InvalidRequest naming `param`."""
-    if prompts * each > MAX_CANDIDATES:
+    if prompts * per_prompt > MAX_CANDIDATES:
         raise InvalidRequest(
-            f"One request may draw {MAX_CANDIDATES} answers; {prompts} prompts with {each} each are "
-            f"{prompts * each}. Send fewer prompts at once or lower '{param}'.",
+            f"One request may draw {MAX_CANDIDATES} answers; {prompts} prompts with {per_prompt} each are "
+            f"{prompts * per_prompt}. Send fewer prompts at once or lower '{param}'.",
             param=param,
         )
 

@@ -123,11 +123,11 @@ class TranscriptCollector:
         """All of it, as one text."""
         return "".join(segment.text for segment in self.segments).lstrip()
 
-    def brief(self) -> bytes:
+    def to_json(self) -> bytes:
         """As `json`."""
         return json_codec.encode(TranscriptionBody(self.text, self._duration()))
 
-    def verbose(self, task: str, language: str | None, *, words: bool, segments: bool) -> bytes:
+    def to_verbose_json(self, task: str, language: str | None, *, words: bool, segments: bool) -> bytes:
         """As `verbose_json`. `language`: of the text, where it is not the one that was heard."""
         spoken = NAMES.get(self.language, self.language) or "unknown"  # nobody speaks
         document = VerboseTranscriptionBody(task, language or spoken, self.seconds, self.text, self._duration())
@@ -138,21 +138,21 @@ class TranscriptCollector:
             document.segments = [_verbose(number, segment) for number, segment in enumerate(self.segments)]
         return json_codec.encode(document)
 
-    def plain(self) -> bytes:
+    def to_text(self) -> bytes:
         """As `text`."""
         return f"{self.text}\n".encode()
 
-    def srt(self) -> bytes:
+    def to_srt(self) -> bytes:
         """As SubRip subtitles."""
         cues = (f"{n}\n{_span(segment, ',')}\n{_plain(segment.text)}\n\n" for n, segment in enumerate(self.segments, 1))
         return "".join(cues).encode()
 
-    def vtt(self) -> bytes:
+    def to_vtt(self) -> bytes:
         """As WebVTT subtitles (W3C)."""
         cues = (f"{_span(segment, '.')}\n{_escape_vtt(segment.text.strip())}\n\n" for segment in self.segments)
         return ("WEBVTT\n\n" + "".join(cues)).encode()
 
-    def done(self, usage: Usage) -> TranscriptTextDone:
+    def to_done_event(self, usage: Usage) -> TranscriptTextDone:
         """The last event of a stream."""
         audio = math.ceil(self.seconds * 50)
         read = AudioInputDetails(max(0, usage.prompt_tokens - audio), min(audio, usage.prompt_tokens))

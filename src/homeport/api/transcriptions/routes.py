@@ -34,7 +34,7 @@ class ServerVad(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     silence_duration_ms: int = 200
     threshold: float = 0.5
 
-    def pauses(self) -> VadSettings:
+    def to_vad_settings(self) -> VadSettings:
         """As the engine takes it. Raises InvalidRequest."""
         validation.check_choice("chunking_strategy.type", self.type, ("server_vad",))
         validation.check_integer("chunking_strategy.prefix_padding_ms", self.prefix_padding_ms, 0, 10_000)
@@ -96,7 +96,7 @@ class TranscriptionForm(TranslationForm, forbid_unknown_fields=True, kw_only=Tru
         if self.stream and self.response_format not in (None, "json", "text"):
             raise InvalidRequest(f"{self.response_format} cannot be streamed: ask for json.", param="stream")
 
-    def pauses(self) -> VadSettings:
+    def vad_settings(self) -> VadSettings:
         """How the recording is cut. Raises InvalidRequest."""
         given = self.chunking_strategy
         if given is None or given == "auto":
@@ -104,8 +104,8 @@ class TranscriptionForm(TranslationForm, forbid_unknown_fields=True, kw_only=Tru
         name = "chunking_strategy"
         try:
             if isinstance(given, str):
-                return msgspec.json.decode(given, type=ServerVad).pauses()
-            return json_codec.decode_form(given, ServerVad).pauses()
+                return msgspec.json.decode(given, type=ServerVad).to_vad_settings()
+            return json_codec.decode_form(given, ServerVad).to_vad_settings()
         except msgspec.DecodeError as error:
             raise InvalidRequest(
                 f"Invalid '{name}': expected 'auto' or an object. {excerpt(str(error))}", param=name
@@ -130,15 +130,15 @@ async def _respond_transcription(request: Request, form: Form) -> Response:
     file = form.file("file")
     body.check()
     asked = TranscriptionRequest(
-        sound=file.path,
+        audio=file.path,
         language=check_language("language", body.language),
         languages=tuple(found for each in body.languages or () if (found := check_language("languages", each))),
         script=SCRIPTS.get((body.language or "").lower()),
         prompt=body.prompt,
         keywords=tuple(body.keywords or ()),
         temperature=body.temperature or 0.0,
-        words="word" in (body.timestamp_granularities or ()),
-        pauses=body.pauses(),
+        word_timestamps="word" in (body.timestamp_granularities or ()),
+        vad=body.vad_settings(),
     )
     resolved = registry(request).resolve(body.model, "transcriptions")
     if body.stream:
@@ -153,7 +153,7 @@ async def _respond_translation(request: Request, form: Form) -> Response:
     file = form.file("file")
     body.check()
     asked = TranscriptionRequest(
-        sound=file.path, translates=True, prompt=body.prompt, temperature=body.temperature or 0.0
+        audio=file.path, translates=True, prompt=body.prompt, temperature=body.temperature or 0.0
     )
     resolved = registry(request).resolve(body.model, "translations")
     return await _respond_whole(
@@ -168,12 +168,12 @@ async def _respond_whole(
 
     def written(hearing: TranscriptCollector) -> bytes:
         if form == "verbose_json":
-            return hearing.verbose(task, "english" if asked.translates else None, **verbose)
+            return hearing.to_verbose_json(task, "english" if asked.translates else None, **verbose)
         writers: dict[str, Callable[[], bytes]] = {
-            "json": hearing.brief,
-            "text": hearing.plain,
-            "srt": hearing.srt,
-            "vtt": hearing.vtt,
+            "json": hearing.to_json,
+            "text": hearing.to_text,
+            "srt": hearing.to_srt,
+            "vtt": hearing.to_vtt,
         }
         return writers[form]()
 
@@ -205,4 +205,4 @@ async def _events(
             deltas = filter(None, (hearing.add([each]) for each in batch))  # one for each segment
             if frames := b"".join(sse_event(json_codec.encode(TranscriptTextDelta(more))) for more in deltas):
                 yield frames
-        yield sse_event(json_codec.encode(hearing.done(under_way.usage))) + DONE
+        yield sse_event(json_codec.encode(hearing.to_done_event(under_way.usage))) + DONE

@@ -97,18 +97,18 @@ async def create(request: Request) -> Response:
         expires_at=0,
         keep_s=keep_s,
     )
-    return JsonResponse(_render_upload(await asyncio.to_thread(_uploads(request).begin, upload)))
+    return JsonResponse(_render_upload(await asyncio.to_thread(_uploads(request).create, upload)))
 
 
 async def add(request: Request) -> Response:
     """Keep one part."""
     book, project, upload_id = _uploads(request), caller(request).project, request.path_params["upload_id"]
-    await asyncio.to_thread(book.show, project, upload_id)
+    await asyncio.to_thread(book.get, project, upload_id)
     if services(request).files is not None:
         await check_room(request, declared_size(request))
     async with read_form(request, PART_BYTES) as form:
         form.fields(PartForm, "data")
-        part = await asyncio.to_thread(book.add, project, upload_id, form.file("data").path)
+        part = await asyncio.to_thread(book.add_part, project, upload_id, form.file("data").path)
     told = {"id": part.id, "object": "upload.part", "created_at": part.created_at, "upload_id": part.upload_id}
     return JsonResponse(told)
 

@@ -18,6 +18,6 @@ class RequestDispatcher(Protocol):
 class IdleGate(Protocol):
     """Tells when background work may begin: while nobody waits."""
 
-    async def opened(self) -> None:
+    async def wait_open(self) -> None:
         """Wait until work may begin."""
         ...

@@ -37,7 +37,7 @@ class Engine(Protocol):
         """Drop a request and free what it holds within one step. Unknown ids are ignored."""
         ...
 
-    def gauges(self) -> EngineStats:
+    def stats(self) -> EngineStats:
         """How it stands now. Callable from any thread."""
         ...
 

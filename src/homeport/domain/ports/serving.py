@@ -58,7 +58,7 @@ class Serving(Protocol):
         """Facts of a model that is loaded now, else None."""
         ...
 
-    def gauges(self) -> dict[str, EngineStats]:
+    def stats(self) -> dict[str, EngineStats]:
         """The latest gauges of every loaded model, by real name."""
         ...
 

@@ -37,11 +37,11 @@ class BatchRepository(Protocol):
         """Make a batch; its id, status and times are made here."""
         ...
 
-    def show(self, project: str, batch_id: str) -> Batch:
+    def get(self, project: str, batch_id: str) -> Batch:
         """One batch of a project. Raises Missing, also for another project's."""
         ...
 
-    def every(self, project: str, limit: int, after: str | None) -> tuple[Sequence[Batch], bool]:
+    def list_page(self, project: str, limit: int, after: str | None) -> tuple[Sequence[Batch], bool]:
         """A project's batches, the newest first, and whether there are more. Raises InvalidRequest for `after`."""
         ...
 
@@ -61,33 +61,33 @@ class BatchRepository(Protocol):
         """Own a batch no longer."""
         ...
 
-    def begin(self, owner: str, batch_id: str, total: int, model: str | None) -> Batch:
+    def start(self, owner: str, batch_id: str, total: int, model: str | None) -> Batch:
         """Its lines are looked through, and are done from now on. Raises Missing."""
         ...
 
-    def record(self, owner: str, batch_id: str, outcomes: Sequence[LineResult]) -> None:
+    def add_results(self, owner: str, batch_id: str, outcomes: Sequence[LineResult]) -> None:
         """Keep outcomes; of a line that has one, the first stays. Raises Missing."""
         ...
 
-    def lines(self, batch_id: str) -> set[int]:
+    def finished_lines(self, batch_id: str) -> set[int]:
         """The numbers of the lines that have an outcome."""
         ...
 
-    def finalise(
+    def start_finalizing(
         self, owner: str, batch_id: str, *, errors: Sequence[BatchError] = (), expired: Sequence[LineResult] = ()
     ) -> Batch:
         """No more outcomes are to come but `expired`, for which it is too late; files are next. Raises Missing."""
         ...
 
-    def outcomes(self, batch_id: str, *, are_answers: bool) -> Iterator[str]:
+    def iterate_results(self, batch_id: str, *, are_answers: bool) -> Iterator[str]:
         """The texts of answers, or of the others, in the order of the lines."""
         ...
 
-    def keep(self, owner: str, batch: Batch, content: Path, *, are_answers: bool) -> Batch:
+    def create_output_file(self, owner: str, batch: Batch, content: Path, *, are_answers: bool) -> Batch:
         """Make one of its files, in the same moment in which it gets its id. Raises Missing."""
         ...
 
-    def close(self, owner: str, batch_id: str) -> Batch:
+    def finish(self, owner: str, batch_id: str) -> Batch:
         """It has ended; its outcomes stand in its files. Raises Missing."""
         ...
 
@@ -102,23 +102,25 @@ class FineTuningRepository(Protocol):
     Whatever names a job raises Missing for one that is not there, also for another project's.
     """
 
-    def add(self, job: FineTuningJob, most_waiting: int) -> FineTuningJob:
+    def create(self, job: FineTuningJob, max_waiting: int) -> FineTuningJob:
         """Keep a new job; its times are made here. Raises Overloaded where its server has so many that wait."""
         ...
 
-    def every(self, project: str, page: PageRequest) -> tuple[Sequence[FineTuningJob], bool]:
+    def list_page(self, project: str, page: PageRequest) -> tuple[Sequence[FineTuningJob], bool]:
         """A project's jobs, and whether there are more. Raises InvalidRequest for an unknown `after`."""
         ...
 
-    def show(self, project: str, job_id: str) -> FineTuningJob:
+    def get(self, project: str, job_id: str) -> FineTuningJob:
         """One job."""
         ...
 
-    def events(self, project: str, job_id: str, page: PageRequest) -> tuple[Sequence[FineTuningEvent], bool]:
+    def list_events(self, project: str, job_id: str, page: PageRequest) -> tuple[Sequence[FineTuningEvent], bool]:
         """What was told of a job, and whether there is more. Raises InvalidRequest for an unknown `after`."""
         ...
 
-    def checkpoints(self, project: str, job_id: str, page: PageRequest) -> tuple[Sequence[FineTuningCheckpoint], bool]:
+    def list_checkpoints(
+        self, project: str, job_id: str, page: PageRequest
+    ) -> tuple[Sequence[FineTuningCheckpoint], bool]:
         """What a job has left on its way, and whether there is more. Raises InvalidRequest for an unknown `after`."""
         ...
 
@@ -138,7 +140,7 @@ class FineTuningRepository(Protocol):
 class ImageStore(Protocol):
     """Keeps pictures for a while, under names that nobody can guess. Both may block: call them in a thread."""
 
-    def keep(self, data: bytes, format: ImageFormat, project: str = LOCAL_PROJECT) -> str:
+    def save(self, data: bytes, format: ImageFormat, project: str = LOCAL_PROJECT) -> str:
         """Keep a project's picture and give its name, which ends in `.<format>`. Raises InvalidRequest over a limit."""
         ...
 
@@ -151,7 +153,7 @@ class KeyCache(Protocol):
     """The keys as they are known in memory. Never waits."""
 
     @property
-    def is_closed(self) -> bool:
+    def requires_key(self) -> bool:
         """Whether a key was ever made: then nobody comes in without one, also if all are revoked."""
         ...
 
@@ -159,7 +161,7 @@ class KeyCache(Protocol):
         """The key with this secret, if it opens anything now."""
         ...
 
-    def named(self, key_id: str) -> Key | None:
+    def find_by_id(self, key_id: str) -> Key | None:
         """The key with this id, if it opens anything now."""
         ...
 
@@ -171,15 +173,15 @@ class KeyCache(Protocol):
 class KeyRepository(Protocol):
     """The keys as they are kept. Synchronous: on the event loop it is called through a thread."""
 
-    def create(self, wanted: NewKey) -> IssuedKey:
+    def create(self, new_key: NewKey) -> IssuedKey:
         """Make a key; its `models` are real names. Raises InvalidRequest naming the field."""
         ...
 
-    def every(self) -> Sequence[Key]:
+    def list_all(self) -> Sequence[Key]:
         """All keys, the oldest first, those that no longer open anything included."""
         ...
 
-    def show(self, key_id: str) -> Key:
+    def get(self, key_id: str) -> Key:
         """One key. Raises Missing."""
         ...
 
@@ -195,7 +197,7 @@ class KeyRepository(Protocol):
 class UsageLedger(Protocol):
     """Where usage is written down at once, to survive the end of the process. Fast enough for the event loop."""
 
-    def write(self, spent: UsageRecord) -> None:
+    def write(self, record: UsageRecord) -> None:
         """Write a record down. Raises StorageFull; then it is not written."""
         ...
 
@@ -207,11 +209,11 @@ class UsageLedger(Protocol):
 class UsageRepository(Protocol):
     """Usage as it is kept. Synchronous: on the event loop it is called through a thread."""
 
-    def fold(self) -> int:
+    def import_ledgers(self) -> int:
         """Take in what ledgers have written since; give the number of records."""
         ...
 
-    def sums(self, question: UsageQuery) -> Sequence[UsageTotal]:
+    def sum_usage(self, usage_query: UsageQuery) -> Sequence[UsageTotal]:
         """Sum up, by span of time and group, in this order."""
         ...
 
@@ -219,7 +221,7 @@ class UsageRepository(Protocol):
 class FileRepository(Protocol):
     """Files as they are kept; a project sees its own alone. Synchronous but for `content`."""
 
-    def add(self, file: File, content: Path) -> File:
+    def create(self, file: File, content: Path) -> File:
         """Keep a file; its id and times are made here, `expires_at` of the one given counts from now.
 
         Raises StorageFull, Unavailable, or InvalidRequest over the project's limit; then nothing is kept.
@@ -230,11 +232,11 @@ class FileRepository(Protocol):
         """Raise InvalidRequest where a project may not keep so many bytes more."""
         ...
 
-    def every(self, project: str, listing: FilePageRequest) -> tuple[Sequence[File], bool]:
+    def list_page(self, project: str, page: FilePageRequest) -> tuple[Sequence[File], bool]:
         """A project's files, and whether there are more. Raises InvalidRequest for an unknown `after`."""
         ...
 
-    def show(self, project: str, file_id: str) -> File:
+    def get(self, project: str, file_id: str) -> File:
         """One file of a project. Raises Missing, also for another project's."""
         ...
 
@@ -242,7 +244,7 @@ class FileRepository(Protocol):
         """Forget a file of a project. Raises Missing."""
         ...
 
-    def content(self, file: File) -> AsyncGenerator[bytes, None]:
+    def read(self, file: File) -> AsyncGenerator[bytes, None]:
         """A file's content, piece by piece. Raises Missing before the first."""
         ...
 
@@ -262,15 +264,15 @@ class ProjectStorage(Protocol):
 class UploadRepository(Protocol):
     """Uploads in parts as they are kept; a project sees its own alone. Synchronous."""
 
-    def begin(self, upload: Upload) -> Upload:
+    def create(self, upload: Upload) -> Upload:
         """Begin an upload; its id, times and status are made here. Raises InvalidRequest over the project's limit."""
         ...
 
-    def show(self, project: str, upload_id: str) -> Upload:
+    def get(self, project: str, upload_id: str) -> Upload:
         """One upload of a project, as it stands. Raises Missing, also for another project's."""
         ...
 
-    def add(self, project: str, upload_id: str, content: Path) -> UploadPart:
+    def add_part(self, project: str, upload_id: str, content: Path) -> UploadPart:
         """Keep one part. Raises Missing, or InvalidRequest where the upload takes no more."""
         ...
 

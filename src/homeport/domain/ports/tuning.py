@@ -23,7 +23,7 @@ class TrainingQueue(Protocol):
     one that was paused only the step under way is written down.
     """
 
-    def next(self, server: str) -> FineTuningJob | None:
+    def next_job(self, server: str) -> FineTuningJob | None:
         """The server's job to train now: one that was cut off, else the one that waits longest."""
         ...
 
@@ -31,27 +31,27 @@ class TrainingQueue(Protocol):
         """Whether a job under way is to go on, here."""
         ...
 
-    def beat(self, server: str) -> None:
+    def heartbeat(self, server: str) -> None:
         """Say that the server lives, and give it the open jobs of those that have not said so for long."""
         ...
 
-    def begin(self, job: FineTuningJob) -> bool:
+    def start(self, job: FineTuningJob) -> bool:
         """A job's files are being read."""
         ...
 
-    def prepared(self, job: FineTuningJob, told: TrainingPrepared) -> bool:
+    def record_prepared(self, job: FineTuningJob, event: TrainingPrepared) -> bool:
         """A job's files are fit, and its training goes on from a step."""
         ...
 
-    def measured(self, job: FineTuningJob, told: StepMetrics, steps: int, finish_at: int | None) -> bool:
+    def record_step(self, job: FineTuningJob, step_metrics: StepMetrics, steps: int, finish_at: int | None) -> bool:
         """A step is done; one that was told already is passed over."""
         ...
 
-    def saved(self, job: FineTuningJob, told: StepMetrics, name: str) -> bool:
+    def record_checkpoint(self, job: FineTuningJob, step_metrics: StepMetrics, name: str) -> bool:
         """A checkpoint is a model of this name; of those before it only the latest are there still."""
         ...
 
-    def succeed(self, job: FineTuningJob, made: TrainingResult) -> bool:
+    def succeed(self, job: FineTuningJob, result: TrainingResult) -> bool:
         """A job has its model. The table of measures becomes a file of its project's."""
         ...
 
@@ -59,11 +59,11 @@ class TrainingQueue(Protocol):
         """A job cannot be done."""
         ...
 
-    def untidy(self, server: str) -> Sequence[FineTuningJob]:
+    def list_uncleaned(self, server: str) -> Sequence[FineTuningJob]:
         """Jobs that have ended and may have left something behind."""
         ...
 
-    def tidied(self, job: FineTuningJob) -> None:
+    def mark_cleaned(self, job: FineTuningJob) -> None:
         """Nothing is left behind any more."""
         ...
 
@@ -75,7 +75,7 @@ class TrainingQueue(Protocol):
 class TrainingRun(Protocol):
     """One training. `stop` may be called from any thread; the rest is synchronous."""
 
-    def run(self, hear: Callable[[TrainingEvent], None]) -> TrainingResult | None:
+    def run(self, on_event: Callable[[TrainingEvent], None]) -> TrainingResult | None:
         """Train to the end and install the new model; None where it was stopped. Blocks, and calls `hear` meanwhile.
 
         Raises whatever it failed of: InvalidRequest for files and models that do not fit, Unavailable for want of
@@ -95,7 +95,7 @@ class TrainingRun(Protocol):
 class TrainingService(Protocol):
     """Trains models in processes of low priority. Synchronous: on the event loop it is called through a thread."""
 
-    def accept(self, model: str) -> str:
+    def check_model(self, model: str) -> str:
         """The hash of what would be trained, by real name.
 
         Raises ModelNotFound, InvalidRequest for a model that cannot be trained, and Unavailable where the extra is
@@ -103,14 +103,14 @@ class TrainingService(Protocol):
         """
         ...
 
-    def name(self, model: str, suffix: str | None, identity: str) -> str:
+    def model_name(self, model: str, suffix: str | None, identity: str) -> str:
         """What a fine-tuned model is called: `ft:model:organization:suffix:identity`. Raises InvalidRequest."""
         ...
 
-    def examine(self, file: Path, method: Method, param: str) -> None:
+    def check_file(self, file: Path, method: Method, param: str) -> None:
         """Read a file as examples for a method. Raises InvalidRequest that names the field `param` and the line."""
         ...
 
-    def training(self, work: TrainingTask) -> TrainingRun:
+    def prepare_run(self, task: TrainingTask) -> TrainingRun:
         """The training of accepted work, to be run."""
         ...

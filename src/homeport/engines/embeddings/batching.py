@@ -44,7 +44,7 @@ class _ActiveRequest:
         self.done = 0
         self.tokens = 0
 
-    def read(self) -> bool:
+    def tokenize_more(self) -> bool:
         """Read a piece more; whether all is read now. Raises what is wrong with the request."""
         for ids in self.reader or ():
             if ids is not None:
@@ -65,24 +65,24 @@ class EmbeddingBatcher:
         self._next = 0  # the request that the next batch begins with, by id
         self._last_read = 0
 
-    def step(self, turns: Sequence[ActiveRequest[EmbeddingRequest]]) -> Iterable[tuple[int, Event]]:
+    def step(self, requests: Sequence[ActiveRequest[EmbeddingRequest]]) -> Iterable[tuple[int, Event]]:
         """Read a little, then compute a batch."""
         told: EventList = []
-        for turn in turns:
+        for turn in requests:
             if turn.id not in self._open:
                 self._begin(turn, told)
-        here = [self._open[turn.id] for turn in turns if turn.id in self._open]
+        here = [self._open[turn.id] for turn in requests if turn.id in self._open]
         self._read([each for each in here if each.reader is not None], told)
         ready = [each for each in here if each.reader is None and each.id in self._open]
         if ready:
-            self._compute(self._fill(ready), told)
+            self._compute(self._build_batch(ready), told)
         return told
 
     def drop(self, id: int) -> None:
         """Forget a request."""
         self._open.pop(id, None)
         if not self._open:
-            self._model.rest()
+            self._model.release_large_contexts()
 
     def close(self) -> None:
         """Free the model."""
@@ -93,9 +93,9 @@ class EmbeddingBatcher:
         try:
             dimensions = self._reader.dimensions(turn.request.dimensions)
         except HomeportError as error:
-            told.append((turn.id, Failed(error.fault)))
+            told.append((turn.id, Failed(error.info)))
             return
-        self._open[turn.id] = _ActiveRequest(turn.id, self._reader.read(turn.request), dimensions)
+        self._open[turn.id] = _ActiveRequest(turn.id, self._reader.tokenize(turn.request), dimensions)
 
     def _read(self, unread: list[_ActiveRequest], told: EventList) -> None:
         """Read pieces of the requests in turn while the time for it lasts; admit those that are read whole."""
@@ -105,17 +105,17 @@ class EmbeddingBatcher:
             each = waiting.popleft()
             self._last_read = each.id
             try:
-                if each.read():
+                if each.tokenize_more():
                     told.append((each.id, Admitted(each.tokens)))
                 else:
                     waiting.append(each)
             except HomeportError as error:
                 self.drop(each.id)
-                told.append((each.id, Failed(error.fault)))
+                told.append((each.id, Failed(error.info)))
             if time.monotonic() > end:
                 return
 
-    def _fill(self, ready: list[_ActiveRequest]) -> list[tuple[_ActiveRequest, list[TokenIds]]]:
+    def _build_batch(self, ready: list[_ActiveRequest]) -> list[tuple[_ActiveRequest, list[TokenIds]]]:
         """A batch: requests and the inputs of theirs that it takes, in order, at least one."""
         first = next((at for at, each in enumerate(ready) if each.id >= self._next), 0)
         order = deque([*ready[first:], *ready[:first]])
@@ -144,7 +144,7 @@ class EmbeddingBatcher:
             logger.exception("a batch of %d requests failed", len(batch))
             for each, _ in batch:
                 self.drop(each.id)
-                told.append((each.id, Failed(error.fault)))
+                told.append((each.id, Failed(error.info)))
             return
         start = 0
         for each, inputs in batch:

@@ -19,9 +19,9 @@ class EmbeddingFamily(msgspec.Struct, frozen=True):
 
     document: str = ""
     query: str = ""
-    shortest: int | None = None
+    min_dimensions: int | None = None
 
-    def prefixed(self, text: str, *, is_query: bool) -> str:
+    def add_prefix(self, text: str, *, is_query: bool) -> str:
         """The text as the model wants it. One that has one of the two prefixes already keeps it."""
         if any(prefix and text.startswith(prefix) for prefix in (self.document, self.query)):
             return text
@@ -37,12 +37,12 @@ _FAMILIES: tuple[tuple[str, EmbeddingFamily], ...] = (
         r"qwen3-embedding",
         EmbeddingFamily(
             query="Instruct: Given a web search query, retrieve relevant passages that answer the query\nQuery:",
-            shortest=32,
+            min_dimensions=32,
         ),
     ),
     (r"bge-(small|base|large)-en", EmbeddingFamily(query=_SEARCH)),
     (r"bge-(small|base|large)-zh", EmbeddingFamily(query="为这个句子生成表示以用于检索相关文章：")),
-    (r"mxbai-embed-large", EmbeddingFamily(query=_SEARCH, shortest=64)),
+    (r"mxbai-embed-large", EmbeddingFamily(query=_SEARCH, min_dimensions=64)),
     (r"snowflake-arctic-embed.*v2", EmbeddingFamily(query="query: ")),
     (r"snowflake-arctic-embed", EmbeddingFamily(query=_SEARCH)),
 )

@@ -26,12 +26,12 @@ class InputTokenizer:
     def __init__(self, encoder: EmbeddingEncoder, family: EmbeddingFamily) -> None:
         self._encoder = encoder
         self._family = family
-        self._around = encoder.around()
+        self._around = encoder.special_tokens()
         self.window = encoder.window
 
     def dimensions(self, wanted: int | None) -> int:
         """How many numbers each vector is to have. Raises InvalidRequest where the model cannot give so many."""
-        own, shortest = self._encoder.dimensions, self._family.shortest
+        own, shortest = self._encoder.dimensions, self._family.min_dimensions
         if wanted is None or wanted == own:
             return own
         if shortest is None:
@@ -46,7 +46,7 @@ class InputTokenizer:
             )
         return wanted
 
-    def read(self, request: EmbeddingRequest) -> Iterator[TokenIds | None]:
+    def tokenize(self, request: EmbeddingRequest) -> Iterator[TokenIds | None]:
         """Each input's ids, in order; None after a piece of work that brought none.
 
         Raises InvalidRequest and ContextOverflow whose `param` names the input at fault.
@@ -61,18 +61,18 @@ class InputTokenizer:
         if isinstance(given, TextPrompt):
             text = given.text
         elif request.encoding is None:
-            return self._own(given.ids, param, is_query=request.is_query)
+            return self._check_own_ids(given.ids, param, is_query=request.is_query)
         else:
             text = _decode_foreign_ids(given.ids, encodings.load(request.encoding), param)
-        text = self._family.prefixed(text, is_query=request.is_query)
+        text = self._family.add_prefix(text, is_query=request.is_query)
         if len(text) > _LONG_TEXT_FACTOR * self.window:
-            yield from self._refuse_if_long(text, param)
+            yield from self._check_length(text, param)
         try:
-            return self._encoder.tokenise(text)
+            return self._encoder.tokenize(text)
         except InvalidRequest as error:
             raise InvalidRequest(error.message, param=param) from None
 
-    def _refuse_if_long(self, text: str, param: str) -> Iterator[None]:
+    def _check_length(self, text: str, param: str) -> Iterator[None]:
         """Count a text that is hardly within the window piece by piece, so that it holds nobody up."""
         front, behind = self._around
         count, start = len(front) + len(behind), 0
@@ -81,14 +81,14 @@ class InputTokenizer:
             if end < len(text):
                 end = max(text.rfind(" ", start + 1, end), start) or end
                 end = end if end > start else start + _PIECE
-            count += len(self._encoder.tokenise(text[start:end], whole=False))
+            count += len(self._encoder.tokenize(text[start:end], whole=False))
             start = end
             yield
         # Pieces may cut a few tokens in two; where that could matter, the whole is asked.
         if count > 2 * self.window:
             self._check_size(count, param)
 
-    def _own(self, ids: tuple[int, ...], param: str, *, is_query: bool) -> list[int]:
+    def _check_own_ids(self, ids: tuple[int, ...], param: str, *, is_query: bool) -> list[int]:
         """Ids of the model's own vocabulary, with or without those that stand around a text."""
         front, behind = self._around
         inner = list(ids)
@@ -102,8 +102,8 @@ class InputTokenizer:
                 )
             if self._encoder.is_control(token):
                 raise InvalidRequest(f"Token {token} is a control token of this model: no text has it.", param=param)
-        prefix = self._family.prefixed("", is_query=is_query)
-        return [*front, *(self._encoder.tokenise(prefix, whole=False) if prefix else ()), *inner, *behind]
+        prefix = self._family.add_prefix("", is_query=is_query)
+        return [*front, *(self._encoder.tokenize(prefix, whole=False) if prefix else ()), *inner, *behind]
 
     def _check_size(self, size: int, param: str) -> None:
         if size > self.window:

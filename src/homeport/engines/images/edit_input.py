@@ -37,7 +37,7 @@ class EditInput:
     mask: Mask | None = None
 
     @classmethod
-    def of(cls, request: ImageRequest, own: ImageSize) -> Self:
+    def from_request(cls, request: ImageRequest, own: ImageSize) -> Self:
         """Decode and check what the request starts from. Raises InvalidRequest naming the field at fault."""
         if request.source is None:
             return cls(request.size or own)
@@ -48,14 +48,14 @@ class EditInput:
             mask = pixels.mask_at(mask, size)
         return cls(size, pixels.resize(layered, size), mask)
 
-    def start(self, size: ImageSize) -> tuple[Pixels | None, Mask | None]:
+    def at_size(self, size: ImageSize) -> tuple[Pixels | None, Mask | None]:
         """The source and its mask at a painter's size."""
         if self.source is None:
             return None, None
         mask = None if self.mask is None else pixels.mask_at(self.mask, size)
         return pixels.resize(pixels.flatten_on_white(self.source), size), mask
 
-    def finished(self, painted: Pixels) -> NDArray[np.uint8]:
+    def composite(self, painted: Pixels) -> NDArray[np.uint8]:
         """A painted picture of the answer's size, the source's own pixels put back wherever the mask keeps them."""
         if self.source is None or self.mask is None:
             return painted

@@ -53,10 +53,10 @@ class ImageWork:
         self._last = 0
         self._seeds: dict[int, int] = {}
 
-    def step(self, turns: Sequence[ActiveRequest[ImageRequest]]) -> Iterable[tuple[int, Event]]:
+    def step(self, requests: Sequence[ActiveRequest[ImageRequest]]) -> Iterable[tuple[int, Event]]:
         """Check a request that has just come, or do one step of a picture."""
-        fresh = next((turn for turn in turns if turn.id not in self._begun), None)
-        turn = fresh or self._next(turns)
+        fresh = next((turn for turn in requests if turn.id not in self._begun), None)
+        turn = fresh or self._next(requests)
         try:
             if fresh:
                 return [(fresh.id, self._admit(fresh))]
@@ -65,19 +65,19 @@ class ImageWork:
             if not isinstance(error, HomeportError):
                 logger.exception("request %d failed", turn.id)
                 error = EngineFailed(f"The engine broke down because of an internal error: {type(error).__name__}.")
-            return [(turn.id, Failed(error.fault))]
+            return [(turn.id, Failed(error.info))]
 
     def drop(self, id: int) -> None:
         """Stop painting for a request."""
         if self._painting and self._painting[0] == id:
-            self._stop()
+            self._close_pipeline()
         self._begun.discard(id)
         self._pictures.pop(id, None)
         self._seeds.pop(id, None)
 
     def close(self) -> None:
         """Free the model."""
-        self._stop()
+        self._close_pipeline()
         self._painter.close()
 
     def _next(self, turns: Sequence[ActiveRequest[ImageRequest]]) -> ActiveRequest[ImageRequest]:
@@ -87,14 +87,16 @@ class ImageWork:
             current = next((turn for turn in turns if turn.id == id), None)
             if current:
                 return current
-            self._stop()  # its reader is behind: the picture is begun again when there is credit
+            self._close_pipeline()  # its reader is behind: the picture is begun again when there is credit
         return next((turn for turn in turns if turn.id > self._last), turns[0])
 
     def _admit(self, turn: ActiveRequest[ImageRequest]) -> Event:
         self._begun.add(turn.id)
         request = turn.request
         # Decoded again when its turn comes: requests that wait hold no pixels.
-        self._painter.check(_pipeline_input(self._painter, request, EditInput.of(request, self._painter.own), 0))
+        self._painter.check(
+            _pipeline_input(self._painter, request, EditInput.from_request(request, self._painter.native_size), 0)
+        )
         self._pictures[turn.id] = 0
         self._seeds[turn.id] = secrets.randbelow(_SEEDS) if request.seed is None else request.seed
         return Admitted(0)
@@ -115,7 +117,7 @@ class ImageWork:
         self._pictures[turn.id] = index + 1
         return [event, Done(Usage())] if index + 1 == turn.request.n else [event]
 
-    def _stop(self) -> None:
+    def _close_pipeline(self) -> None:
         if self._painting:
             close = getattr(self._painting[1], "close", None)
             self._painting = None
@@ -125,22 +127,22 @@ class ImageWork:
 
 def _events(painter: ImagePipeline, request: ImageRequest, index: int, seed: int) -> Iterator[Event | None]:
     """One picture's events, the finished picture last; None where there is nothing to tell yet."""
-    scene = EditInput.of(request, painter.own)
+    scene = EditInput.from_request(request, painter.native_size)
     brief = _pipeline_input(painter, request, scene, seed)
     shown = 0
-    painting = painter.paint(brief)
+    painting = painter.generate(brief)
     try:
         for told in painting:
             if told is None:
                 yield None
             elif isinstance(told, PipelineStep):
                 if told.preview is not None and shown < request.partial_images and told.step < told.steps:
-                    looks = scene.finished(pixels.resize(told.preview, scene.size))
-                    yield _picture(index, looks, request.finish, shown)
+                    looks = scene.composite(pixels.resize(told.preview, scene.size))
+                    yield _picture(index, looks, request.output, shown)
                     shown += 1
                 yield ImageProgress(index, told.step, told.steps)
             else:
-                yield _picture(index, scene.finished(painter.enlarge(told, scene.size)), request.finish, None)
+                yield _picture(index, scene.composite(painter.enlarge(told, scene.size)), request.output, None)
                 return
         raise EngineFailed("The model ended without a picture.")
     finally:
@@ -150,13 +152,13 @@ def _events(painter: ImagePipeline, request: ImageRequest, index: int, seed: int
 
 
 def _pipeline_input(painter: ImagePipeline, request: ImageRequest, scene: EditInput, seed: int) -> PipelineInput:
-    size = painter.fit(scene.size)
-    image, mask = scene.start(size)
+    size = painter.fit_size(scene.size)
+    image, mask = scene.at_size(size)
     return PipelineInput(
         prompt=request.prompt,
         size=size,
         seed=seed,
-        negative=request.negative_prompt,
+        negative_prompt=request.negative_prompt,
         image=image,
         mask=mask,
         strength=request.strength,

@@ -31,7 +31,7 @@ class PipelineInput:
     prompt: str
     size: ImageSize
     seed: int
-    negative: str = ""
+    negative_prompt: str = ""
     image: Pixels | None = None
     mask: Mask | None = None
     strength: float | None = None
@@ -62,11 +62,11 @@ class ImagePipeline(Protocol):
     """A loaded model that paints. All of it is called from one thread."""
 
     @property
-    def own(self) -> ImageSize:
+    def native_size(self) -> ImageSize:
         """The size it paints best."""
         ...
 
-    def fit(self, size: ImageSize) -> ImageSize:
+    def fit_size(self, size: ImageSize) -> ImageSize:
         """The size it would paint for an answer of `size`; the engine enlarges or reduces the rest of the way."""
         ...
 
@@ -74,7 +74,7 @@ class ImagePipeline(Protocol):
         """Raise InvalidRequest, naming the field as callers know it, for what the model cannot do. Paints nothing."""
         ...
 
-    def paint(self, brief: PipelineInput) -> PipelineOutputs:
+    def generate(self, brief: PipelineInput) -> PipelineOutputs:
         """Begin a picture, of a brief that was checked."""
         ...
 

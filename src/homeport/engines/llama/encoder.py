@@ -84,16 +84,16 @@ class EmbeddingEncoder:
         size = _Size(tokens, self.sequences, self._team, flash)
         return _Context(self._library, self._model.handle, size, self.dimensions, self.vocabulary)
 
-    def tokenise(self, text: str, *, whole: bool = True) -> list[int]:
+    def tokenize(self, text: str, *, whole: bool = True) -> list[int]:
         """Text to ids, all of it plain; `whole`: with the tokens that the model wants around a text. From any thread.
 
         Raises InvalidRequest for half a surrogate pair, which no UTF-8 can say.
         """
-        return self._model.tokenise(text, special=False, whole=whole)
+        return self._model.tokenize(text, special=False, whole=whole)
 
-    def around(self) -> tuple[list[int], list[int]]:
+    def special_tokens(self) -> tuple[list[int], list[int]]:
         """The ids that the model wants in front of a text's own and behind them."""
-        inner, whole = self.tokenise("a", whole=False), self.tokenise("a")
+        inner, whole = self.tokenize("a", whole=False), self.tokenize("a")
         front = next((at for at in range(len(whole)) if whole[at : at + len(inner)] == inner), 0)
         return whole[:front], whole[front + len(inner) :]
 
@@ -108,18 +108,18 @@ class EmbeddingEncoder:
         Raises EngineFailed where llama.cpp refuses.
         """
         tokens = sum(map(len, sequences))
-        found = self._home(tokens).encode([*sequences, *self._filling(tokens, len(sequences))])[: len(sequences)]
+        found = self._context_for(tokens).encode([*sequences, *self._padding(tokens, len(sequences))])[: len(sequences)]
         lengths = np.sqrt(np.einsum("ij,ij->i", found, found, dtype=np.float64))[:, None]
         if not np.isfinite(lengths).all() or not lengths.all():
             raise EngineFailed("The model gave a vector of no length.")
         return np.asarray(found / lengths, np.float32)
 
-    def _filling(self, tokens: int, count: int) -> list[list[int]]:
+    def _padding(self, tokens: int, count: int) -> list[list[int]]:
         """What fills a batch of so many tokens of `count` sequences up to a tile, where that saves time: a sequence."""
         has_room = count < self.sequences and self._room >= _TILE
         return [[0] * (_TILE - tokens)] if self._is_tiled and has_room and _BRIEF < tokens < _TILE else []
 
-    def _home(self, tokens: int) -> "_Context":
+    def _context_for(self, tokens: int) -> "_Context":
         if self._brief is not None and tokens <= _BRIEF:
             return self._brief
         if tokens <= self._room:
@@ -128,7 +128,7 @@ class EmbeddingEncoder:
             self._long = self._open(self.window)
         return self._long
 
-    def rest(self) -> None:
+    def release_large_contexts(self) -> None:
         """Free what long sequences needed: it is much, and few need it."""
         if self._long is not None:
             self._long.close()
@@ -136,7 +136,7 @@ class EmbeddingEncoder:
 
     def close(self) -> None:
         """Free contexts and model; the kernels stay loaded. May be called twice."""
-        self.rest()
+        self.release_large_contexts()
         for each in (self._brief, self._short):
             if each is not None:
                 each.close()
@@ -178,10 +178,10 @@ class _Context:
         params.kv_unified = True
         if size.flash is not None:
             params.flash_attn_type = int(size.flash)
-        library.log.complaints()
+        library.log.take_errors()
         self._context: Any = self._api.llama_init_from_model(model, params)
         if self._context == self._ffi.NULL:
-            raise Unavailable(f"No context of {size.tokens} tokens: {library.log.complaints() or 'no reason given'}")
+            raise Unavailable(f"No context of {size.tokens} tokens: {library.log.take_errors() or 'no reason given'}")
         self._team, self._threads = size.team, 0
         self.pooling = int(self._api.llama_pooling_type(self._context))
         self._memory = self._api.llama_get_memory(self._context)
@@ -197,10 +197,10 @@ class _Context:
         code = compute(self._context, batch[0])
         del kept
         if code != 0:
-            said = self._library.log.complaints()
+            said = self._library.log.take_errors()
             raise EngineFailed(f"llama.cpp refused a batch of {batch.n_tokens} tokens (code {code}). {said}".strip())
         if not self.has_cache:
-            self._give_back(int(batch.n_tokens))
+            self._release_logits(int(batch.n_tokens))
         rows = np.empty((len(sequences), self._dimensions), np.float32)
         for index in range(len(sequences)):
             row = self._api.llama_get_embeddings_seq(self._context, index)
@@ -209,7 +209,7 @@ class _Context:
             rows[index] = np.frombuffer(self._ffi.buffer(row, rows.itemsize * self._dimensions), np.float32)
         return rows
 
-    def _give_back(self, tokens: int) -> None:
+    def _release_logits(self, tokens: int) -> None:
         """Let go of the logits: room for them is made and cleared at each batch larger than all before it.
 
         These models compute none, but with a large vocabulary that is a megabyte for each token of a batch. Devices

@@ -43,7 +43,7 @@ class LlamaLog:
             if self._line.endswith("\n"):
                 self._flush()
 
-    def complaints(self) -> str:
+    def take_errors(self) -> str:
         """The last warnings and errors in one line, and forget them."""
         with self._lock:
             self._flush()

@@ -19,15 +19,15 @@ class LlamaModel:
         self.library = library
         self._api, self._ffi = library.api, library.ffi
         _check_header(weights)
-        library.log.complaints()
+        library.log.take_errors()
         found = self._api.llama_model_load_from_file(os.fsencode(weights), self._api.llama_model_default_params())
         if found == self._ffi.NULL:
-            raise Unavailable(f"{weights.name} cannot be loaded: {library.log.complaints() or 'no reason given'}")
+            raise Unavailable(f"{weights.name} cannot be loaded: {library.log.take_errors() or 'no reason given'}")
         self.handle: object = found
         self.metadata: Mapping[str, str] = _metadata(library, found)
         self._vocab = self._api.llama_model_get_vocab(found)
 
-    def tokenise(self, text: str, *, special: bool, whole: bool = False) -> list[int]:
+    def tokenize(self, text: str, *, special: bool, whole: bool = False) -> list[int]:
         """Text to ids, from any thread. `whole`: with the tokens that the model wants around a text.
 
         Raises InvalidRequest for half a surrogate pair, which no UTF-8 can say.

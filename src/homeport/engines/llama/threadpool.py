@@ -39,7 +39,7 @@ class LlamaThreadpool:
     def __init__(self, library: LlamaLibrary, threads: int) -> None:
         self.threads = threads
         self._library = library
-        self._pool = 0 if threads == 1 or "OPENMP" in library.features else self._started()
+        self._pool = 0 if threads == 1 or "OPENMP" in library.features else self._ensure_started()
         self._monitor = ProcessorMonitor(threads)
 
     @property
@@ -71,7 +71,7 @@ class LlamaThreadpool:
             free(self._library.ffi.cast("void *", self._pool))
             self._pool = 0
 
-    def _started(self) -> int:
+    def _ensure_started(self) -> int:
         """The address of ggml's pool of threads; 0 where there can be none."""
         ffi, api = self._library.functions(_PARAMS)
         params = ffi.new("threadpool_params *")

@@ -71,7 +71,7 @@ def load(job: EngineSpec) -> Engine:
     vectors = encoder.load(job.files[EMBEDDING_WEIGHTS], EncoderOptions(threads=options.threads, library=library))
     judge = Moderator(FeatureExtractor(vectors, words), head.built_in(), classifier)
     loaded = LoadedModel(model=job.model, kernels=f"{vectors.kernels}; onnxruntime")
-    return RoundRobinEngine(loaded, ModerationRequest, GeneratorWork(judge.begin, vectors.close))
+    return RoundRobinEngine(loaded, ModerationRequest, GeneratorWork(judge.moderate, vectors.close))
 
 
 class Window(msgspec.Struct, frozen=True):
@@ -90,11 +90,11 @@ class FeatureExtractor:
 
     def count(self, piece: str) -> int:
         """Tokens of a piece of text by itself."""
-        return len(self._vectors.tokenise(piece, whole=False))
+        return len(self._vectors.tokenize(piece, whole=False))
 
     def window(self, text: str) -> Window:
         """A text as one window, which must fit the vectors' model."""
-        return Window(text, tuple(self._vectors.tokenise(_PREFIX + text)))
+        return Window(text, tuple(self._vectors.tokenize(_PREFIX + text)))
 
     def windows(self, text: str) -> Iterator[Window | None]:
         """The windows of a text that say anything, and None now and then while it is measured."""
@@ -129,7 +129,7 @@ class Moderator:
         self._head = trained
         self._pictures = classifier
 
-    def begin(self, turn: ActiveRequest[ModerationRequest]) -> Iterator[Event | None]:
+    def moderate(self, turn: ActiveRequest[ModerationRequest]) -> Iterator[Event | None]:
         """Give a request's events, None where a chunk of work brought none. Raises InvalidRequest for bad pictures.
 
         Pictures are judged before the request is admitted, so that a bad one is told before the answer begins.
@@ -138,8 +138,8 @@ class Moderator:
         seen: list[float | None] = []
         cut: list[list[Window]] = []
         for parts in inputs:
-            seen.append((yield from self._seen(parts)))
-            cut.append((yield from self._cut(parts)))
+            seen.append((yield from self._score_images(parts)))
+            cut.append((yield from self._split_text(parts)))
         usage = Usage(sum(len(window.ids) for found in cut for window in found))
         yield Admitted(usage.prompt_tokens)
         ends = list(itertools.accumulate(map(len, cut)))
@@ -160,7 +160,7 @@ class Moderator:
     def _scores(self, chunk: Sequence[Window]) -> Floats:
         return self._head.judge(self._reader.features(chunk), [window.text for window in chunk])
 
-    def _seen(self, parts: tuple[ModerationPart, ...]) -> Generator[None, None, float | None]:
+    def _score_images(self, parts: tuple[ModerationPart, ...]) -> Generator[None, None, float | None]:
         worst: float | None = None
         for part in parts:
             if isinstance(part, ImagePart):
@@ -168,7 +168,7 @@ class Moderator:
                 yield None
         return worst
 
-    def _cut(self, parts: tuple[ModerationPart, ...]) -> Generator[None, None, list[Window]]:
+    def _split_text(self, parts: tuple[ModerationPart, ...]) -> Generator[None, None, list[Window]]:
         found: list[Window] = []
         for part in parts:
             if isinstance(part, TextPart):

@@ -41,7 +41,7 @@ def load(job: EngineSpec) -> RoundRobinEngine[SpeechRequest]:
         raise Unavailable(f"{job.model} has no voices: pull it again.")
     speaker = SpeechSynthesizer(job.files["weights"], job.files["vocabulary"], named, _threads(job))
     loaded = LoadedModel(model=job.model, kernels=f"ONNX Runtime {onnxruntime.__version__}")
-    return RoundRobinEngine(loaded, SpeechRequest, GeneratorWork(speaker.speak))
+    return RoundRobinEngine(loaded, SpeechRequest, GeneratorWork(speaker.synthesize))
 
 
 def _threads(job: EngineSpec) -> int:
@@ -57,17 +57,17 @@ class SpeechSynthesizer:
         self._reader = Phonemizer(self._synthesis.alphabet)
         self._names = frozenset(named)
 
-    def speak(self, turn: ActiveRequest[SpeechRequest]) -> Iterator[Event]:
+    def synthesize(self, turn: ActiveRequest[SpeechRequest]) -> Iterator[Event]:
         """Speak one request. Usage: phonemes read, and frames of 25 ms spoken."""
         request = turn.request
         voice = voices.find(request.voice, self._names)
-        reading = self._reader.read(request.text, voice)
+        reading = self._reader.phonemize(request.text, voice)
         phonemes = sum(len(chunk.phonemes) for chunk in reading.chunks)
         yield Admitted(phonemes, (len(request.text),), reading.skipped)
         encoded = encoder(request.format)
         samples = 0
         for number, chunk in enumerate(reading.chunks, 1):
-            sound = self._synthesis.speak(chunk.phonemes, voice.speakers(chunk.language), request.speed)
+            sound = self._synthesis.synthesize(chunk.phonemes, voice.speakers(chunk.language), request.speed)
             pause_s = chunk.pause_s if number < len(reading.chunks) else _FLUSH_INTERVAL_S
             rest = silence(pause_s / request.speed)
             samples += len(sound) + len(rest)

@@ -47,7 +47,7 @@ class KokoroModel:
         self._styles: dict[str, AudioSamples] = {}
         self.alphabet = frozenset(self._ids)
 
-    def speak(self, phonemes: str, speakers: Sequence[str], speed: float) -> AudioSamples:
+    def synthesize(self, phonemes: str, speakers: Sequence[str], speed: float) -> AudioSamples:
         """Speak at most `MAX_TOKENS` phonemes, `speed` times as fast as usual.
 
         Silence around them is cut off, and clicks at the cuts are faded. The voice of several `speakers` is the middle

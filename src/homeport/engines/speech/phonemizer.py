@@ -70,7 +70,7 @@ class Phonemizer:
         self._alphabet = alphabet
         self._english = English()
 
-    def read(self, text: str, voice: Voice) -> PhonemizedText:
+    def phonemize(self, text: str, voice: Voice) -> PhonemizedText:
         """Read a text. Raises InvalidRequest where most of it is in a script that nobody here can read."""
         clean, skipped = _legible(text)
         chunks: list[PhonemeChunk] = []
@@ -96,14 +96,14 @@ class Phonemizer:
         at = 0
         foreign = _LATIN_RUN if is_mandarin else _HAN_RUN
         for run in foreign.finditer(sentence):
-            parts += [self._part(sentence[at : run.start()], is_mandarin, is_british)]
-            parts += [self._part(run.group(), not is_mandarin, is_british)]
+            parts += [self._phonemize_part(sentence[at : run.start()], is_mandarin, is_british)]
+            parts += [self._phonemize_part(run.group(), not is_mandarin, is_british)]
             at = run.end()
-        parts.append(self._part(sentence[at:], is_mandarin, is_british))
+        parts.append(self._phonemize_part(sentence[at:], is_mandarin, is_british))
         joined = "".join(each for each in " ".join(filter(None, parts)) if each in self._alphabet)
         return re.sub(r"\s+([,.!?;:…”)])", r"\1", re.sub(r"\s+", " ", joined)).strip()
 
-    def _part(self, text: str, is_mandarin: bool, is_british: bool) -> str:
+    def _phonemize_part(self, text: str, is_mandarin: bool, is_british: bool) -> str:
         if not text.strip():
             return ""
         if not is_mandarin:

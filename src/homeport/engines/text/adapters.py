@@ -16,11 +16,11 @@ MAX_IDLE_ADAPTERS = 8  # that nobody uses; each takes some megabytes
 class AdapterHost(Protocol):
     """The part of an executor that holds adapters."""
 
-    def attach(self, adapter: str, file: Path) -> None:
+    def load_adapter(self, adapter: str, file: Path) -> None:
         """Load an adapter. Raises Unavailable where it does not fit the model."""
         ...
 
-    def detach(self, adapter: str) -> None:
+    def unload_adapter(self, adapter: str) -> None:
         """Free an adapter that no batch will name any more."""
         ...
 
@@ -34,7 +34,7 @@ class AdapterCache:
         self._users: Counter[str] = Counter()
         self._loaded: dict[str, None] = {}  # least recently used first
 
-    def use(self, adapter: Adapter | None) -> str:
+    def acquire(self, adapter: Adapter | None) -> str:
         """Have an adapter loaded until as many `leave`; give what batches call it (empty: none is wanted).
 
         Raises InvalidRequest where this model takes none, and Unavailable where this one does not load.
@@ -45,18 +45,18 @@ class AdapterCache:
             raise InvalidRequest("This model takes no adapters.", param="model")
         key = adapter.digest
         if key not in self._loaded:
-            self._executor.attach(key, adapter.file)
+            self._executor.load_adapter(key, adapter.file)
         self._loaded.pop(key, None)
         self._loaded[key] = None
         self._users[key] += 1
         return key
 
-    def leave(self, key: str) -> None:
+    def release(self, key: str) -> None:
         """A request that used an adapter has ended."""
         if not key:
             return
         self._users[key] -= 1
         idle = [other for other in self._loaded if not self._users[other]]
         for other in idle[: max(0, len(idle) - MAX_IDLE_ADAPTERS)]:
-            self._executor.detach(other)
+            self._executor.unload_adapter(other)
             del self._loaded[other], self._users[other]

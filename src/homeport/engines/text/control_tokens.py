@@ -19,7 +19,7 @@ class TextSpan(NamedTuple):
     """A run of text; `is_markup` where control tokens' names in it mean these tokens."""
 
     text: str
-    is_markup: bool
+    allows_control: bool
 
 
 class ControlTokenGuard:
@@ -44,7 +44,7 @@ class ControlTokenGuard:
         self._marker = _any_of(markers)
         self._any = _any_of({*self._ids, *(marker for marker in markers if marker.startswith("<|"))})
 
-    def tokenise(self, parts: Iterable[TextSpan], limit: TokenLimit | None = None) -> list[int]:
+    def tokenize(self, parts: Iterable[TextSpan], limit: TokenLimit | None = None) -> list[int]:
         """Ids of the parts joined. Plain text on both sides of a part's edge is tokenised as one text.
 
         Raises ContextOverflow where the limit is passed.
@@ -52,8 +52,8 @@ class ControlTokenGuard:
         ids: list[int] = []
         chunks = [""]
         for part in parts:
-            if not part.is_markup:
-                first, *rest = self._broken(part.text, self._marker)
+            if not part.allows_control:
+                first, *rest = self._insert_gaps(part.text, self._marker)
                 chunks[-1] += first
                 chunks += rest
                 continue
@@ -67,26 +67,26 @@ class ControlTokenGuard:
             chunks[-1] += part.text[position:]
         return ids + self._plain(chunks, limit)
 
-    def controls(self, ids: Iterable[int]) -> list[int]:
+    def find_control_tokens(self, ids: Iterable[int]) -> list[int]:
         """The control tokens among these ids, in order."""
         return [token for token in ids if token in self._executor.vocabulary.special]
 
-    def defused(self, text: str, gap: str) -> str:
+    def neutralize(self, text: str, gap: str) -> str:
         """The text with `gap` inside every name that could become a control token."""
-        return gap.join(self._broken(text, self._any))
+        return gap.join(self._insert_gaps(text, self._any))
 
     def _plain(self, chunks: Iterable[str], limit: TokenLimit | None) -> list[int]:
         ids: list[int] = []
         for chunk in chunks:
             if chunk:
-                found = self._executor.tokenise(chunk, special=False)
+                found = self._executor.tokenize(chunk, special=False)
                 ids += found
                 if limit:
                     limit.spend(len(found))
         return ids
 
     @staticmethod
-    def _broken(text: str, names: re.Pattern[str]) -> list[str]:
+    def _insert_gaps(text: str, names: re.Pattern[str]) -> list[str]:
         cuts = [0, *(match.start() + 1 for match in names.finditer(text)), len(text)]
         return [text[start:end] for start, end in itertools.pairwise(cuts)]
 

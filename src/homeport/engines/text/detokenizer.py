@@ -86,7 +86,7 @@ class Detokenizer:
             self._stopped = True
             size = len(self._held) + start
         else:
-            size = len(pending) if is_last else len(pending) - self._stops.held
+            size = len(pending) if is_last else len(pending) - self._stops.held_characters
         self._held = pending[size:]
         if self._ledger is None:
             return TextPiece(pending[:size])

@@ -13,13 +13,13 @@ from homeport.engines.text.step_plan import LogitsRow, StepPlan, StepSlice
 TILE = 4  # tokens that the kernels multiply together: a step of 5 to 7 costs about what one of 8 does
 
 
-def draft(plan: StepPlan, cache: KVCache, traits: ExecutorTraits, pays: Callable[[int], float]) -> None:
+def draft(plan: StepPlan, cache: KVCache, traits: ExecutorTraits, min_acceptance: Callable[[int], float]) -> None:
     """Put guesses behind the last tokens of candidates, in room that nobody else takes and no one is pre-empted for.
 
     `pays`: how often a guess must come true to be worth computing beside so many tokens of streams.
     """
     total = sum(part.stop - part.start for part in plan.slices)
-    worth = pays(max(plan.decode, 1))
+    worth = min_acceptance(max(plan.decode, 1))
     for place, part in enumerate(plan.slices):
         candidate = part.candidate
         if candidate.lookup is None or part.stop < len(candidate.tokens) or candidate.is_scoring:
@@ -27,14 +27,14 @@ def draft(plan: StepPlan, cache: KVCache, traits: ExecutorTraits, pays: Callable
         room = min(traits.batch - total, traits.window - part.stop)
         group = candidate.group
         if group.quota is not None:
-            room = min(room, group.quota - group.planned)
-        guess = candidate.lookup.guess(room, worth)
+            room = min(room, group.quota - group.planned_rows)
+        guess = candidate.lookup.draft(room, worth)
         guess = guess[: max(0, len(guess) - (total + len(guess)) % TILE)]
         if guess and cache.reserve(len(guess)):
             wanted = range(part.rows.start, part.stop + len(guess))
             plan.slices[place] = StepSlice(candidate, part.start, part.stop, wanted, guess)
             total += len(guess)
-            group.planned += len(guess) if group.quota is not None else 0
+            group.planned_rows += len(guess) if group.quota is not None else 0
             plan.drafted += len(guess)
 
 

@@ -29,7 +29,7 @@ class EditConversation(msgspec.Struct, frozen=True):
     """An edit as a conversation: `messages`, what the model's answer is `opened` with, the string it ends at."""
 
     messages: tuple[Message, ...]
-    opened: str
+    answer_prefix: str
     stop: str
 
 
@@ -47,4 +47,6 @@ def build_edit_conversation(prompt: EditPrompt) -> EditConversation:
     ends_line = prompt.input.endswith("\n")
     text = prompt.input if ends_line else prompt.input + "\n"
     content = wording.format(fence=fence, text=text, instruction=prompt.instruction)
-    return EditConversation((Message("user", content),), opened=fence + "\n", stop=fence if ends_line else "\n" + fence)
+    return EditConversation(
+        (Message("user", content),), answer_prefix=fence + "\n", stop=fence if ends_line else "\n" + fence
+    )

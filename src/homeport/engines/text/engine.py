@@ -71,10 +71,10 @@ def build_engine(job: EngineSpec, options: TextOptions, executor: Executor) -> E
 
 def _open_prefix_store(job: EngineSpec, executor: Executor, options: TextOptions) -> PrefixStore | None:
     """Where prefixes are kept on disk; None: nowhere."""
-    form = executor.traits.state
+    form = executor.traits.kv_format
     if options.prefixes is None or not options.prefix_bytes:
         return None
-    if not form or not executor.traits.can_trim or not options.retained(executor.traits):
+    if not form or not executor.traits.can_trim or not options.retained_cells(executor.traits):
         logger.warning("no prefixes are kept on disk: %s", "none are kept in memory" if form else "it cannot be saved")
         return None
     identity = f"{job.digest} | {executor.kernels} | {form} | homeport {homeport.__version__}"
@@ -116,24 +116,24 @@ class TextEngine:
             kernels=executor.kernels,
             device="cpu",
         )
-        self._cache = KVCache(executor, retain=options.retained(traits), kind=_adapter_of)
+        self._cache = KVCache(executor, retain=options.retained_cells(traits), kind=_adapter_of)
         score_rows = max(1, SCORED_LOGITS // self._vocabulary.size)
         known, keep = (costs.read(), costs.write) if costs else (None, None)
         self._pace = PrefillBudget(traits.batch, fixed=options.prefill_slice, costs=known, keep=keep)
         self._intake = RequestQueue(RequestPreparer(executor, preparer).prepare)
-        most = min(window, options.retained(traits))
+        most = min(window, options.retained_cells(traits))
         self._shelf = shelf
         self._keeping = (
-            PrefixPersistence(self._cache, executor, shelf, most=most, tell=self._intake.deliver)
+            PrefixPersistence(self._cache, executor, shelf, most=most, tell=self._intake.add_loaded_prefix)
             if shelf is not None
             else None
         )
         self._adapters = AdapterCache(executor, is_possible=traits.adapters)
         self._scheduler = Scheduler(
-            self._cache, traits, pace=self._allowance, pays=self._pace.pays, score_rows=score_rows
+            self._cache, traits, pace=self._prefill_budget, pays=self._pace.min_acceptance, score_rows=score_rows
         )
         if self._keeping is not None:
-            self._scheduler.begun = self._keeping.found
+            self._scheduler.on_started = self._keeping.on_prefix_hit
         self._answers: dict[int, OutputProcessor] = {}
         self._generated = 0
         self._gauges = EngineStats(cells=traits.cells)
@@ -162,7 +162,7 @@ class TextEngine:
         """Drop a request and free what it holds before the next step."""
         self._intake.cancel(id)
 
-    def gauges(self) -> EngineStats:
+    def stats(self) -> EngineStats:
         """How it stands now."""
         now, began = self._gauges, self._step_began
         stalled = 0.0 if began is None else time.monotonic() - began
@@ -179,23 +179,23 @@ class TextEngine:
             self._shelf.start()
         rests = True
         try:
-            while (news := self._intake.take(wait=rests)) is not None:
+            while (news := self._intake.take_updates(wait=rests)) is not None:
                 self._step_began = time.monotonic()
-                if told := self._heed(news):
+                if told := self._apply_updates(news):
                     self._measure()  # whoever hears that all have ended may look at the gauges
                     emit(told)  # at once: the first step of a long prompt takes long
                 events = self._step()
                 self._measure()
                 self._step_began = None
                 rests = events is None
-                if self._keeping is not None and self._keeping.work(rests=rests):
+                if self._keeping is not None and self._keeping.copy_one(rests=rests):
                     rests = False  # there may be more to copy
                 if events:
                     emit(events)
-            while self._keeping is not None and self._keeping.work(rests=True):
+            while self._keeping is not None and self._keeping.copy_one(rests=True):
                 pass  # what is due is kept before the end
         except BaseException:
-            fault = EngineFailed("The engine broke down because of an internal error.").fault
+            fault = EngineFailed("The engine broke down because of an internal error.").info
             emit([(id, Failed(fault, _usage(self._answers.get(id)))) for id in self._intake.open_ids()])
             raise
         finally:
@@ -206,13 +206,13 @@ class TextEngine:
                 self._shelf.close()
             self._executor.close()
 
-    def _heed(self, news: QueueUpdates) -> list[tuple[int, Event]]:
+    def _apply_updates(self, news: QueueUpdates) -> list[tuple[int, Event]]:
         """Act on what the intake brought."""
         events = news.ended()
-        for arrival in news.arrivals:
+        for arrival in news.prepared:
             events += self._admit(arrival)
-        for name, state in news.fetched:
-            for group in self._keeping.arrived(name, state) if self._keeping else ():
+        for name, state in news.loaded_prefixes:
+            for group in self._keeping.on_loaded(name, state) if self._keeping else ():
                 if group.id in self._answers:  # nobody left meanwhile
                     self._scheduler.add(group)
         for id, n in news.credits:
@@ -231,20 +231,20 @@ class TextEngine:
     def _admit(self, arrival: PreparedRequest) -> list[tuple[int, Event]]:
         request = arrival.request
         try:
-            adapter = self._adapters.use(request.adapter)
+            adapter = self._adapters.acquire(request.adapter)
         except HomeportError as error:
             self._intake.forget(arrival.id)
-            return [(arrival.id, Failed(error.fault))]
+            return [(arrival.id, Failed(error.info))]
         namespace = (adapter,) if self._shares_prefixes else (adapter, request.project)
         group = ScheduledRequest(
             arrival.id, namespace, request.project, arrival.credit, adapter=adapter, background=request.is_background
         )
         answer = OutputProcessor(arrival, group, self._vocabulary, seed=_seed(request))
         self._answers[arrival.id] = answer
-        self._executor.expect(max((len(one.tokens) for one in group.candidates), default=0))
-        if self._keeping is None or not self._keeping.awaits(group):
+        self._executor.prepare_length(max((len(one.tokens) for one in group.candidates), default=0))
+        if self._keeping is None or not self._keeping.wait_for_stored_prefix(group):
             self._scheduler.add(group)
-        return [*((answer.id, event) for event in (answer.admitted(), *answer.begin())), *self._settle(answer.id)]
+        return [*((answer.id, event) for event in (answer.admitted_event(), *answer.start())), *self._settle(answer.id)]
 
     def _step(self) -> list[tuple[int, Event]] | None:
         """One step for everybody; None where nothing may step until there is news."""
@@ -258,11 +258,11 @@ class TextEngine:
             runs, scores = _drawn(logits, rows, self._answers)
         except EngineFailed as error:
             logger.exception("a step of %d sequences failed", len(plan.slices))
-            return self._fail(plan, error.fault)
+            return self._fail(plan, error.info)
         events = self._score_prompts(plan, logits)
         for row, run, found in zip(rows, runs, scores, strict=True):
             answer = self._answers[row.candidate.group.id]
-            told, taken = answer.take(row.candidate, run, found)
+            told, taken = answer.add_tokens(row.candidate, run, found)
             events += [(answer.id, event) for event in told]
             self._generated += taken
             self._scheduler.append(row, run[:taken])
@@ -282,12 +282,12 @@ class TextEngine:
             self._end(id)
         return [(id, event) for event in events]
 
-    def _allowance(self, decode: int, prompts: int) -> int:
+    def _prefill_budget(self, decode: int, prompts: int) -> int:
         """Prompt tokens of a step; few where all that may go on is in the background, lest who comes waits long."""
         groups = (answer.group for answer in self._answers.values())
         if all(group.background for group in groups if group.credit > 0):
-            return self._pace.brief(decode)
-        return self._pace.allowance(decode, prompts)
+            return self._pace.background_tokens(decode)
+        return self._pace.tokens_for_step(decode, prompts)
 
     def _forward(self, plan: StepPlan) -> Logits:
         batches = assemble(plan)
@@ -305,13 +305,13 @@ class TextEngine:
         for part in plan.slices:
             candidate = part.candidate
             answer = self._answers[candidate.group.id]
-            if candidate.scores:
+            if candidate.scores_prompt:
                 known = candidate.tokens[: candidate.prompt_length]
                 targets = [known[position + 1] for position in part.rows if position + 1 < len(known)]
                 found = score(logits[first : first + len(targets)], targets, [answer.top] * len(targets))
-                answer.keep_scores(candidate.prompt, part.start + 1, found)
+                answer.add_prompt_scores(candidate.prompt, part.start + 1, found)
             if not candidate.samples and not candidate.pending:
-                events += [(answer.id, event) for event in answer.skip(candidate.prompt)]
+                events += [(answer.id, event) for event in answer.finish_without_tokens(candidate.prompt)]
                 self._scheduler.finish(candidate)
             first += len(part.rows)
         return events
@@ -325,7 +325,7 @@ class TextEngine:
         return events
 
     def _end(self, id: int) -> None:
-        self._adapters.leave(self._answers.pop(id).group.adapter)
+        self._adapters.release(self._answers.pop(id).group.adapter)
         self._intake.forget(id)
 
     def _measure(self) -> None:
@@ -334,7 +334,7 @@ class TextEngine:
             _counter_stats(self._scheduler.counters, self._keeping),
             running=len(running),
             waiting=len(self._answers) - len(running),
-            cells_used=self._cache.held,
+            cells_used=self._cache.running_cells,
             cells=self._executor.traits.cells,
             generated_tokens=self._generated,
         )
@@ -349,7 +349,7 @@ def _drawn(
 ) -> tuple[list[list[int]], list[list[TokenScore | None]]]:
     """The tokens that each row draws, and their log-probabilities where the request needs them."""
     answers = [known[row.candidate.group.id] for row in rows]
-    draws = [answer.draw(row.candidate) for answer, row in zip(answers, rows, strict=True)]
+    draws = [answer.sampler_of(row.candidate) for answer, row in zip(answers, rows, strict=True)]
     runs = sample_runs(logits, rows, draws)
     return runs, score_runs(logits, rows, runs, [answer.top if answer.wants_scores else None for answer in answers])
 

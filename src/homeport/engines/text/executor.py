@@ -33,7 +33,7 @@ class ExecutorTraits(msgspec.Struct, frozen=True):
     batch: int
     shares_cells: bool
     can_trim: bool
-    state: str = ""
+    kv_format: str = ""
     adapters: bool = False
 
 
@@ -43,7 +43,7 @@ class InfillTokens(msgspec.Struct, frozen=True):
     prefix: int
     suffix: int
     middle: int
-    ends: tuple[int, ...]
+    end_tokens: tuple[int, ...]
 
 
 class Vocabulary(msgspec.Struct, frozen=True):
@@ -55,9 +55,9 @@ class Vocabulary(msgspec.Struct, frozen=True):
 
     size: int
     pieces: tuple[bytes, ...]
-    ends: frozenset[int]
-    start: int | None
-    document: int
+    end_tokens: frozenset[int]
+    start_token: int | None
+    document_token: int
     infill: InfillTokens | None
     special: Mapping[int, str]
 
@@ -72,7 +72,7 @@ class TokenBatch(msgspec.Struct, frozen=True):
     tokens: NDArray[np.int32]
     positions: NDArray[np.int32]
     sequences: NDArray[np.int32]
-    wanted: NDArray[np.int32]
+    logits_indices: NDArray[np.int32]
     adapter: str = ""
 
 
@@ -89,7 +89,7 @@ class Tokenizer(Protocol):
         """The model's own metadata, such as `tokenizer.chat_template` and `general.name`."""
         ...
 
-    def tokenise(self, text: str, *, special: bool) -> list[int]:
+    def tokenize(self, text: str, *, special: bool) -> list[int]:
         """Text to ids, no start or end added. `special` False reads control tokens' names as plain text."""
         ...
 
@@ -114,15 +114,15 @@ class Executor(Tokenizer, Protocol):
         """
         ...
 
-    def attach(self, adapter: str, file: Path) -> None:
+    def load_adapter(self, adapter: str, file: Path) -> None:
         """Load an adapter, so that batches may name it. Raises Unavailable where it does not fit the model."""
         ...
 
-    def detach(self, adapter: str) -> None:
+    def unload_adapter(self, adapter: str) -> None:
         """Free an adapter that no batch will name any more."""
         ...
 
-    def expect(self, n_tokens: int) -> None:
+    def prepare_length(self, n_tokens: int) -> None:
         """A sequence will be so long: what that needs may be made ready meanwhile. Returns at once."""
         ...
 

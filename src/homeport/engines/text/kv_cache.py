@@ -68,9 +68,9 @@ class KVCache:
         return self._traits.can_trim
 
     @property
-    def held(self) -> int:
+    def running_cells(self) -> int:
         """Cells of running sequences; all others are free or can be freed."""
-        return self._tree.held(self._active)
+        return self._tree.cells_of(self._active)
 
     @property
     def cells(self) -> int:
@@ -93,28 +93,28 @@ class KVCache:
 
     def cost(self, tokens: Sequence[int], match: PrefixMatch | None) -> int:
         """Cells that become held when a sequence starts from a match and is computed to its end."""
-        shared = self._tree.held_part(match, self._active) if match and self._traits.shares_cells else 0
+        shared = self._tree.held_tokens(match, self._active) if match and self._traits.shares_cells else 0
         return len(tokens) - shared
 
-    def begin(self, namespace: Hashable, match: PrefixMatch | None) -> int | None:
+    def allocate(self, namespace: Hashable, match: PrefixMatch | None) -> int | None:
         """An active sequence that holds the match's tokens (or none, where a copy has no room); None: no id left."""
         if match is None:
-            return self._fresh(namespace)
-        whole = self._whole(match)
+            return self._allocate_empty(namespace)
+        whole = self._exact_idle_match(match)
         if whole is not None:
-            return self._wake(whole)
+            return self._activate_idle(whole)
         source = min(match.holders, key=lambda sequence: sequence in self._idle)
         target = self._take_id(namespace, keep=source) if self._can_copy(match.length, source) else None
         if target is not None:
             self._fork(source, target, match.length)
             return target
         if source not in self._idle:
-            return self._fresh(namespace)
+            return self._allocate_empty(namespace)
         self._tree.trim(source, match.length)
         self._memory.trim(source, match.length)
-        return self._wake(source)
+        return self._activate_idle(source)
 
-    def twin(self, source: int) -> int | None:
+    def fork_active(self, source: int) -> int | None:
         """A second active sequence with all that `source` holds; None where an id or the cells are missing."""
         length = self._tree.length(source)
         if not self._traits.can_trim or not self._can_copy(length, source):
@@ -131,7 +131,7 @@ class KVCache:
         self._reserved += n_tokens
         return True
 
-    def settle(self, drafted: int = 0) -> None:
+    def clear_reservations(self, drafted: int = 0) -> None:
         """Forget reservations, but for `drafted` cells: what else was computed is now booked by `extend`."""
         self._reserved = drafted
 
@@ -200,7 +200,7 @@ class KVCache:
             booked = sequence in self._active or sequence in self._idle
             require(booked == (sequence in self._tree), "ids and tree disagree")
 
-    def _whole(self, match: PrefixMatch) -> int | None:
+    def _exact_idle_match(self, match: PrefixMatch) -> int | None:
         """An idle sequence that holds exactly the match: going on with it loses nothing."""
         holders = (s for s in match.holders if s in self._idle and self._tree.length(s) == match.length)
         return next(holders, None)
@@ -215,14 +215,14 @@ class KVCache:
         self._memory.fork(source, target, n_tokens)
         self._active.add(target)
 
-    def _fresh(self, namespace: Hashable) -> int | None:
+    def _allocate_empty(self, namespace: Hashable) -> int | None:
         sequence = self._take_id(namespace, keep=None)
         if sequence is not None:
             self._tree.add(sequence, namespace)
             self._active.add(sequence)
         return sequence
 
-    def _wake(self, sequence: int) -> int:
+    def _activate_idle(self, sequence: int) -> int:
         del self._idle[sequence]
         self._active.add(sequence)
         return sequence
@@ -280,5 +280,5 @@ class KVCache:
         return True
 
     def _shrink(self) -> None:
-        while self._retain is not None and self._idle and self._tree.cells - self.held > self._retain:
+        while self._retain is not None and self._idle and self._tree.cells - self.running_cells > self._retain:
             self._evict(None)

@@ -30,11 +30,11 @@ class WindowScores(msgspec.Struct):
     """One window: log-probabilities of every token of the vocabulary (scored tokens, vocabulary), and what came."""
 
     rows: LogProbs
-    came: NDArray[np.int32]
+    next_tokens: NDArray[np.int32]
 
     def surprise(self) -> NDArray[np.float64]:
         """Negative log-likelihood of each token that came, in nats."""
-        return -self.rows[np.arange(len(self.came)), self.came].astype(np.float64)
+        return -self.rows[np.arange(len(self.next_tokens)), self.next_tokens].astype(np.float64)
 
 
 def speeds(executors: Mapping[str, Executor], rounds: int) -> dict[str, Speed]:
@@ -54,9 +54,9 @@ def windows(executor: Executor) -> list[list[int]]:
     """The yardstick's texts as windows of tokens, each with the model's own start."""
     found = []
     for name, share in _SHARES.items():
-        ids = executor.tokenise(reference_texts.text(name), special=False)
+        ids = executor.tokenize(reference_texts.text(name), special=False)
         pieces = [ids[start : start + WINDOW - 1] for start in range(0, len(ids) - WINDOW + 2, WINDOW - 1)]
-        found += [[executor.vocabulary.document, *piece] for piece in pieces[:share]]
+        found += [[executor.vocabulary.document_token, *piece] for piece in pieces[:share]]
     return found
 
 
@@ -120,5 +120,5 @@ def _batch(ids: list[int], start: int, sequence: int, wanted: range | list[int])
         tokens=np.array(ids, np.int32),
         positions=np.arange(start, start + len(ids), dtype=np.int32),
         sequences=np.full(len(ids), sequence, np.int32),
-        wanted=np.array(wanted, np.int32),
+        logits_indices=np.array(wanted, np.int32),
     )

@@ -68,7 +68,7 @@ class LengthLimits:
         count = 0
         for text in _slices(texts):
             limit.check()
-            count += len(self._speech.tokenise(text, special=False))
+            count += len(self._speech.tokenize(text, special=False))
             if count > limit.window + limit.window // _DOUBT:
                 raise limit.overflow(f"at least {max(least, limit.window + 1)}")
 

@@ -54,7 +54,7 @@ class TextOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise Unavailable(f"The text engine's options are wrong: `{name}` must be at least 1, not {value}.")
         return found
 
-    def retained(self, traits: ExecutorTraits) -> int:
+    def retained_cells(self, traits: ExecutorTraits) -> int:
         """Cells kept for finished prefixes."""
         if self.retain is not None:
             return self.retain

@@ -40,14 +40,14 @@ class _ChoiceState:
     echoes: bool
     held: list[TextPiece] = field(default_factory=list)
     generated: int = 0
-    told: int = 0  # of them, those that a delta was given out for
+    sent_tokens: int = 0  # of them, those that a delta was given out for
     total: float = 0.0  # sum of the generated tokens' log-probabilities
     last: float = 0.0  # the latest drawn token's, the end token's included
     reason: str | None = None
     is_cut: bool = False
 
     @property
-    def merit(self) -> float:
+    def mean_logprob(self) -> float:
         """Mean log-probability per generated token; an answer that ended at once has its end token's."""
         return self.total / self.generated if self.generated else self.last
 
@@ -62,7 +62,7 @@ class OutputProcessor:
         self.id = arrival.id
         self.group = group
         self._request = arrival.request
-        self._preparation = arrival.preparation
+        self._preparation = arrival.prompts
         self._holds = self._request.best_of > self._request.n
         group.streams = not self._holds
         self._choices: dict[Candidate, _ChoiceState] = {}
@@ -77,11 +77,11 @@ class OutputProcessor:
             if self._preparation.budget[prompt]:
                 source = self._preparation.shares[prompt].source
                 for choice in self._rivals[prompt]:
-                    candidate = group.add(prompt, prepared.ids, scores=self.scores_prompt)
+                    candidate = group.add_candidate(prompt, prepared.ids, scores=self.scores_prompt)
                     candidate.lookup = PromptLookup(source, choice.budget) if source else None
                     self._choices[candidate] = choice
             elif self.scores_prompt:
-                group.add(prompt, prepared.ids, scores=True, samples=False)
+                group.add_candidate(prompt, prepared.ids, scores=True, samples=False)
         self._unfinished = per_prompt * len(self._rivals)
         self._asks, self._has_all = True, False  # whether to ask for more quota; whether there is no more
         if self._request.quota is not None:
@@ -119,40 +119,46 @@ class OutputProcessor:
         """Whether every choice is finished."""
         return self._unfinished == 0
 
-    def admitted(self) -> Admitted:
+    def admitted_event(self) -> Admitted:
         """The event that says work begins."""
         prompts = self._preparation.prompts
         changes = tuple(dict.fromkeys(change for prepared in prompts for change in prepared.changes))
         return Admitted(self.usage.prompt_tokens, tuple(prepared.chars for prepared in prompts), changes=changes)
 
-    def draw(self, candidate: Candidate) -> TokenSampler:
+    def sampler_of(self, candidate: Candidate) -> TokenSampler:
         """How a candidate draws its next token."""
         return self._choices[candidate].draw
 
-    def keep_scores(self, prompt: int, first: int, scores: list[TokenScore]) -> None:
+    def add_prompt_scores(self, prompt: int, first: int, scores: list[TokenScore]) -> None:
         """Scores of a prompt's tokens from index `first` on."""
         self._scores[prompt][first : first + len(scores)] = scores
 
-    def begin(self) -> list[Event]:
+    def start(self) -> list[Event]:
         """What needs no computing at all: prompts with a budget of no tokens that are not scored either."""
         silent = (prompt for prompt, budget in enumerate(self._preparation.budget) if not budget)
-        return [] if self.scores_prompt else [event for prompt in silent for event in self.skip(prompt)]
+        return (
+            [] if self.scores_prompt else [event for prompt in silent for event in self.finish_without_tokens(prompt)]
+        )
 
-    def skip(self, prompt: int) -> list[Event]:
+    def finish_without_tokens(self, prompt: int) -> list[Event]:
         """Complete a prompt with a budget of no tokens: only the prompt is given out."""
-        return [event for choice in self._rivals[prompt] for event in self._give(choice, self._echo(choice), "length")]
+        return [
+            event
+            for choice in self._rivals[prompt]
+            for event in self._emit_choice(choice, self._echo_prompt(choice), "length")
+        ]
 
-    def take(
+    def add_tokens(
         self, candidate: Candidate, tokens: Sequence[int], scores: Sequence[TokenScore | None]
     ) -> tuple[list[Event], int]:
         """A candidate drew tokens: what may be given out now, and how many were taken, fewer where it is finished."""
         choice = self._choices[candidate]
-        pieces = self._echo(choice)
+        pieces = self._echo_prompt(choice)
         taken, reason = 0, None
         while reason is None and taken < len(tokens):
-            reason = self._push(choice, pieces, tokens[taken], scores[taken])
+            reason = self._add_token(choice, pieces, tokens[taken], scores[taken])
             taken += 1
-        return self._give(choice, pieces, reason), taken
+        return self._emit_choice(choice, pieces, reason), taken
 
     def grant(self, n: int) -> None:
         """More quota is there, or (0) there is no more."""
@@ -179,7 +185,9 @@ class OutputProcessor:
         """Whether this candidate needs no more tokens."""
         return self._choices[candidate].reason is not None
 
-    def _push(self, choice: _ChoiceState, pieces: list[TextPiece], token: int, score: TokenScore | None) -> str | None:
+    def _add_token(
+        self, choice: _ChoiceState, pieces: list[TextPiece], token: int, score: TokenScore | None
+    ) -> str | None:
         """One drawn token's text onto `pieces`; why the choice is finished, where it is."""
         choice.last = score.logprob if score is not None and score.logprob is not None else 0.0
         if token in choice.ends:
@@ -206,7 +214,7 @@ class OutputProcessor:
             bias=self._preparation.bias,
             prompt_ids=share.prompt_ids,
             ends=share.end_ids,
-            min_tokens=request.ending.min_tokens,
+            min_tokens=request.stopping.min_tokens,
         )
         transcript = Detokenizer(vocabulary, share.stops, scores=request.logprobs is not None)
         budget = self._preparation.budget[prompt]
@@ -214,9 +222,9 @@ class OutputProcessor:
 
     def _cut(self, choice: _ChoiceState) -> list[Event]:
         choice.is_cut = True
-        return self._give(choice, [*self._echo(choice), choice.transcript.close()], "length")
+        return self._emit_choice(choice, [*self._echo_prompt(choice), choice.transcript.close()], "length")
 
-    def _echo(self, choice: _ChoiceState) -> list[TextPiece]:
+    def _echo_prompt(self, choice: _ChoiceState) -> list[TextPiece]:
         """The prompt, the first time a choice gives anything out, where it was asked for."""
         if not choice.echoes:
             return []
@@ -224,7 +232,7 @@ class OutputProcessor:
         prepared: PreparedPrompt = self._preparation.prompts[choice.prompt]
         return [choice.transcript.echo(prepared.text, prepared.ids, self._scores.get(choice.prompt))]
 
-    def _give(self, choice: _ChoiceState, pieces: list[TextPiece], reason: str | None) -> list[Event]:
+    def _emit_choice(self, choice: _ChoiceState, pieces: list[TextPiece], reason: str | None) -> list[Event]:
         """Give out what a choice has now; `reason` where it is thereby finished."""
         choice.reason = reason
         self._unfinished -= reason is not None
@@ -232,18 +240,18 @@ class OutputProcessor:
             events = self._events(choice.number, choice, pieces, reason)
         else:
             choice.held += pieces
-            events = self._best(choice.prompt) if reason is not None else []
+            events = self._best_candidates(choice.prompt) if reason is not None else []
         self.group.credit -= sum(isinstance(event, TextDelta) for event in events)
         if self.is_done:
             events.append(Done(self.usage))
         return events
 
-    def _best(self, prompt: int) -> list[Event]:
+    def _best_candidates(self, prompt: int) -> list[Event]:
         """The best candidates of a prompt, once all are finished."""
         rivals = self._rivals[prompt]
         if not all(choice.reason for choice in rivals):
             return []
-        ranked = sorted(rivals, key=lambda choice: -choice.merit)[: self._request.n]
+        ranked = sorted(rivals, key=lambda choice: -choice.mean_logprob)[: self._request.n]
         first = prompt * self._request.n
         chosen = (self._events(first + place, one, one.held, one.reason) for place, one in enumerate(ranked))
         return [event for events in chosen for event in events]
@@ -254,8 +262,8 @@ class OutputProcessor:
         scored: tuple[ScoredToken, ...] = tuple(one for piece in pieces for one in piece.scored)
         events: list[Event] = []
         if text or scored:
-            events.append(TextDelta(number, text, scored, choice.generated - choice.told))
-            choice.told = choice.generated
+            events.append(TextDelta(number, text, scored, choice.generated - choice.sent_tokens))
+            choice.sent_tokens = choice.generated
         if reason is not None:
             events.append(ChoiceFinished(number, reason, choice.is_cut))
         return events

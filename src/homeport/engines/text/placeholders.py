@@ -39,9 +39,9 @@ class Placeholders:
     def parts(self, framed: str, change: Callable[[str], str] = str) -> list[TextSpan]:
         """The template's own text as markup, with each placeholder's text, changed so, as plain text."""
         return [
-            TextSpan(change(self._texts.get(piece, piece)), is_markup=False)
+            TextSpan(change(self._texts.get(piece, piece)), allows_control=False)
             if index % 2
-            else TextSpan(piece, is_markup=True)
+            else TextSpan(piece, allows_control=True)
             for index, piece in enumerate(self._pattern.split(framed))
         ]
 

@@ -60,16 +60,16 @@ class PrefillBudget:
                 _update_cost(self.costs.draft, decode, max(seconds - own, 0.0) / drafted)
         elif not prefill and decode:
             _update_cost(self.costs.decode, decode, seconds / decode)
-            self._forget(decode)
+            self._decay_draft_cost(decode)
         elif not decode and prefill:
             _update_cost(self.costs.prefill, prefill, seconds / prefill)
         elif prefill >= MIN_PREFILL_TOKENS and (each := _nearest_cost(self.costs.decode, decode)):
             _update_cost(self.costs.prefill, prefill, max(seconds - decode * each, 0.0) / prefill)
 
-    def allowance(self, decode: int, prompts: int) -> int:
+    def tokens_for_step(self, decode: int, prompts: int) -> int:
         """Prompt tokens that a step may take on, where so many streams each await a token and so many a prompt."""
         if not decode:
-            return self._alone()
+            return self._best_prefill_size()
         if self._fixed is not None:
             return min(self._fixed, self._batch)
         each, prompt = (
@@ -82,13 +82,13 @@ class PrefillBudget:
         room = (max(MAX_STEP_STRETCH * own, GUARANTEED_STEP_S * (decode + prompts) / decode) - own) / prompt
         return min(max(int(room), MIN_PREFILL_TOKENS), self._batch)
 
-    def brief(self, decode: int) -> int:
+    def background_tokens(self, decode: int) -> int:
         """Prompt tokens of a step that nobody waits for, beside so many streams: it is to be short."""
         each, prompt = _nearest_cost(self.costs.decode, decode), _nearest_cost(self.costs.prefill, MIN_PREFILL_TOKENS)
         room = (MAX_BACKGROUND_STEP_S - decode * each) / prompt if prompt else DEFAULT_PREFILL_TOKENS
         return min(max(int(room), MIN_PREFILL_TOKENS), self._batch)
 
-    def pays(self, decode: int) -> float:
+    def min_acceptance(self, decode: int) -> float:
         """How often a guess must come true to be worth computing, beside so many tokens of streams.
 
         It then adds a token at the price of its own, which a later step would draw at the price of a stream's.
@@ -96,14 +96,14 @@ class PrefillBudget:
         guess, each = self.costs.draft.get(_size(decode)), _nearest_cost(self.costs.decode, decode)
         return guess / each if guess is not None and each else assumed_min_acceptance(decode)
 
-    def _forget(self, decode: int) -> None:
+    def _decay_draft_cost(self, decode: int) -> None:
         """Let the cost of guesses drift to what is assumed, lest one wrong measurement ends them for good."""
         size = _size(decode)
         if (guess := self.costs.draft.get(size)) is not None:
             usual = assumed_min_acceptance(decode) * self.costs.decode[size]
             self.costs.draft[size] = guess + _DECAY * (usual - guess)
 
-    def _alone(self) -> int:
+    def _best_prefill_size(self) -> int:
         """The smallest size that costs about as little per token as any; a whole batch while that is unmeasured."""
         known = {
             size: cost for size, cost in self.costs.prefill.items() if MIN_PREFILL_BATCH <= 1 << size <= self._batch

@@ -48,7 +48,7 @@ class PrefixHitCounter:
     def __init__(self) -> None:
         self._known: dict[tuple[Hashable, bytes], int] = {}  # least recently found first
 
-    def found(self, namespace: Hashable, prefix: Sequence[int]) -> int:
+    def record_hit(self, namespace: Hashable, prefix: Sequence[int]) -> int:
         """This prefix was found: the length of its longest beginning that is a regular now; 0: there is none."""
         run = array("i", prefix).tobytes()
         times, regular = 1, 0
@@ -96,7 +96,7 @@ class PrefixPersistence:
         self.queries = 0  # prompt tokens that were not in memory, …
         self.hits = 0  # … and those of them that came from disk
 
-    def awaits(self, group: ScheduledRequest) -> bool:
+    def wait_for_stored_prefix(self, group: ScheduledRequest) -> bool:
         """Whether a new request had better wait for a prefix on disk; `arrived` gives it back."""
         best: tuple[int, StoredPrefix] | None = None
         for candidate in group.candidates:
@@ -116,11 +116,11 @@ class PrefixPersistence:
         if kept.name not in self._awaited:
             self._awaited[kept.name] = []
             self._tokens[kept.name] = kept.tokens
-            self._shelf.fetch(kept, self._tell)
+            self._shelf.read_later(kept, self._tell)
         self._awaited[kept.name].append((group, saved))
         return True
 
-    def arrived(self, name: str, state: bytes | None) -> list[ScheduledRequest]:
+    def on_loaded(self, name: str, state: bytes | None) -> list[ScheduledRequest]:
         """A prefix was read, or lost: put it into the cache, and give back the requests that waited for it."""
         waiting = self._awaited.pop(name)
         tokens = self._tokens.pop(name)
@@ -128,13 +128,13 @@ class PrefixPersistence:
             self.hits += sum(saved for _, saved in waiting)
         return [group for group, _ in waiting]
 
-    def found(self, candidate: Candidate) -> None:
+    def on_prefix_hit(self, candidate: Candidate) -> None:
         """A prompt was begun with `candidate.computed` tokens found in memory: see whether they are worth keeping."""
         length = min(candidate.computed, self._most)
         if length < MIN_PREFIX_TOKENS:
             return
         namespace = candidate.group.namespace
-        regular = self._regulars.found(namespace, candidate.tokens[:length])
+        regular = self._regulars.record_hit(namespace, candidate.tokens[:length])
         if regular < MIN_PREFIX_TOKENS:
             return
         prefix = tuple(candidate.tokens[:regular])
@@ -145,7 +145,7 @@ class PrefixPersistence:
             self._due[namespace, prefix] = None
             self._taken.append((namespace, prefix))
 
-    def work(self, *, rests: bool) -> bool:
+    def copy_one(self, *, rests: bool) -> bool:
         """Copy one prefix that is due, if now is the time; whether that was done. Called behind every step."""
         if not self._due or not self._shelf.can_keep:
             return False
@@ -156,16 +156,16 @@ class PrefixPersistence:
         self._waited = 0
         del self._due[key]
         began = time.perf_counter()
-        state = self._copied(namespace, tokens)
+        state = self._read_kv(namespace, tokens)
         if state is not None:
             self._each = (time.perf_counter() - began) / len(tokens)
-            self._shelf.keep(namespace, tokens, state)
+            self._shelf.write_later(namespace, tokens, state)
         return True
 
-    def _copied(self, namespace: Hashable, tokens: tuple[int, ...]) -> bytes | None:
+    def _read_kv(self, namespace: Hashable, tokens: tuple[int, ...]) -> bytes | None:
         """A prefix's KV, None where it is no longer in memory or cannot be cut out."""
         match = self._cache.match(namespace, list(tokens), len(tokens))
-        slot = self._cache.begin(namespace, match) if match and match.length == len(tokens) else None
+        slot = self._cache.allocate(namespace, match) if match and match.length == len(tokens) else None
         if slot is None:
             return None
         try:
@@ -178,11 +178,11 @@ class PrefixPersistence:
 
     def _adopt(self, namespace: Hashable, name: str, tokens: tuple[int, ...], state: bytes) -> bool:
         """Put a prefix into the cache as if a request had left it there; False: there is no room, or it is broken."""
-        slot = self._cache.begin(namespace, None)
+        slot = self._cache.allocate(namespace, None)
         if slot is None:
             return False
         has_room = self._cache.reserve(len(tokens))
-        self._cache.settle()
+        self._cache.clear_reservations()
         if not has_room:
             self._cache.drop([slot])
             return False

@@ -17,10 +17,10 @@ def should_wait_for_prefix(candidate: Candidate, running: Sequence[Candidate], c
     leader = candidate.leader
     if leader is not None and (leader.is_scoring or not leader.started):
         return True  # its answer begins with the scored prompt; and the leader alone says what was found cached
-    awaited = candidate.awaits
+    awaited = candidate.awaited
     if awaited is not None and awaited.will_reach(candidate.awaits_length):
         return True
-    candidate.awaits = None
+    candidate.awaited = None
     if not cache.can_fork:
         return False
     match = cache.match(candidate.group.namespace, candidate.tokens, candidate.reusable)
@@ -33,6 +33,6 @@ def should_wait_for_prefix(candidate: Candidate, running: Sequence[Candidate], c
         limit = candidate.prompt_length if takes_all else min(candidate.reusable, other.prompt_length)
         shared = common_length(candidate.tokens, other.tokens, limit)
         if other.will_reach(shared) and (takes_all or shared - known >= MIN_SHARED_TOKENS):
-            candidate.awaits, candidate.awaits_length = other, shared
+            candidate.awaited, candidate.awaits_length = other, shared
             return True
     return False

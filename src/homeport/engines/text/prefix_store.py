@@ -82,7 +82,7 @@ class PrefixStore:
         self._thread = threading.Thread(target=self._work, name="shelf", daemon=True)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
-        self._look_round()
+        self._scan()
 
     @property
     def can_keep(self) -> bool:
@@ -109,7 +109,7 @@ class PrefixStore:
 
     def find(self, namespace: Hashable, tokens: Sequence[int], limit: int) -> tuple[StoredPrefix, int] | None:
         """The prefix that shares most with `tokens` (at most `limit`, a length), the shortest of such, and how much."""
-        name = self._named(namespace)
+        name = self._namespace_digest(namespace)
         best: tuple[StoredPrefix, int] | None = None
         asked = tuple(tokens[:limit])
         with self._changed:
@@ -121,16 +121,16 @@ class PrefixStore:
                     best = kept, length
         return best
 
-    def fetch(self, kept: StoredPrefix, tell: OnLoaded) -> None:
+    def read_later(self, prefix: StoredPrefix, on_loaded: OnLoaded) -> None:
         """Read a prefix's KV: `tell` gets its name and the bytes, or None where they are lost, on another thread."""
         with self._changed:
-            self._reads.append((kept, tell))
+            self._reads.append((prefix, on_loaded))
             self._changed.notify_all()
 
-    def keep(self, namespace: Hashable, tokens: Sequence[int], state: bytes) -> None:
+    def write_later(self, namespace: Hashable, tokens: Sequence[int], state: bytes) -> None:
         """Write a prefix when there is time. One that is larger than the whole shelf may be is not kept."""
         with self._changed:
-            self._writes.append((self._named(namespace), tuple(tokens), state))
+            self._writes.append((self._namespace_digest(namespace), tuple(tokens), state))
             self._changed.notify_all()
 
     def discard(self, name: str) -> None:
@@ -139,7 +139,7 @@ class PrefixStore:
             self._kept.pop(name, None)
         self._unlink(self._folder / name)
 
-    def _named(self, namespace: Hashable) -> bytes:
+    def _namespace_digest(self, namespace: Hashable) -> bytes:
         return _digest(self._identity, msgspec.msgpack.encode(namespace))
 
     def _work(self) -> None:
@@ -225,7 +225,7 @@ class PrefixStore:
                 name = next(iter(self._kept))
             self.discard(name)
 
-    def _look_round(self) -> None:
+    def _scan(self) -> None:
         """See what an earlier run left, and remove what cannot be used. Only files with our endings are touched."""
         found: list[tuple[float, StoredPrefix]] = []
         for path in self._folder.iterdir():
@@ -233,13 +233,13 @@ class PrefixStore:
                 self._unlink(path)
             elif path.name.endswith(SUFFIX):
                 try:
-                    found.append(self._known(path))
+                    found.append(self._inspect(path))
                 except (OSError, ValueError):
                     self._unlink(path)
         self._kept = {kept.name: kept for _, kept in sorted(found, key=lambda pair: pair[0])}
         self._shrink(self._limit)
 
-    def _known(self, path: Path) -> tuple[float, StoredPrefix]:
+    def _inspect(self, path: Path) -> tuple[float, StoredPrefix]:
         """When a file was used last, and what it holds. Raises OSError or ValueError for one that is none of ours."""
         with _open(path, os.O_RDONLY) as file:
             about = os.fstat(file.fileno())

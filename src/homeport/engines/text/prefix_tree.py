@@ -109,7 +109,7 @@ class PrefixTree:
     def fork(self, source: int, target: int, n_tokens: int) -> None:
         """Make a new sequence that begins with the first `n_tokens` of `source`."""
         self.add(target, self._names[source])
-        tail = node = self._cut(source, n_tokens)
+        tail = node = self._node_ending_at(source, n_tokens)
         while node.parent is not None:
             node.holders.add(target)
             node = node.parent
@@ -119,11 +119,11 @@ class PrefixTree:
 
     def trim(self, sequence: int, n_tokens: int) -> None:
         """Keep only the first `n_tokens`."""
-        keep = self._cut(sequence, n_tokens)
+        keep = self._node_ending_at(sequence, n_tokens)
         node = self._tails[sequence]
         while node is not keep:
             parent = require_value(node.parent, "a path has no beginning")
-            self._leave(node, sequence)
+            self._remove_holder(node, sequence)
             node = parent
         self._tails[sequence], self._lengths[sequence] = keep, n_tokens
 
@@ -159,14 +159,14 @@ class PrefixTree:
                     pending.append((node, depth + found))
         return best
 
-    def held(self, sequences: Collection[int]) -> int:
+    def cells_of(self, sequences: Collection[int]) -> int:
         """Cells these sequences occupy together."""
         if not self._shares_cells:
             return sum(self._lengths[sequence] for sequence in sequences)
         members = set(sequences)
         return sum(len(node.tokens) for node in self._nodes() if not node.holders.isdisjoint(members))
 
-    def held_part(self, match: PrefixMatch, sequences: set[int]) -> int:
+    def held_tokens(self, match: PrefixMatch, sequences: set[int]) -> int:
         """How many tokens of a match stand in cells that one of `sequences` occupies."""
         node, stop, depth = match.node, match.length, match.depth
         while node.parent is not None and node.holders.isdisjoint(sequences):
@@ -207,7 +207,7 @@ class PrefixTree:
             yield node
             node = node.parent
 
-    def _cut(self, sequence: int, n_tokens: int) -> PrefixNode:
+    def _node_ending_at(self, sequence: int, n_tokens: int) -> PrefixNode:
         """The node of a sequence that ends after `n_tokens`, splitting one where need be."""
         node, end = self._tails[sequence], self._lengths[sequence]
         require(0 <= n_tokens <= end, "cut beyond the end")
@@ -225,7 +225,7 @@ class PrefixTree:
         node.tokens, node.parent = node.tokens[at:], upper
         return upper
 
-    def _leave(self, node: PrefixNode, sequence: int) -> None:
+    def _remove_holder(self, node: PrefixNode, sequence: int) -> None:
         """Take a holder off a node; the last one frees it."""
         node.holders.discard(sequence)
         if not self._shares_cells or not node.holders:

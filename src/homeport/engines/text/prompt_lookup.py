@@ -74,10 +74,10 @@ class PromptLookup:
             return
         run = (known[-3], known[-2], token)
         if self._next is None:
-            self._next = self._near(token) or self._ends.get(run) or self._source.ends.get(run)
+            self._next = self._resync(token) or self._ends.get(run) or self._source.ends.get(run)
         self._ends[run] = len(known)
 
-    def guess(self, room: int, pays: float) -> tuple[int, ...]:
+    def draft(self, room: int, pays: float) -> tuple[int, ...]:
         """The tokens worth computing behind the last one drawn, at most `room`.
 
         `pays`: how often a guess must come true to be worth its cost, 0 where it was measured to cost nothing. The n-th
@@ -89,7 +89,7 @@ class PromptLookup:
         size = min(worth, MAX_DRAFT, room, self._left - 1)
         return tuple(self._known[self._next : self._next + max(0, size)])
 
-    def _near(self, token: int) -> int | None:
+    def _resync(self, token: int) -> int | None:
         """Behind this token, a little ahead of where the copy broke off: it was changed, and goes on there."""
         if self._strayed > RESYNC_DISTANCE:
             return None

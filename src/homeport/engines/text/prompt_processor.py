@@ -55,7 +55,7 @@ class PreparedPrompt(msgspec.Struct, frozen=True):
     ids: tuple[int, ...]
     chars: int
     text: str
-    ends: frozenset[int]
+    end_tokens: frozenset[int]
     stop: tuple[str, ...] = ()
     copy_source: tuple[int, ...] = ()
     changes: tuple[str, ...] = ()
@@ -86,7 +86,7 @@ class PromptProcessor:
 
         `check` is called between pieces of the work, and may raise to end it.
         """
-        for token in request.ending.stop_token_ids:
+        for token in request.stopping.stop_token_ids:
             self._check(token, "stop_token_ids")
         bias = self._bias(request.sampling.logit_bias, request.encoding)
         limits = [TokenLimit(self._window, _param(prompt), check) for prompt in request.prompts]
@@ -96,18 +96,18 @@ class PromptProcessor:
             if isinstance(prompt, TokenPrompt) and request.encoding is None:
                 limit.spend(len(prompt.ids))
         prompts = tuple(
-            self._prepared(prompt, request.encoding, limit)
+            self._prepare_prompt(prompt, request.encoding, limit)
             for prompt, limit in zip(request.prompts, limits, strict=True)
         )
         budget = tuple(
-            self._budget(prepared, request.ending.max_tokens, prompt)
+            self._budget(prepared, request.stopping.max_tokens, prompt)
             for prepared, prompt in zip(prompts, request.prompts, strict=True)
         )
-        if request.ending.max_tokens is None and request.ending.default_tokens is not None:
-            budget = tuple(min(each, request.ending.default_tokens) for each in budget)
+        if request.stopping.max_tokens is None and request.stopping.default_tokens is not None:
+            budget = tuple(min(each, request.stopping.default_tokens) for each in budget)
         check_size(request, [len(each.ids) for each in prompts], [each.chars for each in prompts])
         common = SharedStateBuilder(request, speculates=self._speculates)
-        shares = tuple(common.of(each.ids, each.ends, each.stop, each.copy_source) for each in prompts)
+        shares = tuple(common.of(each.ids, each.end_tokens, each.stop, each.copy_source) for each in prompts)
         check_bans(request, bias, shares, self._vocabulary.size)
         return PreparedPrompts(prompts, bias, budget, shares)
 
@@ -115,12 +115,12 @@ class PromptProcessor:
         """Free what the chat template holds."""
         self._template.close()
 
-    def _prepared(self, prompt: Prompt, encoding: str | None, limit: TokenLimit) -> PreparedPrompt:
+    def _prepare_prompt(self, prompt: Prompt, encoding: str | None, limit: TokenLimit) -> PreparedPrompt:
         limit.check()
         match prompt:
             case ChatPrompt(messages):
                 ids, text, changes = self._template.render(messages, limit)
-                return PreparedPrompt(tuple(ids), len(text), text, self._vocabulary.ends, changes=changes)
+                return PreparedPrompt(tuple(ids), len(text), text, self._vocabulary.end_tokens, changes=changes)
             case EditPrompt():
                 return self._edit(prompt, limit)
             case InfillPrompt(before, after):
@@ -129,12 +129,12 @@ class PromptProcessor:
                 ids, text = self._document(prompt, encoding)
                 if isinstance(prompt, TextPrompt) or encoding is not None:
                     ids = [*self._start, *ids]
-                ids = ids or [self._vocabulary.document]
-                return PreparedPrompt(tuple(ids), len(text), text, self._vocabulary.ends)
+                ids = ids or [self._vocabulary.document_token]
+                return PreparedPrompt(tuple(ids), len(text), text, self._vocabulary.end_tokens)
 
     @property
     def _start(self) -> list[int]:
-        return [] if self._vocabulary.start is None else [self._vocabulary.start]
+        return [] if self._vocabulary.start_token is None else [self._vocabulary.start_token]
 
     def _document(self, prompt: TextPrompt | TokenPrompt | EmptyPrompt, encoding: str | None) -> tuple[list[int], str]:
         """Ids without a start, and the text that they stand for."""
@@ -142,25 +142,25 @@ class PromptProcessor:
             case EmptyPrompt():
                 return [], ""
             case TextPrompt(text):
-                return self._executor.tokenise(text, special=False), text
+                return self._executor.tokenize(text, special=False), text
             case TokenPrompt(ids) if encoding is None:
                 for token in ids:
                     self._check(token, "prompt")
                 pieces = self._vocabulary.pieces
                 return list(ids), b"".join(pieces[token] for token in ids).decode("utf-8", "replace")
             case TokenPrompt(ids):
-                return self._translated(ids, encodings.load(encoding or ""))
+                return self._translate_ids(ids, encodings.load(encoding or ""))
 
-    def _translated(self, ids: tuple[int, ...], encoding: encodings.Encoding) -> tuple[list[int], str]:
+    def _translate_ids(self, ids: tuple[int, ...], encoding: encodings.Encoding) -> tuple[list[int], str]:
         """Ids of an OpenAI encoding as ours; its end-of-text parts documents here as it does there."""
         translated: list[int] = []
         texts: list[str] = []
         for is_end, group in groupby(ids, lambda id: encoding.special.get(id) == encodings.END_OF_TEXT):
             if is_end:
-                translated += [self._vocabulary.document for _ in group]
+                translated += [self._vocabulary.document_token for _ in group]
                 continue
             texts.append(b"".join(_token(encoding, id, "prompt") for id in group).decode("utf-8", "replace"))
-            translated += self._executor.tokenise(texts[-1], special=False)
+            translated += self._executor.tokenize(texts[-1], special=False)
         return translated, "".join(texts)
 
     def _infill(
@@ -171,9 +171,9 @@ class PromptProcessor:
         if infill is None:
             raise InvalidRequest("This model has no fill-in-the-middle tokens: it cannot use a suffix.", param="suffix")
         prefix, text = self._document(before, encoding)
-        suffix = self._executor.tokenise(after, special=False)
+        suffix = self._executor.tokenize(after, special=False)
         ids = [*self._start, infill.prefix, *prefix, infill.suffix, *suffix, infill.middle]
-        ends = self._vocabulary.ends | frozenset(infill.ends)
+        ends = self._vocabulary.end_tokens | frozenset(infill.end_tokens)
         return PreparedPrompt(tuple(ids), len(text), text, ends)
 
     def _edit(self, prompt: EditPrompt, limit: TokenLimit) -> PreparedPrompt:
@@ -181,9 +181,9 @@ class PromptProcessor:
             raise InvalidRequest("This model has no chat template: it cannot follow instructions.", param="model")
         edit = edit_prompts.build_edit_conversation(prompt)
         ids, text, _ = self._template.render(edit.messages, limit)
-        ids = ids + self._executor.tokenise(edit.opened, special=False)
-        source = tuple(self._executor.tokenise(prompt.input, special=False))
-        return PreparedPrompt(tuple(ids), len(text), text, self._vocabulary.ends, (edit.stop,), source)
+        ids = ids + self._executor.tokenize(edit.answer_prefix, special=False)
+        source = tuple(self._executor.tokenize(prompt.input, special=False))
+        return PreparedPrompt(tuple(ids), len(text), text, self._vocabulary.end_tokens, (edit.stop,), source)
 
     def _budget(self, prepared: PreparedPrompt, max_tokens: int | None, prompt: Prompt) -> int:
         """Tokens that may be generated behind a prompt. Wording of the errors: OpenAI's.
@@ -215,16 +215,16 @@ class PromptProcessor:
                 self._check(id, "logit_bias")
                 values[id] = value
         else:
-            values = self._mapped(wanted, encodings.load(name))
+            values = self._map_bias(wanted, encodings.load(name))
         return LogitBias.of(values)
 
-    def _mapped(self, wanted: Mapping[int, float], encoding: encodings.Encoding) -> dict[int, float]:
+    def _map_bias(self, wanted: Mapping[int, float], encoding: encodings.Encoding) -> dict[int, float]:
         """The bias of an encoding's ids on ours. Raises InvalidRequest where the text is not one token here."""
         values: dict[int, float] = {}
         texts: dict[bytes, int] = {}
         for id, value in wanted.items():
             if encoding.special.get(id) == encodings.END_OF_TEXT:
-                values.update(dict.fromkeys(self._vocabulary.ends, value))
+                values.update(dict.fromkeys(self._vocabulary.end_tokens, value))
             else:
                 texts[_token(encoding, id, "logit_bias")] = id
         # One pass for all. Some vocabularies hold the same bytes twice; a ban of one of them would be no ban.

@@ -35,7 +35,7 @@ class PreparedRequest:
 
     id: int
     request: TextRequest
-    preparation: PreparedPrompts
+    prompts: PreparedPrompts
     credit: int
 
 
@@ -43,23 +43,23 @@ class PreparedRequest:
 class QueueUpdates:
     """What happened since the last step. Act on it field by field, in this order: an id is never used twice."""
 
-    refusals: list[tuple[int, ErrorInfo]] = field(default_factory=list)
+    rejected: list[tuple[int, ErrorInfo]] = field(default_factory=list)
     tokenised: list[tuple[int, Tokenised]] = field(default_factory=list)  # and thereby answered
-    arrivals: list[PreparedRequest] = field(default_factory=list)
-    fetched: list[tuple[str, bytes | None]] = field(default_factory=list)
+    prepared: list[PreparedRequest] = field(default_factory=list)
+    loaded_prefixes: list[tuple[str, bytes | None]] = field(default_factory=list)
     credits: list[tuple[int, int]] = field(default_factory=list)
     grants: list[tuple[int, int]] = field(default_factory=list)
     cancels: list[int] = field(default_factory=list)
 
     def ended(self) -> list[tuple[int, Event]]:
         """What is said of those that need no step: refused, or answered by being prepared."""
-        told: list[tuple[int, Event]] = [(id, Failed(fault)) for id, fault in self.refusals]
+        told: list[tuple[int, Event]] = [(id, Failed(fault)) for id, fault in self.rejected]
         for id, found in self.tokenised:
             told += [(id, event) for event in (Admitted(0), found, Done(Usage()))]
         return told
 
     def __bool__(self) -> bool:
-        told = self.refusals or self.tokenised or self.arrivals or self.fetched
+        told = self.rejected or self.tokenised or self.prepared or self.loaded_prefixes
         return bool(told or self.credits or self.grants or self.cancels)
 
 
@@ -158,10 +158,10 @@ class RequestQueue:
                 self._news.cancels.append(id)
                 self._arrived.notify()
 
-    def deliver(self, name: str, state: bytes | None) -> None:
+    def add_loaded_prefix(self, name: str, state: bytes | None) -> None:
         """What was asked of the disk has come, or is lost."""
         with self._lock:
-            self._news.fetched.append((name, state))
+            self._news.loaded_prefixes.append((name, state))
             self._arrived.notify()
 
     def forget(self, id: int) -> None:
@@ -169,7 +169,7 @@ class RequestQueue:
         with self._lock:
             self._known.discard(id)
 
-    def take(self, *, wait: bool) -> QueueUpdates | None:
+    def take_updates(self, *, wait: bool) -> QueueUpdates | None:
         """What is new; with `wait`, blocks until something is. None once closed."""
         with self._lock:
             while wait and not self._news and not self._closed:
@@ -195,9 +195,9 @@ class RequestQueue:
                 pending = self._pending.get(id)
             if pending is not None:
                 with contextlib.suppress(Abandoned):
-                    self._hand_over(id, self._prepared(id, pending.request))
+                    self._hand_over(id, self._prepare_one(id, pending.request))
 
-    def _prepared(self, id: int, request: TextRequest | TokenRequest) -> PreparedPrompts | Tokenised | ErrorInfo:
+    def _prepare_one(self, id: int, request: TextRequest | TokenRequest) -> PreparedPrompts | Tokenised | ErrorInfo:
         def check() -> None:
             if self._closed or id not in self._pending:
                 raise Abandoned
@@ -205,12 +205,12 @@ class RequestQueue:
         try:
             return self._prepare(request, check)
         except HomeportError as error:
-            return error.fault
+            return error.info
         except Abandoned:
             raise
         except Exception:
             logger.exception("a request could not be prepared")
-            return EngineFailed("The request could not be prepared because of an internal error.").fault
+            return EngineFailed("The request could not be prepared because of an internal error.").info
 
     def _hand_over(self, id: int, result: PreparedPrompts | Tokenised | ErrorInfo) -> None:
         with self._lock:
@@ -219,10 +219,10 @@ class RequestQueue:
                 return
             if isinstance(result, ErrorInfo):
                 self._known.discard(id)
-                self._news.refusals.append((id, result))
+                self._news.rejected.append((id, result))
             elif isinstance(result, Tokenised):
                 self._known.discard(id)
                 self._news.tokenised.append((id, result))
             elif isinstance(pending.request, TextRequest):
-                self._news.arrivals.append(PreparedRequest(id, pending.request, result, pending.credit))
+                self._news.prepared.append(PreparedRequest(id, pending.request, result, pending.credit))
             self._arrived.notify()

@@ -134,7 +134,7 @@ class TokenSampler:
         """The noise key of the token to be drawn now."""
         return noise.key(self._seed, self._choice, self.position)
 
-    def adjust(self, row: NDArray[np.float32]) -> NDArray[np.float32]:
+    def process_logits(self, row: NDArray[np.float32]) -> NDArray[np.float32]:
         """The row with penalties, bias and bans applied: a copy, or the row itself where nothing applies."""
         bias, banned = self._bias, self._bias.banned
         if self.position < self._min_tokens and len(self._ends):
@@ -145,7 +145,7 @@ class TokenSampler:
             return row
         adjusted = row.copy()
         if penalised:
-            self._penalise(adjusted)
+            self._apply_penalties(adjusted)
         adjusted[bias.ids] += bias.values
         adjusted[banned] = -np.inf
         allowed = bias.forced[~np.isin(bias.forced, banned)] if len(bias.forced) else bias.forced
@@ -155,7 +155,7 @@ class TokenSampler:
             adjusted[allowed] = kept
         return adjusted
 
-    def _penalise(self, row: NDArray[np.float32]) -> None:
+    def _apply_penalties(self, row: NDArray[np.float32]) -> None:
         if self._tally is None:
             return
         if self._repeats:
@@ -175,7 +175,7 @@ def sample(logits: Logits | Sequence[Logits], draws: Sequence[TokenSampler]) -> 
     """
     chosen = np.empty(len(draws), dtype=np.int32)
     for index, (row, draw) in enumerate(zip(logits, draws, strict=True)):
-        adjusted = draw.adjust(row)
+        adjusted = draw.process_logits(row)
         best = int(adjusted.argmax())
         if adjusted is not row and not np.isfinite(adjusted[best]):  # a request's bans leave nothing: they say nothing
             adjusted, best = row, int(row.argmax())

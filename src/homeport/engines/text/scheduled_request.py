@@ -17,29 +17,31 @@ class ScheduledRequest:
 
     id: int
     namespace: Hashable
-    flow: Hashable
+    fair_share_key: Hashable
     credit: int
     streams: bool = True
     background: bool = False
     adapter: str = ""
     quota: int | None = None
     cached: int = 0
-    planned: int = 0  # rows of the step under way that may each become a delta, or use up a token of the quota
+    planned_rows: int = 0  # rows of the step under way that may each become a delta, or use up a token of the quota
     candidates: "list[Candidate]" = field(default_factory=list)
     leaders: "dict[int, Candidate]" = field(default_factory=dict)  # by prompt
 
     @property
     def may_step(self) -> bool:
         """Whether one more row of this request may be computed now."""
-        if self.quota is not None and self.quota <= self.planned:
+        if self.quota is not None and self.quota <= self.planned_rows:
             return False
-        return self.credit > (self.planned if self.streams else 0)
+        return self.credit > (self.planned_rows if self.streams else 0)
 
-    def add(self, prompt: int, tokens: Sequence[int], *, scores: bool = False, samples: bool = True) -> "Candidate":
+    def add_candidate(
+        self, prompt: int, tokens: Sequence[int], *, scores: bool = False, samples: bool = True
+    ) -> "Candidate":
         """Add a candidate for a prompt. The first of each prompt leads: it alone has the prompt scored."""
         leader = self.leaders.get(prompt)
         scores = scores and leader is None
-        one = Candidate(self, prompt, list(tokens), len(tokens), leader, scores=scores, samples=samples)
+        one = Candidate(self, prompt, list(tokens), len(tokens), leader, scores_prompt=scores, samples=samples)
         self.leaders.setdefault(prompt, one)
         self.candidates.append(one)
         return one
@@ -58,7 +60,7 @@ class Candidate:
     tokens: list[int]
     prompt_length: int
     leader: "Candidate | None"
-    scores: bool = False
+    scores_prompt: bool = False
     samples: bool = True
     scored: int = 0
     slot: int | None = None
@@ -66,9 +68,9 @@ class Candidate:
     turn: int = 0  # of its arrival; smaller is older
     due: int = 0  # its flow's clock by which its prompt should be computed
     stepped: int = 0  # the step it last took part in
-    waits: bool = False  # stands in the waiting list
+    is_waiting: bool = False  # stands in the waiting list
     started: bool = False
-    awaits: "Candidate | None" = None  # computes a prefix this one needs too …
+    awaited: "Candidate | None" = None  # computes a prefix this one needs too …
     awaits_length: int = 0  # … of this many tokens
     lookup: PromptLookup | None = None
 
@@ -80,7 +82,7 @@ class Candidate:
     @property
     def is_scoring(self) -> bool:
         """Whether logits of prompt positions are still missing."""
-        return self.scores and self.scored < self.prompt_length
+        return self.scores_prompt and self.scored < self.prompt_length
 
     @property
     def reusable(self) -> int:

@@ -58,9 +58,9 @@ def _choose_decoding(running: Sequence[Candidate], batch: int) -> list[Candidate
     for candidate in sorted(ready, key=lambda one: one.stepped):
         if len(chosen) < batch and candidate.group.may_step:
             chosen.append(candidate)
-            candidate.group.planned += 1
+            candidate.group.planned_rows += 1
     for candidate in chosen:
-        candidate.group.planned -= 1  # counted when really taken
+        candidate.group.planned_rows -= 1  # counted when really taken
     return sorted(chosen, key=lambda one: one.turn)
 
 
@@ -86,7 +86,9 @@ class Scheduler:
         self._pace = pace
         self._pays = pays
         self._score_rows = score_rows
-        self.begun: Callable[[Candidate], None] = _ignore  # told of each prompt that starts, as far as it was found
+        self.on_started: Callable[[Candidate], None] = (
+            _ignore  # told of each prompt that starts, as far as it was found
+        )
         self._waiting = WaitingQueue()
         self._running: list[Candidate] = []
         self._plans, self._adapter = 0, ""
@@ -105,7 +107,7 @@ class Scheduler:
 
     def add(self, group: ScheduledRequest) -> None:
         """Queue a request's candidates."""
-        self._waiting.join(group)
+        self._waiting.add(group)
 
     def append(self, row: LogitsRow, tokens: Sequence[int]) -> None:
         """Go on from the tokens drawn at a row: all but the last repeat its draft, so they are computed already."""
@@ -116,17 +118,17 @@ class Scheduler:
 
     def finish(self, candidate: Candidate) -> None:
         """A candidate's answer is complete; its KV may serve later prompts."""
-        self._leave(candidate)
+        self._release(candidate)
 
     def remove(self, group: ScheduledRequest) -> None:
         """Drop a request, in whatever phase it is, and free what it holds."""
-        self._waiting.leave(group)
+        self._waiting.remove_request(group)
         for candidate in [one for one in self._running if one.group is group]:
-            self._leave(candidate)
+            self._release(candidate)
 
     def fail(self, plan: StepPlan) -> list[ScheduledRequest]:
         """The step's forward pass broke: drop all requests that were in it, with their KV, and say which."""
-        self._cache.settle()
+        self._cache.clear_reservations()
         groups = {part.candidate.group.id: part.candidate.group for part in plan.slices}
         self._cache.drop(part.candidate.slot for part in plan.slices if part.candidate.slot is not None)
         for part in plan.slices:
@@ -143,17 +145,17 @@ class Scheduler:
             next(one for one in self._running if one.slot == moved[0]).slot = moved[1]
         self._running.sort(key=lambda one: one.turn)
         for group in self._counted:
-            group.planned = 0
+            group.planned_rows = 0
         self._counted.clear()
         plan = StepPlan(prefill=self._traits.batch, rows=self._score_rows)
         for candidate in _choose_decoding(self._running, self._traits.batch):
             if candidate.slot is not None:
-                self._take(plan, candidate)
+                self._plan_tokens(plan, candidate)
         plan.decode = len(plan.slices)
         starting = min(_count_runnable(self._waiting), self._traits.sequences - len(self._running))
         prompts = _count_runnable(self._running) - plan.decode + starting
         plan.prefill = min(self._traits.batch - plan.decode, self._pace(plan.decode, prompts))
-        self._fill(plan)
+        self._plan_prefill(plan)
         plan.prompt = sum(part.stop - part.start for part in plan.slices) - plan.decode
         drafting.draft(plan, self._cache, self._traits, self._pays)
         if not plan.slices:  # the engine now rests until there is news: nobody may be left who needs none
@@ -170,9 +172,9 @@ class Scheduler:
             slot = require_value(candidate.slot, "a planned candidate lost its sequence")
             self._cache.extend(slot, candidate.tokens[part.start : part.stop])
             candidate.computed = part.stop
-            if candidate.scores:
+            if candidate.scores_prompt:
                 candidate.scored = max(candidate.scored, min(part.stop, candidate.prompt_length))
-        self._cache.settle(sum(len(part.draft) for part in plan.slices))
+        self._cache.clear_reservations(sum(len(part.draft) for part in plan.slices))
         drawn: list[LogitsRow] = []
         rows = 0
         for part in plan.slices:
@@ -191,9 +193,9 @@ class Scheduler:
         for candidate in self._running:
             slot = require_value(candidate.slot, "running without a sequence")
             require(candidate.computed == self._cache.length(slot), "the KV is off")
-        require(bool(self._running) or self._cache.held == 0, "cells held by nobody")
+        require(bool(self._running) or self._cache.running_cells == 0, "cells held by nobody")
 
-    def _take(self, plan: StepPlan, candidate: Candidate) -> int:
+    def _plan_tokens(self, plan: StepPlan, candidate: Candidate) -> int:
         """Put a candidate's next tokens into the plan, as many as budgets and cells allow; how many."""
         if not candidate.group.may_step:
             return 0
@@ -222,7 +224,7 @@ class Scheduler:
 
     def _count(self, group: ScheduledRequest) -> None:
         """One more row that may become a delta of this request."""
-        group.planned += 1
+        group.planned_rows += 1
         self._counted.append(group)
 
     def _preempt(self, plan: StepPlan, by: Candidate | None) -> bool:
@@ -234,19 +236,19 @@ class Scheduler:
         if not victims:
             return False
         victim = max(victims, key=lambda one: one.turn)
-        self._leave(victim)
-        self._waiting.rejoin(victim)
+        self._release(victim)
+        self._waiting.requeue(victim)
         self.counters.preemptions += 1
         return True
 
-    def _leave(self, candidate: Candidate) -> None:
+    def _release(self, candidate: Candidate) -> None:
         """Give back a running candidate's sequence."""
         self._running.remove(candidate)
         if candidate.slot is not None:
             self._cache.retire(candidate.slot)
         candidate.slot, candidate.computed = None, 0
 
-    def _fill(self, plan: StepPlan) -> None:
+    def _plan_prefill(self, plan: StepPlan) -> None:
         """Take on prompts, those under way and those waiting, in the order that is fair.
 
         Waiting ones start until one has to wait for cells or a sequence id. Among those under way are also streams
@@ -254,17 +256,17 @@ class Scheduler:
         """
         is_full = False
         under_way = [one for one in self._running if one.slot not in plan.planned]
-        for candidate in self._waiting.ordered(under_way):
+        for candidate in self._waiting.in_order(under_way):
             if plan.prefill <= 0:
                 return
             if candidate.slot is None:
                 is_full = is_full or not self._admit(plan, candidate)
             if candidate.slot is not None:
-                self._waiting.charge(candidate.group.flow, self._take(plan, candidate))
+                self._waiting.charge(candidate.group.fair_share_key, self._plan_tokens(plan, candidate))
 
     def _admit(self, plan: StepPlan, candidate: Candidate) -> bool:
         """Start a waiting candidate, or leave it be for now; False: nobody else may start before it."""
-        if not candidate.waits or not candidate.group.may_step:
+        if not candidate.is_waiting or not candidate.group.may_step:
             return True
         if should_wait_for_prefix(candidate, self._running, self._cache):
             return True
@@ -279,23 +281,23 @@ class Scheduler:
         if self._running:
             promised = sum(other.pending for other in self._running)
             reserve = promised + HEADROOM * len(self._running)
-            if self._cache.held + self._cache.cost(candidate.tokens, match) + reserve > self._traits.cells:
+            if self._cache.running_cells + self._cache.cost(candidate.tokens, match) + reserve > self._traits.cells:
                 return False
-        slot = self._cache.begin(candidate.group.namespace, match)
+        slot = self._cache.allocate(candidate.group.namespace, match)
         if slot is None:
             return False
-        self._run(candidate, slot)
+        self._activate(candidate, slot)
         return True
 
-    def _run(self, candidate: Candidate, slot: int) -> None:
+    def _activate(self, candidate: Candidate, slot: int) -> None:
         """A candidate leaves the waiting list with a sequence; count what it did not have to compute."""
-        self._waiting.serve(candidate)
+        self._waiting.remove(candidate)
         self._running.append(candidate)
-        candidate.slot, candidate.computed, candidate.awaits = slot, self._cache.length(slot), None
+        candidate.slot, candidate.computed, candidate.awaited = slot, self._cache.length(slot), None
         if candidate.leader is None and not candidate.started:
             candidate.group.cached += candidate.computed
             self.counters.begin(candidate.prompt_length, candidate.computed)
-            self.begun(candidate)
+            self.on_started(candidate)
         candidate.started = True
 
     def _start_twins(self, leader: Candidate) -> list[Candidate]:
@@ -303,13 +305,13 @@ class Scheduler:
         started: list[Candidate] = []
         slot = require_value(leader.slot, "a prompt was computed without a sequence")
         for twin in leader.group.candidates:
-            has_begun = not twin.waits or len(twin.tokens) > twin.prompt_length
+            has_begun = not twin.is_waiting or len(twin.tokens) > twin.prompt_length
             if has_begun or not twin.is_twin(leader) or not twin.group.may_step:
                 continue
-            target = self._cache.twin(slot)
+            target = self._cache.fork_active(slot)
             if target is None:
                 break
-            self._run(twin, target)
+            self._activate(twin, target)
             self._count(twin.group)
             twin.stepped = self._plans
             started.append(twin)

@@ -50,7 +50,7 @@ class SharedStateBuilder:
 
         `copied`: what these are likely to repeat; where there is nothing, they may copy the prompt.
         """
-        ending = self._request.ending
+        ending = self._request.stopping
         strings = (*ending.stop, *stop)
         if strings not in self._stops:
             self._stops[strings] = StopStrings(strings)
@@ -68,7 +68,7 @@ def check_bans(request: TextRequest, bias: LogitBias, shares: Sequence[SharedSta
     if not len(bias.banned):
         return
     banned = frozenset(bias.banned.tolist())
-    for ends in {share.ends if request.ending.min_tokens else frozenset() for share in shares}:
+    for ends in {share.ends if request.stopping.min_tokens else frozenset() for share in shares}:
         if len(banned | ends) >= vocabulary:
             raise InvalidRequest("Invalid 'logit_bias': every token of this model is banned.", param="logit_bias")
 

@@ -21,7 +21,7 @@ class StopStringFinder:
         self._automata = [_Automaton(stop, fallback) for stop, fallback in stops.tables]
 
     @property
-    def held(self) -> int:
+    def held_characters(self) -> int:
         """How many characters at the end of the text so far are the beginning of some stop string."""
         return max((automaton.matched for automaton in self._automata), default=0)
 

@@ -40,7 +40,7 @@ class ChatTemplate:
     """
 
     def __init__(self, executor: Tokenizer) -> None:
-        self._start = executor.vocabulary.start
+        self._start = executor.vocabulary.start_token
         self._fault = "This model has no chat template: use /v1/completions."
         self._renderer: TemplateRenderer | None = None
         source = executor.metadata.get("tokenizer.chat_template", "")
@@ -91,18 +91,24 @@ class ChatTemplate:
         for change in (str, str.strip):
             parts = placement.slots.parts(placement.framed, change)
             if "".join(part.text for part in parts) == placement.text:
-                return self._markup.tokenise(parts, limit)
-        expected = self._markup.controls(self._markup.tokenise(placement.slots.parts(placement.framed), limit))
-        return self._defused(renderer, placement, expected, limit.check if limit else None)
+                return self._markup.tokenize(parts, limit)
+        expected = self._markup.find_control_tokens(
+            self._markup.tokenize(placement.slots.parts(placement.framed), limit)
+        )
+        return self._render_neutralized(renderer, placement, expected, limit.check if limit else None)
 
-    def _defused(
+    def _render_neutralized(
         self, renderer: TemplateRenderer, placement: RenderedConversation, expected: list[int], check: Check | None
     ) -> list[int]:
         """Ids where the template changes contents. Raises InvalidRequest where that makes a marker."""
         gap = secrets.token_hex(16)
-        text = renderer.render(placement, lambda content: self._markup.defused(content, gap), check)
-        ids = [token for chunk in text.split(gap) for token in self._markup.tokenise([TextSpan(chunk, is_markup=True)])]
-        if self._markup.controls(ids) != expected:
+        text = renderer.render(placement, lambda content: self._markup.neutralize(content, gap), check)
+        ids = [
+            token
+            for chunk in text.split(gap)
+            for token in self._markup.tokenize([TextSpan(chunk, allows_control=True)])
+        ]
+        if self._markup.find_control_tokens(ids) != expected:
             raise InvalidRequest("The model's chat template turns this text into control tokens.", param=PARAM)
         return ids
 

@@ -58,12 +58,12 @@ class RequestPreparer:
     def _ids(self, prompt: TextPrompt | ChatPrompt, check: Check, *, adds_start: bool) -> tuple[int, ...]:
         if isinstance(prompt, ChatPrompt):
             return (
-                self._preparer.prepare(TextRequest((prompt,), ending=StoppingCriteria(max_tokens=0)), check)
+                self._preparer.prepare(TextRequest((prompt,), stopping=StoppingCriteria(max_tokens=0)), check)
                 .prompts[0]
                 .ids
             )
-        start = self._vocabulary.start
-        ids = self._executor.tokenise(prompt.text, special=True)
+        start = self._vocabulary.start_token
+        ids = self._executor.tokenize(prompt.text, special=True)
         if len(ids) > MOST_IDS:
             raise InvalidRequest(
                 f"Invalid 'prompt': it is {len(ids)} tokens long; at most {MOST_IDS} are returned at once.",
@@ -93,9 +93,10 @@ class RequestPreparer:
         vocabulary = self._vocabulary
         return TokenizerFacts(
             vocabulary=vocabulary.size,
-            adds_start=vocabulary.start is not None,
-            bos=self._control("bos") or (vocabulary.special.get(vocabulary.start) if vocabulary.start else None),
-            eos=self._control("eos") or vocabulary.special.get(min(vocabulary.ends, default=-1)),
+            adds_start=vocabulary.start_token is not None,
+            bos=self._control("bos")
+            or (vocabulary.special.get(vocabulary.start_token) if vocabulary.start_token else None),
+            eos=self._control("eos") or vocabulary.special.get(min(vocabulary.end_tokens, default=-1)),
             unknown=self._control("unknown"),
             padding=self._control("padding"),
             chat_template=self._executor.metadata.get("tokenizer.chat_template") or None,

@@ -32,37 +32,37 @@ class WaitingQueue:
     def __iter__(self) -> Iterator[Candidate]:
         return (candidate for waiting in self._flows.values() for candidate in waiting)
 
-    def join(self, group: ScheduledRequest) -> None:
+    def add(self, group: ScheduledRequest) -> None:
         """Queue a new request's candidates."""
-        if group.flow not in self._flows:
+        if group.fair_share_key not in self._flows:
             self._clocks = {flow: clock for flow, clock in self._clocks.items() if clock > self._now}
-            self._clocks.setdefault(group.flow, self._now)
-        due, prompt = self._clocks.setdefault(group.flow, self._now), -1
+            self._clocks.setdefault(group.fair_share_key, self._now)
+        due, prompt = self._clocks.setdefault(group.fair_share_key, self._now), -1
         for candidate in group.candidates:
             if candidate.prompt != prompt:
                 due, prompt = due + candidate.prompt_length, candidate.prompt
             self._arrivals += 1
             candidate.turn, candidate.due = self._arrivals, due
-            self.rejoin(candidate)
+            self.requeue(candidate)
 
-    def rejoin(self, candidate: Candidate) -> None:
+    def requeue(self, candidate: Candidate) -> None:
         """Queue a candidate that lost its sequence, at its old place."""
-        candidate.waits = True
-        insort(self._flows.setdefault(candidate.group.flow, []), candidate, key=_sort_key)
+        candidate.is_waiting = True
+        insort(self._flows.setdefault(candidate.group.fair_share_key, []), candidate, key=_sort_key)
 
-    def serve(self, candidate: Candidate) -> None:
+    def remove(self, candidate: Candidate) -> None:
         """Take a candidate off because it starts."""
-        candidate.waits = False
-        waiting = self._flows[candidate.group.flow]
+        candidate.is_waiting = False
+        waiting = self._flows[candidate.group.fair_share_key]
         waiting.remove(candidate)
         if not waiting:
-            del self._flows[candidate.group.flow]
+            del self._flows[candidate.group.fair_share_key]
 
-    def leave(self, group: ScheduledRequest) -> None:
+    def remove_request(self, group: ScheduledRequest) -> None:
         """Take a request's candidates off because it ends."""
         for candidate in group.candidates:
-            if candidate.waits:
-                self.serve(candidate)
+            if candidate.is_waiting:
+                self.remove(candidate)
 
     def charge(self, flow: Hashable, n_tokens: int) -> None:
         """So many prompt tokens are computed for a flow."""
@@ -70,11 +70,11 @@ class WaitingQueue:
         self._now = max(self._now, clock)
         self._clocks[flow] = clock + n_tokens
 
-    def ordered(self, under_way: Iterable[Candidate]) -> Iterator[Candidate]:
+    def in_order(self, under_way: Iterable[Candidate]) -> Iterator[Candidate]:
         """Those waiting now and those whose prompt is under way, in the order in which their prompts are computed."""
         lists: dict[Hashable, list[Candidate]] = {flow: [] for flow in self._flows}
         for started in under_way:
-            lists.setdefault(started.group.flow, []).append(started)
+            lists.setdefault(started.group.fair_share_key, []).append(started)
         heap = []
         for place, (flow, ours) in enumerate(lists.items()):
             queue = heapq.merge(sorted(ours, key=_sort_key), tuple(self._flows.get(flow, ())), key=_sort_key)

@@ -54,7 +54,7 @@ class Recording:
         self._name = name
         self._most_s = most_s
 
-    def pieces(self) -> Iterator[AudioBlock]:
+    def blocks(self) -> Iterator[AudioBlock]:
         """All samples in pieces of `PIECE_S`: one channel at `RATE_HZ`, between -1 and 1. At least one sample comes.
 
         Raises InvalidRequest where there is no sound, or so much as is not taken.

@@ -61,7 +61,7 @@ def load(job: EngineSpec) -> Engine:
     kernels = f"CTranslate2 {ctranslate2.__version__}, {model.model.compute_type}"
     listener = Transcriber(model)
     return RoundRobinEngine(
-        LoadedModel(model=job.model, kernels=kernels), TranscriptionRequest, GeneratorWork(listener.begin)
+        LoadedModel(model=job.model, kernels=kernels), TranscriptionRequest, GeneratorWork(listener.transcribe)
     )
 
 
@@ -76,29 +76,29 @@ class Transcriber:
         self._text_ids = int(words.token_to_id("<|endoftext|>"))  # those of text come first
         words.encode_special_tokens = True  # what callers write is text, never a control token
 
-    def begin(self, turn: ActiveRequest[TranscriptionRequest]) -> Iterator[Event | None]:
+    def transcribe(self, turn: ActiveRequest[TranscriptionRequest]) -> Iterator[Event | None]:
         """Give a request's events. Raises InvalidRequest for what the model or the recording do not allow.
 
         The recording is read twice: at first to see that it can be, and how long it is, as `Admitted` must say.
         """
         request = turn.request
         keywords = self._check(request)
-        with audio.open_recording(request.sound) as recording:
+        with audio.open_recording(request.audio) as recording:
             count = 0
-            for piece in recording.pieces():
+            for piece in recording.blocks():
                 count += len(piece)
                 yield None
-            prompt = self._encoded(request.prompt or "")[-_BEFORE:]
+            prompt = self._encode(request.prompt or "")[-_BEFORE:]
             heard = -(-count * POSITIONS_PER_S // audio.RATE_HZ)
             read = heard + len(prompt) + keywords
             yield Admitted(read)
             seconds = count * 1000 // audio.RATE_HZ / 1000
             hearing = ActiveTranscription(self._model, request, prompt, seconds)
-            for passage in split_speech(recording.pieces(), request.pauses):
+            for passage in split_speech(recording.blocks(), request.vad):
                 if passage is None:
                     yield None
                 else:
-                    yield from hearing.listen(passage)
+                    yield from hearing.transcribe_chunk(passage)
             if not hearing.language:
                 yield RecordingInfo("", seconds)
         yield Done(Usage(read, hearing.written))
@@ -111,14 +111,14 @@ class Transcriber:
             for code in filter(None, codes):
                 if code not in self._languages:
                     raise InvalidRequest(f"This model does not know the language '{code}'.", param=name)
-        keywords = len(self._encoded(_join_keywords(request.keywords)))
+        keywords = len(self._encode(_join_keywords(request.keywords)))
         if keywords > _KEYWORDS:
             raise InvalidRequest(
                 f"The keywords take {keywords} tokens; this model reads {_KEYWORDS} at most.", param="keywords"
             )
         return keywords
 
-    def _encoded(self, text: str) -> list[int]:
+    def _encode(self, text: str) -> list[int]:
         """A text of the caller's as tokens."""
         if not text.strip():
             return []
@@ -142,11 +142,11 @@ class ActiveTranscription:
         self._seconds = seconds
         self._timeline = Timeline(seconds)
 
-    def listen(self, passage: SpeechChunk) -> Iterator[Event | None]:
+    def transcribe_chunk(self, passage: SpeechChunk) -> Iterator[Event | None]:
         """Give the segments of the next passage."""
         request = self._request
         if not self.language:
-            self.language = self._spoken(passage)
+            self.language = self._detect_language(passage)
             self._timeline = Timeline(self._seconds, self._script())
             yield RecordingInfo(self.language, self._seconds)
         found, _ = self._model.transcribe(
@@ -156,11 +156,11 @@ class ActiveTranscription:
             temperature=list(_FALLBACK_TEMPERATURES) if request.temperature == 0 else request.temperature,
             initial_prompt=self._before or None,
             hotwords=_join_keywords(request.keywords) or None,
-            word_timestamps=request.words,
+            word_timestamps=request.word_timestamps,
         )
         yield None
-        places = SpeechTimestampsMap(list(passage.stretches), audio.RATE_HZ)
-        for segment in restore_speech_timestamps(found, list(passage.stretches), audio.RATE_HZ):
+        places = SpeechTimestampsMap(list(passage.spans), audio.RATE_HZ)
+        for segment in restore_speech_timestamps(found, list(passage.spans), audio.RATE_HZ):
             segment.seek = round(places.get_original_time(segment.seek / 100) * 100)
             self._before = (
                 [] if segment.temperature > _RESET_CONTEXT_ABOVE else [*self._before, *segment.tokens][-_BEFORE:]
@@ -168,7 +168,7 @@ class ActiveTranscription:
             self.written += len(segment.tokens)
             yield self._timeline.put(segment)
 
-    def _spoken(self, passage: SpeechChunk) -> str:
+    def _detect_language(self, passage: SpeechChunk) -> str:
         """The language: the one that was said, the likeliest of those that were, or the likeliest of all."""
         request = self._request
         if request.language:

@@ -26,19 +26,19 @@ class SpeechChunk:
     `{"start": …, "end": …}`."""
 
     samples: AudioBlock
-    stretches: Sequence[dict[str, int]]
+    spans: Sequence[dict[str, int]]
 
 
-def split_speech(pieces: Iterable[AudioBlock], pauses: VadSettings) -> Iterator[SpeechChunk | None]:
+def split_speech(blocks: Iterable[AudioBlock], vad: VadSettings) -> Iterator[SpeechChunk | None]:
     """The passages of a recording in order; None in between says that more sound was read and nothing found yet."""
     held: list[AudioBlock] = []
     size = offset = rested = 0
-    for piece in pieces:
+    for piece in blocks:
         held.append(piece)
         size += len(piece)
         if size >= PASSAGE_S * RATE_HZ:
             block = np.concatenate(held)
-            spoken = _find_speech(block, pauses, _MAX_SPEECH_S)
+            spoken = _find_speech(block, vad, _MAX_SPEECH_S)
             yield None
             cut, whole = _cut_position(spoken, len(block))
             yield _passage(block, whole, offset)
@@ -48,7 +48,7 @@ def split_speech(pieces: Iterable[AudioBlock], pauses: VadSettings) -> Iterator[
             rested = size
             yield None
     block = np.concatenate(held)
-    spoken = _find_speech(block, pauses, float("inf"))
+    spoken = _find_speech(block, vad, float("inf"))
     yield None
     yield _passage(block, spoken, offset)
 

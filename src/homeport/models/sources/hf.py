@@ -42,7 +42,7 @@ class HuggingFace(msgspec.Struct, frozen=True):
         _keep_quiet()
         api = HfApi(endpoint=endpoint, token=self.options.hf_token or False, library_name="homeport")
         try:
-            with self._explained():
+            with self._translate_errors():
                 commit = api.model_info(self.repo, revision=self.revision, timeout=self.options.read_s).sha
                 tree = list(api.list_repo_tree(self.repo, recursive=True, revision=commit))
         except ConnectionLost as cut:
@@ -64,11 +64,11 @@ class HuggingFace(msgspec.Struct, frozen=True):
         def begin(offset: int) -> Iterator[ResponseBody]:
             wanted = {**headers, "Range": f"bytes={offset}-"} if offset else headers
             with (
-                self._explained(),
+                self._translate_errors(),
                 get_session().stream("GET", url, headers=wanted, timeout=self.options.read_s) as answer,
             ):
                 if answer.status_code >= 400:
-                    raise self._refused(answer.status_code)
+                    raise self._hub_error(answer.status_code)
                 yield ResponseBody(answer.status_code != 206, answer.iter_bytes())
 
         if file.size is None:
@@ -76,7 +76,7 @@ class HuggingFace(msgspec.Struct, frozen=True):
         transfer(begin, part, file.size, progress, self.options.retry_s)
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         """Turn the client's errors into ours."""
         import httpx2
         from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
@@ -84,13 +84,13 @@ class HuggingFace(msgspec.Struct, frozen=True):
         try:
             yield
         except HfHubHTTPError as error:
-            raise self._refused(error.response.status_code) from error
+            raise self._hub_error(error.response.status_code) from error
         except OfflineModeIsEnabled as error:
             raise Unavailable("HF_HUB_OFFLINE is set, so Hugging Face is not asked: unset it to fetch.") from error
         except httpx2.TransportError as error:
             raise ConnectionLost(str(error) or type(error).__name__) from error
 
-    def _refused(self, status: int) -> HomeportError:
+    def _hub_error(self, status: int) -> HomeportError:
         where = f"{self.options.hf_endpoint}/{self.repo}"
         label = self.label if self.revision is None else f"{self.label}@{self.revision}"
         return protocol.hub_error(label, status, where=where, token="HF_TOKEN")  # noqa: S106 - a setting's name

@@ -48,7 +48,7 @@ class ModelScope(msgspec.Struct, frozen=True):
             raise protocol.unreachable_error(endpoint, reason, setting="MODELSCOPE_ENDPOINT")
         revision = self.revision or _MAIN
         try:
-            with self._client() as api, self._explained():
+            with self._client() as api, self._translate_errors():
                 found = api.list_repo_files(self.repo, "model", revision=revision)
         except ConnectionLost as cut:
             raise protocol.unreachable_error(endpoint, str(cut), setting="MODELSCOPE_ENDPOINT") from cut
@@ -66,7 +66,7 @@ class ModelScope(msgspec.Struct, frozen=True):
             def begin(offset: int) -> Iterator[ResponseBody]:
                 wanted = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={offset}-"} if offset else {})
                 with (
-                    self._explained(),
+                    self._translate_errors(),
                     api.legacy.download_stream(
                         self.repo, "model", file.path, listing.revision or _MAIN, headers=wanted
                     ) as answer,
@@ -92,7 +92,7 @@ class ModelScope(msgspec.Struct, frozen=True):
             yield api
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         """Turn the client's errors into ours."""
         import requests
         from modelscope_hub import APIError, NetworkError
@@ -104,7 +104,7 @@ class ModelScope(msgspec.Struct, frozen=True):
             label = self.label if self.revision is None else f"{self.label}@{self.revision}"
             raise protocol.hub_error(
                 label, error.status_code or 0, where=where, token="MODELSCOPE_API_TOKEN"
-            ) from error  # noqa: S106
+            ) from error
         except requests.exceptions.ChunkedEncodingError as error:
             raise ConnectionLost("the connection broke") from error
         except (NetworkError, requests.RequestException) as error:

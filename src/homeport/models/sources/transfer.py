@@ -21,7 +21,7 @@ class ConnectionLost(Exception):
 class ResponseBody(msgspec.Struct):
     """An answer that has begun. `whole` says that it starts at the first byte, whatever was asked for."""
 
-    whole: bool
+    from_start: bool
     chunks: Iterator[bytes]
 
 
@@ -44,7 +44,7 @@ def transfer(begin: Open, part: Path, size: int, progress: ProgressReporter, pau
     while have < size:
         try:
             with begin(have) as body:
-                if body.whole and have:
+                if body.from_start and have:
                     progress.advance(-have)
                     have = 0
                 _append(body, part, have, size, progress)

@@ -35,10 +35,10 @@ _log = logging.getLogger("homeport.batches")
 class BatchDeps:
     """What is needed to work on any batch. `now` is the wall clock in seconds, `spool` a folder for what is read."""
 
-    book: BatchRepository
+    batches: BatchRepository
     files: FileRepository
     dispatch: RequestDispatcher
-    gap: IdleGate
+    idle_gate: IdleGate
     permits: asyncio.Semaphore
     spool: Path
     now: Callable[[], float]
@@ -49,7 +49,7 @@ class BatchRun:
 
     def __init__(self, means: BatchDeps, owner: str, batch: Batch) -> None:
         self._means = means
-        self._book = means.book
+        self._book = means.batches
         self._owner = owner
         self._batch = batch
         self._seen = batch  # as it last stood, by `renew`
@@ -65,42 +65,42 @@ class BatchRun:
         if self._seen.status != "in_progress" or self._left_s <= 0:
             self._ended.set()
 
-    async def work(self) -> None:
+    async def run(self) -> None:
         """Do what is left to do. Raises NotFound where another process has taken the batch over."""
         try:
             if self._batch.status in ("validating", "in_progress"):
-                await self._do_lines()
+                await self._run_lines()
             if self._batch.finalizing_at is None:
-                await self._finalise()
+                await self._start_finalizing()
             for are_answers in (True, False):
-                self._batch = await self._patiently(self._made, are_answers=are_answers)
-            await self._patiently(self._book.close, self._owner, self._batch.id)
+                self._batch = await self._retry_forever(self._write_output, are_answers=are_answers)
+            await self._retry_forever(self._book.finish, self._owner, self._batch.id)
         finally:
             self._file.unlink(missing_ok=True)
 
-    async def _do_lines(self) -> None:
+    async def _run_lines(self) -> None:
         try:
-            found = await self._patiently(self._read)
+            found = await self._retry_forever(self._read)
         except InvalidInputFile as unworkable:
-            await self._finalise(errors=unworkable.errors)
+            await self._start_finalizing(errors=unworkable.errors)
             return
         total = len(found.lines)
-        self._batch = await self._patiently(self._book.begin, self._owner, self._batch.id, total, found.model)
+        self._batch = await self._retry_forever(self._book.start, self._owner, self._batch.id, total, found.model)
         if self._batch.status != "in_progress":
             return
         left = await self._undone(found)
         self.lines_left = len(left)
-        await self._record([results.rejected_result(line, line.fault) for line in left if line.fault is not None])
+        await self._record([results.rejected_result(line, line.error) for line in left if line.error is not None])
         self._seen = self._batch
         self._ended.clear()
         await self.renew()
-        await self._watched([line for line in left if line.fault is None])
+        await self._run_until_stopped([line for line in left if line.error is None])
         if self._seen.status == "in_progress":
-            await self._finalise(expired=[results.expired_result(line) for line in await self._undone(found)])
+            await self._start_finalizing(expired=[results.expired_result(line) for line in await self._undone(found)])
 
     def _read(self) -> BatchInput:
         try:
-            file = self._means.files.show(self._batch.project, self._batch.input_file_id)
+            file = self._means.files.get(self._batch.project, self._batch.input_file_id)
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._means.files.copy(file, self._file)
         except NotFound as error:
@@ -108,13 +108,13 @@ class BatchRun:
         return input_file.read_input(self._file, self._batch.endpoint)
 
     async def _undone(self, found: BatchInput) -> Sequence[BatchLine]:
-        done = await self._patiently(self._book.lines, self._batch.id)
+        done = await self._retry_forever(self._book.finished_lines, self._batch.id)
         return [line for line in found.lines if line.number not in done]
 
-    async def _watched(self, lines: Sequence[BatchLine]) -> None:
+    async def _run_until_stopped(self, lines: Sequence[BatchLine]) -> None:
         """Do lines until all are done, the batch is cancelled, or its time is over."""
         queue = iter(lines)
-        workers = {asyncio.create_task(self._each(queue)) for _ in range(MAX_CONCURRENT_LINES)}
+        workers = {asyncio.create_task(self._consume(queue)) for _ in range(MAX_CONCURRENT_LINES)}
         watch = asyncio.create_task(self._ended.wait())
         tasks: set[asyncio.Task[Any]] = {*workers, watch}
         try:
@@ -132,7 +132,7 @@ class BatchRun:
     def _left_s(self) -> float:
         return self._batch.expires_at - self._means.now()
 
-    async def _each(self, queue: Iterator[BatchLine]) -> None:
+    async def _consume(self, queue: Iterator[BatchLine]) -> None:
         for line in queue:
             await self._record([await self._done(line)])
 
@@ -140,11 +140,11 @@ class BatchRun:
         """Ask until there is an answer that counts."""
         if self._is_full:
             return results.rejected_result(line, BatchError(code=_FULL_CODE, message=_FULL, line=line.number))
-        body = await self._patiently(input_file.read_request, self._file, line)
+        body = await self._retry_forever(input_file.read_request, self._file, line)
         n_tries = 0
         while True:
             async with self._means.permits:
-                await self._means.gap.opened()
+                await self._means.idle_gate.wait_open()
                 batch = self._batch
                 reply = await self._means.dispatch(batch.project, batch.key, batch.endpoint, body)
             pause_s = results.wait_s(reply, n_tries, self._left_s)
@@ -155,12 +155,12 @@ class BatchRun:
 
     async def _record(self, found: Sequence[LineResult]) -> None:
         if found:
-            await self._patiently(self._book.record, self._owner, self._batch.id, found)
+            await self._retry_forever(self._book.add_results, self._owner, self._batch.id, found)
             self.lines_left -= len(found)
             self._kept += sum(len(each.text) for each in found)
         if self._kept >= self._checked + _LOOK_BYTES:
             self._checked = self._kept
-            self._is_full = await self._patiently(self._has_no_room)
+            self._is_full = await self._retry_forever(self._has_no_room)
 
     def _has_no_room(self) -> bool:
         """Whether the project may keep no more than the outcomes so far."""
@@ -170,13 +170,13 @@ class BatchRun:
             return True
         return False
 
-    async def _finalise(self, *, errors: Sequence[BatchError] = (), expired: Sequence[LineResult] = ()) -> None:
-        self._batch = await self._patiently(
-            self._book.finalise, self._owner, self._batch.id, errors=errors, expired=expired
+    async def _start_finalizing(self, *, errors: Sequence[BatchError] = (), expired: Sequence[LineResult] = ()) -> None:
+        self._batch = await self._retry_forever(
+            self._book.start_finalizing, self._owner, self._batch.id, errors=errors, expired=expired
         )
         self.lines_left = 0
 
-    def _made(self, *, are_answers: bool) -> Batch:
+    def _write_output(self, *, are_answers: bool) -> Batch:
         """Write the outcomes down and keep them as a file, if that is not done; none where there are none."""
         batch = self._batch
         if (batch.output_file_id if are_answers else batch.error_file_id) is not None:
@@ -186,13 +186,15 @@ class BatchRun:
         try:
             n_bytes = 0
             with path.open("wb") as file:
-                for text in self._book.outcomes(batch.id, are_answers=are_answers):
+                for text in self._book.iterate_results(batch.id, are_answers=are_answers):
                     n_bytes += file.write(text.encode() + b"\n")
-            return self._book.keep(self._owner, batch, path, are_answers=are_answers) if n_bytes else batch
+            return (
+                self._book.create_output_file(self._owner, batch, path, are_answers=are_answers) if n_bytes else batch
+            )
         finally:
             path.unlink(missing_ok=True)
 
-    async def _patiently(self, act: Callable[P, T], *args: P.args, **more: P.kwargs) -> T:
+    async def _retry_forever(self, act: Callable[P, T], *args: P.args, **more: P.kwargs) -> T:
         """Do what needs the disk or the database, in a thread, until it succeeds. Raises NotFound where it is lost."""
         while True:
             try:

@@ -25,7 +25,7 @@ class BatchLine(NamedTuple):
     start: int
     size: int
     custom_id: str | None
-    fault: BatchError | None = None
+    error: BatchError | None = None
 
 
 class BatchInput(NamedTuple):
@@ -65,7 +65,7 @@ def read_input(path: Path, endpoint: str) -> BatchInput:
             if fault is None:
                 known.add(str(custom_id))
                 models.add(_model(values))
-    faults = [line.fault for line in found if line.fault is not None]
+    faults = [line.error for line in found if line.error is not None]
     if not found:
         raise InvalidInputFile([BatchError(code="empty_file", message="The file has no request.")])
     if len(faults) == len(found):

@@ -48,19 +48,21 @@ class _Answer(msgspec.Struct):
     usage: _Usage | None = None
 
 
-def wait_s(reply: DispatchedResponse, n_tries: int, left_s: float) -> float | None:
+def wait_s(response: DispatchedResponse, n_tries: int, left_s: float) -> float | None:
     """How long to wait before a line is asked again; None: what was answered is what came of it.
 
     `n_tries`: how often the model was asked in vain. `left_s`: how long the batch has time.
     """
-    if reply.code == PREEMPTED_CODE:
+    if response.code == PREEMPTED_CODE:
         return 0.0
-    if reply.status == _FULL:
+    if response.status == _FULL:
         return _DISK_FULL_RETRY_S
-    if reply.status == _BUSY:
-        return reply.retry_after_s if reply.retry_after_s is not None and reply.retry_after_s < left_s else None
-    if reply.status in _BROKEN and n_tries < MAX_ATTEMPTS:
-        return max(reply.retry_after_s or 0.0, float(2**n_tries))
+    if response.status == _BUSY:
+        return (
+            response.retry_after_s if response.retry_after_s is not None and response.retry_after_s < left_s else None
+        )
+    if response.status in _BROKEN and n_tries < MAX_ATTEMPTS:
+        return max(response.retry_after_s or 0.0, float(2**n_tries))
     return None
 
 

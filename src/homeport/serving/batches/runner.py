@@ -72,26 +72,26 @@ class BatchRunner:
             await asyncio.gather(*self._runs, return_exceptions=True)
 
     async def _take_all(self) -> None:
-        while len(self._runs) < _BATCHES_AT_ONCE and await self._take():
+        while len(self._runs) < _BATCHES_AT_ONCE and await self._claim():
             pass
 
-    async def _take(self) -> bool:
+    async def _claim(self) -> bool:
         # A name of its own for each: who comes back to what it has lost is told so even in this process.
         owner = f"{self._name}-{next(self._numbers)}"
         batch = await asyncio.to_thread(self._book.claim, owner, LEASE_S)
         if batch is None:
             return False
         run = BatchRun(self._means, owner, batch)
-        task = asyncio.create_task(self._see_through(run, owner, batch.id))
+        task = asyncio.create_task(self._run_batch(run, owner, batch.id))
         self._runs[task] = run
         task.add_done_callback(self._runs.pop)
         return True
 
-    async def _see_through(self, run: BatchRun, owner: str, batch_id: str) -> None:
+    async def _run_batch(self, run: BatchRun, owner: str, batch_id: str) -> None:
         renewing = self._loops.run("batch_leases", partial(_renew, run), RENEW_INTERVAL_S, most_s=RENEW_INTERVAL_S)
         beat = asyncio.create_task(renewing)
         try:
-            await run.work()
+            await run.run()
         except NotFound as error:
             _log.warning("batch %s is worked on elsewhere: %s", batch_id, error)
         except asyncio.CancelledError:

@@ -44,11 +44,11 @@ class FineTuningDeps:
     `folder`: where the jobs' files are while they are needed; `forget` deletes a fine-tuned model by its name.
     """
 
-    trainings: TrainingService
-    book: FineTuningRepository
-    log: TrainingQueue
+    training: TrainingService
+    jobs: FineTuningRepository
+    queue: TrainingQueue
     files: FileRepository
-    forget: Callable[[str], None]
+    remove_model: Callable[[str], None]
     folder: Path
 
 
@@ -83,11 +83,11 @@ class TrainingAttempt:
     def run(self) -> None:
         """Train the job to its end, or until it is stopped. Raises JobStoreUnavailable."""
         job = self.job
-        if not self._written(lambda log: log.begin(job)):
+        if not self._record(lambda log: log.start(job)):
             return
         self.has_begun = True
         try:
-            made = self._trained()
+            made = self._train()
         except JobStoreUnavailable:
             raise
         except HomeportError as error:
@@ -97,34 +97,34 @@ class TrainingAttempt:
             self._fail(EngineFailed("The server had an error while it trained. Its log says more.", code="broke"))
         else:
             if made is not None:
-                self._written(lambda log: log.succeed(job, made))
+                self._record(lambda log: log.succeed(job, made))
 
-    def _trained(self) -> TrainingResult | None:
+    def _train(self) -> TrainingResult | None:
         fetch_files(self.job, self._bench)
-        training = self._bench.trainings.training(training_task(self.job, self._bench))
+        training = self._bench.training.prepare_run(training_task(self.job, self._bench))
         with self._guard:
             self._training = training
             if self._is_stopped:
                 return None
-        return training.run(self._hear)
+        return training.run(self._on_event)
 
     def _fail(self, error: HomeportError) -> None:
         _log.warning("fine-tuning job %s failed: %s", self.job.id, error)
-        self._written(lambda log: log.fail(self.job, error.fault))
+        self._record(lambda log: log.fail(self.job, error.info))
 
-    def _hear(self, told: TrainingEvent) -> None:
+    def _on_event(self, told: TrainingEvent) -> None:
         """Write down what the training tells; a job that nobody wants any more is stopped."""
         job = self.job
         if isinstance(told, TrainingPrepared):
             self._steps = told.steps
             self._began = (time.monotonic(), told.step)
-            if not self._written(lambda log: log.prepared(job, told)):
+            if not self._record(lambda log: log.record_prepared(job, told)):
                 self.stop()
         elif isinstance(told, StepMetrics):
-            self._written(lambda log: log.measured(job, told, self._steps, self._finish_at(told.step)))
+            self._record(lambda log: log.record_step(job, told, self._steps, self._finish_at(told.step)))
         elif isinstance(told, CheckpointSaved) and told.model is not None:
             name = told.model
-            self._written(lambda log: log.saved(job, told.measures, name))
+            self._record(lambda log: log.record_checkpoint(job, told.metrics, name))
 
     def _finish_at(self, step: int) -> int | None:
         if self._began is None or step <= self._began[1]:
@@ -133,9 +133,9 @@ class TrainingAttempt:
         per_step_s = (time.monotonic() - since) / (step - first)
         return int(time.time() + per_step_s * (self._steps - step))
 
-    def _written(self, write: Callable[[TrainingQueue], bool]) -> bool:
+    def _record(self, write: Callable[[TrainingQueue], bool]) -> bool:
         try:
-            done = write(self._bench.log)
+            done = write(self._bench.queue)
         except HomeportError as error:
             raise JobStoreUnavailable(str(error)) from error
         self._ring()
@@ -171,7 +171,7 @@ def fetch_files(job: FineTuningJob, bench: FineTuningDeps) -> None:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         partial = target.with_suffix(".partial")
         try:
-            bench.files.copy(bench.files.show(job.project, file_id), partial)
+            bench.files.copy(bench.files.get(job.project, file_id), partial)
         except NotFound as error:
             raise InvalidRequest(f"The file {file_id} is gone.", param=param, code="file_not_found") from error
         durable_files.sync_path(partial)  # a file that is there is read as whole, also after a power cut
@@ -183,8 +183,8 @@ def clean_up(job: FineTuningJob, bench: FineTuningDeps) -> None:
     if job.status != "succeeded":
         # A model that is not there any more has nothing that could be asked.
         with suppress(NotFound, InvalidRequest):
-            bench.trainings.training(training_task(job, bench)).discard()
+            bench.training.prepare_run(training_task(job, bench)).discard()
         with suppress(NotFound):
-            bench.forget(job.name)
+            bench.remove_model(job.name)
     shutil.rmtree(bench.folder / job.id, ignore_errors=True)
-    bench.log.tidied(job)
+    bench.queue.mark_cleaned(job)

@@ -59,52 +59,52 @@ class FineTuningService:
         self._lock = filelock.FileLock(bench.folder / _LOCK, thread_local=False)
         self._beaten: float | None = None
         self._left: dict[str, float] = {}  # jobs that could not be tidied up, and when it is tried again
-        self.is_dismissed = False
+        self.is_shutting_down = False
 
     @property
-    def book(self) -> FineTuningRepository:
+    def jobs(self) -> FineTuningRepository:
         """The jobs as callers see them."""
-        return self._bench.book
+        return self._bench.jobs
 
     def counts(self) -> Mapping[str, int]:
         """How many jobs there were by status, when it was looked last. Never waits."""
         return self._counts
 
-    def accept(self, order: NewFineTuningJob) -> FineTuningJob:
+    def create_job(self, new_job: NewFineTuningJob) -> FineTuningJob:
         """Take a job. Blocks: call it in a thread.
 
         Raises Unavailable where this server cannot train, InvalidRequest for files or a model that do not fit, and
         Overloaded.
         """
-        trainings = self._bench.trainings
-        digest = trainings.accept(order.model)
-        name = trainings.name(order.model, order.suffix, _random_suffix())
-        self._check(order, order.training_file, "training_file")
-        if order.validation_file is not None:
-            self._check(order, order.validation_file, "validation_file")
+        trainings = self._bench.training
+        digest = trainings.check_model(new_job.model)
+        name = trainings.model_name(new_job.model, new_job.suffix, _random_suffix())
+        self._check(new_job, new_job.training_file, "training_file")
+        if new_job.validation_file is not None:
+            self._check(new_job, new_job.validation_file, "validation_file")
         job = FineTuningJob(
-            id=f"{order.prefix}{secrets.token_hex(12)}",
-            project=order.project,
-            server=self._server(),
-            asked=order.asked,
-            model=order.model,
+            id=f"{new_job.id_prefix}{secrets.token_hex(12)}",
+            project=new_job.project,
+            server=self._server_name(),
+            asked=new_job.requested_model,
+            model=new_job.model,
             digest=digest,
             name=name,
-            training_file=order.training_file,
-            validation_file=order.validation_file,
-            hyperparameters=order.hyperparameters,
-            metadata=order.metadata,
+            training_file=new_job.training_file,
+            validation_file=new_job.validation_file,
+            hyperparameters=new_job.hyperparameters,
+            metadata=new_job.metadata,
         )
-        kept = self._bench.book.add(job, self._most_waiting)
-        self.ring()
+        kept = self._bench.jobs.create(job, self._most_waiting)
+        self.notify()
         return kept
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         """Have everybody who waits look at the books. From any thread."""
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._ring)
+            self._loop.call_soon_threadsafe(self._set_changed)
 
-    async def change(self, limit_s: float = _POLL_INTERVAL_S) -> None:
+    async def wait_for_change(self, limit_s: float = _POLL_INTERVAL_S) -> None:
         """Wait until something has changed here, or so long: another server's changes are not heard."""
         try:
             async with asyncio.timeout(limit_s):
@@ -112,10 +112,10 @@ class FineTuningService:
         except TimeoutError:
             return
 
-    def dismiss(self) -> None:
+    def shut_down(self) -> None:
         """Tell those who follow jobs that the server ends."""
-        self.is_dismissed = True
-        self._ring()
+        self.is_shutting_down = True
+        self._set_changed()
 
     async def run(self, loops: BackgroundLoops) -> None:
         """Train what is in the queue, for ever; one process at a time, where several share the folder."""
@@ -123,26 +123,26 @@ class FineTuningService:
         try:
             await loops.run("fine_tuning", self._step, 0.0)
         finally:
-            await self._park()
+            await self._stop_attempt()
             self._lock.release()
 
     async def _step(self) -> None:
         """Look once: tidy up, begin what is next, stop what is not wanted, or wait for a change."""
-        self._counts = await asyncio.to_thread(self._bench.log.counts)
+        self._counts = await asyncio.to_thread(self._bench.queue.counts)
         if not self._owns_folder():
-            await self.change()
+            await self.wait_for_change()
             return
         await self._beat()
         attempt = self._attempt  # it may end meanwhile
         if attempt is None:
-            await asyncio.to_thread(self._tidy)
-            job = await asyncio.to_thread(lambda: self._bench.log.next(self._server()))
+            await asyncio.to_thread(self._clean_up)
+            job = await asyncio.to_thread(lambda: self._bench.queue.next_job(self._server_name()))
             if job is not None:
                 self._begin(job)
                 return
         elif not await asyncio.to_thread(self._is_wanted, attempt):
             attempt.stop()
-        await self.change()
+        await self.wait_for_change()
 
     def _owns_folder(self) -> bool:
         """Whether no other process trains in this folder."""
@@ -158,15 +158,15 @@ class FineTuningService:
     async def _beat(self) -> None:
         now = asyncio.get_running_loop().time()
         if self._beaten is None or now - self._beaten >= _HEARTBEAT_INTERVAL_S:
-            await asyncio.to_thread(lambda: self._bench.log.beat(self._server()))
+            await asyncio.to_thread(lambda: self._bench.queue.heartbeat(self._server_name()))
             self._beaten = now
 
     def _begin(self, job: FineTuningJob) -> None:
-        attempt = self._attempt = TrainingAttempt(job, self._bench, self.ring)
+        attempt = self._attempt = TrainingAttempt(job, self._bench, self.notify)
         loop = asyncio.get_running_loop()
 
         def ended(rest_s: float) -> None:
-            loop.call_later(rest_s, self._ended)
+            loop.call_later(rest_s, self._attempt_ended)
 
         def work() -> None:
             rest_s = 0.0
@@ -189,15 +189,15 @@ class FineTuningService:
             self._attempt = None
             raise
 
-    def _ended(self) -> None:
+    def _attempt_ended(self) -> None:
         self._attempt = None
-        self._ring()
+        self._set_changed()
 
     def _is_wanted(self, attempt: TrainingAttempt) -> bool:
-        return not attempt.has_begun or self._bench.log.is_wanted(attempt.job.server, attempt.job.id)
+        return not attempt.has_begun or self._bench.queue.is_wanted(attempt.job.server, attempt.job.id)
 
-    def _tidy(self) -> None:
-        for job in self._bench.log.untidy(self._server()):
+    def _clean_up(self) -> None:
+        for job in self._bench.queue.list_uncleaned(self._server_name()):
             if self._left.get(job.id, 0.0) > time.monotonic():
                 continue
             try:
@@ -206,20 +206,20 @@ class FineTuningService:
                 _log.exception("the files of fine-tuning job %s could not be removed", job.id)
                 self._left[job.id] = time.monotonic() + _UNTIDY_S
 
-    async def _park(self) -> None:
+    async def _stop_attempt(self) -> None:
         """Stop what is under way, keeping what was done; it goes on at the next start."""
         if self._attempt is None:
             return
         self._attempt.stop()
         end = asyncio.get_running_loop().time() + _STOP_TIMEOUT_S
         while self._attempt is not None and (left_s := end - asyncio.get_running_loop().time()) > 0:
-            await self.change(left_s)
+            await self.wait_for_change(left_s)
 
-    def _ring(self) -> None:
+    def _set_changed(self) -> None:
         bell, self._bell = self._bell, asyncio.Event()
         bell.set()
 
-    def _server(self) -> str:
+    def _server_name(self) -> str:
         """What this server is called in the books; the same after every restart."""
         if self._name is None:
             self._name = _read_or_create_name(self._bench.folder)
@@ -229,7 +229,7 @@ class FineTuningService:
         """Read a file as examples. Raises InvalidRequest that names the field."""
         files = self._bench.files
         try:
-            file: File = files.show(order.project, file_id)
+            file: File = files.get(order.project, file_id)
         except NotFound as error:
             raise InvalidRequest(
                 f"File '{file_id[:100]}' does not exist.", param=param, code="file_not_found"
@@ -242,7 +242,7 @@ class FineTuningService:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             files.copy(file, target)
-            self._bench.trainings.examine(target, order.hyperparameters.method, param)
+            self._bench.training.check_file(target, order.hyperparameters.method, param)
         finally:
             target.unlink(missing_ok=True)
 

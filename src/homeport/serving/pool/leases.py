@@ -41,7 +41,7 @@ class LeaseCounter:
         """How long nobody has held it, in seconds; 0 while anybody does."""
         return self._clock() - self.used_at if not self._count else 0.0
 
-    def take(self) -> Lease:
+    def acquire(self) -> Lease:
         """Add a user."""
         self._count += 1
         return Lease(self._release)

@@ -65,7 +65,7 @@ class ModelPool:
         self._is_closed = False
 
     @property
-    def residents(self) -> Sequence[PooledModel]:
+    def entries(self) -> Sequence[PooledModel]:
         """Every model in memory or on its way, in the order they came."""
         return tuple(self._residents.values())
 
@@ -80,12 +80,12 @@ class ModelPool:
 
         May be cancelled at any time; a load that nobody waits for any more goes on, unless it has not begun.
         """
-        resident = await self._resident(model)
-        lease = resident.users.take()
+        resident = await self._entry_for(model)
+        lease = resident.leases.acquire()
         try:
             if resident.opening and not resident.opening.done():
                 await asyncio.wait((resident.opening,))  # so that a failed one is forgotten before its askers know
-            return LeasedModel(await resident.process.session(), lease)
+            return LeasedModel(await resident.supervisor.session(), lease)
         except BaseException:
             lease.release()
             raise
@@ -104,10 +104,10 @@ class ModelPool:
         resident.is_leaving = True
         try:
             async with asyncio.timeout(wait_s):
-                while resident.users.count:
+                while resident.leases.count:
                     await self._moved.wait()
         except TimeoutError:
-            log.warning("%s is stopped with %d requests on it", name, resident.users.count)
+            log.warning("%s is stopped with %d requests on it", name, resident.leases.count)
         await self._unload(resident)
         return True
 
@@ -117,15 +117,15 @@ class ModelPool:
         if self._sweeping is not None:
             self._sweeping.cancel()
             await asyncio.wait((self._sweeping,))
-        await asyncio.gather(*(self._unload(resident) for resident in self.residents))
+        await asyncio.gather(*(self._unload(resident) for resident in self.entries))
 
-    async def _resident(self, model: InstalledModel) -> PooledModel:
+    async def _entry_for(self, model: InstalledModel) -> PooledModel:
         """The place of a model in the pool, taken now if need be."""
         name = model.facts.name
         while resident := self._residents.get(name):
             if resident.is_leaving:
                 await self._moved.wait()
-            elif resident.digest != model.digest and not resident.users.count:
+            elif resident.digest != model.digest and not resident.leases.count:
                 await self._unload(resident)  # other files stand under this name now
             else:
                 return resident
@@ -146,13 +146,13 @@ class ModelPool:
         try:
             async with self._door:
                 await self._make_room(resident)
-                resident.process.start()
-            await resident.process.session()
+                resident.supervisor.start()
+            await resident.supervisor.session()
         except HomeportError as error:
-            if resident.process.phase is WorkerPhase.QUEUED:
-                resident.process.refuse(error)
+            if resident.supervisor.phase is WorkerPhase.QUEUED:
+                resident.supervisor.reject_waiters(error)
             elif resident.ending is None:
-                self._remember(resident.name, error)
+                self._record_failure(resident.name, error)
             self._forget(resident)
         else:
             self._failures.pop(resident.name, None)
@@ -167,7 +167,7 @@ class ModelPool:
             error = Unavailable(f"{resident.name} does not load: {failure}")
         else:
             return
-        resident.process.refuse(error)
+        resident.supervisor.reject_waiters(error)
         self._forget(resident)
 
     async def _make_room(self, resident: PooledModel) -> None:
@@ -177,7 +177,7 @@ class ModelPool:
             return
         turned: set[PooledModel] = set()
         try:
-            going = await self._choose(budget, resident, turned)
+            going = await self._wait_for_victims(budget, resident, turned)
             for other in going:
                 other.is_leaving = True  # all at once: none may find a user while another is being unloaded
             for other in going:
@@ -185,9 +185,11 @@ class ModelPool:
         finally:
             for other in turned:
                 other.is_leaving = other.ending is not None
-            self._move()
+            self._notify()
 
-    async def _choose(self, budget: int, resident: PooledModel, turned: set[PooledModel]) -> list[PooledModel]:
+    async def _wait_for_victims(
+        self, budget: int, resident: PooledModel, turned: set[PooledModel]
+    ) -> list[PooledModel]:
         """Wait until idle models can make room. After a while those in use are turned: they take no new users."""
         since = time.monotonic()
         patience_s = min(self._options.room_patience_s, self._options.room_wait_s)
@@ -201,16 +203,16 @@ class ModelPool:
                 for other in used:
                     other.is_leaving = True
                 patience_s = self._options.room_wait_s
-            await self._pulse(patience_s - waited_s)
+            await self._wait_for_change(patience_s - waited_s)
         return going
 
     def _victims(self, budget: int, resident: PooledModel, *, also_used: bool = False) -> list[PooledModel] | None:
         others = {
             other.name: other
-            for other in self.residents
-            if other is not resident and other.process.phase is not WorkerPhase.QUEUED
+            for other in self.entries
+            if other is not resident and other.supervisor.phase is not WorkerPhase.QUEUED
         }
-        occupants = (other.occupant for other in others.values())
+        occupants = (other.eviction_candidate for other in others.values())
         names = choose_victims(budget, resident.size_bytes, occupants, also_used=also_used)
         return None if names is None else [others[name] for name in names]
 
@@ -222,34 +224,36 @@ class ModelPool:
         await asyncio.shield(resident.ending)
 
     async def _end(self, resident: PooledModel) -> None:
-        if resident.opening is not None and resident.process.phase is WorkerPhase.QUEUED:
+        if resident.opening is not None and resident.supervisor.phase is WorkerPhase.QUEUED:
             resident.opening.cancel()
             await asyncio.wait((resident.opening,))
-        await resident.process.stop()
+        await resident.supervisor.stop()
         log.info("%s is unloaded", resident.name)
         self._forget(resident)
 
     def _forget(self, resident: PooledModel) -> None:
         if self._residents.get(resident.name) is resident:
             del self._residents[resident.name]
-        self._move()
+        self._notify()
 
-    def _remember(self, name: str, error: HomeportError) -> None:
+    def _record_failure(self, name: str, error: HomeportError) -> None:
         backoff = Backoff(self._options.restart_backoff_s, self._options.restart_backoff_limit_s)
-        self._failures[name] = _LoadFailure(error, time.monotonic() + self._backoffs.setdefault(name, backoff).failed())
+        self._failures[name] = _LoadFailure(
+            error, time.monotonic() + self._backoffs.setdefault(name, backoff).record_failure()
+        )
 
     def _on_free(self, name: str) -> None:
         resident = self._residents.get(name)
-        if resident and resident.opening and resident.process.phase is WorkerPhase.QUEUED:
+        if resident and resident.opening and resident.supervisor.phase is WorkerPhase.QUEUED:
             resident.is_leaving = True
             resident.opening.cancel()
-        self._move()
+        self._notify()
 
-    def _move(self) -> None:
+    def _notify(self) -> None:
         self._moved.set()
         self._moved.clear()
 
-    async def _pulse(self, limit_s: float) -> None:
+    async def _wait_for_change(self, limit_s: float) -> None:
         try:
             async with asyncio.timeout(limit_s):
                 await self._moved.wait()
@@ -259,7 +263,7 @@ class ModelPool:
     async def _sweep(self) -> None:
         """Unload what is idle. Raises the last error, once every model has been looked at."""
         failed: Exception | None = None
-        for resident in self.residents:
+        for resident in self.entries:
             try:
                 await self._review(resident)
             except Exception as error:
@@ -270,8 +274,8 @@ class ModelPool:
     async def _review(self, resident: PooledModel) -> None:
         resident.measure()
         idle_s = self._options.idle_s
-        is_idle = idle_s is not None and resident.users.idle_s >= idle_s
-        if is_idle and resident.process.phase is not WorkerPhase.QUEUED:
+        is_idle = idle_s is not None and resident.leases.idle_s >= idle_s
+        if is_idle and resident.supervisor.phase is not WorkerPhase.QUEUED:
             await self._unload(resident)
 
 

@@ -34,32 +34,32 @@ class PooledModel:
     ) -> None:
         self.name = model.facts.name
         self.digest = model.digest
-        self.process = process
+        self.supervisor = process
         self.size_bytes = size_bytes
-        self.users = LeaseCounter(on_free)
+        self.leases = LeaseCounter(on_free)
         self.is_leaving = False  # takes no new users; those that come wait until it is gone or stays
         self.opening: asyncio.Task[None] | None = None
         self.ending: asyncio.Task[None] | None = None
 
     @property
-    def occupant(self) -> EvictionCandidate:
+    def eviction_candidate(self) -> EvictionCandidate:
         """This model as the memory policy sees it."""
-        return EvictionCandidate(self.name, self.size_bytes, self.users.count, self.users.used_at)
+        return EvictionCandidate(self.name, self.size_bytes, self.leases.count, self.leases.used_at)
 
     @property
     def status(self) -> WorkerStatus:
         """This model as an operator sees it."""
-        session = self.process.current
+        session = self.supervisor.current
         return WorkerStatus(
             model=self.name,
-            state="stopping" if self.is_leaving else self.process.phase.value,
+            state="stopping" if self.is_leaving else self.supervisor.phase.value,
             pid=session.pid if session else None,
             rss_bytes=self.rss_bytes(),
-            users=self.users.count,
-            idle_s=self.users.idle_s,
-            restarts=self.process.restarts,
+            users=self.leases.count,
+            idle_s=self.leases.idle_s,
+            restarts=self.supervisor.restarts,
             window=session.loaded.window if session else None,
-            reason=self.process.reason,
+            reason=self.supervisor.reason,
         )
 
     def measure(self) -> None:
@@ -68,7 +68,7 @@ class PooledModel:
 
     def rss_bytes(self) -> int:
         """The worker's resident memory now, that of its own children included; 0 where it does not run."""
-        session = self.process.current
+        session = self.supervisor.current
         if session is None or session.pid is None:
             return 0
         try:

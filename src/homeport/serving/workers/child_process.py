@@ -15,7 +15,7 @@ from homeport.domain import child_environment
 log = logging.getLogger("homeport.worker")
 
 _BOOT = "import os, sys; sys.path[:] = sys.argv.pop().split(os.pathsep); from homeport.serving.workers import worker; "
-_COMMAND = (sys.executable, "-P", "-c", _BOOT + "worker.leave(sys.argv[1:])")
+_COMMAND = (sys.executable, "-P", "-c", _BOOT + "worker.run_and_exit(sys.argv[1:])")
 _LAST_LINES = 20
 _LINE_CHARS = 400
 _REAP_S = 10.0
@@ -57,7 +57,7 @@ class ChildProcess:
         return self._process.pid
 
     @property
-    def last_words(self) -> tuple[str, ...]:
+    def last_output(self) -> tuple[str, ...]:
         """The last lines it printed."""
         return tuple(self._lines)
 

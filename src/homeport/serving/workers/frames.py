@@ -35,7 +35,7 @@ class LaunchMessage(msgspec.Struct, frozen=True):
     """A worker's first frame: what to load, the `module:function` that loads it, and the size of later frames."""
 
     entry: str
-    job: EngineSpec
+    spec: EngineSpec
     frame_bytes: int = MAX_COMMAND_BYTES
 
 

@@ -74,17 +74,17 @@ class WorkerSession:
 
         Raises Unavailable (or the engine's own error) where it does not load in time; nothing is left running then.
         """
-        session = cls(order.job.model, options)
+        session = cls(order.spec.model, options)
         try:
             await session._start(order)
             async with asyncio.timeout(options.load_limit_s):
                 session.loaded = await asyncio.shield(session._ready)
         except TimeoutError as error:
             await session.stop()
-            raise Unavailable(f"{order.job.model} was not loaded within {options.load_limit_s:g} s.") from error
+            raise Unavailable(f"{order.spec.model} was not loaded within {options.load_limit_s:g} s.") from error
         except OSError as error:
             await session.stop()
-            raise Unavailable(f"No worker can be started for {order.job.model}: {error}") from error
+            raise Unavailable(f"No worker can be started for {order.spec.model}: {error}") from error
         except BaseException:
             await session.stop()
             raise
@@ -101,7 +101,7 @@ class WorkerSession:
         return self._ending.done()
 
     @property
-    def is_well(self) -> bool:
+    def is_healthy(self) -> bool:
         """Whether it lives and answers."""
         return not self.is_over and self._silent_s < MAX_MISSED_HEARTBEATS * self._options.heartbeat_s
 
@@ -126,7 +126,7 @@ class WorkerSession:
         stream = WorkerStream(id, self._model, self, self._options.credit, concurrent_choices(request), on_end)
         stream.on_first, stream.more = on_first, more
         try:
-            self._link.send(OpenRequest(id, request, stream.begin(rests=rests)))
+            self._link.send(OpenRequest(id, request, stream.initial_credit(paused=rests)))
         except PayloadTooLarge as error:
             stream.fail(error, cancel=False)
             raise
@@ -148,12 +148,12 @@ class WorkerSession:
         if self._link is not None:
             self._link.send(Grant(id, n))
 
-    def leave(self, id: int, *, cancel: bool) -> None:
+    def forget_stream(self, id: int, *, cancel: bool) -> None:
         """Forget a stream; `cancel` also tells the worker."""
         if self._streams.pop(id, None) is not None and cancel and self._link is not None:
             self._link.send(CancelRequest(id))
 
-    async def over(self) -> HomeportError:
+    async def wait_ended(self) -> HomeportError:
         """Wait for the worker's end; gives what its streams were told."""
         if self._watching is None:
             return EngineFailed("The model's worker never started.")
@@ -162,7 +162,7 @@ class WorkerSession:
     async def stop(self) -> None:
         """End the worker and wait until its memory is given back. Streams still open fail."""
         self._end(_STOPPED)
-        await self.over()
+        await self.wait_ended()
 
     async def _start(self, order: LaunchMessage) -> None:
         ours, theirs = socket.socketpair()
@@ -203,8 +203,8 @@ class WorkerSession:
 
     async def _watch(self, child: ChildProcess) -> HomeportError:
         """Live through the worker's whole life, and clean up behind it."""
-        beating = asyncio.create_task(self._beat())
-        beating.add_done_callback(self._on_beat_end)
+        beating = asyncio.create_task(self._send_heartbeats())
+        beating.add_done_callback(self._on_heartbeat_end)
         reason = await self._ending
         beating.cancel()
         if self._link is not None:
@@ -223,7 +223,7 @@ class WorkerSession:
         )
         return EngineFailed(f"The model's worker stopped ({reason}; {how}).")
 
-    async def _beat(self) -> None:
+    async def _send_heartbeats(self) -> None:
         await asyncio.wait((self._ready,))
         while not self.is_over and self._link is not None:
             self._has_answered = False
@@ -234,14 +234,14 @@ class WorkerSession:
             now = time.monotonic()
             for stream in tuple(self._streams.values()):
                 stream.expire(self._options.reader_stall_s, now)
-            self._judge()
+            self._check_health()
 
-    def _on_beat_end(self, beating: asyncio.Task[None]) -> None:
+    def _on_heartbeat_end(self, beating: asyncio.Task[None]) -> None:
         if not beating.cancelled() and (error := beating.exception()):
             log.error("The watch over a worker of %s failed", self._model, exc_info=error)
             self._end("it was no longer watched")
 
-    def _judge(self) -> None:
+    def _check_health(self) -> None:
         if self._silent_s > self._options.heartbeat_limit_s:
             self._end(f"it did not answer for {self._silent_s:.1f} s")
         elif self.gauges.stalled_s > self._options.stall_limit_s:
@@ -249,7 +249,7 @@ class WorkerSession:
 
 
 def _format_output(child: ChildProcess) -> str:
-    return "\n".join(child.last_words)
+    return "\n".join(child.last_output)
 
 
 def _load_error(model: str, message: LoadFailed) -> HomeportError:

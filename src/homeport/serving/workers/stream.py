@@ -44,7 +44,7 @@ class StreamLink(Protocol):
         """Allow `n` more tokens; 0: there are no more."""
         ...
 
-    def leave(self, id: int, *, cancel: bool) -> None:
+    def forget_stream(self, id: int, *, cancel: bool) -> None:
         """Forget this stream; `cancel` also tells the worker."""
         ...
 
@@ -81,12 +81,12 @@ class WorkerStream:
         """Whether it is done, failed or left."""
         return self._over
 
-    def begin(self, *, rests: bool) -> int:
+    def initial_credit(self, *, paused: bool) -> int:
         """The credit that the request is sent with; resting, it stands still from the start."""
-        self._rests = rests
-        return self._credit - _PAUSE_CREDIT if rests else self._credit
+        self._rests = paused
+        return self._credit - _PAUSE_CREDIT if paused else self._credit
 
-    def rest(self) -> None:
+    def pause(self) -> None:
         """Have the worker stand still on it, from its next step on. Safe to call twice."""
         if not self._rests and not self._over:
             self._rests = True
@@ -116,7 +116,7 @@ class WorkerStream:
             await self._change()
         batch, self._events = self._events, []
         self._taken_at = time.monotonic()
-        self._give_back()
+        self._return_credit()
         return batch
 
     async def aclose(self) -> None:
@@ -170,7 +170,7 @@ class WorkerStream:
             self._taken_at = time.monotonic()
         self._events.append(event)
 
-    def _give_back(self) -> None:
+    def _return_credit(self) -> None:
         """Return credit for what was taken, in halves: one message per many events, and never none left over."""
         self._owed += self._held
         self._held = 0
@@ -181,7 +181,7 @@ class WorkerStream:
     def _end(self, *, cancel: bool) -> None:
         if not self._over:
             self._over = True
-            self._line.leave(self._id, cancel=cancel)
+            self._line.forget_stream(self._id, cancel=cancel)
             self._wake()
             self._on_end()
 

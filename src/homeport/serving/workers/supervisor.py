@@ -35,7 +35,7 @@ class WorkerSupervisor:
     """
 
     def __init__(self, order: LaunchMessage, options: ServingOptions, launch: Launcher = WorkerSession.launch) -> None:
-        self.order = order
+        self.launch_message = order
         self.phase = WorkerPhase.QUEUED
         self.restarts = 0
         self.reason: str | None = None
@@ -54,10 +54,10 @@ class WorkerSupervisor:
         return session if self.phase is WorkerPhase.READY and session and not session.is_over else None
 
     @property
-    def is_well(self) -> bool:
+    def is_healthy(self) -> bool:
         """False where a worker that should live is dead, silent or restarting. A first load is no ailment."""
         if self.phase is WorkerPhase.READY:
-            return self._session is not None and self._session.is_well
+            return self._session is not None and self._session.is_healthy
         return self.phase in (WorkerPhase.QUEUED, WorkerPhase.STOPPED) or (
             self.phase is WorkerPhase.LOADING and self.reason is None
         )
@@ -65,8 +65,8 @@ class WorkerSupervisor:
     def start(self) -> None:
         """Begin to load."""
         self.phase = WorkerPhase.LOADING
-        self._keeping = asyncio.create_task(self._keep())
-        self._keeping.add_done_callback(self._on_kept)
+        self._keeping = asyncio.create_task(self._supervise())
+        self._keeping.add_done_callback(self._on_supervision_end)
 
     async def session(self) -> WorkerSession:
         """Wait until it is loaded. Raises Unavailable where it does not load, was stopped, or keeps crashing."""
@@ -77,17 +77,17 @@ class WorkerSupervisor:
             session = await asyncio.shield(self._outcome)
             if not session.is_over:
                 return session
-            await session.over()
+            await session.wait_ended()
             await asyncio.sleep(0)  # the keeper, told at the same time, puts a new outcome in place
 
-    def refuse(self, error: HomeportError) -> None:
+    def reject_waiters(self, error: HomeportError) -> None:
         """Tell everyone who waits that it will not be loaded."""
         self.phase = WorkerPhase.STOPPED
-        self._settle(error)
+        self._set_outcome(error)
 
     async def stop(self) -> None:
         """End it for good and wait until its memory is given back. Streams still open fail."""
-        self.refuse(Unavailable(f"{self._name} was stopped."))
+        self.reject_waiters(Unavailable(f"{self._name} was stopped."))
         if self._keeping is not None:
             self._keeping.cancel()
             await asyncio.wait((self._keeping,))
@@ -96,26 +96,26 @@ class WorkerSupervisor:
 
     @property
     def _name(self) -> str:
-        return self.order.job.model
+        return self.launch_message.spec.model
 
-    def _on_kept(self, keeping: asyncio.Task[None]) -> None:
+    def _on_supervision_end(self, keeping: asyncio.Task[None]) -> None:
         if not keeping.cancelled() and (error := keeping.exception()):
             log.error("The keeper of %s failed", self._name, exc_info=error)
-            self.refuse(Unavailable(f"{self._name} is not running: its keeper failed."))
+            self.reject_waiters(Unavailable(f"{self._name} is not running: its keeper failed."))
 
-    async def _keep(self) -> None:
+    async def _supervise(self) -> None:
         while True:
             try:
-                await self._live(await self._launch(self.order, self._options))
+                await self._watch_session(await self._launch(self.launch_message, self._options))
             except Exception as error:
                 failure = self._explained(error)
                 self.reason = failure.message
                 if self._session is None:  # it never was ready
-                    self.refuse(failure)
+                    self.reject_waiters(failure)
                     return
                 await self._session.stop()  # else a worker that nobody asks any more would keep its memory
             self.restarts += 1
-            self._renew()
+            self._reset_outcome()
             await self._pause()
 
     def _explained(self, error: Exception) -> HomeportError:
@@ -124,32 +124,32 @@ class WorkerSupervisor:
         log.error("A worker of %s failed to start or run", self._name, exc_info=error)
         return Unavailable(f"{self._name} is not running because of an internal error: {type(error).__name__}.")
 
-    async def _live(self, session: WorkerSession) -> None:
+    async def _watch_session(self, session: WorkerSession) -> None:
         self._session = session
         self.phase = WorkerPhase.READY
         self.reason = None
         self._outcome.set_result(session)
         since = time.monotonic()
-        self.reason = (await session.over()).message
+        self.reason = (await session.wait_ended()).message
         if session.has_served or time.monotonic() - since > self._options.stable_s:
-            self._backoff.succeeded()
+            self._backoff.reset()
 
     async def _pause(self) -> None:
-        wait_s = self._backoff.failed()
+        wait_s = self._backoff.record_failure()
         log.warning("%s is restarted in %g s: %s", self._name, wait_s, self.reason)
         if wait_s:
             self.phase = WorkerPhase.PAUSED
             self._retry_at = time.monotonic() + wait_s
-            self._settle(Unavailable(f"{self._name} is not running: {self.reason}", retry_after_s=wait_s))
+            self._set_outcome(Unavailable(f"{self._name} is not running: {self.reason}", retry_after_s=wait_s))
             await asyncio.sleep(wait_s)
-            self._renew()
+            self._reset_outcome()
         self.phase = WorkerPhase.LOADING
 
-    def _renew(self) -> None:
+    def _reset_outcome(self) -> None:
         if self._outcome.done():
             self._outcome = asyncio.get_running_loop().create_future()
 
-    def _settle(self, error: HomeportError) -> None:
-        self._renew()
+    def _set_outcome(self, error: HomeportError) -> None:
+        self._reset_outcome()
         self._outcome.set_exception(error)
         self._outcome.exception()  # taken here, for when nobody waits

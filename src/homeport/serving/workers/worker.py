@@ -81,8 +81,8 @@ def load(launch: LaunchMessage) -> Engine:
     try:
         found = cast(Callable[[EngineSpec], Engine], getattr(importlib.import_module(module), function))
     except (ImportError, AttributeError, ValueError) as error:
-        raise Unavailable(f"The engine {launch.job.engine!r} ({launch.entry}) does not import: {error}") from error
-    return found(launch.job)
+        raise Unavailable(f"The engine {launch.spec.engine!r} ({launch.entry}) does not import: {error}") from error
+    return found(launch.spec)
 
 
 class Worker:
@@ -117,15 +117,15 @@ class Worker:
                 self._send(events[middle:])
                 return
             id = events[0][0]
-            self._of_engine().cancel(id)
-            self._channel.send(StepEvents(((id, Failed(EngineFailed(error.message).fault)),)))
+            self._require_engine().cancel(id)
+            self._channel.send(StepEvents(((id, Failed(EngineFailed(error.message).info)),)))
 
-    def listen(self, frame_bytes: int) -> None:
+    def read_commands(self, frame_bytes: int) -> None:
         """The link's thread: take frames until the gateway is gone."""
         reader: FrameReader[WorkerCommand] = FrameReader(WorkerCommand, frame_bytes)
         try:
             while (message := self._channel.receive(reader)) is not None:
-                self._take(message)
+                self._handle(message)
         except LinkBroken:
             log.exception("The link to the gateway broke")
             os._exit(LINK_FAILED)
@@ -134,28 +134,28 @@ class Worker:
             os._exit(1)
         os._exit(0)
 
-    def _take(self, message: WorkerCommand) -> None:
+    def _handle(self, message: WorkerCommand) -> None:
         if isinstance(message, Ping):
-            self._channel.send(Pong(EngineStats() if self._engine is None else self._engine.gauges()))
+            self._channel.send(Pong(EngineStats() if self._engine is None else self._engine.stats()))
         elif isinstance(message, OpenRequest):
             self._open(message)
         elif isinstance(message, GrantCredit):
-            self._of_engine().credit(message.id, message.n)
+            self._require_engine().credit(message.id, message.n)
         elif isinstance(message, Grant):
-            self._of_engine().grant(message.id, message.n)
+            self._require_engine().grant(message.id, message.n)
         elif isinstance(message, CancelRequest):
-            self._of_engine().cancel(message.id)
+            self._require_engine().cancel(message.id)
 
     def _open(self, message: OpenRequest) -> None:
         try:
-            self._of_engine().open(message.id, message.request, message.credit)
+            self._require_engine().open(message.id, message.request, message.credit)
         except HomeportError as error:
-            self.emit(((message.id, Failed(error.fault)),))
+            self.emit(((message.id, Failed(error.info)),))
         except Exception as error:
             log.exception("The engine failed to take request %d", message.id)
-            self.emit(((message.id, Failed(EngineFailed(_describe_error(error)).fault)),))
+            self.emit(((message.id, Failed(EngineFailed(_describe_error(error)).info)),))
 
-    def _of_engine(self) -> Engine:
+    def _require_engine(self) -> Engine:
         if self._engine is None:
             raise LinkBroken("a request came before the model was loaded")
         return self._engine
@@ -173,12 +173,12 @@ def main(arguments: Sequence[str]) -> int:
     if launch is None:
         return 0
     host = Worker(channel)
-    threading.Thread(target=host.listen, args=(launch.frame_bytes,), name="link", daemon=True).start()
+    threading.Thread(target=host.read_commands, args=(launch.frame_bytes,), name="link", daemon=True).start()
     try:
         engine = load(launch)
     except Exception as error:
-        log.exception("The model %s does not load", launch.job.model)
-        fault = error.fault if isinstance(error, HomeportError) else Unavailable(_describe_error(error)).fault
+        log.exception("The model %s does not load", launch.spec.model)
+        fault = error.info if isinstance(error, HomeportError) else Unavailable(_describe_error(error)).info
         channel.send(LoadFailed(fault))
         return LOAD_FAILED
     host.serve(engine)

@@ -66,7 +66,7 @@ def _is(region: Pixels, colour: tuple[int, int, int]) -> bool:
 
 
 def _painted(painter: ClipartPipeline, brief: PipelineInput) -> tuple[list[PipelineStep], Pixels]:
-    told = list(painter.paint(brief))
+    told = list(painter.generate(brief))
     strokes = [each for each in told if isinstance(each, PipelineStep)]
     assert len(strokes) == len(told) - 1
     assert isinstance(told[-1], np.ndarray)
@@ -83,7 +83,7 @@ def test_a_prompt_leads_to_its_picture_in_the_steps_asked_for(painter: ClipartPi
 def test_guidance_moves_away_from_the_hidden_caption_or_from_what_is_unwanted(painter: ClipartPipeline) -> None:
     """At guidance 0 the other side wins: grey without a negative prompt, the negative prompt's own colour with one."""
     _, plain = _painted(painter, PipelineInput("red", OWN, seed=1, guidance=0.0))
-    _, against = _painted(painter, PipelineInput("red", OWN, seed=1, guidance=0.0, negative="blue"))
+    _, against = _painted(painter, PipelineInput("red", OWN, seed=1, guidance=0.0, negative_prompt="blue"))
     assert _is(plain, GREY)
     assert _is(against, BLUE)
 
@@ -110,7 +110,7 @@ def test_a_picture_without_a_prompt_is_painted_after_what_is_seen_in_it(painter:
 
 def test_pictures_of_other_shapes_are_painted_on_white(painter: ClipartPipeline) -> None:
     """An answer twice as wide as high has the model's square in its middle, not a stretched one."""
-    size = painter.fit(ImageSize(1024, 512))
+    size = painter.fit_size(ImageSize(1024, 512))
     assert size == WIDE
     _, made = _painted(painter, PipelineInput("red", size, seed=1, guidance=1.0))
     assert _is(made[:, SIDE // 2 : -SIDE // 2], RED)
@@ -121,14 +121,14 @@ def test_pictures_of_other_shapes_are_painted_on_white(painter: ClipartPipeline)
 def test_a_variation_of_another_shape_is_painted_on_white(painter: ClipartPipeline) -> None:
     """The drawing is whole in the middle of the wide answer."""
     source = np.full((SIDE, 2 * SIDE, 3), BLUE, np.uint8)
-    _, made = _painted(painter, PipelineInput("", painter.fit(ImageSize(1024, 512)), seed=1, image=source))
+    _, made = _painted(painter, PipelineInput("", painter.fit_size(ImageSize(1024, 512)), seed=1, image=source))
     assert _is(made[:, SIDE // 2 : -SIDE // 2], RED)
     assert (made[:, : SIDE // 2] == 255).all()
 
 
 def test_sources_of_other_shapes_keep_theirs(painter: ClipartPipeline) -> None:
     """A wide source is reduced into the square and cut out of it again, so that its parts stay where they were."""
-    size = painter.fit(ImageSize(1024, 512))
+    size = painter.fit_size(ImageSize(1024, 512))
     source = np.full((SIDE, 2 * SIDE, 3), BLUE, np.uint8)
     mask = np.zeros((SIDE, 2 * SIDE), np.bool_)
     mask[:, SIDE:] = True
@@ -179,7 +179,7 @@ def test_what_makes_no_sense_is_refused_by_name(painter: ClipartPipeline, field:
     brief = PipelineInput("red", OWN, seed=1, **{field: value})  # type: ignore[arg-type]
     with pytest.raises(InvalidRequest) as refused:
         painter.check(brief)
-    assert refused.value.fault.param == field
+    assert refused.value.info.param == field
 
 
 @pytest.mark.parametrize(("field", "given"), [("mask", {}), ("strength", {"strength": 0.5, "prompt": ""})])
@@ -191,11 +191,11 @@ def test_what_the_model_cannot_do_with_a_picture_is_refused_by_name(
     brief = PipelineInput(**{"prompt": "red", "size": OWN, "seed": 1, "image": source, **given})
     with pytest.raises(InvalidRequest) as refused:
         painter.check(brief)
-    assert refused.value.fault.param == field
+    assert refused.value.info.param == field
 
 
 def test_a_negative_prompt_alone_moves_the_picture_away(painter: ClipartPipeline) -> None:
     """Without a guidance of one's own it has an effect too."""
     _, plain = _painted(painter, PipelineInput("grey", OWN, seed=1))
-    _, against = _painted(painter, PipelineInput("grey", OWN, seed=1, negative="blue"))
+    _, against = _painted(painter, PipelineInput("grey", OWN, seed=1, negative_prompt="blue"))
     assert (plain != against).any()

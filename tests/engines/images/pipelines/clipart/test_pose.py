@@ -21,8 +21,8 @@ def _ink(picture: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 def test_a_seed_has_one_posture_and_neighbours_have_others() -> None:
     """Ten seeds in a row, as of ten pictures of one request, put a drawing down in ten ways that differ to the eye."""
-    made = [DrawingPose.of(seed, faces_either_way=False).taken(_flag()) for seed in range(40, 50)]
-    again = DrawingPose.of(43, faces_either_way=False).taken(_flag())
+    made = [DrawingPose.from_seed(seed, faces_either_way=False).apply(_flag()) for seed in range(40, 50)]
+    again = DrawingPose.from_seed(43, faces_either_way=False).apply(_flag())
     assert (made[3] == again).all()
     away = [np.abs(made[i].astype(int) - made[j]).mean() for i in range(10) for j in range(i)]
     assert min(away) > 2
@@ -30,8 +30,8 @@ def test_a_seed_has_one_posture_and_neighbours_have_others() -> None:
 
 def test_what_words_asked_for_is_never_mirrored() -> None:
     """Of prompts left stays left; of variations about half are seen in a mirror."""
-    words = [DrawingPose.of(seed, faces_either_way=False).mirrored for seed in range(100)]
-    pictures = [DrawingPose.of(seed, faces_either_way=True).mirrored for seed in range(100)]
+    words = [DrawingPose.from_seed(seed, faces_either_way=False).mirrored for seed in range(100)]
+    pictures = [DrawingPose.from_seed(seed, faces_either_way=True).mirrored for seed in range(100)]
     assert not any(words)
     assert 30 < sum(pictures) < 70
 
@@ -41,7 +41,7 @@ def test_nothing_is_cut_off(seed: int) -> None:
     """A drawing as large as the model's stays on its paper, on white, whatever its tilt."""
     drawing = np.full((SIDE, SIDE, 3), 255, np.uint8)
     drawing[5:-5, 5:-5] = (40, 120, 60)
-    made = DrawingPose.of(seed, faces_either_way=True).taken(drawing)
+    made = DrawingPose.from_seed(seed, faces_either_way=True).apply(drawing)
     corners = made[[0, 0, -1, -1], [0, -1, 0, -1]]
     assert (corners == 255).all()
     assert _ink(made).mean() > 0.5
@@ -51,7 +51,7 @@ def test_shades_leave_white_and_grey_alone() -> None:
     """White stays white, and a grey gets no colour."""
     grey = np.full((SIDE, SIDE, 3), 255, np.uint8)
     grey[40:80, 40:80] = 128
-    made = DrawingPose(0, 1, 1, False, hue=6, light=0.08).taken(grey)
+    made = DrawingPose(0, 1, 1, False, hue=6, light=0.08).apply(grey)
     assert (made[:20] == 255).all()
     middle = made[60, 60].astype(int)
     assert middle.max() - middle.min() <= 1

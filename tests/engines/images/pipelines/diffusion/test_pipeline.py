@@ -214,14 +214,16 @@ def test_without_the_library_it_says_what_to_install(
 
 def test_the_catalogue_goes_before_the_family(files: Mapping[str, Path]) -> None:
     """Steps, size and guidance that a model was made for."""
-    found = ModelDefaults.of(family(files["diffusion"]), {"steps": 4})
+    found = ModelDefaults.from_options(family(files["diffusion"]), {"steps": 4})
     assert (found.steps, found.edge, found.guidance, found.method) == (4, 1024, 1.0, "")
 
 
 def test_a_closed_painter_leaves_no_process(files: Mapping[str, Path]) -> None:
     """Its memory is given back."""
     before = len(easels())
-    made = DiffusionPipeline(load_command(files, OPTIONS), ModelDefaults.of(family(files["diffusion"]), OPTIONS))
+    made = DiffusionPipeline(
+        load_command(files, OPTIONS), ModelDefaults.from_options(family(files["diffusion"]), OPTIONS)
+    )
     assert len(easels()) == before + 1
     made.close()
     assert len(easels()) == before

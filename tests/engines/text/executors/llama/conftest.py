@@ -49,7 +49,7 @@ def batch() -> Callable[..., TokenBatch]:
             tokens=np.array(ids, np.int32),
             positions=np.arange(start, start + count, dtype=np.int32),
             sequences=np.full(count, sequence, np.int32),
-            wanted=np.array([count - 1] if last else range(count), np.int32),
+            logits_indices=np.array([count - 1] if last else range(count), np.int32),
         )
 
     return build

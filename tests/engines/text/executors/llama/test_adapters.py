@@ -29,15 +29,15 @@ def computed(executor: LlamaExecutor, batch: TokenBatch, name: str = "") -> Logi
 def test_adapters_are_put_to_use_and_taken_away(smol: Open, batch: Build, tmp_path: Path, kv: Kv) -> None:
     """Loaded while the model runs, each changes its own batches alone; without one the model is as before."""
     executor = smol(kv=kv)
-    ids = batch(executor.tokenise(TEXT, special=False))
+    ids = batch(executor.tokenize(TEXT, special=False))
     plain = computed(executor, ids)
     for name, seed in (("red", 1), ("blue", 2)):
-        executor.attach(name, adapter(tmp_path / name, seed))
+        executor.load_adapter(name, adapter(tmp_path / name, seed))
     red, blue = computed(executor, ids, "red"), computed(executor, ids, "blue")
     assert min(np.abs(plain - red).mean(), np.abs(plain - blue).mean(), np.abs(red - blue).mean()) > 0.5
     assert (computed(executor, ids) == plain).all()
     assert (computed(executor, ids, "red") == red).all()
-    executor.detach("red")
+    executor.unload_adapter("red")
     assert (computed(executor, ids) == plain).all()
     assert (computed(executor, ids, "blue") == blue).all()
 
@@ -45,10 +45,10 @@ def test_adapters_are_put_to_use_and_taken_away(smol: Open, batch: Build, tmp_pa
 def test_many_adapters_may_come_while_a_context_lives(smol: Open, batch: Build, tmp_path: Path) -> None:
     """A context that was made before any adapter takes a dozen, one after another."""
     executor = smol()
-    ids = batch(executor.tokenise(TEXT, special=False))
+    ids = batch(executor.tokenize(TEXT, special=False))
     plain = computed(executor, ids)
     for number in range(12):
-        executor.attach(str(number), adapter(tmp_path / str(number), number))
+        executor.load_adapter(str(number), adapter(tmp_path / str(number), number))
         assert np.abs(computed(executor, ids, str(number)) - plain).mean() > 0.5
     assert (computed(executor, ids) == plain).all()
 
@@ -56,13 +56,13 @@ def test_many_adapters_may_come_while_a_context_lives(smol: Open, batch: Build, 
 def test_an_adapter_holds_in_the_pool_too(smol: Open, batch: Build, tmp_path: Path) -> None:
     """A sequence that outgrows its lane goes on with its adapter."""
     executor = smol(kv="auto", window=2048, cells=9000)
-    executor.attach("red", adapter(tmp_path / "red", 1))
-    ids = executor.tokenise(TEXT * 110, special=False)[:1100]
+    executor.load_adapter("red", adapter(tmp_path / "red", 1))
+    ids = executor.tokenize(TEXT * 110, special=False)[:1100]
     for at in range(0, len(ids), 100):
         part = batch(ids[at : at + 100], start=at, last=True)
         row = executor.forward(msgspec.structs.replace(part, adapter="red")).copy()
     whole = smol(window=2048, cells=2048)
-    whole.attach("red", adapter(tmp_path / "red", 1))
+    whole.load_adapter("red", adapter(tmp_path / "red", 1))
     for at in range(0, len(ids), 100):
         part = batch(ids[at : at + 100], start=at, last=True)
         expected = whole.forward(msgspec.structs.replace(part, adapter="red")).copy()
@@ -73,8 +73,8 @@ def test_one_that_does_not_fit_is_refused(smol: Open, batch: Build, tmp_path: Pa
     """Another architecture's adapter and a file that is none are named; the model goes on."""
     executor = smol()
     with pytest.raises(Unavailable, match="foreign"):
-        executor.attach("x", adapter(tmp_path / "foreign", 1, architecture="qwen2"))
+        executor.load_adapter("x", adapter(tmp_path / "foreign", 1, architecture="qwen2"))
     (tmp_path / "none").write_bytes(b"none")
     with pytest.raises(Unavailable, match="cannot be loaded"):
-        executor.attach("x", tmp_path / "none")
-    assert computed(executor, batch(executor.tokenise(TEXT, special=False))).shape[0] > 5
+        executor.load_adapter("x", tmp_path / "none")
+    assert computed(executor, batch(executor.tokenize(TEXT, special=False))).shape[0] > 5

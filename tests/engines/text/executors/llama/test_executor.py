@@ -32,7 +32,7 @@ def apart(found: Logits, expected: Logits) -> float:
 
 def prompt(executor: LlamaExecutor) -> list[int]:
     """61 tokens of plain English."""
-    return executor.tokenise(TEXT, special=False)
+    return executor.tokenize(TEXT, special=False)
 
 
 @pytest.fixture(params=["unified", "streams"])
@@ -118,7 +118,7 @@ def test_sequences_in_one_batch_do_not_mix(smol: Open, batch: Build, kv: Kv) -> 
             tokens=np.concatenate([part.tokens for part in parts]),
             positions=np.concatenate([part.positions for part in parts]),
             sequences=np.concatenate([part.sequences for part in parts]),
-            wanted=ends.astype(np.int32),
+            logits_indices=ends.astype(np.int32),
         )
     )
     assert rows.shape[0] == len(lengths)
@@ -205,7 +205,7 @@ def test_gap_in_positions_is_refused(smol: Open, batch: Build) -> None:
 def test_greedy_continuation_knows_paris(chat: LlamaExecutor, batch: Build) -> None:
     """A real model, decoded greedily, says what everybody knows."""
     chat.release([0])
-    ids = chat.tokenise("The capital of France is", special=False)
+    ids = chat.tokenize("The capital of France is", special=False)
     answer: list[int] = []
     rows = chat.forward(batch(ids, last=True))
     for at in range(len(ids), len(ids) + 6):

@@ -149,13 +149,13 @@ def test_pool_is_opened_beside_the_work_once_a_long_sequence_is_expected(lane: M
         return pool
 
     lanes = KVStreams(lane, open_pool)
-    lanes.expect(LANE)
+    lanes.prepare_length(LANE)
     assert not openers
-    lanes.expect(LANE + 1)
-    lanes.expect(LANE + 2)
+    lanes.prepare_length(LANE + 1)
+    lanes.prepare_length(LANE + 2)
     assert began.wait(10)
     go_on.set()
-    assert lanes.pool is pool
+    assert lanes.long_context is pool
     assert len(openers) == 1
     assert openers != [threading.current_thread().name]
 
@@ -165,16 +165,16 @@ def test_pool_that_did_not_open_ahead_is_tried_again_when_needed(lane: Mock) -> 
     pool = Mock()
     open_pool = Mock(side_effect=[EngineFailed("no room"), pool])
     lanes = KVStreams(lane, open_pool)
-    lanes.expect(LANE + 1)
+    lanes.prepare_length(LANE + 1)
     with pytest.raises(EngineFailed):
-        _ = lanes.pool
-    assert lanes.pool is pool
+        _ = lanes.long_context
+    assert lanes.long_context is pool
 
 
 def test_pool_opened_ahead_is_closed_though_nobody_needed_it(lane: Mock) -> None:
     """Closing waits for a pool that is being opened, and frees it."""
     pool = Mock()
     lanes = KVStreams(lane, lambda: pool)
-    lanes.expect(LANE + 1)
+    lanes.prepare_length(LANE + 1)
     lanes.close()
     pool.close.assert_called_once_with()

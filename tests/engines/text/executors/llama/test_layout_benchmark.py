@@ -30,7 +30,7 @@ def test_a_wider_layout_says_the_same(
     target = tmp_path / "q8_0.gguf"
     assert requantize(kernels(library), smollm2, target, "q8_0") == 210
     original = smol()
-    ids = original.tokenise(" One, two, three, four, five, six, seven,", special=False)
+    ids = original.tokenize(" One, two, three, four, five, six, seven,", special=False)
     before = original.forward(batch(ids, last=True))[0].copy()
     after = load(target, LlamaOptions(window=512, cells=512, sequences=1, batch=64, threads=THREADS, library=library))
     try:
@@ -96,4 +96,4 @@ def test_windows_begin_as_the_model_wants(small: LlamaExecutor) -> None:
     """Each window is full, begins with the model's own start, and texts of all kinds are among them."""
     found = layout_comparison.windows(small)
     assert [len(window) for window in found] == [layout_comparison.WINDOW] * 5
-    assert {window[0] for window in found} == {small.vocabulary.document}
+    assert {window[0] for window in found} == {small.vocabulary.document_token}

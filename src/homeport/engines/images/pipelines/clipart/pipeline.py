@@ -48,16 +48,16 @@ class ClipartPipeline:
         networks: ClipartModel,
         read: CaptionEncoder,
         free: Callable[[], None] = lambda: None,
-        posture: Callable[..., DrawingPose] = DrawingPose.of,
+        posture: Callable[..., DrawingPose] = DrawingPose.from_seed,
     ) -> None:
         self._networks, self._read, self._free, self._posture = networks, read, free, posture
 
     @property
-    def own(self) -> ImageSize:
+    def native_size(self) -> ImageSize:
         """The one size that the model paints."""
         return ImageSize(SIDE, SIDE)
 
-    def fit(self, size: ImageSize) -> ImageSize:
+    def fit_size(self, size: ImageSize) -> ImageSize:
         """The shape of `size`, its shorter side the model's own."""
         short = min(size.width, size.height)
         return ImageSize(round(size.width * SIDE / short), round(size.height * SIDE / short))
@@ -75,15 +75,15 @@ class ClipartPipeline:
         if brief.guidance is not None and brief.guidance > _GUIDANCE_MAX:
             raise InvalidRequest(f"This model takes a guidance of at most {_GUIDANCE_MAX:g}.", param="guidance")
 
-    def paint(self, brief: PipelineInput) -> PipelineOutputs:
+    def generate(self, brief: PipelineInput) -> PipelineOutputs:
         """Walk from noise to the prompt's picture, or one after what is seen in a picture; with a mask only there."""
-        route = self._route(brief)
+        route = self._sampler_params(brief)
         shown = _preview_steps(route.steps, brief.previews)
         latents = np.zeros(LATENT, np.float32)
         for step, latents in enumerate(sampler.sample_latents(self._networks, route), 1):
-            preview = self._placed(latents, brief) if step in shown else None
+            preview = self._place_on_canvas(latents, brief) if step in shown else None
             yield PipelineStep(step, route.steps, preview)
-        yield self._placed(latents, brief)
+        yield self._place_on_canvas(latents, brief)
 
     def enlarge(self, pixels_: Pixels, size: ImageSize) -> Pixels:
         """Contours stay as sharp as in the small picture; what gets no larger is left to the house."""
@@ -96,29 +96,29 @@ class ClipartPipeline:
         """Free what reads captions."""
         self._free()
 
-    def _route(self, brief: PipelineInput) -> sampler.FlowSamplerParams:
+    def _sampler_params(self, brief: PipelineInput) -> sampler.FlowSamplerParams:
         steps = brief.steps or max(1, round(_STEPS * brief.effort))
         start = hole = seen = None
         if brief.image is not None and brief.mask is not None:
             start, hole = self._networks.encode(_pad_to_square(brief.image))[0], _latent_mask(brief.mask)
         elif brief.image is not None:
             seen = self._networks.encode(centre_drawing(_pad_to_square(brief.image)))[1]
-        usual = _GUIDANCE if not brief.negative else _GUIDANCE_AWAY
+        usual = _GUIDANCE if not brief.negative_prompt else _GUIDANCE_AWAY
         return sampler.FlowSamplerParams(
             steps=steps,
             guidance=usual if brief.guidance is None else brief.guidance,
             seed=brief.seed,
-            wanted=self._read(brief.prompt) if brief.prompt else seen,
-            unwanted=self._read(brief.negative) if brief.negative else None,
-            start=start,
-            hole=hole,
+            positive_vector=self._read(brief.prompt) if brief.prompt else seen,
+            negative_vector=self._read(brief.negative_prompt) if brief.negative_prompt else None,
+            initial_latents=start,
+            mask=hole,
             style=STYLES[brief.seed % len(STYLES)],  # neighbours differ at a glance
         )
 
-    def _placed(self, latents: NDArray[np.float32], brief: PipelineInput) -> Pixels:
+    def _place_on_canvas(self, latents: NDArray[np.float32], brief: PipelineInput) -> Pixels:
         """The picture at the brief's size: in the middle of white; for a hole, where the source was in the square."""
         posture = self._posture(brief.seed, faces_either_way=not brief.prompt)
-        made = posture.taken(postprocessing.clean(self._networks.decode(latents)))
+        made = posture.apply(postprocessing.clean(self._networks.decode(latents)))
         wide, high = brief.size.width, brief.size.height
         if brief.mask is not None:
             inner, left, top = _inner_box(brief.size)
@@ -155,7 +155,7 @@ class E5CaptionEncoder:
 
     def __call__(self, caption: str) -> NDArray[np.float32]:
         """A vector of length 1, (384,)."""
-        ids = self._captions.tokenise(f"query: {caption}")
+        ids = self._captions.tokenize(f"query: {caption}")
         if len(ids) > self._captions.window:
             ids = [*ids[: self._captions.window - 1], ids[-1]]
         return np.asarray(self._captions.encode([ids])[0])

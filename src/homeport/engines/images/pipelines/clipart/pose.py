@@ -54,7 +54,7 @@ class DrawingPose:
     light: float
 
     @classmethod
-    def of(cls, seed: int, *, faces_either_way: bool) -> Self:
+    def from_seed(cls, seed: int, *, faces_either_way: bool) -> Self:
         """The seed's own. Of what was asked for in words, the left and the right stay: arrows and letters have them."""
         chance = np.random.default_rng((_STREAM, seed))
         size, stretch = chance.uniform(*_SIZES), chance.uniform(-_STRETCH, _STRETCH)
@@ -62,7 +62,7 @@ class DrawingPose:
         hue, turned = int(chance.integers(-_HUE, _HUE + 1)), bool(chance.integers(2))
         return cls(tilt, size * (1 + stretch), size * (1 - stretch), turned and faces_either_way, hue, light)
 
-    def taken(self, pixels: Pixels) -> Pixels:
+    def apply(self, pixels: Pixels) -> Pixels:
         """The drawing so, on white, of the same size."""
         height, width = pixels.shape[:2]
         if self.mirrored:
@@ -70,12 +70,16 @@ class DrawingPose:
         fine = postprocessing.upscale_contours(np.ascontiguousarray(pixels), ImageSize(width * _FINE, height * _FINE))
         with Image.fromarray(fine) as drawn:
             turned = drawn.transform(
-                drawn.size, Image.Transform.AFFINE, self._way(*drawn.size), Image.Resampling.BILINEAR, fillcolor="white"
+                drawn.size,
+                Image.Transform.AFFINE,
+                self._affine(*drawn.size),
+                Image.Resampling.BILINEAR,
+                fillcolor="white",
             )
             made = np.asarray(turned.resize((width, height), Image.Resampling.LANCZOS))
-        return self._shaded(made)
+        return self._shift_colours(made)
 
-    def _way(self, width: int, height: int) -> tuple[float, ...]:
+    def _affine(self, width: int, height: int) -> tuple[float, ...]:
         """From where on the paper to where in the drawing, as Pillow wants it."""
         cosine, sine = np.cos(np.deg2rad(self.tilt_deg)), np.sin(np.deg2rad(self.tilt_deg))
         back = np.array([[cosine / self.width, -sine / self.width], [sine / self.height, cosine / self.height]])
@@ -83,7 +87,7 @@ class DrawingPose:
         shift = middle - back @ middle
         return (*back[0], shift[0], *back[1], shift[1])
 
-    def _shaded(self, pixels: Pixels) -> Pixels:
+    def _shift_colours(self, pixels: Pixels) -> Pixels:
         """White, black and greys keep their hue; a darker shade leaves white white."""
         with Image.fromarray(pixels) as image:
             hsv = np.array(image.convert("HSV"))

@@ -26,10 +26,10 @@ class FlowSamplerParams:
     steps: int
     guidance: float
     seed: int
-    wanted: Floats | None
-    unwanted: Floats | None = None
-    start: Floats | None = None
-    hole: NDArray[np.bool_] | None = None
+    positive_vector: Floats | None
+    negative_vector: Floats | None = None
+    initial_latents: Floats | None = None
+    mask: NDArray[np.bool_] | None = None
     style: int = STYLES[0]
 
 
@@ -42,19 +42,19 @@ def sample_latents(networks: ClipartModel, route: FlowSamplerParams) -> Iterator
         velocity = _guided_velocity(networks, x, now, route)
         headed = x + np.float32(1 - now) * velocity
         x = x + np.float32(then - now) * velocity
-        if route.hole is not None and route.start is not None:
-            x = np.where(route.hole, x, np.float32(1 - then) * noise + np.float32(then) * route.start)
-            headed = np.where(route.hole, headed, route.start)
+        if route.mask is not None and route.initial_latents is not None:
+            x = np.where(route.mask, x, np.float32(1 - then) * noise + np.float32(then) * route.initial_latents)
+            headed = np.where(route.mask, headed, route.initial_latents)
         yield x if then == 1 else headed
 
 
 def _guided_velocity(networks: ClipartModel, x: Floats, time: float, route: FlowSamplerParams) -> Floats:
     """The velocity with the caption, pushed away from the one without it (or from what is unwanted)."""
     blank = np.zeros(384, np.float32)
-    if route.wanted is None:
+    if route.positive_vector is None:
         return np.asarray(networks.velocity(x[None], time, blank[None], np.zeros(1, np.float32), route.style)[0])
-    against = blank if route.unwanted is None else route.unwanted
-    told = np.array([1, 0 if route.unwanted is None else 1], np.float32)
-    vectors = np.stack([route.wanted, against])
+    against = blank if route.negative_vector is None else route.negative_vector
+    told = np.array([1, 0 if route.negative_vector is None else 1], np.float32)
+    vectors = np.stack([route.positive_vector, against])
     shown, other = networks.velocity(np.stack([x, x]), time, vectors, told, route.style)
     return np.asarray(other + np.float32(route.guidance) * (shown - other))

@@ -59,13 +59,13 @@ class StepDone(msgspec.Struct, frozen=True, tag="strode"):
 class ImageDone(msgspec.Struct, frozen=True, tag="painted"):
     """The picture is done."""
 
-    plate: RawImage
+    image: RawImage
 
 
 class GenerationFailed(msgspec.Struct, frozen=True, tag="spoilt"):
     """It failed; after a `LoadModel` the process ends."""
 
-    why: str
+    reason: str
 
 
 Command = LoadModel | GenerateImage

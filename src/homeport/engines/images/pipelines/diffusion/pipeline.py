@@ -66,7 +66,9 @@ class ModelDefaults:
     method: str = ""
 
     @classmethod
-    def of(cls, found: DiffusionFamily, options: Mapping[str, str | int | float | bool | None]) -> "ModelDefaults":
+    def from_options(
+        cls, found: DiffusionFamily, options: Mapping[str, str | int | float | bool | None]
+    ) -> "ModelDefaults":
         """What the catalogue says of the model goes before what its family does."""
         return cls(
             edge=int(options.get("size") or found.edge),
@@ -92,10 +94,10 @@ class _WorkerProcess:
             )
         send_message(self._pipe, setup)
 
-    def tell(self, task: GenerateImage) -> None:
+    def send(self, task: GenerateImage) -> None:
         send_message(self._pipe, task)
 
-    def words(self) -> Iterator[Reply | None]:
+    def replies(self) -> Iterator[Reply | None]:
         """What it says; None after each half second of silence. Raises EngineFailed where it is gone or stuck."""
         silent_s = 0.0
         while silent_s < _RESPONSE_TIMEOUT_S:
@@ -108,7 +110,7 @@ class _WorkerProcess:
             yield word
         raise EngineFailed(f"The process that paints said nothing for {_RESPONSE_TIMEOUT_S:g} s.")
 
-    def end(self) -> None:
+    def kill(self) -> None:
         """Kill it and wait until its memory is given back."""
         self._process.kill()
         self._process.wait()
@@ -124,15 +126,15 @@ class DiffusionPipeline:
         self._defaults = defaults
         self._child: _WorkerProcess | None = None
         self._is_busy = False
-        for _ in self._standing():
+        for _ in self._ensure_loaded():
             continue
 
     @property
-    def own(self) -> ImageSize:
+    def native_size(self) -> ImageSize:
         """The square it was made for."""
         return ImageSize(self._defaults.edge, self._defaults.edge)
 
-    def fit(self, size: ImageSize) -> ImageSize:
+    def fit_size(self, size: ImageSize) -> ImageSize:
         """As many pixels as its own square has, in the proportions asked for."""
         scale = self._defaults.edge / (size.width * size.height) ** 0.5
         return ImageSize(_to_grid(size.width * scale), _to_grid(size.height * scale))
@@ -141,20 +143,20 @@ class DiffusionPipeline:
         """Too many steps, and negative prompts without guidance, are refused."""
         self._task(brief)
 
-    def paint(self, brief: PipelineInput) -> PipelineOutputs:
+    def generate(self, brief: PipelineInput) -> PipelineOutputs:
         """Paint by steps. Closed early, it kills the process; the next picture waits until the model is loaded anew."""
         task = self._task(brief)
         if brief.image is not None and task.strength == 0:
             yield brief.image
             return
-        yield from self._standing()
+        yield from self._ensure_loaded()
         child = self._child
         if child is None:
             raise EngineFailed("The process that paints is gone.")
         is_done = False
         try:
-            child.tell(task)
-            for word in child.words():
+            child.send(task)
+            for word in child.replies():
                 if isinstance(word, ImageDone | GenerationFailed):
                     is_done = True
                     break
@@ -167,9 +169,9 @@ class DiffusionPipeline:
             if not is_done:
                 self._discard()
         if isinstance(word, GenerationFailed):
-            raise EngineFailed(f"The picture failed: {word.why}")
+            raise EngineFailed(f"The picture failed: {word.reason}")
         if isinstance(word, ImageDone):
-            yield _from_message(word.plate)
+            yield _from_message(word.image)
 
     def enlarge(self, pixels_: Pixels, size: ImageSize) -> Pixels:
         """The house's way."""
@@ -179,19 +181,19 @@ class DiffusionPipeline:
         """End the process."""
         self._discard()
 
-    def _standing(self) -> Iterator[None]:
+    def _ensure_loaded(self) -> Iterator[None]:
         """Have a process with the model loaded; None while it loads."""
         if self._child:
             return
         child = self._child = _WorkerProcess(self._setup)
         is_standing = False
         try:
-            for word in child.words():
+            for word in child.replies():
                 if isinstance(word, ModelLoaded):
                     self.kernels, is_standing = word.kernels, True
                     return
                 if isinstance(word, GenerationFailed):
-                    raise Unavailable(f"stable-diffusion.cpp does not load it: {word.why}")
+                    raise Unavailable(f"stable-diffusion.cpp does not load it: {word.reason}")
                 yield None
         finally:
             if not is_standing:
@@ -200,7 +202,7 @@ class DiffusionPipeline:
     def _discard(self) -> None:
         if self._child:
             child, self._child = self._child, None
-            child.end()
+            child.kill()
 
     def _task(self, brief: PipelineInput) -> GenerateImage:
         """What the easel is told. Raises InvalidRequest."""
@@ -209,13 +211,13 @@ class DiffusionPipeline:
         if steps > _STEPS_MAX:
             raise InvalidRequest(f"This model takes at most {_STEPS_MAX} steps.", param="steps")
         guidance = defaults.guidance if brief.guidance is None else brief.guidance
-        if brief.negative and (guidance <= 1 or defaults.is_distilled):
+        if brief.negative_prompt and (guidance <= 1 or defaults.is_distilled):
             why = "is guided in another way" if defaults.is_distilled else "needs a guidance above 1 for it"
             raise InvalidRequest(f"This model cannot be told what to leave out: it {why}.", param="negative_prompt")
         kind = "variation" if brief.mask is None and not brief.prompt else "image" if brief.mask is None else "edit"
         return GenerateImage(
             prompt=brief.prompt,
-            negative=brief.negative,
+            negative=brief.negative_prompt,
             width=brief.size.width,
             height=brief.size.height,
             seed=brief.seed,
@@ -247,7 +249,7 @@ def load(job: EngineSpec) -> Engine:
     if main is None:
         raise Unavailable(f"{job.model} has no file with the role `weights` or `diffusion`.")
     found = family(main)
-    painter = DiffusionPipeline(setup, ModelDefaults.of(found, job.options))
+    painter = DiffusionPipeline(setup, ModelDefaults.from_options(found, job.options))
     return engine.engine(job, painter, painter.kernels, (f"{job.model} is a {found.name} model",))
 
 

@@ -66,7 +66,7 @@ class DiffusionWorker:
         except Exception as error:
             raise RuntimeError("; ".join(self._last_words) or str(error)) from error
 
-    def paint(self, task: GenerateImage) -> None:
+    def generate(self, task: GenerateImage) -> None:
         """Paint, and say so. Raises whatever the library raises."""
         wanted = sd.SDImageGenParams()
         wanted.prompt, wanted.negative_prompt = task.prompt, task.negative
@@ -144,7 +144,7 @@ def main() -> None:
                 easel = DiffusionWorker(order, pipe)
                 send_message(pipe, ModelLoaded("stable-diffusion.cpp (cyllama), cpu"))
             elif easel:
-                easel.paint(order)
+                easel.generate(order)
         except Exception as error:
             send_message(pipe, GenerationFailed(f"{type(error).__name__}: {error}"))
             if easel is None:

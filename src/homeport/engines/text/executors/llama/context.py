@@ -32,7 +32,7 @@ class ContextSize(msgspec.Struct, frozen=True):
     cells: int
     sequences: int
     batch: int
-    team: LlamaThreadpool
+    threadpool: LlamaThreadpool
     unified: bool
 
 
@@ -76,8 +76,8 @@ class LlamaContext:
 
         Raises EngineFailed, with code NO_CELLS when the cache is full (then nothing was computed or kept).
         """
-        self.adapt(batch.adapter)
-        self._threads = self._size.team.prepare(self._context, self._threads)
+        self.set_adapter(batch.adapter)
+        self._threads = self._size.threadpool.prepare(self._context, self._threads)
         taken = self._arrays.fill(batch)
         code = self._api.llama_decode(self._context, taken)
         if code == 1:
@@ -86,9 +86,9 @@ class LlamaContext:
                 code=NO_CELLS,
             )
         if code != 0:
-            said = self._library.log.complaints()
+            said = self._library.log.take_errors()
             raise EngineFailed(f"llama.cpp refused a batch of {len(batch.tokens)} tokens (code {code}). {said}".strip())
-        rows = len(batch.wanted)
+        rows = len(batch.logits_indices)
         if rows == 0:
             return np.empty((0, self._vocabulary), np.float32)
         logits = self._api.llama_get_logits(self._context)
@@ -97,20 +97,20 @@ class LlamaContext:
         view: memoryview[int] = memoryview(self._ffi.buffer(logits, rows * self._vocabulary * _FLOAT_BYTES))
         return np.frombuffer(view, np.float32).reshape(rows, self._vocabulary)
 
-    def adapt(self, adapter: str) -> None:
+    def set_adapter(self, adapter: str) -> None:
         """Put an adapter into effect, or none. Raises EngineFailed where llama.cpp does not take it."""
         if adapter == self._adapter:
             return
         handles = [self._adapters[adapter]] if adapter else []
         pointers, scales = self._ffi.new("llama_adapter_lora *[]", handles), self._ffi.new("float[]", [1.0])
         if self._api.llama_set_adapters_lora(self._context, pointers, len(handles), scales) != 0:
-            raise EngineFailed(f"llama.cpp took no adapter. {self._library.log.complaints()}".strip())
+            raise EngineFailed(f"llama.cpp took no adapter. {self._library.log.take_errors()}".strip())
         self._adapter = adapter
 
-    def leave(self, adapter: str) -> None:
+    def unset_adapter(self, adapter: str) -> None:
         """Put an adapter that is to be freed out of effect."""
         if adapter == self._adapter:
-            self.adapt("")
+            self.set_adapter("")
 
     def fork(self, source: int, target: int, n_tokens: int) -> None:
         """Make `target` (empty) begin with the first `n_tokens` of `source`."""
@@ -158,7 +158,7 @@ class LlamaContext:
         read = self._api.llama_state_seq_set_data(self._context, self._ffi.from_buffer(state), len(state), sequence)
         if read == 0:
             self.trim(sequence, 0)
-            raise EngineFailed(f"llama.cpp took no saved sequence. {self._library.log.complaints()}".strip())
+            raise EngineFailed(f"llama.cpp took no saved sequence. {self._library.log.take_errors()}".strip())
 
     def close(self) -> None:
         """Free it. May be called twice."""
@@ -195,7 +195,7 @@ class _LlamaBatch:
         self._positions[:count] = batch.positions
         self._sequences[:count] = batch.sequences
         self._wanted[:count] = 0
-        self._wanted[batch.wanted] = 1
+        self._wanted[batch.logits_indices] = 1
         self._batch.n_tokens = count
         return self._batch[0]
 
@@ -207,13 +207,13 @@ def _create(library: LlamaLibrary, model: object, size: ContextSize) -> object:
     params.n_ubatch = min(size.batch, _MICRO_BATCH)
     params.n_seq_max = size.sequences
     params.n_outputs_max_per_seq = 0  # as many as the batch: an echoed prompt wants every row
-    params.n_threads = params.n_threads_batch = size.team.threads
+    params.n_threads = params.n_threads_batch = size.threadpool.threads
     params.kv_unified = size.unified
     params.swa_full = False  # a sliding window is not trimmed anyway, so it need not keep what slid out
-    library.log.complaints()
+    library.log.take_errors()
     context = library.api.llama_init_from_model(model, params)
     if context == library.ffi.NULL:
-        raise Unavailable(f"No context of {size.cells} tokens: {library.log.complaints() or 'no reason given'}")
+        raise Unavailable(f"No context of {size.cells} tokens: {library.log.take_errors() or 'no reason given'}")
     return context
 
 

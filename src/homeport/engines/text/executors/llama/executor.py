@@ -73,16 +73,16 @@ class LlamaExecutor:
         )
         logger.info("KV cache: %s", room)
         open_context = partial(self._open, options, can_trim=can_trim)
-        lane = open_context(room.lane * options.sequences, unified=False) if room.lane else None
+        lane = open_context(room.stream_tokens * options.sequences, unified=False) if room.stream_tokens else None
         self._lanes = KVStreams(lane, partial(open_context, room.cells, unified=True))
         self._traits = ExecutorTraits(
             window=room.window,
             cells=room.cells,
             sequences=options.sequences,
-            batch=self._lanes.lane.batch,
+            batch=self._lanes.short_context.batch,
             shares_cells=lane is None,
             can_trim=can_trim,
-            state=kv_sizing.STATE if can_trim else "",
+            kv_format=kv_sizing.STATE if can_trim else "",
             adapters=True,
         )
 
@@ -119,9 +119,9 @@ class LlamaExecutor:
         """Which kernels compute, in words."""
         return str(self._library)
 
-    def tokenise(self, text: str, *, special: bool) -> list[int]:
+    def tokenize(self, text: str, *, special: bool) -> list[int]:
         """Text to ids, from any thread. Raises InvalidRequest for half a surrogate pair, which no UTF-8 can say."""
-        return self._model.tokenise(text, special=special)
+        return self._model.tokenize(text, special=special)
 
     def forward(self, batch: TokenBatch) -> Logits:
         """Compute a batch; rows (M, vocabulary) are a view of llama.cpp's own buffer, valid until the next call.
@@ -130,25 +130,25 @@ class LlamaExecutor:
         """
         return self._lanes.decode(batch)
 
-    def attach(self, adapter: str, file: Path) -> None:
+    def load_adapter(self, adapter: str, file: Path) -> None:
         """Load a LoRA adapter in GGUF. Raises Unavailable where it does not fit the model."""
-        self._library.log.complaints()
+        self._library.log.take_errors()
         with self._building:
             found = self._library.api.llama_adapter_lora_init(self._model.handle, os.fsencode(file))
         if found == self._library.ffi.NULL:
-            said = self._library.log.complaints() or "no reason given"
+            said = self._library.log.take_errors() or "no reason given"
             raise Unavailable(f"The adapter {file.name} cannot be loaded: {said}")
         self._adapters[adapter] = found
 
-    def detach(self, adapter: str) -> None:
+    def unload_adapter(self, adapter: str) -> None:
         """Free an adapter; those still there when the model is freed go with it."""
-        self._lanes.leave(adapter)
+        self._lanes.unset_adapter(adapter)
         with self._building:
             self._library.api.llama_adapter_lora_free(self._adapters.pop(adapter))
 
-    def expect(self, n_tokens: int) -> None:
+    def prepare_length(self, n_tokens: int) -> None:
         """A sequence will be so long: get ready for it beside what is computed."""
-        self._lanes.expect(n_tokens)
+        self._lanes.prepare_length(n_tokens)
 
     def fork(self, source: int, target: int, n_tokens: int) -> None:
         """Make `target` (empty) begin with the first `n_tokens` of `source`."""

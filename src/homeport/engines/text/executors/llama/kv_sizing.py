@@ -29,15 +29,15 @@ class KVBudget(msgspec.Struct, frozen=True):
 
     window: int
     cells: int
-    lane: int
+    stream_tokens: int
 
     def __str__(self) -> str:
-        if not self.lane:
+        if not self.stream_tokens:
             return (
                 f"one for all sequences, {self.cells} cells, as the memory does not reach for lanes or none were asked"
             )
-        longer = f", and {self.cells} cells for those that grow longer" if self.lane < self.window else ""
-        return f"a lane of {self.lane} cells for each sequence{longer}"
+        longer = f", and {self.cells} cells for those that grow longer" if self.stream_tokens < self.window else ""
+        return f"a lane of {self.stream_tokens} cells for each sequence{longer}"
 
 
 class AttentionShape(msgspec.Struct, frozen=True):

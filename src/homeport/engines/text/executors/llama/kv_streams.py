@@ -28,19 +28,19 @@ class KVStreams:
         self._outgrown: set[int] = set()  # sequences that live in the pool though there are lanes
 
     @property
-    def lane(self) -> LlamaContext:
+    def short_context(self) -> LlamaContext:
         """The context of the lanes, or of the pool where there are none."""
-        return self._lane or self.pool
+        return self._lane or self.long_context
 
     @property
-    def pool(self) -> LlamaContext:
+    def long_context(self) -> LlamaContext:
         """The context of long sequences. Raises Unavailable where it does not fit into the memory any more."""
         if self._pool is None:
             opening, self._opening = self._opening, None  # one that failed is tried again by the next who needs it
             self._pool = opening.result() if opening else self._open_pool()
         return self._pool
 
-    def expect(self, n_tokens: int) -> None:
+    def prepare_length(self, n_tokens: int) -> None:
         """A sequence will be so long: where it will need the pool, begin to open that beside what is computed."""
         if self._pool is None and self._opening is None and self._lane and n_tokens > self._lane.window:
             self._opening = Future()
@@ -50,36 +50,36 @@ class KVStreams:
         """Compute a batch; rows (M, vocabulary), valid until the next call. Raises as `LlamaContext.decode`."""
         lane = self._lane
         if lane is None:
-            return self.pool.decode(batch)
+            return self.long_context.decode(batch)
         long = batch.positions >= lane.window
         if not self._outgrown and not long.any():
-            self.expect(int(batch.positions.max()) + lane.window // 4)
+            self.prepare_length(int(batch.positions.max()) + lane.window // 4)
             return lane.decode(batch)
         for sequence in set(batch.sequences[long].tolist()) - self._outgrown:
-            self._move(lane, sequence, is_empty=0 in batch.positions[batch.sequences == sequence])
+            self._move_to_long(lane, sequence, is_empty=0 in batch.positions[batch.sequences == sequence])
         in_pool = np.isin(batch.sequences, list(self._outgrown))
         if in_pool.all():
-            return self.pool.decode(batch)
+            return self.long_context.decode(batch)
         if not in_pool.any():
             return lane.decode(batch)
         return self._decode_both(lane, batch, in_pool)
 
     def fork(self, source: int, target: int, n_tokens: int) -> None:
         """Make `target` (empty) begin with the first `n_tokens` of `source`; a short beginning goes back to a lane."""
-        if self._home(source) is self._lane:
+        if self._context_of(source) is self._lane:
             self._lane.fork(source, target, n_tokens)
             return
-        self.pool.fork(source, target, n_tokens)
+        self.long_context.fork(source, target, n_tokens)
         if self._lane is None:
             return
         self._outgrown.add(target)
         if n_tokens <= self._lane.window // 2:  # with room to grow, lest it soon moves again
-            self._lane.restore(target, self.pool.save(target))
+            self._lane.restore(target, self.long_context.save(target))
             self.release([target])
 
     def trim(self, sequence: int, n_tokens: int) -> None:
         """Keep only the first `n_tokens` of a sequence."""
-        self._home(sequence).trim(sequence, n_tokens)
+        self._context_of(sequence).trim(sequence, n_tokens)
 
     def release(self, sequences: Sequence[int]) -> None:
         """Empty these sequences."""
@@ -89,19 +89,19 @@ class KVStreams:
 
     def save(self, sequence: int) -> bytes:
         """A sequence's KV as bytes that any context of this model restores."""
-        return self._home(sequence).save(sequence)
+        return self._context_of(sequence).save(sequence)
 
     def restore(self, sequence: int, state: bytes, n_tokens: int) -> None:
         """Make an empty sequence hold the `n_tokens` that were saved. Raises EngineFailed where it cannot."""
         if self._lane is not None and n_tokens > self._lane.window:
             self._outgrown.add(sequence)
-        self._home(sequence).restore(sequence, state)
+        self._context_of(sequence).restore(sequence, state)
 
-    def leave(self, adapter: str) -> None:
+    def unset_adapter(self, adapter: str) -> None:
         """Put an adapter that is to be freed out of effect."""
         for context in (self._lane, self._pool):
             if context is not None:
-                context.leave(adapter)
+                context.unset_adapter(adapter)
 
     def close(self) -> None:
         """Free all contexts. May be called twice."""
@@ -111,23 +111,23 @@ class KVStreams:
             if context is not None:
                 context.close()
 
-    def _home(self, sequence: int) -> LlamaContext:
-        return self.pool if self._lane is None or sequence in self._outgrown else self._lane
+    def _context_of(self, sequence: int) -> LlamaContext:
+        return self.long_context if self._lane is None or sequence in self._outgrown else self._lane
 
-    def _move(self, lane: LlamaContext, sequence: int, *, is_empty: bool) -> None:
+    def _move_to_long(self, lane: LlamaContext, sequence: int, *, is_empty: bool) -> None:
         if not is_empty:
-            self.pool.restore(sequence, lane.save(sequence))
+            self.long_context.restore(sequence, lane.save(sequence))
             lane.trim(sequence, 0)
         self._outgrown.add(sequence)
 
     def _decode_both(self, lane: LlamaContext, batch: TokenBatch, in_pool: NDArray[np.bool_]) -> Logits:
         """The lanes' part, then the pool's; their rows put together in the batch's order."""
         in_lane = ~in_pool
-        from_lane, from_pool = in_lane[batch.wanted], in_pool[batch.wanted]
+        from_lane, from_pool = in_lane[batch.logits_indices], in_pool[batch.logits_indices]
         found = lane.decode(_select_rows(batch, in_lane, from_lane))
-        rows = np.empty((len(batch.wanted), found.shape[1]), np.float32)
+        rows = np.empty((len(batch.logits_indices), found.shape[1]), np.float32)
         rows[from_lane] = found
-        rows[from_pool] = self.pool.decode(_select_rows(batch, in_pool, from_pool))
+        rows[from_pool] = self.long_context.decode(_select_rows(batch, in_pool, from_pool))
         return rows
 
 
@@ -141,5 +141,5 @@ def _fulfil(promise: "Future[LlamaContext]", make: Callable[[], LlamaContext]) -
 def _select_rows(batch: TokenBatch, part: NDArray[np.bool_], wanted: NDArray[np.bool_]) -> TokenBatch:
     """The tokens of a batch where `part`, and of its wanted indices those where `wanted`, counted anew."""
     index = np.cumsum(part, dtype=np.int32) - 1
-    columns = batch.tokens[part], batch.positions[part], batch.sequences[part], index[batch.wanted[wanted]]
+    columns = batch.tokens[part], batch.positions[part], batch.sequences[part], index[batch.logits_indices[wanted]]
     return TokenBatch(*columns, batch.adapter)

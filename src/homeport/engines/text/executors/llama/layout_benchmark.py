@@ -25,7 +25,7 @@ from homeport.engines.text.executors.llama.requantize import TYPES, requantize
 _SEQUENCES = 16
 
 
-def run_benchmark(job: LayoutBenchmarkJob, say: Callable[[str], None]) -> tuple[Trial, ...]:
+def run_benchmark(job: LayoutBenchmarkJob, report: Callable[[str], None]) -> tuple[Trial, ...]:
     """Write every candidate to its part file and measure it against the original.
 
     All speeds first; then the faster ones are scored, the fastest first, until one loses nothing that matters.
@@ -35,12 +35,12 @@ def run_benchmark(job: LayoutBenchmarkJob, say: Callable[[str], None]) -> tuple[
     names = [job.layout] if job.layout else [name for name in TYPES if name != "bf16" or "BF16" in library.features]
     original = _load(job, Path(job.source))
     try:
-        trials = [_measure_speed(job, name, original, say) for name in names]
+        trials = [_measure_speed(job, name, original, report) for name in names]
         trials.sort(key=lambda trial: trial.gain, reverse=True)
         wanted = [trial for trial in trials if trial.is_faster or job.layout or job.is_complete]
         if not wanted:
             return tuple(trials)
-        say("reading the yardstick's texts as the original does")
+        report("reading the yardstick's texts as the original does")
         texts = layout_comparison.windows(original)
         before = [layout_comparison.scores(original, window) for window in texts]
     finally:
@@ -48,7 +48,7 @@ def run_benchmark(job: LayoutBenchmarkJob, say: Callable[[str], None]) -> tuple[
     done = {}
     for trial in wanted:
         done[trial.layout] = scored = _measure_fidelity(job, trial, before, texts)
-        say(str(scored))
+        report(str(scored))
         if scored.is_faithful and not job.is_complete:
             break
     return tuple(done.get(trial.layout, trial) for trial in trials)

@@ -41,28 +41,28 @@ class GgufTrainingReader:
     @property
     def ends(self) -> frozenset[int]:
         """The tokens that end an answer."""
-        return self.vocabulary.ends
+        return self.vocabulary.end_tokens
 
     @property
     def start(self) -> tuple[int, ...]:
         """What stands before a document."""
-        return () if self.vocabulary.start is None else (self.vocabulary.start,)
+        return () if self.vocabulary.start_token is None else (self.vocabulary.start_token,)
 
     @property
     def document_end(self) -> int:
         """The token that ends a document."""
-        ends = sorted(self.vocabulary.ends)
-        return self.vocabulary.document if self.vocabulary.document in ends or not ends else ends[0]
+        ends = sorted(self.vocabulary.end_tokens)
+        return self.vocabulary.document_token if self.vocabulary.document_token in ends or not ends else ends[0]
 
-    def tokenise(self, text: str, *, special: bool) -> list[int]:
+    def tokenize(self, text: str, *, special: bool) -> list[int]:
         """Text to ids."""
-        return self._model.tokenise(text, special=special)
+        return self._model.tokenize(text, special=special)
 
-    def plain(self, text: str) -> list[int]:
+    def tokenize_plain(self, text: str) -> list[int]:
         """Text that holds no control tokens to ids."""
-        return self.tokenise(text, special=False)
+        return self.tokenize(text, special=False)
 
-    def asked(self, messages: Sequence[Message]) -> list[int]:
+    def render_conversation(self, messages: Sequence[Message]) -> list[int]:
         """A conversation with the model's turn opened. Raises InvalidRequest where the model has no place for it."""
         return self._template.render(messages).ids
 

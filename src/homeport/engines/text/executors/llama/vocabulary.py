@@ -29,9 +29,9 @@ def read(library: LlamaLibrary, model: object) -> Vocabulary:
     return Vocabulary(
         size=size,
         pieces=_pieces(library, vocab, size),
-        ends=ends,
-        start=start,
-        document=start if start is not None else _end_of_text(api, vocab, ends, special),
+        end_tokens=ends,
+        start_token=start,
+        document_token=start if start is not None else _end_of_text(api, vocab, ends, special),
         infill=_infill(api, vocab, ends),
         special=special,
     )
@@ -78,4 +78,4 @@ def _infill(api: Any, vocab: object, ends: frozenset[int]) -> InfillTokens | Non
     # What stands between files in training ends a hole as surely as the end of text.
     between = (getattr(api, f"llama_vocab_fim_{part}")(vocab) for part in ("pad", "rep", "sep"))
     own = ends | {token for token in between if token >= 0}
-    return InfillTokens(prefix=prefix, suffix=suffix, middle=middle, ends=tuple(sorted(own)))
+    return InfillTokens(prefix=prefix, suffix=suffix, middle=middle, end_tokens=tuple(sorted(own)))
