@@ -71,4 +71,4 @@ image-again: image-data ## Train once more from nothing, with another seed, and 
 image-blind: .venv/.images ## A sheet for a reader who does not know the prompts, and its key, to be filled in
 	@$(TRAIN).blind $(BOX) --sheet $(DATA)/blind.png --key $(DATA)/blind-reading.json
 image-test: .venv/.images ## The training code's own tests, which need torch
-	@$(PY) -m pytest training/tests
+	@$(PY) -m pytest tests/recipes

@@ -30,7 +30,7 @@ def rows(plan: Plan, real: list[Outcome]) -> list[Row]:
     words, resting = _scripted(plan)
     spent, on_real = (run_stats.median(run.cpu_per_token_s for run in runs) * 1e6 for runs in (words, real))
     note = (
-        f"scripted engine, {run_stats.speed(words):.0f} tokens/s at {scripted.STEPS_PER_S} steps/s, opening the requests "
+        f"scripted engine, {run_stats.speed(words):.0f} tokens/s at {scripted.STEPS_PER_S} steps/s, opening requests "
         f"counted; on real weights {on_real:.0f} µs at {run_stats.speed(real):.0f} tokens/s, of which "
         f"{resting * 1e6 / run_stats.speed(real):.0f} µs for being up ({resting * 1e3:.1f} ms CPU per second at rest)"
     )

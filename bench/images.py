@@ -22,7 +22,6 @@ from typing import Protocol
 
 import numpy as np
 from cyllama import sd
-from tests.system.tiny_diffusion import MODEL, furnish
 
 from bench import (
     log,
@@ -41,6 +40,7 @@ from homeport.models.model_store import ModelStore
 from homeport.models.pull import pull
 from homeport.models.pull_options import PullOptions
 from homeport.settings import load
+from tests.system.tiny_diffusion import MODEL, furnish
 
 BOX, CAPTIONS = "homeport-emoji-128", "multilingual-e5-small"
 EDGE = 256

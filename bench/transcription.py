@@ -18,6 +18,16 @@ from pathlib import Path
 import faster_whisper
 import msgspec
 import numpy as np
+
+from bench import (
+    log,
+    machine,
+    model_home,
+    servers,
+)
+from bench.load import Address
+from homeport.engines.transcription.chinese_script import converter_to
+from homeport.settings import load
 from tests.api.form_bodies import HEADERS, form
 from tests.audio_samples import (
     CHINESE,
@@ -30,16 +40,6 @@ from tests.audio_samples import (
     silence,
     spoken,
 )
-
-from bench import (
-    log,
-    machine,
-    model_home,
-    servers,
-)
-from bench.load import Address
-from homeport.engines.transcription.chinese_script import converter_to
-from homeport.settings import load
 
 MODEL = "whisper-base"
 TARGET = 0.9

@@ -1,6 +1,7 @@
 """A sheet of pictures for someone who does not know the prompts, and what such a reader said, for the card.
 
-`python -m recipes.images.blind_test MODEL --sheet blind.png --key blind-key.txt` writes the sheet. Which pictures are on
+`python -m recipes.images.blind_test MODEL --sheet blind.png --key blind-key.txt` writes the sheet. Which pictures are
+on
 it, and in what order, is told by the prompts' texts alone, whatever the pictures look like: the four that must be known
 out of the box, and those twenty others whose texts' hashes are least.
 """

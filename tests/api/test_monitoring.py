@@ -43,7 +43,7 @@ async def test_the_bare_address_says_what_this_is() -> None:
 async def test_a_failing_background_loop_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     """A loop that fails is named at once, here and in `/metrics`; after a minute of failing it is a 503."""
     loops = BackgroundLoops(first_s=0.0, limit_s=0.0)
-    app = build_application(services(loops=loops, meters=Metrics(loops=loops)))
+    app = build_application(services(loops=loops, metrics=Metrics(loops=loops)))
 
     async def step() -> None:
         raise Unavailable("the database is away")

@@ -21,7 +21,8 @@ def test_the_folder_is_this_users_alone(tmp_path: Path) -> None:
 def test_what_a_crashed_server_left_is_swept(tmp_path: Path) -> None:
     """Uploads of a server that was killed go when the next one starts; those of one that runs stay."""
     code = (
-        f"import os; from pathlib import Path; from homeport import spool; own = spool.begin(Path({str(tmp_path)!r}));"
+        "import os; from pathlib import Path; from homeport.app import spool; "
+        f"own = spool.create_spool(Path({str(tmp_path)!r}));"
     )
     command = [
         sys.executable,

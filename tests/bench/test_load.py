@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+
 from bench.load import Address, interrupted, run
 from bench.workload import Workload
 

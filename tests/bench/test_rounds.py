@@ -1,6 +1,7 @@
 from typing import cast
 
 import pytest
+
 from bench.processes import Child
 from bench.rounds import Side, alternate
 from bench.run_stats import Outcome

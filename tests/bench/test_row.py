@@ -1,6 +1,7 @@
 import math
 
 import pytest
+
 from bench.row import Row, unmeasured
 
 

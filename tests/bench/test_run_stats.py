@@ -1,6 +1,7 @@
 import math
 
 import pytest
+
 from bench.run_stats import (
     Outcome,
     Reply,

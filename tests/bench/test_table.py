@@ -1,9 +1,8 @@
 import math
 
+from bench import table
 from bench.row import Row, unmeasured
 from bench.run_stats import Outcome
-
-from bench import table
 
 MET = Row("4 streams", "peer", "tok/s", 120.0, 100.0, 1.1, floor=300.0)
 CAPPED = Row("16 streams", "peer", "tok/s", 100.0, 100.0, 1.2, floor=110.0, note="cold")

@@ -220,6 +220,6 @@ def test_a_byte_order_mark_before_piped_text_is_no_part_of_it(monkeypatch: pytes
     read: list[str] = []
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(codecs.BOM_UTF8 + b"text"), encoding="utf-8"))
     monkeypatch.setattr(cli, "commands", lambda **_: read.append(sys.stdin.read()))
-    monkeypatch.setattr(cli, "share_processors", lambda: None)
+    monkeypatch.setattr(cli, "limit_thread_spinning", lambda: None)
     cli.main()
     assert read == ["text"]

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import msgspec
 import pytest
+
+from homeport.client import http_client, runfile
+from homeport.client.runfile import RunningServer
+from homeport.domain.errors import HomeportError, Unavailable
 from tests.cli.scripted_server import (
     CHUNKS,
     ScriptedServer,
     run,
     serving,
 )
-
-from homeport.client import http_client, runfile
-from homeport.client.runfile import RunningServer
-from homeport.domain.errors import HomeportError, Unavailable
 
 
 def test_only_the_user_may_read_the_token(running: RunningServer, tmp_path: Path) -> None:

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests import small_ggufs
-from tests.models import fakes
 
 from homeport.domain.errors import InvalidRequest
 from homeport.formats import gguf_reader
+from tests import small_ggufs
+from tests.models import fakes
 
 
 def written(folder: Path, data: bytes) -> Path:

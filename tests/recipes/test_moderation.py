@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from recipes.moderation import examples
-from recipes.moderation.__main__ import CARD, stamps
-from recipes.moderation.measures import measure
 
 from homeport.domain.errors import Unavailable
 from homeport.engines.moderation.head import TRAINED, is_young
 from homeport.models.conversions import toxblock
+from recipes.moderation import examples
+from recipes.moderation.__main__ import CARD, stamps
+from recipes.moderation.measures import measure
 
 KNOWN, HELD = examples.read("train"), examples.read("test")
 

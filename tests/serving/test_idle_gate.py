@@ -58,11 +58,11 @@ def test_who_comes_ends_the_moment() -> None:
     assert gate.is_open
     gate.on_request()
     assert not gate.is_open
-    gate.answer()
-    assert gate.stands() == (False, PATIENCE_S)
-    gate.leave(was_answered=True)
-    gate.leave(was_answered=True)
-    assert gate.stands() == (False, SETTLE_S)
+    gate.on_first_event()
+    assert gate.state() == (False, PATIENCE_S)
+    gate.on_finished(was_answered=True)
+    gate.on_finished(was_answered=True)
+    assert gate.state() == (False, SETTLE_S)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["arrive", "answer", "leave", "depart", "pass"]), st.floats(0, 4))))

@@ -43,7 +43,8 @@ _INDEX = re.compile(r"\[\d*\]\Z")
 async def read_form(request: Request, max_bytes: int = MAX_FORM_BYTES) -> AsyncIterator[Form]:
     """Read a form whose files are `most_bytes` together; they are deleted at the end.
 
-    A deployment in the path is its model, as in JSON bodies. Raises UnsupportedMediaType for another kind of body, PayloadTooLarge
+    A deployment in the path is its model, as in JSON bodies. Raises UnsupportedMediaType for another kind of
+    body, PayloadTooLarge
     as soon as it is known to be, and InvalidRequest for a broken form.
     """
     given = request.headers.get("content-type", "")

@@ -37,6 +37,7 @@ def served_store(settings: Settings) -> ModelStore:
 
 
 def kernel_library(settings: Settings) -> Path | None:
+    """Return the kernel library to load: the configured one, else the installed one; None: the wheel's."""
     return settings.llama_lib or find_installed_kernels(settings.home)
 
 

@@ -149,6 +149,7 @@ def check_kept(settings: Settings) -> None:
 
 @contextmanager
 def open_database(settings: Settings) -> Iterator[Database]:
+    """Open the database of the settings for as long as the context lasts."""
     database = Database(database_url(settings))
     try:
         yield database

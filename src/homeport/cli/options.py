@@ -13,7 +13,15 @@ from homeport.domain.errors import HomeportError
 from homeport.settings import SETTINGS, SettingsError
 
 ALL_SETTINGS = tuple(name for name, fact in SETTINGS.items() if not fact.secret)
-_METAVARS = {"words": "NAME", "pairs": "NAME=TARGET", "whole": "N", "number": "SECONDS", "folder": "PATH"}
+_METAVARS = {
+    "parse_words": "NAME",
+    "parse_pairs": "NAME=TARGET",
+    "parse_int": "N",
+    "parse_number": "SECONDS",
+    "parse_folder": "PATH",
+    "parse_text": "TEXT",
+    "parse_size": "SIZE",
+}
 
 
 class Commands(click.Group):

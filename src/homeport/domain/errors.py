@@ -176,7 +176,19 @@ class ExtraNotInstalled(Unavailable):
     default_code = "missing_extra"
 
 
+_FORMER_NAMES = {
+    "ExtraMissing": "ExtraNotInstalled",
+    "MethodRefused": "MethodNotAllowed",
+    "Missing": "NotFound",
+    "ModelMissing": "ModelNotFound",
+    "QuotaSpent": "QuotaExceeded",
+    "TooLarge": "PayloadTooLarge",
+    "UnsupportedMedia": "UnsupportedMediaType",
+}
+"""Class names that databases written before version 0.2.0 store as `ErrorInfo.kind`."""
+
+
 def error_from_info(fault: ErrorInfo) -> HomeportError:
-    """Turn a fault back into the error it was. An unknown kind becomes `EngineFailed`."""
-    kind = HomeportError.kinds().get(fault.kind, EngineFailed)
+    """Return the error that an `ErrorInfo` describes. An unknown kind becomes `EngineFailed`."""
+    kind = HomeportError.kinds().get(_FORMER_NAMES.get(fault.kind, fault.kind), EngineFailed)
     return kind(fault.message, param=fault.param, code=fault.code, retry_after_s=fault.retry_after_s)

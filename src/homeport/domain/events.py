@@ -1,10 +1,10 @@
-"""What a worker says about a request while it works on it, and what it cost.
+"""What a worker reports about a request while it works on it, and the request's cost.
 
-Order for one request: `Admitted`, then what its kind brings (`TextDelta` and `ChoiceFinished` of text, `EmbeddingVectors` of embeddings,
-`RecordingInfo` and `TranscriptSegment` of recordings, `AudioChunk` of speech, `ModerationVerdict` of moderation, `ImageProgress` and `GeneratedImage` of images,
-`Tokenised` of tokens), then `Done`; or `Failed` at any point, which ends it. Nothing follows `Done` or `Failed`. One
-frame per engine step carries the events of all requests, so structs are arrays on the wire. Every event but `CREDIT_FREE_EVENTS` ones
-costs one credit.
+Order for one request: `Admitted`, then the events of its kind (text: `TextDelta` and `ChoiceFinished`; embeddings:
+`EmbeddingVectors`; transcription: `RecordingInfo` and `TranscriptSegment`; speech: `AudioChunk`; moderation:
+`ModerationVerdict`; images: `ImageProgress` and `GeneratedImage`; tokens: `Tokenised`), then `Done`. `Failed` may come
+at any point instead. Nothing follows `Done` or `Failed`. One frame per engine step carries the events of all requests,
+so structs are arrays on the wire. Every event costs one credit, except those in `CREDIT_FREE_EVENTS`.
 """
 
 import msgspec

@@ -54,7 +54,7 @@ class UsageQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UsageTotal(msgspec.Struct, frozen=True, kw_only=True):
-    """The sum of some requests. `begins`: of its span of time. `group`: what they have in common, by `UsageQuery.by`."""
+    """The sum over some requests. `begins`: start of the time span. `group`: their shared value of `UsageQuery.by`."""
 
     begins: int = 0
     group: dict[str, str] = {}

@@ -1,8 +1,9 @@
-"""The messages between the gateway and one worker. The seam that child processes and Ray replicas share.
+"""The messages between the gateway and one worker. Child processes and remote replicas use the same messages.
 
-Gateway to worker: `OpenRequest`, `GrantCredit`, `Grant`, `CancelRequest`, `Ping`. Worker to gateway: `ModelReady` or `LoadFailed` once, then `StepEvents`
-and `Pong`. `id` is the gateway's number for one request and is never used twice on a link.
-Credit is counted in events (but for the `FREE` ones): a request out of credit is not stepped until it gets more.
+Gateway to worker: `OpenRequest`, `GrantCredit`, `Grant`, `CancelRequest`, `Ping`. Worker to gateway: `ModelReady` or
+`LoadFailed` once, then `StepEvents` and `Pong`. `id` is the gateway's number for one request and is never reused on a
+link. Credit is counted in events, without those in `CREDIT_FREE_EVENTS`: a request without credit pauses until it
+gets more.
 """
 
 from pathlib import Path

@@ -1,6 +1,7 @@
 """What engines share that work in turns: the queue, credit, cancelling, gauges and the loop around them.
 
-An engine gives a `EngineWork`; the simplest is `GeneratorWork`, one generator of events per request. Threads: `run` owns the one
+An engine provides an `EngineWork`; the simplest is `GeneratorWork`, one generator of events per request. Threads:
+`run` owns the one
 that works; everything else may be called from any thread and returns at once. Knows nothing of any kind of request.
 """
 

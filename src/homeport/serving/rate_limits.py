@@ -83,7 +83,8 @@ class RateLimitTicket:
     def reserve(self, prompt: int, answer: int | None = 0) -> int | None:  # noqa: ARG002 - others look at them
         """Reserve tokens for a prompt (an estimate) and the beginning of an answer of at most `answer` (None: any).
 
-        Gives how many the two may take before `more` is asked; None: no limit. Raises RateLimited, or QuotaExceeded; then
+        Returns how many the two may take before `more` is asked; None: no limit.
+        Raises RateLimited, or QuotaExceeded; then
         nothing is reserved.
         """
         return None

@@ -19,7 +19,7 @@ _log = logging.getLogger("homeport.store")
 
 
 def value(row: sa.RowMapping, kind: type[S], written: Iterable[str] = ()) -> S:
-    """A row as a struct; `written`: its columns that hold JSON. Raises NotFound for a row that cannot be read as one."""
+    """A row as a struct; `written`: its columns that hold JSON. Raises NotFound for an unreadable row."""
     try:
         values = {name: row[name] for name in kind.__struct_fields__}
         values |= {name: msgspec.json.decode(values[name]) for name in written if values[name] is not None}

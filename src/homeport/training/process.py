@@ -1,6 +1,6 @@
 """Runs one training in a child process, and hears what it tells. Imports no torch.
 
-Knows nothing of records of jobs, of models' names, nor of who asked. `TrainingProcess.run` blocks; `stop` may be called from
+Knows nothing of job records, model names or callers. `TrainingProcess.run` blocks; `stop` may be called from
 any other thread.
 """
 

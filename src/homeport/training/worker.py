@@ -1,6 +1,6 @@
 """`python -m homeport.training.worker JOB`: train, in a process that computes when nobody else does.
 
-JOB is a `TrainingSpec` as JSON. Standard input stays open for as long as the result is wanted: its end ends the process.
+JOB is a `TrainingSpec` as JSON. Standard input stays open while the result is wanted: its end ends the process.
 Each line of standard output is one of `domain.tuning.Told` as JSON. At SIGTERM the state is kept between two steps, and
 the process ends; a process that was killed goes on from the last state when it is started again.
 Knows nothing of models' names, nor of who asked.

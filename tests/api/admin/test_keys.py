@@ -7,8 +7,6 @@ from pathlib import Path
 import msgspec
 import pytest
 from starlette.applications import Starlette
-from tests.api.asgi import AsgiResponse, call
-from tests.api.fakes import FakeRegistry, FakeServing, answer, installed, services, tuned
 
 from homeport.api.access import AccessPolicy
 from homeport.api.application import build_application
@@ -18,6 +16,8 @@ from homeport.store import migration
 from homeport.store.database import Database
 from homeport.store.key_cache import SqlKeyCache
 from homeport.store.keys import SqlKeyRepository
+from tests.api.asgi import AsgiResponse, call
+from tests.api.fakes import FakeRegistry, FakeServing, answer, installed, services, tuned
 
 ADMIN = "the-operators-own-key"
 TOOL = "a-token-of-this-users-tools"

@@ -9,8 +9,6 @@ import msgspec
 import pytest
 from starlette.applications import Starlette
 from starlette.types import Message, Receive, Scope, Send
-from tests.api.asgi import AsgiResponse, call
-from tests.api.fakes import FakeServing, Script, answer, services
 
 from homeport.api.access import AccessPolicy
 from homeport.api.application import build_application
@@ -21,6 +19,8 @@ from homeport.store import migration
 from homeport.store.database import Database
 from homeport.store.usage import SqlUsageRepository
 from homeport.store.usage_ledger import FileUsageLedger
+from tests.api.asgi import AsgiResponse, call
+from tests.api.fakes import FakeServing, Script, answer, services
 
 ADMIN = "the-operators-own-key"
 DAY = 86_400

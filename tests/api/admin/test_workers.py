@@ -2,12 +2,12 @@
 
 import pytest
 from starlette.types import ASGIApp
-from tests.api.asgi import AsgiResponse, call
-from tests.api.fakes import FakeServing, loaded, services
 
 from homeport.api.access import AccessPolicy
 from homeport.api.application import build_application
 from homeport.domain.models import EngineStats
+from tests.api.asgi import AsgiResponse, call
+from tests.api.fakes import FakeServing, loaded, services
 
 ADMIN, KEY = "the-admin-key-of-tests", "sk-a-callers-own-key"
 LIST = "/admin/v1/workers"

@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from tests.api.text_generation.calls import asked, post
 
 from homeport.domain.text import ChatPrompt, Message
+from tests.api.text_generation.calls import asked, post
 
 EMPTY = dict.fromkeys(
     ("refusal", "annotations", "audio", "function_call", "tool_calls", "parsed", "reasoning_content", "name")

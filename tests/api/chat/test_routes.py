@@ -4,6 +4,12 @@ import json
 from typing import Any
 
 import pytest
+
+from homeport.api.application import build_application
+from homeport.api.chat.routes import ChatBody
+from homeport.api.services import Limits
+from homeport.domain.events import Admitted, TextDelta
+from homeport.domain.text import ChatPrompt, Message, TextRequest
 from tests.api.asgi import call
 from tests.api.fakes import FakeServing, Step, services
 from tests.api.text_generation.calls import (
@@ -15,12 +21,6 @@ from tests.api.text_generation.calls import (
     scored,
     script,
 )
-
-from homeport.api.application import build_application
-from homeport.api.chat.routes import ChatBody
-from homeport.api.services import Limits
-from homeport.domain.events import Admitted, TextDelta
-from homeport.domain.text import ChatPrompt, Message, TextRequest
 
 TOOL = {"type": "function", "function": {"name": "f"}}
 

@@ -4,15 +4,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.api.asgi import call
-from tests.api.fakes import FakeServing, answer, services
-from tests.api.text_generation.calls import (
-    asked,
-    events,
-    post,
-    scored,
-    script,
-)
 
 from homeport.api.application import build_application
 from homeport.api.completions.routes import CompletionBody
@@ -24,6 +15,15 @@ from homeport.domain.text import (
     TextPrompt,
     TextRequest,
     TokenPrompt,
+)
+from tests.api.asgi import call
+from tests.api.fakes import FakeServing, answer, services
+from tests.api.text_generation.calls import (
+    asked,
+    events,
+    post,
+    scored,
+    script,
 )
 
 

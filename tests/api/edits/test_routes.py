@@ -4,12 +4,12 @@ import json
 from typing import Any
 
 import pytest
-from tests.api.asgi import call
-from tests.api.fakes import FakeServing, services
-from tests.api.text_generation.calls import asked, every_choice, post
 
 from homeport.api.application import build_application
 from homeport.domain.text import EditPrompt, SamplingParams
+from tests.api.asgi import call
+from tests.api.fakes import FakeServing, services
+from tests.api.text_generation.calls import asked, every_choice, post
 
 
 async def test_an_edit_asks_for_an_edit() -> None:

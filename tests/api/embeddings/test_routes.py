@@ -162,8 +162,8 @@ async def test_requests_are_counted() -> None:
     app = house(serving)
     body = json.dumps({"model": "text-embedding-ada-002", "input": ["a", "b"]}).encode()
     assert (await call(app, "POST", "/v1/embeddings", body)).status == 200
-    meters: Metrics = app.state.services.meters
-    text = meters.render().decode()
+    metrics: Metrics = app.state.services.metrics
+    text = metrics.render().decode()
     assert f'vllm:prompt_tokens_total{{model_name="{MODEL}"}} 14.0' in text
     assert f'vllm:request_success_total{{finished_reason="stop",model_name="{MODEL}"}} 1.0' in text
     assert serving.streams[0].closed.is_set()

@@ -6,11 +6,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.api.asgi import AsgiResponse
-from tests.api.fakes import services
-from tests.api.files.file_app import LINES, FileApp
-from tests.scripted_training import ScriptedTrainingService
-
 from homeport.api.application import build_application
 from homeport.api.metrics import Metrics
 from homeport.serving.background_loops import BackgroundLoops
@@ -18,6 +13,10 @@ from homeport.serving.fine_tuning.attempt import FineTuningDeps
 from homeport.serving.fine_tuning.service import FineTuningService
 from homeport.store.fine_tuning import SqlFineTuningRepository
 from homeport.store.training_queue import SqlTrainingQueue
+from tests.api.asgi import AsgiResponse
+from tests.api.fakes import services
+from tests.api.files.file_app import LINES, FileApp
+from tests.scripted_training import ScriptedTrainingService
 
 JOBS, FINE_TUNES = "/fine_tuning/jobs", "/fine-tunes"
 PREFERENCE = (

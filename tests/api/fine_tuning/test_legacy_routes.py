@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+
 from tests.api.fine_tuning.fine_tuning_app import (
     FINE_TUNES,
     JOBS,

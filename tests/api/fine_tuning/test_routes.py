@@ -4,6 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from homeport.api.access import AccessPolicy
+from homeport.api.application import build_application
+from homeport.domain.errors import ExtraNotInstalled, InvalidRequest
 from tests.api.asgi import call
 from tests.api.fakes import services
 from tests.api.fine_tuning.fine_tuning_app import (
@@ -12,10 +16,6 @@ from tests.api.fine_tuning.fine_tuning_app import (
     PREFERENCE,
     FineTuningApp,
 )
-
-from homeport.api.access import AccessPolicy
-from homeport.api.application import build_application
-from homeport.domain.errors import ExtraNotInstalled, InvalidRequest
 
 
 @pytest.fixture

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 
 import pytest
-from tests.api.asgi import AsgiResponse, call
-from tests.api.fakes import services
 
 from homeport.api.access import AccessPolicy
 from homeport.api.application import build_application
+from tests.api.asgi import AsgiResponse, call
+from tests.api.fakes import services
 
 PAGE = "https://app.example"
 KEY = "sk-a-long-enough-key"

@@ -10,11 +10,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
-from tests.api.asgi import call
-from tests.api.fakes import services
 
 from homeport.api.application import build_application
 from homeport.domain.errors import EngineFailed, Overloaded
+from tests.api.asgi import call
+from tests.api.fakes import services
 
 SECRET = "the caller must not read this"
 

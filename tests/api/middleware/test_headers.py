@@ -4,11 +4,11 @@ import logging
 import re
 
 import pytest
-from tests.api.asgi import call
-from tests.api.fakes import services
 
 from homeport.api.access import AccessPolicy
 from homeport.api.application import build_application
+from tests.api.asgi import call
+from tests.api.fakes import services
 
 ANSWERS = [
     ("GET", "/v1/models", {}, 200),

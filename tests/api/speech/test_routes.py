@@ -7,8 +7,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.api.asgi import AsgiResponse, call
-from tests.api.fakes import FakeRegistry, FakeServing, Script, installed, services
 
 from homeport.api.application import build_application
 from homeport.api.speech.fields import FIELDS
@@ -21,6 +19,8 @@ from homeport.domain.events import (
     Usage,
 )
 from homeport.domain.speech import AUDIO_FORMATS, SpeechRequest
+from tests.api.asgi import AsgiResponse, call
+from tests.api.fakes import FakeRegistry, FakeServing, Script, installed, services
 
 SPECS: dict[str, dict[str, dict[str, Any]]] = json.loads(
     (Path(__file__).parents[2] / "contract" / "data" / "fields.json").read_text("utf-8")

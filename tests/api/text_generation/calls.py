@@ -3,9 +3,6 @@
 import json
 from typing import Any
 
-from tests.api.asgi import AsgiResponse, call
-from tests.api.fakes import FakeServing, Script, Step, answer, services
-
 from homeport.api.application import build_application
 from homeport.domain.errors import HomeportError
 from homeport.domain.events import (
@@ -18,6 +15,8 @@ from homeport.domain.events import (
     Usage,
 )
 from homeport.domain.text import TextRequest
+from tests.api.asgi import AsgiResponse, call
+from tests.api.fakes import FakeServing, Script, Step, answer, services
 
 PATHS = {"completions": "/v1/completions", "chat": "/v1/chat/completions", "edits": "/v1/edits"}
 PLAIN: dict[str, dict[str, Any]] = {

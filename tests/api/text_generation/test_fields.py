@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.api.text_generation.calls import post
 
 from homeport.api.chat.messages import ChatMessageParam
 from homeport.api.chat.routes import ChatBody
@@ -15,6 +14,7 @@ from homeport.api.completions.routes import CompletionBody
 from homeport.api.edits.routes import EditBody
 from homeport.api.text_generation.fields import FIELDS
 from homeport.api.text_generation.schema import StreamOptions
+from tests.api.text_generation.calls import post
 
 SPECS: dict[str, dict[str, dict[str, Any]]] = json.loads(
     (Path(__file__).parents[2] / "contract" / "data" / "fields.json").read_text("utf-8")

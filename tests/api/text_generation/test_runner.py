@@ -5,9 +5,6 @@ from typing import Any
 
 import openai
 import pytest
-from tests.api.fakes import FakeServing, FakeStream, Script, services
-from tests.api.text_generation.calls import PATHS, PLAIN, failing
-from tests.api.text_generation.loop_server import Checkpoint, RawConnection, on_loop
 
 from homeport.api.application import build_application
 from homeport.api.services import Limits
@@ -22,6 +19,9 @@ from homeport.domain.events import (
 from homeport.domain.models import InstalledModel
 from homeport.domain.ports.serving import More
 from homeport.domain.worker_messages import EngineRequest
+from tests.api.fakes import FakeServing, FakeStream, Script, services
+from tests.api.text_generation.calls import PATHS, PLAIN, failing
+from tests.api.text_generation.loop_server import Checkpoint, RawConnection, on_loop
 
 ADMITTED = [Admitted(5, (10,))]
 PHASES = ("loading", "queued", "prefill", "decode")

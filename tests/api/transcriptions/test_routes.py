@@ -7,9 +7,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.api.asgi import AsgiResponse, call
-from tests.api.fakes import FakeRegistry, FakeServing, Script, installed, services
-from tests.api.form_bodies import HEADERS, form, is_empty
 
 from homeport.api.application import build_application
 from homeport.api.transcriptions.fields import FIELDS
@@ -24,6 +21,9 @@ from homeport.domain.events import (
     Usage,
 )
 from homeport.domain.transcription import TranscriptionRequest, VadSettings
+from tests.api.asgi import AsgiResponse, call
+from tests.api.fakes import FakeRegistry, FakeServing, Script, installed, services
+from tests.api.form_bodies import HEADERS, form, is_empty
 
 SPECS: dict[str, dict[str, dict[str, Any]]] = json.loads(
     (Path(__file__).parents[2] / "contract" / "data" / "fields.json").read_text("utf-8")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.api.files.file_app import LINES, FileApp
 
 PLAIN = {"filename": "a.jsonl", "purpose": "fine-tune", "bytes": 3 * len(LINES), "mime_type": "text/jsonl"}

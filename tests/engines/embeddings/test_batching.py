@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests import tiny_encoders as tiny
 
 from homeport.domain.embeddings import EmbeddingRequest
 from homeport.domain.errors import EngineFailed
@@ -25,6 +24,7 @@ from homeport.engines.llama import encoder
 from homeport.engines.llama.encoder import EmbeddingEncoder, EncoderOptions, Ids
 from homeport.engines.llama.encoder import Vectors as Rows
 from homeport.engines.round_robin import ActiveRequest
+from tests import tiny_encoders as tiny
 
 BATCH = 64
 

@@ -1,11 +1,11 @@
 from pathlib import Path
 
 import pytest
-from tests import tiny_encoders as tiny
 
 from homeport.domain.errors import Unavailable
 from homeport.domain.worker_messages import EngineSpec
 from homeport.engines.embeddings.engine import load
+from tests import tiny_encoders as tiny
 
 
 def test_a_loaded_model_says_what_it_is(tmp_path: Path) -> None:

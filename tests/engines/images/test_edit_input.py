@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from tests import photos
 
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.images import ImageRequest, ImageSize, ImageSource
 from homeport.engines.images.edit_input import EditInput
+from tests import photos
 
 OWN = ImageSize(512, 512)
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.engines.images.engine_runner import ImageEngineRunner
 
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.events import Admitted, Done, GeneratedImage
@@ -28,6 +27,7 @@ from homeport.engines.images.pipeline import (
     PipelineStep,
     Pixels,
 )
+from tests.engines.images.engine_runner import ImageEngineRunner
 
 STEPS = 3
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests import photos
 
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.images import ImageFormat, ImageOutput, ImageSize
 from homeport.engines.images import pixels
+from tests import photos
 
 RNG = np.random.default_rng(3)
 NOISE = RNG.integers(0, 256, (48, 64, 3), np.uint8)

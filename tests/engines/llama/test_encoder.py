@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from msgspec import structs
-from tests import tiny_encoders as tiny
 
 from homeport.domain.errors import Unavailable
 from homeport.engines.llama import encoder
 from homeport.engines.llama.encoder import EmbeddingEncoder, EncoderOptions
+from tests import tiny_encoders as tiny
 
 
 def opened(weights: Path, library: Path | None, window: int | None = None) -> EmbeddingEncoder:

@@ -6,12 +6,12 @@ from typing import cast
 
 import psutil
 import pytest
-from tests import tiny_encoders as tiny
 
 from homeport.engines.llama import encoder
 from homeport.engines.llama.encoder import EncoderOptions
 from homeport.engines.llama.library import LlamaLibrary, kernels
 from homeport.engines.llama.threadpool import LlamaThreadpool
+from tests import tiny_encoders as tiny
 
 
 def threads() -> set[int]:

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests import photos
 
 from homeport.domain.errors import InvalidRequest, Unavailable
 from homeport.engines.moderation import image_classifier
 from homeport.engines.moderation.image_classifier import NsfwClassifier
+from tests import photos
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,11 @@ import io
 import av
 import numpy as np
 import pytest
-from tests.engines.speech.sniffing import sniff
 
 from homeport.domain.speech import AUDIO_FORMATS, AudioFormat
 from homeport.engines.speech.audio_encoder import encoder
 from homeport.engines.speech.kokoro import RATE, AudioSamples, time_stretch
+from tests.engines.speech.sniffing import sniff
 
 SECOND: AudioSamples = (np.sin(np.arange(RATE) * 2 * np.pi * 440 / RATE) * 0.5).astype(np.float32)
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.engines.text.fake_executor import FakeExecutor
 
 from homeport.engines.text.executor import ExecutorTraits
 from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaOptions, load
+from tests.engines.text.fake_executor import FakeExecutor
 
 # One thread: kernels spin while they wait for one another, which is slow where several test runs share a machine.
 OPTIONS = LlamaOptions(window=512, cells=512, sequences=1, batch=512, threads=1)

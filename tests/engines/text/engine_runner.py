@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import Self
 
 import msgspec
-from tests.engines.text.fake_executor import FakeOptions, build_fake
 
 from homeport.domain.errors import ErrorInfo
 from homeport.domain.events import (
@@ -27,6 +26,7 @@ from homeport.domain.text import TextRequest, TokenRequest
 from homeport.domain.worker_messages import EngineSpec
 from homeport.engines.text.engine import build_engine
 from homeport.engines.text.options import TextOptions
+from tests.engines.text.fake_executor import FakeOptions, build_fake
 
 DEADLINE_S = 30.0
 PLENTY = 1_000_000

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from tests.engines.text.fake_executor import FakeExecutor
 
 from homeport.engines.text.batch_builder import assemble
 from homeport.engines.text.executor import ExecutorTraits, Logits
@@ -15,6 +14,7 @@ from homeport.engines.text.prompt_lookup import LookupSource, PromptLookup
 from homeport.engines.text.scheduled_request import ScheduledRequest
 from homeport.engines.text.scheduler import Scheduler
 from homeport.engines.text.step_plan import LogitsRow, StepPlan
+from tests.engines.text.fake_executor import FakeExecutor
 
 ADAPTERS = ("red", "blue")
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.engines.text.engine_runner import TextEngineRunner
 
 from homeport.domain.errors import InvalidRequest, Unavailable
 from homeport.domain.models import Adapter
@@ -16,6 +15,7 @@ from homeport.domain.text import (
     TextRequest,
 )
 from homeport.engines.text.adapters import MAX_IDLE_ADAPTERS, AdapterCache
+from tests.engines.text.engine_runner import TextEngineRunner
 
 ASKED = TextRequest(
     (TextPrompt("The secret word is"),), SamplingParams(temperature=0.0), StoppingCriteria(max_tokens=20)

@@ -1,8 +1,5 @@
 """Background requests in the text engine: they stand still without credit, and short steps while nobody waits."""
 
-from tests.engines.text.engine_runner import TextEngineRunner
-from tests.engines.text.simulation import Ask, Simulation, traits
-
 from homeport.domain.text import (
     SamplingParams,
     StoppingCriteria,
@@ -10,6 +7,8 @@ from homeport.domain.text import (
     TextRequest,
 )
 from homeport.engines.text.prefill_budget import PrefillBudget
+from tests.engines.text.engine_runner import TextEngineRunner
+from tests.engines.text.simulation import Ask, Simulation, traits
 
 HALT = 1 << 40
 

@@ -7,9 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.engines.text.engine_runner import TextEngineRunner, TextEvents
-from tests.engines.text.fake_executor import FakeExecutor
-from tests.engines.text.simulation import Ask, Simulation, alone, traits
 
 from homeport.domain.events import TextDelta
 from homeport.domain.text import (
@@ -23,6 +20,9 @@ from homeport.engines.text.engine import TextEngine
 from homeport.engines.text.executor import Executor, Logits, TokenBatch
 from homeport.engines.text.executors.llama.executor import LlamaExecutor
 from homeport.engines.text.options import TextOptions
+from tests.engines.text.engine_runner import TextEngineRunner, TextEvents
+from tests.engines.text.fake_executor import FakeExecutor
+from tests.engines.text.simulation import Ask, Simulation, alone, traits
 
 PROSE = "The quick brown fox jumps over the lazy dog, and the lazy dog does not mind it at all; it sleeps on. "
 EDITED = PROSE.replace("lazy", "idle").replace("quick brown", "slow")

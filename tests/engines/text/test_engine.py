@@ -5,9 +5,6 @@ import json
 import msgspec
 import numpy as np
 import pytest
-from tests.engines.text.engine_runner import TextEngineRunner, TextEvents, fake_engine
-from tests.engines.text.fake_executor import START, FakeExecutor
-from tests.engines.text.simulation import traits
 
 from homeport.domain.errors import Unavailable
 from homeport.domain.events import (
@@ -24,6 +21,9 @@ from homeport.domain.text import (
 )
 from homeport.domain.worker_messages import EngineSpec
 from homeport.engines.text.engine import load
+from tests.engines.text.engine_runner import TextEngineRunner, TextEvents, fake_engine
+from tests.engines.text.fake_executor import START, FakeExecutor
+from tests.engines.text.simulation import traits
 
 GREEDY = SamplingParams(temperature=0.0)
 SHORT = StoppingCriteria(max_tokens=12)

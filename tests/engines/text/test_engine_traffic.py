@@ -5,9 +5,6 @@ import threading
 from collections.abc import Sequence
 
 import pytest
-from tests.engines.text.engine_runner import DEADLINE_S, TextEngineRunner
-from tests.engines.text.fake_executor import FakeExecutor
-from tests.engines.text.simulation import traits
 
 from homeport.domain.errors import EngineFailed
 from homeport.domain.events import Event, TextDelta, Usage
@@ -20,6 +17,9 @@ from homeport.domain.text import (
 from homeport.engines.text.engine import TextEngine
 from homeport.engines.text.executor import ExecutorTraits, Logits, TokenBatch
 from homeport.engines.text.options import TextOptions
+from tests.engines.text.engine_runner import DEADLINE_S, TextEngineRunner
+from tests.engines.text.fake_executor import FakeExecutor
+from tests.engines.text.simulation import traits
 
 LONG = "All work and no play makes Jack a dull boy. " * 8
 

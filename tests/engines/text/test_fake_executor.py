@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from tests.engines.text.fake_executor import IM_END, SIZE, START, FakeExecutor
-from tests.engines.text.simulation import traits
 
 from homeport.domain.errors import EngineFailed
 from homeport.engines.text.executor import TokenBatch
+from tests.engines.text.fake_executor import IM_END, SIZE, START, FakeExecutor
+from tests.engines.text.simulation import traits
 
 
 def _batch(runs: dict[int, tuple[int, list[int]]], wanted: list[int]) -> TokenBatch:

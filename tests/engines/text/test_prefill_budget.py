@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tests.engines.text.simulation import Ask, Simulation, traits
 
 from homeport.engines.text.prefill_budget import (
     DEFAULT_PREFILL_TOKENS,
@@ -19,6 +18,7 @@ from homeport.engines.text.prefill_budget import (
 from homeport.engines.text.prompt_lookup import assumed_min_acceptance
 from homeport.engines.text.scheduler import Scheduler
 from homeport.engines.text.step_costs import CostFile, Costs
+from tests.engines.text.simulation import Ask, Simulation, traits
 
 SECONDS = st.floats(1e-5, 0.05)
 

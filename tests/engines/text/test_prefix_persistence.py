@@ -7,9 +7,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.engines.text.engine_runner import TextEngineRunner, TextEvents
-from tests.engines.text.fake_executor import FakeExecutor
-from tests.engines.text.simulation import traits
 
 from homeport.domain.text import (
     SamplingParams,
@@ -28,6 +25,9 @@ from homeport.engines.text.prefix_persistence import (
 )
 from homeport.engines.text.prefix_store import PrefixStore
 from homeport.engines.text.scheduled_request import ScheduledRequest
+from tests.engines.text.engine_runner import TextEngineRunner, TextEvents
+from tests.engines.text.fake_executor import FakeExecutor
+from tests.engines.text.simulation import traits
 
 SYSTEM = "You are a helpful assistant who answers in rhyme and never apologises. " * 2
 LENGTH = 1 + len(SYSTEM)  # and the start token

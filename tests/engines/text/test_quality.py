@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.engines.text.engine_runner import TextEngineRunner
 
 from homeport.domain.text import (
     ChatPrompt,
@@ -23,6 +22,7 @@ from homeport.domain.text import (
 from homeport.engines.text.executor import Logits, TokenBatch
 from homeport.engines.text.executors.llama import kv_sizing
 from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaOptions, load
+from tests.engines.text.engine_runner import TextEngineRunner
 
 LANE = 256
 LENGTH = LANE + 14

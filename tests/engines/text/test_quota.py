@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from tests.engines.text.engine_runner import TextEngineRunner, TextEvents
 
 from homeport.domain.events import ChoiceFinished, Event, QuotaLow
 from homeport.domain.text import (
@@ -12,6 +11,7 @@ from homeport.domain.text import (
     TextPrompt,
     TextRequest,
 )
+from tests.engines.text.engine_runner import TextEngineRunner, TextEvents
 
 STORY = "It was a dark and stormy night; the rain fell in torrents. It was a dark and stormy night; the rain"
 

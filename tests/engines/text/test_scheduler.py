@@ -2,9 +2,8 @@
 
 import itertools
 
-from tests.engines.text.simulation import Ask, Simulation, alone, traits
-
 from homeport.engines.text.executor import ExecutorTraits
+from tests.engines.text.simulation import Ask, Simulation, alone, traits
 
 
 def _prompt(length: int, salt: int = 0) -> list[int]:

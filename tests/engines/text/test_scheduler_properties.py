@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.engines.text.fake_executor import FakeExecutor
-from tests.engines.text.simulation import ADAPTERS, Ask, Simulation, alone, traits
 
 from homeport.engines.text.batch_builder import assemble
 from homeport.engines.text.executor import ExecutorTraits
+from tests.engines.text.fake_executor import FakeExecutor
+from tests.engines.text.simulation import ADAPTERS, Ask, Simulation, alone, traits
 
 CELLS = 48  # the tightest cache drawn below
 TRUNKS = tuple([(17 * trunk + index * (trunk + 3)) % 250 for index in range(40)] for trunk in range(3))

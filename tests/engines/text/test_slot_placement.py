@@ -3,11 +3,11 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.engines.text.fake_executor import FakeExecutor
-from tests.engines.text.simulation import traits
 
 from homeport.engines.text.kv_cache import KVCache
 from homeport.engines.text.slot_placement import choose_slot, find_slot_move
+from tests.engines.text.fake_executor import FakeExecutor
+from tests.engines.text.simulation import traits
 
 IDS = st.sets(st.integers(0, 31))
 

@@ -5,8 +5,6 @@ from collections import Counter
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.engines.text.fake_executor import FakeExecutor
-from tests.engines.text.simulation import traits
 
 from homeport.domain.text import SamplingParams
 from homeport.engines.text.executor import Logits, TokenBatch
@@ -15,6 +13,8 @@ from homeport.engines.text.sampling import LogitBias, TokenSampler, sample
 from homeport.engines.text.scheduled_request import Candidate, ScheduledRequest
 from homeport.engines.text.step_plan import LogitsRow
 from homeport.engines.text.verification import sample_runs, score_runs
+from tests.engines.text.fake_executor import FakeExecutor
+from tests.engines.text.simulation import traits
 
 NO_BIAS = LogitBias.of({})
 PROMPT = list(b"It was a dark and stormy night")

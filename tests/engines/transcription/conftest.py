@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from tests.audio_samples import Samples, encoded
 
 from homeport.domain.events import (
     Admitted,
@@ -19,6 +18,7 @@ from homeport.domain.transcription import TranscriptionRequest
 from homeport.domain.worker_messages import EngineSpec
 from homeport.engines.round_robin import ActiveRequest, GeneratorWork, RoundRobinEngine
 from homeport.engines.transcription.engine import Transcriber, load
+from tests.audio_samples import Samples, encoded
 
 
 @dataclass

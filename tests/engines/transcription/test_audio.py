@@ -4,6 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from homeport.domain.errors import InvalidRequest
+from homeport.engines.transcription import audio
 from tests import odd_sounds
 from tests.audio_samples import (
     FORMATS,
@@ -11,9 +14,6 @@ from tests.audio_samples import (
     encoded,
     tone,
 )
-
-from homeport.domain.errors import InvalidRequest
-from homeport.engines.transcription import audio
 
 SECONDS = 1.5
 CONTAINERS = {"flac": "flac", "m4a": "mov", "mp3": "mp3", "mp4": "mov", "mpga": "mp3", "mpeg": "mpeg", "oga": "ogg"} | {

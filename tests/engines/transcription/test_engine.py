@@ -8,16 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.audio_samples import (
-    CHINESE,
-    ENGLISH,
-    encoded,
-    errors,
-    silence,
-    spoken,
-    tone,
-)
-from tests.engines.transcription.conftest import Listen
 
 from homeport.domain.errors import InvalidRequest, Unavailable
 from homeport.domain.events import (
@@ -33,6 +23,16 @@ from homeport.domain.worker_messages import EngineSpec
 from homeport.engines.round_robin import ActiveRequest, GeneratorWork, RoundRobinEngine
 from homeport.engines.transcription import speech_chunks
 from homeport.engines.transcription.engine import Transcriber, load
+from tests.audio_samples import (
+    CHINESE,
+    ENGLISH,
+    encoded,
+    errors,
+    silence,
+    spoken,
+    tone,
+)
+from tests.engines.transcription.conftest import Listen
 
 
 def test_english_comes_back_as_it_was_said(listen: Listen) -> None:

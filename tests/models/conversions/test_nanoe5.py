@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests import tiny_encoders as tiny
 
 from homeport.domain.errors import Unavailable
 from homeport.engines.llama import encoder
@@ -13,6 +12,7 @@ from homeport.engines.llama.encoder import EncoderOptions
 from homeport.formats import gguf_reader
 from homeport.models import catalogue, disk
 from homeport.models.conversions.table import CONVERSIONS
+from tests import tiny_encoders as tiny
 
 OURS = {
     "token_embd": "emb.word",

@@ -2,9 +2,9 @@ import json
 from pathlib import Path
 
 import numpy as np
-from recipes.images.prompts import PROMPTS
 
 from recipes.images import blind_test
+from recipes.images.prompts import PROMPTS
 
 
 def test_the_sheet_shows_what_texts_alone_decide() -> None:

@@ -2,9 +2,9 @@ import json
 from pathlib import Path
 
 import pytest
-from recipes.images.concepts import LANGUAGES, Concept
 
 from recipes.images import concepts
+from recipes.images.concepts import LANGUAGES, Concept
 
 
 @pytest.fixture

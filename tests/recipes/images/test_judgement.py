@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+
 from recipes.images.dataset import Dataset, Row
 from recipes.images.judgement import Judge
 

@@ -7,13 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from recipes.images.draft import Draft, DraftShape
-from recipes.images.examples import Batch
-from recipes.images.latent_to_caption import Beholder
-from recipes.images.latents import Coder, Finisher, doubled
-from recipes.images.objectives import BeholdLesson, DraftLesson, FlowLesson
-from recipes.images.trainer import Pace, Trainer
-from recipes.images.transformer import Shape, Transformer
 
 from homeport.engines.images.pipelines.clipart.networks import LATENT, SIDE, Networks
 from recipes.images import (
@@ -22,6 +15,13 @@ from recipes.images import (
     objectives,
     train,
 )
+from recipes.images.draft import Draft, DraftShape
+from recipes.images.examples import Batch
+from recipes.images.latent_to_caption import Beholder
+from recipes.images.latents import Coder, Finisher, doubled
+from recipes.images.objectives import BeholdLesson, DraftLesson, FlowLesson
+from recipes.images.trainer import Pace, Trainer
+from recipes.images.transformer import Shape, Transformer
 
 DRAFT = DraftShape(components=16, width=64, depth=1)
 SHAPE = Shape(width=64, depth=2, head=32)

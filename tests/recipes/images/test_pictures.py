@@ -1,5 +1,6 @@
 import numpy as np
 from numpy.typing import NDArray
+
 from recipes.images.dataset import Dataset, Row
 from recipes.images.judgement import Judge, main_colour
 from recipes.images.pictures import recoloured

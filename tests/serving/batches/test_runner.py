@@ -337,7 +337,7 @@ async def test_nothing_ends_the_desk(room: RunnerFixture, monkeypatch: pytest.Mo
 
 async def test_nothing_ends_the_hold_on_a_batch(room: RunnerFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever renewing a batch's lease raises, it is renewed again, so that no other process takes it over."""
-    monkeypatch.setattr(desks, "RENEW_S", 0.01)
+    monkeypatch.setattr(desks, "RENEW_INTERVAL_S", 0.01)
     renew, calls = room.book.renew, Counter[str]()
 
     def failing(owner: str, batch_id: str, lease_s: float) -> Batch:

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.scripted_training import STEPS, ScriptedTrainingService
-from tests.store.fine_tuning_store import FineTuningStore
 
 from homeport.domain.errors import (
     ExtraNotInstalled,
@@ -27,6 +25,8 @@ from homeport.serving.fine_tuning.attempt import FineTuningDeps
 from homeport.serving.fine_tuning.service import FineTuningService
 from homeport.store import migration
 from homeport.store.database import Database
+from tests.scripted_training import STEPS, ScriptedTrainingService
+from tests.store.fine_tuning_store import FineTuningStore
 
 LINE = b'{"prompt": "a", "completion": "b"}\n'
 
@@ -254,7 +254,7 @@ async def test_nothing_ends_the_queue(
     assert "ZeroDivisionError" in caplog.text
 
 
-@pytest.mark.parametrize("name", ["counts", "beat", "untidy", "is_wanted"])
+@pytest.mark.parametrize("name", ["counts", "heartbeat", "list_uncleaned", "is_wanted"])
 async def test_whatever_fails_in_the_queue_is_tried_again(
     yard: Yard, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

@@ -9,13 +9,13 @@ from pathlib import Path
 import msgspec
 import psutil
 import pytest
-from tests.serving.conftest import DEADLINE_S, QUICK, answer, prompt, scripted, until
 
 from homeport.domain.errors import HomeportError, Unavailable
 from homeport.serving.local import LocalServing
 from homeport.serving.pool.pooled_model import PooledModel
 from homeport.serving.workers.frames import LaunchMessage
 from homeport.serving.workers.session import WorkerSession
+from tests.serving.conftest import DEADLINE_S, QUICK, answer, prompt, scripted, until
 
 Serve = Callable[..., Awaitable[LocalServing]]
 

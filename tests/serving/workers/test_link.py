@@ -5,7 +5,6 @@ import socket
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.serving.conftest import DEADLINE_S, prompt, until
 
 from homeport.domain.errors import PayloadTooLarge
 from homeport.domain.models import EngineStats
@@ -18,6 +17,7 @@ from homeport.domain.worker_messages import (
 )
 from homeport.serving.workers.frames import FrameChannel, FrameReader, pack
 from homeport.serving.workers.link import WorkerLink
+from tests.serving.conftest import DEADLINE_S, prompt, until
 
 
 class Ends:

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 import pytest
-from tests.serving.conftest import DEADLINE_S, prompt
 
 from homeport.domain.errors import EngineFailed
 from homeport.domain.events import Failed
@@ -28,6 +27,7 @@ from homeport.serving.workers.frames import (
     FrameReader,
     LaunchMessage,
 )
+from tests.serving.conftest import DEADLINE_S, prompt
 
 
 class Bare(NamedTuple):

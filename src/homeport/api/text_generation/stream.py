@@ -1,7 +1,7 @@
 """Events to server-sent events, cheaply: a plain delta is spliced into a frame that was encoded once per choice.
 
-Knows nothing of an endpoint's JSON: a `ChunkRenderer` makes the chunks. Spliced frames are byte for byte what the encoder
-would have written.
+Knows nothing of an endpoint's JSON: a `ChunkRenderer` makes the chunks. Spliced frames are byte for byte what the
+encoder would have written.
 """
 
 import secrets

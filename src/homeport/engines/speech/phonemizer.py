@@ -232,7 +232,10 @@ def _merge_short_chunks(chunks: list[PhonemeChunk]) -> Iterator[PhonemeChunk]:
 
 
 def _split_long_chunks(chunks: Iterator[PhonemeChunk]) -> Iterator[PhonemeChunk]:
-    """Chunks of at most `MAX_CHUNK_PHONEMES` phonemes, the first of at most `MAX_FIRST_CHUNK_PHONEMES`, cut at clauses, else at words."""
+    """Split into chunks of at most `MAX_CHUNK_PHONEMES` phonemes, at clauses, else at words.
+
+    The first chunk has at most `MAX_FIRST_CHUNK_PHONEMES`.
+    """
     is_first = True
     for chunk in chunks:
         left = chunk.phonemes

@@ -102,9 +102,8 @@ class ModelScope(msgspec.Struct, frozen=True):
         except APIError as error:
             where = f"{self.options.ms_endpoint}/models/{self.repo}"
             label = self.label if self.revision is None else f"{self.label}@{self.revision}"
-            raise protocol.hub_error(
-                label, error.status_code or 0, where=where, token="MODELSCOPE_API_TOKEN"
-            ) from error
+            status = error.status_code or 0
+            raise protocol.hub_error(label, status, where=where, token="MODELSCOPE_API_TOKEN") from error  # noqa: S106
         except requests.exceptions.ChunkedEncodingError as error:
             raise ConnectionLost("the connection broke") from error
         except (NetworkError, requests.RequestException) as error:

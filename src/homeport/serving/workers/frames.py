@@ -112,7 +112,7 @@ class FrameChannel:
         self._sending = threading.Lock()
 
     def send(self, message: msgspec.Struct, limit: int | None = None) -> None:
-        """Send one message whole. Blocks while the gateway is behind. Raises PayloadTooLarge, or OSError when it is gone."""
+        """Send one whole message. Blocks while the gateway lags. Raises PayloadTooLarge, or OSError if it is gone."""
         frame = pack(message, limit or MAX_REPLY_BYTES)
         with self._sending:
             self._sock.sendall(frame)

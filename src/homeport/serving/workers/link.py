@@ -46,7 +46,7 @@ class WorkerLink(asyncio.Protocol):
         return link
 
     def send(self, message: msgspec.Struct) -> None:
-        """Queue one message. Raises PayloadTooLarge where it is over the link's limit; a message to a lost link is dropped."""
+        """Queue one message. Raises PayloadTooLarge over the link's limit. A message to a lost link is dropped."""
         frame = pack(message, self._limit)
         if self._transport is not None and self._is_open:
             self._transport.write(frame)

@@ -14,8 +14,6 @@ import psutil
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from tests.engines.images import tiny_checkpoint
-from tests.engines.images.engine_runner import ImageEngineRunner, ImageEvents
 
 from homeport.domain.errors import Unavailable
 from homeport.domain.events import GeneratedImage
@@ -29,6 +27,8 @@ from homeport.engines.images.pipelines.diffusion.pipeline import (
     load,
     load_command,
 )
+from tests.engines.images import tiny_checkpoint
+from tests.engines.images.engine_runner import ImageEngineRunner, ImageEvents
 
 ROOT = Path(__file__).parents[5]
 pytestmark = pytest.mark.skipif(tiny_checkpoint.IS_NOWHERE, reason=tiny_checkpoint.NOWHERE)

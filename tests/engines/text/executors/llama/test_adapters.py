@@ -6,12 +6,12 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from tests.tiny_adapters import adapter
 
 from homeport.domain.errors import Unavailable
 from homeport.engines.text.executor import Logits, TokenBatch
 from homeport.engines.text.executors.llama.executor import LlamaExecutor
 from homeport.engines.text.executors.llama.kv_sizing import Kv
+from tests.tiny_adapters import adapter
 
 Open = Callable[..., LlamaExecutor]
 Build = Callable[..., TokenBatch]

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.engines.text.executors.llama.conftest import THREADS
 
 from homeport.domain.errors import InvalidRequest, Unavailable
 from homeport.domain.weight_layouts import LayoutBenchmarkJob
@@ -17,6 +16,7 @@ from homeport.engines.text.executor import TokenBatch
 from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaOptions, load
 from homeport.engines.text.executors.llama.layout_benchmark import run_benchmark
 from homeport.engines.text.executors.llama.requantize import requantize
+from tests.engines.text.executors.llama.conftest import THREADS
 
 
 def test_a_wider_layout_says_the_same(

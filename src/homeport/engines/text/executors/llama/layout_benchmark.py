@@ -1,7 +1,7 @@
-"""`python -m homeport.engines.text.executors.llama.layout_benchmark JOB`: try layouts of a model's weights, in a process that
+"""`python -m homeport.engines.text.executors.llama.layout_benchmark JOB`: benchmark weight layouts, in a process that
 may die of it.
 
-JOB is a `LayoutBenchmarkJob` as JSON; standard input stays open for as long as the result is wanted. Each line of standard output
+JOB is a `LayoutBenchmarkJob` as JSON; standard input stays open while the result is wanted. Each line of stdout
 is one `LayoutBenchmarkEvent` as JSON; the last one carries the trials.
 Knows nothing of models' names, manifests or which layout is kept.
 """

@@ -2,7 +2,6 @@
 
 import msgspec
 import pytest
-from tests.engines.text.fake_executor import FakeExecutor
 
 from homeport.domain.errors import ContextOverflow
 from homeport.engines.text.executor import Vocabulary
@@ -13,6 +12,7 @@ from homeport.engines.text.length_limits import (
     LengthLimits,
     TokenLimit,
 )
+from tests.engines.text.fake_executor import FakeExecutor
 
 WINDOW = 32768
 

@@ -6,9 +6,9 @@ import warnings
 import numpy as np
 import pytest
 from PIL import Image
-from tests import photos
 
 from homeport.engines import image_decoding
+from tests import photos
 
 
 def seen(data: bytes) -> Image.Image:

@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.engines.text.engine_runner import TextEngineRunner
-from tests.engines.text.fake_executor import END, START
 
 from homeport.domain.events import Admitted, Done, Failed, Tokenised, Usage
 from homeport.domain.text import (
@@ -17,6 +15,8 @@ from homeport.domain.text import (
     TokenRequest,
 )
 from homeport.engines.text.tokenize_requests import MOST_IDS, MOST_TEXT_BYTES
+from tests.engines.text.engine_runner import TextEngineRunner
+from tests.engines.text.fake_executor import END, START
 
 
 @pytest.fixture(scope="module")

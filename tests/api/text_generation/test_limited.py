@@ -42,8 +42,12 @@ class OneKey:
         """Nothing changes."""
 
 
-async def post(endpoint: str, serving: FakeServing, quotas: RateLimiter | None = None, **changes: Any) -> AsgiResponse:
-    given = services(serving, access=AccessPolicy.from_keys(key_cache=OneKey()), quotas=quotas or RateLimiter())
+async def post(
+    endpoint: str, serving: FakeServing, rate_limiter: RateLimiter | None = None, **changes: Any
+) -> AsgiResponse:
+    given = services(
+        serving, access=AccessPolicy.from_keys(key_cache=OneKey()), rate_limiter=rate_limiter or RateLimiter()
+    )
     body = msgspec.json.encode({**PLAIN[endpoint], **changes})
     return await call(build_application(given), "POST", PATHS[endpoint], body, {"authorization": "Bearer sk-any"})
 
@@ -101,11 +105,11 @@ async def test_what_is_left_goes_with_the_request() -> None:
 
 async def test_a_prompt_longer_than_what_is_left_is_refused_before_its_answer() -> None:
     """Once it has been counted, also where it was estimated as shorter; a refused prompt costs nothing."""
-    quotas = RateLimiter()
+    rate_limiter = RateLimiter()
     long: Script = [[Admitted(101, (10,))], [TextDelta(0, "Once")], [Done(Usage(101, 1))]]
     serving = FakeServing(lambda _: long)
-    said = await post("chat", serving, quotas)
+    said = await post("chat", serving, rate_limiter)
     assert (said.status, said.error["code"]) == (429, "insufficient_quota")
     assert serving.streams[0].closed.is_set()
-    assert (await post("chat", FakeServing(lambda _: CUT), quotas)).status == 200
-    assert (await post("chat", FakeServing(lambda _: CUT), quotas)).status == 429
+    assert (await post("chat", FakeServing(lambda _: CUT), rate_limiter)).status == 200
+    assert (await post("chat", FakeServing(lambda _: CUT), rate_limiter)).status == 429

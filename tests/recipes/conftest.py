@@ -1,0 +1,15 @@
+"""The recipes run in the training environment only: without PyTorch none of their tests is collected."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+collect_ignore_glob = [] if find_spec("torch") else ["test_*.py", "images"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark them as `training`, so that `make test` leaves them out."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.training)
