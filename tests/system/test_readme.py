@@ -1,27 +1,46 @@
-"""The README's own commands, typed as written, give answers of the shape it shows, and right ones."""
+"""The samples of the READMEs and of docs/, run as written, give answers of the shape shown, and right ones."""
 
 import json
+import os
 import re
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from tests.system.server import ServerProcess
 
-SHOWN = ["models", "edit", "completion", "chat", "embeddings", "audio", "moderation"]
+_README = ["chat", "stream", "completion", "edit", "embeddings", "audio", "moderation"]
+SHOWN = {"README.md": _README, "README.zh.md": _README, "docs/operations.md": ["models"]}
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "README.zh.md"]
 _STEP = re.compile(
-    r"```(sh|python)\n((?:(?!```).)*)```\n\n(<!-- output:(\w+) -->\n```json\n)((?:(?!```).)*)```", re.DOTALL
+    r"```(sh|python)\n((?:(?!```).)*)```\n\n"
+    r"((?:<details><summary>[^\n]*</summary>\n\n)?<!-- output:(\w+) -->\n```(json|text)\n)((?:(?!```).)*)```",
+    re.DOTALL,
 )
 
 
-def _shape(shown: str) -> list[str]:
-    """The lines without their values: names and nesting. Values differ by machine, time and rounding."""
+class Step(NamedTuple):
+    """A sample of a page: its program, and the output shown below it. JSON is shown indented, text as it is."""
+
+    language: str
+    code: str
+    name: str
+    format: str
+    shown: str
+
+
+def _steps(text: str) -> list[Step]:
+    return [Step(language, code, *rest) for language, code, _, *rest in _STEP.findall(text)]
+
+
+def _shape(step: Step, shown: str) -> list[str]:
+    """The lines of JSON without their values: names and nesting. Values differ by machine, time and rounding."""
+    if step.format == "text":
+        return [str(bool(shown.strip()))]
     return [
         re.sub(r'(:\s*)?("(?:[^"\\]|\\.)*"|-?[\d.]+(?:e[-+]?\d+)?|true|false|null|… \d+ more)(,?)$', r"\1_\3", line)
         for line in shown.splitlines()
@@ -33,7 +52,7 @@ def _is_chatting(entry: Mapping[str, Any]) -> bool:
 
 
 def _shown(printed: str) -> str:
-    """What a program printed, as the README shows it: one JSON document a line, indented.
+    """What a program printed, as the pages show it: one JSON document a line, indented.
 
     Of a list one entry is shown, a loaded model that chats: which others are installed or loaded differs.
     """
@@ -50,48 +69,67 @@ def _shown(printed: str) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _typed(kind: str, code: str, port: int) -> str:
-    program = code.replace(":8080/", f":{port}/")
-    command = [sys.executable, "-c", program] if kind == "python" else ["sh", "-c", program]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+def _run(step: Step, port: int) -> str:
+    """Run the sample against the server on `port`, with the environment that the README's first lines set."""
+    program = step.code.replace(":8080/", f":{port}/")
+    command = [sys.executable, "-c", program] if step.language == "python" else ["sh", "-c", program]
+    variables = {"OPENAI_BASE_URL": f"http://127.0.0.1:{port}/v1", "OPENAI_API_KEY": "homeport"}
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, check=False, env={**os.environ, **variables}
+    )
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    return _shown(done.stdout) if step.format == "json" else done.stdout.rstrip() + "\n"
 
 
 @pytest.fixture(scope="module")
 def outputs(home: ServerProcess, installed: Mapping[str, Path]) -> dict[str, str]:
-    """What each of the README's steps prints now."""
+    """What each sample of each page prints now. A sample that several pages show alike runs once."""
     assert installed
-    # The README's server has just loaded its model; this one may have been idle for long enough to unload it.
+    # The server that `--write-pages` describes has just loaded its model; this one may have unloaded it.
     hello = [{"role": "user", "content": "Hello"}]
     home.call("POST", "/v1/chat/completions", {"model": "gpt-3.5-turbo", "messages": hello, "max_tokens": 1})
-    steps = _STEP.findall(PAGES[0].read_text("utf-8"))
-    return {name: _shown(_typed(kind, code, home.port)) for kind, code, _, name, _ in steps}
+    printed: dict[str, str] = {}
+    programs: dict[str, str] = {}
+    for page in SHOWN:
+        for step in _steps((ROOT / page).read_text("utf-8")):
+            if programs.setdefault(step.name, step.code) != step.code:
+                raise AssertionError(f"{page} shows another program for {step.name} than the pages before it")
+            if step.name not in printed:
+                printed[step.name] = _run(step, home.port)
+    return printed
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_readme_shows_what_its_commands_print(
-    page: Path, outputs: dict[str, str], request: pytest.FixtureRequest
+@pytest.mark.parametrize("page", SHOWN)
+def test_pages_show_what_their_samples_print(
+    page: str, outputs: dict[str, str], request: pytest.FixtureRequest
 ) -> None:
-    """Each step's output stands below it; `--write-pages` puts it there."""
-    text = page.read_text("utf-8")
-    steps = _STEP.findall(text)
-    assert [step[3] for step in steps] == SHOWN == list(outputs)
+    """Each sample's output is below it; `--write-pages` puts it there."""
+    path = ROOT / page
+    text = path.read_text("utf-8")
+    assert [step.name for step in _steps(text)] == SHOWN[page]
     if request.config.getoption("--write-pages"):
-        text = _STEP.sub(lambda m: m[0].removesuffix(m[5] + "```") + outputs[m[4]] + "```", text)
-        page.write_text(text, encoding="utf-8")
-    for _, _, _, name, shown in _STEP.findall(text):
-        assert _shape(shown) == _shape(outputs[name]), f"the output of {name}: run `make docs`"
+        text = _STEP.sub(lambda m: m[0].removesuffix(m[6] + "```") + outputs[m[4]] + "```", text)
+        path.write_text(text, encoding="utf-8")
+    for step in _steps(text):
+        assert _shape(step, step.shown) == _shape(step, outputs[step.name]), f"{step.name} is stale: run `make docs`"
 
 
-def test_the_readmes_answers_are_right(outputs: dict[str, str]) -> None:
-    """The edit is mended, the completion is code, the chat knows the answer, and so on: each means something."""
+def test_every_output_belongs_to_a_sample() -> None:
+    """No page has an output that no sample is found for, and no other page has outputs."""
+    for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")):
+        names = re.findall(r"<!-- output:(\w+) -->", path.read_text("utf-8"))
+        assert names == SHOWN.get(path.relative_to(ROOT).as_posix(), [])
+
+
+def test_the_samples_answers_are_right(outputs: dict[str, str]) -> None:
+    """The edit is corrected, the completion is code, the chat knows the answer, and so on: each means something."""
     assert json.loads(outputs["edit"])["choices"][0]["text"] == "What day of the week is it?"
-    assert "return" in json.loads(outputs["completion"])["choices"][0]["text"]
+    assert "return" in outputs["completion"]
+    assert "4" in outputs["stream"]
     assert "Paris" in json.loads(outputs["chat"])["choices"][0]["message"]["content"]
     near = json.loads(outputs["embeddings"])
-    assert near["same question in Chinese"] > near["another matter"]
-    assert "morning from my own machine" in json.loads(outputs["audio"])["heard"]
-    (verdict,) = json.loads(outputs["moderation"])["results"]
+    assert near["same question"] > near["unrelated"]
+    assert "morning from my own machine" in json.loads(outputs["audio"])["text"]
+    verdict = json.loads(outputs["moderation"])
     assert verdict["flagged"]
-    assert verdict["categories"]["violence"]
+    assert verdict["violence"] > 0.5
