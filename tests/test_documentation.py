@@ -20,6 +20,12 @@ def _blocks(path: Path) -> list[str]:
     return [re.sub(r"\s+#.*", "", block) for block in found]
 
 
+def _anchors(path: Path) -> set[str]:
+    """The names by which links reach the headings of a page."""
+    titles = re.findall(r"^#+ (.*)$", path.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
 def test_generated_pages_are_fresh() -> None:
     """docs/cli.md and docs/settings.md say what the code says."""
     assert write_docs.stale() == []
@@ -72,9 +78,13 @@ def test_tree_shows_every_room() -> None:
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_links_lead_somewhere(path: Path) -> None:
-    """Every relative link of a page names a file that exists."""
-    links = re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", path.read_text("utf-8"))
-    assert not [link for link in links if not (path.parent / link).exists()]
+    """Every relative link of a page names a file that exists, and a heading of it if it names one."""
+    dead = []
+    for link, anchor in re.findall(r"\]\(([^)#:\s]*)(?:#([^)]*))?\)", path.read_text("utf-8")):
+        target = path.parent / link if link else path
+        if not target.exists() or (anchor and anchor not in _anchors(target)):
+            dead.append(f"{link}#{anchor}")
+    assert dead == []
 
 
 def test_decisions_are_short_and_dated() -> None:
@@ -86,6 +96,13 @@ def test_decisions_are_short_and_dated() -> None:
         assert re.match(r"\d{4}-\d{2}-\d{2} · ", entry), entry.splitlines()[0]
         assert len(entry.strip().splitlines()) <= 15, entry.splitlines()[0]
         assert "Rejected" in entry, entry.splitlines()[0]
+
+
+def test_index_of_decisions_lists_each_once() -> None:
+    """The index of docs/decisions.md links to every decision, by its title."""
+    text = (ROOT / "docs" / "decisions.md").read_text("utf-8")
+    titles = re.findall(r"^## [\d-]+ · (.*)$", text, re.MULTILINE)
+    assert sorted(re.findall(r"^- \[(.*)\]\(#", text, re.MULTILINE)) == sorted(titles)
 
 
 def test_changelog_opens_with_this_version() -> None:
