@@ -21,30 +21,28 @@ from recipes.images import (
 _TOP = """# Model card: homeport-emoji-128
 
 Written by `make image-judge`; do not edit. A small text-to-image model of emoji and clip art, {side} x {side} pixels,
-trained from scratch by this repository's `recipes/images` ({size:.1f} MB). It draws single things in the manner of two
-emoji sets (even seeds in one's, odd seeds in the other's); it knows no photographs, scenes, counts or writing, and has
-most of its training pictures nearly by heart. What it was not shown it mixes from what it was, or gets wrong.
+trained from scratch by this repository's `recipes/images` ({size:.1f} MB). It draws single things in the styles of two
+emoji sets (even seeds use one, odd seeds the other). It cannot draw photographs, scenes, counts or writing, and it has
+memorized most of its training images. It mixes what it was not shown from what it was, or gets it wrong.
 
-A network of a few layers guesses the picture from the caption at once, and a walk of a few steps leads to a narrow bell
-curve around that guess; it is not a transformer taught flow matching (why: `docs/decisions.md`; what else was tried:
-`training/images/README.md`). So within a manner seeds differ little in what is drawn: what sets them apart is how
-the drawing is put down, by rules that are not learnt: its tilt, size, proportions and shade, and in variations also
-which way it faces. Rules also even out faint blotches, make what is nearly white white, and keep contours sharp in
-larger answers.
+A network of a few layers predicts the image from the caption at once, and a sampler of a few steps moves to a narrow
+normal distribution around that prediction. It is not a flow-matching transformer (why: `docs/decisions.md`; what else
+was tried: `recipes/images/README.md`). So within a style, seeds change little of what is drawn. They change how the
+drawing is placed, by rules that are not learned: its tilt, size, proportions and shade, and in variations also the
+side it faces. Rules also smooth faint blotches, turn near-white into white, and keep contours sharp in larger images.
 
-![The fifty prompts, one picture each, none picked](image-model.png)
+![The fifty prompts, one image each, not selected](image-model.png)
 
-One variation of each of them, made from the picture alone, none picked:
+One variation of each of them, made from the image alone, not selected:
 
 ![Variations](image-model-variations.png)
 
-Captions are read as vectors of multilingual-e5-small (the catalogue's entry of that name holds the weights' hash), so
-prompts may be in any of its languages; it was trained with captions in {languages}.
-"""
+The model reads captions as vectors of multilingual-e5-small (the catalogue's entry of that name holds the weights'
+hash), so prompts may be in any of its languages; it was trained with captions in {languages}."""
 
-_AGAIN = """## Trained again
+_AGAIN = """## Second training
 
-From nothing, with another seed (`make image-again`; the runs named `second` above), judged in the same way:
+From scratch, with another seed (`make image-again`; the runs named `second` above), evaluated in the same way:
 
 """
 
@@ -77,10 +75,10 @@ def written(folder: Path, model: Path, report: dict[str, Any], again: dict[str, 
 
 def _licences() -> str:
     return (
-        "## Licences\n\nThe weights are under this repository's licence (see LICENSE). They were learnt from drawings "
-        "and captions under the licences below, which the packages state themselves and which allow it: Noto by Google "
-        "(Apache-2.0), Fluent Emoji by Microsoft (MIT), emojibase's labels (MIT). No "
-        "file of theirs ships, but what is painted of a known thing can come near to a copy of one of their drawings.\n"
+        "## Licenses\n\nThe weights are under this repository's license (see LICENSE). They were trained on drawings "
+        "and captions under the licenses below, which the packages state themselves and which allow it: Noto by Google "
+        "(Apache-2.0), Fluent Emoji by Microsoft (MIT), emojibase's labels (MIT). None of their files ships, but an "
+        "image of a known thing can be close to a copy of one of their drawings.\n"
     )
 
 
@@ -91,7 +89,7 @@ def _data(data: dataset.Dataset) -> str:
         for key, package in packages.PACKAGES.items()
     ]
     held_out = sum(text.held_out for text in data.texts)
-    head = "## Data\n\n| npm package | licence | pictures | recoloured |\n| --- | --- | --- | --- |\n"
+    head = "## Data\n\n| npm package | license | images | recolored |\n| --- | --- | --- | --- |\n"
     return f"{head}{chr(10).join(rows)}\n\n{len(data.texts)} captions, {held_out} of them held out of training.\n"
 
 
@@ -116,9 +114,9 @@ def _runs(folder: Path) -> str:
 
 def _judgement(report: dict[str, Any]) -> str:
     return (
-        "## Judgement\n\nWhether the training picture nearest to the painted one, over all sets, is of the concept "
-        "asked for. The judge compares 16 x 16 cells of drawings brought to one place and size, of small tilts the "
-        "best, of variations also mirrored; it knows nothing of the model.\n\n"
+        "## Evaluation\n\nWhether the training image nearest to the generated one, over all sets, is of the requested "
+        "concept. The evaluation compares 16 x 16 cells of drawings moved to one place and size, with the best of "
+        "small tilts, for variations also mirrored; it does not depend on the model.\n\n"
     ) + _scores(report)
 
 
@@ -129,7 +127,7 @@ def _scores(report: dict[str, Any]) -> str:
         for kind, score in report["scores"].items()
     ]
     head = (
-        "| asked | pictures | nearest right | among five | colour right | nearest caption's concept | chance |\n"
+        "| prompts | images | nearest right | among five | color right | nearest caption's concept | chance |\n"
         "| --- | --- | --- | --- | --- | --- | --- |\n"
     )
     return head + "\n".join(rows) + "\n"
@@ -142,19 +140,19 @@ def _share(value: float | None) -> str:
 def _read(model: Path) -> str:
     """What a reader named without knowing the prompts, or that none was asked about these weights."""
     head = (
-        "## Read blind\n\n`make image-blind` makes a sheet for a reader who does not know the prompts, who writes down "
-        "what is in each picture: 24 of the fifty prompts, the four that must be known out of the box and the twenty "
-        "others whose texts' hashes are least, whatever their pictures look like, with seeds of their own.\n\n"
+        "## Blind test\n\n`make image-blind` makes a sheet for a reader who does not know the prompts and names what "
+        "each image shows: 24 of the fifty prompts, the four that must work out of the box and the twenty others with "
+        "the smallest hashes of their texts, whatever their images look like, with seeds of their own.\n\n"
     )
     sitting = blind_test.said()
     if sitting is None:
-        return head + "Nobody has read it yet.\n"
+        return head + "No reader has seen it yet.\n"
     rows = [f"| {prompt} | {words} | {'yes' if right else 'no'} |" for prompt, words, right in sitting.lines]
     right = sum(line[2] for line in sitting.lines)
-    count = f"**{right} of {len(sitting.lines)}** were named rightly; the reader was {sitting.reader}."
+    count = f"**{right} of {len(sitting.lines)}** were named correctly; the reader was {sitting.reader}."
     if sitting.weights != blind_test.weights(model):
         count += " The weights have changed since."
-    return f"{head}{count}\n\n| prompt | the reader's words | right |\n| --- | --- | --- |\n" + "\n".join(rows) + "\n"
+    return f"{head}{count}\n\n| prompt | the reader's words | correct |\n| --- | --- | --- |\n" + "\n".join(rows) + "\n"
 
 
 if __name__ == "__main__":

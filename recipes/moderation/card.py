@@ -10,51 +10,49 @@ from recipes.moderation.measures import FEW, Measured
 
 _HEAD = """# Model card: homeport-moderation
 
-*Written by `python -m recipes.moderation`; `python -m recipes.moderation --check` tells whether it is stale.*
+*Written by `python -m recipes.moderation`; `python -m recipes.moderation --check` reports whether it is stale.*
 
-A small head (one hidden layer) trained for this project on the vectors of multilingual-e5-small and on the six answers
-of tox-block, a network that has read English discussions (Jigsaw's data, CC0; MIT). For pictures Yahoo's open_nsfw
-(BSD-2-Clause). The scores are this model's own and no one else's: they are **not OpenAI's**, and thresholds set for
-OpenAI's scores do not carry over. It is a filter for a first look, not a judge: have people decide where it matters.
+A small head (one hidden layer) trained for this project on the vectors of multilingual-e5-small and on the six outputs
+of tox-block, a network trained on English discussions (Jigsaw's data, CC0; MIT). Images are scored by Yahoo's
+open_nsfw (BSD-2-Clause). The scores are this model's own. They are **not OpenAI's**, and thresholds set for OpenAI's
+scores do not carry over. Use the model for a first filter and have people decide where it matters.
 
-## How a text is judged
+## How a text is scored
 
-Texts are cut into windows of about 56 tokens that overlap by up to 12, at words and clauses; each window is scored, and
-the greatest score of each category counts. Nothing is cut off, but what takes more than one window to understand is not
-understood. A category is flagged from its threshold on, `flagged` is true if any of the answer's categories is.
-Pictures change the score of `sexual` alone: a probability of 0.8 from open_nsfw falls on the threshold.
+A text is split into windows of about 56 tokens that overlap by up to 12, at words and clauses. Each window is scored,
+and the greatest score of each category counts. Nothing is cut off, but content that spans more than one window is not
+understood. A category is flagged from its threshold on; `flagged` is true if any of the answer's categories is. Images
+change only the score of `sexual`: a probability of 0.8 from open_nsfw maps to the threshold.
 
 ## Data
 
 All training and test lines were written for this project, in English and Chinese, and are published with it under its
-licence, in `training/moderation/data` (Apache-2.0). They are made up, were labelled by their writer alone, and nobody
-else checked them. Test lines share no template with training lines, but they come from the same hand, so figures on
-them are kinder than life. For training, each line also stands once or twice among harmless ones of its language, as a
-window has it. Nothing of the third-party set was trained on.
-"""
+license, in `recipes/moderation/data` (Apache-2.0). They are invented and were labeled by their author alone; no one
+else checked them. Test lines share no template with training lines, but they have the same author, so figures on them
+are better than in practice. For training, each line also appears once or twice among harmless ones of its language, as
+in a window. Nothing of the third-party set was used for training."""
 
 _RULE = """
 ## `sexual/minors`: untrained, not measured
 
-Nothing sexual about minors was written or collected, so there is nothing to train or to measure. A rule stands in:
-where a window has a word that says someone is a child or may be one (a list in English and Chinese, ages under 18 among
-them), its score is the window's score of `sexual`, else a hundredth of it; it is flagged from half the threshold of
-`sexual` on. The rule is meant to flag too much rather than too little: `girl` and `boy` count. It misses whatever the
-list lacks, euphemisms first of all.
-"""
+Nothing sexual about minors was written or collected, so there is nothing to train or to measure. A rule is used
+instead: if a window has a word that says someone is or may be a child (a list in English and Chinese, including ages
+under 18), its score is the window's score of `sexual`, otherwise a hundredth of it. It is flagged from half the
+threshold of `sexual` on. The rule is meant to flag too much rather than too little: `girl` and `boy` count. It misses
+words that the list lacks, euphemisms in particular."""
 
 _BLIND = """
 ## Blind spots
 
-* Other languages than English and Chinese were neither trained nor measured.
-* Irony, coded speech, misspelling on purpose, spaced or substituted letters, text in pictures, pinyin, emoji.
-* Quotation, fiction, news and history are told from the thing itself by a few dozen examples only.
+* Languages other than English and Chinese were neither trained nor measured.
+* Irony, coded speech, deliberate misspelling, spaced or substituted letters, text in images, pinyin, emoji.
+* Only a few dozen examples teach it to distinguish quotation, fiction, news and history from the thing itself.
 * `harassment` without swear words, and `hate` against groups that the data do not name.
-* `illicit` knows requests far better than answers that give advice.
-* Pictures: violence, gore, self-harm and hatred are not seen at all, drawings hardly; no explicit picture was at hand
-  to test with, only that harmless ones score low.
-* Short windows lose context: a threat whose target stands a page earlier is judged without it.
-* The head was trained on the 4-bit vectors that the package index gives; others of the same model differ a little.
+* `illicit` recognizes requests far better than answers that give advice.
+* Images: violence, gore, self-harm and hatred are not detected at all, drawings hardly; no explicit image was available
+  for a test, only that harmless ones score low.
+* Short windows lose context: a threat whose target is a page earlier is scored without it.
+* The head was trained on the 4-bit vectors that the package index provides; others of the same model differ a little.
 """
 
 
@@ -81,13 +79,13 @@ def _thresholds(found: Evaluation) -> str:
     return (
         "## Thresholds\n\nChosen on the training lines, alone and among others, each scored by a head that was fitted "
         "without it (five folds): the greatest F-measure with precision counted twice as heavily as recall (F0.7), "
-        "between 0.2 and 0.8. The test lines had no part in it.\n\n| category | flagged from |\n| --- | ---: |\n"
+        "between 0.2 and 0.8. The test lines were not used.\n\n| category | flagged from |\n| --- | ---: |\n"
         + "\n".join(rows)
     )
 
 
 def _own(found: Evaluation) -> str:
-    parts = ["## On lines written here (held out)\n"]
+    parts = ["## On lines of this project (held out)\n"]
     for language, name in LANGUAGES.items():
         harmless, flagged = found.harmless[language]
         harmful, missed = found.missed[language]
@@ -99,18 +97,18 @@ def _own(found: Evaluation) -> str:
         if wrong := found.flagged_wrongly[language]:
             parts.append("Flagged wrongly: " + "; ".join(f"“{text}”" for text in wrong) + "\n")
     parts.append(
-        f"A count marked * is small (under {FEW} positive lines): one line more or less moves the figure much."
+        f"A count marked * is small (under {FEW} positive lines): one line more or less changes the figure a lot."
     )
     return "\n".join(parts)
 
 
 def _others(found: Evaluation) -> str:
     return (
-        f"## On a set that others wrote: {third_party.NAME}, English\n\n"
-        "Answers of language models, rated by people in one category each (MIT, Microsoft; read out of the wheel, not "
-        "kept). An answer with a mean rating of one half or more counts as harmful. The ratings ask how harmful an "
-        "answer is, which is not quite what a category asks, and many harmless rows speak of the same subject. Rows "
-        "that name somebody young were left out of the sexual set. **No licensed third-party set in Chinese was found "
+        f"## On a third-party set: {third_party.NAME}, English\n\n"
+        "Answers of language models, rated by people in one category each (MIT, Microsoft; read from the wheel, not "
+        "stored). An answer with a mean rating of one half or more counts as harmful. The ratings ask how harmful an "
+        "answer is, which is not quite what a category asks, and many harmless rows are about the same subject. Rows "
+        "that name a young person were left out of the sexual set. **No licensed third-party set in Chinese was found "
         "in the package indexes: not measured.** For the other categories none was found either: not measured.\n\n"
         + _table(found.others)
     )
