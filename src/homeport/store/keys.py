@@ -202,5 +202,7 @@ def _revision(connection: sa.Connection) -> int:
 
 
 def _row(key: Key) -> dict[str, object]:
-    written = {name: msgspec.json.encode(getattr(key, name)).decode() for name in _WRITTEN}
-    return msgspec.structs.asdict(key) | written
+    # A limit that is not set is not written: earlier versions read no row that names a limit that they do not know.
+    limits = {name: value for name, value in msgspec.structs.asdict(key.limits).items() if value is not None}
+    written = {"models": key.models, "limits": limits}
+    return msgspec.structs.asdict(key) | {name: msgspec.json.encode(written[name]).decode() for name in _WRITTEN}
