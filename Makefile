@@ -2,9 +2,12 @@
 PY := .venv/bin/python
 HOMEPORT := $(PY) -m homeport
 STARTERS := smollm2-135m qwen2.5-coder-0.5b multilingual-e5-small whisper-base kokoro-82m homeport-moderation homeport-emoji-128
-.PHONY: help setup kernels serve train lint fix types test train-test soak bench docs check image-data image-train image-model image-judge image-again image-blind image-test
+.PHONY: help setup kernels serve train lint fix types test coverage train-test soak wheel bench docs check image-data image-train image-model image-judge image-again image-blind image-test
 .DEFAULT_GOAL := help
 ENVIRONMENTS := .venv .venv-clients
+# `make test T=tests/api` runs the tests of one folder or file; without T all of them run.
+T :=
+PYTEST := $(PY) -m pytest
 $(shell scripts/stamps $(ENVIRONMENTS))
 
 help: ## Show these targets
@@ -33,11 +36,19 @@ fix: .venv/.dev ## Correct what can be corrected by itself
 types: .venv/.dev ## mypy --strict
 	@.venv/bin/mypy
 test: setup ## All tests but those of training, the holds among them scaled down
-	@$(PY) -m pytest -m "not training"
+	@$(PYTEST) -m "not training" $(T)
+# Processes that tests kill leave incomplete data files; `combine` skips these, and its warnings are dropped.
+OF := test-fast
+coverage: .venv/.dev ## Run the fast tests and show which lines of src they run; OF=test: all tests
+	@$(PY) -m coverage erase
+	@$(MAKE) --no-print-directory $(OF) PYTEST="$(PY) -m coverage run -m pytest"
+	@$(PY) -m coverage combine --quiet 2>/dev/null; $(PY) -m coverage report
 train-test: setup .venv/.train ## The tests of fine-tuning, some minutes
 	@$(PY) -m pytest -m training
 soak: setup ## The holds at full length; the result goes to docs/soak.md
 	@scripts/soak
+wheel: .venv/.dev ## Build the wheel, install it into a bare environment and ask its server one question
+	@$(PY) -m scripts.try_wheel
 bench: setup ## Measure against the peers, in one run; the table goes to bench/LOG.md
 	@$(PY) -m bench && for kind in embeddings transcription speech moderation images; do $(PY) -m bench.$$kind --log || exit; done
 docs: setup ## Write the pages made from code and from what tests saw

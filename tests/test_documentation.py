@@ -110,8 +110,3 @@ def test_changelog_opens_with_this_version() -> None:
     newest = re.search(r"^## \[([^\]]+)\]", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
     assert newest
     assert newest[1] in (__version__, "Unreleased")
-
-
-def test_version_stands_once() -> None:
-    """The package and its metadata have the same version."""
-    assert f'\nversion = "{__version__}"\n' in (ROOT / "pyproject.toml").read_text("utf-8")
