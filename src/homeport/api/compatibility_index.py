@@ -1,27 +1,34 @@
-"""Every field of every endpoint, gathered from the families of endpoints: what pages and tests are made from."""
+"""The compatibility notes of every endpoint, read from its body or form: what the page and the tests are made from."""
 
 from collections.abc import Mapping
 
 from homeport.api.batches import fields as batches
-from homeport.api.compatibility import FieldNote
-from homeport.api.embeddings import fields as embeddings
+from homeport.api.chat.schema import ChatBody
+from homeport.api.compatibility import FieldNote, field_notes
+from homeport.api.completions.schema import CompletionBody
+from homeport.api.edits.schema import EditBody
+from homeport.api.embeddings.schema import CreateEmbeddingBody
 from homeport.api.files import fields as files
 from homeport.api.fine_tuning import fields as tuning
-from homeport.api.images import fields as images
-from homeport.api.moderations import fields as moderations
-from homeport.api.speech import fields as speech
-from homeport.api.text_generation import fields as text
-from homeport.api.transcriptions import fields as audio
+from homeport.api.images import schema as images
+from homeport.api.moderations.schema import ModerationBody
+from homeport.api.speech.schema import SpeechBody
+from homeport.api.transcriptions import schema as transcriptions
 
 FIELDS: Mapping[str, tuple[FieldNote, ...]] = {
-    **text.FIELDS,
-    **embeddings.FIELDS,
-    **audio.FIELDS,
-    **speech.FIELDS,
-    **moderations.FIELDS,
-    **images.FIELDS,
+    "completions": field_notes(CompletionBody),
+    "chat": field_notes(ChatBody),
+    "edits": field_notes(EditBody),
+    "embeddings": field_notes(CreateEmbeddingBody),
+    "transcriptions": field_notes(transcriptions.TranscriptionForm, transcriptions.FILES),
+    "translations": field_notes(transcriptions.TranslationForm, transcriptions.FILES),
+    "speech": field_notes(SpeechBody),
+    "moderations": field_notes(ModerationBody),
+    "images": field_notes(images.ImageGenerationBody),
+    "image_edits": field_notes(images.ImageEditBody, images.EDIT_FILES),
+    "image_variations": field_notes(images.ImageVariationForm, images.VARIATION_FILES),
     **files.FIELDS,
     **batches.FIELDS,
     **tuning.FIELDS,
 }
-"""By endpoint: the capability's name in `Registry.resolve`, where a model is asked."""
+"""By endpoint, in the order of the page."""

@@ -13,6 +13,7 @@ from typing import Any, TypeVar, get_args, get_origin
 import msgspec
 
 from homeport.api import json_codec
+from homeport.api.compatibility import without_notes
 from homeport.domain.errors import InvalidRequest
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -44,7 +45,7 @@ class Form:
         values: dict[str, Any] = {}
         for name, value in self.values.items():
             field = types_by_name.get(name)
-            found = value if field is None else _shaped(value, field.type)
+            found = value if field is None else _shaped(value, without_notes(field.type))
             if field is None or field.required or found not in ("", []):
                 values[name] = found
         for name in self.files:

@@ -28,6 +28,7 @@ class AnswerFields(msgspec.Struct, kw_only=True):
     id: Any = None
     content_parts: Any = None
 
-    def unserved(self) -> str | None:
-        """The first field that holds what cannot be read yet, if any does."""
-        return next((name for name in _UNSERVED if getattr(self, name)), None)
+
+def find_unserved(message: msgspec.Struct) -> str | None:
+    """Return the first field of a message with these fields that holds what cannot be read yet, None if none does."""
+    return next((name for name in _UNSERVED if getattr(message, name)), None)

@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from homeport.domain.errors import InvalidRequest, excerpt
-from homeport.domain.history import AnswerFields
+from homeport.domain.history import AnswerFields, find_unserved
 from homeport.domain.json_text import foreign_encoding, strip_bom
 from homeport.domain.text import Message
 from homeport.domain.training import Method
@@ -58,7 +58,7 @@ class _MessageLine(AnswerFields, forbid_unknown_fields=True, kw_only=True):
 
     def text(self) -> str:
         """What is said. Raises _Wrong where a message holds what cannot be learnt."""
-        if (name := self.unserved()) is not None:
+        if (name := find_unserved(self)) is not None:
             raise _InvalidLine(f"training on `{name}` is not supported yet")
         if isinstance(self.content, str):
             return self.content

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from homeport.api.chat.schema import ChatMessageParam
+from homeport.domain.history import AnswerFields
 from homeport.domain.text import ChatPrompt, Message
 from tests.api.text_generation.calls import asked, post
 
@@ -108,3 +110,8 @@ async def test_what_is_wrong_is_named_by_its_place(message: dict[str, Any], plac
     assert said.status == 400
     assert words in said.error["message"]
     assert said.error["param"] in (f"messages[1]{place}", f"messages[]{place}", f"messages{place}")
+
+
+def test_a_message_has_every_field_of_an_answer() -> None:
+    """What clients send back from an answer is a field of a message, also with fields that are added later."""
+    assert set(AnswerFields.__struct_fields__) <= set(ChatMessageParam.__struct_fields__)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from homeport.api.application import build_application
-from homeport.api.chat.routes import ChatBody
+from homeport.api.chat.schema import ChatBody
 from homeport.api.services import Limits
 from homeport.domain.events import Admitted, TextDelta
 from homeport.domain.text import ChatPrompt, Message, TextRequest

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from homeport.api.application import build_application
-from homeport.api.completions.routes import CompletionBody
+from homeport.api.completions.schema import CompletionBody
 from homeport.domain.events import TextDelta
 from homeport.domain.text import (
     EmptyPrompt,

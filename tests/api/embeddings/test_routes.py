@@ -1,13 +1,10 @@
 import base64
 import json
 import struct
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from homeport.api.embeddings.fields import FIELDS
-from homeport.api.embeddings.routes import CreateEmbeddingBody
 from homeport.api.metrics import Metrics
 from homeport.domain.errors import ContextOverflow
 from homeport.domain.events import Admitted
@@ -22,17 +19,6 @@ from tests.api.embeddings.calls import (
     row,
 )
 from tests.api.fakes import FakeServing
-
-SPECS: dict[str, dict[str, dict[str, Any]]] = json.loads(
-    (Path(__file__).parents[2] / "contract" / "data" / "fields.json").read_text("utf-8")
-)
-
-
-@pytest.mark.parametrize("spec", SPECS)
-def test_every_published_field_is_decided(spec: str) -> None:
-    """No property of either generation of the spec is missing from the table, and the struct follows it."""
-    decided = {field.name for field in FIELDS["embeddings"]}
-    assert set(SPECS[spec]["embeddings"]) <= decided == set(CreateEmbeddingBody.__struct_fields__)
 
 
 async def test_the_answer_has_openais_shape() -> None:

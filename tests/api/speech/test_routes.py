@@ -2,15 +2,13 @@
 
 import base64
 import json
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from homeport.api.application import build_application
-from homeport.api.speech.fields import FIELDS
-from homeport.api.speech.routes import MEDIA_TYPES, SpeechBody
+from homeport.api.speech.routes import MEDIA_TYPES
 from homeport.domain.errors import EngineFailed, InvalidRequest
 from homeport.domain.events import (
     Admitted,
@@ -22,9 +20,6 @@ from homeport.domain.speech import AUDIO_FORMATS, SpeechRequest
 from tests.api.asgi import AsgiResponse, call
 from tests.api.fakes import FakeRegistry, FakeServing, Script, installed, services
 
-SPECS: dict[str, dict[str, dict[str, Any]]] = json.loads(
-    (Path(__file__).parents[2] / "contract" / "data" / "fields.json").read_text("utf-8")
-)
 SPOKEN: Script = [[Admitted(9)], [AudioChunk(b"abc")], [AudioChunk(b"de"), AudioChunk(b"f")], [Done(Usage(9, 40))]]
 
 
@@ -44,17 +39,6 @@ async def asked(**changes: Any) -> SpeechRequest:
     ((_, request),) = serving.requests
     assert isinstance(request, SpeechRequest)
     return request
-
-
-@pytest.mark.parametrize("spec", SPECS)
-def test_every_published_field_is_decided(spec: str) -> None:
-    """No property of either generation of the spec is missing from the table."""
-    assert set(SPECS[spec].get("speech", {})) <= {field.name for field in FIELDS["speech"]}
-
-
-def test_the_table_and_the_body_agree() -> None:
-    """Every field of the body is in the table, once, and the other way round."""
-    assert sorted(SpeechBody.__struct_fields__) == sorted(field.name for field in FIELDS["speech"])
 
 
 async def test_the_worker_is_asked_for_what_the_body_says() -> None:

@@ -3,14 +3,11 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import pytest
 
 from homeport.api.application import build_application
-from homeport.api.transcriptions.fields import FIELDS
-from homeport.api.transcriptions.routes import TranscriptionForm, TranslationForm
+from homeport.api.transcriptions.schema import TranscriptionForm
 from homeport.domain.errors import EngineFailed
 from homeport.domain.events import (
     Admitted,
@@ -25,10 +22,6 @@ from tests.api.asgi import AsgiResponse, call
 from tests.api.fakes import FakeRegistry, FakeServing, Script, installed, services
 from tests.api.form_bodies import HEADERS, form, is_empty
 
-SPECS: dict[str, dict[str, dict[str, Any]]] = json.loads(
-    (Path(__file__).parents[2] / "contract" / "data" / "fields.json").read_text("utf-8")
-)
-FORMS: dict[str, type[msgspec.Struct]] = {"transcriptions": TranscriptionForm, "translations": TranslationForm}
 Fields = Sequence[tuple[str, str]]
 
 
@@ -70,19 +63,6 @@ async def asked(tmp_path: Path, *fields: tuple[str, str], path: str = "transcrip
     ((_, request),) = serving.requests
     assert isinstance(request, TranscriptionRequest)
     return request
-
-
-@pytest.mark.parametrize("spec", SPECS)
-@pytest.mark.parametrize("endpoint", FIELDS)
-def test_every_published_field_is_decided(spec: str, endpoint: str) -> None:
-    """No property of either generation of the spec is missing from the table."""
-    assert set(SPECS[spec].get(endpoint, {})) <= {field.name for field in FIELDS[endpoint]}
-
-
-@pytest.mark.parametrize("endpoint", FIELDS)
-def test_the_table_and_the_forms_agree(endpoint: str) -> None:
-    """Every field of a form is in the table, once, and the other way round."""
-    assert sorted(["file", *FORMS[endpoint].__struct_fields__]) == sorted(field.name for field in FIELDS[endpoint])
 
 
 async def test_the_worker_is_asked_for_what_the_form_says(tmp_path: Path) -> None:

@@ -3,45 +3,15 @@
 Knows nothing of templates. What is not plain text (images, sound, files, tool calls) is refused by name.
 """
 
-from typing import Any
-
-import msgspec
-
 from homeport.api import validation
+from homeport.api.chat.schema import ChatMessageParam, ContentPartBody
 from homeport.domain.errors import InvalidRequest
-from homeport.domain.history import AnswerFields
+from homeport.domain.history import find_unserved
 from homeport.domain.text import Message
 
 ROLES = ("system", "developer", "user", "assistant")
 MOST_PARTS = 2048
 TOOL_ROLES = ("tool", "function")
-
-
-class CacheBreakpoint(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """A hint where a cached prefix may end. Prefixes are matched token by token here, so it changes nothing."""
-
-    mode: str
-
-
-class ContentPartBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """One piece of a message's content."""
-
-    type: str
-    text: str | None = None
-    refusal: str | None = None
-    image_url: Any = None
-    input_audio: Any = None
-    file: Any = None
-    prompt_cache_breakpoint: CacheBreakpoint | None = None
-
-
-class ChatMessageParam(AnswerFields, forbid_unknown_fields=True, kw_only=True):
-    """One message as sent: the fields of every role."""
-
-    role: str
-    content: str | list[ContentPartBody] | None = None
-    name: str | None = None
-    tool_call_id: Any = None
 
 
 def parse_messages(messages: list[ChatMessageParam]) -> tuple[Message, ...]:
@@ -53,7 +23,7 @@ def _message(turn: ChatMessageParam, place: str) -> Message:
     if turn.role in TOOL_ROLES:
         raise validation.unsupported_field(f"{place}.role", f"Messages of role '{turn.role}' are not served yet.")
     validation.check_choice(f"{place}.role", turn.role, ROLES)
-    unserved = "tool_call_id" if turn.tool_call_id else turn.unserved()
+    unserved = "tool_call_id" if turn.tool_call_id else find_unserved(turn)
     if unserved is not None:
         why = "Sound is not served yet." if unserved == "audio" else "Tool calls are not served yet."
         raise validation.unsupported_field(f"{place}.{unserved}", why)

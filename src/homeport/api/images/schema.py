@@ -3,9 +3,12 @@
 Knows nothing of HTTP: JSON and forms are read into these by the handlers.
 """
 
+from typing import Annotated
+
 import msgspec
 
 from homeport.api import validation
+from homeport.api.compatibility import accepted, refused, served
 from homeport.api.images import model_rules
 from homeport.api.images.references import ImageReference
 from homeport.domain.errors import InvalidRequest
@@ -26,18 +29,43 @@ _CURRENT_FIELDS = ("output_format", "output_compression", "stream", "partial_ima
 _CURRENT_VALUES = {"quality": ("low", "medium", "high"), "size": ("1536x1024", "1024x1536", model_rules.AUTO)}
 """The same of values."""
 _MAX_INPUT_IMAGES = 16
+_MODEL = served(
+    "A model's own name, or an OpenAI name that stands for one. None: dall-e-2, or with a field that only today's "
+    "models have, gpt-image-1."
+)
+_N = served("1 to 10, each with a seed of its own; 1 under dall-e-3.")
+_SIZE = served("OpenAI's sizes under its names, else any of 64 to 2048 pixels an edge; `1024*1024` too.")
+_RESPONSE_FORMAT = served(
+    "url (served by this server for an hour) or b64_json. Default: url under dall-e-2 and dall-e-3, else b64_json."
+)
+_USER = accepted("Nothing is done with it.")
+_SEED = served("0 to 2^32 - 1; the same seed paints the same picture.")
+_STEPS = served("1 to what the model takes; default: what it was made for.")
+_STRENGTH = served("0 to 1: how far from the image it may go.")
+_IMAGES = served("The same in a JSON body: a list of one data: URL. File ids and remote URLs are refused.")
+_MASK = served("PNG; its fully transparent pixels are repainted, all others stay. None: the image's own alpha.")
+
+EDIT_FILES = {
+    "image": served("PNG, also JPEG and WebP but under DALL·E's names; one. Square and below 4 MB under these."),
+    "images": _IMAGES,
+    "mask": _MASK,
+}
+"""The notes of the fields of an edit that hold images: files of a form, or in JSON."""
+VARIATION_FILES = {"image": served("A square PNG below 4 MB.")}
+"""The notes of the file fields of a variation."""
 
 
-class BaseImageFields(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """What all three take."""
+class BaseImageFields:
+    """What the three bodies share: properties and checks. Each body declares the fields, in the order of its notes."""
 
-    model: str | None = None
-    n: int | None = None
-    size: str | None = None
-    response_format: str | None = None
-    user: str | None = None
-    seed: int | None = None
-    steps: int | None = None
+    __slots__ = ()
+    model: str | None
+    n: int | None
+    size: str | None
+    response_format: str | None
+    user: str | None
+    seed: int | None
+    steps: int | None
 
     @property
     def name(self) -> str:
@@ -63,20 +91,31 @@ class BaseImageFields(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         validation.check_integer("steps", self.steps, 1, _STEPS_MAX)
 
 
-class PromptedImageFields(BaseImageFields, forbid_unknown_fields=True, kw_only=True):
+class PromptedImageFields(BaseImageFields, msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """What those with a prompt take."""
 
-    prompt: str
-    quality: str | None = None
-    background: str | None = None
-    output_format: str | None = None
-    output_compression: int | None = None
-    stream: bool | None = None
-    partial_images: int | None = None
-    guidance: float | None = None
-    negative_prompt: str | None = None
-    progress: bool | None = None
-    moderation: str | None = None
+    prompt: Annotated[str, served("1,000 characters under dall-e-2, 4,000 under dall-e-3, else 32,000.")]
+    model: Annotated[str | None, _MODEL] = None
+    n: Annotated[int | None, _N] = None
+    size: Annotated[str | None, _SIZE] = None
+    response_format: Annotated[str | None, _RESPONSE_FORMAT] = None
+    user: Annotated[str | None, _USER] = None
+    quality: Annotated[str | None, served("low takes half the steps, high and hd twice as many.")] = None
+    background: Annotated[str | None, refused("Pictures are painted without transparency; auto and opaque pass.")] = (
+        None
+    )
+    output_format: Annotated[str | None, served("png, jpeg or webp.")] = None
+    output_compression: Annotated[int | None, served("0 to 100, with jpeg and webp.")] = None
+    stream: Annotated[bool | None, served("Each picture as an event when it is done; ended by `data: [DONE]`.")] = None
+    partial_images: Annotated[
+        int | None, served("0 to 3 unfinished looks, with stream, where the model can show them.")
+    ] = None
+    seed: Annotated[int | None, _SEED] = None
+    steps: Annotated[int | None, _STEPS] = None
+    guidance: Annotated[float | None, served("1 to 30: how closely the prompt is followed.")] = None
+    negative_prompt: Annotated[str | None, served("What to leave out, where guidance is above 1.")] = None
+    progress: Annotated[bool | None, served("With stream: an event after every step.")] = None
+    moderation: Annotated[str | None, accepted("Nothing is filtered here, so low and auto are the same.")] = None
 
     @property
     def name(self) -> str:
@@ -144,7 +183,9 @@ class PromptedImageFields(BaseImageFields, forbid_unknown_fields=True, kw_only=T
 class ImageGenerationBody(PromptedImageFields, forbid_unknown_fields=True, kw_only=True):
     """The body of `/v1/images/generations`."""
 
-    style: str | None = None
+    style: Annotated[str | None, refused("The models here have no style of their own; vivid, the default, passes.")] = (
+        None
+    )
 
     def check(self) -> None:
         """Raise InvalidRequest naming the field at fault."""
@@ -157,8 +198,8 @@ class ImageGenerationBody(PromptedImageFields, forbid_unknown_fields=True, kw_on
 class ImageEditForm(PromptedImageFields, forbid_unknown_fields=True, kw_only=True):
     """The fields of `/v1/images/edits`, the files aside."""
 
-    input_fidelity: str | None = None
-    strength: float | None = None
+    input_fidelity: Annotated[str | None, refused("Kept pixels are kept exactly; low, the default, passes.")] = None
+    strength: Annotated[float | None, _STRENGTH] = None
 
     def check(self) -> None:
         """Raise InvalidRequest naming the field at fault."""
@@ -174,8 +215,8 @@ class ImageEditForm(PromptedImageFields, forbid_unknown_fields=True, kw_only=Tru
 class ImageEditBody(ImageEditForm, forbid_unknown_fields=True, kw_only=True):
     """The body of `/v1/images/edits` as JSON, which only today's API has."""
 
-    images: list[ImageReference]
-    mask: ImageReference | None = None
+    images: Annotated[list[ImageReference], _IMAGES]
+    mask: Annotated[ImageReference | None, _MASK] = None
 
     @property
     def uses_current_api(self) -> bool:
@@ -194,10 +235,17 @@ class ImageEditBody(ImageEditForm, forbid_unknown_fields=True, kw_only=True):
             self.mask.check("mask")
 
 
-class ImageVariationForm(BaseImageFields, forbid_unknown_fields=True, kw_only=True):
+class ImageVariationForm(BaseImageFields, msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """The fields of `/v1/images/variations`, the file aside."""
 
-    strength: float | None = None
+    model: Annotated[str | None, _MODEL] = None
+    n: Annotated[int | None, _N] = None
+    size: Annotated[str | None, _SIZE] = None
+    response_format: Annotated[str | None, _RESPONSE_FORMAT] = None
+    user: Annotated[str | None, _USER] = None
+    seed: Annotated[int | None, _SEED] = None
+    steps: Annotated[int | None, _STEPS] = None
+    strength: Annotated[float | None, _STRENGTH] = None
 
     def check(self) -> None:
         """Raise InvalidRequest naming the field at fault."""

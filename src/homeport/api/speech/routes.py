@@ -7,11 +7,10 @@ import base64
 from collections.abc import AsyncGenerator, Iterable
 from urllib.parse import quote
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from homeport.api import json_codec, validation
+from homeport.api import json_codec
 from homeport.api.request_body import read_json
 from homeport.api.runner import (
     AdmittedRequest,
@@ -20,15 +19,13 @@ from homeport.api.runner import (
     require_model_name,
 )
 from homeport.api.services import registry, services
+from homeport.api.speech.schema import SpeechBody
 from homeport.api.streaming import ByteStream, EventStream, sse_event
-from homeport.domain.errors import InvalidRequest
 from homeport.domain.events import AudioChunk, Event, Usage
 from homeport.domain.models import ResolvedModel
-from homeport.domain.speech import AUDIO_FORMATS, AudioFormat, SpeechRequest
+from homeport.domain.speech import AudioFormat, SpeechRequest
 
 ENDPOINT = "speech"
-MAX_CHARACTERS = 4096
-STREAM_FORMATS = ("audio", "sse")
 SKIPPED = "x-homeport-skipped"
 """Names the characters that no voice can read, percent-encoded; absent where all were read."""
 MEDIA_TYPES: dict[AudioFormat, str] = {
@@ -40,35 +37,6 @@ MEDIA_TYPES: dict[AudioFormat, str] = {
     "pcm": "audio/pcm",
 }
 """`pcm`: bare samples at 24 kHz, one channel, 16 bits, little-endian."""
-
-
-class SpeechBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """The body."""
-
-    input: str
-    voice: str | dict[str, object]
-    model: str | None = None
-    instructions: str | None = None
-    response_format: str | None = None
-    speed: float | None = None
-    stream_format: str | None = None
-
-    def to_request(self) -> SpeechRequest:
-        """Check everything that needs no model, and make what a speech engine is asked for. Raises InvalidRequest."""
-        validation.check_length("input", self.input, MAX_CHARACTERS, 1)
-        if not isinstance(self.voice, str):
-            raise validation.unsupported_field("voice", "Custom voices are not here: give the name of a voice.")
-        if self.instructions:
-            raise validation.unsupported_field(
-                "instructions", "The voices here cannot be instructed; `speed` sets their pace."
-            )
-        validation.check_choice("response_format", self.response_format, AUDIO_FORMATS)
-        validation.check_number("speed", self.speed, 0.25, 4)
-        validation.check_choice("stream_format", self.stream_format, STREAM_FORMATS)
-        if not self.input.strip():
-            raise InvalidRequest("Invalid 'input': there is nothing to speak.", param="input", code="invalid_value")
-        wanted = msgspec.convert(self.response_format or "mp3", AudioFormat)
-        return SpeechRequest(self.input, self.voice, wanted, 1.0 if self.speed is None else float(self.speed))
 
 
 async def create(request: Request) -> Response:

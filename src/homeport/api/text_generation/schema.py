@@ -3,11 +3,12 @@
 Knows nothing of prompts or answers. Every field may be null, which means its default.
 """
 
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
 from homeport.api import validation
+from homeport.api.compatibility import MODEL, accepted, served
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.text import SamplingParams, StoppingCriteria
 
@@ -23,32 +24,39 @@ MAX_CANDIDATES = 4096
 class StreamOptions(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """How a stream is written."""
 
-    include_usage: bool | None = None
-    include_obfuscation: bool | None = None
+    include_usage: Annotated[bool | None, served("A last chunk with empty `choices` and the usage.")] = None
+    include_obfuscation: Annotated[bool | None, served("Random `obfuscation` in each chunk; off unless asked for.")] = (
+        None
+    )
 
 
 class GenerationFields(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Everything about how text is drawn and when it ends, as OpenAI names it, and six extensions."""
 
-    model: str | None = None
-    max_tokens: int | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    n: int | None = None
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
-    stop: str | list[str] | None = None
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
-    logit_bias: dict[str, float] | None = None
-    seed: int | None = None
-    user: str | None = None
-    top_k: int | None = None
-    min_p: float | None = None
-    repetition_penalty: float | None = None
-    ignore_eos: bool | None = None
-    min_tokens: int | None = None
-    stop_token_ids: list[int] | None = None
+    model: Annotated[str | None, MODEL] = None
+    temperature: Annotated[float | None, served("0 to 2; 0 always takes the likeliest token.")] = None
+    top_p: Annotated[float | None, served("0 to 1.")] = None
+    n: Annotated[int | None, served("1 to 128; the prompt is computed once.")] = None
+    stream: Annotated[bool | None, served("Server-sent events, ended by `data: [DONE]`.")] = None
+    stream_options: Annotated[StreamOptions | None, served("Only with `stream`.")] = None
+    stop: Annotated[
+        str | list[str] | None, served("Up to 4 strings of 1 to 4096 characters; they never show in the text.")
+    ] = None
+    presence_penalty: Annotated[float | None, served("-2 to 2, over generated tokens.")] = None
+    frequency_penalty: Annotated[float | None, served("-2 to 2, over generated tokens.")] = None
+    logit_bias: Annotated[
+        dict[str, float] | None, served("-100 to 100 by token id of the name asked for; up to 16,384 entries.")
+    ] = None
+    seed: Annotated[int | None, served("64 bits, signed. The same seed draws the same noise.")] = None
+    user: Annotated[str | None, accepted("Up to 1024 characters; identifies your user to you, changes nothing.")] = None
+    top_k: Annotated[int | None, served("Extension. 0 or -1: off.")] = None
+    min_p: Annotated[float | None, served("Extension. 0 to 1; 0: off.")] = None
+    repetition_penalty: Annotated[
+        float | None, served("Extension. Above 0, up to 10, over prompt and output; 1: off.")
+    ] = None
+    ignore_eos: Annotated[bool | None, served("Extension. Goes on behind the model's end token.")] = None
+    min_tokens: Annotated[int | None, served("Extension. No end token before so many.")] = None
+    stop_token_ids: Annotated[list[int] | None, served("Extension. Up to 128 ids that end the text.")] = None
 
     @property
     def choices(self) -> int:

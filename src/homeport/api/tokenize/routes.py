@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from homeport.api import json_codec, validation
-from homeport.api.chat.messages import ChatMessageParam, parse_messages
-from homeport.api.chat.routes import MOST_MESSAGES
+from homeport.api.chat.messages import parse_messages
+from homeport.api.chat.schema import MOST_MESSAGES, ChatMessageParam
 from homeport.api.query_params import read_query
 from homeport.api.request_body import apart, read_json
 from homeport.api.runner import admit, respond_whole

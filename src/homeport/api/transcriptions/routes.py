@@ -4,115 +4,20 @@ Knows nothing of sound: the worker reads the file.
 """
 
 from collections.abc import AsyncGenerator, Callable, Mapping
-from typing import Any
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from homeport.api import forms, json_codec, validation
+from homeport.api import forms, json_codec
 from homeport.api.form_values import Form
 from homeport.api.runner import admit, model_header, respond_whole
 from homeport.api.services import registry, services
 from homeport.api.streaming import DONE, EventStream, sse_event
 from homeport.api.transcriptions.languages import SCRIPTS, check_language
 from homeport.api.transcriptions.render import TranscriptCollector, TranscriptTextDelta
-from homeport.domain.errors import InvalidRequest, excerpt
+from homeport.api.transcriptions.schema import TranscriptionForm, TranslationForm
 from homeport.domain.models import ResolvedModel
-from homeport.domain.transcription import TranscriptionRequest, VadSettings
-
-FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
-_GRANULARITIES = ("word", "segment")
-_MAX_LANGUAGES, _MAX_KEYWORDS, _PROMPT_CHARS = 20, 100, 10_000
-
-
-class ServerVad(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """`chunking_strategy` as an object. OpenAI's defaults."""
-
-    type: str
-    prefix_padding_ms: int = 300
-    silence_duration_ms: int = 200
-    threshold: float = 0.5
-
-    def to_vad_settings(self) -> VadSettings:
-        """As the engine takes it. Raises InvalidRequest."""
-        validation.check_choice("chunking_strategy.type", self.type, ("server_vad",))
-        validation.check_integer("chunking_strategy.prefix_padding_ms", self.prefix_padding_ms, 0, 10_000)
-        validation.check_integer("chunking_strategy.silence_duration_ms", self.silence_duration_ms, 0, 60_000)
-        validation.check_number("chunking_strategy.threshold", self.threshold, 0, 1)
-        return VadSettings(self.threshold, self.prefix_padding_ms, self.silence_duration_ms)
-
-
-class TranslationForm(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """The fields of a translation, the file aside."""
-
-    model: str
-    prompt: str | None = None
-    response_format: str | None = None
-    temperature: float | None = None
-
-    def check(self) -> None:
-        """Check everything that needs no model. Raises InvalidRequest naming the field."""
-        validation.check_length("prompt", self.prompt, _PROMPT_CHARS)
-        validation.check_number("temperature", self.temperature, 0, 1)
-        validation.check_choice("response_format", self.response_format, FORMATS)
-
-
-class TranscriptionForm(TranslationForm, forbid_unknown_fields=True, kw_only=True):
-    """The fields of a transcription, the file aside."""
-
-    language: str | None = None
-    languages: list[str] | None = None
-    keywords: list[str] | None = None
-    timestamp_granularities: list[str] | None = None
-    stream: bool | None = None
-    chunking_strategy: str | dict[str, Any] | None = None
-    include: list[str] | None = None
-    known_speaker_names: list[str] | None = None
-    known_speaker_references: list[str] | None = None
-
-    def check(self) -> None:
-        """Check everything that needs no model. Raises InvalidRequest naming the field."""
-        if self.response_format == "diarized_json":
-            raise validation.unsupported_field(
-                "response_format", "Speakers are not told apart here, so there is no diarized_json."
-            )
-        super().check()
-        validation.check_items("languages", self.languages, _MAX_LANGUAGES, 1)
-        validation.check_items("keywords", self.keywords, _MAX_KEYWORDS)
-        if check_language("language", self.language) and self.languages is not None:
-            raise InvalidRequest("Give either `language` or `languages`, not both.", param="languages")
-        if self.include:
-            raise validation.unsupported_field("include", "Log-probabilities of single tokens are not known here.")
-        for name in ("known_speaker_names", "known_speaker_references"):
-            if getattr(self, name):
-                raise validation.unsupported_field(name, "Speakers are not told apart here.")
-        for each in self.timestamp_granularities or ():
-            validation.check_choice("timestamp_granularities", each, _GRANULARITIES)
-        if self.timestamp_granularities and self.response_format != "verbose_json":
-            raise InvalidRequest(
-                "timestamp_granularities needs response_format verbose_json.", param="timestamp_granularities"
-            )
-        if self.stream and self.response_format not in (None, "json", "text"):
-            raise InvalidRequest(f"{self.response_format} cannot be streamed: ask for json.", param="stream")
-
-    def vad_settings(self) -> VadSettings:
-        """How the recording is cut. Raises InvalidRequest."""
-        given = self.chunking_strategy
-        if given is None or given == "auto":
-            return VadSettings()
-        name = "chunking_strategy"
-        try:
-            if isinstance(given, str):
-                return msgspec.json.decode(given, type=ServerVad).to_vad_settings()
-            return json_codec.decode_form(given, ServerVad).to_vad_settings()
-        except msgspec.DecodeError as error:
-            raise InvalidRequest(
-                f"Invalid '{name}': expected 'auto' or an object. {excerpt(str(error))}", param=name
-            ) from error
-        except InvalidRequest as error:
-            error.param = name
-            raise
+from homeport.domain.transcription import TranscriptionRequest
 
 
 async def transcribe(request: Request) -> Response:
