@@ -2,18 +2,19 @@
 
 from collections.abc import Mapping
 
-from homeport.api.batches import fields as batches
+from homeport.api.batches.schema import BatchBody
 from homeport.api.chat.schema import ChatBody
 from homeport.api.compatibility import FieldNote, field_notes
 from homeport.api.completions.schema import CompletionBody
 from homeport.api.edits.schema import EditBody
 from homeport.api.embeddings.schema import CreateEmbeddingBody
-from homeport.api.files import fields as files
-from homeport.api.fine_tuning import fields as tuning
+from homeport.api.files import schema as files
+from homeport.api.fine_tuning.schema import FineTuneBody, JobBody
 from homeport.api.images import schema as images
 from homeport.api.moderations.schema import ModerationBody
 from homeport.api.speech.schema import SpeechBody
 from homeport.api.transcriptions import schema as transcriptions
+from homeport.api.uploads.schema import UploadBody
 
 FIELDS: Mapping[str, tuple[FieldNote, ...]] = {
     "completions": field_notes(CompletionBody),
@@ -27,8 +28,10 @@ FIELDS: Mapping[str, tuple[FieldNote, ...]] = {
     "images": field_notes(images.ImageGenerationBody),
     "image_edits": field_notes(images.ImageEditBody, images.EDIT_FILES),
     "image_variations": field_notes(images.ImageVariationForm, images.VARIATION_FILES),
-    **files.FIELDS,
-    **batches.FIELDS,
-    **tuning.FIELDS,
+    "files": field_notes(files.FileForm, files.FILES),
+    "uploads": field_notes(UploadBody),
+    "batches": field_notes(BatchBody),
+    "fine_tunes": field_notes(FineTuneBody),
+    "fine_tuning_jobs": field_notes(JobBody),
 }
 """By endpoint, in the order of the page."""

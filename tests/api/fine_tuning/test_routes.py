@@ -194,7 +194,7 @@ async def test_preferences_are_a_method(desks: FineTuningApp) -> None:
         ({"seed": 2**31}, "seed"),
         ({"metadata": {"k": 1}}, "metadata"),
         ({"metadata": {"k" * 65: "v"}}, "metadata"),
-        ({"metadata": {"k": "v" * 513}}, "metadata"),
+        ({"metadata": {"k": "v" * 513}}, "metadata.k"),
         ({"metadata": {str(n): "" for n in range(17)}}, "metadata"),
         ({"integrations": [{"type": "wandb", "wandb": {"project": "p"}}]}, "integrations"),
         ({"method": {"type": "reinforcement", "reinforcement": {"grader": {}}}}, "method.type"),

@@ -40,7 +40,7 @@ Effect = Callable[[Any], None]
 
 @dataclass(frozen=True)
 class Probes:
-    """What is sent to one endpoint. Names of `effects`, `accepted` and `refused` are those of its table of fields.
+    """What is sent to one endpoint. Names of `effects`, `accepted` and `refused` are those of its compatibility notes.
 
     `accepted`: a value that passes and changes nothing; of a field inside another, changes to the plain request.
     `refused`: changes to the plain request that ask for something, and so must be a 400 naming the field.

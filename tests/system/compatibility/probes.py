@@ -1,7 +1,7 @@
 """The probes of every endpoint, and the verdict on what came back.
 
 The verdict is seen, not declared: `changes the answer`, `taken, changes nothing`, or `400 that names it`. Its
-agreement with `api.fields` is what the test checks.
+agreement with the notes of `api.compatibility_index` is what the test checks.
 """
 
 from collections.abc import Mapping

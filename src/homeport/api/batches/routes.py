@@ -10,9 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from homeport.api import validation
+from homeport.api.batches.schema import WINDOW, BatchBody
 from homeport.api.files.routes import (
-    MAX_EXPIRY_S,
-    MIN_EXPIRY_S,
     check_room,
     file_repository,
 )
@@ -24,52 +23,8 @@ from homeport.domain.batches import Batch
 from homeport.domain.errors import InvalidRequest, NotFound, Unavailable
 from homeport.domain.ports.store import BatchRepository
 
-ENDPOINTS = (
-    "/v1/chat/completions",
-    "/v1/completions",
-    "/v1/edits",
-    "/v1/embeddings",
-    "/v1/moderations",
-    "/v1/images/generations",
-    "/v1/images/edits",
-)
-"""What takes JSON and gives JSON."""
-WINDOW = "24h"
 MAX_PAGE_SIZE, DEFAULT_PAGE_SIZE = 100, 20
 _PURPOSE = "batch"
-
-
-class OutputExpiresAfter(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """When the files that are made are to go by themselves."""
-
-    anchor: str
-    seconds: int
-
-
-class BatchBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """The body that makes a batch."""
-
-    input_file_id: str
-    endpoint: str
-    completion_window: str
-    metadata: dict[str, str] | None = None
-    output_expires_after: OutputExpiresAfter | None = None
-
-    def check(self) -> None:
-        """Check the values. Raises InvalidRequest naming the field.
-
-        Azure writes endpoints without `/v1`: they are taken, and told with it.
-        """
-        if f"/v1{self.endpoint}" in ENDPOINTS:
-            self.endpoint = f"/v1{self.endpoint}"
-        validation.check_choice("endpoint", self.endpoint, ENDPOINTS)
-        validation.check_choice("completion_window", self.completion_window, (WINDOW,))
-        validation.check_metadata("metadata", self.metadata)
-        if self.output_expires_after is not None:
-            validation.check_choice("output_expires_after.anchor", self.output_expires_after.anchor, ("created_at",))
-            validation.check_integer(
-                "output_expires_after.seconds", self.output_expires_after.seconds, MIN_EXPIRY_S, MAX_EXPIRY_S
-            )
 
 
 class BatchesQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

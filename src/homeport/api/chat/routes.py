@@ -1,7 +1,7 @@
 """`POST /v1/chat/completions`.
 
 Knows nothing of templates or models: checks what can be checked without them, refuses by name what is not served,
-and passes the rest on. `fields.py` says of every field which it is.
+and passes the rest on. `schema.py` annotates every field with what becomes of it.
 """
 
 from functools import partial

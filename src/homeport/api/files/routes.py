@@ -14,44 +14,22 @@ from starlette.responses import Response
 
 from homeport.api import validation
 from homeport.api.files import content_check
+from homeport.api.files.schema import BATCH_BYTES, FileForm, check_name, check_purpose
 from homeport.api.forms import FRAME_BYTES, read_form
 from homeport.api.json_response import JsonResponse
 from homeport.api.query_params import read_query
 from homeport.api.services import caller, services
 from homeport.api.streaming import ByteStream
 from homeport.domain.errors import InvalidRequest, Unavailable
-from homeport.domain.files import PURPOSES, File, FilePageRequest
+from homeport.domain.files import File, FilePageRequest
 from homeport.domain.ports.store import FileRepository
 
-BATCH_BYTES = 200_000_000
-BATCH_KEEP_S = 30 * 86_400
-MIN_EXPIRY_S, MAX_EXPIRY_S = 3600, 30 * 86_400
 MAX_PAGE_SIZE = 10_000
-_NAME_LENGTH = 512
 _CHECKED_S = 3
 """Files to train on are `uploaded` for so long, then `processed`: clients of 2023 wait for one after the other.
 
 They are checked before they are taken, so all that is done with a file can be done at once.
 """
-
-
-class ExpiresAfter(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """When a file is to go by itself."""
-
-    anchor: str
-    seconds: int
-
-    def check(self) -> None:
-        """Check the values. Raises InvalidRequest."""
-        validation.check_choice("expires_after.anchor", self.anchor, ("created_at",))
-        validation.check_integer("expires_after.seconds", self.seconds, MIN_EXPIRY_S, MAX_EXPIRY_S)
-
-
-class FileForm(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """The fields of a file sent, the file aside."""
-
-    purpose: str
-    expires_after: ExpiresAfter | None = None
 
 
 class FilesQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -61,20 +39,6 @@ class FilesQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     limit: int = MAX_PAGE_SIZE
     order: str = "desc"
     after: str | None = None
-
-
-def check_purpose(purpose: str, expires_after: ExpiresAfter | None) -> int | None:
-    """Check what is said of a file; give how long it is to be kept, None: until it is deleted."""
-    validation.check_choice("purpose", purpose, PURPOSES)
-    if expires_after is not None:
-        expires_after.check()
-        return expires_after.seconds
-    return BATCH_KEEP_S if purpose == "batch" else None
-
-
-def check_name(filename: str) -> None:
-    """Check a file's name, which is only ever told again, never opened. Raises InvalidRequest."""
-    validation.check_length("filename", filename, _NAME_LENGTH, 1)
 
 
 async def create(request: Request) -> Response:

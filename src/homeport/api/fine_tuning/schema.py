@@ -4,31 +4,35 @@ Knows nothing of files and models but their names.
 """
 
 import secrets
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from homeport.api import validation
+from homeport.api.compatibility import refused, served
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.training import Classification, Hyperparameters, Method
 
 MAX_EPOCHS, MAX_BATCH_SIZE, MAX_BETA = 50, 256, 2
 MAX_SEED = 2**31 - 1
-MAX_METADATA_PAIRS, KEY_LENGTH, VALUE_LENGTH = 16, 64, 512
+MAX_CLASS_CHARS = 512
 MAX_F_BETAS, MAX_CLASSES = 16, 10_000
 _SUFFIX_2023, _SUFFIX = 40, 64
 _EPOCHS_2023 = 4
 _METHODS: tuple[Method, ...] = ("supervised", "dpo")
 _AUTO = "auto"
 _REINFORCEMENT = "reinforcement"
+_VALIDATION_FILE = served("The same of examples that are looked at, not learnt from.")
 
 
 class HyperparametersBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """How to train, as today's API has it; `auto` and null leave the choice to us."""
 
-    n_epochs: int | str | None = None
-    batch_size: int | str | None = None
-    learning_rate_multiplier: float | str | None = None
+    n_epochs: Annotated[int | str | None, served("1 to 50; auto: by the number of examples.")] = None
+    batch_size: Annotated[int | str | None, served("1 to 256; auto: 0.2 % of the examples.")] = None
+    learning_rate_multiplier: Annotated[
+        float | str | None, served("Above 0; of this server's own rate, 0.001 on LoRA factors; auto: 1.")
+    ] = None
 
     def to_hyperparameters(self, name: str) -> dict[str, Any]:
         """The choices that are made. Raises InvalidRequest; `name` is where this stands in the body."""
@@ -44,7 +48,7 @@ class HyperparametersBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=Tr
 class PreferenceHyperparametersBody(HyperparametersBody, forbid_unknown_fields=True, kw_only=True):
     """The same for preferences."""
 
-    beta: float | str | None = None
+    beta: Annotated[float | str | None, served("Above 0, up to 2; auto: 0.1.")] = None
 
     def to_hyperparameters(self, name: str) -> dict[str, Any]:
         """The choices that are made. Raises InvalidRequest."""
@@ -57,22 +61,26 @@ class PreferenceHyperparametersBody(HyperparametersBody, forbid_unknown_fields=T
 class SupervisedBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """What the method `supervised` takes."""
 
-    hyperparameters: HyperparametersBody | None = None
+    hyperparameters: Annotated[
+        HyperparametersBody | None, served("n_epochs, batch_size and learning_rate_multiplier, as below.")
+    ] = None
 
 
 class PreferenceBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """What the method `dpo` takes."""
 
-    hyperparameters: PreferenceHyperparametersBody | None = None
+    hyperparameters: Annotated[
+        PreferenceHyperparametersBody | None, served("The same, and beta: above 0, up to 2; auto: 0.1.")
+    ] = None
 
 
 class MethodBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """The method, and what it takes."""
 
-    type: str
-    supervised: SupervisedBody | None = None
-    dpo: PreferenceBody | None = None
-    reinforcement: Any = None
+    type: Annotated[str, served("supervised or dpo.")]
+    supervised: Annotated[SupervisedBody | None, served("Only with its own type.")] = None
+    dpo: Annotated[PreferenceBody | None, served("Only with its own type.")] = None
+    reinforcement: Annotated[Any, refused("Not done here, nor is the type of this name.")] = None
 
     def hyperparameters(self) -> Hyperparameters:
         """The choices that are made. Raises InvalidRequest."""
@@ -95,15 +103,27 @@ class MethodBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 class JobBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """What today's API asks for."""
 
-    model: str
-    training_file: str
-    validation_file: str | None = None
-    hyperparameters: HyperparametersBody | None = None
-    method: MethodBody | None = None
-    suffix: str | None = None
-    seed: int | None = None
-    metadata: dict[str, str] | None = None
-    integrations: list[Any] | None = None
+    model: Annotated[str, served("A text model in one GGUF file, or a name that stands for one.")]
+    training_file: Annotated[
+        str,
+        served(
+            "Of purpose fine-tune: JSON Lines of prompt and completion, or of messages; for dpo, of an input and "
+            "two outputs."
+        ),
+    ]
+    validation_file: Annotated[str | None, _VALIDATION_FILE] = None
+    method: Annotated[MethodBody | None, served("supervised unless given.")] = None
+    hyperparameters: Annotated[
+        HyperparametersBody | None, served("The older place of the method's; not beside `method`.")
+    ] = None
+    suffix: Annotated[str | None, served("1 to 64 characters.")] = None
+    seed: Annotated[
+        int | None, served("0 to 2147483647; drawn unless given. The same seed takes the examples in the same order.")
+    ] = None
+    metadata: Annotated[dict[str, str] | None, served("Up to 16 pairs; lists can be asked for them.")] = None
+    integrations: Annotated[list[Any] | None, refused("Nothing is sent to other services; an empty list passes.")] = (
+        None
+    )
 
     def to_hyperparameters(self) -> Hyperparameters:
         """Check the body; give how to train. Raises InvalidRequest."""
@@ -111,7 +131,7 @@ class JobBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
             raise validation.unsupported_field("integrations", "Nothing is sent to other services.")
         validation.check_length("suffix", self.suffix, _SUFFIX, 1)
         validation.check_integer("seed", self.seed, 0, MAX_SEED)
-        check_metadata(self.metadata)
+        validation.check_metadata("metadata", self.metadata)
         if self.method is not None and self.hyperparameters is not None:
             raise InvalidRequest(
                 "Give 'hyperparameters' inside 'method', not beside it.", param="hyperparameters", code="invalid_value"
@@ -129,18 +149,26 @@ class JobBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 class FineTuneBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """What 2023's API asks for."""
 
-    training_file: str
-    validation_file: str | None = None
-    model: str | None = None
-    n_epochs: int | None = None
-    batch_size: int | None = None
-    learning_rate_multiplier: float | None = None
-    prompt_loss_weight: float | None = None
-    compute_classification_metrics: bool | None = None
-    classification_n_classes: int | None = None
-    classification_positive_class: str | None = None
-    classification_betas: list[float] | None = None
-    suffix: str | None = None
+    training_file: Annotated[str, served("Of purpose fine-tune: JSON Lines of prompt and completion, or of messages.")]
+    validation_file: Annotated[str | None, _VALIDATION_FILE] = None
+    model: Annotated[
+        str | None, served("A text model in one GGUF file, or a name that stands for one; curie unless given.")
+    ] = None
+    n_epochs: Annotated[int | None, served("1 to 50; 4 unless given.")] = None
+    batch_size: Annotated[int | None, served("1 to 256; 0.2 % of the examples unless given.")] = None
+    learning_rate_multiplier: Annotated[
+        float | None, served("Above 0; of this server's own rate, 0.001 on LoRA factors; else 1.")
+    ] = None
+    prompt_loss_weight: Annotated[float | None, served("0 to 1; 0.01 unless given.")] = None
+    compute_classification_metrics: Annotated[
+        bool | None, served("Of a validation file, at each epoch's end, in the result file.")
+    ] = None
+    classification_n_classes: Annotated[int | None, served("2 to 10000; must be the files' own number.")] = None
+    classification_positive_class: Annotated[
+        str | None, served("A completion in the files; precision, recall and F-scores of it.")
+    ] = None
+    classification_betas: Annotated[list[float] | None, served("Above 0; only with a positive class.")] = None
+    suffix: Annotated[str | None, served("1 to 40 characters.")] = None
 
     def to_hyperparameters(self) -> Hyperparameters:
         """Check the body; give how to train. Raises InvalidRequest."""
@@ -178,7 +206,7 @@ class FineTuneBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
                 param="compute_classification_metrics",
             )
         validation.check_integer("classification_n_classes", self.classification_n_classes, 2, MAX_CLASSES)
-        validation.check_length("classification_positive_class", self.classification_positive_class, VALUE_LENGTH, 1)
+        validation.check_length("classification_positive_class", self.classification_positive_class, MAX_CLASS_CHARS, 1)
         validation.check_items("classification_betas", self.classification_betas, MAX_F_BETAS)
         for beta in self.classification_betas or ():
             _above_zero("classification_betas", beta)
@@ -196,17 +224,6 @@ class FineTuneBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 def random_seed() -> int:
     """A seed for who gives none."""
     return secrets.randbelow(MAX_SEED + 1)
-
-
-def check_metadata(metadata: dict[str, str] | None) -> None:
-    """Check pairs of keys and values. Raises InvalidRequest."""
-    if metadata is None:
-        return
-    if len(metadata) > MAX_METADATA_PAIRS:
-        raise InvalidRequest(f"Invalid 'metadata': more than {MAX_METADATA_PAIRS} pairs.", param="metadata")
-    for key, value in metadata.items():
-        validation.check_length("metadata", key, KEY_LENGTH)
-        validation.check_length("metadata", value, VALUE_LENGTH)
 
 
 def _chosen(name: str, value: float | str | None) -> float | None:

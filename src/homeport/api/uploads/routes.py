@@ -9,17 +9,12 @@ import shutil
 import uuid
 from pathlib import Path
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from homeport.api import validation
 from homeport.api.files import content_check
 from homeport.api.files.routes import (
-    BATCH_BYTES,
-    ExpiresAfter,
-    check_name,
-    check_purpose,
     check_room,
     declared_size,
     render_file,
@@ -28,57 +23,13 @@ from homeport.api.forms import read_form
 from homeport.api.json_response import JsonResponse
 from homeport.api.request_body import read_json
 from homeport.api.services import caller, services
+from homeport.api.uploads.schema import CompleteUploadBody, PartForm, UploadBody
 from homeport.domain.errors import InvalidRequest, Unavailable
 from homeport.domain.files import File, Upload
 from homeport.domain.ports.store import UploadRepository
 
 PART_BYTES = 64 * 1024 * 1024
-MAX_UPLOAD_BYTES = 8 * 1024**3
 MAX_PARTS = 10_000
-_LINES = (
-    "application/jsonl",
-    "application/jsonlines",
-    "application/x-jsonlines",
-    "application/x-ndjson",
-    "application/json",
-    "application/octet-stream",
-    "text/jsonl",
-    "text/plain",
-)
-
-
-class UploadBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """The body that begins an upload."""
-
-    filename: str
-    purpose: str
-    bytes: int
-    mime_type: str
-    expires_after: ExpiresAfter | None = None
-
-    def check(self) -> int | None:
-        """Check it; give how long the file is to be kept. Raises InvalidRequest."""
-        check_name(self.filename)
-        keep_s = check_purpose(self.purpose, self.expires_after)
-        validation.check_integer("bytes", self.bytes, 1, BATCH_BYTES if self.purpose == "batch" else MAX_UPLOAD_BYTES)
-        validation.check_length("mime_type", self.mime_type, 255, 1)
-        kind = self.mime_type.partition(";")[0].strip().lower()
-        if self.purpose in ("batch", "evals", "fine-tune"):
-            validation.check_choice("mime_type", kind, _LINES)
-        elif self.purpose == "vision" and not kind.startswith("image/"):
-            raise InvalidRequest("Invalid 'mime_type': a file for vision is an image/*.", param="mime_type")
-        return keep_s
-
-
-class PartForm(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """The fields of a part, its data aside: there are none."""
-
-
-class CompleteUploadBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """The body that ends an upload."""
-
-    part_ids: list[str]
-    md5: str | None = None
 
 
 async def create(request: Request) -> Response:
