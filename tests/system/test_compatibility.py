@@ -1,4 +1,4 @@
-"""Every field of every endpoint is tried on a running server: an effect is seen, or a 400 names the field."""
+"""Tries every field of every endpoint on a running server: it has an effect, or a 400 names it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +17,7 @@ Verdicts = Mapping[tuple[str, str], str | Exception]
 def verdicts(
     house: ServerProcess, gallery: ServerProcess, workbench: ServerProcess, installed: Mapping[str, Path]
 ) -> Verdicts:
-    """What was seen of every field, once for all tests here."""
+    """The verdict on every field, once for all tests of this module."""
     assert installed
     others = dict.fromkeys(images.PROBES, gallery) | dict.fromkeys(fine_tuning.PROBES, workbench)
     found: dict[tuple[str, str], str | Exception] = {}
@@ -30,15 +30,15 @@ def verdicts(
 
 
 @pytest.mark.parametrize(("endpoint", "field"), [pytest.param(e, f, id=f"{e}-{f.name}") for e, f in every_field()])
-def test_the_field_does_what_is_said_of_it(verdicts: Verdicts, endpoint: str, field: FieldNote) -> None:
-    """A served field changes the answer, an accepted one passes, a refused one is a 400 that names it."""
+def test_field_does_what_its_note_says(verdicts: Verdicts, endpoint: str, field: FieldNote) -> None:
+    """A served field changes the answer, an accepted one has no effect, a refused one is a 400 that names it."""
     verdict = verdicts[endpoint, field.name]
     if isinstance(verdict, Exception):
         raise verdict
 
 
-def test_the_compatibility_page_says_what_was_seen(verdicts: Verdicts, request: pytest.FixtureRequest) -> None:
-    """docs/compatibility.md is what these results make of it; `--write-pages` writes it."""
+def test_compatibility_page_is_current(verdicts: Verdicts, request: pytest.FixtureRequest) -> None:
+    """docs/compatibility.md is what the generator makes of these verdicts; `--write-pages` writes it."""
     seen = {key: verdict for key, verdict in verdicts.items() if isinstance(verdict, str)}
     assert len(seen) == len(verdicts), "fields failed, so no page can be made"
     made = page.render(seen)

@@ -35,4 +35,4 @@ def parse_prompts(name: str, given: Given, most: int) -> tuple[TextPrompt | Toke
 
 def _tokens(name: str, ids: list[Any]) -> TokenPrompt:
     validation.check_items(name, ids, len(ids), 1)
-    return TokenPrompt(validation.token_ids(name, ids))
+    return TokenPrompt(validation.check_token_ids(name, ids))

@@ -1,7 +1,7 @@
-"""Ranges and sizes of request fields, refused in OpenAI's words.
+"""Checks of request fields: ranges, sizes, choices. Errors have OpenAI's texts.
 
-Knows nothing of any endpoint: a check takes the field's name, its value (None is fine: the field was not given)
-and its bounds, and raises InvalidRequest naming the field.
+Knows no endpoint. A check takes the field's name, its value (None: the field is absent, which is valid) and its bounds,
+and raises InvalidRequest that names the field.
 """
 
 import math
@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from homeport.domain.errors import InvalidRequest, excerpt
 
 MAX_METADATA_PAIRS, MAX_METADATA_KEY, MAX_METADATA_VALUE = 16, 64, 512
-"""How many pairs of `metadata` there may be, and the length of their halves."""
+"""The maximum number of pairs of `metadata`, and the maximum length of a key and of a value in characters."""
 LABEL_CHARS = 1024
-"""The length of what only names somebody or something: a user, a speaker, a prompt's cache."""
+"""The maximum length of a field that only identifies: a user, the author of a message, a prompt cache."""
 INT64 = (-(2**63), 2**63 - 1)
 TOKEN_ID_MAX = 2**31 - 1
 
@@ -27,6 +27,17 @@ def check_number(name: str, value: float | None, low: float | None = None, high:
     if value is not None and not math.isfinite(value):
         raise InvalidRequest(f"Invalid '{name}': expected a finite number.", param=name, code="invalid_value")
     _range("decimal", name, value, low, high)
+
+
+def check_positive(name: str, value: float | None, high: float | None = None) -> None:
+    """Check a number that must be finite, above 0 and at most `high`."""
+    check_number(name, value, high=high)
+    if value is not None and value <= 0:
+        raise InvalidRequest(
+            f"Invalid '{name}': decimal below minimum value. Expected a value > 0, but got {value} instead.",
+            param=name,
+            code="decimal_below_min_value",
+        )
 
 
 def check_items(name: str, value: Sequence[object] | None, maximum: int, minimum: int = 0) -> None:
@@ -49,8 +60,8 @@ def check_items(name: str, value: Sequence[object] | None, maximum: int, minimum
         )
 
 
-def entries(name: str, value: Mapping[str, object] | None, most: int) -> None:
-    """Check how many entries an object has."""
+def check_entries(name: str, value: Mapping[str, object] | None, most: int) -> None:
+    """Check the number of entries of an object."""
     if value is not None and len(value) > most:
         raise InvalidRequest(
             f"Invalid '{name}': too many entries. Expected an object with at most {most}, but got {len(value)} "
@@ -80,8 +91,8 @@ def check_length(name: str, value: str | None, maximum: int, minimum: int = 0) -
         )
 
 
-def token_ids(name: str, ids: Sequence[int]) -> tuple[int, ...]:
-    """Check token ids; there may be many, so each is looked at only where one is wrong."""
+def check_token_ids(name: str, ids: Sequence[int]) -> tuple[int, ...]:
+    """Check token ids and return them. There may be many, so each is checked by itself only if one is wrong."""
     if ids and (min(ids) < 0 or max(ids) > TOKEN_ID_MAX):
         for at, each in enumerate(ids):
             check_integer(f"{name}[{at}]", each, 0, TOKEN_ID_MAX)
@@ -98,7 +109,7 @@ def check_choice(name: str, value: str | None, known: Sequence[str]) -> None:
 
 
 def check_metadata(name: str, value: Mapping[str, str] | None) -> None:
-    """Check pairs that are only told again, such as `metadata`."""
+    """Check pairs of strings that are stored and returned, such as `metadata`."""
     pairs = value or {}
     check_items(name, list(pairs), MAX_METADATA_PAIRS)
     for key, text in pairs.items():
@@ -107,7 +118,7 @@ def check_metadata(name: str, value: Mapping[str, str] | None) -> None:
 
 
 def unsupported_field(name: str, why: str) -> InvalidRequest:
-    """Make the error for a field, or a value of it, whose feature is not here."""
+    """Make the error for a field, or a value of it, that asks for a feature that is not served."""
     return InvalidRequest(f"Unsupported parameter: '{name}'. {why}", param=name, code="unsupported_parameter")
 
 

@@ -1,6 +1,6 @@
-"""The probes of every endpoint, and the verdict on what came back.
+"""The probes of every endpoint, and the verdict on each response.
 
-The verdict is seen, not declared: `changes the answer`, `taken, changes nothing`, or `400 that names it`. Its
+The verdict is observed, not declared: `changes the answer`, `accepted, no effect`, or `400 that names it`. Its
 agreement with the notes of `api.compatibility_index` is what the test checks.
 """
 
@@ -36,7 +36,7 @@ PROBES: Mapping[str, Probes] = {
 
 
 def judge(house: ServerProcess, endpoint: str, field: FieldNote) -> str:
-    """Try one field on a real server; give what was seen, or raise AssertionError with what was not."""
+    """Try one field on a real server and return the verdict. Raises AssertionError if the note is wrong."""
     probes = PROBES[endpoint]
     desk = probes.desk(house, probes)
     if field.support is FieldSupport.SERVED:
@@ -46,7 +46,7 @@ def judge(house: ServerProcess, endpoint: str, field: FieldNote) -> str:
         value = probes.accepted[field.name]
         answer = desk.raw(**(value if "." in field.name else {field.name: value}))
         assert answer.status == 200, answer.body
-        return "taken, changes nothing"
+        return "accepted, no effect"
     answer = desk.raw(**probes.refused[field.name])
     assert answer.status == 400, answer.body
     top = field.name.split(".")[0]

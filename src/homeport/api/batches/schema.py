@@ -6,7 +6,7 @@ import msgspec
 
 from homeport.api import validation
 from homeport.api.compatibility import served
-from homeport.api.files.schema import MAX_EXPIRY_S, MIN_EXPIRY_S
+from homeport.api.files.schema import ExpiresAfter
 
 ENDPOINTS = (
     "/v1/chat/completions",
@@ -17,32 +17,27 @@ ENDPOINTS = (
     "/v1/images/generations",
     "/v1/images/edits",
 )
-"""What takes JSON and gives JSON."""
+"""The endpoints that take and return JSON."""
 WINDOW = "24h"
 
 
-class OutputExpiresAfter(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """When the files that are made are to go by themselves."""
-
-    anchor: Annotated[str, served("created_at.")]
-    seconds: Annotated[int, served("3600 to 2592000.")]
-
-
 class BatchBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """The body that makes a batch."""
+    """The body that creates a batch."""
 
-    input_file_id: Annotated[str, served("A file sent for `batch`; 50,000 lines and 200 MB at most.")]
-    endpoint: Annotated[str, served("Any that takes JSON and gives JSON: chat, completions, edits, embeddings, …")]
-    completion_window: Annotated[str, served("24h; what is not done by then is in the error file as `batch_expired`.")]
-    metadata: Annotated[dict[str, str] | None, served("16 pairs; told again as they are.")] = None
-    output_expires_after: Annotated[
-        OutputExpiresAfter | None, served("The files made are kept until they are deleted unless this says otherwise.")
-    ] = None
+    input_file_id: Annotated[str, served("A file with purpose `batch`; at most 50,000 lines and 200 MB.")]
+    endpoint: Annotated[
+        str, served("Any endpoint that takes and returns JSON: chat, completions, edits, embeddings, …")
+    ]
+    completion_window: Annotated[
+        str, served("24h; requests not finished by then are in the error file as `batch_expired`.")
+    ]
+    metadata: Annotated[dict[str, str] | None, served("Up to 16 pairs; returned unchanged.")] = None
+    output_expires_after: Annotated[ExpiresAfter | None, served("Default: output files never expire.")] = None
 
     def check(self) -> None:
-        """Check the values. Raises InvalidRequest naming the field.
+        """Check the values. Raises InvalidRequest that names the field.
 
-        Azure writes endpoints without `/v1`: they are taken, and told with it.
+        Azure's clients send the endpoint without `/v1`: it is added.
         """
         if f"/v1{self.endpoint}" in ENDPOINTS:
             self.endpoint = f"/v1{self.endpoint}"
@@ -50,7 +45,4 @@ class BatchBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         validation.check_choice("completion_window", self.completion_window, (WINDOW,))
         validation.check_metadata("metadata", self.metadata)
         if self.output_expires_after is not None:
-            validation.check_choice("output_expires_after.anchor", self.output_expires_after.anchor, ("created_at",))
-            validation.check_integer(
-                "output_expires_after.seconds", self.output_expires_after.seconds, MIN_EXPIRY_S, MAX_EXPIRY_S
-            )
+            self.output_expires_after.check("output_expires_after")

@@ -24,21 +24,22 @@ PlainPrompt = TextPrompt | TokenPrompt | EmptyPrompt
 
 
 class CompletionBody(sampling.GenerationFields, forbid_unknown_fields=True, kw_only=True):
-    """The body. `prompt` is one or many, each text or token ids; none means the start of a document."""
+    """The body. `prompt` is one or many, each text or token ids; without it, the text starts a document."""
 
     prompt: Annotated[
-        Given | None, served("Text, texts, token ids or arrays of them, up to 2048; none: the start of a document.")
+        Given | None,
+        served("A string, token ids, or an array of up to 2048 of either; default: the start of a document."),
     ] = None
-    suffix: Annotated[str | None, served("Fills in the middle, on models trained for it. Not with `echo`.")] = None
-    max_tokens: Annotated[int | None, served("16 unless given; 0 only with `echo`.")] = None
-    logprobs: Annotated[int | None, served("0 to 5; 0 gives the chosen tokens' alone, without `top_logprobs`.")] = None
-    echo: Annotated[bool | None, served("Gives the prompt back, with `logprobs` scored too.")] = None
+    suffix: Annotated[str | None, served("Fill-in-the-middle, on models trained for it; not with `echo`.")] = None
+    max_tokens: Annotated[int | None, served("Default 16; 0 only with `echo`.")] = None
+    logprobs: Annotated[int | None, served("0 to 5; 0 returns the chosen tokens only, without `top_logprobs`.")] = None
+    echo: Annotated[bool | None, served("Returns the prompt too, with `logprobs` also its scores.")] = None
     best_of: Annotated[
-        int | None, served("1 to 20, at least `n`; never streamed above it. Best mean log-probability first.")
+        int | None, served("1 to 20, at least `n`; above `n` it cannot be streamed. Ranked by mean log-probability.")
     ] = None
 
     def check(self) -> None:
-        """Check everything that needs no model. Raises InvalidRequest naming the field."""
+        """Check everything that needs no model. Raises InvalidRequest that names the field."""
         super().check()
         validation.check_integer("max_tokens", self.max_tokens, 0 if self.echo else 1, validation.TOKEN_ID_MAX)
         validation.check_integer("logprobs", self.logprobs, 0, MAX_LOGPROBS)
@@ -60,7 +61,7 @@ class CompletionBody(sampling.GenerationFields, forbid_unknown_fields=True, kw_o
             raise InvalidRequest("'echo' cannot be used together with 'suffix'.", param="echo")
 
     def to_request(self, project: str) -> TextRequest:
-        """Check this and turn it into what a text engine is asked for. Raises InvalidRequest."""
+        """Check the body and make the engine request. Raises InvalidRequest."""
         self.check()
         plain = completion_prompts(self.prompt)
         best_of = max(self.choices, self.best_of or 1)
@@ -78,5 +79,5 @@ class CompletionBody(sampling.GenerationFields, forbid_unknown_fields=True, kw_o
 
 
 def completion_prompts(given: Given | None) -> tuple[PlainPrompt, ...]:
-    """Read any of the four shapes of `prompt`, or its absence. Raises InvalidRequest."""
+    """Parse `prompt` in any of its four forms, or its absence. Raises InvalidRequest."""
     return (EmptyPrompt(),) if given is None else parse_prompts("prompt", given, MAX_PROMPTS)

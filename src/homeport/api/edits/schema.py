@@ -10,10 +10,10 @@ from homeport.domain.text import EditPrompt, SamplingParams, TextRequest
 
 MAX_EDITS = 20
 CANDIDATES_PER_EDIT = 3
-"""Candidates drawn for each edit that is sampled; the likeliest are given.
+"""Candidates generated for each edit if the temperature is above 0; the most likely are returned.
 
-OpenAI's default temperature of 1 fits a large model. A small one, drawn once, spoils one edit of five; of three draws
-the best one is right far more often, and the prompt is computed once for all of them.
+OpenAI's default temperature of 1 fits a large model. A small model fails at one edit in five if it samples once. The
+best of three samples is right far more often, and the prompt is computed once for all three.
 """
 
 
@@ -22,23 +22,25 @@ class EditBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     model: Annotated[str | None, MODEL] = None
     input: Annotated[
-        str | None, served("The text to edit; empty unless given. An edit has up to 512 tokens and twice its input's.")
+        str | None,
+        served("The text to edit; default empty. An edit has at most 512 tokens plus twice those of the input."),
     ] = None
-    instruction: Annotated[str, served("What to do with it.")]
+    instruction: Annotated[str, served("What to do with the text.")]
     n: Annotated[int | None, served("1 to 20.")] = None
     temperature: Annotated[
-        float | None, served("0 to 2; above 0 three candidates are drawn per edit and the likeliest given.")
+        float | None,
+        served("0 to 2; above 0, three candidates are generated per edit and the most likely is returned."),
     ] = None
     top_p: Annotated[float | None, served("0 to 1.")] = None
 
     def check(self) -> None:
-        """Check everything that needs no model. Raises InvalidRequest naming the field."""
+        """Check everything that needs no model. Raises InvalidRequest that names the field."""
         validation.check_integer("n", self.n, 1, MAX_EDITS)
         validation.check_number("temperature", self.temperature, 0, 2)
         validation.check_number("top_p", self.top_p, 0, 1)
 
     def to_request(self, project: str) -> TextRequest:
-        """Check this and turn it into what a text engine is asked for. Raises InvalidRequest."""
+        """Check the body and make the engine request. Raises InvalidRequest."""
         self.check()
         n = 1 if self.n is None else self.n
         temperature = 1.0 if self.temperature is None else self.temperature

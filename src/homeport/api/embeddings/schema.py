@@ -25,18 +25,20 @@ class CreateEmbeddingBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=Tr
 
     model: Annotated[str | None, MODEL] = None
     input: Annotated[
-        Given, served("A text, texts, token ids of the name asked for, or arrays of them; up to 2048, none empty.")
+        Given, served("A string, token ids in the requested model's encoding, or up to 2048 of either; none empty.")
     ]
     encoding_format: Annotated[
-        str | None, served("float or base64 (little-endian 32-bit floats), the same numbers bit for bit.")
+        str | None, served("float or base64 (little-endian 32-bit floats); the numbers are identical.")
     ] = None
     dimensions: Annotated[
-        int | None, served("The model's own number; fewer only where it was trained for that, else refused.")
+        int | None, served("The model's own number, or fewer if it was trained for that; else refused.")
     ] = None
-    user: Annotated[str | None, accepted("Any string; identifies your user to you, changes nothing.")] = None
+    user: Annotated[
+        str | None, accepted("Up to 1024 characters; identifies your end user, does not change the answer.")
+    ] = None
 
     def checked(self) -> tuple[EmbeddingInput, ...]:
-        """Check everything that needs no model; give the inputs. Raises InvalidRequest naming the field."""
+        """Check everything that needs no model, and return the inputs. Raises InvalidRequest that names the field."""
         validation.check_length("user", self.user, validation.LABEL_CHARS)
         validation.check_choice("encoding_format", self.encoding_format, FORMATS)
         validation.check_integer("dimensions", self.dimensions, 1, validation.TOKEN_ID_MAX)
@@ -49,6 +51,6 @@ class CreateEmbeddingBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=Tr
         return found
 
     def to_request(self, given: tuple[EmbeddingInput, ...], resolved: ResolvedModel) -> EmbeddingRequest:
-        """What an embeddings engine is asked for."""
+        """Make the engine request."""
         is_query = bool(_QUERIES.fullmatch(resolved.requested_name))
         return EmbeddingRequest(given, self.dimensions, resolved.encoding, is_query)

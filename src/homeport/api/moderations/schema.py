@@ -17,48 +17,48 @@ from homeport.domain.moderation import (
 )
 
 DEFAULT = "omni-moderation-latest"
-"""The model of a request that names none, as OpenAI documents it today; in 2023 it was text-moderation-latest."""
+"""The default model, as OpenAI documents it today; in 2023 it was text-moderation-latest."""
 MAX_INPUTS, MAX_CHARACTERS = 1024, 1_000_000
 MAX_IMAGES, MAX_IMAGE_BYTES = 8, 10_000_000
 
 
 class TextItem(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", tag="text"):
-    """A part that is text."""
+    """A text part."""
 
     text: str
 
 
 class ImageUrl(msgspec.Struct, forbid_unknown_fields=True):
-    """Where a picture is: a data: URL that holds it."""
+    """The data: URL that contains the image."""
 
     url: str
 
 
 class ImageItem(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", tag="image_url"):
-    """A part that is a picture."""
+    """An image part."""
 
     image_url: ImageUrl
 
 
 class ModerationBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """The body. A list of texts has a verdict for each, a list of parts one verdict for all of it."""
+    """The body. A list of strings gets one verdict for each string, a list of parts one verdict for all parts."""
 
     input: Annotated[
         str | list[str | TextItem | ImageItem],
         served(
-            "A text, up to 1024 texts, or text and image_url parts judged together (data: URLs; remote ones are off)."
+            "A string, up to 1024 strings, or text and image_url parts that are classified together (data: URLs only)."
         ),
     ]
     model: Annotated[
         str | None,
         served(
-            "Its categories: 7 of 2023's text-moderation-001 to -004, 11 of other text-moderation names, else all 13; "
-            "without it omni-moderation-latest."
+            "Sets the categories: 7 for text-moderation-001 to -004, 11 for other text-moderation names, "
+            "else all 13. Default omni-moderation-latest."
         ),
     ] = None
 
     def check(self, name: str) -> None:
-        """Check everything that needs no model. Raises InvalidRequest naming the field."""
+        """Check everything that needs no model. Raises InvalidRequest that names the field."""
         given = [self.input] if isinstance(self.input, str) else self.input
         validation.check_items("input", given, MAX_INPUTS, 1)
         texts = [each for each in given if isinstance(each, str)]
@@ -72,11 +72,11 @@ class ModerationBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
             )
         if images and is_text_only(name):
             raise InvalidRequest(
-                f"The model `{excerpt(name)}` reads text alone: use `{DEFAULT}` for images.", param="input"
+                f"The model `{excerpt(name)}` reads text only: use `{DEFAULT}` for images.", param="input"
             )
         if len(images) > MAX_IMAGES:
             raise InvalidRequest(
-                f"Invalid 'input': at most {MAX_IMAGES} images are judged together, but there are {len(images)}.",
+                f"Invalid 'input': at most {MAX_IMAGES} images are classified together, but got {len(images)}.",
                 param="input",
                 code="array_above_max_length",
             )
@@ -85,15 +85,15 @@ class ModerationBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         )
         if size > MAX_CHARACTERS:
             raise InvalidRequest(
-                f"Invalid 'input': at most {MAX_CHARACTERS} characters are judged at once, but there are {size}.",
+                f"Invalid 'input': at most {MAX_CHARACTERS} characters are classified at once, but got {size}.",
                 param="input",
                 code="string_above_max_length",
             )
 
     def to_request(self, folder: Path) -> ModerationRequest:
-        """Turn this, checked, into what an engine is asked for; pictures are laid down in `folder`.
+        """Make the engine request of a checked body; images are written to `folder`.
 
-        Raises InvalidRequest for what is no picture in a data: URL.
+        Raises InvalidRequest for an image that is not in a data: URL.
         """
         given = [self.input] if isinstance(self.input, str) else self.input
         if all(isinstance(each, str) for each in given):

@@ -1,6 +1,6 @@
-"""The fields that completions and chat share: what they take, their bounds, and what they become.
+"""The fields that completions and chat share, their checks, and the domain values that they become.
 
-Knows nothing of prompts or answers. Every field may be null, which means its default.
+Knows no prompts and no answers. Every field may be null, which means its default.
 """
 
 from typing import Annotated, TypeVar
@@ -22,45 +22,46 @@ MAX_CANDIDATES = 4096
 
 
 class StreamOptions(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """How a stream is written."""
+    """Options of a stream."""
 
     include_usage: Annotated[bool | None, served("A last chunk with empty `choices` and the usage.")] = None
-    include_obfuscation: Annotated[bool | None, served("Random `obfuscation` in each chunk; off unless asked for.")] = (
-        None
-    )
+    include_obfuscation: Annotated[bool | None, served("Random `obfuscation` in each chunk; off by default.")] = None
 
 
 class GenerationFields(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """Everything about how text is drawn and when it ends, as OpenAI names it, and six extensions."""
+    """OpenAI's fields for sampling and stopping, and six extensions."""
 
     model: Annotated[str | None, MODEL] = None
-    temperature: Annotated[float | None, served("0 to 2; 0 always takes the likeliest token.")] = None
+    temperature: Annotated[float | None, served("0 to 2; 0 always chooses the most likely token.")] = None
     top_p: Annotated[float | None, served("0 to 1.")] = None
     n: Annotated[int | None, served("1 to 128; the prompt is computed once.")] = None
     stream: Annotated[bool | None, served("Server-sent events, ended by `data: [DONE]`.")] = None
     stream_options: Annotated[StreamOptions | None, served("Only with `stream`.")] = None
     stop: Annotated[
-        str | list[str] | None, served("Up to 4 strings of 1 to 4096 characters; they never show in the text.")
+        str | list[str] | None, served("Up to 4 strings of 1 to 4096 characters; they never appear in the text.")
     ] = None
     presence_penalty: Annotated[float | None, served("-2 to 2, over generated tokens.")] = None
     frequency_penalty: Annotated[float | None, served("-2 to 2, over generated tokens.")] = None
     logit_bias: Annotated[
-        dict[str, float] | None, served("-100 to 100 by token id of the name asked for; up to 16,384 entries.")
+        dict[str, float] | None,
+        served("-100 to 100 by token id in the requested model's encoding; up to 16,384 entries."),
     ] = None
-    seed: Annotated[int | None, served("64 bits, signed. The same seed draws the same noise.")] = None
-    user: Annotated[str | None, accepted("Up to 1024 characters; identifies your user to you, changes nothing.")] = None
+    seed: Annotated[int | None, served("A signed 64-bit integer. The same seed makes the same random choices.")] = None
+    user: Annotated[
+        str | None, accepted("Up to 1024 characters; identifies your end user, does not change the answer.")
+    ] = None
     top_k: Annotated[int | None, served("Extension. 0 or -1: off.")] = None
     min_p: Annotated[float | None, served("Extension. 0 to 1; 0: off.")] = None
     repetition_penalty: Annotated[
         float | None, served("Extension. Above 0, up to 10, over prompt and output; 1: off.")
     ] = None
-    ignore_eos: Annotated[bool | None, served("Extension. Goes on behind the model's end token.")] = None
-    min_tokens: Annotated[int | None, served("Extension. No end token before so many.")] = None
+    ignore_eos: Annotated[bool | None, served("Extension. Generation continues past the end-of-sequence token.")] = None
+    min_tokens: Annotated[int | None, served("Extension. Minimum number of tokens before an end token.")] = None
     stop_token_ids: Annotated[list[int] | None, served("Extension. Up to 128 ids that end the text.")] = None
 
     @property
     def choices(self) -> int:
-        """How many answers each prompt gets."""
+        """The number of answers for each prompt."""
         return 1 if self.n is None else self.n
 
     @property
@@ -74,7 +75,7 @@ class GenerationFields(msgspec.Struct, forbid_unknown_fields=True, kw_only=True)
         return bool(self.stream_options and self.stream_options.include_obfuscation)
 
     def check(self) -> None:
-        """Check what every text endpoint checks alike. Raises InvalidRequest."""
+        """Check the shared fields. Raises InvalidRequest."""
         validation.check_number("temperature", self.temperature, 0, 2)
         validation.check_number("top_p", self.top_p, 0, 1)
         validation.check_number("presence_penalty", self.presence_penalty, -2, 2)
@@ -84,7 +85,7 @@ class GenerationFields(msgspec.Struct, forbid_unknown_fields=True, kw_only=True)
         self._check_extensions()
         self._check_stop()
         validation.check_length("user", self.user, validation.LABEL_CHARS)
-        validation.entries("logit_bias", self.logit_bias, MOST_BIASES)
+        validation.check_entries("logit_bias", self.logit_bias, MOST_BIASES)
         if self.stream_options is not None and not self.stream:
             raise InvalidRequest(
                 "The 'stream_options' parameter is only allowed when 'stream' is enabled.", param="stream_options"
@@ -93,18 +94,10 @@ class GenerationFields(msgspec.Struct, forbid_unknown_fields=True, kw_only=True)
     def _check_extensions(self) -> None:
         validation.check_integer("top_k", self.top_k, -1, validation.TOKEN_ID_MAX)
         validation.check_number("min_p", self.min_p, 0, 1)
-        validation.check_number("repetition_penalty", self.repetition_penalty, high=10)
-        if self.repetition_penalty is not None and self.repetition_penalty <= 0:
-            raise InvalidRequest(
-                "Invalid 'repetition_penalty': decimal below minimum value. Expected a value > 0, "
-                f"but got {self.repetition_penalty} instead.",
-                param="repetition_penalty",
-                code="decimal_below_min_value",
-            )
+        validation.check_positive("repetition_penalty", self.repetition_penalty, 10)
         validation.check_integer("min_tokens", self.min_tokens, 0, validation.TOKEN_ID_MAX)
         validation.check_items("stop_token_ids", self.stop_token_ids, MAX_STOP_TOKEN_IDS)
-        for at, token in enumerate(self.stop_token_ids or ()):
-            validation.check_integer(f"stop_token_ids[{at}]", token, 0, validation.TOKEN_ID_MAX)
+        validation.check_token_ids("stop_token_ids", self.stop_token_ids or ())
 
     def _check_stop(self) -> None:
         if isinstance(self.stop, str):
@@ -115,7 +108,7 @@ class GenerationFields(msgspec.Struct, forbid_unknown_fields=True, kw_only=True)
             validation.check_length(f"stop[{at}]", each, MOST_STOP_CHARS, 1)
 
     def sampling_params(self) -> SamplingParams:
-        """How the next token is drawn."""
+        """Make the parameters of sampling."""
         default = SamplingParams()
         return SamplingParams(
             temperature=_or_default(self.temperature, default.temperature),
@@ -132,7 +125,7 @@ class GenerationFields(msgspec.Struct, forbid_unknown_fields=True, kw_only=True)
     def stopping_criteria(
         self, max_tokens: int | None, source_field: str = "max_tokens", default_tokens: int | None = None
     ) -> StoppingCriteria:
-        """When a choice is finished. `most` names the field that `max_tokens` came from, for the error."""
+        """Make the stopping criteria. `source_field`: the field that `max_tokens` comes from, for the error."""
         least = _or_default(self.min_tokens, 0)
         if max_tokens is not None and least > max_tokens:
             raise InvalidRequest(
@@ -149,10 +142,10 @@ class GenerationFields(msgspec.Struct, forbid_unknown_fields=True, kw_only=True)
 
 
 def check_candidates(prompts: int, per_prompt: int, param: str) -> None:
-    """Check how many answers one request draws in all. Raises InvalidRequest naming `param`."""
+    """Check the number of answers of one request, over all prompts. Raises InvalidRequest that names `param`."""
     if prompts * per_prompt > MAX_CANDIDATES:
         raise InvalidRequest(
-            f"One request may draw {MAX_CANDIDATES} answers; {prompts} prompts with {per_prompt} each are "
+            f"One request may generate {MAX_CANDIDATES} answers; {prompts} prompts with {per_prompt} each are "
             f"{prompts * per_prompt}. Send fewer prompts at once or lower '{param}'.",
             param=param,
         )

@@ -15,7 +15,7 @@ MOST_TOKENS = 1_000_000
 
 
 class TokenizeBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """A text, or the messages of a chat. Fields typed `Any` are refused unless they say nothing."""
+    """A text, or the messages of a chat. Fields of type `Any` are refused unless their value asks for nothing."""
 
     model: str | None = None
     prompt: str | None = None
@@ -30,21 +30,21 @@ class TokenizeBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     mm_processor_kwargs: Any = None
 
     def token_request(self) -> TokenRequest:
-        """Check everything that needs no model, and make what a text engine is asked for. Raises InvalidRequest."""
+        """Check everything that needs no model, and make the engine request. Raises InvalidRequest."""
         if (self.prompt is None) == (self.messages is None):
             raise InvalidRequest(
                 "Give either 'prompt' or 'messages'.", param="prompt", code="missing_required_parameter"
             )
         for name in ("tools", "chat_template", "chat_template_kwargs", "mm_processor_kwargs", "continue_final_message"):
             if getattr(self, name):
-                raise validation.unsupported_field(name, "Conversations are tokenised as for an answer.")
+                raise validation.unsupported_field(name, "Conversations are always tokenized as for an answer.")
         if self.messages is None:
             validation.check_length("prompt", self.prompt, MOST_CHARACTERS)
             prompt: TextPrompt | ChatPrompt = TextPrompt(self.prompt or "")
         else:
             if self.add_generation_prompt is False:
                 raise validation.unsupported_field(
-                    "add_generation_prompt", "Conversations are tokenised as for an answer."
+                    "add_generation_prompt", "Conversations are always tokenized as for an answer."
                 )
             validation.check_items("messages", self.messages, MOST_MESSAGES, 1)
             prompt = ChatPrompt(parse_messages(self.messages))
@@ -58,12 +58,12 @@ class DetokenizeBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     model: str | None = None
 
     def token_request(self) -> TokenRequest:
-        """Check the ids, and make what a text engine is asked for. Raises InvalidRequest."""
+        """Check the ids, and make the engine request. Raises InvalidRequest."""
         validation.check_items("tokens", self.tokens, MOST_TOKENS)
-        return TokenRequest((TokenPrompt(validation.token_ids("tokens", self.tokens)),))
+        return TokenRequest((TokenPrompt(validation.check_token_ids("tokens", self.tokens)),))
 
 
 class InfoQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """The model whose tokeniser is described."""
+    """The model whose tokenizer is described."""
 
     model: str | None = None

@@ -23,16 +23,16 @@ _LINES = (
 
 
 class UploadBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """The body that begins an upload."""
+    """The body that starts an upload."""
 
-    filename: Annotated[str, served("Told again as it is.")]
+    filename: Annotated[str, served("Returned unchanged.")]
     purpose: Annotated[str, PURPOSE]
-    bytes: Annotated[int, served("8 GB at most, in parts of 64 MB; the parts must be as many together.")]
-    mime_type: Annotated[str, served("Must fit the purpose: JSON Lines, or image/* for vision.")]
+    bytes: Annotated[int, served("At most 8 GB, in parts of 64 MB; must equal the total size of the parts.")]
+    mime_type: Annotated[str, served("Must match the purpose: JSON Lines, or image/* for vision.")]
     expires_after: Annotated[ExpiresAfter | None, EXPIRES_AFTER] = None
 
     def check(self) -> int | None:
-        """Check it; give how long the file is to be kept. Raises InvalidRequest."""
+        """Check the values. Returns the file's lifetime in seconds, None if it never expires. Raises InvalidRequest."""
         check_name(self.filename)
         keep_s = check_purpose(self.purpose, self.expires_after)
         validation.check_integer("bytes", self.bytes, 1, BATCH_BYTES if self.purpose == "batch" else MAX_UPLOAD_BYTES)
@@ -41,16 +41,16 @@ class UploadBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         if self.purpose in ("batch", "evals", "fine-tune"):
             validation.check_choice("mime_type", kind, _LINES)
         elif self.purpose == "vision" and not kind.startswith("image/"):
-            raise InvalidRequest("Invalid 'mime_type': a file for vision is an image/*.", param="mime_type")
+            raise InvalidRequest("Invalid 'mime_type': a file for vision must be an image/*.", param="mime_type")
         return keep_s
 
 
 class PartForm(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """The fields of a part, its data aside: there are none."""
+    """The form of a part, without its data: it has no other fields."""
 
 
 class CompleteUploadBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """The body that ends an upload."""
+    """The body that completes an upload."""
 
     part_ids: list[str]
     md5: str | None = None
