@@ -1,7 +1,7 @@
-"""Write the pages of docs/ that say what the code says: commands and settings.
+"""Generate the pages of docs/ on commands and settings from the code.
 
-`python -m scripts.write_docs` writes them, with `--check` it fails and names those that are stale. Pages made
-from test results are written by those tests. Knows nothing of what commands do.
+`python -m scripts.write_docs` writes them. With `--check` it writes nothing, and fails if a page is stale. Pages made
+from test results are written by those tests.
 """
 
 import sys
@@ -11,21 +11,15 @@ from pathlib import Path
 import click
 
 from homeport.cli import commands
-from homeport.settings import (
-    CONFIG,
-    PREFIX,
-    SETTINGS,
-    Settings,
-    flag,
-)
+from homeport.settings import CONFIG, SETTINGS, Settings
 
 FOLDER = Path(__file__).parent.parent / "docs"
-_MADE = "<!-- Made by `make docs`; edit the code instead. -->"
+_HEADER = "<!-- Made by `make docs`; edit the code instead. -->"
 
 
 def cli_page() -> str:
-    """Give docs/cli.md: every command's own help."""
-    parts = [_MADE, "# Commands", "`homeport COMMAND --help` prints the same on your machine."]
+    """The text of docs/cli.md: the help of every command."""
+    parts = [_HEADER, "# Commands", "`homeport COMMAND --help` prints the same on your machine."]
     for name, command in _commands(commands, "homeport"):
         context = click.Context(command, info_name=name, max_content_width=100, terminal_width=100)
         parts += [f"## {name}", f"```text\n{command.get_help(context)}\n```"]
@@ -33,27 +27,28 @@ def cli_page() -> str:
 
 
 def settings_page() -> str:
-    """Give docs/settings.md: every setting with its names, default and meaning."""
+    """The text of docs/settings.md: every setting with its names, default and meaning."""
     rows = ["| setting | environment | flag | default | meaning |", "| --- | --- | --- | --- | --- |"]
     defaults = Settings()
-    for name, fact in SETTINGS.items():
-        variables = ", ".join(f"`{variable}`" for variable in (PREFIX + name.upper(), *fact.other_variables))
-        shown = "–" if fact.secret else f"`{flag(name)}`"
-        meaning = fact.help.replace("|", "\\|")
-        if fact.choices:
-            meaning += f" One of {', '.join(fact.choices)}."
-        rows.append(f"| `{name}` | {variables} | {shown} | {_default(name, getattr(defaults, name))} | {meaning} |")
-    return "\n\n".join([_MADE, "# Settings", _PROSE, "\n".join(rows)]) + "\n"
+    for name, setting in SETTINGS.items():
+        spec = setting.spec
+        variables = ", ".join(f"`{variable}`" for variable in setting.variables)
+        flag = "–" if spec.secret else f"`{setting.flag}`"
+        meaning = spec.help.replace("|", "\\|")
+        if spec.choices:
+            meaning += f" One of {', '.join(spec.choices)}."
+        rows.append(f"| `{name}` | {variables} | {flag} | {_default(name, getattr(defaults, name))} | {meaning} |")
+    return "\n\n".join([_HEADER, "# Settings", _PROSE, "\n".join(rows)]) + "\n"
 
 
-_PROSE = f"""A flag goes before the environment, that before the YAML file named by `--config` or `{CONFIG}`,
-that before the default. `homeport config show` prints what holds and where it was set; `homeport config check` only
-checks. A name that does not exist stops the start and is answered with the nearest one that does. An empty variable
-counts as unset. Secrets have no flag, since other users of a machine can read the flags of its programs, and are
+_PROSE = f"""A flag overrides the environment, the environment overrides the YAML file named by `--config` or
+`{CONFIG}`, and the file overrides the default. `homeport config show` prints each value and where it was set;
+`homeport config check` only checks. An unknown name is an error that suggests the nearest known one. An empty variable
+counts as unset. Secrets have no flag, because other users of a machine can read the flags of its programs, and are
 printed masked.
 
-Sizes take a unit (`8GB`, `512MiB`), times are seconds. Lists are separated by commas in a variable, repeated as a
-flag, and lists in YAML:
+A size takes a unit (`8GB`, `512MiB`). A time is in seconds. A list is separated by commas in a variable, repeated as a
+flag, and a list in YAML:
 
 ```yaml
 host: 127.0.0.1:8080
@@ -66,9 +61,9 @@ PAGES: dict[str, Callable[[], str]] = {"cli.md": cli_page, "settings.md": settin
 
 
 def stale(folder: Path = FOLDER) -> list[str]:
-    """Name the pages that differ from what the code says now."""
-    found = {name: folder / name for name in PAGES}
-    return [name for name, path in found.items() if not path.exists() or path.read_text("utf-8") != PAGES[name]()]
+    """The names of the pages that are missing or differ from what the code generates."""
+    paths = {name: folder / name for name in PAGES}
+    return [name for name, path in paths.items() if not path.exists() or path.read_text("utf-8") != PAGES[name]()]
 
 
 def main() -> None:
@@ -84,7 +79,7 @@ def _commands(command: click.Command, name: str) -> Iterator[tuple[str, click.Co
     yield name, command
     if isinstance(command, click.Group):
         for child in sorted(command.commands):
-            # `ls` is `list` under another name and would say the same twice.
+            # `ls` is another name of `list`; its help is the same.
             if child == command.commands[child].name:
                 yield from _commands(command.commands[child], f"{name} {child}")
 

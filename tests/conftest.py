@@ -7,9 +7,9 @@ from pathlib import Path
 import platformdirs
 import pytest
 
+from homeport.domain.child_environment import limit_thread_spinning
 from homeport.domain.weight_layouts import ORIGINAL
 from homeport.models.model_store import ModelStore
-from homeport.settings import limit_thread_spinning
 
 Scale = Callable[[int, int], int]
 limit_thread_spinning()

@@ -1,20 +1,10 @@
 """Settings: where they come from, which goes first, and what is refused."""
 
-import os
 from pathlib import Path
 
 import pytest
 
-from homeport import settings
-from homeport.settings import (
-    SETTINGS,
-    Settings,
-    SettingsError,
-    check_exposure,
-    limit_thread_spinning,
-    load,
-    low_priority_environment,
-)
+from homeport.settings import SETTINGS, Settings, SettingsError, check_exposure, load
 
 
 @pytest.fixture
@@ -28,10 +18,11 @@ def test_defaults_are_loopback() -> None:
     assert (found.host, found.port, found.is_loopback, found.origins) == ("127.0.0.1", 8080, True, {})
 
 
-def test_table_and_class_agree() -> None:
-    """Every field has its row in the table, in the same order, and every default passes its own checks."""
+def test_every_field_is_a_setting_with_a_valid_default() -> None:
+    """Every field but `origins` is a setting with a help text, and every default passes its own checks."""
     defaults = Settings()
     assert list(SETTINGS) == [name for name in Settings.__dataclass_fields__ if name != "origins"]
+    assert all(setting.spec.help.endswith(".") for setting in SETTINGS.values())
     given = {name: getattr(defaults, name) for name in SETTINGS if getattr(defaults, name) not in (None, (), {})}
     assert load(given, environ={}) == defaults
 
@@ -121,7 +112,7 @@ def test_unreadable_file_stops_the_start(file: Path, content: str | None, compla
         ("aliases", {"gpt-4": 4}, "is not a map from names to names"),
         ("home", "", "is not a path"),
         ("log_level", "inof", "did you mean info"),
-        ("hub_order", "hf,mz", "'mz' is none of hf, ms, pypi, file"),
+        ("hub_order", "hf,mz", "'mz' is not one of hf, ms, pypi, file"),
         ("host", 5, "is not text"),
     ],
 )
@@ -130,7 +121,7 @@ def test_wrong_value_is_named_with_its_origin(name: str, value: object, complain
     with pytest.raises(SettingsError, match=complaint) as error:
         load({name: value}, {})
     assert str(error.value).startswith(f"{name}: ")
-    assert settings.flag(name) in str(error.value)
+    assert SETTINGS[name].flag in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -169,44 +160,6 @@ def test_secrets_never_show() -> None:
     with pytest.raises(SettingsError) as error:
         load({"admin_key": 12345}, {})
     assert "12345" not in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, None)],
-)
-def test_threads_that_wait_sleep_early(
-    monkeypatch: pytest.MonkeyPatch, before: dict[str, str], after: str | None
-) -> None:
-    """OpenMP's waiting threads give the core away soon, unless the operator has set how they wait."""
-    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in before.items():
-        monkeypatch.setenv(name, value)
-    limit_thread_spinning()
-    assert os.environ.get("GOMP_SPINCOUNT") == after
-
-
-@pytest.mark.parametrize(("before", "after"), [(None, "1"), ("4", "4")])
-def test_products_of_numpy_take_one_thread(monkeypatch: pytest.MonkeyPatch, before: str | None, after: str) -> None:
-    """OpenBLAS' other threads would spin where the kernels compute, so there are none, unless the operator says so."""
-    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
-    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
-    if before is not None:
-        monkeypatch.setenv("OPENBLAS_NUM_THREADS", before)
-    limit_thread_spinning()
-    assert os.environ["OPENBLAS_NUM_THREADS"] == after
-
-
-def test_background_programs_do_not_spin_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Their environment is what programs of ours need, but for how threads wait and OpenBLAS' count; this one stays."""
-    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
-    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
-    monkeypatch.setenv("LC_OTHER", "kept")
-    monkeypatch.setenv("HOMEPORT_ADMIN_KEY", "secret")
-    found = low_priority_environment()
-    assert (found["GOMP_SPINCOUNT"], found["LC_OTHER"], os.environ["GOMP_SPINCOUNT"]) == ("0", "kept", "7")
-    assert not {"OPENBLAS_NUM_THREADS", "HOMEPORT_ADMIN_KEY"} & found.keys()
 
 
 LINKS = {

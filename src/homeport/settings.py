@@ -1,7 +1,8 @@
-"""Everything an operator can set, as one frozen value, checked once.
+"""Everything an operator can set: one annotated struct, from which flags, variables, files, help and docs are made.
 
-Precedence: flag, then HOMEPORT_* in the environment, then the YAML file (HOMEPORT_CONFIG), then the default. The
-only module that reads the environment; everyone else is handed plain values. Knows nothing of what settings do.
+A flag overrides HOMEPORT_* in the environment, that overrides the YAML file (HOMEPORT_CONFIG), that overrides the
+default. This module alone reads settings from the environment; all others receive plain values. It does not know what a
+setting does.
 """
 
 import difflib
@@ -11,12 +12,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import platformdirs
 import yaml
 
-from homeport.domain import child_environment
 from homeport.domain.setting_parsers import (
     parse_folder,
     parse_int,
@@ -34,139 +35,62 @@ Parse = Callable[[object], Any]
 Layer = dict[str, tuple[object, str]]
 PREFIX = "HOMEPORT_"
 CONFIG = PREFIX + "CONFIG"
+_PARSERS: dict[object, Parse] = {
+    str: parse_text,
+    int: parse_int,
+    float: parse_number,
+    bool: parse_switch,
+    Path: parse_folder,
+    tuple[str, ...]: parse_words,
+    dict[str, str]: parse_pairs,
+}
 _ADDRESS = re.compile(r"(?:\[([^\]]+)\]|([^:\[\]]*))(?::(\d+))?")
 _SERVICE_PART = re.compile(
     r"HOMEPORT_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_\d+_(?:TCP|UDP|SCTP)_(?:PROTO|PORT|ADDR))"
 )
 _SERVICE_ADDRESS = re.compile(r"HOMEPORT_(?:\w+_)?PORT(?:_\d+_(?:TCP|UDP|SCTP))?")
 _SERVICE_URL = re.compile(r"(?:tcp|udp|sctp)://")
-_SPINS = "1000"  # some microseconds: longer than threads in step wait, shorter than the scheduler's slice
-_BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 
 
 class SettingsError(ValueError):
-    """A setting is unknown, unreadable or refused. The message names it, where it came from and what to do."""
+    """A setting is unknown or has an invalid value. The message names it, where it was set and what to do."""
 
 
 @dataclass(frozen=True)
 class SettingSpec:
-    """What is known of one setting besides its type and default: how it is read, what it is for, what it may be.
+    """The annotation of a field of Settings: what the setting is for and which values it accepts.
 
-    `also` are environment names of other programs that are honoured too; `secret` values have no flag and are
-    masked wherever they are shown.
+    `parse` replaces the parser of the field's type, and `flag` the flag made from its name. `other_variables` are
+    variables of other programs that also set it. A `secret` has no flag and is masked wherever it is shown.
     """
 
-    parse: Parse
     help: str
+    parse: Parse | None = None
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[str, ...] = ()
     secret: bool = False
+    flag: str = ""
     other_variables: tuple[str, ...] = ()
 
 
-SETTINGS: dict[str, SettingSpec] = {
-    "host": SettingSpec(parse_text, "Address to listen on; `host:port` sets both. Beyond loopback needs a key."),
-    "port": SettingSpec(parse_int, "Port to listen on; 0 takes a free one.", minimum=0, maximum=65535),
-    "home": SettingSpec(parse_folder, "Folder of models, kernels and run files."),
-    "database_url": SettingSpec(
-        parse_text, "Database of keys, usage and files; default: a SQLite file in `home`.", secret=True
-    ),
-    "blobs": SettingSpec(
-        parse_text, "Folder or `s3://BUCKET/PREFIX` (with AWS_* variables) of files; default: in `home`."
-    ),
-    "models": SettingSpec(parse_words, "Models to fetch if missing and load at start; none: a starter."),
-    "default_model": SettingSpec(
-        parse_text, "Model that OpenAI's text names stand for; default: the first of `models`."
-    ),
-    "aliases": SettingSpec(parse_pairs, "Names that stand for models, over the built-in ones."),
-    "list_aliases": SettingSpec(
-        parse_text, "Which of OpenAI's model names `/v1/models` lists.", choices=("all", "common", "none")
-    ),
-    "api_keys": SettingSpec(parse_secrets, "Keys that callers must show; none: loopback only.", secret=True),
-    "accept_lost_keys": SettingSpec(parse_switch, "Start even if the stored keys or their secret are lost."),
-    "admin_key": SettingSpec(parse_text, "Key for `/admin`; without it `/admin` does not exist.", secret=True),
-    "metrics": SettingSpec(
-        parse_text,
-        "Who may read `/metrics`: local programs and keys, keys alone, or nobody.",
-        choices=("local", "key", "off"),
-    ),
-    "metrics_key": SettingSpec(
-        secret, "Key for `/metrics`; once set, the only one that works there. For servers behind a proxy.", secret=True
-    ),
-    "cors_origins": SettingSpec(parse_words, "Web origins whose pages may call the server; none by default."),
-    "organization": SettingSpec(parse_text, "Value of the header `openai-organization`."),
-    "max_body_bytes": SettingSpec(parse_size, "Largest request body.", minimum=1),
-    "max_file_bytes": SettingSpec(
-        parse_size, "Largest file that may be sent at once; uploads in parts may be larger.", minimum=1
-    ),
-    "project_storage_bytes": SettingSpec(
-        parse_size,
-        "Files, pictures and fine-tuned models one project may store; a key may set another limit.",
-        minimum=0,
-    ),
-    "max_connections": SettingSpec(
-        parse_int, "Simultaneous connections; at most 3/4 of the allowed file descriptors.", minimum=1
-    ),
-    "max_connections_per_address": SettingSpec(
-        parse_int, "The same per address, except loopback and trusted proxies.", minimum=1
-    ),
-    "head_s": SettingSpec(parse_number, "Time for the request line and headers to arrive; past it a 408.", minimum=0.1),
-    "default_max_tokens": SettingSpec(
-        parse_int, "Most tokens of a chat answer without `max_tokens`; none: the rest of the context window.", minimum=1
-    ),
-    "max_queue": SettingSpec(
-        parse_int, "Requests of one model that may wait on top of `slots`; past it a 429.", minimum=0
-    ),
-    "max_tuning_queue": SettingSpec(parse_int, "Fine-tuning jobs that may wait here; past it a 429.", minimum=0),
-    "memory_budget_bytes": SettingSpec(
-        parse_size,
-        "Memory all loaded models may take together; none: no limit. The least recently used goes first.",
-        minimum=1,
-    ),
-    "idle_unload_s": SettingSpec(parse_number, "Idle time after which a model leaves memory; 0: never.", minimum=0),
-    "drain_s": SettingSpec(parse_number, "Time that running requests get to finish at shutdown.", minimum=0),
-    "ping_s": SettingSpec(parse_number, "Silence on a stream after which a `: ping` comment is sent.", minimum=0.01),
-    "stall_s": SettingSpec(
-        parse_number, "Time a client may leave its answer unread before it is disconnected.", minimum=1
-    ),
-    "picture_url_s": SettingSpec(parse_number, "Time for which the URL of a painted picture works.", minimum=1),
-    "heartbeat_s": SettingSpec(parse_number, "How often a model's process is asked whether it lives.", minimum=0.01),
-    "heartbeat_limit_s": SettingSpec(parse_number, "Time without an answer after which it is replaced.", minimum=0.1),
-    "stall_limit_s": SettingSpec(
-        parse_number, "Time its engine may stay in one step before it is replaced.", minimum=0.1
-    ),
-    "window": SettingSpec(parse_int, "Tokens one sequence may hold; default: the model's own.", minimum=16),
-    "cells": SettingSpec(parse_int, "Tokens of KV cache that all sequences of a model share.", minimum=16),
-    "slots": SettingSpec(parse_int, "Requests of one model worked on at the same time.", minimum=1),
-    "threads": SettingSpec(parse_int, "Most CPU threads that compute; default: the physical cores.", minimum=1),
-    "batch": SettingSpec(parse_int, "Tokens one engine step takes at most.", minimum=1),
-    "prefill_slice": SettingSpec(parse_int, "Prompt tokens per step while others are decoding.", minimum=1),
-    "retain": SettingSpec(parse_int, "Tokens of finished prompts kept for reuse.", minimum=0),
-    "share_prefixes": SettingSpec(parse_switch, "Let projects reuse each other's prompt prefixes (timing tells)."),
-    "prefix_cache_dir": SettingSpec(
-        parse_folder, "Folder that keeps often used prompt prefixes over restarts; none by default."
-    ),
-    "prefix_cache_bytes": SettingSpec(parse_size, "What the prefixes kept there may take for each model.", minimum=0),
-    "speculate": SettingSpec(parse_switch, "Compute ahead what an answer seems to repeat, for speed alone."),
-    "layout": SettingSpec(
-        parse_text, "Weights to load: `auto` the layout chosen by `optimize`.", choices=("auto", "original")
-    ),
-    "optimize": SettingSpec(parse_text, "Lay starter models out for this CPU when fetched.", choices=("auto", "off")),
-    "llama_lib": SettingSpec(parse_folder, "The llama.cpp library to load instead of the installed kernels."),
-    "offline": SettingSpec(parse_switch, "Touch no network at all.", other_variables=("HF_HUB_OFFLINE",)),
-    "hub_order": SettingSpec(
-        parse_words, "Sources of models, first choice first.", choices=("hf", "ms", "pypi", "file")
-    ),
-    "hf_endpoint": SettingSpec(parse_text, "Hugging Face or a mirror of it.", other_variables=("HF_ENDPOINT",)),
-    "hf_token": SettingSpec(parse_text, "Token for gated repositories.", secret=True, other_variables=("HF_TOKEN",)),
-    "ms_endpoint": SettingSpec(parse_text, "ModelScope or a mirror of it.", other_variables=("MODELSCOPE_ENDPOINT",)),
-    "ms_token": SettingSpec(
-        parse_text, "Token for private repositories.", secret=True, other_variables=("MODELSCOPE_API_TOKEN",)
-    ),
-    "log_level": SettingSpec(parse_text, "Least level logged.", choices=("debug", "info", "warning", "error")),
-    "log_format": SettingSpec(parse_text, "How log lines are written.", choices=("text", "json")),
-}
+@dataclass(frozen=True)
+class Setting:
+    """One setting: the field's name, its annotation, and its parser."""
+
+    name: str
+    spec: SettingSpec
+    parse: Parse
+
+    @property
+    def flag(self) -> str:
+        """The flag that sets it. One that may be repeated is in the singular."""
+        return self.spec.flag or "--" + self.name.replace("_", "-")
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The environment variables that set it, the one that takes precedence first."""
+        return (PREFIX + self.name.upper(), *self.spec.other_variables)
 
 
 def _default_home() -> Path:
@@ -175,69 +99,190 @@ def _default_home() -> Path:
 
 @dataclass(frozen=True, repr=False, kw_only=True)
 class Settings:
-    """All settings. Sizes in bytes, times in seconds; None means that the part concerned chooses."""
+    """All settings. Sizes in bytes, times in seconds; None leaves the choice to the part concerned."""
 
-    host: str = "127.0.0.1"
-    port: int = 8080
-    home: Path = field(default_factory=_default_home)
-    database_url: str | None = None
-    blobs: str | None = None
-    models: tuple[str, ...] = ()
-    default_model: str | None = None
-    aliases: dict[str, str] = field(default_factory=dict)
-    list_aliases: str = "common"
+    host: Annotated[
+        str, SettingSpec("Address to listen on; `host:port` sets both. An address other than loopback requires a key.")
+    ] = "127.0.0.1"
+    port: Annotated[int, SettingSpec("Port to listen on; 0 picks a free one.", minimum=0, maximum=65535)] = 8080
+    home: Annotated[Path, SettingSpec("Folder of models, kernels and run files.")] = field(
+        default_factory=_default_home
+    )
+    database_url: Annotated[
+        str | None, SettingSpec("Database of keys, usage and files; default: a SQLite file in `home`.", secret=True)
+    ] = None
+    blobs: Annotated[
+        str | None,
+        SettingSpec("Folder or `s3://BUCKET/PREFIX` (with AWS_* variables) for file contents; default: in `home`."),
+    ] = None
+    models: Annotated[
+        tuple[str, ...],
+        SettingSpec("Models to pull if missing and to load at start; default: a starter model.", flag="--model"),
+    ] = ()
+    default_model: Annotated[
+        str | None, SettingSpec("Model that OpenAI's text model names refer to; default: the first of `models`.")
+    ] = None
+    aliases: Annotated[
+        dict[str, str], SettingSpec("Additional names for models; they override the built-in aliases.", flag="--alias")
+    ] = field(default_factory=dict)
+    list_aliases: Annotated[
+        str,
+        SettingSpec("Which of OpenAI's model names `/v1/models` lists.", choices=("all", "common", "none")),
+    ] = "common"
 
-    api_keys: tuple[str, ...] = ()
-    accept_lost_keys: bool = False
-    admin_key: str | None = None
-    metrics: str = "local"
-    metrics_key: str | None = None
-    cors_origins: tuple[str, ...] = ()
-    organization: str = "homeport"
-    max_body_bytes: int = 20_000_000
-    max_file_bytes: int = 512_000_000
+    api_keys: Annotated[
+        tuple[str, ...],
+        SettingSpec("Keys that callers must send; default: none, for loopback only.", parse_secrets, secret=True),
+    ] = ()
+    accept_lost_keys: Annotated[bool, SettingSpec("Start even if the stored keys or their secret are lost.")] = False
+    admin_key: Annotated[
+        str | None, SettingSpec("Key for `/admin`; without it `/admin` does not exist.", secret=True)
+    ] = None
+    metrics: Annotated[
+        str,
+        SettingSpec(
+            "Who may read `/metrics`: local programs and callers with a key, only callers with a key, or nobody.",
+            choices=("local", "key", "off"),
+        ),
+    ] = "local"
+    metrics_key: Annotated[
+        str | None,
+        SettingSpec(
+            "Key for `/metrics`; if set, only this key works there. For servers behind a proxy.",
+            secret,
+            secret=True,
+        ),
+    ] = None
+    cors_origins: Annotated[
+        tuple[str, ...], SettingSpec("Web origins whose pages may call the server; default: none.")
+    ] = ()
+    organization: Annotated[str, SettingSpec("Value of the header `openai-organization`.")] = "homeport"
+    max_body_bytes: Annotated[int, SettingSpec("Largest request body.", parse_size, minimum=1)] = 20_000_000
+    max_file_bytes: Annotated[
+        int, SettingSpec("Largest file in one request; uploads in parts may be larger.", parse_size, minimum=1)
+    ] = 512_000_000
 
-    project_storage_bytes: int = 100_000_000_000
-    max_connections: int = 4096
-    max_connections_per_address: int = 512
-    head_s: float = 20.0
-    default_max_tokens: int | None = None
-    max_queue: int = 128
-    max_tuning_queue: int = 16
-    memory_budget_bytes: int | None = None
-    idle_unload_s: float = 300.0
-    drain_s: float = 30.0
-    ping_s: float = 10.0
-    stall_s: float = 60.0
-    picture_url_s: float = 3600.0
-    heartbeat_s: float = 1.0
-    heartbeat_limit_s: float = 15.0
-    stall_limit_s: float = 180.0
+    project_storage_bytes: Annotated[
+        int,
+        SettingSpec(
+            "Storage for a project's files, images and fine-tuned models; a key may set another limit.",
+            parse_size,
+            minimum=0,
+        ),
+    ] = 100_000_000_000
+    max_connections: Annotated[
+        int, SettingSpec("Simultaneous connections; at most 3/4 of the allowed file descriptors.", minimum=1)
+    ] = 4096
+    max_connections_per_address: Annotated[
+        int, SettingSpec("Simultaneous connections per address, except loopback and trusted proxies.", minimum=1)
+    ] = 512
+    head_s: Annotated[
+        float, SettingSpec("Time for the request line and headers to arrive; after that, a 408.", minimum=0.1)
+    ] = 20.0
+    default_max_tokens: Annotated[
+        int | None,
+        SettingSpec(
+            "Maximum tokens of a chat answer without `max_tokens`; default: the rest of the context window.", minimum=1
+        ),
+    ] = None
+    max_queue: Annotated[
+        int,
+        SettingSpec("Requests of one model that may wait in addition to its `slots`; beyond that, a 429.", minimum=0),
+    ] = 128
+    max_tuning_queue: Annotated[int, SettingSpec("Fine-tuning jobs that may wait; beyond that, a 429.", minimum=0)] = 16
+    memory_budget_bytes: Annotated[
+        int | None,
+        SettingSpec(
+            "Memory for all loaded models; default: no limit. The least recently used model is unloaded first.",
+            parse_size,
+            minimum=1,
+        ),
+    ] = None
+    idle_unload_s: Annotated[
+        float,
+        SettingSpec("Idle time after which a model is unloaded; 0: never.", minimum=0),
+    ] = 300.0
+    drain_s: Annotated[float, SettingSpec("Time that running requests get to finish at shutdown.", minimum=0)] = 30.0
+    ping_s: Annotated[
+        float, SettingSpec("Silence on a stream after which a `: ping` comment is sent.", minimum=0.01)
+    ] = 10.0
+    stall_s: Annotated[
+        float, SettingSpec("Time a client may leave its answer unread before it is disconnected.", minimum=1)
+    ] = 60.0
+    picture_url_s: Annotated[
+        float,
+        SettingSpec("Time for which the URL of a generated image works.", minimum=1),
+    ] = 3600.0
+    heartbeat_s: Annotated[float, SettingSpec("Interval between heartbeats to a worker.", minimum=0.01)] = 1.0
+    heartbeat_limit_s: Annotated[
+        float, SettingSpec("Time without a heartbeat's answer after which a worker is restarted.", minimum=0.1)
+    ] = 15.0
+    stall_limit_s: Annotated[
+        float, SettingSpec("Time an engine may spend in one step before its worker is restarted.", minimum=0.1)
+    ] = 180.0
 
-    window: int | None = None
-    cells: int | None = None
-    slots: int = 16
-    threads: int | None = None
-    batch: int | None = None
-    prefill_slice: int | None = None
-    retain: int | None = None
-    share_prefixes: bool = False
-    prefix_cache_dir: Path | None = None
-    prefix_cache_bytes: int = 2_000_000_000
-    speculate: bool = True
-    layout: str = "auto"
-    optimize: str = "auto"
-    llama_lib: Path | None = None
+    window: Annotated[
+        int | None, SettingSpec("Maximum tokens of one sequence; default: the model's own context window.", minimum=16)
+    ] = None
+    cells: Annotated[
+        int | None, SettingSpec("Tokens in the KV cache that all sequences of a model share.", minimum=16)
+    ] = None
+    slots: Annotated[int, SettingSpec("Requests of one model that are computed at the same time.", minimum=1)] = 16
+    threads: Annotated[
+        int | None, SettingSpec("Maximum CPU threads that compute; default: the physical cores.", minimum=1)
+    ] = None
+    batch: Annotated[int | None, SettingSpec("Maximum tokens in one engine step.", minimum=1)] = None
+    prefill_slice: Annotated[
+        int | None, SettingSpec("Prompt tokens per step while other sequences decode.", minimum=1)
+    ] = None
+    retain: Annotated[int | None, SettingSpec("Tokens of finished prompts kept for reuse.", minimum=0)] = None
+    share_prefixes: Annotated[
+        bool, SettingSpec("Let projects reuse each other's prompt prefixes; response times can then reveal them.")
+    ] = False
+    prefix_cache_dir: Annotated[
+        Path | None, SettingSpec("Folder that keeps frequently used prompt prefixes across restarts; default: none.")
+    ] = None
+    prefix_cache_bytes: Annotated[
+        int, SettingSpec("Disk space for the prefixes kept there, per model.", parse_size, minimum=0)
+    ] = 2_000_000_000
+    speculate: Annotated[
+        bool,
+        SettingSpec("Draft repeated text ahead (speculative decoding); changes speed only."),
+    ] = True
+    layout: Annotated[
+        str,
+        SettingSpec("Weights to load; `auto`: the layout chosen by `optimize`.", choices=("auto", "original")),
+    ] = "auto"
+    optimize: Annotated[
+        str, SettingSpec("Requantize starter models for this CPU when they are pulled.", choices=("auto", "off"))
+    ] = "auto"
+    llama_lib: Annotated[Path | None, SettingSpec("llama.cpp library to load instead of the installed kernels.")] = None
 
-    offline: bool = False
-    hub_order: tuple[str, ...] = ("hf", "ms", "pypi")
-    hf_endpoint: str = "https://huggingface.co"
-    hf_token: str | None = None
-    ms_endpoint: str = "https://www.modelscope.cn"
-    ms_token: str | None = None
+    offline: Annotated[
+        bool, SettingSpec("Never connect to hubs or package registries.", other_variables=("HF_HUB_OFFLINE",))
+    ] = False
+    hub_order: Annotated[
+        tuple[str, ...], SettingSpec("Sources of models, in order of preference.", choices=("hf", "ms", "pypi", "file"))
+    ] = ("hf", "ms", "pypi")
+    hf_endpoint: Annotated[
+        str,
+        SettingSpec("URL of Hugging Face or a mirror.", other_variables=("HF_ENDPOINT",)),
+    ] = "https://huggingface.co"
+    hf_token: Annotated[
+        str | None, SettingSpec("Token for gated repositories.", secret=True, other_variables=("HF_TOKEN",))
+    ] = None
+    ms_endpoint: Annotated[
+        str, SettingSpec("URL of ModelScope or a mirror.", other_variables=("MODELSCOPE_ENDPOINT",))
+    ] = "https://www.modelscope.cn"
+    ms_token: Annotated[
+        str | None,
+        SettingSpec("Token for private repositories.", secret=True, other_variables=("MODELSCOPE_API_TOKEN",)),
+    ] = None
 
-    log_level: str = "info"
-    log_format: str = "text"
+    log_level: Annotated[
+        str, SettingSpec("Lowest level that is logged.", choices=("debug", "info", "warning", "error"))
+    ] = "info"
+    log_format: Annotated[str, SettingSpec("Format of log lines.", choices=("text", "json"))] = "text"
 
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
@@ -251,15 +296,24 @@ class Settings:
 
     def to_display(self) -> dict[str, object]:
         """Every setting by name, ready to print: secrets masked, paths as text."""
-        return {name: _show(getattr(self, name), is_secret=fact.secret) for name, fact in SETTINGS.items()}
+        return {name: _show(getattr(self, name), is_secret=setting.spec.secret) for name, setting in SETTINGS.items()}
 
     def __repr__(self) -> str:
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in self.to_display().items())})"
 
 
-def flag(name: str) -> str:
-    """Give the flag that sets this; one that may be repeated is in the singular."""
-    return {"models": "--model", "aliases": "--alias"}.get(name, "--" + name.replace("_", "-"))
+def _to_setting(name: str, value_type: object, spec: SettingSpec) -> Setting:
+    if isinstance(value_type, UnionType):
+        value_type = next(each for each in get_args(value_type) if each is not NoneType)
+    return Setting(name, spec, spec.parse or _PARSERS[value_type])
+
+
+SETTINGS: Mapping[str, Setting] = {
+    name: _to_setting(name, *get_args(hint))
+    for name, hint in get_type_hints(Settings, include_extras=True).items()
+    if get_origin(hint) is Annotated
+}
+"""The annotated fields of Settings by name, in their order."""
 
 
 def load(
@@ -267,48 +321,27 @@ def load(
     environ: Mapping[str, str] | None = None,
     file: Path | None = None,
 ) -> Settings:
-    """Read, merge and check all settings. `environ` None is this process's own; `file` goes before HOMEPORT_CONFIG.
+    """Read, merge and check all settings.
 
-    Raises SettingsError naming the setting, where it was set and the nearest match of a misspelt name.
+    `flags` are values by setting. `environ` defaults to this process's environment. `file` replaces HOMEPORT_CONFIG.
+    Raises SettingsError with the setting's name, where it was set and, for a misspelled name, the nearest match.
     """
     environ = os.environ if environ is None else environ
     path = file or (parse_folder(environ[CONFIG]) if environ.get(CONFIG) else None)
     merged: Layer = {}
     for layer in (_from_file(path) if path else {}, _from_environment(environ), _from_flags(flags or {})):
         merged |= _split_host(layer)
-    values = {name: _read(name, value, origin) for name, (value, origin) in merged.items()}
+    values = {name: _parse(SETTINGS[name], value, origin) for name, (value, origin) in merged.items()}
     return Settings(**values, origins={name: origin for name, (_, origin) in merged.items()})
 
 
 def check_exposure(settings: Settings, *, has_keys: bool) -> None:
-    """Refuse to be reached from other machines without any key, set or stored. Raises SettingsError."""
+    """Refuse to listen on an address that other machines reach without any key, set or stored. Raises SettingsError."""
     if not settings.is_loopback and not settings.api_keys and not has_keys:
         raise SettingsError(
             f"host: {settings.host} can be reached from other machines, and no key is set. "
             f"Run `homeport keys create`, set {PREFIX}API_KEYS, or listen on 127.0.0.1."
         )
-
-
-def limit_thread_spinning() -> None:
-    """Let threads that wait leave the processors to those that compute, in this process's children too.
-
-    GNU OpenMP's threads wait by spinning, some 300,000 turns. Where two programs compute on the same cores, each spins
-    while the other's thread has the core that it waits for. OpenBLAS' threads spin for 20 ms after each product; what
-    numpy computes here is small, and gets one thread, if numpy was not imported before. What the operator has set in
-    these matters is left alone.
-    """
-    os.environ.setdefault(_BLAS_THREADS, "1")
-    if not os.environ.keys() & {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}:
-        os.environ["GOMP_SPINCOUNT"] = _SPINS
-
-
-def low_priority_environment() -> Mapping[str, str]:
-    """The environment of a program that computes beside others: its OpenMP threads wait asleep, not turning at all.
-
-    It computes in matrix products (on some platforms OpenBLAS'), so how many threads these have is its own affair.
-    """
-    mine = {name: value for name, value in child_environment.child_environment().items() if name != _BLAS_THREADS}
-    return {**mine, "GOMP_SPINCOUNT": "0"}
 
 
 def _from_file(path: Path) -> Layer:
@@ -324,25 +357,29 @@ def _from_file(path: Path) -> Layer:
         raise SettingsError(f"{path}: must be a map of settings, such as `port: 8080`")
     for name in content:
         if name not in SETTINGS:
-            raise SettingsError(f"{path}: no setting is called {name!r}{_nearest(str(name), SETTINGS)}")
+            raise SettingsError(f"{path}: unknown setting {name!r}{_nearest(str(name), SETTINGS)}")
     return {name: (value, str(path)) for name, value in content.items() if value is not None}
 
 
 def _from_environment(environ: Mapping[str, str]) -> Layer:
-    ours = {PREFIX + name.upper(): name for name in SETTINGS}
     environ = {name: value for name, value in environ.items() if not _is_service_link(name, value)}
+    known = {variable for setting in SETTINGS.values() for variable in setting.variables} | {CONFIG}
     for name in sorted(environ):
-        if name.startswith(PREFIX) and name not in ours and name != CONFIG:
-            raise SettingsError(f"{name}: no setting is called so{_nearest(name, [*ours, CONFIG])}")
-    foreign = {other: name for name, fact in SETTINGS.items() for other in fact.other_variables}
-    # An empty variable counts as unset, as shells cannot always unset one. Our own names go before foreign ones.
-    return {name: (environ[variable], variable) for variable, name in (foreign | ours).items() if environ.get(variable)}
+        if name.startswith(PREFIX) and name not in known:
+            ours = [variable for variable in known if variable.startswith(PREFIX)]
+            raise SettingsError(f"{name}: unknown setting{_nearest(name, ours)}")
+    # An empty variable counts as unset, because shells cannot always unset one.
+    found = {
+        name: next((variable for variable in setting.variables if environ.get(variable)), None)
+        for name, setting in SETTINGS.items()
+    }
+    return {name: (environ[variable], variable) for name, variable in found.items() if variable}
 
 
 def _is_service_link(name: str, value: str) -> bool:
     """Whether Kubernetes set this variable, as it does for every service of the namespace.
 
-    A service called `homeport` sets HOMEPORT_PORT=tcp://…, which is not this server's port. Recognised by its form.
+    A service called `homeport` sets HOMEPORT_PORT=tcp://…, which is not this server's port. It is recognized by form.
     """
     if _SERVICE_PART.fullmatch(name):
         return True
@@ -350,11 +387,11 @@ def _is_service_link(name: str, value: str) -> bool:
 
 
 def _from_flags(flags: Mapping[str, object]) -> Layer:
-    return {name: (value, flag(name)) for name, value in flags.items() if value not in (None, ())}
+    return {name: (value, SETTINGS[name].flag) for name, value in flags.items() if value not in (None, ())}
 
 
 def _split_host(layer: Layer) -> Layer:
-    """Read `host:port` and `[::1]:port`; a bare IPv6 address stays whole."""
+    """Split `host:port` and `[::1]:port` into two settings; a bare IPv6 address is a host."""
     value, origin = layer.get("host", (None, ""))
     match = _ADDRESS.fullmatch(value) if isinstance(value, str) else None
     if match is None:
@@ -365,28 +402,28 @@ def _split_host(layer: Layer) -> Layer:
     return layer | port | {"host": (match[1] or match[2] or "127.0.0.1", origin)}
 
 
-def _read(name: str, value: object, origin: str) -> Any:
-    fact = SETTINGS[name]
+def _parse(setting: Setting, value: object, origin: str) -> Any:
+    name, spec = setting.name, setting.spec
     try:
-        found = fact.parse(value)
+        parsed = setting.parse(value)
     except ValueError as error:
-        shown = "the value" if fact.secret else repr(value)
+        shown = "the value" if spec.secret else repr(value)
         raise SettingsError(f"{name}: {shown} {error} (set by {origin})") from None
-    if fact.minimum is not None and found < fact.minimum:
-        raise SettingsError(f"{name}: {value!r} is below {fact.minimum} (set by {origin})")
-    if fact.maximum is not None and found > fact.maximum:
-        raise SettingsError(f"{name}: {value!r} is above {fact.maximum} (set by {origin})")
-    for word in (found if isinstance(found, tuple) else (found,)) if fact.choices else ():
-        if word not in fact.choices:
-            known = ", ".join(fact.choices)
-            raise SettingsError(f"{name}: {word!r} is none of {known}{_nearest(word, fact.choices)} (set by {origin})")
-    return found
+    if spec.minimum is not None and parsed < spec.minimum:
+        raise SettingsError(f"{name}: {value!r} is below {spec.minimum} (set by {origin})")
+    if spec.maximum is not None and parsed > spec.maximum:
+        raise SettingsError(f"{name}: {value!r} is above {spec.maximum} (set by {origin})")
+    for word in (parsed if isinstance(parsed, tuple) else (parsed,)) if spec.choices else ():
+        if word not in spec.choices:
+            known = ", ".join(spec.choices) + _nearest(word, spec.choices)
+            raise SettingsError(f"{name}: {word!r} is not one of {known} (set by {origin})")
+    return parsed
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
     spellings = {word.lower(): word for word in known}
-    found = difflib.get_close_matches(name.lower().replace("-", "_"), spellings, n=1)
-    return f"; did you mean {spellings[found[0]]}?" if found else ""
+    matches = difflib.get_close_matches(name.lower().replace("-", "_"), spellings, n=1)
+    return f"; did you mean {spellings[matches[0]]}?" if matches else ""
 
 
 def _show(value: object, *, is_secret: bool) -> object:

@@ -1,4 +1,8 @@
-"""What programs that are started get of the environment."""
+"""What child processes inherit of the environment."""
+
+import os
+
+import pytest
 
 from homeport.domain import child_environment
 
@@ -46,3 +50,41 @@ def test_package_tools_keep_theirs_and_get_none_of_our_settings() -> None:
         {**SECRETS, **NEEDED, "PIP_INDEX_URL": "x", "homeport_admin_key": "y"}
     )
     assert found.keys() == {*NEEDED, *(name for name in SECRETS if not name.startswith("HOMEPORT_")), "PIP_INDEX_URL"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, None)],
+)
+def test_threads_that_wait_sleep_early(
+    monkeypatch: pytest.MonkeyPatch, before: dict[str, str], after: str | None
+) -> None:
+    """OpenMP's waiting threads yield the core soon, unless the operator has set how they wait."""
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in before.items():
+        monkeypatch.setenv(name, value)
+    child_environment.limit_thread_spinning()
+    assert os.environ.get("GOMP_SPINCOUNT") == after
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, "1"), ("4", "4")])
+def test_products_of_numpy_take_one_thread(monkeypatch: pytest.MonkeyPatch, before: str | None, after: str) -> None:
+    """OpenBLAS gets one thread, so that none spins where the kernels compute, unless the operator has set a number."""
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    if before is not None:
+        monkeypatch.setenv("OPENBLAS_NUM_THREADS", before)
+    child_environment.limit_thread_spinning()
+    assert os.environ["OPENBLAS_NUM_THREADS"] == after
+
+
+def test_background_programs_do_not_spin_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Low-priority children never spin and choose their OpenBLAS threads; this process's environment is unchanged."""
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
+    monkeypatch.setenv("LC_OTHER", "kept")
+    monkeypatch.setenv("HOMEPORT_ADMIN_KEY", "secret")
+    found = child_environment.low_priority_environment()
+    assert (found["GOMP_SPINCOUNT"], found["LC_OTHER"], os.environ["GOMP_SPINCOUNT"]) == ("0", "kept", "7")
+    assert not {"OPENBLAS_NUM_THREADS", "HOMEPORT_ADMIN_KEY"} & found.keys()

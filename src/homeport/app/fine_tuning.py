@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from homeport.app.storage import Storage, data_folder
+from homeport.domain.child_environment import low_priority_environment
 from homeport.domain.models import InstalledModel
 from homeport.domain.training import TrainingEvent, TrainingRequest
 from homeport.domain.weight_layouts import ORIGINAL
@@ -17,7 +18,7 @@ from homeport.models.model_store import ModelStore
 from homeport.models.registry import InstalledModelRegistry
 from homeport.serving.fine_tuning.attempt import FineTuningDeps
 from homeport.serving.fine_tuning.service import FineTuningService
-from homeport.settings import Settings, low_priority_environment
+from homeport.settings import Settings
 from homeport.training import local_run
 from homeport.training.service import LocalTrainingService, TrainingEnvironment
 

@@ -24,7 +24,7 @@ from homeport.cli import (
 )
 from homeport.cli.application import Application
 from homeport.cli.options import Commands
-from homeport.settings import limit_thread_spinning
+from homeport.domain.child_environment import limit_thread_spinning
 
 
 @click.group(cls=Commands)

@@ -4,12 +4,7 @@ import click
 
 from homeport.cli.options import ALL_SETTINGS, SettingsCommand, application
 from homeport.cli.output import echo, json_flag, print_json, print_table
-from homeport.settings import (
-    CONFIG,
-    PREFIX,
-    SETTINGS,
-    Settings,
-)
+from homeport.settings import CONFIG, PREFIX, SETTINGS, Settings
 
 
 @click.group()
@@ -20,7 +15,7 @@ def config() -> None:
 @config.command("show", cls=SettingsCommand, settings=ALL_SETTINGS)
 @json_flag
 def show_config(settings: Settings, is_json: bool) -> None:
-    """Show every setting, where it was set, and its name in the environment; secrets are masked."""
+    """Show every setting and where it was set; secrets are masked."""
     shown = settings.to_display()
     if is_json:
         print_json({name: {"value": value, "set_by": settings.origins.get(name)} for name, value in shown.items()})
@@ -35,7 +30,7 @@ def show_config(settings: Settings, is_json: bool) -> None:
 @config.command(cls=SettingsCommand, settings=ALL_SETTINGS)
 @click.pass_context
 def check(context: click.Context, settings: Settings) -> None:
-    """Check the settings as `serve` would; exit status 1 and the reason if they are wrong."""
+    """Check the settings as `serve` does; if they are invalid, print the reason and exit with status 1."""
     application(context).check_settings(settings)
     n_set = len([name for name in SETTINGS if name in settings.origins])
-    echo(f"The settings are right ({n_set} set; {PREFIX}* variables, {CONFIG} or flags change them).")
+    echo(f"The settings are valid ({n_set} set; change them by {PREFIX}* variables, {CONFIG} or flags).")

@@ -1,4 +1,4 @@
-"""Flags of the commands, made from the table of settings, and how failures are shown. Knows no command."""
+"""The flags of commands, made from the settings, and how failures are shown. Knows no command."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,17 +10,17 @@ from homeport import settings as configuration
 from homeport.cli.application import Application
 from homeport.domain import printable, setting_parsers
 from homeport.domain.errors import HomeportError
-from homeport.settings import SETTINGS, SettingsError
+from homeport.settings import SETTINGS, Parse, SettingsError
 
-ALL_SETTINGS = tuple(name for name, fact in SETTINGS.items() if not fact.secret)
-_METAVARS = {
-    "parse_words": "NAME",
-    "parse_pairs": "NAME=TARGET",
-    "parse_int": "N",
-    "parse_number": "SECONDS",
-    "parse_folder": "PATH",
-    "parse_text": "TEXT",
-    "parse_size": "SIZE",
+ALL_SETTINGS = tuple(name for name, setting in SETTINGS.items() if not setting.spec.secret)
+_METAVARS: dict[Parse, str] = {
+    setting_parsers.parse_words: "NAME",
+    setting_parsers.parse_pairs: "NAME=TARGET",
+    setting_parsers.parse_int: "N",
+    setting_parsers.parse_number: "SECONDS",
+    setting_parsers.parse_folder: "PATH",
+    setting_parsers.parse_text: "TEXT",
+    setting_parsers.parse_size: "SIZE",
 }
 
 
@@ -36,14 +36,14 @@ class Commands(click.Group):
         except OSError as error:
             if error.filename is None:
                 raise
-            # A home that cannot be written, a disk that is full: the file and the reason say all there is to say.
+            # For a home that cannot be written or a full disk, the file and the reason suffice.
             raise click.ClickException(printable.text(f"{error.filename}: {error.strerror}")) from error
 
 
 class SettingsCommand(click.Command):
     """A command with flags for the settings named in `settings`, and `--config`.
 
-    Its function gets one checked `settings: Settings` in the place of all these.
+    Its function receives one checked `settings: Settings` instead of these flags.
     """
 
     def __init__(self, *args: Any, settings: Sequence[str] = ("home",), **attributes: Any) -> None:
@@ -53,23 +53,23 @@ class SettingsCommand(click.Command):
         self.params += [_option(name) for name in self._names]
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Read the settings, then run."""
+        """Load the settings, then run the command. Raises SettingsError."""
         flags = {name: ctx.params.pop(name) for name in self._names}
         ctx.params["settings"] = configuration.load(flags, file=ctx.params.pop("config"))
         return super().invoke(ctx)
 
 
 def application(context: click.Context) -> Application:
-    """Give the program the commands act on, as `main` or a test put it in."""
-    found: Application = context.find_root().obj
-    return found
+    """The program that commands call, as `main` or a test passes it to click."""
+    program: Application = context.find_root().obj
+    return program
 
 
 def _option(name: str) -> click.Option:
-    fact = SETTINGS[name]
-    flag = configuration.flag(name)
-    if fact.parse is setting_parsers.parse_switch:
-        return click.Option([f"{flag}/--no-{flag[2:]}", name], default=None, help=fact.help)
-    is_list = fact.parse in (setting_parsers.parse_words, setting_parsers.parse_pairs)
-    metavar = "|".join(fact.choices) or _METAVARS.get(fact.parse.__name__, fact.parse.__name__.upper())
-    return click.Option([flag, name], multiple=is_list, metavar=metavar, help=fact.help)
+    setting = SETTINGS[name]
+    flag, spec = setting.flag, setting.spec
+    if setting.parse is setting_parsers.parse_switch:
+        return click.Option([f"{flag}/--no-{flag[2:]}", name], default=None, help=spec.help)
+    is_list = setting.parse in (setting_parsers.parse_words, setting_parsers.parse_pairs)
+    metavar = "|".join(spec.choices) or _METAVARS[setting.parse]
+    return click.Option([flag, name], multiple=is_list, metavar=metavar, help=spec.help)

@@ -1,4 +1,4 @@
-"""The environment variables that child processes inherit: those they need, and no secrets.
+"""The environment variables that child processes inherit: those they need, how their threads wait, and no secrets.
 
 Workers, trainers and programs that query native code run libraries on files from anywhere and parse callers' input.
 They must not have the keys, tokens and addresses with passwords in this process's environment.
@@ -19,6 +19,8 @@ _FAMILIES = (
     *("CUDA_", "NVIDIA_", "NCCL_", "VK_", "HIP_", "HSA_", "ROC", "GPU_", "AMD_", "MESA_", "LIBGL_", "DRI_"),  # GPUs
     *("MTL_", "METAL_", "SYCL_", "ONEAPI_", "ZE_", "__NV_", "__VK_", "__GLX_"),
 )
+_SPIN_COUNT = "1000"  # some microseconds: more than a step's threads wait, less than a time slice of the system
+_BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH", re.IGNORECASE)
 """In a name, such as NVIDIA_API_KEY or LLAMA_CLOUD_API_KEY, whose family is one of these all the same."""
 
@@ -33,6 +35,28 @@ def environment_without_settings(environ: Mapping[str, str] | None = None) -> di
     """All variables but Homeport's settings, for package tools: their proxies and options are variables too."""
     environ = os.environ if environ is None else environ
     return {name: value for name, value in environ.items() if not name.upper().startswith("HOMEPORT_")}
+
+
+def limit_thread_spinning() -> None:
+    """Make threads that wait yield the CPU to those that compute, in this process and in its children.
+
+    GNU OpenMP's threads wait by spinning, about 300,000 turns by default. If two programs compute on the same cores,
+    each spins on the core that the other's thread waits for. OpenBLAS' threads spin for 20 ms after each product; numpy
+    computes only small products here and gets one thread, if it is not imported yet. Values that the operator has set
+    are kept.
+    """
+    os.environ.setdefault(_BLAS_THREADS, "1")
+    if not os.environ.keys() & {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}:
+        os.environ["GOMP_SPINCOUNT"] = _SPIN_COUNT
+
+
+def low_priority_environment() -> dict[str, str]:
+    """The allowed variables for a child process that computes next to others: its OpenMP threads never spin.
+
+    It computes matrix products, on some platforms with OpenBLAS, so it chooses itself how many threads these take.
+    """
+    inherited = {name: value for name, value in child_environment().items() if name != _BLAS_THREADS}
+    return {**inherited, "GOMP_SPINCOUNT": "0"}
 
 
 def _is_needed(name: str) -> bool:
