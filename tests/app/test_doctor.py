@@ -1,4 +1,4 @@
-"""The doctor: what it finds, and that it looks at the network only when told to."""
+"""The doctor: its findings, and that it uses the network only if asked to."""
 
 import socket
 from dataclasses import replace
@@ -21,7 +21,7 @@ def _verified(model: InstalledModel) -> None:
 
 
 def _refused(name: str) -> str:
-    raise AssertionError(f"the network was touched: {name}")
+    raise AssertionError(f"the network was used: {name}")
 
 
 PROBES = Probes(lambda: "AVX2 kernels", lambda: [MODEL], _verified, ("hf", "ms"), _refused)
@@ -39,15 +39,15 @@ def findings(settings: Settings, probes: Probes = PROBES, *, online: bool = Fals
 
 
 def test_sound_machine_has_nothing_bad(settings: Settings) -> None:
-    """On a sound machine nothing is bad, and no hub is asked unless told to."""
+    """On a sound machine no finding is bad, and no hub is queried."""
     found = findings(settings)
     assert list(found) == ["python", "platform", "kernels", "disk", "memory", "port", "model"]
     assert not [finding for finding in found.values() if finding.state == "bad"]
-    assert found["model"].detail == "small: 0.10 GB, hashes right"
+    assert found["model"].detail == "small: 0.10 GB, hashes match"
 
 
 def test_faster_kernels_are_a_remedy(settings: Settings) -> None:
-    """Kernels that could be faster are a warning which says how; kernels that do not load are bad."""
+    """Kernels that could be faster are a warning with the command that helps; kernels that do not load are bad."""
     slow = findings(
         settings, replace(PROBES, kernels=lambda: "kernels: wheel\ndevice: CPU\nfaster: homeport kernels install")
     )
@@ -61,7 +61,7 @@ def test_faster_kernels_are_a_remedy(settings: Settings) -> None:
 
 
 def test_damaged_model_is_bad(settings: Settings) -> None:
-    """A model whose hash is wrong is bad, and the remedy fetches it anew; no model at all is a warning."""
+    """A model with a wrong hash is bad, and the remedy pulls it again; no model at all is a warning."""
 
     def damaged(model: InstalledModel) -> None:
         raise InvalidRequest("wrong hash")
@@ -72,7 +72,7 @@ def test_damaged_model_is_bad(settings: Settings) -> None:
 
 
 def test_taken_port_is_bad(settings: Settings) -> None:
-    """A port that another program listens on is bad; our own server there is good."""
+    """A port that another program listens on is bad; a Homeport server on it is good."""
     with socket.create_server(("127.0.0.1", settings.port)):
         assert findings(settings)["port"].state == "bad"
         runfile.publish(settings.home, f"http://127.0.0.1:{settings.port}", settings.port)
@@ -85,7 +85,7 @@ def test_budget_beyond_the_machine_is_a_warning(settings: Settings) -> None:
 
 
 def test_hubs_are_asked_online_only(settings: Settings) -> None:
-    """Told to go online it asks each hub; the setting `offline` still forbids it."""
+    """With `online` each hub is queried, unless the setting `offline` is on."""
 
     def reach(name: str) -> str:
         if name == "ms":

@@ -1,4 +1,4 @@
-"""How the program's log looks."""
+"""The format of the log."""
 
 import io
 import json
@@ -11,7 +11,7 @@ from homeport.app import log_setup
 
 @pytest.mark.parametrize("style", ["text", "json"])
 def test_what_is_logged_steers_no_terminal_and_forges_no_line(style: str) -> None:
-    """Control characters of a name are shown, and a line end in it begins no line of its own."""
+    """Control characters in a name are escaped, and a line end in it does not begin a new line."""
     root = logging.getLogger()
     before, level = root.handlers[:], logging.getLogger("homeport").level
     try:

@@ -1,4 +1,4 @@
-"""What other processes say of a model's files, as the command line is told it."""
+"""Reports of child processes on chat templates and kernels."""
 
 from pathlib import Path
 
@@ -36,12 +36,12 @@ from tests.models.fakes import Recorder, gguf
     ],
 )
 def test_a_template_is_tried(source: str, notes: tuple[str, ...]) -> None:
-    """What a chat template takes, and what is done where it does not, is found out by trying."""
+    """The report states which messages a chat template accepts and how the others are converted."""
     assert native_probes.template(source).notes == notes
 
 
 def test_a_model_without_a_working_template_says_why(tmp_path: Path) -> None:
-    """It is installed without `chat`, and both `pull` and `show` say what is wrong with its template."""
+    """It is installed without `chat`, and `pull` and `show` state what is wrong with its template."""
     deep = "{% if x %}" * 500 + "{% endif %}" * 500
     for name, template in (("deep", deep), ("fine", families.GENERATION)):
         (tmp_path / f"{name}.gguf").write_bytes(gguf(template=template))
@@ -52,9 +52,9 @@ def test_a_model_without_a_working_template_says_why(tmp_path: Path) -> None:
     assert "template is broken" in str(app.describe_model(settings, "deep")["template"])
 
 
-def test_what_does_not_end_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program that is asked and does not answer in time is Unavailable, and no traceback."""
-    monkeypatch.setattr(native_probes, "_DESCRIBE_S", 0.001)
-    for ask in (lambda: native_probes.template("x"), lambda: native_probes.kernels(None)):
+def test_a_probe_that_does_not_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A probe that does not answer in time raises Unavailable."""
+    monkeypatch.setattr(native_probes, "_TIMEOUT_S", 0.001)
+    for probe in (lambda: native_probes.template("x"), lambda: native_probes.kernels(None)):
         with pytest.raises(Unavailable, match="no answer within"):
-            ask()
+            probe()

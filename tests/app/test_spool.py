@@ -1,4 +1,4 @@
-"""The folder of uploads under way: for this user alone, and empty at every start."""
+"""The folder of uploads: accessible to its user only, and empty at every start."""
 
 import os
 import stat
@@ -9,8 +9,8 @@ from pathlib import Path
 from homeport.app import spool
 
 
-def test_the_folder_is_this_users_alone(tmp_path: Path) -> None:
-    """Nobody else may list or read it, and it is gone with its server."""
+def test_only_its_user_may_read_the_folder(tmp_path: Path) -> None:
+    """The folder is closed to other users, and `remove_spool` removes it."""
     own = spool.create_spool(tmp_path)
     assert stat.S_IMODE(own.stat().st_mode) == stat.S_IMODE(own.parent.stat().st_mode) == 0o700
     (own / "upload").write_bytes(b"x")
@@ -18,8 +18,8 @@ def test_the_folder_is_this_users_alone(tmp_path: Path) -> None:
     assert not own.exists()
 
 
-def test_what_a_crashed_server_left_is_swept(tmp_path: Path) -> None:
-    """Uploads of a server that was killed go when the next one starts; those of one that runs stay."""
+def test_files_of_a_crashed_server_are_removed(tmp_path: Path) -> None:
+    """The next start removes the uploads of a killed server and keeps those of a running one."""
     code = (
         "import os; from pathlib import Path; from homeport.app import spool; "
         f"own = spool.create_spool(Path({str(tmp_path)!r}));"
@@ -39,8 +39,8 @@ def test_what_a_crashed_server_left_is_swept(tmp_path: Path) -> None:
     assert list(own.iterdir()) == []
 
 
-def test_a_process_id_that_comes_back_starts_empty(tmp_path: Path) -> None:
-    """A folder under this very process's id is another's that is gone."""
+def test_a_reused_process_id_starts_empty(tmp_path: Path) -> None:
+    """A folder with this process's id was left by an earlier process and is emptied."""
     (tmp_path / "spool" / str(os.getpid())).mkdir(parents=True)
     (tmp_path / "spool" / str(os.getpid()) / "upload").touch()
     assert list(spool.create_spool(tmp_path).iterdir()) == []

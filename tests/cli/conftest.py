@@ -1,4 +1,4 @@
-"""A server that the commands find: the fixtures of all that talk to one."""
+"""Fixtures of a scripted server that the commands find."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,13 +12,13 @@ from tests.cli.scripted_server import ScriptedServer, serving
 
 @pytest.fixture
 def server() -> Iterator[ScriptedServer]:
-    """The server."""
+    """A scripted server."""
     with serving() as started:
         yield started
 
 
 @pytest.fixture
 def running(server: ScriptedServer, tmp_path: Path) -> RunningServer:
-    """Its file, in the home that the commands are given."""
+    """Its run file, in the home that the commands use."""
     port = server.server_address[1]
     return runfile.publish(tmp_path, f"http://127.0.0.1:{port}", port)

@@ -1,4 +1,4 @@
-"""A program behind the commands that records its calls and answers from fixed values."""
+"""A fake application that records the calls of commands and returns fixed values."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -6,12 +6,7 @@ from pathlib import Path
 import msgspec
 
 from homeport.domain.errors import InvalidRequest, ModelNotFound, NotFound
-from homeport.domain.keys import (
-    IssuedKey,
-    Key,
-    KeyLimits,
-    NewKey,
-)
+from homeport.domain.keys import IssuedKey, Key, KeyLimits, NewKey
 from homeport.domain.models import Alias, InstalledModel, ModelFacts
 from homeport.domain.operations import Announcement, Finding, ProgressReporter
 from homeport.domain.storage import ProjectUsage
@@ -25,17 +20,11 @@ from homeport.domain.training import (
     TrainingRequest,
 )
 from homeport.domain.usage import UsageQuery, UsageTotal
-from homeport.domain.weight_layouts import (
-    Fidelity,
-    OptimizeOptions,
-    OptimizeResult,
-    Speed,
-    Trial,
-)
+from homeport.domain.weight_layouts import Fidelity, OptimizeOptions, OptimizeResult, Speed, Trial
 from homeport.settings import Settings
 
 SMALL = InstalledModel(ModelFacts("small", "text", "text", 8192, size_bytes=98_362_432, licence="Apache-2.0"), {}, "d1")
-UP = Announcement(
+ANNOUNCEMENT = Announcement(
     "http://127.0.0.1:9", None, ("small",), {"gpt-4": "small", "ada": "small"}, "AVX2 kernels", ("a note",), 3
 )
 
@@ -44,73 +33,71 @@ TRIALS = (
     Trial("q4_0", Speed(500.0, 220.0, 400.0), WAS, 90, Fidelity(21.0, 18.0, 0.5, 0.6)),
     Trial("q8_0", Speed(400.0, 170.0, 250.0), WAS, 140, Fidelity(18.0, 18.0, 0.01, 0.93)),
 )
-
-
 KEY = Key(id="key_1", project="team", name="bot", hint="sk-ab***yz", created_at=0, limits=KeyLimits(tokens_per_day=5))
 
 
 class FakeApplication:
-    """Fills `cli.application.Application`. `calls` holds (function, argument) in order."""
+    """Implements `cli.application.Application`. `calls` holds (function, argument) in order."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, object]] = []
         self.settings: Settings | None = None
         self.findings: list[Finding] = []
         self.faults: list[str] = []
-        self.wanted: list[str] = []
+        self.missing: list[str] = []
         self.starters: list[str] = []
         self.present = [SMALL]
 
     @property
     def admin(self) -> "FakeApplication":
-        """Itself: it fills both Protocols."""
+        """Itself: it implements both protocols."""
         return self
 
-    def _called(self, name: str, settings: Settings, argument: object = None) -> None:
+    def _record(self, name: str, settings: Settings, argument: object = None) -> None:
         self.calls.append((name, argument))
         self.settings = settings
 
     def missing_models(self, settings: Settings, /) -> Sequence[str]:
-        """Give what a test put in `wanted`."""
-        self._called("missing", settings)
-        return self.wanted
+        """Return what a test put in `missing`."""
+        self._record("missing_models", settings)
+        return self.missing
 
     def check_settings(self, settings: Settings, /) -> None:
-        """Find nothing wrong."""
-        self._called("check", settings)
+        """Accept all settings."""
+        self._record("check_settings", settings)
 
-    def create_key(self, settings: Settings, wanted: NewKey, /) -> IssuedKey:
-        """Make the key that was wanted."""
-        self._called("create_key", settings, wanted)
+    def create_key(self, settings: Settings, new_key: NewKey, /) -> IssuedKey:
+        """Return a fixed key."""
+        self._record("create_key", settings, new_key)
         return IssuedKey(key=KEY, secret="sk-secret")
 
     def list_keys(self, settings: Settings, /) -> Sequence[Key]:
-        """Give one that is good, one that is expired and one that is revoked."""
-        self._called("keys", settings)
-        changed = msgspec.structs.replace
-        return [KEY, changed(KEY, name="old", expires_at=1), changed(KEY, name="lost", revoked_at=1)]
+        """Return a valid, an expired and a revoked key."""
+        self._record("list_keys", settings)
+        replace = msgspec.structs.replace
+        return [KEY, replace(KEY, name="old", expires_at=1), replace(KEY, name="lost", revoked_at=1)]
 
     def get_key(self, settings: Settings, key: str, /) -> Key:
-        """Know only 'bot'."""
-        self._called("show_key", settings, key)
+        """Find only `bot`."""
+        self._record("get_key", settings, key)
         if key != "bot":
             raise NotFound(f"No key is called {key}")
         return KEY
 
     def revoke_key(self, settings: Settings, key: str, /) -> Key:
-        """Revoke it."""
-        self._called("revoke_key", settings, key)
+        """Return the key."""
+        self._record("revoke_key", settings, key)
         return KEY
 
     def rotate_key(self, settings: Settings, key: str, /) -> IssuedKey:
-        """Rotate it."""
-        self._called("rotate_key", settings, key)
+        """Return the key with a new secret."""
+        self._record("rotate_key", settings, key)
         return IssuedKey(key=KEY, secret="sk-second")
 
-    def sum_usage(self, settings: Settings, question: UsageQuery, /) -> Sequence[UsageTotal]:
-        """Give one sum for each of two days."""
-        self._called("usage", settings, question)
-        group = dict.fromkeys(question.by, "x")
+    def sum_usage(self, settings: Settings, usage_query: UsageQuery, /) -> Sequence[UsageTotal]:
+        """Return one total for each of two days."""
+        self._record("sum_usage", settings, usage_query)
+        group = dict.fromkeys(usage_query.by, "x")
         return [
             UsageTotal(
                 begins=day * 86_400, group=group, requests=2, prompt_tokens=30, completion_tokens=4, cached_tokens=5
@@ -119,33 +106,33 @@ class FakeApplication:
         ]
 
     def list_project_storage(self, settings: Settings, /) -> Sequence[ProjectUsage]:
-        """Give one project."""
-        self._called("storage", settings)
+        """Return one project."""
+        self._record("list_project_storage", settings)
         return [ProjectUsage(project="team", files=7, pictures=2, limit=1000)]
 
     def upgrade_database(self, settings: Settings, /) -> str:
-        """Say so."""
-        self._called("upgrade_database", settings)
-        return "it is new"
+        """Return a fixed line."""
+        self._record("upgrade_database", settings)
+        return "the database is at 7 (new)"
 
     def check_database(self, settings: Settings, /) -> tuple[str, Sequence[str]]:
-        """Give what a test put in `faults`."""
-        self._called("check_database", settings)
+        """Return what a test put in `faults`."""
+        self._record("check_database", settings)
         return "the file", self.faults
 
     def backup_database(self, settings: Settings, target: Path, /) -> int:
-        """Copy 2 kB."""
-        self._called("backup_database", settings, target)
+        """Return a size of 2 kB."""
+        self._record("backup_database", settings, target)
         return 2000
 
     def serve(self, settings: Settings, announce: Callable[[Announcement], None], /) -> None:
-        """Announce and end."""
-        self._called("serve", settings)
-        announce(UP)
+        """Announce and return."""
+        self._record("serve", settings)
+        announce(ANNOUNCEMENT)
 
     def pull_model(self, settings: Settings, reference: str, progress: ProgressReporter, /) -> InstalledModel:
-        """Fetch 'small'; anything else does not exist, 'slow' is interrupted."""
-        self._called("pull", settings, reference)
+        """Pull `small`; `slow` is interrupted, and any other model does not exist."""
+        self._record("pull_model", settings, reference)
         progress.total(10)
         progress.advance(10)
         progress.message("half way")
@@ -156,33 +143,32 @@ class FakeApplication:
         return SMALL
 
     def optimize_model(
-        self, settings: Settings, name: str, wish: OptimizeOptions, progress: ProgressReporter, /
+        self, settings: Settings, name: str, options: OptimizeOptions, progress: ProgressReporter, /
     ) -> OptimizeResult:
-        """Find Q8_0 as good and Q4_0 lossy; 'broken' cannot be measured."""
-        self._called("optimise", settings, (name, wish))
+        """Find Q8_0 lossless and Q4_0 lossy; `broken` cannot be measured."""
+        self._record("optimize_model", settings, (name, options))
         if name == "broken":
             raise InvalidRequest("only text models")
         progress.message("trying")
-        return OptimizeResult(name, wish.layout or "q8_0", is_changed=not wish.is_dry, trials=TRIALS)
+        return OptimizeResult(name, options.layout or "q8_0", is_changed=not options.is_dry, trials=TRIALS)
 
     def finetune(
-        self, settings: Settings, order: TrainingRequest, hear: Callable[[TrainingEvent], None], /
+        self, settings: Settings, training_request: TrainingRequest, on_event: Callable[[TrainingEvent], None], /
     ) -> InstalledModel:
-        """Train 'small' in two steps from the first on; 'slow' is interrupted."""
-        self._called("finetune", settings, order)
-        if order.model != "small":
+        """Train `small` in two steps, resuming at the first; any other model is interrupted."""
+        self._record("finetune", settings, training_request)
+        if training_request.model != "small":
             raise KeyboardInterrupt
-        measures = StepMetrics(
+        metrics = StepMetrics(
             2, 40, 2, 0.5, 1.0, 1.0, full_valid_loss=0.75, classification={"classification/accuracy": 0.875}
         )
-        chosen = Hyperparameters(n_epochs=1, batch_size=1)
-        for told in (
-            TrainingPrepared(2, 20, 2, 1, chosen),
-            measures,
-            CheckpointSaved(2, "c.gguf", measures),
+        for event in (
+            TrainingPrepared(2, 20, 2, 1, Hyperparameters(n_epochs=1, batch_size=1)),
+            metrics,
+            CheckpointSaved(2, "c.gguf", metrics),
             TrainingFinished("a", "r", 40),
         ):
-            hear(told)
+            on_event(event)
         return InstalledModel(ModelFacts("ft:small:homeport:mine:1", "text", "text"), {}, "d2", parent="small")
 
     def is_starter(self, reference: str, /) -> bool:
@@ -190,50 +176,50 @@ class FakeApplication:
         return reference in self.starters
 
     def list_models(self, settings: Settings, /) -> Sequence[InstalledModel]:
-        """Give the small model."""
-        self._called("installed", settings)
+        """Return what a test put in `present`."""
+        self._record("list_models", settings)
         return self.present
 
     def default_image_model(self, settings: Settings, /) -> str:
-        """Name one."""
-        self._called("painter", settings)
-        return "brush"
+        """Return a fixed name."""
+        self._record("default_image_model", settings)
+        return "clipart"
 
     def list_aliases(self, settings: Settings, /) -> Sequence[Alias]:
-        """Give one alias."""
-        self._called("aliases", settings)
+        """Return one alias."""
+        self._record("list_aliases", settings)
         return [Alias("gpt-4", "small", "cl100k_base")]
 
     def describe_model(self, settings: Settings, name: str, /) -> Mapping[str, object]:
-        """Give a line, a list and several lines."""
-        self._called("show", settings, name)
+        """Return a line, a list and several lines."""
+        self._record("describe_model", settings, name)
         return {"name": name, "files": ["a", "b"], "template": "one\ntwo", "empty": ()}
 
     def remove_model(self, settings: Settings, name: str, /) -> int:
-        """Free 1.5 kB."""
-        self._called("remove", settings, name)
+        """Return a size of 1.5 kB."""
+        self._record("remove_model", settings, name)
         return 1500
 
     def has_kernels(self, settings: Settings, flavour: str, /) -> bool:
-        """Only the CPU's are there."""
-        self._called("has_kernels", settings, flavour)
+        """Whether it is `cpu`."""
+        self._record("has_kernels", settings, flavour)
         return flavour == "cpu"
 
     def install_kernels(
         self, settings: Settings, flavour: str, file: Path | None, progress: ProgressReporter, /
     ) -> str:
-        """Install anything but CUDA."""
-        self._called("install_kernels", settings, (flavour, file))
+        """Install any variant but CUDA."""
+        self._record("install_kernels", settings, (flavour, file))
         if flavour == "cuda":
             raise InvalidRequest("npm is not installed")
         return f"{flavour} kernels installed"
 
     def describe_kernels(self, settings: Settings, /) -> str:
-        """Describe them."""
-        self._called("kernels", settings)
+        """Return a fixed description."""
+        self._record("describe_kernels", settings)
         return "AVX2 kernels"
 
     def diagnose(self, settings: Settings, *, online: bool) -> Iterator[Finding]:
-        """Give what a test put in `findings`."""
-        self._called("diagnose", settings, online)
+        """Yield what a test put in `findings`."""
+        self._record("diagnose", settings, online)
         yield from self.findings

@@ -1,4 +1,4 @@
-"""A server for the commands that talk to one: it answers as the real one does, over a real socket."""
+"""A scripted HTTP server on a real socket, whose answers look like those of the real one."""
 
 import base64
 import json
@@ -34,23 +34,23 @@ CHUNKS = ("The capital", " is", " Paris.")
 
 
 class ScriptedServer(ThreadingHTTPServer):
-    """Answers as the real one does; `heard` holds (method, path, key, body)."""
+    """Records `requests` as (method, path, key, body). If `is_failing`, its streams end with an error."""
 
-    heard: list[tuple[str, str, str, object]]
-    is_breaking = False
+    requests: list[tuple[str, str, str, object]]
+    is_failing = False
 
 
 class ScriptedRoutes(BaseHTTPRequestHandler):
-    """The routes the commands use."""
+    """The routes that the commands use."""
 
     server: ScriptedServer
 
     def do_GET(self) -> None:
-        """List one worker, or batches, or give a file."""
-        self._hear(None)
+        """Return a worker, a batch, a list of batches, or a file."""
+        self._record(None)
         if self.path.startswith("/v1/batches"):
-            whole = {"object": "list", "data": [BATCH]} if "?" in self.path else BATCH
-            self._answer(200, json.dumps(whole).encode())
+            content = {"object": "list", "data": [BATCH]} if "?" in self.path else BATCH
+            self._answer(200, json.dumps(content).encode())
             return
         if self.path.startswith("/v1/files/"):
             self._answer(200, b'{"custom_id": "a"}\n' * 20_000)
@@ -59,25 +59,25 @@ class ScriptedRoutes(BaseHTTPRequestHandler):
         self._answer(200, msgspec.json.encode(workers))
 
     def do_POST(self) -> None:
-        """Stop a worker, stream a chat, give two vectors, speak, paint, or write down a recording."""
+        """Stop a worker, or return a chat, embeddings, speech, images, a transcript, a file or a batch."""
         body = self.rfile.read(int(self.headers["Content-Length"] or 0))
         if self.path.startswith("/v1/audio/tran"):
-            self._listen(body)
+            self._transcribe(body)
             return
         if self.path == "/v1/files":
-            self._hear(body)
+            self._record(body)
             self._answer(200, b'{"id": "file-1"}')
             return
-        self._hear(json.loads(body) if body else None)
+        self._record(json.loads(body) if body else None)
         if self.path == "/v1/chat/completions":
-            self._answer(200, self._stream(), "text/event-stream")
+            self._answer(200, self._chat(), "text/event-stream")
         elif self.path == "/v1/embeddings":
             vectors = [{"object": "embedding", "index": at, "embedding": [0.5, -0.25 * at]} for at in range(2)]
             self._answer(200, json.dumps({"object": "list", "data": vectors}).encode())
         elif self.path == "/v1/audio/speech":
             self._speak()
         elif self.path == "/v1/images/generations":
-            self._answer(200, self._paint(json.loads(body)), "text/event-stream")
+            self._answer(200, self._images(json.loads(body)), "text/event-stream")
         elif self.path.startswith("/v1/batches"):
             self._answer(200, json.dumps(BATCH).encode())
         elif self.path == "/admin/v1/workers/small/stop":
@@ -87,45 +87,45 @@ class ScriptedRoutes(BaseHTTPRequestHandler):
         else:
             self._answer(502, b"bad gateway")
 
-    def _listen(self, body: bytes) -> None:
-        self._hear(body)
+    def _transcribe(self, body: bytes) -> None:
+        self._record(body)
         deltas = [{"type": "transcript.text.delta", "delta": text} for text in CHUNKS]
         lines = [f"data: {json.dumps(event)}\n\n" for event in [*deltas, {"type": "transcript.text.done", "text": ""}]]
         is_stream = b'name="stream"' in body
         self._answer(200, ("".join(lines) + "data: [DONE]\n\n").encode() if is_stream else b"1\nwhole\n\n")
 
     def _speak(self) -> None:
-        """A WAV of two samples, in two chunks; where it breaks, the end is missing."""
+        """Send a WAV of two samples in two chunks; if failing, without the end."""
         self.send_response(200)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         for part in (WAV[:20], WAV[20:]):
             self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
-        self.wfile.write(b"" if self.server.is_breaking else b"0\r\n\r\n")
+        self.wfile.write(b"" if self.server.is_failing else b"0\r\n\r\n")
         self.close_connection = True
 
-    def _paint(self, asked: dict[str, int]) -> bytes:
-        """Each picture in two steps; where it breaks, the last one does not come."""
-        told: list[dict[str, object]] = []
-        for index in range(asked["n"]):
+    def _images(self, fields: dict[str, int]) -> bytes:
+        """The events of images of two steps each; if failing, an error instead of the last image."""
+        events: list[dict[str, object]] = []
+        for index in range(fields["n"]):
             steps = [{"step": step, "steps": 2, "image_index": index} for step in (1, 2)]
-            told += [{"type": "image_generation.progress", **step} for step in steps]
-            data = base64.b64encode(b"picture %d" % index).decode()
-            told += [{"type": "image_generation.completed", "image_index": index, "b64_json": data}]
-        if self.server.is_breaking:
-            told[-1] = {"error": {"message": "the brush broke"}}
-        lines = [f"event: {event.get('type')}\ndata: {json.dumps(event)}\n\n" for event in told]
+            events += [{"type": "image_generation.progress", **step} for step in steps]
+            data = base64.b64encode(b"image %d" % index).decode()
+            events += [{"type": "image_generation.completed", "image_index": index, "b64_json": data}]
+        if self.server.is_failing:
+            events[-1] = {"error": {"message": "the pipeline failed"}}
+        lines = [f"event: {event.get('type')}\ndata: {json.dumps(event)}\n\n" for event in events]
         return ("".join(lines) + "data: [DONE]\n\n").encode()
 
-    def _stream(self) -> bytes:
+    def _chat(self) -> bytes:
         events = [{"choices": [{"delta": {"content": text}}]} for text in CHUNKS]
-        tail = '{"error": {"message": "the engine broke"}}' if self.server.is_breaking else '{"choices": []}'
+        tail = '{"error": {"message": "the engine failed"}}' if self.server.is_failing else '{"choices": []}'
         lines = [f"data: {event}\n\n" for event in [*map(json.dumps, events), tail]]
         return (": ping\n\n" + "".join(lines) + "data: [DONE]\n\n").encode()
 
-    def _hear(self, body: object) -> None:
+    def _record(self, body: object) -> None:
         key = str(self.headers["Authorization"]).removeprefix("Bearer ")
-        self.server.heard.append((self.command, self.path, key, body))
+        self.server.requests.append((self.command, self.path, key, body))
 
     def _answer(self, status: int, body: bytes, kind: str = "application/json") -> None:
         self.send_response(status)
@@ -135,14 +135,14 @@ class ScriptedRoutes(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *arguments: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
 def serving() -> Iterator[ScriptedServer]:
-    """Serve on a free port meanwhile."""
+    """Serve on a free port until the context ends."""
     with ScriptedServer(("127.0.0.1", 0), ScriptedRoutes) as server:
-        server.heard = []
+        server.requests = []
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
@@ -153,5 +153,5 @@ def serving() -> Iterator[ScriptedServer]:
 
 
 def run(home: Path, *arguments: str, text: str = "", env: dict[str, str] | None = None) -> Result:
-    """Run a command with this home."""
+    """Run a command with this home and a fake application."""
     return CliRunner().invoke(commands, [*arguments, "--home", str(home)], obj=FakeApplication(), input=text, env=env)

@@ -1,4 +1,4 @@
-"""Commands: what each asks of the program, and what it prints."""
+"""Commands: what each calls, and what it prints."""
 
 import codecs
 import io
@@ -32,12 +32,12 @@ def run(program: FakeApplication, *arguments: str, env: dict[str, str] | None = 
     return CliRunner().invoke(commands, list(arguments), obj=program, env=env)
 
 
-def test_serve_fetches_what_is_missing_then_serves(program: FakeApplication) -> None:
-    """`serve` pulls what the program says is missing, then serves, and prints what a client needs."""
-    program.wanted = ["small"]
+def test_serve_pulls_missing_models_then_serves(program: FakeApplication) -> None:
+    """`serve` pulls missing models, then serves, and prints the URL, key, models, aliases and kernels."""
+    program.missing = ["small"]
     result = run(program, "serve", "--model", "small", "--port", "9", "--alias", "x=small", "--offline")
     assert result.exit_code == 0, result.output
-    assert program.calls == [("missing", None), ("pull", "small"), ("serve", None)]
+    assert program.calls == [("missing_models", None), ("pull_model", "small"), ("serve", None)]
     assert "  tuned    3 more, fine-tuned from these (all: homeport list)\n" in result.output
     assert program.settings is not None
     assert (program.settings.models, program.settings.port, program.settings.offline) == (("small",), 9, True)
@@ -49,18 +49,18 @@ def test_serve_fetches_what_is_missing_then_serves(program: FakeApplication) -> 
     assert "a note" in result.stdout
 
 
-def test_starter_that_cannot_be_fetched_is_named_and_the_rest_served(program: FakeApplication) -> None:
-    """`serve` without a model named goes on with the starters it can have; nobody asked for the other by name."""
-    program.wanted = ["voices", "small"]
+def test_a_starter_that_cannot_be_pulled_is_skipped(program: FakeApplication) -> None:
+    """If no model is named, `serve` reports a starter that cannot be pulled and serves the others."""
+    program.missing = ["voices", "small"]
     result = run(program, "serve")
     assert result.exit_code == 0, result.output
-    assert "Going on without voices: no model is called voices" in result.stderr
-    assert program.calls[-2:] == [("pull", "small"), ("serve", None)]
+    assert "Continuing without voices: no model is called voices" in result.stderr
+    assert program.calls[-2:] == [("pull_model", "small"), ("serve", None)]
 
 
-def test_serve_needs_what_was_asked_for_by_name_and_at_least_one_model(program: FakeApplication) -> None:
-    """A model named by flag that cannot be fetched ends the start, and so do starters of which none can be had."""
-    program.wanted = ["voices"]
+def test_serve_needs_the_named_models_and_at_least_one(program: FakeApplication) -> None:
+    """The start fails if a model named by flag cannot be pulled, and if no starter can be."""
+    program.missing = ["voices"]
     assert run(program, "serve", "--model", "voices").exit_code == 1
     program.present = []
     assert run(program, "serve").exit_code == 1
@@ -68,7 +68,7 @@ def test_serve_needs_what_was_asked_for_by_name_and_at_least_one_model(program: 
 
 
 def test_wrong_setting_stops_the_start(program: FakeApplication) -> None:
-    """A misspelt variable ends `serve` with status 1 and its nearest match, before anything runs."""
+    """A misspelled variable ends `serve` with status 1 and the nearest match, before anything runs."""
     result = run(program, "serve", env={"HOMEPORT_SLOTZ": "3"})
     assert result.exit_code == 1
     assert "HOMEPORT_SLOTZ" in result.stderr
@@ -76,43 +76,43 @@ def test_wrong_setting_stops_the_start(program: FakeApplication) -> None:
     assert program.calls == []
 
 
-def test_flag_goes_before_environment(program: FakeApplication) -> None:
-    """A flag of a command goes before the variable of the same setting."""
+def test_flag_overrides_environment(program: FakeApplication) -> None:
+    """A flag overrides the variable of the same setting."""
     run(program, "serve", "--port", "1", env={"HOMEPORT_PORT": "2", "HOMEPORT_SLOTS": "3"})
     assert program.settings is not None
     assert (program.settings.port, program.settings.slots) == (1, 3)
 
 
 def test_secrets_have_no_flag(program: FakeApplication) -> None:
-    """No key can be given as a flag, where other users could read it."""
+    """Keys have no flag, because other users could read it."""
     assert run(program, "serve", "--api-keys", "secret").exit_code == 2
 
 
-def test_pull_names_what_it_fetched(program: FakeApplication) -> None:
-    """`pull` fetches each reference in turn and prints name and size, or the facts as JSON."""
+def test_pull_prints_each_model(program: FakeApplication) -> None:
+    """`pull` pulls each reference in turn and prints its name and size, or its facts as JSON."""
     result = run(program, "pull", "small", "small")
-    assert [call for call in program.calls if call[0] == "pull"] == [("pull", "small")] * 2
+    assert [call for call in program.calls if call[0] == "pull_model"] == [("pull_model", "small")] * 2
     assert result.stdout == "small is installed (98 MB)\n" * 2
     assert json.loads(run(program, "pull", "small", "--json").stdout)[0]["licence"] == "Apache-2.0"
 
 
-def test_failed_pull_says_why(program: FakeApplication) -> None:
-    """A pull that fails ends with status 1 and the program's own message, without a traceback."""
+def test_failed_pull_prints_the_reason(program: FakeApplication) -> None:
+    """A failed pull ends with status 1 and the error's message, without a traceback."""
     result = run(program, "pull", "smal")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "Error: no model is called smal" in result.stderr
 
 
-def test_interrupted_pull_says_how_to_go_on(program: FakeApplication) -> None:
-    """Ctrl-C in a pull says that the same command resumes."""
+def test_interrupted_pull_says_how_to_resume(program: FakeApplication) -> None:
+    """After Ctrl-C, `pull` says that the same command resumes."""
     result = run(program, "pull", "slow")
     assert result.exit_code == 1
-    assert "the same command goes on" in result.stderr
+    assert "Rerun the same command to resume." in result.stderr
 
 
 @pytest.mark.parametrize("name", ["list", "ls"])
 def test_list_shows_models_with_their_aliases(program: FakeApplication, name: str) -> None:
-    """`list` and `ls` print one row per model, with the names that stand for it."""
+    """`list` and `ls` print one row per model, with its aliases."""
     head, row = run(program, name).stdout.splitlines()
     assert head.split() == ["MODEL", "KIND", "SIZE", "LAYOUT", "WINDOW", "LICENCE", "ALIASES"]
     assert row.split() == ["small", "text", "98", "MB", "original", "8192", "Apache-2.0", "gpt-4"]
@@ -121,27 +121,27 @@ def test_list_shows_models_with_their_aliases(program: FakeApplication, name: st
     assert found["aliases"][0]["encoding"] == "cl100k_base"
 
 
-def test_list_gives_every_alias_when_asked(program: FakeApplication) -> None:
-    """`list --aliases` prints every name with its model, since the table of models shows the first few only."""
+def test_list_aliases_prints_every_alias(program: FakeApplication) -> None:
+    """`list --aliases` prints every alias with its model; the table of models shows the first few only."""
     assert run(program, "list", "--aliases").stdout.split() == ["NAME", "MODEL", "gpt-4", "small"]
     assert shorten_list(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
     assert shorten_list(["a", "b", "c"]) == "a, b, c"
 
 
 def test_show_prints_every_fact(program: FakeApplication) -> None:
-    """`show` prints lists and long texts on lines of their own."""
+    """`show` prints each entry of a list and each line of a text on its own line."""
     lines = [line.split() for line in run(program, "show", "small").stdout.splitlines()]
     assert lines == [["name", "small"], ["files", "a"], ["b"], ["template", "one"], ["two"], ["empty"]]
     assert json.loads(run(program, "show", "small", "--json").stdout)["files"] == ["a", "b"]
 
 
-def test_rm_says_what_was_freed(program: FakeApplication) -> None:
-    """`rm` removes each model named."""
+def test_rm_prints_the_bytes_freed(program: FakeApplication) -> None:
+    """`rm` removes each named model and prints the bytes freed."""
     assert run(program, "rm", "a", "b").stdout == "a is removed (1.5 kB freed)\nb is removed (1.5 kB freed)\n"
 
 
 def test_kernels_install_and_show(program: FakeApplication, home: Path) -> None:
-    """Kernels are installed by flavour, or from a file; a failure ends with status 1."""
+    """Kernels are installed by variant or from a file; a failure ends with status 1."""
     file = home / "kernels.tgz"
     file.touch()
     assert run(program, "kernels", "install", "vulkan", "--file", str(file)).stdout == "vulkan kernels installed\n"
@@ -154,8 +154,8 @@ def test_kernels_install_and_show(program: FakeApplication, home: Path) -> None:
     assert json.loads(run(program, "kernels", "show", "--json").stdout) == {"kernels": "AVX2 kernels"}
 
 
-def test_doctor_ends_badly_when_something_is_bad(program: FakeApplication) -> None:
-    """`doctor` prints every finding with its remedy; its status is 1 only if one is bad."""
+def test_doctor_fails_on_a_bad_finding(program: FakeApplication) -> None:
+    """`doctor` prints every finding with its remedy; the exit status is 1 only if one is bad."""
     program.findings = [Finding("disk", "warning", "1 GB free", "remove models")]
     result = run(program, "doctor")
     assert result.exit_code == 0
@@ -168,7 +168,7 @@ def test_doctor_ends_badly_when_something_is_bad(program: FakeApplication) -> No
 
 
 def test_config_show_masks_and_names_origins(program: FakeApplication) -> None:
-    """`config show` prints where each value was set and never a whole secret."""
+    """`config show` prints where each value was set, and secrets masked."""
     env = {"HOMEPORT_API_KEYS": "sk-0123456789abcdef", "HOMEPORT_SLOTS": "3"}
     rows = {line.split()[0]: line for line in run(program, "config", "show", env=env).stdout.splitlines()}
     assert rows["slots"].split() == ["slots", "3", "HOMEPORT_SLOTS"]
@@ -178,8 +178,8 @@ def test_config_show_masks_and_names_origins(program: FakeApplication) -> None:
     assert found["slots"] == {"value": 3, "set_by": "HOMEPORT_SLOTS"}
 
 
-def test_config_check_is_yes_or_no(program: FakeApplication, home: Path) -> None:
-    """`config check` ends with 0 for a right file and with 1 and the reason for a wrong one."""
+def test_config_check_reports_errors(program: FakeApplication, home: Path) -> None:
+    """`config check` ends with 0 for a valid file, and with 1 and the reason for an invalid one."""
     file = home / "homeport.yaml"
     file.write_text("slots: 3\n")
     assert "1 set" in run(program, "config", "check", "--config", str(file)).stdout
@@ -190,12 +190,12 @@ def test_config_check_is_yes_or_no(program: FakeApplication, home: Path) -> None
 
 
 def test_version(program: FakeApplication) -> None:
-    """`version` names this version."""
+    """`version` prints this version."""
     assert f"homeport {homeport.__version__} " in run(program, "version").stdout
     assert json.loads(run(program, "version", "--json").stdout)["homeport"] == homeport.__version__
 
 
-def test_every_command_says_what_it_does() -> None:
+def test_every_command_has_help() -> None:
     """Every command and every option has a help text."""
     found: list[click.Command] = [commands]
     for command in found:
@@ -210,13 +210,13 @@ def test_every_command_says_what_it_does() -> None:
     ("n_bytes", "shown"),
     [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (98_362_432, "98 MB"), (1_117_320_768, "1.1 GB")],
 )
-def test_sizes_are_for_people(n_bytes: int, shown: str) -> None:
+def test_sizes_are_readable(n_bytes: int, shown: str) -> None:
     """Sizes have two or three digits and a unit."""
     assert human_size(n_bytes) == shown
 
 
-def test_a_byte_order_mark_before_piped_text_is_no_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a command reads from its standard input begins after the mark that Windows' editors write."""
+def test_a_byte_order_mark_before_piped_text_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Standard input is read from after the byte order mark, which editors on Windows write."""
     read: list[str] = []
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(codecs.BOM_UTF8 + b"text"), encoding="utf-8"))
     monkeypatch.setattr(cli, "commands", lambda **_: read.append(sys.stdin.read()))

@@ -1,4 +1,4 @@
-"""`optimize`, and what a fetch does by itself."""
+"""`optimize`, and the optimization after a pull."""
 
 import json
 
@@ -13,48 +13,48 @@ def run(program: FakeApplication, *arguments: str, env: dict[str, str] | None = 
     return CliRunner().invoke(commands, list(arguments), obj=program, env=env)
 
 
-def wishes(program: FakeApplication) -> list[object]:
-    return [argument for call, argument in program.calls if call == "optimise"]
+def optimizations(program: FakeApplication) -> list[object]:
+    return [argument for call, argument in program.calls if call == "optimize_model"]
 
 
-def test_optimize_says_what_was_tried_and_chosen() -> None:
-    """It prints a line for each layout and what is used now; a lossier, faster one is left to the user."""
+def test_optimize_prints_each_layout_and_the_choice() -> None:
+    """A line for each layout and the one in use are printed; a faster, lossier one is suggested."""
     result = run(FakeApplication(), "optimize", "small")
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     assert lines[0].startswith("q4_0: 2.4")
     assert "perplexity 18.00 -> 21.00 (+16.67%)" in lines[0]
     assert lines[-1] == "small: the layout q8_0 is now used"
-    assert "q4_0 would be 2.5 x as fast, at a price (perplexity +16.7%)" in result.stderr
+    assert "q4_0 is 2.5 x as fast, with a loss of quality (perplexity +16.7%)" in result.stderr
     assert "homeport optimize small --layout q4_0" in result.stderr
 
 
-def test_optimize_hands_on_what_is_asked() -> None:
-    """A named layout and a dry run reach the program; a dry run says that nothing changed."""
+def test_optimize_passes_options_on() -> None:
+    """A named layout and --dry-run are passed on; a dry run changes nothing."""
     program = FakeApplication()
     assert run(program, "optimize", "small", "--layout", "q4_0").exit_code == 0
     result = run(program, "optimize", "small", "--dry-run", "--json")
-    assert wishes(program) == [("small", OptimizeOptions("q4_0")), ("small", OptimizeOptions(is_dry=True))]
+    assert optimizations(program) == [("small", OptimizeOptions("q4_0")), ("small", OptimizeOptions(is_dry=True))]
     assert json.loads(result.stdout)["is_changed"] is False
 
 
-def test_starters_are_optimised_when_first_fetched() -> None:
-    """A starter not yet here is laid out after its fetch, unless the setting is off; others only where asked."""
+def test_starters_are_optimized_when_first_pulled() -> None:
+    """A new starter is optimized after its pull, unless the setting is off; other models only with --optimize."""
     program = FakeApplication()
     program.starters, program.present = ["small"], []
     assert run(program, "pull", "small").exit_code == 0
-    assert wishes(program) == [("small", OptimizeOptions())]
+    assert optimizations(program) == [("small", OptimizeOptions())]
     run(program, "pull", "small", env={"HOMEPORT_OPTIMIZE": "off"})
     program.starters = []
     run(program, "pull", "small")
-    assert len(wishes(program)) == 1
+    assert len(optimizations(program)) == 1
     run(program, "pull", "small", "--optimize")
-    assert len(wishes(program)) == 2
+    assert len(optimizations(program)) == 2
 
 
-def test_a_starter_that_is_here_is_left_alone() -> None:
+def test_an_installed_starter_is_unchanged() -> None:
     """Pulling an installed starter again measures nothing."""
     program = FakeApplication()
     program.starters = ["small"]
     run(program, "pull", "small")
-    assert wishes(program) == []
+    assert optimizations(program) == []

@@ -1,4 +1,4 @@
-"""What commands print, and that nothing from outside steers the terminal it is printed on."""
+"""The output of commands, in which control characters from outside are escaped."""
 
 import io
 import re
@@ -20,8 +20,8 @@ def is_plain(text: str) -> bool:
     return re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text) is None
 
 
-def test_what_is_printed_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    """Lines, tables and JSON show control characters instead of sending them, and a cell stays in its row."""
+def test_output_is_escaped(capsys: pytest.CaptureFixture[str]) -> None:
+    """Control characters are escaped in lines, tables and JSON, and a cell stays in its row."""
     output.echo(EVIL)
     output.print_table(["NAME", "KEY"], [[f"{EVIL}\n", "b"]])
     output.print_json({"name": EVIL})
@@ -31,8 +31,8 @@ def test_what_is_printed_steers_no_terminal(capsys: pytest.CaptureFixture[str]) 
     assert '"name": "evil\\u001b]0;mine\\u0007\\u009b2J\\u202e"' in printed
 
 
-def test_progress_steers_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A model's name, and what is said of it, are neither control characters nor markup of the bar's own."""
+def test_progress_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model's name and messages are printed without control characters and without interpreting markup."""
     written = io.StringIO()
     monkeypatch.setattr(output, "Console", lambda **_: Console(file=written, width=200))
     with output.progress(f"[red]{EVIL}") as bar:
@@ -44,8 +44,8 @@ def test_progress_steers_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert f"[red]{SHOWN}" in written.getvalue()
 
 
-def test_errors_steer_no_terminal() -> None:
-    """A failure's message is printed in the same way."""
+def test_errors_are_escaped() -> None:
+    """Control characters in an error's message are escaped."""
 
     @click.group(cls=options.Commands)
     def group() -> None:
@@ -61,7 +61,7 @@ def test_errors_steer_no_terminal() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(Path(output.__file__).parent.glob("*.py")), ids=lambda path: path.name)
-def test_all_is_printed_in_one_place(path: Path) -> None:
-    """No command prints past `output`."""
+def test_only_output_prints(path: Path) -> None:
+    """No module but `output` prints."""
     source = path.read_text("utf-8")
     assert path.name == "output.py" or not re.search(r"click\.s?echo\(|(?<!\w)print\(", source)

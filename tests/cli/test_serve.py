@@ -1,4 +1,4 @@
-"""The commands against a real server with real weights: started, found, listed, unloaded, ended."""
+"""Commands with a real server and real weights: start, find, list, unload, end."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ MODEL = "smollm2-135m"
 
 @pytest.fixture
 def home(tmp_path: Path, smollm2: Path) -> Path:
-    """A home of its own, for the run file, with the installed models."""
+    """A home with its own run file and the installed models."""
     (tmp_path / "models").symlink_to(smollm2.parent.parent)
     return tmp_path
 
@@ -34,7 +34,7 @@ def serving(home: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def announced(process: subprocess.Popen[str]) -> list[str]:
-    """What the server prints up to its kernels, which come last."""
+    """The lines that the server prints, up to the kernels."""
     assert process.stdout is not None
     lines = []
     for line in process.stdout:
@@ -45,7 +45,7 @@ def announced(process: subprocess.Popen[str]) -> list[str]:
 
 
 def test_server_announces_itself_and_is_managed(home: Path) -> None:
-    """`serve` prints what a client needs; `ps` and `stop` manage it; SIGTERM ends it and removes its file."""
+    """`serve` prints what a client needs; `ps` and `stop` manage it; SIGTERM ends it and removes its run file."""
     with serving(home) as process:
         lines = announced(process)
         running = runfile.find(home, pid=process.pid)
@@ -60,8 +60,8 @@ def test_server_announces_itself_and_is_managed(home: Path) -> None:
     assert list((home / "run").glob("*.json")) == []
 
 
-def test_chat_brings_its_own_server(home: Path) -> None:
-    """Where no server runs, `run` starts one for itself, which answers and ends with it."""
+def test_chat_starts_a_server(home: Path) -> None:
+    """If no server runs, `run` starts one, which answers and ends with it."""
     flags = ["--home", str(home), "--model", MODEL]
     with http_client.connect_or_start(home, port=None, flags=flags) as running:
         pieces = http_client.chat(running, running.token, MODEL, [{"role": "user", "content": "Say hello."}])
@@ -72,7 +72,7 @@ def test_chat_brings_its_own_server(home: Path) -> None:
 
 
 def test_terminated_chat_leaves_no_server(home: Path) -> None:
-    """SIGTERM to a chat ends the server it started, too."""
+    """SIGTERM to a chat also ends the server that it started."""
     command = [sys.executable, "-m", "homeport", "run", "--home", str(home), MODEL]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
@@ -87,8 +87,8 @@ def test_terminated_chat_leaves_no_server(home: Path) -> None:
     assert not running.is_alive
 
 
-def test_server_that_does_not_start_says_why(home: Path) -> None:
-    """A server that ends at once is reported with its own words."""
+def test_a_server_that_does_not_start_is_an_error(home: Path) -> None:
+    """The error contains the output of the server."""
     with (
         pytest.raises(Unavailable, match=r"did not start: .*'abc' is not a whole number"),
         http_client.connect_or_start(home, port=None, flags=["--home", str(home), "--slots", "abc"]),

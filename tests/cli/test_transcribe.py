@@ -1,4 +1,4 @@
-"""`transcribe`: what goes to the server, and what is printed of its answer."""
+"""`transcribe`: its requests to the server, and its output."""
 
 import re
 import socket
@@ -14,19 +14,19 @@ from tests.cli.scripted_server import CHUNKS, ScriptedServer, run
 
 @pytest.fixture
 def recording(tmp_path: Path) -> Path:
-    """A file of some size under a name that no header could hold."""
+    """A file with a name that no header can hold."""
     path = tmp_path / 'a "walk"\n.mp3'
     path.write_bytes(b"ID3" + bytes(300_000))
     return path
 
 
-def test_transcribe_prints_text_as_it_is_heard(
+def test_transcribe_prints_text_as_it_arrives(
     server: ScriptedServer, running: RunningServer, tmp_path: Path, recording: Path
 ) -> None:
-    """The file goes out as a form, whole, with the fields that were given and no others."""
+    """The whole file is sent as a form, with the given fields only."""
     result = run(tmp_path, "transcribe", str(recording), "--language", "zh", "--prompt", "前文")
     assert result.stdout == "".join(CHUNKS) + "\n"
-    ((method, path, key, body),) = server.heard
+    ((method, path, key, body),) = server.requests
     assert (method, path, key) == ("POST", "/v1/audio/transcriptions", running.token)
     assert isinstance(body, bytes)
     assert recording.read_bytes() in body
@@ -58,10 +58,10 @@ def test_transcribe_prints_other_formats_whole(
     task: str,
     form: bytes,
 ) -> None:
-    """Subtitles, JSON and translations are printed as the server wrote them."""
+    """Subtitles, JSON and translations are printed as the server returns them."""
     result = run(tmp_path, "transcribe", str(recording), *flags)
     assert result.stdout == "1\nwhole\n"
-    ((_, path, _, body),) = server.heard
+    ((_, path, _, body),) = server.requests
     assert path == f"/v1/audio/{task}"
     assert isinstance(body, bytes)
     assert b'name="response_format"\r\n\r\n' + form in body
@@ -69,14 +69,14 @@ def test_transcribe_prints_other_formats_whole(
 
 
 def test_transcribe_cannot_translate_from_a_named_language(tmp_path: Path, recording: Path) -> None:
-    """The endpoint has no such field, so the command says so before any server is asked."""
+    """--translate with --language is a usage error, before any request."""
     result = run(tmp_path, "transcribe", str(recording), "--translate", "--language", "zh")
     assert result.exit_code == 2
     assert "--translate takes no --language" in result.stderr
 
 
-def test_a_refusal_of_a_large_file_is_shown(tmp_path: Path, recording: Path) -> None:
-    """A server that answers and closes before it has the whole file is heard, not called silent."""
+def test_the_refusal_of_a_large_file_is_printed(tmp_path: Path, recording: Path) -> None:
+    """If the server answers and closes before it has received the whole file, its answer is printed."""
     body = b'{"error": {"message": "the file is big"}}'
     answer = b"HTTP/1.1 413 Too Large\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(body), body)
     recording.write_bytes(bytes(20_000_000))

@@ -1,4 +1,4 @@
-"""`usage`: what it asks of the program and how it prints."""
+"""`usage`: its calls and its output."""
 
 import json
 
@@ -19,16 +19,16 @@ def run(program: FakeApplication, *arguments: str) -> Result:
     return CliRunner().invoke(commands, ["usage", *arguments], obj=program)
 
 
-def test_usage_asks_for_what_was_said(program: FakeApplication) -> None:
-    """Days are those of UTC, groups are passed on once, a day is a span of time and no group."""
+def test_usage_passes_every_flag_on(program: FakeApplication) -> None:
+    """Days are in UTC, a group is passed on once, and `day` sets the width instead of a group."""
     flags = ["--by", "key", "--by", "day", "--by", "key", "--since", "1970-01-02", "--until", "1970-01-03"]
     assert run(program, *flags, "--project", "team").exit_code == 0
-    question = UsageQuery(since=86_400, until=172_800, width_s=86_400, by=("key",), projects=("team",))
-    assert program.calls == [("usage", question)]
+    query = UsageQuery(since=86_400, until=172_800, width_s=86_400, by=("key",), projects=("team",))
+    assert program.calls == [("sum_usage", query)]
 
 
 def test_usage_prints_tables_csv_and_json(program: FakeApplication) -> None:
-    """The same rows come as a table for people, as CSV and as JSON."""
+    """The same rows are printed as a table, as CSV and as JSON."""
     table = run(program, "--by", "day", "--by", "model").stdout.splitlines()
     assert table[0].split("  ")[0] == "DAY"
     assert table[1].split() == ["1970-01-01", "x", "2", "30", "4", "5"]
@@ -39,16 +39,16 @@ def test_usage_prints_tables_csv_and_json(program: FakeApplication) -> None:
 
 
 @pytest.mark.parametrize("flags", [("--by", "colour"), ("--since", "yesterday")])
-def test_usage_refuses_what_is_none(program: FakeApplication, flags: tuple[str, ...]) -> None:
-    """Unknown groups and dates are wrong usage."""
+def test_usage_refuses_invalid_values(program: FakeApplication, flags: tuple[str, ...]) -> None:
+    """Unknown groups and invalid dates are usage errors."""
     assert run(program, *flags).exit_code == 2
 
 
-def test_storage_prints_what_projects_keep(program: FakeApplication) -> None:
-    """By kind, with the sum and the limit, as a table, CSV or JSON."""
+def test_storage_prints_the_bytes_of_projects(program: FakeApplication) -> None:
+    """Bytes by kind, the total and the limit are printed as a table, CSV or JSON."""
     table = run(program, "--storage").stdout.splitlines()
     assert table[0].split() == ["PROJECT", "FILES", "PARTS", "PICTURES", "MODELS", "TOTAL", "LIMIT"]
     assert table[1].split() == ["team", "7", "0", "2", "0", "9", "1000"]
     assert run(program, "--storage", "--csv").stdout.splitlines()[1] == "team,7,0,2,0,9,1000"
     assert json.loads(run(program, "--storage", "--json").stdout)[0]["total"] == 9
-    assert program.calls == [("storage", None)] * 3
+    assert program.calls == [("list_project_storage", None)] * 3

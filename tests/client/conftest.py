@@ -1,4 +1,4 @@
-"""The scripted server of the command line's tests, for those of the client."""
+"""The scripted server of the CLI's tests."""
 
 from tests.cli.conftest import running as running
 from tests.cli.conftest import server as server

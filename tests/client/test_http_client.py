@@ -1,4 +1,4 @@
-"""Commands that talk to a running server: found by its file, spoken to over a real socket."""
+"""The client and the run file, with a scripted server on a real socket."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from tests.cli.scripted_server import (
 
 
 def test_only_the_user_may_read_the_token(running: RunningServer, tmp_path: Path) -> None:
-    """The file with the token and its folder are closed to everyone else, and every start has its own token."""
+    """The run file and its folder are closed to other users, and every start has its own token."""
     path = tmp_path / "run" / f"{running.port}.json"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
@@ -28,7 +28,7 @@ def test_only_the_user_may_read_the_token(running: RunningServer, tmp_path: Path
 
 
 def test_find_by_port_and_process(running: RunningServer, tmp_path: Path) -> None:
-    """A running server is found by its port, its process, or as the only one."""
+    """A running server is found by its port, its process, or without either."""
     assert runfile.find(tmp_path) == running
     assert runfile.find(tmp_path, port=running.port, pid=os.getpid()) == running
     assert runfile.find(tmp_path, port=running.port + 1) is None
@@ -36,7 +36,7 @@ def test_find_by_port_and_process(running: RunningServer, tmp_path: Path) -> Non
 
 
 def test_dead_server_is_not_found(running: RunningServer, tmp_path: Path) -> None:
-    """A file whose process is gone, or whose id another process has taken since, is ignored; so is a broken one."""
+    """A file is ignored if its process has ended, another process has its id, or it is broken."""
     path = tmp_path / "run" / f"{running.port}.json"
     for content in (
         msgspec.json.encode(msgspec.structs.replace(running, born=running.born - 86400)),
@@ -47,8 +47,8 @@ def test_dead_server_is_not_found(running: RunningServer, tmp_path: Path) -> Non
         assert runfile.find(tmp_path) is None
 
 
-def test_withdraw_leaves_a_successor_alone(running: RunningServer, tmp_path: Path) -> None:
-    """A server removes its own file, never that of the next server on its port."""
+def test_withdraw_keeps_the_file_of_a_successor(running: RunningServer, tmp_path: Path) -> None:
+    """A server removes its own file, not that of the next server on its port."""
     successor = runfile.publish(tmp_path, running.url, running.port)
     runfile.withdraw(tmp_path, running)
     assert runfile.find(tmp_path) == successor
@@ -57,19 +57,19 @@ def test_withdraw_leaves_a_successor_alone(running: RunningServer, tmp_path: Pat
 
 
 def test_ps_lists_workers(running: RunningServer, server: ScriptedServer, tmp_path: Path) -> None:
-    """`ps` shows what the server holds in memory, with the file's token as its key."""
+    """`ps` lists the models in memory; its key is the token of the run file."""
     row = run(tmp_path, "ps").stdout.splitlines()[1]
     assert row.split() == ["small", "ready", "7", "250", "MB", "2", "+", "1", "30", "/", "100", "4", "s"]
-    assert server.heard == [("GET", "/admin/v1/workers", running.token, None)]
+    assert server.requests == [("GET", "/admin/v1/workers", running.token, None)]
     assert json.loads(run(tmp_path, "ps", "--json").stdout)[0]["cells"] == 100
 
 
 def test_stop_unloads_one_model(running: RunningServer, server: ScriptedServer, tmp_path: Path) -> None:
-    """`stop` asks the server to unload; its refusal is shown."""
+    """`stop` unloads a model; the server's error is printed."""
     assert run(tmp_path, "stop", "small").stdout == "small is unloaded\n"
     refused = run(tmp_path, "stop", "org/other")
     assert (refused.exit_code, refused.stderr) == (1, "Error: no such model is loaded\n")
-    assert [path for _, path, _, _ in server.heard] == [
+    assert [path for _, path, _, _ in server.requests] == [
         "/admin/v1/workers/small/stop",
         "/admin/v1/workers/org%2Fother/stop",
     ]
@@ -77,42 +77,42 @@ def test_stop_unloads_one_model(running: RunningServer, server: ScriptedServer, 
 
 @pytest.mark.parametrize("command", [("ps",), ("stop", "small")])
 def test_no_server_says_how_to_start_one(tmp_path: Path, command: tuple[str, ...]) -> None:
-    """Without a server the commands say so and how to start one."""
+    """Without a server, the error says how to start one."""
     result = run(tmp_path, *command, "--port", "9")
     assert result.exit_code == 1
     assert "no server runs on port 9; start one with `homeport serve`" in result.stderr
 
 
 def test_run_keeps_the_conversation(running: RunningServer, server: ScriptedServer, tmp_path: Path) -> None:
-    """`run` prints each answer as it comes and sends the whole conversation with the next line."""
+    """`run` prints each answer as it arrives and sends the whole conversation with the next line."""
     result = run(tmp_path, "run", "small", "--system", "Be brief.", text="Capital of France?\n\nSure?\n")
     assert result.exit_code == 0, result.output
     assert result.stdout == "The capital is Paris.\n" * 2
-    last = server.heard[-1][3]
+    last = server.requests[-1][3]
     assert isinstance(last, dict)
     assert last["model"] == "small"
     assert [message["role"] for message in last["messages"]] == ["system", "user", "assistant", "user"]
     assert last["messages"][2]["content"] == "".join(CHUNKS)
 
 
-def test_run_shows_a_key_where_there_are_keys(running: RunningServer, server: ScriptedServer, tmp_path: Path) -> None:
-    """`run` shows the first key of the settings, else the file's token."""
+def test_run_sends_a_key_of_the_settings(running: RunningServer, server: ScriptedServer, tmp_path: Path) -> None:
+    """`run` sends the first key of the settings, else the token of the run file."""
     run(tmp_path, "run", text="hello\n")
     run(tmp_path, "run", text="hello\n", env={"HOMEPORT_API_KEYS": "k1,k2"})
-    assert [key for _, _, key, _ in server.heard] == [running.token, "k1"]
+    assert [key for _, _, key, _ in server.requests] == [running.token, "k1"]
 
 
-def test_run_shows_an_error_in_the_stream(running: RunningServer, server: ScriptedServer, tmp_path: Path) -> None:
-    """An error after the first words ends `run` with what the server said."""
-    server.is_breaking = True
+def test_run_prints_an_error_in_the_stream(running: RunningServer, server: ScriptedServer, tmp_path: Path) -> None:
+    """An error in the stream ends `run` with the server's message."""
+    server.is_failing = True
     result = run(tmp_path, "run", text="hello\n")
     assert result.exit_code == 1
     assert result.stdout.startswith("The capital is Paris.")
-    assert "the engine broke" in result.stderr
+    assert "the engine failed" in result.stderr
 
 
 def test_unreachable_server_is_named(tmp_path: Path) -> None:
-    """A server that is gone without removing its file is named with its address."""
+    """The error names the address of a server that ended without removing its file."""
     with serving() as gone:
         port = gone.server_address[1]
     running = runfile.publish(tmp_path, f"http://127.0.0.1:{port}", port)
@@ -120,14 +120,14 @@ def test_unreachable_server_is_named(tmp_path: Path) -> None:
         http_client.list_workers(running)
 
 
-def test_answer_that_is_no_envelope_is_shown(running: RunningServer) -> None:
-    """An error that something between answers is shown as it came."""
+def test_an_error_without_an_envelope_is_printed(running: RunningServer) -> None:
+    """The body of an error that is not OpenAI's envelope becomes the message."""
     with pytest.raises(HomeportError, match="bad gateway"), http_client._call(running, "POST", "/elsewhere", "key", {}):
         pass
 
 
-def test_a_clock_that_was_set_loses_no_server(tmp_path: Path) -> None:
-    """A server is found although the clock moved by some seconds since it started."""
+def test_a_server_is_found_after_the_clock_is_set(tmp_path: Path) -> None:
+    """A server is found although the clock was set since it started."""
     running = runfile.publish(tmp_path, "http://127.0.0.1:1", 1)
     path = tmp_path / "run" / "1.json"
     path.write_bytes(msgspec.json.encode(msgspec.structs.replace(running, born=running.born + 2)))
@@ -138,18 +138,18 @@ def test_a_clock_that_was_set_loses_no_server(tmp_path: Path) -> None:
 def test_embed_prints_a_line_of_numbers_for_each_text(
     server: ScriptedServer, running: RunningServer, tmp_path: Path, arguments: tuple[str, ...], text: str
 ) -> None:
-    """Texts come from the arguments, or line by line from standard input; each gives one line."""
+    """Texts are the arguments or the lines of standard input; each yields one line."""
     result = run(tmp_path, "embed", *arguments, text=text)
     assert result.stdout == "0.5 -0.0\n0.5 -0.25\n"
     body = {"model": "multilingual-e5-small", "input": ["a b", "c"], "encoding_format": "float"}
-    assert server.heard == [("POST", "/v1/embeddings", running.token, body)]
+    assert server.requests == [("POST", "/v1/embeddings", running.token, body)]
 
 
 def test_embed_prints_the_whole_answer_as_json(server: ScriptedServer, running: RunningServer, tmp_path: Path) -> None:
-    """--json gives what the server said; --model asks another one."""
+    """--json prints the server's answer; --model selects the model."""
     result = run(tmp_path, "embed", "a", "--json", "--model", "other")
     assert json.loads(result.stdout)["data"][1]["embedding"] == [0.5, -0.25]
-    ((_, path, key, body),) = server.heard
+    ((_, path, key, body),) = server.requests
     assert (path, key) == ("/v1/embeddings", running.token)
     assert isinstance(body, dict)
     assert body["model"] == "other"

@@ -34,24 +34,24 @@ def _lose(database: Database) -> None:
 
 def test_a_lost_database_stops_the_start(settings: Settings, database: Database) -> None:
     """Once a key was made, an empty database is refused by name, until the operator says that the keys are lost."""
-    storage.check_kept(settings)
+    storage.check_keys_not_lost(settings)
     admin_commands.create_key(settings, NewKey(name="bot"))
-    storage.check_kept(settings)
+    storage.check_keys_not_lost(settings)
     _lose(database)
     with pytest.raises(Unavailable, match="HOMEPORT_ACCEPT_LOST_KEYS") as refused:
-        storage.check_kept(settings)
+        storage.check_keys_not_lost(settings)
     assert Database.name(str(settings.database_url)) in refused.value.message
     accepted = Settings(home=settings.home, database_url=settings.database_url, accept_lost_keys=True)
-    storage.check_kept(accepted)
+    storage.check_keys_not_lost(accepted)
     Storage(accepted).close()
-    storage.check_kept(settings)
+    storage.check_keys_not_lost(settings)
 
 
 def test_keys_of_the_settings_let_nobody_else_in(settings: Settings, database: Database) -> None:
     """Where the settings hold keys, the server that has lost the stored ones is not open, and starts."""
     admin_commands.create_key(settings, NewKey(name="bot"))
     _lose(database)
-    storage.check_kept(Settings(home=settings.home, database_url=settings.database_url, api_keys=("k",)))
+    storage.check_keys_not_lost(Settings(home=settings.home, database_url=settings.database_url, api_keys=("k",)))
 
 
 def test_a_server_notes_keys_that_older_versions_made(settings: Settings, database: Database) -> None:
@@ -62,7 +62,7 @@ def test_a_server_notes_keys_that_older_versions_made(settings: Settings, databa
     Storage(settings).close()
     _lose(database)
     with pytest.raises(Unavailable, match="has held keys"):
-        storage.check_kept(settings)
+        storage.check_keys_not_lost(settings)
 
 
 @pytest.mark.parametrize("is_empty", [True, False])
@@ -75,7 +75,7 @@ def test_a_lost_file_is_noticed_and_not_made_anew(tmp_path: Path, is_empty: bool
     if is_empty:
         (tmp_path / "homeport.db").touch()
     with pytest.raises(Unavailable, match="has held keys"):
-        storage.check_kept(settings)
+        storage.check_keys_not_lost(settings)
     assert (tmp_path / "homeport.db").exists() == is_empty
 
 

@@ -33,7 +33,7 @@ from tests.training import examples
 def shop(tmp_path: Path) -> LocalTrainingService:
     """One whose store holds a model that is no real one."""
     put(ModelStore(tmp_path), SMALL)
-    return training_service(Settings(home=tmp_path, organization="My Org"), None)
+    return training_service(Settings(home=tmp_path, organization="My Org"))
 
 
 def test_names_are_openais_and_can_be_folders(shop: LocalTrainingService) -> None:
@@ -71,7 +71,7 @@ def real(tmp_path: Path, smollm2: Path) -> LocalTrainingService:
     """One whose store holds the small model."""
     (tmp_path / "models").mkdir()
     ModelStore(tmp_path).folder(SMALL).symlink_to(smollm2.parent)
-    return training_service(Settings(home=tmp_path, threads=1), None)
+    return training_service(Settings(home=tmp_path, threads=1))
 
 
 def work(shop: LocalTrainingService, file: Path, model: str = SMALL, identity: str = "1") -> TrainingTask:

@@ -1,1 +1,1 @@
-"""Composition: builds the parts and connects them. The only room that knows every other room."""
+"""Composition: builds the parts and connects them. The only room that imports every other room."""

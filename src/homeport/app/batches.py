@@ -1,7 +1,4 @@
-"""What a server does by itself beside answering: its batches. Put together for `app`, which starts and stops it.
-
-Knows nothing of settings or of where anything is kept.
-"""
+"""The batches that a server runs in the background, built for it. Knows nothing of settings."""
 
 import asyncio
 from pathlib import Path
@@ -15,31 +12,38 @@ from homeport.serving.local import LocalServing
 
 
 class BatchService:
-    """The jobs of one server; `loops` runs what repeats."""
+    """The batch runner of one server. It starts once the application exists, which answers the batches' requests."""
 
     def __init__(
-        self, serving: LocalServing, book: BatchRepository, files: FileRepository, spool: Path, loops: BackgroundLoops
+        self,
+        serving: LocalServing,
+        repository: BatchRepository,
+        files: FileRepository,
+        spool: Path,
+        loops: BackgroundLoops,
     ) -> None:
-        self._loops = loops
         self._serving = serving
-        self._book = book
+        self._repository = repository
         self._files = files
         self._spool = spool
-        self._work: asyncio.Task[None] | None = None
+        self._loops = loops
+        self._task: asyncio.Task[None] | None = None
 
-    def start(self, dispatch: RequestDispatcher, meters: Metrics) -> None:
-        """Begin to take jobs up; their requests go through `dispatch`."""
+    def start(self, dispatch: RequestDispatcher, metrics: Metrics) -> None:
+        """Start to run batches; `dispatch` answers their requests."""
         background = self._serving.background
-        desk = BatchRunner(self._book, self._files, dispatch, background, self._spool, self._loops)
-        meters.gauge("batches_running", "Batches under way.", lambda: desk.running)
-        meters.gauge("batch_lines_waiting", "Lines of these without an outcome.", lambda: desk.lines_left)
-        meters.gauge(
-            "batches_resting", "Whether batches rest because callers wait.", lambda: not background.gate.is_open
+        runner = BatchRunner(self._repository, self._files, dispatch, background, self._spool, self._loops)
+        metrics.gauge("batches_running", "Batches that are running.", lambda: runner.running)
+        metrics.gauge("batch_lines_waiting", "Lines of running batches without a result.", lambda: runner.lines_left)
+        metrics.gauge(
+            "batches_resting",
+            "Whether batches pause because a caller waits.",
+            lambda: not background.gate.is_open,
         )
-        self._work = asyncio.create_task(desk.run())
+        self._task = asyncio.create_task(runner.run())
 
     async def stop(self) -> None:
-        """Leave what is under way for the next start. Safe to call twice."""
-        if self._work is not None:
-            self._work.cancel()
-            await asyncio.gather(self._work, return_exceptions=True)
+        """Stop running batches; the next start resumes them. Safe to call twice."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)

@@ -1,6 +1,6 @@
-"""Examine the machine and the installation, one finding at a time.
+"""Examines the machine and the installation, one finding at a time.
 
-What other rooms know (kernels, models, hubs) comes in as `Probes`, so this module knows none of them.
+Kernels, models and hubs are examined through `Probes`, so this module imports none of them.
 """
 
 import platform
@@ -26,10 +26,11 @@ _MIN_MEMORY_BYTES = 1 * _GB
 
 @dataclass(frozen=True)
 class Probes:
-    """What only other rooms can tell. Each raises HomeportError with what to do when it does not work.
+    """Functions that examine other parts. Each raises HomeportError, with a remedy, if the part does not work.
 
-    `kernels` gives lines about the kernels in use: file, version, CPU family, devices; one that begins with
-    `faster: ` says what would be. `verify` hashes a model's files. `reach` asks one hub and gives how it answered.
+    `kernels` returns lines about the kernels in use: file, version, CPU family, devices; a line that begins with
+    `faster: ` is a command that installs faster ones. `verify` hashes a model's files. `reach` queries one hub and
+    returns a line about its response.
     """
 
     kernels: Callable[[], str]
@@ -40,7 +41,7 @@ class Probes:
 
 
 def examine(settings: Settings, probes: Probes, *, online: bool) -> Iterator[Finding]:
-    """Give the findings, cheap ones first. Touches the network only if `online`, and not when set offline."""
+    """Yield the findings, cheap ones first. Uses the network only if `online` is true and `settings.offline` is not."""
     yield _python()
     yield Finding("platform", "good", f"{platform.platform()}, {psutil.cpu_count()} CPUs")
     yield _kernels(probes)
@@ -49,7 +50,7 @@ def examine(settings: Settings, probes: Probes, *, online: bool) -> Iterator[Fin
     yield _port(settings)
     yield from _models(probes)
     if online and settings.offline:
-        yield Finding("hubs", "warning", "not tried: the setting `offline` is on")
+        yield Finding("hubs", "warning", "not checked: the setting `offline` is on")
     elif online:
         yield from (_hub(probes, name) for name in probes.hubs)
 
@@ -81,7 +82,7 @@ def _memory(settings: Settings) -> Finding:
     memory = psutil.virtual_memory()
     detail = f"{memory.available / _GB:.1f} GB of {memory.total / _GB:.1f} GB available"
     if settings.memory_budget_bytes and settings.memory_budget_bytes > memory.total:
-        return Finding("memory", "warning", detail, "memory_budget_bytes is more than the machine has")
+        return Finding("memory", "warning", detail, "memory_budget_bytes exceeds the machine's memory: set it lower")
     if memory.available < _MIN_MEMORY_BYTES:
         return Finding("memory", "warning", detail, "close other programs, or use a smaller model")
     return Finding("memory", "good", detail)
@@ -90,12 +91,12 @@ def _memory(settings: Settings) -> Finding:
 def _port(settings: Settings) -> Finding:
     running = runfile.find(settings.home, port=settings.port)
     if running:
-        return Finding("port", "good", f"{settings.port}: a Homeport server runs there (process {running.pid})")
+        return Finding("port", "good", f"{settings.port}: a Homeport server listens on it (process {running.pid})")
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as trial:
-        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            trial.bind((settings.host, settings.port))
+            probe.bind((settings.host, settings.port))
         except OSError as error:
             return Finding("port", "bad", f"{settings.host}:{settings.port}: {error.strerror}", "set HOMEPORT_PORT")
     return Finding("port", "good", f"{settings.host}:{settings.port} is free")
@@ -104,7 +105,7 @@ def _port(settings: Settings) -> Finding:
 def _models(probes: Probes) -> Iterator[Finding]:
     models = probes.models()
     if not models:
-        yield Finding("models", "warning", "none is installed", "homeport pull qwen2.5-coder-0.5b")
+        yield Finding("models", "warning", "no model is installed", "homeport pull qwen2.5-coder-0.5b")
     for model in models:
         name = model.facts.name
         try:
@@ -112,11 +113,11 @@ def _models(probes: Probes) -> Iterator[Finding]:
         except HomeportError as error:
             yield Finding("model", "bad", f"{name}: {error}", f"homeport rm {name}; homeport pull {name}")
         else:
-            yield Finding("model", "good", f"{name}: {model.facts.size_bytes / _GB:.2f} GB, hashes right")
+            yield Finding("model", "good", f"{name}: {model.facts.size_bytes / _GB:.2f} GB, hashes match")
 
 
 def _hub(probes: Probes, name: str) -> Finding:
     try:
         return Finding("hub", "good", f"{name}: {probes.reach(name)}")
     except HomeportError as error:
-        return Finding("hub", "warning", f"{name}: {error}", "set an endpoint you can reach, or change hub_order")
+        return Finding("hub", "warning", f"{name}: {error}", "set an endpoint that you can reach, or change hub_order")

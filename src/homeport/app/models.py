@@ -1,9 +1,11 @@
-"""The model registry, the model store and the kernel library that the settings ask for."""
+"""The model store, the model registry and the kernel library that the settings choose."""
 
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+from homeport.domain.errors import Unavailable
+from homeport.domain.models import InstalledModel
 from homeport.domain.weight_layouts import ORIGINAL
 from homeport.models import catalogue
 from homeport.models.kernels import find_installed_kernels
@@ -12,18 +14,18 @@ from homeport.models.registry import InstalledModelRegistry
 from homeport.settings import Settings
 
 TEXT_KIND = "text"
-IMAGES_FOLDER = "pictures"
 
 
 def model_registry(settings: Settings) -> InstalledModelRegistry:
-    """The names as these settings have them.
+    """The registry of installed models, with the default models and aliases of the settings.
 
-    OpenAI's stand, in each kind, for the default model, the first one served, the catalogue's own, or the one there is.
+    The default of each kind is `default_model` (for text), else the first of `models`, else a starter, else any
+    installed model that is not fine-tuned.
     """
     known, store = catalogue.built_in(), served_store(settings)
     defaults: dict[str, str] = {}
-    starters = [found for name in known.starters if (found := store.find(name))]
-    served = [found for name in settings.models if (found := store.find(name))]
+    starters = [model for name in known.starters if (model := store.find(name))]
+    served = [model for name in settings.models if (model := store.find(name))]
     for model in (*served, *starters, *(model for model in store.installed() if model.parent is None)):
         defaults.setdefault(model.facts.kind, model.facts.name)
     if settings.default_model:
@@ -32,19 +34,34 @@ def model_registry(settings: Settings) -> InstalledModelRegistry:
 
 
 def served_store(settings: Settings) -> ModelStore:
-    """The models as they are to be loaded."""
+    """The model store, with each model in the layout that is served."""
     return ModelStore(settings.home, None if settings.layout == "auto" else ORIGINAL)
 
 
 def kernel_library(settings: Settings) -> Path | None:
-    """Return the kernel library to load: the configured one, else the installed one; None: the wheel's."""
+    """The kernel library to load: the configured one, else the installed one; None: the wheel's."""
     return settings.llama_lib or find_installed_kernels(settings.home)
 
 
+def engine_files(store: ModelStore, model: InstalledModel) -> Mapping[str, Path]:
+    """A model's own files by role, and those of the models it needs as `<model>/<role>`.
+
+    Raises Unavailable if a needed model is not installed.
+    """
+    files = dict(model.files)
+    entry = catalogue.built_in().find(model.facts.name)
+    for name in entry.needs if entry else ():
+        needed = store.find(name)
+        if needed is None:
+            raise Unavailable(f"{model.facts.name} needs {name}, which is not installed: run `homeport pull {name}`.")
+        files |= {f"{name}/{role}": path for role, path in needed.files.items()}
+    return files
+
+
 def fine_tuned_sizes(settings: Settings) -> Mapping[str, int]:
-    """The bytes of each project's fine-tuned models."""
-    found: Counter[str] = Counter()
+    """The size of each project's fine-tuned models, in bytes."""
+    sizes: Counter[str] = Counter()
     for model in served_store(settings).installed():
         if model.project is not None:
-            found[model.project] += model.facts.size_bytes
-    return found
+            sizes[model.project] += model.facts.size_bytes
+    return sizes

@@ -1,7 +1,6 @@
-"""What native code says of itself and of this machine, asked in a process of its own: it may abort. And what chat
-templates are like, asked in the same way.
+"""Queries native code and tests chat templates, each in a child process, because native code may abort.
 
-Knows nothing of settings, nor of the engines but the names of what is run.
+Knows nothing of settings, and of the engines only the names of the modules that it runs.
 """
 
 import subprocess
@@ -20,71 +19,71 @@ from homeport.domain.weight_layouts import LayoutBenchmarkEvent, LayoutBenchmark
 _LLAMA = "homeport.engines.llama"
 _LAYOUTS = "homeport.engines.text.executors.llama.layout_benchmark"
 _TEMPLATES = "homeport.engines.text.template_report"
-_DESCRIBE_S = 60
+_TIMEOUT_S = 60
 
 
 def kernels(library: Path | None) -> str:
-    """Describe the kernels in a library, or in the wheel. Raises Unavailable where they do not load."""
-    asked = _asked([_LLAMA, *([str(library)] if library else [])], "The kernels")
-    if asked.returncode != 0:
-        said = asked.stderr.decode(errors="replace").strip()
-        raise Unavailable(said.splitlines()[-1] if said else "the kernels abort")
-    return asked.stdout.decode().strip()
+    """Describe the kernels of a library, or of the wheel (None). Raises Unavailable if they do not load."""
+    result = _run([_LLAMA, *([str(library)] if library else [])], "The kernels")
+    if result.returncode != 0:
+        error = result.stderr.decode(errors="replace").strip()
+        raise Unavailable(error.splitlines()[-1] if error else "the kernels abort")
+    return result.stdout.decode().strip()
 
 
 def template(source: str) -> TemplateReport:
-    """What a chat template is like. Raises Unavailable where it cannot be tried."""
-    asked = _asked([_TEMPLATES], "The chat template", source.encode())
-    if asked.returncode != 0:
-        raise Unavailable(f"The chat template could not be checked: exit code {asked.returncode}.")
-    return msgspec.json.decode(asked.stdout, type=TemplateReport)
+    """Report how a chat template behaves. Raises Unavailable if it cannot be tested."""
+    result = _run([_TEMPLATES], "The chat template", source.encode())
+    if result.returncode != 0:
+        raise Unavailable(f"The chat template could not be checked: exit code {result.returncode}.")
+    return msgspec.json.decode(result.stdout, type=TemplateReport)
 
 
 def template_lines(source: str) -> Sequence[str]:
-    """The same in words, for a model that may have none."""
-    found = template(source) if source else TemplateReport(fault="none")
-    return [found.fault] if found.fault else found.notes
+    """The report on a chat template as lines of text; an empty `source` is a model without one."""
+    report = template(source) if source else TemplateReport(fault="none")
+    return [report.fault] if report.fault else report.notes
 
 
-def _asked(program: Sequence[str], what: str, said: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    """Run a module with its arguments. Raises Unavailable where it does not end in time."""
-    command = [sys.executable, "-m", *program]
+def _run(module: Sequence[str], subject: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """Run a module with its arguments. Raises Unavailable, which names `subject`, if it does not end in time."""
+    command = [sys.executable, "-m", *module]
     try:
         return subprocess.run(
             command,
-            input=said,
+            input=stdin,
             capture_output=True,
             check=False,
-            timeout=_DESCRIBE_S,
+            timeout=_TIMEOUT_S,
             env=child_environment.child_environment(),
         )
     except subprocess.TimeoutExpired as error:
-        raise Unavailable(f"{what} could not be checked: no answer within {_DESCRIBE_S} s.") from error
+        raise Unavailable(f"{subject} could not be checked: no answer within {_TIMEOUT_S} s.") from error
 
 
 def benchmark_layouts(job: LayoutBenchmarkJob, on_message: Callable[[str], None]) -> LayoutBenchmarkEvent:
-    """Try layouts of a model's weights; `hear` what is said meanwhile. Raises Unavailable where it breaks off."""
+    """Measure layouts of a model's weights; `on_message` receives lines of progress. Raises Unavailable if it fails."""
     command = [sys.executable, "-m", _LAYOUTS, msgspec.json.encode(job).decode()]
-    # What it complains of goes to a file: a pipe that nobody reads would stop it when full.
+    # Standard error goes to a file: a full pipe that nobody reads would block the child.
     with (
-        tempfile.TemporaryFile() as complaints,
+        tempfile.TemporaryFile() as stderr,
         subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=complaints,
+            stderr=stderr,
             env=child_environment.child_environment(),
         ) as child,
     ):
         try:
             for line in child.stdout or ():
-                told = msgspec.json.decode(line, type=LayoutBenchmarkEvent)
-                if told.trials is not None:
-                    return told
-                on_message(told.text)
+                event = msgspec.json.decode(line, type=LayoutBenchmarkEvent)
+                if event.trials is not None:
+                    return event
+                on_message(event.text)
             child.wait()
-            complaints.seek(0)
-            said = complaints.read().decode("utf-8", "replace").strip()
+            stderr.seek(0)
+            error = stderr.read().decode("utf-8", "replace").strip()
         finally:
             child.kill()
-    raise Unavailable(f"Measuring failed: {said.splitlines()[-1] if said else 'the kernels abort'}")
+    raise Unavailable(f"Measuring failed: {error.splitlines()[-1] if error else 'the kernels abort'}")

@@ -1,21 +1,34 @@
-"""Converts the settings to the options of each package, for `app`. Knows names and units, not their effect."""
+"""Converts the settings to the options of each package. Knows names and units, not their effect."""
 
 from collections.abc import Mapping
 
 from homeport.api.http.limits import ConnectionLimits
 from homeport.api.services import Limits
+from homeport.app import native_probes
+from homeport.app.models import TEXT_KIND, kernel_library
+from homeport.domain.models import InstalledModel
+from homeport.models.model_store import ModelStore
+from homeport.models.pull_options import PullOptions
 from homeport.serving.options import ServingOptions
 from homeport.settings import Settings
 
+EngineOptions = Mapping[str, str | int | float | bool | None]
+_LLAMA_KINDS = ("embeddings", "moderation")
+
 
 def request_limits(settings: Settings) -> Limits:
-    """Limits of requests that have been read."""
-    sizes = {"body_bytes": settings.max_body_bytes, "file_bytes": settings.max_file_bytes}
-    return Limits(**sizes, ping_s=settings.ping_s, stall_s=settings.stall_s, answer_tokens=settings.default_max_tokens)
+    """Limits of a request whose head has been read."""
+    return Limits(
+        body_bytes=settings.max_body_bytes,
+        file_bytes=settings.max_file_bytes,
+        ping_s=settings.ping_s,
+        stall_s=settings.stall_s,
+        answer_tokens=settings.default_max_tokens,
+    )
 
 
 def connection_limits(settings: Settings) -> ConnectionLimits:
-    """Limits of connections, which hold before a key is checked."""
+    """Limits of connections, which apply before a key is checked."""
     return ConnectionLimits(
         connections=settings.max_connections,
         per_address=settings.max_connections_per_address,
@@ -24,8 +37,8 @@ def connection_limits(settings: Settings) -> ConnectionLimits:
     )
 
 
-def serving(settings: Settings) -> ServingOptions:
-    """How models are kept in memory, queued for and watched."""
+def serving_options(settings: Settings) -> ServingOptions:
+    """How models are kept in memory, queued for and supervised."""
     defaults = ServingOptions()
     return ServingOptions(
         slots=settings.slots or defaults.slots,
@@ -41,9 +54,33 @@ def serving(settings: Settings) -> ServingOptions:
     )
 
 
-def text(settings: Settings, model: str) -> Mapping[str, str | int | float | bool | None]:
+def pull_options(settings: Settings) -> PullOptions:
+    """Where models are pulled from, and how a chat template is checked."""
+    return PullOptions(
+        offline=settings.offline,
+        hubs=settings.hub_order,
+        hf_endpoint=settings.hf_endpoint,
+        hf_token=settings.hf_token,
+        ms_endpoint=settings.ms_endpoint,
+        ms_token=settings.ms_token,
+        template_fault=lambda source: native_probes.template(source).fault,
+    )
+
+
+def engine_options(settings: Settings, store: ModelStore, model: InstalledModel) -> EngineOptions:
+    """The options with which a model's engine starts: each kind of engine takes its own only."""
+    library = kernel_library(settings)
+    kernels = {"library": str(library) if library else None, "threads": settings.threads}
+    if model.facts.kind in _LLAMA_KINDS:
+        return kernels
+    if model.facts.kind != TEXT_KIND:
+        return {"threads": settings.threads, **store.manifest(model.facts.name).options}
+    return {**_text(settings, model.facts.name), **kernels}
+
+
+def _text(settings: Settings, model: str) -> EngineOptions:
     """Options of the text engine for one model, besides its kernels."""
-    chosen = {
+    sizes = {
         "window": settings.window,
         "cells": settings.cells,
         "sequences": settings.slots,
@@ -51,9 +88,13 @@ def text(settings: Settings, model: str) -> Mapping[str, str | int | float | boo
         "prefill_slice": settings.prefill_slice,
         "retain": settings.retain,
     }
-    options: dict[str, str | int | float | bool | None] = {k: v for k, v in chosen.items() if v is not None}
-    switches = {"share_prefixes": settings.share_prefixes, "speculate": settings.speculate}
+    options: dict[str, str | int | float | bool | None] = {k: v for k, v in sizes.items() if v is not None}
     if settings.prefix_cache_dir is not None:
         options["prefixes"] = str(settings.prefix_cache_dir / model)
         options["prefix_bytes"] = settings.prefix_cache_bytes
-    return {**options, **switches, "costs": str(settings.home / "costs" / f"{model}.json")}
+    return {
+        **options,
+        "share_prefixes": settings.share_prefixes,
+        "speculate": settings.speculate,
+        "costs": str(settings.home / "costs" / f"{model}.json"),
+    }

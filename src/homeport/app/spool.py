@@ -1,4 +1,4 @@
-"""Where a server keeps the uploads it works on: a folder of its own, swept by the next one if it could not.
+"""The folder that holds the uploads of one server process. The next server removes what a crashed one left.
 
 Knows nothing of what is in the files.
 """
@@ -13,17 +13,17 @@ _FOLDER = "spool"
 
 
 def create_spool(home: Path) -> Path:
-    """Make this process's folder, for its user alone, and remove those of servers that are gone."""
+    """Create this process's folder, accessible to its user only, and remove those of processes that have ended."""
     spools = home / _FOLDER
     spools.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for left in spools.iterdir():
-        if not left.name.isdecimal() or int(left.name) == os.getpid() or not psutil.pid_exists(int(left.name)):
-            shutil.rmtree(left, ignore_errors=True)
-    own = spools / str(os.getpid())
-    own.mkdir(mode=0o700)
-    return own
+    for folder in spools.iterdir():
+        if not folder.name.isdecimal() or int(folder.name) == os.getpid() or not psutil.pid_exists(int(folder.name)):
+            shutil.rmtree(folder, ignore_errors=True)
+    spool = spools / str(os.getpid())
+    spool.mkdir(mode=0o700)
+    return spool
 
 
-def remove_spool(own: Path) -> None:
-    """Remove a folder that `begin` made."""
-    shutil.rmtree(own, ignore_errors=True)
+def remove_spool(spool: Path) -> None:
+    """Remove a folder that `create_spool` created."""
+    shutil.rmtree(spool, ignore_errors=True)

@@ -1,6 +1,6 @@
-"""The store put together from settings, for `app` and its commands: database, keys.
+"""Everything that outlives a restart, built from the settings: database, keys, usage, files, images.
 
-What `app` is for everything, this is for what outlives a restart. Knows nothing of HTTP or models.
+Knows nothing of HTTP.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
+from homeport.app.models import fine_tuned_sizes
 from homeport.domain.errors import HomeportError, Unavailable
 from homeport.serving.background_loops import BackgroundLoops
 from homeport.serving.rate_limits import RateLimiter
@@ -21,45 +22,50 @@ from homeport.store.blobs import BlobStore
 from homeport.store.database import Database
 from homeport.store.files import SqlFileRepository
 from homeport.store.fine_tuning import SqlFineTuningRepository
+from homeport.store.images import ImageFolder
 from homeport.store.key_cache import SqlKeyCache
 from homeport.store.key_marker import KeyMarker
 from homeport.store.keys import SqlKeyRepository, server_secret
-from homeport.store.project_storage import Sizes, SqlProjectStorage
+from homeport.store.project_storage import SqlProjectStorage
 from homeport.store.training_queue import SqlTrainingQueue
 from homeport.store.uploads import SqlUploadRepository
 from homeport.store.usage import SqlUsageRepository
 from homeport.store.usage_ledger import FileUsageLedger
 
-_FILE = "homeport.db"
-_SEAL = "keys"
-_KEYS_S = 0.5  # a revoked key opens nothing soon after
+_DATABASE_FILE = "homeport.db"
+_IMAGES_FOLDER = "pictures"
+_BLOBS_FOLDER = "blobs"
+_MARKER_SUFFIX = "keys"
+_KEY_REFRESH_INTERVAL_S = 0.5  # a revoked key is refused soon after
 _USAGE_IMPORT_INTERVAL_S = 5.0
-_SWEEP_S = 60.0
+_SWEEP_INTERVAL_S = 60.0
 
 _log = logging.getLogger("homeport.usage")
 
 
 class Storage:
-    """What a running server keeps open: the database, its keys and what they have taken, and the ledger of usage.
+    """What a running server keeps open: the database and its repositories, the usage ledger, the image folder.
 
-    `pictures` and `models`: what each project keeps of these, in bytes.
+    Raises Unavailable if the database cannot be used.
     """
 
-    def __init__(self, settings: Settings, pictures: Sizes = dict, models: Sizes = dict) -> None:
+    def __init__(self, settings: Settings) -> None:
+        self.images = image_folder(settings)
         self.database = Database(database_url(settings))
         with ExitStack() as undo:
             undo.callback(self.database.close)
             migration.prepare_database(self.database)
-            secret, self.keys = _open_keys(settings, self.database)
+            secret, self.keys = open_keys(settings, self.database)
             self.key_cache = SqlKeyCache(self.keys, secret)
             self.key_cache.load()
-            self._mark(_seal(settings), settings)
-            folder = usage_folder(settings)
-            self.usage = SqlUsageRepository(self.database, folder)
+            self._update_key_marker(settings)
+            ledger_folder = usage_folder(settings)
+            self.usage = SqlUsageRepository(self.database, ledger_folder)
             self.usage.import_ledgers()
-            blobs = BlobStore(settings.blobs or str(settings.home / "blobs"))
-            self.storage = SqlProjectStorage(self.database, settings.project_storage_bytes, pictures, models)
-            self.files = SqlFileRepository(self.database, blobs, storage=self.storage)
+            blobs = BlobStore(settings.blobs or str(settings.home / _BLOBS_FOLDER))
+            self.project_storage = project_storage(settings, self.database, self.images)
+            self.images.check = partial(self.project_storage.check, param=None)
+            self.files = SqlFileRepository(self.database, blobs, storage=self.project_storage)
             self.uploads = SqlUploadRepository(self.database, blobs, self.files)
             self.batches = SqlBatchRepository(self.database, self.files)
             self.fine_tuning_jobs = SqlFineTuningRepository(self.database)
@@ -67,66 +73,80 @@ class Storage:
             self.rate_limiter = RateLimiter()
             for key, of_day, of_month in self.usage.tokens_by_key():
                 self.rate_limiter.seed(key, of_day, of_month)
-            self.usage_ledger = FileUsageLedger(folder)
+            self.usage_ledger = FileUsageLedger(ledger_folder)
             undo.pop_all()
 
-    def _mark(self, seal: KeyMarker, settings: Settings) -> None:
-        """Have a second place say whether there are keys, for the next start."""
+    def start(self, loops: BackgroundLoops) -> None:
+        """Start to poll the keys, to import usage, and to delete what has expired."""
+        loops.start("keys", self.key_cache.refresh, _KEY_REFRESH_INTERVAL_S)
+        loops.start("usage", partial(asyncio.to_thread, self.usage.import_ledgers), _USAGE_IMPORT_INTERVAL_S)
+        loops.start("uploads", partial(asyncio.to_thread, self.uploads.sweep), _SWEEP_INTERVAL_S)
+        loops.start("files", partial(asyncio.to_thread, self.files.sweep), _SWEEP_INTERVAL_S)
+        loops.start("pictures", partial(asyncio.to_thread, self.images.sweep), _SWEEP_INTERVAL_S)
+
+    def close(self) -> None:
+        """Import the last usage, delete expired images, and close the database."""
+        self.usage_ledger.close()
+        try:
+            self.usage.import_ledgers()
+        except HomeportError as error:
+            _log.warning("cannot import the last usage, the next start will retry: %s", error)
+        self.database.close()
+        self.images.sweep()
+
+    def _update_key_marker(self, settings: Settings) -> None:
+        """Record outside the database that keys exist, for the next start."""
+        marker = _key_marker(settings)
         if self.key_cache.requires_key:
-            seal.set()
+            marker.set()
         elif settings.accept_lost_keys:
-            seal.remove()
-        elif seal.is_set:
+            marker.remove()
+        elif marker.is_set:
             logging.getLogger("homeport.keys").warning(
                 "the database %s has held keys and holds none now: only keys from the settings are accepted",
                 self.database,
             )
 
-    def start(self, loops: BackgroundLoops) -> None:
-        """Begin to watch the keys, to take in usage, and to delete what has expired."""
-        loops.start("keys", self.key_cache.refresh, _KEYS_S)
-        loops.start("usage", partial(asyncio.to_thread, self.usage.import_ledgers), _USAGE_IMPORT_INTERVAL_S)
-        loops.start("uploads", partial(asyncio.to_thread, self.uploads.sweep), _SWEEP_S)
-        loops.start("files", partial(asyncio.to_thread, self.files.sweep), _SWEEP_S)
 
-    def close(self) -> None:
-        """Take in the last usage, and give everything back."""
-        self.usage_ledger.close()
-        try:
-            self.usage.import_ledgers()
-        except HomeportError as error:
-            _log.warning("the last usage is left for the next start: %s", error)
-        self.database.close()
+def image_folder(settings: Settings) -> ImageFolder:
+    """The images that answers name by URL."""
+    return ImageFolder(settings.home / _IMAGES_FOLDER, settings.picture_url_s)
+
+
+def project_storage(settings: Settings, database: Database, images: ImageFolder) -> SqlProjectStorage:
+    """How much each project stores: in the database, as images and as fine-tuned models."""
+    models = partial(fine_tuned_sizes, settings)
+    return SqlProjectStorage(database, settings.project_storage_bytes, images.sizes, models)
 
 
 def usage_folder(settings: Settings) -> Path:
-    """The folder of this database's ledgers."""
+    """The folder of this database's usage ledgers."""
     return data_folder(settings, "usage")
 
 
 def data_folder(settings: Settings, suffix: str) -> Path:
-    """A folder that belongs to this database: one for each, so that none gets another's."""
+    """A folder of this database. Each database has its own, so that none reads another's."""
     path = sqlite_path(settings)
     if path is not None:
         return path.with_suffix(f".{suffix}")
-    place = Database.name(database_url(settings))
-    return settings.home / f"{suffix}-{hashlib.sha256(place.encode()).hexdigest()[:12]}"
+    name = Database.name(database_url(settings))
+    return settings.home / f"{suffix}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
 
 def database_url(settings: Settings) -> str:
-    """Where the database is."""
-    return settings.database_url or f"sqlite:///{settings.home / _FILE}"
+    """The URL of the database."""
+    return settings.database_url or f"sqlite:///{settings.home / _DATABASE_FILE}"
 
 
 def sqlite_path(settings: Settings) -> Path | None:
-    """The database's file; None where it is none."""
-    place = Database.name(database_url(settings))
-    file = place.removeprefix("sqlite:///")
-    return Path(file) if file != place else None
+    """The database's file; None if the database is not SQLite."""
+    name = Database.name(database_url(settings))
+    file = name.removeprefix("sqlite:///")
+    return Path(file) if file != name else None
 
 
 def has_keys(settings: Settings) -> bool:
-    """Whether a key was ever stored. Makes no database."""
+    """Whether a key was ever stored. Creates no database."""
     path = sqlite_path(settings)
     if path is not None and not path.exists():
         return False
@@ -137,19 +157,19 @@ def has_keys(settings: Settings) -> bool:
         return SqlKeyRepository(database, b"").revision() > 0
 
 
-def check_kept(settings: Settings) -> None:
+def check_keys_not_lost(settings: Settings) -> None:
     """Refuse to start without keys if keys were required before. Raises Unavailable, before any file is created."""
-    if settings.api_keys or settings.accept_lost_keys or not _seal(settings).is_set or has_keys(settings):
+    if settings.api_keys or settings.accept_lost_keys or not _key_marker(settings).is_set or has_keys(settings):
         return
     raise Unavailable(
-        f"The database {Database.name(database_url(settings))} has held keys and is lost or empty, so that anybody "
-        "could use the server: restore a copy of it, or set HOMEPORT_ACCEPT_LOST_KEYS=1 to start without its keys."
+        f"The database {Database.name(database_url(settings))} has held keys and is lost or empty, so anyone could use "
+        "the server: restore a backup, or set HOMEPORT_ACCEPT_LOST_KEYS=1 to start without its keys."
     )
 
 
 @contextmanager
 def open_database(settings: Settings) -> Iterator[Database]:
-    """Open the database of the settings for as long as the context lasts."""
+    """Open the database, and close it at the end of the context."""
     database = Database(database_url(settings))
     try:
         yield database
@@ -157,12 +177,12 @@ def open_database(settings: Settings) -> Iterator[Database]:
         database.close()
 
 
-def _open_keys(settings: Settings, database: Database) -> tuple[bytes, SqlKeyRepository]:
-    """The secret of a database's keys, and the keys. Raises Unavailable where they were made with one that is gone."""
+def open_keys(settings: Settings, database: Database) -> tuple[bytes, SqlKeyRepository]:
+    """The secret of a database's keys, and the keys. Raises Unavailable if the secret of existing keys is lost."""
     is_in_use = SqlKeyRepository(database, b"").revision() > 0
     secret = server_secret(settings.home, is_in_use=is_in_use and not settings.accept_lost_keys)
-    return secret, SqlKeyRepository(database, secret, seal=_seal(settings))
+    return secret, SqlKeyRepository(database, secret, seal=_key_marker(settings))
 
 
-def _seal(settings: Settings) -> KeyMarker:
-    return KeyMarker(data_folder(settings, _SEAL))
+def _key_marker(settings: Settings) -> KeyMarker:
+    return KeyMarker(data_folder(settings, _MARKER_SUFFIX))

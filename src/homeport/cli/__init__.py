@@ -1,4 +1,4 @@
-"""The commands: flags to Settings, then one call each. No logic here; it is in `app` and the rooms behind it."""
+"""The commands: each turns its flags into Settings and calls `app` or a server. Knows no rules of either."""
 
 import io
 import sys
@@ -29,7 +29,7 @@ from homeport.domain.child_environment import limit_thread_spinning
 
 @click.group(cls=Commands)
 def commands() -> None:
-    """OpenAI's API on your own machine, served by open-weight models."""
+    """OpenAI's API on your own machine, with open-weight models."""
 
 
 for _command in (
@@ -64,6 +64,6 @@ def main() -> None:
     """Run the command named on the command line."""
     limit_thread_spinning()
     if isinstance(sys.stdin, io.TextIOWrapper) and sys.stdin.encoding.lower() in ("utf-8", "utf8"):
-        sys.stdin.reconfigure(encoding="utf-8-sig")  # a byte order mark before piped text is no part of it
+        sys.stdin.reconfigure(encoding="utf-8-sig")  # skip a byte order mark before piped text
     program: Application = app
     commands(obj=program, prog_name="homeport")

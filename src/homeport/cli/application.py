@@ -1,4 +1,4 @@
-"""What the commands need of the program: the Protocols between `cli` and `app`. `homeport.app.commands` fills them."""
+"""What commands call: the protocols between `cli` and `app`, which `homeport.app.commands` implements."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,81 +15,90 @@ from homeport.settings import Settings
 
 
 class AdminCommands(Protocol):
-    """Functions of `homeport.app.storage`. All raise HomeportError with a message that says what to do."""
+    """Functions of `homeport.app.admin_commands`. All raise HomeportError with a message that says what to do."""
+
+    def create_key(self, settings: Settings, new_key: NewKey, /) -> IssuedKey:
+        """Create a key, and its project if that is new. Only this call returns the secret."""
+        ...
 
     def list_keys(self, settings: Settings, /) -> Sequence[Key]:
-        """List all keys, the oldest first, those that no longer open anything included."""
+        """List all keys, the oldest first, including revoked and expired ones."""
         ...
 
     def get_key(self, settings: Settings, key: str, /) -> Key:
-        """Find one key by its id, or by its name if only one that opens something has it."""
+        """Find a key by its id, or by its name if exactly one key that is not revoked has it."""
         ...
 
     def revoke_key(self, settings: Settings, key: str, /) -> Key:
-        """Have a key open nothing any more, on running servers within two seconds."""
+        """Revoke a key; running servers refuse it within two seconds."""
         ...
 
     def rotate_key(self, settings: Settings, key: str, /) -> IssuedKey:
-        """Give a key a new secret, in place of the old one."""
+        """Replace a key's secret."""
         ...
 
     def sum_usage(self, settings: Settings, usage_query: UsageQuery, /) -> Sequence[UsageTotal]:
-        """Sum up what was used until now, also what a running server has only just written down."""
+        """Sum up usage, including what a running server has not yet imported into the database."""
+        ...
+
+    def list_project_storage(self, settings: Settings, /) -> Sequence[ProjectUsage]:
+        """List how much each project stores."""
         ...
 
     def upgrade_database(self, settings: Settings, /) -> str:
-        """Bring the database to today's schema; give what was done."""
+        """Upgrade the database to the current schema; return a line that says what was done."""
         ...
 
     def check_database(self, settings: Settings, /) -> tuple[str, Sequence[str]]:
-        """Look the database over; give its place and what is wrong with it."""
+        """Check the database; return its name and its faults."""
         ...
 
     def backup_database(self, settings: Settings, target: Path, /) -> int:
-        """Copy the database, also one in use, to a new file; give its size."""
+        """Copy the database to a new file, also while a server uses it; return its size in bytes."""
         ...
 
 
 class Application(Protocol):
     """Functions of `homeport.app.commands`. All raise HomeportError with a message that says what to do."""
 
+    @property
+    def admin(self) -> AdminCommands:
+        """The commands on keys, usage, project storage and the database."""
+        ...
+
     def missing_models(self, settings: Settings, /) -> Sequence[str]:
-        """Give what `serve` must fetch first: models asked for and not installed; the starters if there is none."""
+        """List what `serve` must pull first: models of the settings that are not installed; all starters if none is."""
         ...
 
     def check_settings(self, settings: Settings, /) -> None:
-        """Check what settings alone do not tell: whether an address others can reach is guarded by a key."""
+        """Check that an address that other machines can reach is protected by a key."""
         ...
 
     def serve(self, settings: Settings, announce: Callable[[Announcement], None], /) -> None:
-        """Serve until SIGTERM or SIGINT, then drain; a second signal ends at once. `announce` when it listens."""
+        """Serve until SIGTERM or SIGINT, then drain; a second signal ends at once. Call `announce` when listening."""
         ...
 
     def pull_model(self, settings: Settings, reference: str, progress: ProgressReporter, /) -> InstalledModel:
-        """Fetch a model; at once if it is installed and whole."""
+        """Pull a model. Returns at once if it is installed and complete."""
         ...
 
     def optimize_model(
         self, settings: Settings, name: str, options: OptimizeOptions, progress: ProgressReporter, /
     ) -> OptimizeResult:
-        """Lay a model's weights out for this CPU, as measured, or as asked; give what became of it."""
+        """Requantize a model for this CPU, to the fastest layout measured or the one in `options`."""
         ...
 
     def finetune(
         self, settings: Settings, training_request: TrainingRequest, on_event: Callable[[TrainingEvent], None], /
     ) -> InstalledModel:
-        """Train a model on a file, here and now, and install what comes of it; give that. `hear` is told how it goes.
+        """Train a model on a file and install the result. `on_event` receives the progress.
 
-        The same order goes on where it was cut off.
+        If the same request was interrupted before, it resumes.
         """
         ...
 
     def is_starter(self, reference: str, /) -> bool:
-        """Whether a reference names a model of the catalogue: these are optimised when they are fetched."""
-        ...
-
-    def list_project_storage(self, settings: Settings, /) -> Sequence[ProjectUsage]:
-        """Give what every project keeps here."""
+        """Whether a reference names a text model of the catalogue, which is optimized when it is pulled."""
         ...
 
     def list_models(self, settings: Settings, /) -> Sequence[InstalledModel]:
@@ -97,44 +106,35 @@ class Application(Protocol):
         ...
 
     def list_aliases(self, settings: Settings, /) -> Sequence[Alias]:
-        """List the names that stand for installed models."""
+        """List the aliases of installed models."""
         ...
 
     def default_image_model(self, settings: Settings, /) -> str:
-        """Name the model that paints where none is named. Raises ModelNotFound, telling which can be fetched."""
+        """Return the image model that is used if none is named. Raises ModelNotFound, which names models to pull."""
         ...
 
     def describe_model(self, settings: Settings, name: str, /) -> Mapping[str, object]:
-        """Tell everything known of a model: facts, files with hashes, sources, licence and its origin, template."""
+        """Describe a model: facts, template, source, layouts, files with hashes, aliases."""
         ...
 
     def remove_model(self, settings: Settings, name: str, /) -> int:
-        """Delete a model's files; give the bytes freed."""
+        """Delete a model's files; return the number of bytes freed."""
         ...
 
     def install_kernels(
         self, settings: Settings, variant: str, file: Path | None, progress: ProgressReporter, /
     ) -> str:
-        """Install kernels (`cpu`, `cuda`, `vulkan`), fetched by npm or from a file; give their description."""
+        """Install kernels (`cpu`, `cuda`, `vulkan`), fetched by npm or from a file; return their description."""
         ...
 
     def has_kernels(self, settings: Settings, flavour: str, /) -> bool:
-        """Tell whether kernels of this release, or of another flavour than this, are installed."""
-        ...
-
-    def create_key(self, settings: Settings, new_key: NewKey, /) -> IssuedKey:
-        """Make a key, and its project if that is new; its secret is told this once."""
-        ...
-
-    @property
-    def admin(self) -> AdminCommands:
-        """What is done with keys and the database."""
+        """Whether kernels of this release, or of another variant than `flavour`, are installed."""
         ...
 
     def describe_kernels(self, settings: Settings, /) -> str:
-        """Describe the kernels that would be used, and for which CPU family or GPU."""
+        """Describe the kernels that a model would be loaded with, and their CPU family or GPU."""
         ...
 
     def diagnose(self, settings: Settings, *, online: bool) -> Iterator[Finding]:
-        """Examine the machine and the installation, one finding at a time. Touches the network only if `online`."""
+        """Examine the machine and the installation, one finding at a time. Uses the network only if `online`."""
         ...

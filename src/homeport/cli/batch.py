@@ -1,17 +1,16 @@
-"""`batch`: many requests in one file, done by the running server in the gaps of other traffic."""
+"""`batch`: a file of requests that the running server processes while it is otherwise idle."""
 
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import click
 
+from homeport.cli.connection import find_server
 from homeport.cli.options import SettingsCommand
-from homeport.cli.output import echo, json_flag, print_json, print_table
+from homeport.cli.output import echo, format_time, json_flag, print_json, print_table
 from homeport.client import http_client
-from homeport.client.runfile import RunningServer
 from homeport.domain.errors import NotFound
 from homeport.settings import Settings
 
@@ -22,45 +21,48 @@ _SETTINGS = ("home", "port")
 
 @click.group("batch")
 def batch() -> None:
-    """Have a file of requests done by the running server, in the gaps of other traffic."""
+    """Run a file of requests on the server while it is otherwise idle."""
 
 
 def _parse_pairs(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
     pairs = [value.partition("=") for value in values]
-    if any(not sign for _, sign, _ in pairs):
+    if any(not separator for _, separator, _ in pairs):
         raise click.BadParameter("is not NAME=TEXT")
     return {name: text for name, _, text in pairs}
 
 
 @batch.command(cls=SettingsCommand, settings=_SETTINGS)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--endpoint", default=_ENDPOINT, show_default=True, help="What all its requests are for.")
-@click.option("--metadata", multiple=True, metavar="NAME=TEXT", callback=_parse_pairs, help="A note; may be repeated.")
+@click.option("--endpoint", default=_ENDPOINT, show_default=True, help="Endpoint of all requests.")
+@click.option(
+    "--metadata", multiple=True, metavar="NAME=TEXT", callback=_parse_pairs, help="Metadata; may be repeated."
+)
 @json_flag
 def create(settings: Settings, file: Path, endpoint: str, metadata: dict[str, str], is_json: bool) -> None:
-    """Send FILE, one request in each line as in OpenAI's batches, and have it done within a day."""
-    running, key = _connect(settings)
-    sent = http_client.upload_file(running, key, file, "batch")
-    wanted = {"input_file_id": sent["id"], "endpoint": endpoint, "completion_window": "24h", "metadata": metadata}
-    made = http_client.request_json(running, key, "POST", _PATH, wanted)
+    """Upload FILE, one request per line as in OpenAI's batches, and create a batch that ends within 24 hours."""
+    running, key = find_server(settings)
+    input_file = http_client.upload_file(running, key, file, "batch")
+    body = {"input_file_id": input_file["id"], "endpoint": endpoint, "completion_window": "24h", "metadata": metadata}
+    created = http_client.request_json(running, key, "POST", _PATH, body)
     if is_json:
-        print_json(made)
+        print_json(created)
     else:
-        echo(f"{made['id']} is {made['status']}; `homeport batch show {made['id']}` tells how far it is")
+        echo(f"{created['id']} is {created['status']}; `homeport batch show {created['id']}` shows its progress")
 
 
 @batch.command("list", cls=SettingsCommand, settings=_SETTINGS)
-@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="How many at most.")
+@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="Maximum number of batches.")
 @json_flag
 def list_(settings: Settings, limit: int, is_json: bool) -> None:
-    """List batches, the newest first."""
-    running, key = _connect(settings)
-    found = http_client.request_json(running, key, "GET", f"{_PATH}?{urlencode({'limit': limit})}")["data"]
+    """List batches, newest first."""
+    running, key = find_server(settings)
+    batches = http_client.request_json(running, key, "GET", f"{_PATH}?{urlencode({'limit': limit})}")["data"]
     if is_json:
-        print_json(found)
+        print_json(batches)
         return
     rows = [
-        (each["id"], each["status"], _counts(each), each["endpoint"], _moment(each["created_at"])) for each in found
+        (each["id"], each["status"], _counts(each), each["endpoint"], format_time(each["created_at"]))
+        for each in batches
     ]
     print_table(("ID", "STATUS", "DONE + FAILED / TOTAL", "ENDPOINT", "CREATED"), rows)
 
@@ -69,44 +71,44 @@ def list_(settings: Settings, limit: int, is_json: bool) -> None:
 @click.argument("batch_id")
 @json_flag
 def show(settings: Settings, batch_id: str, is_json: bool) -> None:
-    """Show how far a batch is, or how it ended."""
-    running, key = _connect(settings)
-    found = http_client.request_json(running, key, "GET", _path(batch_id))
+    """Show a batch: its progress, tokens, files and errors."""
+    running, key = find_server(settings)
+    batch = http_client.request_json(running, key, "GET", _path(batch_id))
     if is_json:
-        print_json(found)
+        print_json(batch)
         return
-    usage = found["usage"]
-    shown = {
-        "status": found["status"],
-        "lines": f"{_counts(found)} (done + failed / total)",
-        "endpoint": found["endpoint"],
-        "model": found["model"] or "several",
+    usage = batch["usage"]
+    rows = {
+        "status": batch["status"],
+        "lines": f"{_counts(batch)} (done + failed / total)",
+        "endpoint": batch["endpoint"],
+        "model": batch["model"] or "several",
         "tokens": f"{usage['input_tokens']} + {usage['output_tokens']}",
-        "created": _moment(found["created_at"]),
-        "expires": _moment(found["expires_at"]),
-        "input": found["input_file_id"],
-        "output": found["output_file_id"] or "-",
-        "errors": found["error_file_id"] or "-",
+        "created": format_time(batch["created_at"]),
+        "expires": format_time(batch["expires_at"]),
+        "input": batch["input_file_id"],
+        "output": batch["output_file_id"] or "-",
+        "errors": batch["error_file_id"] or "-",
     }
-    for name, value in shown.items():
+    for name, value in rows.items():
         echo(f"{name:<8}  {value}")
-    for error in (found["errors"] or {"data": []})["data"]:
-        where = f"line {error['line']}: " if error["line"] else ""
-        echo(f"{'why':<8}  {where}{error['message']}")
+    for error in (batch["errors"] or {"data": []})["data"]:
+        line = f"line {error['line']}: " if error["line"] else ""
+        echo(f"{'error':<8}  {line}{error['message']}")
 
 
 @batch.command(cls=SettingsCommand, settings=_SETTINGS)
 @click.argument("batch_id")
-@click.option("--errors", "are_errors", is_flag=True, help="What came of the lines that failed.")
+@click.option("--errors", "are_errors", is_flag=True, help="Print the results of failed lines instead.")
 def output(settings: Settings, batch_id: str, are_errors: bool) -> None:
-    """Print what came of a batch that has ended, a line for each request, by their `custom_id`."""
-    running, key = _connect(settings)
-    found = http_client.request_json(running, key, "GET", _path(batch_id))
-    file_id = found["error_file_id" if are_errors else "output_file_id"]
+    """Print the results of a batch that has ended: one line per request, with its `custom_id`."""
+    running, key = find_server(settings)
+    batch = http_client.request_json(running, key, "GET", _path(batch_id))
+    file_id = batch["error_file_id" if are_errors else "output_file_id"]
     if file_id is None:
-        raise NotFound(f"{batch_id} is {found['status']} and has no such file")
-    for piece in http_client.download_file(running, key, file_id):
-        sys.stdout.buffer.write(piece)
+        raise NotFound(f"{batch_id} is {batch['status']} and has no {'error' if are_errors else 'output'} file")
+    for block in http_client.download_file(running, key, file_id):
+        sys.stdout.buffer.write(block)
     sys.stdout.buffer.flush()
 
 
@@ -114,29 +116,19 @@ def output(settings: Settings, batch_id: str, are_errors: bool) -> None:
 @click.argument("batch_id")
 @json_flag
 def cancel(settings: Settings, batch_id: str, is_json: bool) -> None:
-    """Have a batch end early; what is done is kept."""
-    running, key = _connect(settings)
-    found = http_client.request_json(running, key, "POST", f"{_path(batch_id)}/cancel")
+    """Cancel a batch; completed results are kept."""
+    running, key = find_server(settings)
+    batch = http_client.request_json(running, key, "POST", f"{_path(batch_id)}/cancel")
     if is_json:
-        print_json(found)
+        print_json(batch)
     else:
-        echo(f"{batch_id} is {found['status']}")
-
-
-def _connect(settings: Settings) -> tuple[RunningServer, str]:
-    """The running server, and the key to speak to it with."""
-    running = http_client.find_server(settings.home, settings.port if "port" in settings.origins else None)
-    return running, settings.api_keys[0] if settings.api_keys else running.token
+        echo(f"{batch_id} is {batch['status']}")
 
 
 def _path(batch_id: str) -> str:
     return f"{_PATH}/{quote(batch_id, safe='')}"
 
 
-def _counts(found: Any) -> str:
-    counts = found["request_counts"]
+def _counts(batch: Any) -> str:
+    counts = batch["request_counts"]
     return f"{counts['completed']} + {counts['failed']} / {counts['total']}"
-
-
-def _moment(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -16,13 +16,13 @@ def config() -> None:
 @json_flag
 def show_config(settings: Settings, is_json: bool) -> None:
     """Show every setting and where it was set; secrets are masked."""
-    shown = settings.to_display()
+    values = settings.to_display()
     if is_json:
-        print_json({name: {"value": value, "set_by": settings.origins.get(name)} for name, value in shown.items()})
+        print_json({name: {"value": value, "set_by": settings.origins.get(name)} for name, value in values.items()})
         return
     rows = [
         (name, "-" if value in (None, [], {}) else str(value), settings.origins.get(name, "default"))
-        for name, value in shown.items()
+        for name, value in values.items()
     ]
     print_table(("SETTING", "VALUE", "SET BY"), rows)
 

@@ -17,9 +17,9 @@ def database() -> None:
 @database.command(cls=SettingsCommand)
 @click.pass_context
 def upgrade(context: click.Context, settings: Settings) -> None:
-    """Bring the database to this version's schema.
+    """Upgrade the database to this version's schema.
 
-    A SQLite file is upgraded by the server itself; PostgreSQL, which others may be using, by this command alone.
+    The server upgrades a SQLite file by itself. Only this command upgrades PostgreSQL, which other servers may use.
     """
     echo(application(context).admin.upgrade_database(settings))
 
@@ -28,12 +28,12 @@ def upgrade(context: click.Context, settings: Settings) -> None:
 @json_flag
 @click.pass_context
 def check(context: click.Context, settings: Settings, is_json: bool) -> None:
-    """Look the database over; exit status 1 if something is wrong."""
-    place, faults = application(context).admin.check_database(settings)
+    """Check the database; the exit status is 1 if it has faults."""
+    name, faults = application(context).admin.check_database(settings)
     if is_json:
-        print_json({"database": place, "faults": faults})
+        print_json({"database": name, "faults": faults})
     else:
-        echo("\n".join([f"{place}: {fault}" for fault in faults]) or f"{place} is in order")
+        echo("\n".join([f"{name}: {fault}" for fault in faults]) or f"{name} has no faults")
     context.exit(int(bool(faults)))
 
 
@@ -41,6 +41,6 @@ def check(context: click.Context, settings: Settings, is_json: bool) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.pass_context
 def backup(context: click.Context, settings: Settings, file: Path) -> None:
-    """Copy a SQLite database to a new FILE, also while a server uses it; PostgreSQL has pg_dump."""
+    """Copy a SQLite database to a new FILE, also while a server uses it. For PostgreSQL use pg_dump."""
     size = application(context).admin.backup_database(settings, file)
     echo(f"{file} ({human_size(size)})")

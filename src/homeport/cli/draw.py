@@ -1,9 +1,10 @@
-"""`draw`: a prompt painted into a file."""
+"""`draw`: images generated from a prompt."""
 
 from pathlib import Path
 
 import click
 
+from homeport.cli.connection import connect_or_start
 from homeport.cli.options import SettingsCommand, application
 from homeport.cli.output import steps
 from homeport.client import http_client
@@ -11,7 +12,7 @@ from homeport.domain.errors import Unavailable
 from homeport.domain.images import ImageFormat
 from homeport.settings import Settings
 
-_ENDINGS = {**{f".{each}": each for each in ImageFormat}, ".jpg": ImageFormat.JPEG}
+_FORMATS_BY_SUFFIX = {**{f".{each}": each for each in ImageFormat}, ".jpg": ImageFormat.JPEG}
 _SEED_MAX = 2**32 - 1
 
 
@@ -22,15 +23,15 @@ _SEED_MAX = 2**32 - 1
     "--output",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     required=True,
-    help="The file; of several pictures, fox.png becomes fox-1.png, fox-2.png, ...",
+    help="Image file; several images of fox.png become fox-1.png, fox-2.png, ...",
 )
-@click.option("-n", "--number", "n", type=click.IntRange(1, 10), default=1, show_default=True, help="How many.")
-@click.option("--size", help="Such as 512x512; else the model's own.")
-@click.option("--seed", type=click.IntRange(0, _SEED_MAX), help="The same seed paints the same picture.")
-@click.option("--steps", type=click.IntRange(1), help="How many steps a picture takes.")
-@click.option("--guidance", type=click.FloatRange(1), help="How closely the prompt is followed.")
-@click.option("--without", "negative_prompt", metavar="TEXT", help="What to leave out, where the model can.")
-@click.option("--model", help="Who paints; else the model that OpenAI's names for such stand for.")
+@click.option("-n", "--number", "n", type=click.IntRange(1, 10), default=1, show_default=True, help="Number of images.")
+@click.option("--size", help="Size, such as 512x512; default: the model's own.")
+@click.option("--seed", type=click.IntRange(0, _SEED_MAX), help="Seed; the same seed generates the same image.")
+@click.option("--steps", type=click.IntRange(1), help="Number of sampling steps.")
+@click.option("--guidance", type=click.FloatRange(1), help="Guidance scale: how closely the image follows the prompt.")
+@click.option("--without", "negative_prompt", metavar="TEXT", help="Negative prompt, if the model supports it.")
+@click.option("--model", help="Image model; default: the one that OpenAI's image model names refer to.")
 @click.pass_context
 def draw(
     context: click.Context,
@@ -40,31 +41,25 @@ def draw(
     output: Path,
     model: str | None,
     n: int,
-    **wishes: object,
+    **options: object,
 ) -> None:
-    """Paint PROMPT into a file (png, jpeg or webp), with the running server or one started for it."""
-    form = _ENDINGS.get(output.suffix.lower())
-    if form is None:
-        raise click.UsageError(f"{output} does not end in {', '.join(_ENDINGS)}.")
+    """Generate images (png, jpeg or webp) from PROMPT, with the running server or one started for this command."""
+    image_format = _FORMATS_BY_SUFFIX.get(output.suffix.lower())
+    if image_format is None:
+        raise click.UsageError(f"{output} does not end in {', '.join(_FORMATS_BY_SUFFIX)}.")
     model = model or application(context).default_image_model(settings)
-    port = settings.port if "port" in settings.origins else None
-    flags = ["--home", str(settings.home), "--model", model]
-    asked = {"model": model, "prompt": prompt, "n": n, "output_format": form.value}
-    asked |= {name: wish for name, wish in wishes.items() if wish is not None}
-    painted = 0
-    with (
-        http_client.connect_or_start(settings.home, port=port, flags=flags) as running,
-        steps(output.name) as bar,
-    ):
-        key = settings.api_keys[0] if settings.api_keys else running.token
-        for told in http_client.stream_images(running, key, asked):
-            if told.data is None:
-                bar.reach(told.image_index * told.steps + told.step, n * told.steps)
+    body = {"model": model, "prompt": prompt, "n": n, "output_format": image_format.value}
+    body |= {name: value for name, value in options.items() if value is not None}
+    n_written = 0
+    with connect_or_start(settings, model) as (running, key), steps(output.name) as bar:
+        for item in http_client.stream_images(running, key, body):
+            if item.data is None:
+                bar.reach(item.image_index * item.steps + item.step, n * item.steps)
             else:
-                _write(output if n == 1 else _numbered_path(output, told.image_index + 1), told.data)
-                painted += 1
-    if painted < n:
-        raise Unavailable(f"the server gave {painted} of {n} pictures")
+                _write(output if n == 1 else _numbered_path(output, item.image_index + 1), item.data)
+                n_written += 1
+    if n_written < n:
+        raise Unavailable(f"the server returned {n_written} of {n} images")
 
 
 def _numbered_path(output: Path, number: int) -> Path:
@@ -72,7 +67,7 @@ def _numbered_path(output: Path, number: int) -> Path:
 
 
 def _write(output: Path, data: bytes) -> None:
-    """Put the file there whole or not at all."""
+    """Write the file completely or not at all."""
     part = output.with_name(f"{output.name}.part")
     try:
         part.write_bytes(data)

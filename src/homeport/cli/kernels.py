@@ -1,4 +1,4 @@
-"""`kernels`, `doctor`, `config` and `version`: the machine, the installation and its settings."""
+"""`kernels`: the compiled libraries that compute."""
 
 from pathlib import Path
 
@@ -6,19 +6,19 @@ import click
 
 from homeport.cli.options import SettingsCommand, application
 from homeport.cli.output import echo, json_flag, print_json, progress
-from homeport.settings import (
-    Settings,
-)
+from homeport.settings import Settings
 
 
 @click.group()
 def kernels() -> None:
-    """Install and show the compiled code that computes."""
+    """Install and show the kernels, the compiled libraries that compute."""
 
 
 @kernels.command(cls=SettingsCommand, settings=("home", "offline"))
 @click.argument("flavour", default="cpu", type=click.Choice(("cpu", "cuda", "vulkan")))
-@click.option("--file", type=click.Path(exists=True, path_type=Path), help="A package fetched before, for no network.")
+@click.option(
+    "--file", type=click.Path(exists=True, path_type=Path), help="Package file, to install without a network."
+)
 @click.option(
     "--if-missing",
     "is_needed",
@@ -27,18 +27,18 @@ def kernels() -> None:
 )
 @click.pass_context
 def install(context: click.Context, settings: Settings, flavour: str, file: Path | None, *, is_needed: bool) -> None:
-    """Install kernels with code for every CPU family, or for a GPU; npm fetches them."""
+    """Install kernels for every CPU family, or for a GPU; npm fetches them."""
     if is_needed and application(context).has_kernels(settings, flavour):
         return
     with progress("kernels") as bar:
-        found = application(context).install_kernels(settings, flavour, file, bar)
-    echo(found)
+        description = application(context).install_kernels(settings, flavour, file, bar)
+    echo(description)
 
 
 @kernels.command("show", cls=SettingsCommand, settings=("home", "llama_lib"))
 @json_flag
 @click.pass_context
 def show_kernels(context: click.Context, settings: Settings, is_json: bool) -> None:
-    """Show which kernels compute, for which CPU family or GPU."""
-    found = application(context).describe_kernels(settings)
-    print_json({"kernels": found}) if is_json else echo(found)
+    """Show the kernels that are used, and their CPU family or GPU."""
+    description = application(context).describe_kernels(settings)
+    print_json({"kernels": description}) if is_json else echo(description)

@@ -1,20 +1,13 @@
-"""`serve`, `ps`, `stop`, `run` and `embed`: the server, what it has in memory, and what it is asked from a terminal."""
+"""`serve`, `ps` and `stop`: the server and the models in its memory."""
 
 import click
 
 from homeport.cli.application import Application
+from homeport.cli.connection import find_server
 from homeport.cli.models import fetch
 from homeport.cli.options import ALL_SETTINGS, SettingsCommand, application
-from homeport.cli.output import (
-    echo,
-    human_size,
-    json_flag,
-    print_json,
-    print_table,
-    shorten_list,
-)
+from homeport.cli.output import echo, human_size, json_flag, print_json, print_table, shorten_list
 from homeport.client import http_client
-from homeport.client.runfile import RunningServer
 from homeport.domain.errors import HomeportError
 from homeport.domain.operations import Announcement
 from homeport.settings import Settings
@@ -23,10 +16,10 @@ from homeport.settings import Settings
 @click.command(cls=SettingsCommand, settings=ALL_SETTINGS)
 @click.pass_context
 def serve(context: click.Context, settings: Settings) -> None:
-    """Serve the API; fetch the models first that are missing.
+    """Serve the API. Missing models are pulled first.
 
-    Keys are set by HOMEPORT_API_KEYS or in the YAML file, never by a flag: other users can read flags.
-    SIGTERM or Ctrl-C lets running requests finish, a second one ends at once.
+    Set keys by HOMEPORT_API_KEYS or in the YAML file; there is no flag for them, because other users can read flags.
+    On SIGTERM or Ctrl-C the server finishes running requests; a second one ends it at once.
     """
     program = application(context)
     _fetch_missing(program, settings)
@@ -34,23 +27,23 @@ def serve(context: click.Context, settings: Settings) -> None:
 
 
 def _fetch_missing(program: Application, settings: Settings) -> None:
-    """What was asked for by name must be there; of the starters whatever can be had is served."""
+    """Pull missing models. A model that the settings name must be available; a starter may be skipped."""
     for name in program.missing_models(settings):
         try:
             fetch(program, settings, name)
         except HomeportError as error:
             if name in settings.models or not program.list_models(settings):
                 raise
-            echo(f"Going on without {name}: {error}", err=True)
+            echo(f"Continuing without {name}: {error}", err=True)
 
 
 @click.command(cls=SettingsCommand, settings=("home", "port"))
 @json_flag
 def ps(settings: Settings, is_json: bool) -> None:
     """List the models in the running server's memory."""
-    found = http_client.list_workers(_find_running_server(settings))
+    workers = http_client.list_workers(find_server(settings)[0])
     if is_json:
-        print_json(found)
+        print_json(workers)
         return
     rows = [
         (
@@ -62,7 +55,7 @@ def ps(settings: Settings, is_json: bool) -> None:
             f"{worker.cells_used} / {worker.cells}",
             f"{worker.idle_s:.0f} s",
         )
-        for worker in found
+        for worker in workers
     ]
     print_table(("MODEL", "STATE", "PID", "MEMORY", "RUNNING + WAITING", "CELLS", "IDLE"), rows)
 
@@ -71,24 +64,20 @@ def ps(settings: Settings, is_json: bool) -> None:
 @click.argument("model")
 def stop(settings: Settings, model: str) -> None:
     """Unload a model from the running server's memory."""
-    http_client.stop(_find_running_server(settings), model)
+    http_client.stop(find_server(settings)[0], model)
     echo(f"{model} is unloaded")
 
 
-def _find_running_server(settings: Settings) -> RunningServer:
-    return http_client.find_server(settings.home, settings.port if "port" in settings.origins else None)
-
-
-def _print_announcement(up: Announcement) -> None:
-    echo(f"Homeport listens on {up.url}/v1\n")
-    echo(f"  export OPENAI_BASE_URL={up.url}/v1")
-    echo(f"  export OPENAI_API_KEY={up.key or 'homeport'}\n")
-    echo(f"  models   {', '.join(up.models)}")
-    if up.tuned:
-        echo(f"  tuned    {up.tuned} more, fine-tuned from these (all: homeport list)")
-    for model in dict.fromkeys(up.aliases.values()):
-        names = [name for name, target in up.aliases.items() if target == model]
+def _print_announcement(announcement: Announcement) -> None:
+    echo(f"Homeport listens on {announcement.url}/v1\n")
+    echo(f"  export OPENAI_BASE_URL={announcement.url}/v1")
+    echo(f"  export OPENAI_API_KEY={announcement.key or 'homeport'}\n")
+    echo(f"  models   {', '.join(announcement.models)}")
+    if announcement.tuned:
+        echo(f"  tuned    {announcement.tuned} more, fine-tuned from these (all: homeport list)")
+    for model in dict.fromkeys(announcement.aliases.values()):
+        names = [name for name, target in announcement.aliases.items() if target == model]
         echo(f"  aliases  {shorten_list(names)} -> {model} (all: homeport list --aliases)")
-    echo(f"  kernels  {up.kernels}")
-    for note in up.notes:
+    echo(f"  kernels  {announcement.kernels}")
+    for note in announcement.notes:
         echo(f"  note     {note}")
