@@ -1,4 +1,4 @@
-"""Copy from OpenAI's published specs the names and types of the fields that tests hold us against.
+"""Extract from OpenAI's published specs the names and types of fields, which tests compare with the API.
 
 Usage: python scripts/spec_fields.py openai-2023.yaml openai-latest.yaml > tests/contract/data/fields.json
 """
@@ -27,7 +27,7 @@ SCHEMAS = {
     "image_edits": "CreateImageEditRequest EditImageBodyJsonParam",
     "image_variations": "CreateImageVariationRequest",
 }
-"""One schema for each kind of body that the endpoint takes; of a property that both have, the first one's is kept."""
+"""The schema of each kind of body that an endpoint accepts. Of a property of two schemas, the first one's is kept."""
 KEPT = ("type", "nullable", "default", "minimum", "maximum", "minItems", "maxItems", "enum", "deprecated")
 
 
@@ -38,20 +38,20 @@ class Spec:
         self.schemas: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))["components"]["schemas"]
 
     def follow(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """Replace a reference by what it stands for."""
+        """Resolve a reference."""
         while "$ref" in schema:
             schema = self.schemas[schema["$ref"].rpartition("/")[2]]
         return schema
 
     def properties(self, schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Every property of a schema, those of its parts included."""
+        """Yield every property of a schema, including those of its parts."""
         schema = self.follow(schema)
         for part in schema.get("allOf", ()):
             yield from self.properties(part)
         yield from schema.get("properties", {}).items()
 
     def brief(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """What kind of value a property takes, without its prose."""
+        """The type and bounds of a property, without its description."""
         schema = self.follow(schema)
         short = {key: schema[key] for key in KEPT if key in schema}
         for union in ("oneOf", "anyOf"):

@@ -1,4 +1,4 @@
-"""Settings: where they come from, which goes first, and what is refused."""
+"""Settings: their sources, the precedence of these, and what is refused."""
 
 from pathlib import Path
 
@@ -13,9 +13,9 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_defaults_are_loopback() -> None:
-    """With nothing set the server listens on 127.0.0.1:8080 and says so."""
-    found = load(environ={})
-    assert (found.host, found.port, found.is_loopback, found.origins) == ("127.0.0.1", 8080, True, {})
+    """By default the server listens on 127.0.0.1:8080, and no setting has an origin."""
+    settings = load(environ={})
+    assert (settings.host, settings.port, settings.is_loopback, settings.origins) == ("127.0.0.1", 8080, True, {})
 
 
 def test_every_field_is_a_setting_with_a_valid_default() -> None:
@@ -27,23 +27,23 @@ def test_every_field_is_a_setting_with_a_valid_default() -> None:
     assert load(given, environ={}) == defaults
 
 
-def test_flag_before_environment_before_file(file: Path) -> None:
-    """A flag goes before the environment, that before the file, that before the default; origins tell which."""
+def test_precedence_of_sources(file: Path) -> None:
+    """A flag overrides the environment, that the file, and that the default; `origins` names the source."""
     file.write_text("port: 1\nslots: 2\nwindow: 64\n")
     environ = {"HOMEPORT_CONFIG": str(file), "HOMEPORT_SLOTS": "3", "HOMEPORT_PORT": "2"}
-    found = load({"port": 3}, environ)
-    assert (found.port, found.slots, found.window, found.batch) == (3, 3, 64, None)
-    assert found.origins == {"port": "--port", "slots": "HOMEPORT_SLOTS", "window": str(file)}
+    settings = load({"port": 3}, environ)
+    assert (settings.port, settings.slots, settings.window, settings.batch) == (3, 3, 64, None)
+    assert settings.origins == {"port": "--port", "slots": "HOMEPORT_SLOTS", "window": str(file)}
 
 
-def test_own_name_before_foreign_one() -> None:
-    """HF_TOKEN is honoured, and HOMEPORT_HF_TOKEN goes before it."""
+def test_own_variables_override_those_of_other_programs() -> None:
+    """HF_TOKEN sets the token, and HOMEPORT_HF_TOKEN overrides it."""
     assert load(environ={"HF_TOKEN": "theirs"}).hf_token == "theirs"
     assert load(environ={"HF_TOKEN": "theirs", "HOMEPORT_HF_TOKEN": "ours"}).hf_token == "ours"
 
 
 def test_empty_variable_counts_as_unset() -> None:
-    """An empty variable leaves the default."""
+    """An empty variable keeps the default."""
     assert load(environ={"HOMEPORT_PORT": ""}).port == 8080
 
 
@@ -59,45 +59,45 @@ def test_empty_variable_counts_as_unset() -> None:
 )
 def test_host_may_carry_the_port(value: str, host: str, port: int) -> None:
     """`host:port` sets both; a bare IPv6 address is a host."""
-    found = load(environ={"HOMEPORT_HOST": value})
-    assert (found.host, found.port) == (host, port)
+    settings = load(environ={"HOMEPORT_HOST": value})
+    assert (settings.host, settings.port) == (host, port)
 
 
-def test_port_flag_goes_before_port_in_host() -> None:
-    """A port given by flag wins over one inside HOMEPORT_HOST; two in the same place are refused."""
+def test_port_flag_overrides_port_in_host() -> None:
+    """A port given by flag overrides one in HOMEPORT_HOST; two ports in one source are refused."""
     assert load({"port": 7}, {"HOMEPORT_HOST": "127.0.0.1:9"}).port == 7
     with pytest.raises(SettingsError, match="set twice, by HOMEPORT_HOST and by HOMEPORT_PORT"):
         load(environ={"HOMEPORT_HOST": "127.0.0.1:9", "HOMEPORT_PORT": "8"})
 
 
-def test_misspelt_variable_stops_the_start() -> None:
-    """An unknown HOMEPORT_ variable is named together with the nearest real one."""
+def test_misspelled_variable_is_an_error() -> None:
+    """The error names an unknown HOMEPORT_ variable and the nearest known one."""
     with pytest.raises(SettingsError, match=r"HOMEPORT_PROT: .*did you mean HOMEPORT_PORT\?"):
         load(environ={"HOMEPORT_PROT": "1"})
     with pytest.raises(SettingsError, match=r"HOMEPORT_API_KEY: .*did you mean HOMEPORT_API_KEYS\?"):
         load(environ={"HOMEPORT_API_KEY": "x"})
 
 
-def test_misspelt_key_stops_the_start(file: Path) -> None:
-    """An unknown YAML key is named together with the file and the nearest real one."""
+def test_misspelled_key_of_a_file_is_an_error(file: Path) -> None:
+    """The error names the file, an unknown key in it and the nearest known one."""
     file.write_text("max-queue: 1\n")
     with pytest.raises(SettingsError, match=r"homeport.yaml: .*'max-queue'; did you mean max_queue\?"):
         load(environ={}, file=file)
 
 
 @pytest.mark.parametrize(
-    ("content", "complaint"), [("- a", "must be a map"), ("a: [", "is not YAML"), (None, "cannot be read")]
+    ("content", "message"), [("- a", "must be a map"), ("a: [", "is not YAML"), (None, "cannot be read")]
 )
-def test_unreadable_file_stops_the_start(file: Path, content: str | None, complaint: str) -> None:
-    """A file that is missing, no YAML or no map is refused by name."""
+def test_unreadable_file_is_an_error(file: Path, content: str | None, message: str) -> None:
+    """A file that is missing, not YAML or not a map is refused."""
     if content is not None:
         file.write_text(content)
-    with pytest.raises(SettingsError, match=complaint):
+    with pytest.raises(SettingsError, match=message):
         load(environ={}, file=file)
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "complaint"),
+    ("name", "value", "message"),
     [
         ("port", "80.5", "is not a whole number"),
         ("port", True, "is not a whole number"),
@@ -116,9 +116,9 @@ def test_unreadable_file_stops_the_start(file: Path, content: str | None, compla
         ("host", 5, "is not text"),
     ],
 )
-def test_wrong_value_is_named_with_its_origin(name: str, value: object, complaint: str) -> None:
-    """A value of the wrong kind or range is refused with the setting's name and where it was set."""
-    with pytest.raises(SettingsError, match=complaint) as error:
+def test_invalid_value_is_named_with_its_origin(name: str, value: object, message: str) -> None:
+    """A value of the wrong type or out of range is refused with the setting's name and where it was set."""
+    with pytest.raises(SettingsError, match=message) as error:
         load({name: value}, {})
     assert str(error.value).startswith(f"{name}: ")
     assert SETTINGS[name].flag in str(error.value)
@@ -129,20 +129,20 @@ def test_wrong_value_is_named_with_its_origin(name: str, value: object, complain
     [("8GB", 8 * 10**9), ("1.5 MiB", 3 * 2**19), ("64k", 64_000), ("12", 12), (7, 7), ("1tb", 10**12), ("5B", 5)],
 )
 def test_sizes_have_units(value: object, n_bytes: int) -> None:
-    """Sizes are read with decimal and binary units, or as plain bytes."""
+    """Sizes have decimal or binary units, or are plain bytes."""
     assert load({"memory_budget_bytes": value}, {}).memory_budget_bytes == n_bytes
 
 
 def test_lists_and_maps_from_one_string() -> None:
-    """Lists are split at commas and maps at equals signs, in flags too."""
-    found = load({"aliases": ("a=b", "c=d")}, {"HOMEPORT_MODELS": "x, y,"})
-    assert found.models == ("x", "y")
-    assert found.aliases == {"a": "b", "c": "d"}
+    """Lists are split at commas, and maps at equals signs."""
+    settings = load({"aliases": ("a=b", "c=d")}, {"HOMEPORT_MODELS": "x, y,"})
+    assert settings.models == ("x", "y")
+    assert settings.aliases == {"a": "b", "c": "d"}
 
 
 @pytest.mark.parametrize("host", ["::", "example.org", "192.168.1.5"])
-def test_no_key_no_open_address(host: str) -> None:
-    """An address beyond loopback is refused without a key, and served with one, set or stored."""
+def test_open_address_needs_a_key(host: str) -> None:
+    """An address other than loopback is refused without a key, and accepted with one, set or stored."""
     with pytest.raises(SettingsError, match="HOMEPORT_API_KEYS"):
         check_exposure(load({"host": host}, {}), has_keys=False)
     check_exposure(load({"host": host}, {}), has_keys=True)
@@ -150,11 +150,11 @@ def test_no_key_no_open_address(host: str) -> None:
     check_exposure(load({}, {}), has_keys=False)
 
 
-def test_secrets_never_show() -> None:
-    """No secret's value stands in the repr, in what is shown, or in a complaint about it."""
+def test_secrets_are_masked() -> None:
+    """No secret's value is in the repr, in what is displayed, or in an error about it."""
     environ = {"HOMEPORT_API_KEYS": "sk-0123456789abcdef,short", "HOMEPORT_ADMIN_KEY": "hunter2", "HF_TOKEN": "hf_x"}
-    found = load(environ=environ)
-    for shown in (repr(found), str(found.to_display())):
+    settings = load(environ=environ)
+    for shown in (repr(settings), str(settings.to_display())):
         assert not [secret for secret in ("0123456789", "short", "hunter2", "hf_x") if secret in shown]
         assert "cdef" in shown
     with pytest.raises(SettingsError) as error:
@@ -180,13 +180,13 @@ LINKS = {
 
 
 @pytest.mark.parametrize("name", LINKS)
-def test_kubernetes_service_links_are_passed_over(name: str) -> None:
-    """What Kubernetes puts into every pod beside a service whose name begins with `homeport` is no setting."""
+def test_kubernetes_service_links_are_ignored(name: str) -> None:
+    """Variables that Kubernetes sets for services whose names begin with `homeport` are ignored."""
     assert load(environ={name: LINKS[name]}) == load(environ={})
 
 
-def test_service_links_hide_no_setting_and_no_mistake() -> None:
-    """A real port is read beside them, and what only resembles one of them is still refused by name."""
+def test_service_links_hide_no_setting_and_no_error() -> None:
+    """Next to service links a real port is read, and a variable that only resembles one is refused."""
     assert load(environ={**LINKS, "HOMEPORT_PORT": "9000"}).port == 9000
     for name, value in (("HOMEPORT_PRT", "1"), ("HOMEPORT_GPU_PORT", "8080"), ("HOMEPORT_HOSTS", "10.0.0.1")):
         with pytest.raises(SettingsError, match=name):
@@ -195,16 +195,16 @@ def test_service_links_hide_no_setting_and_no_mistake() -> None:
         load(environ={"HOMEPORT_PORT": "http://10.0.0.1"})
 
 
-@pytest.mark.parametrize("given", [",", " , ", " "])
-def test_separators_are_no_keys(given: str) -> None:
-    """Keys that come out as none, say of two variables that are empty, stop the start: nobody meant to let all in."""
+@pytest.mark.parametrize("value", [",", " , ", " "])
+def test_separators_are_no_keys(value: str) -> None:
+    """A list of keys with separators only is an error, so that no server is open by accident."""
     with pytest.raises(SettingsError, match=r"api_keys: the value .* \(set by HOMEPORT_API_KEYS\)"):
-        load(environ={"HOMEPORT_API_KEYS": given})
+        load(environ={"HOMEPORT_API_KEYS": value})
     assert load(environ={"HOMEPORT_API_KEYS": "a,,b"}).api_keys == ("a", "b")
 
 
-def test_a_blank_is_no_key_of_metrics() -> None:
-    """A key that comes out as none stops the start: metrics would be open to what comes through a proxy."""
+def test_a_blank_metrics_key_is_an_error() -> None:
+    """A blank metrics key is an error, so that metrics are not open through a proxy by accident."""
     with pytest.raises(SettingsError, match="metrics_key: the value is blank"):
         load(environ={"HOMEPORT_METRICS_KEY": " "})
     assert load(environ={"HOMEPORT_METRICS_KEY": ""}).metrics_key is None

@@ -1,6 +1,7 @@
-"""Talk to a running server, as `ps`, `run`, `embed`, `say`, `batch` and others do: over HTTP, like any client.
+"""Sends requests to a running server over HTTP, for `ps`, `run`, `embed`, `say`, `batch` and other commands.
 
-Knows nothing of how the server works; finds it through `rendezvous`. Standard library only, as this is no seam.
+Finds the server through `runfile`. Uses the standard library only. Every function that sends a request raises the
+server's error, or Unavailable if the server does not answer.
 """
 
 import base64
@@ -32,7 +33,7 @@ _BLOCK = 1 << 16
 
 
 def find_server(home: Path, port: int | None) -> RunningServer:
-    """Find the running server. Raises Unavailable where none runs."""
+    """Find the running server, on this port if one is given. Raises Unavailable if none runs."""
     running = runfile.find(home, port=port)
     if running is None:
         where = f" on port {port}" if port else ""
@@ -41,13 +42,13 @@ def find_server(home: Path, port: int | None) -> RunningServer:
 
 
 def list_workers(running: RunningServer) -> tuple[WorkerReport, ...]:
-    """List the models in memory. Raises Unavailable if the server does not answer."""
+    """List the models in memory."""
     with _call(running, "GET", "/admin/v1/workers", running.token) as response:
         return msgspec.json.decode(response.read(), type=WorkerList).data
 
 
 def stop(running: RunningServer, model: str) -> None:
-    """Unload a model. Raises the server's error, such as one for a model that is not loaded."""
+    """Unload a model. Raises the server's error if it is not loaded."""
     with _call(running, "POST", f"/admin/v1/workers/{quote(model, safe='')}/stop", running.token):
         pass
 
@@ -55,7 +56,7 @@ def stop(running: RunningServer, model: str) -> None:
 def chat(
     running: RunningServer, key: str, model: str, messages: Sequence[dict[str, str]]
 ) -> Generator[str, None, None]:
-    """Stream the answer's text, piece by piece."""
+    """Yield the text of the answer as it arrives."""
     body = {"model": model, "messages": messages, "stream": True}
     with _call(running, "POST", "/v1/chat/completions", key, body) as response:
         for event in _events(response):
@@ -64,7 +65,7 @@ def chat(
 
 
 def embed(running: RunningServer, key: str, model: str, texts: Sequence[str]) -> Any:
-    """Give the vectors of texts: the API's answer, decoded. Raises the server's error."""
+    """Return the embeddings of texts: the API's answer, decoded."""
     body = {"model": model, "input": list(texts), "encoding_format": "float"}
     with _call(running, "POST", "/v1/embeddings", key, body) as response:
         return msgspec.json.decode(response.read())
@@ -73,7 +74,7 @@ def embed(running: RunningServer, key: str, model: str, texts: Sequence[str]) ->
 def stream_transcription(
     running: RunningServer, key: str, file: Path, fields: Mapping[str, str]
 ) -> Generator[str, None, None]:
-    """Stream what is said in a recording, piece by piece. Raises the server's error."""
+    """Yield the text of a recording as it arrives."""
     path = "/v1/audio/transcriptions"
     with _form({**fields, "stream": "true"}, file) as form, _call(running, "POST", path, key, form=form) as response:
         for event in _events(response):
@@ -81,20 +82,20 @@ def stream_transcription(
 
 
 def create_transcription(running: RunningServer, key: str, task: str, file: Path, fields: Mapping[str, str]) -> str:
-    """Give the whole answer. `task` is `transcriptions` or `translations`. Raises the server's error."""
+    """Return the transcript of a recording as the server formats it. `task`: `transcriptions` or `translations`."""
     with _form(fields, file) as form, _call(running, "POST", f"/v1/audio/{task}", key, form=form) as response:
         return response.read().decode()
 
 
 def stream_speech(running: RunningServer, key: str, fields: Mapping[str, object]) -> Generator[bytes, None, None]:
-    """Have a text spoken; give the bytes as they come. Raises the server's error, also where the sound breaks off."""
+    """Yield the bytes of synthesized speech as they arrive. Raises Unavailable if the stream is cut off."""
     with _call(running, "POST", "/v1/audio/speech", key, fields) as response:
         while data := response.read1(_BLOCK):
             yield data
 
 
 class ImageStreamItem(NamedTuple):
-    """Step `step` of `steps` of a picture is done; or, with `data`, the picture is, which these are the bytes of."""
+    """A generated image, if it has `data`; else progress: step `step` of `steps` is done."""
 
     image_index: int
     step: int = 0
@@ -105,7 +106,7 @@ class ImageStreamItem(NamedTuple):
 def stream_images(
     running: RunningServer, key: str, fields: Mapping[str, object]
 ) -> Generator[ImageStreamItem, None, None]:
-    """Have pictures painted; tell of each step and give each picture when it is done. Raises the server's error."""
+    """Generate images; yield the progress of each and its data when it is complete."""
     body = {**fields, "stream": True, "progress": True}
     with _call(running, "POST", "/v1/images/generations", key, body) as response:
         for event in _events(response):
@@ -116,20 +117,22 @@ def stream_images(
 
 
 def request_json(running: RunningServer, key: str, method: str, path: str, body: object = None) -> Any:
-    """The answer to any request that takes and gives JSON, decoded. Raises the server's error."""
+    """Send a request with a JSON body, or none; return the decoded answer."""
     with _call(running, method, path, key, body) as response:
         return msgspec.json.decode(response.read())
 
 
 def upload_file(running: RunningServer, key: str, file: Path, purpose: str) -> Any:
-    """Have the server keep a file; give what it says of it. Raises the server's error."""
-    form = _form({"purpose": purpose}, file, "upload.jsonl")
-    with form as made, _call(running, "POST", "/v1/files", key, form=made) as response:
+    """Upload a file; return the decoded file object."""
+    with (
+        _form({"purpose": purpose}, file, "upload.jsonl") as form,
+        _call(running, "POST", "/v1/files", key, form=form) as response,
+    ):
         return msgspec.json.decode(response.read())
 
 
 def download_file(running: RunningServer, key: str, file_id: str) -> Generator[bytes, None, None]:
-    """The content of a file that the server keeps, piece by piece. Raises the server's error."""
+    """Yield the content of a file as it arrives."""
     with _call(running, "GET", f"/v1/files/{quote(file_id, safe='')}/content", key) as response:
         while data := response.read1(_BLOCK):
             yield data
@@ -137,7 +140,10 @@ def download_file(running: RunningServer, key: str, file_id: str) -> Generator[b
 
 @contextmanager
 def connect_or_start(home: Path, *, port: int | None, flags: Sequence[str]) -> Iterator[RunningServer]:
-    """Give the running server, or one started with `flags` that ends with this block. Its log is in `<home>/run`."""
+    """Yield the running server, or one started with `flags` that ends with the context; its log is in `<home>/run`.
+
+    Raises Unavailable if it does not start.
+    """
     if running := runfile.find(home, port=port):
         yield running
         return
@@ -145,13 +151,13 @@ def connect_or_start(home: Path, *, port: int | None, flags: Sequence[str]) -> I
     log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     command = [sys.executable, "-m", "homeport", "serve", "--port", "0", *flags]
     with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
-        # SIGTERM would end this process without its `finally`, and leave the server behind.
-        before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+        # By default SIGTERM ends this process without `finally`, and the server would keep running.
+        previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         try:
             yield _wait_until_ready(home, process, log)
         finally:
             process.terminate()
-            signal.signal(signal.SIGTERM, before)
+            signal.signal(signal.SIGTERM, previous)
 
 
 def _wait_until_ready(home: Path, process: subprocess.Popen[bytes], log: Path) -> RunningServer:
@@ -167,7 +173,7 @@ def _wait_until_ready(home: Path, process: subprocess.Popen[bytes], log: Path) -
 
 
 class _MultipartBody(NamedTuple):
-    """A form with a file, ready to be sent."""
+    """The headers and blocks of a form with a file."""
 
     headers: Mapping[str, str]
     body: Iterable[bytes]
@@ -177,7 +183,7 @@ class _MultipartBody(NamedTuple):
 def _form(fields: Mapping[str, str], file: Path, name: str = "recording") -> Iterator[_MultipartBody]:
     boundary = secrets.token_hex(16)
     parts = [f'Content-Disposition: form-data; name="{field}"\r\n\r\n{text}\r\n' for field, text in fields.items()]
-    # The server tells what a file is by its content, so its own name, which may hold anything, stays here.
+    # The server detects the type by content, so the file's own name, which may hold any character, is not sent.
     parts += [f'Content-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n']
     head = "".join(f"--{boundary}\r\n{part}" for part in parts).encode()
     tail = f"\r\n--{boundary}--\r\n".encode()
@@ -188,7 +194,7 @@ def _form(fields: Mapping[str, str], file: Path, name: str = "recording") -> Ite
 
 
 def _events(response: http.client.HTTPResponse) -> Generator[Any, None, None]:
-    """The events of a stream, decoded. Raises the error that one of them holds."""
+    """Yield the decoded events of a stream. Raises the error that an event holds."""
     for line in response:
         data = line.strip().removeprefix(b"data: ")
         if data == line.strip() or data == b"[DONE]":
@@ -208,7 +214,7 @@ def _call(
     content = msgspec.json.encode(body) if body is not None else None
     headers = {"Authorization": f"Bearer {key}", **(form.headers if form else {"Content-Type": "application/json"})}
     try:
-        # A server that refuses a body may close before it has all of it; why, it says all the same.
+        # A server that refuses a body may close the connection early; its answer can still be read.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             connection.request(method, path, form.body if form else content, headers)
         with connection.getresponse() as response:
@@ -229,5 +235,5 @@ def _decode(body: bytes) -> Any:
 
 
 def _error(envelope: Any) -> HomeportError:
-    fault = envelope["error"]
-    return HomeportError(fault["message"], param=fault.get("param"), code=fault.get("code"))
+    error = envelope["error"]
+    return HomeportError(error["message"], param=error.get("param"), code=error.get("code"))
