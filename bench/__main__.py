@@ -1,4 +1,4 @@
-"""`make bench`, or `python -m bench`: every target of the design, in one run, as a table.
+"""`make bench`, or `python -m bench`: measures every performance target in one run and prints a table.
 
 The table is appended to bench/LOG.md with the machine, the versions and the commit; a quick run is only printed.
 """
@@ -25,22 +25,22 @@ from bench.throughput import OURS
 from homeport import settings
 
 
-def _say(what: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)
+def _report(text: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
 def _run(plan: Plan) -> tuple[list[str], list[str]]:
-    """Measure everything on one model; the lines for the log, and those for the README."""
+    """Measure everything on one model; return the lines for the log and those for the README."""
     weights = model_home.weights(plan.home, plan.model)
-    laid_out = model_home.laid_out(plan.home, plan.model, plan.say)
-    found = throughput.measure(plan, weights, laid_out)
-    rows = throughput.rows(found, laid_out) + latency.rows(plan)
+    optimized = model_home.optimized(plan.home, plan.model, plan.say)
+    found = throughput.measure(plan, weights, optimized)
+    rows = throughput.rows(found, optimized) + latency.rows(plan)
     rows += gateway.rows(plan, found[throughput.streams(gateway.STREAMS)][OURS]) + keys.rows(plan)
-    beside = busy.measure(plan, busy.loads())
-    rows += busy.rows(plan, beside)
-    how = f"{machine.rounds(plan.rounds)}{', quick: figures mean nothing' if plan.quick else ''}"
-    heading = machine.heading(plan.model, plan.threads, plan.peer.name if plan.peer else "xllamacpp", how)
-    figures = [*table.details(found), "", *busy.details(beside)]
+    busy_runs = busy.measure(plan, busy.loads())
+    rows += busy.rows(plan, busy_runs)
+    method = f"{machine.rounds(plan.rounds)}{', quick: figures mean nothing' if plan.quick else ''}"
+    heading = machine.heading(plan.model, plan.threads, plan.peer.name if plan.peer else "xllamacpp", method)
+    figures = [*table.details(found), "", *busy.details(busy_runs)]
     lines = [f"### {heading}", "", *table.targets(rows), "", table.summary(rows), "", *figures]
     return lines, table.readme(rows, heading)
 
@@ -49,29 +49,31 @@ def main() -> None:
     """Run the benchmarks."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--model", default="smollm2-135m")
-    parser.add_argument("--also", nargs="*", default=[], help="models to measure too, one round each, for information")
+    parser.add_argument("--also", nargs="*", default=[], help="further models to measure, one round each")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--quick", action="store_true", help="tiny loads, one round: only to see that all works")
-    parser.add_argument("--peer", type=Path, help="a llama.cpp server to measure instead of the wheel's")
+    parser.add_argument(
+        "--quick", action="store_true", help="tiny loads, one round: only to check that everything works"
+    )
+    parser.add_argument("--peer", type=Path, help="llama.cpp server to measure instead of the wheel's")
     parser.add_argument("--vllm", metavar="PYTHON", help="interpreter of an environment with vLLM's CPU build")
-    parser.add_argument("--vllm-weights", metavar="FOLDER", help="the same model as vLLM reads it")
-    parser.add_argument("--readme", action="store_true", help="print the README's table too")
-    given = parser.parse_args()
-    for model in (given.model, *given.also):
+    parser.add_argument("--vllm-weights", metavar="FOLDER", help="the same model in a format that vLLM reads")
+    parser.add_argument("--readme", action="store_true", help="also print the README's table")
+    arguments = parser.parse_args()
+    for model in (arguments.model, *arguments.also):
         plan = Plan(
             model=model,
-            rounds=1 if given.quick or model != given.model else given.rounds,
-            threads=given.threads,
+            rounds=1 if arguments.quick or model != arguments.model else arguments.rounds,
+            threads=arguments.threads,
             home=settings.load().home,
-            say=_say,
-            quick=given.quick,
-            peer=given.peer,
-            vllm=given.vllm,
-            vllm_weights=given.vllm_weights,
+            say=_report,
+            quick=arguments.quick,
+            peer=arguments.peer,
+            vllm=arguments.vllm,
+            vllm_weights=arguments.vllm_weights,
         )
         lines, readme = _run(plan)
-        print("\n".join([*lines, "", "For the README:", "", *readme] if given.readme else lines), flush=True)
+        print("\n".join([*lines, "", "For the README:", "", *readme] if arguments.readme else lines), flush=True)
         if not plan.quick:
             log.append(lines)
 

@@ -1,8 +1,8 @@
-"""The floor: the same batches through our binding to the kernels, with no server and nothing else around them.
+"""The floor: the same batches computed by the bare kernels through our binding, without a server.
 
-Prompts are computed in batches of as many tokens as fit, then all sequences step together and each takes its
-likeliest token. As a program (`python -m bench.bare_kernels WEIGHTS LIBRARY THREADS`) it reads a load per line from its
-standard input and writes what came of it: the kernels live in a process of their own, as the servers do.
+Prompts are computed in batches of as many tokens as fit; then all sequences step together, and each takes its most
+likely token. As a program (`python -m bench.bare_kernels WEIGHTS LIBRARY THREADS`) it reads one load per line from
+standard input and writes its outcome, so that the kernels run in a process of their own, as those of the servers do.
 """
 
 import sys
@@ -21,42 +21,42 @@ from bench.workload import Workload
 from homeport.engines.text.executor import Executor, TokenBatch
 from homeport.engines.text.executors.llama.executor import LlamaOptions, load
 
-SEQUENCES, LANE, BATCH = 32, 1024, 2048
+SEQUENCES, SEQUENCE_CELLS, BATCH = 32, 1024, 2048
 
 
-class _Order(msgspec.Struct):
+class _LoadCommand(msgspec.Struct):
     work: Workload
     turn: int
 
 
 class Floor(msgspec.Struct):
-    """The floor program, running. Fulfils `bench.rounds.Side`."""
+    """The running floor program. Implements `bench.rounds.Side`."""
 
     child: Child
 
     def measure(self, work: Workload, turn: int) -> Outcome:
-        """Have it decode a load. Raises RuntimeError with its last words where it fails."""
+        """Compute a load. Raises RuntimeError with its last output if it fails."""
         stdin, stdout = self.child.process.stdin, self.child.process.stdout
         if stdin is None or stdout is None:
             raise RuntimeError("the floor program has no pipes")
-        stdin.write(msgspec.json.encode(_Order(work, turn)) + b"\n")
+        stdin.write(msgspec.json.encode(_LoadCommand(work, turn)) + b"\n")
         stdin.flush()
         line = stdout.readline()
         if not line:
-            raise RuntimeError(f"the floor program ended: {self.child.last_words()}")
+            raise RuntimeError(f"the floor program ended: {self.child.last_output()}")
         return msgspec.json.decode(line, type=Outcome)
 
 
 @contextmanager
 def running(weights: Path, library: Path, threads: int) -> Iterator[Floor]:
-    """Run the floor program on these weights and kernels."""
+    """Run the floor program with these weights and kernels until the context ends."""
     command = [sys.executable, "-m", "bench.bare_kernels", str(weights), str(library), str(threads)]
     with processes.running(command, pipes=True) as child:
         yield Floor(child)
 
 
 def decode(executor: Executor, work: Workload, turn: int) -> Outcome:
-    """Compute a load on an executor whose sequences are all empty; they are empty again afterwards."""
+    """Compute a load on an executor whose sequences are all empty, and empty them again."""
     prompts = work.prompts(turn)
     start = time.perf_counter()
     leaders = range(0, len(prompts) * work.n, work.n)  # the sequence of each prompt's first choice
@@ -65,10 +65,10 @@ def decode(executor: Executor, work: Workload, turn: int) -> Outcome:
         executor.forward(_batch([(0, 0, prompts[0][:shared])], wanted=[]))
         for sequence in leaders[1:]:
             executor.fork(0, sequence, shared)
-    rests = [(sequence, shared, prompt[shared:]) for sequence, prompt in zip(leaders, prompts, strict=True)]
+    remainders = [(sequence, shared, prompt[shared:]) for sequence, prompt in zip(leaders, prompts, strict=True)]
     latest = np.zeros(len(prompts) * work.n, np.int32)
     ttft: list[float] = []
-    for group in _packed(rests, executor.traits.batch):
+    for group in _packed(remainders, executor.traits.batch):
         ends = np.cumsum([len(tokens) for _, _, tokens in group]) - 1
         firsts = executor.forward(_batch(group, wanted=ends)).argmax(axis=1)
         for (sequence, _, _), token in zip(group, firsts, strict=True):
@@ -76,11 +76,15 @@ def decode(executor: Executor, work: Workload, turn: int) -> Outcome:
                 executor.fork(sequence, target, shared + work.prompt_tokens)
             latest[sequence : sequence + work.n] = token
         ttft += [time.perf_counter() - start] * len(group)
-    everyone = np.arange(len(latest), dtype=np.int32)
+    every_sequence = np.arange(len(latest), dtype=np.int32)
     stamps = [time.perf_counter()]
     for step in range(work.output_tokens - 1):
         positions = np.full(len(latest), shared + work.prompt_tokens + step, np.int32)
-        latest = executor.forward(TokenBatch(latest, positions, everyone, everyone)).argmax(axis=1).astype(np.int32)
+        latest = (
+            executor.forward(TokenBatch(latest, positions, every_sequence, every_sequence))
+            .argmax(axis=1)
+            .astype(np.int32)
+        )
         stamps.append(time.perf_counter())
     wall_s = time.perf_counter() - start
     executor.release(range(len(latest)))
@@ -91,11 +95,11 @@ def decode(executor: Executor, work: Workload, turn: int) -> Outcome:
 Part = tuple[int, int, list[int]]  # a sequence, the position of its next token, and tokens
 
 
-def _packed(parts: list[Part], room: int) -> Iterator[list[Part]]:
-    """Groups of whole prompts that fit one batch together."""
+def _packed(parts: list[Part], max_tokens: int) -> Iterator[list[Part]]:
+    """Group whole prompts so that each group fits one batch."""
     group: list[Part] = []
     for part in parts:
-        if group and sum(len(tokens) for _, _, tokens in [*group, part]) > room:
+        if group and sum(len(tokens) for _, _, tokens in [*group, part]) > max_tokens:
             yield group
             group = []
         group.append(part)
@@ -112,19 +116,19 @@ def _batch(parts: list[Part], wanted: "list[int] | np.typing.NDArray[np.int64]")
 
 
 def main(weights: str, library: str, threads: str) -> None:
-    """Serve loads from standard input until it ends."""
-    lanes = LlamaOptions(
-        cells=SEQUENCES * LANE,
+    """Compute loads from standard input until it ends."""
+    options = LlamaOptions(
+        cells=SEQUENCES * SEQUENCE_CELLS,
         sequences=SEQUENCES,
         batch=BATCH,
         threads=int(threads),
         library=Path(library),
         kv="streams",
     )
-    executor = load(Path(weights), lanes)
+    executor = load(Path(weights), options)
     for line in sys.stdin.buffer:
-        order = msgspec.json.decode(line, type=_Order)
-        sys.stdout.buffer.write(msgspec.json.encode(decode(executor, order.work, order.turn)) + b"\n")
+        command = msgspec.json.decode(line, type=_LoadCommand)
+        sys.stdout.buffer.write(msgspec.json.encode(decode(executor, command.work, command.turn)) + b"\n")
         sys.stdout.buffer.flush()
     executor.close()
 

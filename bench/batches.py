@@ -1,8 +1,8 @@
-"""`python -m bench.batches`: what callers feel of a batch, in one run: their time to first token with and without it.
+"""`python -m bench.batches`: callers' time to first token with and without a running batch, in one run.
 
-Each round sends the same load twice, arriving by chance: alone, and while a batch that does not end meanwhile is worked
-on; no prefix is kept, so both compute the same. The figure is the ratio of the 99th percentiles over all rounds. Prints
-a table and, with --log, appends it to bench/LOG.md.
+Each round sends the same load twice, with random arrivals: alone, and while a long batch runs. No prefix is retained,
+so both compute the same. The figure is the ratio of the 99th percentiles over all rounds. Prints a table and, with
+--log, appends it to bench/LOG.md.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from bench.workload import Workload
 MODEL = "smollm2-135m"
 LIMIT = 1.5
 _LINES = 2000
-_PATIENCE_S = 300.0
+_TIMEOUT_S = 300.0
 _PATH, _URL = "/v1/batches", "/v1/completions"
 _BOUNDARY = "homeport-bench"
 
@@ -35,22 +35,22 @@ def _call(to: Address, method: str, path: str, body: bytes = b"", kind: str = "a
     with closing(http.client.HTTPConnection(to.host, to.port, timeout=600)) as line:
         line.request(method, path, body, {"Content-Type": kind, "Authorization": f"Bearer {to.key}"})
         answer = line.getresponse()
-        told = json.loads(answer.read())
+        content = json.loads(answer.read())
     if answer.status != 200:
-        raise RuntimeError(told)
-    return told
+        raise RuntimeError(content)
+    return content
 
 
-def _until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + _PATIENCE_S
-    while not holds():
+def _until(is_reached: Callable[[], bool]) -> None:
+    end = time.monotonic() + _TIMEOUT_S
+    while not is_reached():
         if time.monotonic() > end:
-            raise TimeoutError(f"the batch did not come so far in {_PATIENCE_S:.0f} s")
+            raise TimeoutError(f"the batch did not reach the expected state in {_TIMEOUT_S:.0f} s")
         time.sleep(0.1)
 
 
 class Filler:
-    """A batch of prompts like those of callers, worked on until it is cancelled."""
+    """A batch of prompts like those of callers, which runs until it is canceled."""
 
     def __init__(self, to: Address, prompt_tokens: int, turn: int) -> None:
         work = Workload(f"batch {turn}", _LINES, prompt_tokens, 64)
@@ -61,10 +61,10 @@ class Filler:
             "\n".join(lines),
             f"\r\n--{_BOUNDARY}--\r\n",
         ]
-        sent = _call(to, "POST", "/v1/files", "".join(parts).encode(), f"multipart/form-data; boundary={_BOUNDARY}")
-        wanted = {"input_file_id": sent["id"], "endpoint": _URL, "completion_window": "24h"}
+        file = _call(to, "POST", "/v1/files", "".join(parts).encode(), f"multipart/form-data; boundary={_BOUNDARY}")
+        body = {"input_file_id": file["id"], "endpoint": _URL, "completion_window": "24h"}
         self._to = to
-        self._id = _call(to, "POST", _PATH, json.dumps(wanted).encode())["id"]
+        self._id = _call(to, "POST", _PATH, json.dumps(body).encode())["id"]
         _until(lambda: self.done() > 0)
 
     @staticmethod
@@ -73,7 +73,7 @@ class Filler:
         return json.dumps({"custom_id": str(at), "method": "POST", "url": _URL, "body": body})
 
     def done(self) -> int:
-        """Lines answered so far."""
+        """The number of lines completed so far."""
         return int(_call(self._to, "GET", f"{_PATH}/{self._id}")["request_counts"]["completed"])
 
     def end(self) -> None:
@@ -82,8 +82,8 @@ class Filler:
         _until(lambda: _call(self._to, "GET", f"{_PATH}/{self._id}")["status"] == "cancelled")
 
 
-class Found(msgspec.Struct):
-    """All rounds together. `lines`: answered while callers were there, in `seconds`."""
+class Rounds(msgspec.Struct):
+    """All rounds. `lines` were completed in the `seconds` in which callers were served."""
 
     alone: list[Outcome]
     beside: list[Outcome]
@@ -91,22 +91,22 @@ class Found(msgspec.Struct):
     seconds: float = 0.0
 
 
-def measure(side: Served, work: Workload, n_rounds: int, say: Callable[[str], None]) -> Found:
-    """Run all rounds. Raises RuntimeError where a caller got no whole answer."""
-    found = Found([], [])
+def measure(side: Served, work: Workload, n_rounds: int, say: Callable[[str], None]) -> Rounds:
+    """Run all rounds. Raises RuntimeError if a caller receives no complete answer."""
+    rounds = Rounds([], [])
     for turn in range(n_rounds):
-        found.alone.append(side.measure(work, turn))
+        rounds.alone.append(side.measure(work, turn))
         filler = Filler(side.address, work.prompt_tokens, turn)
         before = filler.done()
-        found.beside.append(side.measure(work, turn))
-        found.lines += filler.done() - before
-        found.seconds += found.beside[-1].wall_s
+        rounds.beside.append(side.measure(work, turn))
+        rounds.lines += filler.done() - before
+        rounds.seconds += rounds.beside[-1].wall_s
         filler.end()
-        if errors := found.alone[-1].errors + found.beside[-1].errors:
-            said = side.child.last_words()
-            raise RuntimeError(f"{errors} of {2 * work.requests} callers got no whole answer:\n{said}")
-        say(f"round {turn}: p99 {_ms(found.alone[-1:], 0.99)} ms alone, {_ms(found.beside[-1:], 0.99)} ms beside it")
-    return found
+        if errors := rounds.alone[-1].errors + rounds.beside[-1].errors:
+            output = side.child.last_output()
+            raise RuntimeError(f"{errors} of {2 * work.requests} callers received no complete answer:\n{output}")
+        say(f"round {turn}: p99 {_ms(rounds.alone[-1:], 0.99)} ms alone, {_ms(rounds.beside[-1:], 0.99)} ms next to it")
+    return rounds
 
 
 def _ms(outcomes: list[Outcome], share: float) -> str:
@@ -117,10 +117,10 @@ def _quantile(outcomes: list[Outcome], share: float) -> float:
     return quantile([each for outcome in outcomes for each in outcome.ttft_s], share)
 
 
-def _row(work: Workload, found: Found) -> str:
-    ratio = _quantile(found.beside, 0.99) / _quantile(found.alone, 0.99)
-    cells = [_ms(each, share) for share in (0.5, 0.99) for each in (found.alone, found.beside)]
-    pace = f"{found.lines / found.seconds:.2f}"
+def _row(work: Workload, rounds: Rounds) -> str:
+    ratio = _quantile(rounds.beside, 0.99) / _quantile(rounds.alone, 0.99)
+    cells = [_ms(each, share) for share in (0.5, 0.99) for each in (rounds.alone, rounds.beside)]
+    pace = f"{rounds.lines / rounds.seconds:.2f}"
     verdict = "yes" if ratio <= LIMIT else "no"
     return "| " + " | ".join([work.name, *cells, f"{ratio:.2f}", f"≤ {LIMIT}: {verdict}", pace]) + " |"
 

@@ -1,7 +1,8 @@
-"""The rows on busy machines: tokens per second beside programs that never rest.
+"""The rows on busy machines: tokens per second next to other programs that compute all the time.
 
-Ours on both kernels, as it decides by itself how many threads compute, against the same with one thread and against
-llama.cpp's own server, in one run. `python -m bench` has them in its table; `python -m bench.busy` measures them alone.
+Our server chooses by itself how many threads compute. It is compared, on both kernels, with the same server on one
+thread and with llama.cpp's own server, in one run. `python -m bench` includes these rows; `python -m bench.busy`
+measures them alone.
 """
 
 import argparse
@@ -38,26 +39,26 @@ _SHARE_OF_ONE, _SHARE_OF_PEER = 0.95, 1.0
 _LOOP = """
 import os
 parent = os.getppid()
-while os.getppid() == parent:  # lest it goes on for ever where this program is killed
+while os.getppid() == parent:  # end if this program is killed
     for _ in range(1_000_000):
         pass
 """
 
 
 class Busy(msgspec.Struct, frozen=True):
-    """One load, and how many busy loops of other programs run beside it."""
+    """A load, and the number of other programs that run busy loops meanwhile."""
 
     loops: int
     streams: int
 
     @property
     def name(self) -> str:
-        """What the tables call it."""
+        """Its name in the tables."""
         return f"{self.streams} stream{'s' if self.streams > 1 else ''} beside {self.loops} busy loops"
 
     @property
     def work(self) -> Workload:
-        """What is sent: some seconds of work, as a scheduler favours whoever has just woken for about one."""
+        """The load: some seconds of work, because a scheduler favors a thread that woke up for about one second."""
         tokens = (50, 128) if self.streams == 1 else (24, 64)
         return Workload(self.name, self.streams, *tokens)
 
@@ -66,36 +67,36 @@ Found = Mapping[Busy, Runs]
 
 
 def measure(plan: Plan, loads: Sequence[Busy]) -> dict[Busy, Runs]:
-    """Run every load on every side; by load, then by side."""
+    """Run every load on every side; the outcomes by load, then by side."""
     found = {}
     with _sides(plan) as sides:
         for each in loads:
             with _loops(each.loops):
-                for name, side in sides.items():  # whoever counts threads does so now
+                for name, side in sides.items():  # a server that adapts its number of threads does so now
                     rounds.alone(side, Workload(f"warm-up of {name}, {each.name}", 1, 16, 8), turn=0)
                 found[each] = rounds.alternate(sides, plan.sized(each.work), plan.rounds, say=plan.say)
     return found
 
 
 def rows(plan: Plan, found: Found) -> list[Row]:
-    """Hold ours on each kernels against its one thread and against the peer."""
-    made = []
+    """Compare our server, with each set of kernels, with itself on one thread and with the peer."""
+    table_rows = []
     for each, runs in found.items():
         for kernels in _kernels(plan):
             ours, one, peer = (run_stats.speed(runs[side]) for side in (kernels, f"{kernels}, {ONE}", PEER))
             name = f"{each.name}, {kernels}"
-            made.append(Row(name, f"the same with {ONE}", "tok/s", ours, one, _SHARE_OF_ONE))
-            made.append(Row(name, PEER, "tok/s", ours, peer, _SHARE_OF_PEER))
-    return made
+            table_rows.append(Row(name, f"the same with {ONE}", "tok/s", ours, one, _SHARE_OF_ONE))
+            table_rows.append(Row(name, PEER, "tok/s", ours, peer, _SHARE_OF_PEER))
+    return table_rows
 
 
 def details(found: Found) -> list[str]:
-    """What stands behind the rows."""
+    """The table of details behind the rows."""
     return table.details({each.name: runs for each, runs in found.items()})
 
 
 def loads(loops: Sequence[int] = LOOPS, streams: Sequence[int] = STREAMS) -> list[Busy]:
-    """All loads, the quiet ones first."""
+    """All loads, those with fewer busy loops first."""
     return [Busy(beside, count) for beside in loops for count in streams]
 
 
@@ -106,7 +107,7 @@ def _kernels(plan: Plan) -> dict[str, Path]:
 
 @contextmanager
 def _sides(plan: Plan) -> Iterator[dict[str, Side]]:
-    """All sides, running and paused."""
+    """Start all sides, and pause them."""
     with ExitStack() as stack:
         sides: dict[str, Side] = {}
         for name, kernels in _kernels(plan).items():
@@ -124,7 +125,7 @@ def _sides(plan: Plan) -> Iterator[dict[str, Side]]:
 
 @contextmanager
 def _loops(count: int) -> Iterator[None]:
-    """So many programs that compute all the time, each by itself as a user's programs are."""
+    """Run `count` programs that compute all the time, each in a session of its own like a user's programs."""
     with ExitStack() as stack:
         for _ in range(count):
             stack.enter_context(processes.running([sys.executable, "-c", _LOOP]))
@@ -132,25 +133,25 @@ def _loops(count: int) -> Iterator[None]:
 
 
 def main() -> None:
-    """Run these rows alone."""
+    """Measure these rows alone."""
     parser = argparse.ArgumentParser(prog="python -m bench.busy", description=__doc__)
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--loops", type=int, nargs="*", default=LOOPS, help="how many busy loops run beside us")
+    parser.add_argument("--loops", type=int, nargs="*", default=LOOPS, help="numbers of busy loops")
     parser.add_argument("--streams", type=int, nargs="*", default=STREAMS)
     parser.add_argument("--log", action="store_true", help="append the tables to bench/LOG.md")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     threads = os.cpu_count() or 1
 
-    def say(what: str) -> None:
-        print(f"{time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)
+    def say(text: str) -> None:
+        print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
-    plan = Plan(asked.model, asked.rounds, threads, load().home, say)
-    found = measure(plan, loads(asked.loops, asked.streams))
-    heading = machine.heading(asked.model, threads, "xllamacpp", machine.rounds(asked.rounds))
+    plan = Plan(arguments.model, arguments.rounds, threads, load().home, say)
+    found = measure(plan, loads(arguments.loops, arguments.streams))
+    heading = machine.heading(arguments.model, threads, "xllamacpp", machine.rounds(arguments.rounds))
     lines = [f"### {heading}", "", *table.targets(rows(plan, found)), "", *details(found)]
     print("\n".join(lines), flush=True)
-    if asked.log:
+    if arguments.log:
         log.append(lines)
 
 

@@ -1,10 +1,10 @@
-"""`python -m bench.embeddings`: our server's embeddings against the bare kernels and llama.cpp's own server, one run.
+"""`python -m bench.embeddings`: our server's embeddings against the bare kernels and llama.cpp's server, in one run.
 
-On the same GGUF with the same texts. Bare: llama.cpp through our binding in this process, no server, tokenising
-included: once as the library computes by itself, once with our choice of how short texts are attended to. llama.cpp's
-server has the wheel's kernels always. Servers are asked over connections that are kept, as the SDKs do; what a client
-does before it sends and after it has received is not counted. Rounds take turns, so drift of the machine hits all
-alike; cells are medians of texts per second. Prints a table and, with --log, appends it to bench/LOG.md.
+All compute the same texts with the same GGUF file. Bare: llama.cpp through our binding in this process, including
+tokenization, once with the library's defaults and once with our attention for short texts. llama.cpp's server always
+uses the wheel's kernels. Requests use persistent connections, as the SDKs do; the client's work before sending and
+after receiving is not counted. Sides alternate, so that drift of the machine affects all alike; cells are medians of
+texts per second. Prints a table and, with --log, appends it to bench/LOG.md.
 """
 
 import argparse
@@ -41,7 +41,7 @@ from homeport.models.kernels import find_installed_kernels
 from homeport.settings import load
 
 MODEL = "multilingual-e5-small"
-PREFIX = "passage: "  # ours adds it by itself
+PREFIX = "passage: "  # our server adds it
 WORDS = [
     "river",
     "market",
@@ -79,7 +79,7 @@ SIDES = ("ours", "bare", "bare, our attention", "peer")
 
 
 class Work(msgspec.Struct, frozen=True):
-    """So many texts of so many words, sent by `callers` at once, each `at_a_time` in a request."""
+    """A load: `texts` texts with a random number of `words`, `at_a_time` per request, from `callers` at once."""
 
     name: str
     texts: int
@@ -110,30 +110,30 @@ WORKS = (
 
 
 class Side(Protocol):
-    """What gives vectors of texts: each `ask` is timed, `vectors` reads what came of it afterwards."""
+    """Something that embeds texts: `ask` is timed, `vectors` then reads its result."""
 
     def ask(self, texts: Sequence[str]) -> object:
-        """Compute, and give what tells the vectors."""
+        """Embed texts; return a result for `vectors`."""
         ...
 
-    def vectors(self, told: object) -> Vectors:
-        """The vectors, one row each."""
+    def vectors(self, result: object) -> Vectors:
+        """The vectors of a result, one row per text."""
         ...
 
 
 class Bare:
-    """The kernels alone, batches filled in order. Fulfils `Side`."""
+    """The bare kernels, with batches filled in order. Implements `Side`."""
 
     def __init__(self, model: EmbeddingEncoder) -> None:
         self._model = model
 
     def ask(self, texts: Sequence[str]) -> object:
-        """Tokenise and compute."""
+        """Tokenize and compute."""
         return np.concatenate([self._model.encode(batch) for batch in self._filled(texts)])
 
-    def vectors(self, told: object) -> Vectors:
-        """They are there already."""
-        return cast(Vectors, told)
+    def vectors(self, result: object) -> Vectors:
+        """The result itself."""
+        return cast(Vectors, result)
 
     def _filled(self, texts: Sequence[str]) -> Iterator[list[Ids]]:
         model = self._model
@@ -148,29 +148,29 @@ class Bare:
 
 
 class Server:
-    """A server, asked over one kept connection for each thread. `prefix`: what it does not add itself."""
+    """A server, with one persistent connection per thread. `prefix`: prepended, if the server does not add it."""
 
     def __init__(self, address: Address, prefix: str) -> None:
         self._address = address
         self._prefix = prefix
-        self._here = threading.local()
+        self._local = threading.local()
 
     def ask(self, texts: Sequence[str]) -> object:
-        """Send a request and wait for the whole answer; once more where the server has given the connection up."""
+        """Send a request and wait for the whole answer; retry if the server has closed the connection."""
         request = self._request(texts)
-        line = getattr(self._here, "line", None)
+        line = getattr(self._local, "line", None)
         if line is not None:
             with suppress(ConnectionError):
                 line.sendall(request)
-                return _received(line)
-        line = self._here.line = socket.create_connection((self._address.host, self._address.port), timeout=600)
+                return _receive(line)
+        line = self._local.line = socket.create_connection((self._address.host, self._address.port), timeout=600)
         line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         line.sendall(request)
-        return _received(line)
+        return _receive(line)
 
-    def vectors(self, told: object) -> Vectors:
-        """Read an answer. Raises RuntimeError where it is an error."""
-        head, body = cast(tuple[bytes, bytes], told)
+    def vectors(self, result: object) -> Vectors:
+        """Decode an answer. Raises RuntimeError if it is an error."""
+        head, body = cast(tuple[bytes, bytes], result)
         if not head.startswith(b"HTTP/1.1 200 "):
             raise RuntimeError(body)
         rows = sorted(json.loads(body)["data"], key=lambda each: each["index"])
@@ -183,21 +183,21 @@ class Server:
         return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-def _received(line: socket.socket) -> tuple[bytes, bytes]:
-    """Head and body of one answer that says its length."""
+def _receive(line: socket.socket) -> tuple[bytes, bytes]:
+    """Receive the head and body of an answer with a Content-Length."""
     data = b""
     while b"\r\n\r\n" not in data:
-        data += _some(line)
+        data += _receive_some(line)
     head, _, body = data.partition(b"\r\n\r\n")
     size = int(next(each[15:] for each in head.lower().split(b"\r\n") if each.startswith(b"content-length:")))
     pieces, got = [body], len(body)
     while got < size:
-        pieces.append(_some(line))
+        pieces.append(_receive_some(line))
         got += len(pieces[-1])
     return head, b"".join(pieces)
 
 
-def _some(line: socket.socket) -> bytes:
+def _receive_some(line: socket.socket) -> bytes:
     data = line.recv(1 << 20)
     if not data:
         raise ConnectionResetError("the server closed the connection")
@@ -205,31 +205,31 @@ def _some(line: socket.socket) -> bytes:
 
 
 def _timed(side: Side, work: Work, texts: Sequence[str]) -> tuple[float, Vectors]:
-    """Texts per second, and their vectors."""
-    began = time.perf_counter()
+    """Measure texts per second; return them with the vectors."""
+    start = time.perf_counter()
     if work.callers == 1:
-        told = [side.ask(piece) for piece in work.pieces(texts)]
+        results = [side.ask(piece) for piece in work.pieces(texts)]
     else:
         with ThreadPoolExecutor(work.callers) as pool:
-            told = list(pool.map(side.ask, work.pieces(texts)))
-    speed = len(texts) / (time.perf_counter() - began)
-    return speed, np.concatenate([side.vectors(each) for each in told])
+            results = list(pool.map(side.ask, work.pieces(texts)))
+    speed = len(texts) / (time.perf_counter() - start)
+    return speed, np.concatenate([side.vectors(each) for each in results])
 
 
 def measure(sides: Mapping[str, Side], work: Work, rounds: int) -> dict[str, float]:
-    """Median texts per second by side. Raises RuntimeError where two sides do not give the same vectors."""
+    """Median texts per second by side. Raises RuntimeError if two sides return different vectors."""
     speeds: dict[str, list[float]] = {side: [] for side in sides}
     for turn in range(rounds):
         texts = work.make(seed=turn)
         found: dict[str, Vectors] = {}
         for name, side in sides.items():
-            # The bare kernels are one: callers take turns there.
+            # There is one set of bare kernels, so its callers take turns.
             alone = msgspec.structs.replace(work, callers=1) if isinstance(side, Bare) else work
             speed, found[name] = _timed(side, alone, texts)
             speeds[name].append(speed)
         for name, rows in found.items():
             if (rows * found["bare"]).sum(1).min() < 0.999:
-                raise RuntimeError(f"{name} gives other vectors than the bare kernels")
+                raise RuntimeError(f"{name} returns other vectors than the bare kernels")
     return {name: statistics.median(each) for name, each in speeds.items()}
 
 
@@ -238,9 +238,9 @@ def _row(work: Work, speed: Mapping[str, float]) -> str:
     return "| " + " | ".join([work.name, *(f"{speed[side]:.1f}" for side in speed), *ratios]) + " |"
 
 
-def _heading(threads: int, how: str) -> list[str]:
+def _heading(threads: int, method: str) -> list[str]:
     return [
-        f"### {machine.heading(MODEL, threads, 'xllamacpp', how)}",
+        f"### {machine.heading(MODEL, threads, 'xllamacpp', method)}",
         "",
         "| load | ours texts/s | bare | bare, our attention | llama.cpp's server | ours / bare "
         "| ours / bare, our attention | ours / that server |",
@@ -249,13 +249,11 @@ def _heading(threads: int, how: str) -> list[str]:
 
 
 def main() -> None:
-    """Run the table."""
+    """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument(
-        "--wheel", action="store_true", help="ours and bare on the wheel's kernels, not those that `serve` would take"
-    )
+    parser.add_argument("--wheel", action="store_true", help="use the wheel's kernels for our server and the bare side")
     parser.add_argument("--log", action="store_true", help="append the table to bench/LOG.md")
     options = parser.parse_args()
     home = load().home

@@ -1,4 +1,4 @@
-"""The rows on the gateway: its CPU time per streamed token, its idle memory, and how soon it is ready."""
+"""The rows on the gateway: its CPU time per streamed token, its idle memory, and its start time."""
 
 import time
 from pathlib import Path
@@ -17,29 +17,29 @@ from bench.workload import Workload
 from homeport.client import http_client, runfile
 
 STREAMS = 32
-_REST_S = 5.0
+_IDLE_S = 5.0
 _CPU_LIMIT_US, _MEMORY_LIMIT_MB, _READY_LIMIT_S = 30.0, 120.0, 2.0
 
 
 def rows(plan: Plan, real: list[Outcome]) -> list[Row]:
-    """Measure all of them. `real`: runs of 32 streams on real weights, whose gateway's CPU time is known.
+    """Measure all rows. `real`: outcomes of 32 streams on real weights, with the gateway's CPU time.
 
-    The verdict is on the scripted engine: on real weights a CPU gives so few tokens per second that opening the
-    requests and being up at all is most of what is seen. Their figure stands beside it.
+    The verdict uses the scripted engine. With real weights a CPU generates so few tokens per second that the cost of
+    opening requests and of an idle gateway dominates; that figure is in the note.
     """
-    words, resting = _scripted(plan)
+    words, idle_cpu = _scripted(plan)
     spent, on_real = (run_stats.median(run.cpu_per_token_s for run in runs) * 1e6 for runs in (words, real))
     note = (
         f"scripted engine, {run_stats.speed(words):.0f} tokens/s at {scripted.STEPS_PER_S} steps/s, opening requests "
-        f"counted; on real weights {on_real:.0f} µs at {run_stats.speed(real):.0f} tokens/s, of which "
-        f"{resting * 1e6 / run_stats.speed(real):.0f} µs for being up ({resting * 1e3:.1f} ms CPU per second at rest)"
+        f"included; on real weights {on_real:.0f} µs at {run_stats.speed(real):.0f} tokens/s, of which "
+        f"{idle_cpu * 1e6 / run_stats.speed(real):.0f} µs for an idle gateway ({idle_cpu * 1e3:.1f} ms CPU per second)"
     )
     work = f"gateway CPU per streamed token, {STREAMS} streams"
     return [Row(work, "–", "µs", spent, None, _CPU_LIMIT_US, at_most=True, note=note), *_start(plan)]
 
 
 def _scripted(plan: Plan) -> tuple[list[Outcome], float]:
-    """Runs behind the engine that says a word a step, and the CPU time per second of a gateway that rests."""
+    """Measure runs with the scripted engine, and the CPU time per second of an idle gateway."""
     work = Workload("words", requests=STREAMS, output_tokens=200 if plan.quick else 600)
     settings = {"HOME": str(plan.home), "SLOTS": str(STREAMS)}
     with servers.homeport(plan.model, settings, ("-m", "bench.scripted", "serve")) as side:
@@ -51,17 +51,17 @@ def _scripted(plan: Plan) -> tuple[list[Outcome], float]:
             runs.append(rounds.alone(side, work, turn))
         side.child.resume()
         before = side.child.main_cpu_s()
-        time.sleep(_REST_S)
-        return runs, (side.child.main_cpu_s() - before) / _REST_S
+        time.sleep(_IDLE_S)
+        return runs, (side.child.main_cpu_s() - before) / _IDLE_S
 
 
 def _start(plan: Plan) -> list[Row]:
     spent, resident, proportional = [], [], []
     for turn in range(plan.rounds):
         plan.say(f"start: round {turn + 1} of {plan.rounds}")
-        began = time.perf_counter()
+        start = time.perf_counter()
         with servers.homeport(plan.model, plan.same_kernels()) as side:
-            spent.append(time.perf_counter() - began)
+            spent.append(time.perf_counter() - start)
             _unload(side, plan.home)
             rss, pss = side.child.memory_bytes()
         resident.append(rss / 1e6)
@@ -77,5 +77,5 @@ def _start(plan: Plan) -> list[Row]:
 def _unload(side: Served, home: Path) -> None:
     running = runfile.find(home, port=side.address.port)
     if running is None:
-        raise RuntimeError("the server did not say where it runs")
+        raise RuntimeError("the server has no run file")
     http_client.stop(running, side.address.model)

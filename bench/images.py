@@ -1,9 +1,9 @@
-"""`python -m bench.images`: pictures over HTTP against what paints them alone, in one run: two tables.
+"""`python -m bench.images`: image generation over HTTP against the bare pipelines, in one run; two tables.
 
-First stable-diffusion.cpp with a tiny checkpoint, then the model in the box. The bare side calls the library (or reads
-the caption, walks, cleans and enlarges by the very code that serves) in this process, one picture after another, and
-does nothing with the pixels: no server, no worker, no file. Rounds take turns, so drift of the machine hits both alike.
-Prints the tables and, with --log, appends them to bench/LOG.md.
+First stable-diffusion.cpp with a tiny checkpoint, then the bundled model. The bare side calls the library, or the
+pipeline of the bundled model, in this process, one image after another, without server, worker or file. Sides
+alternate, so that drift of the machine affects both alike. Prints the tables and, with --log, appends them to
+bench/LOG.md.
 """
 
 import argparse
@@ -42,7 +42,7 @@ from homeport.models.pull_options import PullOptions
 from homeport.settings import load
 from tests.system.tiny_diffusion import MODEL, furnish
 
-BOX, CAPTIONS = "homeport-emoji-128", "multilingual-e5-small"
+BUNDLED, CAPTIONS = "homeport-emoji-128", "multilingual-e5-small"
 EDGE = 256
 CALLERS = (1, 4)
 TARGET = 0.95
@@ -50,7 +50,7 @@ TARGET = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is measured. `target`: of the time alone by ours, where one was set."""
+    """What is measured. `target`: the bare side's time divided by ours, if there is a target."""
 
     model: str
     engine: str
@@ -60,10 +60,10 @@ class Work:
 
 
 class Bare(Protocol):
-    """What paints, alone."""
+    """A bare pipeline."""
 
-    def paint(self, steps: int, seed: int) -> None:
-        """One picture."""
+    def generate(self, steps: int, seed: int) -> None:
+        """Generate one image."""
         ...
 
 
@@ -78,59 +78,61 @@ class Library:
         params.taesd_path = str(files["taesd"])
         self._context = sd.SDContext(params)
 
-    def paint(self, steps: int, seed: int) -> None:
-        """One picture."""
-        wanted = sd.SDImageGenParams()
-        wanted.prompt, wanted.width, wanted.height, wanted.seed = "a red fox", EDGE, EDGE, seed
-        wanted.sample_params.sample_steps, wanted.sample_params.cfg_scale = steps, 1.0
-        wanted.sample_params.sample_method = sd.SampleMethod.EULER
-        self._context.generate_with_params(wanted)
+    def generate(self, steps: int, seed: int) -> None:
+        """Generate one image."""
+        params = sd.SDImageGenParams()
+        params.prompt, params.width, params.height, params.seed = "a red fox", EDGE, EDGE, seed
+        params.sample_params.sample_steps, params.sample_params.cfg_scale = steps, 1.0
+        params.sample_params.sample_method = sd.SampleMethod.EULER
+        self._context.generate_with_params(params)
 
 
-class Box:
-    """The model in the box, by the code that serves it."""
+class BundledModel:
+    """The bundled model's pipeline."""
 
     def __init__(self, home: Path, threads: int) -> None:
         self._captions = encoder.load(
             model_home.weights(home, CAPTIONS), encoder.EncoderOptions(threads=threads, library=servers.wheel_kernels())
         )
-        networks = Networks(model_home.files(home, BOX), threads)
-        self._painter = ClipartPipeline(networks, E5CaptionEncoder(self._captions), self._captions.close)
+        networks = Networks(model_home.files(home, BUNDLED), threads)
+        self._pipeline = ClipartPipeline(networks, E5CaptionEncoder(self._captions), self._captions.close)
 
-    def paint(self, steps: int, seed: int) -> None:
-        """One picture."""
+    def generate(self, steps: int, seed: int) -> None:
+        """Generate one image."""
         size = ImageSize(EDGE, EDGE)
-        *_, made = self._painter.generate(PipelineInput("a red fox", self._painter.fit_size(size), seed, steps=steps))
-        if not isinstance(made, np.ndarray):
-            raise TypeError("the painter ended without a picture")
-        self._painter.enlarge(made, size)
+        *_, image = self._pipeline.generate(
+            PipelineInput("a red fox", self._pipeline.fit_size(size), seed, steps=steps)
+        )
+        if not isinstance(image, np.ndarray):
+            raise TypeError("the pipeline ended without an image")
+        self._pipeline.enlarge(image, size)
 
 
 def _ours(address: Address, steps: int, seed: int) -> None:
     connection = http.client.HTTPConnection(address.host, address.port, timeout=600)
-    asked = {"model": address.model, "prompt": "a red fox", "size": f"{EDGE}x{EDGE}", "steps": steps, "seed": seed}
-    asked["response_format"] = "b64_json"
-    connection.request("POST", "/v1/images/generations", json.dumps(asked), {"Content-Type": "application/json"})
+    body = {"model": address.model, "prompt": "a red fox", "size": f"{EDGE}x{EDGE}", "steps": steps, "seed": seed}
+    body["response_format"] = "b64_json"
+    connection.request("POST", "/v1/images/generations", json.dumps(body), {"Content-Type": "application/json"})
     answer = connection.getresponse()
-    body = answer.read()
+    content = answer.read()
     connection.close()
     if answer.status != 200:
-        raise RuntimeError(body.decode())
+        raise RuntimeError(content.decode())
 
 
 def _row(callers: int, work: Work, address: Address, bare: Bare) -> str:
-    """Seconds per picture with so many callers at once, on both sides."""
+    """Measure seconds per image with a number of concurrent callers, on both sides."""
     ours: list[float] = []
     alone: list[float] = []
     for _ in range(work.rounds):
-        began = time.perf_counter()
+        start = time.perf_counter()
         for seed in range(callers):
-            bare.paint(work.steps, seed)
-        alone.append((time.perf_counter() - began) / callers)
-        began = time.perf_counter()
+            bare.generate(work.steps, seed)
+        alone.append((time.perf_counter() - start) / callers)
+        start = time.perf_counter()
         with ThreadPoolExecutor(callers) as pool:
             list(pool.map(partial(_ours, address, work.steps), range(callers)))
-        ours.append((time.perf_counter() - began) / callers)
+        ours.append((time.perf_counter() - start) / callers)
     seconds, floor = statistics.median(ours), statistics.median(alone)
     cells = [str(callers), f"{seconds:.2f}", f"{floor:.2f}", f"{floor / seconds:.2f}"]
     if work.target:
@@ -139,12 +141,12 @@ def _row(callers: int, work: Work, address: Address, bare: Bare) -> str:
 
 
 def _heading(work: Work, threads: int) -> list[str]:
-    how = f"{EDGE}x{EDGE}, {work.steps} steps, {machine.rounds(work.rounds)}"
-    columns = ["callers", "seconds per picture", "what paints alone", "alone / ours"]
+    method = f"{EDGE}x{EDGE}, {work.steps} steps, {machine.rounds(work.rounds)}"
+    columns = ["callers", "seconds per image", "bare pipeline", "bare / ours"]
     if work.target:
         columns.append(f"at least {work.target}")
     return [
-        f"### {machine.heading(work.model, threads, work.engine, how)}",
+        f"### {machine.heading(work.model, threads, work.engine, method)}",
         "",
         "| " + " | ".join(columns) + " |",
         "|" + "---|" * len(columns),
@@ -154,7 +156,7 @@ def _heading(work: Work, threads: int) -> list[str]:
 def _table(work: Work, threads: int, address: Address, bare: Bare) -> list[str]:
     lines = _heading(work, threads)
     print("\n".join(lines), flush=True)
-    bare.paint(work.steps, 0)
+    bare.generate(work.steps, 0)
     _ours(address, work.steps, 0)
     for callers in CALLERS:
         lines.append(_row(callers, work, address, bare))
@@ -164,7 +166,7 @@ def _table(work: Work, threads: int, address: Address, bare: Bare) -> list[str]:
 
 @contextmanager
 def _library(threads: int) -> Iterator[tuple[Address, Bare]]:
-    """A server with the tiny model, and the library alone."""
+    """A server with the tiny model, and the bare library."""
     with tempfile.TemporaryDirectory() as folder:
         furnish(Path(folder), edge=EDGE)
         bare = Library(model_home.files(Path(folder), MODEL), threads)
@@ -174,37 +176,38 @@ def _library(threads: int) -> Iterator[tuple[Address, Bare]]:
 
 
 @contextmanager
-def _box(threads: int) -> Iterator[tuple[Address, Bare]]:
-    """A server with the model in the box, installed from the package, and its sampler alone; the same kernels."""
+def _bundled(threads: int) -> Iterator[tuple[Address, Bare]]:
+    """A server with the bundled model, and its bare pipeline on the same kernels."""
     with tempfile.TemporaryDirectory() as folder:
         store = ModelStore(Path(folder))
         captions = store.folder(CAPTIONS)
         captions.parent.mkdir(parents=True)
         captions.symlink_to(model_home.weights(load().home, CAPTIONS).parent, target_is_directory=True)
-        pull(BOX, store, PullOptions(offline=True), NullProgress())
+        pull(BUNDLED, store, PullOptions(offline=True), NullProgress())
         settings = {"THREADS": str(threads), "HOME": folder, "OFFLINE": "1", "LLAMA_LIB": str(servers.wheel_kernels())}
-        with servers.homeport(BOX, settings) as served:
-            yield served.address, Box(Path(folder), threads)
+        with servers.homeport(BUNDLED, settings) as served:
+            yield served.address, BundledModel(Path(folder), threads)
 
 
 def main() -> None:
-    """Run the tables."""
+    """Measure and print the tables."""
     parser = argparse.ArgumentParser(prog="python -m bench.images", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=20, help="of the tiny checkpoint")
-    parser.add_argument("--box-steps", type=int, default=8, help="of the model in the box; 8 are its own number")
+    parser.add_argument("--steps", type=int, default=20, help="steps of the tiny checkpoint")
+    parser.add_argument("--box-steps", type=int, default=8, help="steps of the bundled model, whose default is 8")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--log", action="store_true", help="append the tables to bench/LOG.md")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     works = (
-        (Work(MODEL, "cyllama", asked.steps, asked.rounds, TARGET), _library),
-        (Work(BOX, "onnxruntime", asked.box_steps, 5 * asked.rounds), _box),  # each takes a fraction of a second
+        (Work(MODEL, "cyllama", arguments.steps, arguments.rounds, TARGET), _library),
+        # More rounds, because each image takes a fraction of a second.
+        (Work(BUNDLED, "onnxruntime", arguments.box_steps, 5 * arguments.rounds), _bundled),
     )
     lines: list[str] = []
     for work, opened in works:
-        with opened(asked.threads) as (address, bare):
-            lines += ["", *_table(work, asked.threads, address, bare)]
-    if asked.log:
+        with opened(arguments.threads) as (address, bare):
+            lines += ["", *_table(work, arguments.threads, address, bare)]
+    if arguments.log:
         log.append(lines[1:])
 
 

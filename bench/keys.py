@@ -1,6 +1,6 @@
-"""The row on keys: what a request costs the gateway with keys, limits and usage on, against none of it.
+"""The row on keys: the gateway's CPU time per request with keys, limits and usage, against none of these.
 
-`python -m bench` has it in its table; `python -m bench.keys` measures it alone.
+`python -m bench` includes it; `python -m bench.keys` measures it alone.
 """
 
 import argparse
@@ -28,18 +28,18 @@ from bench.workload import Workload
 from homeport.settings import load
 
 _LIMIT = 1.10
-_PLENTY = str(10**9)
+_HIGH_LIMIT = str(10**9)
 _FLAGS = ("--requests-per-minute", "--tokens-per-minute", "--tokens-per-day", "--tokens-per-month")
 
 
 def rows(plan: Plan) -> list[Row]:
-    """Measure short requests, in paired rounds, behind the engine that says a word a step."""
+    """Measure short requests with the scripted engine, in paired rounds."""
     work = Workload("short requests", requests=200 if plan.quick else 1000, output_tokens=4, concurrency=16)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         plain, keyed = (Path(folder) / name for name in ("plain", "keyed"))
         sides = {
             "plain": stack.enter_context(_served(plan, plain, {"API_KEYS": "bench"}, flags=(scripted.WITHOUT_USAGE,))),
-            "keyed": stack.enter_context(_served(plan, keyed, {}, _key(plan, keyed))),
+            "keyed": stack.enter_context(_served(plan, keyed, {}, _create_key(plan, keyed))),
         }
         for side in sides.values():
             rounds.alone(side, Workload("warm-up", requests=32, output_tokens=4), turn=0)
@@ -53,17 +53,17 @@ def rows(plan: Plan) -> list[Row]:
     return [Row(what, "plain key, no usage", "µs", cost["keyed"], cost["plain"], _LIMIT, at_most=True, note=note)]
 
 
-def _key(plan: Plan, home: Path) -> str:
-    """Make a home with the model in it, and a key there; give its secret."""
-    limits = [word for flag in (*_FLAGS, "--concurrent-requests") for word in (flag, _PLENTY)]
+def _create_key(plan: Plan, home: Path) -> str:
+    """Create a home with the model and a key; return the key's secret."""
+    limits = [word for flag in (*_FLAGS, "--concurrent-requests") for word in (flag, _HIGH_LIMIT)]
     command = [sys.executable, "-m", "homeport", "keys", "create", "bench", "--json", *limits]
-    _home(plan, home)
+    _create_home(plan, home)
     environ = {**os.environ, "HOMEPORT_HOME": str(home)}
-    said = subprocess.run(command, env=environ, check=True, capture_output=True, text=True)
-    return str(json.loads(said.stdout)["secret"])
+    created = subprocess.run(command, env=environ, check=True, capture_output=True, text=True)
+    return str(json.loads(created.stdout)["secret"])
 
 
-def _home(plan: Plan, home: Path) -> None:
+def _create_home(plan: Plan, home: Path) -> None:
     home.mkdir(exist_ok=True)
     if not (home / "models").exists():
         (home / "models").symlink_to(plan.home / "models")
@@ -72,23 +72,23 @@ def _home(plan: Plan, home: Path) -> None:
 def _served(
     plan: Plan, home: Path, settings: dict[str, str], key: str = "bench", flags: tuple[str, ...] = ()
 ) -> AbstractContextManager[Served]:
-    _home(plan, home)
+    _create_home(plan, home)
     command = ("-m", "bench.scripted", *flags, "serve")
     return servers.homeport(plan.model, {"HOME": str(home), **settings}, command, key=key)
 
 
 def main() -> None:
-    """Run this row alone."""
+    """Measure this row alone."""
     parser = argparse.ArgumentParser(prog="python -m bench.keys", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--log", action="store_true", help="append the table to bench/LOG.md")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     threads = os.cpu_count() or 1
-    plan = Plan("smollm2-135m", asked.rounds, threads, load().home, say=lambda _: None)
-    heading = machine.heading("the gateway alone", threads, "xllamacpp", machine.rounds(asked.rounds))
+    plan = Plan("smollm2-135m", arguments.rounds, threads, load().home, say=lambda _: None)
+    heading = machine.heading("the gateway alone", threads, "xllamacpp", machine.rounds(arguments.rounds))
     lines = [f"### {heading}", "", *table.targets(rows(plan))]
     print("\n".join(lines), flush=True)
-    if asked.log:
+    if arguments.log:
         log.append(lines)
 
 

@@ -1,4 +1,4 @@
-"""The rows on waiting: a prompt seen before, an edit, and streams beside which a long prompt arrives."""
+"""The rows on latency: a repeated prompt, an edit, and streams during which a long prompt arrives."""
 
 import asyncio
 import http.client
@@ -49,7 +49,7 @@ class _Edit(msgspec.Struct):
 
 
 def rows(plan: Plan) -> list[Row]:
-    """Measure all of them. The servers use the same kernels and file; one of them has speculation off."""
+    """Measure all rows. Both servers use the same kernels and file; one has speculative decoding switched off."""
     settings = plan.same_kernels()
     with ExitStack() as stack:
         ours = stack.enter_context(servers.homeport(plan.model, settings))
@@ -87,12 +87,12 @@ def _edits(plan: Plan, ours: Served, plain: Served) -> Row:
 
 
 def document(turn: int, sentences: int) -> str:
-    """A text with spelling mistakes, its sentences in another order each turn."""
+    """A text with spelling mistakes, with its sentences in a different order each turn."""
     return " ".join(random.Random(turn).sample(_SENTENCES, sentences))
 
 
 def edit_speed(side: Served, text: str) -> float:
-    """Tokens per second of one edit at temperature 0; nan where it failed."""
+    """Tokens per second of one edit at temperature 0; nan if it failed."""
     to = side.address
     connection = http.client.HTTPConnection(to.host, to.port, timeout=300)
     body = {"model": to.model, "input": text, "instruction": _INSTRUCTION, "temperature": 0}

@@ -1,8 +1,8 @@
-"""The load generator: sends a workload over HTTP as streams and times what comes back.
+"""The load generator: sends a workload over HTTP as streams, and measures when the text arrives.
 
-Knows nothing of which server answers. One asyncio task and one connection per request; parsing is line by line
-and cheap, and the generator's own CPU use is reported so that a run it limited can be seen. As a program
-(`python -m bench.load http://127.0.0.1:8080 MODEL --requests 16`) it prints the figures of any server that runs.
+One asyncio task and one connection per request; lines are parsed cheaply. The generator's own CPU use is reported, so
+that a run limited by it is visible. As a program (`python -m bench.load http://127.0.0.1:8080 MODEL --requests 16`) it
+prints the figures of any running server.
 """
 
 import argparse
@@ -26,7 +26,7 @@ _LINE_BYTES = 1 << 22
 
 
 class Address(msgspec.Struct, frozen=True):
-    """Where a server listens, the model name to ask for, and the key to ask with."""
+    """Where a server listens, and the model name and key to send."""
 
     host: str
     port: int
@@ -68,8 +68,8 @@ async def _lines(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
         yield line.strip()
 
 
-def _note(reply: Reply, line: bytes) -> None:
-    """Write down what one event says."""
+def _record(reply: Reply, line: bytes) -> None:
+    """Record one event."""
     now = time.perf_counter()
     chunk = _decoder.decode(line)
     if chunk.usage:
@@ -82,7 +82,7 @@ def _note(reply: Reply, line: bytes) -> None:
 
 
 async def _send(to: Address, body: bytes, reply: Reply, noted: asyncio.Event) -> None:
-    """Send one request and note its stream, setting `noted` each time. A failure is noted too, not raised."""
+    """Send one request and record its stream, setting `noted` at each event. A failure is recorded, not raised."""
     reply.sent_s = time.perf_counter()
     head = (
         f"POST /v1/completions HTTP/1.1\r\nHost: {to.host}:{to.port}\r\nContent-Type: application/json\r\n"
@@ -98,7 +98,7 @@ async def _send(to: Address, body: bytes, reply: Reply, noted: asyncio.Event) ->
             return
         async for line in _lines(reader):
             if line.startswith(b"data: ") and line != b"data: [DONE]":
-                _note(reply, line[6:])
+                _record(reply, line[6:])
                 noted.set()
     except (OSError, ValueError, msgspec.DecodeError) as error:
         reply.failure = str(error)
@@ -114,7 +114,7 @@ def _bodies(to: Address, work: Workload, turn: int) -> list[bytes]:
 
 
 async def _sent(to: Address, work: Workload, turn: int, replies: list[Reply], noted: asyncio.Event) -> None:
-    """Send all requests as they arrive, noting each in its place of `replies`."""
+    """Send all requests at their arrival times, recording each in `replies`."""
     gate = asyncio.Semaphore(work.concurrency) if work.concurrency else contextlib.nullcontext()
 
     async def one(at: float, body: bytes, reply: Reply) -> None:
@@ -131,7 +131,7 @@ def _replies(work: Workload) -> list[Reply]:
 
 
 async def run(to: Address, work: Workload, turn: int) -> Outcome:
-    """Send a load and wait for its last answer."""
+    """Send a load and wait for all answers."""
     replies = _replies(work)
     cpu, start = time.process_time(), time.perf_counter()
     await _sent(to, work, turn, replies, asyncio.Event())
@@ -140,9 +140,10 @@ async def run(to: Address, work: Workload, turn: int) -> Outcome:
 
 
 class Interruption(msgspec.Struct):
-    """What running streams felt while another load arrived: gaps between their pieces of text, in seconds.
+    """The gaps, in seconds, between pieces of text of running streams while another load arrived.
 
-    `alone_s`: before it, `beside_s`: from its sending to its first token. `ttft_s`: its own. `errors`: of both loads.
+    `alone_s`: gaps before it; `beside_s`: gaps from its sending to its first token; `ttft_s`: its own; `errors`: of
+    both.
     """
 
     alone_s: list[float]
@@ -152,7 +153,7 @@ class Interruption(msgspec.Struct):
 
 
 async def interrupted(to: Address, running: Workload, arriving: Workload, turn: int) -> Interruption:
-    """Start a load, let another arrive once all its streams run, and leave when that one's answers have begun."""
+    """Start a load, send another once all its streams run, and stop when the answers of the second have begun."""
     streams, newcomers, noted = _replies(running), _replies(arriving), asyncio.Event()
     task = asyncio.create_task(_sent(to, running, turn, streams, noted))
     try:
@@ -174,16 +175,16 @@ async def interrupted(to: Address, running: Workload, arriving: Workload, turn: 
     )
 
 
-async def _until(noted: asyncio.Event, task: "asyncio.Task[None]", holds: Callable[[], bool]) -> None:
-    """Wait until something holds, looking at each note, or the task is over."""
-    while not task.done() and not holds():
+async def _until(noted: asyncio.Event, task: "asyncio.Task[None]", is_reached: Callable[[], bool]) -> None:
+    """Wait until a condition is_reached, checked at each event, or the task has ended."""
+    while not task.done() and not is_reached():
         noted.clear()
         note = asyncio.create_task(noted.wait())
         await asyncio.wait((note, task), return_when=asyncio.FIRST_COMPLETED)
         note.cancel()
 
 
-def _told(found: Outcome) -> str:
+def _summary(found: Outcome) -> str:
     lines = [
         f"tokens/s         {found.tokens_per_s:.1f} ({found.output_tokens} tokens in {found.wall_s:.2f} s)",
         f"TTFT p50 / p99   {quantile(found.ttft_s, 0.5) * 1e3:.0f} / {quantile(found.ttft_s, 0.99) * 1e3:.0f} ms",
@@ -196,26 +197,28 @@ def _told(found: Outcome) -> str:
 
 
 def main() -> None:
-    """Load a server that runs already."""
+    """Measure a running server."""
     parser = argparse.ArgumentParser(prog="bench.load", description=main.__doc__)
     parser.add_argument("url", help="such as http://127.0.0.1:8080")
     parser.add_argument("model")
     numbers = {"requests": 16, "prompt-tokens": 200, "output-tokens": 64, "shared-tokens": 0, "n": 1, "turn": 0}
     for name, default in numbers.items():
         parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--concurrency", type=int, help="requests under way at a time (default: all)")
-    parser.add_argument("--rate", type=float, help="arrivals per second, by chance (default: all at once)")
-    parser.add_argument("--beside", type=int, metavar="TOKENS", help="a prompt of this length arrives meanwhile")
-    given = parser.parse_args()
-    url = urllib.parse.urlsplit(given.url)
-    to = Address(url.hostname or "127.0.0.1", url.port or 80, given.model)
-    sizes = (given.requests, given.prompt_tokens, given.output_tokens, given.shared_tokens, given.n)
-    work = Workload(f"load {time.time_ns()}", *sizes, rate_per_s=given.rate, concurrency=given.concurrency)
-    if not given.beside:
-        print(_told(asyncio.run(run(to, work, given.turn))))
+    parser.add_argument("--concurrency", type=int, help="concurrent requests (default: all)")
+    parser.add_argument(
+        "--rate", type=float, help="average arrivals per second, at random times (default: all at once)"
+    )
+    parser.add_argument("--beside", type=int, metavar="TOKENS", help="send a prompt of this length meanwhile")
+    arguments = parser.parse_args()
+    url = urllib.parse.urlsplit(arguments.url)
+    to = Address(url.hostname or "127.0.0.1", url.port or 80, arguments.model)
+    sizes = (arguments.requests, arguments.prompt_tokens, arguments.output_tokens, arguments.shared_tokens, arguments.n)
+    work = Workload(f"load {time.time_ns()}", *sizes, rate_per_s=arguments.rate, concurrency=arguments.concurrency)
+    if not arguments.beside:
+        print(_summary(asyncio.run(run(to, work, arguments.turn))))
         return
-    late = Workload(f"{work.name} late", 1, given.beside, 8)
-    found = asyncio.run(interrupted(to, work, late, given.turn))
+    late = Workload(f"{work.name} late", 1, arguments.beside, 8)
+    found = asyncio.run(interrupted(to, work, late, arguments.turn))
     for name, gaps in (("alone", found.alone_s), ("beside", found.beside_s)):
         print(f"gap p50 / p99 {name}: {quantile(gaps, 0.5) * 1e3:.1f} / {quantile(gaps, 0.99) * 1e3:.1f} ms")
     print(f"the late prompt's TTFT: {quantile(found.ttft_s, 0.5) * 1e3:.0f} ms; errors: {found.errors}")

@@ -1,4 +1,4 @@
-"""bench/LOG.md, to which every table is appended that was measured in earnest."""
+"""bench/LOG.md, the log of measured tables."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -7,6 +7,6 @@ LOG = Path(__file__).parent / "LOG.md"
 
 
 def append(lines: Iterable[str]) -> None:
-    """Add a table below those that are there."""
+    """Append a table."""
     with LOG.open("a", encoding="utf-8") as log:
         log.write("\n" + "\n".join(lines) + "\n")

@@ -1,4 +1,4 @@
-"""Where and with what a run was made: machine, versions, commit."""
+"""The circumstances of a run: machine, versions, commit."""
 
 import contextlib
 import datetime
@@ -12,7 +12,7 @@ _CPUINFO = Path("/proc/cpuinfo")
 
 
 def _cpu() -> str:
-    """The processor's name where the system tells it, else its family."""
+    """The processor's name if the system reports it, else its family."""
     if _CPUINFO.is_file():
         for line in _CPUINFO.read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
@@ -21,13 +21,15 @@ def _cpu() -> str:
 
 
 def commit() -> str:
-    """The commit measured, with a plus where files differ from it; `unknown` outside of a clone."""
-    told = subprocess.run(["git", "describe", "--always", "--dirty=+"], capture_output=True, text=True, check=False)
-    return told.stdout.strip() or "unknown"
+    """The commit measured, with a plus if files differ from it; `unknown` outside a clone."""
+    described = subprocess.run(
+        ["git", "describe", "--always", "--dirty=+"], capture_output=True, text=True, check=False
+    )
+    return described.stdout.strip() or "unknown"
 
 
-def heading(model: str, threads: int, peer: str, how: str) -> str:
-    """One line: day, commit, model, machine, versions (`peer`: a package's name, or a program's) and how it was run."""
+def heading(model: str, threads: int, peer: str, method: str) -> str:
+    """One line: day, commit, model, machine, versions (`peer`: a package's name, or a program's) and method."""
     day = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
     with contextlib.suppress(PackageNotFoundError):
         peer = f"{peer} {version(peer)}"
@@ -37,11 +39,11 @@ def heading(model: str, threads: int, peer: str, how: str) -> str:
         model,
         f"{_cpu()}, {os.cpu_count()} CPUs, {threads} threads",
         f"{platform.system()} {platform.machine()}, Python {platform.python_version()}, peer {peer}",
-        how,
+        method,
     ]
     return " · ".join(parts)
 
 
 def rounds(number: int) -> str:
-    """How many, in words."""
+    """`1 round`, `2 rounds`."""
     return f"{number} round{'s' if number > 1 else ''}"

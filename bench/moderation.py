@@ -1,8 +1,8 @@
 """`python -m bench.moderation`: moderation over HTTP against the bare libraries on the same input, in one run.
 
-The bare side calls llama.cpp's kernels on the same windows of the same text, the words' network and the head, with
-nothing around them: no server, no worker, no turns. Rounds alternate, so drift of the machine hits both alike. Prints a
-table and, with --log, appends it to bench/LOG.md.
+The bare side calls llama.cpp's kernels, the toxicity model and the classifier head on the same windows of the same
+text, without server, worker or queue. Sides alternate, so that drift of the machine affects both alike. Prints a table
+and, with --log, appends it to bench/LOG.md.
 """
 
 import argparse
@@ -32,12 +32,12 @@ SENTENCES = {
     "Chinese": "委员会周二开会，讨论港口的预算和北码头的修理工作，会议持续了三个小时。",
 }
 TOKENS = 512
-TOLD = 200.0
-"""The bar for the 95th percentile, in milliseconds."""
+TARGET_MS = 200.0
+"""The target for the 95th percentile."""
 
 
 def _text(sentence: str, reader: FeatureExtractor) -> str:
-    """A sentence again and again, up to the number of tokens, each time with another number."""
+    """Repeat a sentence, each time with another number, up to the number of tokens."""
     text = ""
     number = 0
     while reader.count(text) < TOKENS:
@@ -49,12 +49,12 @@ def _text(sentence: str, reader: FeatureExtractor) -> str:
 
 
 def _timed(work: Callable[[], object], repeats: int) -> list[float]:
-    """Milliseconds of each of so many runs."""
+    """The milliseconds of each of `repeats` runs."""
     found = []
     for _ in range(repeats):
-        began = time.perf_counter()
+        start = time.perf_counter()
         work()
-        found.append((time.perf_counter() - began) * 1e3)
+        found.append((time.perf_counter() - start) * 1e3)
     return found
 
 
@@ -63,8 +63,8 @@ def _bare(reader: FeatureExtractor, trained: head.ClassifierHead, windows: Seque
         trained.judge(reader.features(chunk), [window.text for window in chunk])
 
 
-def _asked(url: str, body: bytes) -> None:
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 - an http address on loopback
+def _request(url: str, body: bytes) -> None:
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 - http on loopback
     with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - the same
         answer.read()
 
@@ -76,7 +76,7 @@ def _row(name: str, ours: list[float], bare: list[float]) -> str:
     ratio = statistics.median(bare) / statistics.median(ours)
     cells = [name, f"{at(ours, 50):.0f}", f"{at(ours, 95):.0f}", f"{at(bare, 50):.0f}", f"{at(bare, 95):.0f}"]
     cells += [f"{ratio:.2f}", f"{1e3 * TOKENS / statistics.median(ours):.0f}"]
-    cells += ["yes" if at(ours, 95) < TOLD else "no"]
+    cells += ["yes" if at(ours, 95) < TARGET_MS else "no"]
     return "| " + " | ".join(cells) + " |"
 
 
@@ -96,9 +96,9 @@ def _measure(kernels: str, library: Path | None, rounds: int, threads: int) -> l
             windows = [window for window in reader.windows(text) if window is not None]
             ours: list[float] = []
             bare: list[float] = []
-            _timed(partial(_asked, url, body), 3)
+            _timed(partial(_request, url, body), 3)
             for _ in range(rounds):
-                ours += _timed(partial(_asked, url, body), 10)
+                ours += _timed(partial(_request, url, body), 10)
                 bare += _timed(partial(_bare, reader, trained, windows), 10)
             rows.append(_row(f"{language}, {kernels}", ours, bare))
     vectors.close()
@@ -106,30 +106,30 @@ def _measure(kernels: str, library: Path | None, rounds: int, threads: int) -> l
 
 
 def main() -> int:
-    """Measure, print, append with --log; the exit code."""
+    """Measure and print the table; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench.moderation", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="of ten requests for each side and language")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of ten requests per side and language")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--log", action="store_true", help="append the table to bench/LOG.md")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     folder = load().home / "kernels" / "cpu"
     kinds = {"npm kernels": next(folder.glob("libllama.v*.so"), None) if folder.is_dir() else None, "wheel": None}
     rows = [
         row
         for name, library in kinds.items()
         if library is not None or name == "wheel"
-        for row in _measure(name, library, asked.rounds, asked.threads)
+        for row in _measure(name, library, arguments.rounds, arguments.threads)
     ]
-    how = f"{machine.rounds(asked.rounds)} of 10"
+    method = f"{machine.rounds(arguments.rounds)} of 10"
     table = [
-        f"### {machine.heading(f'{MODEL}, {TOKENS} tokens', asked.threads, 'xllamacpp', how)}",
+        f"### {machine.heading(f'{MODEL}, {TOKENS} tokens', arguments.threads, 'xllamacpp', method)}",
         "",
         "| text | p50 ms | p95 ms | bare p50 ms | bare p95 ms | bare / ours | tokens/s | p95 under 200 ms |",
         "|---|---|---|---|---|---|---|---|",
         *rows,
     ]
     print("\n".join(table))
-    if asked.log:
+    if arguments.log:
         log.append(table)
     return 0
 

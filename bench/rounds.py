@@ -1,6 +1,7 @@
-"""Paired rounds: every side runs the same load in turn, while all others are paused.
+"""Paired rounds: each side runs the same load in turn, while all others are paused.
 
-The order is reversed every other round, so that a machine that drifts hits all alike. Knows nothing of what sides are.
+The order is reversed every other round, so that drift of the machine affects all alike. Knows nothing of what sides
+are.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -12,8 +13,8 @@ from bench.processes import Child
 from bench.run_stats import Outcome, speed
 from bench.workload import Workload
 
-_BEATEN = 0.8
-"""A peer with a speed below this share of its rival's cannot be the bar: further rounds leave it out."""
+_BEATEN_SHARE = 0.8
+"""A rival below this share of the best rival's speed is left out of further rounds."""
 
 Runs = dict[str, list[Outcome]]
 
@@ -35,7 +36,7 @@ def alternate(
     rivals: Collection[str] = (),
     say: Callable[[str], None] = lambda _: None,
 ) -> Runs:
-    """Measure all sides in turns; `rivals` are those of which only the best counts."""
+    """Measure all sides in turn. Of `rivals` only the best counts."""
     found: Runs = {name: [] for name in sides}
     beaten: set[str] = set()
     for turn in range(rounds):
@@ -46,12 +47,12 @@ def alternate(
                 found[name].append(run)
                 say(f"{work.name}: round {turn + 1} of {rounds}, {name}: {run.tokens_per_s:.1f} tokens/s")
         best = max((speed(found[name]) for name in rivals), default=0.0)
-        beaten |= {name for name in rivals if speed(found[name]) < _BEATEN * best}
+        beaten |= {name for name in rivals if speed(found[name]) < _BEATEN_SHARE * best}
     return found
 
 
 def alone(side: Side, work: Workload, turn: int) -> Outcome:
-    """Measure a side that is paused before and afterwards, and the CPU time that it and everyone else took."""
+    """Resume a side, measure it and the CPU time that it and all other programs use, and pause it."""
     child = side.child
     child.resume()
     try:
@@ -66,6 +67,6 @@ def alone(side: Side, work: Workload, turn: int) -> Outcome:
 
 
 def _busy_s() -> float:
-    """CPU time of all programs of this machine so far; what other machines took from it counts too."""
+    """CPU time of all programs of this machine so far, including time stolen by other virtual machines."""
     spent = psutil.cpu_times()
     return sum(getattr(spent, name, 0.0) for name in ("user", "nice", "system", "irq", "softirq", "steal"))

@@ -1,4 +1,4 @@
-"""One row of the table of targets: what was measured, what it is held against, and whether that is enough. Pure."""
+"""One row of the table of targets: the figure, what it is compared with, and the verdict. Pure."""
 
 import math
 from typing import Literal
@@ -6,16 +6,16 @@ from typing import Literal
 import msgspec
 
 _FLOOR_SHARE = 0.95
-"""What a whole server must reach of the bare kernels, where a target asks for more than these can do."""
+"""The share of the bare kernels' speed that the server must reach if the target exceeds that speed."""
 
 Verdict = Literal["met", "not met", "not measured"]
 
 
 class Row(msgspec.Struct, frozen=True):
-    """A figure of ours and another, in the same unit. `theirs` None: the figure itself is held against the target.
+    """Our figure and another, in the same unit. `theirs` None: our figure itself is compared with the target.
 
-    `target` is what ours / theirs (or ours) must reach, or stay within where `at_most`. `floor`: what the bare kernels
-    reach at the same work, where that bounds what a server can.
+    `target`: the minimum of ours / theirs (or ours), or the maximum if `at_most`. `floor`: the figure of the bare
+    kernels for the same work, if it bounds what a server can reach.
     """
 
     work: str
@@ -30,24 +30,24 @@ class Row(msgspec.Struct, frozen=True):
 
     @property
     def value(self) -> float:
-        """What is held against the target."""
+        """The value that is compared with the target."""
         if self.theirs is None:
             return self.ours
         return self.ours / self.theirs if self.theirs else math.nan
 
     @property
     def bare(self) -> float:
-        """What the bare kernels reach of theirs; without bound where that is not known or does not matter."""
+        """The figure of the bare kernels divided by theirs; infinite if unknown or irrelevant."""
         return self.floor / self.theirs if self.floor and self.theirs and not self.at_most else math.inf
 
     @property
     def is_capped(self) -> bool:
-        """Whether the target asks for more than the bare kernels reach."""
+        """Whether the target exceeds what the bare kernels reach."""
         return self.target > self.bare
 
     @property
     def bar(self) -> float:
-        """The target, or the share of the floor that takes its place."""
+        """The target, or the share of the floor that replaces it."""
         return _FLOOR_SHARE * self.bare if self.is_capped else self.target
 
     @property

@@ -1,4 +1,4 @@
-"""What a run of a load amounts to, and the statistics of it. Pure: knows nothing of servers, sockets or clocks."""
+"""The outcome of a run, and statistics over runs. Pure: knows nothing of servers, sockets or clocks."""
 
 import math
 import statistics
@@ -9,11 +9,11 @@ import msgspec
 
 
 class Outcome(msgspec.Struct):
-    """One run: times in seconds. `errors` counts requests that did not end with all their tokens.
+    """One run; times in seconds. `errors`: the number of requests that did not return all their tokens.
 
-    `gaps_s`: between one token of a choice and its next; tokens that came together have 0 between them. `deltas`: the
-    pieces in which the tokens came. CPU: of the load generator, and of the server's main process (None: not measured).
-    `others`: the share of the machine that neither of them used, but other programs did.
+    `gaps_s`: times between consecutive tokens of a choice, 0 for tokens of one piece. `deltas`: the number of pieces of
+    text. CPU times: of the load generator, and of the server's main process (None: not measured). `others`: the share
+    of the machine's CPU time that other programs used.
     """
 
     wall_s: float
@@ -28,18 +28,18 @@ class Outcome(msgspec.Struct):
 
     @property
     def tokens_per_s(self) -> float:
-        """Output tokens of the whole run over its wall time."""
+        """Output tokens divided by wall time."""
         return self.output_tokens / self.wall_s
 
     @property
     def cpu_per_token_s(self) -> float:
-        """CPU time of the server's main process per token that it passed on; nan where it was not measured."""
+        """CPU time of the server's main process per output token; nan if not measured."""
         known = self.server_cpu_s is not None and self.output_tokens > 0
         return (self.server_cpu_s or 0.0) / self.output_tokens if known else math.nan
 
 
 class Reply(msgspec.Struct):
-    """What came back for one request: when it was sent, when text of each choice came, and how each choice ended."""
+    """The answer to one request: when it was sent, when text of each choice arrived, and how each choice ended."""
 
     sent_s: float
     stamps: dict[int, list[float]] = {}
@@ -48,22 +48,21 @@ class Reply(msgspec.Struct):
     failure: str | None = None
 
     def tokens(self, n: int, wanted: int) -> int:
-        """Tokens generated, 0 where the request failed or a choice ended otherwise than at its `wanted` tokens.
+        """The number of generated tokens; 0 if the request failed or a choice did not end at its `wanted` tokens.
 
-        Some servers count one choice alone in the usage of n choices: there a choice that ended by its length is the
-        proof of its tokens.
+        Some servers report the usage of one choice for n choices, so a choice that ended by length counts as complete.
         """
         is_whole = self.failure is None and len(self.ends) == n and set(self.ends.values()) == {"length"}
         return n * wanted if is_whole and self.usage_tokens >= wanted else 0
 
     @property
     def first_s(self) -> float | None:
-        """Seconds from sending to the first text; None where none came."""
+        """Seconds from sending to the first text; None without text."""
         times = [stamps[0] for stamps in self.stamps.values() if stamps]
         return min(times) - self.sent_s if times else None
 
     def gaps(self, wanted: int) -> list[float]:
-        """Seconds between the tokens of each choice. What came in one piece of text has no time between it."""
+        """Seconds between the tokens of each choice; 0 between tokens of one piece of text."""
         found: list[float] = []
         for stamps in self.stamps.values():
             found += [after - before for before, after in pairwise(stamps)]
@@ -71,7 +70,7 @@ class Reply(msgspec.Struct):
         return found
 
     def gaps_within(self, begin_s: float, end_s: float) -> list[float]:
-        """Seconds between pieces of text, of those gaps that ended between two moments."""
+        """Seconds between pieces of text, for the gaps that ended between two times."""
         return [
             after - before
             for stamps in self.stamps.values()
@@ -106,7 +105,7 @@ def quantile(of: Sequence[float], q: float) -> float:
 
 
 def median(of: Iterable[float]) -> float:
-    """The median of what is a number; nan where nothing is."""
+    """The median of the values that are not nan; nan if there are none."""
     known = [value for value in of if not math.isnan(value)]
     return statistics.median(known) if known else math.nan
 

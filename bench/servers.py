@@ -1,6 +1,6 @@
-"""The servers under test: ours, llama.cpp's own (out of the `xllamacpp` wheel, or any binary) and vLLM.
+"""The servers under test: ours, llama.cpp's own (from the `xllamacpp` wheel, or any binary) and vLLM.
 
-Each is a child process that answers OpenAI's completions. `Served` is how a run on one of them is measured.
+Each is a child process that serves OpenAI's completions. `Served` measures a run on one of them.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from bench.workload import Workload
 DEFAULT, TUNED, VECTORS = "default", "tuned", "vectors"
 SLOTS, CELLS = 32, 49152
 
-# The program's own defaults are four slots and one cache for all; the wheel's class has to be told so.
+# The defaults of the program, which the wheel's class does not set: four slots and one cache for all.
 _WHEEL_FLAGS: Mapping[str, dict[str, int | bool]] = {
     DEFAULT: {"n_parallel": 4, "kv_unified": True},
     TUNED: {
@@ -34,7 +34,7 @@ _WHEEL_FLAGS: Mapping[str, dict[str, int | bool]] = {
         "n_batch": 2048,
         "n_ubatch": 512,
     },
-    # What its authors call for embeddings: a batch in one piece, each text within it.
+    # As its authors recommend for embeddings: the physical batch holds each text completely.
     VECTORS: {"embedding": True, "n_batch": 2048, "n_ubatch": 2048, "n_ctx": 8192, "n_parallel": 16},
 }
 _BINARY_FLAGS: Mapping[str, list[str]] = {
@@ -45,7 +45,7 @@ _BINARY_FLAGS: Mapping[str, list[str]] = {
 
 
 class Served(msgspec.Struct):
-    """A server that runs, and where. Fulfils `bench.rounds.Side`."""
+    """A running server and its address. Implements `bench.rounds.Side`."""
 
     child: Child
     address: Address
@@ -56,7 +56,7 @@ class Served(msgspec.Struct):
 
 
 def wheel_kernels() -> Path:
-    """The shared object inside the installed `xllamacpp` wheel: the kernels both sides use."""
+    """The shared library in the installed `xllamacpp` wheel, whose kernels both sides use."""
     spec = importlib.util.find_spec("xllamacpp")
     if spec is None or spec.origin is None:
         raise FileNotFoundError("xllamacpp is not installed")
@@ -70,7 +70,7 @@ def homeport(
     program: tuple[str, ...] = ("-m", "homeport", "serve"),
     key: str = "bench",
 ) -> Iterator[Served]:
-    """Our server, with `settings` as HOMEPORT_* variables (names without the prefix), asked with this key."""
+    """Run our server, with `settings` as HOMEPORT_* variables (names without the prefix). `key` is sent to it."""
     port = processes.free_port()
     environ = {f"HOMEPORT_{key}": value for key, value in settings.items()}
     command = [sys.executable, *program, "--model", model, "--port", str(port)]
@@ -81,13 +81,13 @@ def homeport(
 
 @contextmanager
 def llamacpp(weights: Path, flags: str, threads: int, binary: Path | None = None) -> Iterator[Served]:
-    """llama.cpp's own server with its `default`, `tuned` or `vectors` flags; `binary` goes before the wheel's."""
+    """Run llama.cpp's own server with `default`, `tuned` or `vectors` flags. `binary` replaces the wheel's."""
     port = processes.free_port()
     if binary:
         command = [str(binary), "-m", str(weights), "--port", str(port), "-t", str(threads), *_BINARY_FLAGS[flags]]
     else:
-        given = json.dumps({**_WHEEL_FLAGS[flags], "threads": threads})
-        command = [sys.executable, "-m", "bench.peer", str(weights), str(port), given]
+        flags_json = json.dumps({**_WHEEL_FLAGS[flags], "threads": threads})
+        command = [sys.executable, "-m", "bench.peer", str(weights), str(port), flags_json]
     with processes.running(command) as child:
         processes.wait(child, f"http://127.0.0.1:{port}/health")
         yield Served(child, Address("127.0.0.1", port, "default"))
@@ -95,16 +95,16 @@ def llamacpp(weights: Path, flags: str, threads: int, binary: Path | None = None
 
 def has_vllm(python: str) -> bool:
     """Whether vLLM is installed in the environment of this interpreter."""
-    ask = "import importlib.util, sys; sys.exit(importlib.util.find_spec('vllm') is None)"
+    script = "import importlib.util, sys; sys.exit(importlib.util.find_spec('vllm') is None)"
     try:
-        return subprocess.run([python, "-c", ask], capture_output=True, check=False, timeout=60).returncode == 0
+        return subprocess.run([python, "-c", script], capture_output=True, check=False, timeout=60).returncode == 0
     except OSError:
         return False
 
 
 @contextmanager
 def vllm(python: str, weights: str) -> Iterator[Served]:
-    """vLLM's server in BF16 on the CPU, from the environment of this interpreter; `weights`: a folder it can read."""
+    """Run vLLM's server in BF16 on the CPU, with this interpreter. `weights`: a folder in a format that it reads."""
     port = processes.free_port()
     command = [python, "-m", "vllm.entrypoints.openai.api_server", "--model", weights, "--served-model-name", "bench"]
     command += ["--dtype", "bfloat16", "--port", str(port), "--max-model-len", "2048"]

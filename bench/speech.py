@@ -1,8 +1,8 @@
 """`python -m bench.speech`: our speech endpoint against bare ONNX Runtime on the same phonemes, in one run.
 
-The bare side runs the chunks that our reader makes, with the model's own session and nothing else: no reading, no
-encoding, no server. Once with the library's default options, once with ours; the better median is the bar. Rounds
-alternate, so drift of the machine hits all alike. Prints a table and, with --log, appends it to bench/LOG.md.
+The bare side runs the model's session on the chunks of our phonemizer, without phonemizer, audio encoding or server:
+once with the library's default options and once with ours. Ours is compared with the better median. Sides alternate, so
+that drift of the machine affects all alike. Prints a table and, with --log, appends it to bench/LOG.md.
 """
 
 import argparse
@@ -38,21 +38,21 @@ TEXTS = {
 }
 
 
-class Spoken(NamedTuple):
-    """One run: until the first sound, until the last, and how long the sound plays. All in seconds."""
+class SpeechRun(NamedTuple):
+    """One run, in seconds: the time to the first audio, the time to the last, and the duration of the audio."""
 
     first_s: float
     whole_s: float
-    sound_s: float
+    audio_s: float
 
 
 class Bare:
-    """The model alone, with the library's default options, or those that our engine loads it with."""
+    """The bare model, with the library's default options or those of our engine."""
 
     def __init__(self, files: Mapping[str, Path], *, threads: int, is_default: bool) -> None:
         named = {role.removeprefix("voice/"): path for role, path in files.items() if role.startswith("voice/")}
-        self._synthesis = KokoroModel(files["weights"], files["vocabulary"], named, threads)
-        self.reader = Phonemizer(self._synthesis.alphabet)
+        self._model = KokoroModel(files["weights"], files["vocabulary"], named, threads)
+        self.reader = Phonemizer(self._model.alphabet)
         self._session = None
         if is_default:
             options = onnxruntime.SessionOptions()
@@ -60,48 +60,48 @@ class Bare:
             options.log_severity_level = 3
             self._session = onnxruntime.InferenceSession(str(files["weights"]), options)
 
-    def speak(self, chunks: tuple[PhonemeChunk, ...]) -> Spoken:
-        """Compute the chunks one after another."""
-        began = time.perf_counter()
+    def speak(self, chunks: tuple[PhonemeChunk, ...]) -> SpeechRun:
+        """Synthesize the chunks one after another."""
+        start = time.perf_counter()
         first_s, samples = 0.0, 0
         for chunk in chunks:
-            given = self._synthesis.inputs(chunk.phonemes, OPENAI_VOICES[VOICE].speakers(chunk.language), 1.0)
-            sound = self._session.run(None, given)[0] if self._session else self._synthesis.run(given)
-            samples += np.asarray(sound).size
-            first_s = first_s or time.perf_counter() - began
-        return Spoken(first_s, time.perf_counter() - began, samples / RATE)
+            inputs = self._model.inputs(chunk.phonemes, OPENAI_VOICES[VOICE].speakers(chunk.language), 1.0)
+            audio = self._session.run(None, inputs)[0] if self._session else self._model.run(inputs)
+            samples += np.asarray(audio).size
+            first_s = first_s or time.perf_counter() - start
+        return SpeechRun(first_s, time.perf_counter() - start, samples / RATE)
 
 
-def _ours(address: Address, text: str, form: str) -> Spoken:
-    """Ask the server. How long the sound plays is the bare side's to say: ours has other pauses."""
+def _ours(address: Address, text: str, form: str) -> SpeechRun:
+    """Measure the server. The duration is taken from the bare side, because the server adds pauses."""
     connection = http.client.HTTPConnection(address.host, address.port, timeout=600)
-    asked = {"model": address.model, "input": text, "voice": VOICE, "response_format": form}
-    began = time.perf_counter()
-    connection.request("POST", "/v1/audio/speech", json.dumps(asked), {"Content-Type": "application/json"})
+    body = {"model": address.model, "input": text, "voice": VOICE, "response_format": form}
+    start = time.perf_counter()
+    connection.request("POST", "/v1/audio/speech", json.dumps(body), {"Content-Type": "application/json"})
     answer = connection.getresponse()
     if answer.status != 200:
         raise RuntimeError(answer.read().decode())
     answer.read(1)
-    first_s = time.perf_counter() - began
+    first_s = time.perf_counter() - start
     answer.read()
-    whole_s = time.perf_counter() - began
+    whole_s = time.perf_counter() - start
     connection.close()
-    return Spoken(first_s, whole_s, 0.0)
+    return SpeechRun(first_s, whole_s, 0.0)
 
 
 def _row(name: str, text: str, address: Address, bare: Mapping[str, Bare], rounds: int) -> str:
     chunks = next(iter(bare.values())).reader.phonemize(text, OPENAI_VOICES[VOICE]).chunks
-    runs: dict[str, list[Spoken]] = {side: [] for side in (*bare, "pcm", "mp3")}
+    runs: dict[str, list[SpeechRun]] = {side: [] for side in (*bare, "pcm", "mp3")}
     for _ in range(rounds):
         for side, alone in bare.items():
             runs[side].append(alone.speak(chunks))
         for form in ("pcm", "mp3"):
             runs[form].append(_ours(address, text, form))
-    sound_s = statistics.median(run.sound_s for run in runs["default"])
+    audio_s = statistics.median(run.audio_s for run in runs["default"])
     whole = {side: statistics.median(run.whole_s for run in found) for side, found in runs.items()}
     first = {side: statistics.median(run.first_s for run in found) for side, found in runs.items()}
     best = min(bare, key=lambda side: whole[side])
-    cells = [name, *(f"{sound_s / whole[side]:.2f}" for side in runs)]
+    cells = [name, *(f"{audio_s / whole[side]:.2f}" for side in runs)]
     cells += [f"{whole[best] / whole['pcm']:.2f}", f"{whole[best] / whole['mp3']:.2f}"]
     cells += [f"{first['mp3'] * 1e3:.0f} / {first[best] * 1e3:.0f}"]
     return "| " + " | ".join(cells) + " |"
@@ -111,14 +111,14 @@ def _heading(rounds: int, threads: int) -> list[str]:
     return [
         f"### {machine.heading(MODEL, threads, 'onnxruntime', machine.rounds(rounds))}",
         "",
-        "| text | bare, default options: seconds of sound per second | bare, our options | ours, pcm | ours, mp3 "
+        "| text | bare, default options: seconds of audio per second | bare, our options | ours, pcm | ours, mp3 "
         "| pcm / better bare | mp3 / better bare | first bytes ms, ours (mp3) / bare first chunk |",
         "|---|---|---|---|---|---|---|---|",
     ]
 
 
 def main() -> None:
-    """Run the table."""
+    """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)

@@ -1,4 +1,4 @@
-"""Rows as Markdown: the table of targets, the details behind it, and the README's. Pure."""
+"""Rows as Markdown: the table of targets, the table of details, and the README's table. Pure."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,14 +18,14 @@ def targets(rows: Iterable[Row]) -> list[str]:
     return lines
 
 
-def details(found: Mapping[str, Runs]) -> list[str]:
-    """What stands behind the rows on speed: every side of every load, medians over its rounds."""
+def details(runs_by_load: Mapping[str, Runs]) -> list[str]:
+    """The table of details: every side of every load, with medians over its rounds."""
     lines = [
         "| load | side | tok/s (each round) | TTFT p50 / p99 ms | gap p50 / p99 ms | tokens per piece | errors "
         "| generator's CPU | other programs |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    for load, sides in found.items():
+    for load, sides in runs_by_load.items():
         for side, runs in sides.items():
             each = ", ".join(f"{run.tokens_per_s:.1f}" for run in runs)
             pieces = run_stats.median(run.output_tokens / run.deltas if run.deltas else math.nan for run in runs)
@@ -46,7 +46,7 @@ def details(found: Mapping[str, Runs]) -> list[str]:
 
 
 def readme(rows: Iterable[Row], heading: str) -> list[str]:
-    """The README's table: work, ours against theirs, and whether the target is met."""
+    """The README's table: work, ratio, and whether the target is met."""
     lines = [f"{heading}", "", "| work | against | ours / theirs | target |", "|---|---|---|---|"]
     for row in rows:
         if row.verdict != "not measured":
@@ -57,7 +57,7 @@ def readme(rows: Iterable[Row], heading: str) -> list[str]:
 
 
 def summary(rows: Sequence[Row]) -> str:
-    """How many targets are met, in a sentence."""
+    """The number of targets met, as a sentence."""
     count = {verdict: sum(row.verdict == verdict for row in rows) for verdict in ("met", "not met", "not measured")}
     return f"{count['met']} met, {count['not met']} not met, {count['not measured']} not measured."
 

@@ -1,7 +1,7 @@
-"""The rows on tokens per second: distinct prompts, a shared prefix, several choices, and the best of each program.
+"""The rows on tokens per second: distinct prompts, a shared prefix, several choices, and each program's best layout.
 
-Ours, both sets of the peer's flags and the floor run on the same kernels and the same file; ours as it comes out of the
-box stands beside them.
+Our server, the peer with both sets of flags, and the floor use the same kernels and file. Our server with its default
+settings is measured in addition.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ from bench import (
     run_stats,
     servers,
 )
-from bench.model_home import LaidOut
+from bench.model_home import OptimizedModel
 from bench.plan import Plan
 from bench.rounds import Runs, Side
 from bench.row import Row, unmeasured
@@ -24,7 +24,7 @@ from bench.workload import Workload
 OURS, FLOOR, BOX, BOX_FLOOR, VLLM = "ours", "floor", "out of the box", "floor of that", "vLLM"
 RIVALS = (DEFAULT, TUNED)
 DISTINCT = {1: 1.0, 4: 1.1, 16: 1.2, 32: 1.2}
-"""Streams, and the target of each against the better peer."""
+"""Targets against the faster peer, by number of streams."""
 
 SHARED, CHOICES = "16 sharing 600 tokens", "4 x n=4"
 _PEER = "llama.cpp's server"
@@ -32,20 +32,20 @@ Found = Mapping[str, Runs]
 
 
 def streams(count: int) -> str:
-    """The name of the load of so many streams."""
+    """The name of the load of `count` streams."""
     return f"{count} stream{'s' if count > 1 else ''}"
 
 
 def workloads() -> list[Workload]:
-    """The loads, those of distinct prompts first."""
+    """All loads, those with distinct prompts first."""
     distinct = [Workload(streams(count), requests=count) for count in DISTINCT]
     return [*distinct, Workload(SHARED, requests=16, shared_tokens=600), Workload(CHOICES, requests=4, n=4)]
 
 
-def measure(plan: Plan, weights: Path, laid_out: LaidOut) -> dict[str, Runs]:
-    """Run every load on every side that it is meant for; by load, then by side."""
+def measure(plan: Plan, weights: Path, optimized: OptimizedModel) -> dict[str, Runs]:
+    """Run every load on its sides; the outcomes by load, then by side."""
     found = {}
-    with _sides(plan, weights, laid_out) as sides:
+    with _sides(plan, weights, optimized) as sides:
         for work in workloads():
             work = plan.sized(work)
             same = {name: side for name, side in sides.items() if name in (OURS, FLOOR, *RIVALS)}
@@ -56,8 +56,8 @@ def measure(plan: Plan, weights: Path, laid_out: LaidOut) -> dict[str, Runs]:
 
 
 @contextmanager
-def _sides(plan: Plan, weights: Path, laid_out: LaidOut) -> Iterator[dict[str, Side]]:
-    """All sides, running, warm and paused."""
+def _sides(plan: Plan, weights: Path, optimized: OptimizedModel) -> Iterator[dict[str, Side]]:
+    """Start all sides, warm them up, and pause them."""
     kernels = servers.wheel_kernels()
     with ExitStack() as stack:
         sides: dict[str, Side] = {}
@@ -72,28 +72,28 @@ def _sides(plan: Plan, weights: Path, laid_out: LaidOut) -> Iterator[dict[str, S
         for flags in RIVALS:
             add(flags, stack.enter_context(servers.llamacpp(weights, flags, plan.threads, plan.peer)))
         add(FLOOR, stack.enter_context(bare_kernels.running(weights, kernels, plan.threads)))
-        add(BOX, stack.enter_context(servers.homeport(plan.model, laid_out.settings)))
+        add(BOX, stack.enter_context(servers.homeport(plan.model, optimized.settings)))
         add(
             BOX_FLOOR,
-            stack.enter_context(bare_kernels.running(laid_out.weights, laid_out.kernels or kernels, plan.threads)),
+            stack.enter_context(bare_kernels.running(optimized.weights, optimized.kernels or kernels, plan.threads)),
         )
         if plan.vllm and plan.vllm_weights and servers.has_vllm(plan.vllm):
             add(VLLM, stack.enter_context(servers.vllm(plan.vllm, plan.vllm_weights)))
         yield sides
 
 
-def rows(found: Found, laid_out: LaidOut) -> list[Row]:
-    """Hold what was measured against the targets."""
-    made = [_against_better(streams(count), found, target) for count, target in DISTINCT.items()]
-    made += _shared(found[SHARED])
-    made.append(_against_better(CHOICES, found, 1.1))
-    made += _best_layouts(found[streams(16)], laid_out)
-    made += [_whole_server(streams(count), found[streams(count)]) for count in DISTINCT]
-    return made
+def rows(found: Found, optimized: OptimizedModel) -> list[Row]:
+    """Compare the outcomes with the targets."""
+    table_rows = [_against_better(streams(count), found, target) for count, target in DISTINCT.items()]
+    table_rows += _shared(found[SHARED])
+    table_rows.append(_against_better(CHOICES, found, 1.1))
+    table_rows += _best_layouts(found[streams(16)], optimized)
+    table_rows += [_whole_server(streams(count), found[streams(count)]) for count in DISTINCT]
+    return table_rows
 
 
 def better(runs: Runs) -> str:
-    """Name the faster set of the peer's flags."""
+    """The name of the faster set of the peer's flags."""
     return max(RIVALS, key=lambda name: run_stats.speed(runs[name]))
 
 
@@ -116,16 +116,22 @@ def _shared(runs: Runs) -> list[Row]:
     ]
 
 
-def _best_layouts(runs: Runs, laid_out: LaidOut) -> list[Row]:
+def _best_layouts(runs: Runs, optimized: OptimizedModel) -> list[Row]:
     name = f"{streams(16)}, {BOX}"
     best = better(runs)
     ours, theirs, bare = (run_stats.speed(runs[side]) for side in (BOX, best, BOX_FLOOR))
     against = f"{_PEER} as shipped, {best} flags"
-    made = [Row(name, against, "tok/s", ours, theirs, 2.0, floor=bare, note=laid_out.note)]
+    table_rows = [Row(name, against, "tok/s", ours, theirs, 2.0, floor=bare, note=optimized.note)]
     if VLLM not in runs:
-        return [*made, unmeasured(f"{streams(16)}, best layout each", "vLLM's CPU build (BF16)", 1.2, "not installed")]
+        return [
+            *table_rows,
+            unmeasured(f"{streams(16)}, best layout each", "vLLM's CPU build (BF16)", 1.2, "not installed"),
+        ]
     work = f"{streams(16)}, best layout each"
-    return [*made, Row(work, "vLLM's CPU build (BF16)", "tok/s", ours, run_stats.speed(runs[VLLM]), 1.2, floor=bare)]
+    return [
+        *table_rows,
+        Row(work, "vLLM's CPU build (BF16)", "tok/s", ours, run_stats.speed(runs[VLLM]), 1.2, floor=bare),
+    ]
 
 
 def _whole_server(name: str, runs: Runs) -> Row:

@@ -1,7 +1,7 @@
 """`python -m bench.transcription`: our whole server against bare faster-whisper, same weights, same files, one run.
 
-Bare: the library in this process, with the settings that our engine has, reading the file too. Rounds take turns, so
-drift of the machine hits both alike; cells are medians of seconds of sound per second. Texts are compared as well.
+Bare: the library in this process, with our engine's settings, including decoding of the file. Sides alternate, so that
+drift of the machine affects both alike; cells are medians of seconds of audio per second. Texts are compared, too.
 Prints a table and, with --log, appends it to bench/LOG.md.
 """
 
@@ -43,13 +43,13 @@ from tests.audio_samples import (
 
 MODEL = "whisper-base"
 TARGET = 0.9
-_WARMER = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+_TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
-Hear = Callable[[bytes, "Work"], str]
+Transcribe = Callable[[bytes, "Work"], str]
 
 
 class Work(msgspec.Struct, frozen=True):
-    """A recording, sent by so many callers at once."""
+    """A recording, sent by `callers` at once."""
 
     name: str
     text: str = ENGLISH
@@ -60,8 +60,11 @@ class Work(msgspec.Struct, frozen=True):
     callers: int = 1
     words: bool = False
 
-    def sound(self) -> Samples:
-        """What is said, if need be again. A short text over and over looks wrong to Whisper: six times the work."""
+    def audio(self) -> Samples:
+        """The recording, repeated if necessary.
+
+        A short text that repeats many times looks wrong to Whisper, which then computes it six times.
+        """
         return np.concatenate([spoken(self.text, self.language), silence(self.pause_s)] * self.repeats)
 
 
@@ -76,29 +79,29 @@ WORKS = (
 )
 
 
-def bare(weights: Path, threads: int) -> Hear:
-    """The library alone."""
+def bare(weights: Path, threads: int) -> Transcribe:
+    """The bare library."""
     model = faster_whisper.WhisperModel(
         str(weights.parent), device="cpu", compute_type="int8", cpu_threads=threads, local_files_only=True
     )
 
-    def hear(file: bytes, work: Work) -> str:
+    def transcribe(file: bytes, work: Work) -> str:
         found, _ = model.transcribe(
             io.BytesIO(file),
             language=work.language,
-            temperature=_WARMER,
+            temperature=_TEMPERATURES,
             word_timestamps=work.words,
             vad_filter=True,
         )
-        return converter_to("simplified")("".join(segment.text for segment in found))  # as ours by itself
+        return converter_to("simplified")("".join(segment.text for segment in found))  # as our engine does
 
-    return hear
+    return transcribe
 
 
-def over_http(address: Address) -> Hear:
-    """Our server, asked as the SDKs do."""
+def over_http(address: Address) -> Transcribe:
+    """Our server, with requests like those of the SDKs."""
 
-    def hear(file: bytes, work: Work) -> str:
+    def transcribe(file: bytes, work: Work) -> str:
         fields = [("model", address.model), ("language", work.language), ("response_format", "verbose_json")]
         fields += [("timestamp_granularities[]", "word")] if work.words else []
         with closing(http.client.HTTPConnection(address.host, address.port, timeout=3600)) as line:
@@ -109,39 +112,47 @@ def over_http(address: Address) -> Hear:
             raise RuntimeError(body)
         return str(msgspec.json.decode(body)["text"])
 
-    return hear
+    return transcribe
 
 
-def _timed(hear: Hear, file: bytes, work: Work) -> tuple[float, str]:
-    """The time that all callers' answers took, and the text of one."""
-    began = time.perf_counter()
+def _timed(transcribe: Transcribe, file: bytes, work: Work) -> tuple[float, str]:
+    """The time until all callers have their answers, and the text of one."""
+    start = time.perf_counter()
     with ThreadPoolExecutor(work.callers) as pool:
-        texts = list(pool.map(lambda _: hear(file, work), range(work.callers)))
-    return time.perf_counter() - began, texts[0]
+        texts = list(pool.map(lambda _: transcribe(file, work), range(work.callers)))
+    return time.perf_counter() - start, texts[0]
 
 
-def _in_turn(hear: Hear, file: bytes, work: Work) -> tuple[float, str]:
-    """The same one after the other: the library has no callers."""
-    began = time.perf_counter()
-    texts = [hear(file, work) for _ in range(work.callers)]
-    return time.perf_counter() - began, texts[0]
+def _in_turn(transcribe: Transcribe, file: bytes, work: Work) -> tuple[float, str]:
+    """The same, one request after another, because the library has no concurrent callers."""
+    start = time.perf_counter()
+    texts = [transcribe(file, work) for _ in range(work.callers)]
+    return time.perf_counter() - start, texts[0]
 
 
-def _row(work: Work, ours: Hear, theirs: Hear, rounds: int) -> str:
-    sound = work.sound()
-    file = encoded(sound, work.ending)
-    seconds = len(sound) / RATE_HZ * work.callers
+def _row(work: Work, ours: Transcribe, theirs: Transcribe, rounds: int) -> str:
+    audio = work.audio()
+    file = encoded(audio, work.ending)
+    seconds = len(audio) / RATE_HZ * work.callers
     speeds: tuple[list[float], list[float]] = ([], [])
-    apart = 0.0
+    difference = 0.0
     for turn in range(rounds):
         texts = ["", ""]
         for side in (0, 1) if turn % 2 == 0 else (1, 0):
             took_s, texts[side] = _in_turn(theirs, file, work) if side else _timed(ours, file, work)
             speeds[side].append(seconds / took_s)
-        apart = max(apart, errors(texts[1], texts[0]))
-    mine, others = map(statistics.median, speeds)
-    met = "met" if mine / others >= TARGET else "not met"
-    cells = (work.name, f"{seconds:.0f}", f"{mine:.2f}", f"{others:.2f}", f"{mine / others:.2f}", met, f"{apart:.1%}")
+        difference = max(difference, errors(texts[1], texts[0]))
+    our_speed, their_speed = map(statistics.median, speeds)
+    met = "met" if our_speed / their_speed >= TARGET else "not met"
+    cells = (
+        work.name,
+        f"{seconds:.0f}",
+        f"{our_speed:.2f}",
+        f"{their_speed:.2f}",
+        f"{our_speed / their_speed:.2f}",
+        met,
+        f"{difference:.1%}",
+    )
     return f"| {' | '.join(cells)} |"
 
 
@@ -149,13 +160,13 @@ def _heading(rounds: int, threads: int) -> list[str]:
     return [
         f"### {machine.heading(MODEL, threads, 'faster-whisper', machine.rounds(rounds))}",
         "",
-        f"| recording | s of sound | ours, x real time | bare | ours / bare | ≥ {TARGET} | words that differ |",
+        f"| recording | s of audio | ours, x real time | bare | ours / bare | ≥ {TARGET} | words that differ |",
         "|---|---|---|---|---|---|---|",
     ]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the table."""
+    """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
@@ -168,8 +179,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     theirs = bare(model_home.weights(load().home, MODEL), options.threads)
     with servers.homeport(MODEL, {"THREADS": str(options.threads)}) as served:
         ours = over_http(served.address)
-        for hear in (ours, theirs):
-            hear(encoded(WORKS[0].sound()), WORKS[0])  # warm-up
+        for transcribe in (ours, theirs):
+            transcribe(encoded(WORKS[0].audio()), WORKS[0])  # warm-up
         for work in works:
             lines.append(_row(work, ours, theirs, options.rounds))
             print(lines[-1], flush=True)

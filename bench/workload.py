@@ -1,7 +1,7 @@
-"""What load to send: numbers only. Knows nothing of servers or sockets.
+"""The load to send, as numbers only. Knows nothing of servers or sockets.
 
-Prompts are token ids drawn by a seeded generator, so every server computes exactly the same work and no prompt
-can have been seen before; `shared_tokens` of them begin every prompt of one run alike.
+Prompts are random token ids with a fixed seed, so every server computes exactly the same work, and no prompt has been
+seen before. All prompts of a run begin with the same `shared_tokens` ids.
 """
 
 import random
@@ -9,14 +9,14 @@ import random
 import msgspec
 
 _FIRST_ID, _LAST_ID = 1000, 40000
-"""Ids that are plain pieces of text in every vocabulary measured here."""
+"""Ids that are ordinary pieces of text in every vocabulary measured here."""
 
 
 class Workload(msgspec.Struct, frozen=True):
     """One load: `requests`, each with its own prompt, `n` choices and `output_tokens` per choice.
 
-    All arrive at once, or by chance at `rate_per_s` on average (a Poisson process). At most `concurrency` are under
-    way at a time; None: all.
+    All arrive at once, or at random with `rate_per_s` on average (a Poisson process). At most `concurrency` are sent at
+    the same time; None: all.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Workload(msgspec.Struct, frozen=True):
     concurrency: int | None = None
 
     def prompts(self, turn: int) -> list[list[int]]:
-        """`requests` prompts of `shared_tokens + prompt_tokens` ids: the same for the same load and turn alone."""
+        """`requests` prompts of `shared_tokens + prompt_tokens` ids, which depend on the load and the turn only."""
         draw = random.Random(f"{self.name}/{turn}/prompts")
 
         def ids(count: int) -> list[int]:
@@ -39,7 +39,7 @@ class Workload(msgspec.Struct, frozen=True):
         return [shared + ids(self.prompt_tokens) for _ in range(self.requests)]
 
     def arrivals(self, turn: int) -> list[float]:
-        """Seconds after the start at which each request arrives, ascending."""
+        """The time of each request's arrival, in seconds after the start, ascending."""
         if self.rate_per_s is None:
             return [0.0] * self.requests
         draw = random.Random(f"{self.name}/{turn}/arrivals")
@@ -50,7 +50,7 @@ class Workload(msgspec.Struct, frozen=True):
         return found
 
     def shrunk(self, by: int) -> "Workload":
-        """The same with shorter prompts and answers, to see in little time that everything works."""
+        """The same load with prompts and answers shortened by a factor."""
         return msgspec.structs.replace(
             self,
             prompt_tokens=max(8, self.prompt_tokens // by),

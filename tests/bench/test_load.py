@@ -1,4 +1,4 @@
-"""The load generator against a little server that answers as OpenAI's completions do, at times of its own."""
+"""The load generator with a small server that answers like OpenAI's completions, at scripted times."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ Chunks = Callable[[dict[str, Any]], list[object]]
 
 
 class _Server:
-    """Answers every request with what `chunks` makes of its body: JSON, an Event to wait for, or None to hang up."""
+    """Answers each request with `chunks(body)`: JSON to send, an Event to wait for, or None to disconnect."""
 
     def __init__(self, chunks: Chunks, status: str = "200 OK") -> None:
         self._chunks, self._status = chunks, status
@@ -86,7 +86,7 @@ def _whole(body: dict[str, Any]) -> list[object]:
 
 
 async def test_a_load_is_sent_and_counted() -> None:
-    """Tokens are those of all choices, however many came in a piece and whatever the usage leaves out."""
+    """Tokens of all choices are counted, however many arrive in a piece and whatever the usage omits."""
     server = _Server(_whole)
     async with _listening(server) as address:
         found = await run(address, Workload("w", requests=3, prompt_tokens=5, output_tokens=8, n=2), turn=0)
@@ -99,8 +99,8 @@ async def test_a_load_is_sent_and_counted() -> None:
     assert len(body["prompt"]) == 5
 
 
-async def test_no_more_requests_are_under_way_than_asked_for() -> None:
-    """A bounded load sends the next request when one has ended."""
+async def test_concurrency_is_bounded() -> None:
+    """With a bound, the next request is sent when one has ended."""
     server = _Server(_whole)
     async with _listening(server) as address:
         found = await run(address, Workload("w", requests=9, prompt_tokens=5, output_tokens=8, concurrency=2), turn=0)
@@ -118,14 +118,14 @@ async def test_no_more_requests_are_under_way_than_asked_for() -> None:
     ids=["refused", "cut off", "nonsense"],
 )
 async def test_failures_are_counted_not_raised(chunks: Chunks, status: str) -> None:
-    """A server that refuses, hangs up or talks nonsense costs errors and no tokens."""
+    """A server that refuses, disconnects or sends nonsense yields errors and no tokens."""
     async with _listening(_Server(chunks, status)) as address:
         found = await run(address, Workload("w", requests=2, prompt_tokens=5, output_tokens=8), turn=0)
     assert (found.errors, found.output_tokens) == (2, 0)
 
 
-async def test_an_interruption_is_felt_in_the_streams_beside_it() -> None:
-    """Gaps before the newcomer and those beside it are told apart; the streams are left once it has begun."""
+async def test_an_interruption_is_measured_in_running_streams() -> None:
+    """Gaps before and during the arrival are separate; the streams are dropped once its answer has begun."""
     arrived, resumed = asyncio.Event(), asyncio.Event()
 
     def chunks(body: dict[str, Any]) -> list[object]:

@@ -21,7 +21,7 @@ class _Child:
         return 0.0
 
     def main_cpu_s(self) -> float:
-        """A tenth of a second more each time it is asked."""
+        """A tenth of a second more at each call."""
         self.spent_s += 0.1
         return self.spent_s
 
@@ -45,15 +45,15 @@ def _sides(**speeds: float) -> tuple[dict[str, Side], list[str]]:
 
 
 def test_sides_take_turns_and_only_one_runs() -> None:
-    """Each is let go and paused again before the next; the order is reversed every other round."""
+    """Each side is resumed and paused before the next one; the order is reversed every other round."""
     sides, diary = _sides(a=10, b=20)
     found = alternate(sides, WORK, rounds=2)
     assert diary == ["+a", "-a", "+b", "-b", "+b", "-b", "+a", "-a"]
     assert [run.ttft_s for run in found["a"]] == [[0.0], [1.0]]
 
 
-def test_runs_tell_what_cpu_they_took() -> None:
-    """The main process's time is that between the run's beginning and end; others' share is a share."""
+def test_runs_have_cpu_times() -> None:
+    """The main process's CPU time is measured between the start and the end of a run."""
     sides, _ = _sides(a=10)
     [run] = alternate(sides, WORK, rounds=1)["a"]
     assert run.cpu_per_token_s == pytest.approx(0.01)
@@ -61,14 +61,14 @@ def test_runs_tell_what_cpu_they_took() -> None:
 
 
 def test_a_beaten_rival_is_left_out() -> None:
-    """Of rivals only the best counts, so one that is far behind is measured once; others stay however slow."""
+    """A rival far slower than the best is measured once; other sides are measured in every round."""
     sides, _ = _sides(ours=1, fast=100, near=90, far=79)
     found = alternate(sides, WORK, rounds=3, rivals=("fast", "near", "far"))
     assert {name: len(runs) for name, runs in found.items()} == {"ours": 3, "fast": 3, "near": 3, "far": 1}
 
 
-def test_a_side_is_paused_though_its_run_fails() -> None:
-    """A broken run does not leave a program that takes the others' CPU."""
+def test_a_side_is_paused_if_its_run_fails() -> None:
+    """A side whose run fails is paused, so that it uses no CPU."""
     sides, diary = _sides(a=10)
     try:
         alternate(sides, Workload("another", requests=1), rounds=1)

@@ -23,12 +23,12 @@ def _row(ours: float, theirs: float | None, target: float, *, at_most: bool = Fa
     ],
 )
 def test_verdicts(row: Row, verdict: str) -> None:
-    """Ours over theirs must reach the target, or stay within it; a figure alone is held against it by itself."""
+    """The ratio must reach the target or stay within it; without another figure, ours is compared itself."""
     assert row.verdict == verdict
 
 
 def test_a_target_above_the_floor_becomes_its_share() -> None:
-    """Where the bare kernels reach 1.1 of the peer, 1.2 is out of reach: 0.95 of the floor is asked for instead."""
+    """If the bare kernels reach 1.1 of the peer, a target of 1.2 becomes 0.95 of the floor."""
     row = _row(10.5, 10, 1.2, floor=11)
     assert row.is_capped
     assert row.bar == pytest.approx(0.95 * 1.1)
@@ -37,14 +37,14 @@ def test_a_target_above_the_floor_becomes_its_share() -> None:
 
 
 def test_a_target_within_the_floor_stays() -> None:
-    """A floor far above the target, or none, changes nothing; neither does one for a figure to stay within."""
+    """A floor above the target, or none, changes nothing; neither does one of a row with `at_most`."""
     for row in (_row(11, 10, 1.2, floor=20), _row(11, 10, 1.2), _row(11, 10, 1.2, at_most=True, floor=1)):
         assert not row.is_capped
         assert row.bar == 1.2
 
 
-def test_what_could_not_be_measured_says_why() -> None:
-    """A peer that is not installed is neither beaten nor lost to."""
+def test_an_unmeasured_row_has_a_reason() -> None:
+    """If a peer is not installed, the verdict is `not measured`."""
     row = unmeasured("work", "vLLM", 1.2, "not installed")
     assert row.verdict == "not measured"
     assert row.note == "not installed"

@@ -11,7 +11,7 @@ ABSENT = unmeasured("16 streams", "vLLM", 1.2, "not installed")
 
 
 def test_rows_show_figures_ratio_target_and_verdict() -> None:
-    """A row is one line of Markdown with everything that the verdict rests on."""
+    """A row is one line of Markdown with figures, ratio, target and verdict."""
     lines = table.targets([MET, CAPPED, ALONE, ABSENT])
     assert lines[2] == "| 4 streams | peer | 120 tok/s | 100 tok/s | 1.20 | ≥ 1.10 | met |  |"
     assert lines[3].startswith("| 16 streams | peer | 100 tok/s | 100 tok/s | 1.00 | ≥ 1.04 | not met | 1.2 is above")
@@ -20,13 +20,13 @@ def test_rows_show_figures_ratio_target_and_verdict() -> None:
     assert lines[5] == "| 16 streams | vLLM | – | – | – | ≥ 1.20 | not measured | not installed |"
 
 
-def test_the_sum_says_what_is_missing() -> None:
-    """Nobody has to count lines to see whether all is well."""
+def test_the_summary_counts_verdicts() -> None:
+    """The summary counts targets that are met, not met and not measured."""
     assert table.summary([MET, CAPPED, ALONE, ABSENT]) == "2 met, 1 not met, 1 not measured."
 
 
 def test_the_readmes_table_hides_no_failure() -> None:
-    """It leaves out what was not measured, and says of each target whether it was missed."""
+    """The README's table omits rows that were not measured and marks missed targets."""
     lines = table.readme([MET, CAPPED, ALONE, ABSENT], "a machine")
     assert lines[0] == "a machine"
     assert lines[4:] == [
@@ -37,7 +37,7 @@ def test_the_readmes_table_hides_no_failure() -> None:
 
 
 def test_details_show_every_round() -> None:
-    """A median stands beside what it is the median of; a floor without pieces shows none."""
+    """A median is followed by its values; a floor without pieces has none."""
     runs = [Outcome(1.0, tokens, 1, [0.5], [0.1], deltas=0, client_cpu_s=0.02) for tokens in (100, 110, 90)]
     line = table.details({"4 streams": {"floor": runs}})[2]
     assert line == (
