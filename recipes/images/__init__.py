@@ -1,1 +1,1 @@
-"""How the emoji and clip-art model is made: pictures and captions, two networks, ONNX files, a judgement."""
+"""How the emoji and clip-art model is trained: images and captions, networks, ONNX files, an evaluation."""

@@ -1,9 +1,7 @@
-"""A sheet of pictures for someone who does not know the prompts, and what such a reader said, for the card.
+"""A blind test: a sheet of images for a reader who does not know the prompts, and the reader's answers.
 
-`python -m recipes.images.blind_test MODEL --sheet blind.png --key blind-key.txt` writes the sheet. Which pictures are
-on
-it, and in what order, is told by the prompts' texts alone, whatever the pictures look like: the four that must be known
-out of the box, and those twenty others whose texts' hashes are least.
+`python -m recipes.images.blind_test MODEL --sheet blind.png --key blind-key.txt` writes the sheet. The prompts on it
+and their order depend on the prompts' texts only: four fixed ones and the twenty others with the smallest hashes.
 """
 
 import argparse
@@ -25,19 +23,19 @@ _ALWAYS = ("a red apple", "一只熊猫", "sailing boat", "soccer ball")
 _OTHERS = 20
 _SEED = 100
 _COLUMNS = 6
-_GAP = 14  # pixels over each picture, for its number
+_GAP = 14  # pixels above each image, for its number
 _SAID = Path(__file__).parent / "blind-reading.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Sitting:
-    """What the reader wrote under each number, and whether that names what the prompt asked for."""
+    """A reader's answers: the words for each image, and whether they name what the prompt arguments for."""
 
     weights: str
     lines: tuple[tuple[str, str, bool], ...]
-    """Prompt, words, right or not."""
+    """Prompt, words, and whether they are correct."""
     reader: str
-    """Who read: `a person`, or what kind of program."""
+    """The reader: `a person`, or the kind of program."""
 
 
 def chosen() -> list[str]:
@@ -47,12 +45,12 @@ def chosen() -> list[str]:
 
 
 def weights(model: Path) -> str:
-    """The hash of what paints: of the files that a prompt's picture goes through."""
+    """The hash of the files that generate an image from a prompt."""
     return hashlib.sha256((model / "step.onnx").read_bytes() + (model / "decoder.onnx").read_bytes()).hexdigest()
 
 
 def said(path: Path = _SAID) -> Sitting | None:
-    """What a reader said, if one was asked."""
+    """The answers of a reader, or None if there are none."""
     if not path.exists():
         return None
     found = json.loads(path.read_text())
@@ -61,7 +59,7 @@ def said(path: Path = _SAID) -> Sitting | None:
 
 
 def sheet(pictures: Sequence[NDArray[np.uint8]]) -> Image.Image:
-    """The pictures in rows, numbered from 1, and no other word."""
+    """The images in rows, numbered from 1, without other text."""
     side = pictures[0].shape[0] + 8
     rows = -(-len(pictures) // _COLUMNS)
     canvas = Image.new("RGB", (_COLUMNS * side, rows * (side + _GAP)), "white")
@@ -74,19 +72,19 @@ def sheet(pictures: Sequence[NDArray[np.uint8]]) -> Image.Image:
 
 
 def main() -> None:
-    """Write the sheet, and its key beside it: a file for `blind-reading.json`, to be filled in."""
+    """Write the sheet and its key, the template of `blind-reading.json`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", type=Path)
     parser.add_argument("--sheet", type=Path, required=True)
     parser.add_argument("--key", type=Path, required=True)
-    asked = parser.parse_args()
-    prompts, networks = chosen(), evaluate.load(asked.model)
+    arguments = parser.parse_args()
+    prompts, networks = chosen(), evaluate.load(arguments.model)
     vectors = embeddings.embed(prompts)
     pictures = [evaluate.painted(networks, vector, _SEED + index) for index, vector in enumerate(vectors)]
-    sheet(pictures).save(asked.sheet)
+    sheet(pictures).save(arguments.sheet)
     lines = [{"prompt": prompt, "said": "", "right": False} for prompt in prompts]
-    key = {"weights": weights(asked.model), "reader": "", "pictures": lines}
-    asked.key.write_text(json.dumps(key, indent=1, ensure_ascii=False) + "\n")
+    key = {"weights": weights(arguments.model), "reader": "", "pictures": lines}
+    arguments.key.write_text(json.dumps(key, indent=1, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

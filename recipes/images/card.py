@@ -1,6 +1,6 @@
-"""Write the model card from the training logs, the report of `evaluate` and the data: no figure is typed by hand.
+"""Write the model card from the training logs, the report of `evaluate` and the data; no figure is typed by hand.
 
-`python -m recipes.images.card FOLDER MODEL REPORT docs/image-model-card.md`. Knows nothing of how figures come about.
+`python -m recipes.images.card FOLDER MODEL REPORT docs/image-model-card.md`.
 """
 
 import argparse
@@ -54,14 +54,16 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("report", type=Path)
     parser.add_argument("card", type=Path)
-    parser.add_argument("--again", type=Path, help="the report of a training with another seed, if there is one")
-    asked = parser.parse_args()
-    again = json.loads(asked.again.read_text()) if asked.again and asked.again.exists() else None
-    asked.card.write_text(written(asked.folder, asked.model, json.loads(asked.report.read_text()), again))
+    parser.add_argument("--again", type=Path, help="report of a training with another seed")
+    arguments = parser.parse_args()
+    again = json.loads(arguments.again.read_text()) if arguments.again and arguments.again.exists() else None
+    arguments.card.write_text(
+        written(arguments.folder, arguments.model, json.loads(arguments.report.read_text()), again)
+    )
 
 
 def written(folder: Path, model: Path, report: dict[str, Any], again: dict[str, Any] | None = None) -> str:
-    """The card's text. `again`: the report of a training with another seed."""
+    """The text of the card. `again`: the report of a training with another seed."""
     data = dataset.load(folder)
     languages = ", ".join(sorted({text.language for text in data.texts}))
     size = sum(path.stat().st_size for path in model.glob("*.onnx")) / 1e6
@@ -102,7 +104,7 @@ def _files(model: Path) -> str:
 
 
 def _runs(folder: Path) -> str:
-    """What each checkpoint had behind it, in steps and seconds of CPU time, and the loss last logged before it."""
+    """The table of runs: steps and CPU seconds up to each checkpoint, and the last logged loss."""
     rows = []
     for log in sorted(folder.glob("*.log")):
         state = checkpoints.load(log.with_suffix(".pt")) or {"done": 0, "seconds": 0}
@@ -138,7 +140,7 @@ def _share(value: float | None) -> str:
 
 
 def _read(model: Path) -> str:
-    """What a reader named without knowing the prompts, or that none was asked about these weights."""
+    """The section on the blind test, with the reader's answers if there are any."""
     head = (
         "## Blind test\n\n`make image-blind` makes a sheet for a reader who does not know the prompts and names what "
         "each image shows: 24 of the fifty prompts, the four that must work out of the box and the twenty others with "

@@ -1,4 +1,4 @@
-"""Training state on disk, written so that a cut never leaves a half file. Knows nothing of what is trained."""
+"""Training state on disk, replaced atomically. Knows nothing of what is trained."""
 
 import signal
 import time
@@ -13,14 +13,14 @@ State = dict[str, Any]
 
 
 def save(path: Path, state: State) -> None:
-    """Write beside, then move over."""
-    beside = path.with_suffix(".new")
-    torch.save(state, beside)
-    beside.replace(path)
+    """Write to a temporary file, then replace the checkpoint."""
+    temporary = path.with_suffix(".new")
+    torch.save(state, temporary)
+    temporary.replace(path)
 
 
 def load(path: Path) -> State | None:
-    """What was saved; None if nothing was."""
+    """The saved state, or None."""
     if not path.exists():
         return None
     state: State = torch.load(path, weights_only=True)
@@ -28,7 +28,7 @@ def load(path: Path) -> State | None:
 
 
 class Interrupted:
-    """True once the process was asked to end (SIGTERM, SIGINT), so that a run saves itself first."""
+    """True after SIGTERM or SIGINT, so that a run saves its state before it ends."""
 
     def __init__(self) -> None:
         self._asked = False
@@ -43,14 +43,14 @@ class Interrupted:
 
 
 class Saver:
-    """Saves every `seconds` of wall time."""
+    """Saves the state every `seconds` of wall time."""
 
     def __init__(self, path: Path, seconds: float, state: Callable[[], State]) -> None:
         self._path, self._seconds, self._state = path, seconds, state
         self._last = time.monotonic()
 
     def __call__(self, *, now: bool = False) -> None:
-        """Save if it is time, or `now`."""
+        """Save if the interval has passed, or if `now`."""
         if now or time.monotonic() - self._last >= self._seconds:
             save(self._path, self._state())
             self._last = time.monotonic()

@@ -1,7 +1,4 @@
-"""What the pictures show: one concept per emoji, with its captions in several languages.
-
-Knows nothing of pictures.
-"""
+"""The concepts that images show, one per emoji, with captions in several languages. Knows nothing of images."""
 
 import hashlib
 import json
@@ -21,19 +18,19 @@ COLOURS = {
     "purple": ("紫色的", 275.0),
     "pink": ("粉色的", 328.0),
 }
-"""Each colour's Chinese word and its hue in degrees."""
+"""Each color's Chinese word and its hue in degrees."""
 _SHADES = {*COLOURS, "white", "black", "brown", "gray", "grey", "golden", "rainbow"}
 _CODES = ("emojibase", "github", "iamcal")
 _GENDERED = re.compile(r"200D-264[02]")
 _CLOCKS = range(0x1F550, 0x1F568)
 _ANIMALS = 3
-_TAGGED = ("en", "zh")  # languages whose tags are captions, where one concept alone has the tag
-_HELD_OUT = 10  # one caption in so many
+_TAGGED = ("en", "zh")  # languages whose tags become captions, if exactly one concept has the tag
+_HELD_OUT = 10  # one caption in ten
 
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """A text and the language it is in. `held_out`: never shown in training, only asked for in the judgement."""
+    """A text and its language. `held_out`: not used in training, only in the evaluation."""
 
     text: str
     language: str
@@ -52,7 +49,7 @@ class Concept:
 
     @property
     def phrases(self) -> tuple[Caption, ...]:
-        """Its names as people put them when they ask for a picture. Held out where the name itself is."""
+        """Its names in phrases of typical prompts. They are held out if the name itself is."""
         article = "an" if self.name[:1].lower() in "aeiou" else "a"
         said = [(f"{article} {self.name}", "en"), (f"a picture of {article} {self.name}", "en")]
         if self.chinese:
@@ -64,11 +61,11 @@ class Concept:
 
     @property
     def takes_colours(self) -> bool:
-        """Whether it is a thing that may be of any colour and whose name has none."""
+        """Whether it is a thing that can have any color and whose name contains none."""
         return self.group in COLOURED and not _SHADES & set(re.split(r"[^a-z]+", self.name.lower()))
 
     def in_colour(self, colour: str) -> tuple[Caption, ...]:
-        """The captions of its recoloured picture. All of them are held out where the pair of colour and thing is."""
+        """The captions of its recolored image. All are held out if the pair of color and thing is."""
         held_out = drawn(f"{self.code} {colour}", _HELD_OUT)
         chinese, _ = COLOURS[colour]
         article = "a " if drawn(f"a {self.code} {colour}", 2) else ""
@@ -79,12 +76,12 @@ class Concept:
 
 
 def drawn(key: str, one_in: int) -> bool:
-    """A draw that falls the same way every time for the same key."""
+    """A draw with probability 1 / `one_in` that depends on the key only."""
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") % one_in == 0
 
 
 def read(package: Path) -> list[Concept]:
-    """All concepts, from emojibase-data's folder: no flags, no skin tones, one picture where genders have one each."""
+    """Read all concepts from emojibase-data's folder, without flags, skin tones and gendered variants."""
     tables = {language: _labels(package, language) for language in LANGUAGES}
     codes = [json.loads((package / "en" / "shortcodes" / f"{name}.json").read_text()) for name in _CODES]
     tags = {language: _own_tags(package, language) for language in _TAGGED}
@@ -106,7 +103,7 @@ def _labels(package: Path, language: str) -> dict[str, str]:
 
 
 def _own_tags(package: Path, language: str) -> dict[str, list[str]]:
-    """Tags by code, those alone that one picture has: the others say too little about which picture is meant."""
+    """Tags by code. A tag of several emoji is left out, because it does not identify one."""
     owners: dict[str, list[str]] = {}
     for entry in json.loads((package / language / "data.json").read_text()):
         if entry.get("group") in GROUPS and not _GENDERED.search(entry["hexcode"]):

@@ -1,6 +1,6 @@
-"""The training set as files: pictures, what each shows, captions and their embeddings.
+"""The training set as files: images, their concepts, captions and embeddings.
 
-Knows nothing of networks. `python -m recipes.images.dataset FOLDER` makes it, and again what is missing of it.
+Knows nothing of networks. `python -m recipes.images.dataset FOLDER` creates what is missing.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from recipes.images import concepts as concepts_of
 from recipes.images import embeddings, packages, pictures
 from recipes.images.concepts import COLOURS, Concept
 
-_PER_CONCEPT = 7  # colours each coloured thing is shown in
+_PER_CONCEPT = 7  # colors in which each thing is shown
 _WEIGHTS = {0: 0.7, 1: 0.35, 3: 1.2, 4: 1.2, 5: 1.0, 6: 1.0, 7: 1.0, 8: 0.35}
 _STYLE_WEIGHTS = {"noto": 1.0, "flat": 1.0, "fluent": 0.7, "fx": 0.5}
 _RECOLOURED_WEIGHT = 0.12
@@ -24,7 +24,7 @@ _RECOLOURED_WEIGHT = 0.12
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One picture: which concept, in which style, in which colour if recoloured, and how often it is shown."""
+    """One image: its concept, style, color if recolored, and weight in training."""
 
     code: str
     style: int
@@ -34,7 +34,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """One caption of all pictures of `code` in `colour` (empty: its own)."""
+    """One caption of all images of `code` in `colour` (empty: the original)."""
 
     code: str
     colour: str
@@ -45,7 +45,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Everything, in memory. `pixels`: N x 64 x 64 x 3. `vectors`: M x 384, length 1, in the order of `texts`."""
+    """The training set in memory. `pixels`: N x 64 x 64 x 3. `vectors`: M x 384, length 1, in the order of `texts`."""
 
     pixels: NDArray[np.uint8]
     rows: list[Row]
@@ -55,7 +55,7 @@ class Dataset:
 
 
 def load(folder: Path) -> Dataset:
-    """What `build` and `embed` wrote. `vectors` is empty if they are not there yet."""
+    """Load the training set. `vectors` is empty if the captions are not embedded yet."""
     vectors = folder / "vectors.npy"
     return Dataset(
         np.load(folder / "pixels.npy"),
@@ -67,7 +67,7 @@ def load(folder: Path) -> Dataset:
 
 
 def build(folder: Path, styles: tuple[str, ...]) -> None:
-    """Fetch, draw, recolour and caption."""
+    """Fetch the packages, draw, recolor and caption the images, and write the files."""
     needed = {*styles, "captions", *(("flat",) if "fluent" in styles else ())}
     folders = packages.fetch(folder / "packages", sorted(needed))
     concepts = {concept.code: concept for concept in concepts_of.read(folders["captions"])}
@@ -111,22 +111,22 @@ def _colours(concept: Concept) -> list[str]:
 
 
 def hash_of(key: str) -> int:
-    """A number that stands for a text, the same on every machine."""
+    """A hash of a text that is the same on every machine."""
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big")
 
 
 def main() -> None:
-    """Make what is missing."""
+    """Create what is missing."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--styles", nargs="+", choices=pictures.STYLES, default=["flat", "noto"])
-    asked = parser.parse_args()
-    asked.folder.mkdir(parents=True, exist_ok=True)
-    if not (asked.folder / "texts.json").exists():
-        build(asked.folder, tuple(asked.styles))
-    loaded = load(asked.folder)
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    if not (arguments.folder / "texts.json").exists():
+        build(arguments.folder, tuple(arguments.styles))
+    loaded = load(arguments.folder)
     if len(loaded.vectors) != len(loaded.texts):
-        np.save(asked.folder / "vectors.npy", embeddings.embed([text.text for text in loaded.texts]))
+        np.save(arguments.folder / "vectors.npy", embeddings.embed([text.text for text in loaded.texts]))
 
 
 if __name__ == "__main__":

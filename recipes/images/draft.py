@@ -1,7 +1,7 @@
-"""The first idea of a picture: one guess at its latents from a caption and a style, without noise or time.
+"""The draft: a prediction of an image's latents from a caption and a style, without noise or time.
 
-It is the mean of what the caption may mean, so it is sharp where captions are clear and a blur where they are not; the
-transformer paints from it. Far cheaper to train than the transformer, it learns by heart what the drawings look like.
+It predicts the mean of what a caption may mean, so it is sharp for clear captions and blurred for ambiguous ones. It is
+far cheaper to train than the transformer and memorizes what the drawings look like.
 """
 
 import math
@@ -19,7 +19,7 @@ _OUT = CHANNELS * PLACES**2
 
 @dataclass(frozen=True, slots=True)
 class DraftShape:
-    """How large."""
+    """The size of the network."""
 
     components: int = 320
     width: int = 1024
@@ -28,7 +28,7 @@ class DraftShape:
 
 
 class Draft(nn.Module):
-    """Captions read by its own `reading`, and styles, to latents."""
+    """Whitened captions (by its own `reading`) and styles to latents."""
 
     def __init__(self, shape: DraftShape) -> None:
         super().__init__()
@@ -50,11 +50,11 @@ class Draft(nn.Module):
         self.register_buffer("far", torch.ones(CHANNELS, 1, 1))
 
     average: Tensor
-    """The mean picture of each style: the guess without a caption."""
+    """The mean image of each style: the prediction without a caption."""
     near: Tensor
-    """How far pictures lie from drafts, per channel."""
+    """The distance of images from their drafts, per channel."""
     far: Tensor
-    """How far pictures lie from the mean picture, per channel."""
+    """The distance of images from the mean image, per channel."""
 
     def forward(self, read: Tensor, style: Tensor) -> Tensor:
         """(n, components) and (n,) to (n, CHANNELS, 8, 8)."""

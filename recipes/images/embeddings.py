@@ -1,6 +1,6 @@
-"""Captions as vectors, by the very weights and code that serve: multilingual-e5-small, installed by `homeport pull`.
+"""Captions as vectors, with the weights and code that the server uses: multilingual-e5-small.
 
-Knows nothing of pictures.
+Knows nothing of images.
 """
 
 import os
@@ -18,7 +18,7 @@ _MODEL = "multilingual-e5-small"
 
 
 def embed(texts: list[str], threads: int = 1) -> NDArray[np.float32]:
-    """One row of length 1 per text, embedded as a query (prefix "query: "). Raises SystemExit without the weights."""
+    """Embed texts as queries (prefix "query: "), one row of length 1 each. Raises SystemExit without the weights."""
     home = Path(os.environ.get("HOMEPORT_HOME") or platformdirs.user_data_path("homeport", appauthor=False))
     found = ModelStore(home).find(_MODEL)
     if found is None:

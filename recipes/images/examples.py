@@ -1,4 +1,4 @@
-"""Which picture is shown with which caption, batch after batch. Knows nothing of networks."""
+"""Random batches of images with captions. Knows nothing of networks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from recipes.images.dataset import Dataset
 from recipes.images.pictures import STYLES
 
 _OFTEN = {"en": 4, "zh": 3}
-_MIXED = 0.5  # of examples: between two captions of the picture
+_MIXED = 0.5  # share of examples with a vector between two captions of the image
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Pictures' numbers in `Source.latents` (n,), caption vectors (n, 384), styles (n,)."""
+    """Indices of images in `Source.latents` (n,), caption vectors (n, 384), styles (n,)."""
 
     pictures: Tensor
     vectors: Tensor
@@ -27,22 +27,22 @@ class Batch:
 
 
 class Source(Protocol):
-    """What training draws from. `latents`: of all pictures. `seen`: all caption vectors that may come."""
+    """What training draws from. `latents`: of all images. `seen`: all caption vectors that may be drawn."""
 
     latents: Tensor
     styles: Tensor
     seen: Tensor
 
     def draw(self, count: int, generator: torch.Generator) -> Batch:
-        """`count` examples by chance."""
+        """Draw `count` random examples."""
         ...
 
 
 class Examples:
-    """Draws pictures by their weight, and one of their captions that are not held out: English and Chinese more often.
+    """Draws images by weight, each with a caption that is not held out; English and Chinese are more frequent.
 
-    `styles`: only pictures of these sets; `recoloured`: those in other colours too. Vectors are often drawn between two
-    captions of one picture.
+    `styles`: only images of these sets. `recoloured`: include recolored images. Half of the vectors lie between two
+    captions of the image.
     """
 
     def __init__(self, folder: Path, styles: tuple[str, ...] = STYLES, *, recoloured: bool = True) -> None:
@@ -60,7 +60,7 @@ class Examples:
         rows = [data.rows[i] for i in self.kept]
         places = np.cumsum([not row.colour for row in data.rows]) - 1
         self.own = places[self.kept]
-        """Where the fine pictures of those that are not recoloured lie among all such."""
+        """The index of each image's fine version; only images that are not recolored have one."""
         chances = torch.tensor([row.weight for row in rows], dtype=torch.float64)
         self._edges = chances.cumsum(0) / chances.sum()
         self.styles = torch.tensor([row.style for row in rows])
@@ -73,7 +73,7 @@ class Examples:
         self.seen = self._vectors[self._choices.unique()]
 
     def draw(self, count: int, generator: torch.Generator) -> Batch:
-        """`count` examples by chance."""
+        """Draw `count` random examples."""
         draws = torch.rand(4, count, generator=generator)
         picked = torch.searchsorted(self._edges, draws[0].double()).clamp(max=len(self._edges) - 1)
         first, second = (self._vectors[self._caption(picked, draw)] for draw in draws[1:3])
@@ -85,7 +85,7 @@ class Examples:
 
 
 def _captions(data: Dataset) -> dict[tuple[str, str], Sequence[int]]:
-    """Indices of captions by code and colour, as often as they are to be drawn."""
+    """Indices of captions by code and color, repeated by their frequency."""
     found: dict[tuple[str, str], list[int]] = {}
     for index, text in enumerate(data.texts):
         if not text.held_out:

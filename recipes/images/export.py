@@ -1,4 +1,4 @@
-"""From checkpoints to the three ONNX files that the program paints with, weights stored in half precision.
+"""Export checkpoints to the three ONNX files that the server uses, with weights in half precision.
 
 `python -m recipes.images.export FOLDER INTO`. Knows nothing of training.
 """
@@ -23,13 +23,13 @@ from recipes.images.latents import Coder, Finisher
 from recipes.images.transformer import around
 
 _LARGE = 1024  # numbers: smaller tensors keep single precision
-_SPREAD = 0.25  # of drafts' mean error: how far seeds lie from each other
+_SPREAD = 0.25  # of drafts' mean error: how much seeds differ
 
 
 class Step(nn.Module):
-    """What a sampler calls: latents, time, caption vectors as they come, style and whether to heed the caption.
+    """The network that a sampler calls with latents, time, caption vectors, styles and whether to use the captions.
 
-    The way leads to a narrow bell curve around the draft, whose velocity is known: no other network is asked.
+    It samples a narrow normal distribution around the draft, whose velocity is known without another network.
     """
 
     def __init__(self, draft: Draft) -> None:
@@ -44,7 +44,7 @@ class Step(nn.Module):
 
 
 class Finished(nn.Module):
-    """From latents to a clean picture; pixels in -1..1."""
+    """Latents to a finished image; pixels in -1..1."""
 
     def __init__(self, coder: Coder, finisher: Finisher) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class Finished(nn.Module):
 
 
 class Encoder(nn.Module):
-    """From pixels to latents, and to the vector of a caption that might be theirs."""
+    """Pixels to latents, and to the vector of a matching caption."""
 
     def __init__(self, coder: Coder, beholder: Beholder) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class Encoder(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Which run of each network to take."""
+    """The run of each network to export."""
 
     draft: str = "base"
     finish: str = "base"
@@ -84,7 +84,7 @@ def export(folder: Path, names: Names, into: Path) -> list[Path]:
     draft = train.load_draft(folder, names.draft)
     coder, finisher = train.load_coder(folder), train.load_finisher(folder, names.finish)
     latents, pixels = torch.zeros(2, *LATENT), torch.zeros(2, 3, SIDE, SIDE)
-    # Each a tensor of its own: one tensor given twice would become one input.
+    # Separate tensors, because one tensor passed twice would become one input.
     time, told = torch.zeros(2), torch.zeros(2)
     return [
         _written(
@@ -100,13 +100,13 @@ def export(folder: Path, names: Names, into: Path) -> list[Path]:
     ]
 
 
-def _written(module: nn.Module, given: tuple[Tensor, ...], names: list[str], path: Path) -> Path:
+def _written(module: nn.Module, inputs: tuple[Tensor, ...], names: list[str], path: Path) -> Path:
     count = torch.export.Dim("count")
     program = torch.onnx.export(
         module.eval(),
-        given,
+        inputs,
         input_names=names,
-        dynamic_shapes=tuple({0: count} for _ in given),
+        dynamic_shapes=tuple({0: count} for _ in inputs),
         dynamo=True,
         verbose=False,
     )
@@ -120,7 +120,7 @@ def _written(module: nn.Module, given: tuple[Tensor, ...], names: list[str], pat
 
 
 def _halve(model: onnx.ModelProto) -> None:
-    """Keep large weights in half precision, made single again when the file is loaded: the arithmetic stays single."""
+    """Store large weights in half precision, with a cast to single precision, in which all arithmetic stays."""
     graph, casts = model.graph, []
     for weight in graph.initializer:
         if weight.data_type != TensorProto.FLOAT or np.prod(weight.dims) < _LARGE:
@@ -146,8 +146,8 @@ def main() -> None:
     parser.add_argument("into", type=Path)
     for network in ("draft", "finish", "behold"):
         parser.add_argument(f"--{network}", default="base")
-    asked = parser.parse_args()
-    for path in export(asked.folder, Names(asked.draft, asked.finish, asked.behold), asked.into):
+    arguments = parser.parse_args()
+    for path in export(arguments.folder, Names(arguments.draft, arguments.finish, arguments.behold), arguments.into):
         content = path.read_bytes()
         print(path.name, len(content), hashlib.sha256(content).hexdigest())
 

@@ -1,4 +1,4 @@
-"""Which training picture a painted one resembles most, and of what colour it is. Knows nothing of the models judged."""
+"""Finds the training images nearest to a generated one, and its main color. Knows nothing of the models judged."""
 
 import colorsys
 from dataclasses import dataclass
@@ -11,24 +11,23 @@ from homeport.engines.images.pipelines.clipart.pose import centre_drawing
 from recipes.images.concepts import COLOURS
 from recipes.images.dataset import Dataset
 
-_CELLS = 16  # along each side, of the small pictures that are compared
+_CELLS = 16  # along each side of the reduced images that are compared
 _TILTS = (-8, -4, 0, 4, 8)
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Codes of the concepts whose pictures are nearest, the nearest first, each once; and the main colour's name."""
+    """Codes of the nearest images' concepts, the nearest first, each once; and the name of the main color."""
 
     codes: tuple[str, ...]
     colour: str
 
 
 class Judge:
-    """Compares small pictures of 16 x 16 cells with all training pictures, and shapes apart from colours.
+    """Compares images, reduced to 16 x 16 cells, with all training images, by color and by gray value.
 
-    All are framed first, and what is judged is turned a little both ways: place, size and a small tilt do not count.
-
-    It learnt nothing from the models and they nothing from it; it knows the pictures alone.
+    Drawings are framed first, and the judged image is also tilted, so place, size and a small tilt have no effect. The
+    judge is independent of the models: it knows the training images only.
     """
 
     def __init__(self, data: Dataset) -> None:
@@ -36,7 +35,7 @@ class Judge:
         self._features = _features(np.stack([centre_drawing(picture) for picture in data.pixels]))
 
     def judge(self, pixels: NDArray[np.uint8], most: int = 5, *, is_either_way: bool = False) -> Verdict:
-        """`pixels` of one picture, square. `is_either_way`: it may be a mirrored one."""
+        """Judge the pixels of one square image. `is_either_way`: also compare its mirror image."""
         ways = np.stack([centre_drawing(_turned(pixels, degrees)) for degrees in _TILTS])
         if is_either_way:
             ways = np.concatenate([ways, ways[:, :, ::-1]])
@@ -46,7 +45,7 @@ class Judge:
 
 
 def main_colour(pixels: NDArray[np.uint8]) -> str:
-    """The named colour most of the coloured pixels are near; empty if hardly any are coloured."""
+    """The color that most colored pixels are nearest to; empty if few pixels are colored."""
     flat = pixels.reshape(-1, 3).astype(np.float32) / 255
     spread = flat.max(axis=1) - flat.min(axis=1)
     vivid = flat[spread > 0.25]
@@ -64,7 +63,7 @@ def _turned(pixels: NDArray[np.uint8], degrees: int) -> NDArray[np.uint8]:
 
 
 def _features(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Rows of length 1: cells' colours and cells' greys, each without its mean."""
+    """Rows of length 1: the colors and gray values of the cells, each minus its mean."""
     count, side = len(pixels), pixels.shape[1] // _CELLS
     cells = pixels.reshape(count, _CELLS, side, _CELLS, side, 3).mean(axis=(2, 4), dtype=np.float32)
     grey = cells.mean(axis=-1).reshape(count, -1)

@@ -1,4 +1,4 @@
-"""The way back: from a picture's latents to the vector a caption of it would have, so that a picture can ask alone.
+"""From an image's latents to the vector of a caption of it, for variations without a prompt.
 
 Knows nothing of how it is trained.
 """
@@ -16,9 +16,9 @@ _DIMENSIONS = 384
 class Beholder(nn.Module):
     """Latents (n, CHANNELS, 8, 8) to vectors, (n, 384).
 
-    It guesses what the draft would read in a caption, at the length that read captions have: a guess that is half sure
-    would else be a short one, of which the draft makes a blur. `scale`: how far latents spread, per channel. `back`:
-    from what is read to captions' vectors.
+    It predicts the whitened caption and scales it to the usual length of whitened captions: otherwise an uncertain
+    prediction would be short, and the draft would turn it into a blur. `scale`: the spread of latents, per channel.
+    `back`: from whitened captions to caption vectors.
     """
 
     def __init__(self, components: int = 320) -> None:
@@ -39,11 +39,11 @@ class Beholder(nn.Module):
     length: Tensor
 
     def forward(self, latents: Tensor) -> Tensor:
-        """What it sees, as a caption's vector."""
+        """The predicted caption's vector."""
         return self.mean + self.length * self.directions(latents) @ self.back
 
     def directions(self, latents: Tensor) -> Tensor:
-        """What it sees, as a read caption brought to length 1."""
+        """The predicted whitened caption, scaled to length 1."""
         x = functional.silu(self.into(((latents - self.middle) / self.scale).flatten(1)))
         x = x + functional.silu(self.between(functional.layer_norm(x, (_WIDTH,))))
         return functional.normalize(self.out(functional.layer_norm(x, (_WIDTH,))).float(), dim=1)

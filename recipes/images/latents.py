@@ -1,6 +1,6 @@
-"""Pictures as latents and back: principal components of 8 x 8 patches, and a small network that cleans what they blur.
+"""Images to latents and back: principal components of 8 x 8 patches, and a small network that removes their blur.
 
-Knows no captions.
+Knows nothing of captions.
 """
 
 import torch
@@ -17,7 +17,7 @@ _WIDTH = 64
 class Coder(nn.Module):
     """Pixels (n, 3, 64, 64) in -1..1 to latents (n, CHANNELS, 8, 8), and back without the network.
 
-    Channels keep some of their order: each is divided by the root of its spread, so that coarse ones stay larger.
+    Each channel is divided by the square root of its spread, so that coarse channels remain larger.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Coder(nn.Module):
     scale: Tensor
 
     def fit(self, pixels: Tensor) -> None:
-        """Learn it from pictures (n, 3, 64, 64)."""
+        """Fit the components to images (n, 3, 64, 64)."""
         rows = functional.pixel_unshuffle(pixels, _PATCH).permute(0, 2, 3, 1).reshape(-1, _NUMBERS)
         self.mean.copy_(rows.mean(dim=0))
         values, directions = torch.linalg.eigh(torch.cov((rows - self.mean).T).double())
@@ -46,13 +46,13 @@ class Coder(nn.Module):
         return (((rows - self.mean) @ self.turn) / self.scale).permute(0, 3, 1, 2)
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Latents to pixels, blurred as far as components are missing; not clipped."""
+        """Latents to pixels, without the details that the components lack; not clipped."""
         rows = (latents.permute(0, 2, 3, 1) * self.scale) @ self.turn.T + self.mean
         return functional.pixel_shuffle(rows.permute(0, 3, 1, 2), _PATCH)
 
 
 class Block(nn.Module):
-    """Two 3 x 3 convolutions around a skip."""
+    """Two 3 x 3 convolutions with a skip connection."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -61,12 +61,12 @@ class Block(nn.Module):
         nn.init.zeros_(self.second.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Same shape out as in."""
+        """The output has the shape of the input."""
         return x + self.second(functional.silu(self.first(functional.silu(x))))
 
 
 class Finisher(nn.Module):
-    """From a decoded picture with seams and smears to a clean one of twice the size, by what drawings look like."""
+    """A decoded image with seams and blur to a clean one of twice the size."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,14 +91,14 @@ class Finisher(nn.Module):
 
 
 def doubled(pixels: Tensor) -> Tensor:
-    """Each pixel four times."""
+    """Double the size by repeating pixels."""
     count, channels, height, width = pixels.shape
     wide = pixels.unsqueeze(2).expand(count, channels, 4, height, width).reshape(count, 4 * channels, height, width)
     return functional.pixel_shuffle(wide, 2)
 
 
 def finishing_loss(made: Tensor, wanted: Tensor) -> Tensor:
-    """Differences of pixels and of edges: absolute ones, for sharpness."""
+    """Absolute differences of pixels and of edges, which favor sharp images."""
     across = (made.diff(dim=-1) - wanted.diff(dim=-1)).abs().mean()
     down = (made.diff(dim=-2) - wanted.diff(dim=-2)).abs().mean()
     return (made - wanted).abs().mean() + across + down

@@ -1,4 +1,4 @@
-"""What each network is taught: draft, flow from noise to picture, finish, the way back. Knows nothing of optimisers."""
+"""The training objective of each network: draft, flow, finisher, latent to caption. Knows nothing of optimizers."""
 
 from typing import Protocol
 
@@ -12,34 +12,40 @@ from recipes.images.latent_to_caption import Beholder
 from recipes.images.latents import Coder, Finisher, finishing_loss
 from recipes.images.transformer import Transformer, around
 
-_UNTOLD = 0.12  # of examples: their caption is hidden, for guidance and for pictures without a prompt
-_BLUR = 0.35  # at most, of noise on read captions, against a spread of about 1
+_UNTOLD = 0.12  # share of examples with a hidden caption, for guidance and for images without prompts
+_BLUR = 0.35  # maximum noise on whitened captions, whose spread is about 1
 _BLUR_DRAFT = 0.5
-_SMEAR = 0.35  # at most, of noise on latents that the finish must clean, or that are beheld
-_TILT, _GROWN, _STRETCH, _MOVED, _LIGHT = 0.2, 0.08, 0.08, 0.05, 0.1  # at most, of pictures that are beheld
-_MIRRORED = 0.25  # of them
+_SMEAR = 0.35  # maximum noise on latents for the finisher and for the latent-to-caption network
+_TILT, _GROWN, _STRETCH, _MOVED, _LIGHT = (
+    0.2,
+    0.08,
+    0.08,
+    0.05,
+    0.1,
+)  # maximum changes of images for the latent-to-caption network
+_MIRRORED = 0.25  # share of these
 _SURE, _TOLD_APART = 12.0, 0.3
 
 
 class Lesson(Protocol):
-    """A model and what it gets wrong on a batch drawn by chance."""
+    """A model and its loss on a random batch."""
 
     @property
     def model(self) -> nn.Module:
-        """What is trained: those of its parameters that take gradients."""
+        """The model whose parameters with gradients are trained."""
         ...
 
     def matrices(self) -> list[nn.Parameter]:
-        """Parameters that are products' weights inside the network, for Muon."""
+        """The inner weight matrices, for the Muon optimizer."""
         ...
 
     def loss(self, count: int, generator: torch.Generator) -> Tensor:
-        """Of one batch of `count`."""
+        """The loss of one batch of `count` examples."""
         ...
 
 
 class DraftLesson:
-    """Captions to latents at once; mean square error, weighed as pixels are."""
+    """Captions to latents; mean square error, weighted by the effect on pixels."""
 
     def __init__(self, model: Draft, examples: Source, coder: Coder) -> None:
         self.model, self._examples = model, examples
@@ -51,11 +57,11 @@ class DraftLesson:
         self._weights = (weights / weights.mean()).view(-1, 1, 1) / model.far.square()
 
     def matrices(self) -> list[nn.Parameter]:
-        """Those between its own neurons."""
+        """The matrices of the hidden layers."""
         return [layer.weight for layer in (*self.model.ups, *self.model.downs)]
 
     def loss(self, count: int, generator: torch.Generator) -> Tensor:
-        """Of one batch."""
+        """The loss of one batch."""
         batch = self._examples.draw(count, generator)
         read = blurred(self.model.reading(batch.vectors), _BLUR_DRAFT, generator)
         with torch.autocast("cpu", torch.bfloat16):
@@ -64,7 +70,7 @@ class DraftLesson:
 
     @torch.no_grad()
     def measure(self, generator: torch.Generator) -> None:
-        """Write into the model how far pictures lie from drafts."""
+        """Store the distance of images from their drafts in the model."""
         batch = self._examples.draw(2048, generator)
         read = blurred(self.model.reading(batch.vectors), _BLUR, generator)
         away = self.model(read, batch.styles) - self._examples.latents[batch.pictures]
@@ -72,7 +78,7 @@ class DraftLesson:
 
 
 class FlowLesson:
-    """Velocities between noise and picture, at times drawn around the middle. The draft stays as it is."""
+    """Velocities between noise and image, at random times around the middle. The draft is not trained."""
 
     def __init__(self, model: Transformer, examples: Source, coder: Coder) -> None:
         self.model, self._examples = model, examples
@@ -81,11 +87,11 @@ class FlowLesson:
         self._weights = (weights / weights.mean()).view(-1, 1, 1)
 
     def matrices(self) -> list[nn.Parameter]:
-        """Those of the blocks."""
+        """The matrices of the blocks."""
         return [value for value in self.model.blocks.parameters() if value.ndim == 2 and value.shape[0] > 6]
 
     def loss(self, count: int, generator: torch.Generator) -> Tensor:
-        """Of one batch: square error of what the network must add, which is of size 1 at every time."""
+        """The square error of the correction, which has size 1 at every time."""
         batch = self._examples.draw(count, generator)
         latents = self._examples.latents[batch.pictures]
         time = (0.3 + 1.2 * torch.randn(count, generator=generator)).sigmoid()
@@ -104,17 +110,17 @@ class FlowLesson:
 
 
 class FinishLesson:
-    """Pixels from latents that are smeared a little, or that are drafts, to the drawings' own."""
+    """From decoded latents, with noise or from a draft, to the original pixels."""
 
     def __init__(self, model: Finisher, examples: Source, coder: Coder, draft: Draft, pixels: Tensor) -> None:
         self.model, self._examples, self._coder, self._draft, self._pixels = model, examples, coder, draft, pixels
 
     def matrices(self) -> list[nn.Parameter]:
-        """None: convolutions."""
+        """None: the network has convolutions only."""
         return []
 
     def loss(self, count: int, generator: torch.Generator) -> Tensor:
-        """Of one batch; `pixels` are those of the examples' pictures, fine."""
+        """The loss of one batch."""
         batch = self._examples.draw(count, generator)
         latents = self._examples.latents[batch.pictures]
         with torch.no_grad():
@@ -122,7 +128,7 @@ class FinishLesson:
             share = torch.rand(count, 1, 1, 1, generator=generator)
             level = _SMEAR * torch.rand(count, 1, 1, 1, generator=generator) * self._draft.near
             smeared = latents + level * torch.randn(latents.shape, generator=generator)
-            colours = torch.randperm(3, generator=generator)  # more colours than the drawings have
+            colours = torch.randperm(3, generator=generator)  # for more colors than the drawings have
             plain = self._coder.decode(torch.lerp(smeared, drafts, share.square()))[:, colours]
         wanted = self._pixels[batch.pictures].permute(0, 3, 1, 2)[:, colours].float() / 127.5 - 1
         with torch.autocast("cpu", torch.bfloat16):
@@ -131,9 +137,9 @@ class FinishLesson:
 
 
 class BeholdLesson:
-    """Pictures, framed and then tilted, moved, mirrored and shaded, to their captions' vectors.
+    """Images, framed and then tilted, moved, mirrored and shaded, to their captions' vectors.
 
-    Vectors are told apart as the draft's reading tells them. `pixels`: of the examples' pictures, framed, SIDE pixels.
+    Vectors are compared after the draft's whitening. `pixels`: the examples' framed images of SIDE pixels.
     """
 
     def __init__(self, model: Beholder, examples: Source, coder: Coder, draft: Draft, pixels: Tensor) -> None:
@@ -146,11 +152,11 @@ class BeholdLesson:
         model.length.fill_(float(read.norm(dim=1).mean()))
 
     def matrices(self) -> list[nn.Parameter]:
-        """Those between its own neurons."""
+        """The matrices of the hidden layers."""
         return [value for value in self.model.between.parameters() if value.ndim == 2]
 
     def loss(self, count: int, generator: torch.Generator) -> Tensor:
-        """Of one batch: how far from the caption, and which of the batch's captions it would be taken for."""
+        """The distance from the caption, and the cross entropy of finding it among those of the batch."""
         batch = self._examples.draw(count, generator)
         shown = self._pixels[batch.pictures].permute(0, 3, 1, 2).float() / 127.5 - 1
         latents = self._coder.encode(placed(shown, generator))
@@ -165,7 +171,7 @@ class BeholdLesson:
 
 
 def placed(pixels: Tensor, generator: torch.Generator) -> Tensor:
-    """Pictures on white, each put down in another way and in other light; some of them seen in a mirror."""
+    """Randomly tilt, scale, stretch, move, shade and mirror images on white."""
     count = len(pixels)
     chance = 2 * torch.rand(6, count, generator=generator) - 1
     tilt, size, stretch = _TILT * chance[0], 1 + _GROWN * chance[1], 1 + _STRETCH * chance[2]
@@ -180,7 +186,7 @@ def placed(pixels: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def blurred(read: Tensor, most: float, generator: torch.Generator) -> Tensor:
-    """Read captions with noise of a level between none and `most`: near texts mean near pictures."""
+    """Add noise of a random level up to `most` to whitened captions, so that similar texts yield similar images."""
     level = most * torch.rand(len(read), 1, generator=generator)
     return read + level * torch.randn(read.shape, generator=generator)
 
@@ -194,7 +200,7 @@ def sample(
     steps: int = 16,
     guidance: float = 1.0,
 ) -> Tensor:
-    """Latents, one picture per vector, by Euler's steps."""
+    """Sample latents by Euler steps, one image per vector."""
     count = len(vectors)
     x = torch.randn(count, *model.draft.average.shape[1:], generator=generator)
     read = model.draft.reading(vectors)

@@ -1,6 +1,6 @@
-"""The packages that pictures and captions come from: fetched by name and version, held against their hash, unpacked.
+"""The npm packages with the drawings and captions: fetched by version, checked by hash, unpacked.
 
-Knows nothing of what is inside them.
+Knows nothing of their content.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """One npm package taken as data. `licence`: of the pictures or captions inside, as the package states it."""
+    """An npm package used as data. `licence`: the license that the package states for its content."""
 
     name: str
     version: str
@@ -22,7 +22,7 @@ class Package:
 
     @property
     def archive(self) -> str:
-        """The file name that `npm pack` gives it."""
+        """The name of the file that `npm pack` writes."""
         return f"{self.name.removeprefix('@').replace('/', '-')}-{self.version}.tgz"
 
 
@@ -61,11 +61,11 @@ PACKAGES = {
 
 
 class ChangedPackageError(Exception):
-    """What was fetched is not what was pinned."""
+    """A fetched package does not have the pinned hash."""
 
 
 def fetch(into: Path, keys: Iterable[str] = tuple(PACKAGES)) -> dict[str, Path]:
-    """The unpacked folder of each package, by its key in PACKAGES; fetched where it is not there yet.
+    """Fetch packages that are missing; return the folder of each by its key in PACKAGES.
 
     Raises ChangedPackageError if a file's hash is not the pinned one, CalledProcessError if npm fails.
     """

@@ -1,4 +1,4 @@
-"""From vector drawings to small square pictures, recoloured where asked. Knows nothing of captions."""
+"""Vector drawings to small square images, and recolored images. Knows nothing of captions."""
 
 import io
 import json
@@ -14,24 +14,24 @@ from PIL import Image
 Pixels = NDArray[np.uint8]
 
 SIDE = 64
-"""Pixels along each side of what is learnt."""
+"""Pixels along each side of the training images."""
 FINE = 128
-"""Pixels along each side of what is painted in the end."""
+"""Pixels along each side of the generated images."""
 STYLES = ("noto", "flat", "fluent", "fx")
-_FAINT = 0.25  # of saturation: below it a pixel has no colour of its own
-_GREY = 0.4  # of the drawing: with more of it grey, it can be tinted
-_COLOURED = 0.15  # of the drawing: with less of it coloured, a new colour would not be seen
+_FAINT = 0.25  # saturation below which a pixel counts as gray
+_GREY = 0.4  # share of gray pixels above which a drawing can be tinted
+_COLOURED = 0.15  # share of colored pixels below which a new color would not be visible
 
 
 def drawings(
     folders: dict[str, Path], codes: dict[str, str], styles: Sequence[str] = STYLES
 ) -> Iterator[tuple[str, str, Pixels]]:
-    """Style, emoji code and picture (FINE x FINE x 3) of every drawing of these sets that is of one of `codes`.
+    """Yield style, emoji code and image (FINE x FINE x 3) of each drawing of these sets with one of `codes`.
 
     `codes`: English label by emoji code.
     """
     by_code = {_plain(code): code for code in codes}
-    # Fluent's full set has no table of its own: its drawings have the flat set's names.
+    # Fluent's full set has no table; its drawings have the names of the flat set.
     tables = {"noto": "noto", "flat": "flat", "fluent": "flat"}
     for style in styles:
         if style in tables:
@@ -49,8 +49,8 @@ def drawings(
 
 
 def rendered(body: str, width: int, height: int) -> Pixels:
-    """An icon's SVG body as pixels on white, drawn at twice the size and reduced."""
-    import resvg_py  # only those who train have it
+    """Render an icon's SVG body on white, at twice the size, and reduce it."""
+    import resvg_py  # installed for training only
 
     spaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
     svg = f'<svg {spaces} viewBox="0 0 {width} {height}">{body}</svg>'
@@ -62,15 +62,15 @@ def rendered(body: str, width: int, height: int) -> Pixels:
 
 
 def halved(pixels: Pixels) -> Pixels:
-    """A FINE picture at SIDE."""
+    """Reduce an image to half its size."""
     size = (pixels.shape[1] // 2, pixels.shape[0] // 2)
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
 
 
 def recoloured(pixels: Pixels, hue: float) -> Pixels | None:
-    """The picture with its main colour turned to `hue` (degrees); None where nothing in it could take a colour.
+    """Change the main color of an image to `hue` (degrees); None if the image cannot take another color.
 
-    Only what is near the main hue turns, so that a car's tyres and windows stay; what is grey all over is tinted.
+    Only pixels near the main hue change, so that a car's tires and windows stay. A gray drawing is tinted.
     """
     hsv = np.asarray(Image.fromarray(pixels).convert("HSV")).astype(np.float32)
     hues, saturation, value = hsv[..., 0] * (360 / 255), hsv[..., 1] / 255, hsv[..., 2] / 255
@@ -91,7 +91,7 @@ def recoloured(pixels: Pixels, hue: float) -> Pixels | None:
 
 
 def _tinted(hsv: NDArray[np.float32], hue: float, drawn: int) -> Pixels | None:
-    """A grey drawing (an elephant) in one colour; black and white stay what they are."""
+    """Tint a gray drawing (an elephant); black and white pixels stay."""
     value = hsv[..., 2] / 255
     grey = (hsv[..., 1] / 255 <= _FAINT) & (value > 0.3) & (value < 0.93)
     if grey.sum() < _GREY * max(drawn, 1):
@@ -116,7 +116,7 @@ def _by_name(chars: dict[str, str], by_code: dict[str, str]) -> dict[str, str]:
 
 
 def _by_word(codes: dict[str, str]) -> dict[str, str]:
-    """FxEmojis come without code points: matched by Unicode's name of the character, else by the label."""
+    """Match FxEmojis, which have no code points, by the character's Unicode name, else by the label."""
     names = {_squeezed(label): code for code, label in codes.items()}
     for code in codes:
         points = [part for part in code.split("-") if part != "FE0F"]

@@ -1,4 +1,4 @@
-"""Look at a network in training: drafts or painted pictures of the fifty prompts, and how often captions hit.
+"""Inspect a network in training: a sheet of the fifty prompts, and how often the nearest image is correct.
 
 `python -m recipes.images.preview FOLDER draft --name base --sheet sheet.png`
 """
@@ -28,7 +28,7 @@ _HELD_OUT = 300
 
 
 def main() -> None:
-    """Draw, judge, and print."""
+    """Write the sheet and print the shares of hits."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("network", choices=("draft", "flow"))
@@ -37,12 +37,12 @@ def main() -> None:
     parser.add_argument("--style", choices=STYLES, default="flat")
     parser.add_argument("--guidance", type=float, default=1.0)
     parser.add_argument("--sheet", type=Path)
-    asked = parser.parse_args()
-    data = dataset.load(asked.folder)
+    arguments = parser.parse_args()
+    data = dataset.load(arguments.folder)
     judge = Judge(data)
     prompts = torch.from_numpy(embeddings.embed([prompt.text for prompt in PROMPTS]))
-    pictures = _pictures(asked, prompts)
-    sheet(list(pictures)).save(asked.sheet)
+    pictures = _pictures(arguments, prompts)
+    sheet(list(pictures)).save(arguments.sheet)
     codes = _codes(data)
     rights = [set().union(*(codes.get(name.lower(), set()) for name in prompt.names)) for prompt in PROMPTS]
     print("prompts", _hits(judge, pictures, rights))
@@ -51,22 +51,22 @@ def main() -> None:
             i for i, text in enumerate(data.texts) if text.held_out and not text.colour and text.language == language
         ]
         some = sorted(some, key=lambda index: dataset.hash_of(data.texts[index].text))[:_HELD_OUT]
-        made = _pictures(asked, torch.from_numpy(data.vectors[some]))
+        made = _pictures(arguments, torch.from_numpy(data.vectors[some]))
         print("held out", language, len(some), _hits(judge, made, [{data.texts[i].code} for i in some]))
 
 
-def _pictures(asked: argparse.Namespace, vectors: Tensor) -> NDArray[np.uint8]:
-    styles = torch.full((len(vectors),), STYLES.index(asked.style))
-    if asked.network == "draft":
-        draft = train.load_draft(asked.folder, asked.name)
+def _pictures(arguments: argparse.Namespace, vectors: Tensor) -> NDArray[np.uint8]:
+    styles = torch.full((len(vectors),), STYLES.index(arguments.style))
+    if arguments.network == "draft":
+        draft = train.load_draft(arguments.folder, arguments.name)
         latents = draft(draft.reading(vectors), styles)
     else:
         chance = torch.Generator().manual_seed(7)
-        model = train.load_transformer(asked.folder, asked.name)
-        latents = objectives.sample(model, vectors, styles, chance, guidance=asked.guidance)
-    pixels = train.load_coder(asked.folder).decode(latents)
-    if asked.finish:
-        pixels = train.load_finisher(asked.folder, asked.finish)(pixels)
+        model = train.load_transformer(arguments.folder, arguments.name)
+        latents = objectives.sample(model, vectors, styles, chance, guidance=arguments.guidance)
+    pixels = train.load_coder(arguments.folder).decode(latents)
+    if arguments.finish:
+        pixels = train.load_finisher(arguments.folder, arguments.finish)(pixels)
     return ((pixels + 1) * 127.5).round().clamp(0, 255).permute(0, 2, 3, 1).byte().numpy()
 
 

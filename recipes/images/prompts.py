@@ -1,11 +1,11 @@
-"""The fifty prompts of the judgement, fixed before any model was judged. Knows nothing of models."""
+"""The fifty prompts of the evaluation, fixed before any model was evaluated."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """`names`: English labels of concepts that would be right. `colour`: what it must be, if the prompt says so."""
+    """A prompt. `names`: English labels of the correct concepts. `colour`: the color, if the prompt names one."""
 
     text: str
     names: tuple[str, ...]

@@ -1,7 +1,7 @@
-"""Train one of the networks; goes on from its checkpoint, and SIGTERM saves and ends.
+"""Train one of the networks. Training resumes from its checkpoint; SIGTERM saves the state and ends.
 
-`python -m recipes.images.train FOLDER latents`, then `draft`, `flow`, `finish` and `behold`. Each `--name` keeps a
-checkpoint and a log of its own; the last three build on the draft of `--draft`.
+`python -m recipes.images.train FOLDER latents`, then `draft`, `flow`, `finish` and `behold` (the latent-to-caption
+network). Each `--name` has a checkpoint and a log of its own; the last three use the draft of `--draft`.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from recipes.images.transformer import Shape, Transformer
 
 
 def fit_latents(folder: Path) -> Coder:
-    """Find the principal components, and write coder.pt and latents.npy."""
+    """Compute the principal components; write coder.pt and latents.npy."""
     data = dataset.load(folder)
     coder = Coder()
     pixels = torch.from_numpy(data.pixels).permute(0, 3, 1, 2)
@@ -46,19 +46,19 @@ def fit_latents(folder: Path) -> Coder:
         errors.append((coder.decode(latents).clamp(-1, 1) - found).square().mean(dim=(1, 2, 3)) / 4)
     np.save(folder / "latents.npy", np.concatenate(kept).astype(np.float32))
     torch.save(coder.state_dict(), folder / "coder.pt")
-    print(f"{len(pixels)} pictures, PSNR {float(-10 * torch.cat(errors).log10().mean()):.2f} dB")
+    print(f"{len(pixels)} images, PSNR {float(-10 * torch.cat(errors).log10().mean()):.2f} dB")
     return coder
 
 
 def load_coder(folder: Path) -> Coder:
-    """What `fit_latents` found."""
+    """Load the coder that `fit_latents` wrote."""
     coder = Coder()
     coder.load_state_dict(torch.load(folder / "coder.pt", weights_only=True))
     return coder
 
 
 def load_draft(folder: Path, name: str) -> Draft:
-    """The averaged draft of a run."""
+    """Load the averaged draft of a run."""
     state = cast(State, checkpoints.load(folder / f"draft-{name}.pt"))
     draft = Draft(DraftShape(**state["shape"]))
     draft.load_state_dict(state["average"])
@@ -66,7 +66,7 @@ def load_draft(folder: Path, name: str) -> Draft:
 
 
 def load_transformer(folder: Path, name: str) -> Transformer:
-    """The averaged transformer of a run, its draft inside."""
+    """Load the averaged transformer of a run, with its draft."""
     state = cast(State, checkpoints.load(folder / f"flow-{name}.pt"))
     transformer = Transformer(Shape(**state["shape"]), DraftShape(**state["draft_shape"]))
     transformer.load_state_dict(state["average"])
@@ -74,14 +74,14 @@ def load_transformer(folder: Path, name: str) -> Transformer:
 
 
 def load_finisher(folder: Path, name: str) -> Finisher:
-    """The averaged finisher of a run."""
+    """Load the averaged finisher of a run."""
     finisher = Finisher()
     finisher.load_state_dict(cast(State, checkpoints.load(folder / f"finish-{name}.pt"))["average"])
     return finisher.requires_grad_(requires_grad=False)
 
 
 def load_beholder(folder: Path, name: str) -> Beholder:
-    """The averaged beholder of a run."""
+    """Load the averaged latent-to-caption network of a run."""
     average = cast(State, checkpoints.load(folder / f"behold-{name}.pt"))["average"]
     beholder = Beholder(len(average["back"]))
     beholder.load_state_dict(average)
@@ -89,65 +89,65 @@ def load_beholder(folder: Path, name: str) -> Beholder:
 
 
 class _Shaped(Trainer):
-    """A trainer whose checkpoints say how large the networks are."""
+    """A trainer whose checkpoints contain the sizes of the networks."""
 
     def __init__(self, lesson: Lesson, pace: Pace, **shapes: object) -> None:
         super().__init__(lesson, pace)
         self._shapes = {name: asdict(shape) for name, shape in shapes.items()}  # type: ignore[call-overload]
 
     def state(self) -> State:
-        """The networks' shapes too."""
+        """The state, including the sizes of the networks."""
         return {**super().state(), **self._shapes}
 
 
 def main() -> None:
-    """Read what is asked for, and train."""
-    asked = _asked()
-    folder, name = asked.folder, asked.name
-    if asked.network == "latents":
+    """Train the network that the command line names."""
+    arguments = _arguments()
+    folder, name = arguments.folder, arguments.name
+    if arguments.network == "latents":
         fit_latents(folder)
         return
-    torch.manual_seed(asked.seed)
+    torch.manual_seed(arguments.seed)
     coder = load_coder(folder)
-    examples = Examples(folder, tuple(asked.styles), recoloured=asked.network != "finish")
-    muon = asked.optimiser == "muon"
-    pace = Pace(asked.rate, asked.batch, muon, asked.decay, asked.seed)
-    path = folder / f"{asked.network}-{name}.pt"
-    if asked.network == "draft":
-        shape = DraftShape(width=asked.width, depth=asked.depth)
+    examples = Examples(folder, tuple(arguments.styles), recoloured=arguments.network != "finish")
+    muon = arguments.optimiser == "muon"
+    pace = Pace(arguments.rate, arguments.batch, muon, arguments.decay, arguments.seed)
+    path = folder / f"{arguments.network}-{name}.pt"
+    if arguments.network == "draft":
+        shape = DraftShape(width=arguments.width, depth=arguments.depth)
         lesson = DraftLesson(Draft(shape), examples, coder)
         run = _Shaped(lesson, pace, shape=shape)
-        trainer.run(run, path, asked.minutes)
+        trainer.run(run, path, arguments.minutes)
         lesson.model.load_state_dict(run.average.state_dict())
         lesson.measure(torch.Generator().manual_seed(2))
         state = cast(State, checkpoints.load(path))
         state["average"] = lesson.model.state_dict()
         checkpoints.save(path, state)
         return
-    draft = load_draft(folder, asked.draft)
-    if asked.network == "flow":
-        flow_shape = Shape(width=asked.width, depth=asked.depth)
+    draft = load_draft(folder, arguments.draft)
+    if arguments.network == "flow":
+        flow_shape = Shape(width=arguments.width, depth=arguments.depth)
         model = Transformer(flow_shape, draft.shape)
         model.draft.load_state_dict(draft.state_dict())
         taught: Lesson = FlowLesson(model, examples, coder)
-        trainer.run(_Shaped(taught, pace, shape=flow_shape, draft_shape=draft.shape), path, asked.minutes)
+        trainer.run(_Shaped(taught, pace, shape=flow_shape, draft_shape=draft.shape), path, arguments.minutes)
         return
-    if asked.network == "behold":
+    if arguments.network == "behold":
         lesson_ = BeholdLesson(Beholder(draft.shape.components), examples, coder, draft, _framed(folder, examples))
-        trainer.run(Trainer(lesson_, pace), path, asked.minutes)
+        trainer.run(Trainer(lesson_, pace), path, arguments.minutes)
         return
     pixels = torch.from_numpy(np.load(folder / "fine.npy")[examples.own])
     finisher = Finisher().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    trainer.run(Trainer(FinishLesson(finisher, examples, coder, draft, pixels), pace), path, asked.minutes)
+    trainer.run(Trainer(FinishLesson(finisher, examples, coder, draft, pixels), pace), path, arguments.minutes)
 
 
 def _framed(folder: Path, examples: Examples) -> torch.Tensor:
-    """The examples' pictures as a source of a variation is framed before it is looked at."""
+    """The examples' images, framed like the source of a variation."""
     pixels = np.load(folder / "pixels.npy", mmap_mode="r")
     return torch.from_numpy(np.stack([centre_drawing(pixels[index]) for index in examples.kept]))
 
 
-def _asked() -> argparse.Namespace:
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("network", choices=("latents", "draft", "flow", "finish", "behold"))

@@ -1,4 +1,4 @@
-"""Steps, rates, the running average of weights, checkpoints and logs of any lesson. Knows nothing of pictures."""
+"""The training loop: steps, learning rate, running average of weights, checkpoints, log. Knows nothing of images."""
 
 import copy
 import json
@@ -19,7 +19,7 @@ _LINE = 50  # steps between lines of the log
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast to learn. `decay`: of the running average of weights, once warm."""
+    """The learning rate and batch size. `decay`: of the running average of weights, after the warm-up."""
 
     rate: float = 2e-3
     batch: int = 128
@@ -29,7 +29,7 @@ class Pace:
 
 
 class Trainer:
-    """One run's state: the model, its running average, its optimisers, the draws of chance."""
+    """The state of a run: the model, its running average, the optimizers, the random generator."""
 
     def __init__(self, lesson: Lesson, pace: Pace) -> None:
         self.lesson, self.pace = lesson, pace
@@ -51,7 +51,7 @@ class Trainer:
         self._averaged: list[torch.Tensor] = [averaged[name] for name, _ in self._trained]
 
     def step(self, progress: float) -> float:
-        """One batch; `progress`, 0 to 1, sets the rate: up in _WARM steps, level, then down over the last half."""
+        """Train on one batch; return its loss. The rate rises in _WARM steps and falls in the last half of the run."""
         factor = min(1.0, (self.done + 1) / _WARM) * min(1.0, max(0.02, (1 - progress) * 2))
         for optimiser in self.optimisers:
             for group in optimiser.param_groups:
@@ -70,7 +70,7 @@ class Trainer:
         return float(lost.detach())
 
     def state(self) -> State:
-        """All that is needed to go on, and to use the average."""
+        """Everything that is needed to resume, and to use the average."""
         return {
             "model": self.lesson.model.state_dict(),
             "average": self.average.state_dict(),
@@ -81,7 +81,7 @@ class Trainer:
         }
 
     def resume(self, state: State) -> None:
-        """Go on from there."""
+        """Restore a state."""
         self.lesson.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         for optimiser, kept in zip(self.optimisers, state["optimisers"], strict=True):
@@ -91,9 +91,9 @@ class Trainer:
 
 
 def run(trainer: Trainer, path: Path, minutes: float) -> None:
-    """Train until `minutes` of CPU time, all runs of this name together, are spent.
+    """Train until the runs of this name have used `minutes` of CPU time.
 
-    CPU time, so that a run that is held or starved does not lower its rate without having learnt.
+    CPU time is used so that the rate of a suspended run does not fall without training.
     """
     if state := checkpoints.load(path):
         trainer.resume(state)

@@ -1,6 +1,6 @@
-"""The transformer that tells which way noise must move to become a picture, given a caption, a style and a draft.
+"""The flow transformer: the velocity from noise to an image, given a caption, a style and a draft.
 
-Knows nothing of how it is trained or of pixels: it works on latents.
+It works on latents. Knows nothing of pixels or of how it is trained.
 """
 
 import math
@@ -22,7 +22,7 @@ _WAVES = 128
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How large."""
+    """The size of the network."""
 
     width: int = 256
     depth: int = 6
@@ -31,7 +31,7 @@ class Shape:
 
 
 class Block(nn.Module):
-    """Attention and a layer of neurons, both steered by time, caption and style."""
+    """Attention and a feed-forward layer, both modulated by time, caption and style."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -63,10 +63,10 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Latents at a time between noise (0) and picture (1) to their velocity.
+    """Latents at a time between noise (0) and image (1) to their velocity.
 
-    Were pictures spread around their draft by a bell curve, the velocity would be known; what the network adds is what
-    pictures are beyond that, brought to size 1 at every time.
+    If images were normally distributed around their draft, the velocity would be known. The network adds the difference
+    from that, scaled to size 1 at every time.
     """
 
     def __init__(self, shape: Shape, draft: DraftShape) -> None:
@@ -97,7 +97,7 @@ class Transformer(nn.Module):
         return known + size * self.correction(scaled, middle, time, read, style, told)
 
     def guess(self, read: Tensor, style: Tensor, told: Tensor) -> tuple[Tensor, Tensor]:
-        """The picture's middle and spread before any of it is seen: around the draft, or around all pictures."""
+        """The prior mean and spread of the image: around the draft, or around the mean image."""
         shown = told.view(-1, 1, 1, 1)
         middle = self.draft(read, style) * shown + self.draft.average[style] * (1 - shown)
         return middle, self.draft.near * shown + self.draft.far * (1 - shown)
@@ -105,7 +105,7 @@ class Transformer(nn.Module):
     def correction(
         self, scaled: Tensor, middle: Tensor, time: Tensor, read: Tensor, style: Tensor, told: Tensor
     ) -> Tensor:
-        """What the network adds to what a bell curve would tell."""
+        """What the network adds to the velocity of a normal distribution."""
         number, width = scaled.shape[0], self.shape.width
         shown = told.unsqueeze(1)
         read = read * shown + self.nothing * (1 - shown)
@@ -121,7 +121,7 @@ class Transformer(nn.Module):
 
 
 def around(latents: Tensor, time: Tensor, middle: Tensor, spread: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The velocity of a bell curve around `middle`, the size of what may be missing, the latents brought to size 1."""
+    """The velocity of a normal distribution around `middle`, the size of the correction, the scaled latents."""
     now = time.view(-1, 1, 1, 1)
     variance = (now * spread).square() + (1 - now).square()
     offset = latents - now * middle

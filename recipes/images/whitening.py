@@ -1,14 +1,14 @@
-"""Caption vectors made even. Knows nothing of pictures."""
+"""Whitening of caption vectors. Knows nothing of images."""
 
 import torch
 from torch import Tensor, nn
 
 
 class Reading(nn.Module):
-    """Caption vectors made even: the mean taken off, the directions that tell captions apart brought to one size.
+    """Whitens caption vectors: subtracts the mean and scales the principal directions to one size.
 
-    Vectors of this family of models all lie close together (cosines of 0.7 to 0.9 between strangers); without this a
-    network hardly sees a difference.
+    Vectors of this model are all close together (cosines of 0.7 to 0.9 between unrelated captions), so without
+    whitening a network hardly distinguishes them.
     """
 
     def __init__(self, components: int, dimensions: int = 384) -> None:
@@ -20,7 +20,7 @@ class Reading(nn.Module):
     turn: Tensor
 
     def fit(self, vectors: Tensor) -> None:
-        """Learn it from captions, (n, 384)."""
+        """Fit the whitening to captions, (n, 384)."""
         self.mean.copy_(vectors.mean(dim=0))
         values, directions = torch.linalg.eigh(torch.cov((vectors - self.mean).T.double()))
         count = self.turn.shape[1]

@@ -1,8 +1,8 @@
-"""Trains the moderation engine's head and says what it is worth: `python -m recipes.moderation`.
+"""Trains and measures the moderation engine's classifier head: `python -m recipes.moderation`.
 
-The data, all written for this project and under its licence, lie beside it; docs/moderation-card.md tells the rest.
+The data in this folder were written for this project and are under its license; see docs/moderation-card.md.
 """
 
 import os
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # sums in one order, so that a second run gives the same head
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a fixed order of sums, so that a second run fits the same head

@@ -1,6 +1,6 @@
 """`python -m recipes.moderation`: fit the head, choose thresholds, measure, and write head.npz and the card.
 
-`--measure` keeps the head and measures anew. `--check` says whether the card is that of the head that is there.
+`--measure` keeps the head and measures it again. `--check` reports whether the card is that of the current head.
 """
 
 import argparse
@@ -26,33 +26,35 @@ CARD = ROOT / "docs" / "moderation-card.md"
 
 
 def main() -> int:
-    """Do what the command line asks for; the exit code."""
+    """Run the command line; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m recipes.moderation", description=__doc__)
     parser.add_argument("--measure", action="store_true", help="keep the head, measure it and write the card")
-    parser.add_argument("--check", action="store_true", help="compare the card's hashes with the files that are there")
-    asked = parser.parse_args()
-    if asked.check:
+    parser.add_argument("--check", action="store_true", help="compare the card's hashes with the current files")
+    arguments = parser.parse_args()
+    if arguments.check:
         return _check()
     with features.reader() as reader:
-        if not asked.measure:
+        if not arguments.measure:
             _fit(reader)
-        found = evaluate(reader, head.built_in())
-    CARD.write_text(card.written(found, stamps()), encoding="utf-8")
+        evaluation = evaluate(reader, head.built_in())
+    CARD.write_text(card.written(evaluation, stamps()), encoding="utf-8")
     print(f"Wrote {CARD.relative_to(ROOT)}.")
     return 0
 
 
 def stamps() -> dict[str, str]:
-    """What the figures hang on: the beginnings of the hashes of the head and of the data."""
+    """What the figures depend on: the beginnings of the hashes of the head and the data, by file."""
     files = [HEAD, *sorted(examples.DATA.glob("*.txt"))]
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest()[:16] for file in files}
 
 
 def _check() -> int:
-    there = CARD.read_text(encoding="utf-8") if CARD.exists() else ""
-    stale = [name for name, stamp in stamps().items() if stamp not in there]
+    card_text = CARD.read_text(encoding="utf-8") if CARD.exists() else ""
+    stale = [name for name, stamp in stamps().items() if stamp not in card_text]
     print(
-        f"The card is stale: {', '.join(stale)}. Run `python -m recipes.moderation`." if stale else "The card is new."
+        f"The card is stale: {', '.join(stale)}. Run `python -m recipes.moderation`."
+        if stale
+        else "The card is current."
     )
     return 1 if stale else 0
 

@@ -1,4 +1,4 @@
-"""Writes docs/moderation-card.md: the words are here, every number comes from a measurement."""
+"""Writes docs/moderation-card.md: the text is here, and every number is measured."""
 
 from collections.abc import Mapping
 
@@ -56,15 +56,24 @@ _BLIND = """
 """
 
 
-def written(found: Evaluation, stamps: Mapping[str, str]) -> str:
-    """The whole card."""
-    parts = [_HEAD, _lines(found), _thresholds(found), _own(found), _others(found), _RULE, _BLIND, _stamps(stamps)]
+def written(evaluation: Evaluation, stamps: Mapping[str, str]) -> str:
+    """The text of the card."""
+    parts = [
+        _HEAD,
+        _lines(evaluation),
+        _thresholds(evaluation),
+        _own(evaluation),
+        _others(evaluation),
+        _RULE,
+        _BLIND,
+        _stamps(stamps),
+    ]
     return "\n".join(part.strip("\n") + "\n" for part in parts)
 
 
-def _lines(found: Evaluation) -> str:
+def _lines(evaluation: Evaluation) -> str:
     rows = [
-        f"| {label} | {' | '.join(str(found.lines[language][label]) for language in LANGUAGES)} |"
+        f"| {label} | {' | '.join(str(evaluation.lines[language][label]) for language in LANGUAGES)} |"
         for label in (*(category for category in CATEGORIES if category != "sexual/minors"), "harmless")
     ]
     names = " | ".join(LANGUAGES.values())
@@ -74,8 +83,8 @@ def _lines(found: Evaluation) -> str:
     )
 
 
-def _thresholds(found: Evaluation) -> str:
-    rows = [f"| {category} | {threshold:.2f} |" for category, threshold in found.thresholds.items()]
+def _thresholds(evaluation: Evaluation) -> str:
+    rows = [f"| {category} | {threshold:.2f} |" for category, threshold in evaluation.thresholds.items()]
     return (
         "## Thresholds\n\nChosen on the training lines, alone and among others, each scored by a head that was fitted "
         "without it (five folds): the greatest F-measure with precision counted twice as heavily as recall (F0.7), "
@@ -84,17 +93,17 @@ def _thresholds(found: Evaluation) -> str:
     )
 
 
-def _own(found: Evaluation) -> str:
+def _own(evaluation: Evaluation) -> str:
     parts = ["## On lines of this project (held out)\n"]
     for language, name in LANGUAGES.items():
-        harmless, flagged = found.harmless[language]
-        harmful, missed = found.missed[language]
+        harmless, flagged = evaluation.harmless[language]
+        harmful, missed = evaluation.missed[language]
         parts.append(
             f"### {name}: {harmful + harmless} lines written for this project (`test.{language}.txt`)\n\n"
             f"Of {harmless} harmless lines, most of them hard, {flagged} were flagged in some category; "
-            f"of {harmful} harmful ones {missed} were flagged in none.\n\n" + _table(found.own[language]) + "\n"
+            f"of {harmful} harmful ones {missed} were flagged in none.\n\n" + _table(evaluation.own[language]) + "\n"
         )
-        if wrong := found.flagged_wrongly[language]:
+        if wrong := evaluation.flagged_wrongly[language]:
             parts.append("Flagged wrongly: " + "; ".join(f"“{text}”" for text in wrong) + "\n")
     parts.append(
         f"A count marked * is small (under {FEW} positive lines): one line more or less changes the figure a lot."
@@ -102,7 +111,7 @@ def _own(found: Evaluation) -> str:
     return "\n".join(parts)
 
 
-def _others(found: Evaluation) -> str:
+def _others(evaluation: Evaluation) -> str:
     return (
         f"## On a third-party set: {third_party.NAME}, English\n\n"
         "Answers of language models, rated by people in one category each (MIT, Microsoft; read from the wheel, not "
@@ -110,7 +119,7 @@ def _others(found: Evaluation) -> str:
         "answer is, which is not quite what a category asks, and many harmless rows are about the same subject. Rows "
         "that name a young person were left out of the sexual set. **No licensed third-party set in Chinese was found "
         "in the package indexes: not measured.** For the other categories none was found either: not measured.\n\n"
-        + _table(found.others)
+        + _table(evaluation.others)
     )
 
 

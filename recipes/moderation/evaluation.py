@@ -1,4 +1,4 @@
-"""Measures the engine's whole way, windows and rule included, on texts that no fit has seen."""
+"""Measures the whole engine, including windows and the rule, on texts that were not used for training."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,9 +15,10 @@ from recipes.moderation.measures import Measured, measure
 
 
 class Evaluation(msgspec.Struct, frozen=True):
-    """The figures of the card. `own`: by language and category; `harmless`: by language, how many and how many flagged.
+    """The figures of the card. `own`: by language and category.
 
-    `missed`: by language, how many harmful lines and how many of them flagged in no category at all.
+    `harmless`: by language, the number of harmless lines and how many of them are flagged. `missed`: by language, the
+    number of harmful lines and how many of them are flagged in no category.
     """
 
     thresholds: dict[str, float]
@@ -30,7 +31,7 @@ class Evaluation(msgspec.Struct, frozen=True):
 
 
 def evaluate(reader: FeatureExtractor, trained: ClassifierHead) -> Evaluation:
-    """Measure on the lines written for this project and on the set that others wrote."""
+    """Measure on the lines of this project and on the third-party set."""
     thresholds = dict(zip(CATEGORIES, trained.thresholds, strict=True))
     held = examples.read("test")
     scores = features.scores(reader, trained, [each.text for each in held])
@@ -69,7 +70,7 @@ def _others(reader: FeatureExtractor, trained: ClassifierHead) -> dict[str, Meas
 
 
 def _lines(known: Sequence[examples.Example]) -> dict[str, Counter[str]]:
-    """Examples by language and label; those without a label are `harmless`."""
+    """The number of examples by language and label; those without a label count as `harmless`."""
     found: dict[str, Counter[str]] = {language: Counter() for language in examples.LANGUAGES}
     for each in known:
         found[each.language].update(each.labels or {"harmless"})

@@ -1,7 +1,7 @@
-"""Labelled lines, read from files: `## label+label` begins a section, every other line is an example.
+"""Labeled lines, read from files: `## label+label` begins a section, every other line is an example.
 
-A label brings with it what it is a kind of (OpenAI's descriptions of the categories): who threatens a group hates it.
-Knows nothing of vectors.
+A label implies its broader categories, as in OpenAI's descriptions: a threat against a group is also hate. Knows
+nothing of vectors.
 """
 
 from pathlib import Path
@@ -18,7 +18,7 @@ LANGUAGES = {"en": "English", "zh": "Chinese"}
 
 FOLDS, NEIGHBOURS, SEED = 5, 3, 7
 
-_BRINGS = {
+_IMPLIED = {
     "hate/threatening": ("hate", "violence"),
     "harassment/threatening": ("harassment", "violence"),
     "self-harm/intent": ("self-harm",),
@@ -30,9 +30,9 @@ _HARMLESS = "ok"
 
 
 class Example(msgspec.Struct, frozen=True):
-    """One text, its language, and what it is an example of: nothing where it is harmless.
+    """One text, its language and its labels; a harmless text has none.
 
-    `fold`: examples of the same number may share words; those of different numbers share none.
+    `fold`: only examples of the same fold may share text.
     """
 
     text: str
@@ -47,9 +47,9 @@ def read(split: str) -> list[Example]:
 
 
 def among_others(known: list[Example]) -> list[Example]:
-    """Each example in a fold, and once or twice more among harmless ones of its language and fold.
+    """Assign folds, and repeat each example once or twice among harmless ones of its language and fold.
 
-    So texts are met in use: a window holds several sentences, and one of them may be bad.
+    In use, a window also contains several sentences, one of which may be harmful.
     """
     random = Random(SEED)
     folds = [number % FOLDS for number in range(len(known))]
@@ -69,7 +69,7 @@ def among_others(known: list[Example]) -> list[Example]:
 
 
 def targets(examples: list[Example]) -> NDArray[np.float32]:
-    """One row per example, one column per trained category, 1 where it holds."""
+    """One row per example and one column per trained category; 1 if the category applies."""
     return np.array([[category in each.labels for category in TRAINED] for each in examples], np.float32)
 
 
@@ -81,7 +81,7 @@ def _file(file: Path, language: str) -> list[Example]:
             named = {label for label in line.removeprefix("## ").split("+") if label != _HARMLESS}
             if unknown := named - set(TRAINED):
                 raise ValueError(f"{file.name}: unknown labels {unknown}")
-            labels = frozenset(named | {more for label in named for more in _BRINGS.get(label, ())})
+            labels = frozenset(named | {more for label in named for more in _IMPLIED.get(label, ())})
         elif line.strip():
             found.append(Example(line.strip(), language, labels))
     return found

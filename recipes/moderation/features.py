@@ -1,4 +1,4 @@
-"""The engine's own way from texts to features and scores, on the installed models. Knows nothing of labels."""
+"""Texts to features and scores, with the engine's code and the installed models. Knows nothing of labels."""
 
 import os
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ Floats = NDArray[np.float32]
 
 @contextmanager
 def reader(library: Path | None = None) -> Iterator[FeatureExtractor]:
-    """A reader on the models in HOMEPORT_HOME. Raises SystemExit where they are not installed."""
+    """A feature extractor with the models in HOMEPORT_HOME. Raises SystemExit if they are not installed."""
     home = Path(os.environ.get("HOMEPORT_HOME") or platformdirs.user_data_path("homeport", appauthor=False))
     store = ModelStore(home)
     own, e5 = store.find("homeport-moderation"), store.find("multilingual-e5-small")
@@ -34,12 +34,12 @@ def reader(library: Path | None = None) -> Iterator[FeatureExtractor]:
 
 
 def features(reader: FeatureExtractor, texts: list[str]) -> Floats:
-    """What the head reads, one row for each text, each of them read as one window, however long."""
+    """The inputs of the head, one row per text, each text as one window."""
     return np.concatenate([reader.features(chunk) for chunk in reader.chunks([*map(reader.window, texts)])])
 
 
 def scores(reader: FeatureExtractor, trained: ClassifierHead, texts: list[str]) -> Floats:
-    """The engine's scores, one row of all categories for each text of any length."""
+    """The engine's scores, one row of all categories per text of any length."""
     rows = []
     for text in texts:
         cut = [window for window in reader.windows(text) if window is not None]

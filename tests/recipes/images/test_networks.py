@@ -1,4 +1,4 @@
-"""Run by `make image-test`, in an environment with torch and onnx, which the program's own lacks."""
+"""The networks. `make image-test` runs these tests in an environment with torch and onnx."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -28,7 +28,7 @@ SHAPE = Shape(width=64, depth=2, head=32)
 
 
 class Four:
-    """Stands in for the dataset: four pictures, each with a vector of its own, among strangers' vectors."""
+    """A fake dataset: four images, each with its own vector, among unrelated vectors."""
 
     latents = torch.randn(4, *LATENT, generator=torch.Generator().manual_seed(4))
     styles = torch.ones(4, dtype=torch.int64)
@@ -45,7 +45,7 @@ def _draft() -> DraftLesson:
 
 
 def _pictures() -> torch.Tensor:
-    """Four pictures that are easily told apart, however they are put down."""
+    """Four images that differ clearly, also when tilted or moved."""
     made = torch.full((4, 64, 64, 3), 255, dtype=torch.uint8)
     for index, colour in enumerate(((200, 30, 30), (30, 160, 60), (30, 60, 200), (20, 20, 20))):
         made[index, 8:56, 8:56] = torch.tensor(colour, dtype=torch.uint8)
@@ -60,8 +60,8 @@ def _flow(draft: Draft | None = None, *, muon: bool = True) -> Trainer:
 
 
 @pytest.mark.parametrize("muon", [True, False])
-def test_a_run_that_is_cut_goes_on_as_if_it_had_not_been(tmp_path: Path, muon: bool) -> None:
-    """Two steps, a checkpoint and two more lose as much as four in a row."""
+def test_an_interrupted_run_resumes_exactly(tmp_path: Path, muon: bool) -> None:
+    """Two steps, a checkpoint and two more steps have the same loss as four steps."""
     whole = _flow(muon=muon)
     losses = [whole.step(0.1) for _ in range(4)]
     first = _flow(muon=muon)
@@ -74,8 +74,8 @@ def test_a_run_that_is_cut_goes_on_as_if_it_had_not_been(tmp_path: Path, muon: b
     assert [*begun, *(second.step(0.1) for _ in range(2))] == pytest.approx(losses, rel=1e-3)
 
 
-def test_training_teaches_which_picture_a_caption_means() -> None:
-    """After short runs on four pictures, each one's caption leads from noise to it, by way of a draft of it."""
+def test_training_associates_captions_with_images() -> None:
+    """After short runs on four images, each caption yields its image, as a draft and by sampling."""
     lesson = _draft()
     drafts = Trainer(lesson, Pace(3e-3, 64, decay=0.98))
     for step in range(200):
@@ -92,8 +92,8 @@ def test_training_teaches_which_picture_a_caption_means() -> None:
     assert float(apart.diagonal().max()) < 0.5, apart
 
 
-def test_pictures_lead_back_to_their_captions() -> None:
-    """After a short run on four pictures, each one's vector, however it is put down, is nearest to its caption's."""
+def test_images_yield_their_captions() -> None:
+    """After a short run on four images, the vector of each, also when moved, is nearest to its caption's."""
     drafts, coder = _draft(), Coder()
     shown = _pictures()
     coder.fit(shown.permute(0, 3, 1, 2).float() / 127.5 - 1 + 0.01 * torch.randn(4, 3, 64, 64))
@@ -108,13 +108,13 @@ def test_pictures_lead_back_to_their_captions() -> None:
 
 
 def test_doubling_repeats_each_pixel() -> None:
-    """Twice as wide and high, nothing mixed."""
+    """Width and height double, and no pixels are mixed."""
     pixels = torch.arange(24.0).view(2, 3, 2, 2)
     assert doubled(pixels).equal(pixels.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3))
 
 
-def test_components_bring_pictures_back() -> None:
-    """Pictures made of few different patches lose nothing on the way to latents and back."""
+def test_components_reconstruct_images() -> None:
+    """Images of few different patches are reconstructed without loss."""
     chance = torch.Generator().manual_seed(6)
     patches = torch.rand(8, 3, 8, 8, generator=chance)
     tiles = patches[torch.randint(0, 8, (20, 8, 8), generator=chance)]
@@ -126,7 +126,7 @@ def test_components_bring_pictures_back() -> None:
 
 @pytest.mark.filterwarnings("ignore")
 def test_the_exported_networks_compute_what_the_trained_ones_do(tmp_path: Path) -> None:
-    """Half-precision weights cost little; one picture and two give the same."""
+    """The loss of half precision is small, and a batch of one yields the same as a batch of two."""
     trainer: Trainer = Trainer(_draft(), Pace(3e-3, 64))
     trainer.step(0.1)
     checkpoints.save(tmp_path / "draft-x.pt", {**trainer.state(), "shape": asdict(DRAFT)})

@@ -14,8 +14,8 @@ def _car() -> NDArray[np.uint8]:
     return drawn
 
 
-def test_a_new_colour_takes_the_place_of_the_main_one_alone() -> None:
-    """The body turns blue; tyres and paper stay as they are."""
+def test_only_the_main_colour_is_replaced() -> None:
+    """The body becomes blue; tires and paper are unchanged."""
     turned = recoloured(_car(), 218.0)
     assert turned is not None
     assert main_colour(turned) == "blue"
@@ -24,14 +24,14 @@ def test_a_new_colour_takes_the_place_of_the_main_one_alone() -> None:
 
 
 def test_drawings_in_black_and_white_are_not_recoloured() -> None:
-    """There is nothing in them that could honestly be called red."""
+    """A drawing without color or gray cannot take a color."""
     drawn = np.full((64, 64, 3), 255, np.uint8)
     drawn[16:48, 16:48] = 0
     assert recoloured(drawn, 0.0) is None
 
 
-def test_the_judge_knows_a_picture_that_was_blurred_and_shifted() -> None:
-    """Its nearest concept is its own; the others come after it."""
+def test_the_judge_recognises_a_blurred_and_shifted_image() -> None:
+    """Its nearest concept is its own."""
     rng = np.random.default_rng(1)
     coarse = rng.integers(0, 255, (5, 8, 8, 3)).astype(np.uint8)
     drawn = coarse.repeat(8, axis=1).repeat(8, axis=2)
@@ -43,7 +43,7 @@ def test_the_judge_knows_a_picture_that_was_blurred_and_shifted() -> None:
 
 
 def test_there_are_fifty_prompts_in_two_languages() -> None:
-    """As many as the model card says, none twice, some in Chinese, some that name a colour."""
+    """There are fifty different prompts; some are in Chinese and some name a color."""
     texts = [prompt.text for prompt in PROMPTS]
     assert len(set(texts)) == 50
     assert sum(not text.isascii() for text in texts) >= 10
