@@ -62,7 +62,7 @@ def decode(executor: Executor, work: Workload, turn: int) -> Outcome:
     leaders = range(0, len(prompts) * work.n, work.n)  # the sequence of each prompt's first choice
     shared = work.shared_tokens
     if shared:
-        executor.forward(_batch([(0, 0, prompts[0][:shared])], wanted=[]))
+        executor.forward(_batch([(0, 0, prompts[0][:shared])], logits_indices=[]))
         for sequence in leaders[1:]:
             executor.fork(0, sequence, shared)
     remainders = [(sequence, shared, prompt[shared:]) for sequence, prompt in zip(leaders, prompts, strict=True)]
@@ -70,7 +70,7 @@ def decode(executor: Executor, work: Workload, turn: int) -> Outcome:
     ttft: list[float] = []
     for group in _packed(remainders, executor.traits.batch):
         ends = np.cumsum([len(tokens) for _, _, tokens in group]) - 1
-        firsts = executor.forward(_batch(group, wanted=ends)).argmax(axis=1)
+        firsts = executor.forward(_batch(group, logits_indices=ends)).argmax(axis=1)
         for (sequence, _, _), token in zip(group, firsts, strict=True):
             for target in range(sequence + 1, sequence + work.n):
                 executor.fork(sequence, target, shared + work.prompt_tokens)
@@ -106,12 +106,12 @@ def _packed(parts: list[Part], max_tokens: int) -> Iterator[list[Part]]:
     yield group
 
 
-def _batch(parts: list[Part], wanted: "list[int] | np.typing.NDArray[np.int64]") -> TokenBatch:
+def _batch(parts: list[Part], logits_indices: "list[int] | np.typing.NDArray[np.int64]") -> TokenBatch:
     return TokenBatch(
         tokens=np.array([token for _, _, tokens in parts for token in tokens], np.int32),
         positions=np.concatenate([np.arange(at, at + len(tokens), dtype=np.int32) for _, at, tokens in parts]),
         sequences=np.concatenate([np.full(len(tokens), sequence, np.int32) for sequence, _, tokens in parts]),
-        logits_indices=np.array(wanted, np.int32),
+        logits_indices=np.array(logits_indices, np.int32),
     )
 
 

@@ -145,8 +145,8 @@ def main() -> None:
     ]
     print("\n".join(lines), flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        kept = {"DATABASE_URL": f"sqlite:///{folder}/bench.db", "BLOBS": str(Path(folder) / "blobs")}
-        settings = {**kept, "THREADS": str(options.threads), "OFFLINE": "1", "RETAIN": "0", "LOG_LEVEL": "warning"}
+        storage = {"DATABASE_URL": f"sqlite:///{folder}/bench.db", "BLOBS": str(Path(folder) / "blobs")}
+        settings = {**storage, "THREADS": str(options.threads), "OFFLINE": "1", "RETAIN": "0", "LOG_LEVEL": "warning"}
         with servers.homeport(MODEL, settings) as side:
             side.measure(Workload("warm-up", 8, 200, 16), 0)
             for work in works:

@@ -136,7 +136,7 @@ async def run(to: Address, work: Workload, turn: int) -> Outcome:
     cpu, start = time.process_time(), time.perf_counter()
     await _sent(to, work, turn, replies, asyncio.Event())
     wall_s = time.perf_counter() - start
-    return outcome(replies, n=work.n, wanted=work.output_tokens, wall_s=wall_s, client_cpu_s=time.process_time() - cpu)
+    return outcome(replies, n=work.n, length=work.output_tokens, wall_s=wall_s, client_cpu_s=time.process_time() - cpu)
 
 
 class Interruption(msgspec.Struct):
@@ -153,12 +153,12 @@ class Interruption(msgspec.Struct):
 
 
 async def interrupted(to: Address, running: Workload, arriving: Workload, turn: int) -> Interruption:
-    """Start a load, send another once all its streams run, and stop when the answers of the second have begun."""
+    """Start a load, send another once all its streams run, and stop when the answers of the second have start."""
     streams, newcomers, noted = _replies(running), _replies(arriving), asyncio.Event()
     task = asyncio.create_task(_sent(to, running, turn, streams, noted))
     try:
         await _until(noted, task, lambda: all(len(reply.stamps.get(0, ())) > 1 for reply in streams))
-        begun = time.perf_counter()
+        start = time.perf_counter()
         late = asyncio.create_task(_sent(to, arriving, turn, newcomers, noted))
         await _until(noted, late, lambda: all(reply.first_s is not None for reply in newcomers))
         until = time.perf_counter()
@@ -168,8 +168,8 @@ async def interrupted(to: Address, running: Workload, arriving: Workload, turn: 
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     return Interruption(
-        alone_s=[gap for reply in streams for gap in reply.gaps_within(0.0, begun)],
-        beside_s=[gap for reply in streams for gap in reply.gaps_within(begun, until)],
+        alone_s=[gap for reply in streams for gap in reply.gaps_within(0.0, start)],
+        beside_s=[gap for reply in streams for gap in reply.gaps_within(start, until)],
         ttft_s=[reply.first_s for reply in newcomers if reply.first_s is not None],
         errors=early + sum(1 for reply in newcomers if not reply.tokens(arriving.n, arriving.output_tokens)),
     )

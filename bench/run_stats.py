@@ -47,13 +47,13 @@ class Reply(msgspec.Struct):
     usage_tokens: int = 0
     failure: str | None = None
 
-    def tokens(self, n: int, wanted: int) -> int:
-        """The number of generated tokens; 0 if the request failed or a choice did not end at its `wanted` tokens.
+    def tokens(self, n: int, length: int) -> int:
+        """The number of generated tokens; 0 if the request failed or a choice did not end at its `length` tokens.
 
         Some servers report the usage of one choice for n choices, so a choice that ended by length counts as complete.
         """
         is_whole = self.failure is None and len(self.ends) == n and set(self.ends.values()) == {"length"}
-        return n * wanted if is_whole and self.usage_tokens >= wanted else 0
+        return n * length if is_whole and self.usage_tokens >= length else 0
 
     @property
     def first_s(self) -> float | None:
@@ -61,12 +61,12 @@ class Reply(msgspec.Struct):
         times = [stamps[0] for stamps in self.stamps.values() if stamps]
         return min(times) - self.sent_s if times else None
 
-    def gaps(self, wanted: int) -> list[float]:
+    def gaps(self, length: int) -> list[float]:
         """Seconds between the tokens of each choice; 0 between tokens of one piece of text."""
         found: list[float] = []
         for stamps in self.stamps.values():
             found += [after - before for before, after in pairwise(stamps)]
-            found += [0.0] * max(0, wanted - len(stamps))
+            found += [0.0] * max(0, length - len(stamps))
         return found
 
     def gaps_within(self, begin_s: float, end_s: float) -> list[float]:
@@ -79,15 +79,15 @@ class Reply(msgspec.Struct):
         ]
 
 
-def outcome(replies: Sequence[Reply], *, n: int, wanted: int, wall_s: float, client_cpu_s: float) -> Outcome:
-    """Sum up the replies to a load of `n` choices with `wanted` tokens each."""
-    whole = [reply for reply in replies if reply.tokens(n, wanted)]
+def outcome(replies: Sequence[Reply], *, n: int, length: int, wall_s: float, client_cpu_s: float) -> Outcome:
+    """Sum up the replies to a load of `n` choices with `length` tokens each."""
+    whole = [reply for reply in replies if reply.tokens(n, length)]
     return Outcome(
         wall_s=wall_s,
-        output_tokens=sum(reply.tokens(n, wanted) for reply in whole),
+        output_tokens=sum(reply.tokens(n, length) for reply in whole),
         errors=len(replies) - len(whole),
         ttft_s=[reply.first_s for reply in whole if reply.first_s is not None],
-        gaps_s=[gap for reply in whole for gap in reply.gaps(wanted)],
+        gaps_s=[gap for reply in whole for gap in reply.gaps(length)],
         deltas=sum(len(stamps) for reply in whole for stamps in reply.stamps.values()),
         client_cpu_s=client_cpu_s,
     )

@@ -40,10 +40,10 @@ def findings(settings: Settings, probes: Probes = PROBES, *, online: bool = Fals
 
 def test_sound_machine_has_nothing_bad(settings: Settings) -> None:
     """On a sound machine no finding is bad, and no hub is queried."""
-    found = findings(settings)
-    assert list(found) == ["python", "platform", "kernels", "disk", "memory", "port", "model"]
-    assert not [finding for finding in found.values() if finding.state == "bad"]
-    assert found["model"].detail == "small: 0.10 GB, hashes match"
+    by_name = findings(settings)
+    assert list(by_name) == ["python", "platform", "kernels", "disk", "memory", "port", "model"]
+    assert not [finding for finding in by_name.values() if finding.state == "bad"]
+    assert by_name["model"].detail == "small: 0.10 GB, hashes match"
 
 
 def test_faster_kernels_are_a_remedy(settings: Settings) -> None:
@@ -66,8 +66,8 @@ def test_damaged_model_is_bad(settings: Settings) -> None:
     def damaged(model: InstalledModel) -> None:
         raise InvalidRequest("wrong hash")
 
-    found = findings(settings, replace(PROBES, verify=damaged))["model"]
-    assert (found.state, found.remedy) == ("bad", "homeport rm small; homeport pull small")
+    finding = findings(settings, replace(PROBES, verify=damaged))["model"]
+    assert (finding.state, finding.remedy) == ("bad", "homeport rm small; homeport pull small")
     assert findings(settings, replace(PROBES, models=list))["models"].state == "warning"
 
 
@@ -92,8 +92,8 @@ def test_hubs_are_asked_online_only(settings: Settings) -> None:
             raise Unavailable("no answer in 5 s")
         return "answered in 0.1 s"
 
-    found = list(examine(settings, replace(PROBES, reach=reach), online=True))[-2:]
-    assert [(finding.state, finding.detail) for finding in found] == [
+    last_two = list(examine(settings, replace(PROBES, reach=reach), online=True))[-2:]
+    assert [(finding.state, finding.detail) for finding in last_two] == [
         ("good", "hf: answered in 0.1 s"),
         ("warning", "ms: no answer in 5 s"),
     ]

@@ -89,10 +89,10 @@ async def test_a_load_is_sent_and_counted() -> None:
     """Tokens of all choices are counted, however many arrive in a piece and whatever the usage omits."""
     server = _Server(_whole)
     async with _listening(server) as address:
-        found = await run(address, Workload("w", requests=3, prompt_tokens=5, output_tokens=8, n=2), turn=0)
-    assert (found.errors, found.output_tokens, found.deltas) == (0, 3 * 2 * 8, 3 * 2 * 4)
-    assert len(found.ttft_s) == 3
-    assert len(found.gaps_s) == 3 * 2 * 7
+        result = await run(address, Workload("w", requests=3, prompt_tokens=5, output_tokens=8, n=2), turn=0)
+    assert (result.errors, result.output_tokens, result.deltas) == (0, 3 * 2 * 8, 3 * 2 * 4)
+    assert len(result.ttft_s) == 3
+    assert len(result.gaps_s) == 3 * 2 * 7
     body = server.bodies[0]
     assert (body["model"], body["temperature"], body["n"], body["ignore_eos"]) == ("model", 0, 2, True)
     assert body["stream_options"] == {"include_usage": True}
@@ -103,8 +103,8 @@ async def test_concurrency_is_bounded() -> None:
     """With a bound, the next request is sent when one has ended."""
     server = _Server(_whole)
     async with _listening(server) as address:
-        found = await run(address, Workload("w", requests=9, prompt_tokens=5, output_tokens=8, concurrency=2), turn=0)
-    assert found.errors == 0
+        result = await run(address, Workload("w", requests=9, prompt_tokens=5, output_tokens=8, concurrency=2), turn=0)
+    assert result.errors == 0
     assert server.most <= 2
 
 
@@ -120,8 +120,8 @@ async def test_concurrency_is_bounded() -> None:
 async def test_failures_are_counted_not_raised(chunks: Chunks, status: str) -> None:
     """A server that refuses, disconnects or sends nonsense yields errors and no tokens."""
     async with _listening(_Server(chunks, status)) as address:
-        found = await run(address, Workload("w", requests=2, prompt_tokens=5, output_tokens=8), turn=0)
-    assert (found.errors, found.output_tokens) == (2, 0)
+        result = await run(address, Workload("w", requests=2, prompt_tokens=5, output_tokens=8), turn=0)
+    assert (result.errors, result.output_tokens) == (2, 0)
 
 
 async def test_an_interruption_is_measured_in_running_streams() -> None:
@@ -146,8 +146,8 @@ async def test_an_interruption_is_measured_in_running_streams() -> None:
     running = Workload("running", requests=2, prompt_tokens=5, output_tokens=100)
     async with _listening(_Server(chunks)) as address:
         late = Workload("late", requests=1, prompt_tokens=50, output_tokens=8)
-        found = await interrupted(address, running, late, turn=0)
-    assert found.errors == 0
-    assert len(found.ttft_s) == 1
-    assert found.alone_s
-    assert found.beside_s
+        result = await interrupted(address, running, late, turn=0)
+    assert result.errors == 0
+    assert len(result.ttft_s) == 1
+    assert result.alone_s
+    assert result.beside_s

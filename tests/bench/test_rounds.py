@@ -47,9 +47,9 @@ def _sides(**speeds: float) -> tuple[dict[str, Side], list[str]]:
 def test_sides_take_turns_and_only_one_runs() -> None:
     """Each side is resumed and paused before the next one; the order is reversed every other round."""
     sides, diary = _sides(a=10, b=20)
-    found = alternate(sides, WORK, rounds=2)
+    runs_by_side = alternate(sides, WORK, rounds=2)
     assert diary == ["+a", "-a", "+b", "-b", "+b", "-b", "+a", "-a"]
-    assert [run.ttft_s for run in found["a"]] == [[0.0], [1.0]]
+    assert [run.ttft_s for run in runs_by_side["a"]] == [[0.0], [1.0]]
 
 
 def test_runs_have_cpu_times() -> None:
@@ -63,8 +63,8 @@ def test_runs_have_cpu_times() -> None:
 def test_a_beaten_rival_is_left_out() -> None:
     """A rival far slower than the best is measured once; other sides are measured in every round."""
     sides, _ = _sides(ours=1, fast=100, near=90, far=79)
-    found = alternate(sides, WORK, rounds=3, rivals=("fast", "near", "far"))
-    assert {name: len(runs) for name, runs in found.items()} == {"ours": 3, "fast": 3, "near": 3, "far": 1}
+    runs_by_side = alternate(sides, WORK, rounds=3, rivals=("fast", "near", "far"))
+    assert {name: len(runs) for name, runs in runs_by_side.items()} == {"ours": 3, "fast": 3, "near": 3, "far": 1}
 
 
 def test_a_side_is_paused_if_its_run_fails() -> None:

@@ -26,7 +26,7 @@ def test_medians_ignore_nan() -> None:
 def test_tokens_of_all_choices_are_counted_if_usage_reports_one() -> None:
     """If usage reports one of two choices, both count, because both ended by length."""
     both = _reply({0: [11.0], 1: [11.0]}, {0: "length", 1: "length"}, usage=8)
-    assert both.tokens(n=2, wanted=8) == 16
+    assert both.tokens(n=2, length=8) == 16
 
 
 @pytest.mark.parametrize(
@@ -41,19 +41,19 @@ def test_tokens_of_all_choices_are_counted_if_usage_reports_one() -> None:
 )
 def test_requests_without_all_their_tokens_count_as_errors(reply: Reply) -> None:
     """Tokens of an incomplete answer are not counted."""
-    found = outcome([reply], n=1, wanted=8, wall_s=1.0, client_cpu_s=0.1)
-    assert found.errors == 1
-    assert found.output_tokens == 0
-    assert found.ttft_s == found.gaps_s == []
+    result = outcome([reply], n=1, length=8, wall_s=1.0, client_cpu_s=0.1)
+    assert result.errors == 1
+    assert result.output_tokens == 0
+    assert result.ttft_s == result.gaps_s == []
 
 
 def test_tokens_of_one_piece_have_gaps_of_0() -> None:
     """Four tokens in two pieces, a second apart, have gaps of 1, 0 and 0."""
-    found = outcome([_reply({0: [12.0, 13.0]}, {0: "length"}, usage=4)], n=1, wanted=4, wall_s=4.0, client_cpu_s=0.0)
-    assert sorted(found.gaps_s) == [0.0, 0.0, 1.0]
-    assert found.ttft_s == [2.0]
-    assert found.deltas == 2
-    assert found.tokens_per_s == 1.0
+    result = outcome([_reply({0: [12.0, 13.0]}, {0: "length"}, usage=4)], n=1, length=4, wall_s=4.0, client_cpu_s=0.0)
+    assert sorted(result.gaps_s) == [0.0, 0.0, 1.0]
+    assert result.ttft_s == [2.0]
+    assert result.deltas == 2
+    assert result.tokens_per_s == 1.0
 
 
 def test_gaps_within_a_time_are_those_that_ended_in_it() -> None:

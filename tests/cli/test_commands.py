@@ -116,9 +116,9 @@ def test_list_shows_models_with_their_aliases(program: FakeApplication, name: st
     head, row = run(program, name).stdout.splitlines()
     assert head.split() == ["MODEL", "KIND", "SIZE", "LAYOUT", "WINDOW", "LICENCE", "ALIASES"]
     assert row.split() == ["small", "text", "98", "MB", "original", "8192", "Apache-2.0", "gpt-4"]
-    found = json.loads(run(program, name, "--json").stdout)
-    assert found["models"][0]["name"] == "small"
-    assert found["aliases"][0]["encoding"] == "cl100k_base"
+    printed = json.loads(run(program, name, "--json").stdout)
+    assert printed["models"][0]["name"] == "small"
+    assert printed["aliases"][0]["encoding"] == "cl100k_base"
 
 
 def test_list_aliases_prints_every_alias(program: FakeApplication) -> None:
@@ -164,7 +164,7 @@ def test_doctor_fails_on_a_bad_finding(program: FakeApplication) -> None:
     program.findings.append(Finding("port", "bad", "in use"))
     assert run(program, "doctor", "--online").exit_code == 1
     assert program.calls == [("diagnose", False), ("diagnose", True)]
-    assert [found["state"] for found in json.loads(run(program, "doctor", "--json").stdout)] == ["warning", "bad"]
+    assert [finding["state"] for finding in json.loads(run(program, "doctor", "--json").stdout)] == ["warning", "bad"]
 
 
 def test_config_show_masks_and_names_origins(program: FakeApplication) -> None:
@@ -174,8 +174,8 @@ def test_config_show_masks_and_names_origins(program: FakeApplication) -> None:
     assert rows["slots"].split() == ["slots", "3", "HOMEPORT_SLOTS"]
     assert rows["port"].split() == ["port", "8080", "default"]
     assert "0123456789" not in rows["api_keys"]
-    found = json.loads(run(program, "config", "show", "--json", env=env).stdout)
-    assert found["slots"] == {"value": 3, "set_by": "HOMEPORT_SLOTS"}
+    printed = json.loads(run(program, "config", "show", "--json", env=env).stdout)
+    assert printed["slots"] == {"value": 3, "set_by": "HOMEPORT_SLOTS"}
 
 
 def test_config_check_reports_errors(program: FakeApplication, home: Path) -> None:
@@ -197,13 +197,13 @@ def test_version(program: FakeApplication) -> None:
 
 def test_every_command_has_help() -> None:
     """Every command and every option has a help text."""
-    found: list[click.Command] = [commands]
-    for command in found:
+    every_command: list[click.Command] = [commands]
+    for command in every_command:
         assert command.help, command.name
         assert not [option.name for option in command.params if isinstance(option, click.Option) and not option.help]
         if isinstance(command, click.Group):
-            found.extend(command.commands.values())
-    assert len(found) > 15
+            every_command.extend(command.commands.values())
+    assert len(every_command) > 15
 
 
 @pytest.mark.parametrize(
