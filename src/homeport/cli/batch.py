@@ -39,7 +39,10 @@ def _parse_pairs(_: click.Context, __: click.Parameter, values: tuple[str, ...])
 )
 @json_flag
 def create(settings: Settings, file: Path, endpoint: str, metadata: dict[str, str], is_json: bool) -> None:
-    """Upload FILE, one request per line as in OpenAI's batches, and create a batch that ends within 24 hours."""
+    """Upload FILE and create a batch from it.
+
+    FILE has one request per line, as in OpenAI's batches. The batch ends within 24 hours.
+    """
     running, key = find_server(settings)
     input_file = http_client.upload_file(running, key, file, "batch")
     body = {"input_file_id": input_file["id"], "endpoint": endpoint, "completion_window": "24h", "metadata": metadata}
@@ -101,7 +104,7 @@ def show(settings: Settings, batch_id: str, is_json: bool) -> None:
 @click.argument("batch_id")
 @click.option("--errors", "are_errors", is_flag=True, help="Print the results of failed lines instead.")
 def output(settings: Settings, batch_id: str, are_errors: bool) -> None:
-    """Print the results of a batch that has ended: one line per request, with its `custom_id`."""
+    """Print the results of a batch that has ended, one line per request."""
     running, key = find_server(settings)
     batch = http_client.request_json(running, key, "GET", _path(batch_id))
     file_id = batch["error_file_id" if are_errors else "output_file_id"]

@@ -28,7 +28,7 @@ def upgrade(context: click.Context, settings: Settings) -> None:
 @json_flag
 @click.pass_context
 def check(context: click.Context, settings: Settings, is_json: bool) -> None:
-    """Check the database; the exit status is 1 if it has faults."""
+    """Check the database. The exit status is 1 if it has faults."""
     name, faults = application(context).admin.check_database(settings)
     if is_json:
         print_json({"database": name, "faults": faults})

@@ -15,7 +15,7 @@ from homeport.settings import Settings
 @json_flag
 @click.pass_context
 def doctor(context: click.Context, settings: Settings, online: bool, is_json: bool) -> None:
-    """Examine the machine and the installation; the exit status is 1 if something does not work."""
+    """Examine the machine and the installation. The exit status is 1 if something does not work."""
     findings = []
     for finding in application(context).diagnose(settings, online=online):
         findings.append(finding)

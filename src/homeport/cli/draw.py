@@ -43,7 +43,10 @@ def draw(
     n: int,
     **options: object,
 ) -> None:
-    """Generate images (png, jpeg or webp) from PROMPT, with the running server or one started for this command."""
+    """Generate images from PROMPT and write them to files (png, jpeg or webp).
+
+    The command uses the running server, or starts one for itself.
+    """
     image_format = _FORMATS_BY_SUFFIX.get(output.suffix.lower())
     if image_format is None:
         raise click.UsageError(f"{output} does not end in {', '.join(_FORMATS_BY_SUFFIX)}.")

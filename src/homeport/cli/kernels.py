@@ -11,7 +11,7 @@ from homeport.settings import Settings
 
 @click.group()
 def kernels() -> None:
-    """Install and show the kernels, the compiled libraries that compute."""
+    """Install and show the kernels (the compiled libraries that compute)."""
 
 
 @kernels.command(cls=SettingsCommand, settings=("home", "offline"))

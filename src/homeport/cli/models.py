@@ -73,7 +73,10 @@ def _optimize_model(program: Application, settings: Settings, name: str, options
 def pull(
     context: click.Context, settings: Settings, references: tuple[str, ...], is_wanted: bool | None, is_json: bool
 ) -> None:
-    """Pull models: a catalogue name, hf:org/repo[:Q4_K_M], ms:org/repo[:Q4_K_M] or file:model.gguf."""
+    """Pull models from the catalogue, a hub or a file.
+
+    MODEL is a catalogue name, hf:org/repo[:Q4_K_M], ms:org/repo[:Q4_K_M] or file:model.gguf.
+    """
     models = [fetch(application(context), settings, reference, is_wanted) for reference in references]
     if is_json:
         print_json([model.facts for model in models])

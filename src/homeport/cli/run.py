@@ -15,7 +15,10 @@ from homeport.settings import Settings
 @click.argument("model", required=False)
 @click.option("--system", help="System message.")
 def run(settings: Settings, model: str | None, system: str | None) -> None:
-    """Chat in the terminal, with the running server or one started for this command. Ctrl-D ends the chat."""
+    """Chat in the terminal. Ctrl-D ends the chat.
+
+    The command uses the running server, or starts one for itself.
+    """
     name = model or settings.default_model or "gpt-3.5-turbo"
     messages = [{"role": "system", "content": system}] if system else []
     with connect_or_start(settings, model) as (running, key):
@@ -34,9 +37,10 @@ def run(settings: Settings, model: str | None, system: str | None) -> None:
 @click.option("--model", default="multilingual-e5-small", show_default=True, help="Embedding model.")
 @json_flag
 def embed(settings: Settings, texts: tuple[str, ...], model: str, is_json: bool) -> None:
-    """Print the vector of each TEXT as a line of numbers, from the running server or one started for this command.
+    """Print the embedding of each TEXT as a line of numbers.
 
-    Without TEXT, each line of standard input is a text. With --json, the server's whole answer is printed.
+    Without TEXT, each line of standard input is a text. With --json, the server's whole answer is printed. The command
+    uses the running server, or starts one for itself.
     """
     inputs = texts or tuple(line.rstrip("\n") for line in sys.stdin if line.strip())
     with connect_or_start(settings, model) as (running, key):

@@ -31,7 +31,10 @@ _WAV_HEADER_BYTES = 44  # of a WAV file as the server sends it
 @click.option("--format", "form", type=click.Choice(AUDIO_FORMATS), help="Audio format; default: by the file's suffix.")
 @click.option("--model", default="kokoro-82m", show_default=True, help="Speech model.")
 def say(settings: Settings, text: str, output: Path, voice: str, speed: float, form: str | None, model: str) -> None:
-    """Speak TEXT (`-`: standard input) into a file, with the running server or one started for this command."""
+    """Synthesize speech from TEXT (`-`: standard input) and write it to a file.
+
+    The command uses the running server, or starts one for itself.
+    """
     form = form or _FORMATS_BY_SUFFIX.get(output.suffix.lower())
     if form is None:
         raise click.UsageError(f"{output} does not end in {', '.join(_FORMATS_BY_SUFFIX)}: name a --format.")

@@ -24,9 +24,10 @@ _FORMATS = ("text", "json", "srt", "vtt", "verbose_json")
 def transcribe(
     settings: Settings, file: Path, form: str, model: str, *, is_translated: bool, is_json: bool, **options: str | None
 ) -> None:
-    """Transcribe FILE, with the running server or one started for this command.
+    """Transcribe a recording, or translate it to English.
 
-    Text is printed as it is transcribed. FILE is flac, m4a, mp3, mp4, mpeg, ogg, wav or webm, at most 25 MB.
+    Text is printed as it is transcribed. FILE is flac, m4a, mp3, mp4, mpeg, ogg, wav or webm, at most 25 MB. The
+    command uses the running server, or starts one for itself.
     """
     if is_translated and options["language"]:
         raise click.UsageError("--translate takes no --language: the spoken language is detected.")
