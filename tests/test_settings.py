@@ -27,6 +27,15 @@ def test_every_field_is_a_setting_with_a_valid_default() -> None:
     assert load(given, environ={}) == defaults
 
 
+def test_names_and_parsers_follow_from_the_field() -> None:
+    """A setting's flag, variables and parser come from its field, unless the annotation names others."""
+    slots, models, token, size = (SETTINGS[name] for name in ("slots", "models", "hf_token", "max_body_bytes"))
+    assert (slots.flag, slots.variables, slots.parse("3")) == ("--slots", ("HOMEPORT_SLOTS",), 3)
+    assert (models.flag, models.parse("a,b")) == ("--model", ("a", "b"))
+    assert token.variables == ("HOMEPORT_HF_TOKEN", "HF_TOKEN")
+    assert size.parse("1kB") == 1000
+
+
 def test_precedence_of_sources(file: Path) -> None:
     """A flag overrides the environment, that the file, and that the default; `origins` names the source."""
     file.write_text("port: 1\nslots: 2\nwindow: 64\n")
