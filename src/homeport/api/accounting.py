@@ -1,4 +1,4 @@
-"""What a request used, counted while it runs and recorded when it ends."""
+"""What a request costs: counted while it runs, recorded once when it ends."""
 
 import logging
 from collections.abc import Sequence
@@ -6,107 +6,139 @@ from collections.abc import Sequence
 from starlette.requests import Request
 
 from homeport.api.metrics import RequestMetrics
-from homeport.api.request_context import RequestContext, context_of
+from homeport.api.request_context import context_of
 from homeport.api.services import services
-from homeport.domain import worker_messages
 from homeport.domain.errors import StorageFull
 from homeport.domain.events import (
     Admitted,
+    ChoiceFinished,
     Done,
+    EmbeddingVectors,
     Event,
+    ModerationVerdict,
     RecordingInfo,
+    TextDelta,
     Usage,
 )
 from homeport.domain.models import ResolvedModel
 from homeport.domain.speech import SpeechRequest
+from homeport.domain.text import TextRequest
 from homeport.domain.usage import UsageRecord
+from homeport.domain.worker_messages import EngineRequest
+
+_USER_CHARS = 256
 
 _log = logging.getLogger("homeport.usage")
 
 
 class UsageCounter:
-    """Counts what a request costs: until the worker says it, what was admitted. `seconds`: of a recording.
+    """Counts the cost of a request from its events.
 
-    `is_cut`: a limit of the key ended an answer.
+    `usage`: what the worker reported with `Done`; until then the admitted prompt and the tokens of the deltas.
+    `seconds`: the length of a recording. `is_cut`: a limit of the key ended a choice.
     """
 
-    def __init__(self, meter: RequestMetrics) -> None:
-        self.meter = meter
+    def __init__(self, metrics: RequestMetrics, choices: int = 1) -> None:
+        self.metrics = metrics
         self.usage = Usage()
         self.seconds = 0.0
         self.is_cut = False
+        self._choice_tokens = [0] * choices if choices > 1 else []
+        self._is_single_result = False
 
-    def admitted(self, admitted: Admitted) -> None:
-        """The worker took the request."""
+    def on_admitted(self, admitted: Admitted) -> None:
+        """Count the prompt."""
         self.usage = Usage(admitted.prompt_tokens)
-        self.meter.on_admitted(admitted.prompt_tokens)
+        self.metrics.on_admitted(admitted.prompt_tokens)
 
     def count(self, events: Sequence[Event]) -> None:
-        """Look through what has just arrived."""
+        """Count a batch of events."""
+        tokens = 0
+        total: Usage | None = None
         for event in events:
-            if isinstance(event, Done):
-                self.usage = event.usage
+            if isinstance(event, TextDelta):
+                tokens += event.tokens
+                if self._choice_tokens:
+                    self._choice_tokens[event.choice] += event.tokens
+            elif isinstance(event, ChoiceFinished):
+                self.metrics.on_finished(event.reason)
+                self.is_cut = self.is_cut or event.is_cut
+            elif isinstance(event, EmbeddingVectors | ModerationVerdict):
+                self._is_single_result = True
             elif isinstance(event, RecordingInfo):
                 self.seconds = event.seconds
+            elif isinstance(event, Done):
+                total = event.usage
+                if self._is_single_result:
+                    self.metrics.on_finished("stop")
+        if tokens:
+            self.metrics.token(tokens)
+        if tokens or total:
+            self.usage = total or Usage(self.usage.prompt_tokens, self.usage.completion_tokens + tokens)
 
     def close(self) -> None:
-        """The request is over, whole or not."""
-        self.meter.close(self.usage)
+        """End the measurements, whether or not the answer is complete."""
+        self.metrics.close(self.usage, max(self._choice_tokens) if self._choice_tokens else None)
 
 
 class RequestAccounting:
-    """Writes down once what a request cost, for meters, limits and the ledger, whatever came of it."""
+    """Records once what a request cost: in the metrics, the key's limits and the usage ledger.
+
+    `user`: the caller's own name of the end user.
+    """
 
     def __init__(
-        self, request: Request, resolved: ResolvedModel, asked: worker_messages.EngineRequest, tally: UsageCounter
+        self, request: Request, resolved: ResolvedModel, engine_request: EngineRequest, endpoint: str, user: str | None
     ) -> None:
-        self.counter = tally
-        self._exchange = context_of(request.scope)
-        self._house = services(request)
+        self._services = services(request)
+        self._context = context_of(request.scope)
         self._model = resolved.served_model.facts.name
-        self._characters = len(asked.text) if isinstance(asked, SpeechRequest) else 0
-        self._is_settled = False
+        self._user = (user or "")[:_USER_CHARS]
+        self._characters = len(engine_request.text) if isinstance(engine_request, SpeechRequest) else 0
+        self._is_recorded = False
+        metrics = self._services.metrics.start_request(self._model, endpoint, is_background=self._context.is_background)
+        choices = len(engine_request.prompts) * engine_request.n if isinstance(engine_request, TextRequest) else 1
+        self.counter = UsageCounter(metrics, choices)
 
     def record(self, status: str = "ok") -> None:
-        """Write it down, if it is not yet. Raises StorageFull where the ledger finds no room."""
-        if self._is_settled:
+        """Record the cost, unless that is done. Raises StorageFull if the ledger has no room for a complete answer."""
+        if self._is_recorded:
             return
-        self._is_settled = True
-        tally, exchange = self.counter, self._exchange
-        tally.close()
-        exchange.rate_ticket.settle(tally.usage.prompt_tokens + tally.usage.completion_tokens)
-        caller = exchange.caller
-        self._house.metrics.count_usage(caller.project, caller.key_id, tally.usage)
-        if self._house.ledger is None:
+        self._is_recorded = True
+        self.counter.close()
+        usage, caller = self.counter.usage, self._context.caller
+        self._context.rate_ticket.settle(usage.prompt_tokens + usage.completion_tokens)
+        self._services.metrics.count_usage(caller.project, caller.key_id, usage)
+        if self._services.ledger is None:
             return
         try:
-            self._house.ledger.write(self._usage_record(exchange, status))
+            self._services.ledger.write(self._usage_record(status))
         except StorageFull:
             if status == "ok":
                 raise
-            _log.exception("usage of request_id=%s is not written down", exchange.id)
+            _log.exception("cannot record the usage of request_id=%s", self._context.id)
 
-    async def kept(self) -> None:
-        """Wait, for a moment at most, until what was written down would survive a power cut."""
-        if self._house.ledger is not None:
-            await self._house.ledger.kept()
+    async def wait_until_durable(self) -> None:
+        """Wait, for a limited time, until the record would survive a power cut."""
+        if self._services.ledger is not None:
+            await self._services.ledger.kept()
 
-    def _usage_record(self, exchange: RequestContext, status: str) -> UsageRecord:
-        meter, usage = self.counter.meter, self.counter.usage
+    def _usage_record(self, status: str) -> UsageRecord:
+        metrics, usage, context = self.counter.metrics, self.counter.usage, self._context
         return UsageRecord(
-            at=int(self._house.now()),
-            request=exchange.id,
-            project=exchange.caller.project,
+            at=int(self._services.now()),
+            request=context.id,
+            project=context.caller.project,
             model=self._model,
-            endpoint=meter.endpoint,
-            key=exchange.caller.key_id,
-            user=exchange.user,
+            endpoint=metrics.endpoint,
+            key=context.caller.key_id,
+            user=self._user,
             status=status,
             prompt_tokens=usage.prompt_tokens,
             completion_tokens=usage.completion_tokens,
             cached_tokens=usage.cached_tokens,
             amount=self._characters or self.counter.seconds,
-            first_ms=meter.first_ms,
-            whole_ms=meter.elapsed_ms,
-            is_batch=exchange.is_background,
+            first_ms=metrics.first_ms,
+            whole_ms=metrics.elapsed_ms,
+            is_batch=context.is_background,
         )

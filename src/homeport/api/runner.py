@@ -1,142 +1,41 @@
-"""One request on a model, from its opening to its end: admitted, read, counted and closed whatever happens.
+"""One request on a model, from admission to the end of its response: the only way to run one.
 
-Knows nothing of what is asked for, nor of how it is written down: each family of endpoints does.
+Owns admission, accounting, disconnects, pings, stalls and errors. Knows nothing of what is asked for or of the
+response's format: endpoints convert, a `Writer` renders.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from homeport.api.accounting import RequestAccounting, UsageCounter
-from homeport.api.metrics import RequestMetrics
+from homeport.api.accounting import RequestAccounting
 from homeport.api.request_context import RequestContext, context_of
-from homeport.api.services import services
-from homeport.api.streaming import run_until_disconnect
+from homeport.api.services import registry, services
+from homeport.api.streaming import ByteStream, EventStream, run_until_disconnect
 from homeport.api.token_estimates import answer_tokens, prompt_tokens
-from homeport.domain import worker_messages
+from homeport.api.writer import AnswerMetadata, Delivery, Writer
 from homeport.domain.errors import HomeportError, InvalidRequest, excerpt
-from homeport.domain.events import (
-    Admitted,
-    Done,
-    Event,
-    Usage,
-)
+from homeport.domain.events import Admitted, Done, Event, Usage
 from homeport.domain.models import ResolvedModel
 from homeport.domain.ports.serving import RequestStream
 from homeport.domain.text import TextRequest
+from homeport.domain.worker_messages import EngineRequest
 
 
-class AdmittedRequest:
-    """An admitted request. Iterated, it gives what `RequestStream` does, counted. `usage`: what it has cost so far."""
+def resolve(request: Request, name: str | None, capability: str) -> ResolvedModel:
+    """Find the model that the body, or the path of 2023's engines, names.
 
-    def __init__(
-        self, stream: RequestStream, admitted: Admitted, bill: RequestAccounting, exchange: RequestContext
-    ) -> None:
-        self.admitted = admitted
-        self._exchange = exchange
-        self._stream = stream
-        self._bill = bill
-        self._tally = bill.counter
-
-    @property
-    def usage(self) -> Usage:
-        """What it has cost so far; all of it once `Done` has come."""
-        return self._tally.usage
-
-    @property
-    def limited_by(self) -> str:
-        """The key's limit that ended an answer, as its name in `Allowance`; empty: none did."""
-        return self._exchange.limited_by
-
-    async def __aiter__(self) -> AsyncIterator[Sequence[Event]]:
-        """The events behind `Admitted`, in batches as they arrive, `Done` last.
-
-        What it cost is written down before `Done` is given: nobody has seen the end of what is not written.
-        """
-        async for batch in self._stream:
-            self._tally.count(batch)
-            if self._tally.is_cut:
-                self._exchange.limited_by = self._exchange.rate_ticket.limited_by
-            if batch and isinstance(batch[-1], Done):
-                self._bill.record()
-                await self._bill.kept()
-            yield batch
-
-
-@asynccontextmanager
-async def admit(
-    request: Request,
-    resolved: ResolvedModel,
-    engine_request: worker_messages.EngineRequest,
-    endpoint: str,
-    counter_type: Callable[[RequestMetrics], UsageCounter] = UsageCounter,
-) -> AsyncIterator[AdmittedRequest]:
-    """Open what is asked of a model and wait for its admission; afterwards close it and write down what it cost.
-
-    Raises what the model, the server or the caller's limits say against it. `kind` counts what is particular to a
-    family of endpoints.
+    Raises InvalidRequest if there is no name, or two different ones, or the model lacks the capability; ModelNotFound.
     """
-    house, exchange = services(request), context_of(request.scope)
-    is_background, passage, answer = exchange.is_background, exchange.rate_ticket, answer_tokens(engine_request)
-    quota = passage.reserve(prompt_tokens(engine_request), answer)
-    if quota is not None and isinstance(engine_request, TextRequest) and answer != 0:
-        engine_request = msgspec.structs.replace(engine_request, quota=quota)
-    meter = house.metrics.start_request(resolved.served_model.facts.name, endpoint, is_background=is_background)
-    bill = RequestAccounting(request, resolved, engine_request, counter_type(meter))
-    try:
-        stream = await house.serving.open(
-            resolved.model,
-            engine_request,
-            is_background=is_background,
-            holder=exchange.caller.holder,
-            more=passage.more,
-        )
-        try:
-            admitted = await stream.admitted()
-            passage.admit(admitted.prompt_tokens, has_answer=answer != 0)
-            bill.counter.admitted(admitted)
-            yield AdmittedRequest(stream, admitted, bill, exchange)
-        finally:
-            await stream.aclose()
-    except HomeportError as error:
-        bill.record(error.code or "error")
-        raise
-    except (asyncio.CancelledError, GeneratorExit):
-        bill.record("cancelled")
-        raise
-    except BaseException:
-        bill.record("error")
-        raise
-    else:
-        bill.record()
-
-
-async def respond_whole(
-    request: Request,
-    resolved: ResolvedModel,
-    work: Coroutine[object, object, bytes],
-    media_type: str = "application/json",
-    headers: Mapping[str, str] | None = None,
-) -> Response:
-    """Do the work while the caller is there, and answer with its bytes. Raises Departed if the caller left.
-
-    `headers` may be filled in until the work is done; by default they say which model answers.
-    """
-    body = await run_until_disconnect(request.receive, work)
-    return Response(body, headers=model_header(resolved) if headers is None else headers, media_type=media_type)
-
-
-def model_header(resolved: ResolvedModel) -> Mapping[str, str]:
-    """The header that says which model really answers."""
-    return {"x-homeport-model": resolved.served_model.facts.name}
+    return registry(request).resolve(require_model_name(name, request.path_params.get("engine")), capability)
 
 
 def require_model_name(body: str | None, path: str | None) -> str:
-    """The model asked for, in the body or (2023's engines) in the path. Raises InvalidRequest if neither names one."""
+    """Return the model's name, from the body or (2023's engines) from the path. Raises InvalidRequest without one."""
     if path is not None:
         if body is not None and body != path:
             raise InvalidRequest(
@@ -146,3 +45,186 @@ def require_model_name(body: str | None, path: str | None) -> str:
     if not body:
         raise InvalidRequest("you must provide a model parameter", param="model", code="missing_required_parameter")
     return body
+
+
+def model_header(resolved: ResolvedModel) -> Mapping[str, str]:
+    """Return the header that names the model that answers."""
+    return {"x-homeport-model": resolved.served_model.facts.name}
+
+
+async def run(
+    request: Request,
+    resolved: ResolvedModel,
+    engine_request: EngineRequest,
+    writer: Writer,
+    *,
+    endpoint: str,
+    user: str | None = None,
+) -> Response:
+    """Run a request on a model and respond with what `writer` makes of its events.
+
+    `endpoint` is its name in metrics and usage, `user` the caller's own name of the end user. Raises what the model,
+    the server or the key's limits refuse it for, and ClientDisconnected; a stream raises while it is sent.
+    """
+    headers = dict(model_header(resolved))
+    parts = _parts(request, resolved, engine_request, writer, headers, endpoint, user)
+    limits = services(request).limits
+    if writer.delivery is Delivery.SSE:
+        return EventStream(parts, headers, ping_s=limits.ping_s, stall_s=limits.stall_s)
+    if writer.delivery is Delivery.BYTES:
+        return ByteStream(parts, headers, writer.media_type, stall_s=limits.stall_s)
+    body = await run_until_disconnect(request.receive, _join(parts))
+    return Response(body, headers=headers, media_type=writer.media_type)
+
+
+async def _join(parts: AsyncGenerator[bytes, None]) -> bytes:
+    async with aclosing(parts):
+        return b"".join([part async for part in parts])
+
+
+async def _parts(
+    request: Request,
+    resolved: ResolvedModel,
+    engine_request: EngineRequest,
+    writer: Writer,
+    headers: dict[str, str],
+    endpoint: str,
+    user: str | None,
+) -> AsyncGenerator[bytes, None]:
+    """Yield the parts of the response; the first is empty and says that the request is admitted.
+
+    `headers` are complete by then. Usage is recorded before the last part is yielded, so no caller sees the end of an
+    answer that is not recorded.
+    """
+    context = context_of(request.scope)
+    engine_request = _reserve_tokens(context, engine_request)
+    accounting = RequestAccounting(request, resolved, engine_request, endpoint, user)
+    counter = accounting.counter
+    try:
+        async with aclosing(await _open(request, resolved, engine_request)) as stream:
+            admitted = await stream.admitted()
+            context.rate_ticket.admit(admitted.prompt_tokens, has_answer=answer_tokens(engine_request) != 0)
+            counter.on_admitted(admitted)
+            headers.update(writer.on_admitted(_metadata(request, resolved, admitted)))
+            yield b""
+            async for events in stream:
+                counter.count(events)
+                if counter.is_cut:
+                    context.limited_by = context.rate_ticket.limited_by
+                part = writer.write(events, counter.usage)
+                if events and isinstance(events[-1], Done):
+                    part += await writer.finish(counter.usage)
+                    accounting.record()
+                    await accounting.wait_until_durable()
+                if part:
+                    yield part
+    except BaseException as error:
+        accounting.record(_status(error))
+        raise
+    else:
+        accounting.record()
+
+
+def _reserve_tokens(context: RequestContext, engine_request: EngineRequest) -> EngineRequest:
+    """Reserve the estimated tokens in the key's limits; a text engine is told how many it may use for now."""
+    answer = answer_tokens(engine_request)
+    quota = context.rate_ticket.reserve(prompt_tokens(engine_request), answer)
+    if quota is not None and isinstance(engine_request, TextRequest) and answer != 0:
+        return msgspec.structs.replace(engine_request, quota=quota)
+    return engine_request
+
+
+async def _open(request: Request, resolved: ResolvedModel, engine_request: EngineRequest) -> RequestStream:
+    context = context_of(request.scope)
+    return await services(request).serving.open(
+        resolved.model,
+        engine_request,
+        is_background=context.is_background,
+        holder=context.caller.holder,
+        more=context.rate_ticket.more,
+    )
+
+
+def _metadata(request: Request, resolved: ResolvedModel, admitted: Admitted) -> AnswerMetadata:
+    """Describe the answer. Not before admission: only a loaded model has a fingerprint."""
+    server = services(request)
+    loaded = server.serving.loaded(resolved.model.facts.name)
+    window = loaded.window if loaded else resolved.model.facts.window
+    return AnswerMetadata(admitted, int(server.now()), resolved.requested_name, server.fingerprint(resolved), window)
+
+
+def _status(error: BaseException) -> str:
+    """Return the status of a failed request in the usage records."""
+    if isinstance(error, HomeportError):
+        return error.code or "error"
+    return "cancelled" if isinstance(error, asyncio.CancelledError | GeneratorExit) else "error"
+
+
+# What follows is how endpoints run requests that do not use `run` yet.
+
+
+class AdmittedRequest:
+    """An admitted request. Iterated, it gives what `RequestStream` does, counted."""
+
+    def __init__(
+        self, stream: RequestStream, admitted: Admitted, accounting: RequestAccounting, context: RequestContext
+    ) -> None:
+        self.admitted = admitted
+        self._context = context
+        self._stream = stream
+        self._accounting = accounting
+        self._counter = accounting.counter
+
+    @property
+    def usage(self) -> Usage:
+        """The cost so far; all of it after `Done`."""
+        return self._counter.usage
+
+    @property
+    def limited_by(self) -> str:
+        """The key's limit that ended an answer, as its name in `KeyLimits`; empty: none did."""
+        return self._context.limited_by
+
+    async def __aiter__(self) -> AsyncIterator[Sequence[Event]]:
+        """Yield the events after `Admitted`, in batches as they arrive, `Done` last."""
+        async for batch in self._stream:
+            self._counter.count(batch)
+            if self._counter.is_cut:
+                self._context.limited_by = self._context.rate_ticket.limited_by
+            if batch and isinstance(batch[-1], Done):
+                self._accounting.record()
+                await self._accounting.wait_until_durable()
+            yield batch
+
+
+@asynccontextmanager
+async def admit(
+    request: Request, resolved: ResolvedModel, engine_request: EngineRequest, endpoint: str
+) -> AsyncIterator[AdmittedRequest]:
+    """Open a request, wait for its admission; afterwards close it and record its cost."""
+    context = context_of(request.scope)
+    engine_request = _reserve_tokens(context, engine_request)
+    accounting = RequestAccounting(request, resolved, engine_request, endpoint, context.user)
+    try:
+        async with aclosing(await _open(request, resolved, engine_request)) as stream:
+            admitted = await stream.admitted()
+            context.rate_ticket.admit(admitted.prompt_tokens, has_answer=answer_tokens(engine_request) != 0)
+            accounting.counter.on_admitted(admitted)
+            yield AdmittedRequest(stream, admitted, accounting, context)
+    except BaseException as error:
+        accounting.record(_status(error))
+        raise
+    else:
+        accounting.record()
+
+
+async def respond_whole(
+    request: Request,
+    resolved: ResolvedModel,
+    work: Coroutine[object, object, bytes],
+    media_type: str = "application/json",
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Do the work while the caller is there, and respond with its bytes."""
+    body = await run_until_disconnect(request.receive, work)
+    return Response(body, headers=model_header(resolved) if headers is None else headers, media_type=media_type)

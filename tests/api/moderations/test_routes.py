@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from homeport.api.application import build_application
-from homeport.api.moderations import schema
+from homeport.api.moderations.convert import MAX_CHARACTERS, MAX_IMAGES, MAX_INPUTS
 from homeport.api.moderations.render import ORIGINAL_CATEGORIES, TEXT_CATEGORIES, categories
+from homeport.api.moderations.schema import DEFAULT_MODEL
 from homeport.domain.errors import EngineFailed
 from homeport.domain.events import (
     Admitted,
@@ -94,8 +95,8 @@ async def test_flags_of_categories_that_a_name_lacks_do_not_count(tmp_path: Path
 async def test_without_a_model_todays_default_answers(tmp_path: Path) -> None:
     """Today's documented default, whose categories hold all of 2023's."""
     said = await post(tmp_path, {"input": "Hello"})
-    assert said.json["model"] == schema.DEFAULT
-    assert set(ORIGINAL_CATEGORIES) < set(TEXT_CATEGORIES) < set(categories(schema.DEFAULT))
+    assert said.json["model"] == DEFAULT_MODEL
+    assert set(ORIGINAL_CATEGORIES) < set(TEXT_CATEGORIES) < set(categories(DEFAULT_MODEL))
 
 
 async def test_texts_and_parts_become_inputs(tmp_path: Path) -> None:
@@ -131,9 +132,9 @@ BAD: list[tuple[Any, str]] = [
     ({"input": 3}, "input"),
     ({"input": [1, 2]}, "input[0]"),
     ({"input": ["a", {"type": "text", "text": "b"}]}, "input"),
-    ({"input": ["a"] * (schema.MAX_INPUTS + 1)}, "input"),
-    ({"input": "a" * (schema.MAX_CHARACTERS + 1)}, "input"),
-    ({"input": [part()] * (schema.MAX_IMAGES + 1)}, "input"),
+    ({"input": ["a"] * (MAX_INPUTS + 1)}, "input"),
+    ({"input": "a" * (MAX_CHARACTERS + 1)}, "input"),
+    ({"input": [part()] * (MAX_IMAGES + 1)}, "input"),
     ({"input": [{"type": "audio", "text": "b"}]}, "input[0].type"),
     ({"input": [{"type": "text"}]}, "input[0].text"),
     ({"input": [{"type": "image_url", "image_url": {"url": PNG, "detail": "low"}}]}, "input[0].image_url.detail"),

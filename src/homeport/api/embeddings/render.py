@@ -1,4 +1,4 @@
-"""The shape of an embeddings answer, put together as vectors come in. Knows nothing of requests."""
+"""The JSON of embeddings, rendered while the vectors arrive. Knows nothing of requests."""
 
 import base64
 import sys
@@ -7,19 +7,15 @@ from collections.abc import Sequence
 
 import msgspec
 
-from homeport.api import accounting
-from homeport.domain.events import (
-    Done,
-    EmbeddingVectors,
-    Event,
-    Usage,
-)
+from homeport.api import json_codec
+from homeport.api.writer import CollectingWriter
+from homeport.domain.events import EmbeddingVectors, Event, Usage
 
-_FLOAT = 4
+_FLOAT_BYTES = 4
 
 
 class Embedding(msgspec.Struct, kw_only=True):
-    """One vector, as JSON already: an array of numbers, or base64 of little-endian 32-bit floats."""
+    """One vector as encoded JSON: an array of numbers, or base64 of little-endian 32-bit floats."""
 
     object: str = "embedding"
     index: int
@@ -27,14 +23,14 @@ class Embedding(msgspec.Struct, kw_only=True):
 
 
 class EmbeddingUsage(msgspec.Struct):
-    """Tokens of all inputs, as the model read them."""
+    """Tokens of all inputs."""
 
     prompt_tokens: int
     total_tokens: int
 
 
 class EmbeddingList(msgspec.Struct, kw_only=True):
-    """The whole answer."""
+    """The response body."""
 
     object: str = "list"
     data: list[Embedding]
@@ -42,27 +38,31 @@ class EmbeddingList(msgspec.Struct, kw_only=True):
     usage: EmbeddingUsage
 
 
-class EmbeddingCollector:
-    """The vectors of one answer. Numbers are written as the double nearest to each float, so they come back whole."""
+class EmbeddingWriter(CollectingWriter):
+    """Renders each vector when it arrives, so that no step takes long.
+
+    Numbers are written as the shortest decimals of the doubles that equal the 32-bit floats.
+    """
 
     def __init__(self, *, is_base64: bool) -> None:
         self._is_base64 = is_base64
         self._data: list[Embedding] = []
 
-    def add(self, events: Sequence[Event]) -> None:
-        """Take what has just arrived."""
+    def collect(self, events: Sequence[Event]) -> None:
+        """Render the vectors of a batch."""
         for event in events:
             if isinstance(event, EmbeddingVectors):
-                size = event.dimensions * _FLOAT
+                size = event.dimensions * _FLOAT_BYTES
                 rows = (event.data[start : start + size] for start in range(0, event.count * size, size))
                 self._data += [
                     Embedding(index=event.index + at, embedding=self._render_vector(row)) for at, row in enumerate(rows)
                 ]
 
-    def answer(self, model: str, usage: Usage) -> EmbeddingList:
-        """The answer, inputs in their order. `model`: the name that was asked for."""
+    async def finish(self, usage: Usage) -> bytes:
+        """Return the answer, with the vectors in the order of their inputs."""
         data = sorted(self._data, key=lambda each: each.index)
-        return EmbeddingList(data=data, model=model, usage=EmbeddingUsage(usage.prompt_tokens, usage.prompt_tokens))
+        spent = EmbeddingUsage(usage.prompt_tokens, usage.prompt_tokens)
+        return json_codec.encode(EmbeddingList(data=data, model=self.answer.model, usage=spent))
 
     def _render_vector(self, row: bytes) -> msgspec.Raw:
         if self._is_base64:
@@ -71,13 +71,3 @@ class EmbeddingCollector:
         if sys.byteorder == "big":
             numbers.byteswap()
         return msgspec.Raw(msgspec.json.encode(numbers.tolist()))
-
-
-class EmbeddingUsageCounter(accounting.UsageCounter):
-    """Counts an answer as one choice that came to its end."""
-
-    def count(self, events: Sequence[Event]) -> None:
-        """Look through what has just arrived."""
-        super().count(events)
-        if any(isinstance(event, Done) for event in events):
-            self.meter.on_finished("stop")

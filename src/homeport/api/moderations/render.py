@@ -1,4 +1,4 @@
-"""The shape of a moderations answer: the categories that the name asked for has, and no other. Knows no requests.
+"""The JSON of moderations: the categories of the model's name, and no others. Knows no requests.
 
 Source of the sets: OpenAI's API descriptions of 2023 (seven) and of today (thirteen, and in its example of
 text-moderation-007 eleven).
@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from homeport.api import accounting
-from homeport.domain.events import Done, Event, ModerationVerdict
+from homeport.api import json_codec
+from homeport.api.writer import CollectingWriter
+from homeport.domain.events import Event, ModerationVerdict, Usage
 from homeport.domain.moderation import CATEGORIES
 
 ORIGINAL_CATEGORIES = (
@@ -23,18 +24,18 @@ ORIGINAL_CATEGORIES = (
     "violence",
     "violence/graphic",
 )
-"""The categories of 2023's first models."""
+"""The categories of the first models of 2023."""
 
-_LATER = ("illicit", "illicit/violent")
-TEXT_CATEGORIES = tuple(category for category in CATEGORIES if category not in _LATER)
-"""Those of text-moderation-005 to -007, and of the names without a number, which stand for the last of them."""
+_NEW_CATEGORIES = ("illicit", "illicit/violent")
+TEXT_CATEGORIES = tuple(category for category in CATEGORIES if category not in _NEW_CATEGORIES)
+"""The categories of text-moderation-005 to -007, and of the names without a number, which stand for -007."""
 
 _OLD = re.compile(r"text-moderation-00[1-4]")
 _TEXT_ONLY = "text-moderation-"
 
 
 class ModerationResultBody(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What was found in one input. Without `category_applied_input_types` for names that read text alone."""
+    """The verdict on one input. Models that read only text have no `category_applied_input_types`."""
 
     flagged: bool
     categories: dict[str, bool]
@@ -43,7 +44,7 @@ class ModerationResultBody(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Moderation(msgspec.Struct, kw_only=True):
-    """The whole answer. `model`: the name that was asked for."""
+    """The response body. `model`: the name that the caller asked for."""
 
     id: str
     model: str
@@ -51,39 +52,44 @@ class Moderation(msgspec.Struct, kw_only=True):
 
 
 def is_text_only(name: str) -> bool:
-    """Whether a name is one of OpenAI's models that read no images."""
+    """Return whether a name is one of OpenAI's models that read no images."""
     return name.startswith(_TEXT_ONLY)
 
 
 def categories(name: str) -> tuple[str, ...]:
-    """The categories that a name has, in OpenAI's order."""
+    """Return the categories of a model's name, in OpenAI's order."""
     if _OLD.fullmatch(name):
         return ORIGINAL_CATEGORIES
     return TEXT_CATEGORIES if is_text_only(name) else CATEGORIES
 
 
+class ModerationWriter(CollectingWriter):
+    """Collects the verdicts."""
+
+    def __init__(self) -> None:
+        self._verdicts: list[ModerationVerdict] = []
+
+    def collect(self, events: Sequence[Event]) -> None:
+        """Take the verdicts of a batch."""
+        self._verdicts += [event for event in events if isinstance(event, ModerationVerdict)]
+
+    async def finish(self, usage: Usage) -> bytes:  # noqa: ARG002 - moderations report no usage
+        """Return the answer, with the verdicts in the order of their inputs."""
+        return json_codec.encode(render_moderation(self.answer.model, self._verdicts))
+
+
 def render_moderation(name: str, verdicts: Sequence[ModerationVerdict]) -> Moderation:
-    """The answer to a request under this name, inputs in their order."""
-    found = sorted(verdicts, key=lambda each: each.index)
-    return Moderation(id=f"modr-{uuid.uuid4().hex}", model=name, results=[_result(name, each) for each in found])
+    """Render the answer to a request for the model `name`, with the verdicts in the order of their inputs."""
+    results = [_render_result(name, each) for each in sorted(verdicts, key=lambda each: each.index)]
+    return Moderation(id=f"modr-{uuid.uuid4().hex}", model=name, results=results)
 
 
-def _result(name: str, verdict: ModerationVerdict) -> ModerationResultBody:
-    known = {each.category: each for each in verdict.scores}
-    shown = [known[category] for category in categories(name)]
+def _render_result(name: str, verdict: ModerationVerdict) -> ModerationResultBody:
+    scores = {each.category: each for each in verdict.scores}
+    reported = [scores[category] for category in categories(name)]
     return ModerationResultBody(
-        flagged=any(each.is_flagged for each in shown),
-        categories={each.category: each.is_flagged for each in shown},
-        category_scores={each.category: each.score for each in shown},
-        category_applied_input_types=None if is_text_only(name) else {each.category: each.inputs for each in shown},
+        flagged=any(each.is_flagged for each in reported),
+        categories={each.category: each.is_flagged for each in reported},
+        category_scores={each.category: each.score for each in reported},
+        category_applied_input_types=None if is_text_only(name) else {each.category: each.inputs for each in reported},
     )
-
-
-class ModerationUsageCounter(accounting.UsageCounter):
-    """Counts an answer as one choice that came to its end."""
-
-    def count(self, events: Sequence[Event]) -> None:
-        """Look through what has just arrived."""
-        super().count(events)
-        if any(isinstance(event, Done) for event in events):
-            self.meter.on_finished("stop")

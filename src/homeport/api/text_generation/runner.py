@@ -4,10 +4,9 @@ Knows nothing of the fields of any endpoint. Whatever happens, the worker's stre
 """
 
 import uuid
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -15,8 +14,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from homeport.api import json_codec
-from homeport.api.accounting import UsageCounter
-from homeport.api.metrics import RequestMetrics
 from homeport.api.request_context import context_of
 from homeport.api.runner import (
     AdmittedRequest,
@@ -28,14 +25,7 @@ from homeport.api.services import services
 from homeport.api.streaming import EventStream
 from homeport.api.text_generation.choices import AnswerMetadata, ChoicesCollector, limited
 from homeport.api.text_generation.stream import ChunkRenderer, TextStreamWriter
-from homeport.domain.events import (
-    Admitted,
-    ChoiceFinished,
-    Done,
-    Event,
-    TextDelta,
-    Usage,
-)
+from homeport.domain.events import Admitted, Usage
 from homeport.domain.models import ResolvedModel
 from homeport.domain.text import TextRequest
 
@@ -123,7 +113,7 @@ class _TextRun:
             adapter=resolved.adapter,
             is_background=context_of(self._request.scope).is_background,
         )
-        return admit(self._request, resolved, asked, self._call.endpoint, partial(TextUsageCounter, self._call.choices))
+        return admit(self._request, resolved, asked, self._call.endpoint)
 
     def _tell(self, admitted: Admitted) -> None:
         """Say in a header what the messages became, where the model's template does not take them as they are."""
@@ -137,33 +127,3 @@ class _TextRun:
         return AnswerMetadata(
             f"{self._call.prefix}{uuid.uuid4().hex}", int(house.now()), resolved.requested_name, fingerprint
         )
-
-
-class TextUsageCounter(UsageCounter):
-    """Until the worker says what a request cost, its deltas' tokens are counted; of several choices, each one's."""
-
-    def __init__(self, n_choices: int, meter: RequestMetrics) -> None:
-        super().__init__(meter)
-        self._choices = [0] * n_choices if n_choices > 1 else []
-
-    def count(self, events: Sequence[Event]) -> None:
-        """Look through what has just arrived."""
-        tokens = 0
-        whole: Usage | None = None
-        for event in events:
-            if isinstance(event, TextDelta):
-                tokens += event.tokens
-                if self._choices:
-                    self._choices[event.choice] += event.tokens
-            elif isinstance(event, ChoiceFinished):
-                self.meter.on_finished(event.reason)
-                self.is_cut = self.is_cut or event.is_cut
-            elif isinstance(event, Done):
-                whole = event.usage
-        if tokens:
-            self.meter.token(tokens)
-        self.usage = whole or Usage(self.usage.prompt_tokens, self.usage.completion_tokens + tokens)
-
-    def close(self) -> None:
-        """The request is over, whole or not."""
-        self.meter.close(self.usage, max(self._choices) if self._choices else None)

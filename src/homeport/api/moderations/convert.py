@@ -1,0 +1,70 @@
+"""From the body of a moderations request to the engine request, checks included. Does not decode images."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from homeport.api import data_url, validation
+from homeport.api.moderations.render import is_text_only
+from homeport.api.moderations.schema import DEFAULT_MODEL, ImageItem, ModerationBody, ModerationItem
+from homeport.domain.errors import InvalidRequest, excerpt
+from homeport.domain.models import ResolvedModel
+from homeport.domain.moderation import (
+    ImagePart,
+    ModerationPart,
+    ModerationRequest,
+    TextPart,
+)
+
+MAX_INPUTS, MAX_CHARACTERS = 1024, 1_000_000
+MAX_IMAGES, MAX_IMAGE_BYTES = 8, 10_000_000
+
+
+def to_request(body: ModerationBody, resolved: ResolvedModel, folder: Path) -> ModerationRequest:
+    """Make the engine request; images are written to `folder`. Raises InvalidRequest naming the field."""
+    items: Sequence[ModerationItem] = [body.input] if isinstance(body.input, str) else body.input
+    _check_items(items, resolved.requested_name)
+    texts = [item for item in items if isinstance(item, str)]
+    if texts:
+        return ModerationRequest(tuple((TextPart(text),) for text in texts))
+    parts = [_to_part(item, f"input[{at}]", folder / str(at)) for at, item in enumerate(items)]
+    return ModerationRequest((tuple(parts),))
+
+
+def _check_items(items: Sequence[ModerationItem], name: str) -> None:
+    validation.check_items("input", items, MAX_INPUTS, 1)
+    images = sum(isinstance(item, ImageItem) for item in items)
+    if 0 < sum(isinstance(item, str) for item in items) < len(items):
+        raise InvalidRequest(
+            "Invalid type for 'input': expected a string, an array of strings, or an array of parts, but got an "
+            "array of mixed types instead.",
+            param="input",
+            code="invalid_type",
+        )
+    if images and is_text_only(name):
+        raise InvalidRequest(
+            f"The model `{excerpt(name)}` reads only text: use `{DEFAULT_MODEL}` for images.", param="input"
+        )
+    if images > MAX_IMAGES:
+        raise InvalidRequest(
+            f"Invalid 'input': at most {MAX_IMAGES} images are judged together, but there are {images}.",
+            param="input",
+            code="array_above_max_length",
+        )
+    size = sum(len(item if isinstance(item, str) else item.text) for item in items if not isinstance(item, ImageItem))
+    if size > MAX_CHARACTERS:
+        raise InvalidRequest(
+            f"Invalid 'input': at most {MAX_CHARACTERS} characters are judged at once, but there are {size}.",
+            param="input",
+            code="string_above_max_length",
+        )
+
+
+def _to_part(item: ModerationItem, name: str, path: Path) -> ModerationPart:
+    """Convert a part; an image is written to `path`. Raises InvalidRequest if it is no image in a data: URL."""
+    if isinstance(item, ImageItem):
+        param = f"{name}.image_url.url"
+        data = data_url.decode_image_url(item.image_url.url, param, MAX_IMAGE_BYTES)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.write_bytes(data)
+        return ImagePart(path, param)
+    return TextPart(item if isinstance(item, str) else item.text)

@@ -1,0 +1,69 @@
+"""Writers: what turns the events of one request on a model into the bytes of its response.
+
+Knows nothing of HTTP, admission or accounting: `api/runner` calls a writer while the events arrive.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from enum import Enum, auto
+from typing import NamedTuple
+
+from homeport.domain.events import Admitted, Event, Usage
+
+
+class Delivery(Enum):
+    """When a response is sent, and what an error in the middle of it becomes."""
+
+    WHOLE = auto()
+    """When it is complete. Every error is a response of its own."""
+    SSE = auto()
+    """As server-sent events while they arrive, with comments during silence. An error is the last event."""
+    BYTES = auto()
+    """As bytes while they arrive. An error closes the connection before the end of the body."""
+
+
+class AnswerMetadata(NamedTuple):
+    """What is known of an answer when its request is admitted.
+
+    `created`: Unix seconds. `model`: the name that the caller asked for. `window`: the loaded model's, in tokens.
+    """
+
+    admitted: Admitted
+    created: int
+    model: str
+    fingerprint: str
+    window: int | None = None
+
+
+class Writer(ABC):
+    """Makes the bytes of one response: `on_admitted` once, then `write` per batch of events, then `finish` once."""
+
+    delivery: Delivery = Delivery.WHOLE
+    media_type: str = "application/json"
+    answer: AnswerMetadata
+
+    def on_admitted(self, answer: AnswerMetadata) -> Mapping[str, str]:
+        """Take what is known of the answer; return the headers that it adds."""
+        self.answer = answer
+        return {}
+
+    @abstractmethod
+    def write(self, events: Sequence[Event], usage: Usage) -> bytes:
+        """Return the bytes of a batch of events, which may be empty. `usage`: the cost so far, this batch included."""
+
+    @abstractmethod
+    async def finish(self, usage: Usage) -> bytes:
+        """Return what follows the last event: the end of a stream, or the whole body. `usage`: the total cost."""
+
+
+class CollectingWriter(Writer):
+    """Collects all events; `finish` makes the whole body."""
+
+    @abstractmethod
+    def collect(self, events: Sequence[Event]) -> None:
+        """Take a batch of events."""
+
+    def write(self, events: Sequence[Event], usage: Usage) -> bytes:  # noqa: ARG002 - the body reports the total cost
+        """Collect the events; return nothing yet."""
+        self.collect(events)
+        return b""
