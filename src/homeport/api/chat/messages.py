@@ -1,6 +1,6 @@
-"""The messages of a chat request, read into plain turns.
+"""The messages of a chat request, converted to plain text.
 
-Knows nothing of templates. What is not plain text (images, sound, files, tool calls) is refused by name.
+Knows nothing of templates. Everything but text (images, audio, files, tool calls) is refused by name.
 """
 
 from homeport.api import validation
@@ -10,40 +10,41 @@ from homeport.domain.history import find_unserved
 from homeport.domain.text import Message
 
 ROLES = ("system", "developer", "user", "assistant")
-MOST_PARTS = 2048
+MAX_MESSAGES = 2048
+MAX_PARTS = 2048
 TOOL_ROLES = ("tool", "function")
 
 
 def parse_messages(messages: list[ChatMessageParam]) -> tuple[Message, ...]:
-    """Read all messages. Raises InvalidRequest naming the message and its field."""
-    return tuple(_message(turn, f"messages[{at}]") for at, turn in enumerate(messages))
+    """Convert all messages. Raises InvalidRequest naming the message and its field."""
+    return tuple(_message(message, f"messages[{at}]") for at, message in enumerate(messages))
 
 
-def _message(turn: ChatMessageParam, place: str) -> Message:
-    if turn.role in TOOL_ROLES:
-        raise validation.unsupported_field(f"{place}.role", f"Messages of role '{turn.role}' are not served yet.")
-    validation.check_choice(f"{place}.role", turn.role, ROLES)
-    unserved = "tool_call_id" if turn.tool_call_id else find_unserved(turn)
+def _message(message: ChatMessageParam, place: str) -> Message:
+    if message.role in TOOL_ROLES:
+        raise validation.unsupported_field(f"{place}.role", f"Messages of role '{message.role}' are not served yet.")
+    validation.check_choice(f"{place}.role", message.role, ROLES)
+    unserved = "tool_call_id" if message.tool_call_id else find_unserved(message)
     if unserved is not None:
-        why = "Sound is not served yet." if unserved == "audio" else "Tool calls are not served yet."
+        why = "Audio is not served yet." if unserved == "audio" else "Tool calls are not served yet."
         raise validation.unsupported_field(f"{place}.{unserved}", why)
-    if turn.refusal is not None and turn.role != "assistant":
+    if message.refusal is not None and message.role != "assistant":
         raise InvalidRequest("Only an assistant's message has a 'refusal'.", param=f"{place}.refusal")
-    validation.check_length(f"{place}.name", turn.name, validation.LABEL_CHARS)
-    return Message(turn.role, _content(turn, f"{place}.content"), turn.name)
+    validation.check_length(f"{place}.name", message.name, validation.LABEL_CHARS)
+    return Message(message.role, _content(message, f"{place}.content"), message.name)
 
 
-def _content(turn: ChatMessageParam, place: str) -> str:
-    if isinstance(turn.content, str):
-        return turn.content
-    if turn.content is None:
-        if turn.role == "assistant":
-            return turn.refusal or ""
+def _content(message: ChatMessageParam, place: str) -> str:
+    if isinstance(message.content, str):
+        return message.content
+    if message.content is None:
+        if message.role == "assistant":
+            return message.refusal or ""
         raise InvalidRequest(
             "Invalid value for 'content': expected a string, got null.", param=place, code="invalid_type"
         )
-    validation.check_items(place, turn.content, MOST_PARTS, 1)
-    return "".join(_text(part, turn.role, place, f"{place}[{at}]") for at, part in enumerate(turn.content))
+    validation.check_items(place, message.content, MAX_PARTS, 1)
+    return "".join(_text(part, message.role, place, f"{place}[{at}]") for at, part in enumerate(message.content))
 
 
 def _text(part: ContentPartBody, role: str, content: str, place: str) -> str:

@@ -1,30 +1,29 @@
 """The JSON of chat: answers, chunks that begin with a role, and logprobs as one list of objects.
 
-Knows nothing of requests, streams or HTTP.
+Knows nothing of HTTP.
 """
 
+import uuid
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from homeport.api.text_generation.choices import (
-    AnswerBody,
-    AnswerMetadata,
-    Choice,
-    ChoicesCollector,
-    UsageBody,
-    clamp_logprob,
-    render_usage,
-)
-from homeport.domain.events import Admitted, ScoredToken, Usage
+from homeport.api.chat.schema import ChatBody
+from homeport.api.request_context import RequestContext
+from homeport.api.text_generation.choices import Choice
+from homeport.api.text_generation.render import AnswerBody, UsageBody, clamp_logprob, render_usage
+from homeport.api.text_generation.writers import TextAnswerWriter, TextStreamWriter
+from homeport.api.writer import AnswerMetadata, Writer
+from homeport.domain.events import ScoredToken, Usage
 
-# There is one tier of service here, whatever was asked.
 TIER = "default"
+"""The only tier of service, whichever the caller asks for."""
 
 
 class TopLogprob(msgspec.Struct, frozen=True):
-    """A token that could have stood here."""
+    """A token that could have been generated here."""
 
     token: str
     logprob: float
@@ -32,7 +31,7 @@ class TopLogprob(msgspec.Struct, frozen=True):
 
 
 class TokenLogprob(msgspec.Struct, frozen=True):
-    """A token that stands here, and the likeliest ones."""
+    """A generated token, and the likeliest ones."""
 
     token: str
     logprob: float
@@ -48,7 +47,7 @@ class ChatLogprobs(msgspec.Struct, frozen=True):
 
 
 class ChatMessage(msgspec.Struct, frozen=True):
-    """What the model says."""
+    """The model's message."""
 
     content: str
     role: str = "assistant"
@@ -56,7 +55,7 @@ class ChatMessage(msgspec.Struct, frozen=True):
 
 
 class MessageDelta(msgspec.Struct, frozen=True):
-    """What is new in a message. The first delta of a choice has the role, the last one nothing."""
+    """The new part of a message. The first delta of a choice has the role, the last one is empty."""
 
     role: str | UnsetType = UNSET
     content: str | UnsetType = UNSET
@@ -64,7 +63,7 @@ class MessageDelta(msgspec.Struct, frozen=True):
 
 
 class ChatChoice(msgspec.Struct, frozen=True):
-    """One whole message."""
+    """One complete message."""
 
     index: int
     message: ChatMessage
@@ -73,7 +72,7 @@ class ChatChoice(msgspec.Struct, frozen=True):
 
 
 class ChunkChoice(msgspec.Struct, frozen=True):
-    """A piece of one message."""
+    """A part of one message."""
 
     index: int
     delta: MessageDelta
@@ -82,7 +81,7 @@ class ChunkChoice(msgspec.Struct, frozen=True):
 
 
 class ChatCompletion(AnswerBody, frozen=True):
-    """The body of an answer."""
+    """The body of a whole answer."""
 
     id: str
     object: str
@@ -96,7 +95,7 @@ class ChatCompletion(AnswerBody, frozen=True):
 
 
 class ChatChunk(AnswerBody, frozen=True):
-    """The body of a chunk; `usage` is left out unless it was asked for."""
+    """The body of a chunk; it has `usage` only if the caller asked for it."""
 
     id: str
     object: str
@@ -108,25 +107,33 @@ class ChatChunk(AnswerBody, frozen=True):
     usage: UsageBody | UnsetType | None = UNSET
 
 
+def chat_writer(body: ChatBody, context: RequestContext) -> Writer:
+    """Make the writer that the body asks for: of one answer, or of a stream of chunks."""
+    renderer = partial(ChatRenderer, has_logprobs=bool(body.logprobs), has_usage=body.has_usage, metadata=body.metadata)
+    if body.stream:
+        return TextStreamWriter(renderer, context, is_padded=body.is_padded)
+    return TextAnswerWriter(renderer, context)
+
+
 class ChatRenderer:
-    """Writes chat completions. `metadata` goes back to the caller in an answer that is not streamed."""
+    """Renders chat completions. A whole answer returns the caller's `metadata`."""
 
     def __init__(
         self,
-        head: AnswerMetadata,
-        _: Admitted,
+        answer: AnswerMetadata,
         *,
         has_logprobs: bool,
         has_usage: bool,
         metadata: Mapping[str, str] | None = None,
     ) -> None:
-        self._head = head
+        self._id = f"chatcmpl-{uuid.uuid4().hex}"
+        self._answer = answer
         self._has_logprobs = has_logprobs
         self._has_usage = has_usage
         self._metadata = metadata
 
     def opening(self, choice: int) -> ChatChunk:
-        """Make the chunk that says who speaks."""
+        """Make the chunk with the role."""
         return self._chunk(ChunkChoice(choice, MessageDelta("assistant", "", None), None, None))
 
     def delta(self, choice: int, text: str, scored: tuple[ScoredToken, ...]) -> ChatChunk:
@@ -138,21 +145,20 @@ class ChatRenderer:
         return self._chunk(ChunkChoice(choice, MessageDelta(), None, reason))
 
     def usage(self, usage: Usage) -> ChatChunk | None:
-        """Make the chunk with the usage, if it was asked for."""
+        """Make the chunk with the usage, if the caller asked for it."""
         return self._render_body([], render_usage(usage)) if self._has_usage else None
 
-    def answer(self, collected: ChoicesCollector, usage: Usage) -> ChatCompletion:
+    def answer(self, choices: Sequence[Choice], usage: Usage) -> ChatCompletion:
         """Make the whole answer."""
-        head = self._head
         return ChatCompletion(
-            id=head.id,
+            id=self._id,
             object="chat.completion",
-            created=head.created,
-            model=head.model,
-            choices=[self._render_choice(choice) for choice in collected.choices],
+            created=self._answer.created,
+            model=self._answer.model,
+            choices=[self._render_choice(choice) for choice in choices],
             usage=render_usage(usage),
             service_tier=TIER,
-            system_fingerprint=head.fingerprint,
+            system_fingerprint=self._answer.fingerprint,
             metadata=UNSET if self._metadata is None else self._metadata,
         )
 
@@ -164,14 +170,13 @@ class ChatRenderer:
         return self._render_body([choice], None if self._has_usage else UNSET)
 
     def _render_body(self, choices: list[ChunkChoice], usage: UsageBody | UnsetType | None) -> ChatChunk:
-        head = self._head
         return ChatChunk(
-            id=head.id,
+            id=self._id,
             object="chat.completion.chunk",
-            created=head.created,
-            model=head.model,
+            created=self._answer.created,
+            model=self._answer.model,
             service_tier=TIER,
-            system_fingerprint=head.fingerprint,
+            system_fingerprint=self._answer.fingerprint,
             choices=choices,
             usage=usage,
         )
@@ -183,5 +188,5 @@ def _logprobs(scored: Sequence[ScoredToken]) -> ChatLogprobs:
 
 def _token(scored: ScoredToken) -> TokenLogprob:
     top = [TopLogprob(each.token, clamp_logprob(each.logprob), list(each.bytes)) for each in scored.top]
-    # Only a document's first token has no score, and a chat's answer never begins one.
+    # Only the first token of a document has no score, and a chat's answer never begins a document.
     return TokenLogprob(scored.token, clamp_logprob(scored.logprob or 0.0), list(scored.bytes), top)

@@ -1,22 +1,15 @@
-"""The body of chat and its checks. Knows no template and no model."""
+"""The body of a chat request."""
 
 from typing import Annotated, Any
 
 import msgspec
 
-from homeport.api import validation
 from homeport.api.compatibility import accepted, refused, served
-from homeport.api.text_generation import schema as sampling
-from homeport.domain.errors import InvalidRequest
-
-MAX_TOP_LOGPROBS = 20
-MOST_MESSAGES = 2048
-MOST_TOOLS = 128
-TIERS = ("auto", "default")
+from homeport.api.text_generation.schema import GenerationFields
 
 
 class CacheBreakpoint(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """A hint where a cached prefix may end. It has no effect: prefixes are matched token by token."""
+    """A hint where a cached prefix may end. It changes nothing: prefixes are matched token by token."""
 
     mode: str
 
@@ -68,8 +61,8 @@ class CacheOptions(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     mode: str | None = None
 
 
-class ChatBody(sampling.GenerationFields, forbid_unknown_fields=True, kw_only=True):
-    """The body. Fields of type `Any` are refused unless their value asks for nothing."""
+class ChatBody(GenerationFields, forbid_unknown_fields=True, kw_only=True):
+    """The body. Fields typed `Any` are refused unless their value asks for nothing."""
 
     messages: Annotated[list[ChatMessageParam], served("1 to 2048.")]
     max_tokens: Annotated[int | None, served("Default: to the end of the context window.")] = None
@@ -107,69 +100,4 @@ class ChatBody(sampling.GenerationFields, forbid_unknown_fields=True, kw_only=Tr
     moderation: Annotated[Any, refused("Not served yet.")] = None
     prediction: Annotated[Any, refused("Not served yet.")] = None
     reasoning_effort: Annotated[Any, refused("Not served yet.")] = None
-    web_search_options: Annotated[Any, refused("Web search is not available.")] = None
-
-    def check(self) -> None:
-        """Check everything that needs no model. Raises InvalidRequest that names the field."""
-        super().check()
-        validation.check_items("messages", self.messages, MOST_MESSAGES, 1)
-        validation.check_integer("max_tokens", self.max_tokens, 1, validation.TOKEN_ID_MAX)
-        validation.check_integer("max_completion_tokens", self.max_completion_tokens, 1, validation.TOKEN_ID_MAX)
-        if self.max_tokens is not None and self.max_completion_tokens is not None:
-            raise InvalidRequest(
-                "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported.",
-                param="max_tokens",
-                code="invalid_parameter_combination",
-            )
-        validation.check_integer("top_logprobs", self.top_logprobs, 0, MAX_TOP_LOGPROBS)
-        if self.top_logprobs is not None and not self.logprobs:
-            raise InvalidRequest(
-                "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.", param="top_logprobs"
-            )
-        self._check_labels()
-        self._refuse_unserved()
-        self._refuse_tools()
-
-    def _check_labels(self) -> None:
-        """Check the fields that only identify the request."""
-        validation.check_length("safety_identifier", self.safety_identifier, 64)
-        validation.check_length("prompt_cache_key", self.prompt_cache_key, validation.LABEL_CHARS)
-        validation.check_metadata("metadata", self.metadata)
-
-    def _refuse_unserved(self) -> None:
-        """Refuse features that are not served, and accept values that ask for nothing beyond plain text."""
-        for name in ("audio", "moderation", "prediction", "reasoning_effort", "web_search_options"):
-            if getattr(self, name) is not None:
-                raise validation.unsupported_field(name, "This feature is not served yet.")
-        if self.store:
-            raise validation.unsupported_field("store", "Completions are not stored yet.")
-        if self.modalities not in (None, ["text"]):
-            raise validation.unsupported_field("modalities", "Only ['text'] is served yet.")
-        if self.response_format and (self.response_format.type != "text" or self.response_format.json_schema):
-            raise validation.unsupported_field("response_format", "Only {'type': 'text'} is served yet.")
-        if self.verbosity not in (None, "medium"):
-            raise validation.unsupported_field("verbosity", "Only 'medium', the default, is served.")
-        if self.service_tier not in (None, *TIERS):
-            raise validation.unsupported_field(
-                "service_tier", "There is one service tier: 'auto' and 'default' both select it."
-            )
-        if self.prompt_cache_retention not in (None, "in_memory"):
-            raise validation.unsupported_field(
-                "prompt_cache_retention", "Prompts are cached in memory only: use 'in_memory'."
-            )
-        options = self.prompt_cache_options or CacheOptions()
-        if options.mode not in (None, "implicit") or options.ttl not in (None, "30m"):
-            raise validation.unsupported_field("prompt_cache_options", "Only mode 'implicit' and ttl '30m' are served.")
-
-    def _refuse_tools(self) -> None:
-        for name in ("tools", "functions"):
-            validation.check_items(name, getattr(self, name), MOST_TOOLS)
-            if getattr(self, name):
-                raise validation.unsupported_field(name, "Tool calls are not served yet.")
-        for name, list_name in (("tool_choice", "tools"), ("function_call", "functions")):
-            if getattr(self, name) not in (None, "none", "auto"):
-                raise InvalidRequest(
-                    f"Invalid value for '{name}': '{name}' is only allowed when '{list_name}' are specified.",
-                    param=name,
-                    code="unsupported_parameter",
-                )
+    web_search_options: Annotated[Any, refused("There is no search here.")] = None

@@ -1,23 +1,19 @@
-"""The JSON of completions and edits: answers, chunks, and logprobs as four parallel lists.
+"""The JSON of completions: answers, chunks, and logprobs as four parallel lists. Knows nothing of HTTP."""
 
-Knows nothing of requests, streams or HTTP.
-"""
-
+import uuid
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from homeport.api.text_generation.choices import (
-    AnswerBody,
-    AnswerMetadata,
-    Choice,
-    ChoicesCollector,
-    UsageBody,
-    clamp_logprob,
-    render_usage,
-)
-from homeport.domain.events import Admitted, ScoredToken, Usage
+from homeport.api.completions.schema import CompletionBody
+from homeport.api.request_context import RequestContext
+from homeport.api.text_generation.choices import Choice
+from homeport.api.text_generation.render import AnswerBody, UsageBody, clamp_logprob, render_usage
+from homeport.api.text_generation.writers import TextAnswerWriter, TextStreamWriter
+from homeport.api.writer import AnswerMetadata, Writer
+from homeport.domain.events import ScoredToken, Usage
 
 
 class Logprobs(msgspec.Struct, frozen=True):
@@ -30,7 +26,7 @@ class Logprobs(msgspec.Struct, frozen=True):
 
 
 class CompletionChoice(msgspec.Struct, frozen=True):
-    """One answer to one prompt, or a piece of it."""
+    """One answer to one prompt, or a part of it."""
 
     text: str
     index: int
@@ -39,7 +35,7 @@ class CompletionChoice(msgspec.Struct, frozen=True):
 
 
 class Completion(AnswerBody, frozen=True):
-    """The body of an answer and of each chunk; `usage` is left out of chunks unless it was asked for."""
+    """The body of an answer and of each chunk; chunks have `usage` only if the caller asked for it."""
 
     id: str
     object: str
@@ -50,23 +46,33 @@ class Completion(AnswerBody, frozen=True):
     usage: UsageBody | UnsetType | None = UNSET
 
 
-class CompletionRenderer:
-    """Writes completions: `n` per prompt, `top` alternatives per token (None for no logprobs).
+def completion_writer(body: CompletionBody, context: RequestContext) -> Writer:
+    """Make the writer that the body asks for: of one answer, or of a stream of chunks."""
+    renderer = partial(
+        CompletionRenderer, n=body.choices, top=body.logprobs, echo=bool(body.echo), has_usage=body.has_usage
+    )
+    if body.stream:
+        return TextStreamWriter(renderer, context, is_padded=body.is_padded)
+    return TextAnswerWriter(renderer, context)
 
-    Offsets count from the start of the prompt, so without `echo` each answer's begin at its prompt's length.
+
+class CompletionRenderer:
+    """Renders completions: `n` per prompt, `top` alternatives per token (None for no logprobs).
+
+    Offsets count from the start of the prompt, so without `echo` those of an answer begin at its prompt's length.
     """
 
-    def __init__(
-        self, head: AnswerMetadata, admitted: Admitted, *, n: int, top: int | None, echo: bool, has_usage: bool
-    ) -> None:
-        self._head = head
+    def __init__(self, answer: AnswerMetadata, *, n: int, top: int | None, echo: bool, has_usage: bool) -> None:
+        self._id = f"cmpl-{uuid.uuid4().hex}"
+        self._answer = answer
         self._n = n
         self._top = top
-        self._starts = (0,) * len(admitted.prompt_chars) if echo else admitted.prompt_chars
+        prompt_chars = answer.admitted.prompt_chars
+        self._starts = (0,) * len(prompt_chars) if echo else prompt_chars
         self._has_usage = has_usage
 
     def opening(self, choice: int) -> None:
-        """Completions begin with their first text."""
+        """Return nothing: completions begin with their first text."""
 
     def delta(self, choice: int, text: str, scored: tuple[ScoredToken, ...]) -> Completion:
         """Make the chunk for new text."""
@@ -77,12 +83,12 @@ class CompletionRenderer:
         return self._chunk(CompletionChoice("", choice, None, reason))
 
     def usage(self, usage: Usage) -> Completion | None:
-        """Make the chunk with the usage, if it was asked for."""
+        """Make the chunk with the usage, if the caller asked for it."""
         return self._render_body([], render_usage(usage)) if self._has_usage else None
 
-    def answer(self, collected: ChoicesCollector, usage: Usage) -> Completion:
+    def answer(self, choices: Sequence[Choice], usage: Usage) -> Completion:
         """Make the whole answer."""
-        return self._render_body([self._render_choice(choice) for choice in collected.choices], render_usage(usage))
+        return self._render_body([self._render_choice(choice) for choice in choices], render_usage(usage))
 
     def _render_choice(self, choice: Choice) -> CompletionChoice:
         logprobs = None if self._top is None else self._logprobs(choice.index, choice.scored)
@@ -92,8 +98,8 @@ class CompletionRenderer:
         return self._render_body([choice], None if self._has_usage else UNSET)
 
     def _render_body(self, choices: list[CompletionChoice], usage: UsageBody | UnsetType | None) -> Completion:
-        head = self._head
-        return Completion(head.id, "text_completion", head.created, head.model, head.fingerprint, choices, usage)
+        answer = self._answer
+        return Completion(self._id, "text_completion", answer.created, answer.model, answer.fingerprint, choices, usage)
 
     def _logprobs(self, choice: int, scored: Sequence[ScoredToken]) -> Logprobs:
         start = self._starts[choice // self._n]
@@ -106,11 +112,11 @@ class CompletionRenderer:
 
 
 def _alternatives(scored: ScoredToken) -> dict[str, float] | None:
-    """The likeliest tokens by their text, and always the token itself. Of two with one text the likelier is kept."""
+    """Map the likeliest tokens and the token itself to log-probabilities. Of two equal texts, the likelier counts."""
     if scored.logprob is None:
         return None
-    table: dict[str, float] = {}
+    logprobs: dict[str, float] = {}
     for each in scored.top:
-        table.setdefault(each.token, clamp_logprob(each.logprob))
-    table.setdefault(scored.token, clamp_logprob(scored.logprob))
-    return table
+        logprobs.setdefault(each.token, clamp_logprob(each.logprob))
+    logprobs.setdefault(scored.token, clamp_logprob(scored.logprob))
+    return logprobs

@@ -1,15 +1,13 @@
 """The JSON of /v1/edits."""
 
+from collections.abc import Sequence
+
 import msgspec
 
-from homeport.api.text_generation.choices import (
-    AnswerBody,
-    AnswerMetadata,
-    ChoicesCollector,
-    UsageBody,
-    render_usage,
-)
-from homeport.domain.events import Admitted, Usage
+from homeport.api.text_generation.choices import Choice
+from homeport.api.text_generation.render import AnswerBody, UsageBody, render_usage
+from homeport.api.writer import AnswerMetadata
+from homeport.domain.events import Usage
 
 
 class EditChoice(msgspec.Struct, frozen=True):
@@ -29,12 +27,12 @@ class Edit(AnswerBody, frozen=True):
 
 
 class EditRenderer:
-    """Writes edits, which are never streamed."""
+    """Renders edits, which are never streamed."""
 
-    def __init__(self, head: AnswerMetadata, _: Admitted) -> None:
-        self._created = head.created
+    def __init__(self, answer: AnswerMetadata) -> None:
+        self._created = answer.created
 
-    def answer(self, collected: ChoicesCollector, usage: Usage) -> Edit:
+    def answer(self, choices: Sequence[Choice], usage: Usage) -> Edit:
         """Make the whole answer."""
-        choices = [EditChoice(choice.text, choice.index) for choice in collected.choices]
-        return Edit("edit", self._created, choices, render_usage(usage))
+        edits = [EditChoice(choice.text, choice.index) for choice in choices]
+        return Edit("edit", self._created, edits, render_usage(usage))

@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 
 from homeport.api import validation
-from homeport.api.chat.messages import parse_messages
-from homeport.api.chat.schema import MOST_MESSAGES, ChatMessageParam
+from homeport.api.chat.messages import MAX_MESSAGES, parse_messages
+from homeport.api.chat.schema import ChatMessageParam
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.text import ChatPrompt, TextPrompt, TokenPrompt, TokenRequest
 
@@ -46,7 +46,7 @@ class TokenizeBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
                 raise validation.unsupported_field(
                     "add_generation_prompt", "Conversations are always tokenized as for an answer."
                 )
-            validation.check_items("messages", self.messages, MOST_MESSAGES, 1)
+            validation.check_items("messages", self.messages, MAX_MESSAGES, 1)
             prompt = ChatPrompt(parse_messages(self.messages))
         return TokenRequest((prompt,), self.add_special_tokens is not False, bool(self.return_token_strs))
 

@@ -1,0 +1,62 @@
+"""The JSON that all text answers share: usage, and the limit that ended an answer. Knows nothing of chunks or HTTP."""
+
+from typing import TypeVar
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from homeport.domain.events import Usage
+
+LOGPROB_MIN = -9999.0
+"""OpenAI's value for the logarithm of zero, which JSON cannot write."""
+
+
+class PromptDetails(msgspec.Struct, frozen=True):
+    """Where the prompt's tokens came from."""
+
+    cached_tokens: int
+    audio_tokens: int = 0
+
+
+class CompletionDetails(msgspec.Struct, frozen=True):
+    """The kinds of the generated tokens; all are text."""
+
+    reasoning_tokens: int = 0
+    audio_tokens: int = 0
+    accepted_prediction_tokens: int = 0
+    rejected_prediction_tokens: int = 0
+
+
+class AnswerBody(msgspec.Struct, frozen=True, kw_only=True):
+    """An extension of answers and chunks. `limited_by`: the limit of the key that ended the answer."""
+
+    limited_by: str | UnsetType = UNSET
+
+
+B = TypeVar("B", bound=msgspec.Struct)
+
+
+def limited(body: B, limited_by: str) -> B:
+    """Add the limit of the key that ended an answer, or a choice in its last chunk; nothing if it is empty."""
+    return msgspec.structs.replace(body, limited_by=limited_by) if limited_by else body
+
+
+class UsageBody(msgspec.Struct, frozen=True):
+    """OpenAI's `usage`."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: PromptDetails
+    completion_tokens_details: CompletionDetails = CompletionDetails()
+
+
+def render_usage(usage: Usage) -> UsageBody:
+    """Render what a request cost."""
+    total = usage.prompt_tokens + usage.completion_tokens
+    return UsageBody(usage.prompt_tokens, usage.completion_tokens, total, PromptDetails(usage.cached_tokens))
+
+
+def clamp_logprob(logprob: float) -> float:
+    """Return a log-probability that JSON can write."""
+    return max(logprob, LOGPROB_MIN)
