@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from homeport.api.application import build_application
-from homeport.api.speech.routes import MEDIA_TYPES
+from homeport.api.speech.render import MEDIA_TYPES
 from homeport.domain.errors import EngineFailed, InvalidRequest
 from homeport.domain.events import (
     Admitted,

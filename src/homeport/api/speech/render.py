@@ -11,7 +11,7 @@ from homeport.api.speech.schema import SpeechBody
 from homeport.api.streaming import sse_event
 from homeport.api.writer import AnswerMetadata, Delivery, Writer
 from homeport.domain.events import AudioChunk, Event, Usage
-from homeport.domain.speech import AudioFormat
+from homeport.domain.speech import AudioFormat, SpeechRequest
 
 SKIPPED_HEADER = "x-homeport-skipped"
 """Lists the characters that no voice can read, percent-encoded; absent if there are none."""
@@ -49,9 +49,11 @@ class SpeechDone(msgspec.Struct):
     usage: SpeechUsage
 
 
-def speech_writer(body: SpeechBody, format: AudioFormat) -> Writer:
+def speech_writer(body: SpeechBody, engine_request: SpeechRequest) -> Writer:
     """Make the writer that the body asks for: of bytes, or of events."""
-    return SpeechEventWriter() if body.stream_format == "sse" else SpeechByteWriter(MEDIA_TYPES[format])
+    if body.stream_format == "sse":
+        return SpeechEventWriter()
+    return SpeechByteWriter(MEDIA_TYPES[engine_request.format])
 
 
 class _SpeechWriter(Writer):
