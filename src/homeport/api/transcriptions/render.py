@@ -1,15 +1,18 @@
-"""What was heard, written down: as plain text, as subtitles, as OpenAI's JSON in both lengths, as it grows.
+"""Transcripts as text, as subtitles, as OpenAI's two JSON formats, and as a stream of events.
 
-Knows nothing of requests or of who listens.
+Knows nothing of HTTP.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from homeport.api import json_codec
+from homeport.api.streaming import DONE, sse_event
 from homeport.api.transcriptions.languages import NAMES
+from homeport.api.transcriptions.schema import TranscriptionForm, TranslationForm
+from homeport.api.writer import CollectingWriter, Delivery, Writer
 from homeport.domain.events import (
     Event,
     RecordingInfo,
@@ -19,21 +22,21 @@ from homeport.domain.events import (
 
 
 class DurationUsage(msgspec.Struct):
-    """What whisper-1 counts: begun seconds."""
+    """The usage of whisper-1: seconds, rounded up."""
 
     seconds: int
     type: str = "duration"
 
 
 class AudioInputDetails(msgspec.Struct):
-    """Of the tokens read, how many were text and how many sound."""
+    """How many input tokens were text and how many audio."""
 
     text_tokens: int
     audio_tokens: int
 
 
 class TokenUsage(msgspec.Struct):
-    """What today's models count. A second of sound is 50 tokens: what Whisper's encoder makes of it."""
+    """The usage of today's models. A second of audio is 50 tokens, the number that Whisper's encoder produces."""
 
     input_tokens: int
     input_token_details: AudioInputDetails
@@ -43,7 +46,7 @@ class TokenUsage(msgspec.Struct):
 
 
 class TranscriptionBody(msgspec.Struct):
-    """The answer of `json`."""
+    """The body of `json`."""
 
     text: str
     usage: DurationUsage
@@ -73,7 +76,7 @@ class VerboseWordBody(msgspec.Struct):
 
 
 class VerboseTranscriptionBody(msgspec.Struct, omit_defaults=True):
-    """The answer of `verbose_json`. `words` and `segments` stand there where they were asked for."""
+    """The body of `verbose_json`, with `words` and `segments` if the caller asked for them."""
 
     task: str
     language: str
@@ -92,7 +95,7 @@ class TranscriptTextDelta(msgspec.Struct):
 
 
 class TranscriptTextDone(msgspec.Struct):
-    """A stream's last event: all text."""
+    """A stream's last event: the whole text."""
 
     text: str
     usage: TokenUsage
@@ -100,7 +103,7 @@ class TranscriptTextDone(msgspec.Struct):
 
 
 class TranscriptCollector:
-    """Collects a request's events."""
+    """The transcript, collected from events."""
 
     def __init__(self) -> None:
         self.language = ""
@@ -108,64 +111,132 @@ class TranscriptCollector:
         self.segments: list[TranscriptSegment] = []
 
     def add(self, events: Sequence[Event]) -> str:
-        """Take what has just arrived; give the text that it adds."""
-        more = ""
+        """Add a batch of events; return the new text."""
+        added = ""
         for event in events:
             if isinstance(event, RecordingInfo):
                 self.language, self.seconds = event.language, event.seconds
             elif isinstance(event, TranscriptSegment):
-                more += event.text if self.segments else event.text.lstrip()
+                added += event.text if self.segments else event.text.lstrip()
                 self.segments.append(event)
-        return more
+        return added
 
     @property
     def text(self) -> str:
-        """All of it, as one text."""
+        """The whole text."""
         return "".join(segment.text for segment in self.segments).lstrip()
 
     def to_json(self) -> bytes:
-        """As `json`."""
+        """Render `json`."""
         return json_codec.encode(TranscriptionBody(self.text, self._duration()))
 
     def to_verbose_json(self, task: str, language: str | None, *, words: bool, segments: bool) -> bytes:
-        """As `verbose_json`. `language`: of the text, where it is not the one that was heard."""
-        spoken = NAMES.get(self.language, self.language) or "unknown"  # nobody speaks
+        """Render `verbose_json`. `language`: the name of the text's language, if it is not the spoken one."""
+        spoken = NAMES.get(self.language, self.language) or "unknown"  # without speech there is no language
         document = VerboseTranscriptionBody(task, language or spoken, self.seconds, self.text, self._duration())
         if words:
-            found = (word for segment in self.segments for word in segment.words)
-            document.words = [VerboseWordBody(word.word.strip(), word.start, word.end) for word in found]
+            words_said = (word for segment in self.segments for word in segment.words)
+            document.words = [VerboseWordBody(word.word.strip(), word.start, word.end) for word in words_said]
         if segments:
             document.segments = [_verbose(number, segment) for number, segment in enumerate(self.segments)]
         return json_codec.encode(document)
 
     def to_text(self) -> bytes:
-        """As `text`."""
+        """Render `text`."""
         return f"{self.text}\n".encode()
 
     def to_srt(self) -> bytes:
-        """As SubRip subtitles."""
+        """Render SubRip subtitles."""
         cues = (f"{n}\n{_span(segment, ',')}\n{_plain(segment.text)}\n\n" for n, segment in enumerate(self.segments, 1))
         return "".join(cues).encode()
 
     def to_vtt(self) -> bytes:
-        """As WebVTT subtitles (W3C)."""
+        """Render WebVTT subtitles (W3C)."""
         cues = (f"{_span(segment, '.')}\n{_escape_vtt(segment.text.strip())}\n\n" for segment in self.segments)
         return ("WEBVTT\n\n" + "".join(cues)).encode()
 
     def to_done_event(self, usage: Usage) -> TranscriptTextDone:
-        """The last event of a stream."""
+        """Make the last event of a stream."""
         audio = math.ceil(self.seconds * 50)
-        read = AudioInputDetails(max(0, usage.prompt_tokens - audio), min(audio, usage.prompt_tokens))
+        details = AudioInputDetails(max(0, usage.prompt_tokens - audio), min(audio, usage.prompt_tokens))
         total = usage.prompt_tokens + usage.completion_tokens
-        return TranscriptTextDone(self.text, TokenUsage(usage.prompt_tokens, read, usage.completion_tokens, total))
+        return TranscriptTextDone(self.text, TokenUsage(usage.prompt_tokens, details, usage.completion_tokens, total))
 
     def _duration(self) -> DurationUsage:
         return DurationUsage(math.ceil(self.seconds))
 
 
+class TranscriptWriter(CollectingWriter):
+    """Collects the transcript and renders it once."""
+
+    def __init__(self, render: Callable[[TranscriptCollector], bytes], *, is_json: bool) -> None:
+        self.media_type = "application/json" if is_json else "text/plain"
+        self._render = render
+        self._transcript = TranscriptCollector()
+
+    def collect(self, events: Sequence[Event]) -> None:
+        """Add a batch of events."""
+        self._transcript.add(events)
+
+    async def finish(self, usage: Usage) -> bytes:  # noqa: ARG002 - these formats count seconds
+        """Return the body."""
+        return self._render(self._transcript)
+
+
+class TranscriptEventWriter(Writer):
+    """Writes an event per segment, and a last one with the whole text."""
+
+    delivery = Delivery.SSE
+
+    def __init__(self) -> None:
+        self._transcript = TranscriptCollector()
+
+    def write(self, events: Sequence[Event], usage: Usage) -> bytes:  # noqa: ARG002 - the last event reports it
+        """Return an event for each segment."""
+        deltas = filter(None, (self._transcript.add([event]) for event in events))
+        return b"".join(sse_event(json_codec.encode(TranscriptTextDelta(delta))) for delta in deltas)
+
+    async def finish(self, usage: Usage) -> bytes:
+        """Return the last event and `[DONE]`."""
+        return sse_event(json_codec.encode(self._transcript.to_done_event(usage))) + DONE
+
+
+def transcription_writer(form: TranscriptionForm) -> Writer:
+    """Make the writer that a transcription's form asks for."""
+    if form.stream:
+        return TranscriptEventWriter()
+    if form.response_format == "verbose_json":
+        times = form.timestamp_granularities or ("segment",)
+        has_words, has_segments = "word" in times, "segment" in times
+        return TranscriptWriter(
+            lambda it: it.to_verbose_json("transcribe", None, words=has_words, segments=has_segments), is_json=True
+        )
+    return _plain_writer(form.response_format)
+
+
+def translation_writer(form: TranslationForm) -> Writer:
+    """Make the writer that a translation's form asks for."""
+    if form.response_format == "verbose_json":
+        return TranscriptWriter(
+            lambda it: it.to_verbose_json("translate", "english", words=False, segments=True), is_json=True
+        )
+    return _plain_writer(form.response_format)
+
+
+def _plain_writer(format: str | None) -> Writer:
+    if format in (None, "json"):
+        return TranscriptWriter(TranscriptCollector.to_json, is_json=True)
+    renders = {
+        "text": TranscriptCollector.to_text,
+        "srt": TranscriptCollector.to_srt,
+        "vtt": TranscriptCollector.to_vtt,
+    }
+    return TranscriptWriter(renders[format], is_json=False)
+
+
 def _verbose(number: int, segment: TranscriptSegment) -> VerboseSegmentBody:
-    kept = {name: getattr(segment, name) for name in VerboseSegmentBody.__struct_fields__ if name != "id"}
-    return VerboseSegmentBody(id=number, **kept)
+    values = {name: getattr(segment, name) for name in VerboseSegmentBody.__struct_fields__ if name != "id"}
+    return VerboseSegmentBody(id=number, **values)
 
 
 def _span(segment: TranscriptSegment, point: str) -> str:
@@ -178,7 +249,7 @@ def _clock(seconds: float, point: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """SubRip knows no escapes, and reads an arrow as times."""
+    """SubRip has no escapes and reads an arrow as times."""
     return text.strip().replace("-->", "->")
 
 
