@@ -55,9 +55,14 @@ def _decode_large(body: bytes, kind: type[T]) -> T:
     return json_codec.decode(body, kind)
 
 
+def is_json(request: Request) -> bool:
+    """Return whether the body is declared as JSON."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
+
+
 def _check_type(request: Request) -> None:
-    given = request.headers.get("content-type", "")
-    if given.partition(";")[0].strip().lower() != "application/json":
+    if not is_json(request):
+        given = request.headers.get("content-type", "")
         raise UnsupportedMediaType(
             f"Invalid Content-Type header ({given[:100]}), expected application/json. (HINT: If you're using curl, "
             "you can pass -H 'Content-Type: application/json')",

@@ -1,18 +1,22 @@
-"""How pictures are written down: the whole answer, and the events of a stream. Knows nothing of how they came about."""
+"""The JSON of images: a whole answer, and the events of a stream. Knows nothing of HTTP."""
 
 import base64
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from homeport.api import json_codec
-from homeport.api.images.schema import BaseImageFields, PromptedImageFields
-from homeport.api.streaming import sse_event
-from homeport.domain.events import GeneratedImage, ImageProgress, Usage
+from homeport.api.images.downloads import ImageLinks
+from homeport.api.images.model_rules import rules_for
+from homeport.api.images.schema import BaseImageFields, ImageGenerationBody, PromptedImageFields
+from homeport.api.streaming import DONE, sse_event
+from homeport.api.writer import CollectingWriter, Delivery, Writer
+from homeport.domain.events import Event, GeneratedImage, ImageProgress, Usage
 
 
 class Image(msgspec.Struct, omit_defaults=True):
-    """One picture in an answer. `revised_prompt`: the prompt that was used, which DALL·E 3 tells."""
+    """One image of an answer. `revised_prompt`: the prompt that was used, which DALL·E 3 reports."""
 
     url: str | None = None
     b64_json: str | None = None
@@ -20,29 +24,23 @@ class Image(msgspec.Struct, omit_defaults=True):
 
 
 class ImageInputDetails(msgspec.Struct):
-    """What the input's tokens were."""
+    """The kinds of the input tokens."""
 
     text_tokens: int
     image_tokens: int = 0
 
 
 class ImageUsage(msgspec.Struct):
-    """What it cost, in tokens where the model has any."""
+    """The cost in tokens, if the model has tokens."""
 
     total_tokens: int
     input_tokens: int
     output_tokens: int
     input_tokens_details: ImageInputDetails
 
-    @classmethod
-    def of(cls, usage: Usage) -> "ImageUsage":
-        """OpenAI's form of our count."""
-        spent = usage.prompt_tokens + usage.completion_tokens
-        return cls(spent, usage.prompt_tokens, usage.completion_tokens, ImageInputDetails(usage.prompt_tokens))
-
 
 class Images(msgspec.Struct, omit_defaults=True):
-    """A whole answer. Behind `data` stands what today's API adds."""
+    """The body of a whole answer. The fields after `data` belong to today's API."""
 
     created: int
     data: list[Image]
@@ -54,7 +52,7 @@ class Images(msgspec.Struct, omit_defaults=True):
 
 
 class PartialEvent(msgspec.Struct):
-    """An unfinished picture. `image_index`, an extension: which of `n`."""
+    """A partial image. `image_index`, an extension: which of `n`."""
 
     type: str
     b64_json: str
@@ -68,7 +66,7 @@ class PartialEvent(msgspec.Struct):
 
 
 class CompletedEvent(msgspec.Struct):
-    """A finished picture."""
+    """A complete image."""
 
     type: str
     b64_json: str
@@ -82,7 +80,7 @@ class CompletedEvent(msgspec.Struct):
 
 
 class ProgressEvent(msgspec.Struct):
-    """A step is done; an extension that has to be asked for."""
+    """A finished step: an extension, sent only if the caller asks for it."""
 
     type: str
     image_index: int
@@ -90,54 +88,107 @@ class ProgressEvent(msgspec.Struct):
     steps: int
 
 
-def render_images(body: BaseImageFields, created: int, data: list[Image], size: str, usage: Usage) -> Images:
-    """The whole answer, all pictures of `size`."""
-    made = Images(created, data)
-    if isinstance(body, PromptedImageFields):
-        made.background, made.size = "opaque", size
-        made.output_format, made.quality = body.format.value, _quality(body)
-        made.usage = ImageUsage.of(usage) if usage.prompt_tokens + usage.completion_tokens else None
-    return made
+def image_writer(body: BaseImageFields, links: ImageLinks, now: Callable[[], float]) -> Writer:
+    """Make the writer that the body asks for: of one answer, or of events. `now`: the wall clock in Unix seconds."""
+    if isinstance(body, PromptedImageFields) and body.stream:
+        return ImageEventWriter("image_generation" if isinstance(body, ImageGenerationBody) else "image_edit", body)
+    return ImageAnswerWriter(body, links, now)
 
 
-def encode_base64(picture: GeneratedImage) -> str:
-    """A picture's bytes as text."""
-    return base64.b64encode(picture.data).decode()
+class ImageAnswerWriter(CollectingWriter):
+    """Collects the images of one answer. Those with a URL are stored at the end."""
+
+    def __init__(self, body: BaseImageFields, links: ImageLinks, now: Callable[[], float]) -> None:
+        self._body = body
+        self._links = links
+        self._now = now
+        self._revised_prompt: str | None = None
+        if isinstance(body, PromptedImageFields) and rules_for(body.name).returns_revised_prompt:
+            self._revised_prompt = body.prompt
+        self._images: list[Image] = []
+        self._to_store: list[bytes] = []
+        self._size = ""
+
+    def collect(self, events: Sequence[Event]) -> None:
+        """Take the complete images of a batch."""
+        for event in events:
+            if isinstance(event, GeneratedImage) and event.partial is None:
+                self._size = _size(event)
+                if self._body.is_url:
+                    self._to_store.append(event.data)
+                else:
+                    self._images.append(Image(b64_json=_base64(event), revised_prompt=self._revised_prompt))
+
+    async def finish(self, usage: Usage) -> bytes:
+        """Store what gets a URL; return the body. Raises StorageFull."""
+        for data in self._to_store:
+            url = await self._links.create(data, self._body.format)
+            self._images.append(Image(url=url, revised_prompt=self._revised_prompt))
+        answer = Images(int(self._now()), self._images)
+        if isinstance(self._body, PromptedImageFields):
+            answer.background, answer.size = "opaque", self._size
+            answer.output_format, answer.quality = self._body.format.value, _quality(self._body)
+            has_tokens = usage.prompt_tokens + usage.completion_tokens
+            answer.usage = _render_usage(usage) if has_tokens else None
+        return json_codec.encode(answer)
 
 
-class ImageEventWriter:
-    """Writes one request's events as frames. `kind`: `image_generation` or `image_edit`."""
+class ImageEventWriter(Writer):
+    """Writes an event per image and, if the caller asks for it, per step. `kind` begins the events' types."""
 
-    def __init__(self, kind: str, body: PromptedImageFields, created: int) -> None:
+    delivery = Delivery.SSE
+
+    def __init__(self, kind: str, body: PromptedImageFields) -> None:
         self._kind = kind
         self._body = body
-        self._created = created
 
-    def write(self, told: GeneratedImage | ImageProgress, usage: Usage) -> bytes:
-        """One event; nothing where it was not asked for."""
-        if isinstance(told, ImageProgress):
+    def write(self, events: Sequence[Event], usage: Usage) -> bytes:
+        """Return the frames of a batch of events."""
+        return b"".join(
+            self._frame(event, usage) for event in events if isinstance(event, GeneratedImage | ImageProgress)
+        )
+
+    async def finish(self, usage: Usage) -> bytes:  # noqa: ARG002 - each image's event reports it
+        """Return `[DONE]`."""
+        return DONE
+
+    def _frame(self, event: GeneratedImage | ImageProgress, usage: Usage) -> bytes:
+        if isinstance(event, ImageProgress):
             if not self._body.progress:
                 return b""
-            return _frame(ProgressEvent(f"{self._kind}.progress", told.image_index, told.step, told.steps))
-        looks: dict[str, Any] = {
-            "b64_json": encode_base64(told),
-            "created_at": self._created,
-            "size": f"{told.width}x{told.height}",
+            return _encode(ProgressEvent(f"{self._kind}.progress", event.image_index, event.step, event.steps))
+        fields: dict[str, Any] = {
+            "b64_json": _base64(event),
+            "created_at": self.answer.created,
+            "size": _size(event),
             "quality": _quality(self._body),
             "background": "opaque",
             "output_format": self._body.format.value,
-            "image_index": told.image_index,
+            "image_index": event.image_index,
         }
-        if told.partial is not None:
+        if event.partial is not None:
             kind = f"{self._kind}.partial_image"
-            return _frame(PartialEvent(type=kind, partial_image_index=told.partial, **looks))
-        return _frame(CompletedEvent(type=f"{self._kind}.completed", usage=ImageUsage.of(usage), **looks))
+            return _encode(PartialEvent(type=kind, partial_image_index=event.partial, **fields))
+        return _encode(CompletedEvent(type=f"{self._kind}.completed", usage=_render_usage(usage), **fields))
 
 
-def _frame(told: PartialEvent | CompletedEvent | ProgressEvent) -> bytes:
-    return f"event: {told.type}\n".encode() + sse_event(json_codec.encode(told))
+def _encode(event: PartialEvent | CompletedEvent | ProgressEvent) -> bytes:
+    return f"event: {event.type}\n".encode() + sse_event(json_codec.encode(event))
+
+
+def _render_usage(usage: Usage) -> ImageUsage:
+    total = usage.prompt_tokens + usage.completion_tokens
+    return ImageUsage(total, usage.prompt_tokens, usage.completion_tokens, ImageInputDetails(usage.prompt_tokens))
+
+
+def _base64(image: GeneratedImage) -> str:
+    return base64.b64encode(image.data).decode()
+
+
+def _size(image: GeneratedImage) -> str:
+    return f"{image.width}x{image.height}"
 
 
 def _quality(body: PromptedImageFields) -> str:
-    """The quality in today's words."""
+    """Return the quality as today's models name it."""
     return {"hd": "high", "low": "low", "high": "high"}.get(body.quality or "", "medium")

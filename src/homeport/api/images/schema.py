@@ -1,34 +1,17 @@
-"""The bodies and forms of the image endpoints, their checks, and the engine requests that they become.
-
-Knows nothing of HTTP and pixels.
-"""
+"""The bodies and forms of the image endpoints."""
 
 from typing import Annotated
 
 import msgspec
 
-from homeport.api import validation
 from homeport.api.compatibility import accepted, refused, served
 from homeport.api.images import model_rules
-from homeport.api.images.references import ImageReference
-from homeport.domain.errors import InvalidRequest
-from homeport.domain.images import (
-    ImageFormat,
-    ImageOutput,
-    ImageRequest,
-    ImageSource,
-)
+from homeport.domain.images import ImageFormat
 
-_SEED_MAX = 2**32 - 1
-_STEPS_MAX = 1_000
-_GUIDANCE_MAX = 30.0
-_PARTIAL_MAX = 3
-_EFFORT = {"low": 0.5, "high": 2.0, "hd": 2.0}
 _CURRENT_FIELDS = ("output_format", "output_compression", "stream", "partial_images", "background", "moderation")
-"""Fields that only current models have. A body with one of them and no model means a current model."""
+"""Fields that only today's models have. A request with one of them and without a model means such a model."""
 _CURRENT_VALUES = {"quality": ("low", "medium", "high"), "size": ("1536x1024", "1024x1536", model_rules.AUTO)}
-"""Values that only current models have."""
-_MAX_INPUT_IMAGES = 16
+"""Values that only today's models have."""
 _MODEL = served(
     "A model's own name, or an OpenAI name that stands for one. Default dall-e-2, or gpt-image-1 if "
     "the body has a field that only current models take."
@@ -55,8 +38,15 @@ VARIATION_FILES = {"image": served("A square PNG below 4 MB.")}
 """The notes of the file fields of a variation."""
 
 
+class ImageReference(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """An image in JSON: a data: URL. Files are declared, but refused."""
+
+    image_url: str | None = None
+    file_id: str | None = None
+
+
 class BaseImageFields:
-    """What the three bodies share: properties and checks. Each body declares the fields, in the order of its notes."""
+    """The properties that all bodies share. Each body declares the fields, in the order of its notes."""
 
     __slots__ = ()
     model: str | None
@@ -69,30 +59,22 @@ class BaseImageFields:
 
     @property
     def name(self) -> str:
-        """The requested model, or the default."""
+        """The model that the caller names or means."""
         return self.model or model_rules.DEFAULT
 
     @property
     def is_url(self) -> bool:
-        """Whether the answer contains URLs of images."""
+        """Whether the answer contains URLs instead of images."""
         return (self.response_format or model_rules.rules_for(self.name).response_format) == "url"
 
     @property
     def format(self) -> ImageFormat:
-        """The format of the image files."""
+        """The file format of the images."""
         return ImageFormat.PNG
-
-    def check(self) -> None:
-        """Check everything that needs no model. Raises InvalidRequest that names the field."""
-        validation.check_integer("n", self.n, 1, model_rules.rules_for(self.name).max_images)
-        validation.check_choice("response_format", self.response_format, ("url", "b64_json"))
-        validation.check_length("user", self.user, validation.LABEL_CHARS)
-        validation.check_integer("seed", self.seed, 0, _SEED_MAX)
-        validation.check_integer("steps", self.steps, 1, _STEPS_MAX)
 
 
 class PromptedImageFields(BaseImageFields, msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """The fields of a generation, which an edit takes too."""
+    """The fields of generations and edits."""
 
     prompt: Annotated[str, served("At most 1,000 characters for dall-e-2, 4,000 for dall-e-3, else 32,000.")]
     model: Annotated[str | None, _MODEL] = None
@@ -117,65 +99,25 @@ class PromptedImageFields(BaseImageFields, msgspec.Struct, forbid_unknown_fields
 
     @property
     def name(self) -> str:
-        """The requested model, or the default."""
+        """The model that the caller names or means."""
         return self.model or (model_rules.DEFAULT_CURRENT_MODEL if self.uses_current_api else model_rules.DEFAULT)
 
     @property
     def uses_current_api(self) -> bool:
-        """Whether the body uses a field or value that only current models have."""
+        """Whether the request uses something that OpenAI's older models do not have."""
         return any(getattr(self, field) is not None for field in _CURRENT_FIELDS) or any(
             getattr(self, field) in values for field, values in _CURRENT_VALUES.items()
         )
 
     @property
     def is_url(self) -> bool:
-        """Whether the answer contains URLs of images. Events never do."""
+        """Whether the answer contains URLs instead of images. Events never do."""
         return super().is_url and not self.stream
 
     @property
     def format(self) -> ImageFormat:
-        """The format of the image files."""
+        """The file format of the images."""
         return ImageFormat(self.output_format or ImageFormat.PNG)
-
-    def check(self) -> None:
-        """Check everything that needs no model. Raises InvalidRequest that names the field."""
-        super().check()
-        rule = model_rules.rules_for(self.name)
-        validation.check_length("prompt", self.prompt, rule.prompt_chars, 1)
-        validation.check_length("negative_prompt", self.negative_prompt, rule.prompt_chars)
-        validation.check_choice("quality", self.quality, rule.qualities)
-        validation.check_choice("background", self.background, ("auto", "opaque", "transparent"))
-        if self.background == "transparent":
-            raise validation.unsupported_field("background", "Images have no transparency: use 'opaque' or 'auto'.")
-        validation.check_choice("output_format", self.output_format, tuple(ImageFormat))
-        validation.check_integer("output_compression", self.output_compression, 0, 100)
-        if self.output_compression not in (None, 100) and self.format is ImageFormat.PNG:
-            raise InvalidRequest("PNG has no degrees of compression: use jpeg or webp.", param="output_compression")
-        validation.check_choice("moderation", self.moderation, ("low", "auto"))
-        validation.check_number("guidance", self.guidance, 1, _GUIDANCE_MAX)
-        validation.check_integer("partial_images", self.partial_images, 0, _PARTIAL_MAX)
-        for field in ("partial_images", "progress"):
-            if getattr(self, field) and not self.stream:
-                raise InvalidRequest(f"'{field}' is only allowed with 'stream'.", param=field)
-        if self.stream and self.response_format == "url":
-            raise InvalidRequest("Events contain images, not URLs: use b64_json.", param="response_format")
-
-    def to_request(self, source: ImageSource | None = None, strength: float | None = None) -> ImageRequest:
-        """Make the engine request of a checked body. Raises InvalidRequest for a wrong size."""
-        return ImageRequest(
-            prompt=self.prompt,
-            n=self.n or 1,
-            size=model_rules.size(model_rules.rules_for(self.name), self.size),
-            source=source,
-            seed=self.seed,
-            steps=self.steps,
-            effort=_EFFORT.get(self.quality or "", 1.0),
-            guidance=self.guidance,
-            strength=strength,
-            negative_prompt=self.negative_prompt or "",
-            partial_images=self.partial_images or 0,
-            output=ImageOutput(self.format, 100 if self.output_compression is None else self.output_compression),
-        )
 
 
 class ImageGenerationBody(PromptedImageFields, forbid_unknown_fields=True, kw_only=True):
@@ -183,31 +125,14 @@ class ImageGenerationBody(PromptedImageFields, forbid_unknown_fields=True, kw_on
 
     style: Annotated[str | None, refused("The models have no choice of style; vivid, the default, is accepted.")] = None
 
-    def check(self) -> None:
-        """Check everything that needs no model. Raises InvalidRequest that names the field."""
-        super().check()
-        validation.check_choice("style", self.style, ("vivid", "natural"))
-        if self.style == "natural":
-            raise validation.unsupported_field("style", "The models have no choice of style: use 'vivid'.")
-
 
 class ImageEditForm(PromptedImageFields, forbid_unknown_fields=True, kw_only=True):
-    """The form of `/v1/images/edits`, without its files."""
+    """The fields of `/v1/images/edits`, without the files."""
 
     input_fidelity: Annotated[
         str | None, refused("Pixels outside the mask are kept exactly; low, the default, is accepted.")
     ] = None
     strength: Annotated[float | None, _STRENGTH] = None
-
-    def check(self) -> None:
-        """Check everything that needs no model. Raises InvalidRequest that names the field."""
-        super().check()
-        validation.check_number("strength", self.strength, 0, 1)
-        validation.check_choice("input_fidelity", self.input_fidelity, ("low", "high"))
-        if self.input_fidelity == "high":
-            raise validation.unsupported_field(
-                "input_fidelity", "Pixels outside the mask are always kept exactly: use 'low'."
-            )
 
 
 class ImageEditBody(ImageEditForm, forbid_unknown_fields=True, kw_only=True):
@@ -218,23 +143,12 @@ class ImageEditBody(ImageEditForm, forbid_unknown_fields=True, kw_only=True):
 
     @property
     def uses_current_api(self) -> bool:
-        """True: only the current API takes JSON."""
+        """Always true."""
         return True
-
-    def check(self) -> None:
-        """Check everything that needs no model. Raises InvalidRequest that names the field."""
-        super().check()
-        validation.check_items("images", self.images, _MAX_INPUT_IMAGES, 1)
-        if len(self.images) > 1:
-            said = f"Only one image is edited at a time, but got {len(self.images)}."
-            raise InvalidRequest(said, param="images")
-        self.images[0].check("images[0]")
-        if self.mask is not None:
-            self.mask.check("mask")
 
 
 class ImageVariationForm(BaseImageFields, msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """The form of `/v1/images/variations`, without its file."""
+    """The fields of `/v1/images/variations`, without the file."""
 
     model: Annotated[str | None, _MODEL] = None
     n: Annotated[int | None, _N] = None
@@ -244,20 +158,3 @@ class ImageVariationForm(BaseImageFields, msgspec.Struct, forbid_unknown_fields=
     seed: Annotated[int | None, _SEED] = None
     steps: Annotated[int | None, _STEPS] = None
     strength: Annotated[float | None, _STRENGTH] = None
-
-    def check(self) -> None:
-        """Check everything that needs no model. Raises InvalidRequest that names the field."""
-        super().check()
-        validation.check_number("strength", self.strength, 0, 1)
-
-    def to_request(self, source: ImageSource) -> ImageRequest:
-        """Make the engine request of a checked body. Raises InvalidRequest for a wrong size."""
-        return ImageRequest(
-            prompt="",
-            n=self.n or 1,
-            size=model_rules.size(model_rules.rules_for(self.name), self.size),
-            source=source,
-            seed=self.seed,
-            steps=self.steps,
-            strength=self.strength,
-        )
