@@ -17,7 +17,6 @@ from homeport.serving.rate_limits import UNLIMITED, RateLimitTicket
 _SLOT = "homeport.exchange"
 _SENDER = "homeport.sender"
 _REFUSAL = "homeport.refusal"
-_USER_LENGTH = 256
 
 
 @dataclass(frozen=True)
@@ -85,9 +84,8 @@ def _fresh_id() -> str:
 class RequestContext:
     """What is known so far. `route` is the path's template, so that logs and metrics stay bounded.
 
-    `passage` counts what it takes of its key's limits, `limited_by` is the one that ended its answer; `user` is what
-    the caller says of whom it asks for. Nobody waits for one that `is_background`. What is done with the body of one
-    that `is_large` is done in threads.
+    `passage` counts what it takes of its key's limits, `limited_by` is the one that ended its answer. Nobody waits for
+    one that `is_background`. What is done with the body of one that `is_large` is done in threads.
     """
 
     id: str = field(default_factory=_fresh_id)
@@ -95,7 +93,6 @@ class RequestContext:
     caller: Caller = ANYONE
     rate_ticket: RateLimitTicket = UNLIMITED
     limited_by: str = ""
-    user: str = ""
     route: str = "unknown"
     status: int | None = None
     model: str = "-"
@@ -118,8 +115,3 @@ def start_context(scope: Scope) -> RequestContext:
 def context_of(scope: Scope) -> RequestContext:
     """The exchange this scope belongs to."""
     return cast("RequestContext", scope[_SLOT])
-
-
-def note_user(scope: Scope, *names: str | None) -> None:
-    """Remember for whom a request is, by the first of these that says it; cut where it is long."""
-    context_of(scope).user = next((name for name in names if name), "")[:_USER_LENGTH]

@@ -5,8 +5,8 @@ response's format: endpoints convert, a `Writer` renders.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 
 import msgspec
 from starlette.requests import Request
@@ -19,7 +19,7 @@ from homeport.api.streaming import ByteStream, EventStream, run_until_disconnect
 from homeport.api.token_estimates import answer_tokens, prompt_tokens
 from homeport.api.writer import AnswerMetadata, Delivery, Writer
 from homeport.domain.errors import HomeportError, InvalidRequest, excerpt
-from homeport.domain.events import Admitted, Done, Event, Usage
+from homeport.domain.events import Admitted, Done
 from homeport.domain.models import ResolvedModel
 from homeport.domain.ports.serving import RequestStream
 from homeport.domain.text import TextRequest
@@ -158,73 +158,3 @@ def _status(error: BaseException) -> str:
     if isinstance(error, HomeportError):
         return error.code or "error"
     return "cancelled" if isinstance(error, asyncio.CancelledError | GeneratorExit) else "error"
-
-
-# What follows is how endpoints run requests that do not use `run` yet.
-
-
-class AdmittedRequest:
-    """An admitted request. Iterated, it gives what `RequestStream` does, counted."""
-
-    def __init__(
-        self, stream: RequestStream, admitted: Admitted, accounting: RequestAccounting, context: RequestContext
-    ) -> None:
-        self.admitted = admitted
-        self._context = context
-        self._stream = stream
-        self._accounting = accounting
-        self._counter = accounting.counter
-
-    @property
-    def usage(self) -> Usage:
-        """The cost so far; all of it after `Done`."""
-        return self._counter.usage
-
-    @property
-    def limited_by(self) -> str:
-        """The key's limit that ended an answer, as its name in `KeyLimits`; empty: none did."""
-        return self._context.limited_by
-
-    async def __aiter__(self) -> AsyncIterator[Sequence[Event]]:
-        """Yield the events after `Admitted`, in batches as they arrive, `Done` last."""
-        async for batch in self._stream:
-            self._counter.count(batch)
-            if self._counter.is_cut:
-                self._context.limited_by = self._context.rate_ticket.limited_by
-            if batch and isinstance(batch[-1], Done):
-                self._accounting.record()
-                await self._accounting.wait_until_durable()
-            yield batch
-
-
-@asynccontextmanager
-async def admit(
-    request: Request, resolved: ResolvedModel, engine_request: EngineRequest, endpoint: str
-) -> AsyncIterator[AdmittedRequest]:
-    """Open a request, wait for its admission; afterwards close it and record its cost."""
-    context = context_of(request.scope)
-    engine_request = _reserve_tokens(context, engine_request)
-    accounting = RequestAccounting(request, resolved, engine_request, endpoint, context.user)
-    try:
-        async with aclosing(await _open(request, resolved, engine_request)) as stream:
-            admitted = await stream.admitted()
-            context.rate_ticket.admit(admitted.prompt_tokens, has_answer=answer_tokens(engine_request) != 0)
-            accounting.counter.on_admitted(admitted)
-            yield AdmittedRequest(stream, admitted, accounting, context)
-    except BaseException as error:
-        accounting.record(_status(error))
-        raise
-    else:
-        accounting.record()
-
-
-async def respond_whole(
-    request: Request,
-    resolved: ResolvedModel,
-    work: Coroutine[object, object, bytes],
-    media_type: str = "application/json",
-    headers: Mapping[str, str] | None = None,
-) -> Response:
-    """Do the work while the caller is there, and respond with its bytes."""
-    body = await run_until_disconnect(request.receive, work)
-    return Response(body, headers=model_header(resolved) if headers is None else headers, media_type=media_type)

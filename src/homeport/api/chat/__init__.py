@@ -1,1 +1,1 @@
-"""POST /v1/chat/completions."""
+"""`/v1/chat/completions`."""

@@ -1,1 +1,1 @@
-"""POST /v1/completions."""
+"""`/v1/completions`."""

@@ -1,1 +1,1 @@
-"""POST /v1/edits."""
+"""`/v1/edits`."""

@@ -1,1 +1,1 @@
-"""The embeddings endpoint of OpenAI's API, of 2023 and of today."""
+"""`/v1/embeddings`, in the API of 2023 and of today."""

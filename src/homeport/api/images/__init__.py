@@ -1,1 +1,1 @@
-"""The image endpoints: generations, edits, variations, and the pictures that their answers name by URL."""
+"""The image endpoints: generations, edits, variations, and the images that answers name by URL."""

@@ -1,1 +1,1 @@
-"""The moderations endpoint of OpenAI's API, of 2023 and of today."""
+"""`/v1/moderations`, in the API of 2023 and of today."""

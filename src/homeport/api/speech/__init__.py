@@ -1,1 +1,1 @@
-"""POST /v1/audio/speech."""
+"""`/v1/audio/speech`."""

@@ -1,1 +1,1 @@
-"""The text endpoints: completions, chat and edits. The only place that knows their JSON."""
+"""What completions, chat and edits share."""

@@ -1,1 +1,1 @@
-"""TODO"""
+"""The tokenizer endpoints, in the format of vLLM."""

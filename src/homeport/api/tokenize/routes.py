@@ -1,59 +1,51 @@
 """`POST /tokenize`, `POST /detokenize` and `GET /tokenizer_info` in vLLM's format, for evaluation tools.
 
-Knows nothing of vocabularies. Ids are those that a model takes under its real name; without a model, the first one in
-the list that completes text is used.
+Ids are those of the model's own name. A request without a model uses the first listed one that completes text.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from homeport.api import json_codec
 from homeport.api.query_params import read_query
 from homeport.api.request_body import apart, read_json
-from homeport.api.runner import admit, respond_whole
-from homeport.api.services import registry, services
+from homeport.api.runner import run
+from homeport.api.services import registry
+from homeport.api.tokenize.convert import detokenize_to_request, tokenize_to_request
+from homeport.api.tokenize.render import TokenWriter, render_facts, render_ids, render_ids_and_texts, render_text
 from homeport.api.tokenize.schema import DetokenizeBody, InfoQuery, TokenizeBody
 from homeport.domain.errors import ModelNotFound
-from homeport.domain.events import Tokenised
 from homeport.domain.models import ResolvedModel
 from homeport.domain.text import TokenRequest
 
+ENDPOINT = "tokenize"
+
 
 async def tokenize(request: Request) -> Response:
-    """Give the token ids of a text or a conversation."""
+    """Return the token ids of a text or a conversation."""
     body = await read_json(request, TokenizeBody)
-    asked = await apart(request, body.token_request)
-    resolved = _resolved(request, body.model)
-
-    def told(found: Tokenised, window: int | None) -> Mapping[str, object]:
-        names = found.names if asked.names else None
-        return {"count": len(found.ids), "max_model_len": window, "tokens": found.ids, "token_strs": names}
-
-    return await respond_whole(request, resolved, _answer(request, resolved, asked, told))
+    resolved = _resolve(request, body.model)
+    engine_request = await apart(request, tokenize_to_request, body, resolved)
+    writer = TokenWriter(render_ids_and_texts if body.return_token_strs else render_ids)
+    return await run(request, resolved, engine_request, writer, endpoint=ENDPOINT)
 
 
 async def detokenize(request: Request) -> Response:
-    """Give the text of token ids."""
+    """Return the text of token ids."""
     body = await read_json(request, DetokenizeBody)
-    asked = await apart(request, body.token_request)
-    resolved = _resolved(request, body.model)
-    return await respond_whole(
-        request, resolved, _answer(request, resolved, asked, lambda found, _: {"prompt": found.text})
-    )
+    resolved = _resolve(request, body.model)
+    engine_request = await apart(request, detokenize_to_request, body, resolved)
+    return await run(request, resolved, engine_request, TokenWriter(render_text), endpoint=ENDPOINT)
 
 
 async def info(request: Request) -> Response:
-    """Describe a model's tokeniser, as evaluation tools expect."""
-    resolved = _resolved(request, read_query(request, InfoQuery).model)
-    return await respond_whole(request, resolved, _answer(request, resolved, TokenRequest(), _described))
+    """Describe a model's tokenizer."""
+    resolved = _resolve(request, read_query(request, InfoQuery).model)
+    engine_request = TokenRequest(encoding=resolved.encoding)
+    return await run(request, resolved, engine_request, TokenWriter(render_facts), endpoint=ENDPOINT)
 
 
-def _resolved(request: Request, name: str | None) -> ResolvedModel:
-    """The model asked for, or meant. Raises ModelNotFound."""
+def _resolve(request: Request, name: str | None) -> ResolvedModel:
+    """Find the model that the caller names or means. Raises ModelNotFound."""
     models = registry(request)
     if name is None:
         names = (model.facts.name for model in models.models() if "completions" in model.facts.capabilities)
@@ -61,30 +53,3 @@ def _resolved(request: Request, name: str | None) -> ResolvedModel:
     if name is None:
         raise ModelNotFound("No text model is installed. Run `homeport pull`.", param="model")
     return models.resolve(name, "completions")
-
-
-async def _answer(request: Request, resolved: ResolvedModel, asked: TokenRequest, told: Any) -> bytes:
-    asked = msgspec.structs.replace(asked, encoding=resolved.encoding)
-    found = Tokenised()
-    async with admit(request, resolved, asked, "tokenize") as under_way:
-        async for batch in under_way:
-            found = next((event for event in batch if isinstance(event, Tokenised)), found)
-    loaded = services(request).serving.loaded(resolved.model.facts.name)
-    return json_codec.encode(told(found, loaded.window if loaded else resolved.model.facts.window))
-
-
-def _described(found: Tokenised, window: int | None) -> Mapping[str, object]:
-    facts = found.facts
-    if facts is None:
-        return {}
-    return {
-        "tokenizer_class": "Homeport",
-        "model_max_length": window,
-        "vocab_size": facts.vocabulary,
-        "add_bos_token": facts.adds_start,
-        "bos_token": facts.bos,
-        "eos_token": facts.eos,
-        "unk_token": facts.unknown,
-        "pad_token": facts.padding,
-        "chat_template": facts.chat_template,
-    }

@@ -1,1 +1,1 @@
-"""OpenAI's audio endpoints: speech, transcriptions, translations."""
+"""`/v1/audio/transcriptions` and `/v1/audio/translations`."""
