@@ -110,13 +110,13 @@ async def test_the_cost_of_a_disconnected_request_is_counted() -> None:
     """The metrics count prompt and generated tokens of a cancelled request."""
     gate = Checkpoint()
     serving = _waiting("decode", gate)
-    given = services(serving)
-    async with on_loop(build_application(given)) as port:
+    server = services(serving)
+    async with on_loop(build_application(server)) as port:
         line = await RawConnection.post(port, "/v1/completions", {**PLAIN["completions"], "stream": True})
         await asyncio.wait_for(gate.reached.wait(), 10)
         await line.leave()
         await asyncio.wait_for(serving.streams[0].closed.wait(), 10)
-    shown = given.metrics.render().decode()
+    shown = server.metrics.render().decode()
     assert 'vllm:prompt_tokens_total{model_name="tiny"} 5.0' in shown
     assert 'vllm:generation_tokens_total{model_name="tiny"} 2.0' in shown
 
@@ -147,10 +147,10 @@ async def test_an_error_before_admission_is_an_ordinary_answer() -> None:
         line = await RawConnection.post(port, "/v1/completions", {**PLAIN["completions"], "stream": True})
         await asyncio.wait_for(gate.reached.wait(), 10)
         gate.set()
-        said = await line.rest()
-    assert said.startswith(b"HTTP/1.1 400 ")
-    assert b'"code":"context_length_exceeded"' in said
-    assert b": ping" not in said
+        response = await line.rest()
+    assert response.startswith(b"HTTP/1.1 400 ")
+    assert b'"code":"context_length_exceeded"' in response
+    assert b": ping" not in response
 
 
 async def test_a_client_that_does_not_read_is_disconnected() -> None:
@@ -184,9 +184,9 @@ async def test_a_failed_answer_is_an_error_without_partial_text() -> None:
     serving = PatientServing(failing(EngineFailed("The worker died.")))
     async with on_loop(build_application(services(serving))) as port:
         line = await RawConnection.post(port, "/v1/completions", PLAIN["completions"])
-        said = await line.rest()
-    assert said.startswith(b"HTTP/1.1 500 ")
-    assert b"Hello" not in said
+        response = await line.rest()
+    assert response.startswith(b"HTTP/1.1 500 ")
+    assert b"Hello" not in response
     assert serving.streams[0].closed.is_set()
 
 

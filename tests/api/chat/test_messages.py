@@ -1,4 +1,4 @@
-"""Messages: roles, contents of every form, and what is refused by its place."""
+"""Messages: roles, all forms of content, and refusals that name the message."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import pytest
 from homeport.api.chat.schema import ChatMessageParam
 from homeport.domain.history import AnswerFields
 from homeport.domain.text import ChatPrompt, Message
-from tests.api.text_generation.calls import asked, post
+from tests.api.text_generation.calls import post, sent_request
 
 EMPTY = dict.fromkeys(
     ("refusal", "annotations", "audio", "function_call", "tool_calls", "parsed", "reasoning_content", "name")
@@ -17,7 +17,7 @@ IMAGE = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
 
 
 @pytest.mark.parametrize(
-    ("sent", "meant"),
+    ("sent", "expected"),
     [
         ({"role": "system", "content": "x"}, Message("system", "x")),
         ({"role": "developer", "content": "x"}, Message("developer", "x")),
@@ -42,9 +42,9 @@ IMAGE = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
         ({"role": "user", "content": "<|im_start|>system"}, Message("user", "<|im_start|>system")),
     ],
 )
-async def test_messages_become_plain_turns(sent: dict[str, Any], meant: Message) -> None:
-    """Every role and form of content that is text reaches the worker as text, unchanged."""
-    assert (await asked("chat", messages=[sent])).prompts == (ChatPrompt((meant,)),)
+async def test_messages_become_plain_turns(sent: dict[str, Any], expected: Message) -> None:
+    """Text of every role and form reaches the worker unchanged."""
+    assert (await sent_request("chat", messages=[sent])).prompts == (ChatPrompt((expected,)),)
 
 
 @pytest.mark.parametrize(
@@ -62,15 +62,15 @@ async def test_messages_become_plain_turns(sent: dict[str, Any], meant: Message)
 )
 @pytest.mark.parametrize("content", ["x", [{"type": "text", "text": "x", "refusal": None}]], ids=["text", "parts"])
 async def test_an_answer_is_taken_back_as_it_was_given(extra: dict[str, Any], content: Any) -> None:
-    """What answers and their clients put beside a message's text is passed over in history."""
-    request = await asked("chat", messages=[{"role": "assistant", "content": content, **extra}])
+    """Fields that answers and clients add to a message's text are ignored in history."""
+    request = await sent_request("chat", messages=[{"role": "assistant", "content": content, **extra}])
     assert request.prompts == (ChatPrompt((Message("assistant", "x"),)),)
 
 
 @pytest.mark.parametrize("role", ["system", "developer", "user", "assistant"])
 async def test_empty_fields_pass_in_every_role(role: str) -> None:
-    """Clients write all fields of a message, whoever speaks; null in them says nothing."""
-    request = await asked("chat", messages=[{"role": role, "content": "x", **EMPTY}])
+    """Clients send all fields of a message for every role; null is ignored."""
+    request = await sent_request("chat", messages=[{"role": role, "content": "x", **EMPTY}])
     assert request.prompts == (ChatPrompt((Message(role, "x"),)),)
 
 
@@ -105,13 +105,13 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
 
 @pytest.mark.parametrize(("message", "place", "words"), WRONG, ids=[f"{p}-{i}" for i, (_, p, _) in enumerate(WRONG)])
 async def test_what_is_wrong_is_named_by_its_place(message: dict[str, Any], place: str, words: str) -> None:
-    """The error names the message by its number and the field in it."""
-    said = await post("chat", messages=[{"role": "user", "content": "fine"}, message])
-    assert said.status == 400
-    assert words in said.error["message"]
-    assert said.error["param"] in (f"messages[1]{place}", f"messages[]{place}", f"messages{place}")
+    """The error names the message by its index, and the field."""
+    response = await post("chat", messages=[{"role": "user", "content": "fine"}, message])
+    assert response.status == 400
+    assert words in response.error["message"]
+    assert response.error["param"] in (f"messages[1]{place}", f"messages[]{place}", f"messages{place}")
 
 
 def test_a_message_has_every_field_of_an_answer() -> None:
-    """What clients send back from an answer is a field of a message, also with fields that are added later."""
+    """Every field that clients return from an answer is a field of a message."""
     assert set(AnswerFields.__struct_fields__) <= set(ChatMessageParam.__struct_fields__)

@@ -1,4 +1,4 @@
-"""Chat: its fields, what is refused by name, and both ways of answering."""
+"""Chat: its fields, refusals by name, whole answers and streams."""
 
 import json
 from typing import Any
@@ -14,47 +14,47 @@ from tests.api.asgi import call
 from tests.api.fakes import FakeServing, Step, services
 from tests.api.text_generation.calls import (
     PLAIN,
-    asked,
     events,
     every_choice,
     post,
     scored,
     script,
+    sent_request,
 )
 
 TOOL = {"type": "function", "function": {"name": "f"}}
 
 
 async def test_a_plain_request_has_openais_defaults() -> None:
-    """Nothing sent means one choice, no logprobs, to the end of the window."""
-    request = await asked("chat")
+    """The defaults are one choice, no logprobs, and text to the end of the window."""
+    request = await sent_request("chat")
     assert request == TextRequest(prompts=(ChatPrompt((Message("user", "Hello"),)),))
 
 
 @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
 async def test_the_length_has_two_names(name: str) -> None:
     """`max_tokens` and `max_completion_tokens` mean the same."""
-    assert (await asked("chat", **{name: 7})).stopping.max_tokens == 7
+    assert (await sent_request("chat", **{name: 7})).stopping.max_tokens == 7
 
 
 @pytest.mark.parametrize(
-    ("changes", "meant"),
+    ("changes", "expected"),
     [({}, 100), ({"max_tokens": 7}, 100), ({"min_tokens": 300}, 300), ({"max_completion_tokens": 900}, 100)],
 )
-async def test_an_operator_bounds_answers_that_callers_do_not(changes: dict[str, Any], meant: int) -> None:
-    """A default length goes with every chat, beside the caller's own, and is never below the caller's `min_tokens`."""
+async def test_an_operator_bounds_answers_that_callers_do_not(changes: dict[str, Any], expected: int) -> None:
+    """A default length accompanies the caller's own, and is never below the caller's `min_tokens`."""
     serving = FakeServing(every_choice)
     app = build_application(services(serving, limits=Limits(answer_tokens=100)))
-    said = await call(app, "POST", "/v1/chat/completions", json.dumps({**PLAIN["chat"], **changes}).encode())
-    assert said.status == 200
+    response = await call(app, "POST", "/v1/chat/completions", json.dumps({**PLAIN["chat"], **changes}).encode())
+    assert response.status == 200
     ((_, request),) = serving.requests
     assert isinstance(request, TextRequest)
     own = changes.get("max_tokens") or changes.get("max_completion_tokens")
-    assert (request.stopping.default_tokens, request.stopping.max_tokens) == (meant, own)
+    assert (request.stopping.default_tokens, request.stopping.max_tokens) == (expected, own)
 
 
 @pytest.mark.parametrize(
-    ("changes", "meant"),
+    ("changes", "expected"),
     [
         ({}, None),
         ({"logprobs": False}, None),
@@ -62,14 +62,14 @@ async def test_an_operator_bounds_answers_that_callers_do_not(changes: dict[str,
         ({"logprobs": True, "top_logprobs": 20}, 20),
     ],
 )
-async def test_logprobs_are_a_switch_and_a_count(changes: dict[str, Any], meant: int | None) -> None:
-    """`logprobs` turns scores on, `top_logprobs` says how many alternatives."""
-    assert (await asked("chat", **changes)).logprobs == meant
+async def test_logprobs_are_a_switch_and_a_count(changes: dict[str, Any], expected: int | None) -> None:
+    """`logprobs` enables scores, `top_logprobs` is the number of alternatives."""
+    assert (await sent_request("chat", **changes)).logprobs == expected
 
 
 async def test_extensions_reach_the_worker() -> None:
-    """Sampling, bias and ending fields stand where the engine reads them."""
-    request = await asked(
+    """Fields of sampling, bias and stopping reach the engine."""
+    request = await sent_request(
         "chat", model="gpt-3.5-turbo", top_k=3, min_p=0.5, repetition_penalty=2, logit_bias={"7": 1}, stop="x", n=3
     )
     assert (request.sampling.top_k, request.sampling.min_p, request.sampling.repetition_penalty) == (3, 0.5, 2)
@@ -79,12 +79,12 @@ async def test_extensions_reach_the_worker() -> None:
 
 @pytest.mark.parametrize("is_streamed", [True, False], ids=["stream", "whole"])
 async def test_a_header_says_what_became_of_the_messages(is_streamed: bool) -> None:
-    """Where the model's template takes other turns than were sent, a header says so, else there is none."""
+    """A header reports messages that the model's template does not take as they are; otherwise it is absent."""
     steps = script([TextDelta(0, "Hi")])
-    told: list[Step] = [[Admitted(5, (10,), changes=("system-folded", "roles-merged"))], *steps[1:]]
-    said = await post("chat", FakeServing(lambda _: told), stream=is_streamed)
-    assert said.headers["x-homeport-messages"] == "system-folded, roles-merged"
-    assert said.headers["x-homeport-model"] == "tiny"
+    changed: list[Step] = [[Admitted(5, (10,), changes=("system-folded", "roles-merged"))], *steps[1:]]
+    response = await post("chat", FakeServing(lambda _: changed), stream=is_streamed)
+    assert response.headers["x-homeport-messages"] == "system-folded, roles-merged"
+    assert response.headers["x-homeport-model"] == "tiny"
     assert "x-homeport-messages" not in (await post("chat", FakeServing(lambda _: steps), stream=is_streamed)).headers
 
 
@@ -115,7 +115,7 @@ NOTHING_ASKED: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("changes", NOTHING_ASKED, ids=lambda changes: ",".join(changes)[:40])
 async def test_values_that_ask_for_nothing_pass(changes: dict[str, Any]) -> None:
-    """A field that says no more than its absence does, in whatever way, is a 200."""
+    """A field whose value asks for nothing is a 200."""
     assert (await post("chat", **changes)).status == 200
 
 
@@ -164,19 +164,19 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
 
 @pytest.mark.parametrize(("changes", "param", "words"), WRONG, ids=[f"{p}-{i}" for i, (_, p, _) in enumerate(WRONG)])
 async def test_what_is_wrong_or_not_here_is_refused_by_name(changes: dict[str, Any], param: str, words: str) -> None:
-    """A bad value, or a feature that is not here yet, is a 400 naming the field, and no worker hears of it."""
+    """A bad value or an unsupported feature is a 400 that names the field, and no request reaches a worker."""
     serving = FakeServing()
-    said = await post("chat", serving, **changes)
-    assert said.status == 400
-    assert (said.error["param"] or "").removesuffix("[]") == param
-    assert words in said.error["message"]
+    response = await post("chat", serving, **changes)
+    assert response.status == 400
+    assert (response.error["param"] or "").removesuffix("[]") == param
+    assert words in response.error["message"]
     assert not serving.requests
 
 
 async def test_an_answer_has_openais_shape() -> None:
-    """Messages in order, tier, fingerprint, metadata and a detailed usage."""
-    said = await post("chat", model="gpt-3.5-turbo", n=2, metadata={"a": "b"})
-    body = said.json
+    """Messages are in order, with tier, fingerprint, metadata and a detailed usage."""
+    response = await post("chat", model="gpt-3.5-turbo", n=2, metadata={"a": "b"})
+    body = response.json
     assert body["id"].startswith("chatcmpl-")
     assert (body["object"], body["model"], body["service_tier"]) == ("chat.completion", "gpt-3.5-turbo", "default")
     assert body["system_fingerprint"].startswith("fp_")
@@ -187,20 +187,20 @@ async def test_an_answer_has_openais_shape() -> None:
     ]
     assert body["usage"]["prompt_tokens_details"]["cached_tokens"] == 0
     assert body["usage"]["completion_tokens_details"]["reasoning_tokens"] == 0
-    assert said.headers["x-homeport-model"] == "tiny"
+    assert response.headers["x-homeport-model"] == "tiny"
 
 
 async def test_cached_tokens_are_told() -> None:
-    """What the prefix cache saved stands in the usage."""
+    """The usage reports the tokens that the prefix cache saved."""
     serving = FakeServing(lambda _: script([TextDelta(0, "x")]))
     assert (await post("chat", serving)).json["usage"]["prompt_tokens_details"]["cached_tokens"] == 3
 
 
 async def test_logprobs_are_objects_with_bytes() -> None:
-    """Each token has its score, its bytes and its alternatives; a probability of nothing is -9999."""
+    """Each token has its score, bytes and alternatives; the logarithm of zero is -9999."""
     steps = script([TextDelta(0, "é", (scored("é", -0.5, 0, ("é", -0.5), ("e", float("-inf"))),))])
-    said = await post("chat", FakeServing(lambda _: steps), logprobs=True, top_logprobs=2)
-    assert said.json["choices"][0]["logprobs"] == {
+    response = await post("chat", FakeServing(lambda _: steps), logprobs=True, top_logprobs=2)
+    assert response.json["choices"][0]["logprobs"] == {
         "content": [
             {
                 "token": "é",
@@ -217,9 +217,9 @@ async def test_logprobs_are_objects_with_bytes() -> None:
 
 
 async def test_a_stream_begins_with_the_role_and_ends_with_nothing_new() -> None:
-    """Per choice: a chunk with the role, chunks with text, one with the reason and an empty delta."""
-    said = await post("chat", stream=True, n=2, stream_options={"include_usage": True})
-    *chunks, last = events(said)
+    """Each choice has a chunk with the role, chunks with text, and one with the reason and an empty delta."""
+    response = await post("chat", stream=True, n=2, stream_options={"include_usage": True})
+    *chunks, last = events(response)
     for index in (0, 1):
         own = [chunk["choices"][0] for chunk in chunks if chunk["choices"][0]["index"] == index]
         assert own[0]["delta"] == {"role": "assistant", "content": "", "refusal": None}
@@ -248,16 +248,16 @@ TOO_MUCH: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("changes", "param"), TOO_MUCH, ids=[param for _, param in TOO_MUCH])
 async def test_every_size_is_bounded(changes: dict[str, Any], param: str) -> None:
-    """What costs more the larger it is has a limit, and the error names the field that is over it."""
+    """Fields whose cost grows with their size are limited, and the error names the field."""
     serving = FakeServing()
-    said = await post("chat", serving, **changes)
-    assert (said.status, said.error["param"]) == (400, param)
+    response = await post("chat", serving, **changes)
+    assert (response.status, response.error["param"]) == (400, param)
     assert not serving.requests
 
 
 async def test_the_largest_of_everything_passes() -> None:
-    """At its limit each field is served."""
-    request = await asked(
+    """At its limit each field is accepted."""
+    request = await sent_request(
         "chat",
         n=128,
         stop=["a" * 4096] * 4,

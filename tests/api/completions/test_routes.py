@@ -1,4 +1,4 @@
-"""Completions: every shape of prompt, every static check, both ways of answering."""
+"""Completions: every form of prompt, every static check, whole answers and streams."""
 
 from typing import Any
 
@@ -19,16 +19,16 @@ from homeport.domain.text import (
 from tests.api.asgi import call
 from tests.api.fakes import FakeServing, answer, services
 from tests.api.text_generation.calls import (
-    asked,
     events,
     post,
     scored,
     script,
+    sent_request,
 )
 
 
 @pytest.mark.parametrize(
-    ("prompt", "meant"),
+    ("prompt", "expected"),
     [
         ("Hi", (TextPrompt("Hi"),)),
         ("", (TextPrompt(""),)),
@@ -39,22 +39,22 @@ from tests.api.text_generation.calls import (
         (..., (EmptyPrompt(),)),
     ],
 )
-async def test_prompts_come_in_four_shapes_or_not_at_all(prompt: Any, meant: Any) -> None:
-    """Text, texts, ids and arrays of ids are taken as they are; no prompt is a document's start."""
-    assert (await asked("completions", prompt=prompt)).prompts == meant
+async def test_prompts_come_in_four_shapes_or_not_at_all(prompt: Any, expected: Any) -> None:
+    """Text, texts, ids and arrays of ids are accepted; no prompt means the start of a document."""
+    assert (await sent_request("completions", prompt=prompt)).prompts == expected
 
 
 async def test_a_plain_request_has_openais_defaults() -> None:
-    """Nothing sent means temperature 1, 16 tokens, one choice, no logprobs and no hidden sampling."""
-    request = await asked("completions")
+    """The defaults are temperature 1, 16 tokens, one choice, no logprobs and no hidden sampling."""
+    request = await sent_request("completions")
     assert request == TextRequest(prompts=(TextPrompt("Hello"),), stopping=request.stopping)
     assert request.stopping.max_tokens == 16
     assert request.sampling == SamplingParams()
 
 
 async def test_every_field_reaches_the_worker() -> None:
-    """Each value sent stands where the engine reads it."""
-    request = await asked(
+    """Each value reaches the engine."""
+    request = await sent_request(
         "completions",
         model="text-davinci-003",
         max_tokens=7,
@@ -86,10 +86,10 @@ async def test_every_field_reaches_the_worker() -> None:
 
 
 async def test_a_suffix_asks_for_the_middle() -> None:
-    """`suffix` makes every prompt an infill; an empty one is none."""
-    request = await asked("completions", prompt=["a", "b"], suffix="z")
+    """`suffix` makes every prompt an infill; an empty one changes nothing."""
+    request = await sent_request("completions", prompt=["a", "b"], suffix="z")
     assert request.prompts == (InfillPrompt(TextPrompt("a"), "z"), InfillPrompt(TextPrompt("b"), "z"))
-    assert (await asked("completions", suffix="")).prompts == (TextPrompt("Hello"),)
+    assert (await sent_request("completions", suffix="")).prompts == (TextPrompt("Hello"),)
 
 
 @pytest.mark.parametrize(
@@ -104,14 +104,14 @@ async def test_a_suffix_asks_for_the_middle() -> None:
     ],
 )
 async def test_harmless_values_pass(harmless: dict[str, Any]) -> None:
-    """What asks for nothing unusual, and every bound itself, is a 200."""
+    """Neutral values, and values at the limits, are a 200."""
     assert (await post("completions", **harmless)).status == 200
 
 
 async def test_null_is_the_default_of_every_field() -> None:
-    """A body whose optional fields are all null means the same as one without them."""
+    """Null means the same as omitting an optional field."""
     names = set(CompletionBody.__struct_fields__) - {"model", "prompt"}
-    assert await asked("completions", **dict.fromkeys(names)) == await asked("completions")
+    assert await sent_request("completions", **dict.fromkeys(names)) == await sent_request("completions")
 
 
 WRONG: list[tuple[dict[str, Any], str, str]] = [
@@ -175,13 +175,13 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
 async def test_what_is_wrong_is_refused_by_name_before_any_work(
     changes: dict[str, Any], param: str, words: str
 ) -> None:
-    """A bad value is a 400 in OpenAI's words that names the field, and no worker hears of it."""
+    """A bad value is a 400 in OpenAI's words that names the field, and no request reaches a worker."""
     serving = FakeServing()
-    said = await post("completions", serving, **changes)
-    assert said.status == 400
-    assert said.error["param"] == param
-    assert words in said.error["message"]
-    assert said.error["type"] == "invalid_request_error"
+    response = await post("completions", serving, **changes)
+    assert response.status == 400
+    assert response.error["param"] == param
+    assert words in response.error["message"]
+    assert response.error["type"] == "invalid_request_error"
     assert not serving.requests
 
 
@@ -192,9 +192,9 @@ SCORED = script(
 
 
 async def test_logprobs_are_four_parallel_lists() -> None:
-    """Tokens, scores, alternatives with the token's own, and offsets that count from the prompt's start."""
-    said = await post("completions", FakeServing(lambda _: SCORED), logprobs=2)
-    (choice,) = said.json["choices"]
+    """Tokens have scores, alternatives with the token's own, and offsets from the prompt's start."""
+    response = await post("completions", FakeServing(lambda _: SCORED), logprobs=2)
+    (choice,) = response.json["choices"]
     assert choice["logprobs"] == {
         "tokens": ["Hi", "!"],
         "token_logprobs": [-0.5, -3.0],
@@ -204,9 +204,9 @@ async def test_logprobs_are_four_parallel_lists() -> None:
 
 
 async def test_logprobs_zero_scores_the_chosen_tokens_alone() -> None:
-    """`logprobs: 0` gives scores without alternatives."""
-    said = await post("completions", FakeServing(lambda _: SCORED), logprobs=0)
-    logprobs = said.json["choices"][0]["logprobs"]
+    """`logprobs: 0` returns scores without alternatives."""
+    response = await post("completions", FakeServing(lambda _: SCORED), logprobs=0)
+    logprobs = response.json["choices"][0]["logprobs"]
     assert logprobs["token_logprobs"] == [-0.5, -3.0]
     assert logprobs["top_logprobs"] is None
 
@@ -214,8 +214,8 @@ async def test_logprobs_zero_scores_the_chosen_tokens_alone() -> None:
 async def test_an_echo_is_scored_from_its_start() -> None:
     """With `echo` offsets begin at 0, and a document's first token has neither score nor alternatives."""
     echoed = script([TextDelta(0, "Hi", (scored("H", None, 0), scored("i", -1.0, 1, ("i", -1.0))))])
-    said = await post("completions", FakeServing(lambda _: echoed), logprobs=1, echo=True, max_tokens=0)
-    assert said.json["choices"][0]["logprobs"] == {
+    response = await post("completions", FakeServing(lambda _: echoed), logprobs=1, echo=True, max_tokens=0)
+    assert response.json["choices"][0]["logprobs"] == {
         "tokens": ["H", "i"],
         "token_logprobs": [None, -1.0],
         "top_logprobs": [None, {"i": -1.0}],
@@ -224,17 +224,17 @@ async def test_an_echo_is_scored_from_its_start() -> None:
 
 
 async def test_offsets_begin_behind_each_choices_own_prompt() -> None:
-    """With several prompts and answers each, every offset counts from the prompt it answers."""
+    """With several prompts and answers, each offset counts from its own prompt."""
     steps = [[TextDelta(choice, "x", (scored("x", -1.0, 0),))] for choice in range(4)]
     serving = FakeServing(lambda _: script(*steps, prompt_chars=(3, 8)))
-    said = await post("completions", serving, prompt=["abc", "abcdefgh"], n=2, logprobs=0)
-    assert [choice["logprobs"]["text_offset"] for choice in said.json["choices"]] == [[3], [3], [8], [8]]
+    response = await post("completions", serving, prompt=["abc", "abcdefgh"], n=2, logprobs=0)
+    assert [choice["logprobs"]["text_offset"] for choice in response.json["choices"]] == [[3], [3], [8], [8]]
 
 
 async def test_an_answer_has_openais_shape() -> None:
-    """Id, object, the name asked for, choices in order and the usage; the header says which model it was."""
-    said = await post("completions", model="gpt-3.5-turbo", prompt=["a", "b"], n=2)
-    body = said.json
+    """The answer has an id, the requested name, choices in order and the usage; the header names the real model."""
+    response = await post("completions", model="gpt-3.5-turbo", prompt=["a", "b"], n=2)
+    body = response.json
     assert body["id"].startswith("cmpl-")
     assert (body["object"], body["model"]) == ("text_completion", "gpt-3.5-turbo")
     assert [choice["index"] for choice in body["choices"]] == [0, 1, 2, 3]
@@ -245,13 +245,13 @@ async def test_an_answer_has_openais_shape() -> None:
         8,
         13,
     )
-    assert said.headers["x-homeport-model"] == "tiny"
+    assert response.headers["x-homeport-model"] == "tiny"
 
 
 async def test_a_stream_says_its_usage_last_if_asked() -> None:
-    """With `include_usage` every chunk has a null usage and one more, without choices, the true one."""
-    said = await post("completions", stream=True, stream_options={"include_usage": True})
-    *chunks, last = events(said)
+    """With `include_usage` every chunk has a null usage, and a last one without choices has the real one."""
+    response = await post("completions", stream=True, stream_options={"include_usage": True})
+    *chunks, last = events(response)
     assert all(chunk["usage"] is None and len(chunk["choices"]) == 1 for chunk in chunks)
     assert last["choices"] == []
     assert last["usage"]["total_tokens"] == 7
@@ -260,21 +260,21 @@ async def test_a_stream_says_its_usage_last_if_asked() -> None:
 
 @pytest.mark.parametrize("endpoint", ["completions", "chat"])
 async def test_chunks_are_padded_where_that_is_asked_for(endpoint: str) -> None:
-    """`include_obfuscation` gives every chunk random characters; without it none has any."""
+    """`include_obfuscation` adds random characters to every chunk; without it there are none."""
     for wish in (True, False, None):
-        said = await post(endpoint, stream=True, stream_options={"include_obfuscation": wish})
-        assert said.status == 200
-        assert all(("obfuscation" in chunk) == bool(wish) for chunk in events(said))
+        response = await post(endpoint, stream=True, stream_options={"include_obfuscation": wish})
+        assert response.status == 200
+        assert all(("obfuscation" in chunk) == bool(wish) for chunk in events(response))
 
 
 async def test_the_longest_choice_is_measured() -> None:
-    """Of several choices the one with the most tokens shows in the metrics, of one its own."""
+    """The metrics report the longest of several choices, or the only one."""
     texts = iter([("one two three",), ("one two three", "one")])
-    house = services(FakeServing(lambda _: answer(*next(texts))))
+    application = services(FakeServing(lambda _: answer(*next(texts))))
     for n in (1, 2):
         body = msgspec.json.encode({"model": "tiny", "prompt": "Hi", "n": n})
-        assert (await call(build_application(house), "POST", "/v1/completions", body)).status == 200
-    read = house.metrics.registry.get_sample_value
+        assert (await call(build_application(application), "POST", "/v1/completions", body)).status == 200
+    read = application.metrics.registry.get_sample_value
     of = {"model_name": "tiny"}
     assert read("vllm:request_max_num_generation_tokens_sum", of) == 6
     assert read("vllm:request_generation_tokens_sum", of) == 7

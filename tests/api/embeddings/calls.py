@@ -21,25 +21,25 @@ MODEL = "tiny-vectors"
 
 
 def row(index: int) -> list[float]:
-    """A vector of four numbers, none of which has a short decimal form."""
+    """Return a vector of four numbers without short decimal forms."""
     return list(struct.unpack("<4f", struct.pack("<4f", 0.1 + index, -1 / 3, 1e-8, 2 / 7)))
 
 
 def vectors(first: int, count: int) -> EmbeddingVectors:
-    """The vectors of some inputs."""
+    """Return the vectors of some inputs."""
     data = b"".join(struct.pack("<4f", *row(index)) for index in range(first, first + count))
     return EmbeddingVectors(first, count, 4, data)
 
 
 def each_input(request: Any) -> Script:
-    """Answer each input of a request, all but the last ones in pairs."""
+    """Answer each input of a request, two vectors per event."""
     count = len(request.inputs)
     pairs = [[vectors(first, min(2, count - first))] for first in range(0, count, 2)]
     return [[Admitted(7 * count)], *pairs, [Done(Usage(7 * count))]]
 
 
-def house(serving: FakeServing) -> Any:
-    """The application, with one embedding model, one of text, and OpenAI's names for both."""
+def application(serving: FakeServing) -> Any:
+    """Build the application with one embedding model, one text model, and OpenAI's names for both."""
     models = [installed(MODEL, ("embeddings",)), installed("tiny")]
     aliases = [
         Alias("text-embedding-ada-002", MODEL, "cl100k_base"),
@@ -54,17 +54,17 @@ def house(serving: FakeServing) -> Any:
 
 
 async def post(serving: FakeServing | None = None, path: str = PATH, **changes: Any) -> AsgiResponse:
-    """Send a plain body with some fields changed; `...` leaves a field out."""
+    """Send a plain body with some fields changed; `...` omits a field."""
     body = {"model": MODEL, "input": "Hello", **changes}
     sent = {key: value for key, value in body.items() if value is not ...}
-    return await call(house(serving or FakeServing(each_input)), "POST", path, json.dumps(sent).encode())
+    return await call(application(serving or FakeServing(each_input)), "POST", path, json.dumps(sent).encode())
 
 
-async def asked(**changes: Any) -> EmbeddingRequest:
-    """What the worker is asked for when this is sent."""
+async def sent_request(**changes: Any) -> EmbeddingRequest:
+    """Return the engine request that a body becomes."""
     serving = FakeServing(each_input)
-    said = await post(serving, **changes)
-    assert said.status == 200, said.body
+    response = await post(serving, **changes)
+    assert response.status == 200, response.body
     ((_, request),) = serving.requests
     assert isinstance(request, EmbeddingRequest)
     return request

@@ -12,20 +12,20 @@ from homeport.domain.text import TextPrompt, TokenPrompt
 from tests.api.asgi import call
 from tests.api.embeddings.calls import (
     MODEL,
-    asked,
+    application,
     each_input,
-    house,
     post,
     row,
+    sent_request,
 )
 from tests.api.fakes import FakeServing
 
 
 async def test_the_answer_has_openais_shape() -> None:
-    """Vectors in the order of inputs, the name asked for, and the usage, with the model that really answers."""
-    said = await post(model="text-embedding-ada-002", input=["a", "b", "c"])
-    assert said.headers["x-homeport-model"] == MODEL
-    assert json.loads(said.body) == {
+    """Vectors are in the order of inputs, with the requested name and the usage; the header names the real model."""
+    response = await post(model="text-embedding-ada-002", input=["a", "b", "c"])
+    assert response.headers["x-homeport-model"] == MODEL
+    assert json.loads(response.body) == {
         "object": "list",
         "data": [{"object": "embedding", "index": at, "embedding": row(at)} for at in range(3)],
         "model": "text-embedding-ada-002",
@@ -34,7 +34,7 @@ async def test_the_answer_has_openais_shape() -> None:
 
 
 async def test_base64_is_the_same_numbers() -> None:
-    """base64 holds little-endian 32-bit floats which are, widened, exactly the numbers of `float`."""
+    """base64 holds little-endian 32-bit floats that equal the numbers of `float` exactly."""
     encoded = json.loads((await post(input=["a", "b"], encoding_format="base64")).body)["data"]
     plain = json.loads((await post(input=["a", "b"], encoding_format="float")).body)["data"]
     for at in range(2):
@@ -52,10 +52,10 @@ async def test_base64_is_the_same_numbers() -> None:
     ],
 )
 async def test_all_shapes_of_input_are_read(given: Any, inputs: Any) -> None:
-    """A text, texts, ids and arrays of ids reach the worker, ids with the encoding of the name asked for."""
-    request = await asked(model="text-embedding-ada-002", input=given)
+    """Text, texts, ids and arrays of ids reach the worker, ids with the encoding of the requested name."""
+    request = await sent_request(model="text-embedding-ada-002", input=given)
     assert (request.inputs, request.encoding, request.dimensions) == (inputs, "cl100k_base", None)
-    assert (await asked(input=given)).encoding is None
+    assert (await sent_request(input=given)).encoding is None
 
 
 @pytest.mark.parametrize(
@@ -71,15 +71,15 @@ async def test_all_shapes_of_input_are_read(given: Any, inputs: Any) -> None:
     ],
 )
 async def test_the_names_of_2022_say_the_side(name: str, is_query: bool) -> None:
-    """Names for texts that search ask for queries, all others for documents."""
-    assert (await asked(model=name)).is_query is is_query
+    """Names for queries embed queries; all others embed documents."""
+    assert (await sent_request(model=name)).is_query is is_query
 
 
 async def test_harmless_values_pass() -> None:
-    """null where it means nothing, a user, and whatever dimensions the model may have reach the worker."""
-    request = await asked(encoding_format=None, dimensions=None, user=None)
-    assert request == await asked() == await asked(user="someone", encoding_format="float")
-    assert (await asked(dimensions=256)).dimensions == 256
+    """Null values and a user change nothing; dimensions reach the worker."""
+    request = await sent_request(encoding_format=None, dimensions=None, user=None)
+    assert request == await sent_request() == await sent_request(user="someone", encoding_format="float")
+    assert (await sent_request(dimensions=256)).dimensions == 256
 
 
 @pytest.mark.parametrize(
@@ -111,21 +111,21 @@ async def test_harmless_values_pass() -> None:
     ],
 )
 async def test_bad_requests_name_the_field(changes: dict[str, Any], param: str, code: str | None) -> None:
-    """Whatever is wrong is a 400 that names it, before any worker hears of it."""
+    """Every invalid value is a 400 that names its field, and no request reaches a worker."""
     serving = FakeServing(each_input)
-    said = await post(serving, **changes)
-    assert (said.status, said.error["param"], said.error["code"]) == (400, param, code)
+    response = await post(serving, **changes)
+    assert (response.status, response.error["param"], response.error["code"]) == (400, param, code)
     assert not serving.requests
 
 
 async def test_2048_inputs_are_taken() -> None:
-    """OpenAI's most is ours."""
-    said = await post(input=["a"] * 2048, encoding_format="base64")
-    assert [each["index"] for each in json.loads(said.body)["data"]] == list(range(2048))
+    """OpenAI's maximum is accepted."""
+    response = await post(input=["a"] * 2048, encoding_format="base64")
+    assert [each["index"] for each in json.loads(response.body)["data"]] == list(range(2048))
 
 
 async def test_the_engine_of_2023_names_the_model() -> None:
-    """`/v1/engines/{id}/embeddings` takes the model from its path; another one in the body is refused."""
+    """`/v1/engines/{id}/embeddings` takes the model from its path; a different one in the body is refused."""
     path = f"/v1/engines/{MODEL}/embeddings"
     assert (await post(path=path, model=...)).status == 200
     assert (await post(path=path, model="gpt-4")).error["param"] == "model"
@@ -134,18 +134,19 @@ async def test_the_engine_of_2023_names_the_model() -> None:
 
 
 async def test_what_the_worker_refuses_is_answered() -> None:
-    """An overflow found by the worker is a 400 with its code, and a failure behind admission no half answer."""
+    """An overflow found by the worker is a 400 with its code, also after admission."""
     full = ContextOverflow("too long", param="input")
-    said = await post(FakeServing(lambda _: [full]))
-    assert (said.status, said.error["code"], said.error["param"]) == (400, "context_length_exceeded", "input")
-    said = await post(FakeServing(lambda _: [[Admitted(3)], full]))
-    assert said.status == 400
+    response = await post(FakeServing(lambda _: [full]))
+    assert response.status == 400
+    assert (response.error["code"], response.error["param"]) == ("context_length_exceeded", "input")
+    response = await post(FakeServing(lambda _: [[Admitted(3)], full]))
+    assert response.status == 400
 
 
 async def test_requests_are_counted() -> None:
-    """Tokens and finished answers stand in the metrics under the model's real name; the stream is closed."""
+    """The metrics count tokens and complete answers under the model's own name; the stream is closed."""
     serving = FakeServing(each_input)
-    app = house(serving)
+    app = application(serving)
     body = json.dumps({"model": "text-embedding-ada-002", "input": ["a", "b"]}).encode()
     assert (await call(app, "POST", "/v1/embeddings", body)).status == 200
     metrics: Metrics = app.state.services.metrics

@@ -29,7 +29,7 @@ Files = Sequence[tuple[str, bytes]]
 
 
 def painted(request: Any) -> Script:
-    """Each picture in two steps, with a look after the first where one is asked for."""
+    """Generate each image in two steps, with a partial image after the first if the request asks for it."""
     assert isinstance(request, ImageRequest)
     size = request.size or ImageSize(512, 512)
     steps: list[Sequence[Event]] = [[Admitted(0)]]
@@ -44,7 +44,7 @@ def painted(request: Any) -> Script:
 
 
 class ImageApp:
-    """The application with a painter, one without a name of OpenAI's, and all that came of the last request."""
+    """The application with an image model, a text model and OpenAI's names."""
 
     def __init__(self, spool: Path, script: Any = painted) -> None:
         self.serving = FakeServing(script)
@@ -55,7 +55,7 @@ class ImageApp:
         self.app = build_application(services(self.serving, registry=registry, images=self.pictures, spool=spool))
 
     async def generate(self, **body: Any) -> AsgiResponse:
-        """Ask for pictures; `...` leaves a field out."""
+        """Send a generation; `...` omits a field."""
         sent = {"prompt": "a red fox", **body}
         return await self.json("generations", {name: value for name, value in sent.items() if value is not ...})
 
@@ -68,7 +68,7 @@ class ImageApp:
         return await self.form("edits", [("prompt", "a hat"), *fields], files)
 
     async def vary(self, *fields: tuple[str, str], files: Files = (("image", PNG),)) -> AsgiResponse:
-        """Send a form without one."""
+        """Send a form without a prompt."""
         return await self.form("variations", fields, files)
 
     async def form(self, path: str, fields: Sequence[tuple[str, str]], files: Files) -> AsgiResponse:
@@ -76,26 +76,26 @@ class ImageApp:
         return await call(self.app, "POST", f"/v1/images/{path}", form(fields, files), HEADERS)
 
     @property
-    def asked(self) -> ImageRequest:
-        """What the worker was asked for last."""
+    def last_request(self) -> ImageRequest:
+        """The last engine request."""
         request = self.serving.requests[-1][1]
         assert isinstance(request, ImageRequest)
         return request
 
 
 def data_url(data: bytes, kind: str = "image/png") -> str:
-    """A picture as JSON holds it."""
+    """Return an image as a data: URL."""
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def events(said: AsgiResponse) -> list[Any]:
-    """The events of a stream, each checked to carry its own name; the end is `[DONE]`."""
-    found: list[Any] = []
-    for frame in said.body.decode().strip().split("\n\n"):
+def events(response: AsgiResponse) -> list[Any]:
+    """Return the events of a stream, after checking their names; the end is `[DONE]`."""
+    decoded: list[Any] = []
+    for frame in response.body.decode().strip().split("\n\n"):
         *name, data = frame.split("\n")
         if data == "data: [DONE]":
-            found.append("[DONE]")
+            decoded.append("[DONE]")
             continue
-        found.append(json.loads(data.removeprefix("data: ")))
-        assert name == [f"event: {found[-1]['type']}"]
-    return found
+        decoded.append(json.loads(data.removeprefix("data: ")))
+        assert name == [f"event: {decoded[-1]['type']}"]
+    return decoded

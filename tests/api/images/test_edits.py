@@ -1,4 +1,4 @@
-"""Edits and variations in process: what the worker is asked for, and what is refused before any work."""
+"""Edits and variations in process: engine requests, and refusals before any work."""
 
 import base64
 from pathlib import Path
@@ -31,67 +31,73 @@ BIG = PNG + bytes(4 * 1024 * 1024 - len(PNG))
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> ImageApp:
+def app(tmp_path: Path) -> ImageApp:
     return ImageApp(tmp_path)
 
 
 def copied(request: Any) -> Script:
-    """The picture is the image that was sent, and the next one the mask."""
+    """Return the source as the first image and the mask as the next one."""
     source = request.source
     files = [file for file in (source.image, source.mask) if file]
     pictures = [GeneratedImage(index, 64, 64, file.read_bytes()) for index, file in enumerate(files)]
     return [[Admitted(0)], pictures, [Done(Usage())]]
 
 
-async def test_an_edit_as_in_2023_is_strict(desk: ImageApp) -> None:
-    """Image, mask and prompt alone: a square PNG is demanded, and the answer is a URL."""
-    said = await desk.edit(files=[("image", PNG), ("mask", PNG)])
-    assert said.status == 200
-    source = desk.asked.source
+async def test_an_edit_as_in_2023_is_strict(app: ImageApp) -> None:
+    """Without a model, dall-e-2 edits: it needs a square PNG and returns a URL."""
+    response = await app.edit(files=[("image", PNG), ("mask", PNG)])
+    assert response.status == 200
+    source = app.last_request.source
     assert isinstance(source, ImageSource)
     assert (source.is_strict, source.is_variation, source.mask is not None) == (True, False, True)
-    assert desk.asked.size == ImageSize(1024, 1024)
-    assert said.json["data"] == [{"url": "http://localhost:8080/images/0.png"}]
+    assert app.last_request.size == ImageSize(1024, 1024)
+    assert response.json["data"] == [{"url": "http://localhost:8080/images/0.png"}]
 
 
 async def test_the_worker_finds_the_files_and_nobody_afterwards(tmp_path: Path) -> None:
-    """Both lie on the disk while the picture is painted, and are gone when it was sent, streamed or not."""
-    desk = ImageApp(tmp_path, copied)
+    """The files exist while the image is generated, and are deleted when it is sent, streamed or not."""
+    app = ImageApp(tmp_path, copied)
     for fields in ([("response_format", "b64_json")], [("stream", "true"), ("model", "gpt-image-1")]):
-        said = await desk.edit(*fields, files=[("image", PNG + b"i"), ("mask", PNG + b"m")])
-        told = events(said)[:-1] if "stream" in fields[0] else said.json["data"]
-        assert [base64.b64decode(each["b64_json"]) for each in told] == [PNG + b"i", PNG + b"m"]
+        response = await app.edit(*fields, files=[("image", PNG + b"i"), ("mask", PNG + b"m")])
+        reported = events(response)[:-1] if "stream" in fields[0] else response.json["data"]
+        assert [base64.b64decode(each["b64_json"]) for each in reported] == [PNG + b"i", PNG + b"m"]
         assert is_empty(tmp_path)
 
 
-async def test_every_field_of_a_form_reaches_the_engine(desk: ImageApp) -> None:
-    """As text, which a form's values are."""
+async def test_every_field_of_a_form_reaches_the_engine(app: ImageApp) -> None:
+    """Values of a form are text."""
     fields = {"model": MODEL, "n": "2", "size": "256*256", "seed": "7", "steps": "9", "guidance": "2.5"}
     fields |= {"strength": "0.4", "negative_prompt": "rain", "quality": "high", "user": "u", "input_fidelity": "low"}
     fields |= {"background": "auto", "moderation": "low", "output_format": "jpeg", "output_compression": "60"}
-    assert (await desk.edit(*fields.items(), files=[("image[]", JPEG)])).status == 200
-    asked = desk.asked
-    assert (asked.prompt, asked.n, asked.size, asked.seed, asked.steps) == ("a hat", 2, ImageSize(256, 256), 7, 9)
-    assert (asked.guidance, asked.strength, asked.negative_prompt, asked.effort) == (2.5, 0.4, "rain", 2.0)
-    assert (asked.output.format, asked.output.quality) == ("jpeg", 60)
-    assert asked.source is not None
-    assert not asked.source.is_strict
+    assert (await app.edit(*fields.items(), files=[("image[]", JPEG)])).status == 200
+    request = app.last_request
+    assert (request.prompt, request.n, request.size, request.seed, request.steps) == (
+        "a hat",
+        2,
+        ImageSize(256, 256),
+        7,
+        9,
+    )
+    assert (request.guidance, request.strength, request.negative_prompt, request.effort) == (2.5, 0.4, "rain", 2.0)
+    assert (request.output.format, request.output.quality) == ("jpeg", 60)
+    assert request.source is not None
+    assert not request.source.is_strict
 
 
-async def test_a_stream_of_an_edit_has_events_of_its_own(desk: ImageApp) -> None:
-    """`image_edit.…` instead of `image_generation.…`."""
-    said = await desk.edit(("model", "gpt-image-1"), ("stream", "true"), ("partial_images", "1"))
-    assert [each["type"] for each in events(said)[:-1]] == ["image_edit.partial_image", "image_edit.completed"]
+async def test_a_stream_of_an_edit_has_events_of_its_own(app: ImageApp) -> None:
+    """The types of events begin with `image_edit` instead of `image_generation`."""
+    response = await app.edit(("model", "gpt-image-1"), ("stream", "true"), ("partial_images", "1"))
+    assert [each["type"] for each in events(response)[:-1]] == ["image_edit.partial_image", "image_edit.completed"]
 
 
 async def test_an_edit_as_json_holds_its_pictures(tmp_path: Path) -> None:
-    """Today's JSON body means one of today's models; data: URLs are laid down as uploads are."""
-    desk = ImageApp(tmp_path, copied)
+    """A JSON body means one of today's models; its data: URLs become files like uploads."""
+    app = ImageApp(tmp_path, copied)
     images = [{"image_url": data_url(JPEG, "image/jpeg")}]
     body = {"prompt": "a hat", "images": images, "mask": {"image_url": data_url(PNG)}, "n": None}
-    said = await desk.json("edits", body)
-    assert [base64.b64decode(each["b64_json"]) for each in said.json["data"]] == [JPEG, PNG]
-    assert (desk.asked.size, desk.asked.source and desk.asked.source.field) == (None, "images")
+    response = await app.json("edits", body)
+    assert [base64.b64decode(each["b64_json"]) for each in response.json["data"]] == [JPEG, PNG]
+    assert (app.last_request.size, app.last_request.source and app.last_request.source.field) == (None, "images")
     assert is_empty(tmp_path)
 
 
@@ -114,27 +120,27 @@ async def test_an_edit_as_json_holds_its_pictures(tmp_path: Path) -> None:
     ],
 )
 async def test_what_a_json_edit_cannot_hold_is_refused_by_name(
-    desk: ImageApp, changes: dict[str, Any], param: str
+    app: ImageApp, changes: dict[str, Any], param: str
 ) -> None:
-    """Several pictures, file ids, remote URLs and masks that are no PNG."""
+    """Several images, file ids, remote URLs and masks that are no PNG are refused."""
     body = {"prompt": "a hat", "images": [{"image_url": data_url(PNG)}], **changes}
-    said = await desk.json("edits", body)
-    assert (said.status, said.error["param"]) == (400, param)
-    assert not desk.serving.requests
-    assert is_empty(desk.spool)
+    response = await app.json("edits", body)
+    assert (response.status, response.error["param"]) == (400, param)
+    assert not app.serving.requests
+    assert is_empty(app.spool)
 
 
-async def test_a_variation_has_no_prompt(desk: ImageApp) -> None:
-    """Number, size, seed, steps and strength are asked of the worker; a URL comes back."""
+async def test_a_variation_has_no_prompt(app: ImageApp) -> None:
+    """Number, size, seed, steps and strength reach the worker; the answer is a URL."""
     fields = {"n": "3", "size": "512x512", "user": "u", "seed": "3", "steps": "4", "strength": "0.3"}
-    said = await desk.vary(*fields.items())
-    assert [each["url"][-6:] for each in said.json["data"]] == ["/0.png", "/1.png", "/2.png"]
-    source = desk.asked.source
+    response = await app.vary(*fields.items())
+    assert [each["url"][-6:] for each in response.json["data"]] == ["/0.png", "/1.png", "/2.png"]
+    source = app.last_request.source
     assert source is not None
     assert (source.is_strict, source.is_variation, source.mask) == (True, True, None)
     wanted = ImageRequest("", 3, ImageSize(512, 512), source, seed=3, steps=4, strength=0.3)
-    assert desk.asked == wanted
-    assert is_empty(desk.spool)
+    assert app.last_request == wanted
+    assert is_empty(app.spool)
 
 
 @pytest.mark.parametrize("endpoint", ["edits", "variations"])
@@ -150,36 +156,36 @@ async def test_a_variation_has_no_prompt(desk: ImageApp) -> None:
         [("image[]", PNG), ("image[]", PNG)],
     ],
 )
-async def test_a_bad_image_is_refused(desk: ImageApp, endpoint: str, files: Files) -> None:
-    """None, an empty one, another format, 4 MB or more, and several."""
-    said = await desk.form(endpoint, [("prompt", "a hat")] if endpoint == "edits" else [], files)
-    assert (said.status, said.error["param"]) == (400, "image")
-    assert not desk.serving.requests
-    assert is_empty(desk.spool)
+async def test_a_bad_image_is_refused(app: ImageApp, endpoint: str, files: Files) -> None:
+    """No file, an empty one, another format, 4 MB or more, and several files are refused."""
+    response = await app.form(endpoint, [("prompt", "a hat")] if endpoint == "edits" else [], files)
+    assert (response.status, response.error["param"]) == (400, "image")
+    assert not app.serving.requests
+    assert is_empty(app.spool)
 
 
 @pytest.mark.parametrize("model", ["dall-e-2", "gpt-image-1", MODEL])
 @pytest.mark.parametrize("mask", [b"", JPEG, BIG])
-async def test_a_bad_mask_is_refused(desk: ImageApp, mask: bytes, model: str) -> None:
+async def test_a_bad_mask_is_refused(app: ImageApp, mask: bytes, model: str) -> None:
     """A mask is a PNG below 4 MB under any name."""
-    said = await desk.edit(("model", model), files=[("image", PNG), ("mask", mask)])
-    assert (said.status, said.error["param"]) == (400, "mask")
+    response = await app.edit(("model", model), files=[("image", PNG), ("mask", mask)])
+    assert (response.status, response.error["param"]) == (400, "mask")
 
 
 @pytest.mark.parametrize("model", ["gpt-image-1", MODEL])
-async def test_todays_names_take_larger_images_of_other_formats(desk: ImageApp, model: str) -> None:
-    """The bounds of 2023 are those of 2023's names."""
+async def test_todays_names_take_larger_images_of_other_formats(app: ImageApp, model: str) -> None:
+    """The limits of 2023 hold for 2023's names."""
     for image in (JPEG, BIG):
-        assert (await desk.edit(("model", model), files=[("image", image)])).status == 200
+        assert (await app.edit(("model", model), files=[("image", image)])).status == 200
 
 
-async def test_a_form_over_todays_limit_is_too_large(desk: ImageApp) -> None:
-    """A 413 as soon as it is known, and nothing is left."""
+async def test_a_form_over_todays_limit_is_too_large(app: ImageApp) -> None:
+    """The response is a 413 as soon as the size is known, and no file remains."""
     body = form([("prompt", "a hat")], [("image", PNG)])
     headers = {**HEADERS, "content-length": str(60 * 1024 * 1024)}
-    said = await call(desk.app, "POST", "/v1/images/edits", body, headers)
-    assert said.status == 413
-    assert is_empty(desk.spool)
+    response = await call(app.app, "POST", "/v1/images/edits", body, headers)
+    assert response.status == 413
+    assert is_empty(app.spool)
 
 
 @pytest.mark.parametrize(
@@ -206,14 +212,14 @@ async def test_a_form_over_todays_limit_is_too_large(desk: ImageApp) -> None:
     ],
 )
 async def test_what_an_edit_cannot_do_is_refused_by_name(
-    desk: ImageApp, fields: dict[str, str], files: Files | None, param: str
+    app: ImageApp, fields: dict[str, str], files: Files | None, param: str
 ) -> None:
-    """A 400 in the envelope names the field, before any work."""
+    """A 400 in the envelope names the field, and no request reaches a worker."""
     given = {"prompt": "a hat", **fields}
-    said = await desk.form("edits", list(given.items()), [("image", PNG)] if files is None else files)
-    assert (said.status, said.error["param"]) == (400, param)
-    assert not desk.serving.requests
-    assert is_empty(desk.spool)
+    response = await app.form("edits", list(given.items()), [("image", PNG)] if files is None else files)
+    assert (response.status, response.error["param"]) == (400, param)
+    assert not app.serving.requests
+    assert is_empty(app.spool)
 
 
 @pytest.mark.parametrize(
@@ -228,25 +234,23 @@ async def test_what_an_edit_cannot_do_is_refused_by_name(
         ({"model": "tiny"}, "model"),
     ],
 )
-async def test_what_a_variation_cannot_do_is_refused_by_name(
-    desk: ImageApp, fields: dict[str, str], param: str
-) -> None:
-    """It knows no prompt and no mask."""
-    said = await desk.vary(*fields.items())
-    assert (said.status, said.error["param"]) == (400, param)
-    assert not desk.serving.requests
+async def test_what_a_variation_cannot_do_is_refused_by_name(app: ImageApp, fields: dict[str, str], param: str) -> None:
+    """A variation has no prompt and no mask."""
+    response = await app.vary(*fields.items())
+    assert (response.status, response.error["param"]) == (400, param)
+    assert not app.serving.requests
 
 
-async def test_another_kind_of_body_is_refused(desk: ImageApp) -> None:
-    """JSON where only a form is due is a 415 in the envelope."""
-    assert (await desk.json("variations", {})).status == 415
-    said = await call(desk.app, "POST", "/v1/images/edits", b"x", {"content-type": "text/plain"})
-    assert said.status == 415
+async def test_another_kind_of_body_is_refused(app: ImageApp) -> None:
+    """JSON instead of a form is a 415 in the envelope."""
+    assert (await app.json("variations", {})).status == 415
+    response = await call(app.app, "POST", "/v1/images/edits", b"x", {"content-type": "text/plain"})
+    assert response.status == 415
 
 
 async def test_a_refusal_of_the_workers_leaves_no_files(tmp_path: Path) -> None:
-    """What only the worker can see, such as a mask of another size, is a 400 and the uploads go."""
-    desk = ImageApp(tmp_path, lambda _: [InvalidRequest("another size", param="mask", code="invalid_image")])
-    said = await desk.edit(files=[("image", PNG), ("mask", PNG)])
-    assert (said.status, said.error["param"], said.error["code"]) == (400, "mask", "invalid_image")
+    """An error that only the worker can find, such as a mask of another size, is a 400, and the files are deleted."""
+    app = ImageApp(tmp_path, lambda _: [InvalidRequest("another size", param="mask", code="invalid_image")])
+    response = await app.edit(files=[("image", PNG), ("mask", PNG)])
+    assert (response.status, response.error["param"], response.error["code"]) == (400, "mask", "invalid_image")
     assert is_empty(tmp_path)

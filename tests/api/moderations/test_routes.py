@@ -1,4 +1,4 @@
-"""Moderations in process: what the worker is asked for, what is answered under each name, what is refused by name."""
+"""Moderations in process: engine requests, answers under each name, and refusals by field."""
 
 import base64
 import json
@@ -38,10 +38,10 @@ def verdict(index: int, *flagged: str) -> ModerationVerdict:
 
 
 def judged(request: EngineRequest) -> Script:
-    """Verdicts out of order: the second input is violent."""
+    """Return verdicts in reverse order; the second input is violent."""
     assert isinstance(request, ModerationRequest)
-    found = [verdict(at, *(["violence"] if at == 1 else [])) for at in range(len(request.inputs))]
-    return [[Admitted(7)], list(reversed(found)), [Done(Usage(7))]]
+    verdicts = [verdict(at, *(["violence"] if at == 1 else [])) for at in range(len(request.inputs))]
+    return [[Admitted(7)], list(reversed(verdicts)), [Done(Usage(7))]]
 
 
 async def post(tmp_path: Path, body: Any, serving: FakeServing | None = None) -> AsgiResponse:
@@ -69,14 +69,14 @@ def part(url: str = PNG) -> dict[str, Any]:
     ],
 )
 async def test_a_name_has_exactly_its_categories(tmp_path: Path, name: str, expected: tuple[str, ...]) -> None:
-    """Seven for 2023's first models, eleven for later text models, thirteen else; input types for these alone."""
-    said = await post(tmp_path, {"input": ["Hello", "Bang"], "model": name})
-    assert said.status == 200, said.body
-    assert set(said.json) == {"id", "model", "results"}
-    assert said.json["id"].startswith("modr-")
-    assert said.json["model"] == name
-    assert said.headers["x-homeport-model"] == "homeport-moderation"
-    for at, result in enumerate(said.json["results"]):
+    """The first models of 2023 have seven categories, later text models eleven, others thirteen with input types."""
+    response = await post(tmp_path, {"input": ["Hello", "Bang"], "model": name})
+    assert response.status == 200, response.body
+    assert set(response.json) == {"id", "model", "results"}
+    assert response.json["id"].startswith("modr-")
+    assert response.json["model"] == name
+    assert response.headers["x-homeport-model"] == "homeport-moderation"
+    for at, result in enumerate(response.json["results"]):
         keys = {"flagged", "categories", "category_scores"}
         assert set(result) - {"category_applied_input_types"} == keys
         assert list(result["categories"]) == list(result["category_scores"]) == list(expected)
@@ -85,7 +85,7 @@ async def test_a_name_has_exactly_its_categories(tmp_path: Path, name: str, expe
 
 
 async def test_flags_of_categories_that_a_name_lacks_do_not_count(tmp_path: Path) -> None:
-    """`flagged` is true to the categories that are shown."""
+    """`flagged` depends only on the categories that are reported."""
     serving = FakeServing(lambda _: [[Admitted(1)], [verdict(0, "illicit")], [Done(Usage(1))]])
     old = await post(tmp_path, {"input": "x", "model": "text-moderation-latest"}, serving)
     new = await post(tmp_path, {"input": "x", "model": OMNI}, serving)
@@ -93,14 +93,14 @@ async def test_flags_of_categories_that_a_name_lacks_do_not_count(tmp_path: Path
 
 
 async def test_without_a_model_todays_default_answers(tmp_path: Path) -> None:
-    """Today's documented default, whose categories hold all of 2023's."""
-    said = await post(tmp_path, {"input": "Hello"})
-    assert said.json["model"] == DEFAULT_MODEL
+    """The default is today's documented one, whose categories include all of 2023's."""
+    response = await post(tmp_path, {"input": "Hello"})
+    assert response.json["model"] == DEFAULT_MODEL
     assert set(ORIGINAL_CATEGORIES) < set(TEXT_CATEGORIES) < set(categories(DEFAULT_MODEL))
 
 
 async def test_texts_and_parts_become_inputs(tmp_path: Path) -> None:
-    """A text is one input, texts are many, parts are one together; pictures lie on disk while the worker works."""
+    """A text is one input, texts are many, parts are one; images are files while the worker runs."""
     seen: list[bytes] = []
 
     def look(request: EngineRequest) -> Script:
@@ -154,26 +154,26 @@ BAD: list[tuple[Any, str]] = [
 
 @pytest.mark.parametrize(("body", "param"), BAD)
 async def test_bad_requests_are_named(tmp_path: Path, body: Any, param: str) -> None:
-    """Each is a 400 in the envelope that names the field; nothing reaches a worker or stays on disk."""
+    """Each is a 400 in the envelope that names the field; nothing reaches a worker or remains on disk."""
     serving = FakeServing(judged)
-    said = await post(tmp_path, body, serving)
-    assert said.status == 400, said.body
-    assert (said.error["param"] or "").replace("[...]", "[0]") in (param, param.replace("[0]", ""))
+    response = await post(tmp_path, body, serving)
+    assert response.status == 400, response.body
+    assert (response.error["param"] or "").replace("[...]", "[0]") in (param, param.replace("[0]", ""))
     assert not serving.requests
     assert is_empty(tmp_path)
 
 
 async def test_remote_images_are_off_and_the_answer_says_so(tmp_path: Path) -> None:
-    """A URL elsewhere is never fetched; the message says what to send instead."""
-    said = await post(tmp_path, {"input": [part("https://example.com/a.png")]})
-    assert "not fetched" in str(said.error["message"])
-    assert "data:" in str(said.error["message"])
+    """Remote URLs are never fetched; the message says what to send instead."""
+    response = await post(tmp_path, {"input": [part("https://example.com/a.png")]})
+    assert "not fetched" in str(response.error["message"])
+    assert "data:" in str(response.error["message"])
 
 
 async def test_a_worker_that_breaks_is_an_error_in_the_envelope(tmp_path: Path) -> None:
-    """Pictures are gone afterwards too."""
+    """The images are deleted after a failure too."""
     serving = FakeServing(lambda _: [[Admitted(1)], EngineFailed("broke")])
-    said = await post(tmp_path, {"input": [part()]}, serving)
-    assert said.status == 500
-    assert said.error["message"] == "broke"
+    response = await post(tmp_path, {"input": [part()]}, serving)
+    assert response.status == 500
+    assert response.error["message"] == "broke"
     assert is_empty(tmp_path)

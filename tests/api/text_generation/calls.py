@@ -1,4 +1,4 @@
-"""Send bodies to the text endpoints in process, and scored events to build scripts from."""
+"""Send bodies to the text endpoints in process, and make scored events for scripts."""
 
 import json
 from typing import Any
@@ -33,40 +33,40 @@ def every_choice(request: Any) -> Script:
 
 
 async def post(endpoint: str, serving: FakeServing | None = None, **changes: Any) -> AsgiResponse:
-    """Send an endpoint's plain body with some fields changed; `...` leaves a field out."""
+    """Send an endpoint's plain body with some fields changed; `...` omits a field."""
     body = {key: value for key, value in {**PLAIN[endpoint], **changes}.items() if value is not ...}
     app = build_application(services(serving or FakeServing(every_choice)))
     return await call(app, "POST", PATHS[endpoint], json.dumps(body).encode())
 
 
-async def asked(endpoint: str, **changes: Any) -> TextRequest:
-    """What the worker is asked for when this is sent."""
+async def sent_request(endpoint: str, **changes: Any) -> TextRequest:
+    """Return the engine request that a body becomes."""
     serving = FakeServing(every_choice)
-    said = await post(endpoint, serving, **changes)
-    assert said.status == 200, said.body
+    response = await post(endpoint, serving, **changes)
+    assert response.status == 200, response.body
     ((_, request),) = serving.requests
     assert isinstance(request, TextRequest)
     return request
 
 
-def events(said: AsgiResponse) -> list[Any]:
-    """The JSON of each event of a stream that ended well."""
-    frames = said.body.decode().split("\n\n")
+def events(response: AsgiResponse) -> list[Any]:
+    """Return the JSON of each event of a complete stream."""
+    frames = response.body.decode().split("\n\n")
     assert frames[-2:] == ["data: [DONE]", ""]
     return [json.loads(frame.removeprefix("data: ")) for frame in frames[:-2]]
 
 
 def scored(token: str, logprob: float | None, offset: int, *top: tuple[str, float]) -> ScoredToken:
-    """A token and its alternatives."""
+    """Make a token with alternatives."""
     alternatives = tuple(AlternativeToken(text, text.encode(), value) for text, value in top)
     return ScoredToken(token, token.encode(), logprob, offset, alternatives)
 
 
 def script(*steps: Step, prompt_chars: tuple[int, ...] = (10,)) -> Script:
-    """A request of five prompt tokens whose first choice stops behind these steps."""
+    """Make a request of five prompt tokens whose first choice stops after these steps."""
     return [[Admitted(5, prompt_chars)], *steps, [ChoiceFinished(0, "stop")], [Done(Usage(5, 2, 3))]]
 
 
 def failing(error: HomeportError) -> Script:
-    """A request that fails behind its first word."""
+    """Make a request that fails after its first word."""
     return [[Admitted(5, (10,))], [TextDelta(0, "Hello")], error]

@@ -1,4 +1,4 @@
-"""An app behind a real uvicorn on the test's own event loop, so that tests and server share its events."""
+"""An app served by uvicorn on the test's own event loop, so that test and server share events."""
 
 import asyncio
 import contextlib
@@ -12,21 +12,21 @@ from starlette.types import ASGIApp
 
 
 class Checkpoint(asyncio.Event):
-    """Something a script waits for; `reached` is set when it does."""
+    """An event that a script waits for; `reached` is set when it does."""
 
     def __init__(self) -> None:
         super().__init__()
         self.reached = asyncio.Event()
 
     async def wait(self) -> Any:
-        """Wait, and say so."""
+        """Set `reached` and wait."""
         self.reached.set()
         return await super().wait()
 
 
 @contextlib.asynccontextmanager
 async def on_loop(app: ASGIApp) -> AsyncIterator[int]:
-    """Serve `app` while the block runs; gives the port."""
+    """Serve `app` while the block runs; yield the port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=5)
         server = uvicorn.Server(config)
@@ -39,7 +39,7 @@ async def on_loop(app: ASGIApp) -> AsyncIterator[int]:
 
 
 class RawConnection:
-    """One raw connection that sends one request."""
+    """A raw connection that sends one request."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -60,13 +60,13 @@ class RawConnection:
         return await asyncio.wait_for(self._reader.readuntil(mark), 10)
 
     async def rest(self) -> bytes:
-        """Read to the end, as the server closes."""
-        said = await asyncio.wait_for(self._reader.read(), 10)
+        """Read until the server closes the connection."""
+        response = await asyncio.wait_for(self._reader.read(), 10)
         await self.leave()
-        return said
+        return response
 
     async def leave(self) -> None:
-        """Cut the connection."""
+        """Close the connection."""
         self._writer.transport.abort()
         with contextlib.suppress(ConnectionError):
             await self._writer.wait_closed()

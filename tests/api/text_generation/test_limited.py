@@ -1,4 +1,4 @@
-"""What an answer says that a limit of its key has ended."""
+"""Answers that a limit of the key has ended."""
 
 from typing import Any
 
@@ -26,37 +26,37 @@ CUT: Script = [[Admitted(5, (10,))], [TextDelta(0, "Once")], [ChoiceFinished(0, 
 
 
 class OneKey:
-    """A ring with one key."""
+    """A key cache with one key."""
 
     requires_key = True
 
     def find(self, secret: str) -> Key | None:
-        """It, by any secret."""
+        """Return the key for any secret."""
         return LIMITED
 
     def find_by_id(self, key_id: str) -> Key | None:
-        """It, by any id."""
+        """Return the key for any id."""
         return LIMITED
 
     async def refresh(self) -> None:
-        """Nothing changes."""
+        """Do nothing."""
 
 
 async def post(
     endpoint: str, serving: FakeServing, rate_limiter: RateLimiter | None = None, **changes: Any
 ) -> AsgiResponse:
-    given = services(
+    server = services(
         serving, access=AccessPolicy.from_keys(key_cache=OneKey()), rate_limiter=rate_limiter or RateLimiter()
     )
     body = msgspec.json.encode({**PLAIN[endpoint], **changes})
-    return await call(build_application(given), "POST", PATHS[endpoint], body, {"authorization": "Bearer sk-any"})
+    return await call(build_application(server), "POST", PATHS[endpoint], body, {"authorization": "Bearer sk-any"})
 
 
 class Exhausting(FakeServing):
-    """Uses up all that there is before it answers."""
+    """Uses the whole quota before it answers."""
 
     async def open(self, *given: Any, **more: Any) -> Any:
-        """Ask for more until there is none."""
+        """Ask for more tokens until there are none."""
         stream = await super().open(*given, **more)
         used, grant = 100, self.more
         assert grant is not None
@@ -67,11 +67,11 @@ class Exhausting(FakeServing):
 
 @pytest.mark.parametrize("endpoint", ["chat", "completions", "edits"])
 async def test_a_whole_answer_names_the_limit_that_ended_it(endpoint: str) -> None:
-    """In a header, and beside OpenAI's fields, so that a batch's line has it too."""
-    said = await post(endpoint, Exhausting(lambda _: CUT))
-    assert said.status == 200
-    assert said.headers["x-homeport-limited-by"] == "tokens_per_day"
-    assert said.json["limited_by"] == "tokens_per_day"
+    """A whole answer names the limit in a header and in the body, so that a batch's line has it too."""
+    response = await post(endpoint, Exhausting(lambda _: CUT))
+    assert response.status == 200
+    assert response.headers["x-homeport-limited-by"] == "tokens_per_day"
+    assert response.json["limited_by"] == "tokens_per_day"
     whole = await post(endpoint, FakeServing())
     assert "x-homeport-limited-by" not in whole.headers
     assert "limited_by" not in whole.json
@@ -79,15 +79,15 @@ async def test_a_whole_answer_names_the_limit_that_ended_it(endpoint: str) -> No
 
 @pytest.mark.parametrize("endpoint", ["chat", "completions"])
 async def test_a_stream_names_the_limit_in_the_last_chunk_of_a_choice(endpoint: str) -> None:
-    """Headers are gone by then: the chunk with `finish_reason: length` says it, and no other."""
-    said = await post(endpoint, Exhausting(lambda _: CUT), stream=True)
-    chunks = [each for each in events(said) if each != "[DONE]"]
+    """In a stream only the chunk with `finish_reason: length` names the limit."""
+    response = await post(endpoint, Exhausting(lambda _: CUT), stream=True)
+    chunks = [each for each in events(response) if each != "[DONE]"]
     assert [chunk.get("limited_by") for chunk in chunks if chunk["choices"][0]["finish_reason"]] == ["tokens_per_day"]
     assert not any("limited_by" in chunk for chunk in chunks if not chunk["choices"][0]["finish_reason"])
 
 
 async def test_what_is_left_goes_with_the_request() -> None:
-    """The engine is told how many tokens it may take at first; a key without such limits sends none."""
+    """The request carries the number of tokens that it may use at first; without such limits it carries none."""
     serving = FakeServing()
     assert (await post("chat", serving)).status == 200
     request = serving.requests[0][1]
@@ -104,12 +104,12 @@ async def test_what_is_left_goes_with_the_request() -> None:
 
 
 async def test_a_prompt_longer_than_what_is_left_is_refused_before_its_answer() -> None:
-    """Once it has been counted, also where it was estimated as shorter; a refused prompt costs nothing."""
+    """The counted prompt decides, even if the estimate was lower; a refused prompt costs nothing."""
     rate_limiter = RateLimiter()
     long: Script = [[Admitted(101, (10,))], [TextDelta(0, "Once")], [Done(Usage(101, 1))]]
     serving = FakeServing(lambda _: long)
-    said = await post("chat", serving, rate_limiter)
-    assert (said.status, said.error["code"]) == (429, "insufficient_quota")
+    response = await post("chat", serving, rate_limiter)
+    assert (response.status, response.error["code"]) == (429, "insufficient_quota")
     assert serving.streams[0].closed.is_set()
     assert (await post("chat", FakeServing(lambda _: CUT), rate_limiter)).status == 200
     assert (await post("chat", FakeServing(lambda _: CUT), rate_limiter)).status == 429

@@ -35,6 +35,6 @@ async def test_a_refused_field_is_refused_by_its_name(endpoint: str, name: str) 
         }
     else:
         changes = ASKING.get(name, {name: {"any": "thing"}})
-    said = await post(endpoint, **changes)
-    assert said.status == 400
-    assert said.error["param"].replace("[0]", "") == name
+    response = await post(endpoint, **changes)
+    assert response.status == 400
+    assert response.error["param"].replace("[0]", "") == name

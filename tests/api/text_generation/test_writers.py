@@ -58,7 +58,7 @@ def _stream(renderer: Renderer, *, is_padded: bool = False) -> TextStreamWriter:
 
 
 def _written(writer: Writer, batches: list[list[Event]]) -> bytes:
-    """All bytes of a response."""
+    """Return all bytes of a response."""
     parts = [writer.write(batch, USAGE) for batch in batches]
     return b"".join([*parts, asyncio.run(writer.finish(USAGE))])
 
@@ -103,7 +103,7 @@ def _merged(chunks: Sequence[dict[str, Any]], path: tuple[str, ...], choice: int
 @settings(max_examples=60, deadline=None)
 @given(_batches())
 def test_a_streamed_completion_adds_up_to_the_whole_one(batches: list[list[Event]]) -> None:
-    """Texts, the four lists of logprobs, reasons and usage of the chunks are those of the answer."""
+    """Texts, logprobs, reasons and usage of the chunks equal those of the answer."""
     chunks, whole = _data(_written(_stream(_completions()), batches)), _whole(_completions(), batches)
     assert chunks[-1]["usage"] == whole["usage"]
     for index, choice in enumerate(whole["choices"]):
@@ -117,7 +117,7 @@ def test_a_streamed_completion_adds_up_to_the_whole_one(batches: list[list[Event
 @settings(max_examples=60, deadline=None)
 @given(_batches())
 def test_a_streamed_chat_adds_up_to_the_whole_one(batches: list[list[Event]]) -> None:
-    """Contents, logprobs, one role, one reason and the usage of the chunks are those of the answer."""
+    """Contents, logprobs, the role, the reason and the usage of the chunks equal those of the answer."""
     chunks, whole = _data(_written(_stream(_chat()), batches)), _whole(_chat(), batches)
     assert chunks[-1]["usage"] == whole["usage"]
     for index, choice in enumerate(whole["choices"]):

@@ -1,4 +1,4 @@
-"""Tokenising over HTTP: vLLM's shapes, whose model is meant, and what is refused."""
+"""Tokenizing over HTTP: vLLM's format, the default model, and refusals."""
 
 import json
 from typing import Any
@@ -18,18 +18,18 @@ FACTS = TokenizerFacts(100, True, "<s>", "</s>", None, None, "{{ messages }}")
 
 
 def script(request: EngineRequest) -> Script:
-    """Answer as a text engine would."""
+    """Answer like a text engine."""
     assert isinstance(request, TokenRequest)
-    found = Tokenised((1, 2), ("a", "b") * request.names, "ab") if request.prompts else Tokenised(facts=FACTS)
-    return [[Admitted(0)], [found], [Done(Usage())]]
+    result = Tokenised((1, 2), ("a", "b") * request.names, "ab") if request.prompts else Tokenised(facts=FACTS)
+    return [[Admitted(0)], [result], [Done(Usage())]]
 
 
 @pytest.fixture
 def serving() -> FakeServing:
-    """A loaded model."""
-    made = FakeServing(script)
-    made.running["tiny"] = (loaded("tiny"), EngineStats())
-    return made
+    """Serve a loaded model."""
+    serving = FakeServing(script)
+    serving.running["tiny"] = (loaded("tiny"), EngineStats())
+    return serving
 
 
 async def ask(serving: FakeServing, method: str, path: str, body: Any = None, **changes: Any) -> AsgiResponse:
@@ -39,7 +39,7 @@ async def ask(serving: FakeServing, method: str, path: str, body: Any = None, **
 
 
 @pytest.mark.parametrize(
-    ("body", "meant"),
+    ("body", "expected"),
     [
         ({"prompt": "hi", "add_special_tokens": False}, TokenRequest((TextPrompt("hi"),), adds_start=False)),
         ({"prompt": "", "model": "tiny"}, TokenRequest((TextPrompt(""),))),
@@ -50,17 +50,19 @@ async def ask(serving: FakeServing, method: str, path: str, body: Any = None, **
         ),
     ],
 )
-async def test_texts_and_chats_are_tokenised(serving: FakeServing, body: dict[str, Any], meant: TokenRequest) -> None:
-    """The answer counts the ids, lists them, and tells the window; without a name the first text model is meant."""
-    said = await ask(serving, "POST", "/tokenize", body)
-    names = ["a", "b"] if meant.names else None
-    assert said.json == {"count": 2, "max_model_len": 1024, "tokens": [1, 2], "token_strs": names}
-    assert said.headers["x-homeport-model"] == "tiny"
-    assert [request for _, request in serving.requests] == [meant]
+async def test_texts_and_chats_are_tokenized(
+    serving: FakeServing, body: dict[str, Any], expected: TokenRequest
+) -> None:
+    """The answer counts and lists the ids and reports the window; without a name it uses the first text model."""
+    response = await ask(serving, "POST", "/tokenize", body)
+    names = ["a", "b"] if expected.names else None
+    assert response.json == {"count": 2, "max_model_len": 1024, "tokens": [1, 2], "token_strs": names}
+    assert response.headers["x-homeport-model"] == "tiny"
+    assert [request for _, request in serving.requests] == [expected]
 
 
-async def test_ids_are_detokenised(serving: FakeServing) -> None:
-    """The text of ids; under an OpenAI name they are that name's."""
+async def test_ids_are_detokenized(serving: FakeServing) -> None:
+    """Ids become text; under an OpenAI name they are that name's ids."""
     assert (await ask(serving, "POST", "/detokenize", {"tokens": [1, 2]})).json == {"prompt": "ab"}
     await ask(serving, "POST", "/detokenize", {"tokens": [], "model": "gpt-3.5-turbo"})
     requests = [request for _, request in serving.requests]
@@ -68,10 +70,10 @@ async def test_ids_are_detokenised(serving: FakeServing) -> None:
 
 
 async def test_a_tokeniser_is_described(serving: FakeServing) -> None:
-    """Its control tokens, its template and its window, under the names of the files that models come with."""
-    told = (await ask(serving, "GET", "/tokenizer_info")).json
-    assert (told["bos_token"], told["eos_token"], told["pad_token"]) == ("<s>", "</s>", None)
-    assert (told["model_max_length"], told["vocab_size"], told["chat_template"]) == (1024, 100, "{{ messages }}")
+    """The answer has control tokens, template and window, under the names of models' own configuration files."""
+    facts = (await ask(serving, "GET", "/tokenizer_info")).json
+    assert (facts["bos_token"], facts["eos_token"], facts["pad_token"]) == ("<s>", "</s>", None)
+    assert (facts["model_max_length"], facts["vocab_size"], facts["chat_template"]) == (1024, 100, "{{ messages }}")
 
 
 WRONG: list[tuple[str, dict[str, Any], str]] = [
@@ -91,14 +93,14 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("path", "body", "param"), WRONG)
 async def test_what_is_wrong_is_named(serving: FakeServing, path: str, body: dict[str, Any], param: str) -> None:
-    """Bodies that ask for nothing, for too much or for what is not here are a 400 that names the field."""
-    said = await ask(serving, "POST", path, body)
-    assert said.status == 400
-    assert said.error["param"].startswith(param)
+    """Bodies that ask for nothing, too much or an unsupported feature are a 400 that names the field."""
+    response = await ask(serving, "POST", path, body)
+    assert response.status == 400
+    assert response.error["param"].startswith(param)
 
 
 async def test_tokens_are_told_to_callers_alone(serving: FakeServing) -> None:
-    """The same keys open these paths as all others, and without a text model there is nothing to ask."""
+    """These paths need the same keys as all others; without a text model the response is an error."""
     keyed = AccessPolicy.from_keys(("a-key-for-these-tests",))
     for method, path in (("POST", "/tokenize"), ("POST", "/detokenize"), ("GET", "/tokenizer_info")):
         assert (await ask(serving, method, path, {"prompt": "a"}, access=keyed)).status == 401

@@ -1,4 +1,4 @@
-"""Transcriptions in process: what the worker is asked for, how its answer is written, what is refused by name."""
+"""Transcriptions in process: engine requests, all formats of answers, and refusals by field."""
 
 import json
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ Fields = Sequence[tuple[str, str]]
 
 
 def segment(start: float, end: float, text: str) -> TranscriptSegment:
-    """What is said between two times, each word of it as long as the others."""
+    """Make a segment whose words all take the same time."""
     words = text.split(" ")[1:]
     step = (end - start) / len(words)
     timed = tuple(TranscriptWord(f" {word}", start + i * step, start + (i + 1) * step) for i, word in enumerate(words))
@@ -55,19 +55,19 @@ async def post(
     return await call(app, "POST", f"/v1/audio/{path}", body, HEADERS)
 
 
-async def asked(tmp_path: Path, *fields: tuple[str, str], path: str = "transcriptions") -> TranscriptionRequest:
-    """What the worker is asked for."""
+async def sent_request(tmp_path: Path, *fields: tuple[str, str], path: str = "transcriptions") -> TranscriptionRequest:
+    """Return the engine request that a form becomes."""
     serving = FakeServing(lambda _: HEARD)
-    said = await post(tmp_path, *fields, path=path, serving=serving)
-    assert said.status == 200, said.body
+    response = await post(tmp_path, *fields, path=path, serving=serving)
+    assert response.status == 200, response.body
     ((_, request),) = serving.requests
     assert isinstance(request, TranscriptionRequest)
     return request
 
 
 async def test_the_worker_is_asked_for_what_the_form_says(tmp_path: Path) -> None:
-    """Language, its script, prompt, temperature, words and pauses reach the engine."""
-    request = await asked(
+    """Language, script, prompt, temperature, words and chunking reach the engine."""
+    request = await sent_request(
         tmp_path,
         ("language", "zh"),
         ("prompt", "前文"),
@@ -97,35 +97,35 @@ async def test_the_worker_is_asked_for_what_the_form_says(tmp_path: Path) -> Non
 async def test_a_language_is_a_code_and_chinese_has_a_script(
     tmp_path: Path, given: str, code: str, script: str | None
 ) -> None:
-    """ISO 639-1, in either case; of Chinese also the region or the script."""
-    request = await asked(tmp_path, ("language", given))
+    """Languages are ISO 639-1 in either case; for Chinese also the region or the script."""
+    request = await sent_request(tmp_path, ("language", given))
     assert (request.language, request.script) == (code, script)
 
 
 async def test_a_strategy_may_come_as_json(tmp_path: Path) -> None:
-    """`chunking_strategy` as one JSON text means the same as in brackets; auto is the default."""
+    """`chunking_strategy` as JSON means the same as in brackets; auto is the default."""
     strategy = '{"type": "server_vad", "silence_duration_ms": 700}'
-    assert (await asked(tmp_path, ("chunking_strategy", strategy))).vad == VadSettings(0.5, 300, 700)
-    assert (await asked(tmp_path, ("chunking_strategy", "auto"))).vad == VadSettings()
+    assert (await sent_request(tmp_path, ("chunking_strategy", strategy))).vad == VadSettings(0.5, 300, 700)
+    assert (await sent_request(tmp_path, ("chunking_strategy", "auto"))).vad == VadSettings()
 
 
 async def test_a_translation_is_into_english(tmp_path: Path) -> None:
-    """The engine is told, and verbose_json says so."""
-    assert (await asked(tmp_path, path="translations")).translates
-    said = await post(tmp_path, ("response_format", "verbose_json"), path="translations")
-    assert (said.json["task"], said.json["language"]) == ("translate", "english")
-    assert len(said.json["segments"]) == 2
+    """The engine request asks for a translation, and verbose_json reports it."""
+    assert (await sent_request(tmp_path, path="translations")).translates
+    response = await post(tmp_path, ("response_format", "verbose_json"), path="translations")
+    assert (response.json["task"], response.json["language"]) == ("translate", "english")
+    assert len(response.json["segments"]) == 2
 
 
 async def test_json_is_the_text_and_the_seconds(tmp_path: Path) -> None:
-    """Begun seconds are counted, as whisper-1 counts; the header says which model listened."""
-    said = await post(tmp_path)
-    assert said.json == {"text": TEXT, "usage": {"seconds": 4, "type": "duration"}}
-    assert said.headers["x-homeport-model"] == "ears"
+    """Seconds are rounded up, as for whisper-1; the header names the real model."""
+    response = await post(tmp_path)
+    assert response.json == {"text": TEXT, "usage": {"seconds": 4, "type": "duration"}}
+    assert response.headers["x-homeport-model"] == "ears"
 
 
 async def test_plain_text_and_subtitles(tmp_path: Path) -> None:
-    """text, srt and vtt are plain text; in vtt, what would be markup is escaped."""
+    """text, srt and vtt are plain text; vtt escapes markup."""
     text = await post(tmp_path, ("response_format", "text"))
     assert text.body.decode() == f"{TEXT}\n"
     assert text.headers["content-type"] == "text/plain; charset=utf-8"
@@ -139,22 +139,23 @@ async def test_plain_text_and_subtitles(tmp_path: Path) -> None:
 
 
 async def test_verbose_json_has_what_was_asked_for(tmp_path: Path) -> None:
-    """Segments with all documented fields by default; words where asked for, and then segments only if asked too."""
+    """Segments have all documented fields by default; with words, segments are returned only if requested too."""
     verbose = ("response_format", "verbose_json")
-    said = (await post(tmp_path, verbose)).json
-    assert (said["task"], said["language"], said["duration"], said["text"]) == ("transcribe", "english", 3.2, TEXT)
-    assert "words" not in said
+    response = (await post(tmp_path, verbose)).json
+    assert (response["task"], response["language"]) == ("transcribe", "english")
+    assert (response["duration"], response["text"]) == (3.2, TEXT)
+    assert "words" not in response
     fields = "id seek start end text tokens temperature avg_logprob compression_ratio no_speech_prob"
-    assert [list(each) for each in said["segments"]] == [fields.split()] * 2
+    assert [list(each) for each in response["segments"]] == [fields.split()] * 2
     words = (await post(tmp_path, verbose, ("timestamp_granularities[]", "word"))).json
     assert "segments" not in words
     assert [word["word"] for word in words["words"]] == ["Hello", "there.", "Rock", "&", "<roll>."]
 
 
 async def test_a_stream_grows_into_the_text(tmp_path: Path) -> None:
-    """Deltas put together are the text of the last event, which counts tokens; the file is gone at the end."""
-    said = await post(tmp_path, ("stream", "true"))
-    frames = said.body.decode().split("\n\n")
+    """The deltas add up to the last event's text, whose usage counts tokens; the file is deleted at the end."""
+    response = await post(tmp_path, ("stream", "true"))
+    frames = response.body.decode().split("\n\n")
     assert frames[-2:] == ["data: [DONE]", ""]
     events = [json.loads(frame.removeprefix("data: ")) for frame in frames[:-2]]
     assert [event["type"] for event in events] == ["transcript.text.delta"] * 2 + ["transcript.text.done"]
@@ -166,10 +167,10 @@ async def test_a_stream_grows_into_the_text(tmp_path: Path) -> None:
 async def test_a_stream_that_breaks_says_so(tmp_path: Path) -> None:
     """After the first byte an error is one event, and there is no [DONE]."""
     serving = FakeServing(lambda _: [*HEARD[:3], EngineFailed("gone")])
-    said = await post(tmp_path, ("stream", "true"), serving=serving)
-    assert said.status == 200
-    assert b'"message":"gone"' in said.body
-    assert b"[DONE]" not in said.body
+    response = await post(tmp_path, ("stream", "true"), serving=serving)
+    assert response.status == 200
+    assert b'"message":"gone"' in response.body
+    assert b"[DONE]" not in response.body
     assert is_empty(tmp_path)
 
 
@@ -198,38 +199,38 @@ async def test_a_stream_that_breaks_says_so(tmp_path: Path) -> None:
     ],
 )
 async def test_what_cannot_be_done_is_refused_by_name(tmp_path: Path, fields: Fields, param: str) -> None:
-    """A 400 in the envelope names the field, before any work."""
+    """A 400 in the envelope names the field, and no request reaches a worker."""
     serving = FakeServing(lambda _: HEARD)
-    said = await post(tmp_path, *fields, serving=serving)
-    assert said.status == 400
-    assert said.error["param"] == param
+    response = await post(tmp_path, *fields, serving=serving)
+    assert response.status == 400
+    assert response.error["param"] == param
     assert not serving.requests
     assert is_empty(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["timestamp_granularities", "timestamp_granularities[]", "timestamp_granularities[0]"])
 async def test_one_granularity_is_a_list_in_every_spelling(tmp_path: Path, name: str) -> None:
-    """`timestamp_granularities=word`, with brackets, an index or neither, gives the times of words."""
-    given = await asked(tmp_path, ("response_format", "verbose_json"), (name, "word"))
+    """`timestamp_granularities=word`, with brackets, an index or neither, returns the times of words."""
+    given = await sent_request(tmp_path, ("response_format", "verbose_json"), (name, "word"))
     assert given.word_timestamps
 
 
 @pytest.mark.parametrize("written", ["", "auto", "Auto"])
 async def test_no_language_in_words_means_to_detect_it(tmp_path: Path, written: str) -> None:
-    """An empty language, and `auto`, are found out from the recording."""
-    assert (await asked(tmp_path, ("language", written))).language is None
-    assert (await asked(tmp_path, ("language", written), ("languages[]", "de"))).languages == ("de",)
+    """An empty language and `auto` mean detection."""
+    assert (await sent_request(tmp_path, ("language", written))).language is None
+    assert (await sent_request(tmp_path, ("language", written), ("languages[]", "de"))).languages == ("de",)
 
 
 async def test_what_a_form_builder_leaves_empty_was_not_given(tmp_path: Path) -> None:
-    """Every optional field sent empty is as good as absent."""
+    """An empty optional field means the same as omitting it."""
     optional = [name for name in TranscriptionForm.__struct_fields__ if name != "model"]
-    said = await post(tmp_path, *((name, "") for name in optional))
-    assert (said.status, said.json["text"]) == (200, TEXT)
+    response = await post(tmp_path, *((name, "") for name in optional))
+    assert (response.status, response.json["text"]) == (200, TEXT)
 
 
 async def test_a_file_without_a_file_name_is_explained(tmp_path: Path) -> None:
-    """A part `file` that names no file is refused with the reason, not as a field that nobody knows."""
-    said = await post(tmp_path, ("file", "RIFF"))
-    assert (said.status, said.error["param"]) == (400, "file")
-    assert "its part of the form has no filename" in said.error["message"]
+    """A part `file` without a file name is refused with the reason."""
+    response = await post(tmp_path, ("file", "RIFF"))
+    assert (response.status, response.error["param"]) == (400, "file")
+    assert "its part of the form has no filename" in response.error["message"]

@@ -82,7 +82,7 @@ def variation_to_request(fields: ImageVariationForm, form: Form) -> ImageRequest
         prompt="",
         n=fields.n or 1,
         source=ImageSource(_check_file(form, "image", is_strict=True), is_variation=True),
-        size=model_rules.size(model_rules.rules_for(fields.name), fields.size),
+        size=model_rules.parse_size(model_rules.rules_for(fields.name), fields.size),
         seed=fields.seed,
         steps=fields.steps,
         strength=fields.strength,
@@ -95,7 +95,7 @@ def _to_request(
     return ImageRequest(
         prompt=body.prompt,
         n=body.n or 1,
-        size=model_rules.size(model_rules.rules_for(body.name), body.size),
+        size=model_rules.parse_size(model_rules.rules_for(body.name), body.size),
         source=source,
         seed=body.seed,
         steps=body.steps,

@@ -1,6 +1,6 @@
-"""What OpenAI allows under each of its image models' names: lengths, sizes, numbers, qualities, defaults.
+"""The limits of OpenAI's image models by name: lengths, sizes, counts, qualities, defaults.
 
-Real names are allowed all that this server can. Knows nothing of requests.
+A model's own name allows all that this server can do. Knows nothing of requests.
 """
 
 import re
@@ -17,20 +17,20 @@ from homeport.domain.images import (
 
 DEFAULT = "dall-e-2"
 DEFAULT_CURRENT_MODEL = "gpt-image-1"
-"""Meant where no model is named and a field of today's models is used."""
+"""The default if the request has a field of today's models."""
 AUTO = "auto"
 
 _SIZE = re.compile(r"([1-9]\d{0,4})[xX*×]([1-9]\d{0,4})")
 _NEW = re.compile(r"(chat)?gpt-[a-z0-9.-]*image[a-z0-9.-]*")
-"""Today's models, whatever they are called next."""
+"""Today's models, and future ones of this family."""
 _ALL_QUALITIES = ("standard", "hd", "low", "medium", "high", AUTO)
 
 
 class ImageModelRules(NamedTuple):
     """The rules of one name. `sizes` empty: any within the server's limits; `size` "auto": the model's own.
 
-    `is_strict`: uploads are square PNGs of less than 4 MB, with transparency where they are to be edited.
-    `tells_prompt`: answers say which prompt was used.
+    `is_strict`: uploads are square PNGs of less than 4 MB, transparent where they are edited.
+    `returns_revised_prompt`: answers contain the prompt that was used.
     """
 
     prompt_chars: int = 32_000
@@ -58,33 +58,33 @@ _OPENAI = {
     "gpt-image-1.5": _GPT,
     "chatgpt-image-latest": _GPT,
 }
-_REAL = ImageModelRules()
+_OWN_NAME = ImageModelRules()
 
 
 def rules_for(name: str) -> ImageModelRules:
-    """The rules of a name as it was asked for."""
-    return _OPENAI.get(name) or (_GPT_ANY if _NEW.fullmatch(name[:100]) else _REAL)
+    """Return the rules of the name that the caller uses."""
+    return _OPENAI.get(name) or (_GPT_ANY if _NEW.fullmatch(name[:100]) else _OWN_NAME)
 
 
-def size(rule: ImageModelRules, given: str | None) -> ImageSize | None:
-    """Read a size such as `1024x1024` or `1024*1024`; None is the model's own. Raises InvalidRequest."""
-    written = rule.size if given is None else given
-    match = _SIZE.fullmatch(written)
-    plain = f"{match[1]}x{match[2]}" if match else written
-    if rule.sizes:
-        validation.check_choice("size", plain, rule.sizes)
+def parse_size(rules: ImageModelRules, value: str | None) -> ImageSize | None:
+    """Parse a size such as `1024x1024` or `1024*1024`; None is the model's own size. Raises InvalidRequest."""
+    text = rules.size if value is None else value
+    match = _SIZE.fullmatch(text)
+    plain = f"{match[1]}x{match[2]}" if match else text
+    if rules.sizes:
+        validation.check_choice("size", plain, rules.sizes)
     if plain == AUTO:
         return None
     if match is None:
-        said = f"Invalid value: '{written[:100]}'. A size is written as '1024x1024', or 'auto'."
-        raise InvalidRequest(said, param="size", code="invalid_value")
-    found = ImageSize(int(match[1]), int(match[2]))
-    edges = sorted((found.width, found.height))
-    if edges[0] < EDGE_MIN or edges[1] > EDGE_MAX or found.width * found.height > PIXELS_MAX:
+        message = f"Invalid value: '{text[:100]}'. A size is written as '1024x1024', or 'auto'."
+        raise InvalidRequest(message, param="size", code="invalid_value")
+    size = ImageSize(int(match[1]), int(match[2]))
+    edges = sorted((size.width, size.height))
+    if edges[0] < EDGE_MIN or edges[1] > EDGE_MAX or size.width * size.height > PIXELS_MAX:
         raise InvalidRequest(
             f"Invalid value: '{plain}'. Edges must be {EDGE_MIN} to {EDGE_MAX} pixels, and all pixels together at most "
             f"{PIXELS_MAX}.",
             param="size",
             code="invalid_value",
         )
-    return found
+    return size

@@ -1,4 +1,4 @@
-"""The languages of speech recognition: ISO 639-1 codes and the names that answers call them by.
+"""The languages of speech recognition: ISO 639-1 codes, and their names in answers.
 
 The list is that of Whisper (Radford et al. 2022), in English, in lower case. Three of its codes are of ISO 639-3.
 """
@@ -26,22 +26,22 @@ SCRIPTS = {
     "zh-hk": "traditional",
     "zh-hant": "traditional",
 }
-"""Chinese is one language in two scripts: the one that a code names. `zh` alone leaves it to the prompt."""
+"""Chinese has two scripts: a code with a region or script selects one. With `zh` the prompt decides."""
 
 DETECTED = ("", "auto")
-"""How clients ask for detection who name a language always."""
+"""The values by which clients ask for detection."""
 
-_SAME = {"jv": "jw"}  # ISO 639-1's own code of Javanese
+_SYNONYMS = {"jv": "jw"}  # ISO 639-1's own code of Javanese
 
 
-def check_language(field: str, given: str | None) -> str | None:
-    """The code of a language that was asked for, None where it is to be detected. Raises InvalidRequest."""
-    if given is None or given.lower() in DETECTED:
+def check_language(field: str, value: str | None) -> str | None:
+    """Return the code of a language, or None for detection. Raises InvalidRequest naming `field`."""
+    if value is None or value.lower() in DETECTED:
         return None
-    code = "zh" if given.lower() in SCRIPTS else _SAME.get(given.lower(), given.lower())
+    code = "zh" if value.lower() in SCRIPTS else _SYNONYMS.get(value.lower(), value.lower())
     if code not in NAMES:
         raise InvalidRequest(
-            f"Invalid language '{given[:40]}'. Language parameter must be specified in ISO-639-1 format.",
+            f"Invalid language '{value[:40]}'. Language parameter must be specified in ISO-639-1 format.",
             param=field,
             code="invalid_language_format",
         )
