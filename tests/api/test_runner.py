@@ -21,7 +21,7 @@ from homeport.domain.models import InstalledModel
 from homeport.domain.ports.serving import More
 from homeport.domain.worker_messages import EngineRequest
 from tests.api.fakes import FakeServing, FakeStream, Script, services
-from tests.api.text_generation.calls import PATHS, PLAIN, failing
+from tests.api.text_generation.calls import PATHS, PLAIN, failing, post
 from tests.api.text_generation.loop_server import Checkpoint, RawConnection, on_loop
 
 ADMITTED = [Admitted(5, (10,))]
@@ -217,3 +217,9 @@ def test_a_request_without_one_clear_model_is_refused(body: str | None, path: st
     with pytest.raises(InvalidRequest) as refused:
         require_model_name(body, path)
     assert refused.value.param == "model"
+
+
+async def test_the_model_is_resolved_before_the_fields_are_checked() -> None:
+    """A request with an unknown model and an invalid field reports the model."""
+    response = await post("chat", model="nobody", temperature=9)
+    assert (response.status, response.error["code"]) == (404, "model_not_found")
