@@ -148,7 +148,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"verbosity": "high"}, "verbosity", "medium"),
     ({"moderation": {"model": "x"}}, "moderation", "not served"),
     ({"store": True}, "store", "not stored"),
-    ({"service_tier": "flex"}, "service_tier", "'auto' or 'default'"),
+    ({"service_tier": "flex"}, "service_tier", "'auto' and 'default'"),
     ({"prompt_cache_retention": "24h"}, "prompt_cache_retention", "in_memory"),
     ({"prompt_cache_options": {"mode": "explicit"}}, "prompt_cache_options", "implicit"),
     ({"safety_identifier": "s" * 65}, "safety_identifier", "maximum length 64"),

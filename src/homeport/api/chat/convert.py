@@ -80,10 +80,12 @@ def _refuse_unserved(body: ChatBody) -> None:
     if body.verbosity not in (None, "medium"):
         raise validation.unsupported_field("verbosity", "Only 'medium', the default, is served.")
     if body.service_tier not in (None, *TIERS):
-        raise validation.unsupported_field("service_tier", "There is one tier of service: use 'auto' or 'default'.")
+        raise validation.unsupported_field(
+            "service_tier", "There is one service tier: 'auto' and 'default' both select it."
+        )
     if body.prompt_cache_retention not in (None, "in_memory"):
         raise validation.unsupported_field(
-            "prompt_cache_retention", "Prompts are cached only in memory: use 'in_memory'."
+            "prompt_cache_retention", "Prompts are cached in memory only: use 'in_memory'."
         )
     options = body.prompt_cache_options or CacheOptions()
     if options.mode not in (None, "implicit") or options.ttl not in (None, "30m"):

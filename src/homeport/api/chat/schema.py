@@ -100,4 +100,4 @@ class ChatBody(GenerationFields, forbid_unknown_fields=True, kw_only=True):
     moderation: Annotated[Any, refused("Not served yet.")] = None
     prediction: Annotated[Any, refused("Not served yet.")] = None
     reasoning_effort: Annotated[Any, refused("Not served yet.")] = None
-    web_search_options: Annotated[Any, refused("There is no search here.")] = None
+    web_search_options: Annotated[Any, refused("Web search is not available.")] = None

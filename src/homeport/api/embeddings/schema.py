@@ -24,4 +24,3 @@ class CreateEmbeddingBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=Tr
     user: Annotated[
         str | None, accepted("Up to 1024 characters; identifies your end user, does not change the answer.")
     ] = None
-    user: Annotated[str | None, accepted("Any string; identifies your user to you, changes nothing.")] = None

@@ -39,7 +39,7 @@ def generation_to_request(body: ImageGenerationBody) -> ImageRequest:
     _check_prompted(body)
     validation.check_choice("style", body.style, ("vivid", "natural"))
     if body.style == "natural":
-        raise validation.unsupported_field("style", "Models have no styles: omit it.")
+        raise validation.unsupported_field("style", "The models have no choice of style: use 'vivid'.")
     return _to_request(body)
 
 
@@ -60,7 +60,7 @@ def edit_body_to_request(body: ImageEditBody, folder: Path) -> ImageRequest:
     _check_edit(body)
     validation.check_items("images", body.images, _MAX_INPUT_IMAGES, 1)
     if len(body.images) > 1:
-        raise InvalidRequest(f"One image is edited at a time, but there are {len(body.images)}.", param="images")
+        raise InvalidRequest(f"Only one image is edited at a time, but got {len(body.images)}.", param="images")
     _check_reference(body.images[0], "images[0]")
     if body.mask is not None:
         _check_reference(body.mask, "mask")
@@ -128,7 +128,7 @@ def _check_prompted(body: PromptedImageFields) -> None:
     validation.check_choice("output_format", body.output_format, tuple(ImageFormat))
     validation.check_integer("output_compression", body.output_compression, 0, 100)
     if body.output_compression not in (None, 100) and body.format is ImageFormat.PNG:
-        raise InvalidRequest("PNG has no compression levels: use jpeg or webp.", param="output_compression")
+        raise InvalidRequest("PNG has no degrees of compression: use jpeg or webp.", param="output_compression")
     validation.check_choice("moderation", body.moderation, ("low", "auto"))
     validation.check_number("guidance", body.guidance, 1, _MAX_GUIDANCE)
     validation.check_integer("partial_images", body.partial_images, 0, _MAX_PARTIAL_IMAGES)
@@ -145,7 +145,7 @@ def _check_edit(body: ImageEditForm) -> None:
     validation.check_choice("input_fidelity", body.input_fidelity, ("low", "high"))
     if body.input_fidelity == "high":
         raise validation.unsupported_field(
-            "input_fidelity", "Pixels outside the mask never change, and no fidelity is measured inside: omit it."
+            "input_fidelity", "Pixels outside the mask are always kept exactly: use 'low'."
         )
 
 

@@ -9,9 +9,9 @@ from homeport.api.images import model_rules
 from homeport.domain.images import ImageFormat
 
 _CURRENT_FIELDS = ("output_format", "output_compression", "stream", "partial_images", "background", "moderation")
-"""Fields that only today's models have. A request with one of them and without a model means such a model."""
+"""Fields that only current models have. A request with one of them and without a model means such a model."""
 _CURRENT_VALUES = {"quality": ("low", "medium", "high"), "size": ("1536x1024", "1024x1536", model_rules.AUTO)}
-"""Values that only today's models have."""
+"""Values that only current models have."""
 _MODEL = served(
     "A model's own name, or an OpenAI name that stands for one. Default dall-e-2, or gpt-image-1 if "
     "the body has a field that only current models take."
@@ -143,7 +143,7 @@ class ImageEditBody(ImageEditForm, forbid_unknown_fields=True, kw_only=True):
 
     @property
     def uses_current_api(self) -> bool:
-        """Always true."""
+        """True: only the current API takes JSON."""
         return True
 
 

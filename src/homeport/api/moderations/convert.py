@@ -42,18 +42,18 @@ def _check_items(items: Sequence[ModerationItem], name: str) -> None:
         )
     if images and is_text_only(name):
         raise InvalidRequest(
-            f"The model `{excerpt(name)}` reads only text: use `{DEFAULT_MODEL}` for images.", param="input"
+            f"The model `{excerpt(name)}` reads text only: use `{DEFAULT_MODEL}` for images.", param="input"
         )
     if images > MAX_IMAGES:
         raise InvalidRequest(
-            f"Invalid 'input': at most {MAX_IMAGES} images are judged together, but there are {images}.",
+            f"Invalid 'input': at most {MAX_IMAGES} images are classified together, but got {images}.",
             param="input",
             code="array_above_max_length",
         )
     size = sum(len(item if isinstance(item, str) else item.text) for item in items if not isinstance(item, ImageItem))
     if size > MAX_CHARACTERS:
         raise InvalidRequest(
-            f"Invalid 'input': at most {MAX_CHARACTERS} characters are judged at once, but there are {size}.",
+            f"Invalid 'input': at most {MAX_CHARACTERS} characters are classified at once, but got {size}.",
             param="input",
             code="string_above_max_length",
         )

@@ -29,5 +29,7 @@ class SpeechBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         str | None, served("mp3 (default), opus (in Ogg), aac (ADTS), flac, wav, pcm (24 kHz, 16 bits).")
     ] = None
     speed: Annotated[float | None, served("0.25 to 4.")] = None
-    stream_format: Annotated[str | None, served("audio (default) or sse, whatever the model's name.")] = None
-    instructions: Annotated[str | None, refused("The voices here cannot be instructed; an empty string passes.")] = None
+    stream_format: Annotated[str | None, served("audio (default) or sse, for every model name.")] = None
+    instructions: Annotated[
+        str | None, refused("The voices do not follow instructions; an empty string is accepted.")
+    ] = None

@@ -27,7 +27,7 @@ def check_generation(body: GenerationFields) -> None:
     _check_extensions(body)
     _check_stop(body)
     validation.check_length("user", body.user, validation.LABEL_CHARS)
-    validation.entries("logit_bias", body.logit_bias, MAX_BIASES)
+    validation.check_entries("logit_bias", body.logit_bias, MAX_BIASES)
     if body.stream_options is not None and not body.stream:
         raise InvalidRequest(
             "The 'stream_options' parameter is only allowed when 'stream' is enabled.", param="stream_options"
@@ -37,18 +37,10 @@ def check_generation(body: GenerationFields) -> None:
 def _check_extensions(body: GenerationFields) -> None:
     validation.check_integer("top_k", body.top_k, -1, validation.TOKEN_ID_MAX)
     validation.check_number("min_p", body.min_p, 0, 1)
-    validation.check_number("repetition_penalty", body.repetition_penalty, high=10)
-    if body.repetition_penalty is not None and body.repetition_penalty <= 0:
-        raise InvalidRequest(
-            "Invalid 'repetition_penalty': decimal below minimum value. Expected a value > 0, "
-            f"but got {body.repetition_penalty} instead.",
-            param="repetition_penalty",
-            code="decimal_below_min_value",
-        )
+    validation.check_positive("repetition_penalty", body.repetition_penalty, 10)
     validation.check_integer("min_tokens", body.min_tokens, 0, validation.TOKEN_ID_MAX)
     validation.check_items("stop_token_ids", body.stop_token_ids, MAX_STOP_TOKEN_IDS)
-    for at, token in enumerate(body.stop_token_ids or ()):
-        validation.check_integer(f"stop_token_ids[{at}]", token, 0, validation.TOKEN_ID_MAX)
+    validation.check_token_ids("stop_token_ids", body.stop_token_ids or ())
 
 
 def _check_stop(body: GenerationFields) -> None:

@@ -10,7 +10,7 @@ from homeport.domain.text import ChatPrompt, TextPrompt, TokenPrompt, TokenReque
 MAX_CHARACTERS = 1_000_000
 MAX_TOKENS = 1_000_000
 _UNSERVED = ("tools", "chat_template", "chat_template_kwargs", "mm_processor_kwargs", "continue_final_message")
-_AS_FOR_AN_ANSWER = "Conversations are tokenized exactly as for an answer: omit it."
+_AS_FOR_AN_ANSWER = "Conversations are always tokenized as for an answer."
 
 
 def tokenize_to_request(body: TokenizeBody, resolved: ResolvedModel) -> TokenRequest:
@@ -31,7 +31,7 @@ def tokenize_to_request(body: TokenizeBody, resolved: ResolvedModel) -> TokenReq
 def detokenize_to_request(body: DetokenizeBody, resolved: ResolvedModel) -> TokenRequest:
     """Make the engine request that detokenizes. Raises InvalidRequest naming the field."""
     validation.check_items("tokens", body.tokens, MAX_TOKENS)
-    ids = validation.token_ids("tokens", body.tokens)
+    ids = validation.check_token_ids("tokens", body.tokens)
     return TokenRequest((TokenPrompt(ids),), encoding=resolved.encoding)
 
 

@@ -41,7 +41,7 @@ def translation_to_request(form: TranslationForm, audio: Path) -> TranscriptionR
 def _check_transcription(form: TranscriptionForm) -> None:
     if form.response_format == "diarized_json":
         raise validation.unsupported_field(
-            "response_format", "Speakers are not told apart, so there is no diarized_json."
+            "response_format", "Speakers are not distinguished, so there is no diarized_json."
         )
     _check_shared(form)
     validation.check_items("languages", form.languages, _MAX_LANGUAGES, 1)
@@ -49,18 +49,19 @@ def _check_transcription(form: TranscriptionForm) -> None:
     if check_language("language", form.language) and form.languages is not None:
         raise InvalidRequest("Give either `language` or `languages`, not both.", param="languages")
     if form.include:
-        raise validation.unsupported_field("include", "Log-probabilities of single tokens are not available.")
+        raise validation.unsupported_field("include", "Log-probabilities of tokens are not available.")
     for name in ("known_speaker_names", "known_speaker_references"):
         if getattr(form, name):
-            raise validation.unsupported_field(name, "Speakers are not told apart.")
+            raise validation.unsupported_field(name, "Speakers are not distinguished.")
     for each in form.timestamp_granularities or ():
         validation.check_choice("timestamp_granularities", each, _GRANULARITIES)
     if form.timestamp_granularities and form.response_format != "verbose_json":
         raise InvalidRequest(
-            "timestamp_granularities needs response_format verbose_json.", param="timestamp_granularities"
+            "'timestamp_granularities' is only allowed with response_format verbose_json.",
+            param="timestamp_granularities",
         )
     if form.stream and form.response_format not in (None, "json", "text"):
-        raise InvalidRequest(f"{form.response_format} cannot be streamed: use json.", param="stream")
+        raise InvalidRequest(f"{form.response_format} cannot be streamed: use json or text.", param="stream")
 
 
 def _check_shared(form: TranslationForm | TranscriptionForm) -> None:

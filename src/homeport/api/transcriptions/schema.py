@@ -60,5 +60,5 @@ class TranscriptionForm(msgspec.Struct, forbid_unknown_fields=True, kw_only=True
     include: Annotated[
         list[str] | None, refused("Log-probabilities of tokens are not available; an empty array is accepted.")
     ] = None
-    known_speaker_names: Annotated[list[str] | None, refused("Speakers are not told apart.")] = None
-    known_speaker_references: Annotated[list[str] | None, refused("Speakers are not told apart.")] = None
+    known_speaker_names: Annotated[list[str] | None, refused("Speakers are not distinguished.")] = None
+    known_speaker_references: Annotated[list[str] | None, refused("Speakers are not distinguished.")] = None
