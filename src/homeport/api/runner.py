@@ -126,7 +126,7 @@ async def _parts(
 
 
 def _reserve_tokens(context: RequestContext, engine_request: EngineRequest) -> EngineRequest:
-    """Reserve the estimated tokens in the key's limits; a text engine is told how many it may use for now."""
+    """Reserve the estimated tokens in the key's limits. A text request then carries how many it may use at first."""
     answer = answer_tokens(engine_request)
     quota = context.rate_ticket.reserve(prompt_tokens(engine_request), answer)
     if quota is not None and isinstance(engine_request, TextRequest) and answer != 0:

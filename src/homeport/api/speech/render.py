@@ -62,7 +62,8 @@ class _SpeechWriter(Writer):
     def on_admitted(self, answer: AnswerMetadata) -> Mapping[str, str]:
         """Return the header that lists the skipped characters."""
         skipped = answer.admitted.skipped[:_MAX_SKIPPED_CHARS]
-        return {SKIPPED_HEADER: quote(skipped, safe="")} if skipped else {}
+        header = {SKIPPED_HEADER: quote(skipped, safe="")} if skipped else {}
+        return {**super().on_admitted(answer), **header}
 
 
 class SpeechByteWriter(_SpeechWriter):

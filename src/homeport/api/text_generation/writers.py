@@ -73,7 +73,7 @@ class TextAnswerWriter(CollectingWriter):
     def on_admitted(self, answer: AnswerMetadata) -> Mapping[str, str]:
         """Make the renderer; return the header of what was done to the conversation."""
         self._renderer = self._make_renderer(answer)
-        return _changes_header(answer)
+        return {**super().on_admitted(answer), **_changes_header(answer)}
 
     def collect(self, events: Sequence[Event]) -> None:
         """Collect the choices' events."""
@@ -109,7 +109,7 @@ class TextStreamWriter(Writer):
     def on_admitted(self, answer: AnswerMetadata) -> Mapping[str, str]:
         """Make the renderer; return the header of what was done to the conversation."""
         self._renderer = self._make_renderer(answer)
-        return _changes_header(answer)
+        return {**super().on_admitted(answer), **_changes_header(answer)}
 
     def write(self, events: Sequence[Event], usage: Usage) -> bytes:  # noqa: ARG002 - the last chunk reports it
         """Return the frames of a batch of events."""
