@@ -1,4 +1,4 @@
-"""What child processes inherit of the environment."""
+"""The environment of child processes."""
 
 import os
 
@@ -40,12 +40,12 @@ NEEDED = {
 
 
 def test_programs_get_what_they_need_and_no_secret() -> None:
-    """Places, languages, loaders, threads and GPUs are handed on; keys, tokens and all else are not."""
+    """Folders, locale, loaders, threads and GPUs are passed on; keys, tokens and all else are not."""
     assert child_environment.child_environment({**SECRETS, **NEEDED}) == NEEDED
 
 
 def test_package_tools_keep_theirs_and_get_none_of_our_settings() -> None:
-    """pip and npm need proxies and their own settings; ours hold keys."""
+    """pip and npm need proxies and their own settings; Homeport's settings hold keys."""
     found = child_environment.environment_without_settings(
         {**SECRETS, **NEEDED, "PIP_INDEX_URL": "x", "homeport_admin_key": "y"}
     )

@@ -1,4 +1,4 @@
-"""Errors as they cross processes and lie in databases."""
+"""Errors as values, in frames and databases."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The rule by which a layout is kept."""
+"""The rule that selects a layout."""
 
 import pytest
 
@@ -24,8 +24,8 @@ def test_the_gain_is_that_of_the_work_done() -> None:
     assert Trial("a", Speed(400, 100, 100), WAS, 1).gain == pytest.approx((2.56 + 1.28) / (1.28 + 1.28))
 
 
-def test_the_fastest_that_loses_nothing_is_kept() -> None:
-    """Of several faithful layouts the fastest is chosen, whatever order they are in."""
+def test_the_fastest_faithful_layout_is_kept() -> None:
+    """Of several faithful layouts the fastest is chosen, in whatever order they are."""
     found = best([trial("slow", 1.2), trial("fast", 1.8), trial("middle", 1.5)])
     assert found is not None
     assert found.layout == "fast"
@@ -42,17 +42,17 @@ def test_the_fastest_that_loses_nothing_is_kept() -> None:
     ids=lambda each: each.layout,
 )
 def test_the_original_stays_otherwise(candidate: Trial) -> None:
-    """What is not really faster, or loses anything that matters, is never chosen by itself."""
+    """A layout that is not faster, or has a measurable quality loss, is never chosen automatically."""
     assert best([candidate]) is None
 
 
-def test_a_fall_of_perplexity_is_no_loss() -> None:
+def test_a_lower_perplexity_is_no_loss() -> None:
     """Only a rise counts against a layout; the divergence judges the rest."""
     assert best([trial("better", 1.5, Fidelity(17.0, 18.0, 0.01, 0.93))]) is not None
 
 
 def test_lossier_ones_are_named_only_where_they_are_faster() -> None:
-    """The user is asked only about layouts faster than what is chosen, and that are known to lose."""
+    """The user is only offered layouts that are faster than the chosen one and known to lose quality."""
     lossy = Fidelity(21.0, 18.0, 0.5, 0.6)
     trials = [trial("kept", 1.5), trial("slower", 1.3, lossy), trial("faster", 2, lossy), trial("unknown", 3, None)]
     assert [each.layout for each in lossier(trials)] == ["faster"]

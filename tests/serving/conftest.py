@@ -1,4 +1,4 @@
-"""Serving with scripted workers, and the few things tests of it say again and again."""
+"""Serving with scripted workers, and helpers that its tests share."""
 
 import asyncio
 import time
@@ -22,18 +22,18 @@ QUICK = ServingOptions(heartbeat_s=0.05, heartbeat_limit_s=1.0, restart_backoff_
 
 
 def scripted(name: str = "m", size_bytes: int = 0, digest: str = "d") -> InstalledModel:
-    """A model of the scripted engine."""
+    """Return a model of the scripted engine."""
     facts = ModelFacts(name=name, kind="text", engine="scripted", size_bytes=size_bytes)
     return InstalledModel(facts=facts, files={"weights": Path("/nowhere/weights.gguf")}, digest=digest)
 
 
 def prompt(text: str) -> TextRequest:
-    """A request that has the scripted engine do what `text` says."""
+    """Return a request that makes the scripted engine do what `text` says."""
     return TextRequest(prompts=(TextPrompt(text),))
 
 
 async def until(what: Callable[[], object], within_s: float = DEADLINE_S) -> None:
-    """Wait until something is so; fail where it is not in time."""
+    """Wait until a condition holds; fail after the time limit."""
     deadline = time.monotonic() + within_s
     while not what():
         assert time.monotonic() < deadline, "did not come about in time"
@@ -41,7 +41,7 @@ async def until(what: Callable[[], object], within_s: float = DEADLINE_S) -> Non
 
 
 async def events(serving: LocalServing, text: str, model: InstalledModel | None = None) -> list[Event]:
-    """Run one request to its end; gives its events."""
+    """Run one request to its end; return its events."""
     async with asyncio.timeout(DEADLINE_S):
         stream = await serving.open(model or scripted(), prompt(text))
         try:
@@ -52,13 +52,13 @@ async def events(serving: LocalServing, text: str, model: InstalledModel | None 
 
 
 async def answer(serving: LocalServing, text: str, model: InstalledModel | None = None) -> str:
-    """Run one request to its end; gives its text."""
+    """Run one request to its end; return its text."""
     return "".join(event.text for event in await events(serving, text, model) if isinstance(event, TextDelta))
 
 
 @pytest.fixture
 async def serve() -> AsyncIterator[Callable[..., object]]:
-    """Builds and starts serving with scripted workers, and ends it with the test.
+    """Build and start serving with scripted workers, and stop it with the test.
 
     Arguments: the options, then the engine options of every model by keyword.
     """
@@ -66,7 +66,7 @@ async def serve() -> AsyncIterator[Callable[..., object]]:
 
     async def build(options: ServingOptions = QUICK, **engine_options: Value) -> LocalServing:
         serving = LocalServing(
-            options, {"scripted": "tests.serving.scripted_engine:load"}, job_options=lambda _: dict(engine_options)
+            options, {"scripted": "tests.serving.scripted_engine:load"}, engine_options=lambda _: dict(engine_options)
         )
         await serving.start()
         started.append(serving)

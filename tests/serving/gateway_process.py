@@ -1,6 +1,6 @@
-"""A little gateway for tests to kill: serves one stream of the scripted engine, tells its worker's pid, and stays.
+"""A small gateway for tests to kill: serves one stream of the scripted engine, prints its worker's pid, and waits.
 
-Argument: the prompt. Signals are as in any program: nothing is cleaned up.
+Argument: the prompt. Signals have their default effect: nothing is cleaned up.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from tests.serving.conftest import QUICK, prompt, scripted, until
 
 
 async def main(text: str) -> None:
-    """Open one stream and stay."""
+    """Open one stream and wait."""
     serving = LocalServing(QUICK, {"scripted": "tests.serving.scripted_engine:load"})
     await serving.start()
     stream = await serving.open(scripted(), prompt(text))

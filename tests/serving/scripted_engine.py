@@ -28,7 +28,7 @@ from homeport.domain.worker_messages import EngineRequest, EngineSpec
 
 
 class Script:
-    """One request's way through its prompt's words."""
+    """The progress of one request through its prompt's words."""
 
     def __init__(self, request: EngineRequest, credit: int) -> None:
         assert isinstance(request, TextRequest)
@@ -47,20 +47,23 @@ class Script:
 
 
 class ScriptedEngine:
-    """A `domain.ports.Engine` without a model. Gauges: `generated_tokens` deltas sent, `preemptions` cancels seen."""
+    """A `domain.ports.engine.Engine` without a model.
 
-    def __init__(self, job: EngineSpec) -> None:
-        self.loaded = LoadedModel(model=job.model, window=128, kernels="none", device="cpu")
+    Its stats count deltas that were sent (`generated_tokens`) and cancels that were received (`preemptions`).
+    """
+
+    def __init__(self, spec: EngineSpec) -> None:
+        self.loaded = LoadedModel(model=spec.model, window=128, kernels="none", device="cpu")
         self._scripts: dict[int, Script] = {}
         self._changed = threading.Condition()
         self._closed = False
         self._sent = 0
         self._cancels = 0
         self._stuck_at: float | None = None
-        self._ballast = bytearray(b"\1") * int(job.options.get("ballast") or 0)
+        self._ballast = bytearray(b"\1") * int(spec.options.get("ballast") or 0)
 
     def open(self, id: int, request: EngineRequest, credit: int) -> None:
-        """Take a request."""
+        """Accept a request."""
         with self._changed:
             self._scripts[id] = Script(request, credit)
             self._changed.notify()
@@ -73,7 +76,7 @@ class ScriptedEngine:
             self._changed.notify()
 
     def grant(self, id: int, n: int) -> None:
-        """Take no quota."""
+        """Ignore the quota."""
         raise NotImplementedError
 
     def cancel(self, id: int) -> None:
@@ -84,7 +87,7 @@ class ScriptedEngine:
                 del self._scripts[id]
 
     def stats(self) -> EngineStats:
-        """How it stands."""
+        """Return the current stats."""
         since = self._stuck_at
         return EngineStats(
             running=len(self._scripts),
@@ -138,37 +141,37 @@ class ScriptedEngine:
         yield Done(Usage(prompt_tokens=1, completion_tokens=script.sent))
 
 
-def load(job: EngineSpec) -> ScriptedEngine:
-    """Load as the job's options say: `diary` a file that gets a line per load, `load` how it goes."""
-    if diary := job.options.get("diary"):
+def load(spec: EngineSpec) -> ScriptedEngine:
+    """Load as the options say: `diary` a file that gets a line per load, `load` how loading goes."""
+    if diary := spec.options.get("diary"):
         with Path(str(diary)).open("a") as file:
             file.write(f"{os.getpid()}\n")
-    how = job.options.get("load")
-    if gate := job.options.get("gate"):
+    how = spec.options.get("load")
+    if gate := spec.options.get("gate"):
         Path(str(gate)).open().close()  # a named pipe: opens once the test opens the other end
     if how == "abort":
         os.abort()
     if how == "hang":
         time.sleep(600)
     if how == "missing":
-        job.files["weights"].read_bytes()
+        spec.files["weights"].read_bytes()
     if how == "noise":
         os.write(1, b"noise on stdout\n" * 10_000)
-    if how == "abort-if-told" and Path(str(job.options["diary"])).with_suffix(".abort").exists():
+    if how == "abort-if-told" and Path(str(spec.options["diary"])).with_suffix(".abort").exists():
         os.abort()
-    return ScriptedEngine(job)
+    return ScriptedEngine(spec)
 
 
 class PickyEngine(ScriptedEngine):
-    """Breaks on taking the prompt `raise`."""
+    """Raises when it takes the prompt `raise`."""
 
     def open(self, id: int, request: EngineRequest, credit: int) -> None:
-        """Take a request."""
+        """Accept a request."""
         if isinstance(request, TextRequest) and request.prompts[0] == TextPrompt("raise"):
             raise KeyError("a bug in an engine")
         super().open(id, request, credit)
 
 
-def load_picky(job: EngineSpec) -> PickyEngine:
-    """Load the engine that breaks on a prompt."""
-    return PickyEngine(job)
+def load_picky(spec: EngineSpec) -> PickyEngine:
+    """Load the engine that raises on a prompt."""
+    return PickyEngine(spec)

@@ -1,4 +1,4 @@
-"""The bounded line of requests."""
+"""The bounded queue of requests."""
 
 import pytest
 from hypothesis import given
@@ -10,7 +10,7 @@ from homeport.serving.admission import Admission, AdmissionTicket
 
 @given(st.integers(1, 4), st.integers(0, 4), st.lists(st.tuples(st.sampled_from("ab"), st.booleans(), st.integers(0))))
 def test_never_more_than_the_limit(slots: int, max_queue: int, moves: list[tuple[str, bool, int]]) -> None:
-    """Whoever comes and goes, however often they say they left: a model's count is its live tickets, within limits."""
+    """In any order of admissions and releases a model's count is its live tickets, within limits."""
     admission = Admission(slots, max_queue, clock=lambda: 0.0)
     live: dict[str, list[AdmissionTicket]] = {"a": [], "b": []}
     left: list[AdmissionTicket] = []
@@ -31,7 +31,7 @@ def test_never_more_than_the_limit(slots: int, max_queue: int, moves: list[tuple
 
 
 def test_a_key_that_floods_a_model_does_not_keep_others_out() -> None:
-    """Beside a key that asks all the time another one's requests get in; each model's places are its own."""
+    """While one key floods a model, another key's requests are admitted; each model has its own places."""
     admission = Admission(2, 6, clock=lambda: 0.0)
     admission.admit("m", "other").release()
     flood = [admission.admit("m", "flood") for _ in range(6)]
@@ -49,8 +49,8 @@ def test_a_key_that_floods_a_model_does_not_keep_others_out() -> None:
 
 
 @given(st.lists(st.floats(0.0, 1e6), min_size=1, max_size=20))
-def test_time_to_come_back_follows_what_requests_took(took_s: list[float]) -> None:
-    """A refusal's time lies between the shortest and the longest that requests took, within 1 to 60 seconds."""
+def test_retry_after_follows_the_duration_of_requests(took_s: list[float]) -> None:
+    """A refusal's time lies between the shortest and the longest duration of requests, within 1 to 60 seconds."""
     now = 0.0
     admission = Admission(1, 0, clock=lambda: now)
     for each in took_s:

@@ -1,4 +1,4 @@
-"""Background requests on worker processes: they rest while others wait, and give way."""
+"""Background requests on worker processes: they pause while callers wait, and are preempted."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -31,7 +31,7 @@ async def taken(stream: WorkerStream, counted: list[int]) -> None:
 
 
 async def standing(counted: list[int]) -> int:
-    """The count once it moves no more."""
+    """Return the count once it no longer changes."""
     for _ in range(2000):
         before = counted[0]
         for _ in range(20):
@@ -41,8 +41,8 @@ async def standing(counted: list[int]) -> int:
     raise AssertionError("it never stood still")
 
 
-async def test_it_rests_while_a_caller_waits(serve: Serve) -> None:
-    """Its deltas stop while one waits for its first, and go on from there, none lost, when that one has left."""
+async def test_it_pauses_while_a_caller_waits(serve: Serve) -> None:
+    """Its deltas stop while a caller waits for its first event, and continue from there when that caller leaves."""
     serving = await serve()
     stream = await background(serving, "count 30000")
     counted = [0]
@@ -58,8 +58,8 @@ async def test_it_rests_while_a_caller_waits(serve: Serve) -> None:
     assert counted == [30_000]
 
 
-async def test_what_begins_while_a_caller_waits_rests_at_once(serve: Serve) -> None:
-    """A background request that is opened while one waits makes no delta until that one has left."""
+async def test_a_request_opened_while_a_caller_waits_starts_paused(serve: Serve) -> None:
+    """A background request that is opened while a caller waits makes no delta until that caller leaves."""
     serving = await serve()
     waiting = await serving.open(scripted(), prompt("wait"))
     await waiting.admitted()
@@ -72,8 +72,8 @@ async def test_what_begins_while_a_caller_waits_rests_at_once(serve: Serve) -> N
     assert counted == [3]
 
 
-async def test_work_may_begin_when_nobody_is_there(serve: Serve) -> None:
-    """`opened` returns at once without callers, and with one only after it has left."""
+async def test_the_gate_opens_without_callers(serve: Serve) -> None:
+    """`wait_open` returns at once without callers, and with one only after it leaves."""
     serving = await serve()
     await asyncio.wait_for(serving.background.wait_open(), 1)
     waiting = await serving.open(scripted(), prompt("wait"))
@@ -84,10 +84,10 @@ async def test_work_may_begin_when_nobody_is_there(serve: Serve) -> None:
     await asyncio.wait_for(opened, DEADLINE_S)
 
 
-async def test_long_answers_let_it_go_on(serve: Serve) -> None:
-    """Once a caller has the first of its answer, the background goes on after a while."""
+async def test_long_answers_do_not_stop_it(serve: Serve) -> None:
+    """Once a caller has the first event of its answer, background requests continue after a while."""
     serving = await serve()
-    serving.background = BackgroundRequests(IdleGatePolicy(patience_s=0.2))
+    serving.background = BackgroundRequests(IdleGatePolicy(max_closed_s=0.2))
     caller = await serving.open(scripted(), prompt("count 100000"))
     stream = await background(serving, "count 5")
     counted = [0]
@@ -98,7 +98,7 @@ async def test_long_answers_let_it_go_on(serve: Serve) -> None:
 
 
 async def test_it_takes_no_place_of_callers(serve: Serve) -> None:
-    """Background requests fill a line of their own."""
+    """Background requests have a queue of their own."""
     serving = await serve(msgspec.structs.replace(QUICK, slots=1, max_queue=0))
     stream = await background(serving, "wait")
     assert await answer(serving, "count 2") == "1 2 "
@@ -107,8 +107,8 @@ async def test_it_takes_no_place_of_callers(serve: Serve) -> None:
     await stream.aclose()
 
 
-async def test_it_gives_up_its_room(serve: Serve) -> None:
-    """Where memory is bounded and a caller asks for a model that is not loaded, others' background work ends."""
+async def test_it_is_preempted_for_memory(serve: Serve) -> None:
+    """If memory is limited and a caller needs a model that is not loaded, background requests of others end."""
     options = ServingOptions(heartbeat_s=0.05, memory_bytes=150, room_patience_s=1.0, room_wait_s=20.0)
     serving = await serve(options)
     stream = await background(serving, "wait", "resting", 100)
@@ -120,8 +120,8 @@ async def test_it_gives_up_its_room(serve: Serve) -> None:
     await caller.aclose()
 
 
-async def test_one_that_breaks_leaves_the_others_to_go_on() -> None:
-    """A background request that cannot be told to rest ends with an error; the others are told, and told again."""
+async def test_a_failing_request_does_not_affect_others() -> None:
+    """A background request that cannot be paused ends with an error; the others are paused, and resumed later."""
     background, clock = BackgroundRequests(), asyncio.get_running_loop()
     broken, sound = Fragile(is_broken=True), Fragile(is_broken=False)
     background.track(broken)
@@ -137,7 +137,7 @@ async def test_one_that_breaks_leaves_the_others_to_go_on() -> None:
 
 
 class Fragile:
-    """A stream that may break when it is told to rest."""
+    """A stream that may raise when it is paused."""
 
     def __init__(self, *, is_broken: bool) -> None:
         self.model = "m"
@@ -145,13 +145,13 @@ class Fragile:
         self._is_broken = is_broken
 
     def pause(self) -> None:
-        """Stand still."""
+        """Pause."""
         if self._is_broken:
             raise RuntimeError("broken")
         self.rests = True
 
     def resume(self) -> None:
-        """Go on."""
+        """Resume."""
         self.rests = False
 
     def fail(self, error: HomeportError, *, cancel: bool) -> None:

@@ -1,4 +1,4 @@
-"""Background loops that go on whatever their steps raise."""
+"""Background loops, which continue whatever their steps raise."""
 
 import asyncio
 import logging
@@ -19,14 +19,14 @@ async def supervisor() -> AsyncIterator[BackgroundLoops]:
 
 
 class Steps:
-    """Steps that raise what is put into `errors`, one after another, and succeed behind that."""
+    """Steps that raise what is in `errors`, one after another, and then succeed."""
 
     def __init__(self, *errors: BaseException) -> None:
         self.errors = list(errors)
         self.taken = 0
 
     async def __call__(self) -> None:
-        """Take one."""
+        """Run one."""
         self.taken += 1
         if self.errors:
             raise self.errors.pop(0)
@@ -35,10 +35,10 @@ class Steps:
 @pytest.mark.parametrize(
     "error", [Unavailable("away"), OSError(24, "Too many open files"), TypeError("?"), RecursionError("deep")]
 )
-async def test_a_loop_outlives_whatever_its_step_raises(
+async def test_a_loop_survives_whatever_its_step_raises(
     supervisor: BackgroundLoops, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
-    """An expected error or a bug: the next step is taken, and the log has the trace and the loop's name."""
+    """An expected error or a bug: the next step runs, and the log has the traceback and the loop's name."""
     steps = Steps(error)
     task = supervisor.start("keys", steps, 0.0)
     await until(lambda: steps.taken >= 3)
@@ -50,16 +50,16 @@ async def test_a_loop_outlives_whatever_its_step_raises(
 
 
 async def test_a_loop_may_have_a_longest_pause() -> None:
-    """What must be renewed in time is tried again within its own pause, however often it has failed."""
+    """A loop with a longest pause retries within it, however often it has failed."""
     supervisor, steps = BackgroundLoops(first_s=3600.0, limit_s=3600.0), Steps(*[Unavailable("away")] * 5)
-    task = asyncio.create_task(supervisor.run("leases", steps, 0.0, most_s=0.001))
+    task = asyncio.create_task(supervisor.run("leases", steps, 0.0, max_pause_s=0.001))
     await until(lambda: steps.taken > 5)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_a_cancelled_part_of_a_step_does_not_end_the_loop(supervisor: BackgroundLoops) -> None:
-    """Where a step waits for a task that somebody cancels, the loop takes the next step."""
+    """If a step waits for a task that is cancelled, the loop runs the next step."""
     steps = Steps(asyncio.CancelledError())
     task = supervisor.start("keys", steps, 0.0)
     await until(lambda: steps.taken >= 2)
@@ -67,7 +67,7 @@ async def test_a_cancelled_part_of_a_step_does_not_end_the_loop(supervisor: Back
 
 
 async def test_a_failing_loop_is_named_until_it_succeeds(supervisor: BackgroundLoops) -> None:
-    """`failing` names a loop from its first failure to its next success; `failures` goes on counting."""
+    """`failing` names a loop from its first failure to its next success; `failures` keeps counting."""
     fail = asyncio.Event()
     fail.set()
 
@@ -89,7 +89,7 @@ async def test_a_failing_loop_is_named_until_it_succeeds(supervisor: BackgroundL
 async def test_a_failure_that_stays_the_same_has_one_trace(
     supervisor: BackgroundLoops, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Every failure is a line in the log, and only a new kind of it brings a trace."""
+    """Every failure is a line in the log, and only a new kind of it brings a traceback."""
     steps = Steps(Unavailable("away"), Unavailable("away"), Unavailable("gone"))
     supervisor.start("keys", steps, 0.0)
     await until(lambda: steps.taken >= 4)
@@ -98,7 +98,7 @@ async def test_a_failure_that_stays_the_same_has_one_trace(
 
 
 async def test_a_stopped_supervisor_leaves_no_loop(supervisor: BackgroundLoops) -> None:
-    """After `stop` no loop runs, and none is called failing any more."""
+    """After `stop` no loop runs, and none is reported as failing."""
     steps = Steps(*(Unavailable("away") for _ in range(1000)))
     task = supervisor.start("keys", steps, 0.0)
     await until(lambda: steps.taken >= 2)

@@ -1,4 +1,4 @@
-"""Pauses between tries."""
+"""Pauses between attempts."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +7,7 @@ from homeport.serving.backoff import Backoff
 
 
 def test_pauses() -> None:
-    """The first retry is at once, later pauses double up to the limit, a success starts anew."""
+    """The first retry is immediate, later pauses double up to the limit, a success resets them."""
     backoff = Backoff(1.0, 5.0)
     assert [backoff.record_failure() for _ in range(5)] == [0.0, 1.0, 2.0, 4.0, 5.0]
     backoff.reset()

@@ -1,4 +1,4 @@
-"""When background work may go on, without any work."""
+"""When background work may run, without any work."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,8 +21,8 @@ def made() -> tuple[IdleGatePolicy, Clock]:
     return IdleGatePolicy(SETTLE_S, PATIENCE_S, TURN_S, clock), clock
 
 
-def test_it_is_open_while_nobody_is_there() -> None:
-    """It is open at first, shut while one waits, and open again a moment after that one left."""
+def test_it_is_open_without_callers() -> None:
+    """It is open at first, closed while a caller waits, and open again shortly after that caller left."""
     gate, clock = made()
     assert gate.state() == (True, None)
     gate.on_request()
@@ -34,8 +34,8 @@ def test_it_is_open_while_nobody_is_there() -> None:
     assert gate.state() == (True, None)
 
 
-def test_long_answers_do_not_shut_it_for_good() -> None:
-    """While one is being answered it opens for a moment after each long while."""
+def test_long_answers_do_not_keep_it_closed() -> None:
+    """While a caller is being answered it opens for one slice after each long closed period."""
     gate, clock = made()
     gate.on_request()
     clock.now += 1
@@ -49,8 +49,8 @@ def test_long_answers_do_not_shut_it_for_good() -> None:
         clock.now += PATIENCE_S
 
 
-def test_who_comes_ends_the_moment() -> None:
-    """It shuts at once for one who waits, and then for as long as ever."""
+def test_a_caller_closes_it() -> None:
+    """It closes at once for a caller that waits, and then for the full period."""
     gate, clock = made()
     gate.on_request()
     gate.on_first_event()
@@ -66,8 +66,8 @@ def test_who_comes_ends_the_moment() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(["arrive", "answer", "leave", "depart", "pass"]), st.floats(0, 4))))
-def test_nobody_waits_while_it_is_open(steps: list[tuple[str, float]]) -> None:
-    """Whatever happens, it is never open while one waits, and opens in time when nobody does any more."""
+def test_no_caller_waits_while_it_is_open(steps: list[tuple[str, float]]) -> None:
+    """In any sequence it is never open while a caller waits, and opens in time when none does."""
     gate, clock = made()
     waiting = answered = 0
     for what, passed_s in steps:

@@ -34,19 +34,19 @@ Serve = Callable[..., Awaitable[LocalServing]]
 
 
 def pid_of(serving: LocalServing) -> int:
-    """The process id of the only worker."""
+    """Return the process id of the only worker."""
     (status,) = serving.worker_status()
     assert status.pid is not None
     return status.pid
 
 
 def running(serving: LocalServing) -> int:
-    """Requests in the only worker's engine, as of its last heartbeat."""
+    """Return the requests in the only worker's engine, as of its last heartbeat."""
     return serving.stats()["m"].running
 
 
 async def test_answers(serve: Serve) -> None:
-    """A request gives its deltas in order, then its end and its usage."""
+    """A request yields its deltas in order, then its end and its usage."""
     serving = await serve()
     as_the_port_says: Serving = serving  # held by the type checker
     assert as_the_port_says.is_ready
@@ -63,16 +63,16 @@ async def test_answers(serve: Serve) -> None:
     assert serving.loaded("other") is None
 
 
-async def test_many_askers_share_one_load(serve: Serve, tmp_path: Path) -> None:
-    """However many ask at once for a model that is not loaded, it is loaded once."""
+async def test_concurrent_requests_share_one_load(serve: Serve, tmp_path: Path) -> None:
+    """However many requests need a model that is not loaded, it is loaded once."""
     diary = tmp_path / "diary"
     serving = await serve(diary=str(diary))
     assert set(await asyncio.gather(*(answer(serving, "count 2") for _ in range(20)))) == {"1 2 "}
     assert len(diary.read_text().split()) == 1
 
 
-async def test_engine_errors_come_back_as_they_were(serve: Serve) -> None:
-    """A request the engine refuses raises the engine's own error, and frees its place."""
+async def test_engine_errors_are_returned_unchanged(serve: Serve) -> None:
+    """A request that the engine refuses raises the engine's own error, and frees its place."""
     serving = await serve()
     stream = await serving.open(scripted(), prompt("reject"))
     with pytest.raises(InvalidRequest) as caught:
@@ -83,13 +83,13 @@ async def test_engine_errors_come_back_as_they_were(serve: Serve) -> None:
 
 
 async def test_more_deltas_than_credit(serve: Serve) -> None:
-    """An answer many times longer than the credit arrives whole."""
+    """An answer many times longer than the credit arrives completely."""
     serving = await serve(msgspec.structs.replace(QUICK, credit=3))
     assert len((await answer(serving, "count 100")).split()) == 100
 
 
 async def test_credit_bounds_what_waits_for_a_reader(serve: Serve) -> None:
-    """For a reader that takes nothing the engine makes no more deltas than the credit."""
+    """For a reader that reads nothing the engine makes no more deltas than the credit."""
     serving = await serve(msgspec.structs.replace(QUICK, credit=8))
     stream = await serving.open(scripted(), prompt("count 1000"))
     await stream.admitted()
@@ -102,8 +102,8 @@ async def test_credit_bounds_what_waits_for_a_reader(serve: Serve) -> None:
     await stream.aclose()
 
 
-async def test_a_reader_that_stalls_is_given_up(serve: Serve) -> None:
-    """Where nobody takes the events for too long the request is cancelled and the reader told so."""
+async def test_a_reader_that_stalls_gets_an_error(serve: Serve) -> None:
+    """If events are not read for too long, the request is cancelled and the reader gets an error."""
     serving = await serve(msgspec.structs.replace(QUICK, credit=4, reader_stall_s=0.2))
     stream = await serving.open(scripted(), prompt("count 1000"))
     await stream.admitted()
@@ -115,7 +115,7 @@ async def test_a_reader_that_stalls_is_given_up(serve: Serve) -> None:
 
 
 async def test_leaving_cancels_once(serve: Serve) -> None:
-    """Closing a stream, also twice, cancels its request in the engine and gives its lease back once."""
+    """Closing a stream, even twice, cancels its request in the engine and releases its lease once."""
     serving = await serve()
     first = await serving.open(scripted(), prompt("wait"))
     second = await serving.open(scripted(), prompt("wait"))
@@ -132,7 +132,7 @@ async def test_leaving_cancels_once(serve: Serve) -> None:
 
 
 async def test_a_worker_that_floods_is_not_buffered(serve: Serve) -> None:
-    """A worker that sends far beyond its credit loses that request; the others go on."""
+    """A worker that sends far beyond its credit loses that request; the others continue."""
     serving = await serve(msgspec.structs.replace(QUICK, credit=4))
     with pytest.raises(EngineFailed, match="more than it was allowed"):
         await events(serving, "flood 1000")
@@ -140,7 +140,7 @@ async def test_a_worker_that_floods_is_not_buffered(serve: Serve) -> None:
 
 
 async def test_large_steps_are_split(serve: Serve) -> None:
-    """An event larger than a usual frame arrives whole, one over the limit fails its own request only."""
+    """An event larger than a usual frame arrives whole; one over the limit fails only its own request."""
     serving = await serve()
     pid = None
     assert len(await answer(serving, "big 3000000")) == 3_000_000
@@ -152,7 +152,7 @@ async def test_large_steps_are_split(serve: Serve) -> None:
 
 
 async def test_large_requests(serve: Serve) -> None:
-    """A prompt of 20 MB reaches the engine; one over the link's limit is refused by name and harms nobody."""
+    """A prompt of 20 MB reaches the engine; one over the link's limit is refused by name and affects no other."""
     serving = await serve(msgspec.structs.replace(QUICK, frame_bytes=21_000_000))
     assert await answer(serving, "count 1" + " " * 20_000_000) == "1 "
     with pytest.raises(PayloadTooLarge, match="Open"):
@@ -161,8 +161,8 @@ async def test_large_requests(serve: Serve) -> None:
     assert await answer(serving, "count 1") == "1 "
 
 
-async def test_crash_in_mid_stream(serve: Serve) -> None:
-    """When a worker aborts, its streams get what came and then an error, and the next request works on a new one."""
+async def test_crash_in_the_middle_of_a_stream(serve: Serve) -> None:
+    """When a worker aborts, its streams get earlier events and then an error; the next request uses a new worker."""
     serving = await serve()
     bystander = await serving.open(scripted(), prompt("wait"))
     await bystander.admitted()
@@ -188,8 +188,8 @@ async def test_crash_in_mid_stream(serve: Serve) -> None:
     await bystander.aclose()
 
 
-async def test_killed_worker_comes_back_by_itself(serve: Serve) -> None:
-    """After a SIGKILL from outside readiness goes off and comes back without a request."""
+async def test_killed_worker_is_restarted(serve: Serve) -> None:
+    """After a SIGKILL the server is not ready, then ready again without a request."""
     serving = await serve()
     assert await answer(serving, "count 1") == "1 "
     pid = pid_of(serving)
@@ -224,7 +224,7 @@ async def test_stuck_step_is_replaced(serve: Serve) -> None:
 
 
 async def test_crash_loop_pauses(serve: Serve, tmp_path: Path) -> None:
-    """A worker that cannot come back is tried again with pauses; requests meanwhile are told why and until when."""
+    """A worker that keeps crashing is restarted with pauses; requests meanwhile get the reason and the pause."""
     diary = tmp_path / "diary"
     serving = await serve(diary=str(diary), load="abort-if-told")
     assert await answer(serving, "count 1") == "1 "
@@ -244,7 +244,7 @@ async def test_crash_loop_pauses(serve: Serve, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("how", "message"), [("missing", r"weights\.gguf"), ("abort", "SIGABRT"), ("hang", "not loaded within")]
 )
-async def test_load_failures_say_why(serve: Serve, how: str, message: str) -> None:
+async def test_load_failures_report_the_reason(serve: Serve, how: str, message: str) -> None:
     """A model that does not load is Unavailable with the reason, and leaves no process behind."""
     limit_s = 1.0 if how == "hang" else DEADLINE_S
     serving = await serve(msgspec.structs.replace(QUICK, load_limit_s=limit_s), load=how)
@@ -255,8 +255,8 @@ async def test_load_failures_say_why(serve: Serve, how: str, message: str) -> No
     assert not [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
 
 
-async def test_load_failures_are_not_retried_at_once_for_ever(serve: Serve, tmp_path: Path) -> None:
-    """A model that failed to load twice is not tried again before its pause is over."""
+async def test_load_failures_are_retried_after_a_pause(serve: Serve, tmp_path: Path) -> None:
+    """A model that failed to load twice is not loaded again before its pause is over."""
     diary = tmp_path / "diary"
     serving = await serve(
         msgspec.structs.replace(QUICK, restart_backoff_s=30.0, restart_backoff_limit_s=30.0),
@@ -270,7 +270,7 @@ async def test_load_failures_are_not_retried_at_once_for_ever(serve: Serve, tmp_
 
 
 async def test_unknown_engine(serve: Serve) -> None:
-    """A model of an engine this server lacks is Unavailable by name."""
+    """A model of an engine that this server lacks is Unavailable by name."""
     serving = await serve()
     model = scripted()
     odd = msgspec.structs.replace(model, facts=msgspec.structs.replace(model.facts, engine="odd"))
@@ -280,7 +280,7 @@ async def test_unknown_engine(serve: Serve) -> None:
 
 
 async def test_overload_is_refused_before_any_work(serve: Serve) -> None:
-    """Past slots and queue a request is refused with a time to come back; a place that is given back is taken."""
+    """Beyond slots and queue a request is refused with `retry_after_s`; a released place can be taken."""
     serving = await serve(msgspec.structs.replace(QUICK, slots=1, max_queue=1))
     first = await serving.open(scripted(), prompt("wait"))
     second = await serving.open(scripted(), prompt("wait"))
@@ -293,7 +293,7 @@ async def test_overload_is_refused_before_any_work(serve: Serve) -> None:
 
 
 async def test_leaving_while_it_loads(serve: Serve, tmp_path: Path) -> None:
-    """A client that leaves during the load gives its place back; the load goes on for the next."""
+    """A client that leaves during the load releases its place; the load continues for the next."""
     gate, diary = tmp_path / "gate", tmp_path / "diary"
     os.mkfifo(gate)
     serving = await serve(gate=str(gate), diary=str(diary))
@@ -310,14 +310,14 @@ async def test_leaving_while_it_loads(serve: Serve, tmp_path: Path) -> None:
 
 
 async def test_native_noise_does_not_reach_the_gateway(serve: Serve, capfd: pytest.CaptureFixture[str]) -> None:
-    """What a worker prints, however much, neither blocks it nor shows on the gateway's output."""
+    """What a worker prints, however much, neither blocks it nor appears in the gateway's output."""
     serving = await serve(load="noise")
     assert await answer(serving, "count 1") == "1 "
     assert capfd.readouterr() == ("", "")
 
 
 async def test_drain(serve: Serve) -> None:
-    """While draining nothing new is taken and streams finish; then no worker is left."""
+    """A draining server refuses new requests and finishes streams; then no worker is left."""
     serving = await serve(msgspec.structs.replace(QUICK, credit=2))
     stream = await serving.open(scripted(), prompt("count 6"))
     await stream.admitted()
@@ -348,14 +348,14 @@ async def test_drain_time_is_bounded(serve: Serve) -> None:
 
 @pytest.mark.parametrize("field", ["slots", "credit", "heartbeat_s", "memory_bytes"])
 def test_options_are_checked(field: str) -> None:
-    """An option that makes no sense is refused by name."""
+    """An invalid option is refused by name."""
     with pytest.raises(InvalidRequest, match=field):
         ServingOptions(**{field: 0})
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process's environment is its own affair")
-async def test_a_worker_is_told_no_secret(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker's environment has what it needs, and none of the keys in its server's."""
+async def test_a_worker_gets_no_secret(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker's environment has what it needs, and none of the server's keys."""
     secrets = ("HOMEPORT_ADMIN_KEY", "HOMEPORT_DATABASE_URL", "AWS_SECRET_ACCESS_KEY", "HF_TOKEN", "NVIDIA_API_KEY")
     for name in (*secrets, "CUDA_VISIBLE_DEVICES"):
         monkeypatch.setenv(name, "0")

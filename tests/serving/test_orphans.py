@@ -1,4 +1,4 @@
-"""No worker outlives its gateway, however that ends."""
+"""No worker outlives its gateway, however the gateway ends."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ from tests.serving.conftest import DEADLINE_S
 
 @contextmanager
 def gateway(prompt: str) -> Iterator[tuple[subprocess.Popen[str], psutil.Process]]:
-    """A gateway process with one worker at work."""
+    """Run a gateway process with one busy worker."""
     paths = os.pathsep.join(sys.path)
     boot = f"import os, runpy, sys; sys.path[:] = {paths!r}.split(os.pathsep); "
     code = (
@@ -33,7 +33,7 @@ def gateway(prompt: str) -> Iterator[tuple[subprocess.Popen[str], psutil.Process
 
 
 def ends(worker: psutil.Process) -> bool:
-    """Whether a worker ends within the deadline. An orphan that nobody reaps counts as ended."""
+    """Return whether a worker ends within the deadline. An orphan that is not reaped counts as ended."""
     deadline = time.monotonic() + DEADLINE_S
     while time.monotonic() < deadline:
         try:
@@ -51,7 +51,7 @@ def ends(worker: psutil.Process) -> bool:
 @pytest.mark.parametrize("prompt", ["wait", "stubborn"])
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
 def test_worker_dies_with_its_gateway(prompt: str, end: signal.Signals) -> None:
-    """A gateway that dies at once, without a word, leaves no worker behind."""
+    """A gateway that dies at once, without a message, leaves no worker."""
     with gateway(prompt) as (process, worker):
         process.send_signal(end)
         process.wait(DEADLINE_S)
@@ -60,7 +60,7 @@ def test_worker_dies_with_its_gateway(prompt: str, end: signal.Signals) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux kills a stopped child with its parent")
 def test_stopped_worker_dies_with_its_gateway() -> None:
-    """Also a worker that cannot run a line of its own, being stopped, ends with its gateway."""
+    """Even a stopped worker, which cannot run code, ends with its gateway."""
     with gateway("wait") as (process, worker):
         worker.suspend()
         process.kill()
@@ -69,7 +69,7 @@ def test_stopped_worker_dies_with_its_gateway() -> None:
 
 
 def test_workers_ignore_the_terminal() -> None:
-    """Ctrl-C and SIGTERM are the gateway's: a worker that gets them goes on."""
+    """Ctrl-C and SIGTERM are the gateway's: a worker that receives them continues."""
     with gateway("wait") as (process, worker):
         worker.send_signal(signal.SIGINT)
         worker.send_signal(signal.SIGTERM)

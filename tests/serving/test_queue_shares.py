@@ -6,21 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeport.serving.queue_shares import LATELY_S, QueueShares
+from homeport.serving.queue_shares import RECENT_S, QueueShares
 
 
 class Clock:
-    """Stands still until a test moves it."""
+    """A clock that only a test moves."""
 
     now = 0.0
 
     def __call__(self) -> float:
-        """Seconds since the start."""
+        """Return the seconds since the start."""
         return self.now
 
 
 def fill(shares: QueueShares, holder: str) -> int:
-    """Take all that a holder gets."""
+    """Take every place that a holder gets."""
     taken = 0
     while shares.enter(holder):
         taken += 1
@@ -29,7 +29,7 @@ def fill(shares: QueueShares, holder: str) -> int:
 
 @given(st.integers(1, 200))
 def test_alone_a_key_has_every_place(places: int) -> None:
-    """Where nobody else has asked, nothing is kept back."""
+    """If no other key has asked, nothing is reserved."""
     assert fill(QueueShares(places), "a") == places
 
 
@@ -38,7 +38,7 @@ def test_alone_a_key_has_every_place(places: int) -> None:
     st.lists(st.tuples(st.sampled_from("abcdef"), st.booleans(), st.floats(0, 400)), max_size=200),
 )
 def test_places_are_counted_and_never_overrun(places: int, moves: list[tuple[str, bool, float]]) -> None:
-    """Whoever comes and goes, the count is true and within the places; who holds none gets one that is free."""
+    """In any order the count is exact and within the places; a holder without a place gets a free one."""
     clock = Clock()
     shares, held = QueueShares(places, clock), Counter[str]()
     for holder, enters, passed_s in moves:
@@ -70,20 +70,20 @@ def test_a_flood_of_one_key_leaves_room_for_others(places: int, n_others: int) -
         assert shares.enter(others[at])
 
 
-def test_who_has_not_asked_for_long_is_forgotten() -> None:
+def test_a_holder_that_has_not_asked_recently_is_forgotten() -> None:
     """Ten minutes after another key's last request one key may take every place again."""
     clock = Clock()
     shares = QueueShares(8, clock)
     assert shares.enter("b")
     shares.leave("b")
     assert fill(shares, "a") == 6
-    clock.now += LATELY_S + 1
+    clock.now += RECENT_S + 1
     assert fill(shares, "a") == 2
 
 
 @pytest.mark.parametrize("places", [1, 2, 3])
-def test_small_queues_have_no_place_to_keep(places: int) -> None:
-    """Below four places there is no quarter: who comes first is served first."""
+def test_small_queues_reserve_no_place(places: int) -> None:
+    """Below four places no quarter is reserved: first come, first served."""
     shares = QueueShares(places)
     assert fill(shares, "b") == places
     for _ in range(places):

@@ -1,4 +1,4 @@
-"""What each key has taken of its limits."""
+"""How much of its limits each key has used."""
 
 from collections.abc import Callable
 
@@ -14,17 +14,17 @@ NOON = 1_790_000_000 // 86_400 * 86_400 + 43_200.0
 
 
 class Clock:
-    """Both clocks at once; stands still until a test moves it."""
+    """Both clocks at once; only a test moves them."""
 
     def __init__(self) -> None:
         self.past = 0.0
 
     def steady(self) -> float:
-        """Seconds since the start."""
+        """Return the seconds since the start."""
         return 1000.0 + self.past
 
     def wall(self) -> float:
-        """The time of day."""
+        """Return the wall time."""
         return NOON + self.past
 
 
@@ -43,7 +43,7 @@ def key(name: str = "bot", /, **limits: int) -> Key:
 
 
 def admitted(quotas: RateLimiter, asked: Key, tokens: int = 0) -> bool:
-    """Whether one short request gets in."""
+    """Return whether one short request is admitted."""
     passage = quotas.ticket(asked)
     try:
         passage.acquire()
@@ -56,7 +56,7 @@ def admitted(quotas: RateLimiter, asked: Key, tokens: int = 0) -> bool:
 
 
 def test_requests_in_any_minute_stay_under_the_limit(quotas: RateLimiter, clock: Clock) -> None:
-    """Over many minutes of asking all the time, no minute has more requests than the limit, and few have fewer."""
+    """Over many minutes of constant requests, no minute has more than the limit, and few have fewer."""
     asked, times = key(requests_per_minute=50), []
     for _ in range(6000):
         clock.past += 0.05
@@ -68,7 +68,7 @@ def test_requests_in_any_minute_stay_under_the_limit(quotas: RateLimiter, clock:
 
 
 def test_tokens_in_any_minute_stay_under_the_limit(quotas: RateLimiter, clock: Clock) -> None:
-    """Tokens are limited the same way, each request by what it takes."""
+    """Tokens are limited in the same way, each request by what it uses."""
     asked, taken = key(tokens_per_minute=1000), []
     for at in range(6000):
         clock.past += 0.05
@@ -80,8 +80,8 @@ def test_tokens_in_any_minute_stay_under_the_limit(quotas: RateLimiter, clock: C
     assert sum(size for _, size in taken) >= 0.95 * 1000 * 5
 
 
-def test_a_refusal_says_when_to_come_back(quotas: RateLimiter, clock: Clock) -> None:
-    """At the time that a refusal names there is room, and not much sooner."""
+def test_a_refusal_has_a_time_to_retry(quotas: RateLimiter, clock: Clock) -> None:
+    """A refusal's time is when there is room, and not much earlier."""
     asked = key(requests_per_minute=2)
     assert admitted(quotas, asked)
     clock.past += 10
@@ -99,15 +99,15 @@ def test_a_refusal_says_when_to_come_back(quotas: RateLimiter, clock: Clock) -> 
 
 
 def test_keys_do_not_share_limits(quotas: RateLimiter) -> None:
-    """What one key takes is not taken from another."""
+    """What one key uses does not count for another."""
     one, other = key("one", requests_per_minute=1), key("other", requests_per_minute=1)
     assert admitted(quotas, one)
     assert not admitted(quotas, one)
     assert admitted(quotas, other)
 
 
-def test_what_was_reserved_too_much_is_given_back(quotas: RateLimiter) -> None:
-    """A request reserves what it may take and pays what it took."""
+def test_unused_reservations_are_returned(quotas: RateLimiter) -> None:
+    """A request reserves what it may use and is charged what it used."""
     asked = key(tokens_per_minute=100)
     passage = quotas.ticket(asked)
     passage.acquire()
@@ -120,7 +120,7 @@ def test_what_was_reserved_too_much_is_given_back(quotas: RateLimiter) -> None:
 
 
 def test_a_long_answer_counts_where_it_is_more_than_reserved(quotas: RateLimiter, clock: Clock) -> None:
-    """A request that lasts over a minute and takes more than it reserved pays the rest at its end."""
+    """A request that lasts over a minute and uses more than it reserved is charged the rest at its end."""
     asked = key(tokens_per_minute=100)
     passage = quotas.ticket(asked)
     passage.acquire()
@@ -132,7 +132,7 @@ def test_a_long_answer_counts_where_it_is_more_than_reserved(quotas: RateLimiter
 
 
 def test_more_than_the_limit_never_fits(quotas: RateLimiter) -> None:
-    """A request that asks for more tokens than a minute has is refused as too large."""
+    """A request for more tokens than a minute has is refused as too large."""
     with pytest.raises(RateLimited, match="Request too large"):
         quotas.ticket(key(tokens_per_minute=100)).reserve(101)
 
@@ -144,7 +144,7 @@ def test_more_than_the_limit_never_fits(quotas: RateLimiter) -> None:
 def test_a_budget_is_spent_until_the_calendar_turns(
     quotas: RateLimiter, clock: Clock, limit: str, wait: float, most_s: float
 ) -> None:
-    """A spent day or month is `insufficient_quota` until the next one begins, in UTC."""
+    """A used-up day or month is `insufficient_quota` until the next one begins, in UTC."""
     asked = key(**{limit: 100})
     assert admitted(quotas, asked, 60)
     assert admitted(quotas, asked, 60)  # what is left is not known to be too little before it is spent
@@ -160,8 +160,8 @@ def test_a_budget_is_spent_until_the_calendar_turns(
     assert admitted(quotas, asked, 1)
 
 
-def test_what_runs_counts_against_the_budget(quotas: RateLimiter) -> None:
-    """Requests under way count with what they reserved: another may come when they end, which is soon."""
+def test_running_requests_count_against_the_budget(quotas: RateLimiter) -> None:
+    """Running requests count with what they reserved: another is possible when they end, which is soon."""
     asked = key(tokens_per_day=100)
     first = quotas.ticket(asked)
     first.reserve(100)
@@ -174,15 +174,15 @@ def test_what_runs_counts_against_the_budget(quotas: RateLimiter) -> None:
 
 
 def test_a_budget_outlives_the_server(quotas: RateLimiter) -> None:
-    """What a key took before this server began counts."""
+    """What a key used before this server started counts."""
     quotas.seed("key_bot", 50, 100)
     assert admitted(quotas, key(tokens_per_day=51), 1)
     assert not admitted(quotas, key(tokens_per_day=51), 1)
     assert not admitted(quotas, key(tokens_per_month=100), 1)
 
 
-def test_so_many_at_once(quotas: RateLimiter) -> None:
-    """A key's requests over its concurrency are refused until one has ended; ending twice is once."""
+def test_concurrent_requests_are_limited(quotas: RateLimiter) -> None:
+    """A key's requests over its concurrency are refused until one has ended; ending twice counts once."""
     asked = key(concurrent_requests=2)
     running = [quotas.ticket(asked) for _ in range(3)]
     running[0].acquire()
@@ -196,8 +196,8 @@ def test_so_many_at_once(quotas: RateLimiter) -> None:
     assert not admitted(quotas, asked)
 
 
-def test_rates_tell_limit_rest_and_reset(quotas: RateLimiter, clock: Clock) -> None:
-    """Each limit of a minute tells what it is, what is left and when it is whole again; others are not told."""
+def test_status_has_limit_remaining_and_reset(quotas: RateLimiter, clock: Clock) -> None:
+    """Each limit of a minute reports its size, what remains and when it resets; others are not reported."""
     passage = quotas.ticket(key(requests_per_minute=3, tokens_per_day=5))
     assert list(passage.limit_status()) == ["requests"]
     assert passage.limit_status()["requests"] == (3, 3, 0.0)
@@ -211,7 +211,7 @@ def test_rates_tell_limit_rest_and_reset(quotas: RateLimiter, clock: Clock) -> N
 
 @pytest.mark.parametrize("limit", ["tokens_per_minute", "tokens_per_day", "tokens_per_month"])
 def test_an_answer_without_a_bound_is_reserved_in_slices(quotas: RateLimiter, limit: str) -> None:
-    """It begins with 256 tokens beside its prompt, gets 256 more each time, what is left at last, and then nothing."""
+    """It starts with 256 tokens plus its prompt, gets 256 more each time, at last what is left, and then nothing."""
     passage = quotas.ticket(key(**{limit: 600}))
     assert passage.reserve(10, None) == 266
     assert passage.more(150, 10_000) == 256
@@ -241,7 +241,7 @@ def test_no_more_is_reserved_than_can_be_used(quotas: RateLimiter) -> None:
 
 @pytest.mark.parametrize("limit", ["tokens_per_minute", "tokens_per_day", "tokens_per_month"])
 def test_a_prompt_longer_than_estimated_is_refused_where_it_does_not_fit(quotas: RateLimiter, limit: str) -> None:
-    """Its true length counts before anything is computed; a refused one has taken nothing."""
+    """Its true length counts before anything is computed; a refused one takes nothing."""
     asked = key(**{limit: 100})
     passage = quotas.ticket(asked)
     assert passage.reserve(5, None) == 100
@@ -258,8 +258,8 @@ def test_a_prompt_longer_than_estimated_is_refused_where_it_does_not_fit(quotas:
     assert admitted(quotas, asked, 1)
 
 
-def test_who_leaves_early_pays_for_what_was_drawn_unseen(quotas: RateLimiter) -> None:
-    """Candidates that are never given out count with what the engine last said that they took."""
+def test_an_early_disconnect_is_charged_for_unseen_tokens(quotas: RateLimiter) -> None:
+    """Candidates that are never returned count with the engine's last report of their tokens."""
     asked = key(tokens_per_day=1000)
     passage = quotas.ticket(asked)
     passage.reserve(10, None)
@@ -278,7 +278,7 @@ _MOVES = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 400), st.integers(
 def test_together_requests_never_take_more_than_the_limit(
     moves: list[tuple[int, int, int]], limit: str, most: int
 ) -> None:
-    """However requests of one key begin, go on and end, they take no more than it, and all else is given back."""
+    """In any order requests of one key never use more than the limit, and all else is returned."""
     clock = Clock()
     quotas, asked = RateLimiter(clock.steady, clock.wall), key(**{limit: most})
     running: dict[int, tuple[RateLimitTicket, int]] = {}  # and what each may take
@@ -315,14 +315,14 @@ def _acts(passage: RateLimitTicket) -> list[Callable[[], object]]:
 
 
 def test_without_a_key_there_is_no_limit() -> None:
-    """The passage of callers without a key of their own lets everything through."""
+    """The ticket of callers without a key of their own limits nothing."""
     for act in _acts(UNLIMITED):
         act()
     assert UNLIMITED.limit_status() == {}
 
 
-def test_the_background_leaves_room(quotas: RateLimiter) -> None:
-    """It is no request of the minute nor one at a time, and takes half of a minute's tokens at most."""
+def test_background_requests_leave_room(quotas: RateLimiter) -> None:
+    """It counts neither in the minute's requests nor as concurrent, and uses at most half of a minute's tokens."""
     limited = key(requests_per_minute=1, concurrent_requests=1, tokens_per_minute=100)
     lines = [quotas.ticket(limited, is_background=True) for _ in range(3)]
     for line in lines:
@@ -338,7 +338,7 @@ def test_the_background_leaves_room(quotas: RateLimiter) -> None:
 
 
 def test_a_large_background_request_waits_for_a_whole_minute(quotas: RateLimiter, clock: Clock) -> None:
-    """More than half of the tokens fit into an empty minute; more than all of them never, and are refused for good."""
+    """More than half of the tokens fit into an empty minute; more than all of them are refused for good."""
     limited = key(tokens_per_minute=100)
     quotas.ticket(limited).reserve(30)
     large = quotas.ticket(limited, is_background=True)
@@ -352,8 +352,8 @@ def test_a_large_background_request_waits_for_a_whole_minute(quotas: RateLimiter
     assert spent.value.retry_after_s is None
 
 
-def test_the_background_spends_the_budget(quotas: RateLimiter) -> None:
-    """A day's tokens are the same for all that a key asks."""
+def test_background_requests_use_the_budget(quotas: RateLimiter) -> None:
+    """A day's tokens are shared by all requests of a key."""
     limited = key(tokens_per_day=100)
     line = quotas.ticket(limited, is_background=True)
     line.reserve(10)

@@ -1,4 +1,4 @@
-"""Mixed traffic over more models than fit, with clients that leave at any moment and workers that die."""
+"""Mixed traffic over more models than fit, with clients that disconnect at any moment and workers that die."""
 
 import asyncio
 import random
@@ -20,8 +20,8 @@ OPTIONS = msgspec.structs.replace(
 )
 
 
-async def visit(serving: LocalServing, chance: random.Random) -> str:
-    """One client: asks something of some model, may leave early; gives how it went, in a word."""
+async def run_client(serving: LocalServing, chance: random.Random) -> str:
+    """Run one client: requests some model, may disconnect early; return its outcome as a word."""
     model = chance.choice(MODELS)
     text = chance.choice(["count 20"] * 16 + ["wait", "wait", "abort 3", "reject"])
     stay_s = chance.choice([0.01, 0.1, 30.0, 30.0]) if text != "wait" else 0.2
@@ -37,12 +37,12 @@ async def visit(serving: LocalServing, chance: random.Random) -> str:
 
 
 def workers() -> Counter[str]:
-    """Live child processes by state."""
+    """Return live child processes by state."""
     return Counter(child.status() for child in psutil.Process().children())
 
 
 async def test_mixed_traffic(serve: Serve) -> None:
-    """Every request ends in its answer or an error of its own; afterwards nothing is held, and all models answer."""
+    """Every request ends in its answer or an error of its own; afterwards nothing is leased, and all models answer."""
     serving = await serve(OPTIONS)
     chance = random.Random(7)
     ends: Counter[str] = Counter()
@@ -52,7 +52,7 @@ async def test_mixed_traffic(serve: Serve) -> None:
         nonlocal most
         own = random.Random(seed)
         for _ in range(8):
-            ends[await visit(serving, own)] += 1
+            ends[await run_client(serving, own)] += 1
             copies = Counter(status.model for status in serving.worker_status() if status.pid)
             most = max(most, sum(copies.values()))
             assert set(copies.values()) <= {1}

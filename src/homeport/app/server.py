@@ -55,8 +55,8 @@ class Server:
         self._loops = BackgroundLoops()
         self._serving = LocalServing(
             options.serving_options(settings),
-            job_options=partial(options.engine_options, settings, self._store),
-            job_files=partial(engine_files, self._store),
+            engine_options=partial(options.engine_options, settings, self._store),
+            engine_files=partial(engine_files, self._store),
             loops=self._loops,
         )
         self._running: runfile.RunningServer | None = None

@@ -1,1 +1,1 @@
-"""The words every room shares: requests, events, errors, model facts and ports. Imports no other room."""
+"""Values that every room shares: requests, events, errors, model facts, ports. Imports no other room."""

@@ -1,18 +1,18 @@
-"""Batches: many requests in one file, done in the gaps of other traffic. Knows nothing of where they are kept.
+"""Batches: many requests in one file, run while the server is otherwise idle. Knows nothing of where they are stored.
 
-A batch goes `validating`, `in_progress`, `finalizing`, and ends as `completed`, `failed`, `expired` or, by way of
-`cancelling`, as `cancelled`. Each of its lines comes to exactly one outcome: an answer, or what kept it from one.
+A batch is `validating`, `in_progress`, `finalizing`, and ends as `completed`, `failed`, `expired` or, after
+`cancelling`, as `cancelled`. Each of its lines has exactly one result: an answer, or an error.
 """
 
 import msgspec
 
 ENDED = ("completed", "failed", "expired", "cancelled")
 OUTPUT = "batch_output"
-"""The purpose of the files that a batch makes."""
+"""The purpose of a batch's output files."""
 
 
 class BatchError(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a batch as a whole was not done. `line` counts from 1."""
+    """Why a batch as a whole failed. `line` counts from 1."""
 
     code: str
     message: str
@@ -21,10 +21,10 @@ class BatchError(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
-    """A batch of a project, made with the stored key `key` (empty: with none). Times are seconds since 1970.
+    """A batch of a project, created with the stored key `key` (empty: without a key). Times are seconds since 1970.
 
-    `model`: what all lines ask, None where they ask several. `keep_s`: how long its files are kept, None: until they
-    are deleted. `total` counts lines, `completed` and `failed` their outcomes; the tokens are those of the answers.
+    `model`: the model of all lines; None if they name several. `keep_s`: how long its files are kept; None: until they
+    are deleted. `total` counts lines, `completed` and `failed` their results; the tokens are those of the answers.
     """
 
     id: str
@@ -57,12 +57,12 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing will happen to it any more."""
+        """Whether its status is final."""
         return self.status in ENDED
 
 
 class LineResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of the line with this number. `text` is its line in the output file, or in that of errors."""
+    """The result of the line with this number. `text` is its line in the output file or the error file."""
 
     line: int
     text: str
@@ -73,7 +73,7 @@ class LineResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DispatchedResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """The server's own answer to one request. `retry_after_s`: when to ask again, where that can help."""
+    """The server's own response to one request. `retry_after_s`: when to retry, if a retry can help."""
 
     status: int
     request_id: str

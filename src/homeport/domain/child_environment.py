@@ -12,8 +12,8 @@ _NAMES = frozenset(
     ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "TEMP", "TMP", "LANG", "LANGUAGE", "TZ", "VIRTUAL_ENV")
 )
 _FAMILIES = (
-    *("LC_", "XDG_", "PYTHON", "COVERAGE_", "COV_"),  # places, languages, the interpreter and who watches it
-    *("LD_", "DYLD_", "MALLOC_", "GLIBC_", "MIMALLOC_", "__CF", "OBJC_"),  # loaders and libraries of the system
+    *("LC_", "XDG_", "PYTHON", "COVERAGE_", "COV_"),  # locale, folders, the interpreter, coverage
+    *("LD_", "DYLD_", "MALLOC_", "GLIBC_", "MIMALLOC_", "__CF", "OBJC_"),  # system loaders and libraries
     *("OMP_", "GOMP_", "KMP_", "OPENBLAS_", "MKL_", "BLIS_", "VECLIB_", "NUMEXPR_"),  # threads
     *("GGML_", "LLAMA_", "ORT_", "CT2_", "TORCH_", "PYTORCH_", "TRITON_"),  # engines
     *("CUDA_", "NVIDIA_", "NCCL_", "VK_", "HIP_", "HSA_", "ROC", "GPU_", "AMD_", "MESA_", "LIBGL_", "DRI_"),  # GPUs
@@ -22,17 +22,17 @@ _FAMILIES = (
 _SPIN_COUNT = "1000"  # some microseconds: more than a step's threads wait, less than a time slice of the system
 _BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH", re.IGNORECASE)
-"""In a name, such as NVIDIA_API_KEY or LLAMA_CLOUD_API_KEY, whose family is one of these all the same."""
+"""Excludes a variable although its family is allowed, such as NVIDIA_API_KEY or LLAMA_CLOUD_API_KEY."""
 
 
 def child_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The allowed variables for a child process that computes. `environ`: this process's by default."""
+    """Return the allowed variables for a child process that computes. `environ`: by default that of this process."""
     environ = os.environ if environ is None else environ
     return {name: value for name, value in environ.items() if _is_needed(name)}
 
 
 def environment_without_settings(environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """All variables but Homeport's settings, for package tools: their proxies and options are variables too."""
+    """Return all variables except Homeport's settings, for package tools, which read proxies and options from them."""
     environ = os.environ if environ is None else environ
     return {name: value for name, value in environ.items() if not name.upper().startswith("HOMEPORT_")}
 

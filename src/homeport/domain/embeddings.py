@@ -1,7 +1,7 @@
-"""What an embeddings engine is asked for. Values only; `api` builds them, a worker reads them.
+"""The request to an embeddings engine. Values only: `api` builds them, a worker reads them.
 
-Knows nothing of JSON field names, HTTP or tokenisers. What needs the model (window, dimensions, vocabulary) is
-checked by the worker.
+Knows nothing of JSON field names, HTTP or tokenizers. The worker checks what needs the model (window, dimensions,
+vocabulary).
 """
 
 import msgspec
@@ -12,10 +12,10 @@ EmbeddingInput = TextPrompt | TokenPrompt
 
 
 class EmbeddingRequest(msgspec.Struct, frozen=True, tag="embedding_request"):
-    """One vector for each of `inputs`. `dimensions` None: all the model has.
+    """Asks for one vector per element of `inputs`. `dimensions` None: all that the model has.
 
-    `encoding`: the OpenAI encoding of the inputs' token ids; None: the model's own vocabulary. `is_query`: they search,
-    rather than being what is to be found, for models that tell these apart.
+    `encoding`: the OpenAI encoding of the inputs' token ids; None: the model's own vocabulary. `is_query`: the inputs
+    are search queries, not documents, for models that distinguish the two.
     """
 
     inputs: tuple[EmbeddingInput, ...]

@@ -27,12 +27,12 @@ MESSAGE_CHARS = 2000
 
 
 def excerpt(text: str, most: int = EXCERPT_CHARS) -> str:
-    """What an error message may repeat of what was sent: at most `most` characters."""
+    """Shorten text that an error message repeats from a request to at most `most` characters."""
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
 class ErrorInfo(msgspec.Struct, frozen=True, array_like=True):
-    """An error as a value, to cross a process link or to stand in a stream."""
+    """An error as a value, to cross a process link or to be stored."""
 
     kind: str
     message: str
@@ -42,10 +42,11 @@ class ErrorInfo(msgspec.Struct, frozen=True, array_like=True):
 
 
 class HomeportError(Exception):
-    """Any failure a caller may see.
+    """Any failure that a caller may see.
 
-    `message` is for people, `param` names the field at fault, `code` is for programs. What a message repeats of a
-    request goes through `excerpt`; the limits here only keep one that was forgotten from filling an answer or a log.
+    `message` is for people, `code` is for programs, `param` names the field at fault. Text that a message repeats from
+    a request goes through `excerpt`; the limits here are a second line of defense, so that no message fills a response
+    or a log.
     """
 
     default_code: str | None = None
@@ -71,7 +72,7 @@ class HomeportError(Exception):
 
     @classmethod
     def kinds(cls) -> dict[str, type[Self]]:
-        """Every class of the tree from here down, by name."""
+        """Return this class and all its subclasses, by name."""
         found = {cls.__name__: cls}
         for child in cls.__subclasses__():
             found.update(child.kinds())
@@ -79,17 +80,17 @@ class HomeportError(Exception):
 
 
 class InvalidRequest(HomeportError):
-    """The request itself is wrong; sending it again unchanged cannot help."""
+    """The request itself is wrong; sending it again unchanged cannot succeed."""
 
 
 class ContextOverflow(InvalidRequest):
-    """Prompt plus answer do not fit the model's window."""
+    """Prompt plus answer exceed the model's window."""
 
     default_code = "context_length_exceeded"
 
 
 class Unauthenticated(HomeportError):
-    """No key, or a key nobody issued."""
+    """No key, or an unknown one."""
 
     default_code = "invalid_api_key"
 
@@ -109,7 +110,7 @@ class ModelNotFound(NotFound):
 
 
 class MethodNotAllowed(HomeportError):
-    """The path exists, the HTTP method does not apply to it."""
+    """The path exists, but not for this HTTP method."""
 
 
 class PayloadTooLarge(HomeportError):
@@ -129,49 +130,49 @@ class TargetTooLong(PayloadTooLarge):
 
 
 class TooSlow(HomeportError):
-    """The request came in more slowly than is waited for."""
+    """The request arrived more slowly than the server waits."""
 
     default_code = "request_timeout"
 
 
 class UnsupportedMediaType(HomeportError):
-    """The body's content type is not one this path reads."""
+    """This path does not accept the body's content type."""
 
 
 class StorageFull(HomeportError):
-    """The disk has no room left; nothing of the request was kept."""
+    """The disk is full; nothing of the request was stored."""
 
     default_code = "storage_full"
 
 
 class RateLimited(HomeportError):
-    """The caller went over a limit; `retry_after_s` says when to come back."""
+    """The caller exceeded a limit; `retry_after_s` is when to retry."""
 
     default_code = "rate_limit_exceeded"
 
 
 class QuotaExceeded(RateLimited):
-    """The caller's budget is used up; retrying does not help."""
+    """The caller's budget is used up; retrying cannot succeed."""
 
     default_code = "insufficient_quota"
 
 
 class Overloaded(RateLimited):
-    """The server's own queue is full; refused before any work was done."""
+    """The server's own queue is full; the request was refused before any work."""
 
     default_code = "server_overloaded"
 
 
 class EngineFailed(HomeportError):
-    """The engine broke while it worked on this request."""
+    """The engine failed while it worked on this request."""
 
 
 class Unavailable(HomeportError):
-    """Cannot be served now: a model does not load, memory is short, or the server is draining."""
+    """The server cannot serve this now: a model does not load, memory is short, or the server is draining."""
 
 
 class ExtraNotInstalled(Unavailable):
-    """This installation lacks the optional part that this needs; the message says what to install."""
+    """This installation lacks an optional dependency; the message names what to install."""
 
     default_code = "missing_extra"
 

@@ -13,7 +13,7 @@ from homeport.domain.errors import ErrorInfo
 
 
 class AlternativeToken(msgspec.Struct, frozen=True, array_like=True):
-    """A token that could have stood here, and its log-probability (natural log, of the raw logits)."""
+    """A token that could have been generated at this position; `logprob` is the natural log, of the raw logits."""
 
     token: str
     bytes: bytes
@@ -23,8 +23,8 @@ class AlternativeToken(msgspec.Struct, frozen=True, array_like=True):
 class ScoredToken(msgspec.Struct, frozen=True, array_like=True):
     """One token with its log-probability; None for the first token of a document.
 
-    `token` is the text, or `bytes:\\xNN…` where the bytes alone are no UTF-8. `offset` counts characters from the
-    start of this choice's text (the echoed prompt included). `top` is sorted, likeliest first.
+    `token` is the text, or `bytes:\\xNN…` if the bytes alone are not valid UTF-8. `offset` counts characters from the
+    start of this choice's text (the echoed prompt included). `top` is sorted by descending probability.
     """
 
     token: str
@@ -35,7 +35,7 @@ class ScoredToken(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Usage(msgspec.Struct, frozen=True, array_like=True):
-    """Tokens: each prompt counted once, every generated token of every candidate counted."""
+    """Token counts: each prompt counts once, every generated token of every candidate counts."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -43,10 +43,10 @@ class Usage(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Admitted(msgspec.Struct, frozen=True, array_like=True, tag="admitted"):
-    """All checks passed and work begins; HTTP headers may go out. `prompt_chars[p]`: length of prompt p's text.
+    """All checks passed and work begins; HTTP headers may be sent. `prompt_chars[p]`: length of prompt p's text.
 
-    `skipped`: characters of a text to be spoken that no voice can read, each once. `changes`: what was done to a
-    conversation that the model's template does not take as it is.
+    `skipped`: characters that no voice can pronounce, each once. `changes`: how a conversation was rewritten because
+    the model's template does not accept it as it is.
     """
 
     prompt_tokens: int
@@ -56,7 +56,7 @@ class Admitted(msgspec.Struct, frozen=True, array_like=True, tag="admitted"):
 
 
 class TextDelta(msgspec.Struct, frozen=True, array_like=True, tag="delta"):
-    """New text of one choice. Whole characters only; stop strings never show. `text` may be empty with scores.
+    """New text of one choice: whole characters only, never part of a stop string. `text` may be empty with scores.
 
     `tokens`: how many were generated since the choice's last delta.
     """
@@ -76,9 +76,9 @@ class ChoiceFinished(msgspec.Struct, frozen=True, array_like=True, tag="finished
 
 
 class QuotaLow(msgspec.Struct, frozen=True, array_like=True, tag="quota_low"):
-    """A request will soon have used its quota up: `used` tokens so far, `wanted` are the most it can use beyond it.
+    """A request's quota is nearly used up: `used` tokens so far; at most `wanted` more than granted can be used.
 
-    Answered by `domain.link.Grant`; without one it stands still when the quota is used up.
+    `domain.worker_messages.Grant` is the reply; without one the request pauses when the quota is used up.
     """
 
     used: int
@@ -86,7 +86,7 @@ class QuotaLow(msgspec.Struct, frozen=True, array_like=True, tag="quota_low"):
 
 
 class EmbeddingVectors(msgspec.Struct, frozen=True, array_like=True, tag="vectors"):
-    """The embeddings of inputs `index` to `index + count - 1`, each of length 1.
+    """The embeddings of inputs `index` to `index + count - 1`, each normalized to length 1.
 
     `data`: `count` rows of `dimensions` little-endian float32.
     """
@@ -98,15 +98,15 @@ class EmbeddingVectors(msgspec.Struct, frozen=True, array_like=True, tag="vector
 
 
 class AudioChunk(msgspec.Struct, frozen=True, array_like=True, tag="sound"):
-    """More bytes of one encoded sound, 256 kB at most."""
+    """The next bytes of one encoded audio file, at most 256 kB."""
 
     data: bytes
 
 
 class RecordingInfo(msgspec.Struct, frozen=True, array_like=True, tag="heard"):
-    """What is known of a recording before its first word: the language as an ISO 639-1 code, and the length.
+    """Facts about a recording, before its first word: the language as an ISO 639-1 code, and the length.
 
-    Where nobody speaks there is no language: it is empty.
+    The language is empty if the recording has no speech.
     """
 
     language: str
@@ -114,7 +114,7 @@ class RecordingInfo(msgspec.Struct, frozen=True, array_like=True, tag="heard"):
 
 
 class TranscriptWord(msgspec.Struct, frozen=True, array_like=True):
-    """One word as it stands in its segment's text, with its times in seconds from the recording's start."""
+    """One word as in its segment's text, with its times in seconds from the start of the recording."""
 
     word: str
     start: float
@@ -122,9 +122,9 @@ class TranscriptWord(msgspec.Struct, frozen=True, array_like=True):
 
 
 class TranscriptSegment(msgspec.Struct, frozen=True, array_like=True, tag="segment"):
-    """A stretch of a recording and what is said in it. Times are in seconds, `tokens` are the model's own ids.
+    """A span of a recording and its text. Times are in seconds, `tokens` are the model's own ids.
 
-    `seek` is the place, in hundredths of a second, of the window it was heard in. `words` only where asked for.
+    `seek` is the start of the window that it was decoded in, in hundredths of a second. `words` only if requested.
     """
 
     seek: int
@@ -140,9 +140,9 @@ class TranscriptSegment(msgspec.Struct, frozen=True, array_like=True, tag="segme
 
 
 class CategoryScore(msgspec.Struct, frozen=True, array_like=True):
-    """One category of a verdict: a score in 0..1, whether it is over the category's threshold, and what was looked at.
+    """One category of a verdict: a score in 0..1 and whether it exceeds the category's threshold.
 
-    `inputs`: those of `text` and `image` that the input had and that the score takes into account.
+    `inputs`: which of `text` and `image` the input has and the score takes into account.
     """
 
     category: str
@@ -152,14 +152,14 @@ class CategoryScore(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ModerationVerdict(msgspec.Struct, frozen=True, array_like=True, tag="verdict"):
-    """What was found in input `index`: one judgement for each of `domain.moderation.CATEGORIES`, in that order."""
+    """The verdict on input `index`: one score for each of `domain.moderation.CATEGORIES`, in that order."""
 
     index: int
     scores: tuple[CategoryScore, ...]
 
 
 class ImageProgress(msgspec.Struct, frozen=True, array_like=True, tag="progress"):
-    """Step `step` of `steps` of picture `picture` is done. Steps count from 1, pictures from 0."""
+    """Step `step` of `steps` of image `image_index` is done. Steps count from 1, images from 0."""
 
     image_index: int
     step: int
@@ -167,7 +167,7 @@ class ImageProgress(msgspec.Struct, frozen=True, array_like=True, tag="progress"
 
 
 class GeneratedImage(msgspec.Struct, frozen=True, array_like=True, tag="picture"):
-    """Picture `picture`, as a file's bytes. `partial`: which of the unfinished looks it is, None for the finished one.
+    """Image `image_index`, as a file's bytes. `partial`: the number of this partial image; None for the final one.
 
     `width` and `height` in pixels.
     """
@@ -180,7 +180,7 @@ class GeneratedImage(msgspec.Struct, frozen=True, array_like=True, tag="picture"
 
 
 class TokenizerFacts(msgspec.Struct, frozen=True):
-    """What a model's tokeniser is like: control tokens by name (None where it has none), and its chat template."""
+    """Facts about a model's tokenizer: control tokens by name (None if it has none), and its chat template."""
 
     vocabulary: int
     adds_start: bool
@@ -192,7 +192,7 @@ class TokenizerFacts(msgspec.Struct, frozen=True):
 
 
 class Tokenised(msgspec.Struct, frozen=True, array_like=True, tag="tokenised"):
-    """The answer to a `TokenRequest`: ids, each one's text where wanted, and the text that they stand for."""
+    """The answer to a `TokenRequest`: ids, each one's text if requested, and the text of all of them."""
 
     ids: tuple[int, ...] = ()
     names: tuple[str, ...] = ()
@@ -230,4 +230,4 @@ Event = (
     | Failed
 )
 CREDIT_FREE_EVENTS = (Admitted, ChoiceFinished, QuotaLow, Done, Failed)
-"""The events that cost no credit: there are few of them per request, and they are never held back."""
+"""Events that cost no credit: each request has few of them, and they are never held back."""

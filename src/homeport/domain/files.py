@@ -1,9 +1,9 @@
-"""Files that callers keep here, and uploads of large ones in parts. Knows nothing of where they are kept."""
+"""Files that callers store, and uploads of large files in parts. Knows nothing of where they are stored."""
 
 import msgspec
 
 PURPOSES = ("assistants", "batch", "evals", "fine-tune", "user_data", "vision")
-"""What a caller may send a file for."""
+"""The purposes for which a caller may upload a file."""
 
 
 class File(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,9 +19,9 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Upload(msgspec.Struct, frozen=True, kw_only=True):
-    """A file on its way in parts. `status`: pending, completed, cancelled or expired; `file_id` once completed.
+    """A file that is uploaded in parts. `status`: pending, completed, cancelled or expired; then `file_id` is set.
 
-    `keep_s`: how long the file will be kept, None: until it is deleted.
+    `keep_s`: how long the file will be kept; None: until it is deleted.
     """
 
     id: str

@@ -1,6 +1,6 @@
-"""Fine-tuning jobs as they are kept: what was asked for, how far it is, what came of it; and the books they are in.
+"""Fine-tuning jobs: what was requested, the progress, the result.
 
-One kind of job for every API that asks for one. Knows nothing of how models are trained, nor of where jobs are kept.
+One kind of job for every API that creates one. Knows nothing of how models are trained, nor of where jobs are stored.
 """
 
 from collections.abc import Mapping
@@ -17,14 +17,15 @@ JobStatus = Literal["queued", "validating_files", "running", "paused", "succeede
 ACTIVE_STATUSES: tuple[JobStatus, ...] = ("validating_files", "running")
 UNFINISHED_STATUSES: tuple[JobStatus, ...] = ("queued", *ACTIVE_STATUSES, "paused")
 MAX_CHECKPOINTS = 3
-"""So many of a job's checkpoints stay, the latest."""
+"""The number of checkpoints that a job keeps: the latest ones."""
 ENDED: tuple[JobStatus, ...] = ("succeeded", "failed", "cancelled")
 
 
 class NewFineTuningJob(msgspec.Struct, frozen=True, kw_only=True):
-    """What a caller asks for, checked as far as that goes without its files.
+    """A requested job, checked as far as possible without its files.
 
-    `asked`: the model's name as it was asked for; `model`: the real one. `prefix`: what the job's id begins with.
+    `requested_model`: the model's name as requested; `model`: its real name. `id_prefix`: the beginning of the job's
+    id.
     """
 
     project: str
@@ -39,10 +40,10 @@ class NewFineTuningJob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FineTuningJob(msgspec.Struct, frozen=True, kw_only=True):
-    """A job. Times are seconds since 1970; `name` is what the new model is, or will be, called.
+    """A job. Times are seconds since 1970; `name` is the name of the resulting model.
 
-    `server`: the one that trains it. `hyperparameters`: as asked for, and from the time that its files are read, as
-    settled. `step` of `steps` is done; `tokens` were trained on, with repeats.
+    `server`: the one that trains it. `asked`: the model's name as requested. `hyperparameters`: as requested; once its
+    files are read, the resolved ones. `step` of `steps` is done; `tokens` were trained on, counting repetitions.
     """
 
     id: str
@@ -69,7 +70,7 @@ class FineTuningJob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FineTuningEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that was to be told of a job. `data`: of a step, its measures."""
+    """An entry of a job's log. `data`: the metrics of a step."""
 
     id: str
     created_at: int
@@ -80,7 +81,7 @@ class FineTuningEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FineTuningCheckpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """A model that a job has left on its way, and how its step went."""
+    """A model that a job saved at the end of an epoch, and the metrics of its step."""
 
     id: str
     job: str

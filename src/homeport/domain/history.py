@@ -1,6 +1,6 @@
-"""The fields of an answer's message besides role and text, which clients send back in chats and in training examples.
+"""Fields of an answer's message besides role and text, which clients send back in chats and in training examples.
 
-Knows nothing of endpoints or of training. Clients send an answer's message back as they received it, with all fields.
+Clients send an answer's message back as they received it, with all fields. Knows nothing of endpoints or of training.
 """
 
 from typing import Any
@@ -30,5 +30,5 @@ class AnswerFields(msgspec.Struct, kw_only=True):
 
 
 def find_unserved(message: msgspec.Struct) -> str | None:
-    """Return the first field of a message with these fields that holds what cannot be read yet, None if none does."""
+    """Return the first field of a message whose content is not supported, if there is one."""
     return next((name for name in _UNSERVED if getattr(message, name)), None)

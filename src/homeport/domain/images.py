@@ -1,7 +1,7 @@
-"""What an image engine is asked for. Values only; `api` builds them, a worker reads them.
+"""The request to an image engine. Values only: `api` builds them, a worker reads them.
 
-Knows nothing of JSON field names, HTTP or picture formats: uploads lie on the disk as they came, and are decoded in the
-worker alone. What needs the pixels or the model (sizes that agree, transparency, previews) is checked there.
+Knows nothing of JSON field names, HTTP or image formats: uploads are stored unchanged, and only the worker decodes
+them. The worker checks what needs the pixels or the model (matching sizes, transparency, partial images).
 """
 
 from enum import StrEnum
@@ -10,15 +10,15 @@ from pathlib import Path
 import msgspec
 
 PIXELS_MAX = 3 * 1024 * 1024
-"""The most pixels of an answer: four bytes each, uncompressed, stay below what one message of a worker may hold."""
+"""Maximum pixels of a generated image: at four bytes each, uncompressed, it fits into one message of a worker."""
 EDGE_MIN, EDGE_MAX = 64, 2048
-"""Shortest and longest edge of an answer, in pixels."""
+"""Minimum and maximum edge of a generated image, in pixels."""
 SOURCE_PIXELS_MAX = 16 * 1024 * 1024
-"""The most pixels of an upload: a small file can claim a huge picture."""
+"""Maximum pixels of an upload: a small file can claim to hold a huge image."""
 
 
 class ImageFormat(StrEnum):
-    """How a picture is written."""
+    """The file format of an image."""
 
     PNG = "png"
     JPEG = "jpeg"
@@ -36,11 +36,11 @@ class ImageSize(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ImageSource(msgspec.Struct, frozen=True, array_like=True):
-    """An uploaded picture to start from, a file that stays until the request has ended; and optionally a mask.
+    """An uploaded image to start from, optionally with a mask; the files exist until the request ends.
 
-    Fully transparent pixels of the mask are to be repainted; without a mask the picture's own alpha is used.
-    `is_strict`: 2023's rules, a square PNG, and for an edit transparency in the mask or the picture; otherwise PNG,
-    JPEG or WebP, and an edit without transparency repaints all of it. `field`: what the caller calls the picture.
+    Fully transparent pixels of the mask are regenerated; without a mask the image's own alpha is used. `is_strict`: the
+    rules of the legacy API: a square PNG, and for an edit transparency in the mask or the image; otherwise PNG, JPEG or
+    WebP, and an edit without transparency regenerates all of it. `field`: the caller's name for the image.
     """
 
     image: Path
@@ -51,19 +51,19 @@ class ImageSource(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ImageOutput(msgspec.Struct, frozen=True, array_like=True):
-    """How a picture is handed over. `quality` is 0 to 100, for JPEG and WebP; 100 is lossless in WebP."""
+    """The output format of an image. `quality` is 0 to 100, for JPEG and WebP; 100 is lossless in WebP."""
 
     format: ImageFormat = ImageFormat.PNG
     quality: int = 100
 
 
 class ImageRequest(msgspec.Struct, frozen=True, tag="image_request"):
-    """`n` pictures of one prompt, each its own seed: `seed`, `seed + 1`, …; without a seed, a fresh one.
+    """Asks for `n` images of one prompt, with the seeds `seed`, `seed + 1`, …; without a seed, random ones.
 
-    `size` None: the source's, or the model's own. `source` None: from the prompt alone. `steps`, `guidance` (how
-    closely the prompt is followed; 1 is not at all more than the model does by itself) and `strength` (0 to 1, how far
-    from the source) None: what the model was made for. `effort` multiplies the steps that the model was made for.
-    `partial_images`: how many unfinished ones are shown per picture.
+    `size` None: that of the source, or the model's default. `source` None: from the prompt alone. `steps`, `guidance`
+    (classifier-free guidance scale; 1: none) and `strength` (0 to 1, how far from the source) None: the model's
+    defaults. `effort` multiplies the model's default number of steps. `partial_images`: how many partial images are
+    returned per image.
     """
 
     prompt: str

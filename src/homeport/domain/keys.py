@@ -1,18 +1,19 @@
-"""Projects and keys: who may ask, for which models and for how much. Knows nothing of where they are kept.
+"""Projects and keys: who may use which models, and how much. Knows nothing of where they are stored.
 
-Everything belongs to a project; a key is one credential of it, so that a lost or rotated key orphans nothing.
+A project owns everything; a key is one of its credentials, so losing or rotating a key orphans nothing.
 """
 
 import msgspec
 
 LOCAL_PROJECT = "local"
-"""The project of callers without a key, and of keys that name no other."""
+"""The project of callers without a key, and of keys that name no project."""
 
 
 class KeyLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How much a key may ask for; None: no limit. Minutes slide, days and months are those of UTC.
+    """The limits of a key; None: no limit. Minutes are sliding, days and months are calendar periods in UTC.
 
-    `storage_bytes`: what its project may keep, in place of the server's own limit; of several keys' the least counts.
+    `storage_bytes`: how much its project may store, instead of the server's own limit; the lowest limit of a project's
+    keys counts.
     """
 
     requests_per_minute: int | None = None
@@ -24,7 +25,7 @@ class KeyLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a key; its secret is not. `models` are real names, none: all. Times in seconds since 1970."""
+    """A key without its secret. `models` are real names; empty: all models. Times are seconds since 1970."""
 
     id: str
     project: str
@@ -38,16 +39,16 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     revoked_at: int | None = None
 
     def is_valid(self, now: float) -> bool:
-        """Whether it lets anybody in at this time."""
+        """Whether the key is neither revoked nor expired at this time."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
     def may_use(self, model: str) -> bool:
-        """Whether it opens this model, by real name."""
+        """Whether the key permits this model, by real name."""
         return not self.models or model in self.models
 
 
 class NewKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A key to be made. `models` may be aliases; `expires_in_s` counts from now."""
+    """A key to be created. `models` may be aliases; `expires_in_s` counts from now."""
 
     name: str
     project: str = LOCAL_PROJECT
@@ -57,7 +58,7 @@ class NewKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class IssuedKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A key just made or rotated, with its secret: the only time that it is told."""
+    """A key that was just created or rotated, with its secret, which is shown only now."""
 
     key: Key
     secret: str

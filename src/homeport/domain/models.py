@@ -1,4 +1,4 @@
-"""Facts about models that rooms hand each other. Knows nothing of files, hubs or engines."""
+"""Facts about models that rooms exchange. Knows nothing of files, hubs or engines."""
 
 from pathlib import Path
 
@@ -6,10 +6,10 @@ import msgspec
 
 
 class ModelFacts(msgspec.Struct, frozen=True):
-    """What is known of an installed model without loading it.
+    """Facts about an installed model that are known without loading it.
 
-    `window` is in tokens, None where unknown. `capabilities` are words such as `chat`, `completions`, `edits`,
-    `infill`, `embeddings`. `size_bytes` is the weights' size on disk.
+    `window` is in tokens, None if unknown. `capabilities` are words such as `chat`, `completions`, `edits`, `infill`,
+    `embeddings`. `size_bytes` is the size of the weights on disk.
     """
 
     name: str
@@ -24,11 +24,10 @@ class ModelFacts(msgspec.Struct, frozen=True):
 
 
 class InstalledModel(msgspec.Struct, frozen=True):
-    """A model that can be used now: its facts and its verified files, by role (`weights`, …).
+    """An installed model: its facts and its verified files, by role (`weights`, …).
 
-    `layout` says in which layout the weights are (`original`, `q8_0`, …); the digest differs with it. `parent`: the
-    model that a fine-tuned one adapts and is run by; its own file is then the `adapter`. `project`: whose it is; None:
-    everybody's.
+    `layout`: the layout of the weights (`original`, `q8_0`, …); the digest differs with it. `parent`: the base model of
+    a fine-tuned one; its own file is then the `adapter`. `project`: the owner; None: the model is public.
     """
 
     facts: ModelFacts
@@ -44,7 +43,7 @@ ADAPTER = "adapter"
 
 
 class Adapter(msgspec.Struct, frozen=True):
-    """What a fine-tuned model changes in the one it adapts: its name, its file and the file's SHA-256."""
+    """The adapter of a fine-tuned model: the model's name, its file and the file's SHA-256."""
 
     name: str
     file: Path
@@ -52,16 +51,16 @@ class Adapter(msgspec.Struct, frozen=True):
 
 
 class TemplateReport(msgspec.Struct, frozen=True):
-    """What a chat template was found to be like: `fault` where it does not work, else `notes` in words."""
+    """The result of testing a chat template: `fault` if it does not work, else `notes` as text."""
 
     fault: str = ""
     notes: tuple[str, ...] = ()
 
 
 class Alias(msgspec.Struct, frozen=True):
-    """A name that stands for another. `encoding` is the OpenAI encoding whose token ids this name speaks.
+    """A name that resolves to another. `encoding`: the OpenAI encoding whose token ids requests under this name use.
 
-    `is_common`: applications look for it, or the operator set it; the others are many.
+    `is_common`: applications look for it, or the operator set it; the many others are listed separately.
     """
 
     name: str
@@ -71,9 +70,9 @@ class Alias(msgspec.Struct, frozen=True):
 
 
 class ResolvedModel(msgspec.Struct, frozen=True):
-    """What a name asked for turned out to be: the asked name, the model that runs, its ids' encoding.
+    """The result of resolving a name: the requested name, the model that runs, the encoding of its token ids.
 
-    `tuned`: the fine-tuned model that was asked for, where that is not `model` itself but a change of it.
+    `fine_tuned`: the requested fine-tuned model, if `model` is its base model.
     """
 
     requested_name: str
@@ -83,12 +82,12 @@ class ResolvedModel(msgspec.Struct, frozen=True):
 
     @property
     def served_model(self) -> InstalledModel:
-        """The model that answers: the fine-tuned one, not the one that runs it."""
+        """The model that answers: the fine-tuned one, not its base model."""
         return self.fine_tuned or self.model
 
     @property
     def adapter(self) -> Adapter | None:
-        """What changes `model` while a request of a fine-tuned one is computed."""
+        """The adapter to load while a request of a fine-tuned model is computed."""
         if self.fine_tuned is None:
             return None
         return Adapter(self.fine_tuned.facts.name, self.fine_tuned.files[ADAPTER], self.fine_tuned.digest)
@@ -97,7 +96,7 @@ class ResolvedModel(msgspec.Struct, frozen=True):
 class LoadedModel(msgspec.Struct, frozen=True):
     """What a worker reports once a model is loaded.
 
-    `kernels`: the library that computes, in words; `device`: where. `window` is the one really served, in tokens, None
+    `kernels`: a description of the library that computes; `device`: where. `window` is the served one, in tokens; None
     for a kind that has none.
     """
 
@@ -111,7 +110,7 @@ class LoadedModel(msgspec.Struct, frozen=True):
 class EngineStats(msgspec.Struct, frozen=True, array_like=True):
     """A worker's state at one moment, for metrics and supervision.
 
-    `stalled_s` is how long the engine has been in one step; counters run from the worker's start.
+    `stalled_s`: how long the engine has been in its current step. Counters start at 0 with the worker.
     """
 
     running: int = 0

@@ -1,7 +1,7 @@
-"""What a moderation engine is asked for. Values only; `api` builds them, a worker reads them.
+"""The request to a moderation engine. Values only: `api` builds them, a worker reads them.
 
-Knows nothing of JSON, of model names or of which categories each of them has. Source of the categories: OpenAI's API
-description, `CreateModerationResponse`, of today.
+Knows nothing of JSON, of model names or of which categories each model has. Source of the categories: OpenAI's current
+API description, `CreateModerationResponse`.
 """
 
 from pathlib import Path
@@ -23,17 +23,17 @@ CATEGORIES = (
     "violence",
     "violence/graphic",
 )
-"""Every category, in the order of all numbers about them."""
+"""Every category, in the order of all scores."""
 
 
 class TextPart(msgspec.Struct, frozen=True, tag="text"):
-    """Text to judge, of any length."""
+    """Text of any length."""
 
     text: str
 
 
 class ImagePart(msgspec.Struct, frozen=True, tag="image"):
-    """A picture to judge: a file that stays until the request has ended. `param` names it in errors."""
+    """An image: a file that exists until the request ends. `param` names it in errors."""
 
     path: Path
     param: str = "input"
@@ -43,6 +43,6 @@ ModerationPart = TextPart | ImagePart
 
 
 class ModerationRequest(msgspec.Struct, frozen=True, tag="moderation_request"):
-    """One verdict for each of `inputs`; an input is one part or more, judged together."""
+    """Asks for one verdict per element of `inputs`; an input has one or more parts, classified together."""
 
     inputs: tuple[tuple[ModerationPart, ...], ...]

@@ -1,6 +1,6 @@
-"""What the server tells a terminal: what runs, what was found, how a fetch goes.
+"""Values that the server reports to a terminal: running models, findings, the progress of a download.
 
-Values only, the seam between `app` (which knows) and `cli` (which prints). Knows nothing of either.
+`app` makes them and `cli` prints them. Knows nothing of either.
 """
 
 from typing import Protocol
@@ -9,18 +9,18 @@ import msgspec
 
 
 class ProgressReporter(Protocol):
-    """Receives how a fetch goes, in bytes, and lines for the user."""
+    """Receives the progress of a download, in bytes, and lines for the user."""
 
     def total(self, size: int) -> None:
-        """All of it is `size` bytes, those already here included."""
+        """Set the total to `size` bytes, including those already present."""
         ...
 
     def advance(self, size: int) -> None:
-        """`size` more bytes are here; negative where bytes had to be thrown away."""
+        """Add `size` bytes; negative if bytes had to be discarded."""
         ...
 
     def message(self, text: str) -> None:
-        """One line for the user."""
+        """Show one line to the user."""
         ...
 
 
@@ -38,9 +38,9 @@ class NullProgress:
 
 
 class Announcement(msgspec.Struct, frozen=True):
-    """The server is up: where, with which models (`loaded` ones first in line), names and kernels.
+    """The server accepts requests: its URL, models (`loaded` ones first), aliases and kernels.
 
-    Of models that adapt another it tells how many are `tuned`.
+    `tuned`: the number of fine-tuned models.
     """
 
     url: str
@@ -53,7 +53,7 @@ class Announcement(msgspec.Struct, frozen=True):
 
 
 class WorkerReport(msgspec.Struct, frozen=True):
-    """One model's process; times in seconds.
+    """The state of one model's worker; times are in seconds.
 
     `state` is `queued` (waits for memory), `loading` (restarts included), `ready`, `paused` (it failed repeatedly, the
     next attempt follows after a pause), `stopping` or `stopped`.
@@ -73,14 +73,14 @@ class WorkerReport(msgspec.Struct, frozen=True):
 
 
 class WorkerList(msgspec.Struct, frozen=True):
-    """The answer of `GET /admin/v1/workers`."""
+    """The response of `GET /admin/v1/workers`."""
 
     data: tuple[WorkerReport, ...]
     object: str = "list"
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One line of the doctor. `state` is `good`, `warning` or `bad`; `remedy` says what to do about it."""
+    """One line of `homeport doctor`. `state` is `good`, `warning` or `bad`; `remedy` says what to do."""
 
     name: str
     state: str

@@ -11,14 +11,14 @@ _FALSE = ("0", "false", "no", "off")
 
 
 def parse_text(value: object) -> str:
-    """A string, taken as it is."""
+    """Parse a string, and strip it."""
     if not isinstance(value, str):
         raise ValueError("is not text")
     return value.strip()
 
 
 def parse_int(value: object) -> int:
-    """A whole number."""
+    """Parse a whole number."""
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise ValueError("is not a whole number")
     try:
@@ -28,7 +28,7 @@ def parse_int(value: object) -> int:
 
 
 def parse_number(value: object) -> float:
-    """A finite number, such as a time in seconds."""
+    """Parse a finite number, such as a time in seconds."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError("is not a number")
     try:
@@ -41,7 +41,7 @@ def parse_number(value: object) -> float:
 
 
 def parse_size(value: object) -> int:
-    """Bytes: a whole number, or one with a unit (kB, MB, GB, TB are powers of 1000; KiB, MiB, GiB of 1024)."""
+    """Parse a size in bytes, with an optional unit (kB, MB, GB, TB are powers of 1000; KiB, MiB, GiB of 1024)."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
@@ -52,7 +52,7 @@ def parse_size(value: object) -> int:
 
 
 def parse_switch(value: object) -> bool:
-    """On or off: true, yes, on, 1 or false, no, off, 0."""
+    """Parse a switch: true, yes, on, 1 or false, no, off, 0."""
     word = str(value).strip().lower()
     if word not in _TRUE + _FALSE:
         raise ValueError("is not on or off (true, false, 1, 0)")
@@ -60,7 +60,7 @@ def parse_switch(value: object) -> bool:
 
 
 def parse_words(value: object) -> tuple[str, ...]:
-    """A list of words; as one string they are separated by commas."""
+    """Parse a list of words; in a string they are separated by commas."""
     if isinstance(value, str):
         value = value.split(",")
     if not isinstance(value, list | tuple) or not all(isinstance(word, str) for word in value):
@@ -69,7 +69,7 @@ def parse_words(value: object) -> tuple[str, ...]:
 
 
 def parse_secrets(value: object) -> tuple[str, ...]:
-    """A list of words, or nothing: separators alone are an error, since no keys would mean no protection."""
+    """Parse a list of words, or nothing: separators alone are an error, because no keys would mean no protection."""
     found = parse_words(value)
     if not found and value:
         raise ValueError("has separators and no value")
@@ -77,7 +77,7 @@ def parse_secrets(value: object) -> tuple[str, ...]:
 
 
 def secret(value: object) -> str:
-    """A non-empty string: blanks alone are an error, since an empty key would protect nothing."""
+    """Parse a non-empty string: blanks alone are an error, because an empty key would protect nothing."""
     found = parse_text(value)
     if not found:
         raise ValueError("is blank")
@@ -85,7 +85,7 @@ def secret(value: object) -> str:
 
 
 def parse_pairs(value: object) -> dict[str, str]:
-    """A map from name to name; as one string `name=target,name=target`."""
+    """Parse a map from name to name; as a string `name=target,name=target`."""
     if isinstance(value, Mapping):
         if not all(isinstance(part, str) for item in value.items() for part in item):
             raise ValueError("is not a map from names to names")
@@ -97,7 +97,7 @@ def parse_pairs(value: object) -> dict[str, str]:
 
 
 def parse_folder(value: object) -> Path:
-    """A path; `~` is the user's home."""
+    """Parse a path; `~` is the user's home."""
     if not isinstance(value, str | Path) or not str(value).strip():
         raise ValueError("is not a path")
     return Path(value).expanduser().absolute()

@@ -1,7 +1,7 @@
-"""What a speech engine is asked for. Values only; `api` builds them, a worker reads them.
+"""The request to a speech engine. Values only: `api` builds them, a worker reads them.
 
-Knows nothing of JSON field names, HTTP, voices or sound. Whether a voice is known and the text can be read is checked
-by the worker.
+Knows nothing of JSON field names, HTTP, voices or audio. The worker checks whether it knows the voice and can read the
+text.
 """
 
 from typing import Literal, get_args
@@ -13,7 +13,7 @@ AUDIO_FORMATS: tuple[AudioFormat, ...] = get_args(AudioFormat)
 
 
 class SpeechRequest(msgspec.Struct, frozen=True, tag="speech_request"):
-    """`text` spoken by `voice` at `speed` times its own pace, encoded as `format`."""
+    """Asks for `text` spoken by `voice` at `speed` times its normal pace, encoded as `format`."""
 
     text: str
     voice: str

@@ -6,9 +6,10 @@ from homeport.domain.errors import InvalidRequest
 
 
 class ProjectUsage(msgspec.Struct, frozen=True, kw_only=True):
-    """What a project stores, in bytes, and its limit.
+    """The bytes that a project stores, and its limit.
 
-    `parts`: of uploads that are not completed; `pictures`: behind URLs; `models`: fine-tuned ones, checkpoints too.
+    `parts`: of uploads that are not completed; `pictures`: images with URLs; `models`: fine-tuned models, checkpoints
+    included.
     """
 
     project: str
@@ -20,7 +21,7 @@ class ProjectUsage(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def total(self) -> int:
-        """All of it together."""
+        """The sum of all."""
         return self.files + self.parts + self.pictures + self.models
 
     def check(self, n_bytes: int, param: str | None = "file") -> None:

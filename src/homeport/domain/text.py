@@ -1,7 +1,7 @@
-"""What a text engine is asked for. Values only; `api` builds them, a worker reads them.
+"""The requests to a text engine. Values only: `api` builds them, a worker reads them.
 
-Knows nothing of JSON field names, HTTP or tokenisers. Ranges are already checked by `api` (static checks);
-what needs the model (window, vocabulary, template, fill-in-the-middle) is checked by the worker.
+Knows nothing of JSON field names, HTTP or tokenizers. `api` has checked the ranges; the worker checks what needs the
+model (window, vocabulary, template, fill-in-the-middle).
 """
 
 import msgspec
@@ -10,30 +10,30 @@ from homeport.domain.models import Adapter
 
 
 class TextPrompt(msgspec.Struct, frozen=True, tag="text"):
-    """Raw text, tokenised as plain text behind the document's start. Never wrapped in a template."""
+    """Plain text after the start of a document. Never wrapped in a template."""
 
     text: str
 
 
 class TokenPrompt(msgspec.Struct, frozen=True, tag="tokens"):
-    """Token ids: of `TextRequest.encoding` where that is set, else of the model's own vocabulary."""
+    """Token ids: of `TextRequest.encoding` if set, else of the model's own vocabulary."""
 
     ids: tuple[int, ...]
 
 
 class EmptyPrompt(msgspec.Struct, frozen=True, tag="start"):
-    """No prompt at all: generate as from the beginning of a new document."""
+    """No prompt: generate from the start of a new document."""
 
 
 class InfillPrompt(msgspec.Struct, frozen=True, tag="infill"):
-    """Generate what stands between `before` and `after`, with the model's own FIM tokens."""
+    """Generate the text between `prefix` and `suffix`, with the model's own FIM tokens."""
 
     prefix: TextPrompt | TokenPrompt | EmptyPrompt
     suffix: str
 
 
 class Message(msgspec.Struct, frozen=True):
-    """One turn of a chat. `content` is plain text, never markup; `name` tells speakers of one role apart."""
+    """One message of a chat. `content` is plain text, never markup; `name` distinguishes speakers of one role."""
 
     role: str
     content: str
@@ -47,7 +47,7 @@ class ChatPrompt(msgspec.Struct, frozen=True, tag="chat"):
 
 
 class EditPrompt(msgspec.Struct, frozen=True, tag="edit"):
-    """Rewrite `input` as `instruction` says; only the rewritten text comes back."""
+    """Rewrite `input` according to `instruction`; only the rewritten text is returned."""
 
     input: str
     instruction: str
@@ -57,11 +57,11 @@ Prompt = TextPrompt | TokenPrompt | EmptyPrompt | InfillPrompt | ChatPrompt | Ed
 
 
 class SamplingParams(msgspec.Struct, frozen=True):
-    """How the next token is drawn. Defaults are OpenAI's: no hidden top-k, min-p or repetition penalty.
+    """How the next token is sampled. Defaults are OpenAI's: no hidden top-k, min-p or repetition penalty.
 
-    `seed` None means a fresh one per request. `logit_bias` keys are ids of `TextRequest.encoding` where that is
-    set, else of the model. Penalties count generated tokens only, but for `repetition_penalty`, which divides
-    the logits of every token of prompt and output (Keskar et al. 2019, CTRL).
+    `seed` None: a random one per request. `logit_bias` keys are ids of `TextRequest.encoding` if set, else of the
+    model. Penalties count generated tokens only, except `repetition_penalty`, which divides the logits of every token
+    of prompt and output (Keskar et al. 2019, CTRL).
     """
 
     temperature: float = 1.0
@@ -76,9 +76,9 @@ class SamplingParams(msgspec.Struct, frozen=True):
 
 
 class StoppingCriteria(msgspec.Struct, frozen=True):
-    """When a choice is finished. `max_tokens` None: to the end of the window; 0: score the prompt only.
+    """When a choice ends. `max_tokens` None: at the end of the window; 0: score the prompt only.
 
-    `default_tokens`: at most so many where `max_tokens` is None, fewer where the window has less room.
+    `default_tokens`: the limit if `max_tokens` is None, lower if the window has less room.
     """
 
     max_tokens: int | None = None
@@ -90,14 +90,14 @@ class StoppingCriteria(msgspec.Struct, frozen=True):
 
 
 class TextRequest(msgspec.Struct, frozen=True, tag="text_request"):
-    """One call of completions, chat or edits, for any number of prompts.
+    """One request of completions, chat or edits, for any number of prompts.
 
     Choices are numbered prompt-major: prompt p's i-th answer is `p * n + i`. `best_of` (>= n, never streamed)
-    candidates are drawn per prompt and the n with the highest mean log-probability per token are given out,
-    best first. `logprobs` None: none; k: the k likeliest alternatives beside each token's own. `adapter`: what changes
-    the model while this request is computed. Nobody waits for one that `is_background`: while there are no others,
-    steps are kept short for whoever comes. `quota`: tokens that prompts and answers may take together until more are
-    granted (`domain.link.Grant`); None: no limit.
+    candidates are sampled per prompt, and the n with the highest mean log-probability per token are returned, best
+    first. `logprobs` None: none; k: the k most likely alternatives in addition to each token's own. `adapter`: loaded
+    while this request is computed. `is_background`: no caller waits for it; when only these run, steps stay short so
+    that a foreground request starts soon. `quota`: tokens that prompts and answers may use together until more are
+    granted (`domain.worker_messages.Grant`); None: no limit.
     """
 
     prompts: tuple[Prompt, ...]
@@ -115,10 +115,10 @@ class TextRequest(msgspec.Struct, frozen=True, tag="text_request"):
 
 
 class TokenRequest(msgspec.Struct, frozen=True, tag="token_request"):
-    """Text or a conversation as token ids, ids as text, or (without a prompt) what the tokeniser is like.
+    """Asks for text or a conversation as token ids, ids as text, or (without a prompt) facts about the tokenizer.
 
-    Nothing is computed. `prompts` holds one at most. `adds_start`: whether a text begins as a document does; `names`:
-    whether each token's text is wanted too. `encoding` as in `TextRequest`.
+    Nothing is computed. `prompts` holds at most one. `adds_start`: whether the ids of a text begin with the start of a
+    document; `names`: whether each token's text is returned too. `encoding` as in `TextRequest`.
     """
 
     prompts: tuple[TextPrompt | TokenPrompt | ChatPrompt, ...] = ()

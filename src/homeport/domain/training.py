@@ -1,6 +1,6 @@
-"""Fine-tuning as values: what is to be trained on what, and what is told while it goes on.
+"""Training as values: the model, the examples, the hyperparameters, and the events while it runs.
 
-Knows nothing of files' formats, of torch, nor of OpenAI's names for these things.
+Knows nothing of file formats, of torch, nor of OpenAI's names for these things.
 """
 
 from pathlib import Path
@@ -14,10 +14,10 @@ Method = Literal["supervised", "dpo"]
 
 
 class Classification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """That completions are classes, and what to measure of how they are told apart, at the end of every epoch.
+    """Completions are class labels: which metrics to compute at the end of every epoch.
 
-    Two classes are measured by how the `positive_class` is found, and by F-scores with these `betas`; more, by all.
-    Classes are compared without the spaces around them.
+    With two classes: precision, recall and F-scores with these `betas`, of the `positive_class`; with more: metrics
+    over all classes. Labels are compared without surrounding spaces.
     """
 
     n_classes: int | None = None
@@ -26,11 +26,11 @@ class Classification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Hyperparameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How to train. None leaves the choice to us, by the number of examples.
+    """How to train. None: Homeport chooses, by the number of examples.
 
-    `learning_rate_multiplier` is of our own rate. `prompt_loss_weight` counts in prompts of prompt/completion examples;
-    `beta` in preferences: how dear it is to leave the model's own answers.
-    `classification` looks at the validation file.
+    `learning_rate_multiplier` multiplies Homeport's own rate. `prompt_loss_weight` weights the prompts of
+    prompt/completion examples; `beta`: DPO's penalty for diverging from the base model. `classification` uses the
+    validation file.
     """
 
     method: Method = "supervised"
@@ -44,11 +44,11 @@ class Hyperparameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TrainingSpec(msgspec.Struct, frozen=True):
-    """One training. `folder` holds all that it writes and is what it goes on from when it was cut off.
+    """One training run. `folder` holds all that it writes; a later run on the same folder resumes from there.
 
-    `weights`: the GGUF that is adapted, `start` an adapter of it to begin with, `digest` the hash of both. `reader`:
-    the `module:function` that reads them. `library`: where the kernels are. `memory_bytes`: what the process may take
-    at most; None: what is free.
+    `weights`: the GGUF of the base model, `initial_adapter` an adapter of it to start from, `digest` the hash of both.
+    `reader`: the `module:function` that reads them. `library`: the path of the kernels. `memory_bytes`: the limit of
+    the process; None: what is free.
     """
 
     folder: Path
@@ -65,7 +65,7 @@ class TrainingSpec(msgspec.Struct, frozen=True):
 
 
 class TrainingPrepared(msgspec.Struct, frozen=True, tag="prepared"):
-    """The files are read and fit. The choices that were left to us are made; `step` is where an earlier run stopped."""
+    """The files are read and valid. Hyperparameters are resolved; `step` is the one to resume from."""
 
     examples: int
     tokens: int
@@ -75,11 +75,11 @@ class TrainingPrepared(msgspec.Struct, frozen=True, tag="prepared"):
 
 
 class StepMetrics(msgspec.Struct, frozen=True, tag="measures"):
-    """How a step went. `tokens` and `examples` were trained on so far. Losses are means per token, natural logarithm.
+    """Metrics of a step. `tokens` and `examples` are totals so far. Losses are means per token, in nats.
 
-    Accuracies are shares of tokens (`sequence`: of whole answers) that were the likeliest; with preferences, of pairs
-    that were told apart. `valid_*`: of some examples not trained on; `full_valid_*`: of all of them. `classification`:
-    what was asked for, under the names of the table's columns, such as `classification/accuracy`.
+    Accuracies are shares of tokens (`sequence`: of whole answers) that were the most likely; with preferences, of pairs
+    ranked correctly. `valid_*`: of some validation examples; `full_valid_*`: of all of them. `classification`: the
+    requested metrics, under the names of the table's columns, such as `classification/accuracy`.
     """
 
     step: int
@@ -97,7 +97,7 @@ class StepMetrics(msgspec.Struct, frozen=True, tag="measures"):
 
 
 class CheckpointSaved(msgspec.Struct, frozen=True, tag="saved"):
-    """An epoch is over; the adapter as it is then stands in a file, and answers under the name `model`, if any."""
+    """An epoch has ended; its adapter is in a file and, if `model` is set, served under that name."""
 
     step: int
     file: str
@@ -106,7 +106,7 @@ class CheckpointSaved(msgspec.Struct, frozen=True, tag="saved"):
 
 
 class TrainingFinished(msgspec.Struct, frozen=True, tag="trained"):
-    """It is done: the adapter, the table of measures, and how many tokens were trained on, repeats counted."""
+    """The run is complete: the adapter, the table of metrics, the number of trained tokens, counting repetitions."""
 
     adapter: str
     results: str
@@ -114,17 +114,17 @@ class TrainingFinished(msgspec.Struct, frozen=True, tag="trained"):
 
 
 class TrainingFailed(msgspec.Struct, frozen=True, tag="broke"):
-    """It failed, and will fail again."""
+    """The run failed, and will fail again."""
 
     fault: ErrorInfo
 
 
 TrainingEvent = TrainingPrepared | StepMetrics | CheckpointSaved | TrainingFinished | TrainingFailed
-"""What a training tells, in this order; after an interruption, steps behind the last kept state are told again."""
+"""Events of a run, in this order; after an interruption, steps after the last checkpoint are reported again."""
 
 
 class TrainingRequest(msgspec.Struct, frozen=True):
-    """What a user asks for: a model trained on a file. `suffix` becomes part of the new model's name."""
+    """What a user requests: a model trained on a file. `suffix` becomes part of the new model's name."""
 
     model: str
     training_file: Path
@@ -134,11 +134,11 @@ class TrainingRequest(msgspec.Struct, frozen=True):
 
 
 class TrainingTask(msgspec.Struct, frozen=True):
-    """A training that was accepted, as records keep it: under the same `id` it goes on where it was cut off.
+    """An accepted training: a run with the same `id` resumes where an earlier one was interrupted.
 
-    `id`: letters, digits, `-` and `_`. `name`: what the new model will be called. `model`: the real name of the one
-    that is trained, of which `digest` is the hash. `project`: whose the new one will be; None: everybody's.
-    `keeps_checkpoints`: the last epochs' adapters are models too, called `<name>:ckpt-step-<step>`.
+    `id`: letters, digits, `-` and `_`. `name`: that of the new model. `model`: the real name of the base model,
+    `digest` its hash. `project`: the new model's owner; None: it is public. `keeps_checkpoints`: the adapters of the
+    last epochs become models too, named `<name>:ckpt-step-<step>`.
     """
 
     id: str
@@ -153,7 +153,7 @@ class TrainingTask(msgspec.Struct, frozen=True):
 
 
 class TrainingResult(msgspec.Struct, frozen=True):
-    """What came of it: the model, installed; its table of measures; how many tokens were trained on, with repeats."""
+    """The result of a run: the installed model, its table of metrics, the trained tokens, counting repetitions."""
 
     model: str
     results: Path

@@ -1,7 +1,7 @@
-"""What a transcription engine is asked for. Values only; `api` builds them, a worker reads them.
+"""The request to a transcription engine. Values only: `api` builds them, a worker reads them.
 
-Knows nothing of multipart forms, subtitle formats or codecs. What needs the sound or the model (its length, what
-languages it knows) is checked by the worker.
+Knows nothing of multipart forms, subtitle formats or codecs. The worker checks what needs the audio or the model (its
+length, the languages it knows).
 """
 
 from pathlib import Path
@@ -10,7 +10,7 @@ import msgspec
 
 
 class VadSettings(msgspec.Struct, frozen=True):
-    """How speech is told from silence, and cut there: a probability, and times in milliseconds."""
+    """How speech is separated from silence: a probability, and times in milliseconds."""
 
     threshold: float = 0.5
     padding_ms: int = 400
@@ -18,12 +18,12 @@ class VadSettings(msgspec.Struct, frozen=True):
 
 
 class TranscriptionRequest(msgspec.Struct, frozen=True, tag="transcription_request"):
-    """Write down what is said in `sound`, a file that stays until the request has ended.
+    """Asks for the text spoken in `audio`, a file that exists until the request ends.
 
-    `translates`: in English, whatever is spoken. `language`: an ISO 639-1 code; None: heard, among `languages` where
-    there are any. `script`: the Chinese script to write (`simplified`, `traditional`); None: that of the prompt, else
-    the simplified one where `language` is zh, else as the model does.
-    `temperature` 0 starts with the likeliest words and grows by itself where these look wrong. `words`: times of each.
+    `translates`: into English, whatever the language. `language`: an ISO 639-1 code; None: detected, among `languages`
+    if any are given. `script`: the Chinese script of the output (`simplified`, `traditional`); None: that of the
+    prompt, else simplified if `language` is zh, else the model's choice. `temperature` 0 starts with greedy decoding
+    and rises if its output looks wrong. `word_timestamps`: returns the times of each word.
     """
 
     audio: Path

@@ -1,20 +1,20 @@
-"""What was used: one record for each request that asked a model, and sums of them. Never what was said.
+"""Usage: one record for each request to a model, and sums of them. Never any content.
 
-Knows nothing of where it is kept.
+Knows nothing of where it is stored.
 """
 
 import msgspec
 
 GROUPS = ("day", "project", "key", "user", "model", "endpoint")
-"""By what usage can be summed up. A day is one of UTC."""
+"""The values by which usage can be grouped. Days are in UTC."""
 
 
 class UsageRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One request: who asked what, when it ended, how, and what it cost. Empty where there is none.
+    """One request: its caller, model, end time, outcome and cost. Fields are empty where nothing applies.
 
     `at`: whole seconds since 1970. `model` is the real name. `status`: `ok`, `cancelled`, or the code of an error.
-    `amount`: characters of a text to be spoken, seconds of a recording. `first_ms`: to the first token. `is_batch`: it
-    was a line of a batch.
+    `amount`: characters of a text to be spoken, seconds of a recording. `first_ms`: time to the first token.
+    `is_batch`: it was a line of a batch.
     """
 
     at: int
@@ -35,10 +35,10 @@ class UsageRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class UsageQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be summed up: from `since` to before `until`, of these alone where any are named.
+    """Which usage to sum: from `since` to before `until`, filtered by each list that is not empty.
 
-    `width_s`: the length of the spans of time that are told apart, None: one for all. `by`: of `GROUPS`, but for days;
-    `batch` tells batches (`yes`) and others (`no`) apart. `is_batch`: of one of these alone.
+    `width_s`: the length of the time buckets; None: one for all. `by`: any of `GROUPS` except `day`; `batch` separates
+    batches (`yes`) from other requests (`no`). `is_batch`: only the one or the other.
     """
 
     since: int = 0
@@ -54,7 +54,7 @@ class UsageQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UsageTotal(msgspec.Struct, frozen=True, kw_only=True):
-    """The sum over some requests. `begins`: start of the time span. `group`: their shared value of `UsageQuery.by`."""
+    """The sum over some requests. `begins`: start of the time bucket. `group`: their shared value of each `by`."""
 
     begins: int = 0
     group: dict[str, str] = {}

@@ -1,6 +1,7 @@
-"""What was measured of a model's weights in another layout, and the rule by which one is kept.
+"""Measurements of a model's weights in another layout, and the rule that selects a layout.
 
-The rule is stated once, here: who measures stops by it, who stores keeps by it. Knows nothing of files or kernels.
+The rule is stated once, here: the benchmark stops by it, the model store selects by it. Knows nothing of files or
+kernels.
 """
 
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 ORIGINAL = "original"
-"""The name of the layout in which a model was fetched."""
+"""The name of the layout in which a model was pulled."""
 
 LAYOUTS = ("q8_0", "q4_0", "bf16")
 """The layouts that can be made of it."""
@@ -34,10 +35,10 @@ class Speed(msgspec.Struct, frozen=True):
 
 
 class Fidelity(msgspec.Struct, frozen=True):
-    """How near the original it answers, over the yardstick's texts.
+    """How close a layout is to the original, over the reference texts.
 
     `perplexity` of both; `divergence`: mean Kullback-Leibler divergence from the original, in nats per token;
-    `agreement`: share of tokens where both find the same one likeliest.
+    `agreement`: share of tokens where both have the same most likely token.
     """
 
     perplexity: float
@@ -47,12 +48,12 @@ class Fidelity(msgspec.Struct, frozen=True):
 
     @property
     def rise(self) -> float:
-        """Relative change of the perplexity; negative where it fell."""
+        """Relative change of the perplexity; negative if it fell."""
         return self.perplexity / self.original - 1
 
 
 class Trial(msgspec.Struct, frozen=True):
-    """One layout against the original, both measured in turns. `fidelity` is None where it was too slow to matter."""
+    """One layout compared with the original, measured alternately. `fidelity` is None if it is too slow to matter."""
 
     layout: str
     speed: Speed
@@ -62,45 +63,45 @@ class Trial(msgspec.Struct, frozen=True):
 
     @property
     def gain(self) -> float:
-        """How many times as fast as the original, over the work of `Speed.work_s`."""
+        """The speed relative to the original, over the work of `Speed.work_s`."""
         return self.original.work_s / self.speed.work_s
 
     def __str__(self) -> str:
-        now, was, found = self.speed, self.original, self.fidelity
+        now, was, fidelity = self.speed, self.original, self.fidelity
         text = (
             f"{self.layout}: {self.gain:.2f} x as fast (prefill {now.prefill / was.prefill:.2f} x, "
             f"decode {now.decode_1 / was.decode_1:.2f} x alone and {now.decode_16 / was.decode_16:.2f} x at 16)"
         )
-        if found is None:
+        if fidelity is None:
             return text
         return (
-            f"{text}; perplexity {found.original:.2f} -> {found.perplexity:.2f} ({found.rise:+.2%}), "
-            f"divergence {found.divergence:.4f}, same first choice {found.agreement:.1%}"
+            f"{text}; perplexity {fidelity.original:.2f} -> {fidelity.perplexity:.2f} ({fidelity.rise:+.2%}), "
+            f"divergence {fidelity.divergence:.4f}, same first choice {fidelity.agreement:.1%}"
         )
 
     @property
     def is_faster(self) -> bool:
-        """Whether it is fast enough to be worth its place on the disk."""
+        """Whether it is fast enough to justify its size on disk."""
         return self.gain >= MIN_SPEEDUP
 
     @property
     def is_faithful(self) -> bool:
-        """Whether it loses nothing that matters: known, and within both limits."""
-        found = self.fidelity
-        return found is not None and found.rise < MAX_PERPLEXITY_RISE and found.divergence < MAX_DIVERGENCE
+        """Whether there is no measurable quality loss: fidelity is known, and within both limits."""
+        fidelity = self.fidelity
+        return fidelity is not None and fidelity.rise < MAX_PERPLEXITY_RISE and fidelity.divergence < MAX_DIVERGENCE
 
 
 def best(trials: Sequence[Trial]) -> Trial | None:
-    """The fastest layout that loses nothing that matters, or None where the original is to stay."""
+    """Return the fastest layout without measurable quality loss, or None to keep the original."""
     return max((trial for trial in trials if trial.is_faster and trial.is_faithful), key=_gain, default=None)
 
 
 def lossier(trials: Sequence[Trial]) -> list[Trial]:
-    """Those faster than what `best` gives, at a price that only the user can judge; the fastest first."""
+    """Return layouts faster than `best`, at a quality loss that only the user can judge; the fastest first."""
     chosen = best(trials)
     least = chosen.gain if chosen else MIN_SPEEDUP
-    found = [trial for trial in trials if trial.fidelity and not trial.is_faithful and trial.gain >= least]
-    return sorted(found, key=_gain, reverse=True)
+    faster = [trial for trial in trials if trial.fidelity and not trial.is_faithful and trial.gain >= least]
+    return sorted(faster, key=_gain, reverse=True)
 
 
 def _gain(trial: Trial) -> float:
@@ -108,7 +109,7 @@ def _gain(trial: Trial) -> float:
 
 
 class OptimizeOptions(msgspec.Struct, frozen=True):
-    """What is asked for: None the fastest that loses nothing that matters, else this layout. `is_dry`: only told."""
+    """Options of optimizing. `layout` None: the fastest without measurable quality loss. `is_dry`: only report."""
 
     layout: str | None = None
     is_dry: bool = False
@@ -117,7 +118,7 @@ class OptimizeOptions(msgspec.Struct, frozen=True):
 
 
 class OptimizeResult(msgspec.Struct, frozen=True):
-    """What became of a model: the layout now active, whether that is new, and what was measured on the way."""
+    """The result for a model: the active layout, whether it changed, and the measurements."""
 
     model: str
     layout: str
@@ -126,10 +127,10 @@ class OptimizeResult(msgspec.Struct, frozen=True):
 
 
 class LayoutBenchmarkJob(msgspec.Struct, frozen=True):
-    """What a measuring process is to do: try layouts of the file `source`, writing each to `part(name)`.
+    """The job of a benchmark process: try layouts of the file `source`, and write each to `part(name)`.
 
-    `layout`: only this one. `is_complete`: score all, rather than stop at the first that loses nothing.
-    `library`, `threads`: as for loading a model. `rounds`: how often speeds are measured.
+    `layout`: only this one. `is_complete`: score all, instead of stopping at the first without quality loss. `library`,
+    `threads`: as for loading a model. `rounds`: how often speeds are measured.
     """
 
     source: str
@@ -140,13 +141,13 @@ class LayoutBenchmarkJob(msgspec.Struct, frozen=True):
     rounds: int = 3
 
     def part(self, layout: str) -> Path:
-        """The unfinished file of a layout: a store sweeps what is called so."""
+        """Return the path of a layout's unfinished file, which a model store deletes if it is left over."""
         source = Path(self.source)
         return source.with_name(f"{source.stem}.{layout}.part")
 
 
 class LayoutBenchmarkEvent(msgspec.Struct, frozen=True):
-    """One line a measuring process tells: what it did, or at the end the trials, and on which kernels and CPU."""
+    """One line of a benchmark process: its progress, or at the end the trials, and the kernels and CPU."""
 
     text: str = ""
     kernels: str = ""

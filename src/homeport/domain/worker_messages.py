@@ -29,16 +29,16 @@ EngineRequest = (
     | ModerationRequest
     | ImageRequest
 )
-"""What an engine may be asked for: one struct per kind, told apart by its tag."""
+"""What an engine can be asked for: one struct per kind, distinguished by its tag."""
 
 
 def concurrent_choices(request: EngineRequest) -> int:
-    """How many answers grow side by side: each may bring an event in the step that used the credit up."""
+    """Return how many answers grow concurrently: each may add an event in the step that uses up the credit."""
     return len(request.prompts) * max(request.n, request.best_of) if isinstance(request, TextRequest) else 1
 
 
 class EngineSpec(msgspec.Struct, frozen=True):
-    """What a worker is started with: which engine (a key of `serving.engines`), which files, which options."""
+    """What a worker loads: the engine (a key of `serving.workers.engine_table`), the files by role, the options."""
 
     engine: str
     model: str
@@ -48,7 +48,7 @@ class EngineSpec(msgspec.Struct, frozen=True):
 
 
 class OpenRequest(msgspec.Struct, frozen=True, array_like=True, tag="open"):
-    """Begin request `id`, with this much credit."""
+    """Start request `id`, with this much credit."""
 
     id: int
     request: EngineRequest
@@ -56,27 +56,27 @@ class OpenRequest(msgspec.Struct, frozen=True, array_like=True, tag="open"):
 
 
 class GrantCredit(msgspec.Struct, frozen=True, array_like=True, tag="credit"):
-    """The reader took `n` events that cost credit; as many more may be sent."""
+    """The reader took `n` events that cost credit; `n` more may be sent."""
 
     id: int
     n: int
 
 
 class Grant(msgspec.Struct, frozen=True, array_like=True, tag="grant"):
-    """The answer to `QuotaLow`: `n` more tokens of quota. 0: there is no more, the request ends where it is used up."""
+    """The reply to `QuotaLow`: `n` more tokens of quota. 0: no more, and the request ends when it is used up."""
 
     id: int
     n: int
 
 
 class CancelRequest(msgspec.Struct, frozen=True, array_like=True, tag="cancel"):
-    """Nobody waits for `id` any more. Nothing is answered."""
+    """The caller no longer waits for `id`. Not answered."""
 
     id: int
 
 
 class Ping(msgspec.Struct, frozen=True, array_like=True, tag="ping"):
-    """Are you alive? Answered by `Pong` from the worker's link thread."""
+    """Asks whether the worker responds. Its link thread answers with `Pong`."""
 
 
 class ModelReady(msgspec.Struct, frozen=True, array_like=True, tag="ready"):
@@ -98,7 +98,7 @@ class StepEvents(msgspec.Struct, frozen=True, array_like=True, tag="step"):
 
 
 class Pong(msgspec.Struct, frozen=True, array_like=True, tag="pong"):
-    """Alive, and this is how it stands."""
+    """The answer to `Ping`, with the current stats."""
 
     gauges: EngineStats
 

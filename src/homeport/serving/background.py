@@ -1,7 +1,7 @@
-"""Background requests among the others: they rest while the gate is shut, token by token, whatever engine runs them.
+"""Background requests: they pause while the idle gate is closed, between two tokens, whatever engine runs them.
 
-A request rests because its credit is taken back: its worker stops stepping it from the next step on, gives its room
-to others where they need it, and goes on where it was once the credit is there again. Knows nothing of batches.
+Pausing takes a request's credit back: its worker stops stepping it from the next step on and frees its memory if others
+need it; once the credit is returned, it resumes. Knows nothing of batches.
 """
 
 import asyncio
@@ -12,27 +12,27 @@ from homeport.domain.errors import EngineFailed, HomeportError, Unavailable
 from homeport.serving.idle_gate import IdleGatePolicy
 
 PREEMPTED_CODE = "gave_way"
-"""The code of the error of a request that was ended because another needed its model's room."""
+"""Error code of a request that was ended because another one needed its model's memory."""
 
 _log = logging.getLogger(__name__)
 
 
 class PausableStream(Protocol):
-    """A stream that can be made to rest."""
+    """A stream that can be paused."""
 
     model: str
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more will happen to it."""
+        """Whether the stream has ended."""
         ...
 
     def pause(self) -> None:
-        """Have it stand still. Safe to call twice."""
+        """Pause it. Safe to call twice."""
         ...
 
     def resume(self) -> None:
-        """Have it go on. Safe to call twice."""
+        """Resume it. Safe to call twice."""
         ...
 
     def fail(self, error: HomeportError, *, cancel: bool) -> None:
@@ -41,30 +41,30 @@ class PausableStream(Protocol):
 
 
 class ForegroundRequest:
-    """One caller's request, as the gate sees it. Both may be called again, and then do nothing."""
+    """A caller's request, as the gate counts it. Repeated calls of a method have no effect."""
 
     def __init__(self, background: "BackgroundRequests") -> None:
         self._background = background
         self._was_answered = False
-        self._has_left = False
+        self._has_finished = False
 
     def on_first_event(self) -> None:
-        """The first of its answer is there."""
-        if not self._was_answered and not self._has_left:
+        """Record the first event of its answer."""
+        if not self._was_answered and not self._has_finished:
             self._was_answered = True
             self._background.gate.on_first_event()
             self._background.update()
 
     def finish(self) -> None:
-        """It is over."""
-        if not self._has_left:
-            self._has_left = True
+        """Record that it has ended."""
+        if not self._has_finished:
+            self._has_finished = True
             self._background.gate.on_finished(was_answered=self._was_answered)
             self._background.update()
 
 
 class BackgroundRequests:
-    """All background requests of a server, and who is there beside them. On one event loop."""
+    """All background requests of a server, and the number of foreground requests. On one event loop."""
 
     def __init__(self, gate: IdleGatePolicy | None = None) -> None:
         self.gate = gate or IdleGatePolicy()
@@ -74,22 +74,22 @@ class BackgroundRequests:
         self._opened.set()
 
     def add_foreground(self) -> ForegroundRequest:
-        """A caller asks: all in the background rests from now on."""
+        """Count a caller's request: background requests pause from now on."""
         self.gate.on_request()
         self.update()
         return ForegroundRequest(self)
 
     def track(self, stream: PausableStream) -> None:
-        """Look after a background request until it is over."""
+        """Pause and resume a background request until it has ended."""
         self._streams.append(stream)
         self.update()
 
     def preempt_others(self, model: str) -> None:
-        """End the requests on other models than this: they may stand in the way of its load."""
+        """End the requests on other models: their memory may be needed to load this one."""
         for stream in tuple(self._streams):
             if stream.model != model:
                 stream.fail(
-                    Unavailable("Gave way to a caller's request.", code=PREEMPTED_CODE, retry_after_s=1.0), cancel=True
+                    Unavailable("Preempted by a caller's request.", code=PREEMPTED_CODE, retry_after_s=1.0), cancel=True
                 )
 
     async def wait_open(self) -> None:
@@ -99,11 +99,11 @@ class BackgroundRequests:
             await self._opened.wait()
 
     def update(self) -> None:
-        """Have all go on or rest, as the gate stands, and look again when it opens or shuts by itself."""
+        """Pause or resume all requests as the gate is now, and schedule the next update for when it changes."""
         is_open, changes_in_s = self.gate.state()
         self._streams = [stream for stream in self._streams if not stream.is_over]
         for stream in tuple(self._streams):
-            self._direct(stream, goes_on=is_open)
+            self._apply(stream, is_open=is_open)
         if is_open:
             self._opened.set()
         else:
@@ -114,18 +114,18 @@ class BackgroundRequests:
         if changes_in_s is not None:
             self._timer = asyncio.get_running_loop().call_later(changes_in_s, self.update)
 
-    def _direct(self, stream: PausableStream, *, goes_on: bool) -> None:
+    def _apply(self, stream: PausableStream, *, is_open: bool) -> None:
         try:
-            if goes_on:
+            if is_open:
                 stream.resume()
             else:
                 stream.pause()
-        except Exception:  # one that breaks ends alone: the others are to be told, and the next look is to come
+        except Exception:  # only the failing request ends; the others and the next update are not affected
             _log.exception("a background request on %s failed", stream.model)
             self._streams.remove(stream)
             stream.fail(EngineFailed("The server had an error while it answered."), cancel=True)
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop scheduling updates."""
         if self._timer is not None:
             self._timer.cancel()

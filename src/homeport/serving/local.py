@@ -1,4 +1,4 @@
-"""Serving on one machine: every model in a child process of its own. Implements `domain.ports.Serving`."""
+"""Serving on one machine: every model in a child process of its own. Implements `domain.ports.serving.Serving`."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ from homeport.serving.workers.engine_table import ENGINES, entry_point
 from homeport.serving.workers.frames import LaunchMessage
 from homeport.serving.workers.stream import WorkerStream
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 EngineOptions = Callable[[InstalledModel], Mapping[str, str | int | float | bool | None]]
 EngineFiles = Callable[[InstalledModel], Mapping[str, Path]]
@@ -27,54 +27,54 @@ Estimate = Callable[[InstalledModel], int]
 
 
 def no_options(_: InstalledModel) -> Mapping[str, str | int | float | bool | None]:
-    """Leave every engine its defaults."""
+    """Return no options: every engine uses its defaults."""
     return {}
 
 
 def own_files(model: InstalledModel) -> Mapping[str, Path]:
-    """Give an engine its model's files."""
+    """Return the model's own files."""
     return model.files
 
 
 def weights_size(model: InstalledModel) -> int:
-    """The least a model takes: its weights, in bytes."""
+    """Return the size of a model's weights in bytes, the minimum that it takes."""
     return model.facts.size_bytes
 
 
 class LocalServing:
     """Runs requests in worker processes.
 
-    `engines` names each engine's `module:function`; `job_options` gives a model's engine options, `job_files` the files
-    that its engine reads, by role (raising what the caller is told where one is missing); `estimate` says what a model
-    will take in memory, in bytes; `loops` runs what repeats. To be built, started and closed on one event loop.
+    `engines` names each engine's `module:function`. `engine_options` returns a model's engine options; `engine_files`
+    the files that its engine reads, by role (it raises the caller's error if one is missing); `estimate` the memory
+    that a model will take, in bytes. `loops` runs periodic work. Built, started and closed on one event loop.
     """
 
     def __init__(
         self,
         options: ServingOptions | None = None,
         engines: Mapping[str, str] = ENGINES,
-        job_options: EngineOptions = no_options,
-        job_files: EngineFiles = own_files,
+        engine_options: EngineOptions = no_options,
+        engine_files: EngineFiles = own_files,
         estimate: Estimate = weights_size,
         loops: BackgroundLoops | None = None,
     ) -> None:
         self._options = options or ServingOptions()
         self._engines = engines
-        self._job_options = job_options
-        self._job_files = job_files
+        self._engine_options = engine_options
+        self._engine_files = engine_files
         self._admission = Admission(self._options.slots, self._options.max_queue)
         self._pool = ModelPool(self._options, self._launch_message, estimate, loops or BackgroundLoops())
         self.background = BackgroundRequests()
         self._accepts = False
-        self._quiet = asyncio.Event()
+        self._drained = asyncio.Event()
 
     async def start(self) -> None:
-        """Begin to accept requests. Loads nothing."""
+        """Start to accept requests. Loads nothing."""
         self._pool.start()
         self._accepts = True
 
     async def preload(self, models: Sequence[InstalledModel]) -> None:
-        """Load models now. Raises Unavailable where one does not load."""
+        """Load models now. Raises Unavailable if one does not load."""
         await self._pool.preload(models)
 
     async def open(
@@ -86,104 +86,105 @@ class LocalServing:
         holder: str = "",
         more: More | None = None,
     ) -> WorkerStream:
-        """Admit a request (load the model first if need be). Raises Overloaded or Unavailable before any work.
+        """Admit a request, and load the model first if necessary. Raises Overloaded or Unavailable before any work.
 
-        What is in the background takes no caller's place, and rests while callers wait. Holders share a model's places.
+        A background request takes no caller's place in the queue, and pauses while callers wait. Holders share a
+        model's places.
         """
         self._check_accepts()
         name = model.facts.name
-        ticket = self._enter(name, holder, is_background=is_background)
-        visit = None if is_background else self._add_foreground(name)
+        ticket = self._admit(name, holder, is_background=is_background)
+        foreground = None if is_background else self._add_foreground(name)
 
-        def leave() -> None:
+        def release() -> None:
             ticket.release()
-            if visit is not None:
-                visit.finish()
+            if foreground is not None:
+                foreground.finish()
             if not self._admission.total:
-                self._quiet.set()
+                self._drained.set()
 
         try:
             session, lease = await self._pool.lease(model)
         except BaseException:
-            leave()
+            release()
             raise
 
-        def end() -> None:
+        def on_end() -> None:
             lease.release()
-            leave()
+            release()
 
         stream = await session.open(
-            request, end, visit.on_first_event if visit else None, rests=is_background, more=more
+            request, on_end, foreground.on_first_event if foreground else None, is_paused=is_background, more=more
         )
         if is_background:
             self.background.track(stream)
         return stream
 
     async def stop(self, model: str, wait_s: float = 0.0) -> bool:
-        """Unload a model, after waiting up to `wait_s` for its requests. False where it is not loaded."""
+        """Unload a model, after waiting up to `wait_s` for its requests. False if it is not loaded."""
         return await self._pool.stop(model, wait_s)
 
     async def drain(self, timeout_s: float) -> None:
-        """Refuse new requests, let those inside finish for up to `timeout_s`, then end every worker."""
+        """Refuse new requests, let running ones finish for up to `timeout_s`, then end every worker."""
         self._accepts = False
-        self._quiet.clear()
+        self._drained.clear()
         if self._admission.total:
             try:
                 async with asyncio.timeout(timeout_s):
-                    await self._quiet.wait()
+                    await self._drained.wait()
             except TimeoutError:
-                log.warning("%d requests were not finished within %g s", self._admission.total, timeout_s)
+                _log.warning("%d requests were not finished within %g s", self._admission.total, timeout_s)
         await self.close()
 
     async def close(self) -> None:
-        """End every worker now. Streams still open fail. Safe to call twice."""
+        """End every worker now. Open streams fail. Safe to call twice."""
         self._accepts = False
         self.background.close()
         await self._pool.close()
 
     def loaded(self, model: str) -> LoadedModel | None:
-        """Facts of a model that is loaded now, else None."""
-        for resident in self._pool.entries:
-            if resident.name == model and (session := resident.supervisor.current):
+        """Return facts about a model that is loaded now, else None."""
+        for pooled in self._pool.entries:
+            if pooled.name == model and (session := pooled.supervisor.current):
                 return session.loaded
         return None
 
     def stats(self) -> dict[str, EngineStats]:
-        """The latest gauges of every loaded model, by real name."""
-        sessions = ((resident.name, resident.supervisor.current) for resident in self._pool.entries)
+        """Return the latest stats of every loaded model, by real name."""
+        sessions = ((pooled.name, pooled.supervisor.current) for pooled in self._pool.entries)
         return {name: session.gauges for name, session in sessions if session}
 
     def worker_status(self) -> Sequence[WorkerStatus]:
-        """How every worker stands, for operators."""
-        return tuple(resident.status for resident in self._pool.entries)
+        """Return the state of every worker, for operators."""
+        return tuple(pooled.status for pooled in self._pool.entries)
 
     @property
     def is_ready(self) -> bool:
-        """Whether requests would be served now: not draining, no supervised worker dead or stuck."""
-        return self._accepts and all(resident.supervisor.is_healthy for resident in self._pool.entries)
+        """Whether the server can serve requests: it is not draining, and no supervised worker is dead or stuck."""
+        return self._accepts and all(pooled.supervisor.is_healthy for pooled in self._pool.entries)
 
-    def _enter(self, name: str, holder: str, *, is_background: bool) -> AdmissionTicket:
+    def _admit(self, name: str, holder: str, *, is_background: bool) -> AdmissionTicket:
         if is_background:
             return self._admission.admit(f"{name} in the background")
         return self._admission.admit(name, holder)
 
     def _add_foreground(self, name: str) -> ForegroundRequest:
-        """A caller asks a model: what is in the background rests, and gives up its own models' room if need be."""
-        visit = self.background.add_foreground()
+        """Count a caller's request: background requests pause, and end if their memory may be needed."""
+        foreground = self.background.add_foreground()
         if self._options.memory_bytes is not None and self.loaded(name) is None:
             self.background.preempt_others(name)
-        return visit
+        return foreground
 
     def _check_accepts(self) -> None:
         if not self._accepts:
             raise Unavailable("The server is shutting down.", retry_after_s=5.0)
 
     def _launch_message(self, model: InstalledModel) -> LaunchMessage:
-        job = EngineSpec(
+        spec = EngineSpec(
             engine=model.facts.engine,
             model=model.facts.name,
-            files=dict(self._job_files(model)),
+            files=dict(self._engine_files(model)),
             digest=model.digest,
-            options=dict(self._job_options(model)),
+            options=dict(self._engine_options(model)),
         )
-        return LaunchMessage(entry_point(model.facts.engine, self._engines), job, self._options.frame_bytes)
+        return LaunchMessage(entry_point(model.facts.engine, self._engines), spec, self._options.frame_bytes)

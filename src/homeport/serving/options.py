@@ -6,25 +6,25 @@ from homeport.domain.errors import InvalidRequest
 
 
 class ServingOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How traffic is bounded and workers are watched. Times are in seconds, sizes in bytes; limits are above 0.
+    """Limits of traffic and the supervision of workers. Times are in seconds, sizes in bytes; limits are above 0.
 
-    Raises InvalidRequest, naming the field, for a value that makes no sense.
+    Raises InvalidRequest, naming the field, for an invalid value.
     """
 
     slots: int = 16
-    """Requests of one model that are taken as being worked on; more of them wait."""
+    """Requests of one model that count as running; further ones wait."""
     max_queue: int = 128
-    """Requests of one model that may wait on top of `slots`; past both a request is refused."""
+    """Requests of one model that may wait in addition to `slots`; beyond both, requests are refused."""
     idle_s: float | None = 300.0
-    """An unused model is unloaded after this long; None keeps it."""
+    """An unused model is unloaded after this time; None keeps it."""
     memory_bytes: int | None = None
-    """What all loaded models together may take; None sets no limit."""
+    """The limit of all loaded models together; None sets no limit."""
     room_wait_s: float = 60.0
-    """How long a load waits for models in use to make room, before it is refused."""
+    """How long a load waits for models in use to be released, before it is refused."""
     room_patience_s: float = 5.0
-    """After this much of that wait, models in use take no new requests, so that no model starves."""
+    """After this much of that wait, models in use accept no new requests, so that no model starves."""
     load_limit_s: float = 600.0
-    """A model that is not loaded by then is given up."""
+    """A load that takes longer fails."""
     heartbeat_s: float = 1.0
     """Time between two pings."""
     heartbeat_limit_s: float = 15.0
@@ -32,15 +32,15 @@ class ServingOptions(msgspec.Struct, frozen=True, kw_only=True):
     stall_limit_s: float = 180.0
     """A worker whose engine stays in one step for this long is killed."""
     reader_stall_s: float = 60.0
-    """A stream whose events nobody takes for this long is cancelled."""
+    """A stream whose events are not read for this long is cancelled."""
     credit: int = 256
-    """Deltas a worker may send ahead of the reader, for each stream."""
+    """Events that a worker may send ahead of the reader, for each stream."""
     restart_backoff_s: float = 1.0
-    """Pause before the second restart in a row; it doubles from there. The first restart is at once."""
+    """Pause before the second restart in a row; it doubles from there. The first restart is immediate."""
     restart_backoff_limit_s: float = 30.0
     """The longest pause between two restarts."""
     stable_s: float = 60.0
-    """A worker that lived this long, or answered a request, starts its count of restarts anew."""
+    """After living this long, or answering a request, a worker's count of failures restarts at 0."""
     frame_bytes: int = 64 * 1024 * 1024
     """The largest message to a worker; it must hold a request body at its limit."""
 

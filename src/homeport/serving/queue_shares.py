@@ -1,16 +1,16 @@
 """How keys share the places in one model's queue. Pure policy; knows nothing of requests or models.
 
-A holder (a key; all callers without one count as one) may take every free place as long as nobody else asks for one. If
-another holder has asked recently, admitted or not, the last quarter is reserved for holders below their share.
+A holder (a key; all callers without one count as one) may take every free place as long as no other holder asks for
+one. If another holder has asked recently, admitted or not, the last quarter is reserved for holders below their share.
 """
 
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 
-LATELY_S = 600.0
+RECENT_S = 600.0
 _RESERVED = 4
-"""One place of so many is for those below their share."""
+"""One place in this many is reserved for holders below their share."""
 
 
 class QueueShares:
@@ -18,29 +18,29 @@ class QueueShares:
 
     def __init__(self, places: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._places = places
-        self._open = places - places // _RESERVED
+        self._unreserved = places - places // _RESERVED
         self._clock = clock
         self.taken = 0
-        self._held: Counter[str] = Counter()
-        self._asked: OrderedDict[str, float] = OrderedDict()  # when each asked last; who did longest ago comes first
+        self._taken_by: Counter[str] = Counter()
+        self._last_asked: OrderedDict[str, float] = OrderedDict()  # each holder's last request, oldest first
 
     def enter(self, holder: str) -> bool:
         """Take a place; False: there is none for this holder now."""
         now = self._clock()
-        self._asked[holder] = now
-        self._asked.move_to_end(holder)
-        while next(iter(self._asked.values())) < now - LATELY_S:
-            self._asked.popitem(last=False)
-        share = max(1, self._places // len(self._asked))
-        if self.taken >= self._places or (self.taken >= self._open and self._held[holder] >= share):
+        self._last_asked[holder] = now
+        self._last_asked.move_to_end(holder)
+        while next(iter(self._last_asked.values())) < now - RECENT_S:
+            self._last_asked.popitem(last=False)
+        share = max(1, self._places // len(self._last_asked))
+        if self.taken >= self._places or (self.taken >= self._unreserved and self._taken_by[holder] >= share):
             return False
         self.taken += 1
-        self._held[holder] += 1
+        self._taken_by[holder] += 1
         return True
 
     def leave(self, holder: str) -> None:
-        """Give a place back."""
+        """Return a place."""
         self.taken -= 1
-        self._held[holder] -= 1
-        if not self._held[holder]:
-            del self._held[holder]
+        self._taken_by[holder] -= 1
+        if not self._taken_by[holder]:
+            del self._taken_by[holder]

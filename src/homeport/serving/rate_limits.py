@@ -1,9 +1,9 @@
-"""How much of its limits each key has taken: the last minute, this day, this month, and what runs now.
+"""How much of its limits each key has used: the last minute, this day, this month, and what runs now.
 
-In memory, one account for each key; knows nothing of HTTP, nor where limits come from. A request is counted when it
-begins. Its tokens are reserved before they are taken: the prompt by an estimate, an answer in slices while it grows
-(or, in a minute's limit, all at once where its length is bounded), so that all requests of a key together never take
-more than its limits. What was reserved and not taken is given back at the end.
+In memory, one account per key; knows nothing of HTTP, nor where limits come from. A request is counted when it starts.
+Its tokens are reserved before they are used: the prompt by an estimate, an answer in slices while it grows (or, in a
+minute's limit, all at once if its length is bounded), so that all requests of a key together never exceed its limits.
+Reserved tokens that were not used are returned at the end.
 """
 
 import time
@@ -23,25 +23,25 @@ _DAY_S = 86_400
 
 @dataclass
 class _Period:
-    """Tokens of a calendar period of UTC: `name` says which one it is, `held` are those of requests under way."""
+    """Tokens of a calendar period in UTC: `name` identifies it, `held` are reserved by running requests."""
 
     name: str = ""
     taken: int = 0
     held: int = 0
 
     def left(self, limit: int) -> int:
-        """Tokens that nobody has taken or reserved."""
+        """Return the tokens that are neither used nor reserved."""
         return limit - self.taken - self.held
 
     def roll_over(self, name: str) -> None:
-        """Begin anew where a new period has begun."""
+        """Start at 0 if a new period has begun."""
         if name != self.name:
             self.name, self.taken = name, 0
 
 
 @dataclass
 class _Account:
-    """One key's."""
+    """The account of one key."""
 
     requests: SlidingWindow = field(default_factory=SlidingWindow)
     tokens: SlidingWindow = field(default_factory=SlidingWindow)
@@ -51,7 +51,7 @@ class _Account:
     today: int = -1
 
     def roll_over(self, now: float) -> None:
-        """Look at the calendar, which costs something on a new day only."""
+        """Update the calendar periods; expensive on a new day only."""
         today = int(now // _DAY_S)
         if today != self.today:
             self.today = today
@@ -61,7 +61,7 @@ class _Account:
 
 
 class LimitStatus(NamedTuple):
-    """How one limit of the last minute stands: what it is, what is left, and when it is whole again."""
+    """One limit of the last minute: its size, what remains, and the time until all of it is available again."""
 
     limit: int
     remaining: int
@@ -69,46 +69,45 @@ class LimitStatus(NamedTuple):
 
 
 class RateLimitTicket:
-    """One request under way, and what it takes of its key's limits. Without a key it takes nothing of anything.
+    """One request and its share of its key's limits. Without a key there are no limits.
 
-    `limited_by`: the limit that left nothing more for its answer, by the name that it has in `KeyLimits`.
+    `limited_by`: the limit that ended its answer, by its name in `KeyLimits`.
     """
 
     limits = KeyLimits()
     limited_by = ""
 
     def acquire(self) -> None:
-        """Let it begin. Raises RateLimited; then it is not counted."""
+        """Start the request. Raises RateLimited; then it is not counted."""
 
-    def reserve(self, prompt: int, answer: int | None = 0) -> int | None:  # noqa: ARG002 - others look at them
+    def reserve(self, prompt: int, answer: int | None = 0) -> int | None:  # noqa: ARG002 - subclasses use them
         """Reserve tokens for a prompt (an estimate) and the beginning of an answer of at most `answer` (None: any).
 
-        Returns how many the two may take before `more` is asked; None: no limit.
-        Raises RateLimited, or QuotaExceeded; then
-        nothing is reserved.
+        Returns how many the two may take before `more` is asked; None: no limit. Raises RateLimited, or QuotaExceeded;
+        then nothing is reserved.
         """
         return None
 
-    def more(self, used: int, wanted: int) -> int:  # noqa: ARG002 - others look at both
-        """Reserve another slice for a request that has used so many tokens and wants so many more; 0: none is left."""
+    def more(self, used: int, wanted: int) -> int:  # noqa: ARG002 - subclasses use both
+        """Reserve another slice for a request that used `used` tokens and can use `wanted` more; 0: none is left."""
         return wanted
 
     def admit(self, prompt: int, *, has_answer: bool = False) -> None:
-        """The prompt has been counted: reserve what the estimate was short of. Raises RateLimited, or QuotaExceeded."""
+        """Reserve what the estimate of the prompt was short of. Raises RateLimited, or QuotaExceeded."""
 
     def settle(self, tokens: int) -> None:
-        """Count what it really took, in place of what was reserved."""
+        """Count the tokens that were used, instead of the reserved ones."""
 
     def release(self) -> None:
-        """It is over. Safe to call twice, and without having entered."""
+        """End the request. Safe to call twice, and without `acquire`."""
 
     def limit_status(self) -> Mapping[str, LimitStatus]:
-        """How `requests` and `tokens` stand now, where they have a limit."""
+        """Return the current status of `requests` and `tokens`, if they have a limit."""
         return {}
 
 
 UNLIMITED = RateLimitTicket()
-"""The passage of all that has no key of its own."""
+"""The ticket of requests without a key of their own."""
 
 
 class RateLimiter:
@@ -120,17 +119,17 @@ class RateLimiter:
         self._accounts: dict[str, _Account] = {}
 
     def seed(self, key_id: str, day_tokens: int, month_tokens: int) -> None:
-        """Say what a key had taken today and this month before this server began."""
+        """Set what a key had used today and this month before this server started."""
         account = self._account(key_id)
         account.roll_over(self.now())
         account.day.taken += day_tokens
         account.month.taken += month_tokens
 
     def ticket(self, key: Key, *, is_background: bool = False) -> RateLimitTicket:
-        """The passage of a request with this key, which has not entered yet.
+        """Return the ticket of a request with this key, not yet acquired.
 
-        In the background it is neither one of the requests of a minute nor of those at the same time, and leaves half
-        of a minute's tokens to others.
+        A background request counts neither as one of a minute's requests nor as a concurrent one, and leaves half of a
+        minute's tokens to others.
         """
         return _KeyTicket(self, key, self._account(key.id), is_background=is_background)
 
@@ -142,17 +141,17 @@ class RateLimiter:
 
 
 class _KeyTicket(RateLimitTicket):
-    """The passage of a request with a key.
+    """The ticket of a request with a key.
 
     `_total` tokens are reserved in the periods; `_slots` are those of the last minute's limit, oldest first, and
-    `_ahead` of them were reserved at once for an answer of bounded length and are not part of `_total` yet.
+    `_ahead` of them were reserved at once for an answer of bounded length and are not yet part of `_total`.
     """
 
-    def __init__(self, quotas: RateLimiter, key: Key, account: _Account, *, is_background: bool = False) -> None:
+    def __init__(self, limiter: RateLimiter, key: Key, account: _Account, *, is_background: bool = False) -> None:
         self._is_background = is_background
         self.limits = key.limits
         self._name = key.name
-        self._quotas = quotas
+        self._limiter = limiter
         self._account = account
         self._is_inside = False
         self._slots: list[tuple[WindowSlot, int]] = []
@@ -162,10 +161,10 @@ class _KeyTicket(RateLimitTicket):
         self._used = 0
 
     def acquire(self) -> None:
-        """Let it begin."""
+        """Start the request."""
         if self._is_background:
             return
-        account, now = self._account, self._quotas.clock()
+        account, now = self._account, self._limiter.clock()
         most = self.limits.concurrent_requests
         if most is not None and account.running >= most:
             raise RateLimited(
@@ -187,17 +186,17 @@ class _KeyTicket(RateLimitTicket):
 
     def reserve(self, prompt: int, answer: int | None = 0) -> int | None:
         """Reserve tokens for a prompt and the beginning of an answer."""
-        account, now = self._account, self._quotas.clock()
-        account.roll_over(self._quotas.now())
+        account, now = self._account, self._limiter.clock()
+        account.roll_over(self._limiter.now())
         self._check_periods(1)
-        first = prompt + (SLICE if answer is None else min(SLICE, answer))
-        at_once = first
+        first_slice = prompt + (SLICE if answer is None else min(SLICE, answer))
+        at_once = first_slice
         if self.limits.tokens_per_minute is not None:
             self._least = prompt + (1 if answer is None else answer)
             left = self._left_of_minute(self._least, now)
-            at_once = self._least if answer is not None else min(first, left)
-            first = min(first, at_once)
-        self._total = min([first, *(period.left(limit) for _, period, limit in self._periods())])
+            at_once = self._least if answer is not None else min(first_slice, left)
+            first_slice = min(first_slice, at_once)
+        self._total = min([first_slice, *(period.left(limit) for _, period, limit in self._periods())])
         self._slots = [(account.tokens.take(at_once, now), at_once)]
         self._ahead = at_once - self._total
         account.day.held += self._total
@@ -206,10 +205,10 @@ class _KeyTicket(RateLimitTicket):
 
     def more(self, used: int, wanted: int) -> int:
         """Reserve another slice."""
-        account, now = self._account, self._quotas.clock()
-        account.roll_over(self._quotas.now())
+        account, now = self._account, self._limiter.clock()
+        account.roll_over(self._limiter.now())
         self._used = used
-        n = min(wanted, max(SLICE, used + SLICE - self._total))  # a prompt may be longer than it was estimated
+        n = min(wanted, max(SLICE, used + SLICE - self._total))  # a prompt may be longer than estimated
         scarce = ""
         for name, period, limit in self._periods():
             if period.left(limit) < n:
@@ -226,24 +225,24 @@ class _KeyTicket(RateLimitTicket):
         return n
 
     def admit(self, prompt: int, *, has_answer: bool = False) -> None:
-        """The prompt has been counted."""
+        """Reserve what the estimate of the prompt was short of."""
         self._used = 0
-        short, now = prompt + has_answer - self._total, self._quotas.clock()
+        short, now = prompt + has_answer - self._total, self._limiter.clock()
         if not self._has_token_limit or short <= 0:
             return
-        self._account.roll_over(self._quotas.now())
+        self._account.roll_over(self._limiter.now())
         self._check_periods(short)
         if self.limits.tokens_per_minute is not None and short > self._ahead:
             self._left_of_minute(short - self._ahead, now)
         self._hold(short, now)
 
     def settle(self, tokens: int) -> None:
-        """Count what it took."""
+        """Count the tokens that were used."""
         if not self._slots:
             return
-        account, now = self._account, self._quotas.clock()
-        account.roll_over(self._quotas.now())
-        tokens = max(tokens, self._used)  # who leaves before the end has not seen all that was drawn for it
+        account, now = self._account, self._limiter.clock()
+        account.roll_over(self._limiter.now())
+        tokens = max(tokens, self._used)  # a client that left early has not received all generated tokens
         spare = sum(amount for _, amount in self._slots) - tokens
         if spare < 0:
             account.tokens.change(self._slots[0][0], -spare, now)
@@ -257,22 +256,22 @@ class _KeyTicket(RateLimitTicket):
         self._slots = []
 
     def release(self) -> None:
-        """It is over."""
+        """End the request."""
         if self._is_inside:
             self._is_inside = False
             self._account.running -= 1
 
     def limit_status(self) -> Mapping[str, LimitStatus]:
-        """How the limits of the last minute stand."""
-        now, found = self._quotas.clock(), {}
+        """Return the status of the limits of the last minute."""
+        now, statuses = self._limiter.clock(), {}
         windows = (
             ("requests", self._account.requests, self.limits.requests_per_minute),
             ("tokens", self._account.tokens, self.limits.tokens_per_minute),
         )
         for name, window, limit in windows:
             if limit is not None:
-                found[name] = LimitStatus(limit, max(0, limit - window.taken(now)), window.reset_s(now))
-        return found
+                statuses[name] = LimitStatus(limit, max(0, limit - window.taken(now)), window.reset_s(now))
+        return statuses
 
     @property
     def _has_token_limit(self) -> bool:
@@ -280,7 +279,7 @@ class _KeyTicket(RateLimitTicket):
         return (limits.tokens_per_minute, limits.tokens_per_day, limits.tokens_per_month) != (None, None, None)
 
     def _periods(self) -> Iterator[tuple[str, _Period, int]]:
-        """The day and the month, where they have a limit."""
+        """Yield the day and the month, if they have a limit."""
         for name, period, limit in (
             ("day", self._account.day, self.limits.tokens_per_day),
             ("month", self._account.month, self.limits.tokens_per_month),
@@ -289,7 +288,7 @@ class _KeyTicket(RateLimitTicket):
                 yield name, period, limit
 
     def _hold(self, n: int, now: float) -> None:
-        """Reserve so many more: what was reserved ahead first."""
+        """Reserve `n` more, first from what was reserved ahead."""
         account = self._account
         if n > self._ahead:
             self._slots.append((account.tokens.take(n - self._ahead, now), n - self._ahead))
@@ -299,18 +298,18 @@ class _KeyTicket(RateLimitTicket):
         account.month.held += n
 
     def _share(self, tokens: int, limit: int) -> int:
-        """How much of a limit this may take: in the background half, or all where it does not fit otherwise."""
+        """Return the part of a limit that this may take: half for a background request, if it fits into half."""
         return limit // 2 if self._is_background and tokens <= limit // 2 else limit
 
     def _check_periods(self, n: int) -> None:
-        """Raise where so many tokens of the day or the month are not left; they may be when other requests end."""
+        """Raise QuotaExceeded if a period has fewer than `n` tokens left, RateLimited if the rest is only reserved."""
         for what, period, limit in self._periods():
             if period.taken + self._total + n > limit:
-                more = " The prompt is longer than what is left." if period.taken < limit else ""
+                note = " The prompt is longer than that limit leaves." if period.taken < limit else ""
                 raise QuotaExceeded(
                     f"You exceeded your current quota: {self._name} may take {limit} tokens a {what} and has taken "
-                    f"{period.taken}.{more} It resets at the next {what} (UTC).",
-                    retry_after_s=_left_s(what, datetime.fromtimestamp(self._quotas.now(), UTC)),
+                    f"{period.taken}.{note} It resets at the next {what} (UTC).",
+                    retry_after_s=_left_s(what, datetime.fromtimestamp(self._limiter.now(), UTC)),
                 )
             if period.left(limit) < n:
                 raise RateLimited(
@@ -320,36 +319,36 @@ class _KeyTicket(RateLimitTicket):
                 )
 
     def _left_of_minute(self, n: int, now: float) -> int:
-        """Tokens of the last minute's limit that are left, at least `n`. Raises RateLimited, or QuotaExceeded."""
+        """Return how many tokens the last minute's limit leaves, at least `n`. Raises RateLimited, or QuotaExceeded."""
         window, per_minute = self._account.tokens, self.limits.tokens_per_minute or 0
         left = self._share(n, per_minute) - window.taken(now)
         if n > left:
             refused = self._too_many(n, self._share(n, per_minute), now)
-            # In the background nobody is there to send less: it is told once, not again each minute.
+            # A background request cannot be shortened by its caller: it fails once, instead of every minute.
             raise QuotaExceeded(refused.message) if self._is_background and n > per_minute else refused
         return left
 
     def _too_many(self, tokens: int, limit: int, now: float) -> RateLimited:
         window = self._account.tokens
         wait_s = window.wait_s(tokens, limit, now)
-        told = f"tokens per min (TPM): Limit {limit}, Used {window.taken(now)}, Requested {tokens}"
+        usage = f"tokens per min (TPM): Limit {limit}, Used {window.taken(now)}, Requested {tokens}"
         if tokens > limit:
             return RateLimited(
-                f"Request too large for {self._name} on {told}. The input or output tokens must be reduced in order "
+                f"Request too large for {self._name} on {usage}. The input or output tokens must be reduced in order "
                 "to run successfully.",
                 retry_after_s=max(wait_s, MINUTE_S),
             )
         return RateLimited(
-            f"Rate limit reached for {self._name} on {told}. Please try again in {wait_s:.3f}s.",
+            f"Rate limit reached for {self._name} on {usage}. Please try again in {wait_s:.3f}s.",
             retry_after_s=wait_s,
         )
 
 
 def _left_s(what: str, moment: datetime) -> float:
-    """How long a day or a month of UTC still lasts."""
+    """Return the seconds that are left of a day or a month in UTC."""
     midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
     if what == "day":
         return 86_400.0 - (moment - midnight).total_seconds()
-    first = midnight.replace(day=1)
-    after = first.replace(year=first.year + first.month // 12, month=first.month % 12 + 1)
+    first_slice = midnight.replace(day=1)
+    after = first_slice.replace(year=first_slice.year + first_slice.month // 12, month=first_slice.month % 12 + 1)
     return (after - moment).total_seconds()

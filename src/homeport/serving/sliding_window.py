@@ -7,7 +7,7 @@ _SLOTS = 240
 
 
 class WindowSlot:
-    """What was taken in one quarter of a second."""
+    """The amount taken in one quarter of a second."""
 
     __slots__ = ("ends", "taken")
 
@@ -17,14 +17,14 @@ class WindowSlot:
 
 
 class SlidingWindow:
-    """What was taken in the last minute, in quarters of a second; one is forgotten a minute after its own end."""
+    """The amount taken in the last minute, in quarters of a second; each expires a minute after its own end."""
 
     def __init__(self) -> None:
         self._slots: deque[WindowSlot] = deque()
         self._total = 0
 
     def taken(self, now: float) -> int:
-        """How much was taken in the minute before `now`."""
+        """Return the amount taken in the minute before `now`."""
         slots = self._slots
         while slots and slots[0].ends + MINUTE_S <= now:
             self._total -= slots.popleft().taken
@@ -49,18 +49,18 @@ class SlidingWindow:
             self.take(amount, now)
 
     def wait_s(self, amount: int, limit: int, now: float) -> float:
-        """How long until `amount` more fits under `limit`; for more than the limit, until all is forgotten."""
-        over = self.taken(now) + amount - limit
+        """Return the time until `amount` more fits under `limit`; for more than the limit, until all has expired."""
+        excess = self.taken(now) + amount - limit
         wait_s = 0.0
         for slot in self._slots:
-            if over <= 0:
+            if excess <= 0:
                 break
-            over -= slot.taken
+            excess -= slot.taken
             wait_s = slot.ends + MINUTE_S - now
         return wait_s
 
     def reset_s(self, now: float) -> float:
-        """How long until all is forgotten, if nothing more is taken."""
+        """Return the time until all has expired, if nothing more is taken."""
         self.taken(now)
         last = next((slot for slot in reversed(self._slots) if slot.taken), None)
         return last.ends + MINUTE_S - now if last else 0.0

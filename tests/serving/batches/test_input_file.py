@@ -1,4 +1,4 @@
-"""A batch's file, looked through line by line."""
+"""A batch's input file, checked line by line."""
 
 import codecs
 import json
@@ -22,8 +22,8 @@ def look(tmp_path: Path, *lines: object, between: str = "\n") -> tuple[BatchInpu
 
 
 @pytest.mark.parametrize("between", ["\n", "\r\n", "\n\n  \n"])
-def test_lines_are_found_where_they_stand(tmp_path: Path, between: str) -> None:
-    """Each line is read again by its place, whatever ends lines, and its number counts empty ones too."""
+def test_lines_are_found_at_their_position(tmp_path: Path, between: str) -> None:
+    """Each line is read again by its position, whatever the line ends, and its number counts empty ones too."""
     lines = [{**GOOD, "custom_id": f"r{at}", "body": {"model": "m", "prompt": "é" * at}} for at in range(1, 6)]
     found, path = look(tmp_path, *lines, between=between)
     assert [line.custom_id for line in found.lines] == [line["custom_id"] for line in lines]
@@ -56,8 +56,8 @@ def without(name: str) -> dict[str, Any]:
         ("[1]", "invalid_json_line", None),
     ],
 )
-def test_a_bad_line_is_told_and_left_out(tmp_path: Path, bad: object, code: str, param: str | None) -> None:
-    """What is wrong with it is told with its number; the others are done all the same."""
+def test_an_invalid_line_is_reported_and_skipped(tmp_path: Path, bad: object, code: str, param: str | None) -> None:
+    """An invalid line is reported with its number; the others run."""
     found, _ = look(tmp_path, GOOD, bad, {**GOOD, "custom_id": "last"})
     first, second, third = found.lines
     assert first.error is None
@@ -66,14 +66,14 @@ def test_a_bad_line_is_told_and_left_out(tmp_path: Path, bad: object, code: str,
     assert (second.error.code, second.error.param, second.error.line) == (code, param, 2)
 
 
-def test_a_bad_line_leaves_its_name_to_others(tmp_path: Path) -> None:
-    """A custom_id counts as taken only where its line is done."""
+def test_an_invalid_line_does_not_use_up_its_custom_id(tmp_path: Path) -> None:
+    """A custom_id counts as used only if its line is valid."""
     found, _ = look(tmp_path, {**GOOD, "url": "/v1/edits"}, GOOD)
     assert [line.error is None for line in found.lines] == [False, True]
 
 
-def test_nothing_is_done_where_no_line_can_be(tmp_path: Path) -> None:
-    """All bad, none at all, or too many: the batch as a whole cannot be done."""
+def test_a_file_without_valid_lines_fails(tmp_path: Path) -> None:
+    """All invalid, none at all, or too many: the batch as a whole fails."""
     with pytest.raises(InvalidInputFile) as refused:
         look(tmp_path, *[{**GOOD, "url": "/v1/edits"}] * 150)
     assert [error.line for error in refused.value.errors] == list(range(1, 101))
@@ -85,15 +85,15 @@ def test_nothing_is_done_where_no_line_can_be(tmp_path: Path) -> None:
     assert refused.value.errors[0].code == "too_many_requests"
 
 
-def test_a_model_is_named_where_all_ask_it(tmp_path: Path) -> None:
-    """Lines that ask several models, or none, leave the batch without one."""
+def test_the_model_is_known_if_all_lines_name_it(tmp_path: Path) -> None:
+    """If lines name several models, or none, the batch has no model."""
     other = {**GOOD, "custom_id": "o", "body": {"model": "other"}}
     assert look(tmp_path, GOOD, other)[0].model is None
     assert look(tmp_path, GOOD, {**other, "body": {}})[0].model is None
 
 
-def test_byte_order_marks_are_no_part_of_a_request(tmp_path: Path) -> None:
-    """A file that begins with one, or was put together from such files, is done like any other."""
+def test_byte_order_marks_are_not_part_of_a_request(tmp_path: Path) -> None:
+    """A file that begins with a byte order mark, or was joined from such files, runs like any other."""
     mark = codecs.BOM_UTF8.decode()
     found, path = look(tmp_path, *(mark + json.dumps({**GOOD, "custom_id": name}) for name in "ab"), mark)
     assert [(line.custom_id, line.error) for line in found.lines] == [("a", None), ("b", None)]

@@ -1,4 +1,4 @@
-"""What came of a line, as it is written down, and what is asked again."""
+"""The result of a line as it is stored, and when a line is retried."""
 
 import json
 
@@ -25,7 +25,7 @@ def written(outcome: LineResult) -> dict[str, object]:
     return text
 
 
-def test_an_answer_stands_whole_on_its_line() -> None:
+def test_an_answer_is_one_line() -> None:
     """Body, status and request id are the server's own, on one line, and its tokens are counted."""
     usage = b'"usage": {"prompt_tokens": 9, "completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 3}}'
     outcome = results.response_result(LINE, reply(200, b'{\n "a": "b\\n",\n' + usage + b"}"))
@@ -48,14 +48,14 @@ def test_an_answer_stands_whole_on_its_line() -> None:
         (b'{"usage": {"input_tokens": 5, "output_tokens": 6}}', (5, 6)),
     ],
 )
-def test_tokens_are_counted_as_each_kind_tells_them(body: bytes, tokens: tuple[int, int]) -> None:
-    """Vectors have no output, pictures their own names, and some answers no tokens at all."""
+def test_tokens_are_counted_for_each_kind(body: bytes, tokens: tuple[int, int]) -> None:
+    """Embeddings have no output tokens, images their own names, and some answers no tokens at all."""
     outcome = results.response_result(LINE, reply(200, body))
     assert (outcome.input_tokens, outcome.output_tokens) == tokens
 
 
-def test_what_failed_says_why() -> None:
-    """A refused request has the server's answer, an undone line a code and words that name the line."""
+def test_errors_have_a_reason() -> None:
+    """A failed request has the server's answer; a line that did not run has a code and a message with its number."""
     refused = results.response_result(LINE, reply(404, b'{"error": {"code": "model_not_found"}}'))
     assert not refused.is_answer
     assert written(refused)["response"] == {
@@ -90,9 +90,7 @@ def test_what_failed_says_why() -> None:
         (reply(503, code=PREEMPTED_CODE), 99, 0),
     ],
 )
-def test_what_may_succeed_later_is_asked_again(
-    answer: DispatchedResponse, n_tries: int, waited_s: float | None
-) -> None:
-    """Limits are waited for where they end in time, what is broken is tried a few times, all else is the outcome."""
+def test_what_may_succeed_later_is_retried(answer: DispatchedResponse, n_tries: int, waited_s: float | None) -> None:
+    """Limits are waited for if they end in time, faults are retried a few times, all else is final."""
     assert results.wait_s(answer, n_tries, 100) == waited_s
     assert results.counts_as_attempt(answer) == (answer.status in (500, 503) and answer.code is None)

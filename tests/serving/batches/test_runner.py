@@ -1,4 +1,4 @@
-"""Batches worked on to their end, whatever happens meanwhile; the server behind them is a script."""
+"""Batches run to their end, whatever happens meanwhile; the server that answers is a script."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ Answer = Callable[[dict[str, Any]], DispatchedResponse]
 
 
 def good(body: dict[str, Any]) -> DispatchedResponse:
-    """Answer with what was asked."""
+    """Answer with the request's content."""
     usage = {"prompt_tokens": 2, "completion_tokens": 1}
     return DispatchedResponse(
         status=200, request_id="r", body=json.dumps({"text": body["prompt"], "usage": usage}).encode()
@@ -39,7 +39,7 @@ def good(body: dict[str, Any]) -> DispatchedResponse:
 
 
 class RunnerFixture:
-    """A store, a server that says what `answer` says, a gate, and desks that come and go. `now` is the wall clock."""
+    """A store, a scripted server (`answer`), a gate, and runners that come and go. `now` is the wall clock."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -58,7 +58,7 @@ class RunnerFixture:
         self.gate.set()
 
     async def __call__(self, project: str, key: str, path: str, body: bytes) -> DispatchedResponse:
-        """Fill the port Dispatch."""
+        """Implement the port RequestDispatcher."""
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
@@ -70,11 +70,11 @@ class RunnerFixture:
             self.at_once -= 1
 
     async def wait_open(self) -> None:
-        """Fill the port Gap."""
+        """Implement the port IdleGate."""
         await self.gate.wait()
 
     def made(self, lines: Sequence[object], project: str = "one", **more: Any) -> Batch:
-        """A batch of these lines."""
+        """Create a batch of these lines."""
         path = self.folder / "input"
         path.write_text("\n".join(json.dumps(line) for line in lines))
         kept = self.files.create(
@@ -94,7 +94,7 @@ class RunnerFixture:
         return self.book.create(wanted)
 
     def stop_after(self, n: int, batch: Batch) -> None:
-        """Answer no more once so many lines have an outcome."""
+        """Stop answering once `n` lines have a result."""
 
         def answer(body: dict[str, Any]) -> DispatchedResponse:
             if len(self.book.finished_lines(batch.id)) >= n:
@@ -104,8 +104,8 @@ class RunnerFixture:
         self.answer = answer
 
     @asynccontextmanager
-    async def desk(self) -> AsyncIterator[BatchRunner]:
-        """A desk at work; at the end of the block it stops as a server does that is told to."""
+    async def running_runner(self) -> AsyncIterator[BatchRunner]:
+        """Run a runner; at the end of the block it stops as in a server that shuts down."""
         made = BatchRunner(self.book, self.files, self, self, self.folder / "spool", self.loops, lambda: self.now)
         work = asyncio.create_task(made.run())
         try:
@@ -115,16 +115,16 @@ class RunnerFixture:
             await asyncio.gather(work, return_exceptions=True)
 
     async def ended(self, batch: Batch) -> Batch:
-        """The batch once it has ended."""
+        """Wait until the batch has ended, and return it."""
         await until(lambda: self.shown(batch).has_ended)
         return self.shown(batch)
 
     def shown(self, batch: Batch) -> Batch:
-        """The batch as it stands."""
+        """Return the batch's current state."""
         return self.book.get(batch.project, batch.id)
 
     async def lines(self, batch: Batch, file_id: str | None) -> list[dict[str, Any]]:
-        """The lines of one of its files, none where it has no such file."""
+        """Return the lines of one of its files, none if it has no such file."""
         if file_id is None:
             return []
         content = [piece async for piece in self.files.read(self.files.get(batch.project, file_id))]
@@ -140,8 +140,8 @@ def room(tmp_path: Path) -> RunnerFixture:
     return RunnerFixture(tmp_path)
 
 
-async def test_a_batch_is_done_and_its_bad_lines_told(room: RunnerFixture) -> None:
-    """Each good line is asked once in its project's name, and each line stands once in one of two files, in order."""
+async def test_a_batch_runs_and_its_invalid_lines_are_reported(room: RunnerFixture) -> None:
+    """Each valid line runs once in its project's name, and each line is once in one of two files, in order."""
     names = [f"r{at}" for at in range(30)]
     lines = [line(name) for name in names]
     lines[3]["url"] = "/v1/edits"
@@ -149,7 +149,7 @@ async def test_a_batch_is_done_and_its_bad_lines_told(room: RunnerFixture) -> No
         DispatchedResponse(status=404, request_id="r", body=b"{}") if body["prompt"] == "r7" else good(body)
     )
     batch = room.made(lines, metadata={"a": "b"})
-    async with room.desk():
+    async with room.running_runner():
         ended = await room.ended(batch)
     assert (ended.status, ended.model, ended.total, ended.completed, ended.failed) == ("completed", "m", 30, 28, 2)
     assert (ended.input_tokens, ended.output_tokens) == (56, 28)
@@ -166,15 +166,15 @@ async def test_a_batch_is_done_and_its_bad_lines_told(room: RunnerFixture) -> No
 
 
 async def test_a_batch_without_errors_has_no_error_file(room: RunnerFixture) -> None:
-    """A file that would be empty is not made."""
-    async with room.desk():
+    """A file that would be empty is not created."""
+    async with room.running_runner():
         ended = await room.ended(room.made([line("a")]))
     assert ended.output_file_id is not None
     assert ended.error_file_id is None
 
 
-async def test_work_goes_on_where_it_was_left(room: RunnerFixture) -> None:
-    """However often the server stops in the middle, each line stands once in the file and is not asked twice."""
+async def test_work_resumes_where_it_stopped(room: RunnerFixture) -> None:
+    """However often the server stops in the middle, each line is once in the file and does not run twice."""
     batch = room.made([line(f"r{at}") for at in range(60)])
     for stop_at in (15, 40):
 
@@ -184,14 +184,14 @@ async def test_work_goes_on_where_it_was_left(room: RunnerFixture) -> None:
             return good(body)
 
         room.answer = answer
-        async with room.desk():
+        async with room.running_runner():
             await until(lambda: not room.going.is_set())
         assert stop_at <= room.shown(batch).completed < 60
         room.going.set()
     room.answer = good
     answered = len(room.book.finished_lines(batch.id))
     before = len(room.asked)
-    async with room.desk():
+    async with room.running_runner():
         ended = await room.ended(batch)
     assert len(room.asked) - before == 60 - answered
     done = await room.lines(ended, ended.output_file_id)
@@ -200,7 +200,7 @@ async def test_work_goes_on_where_it_was_left(room: RunnerFixture) -> None:
 
 
 async def test_a_process_that_was_killed_is_taken_over(room: RunnerFixture) -> None:
-    """What nobody holds any more is taken up by another, and files that are made already are not made again."""
+    """A batch without an owner is taken over by another process, and existing files are not created again."""
     batch = room.made([line("a"), line("b", url="/v1/edits")])
     owned = room.book.claim("dead", 5)
     assert owned is not None
@@ -210,7 +210,7 @@ async def test_a_process_that_was_killed_is_taken_over(room: RunnerFixture) -> N
     room.book.start_finalizing("dead", batch.id)
     (room.folder / "made").write_text("{}\n")
     kept = room.book.create_output_file("dead", batch, room.folder / "made", are_answers=True)
-    async with room.desk():
+    async with room.running_runner():
         await asyncio.sleep(0)
         room.now += 6
         ended = await room.ended(batch)
@@ -219,11 +219,11 @@ async def test_a_process_that_was_killed_is_taken_over(room: RunnerFixture) -> N
     assert ended.error_file_id is not None
 
 
-async def test_a_cancelled_batch_keeps_what_it_has(room: RunnerFixture) -> None:
-    """Lines under way are given up; what is done stands in the file; the rest stands nowhere."""
+async def test_a_cancelled_batch_keeps_its_results(room: RunnerFixture) -> None:
+    """Running lines are cancelled; finished ones are in the file; the rest is nowhere."""
     batch = room.made([line(f"r{at}") for at in range(40)])
     room.stop_after(10, batch)
-    async with room.desk():
+    async with room.running_runner():
         await until(lambda: not room.going.is_set() and room.at_once == MAX_CONCURRENT_LINES)
         assert room.book.cancel("one", batch.id).status == "cancelling"
         ended = await room.ended(batch)
@@ -232,11 +232,11 @@ async def test_a_cancelled_batch_keeps_what_it_has(room: RunnerFixture) -> None:
     assert len(await room.lines(ended, ended.output_file_id)) == ended.completed >= 10
 
 
-async def test_a_batch_that_is_late_expires(room: RunnerFixture) -> None:
-    """What is not done when its day is over stands among the errors, and all lines are counted."""
+async def test_a_late_batch_expires(room: RunnerFixture) -> None:
+    """Lines that did not run when the day is over are errors, and all lines are counted."""
     batch = room.made([line(f"r{at}") for at in range(20)])
     room.stop_after(5, batch)
-    async with room.desk():
+    async with room.running_runner():
         await until(lambda: not room.going.is_set())
         room.now += 86_401
         ended = await room.ended(batch)
@@ -249,12 +249,12 @@ async def test_a_batch_that_is_late_expires(room: RunnerFixture) -> None:
     assert sorted(each["custom_id"] for each in [*done, *failed]) == sorted(f"r{at}" for at in range(20))
 
 
-async def test_a_batch_that_cannot_be_done_fails(room: RunnerFixture) -> None:
-    """Where no line can be done, or the file is gone, it fails and says why, with the line."""
+async def test_an_invalid_batch_fails(room: RunnerFixture) -> None:
+    """Without a valid line, or without its file, it fails with the reason and the line."""
     bad = room.made([line("a", url="/v1/edits")])
     lost = room.made([line("a")])
     room.files.delete("one", lost.input_file_id)
-    async with room.desk():
+    async with room.running_runner():
         ended, gone = await room.ended(bad), await room.ended(lost)
     assert (ended.status, ended.errors[0].code, ended.errors[0].line) == ("failed", "mismatched_url", 1)
     assert (gone.status, gone.errors[0].code, gone.errors[0].param) == ("failed", "file_not_found", "input_file_id")
@@ -263,27 +263,27 @@ async def test_a_batch_that_cannot_be_done_fails(room: RunnerFixture) -> None:
 
 
 async def test_a_line_waits_for_its_limits(room: RunnerFixture) -> None:
-    """What the key may not ask now is asked again, and is no error."""
+    """What the key's limits refuse now is retried, and is no error."""
     answers = iter([DispatchedResponse(status=429, request_id="r", body=b"{}", retry_after_s=0.01)] * 3)
     room.answer = lambda body: next(answers, None) or good(body)
-    async with room.desk():
+    async with room.running_runner():
         ended = await room.ended(room.made([line("a")]))
     assert (ended.completed, len(room.asked)) == (1, 4)
 
 
-async def test_no_line_begins_while_callers_wait(room: RunnerFixture) -> None:
-    """While the gate is shut nothing is asked."""
+async def test_no_line_starts_while_callers_wait(room: RunnerFixture) -> None:
+    """While the gate is closed no line starts."""
     room.gate.clear()
     batch = room.made([line("a")])
-    async with room.desk() as desk:
-        await until(lambda: room.shown(batch).status == "in_progress" and desk.lines_left == 1)
-        assert (desk.running, room.asked) == (1, [])
+    async with room.running_runner() as running_runner:
+        await until(lambda: room.shown(batch).status == "in_progress" and running_runner.lines_left == 1)
+        assert (running_runner.running, room.asked) == (1, [])
         room.gate.set()
         await room.ended(batch)
 
 
 async def test_a_full_disk_is_waited_for(room: RunnerFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An outcome that finds no room is kept later, and its line is not asked again."""
+    """A result that does not fit on the disk is stored later, and its line does not run again."""
     monkeypatch.setattr(batch_run, "_RETRY_INTERVAL_S", 0.01)
     record, refusals = room.book.add_results, [StorageFull("full")] * 3
     lock = threading.Lock()
@@ -295,13 +295,13 @@ async def test_a_full_disk_is_waited_for(room: RunnerFixture, monkeypatch: pytes
         record(owner, batch_id, outcomes)
 
     monkeypatch.setattr(room.book, "add_results", full)
-    async with room.desk():
+    async with room.running_runner():
         ended = await room.ended(room.made([line("a")]))
     assert (ended.completed, len(room.asked), refusals) == (1, 1, [])
 
 
-async def test_batches_of_many_go_side_by_side(room: RunnerFixture) -> None:
-    """A short batch behind a long one does not wait for its end."""
+async def test_batches_run_concurrently(room: RunnerFixture) -> None:
+    """A short batch after a long one does not wait for its end."""
     long = room.made([line(f"r{at}") for at in range(40)])
     short = room.made([line("s")], project="other")
 
@@ -310,8 +310,10 @@ async def test_batches_of_many_go_side_by_side(room: RunnerFixture) -> None:
             await until(lambda: room.shown(short).has_ended)
         return good(json.loads(body))
 
-    desk = BatchRunner(room.book, room.files, slowly, room, room.folder / "spool", room.loops, lambda: room.now)
-    work = asyncio.create_task(desk.run())
+    running_runner = BatchRunner(
+        room.book, room.files, slowly, room, room.folder / "spool", room.loops, lambda: room.now
+    )
+    work = asyncio.create_task(running_runner.run())
     try:
         assert (await room.ended(long)).completed == 40
     finally:
@@ -319,8 +321,8 @@ async def test_batches_of_many_go_side_by_side(room: RunnerFixture) -> None:
         await asyncio.gather(work, return_exceptions=True)
 
 
-async def test_nothing_ends_the_desk(room: RunnerFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever a look for batches raises, it is counted, and the next look finds them."""
+async def test_no_error_ends_the_runner(room: RunnerFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever claiming raises, it is counted, and the next attempt finds the batches."""
     claim, errors = room.book.claim, [OSError(24, "Too many open files"), KeyError("inside")]
 
     def failing(owner: str, lease_s: float) -> Batch | None:
@@ -330,39 +332,39 @@ async def test_nothing_ends_the_desk(room: RunnerFixture, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(room.book, "claim", failing)
     batch = room.made([line("a")])
-    async with room.desk():
+    async with room.running_runner():
         assert (await room.ended(batch)).status == "completed"
     assert room.loops.failures()["batches"] == 2
 
 
-async def test_nothing_ends_the_hold_on_a_batch(room: RunnerFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever renewing a batch's lease raises, it is renewed again, so that no other process takes it over."""
+async def test_no_error_ends_the_ownership_of_a_batch(room: RunnerFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever renewing a batch's ownership raises, it is retried, so that no other process takes it over."""
     monkeypatch.setattr(desks, "RENEW_INTERVAL_S", 0.01)
     renew, calls = room.book.renew, Counter[str]()
 
     def failing(owner: str, batch_id: str, lease_s: float) -> Batch:
         calls["all"] += 1
-        if calls["all"] in (2, 3):  # the first is the run's own
+        if calls["all"] in (2, 3):  # the first call is the run's own
             raise OSError(24, "Too many open files")
         return renew(owner, batch_id, lease_s)
 
     monkeypatch.setattr(room.book, "renew", failing)
     room.going.clear()
     batch = room.made([line("a")])
-    async with room.desk():
+    async with room.running_runner():
         await until(lambda: calls["all"] >= 6)
         room.going.set()
         assert (await room.ended(batch)).status == "completed"
 
 
-async def test_a_batch_fills_no_more_than_the_project_may_keep(room: RunnerFixture) -> None:
-    """Once its answers are as much as the project may keep the lines that are left are refused, and told of."""
+async def test_a_batch_stores_no_more_than_the_project_may(room: RunnerFixture) -> None:
+    """Once its results fill the project's storage, the remaining lines are refused, and reported."""
     batch = room.made([line(f"r{n}") for n in range(40)])
     room.files.storage = SqlProjectStorage(room.database, 3_000_000)
     room.answer = lambda _: DispatchedResponse(
         status=200, request_id="r", body=json.dumps({"text": "x" * 400_000}).encode()
     )
-    async with room.desk():
+    async with room.running_runner():
         ended = await room.ended(batch)
     assert ended.status == "completed"
     assert ended.completed + ended.failed == 40

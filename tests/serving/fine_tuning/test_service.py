@@ -1,4 +1,4 @@
-"""Fine-tuning jobs from their acceptance to their end, on real books, with a workshop that trains nothing."""
+"""Fine-tuning jobs from their creation to their end, on a real database, with a service that trains nothing."""
 
 import asyncio
 import logging
@@ -32,7 +32,7 @@ LINE = b'{"prompt": "a", "completion": "b"}\n'
 
 
 class Yard:
-    """A workshop, books, a folder, and the tuner between them."""
+    """A training service, repositories, a folder, and the fine-tuning service that uses them."""
 
     def __init__(self, folder: Path) -> None:
         database = Database(f"sqlite:///{folder}/homeport.db")
@@ -44,45 +44,45 @@ class Yard:
         self.tuner = self.another()
 
     def another(self, most_waiting: int = 4) -> FineTuningService:
-        """A tuner on the same books and the same folder."""
+        """Return another fine-tuning service on the same database and folder."""
         books = self.books
         bench = FineTuningDeps(self.shop, books.book, books.log, books.files, self.shop.forget, self.folder)
         return FineTuningService(bench, most_waiting)
 
     def file(self, content: bytes = LINE, purpose: str = "fine-tune") -> str:
-        """A file of project `one`."""
+        """Create a file of project `one`."""
         path = self.books.folder / "sent"
         path.write_bytes(content)
         file = File(id="", project="one", purpose=purpose, filename="a", bytes=0, created_at=0)
         return self.books.files.create(file, path).id
 
     def order(self, training_file: str | None = None, **changes: Any) -> NewFineTuningJob:
-        """What project `one` asks for."""
+        """Return a new job of project `one`."""
         given = training_file or self.file()
         return NewFineTuningJob(project="one", requested_model="curie", model="tiny", training_file=given, **changes)
 
     async def accepted(self, **changes: Any) -> FineTuningJob:
-        """A job."""
+        """Create a job."""
         return await asyncio.to_thread(self.tuner.create_job, self.order(**changes))
 
     async def until(self, is_so: Callable[[], bool]) -> None:
-        """Wait until something holds."""
+        """Wait until a condition holds."""
         async with asyncio.timeout(30):
             while not is_so():
                 await self.tuner.wait_for_change(0.05)
 
     async def ended(self, job: FineTuningJob, status: str) -> None:
-        """Wait until a job has this status and nothing of it is left behind."""
+        """Wait until a job has this status and nothing of it is left."""
         await self.until(lambda: self.books.status(job) == status and self.books.log.list_uncleaned(job.server) == [])
 
     async def held(self) -> None:
-        """Wait until a training waits."""
+        """Wait until a training run waits."""
         assert await asyncio.to_thread(self.shop.is_held.wait, 30)
         self.shop.is_held.clear()
 
     @asynccontextmanager
     async def open(self, tuner: FineTuningService | None = None) -> AsyncIterator[None]:
-        """Have a tuner work."""
+        """Run a fine-tuning service."""
         task = asyncio.create_task((tuner or self.tuner).run(self.loops))
         try:
             yield
@@ -97,7 +97,7 @@ def yard(tmp_path: Path) -> Yard:
 
 
 async def test_jobs_are_trained_one_after_another(yard: Yard) -> None:
-    """While one job is trained the next waits; each ends with its model and a file of results, and leaves no other."""
+    """While one job trains the next waits; each ends with its model and a file of metrics, and leaves nothing else."""
     yard.shop.hold_at = 1
     async with yard.open():
         first, second = await yard.accepted(suffix="a"), await yard.accepted(validation_file=yard.file())
@@ -117,7 +117,7 @@ async def test_jobs_are_trained_one_after_another(yard: Yard) -> None:
 
 
 async def test_a_cancelled_job_keeps_nothing(yard: Yard) -> None:
-    """A job that is cancelled while it is trained stops, and neither model nor checkpoint nor file of it is left."""
+    """A job that is cancelled while it trains stops; no model, checkpoint or file of it is left."""
     yard.shop.hold_at = 4
     async with yard.open():
         job = await yard.accepted()
@@ -133,7 +133,7 @@ async def test_a_cancelled_job_keeps_nothing(yard: Yard) -> None:
 
 
 async def test_a_cancellation_at_the_last_moment_counts(yard: Yard) -> None:
-    """A job that is cancelled when its model was just made has no model in the end."""
+    """A job that is cancelled just after its model was created ends without a model."""
     yard.shop.before_end = lambda work: yard.books.book.cancel("one", work.id)
     async with yard.open():
         job = await yard.accepted()
@@ -142,8 +142,8 @@ async def test_a_cancellation_at_the_last_moment_counts(yard: Yard) -> None:
     assert yard.books.files.list_page("one", FilePageRequest(purpose="fine-tune-results")) == ([], False)
 
 
-async def test_a_paused_job_lets_others_go_ahead(yard: Yard) -> None:
-    """A paused job stops where it is, the next one is trained, and once resumed it goes on from there."""
+async def test_a_paused_job_lets_others_train(yard: Yard) -> None:
+    """A paused job stops, the next one trains, and once resumed it continues from there."""
     yard.shop.hold_at = 3
     async with yard.open():
         first, second = await yard.accepted(), await yard.accepted()
@@ -162,8 +162,8 @@ async def test_a_paused_job_lets_others_go_ahead(yard: Yard) -> None:
     assert steps == list(range(1, STEPS + 1))
 
 
-async def test_a_restart_goes_on(yard: Yard) -> None:
-    """A server that ends in the middle leaves its job running; the next goes on with it, also without its file."""
+async def test_a_restart_resumes(yard: Yard) -> None:
+    """A server that ends in the middle leaves its job running; the next one resumes it, even without its file."""
     yard.shop.hold_at = 3
     async with yard.open():
         job, waiting = await yard.accepted(), await yard.accepted()
@@ -179,8 +179,8 @@ async def test_a_restart_goes_on(yard: Yard) -> None:
     assert any("goes on from step 2" in message for message in yard.books.messages(job))
 
 
-async def test_what_a_job_failed_of_is_kept(yard: Yard) -> None:
-    """An error of the training becomes the job's, leaves nothing behind, and the next job is trained."""
+async def test_the_error_of_a_job_is_stored(yard: Yard) -> None:
+    """An error of the training becomes the job's, leaves nothing, and the next job trains."""
     yard.shop.failure = InvalidRequest("Line 1 is too long.", param="training_file", code="too_long")
     async with yard.open():
         job = await yard.accepted()
@@ -193,8 +193,8 @@ async def test_what_a_job_failed_of_is_kept(yard: Yard) -> None:
     assert not (yard.folder / job.id).exists()
 
 
-async def test_an_error_of_ours_fails_the_job(yard: Yard, caplog: pytest.LogCaptureFixture) -> None:
-    """What nobody foresaw fails the job without telling what it was; the log does."""
+async def test_an_internal_error_fails_the_job(yard: Yard, caplog: pytest.LogCaptureFixture) -> None:
+    """An unexpected exception fails the job without details; the log has them."""
     yard.shop.failure = ZeroDivisionError("inside")
     with caplog.at_level(logging.ERROR, "homeport.training"):
         async with yard.open():
@@ -206,7 +206,7 @@ async def test_an_error_of_ours_fails_the_job(yard: Yard, caplog: pytest.LogCapt
     assert "ZeroDivisionError" in caplog.text
 
 
-async def test_a_file_that_is_gone_fails_the_job(yard: Yard) -> None:
+async def test_a_deleted_file_fails_the_job(yard: Yard) -> None:
     """A job whose file was deleted while it waited fails and names the field."""
     job = await yard.accepted()
     yard.books.files.delete("one", job.training_file)
@@ -217,8 +217,8 @@ async def test_a_file_that_is_gone_fails_the_job(yard: Yard) -> None:
     assert (error.param, error.code) == ("training_file", "file_not_found")
 
 
-async def test_books_out_of_reach_fail_no_job(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A job whose steps cannot be written down for a while is gone on with when they can."""
+async def test_an_unavailable_database_fails_no_job(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job whose steps cannot be recorded for a while continues when they can."""
     monkeypatch.setattr(tuners, "_RETRY_INTERVAL_S", 0.01)
     log, refusals = yard.books.log, [Unavailable("The database does not answer.")] * 2
     measured = log.record_step
@@ -236,10 +236,10 @@ async def test_books_out_of_reach_fail_no_job(yard: Yard, monkeypatch: pytest.Mo
     assert len([event for event in yard.books.told(job) if event.data]) == STEPS
 
 
-async def test_nothing_ends_the_queue(
+async def test_no_error_ends_the_queue(
     yard: Yard, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An error that nobody foresaw is logged, and the queue goes on."""
+    """An unexpected error is logged, and the queue continues."""
     following = yard.books.log.next_job
     errors = [ZeroDivisionError("inside")]
 
@@ -255,10 +255,8 @@ async def test_nothing_ends_the_queue(
 
 
 @pytest.mark.parametrize("name", ["counts", "heartbeat", "list_uncleaned", "is_wanted"])
-async def test_whatever_fails_in_the_queue_is_tried_again(
-    yard: Yard, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    """Out of file descriptors, or a bug, in any look at the books: it is shown as failing, and jobs are trained."""
+async def test_failures_in_the_queue_are_retried(yard: Yard, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Without file descriptors, or after a bug, in any query: it is reported as failing, and jobs train."""
     act, errors = getattr(yard.books.log, name), [OSError(24, "Too many open files"), TypeError("inside")]
 
     def twice(*args: Any) -> Any:
@@ -273,10 +271,10 @@ async def test_whatever_fails_in_the_queue_is_tried_again(
     assert yard.loops.failures() == {"fine_tuning": 2}
 
 
-async def test_a_job_that_cannot_be_tidied_up_holds_up_no_other(
+async def test_a_failed_clean_up_does_not_block_others(
     yard: Yard, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Where the rest of a cancelled job cannot be removed, that is logged once and the next job is trained."""
+    """If the files of a cancelled job cannot be deleted, that is logged once and the next job trains."""
 
     def broken(_: str) -> None:
         raise PermissionError("not yours")
@@ -292,7 +290,7 @@ async def test_a_job_that_cannot_be_tidied_up_holds_up_no_other(
 
 
 async def test_only_one_process_trains_in_a_folder(yard: Yard) -> None:
-    """A second server on the same folder takes jobs and trains none, until the first one has ended."""
+    """A second server on the same folder accepts jobs and trains none, until the first one has ended."""
     yard.shop.hold_at = 1
     async with yard.open():
         job = await yard.accepted()
@@ -314,10 +312,10 @@ async def test_only_one_process_trains_in_a_folder(yard: Yard) -> None:
     ],
 )
 @pytest.mark.parametrize("param", ["training_file", "validation_file"])
-def test_files_that_do_not_fit_are_refused(
+def test_invalid_files_are_refused(
     yard: Yard, content: bytes, purpose: str, method: Any, words: str, param: str
 ) -> None:
-    """A file of another purpose, of another shape or with a bad line is refused by the field's name, and none stays."""
+    """A file with another purpose, another format or an invalid line is refused by field name and not stored."""
     wrong = yard.file(content, purpose)
     chosen = Hyperparameters(method=method)
     fine = b'{"input": {"messages": [{"role": "user", "content": "q"}]}, "preferred_output": '
@@ -330,8 +328,8 @@ def test_files_that_do_not_fit_are_refused(
     assert yard.books.log.counts() == {}
 
 
-def test_what_cannot_be_done_is_not_accepted(yard: Yard) -> None:
-    """A missing file or extra, a name that does not do and a full queue are refused, and no job is kept."""
+def test_impossible_jobs_are_refused(yard: Yard) -> None:
+    """A missing file or extra, an invalid name and a full queue are refused, and no job is stored."""
 
     def refusal(**changes: Any) -> HomeportError:
         with pytest.raises(HomeportError) as refused:

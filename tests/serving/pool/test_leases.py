@@ -1,4 +1,4 @@
-"""Counting users."""
+"""Counting leases."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +8,7 @@ from homeport.serving.pool.leases import Lease, LeaseCounter
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0))))
 def test_count_is_live_leases(moves: list[tuple[bool, int]]) -> None:
-    """Whatever is taken and given back, and how often: the count is the live leases; idle time runs without users."""
+    """In any order the count is the live leases; idle time runs without leases."""
     now, freed = 0.0, 0
     last = 0.0
 

@@ -1,4 +1,4 @@
-"""Which models are loaded: idle ones go, the budget holds, nobody starves, nothing leaks."""
+"""Which models are loaded: idle ones are unloaded, the budget holds, no model starves, nothing leaks."""
 
 import asyncio
 import os
@@ -24,12 +24,12 @@ BIG = 600_000_000
 
 
 def names(serving: LocalServing) -> list[str]:
-    """The models in the pool."""
+    """Return the models in the pool."""
     return [status.model for status in serving.worker_status()]
 
 
-async def test_idle_models_leave(serve: Serve) -> None:
-    """A model unused for a while is unloaded: its process is gone; it comes back when asked for."""
+async def test_idle_models_are_unloaded(serve: Serve) -> None:
+    """A model unused for a while is unloaded: its process has ended; the next request loads it again."""
     serving = await serve(msgspec.structs.replace(QUICK, idle_s=0.2), ballast=50_000_000)
     stream = await serving.open(scripted(), prompt("wait"))
     await stream.admitted()
@@ -45,7 +45,7 @@ async def test_idle_models_leave(serve: Serve) -> None:
 
 
 async def test_an_operator_stops_an_idle_model(serve: Serve) -> None:
-    """A model that nobody uses is stopped once; stopped again, there is nothing to stop."""
+    """A model without requests is stopped once; stopped again, there is nothing to stop."""
     serving = await serve()
     await serving.preload([scripted("kept")])
     assert names(serving) == ["kept"]
@@ -55,7 +55,7 @@ async def test_an_operator_stops_an_idle_model(serve: Serve) -> None:
 
 
 async def test_a_worker_that_cannot_be_watched_is_replaced(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever breaks the watch over a worker, that worker ends before another one starts in its place."""
+    """If the heartbeat of a worker fails, that worker ends before another one starts in its place."""
     over, pids = WorkerSession.wait_ended, list[int]()
 
     async def breaks(session: WorkerSession) -> HomeportError:
@@ -73,8 +73,8 @@ async def test_a_worker_that_cannot_be_watched_is_replaced(serve: Serve, monkeyp
     assert await answer(serving, "count 1") == "1 "
 
 
-async def test_stop_waits_for_users(serve: Serve) -> None:
-    """Stopping a model lets its requests finish in the time given, and keeps new ones waiting for a fresh worker."""
+async def test_stop_waits_for_requests(serve: Serve) -> None:
+    """Stopping a model lets its requests finish in the given time; new ones wait for a new worker."""
     serving = await serve(msgspec.structs.replace(QUICK, credit=1))
     stream = await serving.open(scripted(), prompt("count 3"))
     await stream.admitted()
@@ -88,8 +88,8 @@ async def test_stop_waits_for_users(serve: Serve) -> None:
     assert serving.worker_status()[0].pid != pid
 
 
-async def test_least_recently_used_makes_room(serve: Serve) -> None:
-    """Where memory is short the idle model used longest ago is unloaded, not the others."""
+async def test_the_least_recently_used_is_evicted(serve: Serve) -> None:
+    """If memory is short, the least recently used idle model is unloaded, and no other."""
     serving = await serve(TIGHT)
     for name in ("a", "b", "a"):
         await answer(serving, "count 1", scripted(name, 400_000_000))
@@ -109,7 +109,7 @@ async def test_larger_than_the_budget(serve: Serve) -> None:
 
 
 async def test_models_in_use_are_not_unloaded(serve: Serve) -> None:
-    """A load that finds only models in use waits, is refused after its time, and their streams go on."""
+    """A load that finds only models in use waits, is refused after its time, and their streams continue."""
     serving = await serve(msgspec.structs.replace(TIGHT, room_wait_s=0.3))
     used = scripted("used", BIG)
     stream = await serving.open(used, prompt("wait"))
@@ -124,7 +124,7 @@ async def test_models_in_use_are_not_unloaded(serve: Serve) -> None:
 
 
 async def test_leaving_while_waiting_for_room(serve: Serve) -> None:
-    """A load that nobody waits for any more is dropped before it begins, and can be asked for again."""
+    """A load that no request waits for is cancelled before it starts, and can be requested again."""
     serving = await serve(TIGHT)
     stream = await serving.open(scripted("used", BIG), prompt("wait"))
     other = scripted("other", BIG)
@@ -139,7 +139,7 @@ async def test_leaving_while_waiting_for_room(serve: Serve) -> None:
 
 
 async def test_no_model_starves(serve: Serve) -> None:
-    """Three models under steady overlapping use, in memory for one: everybody is served, never two at a time."""
+    """Three models under constant overlapping use, in memory for one: all are served, never two at a time."""
     serving = await serve(TIGHT)
     models = [scripted(name, BIG) for name in ("a", "b", "c")]
     running: list[int] = []
@@ -154,8 +154,8 @@ async def test_no_model_starves(serve: Serve) -> None:
     assert max(running) == 1
 
 
-async def test_replaced_files_are_loaded_anew(serve: Serve) -> None:
-    """When other files stand under a name, the next request after the last user gets those."""
+async def test_replaced_files_are_reloaded(serve: Serve) -> None:
+    """When a model's files change, the next request after the last lease uses the new ones."""
     serving = await serve()
     await answer(serving, "count 1", scripted(digest="old"))
     pid = serving.worker_status()[0].pid
@@ -189,7 +189,7 @@ async def test_cycles_leak_nothing(serve: Serve, tmp_path: Path) -> None:
 
 @pytest.mark.soak
 async def test_many_cycles_leak_nothing(serve: Serve) -> None:
-    """Two hundred loads and unloads leave nothing behind, and memory within 5 % of where it began."""
+    """Two hundred loads and unloads leave nothing, and memory within 5 % of the beginning."""
     serving = await serve()
     await cycle(serving, 20)
     before = psutil.Process(os.getpid()).memory_info().rss
@@ -197,8 +197,8 @@ async def test_many_cycles_leak_nothing(serve: Serve) -> None:
     assert psutil.Process(os.getpid()).memory_info().rss <= before * 1.05
 
 
-async def test_nothing_ends_the_search_for_idle_models(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where one model cannot be measured, say for want of file descriptors, the others are still unloaded when idle."""
+async def test_a_failure_does_not_end_the_search_for_idle_models(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If one model cannot be measured, for example without file descriptors, others are still unloaded when idle."""
     measure = PooledModel.measure
 
     def failing(resident: PooledModel) -> None:
@@ -214,10 +214,8 @@ async def test_nothing_ends_the_search_for_idle_models(serve: Serve, monkeypatch
     await until(lambda: not names(serving))
 
 
-async def test_a_worker_that_cannot_be_started_again_is_tried_again(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whatever the start of a replaced worker raises, the next try comes after a pause, and the model is back."""
+async def test_a_failed_restart_is_retried(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the restart of a worker raises, the next attempt follows after a pause, and the model is back."""
     serving = await serve(QUICK)
     await answer(serving, "count 1")
     launch, errors = WorkerSession._start, [RuntimeError("can't start new thread"), OSError(24, "Too many open files")]

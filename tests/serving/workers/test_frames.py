@@ -58,19 +58,19 @@ def test_noise_is_refused_or_waited_for(noise: bytes) -> None:
 
 @pytest.mark.parametrize("length", [0, 101, 2**32 - 1])
 def test_impossible_lengths(length: int) -> None:
-    """A frame that claims nothing, or more than the limit, breaks the link before its body is awaited."""
+    """A frame of length 0, or over the limit, breaks the link before its body is read."""
     with pytest.raises(LinkBroken, match=str(length)):
         FrameReader(WorkerReply, 100).feed(struct.pack(">I", length))
 
 
 def test_too_large_to_send() -> None:
-    """A message over the limit is refused by its name, before a byte is sent."""
+    """A message over the limit is refused by name, before a byte is sent."""
     with pytest.raises(PayloadTooLarge, match="Step"):
         pack(MESSAGES[2], 100)
 
 
 def test_launch_crosses_with_its_paths() -> None:
-    """A job's files arrive as paths, through the worker's blocking end."""
+    """A launch's files arrive as paths, through the worker's blocking end."""
     job = EngineSpec("text", "m", {"weights": Path("/a/b.gguf")}, "d", {"window": 8, "library": None})
     ours, theirs = socket.socketpair()
     with ours, theirs:
@@ -80,7 +80,7 @@ def test_launch_crosses_with_its_paths() -> None:
 
 @pytest.mark.parametrize("sent", [b"", b"\0\0", struct.pack(">I", 50) + b"half"])
 def test_end_in_the_middle(sent: bytes) -> None:
-    """A link that ends, also within a frame, reads as the gateway's end."""
+    """A link that ends, even within a frame, reads as the gateway's end."""
     ours, theirs = socket.socketpair()
     with theirs:
         with ours:

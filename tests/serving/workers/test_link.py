@@ -21,7 +21,7 @@ from tests.serving.conftest import DEADLINE_S, prompt, until
 
 
 class Ends:
-    """A link, what it heard, and the socket at its other end."""
+    """A link, what it received, and the socket at its other end."""
 
     def __init__(self, link: WorkerLink, far: socket.socket, heard: list[WorkerReply], lost: list[str]) -> None:
         self.link = link
@@ -32,7 +32,7 @@ class Ends:
 
 @pytest.fixture
 async def ends() -> AsyncIterator[Ends]:
-    """A connected link with a limit of 1 MB."""
+    """Yield a connected link with a limit of 1 MB."""
     ours, theirs = socket.socketpair()
     theirs.settimeout(DEADLINE_S)
     heard: list[WorkerReply] = []
@@ -57,7 +57,7 @@ async def test_messages_both_ways(ends: Ends) -> None:
 
 
 async def test_corrupt_frame_ends_the_link(ends: Ends) -> None:
-    """What came before a corrupt frame is heard, the link is lost once, and the other side sees the end."""
+    """Messages before a corrupt frame are received, the link is lost once, and the other side sees the end."""
     ends.far.sendall(pack(Pong(EngineStats()), 1000) + b"\0\0\0\3\xc1\xc1\xc1" + pack(Pong(EngineStats()), 1000))
     await until(lambda: ends.lost)
     assert "does not decode" in ends.lost[0]
@@ -66,7 +66,7 @@ async def test_corrupt_frame_ends_the_link(ends: Ends) -> None:
 
 
 async def test_other_side_ends(ends: Ends) -> None:
-    """When the other side closes, the link is lost; what is sent then is dropped, and nobody waits for it."""
+    """When the other side closes, the link is lost; later messages are dropped, and `drain` returns."""
     ends.far.close()
     await until(lambda: ends.lost)
     ends.link.send(Ping())
@@ -75,14 +75,14 @@ async def test_other_side_ends(ends: Ends) -> None:
 
 
 async def test_close_is_silent(ends: Ends) -> None:
-    """Closing a link oneself is not a loss."""
+    """Closing a link from this side is not a loss."""
     ends.link.close()
     assert await asyncio.to_thread(ends.far.recv, 1) == b""
     assert ends.lost == []
 
 
 async def test_backpressure(ends: Ends) -> None:
-    """While the other side does not read, `drain` waits; it goes on once it does."""
+    """While the other side does not read, `drain` waits; it returns once it does."""
     ends.link.send(sent := OpenRequest(1, prompt("a" * 900_000), 1))
     draining = asyncio.create_task(ends.link.drain())
     done, _ = await asyncio.wait((draining,), timeout=0.1)
@@ -94,7 +94,7 @@ async def test_backpressure(ends: Ends) -> None:
 
 
 async def test_too_large(ends: Ends) -> None:
-    """A message over the limit is refused, and the link lives."""
+    """A message over the limit is refused, and the link still works."""
     with pytest.raises(PayloadTooLarge, match="Open"):
         ends.link.send(OpenRequest(1, prompt("a" * 1_000_001), 1))
     ends.link.send(Ping())

@@ -1,4 +1,4 @@
-"""One request's events, fed by hand."""
+"""One request's events, pushed by hand."""
 
 import asyncio
 
@@ -38,8 +38,8 @@ def _stream(credit: int = 4) -> tuple[WorkerStream, _Line]:
     return WorkerStream(1, "tiny", line, credit, 1, lambda: None), line
 
 
-async def test_a_reader_that_gave_up_waiting_may_wait_again() -> None:
-    """A wait that was cut short loses no event and leaves nothing that keeps the next one from waking."""
+async def test_a_cancelled_reader_may_wait_again() -> None:
+    """A cancelled wait loses no event and does not prevent the next one from waking."""
     stream, _ = _stream()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
@@ -56,8 +56,8 @@ async def test_a_reader_that_gave_up_waiting_may_wait_again() -> None:
     assert await anext(stream) == [TextDelta(0, "a"), TextDelta(0, "b")]
 
 
-async def test_more_quota_is_asked_for_at_once() -> None:
-    """A quota that runs low is answered from the link, whether or not anybody reads, and is no event of the answer."""
+async def test_more_quota_is_requested_at_once() -> None:
+    """A low quota is answered from the link, whether or not events are read, and is no event of the answer."""
     stream, line = _stream()
     asked: list[tuple[int, int]] = []
 
@@ -74,7 +74,7 @@ async def test_more_quota_is_asked_for_at_once() -> None:
 
 
 async def test_events_of_one_moment_wake_the_reader_once() -> None:
-    """Whatever came before the reader ran is one batch, the end included; then there is nothing more."""
+    """All events before the reader ran are one batch, the end included; then there is nothing more."""
     stream, line = _stream()
     batches: list[list[Event]] = []
 
@@ -104,7 +104,7 @@ async def test_a_failure_wakes_a_waiting_reader() -> None:
 
 
 async def test_closing_wakes_a_waiting_reader() -> None:
-    """A stream that is closed under its reader ends, and the worker is told."""
+    """A stream that is closed while it is read ends, and the worker is notified."""
     stream, line = _stream()
     reading = asyncio.create_task(anext(stream, None))
     await asyncio.sleep(0)
@@ -113,8 +113,8 @@ async def test_closing_wakes_a_waiting_reader() -> None:
     assert line.left == [True]
 
 
-async def test_credit_is_given_back_for_what_was_taken() -> None:
-    """Half of the credit is a message's worth; what is left over is not forgotten."""
+async def test_credit_is_returned_for_read_events() -> None:
+    """Half of the credit is one message; the remainder is not lost."""
     stream, line = _stream(credit=4)
     for n in range(3):
         stream.push(TextDelta(0, str(n)))

@@ -1,4 +1,4 @@
-"""The sockets between who keeps batches, who works on them and who runs their requests. `app` plugs them together."""
+"""What runs the requests of batches. `app` connects the implementations."""
 
 from typing import Protocol
 
@@ -8,7 +8,7 @@ from homeport.domain.batches import (
 
 
 class RequestDispatcher(Protocol):
-    """Runs a request as if it had come over the network, in the background, and gives the whole answer."""
+    """Runs a request as if it came over the network, as a background request, and returns the whole response."""
 
     async def __call__(self, project: str, key: str, path: str, body: bytes) -> DispatchedResponse:
         """POST a JSON body to a path, in the name of a project and of the stored key with this id (empty: none)."""
@@ -16,8 +16,8 @@ class RequestDispatcher(Protocol):
 
 
 class IdleGate(Protocol):
-    """Tells when background work may begin: while nobody waits."""
+    """Decides when background work may start: while no caller waits."""
 
     async def wait_open(self) -> None:
-        """Wait until work may begin."""
+        """Wait until work may start."""
         ...

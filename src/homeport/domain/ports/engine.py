@@ -1,4 +1,4 @@
-"""What an engine is to its worker."""
+"""The interface of an engine to its worker."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -22,7 +22,7 @@ class Engine(Protocol):
         ...
 
     def open(self, id: int, request: EngineRequest, credit: int) -> None:
-        """Take a request. Never blocks: checks and tokenising happen on the engine's own threads."""
+        """Take a request. Never blocks: the engine checks and tokenizes on its own threads."""
         ...
 
     def credit(self, id: int, n: int) -> None:
@@ -30,7 +30,7 @@ class Engine(Protocol):
         ...
 
     def grant(self, id: int, n: int) -> None:
-        """Answer a request's `QuotaLow`: `n` more tokens, 0 for no more at all."""
+        """Answer a request's `QuotaLow`: `n` more tokens; 0: no more."""
         ...
 
     def cancel(self, id: int) -> None:
@@ -38,11 +38,11 @@ class Engine(Protocol):
         ...
 
     def stats(self) -> EngineStats:
-        """How it stands now. Callable from any thread."""
+        """Return the current stats. Callable from any thread."""
         ...
 
     def run(self, emit: EmitEvents) -> None:
-        """Work until `close`; `emit` gets the events of each step, in order."""
+        """Run until `close`; call `emit` with the events of each step, in order."""
         ...
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What the rooms above need of installed models."""
+"""What rooms need of installed models."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -11,23 +11,23 @@ from homeport.domain.models import (
 
 
 class ModelRegistry(Protocol):
-    """Knows which models are installed and which names stand for them. Never downloads, deletes on a caller's word."""
+    """Knows the installed models and the names that resolve to them. Never downloads a model."""
 
     def resolve(self, name: str, capability: str) -> ResolvedModel:
-        """Find the model behind a name, whatever it can do where `capability` is empty.
+        """Find the model of a name, with any capability if `capability` is empty.
 
-        Raises ModelNotFound (with near matches) or InvalidRequest (wrong kind).
+        Raises ModelNotFound (with similar names) or InvalidRequest (wrong kind).
         """
         ...
 
     def models(self) -> Sequence[InstalledModel]:
-        """Every installed model."""
+        """Return every installed model."""
         ...
 
     def aliases(self) -> Sequence[Alias]:
-        """Every alias whose target is installed."""
+        """Return every alias whose target is installed."""
         ...
 
     def remove(self, name: str) -> None:
-        """Delete a fine-tuned model, by its real name. Requests that it answers now are answered."""
+        """Delete a fine-tuned model, by its real name. Requests that run on it complete."""
         ...

@@ -1,4 +1,4 @@
-"""What the rooms above need of the store: keys, usage, files, uploads, batches, images, fine-tuning jobs."""
+"""What rooms need of the store: keys, usage, files, uploads, batches, images, fine-tuning jobs."""
 
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -28,17 +28,17 @@ from homeport.domain.usage import UsageQuery, UsageRecord, UsageTotal
 
 
 class BatchRepository(Protocol):
-    """Batches as they are kept; a project sees its own alone. Synchronous.
+    """Batches; a project sees only its own. Synchronous.
 
-    Who works on a batch owns it, for as long as it says so: what it writes for one that it has lost raises Missing.
+    The server that works on a batch owns it until its lease expires: writing to a batch that it lost raises NotFound.
     """
 
     def create(self, batch: Batch) -> Batch:
-        """Make a batch; its id, status and times are made here."""
+        """Create a batch; its id, status and times are set here."""
         ...
 
     def get(self, project: str, batch_id: str) -> Batch:
-        """One batch of a project. Raises Missing, also for another project's."""
+        """Return one batch of a project. Raises NotFound, also for another project's."""
         ...
 
     def list_page(self, project: str, limit: int, after: str | None) -> tuple[Sequence[Batch], bool]:
@@ -46,64 +46,64 @@ class BatchRepository(Protocol):
         ...
 
     def cancel(self, project: str, batch_id: str) -> Batch:
-        """Have a batch end early. Raises Missing, or InvalidRequest for one that has ended."""
+        """Cancel a batch. Raises NotFound, or InvalidRequest if it has ended."""
         ...
 
     def claim(self, owner: str, lease_s: float) -> Batch | None:
-        """Own the oldest batch that is to be worked on and that nobody owns; None: there is none."""
+        """Take ownership of the oldest unfinished batch without an owner; None: there is none."""
         ...
 
     def renew(self, owner: str, batch_id: str, lease_s: float) -> Batch:
-        """Own a batch for longer; give it as it stands. Raises Missing."""
+        """Extend the ownership of a batch, and return its current state. Raises NotFound."""
         ...
 
     def release(self, owner: str, batch_id: str) -> None:
-        """Own a batch no longer."""
+        """Give up the ownership of a batch."""
         ...
 
     def start(self, owner: str, batch_id: str, total: int, model: str | None) -> Batch:
-        """Its lines are looked through, and are done from now on. Raises Missing."""
+        """Record that its lines are checked and start to run. Raises NotFound."""
         ...
 
     def add_results(self, owner: str, batch_id: str, outcomes: Sequence[LineResult]) -> None:
-        """Keep outcomes; of a line that has one, the first stays. Raises Missing."""
+        """Store results; if a line has one already, that one stays. Raises NotFound."""
         ...
 
     def finished_lines(self, batch_id: str) -> set[int]:
-        """The numbers of the lines that have an outcome."""
+        """Return the numbers of the lines that have a result."""
         ...
 
     def start_finalizing(
         self, owner: str, batch_id: str, *, errors: Sequence[BatchError] = (), expired: Sequence[LineResult] = ()
     ) -> Batch:
-        """No more outcomes are to come but `expired`, for which it is too late; files are next. Raises Missing."""
+        """Record that no more results follow except `expired` ones; output files are next. Raises NotFound."""
         ...
 
     def iterate_results(self, batch_id: str, *, are_answers: bool) -> Iterator[str]:
-        """The texts of answers, or of the others, in the order of the lines."""
+        """Yield the texts of answers, or of errors, in the order of the lines."""
         ...
 
     def create_output_file(self, owner: str, batch: Batch, content: Path, *, are_answers: bool) -> Batch:
-        """Make one of its files, in the same moment in which it gets its id. Raises Missing."""
+        """Create one of its output files, in the transaction that stores the file's id. Raises NotFound."""
         ...
 
     def finish(self, owner: str, batch_id: str) -> Batch:
-        """It has ended; its outcomes stand in its files. Raises Missing."""
+        """Record that it has ended and its results are in its files. Raises NotFound."""
         ...
 
     def counts(self) -> Mapping[str, int]:
-        """How many batches there are of each status but ended ones, and how many `lines` these have left."""
+        """Return the number of batches by status, without ended ones, and how many `lines` they have left."""
         ...
 
 
 class FineTuningRepository(Protocol):
-    """Jobs as callers see them; a project sees its own alone. Synchronous: on the event loop called through a thread.
+    """Jobs as callers see them; a project sees only its own. Synchronous: the event loop calls it through a thread.
 
-    Whatever names a job raises Missing for one that is not there, also for another project's.
+    Every method with a job's id raises NotFound if it does not exist, also for another project's.
     """
 
     def create(self, job: FineTuningJob, max_waiting: int) -> FineTuningJob:
-        """Keep a new job; its times are made here. Raises Overloaded where its server has so many that wait."""
+        """Store a new job; its times are set here. Raises Overloaded if `max_waiting` jobs of its server wait."""
         ...
 
     def list_page(self, project: str, page: PageRequest) -> tuple[Sequence[FineTuningJob], bool]:
@@ -111,7 +111,7 @@ class FineTuningRepository(Protocol):
         ...
 
     def get(self, project: str, job_id: str) -> FineTuningJob:
-        """One job."""
+        """Return one job."""
         ...
 
     def list_events(self, project: str, job_id: str, page: PageRequest) -> tuple[Sequence[FineTuningEvent], bool]:
@@ -125,111 +125,111 @@ class FineTuningRepository(Protocol):
         ...
 
     def cancel(self, project: str, job_id: str) -> FineTuningJob:
-        """End a job for good. Raises InvalidRequest for one that has ended."""
+        """Cancel a job for good. Raises InvalidRequest if it has ended."""
         ...
 
     def pause(self, project: str, job_id: str) -> FineTuningJob:
-        """Have a job wait until it is resumed. Raises InvalidRequest for one that has ended or waits so already."""
+        """Pause a job until it is resumed. Raises InvalidRequest if it has ended or is paused."""
         ...
 
     def resume(self, project: str, job_id: str) -> FineTuningJob:
-        """Put a paused job back into the queue. Raises InvalidRequest for one that is not paused."""
+        """Return a paused job to the queue. Raises InvalidRequest if it is not paused."""
         ...
 
 
 class ImageStore(Protocol):
-    """Keeps pictures for a while, under names that nobody can guess. Both may block: call them in a thread."""
+    """Stores images for a limited time, under unguessable names. Both methods may block: call them in a thread."""
 
     def save(self, data: bytes, format: ImageFormat, project: str = LOCAL_PROJECT) -> str:
-        """Keep a project's picture and give its name, which ends in `.<format>`. Raises InvalidRequest over a limit."""
+        """Store a project's image; return its name, which ends in `.<format>`. Raises InvalidRequest over a limit."""
         ...
 
     def find(self, name: str) -> bytes | None:
-        """Give a picture by its name; None where it has expired or never was, whatever the name is."""
+        """Return an image by its name; None if it has expired or never existed."""
         ...
 
 
 class KeyCache(Protocol):
-    """The keys as they are known in memory. Never waits."""
+    """The keys in memory. Never blocks."""
 
     @property
     def requires_key(self) -> bool:
-        """Whether a key was ever made: then nobody comes in without one, also if all are revoked."""
+        """Whether a key was ever created: then every request needs one, even if all are revoked."""
         ...
 
     def find(self, secret: str) -> Key | None:
-        """The key with this secret, if it opens anything now."""
+        """Return the valid key with this secret, if there is one."""
         ...
 
     def find_by_id(self, key_id: str) -> Key | None:
-        """The key with this id, if it opens anything now."""
+        """Return the valid key with this id, if there is one."""
         ...
 
     async def refresh(self) -> None:
-        """See at once what has just been changed."""
+        """Load the latest changes now."""
         ...
 
 
 class KeyRepository(Protocol):
-    """The keys as they are kept. Synchronous: on the event loop it is called through a thread."""
+    """The stored keys. Synchronous: the event loop calls it through a thread."""
 
     def create(self, new_key: NewKey) -> IssuedKey:
-        """Make a key; its `models` are real names. Raises InvalidRequest naming the field."""
+        """Create a key; its `models` are real names. Raises InvalidRequest that names the field."""
         ...
 
     def list_all(self) -> Sequence[Key]:
-        """All keys, the oldest first, those that no longer open anything included."""
+        """Return all keys, the oldest first, including revoked and expired ones."""
         ...
 
     def get(self, key_id: str) -> Key:
-        """One key. Raises Missing."""
+        """Return one key. Raises NotFound."""
         ...
 
     def revoke(self, key_id: str) -> Key:
-        """Have a key open nothing from now on. Raises Missing."""
+        """Revoke a key. Raises NotFound."""
         ...
 
     def rotate(self, key_id: str) -> IssuedKey:
-        """Give a key a new secret; the old one opens nothing from now on. Raises Missing, or InvalidRequest."""
+        """Replace a key's secret; the old one is invalid from now on. Raises NotFound, or InvalidRequest."""
         ...
 
 
 class UsageLedger(Protocol):
-    """Where usage is written down at once, to survive the end of the process. Fast enough for the event loop."""
+    """Records usage on disk at once, so that it survives the end of the process. Fast enough for the event loop."""
 
     def write(self, record: UsageRecord) -> None:
-        """Write a record down. Raises StorageFull; then it is not written."""
+        """Append a record. Raises StorageFull; then it is not written."""
         ...
 
     async def kept(self) -> None:
-        """Wait, for a moment at most, until what was written would survive a power cut."""
+        """Wait, for a limited time, until the written records are synced to disk."""
         ...
 
 
 class UsageRepository(Protocol):
-    """Usage as it is kept. Synchronous: on the event loop it is called through a thread."""
+    """Usage in the database. Synchronous: the event loop calls it through a thread."""
 
     def import_ledgers(self) -> int:
-        """Take in what ledgers have written since; give the number of records."""
+        """Import what ledgers have recorded since the last import; return the number of records."""
         ...
 
     def sum_usage(self, usage_query: UsageQuery) -> Sequence[UsageTotal]:
-        """Sum up, by span of time and group, in this order."""
+        """Sum by time bucket and group, in this order."""
         ...
 
 
 class FileRepository(Protocol):
-    """Files as they are kept; a project sees its own alone. Synchronous but for `content`."""
+    """Files; a project sees only its own. Synchronous except for `read`."""
 
     def create(self, file: File, content: Path) -> File:
-        """Keep a file; its id and times are made here, `expires_at` of the one given counts from now.
+        """Store a file; its id and times are set here, and `file.expires_at` counts from now.
 
-        Raises StorageFull, Unavailable, or InvalidRequest over the project's limit; then nothing is kept.
+        Raises StorageFull, Unavailable, or InvalidRequest over the project's limit; then nothing is stored.
         """
         ...
 
     def check_room(self, project: str, n_bytes: int) -> None:
-        """Raise InvalidRequest where a project may not keep so many bytes more."""
+        """Raise InvalidRequest if a project may not store `n_bytes` more."""
         ...
 
     def list_page(self, project: str, page: FilePageRequest) -> tuple[Sequence[File], bool]:
@@ -237,53 +237,53 @@ class FileRepository(Protocol):
         ...
 
     def get(self, project: str, file_id: str) -> File:
-        """One file of a project. Raises Missing, also for another project's."""
+        """Return one file of a project. Raises NotFound, also for another project's."""
         ...
 
     def delete(self, project: str, file_id: str) -> None:
-        """Forget a file of a project. Raises Missing."""
+        """Delete a file of a project. Raises NotFound."""
         ...
 
     def read(self, file: File) -> AsyncGenerator[bytes, None]:
-        """A file's content, piece by piece. Raises Missing before the first."""
+        """Yield a file's content in pieces. Raises NotFound before the first one."""
         ...
 
     def copy(self, file: File, target: Path) -> None:
-        """Write a file's content to a path, for what reads it by path."""
+        """Copy a file's content to a path."""
         ...
 
 
 class ProjectStorage(Protocol):
-    """What projects keep. Synchronous: on the event loop it is called through a thread."""
+    """What projects store. Synchronous: the event loop calls it through a thread."""
 
     def every(self) -> Sequence[ProjectUsage]:
-        """What every project keeps that keeps anything."""
+        """Return the storage of every project that stores anything."""
         ...
 
 
 class UploadRepository(Protocol):
-    """Uploads in parts as they are kept; a project sees its own alone. Synchronous."""
+    """Uploads in parts; a project sees only its own. Synchronous."""
 
     def create(self, upload: Upload) -> Upload:
-        """Begin an upload; its id, times and status are made here. Raises InvalidRequest over the project's limit."""
+        """Create an upload; its id, times and status are set here. Raises InvalidRequest over the project's limit."""
         ...
 
     def get(self, project: str, upload_id: str) -> Upload:
-        """One upload of a project, as it stands. Raises Missing, also for another project's."""
+        """Return one upload of a project. Raises NotFound, also for another project's."""
         ...
 
     def add_part(self, project: str, upload_id: str, content: Path) -> UploadPart:
-        """Keep one part. Raises Missing, or InvalidRequest where the upload takes no more."""
+        """Store one part. Raises NotFound, or InvalidRequest if the upload accepts no more."""
         ...
 
     def assemble(self, project: str, upload_id: str, part_ids: Sequence[str], target: Path) -> Upload:
-        """Write these parts, in this order, to a path. Raises Missing, or InvalidRequest for parts that do not fit."""
+        """Write these parts, in this order, to a path. Raises NotFound, or InvalidRequest for wrong parts."""
         ...
 
     def complete(self, upload: Upload, content: Path) -> tuple[Upload, File]:
-        """Make the file. Raises InvalidRequest where another request was faster."""
+        """Create the file. Raises InvalidRequest if another request completed or cancelled the upload first."""
         ...
 
     def cancel(self, project: str, upload_id: str) -> Upload:
-        """End an upload without a file. Raises Missing, or InvalidRequest for one that has ended."""
+        """Cancel an upload. Raises NotFound, or InvalidRequest if it has ended."""
         ...

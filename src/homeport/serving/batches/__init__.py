@@ -1,1 +1,1 @@
-"""Work on batches: their files read, their lines done in the gaps of other traffic, what came of each kept at once."""
+"""Running batches: reads their files, runs their lines while the server is idle, stores each result at once."""

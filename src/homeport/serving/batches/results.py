@@ -1,4 +1,4 @@
-"""What came of a line, as it stands in a batch's files, and whether to ask again first. Knows nothing of the rest."""
+"""The result of a line, as it is written to a batch's files, and whether to retry first."""
 
 import secrets
 from typing import Any
@@ -34,7 +34,7 @@ class _ResultLine(msgspec.Struct):
 
 
 class _Usage(msgspec.Struct):
-    """What an answer says of its tokens, under the names of text or of images."""
+    """The token counts of a response, under the names of text or of images."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -48,10 +48,10 @@ class _Answer(msgspec.Struct):
     usage: _Usage | None = None
 
 
-def wait_s(response: DispatchedResponse, n_tries: int, left_s: float) -> float | None:
-    """How long to wait before a line is asked again; None: what was answered is what came of it.
+def wait_s(response: DispatchedResponse, n_attempts: int, left_s: float) -> float | None:
+    """Return how long to wait before a line is retried; None: the response is final.
 
-    `n_tries`: how often the model was asked in vain. `left_s`: how long the batch has time.
+    `n_attempts`: how often the model has failed. `left_s`: the time until the batch expires.
     """
     if response.code == PREEMPTED_CODE:
         return 0.0
@@ -61,23 +61,23 @@ def wait_s(response: DispatchedResponse, n_tries: int, left_s: float) -> float |
         return (
             response.retry_after_s if response.retry_after_s is not None and response.retry_after_s < left_s else None
         )
-    if response.status in _BROKEN and n_tries < MAX_ATTEMPTS:
-        return max(response.retry_after_s or 0.0, float(2**n_tries))
+    if response.status in _BROKEN and n_attempts < MAX_ATTEMPTS:
+        return max(response.retry_after_s or 0.0, float(2**n_attempts))
     return None
 
 
-def counts_as_attempt(reply: DispatchedResponse) -> bool:
-    """Whether an answer says that something is broken, and not only that this is not the time."""
-    return reply.status in _BROKEN and reply.code != PREEMPTED_CODE
+def counts_as_attempt(response: DispatchedResponse) -> bool:
+    """Return whether a response reports a fault, not only a busy server."""
+    return response.status in _BROKEN and response.code != PREEMPTED_CODE
 
 
-def response_result(line: BatchLine, reply: DispatchedResponse) -> LineResult:
-    """The server's own answer, a good one or not."""
-    response = _Response(reply.status, reply.request_id, msgspec.Raw(reply.body))
-    text = _encode_line(_ResultLine(_fresh_id(), line.custom_id, response, None))
-    if reply.status not in _GOOD:
+def response_result(line: BatchLine, response: DispatchedResponse) -> LineResult:
+    """Return the result of a line that the server answered, with success or an error."""
+    body = _Response(response.status, response.request_id, msgspec.Raw(response.body))
+    text = _encode_line(_ResultLine(_fresh_id(), line.custom_id, body, None))
+    if response.status not in _GOOD:
         return LineResult(line=line.number, text=text, is_answer=False)
-    usage = _usage(reply.body)
+    usage = _usage(response.body)
     details = usage.prompt_tokens_details or usage.input_tokens_details or {}
     return LineResult(
         line=line.number,
@@ -89,17 +89,19 @@ def response_result(line: BatchLine, reply: DispatchedResponse) -> LineResult:
     )
 
 
-def rejected_result(line: BatchLine, fault: BatchError) -> LineResult:
-    """A line that cannot be done. The message says which it is, for it may have no `custom_id`."""
-    return _undone(line, fault.code, f"Line {line.number}: {fault.message}")
+def rejected_result(line: BatchLine, error: BatchError) -> LineResult:
+    """Return the result of an invalid line. The message names its number, because it may have no `custom_id`."""
+    return _error_result(line, error.code, f"Line {line.number}: {error.message}")
 
 
 def expired_result(line: BatchLine) -> LineResult:
-    """A line that was not done in time."""
-    return _undone(line, "batch_expired", "This request could not be executed before the completion window expired.")
+    """Return the result of a line that did not run in time."""
+    return _error_result(
+        line, "batch_expired", "This request could not be executed before the completion window expired."
+    )
 
 
-def _undone(line: BatchLine, code: str, message: str) -> LineResult:
+def _error_result(line: BatchLine, code: str, message: str) -> LineResult:
     text = _encode_line(_ResultLine(_fresh_id(), line.custom_id, None, _Error(code, message)))
     return LineResult(line=line.number, text=text, is_answer=False)
 
@@ -112,7 +114,7 @@ def _usage(body: bytes) -> _Usage:
 
 
 def _encode_line(text: _ResultLine) -> str:
-    # A body may have been laid out on several lines; here it is part of one.
+    # A body may span several lines; here it must not.
     return msgspec.json.format(msgspec.json.encode(text), indent=-1).decode()
 
 

@@ -1,7 +1,7 @@
-"""Fine-tuning jobs of one server: accepted, queued, trained one at a time, gone on with after any interruption.
+"""Fine-tuning jobs of one server: accepts them, queues them, trains one at a time, resumes interrupted ones.
 
-The books are the truth: what they say is looked at again after every change and every few seconds, so that a job may
-be cancelled by another server, and a server that was killed finds its jobs. Knows nothing of HTTP.
+The database is authoritative: its rows are read after every change and once a second, so that another server may cancel
+a job, and a killed server finds its jobs again. Knows nothing of HTTP.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ _POLL_INTERVAL_S = 1.0
 _HEARTBEAT_INTERVAL_S = 20.0
 _RETRY_INTERVAL_S = 5.0
 _STOP_TIMEOUT_S = 30.0
-_UNTIDY_S = 60.0
+_CLEAN_UP_RETRY_S = 60.0
 _LOCK, _SERVER, _INCOMING = "lock", "server", "incoming"
 _IDENTITY = "abcdefghijklmnopqrstuvwxyz0123456789"
 _IDENTITY_LENGTH = 8
@@ -43,42 +43,41 @@ _log = logging.getLogger("homeport.training")
 
 
 class FineTuningService:
-    """Takes jobs and has them trained. `most_waiting`: how many may be queued here.
+    """Accepts jobs and trains them. `max_waiting`: the number of jobs that may wait.
 
-    `is_dismissed`: the server ends, and nobody is to follow a job any more.
+    `is_shutting_down`: the server ends, and event streams of jobs must end too.
     """
 
-    def __init__(self, bench: FineTuningDeps, most_waiting: int) -> None:
-        self._bench = bench
-        self._most_waiting = most_waiting
-        self._bell = asyncio.Event()
+    def __init__(self, deps: FineTuningDeps, max_waiting: int) -> None:
+        self._deps = deps
+        self._max_waiting = max_waiting
+        self._changed = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._attempt: TrainingAttempt | None = None
         self._counts: Mapping[str, int] = {}
         self._name: str | None = None
-        self._lock = filelock.FileLock(bench.folder / _LOCK, thread_local=False)
-        self._beaten: float | None = None
-        self._left: dict[str, float] = {}  # jobs that could not be tidied up, and when it is tried again
+        self._lock = filelock.FileLock(deps.folder / _LOCK, thread_local=False)
+        self._heartbeat_at: float | None = None
+        self._retry_at: dict[str, float] = {}  # jobs whose files could not be deleted, and the time of the next attempt
         self.is_shutting_down = False
 
     @property
     def jobs(self) -> FineTuningRepository:
         """The jobs as callers see them."""
-        return self._bench.jobs
+        return self._deps.jobs
 
     def counts(self) -> Mapping[str, int]:
-        """How many jobs there were by status, when it was looked last. Never waits."""
+        """Return the number of jobs by status, as of the last read. Never blocks."""
         return self._counts
 
     def create_job(self, new_job: NewFineTuningJob) -> FineTuningJob:
-        """Take a job. Blocks: call it in a thread.
+        """Create a job. Blocks: call it in a thread.
 
-        Raises Unavailable where this server cannot train, InvalidRequest for files or a model that do not fit, and
-        Overloaded.
+        Raises Unavailable if this server cannot train, InvalidRequest for invalid files or models, and Overloaded.
         """
-        trainings = self._bench.training
-        digest = trainings.check_model(new_job.model)
-        name = trainings.model_name(new_job.model, new_job.suffix, _random_suffix())
+        training = self._deps.training
+        digest = training.check_model(new_job.model)
+        name = training.model_name(new_job.model, new_job.suffix, _random_suffix())
         self._check(new_job, new_job.training_file, "training_file")
         if new_job.validation_file is not None:
             self._check(new_job, new_job.validation_file, "validation_file")
@@ -95,30 +94,30 @@ class FineTuningService:
             hyperparameters=new_job.hyperparameters,
             metadata=new_job.metadata,
         )
-        kept = self._bench.jobs.create(job, self._most_waiting)
+        stored = self._deps.jobs.create(job, self._max_waiting)
         self.notify()
-        return kept
+        return stored
 
     def notify(self) -> None:
-        """Have everybody who waits look at the books. From any thread."""
+        """Wake up everything that waits for a change of a job. From any thread."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._set_changed)
 
     async def wait_for_change(self, limit_s: float = _POLL_INTERVAL_S) -> None:
-        """Wait until something has changed here, or so long: another server's changes are not heard."""
+        """Wait for a change on this server, for at most `limit_s`: changes by other servers are not noticed."""
         try:
             async with asyncio.timeout(limit_s):
-                await self._bell.wait()
+                await self._changed.wait()
         except TimeoutError:
             return
 
     def shut_down(self) -> None:
-        """Tell those who follow jobs that the server ends."""
+        """End the event streams of jobs, because the server ends."""
         self.is_shutting_down = True
         self._set_changed()
 
     async def run(self, loops: BackgroundLoops) -> None:
-        """Train what is in the queue, for ever; one process at a time, where several share the folder."""
+        """Train queued jobs until cancelled; of the processes that share a folder, only one does."""
         self._loop = asyncio.get_running_loop()
         try:
             await loops.run("fine_tuning", self._step, 0.0)
@@ -127,65 +126,65 @@ class FineTuningService:
             self._lock.release()
 
     async def _step(self) -> None:
-        """Look once: tidy up, begin what is next, stop what is not wanted, or wait for a change."""
-        self._counts = await asyncio.to_thread(self._bench.queue.counts)
+        """Do one round: delete files of ended jobs, start or stop an attempt, or wait for a change."""
+        self._counts = await asyncio.to_thread(self._deps.queue.counts)
         if not self._owns_folder():
             await self.wait_for_change()
             return
-        await self._beat()
+        await self._send_heartbeat()
         attempt = self._attempt  # it may end meanwhile
         if attempt is None:
             await asyncio.to_thread(self._clean_up)
-            job = await asyncio.to_thread(lambda: self._bench.queue.next_job(self._server_name()))
+            job = await asyncio.to_thread(lambda: self._deps.queue.next_job(self._server_name()))
             if job is not None:
-                self._begin(job)
+                self._start_attempt(job)
                 return
         elif not await asyncio.to_thread(self._is_wanted, attempt):
             attempt.stop()
         await self.wait_for_change()
 
     def _owns_folder(self) -> bool:
-        """Whether no other process trains in this folder."""
+        """Return whether no other process trains in this folder."""
         if self._lock.is_locked:
             return True
-        self._bench.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._deps.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             self._lock.acquire(timeout=0)
         except filelock.Timeout:
             return False
         return True
 
-    async def _beat(self) -> None:
+    async def _send_heartbeat(self) -> None:
         now = asyncio.get_running_loop().time()
-        if self._beaten is None or now - self._beaten >= _HEARTBEAT_INTERVAL_S:
-            await asyncio.to_thread(lambda: self._bench.queue.heartbeat(self._server_name()))
-            self._beaten = now
+        if self._heartbeat_at is None or now - self._heartbeat_at >= _HEARTBEAT_INTERVAL_S:
+            await asyncio.to_thread(lambda: self._deps.queue.heartbeat(self._server_name()))
+            self._heartbeat_at = now
 
-    def _begin(self, job: FineTuningJob) -> None:
-        attempt = self._attempt = TrainingAttempt(job, self._bench, self.notify)
+    def _start_attempt(self, job: FineTuningJob) -> None:
+        attempt = self._attempt = TrainingAttempt(job, self._deps, self.notify)
         loop = asyncio.get_running_loop()
 
-        def ended(rest_s: float) -> None:
-            loop.call_later(rest_s, self._attempt_ended)
+        def on_end(pause_s: float) -> None:
+            loop.call_later(pause_s, self._attempt_ended)
 
         def work() -> None:
-            rest_s = 0.0
+            pause_s = 0.0
             try:
                 attempt.run()
             except JobStoreUnavailable as error:
                 _log.warning("fine-tuning job %s waits: %s", job.id, error)
-                rest_s = _RETRY_INTERVAL_S
+                pause_s = _RETRY_INTERVAL_S
             except BaseException:
                 _log.exception("fine-tuning job %s waits", job.id)
-                rest_s = _RETRY_INTERVAL_S
+                pause_s = _RETRY_INTERVAL_S
             if not loop.is_closed():
-                loop.call_soon_threadsafe(ended, rest_s)
+                loop.call_soon_threadsafe(on_end, pause_s)
 
-        # No pool's thread: a training of hours takes none from the short calls, and never keeps the server from ending.
+        # Not a thread of the pool: a long training must neither occupy one nor delay the server's exit.
         thread = threading.Thread(target=work, name=f"tune-{job.id}", daemon=True)
         try:
             thread.start()
-        except RuntimeError:  # no room for one more thread: nobody would ever say that the attempt has ended
+        except RuntimeError:  # no thread available: nothing would ever report the end of the attempt
             self._attempt = None
             raise
 
@@ -194,20 +193,20 @@ class FineTuningService:
         self._set_changed()
 
     def _is_wanted(self, attempt: TrainingAttempt) -> bool:
-        return not attempt.has_begun or self._bench.queue.is_wanted(attempt.job.server, attempt.job.id)
+        return not attempt.has_begun or self._deps.queue.is_wanted(attempt.job.server, attempt.job.id)
 
     def _clean_up(self) -> None:
-        for job in self._bench.queue.list_uncleaned(self._server_name()):
-            if self._left.get(job.id, 0.0) > time.monotonic():
+        for job in self._deps.queue.list_uncleaned(self._server_name()):
+            if self._retry_at.get(job.id, 0.0) > time.monotonic():
                 continue
             try:
-                clean_up(job, self._bench)
-            except Exception:  # what one job has left keeps no other from its turn
+                clean_up(job, self._deps)
+            except Exception:  # a failure with one job's files does not block the others
                 _log.exception("the files of fine-tuning job %s could not be removed", job.id)
-                self._left[job.id] = time.monotonic() + _UNTIDY_S
+                self._retry_at[job.id] = time.monotonic() + _CLEAN_UP_RETRY_S
 
     async def _stop_attempt(self) -> None:
-        """Stop what is under way, keeping what was done; it goes on at the next start."""
+        """Stop the current run and keep its checkpoint; it resumes at the next start."""
         if self._attempt is None:
             return
         self._attempt.stop()
@@ -216,20 +215,20 @@ class FineTuningService:
             await self.wait_for_change(left_s)
 
     def _set_changed(self) -> None:
-        bell, self._bell = self._bell, asyncio.Event()
-        bell.set()
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
 
     def _server_name(self) -> str:
-        """What this server is called in the books; the same after every restart."""
+        """Return this server's name in the database; the same after every restart."""
         if self._name is None:
-            self._name = _read_or_create_name(self._bench.folder)
+            self._name = _read_or_create_name(self._deps.folder)
         return self._name
 
-    def _check(self, order: NewFineTuningJob, file_id: str, param: str) -> None:
-        """Read a file as examples. Raises InvalidRequest that names the field."""
-        files = self._bench.files
+    def _check(self, new_job: NewFineTuningJob, file_id: str, param: str) -> None:
+        """Check that a file holds examples. Raises InvalidRequest that names the field."""
+        files = self._deps.files
         try:
-            file: File = files.get(order.project, file_id)
+            file: File = files.get(new_job.project, file_id)
         except NotFound as error:
             raise InvalidRequest(
                 f"File '{file_id[:100]}' does not exist.", param=param, code="file_not_found"
@@ -238,11 +237,11 @@ class FineTuningService:
             raise InvalidRequest(
                 f"File '{file_id}' has the purpose '{file.purpose}': it must be '{FILE_PURPOSE}'.", param=param
             )
-        target = self._bench.folder / _INCOMING / uuid.uuid4().hex
+        target = self._deps.folder / _INCOMING / uuid.uuid4().hex
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             files.copy(file, target)
-            self._bench.training.check_file(target, order.hyperparameters.method, param)
+            self._deps.training.check_file(target, new_job.hyperparameters.method, param)
         finally:
             target.unlink(missing_ok=True)
 
@@ -252,14 +251,14 @@ def _random_suffix() -> str:
 
 
 def _read_or_create_name(folder: Path) -> str:
-    """The name in a folder; made where there is none, once however many ask."""
+    """Return the name stored in a folder; create it once if there is none, even with concurrent calls."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    place = folder / _SERVER
-    fresh = folder / f"{_SERVER}-{uuid.uuid4().hex}"
-    if not place.exists():
-        durable_files.replace_file(fresh, f"server-{secrets.token_hex(8)}".encode())
+    path = folder / _SERVER
+    temporary = folder / f"{_SERVER}-{uuid.uuid4().hex}"
+    if not path.exists():
+        durable_files.replace_file(temporary, f"server-{secrets.token_hex(8)}".encode())
         with suppress(FileExistsError):
-            place.hardlink_to(fresh)
-        fresh.unlink()
+            path.hardlink_to(temporary)
+        temporary.unlink()
         durable_files.sync_path(folder)
-    return place.read_text(encoding="utf-8")
+    return path.read_text(encoding="utf-8")

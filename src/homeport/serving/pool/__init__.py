@@ -1,1 +1,1 @@
-"""Which models are in memory, and who uses them. Knows nothing of HTTP or what an engine computes."""
+"""Which models are in memory, and their leases. Knows nothing of HTTP or what an engine computes."""

@@ -1,38 +1,38 @@
-"""Which models go, so that another fits into the memory budget. Pure policy; sizes in bytes."""
+"""Which models to evict so that another fits into the memory budget. Pure policy; sizes in bytes."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
 
 
 class EvictionCandidate(NamedTuple):
-    """A model in memory, or on its way there."""
+    """A model that is in memory or being loaded."""
 
     name: str
     size_bytes: int
-    users: int
+    n_leases: int
     used_at: float
 
 
 def choose_victims(
-    budget_bytes: int, needed_bytes: int, occupants: Iterable[EvictionCandidate], *, also_used: bool = False
+    budget_bytes: int, needed_bytes: int, candidates: Iterable[EvictionCandidate], *, also_used: bool = False
 ) -> tuple[str, ...] | None:
-    """Just enough models to make room, idle before used, least recently used first; None where it cannot be made.
+    """Return the fewest models to evict, idle before used, least recently used first; None if that is not enough.
 
-    Models with users stay, unless `also_used`.
+    Models with users are not evicted, unless `also_used`.
     """
-    occupants = tuple(occupants)
-    excess = sum(occupant.size_bytes for occupant in occupants) + needed_bytes - budget_bytes
-    going: list[str] = []
-    for occupant in sorted(occupants, key=lambda occupant: (occupant.users > 0, occupant.used_at)):
+    candidates = tuple(candidates)
+    excess = sum(candidate.size_bytes for candidate in candidates) + needed_bytes - budget_bytes
+    victims: list[str] = []
+    for candidate in sorted(candidates, key=lambda candidate: (candidate.n_leases > 0, candidate.used_at)):
         if excess <= 0:
             break
-        if occupant.users and not also_used:
+        if candidate.n_leases and not also_used:
             continue
-        going.append(occupant.name)
-        excess -= occupant.size_bytes
-    return tuple(going) if excess <= 0 else None
+        victims.append(candidate.name)
+        excess -= candidate.size_bytes
+    return tuple(victims) if excess <= 0 else None
 
 
 def format_size(size_bytes: int) -> str:
-    """A size for people."""
+    """Format a size for people."""
     return f"{size_bytes / 1e9:.2f} GB" if size_bytes >= 10_000_000 else f"{size_bytes / 1e6:.2f} MB"

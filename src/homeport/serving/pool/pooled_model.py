@@ -1,4 +1,4 @@
-"""One model in the pool: its worker, its users, its size. And what can be told of it to an operator."""
+"""One model in the pool: its worker, its leases, its size, and its state as operators see it."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from homeport.serving.workers.supervisor import WorkerSupervisor
 
 
 class WorkerStatus(msgspec.Struct, frozen=True):
-    """How one model's worker stands. `reason` is what ended it last; `rss_bytes` counts mapped weights too."""
+    """The state of one model's worker. `reason`: why it ended last; `rss_bytes` includes mapped weights."""
 
     model: str
     state: str
@@ -27,23 +27,23 @@ class WorkerStatus(msgspec.Struct, frozen=True):
 
 
 class PooledModel:
-    """A model that is in memory or on its way. `size_bytes`: the larger of what was estimated and measured."""
+    """A model that is in memory or being loaded. `size_bytes`: the larger of the estimate and the measured size."""
 
     def __init__(
-        self, model: InstalledModel, process: WorkerSupervisor, size_bytes: int, on_free: Callable[[], None]
+        self, model: InstalledModel, supervisor: WorkerSupervisor, size_bytes: int, on_free: Callable[[], None]
     ) -> None:
         self.name = model.facts.name
         self.digest = model.digest
-        self.supervisor = process
+        self.supervisor = supervisor
         self.size_bytes = size_bytes
         self.leases = LeaseCounter(on_free)
-        self.is_leaving = False  # takes no new users; those that come wait until it is gone or stays
+        self.is_leaving = False  # accepts no new leases; waiters continue when it is gone or stays
         self.opening: asyncio.Task[None] | None = None
         self.ending: asyncio.Task[None] | None = None
 
     @property
     def eviction_candidate(self) -> EvictionCandidate:
-        """This model as the memory policy sees it."""
+        """This model as the eviction policy sees it."""
         return EvictionCandidate(self.name, self.size_bytes, self.leases.count, self.leases.used_at)
 
     @property
@@ -63,23 +63,23 @@ class PooledModel:
         )
 
     def measure(self) -> None:
-        """Take what the worker really uses into account."""
+        """Update the size to the worker's memory, if that is larger."""
         self.size_bytes = max(self.size_bytes, self.rss_bytes())
 
     def rss_bytes(self) -> int:
-        """The worker's resident memory now, that of its own children included; 0 where it does not run."""
+        """Return the resident memory of the worker and its children; 0 if it does not run."""
         session = self.supervisor.current
         if session is None or session.pid is None:
             return 0
         try:
             worker = psutil.Process(session.pid)
-            return sum(_rss_bytes(process) for process in (worker, *worker.children(recursive=True)))
+            return sum(_rss_bytes(supervisor) for supervisor in (worker, *worker.children(recursive=True)))
         except psutil.NoSuchProcess:
             return 0
 
 
-def _rss_bytes(process: psutil.Process) -> int:
+def _rss_bytes(supervisor: psutil.Process) -> int:
     try:
-        return int(process.memory_info().rss)
+        return int(supervisor.memory_info().rss)
     except psutil.NoSuchProcess:
         return 0

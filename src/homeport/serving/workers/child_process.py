@@ -1,4 +1,4 @@
-"""One child process as the operating system sees it: started, listened to, killed, reaped. Knows nothing of frames."""
+"""One child process: starts it, reads its output, kills it, waits for its end. Knows nothing of frames."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ from typing import Self
 
 from homeport.domain import child_environment
 
-log = logging.getLogger("homeport.worker")
+_log = logging.getLogger("homeport.worker")
 
 _BOOT = "import os, sys; sys.path[:] = sys.argv.pop().split(os.pathsep); from homeport.serving.workers import worker; "
 _COMMAND = (sys.executable, "-P", "-c", _BOOT + "worker.run_and_exit(sys.argv[1:])")
@@ -22,21 +22,21 @@ _REAP_S = 10.0
 
 
 class ChildProcess:
-    """A running worker process. It imports from the same places as this one, and leads a session of its own.
+    """A running worker process. It imports from the same paths as this one, and leads its own session.
 
-    Of the environment it gets what it needs, which is no secret. What it prints goes to the log of `homeport.worker`;
-    the last lines are kept, to explain an end.
+    It inherits only the environment variables it needs, without secrets. Its output goes to the log of
+    `homeport.worker`; the last lines are kept, to explain its end.
     """
 
     def __init__(self, process: asyncio.subprocess.Process, model: str) -> None:
         self._process = process
         self._model = model
         self._lines: deque[str] = deque(maxlen=_LAST_LINES)
-        self._listening = asyncio.create_task(self._listen())
+        self._reading = asyncio.create_task(self._read_output())
 
     @classmethod
     async def spawn(cls, sock: socket.socket, model: str) -> Self:
-        """Start a worker that inherits `sock`. Raises OSError where no process can be started."""
+        """Start a worker that inherits `sock`. Raises OSError if no process can be started."""
         process = await asyncio.create_subprocess_exec(
             *_COMMAND,
             str(sock.fileno()),
@@ -58,44 +58,44 @@ class ChildProcess:
 
     @property
     def last_output(self) -> tuple[str, ...]:
-        """The last lines it printed."""
+        """The last lines that it printed."""
         return tuple(self._lines)
 
     def kill(self) -> None:
-        """SIGKILL it and everything it started. Nothing happens where it is gone."""
+        """Send SIGKILL to it and to everything that it started. Does nothing if it has ended."""
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
 
     async def end(self) -> str:
-        """Kill it, wait until its memory is given back, and say in words how it ended."""
+        """Kill it, wait until its memory is freed, and return how it ended, as text."""
         self.kill()
         code = await self._process.wait()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_REAP_S):
-                await self._listening
+                await self._reading
         return describe_exit(code)
 
-    async def _listen(self) -> None:
+    async def _read_output(self) -> None:
         stream = self._process.stderr
         if stream is None:
             return
-        rest = ""
+        partial_line = ""
         while data := await stream.read(65536):
-            *lines, rest = (rest + data.decode("utf-8", "replace")).split("\n")
+            *lines, partial_line = (partial_line + data.decode("utf-8", "replace")).split("\n")
             for line in lines:
-                self._keep(line)
-            rest = rest[-_LINE_CHARS:]
-        self._keep(rest)
+                self._add_line(line)
+            partial_line = partial_line[-_LINE_CHARS:]
+        self._add_line(partial_line)
 
-    def _keep(self, line: str) -> None:
+    def _add_line(self, line: str) -> None:
         if line := line.strip()[:_LINE_CHARS]:
             self._lines.append(line)
-            log.debug("%s[%d]: %s", self._model, self.pid, line)
+            _log.debug("%s[%d]: %s", self._model, self.pid, line)
 
 
 def describe_exit(code: int) -> str:
-    """An exit code in words; negative codes are signals."""
+    """Return an exit code as text; negative codes are signals."""
     if code >= 0:
         return f"exit code {code}"
     try:

@@ -1,4 +1,4 @@
-"""Which function loads which engine, by name. Imports no engine: only a worker does, in its own process."""
+"""The function that loads each engine, by name. Imports no engine: only a worker does."""
 
 from collections.abc import Mapping
 
@@ -16,7 +16,7 @@ ENGINES: Mapping[str, str] = {
 
 
 def entry_point(engine: str, table: Mapping[str, str] = ENGINES) -> str:
-    """The `module:function` that loads an engine. Raises Unavailable for a name the table lacks."""
+    """Return the `module:function` that loads an engine. Raises Unavailable for an unknown name."""
     if engine not in table:
         known = ", ".join(sorted(table)) or "none"
         raise Unavailable(f"This server has no engine named {engine!r} (it has: {known}).")

@@ -1,6 +1,6 @@
 """The gateway's end of the link to one worker, on asyncio: one wake-up per frame. Knows nothing of requests.
 
-A frame that does not decode, claims too many bytes, or comes in the wrong shape ends the link at once.
+A frame that does not decode or claims too many bytes ends the link at once.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ OnLost = Callable[[str], None]
 class WorkerLink(asyncio.Protocol):
     """Sends and receives frames. `on_message` is called per frame, `on_lost` once, with the reason, when it ends.
 
-    Nothing is called back after `close`.
+    Neither is called after `close`.
     """
 
     def __init__(self, on_message: OnMessage, on_lost: OnLost, limit: int = MAX_COMMAND_BYTES) -> None:
@@ -52,7 +52,7 @@ class WorkerLink(asyncio.Protocol):
             self._transport.write(frame)
 
     async def drain(self) -> None:
-        """Wait until the worker has taken most of what was sent, or the link is lost."""
+        """Wait until the worker has received most of what was sent, or the link is lost."""
         await self._writable.wait()
 
     def close(self) -> None:
@@ -63,12 +63,12 @@ class WorkerLink(asyncio.Protocol):
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The socket is ready."""
+        """Start: the socket is ready."""
         self._transport = cast(asyncio.Transport, transport)
         self._writable.set()
 
     def data_received(self, data: bytes) -> None:
-        """Some bytes came."""
+        """Decode received bytes."""
         try:
             messages = self._reader.feed(data)
         except LinkBroken as error:
@@ -79,15 +79,15 @@ class WorkerLink(asyncio.Protocol):
                 self._on_message(message)
 
     def pause_writing(self) -> None:
-        """The worker is behind."""
+        """Stop writing: the worker lags."""
         self._writable.clear()
 
     def resume_writing(self) -> None:
-        """The worker has caught up."""
+        """Continue writing: the worker has caught up."""
         self._writable.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The socket is gone."""
+        """Report the loss of the socket."""
         self._lose("its link closed" if exc is None else f"its link failed: {exc}")
 
     def _lose(self, reason: str) -> None:

@@ -1,6 +1,6 @@
-"""One worker from its start to its end: launch, requests, heartbeat. Never restarts; `process` does.
+"""One worker from its start to its exit: launch, requests, heartbeat. Never restarts; `supervisor` does.
 
-Knows nothing of leases or of why a model is wanted.
+Knows nothing of leases or of why a model is needed.
 """
 
 import asyncio
@@ -39,10 +39,10 @@ from homeport.serving.workers.frames import LaunchMessage
 from homeport.serving.workers.link import WorkerLink
 from homeport.serving.workers.stream import WorkerStream
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 MAX_MISSED_HEARTBEATS = 3
-"""A worker that left this many pings unanswered is no longer counted as well, long before it is killed."""
+"""A worker that left this many pings unanswered counts as unhealthy, long before it is killed."""
 
 _STOPPED = "it was unloaded"
 
@@ -59,32 +59,32 @@ class WorkerSession:
         self._options = options
         self._streams: dict[int, WorkerStream] = {}
         self._ids = count(1)
-        self._silent_s = 0.0
+        self._unanswered_s = 0.0
         self._has_answered = False
         loop = asyncio.get_running_loop()
         self._ready: asyncio.Future[LoadedModel] = loop.create_future()
         self._ending: asyncio.Future[str] = loop.create_future()
         self._child: ChildProcess | None = None
         self._link: WorkerLink | None = None
-        self._watching: asyncio.Task[HomeportError] | None = None
+        self._watch_task: asyncio.Task[HomeportError] | None = None
 
     @classmethod
-    async def launch(cls, order: LaunchMessage, options: ServingOptions) -> Self:
+    async def launch(cls, message: LaunchMessage, options: ServingOptions) -> Self:
         """Start a worker and wait until its model is loaded.
 
-        Raises Unavailable (or the engine's own error) where it does not load in time; nothing is left running then.
+        Raises Unavailable (or the engine's own error) if it does not load in time; then nothing is left running.
         """
-        session = cls(order.spec.model, options)
+        session = cls(message.spec.model, options)
         try:
-            await session._start(order)
+            await session._start(message)
             async with asyncio.timeout(options.load_limit_s):
                 session.loaded = await asyncio.shield(session._ready)
         except TimeoutError as error:
             await session.stop()
-            raise Unavailable(f"{order.spec.model} was not loaded within {options.load_limit_s:g} s.") from error
+            raise Unavailable(f"{message.spec.model} was not loaded within {options.load_limit_s:g} s.") from error
         except OSError as error:
             await session.stop()
-            raise Unavailable(f"No worker can be started for {order.spec.model}: {error}") from error
+            raise Unavailable(f"No worker can be started for {message.spec.model}: {error}") from error
         except BaseException:
             await session.stop()
             raise
@@ -97,13 +97,13 @@ class WorkerSession:
 
     @property
     def is_over(self) -> bool:
-        """Whether it ended or is about to."""
+        """Whether it has ended or is about to."""
         return self._ending.done()
 
     @property
     def is_healthy(self) -> bool:
-        """Whether it lives and answers."""
-        return not self.is_over and self._silent_s < MAX_MISSED_HEARTBEATS * self._options.heartbeat_s
+        """Whether it runs and answers pings."""
+        return not self.is_over and self._unanswered_s < MAX_MISSED_HEARTBEATS * self._options.heartbeat_s
 
     async def open(
         self,
@@ -111,13 +111,13 @@ class WorkerSession:
         on_end: Callable[[], None],
         on_first: Callable[[], None] | None = None,
         *,
-        rests: bool = False,
+        is_paused: bool = False,
         more: More | None = None,
     ) -> WorkerStream:
-        """Send a request. Raises EngineFailed where the worker is over, PayloadTooLarge where the request is too big.
+        """Send a request. Raises EngineFailed if the worker has ended, PayloadTooLarge if the request is too large.
 
-        `on_end` is called exactly once, also where this raises; `on_first` when the first of the answer is there. One
-        that `rests` makes no step before its stream is told to resume; `more` is asked when its quota runs low.
+        `on_end` is called exactly once, also if this raises; `on_first` when the first event of the answer arrives. If
+        `is_paused`, it makes no step before its stream is resumed; `more` is asked when its quota runs low.
         """
         if self._link is None or self.is_over:
             on_end()
@@ -126,7 +126,7 @@ class WorkerSession:
         stream = WorkerStream(id, self._model, self, self._options.credit, concurrent_choices(request), on_end)
         stream.on_first, stream.more = on_first, more
         try:
-            self._link.send(OpenRequest(id, request, stream.initial_credit(paused=rests)))
+            self._link.send(OpenRequest(id, request, stream.initial_credit(paused=is_paused)))
         except PayloadTooLarge as error:
             stream.fail(error, cancel=False)
             raise
@@ -149,22 +149,22 @@ class WorkerSession:
             self._link.send(Grant(id, n))
 
     def forget_stream(self, id: int, *, cancel: bool) -> None:
-        """Forget a stream; `cancel` also tells the worker."""
+        """Forget a stream; `cancel` also cancels it in the worker."""
         if self._streams.pop(id, None) is not None and cancel and self._link is not None:
             self._link.send(CancelRequest(id))
 
     async def wait_ended(self) -> HomeportError:
-        """Wait for the worker's end; gives what its streams were told."""
-        if self._watching is None:
+        """Wait for the worker's end; return the error that its streams received."""
+        if self._watch_task is None:
             return EngineFailed("The model's worker never started.")
-        return await asyncio.shield(self._watching)
+        return await asyncio.shield(self._watch_task)
 
     async def stop(self) -> None:
-        """End the worker and wait until its memory is given back. Streams still open fail."""
+        """End the worker and wait until its memory is freed. Open streams fail."""
         self._end(_STOPPED)
         await self.wait_ended()
 
-    async def _start(self, order: LaunchMessage) -> None:
+    async def _start(self, message: LaunchMessage) -> None:
         ours, theirs = socket.socketpair()
         try:
             self._child = await ChildProcess.spawn(theirs, self._model)
@@ -173,13 +173,13 @@ class WorkerSession:
             raise
         finally:
             theirs.close()
-        self._watching = asyncio.create_task(self._watch(self._child))
+        self._watch_task = asyncio.create_task(self._watch(self._child))
         try:
-            self._link = await WorkerLink.connect(ours, self._on_message, self._end, order.frame_bytes)
+            self._link = await WorkerLink.connect(ours, self._on_message, self._end, message.frame_bytes)
         except BaseException:
             ours.close()
             raise
-        self._link.send(order)
+        self._link.send(message)
 
     def _on_message(self, message: WorkerReply) -> None:
         if isinstance(message, StepEvents):
@@ -202,26 +202,32 @@ class WorkerSession:
             self._ending.set_result(reason)
 
     async def _watch(self, child: ChildProcess) -> HomeportError:
-        """Live through the worker's whole life, and clean up behind it."""
-        beating = asyncio.create_task(self._send_heartbeats())
-        beating.add_done_callback(self._on_heartbeat_end)
+        """Supervise the worker until it ends, then clean up."""
+        heartbeat = asyncio.create_task(self._send_heartbeats())
+        heartbeat.add_done_callback(self._on_heartbeat_end)
         reason = await self._ending
-        beating.cancel()
+        heartbeat.cancel()
         if self._link is not None:
             self._link.close()
         error = EngineFailed(f"The model's worker stopped ({reason}).")
         for stream in tuple(self._streams.values()):
             stream.fail(error, cancel=False)
-        how = await child.end()
-        await asyncio.wait((beating,))
+        exit_reason = await child.end()
+        await asyncio.wait((heartbeat,))
         if not self._ready.done():
-            self._ready.set_exception(Unavailable(f"{self._model} does not load: its worker ended with {how}."))
-        self._ready.exception()  # taken here, where nobody waits for it any more
+            self._ready.set_exception(Unavailable(f"{self._model} does not load: its worker ended with {exit_reason}."))
+        self._ready.exception()  # mark the exception as retrieved, in case nothing waits for it
         level = logging.DEBUG if reason == _STOPPED else logging.ERROR
-        log.log(
-            level, "Worker %d of %s ended with %s: %s\n%s", child.pid, self._model, how, reason, _format_output(child)
+        _log.log(
+            level,
+            "Worker %d of %s ended with %s: %s\n%s",
+            child.pid,
+            self._model,
+            exit_reason,
+            reason,
+            _format_output(child),
         )
-        return EngineFailed(f"The model's worker stopped ({reason}; {how}).")
+        return EngineFailed(f"The model's worker stopped ({reason}; {exit_reason}).")
 
     async def _send_heartbeats(self) -> None:
         await asyncio.wait((self._ready,))
@@ -229,21 +235,22 @@ class WorkerSession:
             self._has_answered = False
             self._link.send(Ping())
             await asyncio.sleep(self._options.heartbeat_s)
-            # Counted in beats, not by the clock: a machine that slept, or a gateway that was held up, is no proof.
-            self._silent_s = 0.0 if self._has_answered else self._silent_s + self._options.heartbeat_s
+            # Counted in heartbeats, not by the clock: a machine that slept, or a gateway that was blocked, proves
+            # nothing.
+            self._unanswered_s = 0.0 if self._has_answered else self._unanswered_s + self._options.heartbeat_s
             now = time.monotonic()
             for stream in tuple(self._streams.values()):
                 stream.expire(self._options.reader_stall_s, now)
             self._check_health()
 
-    def _on_heartbeat_end(self, beating: asyncio.Task[None]) -> None:
-        if not beating.cancelled() and (error := beating.exception()):
-            log.error("The watch over a worker of %s failed", self._model, exc_info=error)
-            self._end("it was no longer watched")
+    def _on_heartbeat_end(self, heartbeat: asyncio.Task[None]) -> None:
+        if not heartbeat.cancelled() and (error := heartbeat.exception()):
+            _log.error("The heartbeat of a worker of %s failed", self._model, exc_info=error)
+            self._end("its heartbeat failed")
 
     def _check_health(self) -> None:
-        if self._silent_s > self._options.heartbeat_limit_s:
-            self._end(f"it did not answer for {self._silent_s:.1f} s")
+        if self._unanswered_s > self._options.heartbeat_limit_s:
+            self._end(f"it did not answer for {self._unanswered_s:.1f} s")
         elif self.gauges.stalled_s > self._options.stall_limit_s:
             self._end(f"it was stuck in one step for {self.gauges.stalled_s:.1f} s")
 
@@ -253,5 +260,5 @@ def _format_output(child: ChildProcess) -> str:
 
 
 def _load_error(model: str, message: LoadFailed) -> HomeportError:
-    """Whatever kept the model from loading, it is not the fault of the request that asked for it."""
+    """A failed load is not the fault of the request that started it: always Unavailable."""
     return Unavailable(f"{model} does not load: {message.fault.message}", code=message.fault.code)

@@ -1,8 +1,8 @@
 """The child process that holds one model: loads its engine by name, then moves frames between engine and gateway.
 
-Threads: the main thread loads the engine and runs it; the link's thread receives. Knows nothing of what an engine
-does. The process never outlives the gateway: the end of the socket ends it from the link's thread whatever the
-main thread is doing, and on Linux the kernel kills it (also stopped, also while native code holds the interpreter).
+Threads: the main thread loads the engine and runs it; the link's thread receives. Knows nothing of what an engine does.
+The process never outlives the gateway: when the socket closes, the link's thread ends it whatever the main thread is
+doing, and on Linux the kernel kills it (even if it is stopped, or native code holds the interpreter).
 """
 
 import ctypes
@@ -48,7 +48,7 @@ from homeport.serving.workers.frames import (
     LinkBroken,
 )
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 LOAD_FAILED = 3
 """Exit code after `LoadFailed`."""
@@ -59,7 +59,7 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def _die_with_parent(parent: int) -> None:
-    """Have the kernel kill this process when the gateway ends, where it can (Linux)."""
+    """Let the kernel kill this process when the gateway ends (Linux)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
@@ -67,7 +67,7 @@ def _die_with_parent(parent: int) -> None:
 
 
 def _isolate_process() -> None:
-    """Leave signals to the gateway, and keep what native code prints away from the gateway's output."""
+    """Leave signals to the gateway, and keep the output of native code out of the gateway's output."""
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, signal.SIG_IGN)
     os.dup2(2, 1)
@@ -76,13 +76,13 @@ def _isolate_process() -> None:
 
 
 def load(launch: LaunchMessage) -> Engine:
-    """Import the entry point and load the job. Raises whatever the engine raises; Unavailable for a wrong name."""
+    """Import the entry point and load the model. Raises what the engine raises; Unavailable for a wrong name."""
     module, _, function = launch.entry.partition(":")
     try:
-        found = cast(Callable[[EngineSpec], Engine], getattr(importlib.import_module(module), function))
+        loader = cast(Callable[[EngineSpec], Engine], getattr(importlib.import_module(module), function))
     except (ImportError, AttributeError, ValueError) as error:
         raise Unavailable(f"The engine {launch.spec.engine!r} ({launch.entry}) does not import: {error}") from error
-    return found(launch.spec)
+    return loader(launch.spec)
 
 
 class Worker:
@@ -93,19 +93,19 @@ class Worker:
         self._engine: Engine | None = None
 
     def serve(self, engine: Engine) -> None:
-        """Announce the engine and run it until it is closed."""
+        """Report that the model is loaded, and run the engine until it is closed."""
         self._engine = engine
         self._channel.send(ModelReady(engine.loaded))
         engine.run(self.emit)
 
     def emit(self, events: Sequence[tuple[int, Event]]) -> None:
-        """Send the events of one engine step: one frame, or several where it is large."""
+        """Send the events of one engine step: in one frame, or in several if it is large."""
         if not events:
             return
         try:
             self._send(events)
         except OSError:
-            os._exit(0)  # the gateway is gone, and nobody is left to answer
+            os._exit(0)  # the gateway has ended
 
     def _send(self, events: Sequence[tuple[int, Event]]) -> None:
         try:
@@ -121,16 +121,16 @@ class Worker:
             self._channel.send(StepEvents(((id, Failed(EngineFailed(error.message).info)),)))
 
     def read_commands(self, frame_bytes: int) -> None:
-        """The link's thread: take frames until the gateway is gone."""
+        """Read frames until the gateway has ended. Runs in the link's thread."""
         reader: FrameReader[WorkerCommand] = FrameReader(WorkerCommand, frame_bytes)
         try:
             while (message := self._channel.receive(reader)) is not None:
                 self._handle(message)
         except LinkBroken:
-            log.exception("The link to the gateway broke")
+            _log.exception("The link to the gateway broke")
             os._exit(LINK_FAILED)
         except BaseException:
-            log.exception("The link's thread failed")
+            _log.exception("The link's thread failed")
             os._exit(1)
         os._exit(0)
 
@@ -152,7 +152,7 @@ class Worker:
         except HomeportError as error:
             self.emit(((message.id, Failed(error.info)),))
         except Exception as error:
-            log.exception("The engine failed to take request %d", message.id)
+            _log.exception("The engine failed to take request %d", message.id)
             self.emit(((message.id, Failed(EngineFailed(_describe_error(error)).info)),))
 
     def _require_engine(self) -> Engine:
@@ -172,16 +172,16 @@ def main(arguments: Sequence[str]) -> int:
     launch = channel.receive(launches)
     if launch is None:
         return 0
-    host = Worker(channel)
-    threading.Thread(target=host.read_commands, args=(launch.frame_bytes,), name="link", daemon=True).start()
+    worker = Worker(channel)
+    threading.Thread(target=worker.read_commands, args=(launch.frame_bytes,), name="link", daemon=True).start()
     try:
         engine = load(launch)
     except Exception as error:
-        log.exception("The model %s does not load", launch.spec.model)
+        _log.exception("The model %s does not load", launch.spec.model)
         fault = error.info if isinstance(error, HomeportError) else Unavailable(_describe_error(error)).info
         channel.send(LoadFailed(fault))
         return LOAD_FAILED
-    host.serve(engine)
+    worker.serve(engine)
     return 0
 
 
@@ -190,11 +190,11 @@ def _describe_error(error: Exception) -> str:
 
 
 def run_and_exit(arguments: Sequence[str]) -> None:
-    """Run a worker and end the process without tearing native libraries down: some hang there, and exit frees all."""
+    """Run a worker and exit without unloading native libraries: some hang there, and the exit frees everything."""
     try:
         code = main(arguments)
     except BaseException:
-        log.exception("The worker failed")
+        _log.exception("The worker failed")
         code = 1
     sys.stderr.flush()
     os._exit(code)
