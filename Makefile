@@ -1,7 +1,6 @@
 # Needs Python >= 3.11 with venv, and git. Every target sets up what it needs; a second run is instant.
 PY := .venv/bin/python
 HOMEPORT := $(PY) -m homeport
-STARTERS := smollm2-135m qwen2.5-coder-0.5b multilingual-e5-small whisper-base kokoro-82m homeport-moderation homeport-emoji-128
 .PHONY: help setup kernels serve train lint fix types test coverage train-test soak wheel bench docs check image-data image-train image-model image-judge image-again image-blind image-test
 .DEFAULT_GOAL := help
 ENVIRONMENTS := .venv .venv-clients
@@ -25,7 +24,7 @@ help: ## Show these targets
 kernels: .venv/.run
 	@$(HOMEPORT) kernels install --if-missing || echo "Using the wheel's kernels."
 setup: .venv/.dev .venv-clients/.clients kernels ## Both environments, the kernels, the weights that tests use
-	@HOMEPORT_OPTIMIZE=off $(HOMEPORT) pull $(STARTERS)
+	@HOMEPORT_OPTIMIZE=off $(HOMEPORT) pull smollm2-135m $$($(PY) -c "from homeport.domain.kinds import STARTERS; print(*STARTERS)")
 serve: .venv/.run kernels ## Serve the API on 127.0.0.1:8080, fetching the starter models first
 	@exec $(HOMEPORT) serve
 train: .venv/.train ## Add what `homeport finetune` needs

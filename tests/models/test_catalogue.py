@@ -1,6 +1,7 @@
 import pytest
 
 from homeport.domain.errors import InvalidRequest
+from homeport.domain.kinds import KINDS, Kind
 from homeport.models import catalogue
 
 
@@ -40,31 +41,28 @@ def test_a_diffusion_model_has_what_it_is_made_of() -> None:
             assert "weights" in roles or ("diffusion" in roles and "vae" in roles and roles & {"clip_l", "llm"})
 
 
-@pytest.mark.parametrize(
-    ("kind", "capabilities"),
-    [
-        ("text", {"chat", "completions", "edits", "infill"}),
-        ("embeddings", {"embeddings"}),
-        ("transcription", {"transcriptions", "translations"}),
-        ("speech", {"speech"}),
-        ("moderation", {"moderations"}),
-        ("images", {"images", "image_edits", "image_variations"}),
-    ],
-)
-def test_one_model_stands_for_each_kind(kind: str, capabilities: set[str]) -> None:
-    """Exactly one entry is the default for a kind, and it can do all that its endpoints need."""
-    known = catalogue.built_in()
-    default = known.default(kind)
-    assert default is not None
-    assert set(default.capabilities) == capabilities
-    assert [entry.name for entry in known.models if entry.default and entry.kind == kind] == [default.name]
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_each_kind_has_a_starter(kind: Kind) -> None:
+    """The first starter of a kind is a model of that kind, with all its capabilities."""
+    starter = catalogue.built_in().find(kind.starters[0])
+    assert starter is not None
+    assert starter.kind == kind.name
+    assert set(starter.capabilities) == set(kind.capabilities)
+
+
+def test_every_model_is_of_a_known_kind() -> None:
+    """A model's kind is one of `KINDS`, its capabilities are some of the kind's, and its engine takes its options."""
+    for entry in catalogue.built_in().models:
+        kind = KINDS[entry.kind]
+        assert set(entry.capabilities) <= set(kind.capabilities)
+        assert set(entry.options) <= set(kind.engine_options)
 
 
 def test_the_speech_model_has_all_its_voices() -> None:
     """Wherever it comes from, its 54 voices come with it, each under its own name."""
-    default = catalogue.built_in().default("speech")
-    assert default is not None
-    for source in default.sources:
+    entry = catalogue.built_in().find("kokoro-82m")
+    assert entry is not None
+    for source in entry.sources:
         roles = [file.role for file in source.files]
         assert roles[:2] == ["weights", "vocabulary"]
         assert len({role for role in roles if role.startswith("voice/")}) == len(roles) - 2 == 54

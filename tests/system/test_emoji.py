@@ -16,6 +16,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from homeport.domain.kinds import IMAGES, KINDS
 from homeport.domain.operations import NullProgress
 from homeport.models import catalogue
 from homeport.models.model_store import ModelStore
@@ -152,10 +153,10 @@ def test_what_it_cannot_do_is_refused_by_name(studio: ServerProcess, param: str,
 
 
 def test_it_comes_with_the_program() -> None:
-    """The default for pictures needs no hub."""
-    default = catalogue.built_in().default("images")
-    assert default is not None
-    assert [source.hub for source in default.sources] == ["bundled"]
+    """The starter for images needs no hub."""
+    starter = catalogue.built_in().find(KINDS[IMAGES].starters[0])
+    assert starter is not None
+    assert [source.hub for source in starter.sources] == ["bundled"]
 
 
 def test_ten_pictures_of_a_prompt_differ_to_the_eye(studio: ServerProcess) -> None:

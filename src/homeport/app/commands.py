@@ -11,11 +11,12 @@ from typing import cast
 import msgspec
 
 from homeport.app import admin_commands, doctor, fine_tuning, native_probes
-from homeport.app.models import TEXT_KIND, kernel_library, model_registry, served_store
+from homeport.app.models import kernel_library, model_registry, served_store
 from homeport.app.options import pull_options
 from homeport.app.server import check_settings as check_settings
 from homeport.app.server import serve as serve
 from homeport.domain.errors import InvalidRequest, Unavailable
+from homeport.domain.kinds import IMAGES, TEXT
 from homeport.domain.models import Alias, InstalledModel
 from homeport.domain.operations import Finding, ProgressReporter
 from homeport.domain.training import TrainingEvent, TrainingRequest
@@ -30,7 +31,7 @@ from homeport.settings import Settings
 
 admin = admin_commands
 _REACH_TIMEOUT_S = 5.0
-_IMAGES_KIND, _DEFAULT_IMAGE_ALIAS = "images", "dall-e-2"
+_DEFAULT_IMAGE_ALIAS = "dall-e-2"
 
 
 def missing_models(settings: Settings) -> Sequence[str]:
@@ -67,7 +68,7 @@ def finetune(
 def is_starter(reference: str) -> bool:
     """Whether a reference names a text model of the catalogue, which is optimized when it is pulled."""
     entry = catalogue.built_in().find(reference)
-    return entry is not None and entry.kind == TEXT_KIND
+    return entry is not None and entry.kind == TEXT
 
 
 def list_models(settings: Settings) -> Sequence[InstalledModel]:
@@ -83,8 +84,8 @@ def list_aliases(settings: Settings) -> Sequence[Alias]:
 def default_image_model(settings: Settings) -> str:
     """Return the image model that is used if none is named. Raises ModelNotFound, which names models to pull."""
     registry = model_registry(settings)
-    default = registry.defaults.get(_IMAGES_KIND)
-    return default or registry.resolve(_DEFAULT_IMAGE_ALIAS, _IMAGES_KIND).model.facts.name
+    default = registry.defaults.get(IMAGES)
+    return default or registry.resolve(_DEFAULT_IMAGE_ALIAS, IMAGES).model.facts.name
 
 
 def describe_model(settings: Settings, name: str) -> Mapping[str, object]:
@@ -96,7 +97,7 @@ def describe_model(settings: Settings, name: str) -> Mapping[str, object]:
     description: dict[str, object] = msgspec.to_builtins(manifest.facts)
     if manifest.parent:
         description["parent"] = manifest.parent.name
-    elif manifest.facts.kind == TEXT_KIND:
+    elif manifest.facts.kind == TEXT:
         model = manifest.to_installed(ModelStore(settings.home).folder(name))
         try:
             template = gguf_reader.read(model.files["weights"]).template

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from homeport.domain.errors import Unavailable
+from homeport.domain.kinds import TEXT
 from homeport.domain.models import InstalledModel
 from homeport.domain.weight_layouts import ORIGINAL
 from homeport.models import catalogue
@@ -12,8 +13,6 @@ from homeport.models.kernels import find_installed_kernels
 from homeport.models.model_store import ModelStore
 from homeport.models.registry import InstalledModelRegistry
 from homeport.settings import Settings
-
-TEXT_KIND = "text"
 
 
 def model_registry(settings: Settings) -> InstalledModelRegistry:
@@ -29,7 +28,7 @@ def model_registry(settings: Settings) -> InstalledModelRegistry:
     for model in (*served, *starters, *(model for model in store.installed() if model.parent is None)):
         defaults.setdefault(model.facts.kind, model.facts.name)
     if settings.default_model:
-        defaults[TEXT_KIND] = settings.default_model
+        defaults[TEXT] = settings.default_model
     return InstalledModelRegistry(store, known, defaults=defaults, overrides=settings.aliases)
 
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from homeport.api.http.limits import ConnectionLimits
 from homeport.api.services import Limits
 from homeport.app import native_probes
-from homeport.app.models import TEXT_KIND, kernel_library
+from homeport.app.models import kernel_library
+from homeport.domain.kinds import KINDS
 from homeport.domain.models import InstalledModel
 from homeport.models.model_store import ModelStore
 from homeport.models.pull_options import PullOptions
@@ -13,7 +14,6 @@ from homeport.serving.options import ServingOptions
 from homeport.settings import Settings
 
 EngineOptions = Mapping[str, str | int | float | bool | None]
-_LLAMA_KINDS = ("embeddings", "moderation")
 
 
 def request_limits(settings: Settings) -> Limits:
@@ -68,14 +68,11 @@ def pull_options(settings: Settings) -> PullOptions:
 
 
 def engine_options(settings: Settings, store: ModelStore, model: InstalledModel) -> EngineOptions:
-    """The options with which a model's engine starts: each kind of engine takes its own only."""
-    library = kernel_library(settings)
+    """Return the options that the engine of a model's kind takes, from the settings and the model's manifest."""
+    library, name = kernel_library(settings), model.facts.name
     kernels = {"library": str(library) if library else None, "threads": settings.threads}
-    if model.facts.kind in _LLAMA_KINDS:
-        return kernels
-    if model.facts.kind != TEXT_KIND:
-        return {"threads": settings.threads, **store.manifest(model.facts.name).options}
-    return {**_text(settings, model.facts.name), **kernels}
+    offered = {**_text(settings, name), **kernels, **store.manifest(name).options}
+    return {option: offered[option] for option in KINDS[model.facts.kind].engine_options if option in offered}
 
 
 def _text(settings: Settings, model: str) -> EngineOptions:

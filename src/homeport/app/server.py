@@ -16,10 +16,11 @@ from homeport.api.metrics import Metrics
 from homeport.api.services import Services
 from homeport.app import fine_tuning, log_setup, options, spool, storage
 from homeport.app.batches import BatchService
-from homeport.app.models import TEXT_KIND, engine_files, model_registry, served_store
+from homeport.app.models import engine_files, model_registry, served_store
 from homeport.app.storage import Storage
 from homeport.app.workers import LocalWorkerOperations
 from homeport.client import runfile
+from homeport.domain.kinds import TEXT
 from homeport.domain.models import InstalledModel
 from homeport.domain.operations import Announcement
 from homeport.serving.background_loops import BackgroundLoops
@@ -145,7 +146,7 @@ class Server:
 
         For a fine-tuned model, its base model is loaded.
         """
-        default = self._registry.defaults.get(TEXT_KIND)
+        default = self._registry.defaults.get(TEXT)
         names = self._settings.models or ((default,) if default else ())
         models = [model for name in names if (model := self._store.find(name))]
         return [

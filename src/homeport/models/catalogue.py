@@ -11,6 +11,7 @@ import msgspec
 import yaml
 
 from homeport.domain.errors import InvalidRequest
+from homeport.domain.kinds import STARTERS
 from homeport.domain.models import ModelFacts
 from homeport.models.conversions.table import CONVERSIONS
 from homeport.models.sources.pypi import WheelPart
@@ -85,7 +86,7 @@ class Licence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CatalogueEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One model. `default`: it answers to the aliases of its kind unless the user chose another.
+    """One model.
 
     `needs`: models of the catalogue whose files its engine reads too; they are fetched with it. `options`: what its
     engine is told besides, where the model was made for something else than its family.
@@ -99,7 +100,6 @@ class CatalogueEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     capabilities: tuple[str, ...]
     sources: tuple[CatalogueSource, ...]
     window: int | None = None
-    default: bool = False
     needs: tuple[str, ...] = ()
     options: dict[str, str | int | float | bool] = {}
 
@@ -126,14 +126,10 @@ class Catalogue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The entry of this name, or None."""
         return next((entry for entry in self.models if entry.name == name), None)
 
-    def default(self, kind: str) -> CatalogueEntry | None:
-        """The entry that stands for its kind, or None."""
-        return next((entry for entry in self.models if entry.kind == kind and entry.default), None)
-
     @property
     def starters(self) -> tuple[str, ...]:
-        """The defaults of all kinds, in the order of the catalogue: the first answers soonest."""
-        return tuple(entry.name for entry in self.models if entry.default)
+        """The starters of all kinds that this catalogue has; the kind that answers soonest comes first."""
+        return tuple(name for name in STARTERS if self.find(name))
 
     @property
     def names(self) -> Sequence[str]:

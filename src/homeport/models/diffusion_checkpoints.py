@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from homeport.domain.errors import InvalidRequest
+from homeport.domain.kinds import IMAGES, KINDS
 from homeport.domain.models import ModelFacts
 from homeport.models.sources.protocol import RemoteFile
 
@@ -47,9 +48,9 @@ def facts(name: str, weights: Path) -> ModelFacts:
         )
     return ModelFacts(
         name=name,
-        kind="images",
+        kind=IMAGES,
         engine="diffusion",
-        capabilities=("images", "image_edits", "image_variations"),
+        capabilities=KINDS[IMAGES].capabilities,
         created=int(time.time()),
         size_bytes=weights.stat().st_size,
     )

@@ -18,6 +18,7 @@ from homeport.domain.errors import (
     ModelNotFound,
     Unavailable,
 )
+from homeport.domain.kinds import EMBEDDINGS, KINDS, TEXT
 from homeport.domain.models import InstalledModel, ModelFacts
 from homeport.domain.operations import ProgressReporter
 from homeport.formats import gguf_reader
@@ -245,14 +246,14 @@ def _kind_and_capabilities(header: gguf_reader.GgufHeader, stem: str) -> tuple[s
         what = header.kind if header.kind != "model" else "a reranker"
         raise InvalidRequest(f"{stem} is no text or embedding model ({what}), and other kinds of GGUF are not served.")
     if header.pooling in gguf_reader.POOLINGS:
-        return "embeddings", ("embeddings",)
+        return EMBEDDINGS, KINDS[EMBEDDINGS].capabilities
     if _NOT_TEXT.fullmatch(header.architecture):
         raise InvalidRequest(
             f"{stem} is no text model ({header.architecture}), and its header names no pooling that would make it an "
             "embedding model: other kinds of GGUF are not served."
         )
     capabilities = (_CHAT, "completions", _EDITS) if header.template else ("completions",)
-    return "text", (*capabilities, "infill") if header.has_infill else capabilities
+    return TEXT, (*capabilities, "infill") if header.has_infill else capabilities
 
 
 def _whisper_facts(name: str, _: WeightFiles, folder: Path, stored: Sequence[StoredFile]) -> ModelFacts:

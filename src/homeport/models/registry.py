@@ -12,21 +12,13 @@ from homeport.domain.errors import (
     ModelNotFound,
     excerpt,
 )
+from homeport.domain.kinds import KINDS, TEXT, kind_of
 from homeport.domain.models import Alias, InstalledModel, ResolvedModel
 from homeport.models.aliases import Aliases, Override
 from homeport.models.catalogue import Catalogue
 from homeport.models.model_store import ModelStore
 
-_TEXT_KIND = "text"
-_OTHER = {
-    "transcriptions": "transcription",
-    "translations": "transcription",
-    "moderations": "moderation",
-    "image_edits": "images",
-    "image_variations": "images",
-}
 _NAME_CHARS = 512  # longer than any name; what is like a longer one is not looked for, as that takes seconds
-_FOR_TEXT = ("chat", "completions", "edits", "infill")
 _UNKNOWN = "The model `{}` does not exist or you do not have access to it."
 
 
@@ -47,8 +39,8 @@ class InstalledModelRegistry:
     ) -> None:
         self._store = store
         self._catalogue = catalogue
-        own = {entry.kind: entry.name for entry in catalogue.models if entry.default}
-        self.defaults: Mapping[str, str] = {**own, **(defaults or {})}
+        starters = {kind.name: kind.starters[0] for kind in KINDS.values() if catalogue.find(kind.starters[0])}
+        self.defaults: Mapping[str, str] = {**starters, **(defaults or {})}
         self._aliases = Aliases(self.defaults, overrides or {})
 
     def resolve(self, name: str, capability: str) -> ResolvedModel:
@@ -65,7 +57,7 @@ class InstalledModelRegistry:
         if alias and (model := self._store.find(alias.target)):
             return self._resolve_checked(name, model, capability, alias.encoding)
         kind = self._aliases.kind(name)
-        if capability and kind is not None and kind != _kind_of(capability):
+        if capability and kind is not None and kind != kind_of(capability).name:
             raise InvalidRequest(
                 f"The model `{excerpt(name)}` is for {kind}; it cannot be used for {capability}.", param="model"
             )
@@ -91,7 +83,7 @@ class InstalledModelRegistry:
 
     def _rank(self, model: InstalledModel) -> tuple[bool, bool, str, bool, str]:
         name, kind = model.facts.name, model.facts.kind
-        return "chat" not in model.facts.capabilities, kind != _TEXT_KIND, kind, self.defaults.get(kind) != name, name
+        return "chat" not in model.facts.capabilities, kind != TEXT, kind, self.defaults.get(kind) != name, name
 
     def _resolve_checked(
         self, name: str, model: InstalledModel, capability: str, encoding: str | None
@@ -135,7 +127,3 @@ class InstalledModelRegistry:
         by_lower = {known_name.lower(): known_name for known_name in known}
         near = difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)
         return f" Did you mean {' or '.join(f'`{by_lower[key]}`' for key in near)}?" if near else ""
-
-
-def _kind_of(capability: str) -> str:
-    return _TEXT_KIND if capability in _FOR_TEXT else _OTHER.get(capability, capability)

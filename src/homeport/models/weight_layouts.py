@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from homeport.domain.errors import InvalidRequest
+from homeport.domain.kinds import TEXT
 from homeport.domain.operations import ProgressReporter
 from homeport.domain.weight_layouts import (
     LAYOUTS,
@@ -43,7 +44,7 @@ def find_best_layout(
         raise InvalidRequest(f"There is no layout `{options.layout}`: there are {', '.join((ORIGINAL, *LAYOUTS))}.")
     made = store.manifest(name)
     weights = [file for file in made.files if file.role.startswith(_WEIGHTS)]
-    if made.facts.kind != "text" or len(weights) != 1 or not weights[0].name.endswith(".gguf"):
+    if made.facts.kind != TEXT or len(weights) != 1 or not weights[0].name.endswith(".gguf"):
         raise InvalidRequest(f"Only text models in one GGUF file can be laid out anew; `{name}` is not one.")
     with store.lock_model(name, progress) as folder:
         made = store.manifest(name)  # another process may have changed it meanwhile

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from homeport.domain.errors import InvalidRequest
+from homeport.domain.kinds import TRANSCRIPTION
 from homeport.domain.models import ModelFacts
 from homeport.models.sources.protocol import RemoteFile
 
@@ -52,7 +53,7 @@ def facts(name: str, paths: Mapping[str, Path]) -> ModelFacts:
     translates = _tokens(paths["vocabulary"]) >= _MANY_LANGUAGES
     return ModelFacts(
         name=name,
-        kind="transcription",
+        kind=TRANSCRIPTION,
         engine="transcription",
         capabilities=("transcriptions", "translations") if translates else ("transcriptions",),
         created=int(time.time()),

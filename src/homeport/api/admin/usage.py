@@ -5,7 +5,7 @@ Knows nothing of how it is written down or kept. Asked here, the sums hold every
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 from starlette.requests import Request
@@ -16,6 +16,7 @@ from homeport.api.json_response import JsonResponse
 from homeport.api.query_params import read_query
 from homeport.api.services import services
 from homeport.domain.errors import InvalidRequest, NotFound, Unavailable
+from homeport.domain.kinds import KINDS
 from homeport.domain.ports.store import UsageRepository
 from homeport.domain.usage import GROUPS, UsageQuery, UsageTotal
 
@@ -23,13 +24,7 @@ DAY_S = 86_400
 _WIDTHS = {"1m": (60, 60, 1440), "1h": (3600, 24, 168), "1d": (DAY_S, 7, 31)}
 """By `bucket_width`: its seconds, how many buckets a page has, and how many it may have."""
 
-_ENDPOINTS: Mapping[str, tuple[str, ...]] = {
-    "completions": ("chat", "completions", "edits"),
-    "embeddings": ("embeddings",),
-    "moderations": ("moderations",),
-    "audio_speeches": ("speech",),
-    "audio_transcriptions": ("transcribe", "translate"),
-}
+_ENDPOINTS = {kind.usage_endpoint: kind.endpoints for kind in KINDS.values() if kind.usage_endpoint}
 _GROUPS = {"project_id": "project", "user_id": "user", "api_key_id": "key", "model": "model"}
 _TIER = "default"
 _PAGE = "page_"
