@@ -7,6 +7,7 @@ import pytest
 from starlette.types import ASGIApp
 
 from homeport.api.application import build_application
+from homeport.domain.content import Attachment
 from homeport.domain.models import Adapter, Alias, EngineStats
 from homeport.domain.text import TextRequest
 from tests.api.asgi import call
@@ -130,4 +131,4 @@ async def test_a_request_of_a_fine_tuned_model_goes_to_what_it_adapts() -> None:
     ((model, request),) = serving.requests
     assert model.facts.name == "tiny"
     assert isinstance(request, TextRequest)
-    assert request.adapter == Adapter(TUNED, Path("nowhere.lora"), f"sha256:{TUNED}")
+    assert request.adapter == Adapter(TUNED, Attachment(Path("nowhere.lora")), f"sha256:{TUNED}")

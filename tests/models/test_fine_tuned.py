@@ -30,7 +30,7 @@ def test_a_tuned_model_is_run_by_what_it_adapts(filled: ModelStore, tmp_path: Pa
     found = InstalledModelRegistry(filled, catalogue.built_in()).resolve(NAME, "chat")
     assert (found.model.facts.name, found.served_model.facts.name, found.served_model.parent) == (SMALL, NAME, SMALL)
     assert found.adapter
-    assert found.adapter.file.read_bytes()[:4] == b"GGUF"
+    assert found.adapter.file.local_path.read_bytes()[:4] == b"GGUF"
     assert found.adapter.digest == filled.manifest(NAME).files[0].sha256
     filled.verify(NAME)
 

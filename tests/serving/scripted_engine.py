@@ -154,7 +154,7 @@ def load(spec: EngineSpec) -> ScriptedEngine:
     if how == "hang":
         time.sleep(600)
     if how == "missing":
-        spec.files["weights"].read_bytes()
+        spec.files["weights"].local_path.read_bytes()
     if how == "noise":
         os.write(1, b"noise on stdout\n" * 10_000)
     if how == "abort-if-told" and Path(str(spec.options["diary"])).with_suffix(".abort").exists():

@@ -5,9 +5,10 @@ them. The worker checks what needs the pixels or the model (matching sizes, tran
 """
 
 from enum import StrEnum
-from pathlib import Path
 
 import msgspec
+
+from homeport.domain.content import Attachment
 
 PIXELS_MAX = 3 * 1024 * 1024
 """Maximum pixels of a generated image: at four bytes each, uncompressed, it fits into one message of a worker."""
@@ -43,8 +44,8 @@ class ImageSource(msgspec.Struct, frozen=True, array_like=True):
     WebP, and an edit without transparency regenerates all of it. `field`: the caller's name for the image.
     """
 
-    image: Path
-    mask: Path | None = None
+    image: Attachment
+    mask: Attachment | None = None
     is_strict: bool = True
     is_variation: bool = False
     field: str = "image"

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import msgspec
 
+from homeport.domain.content import Attachment
+
 
 class ModelFacts(msgspec.Struct, frozen=True):
     """Facts about an installed model that are known without loading it.
@@ -46,7 +48,7 @@ class Adapter(msgspec.Struct, frozen=True):
     """The adapter of a fine-tuned model: the model's name, its file and the file's SHA-256."""
 
     name: str
-    file: Path
+    file: Attachment
     digest: str
 
 
@@ -90,7 +92,7 @@ class ResolvedModel(msgspec.Struct, frozen=True):
         """The adapter to load while a request of a fine-tuned model is computed."""
         if self.fine_tuned is None:
             return None
-        return Adapter(self.fine_tuned.facts.name, self.fine_tuned.files[ADAPTER], self.fine_tuned.digest)
+        return Adapter(self.fine_tuned.facts.name, Attachment(self.fine_tuned.files[ADAPTER]), self.fine_tuned.digest)
 
 
 class LoadedModel(msgspec.Struct, frozen=True):

@@ -4,9 +4,9 @@ Knows nothing of JSON, of model names or of which categories each model has. Sou
 API description, `CreateModerationResponse`.
 """
 
-from pathlib import Path
-
 import msgspec
+
+from homeport.domain.content import Attachment
 
 CATEGORIES = (
     "harassment",
@@ -35,7 +35,7 @@ class TextPart(msgspec.Struct, frozen=True, tag="text"):
 class ImagePart(msgspec.Struct, frozen=True, tag="image"):
     """An image: a file that exists until the request ends. `param` names it in errors."""
 
-    path: Path
+    image: Attachment
     param: str = "input"
 
 

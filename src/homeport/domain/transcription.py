@@ -4,9 +4,9 @@ Knows nothing of multipart forms, subtitle formats or codecs. The worker checks 
 length, the languages it knows).
 """
 
-from pathlib import Path
-
 import msgspec
+
+from homeport.domain.content import Attachment
 
 
 class VadSettings(msgspec.Struct, frozen=True):
@@ -26,7 +26,7 @@ class TranscriptionRequest(msgspec.Struct, frozen=True, tag="transcription_reque
     and rises if its output looks wrong. `word_timestamps`: returns the times of each word.
     """
 
-    audio: Path
+    audio: Attachment
     translates: bool = False
     language: str | None = None
     languages: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from homeport.domain.content import Attachment
 from homeport.domain.embeddings import EmbeddingRequest
 from homeport.domain.errors import ErrorInfo
 from homeport.domain.events import Event
@@ -42,9 +43,14 @@ class EngineSpec(msgspec.Struct, frozen=True):
 
     engine: str
     model: str
-    files: dict[str, Path]
+    files: dict[str, Attachment]
     digest: str
     options: dict[str, str | int | float | bool | None]
+
+    @property
+    def paths(self) -> dict[str, Path]:
+        """The files on this machine, by role. Raises Unavailable for a blob."""
+        return {role: file.local_path for role, file in self.files.items()}
 
 
 class OpenRequest(msgspec.Struct, frozen=True, array_like=True, tag="open"):

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from homeport.domain.content import attach
 from homeport.domain.errors import Unavailable
 from homeport.domain.models import EngineStats, InstalledModel, LoadedModel
 from homeport.domain.ports.serving import More
@@ -183,7 +184,7 @@ class LocalServing:
         spec = EngineSpec(
             engine=model.facts.engine,
             model=model.facts.name,
-            files=dict(self._engine_files(model)),
+            files=attach(self._engine_files(model)),
             digest=model.digest,
             options=dict(self._engine_options(model)),
         )

@@ -39,7 +39,7 @@ def copied(request: Any) -> Script:
     """Return the source as the first image and the mask as the next one."""
     source = request.source
     files = [file for file in (source.image, source.mask) if file]
-    pictures = [GeneratedImage(index, 64, 64, file.read_bytes()) for index, file in enumerate(files)]
+    pictures = [GeneratedImage(index, 64, 64, file.local_path.read_bytes()) for index, file in enumerate(files)]
     return [[Admitted(0)], pictures, [Done(Usage())]]
 
 

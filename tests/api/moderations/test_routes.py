@@ -107,7 +107,7 @@ async def test_texts_and_parts_become_inputs(tmp_path: Path) -> None:
         assert isinstance(request, ModerationRequest)
         for each in request.inputs[0]:
             if isinstance(each, ImagePart):
-                seen.append(each.path.read_bytes())
+                seen.append(each.image.local_path.read_bytes())
         return judged(request)
 
     serving = FakeServing(look)

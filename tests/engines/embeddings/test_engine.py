@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from homeport.domain.content import attach
 from homeport.domain.errors import Unavailable
 from homeport.domain.worker_messages import EngineSpec
 from homeport.engines.embeddings.engine import load
@@ -12,7 +13,9 @@ def test_a_loaded_model_says_what_it_is(tmp_path: Path) -> None:
     """The window is that of the file."""
     tiny.bert(tmp_path / "tiny.gguf")
     engine = load(
-        EngineSpec("embeddings", "tiny", {"weights": tmp_path / "tiny.gguf"}, "", {"threads": 1, "library": None})
+        EngineSpec(
+            "embeddings", "tiny", attach({"weights": tmp_path / "tiny.gguf"}), "", {"threads": 1, "library": None}
+        )
     )
     facts = engine.loaded
     assert (facts.model, facts.window) == ("tiny", 128)
@@ -33,4 +36,4 @@ def test_no_weights_is_said(tmp_path: Path) -> None:
         load(EngineSpec("embeddings", "tiny", {}, "", {}))
     (tmp_path / "odd.gguf").write_bytes(b"odd")
     with pytest.raises(Unavailable, match=r"odd\.gguf"):
-        load(EngineSpec("embeddings", "tiny", {"weights": tmp_path / "odd.gguf"}, "", {}))
+        load(EngineSpec("embeddings", "tiny", attach({"weights": tmp_path / "odd.gguf"}), "", {}))

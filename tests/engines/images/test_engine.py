@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from homeport.domain.content import Attachment
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.events import Admitted, Done, GeneratedImage
 from homeport.domain.images import (
@@ -138,7 +139,9 @@ def test_looks_at_an_edit_keep_what_is_kept(running: ImageEngineRunner, tmp_path
     source[..., 3] = 255
     source[:20, :, 3] = 0
     Image.fromarray(source).save(tmp_path / "a.png")
-    said = running.ask(ImageRequest("x", source=ImageSource(tmp_path / "a.png"), partial_images=1, seed=200))
+    said = running.ask(
+        ImageRequest("x", source=ImageSource(Attachment(tmp_path / "a.png")), partial_images=1, seed=200)
+    )
     for each in (*said.partials, *said.pictures):
         with Image.open(io.BytesIO(each.data)) as read:
             made = np.asarray(read)
@@ -167,7 +170,7 @@ def test_a_bad_request_is_told_while_another_is_painted(
     first = running.open(ImageRequest("x"))
     running.until(lambda: running.said[first].is_admitted)
     (tmp_path / "a.png").write_bytes(b"no picture")
-    assert running.ask(ImageRequest("x", source=ImageSource(tmp_path / "a.png"))).fault.param == "image"
+    assert running.ask(ImageRequest("x", source=ImageSource(Attachment(tmp_path / "a.png")))).fault.param == "image"
     assert running.ask(ImageRequest("x", steps=101)).fault.param == "steps"
     brush.gate.set()
     assert running.wait(first).pictures

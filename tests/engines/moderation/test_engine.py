@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from homeport.domain.content import Attachment, attach
 from homeport.domain.embeddings import EmbeddingRequest
 from homeport.domain.errors import InvalidRequest, Unavailable
 from homeport.domain.events import (
@@ -26,7 +27,9 @@ Engine = RoundRobinEngine[ModerationRequest]
 
 @pytest.fixture(scope="module")
 def engine(moderation: dict[str, Path]) -> Iterator[Engine]:
-    made = load(EngineSpec("moderation", "homeport-moderation", moderation, "", {"threads": 2, "library": None}))
+    made = load(
+        EngineSpec("moderation", "homeport-moderation", attach(moderation), "", {"threads": 2, "library": None})
+    )
     assert isinstance(made, RoundRobinEngine)
     yield made
     made.close()
@@ -87,11 +90,11 @@ def test_pictures_speak_for_sexual_alone(engine: Engine, tmp_path: Path) -> None
     """A picture counts under `sexual` only, text under all; the verdict is one for both."""
     file = tmp_path / "grey.png"
     Image.new("RGB", (64, 64), "grey").save(file)
-    told = run(engine, ModerationRequest(((TextPart("Hello"), ImagePart(file)),)), 40)
+    told = run(engine, ModerationRequest(((TextPart("Hello"), ImagePart(Attachment(file))),)), 40)
     (verdict,) = (event for event in told if isinstance(event, ModerationVerdict))
     assert {each.category: each.inputs for each in verdict.scores}["sexual"] == ("text", "image")
     assert all(each.inputs == ("text",) for each in verdict.scores if each.category != "sexual")
-    told = run(engine, ModerationRequest(((ImagePart(file),),)), 41)
+    told = run(engine, ModerationRequest(((ImagePart(Attachment(file)),),)), 41)
     (verdict,) = (event for event in told if isinstance(event, ModerationVerdict))
     assert {each.inputs for each in verdict.scores} == {(), ("image",)}
 
@@ -99,7 +102,9 @@ def test_pictures_speak_for_sexual_alone(engine: Engine, tmp_path: Path) -> None
 def test_a_bad_picture_ends_the_request_before_it_is_admitted(engine: Engine, tmp_path: Path) -> None:
     """The only event is the failure, which names the part."""
     (tmp_path / "odd").write_bytes(b"odd")
-    (failed,) = run(engine, ModerationRequest(((TextPart("x" * 500), ImagePart(tmp_path / "odd", "input[1]")),)), 50)
+    (failed,) = run(
+        engine, ModerationRequest(((TextPart("x" * 500), ImagePart(Attachment(tmp_path / "odd"), "input[1]")),)), 50
+    )
     assert isinstance(failed, Failed)
     assert failed.fault.param == "input[1]"
 
@@ -110,6 +115,6 @@ def test_other_requests_and_missing_files_are_refused(engine: Engine, moderation
         engine.open(99, EmbeddingRequest((TextPrompt("x"),)), 1)
     for role in moderation:
         with pytest.raises(Unavailable, match=role):
-            load(EngineSpec("moderation", "m", {r: f for r, f in moderation.items() if r != role}, "", {}))
+            load(EngineSpec("moderation", "m", attach({r: f for r, f in moderation.items() if r != role}), "", {}))
     with pytest.raises(Unavailable, match="colour"):
-        load(EngineSpec("moderation", "m", moderation, "", {"colour": 1}))
+        load(EngineSpec("moderation", "m", attach(moderation), "", {"colour": 1}))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from homeport.domain.content import attach
 from homeport.domain.errors import InvalidRequest, Unavailable
 from homeport.domain.events import (
     Admitted,
@@ -26,7 +27,7 @@ SHORT = "Good morning, my friends."
 
 def job(files: Mapping[str, Path]) -> EngineSpec:
     """What a worker is started with."""
-    return EngineSpec("speech", "kokoro-82m", dict(files), "digest", {"threads": 2})
+    return EngineSpec("speech", "kokoro-82m", attach(files), "digest", {"threads": 2})
 
 
 @pytest.fixture(scope="module")

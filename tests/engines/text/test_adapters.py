@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from homeport.domain.content import Attachment
 from homeport.domain.errors import InvalidRequest, Unavailable
 from homeport.domain.models import Adapter
 from homeport.domain.text import (
@@ -38,14 +39,14 @@ class Holder:
 
 
 def one(number: int, file: str = "sound") -> Adapter:
-    return Adapter(f"ft:{number}", Path(file), f"digest {number}")
+    return Adapter(f"ft:{number}", Attachment(Path(file)), f"digest {number}")
 
 
 def taught(folder: Path, name: str, **answers: str) -> Adapter:
     """A script of the fake executor's as an adapter."""
     file = folder / name
     file.write_text(json.dumps({"The secret word is": answers["says"]}))
-    return Adapter(f"ft:{name}", file, f"digest of {name}")
+    return Adapter(f"ft:{name}", Attachment(file), f"digest of {name}")
 
 
 def test_the_latest_few_that_nobody_uses_are_kept() -> None:
@@ -104,7 +105,7 @@ def test_prefixes_do_not_cross_adapters(tmp_path: Path) -> None:
 def test_a_broken_adapter_fails_its_request_alone(tmp_path: Path) -> None:
     """Where an adapter does not load, its request says so and the next one is served."""
     (tmp_path / "broken").write_text("no JSON")
-    broken = msgspec.structs.replace(ASKED, adapter=Adapter("ft:x", tmp_path / "broken", "x"))
+    broken = msgspec.structs.replace(ASKED, adapter=Adapter("ft:x", Attachment(tmp_path / "broken"), "x"))
     with TextEngineRunner() as running:
         assert (fault := running.ask(broken).fault)
         assert fault.kind == "Unavailable"

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 
+from homeport.domain.content import Attachment, attach
 from homeport.domain.events import (
     Admitted,
     Done,
@@ -60,9 +61,10 @@ Listen = Callable[..., Transcript]
 
 @pytest.fixture(scope="session")
 def engine(whisper: Path) -> RoundRobinEngine[TranscriptionRequest]:
-    files = {"weights": whisper}
+    files = attach({"weights": whisper})
     return cast(
-        "RoundRobinEngine[TranscriptionRequest]", load(EngineSpec("transcription", "whisper-base", files, "digest", {}))
+        "RoundRobinEngine[TranscriptionRequest]",
+        load(EngineSpec("transcription", "whisper-base", files, "digest", {})),
     )
 
 
@@ -80,7 +82,9 @@ def listen(listener: Transcriber, tmp_path: Path) -> Listen:
     def run(sound: Samples | bytes, **wish: Any) -> Transcript:
         file = tmp_path / "sound"
         file.write_bytes(sound if isinstance(sound, bytes) else encoded(sound))
-        events: Iterator[Event | None] = listener.transcribe(ActiveRequest(1, TranscriptionRequest(file, **wish), 999))
+        events: Iterator[Event | None] = listener.transcribe(
+            ActiveRequest(1, TranscriptionRequest(Attachment(file), **wish), 999)
+        )
         transcript = Transcript()
         for event in events:
             if event is None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from homeport.domain.content import Attachment, attach
 from homeport.domain.errors import InvalidRequest, Unavailable
 from homeport.domain.events import (
     Done,
@@ -37,7 +38,7 @@ from tests.engines.transcription.conftest import Listen
 
 def test_english_comes_back_as_it_was_said(listen: Listen) -> None:
     """The language is heard, no word is wrong, every field of a segment says something, and usage counts the sound."""
-    said = listen(spoken(ENGLISH, "en"), words=True)
+    said = listen(spoken(ENGLISH, "en"), word_timestamps=True)
     assert errors(ENGLISH, said.text) <= 0.1
     assert said.heard.language == "en"
     assert said.heard.seconds == pytest.approx(len(spoken(ENGLISH, "en")) / 24_000, abs=0.05)
@@ -58,7 +59,7 @@ def test_english_comes_back_as_it_was_said(listen: Listen) -> None:
 
 def test_chinese_by_name_is_simplified_word_by_word(listen: Listen) -> None:
     """With `language` zh the text is in simplified script, and its words are the text."""
-    said = listen(spoken(CHINESE, "zh"), language="zh", words=True)
+    said = listen(spoken(CHINESE, "zh"), language="zh", word_timestamps=True)
     assert errors(CHINESE, said.text) <= 0.1
     assert "".join(word.word for segment in said.segments for word in segment.words) == said.text
 
@@ -129,7 +130,7 @@ def test_where_nobody_speaks_there_is_no_text(listen: Listen, quiet: np.ndarray)
 def test_times_are_those_of_the_recording(listen: Listen) -> None:
     """What is said behind a long silence has the times at which it is said, windows included."""
     once = spoken(ENGLISH, "en")
-    said = listen(np.concatenate([silence(6), once]), language="en", words=True)
+    said = listen(np.concatenate([silence(6), once]), language="en", word_timestamps=True)
     assert said.segments[0].start >= 5.5
     assert said.segments[0].words[0].start >= 5.5
     assert 500 <= said.segments[0].seek <= 620
@@ -152,7 +153,7 @@ def test_long_recordings_come_passage_by_passage(listen: Listen, monkeypatch: py
 
 def test_pauses_are_told_as_asked(listen: Listen) -> None:
     """A threshold that nothing reaches leaves nothing to hear."""
-    assert not listen(spoken(ENGLISH, "en"), pauses=VadSettings(threshold=1.0)).segments
+    assert not listen(spoken(ENGLISH, "en"), vad=VadSettings(threshold=1.0)).segments
 
 
 @pytest.mark.parametrize(
@@ -175,7 +176,10 @@ def test_an_english_model_refuses_the_rest(
 ) -> None:
     """Neither translation nor another language, and the answer says that it is the model's limit."""
     monkeypatch.setattr(listener, "_languages", frozenset({"en"}))
-    for wish in (TranscriptionRequest(tmp_path, translates=True), TranscriptionRequest(tmp_path, language="de")):
+    for wish in (
+        TranscriptionRequest(Attachment(tmp_path), translates=True),
+        TranscriptionRequest(Attachment(tmp_path), language="de"),
+    ):
         with pytest.raises(InvalidRequest, match="This model"):
             next(listener.transcribe(ActiveRequest(1, wish, 1)))
 
@@ -184,7 +188,7 @@ def test_a_recording_whose_name_is_gone_is_read_on(listener: Transcriber, tmp_pa
     """The upload may be deleted once its request was taken: it stays open until the end."""
     file = tmp_path / "sound"
     file.write_bytes(encoded(tone(1)))
-    events = listener.transcribe(ActiveRequest(1, TranscriptionRequest(file), 9))
+    events = listener.transcribe(ActiveRequest(1, TranscriptionRequest(Attachment(file)), 9))
     next(events)
     file.unlink()
     assert isinstance([event for event in events if event][-1], Done)
@@ -198,10 +202,10 @@ def test_no_network_is_needed(whisper: Path, tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(socket.socket, "connect", refused)
     monkeypatch.setattr(socket, "getaddrinfo", refused)
-    engine: Any = load(EngineSpec("transcription", "whisper-base", {"weights": whisper}, "digest", {}))
+    engine: Any = load(EngineSpec("transcription", "whisper-base", attach({"weights": whisper}), "digest", {}))
     file = tmp_path / "sound"
     file.write_bytes(encoded(spoken(ENGLISH, "en")[: 24_000 * 2]))
-    events = list(engine._work._begin(ActiveRequest(1, TranscriptionRequest(file, language="en"), 9)))
+    events = list(engine._work._begin(ActiveRequest(1, TranscriptionRequest(Attachment(file), language="en"), 9)))
     assert any(isinstance(event, TranscriptSegment) and "weather" in event.text for event in events)
 
 
@@ -210,10 +214,10 @@ def test_a_model_that_is_none_is_unavailable(tmp_path: Path) -> None:
     weights = tmp_path / "model.bin"
     weights.write_bytes(b"nothing")
     with pytest.raises(Unavailable, match=r"tokenizer\.json"):
-        load(EngineSpec("transcription", "broken", {"weights": weights}, "digest", {}))
+        load(EngineSpec("transcription", "broken", attach({"weights": weights}), "digest", {}))
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(Unavailable, match="does not load"):
-        load(EngineSpec("transcription", "broken", {"weights": weights}, "digest", {}))
+        load(EngineSpec("transcription", "broken", attach({"weights": weights}), "digest", {}))
 
 
 def test_requests_take_turns_and_a_cancelled_one_stops(
@@ -245,8 +249,8 @@ def test_requests_take_turns_and_a_cancelled_one_stops(
             engine.close()
             is_done.set()
 
-    engine.open(1, TranscriptionRequest(long, language="en"), 99)
-    engine.open(2, TranscriptionRequest(short, language="en"), 99)
+    engine.open(1, TranscriptionRequest(Attachment(long), language="en"), 99)
+    engine.open(2, TranscriptionRequest(Attachment(short), language="en"), 99)
     thread = threading.Thread(target=engine.run, args=(emit,))
     thread.start()
     assert is_done.wait(60)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from homeport.domain.content import attach
 from homeport.domain.errors import PayloadTooLarge
 from homeport.domain.events import Done, TextDelta, Usage
 from homeport.domain.models import EngineStats
@@ -71,7 +72,7 @@ def test_too_large_to_send() -> None:
 
 def test_launch_crosses_with_its_paths() -> None:
     """A launch's files arrive as paths, through the worker's blocking end."""
-    job = EngineSpec("text", "m", {"weights": Path("/a/b.gguf")}, "d", {"window": 8, "library": None})
+    job = EngineSpec("text", "m", attach({"weights": Path("/a/b.gguf")}), "d", {"window": 8, "library": None})
     ours, theirs = socket.socketpair()
     with ours, theirs:
         FrameChannel(ours).send(LaunchMessage("a:b", job))

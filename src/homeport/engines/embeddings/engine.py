@@ -44,7 +44,7 @@ class EmbeddingOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def load(job: EngineSpec) -> Engine:
     """Load the model a job names. Raises Unavailable where it does not load or an option is wrong."""
     options = EmbeddingOptions.read(job.options)
-    weights = job.files.get("weights")
+    weights = job.paths.get("weights")
     if weights is None:
         raise Unavailable(f"{job.model} has no weights file.")
     library = Path(options.library) if options.library else None

@@ -41,7 +41,9 @@ class EditInput:
         """Decode and check what the request starts from. Raises InvalidRequest naming the field at fault."""
         if request.source is None:
             return cls(request.size or own)
-        layered = pixels.decode(request.source.image, request.source.field, is_strict=request.source.is_strict)
+        layered = pixels.decode(
+            request.source.image.local_path, request.source.field, is_strict=request.source.is_strict
+        )
         mask = _mask(request.source, layered)
         size = _size(request, pixels.size_of(layered))
         if mask is not None:
@@ -73,10 +75,10 @@ def _mask(source: ImageSource, image: NDArray[np.uint8]) -> Mask | None:
     field = source.field
     if source.mask is not None:
         field = "mask"
-        layered = pixels.decode(source.mask, field, is_strict=True)
+        layered = pixels.decode(source.mask.local_path, field, is_strict=True)
         if pixels.size_of(layered) == ImageSize(size.height, size.width) != size:
             # Made by a program that takes a photo's pixels as they are stored, and does not turn them.
-            layered = pixels.turned_like(layered, source.image)
+            layered = pixels.turned_like(layered, source.image.local_path)
         if pixels.size_of(layered) != size:
             said = _MISMATCH.format(size, pixels.size_of(layered))
             raise InvalidRequest(said, param=field, code="invalid_image")

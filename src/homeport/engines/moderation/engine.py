@@ -63,12 +63,12 @@ def load(job: EngineSpec) -> Engine:
     """Load the models a job names. Raises Unavailable where one does not load or an option is wrong."""
     options = ModerationOptions.read(job.options)
     for role in ("weights", "images", EMBEDDING_WEIGHTS):
-        if role not in job.files:
+        if role not in job.paths:
             raise Unavailable(f"{job.model} has no file `{role}`.")
-    words = ToxicityModel(job.files["weights"])
-    classifier = NsfwClassifier(job.files["images"], options.threads)
+    words = ToxicityModel(job.paths["weights"])
+    classifier = NsfwClassifier(job.paths["images"], options.threads)
     library = Path(options.library) if options.library else None
-    vectors = encoder.load(job.files[EMBEDDING_WEIGHTS], EncoderOptions(threads=options.threads, library=library))
+    vectors = encoder.load(job.paths[EMBEDDING_WEIGHTS], EncoderOptions(threads=options.threads, library=library))
     judge = Moderator(FeatureExtractor(vectors, words), head.built_in(), classifier)
     loaded = LoadedModel(model=job.model, kernels=f"{vectors.kernels}; onnxruntime")
     return RoundRobinEngine(loaded, ModerationRequest, GeneratorWork(judge.moderate, vectors.close))
@@ -164,7 +164,7 @@ class Moderator:
         worst: float | None = None
         for part in parts:
             if isinstance(part, ImagePart):
-                worst = max(worst or 0.0, self._pictures.judge(part.path, part.param))
+                worst = max(worst or 0.0, self._pictures.judge(part.image.local_path, part.param))
                 yield None
         return worst
 

@@ -33,13 +33,13 @@ _FLUSH_INTERVAL_S = 0.1  # silence behind the last word, at most
 
 def load(job: EngineSpec) -> RoundRobinEngine[SpeechRequest]:
     """Load Kokoro. Files: `weights`, `vocabulary`, and `voice/<name>` for each voice. Raises Unavailable."""
-    named = {role.removeprefix(_VOICE): path for role, path in job.files.items() if role.startswith(_VOICE)}
+    named = {role.removeprefix(_VOICE): path for role, path in job.paths.items() if role.startswith(_VOICE)}
     for role in ("weights", "vocabulary"):
-        if role not in job.files:
+        if role not in job.paths:
             raise Unavailable(f"{job.model} has no file for the role {role}: pull it again.")
     if not named:
         raise Unavailable(f"{job.model} has no voices: pull it again.")
-    speaker = SpeechSynthesizer(job.files["weights"], job.files["vocabulary"], named, _threads(job))
+    speaker = SpeechSynthesizer(job.paths["weights"], job.paths["vocabulary"], named, _threads(job))
     loaded = LoadedModel(model=job.model, kernels=f"ONNX Runtime {onnxruntime.__version__}")
     return RoundRobinEngine(loaded, SpeechRequest, GeneratorWork(speaker.synthesize))
 

@@ -45,7 +45,7 @@ class AdapterCache:
             raise InvalidRequest("This model takes no adapters.", param="model")
         key = adapter.digest
         if key not in self._loaded:
-            self._executor.load_adapter(key, adapter.file)
+            self._executor.load_adapter(key, adapter.file.local_path)
         self._loaded.pop(key, None)
         self._loaded[key] = None
         self._users[key] += 1

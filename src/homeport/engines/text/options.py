@@ -65,7 +65,7 @@ def build_executor(job: EngineSpec, options: TextOptions) -> Executor:
     """The executor that a job asks for. Raises Unavailable where there is none of that name or it does not load."""
     if options.executor != "llama":
         raise Unavailable(f"There is no executor `{options.executor}`: there is `llama`.")
-    weights = job.files.get("weights")
+    weights = job.paths.get("weights")
     if weights is None:
         raise Unavailable(f"{job.model} has no weights file.")
     library = Path(options.library) if options.library else None

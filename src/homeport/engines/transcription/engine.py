@@ -45,12 +45,12 @@ _KEYWORDS = 64  # tokens; they stand before every window, beside the context
 def load(job: EngineSpec) -> Engine:
     """Load the model a job names: a folder in CTranslate2's format. Raises Unavailable where it does not load."""
     threads = job.options.get("threads") or 0
-    if not (job.files["weights"].parent / "tokenizer.json").is_file():  # the library would look for one online
+    if not (job.paths["weights"].parent / "tokenizer.json").is_file():  # the library would look for one online
         raise Unavailable(f"{job.model} has no tokenizer.json: pull it again.")
     logging.getLogger("faster_whisper").setLevel(logging.WARNING)  # it writes down what is heard
     try:
         model = faster_whisper.WhisperModel(
-            str(job.files["weights"].parent),
+            str(job.paths["weights"].parent),
             device="cpu",
             compute_type=_COMPUTE,
             cpu_threads=int(threads),
@@ -83,7 +83,7 @@ class Transcriber:
         """
         request = turn.request
         keywords = self._check(request)
-        with audio.open_recording(request.audio) as recording:
+        with audio.open_recording(request.audio.local_path) as recording:
             count = 0
             for piece in recording.blocks():
                 count += len(piece)

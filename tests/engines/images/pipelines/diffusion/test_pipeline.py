@@ -15,6 +15,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from homeport.domain.content import Attachment, attach
 from homeport.domain.errors import Unavailable
 from homeport.domain.events import GeneratedImage
 from homeport.domain.images import ImageRequest, ImageSize, ImageSource
@@ -44,7 +45,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
 
 def job(files: Mapping[str, Path], **options: int) -> EngineSpec:
     """What a worker would be started with."""
-    return EngineSpec("diffusion", "tiny-flux", dict(files), "d", {**OPTIONS, **options})
+    return EngineSpec("diffusion", "tiny-flux", attach(files), "d", {**OPTIONS, **options})
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +113,7 @@ def test_outside_the_hole_nothing_changes(running: ImageEngineRunner, image: Pat
     """Pixels that the mask keeps are the source's own; inside something else is painted."""
     with Image.open(image) as read:
         source = np.asarray(read)
-    made = first(running.ask(ImageRequest("a hat", seed=1, source=ImageSource(image))))
+    made = first(running.ask(ImageRequest("a hat", seed=1, source=ImageSource(Attachment(image)))))
     assert made.shape == (128, 128, 3)
     assert (made[64:] == source[64:, :, :3]).all()
     assert (made[:64] != source[:64, :, :3]).any()
@@ -120,7 +121,7 @@ def test_outside_the_hole_nothing_changes(running: ImageEngineRunner, image: Pat
 
 def test_variations_start_from_the_image(running: ImageEngineRunner, image: Path) -> None:
     """Without a prompt and a mask; the less strength, the nearer it stays."""
-    source = ImageSource(image, is_strict=False, is_variation=True)
+    source = ImageSource(Attachment(image), is_strict=False, is_variation=True)
     made = [
         first(running.ask(ImageRequest("", seed=1, steps=6, source=source, strength=strength)))
         for strength in (0.2, 1.0)
@@ -233,7 +234,7 @@ def test_without_strength_the_image_comes_back(running: ImageEngineRunner, image
     """At 0 it is the source itself; a little above, one step is taken."""
     with Image.open(image) as read:
         source = np.asarray(read)
-    wish = ImageSource(image, is_strict=False)
+    wish = ImageSource(Attachment(image), is_strict=False)
     made = first(running.ask(ImageRequest("a hat", seed=1, source=wish, strength=0.0)))
     assert (made[64:] == source[64:, :, :3]).all()
     assert len(running.ask(ImageRequest("a hat", seed=1, source=wish, strength=0.01)).progress) >= 1

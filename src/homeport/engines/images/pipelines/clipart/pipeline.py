@@ -139,10 +139,10 @@ def load(job: EngineSpec) -> Engine:
     threads = int(job.options.get("threads") or 0)
     library = job.options.get("library")
     captions = encoder.load(
-        job.files[_CAPTION_WEIGHTS],
+        job.paths[_CAPTION_WEIGHTS],
         encoder.EncoderOptions(threads=threads or None, library=Path(str(library)) if library else None),
     )
-    painter = ClipartPipeline(Networks(job.files, threads), E5CaptionEncoder(captions), captions.close)
+    painter = ClipartPipeline(Networks(job.paths, threads), E5CaptionEncoder(captions), captions.close)
     note = f"{job.model} is a small model of emoji and clip art"
     return engine.engine(job, painter, f"onnxruntime {onnxruntime.__version__}", (note,))
 

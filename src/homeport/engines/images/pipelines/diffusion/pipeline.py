@@ -244,7 +244,7 @@ def load(job: EngineSpec) -> Engine:
             f"Diffusion models need stable-diffusion.cpp, which is not installed: run `{sys.executable} -m pip install "
             f"{LIBRARY}` and start the server again. (There is none for Linux on arm64.)"
         )
-    setup = load_command(job.files, job.options)
+    setup = load_command(job.paths, job.options)
     main = next((Path(setup.files[role]) for role in ("diffusion", "weights") if role in setup.files), None)
     if main is None:
         raise Unavailable(f"{job.model} has no file with the role `weights` or `diffusion`.")
