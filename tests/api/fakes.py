@@ -34,7 +34,8 @@ from homeport.domain.models import (
     ModelFacts,
     ResolvedModel,
 )
-from homeport.domain.ports.serving import More
+from homeport.domain.operations import WorkerReport
+from homeport.domain.ports.serving import IdleGate, More
 from homeport.domain.worker_messages import EngineRequest
 
 Step = Sequence[Event] | HomeportError | asyncio.Event
@@ -100,13 +101,6 @@ class FakeStream:
         self.closed.set()
 
 
-class FakeWorker(msgspec.Struct):
-    """How a worker stands."""
-
-    model: str
-    state: str = "ready"
-
-
 class FakeServing:
     """Answers each request with `script(request)`; keeps what it was asked, and refuses if told to."""
 
@@ -122,11 +116,28 @@ class FakeServing:
         self.is_ready = True
         self.running: dict[str, tuple[LoadedModel, EngineStats]] = {}
 
-    def status(self) -> Sequence[FakeWorker]:
-        """One for each model in `running`."""
-        return [FakeWorker(name) for name in self.running]
+    @property
+    def idle_gate(self) -> IdleGate:
+        """Not available: no test waits for it."""
+        raise NotImplementedError
 
-    async def stop(self, model: str) -> bool:
+    async def start(self) -> None:
+        """Do nothing."""
+
+    async def preload(self, models: Sequence[InstalledModel]) -> None:
+        """Do nothing."""
+
+    async def drain(self, timeout_s: float) -> None:
+        """Do nothing."""
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+    def worker_status(self) -> Sequence[WorkerReport]:
+        """One for each model in `running`."""
+        return [WorkerReport(name, None, "ready") for name in self.running]
+
+    async def stop(self, model: str, wait_s: float = 0.0) -> bool:
         """Take it out of `running`."""
         return self.running.pop(model, None) is not None
 
@@ -240,7 +251,6 @@ def services(serving: FakeServing | None = None, **changes: Any) -> Services:
         "registry": registry,
         "images": FakePictures(),
         "metrics": Metrics(serving.stats),
-        "operations": serving,
         **changes,
     }
     return Services(serving=serving, **given)

@@ -40,6 +40,11 @@ async def until(what: Callable[[], object], within_s: float = DEADLINE_S) -> Non
         await asyncio.sleep(0.01)
 
 
+def n_leases(serving: LocalServing) -> int:
+    """Return the leases of all models."""
+    return sum(entry.leases.count for entry in serving._pool.entries)
+
+
 async def events(serving: LocalServing, text: str, model: InstalledModel | None = None) -> list[Event]:
     """Run one request to its end; return its events."""
     async with asyncio.timeout(DEADLINE_S):

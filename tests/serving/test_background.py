@@ -75,9 +75,9 @@ async def test_a_request_opened_while_a_caller_waits_starts_paused(serve: Serve)
 async def test_the_gate_opens_without_callers(serve: Serve) -> None:
     """`wait_open` returns at once without callers, and with one only after it leaves."""
     serving = await serve()
-    await asyncio.wait_for(serving.background.wait_open(), 1)
+    await asyncio.wait_for(serving.idle_gate.wait_open(), 1)
     waiting = await serving.open(scripted(), prompt("wait"))
-    opened = asyncio.create_task(serving.background.wait_open())
+    opened = asyncio.create_task(serving.idle_gate.wait_open())
     await waiting.admitted()
     assert not opened.done()
     await waiting.aclose()

@@ -28,7 +28,7 @@ from homeport.domain.events import (
 from homeport.domain.ports.serving import Serving
 from homeport.serving.local import LocalServing
 from homeport.serving.options import ServingOptions
-from tests.serving.conftest import DEADLINE_S, QUICK, answer, events, prompt, scripted, until
+from tests.serving.conftest import DEADLINE_S, QUICK, answer, events, n_leases, prompt, scripted, until
 
 Serve = Callable[..., Awaitable[LocalServing]]
 
@@ -78,7 +78,7 @@ async def test_engine_errors_are_returned_unchanged(serve: Serve) -> None:
     with pytest.raises(InvalidRequest) as caught:
         await stream.admitted()
     assert caught.value.param == "prompt"
-    assert serving.worker_status()[0].users == 0
+    assert n_leases(serving) == 0
     await stream.aclose()
 
 
@@ -107,7 +107,7 @@ async def test_a_reader_that_stalls_gets_an_error(serve: Serve) -> None:
     serving = await serve(msgspec.structs.replace(QUICK, credit=4, reader_stall_s=0.2))
     stream = await serving.open(scripted(), prompt("count 1000"))
     await stream.admitted()
-    await until(lambda: not serving.worker_status()[0].users)
+    await until(lambda: not n_leases(serving))
     with pytest.raises(Unavailable, match="nothing was read"):
         await anext(aiter(stream))
     await until(lambda: not running(serving))
@@ -124,7 +124,7 @@ async def test_leaving_cancels_once(serve: Serve) -> None:
     await until(lambda: running(serving) == 2)
     await first.aclose()
     await first.aclose()
-    assert serving.worker_status()[0].users == 1
+    assert n_leases(serving) == 1
     await until(lambda: running(serving) == 1)
     assert serving.stats()["m"].preemptions == 1
     await second.aclose()
@@ -157,7 +157,7 @@ async def test_large_requests(serve: Serve) -> None:
     assert await answer(serving, "count 1" + " " * 20_000_000) == "1 "
     with pytest.raises(PayloadTooLarge, match="Open"):
         await serving.open(scripted(), prompt("count 1" + " " * 21_000_000))
-    assert serving.worker_status()[0].users == 0
+    assert n_leases(serving) == 0
     assert await answer(serving, "count 1") == "1 "
 
 
@@ -302,7 +302,7 @@ async def test_leaving_while_it_loads(serve: Serve, tmp_path: Path) -> None:
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
-    assert serving.worker_status()[0].users == 0
+    assert n_leases(serving) == 0
     assert serving.worker_status()[0].state == "loading"
     gate.open("w").close()
     assert await answer(serving, "count 1") == "1 "

@@ -10,7 +10,7 @@ import psutil
 
 from homeport.domain.errors import EngineFailed, HomeportError, Overloaded, Unavailable
 from homeport.serving.local import LocalServing
-from tests.serving.conftest import QUICK, answer, prompt, scripted, until
+from tests.serving.conftest import QUICK, answer, n_leases, prompt, scripted, until
 
 Serve = Callable[..., Awaitable[LocalServing]]
 
@@ -68,7 +68,7 @@ async def test_mixed_traffic(serve: Serve) -> None:
     }
     assert ends["answered"] > 20
     assert most <= 2
-    await until(lambda: not any(status.users for status in serving.worker_status()))
+    await until(lambda: not n_leases(serving))
     for model in MODELS:
         assert await answer(serving, "count 1", model) == "1 "
     await until(lambda: serving.is_ready)

@@ -18,7 +18,7 @@ from homeport.api.metrics import Metrics
 from homeport.api.request_context import Caller, context_of
 from homeport.domain.models import ResolvedModel
 from homeport.domain.ports.models import ModelRegistry
-from homeport.domain.ports.serving import Serving, WorkerOperations
+from homeport.domain.ports.serving import Serving
 from homeport.domain.ports.store import (
     BatchRepository,
     FileRepository,
@@ -56,7 +56,7 @@ class Services:
 
     `now` is the wall clock in seconds; `spool` a folder for uploads under way; `pictures` keeps those that answers name
     by URL; `organization` goes out as a header; `list_aliases` (all, common, none) stand in the list of models; without
-    `operations`, `book` and `usage` these parts of `/admin` say that they cannot be had; without `ledger` usage is
+    `keys` and `usage` these parts of `/admin` say that they cannot be had; without `ledger` usage is
     counted in the meters alone; without `tuner` no models are fine-tuned; `loops`: the background loops whose state is
     shown.
     """
@@ -72,7 +72,6 @@ class Services:
     organization: str = "homeport"
     list_aliases: str = "common"
     version: str = "0"
-    operations: WorkerOperations | None = None
     keys: KeyRepository | None = None
     ledger: UsageLedger | None = None
     usage: UsageRepository | None = None

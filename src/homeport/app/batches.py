@@ -5,10 +5,10 @@ from pathlib import Path
 
 from homeport.api.metrics import Metrics
 from homeport.domain.ports.batches import RequestDispatcher
+from homeport.domain.ports.serving import Serving
 from homeport.domain.ports.store import BatchRepository, FileRepository
 from homeport.serving.background_loops import BackgroundLoops
 from homeport.serving.batches.runner import BatchRunner
-from homeport.serving.local import LocalServing
 
 
 class BatchService:
@@ -16,7 +16,7 @@ class BatchService:
 
     def __init__(
         self,
-        serving: LocalServing,
+        serving: Serving,
         repository: BatchRepository,
         files: FileRepository,
         spool: Path,
@@ -31,14 +31,14 @@ class BatchService:
 
     def start(self, dispatch: RequestDispatcher, metrics: Metrics) -> None:
         """Start to run batches; `dispatch` answers their requests."""
-        background = self._serving.background
-        runner = BatchRunner(self._repository, self._files, dispatch, background, self._spool, self._loops)
+        idle_gate = self._serving.idle_gate
+        runner = BatchRunner(self._repository, self._files, dispatch, idle_gate, self._spool, self._loops)
         metrics.gauge("batches_running", "Batches that are running.", lambda: runner.running)
         metrics.gauge("batch_lines_waiting", "Lines of running batches without a result.", lambda: runner.lines_left)
         metrics.gauge(
             "batches_resting",
             "Whether batches pause because a caller waits.",
-            lambda: not background.gate.is_open,
+            lambda: not idle_gate.is_open,
         )
         self._task = asyncio.create_task(runner.run())
 

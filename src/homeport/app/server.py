@@ -18,16 +18,14 @@ from homeport.app import fine_tuning, log_setup, options, spool, storage
 from homeport.app.batches import BatchService
 from homeport.app.models import engine_files, model_registry, served_store
 from homeport.app.storage import Storage
-from homeport.app.workers import LocalWorkerOperations
 from homeport.client import runfile
 from homeport.domain.kinds import TEXT
 from homeport.domain.models import InstalledModel
 from homeport.domain.operations import Announcement
+from homeport.domain.ports.serving import Serving
 from homeport.serving.background_loops import BackgroundLoops
 from homeport.serving.local import LocalServing
 from homeport.settings import Settings, check_exposure
-
-_STOP_WAIT_S = 30.0
 
 
 def check_settings(settings: Settings) -> None:
@@ -54,7 +52,7 @@ class Server:
         self._store = served_store(settings)
         self._registry = model_registry(settings)
         self._loops = BackgroundLoops()
-        self._serving = LocalServing(
+        self._serving: Serving = LocalServing(
             options.serving_options(settings),
             engine_options=partial(options.engine_options, settings, self._store),
             engine_files=partial(engine_files, self._store),
@@ -112,7 +110,6 @@ class Server:
             organization=self._settings.organization,
             list_aliases=self._settings.list_aliases,
             version=homeport.__version__,
-            operations=LocalWorkerOperations(self._serving, _STOP_WAIT_S),
             keys=self._storage.keys,
             ledger=self._storage.usage_ledger,
             usage=self._storage.usage,

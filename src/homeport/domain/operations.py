@@ -53,10 +53,11 @@ class Announcement(msgspec.Struct, frozen=True):
 
 
 class WorkerReport(msgspec.Struct, frozen=True):
-    """The state of one model's worker; times are in seconds.
+    """The state of one model's worker; times are in seconds. `memory_bytes` includes mapped weights.
 
     `state` is `queued` (waits for memory), `loading` (restarts included), `ready`, `paused` (it failed repeatedly, the
-    next attempt follows after a pause), `stopping` or `stopped`.
+    next attempt follows after a pause), `stopping` or `stopped`. `restarts`: how often the worker was restarted;
+    `reason`: why it ended last.
     """
 
     model: str
@@ -70,6 +71,8 @@ class WorkerReport(msgspec.Struct, frozen=True):
     window: int = 0
     kernels: str = ""
     idle_s: float = 0.0
+    restarts: int = 0
+    reason: str | None = None
 
 
 class WorkerList(msgspec.Struct, frozen=True):

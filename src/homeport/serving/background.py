@@ -64,7 +64,7 @@ class ForegroundRequest:
 
 
 class BackgroundRequests:
-    """All background requests of a server, and the number of foreground requests. On one event loop."""
+    """All background requests of a server, and the gate for them. Implements `IdleGate`. On one event loop."""
 
     def __init__(self, gate: IdleGatePolicy | None = None) -> None:
         self.gate = gate or IdleGatePolicy()
@@ -92,9 +92,14 @@ class BackgroundRequests:
                     Unavailable("Preempted by a caller's request.", code=PREEMPTED_CODE, retry_after_s=1.0), cancel=True
                 )
 
+    @property
+    def is_open(self) -> bool:
+        """Whether background requests may run now."""
+        return self.gate.is_open
+
     async def wait_open(self) -> None:
         """Wait until the gate is open."""
-        while not self.gate.is_open:
+        while not self.is_open:
             self.update()
             await self._opened.wait()
 

@@ -8,14 +8,14 @@ from pathlib import Path
 from homeport.domain.content import attach
 from homeport.domain.errors import Unavailable
 from homeport.domain.models import EngineStats, InstalledModel, LoadedModel
-from homeport.domain.ports.serving import More
+from homeport.domain.operations import WorkerReport
+from homeport.domain.ports.serving import IdleGate, More
 from homeport.domain.worker_messages import EngineRequest, EngineSpec
 from homeport.serving.admission import Admission, AdmissionTicket
 from homeport.serving.background import BackgroundRequests, ForegroundRequest
 from homeport.serving.background_loops import BackgroundLoops
 from homeport.serving.options import ServingOptions
 from homeport.serving.pool.model_pool import ModelPool
-from homeport.serving.pool.pooled_model import WorkerStatus
 from homeport.serving.workers.engine_table import ENGINES, entry_point
 from homeport.serving.workers.frames import LaunchMessage
 from homeport.serving.workers.stream import WorkerStream
@@ -68,6 +68,11 @@ class LocalServing:
         self.background = BackgroundRequests()
         self._accepts = False
         self._drained = asyncio.Event()
+
+    @property
+    def idle_gate(self) -> IdleGate:
+        """The gate that background work waits for."""
+        return self.background
 
     async def start(self) -> None:
         """Start to accept requests. Loads nothing."""
@@ -155,9 +160,9 @@ class LocalServing:
         sessions = ((pooled.name, pooled.supervisor.current) for pooled in self._pool.entries)
         return {name: session.gauges for name, session in sessions if session}
 
-    def worker_status(self) -> Sequence[WorkerStatus]:
+    def worker_status(self) -> Sequence[WorkerReport]:
         """Return the state of every worker, for operators."""
-        return tuple(pooled.status for pooled in self._pool.entries)
+        return tuple(pooled.report for pooled in self._pool.entries)
 
     @property
     def is_ready(self) -> bool:

@@ -51,9 +51,3 @@ async def test_for_anyone_else_there_is_no_admin(key: str, admins: tuple[str, ..
 async def test_an_admins_key_opens_nothing_else() -> None:
     """The admin's key is no caller's key."""
     assert (await ask(running(AccessPolicy.from_keys((KEY,), admin_keys=(ADMIN,))), "GET", "/v1/models")).status == 401
-
-
-async def test_without_operations_nothing_can_be_managed() -> None:
-    """Where workers are managed elsewhere, the answer says so."""
-    app = build_application(services(access=AccessPolicy.from_keys(admin_keys=(ADMIN,)), operations=None))
-    assert (await ask(app, "GET", LIST)).status == 503

@@ -31,7 +31,9 @@ from tests.api.form_bodies import HEADERS, form
 
 
 class OpenGate:
-    """A gate that is never shut."""
+    """A gate that is always open."""
+
+    is_open = True
 
     async def wait_open(self) -> None:
         """Wait for nothing."""

@@ -69,6 +69,11 @@ class RunnerFixture:
         finally:
             self.at_once -= 1
 
+    @property
+    def is_open(self) -> bool:
+        """Implement the port IdleGate."""
+        return self.gate.is_set()
+
     async def wait_open(self) -> None:
         """Implement the port IdleGate."""
         await self.gate.wait()

@@ -35,7 +35,7 @@ async def test_idle_models_are_unloaded(serve: Serve) -> None:
     await stream.admitted()
     pid = serving.worker_status()[0].pid
     assert pid is not None
-    assert serving.worker_status()[0].rss_bytes > 50_000_000
+    assert serving.worker_status()[0].memory_bytes > 50_000_000
     await until(lambda: psutil.Process(pid).cpu_times().user >= 0 and serving.stats()["m"].running == 1)
     assert names(serving) == ["m"]
     await stream.aclose()

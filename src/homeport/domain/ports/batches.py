@@ -13,11 +13,3 @@ class RequestDispatcher(Protocol):
     async def __call__(self, project: str, key: str, path: str, body: bytes) -> DispatchedResponse:
         """POST a JSON body to a path, in the name of a project and of the stored key with this id (empty: none)."""
         ...
-
-
-class IdleGate(Protocol):
-    """Decides when background work may start: while no caller waits."""
-
-    async def wait_open(self) -> None:
-        """Wait until work may start."""
-        ...

@@ -1,9 +1,7 @@
-"""The sockets of the house: Protocols that one room needs and another fills. `app` plugs them together."""
+"""The interface of what runs requests on models. `app` chooses the implementation."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
-
-import msgspec
 
 from homeport.domain.events import Admitted, Event
 from homeport.domain.models import (
@@ -11,6 +9,7 @@ from homeport.domain.models import (
     InstalledModel,
     LoadedModel,
 )
+from homeport.domain.operations import WorkerReport
 from homeport.domain.worker_messages import EngineRequest
 
 More = Callable[[int, int], int]
@@ -18,25 +17,56 @@ More = Callable[[int, int], int]
 
 
 class RequestStream(Protocol):
-    """One request under way, as the gateway sees it. `aclose` cancels what is not finished; always call it."""
+    """One running request, as the gateway sees it. `aclose` cancels what is not finished; always call it."""
 
     model: str
 
     async def admitted(self) -> Admitted:
-        """Wait until the worker has accepted the request; raise its error otherwise."""
+        """Wait until the worker has admitted the request; raise its error otherwise."""
         ...
 
     def __aiter__(self) -> AsyncIterator[Sequence[Event]]:
-        """Give the events after `Admitted`, in batches as they arrive, `Done` last. Raises what `Failed` carries."""
+        """Yield the events after `Admitted`, in batches as they arrive, `Done` last. Raises the error of `Failed`."""
         ...
 
     async def aclose(self) -> None:
-        """Cancel if unfinished and give back the lease. Safe to call twice."""
+        """Cancel the request if unfinished, and release the lease. Safe to call twice."""
+        ...
+
+
+class IdleGate(Protocol):
+    """Decides when background work may run: while no caller waits."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether background work may run now."""
+        ...
+
+    async def wait_open(self) -> None:
+        """Wait until background work may run."""
         ...
 
 
 class Serving(Protocol):
-    """Runs requests on models, wherever these live: child processes here, replicas in a cluster."""
+    """Runs requests on models, in child processes of this machine or elsewhere."""
+
+    @property
+    def idle_gate(self) -> IdleGate:
+        """The gate that background work waits for."""
+        ...
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the server can serve requests: it is not draining, and no supervised worker is dead or stuck."""
+        ...
+
+    async def start(self) -> None:
+        """Start to accept requests. Loads nothing."""
+        ...
+
+    async def preload(self, models: Sequence[InstalledModel]) -> None:
+        """Load models now. Raises Unavailable if one does not load."""
+        ...
 
     async def open(
         self,
@@ -47,34 +77,33 @@ class Serving(Protocol):
         holder: str = "",
         more: More | None = None,
     ) -> RequestStream:
-        """Admit a request (load the model first if need be). Raises Overloaded or Unavailable before any work.
+        """Admit a request, and load the model first if necessary. Raises Overloaded or Unavailable before any work.
 
-        What is in the background rests while others ask. Holders share a model's places; `more` is asked when a
-        request's quota runs low.
+        Background requests pause while callers wait. Holders share a model's places; `more` is asked when a request's
+        quota runs low.
         """
         ...
 
     def loaded(self, model: str) -> LoadedModel | None:
-        """Facts of a model that is loaded now, else None."""
+        """Return facts about a model that is loaded now, else None."""
         ...
 
     def stats(self) -> dict[str, EngineStats]:
-        """The latest gauges of every loaded model, by real name."""
+        """Return the latest stats of every loaded model, by real name."""
         ...
 
-    @property
-    def is_ready(self) -> bool:
-        """Whether requests would be served now: not draining, no supervised worker dead or stuck."""
+    def worker_status(self) -> Sequence[WorkerReport]:
+        """Return the state of every worker, for operators."""
         ...
 
-
-class WorkerOperations(Protocol):
-    """What an operator may see of the workers, and do to them. `Serving` of one machine has these too."""
-
-    def status(self) -> Sequence[msgspec.Struct]:
-        """How every worker stands now: `model`, `pid`, `state` and what else is known, as it goes out in JSON."""
+    async def stop(self, model: str, wait_s: float = 0.0) -> bool:
+        """Unload a model, by real name, after waiting up to `wait_s` for its requests. False if it is not loaded."""
         ...
 
-    async def stop(self, model: str) -> bool:
-        """Unload a model, by real name. False where it is not loaded."""
+    async def drain(self, timeout_s: float) -> None:
+        """Refuse new requests, let running ones finish for up to `timeout_s`, then end every worker."""
+        ...
+
+    async def close(self) -> None:
+        """End every worker now. Open streams fail. Safe to call twice."""
         ...

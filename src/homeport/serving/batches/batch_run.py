@@ -12,7 +12,8 @@ from typing import Any, ParamSpec, TypeVar
 
 from homeport.domain.batches import Batch, BatchError, LineResult
 from homeport.domain.errors import HomeportError, InvalidRequest, NotFound
-from homeport.domain.ports.batches import IdleGate, RequestDispatcher
+from homeport.domain.ports.batches import RequestDispatcher
+from homeport.domain.ports.serving import IdleGate
 from homeport.domain.ports.store import BatchRepository, FileRepository
 from homeport.serving.batches import input_file, results
 from homeport.serving.batches.input_file import BatchInput, BatchLine, InvalidInputFile

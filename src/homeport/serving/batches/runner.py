@@ -13,7 +13,8 @@ from functools import partial
 from pathlib import Path
 
 from homeport.domain.errors import HomeportError, NotFound
-from homeport.domain.ports.batches import IdleGate, RequestDispatcher
+from homeport.domain.ports.batches import RequestDispatcher
+from homeport.domain.ports.serving import IdleGate
 from homeport.domain.ports.store import BatchRepository, FileRepository
 from homeport.serving.background_loops import BackgroundLoops
 from homeport.serving.batches.batch_run import (

@@ -3,27 +3,13 @@
 import asyncio
 from collections.abc import Callable
 
-import msgspec
 import psutil
 
-from homeport.domain.models import InstalledModel
+from homeport.domain.models import EngineStats, InstalledModel
+from homeport.domain.operations import WorkerReport
 from homeport.serving.pool.eviction import EvictionCandidate
 from homeport.serving.pool.leases import LeaseCounter
 from homeport.serving.workers.supervisor import WorkerSupervisor
-
-
-class WorkerStatus(msgspec.Struct, frozen=True):
-    """The state of one model's worker. `reason`: why it ended last; `rss_bytes` includes mapped weights."""
-
-    model: str
-    state: str
-    pid: int | None
-    rss_bytes: int
-    users: int
-    idle_s: float
-    restarts: int
-    window: int | None
-    reason: str | None
 
 
 class PooledModel:
@@ -47,18 +33,23 @@ class PooledModel:
         return EvictionCandidate(self.name, self.size_bytes, self.leases.count, self.leases.used_at)
 
     @property
-    def status(self) -> WorkerStatus:
+    def report(self) -> WorkerReport:
         """This model as an operator sees it."""
         session = self.supervisor.current
-        return WorkerStatus(
+        stats = session.gauges if session else EngineStats()
+        return WorkerReport(
             model=self.name,
-            state="stopping" if self.is_leaving else self.supervisor.phase.value,
             pid=session.pid if session else None,
-            rss_bytes=self.rss_bytes(),
-            users=self.leases.count,
+            state="stopping" if self.is_leaving else self.supervisor.phase.value,
+            memory_bytes=self.rss_bytes(),
+            running=stats.running,
+            waiting=stats.waiting,
+            cells_used=stats.cells_used,
+            cells=stats.cells,
+            window=(session.loaded.window or 0) if session else 0,
+            kernels=session.loaded.kernels if session else "",
             idle_s=self.leases.idle_s,
             restarts=self.supervisor.restarts,
-            window=session.loaded.window if session else None,
             reason=self.supervisor.reason,
         )
 
