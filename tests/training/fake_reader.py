@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from homeport.domain.content import Message
 from homeport.domain.errors import InvalidRequest
-from homeport.domain.text import Message
 
 BEGIN, END, DOCUMENT_END = 256, 257, 258
 
@@ -33,7 +33,7 @@ class Bytes:
         for message in messages:
             if message.role == "system" and ids:
                 raise InvalidRequest("no place for a message of role 'system'")
-            content = "" if self._forgets and message.role == "assistant" else message.content
+            content = "" if self._forgets and message.role == "assistant" else message.text
             ids += [BEGIN, *message.role[0].encode(), *content.encode(), END]
         return [*ids, BEGIN, *b"a"]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from homeport.domain.content import text_message
 from homeport.domain.errors import InvalidRequest
-from homeport.domain.text import Message
 from homeport.domain.training import Method
 from homeport.training import dataset
 from homeport.training.dataset import CompletionExample, ConversationExample, PreferenceExample
@@ -41,7 +41,7 @@ def test_conversations_say_which_answers_are_learnt() -> None:
     (read,) = dataset.parse(lines({"messages": chat}), "supervised")
     assert isinstance(read, ConversationExample)
     assert read.trained_turns == (4, 6)
-    assert read.messages[0] == Message("system", "s")
+    assert read.messages[0] == text_message("system", "s")
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_preferences_are_read() -> None:
         "preferred_output": [ANSWER],
         "non_preferred_output": [ANSWER | {"content": "b"}],
     }
-    assert dataset.parse(lines(line), "dpo") == [PreferenceExample((Message("user", "q"),), "a", "b")]
+    assert dataset.parse(lines(line), "dpo") == [PreferenceExample((text_message("user", "q"),), "a", "b")]
 
 
 @pytest.mark.parametrize(

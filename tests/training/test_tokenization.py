@@ -2,8 +2,8 @@
 
 import pytest
 
+from homeport.domain.content import text_message
 from homeport.domain.errors import InvalidRequest
-from homeport.domain.text import Message
 from homeport.training.dataset import CompletionExample, ConversationExample, PreferenceExample
 from homeport.training.tokenization import (
     ExampleTokenizer,
@@ -19,10 +19,10 @@ from tests.training.fake_reader import (
 )
 
 ASK, SAY, AGAIN, MORE = (
-    Message("user", "q"),
-    Message("assistant", "yes"),
-    Message("user", "r"),
-    Message("assistant", "no"),
+    text_message("user", "q"),
+    text_message("assistant", "yes"),
+    text_message("user", "r"),
+    text_message("assistant", "no"),
 )
 
 
@@ -72,7 +72,7 @@ def test_what_cannot_be_learnt_is_named() -> None:
         tutor().tokenize_all([CompletionExample("a", "b"), CompletionExample("a", "b" * 49)], "validation_file")
     assert found.value.param == "validation_file"
     with pytest.raises(InvalidRequest, match=r"Example 1 .*system"):
-        tutor().tokenize_all([ConversationExample((ASK, Message("system", "x"), SAY), (2,))], "training_file")
+        tutor().tokenize_all([ConversationExample((ASK, text_message("system", "x"), SAY), (2,))], "training_file")
 
 
 def test_lessons_are_computed_together_up_to_a_bound() -> None:

@@ -6,8 +6,9 @@ been counted, and settled by what the request really took.
 
 from functools import singledispatch
 
+from homeport.domain.content import TextPart
 from homeport.domain.embeddings import EmbeddingRequest
-from homeport.domain.moderation import ModerationRequest, TextPart
+from homeport.domain.moderation import ModerationRequest
 from homeport.domain.speech import SpeechRequest
 from homeport.domain.text import (
     ChatPrompt,
@@ -63,7 +64,7 @@ def _prompt_tokens(prompt: Prompt) -> int:
     if isinstance(prompt, TextPrompt):
         return _size(len(prompt.text))
     if isinstance(prompt, ChatPrompt):
-        return _size(sum(len(message.content) for message in prompt.messages))
+        return _size(sum(len(message.text) for message in prompt.messages))
     if isinstance(prompt, EditPrompt):
         return _size(len(prompt.input) + len(prompt.instruction))
     if isinstance(prompt, InfillPrompt):

@@ -1,14 +1,14 @@
-"""Data that requests refer to instead of containing it. Values only.
+"""The content of requests: messages and their parts, and data that requests refer to. Values only.
 
-Knows nothing of where it is stored or how it is decoded.
+Knows nothing of JSON field names, templates, or how data is stored and decoded.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
-from homeport.domain.errors import Unavailable
+from homeport.domain.errors import InvalidRequest, Unavailable
 
 
 class Attachment(msgspec.Struct, frozen=True, array_like=True):
@@ -32,3 +32,78 @@ class Attachment(msgspec.Struct, frozen=True, array_like=True):
 def attach(files: Mapping[str, Path]) -> dict[str, Attachment]:
     """Return files by role as attachments."""
     return {role: Attachment(path) for role, path in files.items()}
+
+
+class TextPart(msgspec.Struct, frozen=True, tag="text"):
+    """Plain text, never markup."""
+
+    text: str
+
+
+class ImagePart(msgspec.Struct, frozen=True, tag="image"):
+    """An image. `detail`: how closely to look at it. `param` names it in errors."""
+
+    image: Attachment
+    detail: str = "auto"
+    param: str = ""
+
+
+class AudioPart(msgspec.Struct, frozen=True, tag="audio"):
+    """Recorded sound."""
+
+    audio: Attachment
+
+
+class ReasoningPart(msgspec.Struct, frozen=True, tag="reasoning"):
+    """Text that a model wrote before its answer."""
+
+    text: str
+
+
+class ToolCallPart(msgspec.Struct, frozen=True, tag="tool_call"):
+    """A model's call of a tool. `arguments`: JSON as the model wrote it."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+class ToolResultPart(msgspec.Struct, frozen=True, tag="tool_result"):
+    """The result of the tool call with the id `call_id`."""
+
+    call_id: str
+    text: str
+
+
+Part = TextPart | ImagePart | AudioPart | ReasoningPart | ToolCallPart | ToolResultPart
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One message of a conversation. `name` distinguishes speakers of one role."""
+
+    role: str
+    parts: tuple[Part, ...]
+    name: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The text of all text parts, joined."""
+        return "".join(part.text for part in self.parts if isinstance(part, TextPart))
+
+
+def text_message(role: str, text: str, name: str | None = None) -> Message:
+    """Return a message of one text part."""
+    return Message(role, (TextPart(text),), name)
+
+
+def check_text_only(messages: Sequence[Message]) -> None:
+    """Raise InvalidRequest for a part that is not text: for engines that read only text."""
+    for at, message in enumerate(messages):
+        for part in message.parts:
+            if not isinstance(part, TextPart):
+                kind = part.__struct_config__.tag
+                raise InvalidRequest(
+                    f"This model reads only text, and messages[{at}] has a part of type `{kind}`.",
+                    param=f"messages[{at}]",
+                    code="unsupported_content_type",
+                )

@@ -6,7 +6,7 @@ API description, `CreateModerationResponse`.
 
 import msgspec
 
-from homeport.domain.content import Attachment
+from homeport.domain.content import ImagePart, TextPart
 
 CATEGORIES = (
     "harassment",
@@ -24,19 +24,6 @@ CATEGORIES = (
     "violence/graphic",
 )
 """Every category, in the order of all scores."""
-
-
-class TextPart(msgspec.Struct, frozen=True, tag="text"):
-    """Text of any length."""
-
-    text: str
-
-
-class ImagePart(msgspec.Struct, frozen=True, tag="image"):
-    """An image: a file that exists until the request ends. `param` names it in errors."""
-
-    image: Attachment
-    param: str = "input"
 
 
 ModerationPart = TextPart | ImagePart

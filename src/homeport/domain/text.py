@@ -6,6 +6,7 @@ model (window, vocabulary, template, fill-in-the-middle).
 
 import msgspec
 
+from homeport.domain.content import Message
 from homeport.domain.models import Adapter
 
 
@@ -30,14 +31,6 @@ class InfillPrompt(msgspec.Struct, frozen=True, tag="infill"):
 
     prefix: TextPrompt | TokenPrompt | EmptyPrompt
     suffix: str
-
-
-class Message(msgspec.Struct, frozen=True):
-    """One message of a chat. `content` is plain text, never markup; `name` distinguishes speakers of one role."""
-
-    role: str
-    content: str
-    name: str | None = None
 
 
 class ChatPrompt(msgspec.Struct, frozen=True, tag="chat"):

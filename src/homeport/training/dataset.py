@@ -9,10 +9,10 @@ from typing import Literal
 
 import msgspec
 
+from homeport.domain.content import Message, text_message
 from homeport.domain.errors import InvalidRequest, excerpt
 from homeport.domain.history import AnswerFields, find_unserved
 from homeport.domain.json_text import foreign_encoding, strip_bom
-from homeport.domain.text import Message
 from homeport.domain.training import Method
 
 PARAM = "training_file"
@@ -176,4 +176,4 @@ def _preference(made: _PreferenceLine) -> PreferenceExample:
 
 
 def _messages(turns: Iterable[_MessageLine]) -> tuple[Message, ...]:
-    return tuple(Message(turn.role, turn.text(), turn.name) for turn in turns)
+    return tuple(text_message(turn.role, turn.text(), turn.name) for turn in turns)

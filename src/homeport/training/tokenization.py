@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 import msgspec
 
+from homeport.domain.content import Message, text_message
 from homeport.domain.errors import HomeportError, InvalidRequest
-from homeport.domain.text import Message
 from homeport.training.dataset import (
     CompletionExample,
     ConversationExample,
@@ -141,7 +141,7 @@ class ExampleTokenizer:
         ids: list[int] = []
         weights: list[float] = []
         for at in example.trained_turns:
-            asked, answer = self._split_turn(example.messages[:at], example.messages[at].content)
+            asked, answer = self._split_turn(example.messages[:at], example.messages[at].text)
             if ids and asked[: len(ids)] != ids:
                 found.append(self._fitting(ids, weights))
                 ids, weights = [], []
@@ -167,9 +167,9 @@ class ExampleTokenizer:
 
     def _end_of_turn(self) -> int:
         """The token that the model's template puts behind an answer."""
-        question = Message("user", "a")
+        question = text_message("user", "a")
         asked = self._source.render_conversation([question])
-        answered = self._source.render_conversation([question, Message("assistant", "b"), question])
+        answered = self._source.render_conversation([question, text_message("assistant", "b"), question])
         # Where the template rewrites earlier turns, the first end behind them is as near as can be told.
         begin = len(asked) if answered[: len(asked)] == asked else 0
         return next((token for token in answered[begin:] if token in self._source.ends), self._source.document_end)

@@ -7,9 +7,10 @@ import pytest
 
 from homeport.api.access import AccessPolicy
 from homeport.api.application import build_application
+from homeport.domain.content import text_message
 from homeport.domain.events import Admitted, Done, Tokenised, TokenizerFacts, Usage
 from homeport.domain.models import EngineStats
-from homeport.domain.text import ChatPrompt, Message, TextPrompt, TokenPrompt, TokenRequest
+from homeport.domain.text import ChatPrompt, TextPrompt, TokenPrompt, TokenRequest
 from homeport.domain.worker_messages import EngineRequest
 from tests.api.asgi import AsgiResponse, call
 from tests.api.fakes import FakeRegistry, FakeServing, Script, installed, loaded, services
@@ -46,7 +47,7 @@ async def ask(serving: FakeServing, method: str, path: str, body: Any = None, **
         ({"prompt": "hi", "return_token_strs": True}, TokenRequest((TextPrompt("hi"),), names=True)),
         (
             {"messages": [{"role": "user", "content": "hi"}], "add_generation_prompt": True, "tools": []},
-            TokenRequest((ChatPrompt((Message("user", "hi"),)),)),
+            TokenRequest((ChatPrompt((text_message("user", "hi"),)),)),
         ),
     ],
 )

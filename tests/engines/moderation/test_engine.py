@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from homeport.domain.content import Attachment, attach
+from homeport.domain.content import Attachment, ImagePart, TextPart, attach
 from homeport.domain.embeddings import EmbeddingRequest
 from homeport.domain.errors import InvalidRequest, Unavailable
 from homeport.domain.events import (
@@ -16,7 +16,7 @@ from homeport.domain.events import (
     Failed,
     ModerationVerdict,
 )
-from homeport.domain.moderation import CATEGORIES, ImagePart, ModerationRequest, TextPart
+from homeport.domain.moderation import CATEGORIES, ModerationRequest
 from homeport.domain.text import TextPrompt
 from homeport.domain.worker_messages import EngineSpec
 from homeport.engines.moderation.engine import load
@@ -103,7 +103,9 @@ def test_a_bad_picture_ends_the_request_before_it_is_admitted(engine: Engine, tm
     """The only event is the failure, which names the part."""
     (tmp_path / "odd").write_bytes(b"odd")
     (failed,) = run(
-        engine, ModerationRequest(((TextPart("x" * 500), ImagePart(Attachment(tmp_path / "odd"), "input[1]")),)), 50
+        engine,
+        ModerationRequest(((TextPart("x" * 500), ImagePart(Attachment(tmp_path / "odd"), param="input[1]")),)),
+        50,
     )
     assert isinstance(failed, Failed)
     assert failed.fault.param == "input[1]"

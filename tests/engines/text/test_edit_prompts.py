@@ -74,5 +74,5 @@ def test_fence_is_longer_than_the_texts_own() -> None:
 def test_braces_are_text() -> None:
     """Braces in text and instruction are not read as places to fill."""
     (message,) = edit_prompts.build_edit_conversation(EditPrompt("{fence} {0}", "{instruction}")).messages
-    assert "{fence} {0}" in message.content
-    assert "Instruction: {instruction}" in message.content
+    assert "{fence} {0}" in message.text
+    assert "Instruction: {instruction}" in message.text

@@ -2,19 +2,19 @@
 
 import pytest
 
-from homeport.domain.text import Message
+from homeport.domain.content import Message, text_message
 from homeport.engines.text.message_variants import FOLDED, MERGED, list_variants
 
 ROLES = {"s": "system", "d": "developer", "u": "user", "a": "assistant"}
 
 
 def talk(letters: str) -> list[Message]:
-    return [Message(ROLES[letter], f"{letter}{at}") for at, letter in enumerate(letters)]
+    return [text_message(ROLES[letter], f"{letter}{at}") for at, letter in enumerate(letters)]
 
 
 def written(messages: object) -> str:
     assert isinstance(messages, list)
-    return " | ".join(f"{message.role[0]}: {message.content}" for message in messages).replace("\n\n", "+")
+    return " | ".join(f"{message.role[0]}: {message.text}" for message in messages).replace("\n\n", "+")
 
 
 @pytest.mark.parametrize(
@@ -45,10 +45,10 @@ def test_the_least_change_comes_first(letters: str, expected: list[tuple[str, st
 
 def test_names_stay_with_their_words() -> None:
     """Where messages become one, a name stands before what that person said; an empty content adds no lines."""
-    messages = [Message("user", "a", "Ann"), Message("user", ""), Message("user", "b", "Ben")]
+    messages = [text_message("user", "a", "Ann"), text_message("user", ""), text_message("user", "b", "Ben")]
     merged = list(list_variants(messages))[1].messages
-    assert merged == [Message("user", "Ann: a\n\nBen: b")]
-    folded = list(list_variants([Message("system", "s"), Message("user", "a", "Ann")]))[1].messages
-    assert folded == [Message("user", "s\n\nAnn: a")]
-    alone = list(list_variants([Message("system", "s"), Message("assistant", "a", "Bot")]))[1].messages
-    assert alone == [Message("assistant", "a", "Bot"), Message("user", "s")]
+    assert merged == [text_message("user", "Ann: a\n\nBen: b")]
+    folded = list(list_variants([text_message("system", "s"), text_message("user", "a", "Ann")]))[1].messages
+    assert folded == [text_message("user", "s\n\nAnn: a")]
+    alone = list(list_variants([text_message("system", "s"), text_message("assistant", "a", "Bot")]))[1].messages
+    assert alone == [text_message("assistant", "a", "Bot"), text_message("user", "s")]

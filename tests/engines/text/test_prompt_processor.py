@@ -1,14 +1,16 @@
 """Requests become token ids, checked against this model, with errors that name the field at fault."""
 
+from pathlib import Path
+
 import pytest
 
+from homeport.domain.content import Attachment, ImagePart, Message, TextPart, text_message
 from homeport.domain.errors import ContextOverflow, InvalidRequest
 from homeport.domain.text import (
     ChatPrompt,
     EditPrompt,
     EmptyPrompt,
     InfillPrompt,
-    Message,
     Prompt,
     SamplingParams,
     StoppingCriteria,
@@ -179,6 +181,13 @@ def test_budget_is_what_fits(fake: FakeExecutor) -> None:
     assert preparer.prepare(TextRequest((TextPrompt("a" * 9),), stopping=StoppingCriteria(max_tokens=0))).budget == (0,)
 
 
+def test_parts_other_than_text_are_refused_by_name(fake: FakeExecutor) -> None:
+    """An image in a conversation is an error that names it."""
+    message = Message("user", (TextPart("a"), ImagePart(Attachment(Path("a.png")))))
+    with pytest.raises(InvalidRequest, match="image"):
+        PromptProcessor(fake, 100).prepare(TextRequest((ChatPrompt((message,)),)))
+
+
 def test_over_the_window_says_both_numbers(fake: FakeExecutor) -> None:
     """A prompt and answer that do not fit are OpenAI's error with the numbers, never a cut."""
     error = refused(fake, TextRequest((TextPrompt("abc"),), stopping=StoppingCriteria(max_tokens=7)), window=10)
@@ -188,7 +197,7 @@ def test_over_the_window_says_both_numbers(fake: FakeExecutor) -> None:
         "This model's maximum context length is 10 tokens, however you requested 11 tokens (4 in your prompt; 7 for "
         "the completion). Please reduce your prompt; or completion length."
     )
-    chat = TextRequest((ChatPrompt((Message("user", "x" * 50),)),))
+    chat = TextRequest((ChatPrompt((text_message("user", "x" * 50),)),))
     error = refused(fake, chat, window=50)
     assert isinstance(error, ContextOverflow)
     assert error.param == "messages"
@@ -197,7 +206,7 @@ def test_over_the_window_says_both_numbers(fake: FakeExecutor) -> None:
 
 def test_every_prompt_ends_at_the_models_ends(fake: FakeExecutor) -> None:
     """All of the model's end tokens end any answer."""
-    for prompt in (TextPrompt("a"), ChatPrompt((Message("user", "a"),)), EditPrompt("a", "b"), EmptyPrompt()):
+    for prompt in (TextPrompt("a"), ChatPrompt((text_message("user", "a"),)), EditPrompt("a", "b"), EmptyPrompt()):
         assert prepared(fake, prompt).end_tokens == {END, IM_END}
 
 

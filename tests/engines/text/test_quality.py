@@ -10,15 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from homeport.domain.text import (
-    ChatPrompt,
-    EditPrompt,
-    Message,
-    SamplingParams,
-    StoppingCriteria,
-    TextPrompt,
-    TextRequest,
-)
+from homeport.domain.content import text_message
+from homeport.domain.text import ChatPrompt, EditPrompt, SamplingParams, StoppingCriteria, TextPrompt, TextRequest
 from homeport.engines.text.executor import Logits, TokenBatch
 from homeport.engines.text.executors.llama import kv_sizing
 from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaOptions, load
@@ -161,7 +154,7 @@ def test_a_sequence_that_moves_to_the_pool_stays_itself(model: Model) -> None:
 def _asked() -> dict[str, TextRequest]:
     prose = "It was a dark and stormy night; the rain fell in torrents. "
     greedy, ending = SamplingParams(temperature=0.0), StoppingCriteria(max_tokens=24)
-    chat = ChatPrompt((Message("system", "Be brief."), Message("user", "Who goes there?")))
+    chat = ChatPrompt((text_message("system", "Be brief."), text_message("user", "Who goes there?")))
     warm = SamplingParams(temperature=1.0, top_p=0.9, seed=7, frequency_penalty=0.5)
     return {
         "completion": TextRequest((TextPrompt(prose),), greedy, ending),

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from homeport.domain.content import text_message
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.events import Admitted, Done, Tokenised, Usage
-from homeport.domain.text import ChatPrompt, Message, TextPrompt, TextRequest, TokenPrompt, TokenRequest
+from homeport.domain.text import ChatPrompt, TextPrompt, TextRequest, TokenPrompt, TokenRequest
 from homeport.engines.text.prompt_processor import PreparedPrompts, weight
 from homeport.engines.text.request_queue import LONG, Abandoned, RequestQueue
 from homeport.engines.text.sampling import LogitBias
@@ -113,7 +114,7 @@ def test_faults_are_told(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_long_is_what_takes_long() -> None:
     """Characters, messages, prompts and token ids all weigh."""
-    assert weight(SHORT) < weight(TextRequest((ChatPrompt((Message("user", "x"),) * 600),))) >= LONG
+    assert weight(SHORT) < weight(TextRequest((ChatPrompt((text_message("user", "x"),) * 600),))) >= LONG
     assert weight(TextRequest((TokenPrompt((1,) * LONG),))) >= LONG
     assert weight(TextRequest((TextPrompt("x"),) * 600)) >= LONG
 

@@ -4,16 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from homeport.domain.content import text_message
 from homeport.domain.events import Admitted, Done, Failed, Tokenised, Usage
-from homeport.domain.text import (
-    ChatPrompt,
-    Message,
-    StoppingCriteria,
-    TextPrompt,
-    TextRequest,
-    TokenPrompt,
-    TokenRequest,
-)
+from homeport.domain.text import ChatPrompt, StoppingCriteria, TextPrompt, TextRequest, TokenPrompt, TokenRequest
 from homeport.engines.text.tokenize_requests import MOST_IDS, MOST_TEXT_BYTES
 from tests.engines.text.engine_runner import TextEngineRunner
 from tests.engines.text.fake_executor import END, START
@@ -50,7 +43,7 @@ def test_a_text_becomes_ids(engine: TextEngineRunner) -> None:
 
 def test_a_conversation_becomes_what_would_be_answered(engine: TextEngineRunner) -> None:
     """The ids are those that a chat request of the same messages is computed with."""
-    chat = ChatPrompt((Message("user", "hello"),))
+    chat = ChatPrompt((text_message("user", "hello"),))
     found = told(engine, TokenRequest((chat,)))
     assert isinstance(found, Tokenised)
     answered = engine.ask(TextRequest((chat,), stopping=StoppingCriteria(max_tokens=1))).admitted
@@ -80,7 +73,7 @@ def test_ids_become_their_text(engine: TextEngineRunner) -> None:
         (TokenRequest((TokenPrompt((97,) * (MOST_TEXT_BYTES + 1)),)), "tokens"),
         (TokenRequest((TextPrompt("a" * (MOST_IDS + 1)),)), "prompt"),
         (TokenRequest((TextPrompt("a"),), encoding="cl100k_base"), "model"),
-        (TokenRequest((ChatPrompt((Message("user", "a" * 400),)),)), "messages"),
+        (TokenRequest((ChatPrompt((text_message("user", "a" * 400),)),)), "messages"),
     ],
 )
 def test_what_cannot_be_told_is_named(engine: TextEngineRunner, request_: TokenRequest, param: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from homeport.domain.content import ImagePart, TextPart
 from homeport.domain.errors import Unavailable
 from homeport.domain.events import (
     Admitted,
@@ -20,13 +21,7 @@ from homeport.domain.events import (
     Usage,
 )
 from homeport.domain.models import LoadedModel
-from homeport.domain.moderation import (
-    CATEGORIES,
-    ImagePart,
-    ModerationPart,
-    ModerationRequest,
-    TextPart,
-)
+from homeport.domain.moderation import CATEGORIES, ModerationPart, ModerationRequest
 from homeport.domain.ports.engine import Engine
 from homeport.domain.worker_messages import EngineSpec
 from homeport.engines.llama import encoder

@@ -10,7 +10,8 @@ import re
 
 import msgspec
 
-from homeport.domain.text import EditPrompt, Message
+from homeport.domain.content import Message, text_message
+from homeport.domain.text import EditPrompt
 
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 _MIN_FENCE = 3
@@ -48,5 +49,5 @@ def build_edit_conversation(prompt: EditPrompt) -> EditConversation:
     text = prompt.input if ends_line else prompt.input + "\n"
     content = wording.format(fence=fence, text=text, instruction=prompt.instruction)
     return EditConversation(
-        (Message("user", content),), answer_prefix=fence + "\n", stop=fence if ends_line else "\n" + fence
+        (text_message("user", content),), answer_prefix=fence + "\n", stop=fence if ends_line else "\n" + fence
     )

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from homeport.domain.text import Message
+from homeport.domain.content import Message, text_message
 
 FOLDED = "system-folded"
 MERGED = "roles-merged"
@@ -50,7 +50,7 @@ def named(message: Message) -> Message:
     """The same with the name as a part of the content."""
     if not message.name:
         return message
-    return msgspec.structs.replace(message, content=f"{message.name}: {message.content}", name=None)
+    return text_message(message.role, f"{message.name}: {message.text}")
 
 
 def _merged(messages: Sequence[Message]) -> list[Message]:
@@ -81,5 +81,5 @@ def _folded(messages: Sequence[Message]) -> list[Message]:
 def _joined(messages: Sequence[Message], role: str) -> Message:
     if len(messages) == 1:
         return msgspec.structs.replace(messages[0], role=role)
-    texts = [named(message).content for message in messages]
-    return Message(role, "\n\n".join(text for text in texts if text))
+    texts = [named(message).text for message in messages]
+    return text_message(role, "\n\n".join(text for text in texts if text))

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from homeport.domain.text import Message
+from homeport.domain.content import Message
 from homeport.engines.text.control_tokens import TextSpan
 
 
@@ -27,7 +27,7 @@ class Placeholders:
 
     def __init__(self, messages: Sequence[Message]) -> None:
         secret = secrets.token_hex(16)
-        self.contents = [Placeholder(f"x{secret}c{i}x" if m.content else "", m.content) for i, m in enumerate(messages)]
+        self.contents = [Placeholder(f"x{secret}c{i}x" if m.text else "", m.text) for i, m in enumerate(messages)]
         self.names = [Placeholder(f"x{secret}n{i}x" if m.name else "", m.name or "") for i, m in enumerate(messages)]
         self._pattern = re.compile(f"(x{secret}[cn][0-9]+x)")
         self._texts = {slot.mark: slot.text for slot in (*self.contents, *self.names) if slot.mark}

@@ -9,6 +9,7 @@ from itertools import groupby
 
 import msgspec
 
+from homeport.domain.content import check_text_only
 from homeport.domain.errors import ContextOverflow, InvalidRequest
 from homeport.domain.text import (
     ChatPrompt,
@@ -92,6 +93,8 @@ class PromptProcessor:
         limits = [TokenLimit(self._window, _param(prompt), check) for prompt in request.prompts]
         for prompt, limit in zip(request.prompts, limits, strict=True):
             limit.check()
+            if isinstance(prompt, ChatPrompt):
+                check_text_only(prompt.messages)
             self._lengths.require(texts(prompt), limit, len(prompt.messages) if isinstance(prompt, ChatPrompt) else 0)
             if isinstance(prompt, TokenPrompt) and request.encoding is None:
                 limit.spend(len(prompt.ids))
@@ -251,7 +254,7 @@ def texts(prompt: Prompt) -> Sequence[str]:
     """What a prompt holds as text."""
     match prompt:
         case ChatPrompt(messages):
-            return [message.content for message in messages]
+            return [message.text for message in messages]
         case EditPrompt(input, instruction):
             return (input, instruction)
         case InfillPrompt(before, after):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 
-from homeport.domain.text import Message
+from homeport.domain.content import Message, text_message
 from homeport.engines.text import template_programs
 from homeport.engines.text.message_variants import (
     MessageVariant,
@@ -44,7 +44,7 @@ class TemplateRenderer:
         self._variables = variables
         self._program = template_programs.compile_template(source)
         self._has_parts = False
-        said = [Message("user", _PROBE)]
+        said = [text_message("user", _PROBE)]
         if not self._holds(said):
             self._has_parts = True
             self._has_parts = self._holds(said)
@@ -110,7 +110,7 @@ class TemplateRenderer:
         return Run({**variables, **self._variables}, 2 * (_length(contents) + _length(names)))
 
     def _plain(self, messages: Sequence[Message]) -> str:
-        run = self._run(messages, [message.content for message in messages], ["" for _ in messages])
+        run = self._run(messages, [message.text for message in messages], ["" for _ in messages])
         return self._program.render([run])[0]
 
     def _holds(self, messages: Sequence[Message]) -> bool:
@@ -124,8 +124,10 @@ class TemplateRenderer:
         found = []
         for role in (_DEVELOPER, _OTHER_ROLE):
             with contextlib.suppress(ChatTemplateError):
-                found.append(self._plain([Message(role, _PROBE), Message("user", "x")]).replace(role, "role"))
-        return self._holds([Message(_DEVELOPER, _PROBE), Message("user", "x")]) and len(set(found)) == len(found)
+                found.append(self._plain([text_message(role, _PROBE), text_message("user", "x")]).replace(role, "role"))
+        return self._holds([text_message(_DEVELOPER, _PROBE), text_message("user", "x")]) and len(set(found)) == len(
+            found
+        )
 
 
 def _length(texts: Iterable[str]) -> int:

@@ -7,8 +7,8 @@ import sys
 
 import msgspec
 
+from homeport.domain.content import Message, text_message
 from homeport.domain.models import TemplateReport
-from homeport.domain.text import Message
 from homeport.engines.text import template_programs
 from homeport.engines.text.message_variants import FOLDED, MERGED
 from homeport.engines.text.sandbox import ChatTemplateError
@@ -16,8 +16,8 @@ from homeport.engines.text.template_renderer import TemplateRenderer
 
 _TOKENS = {f"{short}_token": "" for short in ("bos", "eos", "unk", "pad")}
 _CASES = (
-    ("system messages", (Message("system", "Be brief."), Message("user", "Hello."))),
-    ("consecutive messages of one role", (Message("user", "Hello."), Message("user", "Again."))),
+    ("system messages", (text_message("system", "Be brief."), text_message("user", "Hello."))),
+    ("consecutive messages of one role", (text_message("user", "Hello."), text_message("user", "Again."))),
 )
 _WORDS = {
     (): "accepted unchanged",

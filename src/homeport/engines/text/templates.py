@@ -11,8 +11,8 @@ import secrets
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from homeport.domain.content import Message
 from homeport.domain.errors import InvalidRequest
-from homeport.domain.text import Message
 from homeport.engines.text.control_tokens import ControlTokenGuard, TextSpan
 from homeport.engines.text.executor import Tokenizer
 from homeport.engines.text.length_limits import TokenLimit

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from homeport.domain.text import Message
+from homeport.domain.content import Message
 from homeport.engines.llama.library import kernels
 from homeport.engines.llama.model import LlamaModel
 from homeport.engines.text.executor import Vocabulary
