@@ -67,6 +67,36 @@ class TextDelta(msgspec.Struct, frozen=True, array_like=True, tag="delta"):
     tokens: int = 1
 
 
+class ReasoningDelta(msgspec.Struct, frozen=True, array_like=True, tag="reasoning_delta"):
+    """New text that the model wrote before the answer of one choice. `tokens` as in `TextDelta`."""
+
+    choice: int
+    text: str
+    tokens: int = 1
+
+
+class ToolCallDelta(msgspec.Struct, frozen=True, array_like=True, tag="tool_call_delta"):
+    """More of tool call `index` of one choice. `arguments`: the next piece of its JSON. `tokens` as in `TextDelta`."""
+
+    choice: int
+    index: int
+    id: str
+    name: str
+    arguments: str
+    tokens: int = 1
+
+
+class AudioDelta(msgspec.Struct, frozen=True, array_like=True, tag="audio_delta"):
+    """More bytes of the spoken answer of one choice."""
+
+    choice: int
+    data: bytes
+
+
+Delta = TextDelta | ReasoningDelta | ToolCallDelta | AudioDelta
+"""The pieces of a choice. `Event` has those that engines send and writers write: a test compares the two."""
+
+
 class ChoiceFinished(msgspec.Struct, frozen=True, array_like=True, tag="finished"):
     """One choice is complete. `reason` is `stop` or `length`; `is_cut`: the request's quota was used up."""
 
