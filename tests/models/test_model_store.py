@@ -41,7 +41,7 @@ def test_a_cut_file_is_not_served(filled: ModelStore, caplog: pytest.LogCaptureF
     with caplog.at_level(logging.WARNING):
         assert filled.find("tiny") is None
         assert filled.installed() == []
-    assert [record.message for record in caplog.records if "missing or cut" in record.message] == [
+    assert [record.message for record in caplog.records if "missing or truncated" in record.message] == [
         record.message for record in caplog.records
     ]
     assert len(caplog.records) == 1
@@ -61,7 +61,7 @@ def test_a_broken_manifest_hides_one_model_only(
 
 def test_removal_takes_everything_and_waits_for_no_one(filled: ModelStore) -> None:
     """A removed model is gone with its folder; a model that is being fetched is not removed."""
-    with filled.lock_model("tiny"), pytest.raises(Unavailable, match="being fetched"):
+    with filled.lock_model("tiny"), pytest.raises(Unavailable, match="being pulled"):
         ModelStore(filled.home).remove("tiny")
     filled.remove("tiny")
     assert filled.names() == []

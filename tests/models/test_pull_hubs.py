@@ -89,7 +89,7 @@ def test_a_hub_that_ignores_ranges_is_read_from_the_start(
     """A resumed transfer answered with the whole file replaces what was there instead of adding to it."""
     filled.cut_after = 120_000
     filled.ignores_range = True
-    with pytest.raises(Unavailable, match="run the same command again"):
+    with pytest.raises(Unavailable, match="rerun the command"):
         pull(f"{scheme}:{REPO}", store, options, progress)
     filled.cut_after = None
     assert pull(f"{scheme}:{REPO}", store, options, progress).files["weights"].read_bytes() == WEIGHTS
@@ -199,7 +199,7 @@ def test_a_full_disk_is_found_before_and_during_the_transfer(
     real_open = Path.open
     with monkeypatch.context() as patch:
         patch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
-        with pytest.raises(Unavailable, match="Not enough room") as early:
+        with pytest.raises(Unavailable, match="Not enough space") as early:
             pull(f"{scheme}:{REPO}", store, options, progress)
     assert early.value.code == disk.DISK_FULL
     assert not filled.gets("resolve") + filled.gets("FilePath")

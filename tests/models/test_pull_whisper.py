@@ -77,9 +77,9 @@ def test_a_model_of_english_alone_does_not_translate(
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("model.bin", weights("TransformerSpec"), "no Whisper model"),
-        ("model.bin", b"x", "no Whisper model"),
-        ("vocabulary.txt", b"\xff\xfe", "no vocabulary"),
+        ("model.bin", weights("TransformerSpec"), "not a Whisper model"),
+        ("model.bin", b"x", "not a Whisper model"),
+        ("vocabulary.txt", b"\xff\xfe", "not a vocabulary"),
     ],
 )
 def test_what_only_looks_like_one_is_thrown_away(

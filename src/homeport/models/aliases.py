@@ -1,4 +1,4 @@
-"""OpenAI's model names and what they stand for here. Data lies in YAML; users add, change and remove.
+"""OpenAI's model names and the models that they resolve to. The data is YAML; users add, change and remove names.
 
 Knows nothing of what is installed.
 """
@@ -16,15 +16,15 @@ from homeport.domain.errors import InvalidRequest
 from homeport.domain.models import Alias
 
 Override = str | Mapping[str, str | None] | None
-"""What a user writes for a name: a model, `{target: model, encoding: cl100k_base}`, or nothing to remove it."""
+"""What a user assigns to a name: a model, `{target: model, encoding: cl100k_base}`, or nothing to remove the name."""
 
 ENCODINGS = ("r50k_base", "p50k_base", "p50k_edit", "cl100k_base", "o200k_base")
 _PLAIN = re.compile(r"[A-Za-z0-9._-]{1,128}")
-"""What a name of a family is made of: nothing longer or other is matched against patterns."""
+"""A name of a family: longer names, or names with other characters, are not matched against patterns."""
 
 
 class OpenAIName(msgspec.Struct, frozen=True):
-    """One of OpenAI's names: the kind of model it asks for, and the encoding of its token ids, where it takes any."""
+    """One of OpenAI's names: the kind of model it asks for, and the encoding of its token ids, if it takes any."""
 
     kind: str
     encoding: str | None
@@ -60,7 +60,7 @@ def _families() -> tuple[tuple[re.Pattern[str], OpenAIName | None], ...]:
 
 
 def built_in() -> Names:
-    """The names that are listed in this version."""
+    """Return the names that this version lists."""
     return {
         name: OpenAIName(kind, encoding if encoding in ENCODINGS else None)
         for kind, encodings in _known().names.items()
@@ -70,17 +70,17 @@ def built_in() -> Names:
 
 
 def family(name: str) -> OpenAIName | None:
-    """What a name that is not listed asks for, by the family it belongs to; None for a name that is not OpenAI's."""
+    """Return what a name that is not listed asks for, by its family; None for a name that is not OpenAI's."""
     if not _PLAIN.fullmatch(name):
         return None
     return next((found for pattern, found in _families() if pattern.match(name)), None)
 
 
 class Aliases:
-    """Every alias: each of OpenAI's names stands for its kind's default (none: it is left out), then `overrides` win.
+    """Every alias: OpenAI's names, which resolve to the default model of their kind, changed by `overrides`.
 
-    Iterated, it gives those that are listed. An override that gives a target alone keeps the encoding that the name
-    has at OpenAI. Raises InvalidRequest for an override that cannot be meant.
+    Iterates over the listed ones. An override with only a target keeps the encoding that the name has at OpenAI. Raises
+    InvalidRequest for an invalid override.
     """
 
     def __init__(self, defaults: Mapping[str, str], overrides: Mapping[str, Override]) -> None:
@@ -97,14 +97,14 @@ class Aliases:
         for name, alias in self._listed.items():
             if alias.target in self._listed and alias.target != name:
                 raise InvalidRequest(
-                    f"The alias `{name}` stands for the alias `{alias.target}`: use the name of a model."
+                    f"The alias `{name}` resolves to the alias `{alias.target}`: use the name of a model."
                 )
 
     def __iter__(self) -> Iterator[Alias]:
         return iter(self._listed.values())
 
     def find(self, name: str) -> Alias | None:
-        """What a name stands for, listed or of one of OpenAI's families."""
+        """Return the alias of a name, listed or of one of OpenAI's families."""
         if found := self._listed.get(name):
             return found
         known = None if name in self._removed else self._openai(name)
@@ -113,7 +113,7 @@ class Aliases:
         return Alias(name, self._defaults[known.kind], known.encoding)
 
     def kind(self, name: str) -> str | None:
-        """The kind of model that one of OpenAI's names asks for."""
+        """Return the kind of model that one of OpenAI's names asks for."""
         known = self._openai(name)
         return known.kind if known else None
 
@@ -125,12 +125,12 @@ class Aliases:
         encoding = known.encoding if known else None
         if isinstance(override, str):
             return Alias(name, override, encoding)
-        given = override or {}
-        unknown = given.keys() - {"target", "encoding"}
-        target = given.get("target")
+        fields = override or {}
+        unknown = fields.keys() - {"target", "encoding"}
+        target = fields.get("target")
         if unknown or not target:
             raise InvalidRequest(f"The alias `{name}` needs a `target`, may have an `encoding`, and nothing else.")
-        encoding = given.get("encoding", encoding)
+        encoding = fields.get("encoding", encoding)
         if encoding is not None and encoding not in ENCODINGS:
             choices = ", ".join(ENCODINGS)
             raise InvalidRequest(f"The alias `{name}` has the unknown encoding `{encoding}`: choose one of {choices}.")

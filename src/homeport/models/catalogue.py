@@ -1,4 +1,4 @@
-"""The models that Homeport knows by name: what they are, and where each may come from. Data lies in YAML.
+"""The models that Homeport knows by name: what they are, and their sources. The data is YAML.
 
 Knows nothing of what is installed.
 """
@@ -18,10 +18,10 @@ from homeport.models.sources.pypi import WheelPart
 
 
 class CatalogueFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A file of a source. Size in bytes and hash only where it was really fetched; `parts` for wheels.
+    """A file of a source. Size in bytes and hash only if it was actually downloaded; `parts` for wheels.
 
-    `conversion`: what makes the file of its parts; size and hash are then those of what comes out. `repo`: where the
-    file is in another repository of the hub than its source's; all of it is there, at the latest revision.
+    `conversion`: what makes the file of its parts; size and hash are then those of the result. `repo`: the repository
+    of the hub that has the file, if it is not the source's; all of it is used, at the latest revision.
     """
 
     path: str
@@ -38,14 +38,14 @@ class CatalogueFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def name(self) -> str:
-        """What the file is called on our disk."""
+        """The file's name on disk."""
         return self.path.rsplit("/", 1)[-1]
 
 
 class CatalogueSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One place that has the model; `bundled` is the program's own package.
+    """One place that has the model; `bundled` is Homeport's own package.
 
-    `untested`: nobody of us ever fetched it from there.
+    `untested`: the maintainers have never downloaded it from there.
     """
 
     hub: Literal["hf", "ms", "pypi", "bundled"]
@@ -56,11 +56,11 @@ class CatalogueSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         if self.hub == "pypi" and not all(f.parts and f.sha256 and f.size for f in self.files):
-            raise ValueError("a file from wheels needs its size, its sha256 and its parts")
+            raise ValueError("a file of wheels needs its size, its sha256 and its parts")
         if self.hub == "bundled" and not all(f.sha256 and f.size for f in self.files):
-            raise ValueError("a file that comes with the program needs its size and its sha256")
+            raise ValueError("a bundled file needs its size and its sha256")
         if self.hub not in ("hf", "ms") and any(file.repo for file in self.files):
-            raise ValueError("a file from wheels or from this program has no repo")
+            raise ValueError("a file of wheels or a bundled one has no repo")
         if self.hub in ("hf", "ms") and not self.repo:
             raise ValueError(f"a source on the hub {self.hub} needs a repo")
 
@@ -70,12 +70,12 @@ class CatalogueSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return tuple(dict.fromkeys([self.repo or "", *(file.repo for file in self.files if file.repo)]))
 
     def place(self, file: CatalogueFile) -> str:
-        """A file's path, as a source of one repository or of several has it."""
+        """Return a file's path as its source lists it: with the repository, if there are several."""
         return f"{file.repo or self.repo}/{file.path}" if len(self.repos) > 1 else file.path
 
 
 class Licence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The weights' licence and where it is stated. Not `verified` where only upstream states it."""
+    """The license of the weights and where it is stated. Not `verified` if only upstream states it."""
 
     name: str
     stated: str
@@ -88,8 +88,8 @@ class Licence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class CatalogueEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One model.
 
-    `needs`: models of the catalogue whose files its engine reads too; they are fetched with it. `options`: what its
-    engine is told besides, where the model was made for something else than its family.
+    `needs`: models of the catalogue whose files its engine reads too; they are pulled with it. `options`: engine
+    options that differ from the defaults of its family.
     """
 
     name: str
@@ -104,7 +104,7 @@ class CatalogueEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     options: dict[str, str | int | float | bool] = {}
 
     def facts(self, created: int, size: int) -> ModelFacts:
-        """The model as the other rooms see it, once it is installed."""
+        """Return the facts that other rooms see, once it is installed."""
         return ModelFacts(
             name=self.name,
             kind=self.kind,
@@ -123,7 +123,7 @@ class Catalogue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     models: tuple[CatalogueEntry, ...]
 
     def find(self, name: str) -> CatalogueEntry | None:
-        """The entry of this name, or None."""
+        """Return the entry of this name, or None."""
         return next((entry for entry in self.models if entry.name == name), None)
 
     @property
@@ -146,5 +146,5 @@ def parse(text: str) -> Catalogue:
 
 
 def built_in() -> Catalogue:
-    """The catalogue that comes with this version."""
+    """Return the catalogue of this version."""
     return parse(resources.files("homeport.models").joinpath("catalogue.yaml").read_text(encoding="utf-8"))

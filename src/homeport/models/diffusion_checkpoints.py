@@ -1,7 +1,7 @@
-"""Recognises whole diffusion checkpoints in one safetensors file, by the names of their tensors.
+"""Recognizes whole diffusion checkpoints in one safetensors file, by the names of their tensors.
 
-The file is not trusted: its header's length is held against the file's own and a limit. Knows nothing of hubs or of how
-pictures are painted.
+The file is not trusted: its header's length is checked against the file's length and a limit. Knows nothing of hubs or
+of how images are generated.
 """
 
 import struct
@@ -20,16 +20,16 @@ from homeport.models.sources.protocol import RemoteFile
 SUFFIX = ".safetensors"
 _MAX_HEADER_BYTES = 100 << 20  # the format's own limit
 _PARTS = {
-    "the model that paints": ("model.diffusion_model.",),
+    "the diffusion model": ("model.diffusion_model.",),
     "a text encoder": ("cond_stage_model.", "conditioner.embedders.", "text_encoders."),
     "an autoencoder": ("first_stage_model.", "vae."),
 }
 
 
 def choose(files: Sequence[RemoteFile], pick: str | None) -> RemoteFile | None:
-    """The file that is meant: the one of this name or path, or the only file there is; None where it is none of ours.
+    """Return the file of this name or path, or the only file; None if it is not a safetensors file.
 
-    In a repository a name must be given: most files of this format are text models, and none of these is served.
+    In a repository a name is required: most files of this format are text models, which are not served.
     """
     found = [file for file in files if file.path.endswith(SUFFIX)]
     if pick is None:
@@ -38,13 +38,13 @@ def choose(files: Sequence[RemoteFile], pick: str | None) -> RemoteFile | None:
 
 
 def facts(name: str, weights: Path) -> ModelFacts:
-    """What such a model can do. Raises InvalidRequest for a file that is none, or not all of one."""
+    """Return what such a model can do. Raises InvalidRequest for another file, or an incomplete one."""
     tensors = _tensors(weights)
     missing = [what for what, marks in _PARTS.items() if not any(tensor.startswith(marks) for tensor in tensors)]
     if missing:
         raise InvalidRequest(
             f"{weights.name} is no whole diffusion checkpoint: it lacks {' and '.join(missing)}. Models in several "
-            "files are fetched by their names in the catalogue, and others in this format are not served."
+            "files are pulled by their names in the catalogue, and others in this format are not served."
         )
     return ModelFacts(
         name=name,
@@ -57,7 +57,7 @@ def facts(name: str, weights: Path) -> ModelFacts:
 
 
 def _tensors(path: Path) -> Iterable[str]:
-    """The names in the header: its length in eight bytes, then JSON."""
+    """Return the names in the header: its length in eight bytes, then JSON."""
     with path.open("rb") as file:
         head = file.read(8)
         size = struct.unpack("<Q", head)[0] if len(head) == 8 else 0

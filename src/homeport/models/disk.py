@@ -1,4 +1,4 @@
-"""Room on the disk, and fingerprints of what lies on it. Knows nothing of models."""
+"""Free space on disk, and hashes of files. Knows nothing of models."""
 
 import errno
 import hashlib
@@ -11,17 +11,17 @@ from homeport.domain.errors import Unavailable
 from homeport.formats import durable_files
 
 DISK_FULL = "disk_full"
-"""The code of the error that no other source can mend."""
+"""The code of an error that no other source can help with."""
 
-_MARGIN = 64 << 20  # what stays free for everybody else
+_MARGIN = 64 << 20  # stays free for other programs
 
 
 def require_space(folder: Path, size: int) -> None:
-    """Raise Unavailable (code `disk_full`) unless `size` bytes and a margin fit where `folder` is."""
+    """Raise Unavailable (code `disk_full`) unless `size` bytes and a margin are free at `folder`."""
     free = shutil.disk_usage(folder).free
     if size > 0 and free < size + _MARGIN:
         raise Unavailable(
-            f"Not enough room in {folder}: {_gigabytes(size)} are needed and {_gigabytes(free)} are free. "
+            f"Not enough space in {folder}: {_gigabytes(size)} are needed and {_gigabytes(free)} are free. "
             "Free some space (`homeport rm NAME` removes a model) or set HOMEPORT_HOME to a larger disk.",
             code=DISK_FULL,
         )
@@ -29,34 +29,34 @@ def require_space(folder: Path, size: int) -> None:
 
 @contextmanager
 def translate_disk_full(folder: Path) -> Iterator[None]:
-    """Turn a full disk inside into Unavailable (code `disk_full`); what was written so far stays for a resume."""
+    """Raise Unavailable (code `disk_full`) if the disk is full; what was written stays, so that a pull can resume."""
     try:
         yield
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise Unavailable(
-            f"The disk of {folder} is full. Free some space or set HOMEPORT_HOME to a larger disk, then run the same "
-            "command again: it goes on where it stopped.",
+            f"The disk of {folder} is full. Free some space or set HOMEPORT_HOME to a larger disk, then rerun the "
+            "same command to resume.",
             code=DISK_FULL,
         ) from error
 
 
 def sha256(path: Path) -> str:
-    """The file's SHA-256 in hex, read in blocks."""
+    """Return the file's SHA-256 in hex, read in blocks."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def matches(path: Path, size: int | None, digest: str) -> bool:
-    """Whether a file lies there with this size (where known) and this SHA-256. Size first: it costs nothing."""
+    """Return whether a file has this size (if known) and this SHA-256. Checks the cheap size first."""
     if not path.is_file() or (size is not None and path.stat().st_size != size):
         return False
     return sha256(path) == digest
 
 
 def publish(part: Path, final: Path) -> None:
-    """Give a finished file its final name, once its bytes are on the disk."""
+    """Rename a finished file to its final name, once its bytes are synced to disk."""
     durable_files.sync_path(part)
     part.replace(final)
     durable_files.sync_path(final.parent)

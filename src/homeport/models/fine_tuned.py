@@ -1,4 +1,4 @@
-"""Fine-tuned models in the store: an adapter of their own, and the model that they adapt beside them.
+"""Fine-tuned models in the store: an adapter of their own, and a base model.
 
 Knows nothing of how adapters are made.
 """
@@ -16,24 +16,24 @@ from homeport.models import disk
 from homeport.models.manifest import Manifest, Parent, StoredFile
 from homeport.models.model_store import ModelStore
 
-_KIND = "adapter"  # what an adapter's header says it is
+_KIND = "adapter"  # the type in an adapter's header
 
 
 def install(
     store: ModelStore, name: str, parent: str, files: Mapping[str, Path], source: str, project: str | None = None
 ) -> InstalledModel:
-    """Move a fine-tuned model's files into the store, by role, `adapter` among them, and make it known.
+    """Move a fine-tuned model's files into the store, by role, `adapter` among them, and install it.
 
-    `source`: where it came from, in words; `project`: whose it will be, None: everybody's.
+    `source`: its origin as text; `project`: its owner; None: it is public.
 
-    Raises ModelNotFound where `parent` is not installed and InvalidRequest for a
-    name that is taken or a file that is no adapter; then nothing was moved.
+    Raises ModelNotFound if `parent` is not installed, and InvalidRequest for a name that is taken or a file that is no
+    adapter; then nothing is moved.
     """
-    made = store.manifest(parent)
-    if made.parent is not None:
-        raise InvalidRequest(f"`{parent}` is fine-tuned itself: fine-tune {made.parent.name} instead.")
+    base = store.manifest(parent)
+    if base.parent is not None:
+        raise InvalidRequest(f"`{parent}` is fine-tuned itself: fine-tune {base.parent.name} instead.")
     if gguf_reader.read(files[ADAPTER]).kind != _KIND:
-        raise InvalidRequest(f"{files[ADAPTER].name} is no adapter.")
+        raise InvalidRequest(f"{files[ADAPTER].name} is not an adapter.")
     with store.lock_model(name) as folder:
         if store.find(name):
             raise InvalidRequest(f"There is a model `{name}` already.")
@@ -44,8 +44,8 @@ def install(
             disk.publish(file, target)
             stored.append(StoredFile(target.name, role, size, digest))
         facts = msgspec.structs.replace(
-            made.facts, name=name, created=int(time.time()), size_bytes=sum(file.size for file in stored)
+            base.facts, name=name, created=int(time.time()), size_bytes=sum(file.size for file in stored)
         )
         return store.commit(
-            Manifest(facts, source, None, tuple(stored), parent=Parent(parent, made.digest), project=project)
+            Manifest(facts, source, None, tuple(stored), parent=Parent(parent, base.digest), project=project)
         )

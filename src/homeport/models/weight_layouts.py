@@ -1,7 +1,7 @@
-"""Keeps an installed model's weights in further layouts, and says which one is loaded.
+"""Stores an installed model's weights in further layouts, and selects the one that is loaded.
 
-Measuring is another's: a `Measure` is handed in. Both files stay, so going back is a line in the manifest. A server
-that has a model loaded keeps the file it opened; the next load takes the new one.
+Knows nothing of how layouts are measured (`Measure`). All files stay, so going back changes one line of the manifest. A
+server that has a model loaded keeps the file that it opened; the next load uses the new one.
 """
 
 from collections.abc import Callable
@@ -35,55 +35,59 @@ _ROOM = 6  # all candidates together, in sizes of the original: 4, 8 and 16 bits
 def find_best_layout(
     store: ModelStore, name: str, options: OptimizeOptions, measure: Measure, progress: ProgressReporter
 ) -> OptimizeResult:
-    """Find a faster layout of an installed model and make it the active one.
+    """Find a faster layout of an installed model and activate it.
 
-    Raises ModelNotFound, InvalidRequest for what cannot be laid out anew, and Unavailable where room is missing or
-    measuring fails; whatever happens, no half file stays and the model can be loaded as before.
+    Raises ModelNotFound, InvalidRequest for a model that cannot be requantized, and Unavailable without enough space or
+    if measuring fails; in every case no partial file stays and the model can be loaded as before.
     """
     if options.layout not in (None, ORIGINAL, *LAYOUTS):
         raise InvalidRequest(f"There is no layout `{options.layout}`: there are {', '.join((ORIGINAL, *LAYOUTS))}.")
-    made = store.manifest(name)
-    weights = [file for file in made.files if file.role.startswith(_WEIGHTS)]
-    if made.facts.kind != TEXT or len(weights) != 1 or not weights[0].name.endswith(".gguf"):
-        raise InvalidRequest(f"Only text models in one GGUF file can be laid out anew; `{name}` is not one.")
+    manifest = store.manifest(name)
+    weights = [file for file in manifest.files if file.role.startswith(_WEIGHTS)]
+    if manifest.facts.kind != TEXT or len(weights) != 1 or not weights[0].name.endswith(".gguf"):
+        raise InvalidRequest(f"Only text models in one GGUF file can be requantized; `{name}` is not one.")
     with store.lock_model(name, progress) as folder:
-        made = store.manifest(name)  # another process may have changed it meanwhile
-        if options.layout and not options.is_dry and (options.layout == ORIGINAL or made.layout(options.layout)):
-            return _activate_layout(store, made, options.layout)
+        manifest = store.manifest(name)  # another process may have changed it meanwhile
+        if options.layout and not options.is_dry and (options.layout == ORIGINAL or manifest.layout(options.layout)):
+            return _activate_layout(store, manifest, options.layout)
         if options.layout == ORIGINAL:
-            return OptimizeResult(name, made.active, is_changed=False)
-        return _benchmark(store, made, folder / weights[0].name, options, measure)
+            return OptimizeResult(name, manifest.active, is_changed=False)
+        return _benchmark(store, manifest, folder / weights[0].name, options, measure)
 
 
 def _benchmark(
-    store: ModelStore, made: Manifest, source: Path, wish: OptimizeOptions, measure: Measure
+    store: ModelStore, manifest: Manifest, source: Path, options: OptimizeOptions, measure: Measure
 ) -> OptimizeResult:
     disk.require_space(source.parent, source.stat().st_size * _ROOM)
-    survey = LayoutBenchmarkJob(str(source), wish.layout, wish.is_dry, library=wish.library, threads=wish.threads)
+    job = LayoutBenchmarkJob(
+        str(source), options.layout, options.is_dry, library=options.library, threads=options.threads
+    )
     try:
         with disk.translate_disk_full(source.parent):
-            told = measure(survey)
-            trials = told.trials or ()
-            chosen = next(iter(trials), None) if wish.layout else best(trials)
-            if chosen is None or wish.is_dry:
-                return OptimizeResult(made.facts.name, made.active, is_changed=False, trials=trials)
-            kept = _publish_layout(survey, source, chosen, told)
-            others = tuple(layout for layout in made.layouts if layout.name != kept.name)
-            store.commit(msgspec.structs.replace(made, layouts=(*others, kept), active=kept.name))
-            return OptimizeResult(made.facts.name, kept.name, is_changed=made.active != kept.name, trials=trials)
+            report = measure(job)
+            trials = report.trials or ()
+            chosen = next(iter(trials), None) if options.layout else best(trials)
+            if chosen is None or options.is_dry:
+                return OptimizeResult(manifest.facts.name, manifest.active, is_changed=False, trials=trials)
+            stored_layout = _publish_layout(job, source, chosen, report)
+            others = tuple(layout for layout in manifest.layouts if layout.name != stored_layout.name)
+            store.commit(msgspec.structs.replace(manifest, layouts=(*others, stored_layout), active=stored_layout.name))
+            return OptimizeResult(
+                manifest.facts.name, stored_layout.name, is_changed=manifest.active != stored_layout.name, trials=trials
+            )
     finally:
         for name in LAYOUTS:
-            survey.part(name).unlink(missing_ok=True)
+            job.part(name).unlink(missing_ok=True)
 
 
-def _publish_layout(survey: LayoutBenchmarkJob, source: Path, trial: Trial, told: LayoutBenchmarkEvent) -> StoredLayout:
-    part = survey.part(trial.layout)
+def _publish_layout(job: LayoutBenchmarkJob, source: Path, trial: Trial, report: LayoutBenchmarkEvent) -> StoredLayout:
+    part = job.part(trial.layout)
     final = source.with_name(f"{source.stem}.{trial.layout}.gguf")
     stored = StoredFile(final.name, _WEIGHTS, part.stat().st_size, disk.sha256(part))
     disk.publish(part, final)
-    return StoredLayout(trial.layout, stored, trial, told.kernels, told.machine)
+    return StoredLayout(trial.layout, stored, trial, report.kernels, report.machine)
 
 
-def _activate_layout(store: ModelStore, made: Manifest, layout: str) -> OptimizeResult:
-    store.commit(msgspec.structs.replace(made, active=layout))
-    return OptimizeResult(made.facts.name, layout, is_changed=made.active != layout)
+def _activate_layout(store: ModelStore, manifest: Manifest, layout: str) -> OptimizeResult:
+    store.commit(msgspec.structs.replace(manifest, active=layout))
+    return OptimizeResult(manifest.facts.name, layout, is_changed=manifest.active != layout)

@@ -1,6 +1,6 @@
-"""Recognises Whisper models in CTranslate2's format: which files of a repository they are, and what they can do.
+"""Recognizes Whisper models in CTranslate2's format: their files in a repository, and what they can do.
 
-Knows nothing of hubs or of how they are run.
+Knows nothing of hubs or of how they run.
 """
 
 import json
@@ -22,12 +22,15 @@ _ROLES = (
     ("config", re.compile(r"config\.json")),
     ("tokenizer", re.compile(r"tokenizer\.json")),
     ("vocabulary", re.compile(r"vocabulary\.(txt|json)")),
-    ("preprocessor", re.compile(r"preprocessor_config\.json")),  # how finely large-v3 hears; the others need none
+    (
+        "preprocessor",
+        re.compile(r"preprocessor_config\.json"),
+    ),  # the resolution of large-v3's features; others need none
 )
 _NEEDED = {"weights", "config", "tokenizer", "vocabulary"}
 _SPEC = b"WhisperSpec\0"
 _MANY_LANGUAGES = 51_865
-"""Tokens of a vocabulary that can name languages: one that knows English alone has fewer."""
+"""The minimum vocabulary size of a multilingual model: an English-only one is smaller."""
 
 
 class Chosen(msgspec.Struct, frozen=True):
@@ -38,18 +41,18 @@ class Chosen(msgspec.Struct, frozen=True):
 
 
 def choose(files: Iterable[RemoteFile]) -> Chosen | None:
-    """The model at a repository's top, or None where there is none."""
+    """Return the model at a repository's top level, or None."""
     found = {role: file for file in files for role, name in _ROLES if name.fullmatch(file.path)}
     return Chosen(tuple(found.values()), tuple(found)) if found.keys() >= _NEEDED else None
 
 
 def facts(name: str, paths: Mapping[str, Path]) -> ModelFacts:
-    """What the model can do. `paths`: its files by role. Raises InvalidRequest for another kind of model."""
+    """Return what the model can do. `paths`: its files by role. Raises InvalidRequest for another kind of model."""
     with paths["weights"].open("rb") as opened:
         head = opened.read(6 + len(_SPEC))
-    # CTranslate2's header: its version, then the length and the name of the kind of model.
+    # CTranslate2's header: its version, then the length and the name of the model's class.
     if len(head) < 6 + len(_SPEC) or head[6:] != _SPEC or struct.unpack_from("<H", head, 4)[0] != len(_SPEC):
-        raise InvalidRequest(f"{name} is no Whisper model, and other kinds in CTranslate2's format are not served.")
+        raise InvalidRequest(f"{name} is not a Whisper model, and other kinds in CTranslate2's format are not served.")
     translates = _tokens(paths["vocabulary"]) >= _MANY_LANGUAGES
     return ModelFacts(
         name=name,
@@ -62,9 +65,9 @@ def facts(name: str, paths: Mapping[str, Path]) -> ModelFacts:
 
 
 def _tokens(vocabulary: Path) -> int:
-    """How many tokens there are: one a line, or a JSON array of them."""
+    """Return the number of tokens: one per line, or a JSON array of them."""
     try:
         text = vocabulary.read_text(encoding="utf-8")
         return len(json.loads(text)) if vocabulary.suffix == ".json" else len(text.split("\n")) - text.endswith("\n")
     except ValueError as error:
-        raise InvalidRequest(f"{vocabulary.name} is no vocabulary: {error}.") from error
+        raise InvalidRequest(f"{vocabulary.name} is not a vocabulary: {error}.") from error

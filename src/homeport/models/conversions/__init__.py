@@ -1,5 +1,5 @@
-"""Weights in a form that no engine reads, made into one that one reads. Nothing but the standard library is used.
+"""Converts weights from a format that no engine reads to one that an engine reads. Uses only the standard library.
 
-A conversion gives the same bytes for the same input everywhere, so what comes out has a hash that the catalogue pins.
-Knows nothing of where files come from.
+A conversion returns the same bytes for the same input everywhere, so the catalogue pins the hash of the result. Knows
+nothing of where files come from.
 """

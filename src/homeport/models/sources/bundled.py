@@ -1,4 +1,4 @@
-"""Models that come with this program, as data inside its package. Knows nothing of networks or of the store."""
+"""Models bundled with Homeport, as data inside its package. Knows nothing of networks or of the store."""
 
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -12,7 +12,7 @@ from homeport.models import disk
 from homeport.models.sources.protocol import RemoteFile, SourceListing
 
 ROOT: Traversable = resources.files("homeport.models").joinpath("bundled")
-"""Where in the package they lie."""
+"""Their folder in the package."""
 _BLOCK = 1 << 20
 
 
@@ -23,17 +23,17 @@ class BundledSource(msgspec.Struct, frozen=True):
 
     @property
     def label(self) -> str:
-        """That it was here all the time."""
+        """This program's own package."""
         return "this program's own package"
 
     def listing(self) -> SourceListing:
-        """The pinned files. Raises Unavailable where the installation lacks one."""
+        """Return the pinned files. Raises Unavailable if the installation lacks one."""
         for file in self.files:
             if not _place(file).is_file():
                 raise Unavailable(f"This installation lacks {file.path}: install Homeport again.")
         return SourceListing(None, self.files)
 
-    def fetch(self, listing: SourceListing, file: RemoteFile, part: Path, progress: ProgressReporter) -> None:  # noqa: ARG002 - the contract's
+    def fetch(self, listing: SourceListing, file: RemoteFile, part: Path, progress: ProgressReporter) -> None:  # noqa: ARG002 - the protocol's
         """Copy the file."""
         part.unlink(missing_ok=True)
         with disk.translate_disk_full(part.parent), _place(file).open("rb") as source, part.open("wb") as target:

@@ -1,4 +1,4 @@
-"""Several repositories of one hub as one source: for models whose parts were published apart.
+"""Several repositories of one hub as one source: for models whose parts are published separately.
 
 A file's path begins with its repository's name. Knows nothing of hubs.
 """
@@ -21,11 +21,11 @@ class CombinedSource:
 
     @property
     def label(self) -> str:
-        """All of them, joined."""
+        """The labels of all, joined."""
         return " + ".join(source.label for source in self._sources.values())
 
     def listing(self) -> SourceListing:
-        """Everything that any of them has; the revision names that of each. Raises what they raise."""
+        """Return the files of all; the revision names that of each. Raises what they raise."""
         self._listings = {repo: source.listing() for repo, source in self._sources.items()}
         revisions = [f"{repo}@{found.revision}" for repo, found in self._listings.items()]
         files = [
@@ -35,8 +35,8 @@ class CombinedSource:
         ]
         return SourceListing(" ".join(revisions), tuple(files))
 
-    def fetch(self, listing: SourceListing, file: RemoteFile, part: Path, progress: ProgressReporter) -> None:  # noqa: ARG002 - the contract's
-        """Fetch from the file's own repository, at the revision that `listing` found."""
+    def fetch(self, listing: SourceListing, file: RemoteFile, part: Path, progress: ProgressReporter) -> None:  # noqa: ARG002 - the protocol's
+        """Download from the file's own repository, at the revision of `listing`."""
         repo = next(repo for repo in self._sources if file.path.startswith(f"{repo}/"))
         own = msgspec.structs.replace(file, path=file.path.removeprefix(f"{repo}/"))
         self._sources[repo].fetch(self._listings[repo], own, part, progress)

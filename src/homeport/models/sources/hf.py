@@ -1,7 +1,7 @@
 """Models from Hugging Face or a mirror of it, through its own client library. Knows nothing of the store.
 
-The client finds, lists and authorises; the bytes come over its session into our partial file, because the
-client checks no hash and keeps no partial file from one run to the next.
+The client finds, lists and authorizes; Homeport downloads over the client's session into its own partial file, because
+the client checks no hash and cannot resume in a later run.
 """
 
 import logging
@@ -32,7 +32,7 @@ class HuggingFace(msgspec.Struct, frozen=True):
         return f"hf:{self.repo}"
 
     def listing(self) -> SourceListing:
-        """The repository's files at the commit that `revision` means now."""
+        """Return the repository's files at the commit that `revision` currently means."""
         endpoint = self.options.hf_endpoint
         if reason := reachability.unreachable_reason(endpoint, self.options.connect_s):
             raise protocol.unreachable_error(endpoint, reason, setting="HF_ENDPOINT")
@@ -51,14 +51,16 @@ class HuggingFace(msgspec.Struct, frozen=True):
         return SourceListing(commit, tuple(RemoteFile(f.path, f.size, f.lfs.sha256 if f.lfs else None) for f in files))
 
     def fetch(self, listing: SourceListing, file: RemoteFile, part: Path, progress: ProgressReporter) -> None:
-        """Get one file of the listed commit."""
+        """Download one file of the listed commit."""
         from huggingface_hub import get_session, hf_hub_url
 
         _keep_quiet()
         url = hf_hub_url(self.repo, file.path, revision=listing.revision, endpoint=self.options.hf_endpoint)
-        headers = {"User-Agent": "homeport", "Accept-Encoding": "identity"}  # a packed body cannot be resumed
+        headers = {"User-Agent": "homeport", "Accept-Encoding": "identity"}  # a compressed body cannot be resumed
         if self.options.hf_token:
-            headers["Authorization"] = f"Bearer {self.options.hf_token}"  # the session drops it on the way elsewhere
+            headers["Authorization"] = (
+                f"Bearer {self.options.hf_token}"  # the session drops it on redirects to other hosts
+            )
 
         @contextmanager
         def begin(offset: int) -> Iterator[ResponseBody]:
@@ -72,12 +74,12 @@ class HuggingFace(msgspec.Struct, frozen=True):
                 yield ResponseBody(answer.status_code != 206, answer.iter_bytes())
 
         if file.size is None:
-            raise NotFound(f"{self.label} does not say how large {file.path} is.")
+            raise NotFound(f"{self.label} does not report the size of {file.path}.")
         transfer(begin, part, file.size, progress, self.options.retry_s)
 
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:
-        """Turn the client's errors into ours."""
+        """Translate the client's errors to Homeport's."""
         import httpx2
         from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
@@ -86,7 +88,7 @@ class HuggingFace(msgspec.Struct, frozen=True):
         except HfHubHTTPError as error:
             raise self._hub_error(error.response.status_code) from error
         except OfflineModeIsEnabled as error:
-            raise Unavailable("HF_HUB_OFFLINE is set, so Hugging Face is not asked: unset it to fetch.") from error
+            raise Unavailable("HF_HUB_OFFLINE is set, so Hugging Face is not used: unset it to pull.") from error
         except httpx2.TransportError as error:
             raise ConnectionLost(str(error) or type(error).__name__) from error
 
@@ -97,7 +99,7 @@ class HuggingFace(msgspec.Struct, frozen=True):
 
 
 def _keep_quiet() -> None:
-    """Tell the client to send no telemetry and to write nothing on the terminal."""
+    """Make the client send no telemetry and print nothing."""
     from huggingface_hub import constants
 
     constants.HF_HUB_DISABLE_TELEMETRY = True

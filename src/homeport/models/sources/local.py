@@ -16,7 +16,7 @@ _SHARD = re.compile(r"(.+)-\d{5}-of-(\d{5})\.gguf")
 
 
 class LocalFile(msgspec.Struct, frozen=True):
-    """A model's file, or the first of its shards. `link`: hard-link where the disk allows it, else copy."""
+    """A model's file, or the first of its shards. `link`: hard-link if the disk supports it, else copy."""
 
     path: Path
     link: bool = False
@@ -27,7 +27,7 @@ class LocalFile(msgspec.Struct, frozen=True):
         return f"file:{self.path.absolute()}"
 
     def listing(self) -> SourceListing:
-        """The file, or all shards beside it. Raises NotFound, or InvalidRequest for a folder."""
+        """Return the file, or all its shards. Raises NotFound, or InvalidRequest for a folder."""
         if not self.path.exists():
             raise NotFound(f"There is no file {self.path}.")
         if not self.path.is_file():
@@ -38,7 +38,7 @@ class LocalFile(msgspec.Struct, frozen=True):
             paths = sorted(self.path.parent.glob(f"{_escape_glob(stem)}-[0-9][0-9][0-9][0-9][0-9]-of-{count}.gguf"))
         return SourceListing(None, tuple(RemoteFile(path.name, path.stat().st_size) for path in paths))
 
-    def fetch(self, listing: SourceListing, file: RemoteFile, part: Path, progress: ProgressReporter) -> None:  # noqa: ARG002 - the contract's
+    def fetch(self, listing: SourceListing, file: RemoteFile, part: Path, progress: ProgressReporter) -> None:  # noqa: ARG002 - the protocol's
         """Copy the file, or link it."""
         origin = self.path.with_name(file.name)
         part.unlink(missing_ok=True)
@@ -53,7 +53,7 @@ class LocalFile(msgspec.Struct, frozen=True):
                     progress.advance(len(block))
                 after = os.fstat(source.fileno())
         except PermissionError as error:
-            raise Unavailable(f"{origin} may not be read: {error.strerror}.") from error
+            raise Unavailable(f"{origin} cannot be read: {error.strerror}.") from error
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
             raise Unavailable(f"{origin} changed while it was copied: try again when it is complete.")
 
@@ -62,7 +62,7 @@ def _try_link(origin: Path, part: Path) -> bool:
     try:
         os.link(origin, part)
     except OSError:
-        return False  # another disk, or one that knows no links: copying is what is left
+        return False  # another disk, or one without links: copy instead
     return True
 
 

@@ -1,7 +1,7 @@
 """Models from ModelScope or a mirror of it, through its own client library. Knows nothing of the store.
 
-The client lists and authorises; the bytes come over its session into our partial file, because its own
-download draws on the terminal, gives a file one hour, and writes session files into the user's home.
+The client lists and authorizes; Homeport downloads over the client's session into its own partial file, because the
+client's download prints to the terminal, limits a file to one hour, and writes session files into the user's home.
 """
 
 import tempfile
@@ -22,14 +22,14 @@ from homeport.models.sources.transfer import ConnectionLost, ResponseBody, trans
 if TYPE_CHECKING:
     from modelscope_hub import HubApi
 
-_BLOCK = 1 << 16  # a block that a cut leaves unfinished is lost
+_BLOCK = 1 << 16  # an unfinished block is lost when the connection is cut
 _MAIN = "master"
 
 
 class ModelScope(msgspec.Struct, frozen=True):
     """One model repository. `revision` is a branch or tag; None: the default branch.
 
-    The hub's listing names no commit, so a branch is what the manifest keeps, beside the files' hashes.
+    The hub's listing has no commit, so the manifest stores the branch, in addition to the files' hashes.
     """
 
     repo: str
@@ -42,7 +42,7 @@ class ModelScope(msgspec.Struct, frozen=True):
         return f"ms:{self.repo}"
 
     def listing(self) -> SourceListing:
-        """The repository's files now."""
+        """Return the repository's current files."""
         endpoint = self.options.ms_endpoint
         if reason := reachability.unreachable_reason(endpoint, self.options.connect_s):
             raise protocol.unreachable_error(endpoint, reason, setting="MODELSCOPE_ENDPOINT")
@@ -57,9 +57,9 @@ class ModelScope(msgspec.Struct, frozen=True):
         )
 
     def fetch(self, listing: SourceListing, file: RemoteFile, part: Path, progress: ProgressReporter) -> None:
-        """Get one file of the listed revision."""
+        """Download one file of the listed revision."""
         if not file.size:
-            raise NotFound(f"{self.label} does not say how large {file.path} is.")
+            raise NotFound(f"{self.label} does not report the size of {file.path}.")
         with self._client() as api:
 
             @contextmanager
@@ -79,12 +79,12 @@ class ModelScope(msgspec.Struct, frozen=True):
     def _client(self) -> Iterator["HubApi"]:
         from modelscope_hub import HubApi, HubConfig
 
-        # A folder of its own: the client would keep a session id in the user's home and send it along.
+        # A folder of its own: otherwise the client would store a session id in the user's home and send it.
         with tempfile.TemporaryDirectory(prefix="homeport-") as folder:
             api = HubApi(
                 HubConfig(
                     endpoint=self.options.ms_endpoint,
-                    token=self.options.ms_token or "",  # empty, not None: None reads what is stored on this machine
+                    token=self.options.ms_token or "",  # empty, not None: None uses the one stored on this machine
                     config_dir=Path(folder),
                     cache_dir=Path(folder),
                 )
@@ -93,7 +93,7 @@ class ModelScope(msgspec.Struct, frozen=True):
 
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:
-        """Turn the client's errors into ours."""
+        """Translate the client's errors to Homeport's."""
         import requests
         from modelscope_hub import APIError, NetworkError
 

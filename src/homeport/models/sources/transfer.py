@@ -1,4 +1,4 @@
-"""Brings one file over HTTP into a partial file, going on where it stopped. Knows nothing of any hub's client."""
+"""Downloads one file over HTTP into a partial file, resuming where it stopped. Knows nothing of any hub's client."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -11,29 +11,29 @@ from homeport.domain.errors import Unavailable
 from homeport.domain.operations import ProgressReporter
 from homeport.models import disk
 
-_ATTEMPTS = 5  # in a row without one new byte
+_ATTEMPTS = 5  # in a row without a new byte
 
 
 class ConnectionLost(Exception):
-    """The connection broke; what came before it counts."""
+    """The connection was lost; the bytes before that count."""
 
 
 class ResponseBody(msgspec.Struct):
-    """An answer that has begun. `whole` says that it starts at the first byte, whatever was asked for."""
+    """A response that has begun. `whole`: it starts at the first byte, whatever was requested."""
 
     from_start: bool
     chunks: Iterator[bytes]
 
 
 Open = Callable[[int], AbstractContextManager[ResponseBody]]
-"""Ask for the file from a byte on. Raises ConnectionLost where the connection breaks, before or while chunks come."""
+"""Requests the file from a byte on. Raises ConnectionLost if the connection is lost, before or during the body."""
 
 
 def transfer(begin: Open, part: Path, size: int, progress: ProgressReporter, pause_s: float) -> None:
     """Fill `part` up to `size` bytes.
 
-    Raises Unavailable where the hub stops sending for good or sends more than it announced. A full disk and
-    an interrupt leave `part` as it is, for the next run.
+    Raises Unavailable if the hub repeatedly stops sending, or sends more than announced. A full disk and an interrupt
+    leave `part` as it is, for the next run.
     """
     have = _length(part)
     if have > size:
@@ -54,15 +54,15 @@ def transfer(begin: Open, part: Path, size: int, progress: ProgressReporter, pau
         have = _length(part)
         if have >= size:
             return
-        # Measured against the furthest point ever: a hub that knows no ranges starts anew each time.
+        # Measured against the furthest point so far: a hub without range requests restarts each time.
         idle = 0 if have > furthest else idle + 1
         furthest = max(furthest, have)
         if idle >= _ATTEMPTS:
             raise Unavailable(
-                f"The transfer of {part.name} stopped at {have} of {size} bytes ({reason}): run the "
-                "same command again, it goes on from there."
+                f"The transfer of {part.name} stopped at {have} of {size} bytes ({reason}): rerun "
+                "the command to resume."
             )
-        progress.message(f"Interrupted ({reason}): going on at byte {have}.")
+        progress.message(f"Interrupted ({reason}): resuming at byte {have}.")
         time.sleep(pause_s)
 
 
@@ -73,7 +73,7 @@ def _append(body: ResponseBody, part: Path, have: int, size: int, progress: Prog
             have += len(chunk)
             if have > size:
                 file.truncate(0)
-                raise Unavailable(f"More bytes came than the {size} that were announced: try again later.")
+                raise Unavailable(f"The hub sent more than the announced {size} bytes: try again later.")
             file.write(chunk)
             progress.advance(len(chunk))
 
