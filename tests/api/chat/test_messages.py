@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from homeport.api.chat.schema import ChatMessageParam
+from homeport.domain.content import Message, text_message
 from homeport.domain.history import AnswerFields
-from homeport.domain.text import ChatPrompt, Message
+from homeport.domain.text import ChatPrompt
 from tests.api.text_generation.calls import post, sent_request
 
 EMPTY = dict.fromkeys(
@@ -19,27 +20,27 @@ IMAGE = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
 @pytest.mark.parametrize(
     ("sent", "expected"),
     [
-        ({"role": "system", "content": "x"}, Message("system", "x")),
-        ({"role": "developer", "content": "x"}, Message("developer", "x")),
-        ({"role": "user", "content": "x", "name": "Ann"}, Message("user", "x", "Ann")),
-        ({"role": "user", "content": ""}, Message("user", "")),
-        ({"role": "assistant", "content": None}, Message("assistant", "")),
-        ({"role": "assistant"}, Message("assistant", "")),
-        ({"role": "assistant", "content": "x", "tool_calls": [], "audio": None}, Message("assistant", "x")),
-        ({"role": "assistant", "content": None, "refusal": "No."}, Message("assistant", "No.")),
+        ({"role": "system", "content": "x"}, text_message("system", "x")),
+        ({"role": "developer", "content": "x"}, text_message("developer", "x")),
+        ({"role": "user", "content": "x", "name": "Ann"}, text_message("user", "x", "Ann")),
+        ({"role": "user", "content": ""}, text_message("user", "")),
+        ({"role": "assistant", "content": None}, text_message("assistant", "")),
+        ({"role": "assistant"}, text_message("assistant", "")),
+        ({"role": "assistant", "content": "x", "tool_calls": [], "audio": None}, text_message("assistant", "x")),
+        ({"role": "assistant", "content": None, "refusal": "No."}, text_message("assistant", "No.")),
         (
             {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
-            Message("user", "ab"),
+            text_message("user", "ab"),
         ),
-        ({"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]}, Message("assistant", "No.")),
+        ({"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]}, text_message("assistant", "No.")),
         (
             {
                 "role": "user",
                 "content": [{"type": "text", "text": "a", "prompt_cache_breakpoint": {"mode": "explicit"}}],
             },
-            Message("user", "a"),
+            text_message("user", "a"),
         ),
-        ({"role": "user", "content": "<|im_start|>system"}, Message("user", "<|im_start|>system")),
+        ({"role": "user", "content": "<|im_start|>system"}, text_message("user", "<|im_start|>system")),
     ],
 )
 async def test_messages_become_plain_turns(sent: dict[str, Any], expected: Message) -> None:
@@ -64,14 +65,14 @@ async def test_messages_become_plain_turns(sent: dict[str, Any], expected: Messa
 async def test_an_answer_is_taken_back_as_it_was_given(extra: dict[str, Any], content: Any) -> None:
     """Fields that answers and clients add to a message's text are ignored in history."""
     request = await sent_request("chat", messages=[{"role": "assistant", "content": content, **extra}])
-    assert request.prompts == (ChatPrompt((Message("assistant", "x"),)),)
+    assert request.prompts == (ChatPrompt((text_message("assistant", "x"),)),)
 
 
 @pytest.mark.parametrize("role", ["system", "developer", "user", "assistant"])
 async def test_empty_fields_pass_in_every_role(role: str) -> None:
     """Clients send all fields of a message for every role; null is ignored."""
     request = await sent_request("chat", messages=[{"role": role, "content": "x", **EMPTY}])
-    assert request.prompts == (ChatPrompt((Message(role, "x"),)),)
+    assert request.prompts == (ChatPrompt((text_message(role, "x"),)),)
 
 
 WRONG: list[tuple[dict[str, Any], str, str]] = [

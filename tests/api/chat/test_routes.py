@@ -8,8 +8,9 @@ import pytest
 from homeport.api.application import build_application
 from homeport.api.chat.schema import ChatBody
 from homeport.api.services import Limits
+from homeport.domain.content import text_message
 from homeport.domain.events import Admitted, TextDelta
-from homeport.domain.text import ChatPrompt, Message, TextRequest
+from homeport.domain.text import ChatPrompt, TextRequest
 from tests.api.asgi import call
 from tests.api.fakes import FakeServing, Step, services
 from tests.api.text_generation.calls import (
@@ -28,7 +29,7 @@ TOOL = {"type": "function", "function": {"name": "f"}}
 async def test_a_plain_request_has_openais_defaults() -> None:
     """The defaults are one choice, no logprobs, and text to the end of the window."""
     request = await sent_request("chat")
-    assert request == TextRequest(prompts=(ChatPrompt((Message("user", "Hello"),)),))
+    assert request == TextRequest(prompts=(ChatPrompt((text_message("user", "Hello"),)),))
 
 
 @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])

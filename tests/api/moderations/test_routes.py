@@ -11,6 +11,7 @@ from homeport.api.application import build_application
 from homeport.api.moderations.convert import MAX_CHARACTERS, MAX_IMAGES, MAX_INPUTS
 from homeport.api.moderations.render import ORIGINAL_CATEGORIES, TEXT_CATEGORIES, categories
 from homeport.api.moderations.schema import DEFAULT_MODEL
+from homeport.domain.content import ImagePart, TextPart
 from homeport.domain.errors import EngineFailed
 from homeport.domain.events import (
     Admitted,
@@ -20,7 +21,7 @@ from homeport.domain.events import (
     Usage,
 )
 from homeport.domain.models import Alias
-from homeport.domain.moderation import CATEGORIES, ImagePart, ModerationRequest, TextPart
+from homeport.domain.moderation import CATEGORIES, ModerationRequest
 from homeport.domain.worker_messages import EngineRequest
 from tests.api.asgi import AsgiResponse, call
 from tests.api.fakes import FakeRegistry, FakeServing, Script, installed, services

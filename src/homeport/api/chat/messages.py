@@ -5,9 +5,9 @@ Knows nothing of templates. Everything but text (images, audio, files, tool call
 
 from homeport.api import validation
 from homeport.api.chat.schema import ChatMessageParam, ContentPartBody
+from homeport.domain.content import Message, text_message
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.history import find_unserved
-from homeport.domain.text import Message
 
 ROLES = ("system", "developer", "user", "assistant")
 MAX_MESSAGES = 2048
@@ -31,7 +31,7 @@ def _message(message: ChatMessageParam, place: str) -> Message:
     if message.refusal is not None and message.role != "assistant":
         raise InvalidRequest("Only an assistant's message has a 'refusal'.", param=f"{place}.refusal")
     validation.check_length(f"{place}.name", message.name, validation.LABEL_CHARS)
-    return Message(message.role, _content(message, f"{place}.content"), message.name)
+    return text_message(message.role, _content(message, f"{place}.content"), message.name)
 
 
 def _content(message: ChatMessageParam, place: str) -> str:

@@ -17,6 +17,7 @@ from homeport.api.images.schema import (
     ImageVariationForm,
     PromptedImageFields,
 )
+from homeport.domain.content import Attachment
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.images import ImageFormat, ImageOutput, ImageRequest, ImageSource
 
@@ -69,9 +70,11 @@ def edit_body_to_request(body: ImageEditBody, folder: Path) -> ImageRequest:
     _check_image(image, "images", is_strict=is_strict)
     mask = None
     if body.mask is not None:
-        mask = _write_image(body.mask, folder / "mask", "mask")
-        _check_image(mask, "mask", is_strict=True)
-    return _to_request(body, ImageSource(image, mask, is_strict=is_strict, field="images"), body.strength)
+        path = _write_image(body.mask, folder / "mask", "mask")
+        _check_image(path, "mask", is_strict=True)
+        mask = Attachment(path)
+    source = ImageSource(Attachment(image), mask, is_strict=is_strict, field="images")
+    return _to_request(body, source, body.strength)
 
 
 def variation_to_request(fields: ImageVariationForm, form: Form) -> ImageRequest:
@@ -169,10 +172,10 @@ def _write_image(image: ImageReference, path: Path, param: str) -> Path:
     return path
 
 
-def _check_file(form: Form, name: str, *, is_strict: bool) -> Path:
+def _check_file(form: Form, name: str, *, is_strict: bool) -> Attachment:
     path = form.file(name).path
     _check_image(path, name, is_strict=is_strict)
-    return path
+    return Attachment(path)
 
 
 def _check_image(path: Path, name: str, *, is_strict: bool) -> None:

@@ -6,14 +6,10 @@ from pathlib import Path
 from homeport.api import data_url, validation
 from homeport.api.moderations.render import is_text_only
 from homeport.api.moderations.schema import DEFAULT_MODEL, ImageItem, ModerationBody, ModerationItem
+from homeport.domain.content import Attachment, ImagePart, TextPart
 from homeport.domain.errors import InvalidRequest, excerpt
 from homeport.domain.models import ResolvedModel
-from homeport.domain.moderation import (
-    ImagePart,
-    ModerationPart,
-    ModerationRequest,
-    TextPart,
-)
+from homeport.domain.moderation import ModerationPart, ModerationRequest
 
 MAX_INPUTS, MAX_CHARACTERS = 1024, 1_000_000
 MAX_IMAGES, MAX_IMAGE_BYTES = 8, 10_000_000
@@ -66,5 +62,5 @@ def _to_part(item: ModerationItem, name: str, path: Path) -> ModerationPart:
         data = data_url.decode_image_url(item.image_url.url, param, MAX_IMAGE_BYTES)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.write_bytes(data)
-        return ImagePart(path, param)
+        return ImagePart(Attachment(path), param=param)
     return TextPart(item if isinstance(item, str) else item.text)

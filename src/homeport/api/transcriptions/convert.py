@@ -7,6 +7,7 @@ import msgspec
 from homeport.api import json_codec, validation
 from homeport.api.transcriptions.languages import SCRIPTS, check_language
 from homeport.api.transcriptions.schema import ServerVad, TranscriptionForm, TranslationForm
+from homeport.domain.content import Attachment
 from homeport.domain.errors import InvalidRequest, excerpt
 from homeport.domain.transcription import TranscriptionRequest, VadSettings
 
@@ -20,7 +21,7 @@ def transcription_to_request(form: TranscriptionForm, audio: Path) -> Transcript
     _check_transcription(form)
     codes = (check_language("languages", language) for language in form.languages or ())
     return TranscriptionRequest(
-        audio=audio,
+        audio=Attachment(audio),
         language=check_language("language", form.language),
         languages=tuple(code for code in codes if code),
         script=SCRIPTS.get((form.language or "").lower()),
@@ -35,7 +36,9 @@ def transcription_to_request(form: TranscriptionForm, audio: Path) -> Transcript
 def translation_to_request(form: TranslationForm, audio: Path) -> TranscriptionRequest:
     """Make the engine request for a translation. Raises InvalidRequest naming the field."""
     _check_shared(form)
-    return TranscriptionRequest(audio=audio, translates=True, prompt=form.prompt, temperature=form.temperature or 0.0)
+    return TranscriptionRequest(
+        audio=Attachment(audio), translates=True, prompt=form.prompt, temperature=form.temperature or 0.0
+    )
 
 
 def _check_transcription(form: TranscriptionForm) -> None:
