@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from homeport.domain.fine_tuning import FineTuningEvent, FineTuningJob, PageRequest
+from homeport.domain.fine_tuning import FineTuningEvent, FineTuningJob
+from homeport.domain.paging import PageRequest
 from homeport.domain.training import (
     Hyperparameters,
     StepMetrics,
@@ -58,7 +59,7 @@ class FineTuningStore:
 
     def told(self, job: FineTuningJob) -> list[FineTuningEvent]:
         """Everything that was told of it, in order."""
-        return list(self.book.list_events(job.project, job.id, PageRequest(is_newest_first=False))[0])
+        return list(self.book.list_events(job.project, job.id, PageRequest(is_newest_first=False)).items)
 
     def messages(self, job: FineTuningJob) -> list[str]:
         """The same in words."""

@@ -7,6 +7,7 @@ import pytest
 
 from homeport.domain.batches import Batch, BatchError, LineResult
 from homeport.domain.errors import InvalidRequest, NotFound
+from homeport.domain.paging import PageRequest
 from homeport.store.batches import WINDOW_S, SqlBatchRepository
 from homeport.store.blobs import BlobStore
 from homeport.store.database import Database
@@ -82,12 +83,12 @@ def test_batches_are_listed_from_the_newest(room: BatchStoreFixture) -> None:
     """Pages end where the next begins, and an id of another project is no place to begin."""
     ids = [room.made().id for _ in range(5)]
     theirs = room.made("other")
-    first, has_more = room.book.list_page("one", 2, None)
-    assert ([each.id for each in first], has_more) == ([ids[4], ids[3]], True)
-    rest, has_more = room.book.list_page("one", 3, ids[3])
-    assert ([each.id for each in rest], has_more) == (ids[2::-1], False)
+    first = room.book.list_page("one", PageRequest(limit=2))
+    assert ([each.id for each in first.items], first.has_more) == ([ids[4], ids[3]], True)
+    rest = room.book.list_page("one", PageRequest(limit=3, after=ids[3]))
+    assert ([each.id for each in rest.items], rest.has_more) == (ids[2::-1], False)
     with pytest.raises(InvalidRequest) as refused:
-        room.book.list_page("one", 2, theirs.id)
+        room.book.list_page("one", PageRequest(after=theirs.id))
     assert refused.value.param == "after"
 
 

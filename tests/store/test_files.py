@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from homeport.domain.errors import InvalidRequest, NotFound, StorageFull
-from homeport.domain.files import File, FilePageRequest, Upload
+from homeport.domain.files import File, Upload
+from homeport.domain.paging import Page, PageRequest
 from homeport.store.blobs import BlobStore
 from homeport.store.database import Database
 from homeport.store.files import SqlFileRepository
@@ -74,7 +75,7 @@ def test_a_file_without_a_row_is_not_kept(house: FileStoreFixture) -> None:
     with pytest.raises(StorageFull):
         house.files.create(FILE, house.content(), full)
     assert house.kept() == []
-    assert house.files.list_page("one", FilePageRequest()) == ([], False)
+    assert house.files.list_page("one", PageRequest()) == Page()
 
 
 def test_what_a_dead_process_left_is_swept(house: FileStoreFixture) -> None:

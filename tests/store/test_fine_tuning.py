@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from homeport.domain.errors import InvalidRequest, NotFound, Overloaded
-from homeport.domain.fine_tuning import PageRequest
+from homeport.domain.paging import Page, PageRequest
 from homeport.domain.training import Classification, Hyperparameters
 from homeport.store.database import Database
 from tests.store.fine_tuning_store import FineTuningStore, measures
@@ -41,7 +41,7 @@ def test_another_projects_job_is_not_there(books: FineTuningStore) -> None:
     for look in (books.book.list_events, books.book.list_checkpoints):
         with pytest.raises(NotFound):
             look("other", job.id, page)
-    assert books.book.list_page("other", page) == ([], False)
+    assert books.book.list_page("other", page) == Page()
     with pytest.raises(InvalidRequest) as refused:
         books.book.list_page("other", PageRequest(after=job.id))
     assert refused.value.param == "after"
@@ -67,17 +67,17 @@ def test_jobs_are_listed_by_page_and_metadata(books: FineTuningStore) -> None:
     for number, metadata in enumerate(pairs):
         books.job(f"ftjob-{number}", metadata=metadata)
 
-    def ids(page: PageRequest) -> tuple[list[str], bool]:
-        found, has_more = books.book.list_page("one", page)
-        return [job.id[-1] for job in found], has_more
+    def ids(page: PageRequest, metadata: dict[str, str] | None = None) -> tuple[list[str], bool]:
+        found = books.book.list_page("one", page, metadata)
+        return [job.id[-1] for job in found.items], found.has_more
 
     assert ids(PageRequest()) == (["4", "3", "2", "1", "0"], False)
     assert ids(PageRequest(is_newest_first=False, limit=2)) == (["0", "1"], True)
     assert ids(PageRequest(limit=2, after="ftjob-2")) == (["1", "0"], False)
-    assert ids(PageRequest(metadata={"a": "1"})) == (["2", "0"], False)
-    assert ids(PageRequest(metadata={"a": "1"}, limit=1)) == (["2"], True)
-    assert ids(PageRequest(metadata={"a": "1", "b": "2"})) == (["2"], False)
-    assert ids(PageRequest(metadata={})) == (["3", "1"], False)
+    assert ids(PageRequest(), {"a": "1"}) == (["2", "0"], False)
+    assert ids(PageRequest(limit=1), {"a": "1"}) == (["2"], True)
+    assert ids(PageRequest(), {"a": "1", "b": "2"}) == (["2"], False)
+    assert ids(PageRequest(), {}) == (["3", "1"], False)
 
 
 def test_events_have_pages(books: FineTuningStore) -> None:
@@ -86,15 +86,15 @@ def test_events_have_pages(books: FineTuningStore) -> None:
     for step in (1, 2, 3):
         books.log.record_step(job, measures(step), 6, None)
     every = books.told(job)
-    first, has_more = books.book.list_events("one", job.id, PageRequest(limit=2))
-    assert (list(first), has_more) == (every[:-3:-1], True)
-    rest, has_more = books.book.list_events("one", job.id, PageRequest(after=first[-1].id))
-    assert (list(rest), has_more) == (every[-3::-1], False)
-    assert [event.data for event in first] == [
+    first = books.book.list_events("one", job.id, PageRequest(limit=2))
+    assert first == Page(items=tuple(every[:-3:-1]), has_more=True)
+    rest = books.book.list_events("one", job.id, PageRequest(after=first.items[-1].id))
+    assert rest == Page(items=tuple(every[-3::-1]))
+    assert [event.data for event in first.items] == [
         {"total_steps": 6, "step": step, "train_loss": 1.0 / step, "train_mean_token_accuracy": 0.5} for step in (3, 2)
     ]
     with pytest.raises(InvalidRequest):
-        books.book.list_events("one", other.id, PageRequest(after=first[0].id))
+        books.book.list_events("one", other.id, PageRequest(after=first.items[0].id))
 
 
 def test_a_job_is_paused_resumed_and_cancelled(books: FineTuningStore) -> None:

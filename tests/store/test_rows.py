@@ -8,9 +8,9 @@ import sqlalchemy as sa
 
 from homeport.domain.batches import Batch
 from homeport.domain.errors import NotFound
-from homeport.domain.files import File, FilePageRequest
-from homeport.domain.fine_tuning import PageRequest
+from homeport.domain.files import File
 from homeport.domain.keys import NewKey
+from homeport.domain.paging import Page, PageRequest
 from homeport.store import migration, rows
 from homeport.store.batches import SqlBatchRepository
 from homeport.store.blobs import BlobStore
@@ -78,9 +78,7 @@ def test_a_damaged_file_is_missing_alone(tmp_path: Path) -> None:
     plain = File(id="", project="one", purpose="batch", filename="a", bytes=0, created_at=0)
     bad, good = files.create(plain, content), files.create(plain, content)
     _spoil(database, FILES, bad.id, filename=b"\xff")
-    found, has_more = files.list_page("one", FilePageRequest())
-    assert [file.id for file in found] == [good.id]
-    assert not has_more
+    assert files.list_page("one", PageRequest()) == Page(items=(good,))
     with pytest.raises(NotFound, match="damaged"):
         files.get("one", bad.id)
     files.sweep()
@@ -101,7 +99,7 @@ def test_a_damaged_batch_is_passed_over(database: Database, tmp_path: Path, colu
     assert claimed is not None
     assert claimed.id == good.id
     assert book.claim("me", 60) is None
-    assert [batch.id for batch in book.list_page("one", 10, None)[0]] == [good.id]
+    assert [batch.id for batch in book.list_page("one", PageRequest(limit=10)).items] == [good.id]
     with pytest.raises(NotFound, match="damaged"):
         book.get("one", bad.id)
 
@@ -116,7 +114,7 @@ def test_a_damaged_fine_tuning_job_is_passed_over(database: Database, tmp_path: 
     found = books.log.next_job("here")
     assert found is not None
     assert found.id == good.id
-    assert [job.id for job in books.book.list_page("one", PageRequest())[0]] == [good.id]
+    assert [job.id for job in books.book.list_page("one", PageRequest()).items] == [good.id]
     with pytest.raises(NotFound, match="damaged"):
         books.book.get("one", bad.id)
     books.book.cancel("one", good.id)

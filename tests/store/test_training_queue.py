@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from homeport.domain.errors import ErrorInfo, Unavailable
-from homeport.domain.files import FilePageRequest
-from homeport.domain.fine_tuning import MAX_CHECKPOINTS, PageRequest
+from homeport.domain.fine_tuning import MAX_CHECKPOINTS
+from homeport.domain.paging import Page, PageRequest
 from homeport.store.database import Database
 from homeport.store.training_queue import SILENT_S
 from tests.store.fine_tuning_store import (
@@ -57,7 +57,7 @@ def test_a_training_is_written_down(books: FineTuningStore) -> None:
     done = books.book.get("one", job.id)
     assert (done.status, done.tokens, done.finished_at) == ("succeeded", 120, 1_700_000_000)
     assert done.estimated_finish is None
-    [file] = books.files.list_page("one", FilePageRequest())[0]
+    [file] = books.files.list_page("one", PageRequest()).items
     assert (file.id, file.purpose, file.bytes) == (done.result_file, "fine-tune-results", 22)
     assert books.messages(job)[-3:] == [
         f"New fine-tuned model created: {job.name}",
@@ -84,16 +84,17 @@ def test_the_latest_checkpoints_stay(books: FineTuningStore) -> None:
     job = books.under_way("ftjob-1")
     for step in range(1, MAX_CHECKPOINTS + 3):
         books.log.record_checkpoint(job, measures(step, full_valid_loss=0.5), f"name:{step}")
-    found, has_more = books.book.list_checkpoints("one", job.id, PageRequest())
-    assert [each.step for each in found] == [5, 4, 3]
-    assert not has_more
-    assert found[0].metrics == {
+    found = books.book.list_checkpoints("one", job.id, PageRequest())
+    assert [each.step for each in found.items] == [5, 4, 3]
+    assert not found.has_more
+    assert found.items[0].metrics == {
         "step": 5,
         "train_loss": 0.2,
         "train_mean_token_accuracy": 0.5,
         "full_valid_loss": 0.5,
     }
-    assert books.book.list_checkpoints("one", job.id, PageRequest(limit=1, after=found[0].id)) == ([found[1]], True)
+    second = books.book.list_checkpoints("one", job.id, PageRequest(limit=1, after=found.items[0].id))
+    assert second == Page(items=(found.items[1],), has_more=True)
 
 
 def test_the_last_step_before_a_pause_is_written_down(books: FineTuningStore) -> None:
@@ -122,7 +123,7 @@ def test_who_is_not_wanted_changes_nothing(books: FineTuningStore) -> None:
     assert not books.log.fail(job, Unavailable("no").info)
     assert not books.log.succeed(job, books.made(job))
     assert (books.book.get("one", job.id), books.told(job)) == before
-    assert books.files.list_page("one", FilePageRequest()) == ([], False)
+    assert books.files.list_page("one", PageRequest()) == Page()
 
 
 def test_a_failure_is_told(books: FineTuningStore) -> None:
@@ -151,8 +152,8 @@ def test_what_is_left_behind_is_known_until_it_is_gone(books: FineTuningStore) -
     for job in untidy:
         books.log.mark_cleaned(job)
     assert books.log.list_uncleaned("here") == []
-    assert len(books.book.list_checkpoints("one", done.id, PageRequest())[0]) == 1
-    assert books.book.list_checkpoints("one", cancelled.id, PageRequest()) == ([], False)
+    assert len(books.book.list_checkpoints("one", done.id, PageRequest()).items) == 1
+    assert books.book.list_checkpoints("one", cancelled.id, PageRequest()) == Page()
 
 
 def test_a_silent_servers_jobs_go_on_elsewhere(books: FineTuningStore) -> None:

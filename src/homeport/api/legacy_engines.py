@@ -8,12 +8,13 @@ from starlette.responses import Response
 
 from homeport.api.json_response import JsonResponse
 from homeport.api.models import OWNER, listed
+from homeport.api.paging import render_list
 from homeport.api.services import registry
 
 
 async def list_engines(request: Request) -> Response:
     """List the same names as engines."""
-    return JsonResponse({"object": "list", "data": [_engine(name) for name in listed(request)]})
+    return render_list(map(_engine, listed(request)))
 
 
 async def retrieve(request: Request) -> Response:

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from homeport.api.json_response import JsonResponse
+from homeport.api.paging import render_list
 from homeport.api.services import Services, registry, services
 from homeport.domain.errors import Forbidden, excerpt
 from homeport.domain.models import InstalledModel
@@ -31,7 +32,7 @@ def listed(request: Request) -> Mapping[str, InstalledModel]:
 async def list_models(request: Request) -> Response:
     """List every installed model, then aliases."""
     house = services(request)
-    return JsonResponse({"object": "list", "data": [_render_model(house, *entry) for entry in listed(request).items()]})
+    return render_list(_render_model(house, *entry) for entry in listed(request).items())
 
 
 async def retrieve(request: Request) -> Response:

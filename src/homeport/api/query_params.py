@@ -1,4 +1,4 @@
-"""What stands behind the question mark of a URL, read as typed values. Knows nothing of any endpoint."""
+"""Reads the query string of a URL as typed values. Knows nothing of endpoints."""
 
 import re
 from typing import Any, TypeVar, get_origin
@@ -11,16 +11,16 @@ from homeport.api import json_codec
 T = TypeVar("T", bound=msgspec.Struct)
 
 
-def read_query(request: Request, kind: type[T], passed_over: re.Pattern[str] | None = None) -> T:
-    """Read a query as `kind`. A field that is a tuple may be repeated, with `[]` behind its name or not.
+def read_query(request: Request, kind: type[T], ignore: re.Pattern[str] | None = None) -> T:
+    """Read a query string as `kind`. A field that is a tuple may be repeated, with or without `[]` after its name.
 
-    `passed_over`: names that somebody else reads. Raises InvalidRequest for unknown names, if `kind` forbids them, and
-    for wrong values.
+    Names that match `ignore` are skipped. Raises InvalidRequest for unknown names, if `kind` forbids them, and for
+    invalid values.
     """
     lists = {field.name for field in msgspec.structs.fields(kind) if get_origin(field.type) is tuple}
     values: dict[str, Any] = {}
     for written, value in request.query_params.multi_items():
-        if passed_over is not None and passed_over.fullmatch(written):
+        if ignore is not None and ignore.fullmatch(written):
             continue
         name = written.removesuffix("[]")
         if name in lists:

@@ -44,12 +44,3 @@ class UploadPart(msgspec.Struct, frozen=True, kw_only=True):
     upload_id: str
     bytes: int
     created_at: int
-
-
-class FilePageRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Which files are to be listed: `limit` of them behind the one with the id `after`, newest first or oldest."""
-
-    purpose: str | None = None
-    limit: int = 10_000
-    after: str | None = None
-    is_newest_first: bool = True

@@ -3,7 +3,6 @@
 One kind of job for every API that creates one. Knows nothing of how models are trained, nor of where jobs are stored.
 """
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -89,15 +88,3 @@ class FineTuningCheckpoint(msgspec.Struct, frozen=True, kw_only=True):
     step: int
     name: str
     metrics: dict[str, float]
-
-
-class PageRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Which part of a list is wanted: `limit` of it (None: all) behind the one with the id `after`.
-
-    `metadata`: only jobs with these pairs; empty: only jobs without any; None: all.
-    """
-
-    limit: int | None = None
-    after: str | None = None
-    is_newest_first: bool = True
-    metadata: Mapping[str, str] | None = None

@@ -22,9 +22,11 @@ from homeport.domain.batches import (
 )
 from homeport.domain.errors import InvalidRequest, NotFound
 from homeport.domain.files import File
+from homeport.domain.paging import Page, PageRequest
 from homeport.store import rows
 from homeport.store.database import Database
 from homeport.store.files import SqlFileRepository
+from homeport.store.paging import fetch_page
 from homeport.store.schema import BATCH_RESULTS, BATCHES
 
 WINDOW_S = 86_400
@@ -61,18 +63,16 @@ class SqlBatchRepository:
             raise _missing(batch_id)
         return _batch(row)
 
-    def list_page(self, project: str, limit: int, after: str | None) -> tuple[Sequence[Batch], bool]:
-        """A project's batches, the newest first, and whether there are more. Raises InvalidRequest for `after`."""
-        query = sa.select(BATCHES).where(BATCHES.c.project == project).order_by(BATCHES.c.seq.desc()).limit(limit + 1)
+    def list_page(self, project: str, page: PageRequest) -> Page[Batch]:
+        """Return a page of a project's batches. Raises InvalidRequest for an unknown `after`."""
         with self._database.read_transaction() as connection:
-            if after is not None:
-                where = sa.and_(BATCHES.c.id == after, BATCHES.c.project == project)
-                seq = connection.execute(sa.select(BATCHES.c.seq).where(where)).scalar()
-                if seq is None:
-                    raise InvalidRequest(f"No such Batch object: {after[:100]}", param="after")
-                query = query.where(BATCHES.c.seq < seq)
-            found = connection.execute(query).mappings().all()
-        return list(rows.values(found[:limit], Batch, _WRITTEN)), len(found) > limit
+            return fetch_page(
+                connection,
+                BATCHES,
+                page,
+                BATCHES.c.project == project,
+                lambda found: rows.values(found, Batch, _WRITTEN),
+            )
 
     def cancel(self, project: str, batch_id: str) -> Batch:
         """Have a batch end early. Raises NotFound, or InvalidRequest for one that has ended or is being finished."""

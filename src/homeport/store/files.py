@@ -6,18 +6,19 @@ process that ended between the two is swept away later. Synchronous.
 
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
-from homeport.domain.errors import InvalidRequest, NotFound
-from homeport.domain.files import File, FilePageRequest
+from homeport.domain.errors import NotFound
+from homeport.domain.files import File
+from homeport.domain.paging import Page, PageRequest
 from homeport.store import rows
 from homeport.store.blobs import BlobStore
 from homeport.store.database import Database
+from homeport.store.paging import fetch_page
 from homeport.store.project_storage import SqlProjectStorage
 from homeport.store.schema import FILES
 
@@ -77,27 +78,19 @@ class SqlFileRepository:
         """Raise InvalidRequest where a project may not keep so many bytes more."""
         self.storage.check(project, n_bytes)
 
-    def list_page(self, project: str, page: FilePageRequest) -> tuple[Sequence[File], bool]:
-        """A project's files, and whether there are more. Raises InvalidRequest for an unknown `after`."""
-        order = FILES.c.seq.desc() if page.is_newest_first else FILES.c.seq.asc()
-        query = self._visible(project).order_by(order).limit(page.limit + 1)
-        if page.purpose is not None:
-            query = query.where(FILES.c.purpose == page.purpose)
+    def list_page(self, project: str, page: PageRequest, purpose: str | None = None) -> Page[File]:
+        """Return a page of a project's files of a purpose (None: any). Raises InvalidRequest for an unknown `after`."""
+        filters = [self._is_not_expired(), *([] if purpose is None else [FILES.c.purpose == purpose])]
         with self._database.read_transaction() as connection:
-            if page.after is not None:
-                seq = connection.execute(
-                    sa.select(FILES.c.seq).where(FILES.c.id == page.after, FILES.c.project == project)
-                ).scalar()
-                if seq is None:
-                    raise InvalidRequest(f"No such File object: {page.after[:100]}", param="after")
-                query = query.where(FILES.c.seq < seq if page.is_newest_first else FILES.c.seq > seq)
-            found = connection.execute(query).mappings().all()
-        return list(rows.values(found[: page.limit], File)), len(found) > page.limit
+            return fetch_page(
+                connection, FILES, page, FILES.c.project == project, lambda found: rows.values(found, File), *filters
+            )
 
     def get(self, project: str, file_id: str) -> File:
         """One file of a project. Raises NotFound, also for another project's."""
+        query = sa.select(FILES).where(FILES.c.id == file_id, FILES.c.project == project, self._is_not_expired())
         with self._database.read_transaction() as connection:
-            row = connection.execute(self._visible(project).where(FILES.c.id == file_id)).mappings().first()
+            row = connection.execute(query).mappings().first()
         if row is None:
             raise NotFound(f"No such File object: {file_id[:100]}", param="id", code="file_not_found")
         return rows.value(row, File)
@@ -137,9 +130,8 @@ class SqlFileRepository:
         if known is None:
             self._blobs.delete(name)
 
-    def _visible(self, project: str) -> sa.Select[*tuple[Any, ...]]:
-        is_kept = sa.or_(FILES.c.expires_at.is_(None), FILES.c.expires_at > int(self._now()))
-        return sa.select(FILES).where(FILES.c.project == project, is_kept)
+    def _is_not_expired(self) -> sa.ColumnElement[bool]:
+        return sa.or_(FILES.c.expires_at.is_(None), FILES.c.expires_at > int(self._now()))
 
 
 def _blob(file_id: str) -> str:

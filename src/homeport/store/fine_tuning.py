@@ -20,13 +20,14 @@ from homeport.domain.fine_tuning import (
     FineTuningEvent,
     FineTuningJob,
     JobStatus,
-    PageRequest,
 )
+from homeport.domain.paging import Page, PageRequest
 from homeport.store import rows
 from homeport.store.database import Database
+from homeport.store.paging import fetch_page
 from homeport.store.schema import FINE_TUNE_CHECKPOINTS, FINE_TUNE_EVENTS, FINE_TUNES
 
-T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
 
 _BUSY_S = 60.0
 _WRITTEN = ("hyperparameters", "metadata", "error")
@@ -60,32 +61,32 @@ class SqlFineTuningRepository:
             )
         return job
 
-    def list_page(self, project: str, page: PageRequest) -> tuple[Sequence[FineTuningJob], bool]:
-        """A project's jobs, and whether there are more. Raises InvalidRequest for an unknown `after`."""
-        query = sa.select(FINE_TUNES).where(FINE_TUNES.c.project == project)
+    def list_page(
+        self, project: str, page: PageRequest, metadata: Mapping[str, str] | None = None
+    ) -> Page[FineTuningJob]:
+        """Return a page of a project's jobs. Raises InvalidRequest for an unknown `after`.
+
+        `metadata`: only jobs with these pairs; empty: only jobs without metadata; None: all.
+        """
+
+        def read(found: Iterable[sa.RowMapping]) -> Iterator[FineTuningJob]:
+            return (job for job in jobs_of(found) if _matches_metadata(job, metadata))
+
         with self._database.read_transaction() as connection:
-            query = _rows_after(connection, query, FINE_TUNES, page, FINE_TUNES.c.project == project)
-            found = jobs_of(connection.execute(query).mappings())
-            return _split_page((job for job in found if _matches_metadata(job, page.metadata)), page.limit)
+            return fetch_page(connection, FINE_TUNES, page, FINE_TUNES.c.project == project, read)
 
     def get(self, project: str, job_id: str) -> FineTuningJob:
         """One job. Raises NotFound, also for another project's."""
         with self._database.read_transaction() as connection:
             return _find_job(connection, project, job_id)
 
-    def list_events(self, project: str, job_id: str, page: PageRequest) -> tuple[Sequence[FineTuningEvent], bool]:
-        """What was told of a job, and whether there is more. Raises NotFound, or InvalidRequest for the `after`."""
-        with self._database.read_transaction() as connection:
-            found = self._list_related(connection, FINE_TUNE_EVENTS, project, job_id, page)
-            return _split_page(rows.values(found, FineTuningEvent, ("data",)), page.limit)
+    def list_events(self, project: str, job_id: str, page: PageRequest) -> Page[FineTuningEvent]:
+        """Return a page of a job's events. Raises NotFound, or InvalidRequest for an unknown `after`."""
+        return self._list_related(FINE_TUNE_EVENTS, FineTuningEvent, "data", project, job_id, page)
 
-    def list_checkpoints(
-        self, project: str, job_id: str, page: PageRequest
-    ) -> tuple[Sequence[FineTuningCheckpoint], bool]:
-        """What a job has left on its way, and whether there is more. Raises NotFound, or InvalidRequest."""
-        with self._database.read_transaction() as connection:
-            found = self._list_related(connection, FINE_TUNE_CHECKPOINTS, project, job_id, page)
-            return _split_page(rows.values(found, FineTuningCheckpoint, ("metrics",)), page.limit)
+    def list_checkpoints(self, project: str, job_id: str, page: PageRequest) -> Page[FineTuningCheckpoint]:
+        """Return a page of a job's checkpoints. Raises NotFound, or InvalidRequest for an unknown `after`."""
+        return self._list_related(FINE_TUNE_CHECKPOINTS, FineTuningCheckpoint, "metrics", project, job_id, page)
 
     def cancel(self, project: str, job_id: str) -> FineTuningJob:
         """End a job for good. Raises NotFound, or InvalidRequest for one that has ended."""
@@ -120,16 +121,14 @@ class SqlFineTuningRepository:
             add_event(connection, job_id, now, message)
             return _find_job(connection, project, job_id)
 
-    @staticmethod
     def _list_related(
-        connection: sa.Connection, table: sa.Table, project: str, job_id: str, page: PageRequest
-    ) -> Iterable[sa.RowMapping]:
-        _find_job(connection, project, job_id)
-        is_its = table.c.job == job_id
-        query = _rows_after(connection, sa.select(table).where(is_its), table, page, is_its)
-        if page.limit is not None:
-            query = query.limit(page.limit + 1)
-        return connection.execute(query).mappings()
+        self, table: sa.Table, kind: type[S], json_column: str, project: str, job_id: str, page: PageRequest
+    ) -> Page[S]:
+        with self._database.read_transaction() as connection:
+            _find_job(connection, project, job_id)
+            return fetch_page(
+                connection, table, page, table.c.job == job_id, lambda found: rows.values(found, kind, (json_column,))
+            )
 
 
 def job_to_row(job: FineTuningJob) -> dict[str, Any]:
@@ -166,32 +165,6 @@ def _find_job(connection: sa.Connection, project: str, job_id: str) -> FineTunin
     if row is None:
         raise NotFound(f"Could not find fine tune: {job_id[:100]}", param="fine_tune_id", code="fine_tune_not_found")
     return rows.value(row, FineTuningJob, _WRITTEN)
-
-
-def _rows_after(
-    connection: sa.Connection,
-    query: sa.Select[Any],
-    table: sa.Table,
-    page: PageRequest,
-    is_seen: sa.ColumnElement[bool],
-) -> sa.Select[Any]:
-    """The rows behind the one that the page names, in its order."""
-    if page.after is not None:
-        seq = connection.execute(sa.select(table.c.seq).where(table.c.id == page.after, is_seen)).scalar()
-        if seq is None:
-            raise InvalidRequest(f"There is no {page.after[:100]} in this list.", param="after")
-        query = query.where(table.c.seq < seq if page.is_newest_first else table.c.seq > seq)
-    return query.order_by(table.c.seq.desc() if page.is_newest_first else table.c.seq.asc())
-
-
-def _split_page(found: Iterable[T], limit: int | None) -> tuple[Sequence[T], bool]:
-    """As many as are wanted, and whether there are more; no further one is read."""
-    kept: list[T] = []
-    for each in found:
-        if limit is not None and len(kept) == limit:
-            return kept, True
-        kept.append(each)
-    return kept, False
 
 
 def _matches_metadata(job: FineTuningJob, wanted: Mapping[str, str] | None) -> bool:

@@ -16,8 +16,9 @@ from homeport.domain.errors import (
     Overloaded,
     Unavailable,
 )
-from homeport.domain.files import File, FilePageRequest
+from homeport.domain.files import File
 from homeport.domain.fine_tuning import FineTuningJob, NewFineTuningJob
+from homeport.domain.paging import Page, PageRequest
 from homeport.domain.training import Hyperparameters
 from homeport.serving.background_loops import BackgroundLoops
 from homeport.serving.fine_tuning import service as tuners
@@ -109,7 +110,7 @@ async def test_jobs_are_trained_one_after_another(yard: Yard) -> None:
         await yard.ended(second, "succeeded")
     assert [work.id for work in yard.shop.runs] == [first.id, second.id]
     assert {first.name, second.name} <= yard.shop.models
-    results = yard.books.files.list_page("one", FilePageRequest(purpose="fine-tune-results"))[0]
+    results = yard.books.files.list_page("one", PageRequest(), "fine-tune-results").items
     assert {file.id for file in results} == {yard.books.book.get("one", job.id).result_file for job in (first, second)}
     assert sorted(path.name for path in yard.folder.iterdir() if path.name.startswith("ft")) == []
     assert first.id.startswith("ftjob-")
@@ -129,7 +130,7 @@ async def test_a_cancelled_job_keeps_nothing(yard: Yard) -> None:
     assert yard.shop.models == set()
     assert yard.shop.reached == {}
     assert not (yard.folder / job.id).exists()
-    assert yard.books.files.list_page("one", FilePageRequest(purpose="fine-tune-results")) == ([], False)
+    assert yard.books.files.list_page("one", PageRequest(), "fine-tune-results") == Page()
 
 
 async def test_a_cancellation_at_the_last_moment_counts(yard: Yard) -> None:
@@ -139,7 +140,7 @@ async def test_a_cancellation_at_the_last_moment_counts(yard: Yard) -> None:
         job = await yard.accepted()
         await yard.ended(job, "cancelled")
     assert yard.shop.models == set()
-    assert yard.books.files.list_page("one", FilePageRequest(purpose="fine-tune-results")) == ([], False)
+    assert yard.books.files.list_page("one", PageRequest(), "fine-tune-results") == Page()
 
 
 async def test_a_paused_job_lets_others_train(yard: Yard) -> None:

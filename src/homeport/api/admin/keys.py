@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from homeport.api.json_response import JsonResponse
+from homeport.api.paging import render_list
 from homeport.api.request_body import read_json
 from homeport.api.services import services
 from homeport.domain.errors import Unavailable
@@ -20,7 +21,7 @@ from homeport.domain.ports.store import KeyRepository
 async def list_keys(request: Request) -> Response:
     """List every key, also those that no longer open anything."""
     found = await asyncio.to_thread(_key_repository(request).list_all)
-    return JsonResponse({"object": "list", "data": [_render_key(key) for key in found]})
+    return render_list(map(_render_key, found))
 
 
 async def create(request: Request) -> Response:

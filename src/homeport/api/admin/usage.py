@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from homeport.api import validation
 from homeport.api.json_response import JsonResponse
+from homeport.api.paging import render_list
 from homeport.api.query_params import read_query
 from homeport.api.services import services
 from homeport.domain.errors import InvalidRequest, NotFound, Unavailable
@@ -65,7 +66,7 @@ async def get_usage(request: Request) -> Response:
     width_s = DAY_S if "day" in query.by else None
     question = UsageQuery(since=query.since, until=query.until, width_s=width_s, by=by)
     found = await _query_usage(request, question)
-    return JsonResponse({"object": "list", "data": [_row(each, is_daily=width_s is not None) for each in found]})
+    return render_list(_row(each, is_daily=width_s is not None) for each in found)
 
 
 async def storage(request: Request) -> Response:
@@ -74,9 +75,7 @@ async def storage(request: Request) -> Response:
     if held is None:
         raise Unavailable("This server keeps no files.")
     found = await asyncio.to_thread(held.every)
-    return JsonResponse(
-        {"object": "list", "data": [{**msgspec.structs.asdict(each), "total": each.total} for each in found]}
-    )
+    return render_list({**msgspec.structs.asdict(each), "total": each.total} for each in found)
 
 
 async def get_organization_usage(request: Request) -> Response:

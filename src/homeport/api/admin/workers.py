@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from homeport.api.json_response import JsonResponse
+from homeport.api.paging import render_list
 from homeport.api.services import services
 from homeport.domain.errors import NotFound, excerpt
 
@@ -16,7 +17,7 @@ _STOP_WAIT_S = 30.0
 
 async def list_workers(request: Request) -> Response:
     """List the models in memory and the state of their workers."""
-    return JsonResponse({"object": "list", "data": services(request).serving.worker_status()})
+    return render_list(services(request).serving.worker_status())
 
 
 async def stop(request: Request) -> Response:

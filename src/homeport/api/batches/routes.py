@@ -9,29 +9,21 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from homeport.api import validation
 from homeport.api.batches.schema import WINDOW, BatchBody
 from homeport.api.files.routes import (
     check_room,
     file_repository,
 )
 from homeport.api.json_response import JsonResponse
-from homeport.api.query_params import read_query
+from homeport.api.paging import PageQuery, parse_page, render_page
 from homeport.api.request_body import read_json
 from homeport.api.services import caller, services
 from homeport.domain.batches import Batch
 from homeport.domain.errors import InvalidRequest, NotFound, Unavailable
 from homeport.domain.ports.store import BatchRepository
 
-MAX_PAGE_SIZE, DEFAULT_PAGE_SIZE = 100, 20
+MAX_PAGE_SIZE = 100
 _PURPOSE = "batch"
-
-
-class BatchesQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """Which batches are to be listed."""
-
-    limit: int = DEFAULT_PAGE_SIZE
-    after: str | None = None
 
 
 async def create(request: Request) -> Response:
@@ -58,15 +50,11 @@ async def create(request: Request) -> Response:
 
 async def list_batches(request: Request) -> Response:
     """List the project's batches, the newest first."""
-    query = read_query(request, BatchesQuery)
-    validation.check_integer("limit", query.limit, 1, MAX_PAGE_SIZE)
-    found, has_more = await asyncio.to_thread(
-        _batch_repository(request).list_page, caller(request).project, query.limit, query.after
+    query = parse_page(request, PageQuery, max_limit=MAX_PAGE_SIZE)
+    page = await asyncio.to_thread(
+        _batch_repository(request).list_page, caller(request).project, query.to_page_request()
     )
-    ends = {"first_id": found[0].id if found else None, "last_id": found[-1].id if found else None}
-    return JsonResponse(
-        {"object": "list", "data": [render_batch(each) for each in found], **ends, "has_more": has_more}
-    )
+    return render_page(page, render_batch)
 
 
 async def retrieve(request: Request) -> Response:

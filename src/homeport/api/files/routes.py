@@ -8,7 +8,6 @@ import math
 from collections.abc import AsyncGenerator
 from urllib.parse import quote
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,11 +16,11 @@ from homeport.api.files import content_check
 from homeport.api.files.schema import BATCH_BYTES, FileForm, check_name, check_purpose
 from homeport.api.forms import FRAME_BYTES, read_form
 from homeport.api.json_response import JsonResponse
-from homeport.api.query_params import read_query
+from homeport.api.paging import PageQuery, parse_page, render_page
 from homeport.api.services import caller, services
 from homeport.api.streaming import ByteStream
 from homeport.domain.errors import InvalidRequest, Unavailable
-from homeport.domain.files import File, FilePageRequest
+from homeport.domain.files import File
 from homeport.domain.ports.store import FileRepository
 
 MAX_PAGE_SIZE = 10_000
@@ -32,13 +31,12 @@ They are checked before they are taken, so all that is done with a file can be d
 """
 
 
-class FilesQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """Which files are to be listed."""
+class FilesQuery(PageQuery, forbid_unknown_fields=True, kw_only=True):
+    """The query parameters of a list of files."""
 
-    purpose: str | None = None
     limit: int = MAX_PAGE_SIZE
+    purpose: str | None = None
     order: str = "desc"
-    after: str | None = None
 
 
 async def create(request: Request) -> Response:
@@ -69,16 +67,16 @@ async def create(request: Request) -> Response:
 
 async def list_files(request: Request) -> Response:
     """List the project's files, newest first unless asked otherwise."""
-    query = read_query(request, FilesQuery)
-    validation.check_integer("limit", query.limit, 1, MAX_PAGE_SIZE)
+    query = parse_page(request, FilesQuery, max_limit=MAX_PAGE_SIZE)
     validation.check_choice("order", query.order, ("asc", "desc"))
-    listing = FilePageRequest(
-        purpose=query.purpose, limit=query.limit, after=query.after, is_newest_first=query.order == "desc"
+    page = await asyncio.to_thread(
+        file_repository(request).list_page,
+        caller(request).project,
+        query.to_page_request(is_newest_first=query.order == "desc"),
+        query.purpose,
     )
-    found, has_more = await asyncio.to_thread(file_repository(request).list_page, caller(request).project, listing)
-    data = [render_file(file, services(request).now()) for file in found]
-    ends = {"first_id": found[0].id if found else None, "last_id": found[-1].id if found else None}
-    return JsonResponse({"object": "list", "data": data, **ends, "has_more": has_more})
+    now = services(request).now()
+    return render_page(page, lambda file: render_file(file, now))
 
 
 async def retrieve(request: Request) -> Response:

@@ -16,6 +16,7 @@ from homeport.api.fine_tuning import actions
 from homeport.api.fine_tuning import render as shapes
 from homeport.api.fine_tuning.schema import FineTuneBody
 from homeport.api.json_response import JsonResponse
+from homeport.api.paging import render_list
 from homeport.api.query_params import read_query
 from homeport.api.request_body import read_json
 from homeport.api.runner import model_header
@@ -29,8 +30,8 @@ from homeport.domain.fine_tuning import (
     FineTuningEvent,
     FineTuningJob,
     NewFineTuningJob,
-    PageRequest,
 )
+from homeport.domain.paging import PageRequest
 
 DEFAULT_MODEL = "curie"
 _ALL = PageRequest(is_newest_first=False)
@@ -64,10 +65,8 @@ async def create(request: Request) -> Response:
 
 async def list_fine_tunes(request: Request) -> Response:
     """List the project's jobs, the oldest first, without their events."""
-    found, _ = await asyncio.to_thread(
-        actions.fine_tuning_service(request).jobs.list_page, caller(request).project, _ALL
-    )
-    return JsonResponse({"object": "list", "data": await _render_jobs(request, found)})
+    page = await asyncio.to_thread(actions.fine_tuning_service(request).jobs.list_page, caller(request).project, _ALL)
+    return render_list(await _render_jobs(request, page.items))
 
 
 async def retrieve(request: Request) -> Response:
@@ -83,7 +82,7 @@ async def cancel(request: Request) -> Response:
 async def events(request: Request) -> Response:
     """List what was told of a job, the oldest first, or send it as it comes until the job ends. Raises NotFound."""
     if not read_query(request, EventsQuery).stream:
-        return JsonResponse({"object": "list", "data": shapes.render_fine_tune_events(await _events(request, _ALL))})
+        return render_list(shapes.render_fine_tune_events(await _events(request, _ALL)))
     limits = services(request).limits
     return EventStream(_following(request), {}, ping_s=limits.ping_s, stall_s=limits.stall_s)
 
@@ -108,15 +107,15 @@ async def _following(request: Request) -> AsyncGenerator[bytes, None]:
 
 
 async def _events(request: Request, page: PageRequest) -> Sequence[FineTuningEvent]:
-    found, _ = await actions.with_job(request, lambda book, project, job_id: book.list_events(project, job_id, page))
-    return found
+    found = await actions.with_job(request, lambda jobs, project, job_id: jobs.list_events(project, job_id, page))
+    return found.items
 
 
 async def _render_with_events(request: Request, job: FineTuningJob) -> dict[str, object]:
     book, project = actions.fine_tuning_service(request).jobs, caller(request).project
-    told, _ = await asyncio.to_thread(book.list_events, project, job.id, _ALL)
+    page = await asyncio.to_thread(book.list_events, project, job.id, _ALL)
     [described] = await _render_jobs(request, [job])
-    return {**described, "events": shapes.render_fine_tune_events(told)}
+    return {**described, "events": shapes.render_fine_tune_events(page.items)}
 
 
 async def _render_jobs(request: Request, jobs: Sequence[FineTuningJob]) -> list[dict[str, object]]:

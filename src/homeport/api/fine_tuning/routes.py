@@ -6,41 +6,32 @@ Knows nothing of how models are trained.
 import asyncio
 import re
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from homeport.api import validation
 from homeport.api.fine_tuning import actions
 from homeport.api.fine_tuning import render as shapes
 from homeport.api.fine_tuning.schema import JobBody
 from homeport.api.json_response import JsonResponse
-from homeport.api.query_params import read_query
+from homeport.api.paging import PageQuery, parse_page, render_page
 from homeport.api.request_body import read_json
 from homeport.api.runner import model_header
 from homeport.api.services import caller, services
 from homeport.domain.errors import InvalidRequest
-from homeport.domain.fine_tuning import FineTuningJob, NewFineTuningJob, PageRequest
+from homeport.domain.fine_tuning import FineTuningJob, NewFineTuningJob
 
 MAX_PAGE_SIZE = 100
 _FILTER = re.compile(r"metadata\[([^\[\]]*)\]")
 
 
-class PageQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """Which part of a list is wanted."""
-
-    after: str | None = None
-    limit: int = 20
-
-
 class JobsQuery(PageQuery, forbid_unknown_fields=True, kw_only=True):
-    """The same of jobs; `metadata` is `null` for those without any."""
+    """The query parameters of a list of jobs; `metadata` is `null` for jobs without metadata."""
 
     metadata: str | None = None
 
 
 class CheckpointsQuery(PageQuery, forbid_unknown_fields=True, kw_only=True):
-    """The same; fewer at a time."""
+    """The query parameters of a list of checkpoints."""
 
     limit: int = 10
 
@@ -68,16 +59,13 @@ async def create(request: Request) -> Response:
 async def list_jobs(request: Request) -> Response:
     """List the project's jobs, newest first, those with some metadata alone if so asked."""
     named = {key[1]: value for name, value in request.query_params.multi_items() if (key := _FILTER.fullmatch(name))}
-    query = read_query(request, JobsQuery, passed_over=_FILTER)
+    query = parse_page(request, JobsQuery, max_limit=MAX_PAGE_SIZE, ignore=_FILTER)
     if query.metadata is not None and (named or query.metadata != "null"):
         raise InvalidRequest("Give 'metadata[key]=value', or 'metadata=null' alone.", param="metadata")
-    wanted = {} if query.metadata is not None else (named or None)
-    page = msgspec.structs.replace(_page(query), metadata=wanted)
-    book, project = actions.fine_tuning_service(request).jobs, caller(request).project
-    found, has_more = await asyncio.to_thread(book.list_page, project, page)
-    return JsonResponse(
-        {"object": "list", "data": [_render_job(request, each) for each in found], "has_more": has_more}
-    )
+    metadata = {} if query.metadata is not None else (named or None)
+    jobs, project = actions.fine_tuning_service(request).jobs, caller(request).project
+    page = await asyncio.to_thread(jobs.list_page, project, query.to_page_request(), metadata)
+    return render_page(page, lambda job: _render_job(request, job), with_ends=False)
 
 
 async def retrieve(request: Request) -> Response:
@@ -102,27 +90,16 @@ async def resume(request: Request) -> Response:
 
 async def events(request: Request) -> Response:
     """List what was told of a job, newest first. Raises Missing, or InvalidRequest."""
-    page = _page(read_query(request, PageQuery))
-    found, has_more = await actions.with_job(
-        request, lambda book, project, job_id: book.list_events(project, job_id, page)
-    )
-    return JsonResponse({"object": "list", "data": [shapes.render_event(each) for each in found], "has_more": has_more})
+    wanted = parse_page(request, PageQuery, max_limit=MAX_PAGE_SIZE).to_page_request()
+    page = await actions.with_job(request, lambda jobs, project, job_id: jobs.list_events(project, job_id, wanted))
+    return render_page(page, shapes.render_event, with_ends=False)
 
 
 async def checkpoints(request: Request) -> Response:
     """List what a job has left on its way, newest first. Raises Missing, or InvalidRequest."""
-    page = _page(read_query(request, CheckpointsQuery))
-    found, has_more = await actions.with_job(
-        request, lambda book, project, job_id: book.list_checkpoints(project, job_id, page)
-    )
-    ends = {"first_id": found[0].id if found else None, "last_id": found[-1].id if found else None}
-    data = [shapes.render_checkpoint(each) for each in found]
-    return JsonResponse({"object": "list", "data": data, **ends, "has_more": has_more})
-
-
-def _page(query: PageQuery) -> PageRequest:
-    validation.check_integer("limit", query.limit, 1, MAX_PAGE_SIZE)
-    return PageRequest(limit=query.limit, after=query.after)
+    wanted = parse_page(request, CheckpointsQuery, max_limit=MAX_PAGE_SIZE).to_page_request()
+    page = await actions.with_job(request, lambda jobs, project, job_id: jobs.list_checkpoints(project, job_id, wanted))
+    return render_page(page, shapes.render_checkpoint)
 
 
 def _render_job(request: Request, found: FineTuningJob) -> dict[str, object]:

@@ -11,11 +11,10 @@ from homeport.domain.batches import (
 )
 from homeport.domain.files import (
     File,
-    FilePageRequest,
     Upload,
     UploadPart,
 )
-from homeport.domain.fine_tuning import FineTuningCheckpoint, FineTuningEvent, FineTuningJob, PageRequest
+from homeport.domain.fine_tuning import FineTuningCheckpoint, FineTuningEvent, FineTuningJob
 from homeport.domain.images import ImageFormat
 from homeport.domain.keys import (
     LOCAL_PROJECT,
@@ -23,6 +22,7 @@ from homeport.domain.keys import (
     Key,
     NewKey,
 )
+from homeport.domain.paging import Page, PageRequest
 from homeport.domain.storage import ProjectUsage
 from homeport.domain.usage import UsageQuery, UsageRecord, UsageTotal
 
@@ -41,8 +41,8 @@ class BatchRepository(Protocol):
         """Return one batch of a project. Raises NotFound, also for another project's."""
         ...
 
-    def list_page(self, project: str, limit: int, after: str | None) -> tuple[Sequence[Batch], bool]:
-        """A project's batches, the newest first, and whether there are more. Raises InvalidRequest for `after`."""
+    def list_page(self, project: str, page: PageRequest) -> Page[Batch]:
+        """Return a page of a project's batches. Raises InvalidRequest for an unknown `after`."""
         ...
 
     def cancel(self, project: str, batch_id: str) -> Batch:
@@ -106,22 +106,25 @@ class FineTuningRepository(Protocol):
         """Store a new job; its times are set here. Raises Overloaded if `max_waiting` jobs of its server wait."""
         ...
 
-    def list_page(self, project: str, page: PageRequest) -> tuple[Sequence[FineTuningJob], bool]:
-        """A project's jobs, and whether there are more. Raises InvalidRequest for an unknown `after`."""
+    def list_page(
+        self, project: str, page: PageRequest, metadata: Mapping[str, str] | None = None
+    ) -> Page[FineTuningJob]:
+        """Return a page of a project's jobs. Raises InvalidRequest for an unknown `after`.
+
+        `metadata`: only jobs with these pairs; empty: only jobs without metadata; None: all.
+        """
         ...
 
     def get(self, project: str, job_id: str) -> FineTuningJob:
         """Return one job."""
         ...
 
-    def list_events(self, project: str, job_id: str, page: PageRequest) -> tuple[Sequence[FineTuningEvent], bool]:
-        """What was told of a job, and whether there is more. Raises InvalidRequest for an unknown `after`."""
+    def list_events(self, project: str, job_id: str, page: PageRequest) -> Page[FineTuningEvent]:
+        """Return a page of a job's events. Raises InvalidRequest for an unknown `after`."""
         ...
 
-    def list_checkpoints(
-        self, project: str, job_id: str, page: PageRequest
-    ) -> tuple[Sequence[FineTuningCheckpoint], bool]:
-        """What a job has left on its way, and whether there is more. Raises InvalidRequest for an unknown `after`."""
+    def list_checkpoints(self, project: str, job_id: str, page: PageRequest) -> Page[FineTuningCheckpoint]:
+        """Return a page of a job's checkpoints. Raises InvalidRequest for an unknown `after`."""
         ...
 
     def cancel(self, project: str, job_id: str) -> FineTuningJob:
@@ -232,8 +235,8 @@ class FileRepository(Protocol):
         """Raise InvalidRequest if a project may not store `n_bytes` more."""
         ...
 
-    def list_page(self, project: str, page: FilePageRequest) -> tuple[Sequence[File], bool]:
-        """A project's files, and whether there are more. Raises InvalidRequest for an unknown `after`."""
+    def list_page(self, project: str, page: PageRequest, purpose: str | None = None) -> Page[File]:
+        """Return a page of a project's files of a purpose (None: any). Raises InvalidRequest for an unknown `after`."""
         ...
 
     def get(self, project: str, file_id: str) -> File:
