@@ -9,14 +9,15 @@ from typing import Any
 
 import torch
 
+from homeport.formats import atomic
+
 State = dict[str, Any]
 
 
 def save(path: Path, state: State) -> None:
-    """Write to a temporary file, then replace the checkpoint."""
-    temporary = path.with_suffix(".new")
-    torch.save(state, temporary)
-    temporary.replace(path)
+    """Save the state, replacing an earlier one."""
+    with atomic.replace_file(path, mode=0o666) as partial:
+        torch.save(state, partial)
 
 
 def load(path: Path) -> State | None:

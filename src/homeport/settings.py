@@ -6,7 +6,6 @@ setting does.
 """
 
 import difflib
-import ipaddress
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -18,6 +17,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import platformdirs
 import yaml
 
+from homeport.domain.security import is_loopback, mask_secret
 from homeport.domain.setting_parsers import (
     parse_folder,
     parse_int,
@@ -289,10 +289,7 @@ class Settings:
     @property
     def is_loopback(self) -> bool:
         """Whether the server can be reached from this machine only."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+        return is_loopback(self.host)
 
     def to_display(self) -> dict[str, object]:
         """Every setting by name, ready to print: secrets masked, paths as text."""
@@ -428,11 +425,7 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 
 def _show(value: object, *, is_secret: bool) -> object:
     if is_secret and value:
-        return [_mask(key) for key in value] if isinstance(value, tuple) else _mask(str(value))
+        return list(map(mask_secret, value)) if isinstance(value, tuple) else mask_secret(str(value))
     if isinstance(value, tuple):
         return list(value)
     return str(value) if isinstance(value, Path) else value
-
-
-def _mask(secret: str) -> str:
-    return "•••" + (secret[-4:] if len(secret) >= 16 else "")

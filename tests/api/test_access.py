@@ -6,8 +6,6 @@ from starlette.types import Receive, Scope, Send
 from homeport.api.access import (
     AccessPolicy,
     Scraping,
-    is_loopback,
-    mask_key,
 )
 from homeport.api.application import build_application
 from tests.api.asgi import AsgiResponse, call
@@ -228,15 +226,3 @@ def test_keys_are_not_kept() -> None:
     """The rule holds hashes: neither its fields nor its repr give a key away."""
     assert KEY not in repr(KEYED)
     assert SCRAPER not in repr(AccessPolicy.from_keys(scraping=Scraping.of("key", SCRAPER)))
-
-
-def test_masking_hides_short_keys_whole() -> None:
-    """A key too short to be shown in part is not shown at all."""
-    assert mask_key("sk-abcdefghcd") == "sk-ab***cd"
-    assert mask_key("short") == "***"
-
-
-@pytest.mark.parametrize("name", [None, "", "example.org", "10.0.0.1", "::2"])
-def test_other_addresses_are_not_loopback(name: str | None) -> None:
-    """Only loopback is this machine."""
-    assert not is_loopback(name)

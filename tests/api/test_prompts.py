@@ -43,3 +43,12 @@ def test_what_is_wrong_is_named(given: Any, param: str, code: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         parse_prompts("input", given, 2)
     assert (caught.value.param, caught.value.code) == (param, code)
+
+
+@pytest.mark.parametrize(("given", "param"), [("", "input"), (["a", ""], "input[1]")])
+def test_empty_texts_are_refused_if_they_may_not_be_empty(given: Any, param: str) -> None:
+    """Empty texts are read, unless the endpoint does not allow them."""
+    assert parse_prompts("input", given, 2)
+    with pytest.raises(InvalidRequest) as caught:
+        parse_prompts("input", given, 2, allow_empty=False)
+    assert (caught.value.param, caught.value.code) == (param, "empty_string")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from homeport.domain.errors import StorageFull, Unavailable
-from homeport.formats import durable_files
+from homeport.formats import atomic, durable_files
 
 
 @pytest.fixture
@@ -37,30 +37,6 @@ def test_every_new_folder_is_synced_into_its_parent(tmp_path: Path, synced: list
     assert synced == []
 
 
-def test_a_file_is_synced_before_it_has_its_name(tmp_path: Path, synced: list[int]) -> None:
-    """The content first, then the folder with the name; it is readable by this user alone."""
-    path = tmp_path / "file"
-    durable_files.replace_file(path, b"data")
-    assert synced == [path.stat().st_ino, tmp_path.stat().st_ino]
-    assert path.read_bytes() == b"data"
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-
-
-def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a file cannot be written whole, the older one stays and nothing half written is left."""
-    path = tmp_path / "file"
-    durable_files.replace_file(path, b"old")
-
-    def full(_: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(durable_files, "flush", full)
-    with pytest.raises(OSError, match="No space left"):
-        durable_files.replace_file(path, b"new")
-    assert [each.name for each in tmp_path.iterdir()] == ["file"]
-    assert path.read_bytes() == b"old"
-
-
 def _refusing(kind: Callable[[int], bool], number: int) -> Callable[[int], None]:
     def flush(file: int) -> None:
         if kind(os.fstat(file).st_mode):
@@ -76,7 +52,7 @@ def test_folders_that_cannot_be_synced_are_written_to(
     """Some file systems sync no folders: what is written there is there, as safe as these make it."""
     monkeypatch.setattr(durable_files, "flush", _refusing(stat.S_ISDIR, number))
     durable_files.make_folder(tmp_path / "a" / "b")
-    durable_files.replace_file(tmp_path / "a" / "b" / "file", b"data")
+    atomic.write_file(tmp_path / "a" / "b" / "file", b"data")
     assert (tmp_path / "a" / "b" / "file").read_bytes() == b"data"
 
 
@@ -84,10 +60,25 @@ def test_a_disk_that_fails_is_not_passed_over(tmp_path: Path, monkeypatch: pytes
     """An error of the disk, and a file that cannot be synced, are raised."""
     monkeypatch.setattr(durable_files, "flush", _refusing(stat.S_ISDIR, errno.EIO))
     with pytest.raises(OSError, match="Input/output"):
-        durable_files.replace_file(tmp_path / "file", b"data")
+        atomic.write_file(tmp_path / "file", b"data")
     monkeypatch.setattr(durable_files, "flush", _refusing(stat.S_ISREG, errno.EINVAL))
     with pytest.raises(OSError, match="Invalid argument"):
         durable_files.sync_path(tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    ("message", "is_full"),
+    [
+        ("write: No space left on device", True),
+        ("database or disk is full", True),
+        ("Disk quota exceeded (os error 122)", True),
+        ("Generic LocalFileSystem error: os error 28", True),
+        ("Permission denied", False),
+    ],
+)
+def test_a_full_disk_is_recognized_in_messages(message: str, is_full: bool) -> None:
+    """The messages of libraries and programs are recognized, whatever surrounds the words."""
+    assert durable_files.reports_full_disk(message) == is_full
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])

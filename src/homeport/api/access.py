@@ -22,6 +22,7 @@ from homeport.api.request_context import (
 )
 from homeport.domain.errors import Forbidden, Unauthenticated
 from homeport.domain.ports.store import KeyCache
+from homeport.domain.security import is_loopback, mask_secret
 
 _ISSUED_BY = "whoever runs this Homeport server"
 ADMIN_PREFIX = "/admin/"
@@ -31,23 +32,6 @@ PUBLIC_IMAGE_PREFIX = "/images/"
 _CROSS_SITE = "cross-site"
 _FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
 """What proxies add to requests that they pass on."""
-
-
-def mask_key(key: str) -> str:
-    """A key as it may be shown: enough to know it by, too little to use it."""
-    return f"{key[:5]}***{key[-2:]}" if len(key) >= 12 else "***"
-
-
-def is_loopback(host: str | None) -> bool:
-    """Whether a host name or address (no port, no brackets) means this machine."""
-    if not host:
-        return False
-    if host.lower().rstrip(".") == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def is_this_machine(host: str | None) -> bool:
@@ -134,11 +118,11 @@ class AccessPolicy:
                 f"Bearer auth (i.e. Authorization: Bearer YOUR_KEY). You can obtain an API key from {_ISSUED_BY}."
             )
         if _matches_any(key, self.key_digests + self.tool_digests):
-            return Caller(ANYONE.project, mask_key(key))
+            return Caller(ANYONE.project, mask_secret(key))
         if self.key_cache is not None and (issued := self.key_cache.find(key)):
             return Caller(issued.project, issued.hint, issued)
         raise Unauthenticated(
-            f"Incorrect API key provided: {mask_key(key)}. You can obtain an API key from {_ISSUED_BY}."
+            f"Incorrect API key provided: {mask_secret(key)}. You can obtain an API key from {_ISSUED_BY}."
         )
 
     def authenticate_internal(self, sender: InternalCaller) -> Caller:

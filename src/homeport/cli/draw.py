@@ -10,6 +10,7 @@ from homeport.cli.output import steps
 from homeport.client import http_client
 from homeport.domain.errors import Unavailable
 from homeport.domain.images import ImageFormat
+from homeport.formats import atomic
 from homeport.settings import Settings
 
 _FORMATS_BY_SUFFIX = {**{f".{each}": each for each in ImageFormat}, ".jpg": ImageFormat.JPEG}
@@ -59,7 +60,8 @@ def draw(
             if item.data is None:
                 bar.reach(item.image_index * item.steps + item.step, n * item.steps)
             else:
-                _write(output if n == 1 else _numbered_path(output, item.image_index + 1), item.data)
+                path = output if n == 1 else _numbered_path(output, item.image_index + 1)
+                atomic.write_file(path, item.data, mode=0o666, is_durable=False)
                 n_written += 1
     if n_written < n:
         raise Unavailable(f"the server returned {n_written} of {n} images")
@@ -67,13 +69,3 @@ def draw(
 
 def _numbered_path(output: Path, number: int) -> Path:
     return output.with_name(f"{output.stem}-{number}{output.suffix}")
-
-
-def _write(output: Path, data: bytes) -> None:
-    """Write the file completely or not at all."""
-    part = output.with_name(f"{output.name}.part")
-    try:
-        part.write_bytes(data)
-        part.replace(output)
-    finally:
-        part.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from homeport.cli.connection import connect_or_start
 from homeport.cli.options import SettingsCommand
 from homeport.client import http_client
 from homeport.domain.speech import AUDIO_FORMATS
+from homeport.formats import atomic
 from homeport.settings import Settings
 
 _FORMATS_BY_SUFFIX = {**{f".{each}": each for each in AUDIO_FORMATS}, ".ogg": "opus"}
@@ -40,16 +41,15 @@ def say(settings: Settings, text: str, output: Path, voice: str, speed: float, f
         raise click.UsageError(f"{output} does not end in {', '.join(_FORMATS_BY_SUFFIX)}: name a --format.")
     body = {"model": model, "voice": voice, "speed": speed, "response_format": form}
     body["input"] = sys.stdin.read() if text == "-" else text
-    part = output.with_name(f"{output.name}.part")
-    try:
-        with connect_or_start(settings, model) as (running, key), part.open("wb") as target:
-            for audio in http_client.stream_speech(running, key, body):
-                target.write(audio)
-            if form == "wav":
-                _write_wav_sizes(target)
-        part.replace(output)
-    finally:
-        part.unlink(missing_ok=True)
+    with (
+        connect_or_start(settings, model) as (running, key),
+        atomic.replace_file(output, mode=0o666, is_durable=False) as partial,
+        partial.open("wb") as target,
+    ):
+        for audio in http_client.stream_speech(running, key, body):
+            target.write(audio)
+        if form == "wav":
+            _write_wav_sizes(target)
 
 
 def _write_wav_sizes(target: BinaryIO) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from homeport.formats import durable_files
+from homeport.formats import atomic, durable_files
 
 _MAX_CLOCK_DRIFT_S = 3600.0
 """A process's start is measured from the machine's boot, whose time changes whenever the clock is set."""
@@ -47,7 +47,7 @@ def publish(home: Path, url: str, port: int, token: str | None = None) -> Runnin
     running = RunningServer(url, port, token or fresh_token(), os.getpid(), psutil.Process().create_time())
     folder = home / "run"
     durable_files.make_folder(folder)
-    durable_files.replace_file(folder / f"{port}.json", msgspec.json.encode(running))
+    atomic.write_file(folder / f"{port}.json", msgspec.json.encode(running))
     return running
 
 

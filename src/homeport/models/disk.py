@@ -1,6 +1,5 @@
 """Free space on disk, and hashes of files. Knows nothing of models."""
 
-import errno
 import hashlib
 import shutil
 from collections.abc import Iterator
@@ -33,7 +32,7 @@ def translate_disk_full(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in durable_files.DISK_FULL_ERRNOS:
             raise
         raise Unavailable(
             f"The disk of {folder} is full. Free some space or set HOMEPORT_HOME to a larger disk, then rerun the "
@@ -53,13 +52,6 @@ def matches(path: Path, size: int | None, digest: str) -> bool:
     if not path.is_file() or (size is not None and path.stat().st_size != size):
         return False
     return sha256(path) == digest
-
-
-def publish(part: Path, final: Path) -> None:
-    """Rename a finished file to its final name, once its bytes are synced to disk."""
-    durable_files.sync_path(part)
-    part.replace(final)
-    durable_files.sync_path(final.parent)
 
 
 def _gigabytes(size: int) -> str:

@@ -11,7 +11,7 @@ import msgspec
 
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.models import ADAPTER, InstalledModel
-from homeport.formats import gguf_reader
+from homeport.formats import atomic, gguf_reader
 from homeport.models import disk
 from homeport.models.manifest import Manifest, Parent, StoredFile
 from homeport.models.model_store import ModelStore
@@ -41,7 +41,7 @@ def install(
         for role, file in files.items():
             target = folder / file.name
             size, digest = file.stat().st_size, disk.sha256(file)
-            disk.publish(file, target)
+            atomic.publish_file(file, target)
             stored.append(StoredFile(target.name, role, size, digest))
         facts = msgspec.structs.replace(
             base.facts, name=name, created=int(time.time()), size_bytes=sum(file.size for file in stored)

@@ -17,6 +17,7 @@ import msgspec
 from homeport.domain import child_environment
 from homeport.domain.errors import InvalidRequest, Unavailable
 from homeport.domain.operations import ProgressReporter
+from homeport.formats import atomic
 from homeport.models import disk
 
 VERSION = "3.22.1"
@@ -206,7 +207,5 @@ def _replace_folder(new_folder: Path, final: Path, work: Path) -> Path:
     if final.exists():
         final.replace(work / "old")
     new_folder.replace(final)
-    part = work / _CHOSEN
-    part.write_text(final.name, encoding="utf-8")
-    part.replace(final.parent / _CHOSEN)
+    atomic.write_file(final.parent / _CHOSEN, final.name.encode(), mode=0o666, is_durable=False)
     return final

@@ -10,7 +10,7 @@ import msgspec
 
 from homeport.domain.models import InstalledModel, ModelFacts
 from homeport.domain.weight_layouts import ORIGINAL, Trial
-from homeport.formats import durable_files
+from homeport.formats import atomic, durable_files
 
 FILE_NAME = "manifest.json"
 
@@ -100,5 +100,5 @@ def read(folder: Path) -> Manifest:
 
 def write(folder: Path, manifest: Manifest) -> None:
     """Write the manifest into `folder` atomically."""
-    durable_files.replace_file(folder / FILE_NAME, msgspec.json.format(msgspec.json.encode(manifest), indent=2))
+    atomic.write_file(folder / FILE_NAME, msgspec.json.format(msgspec.json.encode(manifest), indent=2))
     durable_files.sync_path(folder.parent)

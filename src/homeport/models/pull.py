@@ -21,7 +21,7 @@ from homeport.domain.errors import (
 from homeport.domain.kinds import EMBEDDINGS, KINDS, TEXT
 from homeport.domain.models import InstalledModel, ModelFacts
 from homeport.domain.operations import ProgressReporter
-from homeport.formats import gguf_reader
+from homeport.formats import atomic, gguf_reader
 from homeport.models import (
     catalogue,
     diffusion_checkpoints,
@@ -305,7 +305,7 @@ def _fetch_files(
             digest = file.sha256
         else:
             digest = _fetch_file(source, listing, file, part, progress)
-            disk.publish(part, final)
+            atomic.publish_file(part, final)
         stored.append(StoredFile(file.name, role, final.stat().st_size, digest))
     return tuple(stored)
 

@@ -22,6 +22,7 @@ from homeport.domain.weight_layouts import (
     Trial,
     best,
 )
+from homeport.formats import atomic
 from homeport.models import disk
 from homeport.models.manifest import Manifest, StoredFile, StoredLayout
 from homeport.models.model_store import ModelStore
@@ -84,7 +85,7 @@ def _publish_layout(job: LayoutBenchmarkJob, source: Path, trial: Trial, report:
     part = job.part(trial.layout)
     final = source.with_name(f"{source.stem}.{trial.layout}.gguf")
     stored = StoredFile(final.name, _WEIGHTS, part.stat().st_size, disk.sha256(part))
-    disk.publish(part, final)
+    atomic.publish_file(part, final)
     return StoredLayout(trial.layout, stored, trial, report.kernels, report.machine)
 
 

@@ -22,7 +22,6 @@ from homeport.formats import durable_files
 _CHUNK_BYTES = 1 << 18
 _PART_BYTES, _PARTS_AT_ONCE = 5 << 20, 2
 """What of a large content is in memory while it is kept; S3 takes no smaller parts."""
-_FULL = ("No space left", "os error 28", "Disk quota")
 
 
 class BlobStore:
@@ -99,6 +98,6 @@ def _translate_error(error: Exception) -> Exception:
     said = str(error)
     if isinstance(error, (NotFoundError, FileNotFoundError)):
         return NotFound("The content of this file is gone.", code="file_content_missing")
-    if any(word in said for word in _FULL):
+    if durable_files.reports_full_disk(said):
         return StorageFull("The disk that files are kept on is full.")
     return Unavailable(f"Files cannot be reached: {said.splitlines()[0] if said else type(error).__name__}")

@@ -19,7 +19,6 @@ from homeport.formats import durable_files
 _BUSY_MS = 10_000
 _NO_URL = "database_url: is no URL such as sqlite:////path or postgresql://host/name."
 _POSTGRES = "postgresql+psycopg"
-_FULL = ("disk is full", "No space left", "disk full")
 
 
 class Database:
@@ -102,7 +101,7 @@ class Database:
             raise Unavailable(f"The database {self} is too busy: {error}") from error
         except DBAPIError as error:
             said = str(error.orig).strip()
-            if any(word in said for word in _FULL):
+            if durable_files.reports_full_disk(said):
                 raise StorageFull(f"The database's disk is full ({self}).") from error
             if isinstance(error, sa.exc.IntegrityError):
                 raise

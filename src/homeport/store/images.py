@@ -16,7 +16,7 @@ from pathlib import Path
 
 from homeport.domain.images import ImageFormat
 from homeport.domain.keys import LOCAL_PROJECT
-from homeport.formats import durable_files
+from homeport.formats import atomic, durable_files
 
 _NAME = re.compile(r"([0-9a-f]{8,12})-[0-9A-Za-z_-]{43}\.(?:png|jpeg|webp)")
 
@@ -49,7 +49,7 @@ class ImageFolder:
             try:
                 durable_files.make_folder(self._folder)
                 durable_files.make_folder(folder)
-                durable_files.replace_file(folder / name, data)
+                atomic.write_file(folder / name, data)
             except OSError as error:
                 raise durable_files.storage_error(error, "a picture") from error
         return name
@@ -75,7 +75,7 @@ class ImageFolder:
     def sweep(self) -> None:
         """Remove what has expired, and what was left half written long ago."""
         for path in (*self._folder.glob("*"), *self._folder.glob("*/*")):
-            if path.is_dir() or not self._is_over(path.name.removesuffix(".partial")):
+            if path.is_dir() or not self._is_over(path.name.removesuffix(atomic.PARTIAL)):
                 continue
             try:
                 path.unlink(missing_ok=True)

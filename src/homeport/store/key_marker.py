@@ -5,7 +5,7 @@ Knows nothing of keys.
 
 from pathlib import Path
 
-from homeport.formats import durable_files
+from homeport.formats import atomic, durable_files
 
 _TEXT = b"The database of this name has held keys. If it and this file are deleted, the server needs no key.\n"
 
@@ -27,7 +27,7 @@ class KeyMarker:
             return
         try:
             durable_files.make_folder(self._path.parent)
-            durable_files.replace_file(self._path, _TEXT)
+            atomic.write_file(self._path, _TEXT)
         except OSError as error:
             raise durable_files.storage_error(error, str(self._path)) from error
 

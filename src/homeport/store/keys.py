@@ -3,9 +3,7 @@
 Knows nothing of who shows one: `ring` does. Every change counts up a revision, by which other processes see it.
 """
 
-import contextlib
 import hashlib
-import os
 import re
 import secrets
 import time
@@ -17,7 +15,8 @@ import sqlalchemy as sa
 
 from homeport.domain.errors import InvalidRequest, NotFound, Unavailable
 from homeport.domain.keys import IssuedKey, Key, NewKey
-from homeport.formats import durable_files
+from homeport.domain.security import mask_secret
+from homeport.formats import atomic, durable_files
 from homeport.store import rows
 from homeport.store.database import Database
 from homeport.store.key_marker import KeyMarker
@@ -56,14 +55,7 @@ def server_secret(home: Path, *, is_in_use: bool = False) -> bytes:
 
 def _make_secret(path: Path) -> None:
     durable_files.make_folder(path.parent)
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.fresh")
-    try:
-        durable_files.replace_file(fresh, secrets.token_bytes(_SECRET_BYTES))
-        with contextlib.suppress(FileExistsError):
-            os.link(fresh, path)  # whoever is first wins, and nobody sees half of it
-    finally:
-        fresh.unlink(missing_ok=True)
-    durable_files.sync_path(path.parent)
+    atomic.create_file(path, secrets.token_bytes(_SECRET_BYTES))
 
 
 def digest(secret: bytes, key: str) -> str:
@@ -91,7 +83,7 @@ class SqlKeyRepository:
             id=f"key_{secrets.token_hex(8)}",
             project=new_key.project,
             name=new_key.name,
-            hint=_hint(secret),
+            hint=mask_secret(secret),
             created_at=now,
             models=new_key.models,
             limits=new_key.limits,
@@ -136,7 +128,7 @@ class SqlKeyRepository:
             key = self._find(connection, key_id)
             if key.revoked_at is not None:
                 raise InvalidRequest(f"The key {key_id} is revoked: make a new one.", code="key_revoked")
-            key = msgspec.structs.replace(key, hint=_hint(secret), rotated_at=int(self._now()))
+            key = msgspec.structs.replace(key, hint=mask_secret(secret), rotated_at=int(self._now()))
             changed = {"hint": key.hint, "rotated_at": key.rotated_at, "digest": digest(self._secret, secret)}
             connection.execute(sa.update(KEYS).where(KEYS.c.id == key_id).values(**changed))
             _count(connection)
@@ -184,10 +176,6 @@ def _check(wanted: NewKey) -> None:
             raise InvalidRequest(
                 f"Invalid 'limits.{name}': expected a number from 1 to {_MAX_LIMIT}.", param=f"limits.{name}"
             )
-
-
-def _hint(secret: str) -> str:
-    return f"{secret[:5]}***{secret[-2:]}"
 
 
 def _count(connection: sa.Connection) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from homeport.domain.errors import InvalidRequest, StorageFull, Unavailable
+from homeport.formats import atomic
 from homeport.store.database import Database
 from homeport.store.schema import METADATA, REVISION
 
@@ -75,16 +76,14 @@ def backup(database: Database, target: Path) -> int:
         raise InvalidRequest("PostgreSQL is backed up by its own tool: pg_dump.")
     if target.exists():
         raise InvalidRequest(f"{target} exists already.")
-    partial = target.with_name(f"{target.name}.partial")
-    partial.unlink(missing_ok=True)
     try:
-        partial.touch(mode=0o600)
-        # On a connection of its own: it must stand outside of any transaction.
-        with closing(sqlite3.connect(str(database.path))) as connection:
+        # A connection of its own, because VACUUM must run outside of any transaction.
+        with (
+            atomic.replace_file(target) as partial,
+            closing(sqlite3.connect(str(database.path))) as connection,
+        ):
             connection.execute("VACUUM INTO ?", (str(partial),))
-        partial.replace(target)
     except (sqlite3.Error, OSError) as error:
-        partial.unlink(missing_ok=True)
         raise StorageFull(f"The copy {target} cannot be written: {error}") from error
     return target.stat().st_size
 

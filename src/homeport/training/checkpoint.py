@@ -1,6 +1,5 @@
 """What a training goes on from after it was cut off. Imported in the process that trains only."""
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import msgspec
 import torch
 
 from homeport.domain.training import StepMetrics
+from homeport.formats import atomic
 
 FILE = "state.pt"
 _FORMAT = 1
@@ -26,14 +26,10 @@ class TrainingState:
 
 def save_checkpoint(folder: Path, identity: str, progress: TrainingState, learnt: Any, optimiser: Any) -> None:
     """Write it all, so that whatever happens an older or this state stands there whole."""
-    part = folder / f"{FILE}.part"
     said = msgspec.json.encode((progress.step, progress.tokens, progress.examples, progress.measures)).decode()
     held = {"format": _FORMAT, "identity": identity, "progress": said, "learnt": learnt, "optimiser": optimiser}
-    with part.open("wb") as file:
+    with atomic.replace_file(folder / FILE, mode=0o666) as partial, partial.open("wb") as file:
         torch.save(held, file)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(folder / FILE)
 
 
 def load_checkpoint(folder: Path, identity: str) -> tuple[TrainingState, Any, Any] | None:

@@ -3,7 +3,6 @@
 Only pairs of factors stand in it: any other tensor makes llama.cpp refuse the file.
 """
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor, float16
 
 from homeport.domain.errors import InvalidRequest
-from homeport.formats import gguf_writer
+from homeport.formats import atomic, gguf_writer
 from homeport.training.decoder import ALPHA, LoraFactors
 
 
@@ -25,11 +24,8 @@ def write(target: Path, factors: LoraFactors, architecture: str, name: str) -> N
         "adapter.type": "lora",
         "adapter.lora.alpha": ALPHA,
     }
-    part = target.with_name(f"{target.name}.part")
-    gguf_writer.write(part, values, list(_tensors(factors)))
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
-    part.replace(target)
+    with atomic.replace_file(target, mode=0o666) as partial:
+        gguf_writer.write(partial, values, list(_tensors(factors)))
 
 
 def load_adapter(factors: LoraFactors, tensors: Iterator[tuple[str, Any]]) -> None:

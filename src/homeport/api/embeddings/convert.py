@@ -7,7 +7,6 @@ from homeport.api.embeddings.schema import CreateEmbeddingBody
 from homeport.api.prompts import parse_prompts
 from homeport.domain.embeddings import EmbeddingRequest
 from homeport.domain.models import ResolvedModel
-from homeport.domain.text import TextPrompt
 
 MAX_INPUTS = 2048
 FORMATS = ("float", "base64")
@@ -22,10 +21,6 @@ def to_request(body: CreateEmbeddingBody, resolved: ResolvedModel) -> EmbeddingR
     validation.check_length("user", body.user, validation.LABEL_CHARS)
     validation.check_choice("encoding_format", body.encoding_format, FORMATS)
     validation.check_integer("dimensions", body.dimensions, 1, validation.TOKEN_ID_MAX)
-    inputs = parse_prompts("input", body.input, MAX_INPUTS)
-    for at, each in enumerate(inputs):
-        if isinstance(each, TextPrompt):
-            name = "input" if isinstance(body.input, str) else f"input[{at}]"
-            validation.check_length(name, each.text, len(each.text), 1)
+    inputs = parse_prompts("input", body.input, MAX_INPUTS, allow_empty=False)
     is_query = bool(_QUERY_MODELS.fullmatch(resolved.requested_name))
     return EmbeddingRequest(inputs, body.dimensions, resolved.encoding, is_query)

@@ -3,13 +3,13 @@
 Knows nothing of HTTP. The clock advances only at each check, so no client times out because this process was suspended.
 """
 
-import ipaddress
 from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
 from homeport.api.http.limits import ConnectionLimits
 from homeport.domain.errors import HomeportError, Overloaded, Unavailable
+from homeport.domain.security import is_loopback
 
 _LOOK_S = 2.0
 """The most time that may pass between two looks, as far as clients are concerned."""
@@ -107,8 +107,5 @@ class ConnectionPool:
             member.abort()
 
     def _counts(self, address: str) -> bool:
-        try:
-            is_here = ipaddress.ip_address(address).is_loopback
-        except ValueError:
-            is_here = True  # a socket in the file system
-        return not is_here and not self._is_proxy(address)
+        # The address of a Unix socket is empty.
+        return bool(address) and not is_loopback(address) and not self._is_proxy(address)

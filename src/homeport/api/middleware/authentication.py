@@ -11,13 +11,13 @@ from homeport.api.access import (
     AccessPolicy,
     _is_at,
     _is_hostless_probe,
-    is_loopback,
 )
 from homeport.api.request_context import (
     context_of,
     internal_caller_of,
 )
 from homeport.domain.errors import NotFound, Unauthenticated
+from homeport.domain.security import is_loopback
 from homeport.serving.rate_limits import RateLimiter
 
 _UNCOUNTED_METHODS = ("GET", "HEAD", "OPTIONS")

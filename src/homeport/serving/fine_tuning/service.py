@@ -11,7 +11,6 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import filelock
@@ -20,7 +19,7 @@ from homeport.domain.errors import InvalidRequest, NotFound
 from homeport.domain.files import File
 from homeport.domain.fine_tuning import FineTuningJob, NewFineTuningJob
 from homeport.domain.ports.store import FineTuningRepository
-from homeport.formats import durable_files
+from homeport.formats import atomic
 from homeport.serving.background_loops import BackgroundLoops
 from homeport.serving.fine_tuning.attempt import (
     FineTuningDeps,
@@ -254,11 +253,6 @@ def _read_or_create_name(folder: Path) -> str:
     """Return the name stored in a folder; create it once if there is none, even with concurrent calls."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / _SERVER
-    temporary = folder / f"{_SERVER}-{uuid.uuid4().hex}"
     if not path.exists():
-        durable_files.replace_file(temporary, f"server-{secrets.token_hex(8)}".encode())
-        with suppress(FileExistsError):
-            path.hardlink_to(temporary)
-        temporary.unlink()
-        durable_files.sync_path(folder)
+        atomic.create_file(path, f"server-{secrets.token_hex(8)}".encode())
     return path.read_text(encoding="utf-8")
