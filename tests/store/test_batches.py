@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from homeport.domain.batches import Batch, BatchError, LineResult
+from homeport.domain.batches import Batch, BatchError, LineResult, NewBatch
 from homeport.domain.errors import InvalidRequest, NotFound
 from homeport.domain.paging import PageRequest
 from homeport.store.batches import WINDOW_S, SqlBatchRepository
@@ -39,7 +39,7 @@ class BatchStoreFixture:
     def made(self, project: str = "one", **more: Any) -> Batch:
         """A batch just made."""
         wanted: dict[str, Any] = {"endpoint": "/v1/completions", "input_file_id": "file-1", "key": "key_1", **more}
-        return self.book.create(Batch(id="", project=project, status="", created_at=0, expires_at=0, **wanted))
+        return self.book.create(NewBatch(project=project, **wanted))
 
     def begun(self, owner: str = "me", total: int = 3, **more: Any) -> Batch:
         """One that `owner` works on."""

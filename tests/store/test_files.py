@@ -7,24 +7,20 @@ from pathlib import Path
 import pytest
 
 from homeport.domain.errors import InvalidRequest, NotFound, StorageFull
-from homeport.domain.files import File, Upload
+from homeport.domain.files import NewFile, NewUpload
 from homeport.domain.paging import Page, PageRequest
 from homeport.store.blobs import BlobStore
 from homeport.store.database import Database
 from homeport.store.files import SqlFileRepository
 from homeport.store.uploads import SqlUploadRepository
 
-FILE = File(id="", project="one", purpose="user_data", filename="a", bytes=0, created_at=0)
-UPLOAD = Upload(
-    id="",
+FILE = NewFile(project="one", purpose="user_data", filename="a")
+UPLOAD = NewUpload(
     project="one",
     purpose="user_data",
     filename="a",
     bytes=6,
     mime_type="text/plain",
-    status="",
-    created_at=0,
-    expires_at=0,
 )
 
 

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from homeport.domain.errors import InvalidRequest
-from homeport.domain.files import File, Upload
+from homeport.domain.files import NewFile, NewUpload
 from homeport.domain.images import ImageFormat
 from homeport.domain.keys import KeyLimits, NewKey
 from homeport.domain.storage import ProjectUsage
@@ -20,17 +20,13 @@ from homeport.store.project_storage import SqlProjectStorage
 from homeport.store.schema import KEYS
 from homeport.store.uploads import SqlUploadRepository
 
-FILE = File(id="", project="one", purpose="user_data", filename="a", bytes=0, created_at=0)
-UPLOAD = Upload(
-    id="",
+FILE = NewFile(project="one", purpose="user_data", filename="a")
+UPLOAD = NewUpload(
     project="one",
     purpose="user_data",
     filename="a",
     bytes=600,
     mime_type="text/plain",
-    status="",
-    created_at=0,
-    expires_at=0,
 )
 
 
@@ -97,7 +93,7 @@ def test_what_does_not_fit_is_refused_and_not_kept(house: House) -> None:
     assert house.kept() == before
     assert house.pictures.sizes() == {}
     house.files.create(FILE, house.content(100))
-    other = File(id="", project="other", purpose="user_data", filename="a", bytes=0, created_at=0)
+    other = NewFile(project="other", purpose="user_data", filename="a")
     house.files.create(other, house.content(900))
 
 

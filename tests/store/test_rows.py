@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from homeport.domain.batches import Batch
+from homeport.domain.batches import NewBatch
 from homeport.domain.errors import NotFound
-from homeport.domain.files import File
+from homeport.domain.files import NewFile
 from homeport.domain.keys import NewKey
 from homeport.domain.paging import Page, PageRequest
 from homeport.store import migration, rows
@@ -75,7 +75,7 @@ def test_a_damaged_file_is_missing_alone(tmp_path: Path) -> None:
     files = SqlFileRepository(database, BlobStore(str(tmp_path / "blobs")))
     content = tmp_path / "content"
     content.write_bytes(b"x")
-    plain = File(id="", project="one", purpose="batch", filename="a", bytes=0, created_at=0)
+    plain = NewFile(project="one", purpose="batch", filename="a")
     bad, good = files.create(plain, content), files.create(plain, content)
     _spoil(database, FILES, bad.id, filename=b"\xff")
     assert files.list_page("one", PageRequest()) == Page(items=(good,))
@@ -90,9 +90,7 @@ def test_a_damaged_file_is_missing_alone(tmp_path: Path) -> None:
 def test_a_damaged_batch_is_passed_over(database: Database, tmp_path: Path, column: str, text: str) -> None:
     """The oldest batch cannot be read: it is not taken up, is left out of lists, and the next one is claimed."""
     book = SqlBatchRepository(database, SqlFileRepository(database, BlobStore(str(tmp_path / "blobs"))))
-    plain = Batch(
-        id="", project="one", key="", endpoint="/v1/x", input_file_id="f", status="", created_at=0, expires_at=0
-    )
+    plain = NewBatch(project="one", key="", endpoint="/v1/x", input_file_id="f")
     bad, good = book.create(plain), book.create(plain)
     _spoil(database, BATCHES, bad.id, **{column: text})
     claimed = book.claim("me", 60)

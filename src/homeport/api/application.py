@@ -12,11 +12,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
-from homeport.api import (
-    legacy_engines,
-    models,
-    monitoring,
-)
+from homeport.api import legacy_engines, monitoring
 from homeport.api.admin import keys, usage, workers
 from homeport.api.azure import AzureMiddleware
 from homeport.api.batches import routes as batches
@@ -34,6 +30,7 @@ from homeport.api.middleware.authentication import AuthenticationMiddleware
 from homeport.api.middleware.cors import CorsMiddleware
 from homeport.api.middleware.errors import ErrorMiddleware
 from homeport.api.middleware.headers import HeadersMiddleware
+from homeport.api.models import routes as models
 from homeport.api.moderations import routes as moderations
 from homeport.api.request_context import context_of
 from homeport.api.services import Services

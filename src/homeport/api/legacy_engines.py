@@ -1,28 +1,37 @@
-"""`/v1/engines`: the listing that `/v1/models` replaced, which clients of 2023 still call.
+"""`/v1/engines`: the list that `/v1/models` replaced, which clients of 2023 still request.
 
-Knows nothing that `models` does not. Every installed model is `ready`: it loads when it is asked.
+Every installed model is `ready`, because a request loads it.
 """
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from homeport.api.json_response import JsonResponse
-from homeport.api.models import OWNER, listed
+from homeport.api.models.render import OWNER
+from homeport.api.models.routes import listed
 from homeport.api.paging import render_list
 from homeport.api.services import registry
 
 
+class EngineObject(msgspec.Struct, kw_only=True):
+    """A model, as 2023's API lists engines."""
+
+    id: str
+    object: str = "engine"
+    created: None = None
+    owner: str = OWNER
+    permissions: None = None
+    ready: bool = True
+
+
 async def list_engines(request: Request) -> Response:
-    """List the same names as engines."""
-    return render_list(map(_engine, listed(request)))
+    """List the same names as `/v1/models`."""
+    return render_list(EngineObject(id=name) for name in listed(request))
 
 
 async def retrieve(request: Request) -> Response:
-    """Describe one engine. Raises ModelNotFound."""
+    """Describe an engine. Raises ModelNotFound."""
     name = request.path_params["engine"]
     registry(request).resolve(name, "")
-    return JsonResponse(_engine(name))
-
-
-def _engine(name: str) -> dict[str, object]:
-    return {"id": name, "object": "engine", "created": None, "owner": OWNER, "permissions": None, "ready": True}
+    return JsonResponse(EngineObject(id=name))

@@ -20,6 +20,17 @@ class BatchError(msgspec.Struct, frozen=True, kw_only=True):
     line: int | None = None
 
 
+class NewBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """A batch to create. `key`: id of the caller's stored key, empty without one; `keep_s`: as in `Batch`."""
+
+    project: str
+    key: str
+    endpoint: str
+    input_file_id: str
+    metadata: dict[str, str] | None = None
+    keep_s: int | None = None
+
+
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """A batch of a project, created with the stored key `key` (empty: without a key). Times are seconds since 1970.
 

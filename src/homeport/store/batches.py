@@ -19,9 +19,10 @@ from homeport.domain.batches import (
     Batch,
     BatchError,
     LineResult,
+    NewBatch,
 )
 from homeport.domain.errors import InvalidRequest, NotFound
-from homeport.domain.files import File
+from homeport.domain.files import File, NewFile
 from homeport.domain.paging import Page, PageRequest
 from homeport.store import rows
 from homeport.store.database import Database
@@ -44,15 +45,19 @@ class SqlBatchRepository:
         self._now = now
         self._damaged: set[int] = set()  # numbers of rows that cannot be worked on
 
-    def create(self, batch: Batch) -> Batch:
-        """Make a batch; its id, status and times are made here."""
+    def create(self, new_batch: NewBatch) -> Batch:
+        """Create a batch."""
         now = int(self._now())
-        made = msgspec.structs.replace(
-            batch, id=f"batch_{secrets.token_hex(12)}", status="validating", created_at=now, expires_at=now + WINDOW_S
+        batch = Batch(
+            **msgspec.structs.asdict(new_batch),
+            id=f"batch_{secrets.token_hex(12)}",
+            status="validating",
+            created_at=now,
+            expires_at=now + WINDOW_S,
         )
         with self._database.write_transaction() as connection:
-            connection.execute(sa.insert(BATCHES).values(**_row(made), owner="", owned_until=0.0))
-        return made
+            connection.execute(sa.insert(BATCHES).values(**_row(batch), owner="", owned_until=0.0))
+        return batch
 
     def get(self, project: str, batch_id: str) -> Batch:
         """One batch of a project. Raises NotFound, also for another project's."""
@@ -171,25 +176,19 @@ class SqlBatchRepository:
     def create_output_file(self, owner: str, batch: Batch, content: Path, *, are_answers: bool) -> Batch:
         """Make one of its files, in the same moment in which it gets its id. Raises NotFound."""
         column, name = ("output_file_id", "output") if are_answers else ("error_file_id", "error")
-        kept: list[Batch] = []
+        changed: list[Batch] = []
 
-        def beside(connection: sa.Connection, made: File) -> None:
+        def set_file(connection: sa.Connection, file: File) -> None:
             found = self._find_owned(connection, owner, batch.id)
             if getattr(found, column) is not None:
                 raise _missing(batch.id)
-            kept.append(self._set(connection, found, **{column: made.id}))
+            changed.append(self._set(connection, found, **{column: file.id}))
 
-        file = File(
-            id="",
-            project=batch.project,
-            purpose=OUTPUT,
-            filename=f"{batch.id}_{name}.jsonl",
-            bytes=0,
-            created_at=0,
-            expires_at=batch.keep_s,
+        new_file = NewFile(
+            project=batch.project, purpose=OUTPUT, filename=f"{batch.id}_{name}.jsonl", keep_s=batch.keep_s
         )
-        self._files.create(file, content, beside)
-        return kept[0]
+        self._files.create(new_file, content, set_file)
+        return changed[0]
 
     def finish(self, owner: str, batch_id: str) -> Batch:
         """It has ended; its outcomes stand in its files. Raises NotFound."""

@@ -13,7 +13,7 @@ import msgspec
 import sqlalchemy as sa
 
 from homeport.domain.errors import NotFound
-from homeport.domain.files import File
+from homeport.domain.files import File, NewFile
 from homeport.domain.paging import Page, PageRequest
 from homeport.store import rows
 from homeport.store.blobs import BlobStore
@@ -44,35 +44,37 @@ class SqlFileRepository:
         self._blobs = blobs
         self._now = now
 
-    def create(self, file: File, content: Path, in_transaction: InSameTransaction | None = None) -> File:
-        """Keep a file; its id and times are made here, `expires_at` of the one given counts from now.
+    def create(self, new_file: NewFile, content: Path, in_transaction: InSameTransaction | None = None) -> File:
+        """Store a file.
 
-        `beside` is done in the same transaction; a file with it is made of what is here already, so it is kept whatever
-        the project keeps. Raises StorageFull, Unavailable, or InvalidRequest over the limit; then nothing is kept.
+        `in_transaction` runs in the same transaction. A file with it is made from data that the server stores already,
+        so the project's limit does not apply. Raises StorageFull, Unavailable, or InvalidRequest over the limit; then
+        nothing is stored.
         """
         now = int(self._now())
-        expires_at = None if file.expires_at is None else now + file.expires_at
-        kept = msgspec.structs.replace(
-            file,
+        file = File(
             id=f"file-{secrets.token_hex(12)}",
-            created_at=now,
-            expires_at=expires_at,
+            project=new_file.project,
+            purpose=new_file.purpose,
+            filename=new_file.filename,
             bytes=content.stat().st_size,
+            created_at=now,
+            expires_at=None if new_file.keep_s is None else now + new_file.keep_s,
         )
         if in_transaction is None:
-            self.storage.check(kept.project, kept.bytes)
-        self._blobs.put(_blob(kept.id), content)
+            self.storage.check(file.project, file.bytes)
+        self._blobs.put(_blob(file.id), content)
         try:
             with self._database.write_transaction() as connection:
                 if in_transaction is None:
-                    self.storage.claim(connection, kept.project, kept.bytes)
-                connection.execute(sa.insert(FILES).values(**msgspec.structs.asdict(kept)))
+                    self.storage.claim(connection, file.project, file.bytes)
+                connection.execute(sa.insert(FILES).values(**msgspec.structs.asdict(file)))
                 if in_transaction is not None:
-                    in_transaction(connection, kept)
+                    in_transaction(connection, file)
         except BaseException:
-            self._blobs.delete(_blob(kept.id))
+            self._blobs.delete(_blob(file.id))
             raise
-        return kept
+        return file
 
     def check_room(self, project: str, n_bytes: int) -> None:
         """Raise InvalidRequest where a project may not keep so many bytes more."""

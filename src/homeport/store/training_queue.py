@@ -14,7 +14,7 @@ import msgspec
 import sqlalchemy as sa
 
 from homeport.domain.errors import ErrorInfo
-from homeport.domain.files import File
+from homeport.domain.files import File, NewFile
 from homeport.domain.fine_tuning import (
     ACTIVE_STATUSES,
     ENDED,
@@ -143,22 +143,22 @@ class SqlTrainingQueue:
 
     def succeed(self, job: FineTuningJob, result: TrainingResult) -> bool:
         """A job has its model. The table of measures becomes a file of its project's."""
-        file = File(id="", project=job.project, purpose=_PURPOSE, filename=_RESULTS, bytes=0, created_at=0)
+        new_file = NewFile(project=job.project, purpose=_PURPOSE, filename=_RESULTS)
         now = int(self._now())
 
-        def beside(connection: sa.Connection, kept: File) -> None:
-            values = {"status": "succeeded", "finished_at": now, "result_file": kept.id, "tokens": result.tokens}
+        def finish(connection: sa.Connection, file: File) -> None:
+            values = {"status": "succeeded", "finished_at": now, "result_file": file.id, "tokens": result.tokens}
             if not self._update_job(connection, job, {**values, "estimated_finish": None}):
                 raise _JobLost
             for message in (
                 f"New fine-tuned model created: {result.model}",
-                f"Uploaded result files: {kept.id}.",
+                f"Uploaded result files: {file.id}.",
                 "Job succeeded.",
             ):
                 add_event(connection, job.id, now, message)
 
         try:
-            self._files.create(file, result.results, beside)
+            self._files.create(new_file, result.results, finish)
         except _JobLost:
             return False
         return True

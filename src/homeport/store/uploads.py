@@ -9,7 +9,7 @@ import msgspec
 import sqlalchemy as sa
 
 from homeport.domain.errors import InvalidRequest, NotFound
-from homeport.domain.files import File, Upload, UploadPart
+from homeport.domain.files import File, NewFile, NewUpload, Upload, UploadPart
 from homeport.store import rows
 from homeport.store.blobs import BlobStore
 from homeport.store.database import Database
@@ -31,16 +31,20 @@ class SqlUploadRepository:
         self._files = files
         self._now = now
 
-    def create(self, upload: Upload) -> Upload:
-        """Begin an upload; its id, times and status are made here. Raises InvalidRequest over the storage limit."""
+    def create(self, new_upload: NewUpload) -> Upload:
+        """Start an upload. Raises InvalidRequest over the project's storage limit."""
         now = int(self._now())
-        begun = msgspec.structs.replace(
-            upload, id=f"upload_{secrets.token_hex(12)}", status="pending", created_at=now, expires_at=now + _OPEN_S
+        upload = Upload(
+            **msgspec.structs.asdict(new_upload),
+            id=f"upload_{secrets.token_hex(12)}",
+            status="pending",
+            created_at=now,
+            expires_at=now + _OPEN_S,
         )
         with self._database.write_transaction() as connection:
             self._files.storage.claim(connection, upload.project, upload.bytes, "bytes")
-            connection.execute(sa.insert(UPLOADS).values(**msgspec.structs.asdict(begun)))
-        return begun
+            connection.execute(sa.insert(UPLOADS).values(**msgspec.structs.asdict(upload)))
+        return upload
 
     def get(self, project: str, upload_id: str) -> Upload:
         """One upload of a project, as it stands. Raises NotFound, also for another project's."""
@@ -95,24 +99,18 @@ class SqlUploadRepository:
 
     def complete(self, upload: Upload, content: Path) -> tuple[Upload, File]:
         """Make the file. Raises InvalidRequest where another request was faster."""
-        file = File(
-            id="",
-            project=upload.project,
-            purpose=upload.purpose,
-            filename=upload.filename,
-            bytes=upload.bytes,
-            created_at=0,
-            expires_at=upload.keep_s,
+        new_file = NewFile(
+            project=upload.project, purpose=upload.purpose, filename=upload.filename, keep_s=upload.keep_s
         )
 
-        def beside(connection: sa.Connection, kept: File) -> None:
+        def complete(connection: sa.Connection, file: File) -> None:
             _check_pending(self._find(connection, upload.project, upload.id))
-            values = {"status": "completed", "file_id": kept.id}
+            values = {"status": "completed", "file_id": file.id}
             connection.execute(sa.update(UPLOADS).where(UPLOADS.c.id == upload.id).values(**values))
 
-        kept = self._files.create(file, content, beside)
-        self._forget_parts(upload.id)
-        return msgspec.structs.replace(upload, status="completed", file_id=kept.id), kept
+        file = self._files.create(new_file, content, complete)
+        self._delete_parts(upload.id)
+        return msgspec.structs.replace(upload, status="completed", file_id=file.id), file
 
     def cancel(self, project: str, upload_id: str) -> Upload:
         """End an upload without a file. Raises NotFound, or InvalidRequest for one that has ended."""
@@ -120,7 +118,7 @@ class SqlUploadRepository:
             upload = self._find(connection, project, upload_id)
             _check_pending(upload)
             connection.execute(sa.update(UPLOADS).where(UPLOADS.c.id == upload_id).values(status="cancelled"))
-        self._forget_parts(upload_id)
+        self._delete_parts(upload_id)
         return msgspec.structs.replace(upload, status="cancelled")
 
     def sweep(self) -> None:
@@ -131,7 +129,7 @@ class SqlUploadRepository:
         rows.each(gone, self._expire)
 
     def _expire(self, upload_id: str) -> None:
-        self._forget_parts(upload_id)  # first: an upload that has expired is not looked at again
+        self._delete_parts(upload_id)  # first: an upload that has expired is not looked at again
         with self._database.write_transaction() as connection:
             where = sa.and_(UPLOADS.c.id == upload_id, UPLOADS.c.status == "pending")
             connection.execute(sa.update(UPLOADS).where(where).values(status="expired"))
@@ -146,7 +144,7 @@ class SqlUploadRepository:
             return msgspec.structs.replace(upload, status="expired")
         return upload
 
-    def _forget_parts(self, upload_id: str) -> None:
+    def _delete_parts(self, upload_id: str) -> None:
         with self._database.write_transaction() as connection:
             where = UPLOAD_PARTS.c.upload_id == upload_id
             parts = connection.execute(sa.select(UPLOAD_PARTS.c.id).where(where)).scalars().all()

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from homeport.api.batches.schema import ENDPOINTS
+from homeport.api.batches.convert import ENDPOINTS
 from homeport.domain.errors import NotFound
 from homeport.domain.keys import KeyLimits
 from homeport.domain.usage import UsageQuery

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from homeport.api.files.schema import BATCH_KEEP_S
+from homeport.api.files.convert import BATCH_KEEP_S
 from tests.api.asgi import call
 from tests.api.files.file_app import LINES, FileApp
 

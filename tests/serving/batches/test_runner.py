@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from homeport.domain.batches import Batch, DispatchedResponse, LineResult
+from homeport.domain.batches import Batch, DispatchedResponse, LineResult, NewBatch
 from homeport.domain.errors import StorageFull
-from homeport.domain.files import File
+from homeport.domain.files import NewFile
 from homeport.serving.background_loops import BackgroundLoops
 from homeport.serving.batches import batch_run
 from homeport.serving.batches import runner as desks
@@ -82,18 +82,12 @@ class RunnerFixture:
         """Create a batch of these lines."""
         path = self.folder / "input"
         path.write_text("\n".join(json.dumps(line) for line in lines))
-        kept = self.files.create(
-            File(id="", project=project, purpose="batch", filename="i", bytes=0, created_at=0), content=path
-        )
-        wanted = Batch(
-            id="",
+        kept = self.files.create(NewFile(project=project, purpose="batch", filename="i"), content=path)
+        wanted = NewBatch(
             project=project,
             key="key_1",
             endpoint=URL,
             input_file_id=kept.id,
-            status="",
-            created_at=0,
-            expires_at=0,
             **more,
         )
         return self.book.create(wanted)

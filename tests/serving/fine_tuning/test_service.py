@@ -16,7 +16,7 @@ from homeport.domain.errors import (
     Overloaded,
     Unavailable,
 )
-from homeport.domain.files import File
+from homeport.domain.files import NewFile
 from homeport.domain.fine_tuning import FineTuningJob, NewFineTuningJob
 from homeport.domain.paging import Page, PageRequest
 from homeport.domain.training import Hyperparameters
@@ -54,7 +54,7 @@ class Yard:
         """Create a file of project `one`."""
         path = self.books.folder / "sent"
         path.write_bytes(content)
-        file = File(id="", project="one", purpose=purpose, filename="a", bytes=0, created_at=0)
+        file = NewFile(project="one", purpose=purpose, filename="a")
         return self.books.files.create(file, path).id
 
     def order(self, training_file: str | None = None, **changes: Any) -> NewFineTuningJob:

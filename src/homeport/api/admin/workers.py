@@ -1,8 +1,6 @@
-"""`/admin/v1`: listing and stopping workers. Without an admin key the paths do not exist.
+"""`/admin/v1/workers`: list and unload loaded models. Without an admin key the path is unknown."""
 
-Knows nothing of how workers are run.
-"""
-
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,15 +13,23 @@ _STOP_WAIT_S = 30.0
 """How long a model's requests may take to end before it is unloaded."""
 
 
+class StoppedWorkerObject(msgspec.Struct, kw_only=True):
+    """A worker that was stopped."""
+
+    model: str
+    object: str = "worker"
+    stopped: bool = True
+
+
 async def list_workers(request: Request) -> Response:
-    """List the models in memory and the state of their workers."""
+    """List the workers of loaded models, with their state."""
     return render_list(services(request).serving.worker_status())
 
 
 async def stop(request: Request) -> Response:
-    """Unload a model, named by its real name or an alias. Raises ModelNotFound, or NotFound if it is not loaded."""
+    """Unload a model, by its name or an alias. Raises ModelNotFound, or NotFound if it is not loaded."""
     name = request.path_params["model"]
-    real = services(request).registry.resolve(name, "").model.facts.name
-    if not await services(request).serving.stop(real, _STOP_WAIT_S):
+    model = services(request).registry.resolve(name, "").model.facts.name
+    if not await services(request).serving.stop(model, _STOP_WAIT_S):
         raise NotFound(f"The model `{excerpt(name)}` is not loaded.", param="model", code="model_not_loaded")
-    return JsonResponse({"model": real, "object": "worker", "stopped": True})
+    return JsonResponse(StoppedWorkerObject(model=model))

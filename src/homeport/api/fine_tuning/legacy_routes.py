@@ -1,142 +1,85 @@
-"""`/v1/fine-tunes`: 2023's API of fine-tuning. A project sees its own jobs alone, whichever API made them.
-
-Knows nothing of how models are trained.
-"""
+"""`/v1/fine-tunes`: 2023's API of fine-tuning. A project sees only its own jobs, those of today's API too."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from homeport.api import json_codec
 from homeport.api.files.routes import file_repository
 from homeport.api.fine_tuning import actions
-from homeport.api.fine_tuning import render as shapes
-from homeport.api.fine_tuning.schema import FineTuneBody
+from homeport.api.fine_tuning.event_stream import list_events, stream_events
+from homeport.api.fine_tuning.render import FineTuneObject, render_fine_tune, render_fine_tune_event
+from homeport.api.fine_tuning.schema import EventsQuery, FineTuneBody
 from homeport.api.json_response import JsonResponse
 from homeport.api.paging import render_list
 from homeport.api.query_params import read_query
 from homeport.api.request_body import read_json
 from homeport.api.runner import model_header
 from homeport.api.services import caller, services
-from homeport.api.streaming import DONE, EventStream
-from homeport.api.streaming import sse_event as sent
+from homeport.api.streaming import EventStream
 from homeport.domain.errors import NotFound
 from homeport.domain.files import File
-from homeport.domain.fine_tuning import (
-    ENDED,
-    FineTuningEvent,
-    FineTuningJob,
-    NewFineTuningJob,
-)
+from homeport.domain.fine_tuning import FineTuningJob
 from homeport.domain.paging import PageRequest
 
 DEFAULT_MODEL = "curie"
 _ALL = PageRequest(is_newest_first=False)
 
 
-class EventsQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """Whether events are to be sent as they come."""
-
-    stream: bool = False
-
-
 async def create(request: Request) -> Response:
-    """Take a job. Raises InvalidRequest, ModelNotFound, Unavailable, Overloaded."""
+    """Create a job. Raises InvalidRequest, ModelNotFound, Unavailable, Overloaded."""
     body = await read_json(request, FineTuneBody)
-    wanted = body.to_hyperparameters()
-    asked = body.model or DEFAULT_MODEL
-    found = actions.resolve_model(request, asked)
-    order = NewFineTuningJob(
-        project=caller(request).project,
-        requested_model=asked,
-        model=found.served_model.facts.name,
-        training_file=body.training_file,
-        validation_file=body.validation_file,
-        suffix=body.suffix,
-        hyperparameters=wanted,
-        id_prefix="ft-",
-    )
-    job = await actions.create_job(request, order)
-    return JsonResponse(await _render_with_events(request, job), headers=dict(model_header(found)))
+    job, resolved = await actions.create_job(request, body, body.model or DEFAULT_MODEL)
+    return JsonResponse(await _render_with_events(request, job), headers=dict(model_header(resolved)))
 
 
 async def list_fine_tunes(request: Request) -> Response:
-    """List the project's jobs, the oldest first, without their events."""
-    page = await asyncio.to_thread(actions.fine_tuning_service(request).jobs.list_page, caller(request).project, _ALL)
-    return render_list(await _render_jobs(request, page.items))
+    """List the project's jobs, oldest first, without their events."""
+    jobs = actions.fine_tuning_service(request).jobs
+    page = await asyncio.to_thread(jobs.list_page, caller(request).project, _ALL)
+    files = await _find_files(request, page.items)
+    organization = services(request).organization
+    return render_list(render_fine_tune(job, organization, files) for job in page.items)
 
 
 async def retrieve(request: Request) -> Response:
-    """Describe one job with what was told of it. Raises NotFound."""
+    """Describe a job with its events. Raises NotFound."""
     return JsonResponse(await _render_with_events(request, await actions.find_job(request)))
 
 
 async def cancel(request: Request) -> Response:
-    """End a job for good. Raises NotFound, or InvalidRequest."""
+    """Cancel a job. Raises NotFound, or InvalidRequest."""
     return JsonResponse(await _render_with_events(request, await actions.cancel_job(request)))
 
 
 async def events(request: Request) -> Response:
-    """List what was told of a job, the oldest first, or send it as it comes until the job ends. Raises NotFound."""
+    """List a job's events, oldest first, or stream them until the job ends. Raises NotFound."""
     if not read_query(request, EventsQuery).stream:
-        return render_list(shapes.render_fine_tune_events(await _events(request, _ALL)))
+        return render_list(map(render_fine_tune_event, await list_events(request, _ALL)))
     limits = services(request).limits
-    return EventStream(_following(request), {}, ping_s=limits.ping_s, stall_s=limits.stall_s)
+    return EventStream(stream_events(request), {}, ping_s=limits.ping_s, stall_s=limits.stall_s)
 
 
-async def _following(request: Request) -> AsyncGenerator[bytes, None]:
-    """What was told and will be, an event each; then `[DONE]`."""
-    last: str | None = None
-    while True:
-        # The job first: what is told of its end is there when it has ended.
-        job = await actions.find_job(request)
-        told = await _events(request, PageRequest(after=last, is_newest_first=False))
-        frames = [sent(json_codec.encode(each)) for each in shapes.render_fine_tune_events(told)]
-        last = told[-1].id if told else last
-        if job.status in ENDED:
-            yield b"".join([*frames, DONE])
-            return
-        if frames:
-            yield b"".join(frames)
-        if actions.fine_tuning_service(request).is_shutting_down:
-            return  # without [DONE]: the job goes on at the next start
-        await actions.fine_tuning_service(request).wait_for_change()
+async def _render_with_events(request: Request, job: FineTuningJob) -> FineTuneObject:
+    jobs = actions.fine_tuning_service(request).jobs
+    page = await asyncio.to_thread(jobs.list_events, caller(request).project, job.id, _ALL)
+    files = await _find_files(request, [job])
+    return render_fine_tune(job, services(request).organization, files, page.items)
 
 
-async def _events(request: Request, page: PageRequest) -> Sequence[FineTuningEvent]:
-    found = await actions.with_job(request, lambda jobs, project, job_id: jobs.list_events(project, job_id, page))
-    return found.items
+async def _find_files(request: Request, jobs: Sequence[FineTuningJob]) -> dict[str, File]:
+    """Return those of the jobs' files that still exist, by id."""
+    ids = {each for job in jobs for each in (job.training_file, job.validation_file, job.result_file) if each}
+    return await asyncio.to_thread(_read_files, request, sorted(ids))
 
 
-async def _render_with_events(request: Request, job: FineTuningJob) -> dict[str, object]:
-    book, project = actions.fine_tuning_service(request).jobs, caller(request).project
-    page = await asyncio.to_thread(book.list_events, project, job.id, _ALL)
-    [described] = await _render_jobs(request, [job])
-    return {**described, "events": shapes.render_fine_tune_events(page.items)}
-
-
-async def _render_jobs(request: Request, jobs: Sequence[FineTuningJob]) -> list[dict[str, object]]:
-    organization = services(request).organization
-    named = {
-        file_id
-        for job in jobs
-        for file_id in (job.training_file, job.validation_file, job.result_file)
-        if file_id is not None
-    }
-    found = await asyncio.to_thread(_files, request, sorted(named))
-    return [shapes.render_fine_tune(job, organization, found) for job in jobs]
-
-
-def _files(request: Request, ids: Sequence[str]) -> dict[str, File]:
-    """Those of the files that are there still."""
-    shelf, project = file_repository(request), caller(request).project
+def _read_files(request: Request, ids: Sequence[str]) -> dict[str, File]:
+    files, project = file_repository(request), caller(request).project
     found: dict[str, File] = {}
     for file_id in ids:
         try:
-            found[file_id] = shelf.get(project, file_id)
+            found[file_id] = files.get(project, file_id)
         except NotFound:
             continue
     return found

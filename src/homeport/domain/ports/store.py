@@ -8,9 +8,12 @@ from homeport.domain.batches import (
     Batch,
     BatchError,
     LineResult,
+    NewBatch,
 )
 from homeport.domain.files import (
     File,
+    NewFile,
+    NewUpload,
     Upload,
     UploadPart,
 )
@@ -33,8 +36,8 @@ class BatchRepository(Protocol):
     The server that works on a batch owns it until its lease expires: writing to a batch that it lost raises NotFound.
     """
 
-    def create(self, batch: Batch) -> Batch:
-        """Create a batch; its id, status and times are set here."""
+    def create(self, new_batch: NewBatch) -> Batch:
+        """Create a batch."""
         ...
 
     def get(self, project: str, batch_id: str) -> Batch:
@@ -224,8 +227,8 @@ class UsageRepository(Protocol):
 class FileRepository(Protocol):
     """Files; a project sees only its own. Synchronous except for `read`."""
 
-    def create(self, file: File, content: Path) -> File:
-        """Store a file; its id and times are set here, and `file.expires_at` counts from now.
+    def create(self, new_file: NewFile, content: Path) -> File:
+        """Store a file.
 
         Raises StorageFull, Unavailable, or InvalidRequest over the project's limit; then nothing is stored.
         """
@@ -267,8 +270,8 @@ class ProjectStorage(Protocol):
 class UploadRepository(Protocol):
     """Uploads in parts; a project sees only its own. Synchronous."""
 
-    def create(self, upload: Upload) -> Upload:
-        """Create an upload; its id, times and status are set here. Raises InvalidRequest over the project's limit."""
+    def create(self, new_upload: NewUpload) -> Upload:
+        """Start an upload. Raises InvalidRequest over the project's limit."""
         ...
 
     def get(self, project: str, upload_id: str) -> Upload:

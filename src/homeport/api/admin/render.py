@@ -1,0 +1,141 @@
+"""The JSON of keys, usage and storage. Knows nothing of requests."""
+
+import time
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from homeport.api.admin.convert import GROUP_FIELDS, PAGE_PREFIX, BucketPage
+from homeport.domain.keys import Key, KeyLimits
+from homeport.domain.storage import ProjectUsage
+from homeport.domain.usage import UsageTotal
+
+_TIER = "default"
+
+
+class KeyObject(msgspec.Struct, kw_only=True):
+    """A key. `secret`: only in the answer that creates or rotates it."""
+
+    object: str = "key"
+    id: str
+    project: str
+    name: str
+    hint: str
+    created_at: int
+    models: tuple[str, ...]
+    limits: KeyLimits
+    rotated_at: int | None
+    expires_at: int | None
+    revoked_at: int | None
+    secret: str | UnsetType = UNSET
+
+
+class StorageObject(msgspec.Struct, kw_only=True):
+    """The bytes that a project stores, by kind and in total, and its limit."""
+
+    project: str
+    files: int
+    parts: int
+    pictures: int
+    models: int
+    limit: int
+    total: int
+
+
+class UsageResult(msgspec.Struct, kw_only=True):
+    """The usage of one group in one bucket. The kind of usage decides which fields there are."""
+
+    object: str
+    characters: int | UnsetType = UNSET
+    seconds: int | UnsetType = UNSET
+    input_tokens: int | UnsetType = UNSET
+    output_tokens: int | UnsetType = UNSET
+    input_cached_tokens: int | UnsetType = UNSET
+    input_uncached_tokens: int | UnsetType = UNSET
+    num_model_requests: int
+    project_id: str | None
+    user_id: str | None
+    api_key_id: str | None
+    model: str | None
+    batch: bool | UnsetType | None = UNSET
+    service_tier: str | UnsetType | None = UNSET
+
+
+class UsageBucket(msgspec.Struct, kw_only=True):
+    """The usage of a span of time, by group."""
+
+    object: str = "bucket"
+    start_time: int
+    end_time: int
+    results: list[UsageResult]
+
+
+class UsagePageBody(msgspec.Struct, kw_only=True):
+    """A page of buckets."""
+
+    object: str = "page"
+    data: list[UsageBucket]
+    has_more: bool
+    next_page: str | None
+
+
+def render_key(key: Key, secret: str | None = None) -> KeyObject:
+    """Render a key."""
+    return KeyObject(**msgspec.structs.asdict(key), secret=UNSET if secret is None else secret)
+
+
+def render_storage(usage: ProjectUsage) -> StorageObject:
+    """Render what a project stores."""
+    return StorageObject(**msgspec.structs.asdict(usage), total=usage.total)
+
+
+def render_usage_row(total: UsageTotal, *, is_daily: bool) -> dict[str, object]:
+    """Render a sum for `/admin/v1/usage`: a mapping, because its groups come in the order of the request."""
+    day = {"day": time.strftime("%Y-%m-%d", time.gmtime(total.begins))} if is_daily else {}
+    numbers = msgspec.structs.asdict(total)
+    for name in ("begins", "group"):
+        del numbers[name]
+    return {"object": "usage", **day, **total.group, **numbers}
+
+
+def render_usage_page(
+    page: BucketPage, totals: Sequence[UsageTotal], kind: str, groups: Sequence[str]
+) -> UsagePageBody:
+    """Render a page of buckets; those without usage are empty."""
+    results: dict[int, list[UsageResult]] = {start: [] for start in page.starts}
+    for total in totals:
+        results[total.begins].append(_render_result(total, kind, groups))
+    has_more = page.stop < page.end
+    return UsagePageBody(
+        data=[
+            UsageBucket(start_time=start, end_time=start + page.starts.step, results=found)
+            for start, found in results.items()
+        ],
+        has_more=has_more,
+        next_page=f"{PAGE_PREFIX}{page.stop}" if has_more else None,
+    )
+
+
+def _render_result(total: UsageTotal, kind: str, groups: Sequence[str]) -> UsageResult:
+    result = UsageResult(
+        object=f"organization.usage.{kind}.result",
+        num_model_requests=total.requests,
+        project_id=total.group.get(GROUP_FIELDS["project_id"]) or None,
+        user_id=total.group.get(GROUP_FIELDS["user_id"]) or None,
+        api_key_id=total.group.get(GROUP_FIELDS["api_key_id"]) or None,
+        model=total.group.get(GROUP_FIELDS["model"]) or None,
+    )
+    if kind == "audio_speeches":
+        result.characters = int(total.amount)
+    elif kind == "audio_transcriptions":
+        result.seconds = round(total.amount)
+    else:
+        result.input_tokens = total.prompt_tokens
+    if kind == "completions":
+        result.output_tokens = total.completion_tokens
+        result.input_cached_tokens = total.cached_tokens
+        result.input_uncached_tokens = total.prompt_tokens - total.cached_tokens
+        result.batch = total.group["batch"] == "yes" if "batch" in groups else None
+        result.service_tier = _TIER if "service_tier" in groups else None
+    return result

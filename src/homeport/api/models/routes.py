@@ -1,0 +1,59 @@
+"""`/v1/models`: list and describe the models that the caller may use, and delete fine-tuned ones.
+
+Models are listed under their own names and under the aliases that the operator lists. Knows nothing of files.
+"""
+
+from collections.abc import Mapping
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from homeport.api.files.render import DeletedObject
+from homeport.api.json_response import JsonResponse
+from homeport.api.models.render import ModelObject, render_model, runs_as
+from homeport.api.paging import render_list
+from homeport.api.services import registry, services
+from homeport.domain.errors import Forbidden, excerpt
+from homeport.domain.models import InstalledModel
+
+
+def listed(request: Request) -> Mapping[str, InstalledModel]:
+    """Return the models that the caller may use by name, then those aliases that the operator lists."""
+    models = registry(request)
+    by_name = {model.facts.name: model for model in models.models()}
+    wanted = services(request).list_aliases
+    shown = [alias for alias in models.aliases() if wanted == "all" or (wanted == "common" and alias.is_common)]
+    aliases = {alias.name: by_name[alias.target] for alias in shown if alias.target in by_name}
+    return {**by_name, **{name: model for name, model in aliases.items() if name not in by_name}}
+
+
+async def list_models(request: Request) -> Response:
+    """List every model, then aliases."""
+    return render_list(_render(request, *entry) for entry in listed(request).items())
+
+
+async def retrieve(request: Request) -> Response:
+    """Describe a model. Raises ModelNotFound."""
+    name = request.path_params["model"]
+    return JsonResponse(_render(request, name, registry(request).resolve(name, "").served_model))
+
+
+async def delete(request: Request) -> Response:
+    """Delete a fine-tuned model by its own name. Raises Forbidden for any other model."""
+    name = request.path_params["model"]
+    models = registry(request)
+    model = models.resolve(name, "").served_model
+    own_name = model.facts.name
+    if model.parent and name == own_name:
+        models.remove(name)
+        return JsonResponse(DeletedObject(id=name, object="model"))
+    raise Forbidden(
+        f"You have insufficient permissions for this operation: only fine-tuned models can be deleted here, and "
+        f"`{excerpt(name)}` is not one. To remove it from this machine, run `homeport rm {own_name}`.",
+        param="model",
+        code="insufficient_permissions",
+    )
+
+
+def _render(request: Request, name: str, model: InstalledModel) -> ModelObject:
+    return render_model(name, model, services(request).serving.loaded(runs_as(model)))
