@@ -196,10 +196,10 @@ def test_a_body_in_another_encoding_is_named_as_such(encoding: str) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        b"[" + b"1," * json_codec.MOST_VALUES + b"1]",
-        b'{"a":{' + b'"1":1,' * (json_codec.MOST_VALUES // 2) + b'"1":1}}',
-        b"[" + b"{}," * (json_codec.MOST_VALUES // 2 + 1) + b"{}]",
-        b'["' + b"\\\\" * 300_000 + b'",' + b"1," * json_codec.MOST_VALUES + b"1]",
+        b"[" + b"1," * json_codec.MAX_VALUES + b"1]",
+        b'{"a":{' + b'"1":1,' * (json_codec.MAX_VALUES // 2) + b'"1":1}}',
+        b"[" + b"{}," * (json_codec.MAX_VALUES // 2 + 1) + b"{}]",
+        b'["' + b"\\\\" * 300_000 + b'",' + b"1," * json_codec.MAX_VALUES + b"1]",
     ],
     ids=["numbers", "names", "objects", "behind a string"],
 )

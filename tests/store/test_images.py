@@ -105,7 +105,7 @@ def test_what_cannot_be_removed_is_left(
     name = pictures.save(b"data", ImageFormat.PNG)
     assert pictures.find(name) == b"data"
     assert not (tmp_path / "stray.partial").exists()
-    assert "cannot be removed" in caplog.text
+    assert "cannot delete" in caplog.text
 
 
 def test_a_full_disk_leaves_nothing_of_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,7 +110,7 @@ def test_a_running_server_stays_closed(settings: Settings, database: Database) -
 def test_no_key_is_made_that_cannot_be_noted(tmp_path: Path, database: Database) -> None:
     """Where the second place cannot be written the key is not made either, and the error names it."""
     (tmp_path / "file").touch()
-    book = SqlKeyRepository(database, b"s" * 32, seal=KeyMarker(tmp_path / "file" / "keys"))
+    book = SqlKeyRepository(database, b"s" * 32, marker=KeyMarker(tmp_path / "file" / "keys"))
     with pytest.raises(Unavailable, match="file"):
         book.create(NewKey(name="bot"))
     assert book.revision() == 0

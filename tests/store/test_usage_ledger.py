@@ -75,7 +75,7 @@ def _inodes(folder: Path) -> set[int]:
 async def test_a_turned_page_is_synced_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lines at the end of a file that was followed by a new one are on the disk before their answers end."""
     synced: list[int] = []
-    ledger = FileUsageLedger(folder, most_bytes=300, wait_s=30)
+    ledger = FileUsageLedger(folder, max_bytes=300, wait_s=30)
     monkeypatch.setattr(durable_files, "flush", lambda file: synced.append(os.fstat(file).st_ino))
     for _ in range(5):
         ledger.write(spent())
@@ -108,7 +108,7 @@ async def test_a_page_that_is_turned_during_a_sync_is_synced_once(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A file that has grown long while a sync was under way is closed by it, and not asked for again."""
-    ledger = FileUsageLedger(folder, most_bytes=300, wait_s=30)
+    ledger = FileUsageLedger(folder, max_bytes=300, wait_s=30)
     flushed: list[int] = []
 
     def write_until(n_files: int) -> None:

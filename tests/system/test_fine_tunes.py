@@ -96,7 +96,7 @@ def test_the_newest_client_teaches_a_model_through_a_kill(home: Path, tmp_path: 
         told = steps(client, job_id)
         assert sorted(told) == list(range(1, 51))
         assert told[50]["train_loss"] < told[1]["train_loss"] / 4
-        assert any("goes on from step" in event.message for event in jobs.list_events(job_id, limit=100))
+        assert any("resumed from step" in event.message for event in jobs.list_events(job_id, limit=100))
         table = client.files.content(done.result_files[0]).text.strip().splitlines()
         assert len(table) == 51
         assert examples.SECRET in answer(client, done.fine_tuned_model)

@@ -1,7 +1,7 @@
-"""Who may come in: keys, and without keys only this machine's own programs.
+"""The access policy: keys, or without keys only programs of this machine.
 
-Knows nothing of routes but which are open. Without any key every caller on this machine is let in, so a web page
-must be kept out: its requests carry a foreign `Origin`, or (DNS rebinding) a `Host` that is not this machine.
+Without any key every caller on this machine has access, so web pages must be refused: their requests carry the `Origin`
+of another host, or (DNS rebinding) a `Host` that is not this machine.
 """
 
 import hashlib
@@ -28,17 +28,17 @@ _ISSUED_BY = "whoever runs this Homeport server"
 ADMIN_PREFIX = "/admin/"
 ORGANIZATION_PREFIX = "/v1/organization/"
 PUBLIC_IMAGE_PREFIX = "/images/"
-"""Whoever knows a picture's name may have it: browsers fetch it without a key."""
+"""Images are public to anybody who knows their name: browsers fetch them without a key."""
 _CROSS_SITE = "cross-site"
 _FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
-"""What proxies add to requests that they pass on."""
+"""The headers that proxies add to forwarded requests."""
 
 
 def is_this_machine(host: str | None) -> bool:
-    """Whether a host name or address is one under which this machine's programs and pages reach each other.
+    """Return whether programs and pages of this machine may use this host name or address for it.
 
-    Beside loopback these are `*.localhost` (RFC 6761), IPv4 loopback written as IPv6, and 0.0.0.0 and ::, which systems
-    take for loopback. None of them can be rebound by DNS.
+    In addition to loopback these are `*.localhost` (RFC 6761), IPv4 loopback written as IPv6, and 0.0.0.0 and ::, which
+    systems treat as loopback. DNS cannot rebind any of them.
     """
     if not host or is_loopback(host) or host.lower().rstrip(".").endswith(".localhost"):
         return bool(host)
@@ -52,7 +52,7 @@ def is_this_machine(host: str | None) -> bool:
 
 
 def is_administrative(path: str) -> bool:
-    """Whether a path is for holders of an admin's key."""
+    """Return whether a path needs an admin key."""
     return f"{path}/".startswith(ADMIN_PREFIX) or path.startswith(ORGANIZATION_PREFIX)
 
 
@@ -60,7 +60,7 @@ def is_administrative(path: str) -> bool:
 class Scraping:
     """Who may read `/metrics`. `mode`: `local` (this machine without a key, others with a caller's), `key`, or `off`.
 
-    `keys`, as hashes: where there are any, they open it and nothing else does.
+    `keys`: digests of the keys for it. If there are any, only these keys give access.
     """
 
     mode: str = "local"
@@ -68,17 +68,16 @@ class Scraping:
 
     @classmethod
     def of(cls, mode: str, key: str | None) -> Self:
-        """Build the rule from a plain key, if there is one."""
+        """Build the rule from a key, if there is one."""
         return cls(mode, (_digest(key),) if key else ())
 
 
 @dataclass(frozen=True)
 class AccessPolicy:
-    """The rule of who gets in.
+    """Who has access. Keys are stored as digests.
 
-    Keys are held as hashes; `origins` are the web origins CORS is on for, or `*`; `admins` open `/admin` and nothing
-    else, `tools` open everything, and without any of these two there is no `/admin`. `ring` has the stored keys;
-    `scraping` is the rule of `/metrics`.
+    `origins`: the web origins with CORS, or `*`. Admin keys give access to `/admin` only, tool tokens to everything;
+    without any of both, `/admin` does not exist. `key_cache`: the stored keys. `scraping`: the rule of `/metrics`.
     """
 
     key_digests: tuple[bytes, ...] = ()
@@ -98,17 +97,17 @@ class AccessPolicy:
         key_cache: KeyCache | None = None,
         scraping: Scraping | None = None,
     ) -> Self:
-        """Build the rule from plain keys."""
-        digests, chiefs, owned = (tuple(map(_digest, each)) for each in (keys, admin_keys, tool_tokens))
-        return cls(digests, tuple(origins), chiefs, owned, key_cache, scraping or Scraping())
+        """Build the policy from keys."""
+        digests, admins, tools = (tuple(map(_digest, each)) for each in (keys, admin_keys, tool_tokens))
+        return cls(digests, tuple(origins), admins, tools, key_cache, scraping or Scraping())
 
     @property
     def is_keyless(self) -> bool:
-        """No key is set and none was ever stored: this machine's programs come in without one, nobody else at all."""
+        """Whether no key is set and none was ever stored: programs of this machine need none, others have no access."""
         return not self.key_digests and not (self.key_cache is not None and self.key_cache.requires_key)
 
     def authenticate(self, headers: Headers) -> Caller:
-        """Who sends these headers. Raises Unauthenticated."""
+        """Return the caller that sent these headers. Raises Unauthenticated."""
         if self.is_keyless:
             return ANYONE
         key = _bearer(headers)
@@ -125,35 +124,35 @@ class AccessPolicy:
             f"Incorrect API key provided: {mask_secret(key)}. You can obtain an API key from {_ISSUED_BY}."
         )
 
-    def authenticate_internal(self, sender: InternalCaller) -> Caller:
-        """Who this server sends a request for. Raises Unauthenticated where its key opens nothing any more."""
-        if not sender.key_id:
-            return Caller(sender.project)
-        issued = self.key_cache.find_by_id(sender.key_id) if self.key_cache is not None else None
+    def authenticate_internal(self, caller: InternalCaller) -> Caller:
+        """Return the caller of a request that this server sends. Raises Unauthenticated if its key is not valid now."""
+        if not caller.key_id:
+            return Caller(caller.project)
+        issued = self.key_cache.find_by_id(caller.key_id) if self.key_cache is not None else None
         if issued is None:
-            raise Unauthenticated(f"The API key {sender.key_id}, which this request runs under, is no longer valid.")
+            raise Unauthenticated(f"The API key {caller.key_id}, which this request runs under, is no longer valid.")
         return Caller(issued.project, issued.hint, issued)
 
     def is_admin(self, headers: Headers) -> bool:
-        """Whether these headers carry an admin's key."""
+        """Return whether these headers carry an admin key."""
         return _matches_any(_bearer(headers), self.admin_digests + self.tool_digests)
 
-    def check_scraping(self, headers: Headers, *, is_here: bool) -> bool:
-        """Whether `/metrics` is open to a request as it is; where not, it needs a caller's key. Raises Unauthenticated.
+    def check_scraping(self, headers: Headers, *, is_local: bool) -> bool:
+        """Return whether a request may read `/metrics` as it is; if not, it needs a caller's key.
 
-        `is_here`: the request comes from this machine.
+        `is_local`: the request comes from this machine. Raises Unauthenticated if a caller's key is not enough.
         """
         rule, key = self.scraping, _bearer(headers)
-        if _matches_any(key, rule.keys + self.tool_digests) or (rule.mode == "local" and not rule.keys and is_here):
+        if _matches_any(key, rule.keys + self.tool_digests) or (rule.mode == "local" and not rule.keys and is_local):
             return True
         if rule.keys or (rule.mode == "key" and self.is_keyless):
             raise Unauthenticated("`/metrics` requires the key in HOMEPORT_METRICS_KEY as a Bearer token.")
         return False
 
     def check_nearness(self, path: str, headers: Headers) -> None:
-        """Keep out what a web page of elsewhere may have sent, for where there are no keys. Raises Forbidden.
+        """Refuse requests that a web page of another host may have sent, for servers without keys. Raises Forbidden.
 
-        `/admin` goes by the names of loopback alone.
+        `/admin` is available under the names of loopback only.
         """
         is_near = is_loopback if is_administrative(path) else is_this_machine
         if not _is_at(f"//{headers.get('host', '')}", is_near):
@@ -165,7 +164,7 @@ class AccessPolicy:
         origin = headers.get("origin")
         if "*" in self.origins or origin in self.origins or (origin is not None and _is_at(origin, is_near)):
             return
-        # Where a browser names no origin (links, pictures, scripts) it still tells whose page it is that asks.
+        # If a browser sends no origin (links, images, scripts), it still sends the site of the page.
         is_foreign = headers.get("sec-fetch-site", "").strip().lower() == _CROSS_SITE
         if origin is not None or (is_foreign and path != "/" and not path.startswith(PUBLIC_IMAGE_PREFIX)):
             raise Forbidden(
@@ -175,7 +174,7 @@ class AccessPolicy:
             )
 
     def serves_page(self, path: str, headers: Headers) -> bool:
-        """Whether a page of this machine may ask by its origin alone: without keys, and never `/admin`."""
+        """Return whether a page of this machine has access by its origin: without keys, and never to `/admin`."""
         origin = headers.get("origin")
         if origin is None or not self.is_keyless or is_administrative(path) or not _is_at(origin, is_this_machine):
             return False
@@ -183,14 +182,14 @@ class AccessPolicy:
 
 
 def _is_hostless_probe(scope: Scope, headers: Headers) -> bool:
-    """Whether a request is HTTP/1.0's, which has no Host, from this machine; no browser sends such."""
+    """Return whether a request of this machine uses HTTP/1.0 without a Host header, as no browser does."""
     client = scope.get("client")
     is_bare = scope["http_version"] == "1.0" and "host" not in headers and "origin" not in headers
     return is_bare and client is not None and is_loopback(client[0])
 
 
 def _is_at(url: str, is_here: Callable[[str | None], bool]) -> bool:
-    """Whether a URL's host, which nobody is to log in to, is one of these."""
+    """Return whether a URL without credentials has such a host."""
     try:
         parts = urlsplit(url)
         return parts.username is None and is_here(parts.hostname)
@@ -199,13 +198,13 @@ def _is_at(url: str, is_here: Callable[[str | None], bool]) -> bool:
 
 
 def _bearer(headers: Headers) -> str:
-    """The key that headers carry, as OpenAI's clients send it or, where there is none, as Azure's do."""
+    """Return the key in the headers, as OpenAI's clients send it, or else as Azure's do."""
     scheme, _, key = headers.get("authorization", "").partition(" ")
     return key.strip() if scheme.lower() == "bearer" else headers.get("api-key", "").strip()
 
 
 def _matches_any(key: str, digests: tuple[bytes, ...]) -> bool:
-    """Compare with every digest, each in constant time, so that the answer's delay tells nothing."""
+    """Compare with every digest, each in constant time, so that the delay reveals nothing."""
     digest = _digest(key)
     matches = [hmac.compare_digest(digest, known) for known in digests]
     return any(matches)

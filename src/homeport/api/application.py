@@ -1,7 +1,4 @@
-"""The ASGI application: every route in one table, and the layers around them.
-
-Knows nothing of what handlers do. `build` is all that `app` needs of this room.
-"""
+"""The ASGI application: the table of all routes, and the middleware around them. Knows nothing of what handlers do."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
@@ -101,11 +98,11 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/admin/v1/workers": {"GET": workers.list_workers},
     "/admin/v1/workers/{model:path}/stop": {"POST": workers.stop},
 }
-"""Path templates, matched in this order, and what answers each method on them."""
+"""Path templates in the order of matching, and the handler of each method."""
 
 
 def build_application(services: Services) -> Starlette:
-    """Make the application."""
+    """Build the application."""
     routes: list[Route] = []
     routes += [Route(path, _MethodRouter(path, handlers, routes)) for path, handlers in ROUTES.items()]
     application = _Application(routes=routes)
@@ -116,10 +113,10 @@ def build_application(services: Services) -> Starlette:
 
 
 class _Application(Starlette):
-    """Starlette with our layers in place of its own, which answer in plain text."""
+    """Starlette without its own middleware, which answers in plain text."""
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Put the layers together, innermost first."""
+        """Stack the middleware, innermost first."""
         services: Services = self.state.services
         stack: ASGIApp = AuthenticationMiddleware(self.router, services.access, services.rate_limiter)
         stack = AzureMiddleware(CorsMiddleware(ErrorMiddleware(stack), services.access))
@@ -127,9 +124,9 @@ class _Application(Starlette):
 
 
 class _MethodRouter:
-    """One path's endpoint: the handler for the method asked, or 405 naming those there are.
+    """One path: calls the handler of the request's method, or answers 405 with the methods that exist.
 
-    A template that takes any path, such as a model's name with slashes, takes none that ends in one.
+    A template that matches any path, such as a model's name with slashes, matches none that ends in a slash.
     """
 
     def __init__(self, template: str, handlers: Mapping[str, Handler], routes: Sequence[Route]) -> None:
@@ -138,7 +135,7 @@ class _MethodRouter:
         self._routes = routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request. HEAD is GET; the server leaves the body out."""
+        """Answer one request. HEAD is handled as GET; the HTTP server omits the body."""
         context_of(scope).route = self._template
         if not is_tidy(scope["path"]):
             raise unknown(scope["method"], scope["path"], self._routes)
@@ -168,7 +165,7 @@ class _Unknown:
         self._routes = routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Raise Missing, or close a WebSocket."""
+        """Raise NotFound, or close a WebSocket."""
         if scope["type"] == "websocket":
             await WebSocketClose()(scope, receive, send)
             return

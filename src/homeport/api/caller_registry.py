@@ -1,7 +1,4 @@
-"""The models as one caller sees them: everybody's and its project's own, as far as its key opens them.
-
-Fills `domain.ports.Registry`.
-"""
+"""The models that one caller sees: public ones and those of its project, as far as its key may use them."""
 
 from collections.abc import Sequence
 
@@ -13,16 +10,16 @@ from homeport.domain.ports.models import ModelRegistry
 
 
 class CallerRegistry:
-    """A registry with what a caller may not use left out."""
+    """A `ModelRegistry` without the models that a caller may not use."""
 
     def __init__(self, registry: ModelRegistry, caller: Caller) -> None:
         self._registry = registry
         self._caller = caller
 
     def resolve(self, name: str, capability: str) -> ResolvedModel:
-        """Find the model behind a name, alias or not.
+        """Resolve a model's name or alias.
 
-        Raises ModelNotFound for another project's, and Forbidden for one that the key does not open.
+        Raises ModelNotFound for another project's model, and Forbidden for one that the key may not use.
         """
         found = self._registry.resolve(name, capability)
         if not self._is_visible(found.served_model):
@@ -38,18 +35,18 @@ class CallerRegistry:
         return found
 
     def models(self) -> Sequence[InstalledModel]:
-        """Every model that the caller may ask."""
+        """Return the models that the caller may use."""
         return [model for model in self._registry.models() if self._is_visible(model) and self._is_allowed(model)]
 
     def aliases(self) -> Sequence[Alias]:
-        """Every alias of these."""
+        """Return their aliases."""
         names = {model.facts.name for model in self.models()}
         return [alias for alias in self._registry.aliases() if alias.target in names]
 
     def remove(self, name: str) -> None:
-        """Delete a fine-tuned model of the caller's project. Raises ModelNotFound, and Forbidden for everybody's.
+        """Delete a fine-tuned model of the caller's project. Raises ModelNotFound, and Forbidden for public models.
 
-        Those that were made on the command line are everybody's to ask, and the local project's to delete.
+        All projects may use models that were fine-tuned on the command line, and the local project may delete them.
         """
         if (self.resolve(name, "").served_model.project or LOCAL_PROJECT) != self._caller.project:
             raise Forbidden(
@@ -64,6 +61,6 @@ class CallerRegistry:
         return model.project is None or model.project == self._caller.project
 
     def _is_allowed(self, model: InstalledModel) -> bool:
-        """Whoever may ask a model may ask what adapts it; the other way round, not."""
+        """Return whether the key may use the model, or its base model: a base model implies its fine-tuned models."""
         own, base = model.facts.name, model.parent
         return self._caller.may_use(own) or (base is not None and self._caller.may_use(base))

@@ -1,4 +1,4 @@
-"""Pictures that come inside JSON, as data: URLs. Nothing remote is fetched. Knows nothing of what is in a picture."""
+"""Images inside JSON, as data: URLs. Nothing remote is fetched, and images are not decoded here."""
 
 import base64
 import binascii
@@ -11,7 +11,7 @@ _BASE64 = ";base64"
 
 
 def decode_image_url(url: str, param: str, max_bytes: int) -> bytes:
-    """The bytes of a picture in a data: URL. Raises InvalidRequest naming `param`."""
+    """Return the bytes of an image in a data: URL. Raises InvalidRequest naming `param`."""
     found = _DATA_URL.match(url)
     if found is None:
         if re.match(r"https?:", url, re.IGNORECASE):

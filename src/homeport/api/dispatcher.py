@@ -1,7 +1,7 @@
-"""Requests that this server sends to itself: through the whole application, as if they had come over the network.
+"""Requests that the server sends to itself, through the whole application, as if they came over the network.
 
-So a line of a batch is decoded, permitted, limited, counted and refused exactly as a request is. Fills
-`domain.batch_ports.Dispatch`.
+So a line of a batch is decoded, authorized, limited, counted and refused exactly like a request. Implements
+`domain.ports.batches.RequestDispatcher`.
 """
 
 import asyncio
@@ -25,23 +25,23 @@ class _ErrorEnvelope(msgspec.Struct):
 
 
 class InProcessDispatcher:
-    """Sends requests to `app`. `host` gives the name and port that a caller would use."""
+    """Sends requests to `app`. `host` returns the host and port that a caller would use."""
 
     def __init__(self, app: ASGIApp, host: Callable[[], str]) -> None:
         self._app = app
         self._host = host
 
     async def __call__(self, project: str, key: str, path: str, body: bytes) -> DispatchedResponse:
-        """POST a JSON body to a path, in the name of a project and of the stored key with this id (empty: none).
+        """POST a JSON body to a path, for a project and the stored key with this id (empty: none).
 
-        Cancelled, it ends the request as a caller that leaves does.
+        If this call is cancelled, the request ends as if its caller disconnected.
         """
         inbox: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
         sent: list[Message] = []
 
         async def receive() -> Message:
             if not inbox:
-                await asyncio.Event().wait()  # nobody leaves: who waits is here, and cancels
+                await asyncio.Event().wait()  # no disconnect: the caller waits here, and cancels
             return inbox.pop()
 
         async def send(message: Message) -> None:
@@ -51,7 +51,7 @@ class InProcessDispatcher:
             with_internal_caller(_scope(self._host(), path, len(body)), InternalCaller(project, key)), receive, send
         )
         headers = Headers(raw=list(sent[0]["headers"]))
-        return _reply(sent[0]["status"], headers, b"".join(message.get("body", b"") for message in sent[1:]))
+        return _to_response(sent[0]["status"], headers, b"".join(message.get("body", b"") for message in sent[1:]))
 
 
 def _scope(host: str, path: str, n_bytes: int) -> Scope:
@@ -75,7 +75,7 @@ def _scope(host: str, path: str, n_bytes: int) -> Scope:
     }
 
 
-def _reply(status: int, headers: Headers, body: bytes) -> DispatchedResponse:
+def _to_response(status: int, headers: Headers, body: bytes) -> DispatchedResponse:
     retry_after = headers.get("retry-after")
     return DispatchedResponse(
         status=status,

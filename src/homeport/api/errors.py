@@ -1,6 +1,6 @@
-"""Errors as OpenAI's clients expect them: one table from the error tree to status codes, one envelope.
+"""Errors as OpenAI's clients expect them: the status code of each error class, and the format of the body.
 
-Knows nothing of routes or of what went wrong inside. Every class of `domain.errors` stands in `STATUS`.
+`STATUS` has every class of `domain.errors`.
 """
 
 import errno
@@ -40,7 +40,7 @@ _NO_FILES = (errno.EMFILE, errno.ENFILE)
 
 
 class ErrorStatus(NamedTuple):
-    """How one class of error looks on the wire: status code, OpenAI's `type`, and whether a retry can help."""
+    """The HTTP status of an error class, OpenAI's `type`, and whether a retry can succeed."""
 
     status: int
     type: str
@@ -72,9 +72,9 @@ STATUS: Mapping[type[HomeportError], ErrorStatus] = {
 
 
 def foreseen(error: BaseException) -> HomeportError | None:
-    """An error as callers may see it: one of the tree as it is, a machine out of room as what it is; None otherwise.
+    """Return the error to report to the caller; None for an unexpected one.
 
-    Whatever is written while a request is served may meet a full disk: it is told in one way, here.
+    A full disk, and too many open files, are reported in one way, whatever the request was writing.
     """
     if isinstance(error, HomeportError):
         return error
@@ -88,7 +88,7 @@ def foreseen(error: BaseException) -> HomeportError | None:
 
 
 def envelope(error: HomeportError) -> bytes:
-    """OpenAI's error body. All four fields are always there; `code` is a string or null."""
+    """Return OpenAI's error body. It always has all four fields; `code` is a string or null."""
     return json_codec.encode(
         {
             "error": {
@@ -102,15 +102,15 @@ def envelope(error: HomeportError) -> bytes:
 
 
 def error_response(error: HomeportError, headers: Mapping[str, str] | None = None) -> Response:
-    """The whole answer for an error.
+    """Return the response to an error.
 
-    `x-should-retry: false` stops the official clients from repeating what cannot succeed soon; a 429 or 503 that can
-    says when in `Retry-After` (whole seconds, at least 1), and so does a spent quota.
+    `x-should-retry: false` keeps official clients from retries that cannot succeed soon. A 429 or 503 that can be
+    retried, and an exceeded quota, say when in `Retry-After` (whole seconds, at least 1).
     """
     status, _, can_retry = STATUS[type(error)]
-    said = dict(headers or {})
+    all_headers = dict(headers or {})
     if not can_retry:
-        said["x-should-retry"] = "false"
+        all_headers["x-should-retry"] = "false"
     if error.retry_after_s is not None or (can_retry and status in (429, 503)):
-        said["retry-after"] = str(max(1, math.ceil(error.retry_after_s or DEFAULT_RETRY_S)))
-    return Response(envelope(error), status, said, media_type="application/json")
+        all_headers["retry-after"] = str(max(1, math.ceil(error.retry_after_s or DEFAULT_RETRY_S)))
+    return Response(envelope(error), status, all_headers, media_type="application/json")

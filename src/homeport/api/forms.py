@@ -1,7 +1,7 @@
-"""Forms with files, as browsers and SDKs send them: read within bounds, the files laid down on disk for a worker.
+"""Forms with files, as browsers and SDKs send them: read within limits, with the files on disk for a worker.
 
-What a worker reads it reads by path, so that no file crosses the link. Files stand in a folder that this user alone can
-read, and are gone when the request has ended, however it ended. Knows nothing of what a field means.
+A worker reads files by path, so no file crosses the link. The files are in a folder that only this user can read, and
+are deleted when the request ends, however it ends. Knows nothing of what a field means.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ from homeport.domain.errors import (
 T = TypeVar("T")
 
 MAX_FORM_BYTES = 25 * 1024 * 1024
-"""OpenAI's limit of an upload."""
+"""OpenAI's limit for audio files."""
 
 FRAME_BYTES = 64_000  # of the form itself, around the file
 _KEY = re.compile(r"[^\[\]]+")
@@ -41,32 +41,31 @@ _INDEX = re.compile(r"\[\d*\]\Z")
 
 @asynccontextmanager
 async def read_form(request: Request, max_bytes: int = MAX_FORM_BYTES) -> AsyncIterator[Form]:
-    """Read a form whose files are `most_bytes` together; they are deleted at the end.
+    """Read a form whose files have at most `max_bytes` in total; they are deleted at the end of the block.
 
-    A deployment in the path is its model, as in JSON bodies. Raises UnsupportedMediaType for another kind of
-    body, PayloadTooLarge
-    as soon as it is known to be, and InvalidRequest for a broken form.
+    A deployment in the path is the form's model, as in JSON bodies. Raises UnsupportedMediaType for other content
+    types, PayloadTooLarge as soon as the size is known, and InvalidRequest for an invalid form.
     """
-    given = request.headers.get("content-type", "")
-    if given.partition(";")[0].strip().lower() != "multipart/form-data":
+    content_type = request.headers.get("content-type", "")
+    if content_type.partition(";")[0].strip().lower() != "multipart/form-data":
         raise UnsupportedMediaType(
-            f"Invalid Content-Type header ({given[:100]}), expected multipart/form-data.",
+            f"Invalid Content-Type header ({content_type[:100]}), expected multipart/form-data.",
             code="unsupported_content_type",
         )
     async with spool_folder(request) as folder:
-        taker = MultipartFormReader(given, folder)
+        reader = MultipartFormReader(content_type, folder)
         try:
             async for data in limited_stream(request, max_bytes + FRAME_BYTES, _too_large(max_bytes)):
-                taker.write(data)
-            form = _form(taker.parts(), deployment_of(request.scope))
+                reader.write(data)
+            form = _form(reader.parts(), deployment_of(request.scope))
         finally:
-            taker.close()
+            reader.close()
         yield form
 
 
 @asynccontextmanager
 async def spool_folder(request: Request) -> AsyncIterator[Path]:
-    """Name a folder for one request's files, deleted at the end. Whoever has something to put there makes it."""
+    """Name a folder for one request's files, which is deleted at the end. Whoever writes to it creates it."""
     folder = services(request).spool / uuid.uuid4().hex
     try:
         yield folder
@@ -77,28 +76,28 @@ async def spool_folder(request: Request) -> AsyncIterator[Path]:
 async def respond_to_form(
     request: Request, respond: Callable[[Form], Awaitable[Response]], max_bytes: int = MAX_FORM_BYTES
 ) -> Response:
-    """Read a form and answer it; its files stay until the answer has been sent whole, streamed or not."""
+    """Read a form and respond; its files exist until the response is sent completely, streamed or not."""
     return await respond_and_hold(read_form(request, max_bytes), respond)
 
 
 async def respond_and_hold(
     resource: AbstractAsyncContextManager[T], respond: Callable[[T], Awaitable[Response]]
 ) -> Response:
-    """Answer with what is opened, and close it when the answer has been sent whole, streamed or not."""
+    """Open a resource and respond; it is closed when the response is sent completely, streamed or not."""
     async with AsyncExitStack() as stack:
         response = await respond(await stack.enter_async_context(resource))
         return _HoldingResponse(response, stack.pop_all())
 
 
 class _HoldingResponse(Response):
-    """An answer, and what must stay until it has been sent."""
+    """A response, and the resources that it needs until it is sent."""
 
     def __init__(self, response: Response, stack: AsyncExitStack) -> None:
         self._response = response
         self._stack = stack
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it, and let go whatever happened."""
+        """Send the response, and release the resources in every case."""
         async with self._stack:
             await self._response(scope, receive, send)
 
@@ -108,31 +107,31 @@ def _form(parts: Sequence[FormPart], deployment: str | None) -> Form:
     files: dict[str, list[UploadedFile]] = {}
     for part in parts:
         if part.filename == "" and not part.size:
-            continue  # how browsers send a file that nobody chose
+            continue  # browsers send this if no file was chosen
         if part.path is None:
-            _put(values, part.name, part.value)
+            _add_value(values, part.name, part.value)
         else:
             upload = UploadedFile(part.path, part.filename or "", part.size)
             files.setdefault(_INDEX.sub("", part.name), []).append(upload)
     if deployment is not None:
         values["model"] = deployment
-    return Form(values, {name: tuple(found) for name, found in files.items()})
+    return Form(values, {name: tuple(uploads) for name, uploads in files.items()})
 
 
-def _put(values: dict[str, Any], name: str, sent: bytes) -> None:
-    """Put a field where its name says: `a[]`, or `a` again, into a list, `a[b]` into a mapping."""
+def _add_value(values: dict[str, Any], name: str, data: bytes) -> None:
+    """Add a field: `a[]`, or a repeated `a`, to a list, `a[b]` to a mapping."""
     top, *keys = _KEY.findall(name) or [name]
     try:
-        value = sent.decode()
+        value = data.decode()
     except UnicodeDecodeError as error:
-        said = f"Invalid '{excerpt(top)}': it is not valid UTF-8. {NAMELESS}"
-        raise InvalidRequest(said, param=top) from error
+        message = f"Invalid '{excerpt(top)}': it is not valid UTF-8. {NAMELESS}"
+        raise InvalidRequest(message, param=top) from error
     known = values.get(top)
     if keys:
-        inside = values.setdefault(top, {})
-        if len(keys) > 1 or not isinstance(inside, dict) or keys[0] in inside:
+        mapping = values.setdefault(top, {})
+        if len(keys) > 1 or not isinstance(mapping, dict) or keys[0] in mapping:
             raise InvalidRequest(f"The form has '{name[:100]}' where nothing is read.", param=top)
-        inside[keys[0]] = value
+        mapping[keys[0]] = value
     elif isinstance(known, list):
         known.append(value)
     elif known is not None:
@@ -141,7 +140,7 @@ def _put(values: dict[str, Any], name: str, sent: bytes) -> None:
         values[top] = [value] if name.endswith("[]") else value
 
 
-def _too_large(most_bytes: int) -> PayloadTooLarge:
+def _too_large(max_bytes: int) -> PayloadTooLarge:
     return PayloadTooLarge(
-        f"Maximum content size limit ({most_bytes} bytes) exceeded by this form.", code="content_size_exceeded"
+        f"Maximum content size limit ({max_bytes} bytes) exceeded by this form.", code="content_size_exceeded"
     )

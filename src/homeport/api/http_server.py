@@ -1,8 +1,7 @@
-"""The HTTP server itself: binds the address, answers until told to stop, drains, ends.
+"""The HTTP server: binds the address, serves until a signal, drains, and exits.
 
-Knows uvicorn and signals; knows nothing of routes or models. The first SIGTERM or SIGINT calls `drain` (new requests
-are refused, running ones finish) and then closes; the second ends the process at once. What is read and written on
-connections is `http`'s.
+Knows uvicorn and signals, but no routes or models. The first SIGTERM or SIGINT calls `drain` (new requests are refused,
+running ones finish) and then closes; the second ends the process at once. `http` reads and writes on connections.
 """
 
 import asyncio
@@ -31,15 +30,15 @@ from homeport.domain.errors import Unavailable
 _log = logging.getLogger("homeport.errors")
 
 _CLOSE_S = 5
-"""How long connections that still write get once every request has ended."""
-_LOOK_TICKS = 5
-"""uvicorn's ticks of a tenth of a second between two looks at the connections."""
-_OF_DESCRIPTORS = 0.75
-"""The part of this process's file descriptors that connections may have."""
+"""How long connections may still write once every request has ended."""
+_CHECK_TICKS = 5
+"""uvicorn's ticks of a tenth of a second between two checks of the connections."""
+_DESCRIPTOR_SHARE = 0.75
+"""The share of this process's file descriptors that connections may use."""
 
 
 class HttpServer(uvicorn.Server):
-    """One server on one address. `on_listening` gets the port in use; `drain` is awaited before the end."""
+    """A server on one address. `on_listening` receives the port in use; `drain` is awaited before the exit."""
 
     def __init__(
         self,
@@ -51,7 +50,7 @@ class HttpServer(uvicorn.Server):
         drain: Callable[[], Awaitable[None]],
         limits: ConnectionLimits | None = None,
     ) -> None:
-        application: ASGIApplication = app  # type: ignore[assignment]  # the two libraries spell one protocol twice
+        application: ASGIApplication = app  # type: ignore[assignment]  # both libraries define the same protocol
         super().__init__(
             uvicorn.Config(
                 application,
@@ -94,11 +93,11 @@ class HttpServer(uvicorn.Server):
             self._on_listening(int(first.getsockname()[1]))
 
     async def on_tick(self, counter: int) -> bool:
-        """Look at the connections from time to time, beside what uvicorn does."""
-        if counter % _LOOK_TICKS == 0:
+        """Check the connections regularly, in addition to what uvicorn does."""
+        if counter % _CHECK_TICKS == 0:
             try:
                 self._look()
-            except Exception:  # one that went on would end the server
+            except Exception:  # an error raised from here would end the server
                 _log.exception("checking the connections failed")
         return await super().on_tick(counter)
 
@@ -130,5 +129,5 @@ class HttpServer(uvicorn.Server):
 
 def _within_descriptors(limits: ConnectionLimits) -> ConnectionLimits:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = limits.connections if soft == resource.RLIM_INFINITY else int(soft * _OF_DESCRIPTORS)
+    most = limits.connections if soft == resource.RLIM_INFINITY else int(soft * _DESCRIPTOR_SHARE)
     return replace(limits, connections=min(limits.connections, most))

@@ -1,6 +1,6 @@
-"""JSON in and out, and forms in: bytes to typed structs, and what is wrong with them in OpenAI's words.
+"""Decodes JSON and forms to typed structs, with errors in OpenAI's words, and encodes JSON.
 
-Knows nothing of HTTP. Whatever bytes come in, the outcome is a value or `InvalidRequest` naming the field.
+Knows nothing of HTTP. Any input results in a value, or in `InvalidRequest` naming the field.
 """
 
 import re
@@ -13,9 +13,9 @@ from homeport.domain.json_text import foreign_encoding, strip_bom
 
 T = TypeVar("T")
 
-MOST_VALUES = 1_000_000
-"""Values and names that one body may hold: decoding them keeps the interpreter, and every stream with it, for some
-50 ms. A million token ids fit, or 200,000 messages."""
+MAX_VALUES = 1_000_000
+"""The values and names that one body may have: decoding them blocks the interpreter, and every stream, for some 50 ms.
+A million token ids fit, or 200,000 messages."""
 
 _PIECE_BYTES = 1 << 18
 
@@ -39,15 +39,15 @@ _NAMES = {
 
 
 def encode(value: object) -> bytes:
-    """Write a value as strict JSON; numbers that JSON has no word for (NaN, infinity) become null."""
+    """Encode a value as strict JSON; NaN and infinity become null."""
     return msgspec.json.encode(value)
 
 
 def decode(body: bytes, kind: type[T]) -> T:
-    """Read a JSON body as `kind`. Raises InvalidRequest for broken JSON, wrong types, unknown and missing fields.
+    """Decode a JSON body as `kind`. Raises InvalidRequest for invalid JSON, wrong types, unknown and missing fields.
 
-    Structs of `kind` are declared with `forbid_unknown_fields=True`, or unknown fields pass unseen. `param` is
-    OpenAI's form of the field's path: `messages[0].content`.
+    Unknown fields are refused only in structs with `forbid_unknown_fields=True`. `param` is the field's path as OpenAI
+    writes it: `messages[0].content`.
     """
     try:
         return msgspec.json.decode(strip_bom(body), type=kind)
@@ -62,29 +62,29 @@ def decode(body: bytes, kind: type[T]) -> T:
 
 
 def check_values(body: bytes) -> None:
-    """Raise InvalidRequest for more than `MOST_VALUES`, told by the commas, colons and brackets outside of strings.
+    """Raise InvalidRequest for more than `MAX_VALUES`, counted by the commas, colons and brackets outside of strings.
 
-    Done in pieces, so that a thread that does it lets others run.
+    It works in pieces, so that other threads can run.
     """
-    found, at, is_string = 0, 0, False
+    n_values, at, is_string = 0, 0, False
     while at < len(body):
         piece = body[at : at + _PIECE_BYTES]
         if len(piece) > 1 and (len(piece) - len(piece.rstrip(b"\\"))) % 2:
-            piece = piece[:-1]  # an escape is not cut in two
+            piece = piece[:-1]  # do not split an escape
         at += len(piece)
         parts = piece.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')
         outside = b"".join(parts[is_string::2])
-        found += sum(outside.count(sign) for sign in (b",", b":", b"[", b"{"))
+        n_values += sum(outside.count(sign) for sign in (b",", b":", b"[", b"{"))
         is_string ^= not len(parts) % 2
-        if found > MOST_VALUES:
+        if n_values > MAX_VALUES:
             raise InvalidRequest(
-                f"The request body has too many JSON values: at most {MOST_VALUES} values and names are allowed.",
+                f"The request body has too many JSON values: at most {MAX_VALUES} values and names are allowed.",
                 code="too_many_values",
             )
 
 
 def decode_form(values: object, kind: type[T]) -> T:
-    """Read a form's values, all of them text, as `kind`. Raises InvalidRequest as `decode` does."""
+    """Decode a form's values, all of them text, as `kind`. Raises InvalidRequest as `decode` does."""
     try:
         return msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
@@ -99,14 +99,14 @@ def _invalid_json(why: str) -> InvalidRequest:
     )
 
 
-def _translate_error(complaint: str) -> InvalidRequest:
-    """Say in OpenAI's words what msgspec found wrong."""
-    # What was sent may stand in the complaint, however long; the place stands at its end and holds our names alone.
-    behind = complaint.rfind(" - at ")
-    place = _PLACE.fullmatch(complaint, behind) if behind >= 0 else None
-    what, param = complaint, None
+def _translate_error(message: str) -> InvalidRequest:
+    """Translate an error of msgspec to OpenAI's words."""
+    # The message may repeat what was sent, however long; the path is at its end and has only names of ours.
+    path_start = message.rfind(" - at ")
+    place = _PLACE.fullmatch(message, path_start) if path_start >= 0 else None
+    what, param = message, None
     if place:
-        what = complaint[:behind]
+        what = message[:path_start]
         param = place["path"].removeprefix("$").removeprefix(".").replace("[...]", "") or None
     if found := _UNKNOWN.fullmatch(what):
         name = excerpt(_inside(param, found[1]))
@@ -121,7 +121,7 @@ def _translate_error(complaint: str) -> InvalidRequest:
 
 
 def _type_error(what: str, param: str | None) -> InvalidRequest:
-    """The field is known and its value is not one it takes."""
+    """Return the error for a known field with an invalid value."""
     if found := _TYPE.fullmatch(what):
         where = f"Invalid type for '{param}'" if param else "Invalid request body"
         said = f"{where}: expected {_type_names(found[1])}, but got {_type_names(found[2])} instead."

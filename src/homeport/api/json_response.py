@@ -1,4 +1,4 @@
-"""A JSON answer, written by `wire`."""
+"""A JSON response, encoded by `json_codec`."""
 
 from starlette.responses import JSONResponse
 
@@ -6,8 +6,8 @@ from homeport.api import json_codec
 
 
 class JsonResponse(JSONResponse):
-    """Any value that `wire.encode` takes, as a response."""
+    """A response of any value that `json_codec.encode` supports."""
 
     def render(self, content: object) -> bytes:
-        """Write the value as strict JSON."""
+        """Encode the value as strict JSON."""
         return json_codec.encode(content)

@@ -1,7 +1,7 @@
-"""What is counted, under vLLM's metric names, so that dashboards made for it work unchanged.
+"""Metrics under vLLM's names, so that its dashboards work unchanged.
 
-Knows nothing of HTTP. Every app has a registry of its own. Labels are bounded: model names are real names of
-installed models, handlers are route templates, statuses are classes (`2xx`), keys are ids of keys that exist.
+Knows nothing of HTTP. Each application has its own registry. The number of labels is bounded: model names are those of
+installed models, handlers are route templates, statuses are classes (`2xx`), keys are ids of existing keys.
 """
 
 import time
@@ -45,13 +45,13 @@ _COUNTERS: tuple[tuple[str, str, Callable[[EngineStats], float]], ...] = (
 
 
 class _Workers(Collector):
-    """The workers' own gauges, asked for at each scrape."""
+    """The workers' statistics, read at each scrape."""
 
     def __init__(self, gauges: Callable[[], Mapping[str, EngineStats]]) -> None:
         self._gauges = gauges
 
     def collect(self) -> Iterable[Metric]:
-        """One family per gauge, one sample per loaded model."""
+        """Return a family per statistic, with a sample per loaded model."""
         now = self._gauges()
         for name, text, read in _GAUGES:
             gauge = GaugeMetricFamily(name, text, labels=("model_name",))
@@ -66,13 +66,13 @@ class _Workers(Collector):
 
 
 class _Jobs(Collector):
-    """The fine-tuning jobs by status, as they were counted last."""
+    """The latest counts of fine-tuning jobs by status."""
 
     def __init__(self, counts: Callable[[], Mapping[str, int]]) -> None:
         self._counts = counts
 
     def collect(self) -> Iterable[Metric]:
-        """One family, one sample per status."""
+        """Return one family, with a sample per status."""
         counts = self._counts()
         gauge = GaugeMetricFamily("homeport:fine_tuning_jobs", "Fine-tuning jobs, by status.", labels=("status",))
         for status in (*UNFINISHED_STATUSES, *ENDED):
@@ -81,13 +81,13 @@ class _Jobs(Collector):
 
 
 class _Loops(Collector):
-    """The background loops, as they stand at each scrape."""
+    """The state of the background loops, read at each scrape."""
 
     def __init__(self, loops: BackgroundLoops) -> None:
         self._loops = loops
 
     def collect(self) -> Iterable[Metric]:
-        """How often each has failed, and whether its last step did."""
+        """Return the failures of each loop, and whether its last step failed."""
         failing = self._loops.failing()
         label = ("loop",)
         failures = CounterMetricFamily("homeport:background_loop_failures", "Failed steps.", labels=label)
@@ -99,9 +99,9 @@ class _Loops(Collector):
 
 
 class Metrics:
-    """All metrics of one app. `gauges` gives the workers' state by real model name; `clock` runs in seconds.
+    """All metrics of an application. `gauges` returns the workers' statistics by model name; `clock`: in seconds.
 
-    `jobs`: how many fine-tuning jobs there are, by status; `loops`: the background loops.
+    `jobs` returns the number of fine-tuning jobs by status; `loops`: the background loops.
     """
 
     def __init__(
@@ -135,9 +135,9 @@ class Metrics:
         text = "Generated tokens of a request's longest choice."
         self.longest = self._histogram("request_max_num_generation_tokens", text, _TOKENS)
         whose = ("project", "key")
-        self._asked = self._homeport_counter("key_requests", "Requests on models.", *whose)
-        self._tokens = self._homeport_counter("key_tokens", "Tokens taken and generated.", *whose, "kind")
-        self._refused = self._homeport_counter("key_refusals", "Answers with status 429.", *whose)
+        self._key_requests = self._homeport_counter("key_requests", "Requests on models.", *whose)
+        self._key_tokens = self._homeport_counter("key_tokens", "Tokens taken and generated.", *whose, "kind")
+        self._key_refusals = self._homeport_counter("key_refusals", "Answers with status 429.", *whose)
         self.registry.register(_Workers(gauges))
         self.registry.register(_Jobs(jobs))
         self.registry.register(_Loops(loops or BackgroundLoops()))
@@ -153,97 +153,97 @@ class Metrics:
         return Histogram(f"vllm:{name}", text, ("model_name",), buckets=buckets, registry=self.registry)
 
     def start_request(self, model: str, endpoint: str, *, is_background: bool = False) -> "RequestMetrics":
-        """Start measuring one request on a model (its real name). How long one in the background takes counts not."""
+        """Start measuring a request. `model`: its own name. Background requests are excluded from latency metrics."""
         return RequestMetrics(self, model, endpoint, is_background=is_background)
 
     def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
-        """Show a number, read at each scrape."""
+        """Add a gauge, which is read at each scrape."""
         Gauge(f"homeport:{name}", text, registry=self.registry).set_function(read)
 
     def count_response(self, handler: str, method: str, status: int) -> None:
-        """Count one HTTP answer. `handler` is a route template."""
+        """Count an HTTP response. `handler`: a route template."""
         self.requests.labels(handler, method, f"{status // 100}xx").inc()
 
     def count_usage(self, project: str, key: str, usage: Usage) -> None:
-        """Count what one request cost its project and key (its id, empty without one)."""
-        self._asked.labels(project, key).inc()
-        self._tokens.labels(project, key, "prompt").inc(usage.prompt_tokens)
-        self._tokens.labels(project, key, "completion").inc(usage.completion_tokens)
+        """Count the usage of a request by project and key (its id, empty without one)."""
+        self._key_requests.labels(project, key).inc()
+        self._key_tokens.labels(project, key, "prompt").inc(usage.prompt_tokens)
+        self._key_tokens.labels(project, key, "completion").inc(usage.completion_tokens)
 
     def count_rate_limited(self, project: str, key: str) -> None:
-        """Count a 429: over the key's limits, or the server's."""
-        self._refused.labels(project, key).inc()
+        """Count a response with status 429, by the key's limits or the server's."""
+        self._key_refusals.labels(project, key).inc()
 
     def render(self) -> bytes:
-        """Everything, in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
 
 class RequestMetrics:
-    """One request's measurements, from arrival to end. Not shared between tasks."""
+    """The measurements of one request, from arrival to end. Not shared between tasks."""
 
-    def __init__(self, meters: Metrics, model: str, endpoint: str, *, is_background: bool = False) -> None:
-        self._meters = meters
+    def __init__(self, metrics: Metrics, model: str, endpoint: str, *, is_background: bool = False) -> None:
+        self._metrics = metrics
         self._is_background = is_background
         self._model = model
-        self._began = meters.clock()
+        self._began = metrics.clock()
         self._admitted: float | None = None
         self._first: float | None = None
         self._last: float | None = None
         self.first_ms: float | None = None
-        self._between = meters.between.of(model)
+        self._between = metrics.between.of(model)
         self._is_closed = False
         self.endpoint = endpoint
 
     @property
     def elapsed_ms(self) -> float:
-        """Milliseconds since it began."""
-        return (self._meters.clock() - self._began) * 1000
+        """Milliseconds since it started."""
+        return (self._metrics.clock() - self._began) * 1000
 
     def on_admitted(self, prompt_tokens: int) -> None:
-        """The worker took the request."""
-        self._admitted = self._meters.clock()
-        self._meters.prompt_size.labels(self._model).observe(prompt_tokens)
+        """Record that the worker admitted the request."""
+        self._admitted = self._metrics.clock()
+        self._metrics.prompt_size.labels(self._model).observe(prompt_tokens)
 
     def token(self, n: int = 1) -> None:
-        """`n` tokens arrived together."""
-        now = self._meters.clock()
+        """Record `n` tokens that arrived together."""
+        now = self._metrics.clock()
         if self._last is None:
             self._first = now
             self.first_ms = (now - self._began) * 1000
             if not self._is_background:
-                self._meters.first.labels(self._model).observe(now - self._began)
+                self._metrics.first.labels(self._model).observe(now - self._began)
         elif not self._is_background:
             self._between.add((now - self._last) / n, n)
         self._last = now
 
     def on_finished(self, reason: str) -> None:
-        """One choice came to its end."""
-        self._meters.successes.labels(self._model, reason).inc()
+        """Record that a choice finished."""
+        self._metrics.successes.labels(self._model, reason).inc()
 
     def close(self, usage: Usage, longest: int | None = None) -> None:
-        """The request is over, whole or not; `usage` is what it cost. Safe to call twice.
+        """Record that the request ended, completely or not. May be called twice.
 
-        `longest`: the generated tokens of its longest choice, None where it has but one.
+        `longest`: the generated tokens of its longest choice; None if it has only one.
         """
         if self._is_closed:
             return
         self._is_closed = True
-        meters, model = self._meters, self._model
-        meters.prompt_tokens.labels(model).inc(usage.prompt_tokens)
-        meters.generated.labels(model).inc(usage.completion_tokens)
-        meters.answer_size.labels(model).observe(usage.completion_tokens)
-        meters.longest.labels(model).observe(usage.completion_tokens if longest is None else longest)
+        metrics, model = self._metrics, self._model
+        metrics.prompt_tokens.labels(model).inc(usage.prompt_tokens)
+        metrics.generated.labels(model).inc(usage.completion_tokens)
+        metrics.answer_size.labels(model).observe(usage.completion_tokens)
+        metrics.longest.labels(model).observe(usage.completion_tokens if longest is None else longest)
         if not self._is_background:
-            meters.whole.labels(model).observe(meters.clock() - self._began)
+            metrics.whole.labels(model).observe(metrics.clock() - self._began)
             self._close_phases()
 
     def _close_phases(self) -> None:
-        """Say how long it waited, read its prompt and wrote, as far as it came."""
-        meters, model = self._meters, self._model
+        """Record the times of waiting, prefill and generation, as far as the request got."""
+        metrics, model = self._metrics, self._model
         if self._admitted is None:
             return
-        meters.queued.labels(model).observe(self._admitted - self._began)
+        metrics.queued.labels(model).observe(self._admitted - self._began)
         if self._first is not None and self._last is not None:
-            meters.prefill.labels(model).observe(self._first - self._admitted)
-            meters.decode.labels(model).observe(self._last - self._first)
+            metrics.prefill.labels(model).observe(self._first - self._admitted)
+            metrics.decode.labels(model).observe(self._last - self._first)

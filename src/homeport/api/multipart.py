@@ -1,9 +1,9 @@
-"""Takes a multipart form (RFC 7578) apart as it comes in: fields into memory, files straight to disk.
+"""Parses a multipart form (RFC 7578) while it arrives: fields to memory, files to disk.
 
-Names of fields and files are read as all clients write them: raw UTF-8, `filename*` (RFC 5987, which .NET sends and
-which wins as in RFC 6266), MIME's encoded word, and the one percent escape that browsers write in names.
+Names of fields and files are read as all clients write them: raw UTF-8, `filename*` (RFC 5987; .NET sends it, and it
+has precedence as in RFC 6266), MIME's encoded words, and the one percent escape that browsers write in names.
 
-Knows nothing of requests, limits of the whole, or what a field means.
+Knows nothing of requests, the limit of the whole form, or the meaning of fields.
 """
 
 import base64
@@ -28,7 +28,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class FormPart:
-    """One part: `path` where it is a file, else `value` as it was sent."""
+    """A part of a form: a file with a `path`, or a field with the `value` that was sent."""
 
     def __init__(self, name: str, filename: str | None, path: Path | None) -> None:
         self.name = name
@@ -39,7 +39,7 @@ class FormPart:
 
 
 class MultipartFormReader:
-    """Takes one form apart. Files go to `folder`, which is made for its user alone when the first one comes."""
+    """Parses one form. Files go to `folder`, which is created for this user alone when the first file arrives."""
 
     def __init__(self, content_type: str, folder: Path) -> None:
         self._folder = folder
@@ -48,7 +48,7 @@ class MultipartFormReader:
         self._name = b""
         self._line = b""
         self._file: IO[bytes] | None = None
-        self._is_whole = False
+        self._is_complete = False
         boundary = parse_options_header(content_type)[1].get(b"boundary")
         if not boundary:
             raise InvalidRequest("We could not parse the form: its content type names no boundary.")
@@ -70,20 +70,20 @@ class MultipartFormReader:
             raise _broken(error) from error
 
     def write(self, data: bytes) -> None:
-        """Take the next bytes of the body. Raises InvalidRequest for what is no form."""
+        """Parse the next bytes of the body. Raises InvalidRequest if it is no form."""
         try:
             self._parser.write(data)
         except FormParserError as error:
             raise _broken(error) from error
 
     def parts(self) -> list[FormPart]:
-        """All parts, in order. Raises InvalidRequest where the end is missing."""
-        if not self._is_whole:
+        """Return all parts, in order. Raises InvalidRequest if the end is missing."""
+        if not self._is_complete:
             raise InvalidRequest("We could not parse the form: it breaks off before its end.")
         return self._parts
 
     def close(self) -> None:
-        """Close the file under way, if the form broke off in it."""
+        """Close the current file, if the form ended within it."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -125,8 +125,8 @@ class MultipartFormReader:
         if self._file is not None:
             self._file.write(memoryview(data)[start:end])
         elif part.size > FIELD_BYTES:
-            said = f"Invalid '{excerpt(part.name)}': more than {FIELD_BYTES} bytes. {NAMELESS}"
-            raise InvalidRequest(said, param=part.name)
+            message = f"Invalid '{excerpt(part.name)}': more than {FIELD_BYTES} bytes. {NAMELESS}"
+            raise InvalidRequest(message, param=part.name)
         else:
             part.value += data[start:end]
 
@@ -134,7 +134,7 @@ class MultipartFormReader:
         self.close()
 
     def _finish(self) -> None:
-        self._is_whole = True
+        self._is_complete = True
 
 
 def _broken(error: FormParserError) -> InvalidRequest:
@@ -142,23 +142,23 @@ def _broken(error: FormParserError) -> InvalidRequest:
 
 
 def _disposition(line: bytes) -> tuple[bytes, dict[bytes, str]]:
-    """The kind of a part and the parameters of its Content-Disposition, as text."""
+    """Return the kind of a part and the parameters of its Content-Disposition as text."""
     kind, plain = parse_options_header(line)
     options = {key.lower(): _text(value) for key, value in plain.items()}
     for key, charset, value in _EXTENDED.findall(_QUOTED.sub(b'""', line)):
-        is_latin = charset.lower() == b"iso-8859-1"  # RFC 5987 knows these two
-        options[key.lower()] = _shown(unquote_to_bytes(value), "iso-8859-1" if is_latin else "utf-8")
+        is_latin = charset.lower() == b"iso-8859-1"  # RFC 5987 defines these two
+        options[key.lower()] = _decode(unquote_to_bytes(value), "iso-8859-1" if is_latin else "utf-8")
     return kind, options
 
 
 def _text(value: bytes) -> str:
     if word := _ENCODED_WORD.fullmatch(value):
         try:
-            return _shown(base64.b64decode(word[1], validate=True))
+            return _decode(base64.b64decode(word[1], validate=True))
         except binascii.Error:
-            pass  # then it is a name that only looks like that
-    return _shown(value.replace(b"%22", b'"'))
+            pass  # the name only looks like an encoded word
+    return _decode(value.replace(b"%22", b'"'))
 
 
-def _shown(value: bytes, charset: str = "utf-8") -> str:
+def _decode(value: bytes, charset: str = "utf-8") -> str:
     return _CONTROL.sub("\ufffd", value.decode(charset, "replace"))

@@ -1,7 +1,4 @@
-"""Read request bodies: the right content type, within the limit, decoded off the loop when large.
-
-Knows nothing of what the body means.
-"""
+"""Reads JSON bodies: checks the content type and the size, and decodes large bodies in a thread."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -19,31 +16,31 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 LARGE_BYTES = 256_000
-"""Above this, decoding would hold up every stream on the loop for milliseconds, so a thread does it."""
+"""Larger bodies are decoded in a thread, because decoding would block every stream for milliseconds."""
 
 
 async def read_json(request: Request, kind: type[T]) -> T:
-    """Read the whole body as `kind`; its model is the path's deployment, where there is one.
+    """Read the body as `kind`. A deployment in the path replaces its model.
 
-    Raises UnsupportedMediaType, PayloadTooLarge, or InvalidRequest from `wire.decode`.
+    Raises UnsupportedMediaType, PayloadTooLarge, or InvalidRequest from `json_codec.decode`.
     """
     _check_type(request)
     body = await _read(request, services(request).limits.body_bytes)
     if len(body) > LARGE_BYTES:
         context_of(request.scope).is_large = True
-        found = await asyncio.to_thread(_decode_large, body, kind)
+        decoded = await asyncio.to_thread(_decode_large, body, kind)
     else:
-        found = json_codec.decode(body, kind)
+        decoded = json_codec.decode(body, kind)
     deployment = deployment_of(request.scope)
-    if deployment is not None and hasattr(found, "model"):
-        cast("Any", found).model = deployment
-    return found
+    if deployment is not None and hasattr(decoded, "model"):
+        cast("Any", decoded).model = deployment
+    return decoded
 
 
 async def apart(request: Request, work: Callable[..., R], *given: object) -> R:
-    """Do work that takes longer the more the body holds: in a thread where the body was large, so that streams go on.
+    """Do work whose time grows with the body: in a thread if the body is large, so that streams continue.
 
-    To be called behind `read_json`.
+    Call it after `read_json`.
     """
     if context_of(request.scope).is_large:
         return await asyncio.to_thread(work, *given)
@@ -62,16 +59,16 @@ def is_json(request: Request) -> bool:
 
 def _check_type(request: Request) -> None:
     if not is_json(request):
-        given = request.headers.get("content-type", "")
+        content_type = request.headers.get("content-type", "")
         raise UnsupportedMediaType(
-            f"Invalid Content-Type header ({given[:100]}), expected application/json. (HINT: If you're using curl, "
-            "you can pass -H 'Content-Type: application/json')",
+            f"Invalid Content-Type header ({content_type[:100]}), expected application/json. (HINT: If you're using "
+            "curl, you can pass -H 'Content-Type: application/json')",
             code="unsupported_content_type",
         )
     coding = request.headers.get("content-encoding", "identity").strip().lower()
     if coding != "identity":
         raise UnsupportedMediaType(
-            f"Content-Encoding {coding[:100]} is not read here, send the body uncompressed.",
+            f"Content-Encoding {coding[:100]} is not supported: send the body uncompressed.",
             code="unsupported_content_encoding",
         )
 
@@ -81,7 +78,7 @@ async def _read(request: Request, limit: int) -> bytes:
 
 
 async def limited_stream(request: Request, limit: int, error: PayloadTooLarge) -> AsyncIterator[bytes]:
-    """The body in pieces as they arrive, giving up as soon as it is known to be over the limit. Raises `refusal`."""
+    """Return the pieces of the body as they arrive. Raises `error` as soon as the body is known to exceed the limit."""
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared[:20]) > limit:
         raise error

@@ -1,6 +1,6 @@
-"""One request and its answer, as the server sees them from outside: id, times, caller, route.
+"""The context of a request: its id, times, caller and route.
 
-Knows nothing of bodies. The outermost middleware makes one exchange per request and puts it in the ASGI scope.
+Knows nothing of bodies. The outermost middleware creates one context per request and stores it in the ASGI scope.
 """
 
 import secrets
@@ -21,9 +21,9 @@ _REFUSAL = "homeport.refusal"
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: a project, and the key it came with, masked (None where none was needed). Never the key itself.
+    """Who sends a request: a project, and its key, masked (None if none was needed). Never the key itself.
 
-    `issued`: what is known of the key, where it is a stored one.
+    `stored_key`: the record of the key, if it is a stored one.
     """
 
     project: str
@@ -32,16 +32,16 @@ class Caller:
 
     @property
     def key_id(self) -> str:
-        """The id of the stored key, empty where there is none."""
+        """The id of the stored key; empty without one."""
         return self.stored_key.id if self.stored_key else ""
 
     @property
     def holder(self) -> str:
-        """Whose share of a model's places it takes: each key has one, all that come without a key have one together."""
+        """Whose queue share it uses: each key has its own, all callers without a key have one together."""
         return self.key_id or self.key or ""
 
     def may_use(self, model: str) -> bool:
-        """Whether it may ask this model, by real name."""
+        """Return whether it may use this model. `model`: its own name."""
         return self.stored_key is None or self.stored_key.may_use(model)
 
 
@@ -50,29 +50,29 @@ ANYONE = Caller(LOCAL_PROJECT)
 
 @dataclass(frozen=True)
 class InternalCaller:
-    """In whose name this server itself sends a request: a project, and a stored key's id, empty for none."""
+    """For whom the server itself sends a request: a project, and the id of a stored key, empty for none."""
 
     project: str
     key_id: str
 
 
-def with_internal_caller(scope: Scope, sender: InternalCaller) -> Scope:
-    """A scope that says so. No request that comes over the network can have one."""
-    return {**scope, _SENDER: sender}
+def with_internal_caller(scope: Scope, caller: InternalCaller) -> Scope:
+    """Return the scope of a request that the server sends itself, which no request of the network can have."""
+    return {**scope, _SENDER: caller}
 
 
 def internal_caller_of(scope: Scope) -> InternalCaller | None:
-    """Who of this server sent a request; None for all that came over the network."""
+    """Return for whom the server itself sent a request; None if it came over the network."""
     return cast("InternalCaller | None", scope.get(_SENDER))
 
 
 def refused_for(scope: Scope, error: HomeportError) -> Scope:
-    """A scope of what came in and is no request that could be served: it is answered with this error."""
+    """Return the scope of an invalid request, which is answered with this error."""
     return {**scope, _REFUSAL: error}
 
 
 def refusal_of(scope: Scope) -> HomeportError | None:
-    """Why what came in cannot be served at all; None for requests."""
+    """Return why a request is invalid; None if it is valid."""
     return cast("HomeportError | None", scope.get(_REFUSAL))
 
 
@@ -82,10 +82,10 @@ def _fresh_id() -> str:
 
 @dataclass
 class RequestContext:
-    """What is known so far. `route` is the path's template, so that logs and metrics stay bounded.
+    """What is known of a request so far. `route`: the path's template, so that logs and metrics stay bounded.
 
-    `passage` counts what it takes of its key's limits, `limited_by` is the one that ended its answer. Nobody waits for
-    one that `is_background`. What is done with the body of one that `is_large` is done in threads.
+    `rate_ticket`: its share of the key's limits; `limited_by`: the limit that ended its answer; `is_background`: no
+    caller waits for it; `is_large`: threads process its body.
     """
 
     id: str = field(default_factory=_fresh_id)
@@ -101,17 +101,17 @@ class RequestContext:
 
     @property
     def elapsed_ms(self) -> float:
-        """Milliseconds since the request came in."""
+        """Milliseconds since the request arrived."""
         return (time.perf_counter() - self.began) * 1000
 
 
 def start_context(scope: Scope) -> RequestContext:
-    """Start the exchange of this scope."""
-    exchange = RequestContext()
-    scope[_SLOT] = exchange
-    return exchange
+    """Create the context of a scope."""
+    context = RequestContext()
+    scope[_SLOT] = context
+    return context
 
 
 def context_of(scope: Scope) -> RequestContext:
-    """The exchange this scope belongs to."""
+    """Return the context of a scope."""
     return cast("RequestContext", scope[_SLOT])

@@ -1,6 +1,6 @@
-"""What handlers work with, in one value: ports, limits, meters and the rule of access.
+"""The services that handlers use: ports, limits, metrics and the access policy.
 
-Knows nothing of any endpoint. `app` fills it once; handlers take it from the request.
+Knows no endpoint. `app` creates them once; handlers get them from the request.
 """
 
 import hashlib
@@ -36,11 +36,11 @@ from homeport.serving.rate_limits import RateLimiter
 
 @dataclass(frozen=True)
 class Limits:
-    """How much of anything one request may take.
+    """The limits of a request.
 
-    `ping_s`: silence on a stream after which a comment is sent. `stall_s`: how long a reader may not read before
-    its request is cancelled. `answer_tokens`: what an answer has at most where the caller names no limit; None: to
-    the end of the window.
+    `ping_s`: silence on a stream after which a comment is sent. `stall_s`: how long a client may read nothing before
+    its request is cancelled. `answer_tokens`: the most tokens of an answer if the caller sets no limit; None: as many
+    as fit in the window.
     """
 
     body_bytes: int = 20_000_000
@@ -52,13 +52,12 @@ class Limits:
 
 @dataclass(frozen=True)
 class Services:
-    """Everything a handler may need.
+    """Everything that handlers use.
 
-    `now` is the wall clock in seconds; `spool` a folder for uploads under way; `pictures` keeps those that answers name
-    by URL; `organization` goes out as a header; `list_aliases` (all, common, none) stand in the list of models; without
-    `keys` and `usage` these parts of `/admin` say that they cannot be had; without `ledger` usage is
-    counted in the meters alone; without `tuner` no models are fine-tuned; `loops`: the background loops whose state is
-    shown.
+    `now`: the wall clock in seconds; `spool`: the folder of uploads that are arriving; `images`: the images with URLs;
+    `organization`: a response header; `list_aliases`: the aliases in the list of models (all, common, none). Without
+    `keys` and `usage`, these parts of `/admin` are unavailable; without `ledger`, usage is counted in the metrics only;
+    without `fine_tuning`, models cannot be fine-tuned. `loops`: the background loops to report.
     """
 
     serving: Serving
@@ -92,15 +91,15 @@ class Services:
 
 
 def services(request: Request) -> Services:
-    """The services of the app this request came to."""
+    """Return the services of the request's application."""
     return cast("Services", request.app.state.services)
 
 
 def caller(request: Request) -> Caller:
-    """Who sent this request."""
+    """Return the caller of the request."""
     return context_of(request.scope).caller
 
 
 def registry(request: Request) -> ModelRegistry:
-    """The models that the one who sent this request may ask."""
+    """Return the models that the caller of the request may use."""
     return CallerRegistry(services(request).registry, caller(request))

@@ -1,7 +1,7 @@
-"""Streams of events or bytes, and callers that leave: answers that end when nobody reads them any more.
+"""Streams events or bytes to a client, and ends the work for a client that disconnects.
 
-Knows nothing of what is streamed: a source gives bytes (whole events, where they are events), this sends them. Work
-for a caller runs in one task which owns all it holds, so that cancelling this task frees everything.
+Knows nothing of the content: a source returns bytes (complete events in a stream of events), which are sent. The work
+for a client runs in one task that owns all resources, so cancelling the task releases them.
 """
 
 import asyncio
@@ -24,17 +24,17 @@ PING = b": ping\n\n"
 
 _log = logging.getLogger("homeport.errors")
 
-# JSON may hold these as they are, but clients that split lines as Unicode does would cut an event there. In a JSON
-# document they can only stand inside a string, so the escape is always in place.
+# JSON allows these characters, but clients that split lines as Unicode does would split an event there. In a JSON
+# document they only occur inside strings, so the escape is always valid.
 _LINE_ENDS = ((b"\xc2\x85", b"\\u0085"), (b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\x80\xa9", b"\\u2029"))
 
 
 class ClientDisconnected(ClientDisconnect):
-    """The caller closed the connection, or stopped reading for too long: nobody will get the answer."""
+    """The client closed the connection, or read nothing for too long: nobody receives the answer."""
 
 
 def escape_line_ends(document: bytes) -> bytes:
-    """Escape what Unicode counts as a line end in an encoded JSON document."""
+    """Escape the characters of an encoded JSON document that are line ends in Unicode."""
     if document.isascii():
         return document
     for raw, escaped in _LINE_ENDS:
@@ -43,16 +43,16 @@ def escape_line_ends(document: bytes) -> bytes:
 
 
 def sse_event(document: bytes) -> bytes:
-    """One event that carries an encoded JSON document."""
+    """Return an event with an encoded JSON document."""
     return b"data: " + escape_line_ends(document) + b"\n\n"
 
 
 async def run_until_disconnect(
     receive: Receive, work: Coroutine[object, object, T], *ends: Coroutine[object, object, None]
 ) -> T:
-    """Do `work` while the caller is there: when it leaves, or one of `ends` returns first, `work` is cancelled.
+    """Do `work` while the client is connected: when it disconnects, or one of `ends` returns first, cancel `work`.
 
-    Returns only when `work` has cleaned up. Raises ClientDisconnected if it was cancelled, else what `work` raises.
+    Returns when `work` has cleaned up. Raises ClientDisconnected if `work` was cancelled, else what `work` raises.
     """
     task = asyncio.create_task(work)
     watches = [asyncio.create_task(_wait_for_disconnect(receive)), *(asyncio.create_task(end) for end in ends)]
@@ -62,13 +62,13 @@ async def run_until_disconnect(
             return task.result()
         for watch in watches:
             if watch.done():
-                watch.result()  # a watch that broke is an error of ours, not a departure
+                watch.result()  # an exception here is an error of the server, not a disconnect
         raise ClientDisconnected
     finally:
         for each in (task, *watches):
             each.cancel()
         await asyncio.gather(task, *watches, return_exceptions=True)
-        del task, each  # an error's traceback holds this frame, which would hold the error until the next collection
+        del task, each  # a cycle with an error's traceback would keep the error in memory
 
 
 async def _wait_for_disconnect(receive: Receive) -> None:
@@ -77,11 +77,11 @@ async def _wait_for_disconnect(receive: Receive) -> None:
 
 
 class ByteStream(Response):
-    """Sends the bytes that `source` gives. Its first item is the permission to send headers, and may be empty.
+    """Sends the bytes of `source`. Its first item, which may be empty, causes the headers to be sent.
 
-    An error before the first item is raised, to become an ordinary answer; one after it cuts the connection, so that
-    nobody takes the part for the whole. A caller that leaves, or takes nothing for `stall_s`, has its source closed at
-    once. `headers` may be filled in until the first item has come.
+    An error before the first item is raised, and becomes an ordinary response; an error after it closes the connection,
+    so that the client notices. When the client disconnects, or reads nothing for `stall_s`, the source is closed at
+    once. `headers` may be changed until the first item arrives.
     """
 
     def __init__(
@@ -95,47 +95,47 @@ class ByteStream(Response):
         self._stall_s = stall_s
 
     async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
-        """Send the whole stream. Raises ClientDisconnected if the caller leaves before its end."""
-        line = _ResponseWriter(send)
-        await run_until_disconnect(receive, self._send_all(line), *self._watches(line))
+        """Send the stream. Raises ClientDisconnected if the client disconnects before its end."""
+        writer = _ResponseWriter(send)
+        await run_until_disconnect(receive, self._send_all(writer), *self._watches(writer))
 
-    def _watches(self, line: "_ResponseWriter") -> tuple[Coroutine[object, object, None], ...]:
-        """What runs beside the stream; where one returns first, nobody reads any more."""
-        return (self._stall(line),)
+    def _watches(self, writer: "_ResponseWriter") -> tuple[Coroutine[object, object, None], ...]:
+        """Return the checks that run during the stream; if one returns first, the client is considered disconnected."""
+        return (self._stall(writer),)
 
-    async def _send_all(self, line: "_ResponseWriter") -> None:
+    async def _send_all(self, writer: "_ResponseWriter") -> None:
         async with aclosing(self._source) as source:
             first = await anext(source)
             self.init_headers({**self._given, "cache-control": "no-cache", "x-accel-buffering": "no"})
-            await line.begin(self.status_code, self.raw_headers)
+            await writer.begin(self.status_code, self.raw_headers)
             try:
                 if first:
-                    await line.write(first)
+                    await writer.write(first)
                 async for frames in source:
-                    await line.write(frames)
+                    await writer.write(frames)
             except Exception as error:
-                await self._fail(line, error)
-            await line.end()
+                await self._fail(writer, error)
+            await writer.end()
 
-    async def _fail(self, line: "_ResponseWriter", error: Exception) -> None:  # noqa: ARG002 - a kind of stream that has words uses it
-        """Say what broke after the beginning, or raise to cut the connection."""
+    async def _fail(self, writer: "_ResponseWriter", error: Exception) -> None:  # noqa: ARG002 - a subclass uses it
+        """Report an error after the start of the stream, or raise it to close the connection."""
         raise error
 
-    async def _stall(self, line: "_ResponseWriter") -> None:
-        """Return when one write has waited for the reader longer than `stall_s`."""
-        await line.begun.wait()
+    async def _stall(self, writer: "_ResponseWriter") -> None:
+        """Return when a write has waited for the client longer than `stall_s`."""
+        await writer.begun.wait()
         while True:
-            left_s = self._stall_s - line.idle_s
-            if left_s <= 0 and line.is_writing:
+            left_s = self._stall_s - writer.idle_s
+            if left_s <= 0 and writer.is_writing:
                 return
             await asyncio.sleep(max(left_s, self._stall_s / 10))
 
 
 class EventStream(ByteStream):
-    """Sends the events that `source` gives, as `ByteStream` does.
+    """Sends the events of `source`, as `ByteStream` does.
 
-    An error after the first item becomes an event in the stream, after which the stream ends without `[DONE]`. After
-    `ping_s` of silence a comment goes out.
+    An error after the first item becomes an event, after which the stream ends without `[DONE]`. After `ping_s` of
+    silence a comment is sent.
     """
 
     def __init__(
@@ -144,28 +144,28 @@ class EventStream(ByteStream):
         super().__init__(source, headers, "text/event-stream", stall_s=stall_s)
         self._ping_s = ping_s
 
-    def _watches(self, line: "_ResponseWriter") -> tuple[Coroutine[object, object, None], ...]:
-        return (self._ping(line), self._stall(line))
+    def _watches(self, writer: "_ResponseWriter") -> tuple[Coroutine[object, object, None], ...]:
+        return (self._ping(writer), self._stall(writer))
 
-    async def _fail(self, line: "_ResponseWriter", error: Exception) -> None:
-        told = foreseen(error)
-        if told is not error:
+    async def _fail(self, writer: "_ResponseWriter", error: Exception) -> None:
+        reported = foreseen(error)
+        if reported is not error:
             _log.error("a stream broke", exc_info=error)
-        await line.write(sse_event(envelope(told or EngineFailed("The server had an error while it answered."))))
+        await writer.write(sse_event(envelope(reported or EngineFailed("The server had an error while it answered."))))
 
-    async def _ping(self, line: "_ResponseWriter") -> None:
-        """Break every silence with a comment, so that no proxy takes a slow model for a dead one."""
-        await line.begun.wait()
+    async def _ping(self, writer: "_ResponseWriter") -> None:
+        """Send a comment after every silence, so that no proxy closes the stream of a slow model."""
+        await writer.begun.wait()
         while True:
-            left_s = self._ping_s - line.idle_s
-            if left_s <= 0 and not line.is_writing:
-                await line.write(PING)
+            left_s = self._ping_s - writer.idle_s
+            if left_s <= 0 and not writer.is_writing:
+                await writer.write(PING)
             else:
                 await asyncio.sleep(max(left_s, self._ping_s / 10))
 
 
 class _ResponseWriter:
-    """The way to the caller: one writer at a time, and since when it has been silent."""
+    """Writes to the client, one write at a time, and knows how long the stream has been silent."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -178,7 +178,7 @@ class _ResponseWriter:
 
     @property
     def idle_s(self) -> float:
-        """Seconds since the last write was begun or went through."""
+        """Seconds since a write last started or ended."""
         return self._clock() - self._last
 
     async def begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
@@ -187,8 +187,8 @@ class _ResponseWriter:
         self.begun.set()
 
     async def write(self, frames: bytes) -> None:
-        """Send bytes; waits while the caller's side is full. Nothing goes out behind the end."""
-        while self.is_writing:  # hardly ever, so this is cheaper than a lock that is taken for every token
+        """Send bytes, waiting while buffers are full. After the end nothing is sent."""
+        while self.is_writing:  # rare, so it is cheaper than a lock for every token
             await self._wait_until_free()
         if not self._is_over:
             await self._put(frames, more_body=True)

@@ -1,7 +1,7 @@
-"""How many tokens a request will probably take, before anybody has counted them: what is reserved of a key's limits.
+"""Estimates the tokens of a request before they are counted, to reserve them of a key's limits.
 
-As OpenAI does: a token for every four characters, and what the answer may take at most. Corrected when the prompt has
-been counted, and settled by what the request really took.
+As OpenAI does: one token per four characters, and the most tokens that the answer may have. The reservation is
+corrected when the prompt is tokenized, and settled by the request's usage.
 """
 
 from functools import singledispatch
@@ -25,37 +25,45 @@ _CHARACTERS = 4
 
 
 @singledispatch
-def prompt_tokens(asked: EngineRequest) -> int:  # noqa: ARG001 - the others read it
-    """The estimate of a prompt; 0 where the request itself does not tell, as of a recording."""
+def prompt_tokens(engine_request: EngineRequest) -> int:  # noqa: ARG001 - the other implementations use it
+    """Estimate the tokens of the prompt; 0 if the request itself does not tell, such as a recording."""
     return 0
 
 
-def answer_tokens(asked: EngineRequest) -> int | None:
-    """The most that all its answers take together, those included that are not given out; None: nothing bounds it."""
-    if not isinstance(asked, TextRequest):
+def answer_tokens(engine_request: EngineRequest) -> int | None:
+    """Return the most tokens of all candidates, including those that are not returned; None: there is no limit."""
+    if not isinstance(engine_request, TextRequest):
         return 0
-    most = asked.stopping.default_tokens if asked.stopping.max_tokens is None else asked.stopping.max_tokens
-    return None if most is None else most * max(asked.n, asked.best_of) * len(asked.prompts)
+    maximum = (
+        engine_request.stopping.default_tokens
+        if engine_request.stopping.max_tokens is None
+        else engine_request.stopping.max_tokens
+    )
+    return (
+        None
+        if maximum is None
+        else maximum * max(engine_request.n, engine_request.best_of) * len(engine_request.prompts)
+    )
 
 
 @prompt_tokens.register
-def _text(asked: TextRequest) -> int:
-    return sum(map(_prompt_tokens, asked.prompts))
+def _text(engine_request: TextRequest) -> int:
+    return sum(map(_prompt_tokens, engine_request.prompts))
 
 
 @prompt_tokens.register
-def _embedding(asked: EmbeddingRequest) -> int:
-    return sum(map(_prompt_tokens, asked.inputs))
+def _embedding(engine_request: EmbeddingRequest) -> int:
+    return sum(map(_prompt_tokens, engine_request.inputs))
 
 
 @prompt_tokens.register
-def _speech(asked: SpeechRequest) -> int:
-    return _size(len(asked.text))
+def _speech(engine_request: SpeechRequest) -> int:
+    return _size(len(engine_request.text))
 
 
 @prompt_tokens.register
-def _moderation(asked: ModerationRequest) -> int:
-    return _size(sum(len(part.text) for parts in asked.inputs for part in parts if isinstance(part, TextPart)))
+def _moderation(engine_request: ModerationRequest) -> int:
+    return _size(sum(len(part.text) for parts in engine_request.inputs for part in parts if isinstance(part, TextPart)))
 
 
 def _prompt_tokens(prompt: Prompt) -> int:
@@ -69,7 +77,7 @@ def _prompt_tokens(prompt: Prompt) -> int:
         return _size(len(prompt.input) + len(prompt.instruction))
     if isinstance(prompt, InfillPrompt):
         return _prompt_tokens(prompt.prefix) + _size(len(prompt.suffix))
-    return 1  # a document's start
+    return 1  # an empty prompt
 
 
 def _size(characters: int) -> int:

@@ -1,7 +1,7 @@
-"""How long each token came after the one before, as a histogram that costs next to nothing to add to.
+"""A cheap histogram of the times between tokens.
 
-It is added to for every token that is streamed, from the event loop alone, so it needs none of the locks with which the
-library's own histogram takes a tenth of the gateway's time. Knows nothing of requests.
+Every streamed token is added, and only from the event loop, so it needs none of the locks with which the library's own
+histogram takes a tenth of the gateway's time. Knows nothing of requests.
 """
 
 from bisect import bisect_left
@@ -21,27 +21,27 @@ class TokenIntervals:
         self.sum_s = 0.0
 
     def add(self, interval_s: float, n: int = 1) -> None:
-        """Count `n` tokens that came this long after one another. A bucket holds what is at most its bound."""
+        """Count `n` tokens with this time between them. A bucket counts the times up to its bound."""
         self.counts[bisect_left(self._bounds, interval_s)] += n
         self.sum_s += interval_s * n
 
 
 class TokenIntervalHistogram(Collector):
-    """The gaps of every model, as a Prometheus histogram labelled by the model's name."""
+    """The times of every model, as a Prometheus histogram labelled by the model's name."""
 
     def __init__(self, name: str, text: str, bounds: Sequence[float]) -> None:
         self._name, self._text, self._bounds = name, text, bounds
-        self._gaps: dict[str, TokenIntervals] = {}
+        self._intervals: dict[str, TokenIntervals] = {}
 
     def of(self, model: str) -> TokenIntervals:
-        """Where the gaps of this model are counted."""
-        return self._gaps.setdefault(model, TokenIntervals(self._bounds))
+        """Return the times of a model."""
+        return self._intervals.setdefault(model, TokenIntervals(self._bounds))
 
     def collect(self) -> Iterable[Metric]:
-        """One family; its buckets are cumulative, as the format wants them."""
+        """Return one family. Its buckets are cumulative, as the format requires."""
         family = HistogramMetricFamily(self._name, self._text, labels=("model_name",))
         names = [*(str(float(bound)) for bound in self._bounds), "+Inf"]
-        for model, gaps in self._gaps.items():
-            buckets = list(zip(names, accumulate(map(float, gaps.counts)), strict=True))
-            family.add_metric((model,), buckets, gaps.sum_s)
+        for model, intervals in self._intervals.items():
+            buckets = list(zip(names, accumulate(map(float, intervals.counts)), strict=True))
+            family.add_metric((model,), buckets, intervals.sum_s)
         yield family

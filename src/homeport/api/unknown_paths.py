@@ -11,34 +11,34 @@ from homeport.api.access import is_administrative
 from homeport.domain.errors import NotFound
 
 _VERSION = "v1"
-_DEEPEST = 12
+_MAX_DEPTH = 12
 
 
 def is_tidy(path: str) -> bool:
-    """Whether a path has neither an empty segment nor a trailing slash."""
+    """Return whether a path has neither an empty segment nor a trailing slash."""
     return "//" not in path and (path == "/" or not path.endswith("/"))
 
 
 def unknown(method: str, path: str, routes: Sequence[Route]) -> NotFound:
-    """Make the error for a path that does not exist; `routes` are those that do."""
-    said = f"Invalid URL ({method} {path[:200]})"
-    if (meant := _meant(path, routes)) is not None:
-        said += f". Did you mean {meant[:200]}? A client's base URL ends in /{_VERSION}, without a trailing slash."
-    return NotFound(said, code="unknown_url")
+    """Return the error for a path that does not exist. `routes`: those that exist."""
+    message = f"Invalid URL ({method} {path[:200]})"
+    if (similar := _similar_path(path, routes)) is not None:
+        message += f". Did you mean {similar[:200]}? A client's base URL ends in /{_VERSION}, without a trailing slash."
+    return NotFound(message, code="unknown_url")
 
 
-def _meant(path: str, routes: Sequence[Route]) -> str | None:
-    """The longest suffix of a path that exists, with or without `/v1`; ignores extra slashes, prefixes and `/v1`."""
+def _similar_path(path: str, routes: Sequence[Route]) -> str | None:
+    """Return the longest suffix of a path that exists, with or without `/v1`. Ignores extra slashes and prefixes."""
     parts = [part for part in path[:1000].split("/") if part]
-    for start in range(min(len(parts), _DEEPEST)):
+    for start in range(min(len(parts), _MAX_DEPTH)):
         rest = parts[start:]
         while rest[:1] == [_VERSION]:
             rest = rest[1:]
         for candidate in ("/".join(["", _VERSION, *rest]), "/".join(["", *rest])):
-            if rest and candidate != path and _is_there(candidate, routes):
+            if rest and candidate != path and _exists(candidate, routes):
                 return candidate
     return None
 
 
-def _is_there(path: str, routes: Sequence[Route]) -> bool:
+def _exists(path: str, routes: Sequence[Route]) -> bool:
     return not is_administrative(path) and any(route.path_regex.match(path) for route in routes)

@@ -181,7 +181,7 @@ def open_keys(settings: Settings, database: Database) -> tuple[bytes, SqlKeyRepo
     """The secret of a database's keys, and the keys. Raises Unavailable if the secret of existing keys is lost."""
     is_in_use = SqlKeyRepository(database, b"").revision() > 0
     secret = server_secret(settings.home, is_in_use=is_in_use and not settings.accept_lost_keys)
-    return secret, SqlKeyRepository(database, secret, seal=_key_marker(settings))
+    return secret, SqlKeyRepository(database, secret, marker=_key_marker(settings))
 
 
 def _key_marker(settings: Settings) -> KeyMarker:

@@ -1,1 +1,1 @@
-"""What outlives a restart: projects, keys, usage and files in SQL, their contents as blobs. The only room with SQL."""
+"""The database of keys, usage, files, batches and fine-tuning jobs, and file contents as blobs."""

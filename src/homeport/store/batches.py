@@ -1,7 +1,7 @@
-"""Batches: their rows, and the outcomes of their lines until these stand in files. Synchronous.
+"""The rows of batches, and the results of their lines until these are in files. Synchronous.
 
-Every change by the one who works on a batch is fenced: it is made only while that one owns it, in one transaction, so
-that a process that was stopped for long and goes on again spoils nothing that another has taken over.
+A server changes a batch only while it owns it, in one transaction. So a process that was suspended for long and resumes
+changes nothing of a batch that another one has taken over.
 """
 
 import secrets
@@ -32,18 +32,18 @@ from homeport.store.schema import BATCH_RESULTS, BATCHES
 
 WINDOW_S = 86_400
 _PAGE = 200
-_WRITTEN = ("metadata", "errors")  # what stands in the table as JSON
+_WRITTEN = ("metadata", "errors")  # columns of JSON
 _TOKENS = ("input_tokens", "cached_tokens", "output_tokens")
 
 
 class SqlBatchRepository:
-    """The batches of a database, which makes files; `now` is the wall clock in seconds."""
+    """The batches of a database. `files`: stores output files; `now`: the wall clock in seconds."""
 
     def __init__(self, database: Database, files: SqlFileRepository, now: Callable[[], float] = time.time) -> None:
         self._database = database
         self._files = files
         self._now = now
-        self._damaged: set[int] = set()  # numbers of rows that cannot be worked on
+        self._damaged: set[int] = set()  # numbers of rows that cannot be read
 
     def create(self, new_batch: NewBatch) -> Batch:
         """Create a batch."""
@@ -60,7 +60,7 @@ class SqlBatchRepository:
         return batch
 
     def get(self, project: str, batch_id: str) -> Batch:
-        """One batch of a project. Raises NotFound, also for another project's."""
+        """Return a batch of a project. Raises NotFound, also for another project's."""
         query = sa.select(BATCHES).where(BATCHES.c.id == batch_id, BATCHES.c.project == project)
         with self._database.read_transaction() as connection:
             row = connection.execute(query).mappings().first()
@@ -80,7 +80,7 @@ class SqlBatchRepository:
             )
 
     def cancel(self, project: str, batch_id: str) -> Batch:
-        """Have a batch end early. Raises NotFound, or InvalidRequest for one that has ended or is being finished."""
+        """Cancel a batch. Raises NotFound, or InvalidRequest for one that has ended or is finalizing."""
         with self._database.write_transaction() as connection:
             where = sa.and_(BATCHES.c.id == batch_id, BATCHES.c.project == project)
             row = connection.execute(sa.select(BATCHES).where(where).with_for_update()).mappings().first()
@@ -94,10 +94,7 @@ class SqlBatchRepository:
             return self._set(connection, found, status="cancelling", cancelling_at=int(self._now()))
 
     def claim(self, owner: str, lease_s: float) -> Batch | None:
-        """Own the oldest batch that is to be worked on and that nobody owns; None: there is none.
-
-        One whose row is damaged is passed over.
-        """
+        """Own the oldest batch that has work left and no owner; None: there is none. Damaged rows are skipped."""
         free = sa.and_(BATCHES.c.status.not_in(ENDED), BATCHES.c.owned_until <= self._now())
         while True:
             query = sa.select(BATCHES).where(free, BATCHES.c.seq.not_in(self._damaged))
@@ -105,7 +102,7 @@ class SqlBatchRepository:
             with self._database.read_transaction() as connection:
                 row = connection.execute(query).mappings().first()
             if row is None:
-                return None  # most often: no need to lock anybody out
+                return None  # the usual case, which needs no write lock
             if any(rows.values([row], Batch, _WRITTEN)):
                 break
             self._damaged.add(row["seq"])
@@ -116,19 +113,19 @@ class SqlBatchRepository:
             return self._set(connection, _batch(row), owner=owner, owned_until=self._now() + lease_s)
 
     def renew(self, owner: str, batch_id: str, lease_s: float) -> Batch:
-        """Own a batch for longer; give it as it stands. Raises NotFound."""
+        """Extend the ownership of a batch and return it. Raises NotFound."""
         with self._database.write_transaction() as connection:
             found = self._find_owned(connection, owner, batch_id)
             return self._set(connection, found, owned_until=self._now() + lease_s)
 
     def release(self, owner: str, batch_id: str) -> None:
-        """Own a batch no longer."""
+        """End the ownership of a batch."""
         where = sa.and_(BATCHES.c.id == batch_id, BATCHES.c.owner == owner)
         with self._database.write_transaction() as connection:
             connection.execute(sa.update(BATCHES).where(where).values(owner="", owned_until=0.0))
 
     def start(self, owner: str, batch_id: str, total: int, model: str | None) -> Batch:
-        """Its lines are looked through, and are done from now on. Raises NotFound."""
+        """Record that the lines are checked and run from now on. Raises NotFound."""
         with self._database.write_transaction() as connection:
             found = self._find_owned(connection, owner, batch_id)
             if found.status != "validating":
@@ -136,13 +133,13 @@ class SqlBatchRepository:
             now = int(self._now())
             return self._set(connection, found, status="in_progress", in_progress_at=now, total=total, model=model)
 
-    def add_results(self, owner: str, batch_id: str, outcomes: Sequence[LineResult]) -> None:
-        """Keep outcomes; of a line that has one, the first stays. Raises NotFound."""
+    def add_results(self, owner: str, batch_id: str, results: Sequence[LineResult]) -> None:
+        """Store results; if a line has one already, that one is kept. Raises NotFound."""
         with self._database.write_transaction() as connection:
-            self._record(connection, self._find_owned(connection, owner, batch_id), outcomes)
+            self._record(connection, self._find_owned(connection, owner, batch_id), results)
 
     def finished_lines(self, batch_id: str) -> set[int]:
-        """The numbers of the lines that have an outcome."""
+        """Return the numbers of the lines that have a result."""
         query = sa.select(BATCH_RESULTS.c.line).where(BATCH_RESULTS.c.batch_id == batch_id)
         with self._database.read_transaction() as connection:
             return set(connection.execute(query).scalars())
@@ -150,7 +147,7 @@ class SqlBatchRepository:
     def start_finalizing(
         self, owner: str, batch_id: str, *, errors: Sequence[BatchError] = (), expired: Sequence[LineResult] = ()
     ) -> Batch:
-        """No more outcomes are to come but `expired`, for which it is too late; files are next. Raises NotFound."""
+        """Store the results of `expired` lines, after which only files are written. Raises NotFound."""
         now = int(self._now())
         with self._database.write_transaction() as connection:
             found = self._find_owned(connection, owner, batch_id)
@@ -161,7 +158,7 @@ class SqlBatchRepository:
             return self._set(connection, found, **changes)
 
     def iterate_results(self, batch_id: str, *, are_answers: bool) -> Iterator[str]:
-        """The texts of answers, or of the others, in the order of the lines."""
+        """Return the texts of the results that are answers, or of those that are not, in the order of lines."""
         table = BATCH_RESULTS
         last: int | None = -1
         while last is not None:
@@ -174,7 +171,7 @@ class SqlBatchRepository:
                 yield text
 
     def create_output_file(self, owner: str, batch: Batch, content: Path, *, are_answers: bool) -> Batch:
-        """Make one of its files, in the same moment in which it gets its id. Raises NotFound."""
+        """Store an output file, in the transaction that names it in the batch. Raises NotFound."""
         column, name = ("output_file_id", "output") if are_answers else ("error_file_id", "error")
         changed: list[Batch] = []
 
@@ -191,7 +188,7 @@ class SqlBatchRepository:
         return changed[0]
 
     def finish(self, owner: str, batch_id: str) -> Batch:
-        """It has ended; its outcomes stand in its files. Raises NotFound."""
+        """End a batch whose results are in its files. Raises NotFound."""
         with self._database.write_transaction() as connection:
             found = self._find_owned(connection, owner, batch_id)
             end = _final_status(found)
@@ -200,7 +197,7 @@ class SqlBatchRepository:
             return self._set(connection, found, **changes)
 
     def counts(self) -> Mapping[str, int]:
-        """How many batches there are of each status but ended ones, and how many `lines` these have left."""
+        """Return the number of batches that have not ended by status, and of the `lines` that they have left."""
         left = sa.func.sum(BATCHES.c.total - BATCHES.c.completed - BATCHES.c.failed)
         query = sa.select(BATCHES.c.status, sa.func.count(), left).where(BATCHES.c.status.not_in(ENDED))
         with self._database.read_transaction() as connection:
@@ -214,16 +211,16 @@ class SqlBatchRepository:
             raise _missing(batch_id)
         return _batch(row)
 
-    def _record(self, connection: sa.Connection, batch: Batch, outcomes: Sequence[LineResult]) -> Batch:
-        """Keep what is new of these, and count it in the same transaction."""
-        if not outcomes:
+    def _record(self, connection: sa.Connection, batch: Batch, results: Sequence[LineResult]) -> Batch:
+        """Store the results of lines without one, and count them in the same transaction."""
+        if not results:
             return batch
         numbers = sa.and_(
             BATCH_RESULTS.c.batch_id == batch.id,
-            BATCH_RESULTS.c.line.between(min(each.line for each in outcomes), max(each.line for each in outcomes)),
+            BATCH_RESULTS.c.line.between(min(each.line for each in results), max(each.line for each in results)),
         )
         known = set(connection.execute(sa.select(BATCH_RESULTS.c.line).where(numbers)).scalars())
-        fresh = [each for each in outcomes if each.line not in known]
+        fresh = [each for each in results if each.line not in known]
         if not fresh:
             return batch
         rows = [
@@ -242,7 +239,7 @@ class SqlBatchRepository:
 
 
 def _final_status(batch: Batch) -> str:
-    """How a batch that is finished has ended."""
+    """Return the status with which a batch ends."""
     if batch.errors:
         return "failed"
     if batch.cancelling_at is not None:

@@ -1,6 +1,6 @@
-"""The contents of files: in a folder, or in a bucket of an S3 service. Knows nothing of what they are.
+"""The contents of files: in a folder, or in a bucket of an S3 service.
 
-A blob is there whole under its name, or not at all.
+A blob exists completely under its name, or not at all.
 """
 
 from collections.abc import AsyncGenerator, Iterator
@@ -21,18 +21,18 @@ from homeport.formats import durable_files
 
 _CHUNK_BYTES = 1 << 18
 _PART_BYTES, _PARTS_AT_ONCE = 5 << 20, 2
-"""What of a large content is in memory while it is kept; S3 takes no smaller parts."""
+"""The parts of a large content that are in memory while it is stored; S3 accepts no smaller ones."""
 
 
 class BlobStore:
-    """All blobs of one place: a folder's path, or `s3://BUCKET/PREFIX` (keys and region: the variables AWS_*)."""
+    """The blobs of a folder (its path), or of `s3://BUCKET/PREFIX` (credentials and region: the variables AWS_*)."""
 
     def __init__(self, place: str) -> None:
         self._store = _open_object_store(place)
         self._folder = None if "://" in place else Path(place)
 
     def put(self, name: str, content: Path) -> None:
-        """Keep a file's content, on the disk. Raises StorageFull or Unavailable; then nothing is kept."""
+        """Store a file's content durably. Raises StorageFull or Unavailable; then nothing is stored."""
         try:
             if self._folder is not None:
                 durable_files.make_folder((self._folder / name).parent)
@@ -44,27 +44,27 @@ class BlobStore:
             raise _translate_error(error) from error
 
     async def read(self, name: str) -> AsyncGenerator[bytes, None]:
-        """Give a content piece by piece. Raises NotFound before the first."""
+        """Return a content in chunks. Raises NotFound before the first one."""
         try:
             found = await obstore.get_async(self._store, name)
-            async for piece in found.stream(min_chunk_size=_CHUNK_BYTES):
-                yield bytes(piece)
+            async for chunk in found.stream(min_chunk_size=_CHUNK_BYTES):
+                yield bytes(chunk)
         except (BaseError, OSError) as error:
             raise _translate_error(error) from error
 
     def copy(self, name: str, target: Path) -> int:
-        """Append a content to a file; give its size. Raises NotFound, StorageFull or Unavailable."""
+        """Append a content to a file and return its size. Raises NotFound, StorageFull or Unavailable."""
         n_bytes = 0
         try:
             with target.open("ab") as file:
-                for piece in obstore.get(self._store, name).stream(min_chunk_size=_CHUNK_BYTES):
-                    n_bytes += file.write(piece)
+                for chunk in obstore.get(self._store, name).stream(min_chunk_size=_CHUNK_BYTES):
+                    n_bytes += file.write(chunk)
         except (BaseError, OSError) as error:
             raise _translate_error(error) from error
         return n_bytes
 
     def delete(self, name: str) -> None:
-        """Forget a content; what is not there is forgotten already."""
+        """Delete a content, if it exists."""
         try:
             obstore.delete(self._store, name)
         except (NotFoundError, FileNotFoundError):
@@ -73,7 +73,7 @@ class BlobStore:
             raise _translate_error(error) from error
 
     def older(self, prefix: str, age_s: float) -> Iterator[str]:
-        """Name every blob under a prefix that has been here longer than that."""
+        """Return the names of the blobs under a prefix that are older than `age_s`."""
         before = datetime.now(UTC) - timedelta(seconds=age_s)
         try:
             for page in obstore.list(self._store, prefix=prefix):
@@ -95,9 +95,9 @@ def _open_object_store(place: str) -> ObjectStore:
 
 
 def _translate_error(error: Exception) -> Exception:
-    said = str(error)
+    message = str(error)
     if isinstance(error, (NotFoundError, FileNotFoundError)):
-        return NotFound("The content of this file is gone.", code="file_content_missing")
-    if durable_files.reports_full_disk(said):
-        return StorageFull("The disk that files are kept on is full.")
-    return Unavailable(f"Files cannot be reached: {said.splitlines()[0] if said else type(error).__name__}")
+        return NotFound("The content of this file is missing.", code="file_content_missing")
+    if durable_files.reports_full_disk(message):
+        return StorageFull("The disk on which files are stored is full.")
+    return Unavailable(f"Files cannot be reached: {message.splitlines()[0] if message else type(error).__name__}")

@@ -1,6 +1,6 @@
-"""One database, by URL: connections, transactions, and what goes wrong in the program's own words.
+"""A database, by its URL: connections and transactions, with errors as `HomeportError`.
 
-SQLite in WAL mode or PostgreSQL. Synchronous: on the event loop it is called through a thread. Knows no table.
+SQLite in WAL mode or PostgreSQL. Synchronous: call it in a thread from the event loop. Knows no table.
 """
 
 import threading
@@ -22,7 +22,7 @@ _POSTGRES = "postgresql+psycopg"
 
 
 class Database:
-    """The database behind a URL, `sqlite:///PATH` or `postgresql://…`. The file's folder is made if need be."""
+    """The database of a URL, `sqlite:///PATH` or `postgresql://…`. A missing folder of the file is created."""
 
     def __init__(self, url: str) -> None:
         try:
@@ -35,17 +35,17 @@ class Database:
             self.engine = self._sqlite_engine() if self.is_sqlite else sa.create_engine(parsed, pool_pre_ping=True)
         except (ArgumentError, NoSuchModuleError) as error:
             raise InvalidRequest(_NO_URL) from error
-        # One writer at a time within this process: SQLite's own waiting is a poll that can starve.
+        # One writer at a time within this process: SQLite's own waiting polls, and can starve.
         self._writer: AbstractContextManager[object] = threading.Lock() if self.is_sqlite else nullcontext()
 
     @property
     def is_sqlite(self) -> bool:
-        """Whether this is a file."""
+        """Whether this is SQLite."""
         return self.url.drivername == "sqlite"
 
     @staticmethod
     def name(url: str) -> str:
-        """A URL as it may be shown: without its password. Raises InvalidRequest."""
+        """Return a URL without its password, for display. Raises InvalidRequest."""
         try:
             return sa.make_url(url).render_as_string(hide_password=True)
         except ArgumentError as error:
@@ -61,15 +61,15 @@ class Database:
 
     @contextmanager
     def read_transaction(self) -> Iterator[sa.Connection]:
-        """One consistent look. Raises Unavailable where the database cannot be reached."""
+        """Read in one transaction. Raises Unavailable if the database cannot be reached."""
         with self._translate_errors(), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
     def write_transaction(self) -> Iterator[sa.Connection]:
-        """One transaction, committed at the end.
+        """Write in one transaction, committed at the end.
 
-        Raises StorageFull, Unavailable, or InvalidRequest for a value that no column holds; then nothing was changed.
+        Raises StorageFull, Unavailable, or InvalidRequest for a value that does not fit a column; then nothing changes.
         """
         with (
             self._translate_errors(),
@@ -80,7 +80,7 @@ class Database:
             yield connection
 
     def close(self) -> None:
-        """Give back all connections."""
+        """Close all connections."""
         self.engine.dispose()
 
     def _sqlite_engine(self) -> sa.Engine:
@@ -100,24 +100,24 @@ class Database:
         except sa.exc.TimeoutError as error:
             raise Unavailable(f"The database {self} is too busy: {error}") from error
         except DBAPIError as error:
-            said = str(error.orig).strip()
-            if durable_files.reports_full_disk(said):
+            message = str(error.orig).strip()
+            if durable_files.reports_full_disk(message):
                 raise StorageFull(f"The database's disk is full ({self}).") from error
             if isinstance(error, sa.exc.IntegrityError):
                 raise
             if isinstance(error, sa.exc.DataError):
-                raise InvalidRequest(f"The database cannot store this value: {_first_line(said)}") from error
-            raise Unavailable(f"The database {self} does not answer: {said}") from error
-        except OverflowError as error:  # of SQLite's driver, before it asks the database
+                raise InvalidRequest(f"The database cannot store this value: {_first_line(message)}") from error
+            raise Unavailable(f"The database {self} does not answer: {message}") from error
+        except OverflowError as error:  # of SQLite's driver
             raise InvalidRequest("The database cannot store a number of more than 64 bits.") from error
 
 
-def _first_line(said: str) -> str:
-    return said.partition("\n")[0][:200]
+def _first_line(message: str) -> str:
+    return message.partition("\n")[0][:200]
 
 
 def _prepare(path: Path) -> None:
-    """Make the file for its user alone: it holds who asked for what, and hashes of keys."""
+    """Create the file for this user alone: it has usage by caller, and digests of keys."""
     try:
         durable_files.make_folder(path.parent)
         if not path.exists():
@@ -128,12 +128,12 @@ def _prepare(path: Path) -> None:
 
 
 def _set_up(connection: Any, _: object) -> None:
-    # The driver's own transactions begin too late to read and write in one: SQLAlchemy begins them, below.
+    # The driver's own transactions start too late to read and write in one: SQLAlchemy starts them, below.
     connection.isolation_level = None
-    # A text that is not UTF-8 would keep all rows that are read with it from being read.
+    # A text that is not UTF-8 would make all rows of its query unreadable.
     connection.text_factory = partial(str, encoding="utf-8", errors="replace")
-    # FULL: what is committed survives a power cut. With NORMAL the last transactions in the WAL would not. `fullfsync`
-    # says the same to macOS, and nothing elsewhere.
+    # FULL: committed transactions survive a power cut. With NORMAL the last ones in the WAL would not. `fullfsync` does
+    # the same on macOS, and nothing elsewhere.
     durability = ("synchronous=FULL", "fullfsync=ON")
     for pragma in (f"busy_timeout={_BUSY_MS}", "journal_mode=WAL", *durability, "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")

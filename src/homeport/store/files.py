@@ -1,7 +1,7 @@
-"""Files: their rows in the database, their contents as blobs. A project sees its own alone.
+"""Files: their rows in the database, their contents as blobs. A project sees only its own files. Synchronous.
 
-The content is kept before the row and deleted behind it, so that no row is without content; what is left over by a
-process that ended between the two is swept away later. Synchronous.
+Content is written before the row and deleted after it, so a row always has content. Content without a row, left by a
+process that ended between the two, is deleted later.
 """
 
 import secrets
@@ -30,7 +30,7 @@ InSameTransaction = Callable[[sa.Connection, File], None]
 
 
 class SqlFileRepository:
-    """The files of a database and its blobs; `now` is the wall clock in seconds."""
+    """The files of a database and its blobs. `now`: the wall clock in seconds."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class SqlFileRepository:
         return file
 
     def check_room(self, project: str, n_bytes: int) -> None:
-        """Raise InvalidRequest where a project may not keep so many bytes more."""
+        """Raise InvalidRequest if `n_bytes` more exceed the project's limit."""
         self.storage.check(project, n_bytes)
 
     def list_page(self, project: str, page: PageRequest, purpose: str | None = None) -> Page[File]:
@@ -89,7 +89,7 @@ class SqlFileRepository:
             )
 
     def get(self, project: str, file_id: str) -> File:
-        """One file of a project. Raises NotFound, also for another project's."""
+        """Return a file of a project. Raises NotFound, also for another project's."""
         query = sa.select(FILES).where(FILES.c.id == file_id, FILES.c.project == project, self._is_not_expired())
         with self._database.read_transaction() as connection:
             row = connection.execute(query).mappings().first()
@@ -98,38 +98,38 @@ class SqlFileRepository:
         return rows.value(row, File)
 
     def delete(self, project: str, file_id: str) -> None:
-        """Forget a file of a project. Raises NotFound."""
+        """Delete a file of a project. Raises NotFound."""
         self.get(project, file_id)
         with self._database.write_transaction() as connection:
             connection.execute(sa.delete(FILES).where(FILES.c.id == file_id, FILES.c.project == project))
         self._blobs.delete(_blob(file_id))
 
     def read(self, file: File) -> AsyncGenerator[bytes, None]:
-        """A file's content, piece by piece. Raises NotFound before the first."""
+        """Return a file's content in chunks. Raises NotFound before the first one."""
         return self._blobs.read(_blob(file.id))
 
     def copy(self, file: File, target: Path) -> None:
-        """Write a file's content to a path, for what reads it by path."""
+        """Write a file's content to a path."""
         target.unlink(missing_ok=True)
         self._blobs.copy(_blob(file.id), target)
 
     def sweep(self) -> None:
-        """Forget files whose time is over, and contents that no file has."""
+        """Delete expired files, and contents without a file."""
         expired = sa.select(FILES.c.id).where(FILES.c.expires_at <= int(self._now()))
         with self._database.read_transaction() as connection:
-            gone = connection.execute(expired).scalars().all()
-        rows.each(gone, self._expire)
-        rows.each(list(self._blobs.older(_FOLDER, _ORPHAN_AGE_S)), self._delete_left_over)
+            expired_ids = connection.execute(expired).scalars().all()
+        rows.each(expired_ids, self._expire)
+        rows.each(list(self._blobs.older(_FOLDER, _ORPHAN_AGE_S)), self._delete_orphan)
 
     def _expire(self, file_id: str) -> None:
         with self._database.write_transaction() as connection:
             connection.execute(sa.delete(FILES).where(FILES.c.id == file_id))
         self._blobs.delete(_blob(file_id))
 
-    def _delete_left_over(self, name: str) -> None:
+    def _delete_orphan(self, name: str) -> None:
         with self._database.read_transaction() as connection:
-            known = connection.execute(sa.select(FILES.c.seq).where(FILES.c.id == name.rpartition("/")[2])).first()
-        if known is None:
+            row = connection.execute(sa.select(FILES.c.seq).where(FILES.c.id == name.rpartition("/")[2])).first()
+        if row is None:
             self._blobs.delete(name)
 
     def _is_not_expired(self) -> sa.ColumnElement[bool]:

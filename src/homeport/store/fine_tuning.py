@@ -1,6 +1,6 @@
-"""Fine-tuning jobs as callers see them: rows, what was told of them, and what they left on their way. Synchronous.
+"""Fine-tuning jobs as callers see them: jobs, events and checkpoints. Synchronous.
 
-Fills `domain.fine_tunes.FineTuneBook`. Every change of a job's status is one transaction with what is told of it.
+A job's status changes in the same transaction that adds the event about it.
 """
 
 import secrets
@@ -31,18 +31,18 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 _BUSY_S = 60.0
 _WRITTEN = ("hyperparameters", "metadata", "error")
-"""What stands in the table as JSON."""
+"""The columns of JSON."""
 
 
 class SqlFineTuningRepository:
-    """The jobs of a database; `now` is the wall clock in seconds."""
+    """The jobs of a database. `now`: the wall clock in seconds."""
 
     def __init__(self, database: Database, now: Callable[[], float] = time.time) -> None:
         self._database = database
         self._now = now
 
     def create(self, job: FineTuningJob, max_waiting: int) -> FineTuningJob:
-        """Keep a new job; its times are made here. Raises Overloaded where its server has so many that wait."""
+        """Store a new job. Raises Overloaded if its server has `max_waiting` jobs in the queue."""
         now = int(self._now())
         job = msgspec.structs.replace(job, status="queued", created_at=now, updated_at=now)
         with self._database.write_transaction() as connection:
@@ -50,7 +50,7 @@ class SqlFineTuningRepository:
             waiting = connection.execute(mine.where(FINE_TUNES.c.status == "queued")).scalar_one()
             if waiting >= max_waiting:
                 raise Overloaded(
-                    f"{waiting} fine-tuning jobs wait already, and no more may: try again when one is done.",
+                    f"{waiting} fine-tuning jobs are in the queue, which is full: try again when one has ended.",
                     retry_after_s=_BUSY_S,
                 )
             ahead = waiting + connection.execute(mine.where(FINE_TUNES.c.status.in_(ACTIVE_STATUSES))).scalar_one()
@@ -76,7 +76,7 @@ class SqlFineTuningRepository:
             return fetch_page(connection, FINE_TUNES, page, FINE_TUNES.c.project == project, read)
 
     def get(self, project: str, job_id: str) -> FineTuningJob:
-        """One job. Raises NotFound, also for another project's."""
+        """Return a job. Raises NotFound, also for another project's."""
         with self._database.read_transaction() as connection:
             return _find_job(connection, project, job_id)
 
@@ -89,18 +89,18 @@ class SqlFineTuningRepository:
         return self._list_related(FINE_TUNE_CHECKPOINTS, FineTuningCheckpoint, "metrics", project, job_id, page)
 
     def cancel(self, project: str, job_id: str) -> FineTuningJob:
-        """End a job for good. Raises NotFound, or InvalidRequest for one that has ended."""
+        """Cancel a job. Raises NotFound, or InvalidRequest for one that has ended."""
         now = int(self._now())
         return self._change_status(
             project, job_id, UNFINISHED_STATUSES, {"status": "cancelled", "finished_at": now}, "Job cancelled."
         )
 
     def pause(self, project: str, job_id: str) -> FineTuningJob:
-        """Have a job wait until it is resumed. Raises NotFound, or InvalidRequest for one that does not go on."""
+        """Pause a job until it is resumed. Raises NotFound, or InvalidRequest for one that is paused or has ended."""
         return self._change_status(project, job_id, ("queued", *ACTIVE_STATUSES), {"status": "paused"}, "Job paused.")
 
     def resume(self, project: str, job_id: str) -> FineTuningJob:
-        """Put a paused job back into the queue. Raises NotFound, or InvalidRequest for one that is not paused."""
+        """Return a paused job to the queue. Raises NotFound, or InvalidRequest for one that is not paused."""
         return self._change_status(
             project, job_id, ("paused",), {"status": "queued"}, "Job resumed. It is in the queue again."
         )
@@ -110,11 +110,11 @@ class SqlFineTuningRepository:
     ) -> FineTuningJob:
         now = int(self._now())
         with self._database.write_transaction() as connection:
-            was = _find_job(connection, project, job_id)
-            if was.status not in sources:
-                how = "has ended" if was.status in ENDED else "stands"
+            job = _find_job(connection, project, job_id)
+            if job.status not in sources:
+                how = "has ended" if job.status in ENDED else "is active"
                 raise InvalidRequest(
-                    f"The fine-tuning job {job_id} {how} ({was.status}): it cannot be {values['status']} now.",
+                    f"The fine-tuning job {job_id} {how} ({job.status}): it cannot be {values['status']} now.",
                     code="invalid_job_state",
                 )
             change_status(connection, job_id, sources, {**values, "updated_at": now, "estimated_finish": None})
@@ -132,27 +132,27 @@ class SqlFineTuningRepository:
 
 
 def job_to_row(job: FineTuningJob) -> dict[str, Any]:
-    """A job as its row has it."""
+    """Return the row of a job."""
     values = msgspec.structs.asdict(job)
     written = {name: None if values[name] is None else msgspec.json.encode(values[name]).decode() for name in _WRITTEN}
     return values | written
 
 
 def jobs_of(found: Iterable[sa.RowMapping]) -> Iterator[FineTuningJob]:
-    """Rows as jobs; damaged ones are left out."""
+    """Convert rows to jobs, without damaged ones."""
     return rows.values(found, FineTuningJob, _WRITTEN)
 
 
 def change_status(
     connection: sa.Connection, job_id: str, sources: Sequence[JobStatus], values: Mapping[str, Any]
 ) -> bool:
-    """Change a job that has one of these statuses; give whether it had."""
+    """Change a job if it has one of these statuses; return whether it had."""
     query = sa.update(FINE_TUNES).where(FINE_TUNES.c.id == job_id, FINE_TUNES.c.status.in_(sources)).values(**values)
     return connection.execute(query).rowcount > 0
 
 
 def add_event(connection: sa.Connection, job_id: str, at: int, message: str, **more: Any) -> None:
-    """Write down what is told of a job: `level`, `type`, and `data` as a mapping."""
+    """Add an event to a job. `more`: `level`, `type`, `data`."""
     event = FineTuningEvent(id=f"ftevent-{secrets.token_hex(12)}", created_at=at, message=message, **more)
     values = msgspec.structs.asdict(event)
     data = None if event.data is None else msgspec.json.encode(event.data).decode()
@@ -167,8 +167,8 @@ def _find_job(connection: sa.Connection, project: str, job_id: str) -> FineTunin
     return rows.value(row, FineTuningJob, _WRITTEN)
 
 
-def _matches_metadata(job: FineTuningJob, wanted: Mapping[str, str] | None) -> bool:
-    if wanted is None:
+def _matches_metadata(job: FineTuningJob, metadata: Mapping[str, str] | None) -> bool:
+    if metadata is None:
         return True
     own = job.metadata or {}
-    return all(own.get(key) == value for key, value in wanted.items()) if wanted else not own
+    return all(own.get(key) == value for key, value in metadata.items()) if metadata else not own

@@ -1,7 +1,7 @@
-"""Pictures kept for a while under names that nobody can guess. Implements `domain.ports.Pictures`.
+"""Images that are stored for a limited time under names that nobody can guess.
 
-A name says until when its picture is kept, so a server that starts anew knows as much as the one before. Knows nothing
-of HTTP, nor of what is in a picture.
+A name contains the time at which its image expires, so a restarted server needs no other record. Knows nothing of HTTP
+or the content of images.
 """
 
 import logging
@@ -24,9 +24,9 @@ _log = logging.getLogger("homeport.pictures")
 
 
 class ImageFolder:
-    """Pictures in `folder`, which is made for this user alone, each in one of its project.
+    """Images in `folder`, which is created for this user alone, with a folder per project.
 
-    `kept_s`: for how long each is kept; `check` raises where a project may not keep so many bytes more.
+    `kept_s`: the time until an image expires. `check` raises if a project may not store that many bytes more.
     """
 
     def __init__(self, folder: Path, kept_s: float, clock: Callable[[], float] = time.time) -> None:
@@ -37,52 +37,52 @@ class ImageFolder:
         self.check: Callable[[str, int], None] = lambda _, __: None
 
     def save(self, data: bytes, format: ImageFormat, project: str = LOCAL_PROJECT) -> str:
-        """Write a picture down and give its name; those that have expired go.
+        """Store an image and return its name. Deletes expired images.
 
         Raises what `check` raises, StorageFull or Unavailable.
         """
         self.sweep()
         folder = self._folder / project
         name = f"{int(self._clock() + self._kept_s):08x}-{secrets.token_urlsafe(32)}.{format.value}"
-        with self._guard:  # what one has checked, no other takes meanwhile
+        with self._guard:  # no other image may use the space between check and write
             self.check(project, len(data))
             try:
                 durable_files.make_folder(self._folder)
                 durable_files.make_folder(folder)
                 atomic.write_file(folder / name, data)
             except OSError as error:
-                raise durable_files.storage_error(error, "a picture") from error
+                raise durable_files.storage_error(error, "an image") from error
         return name
 
     def sizes(self) -> Mapping[str, int]:
-        """What each project keeps, in bytes."""
-        found: Counter[str] = Counter()
+        """Return the bytes that each project stores."""
+        sizes: Counter[str] = Counter()
         for path in self._folder.glob("*/*"):
-            with suppress(FileNotFoundError):  # removed meanwhile
-                found[path.parent.name] += path.stat().st_size
-        return found
+            with suppress(FileNotFoundError):  # deleted meanwhile
+                sizes[path.parent.name] += path.stat().st_size
+        return sizes
 
     def find(self, name: str) -> bytes | None:
-        """A picture by its name; None where it has expired or never was."""
-        if self._is_over(name):
+        """Return an image by its name; None if it has expired or never existed."""
+        if self._is_expired(name):
             return None
-        found = next((path for path in (self._folder / name, *self._folder.glob(f"*/{name}")) if path.is_file()), None)
+        path = next((path for path in (self._folder / name, *self._folder.glob(f"*/{name}")) if path.is_file()), None)
         try:
-            return found.read_bytes() if found else None
+            return path.read_bytes() if path else None
         except FileNotFoundError:
             return None
 
     def sweep(self) -> None:
-        """Remove what has expired, and what was left half written long ago."""
+        """Delete expired images, and old files that were not written completely."""
         for path in (*self._folder.glob("*"), *self._folder.glob("*/*")):
-            if path.is_dir() or not self._is_over(path.name.removesuffix(atomic.PARTIAL)):
+            if path.is_dir() or not self._is_expired(path.name.removesuffix(atomic.PARTIAL)):
                 continue
             try:
                 path.unlink(missing_ok=True)
-            except OSError as error:  # one that cannot be removed keeps no other from it, and no picture from its place
-                _log.warning("%s cannot be removed: %s", path, error.strerror)
+            except OSError as error:  # the others are deleted, and images are stored, all the same
+                _log.warning("cannot delete %s: %s", path, error.strerror)
 
-    def _is_over(self, name: str) -> bool:
-        """Whether a name's time is over; also where it is no name of ours."""
+    def _is_expired(self, name: str) -> bool:
+        """Return whether an image has expired, by its name. Other names count as expired."""
         match = _NAME.fullmatch(name)
         return match is None or int(match[1], 16) <= self._clock()

@@ -1,7 +1,4 @@
-"""The keys in memory, so that no request waits for SQL; read anew when another process has changed them.
-
-Knows nothing of requests. Fills `domain.ports.Keys`.
-"""
+"""The keys in memory, so that no request waits for SQL. They are reloaded when another process changes them."""
 
 import asyncio
 import time
@@ -12,40 +9,40 @@ from homeport.store.keys import SqlKeyRepository, digest
 
 
 class SqlKeyCache:
-    """The keys that open something now. `load` it once before use, and `refresh` it again and again.
+    """The valid keys. Call `load` once before use, and `refresh` regularly.
 
-    While the database is away the keys stay as they were last seen.
+    While the database cannot be reached, the keys stay as they were.
     """
 
-    def __init__(self, book: SqlKeyRepository, secret: bytes, now: Callable[[], float] = time.time) -> None:
-        self._book = book
+    def __init__(self, keys: SqlKeyRepository, secret: bytes, now: Callable[[], float] = time.time) -> None:
+        self._repository = keys
         self._secret = secret
         self._now = now
         self._revision = -1
-        self._is_closed = False
+        self._requires_key = False
         self._keys: Mapping[str, Key] = {}
 
     @property
     def requires_key(self) -> bool:
-        """Whether a key was ever made: then nobody comes in without one, also if all are revoked or lost."""
-        return self._is_closed
+        """Whether a key ever existed: then every request needs one, even if all are revoked or lost."""
+        return self._requires_key
 
     def find(self, secret: str) -> Key | None:
-        """The key with this secret, if it opens anything now."""
+        """Return the key with this secret, if it is valid now."""
         key = self._keys.get(digest(self._secret, secret))
         return key if key is not None and key.is_valid(self._now()) else None
 
     def find_by_id(self, key_id: str) -> Key | None:
-        """The key with this id, if it opens anything now."""
+        """Return the key with this id, if it is valid now."""
         now = self._now()
         return next((key for key in self._keys.values() if key.id == key_id and key.is_valid(now)), None)
 
     def load(self) -> None:
-        """Read the keys if they have changed."""
-        if self._book.revision() != self._revision:
-            self._revision, self._keys = self._book.by_digest()
-            self._is_closed = self._is_closed or self._revision > 0
+        """Reload the keys if they have changed."""
+        if self._repository.revision() != self._revision:
+            self._revision, self._keys = self._repository.by_digest()
+            self._requires_key = self._requires_key or self._revision > 0
 
     async def refresh(self) -> None:
-        """Read the keys, in a thread, if they have changed."""
+        """Reload the keys, in a thread, if they have changed."""
         await asyncio.to_thread(self.load)

@@ -1,7 +1,4 @@
-"""A marker file outside a database that says it has held keys, so that a lost or empty database is noticed.
-
-Knows nothing of keys.
-"""
+"""A marker file next to a database that records that it had keys, so that a lost or empty database is noticed."""
 
 from pathlib import Path
 
@@ -11,18 +8,18 @@ _TEXT = b"The database of this name has held keys. If it and this file are delet
 
 
 class KeyMarker:
-    """A file that exists from the first key on."""
+    """A file that exists once a key was created."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     @property
     def is_set(self) -> bool:
-        """Whether there ever was a key."""
+        """Whether a key ever existed."""
         return self._path.exists()
 
     def set(self) -> None:
-        """There is a key. Raises Unavailable or StorageFull."""
+        """Record that a key exists. Raises Unavailable or StorageFull."""
         if self.is_set:
             return
         try:
@@ -32,5 +29,5 @@ class KeyMarker:
             raise durable_files.storage_error(error, str(self._path)) from error
 
     def remove(self) -> None:
-        """The keys are lost, and the operator knows it."""
+        """Delete the file, because the operator accepts the loss of the keys."""
         self._path.unlink(missing_ok=True)

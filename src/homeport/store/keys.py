@@ -1,6 +1,6 @@
-"""Keys in the database: made, listed, revoked, rotated. Of a secret only a keyed hash is kept.
+"""Keys in the database: create, list, revoke and rotate. Of a secret only a keyed hash is stored.
 
-Knows nothing of who shows one: `ring` does. Every change counts up a revision, by which other processes see it.
+`key_cache` finds the key of a request. Every change increments a revision, by which other processes notice it.
 """
 
 import hashlib
@@ -27,14 +27,14 @@ _PROJECT = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _NAME_LENGTH = 256
 _MAX_LIMIT = 2**53
 _PREFIX = "sk-"
-_WRITTEN = ("models", "limits")  # what stands in the table as JSON
+_WRITTEN = ("models", "limits")  # columns of JSON
 
 
 def server_secret(home: Path, *, is_in_use: bool = False) -> bytes:
-    """The secret that keys are hashed with, made when first needed and readable by this user alone.
+    """Return the secret with which keys are hashed. It is created when it is first needed, for this user alone.
 
-    A stolen database is worth nothing without it. `is_in_use`: keys have been made with it, so that a new one would be
-    worth nothing either. Raises Unavailable.
+    A stolen database is useless without it. `is_in_use`: keys were hashed with it, so a new one would be useless too.
+    Raises Unavailable.
     """
     path = home / "key-secret"
     try:
@@ -45,12 +45,12 @@ def server_secret(home: Path, *, is_in_use: bool = False) -> bytes:
                     f"HOMEPORT_ACCEPT_LOST_KEYS=1 to create a new one, with which no key works until it is rotated."
                 )
             _make_secret(path)
-        found = path.read_bytes()
+        secret = path.read_bytes()
     except OSError as error:
         raise Unavailable(f"The secret {path} cannot be used: {error.strerror}.") from error
-    if len(found) != _SECRET_BYTES:
-        raise Unavailable(f"The secret {path} is broken: put back a copy of it, or make new keys without it.")
-    return found
+    if len(secret) != _SECRET_BYTES:
+        raise Unavailable(f"The secret {path} is damaged: restore a copy of it, or delete it and create new keys.")
+    return secret
 
 
 def _make_secret(path: Path) -> None:
@@ -59,23 +59,23 @@ def _make_secret(path: Path) -> None:
 
 
 def digest(secret: bytes, key: str) -> str:
-    """What is kept of a key."""
+    """Return the digest under which a key is stored."""
     return hashlib.blake2b(key.encode("utf-8", "surrogateescape"), key=secret, digest_size=32).hexdigest()
 
 
 class SqlKeyRepository:
-    """The keys of a database. Synchronous; `now` is the wall clock in seconds, `seal` what says that there are keys."""
+    """The keys of a database. Synchronous. `now`: the wall clock in seconds; `marker`: records that there are keys."""
 
     def __init__(
-        self, database: Database, secret: bytes, now: Callable[[], float] = time.time, seal: KeyMarker | None = None
+        self, database: Database, secret: bytes, now: Callable[[], float] = time.time, marker: KeyMarker | None = None
     ) -> None:
         self._database = database
-        self._seal = seal
+        self._marker = marker
         self._secret = secret
         self._now = now
 
     def create(self, new_key: NewKey) -> IssuedKey:
-        """Make a key, and its project if that is new. Raises InvalidRequest naming the field."""
+        """Create a key, and its project if it is new. Raises InvalidRequest naming the field."""
         _check(new_key)
         now = int(self._now())
         secret = f"{_PREFIX}{secrets.token_urlsafe(_SECRET_BYTES)}"
@@ -94,55 +94,55 @@ class SqlKeyRepository:
             if known is None:
                 connection.execute(sa.insert(PROJECTS).values(id=key.project, created_at=now))
             connection.execute(sa.insert(KEYS).values(**_row(key), digest=digest(self._secret, secret)))
-            _count(connection)
-            if self._seal is not None:
-                self._seal.set()  # before the key is there: none is ever without it
+            _increment_revision(connection)
+            if self._marker is not None:
+                self._marker.set()  # before the key exists
         return IssuedKey(key=key, secret=secret)
 
     def list_all(self) -> Sequence[Key]:
-        """All keys, the oldest first, those that no longer open anything included; a damaged one is left out."""
+        """Return all keys, oldest first, including invalid ones, without damaged ones."""
         with self._database.read_transaction() as connection:
             found = connection.execute(sa.select(KEYS).order_by(KEYS.c.created_at, KEYS.c.id))
             return list(keys_of(found.mappings()))
 
     def get(self, key_id: str) -> Key:
-        """One key. Raises NotFound."""
+        """Return a key. Raises NotFound."""
         with self._database.read_transaction() as connection:
             return self._find(connection, key_id)
 
     def revoke(self, key_id: str) -> Key:
-        """Have a key open nothing from now on; twice is once. Raises NotFound."""
+        """Revoke a key; a revoked one stays as it is. Raises NotFound."""
         with self._database.write_transaction() as connection:
             key = self._find(connection, key_id)
             if key.revoked_at is not None:
                 return key
             key = msgspec.structs.replace(key, revoked_at=int(self._now()))
             connection.execute(sa.update(KEYS).where(KEYS.c.id == key_id).values(revoked_at=key.revoked_at))
-            _count(connection)
+            _increment_revision(connection)
             return key
 
     def rotate(self, key_id: str) -> IssuedKey:
-        """Give a key a new secret; the old one opens nothing from now on. Raises NotFound, or InvalidRequest."""
+        """Give a key a new secret, which replaces the old one. Raises NotFound, or InvalidRequest for a revoked key."""
         secret = f"{_PREFIX}{secrets.token_urlsafe(_SECRET_BYTES)}"
         with self._database.write_transaction() as connection:
             key = self._find(connection, key_id)
             if key.revoked_at is not None:
-                raise InvalidRequest(f"The key {key_id} is revoked: make a new one.", code="key_revoked")
+                raise InvalidRequest(f"The key {key_id} is revoked: create a new one.", code="key_revoked")
             key = msgspec.structs.replace(key, hint=mask_secret(secret), rotated_at=int(self._now()))
             changed = {"hint": key.hint, "rotated_at": key.rotated_at, "digest": digest(self._secret, secret)}
             connection.execute(sa.update(KEYS).where(KEYS.c.id == key_id).values(**changed))
-            _count(connection)
+            _increment_revision(connection)
         return IssuedKey(key=key, secret=secret)
 
     def revision(self) -> int:
-        """How often keys have changed."""
+        """Return how often keys have changed."""
         with self._database.read_transaction() as connection:
             return _revision(connection)
 
     def by_digest(self) -> tuple[int, dict[str, Key]]:
-        """Every key that is not revoked, and the revision they are of. Whether there ever was one: revision > 0.
+        """Return the revision, and the keys that are not revoked by digest. A revision of 0: there was never a key.
 
-        A key whose row is damaged opens nothing.
+        Keys with damaged rows are left out.
         """
         with self._database.read_transaction() as connection:
             found = connection.execute(sa.select(KEYS).where(KEYS.c.revoked_at.is_(None))).mappings().all()
@@ -157,28 +157,28 @@ class SqlKeyRepository:
 
 
 def keys_of(found: Iterable[sa.RowMapping]) -> Iterator[Key]:
-    """Rows as keys; damaged ones are left out."""
+    """Convert rows to keys, without damaged ones."""
     return rows.values(found, Key, _WRITTEN)
 
 
-def _check(wanted: NewKey) -> None:
-    if not 0 < len(wanted.name.strip()) <= _NAME_LENGTH:
+def _check(new_key: NewKey) -> None:
+    if not 0 < len(new_key.name.strip()) <= _NAME_LENGTH:
         raise InvalidRequest(f"Invalid 'name': expected 1 to {_NAME_LENGTH} characters.", param="name")
-    if not _PROJECT.fullmatch(wanted.project):
+    if not _PROJECT.fullmatch(new_key.project):
         raise InvalidRequest(
             "Invalid 'project': expected up to 64 of a-z, 0-9, '.', '_' and '-', a letter or digit first.",
             param="project",
         )
-    if wanted.expires_in_s is not None and not 0 < wanted.expires_in_s <= _MAX_LIMIT:
+    if new_key.expires_in_s is not None and not 0 < new_key.expires_in_s <= _MAX_LIMIT:
         raise InvalidRequest(f"Invalid 'expires_in_s': expected seconds, from 1 to {_MAX_LIMIT}.", param="expires_in_s")
-    for name, value in msgspec.structs.asdict(wanted.limits).items():
+    for name, value in msgspec.structs.asdict(new_key.limits).items():
         if value is not None and not 0 < value <= _MAX_LIMIT:
             raise InvalidRequest(
                 f"Invalid 'limits.{name}': expected a number from 1 to {_MAX_LIMIT}.", param=f"limits.{name}"
             )
 
 
-def _count(connection: sa.Connection) -> None:
+def _increment_revision(connection: sa.Connection) -> None:
     changed = sa.update(REVISIONS).where(REVISIONS.c.name == "keys").values(revision=REVISIONS.c.revision + 1)
     if connection.execute(changed).rowcount == 0:
         connection.execute(sa.insert(REVISIONS).values(name="keys", revision=1))

@@ -1,7 +1,7 @@
-"""Brings a database to today's schema, or says how far it is from it.
+"""Upgrades a database to the current schema, and checks it.
 
-A new database is made from `schema` at once and stamped; only an older one needs Alembic, which is imported then: the
-server's memory need not hold it. Knows nothing of rows.
+A new database is created from `schema` directly. Only an older one needs Alembic, which is imported then, so that the
+server's memory does not hold it.
 """
 
 import sqlite3
@@ -19,7 +19,7 @@ _STAMP = sa.Table("alembic_version", sa.MetaData(), sa.Column("version_num", sa.
 
 
 def revision(database: Database) -> str | None:
-    """The step a database is at; None where it is empty."""
+    """Return the revision of a database; None if it is empty."""
     with database.read_transaction() as connection:
         if not sa.inspect(connection).has_table(_STAMP.name):
             return None
@@ -28,52 +28,54 @@ def revision(database: Database) -> str | None:
 
 
 def upgrade(database: Database) -> tuple[str | None, str]:
-    """Bring a database to today's schema; give its step before and after. Raises Unavailable for a newer one's."""
-    was = revision(database)
-    if was is None:
+    """Upgrade a database; return its revision before and after. Raises Unavailable for a newer one."""
+    current = revision(database)
+    if current is None:
         _create(database)
-    elif was != REVISION:
-        _check_known(database, was)
+    elif current != REVISION:
+        _check_known(database, current)
         _run_migrations(database)
-    return was, REVISION
+    return current, REVISION
 
 
 def prepare_database(database: Database) -> None:
-    """Make a database fit for use, as a server does at its start. SQLite is upgraded by itself.
+    """Prepare a database at the start of a server: SQLite is upgraded automatically.
 
-    Raises Unavailable where the operator has to do it: for a server shared by many, and for a newer program's schema.
+    Raises Unavailable if the operator must act: for PostgreSQL, which servers may share, and for a newer schema.
     """
-    was = revision(database)
-    if was == REVISION:
+    current = revision(database)
+    if current == REVISION:
         return
-    if was is not None:
-        _check_known(database, was)
+    if current is not None:
+        _check_known(database, current)
     if not database.is_sqlite:
         raise Unavailable(
-            f"The database {database} is at {was or 'nothing'} and this Homeport needs {REVISION}: "
+            f"The database {database} is at {current or 'nothing'} and this Homeport needs {REVISION}: "
             "run `homeport db upgrade` with the same settings."
         )
     upgrade(database)
 
 
 def find_faults(database: Database) -> list[str]:
-    """What is wrong with a database, in words; nothing where all is well."""
-    was = revision(database)
-    found = [] if was == REVISION else [f"it is at {was or 'nothing'}, not at {REVISION}: run `homeport db upgrade`"]
+    """Return descriptions of what is wrong with a database."""
+    current = revision(database)
+    faults: list[str] = []
+    if current != REVISION:
+        faults.append(f"it is at {current or 'nothing'}, not at {REVISION}: run `homeport db upgrade`")
     with database.read_transaction() as connection:
         if database.is_sqlite:
-            told = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
-            found += [str(line) for line in told if line != "ok"]
+            results = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
+            faults += [str(line) for line in results if line != "ok"]
         missing = set(METADATA.tables) - set(sa.inspect(connection).get_table_names())
-    if was == REVISION and missing:
-        found.append(f"tables are missing: {', '.join(sorted(missing))}")
-    return found
+    if current == REVISION and missing:
+        faults.append(f"tables are missing: {', '.join(sorted(missing))}")
+    return faults
 
 
 def backup(database: Database, target: Path) -> int:
-    """Copy a database, also one in use, into a new file; give its size. Raises InvalidRequest for PostgreSQL."""
+    """Copy a database, even one in use, to a new file; return its size. Raises InvalidRequest for PostgreSQL."""
     if not database.is_sqlite:
-        raise InvalidRequest("PostgreSQL is backed up by its own tool: pg_dump.")
+        raise InvalidRequest("Back up PostgreSQL with its own tool, pg_dump.")
     if target.exists():
         raise InvalidRequest(f"{target} exists already.")
     try:
@@ -88,15 +90,15 @@ def backup(database: Database, target: Path) -> int:
     return target.stat().st_size
 
 
-def _check_known(database: Database, was: str) -> None:
-    if was > REVISION:
-        raise Unavailable(f"The database {database} is at {was}, made by a newer Homeport than this ({REVISION}).")
+def _check_known(database: Database, current: str) -> None:
+    if current > REVISION:
+        raise Unavailable(f"The database {database} is at {current}, made by a newer Homeport than this ({REVISION}).")
 
 
 def _create(database: Database) -> None:
     with database.write_transaction() as connection:
         if sa.inspect(connection).has_table(_STAMP.name):
-            return  # another process was first
+            return  # another process created it first
         METADATA.create_all(connection)
         _STAMP.create(connection)
         connection.execute(sa.insert(_STAMP).values(version_num=REVISION))

@@ -20,7 +20,7 @@ Sizes = Callable[[], Mapping[str, int]]
 class SqlProjectStorage:
     """The storage of a database's projects. `limit`: bytes per project, unless its keys have limits of their own.
 
-    `pictures` and `models` give what each project keeps of these beside the database.
+    `pictures` and `models` return the bytes of images and fine-tuned models, by project.
     """
 
     def __init__(
@@ -32,16 +32,16 @@ class SqlProjectStorage:
         self._models = models
 
     def of(self, project: str) -> ProjectUsage:
-        """What a project keeps now."""
+        """Return what a project stores."""
         with self._database.read_transaction() as connection:
-            return self._counted(connection, project)
+            return self._sum(connection, project)
 
     def every(self) -> Sequence[ProjectUsage]:
-        """What every project keeps that keeps anything, by name."""
+        """Return what each project stores, by name, without projects that store nothing."""
         with self._database.read_transaction() as connection:
             names = set(connection.execute(sa.select(FILES.c.project).union(sa.select(UPLOADS.c.project))).scalars())
             names |= {*self._pictures(), *self._models()}
-            found = [self._counted(connection, name) for name in sorted(names)]
+            found = [self._sum(connection, name) for name in sorted(names)]
         return [each for each in found if each.total]
 
     def check(self, project: str, n_bytes: int, param: str | None = "file") -> None:
@@ -49,14 +49,14 @@ class SqlProjectStorage:
         self.of(project).check(n_bytes, param)
 
     def claim(self, connection: sa.Connection, project: str, n_bytes: int, param: str | None = "file") -> None:
-        """The same within the transaction that keeps them: until it ends no other one can claim for this project."""
+        """Check within the transaction that stores them: until it ends, no other one can claim space of the project."""
         if connection.dialect.name == "postgresql":  # SQLite has one writer at a time
             lock = sa.func.pg_advisory_xact_lock(sa.func.hashtext(f"storage of {project}"))
             connection.execute(sa.select(lock))
-        self._counted(connection, project).check(n_bytes, param)
+        self._sum(connection, project).check(n_bytes, param)
 
-    def _counted(self, connection: sa.Connection, project: str) -> ProjectUsage:
-        """What a project keeps, as this connection sees it."""
+    def _sum(self, connection: sa.Connection, project: str) -> ProjectUsage:
+        """Return what a project stores, as this connection sees it."""
         parts = sa.select(sa.func.coalesce(sa.func.sum(UPLOAD_PARTS.c.bytes), 0)).join(
             UPLOADS, UPLOADS.c.id == UPLOAD_PARTS.c.upload_id
         )

@@ -19,7 +19,7 @@ _log = logging.getLogger("homeport.store")
 
 
 def value(row: sa.RowMapping, kind: type[S], written: Iterable[str] = ()) -> S:
-    """A row as a struct; `written`: its columns that hold JSON. Raises NotFound for an unreadable row."""
+    """Convert a row to a struct. `written`: its columns of JSON. Raises NotFound for a damaged row."""
     try:
         values = {name: row[name] for name in kind.__struct_fields__}
         values |= {name: msgspec.json.decode(values[name]) for name in written if values[name] is not None}
@@ -30,7 +30,7 @@ def value(row: sa.RowMapping, kind: type[S], written: Iterable[str] = ()) -> S:
 
 
 def values(rows: Iterable[sa.RowMapping], kind: type[S], written: Iterable[str] = ()) -> Iterator[S]:
-    """Every row that can be read; the others are left out, and logged."""
+    """Convert rows, without damaged ones, which are logged."""
     for row in rows:
         try:
             yield value(row, kind, written)

@@ -1,12 +1,13 @@
-"""The tables as they are today. Knows nothing of how an older database gets there: `migrations` does.
+"""The current tables. `migrations` upgrades older databases to them.
 
-Times are whole seconds since 1970. What is never searched for (a key's models and limits) is JSON in a text column.
+Times are whole seconds since 1970. Values that no query searches (such as a key's models and limits) are JSON in text
+columns.
 """
 
 import sqlalchemy as sa
 
 REVISION = "r0005"
-"""The newest step of `migrations/versions`: what a database made from these tables is stamped with."""
+"""The latest revision of `migrations/versions`, with which a database of these tables is stamped."""
 
 METADATA = sa.MetaData()
 
@@ -16,7 +17,7 @@ REVISIONS = sa.Table(
     sa.Column("name", sa.String(32), primary_key=True),
     sa.Column("revision", sa.BigInteger, nullable=False),
 )
-"""Counts the changes of what processes keep in memory (`keys`), so that each sees when to read it anew."""
+"""Counts the changes of records that processes cache (`keys`), so that each notices when to reload them."""
 
 PROJECTS = sa.Table(
     "projects",
@@ -40,10 +41,10 @@ KEYS = sa.Table(
     sa.Column("expires_at", sa.BigInteger),
     sa.Column("revoked_at", sa.BigInteger),
 )
-"""Rows are never deleted: that there was a key once keeps the server from running without keys again."""
+"""Rows are never deleted: once there was a key, the server never runs without keys again."""
 
 NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
-"""A row's own number: SQLite counts up only what it calls INTEGER."""
+"""The number of a row. SQLite increments only columns of type INTEGER."""
 
 USAGE_LEDGERS = sa.Table(
     "journals",
@@ -51,7 +52,7 @@ USAGE_LEDGERS = sa.Table(
     sa.Column("name", sa.String(64), primary_key=True),
     sa.Column("read_bytes", sa.BigInteger, nullable=False),
 )
-"""How far each ledger's file has been read into `usage`."""
+"""How far each file of the usage ledger has been imported into `usage`."""
 
 USAGE = sa.Table(
     "usage",
@@ -151,7 +152,7 @@ BATCHES = sa.Table(
     sa.Index("batches_project", "project", "seq"),
     sa.Index("batches_status", "status", "seq"),
 )
-"""`metadata` and `errors` are JSON. Who works on one is its `owner`, until a time that it keeps moving on."""
+"""`metadata` and `errors` are JSON. `owner`: the server that runs the batch, until `owned_until`, which it renews."""
 
 BATCH_RESULTS = sa.Table(
     "batch_outcomes",
@@ -161,7 +162,7 @@ BATCH_RESULTS = sa.Table(
     sa.Column("is_answer", sa.Boolean, nullable=False),
     sa.Column("text", sa.Text, nullable=False),
 )
-"""What came of each line, until all of it stands in the batch's files: the key lets no line come to anything twice."""
+"""The results of lines until they are in the batch's files. The key prevents a second result for a line."""
 
 FINE_TUNES = sa.Table(
     "fine_tunes",
@@ -193,7 +194,7 @@ FINE_TUNES = sa.Table(
     sa.Index("fine_tunes_project", "project", "seq"),
     sa.Index("fine_tunes_status", "status", "server"),
 )
-"""`seen_at`: when its server last said that it lives. `is_tidy`: it has ended, and left nothing behind."""
+"""`seen_at`: the last heartbeat of its server. `is_tidy`: the job has ended and its files are deleted."""
 
 FINE_TUNE_EVENTS = sa.Table(
     "fine_tune_events",

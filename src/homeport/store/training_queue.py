@@ -1,8 +1,7 @@
-"""Fine-tuning jobs as the server sees them that trains them: what comes next, how far it is, what came of it.
+"""Fine-tuning jobs as the server that trains them sees them: the next job, its progress, its result. Synchronous.
 
-Fills `domain.fine_tunes.TrainingLog`. A job that was cancelled or taken over meanwhile is never changed: every
-statement asks for its status and its server. Of one that was paused the step under way is still written down, for it is
-not done again. Synchronous.
+A job that was cancelled or taken over meanwhile is never changed: every statement checks its status and its server. Of
+a paused job the current step is still recorded, because it is not repeated.
 """
 
 import secrets
@@ -29,24 +28,21 @@ from homeport.store.fine_tuning import add_event, jobs_of
 from homeport.store.schema import FINE_TUNE_CHECKPOINTS, FINE_TUNES
 
 SILENT_S = 90
-"""For so long a server says nothing before its jobs go to another one."""
+"""After this time without a heartbeat, another server takes over the jobs of a server."""
 _RESULTS, _PURPOSE = "step_metrics.csv", "fine-tune-results"
 
 
 class SqlTrainingQueue:
-    """The jobs of a database, and the files that their results become; `now` is the wall clock in seconds."""
+    """The jobs of a database. `files`: stores result files; `now`: the wall clock in seconds."""
 
     def __init__(self, database: Database, files: SqlFileRepository, now: Callable[[], float] = time.time) -> None:
         self._database = database
         self._files = files
         self._now = now
-        self._damaged: set[int] = set()  # numbers of rows that cannot be worked on
+        self._damaged: set[int] = set()  # numbers of rows that cannot be read
 
     def next_job(self, server: str) -> FineTuningJob | None:
-        """The server's job to train now: one that was cut off, else the one that waits longest.
-
-        One whose row is damaged is passed over.
-        """
+        """Return the server's next job: an interrupted one, else the oldest in the queue. Damaged rows are skipped."""
         is_waiting = FINE_TUNES.c.status == "queued"
         query = sa.select(FINE_TUNES).where(
             FINE_TUNES.c.server == server, sa.or_(is_waiting, FINE_TUNES.c.status.in_(ACTIVE_STATUSES))
@@ -63,7 +59,7 @@ class SqlTrainingQueue:
             self._damaged.add(row["seq"])
 
     def is_wanted(self, server: str, job_id: str) -> bool:
-        """Whether a job under way is to go on, here."""
+        """Return whether an active job should continue on this server."""
         query = sa.select(FINE_TUNES.c.seq).where(
             FINE_TUNES.c.id == job_id, FINE_TUNES.c.server == server, FINE_TUNES.c.status.in_(ACTIVE_STATUSES)
         )
@@ -71,7 +67,7 @@ class SqlTrainingQueue:
             return connection.execute(query).first() is not None
 
     def heartbeat(self, server: str) -> None:
-        """Say that the server lives, and give it the open jobs of those that have not said so for long."""
+        """Record that the server is alive, and give it the unfinished jobs of servers without a recent heartbeat."""
         now = int(self._now())
         is_open = FINE_TUNES.c.status.in_(UNFINISHED_STATUSES)
         whose = sa.or_(FINE_TUNES.c.server == server, FINE_TUNES.c.seen_at < now - SILENT_S)
@@ -79,7 +75,7 @@ class SqlTrainingQueue:
             connection.execute(sa.update(FINE_TUNES).where(is_open, whose).values(server=server, seen_at=now))
 
     def start(self, job: FineTuningJob) -> bool:
-        """A job's files are being read."""
+        """Record that a job's files are being read."""
         values = {"status": "validating_files"}
         message = f"Validating training file: {job.training_file}"
         if job.validation_file is not None:
@@ -91,13 +87,13 @@ class SqlTrainingQueue:
         return True
 
     def record_prepared(self, job: FineTuningJob, event: TrainingPrepared) -> bool:
-        """A job's files are fit, and its training goes on from a step."""
+        """Record that a job's files are valid, and from which step its training continues."""
         values = {
             "status": "running",
             "steps": event.steps,
             "hyperparameters": msgspec.json.encode(event.hyperparameters).decode(),
         }
-        way = f"Job goes on from step {event.step}" if event.step else "Job started"
+        way = f"Job resumed from step {event.step}" if event.step else "Job started"
         chosen = event.hyperparameters
         message = (
             f"{way}: {event.examples} examples, {event.tokens} tokens, {chosen.n_epochs} epochs, {event.steps} steps."
@@ -109,7 +105,7 @@ class SqlTrainingQueue:
         return True
 
     def record_step(self, job: FineTuningJob, step_metrics: StepMetrics, steps: int, finish_at: int | None) -> bool:
-        """A step is done; one that was told already is passed over."""
+        """Record a step; one that is recorded already is skipped."""
         values = {"step": step_metrics.step, "estimated_finish": finish_at}
         losses = f"training loss={step_metrics.train_loss:.4f}"
         if step_metrics.valid_loss is not None:
@@ -125,7 +121,7 @@ class SqlTrainingQueue:
         return True
 
     def record_checkpoint(self, job: FineTuningJob, step_metrics: StepMetrics, name: str) -> bool:
-        """A checkpoint is a model of this name; of those before it only the latest are there still."""
+        """Record a checkpoint, which is a model of this name, and delete all but the latest ones."""
         table, now = FINE_TUNE_CHECKPOINTS, int(self._now())
         its = sa.select(table.c.step).where(table.c.job == job.id)
         with self._database.write_transaction() as connection:
@@ -133,16 +129,16 @@ class SqlTrainingQueue:
                 return False
             if connection.execute(its.where(table.c.step == step_metrics.step)).first() is None:
                 values = {"job": job.id, "created_at": now, "step": step_metrics.step, "name": name}
-                written = msgspec.json.encode(openai_metrics(step_metrics)).decode()
-                made = f"ftckpt-{secrets.token_hex(12)}"
-                connection.execute(sa.insert(table).values(id=made, metrics=written, **values))
+                metrics = msgspec.json.encode(openai_metrics(step_metrics)).decode()
+                checkpoint_id = f"ftckpt-{secrets.token_hex(12)}"
+                connection.execute(sa.insert(table).values(id=checkpoint_id, metrics=metrics, **values))
                 add_event(connection, job.id, now, f"Checkpoint created at step {step_metrics.step}: {name}")
             latest = connection.execute(its.order_by(table.c.step.desc()).limit(MAX_CHECKPOINTS)).scalars().all()
             connection.execute(sa.delete(table).where(table.c.job == job.id, table.c.step < min(latest)))
         return True
 
     def succeed(self, job: FineTuningJob, result: TrainingResult) -> bool:
-        """A job has its model. The table of measures becomes a file of its project's."""
+        """Record that a job has its model. The table of metrics becomes a file of its project."""
         new_file = NewFile(project=job.project, purpose=_PURPOSE, filename=_RESULTS)
         now = int(self._now())
 
@@ -164,7 +160,7 @@ class SqlTrainingQueue:
         return True
 
     def fail(self, job: FineTuningJob, fault: ErrorInfo) -> bool:
-        """A job cannot be done."""
+        """Record that a job failed."""
         now = int(self._now())
         values = {"status": "failed", "finished_at": now, "estimated_finish": None}
         with self._database.write_transaction() as connection:
@@ -175,7 +171,7 @@ class SqlTrainingQueue:
         return True
 
     def list_uncleaned(self, server: str) -> Sequence[FineTuningJob]:
-        """Jobs that have ended and may have left something behind."""
+        """Return jobs that have ended and may have files left."""
         query = sa.select(FINE_TUNES).where(
             FINE_TUNES.c.server == server, FINE_TUNES.c.status.in_(ENDED), FINE_TUNES.c.is_tidy.is_(False)
         )
@@ -183,7 +179,7 @@ class SqlTrainingQueue:
             return list(jobs_of(connection.execute(query).mappings()))
 
     def mark_cleaned(self, job: FineTuningJob) -> None:
-        """Nothing is left behind any more; of a job without a model, no checkpoints either."""
+        """Record that an ended job has no files left. A job without a model loses its checkpoints too."""
         table = FINE_TUNE_CHECKPOINTS
         with self._database.write_transaction() as connection:
             connection.execute(sa.update(FINE_TUNES).where(FINE_TUNES.c.id == job.id).values(is_tidy=True))
@@ -191,7 +187,7 @@ class SqlTrainingQueue:
                 connection.execute(sa.delete(table).where(table.c.job == job.id))
 
     def counts(self) -> Mapping[str, int]:
-        """How many jobs there are, by status."""
+        """Return the number of jobs by status."""
         query = sa.select(FINE_TUNES.c.status, sa.func.count()).group_by(FINE_TUNES.c.status)
         with self._database.read_transaction() as connection:
             return {str(status): int(n) for status, n in connection.execute(query)}
@@ -213,11 +209,11 @@ class SqlTrainingQueue:
 
 
 class _JobLost(Exception):
-    """The job was ended or taken over before its result was written down."""
+    """The job was ended or taken over before its result was recorded."""
 
 
 def openai_metrics(step_metrics: StepMetrics) -> dict[str, float]:
-    """The measures of a step under OpenAI's names; those that were not taken are left out."""
+    """Return the metrics of a step under OpenAI's names, without those that were not measured."""
     named = {
         "step": step_metrics.step,
         "train_loss": step_metrics.train_loss,

@@ -1,4 +1,4 @@
-"""Uploads in parts: each part a blob, put together into one file when all are there. Synchronous."""
+"""Uploads in parts: each part is a blob, and all are assembled into a file at the end. Synchronous."""
 
 import secrets
 import time
@@ -21,7 +21,7 @@ _OPEN_S = 3600
 
 
 class SqlUploadRepository:
-    """The uploads of a database and its blobs; `now` is the wall clock in seconds."""
+    """The uploads of a database and its blobs. `now`: the wall clock in seconds."""
 
     def __init__(
         self, database: Database, blobs: BlobStore, files: SqlFileRepository, now: Callable[[], float] = time.time
@@ -47,12 +47,12 @@ class SqlUploadRepository:
         return upload
 
     def get(self, project: str, upload_id: str) -> Upload:
-        """One upload of a project, as it stands. Raises NotFound, also for another project's."""
+        """Return an upload of a project. Raises NotFound, also for another project's."""
         with self._database.read_transaction() as connection:
             return self._find(connection, project, upload_id)
 
     def add_part(self, project: str, upload_id: str, content: Path) -> UploadPart:
-        """Keep one part. Raises NotFound, or InvalidRequest where the upload takes no more."""
+        """Store a part. Raises NotFound, or InvalidRequest if the upload accepts no more parts."""
         size = content.stat().st_size
         part = UploadPart(
             id=f"part_{secrets.token_hex(12)}", upload_id=upload_id, bytes=size, created_at=int(self._now())
@@ -64,8 +64,8 @@ class SqlUploadRepository:
             with self._database.write_transaction() as connection:
                 upload = self._find(connection, project, upload_id)
                 _check_pending(upload)
-                here = sa.select(sa.func.coalesce(sa.func.sum(UPLOAD_PARTS.c.bytes), 0))
-                total = connection.execute(here.where(UPLOAD_PARTS.c.upload_id == upload_id)).scalar_one()
+                stored = sa.select(sa.func.coalesce(sa.func.sum(UPLOAD_PARTS.c.bytes), 0))
+                total = connection.execute(stored.where(UPLOAD_PARTS.c.upload_id == upload_id)).scalar_one()
                 if total + size > upload.bytes:
                     raise InvalidRequest(
                         f"The parts are {total + size} bytes with this one, more than the upload's {upload.bytes}.",
@@ -79,7 +79,7 @@ class SqlUploadRepository:
         return part
 
     def assemble(self, project: str, upload_id: str, part_ids: Sequence[str], target: Path) -> Upload:
-        """Write these parts, in this order, to a path. Raises NotFound, or InvalidRequest for parts that do not fit."""
+        """Write parts to a path in this order. Raises NotFound, or InvalidRequest for unknown parts or a wrong size."""
         with self._database.read_transaction() as connection:
             upload = self._find(connection, project, upload_id)
             _check_pending(upload)
@@ -98,7 +98,7 @@ class SqlUploadRepository:
         return upload
 
     def complete(self, upload: Upload, content: Path) -> tuple[Upload, File]:
-        """Make the file. Raises InvalidRequest where another request was faster."""
+        """Store the file. Raises InvalidRequest if another request completed or ended the upload first."""
         new_file = NewFile(
             project=upload.project, purpose=upload.purpose, filename=upload.filename, keep_s=upload.keep_s
         )
@@ -113,7 +113,7 @@ class SqlUploadRepository:
         return msgspec.structs.replace(upload, status="completed", file_id=file.id), file
 
     def cancel(self, project: str, upload_id: str) -> Upload:
-        """End an upload without a file. Raises NotFound, or InvalidRequest for one that has ended."""
+        """Cancel an upload. Raises NotFound, or InvalidRequest for one that has ended."""
         with self._database.write_transaction() as connection:
             upload = self._find(connection, project, upload_id)
             _check_pending(upload)
@@ -122,14 +122,14 @@ class SqlUploadRepository:
         return msgspec.structs.replace(upload, status="cancelled")
 
     def sweep(self) -> None:
-        """End uploads whose time is over, and forget their parts."""
+        """Expire old uploads, and delete their parts."""
         late = sa.and_(UPLOADS.c.status == "pending", UPLOADS.c.expires_at <= int(self._now()))
         with self._database.read_transaction() as connection:
-            gone = connection.execute(sa.select(UPLOADS.c.id).where(late)).scalars().all()
-        rows.each(gone, self._expire)
+            expired_ids = connection.execute(sa.select(UPLOADS.c.id).where(late)).scalars().all()
+        rows.each(expired_ids, self._expire)
 
     def _expire(self, upload_id: str) -> None:
-        self._delete_parts(upload_id)  # first: an upload that has expired is not looked at again
+        self._delete_parts(upload_id)  # first, because an expired upload is not checked again
         with self._database.write_transaction() as connection:
             where = sa.and_(UPLOADS.c.id == upload_id, UPLOADS.c.status == "pending")
             connection.execute(sa.update(UPLOADS).where(where).values(status="expired"))

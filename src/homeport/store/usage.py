@@ -1,7 +1,7 @@
-"""What was used, in the database: read from the ledgers' files, and summed up.
+"""Usage in the database: imported from the files of the usage ledger, and summed.
 
-Any process may read any file, also one that is being written: how far it has been read stands in the database and
-moves in the transaction that writes the rows.
+Any process may import any file, even one that is being written: the database records how far it has been imported, in
+the transaction that writes the rows.
 """
 
 import contextlib
@@ -41,7 +41,7 @@ _SUMS = ("prompt_tokens", "completion_tokens", "cached_tokens", "amount")
 
 
 class SqlUsageRepository:
-    """The usage in a database; `folder` is that of its ledgers. Synchronous."""
+    """The usage in a database. `folder`: the folder of its ledger files. Synchronous."""
 
     def __init__(self, database: Database, folder: Path, now: Callable[[], float] = time.time) -> None:
         self._database = database
@@ -50,27 +50,27 @@ class SqlUsageRepository:
         self._read: dict[str, int] = {}
 
     def import_ledgers(self) -> int:
-        """Read what ledgers have written since; give the number of records. Costs no SQL where there is nothing."""
+        """Import new records of the ledgers; return their number. Without new records it runs no SQL."""
         n_read = 0
 
-        def take(path: Path) -> None:
+        def import_file(path: Path) -> None:
             nonlocal n_read
             try:
                 while (n := self._import_ledger(path)) > 0:
                     n_read += n
                 self._sweep(path)
             except (FileNotFoundError, IntegrityError):
-                return  # another process was faster with this file
+                return  # another process handled this file first
 
         try:
-            rows.each(sorted(self._folder.glob(f"*{SUFFIX}")), take)
+            rows.each(sorted(self._folder.glob(f"*{SUFFIX}")), import_file)
             rows.each(self._folder.glob(f"*{PARTIAL}"), _remove_stale)
         except OSError as error:
-            raise Unavailable(f"A file of usage in {self._folder} cannot be read: {error.strerror}.") from error
+            raise Unavailable(f"Usage in {self._folder} cannot be read: {error.strerror}.") from error
         return n_read
 
     def sum_usage(self, usage_query: UsageQuery) -> Sequence[UsageTotal]:
-        """Sum up, by span of time and group, in this order."""
+        """Sum usage by span of time and group, in this order."""
         spans: list[sa.ColumnElement[Any]] = []
         if usage_query.width_s:
             spans = [(USAGE.c.at // usage_query.width_s * usage_query.width_s).label("begins")]
@@ -83,9 +83,9 @@ class SqlUsageRepository:
             return [_from_row(row, usage_query.by) for row in found if row["requests"]]
 
     def tokens_by_key(self) -> Sequence[tuple[str, int, int]]:
-        """Each key's tokens of this day and of this month, by the calendar of UTC."""
-        moment = datetime.fromtimestamp(self._now(), UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        day, month = int(moment.timestamp()), int(moment.replace(day=1).timestamp())
+        """Return each key's tokens of this day and of this month, in UTC."""
+        today = datetime.fromtimestamp(self._now(), UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        day, month = int(today.timestamp()), int(today.replace(day=1).timestamp())
         tokens = USAGE.c.prompt_tokens + USAGE.c.completion_tokens
         query = (
             sa.select(USAGE.c.key, sa.func.sum(sa.case((USAGE.c.at >= day, tokens), else_=0)), sa.func.sum(tokens))
@@ -96,7 +96,7 @@ class SqlUsageRepository:
             return [(key, int(of_day), int(of_month)) for key, of_day, of_month in connection.execute(query)]
 
     def _import_ledger(self, path: Path) -> int:
-        """Read the next whole lines of a file into rows; give how many, 0 at its end."""
+        """Import the next complete lines of a file; return their number, 0 at its end."""
         name = path.stem
         if path.stat().st_size <= self._read.get(name, -1):
             return 0
@@ -118,7 +118,7 @@ class SqlUsageRepository:
         return len(found) if found else int(bool(data))
 
     def _sweep(self, path: Path) -> None:
-        """Delete a file that was read to its end and that nobody writes any more."""
+        """Delete a file that is imported completely and has no writer."""
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -134,18 +134,18 @@ class SqlUsageRepository:
             os.close(file)
 
 
-def _conditions(question: UsageQuery) -> list[sa.ColumnElement[bool]]:
-    found = [USAGE.c.at >= question.since]
-    if question.until is not None:
-        found.append(USAGE.c.at < question.until)
-    if question.is_batch is not None:
-        found.append(USAGE.c.is_batch == question.is_batch)
+def _conditions(query: UsageQuery) -> list[sa.ColumnElement[bool]]:
+    found = [USAGE.c.at >= query.since]
+    if query.until is not None:
+        found.append(USAGE.c.at < query.until)
+    if query.is_batch is not None:
+        found.append(USAGE.c.is_batch == query.is_batch)
     chosen = (
-        (USAGE.c.project, question.projects),
-        (USAGE.c.key, question.keys),
-        (USAGE.c.user, question.users),
-        (USAGE.c.model, question.models),
-        (USAGE.c.endpoint, question.endpoints),
+        (USAGE.c.project, query.projects),
+        (USAGE.c.key, query.keys),
+        (USAGE.c.user, query.users),
+        (USAGE.c.model, query.models),
+        (USAGE.c.endpoint, query.endpoints),
     )
     return found + [column.in_(values) for column, values in chosen if values]
 
@@ -158,7 +158,7 @@ def _from_row(row: sa.RowMapping, by: Sequence[str]) -> UsageTotal:
 
 
 def _insert(connection: sa.Connection, found: Sequence[dict[str, object]], path: Path) -> None:
-    """Write records down; one that the database does not take, such as a text with a NUL, is left out."""
+    """Insert records, without those that the database refuses, such as a text with a NUL."""
     if not found:
         return
     try:
@@ -166,7 +166,7 @@ def _insert(connection: sa.Connection, found: Sequence[dict[str, object]], path:
             connection.execute(sa.insert(USAGE), found)
     except (DataError, OverflowError, ValueError) as error:
         if len(found) == 1:
-            _log.error("a line of %s cannot be stored and was left out: %s", path, error)
+            _log.error("skipped a line of %s that cannot be stored: %s", path, error)
             return
         middle = len(found) // 2
         _insert(connection, found[:middle], path)
@@ -174,7 +174,7 @@ def _insert(connection: sa.Connection, found: Sequence[dict[str, object]], path:
 
 
 def _remove_stale(path: Path) -> None:
-    with contextlib.suppress(FileNotFoundError):  # named, or swept by another process
+    with contextlib.suppress(FileNotFoundError):  # renamed or deleted by another process
         if path.stat().st_mtime < time.time() - _STALE_S:
             path.unlink()
 
@@ -183,5 +183,5 @@ def _row(line: bytes, path: Path) -> dict[str, object] | None:
     try:
         return msgspec.structs.asdict(msgspec.json.decode(line, type=UsageRecord))
     except msgspec.DecodeError as error:
-        _log.error("a line of %s is broken and was left out: %s", path, error)
+        _log.error("skipped an invalid line of %s: %s", path, error)
         return None

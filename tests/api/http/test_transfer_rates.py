@@ -7,18 +7,18 @@ def test_a_rate_is_averaged() -> None:
     """A body at its rate may pause for the grace; what came fast before buys no more than that."""
     upload = BodyRate(rate=100, grace_s=10, now=0)
     upload.n_new = 1_000_000
-    assert not upload.is_too_slow(1, is_held=False)
-    assert not upload.is_too_slow(10, is_held=False)
+    assert not upload.is_too_slow(1, is_paused=False)
+    assert not upload.is_too_slow(10, is_paused=False)
     upload.n_new = 100
-    assert not upload.is_too_slow(12, is_held=False)
-    assert upload.is_too_slow(13, is_held=False)
+    assert not upload.is_too_slow(12, is_paused=False)
+    assert upload.is_too_slow(13, is_paused=False)
 
 
 def test_time_that_is_ours_does_not_count() -> None:
     """While we do not read, nobody is slow."""
     upload = BodyRate(rate=100, grace_s=10, now=0)
-    assert not upload.is_too_slow(1000, is_held=True)
-    assert not upload.is_too_slow(1009, is_held=False)
+    assert not upload.is_too_slow(1000, is_paused=True)
+    assert not upload.is_too_slow(1009, is_paused=False)
 
 
 def test_a_reader_that_takes_anything_is_there() -> None:

@@ -177,7 +177,7 @@ async def test_a_restart_resumes(yard: Yard) -> None:
         await yard.ended(job, "succeeded")
         await yard.ended(waiting, "succeeded")
     assert yard.shop.started_at == [0, 2, 0]
-    assert any("goes on from step 2" in message for message in yard.books.messages(job))
+    assert any("resumed from step 2" in message for message in yard.books.messages(job))
 
 
 async def test_the_error_of_a_job_is_stored(yard: Yard) -> None:

@@ -32,9 +32,9 @@ _SCOPE = {
     "query_string": b"",
     "headers": (),
 }
-"""The scope of what has no head that could be read."""
+"""The scope of a request whose head cannot be read."""
 _EARLY_S = (0.4, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2)
-"""Pauses between looks whether a client that sends no more still listens."""
+"""The pauses between checks whether a half-closed client is still connected."""
 
 
 class Connection(ResponseWriter):
@@ -61,13 +61,13 @@ class Connection(ResponseWriter):
         self._incoming: RequestReader | None = None
         self._transaction: Transaction | None = None
         self._is_paused = False
-        self._is_ended = False  # the client has said that it sends no more
-        self._is_deaf = False  # what still comes is dropped
+        self._is_ended = False  # the client has closed its sending side
+        self._is_deaf = False  # further data is dropped
         self._lingers_until: float | None = None
         self._waits_since = pool.now
         self._upload: BodyRate
 
-    # What asyncio tells.
+    # Called by asyncio.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start, unless the limit of connections is reached."""
@@ -77,7 +77,7 @@ class Connection(ResponseWriter):
         self._server.connections.add(self)  # type: ignore[arg-type]  # uvicorn lists the classes of its own
         refusal = self._pool.admit(self, peer[0] if peer else "")
         if refusal is not None:
-            self._is_ended = True  # there is no room to wait for it
+            self._is_ended = True  # the server does not wait for its request
             self._refuse(refusal)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -104,7 +104,7 @@ class Connection(ResponseWriter):
             self._loop.call_later(_EARLY_S[0], self._probe, 1)
         return is_answering
 
-    # What uvicorn's server and the pool ask.
+    # Called by uvicorn's server and the pool.
 
     def shutdown(self) -> None:
         """Close once the running request has been answered."""
@@ -134,12 +134,12 @@ class Connection(ResponseWriter):
 
     def _check_body(self) -> None:
         transaction = self._transaction
-        is_held = self._is_paused or (transaction is not None and transaction.expects_continue)
-        if self._upload.is_too_slow(self._pool.now, is_held=is_held):
+        is_paused = self._is_paused or (transaction is not None and transaction.expects_continue)
+        if self._upload.is_too_slow(self._pool.now, is_paused=is_paused):
             rate = self._pool.limits.body_rate
             self._break_off(TooSlow(f"The request body arrived at less than {rate:g} bytes per second."))
 
-    # What the transaction asks.
+    # Called by the transaction.
 
     @property
     def default_headers(self) -> list[tuple[bytes, bytes]]:

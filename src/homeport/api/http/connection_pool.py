@@ -11,10 +11,10 @@ from homeport.api.http.limits import ConnectionLimits
 from homeport.domain.errors import HomeportError, Overloaded, Unavailable
 from homeport.domain.security import is_loopback
 
-_LOOK_S = 2.0
-"""The most time that may pass between two looks, as far as clients are concerned."""
+_MAX_STEP_S = 2.0
+"""The clock advances by at most this at a check."""
 _BEHIND_S = 5.0
-_MADE_ROOM = 16
+_IDLE_PER_CLOSED = 16
 
 
 class PooledConnection(Protocol):
@@ -40,7 +40,7 @@ class PooledConnection(Protocol):
 
 
 class ConnectionPool:
-    """The connections of one server. `now` is its clock; `is_proxy` recognises addresses of trusted proxies."""
+    """The connections of one server. `now` is its clock; `is_proxy` recognizes addresses of trusted proxies."""
 
     def __init__(
         self, limits: ConnectionLimits, clock: Callable[[], float], is_proxy: Callable[[str], bool] = lambda _: False
@@ -81,7 +81,7 @@ class ConnectionPool:
     def look(self) -> None:
         """Advance the clock and enforce all timeouts; call it about twice a second."""
         now = self._clock()
-        self.now += min(now - self._last, _LOOK_S)
+        self.now += min(now - self._last, _MAX_STEP_S)
         self._last = now
         for member in list(self._members):
             member.check()
@@ -89,8 +89,8 @@ class ConnectionPool:
 
     def _make_room(self) -> bool:
         waiting = [(since, member) for member in self._members if (since := member.waits_since) is not None]
-        waiting.sort(key=lambda found: found[0])
-        for _, member in waiting[: 1 + len(waiting) // _MADE_ROOM]:
+        waiting.sort(key=lambda pair: pair[0])
+        for _, member in waiting[: 1 + len(waiting) // _IDLE_PER_CLOSED]:
             self.discard(member)
             member.abort()
         return bool(waiting)
@@ -100,7 +100,7 @@ class ConnectionPool:
         total = sum(unsent for _, unsent, _ in behind)
         if total <= self.limits.unsent:
             return
-        for since, unsent, member in sorted(behind, key=lambda found: found[0]):
+        for since, unsent, member in sorted(behind, key=lambda entry: entry[0]):
             if total <= self.limits.unsent or self.now - since < _BEHIND_S:
                 return
             total -= unsent

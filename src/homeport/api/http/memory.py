@@ -37,5 +37,5 @@ class MemoryTrimmer:
             self._idle_since = now
         elif now - self._idle_since >= _IDLE_S:
             self._n_trimmed = n_requests
-            # In a thread, and a function of C called by ctypes lets the others run: a large heap takes a while.
+            # In a thread, because a large heap takes a while. ctypes releases the interpreter's lock.
             self._running = asyncio.get_running_loop().run_in_executor(None, self._trim, 0)

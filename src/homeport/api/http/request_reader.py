@@ -16,7 +16,7 @@ HEAD_BYTES = 32_768
 LINE_BYTES = 8_192
 HEADERS = 100
 FRAMING_BYTES = 32_768
-"""The most of chunk extensions or trailers in a row."""
+"""The limit of consecutive chunk extensions or trailers."""
 
 _PIECE_BYTES = 16_384
 _END = b"\r\n\r\n"
@@ -29,7 +29,7 @@ def head_length(data: bytes) -> int | None:
     """Return the length of the head at the beginning of `data`; None while it is incomplete.
 
     Raises TargetTooLong or HeadTooLarge as soon as the head is known to be over a limit, and InvalidRequest as soon as
-    it is known to be no head: a client that begins TLS, or ends its lines otherwise, would wait for an answer in vain.
+    it is known to be no head: a client that starts TLS, or uses other line ends, would wait for a response in vain.
     """
     if data and not data[:1].isalpha():
         raise _broken("it does not begin with a method")
@@ -61,12 +61,12 @@ class RequestReader:
         self.length: int | None = 0
         self.expects_continue = False
         self.is_complete = False
-        self.has_more = False  # bytes behind the end of a chunked body, which are lost
+        self.has_more = False  # bytes after the end of a chunked body, which are lost
         self._framing = 0
         self._body: list[bytes] = []
         self._in_head = True
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
-        # An offer to speak another protocol is ignored (RFC 9110, 7.8); the parser would take the body for it.
+        # Offers of another protocol are ignored (RFC 9110, 7.8); the parser would treat the body as that protocol.
         self._parse(_UPGRADE.sub(b"", head))
         if self._in_head:
             raise _broken("it has no request line")
@@ -101,7 +101,7 @@ class RequestReader:
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserUpgrade, httptools.HttpParserError) as error:
-            if self.length is None and self.is_complete:  # what is behind a chunked body is at fault
+            if self.length is None and self.is_complete:  # the error is after a chunked body
                 self.has_more = True
             elif isinstance(error, httptools.HttpParserUpgrade):
                 raise InvalidRequest("The method CONNECT is not supported.") from error
@@ -111,7 +111,7 @@ class RequestReader:
             self._drop_parser()
 
     def _drop_parser(self) -> None:
-        self._parser = None  # it holds this object's methods: the two would wait for the garbage collector
+        self._parser = None  # it refers to this object's methods: the cycle would wait for the garbage collector
 
     def on_url(self, url: bytes) -> None:
         """Take the request's target."""
@@ -124,7 +124,7 @@ class RequestReader:
             self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        """Note what the parser knows of the head."""
+        """Read the head from the parser."""
         if self._in_head and self._parser is not None:
             self._in_head = False
             self.version = self._parser.get_http_version()
@@ -132,16 +132,16 @@ class RequestReader:
             self.keeps_alive = self.version == "1.1" and self._parser.should_keep_alive()
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of the body; the next request's, where its beginning came in the same piece, is none of it."""
+        """Take a part of the body, unless it belongs to the next request in the same piece."""
         if not self.is_complete:
             self._body.append(body)
 
     def on_message_complete(self) -> None:
-        """Note that the request is whole."""
+        """Note that the request is complete."""
         self.is_complete = True
 
     def on_message_begin(self) -> None:
-        """Note what should have waited: the next request, in the same piece as the end of a chunked body."""
+        """Note that the next request starts in the same piece as the end of a chunked body."""
         self.has_more = self.is_complete
 
     def _read_headers(self) -> None:
@@ -169,14 +169,14 @@ class RequestReader:
         self.path = unquote(self.raw_path.decode("ascii"))
 
     def _without_authority(self, target: bytes) -> bytes:
-        """Read a target that names the host too, which must be the one that the Host header names."""
+        """Return the path of a target that includes the host, which must equal the Host header."""
         found = _ABSOLUTE.match(target)
         if not found:
             raise InvalidRequest("The request target is neither a path nor a URL.")
-        said = next((value for name, value in self.headers if name == b"host"), None)
-        if said is None:
+        host = next((value for name, value in self.headers if name == b"host"), None)
+        if host is None:
             self.headers.append((b"host", found[2]))
-        elif _authority(said, found[1]) != _authority(found[2], found[1]):
+        elif _authority(host, found[1]) != _authority(found[2], found[1]):
             raise InvalidRequest("The request target names another host than the Host header.")
         return target[found.end() :]
 

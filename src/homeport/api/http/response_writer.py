@@ -16,8 +16,8 @@ class ResponseWriter(asyncio.Protocol):
         self.is_blocked = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one by its methods alone
+        """Start."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's has the methods, but is no subclass
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Release those that wait."""

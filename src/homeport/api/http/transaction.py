@@ -140,7 +140,7 @@ class Transaction:
         return True
 
     def _write_head(self, message: Message) -> None:
-        if self.expects_continue:  # the body that was not asked for may come or not
+        if self.expects_continue:  # the client may send its body or not
             self.keeps_alive = False
         status, is_old = message["status"], self.scope["http_version"] == "1.0"
         self._has_body = self.scope["method"] != "HEAD" and status not in _NO_BODY
@@ -157,7 +157,7 @@ class Transaction:
             headers.append((b"connection", b"close"))
         block = b"".join([b"%b: %b\r\n" % header for header in headers])
         if block.count(b"\n") != len(headers) or block.count(b"\r") != len(headers):
-            raise RuntimeError("a header of the response has a line end in it")
+            raise RuntimeError("a header of the response contains a line end")
         self.has_begun = True
         self._channel.write(_LINES[status][self._n_early :] + block + b"\r\n")
 
@@ -170,7 +170,7 @@ class Transaction:
         elif self._left is not None:
             self._left -= len(body)
             if self._left < 0 or (self._left and not more):
-                raise RuntimeError("the response's body is not as long as its content-length says")
+                raise RuntimeError("the length of the response's body differs from its content-length")
         if body:
             self._channel.write(body)
         if not more:

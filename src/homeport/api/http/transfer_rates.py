@@ -11,9 +11,9 @@ class BodyRate:
         self._looked = now
         self.n_new = 0
 
-    def is_too_slow(self, now: float, *, is_held: bool) -> bool:
-        """Whether it is too slow since the last check. `is_held`: reading is paused, so time does not count."""
-        spent_s = 0.0 if is_held else now - self._looked
+    def is_too_slow(self, now: float, *, is_paused: bool) -> bool:
+        """Whether it is too slow since the last check. `is_paused`: reading is paused, so time does not count."""
+        spent_s = 0.0 if is_paused else now - self._looked
         self._credit_s = min(self._grace_s, self._credit_s + self.n_new / self._rate - spent_s)
         self._looked, self.n_new = now, 0
         return self._credit_s < 0

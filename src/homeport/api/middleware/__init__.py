@@ -1,1 +1,1 @@
-"""ASGI layers around every endpoint."""
+"""The ASGI middleware around all endpoints."""

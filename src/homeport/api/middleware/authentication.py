@@ -1,4 +1,4 @@
-"""Authentication as an ASGI layer: finds the caller, checks its key and rate limits before any endpoint runs."""
+"""ASGI middleware that authenticates callers, and checks their access and rate limits before any endpoint runs."""
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -21,7 +21,7 @@ from homeport.domain.security import is_loopback
 from homeport.serving.rate_limits import RateLimiter
 
 _UNCOUNTED_METHODS = ("GET", "HEAD", "OPTIONS")
-"""Methods that change nothing and ask no model: they are not counted."""
+"""Methods that change nothing and use no model. They do not count towards rate limits."""
 
 
 _PUBLIC_PATHS = ("/", "/health", "/health/live", "/health/ready")
@@ -31,34 +31,34 @@ _METRICS_PATH = "/metrics"
 
 
 class AuthenticationMiddleware:
-    """Middleware: lets a request through to `app`, its caller known and counted, or raises why not."""
+    """Middleware that sets the caller of a request and counts the request, or raises the reason to refuse it."""
 
-    def __init__(self, app: ASGIApp, access: AccessPolicy, quotas: RateLimiter) -> None:
+    def __init__(self, app: ASGIApp, access: AccessPolicy, rate_limiter: RateLimiter) -> None:
         self._app = app
         self._access = access
-        self._quotas = quotas
+        self._rate_limiter = rate_limiter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Check host, origin, key and the key's limits."""
+        """Check host, origin, key and the limits of the key."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         self._check(scope)
-        passage = context_of(scope).rate_ticket
+        ticket = context_of(scope).rate_ticket
         if scope["method"] not in _UNCOUNTED_METHODS:
-            passage.acquire()
+            ticket.acquire()
         try:
             await self._app(scope, receive, send)
         finally:
-            passage.release()
+            ticket.release()
 
     def _check(self, scope: Scope) -> None:
-        exchange, sender = context_of(scope), internal_caller_of(scope)
-        if sender is not None:
-            exchange.is_background = True
-            exchange.caller = caller = self._access.authenticate_internal(sender)
+        context, internal_caller = context_of(scope), internal_caller_of(scope)
+        if internal_caller is not None:
+            context.is_background = True
+            context.caller = caller = self._access.authenticate_internal(internal_caller)
             if caller.stored_key is not None:
-                exchange.rate_ticket = self._quotas.ticket(caller.stored_key, is_background=True)
+                context.rate_ticket = self._rate_limiter.ticket(caller.stored_key, is_background=True)
             return
         headers = Headers(scope=scope)
         path = scope["path"]
@@ -68,7 +68,7 @@ class AuthenticationMiddleware:
             return
         if path == _METRICS_PATH and self._access.scraping.mode == "off":
             raise NotFound(f"Invalid URL ({scope['method']} {path})", code="unknown_url")
-        if path == _METRICS_PATH and self._access.check_scraping(headers, is_here=_is_local_request(scope, headers)):
+        if path == _METRICS_PATH and self._access.check_scraping(headers, is_local=_is_local_request(scope, headers)):
             return
         if f"{path}/".startswith(ADMIN_PREFIX):
             if not self._access.is_admin(headers):
@@ -76,17 +76,17 @@ class AuthenticationMiddleware:
             return
         if path.startswith(ORGANIZATION_PREFIX):
             if not self._access.is_admin(headers):
-                raise Unauthenticated("An organization's usage is told only to the holder of an admin key.")
+                raise Unauthenticated("An organization's usage requires an admin key.")
             return
-        exchange.caller = caller = self._access.authenticate(headers)
+        context.caller = caller = self._access.authenticate(headers)
         if caller.stored_key is not None:
-            exchange.rate_ticket = self._quotas.ticket(caller.stored_key)
+            context.rate_ticket = self._rate_limiter.ticket(caller.stored_key)
 
 
 def _is_local_request(scope: Scope, headers: Headers) -> bool:
-    """Whether a request comes from this machine, not from a web page, and not through a proxy for another.
+    """Return whether a request comes from this machine, neither from a web page nor through a proxy for another host.
 
-    A proxy may leave no trace, so who runs one sets a key for what goes by this. HTTP/1.0 is what many of them speak.
+    A proxy may leave no trace, so operators of proxies set a key instead of relying on this. Many proxies use HTTP/1.0.
     """
     client = scope.get("client")
     origin = headers.get("origin")

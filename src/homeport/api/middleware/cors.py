@@ -1,6 +1,6 @@
-"""Cross-origin requests of web pages: of the origins the operator listed, and without keys of this machine's own pages.
+"""Cross-origin requests of web pages: from the origins in the settings, and without keys from pages of this machine.
 
-Knows nothing of keys: a page that may ask still needs one where keys are set.
+Knows nothing of keys: if keys are set, a page needs one as well.
 """
 
 from starlette.datastructures import Headers
@@ -18,9 +18,9 @@ _READABLE = ("x-request-id", "openai-processing-ms", *_HOMEPORT, "retry-after", 
 
 
 class CorsMiddleware:
-    """Middleware: answers preflights, and lets the pages that may ask read what is answered.
+    """Middleware that answers preflight requests, and lets allowed pages read the responses.
 
-    `/admin` is for listed origins alone, and never across kinds of networks (from the internet to this machine).
+    `/admin` is available to listed origins only, and never across networks (from the internet to this machine).
     """
 
     def __init__(self, app: ASGIApp, access: AccessPolicy) -> None:
@@ -43,9 +43,9 @@ class CorsMiddleware:
 
 
 class _Pages(CORSMiddleware):
-    """Starlette's CORS, with its refusals in OpenAI's envelope, for `origins` and those that match `pattern`.
+    """Starlette's CORS, with refusals in OpenAI's error format, for `origins` and those that match `pattern`.
 
-    `is_private`: this server may be asked from a page whose own server is on another kind of network.
+    `is_private`: pages of servers in other networks have access (Private Network Access).
     """
 
     def __init__(self, app: ASGIApp, origins: tuple[str, ...], *, is_private: bool, pattern: str | None = None) -> None:
@@ -60,7 +60,7 @@ class _Pages(CORSMiddleware):
         )
 
     def preflight_response(self, request_headers: Headers) -> Response:
-        """Answer a browser that asks before it sends."""
+        """Answer a preflight request."""
         response = super().preflight_response(request_headers)
         if response.status_code < 400:
             return response

@@ -1,6 +1,6 @@
-"""Turn whatever is raised below into an answer in the envelope.
+"""ASGI middleware that turns exceptions into responses in OpenAI's error format.
 
-Knows nothing of causes. An error nobody foresaw is logged with the request's id and tells the caller nothing else.
+An unexpected error is logged with the request's id, and the caller receives nothing but this id.
 """
 
 import logging
@@ -16,7 +16,7 @@ _log = logging.getLogger("homeport.errors")
 
 
 class ErrorMiddleware:
-    """Middleware: nothing but an answer leaves it, unless the answer had begun; then the connection is cut."""
+    """Middleware that answers errors, unless the response has started: then the connection is closed."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -26,19 +26,19 @@ class ErrorMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = context_of(scope)
+        context = context_of(scope)
         try:
             await self._app(scope, receive, send)
         except ClientDisconnect:
-            return  # Nobody is there to be told.
+            return
         except Exception as error:
-            told = foreseen(error) or _unforeseen(exchange.id)
-            if STATUS[type(told)].status == 500 or isinstance(error, OSError):
-                _log.exception("request_id=%s path=%s failed", exchange.id, exchange.route)
-            if exchange.status is not None:
+            reported = foreseen(error) or _unforeseen(context.id)
+            if STATUS[type(reported)].status == 500 or isinstance(error, OSError):
+                _log.exception("request_id=%s path=%s failed", context.id, context.route)
+            if context.status is not None:
                 raise
-            response = error_response(told)
-            del told  # its traceback holds this frame: the two would keep the request's body until the next collection
+            response = error_response(reported)
+            del reported  # a cycle with its traceback would keep the request's body in memory
             await response(scope, receive, send)
 
 

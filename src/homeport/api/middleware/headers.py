@@ -1,6 +1,6 @@
-"""The outermost layer: every answer, errors included, gets OpenAI's headers, one log line and one count.
+"""The outermost ASGI middleware: adds OpenAI's headers to every response, logs it and counts it.
 
-Knows nothing of what is answered. Pure ASGI; never looks into a body, so neither prompts nor keys reach the log.
+It never reads a body, so neither prompts nor keys reach the log.
 """
 
 import logging
@@ -19,13 +19,13 @@ VERSION = "2020-10-01"
 _log = logging.getLogger("homeport.access")
 _SANE_ID = re.compile(r"[!-~]{1,128}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_BUSY = 429
-_LEFT = 499
-"""What the log says of a client that went away before it was answered; nothing is sent."""
+_RATE_LIMITED = 429
+_DISCONNECTED = 499
+"""The status in the log for a client that disconnected before its response; nothing is sent."""
 
 
 def format_duration(seconds: float) -> str:
-    """A time as OpenAI writes it: `20ms`, `1.5s`, `6m0s`. Rounded up, so that nobody comes back too early."""
+    """Format a duration as OpenAI does: `20ms`, `1.5s`, `6m0s`. It is rounded up, so no client retries too early."""
     thousandths = math.ceil(seconds * 1000)
     if thousandths < 1000:
         return f"{thousandths}ms" if thousandths else "0s"
@@ -34,11 +34,11 @@ def format_duration(seconds: float) -> str:
 
 
 class HeadersMiddleware:
-    """Middleware around everything else. `organization` goes out as `openai-organization`."""
+    """Middleware around all others. `organization`: the header `openai-organization`."""
 
-    def __init__(self, app: ASGIApp, meters: Metrics, organization: str) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, organization: str) -> None:
         self._app = app
-        self._meters = meters
+        self._metrics = metrics
         self._organization = organization
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,53 +46,53 @@ class HeadersMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = start_context(scope)
+        context = start_context(scope)
 
-        async def labelled(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self._label(message, exchange)
+                self._add_headers(message, context)
             await send(message)
 
         refusal = refusal_of(scope)
         try:
-            await (error_response(refusal) if refusal else self._app)(scope, receive, labelled)
+            await (error_response(refusal) if refusal else self._app)(scope, receive, send_with_headers)
         finally:
-            self._record(scope, exchange)
+            self._record(scope, context)
 
-    def _label(self, message: Message, exchange: RequestContext) -> None:
+    def _add_headers(self, message: Message, context: RequestContext) -> None:
         headers = MutableHeaders(scope=message)
-        headers["x-request-id"] = exchange.id
-        headers["openai-processing-ms"] = str(int(exchange.elapsed_ms))
+        headers["x-request-id"] = context.id
+        headers["openai-processing-ms"] = str(int(context.elapsed_ms))
         headers["openai-version"] = VERSION
         headers["openai-organization"] = self._organization
         message["headers"] += [
             (f"x-ratelimit-{what}-{name}".encode(), value.encode())
-            for name, rate in exchange.rate_ticket.limit_status().items()
+            for name, rate in context.rate_ticket.limit_status().items()
             for what, value in (
                 ("limit", str(rate.limit)),
                 ("remaining", str(rate.remaining)),
                 ("reset", format_duration(rate.reset_s)),
             )
         ]
-        if exchange.limited_by:
-            headers["x-homeport-limited-by"] = exchange.limited_by
-        exchange.status = message["status"]
-        exchange.model = headers.get("x-homeport-model", "-")
+        if context.limited_by:
+            headers["x-homeport-limited-by"] = context.limited_by
+        context.status = message["status"]
+        context.model = headers.get("x-homeport-model", "-")
 
-    def _record(self, scope: Scope, exchange: RequestContext) -> None:
+    def _record(self, scope: Scope, context: RequestContext) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
-        status = exchange.status or _LEFT
-        self._meters.count_response(exchange.route, method, status)
-        if status == _BUSY and not exchange.is_background:
-            self._meters.count_rate_limited(exchange.caller.project, exchange.caller.key_id)
-        named = Headers(scope=scope).get("x-client-request-id", "")
+        status = context.status or _DISCONNECTED
+        self._metrics.count_response(context.route, method, status)
+        if status == _RATE_LIMITED and not context.is_background:
+            self._metrics.count_rate_limited(context.caller.project, context.caller.key_id)
+        client_id = Headers(scope=scope).get("x-client-request-id", "")
         _log.info(
             "request_id=%s client_request_id=%s method=%s path=%s status=%d ms=%.1f model=%s",
-            exchange.id,
-            named if _SANE_ID.fullmatch(named) else "-",
+            context.id,
+            client_id if _SANE_ID.fullmatch(client_id) else "-",
             method,
-            exchange.route,
+            context.route,
             status,
-            exchange.elapsed_ms,
-            exchange.model,
+            context.elapsed_ms,
+            context.model,
         )
