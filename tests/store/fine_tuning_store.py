@@ -1,4 +1,4 @@
-"""The books of fine-tuning jobs on one database and one folder, and what is written into them."""
+"""The repositories of fine-tuning jobs on one database and one folder."""
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ PREPARED = TrainingPrepared(examples=2, tokens=40, steps=6, step=0, hyperparamet
 
 
 class FineTuningStore:
-    """Jobs, logs and files. `now` is the wall clock."""
+    """Jobs, their queue and files. `now`: the wall clock."""
 
     def __init__(self, database: Database, folder: Path) -> None:
         self.now = 1_700_000_000.0
@@ -32,7 +32,7 @@ class FineTuningStore:
         self.log = SqlTrainingQueue(database, self.files, lambda: self.now)
 
     def job(self, job_id: str, most_waiting: int = 100, **changes: Any) -> FineTuningJob:
-        """A new job of project `one` on server `here`."""
+        """Create a job of project `one` on server `here`."""
         given: dict[str, Any] = {
             "project": "one",
             "server": "here",
@@ -47,31 +47,31 @@ class FineTuningStore:
         return self.book.create(FineTuningJob(id=job_id, **given), most_waiting)
 
     def under_way(self, job_id: str) -> FineTuningJob:
-        """The same, its training begun."""
+        """Create a job and start its training."""
         job = self.job(job_id)
         assert self.log.start(job)
         assert self.log.record_prepared(job, PREPARED)
         return job
 
     def status(self, job: FineTuningJob) -> str:
-        """How it stands."""
+        """Return the status of a job."""
         return self.book.get(job.project, job.id).status
 
     def told(self, job: FineTuningJob) -> list[FineTuningEvent]:
-        """Everything that was told of it, in order."""
+        """Return all events of a job, in order."""
         return list(self.book.list_events(job.project, job.id, PageRequest(is_newest_first=False)).items)
 
     def messages(self, job: FineTuningJob) -> list[str]:
-        """The same in words."""
+        """Return the messages of these events."""
         return [event.message for event in self.told(job)]
 
     def made(self, job: FineTuningJob) -> TrainingResult:
-        """What came of it."""
+        """Return the result of a training."""
         table = self.folder / "results.csv"
         table.write_text("step,train_loss\n1,0.5\n", encoding="utf-8")
         return TrainingResult(job.name, table, 120)
 
 
 def measures(step: int, **more: Any) -> StepMetrics:
-    """How a step went."""
+    """Return the metrics of a step."""
     return StepMetrics(step, step * 20, step, 1.0 / step, 0.5, 0.25, **more)

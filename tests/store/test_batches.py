@@ -17,7 +17,7 @@ NOW = 1_800_000_000
 
 
 class Clock:
-    """The wall clock, which a test moves."""
+    """A wall clock that a test moves."""
 
     def __init__(self) -> None:
         self.now = float(NOW)
@@ -28,7 +28,7 @@ class Clock:
 
 
 class BatchStoreFixture:
-    """A book of batches, the files it makes, and the clock."""
+    """The batches, their files, and the clock."""
 
     def __init__(self, database: Database, folder: Path) -> None:
         self.clock = Clock()
@@ -37,18 +37,18 @@ class BatchStoreFixture:
         self.book = SqlBatchRepository(database, self.files, self.clock)
 
     def made(self, project: str = "one", **more: Any) -> Batch:
-        """A batch just made."""
+        """Create a batch."""
         wanted: dict[str, Any] = {"endpoint": "/v1/completions", "input_file_id": "file-1", "key": "key_1", **more}
         return self.book.create(NewBatch(project=project, **wanted))
 
     def begun(self, owner: str = "me", total: int = 3, **more: Any) -> Batch:
-        """One that `owner` works on."""
+        """Create a batch that `owner` runs."""
         made = self.made(**more)
         assert self.book.claim(owner, 10) is not None
         return self.book.start(owner, made.id, total, "m")
 
     def content(self, text: str) -> Path:
-        """A file with this text."""
+        """Write a file with this text."""
         path = self.folder / "content"
         path.write_text(text)
         return path
@@ -68,7 +68,7 @@ def refusal(line: int, text: str = "e") -> LineResult:
 
 
 def test_a_batch_is_kept_as_it_was_made(room: BatchStoreFixture) -> None:
-    """It is told again with its id, its first status and the end of its window, and to its own project alone."""
+    """A batch is returned with its id, its first status and the end of its window, to its own project only."""
     made = room.made(metadata={"a": "é"}, keep_s=3600)
     assert made.id.startswith("batch_")
     assert (made.status, made.created_at, made.expires_at) == ("validating", NOW, NOW + WINDOW_S)
@@ -80,7 +80,7 @@ def test_a_batch_is_kept_as_it_was_made(room: BatchStoreFixture) -> None:
 
 
 def test_batches_are_listed_from_the_newest(room: BatchStoreFixture) -> None:
-    """Pages end where the next begins, and an id of another project is no place to begin."""
+    """Each page ends where the next one starts, and a page cannot start at another project's batch."""
     ids = [room.made().id for _ in range(5)]
     theirs = room.made("other")
     first = room.book.list_page("one", PageRequest(limit=2))
@@ -93,7 +93,7 @@ def test_batches_are_listed_from_the_newest(room: BatchStoreFixture) -> None:
 
 
 def test_one_works_on_a_batch_at_a_time(room: BatchStoreFixture) -> None:
-    """The oldest free one is claimed; one that is held is free again when its time runs out or it is let go."""
+    """The oldest batch without an owner is claimed; an owned one is free again after its lease or its release."""
     first, second = room.made(), room.made()
     assert [room.book.claim(name, 10) for name in ("a", "b", "c")] == [
         room.book.get("one", first.id),
@@ -111,7 +111,7 @@ def test_one_works_on_a_batch_at_a_time(room: BatchStoreFixture) -> None:
 
 
 def test_who_has_lost_a_batch_changes_nothing(room: BatchStoreFixture) -> None:
-    """Whatever it does is refused, and nothing of it is kept."""
+    """Changes by a server that is not the owner are refused and not stored."""
     batch = room.begun("me")
     room.clock.now += 11
     assert room.book.claim("other", 10) is not None
@@ -131,7 +131,7 @@ def test_who_has_lost_a_batch_changes_nothing(room: BatchStoreFixture) -> None:
 
 
 def test_a_line_comes_to_one_outcome(room: BatchStoreFixture) -> None:
-    """Of two outcomes of a line the first stays, and is counted once."""
+    """The first of two results of a line is kept, and counted once."""
     batch = room.begun()
     room.book.add_results("me", batch.id, [answer(1, "first")])
     room.book.add_results("me", batch.id, [refusal(1, "again"), refusal(3), answer(2)])
@@ -144,7 +144,7 @@ def test_a_line_comes_to_one_outcome(room: BatchStoreFixture) -> None:
 
 
 def test_many_outcomes_are_read_in_order(room: BatchStoreFixture) -> None:
-    """More outcomes than are read at a time come all, by line."""
+    """More results than one query reads are all returned, by line."""
     batch = room.begun(total=500)
     for start in (251, 1):
         room.book.add_results("me", batch.id, [answer(line, str(line)) for line in range(start, start + 250)])
@@ -152,7 +152,7 @@ def test_many_outcomes_are_read_in_order(room: BatchStoreFixture) -> None:
 
 
 def test_a_file_is_made_once(room: BatchStoreFixture) -> None:
-    """It is the batch's in the moment in which it is kept; a second one is refused and leaves nothing behind."""
+    """A file is stored and named by its batch in one transaction; a second one is refused and leaves nothing."""
     batch = room.begun(keep_s=3600)
     kept = room.book.create_output_file("me", batch, room.content("text"), are_answers=True)
     assert kept.output_file_id is not None
@@ -167,7 +167,7 @@ def test_a_file_is_made_once(room: BatchStoreFixture) -> None:
 
 @pytest.mark.parametrize("end", ["completed", "expired", "cancelled", "failed"])
 def test_a_batch_ends_as_what_happened_to_it(room: BatchStoreFixture, end: str) -> None:
-    """The last status and its time tell how it ended; its outcomes stand in files alone from then on."""
+    """The last status and its time show how a batch ended; its results are then in files only."""
     batch = room.begun()
     room.book.add_results("me", batch.id, [answer(1)])
     if end == "cancelled":
@@ -187,7 +187,7 @@ def test_a_batch_ends_as_what_happened_to_it(room: BatchStoreFixture, end: str) 
 
 
 def test_only_what_is_under_way_can_be_cancelled(room: BatchStoreFixture) -> None:
-    """A second cancel changes nothing; one that is being finished or has ended is not cancelled any more."""
+    """A second cancellation changes nothing; a batch that is finalizing or has ended cannot be cancelled."""
     batch = room.begun()
     first = room.book.cancel("one", batch.id)
     room.clock.now += 1
@@ -202,7 +202,7 @@ def test_only_what_is_under_way_can_be_cancelled(room: BatchStoreFixture) -> Non
 
 
 def test_a_batch_begins_once(room: BatchStoreFixture) -> None:
-    """Who takes one over finds its counts as they are, and a cancelled one does not begin."""
+    """A server that takes over a batch keeps its counts, and a cancelled batch does not start."""
     batch = room.begun(total=7)
     assert room.book.start("me", batch.id, 9, "other") == batch
     made = room.made()

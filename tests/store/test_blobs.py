@@ -1,4 +1,4 @@
-"""Contents of files in a folder and in a bucket of an S3 service, which moto plays on loopback."""
+"""Contents of files in a folder and in a bucket of an S3 service, which moto emulates on loopback."""
 
 import stat
 import uuid
@@ -21,7 +21,7 @@ from homeport.store.blobs import BlobStore
 
 @pytest.fixture(scope="session")
 def s3() -> Iterator[str]:
-    """The address of an S3 service."""
+    """The URL of an S3 service."""
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -31,7 +31,7 @@ def s3() -> Iterator[str]:
 
 @pytest.fixture(params=["folder", "s3"])
 def blobs(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BlobStore:
-    """A place without any blob."""
+    """A place without blobs."""
     if request.param == "folder":
         return BlobStore(str(tmp_path / "blobs"))
     address, bucket = request.getfixturevalue("s3"), f"b-{uuid.uuid4().hex}"
@@ -61,7 +61,7 @@ async def whole(blobs: BlobStore, name: str) -> bytes:
 
 @pytest.mark.parametrize("size", [0, 1, 700_000, 12_000_000])
 async def test_a_content_comes_back(blobs: BlobStore, tmp_path: Path, size: int) -> None:
-    """What was put is read, piece by piece, and copied behind what a file has already, byte by byte."""
+    """A stored content is read in chunks, and appended to a file, byte by byte."""
     data = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
     blobs.put("files/a", content(tmp_path, data))
     assert await whole(blobs, "files/a") == data
@@ -71,7 +71,7 @@ async def test_a_content_comes_back(blobs: BlobStore, tmp_path: Path, size: int)
 
 
 async def test_what_is_deleted_is_missing(blobs: BlobStore, tmp_path: Path) -> None:
-    """A deleted content is Missing; deleting it again changes nothing."""
+    """A deleted content is NotFound; deleting it again changes nothing."""
     blobs.put("files/a", content(tmp_path, b"x"))
     blobs.delete("files/a")
     blobs.delete("files/a")
@@ -82,7 +82,7 @@ async def test_what_is_deleted_is_missing(blobs: BlobStore, tmp_path: Path) -> N
 
 
 def test_old_contents_are_named(blobs: BlobStore, tmp_path: Path) -> None:
-    """Contents that were put longer ago than that are named, those of other folders not."""
+    """Only contents that are older than the given age and in the folder are named."""
     for name in ("files/a", "files/b", "uploads/c"):
         blobs.put(name, content(tmp_path, b"x"))
     assert sorted(blobs.older("files", -5)) == ["files/a", "files/b"]
@@ -90,20 +90,20 @@ def test_old_contents_are_named(blobs: BlobStore, tmp_path: Path) -> None:
 
 
 def test_contents_are_this_users_alone(tmp_path: Path) -> None:
-    """Nobody else may look into the folder of contents."""
+    """Other users have no access to the folder of contents."""
     BlobStore(str(tmp_path / "blobs"))
     assert stat.S_IMODE((tmp_path / "blobs").stat().st_mode) == 0o700
 
 
 @pytest.mark.parametrize(("place", "kind"), [("ftp://host/x", InvalidRequest), ("/dev/null/x", Unavailable)])
 def test_a_place_that_is_none_is_said(place: str, kind: type[Exception]) -> None:
-    """A place of another kind, or one that cannot be made, stops the start and names the setting."""
+    """An unsupported place, or one that cannot be created, stops the start and names the setting."""
     with pytest.raises(kind, match="blobs"):
         BlobStore(place)
 
 
 def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a content finds no room the error is StorageFull."""
+    """If the disk is full, storing a content raises StorageFull."""
     made = BlobStore(str(tmp_path / "blobs"))
 
     def full(*_: object, **__: object) -> None:
@@ -115,7 +115,7 @@ def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 async def test_a_service_that_is_away_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a bucket cannot be reached the error is Unavailable, before the first piece."""
+    """If a bucket cannot be reached, reading raises Unavailable before the first chunk."""
 
     async def away(*_: object) -> None:
         raise OSError("error sending request")

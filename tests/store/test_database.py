@@ -1,4 +1,4 @@
-"""Transactions, and what goes wrong in them."""
+"""Transactions and their errors."""
 
 import stat
 from pathlib import Path
@@ -17,7 +17,7 @@ def count(database: Database) -> int:
 
 
 def test_a_transaction_is_whole_or_not_at_all(database: Database) -> None:
-    """What a transaction wrote before it failed is not there; what ended well is."""
+    """What a failed transaction wrote is not stored; what a successful one wrote is."""
 
     def half(*names: str) -> None:
         with database.write_transaction() as connection:
@@ -34,13 +34,13 @@ def test_a_transaction_is_whole_or_not_at_all(database: Database) -> None:
 
 @pytest.mark.parametrize("wrong", ["nonsense", "mysql://host/name", "sqlite://", "oracle+x://y"])
 def test_a_wrong_url_is_named(wrong: str) -> None:
-    """A URL of another kind, or none, is refused with the setting's name."""
+    """An unsupported or invalid URL is refused with the setting's name."""
     with pytest.raises(InvalidRequest, match="database_url"):
         Database(wrong)
 
 
 def test_a_password_is_not_shown() -> None:
-    """A database's name in messages leaves the password out."""
+    """A database's name in messages has no password."""
     database = Database("postgresql://me:hunter2@127.0.0.1:1/name")
     assert "hunter2" not in str(database)
     with pytest.raises(Unavailable) as refused, database.read_transaction():
@@ -50,7 +50,7 @@ def test_a_password_is_not_shown() -> None:
 
 
 def test_the_file_is_this_users_alone(tmp_path: Path) -> None:
-    """Nobody else may read a SQLite database; where it cannot be made, the message says why."""
+    """Other users cannot read a SQLite database; if it cannot be created, the message says why."""
     database = Database(f"sqlite:///{tmp_path}/new/homeport.db")
     assert stat.S_IMODE((tmp_path / "new/homeport.db").stat().st_mode) == 0o600
     database.close()
@@ -60,7 +60,7 @@ def test_the_file_is_this_users_alone(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_said_and_breaks_nothing(database: Database) -> None:
-    """Where a row finds no room the error is StorageFull, and the database goes on with what it had."""
+    """If the disk is full, writing raises StorageFull, and the database continues with its data."""
     if not database.is_sqlite:
         pytest.skip("PostgreSQL's disk is its own affair")
     with database.write_transaction() as connection:
@@ -76,7 +76,7 @@ def test_a_full_disk_is_said_and_breaks_nothing(database: Database) -> None:
 
 @pytest.mark.parametrize("value", ["a\0b", 2**70])
 def test_a_value_that_no_column_holds_is_the_callers_mistake(database: Database, value: object) -> None:
-    """A NUL in a text on PostgreSQL, or a number beyond 64 bits, is InvalidRequest, and changes nothing."""
+    """A NUL in a text on PostgreSQL, or a number of more than 64 bits, is InvalidRequest, and changes nothing."""
     column = PROJECTS.c.id if isinstance(value, str) else PROJECTS.c.created_at
     row = {"id": "a", "created_at": 1, column.name: value}
     if database.is_sqlite and isinstance(value, str):

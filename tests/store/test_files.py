@@ -1,4 +1,4 @@
-"""Files and uploads as they are kept, on SQLite and PostgreSQL: whole or not at all."""
+"""Stored files and uploads, on SQLite and PostgreSQL: complete or not at all."""
 
 import hashlib
 import os
@@ -25,7 +25,7 @@ UPLOAD = NewUpload(
 
 
 class FileStoreFixture:
-    """Files and uploads on one database and one folder. `now` is the wall clock."""
+    """Files and uploads on one database and one folder. `now`: the wall clock."""
 
     def __init__(self, database: Database, folder: Path) -> None:
         self.now = 1_700_000_000.0
@@ -35,13 +35,13 @@ class FileStoreFixture:
         self.uploads = SqlUploadRepository(database, self.blobs, self.files, lambda: self.now)
 
     def content(self, data: bytes = b"hello!") -> Path:
-        """A file with this in it."""
+        """Write a file with this content."""
         path = self.folder / hashlib.sha256(data).hexdigest()
         path.write_bytes(data)
         return path
 
     def kept(self) -> list[str]:
-        """The contents kept."""
+        """The names of the stored contents."""
         return sorted(self.blobs.older("", -60))
 
 
@@ -51,7 +51,7 @@ def house(database: Database, tmp_path: Path) -> FileStoreFixture:
 
 
 def test_a_file_is_kept_and_copied(house: FileStoreFixture) -> None:
-    """A kept file is found by its project, and copied whole over what is at a path."""
+    """A stored file is found by its project only, and its copy replaces the file at a path."""
     kept = house.files.create(FILE, house.content())
     assert house.files.get("one", kept.id) == kept
     assert (kept.bytes, kept.created_at) == (6, 1_700_000_000)
@@ -63,7 +63,7 @@ def test_a_file_is_kept_and_copied(house: FileStoreFixture) -> None:
 
 
 def test_a_file_without_a_row_is_not_kept(house: FileStoreFixture) -> None:
-    """Where the row cannot be written the content goes too."""
+    """If the row cannot be written, the content is deleted."""
 
     def full(*_: object) -> None:
         raise StorageFull("full")
@@ -75,7 +75,7 @@ def test_a_file_without_a_row_is_not_kept(house: FileStoreFixture) -> None:
 
 
 def test_what_a_dead_process_left_is_swept(house: FileStoreFixture) -> None:
-    """A content without a row goes when it is old enough that nobody can still be at it; others stay."""
+    """A content without a row is deleted once it is so old that no process is still storing it; others stay."""
     kept = house.files.create(FILE, house.content())
     house.blobs.put("files/file-left", house.content())
     house.files.sweep()
@@ -88,7 +88,7 @@ def test_what_a_dead_process_left_is_swept(house: FileStoreFixture) -> None:
 
 
 def test_two_ends_of_one_upload_make_one_file(house: FileStoreFixture) -> None:
-    """Of two requests that complete the same upload the second one gets an error and leaves nothing."""
+    """Of two requests that complete the same upload the second one fails and leaves nothing."""
     upload = house.uploads.create(UPLOAD)
     part = house.uploads.add_part("one", upload.id, house.content())
     target = house.folder / "whole"
@@ -102,7 +102,7 @@ def test_two_ends_of_one_upload_make_one_file(house: FileStoreFixture) -> None:
 
 
 def test_a_late_upload_expires_with_its_parts(house: FileStoreFixture) -> None:
-    """An hour after its beginning an upload has expired; the sweep takes its parts."""
+    """An upload expires an hour after its start; the sweep deletes its parts."""
     upload = house.uploads.create(UPLOAD)
     house.uploads.add_part("one", upload.id, house.content())
     house.now += 3599

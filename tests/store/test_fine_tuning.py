@@ -17,7 +17,7 @@ def books(database: Database, tmp_path: Path) -> FineTuningStore:
 
 
 def test_a_job_is_kept_as_it_was_asked_for(books: FineTuningStore) -> None:
-    """Every field of a job comes back, it is queued with the times of its making, and two events tell of it."""
+    """Every field of a job is returned, it is queued with its times, and two events report it."""
     chosen = Hyperparameters(
         method="supervised", n_epochs=2, classification=Classification(3, None, (0.5,)), prompt_loss_weight=0.1
     )
@@ -32,7 +32,7 @@ def test_a_job_is_kept_as_it_was_asked_for(books: FineTuningStore) -> None:
 
 
 def test_another_projects_job_is_not_there(books: FineTuningStore) -> None:
-    """To another project a job is missing, whatever it asks of it, and in none of its lists."""
+    """Another project's job is not found, whatever is requested, and is in no list."""
     job = books.job("ftjob-1")
     page = PageRequest()
     for ask in (books.book.get, books.book.cancel, books.book.pause, books.book.resume):
@@ -49,7 +49,7 @@ def test_another_projects_job_is_not_there(books: FineTuningStore) -> None:
 
 
 def test_a_full_queue_takes_no_more(books: FineTuningStore) -> None:
-    """Past its limit a server's queue refuses, says when to come back, and keeps nothing; other servers' go on."""
+    """A full queue of a server refuses a job, says when to retry, and stores nothing; other servers' continue."""
     first = books.job("ftjob-1", most_waiting=1)
     with pytest.raises(Overloaded) as refused:
         books.job("ftjob-2", most_waiting=1)
@@ -62,7 +62,7 @@ def test_a_full_queue_takes_no_more(books: FineTuningStore) -> None:
 
 
 def test_jobs_are_listed_by_page_and_metadata(books: FineTuningStore) -> None:
-    """Jobs come newest first or oldest, so many behind one, and those with every pair asked for, or with none."""
+    """Jobs are listed newest or oldest first, page by page, filtered by pairs of metadata or by having none."""
     pairs = [{"a": "1"}, None, {"a": "1", "b": "2"}, {}, {"a": "2"}]
     for number, metadata in enumerate(pairs):
         books.job(f"ftjob-{number}", metadata=metadata)
@@ -81,7 +81,7 @@ def test_jobs_are_listed_by_page_and_metadata(books: FineTuningStore) -> None:
 
 
 def test_events_have_pages(books: FineTuningStore) -> None:
-    """What was told of a job is given newest first or oldest, so much at a time, of this job alone."""
+    """A job's events are listed newest or oldest first, page by page, without those of other jobs."""
     job, other = books.under_way("ftjob-1"), books.under_way("ftjob-2")
     for step in (1, 2, 3):
         books.log.record_step(job, measures(step), 6, None)
@@ -98,7 +98,7 @@ def test_events_have_pages(books: FineTuningStore) -> None:
 
 
 def test_a_job_is_paused_resumed_and_cancelled(books: FineTuningStore) -> None:
-    """A queued job is paused and waits again; once cancelled it has ended, and nothing changes it any more."""
+    """A paused job returns to the queue when it is resumed; a cancelled one has ended and does not change."""
     job = books.job("ftjob-1")
     with pytest.raises(InvalidRequest, match="queued"):
         books.book.resume("one", job.id)

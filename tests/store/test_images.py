@@ -1,4 +1,4 @@
-"""Pictures under names that nobody can guess, kept for a while."""
+"""Images under names that nobody can guess, stored for a limited time."""
 
 import errno
 import os
@@ -29,7 +29,7 @@ def clock() -> Clock:
 
 
 def test_a_picture_is_there_until_its_time_is_over(tmp_path: Path, clock: Clock) -> None:
-    """Up to the last second it is found, from then on it is not."""
+    """An image is found until its last second, and not afterwards."""
     pictures = ImageFolder(tmp_path / "pictures", 3600, clock)
     name = pictures.save(b"data", ImageFormat.WEBP)
     assert name.endswith(".webp")
@@ -40,7 +40,7 @@ def test_a_picture_is_there_until_its_time_is_over(tmp_path: Path, clock: Clock)
 
 
 def test_another_server_knows_them_too(tmp_path: Path, clock: Clock) -> None:
-    """After a restart, also with another setting, each is kept for as long as was said when it was painted."""
+    """After a restart, even with another setting, each image expires when it was to expire at its creation."""
     name = ImageFolder(tmp_path, 3600, clock).save(b"data", ImageFormat.PNG)
     after = ImageFolder(tmp_path, 1, clock)
     clock.now += 3000
@@ -50,7 +50,7 @@ def test_another_server_knows_them_too(tmp_path: Path, clock: Clock) -> None:
 
 
 def test_what_has_expired_leaves_the_disk(tmp_path: Path, clock: Clock) -> None:
-    """By a sweep, as at a server's start, and whenever another picture is kept; what is still good stays."""
+    """Expired images are deleted by a sweep, and whenever an image is stored; others stay."""
     pictures = ImageFolder(tmp_path, 100, clock)
     pictures.save(b"old", ImageFormat.PNG)
     clock.now += 60
@@ -65,13 +65,13 @@ def test_what_has_expired_leaves_the_disk(tmp_path: Path, clock: Clock) -> None:
 
 
 def test_sweeping_where_nothing_was_kept_is_fine(tmp_path: Path) -> None:
-    """A server that never painted has no folder."""
+    """A server without images has no folder."""
     ImageFolder(tmp_path / "none", 100).sweep()
     assert not (tmp_path / "none").exists()
 
 
 def test_names_are_not_to_be_guessed_and_files_are_the_users_alone(tmp_path: Path) -> None:
-    """Two names share no more than their time; nobody else on the machine may read either."""
+    """Two names share no more than their time; no other user can read the files."""
     pictures = ImageFolder(tmp_path / "pictures", 100)
     one, other = (pictures.save(b"x", ImageFormat.PNG) for _ in range(2))
     assert one.partition("-")[2][:43] != other.partition("-")[2][:43]
@@ -82,7 +82,7 @@ def test_names_are_not_to_be_guessed_and_files_are_the_users_alone(tmp_path: Pat
 
 @pytest.mark.parametrize("name", ["", "..", "../secret.png", "/etc/passwd", "ffffffff-a.png", "a\0b", "x" * 5000])
 def test_other_names_find_nothing(tmp_path: Path, name: str) -> None:
-    """Whatever is asked for, only what was kept is given."""
+    """Whatever name is requested, only a stored image is returned."""
     (tmp_path / "secret.png").write_bytes(b"secret")
     assert ImageFolder(tmp_path / "pictures", 100).find(name) is None
 
@@ -90,7 +90,7 @@ def test_other_names_find_nothing(tmp_path: Path, name: str) -> None:
 def test_what_cannot_be_removed_is_left(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What cannot be removed is logged; pictures are kept and removed as ever."""
+    """A file that cannot be deleted is logged; images are stored and deleted all the same."""
     pictures = ImageFolder(tmp_path, 3600)
     (tmp_path / "stray.partial").touch()
     (tmp_path / "held.partial").touch()
@@ -109,7 +109,7 @@ def test_what_cannot_be_removed_is_left(
 
 
 def test_a_full_disk_leaves_nothing_of_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a picture finds no room the error is StorageFull, and no part of it stays behind."""
+    """If the disk is full, storing an image raises StorageFull and leaves nothing."""
     pictures = ImageFolder(tmp_path, 3600)
 
     def full(_: int) -> None:

@@ -1,4 +1,4 @@
-"""Keys that are lost, on SQLite and PostgreSQL: a server that needed them does not start as if there were none."""
+"""Lost keys, on SQLite and PostgreSQL: a server that had keys does not start as if there were none."""
 
 from pathlib import Path
 
@@ -20,12 +20,12 @@ from homeport.store.schema import METADATA
 
 @pytest.fixture
 def settings(database: Database, tmp_path: Path) -> Settings:
-    """Of a home on a database with today's tables."""
+    """The settings of a home on a database with the current tables."""
     return Settings(home=tmp_path / "home", database_url=database.url.render_as_string(hide_password=False))
 
 
 def _lose(database: Database) -> None:
-    """Have the database as good as new."""
+    """Replace the database by an empty one."""
     with database.write_transaction() as connection:
         METADATA.drop_all(connection)
         connection.exec_driver_sql("DROP TABLE alembic_version")
@@ -33,7 +33,7 @@ def _lose(database: Database) -> None:
 
 
 def test_a_lost_database_stops_the_start(settings: Settings, database: Database) -> None:
-    """Once a key was made, an empty database is refused by name, until the operator says that the keys are lost."""
+    """Once a key was created, an empty database is refused by name, until the operator accepts the loss."""
     storage.check_keys_not_lost(settings)
     admin_commands.create_key(settings, NewKey(name="bot"))
     storage.check_keys_not_lost(settings)
@@ -48,14 +48,14 @@ def test_a_lost_database_stops_the_start(settings: Settings, database: Database)
 
 
 def test_keys_of_the_settings_let_nobody_else_in(settings: Settings, database: Database) -> None:
-    """Where the settings hold keys, the server that has lost the stored ones is not open, and starts."""
+    """If the settings have keys, a server that has lost the stored ones starts, and requires a key."""
     admin_commands.create_key(settings, NewKey(name="bot"))
     _lose(database)
     storage.check_keys_not_lost(Settings(home=settings.home, database_url=settings.database_url, api_keys=("k",)))
 
 
 def test_a_server_notes_keys_that_older_versions_made(settings: Settings, database: Database) -> None:
-    """A database that holds keys is noted by whoever serves it."""
+    """A server records that its database has keys."""
     SqlKeyRepository(database, b"s" * 32).create(NewKey(name="bot"))
     (settings.home).mkdir()
     (settings.home / "key-secret").write_bytes(b"s" * 32)
@@ -67,7 +67,7 @@ def test_a_server_notes_keys_that_older_versions_made(settings: Settings, databa
 
 @pytest.mark.parametrize("is_empty", [True, False])
 def test_a_lost_file_is_noticed_and_not_made_anew(tmp_path: Path, is_empty: bool) -> None:
-    """`homeport.db` deleted, or empty, beside what is left of it: the start is refused and makes no new one."""
+    """If `homeport.db` is deleted or empty, the start is refused and creates no new one."""
     settings = Settings(home=tmp_path)
     admin_commands.create_key(settings, NewKey(name="bot"))
     for path in tmp_path.glob("homeport.db*"):
@@ -97,7 +97,7 @@ def test_a_lost_secret_stops_the_start(settings: Settings) -> None:
 
 
 def test_a_running_server_stays_closed(settings: Settings, database: Database) -> None:
-    """Where the database is replaced by an empty one under a running server, nobody comes in without a key."""
+    """If an empty database replaces one under a running server, every request still needs a key."""
     admin_commands.create_key(settings, NewKey(name="bot"))
     ring = SqlKeyCache(SqlKeyRepository(database, b"s" * 32), b"s" * 32)
     ring.load()
@@ -108,7 +108,7 @@ def test_a_running_server_stays_closed(settings: Settings, database: Database) -
 
 
 def test_no_key_is_made_that_cannot_be_noted(tmp_path: Path, database: Database) -> None:
-    """Where the second place cannot be written the key is not made either, and the error names it."""
+    """If the marker cannot be written, the key is not created, and the error names the file."""
     (tmp_path / "file").touch()
     book = SqlKeyRepository(database, b"s" * 32, marker=KeyMarker(tmp_path / "file" / "keys"))
     with pytest.raises(Unavailable, match="file"):

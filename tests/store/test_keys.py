@@ -1,4 +1,4 @@
-"""Keys as they are kept, on SQLite and PostgreSQL."""
+"""Stored keys, on SQLite and PostgreSQL."""
 
 import asyncio
 import hashlib
@@ -25,13 +25,13 @@ SECRET = b"s" * 32
 
 
 class Clock:
-    """A wall clock that stands still until a test moves it."""
+    """A wall clock that a test moves."""
 
     def __init__(self) -> None:
         self.now = 1_000_000.0
 
     def __call__(self) -> float:
-        """The time."""
+        """Return the time."""
         return self.now
 
 
@@ -53,7 +53,7 @@ def ring(book: SqlKeyRepository, clock: Clock) -> SqlKeyCache:
 
 
 def test_a_key_comes_back_as_it_was_made(book: SqlKeyRepository) -> None:
-    """Name, project, models, limits and expiry of a key are kept; the secret is told once and is a long one."""
+    """Name, project, models, limits and expiry of a key are stored; the secret is long and shown once."""
     limits = KeyLimits(requests_per_minute=5, tokens_per_month=2**40)
     wanted = NewKey(name="bot", project="team", models=("a", "b"), limits=limits, expires_in_s=60)
     issued = book.create(wanted)
@@ -67,7 +67,7 @@ def test_a_key_comes_back_as_it_was_made(book: SqlKeyRepository) -> None:
 
 
 def test_no_secret_is_in_the_database(book: SqlKeyRepository, database: Database) -> None:
-    """Neither a key's secret nor a plain hash of it stands in any table."""
+    """Neither a key's secret nor a plain hash of it is in any table."""
     issued = book.create(NewKey(name="bot"))
     rotated = book.rotate(issued.key.id)
     with database.read_transaction() as connection:
@@ -92,14 +92,14 @@ def test_no_secret_is_in_the_database(book: SqlKeyRepository, database: Database
     ],
 )
 def test_what_cannot_be_is_named(database: Database, wanted: NewKey, param: str) -> None:
-    """A key with an empty name, an odd project or a limit of nothing is refused, naming the field and its bounds."""
+    """A key with an empty name, an invalid project or a limit of zero is refused, naming the field and its range."""
     with pytest.raises(InvalidRequest, match=r"expected (up to|.*1 to) \d") as refused:
         SqlKeyRepository(database, SECRET).create(wanted)
     assert refused.value.param == param
 
 
 def test_a_project_is_made_once(book: SqlKeyRepository, database: Database) -> None:
-    """Two keys of one project share it."""
+    """Two keys can belong to one project."""
     book.create(NewKey(name="one", project="team"))
     book.create(NewKey(name="two", project="team"))
     with database.read_transaction() as connection:
@@ -107,14 +107,14 @@ def test_a_project_is_made_once(book: SqlKeyRepository, database: Database) -> N
 
 
 def test_an_unknown_key_is_missing(book: SqlKeyRepository) -> None:
-    """Showing, revoking and rotating what is not there say so."""
+    """Unknown keys cannot be shown, revoked or rotated."""
     for act in (book.get, book.revoke, book.rotate):
         with pytest.raises(NotFound):
             act("key_nowhere")
 
 
 def test_a_revoked_key_opens_nothing_and_stays_so(book: SqlKeyRepository, ring: SqlKeyCache) -> None:
-    """Once revoked a key opens nothing, cannot be rotated, and keeps its first date."""
+    """A revoked key is invalid, cannot be rotated, and keeps its first date."""
     issued = book.create(NewKey(name="bot"))
     ring.load()
     assert ring.find(issued.secret) == issued.key
@@ -127,7 +127,7 @@ def test_a_revoked_key_opens_nothing_and_stays_so(book: SqlKeyRepository, ring: 
 
 
 def test_a_rotated_key_is_the_same_with_another_secret(book: SqlKeyRepository, ring: SqlKeyCache) -> None:
-    """After a rotation only the new secret opens, and it opens the same key: same id, project and limits."""
+    """After a rotation only the new secret is valid, for the same id, project and limits."""
     issued = book.create(NewKey(name="bot", project="team"))
     rotated = book.rotate(issued.key.id)
     ring.load()
@@ -138,7 +138,7 @@ def test_a_rotated_key_is_the_same_with_another_secret(book: SqlKeyRepository, r
 
 
 def test_a_key_expires_by_the_clock(book: SqlKeyRepository, ring: SqlKeyCache, clock: Clock) -> None:
-    """An expired key opens nothing, without anybody having to look at the database."""
+    """An expired key is invalid, without a query of the database."""
     issued = book.create(NewKey(name="bot", expires_in_s=60))
     ring.load()
     clock.now += 59
@@ -148,7 +148,7 @@ def test_a_key_expires_by_the_clock(book: SqlKeyRepository, ring: SqlKeyCache, c
 
 
 def test_once_closed_for_ever(book: SqlKeyRepository, ring: SqlKeyCache) -> None:
-    """The ring is open before the first key, and closed from then on, also when every key is revoked."""
+    """No key is required before the first one is created, and one is required from then on, even if all are revoked."""
     assert not ring.requires_key
     issued = book.create(NewKey(name="bot"))
     ring.load()
@@ -159,7 +159,7 @@ def test_once_closed_for_ever(book: SqlKeyRepository, ring: SqlKeyCache) -> None
 
 
 def test_another_secret_opens_nothing(book: SqlKeyRepository, clock: Clock) -> None:
-    """A stolen database is of no use with another server's secret, and a wrong key opens nothing."""
+    """A stolen database is useless with another server's secret, and a wrong key is invalid."""
     issued = book.create(NewKey(name="bot"))
     other = SqlKeyCache(book, b"o" * 32, clock)
     other.load()
@@ -169,7 +169,7 @@ def test_another_secret_opens_nothing(book: SqlKeyRepository, clock: Clock) -> N
 
 
 async def test_another_process_is_heard(book: SqlKeyRepository, ring: SqlKeyCache) -> None:
-    """What another connection changes is seen by the watch within two seconds."""
+    """Changes by another connection are noticed within two seconds."""
     loops = BackgroundLoops()
     loops.start("keys", ring.refresh, 0.05)
     try:
@@ -189,7 +189,7 @@ async def soon(holds: Callable[[], bool]) -> None:
 
 
 def test_the_servers_secret_is_made_once_for_this_user(tmp_path: Path) -> None:
-    """The secret is random, the same for everyone who asks at the same time, and unreadable to others."""
+    """The secret is random, the same for all processes that create it at the same time, and private."""
     command = (
         "import sys; from pathlib import Path; from homeport.store.keys import server_secret; "
         "print(server_secret(Path(sys.argv[1])).hex())"
@@ -214,7 +214,7 @@ def _folder(path: Path) -> None:
 
 @pytest.mark.parametrize("spoil", [_cut, _folder])
 def test_a_broken_secret_is_said(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
-    """A secret that is cut or cannot be read stops the start with its path."""
+    """A truncated or unreadable secret stops the start with its path."""
     spoil(tmp_path / "key-secret")
     with pytest.raises(Unavailable, match="key-secret"):
         server_secret(tmp_path)

@@ -1,4 +1,4 @@
-"""How a database comes to today's schema, on SQLite and PostgreSQL."""
+"""Upgrades of databases to the current schema, on SQLite and PostgreSQL."""
 
 import stat
 from pathlib import Path
@@ -23,7 +23,7 @@ def steps() -> ScriptDirectory:
 
 
 def walk_from(database: Database, start: str | None) -> None:
-    """Stamp a database, which must have the tables of that step, and walk on."""
+    """Stamp a database, which must have the tables of that revision, and upgrade it."""
     with database.write_transaction() as connection:
         migration._STAMP.create(connection, checkfirst=True)
         if start is not None:
@@ -40,14 +40,14 @@ def differences(database: Database) -> list[object]:
 
 
 def test_the_steps_lead_to_the_tables(empty: Database) -> None:
-    """Walking every step from nothing gives exactly the tables that a new database is made with."""
+    """Running all migrations on an empty database gives exactly the tables of a new one."""
     walk_from(empty, None)
     assert migration.revision(empty) == REVISION == steps().get_current_head()
     assert differences(empty) == []
 
 
 def test_a_new_database_is_made_at_once(empty: Database) -> None:
-    """An empty database gets today's tables and the newest step's name; a second run changes nothing."""
+    """An empty database gets the current tables and revision; a second run changes nothing."""
     assert migration.revision(empty) is None
     assert migration.upgrade(empty) == (None, REVISION)
     assert migration.upgrade(empty) == (REVISION, REVISION)
@@ -56,7 +56,7 @@ def test_a_new_database_is_made_at_once(empty: Database) -> None:
 
 
 def test_only_a_file_is_upgraded_by_the_server(empty: Database) -> None:
-    """A server makes its own SQLite file ready; on PostgreSQL it refuses and names the command."""
+    """A server upgrades its own SQLite file; for PostgreSQL it refuses and names the command."""
     if empty.is_sqlite:
         migration.prepare_database(empty)
         assert migration.revision(empty) == REVISION
@@ -76,14 +76,14 @@ def test_a_newer_database_is_left_alone(database: Database) -> None:
 
 
 def test_a_missing_table_is_found(database: Database) -> None:
-    """`check` names tables that are not there."""
+    """`check` names missing tables."""
     with database.write_transaction() as connection:
         METADATA.tables["keys"].drop(connection)
     assert migration.find_faults(database) == ["tables are missing: keys"]
 
 
 def test_a_copy_is_whole_and_private(database: Database, tmp_path: Path) -> None:
-    """A SQLite database is copied while in use, never over another file; PostgreSQL has its own tool."""
+    """A SQLite database is copied while it is in use, never over another file; PostgreSQL has its own tool."""
     target = tmp_path / "copy.db"
     if not database.is_sqlite:
         with pytest.raises(InvalidRequest, match="pg_dump"):

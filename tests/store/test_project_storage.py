@@ -1,4 +1,4 @@
-"""What projects keep, and that no project keeps more than it may."""
+"""What projects store, and their limits."""
 
 import concurrent.futures
 from pathlib import Path
@@ -31,7 +31,7 @@ UPLOAD = NewUpload(
 
 
 class House:
-    """Files, uploads and pictures of projects that may keep 1000 bytes each."""
+    """Files, uploads and images of projects with a limit of 1000 bytes each."""
 
     def __init__(self, database: Database, folder: Path) -> None:
         self.folder = folder
@@ -45,13 +45,13 @@ class House:
         self.keys = SqlKeyRepository(database, b"s" * 32)
 
     def content(self, size: int) -> Path:
-        """A file of so many bytes."""
+        """Write a file of this size."""
         path = self.folder / f"content-{size}"
         path.write_bytes(b"x" * size)
         return path
 
     def kept(self) -> list[str]:
-        """The contents kept."""
+        """The names of the stored contents."""
         return sorted(self.blobs.older("", -60))
 
 
@@ -61,7 +61,7 @@ def house(database: Database, tmp_path: Path) -> House:
 
 
 def test_everything_that_a_project_keeps_is_counted(house: House) -> None:
-    """Files, parts of uploads, pictures and fine-tuned models, each project's own; deleted ones no longer."""
+    """Files, parts of uploads, images and fine-tuned models count for their own project until they are deleted."""
     first = house.files.create(FILE, house.content(100))
     begun = house.uploads.create(UPLOAD)
     house.uploads.add_part("one", begun.id, house.content(200))
@@ -76,7 +76,7 @@ def test_everything_that_a_project_keeps_is_counted(house: House) -> None:
 
 
 def test_what_does_not_fit_is_refused_and_not_kept(house: House) -> None:
-    """A file, an upload, a part or a picture beyond the limit; other projects are not concerned."""
+    """A file, an upload, a part or an image over the limit is refused; other projects are not affected."""
     begun = house.uploads.create(UPLOAD)
     house.files.create(FILE, house.content(900))
     before = house.kept()
@@ -98,7 +98,7 @@ def test_what_does_not_fit_is_refused_and_not_kept(house: House) -> None:
 
 
 def test_a_completed_upload_replaces_its_parts(house: House) -> None:
-    """An upload whose parts fitted is completed, also where file and parts together would be too much."""
+    """An upload whose parts fitted can be completed, even if file and parts together exceed the limit."""
     begun = house.uploads.create(UPLOAD)
     part = house.uploads.add_part("one", begun.id, house.content(600))
     target = house.folder / "whole"
@@ -108,7 +108,7 @@ def test_a_completed_upload_replaces_its_parts(house: House) -> None:
 
 
 def test_many_at_once_keep_no_more_than_one_after_another(house: House) -> None:
-    """Of 12 files sent at the same time as many are kept as fit, and the contents of the others are gone."""
+    """Of 12 files sent at the same time, as many are stored as fit, and the contents of the others are deleted."""
     path = house.content(150)
 
     def added(_: int) -> bool:
@@ -125,7 +125,7 @@ def test_many_at_once_keep_no_more_than_one_after_another(house: House) -> None:
 
 
 def test_a_key_may_say_otherwise(house: House) -> None:
-    """The least of a project's keys counts in place of the general limit, more or less than that; a revoked one not."""
+    """The smallest limit of a project's keys replaces the general limit; revoked keys do not count."""
     large = house.keys.create(NewKey(name="large", project="one", limits=KeyLimits(storage_bytes=5000)))
     house.files.create(FILE, house.content(3000))
     assert house.storage.of("one").limit == 5000
@@ -140,7 +140,7 @@ def test_a_key_may_say_otherwise(house: House) -> None:
 
 
 def test_pictures_are_found_whosever_they_are(house: House) -> None:
-    """By their name alone, those of an older server too, which lie beside the projects' folders."""
+    """Images are found by their name only, including those of older servers, next to the projects' folders."""
     name = house.pictures.save(b"data", ImageFormat.PNG, "one")
     assert house.pictures.find(name) == b"data"
     old = house.folder / "pictures" / "one" / name
@@ -151,7 +151,7 @@ def test_pictures_are_found_whosever_they_are(house: House) -> None:
 
 
 def test_a_damaged_key_keeps_no_file_out(house: House, database: Database) -> None:
-    """Where a key's row cannot be read, the limits of the others count, and what fits is kept."""
+    """If a key's row is damaged, the limits of the other keys count."""
     damaged = house.keys.create(NewKey(name="a", project="one", limits=KeyLimits(storage_bytes=10)))
     house.keys.create(NewKey(name="b", project="one", limits=KeyLimits(storage_bytes=500)))
     with database.write_transaction() as connection:

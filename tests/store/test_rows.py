@@ -1,4 +1,4 @@
-"""Damaged rows, on SQLite and PostgreSQL: each is out of use by itself, and harms nothing beside it."""
+"""Damaged rows, on SQLite and PostgreSQL: each is unusable by itself, and affects no other."""
 
 import logging
 from pathlib import Path
@@ -35,7 +35,7 @@ def _spoil(database: Database, table: sa.Table, id: str, **values: object) -> No
 def test_a_damaged_key_opens_nothing_and_the_others_go_on(
     database: Database, caplog: pytest.LogCaptureFixture, column: str, text: str
 ) -> None:
-    """A key whose row cannot be read is logged and opens nothing; others open, and one revoked later does not."""
+    """A key with a damaged row is logged and invalid; others are valid, and can be revoked."""
     book = SqlKeyRepository(database, SECRET)
     bad, good, later = (book.create(NewKey(name=name)) for name in ("bad", "good", "later"))
     _spoil(database, KEYS, bad.key.id, **{column: text})
@@ -53,7 +53,7 @@ def test_a_damaged_key_opens_nothing_and_the_others_go_on(
 
 
 def test_a_text_that_is_not_utf8_harms_no_other_row(tmp_path: Path) -> None:
-    """Bytes in a SQLite column of text that are no UTF-8 put one key out of use, not the reading of all."""
+    """Text that is not UTF-8 in a SQLite column makes one key invalid, not the reading of all."""
     database = Database(f"sqlite:///{tmp_path}/homeport.db")
     migration.prepare_database(database)
     book = SqlKeyRepository(database, SECRET)
@@ -69,7 +69,7 @@ def test_a_text_that_is_not_utf8_harms_no_other_row(tmp_path: Path) -> None:
 
 
 def test_a_damaged_file_is_missing_alone(tmp_path: Path) -> None:
-    """A file's row that cannot be read is left out of lists and is a 404; expiry goes on."""
+    """A file with a damaged row is omitted from lists and is a 404; expiry continues."""
     database = Database(f"sqlite:///{tmp_path}/homeport.db")
     migration.prepare_database(database)
     files = SqlFileRepository(database, BlobStore(str(tmp_path / "blobs")))
@@ -88,7 +88,7 @@ def test_a_damaged_file_is_missing_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", BROKEN)
 @pytest.mark.parametrize("column", ["metadata", "errors"])
 def test_a_damaged_batch_is_passed_over(database: Database, tmp_path: Path, column: str, text: str) -> None:
-    """The oldest batch cannot be read: it is not taken up, is left out of lists, and the next one is claimed."""
+    """A damaged batch is not claimed, is omitted from lists, and the next one is claimed."""
     book = SqlBatchRepository(database, SqlFileRepository(database, BlobStore(str(tmp_path / "blobs"))))
     plain = NewBatch(project="one", key="", endpoint="/v1/x", input_file_id="f")
     bad, good = book.create(plain), book.create(plain)
@@ -105,7 +105,7 @@ def test_a_damaged_batch_is_passed_over(database: Database, tmp_path: Path, colu
 @pytest.mark.parametrize("text", BROKEN)
 @pytest.mark.parametrize("column", ["hyperparameters", "metadata", "error"])
 def test_a_damaged_fine_tuning_job_is_passed_over(database: Database, tmp_path: Path, column: str, text: str) -> None:
-    """The oldest job cannot be read: it is not trained, is left out of lists, and the next one is trained."""
+    """A damaged job is not trained, is omitted from lists, and the next one is trained."""
     books = FineTuningStore(database, tmp_path)
     bad, good = books.job("bad"), books.job("good")
     _spoil(database, FINE_TUNES, bad.id, **{column: text})
@@ -122,7 +122,7 @@ def test_a_damaged_fine_tuning_job_is_passed_over(database: Database, tmp_path: 
 
 
 def test_each_acts_on_every_item() -> None:
-    """One item that fails keeps none behind it from its turn; the error is raised at the end."""
+    """An item that fails does not keep the following ones from their turn; the error is raised at the end."""
     done: list[int] = []
 
     def act(item: int) -> None:
@@ -136,7 +136,7 @@ def test_each_acts_on_every_item() -> None:
 
 
 def test_what_is_left_out_is_logged_by_its_id(database: Database, caplog: pytest.LogCaptureFixture) -> None:
-    """The log says which record is damaged, and not what is in it."""
+    """The log names the damaged record, but not its content."""
     book = SqlKeyRepository(database, SECRET)
     bad = book.create(NewKey(name="bad"))
     _spoil(database, KEYS, bad.key.id, limits='{"tokens_per_day": "secret words"}')

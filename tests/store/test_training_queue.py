@@ -1,4 +1,4 @@
-"""Fine-tuning jobs as the server sees them that trains them, on SQLite and PostgreSQL."""
+"""Fine-tuning jobs as the server that trains them sees them, on SQLite and PostgreSQL."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def books(database: Database, tmp_path: Path) -> FineTuningStore:
 
 
 def test_the_job_that_was_cut_off_comes_first(books: FineTuningStore) -> None:
-    """A server goes on with what it had begun, then takes what waits longest; others' and paused jobs it leaves."""
+    """A server resumes its active job, then takes the oldest in the queue, but no paused or other servers' jobs."""
     books.job("ftjob-0", server="there")
     first, second = books.job("ftjob-1"), books.job("ftjob-2")
     assert books.log.next_job("here") == first
@@ -38,7 +38,7 @@ def test_the_job_that_was_cut_off_comes_first(books: FineTuningStore) -> None:
 
 
 def test_a_training_is_written_down(books: FineTuningStore) -> None:
-    """A job goes from its files over its steps to its model; its settled choices and its measures are there to see."""
+    """A job is validated, trained and succeeds; its final hyperparameters and its metrics are stored."""
     job = books.job("ftjob-1")
     assert books.log.start(job)
     assert books.status(job) == "validating_files"
@@ -67,7 +67,7 @@ def test_a_training_is_written_down(books: FineTuningStore) -> None:
 
 
 def test_steps_are_told_once(books: FineTuningStore) -> None:
-    """Steps that a training tells again after a cut are passed over, and so are its checkpoints."""
+    """Steps and checkpoints that a resumed training reports again are skipped."""
     job = books.under_way("ftjob-1")
     for step in (1, 2, 3):
         assert books.log.record_step(job, measures(step), 6, None)
@@ -80,7 +80,7 @@ def test_steps_are_told_once(books: FineTuningStore) -> None:
 
 
 def test_the_latest_checkpoints_stay(books: FineTuningStore) -> None:
-    """Of the checkpoints the latest are listed, the newest first, with their measures."""
+    """Only the latest checkpoints are listed, newest first, with their metrics."""
     job = books.under_way("ftjob-1")
     for step in range(1, MAX_CHECKPOINTS + 3):
         books.log.record_checkpoint(job, measures(step, full_valid_loss=0.5), f"name:{step}")
@@ -98,7 +98,7 @@ def test_the_latest_checkpoints_stay(books: FineTuningStore) -> None:
 
 
 def test_the_last_step_before_a_pause_is_written_down(books: FineTuningStore) -> None:
-    """A step that was under way when its job was paused is told, since it is not done again; the job stays paused."""
+    """The step that was running when its job was paused is recorded; the job stays paused."""
     job = books.under_way("ftjob-1")
     books.book.pause("one", job.id)
     assert not books.log.is_wanted("here", job.id)
@@ -111,7 +111,7 @@ def test_the_last_step_before_a_pause_is_written_down(books: FineTuningStore) ->
 
 
 def test_who_is_not_wanted_changes_nothing(books: FineTuningStore) -> None:
-    """What a training still tells after its job was cancelled is not written down, nor is its result."""
+    """Whatever a training reports after its job was cancelled is not recorded, nor is its result."""
     job = books.under_way("ftjob-1")
     assert books.log.is_wanted("here", job.id)
     books.book.cancel("one", job.id)
@@ -127,7 +127,7 @@ def test_who_is_not_wanted_changes_nothing(books: FineTuningStore) -> None:
 
 
 def test_a_failure_is_told(books: FineTuningStore) -> None:
-    """A job that failed keeps what it failed of, and its last event is an error."""
+    """A failed job stores its error, and its last event is an error."""
     job = books.under_way("ftjob-1")
     assert books.log.fail(job, ErrorInfo("InvalidRequest", "Line 3 is too long.", "training_file", "c"))
     found = books.book.get("one", job.id)
@@ -139,7 +139,7 @@ def test_a_failure_is_told(books: FineTuningStore) -> None:
 
 
 def test_what_is_left_behind_is_known_until_it_is_gone(books: FineTuningStore) -> None:
-    """Ended jobs are untidy until they are tidied; a cancelled one's checkpoints go, a finished one's stay."""
+    """Ended jobs have files to delete until this is recorded; a cancelled job loses its checkpoints."""
     done, cancelled = books.under_way("ftjob-1"), books.under_way("ftjob-2")
     for job in (done, cancelled):
         books.log.record_checkpoint(job, measures(1), f"name:{job.id}")
@@ -157,7 +157,7 @@ def test_what_is_left_behind_is_known_until_it_is_gone(books: FineTuningStore) -
 
 
 def test_a_silent_servers_jobs_go_on_elsewhere(books: FineTuningStore) -> None:
-    """Open jobs of a server that says nothing for long go to one that lives; the old one's word counts no more."""
+    """Unfinished jobs of a server without heartbeat move to another one; the old one can change them no more."""
     job, ended = books.under_way("ftjob-1"), books.under_way("ftjob-2")
     books.book.cancel("one", ended.id)
     books.now += SILENT_S
@@ -177,7 +177,7 @@ def test_a_silent_servers_jobs_go_on_elsewhere(books: FineTuningStore) -> None:
 
 
 def test_jobs_are_counted_by_status(books: FineTuningStore) -> None:
-    """Every status that jobs have is counted, over all projects."""
+    """The jobs of every status are counted, over all projects."""
     books.job("ftjob-1")
     books.job("ftjob-2", project="other")
     books.book.cancel("one", books.job("ftjob-3").id)

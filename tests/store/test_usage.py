@@ -1,4 +1,4 @@
-"""Usage written down at once and taken into the database later, exactly, whatever ends when."""
+"""Usage that is recorded at once and imported later, exactly once, whichever process ends when."""
 
 import os
 import signal
@@ -40,13 +40,13 @@ def book(database: Database, folder: Path) -> SqlUsageRepository:
 
 
 def total(book: SqlUsageRepository) -> tuple[int, int]:
-    """Requests and tokens in the database."""
+    """Return the requests and tokens in the database."""
     [every] = book.sum_usage(UsageQuery()) or [UsageTotal()]
     return every.requests, every.prompt_tokens + every.completion_tokens
 
 
 def test_a_record_comes_back_as_it_was_written(book: SqlUsageRepository, folder: Path, database: Database) -> None:
-    """Every field of a record stands in its row."""
+    """Every field of a record is in its row."""
     ledger = FileUsageLedger(folder)
     record = spent(
         key="key_1", user='名前\n"', status="cancelled", cached_tokens=3, amount=1.5, first_ms=7.25, whole_ms=9.5
@@ -60,7 +60,7 @@ def test_a_record_comes_back_as_it_was_written(book: SqlUsageRepository, folder:
 
 
 def test_nothing_is_taken_twice(book: SqlUsageRepository, folder: Path) -> None:
-    """Taking in again and again, while records are added, counts each once."""
+    """Repeated imports, while records are added, count each record once."""
     ledger = FileUsageLedger(folder)
     for n in range(1, 6):
         ledger.write(spent())
@@ -71,7 +71,7 @@ def test_nothing_is_taken_twice(book: SqlUsageRepository, folder: Path) -> None:
 
 
 def test_several_processes_take_in_the_same_files(book: SqlUsageRepository, folder: Path, database: Database) -> None:
-    """Two books on one folder, each with its own idea of how far it has read, count each record once."""
+    """Two importers of one folder, each with its own position, count each record once."""
     other, ledger = SqlUsageRepository(database, folder), FileUsageLedger(folder)
     for n in range(1, 4):
         ledger.write(spent())
@@ -83,7 +83,7 @@ def test_several_processes_take_in_the_same_files(book: SqlUsageRepository, fold
 
 
 def test_a_file_goes_when_its_writer_has_gone(book: SqlUsageRepository, folder: Path, database: Database) -> None:
-    """A file stays while it is written, and is deleted, its place in the database too, once it is let go and read."""
+    """A file stays while it has a writer; it is deleted, with its position in the database, once it is imported."""
     ledger = FileUsageLedger(folder)
     ledger.write(spent())
     book.import_ledgers()
@@ -97,7 +97,7 @@ def test_a_file_goes_when_its_writer_has_gone(book: SqlUsageRepository, folder: 
 
 
 def test_a_long_file_is_followed_by_a_new_one(book: SqlUsageRepository, folder: Path) -> None:
-    """A ledger turns the page, and pages that are read go."""
+    """A ledger starts a new file at its limit, and imported files are deleted."""
     ledger = FileUsageLedger(folder, max_bytes=2000)
     for _ in range(100):
         ledger.write(spent())
@@ -109,7 +109,7 @@ def test_a_long_file_is_followed_by_a_new_one(book: SqlUsageRepository, folder: 
 
 
 def test_the_files_are_this_users_alone(folder: Path) -> None:
-    """Nobody else may read who asked for what."""
+    """Other users cannot read the ledger."""
     ledger = FileUsageLedger(folder)
     [file] = folder.iterdir()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -131,7 +131,7 @@ while True:
 
 
 def test_what_was_written_survives_a_kill(book: SqlUsageRepository, folder: Path) -> None:
-    """Killed at any moment a writer has lost nothing that it had said was written, and counted nothing twice."""
+    """A writer that is killed at any moment loses no record that it reported, and none is counted twice."""
     said = 0
     for n_lines in (1, 50, 333):
         with subprocess.Popen([sys.executable, "-c", _WRITER, str(folder)], stdout=subprocess.PIPE) as writer:
@@ -163,7 +163,7 @@ while True:
 
 
 def test_a_killed_reader_counts_nothing_twice(book: SqlUsageRepository, folder: Path, url: str) -> None:
-    """Killed while it takes records in, a reader leaves all of a batch or none of it to the next one."""
+    """An importer that is killed leaves all records of a transaction to the next one, or none."""
     ledger = FileUsageLedger(folder)
     for n in range(1, 4):
         command = [sys.executable, "-c", _FOLDER, url, str(folder)]
@@ -179,7 +179,7 @@ def test_a_killed_reader_counts_nothing_twice(book: SqlUsageRepository, folder: 
 
 
 def test_a_torn_last_line_is_no_record(book: SqlUsageRepository, folder: Path) -> None:
-    """Half a line at the end of a file left behind is nothing that anybody was told of; a broken one is left out."""
+    """Half a line at the end of an abandoned file belongs to no answer; an invalid line is skipped."""
     ledger = FileUsageLedger(folder)
     ledger.write(spent())
     ledger.close()
@@ -192,7 +192,7 @@ def test_a_torn_last_line_is_no_record(book: SqlUsageRepository, folder: Path) -
 
 
 def test_a_full_disk_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch, book: SqlUsageRepository) -> None:
-    """Where a line finds no room, or only half of it does, the error is StorageFull and the line is not there."""
+    """If a line does not fit on the disk, or only half of it does, writing raises StorageFull and adds no line."""
     ledger, write = FileUsageLedger(folder), os.write
     ledger.write(spent())
     monkeypatch.setattr(os, "write", lambda file, line: write(file, line[:20]))
@@ -229,7 +229,7 @@ def filled(book: SqlUsageRepository, folder: Path) -> SqlUsageRepository:
 
 
 def test_sums_by_group_and_day(filled: SqlUsageRepository) -> None:
-    """Records are summed up by any columns, by spans of time, and both, in order."""
+    """Records are summed by any columns, by spans of time, and by both, in order."""
     by_model = filled.sum_usage(UsageQuery(by=("model",)))
     assert [(each.group["model"], each.requests, each.prompt_tokens) for each in by_model] == [
         ("a", 3, 30),
@@ -265,12 +265,12 @@ def test_sums_by_group_and_day(filled: SqlUsageRepository) -> None:
     ],
 )
 def test_sums_of_a_part(filled: SqlUsageRepository, question: UsageQuery, n_requests: int) -> None:
-    """A span of time and lists of values choose which records count; of none there is no sum."""
+    """A span of time and lists of values select the records; without any there is no sum."""
     assert sum(each.requests for each in filled.sum_usage(question)) == n_requests
 
 
 def test_a_keys_day_and_month(filled: SqlUsageRepository, folder: Path) -> None:
-    """What each key took today and this month, by the calendar of UTC; records without a key are nobody's."""
+    """Each key's tokens of today and of this month are summed in UTC, without records that have no key."""
     ledger = FileUsageLedger(folder)
     ledger.write(spent(NOON - DAY, key="k1"))
     ledger.write(spent(NOON - 60 * DAY, key="k1"))
@@ -283,7 +283,7 @@ def test_a_keys_day_and_month(filled: SqlUsageRepository, folder: Path) -> None:
 
 
 def test_nothing_new_costs_no_sql(book: SqlUsageRepository, folder: Path, database: Database) -> None:
-    """Where nothing was written since, taking in runs no statement."""
+    """Without new records an import runs no statement."""
     ledger = FileUsageLedger(folder)
     ledger.write(spent())
     book.import_ledgers()
@@ -297,7 +297,7 @@ def test_nothing_new_costs_no_sql(book: SqlUsageRepository, folder: Path, databa
 def test_a_text_that_the_database_does_not_take_loses_one_record(
     book: SqlUsageRepository, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A NUL in a caller's own name for its user, or a number beyond 64 bits, keeps no other record from its row."""
+    """A NUL in a caller's name for its user, or a number of more than 64 bits, affects no other record."""
     ledger = FileUsageLedger(folder)
     for record in (spent(), spent(user="a\x00b"), spent(), spent(prompt_tokens=2**70), spent()):
         ledger.write(record)
@@ -310,7 +310,7 @@ def test_a_text_that_the_database_does_not_take_loses_one_record(
 
 
 def test_a_file_that_cannot_be_read_holds_up_no_other(book: SqlUsageRepository, folder: Path) -> None:
-    """What is no file under a ledger's name is said, and the records of the others are taken in all the same."""
+    """If a ledger's name is no file, the error says so, and the other records are imported."""
     ledger = FileUsageLedger(folder)
     ledger.write(spent())
     (folder / "0.journal").mkdir()
@@ -323,7 +323,7 @@ def test_a_file_that_cannot_be_read_holds_up_no_other(book: SqlUsageRepository, 
 def test_without_file_descriptors_the_long_file_goes_on(
     folder: Path, monkeypatch: pytest.MonkeyPatch, book: SqlUsageRepository
 ) -> None:
-    """Where no new file can be opened, records go on in the one that is open, and none is refused."""
+    """If no new file can be opened, records go to the open one, and none is refused."""
     ledger, opened = FileUsageLedger(folder, max_bytes=300), os.open
 
     def none_left(*_: object, **__: object) -> int:

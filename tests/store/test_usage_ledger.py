@@ -1,4 +1,4 @@
-"""When what was written is on the disk, and who waits for it."""
+"""When a written line is synced, and who waits for it."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 class Disk:
-    """The disk under a ledger: counts syncs, and may hold them up."""
+    """The disk of a ledger: counts syncs, and can delay them."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.n_syncs = 0
@@ -35,7 +35,7 @@ class Disk:
 
 
 async def test_answers_of_one_time_share_a_sync(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hundred answers that end while the disk is busy wait for one more sync together, off the event loop."""
+    """A hundred answers that end during a sync wait for one more sync together, off the event loop."""
     ledger, disk = FileUsageLedger(folder, wait_s=30), Disk(monkeypatch)
     ledger.write(spent())
     await ledger.kept()
@@ -55,7 +55,7 @@ async def test_answers_of_one_time_share_a_sync(folder: Path, monkeypatch: pytes
 
 
 async def test_a_slow_disk_holds_an_answer_for_a_moment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the disk takes longer than 50 ms, the answer ends all the same; what it cost is written and comes after."""
+    """If the disk takes longer than 50 ms, the answer ends anyway; its line is written and synced later."""
     ledger, disk = FileUsageLedger(folder), Disk(monkeypatch)
     disk.goes.clear()
     began = time.monotonic()
@@ -73,7 +73,7 @@ def _inodes(folder: Path) -> set[int]:
 
 
 async def test_a_turned_page_is_synced_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lines at the end of a file that was followed by a new one are on the disk before their answers end."""
+    """The last lines of a replaced file are synced before their answers end."""
     synced: list[int] = []
     ledger = FileUsageLedger(folder, max_bytes=300, wait_s=30)
     monkeypatch.setattr(durable_files, "flush", lambda file: synced.append(os.fstat(file).st_ino))
@@ -89,7 +89,7 @@ async def test_a_turned_page_is_synced_too(folder: Path, monkeypatch: pytest.Mon
 async def test_a_disk_that_fails_is_logged(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An error of the disk under a sync reaches the log and not the answer, whose line is written."""
+    """An error during a sync is logged and does not affect the answer, whose line is written."""
     ledger = FileUsageLedger(folder, wait_s=30)
 
     def failing(_: int) -> None:
@@ -107,7 +107,7 @@ async def test_a_disk_that_fails_is_logged(
 async def test_a_page_that_is_turned_during_a_sync_is_synced_once(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A file that has grown long while a sync was under way is closed by it, and not asked for again."""
+    """A file that is replaced during a sync is closed by it and not used again."""
     ledger = FileUsageLedger(folder, max_bytes=300, wait_s=30)
     flushed: list[int] = []
 

@@ -1,4 +1,4 @@
-"""Bytes over a socket, as clients send them that no HTTP library would be: and what comes back until the end."""
+"""Bytes over a socket, as no HTTP library would send them, and the response until the connection ends."""
 
 import socket
 from collections.abc import Sequence
@@ -10,13 +10,13 @@ LIMIT_S = 20.0
 
 
 def dial(address: str) -> socket.socket:
-    """A connection to a server, `http://host:port`."""
+    """Connect to a server, `http://host:port`."""
     parts = urlsplit(address)
     return socket.create_connection((str(parts.hostname), int(parts.port or 80)), timeout=LIMIT_S)
 
 
 def rest(line: socket.socket) -> bytes:
-    """Everything until the server closes; what a reset has not cut off."""
+    """Read everything until the server closes, or until a reset."""
     found = b""
     try:
         while part := line.recv(65_536):
@@ -27,7 +27,7 @@ def rest(line: socket.socket) -> bytes:
 
 
 def exchange(address: str, sent: bytes | Sequence[bytes], *, ends: bool = False) -> bytes:
-    """Send bytes (in several pieces: as several segments), perhaps say that they end there, and read all."""
+    """Send bytes (several pieces as several segments), optionally close the sending side, and read everything."""
     with dial(address) as line:
         line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for piece in [sent] if isinstance(sent, bytes) else sent:
@@ -38,7 +38,7 @@ def exchange(address: str, sent: bytes | Sequence[bytes], *, ends: bool = False)
 
 
 def response(line: socket.socket) -> tuple[int, dict[str, str], bytes]:
-    """One response with a declared length, off a connection that stays: status, headers, body."""
+    """Read one response with a declared length from a connection that stays open: status, headers, body."""
     found = b""
     while b"\r\n\r\n" not in found:
         part = line.recv(65_536)
@@ -52,13 +52,13 @@ def response(line: socket.socket) -> tuple[int, dict[str, str], bytes]:
 
 
 def parsed(head: bytes) -> tuple[int, dict[str, str]]:
-    """Status and headers of a response's head."""
+    """Return status and headers of a response's head."""
     first, *lines = head.decode("latin-1").split("\r\n")
     return int(first.split()[1]), dict(line.lower().split(": ", 1) for line in lines)
 
 
 def refusal(answered: bytes) -> tuple[int, dict[str, object]]:
-    """Status and envelope of an error, which closes the connection and has our headers."""
+    """Return status and error of a response that closes the connection and has the usual headers."""
     head, _, body = answered.partition(b"\r\n\r\n")
     status, headers = parsed(head)
     assert headers["connection"] == "close"

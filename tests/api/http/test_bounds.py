@@ -1,4 +1,4 @@
-"""Clients that take their time or too much: each is ended, and nobody else waits."""
+"""Slow clients and clients that send too much: each is disconnected, and nobody else waits."""
 
 import asyncio
 import contextlib
@@ -23,14 +23,14 @@ FORM = b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: appli
 
 @pytest.fixture(scope="module")
 def house() -> Iterator[str]:
-    """The whole application, with little patience."""
+    """The whole application, with short timeouts."""
     with served(build_application(services()), QUICK) as address:
         yield address
 
 
 @contextlib.contextmanager
 def dripping(line: socket.socket, drop: bytes, pause_s: float) -> Iterator[None]:
-    """Send `drop` again and again from a thread, until the server does not take it any more."""
+    """Send `drop` repeatedly from a thread, until the server does not accept it any more."""
     stopped = threading.Event()
 
     def drip() -> None:
@@ -49,7 +49,7 @@ def dripping(line: socket.socket, drop: bytes, pause_s: float) -> Iterator[None]
 
 @pytest.mark.parametrize("begin", [b"G", b"GET / HTTP/1.1\r\nHost: localhost\r\n", HEALTH + b"GET /"])
 def test_a_head_has_its_time(house: str, begin: bytes) -> None:
-    """A head that has begun and does not end is a 408, also where it drips."""
+    """A head that starts and does not end is a 408, even if it arrives slowly."""
     with dial(house) as line:
         line.sendall(begin)
         if begin.startswith(HEALTH):
@@ -61,7 +61,7 @@ def test_a_head_has_its_time(house: str, begin: bytes) -> None:
 
 @pytest.mark.parametrize("begin", [b"", b"\r\n\r\n", HEALTH])
 def test_a_connection_that_is_not_used_is_closed(house: str, begin: bytes) -> None:
-    """A connection on which nothing is asked ends after a while, without a word."""
+    """A connection without a request is closed after a while, without a response."""
     with dial(house) as line:
         line.sendall(begin)
         if begin == HEALTH:
@@ -73,7 +73,7 @@ def test_a_connection_that_is_not_used_is_closed(house: str, begin: bytes) -> No
     "framing", [b"Content-Length: 100000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"]
 )
 def test_a_body_has_to_come_on(house: str, framing: bytes) -> None:
-    """A body that stops, or comes a byte at a time, is a 408."""
+    """A body that stops, or arrives one byte at a time, is a 408."""
     with dial(house) as line:
         line.sendall(FORM + framing)
         with dripping(line, b"1\r\n \r\n" if b"chunked" in framing else b" ", 0.05):
@@ -82,7 +82,7 @@ def test_a_body_has_to_come_on(house: str, framing: bytes) -> None:
 
 
 def test_chunk_extensions_are_no_body(house: str) -> None:
-    """A client that only sends what means nothing is as slow as one that sends nothing."""
+    """A client that sends only empty lines is as slow as one that sends nothing."""
     with dial(house) as line:
         line.sendall(FORM + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1;")
         with dripping(line, b"extension" * 100, 0.05):
@@ -90,7 +90,7 @@ def test_chunk_extensions_are_no_body(house: str) -> None:
 
 
 def test_a_slow_line_may_take_long(house: str) -> None:
-    """What counts is the rate: a body that comes steadily takes several times the patience with one that does not."""
+    """The rate decides: a body that arrives steadily may take several times the timeout of one that does not."""
     body = b'{"model": "tiny", "prompt": "' + b"a" * 3000 + b'"}'
     with dial(house) as line:
         line.sendall(FORM + b"Content-Length: %d\r\n\r\n" % len(body))
@@ -103,7 +103,7 @@ def test_a_slow_line_may_take_long(house: str) -> None:
 
 
 def test_what_is_refused_early_still_has_to_come(house: str) -> None:
-    """A body that nobody wants to read any more is held to the same rate, and its client has read why."""
+    """A body that nobody reads any more must keep the same rate, and its client receives the reason."""
     with dial(house) as line:
         line.sendall(FORM.replace(b"json", b"xml") + b"Content-Length: 100000\r\n\r\n")
         assert response(line)[0] == 415
@@ -111,7 +111,7 @@ def test_what_is_refused_early_still_has_to_come(house: str) -> None:
 
 
 def test_a_client_that_is_asked_for_nothing_is_not_slow() -> None:
-    """While the server has not said that it wants the body, no body is late."""
+    """Before the server asks for the body, no body is late."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await asyncio.sleep(4 * QUICK.body_grace_s)  # a request that waits for something before it reads
@@ -136,7 +136,7 @@ async def _large(_: Scope, receive: Receive, send: Send) -> None:
 
 
 def _deaf(address: str) -> socket.socket:
-    """A connection on which a large answer is asked for and not read."""
+    """A connection on which a large response is requested and not read."""
     line = socket.socket()
     line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     line.settimeout(LIMIT_S)
@@ -147,7 +147,7 @@ def _deaf(address: str) -> socket.socket:
 
 
 def _until_cut(line: socket.socket) -> None:
-    """Wait until the server has given a connection up, reading nothing."""
+    """Wait until the server closes a connection, reading nothing."""
     ended = time.monotonic() + LIMIT_S
     with contextlib.suppress(OSError):
         while time.monotonic() < ended:
@@ -160,7 +160,7 @@ def _until_cut(line: socket.socket) -> None:
     "limits", [QUICK, ConnectionLimits(unsent=SIZE)], ids=["each for too long", "all together too much"]
 )
 def test_whole_answers_that_nobody_reads_are_given_up(limits: ConnectionLimits) -> None:
-    """A client that takes nothing loses its answer in time, sooner where many together hold too much."""
+    """A client that reads nothing loses its response in time, or earlier if many together buffer too much."""
     with served(_large, limits) as address:
         lines = [_deaf(address) for _ in range(3)]
         for line in lines[: 3 if limits is QUICK else 2]:
@@ -170,7 +170,7 @@ def test_whole_answers_that_nobody_reads_are_given_up(limits: ConnectionLimits) 
 
 
 def test_a_slow_reader_is_left_in_peace() -> None:
-    """Whoever takes a little from time to time gets the whole answer, long as that takes."""
+    """A client that reads a little from time to time receives the whole response, however long it takes."""
     with served(_large, QUICK) as address, _deaf(address) as line:
         line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
         began, n_taken, found = time.monotonic(), 0, b""
@@ -183,7 +183,7 @@ def test_a_slow_reader_is_left_in_peace() -> None:
 
 
 def test_a_request_stalls_behind_answers_that_are_not_read() -> None:
-    """Answers do not pile up: while one is not read, the requests behind it are not begun."""
+    """Responses do not pile up: while one is not read, the following requests do not start."""
     begun: list[None] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -210,7 +210,7 @@ def _keeper(entered: threading.Semaphore) -> ASGIApp:
 
 
 def test_idle_connections_make_room() -> None:
-    """With as many connections as there may be, those that wait the longest go, and those that are answered stay."""
+    """At the limit of connections the longest idle ones are closed, and active ones stay."""
     entered = threading.Semaphore(0)
     with served(_keeper(entered), ConnectionLimits(connections=4)) as address, contextlib.ExitStack() as stack:
         busy = stack.enter_context(dial(address))
@@ -227,7 +227,7 @@ def test_idle_connections_make_room() -> None:
 
 
 def test_a_full_server_says_so(house: str) -> None:
-    """With nobody to make room, who comes next is refused in the envelope."""
+    """If no connection is idle, the next one is refused with an error body."""
     entered = threading.Semaphore(0)
     application = build_application(services())
 

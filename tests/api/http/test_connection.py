@@ -1,4 +1,4 @@
-"""HTTP over real sockets: what odd but honest clients send is answered, and one answer at a time."""
+"""HTTP over real sockets: unusual but honest clients are answered, one request at a time."""
 
 import asyncio
 import socket
@@ -25,7 +25,7 @@ def post(*headers: bytes, path: bytes = b"/v1/completions", body: bytes = BODY, 
 
 @pytest.fixture(scope="module")
 def house() -> Iterator[str]:
-    """The whole application on fakes, behind the real listener."""
+    """The whole application on fakes, behind the real HTTP server."""
     with served(build_application(services(FakeServing(lambda _: answer("Hello there"))))) as address:
         yield address
 
@@ -40,7 +40,7 @@ OFFERS = [
 @pytest.mark.parametrize("offer", OFFERS)
 @pytest.mark.parametrize("cut", [None, -len(BODY), 40])
 def test_offers_to_upgrade_are_ignored(house: str, offer: tuple[bytes, ...], cut: int | None) -> None:
-    """A client that would rather speak HTTP/2 gets its answer in HTTP/1.1, and the connection stays."""
+    """A client that offers HTTP/2 is answered in HTTP/1.1, and the connection stays open."""
     sent = post(*offer)
     with dial(house) as line:
         for _ in range(2):
@@ -54,7 +54,7 @@ def test_offers_to_upgrade_are_ignored(house: str, offer: tuple[bytes, ...], cut
 
 @pytest.mark.parametrize("path", [b"/v1/completions", b"/v1/chat/completions"])
 def test_old_clients_get_streams_without_chunks(house: str, path: bytes) -> None:
-    """An HTTP/1.0 stream is the events alone, ended by the connection's end."""
+    """An HTTP/1.0 stream has only the events, and ends with the connection."""
     wish = BODY if path == b"/v1/completions" else b'{"model": "tiny", "messages": [{"role": "user", "content": "Hi"}]}'
     sent = post(path=path, body=wish[:-1] + b', "stream": true}', version=b"1.0")
     head, _, body = exchange(house, sent).partition(b"\r\n\r\n")
@@ -71,14 +71,14 @@ BARE = [("/health", 200), ("/health/live", 200), ("/health/ready", 200), ("/", 2
 
 @pytest.mark.parametrize(("path", "status"), BARE)
 def test_probes_on_this_machine_need_no_host(house: str, path: str, status: int) -> None:
-    """HTTP/1.0 has no Host header: a keyless server tells its health to loopback all the same, and nothing else."""
+    """HTTP/1.0 has no Host header: a server without keys reports its health to loopback, and nothing else."""
     answered = exchange(house, f"GET {path} HTTP/1.0\r\n\r\n".encode())
     assert parsed(answered.partition(b"\r\n\r\n")[0])[0] == status
 
 
 @pytest.mark.parametrize("streams", [False, True])
 def test_clients_that_send_no_more_get_their_answer(house: str, streams: bool) -> None:
-    """A client that closes its sending half behind the request reads the whole answer."""
+    """A client that closes its sending side after the request receives the whole response."""
     body = BODY[:-1] + b', "stream": true}' if streams else BODY
     answered = exchange(house, post(body=body), ends=True)
     assert answered.startswith(b"HTTP/1.1 200 OK\r\n")
@@ -87,7 +87,7 @@ def test_clients_that_send_no_more_get_their_answer(house: str, streams: bool) -
 
 
 def test_a_half_closed_client_may_wait_long() -> None:
-    """Where the answer takes its time, the client is only looked after, and its answer is what it would have been."""
+    """While a response takes time, the client is only probed, and its response is the same."""
     going = threading.Event()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -108,7 +108,7 @@ def test_a_half_closed_client_may_wait_long() -> None:
 @pytest.mark.parametrize("begins", [False, True])
 @pytest.mark.parametrize("resets", [False, True])
 def test_a_client_that_leaves_is_noticed(begins: bool, resets: bool) -> None:
-    """Whoever hangs up, before the answer or in it, has its request given up."""
+    """If a client disconnects, before the response or during it, its request is cancelled."""
     has_come, has_left = threading.Event(), threading.Event()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -138,12 +138,12 @@ async def _until_gone(receive: Receive) -> None:
 
 
 def test_a_client_that_breaks_off_its_body_is_gone(house: str) -> None:
-    """A body cut by the connection's end is no request, and nobody is answered."""
+    """A body that ends with the connection is no request, and is not answered."""
     assert exchange(house, post()[:-5], ends=True) == b""
 
 
 def echo(seen: list[bytes]) -> ASGIApp:
-    """Answers each request with its body, and keeps in `seen` what began and ended."""
+    """Answers each request with its body, and records starts and ends in `seen`."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"].encode()
@@ -161,7 +161,7 @@ def echo(seen: list[bytes]) -> ASGIApp:
 
 
 def test_requests_sent_at_once_are_answered_in_turn() -> None:
-    """Pipelined requests, bodies and all, are answered one by one in their order, and none begins before its turn."""
+    """Pipelined requests, bodies included, are answered in their order, and each starts after the previous one."""
     seen: list[bytes] = []
     sent = b"".join(
         b"POST /%d HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc" % n
@@ -179,7 +179,7 @@ def test_requests_sent_at_once_are_answered_in_turn() -> None:
 
 
 def test_large_bodies_arrive_whole() -> None:
-    """Bodies of several megabytes are the same with a length, in chunks, and behind each other."""
+    """Bodies of several megabytes are the same with a length, in chunks, and pipelined."""
     body = bytes(range(256)) * 12_000
     chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (body[:5], body[5:1_000_000], body[1_000_000:]))
     head = b"POST /a HTTP/1.1\r\nHost: a\r\n"
@@ -190,7 +190,7 @@ def test_large_bodies_arrive_whole() -> None:
 
 
 def test_what_follows_a_chunked_body_closes_the_connection(house: str) -> None:
-    """A request in the same piece as the end of a chunked body is not answered, and its client can tell."""
+    """A request in the same piece as the end of a chunked body is not answered, and its client can notice."""
     head = post(b"Transfer-Encoding: chunked").partition(b"Content-Length")[0]
     sent = head + b"\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY) + b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
     answered = exchange(house, sent)
@@ -199,7 +199,7 @@ def test_what_follows_a_chunked_body_closes_the_connection(house: str) -> None:
 
 
 def test_a_body_is_asked_for_when_it_is_wanted(house: str) -> None:
-    """`Expect: 100-continue` is answered before the body is read, and not where the request is refused without it."""
+    """`Expect: 100-continue` is answered before the body is read, but not if the request is refused without it."""
     head, body = post(b"Expect: 100-continue").split(b"\r\n\r\n")
     with dial(house) as line:
         line.sendall(head + b"\r\n\r\n")
@@ -213,7 +213,7 @@ def test_a_body_is_asked_for_when_it_is_wanted(house: str) -> None:
 
 
 def test_head_is_get_without_a_body(house: str) -> None:
-    """HEAD has the headers of GET and nothing after them, so that the next answer begins where it should."""
+    """HEAD has the headers of GET and no body, so that the next response starts at the right place."""
     with dial(house) as line:
         line.sendall(
             b"HEAD /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\nGET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -243,13 +243,13 @@ REFUSED = [
 
 @pytest.mark.parametrize(("sent", "status"), REFUSED, ids=lambda value: repr(value)[:60])
 def test_what_is_no_request_is_refused_in_the_envelope(house: str, sent: bytes, status: int) -> None:
-    """What cannot be served as HTTP gets its status, OpenAI's envelope and our headers, and the connection ends."""
+    """What is no valid HTTP gets its status, OpenAI's error body and the usual headers, and the connection closes."""
     found, error = refusal(exchange(house, sent))
     assert (found, error["type"]) == (status, "invalid_request_error")
 
 
 def test_a_huge_header_holds_nobody_up(house: str) -> None:
-    """A hundred megabytes of one header are refused after the first of them, while others are answered."""
+    """A hundred megabytes of one header are refused after the first one, while other clients are served."""
     with dial(house) as line:
         line.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nA: ")
         try:

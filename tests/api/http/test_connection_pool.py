@@ -1,4 +1,4 @@
-"""Connections together: room, addresses, and a clock that charges nobody for our own pauses."""
+"""All connections: their number, their addresses, and a clock that ignores pauses of this process."""
 
 from homeport.api.http.connection_pool import ConnectionPool
 from homeport.api.http.limits import ConnectionLimits
@@ -6,7 +6,7 @@ from homeport.domain.errors import Overloaded, Unavailable
 
 
 class FakeMember:
-    """A connection that says how it stands and keeps what was done to it."""
+    """A connection that reports its state and records what is done to it."""
 
     def __init__(self, waits_since: float | None = None, unsent: int = 0, behind_since: float = 0.0) -> None:
         self.waits_since = waits_since
@@ -16,16 +16,16 @@ class FakeMember:
         self.is_aborted = False
 
     def check(self) -> None:
-        """Count it."""
+        """Count the check."""
         self.n_checks += 1
 
     def abort(self) -> None:
-        """Note it."""
+        """Record it."""
         self.is_aborted = True
 
 
 class Clock:
-    """A clock that stands until it is moved."""
+    """A clock that a test moves."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -39,7 +39,7 @@ def pool(clock: Clock | None = None, **limits: float) -> ConnectionPool:
 
 
 def test_an_address_has_its_share() -> None:
-    """Connections of one address are bounded, and one that ends makes room for the next."""
+    """The connections of one address are limited, and one that ends makes room for the next."""
     members = pool(per_address=2)
     first = FakeMember()
     assert members.admit(first, "192.0.2.1") is None
@@ -52,14 +52,14 @@ def test_an_address_has_its_share() -> None:
 
 
 def test_this_machine_and_proxies_stand_for_many() -> None:
-    """Neither loopback nor a trusted proxy has a share of its own."""
+    """Neither loopback nor a trusted proxy has a limit of its own."""
     members = pool(per_address=1)
     for address in ("127.0.0.1", "::1", "10.0.0.1", ""):
         assert [members.admit(FakeMember(), address) for _ in range(3)] == [None] * 3
 
 
 def test_those_that_wait_longest_make_room() -> None:
-    """A full pool takes one more in at the cost of some of those that wait, never of those that are answered."""
+    """A full pool admits a connection by closing idle ones, never active ones."""
     members = pool(connections=40)
     busy = [FakeMember() for _ in range(8)]
     waiting = [FakeMember(waits_since=float(n)) for n in range(32)]
@@ -72,7 +72,7 @@ def test_those_that_wait_longest_make_room() -> None:
 
 
 def test_a_pool_full_of_work_takes_nobody_in() -> None:
-    """Where all are being answered, one more is refused and is not counted."""
+    """If all connections are active, the next one is refused and not counted."""
     members = pool(connections=1)
     assert members.admit(FakeMember(), "192.0.2.1") is None
     late = FakeMember()
@@ -82,7 +82,7 @@ def test_a_pool_full_of_work_takes_nobody_in() -> None:
 
 
 def test_our_own_pauses_are_nobodys_fault() -> None:
-    """The clock goes on by what passed between two looks, but not by the hour that this process was stopped."""
+    """The clock advances by the time between two checks, but not by the hour for which the process was suspended."""
     clock = Clock()
     members, member = pool(clock), FakeMember()
     members.admit(member, "")
@@ -96,7 +96,7 @@ def test_our_own_pauses_are_nobodys_fault() -> None:
 
 
 def test_unread_answers_are_bounded_together() -> None:
-    """Past the bound those go first that have taken nothing for longest; who has just read stays."""
+    """Over the limit the clients that have read nothing for longest are closed; those that have just read stay."""
     clock = Clock()
     members = pool(clock, unsent=100)
     old, older, fresh = FakeMember(unsent=60), FakeMember(unsent=60, behind_since=-1), FakeMember(unsent=90)

@@ -1,4 +1,4 @@
-"""Memory goes back to the system when it is quiet."""
+"""Memory is returned to the system when the server is idle."""
 
 import asyncio
 import platform
@@ -10,7 +10,7 @@ from homeport.api.http.memory import MemoryTrimmer, glibc_trim
 
 
 async def test_it_trims_once_after_work() -> None:
-    """Trimming waits for some quiet seconds after requests, happens once, and again after the next ones."""
+    """Memory is trimmed once, some idle seconds after requests, and again after the next requests."""
     loop, trimmed, kept = asyncio.get_running_loop(), asyncio.Queue[int](), []
 
     def trim(keep: int) -> int:
@@ -34,7 +34,7 @@ async def test_it_trims_once_after_work() -> None:
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another allocator")
 def test_glibc_gives_back_what_was_freed() -> None:
-    """Memory freed below some that is still used goes back to the system."""
+    """Freed memory below memory in use is returned to the system."""
     trim = glibc_trim()
     assert trim is not None
     process = psutil.Process()

@@ -1,4 +1,4 @@
-"""Requests as they come in: within bounds, and understood in one way only."""
+"""Incoming requests: within limits, and with one interpretation only."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def get(*headers: bytes, target: bytes = b"/", version: bytes = b"1.1") -> bytes
 
 
 def test_a_head_is_found_where_it_ends() -> None:
-    """The length of a head is known once its empty line has come, whatever follows."""
+    """The length of a head is known once its empty line arrives, whatever follows."""
     head = get(b"Host: a")
     assert head_length(head + b"and a body\r\n\r\n") == len(head)
     assert [head_length(head[:n]) for n in range(len(head))] == [None] * len(head)
@@ -39,7 +39,7 @@ LONG: list[tuple[bytes, type[HomeportError]]] = [
 
 @pytest.mark.parametrize(("data", "error"), LONG)
 def test_heads_are_bounded(data: bytes, error: type[HomeportError]) -> None:
-    """A request line, a number of headers or a head over its limit is refused, whole or not."""
+    """A request line, a number of headers or a head over its limit is refused, complete or not."""
     with pytest.raises(error):
         head_length(data)
 
@@ -49,13 +49,13 @@ def test_heads_are_bounded(data: bytes, error: type[HomeportError]) -> None:
     [b"\x16\x03\x01\x02\x00\x01", b"\0", b"GET / HTTP/1.1\n", b"GET / HTTP/1.1\nHost: a\n\n", b"GET /\r\nA: b\n"],
 )
 def test_what_is_no_head_is_refused_before_it_ends(data: bytes) -> None:
-    """A client that speaks TLS, or ends its lines otherwise, is told at once, not after the time limit of heads."""
+    """A client that speaks TLS, or uses other line ends, is refused at once, not after the timeout of heads."""
     with pytest.raises(InvalidRequest):
         head_length(data)
 
 
 def test_heads_up_to_their_limits_are_taken() -> None:
-    """As many headers as are allowed, and as long, are read."""
+    """The largest allowed number of headers, and the longest, are read."""
     head = get(b"Host: a", *[b"A: b"] * (HEADERS - 2), b"B: " + b"c" * 30_000)
     assert head_length(head) == len(head)
     assert len(RequestReader(head).headers) == HEADERS
@@ -95,7 +95,7 @@ AMBIGUOUS = [
 
 @pytest.mark.parametrize("head", AMBIGUOUS, ids=lambda head: repr(head[:70]))
 def test_what_could_be_read_in_two_ways_is_refused(head: bytes) -> None:
-    """Broken heads, two hosts, two lengths, folded lines: no proxy before us can have understood another request."""
+    """Invalid heads, two hosts, two lengths or folded lines are refused: a proxy could interpret them differently."""
     with pytest.raises(InvalidRequest):
         RequestReader(head)
 
@@ -112,21 +112,21 @@ SAME = [
 
 @pytest.mark.parametrize(("head", "path", "query"), SAME)
 def test_targets_may_name_the_host_they_are_sent_to(head: bytes, path: bytes, query: bytes) -> None:
-    """A whole URL is a target like its path, where it names the host that the Host header names, or there is none."""
+    """A whole URL is a target like its path, if its host equals the Host header, or there is none."""
     incoming = RequestReader(head)
     assert (incoming.raw_path, incoming.query) == (path, query)
     assert [name for name, _ in incoming.headers if name == b"host"] == [b"host"]
 
 
 def test_paths_are_unquoted_once() -> None:
-    """An application sees the path's characters, and the bytes as they were sent."""
+    """An application receives the decoded path, and the bytes as they were sent."""
     incoming = RequestReader(get(b"Host: a", target=b"/%C3%A9%2541?x=%41"))
     assert (incoming.path, incoming.raw_path, incoming.query) == ("/é%41", b"/%C3%A9%2541", b"x=%41")
 
 
 @pytest.mark.parametrize("offer", [b"h2c", b"websocket", b"TLS/1.2, h2c"])
 def test_offers_of_other_protocols_are_ignored(offer: bytes) -> None:
-    """An Upgrade header is dropped and the body is read as it would be without it."""
+    """An Upgrade header is dropped, and the body is read as without it."""
     head = b"POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUPGRADE : ".replace(b" : ", b": ")
     incoming = RequestReader(head + offer + b"\r\nHTTP2-Settings: AAMAAABkAAQ\r\nContent-Length: 2\r\n\r\n")
     assert incoming.feed(b"hiGET") == (b"hi", b"GET")
@@ -135,7 +135,7 @@ def test_offers_of_other_protocols_are_ignored(offer: bytes) -> None:
 
 
 def test_chunks_are_put_together() -> None:
-    """A body in chunks is read however its bytes are cut, without its extensions and trailers."""
+    """A body in chunks is read however its bytes are split, without extensions and trailers."""
     sent = b"3;a=b\r\nabc\r\n2\r\nde\r\n0\r\nT: u\r\nHost: b\r\n\r\n"
     for size in (1, 2, 7, len(sent)):
         incoming = RequestReader(CHUNKED)
@@ -149,7 +149,7 @@ OFFER = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r
 
 @pytest.mark.parametrize("more", [b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"rubbish\r\n", b"x" * 100_000, OFFER])
 def test_what_follows_chunks_in_one_piece_is_noticed(more: bytes) -> None:
-    """The next request in the same piece is not taken for a part of this one."""
+    """The next request in the same piece is not read as a part of this one."""
     incoming = RequestReader(CHUNKED)
     assert incoming.feed(b"1\r\na\r\n0\r\n\r\n" + more) == (b"a", b"")
     assert incoming.is_complete
@@ -157,7 +157,7 @@ def test_what_follows_chunks_in_one_piece_is_noticed(more: bytes) -> None:
 
 
 def test_the_next_requests_body_is_none_of_a_chunked_ones() -> None:
-    """Where a whole request stands in the same piece as the end of a chunked body, its body is not taken for more."""
+    """A complete request after the end of a chunked body, in the same piece, does not extend the body."""
     incoming = RequestReader(CHUNKED)
     after = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nevil"
     assert incoming.feed(b"4\r\ngood\r\n0\r\n\r\n" + after) == (b"good", b"")
@@ -181,7 +181,7 @@ BROKEN = [
 
 @pytest.mark.parametrize("sent", BROKEN, ids=lambda sent: repr(sent[:30]))
 def test_broken_chunks_are_refused(sent: bytes) -> None:
-    """Sizes that are none, missing line ends, and extensions or trailers without an end are no body."""
+    """Invalid sizes, missing line ends, and endless extensions or trailers are no body."""
     incoming = RequestReader(CHUNKED)
     if sent == b"3\r\nabc":
         assert incoming.feed(sent) == (b"abc", b"")

@@ -1,4 +1,4 @@
-"""Responses as bytes: framed as their length and the client's version ask, and never left half said."""
+"""Responses as bytes: framed by their length and the client's version, and never incomplete unnoticed."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ START: Message = {"type": "http.response.start", "status": 200, "headers": []}
 
 
 class FakeChannel:
-    """Keeps what is written, and how it ended."""
+    """Records what is written, and how it ended."""
 
     def __init__(self) -> None:
         self.sent = b""
@@ -22,22 +22,22 @@ class FakeChannel:
         self.default_headers = [(b"date", b"today")]
 
     def write(self, data: bytes) -> None:
-        """Keep it."""
+        """Record the bytes."""
         assert data
         self.sent += data
 
     async def drained(self) -> None:
-        """Nobody is behind here."""
+        """Do nothing: no client is slow."""
 
     def resume_reading(self) -> None:
-        """Nothing was paused."""
+        """Do nothing: reading was not paused."""
 
     def finished(self) -> None:
-        """Note it."""
+        """Record the end."""
         self.is_finished = True
 
     def abort(self) -> None:
-        """Note it."""
+        """Record the abort."""
         self.is_aborted = True
 
 
@@ -49,7 +49,7 @@ def transaction(channel: FakeChannel, version: str = "1.1", method: str = "GET")
 
 
 def says(*messages: Message) -> ASGIApp:
-    """An application that sends these."""
+    """Return an application that sends these messages."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         for message in messages:
@@ -78,7 +78,7 @@ FRAMED = [
 
 @pytest.mark.parametrize(("version", "method", "first", "end"), FRAMED)
 async def test_a_body_is_framed(version: str, method: str, first: Message, end: bytes) -> None:
-    """By its length where one is given, in chunks where not, by the end of the connection for HTTP/1.0."""
+    """A body is framed by its length if it is known, else in chunks, or in HTTP/1.0 by the end of the connection."""
     channel = FakeChannel()
     app = says(first, body(b"ab", more=True), body(b"", more=True), body(b"c"))
     await transaction(channel, version, method).run(app)
@@ -96,7 +96,7 @@ async def test_a_body_is_framed(version: str, method: str, first: Message, end: 
     ],
 )
 async def test_who_does_not_answer_is_answered_for(messages: list[Message]) -> None:
-    """An application that ends, breaks, or would send a header with a line end, leaves a 500 in the envelope."""
+    """If an application returns early, fails, or sends a header with a line end, the response is a 500."""
     channel = FakeChannel()
     await transaction(channel).run(says(*messages))
     assert channel.sent.startswith(b"HTTP/1.1 500 ")
@@ -115,7 +115,7 @@ async def test_who_does_not_answer_is_answered_for(messages: list[Message]) -> N
     ],
 )
 async def test_an_answer_that_breaks_off_cuts_the_connection(messages: list[Message]) -> None:
-    """What has begun and does not end as it said is not taken for a whole answer."""
+    """A response that starts and does not end as declared is not mistaken for a complete one."""
     channel = FakeChannel()
     await transaction(channel).run(says(*messages))
     assert (channel.is_finished, channel.is_aborted) == (False, True)
@@ -123,7 +123,7 @@ async def test_an_answer_that_breaks_off_cuts_the_connection(messages: list[Mess
 
 
 async def test_bytes_sent_early_are_not_sent_twice() -> None:
-    """The first line is whole once, however much of it went out before."""
+    """The status line is complete once, however much of it was sent early."""
     for n_early in range(12):
         channel = FakeChannel()
         early = transaction(channel)
@@ -134,7 +134,7 @@ async def test_bytes_sent_early_are_not_sent_twice() -> None:
 
 
 async def test_a_body_that_fails_is_raised_where_it_is_read() -> None:
-    """Who waits for the rest of a body is told why it will not come; the connection is not used again."""
+    """A reader of the body learns why the rest does not arrive; the connection is not used again."""
     channel = FakeChannel()
     failing = Transaction(channel, {"http_version": "1.1", "method": "POST"}, keeps_alive=True)
     reading = asyncio.ensure_future(failing.receive())
@@ -146,7 +146,7 @@ async def test_a_body_that_fails_is_raised_where_it_is_read() -> None:
 
 
 async def test_nobody_is_sent_anything_after_leaving() -> None:
-    """A client that is gone is told to whoever reads, and what is sent to it is forgotten."""
+    """A disconnect is reported to the reader, and whatever is sent afterwards is discarded."""
     channel = FakeChannel()
     left = transaction(channel)
     left.depart()

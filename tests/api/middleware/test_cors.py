@@ -1,4 +1,4 @@
-"""Web pages of other origins: off unless listed."""
+"""Web pages of other origins: refused unless they are listed."""
 
 from collections.abc import Mapping
 
@@ -28,7 +28,7 @@ async def ask(access: AccessPolicy, method: str, headers: Mapping[str, str]) -> 
 
 
 async def test_cors_is_off_by_default() -> None:
-    """With keys and no listed origins no answer carries a CORS header, and a preflight is no more than a bad method."""
+    """With keys and without listed origins no response has a CORS header, and a preflight is an invalid method."""
     for origin in ("http://localhost:3000", PAGE):
         said = await ask(KEYED, "GET", {"origin": origin})
         assert "access-control-allow-origin" not in said.headers
@@ -40,7 +40,7 @@ async def test_cors_is_off_by_default() -> None:
 @pytest.mark.parametrize("origin", ["http://localhost:3000", "http://127.0.0.1:5173", "http://tauri.localhost"])
 @pytest.mark.parametrize("origins", [(), (PAGE,)])
 async def test_without_keys_this_machines_pages_may_ask_and_read(origin: str, origins: tuple[str, ...]) -> None:
-    """A page that may POST has its preflight answered, and reads the answer; listed origins keep theirs."""
+    """The preflight of an allowed page is answered, and it can read the response; listed origins keep theirs."""
     access = AccessPolicy.from_keys(origins=origins)
     said = await ask(access, "OPTIONS", {**asking(origin), "access-control-request-private-network": "true"})
     assert said.status == 200
@@ -54,7 +54,7 @@ async def test_without_keys_this_machines_pages_may_ask_and_read(origin: str, or
 
 
 async def test_a_preflight_is_refused_where_the_request_would_be() -> None:
-    """Without keys a foreign page, and a foreign host name, get no permission."""
+    """Without keys, pages of other hosts and other host names have no access."""
     for given in (asking("https://evil.example"), {**asking("http://localhost:3000"), "host": "evil.example"}):
         said = await ask(AccessPolicy(), "OPTIONS", given)
         assert said.status == 403
@@ -63,7 +63,7 @@ async def test_a_preflight_is_refused_where_the_request_would_be() -> None:
 
 @pytest.mark.parametrize("path", ["/admin/v1/keys", "/v1/organization/usage/completions"])
 async def test_admin_is_never_opened_to_pages(path: str) -> None:
-    """No page of this machine gets a permission for /admin, and no listed one across networks."""
+    """No page of this machine has access to /admin, and no listed one across networks."""
     app = build_application(services(access=AccessPolicy.from_keys(admin_keys=("an-admin-key-of-tests",))))
     said = await call(app, "OPTIONS", path, headers=asking("http://localhost:3000"))
     assert said.status in (401, 404)
@@ -78,7 +78,7 @@ async def test_admin_is_never_opened_to_pages(path: str) -> None:
 
 
 async def test_a_listed_page_may_ask_from_another_network() -> None:
-    """Chrome's preflight for a page of the internet that asks this machine is answered, for listed origins alone."""
+    """Chrome's preflight for a public page that requests this machine is answered for listed origins only."""
     private = {"access-control-request-private-network": "true"}
     said = await ask(LISTED, "OPTIONS", {**asking(PAGE), **private})
     assert (said.status, said.headers["access-control-allow-private-network"]) == (200, "true")
@@ -88,7 +88,7 @@ async def test_a_listed_page_may_ask_from_another_network() -> None:
 
 
 async def test_a_listed_page_may_ask_and_read() -> None:
-    """A listed origin's preflight needs no key, and its answers, errors too, can be read with their request id."""
+    """A listed origin's preflight needs no key, and pages can read its responses, errors and request ids included."""
     said = await ask(LISTED, "OPTIONS", asking(PAGE))
     assert said.status == 200
     assert said.headers["access-control-allow-origin"] == PAGE
@@ -100,19 +100,19 @@ async def test_a_listed_page_may_ask_and_read() -> None:
 
 
 async def test_an_unlisted_page_is_refused_in_the_envelope() -> None:
-    """An origin that is not listed gets 403 and no permission."""
+    """An origin that is not listed gets a 403 and no access."""
     said = await ask(LISTED, "OPTIONS", asking("https://evil.example"))
     assert (said.status, said.error["code"]) == (403, "origin_not_allowed")
     assert "access-control-allow-origin" not in said.headers
 
 
 async def test_an_odd_method_is_refused_in_the_envelope() -> None:
-    """A preflight for a method nobody knows is refused like any other, in the envelope."""
+    """A preflight for an unknown method is refused like any other, with an error body."""
     assert (await ask(LISTED, "OPTIONS", asking(PAGE, "BREW"))).error["type"] == "invalid_request_error"
 
 
 async def test_a_listed_page_passes_without_keys() -> None:
-    """Without keys a listed origin is let in, an unlisted one is not."""
+    """Without keys a listed origin has access, an unlisted one has not."""
     access = AccessPolicy.from_keys((), (PAGE,))
     assert (await ask(access, "GET", {"origin": PAGE})).status == 200
     assert (await ask(access, "GET", {"origin": "https://evil.example"})).status == 403

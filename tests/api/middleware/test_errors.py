@@ -1,4 +1,4 @@
-"""Whatever is raised, the caller gets the envelope or a cut connection."""
+"""Whatever is raised, the caller gets an error body, or the connection is closed."""
 
 import errno
 import logging
@@ -31,13 +31,13 @@ def failing(error: Exception) -> ASGIApp:
 
 
 async def test_a_foreseen_error_is_told() -> None:
-    """An error of the tree is answered with its status, words and headers."""
+    """A `HomeportError` is answered with its status, message and headers."""
     said = await call(failing(Overloaded("Full.", retry_after_s=3)), "GET", "/fail")
     assert (said.status, said.error["code"], said.headers["retry-after"]) == (429, "server_overloaded", "3")
 
 
 async def test_an_unforeseen_error_is_logged_and_not_told(caplog: pytest.LogCaptureFixture) -> None:
-    """A bug is 500 without any of its details; the log has them, with the request id that the answer names."""
+    """A bug is a 500 without details; the log has them, with the request id of the response."""
     said = await call(failing(RuntimeError(SECRET)), "GET", "/fail")
     assert (said.status, said.error["type"]) == (500, "server_error")
     assert SECRET.encode() not in said.body
@@ -49,14 +49,14 @@ async def test_an_unforeseen_error_is_logged_and_not_told(caplog: pytest.LogCapt
 
 
 async def test_a_broken_engine_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """An engine's failure is told to the caller and kept in the log."""
+    """A failure of an engine is reported to the caller and logged."""
     said = await call(failing(EngineFailed("The worker died.")), "GET", "/fail")
     assert (said.status, said.error["message"]) == (500, "The worker died.")
     assert any(record.name == "homeport.errors" for record in caplog.records)
 
 
 async def test_a_failure_after_the_first_byte_cuts_the_connection() -> None:
-    """Once an answer has begun there is no second one: the error goes on to the server, which hangs up."""
+    """Once a response has started there is no second one: the error reaches the server, which disconnects."""
     app = build_application(services())
 
     async def parts() -> AsyncIterator[bytes]:
@@ -72,7 +72,7 @@ async def test_a_failure_after_the_first_byte_cuts_the_connection() -> None:
 
 
 async def test_nobody_is_told_once_the_client_left(caplog: pytest.LogCaptureFixture) -> None:
-    """A client that leaves while it still sends is no error: nothing is answered, the log says 499."""
+    """A client that disconnects while it sends is no error: nothing is answered, and the log has a 499."""
     with caplog.at_level(logging.INFO), pytest.raises(IndexError):
         await call(failing(ClientDisconnect()), "GET", "/fail")
     (record,) = [record for record in caplog.records if record.name.startswith("homeport")]
@@ -91,7 +91,7 @@ async def test_nobody_is_told_once_the_client_left(caplog: pytest.LogCaptureFixt
 async def test_a_machine_out_of_room_is_told(
     caplog: pytest.LogCaptureFixture, number: int, status: int, code: str
 ) -> None:
-    """A disk that is full is a 507 wherever it is met, too many open files a 503; the log has the trace."""
+    """A full disk is a 507 wherever it occurs, too many open files are a 503; the log has the traceback."""
     said = await call(failing(OSError(number, os.strerror(number), SECRET)), "GET", "/fail")
     assert (said.status, said.error["code"]) == (status, code)
     assert SECRET.encode() not in said.body

@@ -1,4 +1,4 @@
-"""Headers on every answer, and one line in the log."""
+"""Headers of every response, and one line in the log."""
 
 import logging
 import re
@@ -25,7 +25,7 @@ ANSWERS = [
 async def test_every_answer_carries_openais_headers(
     method: str, path: str, headers: dict[str, str], status: int
 ) -> None:
-    """Answers and errors alike tell request id, time taken, version and organization."""
+    """Responses and errors have the request id, the time taken, the version and the organization."""
     said = await call(build_application(services(organization="my-home")), method, path, headers=headers)
     assert said.status == status
     assert re.fullmatch(r"req_[0-9a-f]{32}", said.headers["x-request-id"])
@@ -35,7 +35,7 @@ async def test_every_answer_carries_openais_headers(
 
 
 async def test_request_ids_are_unique() -> None:
-    """No two answers have the same id, whatever id the client sends."""
+    """No two responses have the same id, whatever id the client sends."""
     app = build_application(services())
     given = {"x-request-id": "mine", "x-client-request-id": "mine"}
     ids = {(await call(app, "GET", "/health", headers=given)).headers["x-request-id"] for _ in range(50)}
@@ -44,7 +44,7 @@ async def test_request_ids_are_unique() -> None:
 
 
 async def test_one_line_per_request(caplog: pytest.LogCaptureFixture) -> None:
-    """The log tells id, route, status and time; never the path as sent, the query or the key."""
+    """The log has id, route, status and time, but never the path as sent, the query or the key."""
     app = build_application(services(access=AccessPolicy.from_keys(("sk-a-long-enough-key",))))
     given = {"authorization": "Bearer sk-a-long-enough-key", "x-client-request-id": "mine-1"}
     with caplog.at_level(logging.INFO, "homeport.access"):
@@ -59,7 +59,7 @@ async def test_one_line_per_request(caplog: pytest.LogCaptureFixture) -> None:
 
 @pytest.mark.parametrize("named", ["a b", "a\x7f", "x" * 129, "é"])
 async def test_odd_client_ids_stay_out_of_the_log(named: str, caplog: pytest.LogCaptureFixture) -> None:
-    """A client's own request id that could forge a log line is left out."""
+    """A client's own request id that could forge a log line is omitted."""
     with caplog.at_level(logging.INFO, "homeport.access"):
         await call(build_application(services()), "GET", "/health", headers={"x-client-request-id": named})
     assert "client_request_id=- " in caplog.records[0].getMessage()
