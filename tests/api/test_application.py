@@ -1,4 +1,4 @@
-"""Routes that are there, and every way to miss them."""
+"""Existing routes, and every way to miss them."""
 
 import asyncio
 
@@ -22,7 +22,7 @@ from tests.api.fakes import services
     ],
 )
 async def test_unknown_paths_are_missing(method: str, path: str) -> None:
-    """A path that does not exist is OpenAI's 404 in the envelope, never a redirect."""
+    """An unknown path is OpenAI's 404 with an error body, never a redirect."""
     said = await call(build_application(services()), method, path)
     assert (said.status, said.error["message"]) == (404, f"Invalid URL ({method} {path})")
 
@@ -47,7 +47,7 @@ async def test_unknown_paths_are_missing(method: str, path: str) -> None:
     ],
 )
 async def test_a_path_that_is_nearly_right_says_which_is_meant(path: str, meant: str) -> None:
-    """A base URL with too much or too little is a 404 that names the path, and no redirect."""
+    """A base URL with too much or too little is a 404 that names the right path, and no redirect."""
     for method in ("GET", "POST"):
         said = await call(build_application(services()), method, path)
         assert (said.status, said.error["code"]) == (404, "unknown_url")
@@ -57,14 +57,14 @@ async def test_a_path_that_is_nearly_right_says_which_is_meant(path: str, meant:
 
 @pytest.mark.parametrize("path", ["/keys", "/v1/admin/v1/keys", "//admin/v1/keys", "/v1/v1/organization/usage/x"])
 async def test_administration_is_never_named(path: str) -> None:
-    """Nobody is led to paths that are there for an admin's key alone."""
+    """No suggestion names paths that need an admin key."""
     said = await call(build_application(services()), "GET", path)
     assert (said.status, said.error["message"]) == (404, f"Invalid URL (GET {path})")
 
 
 @pytest.mark.parametrize("path", ["/v1/models/", "/health/", "/v1/engines/"])
 async def test_a_trailing_slash_is_no_redirect(path: str) -> None:
-    """A path with one slash too many is 404 in the envelope."""
+    """A path with an additional slash is a 404 with an error body."""
     said = await call(build_application(services()), "GET", path)
     assert (said.status, said.error["type"]) == (404, "invalid_request_error")
 
@@ -79,25 +79,25 @@ async def test_a_trailing_slash_is_no_redirect(path: str) -> None:
     ],
 )
 async def test_other_methods_are_refused(method: str, path: str, allowed: str) -> None:
-    """A path that exists refuses other methods in OpenAI's words and names those it has."""
+    """An existing path refuses other methods in OpenAI's words and names those it has."""
     said = await call(build_application(services()), method, path)
     assert (said.status, said.headers["allow"]) == (405, allowed)
     assert said.error["message"].startswith(f"Not allowed to {method} on {path} (HINT:")
 
 
 async def test_head_is_get() -> None:
-    """HEAD answers as GET would."""
+    """HEAD is answered like GET."""
     assert (await call(build_application(services()), "HEAD", "/v1/models")).status == 200
 
 
 async def test_long_paths_are_not_echoed_whole() -> None:
-    """The complaint about a path is bounded, however long the path."""
+    """The error about a path is bounded, however long the path."""
     for path in ("/" + "a" * 50_000, "/v1/v1/models/" + "a" * 50_000, "/a" * 50_000):
         assert len((await call(build_application(services()), "GET", path)).body) < 800
 
 
 async def test_websockets_are_closed() -> None:
-    """A WebSocket asked for where there is none is closed."""
+    """A WebSocket is closed."""
     sent = []
 
     async def send(message: object) -> None:

@@ -1,4 +1,4 @@
-"""Requests as Azure's clients send them."""
+"""Requests of Azure's clients."""
 
 import msgspec
 import pytest
@@ -38,14 +38,14 @@ async def ask(path: str, body: object, app: ASGIApp | None = None, **headers: st
     ],
 )
 async def test_a_deployment_is_the_model(path: str, model: str) -> None:
-    """The path names the model, with slashes or not, and goes before the body's."""
+    """The path names the model, with slashes or not, and overrides the body's."""
     for body in (CHAT, {**CHAT, "model": "gpt-4o"}):
         said = await ask(path, body)
         assert (said.status, said.headers["x-homeport-model"]) == (200, model)
 
 
 async def test_every_kind_of_endpoint_takes_one() -> None:
-    """Completions in JSON and transcriptions in a form are asked of the deployment too."""
+    """Completions in JSON and transcriptions in a form use the deployment too."""
     said = await ask("/openai/deployments/tiny/completions", {"prompt": "Hi"})
     assert (said.status, said.json["model"]) == (200, "tiny")
     path = "/openai/deployments/tiny/audio/transcriptions"
@@ -56,13 +56,13 @@ async def test_every_kind_of_endpoint_takes_one() -> None:
 @pytest.mark.parametrize("path", ["/openai/models", "/openai/v1/models", "/v1/models"])
 @pytest.mark.parametrize("query", ["", "?api-version=2024-02-01", "?api-version=preview"])
 async def test_other_paths_lie_below_openai(path: str, query: str) -> None:
-    """What belongs to no deployment is found below /openai and /openai/v1, whatever version is asked for."""
+    """Other paths are found below /openai and /openai/v1, with any version."""
     said = await call(house(), "GET", path + query)
     assert [model["id"] for model in said.json["data"]] == ["tiny", "org/other", "ear", "gpt-35-turbo"]
 
 
 async def test_a_version_is_no_field_of_a_query() -> None:
-    """A list that refuses unknown fields takes a version, and still refuses others."""
+    """A list that refuses unknown parameters accepts a version, and still refuses others."""
     access = AccessPolicy.from_keys(admin_keys=(KEY,))
     for query, status in (
         ("?api-version=1&since=0", 503),
@@ -75,7 +75,7 @@ async def test_a_version_is_no_field_of_a_query() -> None:
 
 
 async def test_the_key_comes_in_a_header_of_its_own() -> None:
-    """`api-key` opens what a bearer key does; where both are sent the bearer counts."""
+    """`api-key` gives the same access as a bearer key; if both are sent, the bearer key is used."""
     app = house(AccessPolicy.from_keys((KEY,)))
     path = "/openai/deployments/tiny/chat/completions"
     assert (await ask(path, CHAT, app, api_key=KEY)).status == 200
@@ -98,6 +98,6 @@ async def test_the_key_comes_in_a_header_of_its_own() -> None:
     ],
 )
 async def test_nothing_else_is_reached(path: str) -> None:
-    """Other paths below /openai are a 404, and none of them leads to /admin."""
+    """Other paths below /openai are a 404, and none leads to /admin."""
     said = await ask(path, CHAT, house(AccessPolicy.from_keys(admin_keys=(KEY,))), authorization=f"Bearer {KEY}")
     assert (said.status, said.error["code"]) == (404, "unknown_url")

@@ -16,7 +16,7 @@ BODY = msgspec.json.encode({"model": "tiny", "prompt": "a"})
 
 
 def sender(serving: FakeServing) -> InProcessDispatcher:
-    """One that asks a server which has a key, and so lets in nobody without."""
+    """A dispatcher for a server with a key, which refuses requests without one."""
     return InProcessDispatcher(
         build_application(services(serving, access=AccessPolicy.from_keys(["sk-a-key-of-this-server"]))),
         lambda: "here:1",
@@ -24,7 +24,7 @@ def sender(serving: FakeServing) -> InProcessDispatcher:
 
 
 async def test_it_needs_no_key_and_is_in_the_background() -> None:
-    """What the server asks itself is let in, in the name that is said, as background work."""
+    """The server's own requests have access, as the given project and key, in the background."""
     serving = FakeServing()
     said = await sender(serving)("team", "", "/v1/completions", BODY)
     assert (said.status, said.retry_after_s, said.code) == (200, None, None)
@@ -36,7 +36,7 @@ async def test_it_needs_no_key_and_is_in_the_background() -> None:
 
 
 async def test_nobody_else_comes_in_so() -> None:
-    """A caller from outside is asked for a key, whatever headers it sends, and is never in the background."""
+    """A caller of the network needs a key, whatever headers it sends, and is never in the background."""
     serving = FakeServing()
     app = build_application(services(serving))
     headers = {"homeport.sender": "team", "x-homeport-sender": "team"}
@@ -45,7 +45,7 @@ async def test_nobody_else_comes_in_so() -> None:
 
 
 async def test_a_stored_key_that_is_not_there_opens_nothing() -> None:
-    """In the name of a key that is not known a request is 401."""
+    """With an unknown key a request is a 401."""
     said = await sender(FakeServing())("team", "key_gone", "/v1/completions", BODY)
     assert (said.status, said.code) == (401, "invalid_api_key")
 
@@ -55,7 +55,7 @@ async def test_a_stored_key_that_is_not_there_opens_nothing() -> None:
     [(Overloaded("busy", retry_after_s=7), 429, 7), (Unavailable("down"), 503, 1)],
 )
 async def test_it_tells_when_to_ask_again(refusal: Overloaded | Unavailable, status: int, retry_after_s: float) -> None:
-    """A refusal that may pass says when."""
+    """A temporary refusal says when to retry."""
     serving = FakeServing()
     serving.refusal = refusal
     said = await sender(serving)("team", "", "/v1/completions", BODY)
@@ -63,7 +63,7 @@ async def test_it_tells_when_to_ask_again(refusal: Overloaded | Unavailable, sta
 
 
 async def test_cancelled_it_ends_the_request() -> None:
-    """Who gives up waiting frees what the request holds."""
+    """Cancelling the call releases everything that the request holds."""
     never = asyncio.Event()
     serving = FakeServing(lambda _: [*answer("a")[:1], never])
     asking = asyncio.create_task(sender(serving)("team", "", "/v1/completions", BODY))

@@ -1,4 +1,4 @@
-"""The table from errors to answers."""
+"""The table from errors to responses."""
 
 import pytest
 
@@ -17,12 +17,12 @@ from tests.api.fakes import fields
 
 
 def test_every_error_has_its_row() -> None:
-    """No class of the error tree is missing from the table of statuses."""
+    """Every class of the error tree has a status."""
     assert set(HomeportError.kinds().values()) == set(STATUS)
 
 
 def test_envelope_has_openais_four_fields() -> None:
-    """The body holds message, type, param and code, also where these are null."""
+    """The body has message, type, param and code, even if these are null."""
     assert fields(envelope(InvalidRequest("No.", param="n"))) == {
         "error": {"message": "No.", "type": "invalid_request_error", "param": "n", "code": None}
     }
@@ -31,7 +31,7 @@ def test_envelope_has_openais_four_fields() -> None:
 
 @pytest.mark.parametrize("kind", STATUS, ids=lambda kind: kind.__name__)
 def test_clients_are_told_whether_to_retry(kind: type[HomeportError]) -> None:
-    """A refusal is either marked as not worth repeating, or, where it is busy, says when to come back."""
+    """A refusal says that a retry is useless, or if the server is busy, when to retry."""
     response = error_response(kind("No."))
     retries = response.headers.get("x-should-retry") != "false"
     assert retries == (kind in (HomeportError, RateLimited, Overloaded, EngineFailed, Unavailable))
@@ -45,7 +45,7 @@ def test_retry_after_is_whole_seconds(seconds: float | None, said: str) -> None:
 
 
 def test_spent_quota_is_not_retried() -> None:
-    """A spent budget carries OpenAI's type and code, says when it begins anew, and keeps clients from trying before."""
+    """An exceeded quota has OpenAI's type and code, says when it resets, and keeps clients from earlier retries."""
     response = error_response(QuotaExceeded("Spent.", retry_after_s=5000))
     assert response.headers["retry-after"] == "5000"
     assert response.headers["x-should-retry"] == "false"

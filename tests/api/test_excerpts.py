@@ -1,4 +1,4 @@
-"""What error messages repeat of a request: every place where a long value may be sent, with a long value in it."""
+"""What error messages repeat of a request: a long value in every place where one can be sent."""
 
 import json
 from pathlib import Path
@@ -67,12 +67,12 @@ VALUES: list[Any] = [
 
 @pytest.fixture
 def desks(tmp_path: Path) -> FineTuningApp:
-    """An application with every book that the fakes fill."""
+    """An application with all repositories that the fakes offer."""
     return FineTuningApp(tmp_path)
 
 
 async def repeated(desks: FineTuningApp, method: str, path: str, body: object = None, **headers: str) -> int:
-    """How many characters of the long value come back where an error does."""
+    """Return how many characters of the long value an error repeats."""
     sent = b"" if body is None else json.dumps(body).encode()
     key = {"authorization": f"Bearer {desks.secrets['one']}"}
     said = await call(desks.app, method, path, sent, headers={**key, **headers})
@@ -87,7 +87,7 @@ async def repeated(desks: FineTuningApp, method: str, path: str, body: object = 
 
 @pytest.mark.parametrize("path", BODIES)
 async def test_no_field_comes_back_whole(desks: FineTuningApp, path: str) -> None:
-    """Wherever a body holds a long value or name, at most 200 characters of it stand in the answer."""
+    """If a body has a long value or name, the response repeats at most 200 characters of it."""
     plain = {"model": "tiny", **BODIES[path]}
     bodies = [{**plain, name: value} for name in plain for value in VALUES]
     bodies += [{**plain, LONG: 1}, {LONG: LONG}, {**plain, "a - at `$.stop`" + LONG: 1}]
@@ -96,7 +96,7 @@ async def test_no_field_comes_back_whole(desks: FineTuningApp, path: str) -> Non
 
 
 async def test_no_path_comes_back_whole(desks: FineTuningApp) -> None:
-    """The same of whatever a path names: models, files, batches, jobs, pictures, and paths that are not there."""
+    """The same holds for names in paths: models, files, batches, jobs, images, and unknown paths."""
     paths = [(method, path) for path, methods in ROUTES.items() if "{" in path for method in methods]
     for method, template in [*paths, ("GET", "/{x}"), ("PUT", "/v1/models/{x}"), ("GET", "/v1/{x}/y")]:
         path = "/".join(LONG if part.startswith("{") else part for part in template.split("/"))
@@ -105,13 +105,13 @@ async def test_no_path_comes_back_whole(desks: FineTuningApp) -> None:
 
 @pytest.mark.parametrize("name", ["content-type", "content-encoding", "authorization", "origin", "x-request-id"])
 async def test_no_header_comes_back_whole(desks: FineTuningApp, name: str) -> None:
-    """The same of headers that are complained of."""
+    """The same holds for headers that errors name."""
     assert await repeated(desks, "POST", "/v1/completions", {"model": "none"}, **{name: LONG}) <= EXCERPT_CHARS
 
 
 @pytest.mark.parametrize("path", ["/v1/files", "/v1/fine_tuning/jobs", "/tokenizer_info"])
 async def test_no_part_of_a_query_comes_back_whole(desks: FineTuningApp, path: str) -> None:
-    """The same of what stands behind a path's question mark."""
+    """The same holds for query strings."""
     for name in ("after", "limit", "order", "purpose", "model", LONG):
         said = await desks.ask("GET", path, **{name: LONG})
         assert said.status < 500
@@ -120,7 +120,7 @@ async def test_no_part_of_a_query_comes_back_whole(desks: FineTuningApp, path: s
 
 @pytest.mark.parametrize("path", ["/v1/audio/transcriptions", "/v1/images/edits", "/v1/files", "/v1/images/variations"])
 async def test_no_part_of_a_form_comes_back_whole(desks: FineTuningApp, path: str) -> None:
-    """The same of forms: values, names of fields and of files, and names with brackets."""
+    """The same holds for forms: values, names of fields and of files, and names with brackets."""
     names = ["model", "language", "response_format", "size", "prompt", "purpose", "quality"]
     names += [LONG, f"{LONG}[]", f"a[{LONG}]", f"{LONG}[a]"]
     key = {"authorization": f"Bearer {desks.secrets['one']}"}
@@ -134,7 +134,7 @@ async def test_no_part_of_a_form_comes_back_whole(desks: FineTuningApp, path: st
 
 
 def test_a_forgotten_value_does_not_fill_an_answer() -> None:
-    """A message is bounded also where nobody thought of it, and a field's name always."""
+    """A message is bounded even if no excerpt was made, and so is the name of a field."""
     error = InvalidRequest(LONG * 100, param=LONG)
     assert len(error.message) == len(str(error)) == MESSAGE_CHARS
     assert error.param == excerpt(LONG)

@@ -1,4 +1,4 @@
-"""A form's text as typed fields, whichever way a client spells lists, numbers, booleans and what was not filled in."""
+"""A form's text as typed fields, however clients spell lists, numbers, booleans and empty fields."""
 
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ class Fields(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 def read(**values: object) -> Fields:
-    """The fields of a form with these values."""
+    """Convert the fields of a form with these values."""
     return Form({"text": "t", **values}, {"file": (FILE,)}).fields(Fields, "file")
 
 
@@ -52,31 +52,31 @@ def read(**values: object) -> Fields:
     ],
 )
 def test_a_list_is_one_in_every_spelling(given: object, found: object) -> None:
-    """One value, several, numbered ones and JSON text are lists; nothing but empty entries is a field not given."""
+    """One value, several, numbered ones and JSON are lists; only empty entries mean that the field is not set."""
     assert read(many=given).many == found
 
 
 @pytest.mark.parametrize(("given", "found"), [("True", True), ("False", False), ("1", True), ("0", False), ("", None)])
 def test_booleans_are_read_in_pythons_and_digits_spelling(given: str, found: object) -> None:
-    """True, False, 1 and 0 are booleans, with blanks around or not; an empty one was not given."""
+    """True, False, 1 and 0 are booleans, with spaces around or not; an empty one is not set."""
     assert read(flag=given).flag is found
     assert read(flag=f" {given}\n").flag is found
 
 
 def test_blanks_around_numbers_do_not_count() -> None:
-    """A number may stand among blanks and line ends; a blank one was not given."""
+    """A number may have spaces and line ends around it; a blank one is not set."""
     assert (read(count=" 3 ").count, read(share="0.5\r\n").share) == (3, 0.5)
     assert (read(count=" ").count, read(share="").share) == (None, None)
 
 
 def test_what_was_left_empty_was_not_given() -> None:
-    """An optional field that a form builder sends empty is as good as absent; a required one is as sent."""
+    """An optional field that is empty is not set; a required one is as sent."""
     made = read(choice="", inner="", either="", text="")
     assert (made.choice, made.inner, made.either, made.text) == (None, None, None, "")
 
 
 def test_text_stays_as_it_was_sent() -> None:
-    """Blanks and brackets in text are the caller's."""
+    """Spaces and brackets in text are the caller's."""
     assert (read(text=" [1] ").text, read(choice=' {"a": 1} ').choice) == (" [1] ", ' {"a": 1} ')
 
 
@@ -105,7 +105,7 @@ def test_what_does_not_fit_is_named(values: dict[str, object], param: str, said:
 
 @pytest.mark.parametrize(("name", "said"), [("text", "is a file"), ("audio", "Unrecognized")])
 def test_a_file_in_a_wrong_place_is_named(name: str, said: str) -> None:
-    """A file where text is due, or under a name that nobody knows, is refused by name."""
+    """A file in place of text, or under an unknown name, is refused by name."""
     with pytest.raises(InvalidRequest, match=said) as refused:
         Form({} if name == "text" else {"text": "t"}, {name: (FILE,)}).fields(Fields, "file")
     assert refused.value.param == name

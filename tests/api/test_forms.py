@@ -1,4 +1,4 @@
-"""Forms as they come in: fields by their names, files on disk for as long as the answer takes, limits first."""
+"""Incoming forms: fields by their names, files on disk while the response is made, limits first."""
 
 import stat
 from pathlib import Path
@@ -20,14 +20,14 @@ WAV = b"RIFF" + bytes(3000)
 
 
 def application(spool: Path) -> Starlette:
-    """An application whose one route says what a form held, with our layers around it."""
+    """An application whose only route describes a form, with the usual middleware."""
     app = build_application(services(spool=spool))
     app.router.routes.append(Route("/form", _Form()))
     return app
 
 
 class _Form:
-    """Says what is in a form, as an ASGI endpoint that Starlette does not wrap."""
+    """Describes a form, as an ASGI endpoint that Starlette does not wrap."""
 
     async def __call__(self, scope: dict[str, object], receive: object, send: object) -> None:
         """Answer one form."""
@@ -59,7 +59,7 @@ async def test_fields_stand_where_their_names_say(tmp_path: Path) -> None:
 
 
 async def test_a_file_lies_on_disk_for_its_user_alone_and_only_meanwhile(tmp_path: Path) -> None:
-    """It is whole while the answer is made, readable by nobody else, and gone afterwards."""
+    """A file is complete while the response is made, private, and deleted afterwards."""
     said = await send(tmp_path, form([], [("file", WAV)]))
     assert said.json["whole"]
     assert said.json["open"] == 0
@@ -88,7 +88,7 @@ async def test_it_must_be_one_file_with_something_in_it(
 
 
 async def test_too_large_is_known_before_it_is_read(tmp_path: Path) -> None:
-    """A length over the limit is refused by its header; without one, as soon as the limit is passed."""
+    """A length over the limit is refused by its header; without one, as soon as the limit is exceeded."""
     body = form([], [("file", bytes(26 * 1024 * 1024))])
     for headers in ({"content-length": str(len(body))}, {}):
         said = await send(tmp_path, [body[i : i + 1_000_000] for i in range(0, len(body), 1_000_000)], **headers)
@@ -98,7 +98,7 @@ async def test_too_large_is_known_before_it_is_read(tmp_path: Path) -> None:
 
 
 async def test_another_kind_of_body_is_refused(tmp_path: Path) -> None:
-    """JSON where a form is due is a 415 in the envelope."""
+    """JSON in place of a form is a 415 with an error body."""
     said = await call(application(tmp_path), "POST", "/form", b"{}")
     assert said.status == 415
     assert said.error["code"] == "unsupported_content_type"
@@ -106,7 +106,7 @@ async def test_another_kind_of_body_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("body", [b"", b"nonsense", form([], [("file", WAV)])[:200]])
 async def test_a_broken_form_is_a_400(tmp_path: Path, body: bytes) -> None:
-    """What is no whole form is refused in the envelope."""
+    """An incomplete form is refused with an error body."""
     said = await send(tmp_path, body)
     assert said.status == 400
     assert said.error["type"] == "invalid_request_error"
@@ -114,7 +114,7 @@ async def test_a_broken_form_is_a_400(tmp_path: Path, body: bytes) -> None:
 
 @pytest.mark.parametrize("sound", [b"\xff\xfb\x90", b"a" * 1_000_001])
 async def test_a_file_without_a_name_is_told_so(tmp_path: Path, sound: bytes) -> None:
-    """A part without a filename that can be no text is a 400 which says that a file needs one."""
+    """A part without a filename that cannot be text is a 400 which says that a file needs one."""
     body = form([], [("file", sound)]).replace(b'; filename="a.wav"', b"")
     said = await send(tmp_path, body)
     assert (said.status, said.error["param"]) == (400, "file")
@@ -123,7 +123,7 @@ async def test_a_file_without_a_name_is_told_so(tmp_path: Path, sound: bytes) ->
 
 @pytest.mark.parametrize("fields", [[("a", "1"), ("a[b]", "2")], [("a[b][c]", "1")], [("a[b]", "1"), ("a[b]", "2")]])
 async def test_names_that_contradict_each_other_are_refused(tmp_path: Path, fields: list[tuple[str, str]]) -> None:
-    """A name that is a value and a mapping at once, or nested deeper than anything is read, is a 400."""
+    """A name that is both a value and a mapping, or is nested too deeply, is a 400."""
     said = await send(tmp_path, form(fields, [("file", WAV)]))
     assert said.status == 400
     assert said.error["param"] == "a"
@@ -137,7 +137,7 @@ async def test_a_file_field_may_be_written_as_a_list(tmp_path: Path) -> None:
 
 
 async def test_a_file_that_nobody_chose_was_not_sent(tmp_path: Path) -> None:
-    """A browser's empty choice, which has an empty name and no content, is no file."""
+    """A part with an empty filename and no content, as browsers send without a choice, is no file."""
     body = form([], [("file", WAV)])
     nothing = body[: body.index(b"Content-Type")].replace(b'"a.wav"', b'""') + b"\r\n\r\n"
     said = await send(tmp_path, nothing + body)
@@ -149,7 +149,7 @@ BOUNDARIES = ["a" * 257, "a" * 30_000, "", '""', "*=utf-8''%E4%BD%A0"]
 
 @pytest.mark.parametrize("boundary", BOUNDARIES, ids=lambda boundary: boundary[:20])
 async def test_a_boundary_that_is_none_is_a_400(tmp_path: Path, boundary: str) -> None:
-    """A boundary that is longer than any client's, or empty, is refused in the envelope."""
+    """A boundary that is too long or empty is refused with an error body."""
     said = await send(
         tmp_path, form([], [("file", WAV)]), **{"content-type": f"multipart/form-data; boundary={boundary}"}
     )

@@ -1,4 +1,4 @@
-"""Bytes to structs, and every complaint in OpenAI's words."""
+"""Bytes to structs, with every error in OpenAI's words."""
 
 import codecs
 from typing import Annotated, Literal
@@ -127,7 +127,7 @@ CASES = [
 
 @pytest.mark.parametrize(("body", "message", "param", "code"), CASES, ids=[case[0][:40] for case in CASES])
 def test_complaint_names_the_field(body: str, message: str, param: str | None, code: str | None) -> None:
-    """What is wrong with a body is said in OpenAI's words, with the field's path in `param`."""
+    """The error of a body is in OpenAI's words, with the field's path in `param`."""
     error = refused(body.encode())
     assert (error.message, error.param) == (message, param)
     assert code is None or error.code == code
@@ -156,7 +156,7 @@ def test_broken_json_is_said_to_be_broken(body: bytes) -> None:
 
 
 def test_deep_nesting_is_refused() -> None:
-    """A body nested past what the parser bears is refused like any other, wherever the parser gives up."""
+    """A body with too much nesting is refused like any other, wherever the parser stops."""
     deep = b"[" * 200_000 + b"]" * 200_000
     assert refused(b'{"model":"a","prompt":' + deep + b"}").param is not None
     with pytest.raises(InvalidRequest, match="nested too deeply"):
@@ -164,13 +164,13 @@ def test_deep_nesting_is_refused() -> None:
 
 
 def test_duplicate_keys_take_the_last() -> None:
-    """Of two values for one field the last one counts, as in Python's own parser."""
+    """The last of two values of one field is used, as in Python's own parser."""
     assert json_codec.decode(b'{"model":"a","model":"b"}', Ask).model == "b"
 
 
 @given(st.binary(max_size=60) | st.text(max_size=40).map(lambda text: text.encode("utf-8", "replace")))
 def test_any_bytes_are_a_value_or_a_refusal(body: bytes) -> None:
-    """Whatever bytes come, nothing but InvalidRequest is raised."""
+    """Whatever bytes arrive, nothing but InvalidRequest is raised."""
     try:
         json_codec.decode(body, Ask)
     except InvalidRequest as error:
@@ -178,18 +178,18 @@ def test_any_bytes_are_a_value_or_a_refusal(body: bytes) -> None:
 
 
 def test_encode_writes_strict_json() -> None:
-    """Not-a-number and infinity become null, for no JSON has them."""
+    """NaN and infinity become null, because JSON has neither."""
     assert json_codec.encode({"a": float("nan"), "b": float("-inf")}) == b'{"a":null,"b":null}'
 
 
 def test_a_byte_order_mark_before_a_body_is_passed_over() -> None:
-    """What Windows' editors write before UTF-8 is no part of the JSON."""
+    """A byte order mark, as editors of Windows write it, is ignored."""
     assert json_codec.decode(codecs.BOM_UTF8 + b'{"model":"a"}', Ask).model == "a"
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
 def test_a_body_in_another_encoding_is_named_as_such(encoding: str) -> None:
-    """A body of UTF-16 or UTF-32 is refused by that name, not as broken JSON alone."""
+    """A body of UTF-16 or UTF-32 is refused by that name, not only as invalid JSON."""
     assert f"it is written in {encoding[:6].upper()}" in refused('{"model":"a"}'.encode(encoding)).message
 
 
@@ -204,7 +204,7 @@ def test_a_body_in_another_encoding_is_named_as_such(encoding: str) -> None:
     ids=["numbers", "names", "objects", "behind a string"],
 )
 def test_a_body_of_too_many_values_is_refused(body: bytes) -> None:
-    """Numbers, names and objects count before anything is decoded."""
+    """Numbers, names and objects are counted before decoding."""
     with pytest.raises(InvalidRequest) as caught:
         json_codec.check_values(body)
     assert caught.value.code == "too_many_values"
@@ -214,12 +214,12 @@ def test_a_body_of_too_many_values_is_refused(body: bytes) -> None:
     "text", ["," * 3_000_000, '\\",' * 700_000, "\\\\" * 700_001, 'a"' * 1_000_000], ids=["commas", "mixed", "odd", "q"]
 )
 def test_what_stands_in_a_string_does_not_count(text: str) -> None:
-    """A long text passes, whatever signs and escapes it holds and wherever a piece ends."""
+    """A long text is accepted, whatever signs and escapes it has and wherever a piece ends."""
     json_codec.check_values(msgspec.json.encode({"a": text, "b": [1, 2]}))
 
 
 @pytest.mark.parametrize("name", [" - at `$.n`" * 100_000, "a" * 19_000_000, "`" * 1_000_000])
 def test_a_long_name_is_explained_at_once(name: str) -> None:
-    """What was sent may look like a place or be as long as a body: it is cut, and the time does not grow with it."""
+    """Input that looks like a path or is as long as a body is shortened, in constant time."""
     error = refused(msgspec.json.encode({"model": "a", name: 1}))
     assert (error.code, len(error.param or "")) == ("unknown_parameter", 200)

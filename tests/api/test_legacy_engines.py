@@ -1,4 +1,4 @@
-"""The listing that clients of 2023 still call."""
+"""The list that clients of 2023 still request."""
 
 from homeport.api.application import build_application
 from tests.api.asgi import call
@@ -6,7 +6,7 @@ from tests.api.fakes import services
 
 
 async def test_engines_are_the_models_by_their_old_name() -> None:
-    """The list holds the same names as the models' list, in the shape of then."""
+    """The list has the same names as the list of models, in the format of 2023."""
     app = build_application(services())
     engines = (await call(app, "GET", "/v1/engines")).json
     models = (await call(app, "GET", "/v1/models")).json
@@ -15,7 +15,7 @@ async def test_engines_are_the_models_by_their_old_name() -> None:
 
 
 async def test_one_engine_is_described() -> None:
-    """An engine, also one with a slash in its name, is `ready`; an unknown one is 404."""
+    """An engine, also one with a slash in its name, is `ready`; an unknown one is a 404."""
     app = build_application(services())
     said = await call(app, "GET", "/v1/engines/org/other")
     assert said.json == {

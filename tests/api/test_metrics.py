@@ -6,7 +6,7 @@ from homeport.domain.models import EngineStats
 
 
 class Clock:
-    """Seconds that pass only when told to."""
+    """A clock that a test moves."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -20,7 +20,7 @@ def sample(meters: Metrics, name: str, **labels: str) -> float | None:
 
 
 def test_one_request_is_measured_from_arrival_to_end() -> None:
-    """First token, gaps between tokens, whole time, tokens and reasons all show under vLLM's names."""
+    """First token, times between tokens, total time, tokens and finish reasons appear under vLLM's names."""
     clock = Clock()
     meters = Metrics(clock=clock)
     meter = meters.start_request("tiny", "completions")
@@ -45,7 +45,7 @@ def test_one_request_is_measured_from_arrival_to_end() -> None:
 
 
 def test_a_request_is_split_into_waiting_reading_and_writing() -> None:
-    """The three phases that vLLM's dashboard shows add up to the time of the last token."""
+    """The three phases of vLLM's dashboard add up to the time of the last token."""
     clock = Clock()
     meters = Metrics(clock=clock)
     meter = meters.start_request("tiny", "completions")
@@ -64,7 +64,7 @@ def test_a_request_is_split_into_waiting_reading_and_writing() -> None:
 
 
 def test_a_request_that_did_not_come_so_far_has_no_later_phase() -> None:
-    """One that was refused, or ended before its first token, counts in no phase that it did not reach."""
+    """A request that was refused, or ended before its first token, counts in no phase that it did not reach."""
     meters = Metrics()
     meters.start_request("tiny", "completions").close(Usage())
     waited = meters.start_request("tiny", "completions")
@@ -76,7 +76,7 @@ def test_a_request_that_did_not_come_so_far_has_no_later_phase() -> None:
 
 
 def test_the_background_is_counted_and_not_timed() -> None:
-    """Nobody waits for it: its tokens count, and how long it took tells nobody anything."""
+    """The tokens of a background request count, its latencies do not."""
     meters = Metrics()
     meter = meters.start_request("tiny", "completions", is_background=True)
     meter.on_admitted(7)
@@ -94,7 +94,7 @@ def test_the_background_is_counted_and_not_timed() -> None:
 
 
 def test_a_gauge_is_read_at_each_scrape() -> None:
-    """A number of the server's own shows as it stands."""
+    """A gauge of the server shows its current value."""
     meters, numbers = Metrics(), [1]
     meters.gauge("batches_running", "How many.", lambda: numbers[0])
     assert sample(meters, "homeport:batches_running") == 1
@@ -103,7 +103,7 @@ def test_a_gauge_is_read_at_each_scrape() -> None:
 
 
 def test_workers_gauges_are_read_at_each_scrape() -> None:
-    """Running, waiting, cache use and prefix hits come from the workers as they stand at that moment."""
+    """Running, waiting, cache use and prefix hits are the workers' current values."""
     state = {"tiny": EngineStats(running=2, waiting=3, cells_used=5, cells=10, prefix_queries=8, prefix_hits=4)}
     meters = Metrics(lambda: state)
     assert sample(meters, "vllm:num_requests_running", model_name="tiny") == 2
@@ -116,13 +116,13 @@ def test_workers_gauges_are_read_at_each_scrape() -> None:
 
 
 def test_a_model_without_cells_uses_none() -> None:
-    """A worker that has no KV cache yet reports 0, not a division by zero."""
+    """A worker without a KV cache reports 0, not a division by zero."""
     meters = Metrics(lambda: {"tiny": EngineStats()})
     assert sample(meters, "vllm:kv_cache_usage_perc", model_name="tiny") == 0
 
 
 def test_two_apps_count_apart() -> None:
-    """Meters share no state between apps in one process."""
+    """The metrics of two applications in one process share no state."""
     one, other = Metrics(), Metrics()
     one.count_response("/v1/models", "GET", 200)
     assert sample(one, "http_requests_total", handler="/v1/models", method="GET", status="2xx") == 1

@@ -30,7 +30,7 @@ WANTED = {
 
 
 async def test_metrics_have_vllms_names() -> None:
-    """A scrape parses, and holds every name that dashboards made for vLLM read."""
+    """A scrape can be parsed, and has every name that vLLM's dashboards read."""
     serving = FakeServing()
     serving.running["tiny"] = (loaded("tiny"), EngineStats(running=1))
     said = await call(build_application(services(serving)), "GET", "/metrics")
@@ -40,7 +40,7 @@ async def test_metrics_have_vllms_names() -> None:
 
 
 async def test_labels_stay_bounded() -> None:
-    """However many paths, names and methods are tried, requests are counted under route templates alone."""
+    """However many paths, names and methods are tried, requests are counted under route templates only."""
     app = build_application(services())
     for n in range(5):
         await call(app, "GET", f"/v1/models/none-{n}")

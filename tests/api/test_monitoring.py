@@ -1,4 +1,4 @@
-"""Whether it is up, and whether it would serve."""
+"""Whether the process is running, and whether it is ready."""
 
 import pytest
 
@@ -13,7 +13,7 @@ from tests.serving.conftest import until
 
 
 async def test_live_says_so_whatever_the_workers_do() -> None:
-    """Liveness is the process's own, under both of its paths."""
+    """Liveness is that of the process, under both of its paths."""
     serving = FakeServing()
     serving.is_ready = False
     app = build_application(services(serving))
@@ -22,7 +22,7 @@ async def test_live_says_so_whatever_the_workers_do() -> None:
 
 
 async def test_ready_follows_serving() -> None:
-    """Readiness is 503 with a reason while requests would not be served, and recovers by itself."""
+    """Readiness is a 503 with a reason while the server is not ready, and recovers automatically."""
     serving = FakeServing()
     app = build_application(services(serving))
     assert (await call(app, "GET", "/health/ready")).status == 200
@@ -35,13 +35,13 @@ async def test_ready_follows_serving() -> None:
 
 
 async def test_the_bare_address_says_what_this_is() -> None:
-    """Whoever opens the address in a browser learns what answers and where the API is."""
+    """The root URL describes the server and names the path of the API."""
     said = (await call(build_application(services(version="1.2")), "GET", "/")).json
     assert (said["name"], said["version"], said["api"]) == ("homeport", "1.2", "/v1")
 
 
 async def test_a_failing_background_loop_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A loop that fails is named at once, here and in `/metrics`; after a minute of failing it is a 503."""
+    """A failing loop is named at once, here and in `/metrics`; after a minute it is a 503."""
     loops = BackgroundLoops(first_s=0.0, limit_s=0.0)
     app = build_application(services(loops=loops, metrics=Metrics(loops=loops)))
 

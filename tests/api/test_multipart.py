@@ -10,7 +10,7 @@ from tests.api.form_bodies import BOUNDARY, HEADERS
 
 
 def taken(folder: Path, disposition: bytes) -> FormPart:
-    """The one part of a form whose part has this Content-Disposition."""
+    """Parse a form whose only part has this Content-Disposition."""
     taker = MultipartFormReader(HEADERS["content-type"], folder)
     edge = f"--{BOUNDARY}".encode()
     taker.write(edge + b"\r\nContent-Disposition: " + disposition + b"\r\n\r\ncontent\r\n" + edge + b"--\r\n")
@@ -45,7 +45,7 @@ def taken(folder: Path, disposition: bytes) -> FormPart:
     ],
 )
 def test_file_names_are_read_as_every_client_writes_them(tmp_path: Path, written: bytes, name: str) -> None:
-    """Raw UTF-8, RFC 5987, an encoded word, quotes escaped either way: the sender's name comes out."""
+    """Raw UTF-8, RFC 5987, an encoded word and quotes in both escapes all give the sender's name."""
     part = taken(tmp_path / "spool", b'form-data; name="file"; ' + written)
     assert (part.name, part.filename, part.size) == ("file", name, 7)
     assert part.path is not None
@@ -60,6 +60,6 @@ def test_field_names_are_read_the_same_way(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("written", [b'form-data; filename="a.wav"', b'form-data; name=""; filename="a.wav"', b""])
 def test_a_part_without_a_name_is_told_what_it_lacks(tmp_path: Path, written: bytes) -> None:
-    """A part whose header names no field is refused with the header that is expected."""
+    """A part without a field name is refused, with the expected header."""
     with pytest.raises(InvalidRequest, match=r'has no name.*form-data; name="file"; filename="a\.wav"'):
         taken(tmp_path, written)

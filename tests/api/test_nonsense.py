@@ -1,4 +1,4 @@
-"""Values that no field wants, in every field of every JSON endpoint: a 400 or an answer, and nobody else notices."""
+"""Invalid values in every field of every JSON endpoint: a 400 or an answer, and no effect on others."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -81,13 +81,13 @@ VALUES = (
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[TextEngineRunner]:
-    """A text engine at work on the fake executor."""
+    """A text engine on the fake executor."""
     with TextEngineRunner(window=64) as running:
         yield running
 
 
 def application(engine: TextEngineRunner) -> Any:
-    """The application with this engine behind it: requests cross the link as they do to a worker."""
+    """The application with this engine: requests cross the link as they do to a worker."""
 
     def script(request: EngineRequest) -> Script:
         sent = msgspec.msgpack.decode(
@@ -112,7 +112,7 @@ def _path(kind: type, value: Any) -> Any:
 
 
 def is_well(said: AsgiResponse) -> bool:
-    """Whether an answer is one, or blames the request."""
+    """Return whether a response is an answer, or blames the request."""
     return (said.status == 200 and b'"server_error"' not in said.body) or 400 <= said.status < 500
 
 
@@ -140,7 +140,7 @@ MISTAKES: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=[",".join(mistake) for mistake in MISTAKES])
 async def test_settings_that_fight_are_the_callers(engine: TextEngineRunner, mistake: dict[str, Any]) -> None:
-    """Settings that leave nothing to draw are a 400, others are served, and nobody beside them is ended."""
+    """Settings that leave no token to sample are a 400, others are served, and no other request ends."""
     app = application(engine)
     beside = engine.open(TextRequest((TextPrompt("b"),), stopping=StoppingCriteria(max_tokens=40)), PLENTY)
     said = await call(app, "POST", "/v1/completions", msgspec.json.encode({"model": "tiny", "prompt": "a", **mistake}))

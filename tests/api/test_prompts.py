@@ -1,4 +1,4 @@
-"""The shapes of `prompt` and `input`."""
+"""The forms of `prompt` and `input`."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ from homeport.domain.text import TextPrompt, TokenPrompt
     ],
 )
 def test_all_four_shapes_are_read(given: Any, meant: Any) -> None:
-    """A text, texts, token ids and arrays of them become what they say; token ids are one input, however many."""
+    """A text, texts, token ids and arrays of token ids are read; token ids are one input, however many."""
     assert parse_prompts("input", given, 2) == meant
 
 
@@ -39,7 +39,7 @@ def test_all_four_shapes_are_read(given: Any, meant: Any) -> None:
     ],
 )
 def test_what_is_wrong_is_named(given: Any, param: str, code: str) -> None:
-    """A mixture, an empty list, too many and ids that no vocabulary has are refused by their place."""
+    """Mixed types, an empty list, too many items and invalid ids are refused by their path."""
     with pytest.raises(InvalidRequest) as caught:
         parse_prompts("input", given, 2)
     assert (caught.value.param, caught.value.code) == (param, code)

@@ -26,7 +26,7 @@ class Note(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def reading(limit: int = LIMIT) -> ASGIApp:
-    """The application with one more path, which tells how long the text it was sent is."""
+    """The application with one more path, which returns the length of the text it receives."""
     app = build_application(replace(services(), limits=Limits(body_bytes=limit)))
 
     async def measure(request: Request) -> Response:
@@ -40,27 +40,27 @@ def reading(limit: int = LIMIT) -> ASGIApp:
 
 @pytest.mark.parametrize("kind", ["application/json", "Application/JSON; charset=utf-8", "application/json;"])
 async def test_json_is_read(kind: str) -> None:
-    """JSON is read whatever parameters its content type has, also in pieces."""
+    """JSON is read with any parameters of its content type, also in pieces."""
     said = await call(reading(), "POST", "/note", [b'{"text":', b'"abc"', b"}"], {"content-type": kind})
     assert said.json["length"] == 3
 
 
 @pytest.mark.parametrize("kind", ["", "text/plain", "application/x-www-form-urlencoded", "application/jsonp"])
 async def test_other_content_types_are_refused(kind: str) -> None:
-    """Anything but JSON is 415 and says what to send, which also keeps web forms out."""
+    """Anything but JSON is a 415 that says what to send, which also refuses web forms."""
     said = await call(reading(), "POST", "/note", b'{"text":"abc"}', {"content-type": kind})
     assert said.status == 415
     assert said.error["message"].startswith(f"Invalid Content-Type header ({kind}), expected application/json.")
 
 
 async def test_compressed_bodies_are_refused() -> None:
-    """A compressed body is 415 naming the coding, not a parser's complaint."""
+    """A compressed body is a 415 that names the encoding, not an error of the parser."""
     said = await call(reading(), "POST", "/note", b"\x1f\x8b", {"content-encoding": "gzip"})
     assert (said.status, said.error["code"]) == (415, "unsupported_content_encoding")
 
 
 async def test_a_declared_size_over_the_limit_is_refused_unread() -> None:
-    """A `Content-Length` over the limit is 413 before anything is read."""
+    """A `Content-Length` over the limit is a 413 before anything is read."""
     said = await call(reading(), "POST", "/note", [b"", b"never"], {"content-length": str(LIMIT + 1)})
     assert (said.status, said.error["code"]) == (413, "request_too_large")
     assert said.headers["x-should-retry"] == "false"
@@ -68,20 +68,20 @@ async def test_a_declared_size_over_the_limit_is_refused_unread() -> None:
 
 @pytest.mark.parametrize("length", [str(LIMIT), "9" * 5000, "-1", "x"])
 async def test_a_lying_content_length_does_not_help(length: str) -> None:
-    """What counts is what arrives: reading stops at the limit whatever was declared."""
+    """What arrives counts: reading stops at the limit, whatever was declared."""
     said = await call(reading(), "POST", "/note", [b'{"text":"', *[b"a" * 100] * 11], {"content-length": length})
     assert said.status == 413
 
 
 async def test_a_body_of_exactly_the_limit_is_read() -> None:
-    """The limit itself is still allowed."""
+    """A body at the limit is accepted."""
     body = b'{"text":"' + b"a" * (LIMIT - 11) + b'"}'
     assert len(body) == LIMIT
     assert (await call(reading(), "POST", "/note", body)).json["length"] == LIMIT - 11
 
 
 async def test_large_bodies_are_decoded_in_a_thread() -> None:
-    """A body over 256 kB is decoded off the loop; small ones take no thread."""
+    """A body over 256 kB is decoded in a thread, a small one is not."""
     small = await call(reading(10_000_000), "POST", "/note", b'{"text":"abc"}')
     large = await call(reading(10_000_000), "POST", "/note", b'{"text":"' + b"a" * LARGE_BYTES + b'"}')
     assert large.json["length"] == LARGE_BYTES
@@ -89,14 +89,14 @@ async def test_large_bodies_are_decoded_in_a_thread() -> None:
 
 
 async def test_complaints_of_a_large_body_come_through() -> None:
-    """What is wrong with a large body is said as with a small one."""
+    """The error for a large body is the same as for a small one."""
     said = await call(reading(10_000_000), "POST", "/note", b'{"text":"' + b"a" * LARGE_BYTES + b'","x":1}')
     assert (said.status, said.error["param"]) == (400, "x")
 
 
 @pytest.mark.parametrize(("size", "is_apart"), [(LARGE_BYTES - 100, False), (LARGE_BYTES + 100, True)])
 async def test_work_on_a_large_body_leaves_the_loop(size: int, is_apart: bool) -> None:
-    """What is done with a large body is done in a thread; with a small one, where the request is."""
+    """A large body is processed in a thread, a small one on the event loop."""
     app = build_application(services())
 
     async def told(request: Request) -> Response:
@@ -110,7 +110,7 @@ async def test_work_on_a_large_body_leaves_the_loop(size: int, is_apart: bool) -
 
 
 async def test_a_body_of_too_many_values_is_refused_before_it_is_decoded() -> None:
-    """Nine million token ids are a 400 that says how many may be sent."""
+    """Nine million token ids are a 400 that says how many values may be sent."""
     body = b'{"model":"tiny","prompt":[' + b"1," * 9_000_000 + b"1]}"
     said = await call(build_application(services()), "POST", "/v1/completions", body)
     assert (said.status, said.error["code"]) == (400, "too_many_values")

@@ -1,4 +1,4 @@
-"""What handlers work with."""
+"""The services that handlers use."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from tests.api.fakes import FakeServing, installed, loaded, services
 
 
 def test_fingerprint_names_all_that_computes() -> None:
-    """The fingerprint stays while nothing changes, and changes with weights, kernels and version."""
+    """The fingerprint changes with weights, kernels and version, and with nothing else."""
     serving = FakeServing()
     house, model = services(serving), installed("tiny")
     resolved = ResolvedModel("tiny", model)

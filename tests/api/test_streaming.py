@@ -1,4 +1,4 @@
-"""Streams of events: headers, pings, errors in band, and what happens when the reader goes or stops."""
+"""Streams of events: headers, pings, errors within the stream, and clients that disconnect or stop reading."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -34,7 +34,7 @@ async def _stay() -> Message:
 
 
 class Client:
-    """The far end: keeps what it got, leaves when told, and may stop reading."""
+    """A client: records what it receives, disconnects on demand, and may stop reading."""
 
     def __init__(self) -> None:
         self.got: list[Message] = []
@@ -54,7 +54,7 @@ class Client:
             self.changed.notify_all()
 
     async def has(self, is_so: Callable[[], bool]) -> None:
-        """Wait until what was got fulfils a condition."""
+        """Wait until the received data meets a condition."""
         async with asyncio.timeout(10), self.changed:
             await self.changed.wait_for(is_so)
 
@@ -64,7 +64,7 @@ class Client:
 
 
 async def test_a_stream_sends_headers_and_what_the_source_gives() -> None:
-    """One send per item, SSE headers that keep proxies from holding it back, and a proper end."""
+    """Each item is sent at once, with SSE headers that keep proxies from buffering, and a proper end."""
 
     async def source() -> Source:
         yield b""
@@ -82,7 +82,7 @@ async def test_a_stream_sends_headers_and_what_the_source_gives() -> None:
 
 
 async def test_an_error_before_permission_is_raised() -> None:
-    """Until the source gives its first item nothing is sent, so the error can have a status of its own."""
+    """Until the source returns its first item nothing is sent, so an error can have its own status."""
 
     async def source() -> Source:
         raise InvalidRequest("No.")
@@ -96,7 +96,7 @@ async def test_an_error_before_permission_is_raised() -> None:
 
 @pytest.mark.parametrize("error", [EngineFailed("It broke.", code="engine"), RuntimeError("secret detail")])
 async def test_an_error_after_the_headers_is_one_event_and_the_end(error: Exception) -> None:
-    """The stream carries the envelope, then closes without `[DONE]`; what nobody foresaw tells no detail."""
+    """The stream has the error and closes without `[DONE]`; an unexpected error reveals no detail."""
 
     async def source() -> Source:
         yield b""
@@ -113,7 +113,7 @@ async def test_an_error_after_the_headers_is_one_event_and_the_end(error: Except
 
 
 async def test_silence_is_filled_with_comments_once_headers_are_out() -> None:
-    """Pings come while the source is silent, between whole events, and none before the headers or after the end."""
+    """Pings are sent while the source is silent, between complete events, not before the headers or after the end."""
     admit, go_on = asyncio.Event(), asyncio.Event()
 
     async def source() -> Source:
@@ -136,7 +136,7 @@ async def test_silence_is_filled_with_comments_once_headers_are_out() -> None:
 
 
 async def test_a_reader_that_leaves_closes_the_source_at_once() -> None:
-    """The source is cancelled where it waits, and cleaned up before the call returns."""
+    """The source is cancelled while it waits, and cleaned up before the call returns."""
     closed = asyncio.Event()
 
     async def source() -> Source:
@@ -193,7 +193,7 @@ async def test_a_reader_that_stops_reading_holds_the_source_back_and_is_given_up
 
 
 async def test_work_that_is_done_is_given_back() -> None:
-    """What the work returns or raises comes out, and the watch ends."""
+    """What the work returns or raises is passed on, and the check ends."""
 
     async def work() -> int:
         return 5
@@ -207,7 +207,7 @@ async def test_work_that_is_done_is_given_back() -> None:
 
 
 async def test_cancelling_the_caller_cancels_the_work() -> None:
-    """When the server itself drops the request, the work cleans up too."""
+    """When the server itself cancels the request, the work cleans up too."""
     begun, cleaned = asyncio.Event(), asyncio.Event()
 
     async def work() -> None:
@@ -234,7 +234,7 @@ def test_line_ends_of_unicode_are_escaped() -> None:
 
 
 async def test_what_comes_while_a_comment_is_on_its_way_waits_for_it() -> None:
-    """A comment held up on the reader's side is never overtaken or cut by the source's next event or the end."""
+    """A ping that waits for the client is never overtaken or split by the next event or the end."""
     client, silent = Client(), asyncio.Event()
     sending: list[bytes] = []
     held = asyncio.Event()
@@ -265,7 +265,7 @@ async def test_what_comes_while_a_comment_is_on_its_way_waits_for_it() -> None:
 
 
 async def test_bytes_go_out_bare_and_an_error_cuts_them_off() -> None:
-    """A stream of bytes has its own type and no pings; an error behind the first bytes is raised, its end not sent."""
+    """A stream of bytes has its own type and no pings; an error after the first bytes is raised, and no end is sent."""
 
     async def source() -> Source:
         yield b""
@@ -281,7 +281,7 @@ async def test_bytes_go_out_bare_and_an_error_cuts_them_off() -> None:
 
 
 async def test_bytes_stop_when_the_reader_leaves() -> None:
-    """The source of a caller that left is closed at once."""
+    """The source of a client that disconnects is closed at once."""
     closed = asyncio.Event()
 
     async def source() -> Source:

@@ -1,4 +1,4 @@
-"""The histogram of times between tokens, against the library's own."""
+"""The histogram of times between tokens, compared with the library's own."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,7 +40,7 @@ def test_it_says_what_the_librarys_histogram_says(gaps: Added) -> None:
 
 
 def test_models_are_counted_apart() -> None:
-    """One model's gaps are not another's, and asking for a model again goes on counting."""
+    """Models are counted separately, and the same model is counted further."""
     registry, histogram = CollectorRegistry(), TokenIntervalHistogram(NAME, "Gaps.", BOUNDS)
     registry.register(histogram)
     histogram.of("a").add(0.5)

@@ -27,7 +27,7 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_every_new_folder_is_synced_into_its_parent(tmp_path: Path, synced: list[int]) -> None:
-    """Each folder on the way that was missing has its name on the disk; one that was there costs nothing."""
+    """The name of each missing folder is synced; an existing one costs nothing."""
     folder = tmp_path / "a" / "b"
     durable_files.make_folder(folder)
     assert set(synced) == {tmp_path.stat().st_ino, (tmp_path / "a").stat().st_ino}
@@ -49,7 +49,7 @@ def _refusing(kind: Callable[[int], bool], number: int) -> Callable[[int], None]
 def test_folders_that_cannot_be_synced_are_written_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """Some file systems sync no folders: what is written there is there, as safe as these make it."""
+    """Files can be written on file systems that cannot sync folders."""
     monkeypatch.setattr(durable_files, "flush", _refusing(stat.S_ISDIR, number))
     durable_files.make_folder(tmp_path / "a" / "b")
     atomic.write_file(tmp_path / "a" / "b" / "file", b"data")
@@ -77,13 +77,13 @@ def test_a_disk_that_fails_is_not_passed_over(tmp_path: Path, monkeypatch: pytes
     ],
 )
 def test_a_full_disk_is_recognized_in_messages(message: str, is_full: bool) -> None:
-    """The messages of libraries and programs are recognized, whatever surrounds the words."""
+    """The messages of libraries and programs are recognized, with any text around them."""
     assert durable_files.reports_full_disk(message) == is_full
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 def test_a_full_disk_is_told_from_other_reasons(number: int) -> None:
-    """No room is StorageFull; anything else is Unavailable and says why."""
+    """A full disk is StorageFull; anything else is Unavailable and says why."""
     assert isinstance(durable_files.storage_error(OSError(number, "x"), "a picture"), StorageFull)
     other = durable_files.storage_error(OSError(errno.EROFS, "Read-only file system"), "a picture")
     assert isinstance(other, Unavailable)

@@ -80,7 +80,7 @@ def test_a_lost_file_is_noticed_and_not_made_anew(tmp_path: Path, is_empty: bool
 
 
 def test_a_lost_secret_stops_the_start(settings: Settings) -> None:
-    """Without the secret that keys were made with nothing opens a door: it is named, and not made anew unasked."""
+    """Without the secret of the stored keys no key is valid: the message names the file, which is not replaced."""
     admin_commands.create_key(settings, NewKey(name="bot"))
     secret = settings.home / "key-secret"
     kept = secret.read_bytes()

@@ -1,4 +1,4 @@
-"""Stored keys: who they let in, to which models, how much of it, and how an operator makes them."""
+"""Stored keys: the access that they give, their limits, and how an operator creates them."""
 
 import asyncio
 from dataclasses import replace
@@ -26,7 +26,7 @@ TUNED, OPEN = "ft:tiny:homeport:theirs:1", "ft:tiny:homeport:everybodys:2"
 
 
 class KeyApp:
-    """An application on a database of its own, with a serving in which nothing is real."""
+    """An application on a database of its own, with fake serving."""
 
     def __init__(self, folder: Path, serving: FakeServing | None = None) -> None:
         database = Database(f"sqlite:///{folder}/homeport.db")
@@ -39,21 +39,21 @@ class KeyApp:
         self.app: Starlette = build_application(services(self.serving, access=access, keys=self.book))
 
     def key(self, name: str = "bot", models: tuple[str, ...] = (), project: str = "local", **limits: int) -> str:
-        """Make a key; give its secret."""
+        """Create a key; return its secret."""
         wanted = NewKey(name=name, project=project, models=models, limits=KeyLimits(**limits))
         secret = self.book.create(wanted).secret
         self.ring.load()
         return secret
 
     async def ask(self, secret: str, path: str = "/v1/completions", **body: object) -> AsgiResponse:
-        """Send one request with a key; without a body it is a GET."""
+        """Send a request with a key; without a body it is a GET."""
         headers = {"authorization": f"Bearer {secret}"}
         if not body:
             return await call(self.app, "GET", path, headers=headers)
         return await call(self.app, "POST", path, msgspec.json.encode({"model": "tiny", **body}), headers=headers)
 
     async def manage(self, method: str, path: str, body: object = None, key: str = ADMIN) -> AsgiResponse:
-        """Send one request to `/admin/v1/keys`."""
+        """Send a request to `/admin/v1/keys`."""
         content = b"" if body is None else msgspec.json.encode(body)
         return await call(
             self.app, method, f"/admin/v1/keys{path}", content, headers={"authorization": f"Bearer {key}"}
@@ -66,7 +66,7 @@ def desk(tmp_path: Path) -> KeyApp:
 
 
 async def test_the_first_key_closes_the_door(desk: KeyApp) -> None:
-    """Before any key everyone here comes in; after the first only its holder, and when it is revoked nobody."""
+    """Without keys callers of this machine have access; then the first key's holder, and nobody once it is revoked."""
     assert (await desk.ask("anything", "/v1/models")).status == 200
     secret = desk.key()
     assert (await desk.ask("anything", "/v1/models")).status == 401
@@ -79,7 +79,7 @@ async def test_the_first_key_closes_the_door(desk: KeyApp) -> None:
 
 
 async def test_an_operator_makes_shows_and_ends_keys(desk: KeyApp) -> None:
-    """Made over HTTP a key tells its secret once, opens at once, can be listed, shown, rotated and revoked."""
+    """A key created over HTTP shows its secret once, is valid at once, and can be listed, rotated and revoked."""
     made = await desk.manage("POST", "", {"name": "bot", "project": "team", "limits": {"requests_per_minute": 9}})
     assert made.status == 200
     secret, key_id = made.json["secret"], made.json["id"]
@@ -97,7 +97,7 @@ async def test_an_operator_makes_shows_and_ends_keys(desk: KeyApp) -> None:
 
 
 async def test_only_an_admin_manages_keys(desk: KeyApp) -> None:
-    """To a caller without an admin's key, a key of its own included, `/admin` is not there."""
+    """For a caller without an admin key, even with a key of its own, `/admin` does not exist."""
     secret = desk.key()
     for key in (secret, "", "wrong"):
         assert (await desk.manage("GET", "", key=key)).status == 404
@@ -116,20 +116,20 @@ async def test_only_an_admin_manages_keys(desk: KeyApp) -> None:
     ],
 )
 async def test_a_key_that_cannot_be_is_refused_by_name(desk: KeyApp, body: object, param: str) -> None:
-    """Unknown fields, models and limits that say nothing are named."""
+    """Unknown fields and models, and limits of zero, are refused by name."""
     said = await desk.manage("POST", "", body)
     assert said.status in (400, 404)
     assert said.error["param"] == param
 
 
 async def test_unknown_keys_are_not_found(desk: KeyApp) -> None:
-    """An id that nobody has is a 404."""
+    """An unknown id is a 404."""
     for method, path in (("GET", "/key_x"), ("DELETE", "/key_x"), ("POST", "/key_x/rotate")):
         assert (await desk.manage(method, path)).status == 404
 
 
 async def test_a_key_opens_its_models_alone(desk: KeyApp) -> None:
-    """A key made for an alias opens the model behind it under every name, and lists and answers no other."""
+    """A key for an alias allows the model behind it under every name, and no other model."""
     made = await desk.manage("POST", "", {"name": "bot", "models": ["gpt-3.5-turbo"]})
     assert made.json["models"] == ["tiny"]
     secret = made.json["secret"]
@@ -147,7 +147,7 @@ async def test_a_key_opens_its_models_alone(desk: KeyApp) -> None:
 
 @pytest.mark.parametrize("number", [str(2**63), "9" * 30, "-" + "9" * 4000, "9" * 5000])
 async def test_a_number_that_no_database_holds_is_refused(desk: KeyApp, number: str) -> None:
-    """Limits and times of more than 64 bits are a 400 that names the field and does not repeat them whole."""
+    """Limits and times of more than 64 bits are a 400 that names the field and does not repeat them completely."""
     for body, param in (
         (f'{{"name": "bot", "limits": {{"tokens_per_day": {number}}}}}', "limits.tokens_per_day"),
         (f'{{"name": "bot", "expires_in_s": {number}}}', "expires_in_s"),
@@ -159,7 +159,7 @@ async def test_a_number_that_no_database_holds_is_refused(desk: KeyApp, number: 
 
 
 async def test_over_the_limit_is_429_with_true_headers(desk: KeyApp) -> None:
-    """All six headers stand on every answer and count down; over the limit it is a 429 that says when to come back."""
+    """All six headers are on every response and count down; over the limit a 429 says when to retry."""
     secret = desk.key(requests_per_minute=2, tokens_per_minute=1000)
     before = await desk.ask(secret, "/v1/models")
     assert before.headers["x-ratelimit-remaining-requests"] == "2"
@@ -182,7 +182,7 @@ async def test_over_the_limit_is_429_with_true_headers(desk: KeyApp) -> None:
 
 
 async def test_metrics_tell_keys_apart(desk: KeyApp) -> None:
-    """`/metrics` has each key's requests, tokens and refusals, under the key's id."""
+    """`/metrics` has each key's requests, tokens and 429s, under the key's id."""
     secret = desk.key(project="team", requests_per_minute=1)
     [key] = desk.book.list_all()
     said = await desk.ask(secret, prompt="a")
@@ -199,7 +199,7 @@ async def test_metrics_tell_keys_apart(desk: KeyApp) -> None:
 
 
 async def test_a_wrong_request_costs_no_tokens(desk: KeyApp) -> None:
-    """A request refused before any work takes one request and no token."""
+    """A request that is refused before any work uses one request and no token."""
     secret = desk.key(requests_per_minute=5, tokens_per_minute=100)
     assert (await desk.ask(secret, prompt="a", max_tokens=-1)).status == 400
     said = await desk.ask(secret, "/v1/models")
@@ -208,7 +208,7 @@ async def test_a_wrong_request_costs_no_tokens(desk: KeyApp) -> None:
 
 
 async def test_too_many_tokens_are_refused_before_work(desk: KeyApp) -> None:
-    """A request that may take more tokens than are left reaches no model."""
+    """A request that may use more tokens than are left reaches no model."""
     secret = desk.key(tokens_per_minute=100)
     said = await desk.ask(secret, prompt="a", max_tokens=200)
     assert said.status == 429
@@ -217,7 +217,7 @@ async def test_too_many_tokens_are_refused_before_work(desk: KeyApp) -> None:
 
 
 async def test_a_spent_budget_is_insufficient_quota(desk: KeyApp) -> None:
-    """Over a day's tokens the answer is OpenAI's for an empty account."""
+    """Over a day's tokens the error is OpenAI's for an exceeded quota."""
     secret = desk.key(tokens_per_day=8)
     assert (await desk.ask(secret, prompt="a")).status == 200
     said = await desk.ask(secret, prompt="a")
@@ -227,7 +227,7 @@ async def test_a_spent_budget_is_insufficient_quota(desk: KeyApp) -> None:
 
 
 async def test_concurrency_is_given_back_at_the_end(tmp_path: Path) -> None:
-    """While a stream runs a second request is refused; when it has ended the next one gets in."""
+    """While a stream runs a second request is refused; after its end the next one is served."""
     going, steps = asyncio.Event(), list(answer("one two"))
     desk = KeyApp(tmp_path, FakeServing(lambda _: [steps[0], going, *steps[1:]]))
     secret = desk.key(concurrent_requests=1)
@@ -240,7 +240,7 @@ async def test_concurrency_is_given_back_at_the_end(tmp_path: Path) -> None:
 
 
 async def test_a_project_goes_with_the_request(desk: KeyApp) -> None:
-    """What a model is asked carries its key's project, so that prefixes are not shared across projects."""
+    """An engine request has its key's project, so that prefixes are not shared across projects."""
     await desk.ask(desk.key(project="team"), prompt="a")
     [(_, request)] = desk.serving.requests
     assert getattr(request, "project", None) == "team"
@@ -261,14 +261,14 @@ async def test_no_sql_on_the_way_of_a_request(desk: KeyApp) -> None:
 
 
 def test_an_expired_key_opens_nothing() -> None:
-    """A key is good before its time is over, and not from then on."""
+    """A key is valid before its expiry, and not from then on."""
     key = Key(id="k", project="p", name="n", hint="", created_at=0, expires_at=10)
     assert key.is_valid(9.9)
     assert not key.is_valid(10)
 
 
 async def test_a_fine_tuned_model_is_its_projects_own(tmp_path: Path) -> None:
-    """Another project neither sees, asks nor deletes it; a key that opens what it adapts opens it too."""
+    """Another project cannot see, use or delete the model; a key for its base model allows it too."""
     desk = KeyApp(tmp_path)
     theirs = msgspec.structs.replace(tuned(TUNED, "tiny"), project="team")
     everybodys = tuned(OPEN, "tiny")

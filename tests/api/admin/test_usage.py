@@ -1,4 +1,4 @@
-"""Usage as operators see it: written down before the end is seen, whatever the end is, and summed up exactly."""
+"""Usage as operators see it: recorded before the answer's end, however it ends, and summed exactly."""
 
 import asyncio
 from collections.abc import Callable
@@ -27,7 +27,7 @@ DAY = 86_400
 
 
 class MemoryLedger:
-    """A ledger in memory; `is_full` makes it refuse."""
+    """A ledger in memory; `is_full` makes it refuse records."""
 
     def __init__(self) -> None:
         self.records: list[UsageRecord] = []
@@ -41,7 +41,7 @@ class MemoryLedger:
         self.records.append(spent)
 
     async def kept(self) -> None:
-        """Nothing is ever lost here."""
+        """Do nothing: memory needs no sync."""
         self.n_waits += 1
 
 
@@ -58,7 +58,7 @@ async def complete(app: Starlette, **body: object) -> AsgiResponse:
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_every_answer_is_written_down(stream: bool) -> None:
-    """A record has what the answer's usage says, the real model, the user, and how long it took."""
+    """A record has the answer's usage, the model's own name, the user, and the time taken."""
     pen = MemoryLedger()
     said = await complete(
         application(pen, lambda _: answer("Hello there", prompt_tokens=7, cached=3)), stream=stream, user="u"
@@ -72,7 +72,7 @@ async def test_every_answer_is_written_down(stream: bool) -> None:
 
 
 async def test_it_is_written_before_the_end_is_seen() -> None:
-    """When the last chunk of a stream goes out, its record is already there, and has been waited for once."""
+    """When the last chunk of a stream is sent, its record is written and was synced once."""
     pen, seen = MemoryLedger(), []
     app = application(pen)
 
@@ -90,7 +90,7 @@ async def test_it_is_written_before_the_end_is_seen() -> None:
 
 
 async def test_a_broken_request_is_written_down_with_its_error() -> None:
-    """An engine's failure in the middle is a record with the tokens until then and the error's code."""
+    """A failure of an engine during an answer is a record with the tokens so far and the error's code."""
     pen = MemoryLedger()
     script = [*answer("one two three")[:3], EngineFailed("broke", code="engine_failed")]
     await complete(application(pen, lambda _: script))
@@ -99,7 +99,7 @@ async def test_a_broken_request_is_written_down_with_its_error() -> None:
 
 
 async def test_a_cancelled_request_is_written_down() -> None:
-    """A caller that goes away leaves a record of what was computed for it."""
+    """A caller that disconnects leaves a record of what was computed for it."""
     pen, never = MemoryLedger(), asyncio.Event()
     steps = answer("one two three")
     serving = FakeServing(lambda _: [*steps[:3], never, *steps[3:]])
@@ -114,14 +114,14 @@ async def test_a_cancelled_request_is_written_down() -> None:
 
 
 async def test_a_refused_request_is_no_usage() -> None:
-    """A request that reaches no model is not written down."""
+    """A request that reaches no model is not recorded."""
     pen = MemoryLedger()
     await complete(application(pen), max_tokens=-1)
     assert pen.records == []
 
 
 async def test_what_cannot_be_written_down_is_not_answered() -> None:
-    """Where the ledger has no room an answer is a 507, and a stream ends with the error and without `[DONE]`."""
+    """If the ledger is full, an answer is a 507, and a stream ends with the error and without `[DONE]`."""
     pen = MemoryLedger()
     pen.is_full = True
     said = await complete(application(pen))
@@ -156,7 +156,7 @@ class UsageApp:
         self.app = build_application(services(access=access, usage=SqlUsageRepository(database, folder / "usage")))
 
     async def ask(self, path: str, *query: tuple[str, object], key: str = ADMIN) -> AsgiResponse:
-        """Ask with an admin's key."""
+        """Send a request with an admin key."""
 
         async def asked(scope: dict[str, object], receive: object, send: object) -> None:
             await self.app({**scope, "query_string": urlencode(query).encode()}, receive, send)  # type: ignore[arg-type]
@@ -170,7 +170,7 @@ def office(tmp_path: Path) -> UsageApp:
 
 
 async def test_an_operator_sums_up(office: UsageApp) -> None:
-    """`/admin/v1/usage` sums by what is asked, days included, also what was only just written."""
+    """`/admin/v1/usage` sums by the requested groups, days included, and includes the latest records."""
     said = await office.ask("/admin/v1/usage", ("by", "day"), ("by", "key"), ("until", 101 * DAY))
     assert [(row["day"], row["key"], row["requests"], row["prompt_tokens"]) for row in said.json["data"]] == [
         ("1970-04-11", "k1", 1, 10),
@@ -186,7 +186,7 @@ async def test_an_operator_sums_up(office: UsageApp) -> None:
     "number", ["9223372036854775808", "-9223372036854775809", "9" * 30, "-" + "9" * 4000, "9" * 5000]
 )
 async def test_a_time_that_no_database_holds_is_refused(office: UsageApp, number: str) -> None:
-    """Numbers of more than 64 bits are a 400 that names the field and does not repeat them whole, in both APIs."""
+    """Numbers of more than 64 bits are a 400 that names the field and does not repeat them completely, in both APIs."""
     for path, name in (
         ("/admin/v1/usage", "since"),
         ("/admin/v1/usage", "until"),
@@ -198,7 +198,7 @@ async def test_a_time_that_no_database_holds_is_refused(office: UsageApp, number
 
 
 async def test_an_organizations_usage_has_todays_shape(office: UsageApp) -> None:
-    """Buckets from the first to the last, empty ones too; ungrouped fields are null."""
+    """There are buckets from the first to the last, empty ones too; fields without a group are null."""
     said = await office.ask("/v1/organization/usage/completions", ("start_time", 100 * DAY), ("end_time", 103 * DAY))
     page = said.json
     assert (page["object"], page["has_more"], page["next_page"]) == ("page", False, None)
@@ -223,7 +223,7 @@ async def test_an_organizations_usage_has_todays_shape(office: UsageApp) -> None
 
 
 async def test_groups_and_filters(office: UsageApp) -> None:
-    """Grouped results name their group; filters leave the others out."""
+    """Grouped results name their group; filters exclude the others."""
     start = ("start_time", 100 * DAY)
     end = ("end_time", 101 * DAY)
     path = "/v1/organization/usage/completions"
@@ -242,7 +242,7 @@ async def test_groups_and_filters(office: UsageApp) -> None:
 
 
 async def test_batches_are_told_apart(office: UsageApp, tmp_path: Path) -> None:
-    """What a batch's lines took can be asked for alone, left out, or summed up beside the rest."""
+    """The usage of batches can be requested alone, excluded, or summed with the rest."""
     ledger = FileUsageLedger(tmp_path / "usage")
     spent = UsageRecord(
         at=100 * DAY, request="r", project="p", model="m", endpoint="chat", prompt_tokens=7, is_batch=True
@@ -259,7 +259,7 @@ async def test_batches_are_told_apart(office: UsageApp, tmp_path: Path) -> None:
 
 
 async def test_pages_follow_one_another(office: UsageApp) -> None:
-    """`limit` buckets a page, and `next_page` leads to the rest, each bucket once."""
+    """A page has `limit` buckets, and `next_page` continues, each bucket once."""
     query = [("start_time", 100 * DAY), ("end_time", 100 * DAY + 7200), ("bucket_width", "1h"), ("limit", 1)]
     path = "/v1/organization/usage/completions"
     first = (await office.ask(path, *query)).json
@@ -280,7 +280,7 @@ async def test_pages_follow_one_another(office: UsageApp) -> None:
     ],
 )
 async def test_every_kind_counts_in_its_own_unit(office: UsageApp, kind: str, fields: dict[str, int]) -> None:
-    """Embeddings count tokens, speech characters, transcription seconds."""
+    """Embeddings count tokens, speech counts characters, transcription counts seconds."""
     said = await office.ask(f"/v1/organization/usage/{kind}", ("start_time", 102 * DAY), ("end_time", 103 * DAY))
     [result] = said.json["data"][0]["results"]
     assert result["object"] == f"organization.usage.{kind}.result"
@@ -303,14 +303,14 @@ async def test_every_kind_counts_in_its_own_unit(office: UsageApp, kind: str, fi
     ],
 )
 async def test_a_wrong_question_is_named(office: UsageApp, query: str, param: str) -> None:
-    """Every field of the query has its range, and unknown ones are refused."""
+    """Every parameter has its range, and unknown ones are refused."""
     said = await office.ask("/v1/organization/usage/completions", *parse_qsl(query, keep_blank_values=True))
     assert said.status == 400
     assert said.error["param"] == param
 
 
 async def test_usage_is_told_to_operators_alone(office: UsageApp) -> None:
-    """A caller's key tells nothing of an organization's usage; kinds that are not here are 404."""
+    """A caller's key gives no access to an organization's usage; unknown kinds are a 404."""
     path = "/v1/organization/usage/completions"
     assert (await office.ask(path, ("start_time", 1), key="sk-a-callers-key")).status == 401
     assert (await office.ask("/admin/v1/usage", key="sk-a-callers-key")).status == 404

@@ -1,4 +1,4 @@
-"""What an operator sees and does."""
+"""What an operator sees and does with workers."""
 
 import pytest
 from starlette.types import ASGIApp
@@ -26,7 +26,7 @@ async def ask(app: ASGIApp, method: str, path: str, key: str = ADMIN) -> AsgiRes
 
 @pytest.mark.parametrize("keys", [(), (KEY,)])
 async def test_an_admin_sees_and_stops_workers(keys: tuple[str, ...]) -> None:
-    """With the admin's key workers are listed, and unloaded by name or alias, each once."""
+    """With an admin key workers are listed, and unloaded by name or alias, each once."""
     app = running(AccessPolicy.from_keys(keys, admin_keys=(ADMIN,)))
     workers = (await ask(app, "GET", LIST)).json
     assert [worker["model"] for worker in workers["data"]] == ["tiny", "org/other"]
@@ -41,7 +41,7 @@ async def test_an_admin_sees_and_stops_workers(keys: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("key", [KEY, "", "wrong-wrong-wrong"])
 @pytest.mark.parametrize("admins", [(), (ADMIN,)])
 async def test_for_anyone_else_there_is_no_admin(key: str, admins: tuple[str, ...]) -> None:
-    """Without the admin's key the paths answer as paths that do not exist, be there an admin or not."""
+    """Without an admin key the paths do not exist, whether one is set or not."""
     for keys in ((), (KEY,)):
         for path in (LIST, "/admin"):
             said = await ask(running(AccessPolicy.from_keys(keys, admin_keys=admins)), "GET", path, key)
@@ -49,5 +49,5 @@ async def test_for_anyone_else_there_is_no_admin(key: str, admins: tuple[str, ..
 
 
 async def test_an_admins_key_opens_nothing_else() -> None:
-    """The admin's key is no caller's key."""
+    """An admin key is no caller's key."""
     assert (await ask(running(AccessPolicy.from_keys((KEY,), admin_keys=(ADMIN,))), "GET", "/v1/models")).status == 401

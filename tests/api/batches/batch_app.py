@@ -1,4 +1,4 @@
-"""An application that keeps batches of two projects, and does them with a scripted model."""
+"""An application with batches of two projects, which run on a scripted model."""
 
 import asyncio
 import json
@@ -31,12 +31,12 @@ from tests.api.form_bodies import HEADERS, form
 
 
 class OpenGate:
-    """A gate that is always open."""
+    """An idle gate that is always open."""
 
     is_open = True
 
     async def wait_open(self) -> None:
-        """Wait for nothing."""
+        """Return at once."""
 
 
 def line(name: str, **body: Any) -> dict[str, Any]:
@@ -77,7 +77,7 @@ class BatchApp:
     async def ask(
         self, method: str, path: str, body: Any = None, project: str = "one", query: str = ""
     ) -> AsgiResponse:
-        """Send one request with a project's key; a body is JSON."""
+        """Send a request with a project's key; a body is JSON."""
 
         async def asked(scope: Any, receive: Any, send: Any) -> None:
             await self.app({**scope, "query_string": query.encode()}, receive, send)
@@ -87,7 +87,7 @@ class BatchApp:
         return await call(asked, method, f"/v1/batches{path}", content, headers=headers)
 
     async def sent(self, lines: Sequence[Any], project: str = "one", purpose: str = "batch") -> str:
-        """Send a file of lines; give its id."""
+        """Send a file of lines; return its id."""
         content = "\n".join(json.dumps(each) for each in lines).encode()
         headers = {**HEADERS, "authorization": f"Bearer {self.issued[project].secret}"}
         body = form([("purpose", purpose)], [("file", content)])
@@ -96,20 +96,20 @@ class BatchApp:
         return str(said.json["id"])
 
     async def made(self, lines: Sequence[Any], project: str = "one", **changed: Any) -> dict[str, Any]:
-        """Make a batch of these lines."""
+        """Create a batch of these lines."""
         said = await self.ask("POST", "", await self.wanted(lines, project, **changed), project)
         assert said.status == 200, said.body
         found: dict[str, Any] = said.json
         return found
 
     async def wanted(self, lines: Sequence[Any] = (line("a"),), project: str = "one", **changed: Any) -> dict[str, Any]:
-        """The body that makes a batch of these lines."""
+        """Return the body that creates a batch of these lines."""
         file_id = await self.sent(lines, project)
         return {"input_file_id": file_id, "endpoint": "/v1/completions", "completion_window": "24h", **changed}
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
-        """Batches are worked on, through the application, until the block is left."""
+        """Run batches, through the application, until the end of the block."""
         dispatch = InProcessDispatcher(self.app, lambda: "here:1")
         desk = BatchRunner(self.book, self.files, dispatch, OpenGate(), self.folder / "work", BackgroundLoops())
         work = asyncio.create_task(desk.run())
@@ -120,7 +120,7 @@ class BatchApp:
             await asyncio.gather(work, return_exceptions=True)
 
     async def ended(self, batch_id: str, project: str = "one") -> dict[str, Any]:
-        """The batch once it has ended."""
+        """Return the batch once it has ended."""
         async with asyncio.timeout(30):
             while True:
                 said: dict[str, Any] = (await self.ask("GET", f"/{batch_id}", project=project)).json
@@ -129,6 +129,6 @@ class BatchApp:
                 await asyncio.sleep(0.01)
 
     async def lines(self, file_id: str, project: str = "one") -> list[dict[str, Any]]:
-        """The lines of a file."""
+        """Return the lines of a file."""
         pieces = [piece async for piece in self.files.read(self.files.get(project, file_id))]
         return [json.loads(text) for text in b"".join(pieces).splitlines()]

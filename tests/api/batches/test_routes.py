@@ -1,4 +1,4 @@
-"""`/v1/batches` over HTTP, and what comes of the lines that go through the application itself."""
+"""`/v1/batches` over HTTP, and the results of lines that run through the application."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ def office(tmp_path: Path) -> BatchApp:
 
 
 async def test_a_batch_has_todays_shape(office: BatchApp) -> None:
-    """A batch just made says everything that OpenAI's does, times that have not come being null."""
+    """A new batch has every field of OpenAI's, with null for times that have not come."""
     metadata = {"customer": "é"}
     wanted = await office.wanted(metadata=metadata)
     made = (await office.ask("POST", "", wanted)).json
@@ -73,7 +73,7 @@ async def test_a_batch_has_todays_shape(office: BatchApp) -> None:
     ],
 )
 async def test_what_cannot_be_is_refused_by_name(office: BatchApp, changed: dict[str, Any], param: str) -> None:
-    """Each wrong value is a 400 that names its field, and nothing is made."""
+    """Each invalid value is a 400 that names its field, and nothing is created."""
     said = await office.ask("POST", "", await office.wanted(**changed))
     assert (said.status, said.error["param"]) == (400, param)
     assert (await office.ask("GET", "")).json["data"] == []
@@ -81,7 +81,7 @@ async def test_what_cannot_be_is_refused_by_name(office: BatchApp, changed: dict
 
 @pytest.mark.parametrize("name", ["input_file_id", "endpoint", "completion_window"])
 async def test_a_missing_field_is_named(office: BatchApp, name: str) -> None:
-    """A body without a field that must be there is a 400 that says which."""
+    """A body without a required field is a 400 that names it."""
     wanted = await office.wanted()
     del wanted[name]
     said = await office.ask("POST", "", wanted)
@@ -89,7 +89,7 @@ async def test_a_missing_field_is_named(office: BatchApp, name: str) -> None:
 
 
 async def test_the_file_must_be_for_batches(office: BatchApp) -> None:
-    """A file sent for something else, or by another project, makes no batch."""
+    """A file with another purpose, or of another project, is no input of a batch."""
     other = await office.sent([{"prompt": "a", "completion": "b"}], purpose="fine-tune")
     theirs = await office.sent([line("a")], "other")
     for file_id, code in ((other, "invalid_file_purpose"), (theirs, "file_not_found")):
@@ -98,7 +98,7 @@ async def test_the_file_must_be_for_batches(office: BatchApp) -> None:
 
 
 async def test_a_project_sees_its_own_alone(office: BatchApp) -> None:
-    """Another project's batch is 404, looked at, cancelled or listed; pages follow one another."""
+    """Another project's batch is a 404 and in no list; pages follow one another."""
     ids = [(await office.made([line("a")]))["id"] for _ in range(3)]
     for method, path in (("GET", f"/{ids[0]}"), ("POST", f"/{ids[0]}/cancel")):
         said = await office.ask(method, path, project="other")
@@ -115,7 +115,7 @@ async def test_a_project_sees_its_own_alone(office: BatchApp) -> None:
 
 
 async def test_lines_are_answered_as_requests_are(office: BatchApp) -> None:
-    """Each goes through the whole application, in the background; a wrong one has the very error of a request."""
+    """Each line runs through the whole application, in the background; an invalid one has the error of a request."""
     lines = [line("a"), line("b", temperature=9), line("c", model="nowhere"), line("d", what=1)]
     made = await office.made(lines)
     async with office.working():
@@ -135,7 +135,7 @@ async def test_lines_are_answered_as_requests_are(office: BatchApp) -> None:
 
 
 async def test_a_batch_is_its_makers(office: BatchApp) -> None:
-    """What it takes is written down for the project and the key that made it, as a batch's."""
+    """Its usage is recorded for the project and the key that created it, as a batch's."""
     made = await office.made([line("a"), line("b", user="u")], "other")
     async with office.working():
         await office.ended(made["id"], "other")
@@ -147,7 +147,7 @@ async def test_a_batch_is_its_makers(office: BatchApp) -> None:
 
 
 async def test_a_key_opens_to_its_batches_what_it_opens(tmp_path: Path) -> None:
-    """A model that the key may not ask is 403 in the error file; a revoked key's lines are 401."""
+    """A model that the key may not use is a 403 in the error file; the lines of a revoked key are 401."""
     office = BatchApp(tmp_path, models=("tiny",))
     made = await office.made([line("a"), line("b", model="org/other")])
     async with office.working():
@@ -165,7 +165,7 @@ async def test_a_key_opens_to_its_batches_what_it_opens(tmp_path: Path) -> None:
 
 
 async def test_a_batch_keeps_to_its_keys_limits(tmp_path: Path) -> None:
-    """Requests in a minute do not bind it; a day's tokens do, and what is over them is waited for where it can be."""
+    """Limits per minute do not apply; those per day do, and lines over them wait if waiting can help."""
     office = BatchApp(tmp_path, KeyLimits(requests_per_minute=10, concurrent_requests=1, tokens_per_month=70))
     made = await office.made([line(str(at), max_tokens=1) for at in range(30)])
     async with office.working():
@@ -178,7 +178,7 @@ async def test_a_batch_keeps_to_its_keys_limits(tmp_path: Path) -> None:
 
 
 async def test_files_go_when_they_are_told_to(office: BatchApp) -> None:
-    """The files that a batch makes are kept as long as was asked, and else until they are deleted."""
+    """Output files are stored for the requested time, or until they are deleted."""
     expiry = {"anchor": "created_at", "seconds": 3600}
     lines = [line("a"), line("b", temperature=9)]
     short, long = await office.made(lines, output_expires_after=expiry), await office.made(lines)
@@ -207,7 +207,7 @@ async def test_a_batch_is_cancelled(office: BatchApp) -> None:
 
 
 async def test_a_failed_batch_says_why(office: BatchApp) -> None:
-    """Where no line can be done, each is named with what is wrong with it."""
+    """If no line is valid, each is named with its error."""
     made = await office.made([line("a"), line("b")], endpoint="/v1/edits")
     async with office.working():
         ended = await office.ended(made["id"])
@@ -219,7 +219,7 @@ async def test_a_failed_batch_says_why(office: BatchApp) -> None:
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 async def test_every_endpoint_there_is_can_be_asked(office: BatchApp, endpoint: str) -> None:
-    """Each is a route of this server that takes a JSON body: what it says of an empty one is no 404 and no 415."""
+    """Each is a route of this server that accepts a JSON body: an empty one is neither a 404 nor a 415."""
     made = await office.made([{"custom_id": "a", "method": "POST", "url": endpoint, "body": {}}], endpoint=endpoint)
     async with office.working():
         ended = await office.ended(made["id"])
@@ -237,6 +237,6 @@ async def test_azures_form_of_a_batch_is_done(office: BatchApp) -> None:
 
 
 async def test_a_server_without_a_store_says_so(office: BatchApp) -> None:
-    """Where nothing is kept, batches are unavailable."""
+    """Without a database, batches are unavailable."""
     object.__setattr__(office.app.state.services, "batches", None)
     assert (await office.ask("GET", "")).status == 503

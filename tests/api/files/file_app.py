@@ -1,4 +1,4 @@
-"""An application that keeps files on a disk of its own, and how it is asked."""
+"""An application that stores files in a folder of its own."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,7 +26,7 @@ LINES = b'{"prompt": "a", "completion": "b"}\n'
 
 
 class FileApp:
-    """Files of two projects, `one` and `other`, each with a key. `now` is the wall clock."""
+    """Files of two projects, `one` and `other`, each with a key. `now`: the wall clock."""
 
     def __init__(self, folder: Path, file_bytes: int = 1_000_000) -> None:
         self.folder = folder
@@ -52,7 +52,7 @@ class FileApp:
         self.app = build_application(services(**self.services))
 
     async def ask(self, method: str, path: str, body: Any = None, project: str = "one", **query: Any) -> AsgiResponse:
-        """Send one request with a project's key; a body is JSON."""
+        """Send a request with a project's key; a body is JSON."""
 
         async def asked(scope: Any, receive: Any, send: Any) -> None:
             await self.app({**scope, "query_string": urlencode(query).encode()}, receive, send)
@@ -75,17 +75,17 @@ class FileApp:
     async def sent(
         self, content: bytes = LINES, purpose: str = "fine-tune", project: str = "one", **fields: str
     ) -> dict[str, Any]:
-        """Send a file; give what is said of it."""
+        """Send a file; return its description."""
         said = await self.post("/files", [("purpose", purpose), *fields.items()], [("file", content)], project)
         assert said.status == 200, said.body
         found: dict[str, Any] = said.json
         return found
 
     def blobs(self) -> list[str]:
-        """The names of all contents kept."""
+        """The names of all stored contents."""
         root = self.folder / "blobs"
         return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
 
     def is_spool_empty(self) -> bool:
-        """Whether nothing of any form is left."""
+        """Whether no file of a form is left."""
         return not (self.folder / "spool").exists() or not any((self.folder / "spool").iterdir())

@@ -1,4 +1,4 @@
-"""Whether a file is what its purpose needs, told by the first line that is not."""
+"""Whether a file fits its purpose; if not, its first invalid line."""
 
 import codecs
 from pathlib import Path
@@ -27,7 +27,7 @@ def written(path: Path, *examples: object) -> Path:
     "example", [CHAT, PAIR, BETTER, {**CHAT, "tools": []}], ids=["chat", "pair", "better", "tools"]
 )
 def test_every_shape_of_example_passes(tmp_path: Path, example: object) -> None:
-    """Conversations, pairs of 2023 and preferences are examples; empty lines between them are none."""
+    """Conversations, pairs of 2023 and preferences are examples; empty lines are ignored."""
     content_check.check(written(tmp_path / "a", example, b"", example, b"  "), "fine-tune")
 
 
@@ -46,7 +46,7 @@ def test_every_shape_of_example_passes(tmp_path: Path, example: object) -> None:
     ],
 )
 def test_the_bad_line_is_named(tmp_path: Path, bad: object, said: str) -> None:
-    """The first line that is no example is told by its number, and what is wrong with it."""
+    """The first line that is no example is reported by its number, with the reason."""
     with pytest.raises(InvalidRequest, match="Line 3") as refused:
         content_check.check(written(tmp_path / "a", PAIR, PAIR, bad, PAIR), "fine-tune")
     assert said in refused.value.message
@@ -66,7 +66,7 @@ def test_the_bad_line_is_named(tmp_path: Path, bad: object, said: str) -> None:
     ],
 )
 def test_what_a_conversation_lacks_is_named(tmp_path: Path, bad: object, said: str) -> None:
-    """Roles, contents and weights are looked at in every message."""
+    """Roles, contents and weights are checked in every message."""
     with pytest.raises(InvalidRequest) as refused:
         content_check.check(written(tmp_path / "a", bad), "fine-tune")
     assert "Line 1" in refused.value.message
@@ -74,20 +74,20 @@ def test_what_a_conversation_lacks_is_named(tmp_path: Path, bad: object, said: s
 
 
 def test_a_batch_may_hold_requests_that_will_fail(tmp_path: Path) -> None:
-    """For a batch every line must be a JSON object; what it asks for is the batch's affair."""
+    """For a batch every line must be a JSON object; the batch checks the requests."""
     content_check.check(written(tmp_path / "a", {"custom_id": "1", "url": "/nowhere"}, {}), "batch")
     with pytest.raises(InvalidRequest, match="Line 2"):
         content_check.check(written(tmp_path / "a", {}, b"5"), "batch")
 
 
 def test_a_file_without_lines_is_refused(tmp_path: Path) -> None:
-    """Nothing but line ends is no file of lines."""
+    """A file of empty lines is invalid."""
     with pytest.raises(InvalidRequest, match="no line"):
         content_check.check(written(tmp_path / "a", b"", b" "), "batch")
 
 
 def test_a_line_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A line over the limit is refused without being read whole."""
+    """A line over the limit is refused without being read completely."""
     monkeypatch.setattr(content_check, "MAX_LINE_BYTES", 50)
     with pytest.raises(InvalidRequest, match="longer than 50 bytes"):
         content_check.check(written(tmp_path / "a", PAIR, {**PAIR, "prompt": "x" * 60}), "fine-tune")
@@ -95,21 +95,21 @@ def test_a_line_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("head", [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"GIF89a", b"RIFF\0\0\0\0WEBP"])
 def test_pictures_for_vision(tmp_path: Path, head: bytes) -> None:
-    """A file for vision is a picture, told by its first bytes."""
+    """A file for vision is an image, by its first bytes."""
     content_check.check(written(tmp_path / "a", head + bytes(20)), "vision")
     with pytest.raises(InvalidRequest, match="picture"):
         content_check.check(written(tmp_path / "a", b"x" + head), "vision")
 
 
 def test_anything_goes_for_other_purposes(tmp_path: Path) -> None:
-    """A file of a user's own data may hold anything."""
+    """A file with user data may contain anything."""
     content_check.check(written(tmp_path / "a", b"\0\xff"), "user_data")
     content_check.check(written(tmp_path / "a", b"\0\xff"), "assistants")
 
 
 @pytest.mark.parametrize("purpose", ["fine-tune", "batch"])
 def test_byte_order_marks_are_passed_over(tmp_path: Path, purpose: str) -> None:
-    """One before the first line, or before a later one where such files were put together, is no part of it."""
+    """A byte order mark before the first line, or before a later one in a concatenated file, is ignored."""
     line = codecs.BOM_UTF8 + msgspec.json.encode(PAIR)
     content_check.check(written(tmp_path / "a", line, b"", line), purpose)
     with pytest.raises(InvalidRequest, match="no line"):
@@ -118,7 +118,7 @@ def test_byte_order_marks_are_passed_over(tmp_path: Path, purpose: str) -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
 def test_a_file_in_another_encoding_is_named_as_such(tmp_path: Path, encoding: str) -> None:
-    """PowerShell's UTF-16 is told by its name."""
+    """PowerShell's UTF-16 is named in the error."""
     path = tmp_path / "a"
     path.write_text('{"prompt": "a", "completion": "b"}\n' * 2, encoding)
     for purpose in ("fine-tune", "batch"):

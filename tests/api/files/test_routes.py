@@ -1,4 +1,4 @@
-"""Files sent, listed, looked at, given back and deleted; a project sees its own alone."""
+"""Files are created, listed, described, downloaded and deleted; a project sees only its own."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ def shelves(tmp_path: Path) -> FileApp:
 
 
 async def test_a_file_comes_back_as_it_was_sent(shelves: FileApp) -> None:
-    """What was sent is described as in 2023 and now, and its content is the same bytes under its name."""
+    """A file is described with the fields of 2023 and of today, and its content is the same bytes under its name."""
     content = bytes(range(256)) * 3000
     sent = await shelves.sent(content, "user_data")
     assert sent == {
@@ -39,7 +39,7 @@ async def test_a_file_comes_back_as_it_was_sent(shelves: FileApp) -> None:
 
 
 async def test_a_file_to_train_on_is_uploaded_and_then_processed(shelves: FileApp) -> None:
-    """Clients of 2023 look for `uploaded` first; those that wait for `processed` find it soon, in lists too."""
+    """A file for fine-tuning is first `uploaded`, as clients of 2023 expect, and soon `processed`, in lists too."""
     sent = await shelves.sent()
     path = f"/files/{sent['id']}"
     assert sent["status"] == (await shelves.ask("GET", path)).json["status"] == "uploaded"
@@ -51,7 +51,7 @@ async def test_a_file_to_train_on_is_uploaded_and_then_processed(shelves: FileAp
 
 
 async def test_a_deleted_file_is_gone(shelves: FileApp) -> None:
-    """After its deletion a file is 404 in every way, and so is its content on disk."""
+    """A deleted file is a 404 everywhere, and its content is deleted."""
     file_id = (await shelves.sent())["id"]
     assert (await shelves.ask("DELETE", f"/files/{file_id}")).json == {"id": file_id, "object": "file", "deleted": True}
     for method, path in (("GET", ""), ("GET", "/content"), ("DELETE", "")):
@@ -61,7 +61,7 @@ async def test_a_deleted_file_is_gone(shelves: FileApp) -> None:
 
 
 async def test_another_projects_file_is_not_there(shelves: FileApp) -> None:
-    """To another project's key a file is 404 and stands in no list; the project's own second look finds it."""
+    """For another project's key a file is a 404 and in no list; another key of its project finds it."""
     file_id = (await shelves.sent())["id"]
     for method, path in (("GET", ""), ("GET", "/content"), ("DELETE", "")):
         assert (await shelves.ask(method, f"/files/{file_id}{path}", project="other")).status == 404
@@ -71,7 +71,7 @@ async def test_another_projects_file_is_not_there(shelves: FileApp) -> None:
 
 
 async def test_lists_have_pages(shelves: FileApp) -> None:
-    """Files are listed newest first or oldest, so many at a time behind the one named, of one purpose or all."""
+    """Files are listed newest or oldest first, page by page, of one purpose or all."""
     ids = [(await shelves.sent(purpose=purpose))["id"] for purpose in ("fine-tune", "batch", "fine-tune")]
     listed = (await shelves.ask("GET", "/files")).json
     assert [file["id"] for file in listed["data"]] == ids[::-1]
@@ -98,7 +98,7 @@ async def test_lists_have_pages(shelves: FileApp) -> None:
     ],
 )
 async def test_a_wrong_list_is_named(shelves: FileApp, query: dict[str, Any], param: str) -> None:
-    """Every field of the query has its range, and unknown ones are refused."""
+    """Every parameter has its range, and unknown ones are refused."""
     said = await shelves.ask("GET", "/files", **query)
     assert said.status == 400
     assert said.error["param"] == param
@@ -130,7 +130,7 @@ async def test_a_wrong_list_is_named(shelves: FileApp, query: dict[str, Any], pa
 async def test_a_wrong_file_is_named_and_not_kept(
     shelves: FileApp, fields: list[tuple[str, str]], files: list[tuple[str, bytes]], param: str
 ) -> None:
-    """A field that is missing, unknown or out of range, and a file that is not what it is for, is a 400."""
+    """A missing, unknown or invalid field, and a file that does not fit its purpose, is a 400."""
     said = await shelves.post("/files", fields, files)
     assert said.status == 400
     assert said.error["param"] == param
@@ -140,13 +140,13 @@ async def test_a_wrong_file_is_named_and_not_kept(
 
 
 async def test_the_bad_line_is_in_the_answer(shelves: FileApp) -> None:
-    """Of a file with a bad line the answer tells which."""
+    """The error for a file with an invalid line names the line."""
     said = await shelves.post("/files", [("purpose", "fine-tune")], [("file", LINES * 41 + b"{}\n")])
     assert "Line 42" in said.error["message"]
 
 
 async def test_too_large_a_file_is_413(tmp_path: Path) -> None:
-    """A file over the server's limit is refused while it comes in."""
+    """A file over the server's limit is refused while it arrives."""
     shelves = FileApp(tmp_path, file_bytes=1000)
     said = await shelves.post("/files", [("purpose", "user_data")], [("file", bytes(200_000))])
     assert said.status == 413
@@ -154,7 +154,7 @@ async def test_too_large_a_file_is_413(tmp_path: Path) -> None:
 
 
 async def test_files_expire(shelves: FileApp) -> None:
-    """A file with a time is gone when it is over, for its project at once and from disk at the next sweep."""
+    """An expired file is a 404 at once, and deleted at the next sweep."""
     after: dict[str, Any] = {"expires_after[anchor]": "created_at", "expires_after[seconds]": "3600"}
     short = await shelves.sent(purpose="user_data", **after)
     batch = await shelves.sent(purpose="batch")
@@ -168,7 +168,7 @@ async def test_files_expire(shelves: FileApp) -> None:
 
 
 async def test_a_name_with_anything_in_it_is_only_a_name(shelves: FileApp) -> None:
-    """A file's name is told again as it was, and never used as a path."""
+    """A file's name is returned unchanged, and never used as a path."""
     body = b'--b\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nuser_data\r\n--b\r\n'
     body += 'Content-Disposition: form-data; name="file"; filename="../../名 x.txt"\r\n\r\nhello\r\n--b--\r\n'.encode()
     headers = {"content-type": "multipart/form-data; boundary=b", "authorization": f"Bearer {shelves.secrets['one']}"}
@@ -181,7 +181,7 @@ async def test_a_name_with_anything_in_it_is_only_a_name(shelves: FileApp) -> No
 
 
 async def test_a_content_that_is_gone_is_said(shelves: FileApp) -> None:
-    """Where somebody took a content away from the disk, the answer is a 404 that says so."""
+    """If the content of a file is missing, the answer is a 404 that says so."""
     file_id = (await shelves.sent())["id"]
     (shelves.folder / "blobs" / "files" / file_id).unlink()
     said = await shelves.ask("GET", f"/files/{file_id}/content")

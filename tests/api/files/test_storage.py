@@ -1,4 +1,4 @@
-"""The storage limit, as callers meet it."""
+"""The storage limit, as callers see it."""
 
 from pathlib import Path
 
@@ -11,14 +11,14 @@ from tests.api.files.file_app import LINES, FileApp
 
 
 def limited(folder: Path, limit: int) -> FileApp:
-    """Shelves whose projects may keep so many bytes each."""
+    """Files of projects with this limit in bytes."""
     shelves = FileApp(folder)
     shelves.files.storage = SqlProjectStorage(shelves.database, limit)
     return shelves
 
 
 async def test_a_file_beyond_the_limit_is_refused(tmp_path: Path) -> None:
-    """A 400 that says what is kept and what may be, its type and code as for any bad request; nothing is left of it."""
+    """Over the limit is a 400 that says what is stored and what the limit is; nothing is stored."""
     shelves = limited(tmp_path, len(LINES) + 10)
     await shelves.sent()
     said = await shelves.post("/files", [("purpose", "fine-tune")], [("file", LINES)])
@@ -32,7 +32,7 @@ async def test_a_file_beyond_the_limit_is_refused(tmp_path: Path) -> None:
 
 
 async def test_what_is_surely_too_large_is_not_read(tmp_path: Path) -> None:
-    """By the length that its head says it is refused before a byte of the body is taken."""
+    """A form is refused by its declared length before its body is read."""
     shelves = limited(tmp_path, 1000)
     headers = {
         "authorization": f"Bearer {shelves.secrets['one']}",
@@ -45,7 +45,7 @@ async def test_what_is_surely_too_large_is_not_read(tmp_path: Path) -> None:
 
 
 async def test_an_upload_and_its_parts_are_refused(tmp_path: Path) -> None:
-    """An upload is refused by the size that it says it will have, a part by its own."""
+    """An upload is refused by its declared size, a part by its own."""
     shelves = limited(tmp_path, 100)
     body = {"filename": "a", "purpose": "user_data", "bytes": 90, "mime_type": "text/plain"}
     begun = (await shelves.ask("POST", "/uploads", body)).json
@@ -56,7 +56,7 @@ async def test_an_upload_and_its_parts_are_refused(tmp_path: Path) -> None:
 
 
 async def test_an_operator_sees_what_projects_keep(tmp_path: Path) -> None:
-    """`/admin/v1/storage` lists each project that keeps anything, with its limit."""
+    """`/admin/v1/storage` lists each project that stores anything, with its limit."""
     shelves = limited(tmp_path, 1000)
     await shelves.sent()
     given = {

@@ -1,4 +1,4 @@
-"""An application that fine-tunes with a workshop that trains nothing, and how it is asked."""
+"""An application with a fine-tuning service that trains nothing."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -43,20 +43,20 @@ class FineTuningApp(FileApp):
     async def order(
         self, path: str = JOBS, content: bytes = LINES, project: str = "one", **changes: Any
     ) -> AsgiResponse:
-        """Ask for a job on a file of the project's; a field that is `...` is left out."""
+        """Send a body that creates a job on a file of the project; a field that is `...` is omitted."""
         file_id = (await self.sent(content, project=project))["id"]
         body = {"model": "tiny", "training_file": file_id, **changes}
         return await self.ask("POST", path, {name: value for name, value in body.items() if value is not ...}, project)
 
     async def job(self, path: str = JOBS, **changes: Any) -> dict[str, Any]:
-        """The same; it is accepted."""
+        """Create a job."""
         said = await self.order(path, **changes)
         assert said.status == 200, said.body
         found: dict[str, Any] = said.json
         return found
 
     async def shown(self, job: dict[str, Any], path: str = JOBS) -> dict[str, Any]:
-        """How a job stands."""
+        """Return the status of a job."""
         said = await self.ask("GET", f"{path}/{job['id']}")
         assert said.status == 200, said.body
         found: dict[str, Any] = said.json
@@ -71,7 +71,7 @@ class FineTuningApp(FileApp):
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """Have jobs trained."""
+        """Run the fine-tuning service."""
         task = asyncio.create_task(self.tuner.run(BackgroundLoops()))
         try:
             yield

@@ -1,4 +1,4 @@
-"""2023's API of fine-tuning: jobs asked for, listed, followed as they go and ended, the same ones that today's has."""
+"""2023's API of fine-tuning: jobs are created, listed, followed and cancelled, the same ones as in today's API."""
 
 import asyncio
 from pathlib import Path
@@ -23,7 +23,7 @@ def desks(tmp_path: Path) -> FineTuningApp:
 
 
 async def test_a_fine_tune_is_told_as_in_2023(desks: FineTuningApp) -> None:
-    """A new job has every field of 2023's document, its files whole, and what was told of it."""
+    """A new job has every field of 2023's document, with its files and its events."""
     validation = await desks.sent()
     job = await desks.job(FINE_TUNES, validation_file=validation["id"], n_epochs=2, prompt_loss_weight=0.5)
     [training] = job["training_files"]
@@ -59,7 +59,7 @@ async def test_a_fine_tune_is_told_as_in_2023(desks: FineTuningApp) -> None:
 
 
 async def test_both_apis_have_the_same_jobs(desks: FineTuningApp) -> None:
-    """A job of either API is found, listed and ended by the other; files that are gone are not told of."""
+    """A job of either API is found, listed and cancelled by the other; deleted files are omitted."""
     old, new = await desks.job(FINE_TUNES), await desks.job(content=PREFERENCE, method={"type": "dpo"})
     assert (await desks.shown(old))["method"]["supervised"]["hyperparameters"]["n_epochs"] == 4
     assert (await desks.shown(new, FINE_TUNES))["status"] == "pending"
@@ -75,7 +75,7 @@ async def test_both_apis_have_the_same_jobs(desks: FineTuningApp) -> None:
 
 
 async def test_events_are_sent_as_they_come(desks: FineTuningApp) -> None:
-    """A stream begins with what was told, goes on with each step while it is trained, and ends with `[DONE]`."""
+    """A stream starts with past events, continues with each step of the training, and ends with `[DONE]`."""
     desks.shop.hold_at = 2
     async with desks.open():
         job = await desks.job(FINE_TUNES)
@@ -97,7 +97,7 @@ async def test_events_are_sent_as_they_come(desks: FineTuningApp) -> None:
 
 
 async def test_followers_leave_when_the_server_ends(desks: FineTuningApp) -> None:
-    """A stream of a job that goes on ends without `[DONE]` when the server is about to end."""
+    """A stream of an unfinished job ends without `[DONE]` when the server shuts down."""
     job = await desks.job(FINE_TUNES)
     follow = asyncio.create_task(desks.ask("GET", f"{FINE_TUNES}/{job['id']}/events", stream="true"))
     await desks.tuner.wait_for_change(0.1)
@@ -108,7 +108,7 @@ async def test_followers_leave_when_the_server_ends(desks: FineTuningApp) -> Non
 
 
 async def test_a_finished_fine_tune_has_its_files(desks: FineTuningApp) -> None:
-    """A trained job names its model and shows its table of results; a stream of it ends at once."""
+    """A finished job has its model and its result file; a stream of it ends at once."""
     async with desks.open():
         job = await desks.job(FINE_TUNES)
         await desks.until(job, "succeeded")
@@ -143,14 +143,14 @@ async def test_a_finished_fine_tune_has_its_files(desks: FineTuningApp) -> None:
     ],
 )
 async def test_what_is_not_done_is_refused_by_name(desks: FineTuningApp, changes: dict[str, Any], param: str) -> None:
-    """A field that is unknown, out of its range, or without what it needs is a 400 that names it."""
+    """A field that is unknown, out of range, or without another one that it needs, is a 400 that names it."""
     said = await desks.order(FINE_TUNES, **changes)
     assert (said.status, said.error["param"]) == (400, param), said.body
     assert (await desks.ask("GET", FINE_TUNES)).json["data"] == []
 
 
 async def test_classes_are_part_of_the_order(desks: FineTuningApp) -> None:
-    """What is to be measured of classes reaches the training and stands in the job; null and false ask for nothing."""
+    """Classification settings reach the training and are in the job; null and false turn them off."""
     validation = (await desks.sent())["id"]
     asked = {
         "compute_classification_metrics": True,

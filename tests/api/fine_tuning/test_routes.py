@@ -1,4 +1,4 @@
-"""Today's API of fine-tuning: jobs asked for, listed, followed, paused and ended; a project sees its own alone."""
+"""Today's API of fine-tuning: jobs are created, listed, followed, paused and ended; a project sees only its own."""
 
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ def desks(tmp_path: Path) -> FineTuningApp:
 
 
 async def test_a_job_is_told_as_openai_tells_it(desks: FineTuningApp) -> None:
-    """A new job has every field of today's document, open choices as `auto`, and the name that was asked for."""
+    """A new job has every field of today's document, `auto` for open choices, and the requested name of the model."""
     validation = (await desks.sent())["id"]
     job = await desks.job(
         model="gpt-3.5-turbo", validation_file=validation, suffix="mine", metadata={"a": "b"}, seed=5, integrations=[]
@@ -55,7 +55,7 @@ async def test_a_job_is_told_as_openai_tells_it(desks: FineTuningApp) -> None:
 
 
 async def test_a_job_ends_with_a_model_and_a_table(desks: FineTuningApp) -> None:
-    """A trained job names its model, its tokens and settled choices, and its table can be downloaded by the project."""
+    """A finished job has its model, tokens and final hyperparameters, and the project can download its result file."""
     async with desks.open():
         job = await desks.job(suffix="mine")
         done = await desks.until(job, "succeeded")
@@ -70,7 +70,7 @@ async def test_a_job_ends_with_a_model_and_a_table(desks: FineTuningApp) -> None
 
 
 async def test_events_and_checkpoints_have_pages(desks: FineTuningApp) -> None:
-    """What was told, and what was left on the way, come newest first, with measures, so many behind the one named."""
+    """Events and checkpoints are listed newest first, with metrics, page by page."""
     async with desks.open():
         job = await desks.job()
         await desks.until(job, "succeeded")
@@ -93,7 +93,7 @@ async def test_events_and_checkpoints_have_pages(desks: FineTuningApp) -> None:
 
 
 async def test_jobs_are_listed_by_page_and_metadata(desks: FineTuningApp) -> None:
-    """Jobs come newest first, so many behind the one named, with some metadata alone, or with none."""
+    """Jobs are listed newest first, page by page, filtered by metadata or by having none."""
     ids = [(await desks.job(metadata=pairs))["id"] for pairs in ({"k": "v"}, None, {"k": "w"})]
 
     async def listed(**query: Any) -> tuple[list[str], bool]:
@@ -119,7 +119,7 @@ async def test_jobs_are_listed_by_page_and_metadata(desks: FineTuningApp) -> Non
 
 
 async def test_a_job_is_paused_resumed_and_cancelled(desks: FineTuningApp) -> None:
-    """A job under way is paused and resumed where it was, and cancelled at once; what has ended stays as it is."""
+    """An active job is paused, resumed and cancelled; an ended one does not change."""
     desks.shop.hold_at = 3
     async with desks.open():
         job = await desks.job()
@@ -140,7 +140,7 @@ async def test_a_job_is_paused_resumed_and_cancelled(desks: FineTuningApp) -> No
     ("failure", "code"), [(InvalidRequest("too long", param="training_file"), "invalid_request"), (OSError(), "broke")]
 )
 async def test_a_failed_job_says_of_what(desks: FineTuningApp, failure: Exception, code: str) -> None:
-    """A job that failed tells what was wrong, with a code, and the field where it was one."""
+    """A failed job has its error, with a code, and the field if there was one."""
     desks.shop.failure = failure
     async with desks.open():
         failed = await desks.until(await desks.job(), "failed")
@@ -150,7 +150,7 @@ async def test_a_failed_job_says_of_what(desks: FineTuningApp, failure: Exceptio
 
 
 async def test_another_projects_jobs_are_not_there(desks: FineTuningApp) -> None:
-    """To another project's key a job and its parts are 404 in both APIs, and so are its files in an order."""
+    """For another project's key a job and its lists are a 404 in both APIs, and so are its files in a new job."""
     job = await desks.job()
     for method, path in (
         ("GET", f"{JOBS}/{job['id']}"),
@@ -173,7 +173,7 @@ async def test_another_projects_jobs_are_not_there(desks: FineTuningApp) -> None
 
 
 async def test_preferences_are_a_method(desks: FineTuningApp) -> None:
-    """The method dpo takes its own hyperparameters and files of preferences."""
+    """The method dpo has its own hyperparameters and files of preferences."""
     chosen = {"beta": 0.2, "n_epochs": 2, "batch_size": "auto", "learning_rate_multiplier": 0.5}
     job = await desks.job(content=PREFERENCE, method={"type": "dpo", "dpo": {"hyperparameters": chosen}})
     assert job["method"] == {"type": "dpo", "dpo": {"hyperparameters": chosen}}
@@ -223,7 +223,7 @@ async def test_preferences_are_a_method(desks: FineTuningApp) -> None:
 async def test_what_is_not_done_is_refused_by_name(
     desks: FineTuningApp, changes: dict[str, Any], param: str | None
 ) -> None:
-    """A field that is unknown, out of its range or of a feature that is not here is a 400 that names it."""
+    """A field that is unknown, out of range or not supported is a 400 that names it."""
     said = await desks.order(**changes)
     assert said.status == 400, said.body
     assert said.error["param"] == (param or "method.supervised.hyperparameters.beta")
@@ -239,13 +239,13 @@ async def test_what_asks_for_nothing_passes(desks: FineTuningApp) -> None:
 
 
 async def test_a_model_that_cannot_be_trained_is_refused(desks: FineTuningApp) -> None:
-    """An unknown model is a 404 with near matches; one of another kind is a 400."""
+    """An unknown model is a 404 with similar names; one of another kind is a 400."""
     assert (await desks.order(model="nobody")).status == 404
     assert (await desks.ask("POST", JOBS, {"training_file": "file-1", "model": ""})).status == 404
 
 
 async def test_a_missing_extra_says_what_to_install(desks: FineTuningApp) -> None:
-    """Without the extra an order is a 501 in the envelope that names it and is not repeated; no job is kept."""
+    """Without the extra, creating a job is a 501 that names it and is not retried; no job is stored."""
     desks.shop.refusal = ExtraNotInstalled("pip install 'homeport[train]'")
     for path in (JOBS, FINE_TUNES):
         said = await desks.order(path)
@@ -257,7 +257,7 @@ async def test_a_missing_extra_says_what_to_install(desks: FineTuningApp) -> Non
 
 
 async def test_a_full_queue_is_busy(desks: FineTuningApp) -> None:
-    """Past the queue's limit an order is a 429 that says when to come back."""
+    """Over the queue's limit, creating a job is a 429 that says when to retry."""
     for _ in range(3):
         await desks.job()
     said = await desks.order()
@@ -266,7 +266,7 @@ async def test_a_full_queue_is_busy(desks: FineTuningApp) -> None:
 
 
 async def test_jobs_are_counted_for_operators(desks: FineTuningApp) -> None:
-    """The metrics tell how many jobs there are, by status."""
+    """The metrics have the number of jobs by status."""
     async with desks.open():
         await desks.until(await desks.job(), "succeeded")
         while not desks.tuner.counts().get("succeeded"):
@@ -278,7 +278,7 @@ async def test_jobs_are_counted_for_operators(desks: FineTuningApp) -> None:
 
 
 async def test_a_server_without_a_tuner_says_so() -> None:
-    """Where nobody trains both APIs are a 503 in the envelope."""
+    """Without a fine-tuning service both APIs are a 503."""
     app = build_application(services(access=AccessPolicy.from_keys()))
     for path in (JOBS, FINE_TUNES):
         assert (await call(app, "GET", f"/v1{path}")).status == 503

@@ -1,4 +1,4 @@
-"""The models' listing, under real names and OpenAI's."""
+"""The list of models, under their own names and OpenAI's."""
 
 from pathlib import Path
 
@@ -21,13 +21,13 @@ def house(serving: FakeServing | None = None) -> ASGIApp:
 
 
 def tuned_house(serving: FakeServing | None = None) -> ASGIApp:
-    """One that has a fine-tuned model, and a name for it."""
+    """A registry with a fine-tuned model, and a name for it."""
     registry = FakeRegistry([installed("tiny"), tuned(TUNED, "tiny")], [Alias("mine", TUNED)])
     return build_application(services(serving, registry=registry))
 
 
 async def test_list_gives_real_names_then_aliases() -> None:
-    """Every installed model is listed, then every name that stands for one, each once."""
+    """Every installed model is listed, then every alias, each once."""
     said = await call(house(), "GET", "/v1/models")
     assert said.status == 200
     assert said.json["object"] == "list"
@@ -38,7 +38,7 @@ async def test_list_gives_real_names_then_aliases() -> None:
     ("wanted", "listed"), [("all", ["tiny", "gpt-4", "davinci"]), ("common", ["tiny", "gpt-4"]), ("none", ["tiny"])]
 )
 async def test_the_operator_says_which_aliases_are_listed(wanted: str, listed: list[str]) -> None:
-    """All, the common ones or none stand behind the models, in both lists; each can be asked for either way."""
+    """All aliases, the common ones or none follow the models, in both lists; each can be used in any case."""
     registry = FakeRegistry([installed("tiny")], [Alias("gpt-4", "tiny"), Alias("davinci", "tiny", is_common=False)])
     app = build_application(services(registry=registry, list_aliases=wanted))
     for path in ("/v1/models", "/v1/engines"):
@@ -48,7 +48,7 @@ async def test_the_operator_says_which_aliases_are_listed(wanted: str, listed: l
 
 
 async def test_an_entry_has_the_fields_of_2023_and_more() -> None:
-    """An alias is described with all of 2023's fields, what is behind it, and what clients want to know."""
+    """An alias is described with all fields of 2023, its model, and what clients want to know."""
     entry = (await call(house(), "GET", "/v1/models/gpt-3.5-turbo")).json
     (permission,) = entry.pop("permission")
     assert entry == {
@@ -73,7 +73,7 @@ async def test_an_entry_has_the_fields_of_2023_and_more() -> None:
 
 
 async def test_a_loaded_model_says_what_runs_it() -> None:
-    """Once loaded, an entry tells the window really served, the kernels and the device."""
+    """Once loaded, a model has its actual window, kernels and device."""
     serving = FakeServing()
     serving.running["tiny"] = (loaded("tiny"), EngineStats())
     entry = (await call(house(serving), "GET", "/v1/models/tiny")).json
@@ -83,12 +83,12 @@ async def test_a_loaded_model_says_what_runs_it() -> None:
 
 
 async def test_an_id_may_hold_slashes() -> None:
-    """A model named after its repository is found under its whole name."""
+    """A model named after its repository is found under its full name."""
     assert (await call(house(), "GET", "/v1/models/org/other")).json["id"] == "org/other"
 
 
 async def test_an_unknown_model_is_missing() -> None:
-    """A name nobody has is 404 `model_not_found`, and says which names there are."""
+    """An unknown name is a 404 `model_not_found`, which lists the known names."""
     said = await call(house(), "GET", "/v1/models/tinny")
     assert (said.status, said.error["code"], said.error["param"]) == (404, "model_not_found", "model")
     assert "`tinny` does not exist" in said.error["message"]
@@ -96,7 +96,7 @@ async def test_an_unknown_model_is_missing() -> None:
 
 
 async def test_an_installed_model_cannot_be_deleted() -> None:
-    """Deleting is for fine-tuned models: any other is 403 and says how to remove it, an unknown one 404."""
+    """Only fine-tuned models can be deleted: any other is a 403 that says how to remove it, an unknown one a 404."""
     said = await call(house(), "DELETE", "/v1/models/gpt-3.5-turbo")
     assert said.status == 403
     assert said.error["message"].startswith("You have insufficient permissions for this operation")
@@ -105,7 +105,7 @@ async def test_an_installed_model_cannot_be_deleted() -> None:
 
 
 async def test_a_fine_tuned_model_names_what_it_adapts() -> None:
-    """Its root and parent are the model that runs it, and it counts as loaded with that one."""
+    """Its root and parent are the base model, and it is loaded when that one is."""
     serving = FakeServing()
     serving.running["tiny"] = (loaded("tiny"), EngineStats())
     entry = (await call(tuned_house(serving), "GET", f"/v1/models/{TUNED}")).json
@@ -113,7 +113,7 @@ async def test_a_fine_tuned_model_names_what_it_adapts() -> None:
 
 
 async def test_a_fine_tuned_model_is_deleted_under_its_own_name() -> None:
-    """Deleting it by another name is refused; by its own it is gone, and what it adapted stays."""
+    """Deleting it by another name is refused; by its own name it is deleted, and the base model stays."""
     app = tuned_house()
     assert (await call(app, "DELETE", "/v1/models/mine")).status == 403
     said = await call(app, "DELETE", f"/v1/models/{TUNED}")
@@ -123,7 +123,7 @@ async def test_a_fine_tuned_model_is_deleted_under_its_own_name() -> None:
 
 
 async def test_a_request_of_a_fine_tuned_model_goes_to_what_it_adapts() -> None:
-    """The model it adapts gets the request with the adapter; the answer bears the tuned model's name."""
+    """Its base model receives the request with the adapter; the answer has the fine-tuned model's name."""
     serving = FakeServing()
     body = msgspec.json.encode({"model": TUNED, "prompt": "Hi"})
     said = await call(tuned_house(serving), "POST", "/v1/completions", body)

@@ -1,4 +1,4 @@
-"""Files sent in parts."""
+"""Files that arrive in parts."""
 
 import codecs
 import hashlib
@@ -30,7 +30,7 @@ async def part(shelves: FileApp, upload_id: str, content: bytes = LINES) -> str:
 
 
 async def test_parts_become_a_file_in_the_order_said(shelves: FileApp) -> None:
-    """Parts sent in any order are put together in that of `part_ids`, checked by md5, and become a file."""
+    """Parts in any order are assembled in the order of `part_ids`, checked by MD5, and become a file."""
     whole = b'{"prompt": "1", "completion": "b"}\n{"prompt": "2", "completion": "b"}\n'
     upload_id = await begun(shelves, bytes=len(whole))
     second = await part(shelves, upload_id, whole[20:])
@@ -85,7 +85,7 @@ async def test_a_wrong_upload_is_named(shelves: FileApp, changed: dict[str, obje
     ],
 )
 async def test_parts_that_do_not_fit_are_named(shelves: FileApp, body: dict[str, Any], param: str) -> None:
-    """Unknown parts, too few bytes and another checksum leave the upload pending and make no file."""
+    """Unknown parts, too few bytes and a wrong checksum leave the upload pending and create no file."""
     upload_id = await begun(shelves)
     ids = [await part(shelves, upload_id) for _ in range(3)]
     named = [ids[each] if isinstance(each, int) else each for each in body["part_ids"]]
@@ -97,7 +97,7 @@ async def test_parts_that_do_not_fit_are_named(shelves: FileApp, body: dict[str,
 
 
 async def test_a_bad_line_is_found_at_the_end(shelves: FileApp) -> None:
-    """The whole of an upload is checked like a file that was sent at once."""
+    """The assembled upload is checked like a file that was sent at once."""
     content = LINES + b"{}" + LINES
     upload_id = await begun(shelves, bytes=len(content))
     said = await shelves.ask(
@@ -108,7 +108,7 @@ async def test_a_bad_line_is_found_at_the_end(shelves: FileApp) -> None:
 
 
 async def test_more_than_was_said_is_refused(shelves: FileApp) -> None:
-    """Parts may not be more bytes together than the upload said."""
+    """The parts may not have more bytes in total than the upload declared."""
     upload_id = await begun(shelves, bytes=len(LINES))
     await part(shelves, upload_id)
     said = await shelves.post(f"/uploads/{upload_id}/parts", files=[("data", b"x")])
@@ -117,7 +117,7 @@ async def test_more_than_was_said_is_refused(shelves: FileApp) -> None:
 
 
 async def test_an_ended_upload_takes_nothing(shelves: FileApp) -> None:
-    """A cancelled, completed or expired upload takes no part and no end, and keeps no part."""
+    """A cancelled, completed or expired upload accepts no part and no completion, and has no part left."""
     cancelled, late = await begun(shelves), await begun(shelves)
     done = await begun(shelves, bytes=len(LINES))
     ids = [await part(shelves, each) for each in (cancelled, late, done)]
@@ -136,7 +136,7 @@ async def test_an_ended_upload_takes_nothing(shelves: FileApp) -> None:
 
 
 async def test_another_projects_upload_is_not_there(shelves: FileApp) -> None:
-    """To another project's key an upload is 404 in every way."""
+    """For another project's key an upload is a 404 everywhere."""
     upload_id = await begun(shelves)
     for said in (
         await shelves.post(f"/uploads/{upload_id}/parts", files=[("data", LINES)], project="other"),
@@ -147,7 +147,7 @@ async def test_another_projects_upload_is_not_there(shelves: FileApp) -> None:
 
 
 async def test_a_part_is_data_and_nothing_else(shelves: FileApp) -> None:
-    """A part without its data, or with other fields, is a 400 naming the field."""
+    """A part without its data, or with other fields, is a 400 that names the field."""
     upload_id = await begun(shelves)
     missing = await shelves.post(f"/uploads/{upload_id}/parts", files=[])
     assert (missing.status, missing.error["param"]) == (400, "data")
@@ -156,7 +156,7 @@ async def test_a_part_is_data_and_nothing_else(shelves: FileApp) -> None:
 
 
 async def test_parts_that_begin_with_a_byte_order_mark_become_a_file(shelves: FileApp) -> None:
-    """A file saved with a mark and sent in parts is checked without it, and comes back with it."""
+    """A file with a byte order mark is checked without it, and downloaded with it."""
     whole = codecs.BOM_UTF8 + LINES
     upload_id = await begun(shelves, bytes=len(whole))
     ids = [await part(shelves, upload_id, piece) for piece in (whole[:2], whole[2:])]
