@@ -21,18 +21,18 @@ class CallerRegistry:
 
         Raises ModelNotFound for another project's model, and Forbidden for one that the key may not use.
         """
-        found = self._registry.resolve(name, capability)
-        if not self._is_visible(found.served_model):
+        resolved = self._registry.resolve(name, capability)
+        if not self._is_visible(resolved.served_model):
             raise ModelNotFound(
                 f"The model `{excerpt(name)}` does not exist or you do not have access to it.", param="model"
             )
-        if not self._is_allowed(found.served_model):
+        if not self._is_allowed(resolved.served_model):
             raise Forbidden(
                 f"Project `{self._caller.project}` does not have access to model `{excerpt(name)}` with this key.",
                 param="model",
                 code="model_not_found",
             )
-        return found
+        return resolved
 
     def models(self) -> Sequence[InstalledModel]:
         """Return the models that the caller may use."""

@@ -12,8 +12,8 @@ _BASE64 = ";base64"
 
 def decode_image_url(url: str, param: str, max_bytes: int) -> bytes:
     """Return the bytes of an image in a data: URL. Raises InvalidRequest naming `param`."""
-    found = _DATA_URL.match(url)
-    if found is None:
+    match = _DATA_URL.match(url)
+    if match is None:
         if re.match(r"https?:", url, re.IGNORECASE):
             raise InvalidRequest(
                 f"Invalid '{param}': remote images are not fetched by this server; send the image itself as a data: "
@@ -22,21 +22,21 @@ def decode_image_url(url: str, param: str, max_bytes: int) -> bytes:
                 code="remote_image_refused",
             )
         raise InvalidRequest(f"Invalid '{param}': expected a data: URL.", param=param, code="invalid_image_url")
-    if not found["type"].lower().startswith("image/") or not found["parameters"].lower().endswith(_BASE64):
+    if not match["type"].lower().startswith("image/") or not match["parameters"].lower().endswith(_BASE64):
         raise InvalidRequest(
             f"Invalid '{param}': expected a data: URL of an image in base64 (data:image/png;base64,...).",
             param=param,
             code="invalid_image_url",
         )
-    written = url[found.end() :]
-    if len(written) * 3 // 4 > max_bytes + 3:
+    encoded = url[match.end() :]
+    if len(encoded) * 3 // 4 > max_bytes + 3:
         raise InvalidRequest(
             f"Invalid '{param}': the image is over the limit of {max_bytes} bytes.",
             param=param,
             code="image_too_large",
         )
     try:
-        data = base64.b64decode(written, validate=True)
+        data = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError) as error:
         raise InvalidRequest(f"Invalid '{param}': this is not base64.", param=param, code="invalid_base64") from error
     if not data:

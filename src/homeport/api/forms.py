@@ -130,7 +130,7 @@ def _add_value(values: dict[str, Any], name: str, data: bytes) -> None:
     if keys:
         mapping = values.setdefault(top, {})
         if len(keys) > 1 or not isinstance(mapping, dict) or keys[0] in mapping:
-            raise InvalidRequest(f"The form has '{name[:100]}' where nothing is read.", param=top)
+            raise InvalidRequest(f"The form has a field '{name[:100]}', which is not supported.", param=top)
         mapping[keys[0]] = value
     elif isinstance(known, list):
         known.append(value)

@@ -78,15 +78,15 @@ class HttpServer(uvicorn.Server):
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def run_here(self) -> None:
-        """Serve on the running loop until a signal. Raises Unavailable where the address cannot be had."""
+        """Serve on the running loop until a signal. Raises Unavailable if the address cannot be bound."""
         self._loop = asyncio.get_running_loop()
         try:
             await self.serve()
-        except SystemExit as ended:  # how uvicorn says that it could not bind; it has logged why
+        except SystemExit as ended:  # raised by uvicorn if it cannot bind; it has logged why
             raise Unavailable(f"Cannot listen on {self.config.host}:{self.config.port}.") from ended
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Bind, then say so."""
+        """Bind the address and report the port."""
         await super().startup(sockets)
         if self.started and self.servers:
             [first, *_] = self.servers[0].sockets

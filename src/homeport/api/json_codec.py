@@ -108,13 +108,13 @@ def _translate_error(message: str) -> InvalidRequest:
     if place:
         what = message[:path_start]
         param = place["path"].removeprefix("$").removeprefix(".").replace("[...]", "") or None
-    if found := _UNKNOWN.fullmatch(what):
-        name = excerpt(_inside(param, found[1]))
+    if match := _UNKNOWN.fullmatch(what):
+        name = excerpt(_inside(param, match[1]))
         return InvalidRequest(f"Unrecognized request argument supplied: {name}", param=name, code="unknown_parameter")
-    if found := _MISSING.fullmatch(what):
-        name = excerpt(_inside(param, found[1]))
-        said = "you must provide a model parameter" if name == "model" else f"Missing required parameter: '{name}'."
-        return InvalidRequest(said, param=name, code="missing_required_parameter")
+    if match := _MISSING.fullmatch(what):
+        name = excerpt(_inside(param, match[1]))
+        text = "you must provide a model parameter" if name == "model" else f"Missing required parameter: '{name}'."
+        return InvalidRequest(text, param=name, code="missing_required_parameter")
     if place and place["key"]:
         return InvalidRequest(f"Invalid key in '{param}': {excerpt(what)}.", param=param, code="invalid_type")
     return _type_error(what, param)
@@ -122,19 +122,19 @@ def _translate_error(message: str) -> InvalidRequest:
 
 def _type_error(what: str, param: str | None) -> InvalidRequest:
     """Return the error for a known field with an invalid value."""
-    if found := _TYPE.fullmatch(what):
+    if match := _TYPE.fullmatch(what):
         where = f"Invalid type for '{param}'" if param else "Invalid request body"
-        said = f"{where}: expected {_type_names(found[1])}, but got {_type_names(found[2])} instead."
-        return InvalidRequest(said, param=param, code="invalid_type")
-    if found := _CHOICE.fullmatch(what):
-        return InvalidRequest(f"Invalid value for '{param}': {excerpt(found[1])}.", param=param, code="invalid_value")
-    if found := _LENGTH.fullmatch(what):
-        said = f"Invalid '{param}': expected {_type_names(found[1])} of length {found[2]}."
-        return InvalidRequest(said, param=param, code="invalid_length")
-    if found := _BOUND.fullmatch(what):
-        side = "above_max" if found[2].startswith("<") else "below_min"
-        said = f"Invalid '{param}': expected {_type_names(found[1])} {found[2]} {found[3]}."
-        return InvalidRequest(said, param=param, code=f"{_noun(found[1])}_{side}_value")
+        text = f"{where}: expected {_type_names(match[1])}, but got {_type_names(match[2])} instead."
+        return InvalidRequest(text, param=param, code="invalid_type")
+    if match := _CHOICE.fullmatch(what):
+        return InvalidRequest(f"Invalid value for '{param}': {excerpt(match[1])}.", param=param, code="invalid_value")
+    if match := _LENGTH.fullmatch(what):
+        text = f"Invalid '{param}': expected {_type_names(match[1])} of length {match[2]}."
+        return InvalidRequest(text, param=param, code="invalid_length")
+    if match := _BOUND.fullmatch(what):
+        side = "above_max" if match[2].startswith("<") else "below_min"
+        text = f"Invalid '{param}': expected {_type_names(match[1])} {match[2]} {match[3]}."
+        return InvalidRequest(text, param=param, code=f"{_noun(match[1])}_{side}_value")
     return InvalidRequest(f"Invalid value for '{param}': {excerpt(what)}.", param=param, code="invalid_value")
 
 

@@ -23,8 +23,8 @@ _LATENCY_BUCKETS = (0.1, 0.3, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 180
 _TOKENS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000)
 
 _GAUGES: tuple[tuple[str, str, Callable[[EngineStats], float]], ...] = (
-    ("vllm:num_requests_running", "Requests being worked on.", lambda g: g.running),
-    ("vllm:num_requests_waiting", "Requests waiting for their turn.", lambda g: g.waiting),
+    ("vllm:num_requests_running", "Running requests.", lambda g: g.running),
+    ("vllm:num_requests_waiting", "Waiting requests.", lambda g: g.waiting),
     (
         "vllm:kv_cache_usage_perc",
         "Share of the KV cache in use, 1 is all of it.",
@@ -37,10 +37,10 @@ _COUNTERS: tuple[tuple[str, str, Callable[[EngineStats], float]], ...] = (
     ("vllm:prefix_cache_hits", "Prompt tokens found in the prefix cache.", lambda g: g.prefix_hits),
     ("vllm:external_prefix_cache_queries", "Of those not found there, looked up on disk.", lambda g: g.disk_queries),
     ("vllm:external_prefix_cache_hits", "Prompt tokens found on disk.", lambda g: g.disk_hits),
-    ("vllm:num_preemptions", "Sequences pre-empted and computed again.", lambda g: g.preemptions),
-    ("vllm:spec_decode_num_draft_tokens", "Tokens computed on a guess.", lambda g: g.drafted_tokens),
-    ("vllm:spec_decode_num_accepted_tokens", "Guessed tokens that came true.", lambda g: g.accepted_tokens),
-    ("homeport:engine_steps", "Steps the engine has made.", lambda g: g.steps),
+    ("vllm:num_preemptions", "Preempted sequences.", lambda g: g.preemptions),
+    ("vllm:spec_decode_num_draft_tokens", "Draft tokens.", lambda g: g.drafted_tokens),
+    ("vllm:spec_decode_num_accepted_tokens", "Accepted draft tokens.", lambda g: g.accepted_tokens),
+    ("homeport:engine_steps", "Steps of the engine.", lambda g: g.steps),
 )
 
 
@@ -134,10 +134,10 @@ class Metrics:
         self.answer_size = self._histogram("request_generation_tokens", "Generated tokens of a request.", _TOKENS)
         text = "Generated tokens of a request's longest choice."
         self.longest = self._histogram("request_max_num_generation_tokens", text, _TOKENS)
-        whose = ("project", "key")
-        self._key_requests = self._homeport_counter("key_requests", "Requests on models.", *whose)
-        self._key_tokens = self._homeport_counter("key_tokens", "Tokens taken and generated.", *whose, "kind")
-        self._key_refusals = self._homeport_counter("key_refusals", "Answers with status 429.", *whose)
+        owner = ("project", "key")
+        self._key_requests = self._homeport_counter("key_requests", "Requests to models.", *owner)
+        self._key_tokens = self._homeport_counter("key_tokens", "Prompt and generated tokens.", *owner, "kind")
+        self._key_refusals = self._homeport_counter("key_refusals", "Responses with status 429.", *owner)
         self.registry.register(_Workers(gauges))
         self.registry.register(_Jobs(jobs))
         self.registry.register(_Loops(loops or BackgroundLoops()))

@@ -76,7 +76,7 @@ class SqlBatchRepository:
                 BATCHES,
                 page,
                 BATCHES.c.project == project,
-                lambda found: rows.values(found, Batch, _WRITTEN),
+                lambda records: rows.values(records, Batch, _WRITTEN),
             )
 
     def cancel(self, project: str, batch_id: str) -> Batch:
@@ -86,12 +86,12 @@ class SqlBatchRepository:
             row = connection.execute(sa.select(BATCHES).where(where).with_for_update()).mappings().first()
             if row is None:
                 raise _missing(batch_id)
-            found = _batch(row)
-            if found.has_ended or found.status == "finalizing":
-                raise InvalidRequest(f"Cannot cancel a batch with status '{found.status}'.", code="batch_ended")
-            if found.status == "cancelling":
-                return found
-            return self._set(connection, found, status="cancelling", cancelling_at=int(self._now()))
+            batch = _batch(row)
+            if batch.has_ended or batch.status == "finalizing":
+                raise InvalidRequest(f"Cannot cancel a batch with status '{batch.status}'.", code="batch_ended")
+            if batch.status == "cancelling":
+                return batch
+            return self._set(connection, batch, status="cancelling", cancelling_at=int(self._now()))
 
     def claim(self, owner: str, lease_s: float) -> Batch | None:
         """Own the oldest batch that has work left and no owner; None: there is none. Damaged rows are skipped."""
@@ -115,8 +115,8 @@ class SqlBatchRepository:
     def renew(self, owner: str, batch_id: str, lease_s: float) -> Batch:
         """Extend the ownership of a batch and return it. Raises NotFound."""
         with self._database.write_transaction() as connection:
-            found = self._find_owned(connection, owner, batch_id)
-            return self._set(connection, found, owned_until=self._now() + lease_s)
+            batch = self._find_owned(connection, owner, batch_id)
+            return self._set(connection, batch, owned_until=self._now() + lease_s)
 
     def release(self, owner: str, batch_id: str) -> None:
         """End the ownership of a batch."""
@@ -127,11 +127,11 @@ class SqlBatchRepository:
     def start(self, owner: str, batch_id: str, total: int, model: str | None) -> Batch:
         """Record that the lines are checked and run from now on. Raises NotFound."""
         with self._database.write_transaction() as connection:
-            found = self._find_owned(connection, owner, batch_id)
-            if found.status != "validating":
-                return found
+            batch = self._find_owned(connection, owner, batch_id)
+            if batch.status != "validating":
+                return batch
             now = int(self._now())
-            return self._set(connection, found, status="in_progress", in_progress_at=now, total=total, model=model)
+            return self._set(connection, batch, status="in_progress", in_progress_at=now, total=total, model=model)
 
     def add_results(self, owner: str, batch_id: str, results: Sequence[LineResult]) -> None:
         """Store results; if a line has one already, that one is kept. Raises NotFound."""
@@ -150,12 +150,12 @@ class SqlBatchRepository:
         """Store the results of `expired` lines, after which only files are written. Raises NotFound."""
         now = int(self._now())
         with self._database.write_transaction() as connection:
-            found = self._find_owned(connection, owner, batch_id)
+            batch = self._find_owned(connection, owner, batch_id)
             changes: dict[str, Any] = {"finalizing_at": now, "errors": msgspec.json.encode(errors).decode()}
-            if found.status != "cancelling":
-                found = self._record(connection, found, expired)
+            if batch.status != "cancelling":
+                batch = self._record(connection, batch, expired)
                 changes |= {"status": "finalizing", **({"expired_at": now} if expired else {})}
-            return self._set(connection, found, **changes)
+            return self._set(connection, batch, **changes)
 
     def iterate_results(self, batch_id: str, *, are_answers: bool) -> Iterator[str]:
         """Return the texts of the results that are answers, or of those that are not, in the order of lines."""
@@ -176,10 +176,10 @@ class SqlBatchRepository:
         changed: list[Batch] = []
 
         def set_file(connection: sa.Connection, file: File) -> None:
-            found = self._find_owned(connection, owner, batch.id)
-            if getattr(found, column) is not None:
+            current = self._find_owned(connection, owner, batch.id)
+            if getattr(current, column) is not None:
                 raise _missing(batch.id)
-            changed.append(self._set(connection, found, **{column: file.id}))
+            changed.append(self._set(connection, current, **{column: file.id}))
 
         new_file = NewFile(
             project=batch.project, purpose=OUTPUT, filename=f"{batch.id}_{name}.jsonl", keep_s=batch.keep_s
@@ -190,11 +190,11 @@ class SqlBatchRepository:
     def finish(self, owner: str, batch_id: str) -> Batch:
         """End a batch whose results are in its files. Raises NotFound."""
         with self._database.write_transaction() as connection:
-            found = self._find_owned(connection, owner, batch_id)
-            end = _final_status(found)
+            batch = self._find_owned(connection, owner, batch_id)
+            end = _final_status(batch)
             connection.execute(sa.delete(BATCH_RESULTS).where(BATCH_RESULTS.c.batch_id == batch_id))
             changes = {"status": end, f"{end}_at": int(self._now()), "owner": "", "owned_until": 0.0}
-            return self._set(connection, found, **changes)
+            return self._set(connection, batch, **changes)
 
     def counts(self) -> Mapping[str, int]:
         """Return the number of batches that have not ended by status, and of the `lines` that they have left."""

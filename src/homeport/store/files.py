@@ -85,7 +85,12 @@ class SqlFileRepository:
         filters = [self._is_not_expired(), *([] if purpose is None else [FILES.c.purpose == purpose])]
         with self._database.read_transaction() as connection:
             return fetch_page(
-                connection, FILES, page, FILES.c.project == project, lambda found: rows.values(found, File), *filters
+                connection,
+                FILES,
+                page,
+                FILES.c.project == project,
+                lambda records: rows.values(records, File),
+                *filters,
             )
 
     def get(self, project: str, file_id: str) -> File:

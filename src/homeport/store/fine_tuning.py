@@ -69,8 +69,8 @@ class SqlFineTuningRepository:
         `metadata`: only jobs with these pairs; empty: only jobs without metadata; None: all.
         """
 
-        def read(found: Iterable[sa.RowMapping]) -> Iterator[FineTuningJob]:
-            return (job for job in jobs_of(found) if _matches_metadata(job, metadata))
+        def read(records: Iterable[sa.RowMapping]) -> Iterator[FineTuningJob]:
+            return (job for job in jobs_of(records) if _matches_metadata(job, metadata))
 
         with self._database.read_transaction() as connection:
             return fetch_page(connection, FINE_TUNES, page, FINE_TUNES.c.project == project, read)
@@ -127,7 +127,11 @@ class SqlFineTuningRepository:
         with self._database.read_transaction() as connection:
             _find_job(connection, project, job_id)
             return fetch_page(
-                connection, table, page, table.c.job == job_id, lambda found: rows.values(found, kind, (json_column,))
+                connection,
+                table,
+                page,
+                table.c.job == job_id,
+                lambda records: rows.values(records, kind, (json_column,)),
             )
 
 
@@ -138,9 +142,9 @@ def job_to_row(job: FineTuningJob) -> dict[str, Any]:
     return values | written
 
 
-def jobs_of(found: Iterable[sa.RowMapping]) -> Iterator[FineTuningJob]:
+def jobs_of(records: Iterable[sa.RowMapping]) -> Iterator[FineTuningJob]:
     """Convert rows to jobs, without damaged ones."""
-    return rows.values(found, FineTuningJob, _WRITTEN)
+    return rows.values(records, FineTuningJob, _WRITTEN)
 
 
 def change_status(

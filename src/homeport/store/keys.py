@@ -102,8 +102,8 @@ class SqlKeyRepository:
     def list_all(self) -> Sequence[Key]:
         """Return all keys, oldest first, including invalid ones, without damaged ones."""
         with self._database.read_transaction() as connection:
-            found = connection.execute(sa.select(KEYS).order_by(KEYS.c.created_at, KEYS.c.id))
-            return list(keys_of(found.mappings()))
+            records = connection.execute(sa.select(KEYS).order_by(KEYS.c.created_at, KEYS.c.id))
+            return list(keys_of(records.mappings()))
 
     def get(self, key_id: str) -> Key:
         """Return a key. Raises NotFound."""
@@ -145,9 +145,9 @@ class SqlKeyRepository:
         Keys with damaged rows are left out.
         """
         with self._database.read_transaction() as connection:
-            found = connection.execute(sa.select(KEYS).where(KEYS.c.revoked_at.is_(None))).mappings().all()
-            digests = {str(row["id"]): row["digest"] for row in found}
-            return _revision(connection), {digests[key.id]: key for key in keys_of(found)}
+            records = connection.execute(sa.select(KEYS).where(KEYS.c.revoked_at.is_(None))).mappings().all()
+            digests = {str(row["id"]): row["digest"] for row in records}
+            return _revision(connection), {digests[key.id]: key for key in keys_of(records)}
 
     def _find(self, connection: sa.Connection, key_id: str) -> Key:
         row = connection.execute(sa.select(KEYS).where(KEYS.c.id == key_id)).mappings().first()
@@ -156,9 +156,9 @@ class SqlKeyRepository:
         return rows.value(row, Key, _WRITTEN)
 
 
-def keys_of(found: Iterable[sa.RowMapping]) -> Iterator[Key]:
+def keys_of(records: Iterable[sa.RowMapping]) -> Iterator[Key]:
     """Convert rows to keys, without damaged ones."""
-    return rows.values(found, Key, _WRITTEN)
+    return rows.values(records, Key, _WRITTEN)
 
 
 def _check(new_key: NewKey) -> None:

@@ -44,11 +44,11 @@ def fetch_page(
 
 
 def _find_seq(connection: sa.Connection, table: sa.Table, after: str, in_list: sa.ColumnElement[bool]) -> int:
-    found: int | None = connection.execute(sa.select(table.c.seq).where(table.c.id == after, in_list)).scalar()
-    if found is None:
+    seq: int | None = connection.execute(sa.select(table.c.seq).where(table.c.id == after, in_list)).scalar()
+    if seq is None:
         raise InvalidRequest(
             f"Invalid 'after': the list has no object with the id '{excerpt(after)}'. Use the id of an object in the "
             "list.",
             param="after",
         )
-    return found
+    return seq

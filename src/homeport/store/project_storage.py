@@ -41,8 +41,8 @@ class SqlProjectStorage:
         with self._database.read_transaction() as connection:
             names = set(connection.execute(sa.select(FILES.c.project).union(sa.select(UPLOADS.c.project))).scalars())
             names |= {*self._pictures(), *self._models()}
-            found = [self._sum(connection, name) for name in sorted(names)]
-        return [each for each in found if each.total]
+            usages = [self._sum(connection, name) for name in sorted(names)]
+        return [usage for usage in usages if usage.total]
 
     def check(self, project: str, n_bytes: int, param: str | None = "file") -> None:
         """Raise InvalidRequest if `n_bytes` more exceed the project's limit."""

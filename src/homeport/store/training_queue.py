@@ -70,9 +70,9 @@ class SqlTrainingQueue:
         """Record that the server is alive, and give it the unfinished jobs of servers without a recent heartbeat."""
         now = int(self._now())
         is_open = FINE_TUNES.c.status.in_(UNFINISHED_STATUSES)
-        whose = sa.or_(FINE_TUNES.c.server == server, FINE_TUNES.c.seen_at < now - SILENT_S)
+        may_take_over = sa.or_(FINE_TUNES.c.server == server, FINE_TUNES.c.seen_at < now - SILENT_S)
         with self._database.write_transaction() as connection:
-            connection.execute(sa.update(FINE_TUNES).where(is_open, whose).values(server=server, seen_at=now))
+            connection.execute(sa.update(FINE_TUNES).where(is_open, may_take_over).values(server=server, seen_at=now))
 
     def start(self, job: FineTuningJob) -> bool:
         """Record that a job's files are being read."""

@@ -79,8 +79,8 @@ class SqlUsageRepository:
         query = sa.select(*groups, sa.func.count().label("requests"), *totals).where(*_conditions(usage_query))
         query = query.group_by(*groups).order_by(*groups)
         with self._database.read_transaction() as connection:
-            found = connection.execute(query).mappings()
-            return [_from_row(row, usage_query.by) for row in found if row["requests"]]
+            records = connection.execute(query).mappings()
+            return [_from_row(row, usage_query.by) for row in records if row["requests"]]
 
     def tokens_by_key(self) -> Sequence[tuple[str, int, int]]:
         """Return each key's tokens of this day and of this month, in UTC."""
@@ -108,14 +108,14 @@ class SqlUsageRepository:
                 data = file.read(_CHUNK_BYTES)
             data = data[: data.rfind(b"\n") + 1]
             end = (start or 0) + len(data)
-            found = [row for line in data.splitlines() if (row := _row(line, path))]
-            _insert(connection, found, path)
+            records = [row for line in data.splitlines() if (row := _row(line, path))]
+            _insert(connection, records, path)
             if start is None:
                 connection.execute(sa.insert(USAGE_LEDGERS).values(name=name, read_bytes=end))
             elif data:
                 connection.execute(sa.update(USAGE_LEDGERS).where(where).values(read_bytes=end))
         self._read[name] = end
-        return len(found) if found else int(bool(data))
+        return len(records) if records else int(bool(data))
 
     def _sweep(self, path: Path) -> None:
         """Delete a file that is imported completely and has no writer."""
@@ -135,19 +135,19 @@ class SqlUsageRepository:
 
 
 def _conditions(query: UsageQuery) -> list[sa.ColumnElement[bool]]:
-    found = [USAGE.c.at >= query.since]
+    conditions = [USAGE.c.at >= query.since]
     if query.until is not None:
-        found.append(USAGE.c.at < query.until)
+        conditions.append(USAGE.c.at < query.until)
     if query.is_batch is not None:
-        found.append(USAGE.c.is_batch == query.is_batch)
-    chosen = (
+        conditions.append(USAGE.c.is_batch == query.is_batch)
+    selections = (
         (USAGE.c.project, query.projects),
         (USAGE.c.key, query.keys),
         (USAGE.c.user, query.users),
         (USAGE.c.model, query.models),
         (USAGE.c.endpoint, query.endpoints),
     )
-    return found + [column.in_(values) for column, values in chosen if values]
+    return conditions + [column.in_(values) for column, values in selections if values]
 
 
 def _from_row(row: sa.RowMapping, by: Sequence[str]) -> UsageTotal:
@@ -157,20 +157,20 @@ def _from_row(row: sa.RowMapping, by: Sequence[str]) -> UsageTotal:
     )
 
 
-def _insert(connection: sa.Connection, found: Sequence[dict[str, object]], path: Path) -> None:
+def _insert(connection: sa.Connection, records: Sequence[dict[str, object]], path: Path) -> None:
     """Insert records, without those that the database refuses, such as a text with a NUL."""
-    if not found:
+    if not records:
         return
     try:
         with connection.begin_nested():
-            connection.execute(sa.insert(USAGE), found)
+            connection.execute(sa.insert(USAGE), records)
     except (DataError, OverflowError, ValueError) as error:
-        if len(found) == 1:
+        if len(records) == 1:
             _log.error("skipped a line of %s that cannot be stored: %s", path, error)
             return
-        middle = len(found) // 2
-        _insert(connection, found[:middle], path)
-        _insert(connection, found[middle:], path)
+        middle = len(records) // 2
+        _insert(connection, records[:middle], path)
+        _insert(connection, records[middle:], path)
 
 
 def _remove_stale(path: Path) -> None:

@@ -94,10 +94,10 @@ def test_a_line_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("head", [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"GIF89a", b"RIFF\0\0\0\0WEBP"])
-def test_pictures_for_vision(tmp_path: Path, head: bytes) -> None:
+def test_images_for_vision(tmp_path: Path, head: bytes) -> None:
     """A file for vision is an image, by its first bytes."""
     content_check.check(written(tmp_path / "a", head + bytes(20)), "vision")
-    with pytest.raises(InvalidRequest, match="picture"):
+    with pytest.raises(InvalidRequest, match="WebP image"):
         content_check.check(written(tmp_path / "a", b"x" + head), "vision")
 
 

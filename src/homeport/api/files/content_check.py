@@ -1,6 +1,6 @@
-"""Whether a file is what its purpose needs: JSON Lines of the right shape, or a picture. Read line by line.
+"""Checks that a file fits its purpose: JSON Lines in the right format, or an image. Reads line by line.
 
-Knows nothing of jobs. A line of a batch may ask for anything: what is wrong with its request is told by the batch.
+Knows nothing of jobs. The requests of a batch's lines are checked when the batch runs.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 
 
 class _ExampleMessage(msgspec.Struct, kw_only=True):
-    """A message of an example; what else stands in it is for the one who trains."""
+    """A message of an example; training checks its other fields."""
 
     role: str
     content: Any = None
@@ -46,15 +46,15 @@ class _Input(msgspec.Struct, kw_only=True):
 
 
 class _PreferenceExample(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """An example of which of two answers is the better one."""
+    """An example of a preference between two answers."""
 
     input: _Input
     preferred_output: list[_ExampleMessage]
     non_preferred_output: list[_ExampleMessage]
 
 
-_SHAPES: Mapping[str, type[msgspec.Struct]] = {"messages": _ChatExample, "prompt": _Pair, "input": _PreferenceExample}
-"""By the field that tells which it is."""
+_FORMATS: Mapping[str, type[msgspec.Struct]] = {"messages": _ChatExample, "prompt": _Pair, "input": _PreferenceExample}
+"""By the field that identifies the format."""
 
 
 def check(path: Path, purpose: str) -> None:
@@ -62,12 +62,12 @@ def check(path: Path, purpose: str) -> None:
     if purpose == "vision":
         _check_image(path)
     elif purpose in ("batch", "evals"):
-        _every(path, _object)
+        _check_lines(path, _check_object)
     elif purpose == "fine-tune":
-        _every(path, _Examples())
+        _check_lines(path, _ExampleChecker())
 
 
-def _every(path: Path, look: Callable[[bytes], None]) -> None:
+def _check_lines(path: Path, check_line: Callable[[bytes], None]) -> None:
     n_lines = 0
     with path.open("rb") as file:
         for number, line in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES + 1), b""), 1):
@@ -78,7 +78,7 @@ def _every(path: Path, look: Callable[[bytes], None]) -> None:
                 continue
             n_lines += 1
             try:
-                look(line)
+                check_line(line)
             except UnicodeDecodeError as error:
                 raise _wrong(number, foreign_encoding(line) or "it is not valid UTF-8") from error
             except (msgspec.DecodeError, ValueError, RecursionError) as error:
@@ -87,29 +87,29 @@ def _every(path: Path, look: Callable[[bytes], None]) -> None:
         raise InvalidRequest("Invalid file format. The file has no line.", param="file", code="invalid_file_format")
 
 
-def _object(line: bytes) -> None:
+def _check_object(line: bytes) -> None:
     if not isinstance(msgspec.json.decode(line.decode()), dict):
         raise ValueError("it is not a JSON object")
 
 
-class _Examples:
-    """Looks at examples, which must all be of one shape."""
+class _ExampleChecker:
+    """Checks examples, which must all have one format."""
 
     def __init__(self) -> None:
-        self._sign: str | None = None
+        self._key_field: str | None = None
 
     def __call__(self, line: bytes) -> None:
-        """Look at one. Raises what is wrong."""
+        """Check one example. Raises ValueError or a decoding error."""
         value = msgspec.json.decode(line.decode())
         if not isinstance(value, dict):
             raise ValueError("it is not a JSON object")
-        sign = next((name for name in _SHAPES if name in value), None)
-        if sign is None:
+        key_field = next((name for name in _FORMATS if name in value), None)
+        if key_field is None:
             raise ValueError("it has neither 'messages', nor 'prompt' and 'completion', nor 'input' and two outputs")
-        if self._sign not in (None, sign):
-            raise ValueError(f"it has '{sign}' where lines before it have '{self._sign}'")
-        self._sign = sign
-        example = msgspec.convert(value, _SHAPES[sign])
+        if self._key_field not in (None, key_field):
+            raise ValueError(f"it has '{key_field}' where lines before it have '{self._key_field}'")
+        self._key_field = key_field
+        example = msgspec.convert(value, _FORMATS[key_field])
         if isinstance(example, _ChatExample):
             _check_turns(example.messages, "messages")
             if not any(turn.role == "assistant" for turn in example.messages):
@@ -137,7 +137,7 @@ def _check_image(path: Path) -> None:
         head = file.read(16)
     if not head.startswith(_IMAGE_SIGNATURES) and not (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
         raise InvalidRequest(
-            "Invalid file format. Expected a PNG, JPEG, GIF or WebP picture.", param="file", code="invalid_file_format"
+            "Invalid file format. Expected a PNG, JPEG, GIF or WebP image.", param="file", code="invalid_file_format"
         )
 
 

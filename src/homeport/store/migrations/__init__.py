@@ -1,1 +1,1 @@
-"""The steps that lead an older database to today's schema, in order. Alembic runs them; they ship in the package."""
+"""The migrations that upgrade an older database to the current schema. Alembic runs them."""

@@ -1,4 +1,4 @@
-"""Where Alembic starts: runs the steps on the connection that `store.migration` hands it."""
+"""Alembic's entry point: runs the migrations on the connection of `store.migration`."""
 
 from alembic import context
 

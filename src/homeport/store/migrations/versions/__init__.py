@@ -1,1 +1,1 @@
-"""One module for each step, named by its revision."""
+"""The migrations, one module per revision."""

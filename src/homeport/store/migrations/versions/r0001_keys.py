@@ -1,4 +1,4 @@
-"""Projects and the keys that open them."""
+"""Adds projects and their keys."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What was used: one row for each request, and how far each ledger's file has been read."""
+"""Adds usage: one row per request, and how far each file of the ledger has been imported."""
 
 import sqlalchemy as sa
 from alembic import op

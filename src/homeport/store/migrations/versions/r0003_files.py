@@ -1,4 +1,4 @@
-"""Files, and uploads of files in parts; their contents are blobs."""
+"""Adds files and uploads in parts, whose contents are blobs."""
 
 import sqlalchemy as sa
 from alembic import op

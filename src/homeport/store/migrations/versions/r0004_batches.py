@@ -1,4 +1,4 @@
-"""Batches and the outcomes of their lines; and of all usage, whether it was a batch's."""
+"""Adds batches and the results of their lines, and to usage whether it was a batch's."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Fine-tuning jobs, what was told of them, and the checkpoints they leave."""
+"""Adds fine-tuning jobs, their events and their checkpoints."""
 
 import sqlalchemy as sa
 from alembic import op
