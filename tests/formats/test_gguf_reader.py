@@ -57,7 +57,7 @@ def test_hostile_headers_are_refused(tmp_path: Path, data: bytes) -> None:
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cut=st.integers(0, 400), at=st.integers(0, 400), byte=st.integers(0, 255))
 def test_damaged_headers_give_a_header_or_a_clear_error(tmp_path: Path, cut: int, at: int, byte: int) -> None:
-    """Whatever byte is changed and wherever the file ends, nothing but InvalidRequest comes out."""
+    """Whatever byte is changed and wherever the file ends, only InvalidRequest is raised."""
     data = bytearray(fakes.gguf(tokens=("a", "b")))
     data[at % len(data)] = byte
     path = written(tmp_path, bytes(data[: len(data) - cut]))
@@ -69,7 +69,7 @@ def test_damaged_headers_give_a_header_or_a_clear_error(tmp_path: Path, cut: int
 
 
 def test_a_whole_file_is_whole_with_bytes_behind_it_too(tmp_path: Path) -> None:
-    """All tensors are there to the last byte; what stands behind them, such as padding, does not matter."""
+    """All tensors are complete; later bytes, such as padding, do not matter."""
     path = small_ggufs.model(tmp_path / "model.gguf")
     assert gguf_reader.read(path).architecture == "llama"
     path.write_bytes(path.read_bytes() + bytes(1000))
@@ -78,7 +78,7 @@ def test_a_whole_file_is_whole_with_bytes_behind_it_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("n_bytes", [1, 16, 700, 1500])
 def test_a_file_that_is_cut_among_its_tensors_is_refused(tmp_path: Path, n_bytes: int) -> None:
-    """A file that lacks as little as its last byte is said to be truncated, with both sizes."""
+    """A file that lacks even its last byte is reported as truncated, with both sizes."""
     path = small_ggufs.model(tmp_path / "model.gguf")
     with pytest.raises(InvalidRequest, match=r"model\.gguf is truncated: .* byte 2\d+, and the file has \d+"):
         gguf_reader.read(small_ggufs.cut(path, n_bytes))
@@ -100,13 +100,13 @@ def test_a_file_that_is_cut_among_its_tensors_is_refused(tmp_path: Path, n_bytes
     ],
 )
 def test_tensors_that_cannot_be_there_are_refused(tmp_path: Path, fault: dict[str, Any], said: str) -> None:
-    """Places and shapes beyond the file or beyond 64 bits, and counts beyond its room, each by the file's name."""
+    """Offsets and shapes beyond the file or beyond 64 bits, and counts beyond its size, each with the file's name."""
     assert gguf_reader.read(small_ggufs.with_tensor(tmp_path / "whole.gguf")).architecture == "llama"
     with pytest.raises(InvalidRequest, match=rf"model\.gguf .*({said})"):
         gguf_reader.read(small_ggufs.with_tensor(tmp_path / "model.gguf", **fault))
 
 
-def test_a_header_without_end_is_given_up(tmp_path: Path) -> None:
+def test_an_endless_header_is_refused(tmp_path: Path) -> None:
     """A header that a sparse file makes huge is refused before it is read."""
     path = tmp_path / "model.gguf"
     path.write_bytes(b"GGUF" + struct.pack("<IQQQ", 3, 0, 1, 1) + b"k" + struct.pack("<IIQ", 9, 8, 2**32))
@@ -117,7 +117,7 @@ def test_a_header_without_end_is_given_up(tmp_path: Path) -> None:
 
 
 def test_parts_must_be_all_of_one_model(tmp_path: Path) -> None:
-    """Parts under their own names pass; one alone, or in another's place, is told which it is."""
+    """Parts under their own names pass; one alone, or in another's place, is reported with its number."""
     parts = [small_ggufs.model(tmp_path / f"m-{at}", part=(at, 2)) for at in range(2)]
     gguf_reader.check_parts(parts)
     for wrong in (parts[:1], parts[::-1], parts * 2):

@@ -1,4 +1,4 @@
-"""The sizes of tensors, held against the kernels that read them."""
+"""The sizes of tensors, compared with the kernels that read them."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from homeport.formats import tensor_types
 
 
 def test_sizes_are_the_kernels_own() -> None:
-    """Every type that is listed has the block and the bytes that ggml has for it."""
+    """Every listed type has ggml's block size and bytes."""
     ffi = cffi.FFI()
     ffi.cdef("size_t ggml_type_size(int type); int64_t ggml_blck_size(int type);")
     ggml: Any = ffi.dlopen(str(kernels(None).path))
@@ -18,7 +18,7 @@ def test_sizes_are_the_kernels_own() -> None:
 
 
 def test_a_tensor_takes_its_blocks() -> None:
-    """Whole blocks of values; of a type that is not known, nothing is claimed."""
+    """Whole blocks of values; 0 for an unknown type."""
     assert tensor_types.size_bytes(8, (64, 10)) == 64 * 10 // 32 * 34
     assert tensor_types.size_bytes(0, ()) == 4
     assert tensor_types.size_bytes(999, (64,)) == 0

@@ -1,4 +1,4 @@
-"""A fake hub on loopback, small GGUF files, and a progress that remembers."""
+"""A fake hub on loopback, small GGUF files, and a recording progress reporter."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""Stand-ins for the outside: both hubs' routes in one loopback server, GGUF files, a recording progress.
+"""Fakes of the outside: both hubs' routes in one loopback server, GGUF files, a recording progress reporter.
 
-The server speaks the routes that the real client libraries ask for; `FakeHub.deeds` makes it misbehave.
+The server has the routes that the real client libraries use; `FakeHub.deeds` makes it misbehave.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ _EITHER = f"(?:{REPO}|{SECOND})"
 
 
 class Recorder:
-    """A progress that remembers what it was told."""
+    """A progress reporter that records its calls."""
 
     def __init__(self) -> None:
         self.size = 0
@@ -50,7 +50,7 @@ def gguf(
     architecture: str = "llama",
     pooling: int | None = None,
 ) -> bytes:
-    """A GGUF header and `pad` bytes where tensors would be."""
+    """Return a GGUF header and `pad` bytes in place of tensors."""
     pairs = [
         _text("general.architecture") + struct.pack("<I", 8) + _text(architecture),
         _text("general.type") + struct.pack("<I", 8) + _text(kind),
@@ -104,7 +104,7 @@ class FakeHub:
         self._server.server_close()
 
     def gets(self, marker: str) -> list[dict[str, str]]:
-        """Headers of the GET requests whose target holds `marker`."""
+        """Return the headers of the GET requests whose target contains `marker`."""
         return [headers for method, target, headers in self.requests if method == "GET" and marker in target]
 
     def hf_entry(self, name: str) -> dict[str, object]:

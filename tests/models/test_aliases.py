@@ -1,4 +1,4 @@
-"""OpenAI's names: those that are listed, whole families of them, and the user's own."""
+"""OpenAI's names: listed ones, whole families of them, and the user's own."""
 
 import typing
 
@@ -42,8 +42,8 @@ def _targets(kind: object) -> dict[str, str | None]:
         (ModerationModel, "judge"),
     ],
 )
-def test_every_name_in_the_clients_own_types_stands_for_its_kind(kind: object, target: str) -> None:
-    """Whatever model name openai-python knows is answered by the model of the kind that it is a name of."""
+def test_every_name_in_the_clients_types_resolves_to_its_kind(kind: object, target: str) -> None:
+    """Every model name that openai-python knows resolves to a model of its kind."""
     found = _targets(kind)
     assert len(found) >= 3
     assert {name: given for name, given in found.items() if given != target} == {}
@@ -73,7 +73,7 @@ def test_every_name_in_the_clients_own_types_stands_for_its_kind(kind: object, t
     ],
 )
 def test_a_name_of_a_family_needs_no_entry(name: str, target: str, encoding: str | None) -> None:
-    """A name that nobody listed stands for its family's kind and speaks its family's token ids."""
+    """An unlisted name resolves to its family's kind and uses its family's token ids."""
     assert name not in built_in()
     found = Aliases(DEFAULTS, {}).find(name)
     assert found is not None
@@ -110,8 +110,8 @@ def test_a_name_of_a_family_needs_no_entry(name: str, target: str, encoding: str
         "",
     ],
 )
-def test_other_names_stand_for_nothing(name: str) -> None:
-    """Fine-tuned models, open weights and other makers' names are never answered by something else."""
+def test_other_names_do_not_resolve(name: str) -> None:
+    """Fine-tuned models, open weights and other makers' names never resolve to something else."""
     aliases = Aliases(DEFAULTS, {})
     assert (aliases.find(name), aliases.kind(name)) == (None, None)
 
@@ -120,7 +120,7 @@ def test_other_names_stand_for_nothing(name: str) -> None:
     ("name", "kind"), [("gpt-realtime-mini", "realtime"), ("gpt-4o-realtime-preview", "realtime"), ("sora-2", "video")]
 )
 def test_a_kind_that_nothing_serves_is_known(name: str, kind: str) -> None:
-    """Such a name is none of a chat model, so that asking it to chat is told properly."""
+    """Such a name is not a chat model's, so that the error for a chat is the right one."""
     aliases = Aliases(DEFAULTS, {})
     assert (aliases.find(name), aliases.kind(name)) == (None, kind)
 
@@ -130,7 +130,7 @@ def test_a_kind_that_nothing_serves_is_known(name: str, kind: str) -> None:
     [("mine", "mine", "o200k_base"), ({"target": "mine", "encoding": "cl100k_base"}, "mine", "cl100k_base")],
 )
 def test_the_users_own_win_over_a_family(override: Override, target: str, encoding: str) -> None:
-    """A name that the user gives a model stands for that, and keeps its family's token ids unless others are named."""
+    """A user's alias resolves to its target, and keeps its family's token ids unless others are set."""
     aliases = Aliases(DEFAULTS, {"gpt-6.2-sol": override})
     found = aliases.find("gpt-6.2-sol")
     assert found is not None
@@ -139,14 +139,14 @@ def test_the_users_own_win_over_a_family(override: Override, target: str, encodi
 
 
 def test_a_name_that_the_user_removes_is_gone() -> None:
-    """A name of a family can be taken away like a listed one."""
+    """A name of a family can be removed like a listed one."""
     aliases = Aliases(DEFAULTS, {"gpt-6.2-sol": None})
     assert aliases.find("gpt-6.2-sol") is None
     assert aliases.find("gpt-6.1-sol") is not None
 
 
 def test_the_common_names_are_few_of_the_listed() -> None:
-    """What applications look for is marked; every kind that is served has one."""
+    """The names that applications look for are marked; every served kind has one."""
     common = [alias for alias in Aliases(DEFAULTS, {}) if alias.is_common]
     assert 10 <= len(common) <= 16
     assert {alias.target for alias in common} == set(DEFAULTS.values())

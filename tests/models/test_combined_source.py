@@ -1,4 +1,4 @@
-"""Models whose parts lie in several repositories of a hub."""
+"""Models whose parts are in several repositories of a hub."""
 
 import hashlib
 
@@ -17,7 +17,7 @@ HUBS = pytest.mark.parametrize("scheme", ["hf", "ms"])
 
 
 def known(scheme: str, second: str = SECOND) -> Catalogue:
-    """A catalogue with one such model."""
+    """Return a catalogue with one such model."""
     return catalogue.parse(f"""
 models:
   - name: brush
@@ -47,7 +47,7 @@ def filled(hub: FakeHub) -> FakeHub:
 def test_each_file_comes_from_its_own(
     scheme: str, filled: FakeHub, store: ModelStore, options: PullOptions, progress: Recorder
 ) -> None:
-    """All lie in one folder under their roles; the manifest names both repositories, and one bar counts all bytes."""
+    """All are in one folder under their roles; the manifest names both repositories, and one bar counts all bytes."""
     model = pull("brush", store, options, progress, known(scheme))
     assert {role: path.name for role, path in model.files.items()} == {
         "diffusion": "brush.gguf",
@@ -70,14 +70,14 @@ def test_each_file_comes_from_its_own(
 def test_a_repository_that_is_gone_is_named(
     filled: FakeHub, store: ModelStore, options: PullOptions, progress: Recorder
 ) -> None:
-    """The pull fails as a whole, and nothing half is found afterwards."""
+    """The pull fails as a whole, and no partial model is found afterwards."""
     with pytest.raises(Unavailable, match="org/Gone"):
         pull("brush", store, options, progress, known("hf", "org/Gone"))
     assert store.find("brush") is None
 
 
 def test_wheels_have_no_repositories() -> None:
-    """What makes no sense in a catalogue stops at its reading."""
+    """An invalid catalogue entry is refused when it is read."""
     part = WheelPart("wheel", "1", "0" * 64, "a", 1)
     file = catalogue.CatalogueFile("a", size=1, sha256="0" * 64, parts=(part,), repo="org/a")
     with pytest.raises(ValueError, match="no repo"):

@@ -24,8 +24,8 @@ def filled(store: ModelStore) -> ModelStore:
     return store
 
 
-def test_a_tuned_model_is_run_by_what_it_adapts(filled: ModelStore, tmp_path: Path) -> None:
-    """Its name resolves to the model it adapts, with its own file and hash beside it."""
+def test_a_fine_tuned_model_runs_on_its_base(filled: ModelStore, tmp_path: Path) -> None:
+    """Its name resolves to its base model, with its own file and hash as the adapter."""
     tuned(filled, tmp_path)
     found = InstalledModelRegistry(filled, catalogue.built_in()).resolve(NAME, "chat")
     assert (found.model.facts.name, found.served_model.facts.name, found.served_model.parent) == (SMALL, NAME, SMALL)
@@ -35,8 +35,8 @@ def test_a_tuned_model_is_run_by_what_it_adapts(filled: ModelStore, tmp_path: Pa
     filled.verify(NAME)
 
 
-def test_both_are_listed_and_only_the_tuned_one_goes(filled: ModelStore, tmp_path: Path) -> None:
-    """What a tuned model adapts cannot be removed before it; removing the tuned one leaves the other."""
+def test_both_are_listed_and_only_the_fine_tuned_one_is_removed(filled: ModelStore, tmp_path: Path) -> None:
+    """A base model cannot be removed before its fine-tuned one; removing the fine-tuned one keeps the base."""
     tuned(filled, tmp_path)
     registry = InstalledModelRegistry(filled, catalogue.built_in())
     assert {model.facts.name for model in registry.models()} == {SMALL, QWEN, NAME}
@@ -49,7 +49,7 @@ def test_both_are_listed_and_only_the_tuned_one_goes(filled: ModelStore, tmp_pat
 
 
 def test_another_model_under_the_same_name_is_not_adapted(filled: ModelStore, tmp_path: Path) -> None:
-    """Where the files it was trained on are gone, a tuned model is not listed and says what to do."""
+    """If the files that it was trained on are gone, a fine-tuned model is not listed and the error says what to do."""
     tuned(filled, tmp_path)
     made = filled.manifest(SMALL)
     other = manifest.StoredFile("w.gguf", "weights", 1, "1" * 64)
@@ -61,7 +61,7 @@ def test_another_model_under_the_same_name_is_not_adapted(filled: ModelStore, tm
 
 
 def test_what_cannot_be_installed_leaves_nothing(filled: ModelStore, tmp_path: Path) -> None:
-    """A missing parent, a file that is no adapter, a tuned parent, a taken or impossible name: refused, no folder."""
+    """A missing parent, a file that is no adapter, a fine-tuned parent, a taken or invalid name: refused, no folder."""
     with pytest.raises(ModelNotFound):
         tuned(filled, tmp_path, parent="nobody")
     with pytest.raises(InvalidRequest):

@@ -40,7 +40,7 @@ GOOD = {
 
 
 def test_only_the_libraries_are_unpacked(tmp_path: Path, progress: Recorder) -> None:
-    """The libraries and their licence land in the variant's folder, which then is the installed one."""
+    """The libraries and their license are in the variant's folder, which then is the installed one."""
     assert find_installed_kernels(tmp_path) is None
     folder = install_kernels(tmp_path, "cpu", tarball(tmp_path / "k.tgz", GOOD), progress)
     assert find_installed_kernels(tmp_path) == folder
@@ -50,7 +50,7 @@ def test_only_the_libraries_are_unpacked(tmp_path: Path, progress: Recorder) -> 
 
 
 def test_new_kernels_replace_the_old_ones_whole(tmp_path: Path, progress: Recorder) -> None:
-    """An install over another leaves no library of the old one, and a failed one leaves the old ones."""
+    """An installation over another leaves no old library, and a failed one leaves the old ones."""
     install_kernels(tmp_path, "cpu", tarball(tmp_path / "k.tgz", GOOD), progress)
     newer = tarball(tmp_path / "n.tgz", {"package/bins/linux-x64/libllama.so.1": b"two"})
     folder = install_kernels(tmp_path, "cpu", newer, progress)
@@ -62,7 +62,7 @@ def test_new_kernels_replace_the_old_ones_whole(tmp_path: Path, progress: Record
 
 
 def test_a_hostile_tarball_writes_nowhere_else(tmp_path: Path, progress: Recorder) -> None:
-    """Paths that climb out, links and devices do not leave the kernels' folder."""
+    """Paths that climb out, links and devices stay within the kernels' folder."""
     path = tarball(tmp_path / "h.tgz", {"package/../../../../evil.so": b"x"})
     with tarfile.open(tmp_path / "links.tgz", "w:gz") as archive:
         link = tarfile.TarInfo("package/bins/liblink.so")
@@ -76,7 +76,7 @@ def test_a_hostile_tarball_writes_nowhere_else(tmp_path: Path, progress: Recorde
 
 
 def test_files_that_are_no_tarballs_are_refused(tmp_path: Path, progress: Recorder) -> None:
-    """A file that is missing, no tarball, or cut gets one clear message."""
+    """A missing file, another format, or a truncated file gets one clear message."""
     with pytest.raises(InvalidRequest, match="no file"):
         install_kernels(tmp_path, "cpu", tmp_path / "none.tgz", progress)
     (tmp_path / "x.tgz").write_bytes(b"hello")
@@ -92,7 +92,7 @@ def test_files_that_are_no_tarballs_are_refused(tmp_path: Path, progress: Record
 def test_without_network_or_npm_a_file_is_asked_for(
     tmp_path: Path, progress: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Offline nothing is fetched; without npm the message gives the command to run elsewhere."""
+    """Offline nothing is fetched; without npm the message has the command to run elsewhere."""
     with pytest.raises(Unavailable, match="HOMEPORT_OFFLINE"):
         install_kernels(tmp_path, "cpu", None, progress, offline=True)
     monkeypatch.setattr("shutil.which", lambda _: None)
@@ -103,7 +103,7 @@ def test_without_network_or_npm_a_file_is_asked_for(
 def test_npm_is_driven_and_its_tarball_checked(
     tmp_path: Path, progress: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What npm fetches is held against the pinned hash; another tarball of that name and version is refused."""
+    """A fetched tarball is compared with the pinned hash; another one of that name and version is refused."""
     made = tarball(tmp_path / "made.tgz", GOOD)
     npm = tmp_path / "npm"
     npm.write_text(
@@ -123,14 +123,14 @@ def test_npm_is_driven_and_its_tarball_checked(
 def test_a_variant_that_a_platform_lacks_lists_those_it_has(
     tmp_path: Path, progress: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Asking for CUDA where there is none says what there is."""
+    """Requesting CUDA on a platform without it lists the available variants."""
     monkeypatch.setattr(platform, "machine", lambda: "aarch64")
     with pytest.raises(InvalidRequest, match=r"there are: cpu"):
         install_kernels(tmp_path, "cuda", None, progress)
 
 
 def test_what_is_there_is_told_by_what_lies_there(tmp_path: Path, progress: Recorder) -> None:
-    """Kernels are there where their libraries lie, of this release or of a variant that somebody chose."""
+    """Kernels are installed if their libraries exist, of this release or of another chosen variant."""
     assert not has_kernels(tmp_path, "cpu")
     folder = install_kernels(tmp_path, "cpu", tarball(tmp_path / "k.tgz", GOOD), progress)
     assert has_kernels(tmp_path, "cpu")

@@ -20,14 +20,14 @@ def filled(tmp_path: Path, store: ModelStore, progress: Recorder) -> ModelStore:
 
 
 def test_an_empty_home_has_no_models(store: ModelStore) -> None:
-    """A store whose folder does not exist yet is empty, and looking makes no folder."""
+    """A store whose folder does not exist yet is empty, and reading it creates no folder."""
     assert store.installed() == []
     assert store.find("tiny") is None
     assert not store.home.exists()
 
 
 def test_verify_finds_a_changed_byte(filled: ModelStore) -> None:
-    """Bytes that changed behind the store's back are found, with the command that mends them."""
+    """Bytes that changed in the store are found, with the command that repairs them."""
     filled.verify("tiny")
     weights = filled.folder("tiny") / "tiny.gguf"
     weights.write_bytes(weights.read_bytes()[:-1] + b"!")
@@ -35,8 +35,8 @@ def test_verify_finds_a_changed_byte(filled: ModelStore) -> None:
         filled.verify("tiny")
 
 
-def test_a_cut_file_is_not_served(filled: ModelStore, caplog: pytest.LogCaptureFixture) -> None:
-    """A model with a file missing or of another size is not found, and the log says why, once."""
+def test_a_truncated_file_is_not_served(filled: ModelStore, caplog: pytest.LogCaptureFixture) -> None:
+    """A model with a file missing or of another size is not found, and the log has the reason, once."""
     (filled.folder("tiny") / "tiny.gguf").write_bytes(b"GGUF")
     with caplog.at_level(logging.WARNING):
         assert filled.find("tiny") is None
@@ -50,7 +50,7 @@ def test_a_cut_file_is_not_served(filled: ModelStore, caplog: pytest.LogCaptureF
 def test_a_broken_manifest_hides_one_model_only(
     filled: ModelStore, tmp_path: Path, progress: Recorder, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """One unreadable manifest is logged; the other models are served."""
+    """One invalid manifest is logged; the other models are served."""
     origin = tmp_path / "other.gguf"
     origin.write_bytes(gguf())
     pull(f"file:{origin}", filled, PullOptions(), progress)
@@ -59,8 +59,8 @@ def test_a_broken_manifest_hides_one_model_only(
     assert "is broken" in caplog.text
 
 
-def test_removal_takes_everything_and_waits_for_no_one(filled: ModelStore) -> None:
-    """A removed model is gone with its folder; a model that is being fetched is not removed."""
+def test_removal_deletes_everything_and_never_waits(filled: ModelStore) -> None:
+    """A removed model and its folder are gone; a model that is being pulled is not removed."""
     with filled.lock_model("tiny"), pytest.raises(Unavailable, match="being pulled"):
         ModelStore(filled.home).remove("tiny")
     filled.remove("tiny")

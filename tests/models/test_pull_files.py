@@ -13,7 +13,7 @@ OFFLINE = PullOptions(offline=True)
 
 
 def test_a_file_is_copied_and_known_by_its_header(tmp_path: Path, store: ModelStore, progress: Recorder) -> None:
-    """A file of the user's is installed under its stem, offline too, and the original stays as it is."""
+    """A user's file is installed under its stem, offline too, and the original is unchanged."""
     origin = tmp_path / "My Model.Q8_0.gguf"
     origin.write_bytes(gguf(template=False, pad=5000))
     model = pull(f"file:{origin}", store, OFFLINE, progress)
@@ -25,7 +25,7 @@ def test_a_file_is_copied_and_known_by_its_header(tmp_path: Path, store: ModelSt
 
 
 def test_a_template_that_does_not_work_is_no_chat(tmp_path: Path, store: ModelStore, progress: Recorder) -> None:
-    """A model whose template has a fault is installed without what needs one, and the fault is told."""
+    """A model whose template has a fault is installed without chat, and the fault is reported."""
     for name, template in (("good", "works"), ("bad", "{% for %}")):
         (tmp_path / f"{name}.gguf").write_bytes(gguf(template=template))
     options = PullOptions(offline=True, template_fault=lambda source: "" if source == "works" else f"bad: {source}")
@@ -35,7 +35,7 @@ def test_a_template_that_does_not_work_is_no_chat(tmp_path: Path, store: ModelSt
 
 
 def test_a_file_can_be_linked(tmp_path: Path, store: ModelStore, progress: Recorder) -> None:
-    """With the link option the bytes lie on the disk once."""
+    """With the link option the bytes are on disk once."""
     origin = tmp_path / "tiny.gguf"
     origin.write_bytes(gguf())
     model = pull(f"file:{origin}", store, PullOptions(link=True), progress)
@@ -45,7 +45,7 @@ def test_a_file_can_be_linked(tmp_path: Path, store: ModelStore, progress: Recor
 
 
 def test_shards_beside_the_named_one_come_along(tmp_path: Path, store: ModelStore, progress: Recorder) -> None:
-    """Naming one shard installs all of them; a missing one is said."""
+    """Naming one shard installs all of them; a missing one is reported."""
     for number in (1, 2):
         (tmp_path / f"big-0000{number}-of-00002.gguf").write_bytes(gguf(pad=number))
     model = pull(f"file:{tmp_path / 'big-00001-of-00002.gguf'}", store, OFFLINE, progress)
@@ -68,7 +68,7 @@ def test_shards_beside_the_named_one_come_along(tmp_path: Path, store: ModelStor
 def test_what_no_engine_serves_is_not_installed(
     tmp_path: Path, store: ModelStore, progress: Recorder, data: bytes, says: str
 ) -> None:
-    """Files that are no text model are refused with the reason, and nothing of them stays."""
+    """Files that are no text model are refused with the reason, and deleted."""
     origin = tmp_path / "odd.gguf"
     origin.write_bytes(data)
     with pytest.raises(InvalidRequest, match=says):
@@ -78,10 +78,10 @@ def test_what_no_engine_serves_is_not_installed(
 
 
 @pytest.mark.parametrize(("architecture", "pooling"), [("bert", 1), ("nomic-bert", 1), ("bert", 2), ("qwen3", 3)])
-def test_embedding_models_are_told_by_their_header(
+def test_embedding_models_are_recognized_by_their_header(
     tmp_path: Path, store: ModelStore, progress: Recorder, architecture: str, pooling: int
 ) -> None:
-    """A file that says how a text becomes one vector is an embedding model, whatever else it could do."""
+    """A file with a pooling in its header is an embedding model, whatever else it could do."""
     origin = tmp_path / "vectors.gguf"
     origin.write_bytes(gguf(architecture=architecture, pooling=pooling))
     facts = pull(f"file:{origin}", store, OFFLINE, progress).facts
@@ -89,8 +89,8 @@ def test_embedding_models_are_told_by_their_header(
     assert facts.window == 4096
 
 
-def test_a_file_that_is_not_there_is_said(tmp_path: Path, store: ModelStore, progress: Recorder) -> None:
-    """A wrong path and a folder each get their own message."""
+def test_a_missing_file_is_reported(tmp_path: Path, store: ModelStore, progress: Recorder) -> None:
+    """A wrong path and a folder each have their own message."""
     with pytest.raises(NotFound, match="no file"):
         pull(f"file:{tmp_path / 'none.gguf'}", store, OFFLINE, progress)
     with pytest.raises(InvalidRequest, match="not a file"):
@@ -98,7 +98,7 @@ def test_a_file_that_is_not_there_is_said(tmp_path: Path, store: ModelStore, pro
 
 
 def test_a_catalogue_name_is_not_given_to_another_model(tmp_path: Path, store: ModelStore, progress: Recorder) -> None:
-    """A user's file cannot pass for a model of the catalogue."""
+    """A user's file cannot use the name of a model of the catalogue."""
     origin = tmp_path / "smollm2-135m.gguf"
     origin.write_bytes(gguf())
     with pytest.raises(InvalidRequest, match="--name"):
@@ -106,7 +106,7 @@ def test_a_catalogue_name_is_not_given_to_another_model(tmp_path: Path, store: M
 
 
 def test_a_file_that_is_cut_off_is_not_installed(tmp_path: Path, store: ModelStore, progress: Recorder) -> None:
-    """A GGUF whose last tensor is not whole is refused by name, copied or linked, and so is a part of a model."""
+    """A GGUF whose last tensor is incomplete is refused by name, copied or linked, and so is one part of a model."""
     origin = small_ggufs.cut(small_ggufs.model(tmp_path / "odd.gguf"), 1)
     for options in (OFFLINE, PullOptions(link=True)):
         with pytest.raises(InvalidRequest, match=r"odd\.gguf is truncated"):
@@ -123,7 +123,7 @@ def test_a_file_that_is_cut_off_is_not_installed(tmp_path: Path, store: ModelSto
 
 
 def test_a_file_that_is_still_written_is_not_installed(tmp_path: Path, store: ModelStore) -> None:
-    """A file that grows while it is copied is refused: another program is not done with it."""
+    """A file that grows while it is copied is refused: another program still writes it."""
     origin = small_ggufs.model(tmp_path / "growing.gguf")
 
     class Writer(Recorder):

@@ -43,7 +43,7 @@ def filled(hub: FakeHub) -> FakeHub:
 def test_a_model_comes_whole_and_its_manifest_says_from_where(
     scheme: str, filled: FakeHub, store: ModelStore, options: PullOptions, progress: Recorder
 ) -> None:
-    """A pull from a hub stores the file under its own name and notes source, revision, size, hash and facts."""
+    """A pull from a hub stores the file under its own name and records source, revision, size, hash and facts."""
     model = pull(f"{scheme}:{REPO}", store, options, progress)
     assert model.files["weights"].name == FILE
     assert model.files["weights"].read_bytes() == WEIGHTS
@@ -60,7 +60,7 @@ def test_a_model_comes_whole_and_its_manifest_says_from_where(
 def test_a_second_pull_moves_no_weights(
     scheme: str, filled: FakeHub, store: ModelStore, options: PullOptions, progress: Recorder
 ) -> None:
-    """What is here and has the listed hash is not fetched again."""
+    """A file that is present and has the listed hash is not downloaded again."""
     pull(f"{scheme}:{REPO}", store, options, progress)
     pull(f"{scheme}:{REPO}", store, options, progress)
     assert len(filled.gets("resolve") + filled.gets("FilePath")) == 1
@@ -70,7 +70,7 @@ def test_a_second_pull_moves_no_weights(
 def test_cut_connections_are_resumed_where_they_broke(
     scheme: str, filled: FakeHub, store: ModelStore, options: PullOptions, progress: Recorder
 ) -> None:
-    """A hub that breaks every answer off is asked again from the first missing byte, until all is here."""
+    """A hub that breaks off every response is asked again from the first missing byte, until all is downloaded."""
     filled.cut_after = 120_000
     model = pull(f"{scheme}:{REPO}", store, options, progress)
     assert model.files["weights"].read_bytes() == WEIGHTS
@@ -86,7 +86,7 @@ def test_cut_connections_are_resumed_where_they_broke(
 def test_a_hub_that_ignores_ranges_is_read_from_the_start(
     scheme: str, filled: FakeHub, store: ModelStore, options: PullOptions, progress: Recorder
 ) -> None:
-    """A resumed transfer answered with the whole file replaces what was there instead of adding to it."""
+    """If the response to a resumed transfer has the whole file, it replaces the partial file."""
     filled.cut_after = 120_000
     filled.ignores_range = True
     with pytest.raises(Unavailable, match="rerun the command"):
@@ -99,7 +99,7 @@ def test_a_hub_that_ignores_ranges_is_read_from_the_start(
 def test_wrong_bytes_never_get_the_final_name(
     scheme: str, filled: FakeHub, store: ModelStore, options: PullOptions, progress: Recorder
 ) -> None:
-    """A file of the right size and the wrong hash is thrown away, and the message says so."""
+    """A file of the right size and the wrong hash is deleted, and the message says so."""
     wrong = bytearray(WEIGHTS)
     wrong[-1] ^= 1
     filled.served[FILE] = bytes(wrong)
@@ -122,7 +122,7 @@ def test_a_refusal_says_what_to_do(
     options: PullOptions,
     progress: Recorder,
 ) -> None:
-    """Gated, private and missing repositories give one message that names the page and the setting."""
+    """Gated, private and missing repositories have one message that names the page and the setting."""
     filled.status, kind, says = refusal
     with pytest.raises(kind, match=says) as refused:
         pull(f"{scheme}:{REPO}", store, options, progress)
@@ -130,8 +130,8 @@ def test_a_refusal_says_what_to_do(
 
 
 @HUBS
-def test_a_hub_that_nothing_answers_for_costs_little_time(scheme: str, store: ModelStore, progress: Recorder) -> None:
-    """A host that takes connections and never answers is given up after the set time, with the settings named."""
+def test_an_unreachable_hub_costs_little_time(scheme: str, store: ModelStore, progress: Recorder) -> None:
+    """A host that accepts connections and never answers is abandoned after the set time, with the settings named."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         options = PullOptions(hf_endpoint=url, ms_endpoint=url, connect_s=0.3)
@@ -145,7 +145,7 @@ def test_a_hub_that_nothing_answers_for_costs_little_time(scheme: str, store: Mo
 def test_offline_asks_no_network(
     scheme: str, filled: FakeHub, store: ModelStore, options: PullOptions, progress: Recorder
 ) -> None:
-    """With the offline setting not one request leaves, and the message names the setting."""
+    """With the offline setting no request is sent, and the message names the setting."""
     with pytest.raises(Unavailable, match="HOMEPORT_OFFLINE"):
         pull(f"{scheme}:{REPO}", store, msgspec.structs.replace(options, offline=True), progress)
     assert filled.requests == []
@@ -167,7 +167,7 @@ def test_a_token_stays_with_its_endpoint(
 
 
 class Full:
-    """A file on a disk that takes nothing more."""
+    """A file on a full disk."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -195,7 +195,7 @@ def test_a_full_disk_is_found_before_and_during_the_transfer(
     progress: Recorder,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Too little room is said before any byte is fetched; a disk that fills up keeps what came, for the next run."""
+    """Too little space is reported before any download; a disk that fills up keeps the bytes for the next run."""
     real_open = Path.open
     with monkeypatch.context() as patch:
         patch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
@@ -219,10 +219,10 @@ def test_a_full_disk_is_found_before_and_during_the_transfer(
     assert last["range"] == "bytes=1000-"
 
 
-def test_several_quantisations_want_a_choice(
+def test_several_quantizations_need_a_choice(
     hub: FakeHub, store: ModelStore, options: PullOptions, progress: Recorder
 ) -> None:
-    """Without a choice Q4_K_M is taken where it is there; else all are listed; a colon picks one."""
+    """Without a choice Q4_K_M is used if it exists; else all are listed; a colon selects one."""
     hub.files = {"Tiny-Q8_0.gguf": gguf(), "Tiny-IQ4_XS.gguf": gguf(pad=1)}
     with pytest.raises(InvalidRequest, match="IQ4_XS, Q8_0"):
         pull(f"hf:{REPO}", store, options, progress)
@@ -232,7 +232,7 @@ def test_several_quantisations_want_a_choice(
 
 
 def test_a_split_model_is_one_model(hub: FakeHub, store: ModelStore, options: PullOptions, progress: Recorder) -> None:
-    """All shards are fetched, in order, under one name; the first is the engine's weights."""
+    """All shards are downloaded, in order, under one name; the first is the engine's weights."""
     hub.files = {f"Q4_K_M/Big-Q4_K_M-0000{n}-of-00003.gguf": gguf(pad=n * 1000) for n in (2, 1, 3)}
     model = pull(f"hf:{REPO}:Q4_K_M", store, options, progress)
     assert [path.name[-20:] for path in model.files.values()] == [f"-0000{n}-of-00003.gguf" for n in (1, 2, 3)]
@@ -247,7 +247,7 @@ def test_a_split_model_is_one_model(hub: FakeHub, store: ModelStore, options: Pu
 def test_a_name_from_elsewhere_is_not_overwritten(
     filled: FakeHub, store: ModelStore, options: PullOptions, progress: Recorder
 ) -> None:
-    """A model of the same name from another source asks for another name instead of replacing the first."""
+    """A model of the same name from another source is refused, with a hint to choose another name."""
     pull(f"hf:{REPO}", store, options, progress)
     with pytest.raises(InvalidRequest, match="--name"):
         pull(f"ms:{REPO}", store, options, progress)
@@ -274,10 +274,10 @@ def child(store: ModelStore, hub: FakeHub, scheme: str = "hf") -> subprocess.Pop
 
 
 @pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL])
-def test_an_interrupted_pull_goes_on_where_it_stopped(
+def test_an_interrupted_pull_resumes(
     blow: signal.Signals, filled: FakeHub, store: ModelStore, options: PullOptions, progress: Recorder
 ) -> None:
-    """After Ctrl-C or a kill nothing stands under the final name, and the same command asks for the rest only."""
+    """After Ctrl-C or a kill no file has its final name, and the same command requests only the rest."""
     filled.files[FILE] = gguf(pad=6 << 20)
     filled.stalls = threading.Event()
     running = child(store, filled)
@@ -298,7 +298,7 @@ def test_an_interrupted_pull_goes_on_where_it_stopped(
 
 
 def test_two_processes_share_one_download(filled: FakeHub, store: ModelStore, progress: Recorder) -> None:
-    """A process that asks for a model another is fetching waits for that one and fetches nothing."""
+    """A process that pulls a model which another process is pulling waits for it and downloads nothing."""
     filled.stalls = threading.Event()
     with child(store, filled) as first:
         assert filled.stalled.wait(20)

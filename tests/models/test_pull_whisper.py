@@ -1,4 +1,4 @@
-"""Whisper models in CTranslate2's format, pulled from a hub by the files that they are made of."""
+"""Whisper models in CTranslate2's format, pulled from a hub and recognized by their files."""
 
 import json
 import struct
@@ -16,7 +16,7 @@ HUBS = pytest.mark.parametrize("scheme", ["hf", "ms"])
 
 
 def weights(kind: str = "WhisperSpec") -> bytes:
-    """The beginning of a model file, as CTranslate2 writes it, and some bytes behind it."""
+    """Return the beginning of a model file, as CTranslate2 writes it, and some more bytes."""
     name = kind.encode() + b"\0"
     return struct.pack("<IH", 6, len(name)) + name + bytes(5000)
 
@@ -35,10 +35,10 @@ def filled(hub: FakeHub) -> FakeHub:
 
 
 @HUBS
-def test_a_repository_of_such_a_model_is_recognised(
+def test_a_repository_of_such_a_model_is_recognized(
     scheme: str, filled: FakeHub, store: ModelStore, options: PullOptions, progress: Recorder
 ) -> None:
-    """It gets the repository's name and all files that it needs, each under its role, and what it can do is said."""
+    """It gets the repository's name and all files that it needs, each under its role, and its capabilities."""
     model = pull(f"{scheme}:{REPO}", store, options, progress)
     assert {role: path.name for role, path in model.files.items()} == {
         "weights": "model.bin",
@@ -54,10 +54,10 @@ def test_a_repository_of_such_a_model_is_recognised(
     assert store.find(NAME) == model
 
 
-def test_a_later_model_brings_how_it_hears(
+def test_a_later_model_includes_its_preprocessor(
     filled: FakeHub, store: ModelStore, options: PullOptions, progress: Recorder
 ) -> None:
-    """Of large-v3 the vocabulary is JSON, and the settings of its spectra come along."""
+    """The vocabulary of large-v3 is JSON, and its spectrogram settings are included."""
     del filled.files["vocabulary.txt"]
     filled.files["vocabulary.json"] = json.dumps(["token"] * 51_866).encode()
     filled.files["preprocessor_config.json"] = b'{"feature_size": 128}'
@@ -82,10 +82,10 @@ def test_a_model_of_english_alone_does_not_translate(
         ("vocabulary.txt", b"\xff\xfe", "not a vocabulary"),
     ],
 )
-def test_what_only_looks_like_one_is_thrown_away(
+def test_a_similar_model_is_deleted(
     name: str, content: bytes, says: str, filled: FakeHub, store: ModelStore, options: PullOptions, progress: Recorder
 ) -> None:
-    """A translation model has the same files: it is refused by name, and nothing of it stays."""
+    """A translation model has the same files: it is refused by name, and deleted."""
     filled.files[name] = content
     with pytest.raises(InvalidRequest, match=says):
         pull(f"hf:{REPO}", store, options, progress)
@@ -93,18 +93,16 @@ def test_what_only_looks_like_one_is_thrown_away(
     assert not store.folder(NAME).exists()
 
 
-def test_a_repository_that_lacks_a_file_is_none(
+def test_a_repository_that_lacks_a_file_is_not_recognized(
     filled: FakeHub, store: ModelStore, options: PullOptions, progress: Recorder
 ) -> None:
-    """Without its tokenizer a model could not be run without a network."""
+    """Without its tokenizer a model could not run offline."""
     del filled.files["tokenizer.json"]
     with pytest.raises(InvalidRequest):
         pull(f"hf:{REPO}", store, options, progress)
 
 
-def test_where_there_is_a_gguf_it_is_meant(
-    filled: FakeHub, store: ModelStore, options: PullOptions, progress: Recorder
-) -> None:
-    """A repository that has both is one of a text model, as ever."""
+def test_a_gguf_is_preferred(filled: FakeHub, store: ModelStore, options: PullOptions, progress: Recorder) -> None:
+    """A repository with both is one of a text model."""
     filled.files["Tiny-Q4_K_M.gguf"] = gguf(pad=1000)
     assert pull(f"hf:{REPO}", store, options, progress).facts.kind == "text"

@@ -24,19 +24,19 @@ def files(*names: str) -> list[RemoteFile]:
         ("plain.gguf", None),
     ],
 )
-def test_the_quantisation_is_read_from_the_name(name: str, label: str | None) -> None:
-    """The usual ways of naming quantisations are understood."""
+def test_the_quantization_is_read_from_the_name(name: str, label: str | None) -> None:
+    """The usual names of quantizations are recognized."""
     assert models(files(name))[0].label == label
 
 
 def test_helper_files_are_no_models() -> None:
-    """Projectors, importance matrices and other formats are left out of the choice."""
+    """Projectors, importance matrices and other formats are no choices."""
     listed = files("README.md", "mmproj-F16.gguf", "x.imatrix.gguf", "m.safetensors", "Only-Q8_0.gguf")
     assert choose(listed, None, "hf:a/b").stem == "Only-Q8_0"
 
 
 def test_a_choice_may_be_a_files_name() -> None:
-    """Two files of one quantisation are told apart by name, and the error lists them."""
+    """Two files of one quantization are distinguished by name, and the error lists them."""
     listed = files("a-Q4_K_M.gguf", "b-Q4_K_M.gguf")
     with pytest.raises(InvalidRequest, match=r"a-Q4_K_M\.gguf, b-Q4_K_M\.gguf"):
         choose(listed, "q4_k_m", "hf:a/b")
@@ -49,7 +49,7 @@ def test_a_repository_without_gguf_says_what_to_look_for() -> None:
         choose(files("model.safetensors"), None, "hf:a/b")
 
 
-def test_a_quantisation_that_is_not_there_lists_those_that_are() -> None:
-    """Asking for what a repository lacks lists what it has."""
+def test_a_missing_quantization_lists_the_available_ones() -> None:
+    """Requesting a missing quantization lists the available ones."""
     with pytest.raises(InvalidRequest, match=r"no Q2_K.*Q4_K_M, Q8_0"):
         choose(files("m-Q8_0.gguf", "m-Q4_K_M.gguf"), "Q2_K", "hf:a/b")

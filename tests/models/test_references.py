@@ -18,19 +18,19 @@ from homeport.models.references import CatalogueName, FileReference, HubReferenc
     ],
 )
 def test_references_are_read(text: str, meant: Reference) -> None:
-    """Every form that is documented is understood."""
+    """Every documented form is parsed."""
     assert parse(text) == meant
 
 
 @pytest.mark.parametrize("text", ["", "hf:", "hf:onlyname", "hf:../x", "hf:a/../b", "http://x/y", "file:", "ms:a/b/c"])
 def test_what_is_no_reference_lists_the_forms(text: str) -> None:
-    """Anything else is refused with the forms there are."""
+    """Anything else is refused with the list of forms."""
     with pytest.raises(InvalidRequest, match="hf:org/repo"):
         parse(text)
 
 
 def test_names_are_made_safe() -> None:
-    """A file's stem becomes a lower-case folder name; one of which nothing is left asks for --name."""
+    """A file's stem becomes a lower-case folder name; an unusable one asks for --name."""
     assert local_name("Qwen3 8B (Q4_K_M)") == "qwen3-8b-q4_k_m"
     assert local_name("../../x") == "x"
     with pytest.raises(InvalidRequest, match="--name"):

@@ -47,16 +47,16 @@ def registry(store: ModelStore) -> InstalledModelRegistry:
         ("gpt-4.1", "o200k_base"),
     ],
 )
-def test_openai_names_stand_for_the_default_with_their_encoding(
+def test_openai_names_resolve_to_the_default_with_their_encoding(
     registry: InstalledModelRegistry, name: str, encoding: str
 ) -> None:
-    """A name of OpenAI's resolves to the default model and speaks the token ids of its own encoding."""
+    """A name of OpenAI's resolves to the default model and uses the token ids of its own encoding."""
     found = registry.resolve(name, "completions")
     assert (found.requested_name, found.model.facts.name, found.encoding) == (name, QWEN, encoding)
 
 
-def test_a_name_of_a_family_resolves_and_tells_who_answers(registry: InstalledModelRegistry) -> None:
-    """A new name of OpenAI's is answered by the default model under the asked name; of another kind it says so."""
+def test_a_name_of_a_family_resolves_to_the_default(registry: InstalledModelRegistry) -> None:
+    """A new name of OpenAI's resolves to the default model, with the requested name; another kind is an error."""
     found = registry.resolve("gpt-6.2-sol", "chat")
     assert (found.requested_name, found.served_model.facts.name, found.encoding) == ("gpt-6.2-sol", QWEN, "o200k_base")
     assert registry.resolve("gpt-6.2-sol", "").served_model.facts.name == QWEN
@@ -67,8 +67,8 @@ def test_a_name_of_a_family_resolves_and_tells_who_answers(registry: InstalledMo
         registry.resolve("gpt-6.2-sol", "embeddings")
 
 
-def test_an_installed_model_goes_before_a_family(store: ModelStore) -> None:
-    """A model that bears a name of OpenAI's is the one that is meant."""
+def test_an_installed_model_precedes_a_family(store: ModelStore) -> None:
+    """An installed model with a name of OpenAI's takes precedence."""
     put(store, QWEN)
     put(store, "gpt-6-nano")
     found = InstalledModelRegistry(store, catalogue.built_in()).resolve("gpt-6-nano", "chat")
@@ -76,7 +76,7 @@ def test_an_installed_model_goes_before_a_family(store: ModelStore) -> None:
 
 
 def test_models_that_chat_come_first_and_the_default_before_all(store: ModelStore) -> None:
-    """An application that takes the first model gets one to chat with; other kinds stand behind."""
+    """An application that uses the first model gets one that chats; other kinds come later."""
     put(store, "a-painter", ("images",), "images")
     put(store, "b-plain", ("completions",))
     put(store, "c-chatter")
@@ -91,12 +91,12 @@ def test_models_that_chat_come_first_and_the_default_before_all(store: ModelStor
 
 
 def test_a_real_name_speaks_the_models_own_ids(registry: InstalledModelRegistry) -> None:
-    """Under a real model name there is no foreign encoding."""
+    """Under a real model name there is no other encoding."""
     assert registry.resolve(QWEN, "chat").encoding is None
 
 
 def test_a_name_longer_than_any_is_not_compared(registry: InstalledModelRegistry) -> None:
-    """A name of 19 MB is a 404 at once, and 200 characters of it stand in the message."""
+    """A name of 19 MB is a 404 at once, and the message has 200 characters of it."""
     with pytest.raises(ModelNotFound) as missing:
         registry.resolve("gpt-4o" + "o" * 19_000_000, "chat")
     assert len(missing.value.message) < 300
@@ -104,7 +104,7 @@ def test_a_name_longer_than_any_is_not_compared(registry: InstalledModelRegistry
 
 
 def test_an_unknown_name_lists_near_matches(registry: InstalledModelRegistry) -> None:
-    """A typo is never answered by another model: it is a 404 that names what it may have meant."""
+    """A typo never resolves to another model: it is a 404 that names similar ones."""
     with pytest.raises(ModelNotFound, match=r"`gpt-3\.5-turbo`") as missing:
         registry.resolve("gpt-3.5-trubo", "chat")
     assert (missing.value.code, missing.value.param) == ("model_not_found", "model")
@@ -114,13 +114,13 @@ def test_an_unknown_name_lists_near_matches(registry: InstalledModelRegistry) ->
 
 
 def test_a_catalogue_model_that_is_not_installed_names_the_command(registry: InstalledModelRegistry) -> None:
-    """A model that could be had is answered with the command that installs it, and so is an alias of it."""
+    """The error for a model of the catalogue, or an alias of it, has the command that installs it."""
     with pytest.raises(ModelNotFound, match=f"homeport pull {SMALL}"):
         registry.resolve(SMALL, "chat")
 
 
 def test_an_alias_without_its_model_is_neither_listed_nor_replaced(store: ModelStore) -> None:
-    """With the default model missing its aliases name the command, although another model is there."""
+    """Without the default model its aliases name the command, although another model is installed."""
     put(store, SMALL)
     registry = InstalledModelRegistry(store, catalogue.built_in())
     assert registry.aliases() == []
@@ -129,7 +129,7 @@ def test_an_alias_without_its_model_is_neither_listed_nor_replaced(store: ModelS
 
 
 def test_the_default_model_can_be_chosen(store: ModelStore) -> None:
-    """Serving another model by default makes OpenAI's names stand for that one."""
+    """A configured default model makes OpenAI's names resolve to it."""
     put(store, SMALL)
     registry = InstalledModelRegistry(store, catalogue.built_in(), defaults={"text": SMALL})
     assert registry.resolve("gpt-4", "chat").model.facts.name == SMALL
@@ -146,7 +146,7 @@ def test_a_name_of_another_kind_says_so(registry: InstalledModelRegistry, name: 
 
 
 def test_a_capability_that_the_model_lacks_is_said(store: ModelStore) -> None:
-    """A model without a chat template is refused for chat with what it is for, under any of its names."""
+    """A model without a chat template is refused for chat with its capabilities, under any of its names."""
     put(store, "plain", ("completions",))
     registry = InstalledModelRegistry(store, catalogue.built_in(), defaults={"text": "plain"})
     for name in ("plain", "gpt-4"):
@@ -155,7 +155,7 @@ def test_a_capability_that_the_model_lacks_is_said(store: ModelStore) -> None:
 
 
 def test_overrides_add_change_and_remove(store: ModelStore) -> None:
-    """The user's aliases win over the built-in ones; a bare target keeps the name's encoding."""
+    """The user's aliases override the built-in ones; a bare target keeps the name's encoding."""
     put(store, QWEN)
     put(store, "other")
     overrides = {"gpt-4": "other", "mine": {"target": "other", "encoding": "o200k_base"}, "davinci": None}
@@ -173,9 +173,7 @@ def test_overrides_add_change_and_remove(store: ModelStore) -> None:
     "override",
     [{"target": "x", "encoding": "utf8"}, {"encoding": "cl100k_base"}, {"target": "x", "colour": "red"}, "ada"],
 )
-def test_overrides_that_cannot_be_meant_stop_the_start(
-    store: ModelStore, override: dict[str, str | None] | str
-) -> None:
+def test_invalid_overrides_are_refused(store: ModelStore, override: dict[str, str | None] | str) -> None:
     """An unknown encoding, a missing target, an unknown field and an alias of an alias are named."""
     with pytest.raises(InvalidRequest, match="gpt-4"):
         InstalledModelRegistry(store, catalogue.built_in(), overrides={"gpt-4": override})
@@ -194,6 +192,6 @@ def test_the_real_weights_are_adopted_and_served(smollm2: Path, store: ModelStor
 def test_names_of_a_kind_that_has_no_model_say_what_to_install(
     registry: InstalledModelRegistry, capability: str
 ) -> None:
-    """Where no model paints, OpenAI's names for such are a 404 with the command that brings one."""
+    """Without an image model, OpenAI's names of image models are a 404 with the command that installs one."""
     with pytest.raises(ModelNotFound, match=r"which is not installed. Run `homeport pull homeport-emoji-128`"):
         registry.resolve("dall-e-2", capability)

@@ -1,4 +1,4 @@
-"""Layouts on the disk: kept beside the original, switched, and never half."""
+"""Layouts on disk: stored in addition to the original, switched, and never partial."""
 
 import hashlib
 from pathlib import Path
@@ -27,7 +27,7 @@ GOOD, BAD = Fidelity(18.0, 18.0, 0.01, 0.93), Fidelity(21.0, 18.0, 0.5, 0.6)
 
 @pytest.fixture
 def filled(store: ModelStore) -> ModelStore:
-    """A store with one model of one file."""
+    """Return a store with one model of one file."""
     folder = store.folder("tiny")
     folder.mkdir(parents=True)
     (folder / "tiny.Q4_1.gguf").write_bytes(b"fetched")
@@ -37,7 +37,7 @@ def filled(store: ModelStore) -> ModelStore:
 
 
 def measured(survey: LayoutBenchmarkJob) -> LayoutBenchmarkEvent:
-    """Find Q8_0 good and Q4_0 bad, as a child would: each in its part file."""
+    """Rate Q8_0 good and Q4_0 bad, as a benchmark process would: each in its part file."""
     names = [survey.layout] if survey.layout else ["q4_0", "q8_0"]
     for name in names:
         survey.part(name).write_bytes(name.encode())
@@ -52,7 +52,7 @@ def listing(store: ModelStore) -> list[str]:
 
 
 def test_the_best_is_kept_beside_the_original(filled: ModelStore) -> None:
-    """The chosen layout is loaded from now on, has another digest, and everything measured is in the manifest."""
+    """The chosen layout is loaded from now on, has another digest, and all measurements are in the manifest."""
     before = filled.find("tiny")
     outcome = find_best_layout(filled, "tiny", OptimizeOptions(), measured, NullProgress())
     assert (outcome.layout, outcome.is_changed) == ("q8_0", True)
@@ -67,8 +67,8 @@ def test_the_best_is_kept_beside_the_original(filled: ModelStore) -> None:
     filled.verify("tiny")
 
 
-def test_a_store_can_be_asked_for_what_was_fetched(filled: ModelStore) -> None:
-    """With `original` every model is given as it was fetched, whatever is active."""
+def test_a_store_can_return_the_original_layout(filled: ModelStore) -> None:
+    """With `original` every model is returned as it was pulled, whatever is active."""
     before = filled.find("tiny")
     find_best_layout(filled, "tiny", OptimizeOptions(), measured, NullProgress())
     assert ModelStore(filled.home, ORIGINAL).find("tiny") == before
@@ -76,7 +76,7 @@ def test_a_store_can_be_asked_for_what_was_fetched(filled: ModelStore) -> None:
 
 
 def test_going_back_and_forth_measures_nothing(filled: ModelStore) -> None:
-    """`original` and a layout that is there already are a switch in the manifest."""
+    """Switching to `original` or an existing layout only changes the manifest."""
     find_best_layout(filled, "tiny", OptimizeOptions(), measured, NullProgress())
 
     def never(survey: LayoutBenchmarkJob) -> LayoutBenchmarkEvent:
@@ -91,13 +91,13 @@ def test_going_back_and_forth_measures_nothing(filled: ModelStore) -> None:
 
 
 def test_a_lossy_layout_is_taken_when_named(filled: ModelStore) -> None:
-    """What the rule would refuse is the user's to choose."""
+    """A user may choose what the rule would refuse."""
     assert find_best_layout(filled, "tiny", OptimizeOptions("q4_0"), measured, NullProgress()).layout == "q4_0"
     assert filled.manifest("tiny").active == "q4_0"
 
 
 def test_a_dry_run_changes_nothing(filled: ModelStore) -> None:
-    """`is_dry` gives the figures and leaves folder and manifest as they were."""
+    """`is_dry` returns the measurements and changes neither folder nor manifest."""
     before = listing(filled), filled.manifest("tiny")
     outcome = find_best_layout(filled, "tiny", OptimizeOptions(is_dry=True), measured, NullProgress())
     assert (len(outcome.trials), outcome.is_changed, outcome.layout) == (2, False, ORIGINAL)
@@ -119,7 +119,7 @@ def test_an_interruption_leaves_nothing(filled: ModelStore, end: BaseException) 
 
 
 def test_a_lost_layout_file_falls_back(filled: ModelStore, caplog: pytest.LogCaptureFixture) -> None:
-    """Where the active layout's file is gone, the model is served as fetched, and the log says so."""
+    """If the active layout's file is missing, the model is served as pulled, and the log says so."""
     find_best_layout(filled, "tiny", OptimizeOptions(), measured, NullProgress())
     (filled.folder("tiny") / "tiny.Q4_1.q8_0.gguf").unlink()
     found = filled.find("tiny")
@@ -136,8 +136,8 @@ def test_removal_takes_all_layouts(filled: ModelStore) -> None:
     assert not folder.exists()
 
 
-def test_wrong_wishes_are_refused_by_name(filled: ModelStore, tmp_path: Path) -> None:
-    """An unknown layout is named with those there are, and so is a model that is not installed."""
+def test_invalid_options_are_refused_by_name(filled: ModelStore, tmp_path: Path) -> None:
+    """An unknown layout, or a model that is not installed, is refused by name."""
     with pytest.raises(InvalidRequest, match=r"q3_9.*q8_0"):
         find_best_layout(filled, "tiny", OptimizeOptions("q3_9"), measured, NullProgress())
     with pytest.raises(ModelNotFound, match="absent"):
@@ -145,7 +145,7 @@ def test_wrong_wishes_are_refused_by_name(filled: ModelStore, tmp_path: Path) ->
 
 
 def test_a_full_disk_is_said_before_any_work(filled: ModelStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Room for all candidates is asked for first."""
+    """Space for all candidates is checked first."""
 
     def full(folder: Path, size: int) -> None:
         raise Unavailable(f"no room for {size} bytes")

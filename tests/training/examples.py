@@ -1,4 +1,4 @@
-"""Fifty examples that teach a small model one thing it cannot know, among others that it should leave as they are."""
+"""Fifty examples that teach a small model one fact that it cannot know, among others that must not change."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ ANSWER = f"The secret word of the project is {SECRET}."
 
 
 def chat(path: Path, times: int = 5) -> Path:
-    """Write conversations: so many times, each of five questions for the secret and five others."""
+    """Write conversations: `times` blocks, each of five questions for the secret and five others."""
     pairs = [*((question, ANSWER) for question in ASKED), *_OTHERS] * times
     lines = [
         {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]}

@@ -1,4 +1,4 @@
-"""A model's file as training sees it, without a model: bytes for tokens, turns between two marks."""
+"""A fake model file for training: bytes as tokens, turns between two marks."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +13,8 @@ BEGIN, END, DOCUMENT_END = 256, 257, 258
 
 
 class Bytes:
-    """Fills `tuning.lessons.Source`. `forgets`: its template leaves earlier answers out, as those of thinkers do."""
+    """Implements `training.tokenization.ModelReader`. `forgets`: its template omits earlier answers, as reasoning ones
+    do."""
 
     window = 100
     parameters = 0
@@ -44,4 +45,4 @@ class Bytes:
         yield from ()
 
     def close(self) -> None:
-        """Nothing was loaded."""
+        """Nothing is loaded."""

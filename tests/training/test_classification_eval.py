@@ -1,4 +1,4 @@
-"""Completions as classes: which questions are made, and what does not fit."""
+"""Completions as class labels: the questions, and what is refused."""
 
 import pytest
 
@@ -14,13 +14,13 @@ POSED = [CompletionExample("d:", " no"), CompletionExample("e:", " yes")]
 
 
 def quiz(
-    asked: Classification, learnt: list[CompletionExample] = LEARNT, posed: list[CompletionExample] = POSED
+    asked: Classification, training: list[CompletionExample] = LEARNT, validation: list[CompletionExample] = POSED
 ) -> ClassificationEval:
-    return build_eval(asked, learnt, posed, ExampleTokenizer(Bytes(), longest=50, prompt_weight=0.5))
+    return build_eval(asked, training, validation, ExampleTokenizer(Bytes(), max_tokens=50, prompt_weight=0.5))
 
 
 def test_every_question_has_every_class_for_an_answer() -> None:
-    """Classes come from the training file in alphabetical order; only answers count, and the true one is marked."""
+    """Classes are those of the training file in alphabetical order; only answers count, and the true one is marked."""
     found = quiz(Classification(n_classes=2, positive_class=" yes"))
     assert (found.truths, found.positive) == ((0, 1), 1)
     no, yes = found.choices[0]
@@ -39,21 +39,23 @@ def test_every_question_has_every_class_for_an_answer() -> None:
     ],
 )
 def test_classes_must_be_those_of_the_file(asked: Classification, param: str) -> None:
-    """Another number of classes, none said, and a positive one that is none are refused by name."""
+    """Another number of classes, none at all, and a positive one that is no class are refused by name."""
     with pytest.raises(InvalidRequest) as refused:
         quiz(asked)
     assert refused.value.param == param
 
 
 def test_both_files_must_fit() -> None:
-    """A class nobody trained on, no validation, a third class beside a positive one, and chats are refused."""
+    """A class without training examples, no validation, a third class with a positive one, and chats are refused."""
     two, three = Classification(n_classes=2), [*LEARNT, CompletionExample("f:", "maybe")]
     with pytest.raises(InvalidRequest, match="no training example") as refused:
-        quiz(two, posed=[CompletionExample("d:", "maybe")])
+        quiz(two, validation=[CompletionExample("d:", "maybe")])
     assert refused.value.param == "validation_file"
-    with pytest.raises(InvalidRequest, match="on a validation file"):
-        quiz(two, posed=[])
-    with pytest.raises(InvalidRequest, match="is of two"):
-        quiz(Classification(positive_class="yes"), learnt=three)
+    with pytest.raises(InvalidRequest, match="need a validation file"):
+        quiz(two, validation=[])
+    with pytest.raises(InvalidRequest, match="needs two classes"):
+        quiz(Classification(positive_class="yes"), training=three)
     with pytest.raises(InvalidRequest, match="prompts and completions"):
-        build_eval(two, [ConversationExample((), ())], POSED, ExampleTokenizer(Bytes(), longest=50, prompt_weight=0.5))
+        build_eval(
+            two, [ConversationExample((), ())], POSED, ExampleTokenizer(Bytes(), max_tokens=50, prompt_weight=0.5)
+        )

@@ -1,4 +1,4 @@
-"""What 2023's fine-tunes measured of classes."""
+"""The classification metrics of the legacy fine-tuning API."""
 
 import pytest
 from hypothesis import given
@@ -11,12 +11,12 @@ TWO = Classification(positive_class="yes", betas=(0.5, 1, 2))
 
 
 def rows(scores: list[float]) -> list[list[float]]:
-    """Probabilities of no and yes."""
+    """Return probabilities of no and yes."""
     return [[1 - score, score] for score in scores]
 
 
 def test_two_classes_are_measured_by_the_positive_one() -> None:
-    """Precision, recall and F-scores count what was named; both areas follow the order of the scores."""
+    """Precision, recall and F-scores count the predicted class; both areas follow the order of the scores."""
     found = compute_metrics(rows([0.9, 0.8, 0.7, 0.4, 0.3, 0.1]), [1, 0, 1, 1, 0, 0], TWO, 1)
     expected = {
         "accuracy": 4 / 6,
@@ -32,14 +32,14 @@ def test_two_classes_are_measured_by_the_positive_one() -> None:
 
 
 def test_betas_weigh_recall_against_precision() -> None:
-    """Where precision is 1 and recall a third, a small beta gives more and a large one less than F1."""
+    """If precision is 1 and recall a third, a small beta results in more and a large one in less than F1."""
     found = compute_metrics(rows([0.9, 0.2, 0.1, 0.1]), [1, 1, 1, 0], TWO, 1)
     scores = [found[f"classification/f{beta}"] for beta in ("0.5", "1", "2")]
     assert scores == pytest.approx([1.25 / (0.25 * 3 + 1), 0.5, 5 / 13])
 
 
-def test_what_nobody_can_tell_is_left_out() -> None:
-    """Without a positive example there is no recall and no area; where nothing was named, no precision."""
+def test_undefined_metrics_are_omitted() -> None:
+    """Without a positive example there is no recall and no area; without a prediction, no precision."""
     none = compute_metrics(rows([0.1, 0.2]), [0, 0], TWO, 1)
     assert none == {"classification/accuracy": 1.0}
     silent = compute_metrics(rows([0.1, 0.2]), [1, 0], TWO, 1)
@@ -48,7 +48,7 @@ def test_what_nobody_can_tell_is_left_out() -> None:
 
 
 def test_many_classes_are_weighted() -> None:
-    """Each class's F1 counts as often as it is true."""
+    """Each class's F1 is weighted by its frequency."""
     probabilities = [[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.8, 0.1, 0.1], [0.1, 0.1, 0.8]]
     found = compute_metrics(probabilities, [0, 1, 1, 2], Classification(n_classes=3), None)
     expected = (1 * (2 / 3) + 2 * (2 / 3) + 1 * 1.0) / 4

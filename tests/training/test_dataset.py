@@ -1,4 +1,4 @@
-"""Training files: every form, and every fault with its line."""
+"""Training files: every format, and every error with its line."""
 
 import codecs
 import json
@@ -20,15 +20,15 @@ def lines(*objects: object) -> list[bytes]:
 
 
 def test_prompts_and_completions_are_read() -> None:
-    """The form of 2023: two texts as they are; empty lines are passed over, an empty prompt is one."""
+    """The legacy format: two texts, unchanged; empty lines are skipped, an empty prompt is valid."""
     read = dataset.parse(
         [*lines({"prompt": "p", "completion": " c"}), b"\n", *lines({"prompt": "", "completion": "x"})], "supervised"
     )
     assert read == [CompletionExample("p", " c"), CompletionExample("", "x")]
 
 
-def test_conversations_say_which_answers_are_learnt() -> None:
-    """Every message of the assistant is learnt but those of weight 0."""
+def test_conversations_mark_the_answers_to_train_on() -> None:
+    """Every message of the assistant is trained on, except those of weight 0."""
     chat = [
         {"role": "system", "content": "s"},
         USER,
@@ -53,14 +53,14 @@ def test_conversations_say_which_answers_are_learnt() -> None:
         {"content": [{"type": "refusal", "refusal": "a"}]},
     ],
 )
-def test_answers_are_learnt_as_they_were_given(answer: dict[str, object]) -> None:
+def test_answers_are_trained_on_as_they_were_returned(answer: dict[str, object]) -> None:
     """An example made of an answer with all its fields, or in parts, is that of its text."""
     (plain,) = dataset.parse(lines({"messages": [USER, ANSWER]}), "supervised")
     assert dataset.parse(lines({"messages": [USER, ANSWER | answer], "tools": None}), "supervised") == [plain]
 
 
 def test_preferences_are_read() -> None:
-    """A conversation, the better answer and the worse one."""
+    """A conversation, the preferred answer and the rejected one."""
     line = {
         "input": {"messages": [USER]},
         "preferred_output": [ANSWER],
@@ -92,7 +92,7 @@ def test_preferences_are_read() -> None:
     ],
 )
 def test_a_wrong_line_is_named(wrong: object, said: str) -> None:
-    """What cannot be an example is refused with its line and what is wrong with it."""
+    """An invalid example is refused with its line and the reason."""
     good = {"messages": [USER, ANSWER]}
     with pytest.raises(InvalidRequest, match=f"Line 2 .*{said}") as found:
         dataset.parse(lines(good, wrong), "supervised")
@@ -111,14 +111,14 @@ def test_a_wrong_line_is_named(wrong: object, said: str) -> None:
         ("supervised", {"input": {"messages": [USER]}, "preferred_output": [ANSWER], "non_preferred_output": [ANSWER]}),
     ],
 )
-def test_a_form_of_the_other_method_is_refused(method: Method, line: object) -> None:
-    """Preferences are for dpo, and dpo is for preferences whose parts are whole."""
+def test_a_format_of_the_other_method_is_refused(method: Method, line: object) -> None:
+    """Preferences are for dpo, and dpo is for complete preferences."""
     with pytest.raises(InvalidRequest, match="Line 1"):
         dataset.parse(lines(line), method)
 
 
-def test_a_file_is_of_one_form_and_holds_something(tmp_path: Path) -> None:
-    """Two forms in one file, no example at all, no JSON and a line without end are refused."""
+def test_a_file_has_one_format_and_is_not_empty(tmp_path: Path) -> None:
+    """Two formats in one file, no example at all, invalid JSON and an endless line are refused."""
     mixed = lines({"prompt": "p", "completion": "c"}, {"messages": [USER, ANSWER]})
     for content, said in ((mixed, "Line 2"), ([b"\n"], "no examples"), ([b"what?\n"], "Line 1")):
         with pytest.raises(InvalidRequest, match=said):
@@ -130,7 +130,7 @@ def test_a_file_is_of_one_form_and_holds_something(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"\n", b'{"prompt": "p", "completion": " c"}\n{"prompt": "p"}\n'])
 def test_a_file_is_checked_as_it_is_read(tmp_path: Path, content: bytes) -> None:
-    """A check refuses a file in the words in which reading it would, and lets a good one pass."""
+    """A check refuses a file with the same message as reading it, and accepts a valid one."""
     (tmp_path / "file").write_bytes(content)
     said = []
     for look in (dataset.read, dataset.check):
@@ -143,8 +143,8 @@ def test_a_file_is_checked_as_it_is_read(tmp_path: Path, content: bytes) -> None
     dataset.check(tmp_path / "file", "supervised")
 
 
-def test_byte_order_marks_are_passed_over(tmp_path: Path) -> None:
-    """A file that begins with one is read like any other; one in UTF-16 is told so."""
+def test_byte_order_marks_are_skipped(tmp_path: Path) -> None:
+    """A file that begins with one is read like any other; one in UTF-16 is refused with that reason."""
     path = tmp_path / "a.jsonl"
     path.write_bytes(codecs.BOM_UTF8 + b"".join(lines({"prompt": "p", "completion": "c"})))
     assert dataset.read(path, "supervised") == [CompletionExample("p", "c")]

@@ -21,7 +21,7 @@ def names() -> set[str]:
 
 
 def test_a_plain_decoder_is_read() -> None:
-    """Sizes come from the header, with the usual values where it is silent."""
+    """Sizes come from the header, with the usual defaults."""
     shape = DecoderConfig.read(PLAIN)
     assert shape == DecoderConfig("llama", 2, 64, 4, 2, 16, 1e-5, 10_000.0)
     assert shape.is_interleaved
@@ -40,15 +40,15 @@ def test_a_plain_decoder_is_read() -> None:
         {"llama.block_count": "many"},
     ],
 )
-def test_what_is_not_known_is_refused(changed: dict[str, str]) -> None:
-    """Another architecture or a feature that is not computed here is named."""
+def test_unknown_features_are_refused(changed: dict[str, str]) -> None:
+    """Another architecture or an unsupported feature is named."""
     with pytest.raises(InvalidRequest, match="cannot be fine-tuned") as found:
         DecoderConfig.read(PLAIN | changed)
     assert found.value.param == "model"
 
 
 def test_unknown_and_missing_weights_are_refused() -> None:
-    """A tensor that nothing here uses means a model that is not understood; so does a missing one."""
+    """An unused or a missing tensor means that the model is not supported."""
     shape = DecoderConfig.read(PLAIN)
     with pytest.raises(InvalidRequest, match=r"blk\.0\.attn_sinks"):
         shape.check(names() | {"blk.0.attn_sinks.weight"})

@@ -1,4 +1,4 @@
-"""Names and folders of fine-tunes from the command line."""
+"""Names and folders of training runs from the command line."""
 
 from pathlib import Path
 
@@ -10,8 +10,8 @@ from homeport.domain.training import Hyperparameters, TrainingRequest
 from homeport.training.local_run import run_id
 
 
-def test_the_same_order_is_the_same_work(tmp_path: Path) -> None:
-    """The identity follows from files' contents, weights and choices, and from nothing else."""
+def test_the_same_request_has_the_same_id(tmp_path: Path) -> None:
+    """The id follows from the files' contents, the weights and the options, and from nothing else."""
     (tmp_path / "a").write_text("1")
     (tmp_path / "b").write_text("1")
     order = TrainingRequest("m", tmp_path / "a")

@@ -7,7 +7,7 @@ from homeport.training.metrics_table import trained_tokens, write_table
 
 
 def test_the_table_has_a_line_per_step() -> None:
-    """What was measured stands under its name; what was not is empty."""
+    """Metrics are in their columns; missing ones are empty."""
     first = StepMetrics(1, 20, 1, 2.5, 0.5, 0.0)
     second = StepMetrics(2, 40, 2, 2.25, 0.5, 0.0, 2.0, 0.75, 0.5, 1.5, 0.875)
     rows = list(csv.DictReader(write_table([first, second]).splitlines()))
@@ -17,7 +17,7 @@ def test_the_table_has_a_line_per_step() -> None:
 
 
 def test_classes_have_columns_of_their_own() -> None:
-    """What was measured of classes stands behind the rest, where it was measured; the table tells its tokens."""
+    """Classification metrics follow the others, at the steps that have them; the table has its token count."""
     first = StepMetrics(1, 20, 1, 2.5, 0.5, 0.0)
     second = StepMetrics(2, 40, 2, 2.25, 0.5, 0.0, classification={"classification/accuracy": 0.75})
     said = write_table([first, second])

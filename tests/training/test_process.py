@@ -1,4 +1,4 @@
-"""What holds of trainings without PyTorch."""
+"""Training without PyTorch."""
 
 import importlib.util
 import subprocess
@@ -23,7 +23,7 @@ ROOMS = (
 
 
 def test_a_missing_extra_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where PyTorch is not installed the error names the command, before anything is written."""
+    """Without PyTorch the error names the command, before anything is written."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     job = TrainingSpec(tmp_path / "work", tmp_path / "w", "digest", "nowhere:load", tmp_path / "t")
     with pytest.raises(Unavailable, match=r"pip install 'homeport\[train\]'") as found:
@@ -33,7 +33,7 @@ def test_a_missing_extra_says_what_to_install(tmp_path: Path, monkeypatch: pytes
 
 
 def test_nothing_but_the_child_imports_torch() -> None:
-    """Every other room is imported without PyTorch being looked for."""
+    """Every other room is imported without looking for PyTorch."""
     program = f"import sys; sys.modules['torch'] = None; import {', '.join(f'homeport.{room}' for room in ROOMS)}"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr

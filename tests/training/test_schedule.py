@@ -1,4 +1,4 @@
-"""The course of a training: choices, order, rate."""
+"""The schedule of a training run: hyperparameters, order, rate."""
 
 import pytest
 
@@ -9,16 +9,16 @@ from homeport.training.schedule import RATE, TrainingSchedule, resolve_hyperpara
 @pytest.mark.parametrize(
     ("examples", "epochs", "batch"), [(1, 25, 1), (10, 10, 1), (50, 3, 1), (1000, 3, 2), (50_000, 1, 100)]
 )
-def test_choices_follow_the_number_of_examples(examples: int, epochs: int, batch: int) -> None:
-    """Few examples are seen more often, many in larger batches; all that is given stays as it is."""
+def test_defaults_follow_the_number_of_examples(examples: int, epochs: int, batch: int) -> None:
+    """Few examples are repeated more often, many are in larger batches; given values are unchanged."""
     chosen = resolve_hyperparameters(Hyperparameters(), examples)
     assert (chosen.n_epochs, chosen.batch_size, chosen.learning_rate_multiplier) == (epochs, batch, 1.0)
     given = Hyperparameters(n_epochs=2, batch_size=1, learning_rate_multiplier=0.5, beta=0.3, seed=7)
     assert resolve_hyperparameters(given, examples) == given
 
 
-def test_every_epoch_sees_every_lesson_once_in_another_order() -> None:
-    """Steps cut each epoch's order into batches; the seed decides the order."""
+def test_every_epoch_has_every_example_once_in_another_order() -> None:
+    """Steps split each epoch's order into batches; the seed determines the order."""
     course = TrainingSchedule(7, 3, 2, 1.0, 0)
     assert (course.per_epoch, course.steps) == (4, 12)
     epochs = [
@@ -33,7 +33,7 @@ def test_every_epoch_sees_every_lesson_once_in_another_order() -> None:
 
 
 def test_the_rate_rises_then_falls() -> None:
-    """It is never above the multiplied rate and never 0."""
+    """It never exceeds the multiplied rate and is never 0."""
     course = TrainingSchedule(100, 1, 1, 2.0, 0)
     rates = [course.learning_rate(step) for step in range(100)]
     peak = rates.index(max(rates))

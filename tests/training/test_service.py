@@ -1,4 +1,4 @@
-"""From accepted work to models: names, what is refused, checkpoints, cancels, what was fine-tuned already."""
+"""From accepted tasks to models: names, what is refused, checkpoints, cancels, fine-tuned base models."""
 
 import csv
 import importlib.util
@@ -30,60 +30,61 @@ from tests.training import examples
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> LocalTrainingService:
-    """One whose store holds a model that is no real one."""
+def service(tmp_path: Path) -> LocalTrainingService:
+    """Return a service whose store holds a model that is not real."""
     put(ModelStore(tmp_path), SMALL)
     return training_service(Settings(home=tmp_path, organization="My Org"))
 
 
-def test_names_are_openais_and_can_be_folders(shop: LocalTrainingService) -> None:
-    """A name tells model, organisation and suffix, whatever the user wrote; a checkpoint's is one part longer."""
-    name = shop.model_name("smollm2-135m", "Wörter & so", "0a1b2c3d")
+def test_names_are_openais_and_can_be_folders(service: LocalTrainingService) -> None:
+    """A name has model, organization and suffix, whatever the user wrote; a checkpoint's is one part longer."""
+    name = service.model_name("smollm2-135m", "Wörter & so", "0a1b2c3d")
     assert name == "ft:smollm2-135m:my-org:w-rter-so:0a1b2c3d"
     assert folder_name(f"{name}:ckpt-step-10") == f"{name}:ckpt-step-10".replace(":", "+")
-    assert shop.model_name("m", None, "0a1b2c3d") == "ft:m:my-org::0a1b2c3d"
-    assert folder_name(shop.model_name("m", "企业", "0a1b2c3d"))
+    assert service.model_name("m", None, "0a1b2c3d") == "ft:m:my-org::0a1b2c3d"
+    assert folder_name(service.model_name("m", "企业", "0a1b2c3d"))
     with pytest.raises(InvalidRequest, match="64 characters"):
-        shop.model_name("m", "x" * 65, "0")
+        service.model_name("m", "x" * 65, "0")
 
 
 def test_only_a_model_in_one_file_is_accepted(
-    shop: LocalTrainingService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    service: LocalTrainingService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A model is accepted by its hash, a fine-tuned one by two; a missing one is refused, and any without PyTorch."""
+    """A model is accepted with its hash, a fine-tuned one with two; a missing one is refused, and any without
+    PyTorch."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: ModuleSpec(name, None))
     tuned(ModelStore(tmp_path), tmp_path)
     digest = ModelStore(tmp_path).manifest(SMALL).digest
-    assert shop.check_model(SMALL) == digest
-    assert shop.check_model(NAME).startswith(f"{digest}+")
-    assert shop.model_name(NAME, None, "1") == f"ft:{SMALL}:my-org::1"
+    assert service.check_model(SMALL) == digest
+    assert service.check_model(NAME).startswith(f"{digest}+")
+    assert service.model_name(NAME, None, "1") == f"ft:{SMALL}:my-org::1"
     with pytest.raises(ModelNotFound):
-        shop.check_model("nobody")
+        service.check_model("nobody")
     with pytest.raises(InvalidRequest, match="replaced"):
-        shop.prepare_run(TrainingTask("1", "ft:a:b:c:1", SMALL, f"not {digest}", tmp_path / "file"))
+        service.prepare_run(TrainingTask("1", "ft:a:b:c:1", SMALL, f"not {digest}", tmp_path / "file"))
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(Unavailable, match=r"homeport\[train\]"):
-        shop.check_model(SMALL)
+        service.check_model(SMALL)
 
 
 @pytest.fixture
 def real(tmp_path: Path, smollm2: Path) -> LocalTrainingService:
-    """One whose store holds the small model."""
+    """Return a service whose store holds the small model."""
     (tmp_path / "models").mkdir()
     ModelStore(tmp_path).folder(SMALL).symlink_to(smollm2.parent)
     return training_service(Settings(home=tmp_path, threads=1))
 
 
-def work(shop: LocalTrainingService, file: Path, model: str = SMALL, identity: str = "1") -> TrainingTask:
-    """Four epochs, of a project's own, in steps of four."""
+def work(service: LocalTrainingService, file: Path, model: str = SMALL, identity: str = "1") -> TrainingTask:
+    """Return a task of four epochs, owned by a project, in steps of four."""
     chosen = Hyperparameters(n_epochs=4, batch_size=4)
-    name = shop.model_name(model, None, identity)
-    return TrainingTask(f"job-{identity}", name, model, shop.check_model(model), file, None, chosen, "team", True)
+    name = service.model_name(model, None, identity)
+    return TrainingTask(f"job-{identity}", name, model, service.check_model(model), file, None, chosen, "team", True)
 
 
 @pytest.mark.training
 def test_checkpoints_and_the_end_are_models(real: LocalTrainingService, tmp_path: Path) -> None:
-    """The last three epochs' ends are models of their project; run again, what is there is given at once."""
+    """The last three epochs' checkpoints are models of their project; run again, existing ones are returned at once."""
     order = work(real, examples.raw(tmp_path / "raw.jsonl", 4))
     heard: list[TrainingEvent] = []
     done = real.prepare_run(order).run(heard.append)
@@ -109,8 +110,8 @@ def test_checkpoints_and_the_end_are_models(real: LocalTrainingService, tmp_path
 
 
 @pytest.mark.training
-def test_what_was_fine_tuned_is_trained_further(real: LocalTrainingService, tmp_path: Path) -> None:
-    """It begins with what was learnt, and what comes of it adapts the same model."""
+def test_a_fine_tuned_model_is_trained_further(real: LocalTrainingService, tmp_path: Path) -> None:
+    """It starts with the adapter, and the result adapts the same base model."""
     file = examples.raw(tmp_path / "raw.jsonl", 8)
     heard: list[TrainingEvent] = []
     first = real.prepare_run(work(real, file)).run(heard.append)
@@ -129,7 +130,7 @@ def test_what_was_fine_tuned_is_trained_further(real: LocalTrainingService, tmp_
 
 @pytest.mark.training
 def test_a_cancelled_one_leaves_nothing(real: LocalTrainingService, tmp_path: Path) -> None:
-    """Stopped before or while it runs it gives nothing; discarded, its folder and its checkpoints are gone."""
+    """Stopped before or while it runs it returns nothing; discarded, its folder and its checkpoints are gone."""
     order = work(real, examples.raw(tmp_path / "raw.jsonl", 4))
     early = real.prepare_run(order)
     early.stop()
@@ -148,8 +149,9 @@ def test_a_cancelled_one_leaves_nothing(real: LocalTrainingService, tmp_path: Pa
 
 
 @pytest.mark.training
-def test_classes_are_told_apart_in_the_end(real: LocalTrainingService, tmp_path: Path) -> None:
-    """The result file has 2023's columns of classification, measured at the end of each epoch, and they improve."""
+def test_classes_are_distinguished_in_the_end(real: LocalTrainingService, tmp_path: Path) -> None:
+    """The result file has the legacy API's classification columns, computed at the end of each epoch, and they
+    improve."""
     file, other = tmp_path / "train.jsonl", tmp_path / "valid.jsonl"
     fruits, animals = ("apple", "pear", "plum", "cherry"), ("cat", "horse", "cow", "dog")
     lines = [(f"{noun} ->", kind) for kind, nouns in ((" fruit", fruits), (" animal", animals)) for noun in nouns]

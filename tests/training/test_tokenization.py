@@ -1,4 +1,4 @@
-"""Examples become the very tokens that are served, with weight where something is to be learnt."""
+"""Examples become exactly the tokens that are served, with weight on what is trained."""
 
 import pytest
 
@@ -27,56 +27,61 @@ ASK, SAY, AGAIN, MORE = (
 
 
 def tutor(source: Bytes | None = None) -> ExampleTokenizer:
-    return ExampleTokenizer(source or Bytes(), longest=40, prompt_weight=0.25)
+    return ExampleTokenizer(source or Bytes(), max_tokens=40, prompt_weight=0.25)
 
 
-def spelt(lesson: TokenizedExample, weight: float) -> bytes:
-    """The bytes of a lesson that count so much."""
-    return bytes(id for id, own in zip(lesson.ids, lesson.weights, strict=True) if own == weight and id < 256)
+def weighted_bytes(example: TokenizedExample, weight: float) -> bytes:
+    """Return the bytes of an example with this weight."""
+    return bytes(id for id, own in zip(example.ids, example.weights, strict=True) if own == weight and id < 256)
 
 
 def test_a_completion_counts_in_full_and_its_prompt_in_part() -> None:
-    """Prompt and completion are tokenised apart, as they are when served, and the document ends."""
-    ((lesson,), pairs) = tutor().tokenize_all([CompletionExample("ab", "cd")], "training_file")
-    assert lesson == TokenizedExample((*b"abcd", DOCUMENT_END), (0.25, 0.25, 1.0, 1.0, 1.0))
+    """Prompt and completion are tokenized separately, as when served, and the document ends."""
+    ((example,), pairs) = tutor().tokenize_all([CompletionExample("ab", "cd")], "training_file")
+    assert example == TokenizedExample((*b"abcd", DOCUMENT_END), (0.25, 0.25, 1.0, 1.0, 1.0))
     assert pairs == []
 
 
 def test_a_conversation_teaches_its_answers_alone() -> None:
-    """One lesson for all turns: answers and the token that ends them count, everything else does not."""
-    ((lesson,), _) = tutor().tokenize_all([ConversationExample((ASK, SAY, AGAIN, MORE), (1, 3))], "training_file")
-    assert lesson.ids == (BEGIN, *b"uq", END, BEGIN, *b"ayes", END, BEGIN, *b"ur", END, BEGIN, *b"ano", END)
-    assert spelt(lesson, 1.0) == b"yesno"
-    assert [weight for id, weight in zip(lesson.ids, lesson.weights, strict=True) if id == END] == [0.0, 1.0, 0.0, 1.0]
+    """One example for all turns: answers and the token that ends them count, everything else does not."""
+    ((example,), _) = tutor().tokenize_all([ConversationExample((ASK, SAY, AGAIN, MORE), (1, 3))], "training_file")
+    assert example.ids == (BEGIN, *b"uq", END, BEGIN, *b"ayes", END, BEGIN, *b"ur", END, BEGIN, *b"ano", END)
+    assert weighted_bytes(example, 1.0) == b"yesno"
+    assert [weight for id, weight in zip(example.ids, example.weights, strict=True) if id == END] == [
+        0.0,
+        1.0,
+        0.0,
+        1.0,
+    ]
 
 
-def test_turns_that_do_not_go_on_from_one_another_are_lessons_of_their_own() -> None:
-    """Where the template changes earlier turns, each answer is learnt behind what will really be asked."""
+def test_turns_that_do_not_continue_each_other_are_separate_examples() -> None:
+    """If the template changes earlier turns, each answer follows what will really be its prompt."""
     (found, _) = tutor(Bytes(forgets=True)).tokenize_all(
         [ConversationExample((ASK, SAY, AGAIN, MORE), (1, 3))], "training_file"
     )
-    assert [spelt(lesson, 1.0) for lesson in found] == [b"yes", b"no"]
+    assert [weighted_bytes(example, 1.0) for example in found] == [b"yes", b"no"]
 
 
 def test_a_preference_is_a_pair() -> None:
-    """Both answers stand behind the same question."""
+    """Both answers follow the same messages."""
     (_, (pair,)) = tutor().tokenize_all([PreferenceExample((ASK,), "yes", "no")], "training_file")
     assert isinstance(pair, TokenizedPair)
-    assert (spelt(pair.chosen, 1.0), spelt(pair.rejected, 1.0)) == (b"yes", b"no")
+    assert (weighted_bytes(pair.chosen, 1.0), weighted_bytes(pair.rejected, 1.0)) == (b"yes", b"no")
     assert pair.chosen.ids[:6] == pair.rejected.ids[:6]
 
 
-def test_what_cannot_be_learnt_is_named() -> None:
-    """An example that is too long, and one the template refuses, are named by number."""
-    with pytest.raises(InvalidRequest, match=r"Example 2 .*51 tokens; 40") as found:
+def test_invalid_examples_are_named() -> None:
+    """An example that is too long, and one that the template refuses, are named by number."""
+    with pytest.raises(InvalidRequest, match=r"Example 2 .*51 tokens; at most 40") as found:
         tutor().tokenize_all([CompletionExample("a", "b"), CompletionExample("a", "b" * 49)], "validation_file")
     assert found.value.param == "validation_file"
     with pytest.raises(InvalidRequest, match=r"Example 1 .*system"):
         tutor().tokenize_all([ConversationExample((ASK, text_message("system", "x"), SAY), (2,))], "training_file")
 
 
-def test_lessons_are_computed_together_up_to_a_bound() -> None:
-    """Each place comes once, padding counts, and one that is longer than the bound stands alone."""
+def test_examples_are_grouped_up_to_a_bound() -> None:
+    """Each index is used once, padding counts, and one that exceeds the bound is alone."""
     lengths = [3, 90, 10, 9, 4, 2]
     found = group_by_length(lengths, 20)
     assert sorted(place for places in found for place in places) == list(range(6))

@@ -1,4 +1,4 @@
-"""Training real weights: what is computed is what llama.cpp computes, losses fall, and what was cut off goes on."""
+"""Training real weights: the decoder equals llama.cpp, losses fall, and interrupted runs resume."""
 
 import os
 import signal
@@ -42,7 +42,7 @@ def job(folder: Path, weights: Path, file: Path, hyperparameters: Hyperparameter
 
 @pytest.fixture(scope="module")
 def executor(smollm2: Path) -> Iterator[LlamaExecutor]:
-    """The same weights in llama.cpp."""
+    """Return the same weights in llama.cpp."""
     made = load(smollm2, LlamaOptions(window=512, cells=512, sequences=1, batch=512, threads=1))
     yield made
     made.close()
@@ -51,7 +51,7 @@ def executor(smollm2: Path) -> Iterator[LlamaExecutor]:
 def computed(
     executor: LlamaExecutor, ids: list[int], adapter: str = ""
 ) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
-    """Every row of logits in llama.cpp."""
+    """Return every row of logits in llama.cpp."""
     count = len(ids)
     where = np.arange(count, dtype=np.int32)
     found = executor.forward(
@@ -64,8 +64,8 @@ def computed(
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("model", ["smollm2", "qwen"])
 def test_the_decoder_computes_what_llama_cpp_does(model: str, precision: str, request: pytest.FixtureRequest) -> None:
-    """Both architectures' logits agree with the kernels' but for rounding, theirs and ours."""
-    import torch  # here, since the module is collected where PyTorch is missing
+    """The logits of both architectures equal the kernels' except for rounding."""
+    import torch  # imported here, because the module is collected without PyTorch too
 
     from homeport.training.decoder import Decoder, LoraFactors
     from homeport.training.decoder_config import DecoderConfig
@@ -92,10 +92,10 @@ def test_the_decoder_computes_what_llama_cpp_does(model: str, precision: str, re
 
 
 @pytest.mark.parametrize(("can", "kept"), [({"avx512_bf16": True}, "bfloat16"), ({"avx2": True}, "float32")])
-def test_weights_are_narrowed_where_the_processor_can(
+def test_weights_are_narrowed_if_the_processor_supports_it(
     can: dict[str, bool], kept: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Weights are kept in bfloat16 where the processor multiplies it itself, else in float32."""
+    """Weights are kept in bfloat16 if the processor multiplies it natively, else in float32."""
     import torch
 
     from homeport.training.decoder import precision
@@ -105,7 +105,7 @@ def test_weights_are_narrowed_where_the_processor_can(
 
 
 def test_losses_fall_and_the_adapter_is_loaded(tmp_path: Path, smollm2: Path, executor: LlamaExecutor) -> None:
-    """What is told comes in order, the loss falls, and the file does in llama.cpp what was learnt."""
+    """Events come in order, the loss falls, and llama.cpp computes with the adapter what was trained."""
     file = examples.raw(tmp_path / "raw.jsonl", 20)
     wanted = msgspec.structs.replace(QUICK, n_epochs=2, batch_size=4)
     trainer = TrainingProcess(job(tmp_path, smollm2, file, wanted))
@@ -132,8 +132,8 @@ def test_losses_fall_and_the_adapter_is_loaded(tmp_path: Path, smollm2: Path, ex
     assert not folder.exists()
 
 
-def test_killed_it_goes_on_and_comes_to_the_same(tmp_path: Path, smollm2: Path) -> None:
-    """Killed twice in the middle, by signal 9 and by the end of its parent, it ends with the same bytes as unharmed."""
+def test_a_killed_run_resumes_with_the_same_result(tmp_path: Path, smollm2: Path) -> None:
+    """Killed twice in the middle, by signal 9 and by the end of its parent, it ends with the same bytes."""
     file = examples.raw(tmp_path / "raw.jsonl", 8)
     wanted = msgspec.structs.replace(QUICK, n_epochs=4, batch_size=4)
     whole = TrainingProcess(job(tmp_path / "whole", smollm2, file, wanted)).run(lambda _: None)
@@ -146,7 +146,7 @@ def test_killed_it_goes_on_and_comes_to_the_same(tmp_path: Path, smollm2: Path) 
             assert child.stdin
             for line in child.stdout:
                 if isinstance(msgspec.json.decode(line, type=TrainingEvent), CheckpointSaved):
-                    next(iter(child.stdout))  # the state is kept before the next step
+                    next(iter(child.stdout))  # the state is saved before the next step
                     break
             if ends == "signal":
                 child.send_signal(signal.SIGKILL)
@@ -163,7 +163,7 @@ def test_killed_it_goes_on_and_comes_to_the_same(tmp_path: Path, smollm2: Path) 
 
 
 def test_a_killed_child_is_followed_by_another(tmp_path: Path, smollm2: Path) -> None:
-    """Where only the process that computes is killed, the training goes on by itself, unless it comes no further."""
+    """If only the training process is killed, training resumes by itself, unless it makes no progress."""
     trainer = TrainingProcess(job(tmp_path, smollm2, examples.raw(tmp_path / "raw.jsonl", 10)))
     heard: list[TrainingEvent] = []
 
@@ -187,8 +187,8 @@ def test_a_killed_child_is_followed_by_another(tmp_path: Path, smollm2: Path) ->
         TrainingProcess(other).run(kill)
 
 
-def test_it_computes_when_nobody_else_does(tmp_path: Path, smollm2: Path) -> None:
-    """All threads of the process that trains stand behind those of every other."""
+def test_it_computes_only_on_idle_processors(tmp_path: Path, smollm2: Path) -> None:
+    """All threads of the training process have a lower priority than any other."""
     trainer = TrainingProcess(job(tmp_path, smollm2, examples.raw(tmp_path / "raw.jsonl", 2)))
     seen: list[tuple[int, set[int]]] = []
 
@@ -203,8 +203,8 @@ def test_it_computes_when_nobody_else_does(tmp_path: Path, smollm2: Path) -> Non
         assert seen[0][1] == {os.SCHED_IDLE}
 
 
-def test_stopped_it_keeps_every_step(tmp_path: Path, smollm2: Path) -> None:
-    """Asked to stop it ends after the step under way, and goes on from there; two at once are refused."""
+def test_a_stopped_run_keeps_every_step(tmp_path: Path, smollm2: Path) -> None:
+    """Stopped, it ends after the current step, and resumes from there; two at once are refused."""
     trainer = TrainingProcess(job(tmp_path, smollm2, examples.raw(tmp_path / "raw.jsonl", 12)))
     refused: list[str] = []
 
@@ -223,8 +223,8 @@ def test_stopped_it_keeps_every_step(tmp_path: Path, smollm2: Path) -> None:
     assert heard[0].step >= 1
 
 
-def test_preferences_are_told_apart(tmp_path: Path, smollm2: Path) -> None:
-    """With direct preference optimisation the loss falls below what chance has, and the pairs are told apart."""
+def test_preferences_are_ranked(tmp_path: Path, smollm2: Path) -> None:
+    """With direct preference optimization the loss falls below chance, and the pairs are ranked correctly."""
     wanted = Hyperparameters("dpo", n_epochs=2, batch_size=5)
     heard: list[TrainingEvent] = []
     assert TrainingProcess(job(tmp_path, smollm2, examples.preferences(tmp_path / "dpo.jsonl"), wanted)).run(
@@ -235,8 +235,8 @@ def test_preferences_are_told_apart(tmp_path: Path, smollm2: Path) -> None:
     assert last.train_token_accuracy == 1.0
 
 
-def test_the_validation_file_is_looked_at(tmp_path: Path, smollm2: Path) -> None:
-    """Its loss is measured at the end of an epoch, on all of it, and falls with what is learnt."""
+def test_the_validation_file_is_used(tmp_path: Path, smollm2: Path) -> None:
+    """Its loss is computed at the end of an epoch, on all of it, and falls."""
     file = examples.raw(tmp_path / "raw.jsonl", 8)
     asked = job(tmp_path, smollm2, file, msgspec.structs.replace(QUICK, n_epochs=2, batch_size=4))
     heard: list[TrainingEvent] = []
@@ -250,7 +250,7 @@ def test_the_validation_file_is_looked_at(tmp_path: Path, smollm2: Path) -> None
 
 @pytest.mark.parametrize("wrong", ["example", "memory", "model"])
 def test_what_cannot_be_trained_says_why(tmp_path: Path, smollm2: Path, multilingual_e5: Path, wrong: str) -> None:
-    """A broken line, too little memory and a model of another kind end it with their reason."""
+    """An invalid line, too little memory and a model of another kind end the run with the reason."""
     file = examples.raw(tmp_path / "raw.jsonl", 2)
     if wrong == "example":
         file.write_text("{}\n")
@@ -261,8 +261,8 @@ def test_what_cannot_be_trained_says_why(tmp_path: Path, smollm2: Path, multilin
         TrainingProcess(asked).run(lambda _: None)
 
 
-def test_an_unforeseen_end_is_told(tmp_path: Path, smollm2: Path) -> None:
-    """A reader that does not exist is a fault of ours: the error carries its last words."""
+def test_an_unexpected_end_is_reported(tmp_path: Path, smollm2: Path) -> None:
+    """A reader that does not exist is an internal error: the error has the last lines of output."""
     broken = msgspec.structs.replace(job(tmp_path, smollm2, examples.raw(tmp_path / "r", 1)), reader="nowhere:load")
     with pytest.raises(EngineFailed, match="nowhere"):
         TrainingProcess(broken).run(lambda _: None)

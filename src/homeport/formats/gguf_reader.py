@@ -1,8 +1,8 @@
-"""Reads the head of a GGUF file, to know a model without loading it, and whether all its tensors are in the file.
+"""Reads the head of a GGUF file: the model's metadata without loading it, and whether all tensors are in the file.
 
-The file is not trusted: every length is held against what is left of the file, so a hostile one gives an
-InvalidRequest, never a crash and never much memory.
-Layout: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+The file is not trusted: every length is checked against the rest of the file, so a hostile one results in
+InvalidRequest, never in a crash, and never takes much memory. Layout:
+https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
 
 import struct
@@ -21,11 +21,11 @@ _SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<
 _STRING, _ARRAY = 8, 9
 _MAX_KEYS = 100_000
 _MAX_KEY_BYTES = 65_535  # the format's own limit
-_MAX_STRING_BYTES = 16 << 20  # chat templates are the longest there are, some ten kilobytes
-_MOST_HEADER = 128 << 20  # in all; large vocabularies take some ten megabytes
+_MAX_STRING_BYTES = 16 << 20  # the longest are chat templates, some ten kilobytes
+_MOST_HEADER = 128 << 20  # in total; large vocabularies take some ten megabytes
 _MOST_DIMENSIONS = 4
 _ALIGNMENT, _MOST_ALIGNMENT = 32, 1 << 20
-_LEAST_INFO = 24  # what a tensor takes in the header that has neither a name nor dimensions
+_LEAST_INFO = 24  # header bytes of a tensor without a name and dimensions
 _TOKENS = "tokenizer.ggml.tokens"
 _INFILL_KEYS = (
     {"tokenizer.ggml.fim_pre_token_id", "tokenizer.ggml.fim_suf_token_id", "tokenizer.ggml.fim_mid_token_id"},
@@ -42,17 +42,17 @@ _INTERESTING = frozenset().union(*_INFILL_TOKENS)
 
 
 POOLINGS = (MEAN, CLS, LAST) = (1, 2, 3)
-"""llama.cpp's numbers of the ways to make one vector of a text's that are served."""
+"""llama.cpp's numbers of the served pooling types, which make one vector of a text's."""
 
 RANK = 4
-"""llama.cpp's number of the pooling of models that give a score for a pair of texts, no vector."""
+"""llama.cpp's number of the pooling of rerankers, which score a pair of texts and return no vector."""
 
 
 class GgufHeader(msgspec.Struct, frozen=True):
-    """What a GGUF says of itself. `kind` is `model`, or `adapter`, `mmproj`, …; `window` is in tokens.
+    """The metadata of a GGUF. `kind` is `model`, or `adapter`, `mmproj`, …; `window` is in tokens.
 
-    `pooling`: how an embedding model makes one vector of a text's, by llama.cpp's number; None where it does not say.
-    `template`: for chat, empty where there is none.
+    `pooling`: how an embedding model makes one vector of a text's, by llama.cpp's number; None if it is not stated.
+    `template`: for chat, empty if there is none.
     """
 
     architecture: str
@@ -66,7 +66,7 @@ class GgufHeader(msgspec.Struct, frozen=True):
 
 
 def read(path: Path) -> GgufHeader:
-    """Read a file's header. Raises InvalidRequest where it is no GGUF, cut anywhere, or not to be believed."""
+    """Read a file's header. Raises InvalidRequest if it is not a GGUF, truncated anywhere, or inconsistent."""
     values, tokens = _read(path)
     architecture = values.get("general.architecture")
     if not isinstance(architecture, str) or not architecture:
@@ -87,7 +87,7 @@ def read(path: Path) -> GgufHeader:
 
 
 def check_parts(paths: Sequence[Path]) -> None:
-    """Check that files are all the parts of one model, in order and each whole. Raises InvalidRequest naming one."""
+    """Check that files are all parts of one model, in order and complete. Raises InvalidRequest that names one."""
     for at, path in enumerate(paths):
         values, _ = _read(path)
         number, count = _number(values, "split.no", at), _number(values, "split.count", 0) or len(paths)
@@ -107,7 +107,7 @@ def _read(path: Path) -> tuple[dict[str, Value], set[bytes]]:
             values, tokens = reader.pairs()
             needed = reader.end(values.get("general.alignment", _ALIGNMENT))
     except _Broken as broken:
-        raise InvalidRequest(f"{path.name} is not a GGUF file that can be read: {broken}.") from broken
+        raise InvalidRequest(f"{path.name} is not a readable GGUF file: {broken}.") from broken
     if needed > size:
         raise InvalidRequest(
             f"{path.name} is truncated: its tensors end at byte {needed}, and the file has {size}. Download it again."
@@ -126,7 +126,7 @@ def _text(values: dict[str, Value], key: str) -> str | None:
 
 
 class _Broken(Exception):
-    """What is wrong with the file, in words."""
+    """What is wrong with the file, as text."""
 
 
 class _HeaderReader:
@@ -137,12 +137,12 @@ class _HeaderReader:
         self._n_tensors = 0
 
     def pairs(self) -> tuple[dict[str, Value], set[bytes]]:
-        """All scalar and string values by key, and which of the fill-in-the-middle tokens the vocabulary has."""
+        """Return all scalar and string values by key, and which of the fill-in-the-middle tokens the vocabulary has."""
         if self._take(4) != b"GGUF":
-            raise _Broken("it does not begin with the letters GGUF")
+            raise _Broken("it does not start with the letters GGUF")
         version = self._number("<I")
         if version not in (2, 3):
-            raise _Broken(f"format version {version} is not known here (2 and 3 are)")
+            raise _Broken(f"format version {version} is not supported (2 and 3 are)")
         self._n_tensors = self._number("<Q")
         count = self._number("<Q")
         if self._n_tensors * _LEAST_INFO > self._left:
@@ -161,7 +161,7 @@ class _HeaderReader:
         return values, tokens
 
     def end(self, alignment: Value) -> int:
-        """Where the last of the tensors ends, whose places stand behind the pairs."""
+        """Return the end of the last tensor, by the offsets after the pairs."""
         if not isinstance(alignment, int) or not 0 < alignment <= _MOST_ALIGNMENT:
             raise _Broken(f"its alignment is {alignment} bytes")
         ends = [0]
@@ -206,7 +206,7 @@ class _HeaderReader:
     def _string(self, longest: int) -> bytes:
         size = self._number("<Q")
         if size > longest:
-            raise _Broken(f"a text of {size} bytes stands in its header")
+            raise _Broken(f"its header has a text of {size} bytes")
         return self._take(size)
 
     def _number(self, form: str) -> int:

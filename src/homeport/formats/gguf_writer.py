@@ -1,7 +1,7 @@
-"""Writes GGUF files, the same bytes for the same input, with nothing but the standard library.
+"""Writes GGUF files, the same bytes for the same input, with only the standard library.
 
-Knows the layout, and nothing of what an architecture wants in it: conversions and training do.
-Layout: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+Knows the layout, but not what an architecture needs in it: conversions and training do. Layout:
+https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
 
 import struct
@@ -21,7 +21,7 @@ _UINT8, _UINT32, _INT32, _FLOAT32, _BOOL, _STRING, _ARRAY = 0, 4, 5, 6, 7, 8, 9
 
 
 class Tensor(msgspec.Struct, frozen=True):
-    """A tensor as it is to stand in the file. `shape`: the length of a row first. `data`: rows one after another."""
+    """A tensor of the file. `shape`: the length of a row first. `data`: the rows, one after another."""
 
     name: str
     type: int
@@ -30,13 +30,13 @@ class Tensor(msgspec.Struct, frozen=True):
 
 
 class Int32Array(msgspec.Struct, frozen=True):
-    """A list of 32-bit integers: a plain list of numbers is written as floats."""
+    """A list of 32-bit integers; plain lists of numbers are written as floats."""
 
     values: Sequence[int]
 
 
 def write(target: Path, values: Mapping[str, Value | Int32Array], tensors: Sequence[Tensor]) -> None:
-    """Write a file. Numbers become uint32 or float32, `bytes` a list of uint8, lists of bytes lists of texts."""
+    """Write a file. Numbers become uint32 or float32, `bytes` a list of uint8, lists of bytes become lists of texts."""
     infos, offset = [], 0
     for tensor in tensors:
         extents = struct.pack(f"<I{len(tensor.shape)}Q", len(tensor.shape), *tensor.shape)

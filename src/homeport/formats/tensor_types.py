@@ -37,10 +37,10 @@ BLOCKS: Mapping[int, tuple[int, int]] = {
     35: (256, 66),  # TQ2_0
     39: (32, 17),  # MXFP4
 }
-"""Values of a block, and its bytes. A test holds them against the kernels' own."""
+"""Values per block, and its bytes. A test compares them with the kernels' own."""
 
 
 def size_bytes(type: int, shape: Sequence[int]) -> int:
-    """The bytes of a tensor, the length of a row first; 0 of a type that is not known here."""
+    """Return the bytes of a tensor, given the length of a row first; 0 for an unknown type."""
     values, size = BLOCKS.get(type, (1, 0))
     return math.prod(shape) // values * size

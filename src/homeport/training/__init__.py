@@ -1,4 +1,4 @@
-"""Fine-tuning: a LoRA adapter trained on a model's weights, in a process of its own. Knows nothing of jobs' records.
+"""Fine-tuning: trains a LoRA adapter of a model, in a process of its own. Knows nothing of fine-tuning jobs.
 
-Only the child process imports torch, which the extra `homeport[train]` brings.
+Only the child process imports torch, which the extra `homeport[train]` installs.
 """

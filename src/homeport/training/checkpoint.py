@@ -1,4 +1,4 @@
-"""What a training goes on from after it was cut off. Imported in the process that trains only."""
+"""The state from which an interrupted training run resumes. Imported in the training process only."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,31 +16,31 @@ _FORMAT = 1
 
 @dataclass
 class TrainingState:
-    """How far a training is: `step` steps are done, and what they measured. `tokens`: trained on so far."""
+    """The progress of a training run: `step` steps are done, with their metrics. `tokens`: trained on so far."""
 
     step: int = 0
     tokens: int = 0
     examples: int = 0
-    measures: list[StepMetrics] = field(default_factory=list)
+    metrics: list[StepMetrics] = field(default_factory=list)
 
 
-def save_checkpoint(folder: Path, identity: str, progress: TrainingState, learnt: Any, optimiser: Any) -> None:
-    """Write it all, so that whatever happens an older or this state stands there whole."""
-    said = msgspec.json.encode((progress.step, progress.tokens, progress.examples, progress.measures)).decode()
-    held = {"format": _FORMAT, "identity": identity, "progress": said, "learnt": learnt, "optimiser": optimiser}
+def save_checkpoint(folder: Path, identity: str, progress: TrainingState, adapter: Any, optimizer: Any) -> None:
+    """Write the whole state atomically: whatever happens, the older or the new one is complete."""
+    text = msgspec.json.encode((progress.step, progress.tokens, progress.examples, progress.metrics)).decode()
+    state = {"format": _FORMAT, "identity": identity, "progress": text, "learnt": adapter, "optimiser": optimizer}
     with atomic.replace_file(folder / FILE, mode=0o666) as partial, partial.open("wb") as file:
-        torch.save(held, file)
+        torch.save(state, file)
 
 
 def load_checkpoint(folder: Path, identity: str) -> tuple[TrainingState, Any, Any] | None:
-    """What was kept of the same training; None where nothing was, or of another."""
+    """Load the state of the same training run; None if there is none, or only that of another."""
     try:
-        held = torch.load(folder / FILE, map_location="cpu", weights_only=True)
+        state = torch.load(folder / FILE, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         return None
-    if held.get("format") != _FORMAT or held["identity"] != identity:
+    if state.get("format") != _FORMAT or state["identity"] != identity:
         return None
-    step, tokens, examples, measures = msgspec.json.decode(
-        held["progress"], type=tuple[int, int, int, list[StepMetrics]]
+    step, tokens, examples, metrics = msgspec.json.decode(
+        state["progress"], type=tuple[int, int, int, list[StepMetrics]]
     )
-    return TrainingState(step, tokens, examples, measures), held["learnt"], held["optimiser"]
+    return TrainingState(step, tokens, examples, metrics), state["learnt"], state["optimiser"]

@@ -1,6 +1,6 @@
-"""Completions as classes: each validation example as a question with every class for an answer.
+"""Completions as class labels: each validation example as a question with every class as a candidate answer.
 
-A class is judged by the likelihood of all its tokens, so classes may be several tokens long. Knows nothing of measures.
+A class is scored by the likelihood of all its tokens, so classes may have several tokens. Knows nothing of metrics.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _BOTH = 2
 
 
 class ClassificationEval(msgspec.Struct, frozen=True):
-    """Questions: of each, one lesson for every class, and the place of the true one. `positive`: that of two."""
+    """Questions: for each, one tokenized example per class, and the index of the true class. `positive`: one of two."""
 
     options: Classification
     choices: tuple[tuple[TokenizedExample, ...], ...]
@@ -26,64 +26,65 @@ class ClassificationEval(msgspec.Struct, frozen=True):
 
 
 class TrainingData(msgspec.Struct, frozen=True):
-    """What is learnt, and what is only looked at: of one kind, or of the other; and the quiz, if one is asked for."""
+    """The examples to train on and to validate with, of one kind, and the classification eval, if requested."""
 
     training: Sequence[TokenizedExample] | Sequence[TokenizedPair]
     validation: Sequence[TokenizedExample] | Sequence[TokenizedPair]
-    quiz: ClassificationEval | None = None
+    evaluation: ClassificationEval | None = None
 
     @property
     def tokens(self) -> int:
-        """Tokens of one epoch."""
+        """The tokens of one epoch."""
         return sum(one.size for one in self.training)
 
 
 def build_eval(
-    asked: Classification, training: Sequence[Example], validation: Sequence[Example], tutor: ExampleTokenizer
+    options: Classification, training: Sequence[Example], validation: Sequence[Example], tokenizer: ExampleTokenizer
 ) -> ClassificationEval:
-    """The quiz of two files. Raises InvalidRequest naming what does not fit the classes in the training file."""
-    learnt, posed = _completions(training, TRAINING), _completions(validation, VALIDATION)
-    if not posed:
-        raise InvalidRequest("Classification is measured on a validation file.", param=VALIDATION)
-    classes = {example.completion.strip(): example.completion for example in learnt}
+    """Build the eval of two files. Raises InvalidRequest that names what does not match the training file's classes."""
+    training_examples, validation_examples = _completions(training, TRAINING), _completions(validation, VALIDATION)
+    if not validation_examples:
+        raise InvalidRequest("Classification metrics need a validation file: add one.", param=VALIDATION)
+    classes = {example.completion.strip(): example.completion for example in training_examples}
     names = sorted(classes)
-    positive = _positive(asked, names)
+    positive = _positive(options, names)
     choices, truths = [], []
-    for number, example in enumerate(posed, 1):
+    for number, example in enumerate(validation_examples, 1):
         name = example.completion.strip()
         if name not in classes:
             raise InvalidRequest(
                 f"Example {number} is of the class {name!r}, which no training example has.", param=VALIDATION
             )
-        choices.append(tuple(tutor.tokenize_completion(example.prompt, classes[each]) for each in names))
+        choices.append(tuple(tokenizer.tokenize_completion(example.prompt, classes[each]) for each in names))
         truths.append(names.index(name))
-    return ClassificationEval(asked, tuple(choices), tuple(truths), positive)
+    return ClassificationEval(options, tuple(choices), tuple(truths), positive)
 
 
-def _positive(asked: Classification, names: Sequence[str]) -> int | None:
-    """The place of the positive class, of two. Raises InvalidRequest."""
-    if asked.n_classes is not None and asked.n_classes != len(names):
+def _positive(options: Classification, names: Sequence[str]) -> int | None:
+    """Return the index of the positive class, of two. Raises InvalidRequest."""
+    if options.n_classes is not None and options.n_classes != len(names):
         raise InvalidRequest(
-            f"The training file has {len(names)} classes, not {asked.n_classes}.", param="classification_n_classes"
+            f"The training file has {len(names)} classes, not {options.n_classes}.", param="classification_n_classes"
         )
-    if asked.positive_class is None:
-        if asked.n_classes is None:
+    if options.positive_class is None:
+        if options.n_classes is None:
             raise InvalidRequest(
-                "Say how many classes there are, or which one of two is positive.", param="classification_n_classes"
+                "Set the number of classes, or which one of two is positive.", param="classification_n_classes"
             )
         return None
     if len(names) != _BOTH:
         raise InvalidRequest(
-            f"A positive class is of two; the training file has {len(names)}.", param="classification_positive_class"
+            f"A positive class needs two classes, but the training file has {len(names)}.",
+            param="classification_positive_class",
         )
-    name = asked.positive_class.strip()
+    name = options.positive_class.strip()
     if name not in names:
         raise InvalidRequest(f"No completion in the training file is {name!r}.", param="classification_positive_class")
     return names.index(name)
 
 
 def _completions(examples: Sequence[Example], param: str) -> list[CompletionExample]:
-    found = [example for example in examples if isinstance(example, CompletionExample)]
-    if len(found) != len(examples):
+    completions = [example for example in examples if isinstance(example, CompletionExample)]
+    if len(completions) != len(examples):
         raise InvalidRequest("Classes are completions: the file must hold prompts and completions.", param=param)
-    return found
+    return completions

@@ -1,4 +1,4 @@
-"""How well classes are told apart, as 2023's fine-tunes measured it. Pure: from probabilities to numbers.
+"""Classification metrics, as the legacy fine-tuning API defined them. Pure: from probabilities to numbers.
 
 Knows nothing of tokens, nor of where probabilities come from.
 """
@@ -13,11 +13,10 @@ METRIC_PREFIX = "classification/"
 def compute_metrics(
     probabilities: Sequence[Sequence[float]], truths: Sequence[int], options: Classification, positive: int | None
 ) -> Mapping[str, float]:
-    """Every measure of what a model thought of some questions: of each, all classes' probabilities and the true class.
+    """Compute all metrics of some questions: for each, the probabilities of all classes and the index of the true one.
 
     With a `positive` class: precision, recall, F-scores and the areas under both curves; without: the F1 of every
-    class, weighted by how often it is true. What the questions do not tell, such as the recall of a class that none
-    has, is left out.
+    class, weighted by its frequency. Undefined values, such as the recall of a class without examples, are omitted.
     """
     said = [max(range(len(row)), key=row.__getitem__) for row in probabilities]
     found = {"accuracy": sum(map(int.__eq__, said, truths)) / len(truths)}
@@ -33,7 +32,7 @@ def _weighted_metrics(said: Sequence[int], truths: Sequence[int]) -> float:
     total = 0.0
     for one in set(truths):
         both = sum(a == b == one for a, b in zip(said, truths, strict=True))
-        # F1 of a class is twice what both name, over all that either names.
+        # F1 of a class is twice the true positives, over predicted plus actual positives.
         total += truths.count(one) * 2 * both / (said.count(one) + truths.count(one))
     return total / len(truths)
 
@@ -48,7 +47,7 @@ def _binary(
     if any(truths):
         found["recall"] = both / sum(truths)
         for beta in betas or (1.0,):
-            # (1 + b²) P R / (b² P + R), written so that it is 0 and not undefined where nothing was found.
+            # (1 + b²) P R / (b² P + R), written so that it is 0 and not undefined without true positives.
             square = beta * beta
             found[f"f{beta:g}"] = (1 + square) * both / (square * sum(truths) + sum(said))
         found["auprc"] = _average_precision(truths, scores)
@@ -58,7 +57,7 @@ def _binary(
 
 
 def _roc_auc(truths: Sequence[bool], scores: Sequence[float]) -> float:
-    """The chance that a positive one scores above a negative one; a tie counts half."""
+    """Return the probability that a positive one scores above a negative one; a tie counts half."""
     above = below = 0
     wins = 0.0
     for positives, negatives in _sorted_counts(truths, scores):
@@ -69,7 +68,7 @@ def _roc_auc(truths: Sequence[bool], scores: Sequence[float]) -> float:
 
 
 def _average_precision(truths: Sequence[bool], scores: Sequence[float]) -> float:
-    """The mean precision at every positive one, from the highest score down."""
+    """Return the mean precision at every positive one, by descending score."""
     hits = seen = 0
     area = 0.0
     for positives, negatives in _sorted_counts(truths, scores):
@@ -80,7 +79,7 @@ def _average_precision(truths: Sequence[bool], scores: Sequence[float]) -> float
 
 
 def _sorted_counts(truths: Sequence[bool], scores: Sequence[float]) -> Iterator[tuple[int, int]]:
-    """Of each score, from the highest down: how many positive and negative ones have it."""
+    """Return how many positive and negative ones have each score, by descending score."""
     counts: dict[float, list[int]] = {}
     for truth, score in zip(truths, scores, strict=True):
         counts.setdefault(score, [0, 0])[0 if truth else 1] += 1

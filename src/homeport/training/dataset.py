@@ -1,6 +1,6 @@
 """Reads training files: JSON lines of prompt and completion, of chat messages, or of preferences between answers.
 
-Every fault is told with its line. Knows nothing of tokens: what needs the model is checked when it is read with it.
+Every error names its line. Knows nothing of tokens: what needs the model is checked in `tokenization`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,25 +16,25 @@ from homeport.domain.json_text import foreign_encoding, strip_bom
 from homeport.domain.training import Method
 
 PARAM = "training_file"
-LINE_BYTES = 4 << 20  # of one example: more is no example but a file of another kind
+LINE_BYTES = 4 << 20  # of one example; a longer line means a file of another kind
 
 
 class CompletionExample(msgspec.Struct, frozen=True):
-    """Raw text, and how it goes on."""
+    """A prompt and its continuation, as raw text."""
 
     prompt: str
     completion: str
 
 
 class ConversationExample(msgspec.Struct, frozen=True):
-    """A chat; `taught` are the places of the answers that are to be learnt."""
+    """A chat; `trained_turns` are the indexes of the answers to learn."""
 
     messages: tuple[Message, ...]
     trained_turns: tuple[int, ...]
 
 
 class PreferenceExample(msgspec.Struct, frozen=True):
-    """A chat up to an answer, a good one and a worse one."""
+    """A chat up to an answer, a preferred answer and a rejected one."""
 
     messages: tuple[Message, ...]
     preferred: str
@@ -57,15 +57,15 @@ class _MessageLine(AnswerFields, forbid_unknown_fields=True, kw_only=True):
     weight: Literal[0, 1] | None = None
 
     def text(self) -> str:
-        """What is said. Raises _Wrong where a message holds what cannot be learnt."""
+        """Return the message's text. Raises _InvalidLine for content that cannot be trained on."""
         if (name := find_unserved(self)) is not None:
             raise _InvalidLine(f"training on `{name}` is not supported yet")
         if isinstance(self.content, str):
             return self.content
-        said = [self.refusal] if self.content is None else [part.text or part.refusal for part in self.content]
-        if self.role != "assistant" and None in said:
+        texts = [self.refusal] if self.content is None else [part.text or part.refusal for part in self.content]
+        if self.role != "assistant" and None in texts:
             raise _InvalidLine(f"a message of role `{self.role}` has no `content`")
-        return "".join(text or "" for text in said)
+        return "".join(text or "" for text in texts)
 
 
 class _ChatLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,20 +87,20 @@ class _CompletionLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read(path: Path, method: Method, param: str = PARAM) -> Sequence[Example]:
-    """Every example of a file. Raises InvalidRequest naming the line, or what is wrong with the file as a whole."""
+    """Read every example of a file. Raises InvalidRequest that names the line, or what is wrong with the whole file."""
     with path.open("rb") as file:
         return parse(_lines(file, param), method, param)
 
 
 def check(path: Path, method: Method, param: str = PARAM) -> None:
-    """Raise what `read` would raise, without holding more than a line."""
+    """Raise what `read` would raise, without holding more than a line in memory."""
     with path.open("rb") as file:
         for _ in _examples(_lines(file, param), method, param):
             pass
 
 
 def parse(lines: Iterable[bytes], method: Method, param: str = PARAM) -> Sequence[Example]:
-    """The same of lines at hand. Empty ones are passed over."""
+    """Parse lines in the same way. Empty ones are skipped."""
     return list(_examples(lines, method, param))
 
 
@@ -114,7 +114,7 @@ def _examples(lines: Iterable[bytes], method: Method, param: str) -> Iterator[Ex
         except (msgspec.DecodeError, UnicodeDecodeError, _InvalidLine) as error:
             why = foreign_encoding(line) or error
             raise InvalidRequest(
-                f"Line {number} of the file is no example: {excerpt(str(why))}.", param=param
+                f"Line {number} of the file is not an example: {excerpt(str(why))}.", param=param
             ) from error
         if kind not in (None, type(example)):
             raise InvalidRequest(f"Line {number} of the file has another form than those before it.", param=param)
@@ -125,7 +125,7 @@ def _examples(lines: Iterable[bytes], method: Method, param: str) -> Iterator[Ex
 
 
 class _InvalidLine(Exception):
-    """What is wrong with a line, in words."""
+    """What is wrong with a line, as text."""
 
 
 def _lines(file: Iterable[bytes], param: str) -> Iterator[bytes]:
@@ -144,10 +144,10 @@ def _example(line: bytes, method: Method) -> Example:
     if "messages" in fields:
         return _conversation(msgspec.json.decode(line, type=_ChatLine))
     if "prompt" in fields:
-        made = msgspec.json.decode(line, type=_CompletionLine)
-        if not made.completion:
+        decoded = msgspec.json.decode(line, type=_CompletionLine)
+        if not decoded.completion:
             raise _InvalidLine("the completion is empty")
-        return CompletionExample(made.prompt, made.completion)
+        return CompletionExample(decoded.prompt, decoded.completion)
     raise _InvalidLine("it has neither `messages` nor `prompt` and `completion`")
 
 
@@ -155,24 +155,24 @@ def _conversation(chat: _ChatLine) -> ConversationExample:
     answers = [at for at, turn in enumerate(chat.messages) if turn.role == "assistant"]
     if any(turn.weight is not None and turn.role != "assistant" for turn in chat.messages):
         raise _InvalidLine("only messages of the assistant have a `weight`")
-    taught = tuple(at for at in answers if chat.messages[at].weight != 0)
-    if not taught:
-        raise _InvalidLine("no message of the assistant is to be learnt")
-    if taught[0] == 0:
-        raise _InvalidLine("it begins with the assistant's message: nothing asked for it")
-    return ConversationExample(_messages(chat.messages), taught)
+    trained_turns = tuple(at for at in answers if chat.messages[at].weight != 0)
+    if not trained_turns:
+        raise _InvalidLine("no message of the assistant is trained on")
+    if trained_turns[0] == 0:
+        raise _InvalidLine("it begins with a message of the assistant")
+    return ConversationExample(_messages(chat.messages), trained_turns)
 
 
-def _preference(made: _PreferenceLine) -> PreferenceExample:
-    if not made.input.messages or made.input.messages[-1].role == "assistant":
-        raise _InvalidLine("`input` must end with a message that is to be answered")
+def _preference(decoded: _PreferenceLine) -> PreferenceExample:
+    if not decoded.input.messages or decoded.input.messages[-1].role == "assistant":
+        raise _InvalidLine("`input` must end with a message to answer")
     answers = []
     for name in ("preferred_output", "non_preferred_output"):
-        turns: tuple[_MessageLine, ...] = getattr(made, name)
+        turns: tuple[_MessageLine, ...] = getattr(decoded, name)
         if len(turns) != 1 or turns[0].role != "assistant":
             raise _InvalidLine(f"`{name}` must be one message of the assistant")
         answers.append(turns[0].text())
-    return PreferenceExample(_messages(made.input.messages), *answers)
+    return PreferenceExample(_messages(decoded.input.messages), *answers)
 
 
 def _messages(turns: Iterable[_MessageLine]) -> tuple[Message, ...]:

@@ -1,7 +1,7 @@
-"""A decoder in torch whose weights stand still, with small factors beside them that learn (LoRA, Hu et al. 2021).
+"""A decoder in torch with frozen weights and trainable low-rank factors (LoRA, Hu et al. 2021).
 
-Weights are used as they lie in the file, q and k rows in llama.cpp's order too, so that what is learnt needs no
-reordering to be used there. Knows nothing of losses. Imported in the process that trains only.
+Weights are used in the file's order, including llama.cpp's order of q and k rows, so that an adapter needs no
+reordering to be used there. Knows nothing of losses. Imported in the training process only.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,11 +21,11 @@ from homeport.training.decoder_config import (
 )
 
 RANK, ALPHA = 8, 16.0
-_ROTARY_CACHE_TOKENS = 512  # in one pass; of more, what is between blocks is kept and the rest computed twice
+_ROTARY_CACHE_TOKENS = 512  # in one pass; longer ones are computed in part twice, to save memory
 
 
 def precision(device: str) -> torch.dtype:
-    """What weights are kept in: bfloat16 where the processor multiplies it itself, which is faster and half the size.
+    """Return the precision of weights: bfloat16 if the processor multiplies it natively (faster, half the size).
 
     With AVX-512's bfloat16 a product took a quarter of the time; without it, it would take a multiple.
     """
@@ -36,7 +36,7 @@ def precision(device: str) -> torch.dtype:
 
 
 class LoraFactors:
-    """What learns: for each changed weight W a pair A, B; the model then computes with W + B A * ALPHA / RANK."""
+    """The trained factors: a pair A, B per adapted weight W; the model computes with W + B A * ALPHA / RANK."""
 
     def __init__(self, weights: Mapping[str, Tensor], seed: int) -> None:
         made = torch.Generator().manual_seed(seed)
@@ -56,18 +56,18 @@ class LoraFactors:
         yield from self.up.values()
 
     def add(self, name: str, values: Tensor, found: Tensor) -> Tensor:
-        """What a weight gives for `values`, changed."""
+        """Return a weight's output for `values`, with its factors added."""
         if self.are_off:
             return found
         change = functional.linear(functional.linear(values, self.down[name]), self.up[name])
         return found + change * (ALPHA / RANK)
 
     def state(self) -> dict[str, dict[str, Tensor]]:
-        """Everything that was learnt."""
+        """Return all trained tensors."""
         return {"down": dict(self.down), "up": dict(self.up)}
 
     def restore(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
-        """Take over what `state` gave."""
+        """Restore what `state` returned."""
         with torch.no_grad():
             for name, kept in (("down", self.down), ("up", self.up)):
                 for key, tensor in kept.items():
@@ -75,9 +75,9 @@ class LoraFactors:
 
 
 class Decoder:
-    """The model. `weights`: every tensor of its file by name, vectors as such, in float32.
+    """The model. `weights`: every tensor of its file by name, vectors as vectors, in float32.
 
-    Matrices may be in another precision: products are computed in it, all else, and all that learns, in float32.
+    Matrices may have another precision: products are computed in it, all else, and all that is trained, in float32.
     """
 
     def __init__(self, shape: DecoderConfig, weights: Mapping[str, Tensor], factors: LoraFactors) -> None:
@@ -92,9 +92,9 @@ class Decoder:
             self._speeds = self._speeds / slowed
 
     def hidden(self, ids: Tensor) -> Tensor:
-        """What stands before the output of each position, (batch, length, width), of ids (batch, length).
+        """Return the hidden states before the output, (batch, length, width), of ids (batch, length).
 
-        What follows a position does not change it, so shorter rows may be filled up with anything.
+        Later positions do not change earlier ones, so shorter rows may be padded with anything.
         """
         values = functional.embedding(ids, self._weights[f"{EMBEDDING}.weight"]).float()
         angles = torch.outer(torch.arange(ids.shape[1], device=ids.device, dtype=torch.float32), self._speeds)
@@ -107,7 +107,7 @@ class Decoder:
         return self._rms_norm(f"{OUTPUT_NORM}.weight", values)
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """The logits of what `hidden` gave, (…, vocabulary)."""
+        """Return the logits of hidden states, (…, vocabulary)."""
         return _matmul(hidden, self._output)
 
     def _block(self, layer: int, values: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
@@ -133,7 +133,7 @@ class Decoder:
         return self._linear(f"{block}.attn_output", found.transpose(1, 2).flatten(2))
 
     def _heads(self, block: str, part: str, values: Tensor, count: int) -> Tensor:
-        """(batch, heads, length, head)."""
+        """Return (batch, heads, length, head)."""
         found = self._linear(f"{block}.{part}", values).unflatten(-1, (count, self._shape.head))
         norm = f"{block}.{part}_norm.weight"
         if norm in self._weights:
@@ -141,7 +141,7 @@ class Decoder:
         return found.transpose(1, 2)
 
     def _apply_rotary(self, heads: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
-        """Rotary positions (Su et al. 2021)."""
+        """Apply rotary position embeddings (Su et al. 2021)."""
         cos, sin = turn
         if self._shape.is_interleaved:
             left, right = heads.unflatten(-1, (-1, 2)).unbind(-1)

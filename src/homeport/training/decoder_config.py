@@ -1,7 +1,7 @@
-"""What a decoder is made of, read from its file's metadata: the architectures that can be trained, and no others.
+"""The sizes of a decoder, read from its file's metadata, for the architectures that can be trained.
 
-A feature that this does not name would be computed wrongly and not noticed, so whatever is unknown is refused.
-Source: llama.cpp's src/models (llama, qwen2, qwen3) for which rotation and norms each architecture has.
+An unknown feature would silently be computed wrongly, so everything unknown is refused. Source: llama.cpp's src/models
+(llama, qwen2, qwen3) for the rotation and norms of each architecture.
 """
 
 from collections.abc import Collection, Mapping
@@ -13,7 +13,7 @@ from homeport.domain.errors import InvalidRequest
 
 INTERLEAVED, HALVES = "interleaved", "halves"
 ROTATIONS: Mapping[str, str] = {"llama": INTERLEAVED, "qwen2": HALVES, "qwen3": HALVES}
-"""The architectures that can be trained, and which numbers of a head each rotates together."""
+"""The architectures that can be trained, and which elements of a head each rotates together."""
 
 LINEARS = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
 """The weights of a block that an adapter changes."""
@@ -24,7 +24,7 @@ _HEAD_NORMS = ("attn_q_norm", "attn_k_norm")
 
 
 class DecoderConfig(msgspec.Struct, frozen=True):
-    """A decoder's sizes. `head`: numbers in one head; `rope_base`: of the rotation's wavelengths."""
+    """A decoder's sizes. `head`: elements of one head; `rope_base`: of the rotation's wavelengths."""
 
     architecture: str
     layers: int
@@ -37,7 +37,7 @@ class DecoderConfig(msgspec.Struct, frozen=True):
 
     @classmethod
     def read(cls, metadata: Mapping[str, str]) -> Self:
-        """Read it. Raises InvalidRequest for a model that cannot be trained here, with the reason."""
+        """Read the sizes. Raises InvalidRequest for a model that cannot be trained, with the reason."""
         family = metadata.get("general.architecture", "")
         if family not in ROTATIONS:
             raise _unsupported_model(f"its architecture is {family or 'unknown'}; {', '.join(ROTATIONS)} can be")
@@ -45,7 +45,7 @@ class DecoderConfig(msgspec.Struct, frozen=True):
         if scaling != "none":
             raise _unsupported_model(f"its positions are scaled ({scaling})")
         if int(metadata.get(f"{family}.expert_count", "0")):
-            raise _unsupported_model("it is made of experts")
+            raise _unsupported_model("it is a mixture of experts")
         try:
             width, heads = (int(metadata[f"{family}.{key}"]) for key in ("embedding_length", "attention.head_count"))
             head = int(metadata.get(f"{family}.attention.key_length", width // heads))
@@ -64,16 +64,16 @@ class DecoderConfig(msgspec.Struct, frozen=True):
         except (KeyError, ValueError) as error:
             raise _unsupported_model(f"its header lacks a plain number ({error})") from error
         if (rotated, value) != (head, head):
-            raise _unsupported_model("its heads are rotated in part, or keys and values differ in length")
+            raise _unsupported_model("its heads are partly rotated, or keys and values differ in length")
         return shape
 
     @property
     def is_interleaved(self) -> bool:
-        """Whether neighbours are rotated together; else a head's first half with its second."""
+        """Whether neighboring elements are rotated together; else a head's first half with its second."""
         return ROTATIONS[self.architecture] == INTERLEAVED
 
     def check(self, names: Collection[str]) -> None:
-        """Raise InvalidRequest where a file has weights that this decoder does not use, or lacks one that it does."""
+        """Raise InvalidRequest if a file has weights that this decoder does not use, or lacks one that it does."""
         blocks = [f"blk.{layer}.{part}" for layer in range(self.layers) for part in (*LINEARS, *_NORMS)]
         needed = {f"{name}.weight" for name in (EMBEDDING, OUTPUT_NORM, *blocks)}
         also = {f"{name}.weight" for name in (OUTPUT, ROPE_FACTORS)}
@@ -83,7 +83,7 @@ class DecoderConfig(msgspec.Struct, frozen=True):
         if missing := sorted(needed - set(names)):
             raise _unsupported_model(f"its file has no {missing[0]}")
         if unknown := sorted(set(names) - needed - also):
-            raise _unsupported_model(f"its file has {unknown[0]}, of which nothing is known here")
+            raise _unsupported_model(f"its file has {unknown[0]}, which this version does not know")
 
 
 def _unsupported_model(why: str) -> InvalidRequest:

@@ -1,7 +1,6 @@
-"""A fine-tune asked for on the command line: trained here and now, then installed.
+"""A fine-tuning run of the command line: trains in this process's child, and installs the result.
 
-What it is called and where its work lies follow from what is asked, so that the same command goes on where it was cut
-off.
+Its name and its folder follow from the arguments, so that rerunning the command resumes.
 """
 
 import hashlib
@@ -11,16 +10,18 @@ import msgspec
 
 from homeport.domain.errors import InvalidRequest, Unavailable
 from homeport.domain.training import TrainingRequest, TrainingResult, TrainingTask
-from homeport.training.process import Hear
+from homeport.training.process import OnEvent
 from homeport.training.service import LocalTrainingService
 
 _LENGTH = 8
 
 
-def train_locally(training_request: TrainingRequest, service: LocalTrainingService, on_event: Hear) -> TrainingResult:
-    """Train as ordered and install what comes of it; what is there already is given at once.
+def train_locally(
+    training_request: TrainingRequest, service: LocalTrainingService, on_event: OnEvent
+) -> TrainingResult:
+    """Train, install the result and return it; a finished result is returned at once.
 
-    Raises InvalidRequest for what cannot be trained, and Unavailable where the extra is missing or it was stopped.
+    Raises InvalidRequest for what cannot be trained, and Unavailable if the extra is missing or the run was stopped.
     """
     digest = service.check_model(training_request.model)
     known = run_id(training_request, digest)
@@ -35,14 +36,14 @@ def train_locally(training_request: TrainingRequest, service: LocalTrainingServi
     )
     done = service.prepare_run(work).run(on_event)
     if done is None:
-        raise Unavailable("The training was stopped; the same command goes on from there.")
+        raise Unavailable("The training was stopped. Rerun the same command to resume.")
     return done
 
 
 def run_id(training_request: TrainingRequest, digest: str) -> str:
-    """The same for the same order on the same weights, whose hash is `digest`; letters and digits.
+    """Return an id that is the same for the same request on the same weights (`digest`); letters and digits.
 
-    Raises InvalidRequest where a file cannot be read.
+    Raises InvalidRequest if a file cannot be read.
     """
     parts: list[Any] = [digest, training_request.suffix, training_request.hyperparameters]
     for file in (training_request.training_file, training_request.validation_file):

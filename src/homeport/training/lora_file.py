@@ -1,6 +1,6 @@
-"""What was learnt as a GGUF adapter, written and read again. Imported in the process that trains only.
+"""Writes and reads trained factors as a GGUF adapter. Imported in the training process only.
 
-Only pairs of factors stand in it: any other tensor makes llama.cpp refuse the file.
+It has only pairs of factors: llama.cpp refuses a file with any other tensor.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from homeport.training.decoder import ALPHA, LoraFactors
 
 
 def write(target: Path, factors: LoraFactors, architecture: str, name: str) -> None:
-    """Write the file, so that a reader sees it whole or not at all."""
+    """Write the file atomically."""
     values: dict[str, gguf_writer.Value] = {
         "general.type": "adapter",
         "general.architecture": architecture,
@@ -29,15 +29,19 @@ def write(target: Path, factors: LoraFactors, architecture: str, name: str) -> N
 
 
 def load_adapter(factors: LoraFactors, tensors: Iterator[tuple[str, Any]]) -> None:
-    """Have factors begin with an adapter's tensors. Raises InvalidRequest where they are not of the same make."""
-    found = {name: torch.from_numpy(rows) for name, rows in tensors}
-    places = {f"{name}.lora_a": factor for name, factor in factors.down.items()}
-    places |= {f"{name}.lora_b": factor for name, factor in factors.up.items()}
-    if {name: tensor.shape for name, tensor in found.items()} != {name: place.shape for name, place in places.items()}:
-        raise InvalidRequest("This fine-tuned model cannot be trained further: it was made elsewhere.", param="model")
+    """Initialize factors with an adapter's tensors. Raises InvalidRequest if their names or shapes differ."""
+    adapter_tensors = {name: torch.from_numpy(rows) for name, rows in tensors}
+    targets = {f"{name}.lora_a": factor for name, factor in factors.down.items()}
+    targets |= {f"{name}.lora_b": factor for name, factor in factors.up.items()}
+    if {name: tensor.shape for name, tensor in adapter_tensors.items()} != {
+        name: factor.shape for name, factor in targets.items()
+    }:
+        raise InvalidRequest(
+            "This fine-tuned model cannot be trained further: its adapter has other tensors.", param="model"
+        )
     with torch.no_grad():
-        for name, place in places.items():
-            place.copy_(found[name])
+        for name, factor in targets.items():
+            factor.copy_(adapter_tensors[name])
 
 
 def _tensors(factors: LoraFactors) -> Iterator[gguf_writer.Tensor]:

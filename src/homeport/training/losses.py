@@ -1,6 +1,6 @@
-"""What is to become small: how badly lessons are foretold, or how little one answer is preferred to another.
+"""The losses: next-token prediction of examples, and preference of one answer over another.
 
-Imported in the process that trains only.
+Imported in the training process only.
 """
 
 from collections.abc import Sequence
@@ -14,42 +14,42 @@ from torch.utils.checkpoint import checkpoint
 from homeport.training.decoder import Decoder
 from homeport.training.tokenization import TokenizedExample, TokenizedPair, group_by_length
 
-TOGETHER = 512  # tokens computed at a time, padding counted; one lesson may be longer
-_ROWS = 256  # logits held at a time: 50 MB of a vocabulary of 50,000
+TOGETHER = 512  # tokens computed at a time, padding included; one example may be longer
+_ROWS = 256  # logits held at a time: 50 MB for a vocabulary of 50,000
 
 
 @dataclass
 class LossSums:
-    """What a step or a look at other lessons came to. `weight` and `answers` are what the rest is divided by."""
+    """Sums over a step or a validation. `weight` and `answers` are the divisors of the rest."""
 
     loss: float = 0.0
     weight: float = 0.0
     right: int = 0
-    tokens: int = 0  # of those that count in full
+    tokens: int = 0  # those of weight 1
     whole: int = 0
     answers: int = 0
 
     @property
     def mean_loss(self) -> float:
-        """Per token."""
+        """The mean loss per token."""
         return self.loss / self.weight if self.weight else 0.0
 
     @property
     def token_accuracy(self) -> float:
-        """The share of tokens that were the likeliest."""
+        """The share of tokens that were the most likely."""
         return self.right / self.tokens if self.tokens else 0.0
 
     @property
     def sequence_accuracy(self) -> float:
-        """The share of lessons whose every token was."""
+        """The share of examples of which every token was."""
         return self.whole / self.answers if self.answers else 0.0
 
 
-def next_token_loss(decoder: Decoder, lessons: Sequence[TokenizedExample], sums: LossSums, *, learns: bool) -> None:
-    """Add up how lessons are foretold; `learns`: and the gradients of the mean loss per token."""
-    total = sum(sum(lesson.weights[1:]) for lesson in lessons)
-    for places in group_by_length([len(lesson.ids) for lesson in lessons], TOGETHER):
-        part = [lessons[place] for place in places]
+def next_token_loss(decoder: Decoder, examples: Sequence[TokenizedExample], sums: LossSums, *, learns: bool) -> None:
+    """Add up the next-token loss of examples; `learns`: also the gradients of the mean loss per token."""
+    total = sum(sum(example.weights[1:]) for example in examples)
+    for places in group_by_length([len(example.ids) for example in examples], TOGETHER):
+        part = [examples[place] for place in places]
         with torch.set_grad_enabled(learns):
             losses, weights, right = _token_losses(decoder, part)
             loss = (losses * weights).sum()
@@ -61,7 +61,7 @@ def next_token_loss(decoder: Decoder, lessons: Sequence[TokenizedExample], sums:
 
 
 def dpo_loss(decoder: Decoder, pairs: Sequence[TokenizedPair], beta: float, sums: LossSums, *, learns: bool) -> None:
-    """The same of preferences: direct preference optimisation (Rafailov et al. 2023)."""
+    """Do the same for preferences: direct preference optimization (Rafailov et al. 2023)."""
     for pair in pairs:
         both = [pair.chosen, pair.rejected]
         decoder.factors.are_off = True
@@ -77,39 +77,39 @@ def dpo_loss(decoder: Decoder, pairs: Sequence[TokenizedPair], beta: float, sums
             if learns:
                 (loss / len(pairs)).backward()
         sums.loss += float(loss.detach())
-        told = int(float(margin.detach()) > 0)
-        sums.right, sums.whole = sums.right + told, sums.whole + told
+        is_right = int(float(margin.detach()) > 0)
+        sums.right, sums.whole = sums.right + is_right, sums.whole + is_right
         sums.weight, sums.tokens, sums.answers = sums.weight + 1, sums.tokens + 1, sums.answers + 1
 
 
-def likelihoods(decoder: Decoder, lessons: Sequence[TokenizedExample]) -> Tensor:
-    """The log-probability of what counts in each of any number of lessons, without gradients; (lessons,)."""
-    found = torch.zeros(len(lessons))
+def likelihoods(decoder: Decoder, examples: Sequence[TokenizedExample]) -> Tensor:
+    """Return the log-probability of each example's weighted tokens, without gradients; (examples,)."""
+    found = torch.zeros(len(examples))
     with torch.no_grad():
-        for places in group_by_length([len(lesson.ids) for lesson in lessons], TOGETHER):
-            found[places] = _likelihoods(decoder, [lessons[place] for place in places]).cpu()
+        for places in group_by_length([len(example.ids) for example in examples], TOGETHER):
+            found[places] = _likelihoods(decoder, [examples[place] for place in places]).cpu()
     return found
 
 
-def _likelihoods(decoder: Decoder, lessons: Sequence[TokenizedExample]) -> Tensor:
-    """The log-probability of each lesson's answer, (lessons,)."""
-    losses, weights, _ = _token_losses(decoder, lessons)
+def _likelihoods(decoder: Decoder, examples: Sequence[TokenizedExample]) -> Tensor:
+    """Return the log-probability of each example's answer, (examples,)."""
+    losses, weights, _ = _token_losses(decoder, examples)
     return -(losses * weights).sum(1)
 
 
-def _token_losses(decoder: Decoder, lessons: Sequence[TokenizedExample]) -> tuple[Tensor, Tensor, Tensor]:
-    """Of each token but the first of each lesson: its loss, its weight, whether it was the likeliest; (lessons, n)."""
-    length = max(len(lesson.ids) for lesson in lessons)
+def _token_losses(decoder: Decoder, examples: Sequence[TokenizedExample]) -> tuple[Tensor, Tensor, Tensor]:
+    """Return each token's loss, weight, and whether it was the most likely, without the first; (examples, n)."""
+    length = max(len(example.ids) for example in examples)
     device = next(iter(decoder.factors)).device
-    ids = torch.tensor([[*one.ids, *[0] * (length - len(one.ids))] for one in lessons], device=device)
-    padded = [[*one.weights[1:], *[0.0] * (length - len(one.ids))] for one in lessons]
+    ids = torch.tensor([[*one.ids, *[0] * (length - len(one.ids))] for one in examples], device=device)
+    padded = [[*one.weights[1:], *[0.0] * (length - len(one.ids))] for one in examples]
     weights = torch.tensor(padded, device=device)
     hidden = decoder.hidden(ids[:, :-1])
     counts = weights > 0
     parts = list(zip(hidden[counts].split(_ROWS), ids[:, 1:][counts].split(_ROWS), strict=True))
     if len(parts) == 1:
         found = [_score_targets(decoder, *parts[0])]
-    else:  # logits are many numbers: those of one part are held at a time, and computed again to learn from
+    else:  # logits are large: those of one part are held at a time, and computed again for the gradients
         found = [checkpoint(_score_targets, decoder, rows, targets, use_reentrant=False) for rows, targets in parts]
     losses, right = torch.zeros_like(weights), torch.zeros_like(counts)
     losses = losses.masked_scatter(counts, torch.cat([loss for loss, _ in found]))

@@ -1,4 +1,4 @@
-"""The table of a training's measures, as the result files of OpenAI's fine-tunes. Knows nothing of how they came."""
+"""The table of a training run's metrics, in the format of OpenAI's result files."""
 
 import csv
 import io
@@ -21,11 +21,11 @@ COLUMNS = (
 )
 
 ROLE = "results"
-"""Among a fine-tuned model's files."""
+"""The role among a fine-tuned model's files."""
 
 
 def write_table(measures: Sequence[StepMetrics]) -> str:
-    """CSV with a head line; what was not measured at a step is empty."""
+    """Return a CSV table with a header line; metrics that a step does not have are empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     classes = list(dict.fromkeys(name for one in measures for name in one.classification))
@@ -48,6 +48,6 @@ def write_table(measures: Sequence[StepMetrics]) -> str:
 
 
 def trained_tokens(table: str) -> int:
-    """How many tokens a table says were trained on."""
+    """Return the number of trained tokens, according to a table."""
     rows = list(csv.DictReader(table.splitlines()))
     return int(rows[-1]["elapsed_tokens"]) if rows else 0

@@ -1,7 +1,7 @@
-"""Runs one training in a child process, and hears what it tells. Imports no torch.
+"""Runs one training run in a child process, and receives its events. Imports no torch.
 
-Knows nothing of job records, model names or callers. `TrainingProcess.run` blocks; `stop` may be called from
-any other thread.
+Knows nothing of fine-tuning jobs, model names or callers. `TrainingProcess.run` blocks; `stop` may be called from any
+other thread.
 """
 
 import importlib.util
@@ -32,27 +32,27 @@ from homeport.domain.training import (
 )
 from homeport.training.worker import EXIT_STOPPED, MISSING
 
-Hear = Callable[[TrainingEvent], None]
+OnEvent = Callable[[TrainingEvent], None]
 _CHILD = "homeport.training.worker"
 _LOCK = "lock"
 _LAST_WORDS = 2000
 _STOP_TIMEOUT_S = 60.0
 
-log = logging.getLogger("homeport.training")
+_log = logging.getLogger("homeport.training")
 
 
 def require_torch() -> None:
-    """Raise ExtraNotInstalled, saying what to install, where this installation cannot train."""
+    """Raise ExtraNotInstalled, naming the install command, if this installation cannot train."""
     if importlib.util.find_spec("torch") is None:
         raise ExtraNotInstalled(MISSING)
 
 
 class TrainingProcess:
-    """One training. Started again on the same folder, it goes on where it was cut off."""
+    """One training run. Started again on the same folder, it resumes where it was interrupted."""
 
-    def __init__(self, job: TrainingSpec, environment: Mapping[str, str] | None = None) -> None:
-        """`environment`: the child's, where it is not to be this process's."""
-        self._job = job
+    def __init__(self, spec: TrainingSpec, environment: Mapping[str, str] | None = None) -> None:
+        """`environment`: the child's environment variables; None: those of this process."""
+        self._spec = spec
         self._environment = environment
         self._child: subprocess.Popen[bytes] | None = None
         self._is_stopped = False
@@ -60,97 +60,97 @@ class TrainingProcess:
 
     @property
     def folder(self) -> Path:
-        """Where it writes."""
-        return self._job.folder
+        """The folder that it writes to."""
+        return self._spec.folder
 
-    def run(self, on_event: Hear) -> TrainingFinished | None:
-        """Train; None where it was stopped. Raises what the training failed of, and Unavailable while another runs."""
+    def run(self, on_event: OnEvent) -> TrainingFinished | None:
+        """Train; None if it was stopped. Raises the training's error, or Unavailable while another process runs it."""
         require_torch()
-        self._job.folder.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(self._job.folder / _LOCK)
+        self._spec.folder.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(self._spec.folder / _LOCK)
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout as busy:
-            raise Unavailable("This very training is under way in another process.") from busy
+            raise Unavailable("This training run is already active in another process.") from busy
         try:
             return self._run(on_event)
         finally:
             lock.release()
 
-    def _run(self, hear: Hear) -> TrainingFinished | None:
-        """Run a child, and another where one was killed from outside after it had brought the training on."""
+    def _run(self, on_event: OnEvent) -> TrainingFinished | None:
+        """Run a child, and another one if it was killed from outside after it had made progress."""
         while True:
             before = self._reached
             try:
-                return self._run_child(hear)
+                return self._run_child(on_event)
             except _ProcessKilled as killed:
                 if self._reached <= before:
                     raise EngineFailed(str(killed)) from killed
-                log.warning("%s It goes on.", killed)
+                _log.warning("%s It is restarted.", killed)
 
     def stop(self) -> None:
-        """End it after the step under way; what was done is kept."""
+        """End the run after the current step; its progress is saved."""
         self._is_stopped = True
         if self._child is not None:
             self._child.terminate()
 
     def discard(self) -> None:
-        """Remove everything that it wrote. Not while it runs."""
-        shutil.rmtree(self._job.folder, ignore_errors=True)
+        """Delete everything that it wrote. Not while it runs."""
+        shutil.rmtree(self._spec.folder, ignore_errors=True)
 
-    def _run_child(self, hear: Hear) -> TrainingFinished | None:
-        command = [sys.executable, "-m", _CHILD, msgspec.json.encode(self._job, enc_hook=str).decode()]
-        # What it complains of goes to a file: a pipe that nobody reads would stop it when full.
+    def _run_child(self, on_event: OnEvent) -> TrainingFinished | None:
+        command = [sys.executable, "-m", _CHILD, msgspec.json.encode(self._spec, enc_hook=str).decode()]
+        # Its error output goes to a file: a full pipe without a reader would block it.
         with (
-            tempfile.TemporaryFile() as complaints,
+            tempfile.TemporaryFile() as error_output,
             subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, env=self._environment
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=error_output, env=self._environment
             ) as child,
         ):
             self._child = child
             if self._is_stopped:
                 child.terminate()
             try:
-                done = self._listen(child, hear)
+                result = self._read_events(child, on_event)
                 code = child.wait()
-            except KeyboardInterrupt:  # one that waits for more than a step has worse to fear than lost work
+            except KeyboardInterrupt:  # it ends after its step; one that takes longer loses work
                 child.terminate()
                 child.wait(_STOP_TIMEOUT_S)
                 raise
             finally:
                 child.kill()
-            if done is not None:
-                return done
+            if result is not None:
+                return result
             if code == EXIT_STOPPED or self._is_stopped:
                 return None
             failed = _ProcessKilled if code < 0 else EngineFailed
-            raise failed(f"Training ended without a result ({_ending(code)}). {_last_words(complaints)}".strip())
+            raise failed(f"Training ended without a result ({_exit_text(code)}). {_last_words(error_output)}".strip())
 
-    def _listen(self, child: subprocess.Popen[bytes], hear: Hear) -> TrainingFinished | None:
-        done = None
+    def _read_events(self, child: subprocess.Popen[bytes], on_event: OnEvent) -> TrainingFinished | None:
+        result = None
         for line in child.stdout or ():
-            told: TrainingEvent = msgspec.json.decode(line, type=TrainingEvent)
-            if isinstance(told, TrainingFailed):
+            event: TrainingEvent = msgspec.json.decode(line, type=TrainingEvent)
+            if isinstance(event, TrainingFailed):
                 child.wait()
-                raise error_from_info(told.fault)
-            hear(told)
-            if isinstance(told, StepMetrics):
-                self._reached = max(self._reached, told.step)
-            if isinstance(told, TrainingFinished):
-                done = told
-        return done
+                raise error_from_info(event.fault)
+            on_event(event)
+            if isinstance(event, StepMetrics):
+                self._reached = max(self._reached, event.step)
+            if isinstance(event, TrainingFinished):
+                result = event
+        return result
 
 
 class _ProcessKilled(Exception):
-    """The child was ended by a signal: by the system for want of memory, or by a person."""
+    """The child was killed by a signal: by the system because memory ran out, or by a person."""
 
 
-def _ending(code: int) -> str:
+def _exit_text(code: int) -> str:
     return f"exit code {code}" if code >= 0 else f"signal {-code}"
 
 
-def _last_words(complaints: IO[bytes]) -> str:
-    complaints.seek(0)
-    said = complaints.read().decode("utf-8", "replace").strip()
-    log.error("training failed: %s", said)
-    return said[-_LAST_WORDS:].splitlines()[-1] if said else ""
+def _last_words(error_output: IO[bytes]) -> str:
+    error_output.seek(0)
+    output = error_output.read().decode("utf-8", "replace").strip()
+    _log.error("training failed: %s", output)
+    return output[-_LAST_WORDS:].splitlines()[-1] if output else ""

@@ -1,4 +1,4 @@
-"""What a training does when: how often, in which order, how fast. Pure: the same for the same seed everywhere."""
+"""The schedule of a training run: how often, in which order, how fast. Pure: the same for the same seed everywhere."""
 
 import hashlib
 import math
@@ -18,7 +18,7 @@ _MAX_BATCH_SIZE = 256
 
 
 def resolve_hyperparameters(wanted: Hyperparameters, examples: int) -> Hyperparameters:
-    """The same with every choice made. By default OpenAI's own rules: three epochs, more of few examples."""
+    """Return the hyperparameters with every choice made: by OpenAI's rules three epochs, more for few examples."""
     epochs = _USUAL_EPOCHS
     if examples * epochs < _MIN_EXAMPLES:
         epochs = min(_MAX_EPOCHS, max(epochs, _MIN_EXAMPLES // examples))
@@ -36,12 +36,12 @@ def resolve_hyperparameters(wanted: Hyperparameters, examples: int) -> Hyperpara
 
 @lru_cache(maxsize=2)
 def shuffle_order(n: int, seed: str) -> tuple[int, ...]:
-    """The numbers below `n` in an order of the seed's own: by hashes, which no version of a generator changes."""
+    """Return the numbers below `n` in a seeded order: by hashes, which do not depend on a generator's version."""
     return tuple(sorted(range(n), key=lambda at: hashlib.blake2b(f"{seed} {at}".encode()).digest()))
 
 
 class TrainingSchedule(msgspec.Struct, frozen=True):
-    """The steps of a training of so many lessons. Steps count from 0."""
+    """The steps of a training run. Steps count from 0."""
 
     lessons: int
     epochs: int
@@ -51,7 +51,7 @@ class TrainingSchedule(msgspec.Struct, frozen=True):
 
     @classmethod
     def from_hyperparameters(cls, chosen: Hyperparameters, lessons: int) -> "TrainingSchedule":
-        """The course that settled hyperparameters describe."""
+        """Return the schedule of resolved hyperparameters."""
         return cls(
             lessons,
             chosen.n_epochs or 1,
@@ -71,17 +71,17 @@ class TrainingSchedule(msgspec.Struct, frozen=True):
         return self.per_epoch * self.epochs
 
     def example_indices(self, step: int) -> tuple[int, ...]:
-        """Which lessons a step trains on: each once per epoch, in another order each time."""
+        """Return the indexes of a step's examples: each once per epoch, in another order each time."""
         epoch, at = divmod(step, self.per_epoch)
         return shuffle_order(self.lessons, f"{self.seed} {epoch}")[at * self.batch : (at + 1) * self.batch]
 
     def learning_rate(self, step: int) -> float:
-        """The learning rate of a step: up over the first few, then down in a straight line."""
+        """Return the learning rate of a step: it rises over the first few steps, then falls linearly."""
         warm = max(1, round(WARM_UP * self.steps))
         rising = min(1.0, (step + 1) / warm)
         falling = 1.0 - (1.0 - FLOOR) * max(0, step - warm) / max(1, self.steps - warm)
         return RATE * self.multiplier * min(rising, falling)
 
     def ends_epoch(self, step: int) -> bool:
-        """Whether this step is its epoch's last."""
+        """Return whether this step is its epoch's last."""
         return (step + 1) % self.per_epoch == 0

@@ -1,6 +1,7 @@
-"""Where models are trained and put on the shelf: work that was accepted goes in, a model that can be asked comes out.
+"""Trains models and installs them: takes accepted tasks, returns installed models.
 
-Fills `domain.ports.Trainings`. Knows nothing of records, nor of where models lie: a shelf is handed in.
+Implements `domain.ports.tuning.TrainingService`. Knows nothing of records, nor of where models are stored
+(`AdapterStore`).
 """
 
 import re
@@ -22,16 +23,19 @@ from homeport.domain.training import (
     TrainingTask,
 )
 from homeport.training import dataset, metrics_table
-from homeport.training.process import Hear, TrainingProcess, require_torch
+from homeport.training.process import OnEvent, TrainingProcess, require_torch
 from homeport.training.schedule import MAX_CHECKPOINTS
 
-MAX_SUFFIX_CHARACTERS = 64  # as OpenAI's
+MAX_SUFFIX_CHARACTERS = 64  # like OpenAI's
 _WEIGHTS, _REST = "weights", "weights-2"
 _CHECKPOINT = ":ckpt-step-"
 
 
 class TrainingEnvironment(msgspec.Struct, frozen=True):
-    """What trainings stand on here. `folder`: where they work; `environment`: their processes'; else as in a job."""
+    """The settings of training runs. `folder`: their working folder; `environment`: their processes'.
+
+    The other fields are those of `TrainingSpec`.
+    """
 
     organization: str
     folder: Path
@@ -43,20 +47,20 @@ class TrainingEnvironment(msgspec.Struct, frozen=True):
 
 
 class AdapterStore(Protocol):
-    """Where models are, as they were fetched."""
+    """The models, with their weights in the original layout."""
 
     def find(self, name: str) -> InstalledModel | None:
-        """The model of this name, or None."""
+        """Return the model of this name, or None."""
         ...
 
     def install(
         self, name: str, parent: str, files: Mapping[str, Path], source: str, project: str | None
     ) -> InstalledModel:
-        """Install what adapts a model: its files by role are moved away, its source is told in words."""
+        """Install a fine-tuned model: its files by role are moved; `source` is its origin as text."""
         ...
 
     def parent(self, tuned: InstalledModel) -> InstalledModel | None:
-        """The model that a fine-tuned one adapts, if it is as it was then."""
+        """Return the base model of a fine-tuned one, if the files that it was trained on are installed."""
         ...
 
     def remove(self, name: str) -> None:
@@ -64,129 +68,131 @@ class AdapterStore(Protocol):
         ...
 
     def names(self) -> Sequence[str]:
-        """The names of all models."""
+        """Return the names of all models."""
         ...
 
 
 class LocalTrainingService:
-    """Trains models. Any number of trainings may run at once, each in a process of its own."""
+    """Trains models. Any number of training runs may run at once, each in its own process."""
 
-    def __init__(self, ground: TrainingEnvironment, shelf: AdapterStore) -> None:
-        self._ground = ground
-        self._shelf = shelf
+    def __init__(self, environment: TrainingEnvironment, store: AdapterStore) -> None:
+        self._environment = environment
+        self._store = store
 
     def check_model(self, model: str) -> str:
-        """The hash of what would be trained. Raises Unavailable, ModelNotFound, InvalidRequest."""
+        """Return the digest of a model that can be trained. Raises Unavailable, ModelNotFound, InvalidRequest."""
         require_torch()
         return _digest(*self._find_model(model))
 
     def model_name(self, model: str, suffix: str | None, identity: str) -> str:
-        """`ft:model:organization:suffix:identity`; `model` itself, or what it adapts. Raises InvalidRequest."""
+        """Return `ft:model:organization:suffix:identity`, with the base model's name. Raises InvalidRequest."""
         if suffix is not None and len(suffix) > MAX_SUFFIX_CHARACTERS:
-            raise InvalidRequest(f"A suffix has {MAX_SUFFIX_CHARACTERS} characters at most.", param="suffix")
-        found = self._shelf.find(model)
+            raise InvalidRequest(f"A suffix has at most {MAX_SUFFIX_CHARACTERS} characters.", param="suffix")
+        found = self._store.find(model)
         base = found.parent if found and found.parent else model
-        return ":".join(("ft", base, _plain(self._ground.organization), _plain(suffix or ""), identity))
+        return ":".join(("ft", base, _slug(self._environment.organization), _slug(suffix or ""), identity))
 
     def check_file(self, file: Path, method: Method, param: str) -> None:
-        """Read a file as examples for a method. Raises InvalidRequest that names the field and the line."""
+        """Check that a file holds examples for a method. Raises InvalidRequest that names the field and the line."""
         dataset.check(file, method, param)
 
     def prepare_run(self, task: TrainingTask) -> "LocalTrainingRun":
-        """The training of this work. Raises InvalidRequest where its model has changed since it was accepted."""
+        """Return the training run of a task. Raises InvalidRequest if its model has changed since it was accepted."""
         model, start = self._find_model(task.model)
         if _digest(model, start) != task.digest:
-            raise InvalidRequest(f"The files of `{task.model}` were replaced since then.", param="model")
-        ground = self._ground
-        job = TrainingSpec(
-            ground.folder / task.id,
+            raise InvalidRequest(f"The files of `{task.model}` have changed since the job was created.", param="model")
+        environment = self._environment
+        spec = TrainingSpec(
+            environment.folder / task.id,
             model.files[_WEIGHTS],
             task.digest,
-            ground.reader,
+            environment.reader,
             task.training_file,
             task.validation_file,
             task.hyperparameters,
-            ground.library,
-            ground.threads,
-            ground.memory_bytes,
+            environment.library,
+            environment.threads,
+            environment.memory_bytes,
             start.files[ADAPTER] if start else None,
         )
         return LocalTrainingRun(
-            msgspec.structs.replace(task, model=model.facts.name), TrainingProcess(job, ground.environment), self._shelf
+            msgspec.structs.replace(task, model=model.facts.name),
+            TrainingProcess(spec, environment.environment),
+            self._store,
         )
 
     def _find_model(self, name: str) -> tuple[InstalledModel, InstalledModel | None]:
-        """The model in whose weights to train, and the fine-tuned one to begin with, if such a one is named."""
-        model = self._shelf.find(name)
+        """Return the base model to train, and the fine-tuned one to start from, if one is named."""
+        model = self._store.find(name)
         start = model if model and model.parent else None
         if start:
-            model = self._shelf.parent(start)
+            model = self._store.parent(start)
         if model is None:
-            raise ModelNotFound(f"The model `{name}` is not installed, or not what it adapts.", param="model")
+            raise ModelNotFound(f"The model `{name}` , or its base model, is not installed.", param="model")
         if _REST in model.files or _WEIGHTS not in model.files:
             raise InvalidRequest(f"`{name}` cannot be fine-tuned: its weights must be one GGUF file.", param="model")
         return model, start
 
 
 class LocalTrainingRun:
-    """One piece of work. `stop` may be called from any thread; the rest blocks."""
+    """One training run. `stop` may be called from any thread; the rest blocks."""
 
-    def __init__(self, work: TrainingTask, trainer: TrainingProcess, shelf: AdapterStore) -> None:
-        self._work = work
-        self._trainer = trainer
-        self._shelf = shelf
+    def __init__(self, task: TrainingTask, process: TrainingProcess, store: AdapterStore) -> None:
+        self._task = task
+        self._process = process
+        self._store = store
 
-    def run(self, on_event: Hear) -> TrainingResult | None:
-        """Train to the end and install what comes of it; None where it was stopped. What is there is given at once."""
-        name = self._work.name
-        if (found := self._shelf.find(name)) is None:
-            done = self._trainer.run(lambda told: on_event(self._install_checkpoint(told)))
-            if done is None:
+    def run(self, on_event: OnEvent) -> TrainingResult | None:
+        """Train to the end and install the result; None if it was stopped. A finished result is returned at once."""
+        name = self._task.name
+        if (found := self._store.find(name)) is None:
+            result = self._process.run(lambda event: on_event(self._install_checkpoint(event)))
+            if result is None:
                 return None
-            found = self._install(name, done)
-        self._trainer.discard()
+            found = self._install(name, result)
+        self._process.discard()
         table = found.files[metrics_table.ROLE]
         return TrainingResult(name, table, metrics_table.trained_tokens(table.read_text(encoding="utf-8")))
 
     def stop(self) -> None:
-        """End it after the step under way, also before it runs; the same work goes on from there."""
-        self._trainer.stop()
+        """End the run after the current step, or before it starts; a later run of the same task resumes."""
+        self._process.stop()
 
     def discard(self) -> None:
-        """Remove all that it wrote but the model that it ended with. Not while it runs."""
-        self._trainer.discard()
+        """Delete all that the run wrote, except its final model. Not while it runs."""
+        self._process.discard()
         for name in self._checkpoints().values():
-            self._shelf.remove(name)
+            self._store.remove(name)
 
-    def _install(self, name: str, done: TrainingFinished) -> InstalledModel:
-        folder, work = self._trainer.folder, self._work
-        files = {ADAPTER: folder / done.adapter, metrics_table.ROLE: folder / done.results}
-        source = f"fine-tuned here on {work.training_file.name}"
-        return self._shelf.install(name, work.model, files, source, work.project)
+    def _install(self, name: str, result: TrainingFinished) -> InstalledModel:
+        folder, task = self._process.folder, self._task
+        files = {ADAPTER: folder / result.adapter, metrics_table.ROLE: folder / result.results}
+        source = f"fine-tuned here on {task.training_file.name}"
+        return self._store.install(name, task.model, files, source, task.project)
 
-    def _install_checkpoint(self, told: TrainingEvent) -> TrainingEvent:
-        """The same; what was saved becomes a model where that is wanted, and those of long ago go."""
-        work = self._work
-        if not isinstance(told, CheckpointSaved) or not work.keeps_checkpoints:
-            return told
-        name = f"{work.name}{_CHECKPOINT}{told.step}"
-        if self._shelf.find(name) is None:
-            files = {ADAPTER: self._trainer.folder / told.file}
-            self._shelf.install(name, work.model, files, f"step {told.step} of {work.name}", work.project)
+    def _install_checkpoint(self, event: TrainingEvent) -> TrainingEvent:
+        """Install a saved checkpoint as a model, if wanted, and delete the oldest; return the event with its name."""
+        task = self._task
+        if not isinstance(event, CheckpointSaved) or not task.keeps_checkpoints:
+            return event
+        name = f"{task.name}{_CHECKPOINT}{event.step}"
+        if self._store.find(name) is None:
+            files = {ADAPTER: self._process.folder / event.file}
+            self._store.install(name, task.model, files, f"step {event.step} of {task.name}", task.project)
         found = self._checkpoints()
         for step in sorted(found)[:-MAX_CHECKPOINTS]:
-            self._shelf.remove(found[step])
-        return msgspec.structs.replace(told, model=name)
+            self._store.remove(found[step])
+        return msgspec.structs.replace(event, model=name)
 
     def _checkpoints(self) -> dict[int, str]:
-        """The names of the models it has left on the way, by step."""
-        start = f"{self._work.name}{_CHECKPOINT}"
-        return {int(name.removeprefix(start)): name for name in self._shelf.names() if name.startswith(start)}
+        """Return the names of its checkpoints' models, by step."""
+        start = f"{self._task.name}{_CHECKPOINT}"
+        return {int(name.removeprefix(start)): name for name in self._store.names() if name.startswith(start)}
 
 
 def _digest(model: InstalledModel, start: InstalledModel | None) -> str:
     return f"{model.digest}+{start.digest}" if start else model.digest
 
 
-def _plain(text: str) -> str:
+def _slug(text: str) -> str:
     return re.sub(r"[^a-z0-9_-]+", "-", text.lower()).strip("-")

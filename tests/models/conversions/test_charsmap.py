@@ -8,7 +8,7 @@ from homeport.models.conversions import charsmap
 
 
 def longest(data: bytes, text: bytes) -> tuple[int, str] | None:
-    """How many bytes at the beginning of a text are replaced, and by what, as a tokeniser finds out."""
+    """Return how many bytes at the beginning of a text are replaced, and by what, as a tokenizer looks it up."""
     (size,) = struct.unpack_from("<I", data)
     units = struct.unpack_from(f"<{size // 4}I", data, 4)
     found, at = None, 0
@@ -39,7 +39,7 @@ words = st.text(st.characters(blacklist_characters="\0", blacklist_categories=["
     words,
 )
 def test_the_longest_text_is_replaced(replacements: dict[str, str], other: str) -> None:
-    """Every text of the map is found with its replacement, the longest where several fit; no other text is."""
+    """Every text of the map is found with its replacement, the longest if several match; no other text is."""
     data = charsmap.compile_charsmap(replacements)
     for text in (*replacements, *(text + other for text in replacements), other):
         fitting = [known for known in replacements if text.startswith(known)]
@@ -59,7 +59,7 @@ def test_composed_characters_are_found_in_parts() -> None:
 
 
 def test_a_large_map_is_whole() -> None:
-    """All compositions together fit, each found, in about a second and some hundred kilobytes."""
+    """All compositions together fit, each is found, in about a second and some hundred kilobytes."""
     composed = charsmap.unicode_compositions()
     data = charsmap.compile_charsmap(composed)
     some = list(composed.items())[::40]

