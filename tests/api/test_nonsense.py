@@ -145,4 +145,4 @@ async def test_settings_that_fight_are_the_callers(engine: TextEngineRunner, mis
     beside = engine.open(TextRequest((TextPrompt("b"),), stopping=StoppingCriteria(max_tokens=40)), PLENTY)
     said = await call(app, "POST", "/v1/completions", msgspec.json.encode({"model": "tiny", "prompt": "a", **mistake}))
     assert is_well(said), said.body
-    assert engine.end(beside).fault is None
+    assert engine.end(beside).error is None

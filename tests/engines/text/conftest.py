@@ -1,4 +1,4 @@
-"""Executors that the text engine's tests share: both real models with small caches, and the one without a model."""
+"""Executors for the text engine's tests: both real models with small caches, and the fake one."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,13 +9,13 @@ from homeport.engines.text.executor import ExecutorTraits
 from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaOptions, load
 from tests.engines.text.fake_executor import FakeExecutor
 
-# One thread: kernels spin while they wait for one another, which is slow where several test runs share a machine.
+# One thread: kernels spin while they wait for each other, which is slow if several test runs share a machine.
 OPTIONS = LlamaOptions(window=512, cells=512, sequences=1, batch=512, threads=1)
 
 
 @pytest.fixture(scope="session")
 def small(smollm2: Path) -> Iterator[LlamaExecutor]:
-    """The smallest model: a template that takes any role, no fill-in-the-middle."""
+    """The smallest model: its template accepts any role, and it has no fill-in-the-middle tokens."""
     executor = load(smollm2, OPTIONS)
     yield executor
     executor.close()
@@ -23,7 +23,7 @@ def small(smollm2: Path) -> Iterator[LlamaExecutor]:
 
 @pytest.fixture(scope="session")
 def coder(qwen: Path) -> Iterator[LlamaExecutor]:
-    """The default model: a template with tools, fill-in-the-middle tokens."""
+    """The default model: its template supports tools, and it has fill-in-the-middle tokens."""
     executor = load(qwen, OPTIONS)
     yield executor
     executor.close()

@@ -1,4 +1,4 @@
-"""A text engine at work in a thread of the test, and what it said, by request."""
+"""Runs a text engine in a thread of the test, and collects its events by request."""
 
 import threading
 import time
@@ -34,43 +34,43 @@ PLENTY = 1_000_000
 
 @dataclass
 class TextEvents:
-    """What was said of one request, put together."""
+    """The combined events of one request."""
 
     admitted: Admitted | None = None
     texts: dict[int, str] = field(default_factory=lambda: defaultdict(str))
     scored: dict[int, list[ScoredToken]] = field(default_factory=lambda: defaultdict(list))
     reasons: dict[int, str] = field(default_factory=dict)
     usage: Usage | None = None
-    fault: ErrorInfo | None = None
-    spent: Usage | None = None  # until it failed
+    error: ErrorInfo | None = None
+    spent: Usage | None = None  # the usage before it failed
     deltas: int = 0
 
     @classmethod
     def of(cls, events: Sequence[Event]) -> Self:
-        """Put events together; fails where their order breaks the contract."""
-        said = cls()
+        """Combine events; fails if their order violates the contract."""
+        result = cls()
         for event in events:
-            assert said.usage is None, f"{event} after Done"
-            assert said.fault is None, f"{event} after Failed"
+            assert result.usage is None, f"{event} after Done"
+            assert result.error is None, f"{event} after Failed"
             match event:
                 case Admitted():
-                    assert said.admitted is None, "admitted twice"
-                    said.admitted = event
+                    assert result.admitted is None, "admitted twice"
+                    result.admitted = event
                 case TextDelta(choice, text, scored):
-                    assert said.admitted is not None, "a delta before Admitted"
-                    assert choice not in said.reasons, "a delta after Finished"
-                    said.texts[choice] += text
-                    said.scored[choice] += scored
-                    said.deltas += 1
+                    assert result.admitted is not None, "a delta before Admitted"
+                    assert choice not in result.reasons, "a delta after Finished"
+                    result.texts[choice] += text
+                    result.scored[choice] += scored
+                    result.deltas += 1
                 case ChoiceFinished(choice, reason):
-                    assert choice not in said.reasons, "finished twice"
-                    said.reasons[choice] = reason
-                    said.texts.setdefault(choice, "")
+                    assert choice not in result.reasons, "finished twice"
+                    result.reasons[choice] = reason
+                    result.texts.setdefault(choice, "")
                 case Done(usage):
-                    said.usage = usage
-                case Failed(fault, usage):
-                    said.fault, said.spent = fault, usage
-        return said
+                    result.usage = usage
+                case Failed(error, usage):
+                    result.error, result.spent = error, usage
+        return result
 
     @property
     def text(self) -> str:
@@ -79,7 +79,7 @@ class TextEvents:
 
 
 def fake_engine(model: str, **options: str | float | bool | None) -> Engine:
-    """A text engine on the fake executor. `options` are the text engine's and those of FakeOptions."""
+    """Build a text engine on the fake executor. `options` are the text engine's and those of FakeOptions."""
     fakes = {name: options.pop(name) for name in FakeOptions.__struct_fields__ if name in options}
     known = TextOptions.read(options)
     return build_engine(
@@ -88,7 +88,7 @@ def fake_engine(model: str, **options: str | float | bool | None) -> Engine:
 
 
 class TextEngineRunner:
-    """Builds an engine on the fake executor (unless given one) and runs it until the block is left."""
+    """Builds an engine on the fake executor (unless it receives one) and runs it until the block ends."""
 
     def __init__(self, engine: Engine | None = None, **options: str | float | bool | None) -> None:
         self.engine = engine or fake_engine("fake", **options)
@@ -111,7 +111,7 @@ class TextEngineRunner:
         assert not self._thread.is_alive(), "the engine did not close"
 
     def open(self, request: TextRequest | TokenRequest, credit: int = PLENTY) -> int:
-        """Send a request off; returns its id."""
+        """Send a request; returns its id."""
         self._next_id += 1
         self.engine.open(self._next_id, request, credit)
         return self._next_id
@@ -121,35 +121,35 @@ class TextEngineRunner:
         return self.end(self.open(request, credit))
 
     def end(self, id: int) -> TextEvents:
-        """Wait until a request has ended, and say how."""
+        """Wait until a request has ended; return its events."""
         return TextEvents.of(self.wait(id, lambda events: bool(events) and isinstance(events[-1], Done | Failed)))
 
     def wait(self, id: int, holds: Callable[[list[Event]], bool]) -> list[Event]:
-        """Wait until something holds of a request's events."""
+        """Wait until a condition holds for a request's events."""
         deadline = time.monotonic() + DEADLINE_S
         with self._changed:
             while not holds(self._events[id]):
-                assert self._changed.wait(deadline - time.monotonic()), f"waited in vain; so far {self._events[id]}"
+                assert self._changed.wait(deadline - time.monotonic()), f"timed out; events so far: {self._events[id]}"
             return list(self._events[id])
 
     def wait_for_delta(self, id: int, n: int = 1) -> None:
-        """Wait until a request has given out `n` deltas."""
+        """Wait until a request has emitted `n` deltas."""
         self.wait(id, lambda events: sum(isinstance(event, TextDelta) for event in events) >= n)
 
     def events(self, id: int) -> list[Event]:
-        """What was said of a request so far."""
+        """Return a request's events so far."""
         with self._changed:
             return list(self._events[id])
 
     def join(self) -> None:
-        """Wait until the engine's thread has ended by itself."""
+        """Wait until the engine's thread has ended on its own."""
         self._thread.join(DEADLINE_S)
         assert not self._thread.is_alive(), "the engine still runs"
 
     def _run(self) -> None:
         try:
             self.engine.run(self._emit)
-        except BaseException as error:  # what the test asks about afterwards
+        except BaseException as error:  # tests check it afterwards
             self.failure = error
 
     def _emit(self, events: Sequence[tuple[int, Event]]) -> None:

@@ -1,7 +1,8 @@
 """An executor without a model: logits are a pure function of a sequence's tokens, so tests can be exact.
 
-Byte-level vocabulary plus control tokens and a chat template. It checks its callers: positions contiguous, cells and
-window never exceeded, fork targets empty; a breach is an AssertionError "this is a bug".
+It has a byte-level vocabulary plus control tokens, and a chat template. It checks its callers: positions are
+contiguous, cells and window are never exceeded, fork targets are empty. A violation is an AssertionError "this is a
+bug".
 """
 
 import itertools
@@ -42,7 +43,7 @@ TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-SCRIPTED = 60.0  # logits a scripted token gets over the others: e**60 times as likely
+SCRIPTED = 60.0  # added to a scripted token's logit: e**60 times as likely
 _MASK = (1 << 64) - 1
 _NAMES = {name: token for token, name in SPECIAL.items()}
 _SPLIT = re.compile("(" + "|".join(re.escape(name) for name in _NAMES) + ")")
@@ -53,24 +54,24 @@ def _pieces() -> tuple[bytes, ...]:
 
 
 def _logit_bias() -> NDArray[np.float32]:
-    """Printable ASCII is likelier than bytes that are no characters, and answers do not end at once."""
-    leaning = np.zeros(SIZE, dtype=np.float32)
-    leaning[32:127] = 4.0
-    leaning[list(SPECIAL)] = -4.0
-    leaning[[END, IM_END]] = 2.0
-    return leaning
+    """Return a bias by which printable ASCII is likelier than other bytes, and answers do not end at once."""
+    bias = np.zeros(SIZE, dtype=np.float32)
+    bias[32:127] = 4.0
+    bias[list(SPECIAL)] = -4.0
+    bias[[END, IM_END]] = 2.0
+    return bias
 
 
 def _initial_state(adapter: str) -> int:
-    """The state before the first token."""
+    """Return the state before the first token."""
     return zlib.crc32(adapter.encode())
 
 
 class FakeExecutor:
     """Deterministic logits (M, 263). `script` maps the end of a prompt to its answer (control tokens by name).
 
-    `poison`: a batch with a sequence that holds this text makes `forward` raise EngineFailed. An adapter's file is a
-    script as JSON, which goes before the model's; all other logits change with the adapter's name.
+    `poison`: `forward` raises EngineFailed for a batch with a sequence that contains this text. An adapter's file is a
+    script as JSON, which overrides the model's; all other logits depend on the adapter's name.
     """
 
     def __init__(
@@ -84,10 +85,10 @@ class FakeExecutor:
         self._script = dict(script or {})
         self._poison = poison
         self._adapters: dict[str, dict[bytes, bytes]] = {}
-        self._adapted: dict[int, str] = {}  # with which each sequence was computed
+        self._adapter_of: dict[int, str] = {}  # the adapter of each sequence
         self._tokens: dict[int, list[int]] = {}
-        self._hashes: dict[int, list[int]] = {}  # of each beginning of a sequence
-        self._cells: dict[int, list[int]] = {}  # which cell each token stands in
+        self._hashes: dict[int, list[int]] = {}  # of each prefix of a sequence
+        self._cells: dict[int, list[int]] = {}  # the cell of each token
         self._users: Counter[int] = Counter()
         self._next_cell = 0
         self._logit_bias = _logit_bias()
@@ -97,7 +98,7 @@ class FakeExecutor:
 
     @property
     def traits(self) -> ExecutorTraits:
-        """What it can do and how much it holds."""
+        """Its features and sizes."""
         return self._traits
 
     @property
@@ -108,21 +109,21 @@ class FakeExecutor:
 
     @property
     def metadata(self) -> Mapping[str, str]:
-        """A chat template in the form of ChatML."""
+        """A chat template like ChatML."""
         return {"general.name": "fake", "general.architecture": "fake", "tokenizer.chat_template": TEMPLATE}
 
     @property
     def kernels(self) -> str:
-        """There are none."""
+        """A placeholder: it has no kernels."""
         return "fake"
 
     @property
     def cells_used(self) -> int:
-        """Cells occupied now."""
+        """Cells in use."""
         return len(self._users)
 
     def tokenize(self, text: str, *, special: bool) -> list[int]:
-        """Bytes to ids; control tokens by name where `special`."""
+        """Return the bytes as ids; with `special`, names of control tokens become these."""
         parts = _SPLIT.split(text) if special else [text]
         ids: list[int] = []
         for part in parts:
@@ -130,14 +131,14 @@ class FakeExecutor:
         return ids
 
     def forward(self, batch: TokenBatch) -> Logits:
-        """Compute a batch; float32 rows (M, 263) for `wanted`. Raises EngineFailed where the batch is poisoned."""
+        """Compute a batch; return float32 rows (M, 263). Raises EngineFailed if the batch is poisoned."""
         size = len(batch.tokens)
         require(0 < size <= self._traits.batch, f"a batch of {size} tokens")
         require(len(batch.positions) == len(batch.sequences) == size, "arrays of unequal length")
         wanted = batch.logits_indices.tolist()
-        require(wanted == sorted(set(wanted)), "wanted indices must ascend")
-        require(all(0 <= index < size for index in wanted), "wanted indices leave the batch")
-        require(not batch.adapter or batch.adapter in self._adapters, "an adapter that was never attached")
+        require(wanted == sorted(set(wanted)), "logits indices must ascend")
+        require(all(0 <= index < size for index in wanted), "logits indices are outside the batch")
+        require(not batch.adapter or batch.adapter in self._adapters, "the adapter is not loaded")
         sequences = batch.sequences.tolist()
         changes = sum(left != right for left, right in itertools.pairwise(sequences))
         require(changes == len(set(sequences)) - 1, "tokens are not grouped by sequence")
@@ -152,13 +153,13 @@ class FakeExecutor:
         self.computed += size
         self.forwards += 1
         if self._poison and any(self._poison in self._text(sequence) for sequence in set(sequences)):
-            raise EngineFailed("the fake executor was told to fail on this text")
+            raise EngineFailed("the fake executor fails on this text")
         return rows
 
     def load_adapter(self, adapter: str, file: Path) -> None:
-        """Load an adapter's script. Raises Unavailable where it is none."""
-        require(self._traits.adapters, "this executor takes no adapters")
-        require(adapter not in self._adapters, "attached twice")
+        """Load an adapter's script. Raises Unavailable if the file has none."""
+        require(self._traits.adapters, "this executor does not support adapters")
+        require(adapter not in self._adapters, "the adapter was loaded twice")
         try:
             script = msgspec.json.decode(file.read_bytes() or b"{}", type=dict[str, str])
         except (OSError, msgspec.DecodeError) as error:
@@ -166,21 +167,21 @@ class FakeExecutor:
         self._adapters[adapter] = {ending.encode(): answer.encode() for ending, answer in script.items()}
 
     def unload_adapter(self, adapter: str) -> None:
-        """Forget an adapter."""
+        """Remove an adapter."""
         del self._adapters[adapter]
 
     def prepare_length(self, n_tokens: int) -> None:
-        """Nothing has to be made ready."""
+        """Do nothing."""
 
     def fork(self, source: int, target: int, n_tokens: int) -> None:
-        """Make `target` (empty) begin with the first `n_tokens` of `source`."""
+        """Copy the first `n_tokens` of `source` into the empty sequence `target`."""
         require(self._traits.can_trim, "this executor cannot fork")
         require(not self._tokens.get(target), "the fork's target is in use")
         require(0 < n_tokens <= len(self._tokens[source]), "the fork's source is too short")
         self._check_id(target)
         self._tokens[target] = self._tokens[source][:n_tokens]
         self._hashes[target] = self._hashes[source][:n_tokens]
-        self._adapted[target] = self._adapted[source]
+        self._adapter_of[target] = self._adapter_of[source]
         shares = self._traits.shares_cells
         self._cells[target] = self._cells[source][:n_tokens] if shares else [self._cell() for _ in range(n_tokens)]
         self._users.update(self._cells[target])
@@ -189,7 +190,7 @@ class FakeExecutor:
     def trim(self, sequence: int, n_tokens: int) -> None:
         """Keep only the first `n_tokens` of a sequence."""
         require(self._traits.can_trim or n_tokens == 0, "this executor cannot trim")
-        require(n_tokens <= len(self._tokens[sequence]), "trimmed to more than there is")
+        require(n_tokens <= len(self._tokens[sequence]), "trimmed beyond its length")
         self._cut(sequence, n_tokens)
 
     def release(self, sequences: Sequence[int]) -> None:
@@ -199,18 +200,18 @@ class FakeExecutor:
             self._cut(sequence, 0)
 
     def save(self, sequence: int) -> bytes:
-        """The tokens that a sequence holds."""
+        """Return the tokens of a sequence."""
         require(bool(self._traits.kv_format), "this executor cannot save")
-        return msgspec.msgpack.encode((self._adapted.get(sequence, ""), self._tokens.get(sequence, [])))
+        return msgspec.msgpack.encode((self._adapter_of.get(sequence, ""), self._tokens.get(sequence, [])))
 
     def restore(self, sequence: int, state: bytes) -> None:
-        """Make an empty sequence hold what was saved. Raises EngineFailed for anything else."""
+        """Load saved tokens into an empty sequence. Raises EngineFailed for other content."""
         require(bool(self._traits.kv_format), "this executor cannot restore")
         require(not self._tokens.get(sequence), "the restored sequence is in use")
         try:
             adapter, tokens = msgspec.msgpack.decode(state, type=tuple[str, list[int]])
         except msgspec.DecodeError as error:
-            raise EngineFailed("This is no saved sequence.") from error
+            raise EngineFailed("Invalid saved sequence.") from error
         for position, token in enumerate(tokens):
             self._append(sequence, token, position, adapter)
         require(len(self._users) <= self._traits.cells, "more tokens than cells")
@@ -223,7 +224,7 @@ class FakeExecutor:
         self._users.clear()
 
     def next_logits(self, tokens: Sequence[int], adapter: str = "") -> Logits:
-        """The float32 row (263,) behind these tokens, computed directly: what any batching must agree with."""
+        """Return the float32 row (263,) after these tokens, computed directly; any batching must give the same."""
         state = _initial_state(adapter)
         for token in tokens:
             state = self._mix(state, token)
@@ -244,8 +245,8 @@ class FakeExecutor:
         require(position == len(tokens), f"position {position} after {len(tokens)} tokens")
         require(position < self._traits.window, "a sequence outgrew the window")
         if not position:
-            self._adapted[sequence] = adapter
-        require(self._adapted[sequence] == adapter, "a sequence's tokens are computed with two adapters")
+            self._adapter_of[sequence] = adapter
+        require(self._adapter_of[sequence] == adapter, "a sequence's tokens are computed with two adapters")
         hashes.append(self._mix(hashes[-1] if hashes else _initial_state(adapter), token))
         tokens.append(token)
         cell = self._cell()
@@ -263,14 +264,14 @@ class FakeExecutor:
 
     @staticmethod
     def _mix(state: int, token: int) -> int:
-        """Fold a token into a 64-bit hash. Source: the finaliser of SplitMix64 (Steele et al. 2014)."""
+        """Fold a token into a 64-bit hash. Source: the finalizer of SplitMix64 (Steele et al. 2014)."""
         mixed = (state + token + 0x9E3779B97F4A7C15) & _MASK
         mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
         mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & _MASK
         return mixed ^ (mixed >> 31)
 
     def _row(self, sequence: int) -> Logits:
-        return self._logits(self._tokens[sequence], self._hashes[sequence][-1], self._adapted[sequence])
+        return self._logits(self._tokens[sequence], self._hashes[sequence][-1], self._adapter_of[sequence])
 
     def _logits(self, tokens: list[int], state: int, adapter: str) -> Logits:
         noise = self._salts ^ np.uint64(state)
@@ -291,13 +292,13 @@ class FakeExecutor:
         return self._decode(self._tokens[sequence])
 
     def _next_scripted_token(self, tokens: list[int], script: Mapping[bytes, bytes]) -> int | None:
-        """The token the script wants next: of the longest prompt ending that the text so far goes on from."""
+        """Return the script's next token for the longest matching prompt ending; None if none matches."""
         text = self._decode(tokens)
         best: tuple[int, int] | None = None
         for ending, answer in script.items():
-            said = next((n for n in range(len(answer), -1, -1) if text.endswith(ending + answer[:n])), None)
-            if said is not None and (best is None or len(ending) + said > best[0]):
-                best = (len(ending) + said, answer[said] if said < len(answer) else IM_END)
+            sent = next((n for n in range(len(answer), -1, -1) if text.endswith(ending + answer[:n])), None)
+            if sent is not None and (best is None or len(ending) + sent > best[0]):
+                best = (len(ending) + sent, answer[sent] if sent < len(answer) else IM_END)
         return best[1] if best else None
 
 
@@ -312,7 +313,7 @@ class FakeOptions(msgspec.Struct, frozen=True):
 
 
 def build_fake(options: TextOptions, fake: FakeOptions) -> FakeExecutor:
-    """The fake executor as large as the text engine's options say."""
+    """Build a fake executor of the size that the text engine's options define."""
     window = options.window or 2048
     cells = options.cells or 4 * window
     shares = options.kv != "streams"

@@ -1,4 +1,4 @@
-"""Chat templates in the manner of well-known families, each written here, small, for one habit of such templates."""
+"""Chat templates in the style of well-known families, each a short one for one feature of such templates."""
 
 _TURN = "<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n"
 
@@ -14,7 +14,7 @@ NO_SYSTEM = """
 {%- endfor %}
 {%- if add_generation_prompt %}{{ '<|im_start|>model\n' }}{% endif %}
 """
-"""Gemma's manner: no system message, strict turns, contents trimmed."""
+"""Like Gemma's: no system message, strictly alternating roles, contents trimmed."""
 
 STRICT_TURNS = """
 {%- if messages[0].role == 'system' %}
@@ -41,16 +41,17 @@ STRICT_TURNS = """
     {%- endif %}
 {%- endfor %}
 """
-"""Mistral's manner: a system message stands first only, and is written late; turns alternate; tools may be none."""
+"""Like Mistral's: only the first message may be a system message, and is written last; roles alternate; tools optional.
+"""
 
 SILENT_ABOUT_SYSTEM = "{% for m in messages %}{% if m.role != 'system' %}" + _TURN + "{% endif %}{% endfor %}"
-"""A template that leaves system messages out without a word."""
+"""A template that silently omits system messages."""
 
 GENERATION = (
     "{% for m in messages %}{% if m.role == 'assistant' %}<|im_start|>assistant\n{% generation %}{{ m.content }}"
     "<|im_end|>\n{% endgeneration %}{% else %}" + _TURN + "{% endif %}{% endfor %}"
 )
-"""SmolLM3's manner: what the assistant said is marked for training."""
+"""Like SmolLM3's: the assistant's text is marked for training."""
 
 PARTS = """
 {%- for m in messages %}
@@ -59,22 +60,22 @@ PARTS = """
     {{- '<|im_end|>\n' }}
 {%- endfor %}
 """
-"""Vision models' manner: a content is a list of parts, never a string."""
+"""Like those of vision models: a content is a list of parts, never a string."""
 
 DEVELOPER_IN_PASSING = (
     "{# The developer role is not for this model. #}{% for m in messages %}{% if m.role == 'developer' %}"
     "{{ raise_exception('Unexpected role') }}{% endif %}" + _TURN + "{% endfor %}"
 )
-"""A template that has the word `developer`, and not the role."""
+"""A template that contains the word `developer` but refuses the role."""
 
 DEVELOPER_AS_A_WORD = "{# as every developer knows #}{% for m in messages %}" + _TURN + "{% endfor %}"
-"""A template that has the word `developer`, and writes whatever a role is called."""
+"""A template that contains the word `developer` and writes the name of any role."""
 
 DEVELOPER = (
     "{% for m in messages %}{% if m.role == 'developer' %}<|im_start|>rules\n{{ m.content }}<|im_end|>\n"
     "{% else %}" + _TURN + "{% endif %}{% endfor %}"
 )
-"""gpt-oss's manner: the role has words of its own."""
+"""Like gpt-oss's: the role is handled specially."""
 
 THINKING = """
 {%- for m in messages %}
@@ -85,7 +86,7 @@ THINKING = """
     {{- '<|im_start|>' + m.role + '\n' + content + '<|im_end|>\n' }}
 {%- endfor %}
 """
-"""Qwen3's and R1's manner: earlier thoughts are cut out."""
+"""Like Qwen3's and R1's: earlier thoughts are removed."""
 
 ITEMS = """
 {%- for m in messages %}

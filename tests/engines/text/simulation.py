@@ -1,4 +1,4 @@
-"""A scheduler at work on the fake executor without threads or text: arrivals in, runs of token ids out."""
+"""Runs a scheduler on the fake executor without threads or text: requests in, token ids out."""
 
 import os
 from dataclasses import dataclass, field
@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from homeport.engines.text.batch_builder import assemble
 from homeport.engines.text.executor import ExecutorTraits, Logits
 from homeport.engines.text.kv_cache import KVCache
 from homeport.engines.text.prefill_budget import PrefillBudget
@@ -29,17 +28,17 @@ def traits(
     can_trim: bool = True,
     state: str = "",
 ) -> ExecutorTraits:
-    """An executor's traits, small ones unless said otherwise."""
+    """Return an executor's traits, small by default."""
     return ExecutorTraits(window, cells, sequences, batch, shares_cells, can_trim, state, adapters=True)
 
 
 def choose(row: Logits, choice: int) -> int:
-    """Another likely token for each choice, so that candidates differ."""
+    """Choose another likely token for each choice, so that candidates differ."""
     return int(np.argsort(row)[-1 - choice % 3])
 
 
 def alone(executor: FakeExecutor, prompt: list[int], choice: int, n: int, adapter: str = "") -> list[int]:
-    """The `n` tokens a prompt gets with nothing else going on, no cache and no batching."""
+    """Return the `n` tokens that a prompt gets without cache, batching or other requests."""
     tokens = list(prompt)
     for _ in range(n):
         tokens.append(choose(executor.next_logits(tokens, adapter), choice))
@@ -48,7 +47,7 @@ def alone(executor: FakeExecutor, prompt: list[int], choice: int, n: int, adapte
 
 @dataclass
 class Ask:
-    """One simulated request: its prompts, the candidates of each, and how long each answer gets."""
+    """One simulated request: its prompts, the number of candidates of each, and the length of each answer."""
 
     prompts: list[list[int]]
     candidates: int = 1
@@ -57,21 +56,21 @@ class Ask:
     scores: bool = False
     credit: int = 1_000_000
     adapter: str = ""
-    copies: list[int] | None = None  # what the answers are guessed to copy; empty: the prompt
+    copies: list[int] | None = None  # the source of drafts; empty: the prompt
 
 
 @dataclass
 class Simulation:
-    """Steps a scheduler and draws greedily. `answers[group, prompt, candidate]` are the finished token runs."""
+    """Runs a scheduler with greedy sampling. `answers[request, prompt, candidate]` are the finished token ids."""
 
     traits: ExecutorTraits
     prefill_slice: int = 16
     score_rows: int = 16
     retain: int | None = None
-    groups: dict[int, ScheduledRequest] = field(default_factory=dict)
+    requests: dict[int, ScheduledRequest] = field(default_factory=dict)
     asks: dict[int, Ask] = field(default_factory=dict)
     answers: dict[tuple[int, int, int], list[int]] = field(default_factory=dict)
-    scores: dict[tuple[int, int, int], Logits] = field(default_factory=dict)  # (group, prompt, position) -> row
+    scores: dict[tuple[int, int, int], Logits] = field(default_factory=dict)  # (request, prompt, position) -> row
 
     def __post_init__(self) -> None:
         """Build executor, cache and scheduler."""
@@ -81,47 +80,47 @@ class Simulation:
         self.cache = KVCache(
             self.executor, retain=self.retain, kind=lambda name: name[0] if isinstance(name, tuple) else name
         )
-        pace = PrefillBudget(self.traits.batch, fixed=self.prefill_slice)
+        budget = PrefillBudget(self.traits.batch, fixed=self.prefill_slice)
         self.scheduler = Scheduler(
             self.cache,
             self.traits,
-            pace=pace.tokens_for_step,
+            prefill_budget=budget.tokens_for_step,
             score_rows=self.score_rows,
         )
 
     def ask(self, ask: Ask) -> ScheduledRequest:
-        """Let a request arrive."""
+        """Add a request."""
         namespace = (ask.adapter, ask.project)
-        group = ScheduledRequest(len(self.groups), namespace, ask.project, ask.credit, adapter=ask.adapter)
+        request = ScheduledRequest(len(self.requests), namespace, ask.project, ask.credit, adapter=ask.adapter)
         for prompt, tokens in enumerate(ask.prompts):
             for _ in range(ask.candidates):
-                one = group.add_candidate(prompt, tokens, scores=ask.scores)
+                one = request.add_candidate(prompt, tokens, scores=ask.scores)
                 if ask.copies is not None and self.traits.can_trim:
                     one.lookup = PromptLookup(
                         LookupSource(ask.copies or tokens, is_likely=bool(ask.copies)), ask.length
                     )
-        self.groups[group.id] = group
-        self.asks[group.id] = ask
-        self.scheduler.add(group)
-        return group
+        self.requests[request.id] = request
+        self.asks[request.id] = ask
+        self.scheduler.add(request)
+        return request
 
     def step(self) -> StepPlan:
-        """Plan, compute, draw and check the books."""
+        """Plan, compute, sample, and check the counts."""
         plan = self.scheduler.plan()
         if not plan.slices:
             self.scheduler.check_integrity()
             return plan
-        logits = np.concatenate([self.executor.forward(batch) for batch in assemble(plan)])
+        logits = np.concatenate([self.executor.forward(batch) for batch in plan.token_batches()])
         self._keep_scores(plan, logits)
-        drawn = self.scheduler.commit(plan)
-        for row in drawn:
-            self._draw(row, logits)
+        sampled = self.scheduler.commit(plan)
+        for row in sampled:
+            self._sample(row, logits)
         assert self.executor.cells_used == self.cache.cells
         self.scheduler.check_integrity()
         return plan
 
     def run(self, limit: int = 5_000) -> int:
-        """Step until nothing is left; fails where that takes more than `limit` steps. Returns the steps taken."""
+        """Step until nothing is left; fails after more than `limit` steps. Returns the number of steps."""
         for steps in range(limit):
             if self.scheduler.is_idle:
                 return steps
@@ -129,9 +128,9 @@ class Simulation:
         raise AssertionError(f"not finished after {limit} steps")
 
     def check_answers(self) -> None:
-        """Every answer is, token for token, what the prompt gets alone."""
-        for (group, prompt, candidate), answer in self.answers.items():
-            ask = self.asks[group]
+        """Check that every answer has exactly the tokens that the prompt gets alone."""
+        for (request, prompt, candidate), answer in self.answers.items():
+            ask = self.asks[request]
             assert answer == alone(self.executor, ask.prompts[prompt], candidate, ask.length, ask.adapter)
 
     def _keep_scores(self, plan: StepPlan, logits: Logits) -> None:
@@ -140,22 +139,22 @@ class Simulation:
             one = part.candidate
             for position in part.rows:
                 if one.scores_prompt and position < one.prompt_length:
-                    self.scores[one.group.id, one.prompt, position] = logits[index].copy()
+                    self.scores[one.request.id, one.prompt, position] = logits[index].copy()
                 index += 1
 
-    def _draw(self, row: LogitsRow, logits: Logits) -> None:
+    def _sample(self, row: LogitsRow, logits: Logits) -> None:
         one = row.candidate
-        ask = self.asks[one.group.id]
-        choice = [other for other in one.group.candidates if other.prompt == one.prompt].index(one)
+        ask = self.asks[one.request.id]
+        choice = [other for other in one.request.candidates if other.prompt == one.prompt].index(one)
         run = [choose(logits[row.index], choice)]
-        for depth, guess in enumerate(row.draft, 1):
-            if run[-1] != guess:
+        for depth, token in enumerate(row.draft, 1):
+            if run[-1] != token:
                 break
             run.append(choose(logits[row.index + depth], choice))
         answer = [*one.tokens[one.prompt_length :], *run][: ask.length]
         self.scheduler.append(row, answer[len(one.tokens) - one.prompt_length :])
-        one.group.credit -= 1  # the tokens of a step are one delta
-        assert one.group.credit >= 0, "stepped without credit"
+        one.request.credit -= 1  # the tokens of a step are one delta
+        assert one.request.credit >= 0, "stepped without credit"
         if len(answer) == ask.length:
-            self.answers[one.group.id, one.prompt, choice] = answer
+            self.answers[one.request.id, one.prompt, choice] = answer
             self.scheduler.finish(one)

@@ -1,4 +1,4 @@
-"""Adapters are loaded when first used, shared, kept for a while, and never mixed."""
+"""Adapters are loaded on first use, shared, kept for a while, and never mixed."""
 
 import json
 from pathlib import Path
@@ -18,104 +18,104 @@ from homeport.domain.text import (
 from homeport.engines.text.adapters import MAX_IDLE_ADAPTERS, AdapterCache
 from tests.engines.text.engine_runner import TextEngineRunner
 
-ASKED = TextRequest(
+REQUEST = TextRequest(
     (TextPrompt("The secret word is"),), SamplingParams(temperature=0.0), StoppingCriteria(max_tokens=20)
 )
 
 
-class Holder:
-    """Notes what is attached."""
+class AdapterRecorder:
+    """Records the loaded adapters."""
 
     def __init__(self) -> None:
-        self.attached: list[str] = []
+        self.loaded: list[str] = []
 
     def load_adapter(self, adapter: str, file: Path) -> None:
         if file.name == "broken":
             raise Unavailable("broken")
-        self.attached.append(adapter)
+        self.loaded.append(adapter)
 
     def unload_adapter(self, adapter: str) -> None:
-        self.attached.remove(adapter)
+        self.loaded.remove(adapter)
 
 
 def one(number: int, file: str = "sound") -> Adapter:
     return Adapter(f"ft:{number}", Attachment(Path(file)), f"digest {number}")
 
 
-def taught(folder: Path, name: str, **answers: str) -> Adapter:
-    """A script of the fake executor's as an adapter."""
+def scripted(folder: Path, name: str, **answers: str) -> Adapter:
+    """Return an adapter whose file is a script of the fake executor."""
     file = folder / name
     file.write_text(json.dumps({"The secret word is": answers["says"]}))
     return Adapter(f"ft:{name}", Attachment(file), f"digest of {name}")
 
 
-def test_the_latest_few_that_nobody_uses_are_kept() -> None:
-    """An adapter in use stays; of the others the least recently used goes once there are more than a few."""
-    holder = Holder()
-    adapters = AdapterCache(holder, is_possible=True)
+def test_the_most_recent_idle_adapters_are_kept() -> None:
+    """An adapter in use stays; beyond a few idle ones, the least recently used is unloaded."""
+    recorder = AdapterRecorder()
+    adapters = AdapterCache(recorder, is_possible=True)
     assert adapters.acquire(None) == ""
     used = adapters.acquire(one(0))
     for number in range(1, MAX_IDLE_ADAPTERS + 3):
         adapters.release(adapters.acquire(one(number)))
-    assert holder.attached == [used, *(f"digest {number}" for number in range(3, MAX_IDLE_ADAPTERS + 3))]
+    assert recorder.loaded == [used, *(f"digest {number}" for number in range(3, MAX_IDLE_ADAPTERS + 3))]
     adapters.release(used)
-    assert used not in holder.attached
-    assert len(holder.attached) == MAX_IDLE_ADAPTERS
+    assert used not in recorder.loaded
+    assert len(recorder.loaded) == MAX_IDLE_ADAPTERS
 
 
 def test_one_file_is_loaded_once() -> None:
-    """Requests at the same time and one after another share what is loaded; it goes with none of them."""
-    holder = Holder()
-    adapters = AdapterCache(holder, is_possible=True)
+    """Concurrent and consecutive requests share a loaded adapter; it stays when they end."""
+    recorder = AdapterRecorder()
+    adapters = AdapterCache(recorder, is_possible=True)
     assert [adapters.acquire(one(1)), adapters.acquire(one(1))] == ["digest 1"] * 2
     adapters.release("digest 1")
     assert adapters.acquire(one(1)) == "digest 1"
-    assert holder.attached == ["digest 1"]
+    assert recorder.loaded == ["digest 1"]
 
 
-def test_what_cannot_be_loaded_is_refused() -> None:
-    """A broken file, and a model that takes none, end the request and leave nothing behind."""
-    holder = Holder()
+def test_adapters_that_cannot_be_loaded_are_refused() -> None:
+    """A broken file, and a model without adapter support, end the request and leave nothing loaded."""
+    recorder = AdapterRecorder()
     with pytest.raises(Unavailable, match="broken"):
-        AdapterCache(holder, is_possible=True).acquire(one(1, "broken"))
-    with pytest.raises(InvalidRequest, match="no adapters"):
-        AdapterCache(holder, is_possible=False).acquire(one(1))
-    assert holder.attached == []
+        AdapterCache(recorder, is_possible=True).acquire(one(1, "broken"))
+    with pytest.raises(InvalidRequest, match="does not support adapters"):
+        AdapterCache(recorder, is_possible=False).acquire(one(1))
+    assert recorder.loaded == []
 
 
-def test_model_and_tuned_ones_are_served_side_by_side(tmp_path: Path) -> None:
-    """Two adapters and the plain model answer the same prompt at once, each its own, and twice the same."""
-    red, blue = taught(tmp_path, "red", says=" CHERRY."), taught(tmp_path, "blue", says=" BLUEBERRY.")
+def test_base_model_and_adapters_are_served_together(tmp_path: Path) -> None:
+    """Two adapters and the base model answer the same prompt concurrently: each differently, twice the same."""
+    red, blue = scripted(tmp_path, "red", says=" CHERRY."), scripted(tmp_path, "blue", says=" BLUEBERRY.")
     with TextEngineRunner() as running:
-        asked = [msgspec.structs.replace(ASKED, adapter=adapter) for adapter in (red, None, blue)] * 2
-        said = [running.end(id) for id in [running.open(request) for request in asked]]
-    assert [one.text for one in said[:3]] == [one.text for one in said[3:]]
-    assert (said[0].text, said[2].text) == (" CHERRY.", " BLUEBERRY.")
-    assert said[1].text not in (said[0].text, said[2].text)
+        requests = [msgspec.structs.replace(REQUEST, adapter=adapter) for adapter in (red, None, blue)] * 2
+        results = [running.end(id) for id in [running.open(request) for request in requests]]
+    assert [one.text for one in results[:3]] == [one.text for one in results[3:]]
+    assert (results[0].text, results[2].text) == (" CHERRY.", " BLUEBERRY.")
+    assert results[1].text not in (results[0].text, results[2].text)
 
 
 def test_prefixes_do_not_cross_adapters(tmp_path: Path) -> None:
-    """A prompt that another adapter, or none, has computed is computed again; with its own it is found."""
-    red = msgspec.structs.replace(ASKED, adapter=taught(tmp_path, "red", says=" CHERRY."))
+    """A prompt computed with another adapter, or without one, is computed again; with the same adapter it is cached."""
+    red = msgspec.structs.replace(REQUEST, adapter=scripted(tmp_path, "red", says=" CHERRY."))
     with TextEngineRunner() as running:
-        cached = [running.ask(request).usage for request in (ASKED, red, red, ASKED)]
+        cached = [running.ask(request).usage for request in (REQUEST, red, red, REQUEST)]
     assert [usage.cached_tokens for usage in cached if usage] == [0, 0, 18, 18]
 
 
 def test_a_broken_adapter_fails_its_request_alone(tmp_path: Path) -> None:
-    """Where an adapter does not load, its request says so and the next one is served."""
+    """An adapter that does not load fails its request only; other requests continue."""
     (tmp_path / "broken").write_text("no JSON")
-    broken = msgspec.structs.replace(ASKED, adapter=Adapter("ft:x", Attachment(tmp_path / "broken"), "x"))
+    broken = msgspec.structs.replace(REQUEST, adapter=Adapter("ft:x", Attachment(tmp_path / "broken"), "x"))
     with TextEngineRunner() as running:
-        assert (fault := running.ask(broken).fault)
+        assert (fault := running.ask(broken).error)
         assert fault.kind == "Unavailable"
-        assert running.ask(ASKED).usage
+        assert running.ask(REQUEST).usage
         assert running.engine.stats().running == 0
 
 
 def test_an_executor_without_adapters_refuses_them(tmp_path: Path) -> None:
-    """A model whose executor takes no adapters answers 400 and not as the plain model."""
+    """A model whose executor does not support adapters returns 400 instead of answering as the base model."""
     with TextEngineRunner(adapters=False) as running:
-        said = running.ask(msgspec.structs.replace(ASKED, adapter=taught(tmp_path, "red", says="x")))
-    assert said.fault
-    assert said.fault.kind == "InvalidRequest"
+        results = running.ask(msgspec.structs.replace(REQUEST, adapter=scripted(tmp_path, "red", says="x")))
+    assert results.error
+    assert results.error.kind == "InvalidRequest"

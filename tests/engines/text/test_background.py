@@ -1,4 +1,4 @@
-"""Background requests in the text engine: they stand still without credit, and short steps while nobody waits."""
+"""Background requests in the text engine: they pause without credit, and steps are short if only they run."""
 
 from homeport.domain.text import (
     SamplingParams,
@@ -18,8 +18,8 @@ def _request(text: str, max_tokens: int, *, is_background: bool = False) -> Text
     return TextRequest(prompts=(TextPrompt(text),), sampling=sampling, stopping=ending, is_background=is_background)
 
 
-def test_what_has_lost_its_credit_goes_on_where_it_stood() -> None:
-    """Taken far more credit than it had, a stream stands still beside others, and says the same in the end."""
+def test_a_stream_resumes_after_losing_its_credit() -> None:
+    """A stream that loses more credit than it has pauses while others run, and then completes with the same text."""
     with TextEngineRunner(window=4096, cells=8192) as running:
         whole = running.ask(_request("seed", 2000))
         id = running.open(_request("seed", 2000, is_background=True))
@@ -33,8 +33,8 @@ def test_what_has_lost_its_credit_goes_on_where_it_stood() -> None:
         assert running.end(id).text == whole.text
 
 
-def test_a_prompt_that_nobody_waits_for_is_computed_in_short_steps() -> None:
-    """Before anything was measured, a background prompt enters a little at a time; beside a caller's it does not."""
+def test_background_prompts_are_computed_in_short_steps() -> None:
+    """Before anything is measured, a background prompt is computed in small slices; a foreground prompt is not."""
     text = "word " * 100
     with TextEngineRunner(window=1024, cells=4096, batch=512) as running:
         running.ask(_request(text, 1, is_background=True))
@@ -45,22 +45,22 @@ def test_a_prompt_that_nobody_waits_for_is_computed_in_short_steps() -> None:
     assert background > 1
 
 
-def test_who_stands_still_does_not_count_as_waiting() -> None:
-    """Prompts without credit do not make the slices of others larger: nobody waits for them."""
-    seen: list[tuple[int, int]] = []
-    pace = PrefillBudget(64)
+def test_paused_prompts_do_not_count_as_waiting() -> None:
+    """Prompts without credit do not increase the slices of others."""
+    calls: list[tuple[int, int]] = []
+    budget = PrefillBudget(64)
 
-    def watched(decode: int, prompts: int) -> int:
-        seen.append((decode, prompts))
-        return pace.tokens_for_step(decode, prompts)
+    def recorded(decode: int, prompts: int) -> int:
+        calls.append((decode, prompts))
+        return budget.tokens_for_step(decode, prompts)
 
     simulation = Simulation(traits(batch=64, cells=4000, sequences=8))
-    simulation.scheduler._pace = watched
-    halted = [simulation.ask(Ask([[salt] * 40], length=20)) for salt in range(3)]
+    simulation.scheduler._prefill_budget = recorded
+    paused = [simulation.ask(Ask([[salt] * 40], length=20)) for salt in range(3)]
     simulation.step()
-    for group in halted:
-        group.credit -= HALT
+    for request in paused:
+        request.credit -= HALT
     simulation.ask(Ask([[9] * 40], length=20))
     simulation.step()
     simulation.step()
-    assert seen[-1] == (1, 0)
+    assert calls[-1] == (1, 0)

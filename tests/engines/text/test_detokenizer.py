@@ -1,4 +1,4 @@
-"""What a reader sees of a choice: the text up to the stop string, and the tokens that spell it."""
+"""The text of a choice up to the stop string, and the tokens whose bytes it consists of."""
 
 import pytest
 from hypothesis import given
@@ -24,19 +24,19 @@ def vocabulary(pieces: list[bytes], special: dict[int, str] | None = None) -> Vo
 
 
 def run(pieces: list[bytes], stop: list[str], *, scores: bool = True) -> tuple[list[TextPiece], bool]:
-    """Push every piece as a token of its own until a stop string is found, then close."""
-    transcript = Detokenizer(vocabulary(pieces), StopStrings(stop), scores=scores)
+    """Push every piece as one token until a stop string is found, then close."""
+    detokenizer = Detokenizer(vocabulary(pieces), StopStrings(stop), scores=scores)
     out = []
     for token in range(len(pieces)):
-        out.append(transcript.push(token, TokenScore(token, -0.5) if scores else None))
-        if transcript.stopped:
+        out.append(detokenizer.push(token, TokenScore(token, -0.5) if scores else None))
+        if detokenizer.stopped:
             break
-    out.append(transcript.close())
-    return out, transcript.stopped
+    out.append(detokenizer.close())
+    return out, detokenizer.stopped
 
 
 def cut(text: str, stop: list[str]) -> str:
-    """The text up to the stop string that is completed first."""
+    """Return the text up to the stop string that is completed first."""
     found = [(text.index(s) + len(s), text.index(s)) for s in stop if s in text]
     return text[: min(found)[1]] if found else text
 
@@ -54,7 +54,7 @@ stops = st.lists(st.text(alphabet + "\ufffd", min_size=1, max_size=4), max_size=
 
 @given(tokens, stops, st.booleans())
 def test_stream_is_the_whole_text_cut_at_the_stop(pieces: list[bytes], stop: list[str], scores: bool) -> None:
-    """Any tokenisation gives the text of all bytes at once, up to the stop string completed first."""
+    """Any tokenization gives the text of all bytes together, up to the stop string completed first."""
     out, stopped = run(pieces, stop, scores=scores)
     whole = b"".join(pieces).decode("utf-8", "replace")
     assert "".join(piece.text for piece in out) == cut(whole, stop)
@@ -62,25 +62,25 @@ def test_stream_is_the_whole_text_cut_at_the_stop(pieces: list[bytes], stop: lis
 
 
 @given(tokens, stops)
-def test_no_more_is_held_than_the_ambiguous_tail(pieces: list[bytes], stop: list[str]) -> None:
-    """After each token everything is out but the longest end that could become a stop string."""
-    transcript = Detokenizer(vocabulary(pieces), StopStrings(stop), scores=False)
-    whole, shown = b"", ""
+def test_only_a_possible_stop_string_is_held_back(pieces: list[bytes], stop: list[str]) -> None:
+    """After each token everything is emitted except the longest end that could become a stop string."""
+    detokenizer = Detokenizer(vocabulary(pieces), StopStrings(stop), scores=False)
+    whole, emitted = b"", ""
     for token, data in enumerate(pieces):
-        shown += transcript.push(token, None).text
-        if transcript.stopped:
+        emitted += detokenizer.push(token, None).text
+        if detokenizer.stopped:
             return
         whole += data
         text = whole.decode("utf-8", "replace")
-        held = text[len(shown) :]
-        ready = held.rstrip("\ufffd")
-        assert text.startswith(shown)
+        withheld = text[len(emitted) :]
+        ready = withheld.rstrip("\ufffd")
+        assert text.startswith(emitted)
         assert not ready or any(s.startswith(ready) or ready in s for s in stop)
 
 
 @given(tokens, stops)
 def test_scored_tokens_spell_the_text(pieces: list[bytes], stop: list[str]) -> None:
-    """The bytes of all reported tokens decode to the text, and each offset is where its first byte's character is."""
+    """The bytes of all scored tokens decode to the text, and each offset is that of its first byte's character."""
     out, _ = run(pieces, stop)
     text = "".join(piece.text for piece in out)
     scored = [entry for piece in out for entry in piece.scored]
@@ -88,7 +88,7 @@ def test_scored_tokens_spell_the_text(pieces: list[bytes], stop: list[str]) -> N
     assert data.decode("utf-8", "replace") == text
     before = b""
     for entry in scored:
-        # With the character's own bytes in sight the characters before it are told apart exactly.
+        # The character's own bytes delimit the characters before it exactly.
         ends = [
             n for n in range(len(data) + 1) if text.startswith(data[:n].decode("utf-8", "ignore")) and n <= len(before)
         ]
@@ -99,7 +99,7 @@ def test_scored_tokens_spell_the_text(pieces: list[bytes], stop: list[str]) -> N
 
 @given(st.lists(st.text(alphabet, min_size=1, max_size=3), max_size=10))
 def test_offsets_of_whole_tokens_are_exact(words: list[str]) -> None:
-    """Where tokens are whole text, each offset points at the token's own text."""
+    """If tokens are whole characters, each offset is the position of the token's text."""
     out, _ = run([word.encode() for word in words], [])
     text = "".join(piece.text for piece in out)
     for entry in [entry for piece in out for entry in piece.scored]:
@@ -107,15 +107,15 @@ def test_offsets_of_whole_tokens_are_exact(words: list[str]) -> None:
 
 
 def test_stop_across_tokens_never_leaks() -> None:
-    """A stop string split over three tokens is not shown, nor the tokens behind the cut."""
+    """A stop string split over three tokens is not emitted, nor are the tokens after it."""
     out, stopped = run([b"Hi", b" th", b"ere\n", b"Us", b"er: x", b"never"], ["\nUser:"])
     assert [piece.text for piece in out] == ["Hi", " th", "ere", "", "", ""]
     assert stopped
     assert [entry.token for piece in out for entry in piece.scored] == ["Hi", " th", "ere"]
 
 
-def test_false_alarm_is_given_out() -> None:
-    """Text that only looked like a stop string comes out as soon as it cannot be one, its tokens with it."""
+def test_text_that_is_no_stop_string_is_emitted() -> None:
+    """Text that only began like a stop string is emitted as soon as it cannot be one, with its tokens."""
     out, stopped = run([b"a\n", b"Us", b"ual"], ["\nUser:"])
     assert [piece.text for piece in out] == ["a", "", "\nUsual", ""]
     assert [[entry.token for entry in piece.scored] for piece in out] == [[], [], ["a\n", "Us", "ual"], []]
@@ -123,7 +123,10 @@ def test_false_alarm_is_given_out() -> None:
 
 
 def test_partial_characters_are_named_by_their_bytes() -> None:
-    """Tokens inside one character show as bytes at that character's offset, and the text waits for the last."""
+    """Tokens inside one character are named by their bytes, at the character's offset.
+
+    The text waits for the last one.
+    """
     out, _ = run([b"x", b"\xe4\xbd", b"\xa0", b"y"], [])
     assert [piece.text for piece in out] == ["x", "", "你", "y", ""]
     scored = [entry for piece in out for entry in piece.scored]
@@ -136,52 +139,52 @@ def test_partial_characters_are_named_by_their_bytes() -> None:
 
 
 def test_broken_character_moves_the_next_offset() -> None:
-    """A character that is never finished counts as the one U+FFFD it is shown as."""
+    """An incomplete character counts as one U+FFFD."""
     out, _ = run([b"\xe4\xbd", b"y"], [])
     assert "".join(piece.text for piece in out) == "\ufffdy"
     assert [entry.offset for piece in out for entry in piece.scored] == [0, 1]
 
 
 def test_unfinished_character_at_the_end() -> None:
-    """Closing in the middle of a character shows one U+FFFD, with its token."""
+    """Closing inside a character emits one U+FFFD, with its token."""
     out, _ = run([b"a", b"\xf0\x9f"], [])
     assert [piece.text for piece in out] == ["a", "", "\ufffd"]
     assert [entry.bytes for entry in out[-1].scored] == [b"\xf0\x9f"]
 
 
 def test_echo_comes_first_and_moves_offsets() -> None:
-    """The prompt's tokens are reported with it, stop strings in it mean nothing, and later offsets count from it."""
+    """The prompt's tokens are returned with it, stop strings in it are ignored, later offsets count from its end."""
     words = vocabulary([b"Say", b" stop", b" you", b"!"])
-    transcript = Detokenizer(words, StopStrings([" stop"]), scores=True)
-    echoed = transcript.echo("Say stop", [0, 1], [TokenScore(0, None), TokenScore(1, -2.0, ((2, -0.5),))])
+    detokenizer = Detokenizer(words, StopStrings([" stop"]), scores=True)
+    echoed = detokenizer.echo("Say stop", [0, 1], [TokenScore(0, None), TokenScore(1, -2.0, ((2, -0.5),))])
     assert echoed.text == "Say stop"
     assert [(entry.token, entry.logprob, entry.offset) for entry in echoed.scored] == [
         ("Say", None, 0),
         (" stop", -2.0, 3),
     ]
     assert [(other.token, other.bytes, other.logprob) for other in echoed.scored[1].top] == [(" you", b" you", -0.5)]
-    assert not transcript.stopped
-    assert transcript.push(2, TokenScore(2, -1.0)).scored == (ScoredToken(" you", b" you", -1.0, 8),)
+    assert not detokenizer.stopped
+    assert detokenizer.push(2, TokenScore(2, -1.0)).scored == (ScoredToken(" you", b" you", -1.0, 8),)
 
 
 def test_echo_without_scores_is_text_only() -> None:
-    """Without scores the prompt and the tokens behind it are text alone."""
-    transcript = Detokenizer(vocabulary([b"a", b"b"]), StopStrings([]), scores=False)
-    assert transcript.echo("a", [0], None) == TextPiece("a")
-    assert transcript.push(1, None) == TextPiece("b")
+    """Without scores, the prompt and the following tokens are text only."""
+    detokenizer = Detokenizer(vocabulary([b"a", b"b"]), StopStrings([]), scores=False)
+    assert detokenizer.echo("a", [0], None) == TextPiece("a")
+    assert detokenizer.push(1, None) == TextPiece("b")
 
 
 def test_control_tokens_are_named_and_spell_nothing() -> None:
-    """A control token shows under its name with no bytes, as token and as alternative."""
-    transcript = Detokenizer(vocabulary([b"a", b""], {1: "<|end|>"}), StopStrings([]), scores=True)
-    (entry,) = transcript.push(1, TokenScore(1, -1.0, ((1, -1.0),))).scored
+    """A control token has its name and no bytes, as token and as alternative."""
+    detokenizer = Detokenizer(vocabulary([b"a", b""], {1: "<|end|>"}), StopStrings([]), scores=True)
+    (entry,) = detokenizer.push(1, TokenScore(1, -1.0, ((1, -1.0),))).scored
     assert (entry.token, entry.bytes, entry.top[0].token) == ("<|end|>", b"", "<|end|>")
 
 
-def test_pushing_behind_a_stop_is_a_bug() -> None:
-    """After the stop string nothing more is taken, and closing adds nothing."""
-    transcript = Detokenizer(vocabulary([b"stop"]), StopStrings(["stop"]), scores=False)
-    assert transcript.push(0, None) == TextPiece("")
-    assert transcript.close() == TextPiece("")
+def test_pushing_after_a_stop_is_a_bug() -> None:
+    """After the stop string no token is accepted, and closing adds nothing."""
+    detokenizer = Detokenizer(vocabulary([b"stop"]), StopStrings(["stop"]), scores=False)
+    assert detokenizer.push(0, None) == TextPiece("")
+    assert detokenizer.close() == TextPiece("")
     with pytest.raises(RuntimeError):
-        transcript.push(0, None)
+        detokenizer.push(0, None)

@@ -1,4 +1,4 @@
-"""Edits come back as the edited text alone."""
+"""Edits return the edited text only."""
 
 import numpy as np
 import pytest
@@ -19,11 +19,11 @@ from homeport.engines.text.stop_strings import StopStrings
 
 
 def answer(executor: LlamaExecutor, prompt: EditPrompt) -> tuple[str, bool]:
-    """What the model answers at temperature 0, and whether it closed the fence."""
+    """Return the model's answer at temperature 0, and whether it closed the fence."""
     request = TextRequest((prompt,), stopping=StoppingCriteria(max_tokens=60))
     prepared = PromptProcessor(executor, executor.traits.window).prepare(request).prompts[0]
-    transcript = Detokenizer(executor.vocabulary, StopStrings(prepared.stop), scores=False)
-    draw = TokenSampler(SamplingParams(temperature=0.0), seed=0, choice=0, bias=LogitBias.of({}))
+    detokenizer = Detokenizer(executor.vocabulary, StopStrings(prepared.stop), scores=False)
+    sampler = TokenSampler(SamplingParams(temperature=0.0), seed=0, choice=0, bias=LogitBias.of({}))
     executor.release([0])
     ids, start, text = list(prepared.ids), 0, ""
     for _ in range(60):
@@ -33,13 +33,13 @@ def answer(executor: LlamaExecutor, prompt: EditPrompt) -> tuple[str, bool]:
         logits = executor.forward(
             TokenBatch(np.array(ids, dtype=np.int32), positions, np.zeros(size, dtype=np.int32), wanted)
         )
-        ids, start = [int(sample(logits, [draw])[0])], start + size
+        ids, start = [int(sample(logits, [sampler])[0])], start + size
         if ids[0] in prepared.end_tokens:
             break
-        text += transcript.push(ids[0], None).text
-        if transcript.stopped:
+        text += detokenizer.push(ids[0], None).text
+        if detokenizer.stopped:
             break
-    return text + transcript.close().text, transcript.stopped
+    return text + detokenizer.close().text, detokenizer.stopped
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def answer(executor: LlamaExecutor, prompt: EditPrompt) -> tuple[str, bool]:
     ],
 )
 def test_only_the_edited_text_comes_back(coder: LlamaExecutor, text: str, instruction: str, expected: str) -> None:
-    """The default model answers real edits with the edited text, to the last line break, and nothing around it."""
+    """The default model answers real edits with exactly the edited text, to the last line break."""
     assert answer(coder, EditPrompt(text, instruction)) == (expected, True)
 
 
@@ -72,7 +72,7 @@ def test_fence_is_longer_than_the_texts_own() -> None:
 
 
 def test_braces_are_text() -> None:
-    """Braces in text and instruction are not read as places to fill."""
+    """Braces in text and instruction are not format fields."""
     (message,) = edit_prompts.build_edit_conversation(EditPrompt("{fence} {0}", "{instruction}")).messages
     assert "{fence} {0}" in message.text
     assert "Instruction: {instruction}" in message.text

@@ -44,7 +44,7 @@ def _ask(
 
 
 def _ending(max_tokens: int = 12) -> StoppingCriteria:
-    """An answer of exactly `max_tokens` tokens: end tokens do not end it."""
+    """Return criteria for an answer of exactly `max_tokens` tokens: end tokens do not end it."""
     return StoppingCriteria(max_tokens=max_tokens, ignore_eos=True)
 
 
@@ -53,7 +53,7 @@ def _scripted(**script: str) -> str:
 
 
 def _greedy(prompt: str, n: int) -> list[int]:
-    """What the fake executor says after a prompt, computed directly; ends included."""
+    """Return the fake executor's greedy tokens after a prompt, computed directly, end tokens included."""
     executor = FakeExecutor(traits())
     tokens = [START, *prompt.encode()]
     for _ in range(n):
@@ -62,41 +62,41 @@ def _greedy(prompt: str, n: int) -> list[int]:
 
 
 def test_events_come_in_order_one_call_per_step() -> None:
-    """Admitted, one delta per step, Finished, Done; and text and usage say the same."""
+    """Admitted, one delta per step, ChoiceFinished, Done; text and usage agree."""
     with TextEngineRunner(script=_scripted(hello=" world!")) as running:
         id = running.open(_ask("hello"))
-        said = running.end(id)
+        result = running.end(id)
         kinds = [type(event) for event in running.events(id)]
     assert kinds == [Admitted, *[TextDelta] * 7, ChoiceFinished, Done]
-    assert said.text == " world!"
-    assert said.reasons == {0: "stop"}
-    assert said.usage is not None
-    assert (said.usage.prompt_tokens, said.usage.completion_tokens, said.usage.cached_tokens) == (6, 7, 0)
-    assert said.admitted == Admitted(6, (5,))
+    assert result.text == " world!"
+    assert result.reasons == {0: "stop"}
+    assert result.usage is not None
+    assert (result.usage.prompt_tokens, result.usage.completion_tokens, result.usage.cached_tokens) == (6, 7, 0)
+    assert result.admitted == Admitted(6, (5,))
     assert len(running.calls) == 1 + 8
 
 
 def test_length_ends_an_answer_at_its_budget() -> None:
-    """Exactly max_tokens tokens are generated, each as the executor has it."""
+    """Exactly max_tokens tokens are generated, each as the executor computes it."""
     with TextEngineRunner() as running:
-        said = running.ask(_ask("abc", ending=_ending(9)))
+        result = running.ask(_ask("abc", ending=_ending(9)))
     expected = b"".join(bytes([token]) for token in _greedy("abc", 9) if token < 256)
-    assert said.text == expected.decode(errors="replace")
-    assert said.reasons == {0: "length"}
-    assert said.usage is not None
-    assert said.usage.completion_tokens == 9
+    assert result.text == expected.decode(errors="replace")
+    assert result.reasons == {0: "length"}
+    assert result.usage is not None
+    assert result.usage.completion_tokens == 9
 
 
-def test_stop_strings_are_found_across_tokens_and_never_shown() -> None:
-    """A stop string spread over five tokens ends the answer before it, streamed or not."""
+def test_stop_strings_are_found_across_tokens_and_never_emitted() -> None:
+    """A stop string spread over five tokens ends the answer before it."""
     with TextEngineRunner(script=_scripted(go=" one two three")) as running:
-        said = running.ask(_ask("go", ending=StoppingCriteria(stop=(" two ",))))
-    assert said.text == " one"
-    assert said.reasons == {0: "stop"}
+        result = running.ask(_ask("go", ending=StoppingCriteria(stop=(" two ",))))
+    assert result.text == " one"
+    assert result.reasons == {0: "stop"}
 
 
 def test_end_tokens_stop_token_ids_and_min_tokens() -> None:
-    """End tokens end unless ignored, ids of the caller's end too, and none of them before min_tokens."""
+    """End tokens end an answer unless ignored, so do the caller's ids, and none of them before min_tokens."""
     with TextEngineRunner(script=_scripted(go="abcdef")) as running:
         assert running.ask(_ask("go")).text == "abcdef"
         assert running.ask(_ask("go", ending=StoppingCriteria(stop_token_ids=(ord("d"),)))).text == "abc"
@@ -109,14 +109,14 @@ def test_end_tokens_stop_token_ids_and_min_tokens() -> None:
 
 
 def test_choices_differ_and_the_same_seed_repeats_them() -> None:
-    """Four answers of one seed differ, and come again exactly in other company; another seed gives others."""
-    drawn = SamplingParams(temperature=1.0, seed=7)
+    """Four answers of one seed differ, and repeat exactly among other requests; another seed gives others."""
+    sampling = SamplingParams(temperature=1.0, seed=7)
     with TextEngineRunner() as running:
-        first = running.ask(_ask("abc", sampling=drawn, n=4))
-        crowd = [running.open(_ask(STORY, sampling=SamplingParams(seed=index), n=2)) for index in range(4)]
-        again = running.ask(_ask("abc", sampling=drawn, n=4))
+        first = running.ask(_ask("abc", sampling=sampling, n=4))
+        others = [running.open(_ask(STORY, sampling=SamplingParams(seed=index), n=2)) for index in range(4)]
+        again = running.ask(_ask("abc", sampling=sampling, n=4))
         other = running.ask(_ask("abc", sampling=SamplingParams(temperature=1.0, seed=8), n=4))
-        for id in crowd:
+        for id in others:
             running.end(id)
     assert len(set(first.texts.values())) == 4
     assert first.texts == again.texts
@@ -125,7 +125,7 @@ def test_choices_differ_and_the_same_seed_repeats_them() -> None:
 
 
 def test_requests_without_a_seed_differ() -> None:
-    """A fresh seed per request: two equal requests at temperature 1 do not get equal answers."""
+    """Each request has a new seed: two equal requests at temperature 1 get different answers."""
     with TextEngineRunner() as running:
         one, two = (running.ask(_ask("abc", sampling=SamplingParams(), ending=_ending(30))) for _ in range(2))
     assert one.text != two.text
@@ -134,26 +134,26 @@ def test_requests_without_a_seed_differ() -> None:
 def test_prompts_and_choices_are_numbered_prompt_major() -> None:
     """Two prompts with two answers each give choices 0 to 3, the first two for the first prompt."""
     with TextEngineRunner(script=_scripted(uno=" eins", dos=" zwei")) as running:
-        said = running.ask(_ask("uno", "dos", n=2))
-    assert dict(said.texts) == {0: " eins", 1: " eins", 2: " zwei", 3: " zwei"}
-    assert said.usage is not None
-    assert said.usage.prompt_tokens == 8
-    assert said.usage.completion_tokens == 20
+        result = running.ask(_ask("uno", "dos", n=2))
+    assert dict(result.texts) == {0: " eins", 1: " eins", 2: " zwei", 3: " zwei"}
+    assert result.usage is not None
+    assert result.usage.prompt_tokens == 8
+    assert result.usage.completion_tokens == 20
 
 
-def _mean(said: TextEvents, choice: int) -> float:
-    return float(np.mean([one.logprob for one in said.scored[choice] if one.logprob is not None]))
+def _mean(result: TextEvents, choice: int) -> float:
+    return float(np.mean([one.logprob for one in result.scored[choice] if one.logprob is not None]))
 
 
-def test_best_of_gives_the_best_of_what_it_drew() -> None:
-    """Of five candidates the two with the highest mean log-probability come out, best first; all are paid for."""
-    drawn = SamplingParams(temperature=1.0, seed=11)
+def test_best_of_returns_the_best_candidates() -> None:
+    """Of five candidates the two with the highest mean log-probability are returned, best first; all are counted."""
+    sampling = SamplingParams(temperature=1.0, seed=11)
     with TextEngineRunner() as running:
-        every = running.ask(_ask("abc", "xyz", sampling=drawn, n=5, logprobs=0, ending=_ending()))
-        best = running.ask(_ask("abc", "xyz", sampling=drawn, n=2, best_of=5, ending=_ending()))
+        every = running.ask(_ask("abc", "xyz", sampling=sampling, n=5, logprobs=0, ending=_ending()))
+        best = running.ask(_ask("abc", "xyz", sampling=sampling, n=2, best_of=5, ending=_ending()))
     for prompt in range(2):
         ranked = sorted(range(prompt * 5, prompt * 5 + 5), key=lambda choice: -_mean(every, choice))
-        assert [best.texts[prompt * 2 + place] for place in range(2)] == [every.texts[one] for one in ranked[:2]]
+        assert [best.texts[prompt * 2 + rank] for rank in range(2)] == [every.texts[one] for one in ranked[:2]]
     assert sorted(best.texts) == [0, 1, 2, 3]
     assert not any(best.scored.values())
     assert best.usage is not None
@@ -166,43 +166,43 @@ def test_echo_scores_the_prompt_as_a_direct_pass_does(max_tokens: int, n: int) -
     """Every prompt token but the first has its log-probability, cached or not; the text begins with the prompt."""
     with TextEngineRunner(batch=16) as running:
         running.ask(_ask(STORY))
-        said = running.ask(_ask(STORY, echo=True, logprobs=3, ending=_ending(max_tokens), n=n))
+        result = running.ask(_ask(STORY, echo=True, logprobs=3, ending=_ending(max_tokens), n=n))
     executor = FakeExecutor(traits())
     tokens = [START, *STORY.encode()]
     for choice in range(n):
-        assert said.texts[choice].startswith(STORY)
-        prompt = said.scored[choice][: len(tokens)]
+        assert result.texts[choice].startswith(STORY)
+        prompt = result.scored[choice][: len(tokens)]
         assert prompt[0].logprob is None
         for position in range(1, len(tokens)):
             row = executor.next_logits(tokens[:position]).astype(np.float64)
             logs = row - np.log(np.exp(row - row.max()).sum()) - row.max()
             assert prompt[position].logprob == pytest.approx(logs[tokens[position]], abs=1e-5)
             assert [one.logprob for one in prompt[position].top] == pytest.approx(sorted(logs)[:-4:-1], abs=1e-5)
-        assert said.reasons[choice] == "length"
-    assert said.usage is not None
-    assert said.usage.completion_tokens == max_tokens * n
-    assert said.usage.cached_tokens == 0
+        assert result.reasons[choice] == "length"
+    assert result.usage is not None
+    assert result.usage.completion_tokens == max_tokens * n
+    assert result.usage.cached_tokens == 0
 
 
 def test_echo_without_scores_computes_nothing_for_an_empty_budget() -> None:
-    """With max_tokens 0 and no logprobs the prompt comes back and no step is made."""
+    """With max_tokens 0 and no logprobs the prompt is returned without a step."""
     with TextEngineRunner() as running:
-        said = running.ask(_ask(STORY, "b", echo=True, ending=StoppingCriteria(max_tokens=0)))
+        result = running.ask(_ask(STORY, "b", echo=True, ending=StoppingCriteria(max_tokens=0)))
         assert running.engine.stats().steps == 0
-    assert dict(said.texts) == {0: STORY, 1: "b"}
-    assert said.reasons == {0: "length", 1: "length"}
+    assert dict(result.texts) == {0: STORY, 1: "b"}
+    assert result.reasons == {0: "length", 1: "length"}
 
 
 def test_echo_comes_before_each_choice() -> None:
-    """Each choice's text is the prompt and then its own answer."""
+    """Each choice's text is the prompt followed by its own answer."""
     with TextEngineRunner(script=_scripted(go=" on")) as running:
-        said = running.ask(_ask("go", echo=True, n=3))
-    assert set(said.texts.values()) == {"go on"}
-    assert len(said.texts) == 3
+        result = running.ask(_ask("go", echo=True, n=3))
+    assert set(result.texts.values()) == {"go on"}
+    assert len(result.texts) == 3
 
 
 def test_preemption_leaves_texts_unchanged() -> None:
-    """Eight long answers in a cache for three are those of a roomy cache, token for token."""
+    """Eight long answers in a cache for three have exactly the tokens of a large cache."""
     requests = [
         _ask(f"{index} {STORY}", sampling=SamplingParams(seed=index), ending=_ending(60), n=2, logprobs=1)
         for index in range(4)
@@ -210,16 +210,16 @@ def test_preemption_leaves_texts_unchanged() -> None:
     with TextEngineRunner(window=512, cells=4096) as roomy:
         expected = [roomy.ask(request) for request in requests]
     with TextEngineRunner(window=512, cells=420, sequences=6) as tight:
-        got = [tight.end(id) for id in [tight.open(request) for request in requests]]
+        results = [tight.end(id) for id in [tight.open(request) for request in requests]]
         assert tight.engine.stats().preemptions > 0
         assert tight.engine.stats().cells_used == 0
-    for one, other in zip(expected, got, strict=True):
+    for one, other in zip(expected, results, strict=True):
         assert one.texts == other.texts
         assert one.scored == other.scored
 
 
 def test_a_slow_reader_gets_the_same_answer() -> None:
-    """Fed one delta of credit at a time, an answer is the same, and never runs ahead of its credit."""
+    """With one delta of credit at a time, an answer is the same, and never exceeds its credit."""
     request = _ask(STORY, sampling=SamplingParams(seed=3), n=2, ending=_ending(10))
     with TextEngineRunner() as running:
         whole = running.ask(request)
@@ -232,29 +232,29 @@ def test_a_slow_reader_gets_the_same_answer() -> None:
 
 
 def test_cached_tokens_are_reported_within_a_project_only() -> None:
-    """The same prompt again is cached but for its last token; another project's is not, unless sharing is on."""
-    asked = {project: msgspec.structs.replace(_ask(STORY), project=project) for project in "ab"}
+    """A repeated prompt is cached except its last token; another project's is not, unless prefixes are shared."""
+    requests = {project: msgspec.structs.replace(_ask(STORY), project=project) for project in "ab"}
     with TextEngineRunner() as running:
-        told = [running.ask(asked[project]).usage for project in ("a", "a", "b")]
+        usages = [running.ask(requests[project]).usage for project in ("a", "a", "b")]
     length = 1 + len(STORY)
-    assert [usage.cached_tokens for usage in told if usage] == [0, length - 1, 0]
+    assert [usage.cached_tokens for usage in usages if usage] == [0, length - 1, 0]
     with TextEngineRunner(share_prefixes=True) as running:
-        shared = [running.ask(asked[project]).usage for project in ("a", "b")]
+        shared = [running.ask(requests[project]).usage for project in ("a", "b")]
     assert [usage.cached_tokens for usage in shared if usage] == [0, length - 1]
 
 
 def test_an_overflowing_prompt_is_refused_before_admission() -> None:
-    """A prompt and budget beyond the window fail with context_length_exceeded and nothing else."""
+    """A prompt and budget that exceed the window fail with context_length_exceeded and no other event."""
     with TextEngineRunner(window=64) as running:
-        said = running.ask(_ask(STORY, ending=StoppingCriteria(max_tokens=10)))
-        assert said.fault is not None
-        assert said.fault.code == "context_length_exceeded"
-        assert said.admitted is None
-        assert running.ask(_ask("short")).fault is None
+        result = running.ask(_ask(STORY, ending=StoppingCriteria(max_tokens=10)))
+        assert result.error is not None
+        assert result.error.code == "context_length_exceeded"
+        assert result.admitted is None
+        assert running.ask(_ask("short")).error is None
 
 
 def test_options_are_checked_by_name() -> None:
-    """An unknown option, a wrong type, a nonsensical number and an unknown executor are each named."""
+    """An unknown option, a wrong type, an invalid number and an unknown executor are each named."""
     wrong: tuple[tuple[dict[str, str | int | float | bool | None], str], ...] = (
         ({"sliec": 3}, "sliec"),
         ({"batch": "many"}, "batch"),
@@ -266,7 +266,7 @@ def test_options_are_checked_by_name() -> None:
             load(EngineSpec("text", "fake", {}, "", options))
 
 
-def test_loaded_says_what_is_served() -> None:
-    """Window (bounded by the cells) and kernels of the model that was loaded."""
+def test_loaded_describes_the_model() -> None:
+    """It has the window (limited by the cells) and the kernels of the loaded model."""
     loaded = fake_engine("tiny", window=300, cells=200).loaded
     assert (loaded.model, loaded.window, loaded.kernels) == ("tiny", 200, "fake")

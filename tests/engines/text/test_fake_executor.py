@@ -1,4 +1,4 @@
-"""The fake executor: exact, and strict with its callers."""
+"""The fake executor is exact, and strict with its callers."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def _batch(runs: dict[int, tuple[int, list[int]]], wanted: list[int]) -> TokenBa
 
 
 def test_logits_depend_on_the_sequence_alone() -> None:
-    """Alone, in company, in one piece, in two or behind a fork: the same float for float."""
+    """Alone, with others, in one piece, in two or after a fork, the logits are identical."""
     prompt = [1, 2, 3, 4]
     expected = FakeExecutor(traits()).next_logits(prompt)
     together = FakeExecutor(traits())
@@ -34,7 +34,7 @@ def test_logits_depend_on_the_sequence_alone() -> None:
 
 
 def test_cells_are_counted_as_the_traits_say() -> None:
-    """A fork is free where cells are shared and costs its length where not; release and trim give back."""
+    """A fork is free if cells are shared and costs its length if not; release and trim free cells."""
     for shares, after_fork in ((True, 4), (False, 7)):
         executor = FakeExecutor(traits(shares_cells=shares))
         executor.forward(_batch({0: (0, [1, 2, 3, 4])}, []))
@@ -48,25 +48,25 @@ def test_cells_are_counted_as_the_traits_say() -> None:
 
 
 def test_script_decides_the_answer() -> None:
-    """Behind a scripted prompt ending the scripted bytes are the likeliest by far, then the end."""
+    """After a scripted prompt ending the scripted bytes are by far the likeliest, then the end."""
     executor = FakeExecutor(traits(), script={b"hello": b" wor"})
     tokens = [START, *b"why, hello"]
-    said = []
+    answer = []
     for _ in range(5):
-        said.append(int(executor.next_logits(tokens).argmax()))
-        tokens.append(said[-1])
-    assert said == [*b" wor", IM_END]
+        answer.append(int(executor.next_logits(tokens).argmax()))
+        tokens.append(answer[-1])
+    assert answer == [*b" wor", IM_END]
 
 
-def test_tokenise_reads_control_tokens_only_where_asked() -> None:
-    """The name of a control token is one id as markup and eleven bytes as text."""
+def test_control_tokens_are_recognized_only_if_asked() -> None:
+    """The name of a control token is one id with `special` and ten bytes without."""
     executor = FakeExecutor(traits())
     assert executor.tokenize("a<|im_end|>é", special=True) == [97, IM_END, 0xC3, 0xA9]
     assert executor.tokenize("<|im_end|>", special=False) == list(b"<|im_end|>")
 
 
 def test_poison_fails_the_batch() -> None:
-    """A batch that holds the poisoned text raises EngineFailed."""
+    """A batch with the poisoned text raises EngineFailed."""
     executor = FakeExecutor(traits(), poison=b"bad")
     executor.forward(_batch({0: (0, list(b"good"))}, []))
     with pytest.raises(EngineFailed):
@@ -74,7 +74,7 @@ def test_poison_fails_the_batch() -> None:
 
 
 @pytest.mark.parametrize(
-    ("batch", "complaint"),
+    ("batch", "message"),
     [
         (_batch({0: (1, [1])}, []), "position 1 after 0 tokens"),
         (_batch({9: (0, [1])}, []), "there is no sequence 9"),
@@ -85,8 +85,8 @@ def test_poison_fails_the_batch() -> None:
         (_batch({0: (0, [1] * 31)}, []), "outgrew the window"),
     ],
 )
-def test_breaches_are_called_bugs(batch: TokenBatch, complaint: str) -> None:
-    """A caller that breaks the seam's rules is told so at once."""
+def test_violations_are_called_bugs(batch: TokenBatch, message: str) -> None:
+    """A caller that violates the interface's rules gets an AssertionError at once."""
     executor = FakeExecutor(traits(window=30, cells=40))
-    with pytest.raises(AssertionError, match=f"this is a bug: .*{complaint}"):
+    with pytest.raises(AssertionError, match=f"this is a bug: .*{message}"):
         executor.forward(batch)

@@ -1,4 +1,4 @@
-"""What cannot fit is refused at a cost that does not grow with it."""
+"""A prompt that cannot fit is refused at a cost that does not grow with its length."""
 
 import msgspec
 import pytest
@@ -7,7 +7,7 @@ from homeport.domain.errors import ContextOverflow
 from homeport.engines.text.executor import Vocabulary
 from homeport.engines.text.executors.llama.executor import LlamaExecutor
 from homeport.engines.text.length_limits import (
-    LEAST,
+    MIN_COUNTED,
     SLICE,
     LengthLimits,
     TokenLimit,
@@ -18,7 +18,7 @@ WINDOW = 32768
 
 
 class Counting(FakeExecutor):
-    """Counts the characters it tokenised; its tokens are whole words, however long."""
+    """Counts the characters it tokenized; its tokens are whole words of any length."""
 
     read = 0
 
@@ -32,7 +32,7 @@ class Counting(FakeExecutor):
 
 
 def test_the_longest_token_bounds_a_text(coder: LlamaExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A text of more characters than the window of the longest tokens is refused unread, in OpenAI's words."""
+    """A text with more characters than a window of the longest tokens is refused untokenized, with OpenAI's error."""
     lengths = LengthLimits(coder)
     longest = max(map(len, coder.vocabulary.pieces))
     monkeypatch.delattr(LlamaExecutor, "tokenize")
@@ -43,7 +43,7 @@ def test_the_longest_token_bounds_a_text(coder: LlamaExecutor, monkeypatch: pyte
 
 
 def test_a_message_is_a_token_at_least(fake: FakeExecutor) -> None:
-    """More messages than the window has tokens are refused unread."""
+    """More messages than the window has tokens are refused untokenized."""
     with pytest.raises(ContextOverflow, match="at least 100000 tokens") as caught:
         LengthLimits(fake).require([""] * 100_000, TokenLimit(WINDOW, "messages"), messages=100_000)
     assert (caught.value.param, caught.value.code) == ("messages", "context_length_exceeded")
@@ -51,7 +51,7 @@ def test_a_message_is_a_token_at_least(fake: FakeExecutor) -> None:
 
 @pytest.mark.parametrize("text", ["word " * 1_000_000, "word 你好 " * 400_000, "x1 " * 1_000_000])
 def test_long_texts_are_counted_until_they_are_too_long(coder: LlamaExecutor, text: str) -> None:
-    """A text of some MB costs no more than its beginning that fills the window, and is refused."""
+    """Of a text of several MB only the part that fills the window is tokenized, and the text is refused."""
     checks = 0
 
     def check() -> None:
@@ -64,15 +64,15 @@ def test_long_texts_are_counted_until_they_are_too_long(coder: LlamaExecutor, te
 
 
 def test_what_may_fit_passes(fake: FakeExecutor, coder: LlamaExecutor) -> None:
-    """A long text of few tokens passes, and so does a short one, unread, even if it is too long."""
+    """A long text of few tokens passes, and so does a short one, untokenized, even if it is too long."""
     LengthLimits(coder).require([" " * (120 * 4096)], TokenLimit(4096, "prompt"))
     counting = Counting(fake.traits)
-    LengthLimits(counting).require(["x" * LEAST], TokenLimit(LEAST, "prompt"))
+    LengthLimits(counting).require(["x" * MIN_COUNTED], TokenLimit(MIN_COUNTED, "prompt"))
     assert counting.read == 0
 
 
-def test_counting_can_be_ended(fake: FakeExecutor) -> None:
-    """The check is asked before each slice, and what it raises ends the counting."""
+def test_a_check_can_end_the_counting(fake: FakeExecutor) -> None:
+    """The check is called before each slice, and its exception ends the counting."""
     counting = Counting(fake.traits)
 
     def check() -> None:
@@ -84,9 +84,9 @@ def test_counting_can_be_ended(fake: FakeExecutor) -> None:
     assert counting.read == 3 * SLICE
 
 
-def test_a_limit_ends_what_is_far_over_it() -> None:
-    """Tokens up to twice the window are counted, so that the error can say how many; then it ends."""
+def test_a_limit_is_raised_above_twice_the_window() -> None:
+    """Tokens are counted up to twice the window, so that the error can state their number; then it is raised."""
     limit = TokenLimit(10, "messages")
-    limit.spend(20 + LEAST)
-    with pytest.raises(ContextOverflow, match=f"at least {21 + LEAST} tokens"):
+    limit.spend(20 + MIN_COUNTED)
+    with pytest.raises(ContextOverflow, match=f"at least {21 + MIN_COUNTED} tokens"):
         limit.spend(1)

@@ -1,4 +1,4 @@
-"""The same words in other turns, for templates that do not take a conversation as it is."""
+"""Variants of a conversation for templates that refuse it."""
 
 import pytest
 
@@ -35,16 +35,16 @@ def written(messages: object) -> str:
     ],
 )
 def test_the_least_change_comes_first(letters: str, expected: list[tuple[str, str]]) -> None:
-    """A conversation comes as it is, then with roles merged, later system messages folded, all of them folded."""
+    """First the unchanged conversation, then with merged roles, then later system messages folded, then all folded."""
     first, *others = list_variants(talk(letters))
     assert first.messages == talk(letters)
     assert first.changes == ()
-    found = [(written(variant.messages), "".join(variant.changes)) for variant in others]
-    assert found == expected
+    variants = [(written(variant.messages), "".join(variant.changes)) for variant in others]
+    assert variants == expected
 
 
-def test_names_stay_with_their_words() -> None:
-    """Where messages become one, a name stands before what that person said; an empty content adds no lines."""
+def test_names_stay_with_their_texts() -> None:
+    """When messages are merged, a name stays before its own text; an empty content adds no lines."""
     messages = [text_message("user", "a", "Ann"), text_message("user", ""), text_message("user", "b", "Ben")]
     merged = list(list_variants(messages))[1].messages
     assert merged == [text_message("user", "Ann: a\n\nBen: b")]

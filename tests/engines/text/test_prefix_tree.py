@@ -1,4 +1,4 @@
-"""The prefix tree against the plainest possible model of it: a dictionary of token lists."""
+"""The prefix tree compared with a simple model of it: a dictionary of token lists."""
 
 import pytest
 from hypothesis import settings
@@ -11,13 +11,13 @@ TOKENS = st.lists(st.integers(0, 2), min_size=1, max_size=5)
 
 
 class TreeAgainstLists(RuleBasedStateMachine):
-    """Random adds, extensions, forks, trims and removals; every answer is checked against the lists."""
+    """Random adds, extensions, forks, trims and removals; every result is compared with the lists."""
 
     sequences = Bundle("sequences")
 
     @initialize(shares=st.booleans())
     def begin(self, shares: bool) -> None:
-        """An empty tree and an empty model: (namespace, [(cell, token)…]) by sequence."""
+        """Create an empty tree and an empty model: (namespace, [(cell, token)…]) by sequence."""
         self.shares = shares
         self.tree = PrefixTree(shares_cells=shares)
         self.model: dict[int, tuple[str, list[tuple[int, int]]]] = {}
@@ -97,15 +97,15 @@ test_tree_agrees_with_lists = TreeAgainstLists.TestCase
 
 
 def test_common_length_is_bounded() -> None:
-    """It counts equal leading tokens, up to the limit and the shorter run."""
+    """It counts equal leading tokens, up to the limit and the shorter list."""
     assert common_length([1, 2, 3, 4], [1, 2, 9, 4], 10) == 2
     assert common_length([1, 2, 3], [1, 2, 3, 4], 10) == 3
     assert common_length([1, 2, 3], [1, 2, 3, 4], 1) == 1
     assert common_length([], [1], 5) == 0
 
 
-def test_a_sequence_is_covered_where_another_holds_all_of_it() -> None:
-    """A prefix of a fork is covered by it; the fork, once it went on, is not."""
+def test_a_sequence_is_covered_if_another_holds_all_of_it() -> None:
+    """A prefix of a fork is covered by it; the fork, once extended, is not."""
     tree = PrefixTree(shares_cells=True)
     tree.add(0, "a")
     tree.extend(0, [1, 2, 3])
@@ -116,7 +116,7 @@ def test_a_sequence_is_covered_where_another_holds_all_of_it() -> None:
 
 
 def test_part_of_a_match_may_be_held() -> None:
-    """Of five matching tokens, the three that an active sequence shares are counted as held."""
+    """Of five matching tokens, the three that an active sequence shares count as held."""
     tree = PrefixTree(shares_cells=True)
     tree.add(0, "a")
     tree.extend(0, [1, 2, 3, 4, 5])
@@ -129,11 +129,11 @@ def test_part_of_a_match_may_be_held() -> None:
     assert tree.held_tokens(match, {7}) == 0
 
 
-def test_a_broken_book_is_found() -> None:
-    """The integrity check fails when a count is off."""
+def test_a_wrong_count_is_detected() -> None:
+    """The integrity check fails if a count is wrong."""
     tree = PrefixTree(shares_cells=True)
     tree.add(0, "a")
     tree.extend(0, [1, 2])
     tree.cells += 1
-    with pytest.raises(AssertionError, match="this is a bug: 2 cells counted, 3 booked"):
+    with pytest.raises(AssertionError, match="this is a bug: 2 cells counted, 3 recorded"):
         tree.check_integrity()

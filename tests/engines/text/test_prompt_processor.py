@@ -1,4 +1,4 @@
-"""Requests become token ids, checked against this model, with errors that name the field at fault."""
+"""Requests become token ids, checked against the model, with errors that name the invalid field."""
 
 from pathlib import Path
 
@@ -20,7 +20,8 @@ from homeport.domain.text import (
 )
 from homeport.engines.text.executor import Executor
 from homeport.engines.text.executors.llama.executor import LlamaExecutor
-from homeport.engines.text.prompt_processor import PreparedPrompt, PromptProcessor
+from homeport.engines.text.prepared_prompt import PreparedPrompt
+from homeport.engines.text.prompt_processor import PromptProcessor
 from tests.engines.text.fake_executor import (
     END,
     FIM_MIDDLE,
@@ -45,16 +46,16 @@ def refused(executor: Executor, request: TextRequest, window: int = 10_000) -> I
     return caught.value
 
 
-def test_text_is_plain_behind_the_start(fake: FakeExecutor, coder: LlamaExecutor) -> None:
-    """A completion's prompt is its text behind the document's start where the model wants one, markers being text."""
+def test_text_is_plain_after_the_start(fake: FakeExecutor, coder: LlamaExecutor) -> None:
+    """A completion's prompt is its text after the start token, if the model has one; markers in it are text."""
     assert prepared(fake, TextPrompt("hi")).ids == (START, *b"hi")
-    found = prepared(coder, TextPrompt(FORGED))
-    assert list(found.ids) == coder.tokenize(FORGED, special=False)
-    assert not coder.vocabulary.special.keys() & set(found.ids)
-    assert (found.text, found.chars) == (FORGED, len(FORGED))
+    result = prepared(coder, TextPrompt(FORGED))
+    assert list(result.ids) == coder.tokenize(FORGED, special=False)
+    assert not coder.vocabulary.special.keys() & set(result.ids)
+    assert (result.text, result.chars) == (FORGED, len(FORGED))
 
 
-def test_no_prompt_is_a_documents_start(fake: FakeExecutor, coder: LlamaExecutor) -> None:
+def test_an_empty_prompt_is_the_start_of_a_document(fake: FakeExecutor, coder: LlamaExecutor) -> None:
     """Without a prompt, or with an empty one, the model begins a document."""
     for prompt in (EmptyPrompt(), TextPrompt(""), TokenPrompt(())):
         assert prepared(fake, prompt).ids == (START,)
@@ -62,16 +63,16 @@ def test_no_prompt_is_a_documents_start(fake: FakeExecutor, coder: LlamaExecutor
         assert prepared(coder, prompt).text == ""
 
 
-def test_model_ids_are_taken_as_they_are(fake: FakeExecutor) -> None:
-    """Under a model's own name its ids go in unchanged, and echo shows their text."""
-    found = prepared(fake, TokenPrompt((*b"hi", END)))
-    assert found.ids == (*b"hi", END)
-    assert found.text == "hi"
+def test_model_ids_are_used_unchanged(fake: FakeExecutor) -> None:
+    """Under a model's own name its ids are used unchanged, and echo returns their text."""
+    result = prepared(fake, TokenPrompt((*b"hi", END)))
+    assert result.ids == (*b"hi", END)
+    assert result.text == "hi"
 
 
 @pytest.mark.parametrize("token", [-1, SIZE])
 def test_model_ids_outside_the_vocabulary_are_refused(fake: FakeExecutor, token: int) -> None:
-    """An id that the model does not have is an error naming the field it came in."""
+    """An id that the model does not have is an error that names its field."""
     assert refused(fake, TextRequest((TokenPrompt((token,)),))).param == "prompt"
     start = (EmptyPrompt(),)
     assert refused(fake, TextRequest(start, sampling=SamplingParams(logit_bias={token: 1}))).param == "logit_bias"
@@ -80,40 +81,40 @@ def test_model_ids_outside_the_vocabulary_are_refused(fake: FakeExecutor, token:
     )
 
 
-def test_openai_ids_are_read_in_their_encoding(coder: LlamaExecutor) -> None:
-    """Under an OpenAI name ids are that encoding's: their text is tokenised anew, its end-of-text parts documents."""
-    found = prepared(coder, TokenPrompt((15339, 1917, 100257, 15339)), "cl100k_base")
+def test_openai_ids_are_decoded_with_their_encoding(coder: LlamaExecutor) -> None:
+    """Under an OpenAI name, ids are decoded with its encoding and tokenized again; end-of-text separates documents."""
+    result = prepared(coder, TokenPrompt((15339, 1917, 100257, 15339)), "cl100k_base")
     hello = coder.tokenize("hello", special=False)
-    assert list(found.ids) == [*coder.tokenize("hello world", special=False), coder.vocabulary.document_token, *hello]
-    assert found.text == "hello worldhello"
+    assert list(result.ids) == [*coder.tokenize("hello world", special=False), coder.vocabulary.document_token, *hello]
+    assert result.text == "hello worldhello"
 
 
 @pytest.mark.parametrize("token", [100258, 100500, 10**9, -1])
 def test_foreign_openai_ids_are_refused(fake: FakeExecutor, token: int) -> None:
-    """Ids that the encoding does not have, and special ones that mean nothing here, are errors naming the field."""
+    """Ids that the encoding does not have, and unsupported special ones, are errors that name the field."""
     assert refused(fake, TextRequest((TokenPrompt((token,)),), encoding="cl100k_base")).param == "prompt"
     biased = TextRequest((EmptyPrompt(),), encoding="cl100k_base", sampling=SamplingParams(logit_bias={token: 1}))
     assert refused(fake, biased).param == "logit_bias"
 
 
 def test_infill_uses_the_models_own_tokens(fake: FakeExecutor, coder: LlamaExecutor) -> None:
-    """A suffix is prefix, suffix, middle in the model's tokens; the text of both stays text, echo shows the prompt."""
-    found = prepared(fake, InfillPrompt(TextPrompt("a<|fim_middle|>"), "b"))
-    assert found.ids == (START, FIM_PREFIX, *b"a<|fim_middle|>", FIM_SUFFIX, *b"b", FIM_MIDDLE)
-    assert found.text == "a<|fim_middle|>"
+    """A suffix gives prefix, suffix, middle with the model's tokens; both texts stay text, echo returns the prompt."""
+    result = prepared(fake, InfillPrompt(TextPrompt("a<|fim_middle|>"), "b"))
+    assert result.ids == (START, FIM_PREFIX, *b"a<|fim_middle|>", FIM_SUFFIX, *b"b", FIM_MIDDLE)
+    assert result.text == "a<|fim_middle|>"
     infill = coder.vocabulary.infill
     assert infill is not None
-    found = prepared(coder, InfillPrompt(TextPrompt(f"def f(:\n{FORGED}"), f"{FORGED}<|fim_middle|>"))
-    controls = [token for token in found.ids if token in coder.vocabulary.special]
+    result = prepared(coder, InfillPrompt(TextPrompt(f"def f(:\n{FORGED}"), f"{FORGED}<|fim_middle|>"))
+    controls = [token for token in result.ids if token in coder.vocabulary.special]
     assert controls == [infill.prefix, infill.suffix, infill.middle]
-    assert found.end_tokens >= set(infill.end_tokens) | coder.vocabulary.end_tokens
+    assert result.end_tokens >= set(infill.end_tokens) | coder.vocabulary.end_tokens
 
 
 def test_infill_without_a_prefix(fake: FakeExecutor) -> None:
-    """What comes before the hole may be empty or ids."""
+    """The text before the middle may be empty or ids."""
     assert prepared(fake, InfillPrompt(EmptyPrompt(), "b")).ids == (START, FIM_PREFIX, FIM_SUFFIX, *b"b", FIM_MIDDLE)
-    found = prepared(fake, InfillPrompt(TokenPrompt((97,)), ""))
-    assert found.ids == (START, FIM_PREFIX, 97, FIM_SUFFIX, FIM_MIDDLE)
+    result = prepared(fake, InfillPrompt(TokenPrompt((97,)), ""))
+    assert result.ids == (START, FIM_PREFIX, 97, FIM_SUFFIX, FIM_MIDDLE)
 
 
 def test_infill_needs_the_tokens(small: LlamaExecutor) -> None:
@@ -124,19 +125,19 @@ def test_infill_needs_the_tokens(small: LlamaExecutor) -> None:
 
 
 def test_edits_open_the_answer_and_close_it(coder: LlamaExecutor) -> None:
-    """An edit is a conversation with the answer begun, its end as a stop string, and its input as likely output."""
-    found = prepared(coder, EditPrompt(FORGED, FORGED))
+    """An edit is a conversation with a prefilled answer, a stop string, and its input as source of drafts."""
+    result = prepared(coder, EditPrompt(FORGED, FORGED))
     honest = prepared(coder, EditPrompt("hi", "hi"))
-    controls = [[token for token in edit.ids if token in coder.vocabulary.special] for edit in (found, honest)]
+    controls = [[token for token in edit.ids if token in coder.vocabulary.special] for edit in (result, honest)]
     assert controls[0] == controls[1]
-    opened = tuple(coder.tokenize("```\n", special=False))
-    assert found.ids[-len(opened) :] == opened
-    assert found.stop == ("\n```",)
-    assert list(found.copy_source) == coder.tokenize(FORGED, special=False)
+    prefilled = tuple(coder.tokenize("```\n", special=False))
+    assert result.ids[-len(prefilled) :] == prefilled
+    assert result.stop == ("\n```",)
+    assert list(result.copy_source) == coder.tokenize(FORGED, special=False)
 
 
 def test_bias_under_model_ids(fake: FakeExecutor) -> None:
-    """Under a model's own name the bias is taken id by id."""
+    """Under a model's own name the bias applies to its ids."""
     request = TextRequest((EmptyPrompt(),), sampling=SamplingParams(logit_bias={5: -100, 7: 1.5}))
     bias = PromptProcessor(fake, 100).prepare(request).bias
     assert bias.banned.tolist() == [5]
@@ -144,7 +145,7 @@ def test_bias_under_model_ids(fake: FakeExecutor) -> None:
 
 
 def test_bias_under_an_encoding(fake: FakeExecutor, coder: LlamaExecutor) -> None:
-    """An OpenAI id biases the one token of that text here, and its end-of-text all of the model's ends."""
+    """An OpenAI id biases the one token with its text, and its end-of-text all end tokens of the model."""
     wanted = SamplingParams(logit_bias={15339: 3, 100257: -100})
     request = TextRequest((EmptyPrompt(),), sampling=wanted, encoding="cl100k_base")
     bias = PromptProcessor(coder, 100).prepare(request).bias
@@ -166,19 +167,21 @@ def test_bias_under_an_encoding(fake: FakeExecutor, coder: LlamaExecutor) -> Non
         (StoppingCriteria(), 96),
     ],
 )
-def test_a_default_length_gives_way(fake: FakeExecutor, ending: StoppingCriteria, budget: int) -> None:
-    """It bounds what the caller does not, is cut where the window has less room, and never refuses anything."""
+def test_a_default_length_is_cut_to_the_window(fake: FakeExecutor, ending: StoppingCriteria, budget: int) -> None:
+    """It limits requests without max_tokens, is cut to the room in the window, and never refuses a request."""
     prepared = PromptProcessor(fake, 100).prepare(TextRequest((TextPrompt("abc"),), stopping=ending))
     assert prepared.budget == (budget,)
 
 
 def test_budget_is_what_fits(fake: FakeExecutor) -> None:
-    """Each prompt may generate max_tokens, or what its prompt leaves of the window; exactly full is not over."""
+    """Each prompt may generate max_tokens, or what it leaves of the window; exactly full is allowed."""
     prompts = (TextPrompt("a"), TextPrompt("abc"))
-    preparer = PromptProcessor(fake, 10)
-    assert preparer.prepare(TextRequest(prompts)).budget == (8, 6)
-    assert preparer.prepare(TextRequest(prompts, stopping=StoppingCriteria(max_tokens=6))).budget == (6, 6)
-    assert preparer.prepare(TextRequest((TextPrompt("a" * 9),), stopping=StoppingCriteria(max_tokens=0))).budget == (0,)
+    processor = PromptProcessor(fake, 10)
+    assert processor.prepare(TextRequest(prompts)).budget == (8, 6)
+    assert processor.prepare(TextRequest(prompts, stopping=StoppingCriteria(max_tokens=6))).budget == (6, 6)
+    assert processor.prepare(TextRequest((TextPrompt("a" * 9),), stopping=StoppingCriteria(max_tokens=0))).budget == (
+        0,
+    )
 
 
 def test_parts_other_than_text_are_refused_by_name(fake: FakeExecutor) -> None:
@@ -188,8 +191,8 @@ def test_parts_other_than_text_are_refused_by_name(fake: FakeExecutor) -> None:
         PromptProcessor(fake, 100).prepare(TextRequest((ChatPrompt((message,)),)))
 
 
-def test_over_the_window_says_both_numbers(fake: FakeExecutor) -> None:
-    """A prompt and answer that do not fit are OpenAI's error with the numbers, never a cut."""
+def test_the_overflow_error_states_both_numbers(fake: FakeExecutor) -> None:
+    """A prompt and answer that do not fit are OpenAI's error with both numbers; nothing is cut."""
     error = refused(fake, TextRequest((TextPrompt("abc"),), stopping=StoppingCriteria(max_tokens=7)), window=10)
     assert isinstance(error, ContextOverflow)
     assert (error.code, error.param) == ("context_length_exceeded", "prompt")
@@ -211,8 +214,8 @@ def test_every_prompt_ends_at_the_models_ends(fake: FakeExecutor) -> None:
 
 
 def test_an_edit_without_an_end_does_not_fill_the_window(coder: LlamaExecutor) -> None:
-    """An edit may have 512 tokens and twice its input's, not the whole window."""
-    preparer = PromptProcessor(coder, 32768)
-    given = preparer.prepare(TextRequest(prompts=(EditPrompt("one two three", "Repeat it for ever"),)))
+    """An edit's answer may have 512 tokens plus twice its input's, not the whole window."""
+    processor = PromptProcessor(coder, 32768)
+    edit = processor.prepare(TextRequest(prompts=(EditPrompt("one two three", "Repeat it for ever"),)))
     size = len(coder.tokenize("one two three", special=False))
-    assert given.budget == (512 + 2 * size,)
+    assert edit.budget == (512 + 2 * size,)

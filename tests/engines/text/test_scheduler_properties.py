@@ -1,22 +1,21 @@
-"""Whatever arrives, leaves or stalls, and however tight the memory: books right, everyone served, tokens as alone."""
+"""For any traffic and any memory: counts are right, every request is served, tokens are as alone."""
 
 from dataclasses import dataclass
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from homeport.engines.text.batch_builder import assemble
 from homeport.engines.text.executor import ExecutorTraits
 from tests.engines.text.fake_executor import FakeExecutor
 from tests.engines.text.simulation import ADAPTERS, Ask, Simulation, alone, traits
 
-CELLS = 48  # the tightest cache drawn below
+CELLS = 48  # the smallest cache generated below
 TRUNKS = tuple([(17 * trunk + index * (trunk + 3)) % 250 for index in range(40)] for trunk in range(3))
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """What happens after `pause` steps: a request arrives, and perhaps leaves `cancelled_after` further steps."""
+    """An arrival after `pause` steps; the request is canceled `cancelled_after` further steps, if not None."""
 
     pause: int
     ask: Ask
@@ -26,7 +25,7 @@ class Arrival:
 
 @st.composite
 def prompts(draw: st.DrawFn) -> list[int]:
-    """Up to 24 tokens off one of three trunks, then a few of its own."""
+    """Generate up to 24 tokens of one of three trunks, then a few others."""
     trunk = draw(st.sampled_from(TRUNKS))
     own = draw(st.lists(st.integers(0, 249), min_size=0, max_size=6))
     return trunk[: draw(st.integers(1, 24))] + own
@@ -34,7 +33,7 @@ def prompts(draw: st.DrawFn) -> list[int]:
 
 @st.composite
 def sources(draw: st.DrawFn, ask: Ask) -> list[int]:
-    """The first candidate's true answer, without adapter, with a token changed, left out or put in here and there."""
+    """Generate the first candidate's true answer, without adapter, with some tokens changed, deleted or inserted."""
     source = [7, *alone(FakeExecutor(traits()), ask.prompts[0], 0, ask.length)]
     for place in draw(st.lists(st.integers(0, len(source)), max_size=3)):
         source[place : place + draw(st.integers(0, 2))] = draw(st.lists(st.integers(0, 249), max_size=2))
@@ -43,7 +42,7 @@ def sources(draw: st.DrawFn, ask: Ask) -> list[int]:
 
 @st.composite
 def arrivals(draw: st.DrawFn) -> Arrival:
-    """One request: few prompts, few candidates, any project, with or without scores, credit and cancellation."""
+    """Generate a request: few prompts, few candidates, any project, with or without scores, credit and cancellation."""
     ask = Ask(
         prompts=draw(st.lists(prompts(), min_size=1, max_size=3)),
         candidates=draw(st.integers(1, 3)),
@@ -60,7 +59,7 @@ def arrivals(draw: st.DrawFn) -> Arrival:
 
 @st.composite
 def executors(draw: st.DrawFn) -> ExecutorTraits:
-    """Tight or roomy, shared or copied, with or without trimming; always able to hold any one request."""
+    """Generate traits: small or large, shared or copied cells, with or without trimming, enough for any one request."""
     return traits(
         window=CELLS,
         cells=draw(st.sampled_from((CELLS, 80, 400))),
@@ -72,7 +71,7 @@ def executors(draw: st.DrawFn) -> ExecutorTraits:
 
 
 def _play(simulation: Simulation, scenario: list[Arrival]) -> set[int]:
-    """Let everything arrive and leave as written, feed credit drop by drop; returns the ids that were cancelled."""
+    """Play a scenario, adding credit in small amounts; return the ids that were canceled."""
     due: list[tuple[int, int]] = []
     cancelled: set[int] = set()
     clock = 0
@@ -80,22 +79,22 @@ def _play(simulation: Simulation, scenario: list[Arrival]) -> set[int]:
         for _ in range(arrival.pause):
             simulation.step()
         clock += arrival.pause
-        group = simulation.ask(arrival.ask)
+        request = simulation.ask(arrival.ask)
         if arrival.cancelled_after is not None:
-            due.append((clock + arrival.cancelled_after, group.id))
+            due.append((clock + arrival.cancelled_after, request.id))
     for round_ in range(20_000):
         for when, identity in due:
             if when <= clock and identity not in cancelled:
-                simulation.scheduler.remove(simulation.groups[identity])
+                simulation.scheduler.remove(simulation.requests[identity])
                 cancelled.add(identity)
         if simulation.scheduler.is_idle:
             break
         if round_ % 5 == 0:  # readers catch up now and then
-            for group in simulation.groups.values():
-                group.credit = max(group.credit, 2)
+            for request in simulation.requests.values():
+                request.credit = max(request.credit, 2)
         simulation.step()
         clock += 1
-    assert simulation.scheduler.is_idle, "somebody starved"
+    assert simulation.scheduler.is_idle, "a request starved"
     return cancelled
 
 
@@ -104,7 +103,10 @@ def _play(simulation: Simulation, scenario: list[Arrival]) -> set[int]:
 def test_any_traffic_is_served_as_if_alone(
     executor: ExecutorTraits, scenario: list[Arrival], retain: int | None, prefill_slice: int
 ) -> None:
-    """Books are checked in every step; all that stay are answered in full, token for token as alone, and scored."""
+    """Counts are checked in every step.
+
+    All requests that stay are answered completely, with the tokens and scores they get alone.
+    """
     simulation = Simulation(executor, prefill_slice=prefill_slice, score_rows=prefill_slice, retain=retain)
     cancelled = _play(simulation, scenario)
     simulation.check_answers()
@@ -123,7 +125,7 @@ def test_any_traffic_is_served_as_if_alone(
 @settings(max_examples=100, deadline=None)
 @given(st.lists(arrivals(), min_size=1, max_size=8))
 def test_cached_tokens_are_those_not_computed(scenario: list[Arrival]) -> None:
-    """With room for all, tokens computed and cached, but for wrong guesses, are prompts and answers, prompts once."""
+    """With room for all, computed plus cached tokens, less rejected drafts, are prompts and answers, prompts once."""
     roomy = traits(window=CELLS, cells=10_000, sequences=256, batch=64)
     simulation = Simulation(roomy, prefill_slice=16)
     asks = [arrival.ask for arrival in scenario]
@@ -131,7 +133,7 @@ def test_cached_tokens_are_those_not_computed(scenario: list[Arrival]) -> None:
         ask.credit = 1_000
         simulation.ask(ask)
     simulation.run()
-    cached = sum(group.cached for group in simulation.groups.values())
+    cached = sum(request.cached for request in simulation.requests.values())
     prompt_tokens = sum(len(prompt) for ask in asks for prompt in ask.prompts)
     drawn_tokens = sum(len(ask.prompts) * ask.candidates * (ask.length - 1) for ask in asks)  # the last is not fed
     counters = simulation.scheduler.counters
@@ -142,32 +144,32 @@ def test_cached_tokens_are_those_not_computed(scenario: list[Arrival]) -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(prompts(), st.sampled_from(("one", "two")), st.sampled_from(("", *ADAPTERS))), min_size=2))
 def test_nothing_is_reused_across_projects_or_adapters(requests: list[tuple[list[int], str, str]]) -> None:
-    """What a request finds cached is never more than its project's earlier prompts gave with the same adapter."""
+    """A request never finds more cached than its project's earlier prompts with the same adapter."""
     simulation = Simulation(traits(cells=10_000, sequences=64))
     seen: dict[tuple[str, str], list[list[int]]] = {}
     for tokens, project, adapter in requests[:12]:
-        group = simulation.ask(Ask([tokens], length=2, project=project, adapter=adapter))
+        request = simulation.ask(Ask([tokens], length=2, project=project, adapter=adapter))
         simulation.run()
         earlier = seen.setdefault((project, adapter), [])
         possible = (_shared(tokens, known) for known in earlier)
-        assert group.cached == min(len(tokens) - 1, max(possible, default=0))
-        earlier.append(tokens + simulation.answers[group.id, 0, 0][:-1])
+        assert request.cached == min(len(tokens) - 1, max(possible, default=0))
+        earlier.append(tokens + simulation.answers[request.id, 0, 0][:-1])
 
 
 @settings(max_examples=100, deadline=None)
 @given(executors(), st.lists(st.sampled_from(("", *ADAPTERS)), min_size=2, max_size=6))
 def test_a_batch_has_one_adapter_and_every_step_serves_all(executor: ExecutorTraits, wanted: list[str]) -> None:
-    """Streams of several adapters all advance in each step, each adapter in one batch of its own."""
+    """Streams of several adapters all advance in each step, each adapter in its own batch."""
     roomy = traits(window=CELLS, cells=1_000, sequences=8, batch=executor.batch * 8, can_trim=executor.can_trim)
     simulation = Simulation(roomy)
-    groups = [simulation.ask(Ask([[index, 1, 2]], length=6, adapter=one)) for index, one in enumerate(wanted)]
-    while not all(group.candidates[0].tokens[3:] for group in groups):
+    requests = [simulation.ask(Ask([[index, 1, 2]], length=6, adapter=one)) for index, one in enumerate(wanted)]
+    while not all(request.candidates[0].tokens[3:] for request in requests):
         simulation.step()
-    before, plan = assemble(simulation.step()), simulation.step()
-    batches = assemble(plan)
+    before, plan = simulation.step().token_batches(), simulation.step()
+    batches = plan.token_batches()
     assert sorted(batch.adapter for batch in batches) == sorted(set(wanted))
     assert batches[0].adapter == before[-1].adapter  # a change that need not be is none
-    running = {one.slot: one.group.adapter for one in simulation.scheduler.running}
+    running = {one.slot: one.request.adapter for one in simulation.scheduler.running}
     for batch in batches:
         assert {running[slot] for slot in batch.sequences.tolist() if slot in running} <= {batch.adapter}
     assert len(plan.slices) == len(wanted)

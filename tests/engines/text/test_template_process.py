@@ -1,4 +1,4 @@
-"""A chat template is a program from a stranger: in a process of its own it does no harm, whatever it does."""
+"""An untrusted chat template does no harm in a process of its own."""
 
 import gc
 import os
@@ -14,8 +14,8 @@ import pytest
 
 from homeport.domain.errors import EngineFailed
 from homeport.engines.text import template_process, template_worker
-from homeport.engines.text.sandbox import ChatTemplateError, Run, TemplateStopped
 from homeport.engines.text.template_process import IsolatedProgram
+from homeport.engines.text.template_sandbox import ChatTemplateError, Run, TemplateStopped
 
 ECHO = "{{ x }}"
 LOOP = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
@@ -31,7 +31,7 @@ def children() -> list[psutil.Process]:
 
 @pytest.fixture(autouse=True)
 def nothing_is_left() -> Iterator[None]:
-    """Every test leaves no process behind."""
+    """Check that every test leaves no process running."""
     before = {child.pid for child in children()}
     yield
     gc.collect()
@@ -39,7 +39,7 @@ def nothing_is_left() -> Iterator[None]:
 
 
 def test_renders_what_the_template_says() -> None:
-    """Several renderings come back from one question, half surrogate pairs included, and refusals as refusals."""
+    """One request returns several renderings, also with half surrogate pairs, and refusals as errors."""
     program = IsolatedProgram("{{ raise_exception(x) if x == 'no' else '<' + x + '>' }}")
     assert program.render([*run(x="é你"), *run(x="\ud83d")]) == ["<é你>", "<\ud83d>"]
     with pytest.raises(ChatTemplateError, match="refused the messages: no"):
@@ -61,8 +61,8 @@ def test_renders_what_the_template_says() -> None:
         "{{ range(99999) | batch(1) | map('list') | list | tojson(indent=99999) | length }}",
     ],
 )
-def test_templates_without_end_are_ended(source: str) -> None:
-    """Time and memory end also within one call of C code, and the next conversation is rendered again."""
+def test_endless_templates_are_stopped(source: str) -> None:
+    """Limits on time and memory apply also within one C call, and the next conversation is rendered."""
     program = IsolatedProgram("{% if x %}" + source + "{% endif %}done")
     began = time.monotonic()
     with pytest.raises(ChatTemplateError):
@@ -83,13 +83,13 @@ def test_templates_without_end_are_ended(source: str) -> None:
     ],
 )
 def test_compiling_has_the_same_limits(source: str) -> None:
-    """What would be computed, or nests, without end while compiling is a refusal then or when it is rendered."""
+    """Endless computing or nesting while compiling is an error then or when it is rendered."""
     with pytest.raises(ChatTemplateError):
         IsolatedProgram(source).render(run(x=1))
 
 
 def test_time_is_cpu_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that gets no CPU is not one that takes too long, until nobody would wait any more."""
+    """A process that gets no CPU time does not take too long, up to a wall-clock limit."""
     program = IsolatedProgram(ECHO)
     stopped = children()[-1]
     stopped.send_signal(signal.SIGSTOP)
@@ -106,7 +106,7 @@ def test_time_is_cpu_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_check_ends_the_wait() -> None:
-    """What the check raises while the template runs ends it at once."""
+    """An exception of the check ends a running rendering at once."""
     program = IsolatedProgram(LOOP)
 
     def check() -> None:
@@ -120,7 +120,7 @@ def test_a_check_ends_the_wait() -> None:
 
 
 def test_two_threads_render_at_once() -> None:
-    """One that waits for a slow rendering does not hold up another thread's."""
+    """A slow rendering does not hold up another thread's."""
     program = IsolatedProgram("{% if x %}" + LOOP + "{% endif %}done")
     ends = threading.Event()
 
@@ -141,7 +141,7 @@ def test_two_threads_render_at_once() -> None:
 
 
 def test_a_process_that_died_is_replaced() -> None:
-    """The next conversation does not notice that the process was killed in between; one under way is refused."""
+    """A killed process is replaced for the next conversation; a running rendering is refused."""
     program = IsolatedProgram("{% if x %}" + LOOP + "{% endif %}done")
     killed = children()[-1]
     killed.kill()
@@ -154,15 +154,15 @@ def test_a_process_that_died_is_replaced() -> None:
     program.close()
 
 
-def test_a_process_that_does_not_work_is_our_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that ends by itself is an error of the engine, not of the template."""
+def test_a_process_that_exits_is_an_engine_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that exits by itself is an error of the engine, not of the template."""
     monkeypatch.setattr(template_process, "_BOOT", "raise SystemExit(7)")
     with pytest.raises(EngineFailed, match="exit code 7"):
         IsolatedProgram(ECHO)
 
 
 def test_an_idle_process_is_small() -> None:
-    """It holds Python and Jinja, and nothing of the engine."""
+    """It contains Python and Jinja, and nothing of the engine."""
     program = IsolatedProgram(ECHO)
     assert program.render(run(x="y")) == ["y"]
     assert children()[-1].memory_info().rss < 30 << 20
@@ -170,7 +170,7 @@ def test_an_idle_process_is_small() -> None:
 
 
 def test_it_ends_with_its_parent() -> None:
-    """A process whose parent is killed ends by itself."""
+    """A process whose parent is killed exits."""
     code = (
         "import psutil, signal; from homeport.engines.text.template_process import IsolatedProgram as Program; "
         "kept = Program('x'); print(psutil.Process().children()[0].pid, flush=True); signal.pause()"

@@ -1,4 +1,4 @@
-"""Token ids of texts, texts of token ids, and what a tokeniser is like, from an engine at work."""
+"""Token ids of texts, texts of token ids, and the description of a tokenizer, from a running engine."""
 
 from collections.abc import Iterator
 
@@ -6,23 +6,30 @@ import pytest
 
 from homeport.domain.content import text_message
 from homeport.domain.events import Admitted, Done, Failed, Tokenised, Usage
-from homeport.domain.text import ChatPrompt, StoppingCriteria, TextPrompt, TextRequest, TokenPrompt, TokenRequest
-from homeport.engines.text.tokenize_requests import MOST_IDS, MOST_TEXT_BYTES
+from homeport.domain.text import (
+    ChatPrompt,
+    StoppingCriteria,
+    TextPrompt,
+    TextRequest,
+    TokenPrompt,
+    TokenRequest,
+)
+from homeport.engines.text.tokenize_requests import MAX_IDS, MAX_TEXT_BYTES
 from tests.engines.text.engine_runner import TextEngineRunner
 from tests.engines.text.fake_executor import END, START
 
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[TextEngineRunner]:
-    """The fake executor's engine: its tokens are bytes and a few control tokens."""
+    """An engine on the fake executor: its tokens are bytes and a few control tokens."""
     with TextEngineRunner(window=300) as running:
         yield running
 
 
-def told(engine: TextEngineRunner, request: TokenRequest) -> Tokenised | Failed:
-    """The answer to a request, or why there is none."""
+def result_of(engine: TextEngineRunner, request: TokenRequest) -> Tokenised | Failed:
+    """Return the result of a request, or its failure."""
     id = engine.open(request)
-    events = engine.wait(id, lambda said: bool(said) and isinstance(said[-1], Done | Failed))
+    events = engine.wait(id, lambda events_so_far: bool(events_so_far) and isinstance(events_so_far[-1], Done | Failed))
     if isinstance(events[-1], Failed):
         return events[-1]
     first, found, last = events
@@ -32,19 +39,19 @@ def told(engine: TextEngineRunner, request: TokenRequest) -> Tokenised | Failed:
 
 
 def test_a_text_becomes_ids(engine: TextEngineRunner) -> None:
-    """With or without a document's start, with each token's text where wanted; control tokens by name."""
-    assert told(engine, TokenRequest((TextPrompt("hi"),))) == Tokenised((START, 104, 105))
+    """With or without the start token, and with each token's text if requested; control tokens by name."""
+    assert result_of(engine, TokenRequest((TextPrompt("hi"),))) == Tokenised((START, 104, 105))
     plain = TokenRequest((TextPrompt("h<|end|>"),), adds_start=False, names=True)
-    found = told(engine, plain)
+    found = result_of(engine, plain)
     assert isinstance(found, Tokenised)
     assert found.names[0] == "h"
     assert found.names[-1]
 
 
-def test_a_conversation_becomes_what_would_be_answered(engine: TextEngineRunner) -> None:
-    """The ids are those that a chat request of the same messages is computed with."""
+def test_a_conversation_becomes_the_ids_of_a_chat_request(engine: TextEngineRunner) -> None:
+    """The ids are those of a chat request with the same messages."""
     chat = ChatPrompt((text_message("user", "hello"),))
-    found = told(engine, TokenRequest((chat,)))
+    found = result_of(engine, TokenRequest((chat,)))
     assert isinstance(found, Tokenised)
     answered = engine.ask(TextRequest((chat,), stopping=StoppingCriteria(max_tokens=1))).admitted
     assert answered is not None
@@ -53,16 +60,16 @@ def test_a_conversation_becomes_what_would_be_answered(engine: TextEngineRunner)
 
 
 def _text(engine: TextEngineRunner, ids: tuple[int, ...]) -> str:
-    found = told(engine, TokenRequest((TokenPrompt(ids),)))
+    found = result_of(engine, TokenRequest((TokenPrompt(ids),)))
     assert isinstance(found, Tokenised)
     return found.text
 
 
 def test_ids_become_their_text(engine: TextEngineRunner) -> None:
-    """The way back gives the text, control tokens by name; under an OpenAI encoding its own ids mean its own text."""
+    """Ids give their text, control tokens by name; under an OpenAI encoding they are decoded with that."""
     assert _text(engine, (104, 105)) == "hi"
     assert _text(engine, (104, END)).startswith("h<")
-    encoded = told(engine, TokenRequest((TokenPrompt((15339, 100257)),), encoding="cl100k_base"))
+    encoded = result_of(engine, TokenRequest((TokenPrompt((15339, 100257)),), encoding="cl100k_base"))
     assert encoded == Tokenised(text="hello<|endoftext|>")
 
 
@@ -70,28 +77,28 @@ def test_ids_become_their_text(engine: TextEngineRunner) -> None:
     ("request_", "param"),
     [
         (TokenRequest((TokenPrompt((5000,)),)), "tokens"),
-        (TokenRequest((TokenPrompt((97,) * (MOST_TEXT_BYTES + 1)),)), "tokens"),
-        (TokenRequest((TextPrompt("a" * (MOST_IDS + 1)),)), "prompt"),
+        (TokenRequest((TokenPrompt((97,) * (MAX_TEXT_BYTES + 1)),)), "tokens"),
+        (TokenRequest((TextPrompt("a" * (MAX_IDS + 1)),)), "prompt"),
         (TokenRequest((TextPrompt("a"),), encoding="cl100k_base"), "model"),
         (TokenRequest((ChatPrompt((text_message("user", "a" * 400),)),)), "messages"),
     ],
 )
-def test_what_cannot_be_told_is_named(engine: TextEngineRunner, request_: TokenRequest, param: str) -> None:
-    """Ids that the model lacks, too much text, too many ids, a name that speaks another encoding, a chat too long."""
-    failed = told(engine, request_)
+def test_invalid_requests_name_the_field(engine: TextEngineRunner, request_: TokenRequest, param: str) -> None:
+    """Unknown ids, too much text, too many ids, an alias with another encoding and a long conversation are named."""
+    failed = result_of(engine, request_)
     assert isinstance(failed, Failed)
     assert failed.fault.param == param
 
 
-def test_a_tokeniser_is_described(engine: TextEngineRunner) -> None:
-    """The size of its vocabulary, its control tokens by name and the chat template."""
-    found = told(engine, TokenRequest())
+def test_the_tokenizer_is_described(engine: TextEngineRunner) -> None:
+    """It has the size of the vocabulary, the control tokens by name and the chat template."""
+    found = result_of(engine, TokenRequest())
     assert isinstance(found, Tokenised)
     assert found.facts is not None
     assert found.facts.vocabulary == 263
     assert found.facts.adds_start
     assert found.facts.eos is not None
-    again = told(engine, TokenRequest((TextPrompt(found.facts.eos),), adds_start=False))
+    again = result_of(engine, TokenRequest((TextPrompt(found.facts.eos),), adds_start=False))
     assert isinstance(again, Tokenised)
     assert len(again.ids) == 1
     assert "messages" in (found.facts.chat_template or "")

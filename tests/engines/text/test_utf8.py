@@ -1,4 +1,4 @@
-"""Bytes become characters as soon as they are whole, and the same ones however they arrive."""
+"""Bytes become characters as soon as they are complete, however they arrive."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +20,7 @@ fragments = st.lists(
 
 @given(fragments)
 def test_text_is_that_of_all_bytes_together(pieces: list[bytes]) -> None:
-    """Pieces and the close give what decoding everything at once gives, measured or not."""
+    """All pieces and the end give what decoding all bytes together gives, measured or not."""
     plain, measured = Utf8(), Utf8()
     assert "".join(plain.feed(piece) for piece in pieces) + plain.close() == b"".join(pieces).decode("utf-8", "replace")
     assert "".join(measured.feed_measured(piece)[0] for piece in pieces) + measured.close() == b"".join(pieces).decode(
@@ -42,13 +42,13 @@ def test_each_characters_end_is_where_its_bytes_end(pieces: list[bytes]) -> None
         assert data[:end].decode("utf-8", "replace") == text[: index + 1]
 
 
-def test_whole_characters_never_wait() -> None:
-    """A character is given out by the very byte that completes it."""
+def test_complete_characters_never_wait() -> None:
+    """A character is returned with the byte that completes it."""
     utf8 = Utf8()
     assert [utf8.feed(bytes((value,))) for value in "a你".encode()] == ["a", "", "", "你"]
 
 
-def test_shown_names_broken_bytes() -> None:
-    """Text is shown as text, bytes that are none as OpenAI writes them."""
+def test_token_text_names_invalid_bytes() -> None:
+    """Text is returned as text, other bytes as OpenAI writes them."""
     assert token_text("héllo".encode()) == "héllo"
     assert token_text(b"\xe4\xbd") == r"bytes:\xe4\xbd"

@@ -1,1 +1,1 @@
-"""The text engine: continuous batching over an executor. Knows nothing of HTTP, processes or model names."""
+"""The text engine: continuous batching on an executor. Knows nothing of HTTP, processes or model names."""

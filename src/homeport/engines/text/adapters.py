@@ -1,6 +1,6 @@
-"""Which adapters are loaded beside a model: on first use, while it runs, and the latest few kept when nobody uses them.
+"""Loads LoRA adapters on first use and keeps the most recently used idle ones.
 
-Called by the step thread alone. Knows nothing of what an adapter changes, nor of batches.
+Only the step thread calls it. Knows nothing of what an adapter changes, or of batches.
 """
 
 from collections import Counter
@@ -10,23 +10,26 @@ from typing import Protocol
 from homeport.domain.errors import InvalidRequest
 from homeport.domain.models import Adapter
 
-MAX_IDLE_ADAPTERS = 8  # that nobody uses; each takes some megabytes
+MAX_IDLE_ADAPTERS = 8  # each takes some megabytes
 
 
 class AdapterHost(Protocol):
     """The part of an executor that holds adapters."""
 
     def load_adapter(self, adapter: str, file: Path) -> None:
-        """Load an adapter. Raises Unavailable where it does not fit the model."""
+        """Load an adapter. Raises Unavailable if it does not fit the model."""
         ...
 
     def unload_adapter(self, adapter: str) -> None:
-        """Free an adapter that no batch will name any more."""
+        """Free an adapter that no later batch names."""
         ...
 
 
 class AdapterCache:
-    """The adapters of one model, by their files' SHA-256: a name may get another file, its prefixes must not mix."""
+    """The adapters of one model, keyed by their files' SHA-256, because a name's file may change.
+
+    Prefixes are separated by the same key, so those of different files never mix.
+    """
 
     def __init__(self, executor: AdapterHost, *, is_possible: bool) -> None:
         self._executor = executor
@@ -35,14 +38,14 @@ class AdapterCache:
         self._loaded: dict[str, None] = {}  # least recently used first
 
     def acquire(self, adapter: Adapter | None) -> str:
-        """Have an adapter loaded until as many `leave`; give what batches call it (empty: none is wanted).
+        """Load an adapter until it is released as often as acquired; return its name in batches (empty for None).
 
-        Raises InvalidRequest where this model takes none, and Unavailable where this one does not load.
+        Raises InvalidRequest if this model takes no adapters, and Unavailable if this one does not load.
         """
         if adapter is None:
             return ""
         if not self._is_possible:
-            raise InvalidRequest("This model takes no adapters.", param="model")
+            raise InvalidRequest("This model does not support adapters.", param="model")
         key = adapter.digest
         if key not in self._loaded:
             self._executor.load_adapter(key, adapter.file.local_path)
@@ -52,7 +55,7 @@ class AdapterCache:
         return key
 
     def release(self, key: str) -> None:
-        """A request that used an adapter has ended."""
+        """End a request's use of an adapter."""
         if not key:
             return
         self._users[key] -= 1

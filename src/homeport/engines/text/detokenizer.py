@@ -1,6 +1,6 @@
-"""Tokens into text that may be shown: whole characters, nothing of a stop string, log-probabilities alongside.
+"""Turns tokens into text that may be emitted: whole characters, no part of a stop string, with log-probabilities.
 
-One transcript per choice. Knows the vocabulary's bytes and nothing of end tokens, budgets or events.
+One detokenizer per choice. Knows the vocabulary's bytes and nothing of end tokens, budgets or events.
 """
 
 from collections import deque
@@ -15,19 +15,19 @@ from homeport.engines.text.utf8 import Utf8, token_text
 
 
 class TextPiece(NamedTuple):
-    """Text to give out now, and the scored tokens whose text is thereby out. Either may be empty."""
+    """Text to emit now, and the scored tokens whose text is thereby complete. Either may be empty."""
 
     text: str
     scored: tuple[ScoredToken, ...] = ()
 
 
 class Detokenizer:
-    """The text of one choice as it grows.
+    """The growing text of one choice.
 
-    Held back is only what may not be shown yet: bytes of an unfinished character, and the longest end of the text
-    that could become one of the strings in `stop`. With `scores`, each token is reported once its text is out; a
-    token that a stop string cuts in two is reported with the part before it, so that the tokens' bytes always spell
-    exactly the text.
+    It holds back only what may not be emitted yet: bytes of an unfinished character, and the longest end of the text
+    that could become one of the strings in `stop`. With `scores`, each token is returned once its text is emitted. A
+    token that a stop string cuts in two is returned with the part before the string, so that the tokens' bytes always
+    equal the text's.
     """
 
     def __init__(self, vocabulary: Vocabulary, stop: StopStrings, *, scores: bool) -> None:
@@ -36,47 +36,46 @@ class Detokenizer:
         self._stops = StopStringFinder(stop)
         self._held = ""
         self._stopped = False
-        self._offset = 0
-        self._ledger = _TokenOffsets(vocabulary, 0) if scores else None
+        self._offsets = _TokenOffsets(vocabulary, 0) if scores else None
 
     @property
     def stopped(self) -> bool:
-        """Whether a stop string was found; nothing may be pushed any more."""
+        """Whether a stop string was found; no more tokens may be pushed."""
         return self._stopped
 
     def echo(self, text: str, ids: Sequence[int], scores: Sequence[TokenScore] | None) -> TextPiece:
-        """The prompt itself, given out first: stop strings in it mean nothing, and offsets go on behind it."""
+        """Emit the prompt before all tokens: stop strings in it are ignored, character offsets continue after it."""
         scored: tuple[ScoredToken, ...] = ()
-        if self._ledger is not None and scores is not None:
-            ledger, utf8 = _TokenOffsets(self._vocabulary, 0), Utf8()
+        if self._offsets is not None and scores is not None:
+            offsets, utf8 = _TokenOffsets(self._vocabulary, 0), Utf8()
             for token, score in zip(ids, scores, strict=True):
-                ledger.add(token, score)
-                ledger.extend(utf8.feed_measured(self._vocabulary.pieces[token])[1])
-            ledger.extend([ledger.n_bytes] * len(utf8.close()))
-            scored = ledger.close()
-        if self._ledger is not None:
-            self._ledger = _TokenOffsets(self._vocabulary, len(text))
+                offsets.add(token, score)
+                offsets.extend(utf8.feed_measured(self._vocabulary.pieces[token])[1])
+            offsets.extend([offsets.n_bytes] * len(utf8.close()))
+            scored = offsets.close()
+        if self._offsets is not None:
+            self._offsets = _TokenOffsets(self._vocabulary, len(text))
         return TextPiece(text, scored)
 
     def push(self, token: int, score: TokenScore | None) -> TextPiece:
-        """One generated token. Raises RuntimeError after a stop string was found."""
+        """Add one generated token. Raises RuntimeError after a stop string was found."""
         if self._stopped:
-            raise RuntimeError("this is a bug: a token was pushed behind a stop string")
+            raise RuntimeError("this is a bug: a token was pushed after a stop string")
         data = self._vocabulary.pieces[token]
-        if self._ledger is None:
+        if self._offsets is None:
             return self._release(self._utf8.feed(data))
         text, ends = self._utf8.feed_measured(data)
-        self._ledger.add(token, score)
-        self._ledger.extend(ends)
+        self._offsets.add(token, score)
+        self._offsets.extend(ends)
         return self._release(text)
 
     def close(self) -> TextPiece:
-        """The end, by an end token or by length: give out what was held. Empty after a stop string."""
+        """End the text, by an end token or by length: emit what was held back. Empty after a stop string."""
         if self._stopped:
             return TextPiece("")
         text = self._utf8.close()
-        if self._ledger is not None:
-            self._ledger.extend([self._ledger.n_bytes] * len(text))
+        if self._offsets is not None:
+            self._offsets.extend([self._offsets.n_bytes] * len(text))
         return self._release(text, is_last=True)
 
     def _release(self, text: str, *, is_last: bool = False) -> TextPiece:
@@ -88,14 +87,14 @@ class Detokenizer:
         else:
             size = len(pending) if is_last else len(pending) - self._stops.held_characters
         self._held = pending[size:]
-        if self._ledger is None:
+        if self._offsets is None:
             return TextPiece(pending[:size])
-        out = self._ledger.release(size)
+        scored = self._offsets.release(size)
         if self._stopped:
-            out += self._ledger.cut()
+            scored += self._offsets.cut()
         elif is_last:
-            out += self._ledger.close()
-        return TextPiece(pending[:size], out)
+            scored += self._offsets.close()
+        return TextPiece(pending[:size], scored)
 
 
 class _TokenEntry(NamedTuple):
@@ -106,52 +105,52 @@ class _TokenEntry(NamedTuple):
 
 
 class _TokenOffsets:
-    """Which tokens' text is out: keeps tokens by their bytes until the characters these became were released."""
+    """Maps tokens to characters: holds each token until the characters of its bytes are released."""
 
     def __init__(self, vocabulary: Vocabulary, offset: int) -> None:
-        """`offset`: characters that stand before the first token."""
+        """`offset`: number of characters before the first token."""
         self.n_bytes = 0
         self._vocabulary = vocabulary
         self._entries: deque[_TokenEntry] = deque()
-        self._ends: deque[int] = deque()  # of the characters from number `_character` on
+        self._ends: deque[int] = deque()  # ends of the characters from number `_character` on, in bytes
         self._character = offset
-        self._unreleased: deque[int] = deque()  # ends of the characters not yet out
-        self._out = 0  # bytes whose characters are out
+        self._unreleased: deque[int] = deque()  # ends of the characters not yet released
+        self._released = 0  # bytes whose characters are released
 
     def add(self, token: int, score: TokenScore | None) -> None:
-        """A token, in order."""
+        """Add the next token."""
         start = self.n_bytes
         self.n_bytes += len(self._vocabulary.pieces[token])
         self._entries.append(_TokenEntry(token, score, start, self.n_bytes))
 
     def extend(self, ends: Sequence[int]) -> None:
-        """Characters that became whole: after how many bytes each ended."""
+        """Add completed characters, each as the number of bytes at its end."""
         self._ends.extend(ends)
         self._unreleased.extend(ends)
 
     def release(self, n_characters: int) -> tuple[ScoredToken, ...]:
-        """So many more characters are out; the tokens that are wholly out with them."""
+        """Release more characters; return the tokens that are thereby complete."""
         for _ in range(n_characters):
-            self._out = self._unreleased.popleft()
-        return self._take(self._out)
+            self._released = self._unreleased.popleft()
+        return self._take(self._released)
 
     def cut(self) -> tuple[ScoredToken, ...]:
-        """Nothing more comes out: what a half shown token shows."""
+        """End the text here; return the released part of a token that is cut in two, if any."""
         entry = self._entries[0] if self._entries else None
-        if entry is None or entry.start >= self._out:
+        if entry is None or entry.start >= self._released:
             return ()
-        return (self._scored(entry, self._vocabulary.pieces[entry.token][: self._out - entry.start]),)
+        return (self._scored(entry, self._vocabulary.pieces[entry.token][: self._released - entry.start]),)
 
     def close(self) -> tuple[ScoredToken, ...]:
-        """Everything is out, trailing bytes of an unfinished character too."""
+        """Release everything, also trailing bytes of an unfinished character."""
         return self._take(self.n_bytes)
 
     def _take(self, n_bytes: int) -> tuple[ScoredToken, ...]:
-        taken = []
+        complete = []
         while self._entries and self._entries[0].end <= n_bytes:
             entry = self._entries.popleft()
-            taken.append(self._scored(entry, self._vocabulary.pieces[entry.token]))
-        return tuple(taken)
+            complete.append(self._scored(entry, self._vocabulary.pieces[entry.token]))
+        return tuple(complete)
 
     def _scored(self, entry: _TokenEntry, data: bytes) -> ScoredToken:
         while self._ends and self._ends[0] <= entry.start:

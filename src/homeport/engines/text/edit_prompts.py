@@ -1,9 +1,9 @@
-"""Ask an instruct model for an edit so that it answers with the edited text and nothing else.
+"""Prompts an instruct model for an edit so that it answers with the edited text and nothing else.
 
-The text stands in a fence, the answer is opened with the same fence already written, and the fence's end is the
-answer's: what a model likes to put around an answer (a preamble, an explanation) has no place left. The fence is
-longer than any run of backquotes in the text, as in Markdown. Knows nothing of tokens. The wordings were tried on
-Qwen2.5-Coder-0.5B and are as short as they can be: examples made it answer in their language.
+The text is in a code fence, the answer is prefilled with the same fence, and the closing fence ends the answer. So the
+model cannot add a preamble or an explanation. The fence is longer than any run of backquotes in the text, as in
+Markdown. Knows nothing of tokens. The wordings were tested on Qwen2.5-Coder-0.5B and are as short as possible: with
+examples it answered in the language of the examples.
 """
 
 import re
@@ -27,7 +27,7 @@ _NEW_TEXT_WORDING = "{instruction}\n\n{fence}\n{fence}"
 
 
 class EditConversation(msgspec.Struct, frozen=True):
-    """An edit as a conversation: `messages`, what the model's answer is `opened` with, the string it ends at."""
+    """An edit as a conversation, the text that the model's answer is prefilled with, and its stop string."""
 
     messages: tuple[Message, ...]
     answer_prefix: str
@@ -35,7 +35,7 @@ class EditConversation(msgspec.Struct, frozen=True):
 
 
 def build_edit_conversation(prompt: EditPrompt) -> EditConversation:
-    """Put an edit into words. An empty input asks for a new text; a Chinese instruction is put in Chinese."""
+    """Build the conversation. An empty input requests a new text; a Chinese instruction gets the Chinese wording."""
     runs = (len(run) for run in re.findall("`+", prompt.input + prompt.instruction))
     fence = "`" * max(_MIN_FENCE, *(length + 1 for length in runs), 0)
     if not prompt.input:
@@ -44,7 +44,7 @@ def build_edit_conversation(prompt: EditPrompt) -> EditConversation:
         wording = _CHINESE_WORDING
     else:
         wording = _ENGLISH_WORDING
-    # The line break before the closing fence is the text's own where it ends with one, else the fence's.
+    # The line break before the closing fence belongs to the text if it ends with one, otherwise to the fence.
     ends_line = prompt.input.endswith("\n")
     text = prompt.input if ends_line else prompt.input + "\n"
     content = wording.format(fence=fence, text=text, instruction=prompt.instruction)

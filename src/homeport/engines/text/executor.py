@@ -1,8 +1,8 @@
-"""The seam between the text engine and whatever computes logits.
+"""The interface between the text engine and what computes logits.
 
-Scheduler, prefix tree, sampling, stops and constraint know only this file. It knows nothing of requests.
-Ownership: one thread (the step thread) calls `forward`, `attach`, `fork`, `trim`, `release`, `close`; `tokenise` and
-the vocabulary may be used from any thread.
+All other modules of the engine use an executor through it. It knows nothing of requests.
+Threads: only the step thread calls `forward`, `load_adapter`, `unload_adapter`, `prepare_length`, `fork`, `trim`,
+`release`, `save`, `restore` and `close`; any thread may use `tokenize` and the vocabulary.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,14 +17,14 @@ Logits = NDArray[np.float32]
 
 
 class ExecutorTraits(msgspec.Struct, frozen=True):
-    """What an executor can do and how much it holds.
+    """An executor's features and sizes.
 
-    `window`: tokens one sequence may hold. `cells`: tokens all sequences together may hold. `sequences`: ids
-    0..sequences-1 exist. `batch`: tokens one `forward` takes at most. `shares_cells`: a fork costs no cells (one
-    unified cache), else the fork's copy occupies its own. `can_trim`: `fork` and `trim` at any length work; where
-    False (recurrent state, sliding window) a sequence can only grow or be released whole. `state`: the form of what
-    `save` gives, in words, for what one executor saved in a form another of the same model and kernels restores in that
-    form alone; empty: it can neither save nor restore. `adapters`: whether batches may name one.
+    `window`: maximum tokens of one sequence. `cells`: maximum tokens of all sequences together. `sequences`: ids
+    0..sequences-1 exist. `batch`: maximum tokens of one `forward`. `shares_cells`: a fork costs no cells (one unified
+    cache); otherwise the copy uses its own. `can_trim`: `fork` and `trim` work at any length; if False (recurrent
+    state, sliding window), a sequence can only grow or be released whole. `kv_format`: describes the format of what
+    `save` returns, which only an executor of the same model, kernels and format can restore; empty: it can neither save
+    nor restore. `adapters`: whether batches may name an adapter.
     """
 
     window: int
@@ -38,7 +38,7 @@ class ExecutorTraits(msgspec.Struct, frozen=True):
 
 
 class InfillTokens(msgspec.Struct, frozen=True):
-    """A model's fill-in-the-middle tokens, and those that end a hole (end of text, next file, …)."""
+    """A model's fill-in-the-middle tokens, and those that end the middle (end of text, next file, …)."""
 
     prefix: int
     suffix: int
@@ -47,10 +47,10 @@ class InfillTokens(msgspec.Struct, frozen=True):
 
 
 class Vocabulary(msgspec.Struct, frozen=True):
-    """The model's tokens. `pieces[id]` is the token's bytes (empty for control tokens). `ends` finish any answer.
+    """The model's tokens. `pieces[id]` holds a token's bytes (empty for control tokens). `end_tokens` end any answer.
 
-    `start` is put before raw documents, None where the model wants none; `document` is the token an empty
-    prompt begins with (start, else end of text). `special[id]` is a control token's name as templates write it.
+    `start_token` precedes raw documents, None if the model uses none; `document_token` is the token an empty prompt
+    begins with (start, else end of text). `special[id]` is a control token's name as templates write it.
     """
 
     size: int
@@ -63,10 +63,10 @@ class Vocabulary(msgspec.Struct, frozen=True):
 
 
 class TokenBatch(msgspec.Struct, frozen=True):
-    """Tokens to compute, by sequence, ids and positions ascending. Arrays of equal length N, but for `wanted`.
+    """Tokens to compute, grouped by sequence, ids and positions ascending. All arrays but the last have length N.
 
-    `wanted` holds the ascending indices into the batch whose logits are to be returned (M of them). `adapter` is the
-    one that changes the model for all of it (empty: none); a sequence's tokens are all computed with the same.
+    `logits_indices` holds the ascending indices into the batch whose logits are returned (M of them). `adapter` is the
+    adapter used for the whole batch (empty: none); all tokens of a sequence are computed with the same one.
     """
 
     tokens: NDArray[np.int32]
@@ -77,7 +77,7 @@ class TokenBatch(msgspec.Struct, frozen=True):
 
 
 class Tokenizer(Protocol):
-    """How a model reads text: the part of an executor that computes nothing."""
+    """The part of an executor that converts text to token ids and computes nothing."""
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -90,44 +90,44 @@ class Tokenizer(Protocol):
         ...
 
     def tokenize(self, text: str, *, special: bool) -> list[int]:
-        """Text to ids, no start or end added. `special` False reads control tokens' names as plain text."""
+        """Return the ids of a text, without a start or end token. `special` False: names of control tokens are text."""
         ...
 
 
 class Executor(Tokenizer, Protocol):
-    """Computes logits and keeps the KV of sequences."""
+    """Computes logits and stores the KV of sequences."""
 
     @property
     def traits(self) -> ExecutorTraits:
-        """What it can do and how much it holds."""
+        """Its features and sizes."""
         ...
 
     @property
     def kernels(self) -> str:
-        """Which kernels compute, in words for `doctor` and `/v1/models`."""
+        """A description of its kernels for `doctor` and `/v1/models`."""
         ...
 
     def forward(self, batch: TokenBatch) -> Logits:
-        """Compute a batch; float32 rows (M, vocabulary) for `wanted`, valid until the next call.
+        """Compute a batch; return float32 rows (M, vocabulary) for `logits_indices`, valid until the next call.
 
-        Raises EngineFailed when the kernels refuse the batch; the KV of its sequences is then unspecified.
+        Raises EngineFailed if the kernels refuse the batch; the KV of its sequences is then unspecified.
         """
         ...
 
     def load_adapter(self, adapter: str, file: Path) -> None:
-        """Load an adapter, so that batches may name it. Raises Unavailable where it does not fit the model."""
+        """Load an adapter, so that batches may name it. Raises Unavailable if it does not fit the model."""
         ...
 
     def unload_adapter(self, adapter: str) -> None:
-        """Free an adapter that no batch will name any more."""
+        """Free an adapter that no later batch names."""
         ...
 
     def prepare_length(self, n_tokens: int) -> None:
-        """A sequence will be so long: what that needs may be made ready meanwhile. Returns at once."""
+        """Announce that a sequence will have this length, so that it can be prepared for. Returns at once."""
         ...
 
     def fork(self, source: int, target: int, n_tokens: int) -> None:
-        """Make `target` (empty) begin with the first `n_tokens` of `source`."""
+        """Copy the first `n_tokens` of `source` into the empty sequence `target`."""
         ...
 
     def trim(self, sequence: int, n_tokens: int) -> None:
@@ -139,13 +139,13 @@ class Executor(Tokenizer, Protocol):
         ...
 
     def save(self, sequence: int) -> bytes:
-        """A sequence's KV as bytes that mean something to the same model on the same kernels only."""
+        """Return a sequence's KV as bytes, valid only for the same model on the same kernels."""
         ...
 
     def restore(self, sequence: int, state: bytes) -> None:
-        """Make an empty sequence hold what was saved. Raises EngineFailed, the sequence left empty, where it cannot."""
+        """Load saved KV into an empty sequence. Raises EngineFailed if it cannot; the sequence is then empty."""
         ...
 
     def close(self) -> None:
-        """Free everything. Nothing else may be called afterwards."""
+        """Free everything. No other method may be called afterwards."""
         ...

@@ -1,9 +1,10 @@
-"""Sequence ids and cells: who has them, what is kept of finished sequences, and what goes when room is short.
+"""Allocates sequence ids and cells, retains finished sequences for later prompts, and evicts them if room is short.
 
-Each id of the executor is free, active (a running sequence's) or idle (finished, its KV kept for prompts that begin
-alike). Of these the one used longest ago goes where an id is short; where cells are, the one that frees most of the
-half used longest ago. One larger than all that may be kept is cut to that and not lost whole. Every change is
-booked in the prefix tree and carried out by the executor at once, in the step thread. Knows nothing of requests.
+Each id of the executor is free, active (of a running sequence) or idle (of a finished one, its KV retained for prompts
+with the same prefix). If ids are short, the least recently used idle sequence is evicted; if cells are short, the one
+that frees most among the less recently used half. A sequence larger than the retention limit is cut to that limit and
+not evicted whole. Every change is recorded in the prefix tree and made in the executor at once, in the step thread.
+Knows nothing of requests.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -16,15 +17,15 @@ from homeport.engines.text.slot_placement import choose_slot, find_slot_move
 
 
 class KVMemory(Protocol):
-    """The part of an executor that keeps the KV of sequences."""
+    """The part of an executor that stores the KV of sequences."""
 
     @property
     def traits(self) -> ExecutorTraits:
-        """What it can do and how much it holds."""
+        """Its features and sizes."""
         ...
 
     def fork(self, source: int, target: int, n_tokens: int) -> None:
-        """Make `target` (empty) begin with the first `n_tokens` of `source`."""
+        """Copy the first `n_tokens` of `source` into the empty sequence `target`."""
         ...
 
     def trim(self, sequence: int, n_tokens: int) -> None:
@@ -37,14 +38,14 @@ class KVMemory(Protocol):
 
 
 def single_kind(_: Hashable) -> Hashable:
-    """Whatever the namespace, all sequences are computed together."""
+    """Return the same kind for every namespace: all sequences are computed together."""
     return None
 
 
 class KVCache:
-    """The executor's KV, shared out. `retain` bounds the cells kept for finished sequences (None: no bound).
+    """Allocates the executor's KV. `retain`: maximum cells for finished sequences (None: no limit).
 
-    `kind`: of a namespace; only sequences of one kind are ever computed together.
+    `kind`: from a namespace to its kind; only sequences of one kind are computed together.
     """
 
     def __init__(
@@ -55,8 +56,8 @@ class KVCache:
         self._traits = memory.traits
         self._retain = retain
         self._tree = PrefixTree(shares_cells=self._traits.shares_cells)
-        # Where each sequence has a lane, those of adjoining ids are computed together.
-        self._adjoins = self._traits.can_trim and not self._traits.shares_cells
+        # If each sequence has a KV stream, sequences of adjacent ids are computed together.
+        self._prefers_adjacent = self._traits.can_trim and not self._traits.shares_cells
         self._free = set(range(self._traits.sequences))
         self._active: set[int] = set()
         self._idle: dict[int, None] = {}  # least recently used first
@@ -64,45 +65,45 @@ class KVCache:
 
     @property
     def can_fork(self) -> bool:
-        """Whether one sequence's beginning can become another's."""
+        """Whether a prefix of one sequence can be copied to another."""
         return self._traits.can_trim
 
     @property
     def running_cells(self) -> int:
-        """Cells of running sequences; all others are free or can be freed."""
+        """Cells of running sequences; all other cells are free or can be freed."""
         return self._tree.cells_of(self._active)
 
     @property
     def cells(self) -> int:
-        """Cells occupied, idle sequences included."""
+        """Cells in use, idle sequences included."""
         return self._tree.cells
 
     @property
     def available(self) -> int:
-        """Cells neither occupied nor reserved."""
+        """Cells neither in use nor reserved."""
         return self._traits.cells - self._tree.cells - self._reserved
 
     def length(self, sequence: int) -> int:
-        """Tokens a sequence holds."""
+        """Return the number of tokens a sequence holds."""
         return self._tree.length(sequence)
 
     def match(self, namespace: Hashable, tokens: Sequence[int], limit: int) -> PrefixMatch | None:
-        """The longest beginning of `tokens` (at most `limit`) that `begin` can start from; None: nothing kept."""
-        # An executor that cannot trim only goes on with a sequence as it is.
+        """Return the longest prefix of `tokens` (at most `limit`) that `allocate` can reuse; None if there is none."""
+        # An executor that cannot trim can only continue a sequence as it is.
         return self._tree.match(namespace, tokens, limit, among=None if self._traits.can_trim else self._idle)
 
     def cost(self, tokens: Sequence[int], match: PrefixMatch | None) -> int:
-        """Cells that become held when a sequence starts from a match and is computed to its end."""
+        """Return the cells that a sequence adds when it starts from a match and is computed to its end."""
         shared = self._tree.held_tokens(match, self._active) if match and self._traits.shares_cells else 0
         return len(tokens) - shared
 
     def allocate(self, namespace: Hashable, match: PrefixMatch | None) -> int | None:
-        """An active sequence that holds the match's tokens (or none, where a copy has no room); None: no id left."""
+        """Return an active sequence with the match's tokens (or none, if a copy has no room); None if no id is left."""
         if match is None:
             return self._allocate_empty(namespace)
-        whole = self._exact_idle_match(match)
-        if whole is not None:
-            return self._activate_idle(whole)
+        exact = self._exact_idle_match(match)
+        if exact is not None:
+            return self._activate_idle(exact)
         source = min(match.holders, key=lambda sequence: sequence in self._idle)
         target = self._take_id(namespace, keep=source) if self._can_copy(match.length, source) else None
         if target is not None:
@@ -115,7 +116,7 @@ class KVCache:
         return self._activate_idle(source)
 
     def fork_active(self, source: int) -> int | None:
-        """A second active sequence with all that `source` holds; None where an id or the cells are missing."""
+        """Return a second active sequence with all tokens of `source`; None if no id or cells are left."""
         length = self._tree.length(source)
         if not self._traits.can_trim or not self._can_copy(length, source):
             return None
@@ -125,29 +126,29 @@ class KVCache:
         return target
 
     def reserve(self, n_tokens: int) -> bool:
-        """Set cells aside for tokens about to be computed, at the cost of idle sequences; False: there is no room."""
+        """Reserve cells for tokens to be computed, evicting idle sequences if needed; False if there is no room."""
         if not self._make_room(n_tokens, keep=None):
             return False
         self._reserved += n_tokens
         return True
 
     def clear_reservations(self, drafted: int = 0) -> None:
-        """Forget reservations, but for `drafted` cells: what else was computed is now booked by `extend`."""
+        """Drop all reservations except `drafted` cells: `extend` has recorded the other computed tokens."""
         self._reserved = drafted
 
     def confirm(self, sequence: int, tokens: Sequence[int], drafted: int) -> None:
-        """Of `drafted` tokens computed behind a sequence's end and not yet booked, keep the first few: `tokens`."""
+        """Record `tokens`, the accepted ones of `drafted` tokens computed after a sequence's end; free the others."""
         self._reserved -= drafted
         self._tree.extend(sequence, tokens)
         if len(tokens) < drafted:
             self._memory.trim(sequence, self._tree.length(sequence))
 
     def extend(self, sequence: int, tokens: Sequence[int]) -> None:
-        """Book tokens that a forward pass computed."""
+        """Record tokens that a forward pass computed."""
         self._tree.extend(sequence, tokens)
 
     def retire(self, sequence: int) -> None:
-        """A running sequence is done: keep it for prompts that begin alike, within bounds."""
+        """Retain a finished sequence for prompts with the same prefix, within the limit."""
         if self._tree.length(sequence) == 0 or self._tree.is_covered(sequence):
             self.drop([sequence])
             return
@@ -159,27 +160,27 @@ class KVCache:
         self._shrink()
 
     def drop(self, sequences: Iterable[int]) -> None:
-        """Empty sequences at once, keeping nothing."""
-        gone = list(sequences)
-        for sequence in gone:
+        """Empty sequences at once and retain nothing."""
+        dropped = list(sequences)
+        for sequence in dropped:
             self._tree.remove(sequence)
             self._active.discard(sequence)
             self._idle.pop(sequence, None)
             self._free.add(sequence)
-        if gone:
-            self._memory.release(gone)
+        if dropped:
+            self._memory.release(dropped)
 
     def compact(self) -> tuple[int, int] | None:
-        """Move one running sequence beside the others, where that computes them together: from which id to which.
+        """Move one running sequence next to others if they are then computed together; return its old and new id.
 
-        To be called between steps, once a step: a move costs about as much as one step gains by it.
+        Call it between steps, once per step: a move costs about as much as one step gains by it.
         """
         vacant = (*self._free, *self._idle)
-        kinds = self._kinds() if self._adjoins else {}
-        found = next((move for ours in kinds.values() if (move := find_slot_move(ours, vacant))), None)
-        if found is None:
+        kinds = self._kinds() if self._prefers_adjacent else {}
+        first_move = next((move for active in kinds.values() if (move := find_slot_move(active, vacant))), None)
+        if first_move is None:
             return None
-        source, target = found
+        source, target = first_move
         if target in self._idle:
             spare = min(self._free, default=None)
             if spare is None or self._tree.length(target) > self.available:
@@ -191,17 +192,17 @@ class KVCache:
         return source, target
 
     def check_integrity(self) -> None:
-        """Recount cells and ids. Raises AssertionError where the books are wrong."""
+        """Recount cells and ids. Raises AssertionError if a count is wrong."""
         self._tree.check_integrity()
-        require(self._tree.cells <= self._traits.cells, "more cells booked than there are")
+        require(self._tree.cells <= self._traits.cells, "more cells are recorded than there are")
         ids = sorted([*self._free, *self._active, *self._idle])
-        require(ids == list(range(self._traits.sequences)), "a sequence id was lost or doubled")
+        require(ids == list(range(self._traits.sequences)), "a sequence id is missing or duplicated")
         for sequence in ids:
-            booked = sequence in self._active or sequence in self._idle
-            require(booked == (sequence in self._tree), "ids and tree disagree")
+            in_use = sequence in self._active or sequence in self._idle
+            require(in_use == (sequence in self._tree), "ids and tree disagree")
 
     def _exact_idle_match(self, match: PrefixMatch) -> int | None:
-        """An idle sequence that holds exactly the match: going on with it loses nothing."""
+        """Return an idle sequence that holds exactly the match, so that continuing it loses nothing."""
         holders = (s for s in match.holders if s in self._idle and self._tree.length(s) == match.length)
         return next(holders, None)
 
@@ -228,37 +229,37 @@ class KVCache:
         return sequence
 
     def _kinds(self) -> dict[Hashable, set[int]]:
-        """The sequences in use, by kind."""
-        found: dict[Hashable, set[int]] = {}
+        """Return the active sequences by kind."""
+        kinds: dict[Hashable, set[int]] = {}
         for sequence in self._active:
-            found.setdefault(self._kind(self._tree.namespace(sequence)), set()).add(sequence)
-        return found
+            kinds.setdefault(self._kind(self._tree.namespace(sequence)), set()).add(sequence)
+        return kinds
 
     def _take_id(self, namespace: Hashable, keep: int | None) -> int | None:
-        """A free id beside those in use, evicting an idle sequence other than `keep` where none is free."""
+        """Return a free id next to active ones; if none is free, evict an idle sequence other than `keep`."""
         if not self._free:
             self._evict(keep, by_size=False)
         if not self._free:
             return None
-        room = self.available if self._adjoins else -1  # a sequence in the way is copied before it is let go
+        room = self.available if self._prefers_adjacent else -1  # moving an idle sequence copies it before freeing it
         movable = [id for id in self._idle if id != keep and self._tree.length(id) <= room]
-        ours = self._kinds().get(self._kind(namespace), set())
-        id = require_value(choose_slot(ours, self._free, movable, self._active - ours), "no seat among free ids")
+        active = self._kinds().get(self._kind(namespace), set())
+        id = require_value(choose_slot(active, self._free, movable, self._active - active), "no free id was chosen")
         if id in self._idle:
             self._relocate(id, min(self._free))
         self._free.remove(id)
         return id
 
     def _relocate(self, source: int, target: int) -> None:
-        """Move a sequence to a free id, for the sake of its neighbours."""
+        """Move a sequence to a free id."""
         length = self._tree.length(source)
         self._free.remove(target)
         self._tree.fork(source, target, length)
-        if length:  # none yet where its first step is still to come
+        if length:  # 0 before its first step
             self._memory.fork(source, target, length)
         if source in self._active:
             self._active.add(target)
-        else:  # as recently used as before
+        else:  # the order of use is unchanged
             self._idle = {target if id == source else id: None for id in self._idle}
         self._active.discard(source)
         self._tree.remove(source)
@@ -276,7 +277,7 @@ class KVCache:
         if not idle:
             return False
         older = idle[: (len(idle) + 1) // 2] if by_size else idle[:1]
-        self.drop([max(older, key=self._tree.own)])  # of equal ones the first, which is the oldest
+        self.drop([max(older, key=self._tree.own)])  # of equal ones the first, the least recently used
         return True
 
     def _shrink(self) -> None:

@@ -1,6 +1,6 @@
-"""Compares two executors of one model: how fast each computes, and how near one's answers are to the other's.
+"""Compares executors of one model: how fast each computes, and how close its logits are to the original's.
 
-Knows only the executor's seam; which weights or kernels are behind it is the caller's affair.
+Uses the executor interface only and knows nothing of the weights or kernels behind it.
 """
 
 import statistics
@@ -19,53 +19,53 @@ WINDOW = 512
 """Tokens of a window; the first half is context, the second half is scored."""
 
 _HALF = WINDOW // 2
-_WANTED = 128  # rows of logits at a time: half a window's would be hundreds of MB for a large vocabulary
-_SHARES = {"english": 2, "chinese": 2, "code": 1}
-_CONTEXT, _STEPS = 32, 4
+_ROWS = 128  # rows of logits at a time: half a window's would be hundreds of MB for a large vocabulary
+_WINDOWS_PER_TEXT = {"english": 2, "chinese": 2, "code": 1}
+_CONTEXT, _STEPS = 32, 4  # tokens before the decode steps that are timed, and their number
 
 LogProbs = NDArray[np.float16]
 
 
 class WindowScores(msgspec.Struct):
-    """One window: log-probabilities of every token of the vocabulary (scored tokens, vocabulary), and what came."""
+    """One window: log-probabilities (scored tokens, vocabulary), and the token that follows each scored one."""
 
     rows: LogProbs
     next_tokens: NDArray[np.int32]
 
     def surprise(self) -> NDArray[np.float64]:
-        """Negative log-likelihood of each token that came, in nats."""
+        """Return the negative log-likelihood of each next token, in nats."""
         return -self.rows[np.arange(len(self.next_tokens)), self.next_tokens].astype(np.float64)
 
 
 def speeds(executors: Mapping[str, Executor], rounds: int) -> dict[str, Speed]:
-    """Medians over rounds in which the executors take turns, so that a busy machine hits all alike."""
+    """Return medians over rounds in which the executors take turns, so that other load affects all equally."""
     runs: dict[str, list[tuple[float, float, float]]] = {name: [] for name in executors}
     for executor in executors.values():
-        _decode(executor, 1)  # touches the weights
+        _decode(executor, 1)  # loads the weights into memory
     for _ in range(rounds):
         for name, executor in executors.items():
             runs[name].append((_prefill(executor), _decode(executor, 1), _decode(executor, 16)))
     return {
-        name: Speed(*(statistics.median(figure) for figure in zip(*run, strict=True))) for name, run in runs.items()
+        name: Speed(*(statistics.median(values) for values in zip(*run, strict=True))) for name, run in runs.items()
     }
 
 
 def windows(executor: Executor) -> list[list[int]]:
-    """The yardstick's texts as windows of tokens, each with the model's own start."""
-    found = []
-    for name, share in _SHARES.items():
+    """Return the reference texts as windows of tokens, each with the model's own start token."""
+    token_windows = []
+    for name, count in _WINDOWS_PER_TEXT.items():
         ids = executor.tokenize(reference_texts.text(name), special=False)
         pieces = [ids[start : start + WINDOW - 1] for start in range(0, len(ids) - WINDOW + 2, WINDOW - 1)]
-        found += [[executor.vocabulary.document_token, *piece] for piece in pieces[:share]]
-    return found
+        token_windows += [[executor.vocabulary.document_token, *piece] for piece in pieces[:count]]
+    return token_windows
 
 
 def scores(executor: Executor, window: list[int]) -> WindowScores:
-    """What the model thinks of the second half of a window."""
+    """Score the second half of a window."""
     executor.forward(_batch(window[:_HALF], 0, 0, []))
     parts = []
-    for start in range(_HALF, WINDOW - 1, _WANTED):
-        end = min(start + _WANTED, WINDOW - 1)
+    for start in range(_HALF, WINDOW - 1, _ROWS):
+        end = min(start + _ROWS, WINDOW - 1)
         rows = executor.forward(_batch(window[start:end], start, 0, range(end - start)))
         shifted = rows - rows.max(axis=1, keepdims=True)
         shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
@@ -75,7 +75,7 @@ def scores(executor: Executor, window: list[int]) -> WindowScores:
 
 
 def fidelity(original: list[WindowScores], executor: Executor, texts: list[list[int]]) -> Fidelity:
-    """Score an executor on the windows that `original` was scored on."""
+    """Compare an executor with the scores `original` of the same windows."""
     surprise, divergence, agreed = [], [], []
     for before, window in zip(original, texts, strict=True):
         after = scores(executor, window)
@@ -102,23 +102,23 @@ def _prefill(executor: Executor) -> float:
 
 
 def _decode(executor: Executor, count: int) -> float:
-    everyone = np.arange(count, dtype=np.int32)
+    sequences = np.arange(count, dtype=np.int32)
     executor.forward(_batch(list(range(1, _CONTEXT + 1)), 0, 0, []))
     for sequence in range(1, count):
         executor.fork(0, sequence, _CONTEXT)
     spent = []
     for step in range(_STEPS):
         began = time.perf_counter()
-        executor.forward(TokenBatch(everyone + 1, np.full(count, _CONTEXT + step, np.int32), everyone, everyone))
+        executor.forward(TokenBatch(sequences + 1, np.full(count, _CONTEXT + step, np.int32), sequences, sequences))
         spent.append(time.perf_counter() - began)
     executor.release(range(count))
     return count / statistics.median(spent)
 
 
-def _batch(ids: list[int], start: int, sequence: int, wanted: range | list[int]) -> TokenBatch:
+def _batch(ids: list[int], start: int, sequence: int, logits_indices: range | list[int]) -> TokenBatch:
     return TokenBatch(
         tokens=np.array(ids, np.int32),
         positions=np.arange(start, start + len(ids), dtype=np.int32),
         sequences=np.full(len(ids), sequence, np.int32),
-        logits_indices=np.array(wanted, np.int32),
+        logits_indices=np.array(logits_indices, np.int32),
     )

@@ -1,8 +1,8 @@
-"""Refuses prompts that cannot fit the context window before they are rendered and tokenised.
+"""Refuses prompts that cannot fit the context window before they are rendered and tokenized.
 
-The cost depends only on the size of the window: first by lower bounds that hold for every vocabulary (the longest
-token; one token per message), then by counting slices until there are too many tokens. A prompt that is only a little
-too long is tokenised completely, so that its error can name its length.
+The cost depends only on the size of the window: lower bounds come first (the longest token of the vocabulary; one token
+per message), then the tokens of slices are counted until there are too many. A prompt that is only a little too long is
+tokenized completely, so that its error can state its length.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -11,11 +11,11 @@ from homeport.domain.errors import ContextOverflow
 from homeport.engines.text.executor import Tokenizer
 
 SLICE = 1 << 16
-"""Characters tokenised at a time while counting: some 30 ms."""
-LEAST = 1 << 16
-"""Characters, and tokens, that are always taken whole."""
-_DENSITY = 8  # characters per token: text with more of them per token of the window is counted first
-_DOUBT = 8  # a slice's edges cut tokens: this part of the window more is needed to be sure
+"""Characters tokenized at a time while counting: about 30 ms."""
+MIN_COUNTED = 1 << 16
+"""Characters, and tokens, up to which a prompt is always tokenized completely."""
+_DENSITY = 8  # characters per token: text with more characters per token of the window is counted first
+_MARGIN_DIVISOR = 8  # slice edges split tokens, so a count is certain only above the window by this fraction of it
 
 Check = Callable[[], None]
 
@@ -25,7 +25,7 @@ def nothing() -> None:
 
 
 class TokenLimit:
-    """One prompt's tokens as they are counted, against `window`. `check` is called between pieces of work."""
+    """Counts one prompt's tokens against `window`. `check` is called between pieces of work."""
 
     def __init__(self, window: int, param: str, check: Check = nothing) -> None:
         self.window = window
@@ -34,14 +34,14 @@ class TokenLimit:
         self._count = 0
 
     def spend(self, tokens: int) -> None:
-        """Count tokens. Raises ContextOverflow once there are certainly too many."""
+        """Count tokens. Raises ContextOverflow as soon as there are certainly too many."""
         self.check()
         self._count += tokens
-        if self._count > 2 * self.window + LEAST:
+        if self._count > 2 * self.window + MIN_COUNTED:
             raise self.overflow(f"at least {self._count}")
 
     def overflow(self, size: int | str) -> ContextOverflow:
-        """The error for `size` tokens, in OpenAI's words."""
+        """Return the error for `size` tokens, with OpenAI's wording."""
         return ContextOverflow(
             f"This model's maximum context length is {self.window} tokens. However, your {self._param} resulted in "
             f"{size} tokens. Please reduce the length of the {self._param}.",
@@ -50,27 +50,27 @@ class TokenLimit:
 
 
 class LengthLimits:
-    """How short one model's tokens can make a text."""
+    """Refuses texts that have too many tokens for the window, however one model tokenizes them."""
 
-    def __init__(self, speech: Tokenizer) -> None:
-        self._speech = speech
-        # In bytes; as every character is a byte or more, characters over this are a lower bound.
-        self._longest = max(map(len, speech.vocabulary.pieces), default=1) or 1
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        # In bytes. Every character has at least one byte, so characters divided by this are a lower bound of tokens.
+        self._longest = max(map(len, tokenizer.vocabulary.pieces), default=1) or 1
 
     def require(self, texts: Sequence[str], limit: TokenLimit, messages: int = 0) -> None:
-        """Raises ContextOverflow if the texts, in `messages` messages, are certainly longer than the window."""
+        """Raise ContextOverflow if the texts, in `messages` messages, are certainly longer than the window."""
         characters = sum(map(len, texts))
-        least = max(characters // self._longest, messages)
-        if least > limit.window:
-            raise limit.overflow(f"at least {least}")
-        if characters <= max(LEAST, _DENSITY * limit.window):
+        lower_bound = max(characters // self._longest, messages)
+        if lower_bound > limit.window:
+            raise limit.overflow(f"at least {lower_bound}")
+        if characters <= max(MIN_COUNTED, _DENSITY * limit.window):
             return
         count = 0
         for text in _slices(texts):
             limit.check()
-            count += len(self._speech.tokenize(text, special=False))
-            if count > limit.window + limit.window // _DOUBT:
-                raise limit.overflow(f"at least {max(least, limit.window + 1)}")
+            count += len(self._tokenizer.tokenize(text, special=False))
+            if count > limit.window + limit.window // _MARGIN_DIVISOR:
+                raise limit.overflow(f"at least {max(lower_bound, limit.window + 1)}")
 
 
 def _slices(texts: Sequence[str]) -> Iterator[str]:

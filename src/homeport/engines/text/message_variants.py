@@ -17,14 +17,14 @@ _SYSTEM = ("system", "developer")
 
 
 class MessageVariant(NamedTuple):
-    """The messages, and in `changes` what was done to them: `FOLDED`, `MERGED`."""
+    """The messages, and the changes made to them: `FOLDED`, `MERGED`."""
 
     messages: Sequence[Message]
     changes: tuple[str, ...] = ()
 
 
 def list_variants(messages: Sequence[Message]) -> Iterator[MessageVariant]:
-    """The conversation as it is, then what changes it, the least first."""
+    """Iterate over the unchanged conversation and its variants, the least changed first."""
     yield MessageVariant(messages)
     merged = _merged(messages)
     if len(merged) < len(messages):
@@ -32,7 +32,7 @@ def list_variants(messages: Sequence[Message]) -> Iterator[MessageVariant]:
     roles = [message.role in _SYSTEM for message in messages]
     starts = [start for start in (1, 0) if any(roles[start:])]
     if starts == [1, 0] and not roles[0]:
-        starts.pop()  # both mean the same
+        starts.pop()  # both give the same variant
     for start in starts:
         folded = [*messages[:start], *_folded(messages[start:])]
         yield MessageVariant(folded, (FOLDED,))
@@ -42,12 +42,12 @@ def list_variants(messages: Sequence[Message]) -> Iterator[MessageVariant]:
 
 
 def as_system(messages: Sequence[Message]) -> list[Message]:
-    """The same with `system` for what newer clients call `developer`."""
+    """Return the messages with the role `system` instead of `developer`."""
     return [msgspec.structs.replace(m, role="system") if m.role == "developer" else m for m in messages]
 
 
 def named(message: Message) -> Message:
-    """The same with the name as a part of the content."""
+    """Return the message with its name as part of the content."""
     if not message.name:
         return message
     return text_message(message.role, f"{message.name}: {message.text}")
@@ -64,18 +64,18 @@ def _merged(messages: Sequence[Message]) -> list[Message]:
 
 
 def _folded(messages: Sequence[Message]) -> list[Message]:
-    """Without system messages: their text stands before the user's next one, or is a user's where none follows."""
-    found: list[Message] = []
+    """Merge system messages into the user's next message; at the end, they become a message of the user."""
+    folded: list[Message] = []
     pending: list[Message] = []
     for message in messages:
         if message.role in _SYSTEM:
             pending.append(message)
         elif message.role == "user" and pending:
-            found.append(_joined([*pending, message], "user"))
+            folded.append(_joined([*pending, message], "user"))
             pending = []
         else:
-            found.append(message)
-    return [*found, _joined(pending, "user")] if pending else found
+            folded.append(message)
+    return [*folded, _joined(pending, "user")] if pending else folded
 
 
 def _joined(messages: Sequence[Message], role: str) -> Message:

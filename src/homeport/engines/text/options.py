@@ -1,4 +1,4 @@
-"""What a text engine can be told at its start, and the executor that follows from it. Knows nothing of requests."""
+"""The options of a text engine, and the executor they select. Knows nothing of requests."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,18 +11,18 @@ from homeport.domain.worker_messages import EngineSpec
 from homeport.engines.text.executor import Executor, ExecutorTraits
 from homeport.engines.text.executors.llama import executor as llama
 
-RETAINED_SHARE = 4  # a finished prefix slows a shared cache on a CPU: by default a quarter of the cells may hold such
+RETAINED_SHARE = 4  # retained prefixes slow a shared cache on a CPU: by default they get a quarter of the cells
 
 
 class TextOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The options of a job. None leaves the choice to the executor.
+    """The options of an engine. None leaves the choice to the executor.
 
     `window`: tokens of one sequence; `cells`: tokens of all; `sequences`: how many at a time, retained ones included;
-    `batch`: tokens per step; `prefill_slice`: prompt tokens per step beside decoding sequences (None: by what they were
-    seen to cost); `retain`: cells kept for finished prefixes (0: none); `share_prefixes`: across projects too;
-    `speculate`: compute guessed tokens; `library`: where the kernels are; `kv`: how the KV is laid out (`auto`,
-    `unified`, `streams`); `costs`: the file that keeps what steps cost; `prefixes`: the folder that keeps this model's
-    prefixes, in files of `prefix_bytes` together.
+    `batch`: tokens per step; `prefill_slice`: prompt tokens per step with decoding sequences (None: from measured
+    costs); `retain`: cells for finished prefixes (0: none); `share_prefixes`: also across projects; `speculate`:
+    compute drafts; `library`: the path of the kernels; `kv`: the layout of the KV (`auto`, `unified`, `streams`);
+    `costs`: the file that stores the costs of steps; `prefixes`: the folder that stores this model's prefixes, in files
+    of at most `prefix_bytes` together.
     """
 
     executor: str = "llama"
@@ -43,33 +43,33 @@ class TextOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @classmethod
     def read(cls, options: Mapping[str, str | int | float | bool | None]) -> "TextOptions":
-        """Check a job's options. Raises Unavailable naming what is wrong."""
+        """Check and convert options. Raises Unavailable that names the invalid one."""
         try:
-            found = msgspec.convert(dict(options), cls)
+            converted = msgspec.convert(dict(options), cls)
         except msgspec.ValidationError as error:
-            raise Unavailable(f"The text engine's options are wrong: {error}.") from error
+            raise Unavailable(f"Invalid options of the text engine: {error}.") from error
         for name in ("window", "cells", "sequences", "batch", "threads", "prefill_slice"):
-            value = getattr(found, name)
+            value = getattr(converted, name)
             if value is not None and value < 1:
-                raise Unavailable(f"The text engine's options are wrong: `{name}` must be at least 1, not {value}.")
-        return found
+                raise Unavailable(f"Invalid options of the text engine: `{name}` must be at least 1, not {value}.")
+        return converted
 
     def retained_cells(self, traits: ExecutorTraits) -> int:
-        """Cells kept for finished prefixes."""
+        """Return the maximum cells of finished prefixes."""
         if self.retain is not None:
             return self.retain
         return traits.cells // RETAINED_SHARE if traits.shares_cells else traits.cells
 
 
-def build_executor(job: EngineSpec, options: TextOptions) -> Executor:
-    """The executor that a job asks for. Raises Unavailable where there is none of that name or it does not load."""
+def build_executor(spec: EngineSpec, options: TextOptions) -> Executor:
+    """Load the executor that the options name. Raises Unavailable if the name is unknown or it does not load."""
     if options.executor != "llama":
-        raise Unavailable(f"There is no executor `{options.executor}`: there is `llama`.")
-    weights = job.paths.get("weights")
+        raise Unavailable(f"Unknown executor `{options.executor}`: use `llama`.")
+    weights = spec.paths.get("weights")
     if weights is None:
-        raise Unavailable(f"{job.model} has no weights file.")
+        raise Unavailable(f"{spec.model} has no weights file.")
     library = Path(options.library) if options.library else None
-    chosen = llama.LlamaOptions(
+    llama_options = llama.LlamaOptions(
         options.window,
         options.cells,
         options.sequences,
@@ -78,4 +78,4 @@ def build_executor(job: EngineSpec, options: TextOptions) -> Executor:
         library,
         options.kv,
     )
-    return llama.load(weights, chosen)
+    return llama.load(weights, llama_options)

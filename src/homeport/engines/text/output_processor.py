@@ -1,4 +1,4 @@
-"""One request's answer as it grows: drawn tokens in, events out. Knows nothing of batching, cells or threads."""
+"""Turns one request's sampled tokens into events. Knows nothing of batching, cells or threads."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,101 +18,104 @@ from homeport.engines.text.detokenizer import Detokenizer, TextPiece
 from homeport.engines.text.executor import Vocabulary
 from homeport.engines.text.logprobs import TokenScore
 from homeport.engines.text.prompt_lookup import PromptLookup
-from homeport.engines.text.prompt_processor import PreparedPrompt
 from homeport.engines.text.request_queue import PreparedRequest
 from homeport.engines.text.sampling import TokenSampler
 from homeport.engines.text.scheduled_request import Candidate, ScheduledRequest
 
 _QUOTA_LOW = 128
-"""Tokens before its end at which more quota is asked for: there while those are drawn, so that no step waits."""
+"""Remaining tokens at which more quota is requested, early enough that no step waits for it."""
 
 
 @dataclass(eq=False, slots=True)
 class _ChoiceState:
-    """One candidate's side of an answer. `number` counts all candidates of the request, prompt-major."""
+    """The output state of one candidate. `number` counts all candidates of the request, prompt-major."""
 
     number: int
     prompt: int
-    draw: TokenSampler
-    transcript: Detokenizer
+    sampler: TokenSampler
+    detokenizer: Detokenizer
     ends: frozenset[int]
     budget: int
     echoes: bool
-    held: list[TextPiece] = field(default_factory=list)
+    unsent: list[TextPiece] = field(default_factory=list)
     generated: int = 0
-    sent_tokens: int = 0  # of them, those that a delta was given out for
+    sent_tokens: int = 0  # generated tokens that a delta was emitted for
     total: float = 0.0  # sum of the generated tokens' log-probabilities
-    last: float = 0.0  # the latest drawn token's, the end token's included
+    last: float = 0.0  # the latest sampled token's log-probability, also of an end token
     reason: str | None = None
     is_cut: bool = False
 
     @property
     def mean_logprob(self) -> float:
-        """Mean log-probability per generated token; an answer that ended at once has its end token's."""
+        """Mean log-probability per generated token; that of the end token if the answer is empty."""
         return self.total / self.generated if self.generated else self.last
 
 
 class OutputProcessor:
-    """Turns what candidates drew into events. `seed` makes the noise; credit is spent from `group`.
+    """Turns the tokens that candidates sampled into events. `seed` determines the noise; `scheduled` holds the credit.
 
-    With `best_of` over `n`, nothing is given out for a prompt until all its candidates are finished.
+    If `best_of` exceeds `n`, nothing is emitted for a prompt until all its candidates are finished.
     """
 
-    def __init__(self, arrival: PreparedRequest, group: ScheduledRequest, vocabulary: Vocabulary, *, seed: int) -> None:
-        self.id = arrival.id
-        self.group = group
-        self._request = arrival.request
-        self._preparation = arrival.prompts
-        self._holds = self._request.best_of > self._request.n
-        group.streams = not self._holds
+    def __init__(
+        self, prepared: PreparedRequest, scheduled: ScheduledRequest, vocabulary: Vocabulary, *, seed: int
+    ) -> None:
+        self.id = prepared.id
+        self.scheduled = scheduled
+        self._request = prepared.request
+        self._prepared = prepared.prompts
+        self._selects_best = self._request.best_of > self._request.n
+        scheduled.streams = not self._selects_best
         self._choices: dict[Candidate, _ChoiceState] = {}
-        self._rivals: dict[int, list[_ChoiceState]] = {}  # by prompt
+        self._choices_by_prompt: dict[int, list[_ChoiceState]] = {}
         self._scores: dict[int, list[TokenScore]] = {}
         per_prompt = max(self._request.best_of, self._request.n)
-        for prompt, prepared in enumerate(self._preparation.prompts):
+        for prompt, one in enumerate(self._prepared.prompts):
             numbers = range(prompt * per_prompt, (prompt + 1) * per_prompt)
-            self._rivals[prompt] = [self._choice(number, prompt, vocabulary, seed) for number in numbers]
+            choices = [self._choice(number, prompt, vocabulary, seed) for number in numbers]
+            self._choices_by_prompt[prompt] = choices
             if self.scores_prompt:
-                self._scores[prompt] = [TokenScore(token, None) for token in prepared.ids]
-            if self._preparation.budget[prompt]:
-                source = self._preparation.shares[prompt].source
-                for choice in self._rivals[prompt]:
-                    candidate = group.add_candidate(prompt, prepared.ids, scores=self.scores_prompt)
+                self._scores[prompt] = [TokenScore(token, None) for token in one.ids]
+            if self._prepared.budget[prompt]:
+                source = self._prepared.shares[prompt].source
+                for choice in choices:
+                    candidate = scheduled.add_candidate(prompt, one.ids, scores=self.scores_prompt)
                     candidate.lookup = PromptLookup(source, choice.budget) if source else None
                     self._choices[candidate] = choice
             elif self.scores_prompt:
-                group.add_candidate(prompt, prepared.ids, scores=True, samples=False)
-        self._unfinished = per_prompt * len(self._rivals)
-        self._asks, self._has_all = True, False  # whether to ask for more quota; whether there is no more
+                scheduled.add_candidate(prompt, one.ids, scores=True, samples=False)
+        self._unfinished = per_prompt * len(self._choices_by_prompt)
+        self._may_request_quota = True
+        self._is_quota_final = False
         if self._request.quota is not None:
-            group.quota = self._request.quota - self.usage.prompt_tokens
+            scheduled.quota = self._request.quota - self.usage.prompt_tokens
 
     @property
     def request(self) -> TextRequest:
-        """What was asked."""
+        """The request."""
         return self._request
 
     @property
     def scores_prompt(self) -> bool:
-        """Whether the prompt's own log-probabilities are part of the answer."""
+        """Whether the answer includes the prompt's own log-probabilities."""
         return self._request.echo and self._request.logprobs is not None
 
     @property
     def wants_scores(self) -> bool:
-        """Whether drawn tokens' log-probabilities are needed: to be shown, or to choose the best by."""
-        return self._holds or self._request.logprobs is not None
+        """Whether sampled tokens' log-probabilities are needed: to be returned, or to select the best candidates."""
+        return self._selects_best or self._request.logprobs is not None
 
     @property
     def top(self) -> int:
-        """How many alternatives are shown beside each token."""
+        """The number of alternatives to return for each token."""
         return self._request.logprobs or 0
 
     @property
     def usage(self) -> Usage:
-        """What was spent so far."""
-        prompt_tokens = sum(len(prepared.ids) for prepared in self._preparation.prompts)
+        """The usage so far."""
+        prompt_tokens = sum(len(prepared.ids) for prepared in self._prepared.prompts)
         generated = sum(choice.generated for choice in self._choices.values())
-        return Usage(prompt_tokens, generated, self.group.cached)
+        return Usage(prompt_tokens, generated, self.scheduled.cached)
 
     @property
     def is_done(self) -> bool:
@@ -120,141 +123,141 @@ class OutputProcessor:
         return self._unfinished == 0
 
     def admitted_event(self) -> Admitted:
-        """The event that says work begins."""
-        prompts = self._preparation.prompts
+        """Return the event that reports the start of work."""
+        prompts = self._prepared.prompts
         changes = tuple(dict.fromkeys(change for prepared in prompts for change in prepared.changes))
         return Admitted(self.usage.prompt_tokens, tuple(prepared.chars for prepared in prompts), changes=changes)
 
     def sampler_of(self, candidate: Candidate) -> TokenSampler:
-        """How a candidate draws its next token."""
-        return self._choices[candidate].draw
+        """Return the sampler of a candidate."""
+        return self._choices[candidate].sampler
 
     def add_prompt_scores(self, prompt: int, first: int, scores: list[TokenScore]) -> None:
-        """Scores of a prompt's tokens from index `first` on."""
+        """Record the scores of a prompt's tokens from index `first` on."""
         self._scores[prompt][first : first + len(scores)] = scores
 
     def start(self) -> list[Event]:
-        """What needs no computing at all: prompts with a budget of no tokens that are not scored either."""
-        silent = (prompt for prompt, budget in enumerate(self._preparation.budget) if not budget)
-        return (
-            [] if self.scores_prompt else [event for prompt in silent for event in self.finish_without_tokens(prompt)]
-        )
+        """Complete the prompts that need no step: those without a budget that are not scored either."""
+        if self.scores_prompt:
+            return []
+        without_budget = (prompt for prompt, budget in enumerate(self._prepared.budget) if not budget)
+        return [event for prompt in without_budget for event in self.finish_without_tokens(prompt)]
 
     def finish_without_tokens(self, prompt: int) -> list[Event]:
-        """Complete a prompt with a budget of no tokens: only the prompt is given out."""
+        """Complete a prompt without a budget: only the prompt is emitted."""
         return [
             event
-            for choice in self._rivals[prompt]
+            for choice in self._choices_by_prompt[prompt]
             for event in self._emit_choice(choice, self._echo_prompt(choice), "length")
         ]
 
     def add_tokens(
         self, candidate: Candidate, tokens: Sequence[int], scores: Sequence[TokenScore | None]
     ) -> tuple[list[Event], int]:
-        """A candidate drew tokens: what may be given out now, and how many were taken, fewer where it is finished."""
+        """Add tokens that a candidate sampled; return events and the number of tokens used, fewer if it finishes."""
         choice = self._choices[candidate]
         pieces = self._echo_prompt(choice)
-        taken, reason = 0, None
-        while reason is None and taken < len(tokens):
-            reason = self._add_token(choice, pieces, tokens[taken], scores[taken])
-            taken += 1
-        return self._emit_choice(choice, pieces, reason), taken
+        n_used, reason = 0, None
+        while reason is None and n_used < len(tokens):
+            reason = self._add_token(choice, pieces, tokens[n_used], scores[n_used])
+            n_used += 1
+        return self._emit_choice(choice, pieces, reason), n_used
 
     def grant(self, n: int) -> None:
-        """More quota is there, or (0) there is no more."""
-        if self.group.quota is not None:
-            self.group.quota += n
-            self._asks, self._has_all = n > 0, n == 0
+        """Add quota; 0 means that there is no more."""
+        if self.scheduled.quota is not None:
+            self.scheduled.quota += n
+            self._may_request_quota, self._is_quota_final = n > 0, n == 0
 
     def check_quota(self) -> list[Event]:
-        """After a step, or a grant: ask for more where the quota runs low, finish everything where it is used up."""
-        quota = self.group.quota
+        """After a step or a grant: request more quota if it runs low, finish all choices if it is used up."""
+        quota = self.scheduled.quota
         if quota is None or self.is_done or quota > _QUOTA_LOW:
             return []
-        choices = [choice for rivals in self._rivals.values() for choice in rivals if choice.reason is None]
-        if self._has_all and quota <= 0:
-            return [event for choice in choices for event in self._cut(choice)]
-        if not self._asks:
+        unfinished = [each for choices in self._choices_by_prompt.values() for each in choices if each.reason is None]
+        if self._is_quota_final and quota <= 0:
+            return [event for choice in unfinished for event in self._cut(choice)]
+        if not self._may_request_quota:
             return []
-        self._asks = False  # not again before there is a grant, and never where what is left is enough
-        wanted = sum(max(1, choice.budget - choice.generated) for choice in choices) - quota
+        self._may_request_quota = False  # not again before a grant, and never if what is left is enough
+        wanted = sum(max(1, choice.budget - choice.generated) for choice in unfinished) - quota
         usage = self.usage
         return [QuotaLow(usage.prompt_tokens + usage.completion_tokens, wanted)] if wanted > 0 else []
 
     def is_finished(self, candidate: Candidate) -> bool:
-        """Whether this candidate needs no more tokens."""
+        """Return whether this candidate needs no more tokens."""
         return self._choices[candidate].reason is not None
 
     def _add_token(
         self, choice: _ChoiceState, pieces: list[TextPiece], token: int, score: TokenScore | None
     ) -> str | None:
-        """One drawn token's text onto `pieces`; why the choice is finished, where it is."""
+        """Append one sampled token's text to `pieces`; return the finish reason, None if the choice continues."""
         choice.last = score.logprob if score is not None and score.logprob is not None else 0.0
         if token in choice.ends:
-            pieces.append(choice.transcript.close())
+            pieces.append(choice.detokenizer.close())
             return "stop"
         choice.generated += 1
-        if self.group.quota is not None:
-            self.group.quota -= 1
+        if self.scheduled.quota is not None:
+            self.scheduled.quota -= 1
         choice.total += choice.last
-        pieces.append(choice.transcript.push(token, score if self._request.logprobs is not None else None))
-        if choice.transcript.stopped:
+        pieces.append(choice.detokenizer.push(token, score if self._request.logprobs is not None else None))
+        if choice.detokenizer.stopped:
             return "stop"
         if choice.generated == choice.budget:
-            pieces.append(choice.transcript.close())
+            pieces.append(choice.detokenizer.close())
             return "length"
         return None
 
     def _choice(self, number: int, prompt: int, vocabulary: Vocabulary, seed: int) -> _ChoiceState:
-        request, share = self._request, self._preparation.shares[prompt]
-        draw = TokenSampler(
+        request, shared = self._request, self._prepared.shares[prompt]
+        sampler = TokenSampler(
             request.sampling,
             seed=seed,
             choice=number,
-            bias=self._preparation.bias,
-            prompt_ids=share.prompt_ids,
-            ends=share.end_ids,
+            bias=self._prepared.bias,
+            prompt_ids=shared.prompt_ids,
+            ends=shared.end_ids,
             min_tokens=request.stopping.min_tokens,
         )
-        transcript = Detokenizer(vocabulary, share.stops, scores=request.logprobs is not None)
-        budget = self._preparation.budget[prompt]
-        return _ChoiceState(number, prompt, draw, transcript, share.ends, budget, echoes=request.echo)
+        detokenizer = Detokenizer(vocabulary, shared.stops, scores=request.logprobs is not None)
+        budget = self._prepared.budget[prompt]
+        return _ChoiceState(number, prompt, sampler, detokenizer, shared.ends, budget, echoes=request.echo)
 
     def _cut(self, choice: _ChoiceState) -> list[Event]:
         choice.is_cut = True
-        return self._emit_choice(choice, [*self._echo_prompt(choice), choice.transcript.close()], "length")
+        return self._emit_choice(choice, [*self._echo_prompt(choice), choice.detokenizer.close()], "length")
 
     def _echo_prompt(self, choice: _ChoiceState) -> list[TextPiece]:
-        """The prompt, the first time a choice gives anything out, where it was asked for."""
+        """Return the prompt if it is to be echoed and the choice has emitted nothing yet."""
         if not choice.echoes:
             return []
         choice.echoes = False
-        prepared: PreparedPrompt = self._preparation.prompts[choice.prompt]
-        return [choice.transcript.echo(prepared.text, prepared.ids, self._scores.get(choice.prompt))]
+        prepared = self._prepared.prompts[choice.prompt]
+        return [choice.detokenizer.echo(prepared.text, prepared.ids, self._scores.get(choice.prompt))]
 
     def _emit_choice(self, choice: _ChoiceState, pieces: list[TextPiece], reason: str | None) -> list[Event]:
-        """Give out what a choice has now; `reason` where it is thereby finished."""
+        """Return the events of new pieces of a choice. `reason`: its finish reason, None if it continues."""
         choice.reason = reason
         self._unfinished -= reason is not None
-        if not self._holds:
+        if not self._selects_best:
             events = self._events(choice.number, choice, pieces, reason)
         else:
-            choice.held += pieces
+            choice.unsent += pieces
             events = self._best_candidates(choice.prompt) if reason is not None else []
-        self.group.credit -= sum(isinstance(event, TextDelta) for event in events)
+        self.scheduled.credit -= sum(isinstance(event, TextDelta) for event in events)
         if self.is_done:
             events.append(Done(self.usage))
         return events
 
     def _best_candidates(self, prompt: int) -> list[Event]:
-        """The best candidates of a prompt, once all are finished."""
-        rivals = self._rivals[prompt]
-        if not all(choice.reason for choice in rivals):
+        """Return the events of a prompt's best candidates if all its candidates are finished."""
+        choices = self._choices_by_prompt[prompt]
+        if not all(choice.reason for choice in choices):
             return []
-        ranked = sorted(rivals, key=lambda choice: -choice.mean_logprob)[: self._request.n]
+        ranked = sorted(choices, key=lambda choice: -choice.mean_logprob)[: self._request.n]
         first = prompt * self._request.n
-        chosen = (self._events(first + place, one, one.held, one.reason) for place, one in enumerate(ranked))
-        return [event for events in chosen for event in events]
+        best = (self._events(first + rank, one, one.unsent, one.reason) for rank, one in enumerate(ranked))
+        return [event for events in best for event in events]
 
     @staticmethod
     def _events(number: int, choice: _ChoiceState, pieces: list[TextPiece], reason: str | None) -> list[Event]:

@@ -1,35 +1,79 @@
-"""How much prompt a step takes on, from what steps were seen to cost. Knows no clock: it is told seconds.
+"""How many prompt tokens a step computes, from the measured cost of steps; and the file that stores these costs.
 
-Prompt tokens beside running streams make these wait, so they get what stretches a step by a bounded factor (chunked
-prefill, Agrawal et al., "Sarathi-Serve", 2024), but at least a short time's worth, lest one stream holds up a prompt;
-the more prompts there are to each stream, the longer, since small slices cost more and all those callers wait too.
-With nobody to wait, a step is as small as it can be without costing more per token: a caller who leaves, or a short
-prompt that arrives, waits for its end. Costs are kept per size (powers of two), since kernels do not scale evenly.
+Prompt tokens in a step delay its streams, so a step with streams may take longer only by a bounded factor (chunked
+prefill, Agrawal et al., "Sarathi-Serve", 2024). It may always take a minimum time, so that one stream does not hold up
+a prompt; the more prompts there are per stream, the longer, because small slices cost more and all those callers wait
+too. A step without streams is as small as possible at nearly the lowest cost per token, because a cancellation or a
+short prompt that arrives waits for its end. Costs are stored per size (powers of two), because kernels do not scale
+evenly. Knows no clock: callers pass seconds.
 """
 
+import logging
 from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
 
 from homeport.engines.text.prompt_lookup import assumed_min_acceptance
-from homeport.engines.text.step_costs import Costs
+from homeport.formats import atomic
 
-MAX_STEP_STRETCH = (
-    2.4  # times the streams' own step; with what the estimate misses, gaps stay below three times the usual
-)
-GUARANTEED_STEP_S = 0.25  # a step may always take this long, times prompts and streams over streams
-MIN_PREFILL_TOKENS = 32  # prompt tokens: fewer would be mostly the fixed cost of a pass
-MIN_PREFILL_BATCH = 64  # prompt tokens of a step with nobody else in it, where all sizes cost alike
-DEFAULT_PREFILL_TOKENS = 64  # prompt tokens beside streams before anything was measured
+# A step with streams takes at most this many times the streams' own step. With the estimate's errors, the time between
+# two tokens stays below three times the usual.
+MAX_STEP_STRETCH = 2.4
+GUARANTEED_STEP_S = 0.25  # a step may always take this long, times (prompts + streams) / streams
+MIN_PREFILL_TOKENS = 32  # the fixed cost of a forward pass dominates below this
+MIN_PREFILL_BATCH = 64  # prompt tokens of a step without streams, if all sizes cost the same per token
+DEFAULT_PREFILL_TOKENS = 64  # prompt tokens of a step with streams, before anything is measured
 TOLERANCE = 1.05
 FIRST_SAVE_STEP = 32
-MAX_BACKGROUND_STEP_S = 0.04  # a step that nobody waits for is about as long: who arrives meanwhile waits for its end
+MAX_BACKGROUND_STEP_S = 0.04  # target for a step of background requests only: a request that arrives waits for its end
 _WEIGHT = 0.2  # of the latest measurement
-MIN_MEASURED_STEP_S = 0.001  # a step of streams that is shorter tells nothing of what a guess adds: it is all overhead
-_DECAY = 1 / 512  # by each step without guesses
-_OUTLIER_FACTOR = 4.0  # a measurement this many times off moves the estimate no further than this
+MIN_MEASURED_STEP_S = 0.001  # a shorter step of streams is all overhead and does not show what a draft token adds
+_DECAY = 1 / 512  # per step without drafts
+_OUTLIER_FACTOR = 4.0  # a measurement that differs by more than this factor counts as this factor
+
+logger = logging.getLogger("homeport.text")
+
+
+class Costs(msgspec.Struct):
+    """Seconds per token by size (the exponent of the power of two below it), for `decode` and `prefill` tokens.
+
+    `draft`: seconds that one draft token adds, by the streams of its step.
+    `machine` identifies weights, kernels and threads, for which alone the costs are valid.
+    """
+
+    machine: str = ""
+    decode: dict[int, float] = {}
+    prefill: dict[int, float] = {}
+    draft: dict[int, float] = {}
+
+
+class CostFile:
+    """One model's costs on this machine. A file of another machine, a damaged or a missing one counts as empty."""
+
+    def __init__(self, path: Path, machine: str) -> None:
+        self._path = path
+        self._machine = machine
+
+    def read(self) -> Costs:
+        """Return the costs measured by earlier runs."""
+        try:
+            costs = msgspec.json.decode(self._path.read_bytes(), type=Costs)
+        except (OSError, msgspec.DecodeError):
+            return Costs(self._machine)
+        return costs if costs.machine == self._machine else Costs(self._machine)
+
+    def write(self, costs: Costs) -> None:
+        """Store costs. A failure is logged, and they are measured again after the next start."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            atomic.write_file(self._path, msgspec.json.encode(costs), mode=0o666, is_durable=False)
+        except OSError as error:
+            logger.warning("cannot store step costs in %s: %s", self._path, error.strerror)
 
 
 class PrefillBudget:
-    """Learns what steps cost. `batch`: tokens of a step at most; `fixed`: prompt tokens beside streams, not learnt."""
+    """Learns what steps cost. `batch`: maximum tokens of a step; `fixed`: prompt tokens of a step with streams."""
 
     def __init__(
         self,
@@ -37,23 +81,23 @@ class PrefillBudget:
         *,
         fixed: int | None = None,
         costs: Costs | None = None,
-        keep: Callable[[Costs], None] | None = None,
+        save: Callable[[Costs], None] | None = None,
     ) -> None:
-        """`costs` were measured earlier; `keep` takes them after 32, 128, 512, … further steps."""
+        """`costs` were measured earlier; `save` receives the current ones after 32, 128, 512, … further steps."""
         if fixed is not None and fixed < 1:
-            raise ValueError("a slice of nothing never ends")
+            raise ValueError("fixed must be at least 1: an empty slice makes no progress")
         self._batch = batch
         self._fixed = fixed
         self.costs = costs or Costs()
-        self._keep = keep
-        self._steps, self._due = 0, FIRST_SAVE_STEP
+        self._save = save
+        self._steps, self._next_save = 0, FIRST_SAVE_STEP
 
     def observe(self, decode: int, prefill: int, seconds: float, *, drafted: int = 0) -> None:
-        """A step computed so many tokens of streams, of prompts and on guesses in so many seconds."""
+        """Record that a step of these numbers of stream, prompt and draft tokens took `seconds`."""
         self._steps += 1
-        if self._keep is not None and self._steps == self._due:
-            self._due *= 4
-            self._keep(self.costs)
+        if self._save is not None and self._steps == self._next_save:
+            self._next_save *= 4
+            self._save(self.costs)
         if drafted:
             own = decode * _nearest_cost(self.costs.decode, decode)
             if not prefill and own > MIN_MEASURED_STEP_S:
@@ -67,7 +111,7 @@ class PrefillBudget:
             _update_cost(self.costs.prefill, prefill, max(seconds - decode * each, 0.0) / prefill)
 
     def tokens_for_step(self, decode: int, prompts: int) -> int:
-        """Prompt tokens that a step may take on, where so many streams each await a token and so many a prompt."""
+        """Return the prompt tokens of a step in which `decode` streams and `prompts` prompts wait for a token."""
         if not decode:
             return self._best_prefill_size()
         if self._fixed is not None:
@@ -83,28 +127,28 @@ class PrefillBudget:
         return min(max(int(room), MIN_PREFILL_TOKENS), self._batch)
 
     def background_tokens(self, decode: int) -> int:
-        """Prompt tokens of a step that nobody waits for, beside so many streams: it is to be short."""
+        """Return the prompt tokens of a step of background requests only, with `decode` streams: it is kept short."""
         each, prompt = _nearest_cost(self.costs.decode, decode), _nearest_cost(self.costs.prefill, MIN_PREFILL_TOKENS)
         room = (MAX_BACKGROUND_STEP_S - decode * each) / prompt if prompt else DEFAULT_PREFILL_TOKENS
         return min(max(int(room), MIN_PREFILL_TOKENS), self._batch)
 
     def min_acceptance(self, decode: int) -> float:
-        """How often a guess must come true to be worth computing, beside so many tokens of streams.
+        """Return the acceptance from which a draft token is worth computing in a step of `decode` stream tokens.
 
-        It then adds a token at the price of its own, which a later step would draw at the price of a stream's.
+        An accepted one saves a token of a later step and costs only what a draft token adds.
         """
-        guess, each = self.costs.draft.get(_size(decode)), _nearest_cost(self.costs.decode, decode)
-        return guess / each if guess is not None and each else assumed_min_acceptance(decode)
+        draft, each = self.costs.draft.get(_size(decode)), _nearest_cost(self.costs.decode, decode)
+        return draft / each if draft is not None and each else assumed_min_acceptance(decode)
 
     def _decay_draft_cost(self, decode: int) -> None:
-        """Let the cost of guesses drift to what is assumed, lest one wrong measurement ends them for good."""
+        """Move the cost of drafts toward the assumed one, so that one wrong measurement cannot end drafting forever."""
         size = _size(decode)
-        if (guess := self.costs.draft.get(size)) is not None:
-            usual = assumed_min_acceptance(decode) * self.costs.decode[size]
-            self.costs.draft[size] = guess + _DECAY * (usual - guess)
+        if (draft := self.costs.draft.get(size)) is not None:
+            assumed = assumed_min_acceptance(decode) * self.costs.decode[size]
+            self.costs.draft[size] = draft + _DECAY * (assumed - draft)
 
     def _best_prefill_size(self) -> int:
-        """The smallest size that costs about as little per token as any; a whole batch while that is unmeasured."""
+        """Return the smallest size with nearly the lowest cost per token; the batch while too little is measured."""
         known = {
             size: cost for size, cost in self.costs.prefill.items() if MIN_PREFILL_BATCH <= 1 << size <= self._batch
         }
@@ -128,6 +172,6 @@ def _update_cost(costs: dict[int, float], count: int, seconds: float) -> None:
 
 
 def _nearest_cost(costs: dict[int, float], count: int) -> float:
-    """The cost per token of the nearest size measured; 0.0: there is none."""
+    """Return the cost per token of the nearest measured size; 0.0 if there is none."""
     size = _size(count)
     return costs[min(costs, key=lambda other: abs(other - size))] if costs else 0.0

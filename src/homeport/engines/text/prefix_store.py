@@ -1,9 +1,9 @@
-"""Prefixes on disk: the tokens and the saved KV of each in a file of its own, found again after a restart.
+"""Stores prefixes on disk, each in its own file with its tokens and saved KV, so that they survive a restart.
 
-A folder serves one model. A file says for which weights, kernels and release it holds; others are removed, as are
-broken ones. Names are random and namespaces hashed, so that a listing tells nothing of what is inside; the files are
-their owner's alone. What does not fit goes least recently used first. Reading and writing happen on a thread of its
-own; where they fail, a prefix is computed again and the log says why. Knows nothing of executors or requests.
+A folder serves one model. A file names the weights, kernels and release it is valid for; others and damaged ones are
+deleted. Names are random and namespaces hashed, so a listing reveals nothing of the content; only the owner can read
+the files. Over the size limit, the least recently used are deleted first. A thread of its own reads and writes; if it
+fails, the prefix is computed again and the error is logged. Knows nothing of executors or requests.
 """
 
 import hashlib
@@ -27,9 +27,9 @@ from homeport.formats import atomic
 
 FORMAT = b"homeport prefix 1\n"
 SUFFIX, _PART = ".prefix", ".part"
-WRITES = 4  # prefixes that may wait to be written: each is held in memory until then
-_COUNT = 4  # bytes of the header's length
-_MAX_HEADER_BYTES = 1 << 24  # bytes of a header: some millions of tokens
+MAX_PENDING_WRITES = 4  # each is held in memory until it is written
+_LENGTH_BYTES = 4  # of the field that holds the header's length
+_MAX_HEADER_BYTES = 1 << 24  # enough for some millions of tokens
 
 logger = logging.getLogger("homeport.text")
 
@@ -37,7 +37,7 @@ OnLoaded = Callable[[str, bytes | None], None]
 
 
 class _Header(msgspec.Struct, frozen=True, array_like=True):
-    """What stands before the KV. `tokens`: int32 in this machine's order; `checksum`: of tokens and KV."""
+    """The header before the KV. `tokens`: int32 in this machine's byte order; `checksum`: of tokens and KV."""
 
     identity: bytes
     namespace: bytes
@@ -48,7 +48,7 @@ class _Header(msgspec.Struct, frozen=True, array_like=True):
 
 @dataclass(frozen=True, slots=True)
 class StoredPrefix:
-    """A prefix on disk. `size`: of its file, in bytes."""
+    """A prefix on disk. `size`: bytes of its file."""
 
     name: str
     namespace: bytes
@@ -57,17 +57,17 @@ class StoredPrefix:
 
 
 def _digest(*parts: bytes) -> bytes:
-    mixed = hashlib.blake2b(digest_size=32)
+    digest = hashlib.blake2b(digest_size=32)
     for part in parts:
-        mixed.update(len(part).to_bytes(8, "little"))
-        mixed.update(part)
-    return mixed.digest()
+        digest.update(len(part).to_bytes(8, "little"))
+        digest.update(part)
+    return digest.digest()
 
 
 class PrefixStore:
-    """The prefixes of one model. `identity`: all that their KV depends on, in words; `limit`: bytes of all files.
+    """The prefixes of one model. `identity`: describes all that their KV depends on; `limit`: bytes of all files.
 
-    Raises OSError where the folder cannot be made or read. Any thread may call.
+    Raises OSError if the folder cannot be created or read. Any thread may call its methods.
     """
 
     def __init__(self, folder: Path, identity: str, limit: int) -> None:
@@ -75,28 +75,28 @@ class PrefixStore:
         self._identity = _digest(FORMAT, identity.encode(), sys.byteorder.encode())
         self._limit = limit
         self._changed = threading.Condition()
-        self._kept: dict[str, StoredPrefix] = {}  # least recently used first
+        self._prefixes: dict[str, StoredPrefix] = {}  # least recently used first
         self._reads: deque[tuple[StoredPrefix, OnLoaded]] = deque()
         self._writes: deque[tuple[bytes, tuple[int, ...], bytes]] = deque()
-        self._writing = 0
+        self._is_busy = False
         self._closed = False
-        self._thread = threading.Thread(target=self._work, name="shelf", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="prefix-store", daemon=True)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
         self._scan()
 
     @property
-    def can_keep(self) -> bool:
-        """Whether one more prefix may be handed over now."""
+    def can_write(self) -> bool:
+        """Whether one more prefix may be queued for writing."""
         with self._changed:
-            return not self._closed and len(self._writes) < WRITES
+            return not self._closed and len(self._writes) < MAX_PENDING_WRITES
 
     def start(self) -> None:
-        """Begin to read and write."""
+        """Start the thread that reads and writes."""
         self._thread.start()
 
     def close(self) -> None:
-        """Write what was handed over, then end. Reads still waiting are not answered."""
+        """Finish the queued writes and end the thread. Queued reads get no result."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -104,40 +104,40 @@ class PrefixStore:
             self._thread.join()
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait until nothing is left to read or write; False where that takes longer."""
+        """Wait until nothing is left to read or write; False if that takes longer."""
         with self._changed:
-            return self._changed.wait_for(lambda: not (self._reads or self._writes or self._writing), timeout_s)
+            return self._changed.wait_for(lambda: not (self._reads or self._writes or self._is_busy), timeout_s)
 
     def find(self, namespace: Hashable, tokens: Sequence[int], limit: int) -> tuple[StoredPrefix, int] | None:
-        """The prefix that shares most with `tokens` (at most `limit`, a length), the shortest of such, and how much."""
-        name = self._namespace_digest(namespace)
+        """Return the prefix that shares most leading tokens (at most `limit`), the smallest of these, and how many."""
+        digest = self._namespace_digest(namespace)
         best: tuple[StoredPrefix, int] | None = None
-        asked = tuple(tokens[:limit])
+        wanted = tuple(tokens[:limit])
         with self._changed:
-            for kept in self._kept.values():
-                if kept.namespace != name:
+            for prefix in self._prefixes.values():
+                if prefix.namespace != digest:
                     continue
-                length = common_length(kept.tokens, asked, limit)
-                if length and (best is None or (length, -kept.size) > (best[1], -best[0].size)):
-                    best = kept, length
+                length = common_length(prefix.tokens, wanted, limit)
+                if length and (best is None or (length, -prefix.size) > (best[1], -best[0].size)):
+                    best = prefix, length
         return best
 
     def read_later(self, prefix: StoredPrefix, on_loaded: OnLoaded) -> None:
-        """Read a prefix's KV: `tell` gets its name and the bytes, or None where they are lost, on another thread."""
+        """Queue a read of a prefix's KV. The thread calls `on_loaded` with name and bytes, None if it is unreadable."""
         with self._changed:
             self._reads.append((prefix, on_loaded))
             self._changed.notify_all()
 
     def write_later(self, namespace: Hashable, tokens: Sequence[int], state: bytes) -> None:
-        """Write a prefix when there is time. One that is larger than the whole shelf may be is not kept."""
+        """Queue a write of a prefix. One that exceeds the limit of all files is not stored."""
         with self._changed:
             self._writes.append((self._namespace_digest(namespace), tuple(tokens), state))
             self._changed.notify_all()
 
     def discard(self, name: str) -> None:
-        """Remove a prefix, as it is of no use."""
+        """Delete a prefix that cannot be used."""
         with self._changed:
-            self._kept.pop(name, None)
+            self._prefixes.pop(name, None)
         self._unlink(self._folder / name)
 
     def _namespace_digest(self, namespace: Hashable) -> bytes:
@@ -149,56 +149,56 @@ class PrefixStore:
                 self._changed.wait_for(lambda: self._reads or self._writes or self._closed)
                 if self._closed and not self._writes:
                     return
-                self._writing = 1
+                self._is_busy = True
                 read = self._reads.popleft() if self._reads and not self._closed else None
                 write = self._writes.popleft() if read is None else None
             try:
                 if read is not None:
-                    kept, tell = read
-                    tell(kept.name, self._read_safely(kept))
+                    prefix, on_loaded = read
+                    on_loaded(prefix.name, self._read_safely(prefix))
                 elif write is not None:
                     self._write(*write)
-            except Exception:  # whatever it is, those who wait for the next ones are to be answered
-                logger.exception("a prefix could not be kept")
+            except Exception:  # whatever the error, the next reads must get a result
+                logger.exception("a prefix could not be stored")
             finally:
                 with self._changed:
-                    self._writing = 0
+                    self._is_busy = False
                     self._changed.notify_all()
 
-    def _read_safely(self, kept: StoredPrefix) -> bytes | None:
+    def _read_safely(self, prefix: StoredPrefix) -> bytes | None:
         try:
-            return self._read(kept)
+            return self._read(prefix)
         except Exception:
-            logger.exception("a kept prefix could not be read")
+            logger.exception("a stored prefix could not be read")
             return None
 
-    def _read(self, kept: StoredPrefix) -> bytes | None:
-        path = self._folder / kept.name
+    def _read(self, prefix: StoredPrefix) -> bytes | None:
+        path = self._folder / prefix.name
         try:
             with _open(path, os.O_RDONLY) as file:
-                header = _header(file.read(len(FORMAT) + _COUNT), file.read)
+                header = _header(file.read(len(FORMAT) + _LENGTH_BYTES), file.read)
                 state = file.read()
             os.utime(path)
         except (OSError, ValueError) as error:
-            logger.warning("a kept prefix cannot be read: %s", error)
-            self.discard(kept.name)
+            logger.warning("a stored prefix cannot be read: %s", error)
+            self.discard(prefix.name)
             return None
-        tokens = array("i", kept.tokens).tobytes()
-        is_whole = header.tokens == tokens and header.checksum == _digest(tokens, state)
-        if not is_whole or (header.identity, header.namespace) != (self._identity, kept.namespace):
-            logger.warning("a kept prefix is damaged and is removed")
-            self.discard(kept.name)
+        tokens = array("i", prefix.tokens).tobytes()
+        is_intact = header.tokens == tokens and header.checksum == _digest(tokens, state)
+        if not is_intact or (header.identity, header.namespace) != (self._identity, prefix.namespace):
+            logger.warning("a stored prefix is damaged and is deleted")
+            self.discard(prefix.name)
             return None
         with self._changed:
-            if kept.name in self._kept:  # used just now
-                self._kept[kept.name] = self._kept.pop(kept.name)
+            if prefix.name in self._prefixes:  # now the most recently used
+                self._prefixes[prefix.name] = self._prefixes.pop(prefix.name)
         return state
 
     def _write(self, namespace: bytes, tokens: tuple[int, ...], state: bytes) -> None:
-        written = array("i", tokens).tobytes()
-        checksum = _digest(written, state)
-        header = msgspec.msgpack.encode(_Header(self._identity, namespace, written, len(state), checksum))
-        head = FORMAT + len(header).to_bytes(_COUNT, "little") + header
+        token_bytes = array("i", tokens).tobytes()
+        checksum = _digest(token_bytes, state)
+        header = msgspec.msgpack.encode(_Header(self._identity, namespace, token_bytes, len(state), checksum))
+        head = FORMAT + len(header).to_bytes(_LENGTH_BYTES, "little") + header
         size = len(head) + len(state)
         if size > self._limit:
             return
@@ -212,72 +212,71 @@ class PrefixStore:
                 file.write(head)
                 file.write(state)
         except OSError as error:
-            logger.warning("a prefix cannot be kept on disk: %s", error.strerror)
+            logger.warning("a prefix cannot be stored on disk: %s", error.strerror)
             return
         with self._changed:
-            self._kept[name] = StoredPrefix(name, namespace, tokens, size)
+            self._prefixes[name] = StoredPrefix(name, namespace, tokens, size)
 
     def _shrink(self, limit: int) -> None:
-        """Remove the least recently used until all take no more than `limit` bytes."""
+        """Delete the least recently used prefixes until all files have at most `limit` bytes."""
         while True:
             with self._changed:
-                if sum(kept.size for kept in self._kept.values()) <= limit:
+                if sum(prefix.size for prefix in self._prefixes.values()) <= limit:
                     return
-                name = next(iter(self._kept))
+                name = next(iter(self._prefixes))
             self.discard(name)
 
     def _scan(self) -> None:
-        """See what an earlier run left, and remove what cannot be used. Only files with our endings are touched."""
-        found: list[tuple[float, StoredPrefix]] = []
+        """Load entries left by an earlier run and delete unusable ones. Files with other suffixes are left alone."""
+        usable: list[tuple[float, StoredPrefix]] = []
         for path in self._folder.iterdir():
             if path.name.endswith(SUFFIX + _PART):
                 self._unlink(path)
             elif path.name.endswith(SUFFIX):
                 try:
-                    found.append(self._inspect(path))
+                    usable.append(self._inspect(path))
                 except (OSError, ValueError):
                     self._unlink(path)
-        self._kept = {kept.name: kept for _, kept in sorted(found, key=lambda pair: pair[0])}
+        self._prefixes = {prefix.name: prefix for _, prefix in sorted(usable, key=lambda pair: pair[0])}
         self._shrink(self._limit)
 
     def _inspect(self, path: Path) -> tuple[float, StoredPrefix]:
-        """When a file was used last, and what it holds. Raises OSError or ValueError for one that is none of ours."""
+        """Return when a file was last used, and its prefix. Raises OSError or ValueError if it cannot be used."""
         with _open(path, os.O_RDONLY) as file:
-            about = os.fstat(file.fileno())
-            header = _header(file.read(len(FORMAT) + _COUNT), file.read)
-            ahead = file.tell()
-        if header.identity != self._identity or about.st_size != ahead + header.size:
-            raise ValueError("a prefix of another model, or a part of one")
-        return about.st_mtime, StoredPrefix(
-            path.name, header.namespace, tuple(array("i", header.tokens)), about.st_size
-        )
+            file_stat = os.fstat(file.fileno())
+            header = _header(file.read(len(FORMAT) + _LENGTH_BYTES), file.read)
+            state_start = file.tell()
+        if header.identity != self._identity or file_stat.st_size != state_start + header.size:
+            raise ValueError("a prefix of another model, or an incomplete one")
+        tokens = tuple(array("i", header.tokens))
+        return file_stat.st_mtime, StoredPrefix(path.name, header.namespace, tokens, file_stat.st_size)
 
     def _unlink(self, path: Path) -> None:
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
-            logger.warning("a kept prefix cannot be removed: %s", error.strerror)
+            logger.warning("a stored prefix cannot be deleted: %s", error.strerror)
 
 
 def _open(path: Path, flags: int) -> BinaryIO:
-    """Open a regular file of this user's, no link to another, with nobody else allowed in. Raises OSError."""
+    """Open a regular file of this user, not a symbolic link, with access for this user only. Raises OSError."""
     handle = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
-    about = os.fstat(handle)
-    if not stat.S_ISREG(about.st_mode) or about.st_uid != os.geteuid():
+    file_stat = os.fstat(handle)
+    if not stat.S_ISREG(file_stat.st_mode) or file_stat.st_uid != os.geteuid():
         os.close(handle)
-        raise PermissionError("not a file of this user's")
+        raise PermissionError("not a file of this user")
     return os.fdopen(handle, "wb" if flags & os.O_WRONLY else "rb")
 
 
 def _header(first: bytes, read: Callable[[int], bytes]) -> _Header:
-    """The header of a file that begins with `first`. Raises ValueError where it is none."""
-    count = int.from_bytes(first[len(FORMAT) :], "little")
-    if first[: len(FORMAT)] != FORMAT or len(first) != len(FORMAT) + _COUNT or count > _MAX_HEADER_BYTES:
-        raise ValueError("no prefix")
+    """Return the header of a file that begins with `first`. Raises ValueError if it has none."""
+    length = int.from_bytes(first[len(FORMAT) :], "little")
+    if first[: len(FORMAT)] != FORMAT or len(first) != len(FORMAT) + _LENGTH_BYTES or length > _MAX_HEADER_BYTES:
+        raise ValueError("not a prefix file")
     try:
-        header = msgspec.msgpack.decode(read(count), type=_Header)
+        header = msgspec.msgpack.decode(read(length), type=_Header)
     except msgspec.DecodeError as error:
-        raise ValueError("no prefix") from error
+        raise ValueError("not a prefix file") from error
     if len(header.tokens) % array("i").itemsize:
-        raise ValueError("no prefix")
+        raise ValueError("not a prefix file")
     return header

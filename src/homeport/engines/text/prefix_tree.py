@@ -1,9 +1,9 @@
-"""The prefix tree: which tokens each executor sequence holds, what of it is shared, and what it costs in cells.
+"""The prefix tree: which tokens each executor sequence holds, which of them are shared, and how many cells they use.
 
-A radix tree over token ids, one root per namespace, so nothing is ever found across namespaces. A node owns a run
-of tokens that its holders (executor sequence ids) have computed or forked. Two sequences that computed the same
-tokens each for itself hold different cells, so siblings may begin alike. Pure accounting: knows nothing of
-executors, requests or eviction.
+A radix tree over token ids with one root per namespace, so no match crosses namespaces. A node owns a run of tokens
+that its holders (executor sequence ids) have computed or forked. Two sequences that computed the same tokens separately
+hold different cells, so siblings may begin with the same tokens. Pure accounting: knows nothing of executors, requests
+or eviction.
 """
 
 from collections.abc import Collection, Hashable, Iterator, Sequence
@@ -14,7 +14,7 @@ from homeport.engines.text.invariant import require, require_value
 
 @dataclass(eq=False, slots=True)
 class PrefixNode:
-    """A run of tokens behind `parent`, held by every sequence in `holders`. `children` are keyed by first token."""
+    """A run of tokens after `parent`'s, held by every sequence in `holders`. `children` are keyed by first token."""
 
     tokens: list[int]
     parent: "PrefixNode | None"
@@ -24,7 +24,7 @@ class PrefixNode:
 
 @dataclass(frozen=True, slots=True)
 class PrefixMatch:
-    """The longest known beginning of a prompt: `length` tokens, all of them inside or before `node`."""
+    """The longest known prefix of a prompt: `length` tokens, all of them in `node` or before it."""
 
     length: int
     depth: int  # tokens before `node`
@@ -32,14 +32,14 @@ class PrefixMatch:
 
     @property
     def holders(self) -> Collection[int]:
-        """The sequences that hold these tokens, and perhaps more."""
+        """The sequences that hold these tokens, and possibly more."""
         return self.node.holders
 
 
 def common_length(left: Sequence[int], right: Sequence[int], limit: int) -> int:
-    """How many leading tokens two sequences share, at most `limit`."""
+    """Return how many leading tokens two sequences share, at most `limit`."""
     low, high = 0, min(len(left), len(right), limit)
-    while low < high:  # slices compare in C: a bisection beats a loop over tokens
+    while low < high:  # slices compare in C, so bisection is faster than a loop over tokens
         middle = (low + high + 1) // 2
         if left[low:middle] == right[low:middle]:
             low = middle
@@ -49,7 +49,7 @@ def common_length(left: Sequence[int], right: Sequence[int], limit: int) -> int:
 
 
 class PrefixTree:
-    """Accounts the tokens of sequences. `shares_cells`: a fork costs nothing; else each holder pays for its own."""
+    """Counts the cells of sequences. `shares_cells`: a fork costs no cells; otherwise each holder has its own."""
 
     def __init__(self, *, shares_cells: bool) -> None:
         self._shares_cells = shares_cells
@@ -63,30 +63,30 @@ class PrefixTree:
         return sequence in self._tails
 
     def length(self, sequence: int) -> int:
-        """Tokens this sequence holds."""
+        """Return the number of tokens this sequence holds."""
         return self._lengths[sequence]
 
     def namespace(self, sequence: int) -> Hashable:
-        """Where this sequence's tokens are found."""
+        """Return the namespace in which this sequence's tokens match."""
         return self._names[sequence]
 
     def tokens(self, sequence: int) -> list[int]:
-        """The tokens this sequence holds."""
+        """Return the tokens this sequence holds."""
         path = [node.tokens for node in self._path(sequence)]
         return [token for run in reversed(path) for token in run]
 
     def is_covered(self, sequence: int) -> bool:
-        """Whether another sequence holds everything that this one does, in the same cells or their copies."""
+        """Return whether another sequence holds all tokens of this one, in the same cells or in copies."""
         return len(self._tails[sequence].holders) > 1
 
     def own(self, sequence: int) -> int:
-        """Cells that become free when this sequence goes."""
+        """Return the number of cells that become free when this sequence is removed."""
         if not self._shares_cells:
             return self._lengths[sequence]
         return sum(len(node.tokens) for node in self._path(sequence) if len(node.holders) == 1)
 
     def add(self, sequence: int, namespace: Hashable) -> None:
-        """Begin an empty sequence."""
+        """Add an empty sequence."""
         require(sequence not in self._tails, "the sequence is in use")
         root = self._roots.setdefault(namespace, PrefixNode([], None, set()))
         root.holders.add(sequence)
@@ -107,7 +107,7 @@ class PrefixTree:
         self.cells += len(tokens)
 
     def fork(self, source: int, target: int, n_tokens: int) -> None:
-        """Make a new sequence that begins with the first `n_tokens` of `source`."""
+        """Add a sequence that begins with the first `n_tokens` of `source`."""
         self.add(target, self._names[source])
         tail = node = self._node_ending_at(source, n_tokens)
         while node.parent is not None:
@@ -122,13 +122,13 @@ class PrefixTree:
         keep = self._node_ending_at(sequence, n_tokens)
         node = self._tails[sequence]
         while node is not keep:
-            parent = require_value(node.parent, "a path has no beginning")
+            parent = require_value(node.parent, "a path has no root")
             self._remove_holder(node, sequence)
             node = parent
         self._tails[sequence], self._lengths[sequence] = keep, n_tokens
 
     def remove(self, sequence: int) -> None:
-        """Forget a sequence and what only it held."""
+        """Remove a sequence and the tokens that only it held."""
         self.trim(sequence, 0)
         namespace = self._names.pop(sequence)
         root = self._roots[namespace]
@@ -140,9 +140,9 @@ class PrefixTree:
     def match(
         self, namespace: Hashable, tokens: Sequence[int], limit: int, *, among: Collection[int] | None = None
     ) -> PrefixMatch | None:
-        """The longest held beginning of `tokens`, at most `limit` long; None where nothing matches.
+        """Return the longest prefix of `tokens` in the tree, at most `limit` long; None if nothing matches.
 
-        `among`: count only beginnings that are all that one of these sequences holds.
+        `among`: accept only prefixes that are the whole content of one of these sequences.
         """
         root = self._roots.get(namespace)
         best: PrefixMatch | None = None
@@ -151,23 +151,23 @@ class PrefixTree:
             parent, depth = pending.pop()
             for node in parent.children.get(tokens[depth], ()):
                 run = node.tokens
-                found = common_length(run, tokens[depth : depth + len(run)], limit - depth)
-                candidate = PrefixMatch(depth + found, depth, node)
-                if (best is None or candidate.length > best.length) and self._is_whole(candidate, among):
-                    best = candidate
-                if found == len(run) and depth + found < limit:
-                    pending.append((node, depth + found))
+                shared = common_length(run, tokens[depth : depth + len(run)], limit - depth)
+                match = PrefixMatch(depth + shared, depth, node)
+                if (best is None or match.length > best.length) and self._is_whole(match, among):
+                    best = match
+                if shared == len(run) and depth + shared < limit:
+                    pending.append((node, depth + shared))
         return best
 
     def cells_of(self, sequences: Collection[int]) -> int:
-        """Cells these sequences occupy together."""
+        """Return the number of cells these sequences use together."""
         if not self._shares_cells:
             return sum(self._lengths[sequence] for sequence in sequences)
         members = set(sequences)
         return sum(len(node.tokens) for node in self._nodes() if not node.holders.isdisjoint(members))
 
     def held_tokens(self, match: PrefixMatch, sequences: set[int]) -> int:
-        """How many tokens of a match stand in cells that one of `sequences` occupies."""
+        """Return how many tokens of a match are in cells that one of `sequences` uses."""
         node, stop, depth = match.node, match.length, match.depth
         while node.parent is not None and node.holders.isdisjoint(sequences):
             node, stop = node.parent, depth
@@ -175,64 +175,64 @@ class PrefixTree:
         return stop
 
     def check_integrity(self) -> None:
-        """Recount everything. Raises AssertionError where the books are wrong."""
+        """Recount everything. Raises AssertionError if a count is wrong."""
         cells = 0
         for node in self._nodes():
-            parent = require_value(node.parent, "a run hangs in the air")
-            require(bool(node.holders), "tokens nobody holds")
-            require(bool(node.tokens), "an empty run")
-            require(node.holders <= parent.holders, "a path with a hole")
+            parent = require_value(node.parent, "a node has no parent")
+            require(bool(node.holders), "a node has no holders")
+            require(bool(node.tokens), "a node has no tokens")
+            require(node.holders <= parent.holders, "a path has a gap")
             cells += len(node.tokens) * (1 if self._shares_cells else len(node.holders))
-        require(cells == self.cells, f"{cells} cells counted, {self.cells} booked")
+        require(cells == self.cells, f"{cells} cells counted, {self.cells} recorded")
         for sequence, length in self._lengths.items():
             run = sum(len(node.tokens) for node in self._path(sequence))
-            require(run == length, f"sequence {sequence} holds {run} tokens, {length} booked")
+            require(run == length, f"sequence {sequence} holds {run} tokens, {length} recorded")
 
     def _is_whole(self, match: PrefixMatch, among: Collection[int] | None) -> bool:
-        """Whether one of `among` (None: anyone will do, however long) holds a match's tokens and no more."""
+        """Return whether one of `among` holds a match's tokens and no more. With None every match is accepted."""
         return among is None or any(s in among and self._lengths[s] == match.length for s in match.holders)
 
     def _nodes(self) -> Iterator[PrefixNode]:
-        """Every node but the roots."""
+        """Iterate over every node except the roots."""
         pending = list(self._roots.values())
         while pending:
-            for alike in pending.pop().children.values():
-                yield from alike
-                pending.extend(alike)
+            for siblings in pending.pop().children.values():
+                yield from siblings
+                pending.extend(siblings)
 
     def _path(self, sequence: int) -> Iterator[PrefixNode]:
-        """The nodes of a sequence, last first."""
+        """Iterate over the nodes of a sequence, last first."""
         node = self._tails[sequence]
         while node.parent is not None:
             yield node
             node = node.parent
 
     def _node_ending_at(self, sequence: int, n_tokens: int) -> PrefixNode:
-        """The node of a sequence that ends after `n_tokens`, splitting one where need be."""
+        """Return the node of a sequence that ends after `n_tokens`; split one if necessary."""
         node, end = self._tails[sequence], self._lengths[sequence]
-        require(0 <= n_tokens <= end, "cut beyond the end")
+        require(0 <= n_tokens <= end, "a sequence was cut beyond its end")
         while node.parent is not None and end - len(node.tokens) >= n_tokens:
             end -= len(node.tokens)
             node = node.parent
         return node if end == n_tokens else self._split(node, len(node.tokens) - (end - n_tokens))
 
     def _split(self, node: PrefixNode, at: int) -> PrefixNode:
-        """Put the first `at` tokens of a node into a new one above it."""
-        parent = require_value(node.parent, "a root is never split")
+        """Move the first `at` tokens of a node into a new parent of it; return that."""
+        parent = require_value(node.parent, "a root was split")
         upper = PrefixNode(node.tokens[:at], parent, set(node.holders), {node.tokens[at]: [node]})
-        alike = parent.children[node.tokens[0]]
-        alike[alike.index(node)] = upper
+        siblings = parent.children[node.tokens[0]]
+        siblings[siblings.index(node)] = upper
         node.tokens, node.parent = node.tokens[at:], upper
         return upper
 
     def _remove_holder(self, node: PrefixNode, sequence: int) -> None:
-        """Take a holder off a node; the last one frees it."""
+        """Remove a holder of a node; the last one frees it."""
         node.holders.discard(sequence)
         if not self._shares_cells or not node.holders:
             self.cells -= len(node.tokens)
         if node.holders or node.parent is None:
             return
-        alike = node.parent.children[node.tokens[0]]
-        alike.remove(node)
-        if not alike:
+        siblings = node.parent.children[node.tokens[0]]
+        siblings.remove(node)
+        if not siblings:
             del node.parent.children[node.tokens[0]]

@@ -1,9 +1,9 @@
-"""Guess an answer's next tokens from what it seems to copy: the text to be edited, or the prompt and itself.
+"""Drafts an answer's next tokens from the text that it seems to copy: the text to be edited, or the prompt and itself.
 
-The guess costs no model: a copy is found by the last tokens drawn and followed while the draws agree with it. Whether
-guesses are worth computing is learnt for nothing, by holding every draw against what the copy foretold, computed or
-not: where nothing repeats, nothing is computed in vain. Source of the idea: prompt lookup decoding (Saxena 2023).
-Knows nothing of logits, cells or other requests.
+A draft needs no model: the last tokens sampled are looked up, and the copy is followed while the samples agree with it.
+The acceptance is estimated at no cost, by comparing every sampled token with the copy's, whether it was computed as a
+draft or not; so nothing is computed in vain if nothing repeats. Source: prompt lookup decoding (Saxena 2023). Knows
+nothing of logits, cells or other requests.
 """
 
 import math
@@ -13,61 +13,58 @@ from itertools import pairwise
 Run = tuple[int, int, int]
 
 ROW_COST = 0.4
-"""What one more token in a step costs, as a share of what a step of one token does, until that is measured."""
-MAX_DRAFT = 32  # tokens of a guess
-RESYNC_DISTANCE = 16  # tokens ahead of where a copy broke off in which one equal token is enough to take it up again
-INITIAL_ACCEPTANCE, INITIAL_ACCEPTANCE_UNLIKELY = (
-    0.9,
-    0.3,
-)  # the first trust in a copy: of a text to be edited, and of any other
-_LEARNING = 0.125  # how far one foretold token moves the trust
+"""Assumed cost of one more token in a step, relative to a step of one token; used until it is measured."""
+MAX_DRAFT = 32  # tokens
+RESYNC_DISTANCE = 16  # within this many tokens after a broken copy, one equal token is enough to resume it
+INITIAL_ACCEPTANCE = 0.9  # of a copy of the text to be edited
+INITIAL_ACCEPTANCE_UNLIKELY = 0.3  # of any other copy
+_LEARNING_RATE = 0.125  # how far one predicted token moves the acceptance
 
 
 def assumed_min_acceptance(rows: int) -> float:
-    """How often a guess must come true to pay in a step of `rows` tokens without it, where nothing was measured.
+    """Return the acceptance from which a draft token pays in a step of `rows` other tokens, if nothing is measured.
 
-    A step of B tokens costs 1 - c + cB, so a token drawn a step early saves c and one B-th of 1 - c.
+    A step of B tokens costs 1 - c + cB, so a token sampled one step earlier saves c and (1 - c) / B.
     """
     return ROW_COST * rows / (ROW_COST * rows + 1.0 - ROW_COST)
 
 
 class LookupSource:
-    """Tokens that the answers to one prompt may copy. `is_likely`: they are expected to, from its beginning."""
+    """Tokens that the answers to one prompt may copy. `is_likely`: they are expected to, from the first token on."""
 
     def __init__(self, tokens: Sequence[int], *, is_likely: bool) -> None:
         self.tokens = tuple(tokens)
         self.is_likely = is_likely
-        self.ends: dict[Run, int] = {}  # where a run of three tokens ended last
+        self.ends: dict[Run, int] = {}  # the latest end of each run of three tokens
         for end, ((first, second), (_, third)) in enumerate(pairwise(pairwise(self.tokens)), 3):
             self.ends[first, second, third] = end
 
 
 class PromptLookup:
-    """Foretells one candidate's answer of at most `budget` tokens. Fed with every token drawn, at a constant cost."""
+    """Predicts one candidate's answer of at most `budget` tokens. Fed with every token sampled, at a constant cost."""
 
     def __init__(self, source: LookupSource, budget: int) -> None:
         self._source = source
-        self._known = list(source.tokens)  # and behind it the answer so far
+        self._known = list(source.tokens)  # followed by the answer so far
         self._ends: dict[Run, int] = {}  # as the source's, for runs that end in the answer
         self._left = budget
-        self._next = 0 if source.is_likely and source.tokens else None  # where in `_known` the copy goes on
-        self._broken = 0  # where the latest copy that proved right went on, …
-        self._strayed = 0 if source.is_likely else RESYNC_DISTANCE  # … and how many tokens were drawn since
-        self._trust = (
-            INITIAL_ACCEPTANCE if source.is_likely else INITIAL_ACCEPTANCE_UNLIKELY
-        )  # how probable it is that a foretold token is drawn
+        self._next = 0 if source.is_likely and source.tokens else None  # index in `_known` of the copy's next token
+        self._last_match = 0  # index after the last token that the copy predicted correctly, …
+        self._mismatched = 0 if source.is_likely else RESYNC_DISTANCE  # … and the number of tokens sampled since
+        # The probability that a predicted token is sampled.
+        self._acceptance = INITIAL_ACCEPTANCE if source.is_likely else INITIAL_ACCEPTANCE_UNLIKELY
 
     def feed(self, token: int) -> None:
-        """A token was drawn: follow the copy, or look for one."""
+        """Record a sampled token: follow the copy, or look for one."""
         known, next_ = self._known, self._next
         self._left -= 1
-        self._strayed += 1
+        self._mismatched += 1
         if next_ is not None and known[next_] == token:
-            self._trust += _LEARNING * (1.0 - self._trust)
-            self._next = self._broken = next_ + 1
-            self._strayed = 0
+            self._acceptance += _LEARNING_RATE * (1.0 - self._acceptance)
+            self._next = self._last_match = next_ + 1
+            self._mismatched = 0
         elif next_ is not None:
-            self._trust -= _LEARNING * self._trust
+            self._acceptance -= _LEARNING_RATE * self._acceptance
             self._next = None
         known.append(token)
         if len(known) < 3:
@@ -77,23 +74,24 @@ class PromptLookup:
             self._next = self._resync(token) or self._ends.get(run) or self._source.ends.get(run)
         self._ends[run] = len(known)
 
-    def draft(self, room: int, pays: float) -> tuple[int, ...]:
-        """The tokens worth computing behind the last one drawn, at most `room`.
+    def draft(self, room: int, min_acceptance: float) -> tuple[int, ...]:
+        """Return the tokens worth computing after the last one sampled, at most `room`.
 
-        `pays`: how often a guess must come true to be worth its cost, 0 where it was measured to cost nothing. The n-th
-        in a row does so with trust ** n.
+        `min_acceptance`: the acceptance from which a draft token is worth its cost, 0 if it was measured to cost
+        nothing. The n-th draft token is accepted with probability acceptance ** n.
         """
-        if self._next is None or self._trust <= pays:
+        if self._next is None or self._acceptance <= min_acceptance:
             return ()
-        worth = int(math.log(pays) / math.log(self._trust)) if pays > 0.0 else MAX_DRAFT
-        size = min(worth, MAX_DRAFT, room, self._left - 1)
+        worthwhile = int(math.log(min_acceptance) / math.log(self._acceptance)) if min_acceptance > 0.0 else MAX_DRAFT
+        size = min(worthwhile, MAX_DRAFT, room, self._left - 1)
         return tuple(self._known[self._next : self._next + max(0, size)])
 
     def _resync(self, token: int) -> int | None:
-        """Behind this token, a little ahead of where the copy broke off: it was changed, and goes on there."""
-        if self._strayed > RESYNC_DISTANCE:
+        """Return the index after this token shortly after the copy broke off: a change ends there, the copy resumes."""
+        if self._mismatched > RESYNC_DISTANCE:
             return None
+        start, end = self._last_match, min(self._last_match + RESYNC_DISTANCE, len(self._known) - 1)
         try:
-            return self._known.index(token, self._broken, min(self._broken + RESYNC_DISTANCE, len(self._known) - 1)) + 1
+            return self._known.index(token, start, end) + 1
         except ValueError:
             return None

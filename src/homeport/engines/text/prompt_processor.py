@@ -1,13 +1,11 @@
-"""From a request to token ids: prompts tokenised, checked against vocabulary and window, bias mapped.
+"""From a request to token ids: tokenizes prompts, checks them against vocabulary and window, maps the bias.
 
-Only the CPU is used and nothing is kept between requests, so any thread may prepare. What is far too long is refused
-before it is read (`lengths`). Knows nothing of scheduling.
+Uses the CPU only and keeps nothing between requests, so any thread may prepare. A prompt that is far too long is
+refused before it is tokenized (`length_limits`). Knows nothing of scheduling.
 """
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-
-import msgspec
 
 from homeport.domain.content import check_text_only
 from homeport.domain.errors import ContextOverflow, InvalidRequest
@@ -24,6 +22,7 @@ from homeport.domain.text import (
 )
 from homeport.engines import encodings
 from homeport.engines.text import edit_prompts
+from homeport.engines.text.chat_template import ChatTemplate
 from homeport.engines.text.executor import Executor
 from homeport.engines.text.length_limits import (
     Check,
@@ -31,48 +30,22 @@ from homeport.engines.text.length_limits import (
     TokenLimit,
     nothing,
 )
-from homeport.engines.text.sampling import LogitBias
-from homeport.engines.text.shared_state import (
-    SharedState,
+from homeport.engines.text.prepared_prompt import (
+    PreparedPrompt,
+    PreparedPrompts,
     SharedStateBuilder,
     check_bans,
     check_size,
 )
-from homeport.engines.text.templates import ChatTemplate
+from homeport.engines.text.sampling import LogitBias
 
-_PART = 64  # characters of text that take as long as a message or a prompt by itself
+_PART_CHARACTERS = 64  # one more message or prompt takes as long as this many characters of text
 MIN_EDIT_TOKENS = 512
-"""An edit may have this many tokens on top of twice its input's."""
-
-
-class PreparedPrompt(msgspec.Struct, frozen=True):
-    """One prompt as the model reads it.
-
-    `text` is the prompt as echo shows it and `chars` its length. `stop` are strings that end the answer besides the
-    caller's, `ends` the token ids that do. `copy_source` holds ids that the answer is likely to repeat. `changes`: what
-    was done to a conversation for the model's template.
-    """
-
-    ids: tuple[int, ...]
-    chars: int
-    text: str
-    end_tokens: frozenset[int]
-    stop: tuple[str, ...] = ()
-    copy_source: tuple[int, ...] = ()
-    changes: tuple[str, ...] = ()
-
-
-class PreparedPrompts(msgspec.Struct, frozen=True):
-    """A request's prompts, the bias as model ids, tokens each may generate, and what the answers to each share."""
-
-    prompts: tuple[PreparedPrompt, ...]
-    bias: LogitBias
-    budget: tuple[int, ...]
-    shares: tuple[SharedState, ...]
+"""The answer to an edit may have this many tokens in addition to twice its input's."""
 
 
 class PromptProcessor:
-    """Prepares requests for one model that is served with a window of `window` tokens, with guesses or without."""
+    """Prepares requests for one model, served with a window of `window` tokens. `speculates`: with drafts."""
 
     def __init__(self, executor: Executor, window: int, *, speculates: bool = False) -> None:
         self._speculates = speculates
@@ -83,7 +56,7 @@ class PromptProcessor:
         self._lengths = LengthLimits(executor)
 
     def prepare(self, request: TextRequest, check: Check = nothing) -> PreparedPrompts:
-        """Check and tokenise. Raises InvalidRequest and ContextOverflow, `param` naming the field at fault.
+        """Check and tokenize. Raises InvalidRequest and ContextOverflow; `param` names the invalid field.
 
         `check` is called between pieces of the work, and may raise to end it.
         """
@@ -109,13 +82,13 @@ class PromptProcessor:
         if request.stopping.max_tokens is None and request.stopping.default_tokens is not None:
             budget = tuple(min(each, request.stopping.default_tokens) for each in budget)
         check_size(request, [len(each.ids) for each in prompts], [each.chars for each in prompts])
-        common = SharedStateBuilder(request, speculates=self._speculates)
-        shares = tuple(common.of(each.ids, each.end_tokens, each.stop, each.copy_source) for each in prompts)
+        states = SharedStateBuilder(request, speculates=self._speculates)
+        shares = tuple(states.of(each.ids, each.end_tokens, each.stop, each.copy_source) for each in prompts)
         check_bans(request, bias, shares, self._vocabulary.size)
         return PreparedPrompts(prompts, bias, budget, shares)
 
     def close(self) -> None:
-        """Free what the chat template holds."""
+        """Free the chat template's resources."""
         self._template.close()
 
     def _prepare_prompt(self, prompt: Prompt, encoding: str | None, limit: TokenLimit) -> PreparedPrompt:
@@ -140,7 +113,7 @@ class PromptProcessor:
         return [] if self._vocabulary.start_token is None else [self._vocabulary.start_token]
 
     def _document(self, prompt: TextPrompt | TokenPrompt | EmptyPrompt, encoding: str | None) -> tuple[list[int], str]:
-        """Ids without a start, and the text that they stand for."""
+        """Return ids without a start token, and their text."""
         match prompt:
             case EmptyPrompt():
                 return [], ""
@@ -155,7 +128,7 @@ class PromptProcessor:
                 return self._translate_ids(ids, encodings.load(encoding or ""))
 
     def _translate_ids(self, ids: tuple[int, ...], encoding: encodings.Encoding) -> tuple[list[int], str]:
-        """Ids of an OpenAI encoding as ours; its end-of-text parts documents here as it does there."""
+        """Convert ids of an OpenAI encoding to the model's; end-of-text becomes the model's document token."""
         translated: list[int] = []
         texts: list[str] = []
         for is_end, group in groupby(ids, lambda id: encoding.special.get(id) == encodings.END_OF_TEXT):
@@ -189,17 +162,17 @@ class PromptProcessor:
         return PreparedPrompt(tuple(ids), len(text), text, self._vocabulary.end_tokens, (edit.stop,), source)
 
     def _budget(self, prepared: PreparedPrompt, max_tokens: int | None, prompt: Prompt) -> int:
-        """Tokens that may be generated behind a prompt. Wording of the errors: OpenAI's.
+        """Return how many tokens may be generated after a prompt. The errors have OpenAI's wording.
 
-        Clients cannot bound an edit, and a model that finds no end must not fill the window with one.
+        Clients cannot limit an edit, and a model that finds no end must not fill the window with one.
         """
         size = len(prepared.ids)
         room = self._window - size
         if max_tokens is not None and max_tokens <= room:
             return max_tokens
         if max_tokens is None and room > 0:
-            most = MIN_EDIT_TOKENS + 2 * len(prepared.copy_source)
-            return min(room, most) if isinstance(prompt, EditPrompt) else room
+            edit_limit = MIN_EDIT_TOKENS + 2 * len(prepared.copy_source)
+            return min(room, edit_limit) if isinstance(prompt, EditPrompt) else room
         param = _param(prompt)
         if max_tokens is None:
             raise TokenLimit(self._window, param).overflow(size)
@@ -222,7 +195,7 @@ class PromptProcessor:
         return LogitBias.of(values)
 
     def _map_bias(self, wanted: Mapping[int, float], encoding: encodings.Encoding) -> dict[int, float]:
-        """The bias of an encoding's ids on ours. Raises InvalidRequest where the text is not one token here."""
+        """Map a bias on an encoding's ids to the model's. Raises InvalidRequest if a text is not one token here."""
         values: dict[int, float] = {}
         texts: dict[bytes, int] = {}
         for id, value in wanted.items():
@@ -230,10 +203,11 @@ class PromptProcessor:
                 values.update(dict.fromkeys(self._vocabulary.end_tokens, value))
             else:
                 texts[_token(encoding, id, "logit_bias")] = id
-        # One pass for all. Some vocabularies hold the same bytes twice; a ban of one of them would be no ban.
-        found = [(token, texts[piece]) for token, piece in enumerate(self._vocabulary.pieces) if piece in texts]
-        values.update({token: wanted[id] for token, id in found})
-        missing = set(texts.values()) - {id for _, id in found}
+        # One pass for all ids. Some vocabularies hold the same bytes twice: banning only one of them would not be a
+        # ban.
+        matches = [(token, texts[piece]) for token, piece in enumerate(self._vocabulary.pieces) if piece in texts]
+        values.update({token: wanted[id] for token, id in matches})
+        missing = set(texts.values()) - {id for _, id in matches}
         if missing:
             id = min(missing)
             raise InvalidRequest(
@@ -251,7 +225,7 @@ class PromptProcessor:
 
 
 def texts(prompt: Prompt) -> Sequence[str]:
-    """What a prompt holds as text."""
+    """Return the texts of a prompt."""
     match prompt:
         case ChatPrompt(messages):
             return [message.text for message in messages]
@@ -266,17 +240,18 @@ def texts(prompt: Prompt) -> Sequence[str]:
 
 
 def weight(request: TextRequest | TokenRequest) -> int:
-    """How much work it is to prepare a request, in characters."""
+    """Estimate the work of preparing a request, in characters."""
     return sum(_weight(prompt) for prompt in request.prompts)
 
 
 def _weight(prompt: Prompt) -> int:
     parts = texts(prompt)
-    return sum(map(len, parts)) + _PART * len(parts) + (len(prompt.ids) if isinstance(prompt, TokenPrompt) else 0)
+    tokens = len(prompt.ids) if isinstance(prompt, TokenPrompt) else 0
+    return sum(map(len, parts)) + _PART_CHARACTERS * len(parts) + tokens
 
 
 def _param(prompt: Prompt) -> str:
-    """The field that a prompt came in."""
+    """Return the name of the field that holds a prompt."""
     return {ChatPrompt: "messages", EditPrompt: "input"}.get(type(prompt), "prompt")
 
 

@@ -1,8 +1,8 @@
-"""The engine's letter box: requests are prepared on threads of their own, so neither the link nor a step waits.
+"""The queue of incoming requests: its own threads prepare them, so that neither the link nor a step waits.
 
-There is one for short requests and one for long ones, so that the first pass the second; each takes its requests in
-the order in which they came. Templates and tokenising happen here, before `Admitted`. Knows nothing of scheduling;
-what the step thread has to know of arrivals, refusals, credit and cancellations it takes from here between two steps.
+One thread prepares short requests and one long ones, so that short ones overtake; each works in order of arrival.
+Templates are rendered and prompts tokenized here, before `Admitted`. Between two steps the step thread takes from here
+what happened: prepared and rejected requests, credit, grants and cancellations. Knows nothing of scheduling.
 """
 
 import contextlib
@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from homeport.domain.errors import EngineFailed, ErrorInfo, HomeportError
 from homeport.domain.events import Admitted, Done, Event, Failed, Tokenised, Usage
 from homeport.domain.text import TextRequest, TokenRequest
-from homeport.engines.text.prompt_processor import PreparedPrompts, weight
+from homeport.engines.text.prepared_prompt import PreparedPrompts
+from homeport.engines.text.prompt_processor import weight
 
 LONG = 1 << 15
-"""Characters from which on a request is long; about 20 ms of tokenising."""
+"""A request with at least this many characters is long: it takes about 20 ms to tokenize."""
 
 logger = logging.getLogger("homeport.text")
 
@@ -26,7 +27,7 @@ Prepare = Callable[[TextRequest | TokenRequest, Callable[[], None]], PreparedPro
 
 
 class Abandoned(Exception):
-    """Nobody waits for the request any more."""
+    """The request was canceled while it was being prepared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,10 @@ class PreparedRequest:
 
 @dataclass(slots=True)
 class QueueUpdates:
-    """What happened since the last step. Act on it field by field, in this order: an id is never used twice."""
+    """What happened since the last step. Apply it field by field, in this order; ids are never reused."""
 
     rejected: list[tuple[int, ErrorInfo]] = field(default_factory=list)
-    tokenised: list[tuple[int, Tokenised]] = field(default_factory=list)  # and thereby answered
+    tokenized: list[tuple[int, Tokenised]] = field(default_factory=list)  # these are thereby answered
     prepared: list[PreparedRequest] = field(default_factory=list)
     loaded_prefixes: list[tuple[str, bytes | None]] = field(default_factory=list)
     credits: list[tuple[int, int]] = field(default_factory=list)
@@ -52,23 +53,23 @@ class QueueUpdates:
     cancels: list[int] = field(default_factory=list)
 
     def ended(self) -> list[tuple[int, Event]]:
-        """What is said of those that need no step: refused, or answered by being prepared."""
-        told: list[tuple[int, Event]] = [(id, Failed(fault)) for id, fault in self.rejected]
-        for id, found in self.tokenised:
-            told += [(id, event) for event in (Admitted(0), found, Done(Usage()))]
-        return told
+        """Return the events of requests that need no step: rejected ones and token requests."""
+        events: list[tuple[int, Event]] = [(id, Failed(error)) for id, error in self.rejected]
+        for id, tokenized in self.tokenized:
+            events += [(id, event) for event in (Admitted(0), tokenized, Done(Usage()))]
+        return events
 
     def __bool__(self) -> bool:
-        told = self.rejected or self.tokenised or self.prepared or self.loaded_prefixes
-        return bool(told or self.credits or self.grants or self.cancels)
+        results = self.rejected or self.tokenized or self.prepared or self.loaded_prefixes
+        return bool(results or self.credits or self.grants or self.cancels)
 
 
-class _Lane:
+class _ThreadQueue:
     """Ids in the order in which one thread prepares them."""
 
     def __init__(self, lock: threading.Lock) -> None:
-        self.queue: deque[int] = deque()
-        self.work = threading.Condition(lock)
+        self.ids: deque[int] = deque()
+        self.changed = threading.Condition(lock)
 
 
 @dataclass(slots=True)
@@ -78,24 +79,24 @@ class _QueuedRequest:
 
 
 class RequestQueue:
-    """Every method but `take` and `forget` (the step thread's) may be called from any thread and returns at once.
+    """Prepares requests. Any thread may call its methods, which return at once.
 
-    `prepare` is given a request and a check, which it calls between pieces of its work: that raises `Abandoned` where
-    the request was cancelled.
+    Exceptions: only the step thread calls `take_updates`, which may block, and `forget`. `prepare` receives a request
+    and a check, which it calls between pieces of its work and which raises `Abandoned` if the request was canceled.
     """
 
     def __init__(self, prepare: Prepare) -> None:
         self._prepare = prepare
         self._lock = threading.Lock()
-        self._arrived = threading.Condition(self._lock)
-        self._short, self._long = _Lane(self._lock), _Lane(self._lock)
-        self._pending: dict[int, _QueuedRequest] = {}  # opened, not yet handed to the step thread
-        self._known: set[int] = set()
-        self._news = QueueUpdates()
+        self._updated = threading.Condition(self._lock)
+        self._short, self._long = _ThreadQueue(self._lock), _ThreadQueue(self._lock)
+        self._pending: dict[int, _QueuedRequest] = {}  # opened, not yet passed to the step thread
+        self._open_ids: set[int] = set()
+        self._updates = QueueUpdates()
         self._closed = False
         self._threads = [
-            threading.Thread(target=self._prepare_all, args=(lane,), name=name)
-            for lane, name in ((self._short, "prepare"), (self._long, "prepare-long"))
+            threading.Thread(target=self._prepare_all, args=(queue,), name=name)
+            for queue, name in ((self._short, "prepare"), (self._long, "prepare-long"))
         ]
 
     @property
@@ -104,94 +105,94 @@ class RequestQueue:
         return len(self._pending)
 
     def start(self) -> None:
-        """Begin to prepare."""
+        """Start the threads."""
         for thread in self._threads:
             thread.start()
 
     def close(self) -> None:
-        """Make `take` return None and preparing end."""
+        """Make `take_updates` return None and the threads end."""
         with self._lock:
             self._closed = True
-            for lane in (self._short, self._long):
-                lane.work.notify_all()
-            self._arrived.notify_all()
+            for queue in (self._short, self._long):
+                queue.changed.notify_all()
+            self._updated.notify_all()
 
     def join(self) -> None:
-        """Wait until nothing is being prepared any more."""
+        """Wait until the threads have ended."""
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join()
 
     def open(self, id: int, request: TextRequest | TokenRequest, credit: int) -> None:
-        """Take a request; a known id is ignored."""
-        lane = self._long if weight(request) >= LONG else self._short
+        """Accept a request; an open id is ignored."""
+        queue = self._long if weight(request) >= LONG else self._short
         with self._lock:
-            if id in self._known:
+            if id in self._open_ids:
                 return
-            self._known.add(id)
+            self._open_ids.add(id)
             self._pending[id] = _QueuedRequest(request, credit)
-            lane.queue.append(id)
-            lane.work.notify()
+            queue.ids.append(id)
+            queue.changed.notify()
 
     def credit(self, id: int, n: int) -> None:
-        """Note more credit; an unknown id is ignored."""
+        """Add credit; an unknown id is ignored."""
         with self._lock:
             if id in self._pending:
                 self._pending[id].credit += n
-            elif id in self._known:
-                self._news.credits.append((id, n))
-                self._arrived.notify()
+            elif id in self._open_ids:
+                self._updates.credits.append((id, n))
+                self._updated.notify()
 
     def grant(self, id: int, n: int) -> None:
-        """Note more quota, or that there is no more; an unknown id is ignored."""
+        """Add quota, or with 0 report that there is no more; an unknown id is ignored."""
         with self._lock:
-            if id in self._known:
-                self._news.grants.append((id, n))
-                self._arrived.notify()
+            if id in self._open_ids:
+                self._updates.grants.append((id, n))
+                self._updated.notify()
 
     def cancel(self, id: int) -> None:
-        """Note that nobody waits any more; an unknown id is ignored."""
+        """Cancel a request; an unknown id is ignored."""
         with self._lock:
             if self._pending.pop(id, None) is not None:
-                self._known.discard(id)
-            elif id in self._known:
-                self._news.cancels.append(id)
-                self._arrived.notify()
+                self._open_ids.discard(id)
+            elif id in self._open_ids:
+                self._updates.cancels.append(id)
+                self._updated.notify()
 
     def add_loaded_prefix(self, name: str, state: bytes | None) -> None:
-        """What was asked of the disk has come, or is lost."""
+        """Add the KV of a stored prefix, or None if it could not be read."""
         with self._lock:
-            self._news.loaded_prefixes.append((name, state))
-            self._arrived.notify()
+            self._updates.loaded_prefixes.append((name, state))
+            self._updated.notify()
 
     def forget(self, id: int) -> None:
-        """A request has ended."""
+        """Remove a request that has ended."""
         with self._lock:
-            self._known.discard(id)
+            self._open_ids.discard(id)
 
     def take_updates(self, *, wait: bool) -> QueueUpdates | None:
-        """What is new; with `wait`, blocks until something is. None once closed."""
+        """Return and clear the updates; with `wait`, block until there are some. None once closed."""
         with self._lock:
-            while wait and not self._news and not self._closed:
-                self._arrived.wait()
+            while wait and not self._updates and not self._closed:
+                self._updated.wait()
             if self._closed:
                 return None
-            news, self._news = self._news, QueueUpdates()
-            return news
+            updates, self._updates = self._updates, QueueUpdates()
+            return updates
 
     def open_ids(self) -> list[int]:
-        """Every id that has not ended, whatever its phase."""
+        """Return the ids of all requests that have not ended, whatever their phase."""
         with self._lock:
-            return sorted(self._known)
+            return sorted(self._open_ids)
 
-    def _prepare_all(self, lane: _Lane) -> None:
+    def _prepare_all(self, queue: _ThreadQueue) -> None:
         while True:
             with self._lock:
-                while not lane.queue and not self._closed:
-                    lane.work.wait()
+                while not queue.ids and not self._closed:
+                    queue.changed.wait()
                 if self._closed:
                     return
-                id = lane.queue.popleft()
+                id = queue.ids.popleft()
                 pending = self._pending.get(id)
             if pending is not None:
                 with contextlib.suppress(Abandoned):
@@ -215,14 +216,14 @@ class RequestQueue:
     def _hand_over(self, id: int, result: PreparedPrompts | Tokenised | ErrorInfo) -> None:
         with self._lock:
             pending = self._pending.pop(id, None)
-            if pending is None:  # cancelled meanwhile
+            if pending is None:  # canceled meanwhile
                 return
             if isinstance(result, ErrorInfo):
-                self._known.discard(id)
-                self._news.rejected.append((id, result))
+                self._open_ids.discard(id)
+                self._updates.rejected.append((id, result))
             elif isinstance(result, Tokenised):
-                self._known.discard(id)
-                self._news.tokenised.append((id, result))
+                self._open_ids.discard(id)
+                self._updates.tokenized.append((id, result))
             elif isinstance(pending.request, TextRequest):
-                self._news.prepared.append(PreparedRequest(id, pending.request, result, pending.credit))
-            self._arrived.notify()
+                self._updates.prepared.append(PreparedRequest(id, pending.request, result, pending.credit))
+            self._updated.notify()

@@ -1,7 +1,8 @@
-"""Draw the next token of every row of a logits matrix.
+"""Samples the next token of every row of a logits matrix, and several for a row with an accepted draft.
 
 Order, per row: repetition penalty, OpenAI's penalties, bias, temperature, min-p, top-k, top-p, Gumbel-max. A row that
-asks for none of it costs one argmax and is never copied. Knows nothing of sequences, stops or end tokens' meaning.
+needs none of them costs one argmax and is never copied. Knows nothing of sequences, stop strings or what end tokens
+mean.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,8 +13,9 @@ from numpy.typing import NDArray
 
 from homeport.domain.errors import EngineFailed
 from homeport.domain.text import SamplingParams
-from homeport.engines.text import noise
+from homeport.engines.text import gumbel_noise
 from homeport.engines.text.executor import Logits
+from homeport.engines.text.step_plan import LogitsRow
 
 Tokens = NDArray[np.int32]
 NO_TOKENS: Tokens = np.empty(0, dtype=np.int32)
@@ -22,15 +24,18 @@ NO_TOKENS: Tokens = np.empty(0, dtype=np.int32)
 DECISIVE_BIAS = 100.0
 # Below this, float32 logits divided by the temperature leave one token or overflow.
 MIN_TEMPERATURE = 1e-5
-# Tokens drawn as one block first, so that noise is made for hundreds of ids and not for the whole vocabulary.
+# A block of tokens is sampled first, so that noise is computed for hundreds of ids and not for the whole vocabulary.
 _BLOCK = 512
-_GROWTH = 16.0
-_LEAST_PENALTY = 1e-30  # a logit divided by less may not be a float32
-_SORTED = 1024  # weights are sorted together where they are no more
+_GROWTH = 16.0  # factor by which the threshold for candidates falls
+_MIN_PENALTY = 1e-30  # a logit divided by less may overflow float32
+_MAX_SORTED = 1024  # up to this many weights are sorted at once
 
 
 class LogitBias(NamedTuple):
-    """A request's bias, made once for all its answers: tokens banned, those one of which is taken, and mild values."""
+    """A request's bias, built once for all its answers.
+
+    `banned` tokens are never sampled, one of the `forced` ones is; `values` are added to the logits of `ids`.
+    """
 
     banned: Tokens
     forced: Tokens
@@ -39,7 +44,7 @@ class LogitBias(NamedTuple):
 
     @classmethod
     def of(cls, wanted: Mapping[int, float]) -> Self:
-        """Read what is to be added to which token's logit."""
+        """Build the bias from the value to add to each token's logit."""
         ids = np.fromiter(wanted.keys(), dtype=np.int32, count=len(wanted))
         values = np.fromiter(wanted.values(), dtype=np.float32, count=len(wanted))
         mild = np.abs(values) < DECISIVE_BIAS
@@ -49,7 +54,7 @@ class LogitBias(NamedTuple):
 class TokenCounts:
     """How often each token was generated, as arrays that grow. `prompt` holds a prompt's tokens, each once, ascending.
 
-    The prompt's array is shared by all answers to it and only read.
+    All answers to a prompt share the prompt's array and only read it.
     """
 
     def __init__(self, prompt: Tokens) -> None:
@@ -69,13 +74,13 @@ class TokenCounts:
                     np.concatenate([array, np.zeros_like(array)]) for array in (self._ids, self._counts, self._is_new)
                 )
             self._ids[slot] = token
-            place = int(np.searchsorted(self.prompt, token))
-            self._is_new[slot] = place == len(self.prompt) or self.prompt[place] != token
+            index = int(np.searchsorted(self.prompt, token))
+            self._is_new[slot] = index == len(self.prompt) or self.prompt[index] != token
         self._counts[slot] += 1
 
     @property
     def ids(self) -> Tokens:
-        """The tokens generated, in no order, each once."""
+        """The tokens generated, unordered, each once."""
         return self._ids[: len(self._slots)]
 
     @property
@@ -85,15 +90,15 @@ class TokenCounts:
 
     @property
     def new(self) -> Tokens:
-        """Those of `ids` that the prompt does not have."""
+        """Those of `ids` that are not in the prompt."""
         return self.ids[self._is_new[: len(self._slots)]]
 
 
 class TokenSampler:
-    """How one candidate draws its tokens: the settings, and the counts that penalties need.
+    """One candidate's sampling state: the parameters, and the token counts that penalties need.
 
-    `bias` is of model ids. `prompt_ids`, each once and ascending, matter to the repetition penalty alone. `ends` are
-    banned until `min_tokens` tokens are accepted.
+    `bias` applies to model ids. Only the repetition penalty uses `prompt_ids` (each once, ascending). `ends` are banned
+    until `min_tokens` tokens are accepted.
     """
 
     def __init__(
@@ -115,129 +120,149 @@ class TokenSampler:
         self._min_tokens = min_tokens
         self._bias = bias
         self._repeats = sampling.repetition_penalty != 1.0
-        penalised = bool(sampling.presence_penalty or sampling.frequency_penalty)
-        self._tally = TokenCounts(prompt_ids if self._repeats else NO_TOKENS) if self._repeats or penalised else None
+        penalizes = bool(sampling.presence_penalty or sampling.frequency_penalty)
+        self._counts = TokenCounts(prompt_ids if self._repeats else NO_TOKENS) if self._repeats or penalizes else None
 
     def accept(self, token: int) -> None:
-        """Take note that this token was generated: it counts, and the next draw has new noise."""
+        """Record a generated token: penalties count it, and the next position has its own noise."""
         self.position += 1
-        if self._tally is not None:
-            self._tally.add(token)
+        if self._counts is not None:
+            self._counts.add(token)
 
     @property
     def is_greedy(self) -> bool:
-        """Whether the likeliest token is simply taken."""
+        """Whether the likeliest token is always chosen."""
         return self.sampling.temperature < MIN_TEMPERATURE
 
     @property
     def key(self) -> int:
-        """The noise key of the token to be drawn now."""
-        return noise.key(self._seed, self._choice, self.position)
+        """The noise key of the token to be sampled next."""
+        return gumbel_noise.key(self._seed, self._choice, self.position)
 
     def process_logits(self, row: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The row with penalties, bias and bans applied: a copy, or the row itself where nothing applies."""
+        """Return the row with penalties, bias and bans applied: a copy, or the row itself if nothing applies."""
         bias, banned = self._bias, self._bias.banned
         if self.position < self._min_tokens and len(self._ends):
             banned = np.concatenate([banned, self._ends])
-        tally = self._tally
-        penalised = tally is not None and (len(tally.ids) > 0 or len(tally.prompt) > 0)
-        if not (penalised or len(bias.ids) or len(banned) or len(bias.forced)):
+        counts = self._counts
+        penalizes = counts is not None and (len(counts.ids) > 0 or len(counts.prompt) > 0)
+        if not (penalizes or len(bias.ids) or len(banned) or len(bias.forced)):
             return row
         adjusted = row.copy()
-        if penalised:
+        if penalizes:
             self._apply_penalties(adjusted)
         adjusted[bias.ids] += bias.values
         adjusted[banned] = -np.inf
         allowed = bias.forced[~np.isin(bias.forced, banned)] if len(bias.forced) else bias.forced
         if len(allowed):
-            kept = adjusted[allowed]
+            values = adjusted[allowed]
             adjusted.fill(-np.inf)
-            adjusted[allowed] = kept
+            adjusted[allowed] = values
         return adjusted
 
     def _apply_penalties(self, row: NDArray[np.float32]) -> None:
-        if self._tally is None:
+        if self._counts is None:
             return
         if self._repeats:
-            penalty = np.float32(max(self.sampling.repetition_penalty, _LEAST_PENALTY))
-            for ids in (self._tally.prompt, self._tally.new):
+            penalty = np.float32(max(self.sampling.repetition_penalty, _MIN_PENALTY))
+            for ids in (self._counts.prompt, self._counts.new):
                 logits = row[ids]
                 row[ids] = np.where(logits > 0, logits / penalty, logits * penalty)
-        ids, counts = self._tally.ids, self._tally.counts
+        ids, counts = self._counts.ids, self._counts.counts
         row[ids] -= np.float32(self.sampling.frequency_penalty) * counts
         row[ids] -= np.float32(self.sampling.presence_penalty)
 
 
-def sample(logits: Logits | Sequence[Logits], draws: Sequence[TokenSampler]) -> NDArray[np.int32]:
-    """Draw one token per row: (M, V) logits, or M rows (V), and M draws to (M,) ids. `logits` is only read.
+def sample_runs(logits: Logits, rows: Sequence[LogitsRow], samplers: Sequence[TokenSampler]) -> list[list[int]]:
+    """Sample for each row the tokens that agree with its draft, and one more.
 
-    Raises EngineFailed where a row holds no number to choose by.
+    Each token is sampled from the logits that follow the tokens sampled before it, with the noise of its own position,
+    so the tokens are those that would be sampled without drafts. `logits` (M, V) is only read; samplers accept their
+    tokens. Raises EngineFailed if a row has no finite logit.
     """
-    chosen = np.empty(len(draws), dtype=np.int32)
-    for index, (row, draw) in enumerate(zip(logits, draws, strict=True)):
-        adjusted = draw.process_logits(row)
+    runs: list[list[int]] = [[] for _ in rows]
+    depth = 0
+    agreed = list(range(len(rows)))
+    while agreed:
+        views = [logits[rows[place].index + depth] for place in agreed]
+        for place, token in zip(agreed, sample(views, [samplers[place] for place in agreed]).tolist(), strict=True):
+            samplers[place].accept(token)
+            runs[place].append(token)
+        agreed = [place for place in agreed if rows[place].draft[depth : depth + 1] == (runs[place][depth],)]
+        depth += 1
+    return runs
+
+
+def sample(logits: Logits | Sequence[Logits], samplers: Sequence[TokenSampler]) -> NDArray[np.int32]:
+    """Sample one token per row: (M, V) logits, or M rows (V), and M samplers to (M,) ids. `logits` is only read.
+
+    Raises EngineFailed if a row has no finite logit.
+    """
+    chosen = np.empty(len(samplers), dtype=np.int32)
+    for index, (row, sampler) in enumerate(zip(logits, samplers, strict=True)):
+        adjusted = sampler.process_logits(row)
         best = int(adjusted.argmax())
-        if adjusted is not row and not np.isfinite(adjusted[best]):  # a request's bans leave nothing: they say nothing
+        if adjusted is not row and not np.isfinite(adjusted[best]):  # the bans leave no token, so they are ignored
             adjusted, best = row, int(row.argmax())
         if not np.isfinite(adjusted[best]):
             raise EngineFailed("The model computed no usable probabilities for the next token.")
-        chosen[index] = best if draw.is_greedy else _sample_row(adjusted, adjusted[best], draw)
+        chosen[index] = best if sampler.is_greedy else _sample_row(adjusted, adjusted[best], sampler)
     return chosen
 
 
-def _sample_row(row: NDArray[np.float32], best: np.float32, draw: TokenSampler) -> int:
-    """One token drawn from softmax(row / temperature), cut by min-p, top-k and top-p."""
+def _sample_row(row: NDArray[np.float32], best: np.float32, sampler: TokenSampler) -> int:
+    """Sample one token from softmax(row / temperature), filtered by min-p, top-k and top-p."""
     size = len(row)
-    with np.errstate(over="ignore"):  # far-off logits may overflow to -inf, which is their weight's zero
-        scaled = (row - best) / np.float32(draw.sampling.temperature)
+    with np.errstate(over="ignore"):  # very low logits may overflow to -inf, whose weight is zero
+        scaled = (row - best) / np.float32(sampler.sampling.temperature)
     # Padded with zeros to whole blocks.
     weights = np.zeros(-(-size // _BLOCK) * _BLOCK, dtype=np.float32)
     np.exp(scaled, out=weights[:size])
-    rules = draw.sampling
+    params = sampler.sampling
     candidates = None
-    if rules.top_p < 1.0 or rules.top_k > 0 or rules.min_p > 0.0:
-        candidates = filter_candidates(weights[:size], top_k=rules.top_k, top_p=rules.top_p, min_p=rules.min_p)
+    if params.top_p < 1.0 or params.top_k > 0 or params.min_p > 0.0:
+        candidates = filter_candidates(weights[:size], top_k=params.top_k, top_p=params.top_p, min_p=params.min_p)
         if len(candidates) > 2 * _BLOCK:  # noise for each would cost more than the rest of the step
-            kept = weights[candidates]
+            remaining = weights[candidates]
             weights.fill(0.0)
-            weights[candidates] = kept
+            weights[candidates] = remaining
             candidates = None
     if candidates is None:
-        # Gumbel-max over the blocks' masses, then within the block: the same distribution as over all tokens at once.
+        # Gumbel-max over the blocks' masses, then within the block: the same distribution as over all tokens together.
         masses = weights.reshape(-1, _BLOCK).sum(axis=1, dtype=np.float64)
         with np.errstate(divide="ignore"):
             logs = np.log(masses)
-        block = int((logs + noise.gumbel(draw.key, size + np.arange(len(masses)))).argmax()) * _BLOCK
+        block = int((logs + gumbel_noise.gumbel(sampler.key, size + np.arange(len(masses)))).argmax()) * _BLOCK
         candidates = block + np.flatnonzero(weights[block : block + _BLOCK])
-    return int(candidates[(scaled[candidates] + noise.gumbel(draw.key, candidates)).argmax()])
+    return int(candidates[(scaled[candidates] + gumbel_noise.gumbel(sampler.key, candidates)).argmax()])
 
 
 def filter_candidates(weights: NDArray[np.float32], *, top_k: int, top_p: float, min_p: float) -> NDArray[np.int64]:
-    """The ids that the filters leave, in no order, of equal ones those of lower id; at least one.
+    """Return the ids that pass the filters, unordered, ties broken by lower id; at least one.
 
     `weights` are probabilities relative to the likeliest token's, which is 1. top-p counts the mass of what min-p and
-    top-k left. Only candidates over a falling threshold are looked at, and only those about its end are sorted.
+    top-k leave. Only candidates above a falling threshold are considered, and only those near the cut are sorted.
     """
     enough_mass = top_p * float(weights.sum(dtype=np.float64)) if not (top_k or min_p) else np.inf
     threshold = 1.0 / _GROWTH
     while True:
         ids = np.flatnonzero(weights >= max(threshold, min_p))
-        found = weights[ids]
+        selected = weights[ids]
         is_enough = top_k > 0 and len(ids) >= top_k
-        if is_enough or threshold <= min_p or threshold == 0.0 or found.sum(dtype=np.float64) >= enough_mass:
+        if is_enough or threshold <= min_p or threshold == 0.0 or selected.sum(dtype=np.float64) >= enough_mass:
             break
         threshold = threshold / _GROWTH if threshold > 1e-30 else 0.0
     if top_k:
-        ids, found = _largest(ids, found, top_k)
+        ids, selected = _largest(ids, selected, top_k)
     if top_k or min_p:
-        enough_mass = top_p * float(found.sum(dtype=np.float64))
-    return _nucleus(ids, found, enough_mass)
+        enough_mass = top_p * float(selected.sum(dtype=np.float64))
+    return _nucleus(ids, selected, enough_mass)
 
 
 def _largest(
     ids: NDArray[np.int64], weights: NDArray[np.float32], count: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The so many largest, of equal ones those that stand first."""
+    """Return the `count` largest weights with their ids; of equal ones the first."""
     if len(ids) <= count:
         return ids, weights
     least = np.partition(weights, len(weights) - count)[len(weights) - count]
@@ -247,24 +272,24 @@ def _largest(
 
 
 def _nucleus(ids: NDArray[np.int64], weights: NDArray[np.float32], enough: float) -> NDArray[np.int64]:
-    """The largest that together have at least this mass, all where they have not; of equal ones those first.
+    """Return the ids of the largest weights that together reach the mass `enough`, or all; of equal ones the first.
 
-    The end is searched between bounds: what lies surely inside is summed and never sorted.
+    The cut is searched between bounds: weights that are certainly inside are summed and never sorted.
     """
     inside: list[NDArray[np.int64]] = []
     mass = 0.0
-    while len(ids) > _SORTED:
+    while len(ids) > _MAX_SORTED:
         middle = np.sort(weights[:: len(weights) // 64])[32]
         upper = weights >= middle
-        if upper.all():  # the sample's least is the least of all
+        if upper.all():  # the sample's smallest weight is the smallest of all
             upper = weights > middle
-        places = np.flatnonzero(upper)  # a gather by places takes a quarter of the time that a mask does
+        places = np.flatnonzero(upper)  # indexing by integers takes a quarter of the time of a mask
         if not len(places):
             break  # all are equal
-        found = weights[places]
-        above = mass + float(found.sum(dtype=np.float64))
+        larger = weights[places]
+        above = mass + float(larger.sum(dtype=np.float64))
         if above >= enough:
-            ids, weights = ids[places], found
+            ids, weights = ids[places], larger
             continue
         inside.append(ids[places])
         mass, places = above, np.flatnonzero(~upper)

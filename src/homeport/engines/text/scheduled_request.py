@@ -1,4 +1,4 @@
-"""What the scheduler knows of a request: its candidates as runs of token ids, and its credit. No text, no sampling."""
+"""What the scheduler knows of a request: the token ids of its candidates, and its credit. No text, no sampling."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
@@ -10,9 +10,10 @@ from homeport.engines.text.prompt_lookup import PromptLookup
 class ScheduledRequest:
     """One request in the scheduler. `credit`: deltas it may still emit; `streams`: every token may cost one.
 
-    Prefixes are shared within `namespace` only; `flow` is whose turn in the queue it takes. `cached` counts the
-    prompt tokens that were not computed, each prompt once. `adapter` changes the model for it (empty: none does).
-    Nobody waits for one in the `background`. `quota`: tokens its candidates may still draw together; None: no limit.
+    Prefixes are shared within `namespace` only; requests of one `fair_share_key` share one place in the fair queue.
+    `cached` counts prompt tokens that were not computed, each prompt once. `adapter` names the adapter to compute with
+    (empty: none). `background`: no caller waits for it. `quota`: tokens its candidates may still sample together; None:
+    no limit.
     """
 
     id: int
@@ -24,13 +25,13 @@ class ScheduledRequest:
     adapter: str = ""
     quota: int | None = None
     cached: int = 0
-    planned_rows: int = 0  # rows of the step under way that may each become a delta, or use up a token of the quota
+    planned_rows: int = 0  # rows of the current step, each of which may become a delta or use one token of the quota
     candidates: "list[Candidate]" = field(default_factory=list)
     leaders: "dict[int, Candidate]" = field(default_factory=dict)  # by prompt
 
     @property
     def may_step(self) -> bool:
-        """Whether one more row of this request may be computed now."""
+        """Whether one more row of this request may be computed in this step."""
         if self.quota is not None and self.quota <= self.planned_rows:
             return False
         return self.credit > (self.planned_rows if self.streams else 0)
@@ -38,7 +39,7 @@ class ScheduledRequest:
     def add_candidate(
         self, prompt: int, tokens: Sequence[int], *, scores: bool = False, samples: bool = True
     ) -> "Candidate":
-        """Add a candidate for a prompt. The first of each prompt leads: it alone has the prompt scored."""
+        """Add a candidate for a prompt. The first of each prompt is its leader: only it scores the prompt."""
         leader = self.leaders.get(prompt)
         scores = scores and leader is None
         one = Candidate(self, prompt, list(tokens), len(tokens), leader, scores_prompt=scores, samples=samples)
@@ -49,13 +50,14 @@ class ScheduledRequest:
 
 @dataclass(eq=False, slots=True)
 class Candidate:
-    """One answer in the making. `tokens` is the prompt and all drawn since; the first `computed` are in `slot`'s KV.
+    """One unfinished answer. `tokens`: the prompt and all tokens sampled; the first `computed` are in `slot`'s KV.
 
-    `leader` is the first candidate of the same prompt, None for that one itself. `scores`: every prompt position's
-    logits are wanted, of which `scored` were given. `samples` False: only those. `lookup` foretells its answer.
+    `leader` is the first candidate of the same prompt, None for that one itself. `scores_prompt`: the logits of every
+    prompt position are needed; `scored` positions are done. `samples` False: nothing else is needed. `lookup` drafts
+    its next tokens.
     """
 
-    group: ScheduledRequest
+    request: ScheduledRequest
     prompt: int
     tokens: list[int]
     prompt_length: int
@@ -65,42 +67,42 @@ class Candidate:
     scored: int = 0
     slot: int | None = None
     computed: int = 0
-    turn: int = 0  # of its arrival; smaller is older
-    due: int = 0  # its flow's clock by which its prompt should be computed
-    stepped: int = 0  # the step it last took part in
-    is_waiting: bool = False  # stands in the waiting list
+    turn: int = 0  # number of its arrival; smaller is older
+    due: int = 0  # value of its flow's clock by which its prompt should be computed
+    stepped: int = 0  # number of the last step that computed it
+    is_waiting: bool = False  # whether it is in the waiting queue
     started: bool = False
-    awaited: "Candidate | None" = None  # computes a prefix this one needs too …
-    awaits_length: int = 0  # … of this many tokens
+    awaited: "Candidate | None" = None  # the candidate that computes a prefix this one needs too …
+    awaits_length: int = 0  # … and that prefix's length
     lookup: PromptLookup | None = None
 
     @property
     def pending(self) -> int:
-        """Tokens to compute before the next can be drawn."""
+        """Tokens to compute before the next one can be sampled."""
         return len(self.tokens) - self.computed
 
     @property
     def is_scoring(self) -> bool:
-        """Whether logits of prompt positions are still missing."""
+        """Whether prompt positions are still to be scored."""
         return self.scores_prompt and self.scored < self.prompt_length
 
     @property
     def reusable(self) -> int:
-        """Tokens that may come from a cache: the last one's logits are needed, and all that is to be scored."""
+        """Tokens that may come from the cache: not the last one, whose logits are needed, and none yet to be scored."""
         return self.scored if self.is_scoring else len(self.tokens) - 1
 
     def is_twin(self, other: "Candidate") -> bool:
-        """Whether both answer the same prompt of the same request."""
-        return self.group is other.group and self.prompt == other.prompt
+        """Return whether both answer the same prompt of the same request."""
+        return self.request is other.request and self.prompt == other.prompt
 
     def rows(self, start: int, stop: int) -> range:
-        """The positions of `start`..`stop` whose logits are read."""
+        """Return the positions of `start`..`stop` whose logits are read."""
         if self.is_scoring:
-            # Those of the prompt's last token score nothing of it: they are read to draw from, or not at all.
+            # The last prompt token's logits score no prompt token: they are read only to sample from.
             return range(start, stop if self.samples else min(stop, self.prompt_length - 1))
         ends = stop == len(self.tokens) and self.samples
         return range(stop - 1, stop) if ends else range(0)
 
     def will_reach(self, length: int) -> bool:
-        """Whether it is on its way to compute so many tokens."""
-        return self.slot is not None and self.group.credit > 0 and self.computed < length
+        """Return whether it is running, has credit, and has yet to compute `length` tokens."""
+        return self.slot is not None and self.request.credit > 0 and self.computed < length

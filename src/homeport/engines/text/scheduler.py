@@ -1,73 +1,75 @@
-"""What each step computes: all decoding candidates and a bounded slice of prefill, within batch, cells and ids.
+"""Decides what each step computes: all decoding candidates and a bounded slice of prefill, within batch, cells and ids.
 
-`plan` → the engine's forward pass → `commit` (or `fail`). Plain policy over runs of token ids: knows no clock, no
-text, no sampling and no executor beyond its cache. Promises, each under test: the oldest candidate that may step
-always advances, so every request ends; a prompt prefix that several requests need at once is computed once; when
-cells run out the youngest candidate gives way and is recomputed later, its tokens unchanged.
+`plan` → the engine's forward pass → `commit` (or `fail`). Plain policy over token ids: knows no clock, text, sampling,
+or executor except its cache. Guarantees, each tested: the oldest candidate that may step always advances, so every
+request ends; a prompt prefix that several requests need at once is computed once; when cells run out, the youngest
+candidate is preempted and recomputed later, its tokens unchanged.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from homeport.engines.text import drafting
 from homeport.engines.text.executor import ExecutorTraits
 from homeport.engines.text.invariant import require, require_value
 from homeport.engines.text.kv_cache import KVCache
-from homeport.engines.text.prefix_sharing import should_wait_for_prefix
+from homeport.engines.text.prefix_tree import common_length
 from homeport.engines.text.prompt_lookup import assumed_min_acceptance
 from homeport.engines.text.scheduled_request import Candidate, ScheduledRequest
 from homeport.engines.text.step_plan import LogitsRow, StepPlan, StepSlice
 from homeport.engines.text.waiting_queue import WaitingQueue
 
-HEADROOM = 8  # cells per running candidate left free at admission, lest it be pre-empted at once
+HEADROOM = 8  # cells per running candidate left free at admission, so that none is preempted at once
+MIN_SHARED_TOKENS = 16  # a candidate waits for another one's prefix only if it saves this many tokens
+TILE = 4  # tokens that the kernels multiply together: a step of 5 to 7 costs about as much as one of 8
 
 
 @dataclass(slots=True)
 class SchedulerCounters:
-    """Counts since the start. `prefix_queries` and `prefix_hits` are prompt tokens, each prompt once."""
+    """Counts since the start. `prefix_queries` and `prefix_hits` count prompt tokens, each prompt once."""
 
     prefix_queries: int = 0
     prefix_hits: int = 0
     prompt_tokens: int = 0
     preemptions: int = 0
     steps: int = 0
-    drafted: int = 0  # tokens computed on a guess …
-    accepted: int = 0  # … that came true
+    drafted: int = 0  # draft tokens computed …
+    accepted: int = 0  # … and accepted
 
-    def begin(self, prompt_length: int, found: int) -> None:
-        """One more prompt, of which so many tokens were found computed."""
-        self.prefix_queries += prompt_length
-        self.prefix_hits += found
-        self.prompt_tokens += prompt_length
+    def add_prompt(self, length: int, n_cached: int) -> None:
+        """Count one more prompt, of which `n_cached` tokens were already computed."""
+        self.prefix_queries += length
+        self.prefix_hits += n_cached
+        self.prompt_tokens += length
 
 
 def _ignore(_: Candidate) -> None:
-    """Nobody listens."""
+    """Do nothing."""
 
 
 def _count_runnable(candidates: Iterable[Candidate]) -> int:
-    """How many have credit: the others stand still."""
-    return sum(one.group.credit > 0 for one in candidates)
+    """Count those that have credit."""
+    return sum(one.request.credit > 0 for one in candidates)
 
 
 def _choose_decoding(running: Sequence[Candidate], batch: int) -> list[Candidate]:
-    """Candidates one token short of their next draw, at most a batch of them, oldest first."""
+    """Return candidates with one token to compute before they sample, at most a batch of them, oldest first."""
     ready = [one for one in running if one.pending == 1]
-    # Where credit or the batch does not reach for all, those go first that waited longest.
+    # If credit or the batch is too small for all, those that waited longest come first.
     chosen: list[Candidate] = []
     for candidate in sorted(ready, key=lambda one: one.stepped):
-        if len(chosen) < batch and candidate.group.may_step:
+        if len(chosen) < batch and candidate.request.may_step:
             chosen.append(candidate)
-            candidate.group.planned_rows += 1
+            candidate.request.planned_rows += 1
     for candidate in chosen:
-        candidate.group.planned_rows -= 1  # counted when really taken
+        candidate.request.planned_rows -= 1  # counted once its tokens are planned
     return sorted(chosen, key=lambda one: one.turn)
 
 
 class Scheduler:
-    """The policy. `pace`: prompt tokens of a step, by streams and prompts there are; `score_rows`: prompt rows read.
+    """Plans the steps of all requests. `score_rows`: rows of prompt logits that one step may read.
 
-    `pays`: how often a guess must come true to be worth computing, by streams there are.
+    `prefill_budget`: from the numbers of streams and prompts to the prompt tokens of a step.
+    `min_acceptance`: from the number of streams to the acceptance from which a draft is worth computing.
     """
 
     def __init__(
@@ -75,24 +77,22 @@ class Scheduler:
         cache: KVCache,
         traits: ExecutorTraits,
         *,
-        pace: Callable[[int, int], int],
-        pays: Callable[[int], float] = assumed_min_acceptance,
+        prefill_budget: Callable[[int, int], int],
+        min_acceptance: Callable[[int], float] = assumed_min_acceptance,
         score_rows: int = 128,
     ) -> None:
         if score_rows < 1:
-            raise ValueError("score_rows must be at least 1: a slice of nothing never ends")
+            raise ValueError("score_rows must be at least 1: an empty slice makes no progress")
         self._cache = cache
         self._traits = traits
-        self._pace = pace
-        self._pays = pays
+        self._prefill_budget = prefill_budget
+        self._min_acceptance = min_acceptance
         self._score_rows = score_rows
-        self.on_started: Callable[[Candidate], None] = (
-            _ignore  # told of each prompt that starts, as far as it was found
-        )
+        self.on_started: Callable[[Candidate], None] = _ignore  # called when a prompt starts, with its cached prefix
         self._waiting = WaitingQueue()
         self._running: list[Candidate] = []
         self._plans, self._adapter = 0, ""
-        self._counted: list[ScheduledRequest] = []  # whose `planned` is not zero
+        self._counted: list[ScheduledRequest] = []  # whose `planned_rows` is not zero
         self.counters = SchedulerCounters()
 
     @property
@@ -105,47 +105,54 @@ class Scheduler:
         """Whether no candidate is left."""
         return not self._running and not len(self._waiting)
 
-    def add(self, group: ScheduledRequest) -> None:
+    def add(self, request: ScheduledRequest) -> None:
         """Queue a request's candidates."""
-        self._waiting.add(group)
+        self._waiting.add(request)
 
     def append(self, row: LogitsRow, tokens: Sequence[int]) -> None:
-        """Go on from the tokens drawn at a row: all but the last repeat its draft, so they are computed already."""
+        """Append the tokens sampled at a row to its candidate: all but the last repeat its draft, so are computed."""
+        candidate, n_accepted = row.candidate, len(tokens) - 1
         if row.draft:
             self.counters.drafted += len(row.draft)
-            self.counters.accepted += len(tokens) - 1
-        drafting.append_accepted(row, tokens, self._cache)
+            self.counters.accepted += n_accepted
+            slot = require_value(candidate.slot, "a draft was computed without a sequence")
+            self._cache.confirm(slot, row.draft[:n_accepted], len(row.draft))
+            candidate.computed += n_accepted
+        candidate.tokens += tokens
+        if candidate.lookup is not None:
+            for token in tokens:
+                candidate.lookup.feed(token)
 
     def finish(self, candidate: Candidate) -> None:
-        """A candidate's answer is complete; its KV may serve later prompts."""
+        """Release a candidate whose answer is complete; later prompts may reuse its KV."""
         self._release(candidate)
 
-    def remove(self, group: ScheduledRequest) -> None:
-        """Drop a request, in whatever phase it is, and free what it holds."""
-        self._waiting.remove_request(group)
-        for candidate in [one for one in self._running if one.group is group]:
+    def remove(self, request: ScheduledRequest) -> None:
+        """Drop a request, whatever its phase, and free what it holds."""
+        self._waiting.remove_request(request)
+        for candidate in [one for one in self._running if one.request is request]:
             self._release(candidate)
 
     def fail(self, plan: StepPlan) -> list[ScheduledRequest]:
-        """The step's forward pass broke: drop all requests that were in it, with their KV, and say which."""
+        """Drop all requests of a step whose forward pass failed, with their KV, and return them."""
         self._cache.clear_reservations()
-        groups = {part.candidate.group.id: part.candidate.group for part in plan.slices}
+        requests = {part.candidate.request.id: part.candidate.request for part in plan.slices}
         self._cache.drop(part.candidate.slot for part in plan.slices if part.candidate.slot is not None)
         for part in plan.slices:
             self._running.remove(part.candidate)
             part.candidate.slot = None
-        for group in groups.values():
-            self.remove(group)
-        return list(groups.values())
+        for request in requests.values():
+            self.remove(request)
+        return list(requests.values())
 
     def plan(self) -> StepPlan:
-        """Decide what the next step computes, making room in the cache for it. No slices: nothing may step."""
+        """Decide what the next step computes and make room for it in the cache. No slices: nothing may step."""
         self._plans += 1
         if moved := self._cache.compact():
             next(one for one in self._running if one.slot == moved[0]).slot = moved[1]
         self._running.sort(key=lambda one: one.turn)
-        for group in self._counted:
-            group.planned_rows = 0
+        for request in self._counted:
+            request.planned_rows = 0
         self._counted.clear()
         plan = StepPlan(prefill=self._traits.batch, rows=self._score_rows)
         for candidate in _choose_decoding(self._running, self._traits.batch):
@@ -154,20 +161,20 @@ class Scheduler:
         plan.decode = len(plan.slices)
         starting = min(_count_runnable(self._waiting), self._traits.sequences - len(self._running))
         prompts = _count_runnable(self._running) - plan.decode + starting
-        plan.prefill = min(self._traits.batch - plan.decode, self._pace(plan.decode, prompts))
+        plan.prefill = min(self._traits.batch - plan.decode, self._prefill_budget(plan.decode, prompts))
         self._plan_prefill(plan)
         plan.prompt = sum(part.stop - part.start for part in plan.slices) - plan.decode
-        drafting.draft(plan, self._cache, self._traits, self._pays)
-        if not plan.slices:  # the engine now rests until there is news: nobody may be left who needs none
-            able = [one for one in (*self._running, *self._waiting) if one.group.may_step]
+        self._add_drafts(plan)
+        if not plan.slices:  # the engine now waits for updates, so no candidate may be left that needs none
+            able = [one for one in (*self._running, *self._waiting) if one.request.may_step]
             require(not able, f"{len(able)} candidates may step and none was planned")
         self._adapter = plan.arrange(self._adapter)
         return plan
 
     def commit(self, plan: StepPlan) -> list[LogitsRow]:
-        """Book a step that was computed; which rows of its logits to draw tokens from, and for whom."""
+        """Record a computed step; return the rows of its logits to sample from, each with its candidate."""
         self.counters.steps += 1
-        for part in plan.slices:  # all before any fork, which needs to know what room is really left
+        for part in plan.slices:  # all of them before any fork, which needs to know the room that is left
             candidate = part.candidate
             slot = require_value(candidate.slot, "a planned candidate lost its sequence")
             self._cache.extend(slot, candidate.tokens[part.start : part.stop])
@@ -175,29 +182,29 @@ class Scheduler:
             if candidate.scores_prompt:
                 candidate.scored = max(candidate.scored, min(part.stop, candidate.prompt_length))
         self._cache.clear_reservations(sum(len(part.draft) for part in plan.slices))
-        drawn: list[LogitsRow] = []
+        sampled: list[LogitsRow] = []
         rows = 0
         for part in plan.slices:
             candidate = part.candidate
             rows += len(part.rows)
             if candidate.pending == 0 and candidate.samples:
                 index = rows - 1 - len(part.draft)
-                drawn.append(LogitsRow(index, candidate, part.draft))
+                sampled.append(LogitsRow(index, candidate, part.draft))
                 if part.stop == candidate.prompt_length:
-                    drawn += [LogitsRow(index, twin) for twin in self._start_twins(candidate)]
-        return drawn
+                    sampled += [LogitsRow(index, twin) for twin in self._start_twins(candidate)]
+        return sampled
 
     def check_integrity(self) -> None:
-        """Recount what the cache holds. Raises AssertionError where the books are wrong."""
+        """Recount what the cache holds. Raises AssertionError if the counts are wrong."""
         self._cache.check_integrity()
         for candidate in self._running:
             slot = require_value(candidate.slot, "running without a sequence")
-            require(candidate.computed == self._cache.length(slot), "the KV is off")
-        require(bool(self._running) or self._cache.running_cells == 0, "cells held by nobody")
+            require(candidate.computed == self._cache.length(slot), "the KV has another length than its candidate")
+        require(bool(self._running) or self._cache.running_cells == 0, "cells are held by no candidate")
 
     def _plan_tokens(self, plan: StepPlan, candidate: Candidate) -> int:
-        """Put a candidate's next tokens into the plan, as many as budgets and cells allow; how many."""
-        if not candidate.group.may_step:
+        """Plan a candidate's next tokens, as many as budgets and cells allow; return their number."""
+        if not candidate.request.may_step:
             return 0
         wanted = min(candidate.pending, plan.prefill)
         if candidate.is_scoring:
@@ -210,7 +217,7 @@ class Scheduler:
         if wanted <= 0:
             return 0
         start, stop = candidate.computed, candidate.computed + wanted
-        slot = require_value(candidate.slot, "a candidate without a sequence is never planned")
+        slot = require_value(candidate.slot, "a candidate without a sequence was planned")
         rows = candidate.rows(start, stop)
         plan.slices.append(StepSlice(candidate, start, stop, rows))
         plan.planned.add(slot)
@@ -218,21 +225,42 @@ class Scheduler:
         if candidate.is_scoring:
             plan.rows -= wanted
         if stop == len(candidate.tokens):
-            self._count(candidate.group)
+            self._count(candidate.request)
         candidate.stepped = self._plans
         return wanted
 
-    def _count(self, group: ScheduledRequest) -> None:
-        """One more row that may become a delta of this request."""
-        group.planned_rows += 1
-        self._counted.append(group)
+    def _count(self, request: ScheduledRequest) -> None:
+        """Count one more row that may become a delta of this request."""
+        request.planned_rows += 1
+        self._counted.append(request)
+
+    def _add_drafts(self, plan: StepPlan) -> None:
+        """Add drafts after the last tokens of candidates, in room that nothing else needs; none is preempted for it."""
+        total = sum(part.stop - part.start for part in plan.slices)
+        threshold = self._min_acceptance(max(plan.decode, 1))
+        for index, part in enumerate(plan.slices):
+            candidate = part.candidate
+            if candidate.lookup is None or part.stop < len(candidate.tokens) or candidate.is_scoring:
+                continue
+            room = min(self._traits.batch - total, self._traits.window - part.stop)
+            request = candidate.request
+            if request.quota is not None:
+                room = min(room, request.quota - request.planned_rows)
+            draft = candidate.lookup.draft(room, threshold)
+            draft = draft[: max(0, len(draft) - (total + len(draft)) % TILE)]
+            if draft and self._cache.reserve(len(draft)):
+                rows = range(part.rows.start, part.stop + len(draft))
+                plan.slices[index] = StepSlice(candidate, part.start, part.stop, rows, draft)
+                total += len(draft)
+                request.planned_rows += len(draft) if request.quota is not None else 0
+                plan.drafted += len(draft)
 
     def _preempt(self, plan: StepPlan, by: Candidate | None) -> bool:
-        """Take the sequence of a candidate without credit, or else of the youngest one that is younger than `by`."""
-        outside = [one for one in self._running if one.slot not in plan.planned and one is not by]
-        victims = [one for one in outside if not one.group.credit > 0]
+        """Take the slot of a candidate without credit, or else of the youngest one that is younger than `by`."""
+        unplanned = [one for one in self._running if one.slot not in plan.planned and one is not by]
+        victims = [one for one in unplanned if not one.request.credit > 0]
         if not victims and by is not None:
-            victims = [one for one in outside if one.turn > by.turn]
+            victims = [one for one in unplanned if one.turn > by.turn]
         if not victims:
             return False
         victim = max(victims, key=lambda one: one.turn)
@@ -242,77 +270,105 @@ class Scheduler:
         return True
 
     def _release(self, candidate: Candidate) -> None:
-        """Give back a running candidate's sequence."""
+        """Return a running candidate's slot to the cache."""
         self._running.remove(candidate)
         if candidate.slot is not None:
             self._cache.retire(candidate.slot)
         candidate.slot, candidate.computed = None, 0
 
     def _plan_prefill(self, plan: StepPlan) -> None:
-        """Take on prompts, those under way and those waiting, in the order that is fair.
+        """Plan prompt tokens of running and waiting candidates, in fair order.
 
-        Waiting ones start until one has to wait for cells or a sequence id. Among those under way are also streams
-        whose credit went to a younger one that then found no room.
+        Waiting ones start until one has to wait for cells or a slot. The running ones include streams whose credit
+        went to a younger one that then found no room.
         """
         is_full = False
-        under_way = [one for one in self._running if one.slot not in plan.planned]
-        for candidate in self._waiting.in_order(under_way):
+        unplanned = [one for one in self._running if one.slot not in plan.planned]
+        for candidate in self._waiting.in_order(unplanned):
             if plan.prefill <= 0:
                 return
             if candidate.slot is None:
                 is_full = is_full or not self._admit(plan, candidate)
             if candidate.slot is not None:
-                self._waiting.charge(candidate.group.fair_share_key, self._plan_tokens(plan, candidate))
+                self._waiting.charge(candidate.request.fair_share_key, self._plan_tokens(plan, candidate))
 
     def _admit(self, plan: StepPlan, candidate: Candidate) -> bool:
-        """Start a waiting candidate, or leave it be for now; False: nobody else may start before it."""
-        if not candidate.is_waiting or not candidate.group.may_step:
+        """Start a waiting candidate, or skip it for now; False: no other candidate may start before it."""
+        if not candidate.is_waiting or not candidate.request.may_step:
             return True
-        if should_wait_for_prefix(candidate, self._running, self._cache):
+        if self._should_wait_for_prefix(candidate):
             return True
         while not self._start(candidate):
             if not self._preempt(plan, None):
                 return False
         return True
 
+    def _should_wait_for_prefix(self, candidate: Candidate) -> bool:
+        """Return whether a running candidate will compute a longer prefix of this prompt than the cache has now.
+
+        It is certain to: it holds a slot and has credit. When it loses either, the decision is made again.
+        """
+        leader = candidate.leader
+        if leader is not None and (leader.is_scoring or not leader.started):
+            return True  # its answer begins with the scored prompt, and only the leader counts cached tokens
+        awaited = candidate.awaited
+        if awaited is not None and awaited.will_reach(candidate.awaits_length):
+            return True
+        candidate.awaited = None
+        if not self._cache.can_fork:
+            return False
+        match = self._cache.match(candidate.request.namespace, candidate.tokens, candidate.reusable)
+        cached = match.length if match else 0
+        for other in self._running:
+            if other.request.namespace != candidate.request.namespace or not other.will_reach(other.prompt_length):
+                continue
+            # A twin takes over the whole prompt with its last logits; others recompute at least one token.
+            takes_all = candidate.is_twin(other) and not candidate.is_scoring
+            limit = candidate.prompt_length if takes_all else min(candidate.reusable, other.prompt_length)
+            shared = common_length(candidate.tokens, other.tokens, limit)
+            if other.will_reach(shared) and (takes_all or shared - cached >= MIN_SHARED_TOKENS):
+                candidate.awaited, candidate.awaits_length = other, shared
+                return True
+        return False
+
     def _start(self, candidate: Candidate) -> bool:
-        """Give a waiting candidate a sequence, begun with what is kept; False: there is no room now."""
-        match = self._cache.match(candidate.group.namespace, candidate.tokens, candidate.reusable)
+        """Give a waiting candidate a slot that begins with its cached prefix; False: there is no room now."""
+        match = self._cache.match(candidate.request.namespace, candidate.tokens, candidate.reusable)
         if self._running:
-            promised = sum(other.pending for other in self._running)
-            reserve = promised + HEADROOM * len(self._running)
+            pending = sum(other.pending for other in self._running)
+            reserve = pending + HEADROOM * len(self._running)
             if self._cache.running_cells + self._cache.cost(candidate.tokens, match) + reserve > self._traits.cells:
                 return False
-        slot = self._cache.allocate(candidate.group.namespace, match)
+        slot = self._cache.allocate(candidate.request.namespace, match)
         if slot is None:
             return False
         self._activate(candidate, slot)
         return True
 
     def _activate(self, candidate: Candidate, slot: int) -> None:
-        """A candidate leaves the waiting list with a sequence; count what it did not have to compute."""
+        """Move a candidate from the waiting queue to the running ones; count its cached tokens."""
         self._waiting.remove(candidate)
         self._running.append(candidate)
         candidate.slot, candidate.computed, candidate.awaited = slot, self._cache.length(slot), None
         if candidate.leader is None and not candidate.started:
-            candidate.group.cached += candidate.computed
-            self.counters.begin(candidate.prompt_length, candidate.computed)
+            candidate.request.cached += candidate.computed
+            self.counters.add_prompt(candidate.prompt_length, candidate.computed)
             self.on_started(candidate)
         candidate.started = True
 
     def _start_twins(self, leader: Candidate) -> list[Candidate]:
-        """Start the waiting candidates of a prompt just computed: its logits are theirs too, its KV is forked."""
+        """Start the other candidates of a prompt just computed: they share its logits, and its KV is forked."""
         started: list[Candidate] = []
         slot = require_value(leader.slot, "a prompt was computed without a sequence")
-        for twin in leader.group.candidates:
+        for twin in leader.request.candidates:
             has_begun = not twin.is_waiting or len(twin.tokens) > twin.prompt_length
-            if has_begun or not twin.is_twin(leader) or not twin.group.may_step:
+            if has_begun or not twin.is_twin(leader) or not twin.request.may_step:
                 continue
             target = self._cache.fork_active(slot)
             if target is None:
                 break
             self._activate(twin, target)
-            self._count(twin.group)
+            self._count(twin.request)
             twin.stepped = self._plans
             started.append(twin)
         return started

@@ -1,7 +1,12 @@
-"""What one step computes, and whose next token each row of its logits says. Plain values, no policy."""
+"""What one step computes, and which row of its logits belongs to which candidate. Plain values, no policy."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import groupby
 
+import numpy as np
+
+from homeport.engines.text.executor import TokenBatch
 from homeport.engines.text.invariant import require_value
 from homeport.engines.text.scheduled_request import Candidate
 
@@ -10,7 +15,7 @@ from homeport.engines.text.scheduled_request import Candidate
 class StepSlice:
     """Tokens `start`..`stop` of a candidate, computed in this step; `rows`: the positions whose logits are read.
 
-    `draft`: tokens computed behind them on the guess that these come next.
+    `draft`: tokens computed after them because they may come next.
     """
 
     candidate: Candidate
@@ -22,9 +27,9 @@ class StepSlice:
 
 @dataclass(slots=True)
 class StepPlan:
-    """One step. `prefill` and `rows` are what is left of the budgets while the plan is made.
+    """One step. `prefill` and `rows` are what is left of the budgets while the plan is built.
 
-    `decode`, `drafted` and `prompt`: tokens it takes on for streams, on a guess of what these draw, and of prompts.
+    `decode`, `drafted` and `prompt` count its tokens of streams, of their drafts and of prompts.
     """
 
     prefill: int
@@ -33,29 +38,58 @@ class StepPlan:
     drafted: int = 0
     prompt: int = 0
     slices: list[StepSlice] = field(default_factory=list)
-    planned: set[int] = field(default_factory=set)  # sequence ids in `slices`
+    planned: set[int] = field(default_factory=set)  # slots in `slices`
 
     def arrange(self, adapter: str) -> str:
-        """Put slices in the order in which they are computed, those of `adapter` first; give the last one's adapter.
+        """Sort slices into the order of computing, those of `adapter` first; return the last one's adapter.
 
-        Executors compute sequences of adjoining ids together, and to change the adapter costs them some milliseconds.
+        Executors compute sequences of adjacent ids together, and changing the adapter costs them some milliseconds.
         """
 
-        def place(part: StepSlice) -> tuple[bool, str, int]:
-            own = part.candidate.group.adapter
+        def rank(part: StepSlice) -> tuple[bool, str, int]:
+            own = part.candidate.request.adapter
             return own != adapter, own, require_value(part.candidate.slot, "a planned candidate holds no sequence")
 
-        self.slices.sort(key=place)
-        return self.slices[-1].candidate.group.adapter if self.slices else adapter
+        self.slices.sort(key=rank)
+        return self.slices[-1].candidate.request.adapter if self.slices else adapter
+
+    def token_batches(self) -> list[TokenBatch]:
+        """Return the slices' tokens as one batch per adapter; `logits_indices` in the order of the slices."""
+        parts = groupby(self.slices, lambda part: part.candidate.request.adapter)
+        return [_token_batch(adapter, slices) for adapter, slices in parts]
 
 
 @dataclass(frozen=True, slots=True)
 class LogitsRow:
-    """Row `index` of the step's logits says what comes next for a candidate.
+    """Row `index` of the step's logits predicts a candidate's next token.
 
-    Each row behind it says what comes after one more token of `draft`, if the draws so far agree with it.
+    Each following row predicts the token after one more token of `draft`, if the tokens sampled so far agree with it.
     """
 
     index: int
     candidate: Candidate
     draft: tuple[int, ...] = ()
+
+
+def _token_batch(adapter: str, slices: Iterable[StepSlice]) -> TokenBatch:
+    """Return the tokens of slices (N int32 each), grouped by sequence; `logits_indices` (M) in their order."""
+    tokens: list[int] = []
+    positions: list[int] = []
+    sequences: list[int] = []
+    wanted: list[int] = []
+    for part in slices:
+        shift = len(tokens) - part.start
+        wanted.extend(position + shift for position in part.rows)
+        tokens.extend(part.candidate.tokens[part.start : part.stop])
+        tokens.extend(part.draft)
+        stop = part.stop + len(part.draft)
+        positions.extend(range(part.start, stop))
+        sequence = require_value(part.candidate.slot, "a planned candidate holds no sequence")
+        sequences.extend([sequence] * (stop - part.start))
+    return TokenBatch(
+        np.array(tokens, dtype=np.int32),
+        np.array(positions, dtype=np.int32),
+        np.array(sequences, dtype=np.int32),
+        np.array(wanted, dtype=np.int32),
+        adapter,
+    )

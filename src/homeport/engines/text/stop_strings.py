@@ -1,32 +1,32 @@
-"""Find stop strings in text that arrives piece by piece.
+"""Finds stop strings in text that arrives in pieces.
 
-One Knuth-Morris-Pratt automaton per string, so that a match, and how much of the text's end could still become one,
-are both known after each character, at a cost that no string or text can make worse than linear. Knows no tokens.
+Uses one Knuth-Morris-Pratt automaton per string. After each character it knows whether a string matches, and how much
+of the text's end could still become a match; the cost is linear for every string and text. Knows no tokens.
 """
 
 from collections.abc import Sequence
 
 
 class StopStrings:
-    """The strings and their tables, made once for all answers of a request. Empty strings never stop anything."""
+    """The strings and their tables, built once for all answers of a request. Empty strings are ignored."""
 
     def __init__(self, stops: Sequence[str]) -> None:
         self.tables = tuple((stop, _fallback(stop)) for stop in dict.fromkeys(stops) if stop)
 
 
 class StopStringFinder:
-    """Watches one text for the first stop string to be completed."""
+    """Finds the first stop string that is completed in one text."""
 
     def __init__(self, stops: StopStrings) -> None:
         self._automata = [_Automaton(stop, fallback) for stop, fallback in stops.tables]
 
     @property
     def held_characters(self) -> int:
-        """How many characters at the end of the text so far are the beginning of some stop string."""
+        """The number of characters at the end of the text that are the beginning of a stop string."""
         return max((automaton.matched for automaton in self._automata), default=0)
 
     def feed(self, text: str) -> int | None:
-        """Read on. If a stop string is completed: where it begins, relative to `text`'s start (may be negative).
+        """Read more text. If it completes a stop string, return where that begins relative to `text` (may be negative).
 
         The string completed first counts; of those completed by the same character, the longest.
         """
@@ -34,9 +34,9 @@ class StopStringFinder:
             return None
         for index, character in enumerate(text):
             lengths = [automaton.step(character) for automaton in self._automata]
-            found = max(lengths)
-            if found:
-                return index + 1 - found
+            longest = max(lengths)
+            if longest:
+                return index + 1 - longest
         return None
 
 
@@ -49,7 +49,7 @@ class _Automaton:
         self._fallback = fallback
 
     def step(self, character: str) -> int:
-        """Take one character; the stop string's length if this completes it, else 0."""
+        """Read one character; return the stop string's length if this completes it, else 0."""
         while self.matched and self._stop[self.matched] != character:
             self.matched = self._fallback[self.matched]
         if self._stop[self.matched] == character:
@@ -61,11 +61,11 @@ class _Automaton:
 
 
 def _fallback(stop: str) -> list[int]:
-    """At `n`: the longest proper prefix of `stop[:n]` that is also its suffix."""
-    found = [0, 0]
+    """Return at index `n` the length of the longest proper prefix of `stop[:n]` that is also its suffix."""
+    table = [0, 0]
     for length in range(1, len(stop)):
-        candidate = found[length]
+        candidate = table[length]
         while candidate and stop[candidate] != stop[length]:
-            candidate = found[candidate]
-        found.append(candidate + (stop[candidate] == stop[length]))
-    return found
+            candidate = table[candidate]
+        table.append(candidate + (stop[candidate] == stop[length]))
+    return table

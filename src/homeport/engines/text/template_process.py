@@ -1,7 +1,7 @@
 """Renders chat templates in separate processes, which are killed if a template takes too long.
 
-Has the interface of `sandbox.Program`. A process compiles the template once and renders a conversation in one round
-trip. Another one is started if two threads render at the same time, or after one was killed.
+A process compiles the template once and renders a conversation in one round trip. Another one is started if two threads
+render at the same time, or after one was killed.
 """
 
 import contextlib
@@ -18,11 +18,11 @@ from typing import Any, BinaryIO, cast
 
 from homeport.domain import child_environment
 from homeport.domain.errors import EngineFailed, Unavailable
-from homeport.engines.text.sandbox import ChatTemplateError, Run, TemplateStopped
+from homeport.engines.text.template_sandbox import ChatTemplateError, Run, TemplateStopped
 from homeport.engines.text.template_worker import receive, send
 
 WAIT_S = 60.0
-"""Of time as such: a busy machine may give two seconds of CPU time only slowly."""
+"""Wall-clock time: on a busy machine, two seconds of CPU time may take long."""
 _POLL_MS = 50
 _WORKER = "homeport.engines.text.template_worker"
 _BOOT = f"import os, sys; sys.path[:] = sys.argv.pop().split(os.pathsep); from {_WORKER} import main; main()"
@@ -32,9 +32,9 @@ Check = Callable[[], None]
 
 
 class IsolatedProgram:
-    """A template compiled in another process. Raises ChatTemplateError where it does not compile within the limits.
+    """A template compiled in another process. Raises ChatTemplateError if it does not compile within the limits.
 
-    May be used by several threads. Raises Unavailable where no process can be started.
+    Several threads may use it. Raises Unavailable if no process can be started.
     """
 
     def __init__(self, source: str) -> None:
@@ -45,21 +45,21 @@ class IsolatedProgram:
         self._idle.append(_Process(source))
 
     def render(self, runs: Sequence[Run], check: Check | None = None) -> list[str]:
-        """The output of each run. Raises ChatTemplateError, and what `check` raises, which is called while it waits."""
+        """Return the output of each run. Raises ChatTemplateError, and what `check` raises, called while it waits."""
         process = self._free() or _Process(self._source)
         try:
-            answer = process.ask([list(run) for run in runs], check)
+            reply = process.request([list(run) for run in runs], check)
         except BaseException:
             process.end()
             raise
-        if answer.get("stopped"):
+        if reply.get("stopped"):
             process.end()
-            raise TemplateStopped(answer["refused"])
+            raise TemplateStopped(reply["refused"])
         with self._lock:
             self._idle.append(process)
-        if "refused" in answer:
-            raise ChatTemplateError(answer["refused"])
-        return cast("list[str]", answer["texts"])
+        if "refused" in reply:
+            raise ChatTemplateError(reply["refused"])
+        return cast("list[str]", reply["texts"])
 
     def close(self) -> None:
         """End the processes."""
@@ -67,7 +67,7 @@ class IsolatedProgram:
             _end(self._idle)
 
     def _free(self) -> "_Process | None":
-        """A process that waits for work; one that died meanwhile is forgotten."""
+        """Return an idle process, None if there is none; dead ones are removed."""
         with self._lock:
             while self._idle:
                 process = self._idle.pop()
@@ -79,7 +79,7 @@ class IsolatedProgram:
 
 class _Process:
     def __init__(self, source: str) -> None:
-        # No site packages of its own to look through, no variables of the environment that change Python.
+        # Without site packages, and isolated from environment variables that change Python.
         command = [sys.executable, "-I", "-S", "-c", _BOOT, os.pathsep.join(path for path in sys.path if path)]
         try:
             self._child = subprocess.Popen(
@@ -88,47 +88,47 @@ class _Process:
         except OSError as error:
             raise Unavailable(f"The process that renders the chat template cannot be started: {error}") from error
         self._requests = cast("BinaryIO", self._child.stdin)
-        self._answers = cast("BinaryIO", self._child.stdout)
+        self._replies = cast("BinaryIO", self._child.stdout)
         try:
-            answer = self.ask(source, None)
+            reply = self.request(source, None)
         except BaseException:
             self.end()
             raise
-        if "refused" in answer:
+        if "refused" in reply:
             self.end()
-            raise ChatTemplateError(answer["refused"])
+            raise ChatTemplateError(reply["refused"])
 
     @property
     def is_alive(self) -> bool:
         return self._child.poll() is None
 
-    def ask(self, message: object, check: Check | None) -> dict[str, Any]:
-        """Send a message and wait for the answer to it. Raises TemplateStopped where the process had to be killed."""
+    def request(self, message: object, check: Check | None) -> dict[str, Any]:
+        """Send a message and wait for the reply. Raises TemplateStopped if the process exceeds its time."""
         ready = select.poll()
-        ready.register(self._answers, select.POLLIN)
-        until = time.monotonic() + WAIT_S
+        ready.register(self._replies, select.POLLIN)
+        deadline = time.monotonic() + WAIT_S
         try:
             send(self._requests, message)
             while not ready.poll(_POLL_MS):
                 if check is not None:
                     check()
-                if time.monotonic() > until:
+                if time.monotonic() > deadline:
                     raise TemplateStopped(_TOO_LONG)
-            return cast("dict[str, Any]", receive(self._answers))
+            return cast("dict[str, Any]", receive(self._replies))
         except (EOFError, BrokenPipeError) as error:
-            raise _ending(self._child.wait()) from error
+            raise _exit_error(self._child.wait()) from error
 
     def end(self) -> None:
         """Kill it and wait until its memory is freed."""
         self._child.kill()
         self._child.wait()
-        for stream in (self._requests, self._answers):
-            with contextlib.suppress(OSError):  # what was not sent is not missed
+        for stream in (self._requests, self._replies):
+            with contextlib.suppress(OSError):  # unsent data does not matter
                 stream.close()
 
 
-def _ending(code: int) -> Exception:
-    """What it means that the process ended with this code."""
+def _exit_error(code: int) -> Exception:
+    """Return the error for a process that ended with this code."""
     if code == -signal.SIGPROF:
         return TemplateStopped(_TOO_LONG)
     if code < 0:

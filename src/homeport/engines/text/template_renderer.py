@@ -1,100 +1,128 @@
-"""Renders a conversation with a chat template: the text, the places of the contents, and changes to the messages.
+"""Renders a conversation with a chat template: its text, where the contents are, and the changes to the messages.
 
 Templates differ in what they accept: contents as lists of parts, the `developer` role, system messages, roles that do
 not alternate. The first two are determined when the template is compiled, the others when it refuses a conversation.
-Knows nothing of tokens.
+Templates of tested models run in this process, all others in a separate one. Knows nothing of tokens.
 """
 
 import contextlib
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from homeport.domain.content import Message, text_message
-from homeport.engines.text import template_programs
 from homeport.engines.text.message_variants import (
     MessageVariant,
     as_system,
     list_variants,
     named,
 )
-from homeport.engines.text.placeholders import Placeholders
-from homeport.engines.text.sandbox import ChatTemplateError, Run, TemplateStopped
+from homeport.engines.text.template_placeholders import Placeholders
+from homeport.engines.text.template_process import IsolatedProgram
+from homeport.engines.text.template_sandbox import ChatTemplateError, Run, SandboxedTemplate, TemplateStopped
 
 Check = Callable[[], None]
+KNOWN = frozenset(
+    {
+        "cd8e9439f0570856fd70470bf8889ebd8b5d1107207f67a5efb46e342330527f",  # qwen2.5-coder-0.5b
+        "872be49dbb638044ad01b60388f48d469ff2980e5f0dccdc22ec907db54d0788",  # smollm2-135m
+        "4f05b98fc0a9dde9a39d4b6e17f3bf427b1eea5b95776755fd5d05cda72a3b35",  # the fake executor of the tests
+    }
+)
+"""SHA-256 of templates whose time and memory are known to grow no faster than the conversation."""
 _PROBE = "Some words."
 _DEVELOPER = "developer"
 _OTHER_ROLE = "narrator"  # no template knows it
 
 
+class TemplateProgram(Protocol):
+    """A compiled chat template, in this process or another."""
+
+    def render(self, runs: Sequence[Run], check: Check | None = None) -> list[str]:
+        """Return the output of each run. Raises ChatTemplateError, and what `check` raises."""
+        ...
+
+    def close(self) -> None:
+        """Free its resources."""
+        ...
+
+
+def is_known(source: str) -> bool:
+    """Return whether a template may run in this process."""
+    return hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest() in KNOWN
+
+
 class RenderedConversation(NamedTuple):
-    """A rendering with placeholders (`framed`) and one with the contents (`text`), of what the messages became."""
+    """A rendering with placeholders and one with the contents (`text`), of the possibly changed messages."""
 
     messages: Sequence[Message]
-    slots: Placeholders
-    framed: str
+    placeholders: Placeholders
+    with_placeholders: str
     text: str
     changes: tuple[str, ...]
 
 
 class TemplateRenderer:
-    """One model's template. `variables`: what it is given besides the messages. Raises ChatTemplateError."""
+    """One model's template. `variables` are passed to it along with the messages. Raises ChatTemplateError."""
 
     def __init__(self, source: str, variables: Mapping[str, str]) -> None:
         self._variables = variables
-        self._program = template_programs.compile_template(source)
+        self._program: TemplateProgram = SandboxedTemplate(source) if is_known(source) else IsolatedProgram(source)
         self._has_parts = False
-        said = [text_message("user", _PROBE)]
-        if not self._holds(said):
+        probe = [text_message("user", _PROBE)]
+        if not self._accepts(probe):
             self._has_parts = True
-            self._has_parts = self._holds(said)
-        self.knows_developer = _DEVELOPER in source and self._tells_developer()
+            self._has_parts = self._accepts(probe)
+        self.knows_developer = _DEVELOPER in source and self._handles_developer()
 
-    def place(self, messages: Sequence[Message], check: Check | None = None) -> RenderedConversation:
-        """Render so that the template has a place for everything. Raises ChatTemplateError, the first reason of all."""
-        found = list_variants(as_system(messages))
+    def render_messages(self, messages: Sequence[Message], check: Check | None = None) -> RenderedConversation:
+        """Render the first variant that the template writes completely. Raises the first ChatTemplateError if none."""
+        variants = list_variants(as_system(messages))
         if self.knows_developer and any(message.role == _DEVELOPER for message in messages):
-            found = chain(list_variants(messages), found)
+            variants = chain(list_variants(messages), variants)
         refusal: ChatTemplateError | None = None
-        for variant in found:
+        for variant in variants:
             try:
-                return self._placed(variant, check)
+                return self._render_variant(variant, check)
             except TemplateStopped:
                 raise
             except ChatTemplateError as error:
                 refusal = refusal or error
         raise refusal or ChatTemplateError("There is no message.")
 
-    def render(self, placement: RenderedConversation, change: Callable[[str], str], check: Check | None = None) -> str:
-        """Render the same once more, contents and names changed so. Raises ChatTemplateError."""
-        return self._program.render([self._run(placement.messages, *placement.slots.mapped(change))], check)[0]
+    def render_changed(
+        self, rendered: RenderedConversation, change: Callable[[str], str], check: Check | None = None
+    ) -> str:
+        """Render the same messages again, with `change` applied to contents and names. Raises ChatTemplateError."""
+        return self._program.render([self._run(rendered.messages, *rendered.placeholders.texts(change))], check)[0]
 
     def close(self) -> None:
-        """Free what it holds."""
+        """Free its resources."""
         self._program.close()
 
-    def _placed(self, variant: MessageVariant, check: Check | None) -> RenderedConversation:
-        placement, unused = self._tried(variant, check)
+    def _render_variant(self, variant: MessageVariant, check: Check | None) -> RenderedConversation:
+        rendered, unused = self._render_both(variant, check)
         if unused:
             messages = [named(message) if at in unused else message for at, message in enumerate(variant.messages)]
-            placement, _ = self._tried(variant._replace(messages=messages), check)
-        placed = placement.slots.placed(placement.framed)
-        for message, slot in zip(placement.messages, placement.slots.contents, strict=True):
-            if slot.text and slot.mark not in placed:
+            rendered, _ = self._render_both(variant._replace(messages=messages), check)
+        written = rendered.placeholders.find(rendered.with_placeholders)
+        for message, content in zip(rendered.messages, rendered.placeholders.contents, strict=True):
+            if content.text and content.mark not in written:
                 raise ChatTemplateError(
                     f"The model's chat template has no place for a message of role '{message.role}'."
                 )
-        return placement
+        return rendered
 
-    def _tried(self, variant: MessageVariant, check: Check | None) -> tuple[RenderedConversation, set[int]]:
-        """Render both ways; give that, and the messages whose names the template did not write."""
+    def _render_both(self, variant: MessageVariant, check: Check | None) -> tuple[RenderedConversation, set[int]]:
+        """Render with placeholders and with contents; also return the messages whose names were not written."""
         messages, changes = variant
-        slots = Placeholders(messages)
-        runs = [self._run(messages, *slots.marks), self._run(messages, *slots.mapped(str))]
-        framed, text = self._program.render(runs, check)
-        placed = slots.placed(framed)
-        unused = {at for at, slot in enumerate(slots.names) if slot.text and slot.mark not in placed}
-        return RenderedConversation(messages, slots, framed, text, changes), unused
+        placeholders = Placeholders(messages)
+        runs = [self._run(messages, *placeholders.marks), self._run(messages, *placeholders.texts())]
+        with_placeholders, text = self._program.render(runs, check)
+        written = placeholders.find(with_placeholders)
+        unused = {at for at, name in enumerate(placeholders.names) if name.text and name.mark not in written}
+        return RenderedConversation(messages, placeholders, with_placeholders, text, changes), unused
 
     def _run(self, messages: Sequence[Message], contents: Sequence[str], names: Sequence[str]) -> Run:
         turns: list[dict[str, object]] = []
@@ -105,7 +133,7 @@ class TemplateRenderer:
             if name:
                 turn["name"] = name
             turns.append(turn)
-        # Templates test for `none` what `transformers` gives them as None.
+        # `transformers` passes these as None, and templates test for `none`.
         variables = {"messages": turns, "tools": None, "documents": None, "add_generation_prompt": True}
         return Run({**variables, **self._variables}, 2 * (_length(contents) + _length(names)))
 
@@ -113,21 +141,22 @@ class TemplateRenderer:
         run = self._run(messages, [message.text for message in messages], ["" for _ in messages])
         return self._program.render([run])[0]
 
-    def _holds(self, messages: Sequence[Message]) -> bool:
-        """Whether the template takes the messages and writes their contents."""
+    def _accepts(self, messages: Sequence[Message]) -> bool:
+        """Return whether the template accepts the messages and writes their contents."""
         with contextlib.suppress(ChatTemplateError):
             return _PROBE in self._plain(messages)
         return False
 
-    def _tells_developer(self) -> bool:
-        """Whether the template handles the role itself, rather than writing the name of any role."""
-        found = []
+    def _handles_developer(self) -> bool:
+        """Return whether the template handles this role specially, rather than writing the name of any role."""
+        outputs = []
         for role in (_DEVELOPER, _OTHER_ROLE):
             with contextlib.suppress(ChatTemplateError):
-                found.append(self._plain([text_message(role, _PROBE), text_message("user", "x")]).replace(role, "role"))
-        return self._holds([text_message(_DEVELOPER, _PROBE), text_message("user", "x")]) and len(set(found)) == len(
-            found
-        )
+                outputs.append(
+                    self._plain([text_message(role, _PROBE), text_message("user", "x")]).replace(role, "role")
+                )
+        is_accepted = self._accepts([text_message(_DEVELOPER, _PROBE), text_message("user", "x")])
+        return is_accepted and len(set(outputs)) == len(outputs)
 
 
 def _length(texts: Iterable[str]) -> int:

@@ -1,4 +1,4 @@
-"""Describes a chat template for people: a program that reads one from standard input and answers in JSON.
+"""Describes a chat template for users: a program that reads one from standard input and writes a report as JSON.
 
 It renders small conversations in the same way as a server. Knows nothing of models.
 """
@@ -9,10 +9,9 @@ import msgspec
 
 from homeport.domain.content import Message, text_message
 from homeport.domain.models import TemplateReport
-from homeport.engines.text import template_programs
 from homeport.engines.text.message_variants import FOLDED, MERGED
-from homeport.engines.text.sandbox import ChatTemplateError
-from homeport.engines.text.template_renderer import TemplateRenderer
+from homeport.engines.text.template_renderer import TemplateRenderer, is_known
+from homeport.engines.text.template_sandbox import ChatTemplateError
 
 _TOKENS = {f"{short}_token": "" for short in ("bos", "eos", "unk", "pad")}
 _CASES = (
@@ -28,21 +27,21 @@ _WORDS = {
 
 
 def describe(source: str) -> TemplateReport:
-    """Try a template."""
+    """Render the sample conversations with a template and report the results."""
     try:
         renderer = TemplateRenderer(source, _TOKENS)
     except ChatTemplateError as error:
         return TemplateReport(fault=str(error))
-    notes = [f"{name}: {_tried(renderer, messages)}" for name, messages in _CASES]
+    notes = [f"{name}: {_result(renderer, messages)}" for name, messages in _CASES]
     notes.append(f"messages of the role developer: {'accepted' if renderer.knows_developer else 'as system messages'}")
-    place = "in the model's process" if template_programs.is_known(source) else "in a separate process"
+    place = "in the model's process" if is_known(source) else "in a separate process"
     renderer.close()
     return TemplateReport(notes=(*notes, f"rendered {place}"))
 
 
-def _tried(renderer: TemplateRenderer, messages: tuple[Message, ...]) -> str:
+def _result(renderer: TemplateRenderer, messages: tuple[Message, ...]) -> str:
     try:
-        return _WORDS[renderer.place(messages).changes]
+        return _WORDS[renderer.render_messages(messages).changes]
     except ChatTemplateError as error:
         return f"refused ({error})"
 

@@ -1,9 +1,9 @@
 """The process that runs an unknown chat template; it can be killed whatever the template does.
 
-Reads the template, then one request after another, from standard input; writes an answer to each. The kernel kills it
-if one answer takes more than `CPU_S` of CPU time, even within a single C call. Memory is limited where the system
-enforces RLIMIT_AS (Linux does, macOS does not). Exits when its standard input ends. Imports only what it needs: an idle
-process takes about 20 MB.
+It reads the template, then one request after another, from standard input, and writes a reply to each. The kernel kills
+it if one reply takes more than `CPU_S` of CPU time, even within a single C call. Memory is limited if the system
+enforces RLIMIT_AS (Linux does, macOS does not). It exits when its standard input ends, and imports only what it needs:
+an idle process takes about 20 MB.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ import struct
 import sys
 from typing import Any, BinaryIO
 
-from homeport.engines.text.sandbox import (
+from homeport.engines.text.template_sandbox import (
     ChatTemplateError,
     Run,
     SandboxedTemplate,
@@ -27,14 +27,14 @@ _HEAD = struct.Struct(">I")
 
 
 def send(stream: BinaryIO, value: object) -> None:
-    """Write one message. JSON in ASCII also carries half a surrogate pair."""
+    """Write one message. ASCII JSON can also contain half a surrogate pair."""
     data = json.dumps(value).encode()
     stream.write(_HEAD.pack(len(data)) + data)
     stream.flush()
 
 
 def receive(stream: BinaryIO) -> Any:
-    """Read one message. Raises EOFError where the stream ends."""
+    """Read one message. Raises EOFError if the stream ends."""
     head = stream.read(_HEAD.size)
     if len(head) < _HEAD.size:
         raise EOFError
@@ -46,9 +46,9 @@ def receive(stream: BinaryIO) -> Any:
 
 
 def main() -> None:
-    """Serve until standard input ends."""
+    """Process requests until standard input ends."""
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(name, signal.SIG_IGN)  # whoever started it ends it
+        signal.signal(name, signal.SIG_IGN)  # the parent process ends it
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     _limit(resource.RLIMIT_AS, MEMORY_BYTES)
     _limit(resource.RLIMIT_CORE, 0)
@@ -57,31 +57,31 @@ def main() -> None:
         _serve(sys.stdin.buffer, sys.stdout.buffer)
 
 
-def _serve(requests: BinaryIO, answers: BinaryIO) -> None:
+def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
     source = receive(requests)
     signal.setitimer(signal.ITIMER_PROF, CPU_S)
     try:
         program = SandboxedTemplate(source)
     except ChatTemplateError as error:
-        send(answers, {"refused": str(error)})
+        send(replies, {"refused": str(error)})
         return
-    send(answers, {})
+    send(replies, {})
     while True:
         signal.setitimer(signal.ITIMER_PROF, 0)
         runs = [Run(*run) for run in receive(requests)]
         signal.setitimer(signal.ITIMER_PROF, CPU_S)
         try:
-            answer: dict[str, object] = {"texts": program.render(runs)}
+            reply: dict[str, object] = {"texts": program.render(runs)}
         except TemplateStopped as error:
-            send(answers, {"refused": str(error), "stopped": True})
-            return  # the memory that it took goes back with the process
+            send(replies, {"refused": str(error), "stopped": True})
+            return  # the process ends, which frees the memory it took
         except ChatTemplateError as error:
-            answer = {"refused": str(error)}
-        send(answers, answer)
+            reply = {"refused": str(error)}
+        send(replies, reply)
 
 
 def _limit(kind: int, value: int) -> None:
     hard = resource.getrlimit(kind)[1]
-    most = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    limit = value if hard == resource.RLIM_INFINITY else min(value, hard)
     with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(kind, (most, most))
+        resource.setrlimit(kind, (limit, limit))

@@ -1,7 +1,7 @@
-"""Converts text or a conversation to token ids and back, and describes a tokeniser; no model computes.
+"""Answers token requests: converts text or a conversation to token ids and back, and describes the tokenizer.
 
-Names of control tokens in a text become these tokens here, as with the tokenisers that models are published with:
-nothing is generated from the result. Knows nothing of scheduling.
+The model computes nothing. Names of control tokens in a text become these tokens, as with the tokenizers that models
+are published with: nothing is generated from the result. Knows nothing of scheduling.
 """
 
 from homeport.domain.errors import InvalidRequest
@@ -17,30 +17,31 @@ from homeport.domain.text import (
 from homeport.engines import encodings
 from homeport.engines.text.executor import Tokenizer
 from homeport.engines.text.length_limits import Check
-from homeport.engines.text.prompt_processor import PreparedPrompts, PromptProcessor
+from homeport.engines.text.prepared_prompt import PreparedPrompts
+from homeport.engines.text.prompt_processor import PromptProcessor
 from homeport.engines.text.utf8 import token_text
 
-MOST_TEXT_BYTES = 4_000_000
-"""What the text of ids may be at most: it goes to the gateway in one message."""
-MOST_IDS = 1 << 18
-"""The same of a text's ids: with their names the gateway reads so many in some 50 ms, and streams wait meanwhile."""
+MAX_TEXT_BYTES = 4_000_000
+"""Of the text of token ids: it is sent to the gateway in one message."""
+MAX_IDS = 1 << 18
+"""Of a text: the gateway needs about 50 ms to read this many with their names, during which streams wait."""
 
 
 class RequestPreparer:
-    """Prepares both kinds of requests: those that generate, and those that are thereby answered."""
+    """Prepares text requests, and answers token requests."""
 
-    def __init__(self, executor: Tokenizer, preparer: PromptProcessor) -> None:
-        self._executor = executor
-        self._vocabulary = executor.vocabulary
-        self._preparer = preparer
+    def __init__(self, tokenizer: Tokenizer, prompts: PromptProcessor) -> None:
+        self._tokenizer = tokenizer
+        self._vocabulary = tokenizer.vocabulary
+        self._prompts = prompts
 
     def prepare(self, request: TextRequest | TokenRequest, check: Check) -> PreparedPrompts | Tokenised:
-        """Check, and tokenise. Raises InvalidRequest and ContextOverflow, `param` naming the field at fault.
+        """Check and tokenize. Raises InvalidRequest and ContextOverflow; `param` names the invalid field.
 
         `check` is called between pieces of the work, and may raise to end it.
         """
         if isinstance(request, TextRequest):
-            return self._preparer.prepare(request, check)
+            return self._prompts.prepare(request, check)
         if not request.prompts:
             return Tokenised(facts=self._facts())
         prompt = request.prompts[0]
@@ -48,7 +49,7 @@ class RequestPreparer:
             return Tokenised(text=self._text(prompt.ids, request.encoding))
         if request.encoding is not None:
             raise InvalidRequest(
-                f"This name stands for the token ids of {request.encoding}, which text is not encoded with here: use "
+                f"This alias uses the token ids of {request.encoding}, which Homeport does not encode text with: use "
                 "the model's real name.",
                 param="model",
             )
@@ -58,23 +59,23 @@ class RequestPreparer:
     def _ids(self, prompt: TextPrompt | ChatPrompt, check: Check, *, adds_start: bool) -> tuple[int, ...]:
         if isinstance(prompt, ChatPrompt):
             return (
-                self._preparer.prepare(TextRequest((prompt,), stopping=StoppingCriteria(max_tokens=0)), check)
+                self._prompts.prepare(TextRequest((prompt,), stopping=StoppingCriteria(max_tokens=0)), check)
                 .prompts[0]
                 .ids
             )
         start = self._vocabulary.start_token
-        ids = self._executor.tokenize(prompt.text, special=True)
-        if len(ids) > MOST_IDS:
+        ids = self._tokenizer.tokenize(prompt.text, special=True)
+        if len(ids) > MAX_IDS:
             raise InvalidRequest(
-                f"Invalid 'prompt': it is {len(ids)} tokens long; at most {MOST_IDS} are returned at once.",
+                f"Invalid 'prompt': it is {len(ids)} tokens long; at most {MAX_IDS} are returned at once.",
                 param="prompt",
             )
         return (*(() if start is None or not adds_start else (start,)), *ids)
 
     def _text(self, ids: tuple[int, ...], encoding: str | None) -> str:
         pieces = self._pieces(ids) if encoding is None else _encoded(ids, encodings.load(encoding))
-        if sum(map(len, pieces)) > MOST_TEXT_BYTES:
-            raise InvalidRequest(f"Invalid 'tokens': the text is longer than {MOST_TEXT_BYTES} bytes.", param="tokens")
+        if sum(map(len, pieces)) > MAX_TEXT_BYTES:
+            raise InvalidRequest(f"Invalid 'tokens': the text is longer than {MAX_TEXT_BYTES} bytes.", param="tokens")
         return b"".join(pieces).decode("utf-8", "replace")
 
     def _pieces(self, ids: tuple[int, ...]) -> list[bytes]:
@@ -99,12 +100,12 @@ class RequestPreparer:
             eos=self._control("eos") or vocabulary.special.get(min(vocabulary.end_tokens, default=-1)),
             unknown=self._control("unknown"),
             padding=self._control("padding"),
-            chat_template=self._executor.metadata.get("tokenizer.chat_template") or None,
+            chat_template=self._tokenizer.metadata.get("tokenizer.chat_template") or None,
         )
 
     def _control(self, kind: str) -> str | None:
-        """The name of the token that the model's metadata gives this part."""
-        id = self._executor.metadata.get(f"tokenizer.ggml.{kind}_token_id", "")
+        """Return the name of the token that has this role in the model's metadata."""
+        id = self._tokenizer.metadata.get(f"tokenizer.ggml.{kind}_token_id", "")
         return self._vocabulary.special.get(int(id)) if id.isdecimal() else None
 
 

@@ -1,1 +1,1 @@
-"""What turns token batches into logits: `llama` (the binding)."""
+"""Executors, which turn token batches into logits: `llama` runs llama.cpp."""

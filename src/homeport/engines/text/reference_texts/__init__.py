@@ -1,4 +1,4 @@
-"""The texts on which a change of a model's weights is judged; README.md says where they come from."""
+"""The texts on which changed weights of a model are compared with the original; README.md lists their sources."""
 
 from importlib import resources
 
@@ -6,5 +6,5 @@ NAMES = ("english", "chinese", "code")
 
 
 def text(name: str) -> str:
-    """One of the texts. They never change: figures of different days are to be comparable."""
+    """Return one of the texts. They never change, so that measurements stay comparable."""
     return resources.files(__name__).joinpath(f"{name}.txt").read_text(encoding="utf-8")

@@ -16,7 +16,7 @@ THREADS = 1
 
 @pytest.fixture
 def smol(library: Path | None, smollm2: Path) -> Iterator[Callable[..., LlamaExecutor]]:
-    """Loads SmolLM2 with the given options; whatever was loaded is closed afterwards."""
+    """Load SmolLM2 with the given options; loaded models are closed afterwards."""
     opened: list[LlamaExecutor] = []
 
     def open_with(
@@ -41,7 +41,7 @@ def chat(library: Path | None, qwen: Path) -> Iterator[LlamaExecutor]:
 
 @pytest.fixture(scope="session")
 def batch() -> Callable[..., TokenBatch]:
-    """Builds a batch of one sequence: ids from a position on, with logits wanted for all, or only for the last."""
+    """Build a batch of one sequence: ids from a position on, with logits for all tokens or only for the last."""
 
     def build(ids: list[int], *, sequence: int = 0, start: int = 0, last: bool = False) -> TokenBatch:
         count = len(ids)

@@ -1,4 +1,4 @@
-"""Adapters change what a loaded model computes, per batch, in lanes and pool alike, and leave the model as it was."""
+"""Adapters change the logits of their batches only, in streams and the unified cache. The model is unchanged."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,15 +19,15 @@ TEXT = "The quick brown fox jumps over the lazy dog."
 
 
 def computed(executor: LlamaExecutor, batch: TokenBatch, name: str = "") -> Logits:
-    """The logits of a batch with an adapter, its sequences emptied again."""
+    """Return the logits of a batch with an adapter; its sequences are emptied again."""
     found = executor.forward(msgspec.structs.replace(batch, adapter=name)).copy()
     executor.release(sorted(set(batch.sequences.tolist())))
     return found
 
 
 @pytest.mark.parametrize("kv", ["unified", "streams"])
-def test_adapters_are_put_to_use_and_taken_away(smol: Open, batch: Build, tmp_path: Path, kv: Kv) -> None:
-    """Loaded while the model runs, each changes its own batches alone; without one the model is as before."""
+def test_adapters_are_loaded_and_unloaded(smol: Open, batch: Build, tmp_path: Path, kv: Kv) -> None:
+    """Loaded at run time, each adapter changes its own batches only; without one the logits are as before."""
     executor = smol(kv=kv)
     ids = batch(executor.tokenize(TEXT, special=False))
     plain = computed(executor, ids)
@@ -42,8 +42,8 @@ def test_adapters_are_put_to_use_and_taken_away(smol: Open, batch: Build, tmp_pa
     assert (computed(executor, ids, "blue") == blue).all()
 
 
-def test_many_adapters_may_come_while_a_context_lives(smol: Open, batch: Build, tmp_path: Path) -> None:
-    """A context that was made before any adapter takes a dozen, one after another."""
+def test_a_context_supports_adapters_loaded_later(smol: Open, batch: Build, tmp_path: Path) -> None:
+    """A context created before any adapter supports a dozen, one after another."""
     executor = smol()
     ids = batch(executor.tokenize(TEXT, special=False))
     plain = computed(executor, ids)
@@ -53,8 +53,8 @@ def test_many_adapters_may_come_while_a_context_lives(smol: Open, batch: Build, 
     assert (computed(executor, ids) == plain).all()
 
 
-def test_an_adapter_holds_in_the_pool_too(smol: Open, batch: Build, tmp_path: Path) -> None:
-    """A sequence that outgrows its lane goes on with its adapter."""
+def test_an_adapter_applies_in_the_unified_cache_too(smol: Open, batch: Build, tmp_path: Path) -> None:
+    """A sequence that outgrows its stream continues with its adapter."""
     executor = smol(kv="auto", window=2048, cells=9000)
     executor.load_adapter("red", adapter(tmp_path / "red", 1))
     ids = executor.tokenize(TEXT * 110, special=False)[:1100]
@@ -69,8 +69,8 @@ def test_an_adapter_holds_in_the_pool_too(smol: Open, batch: Build, tmp_path: Pa
     assert np.abs(row - expected).mean() < 0.35
 
 
-def test_one_that_does_not_fit_is_refused(smol: Open, batch: Build, tmp_path: Path) -> None:
-    """Another architecture's adapter and a file that is none are named; the model goes on."""
+def test_an_adapter_that_does_not_fit_is_refused(smol: Open, batch: Build, tmp_path: Path) -> None:
+    """An adapter of another architecture and an invalid file are refused by name; the model continues."""
     executor = smol()
     with pytest.raises(Unavailable, match="foreign"):
         executor.load_adapter("x", adapter(tmp_path / "foreign", 1, architecture="qwen2"))

@@ -1,4 +1,4 @@
-"""Logits do not depend on how tokens were batched or where their prefix came from; cells are freed; errors are clear.
+"""Logits do not depend on batching or on the origin of a prefix; cells are freed; errors are clear.
 
 Kernels round differently by batch size: SmolLM2's logits have a standard deviation of 5.5, and one batch of 93 tokens
 against batches of 17, 4 or 1 differs by 0.23 on average and 1.6 at most (AVX2). Batches of up to 17 were bit-identical
@@ -25,8 +25,8 @@ Open = Callable[..., LlamaExecutor]
 Build = Callable[..., TokenBatch]
 
 
-def apart(found: Logits, expected: Logits) -> float:
-    """The average distance between logits."""
+def distance(found: Logits, expected: Logits) -> float:
+    """Return the mean distance between logits."""
     return float(np.abs(found - expected).mean())
 
 
@@ -37,43 +37,43 @@ def prompt(executor: LlamaExecutor) -> list[int]:
 
 @pytest.fixture(params=["unified", "streams"])
 def kv(request: pytest.FixtureRequest) -> Kv:
-    """How the KV is laid out."""
+    """The layout of the KV."""
     layout: Kv = request.param
     return layout
 
 
 def test_slices_agree_with_one_batch(smol: Open, batch: Build, kv: Kv) -> None:
-    """A prompt computed in slices gives the logits it gives in one batch, row for row."""
+    """A prompt computed in slices has the logits of one batch, row for row."""
     executor = smol(kv=kv)
     ids = prompt(executor)
     whole = executor.forward(batch(ids)).copy()
     assert whole.shape == (len(ids), executor.vocabulary.size)
     slices = [executor.forward(batch(ids[at : at + 17], sequence=1, start=at)).copy() for at in range(0, len(ids), 17)]
-    assert apart(np.concatenate(slices), whole) < NEAR
+    assert distance(np.concatenate(slices), whole) < NEAR
 
 
 def test_forked_prefix_agrees(smol: Open, batch: Build, kv: Kv) -> None:
-    """A sequence that begins with another's prefix goes on as if it had computed it."""
+    """A sequence that begins with another's prefix continues as if it had computed it."""
     executor = smol(kv=kv)
     ids = prompt(executor)
     half = len(ids) // 2
     whole = executor.forward(batch(ids)).copy()
     executor.fork(0, 2, half)
-    assert apart(executor.forward(batch(ids[half:], sequence=2, start=half)), whole[half:]) < NEAR
+    assert distance(executor.forward(batch(ids[half:], sequence=2, start=half)), whole[half:]) < NEAR
 
 
-def test_wrong_prefix_is_noticed(smol: Open, batch: Build) -> None:
-    """The tolerance is tight enough to tell another prefix of the same length."""
+def test_wrong_prefix_is_detected(smol: Open, batch: Build) -> None:
+    """The tolerance is tight enough to detect another prefix of the same length."""
     executor = smol()
     ids = prompt(executor)
     half = len(ids) // 2
     whole = executor.forward(batch(ids)).copy()
     executor.forward(batch(ids[1 : half + 1], sequence=1))
-    assert apart(executor.forward(batch(ids[half:], sequence=1, start=half)), whole[half:]) > NEAR
+    assert distance(executor.forward(batch(ids[half:], sequence=1, start=half)), whole[half:]) > NEAR
 
 
 def test_fork_outlives_its_source(smol: Open, batch: Build, kv: Kv) -> None:
-    """Releasing the source, and filling it anew, leaves a fork as it was."""
+    """Releasing the source and reusing it leaves a fork unchanged."""
     executor = smol(kv=kv)
     ids = prompt(executor)
     half = len(ids) // 2
@@ -81,27 +81,27 @@ def test_fork_outlives_its_source(smol: Open, batch: Build, kv: Kv) -> None:
     executor.fork(0, 3, half)
     executor.release([0])
     executor.forward(batch(ids[::-1]))
-    assert apart(executor.forward(batch(ids[half:], sequence=3, start=half)), whole[half:]) < NEAR
+    assert distance(executor.forward(batch(ids[half:], sequence=3, start=half)), whole[half:]) < NEAR
 
 
 def test_forks_of_forks_agree(smol: Open, batch: Build, kv: Kv) -> None:
-    """A fork can be forked before anything was computed in it."""
+    """A fork can be forked before anything is computed in it."""
     executor = smol(kv=kv)
     ids = prompt(executor)
     whole = executor.forward(batch(ids)).copy()
     executor.fork(0, 1, 40)
     executor.fork(1, 2, 20)
-    assert apart(executor.forward(batch(ids[20:], sequence=2, start=20)), whole[20:]) < NEAR
+    assert distance(executor.forward(batch(ids[20:], sequence=2, start=20)), whole[20:]) < NEAR
 
 
-def test_trimmed_sequence_goes_on(smol: Open, batch: Build, kv: Kv) -> None:
-    """What follows a trim is computed on the tokens kept."""
+def test_trimmed_sequence_continues(smol: Open, batch: Build, kv: Kv) -> None:
+    """Tokens after a trim are computed on the tokens that are kept."""
     executor = smol(kv=kv)
     ids = prompt(executor)
     whole = executor.forward(batch(ids)).copy()
     executor.forward(batch(ids[:30] + ids[::-1], sequence=1))
     executor.trim(1, 30)
-    assert apart(executor.forward(batch(ids[30:], sequence=1, start=30)), whole[30:]) < NEAR
+    assert distance(executor.forward(batch(ids[30:], sequence=1, start=30)), whole[30:]) < NEAR
 
 
 def test_sequences_in_one_batch_do_not_mix(smol: Open, batch: Build, kv: Kv) -> None:
@@ -123,11 +123,11 @@ def test_sequences_in_one_batch_do_not_mix(smol: Open, batch: Build, kv: Kv) -> 
     )
     assert rows.shape[0] == len(lengths)
     for row, length in zip(rows, lengths.values(), strict=True):
-        assert apart(row, whole[length - 1]) < NEAR
+        assert distance(row, whole[length - 1]) < NEAR
 
 
 def test_logits_are_not_copied(smol: Open, batch: Build) -> None:
-    """Rows are a view of llama.cpp's buffer, and only those that are wanted."""
+    """Rows are a view of llama.cpp's buffer, and only the requested ones."""
     executor = smol()
     rows = executor.forward(batch(prompt(executor), last=True))
     assert rows.shape == (1, executor.vocabulary.size)
@@ -139,7 +139,7 @@ def test_logits_are_not_copied(smol: Open, batch: Build) -> None:
 
 
 def test_release_frees_cells(smol: Open, batch: Build) -> None:
-    """A full cache says so by its code; after a release there is room again."""
+    """A full cache is reported by its code; after a release there is room again."""
     executor = smol(cells=256, sequences=4)
     ids = (prompt(executor) * 3)[:128]
     executor.forward(batch(ids, sequence=0))
@@ -152,7 +152,7 @@ def test_release_frees_cells(smol: Open, batch: Build) -> None:
 
 
 def test_forks_share_cells_in_a_unified_cache(smol: Open, batch: Build) -> None:
-    """Four sequences on one prefix fit where four copies of it would not."""
+    """Four sequences with one prefix fit where four copies of it would not."""
     executor = smol(cells=256, sequences=4)
     assert executor.traits.shares_cells
     ids = (prompt(executor) * 4)[:200]
@@ -162,8 +162,8 @@ def test_forks_share_cells_in_a_unified_cache(smol: Open, batch: Build) -> None:
         executor.forward(batch(ids[:10], sequence=target, start=len(ids)))
 
 
-def test_traits_say_what_there_is(smol: Open, kv: Kv) -> None:
-    """Window, cells and sequences are those asked for; streams have a window each."""
+def test_traits_are_the_configured_ones(smol: Open, kv: Kv) -> None:
+    """Window, cells and sequences are the configured ones; each stream has a window."""
     traits = smol(cells=2048, sequences=4, batch=256, kv=kv).traits
     assert (traits.window, traits.cells, traits.sequences, traits.batch) == (512, 2048, 4, 256)
     assert traits.shares_cells is (kv == "unified")
@@ -171,7 +171,7 @@ def test_traits_say_what_there_is(smol: Open, kv: Kv) -> None:
 
 
 def test_window_is_the_models_own(smollm2: Path) -> None:
-    """Without options a model has the window it was trained with, and cells for at least that."""
+    """By default a model has the window it was trained with, and at least that many cells."""
     executor = load(smollm2, LlamaOptions(sequences=2, batch=64, threads=1))
     try:
         assert executor.traits.window == 8192
@@ -182,7 +182,7 @@ def test_window_is_the_models_own(smollm2: Path) -> None:
 
 
 def test_window_beyond_training_is_refused(smollm2: Path) -> None:
-    """A window longer than the model was trained for is an error that says both lengths."""
+    """A window longer than the model was trained for is an error with both lengths."""
     with pytest.raises(Unavailable, match=r"9000.*8192"):
         load(smollm2, LlamaOptions(window=9000, sequences=1))
 
@@ -195,7 +195,7 @@ def test_too_long_a_batch_is_refused(smol: Open, batch: Build) -> None:
 
 
 def test_gap_in_positions_is_refused(smol: Open, batch: Build) -> None:
-    """A batch that skips positions is an error with the kernels' own words."""
+    """A batch that skips positions is an error with the kernels' own text."""
     executor = smol()
     executor.forward(batch([10, 11, 12]))
     with pytest.raises(EngineFailed, match=r"consecutive|position"):
@@ -203,7 +203,7 @@ def test_gap_in_positions_is_refused(smol: Open, batch: Build) -> None:
 
 
 def test_greedy_continuation_knows_paris(chat: LlamaExecutor, batch: Build) -> None:
-    """A real model, decoded greedily, says what everybody knows."""
+    """A real model, decoded greedily, knows the capital of France."""
     chat.release([0])
     ids = chat.tokenize("The capital of France is", special=False)
     answer: list[int] = []
@@ -215,21 +215,21 @@ def test_greedy_continuation_knows_paris(chat: LlamaExecutor, batch: Build) -> N
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [(b"", "not a GGUF"), (b"PK\x03\x04 something else", "not a GGUF"), (b"GGUF\x03\0\0\0", "cannot be loaded")],
 )
-def test_broken_file_is_an_error(tmp_path: Path, library: Path | None, content: bytes, said: str) -> None:
-    """A file that is no model is refused with its name and the reason."""
+def test_broken_file_is_an_error(tmp_path: Path, library: Path | None, content: bytes, message: str) -> None:
+    """A file that is not a model is refused with its name and the reason."""
     file = tmp_path / "broken.gguf"
     file.write_bytes(content)
-    with pytest.raises(Unavailable, match=said) as caught:
+    with pytest.raises(Unavailable, match=message) as caught:
         load(file, LlamaOptions(library=library))
     assert "broken.gguf" in caught.value.message
 
 
 @pytest.mark.parametrize("size", [1_000, 2_000_000, 20_000_000])
 def test_truncated_file_is_an_error(tmp_path: Path, library: Path | None, smollm2: Path, size: int) -> None:
-    """A download cut anywhere is refused with llama.cpp's reason, and Python lives on."""
+    """A truncated file is refused with llama.cpp's reason, and the process continues."""
     file = tmp_path / "cut.gguf"
     with smollm2.open("rb") as source:
         file.write_bytes(source.read(size))
@@ -239,11 +239,11 @@ def test_truncated_file_is_an_error(tmp_path: Path, library: Path | None, smollm
 
 
 def test_absent_file_is_an_error(tmp_path: Path) -> None:
-    """A file that is not there is named."""
+    """A missing file is named."""
     with pytest.raises(Unavailable, match=r"nothing\.gguf cannot be read"):
         load(tmp_path / "nothing.gguf", LlamaOptions())
 
 
 def test_kernels_are_named(smol: Open, library: Path | None) -> None:
-    """An executor says which kernels compute for it."""
+    """An executor describes its kernels."""
     assert smol().kernels == str(kernels(library))

@@ -1,4 +1,4 @@
-"""Sequences in lanes and in the pool, on real weights: wherever their KV lies, the logits are the same."""
+"""Sequences in KV streams and in the unified cache, on real weights: the logits are the same in both."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from homeport.engines.text.executors.llama.executor import LlamaExecutor, LlamaO
 from homeport.engines.text.executors.llama.kv_sizing import Kv
 from homeport.engines.text.executors.llama.kv_streams import KVStreams
 
-NEAR = 0.5  # mean distance of logits that differ by rounding alone; those of other prefixes are several apart
+NEAR = 0.5  # mean distance of logits that differ by rounding alone; those of other prefixes are several distance
 LANE = 512
 Open = Callable[..., LlamaExecutor]
 Build = Callable[..., TokenBatch]
@@ -23,13 +23,13 @@ Build = Callable[..., TokenBatch]
 
 @pytest.fixture
 def ids() -> list[int]:
-    """More tokens than a lane holds."""
+    """More tokens than a stream holds."""
     return [int(token) for token in np.random.default_rng(7).integers(1000, 40000, LANE + 40)]
 
 
 @pytest.fixture
-def lanes(library: Path | None, smollm2: Path) -> Iterator[LlamaExecutor]:
-    """Four lanes of 512 cells, and a pool of 1,024."""
+def streams(library: Path | None, smollm2: Path) -> Iterator[LlamaExecutor]:
+    """Four streams of 512 cells, and a unified cache of 1,024."""
     cells = 1024 + 4 * LANE
     executor = load(smollm2, LlamaOptions(1024, cells, sequences=4, batch=256, threads=1, library=library))
     assert not executor.traits.shares_cells
@@ -39,142 +39,144 @@ def lanes(library: Path | None, smollm2: Path) -> Iterator[LlamaExecutor]:
 
 
 def compute(executor: LlamaExecutor, batch: Build, ids: list[int], sequence: int, start: int = 0) -> np.ndarray:
-    """The last token's row (V), computed in batches of 256."""
+    """Return the last token's row (V), computed in batches of 256."""
     row = np.empty(0)
     for at in range(start, len(ids), 256):
         row = executor.forward(batch(ids[at : at + 256], sequence=sequence, start=at, last=True))[0].copy()
     return row
 
 
-def apart(left: np.ndarray, right: np.ndarray) -> float:
-    """Mean distance of two rows."""
+def distance(left: np.ndarray, right: np.ndarray) -> float:
+    """Return the mean distance of two rows."""
     return float(np.abs(left - right).mean())
 
 
-def test_sequence_that_outgrows_its_lane_goes_on(
-    lanes: LlamaExecutor, smol: Open, batch: Build, ids: list[int]
+def test_a_sequence_that_outgrows_its_stream_continues(
+    streams: LlamaExecutor, smol: Open, batch: Build, ids: list[int]
 ) -> None:
-    """Logits behind a sequence that moved to the pool agree with those of one that never moved."""
-    moved = compute(lanes, batch, ids, 1)
+    """The logits of a sequence that moved to the unified cache agree with those of one that never moved."""
+    moved = compute(streams, batch, ids, 1)
     stayed = compute(smol(cells=2048, sequences=1, window=1024), batch, ids, 0)
-    assert apart(moved, stayed) < NEAR
-    lanes.release([1])
-    other = compute(lanes, batch, ids[1:], 2)
-    assert apart(other, stayed) > NEAR
+    assert distance(moved, stayed) < NEAR
+    streams.release([1])
+    other = compute(streams, batch, ids[1:], 2)
+    assert distance(other, stayed) > NEAR
 
 
-def test_rows_of_both_places_come_in_the_batchs_order(lanes: LlamaExecutor, batch: Build, ids: list[int]) -> None:
-    """A step with sequences in lanes and in the pool returns each one's row where it was asked for."""
-    compute(lanes, batch, ids[:-1], 1)
-    short = [compute(lanes, batch, ids[first : first + 20], sequence) for sequence, first in ((0, 0), (2, 100))]
+def test_rows_of_both_contexts_are_in_the_batchs_order(streams: LlamaExecutor, batch: Build, ids: list[int]) -> None:
+    """A step with sequences in streams and in the unified cache returns the rows in the batch's order."""
+    compute(streams, batch, ids[:-1], 1)
+    short = [compute(streams, batch, ids[first : first + 20], sequence) for sequence, first in ((0, 0), (2, 100))]
     for sequence in (0, 2):
-        lanes.trim(sequence, 19)
+        streams.trim(sequence, 19)
     tokens = [ids[19], ids[-1], ids[119]]
     positions = [19, len(ids) - 1, 19]
     each = np.arange(3, dtype=np.int32)
-    rows = lanes.forward(TokenBatch(np.array(tokens, np.int32), np.array(positions, np.int32), each, each))
-    assert rows.shape == (3, lanes.vocabulary.size)
-    assert apart(rows[0], short[0]) < NEAR
-    assert apart(rows[2], short[1]) < NEAR
-    lanes.trim(1, len(ids) - 1)
-    assert apart(rows[1], compute(lanes, batch, ids, 1, start=len(ids) - 1)) < NEAR
+    rows = streams.forward(TokenBatch(np.array(tokens, np.int32), np.array(positions, np.int32), each, each))
+    assert rows.shape == (3, streams.vocabulary.size)
+    assert distance(rows[0], short[0]) < NEAR
+    assert distance(rows[2], short[1]) < NEAR
+    streams.trim(1, len(ids) - 1)
+    assert distance(rows[1], compute(streams, batch, ids, 1, start=len(ids) - 1)) < NEAR
 
 
 @pytest.mark.parametrize("length", [100, 500])
-def test_forks_of_a_pooled_sequence_agree(lanes: LlamaExecutor, batch: Build, ids: list[int], length: int) -> None:
-    """A short or long beginning of a sequence in the pool serves another sequence."""
-    compute(lanes, batch, ids, 0)
-    lanes.fork(0, 3, length)
-    forked = compute(lanes, batch, ids[: length + 9], 3, start=length)
-    assert apart(forked, compute(lanes, batch, ids[: length + 9], 2)) < NEAR
+def test_forks_of_a_long_sequence_agree(streams: LlamaExecutor, batch: Build, ids: list[int], length: int) -> None:
+    """A short or long prefix of a sequence in the unified cache can be forked."""
+    compute(streams, batch, ids, 0)
+    streams.fork(0, 3, length)
+    forked = compute(streams, batch, ids[: length + 9], 3, start=length)
+    assert distance(forked, compute(streams, batch, ids[: length + 9], 2)) < NEAR
 
 
-def test_released_sequences_leave_the_pool(lanes: LlamaExecutor, batch: Build, ids: list[int]) -> None:
-    """What long sequences held is free again after each: more of them than the pool could hold at once."""
+def test_released_sequences_free_their_cells(streams: LlamaExecutor, batch: Build, ids: list[int]) -> None:
+    """The cells of released long sequences are free: more of them are computed than fit at once."""
     for sequence in (0, 1, 0):
-        compute(lanes, batch, ids, sequence)
-        lanes.release([sequence])
-    assert compute(lanes, batch, ids[:30], 0).shape == (lanes.vocabulary.size,)
+        compute(streams, batch, ids, sequence)
+        streams.release([sequence])
+    assert compute(streams, batch, ids[:30], 0).shape == (streams.vocabulary.size,)
 
 
 @pytest.mark.parametrize("target", ["unified", "streams"])
 def test_saved_sequences_move_between_layouts(
-    lanes: LlamaExecutor, smol: Open, batch: Build, ids: list[int], target: Kv
+    streams: LlamaExecutor, smol: Open, batch: Build, ids: list[int], target: Kv
 ) -> None:
-    """What one executor saved, another of the same model goes on from, however either lays out its cache."""
-    compute(lanes, batch, ids[:60], 2)
+    """A sequence saved by one executor is restored by another of the same model, whatever their KV layouts."""
+    compute(streams, batch, ids[:60], 2)
     other = smol(kv=target)
-    other.restore(3, lanes.save(2))
-    assert apart(compute(other, batch, ids[:70], 3, start=60), compute(lanes, batch, ids[:70], 2, start=60)) < NEAR
-    lanes.restore(1, other.save(3))
-    assert apart(compute(lanes, batch, ids[:80], 1, start=70), compute(lanes, batch, ids[:80], 2, start=70)) < NEAR
+    other.restore(3, streams.save(2))
+    assert distance(compute(other, batch, ids[:70], 3, start=60), compute(streams, batch, ids[:70], 2, start=60)) < NEAR
+    streams.restore(1, other.save(3))
+    assert (
+        distance(compute(streams, batch, ids[:80], 1, start=70), compute(streams, batch, ids[:80], 2, start=70)) < NEAR
+    )
 
 
 @pytest.mark.parametrize("state", [b"", b"nonsense", bytes(400), b"\x01\x00\x00\x00" + bytes(range(1, 200))])
-def test_what_was_never_saved_is_refused(smol: Open, batch: Build, ids: list[int], state: bytes) -> None:
-    """Bytes that are no saved sequence are an error and leave the sequence empty."""
+def test_invalid_saved_sequences_are_refused(smol: Open, batch: Build, ids: list[int], state: bytes) -> None:
+    """Bytes that are not a saved sequence are an error and leave the sequence empty."""
     for executor in (smol(), smol(kv="streams")):
         with pytest.raises(EngineFailed):
             executor.restore(1, state)
         assert compute(executor, batch, ids[:10], 1).shape == (executor.vocabulary.size,)
 
 
-def test_forks_can_be_moved_at_once(lanes: LlamaExecutor, batch: Build, ids: list[int]) -> None:
-    """A fork is whole before the next step: it may be saved, and its source be overwritten."""
-    compute(lanes, batch, ids[:80], 0)
-    expected = compute(lanes, batch, ids[:81], 0, start=80)
-    lanes.fork(0, 1, 80)
-    lanes.restore(2, lanes.save(1))
-    lanes.release([0])
-    compute(lanes, batch, ids[200:300], 0)
+def test_forks_can_be_moved_at_once(streams: LlamaExecutor, batch: Build, ids: list[int]) -> None:
+    """A fork is complete before the next step: it may be saved, and its source overwritten."""
+    compute(streams, batch, ids[:80], 0)
+    expected = compute(streams, batch, ids[:81], 0, start=80)
+    streams.fork(0, 1, 80)
+    streams.restore(2, streams.save(1))
+    streams.release([0])
+    compute(streams, batch, ids[200:300], 0)
     for sequence in (1, 2):
-        assert apart(compute(lanes, batch, ids[:81], sequence, start=80), expected) < NEAR
+        assert distance(compute(streams, batch, ids[:81], sequence, start=80), expected) < NEAR
 
 
 @pytest.fixture
-def lane() -> Mock:
-    """A context of lanes that hold 512 tokens each."""
+def short() -> Mock:
+    """A context with streams of 512 tokens each."""
     return Mock(window=LANE)
 
 
-def test_pool_is_opened_beside_the_work_once_a_long_sequence_is_expected(lane: Mock) -> None:
-    """A sequence that will outgrow its lane has the pool opened on another thread, once, and a short one does not."""
-    began, go_on, pool = threading.Event(), threading.Event(), Mock()
+def test_the_long_context_is_opened_in_the_background(short: Mock) -> None:
+    """It is opened in another thread, once, for a sequence that will outgrow its stream, and not for a short one."""
+    began, go_on, long_context = threading.Event(), threading.Event(), Mock()
     openers: list[str] = []
 
     def open_pool() -> LlamaContext:
         openers.append(threading.current_thread().name)
         began.set()
         assert go_on.wait(10)
-        return pool
+        return long_context
 
-    lanes = KVStreams(lane, open_pool)
-    lanes.prepare_length(LANE)
+    streams = KVStreams(short, open_pool)
+    streams.prepare_length(LANE)
     assert not openers
-    lanes.prepare_length(LANE + 1)
-    lanes.prepare_length(LANE + 2)
+    streams.prepare_length(LANE + 1)
+    streams.prepare_length(LANE + 2)
     assert began.wait(10)
     go_on.set()
-    assert lanes.long_context is pool
+    assert streams.long_context is long_context
     assert len(openers) == 1
     assert openers != [threading.current_thread().name]
 
 
-def test_pool_that_did_not_open_ahead_is_tried_again_when_needed(lane: Mock) -> None:
-    """Where memory was short when the pool was opened ahead, who needs it is told, and the next one tries anew."""
-    pool = Mock()
-    open_pool = Mock(side_effect=[EngineFailed("no room"), pool])
-    lanes = KVStreams(lane, open_pool)
-    lanes.prepare_length(LANE + 1)
+def test_opening_the_long_context_is_tried_again(short: Mock) -> None:
+    """If opening it ahead failed for lack of memory, the next use fails, and the one after tries again."""
+    long_context = Mock()
+    open_pool = Mock(side_effect=[EngineFailed("no room"), long_context])
+    streams = KVStreams(short, open_pool)
+    streams.prepare_length(LANE + 1)
     with pytest.raises(EngineFailed):
-        _ = lanes.long_context
-    assert lanes.long_context is pool
+        _ = streams.long_context
+    assert streams.long_context is long_context
 
 
-def test_pool_opened_ahead_is_closed_though_nobody_needed_it(lane: Mock) -> None:
-    """Closing waits for a pool that is being opened, and frees it."""
-    pool = Mock()
-    lanes = KVStreams(lane, lambda: pool)
-    lanes.prepare_length(LANE + 1)
-    lanes.close()
-    pool.close.assert_called_once_with()
+def test_closing_frees_a_long_context_that_is_being_opened(short: Mock) -> None:
+    """Closing waits for a unified cache that is being opened, and frees it."""
+    long_context = Mock()
+    streams = KVStreams(short, lambda: long_context)
+    streams.prepare_length(LANE + 1)
+    streams.close()
+    long_context.close.assert_called_once_with()

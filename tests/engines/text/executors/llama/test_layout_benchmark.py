@@ -1,4 +1,4 @@
-"""Real weights in another layout: written, loaded, and measured against the original, by both sets of kernels."""
+"""Real weights in another layout: written, loaded and compared with the original, by both sets of kernels."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ from homeport.engines.text.executors.llama.requantize import requantize
 from tests.engines.text.executors.llama.conftest import THREADS
 
 
-def test_a_wider_layout_says_the_same(
+def test_a_wider_layout_has_the_same_logits(
     tmp_path: Path,
     library: Path | None,
     smollm2: Path,
@@ -46,24 +46,24 @@ def test_a_wider_layout_says_the_same(
 def test_layouts_are_measured_against_the_original(
     tmp_path: Path, smollm2: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A survey of one layout gives both speeds, its likeness to the original, and a file that can be kept."""
-    monkeypatch.setattr(layout_comparison, "_SHARES", {"english": 1})
+    """A benchmark of one layout has both speeds, its fidelity, and a usable file."""
+    monkeypatch.setattr(layout_comparison, "_WINDOWS_PER_TEXT", {"english": 1})
     source = tmp_path / smollm2.name
     source.symlink_to(smollm2)
     job = LayoutBenchmarkJob(str(source), "q8_0", rounds=1, threads=THREADS)
-    said: list[str] = []
-    (trial,) = run_benchmark(job, said.append)
+    reports: list[str] = []
+    (trial,) = run_benchmark(job, reports.append)
     assert trial.fidelity is not None
     assert min(trial.speed.prefill, trial.original.decode_1, trial.gain) > 0
     assert trial.fidelity.divergence < 0.05
     assert trial.fidelity.agreement > 0.8
     assert abs(trial.fidelity.rise) < 0.1
     assert job.part("q8_0").stat().st_size == trial.size
-    assert said[-1] == str(trial)
+    assert reports[-1] == str(trial)
 
 
 def test_measuring_ends_with_its_parent(tmp_path: Path, smollm2: Path) -> None:
-    """A measuring process whose parent is gone ends by itself and leaves no unfinished file."""
+    """A benchmark process ends when its parent has ended, and leaves no unfinished file."""
     source = tmp_path / smollm2.name
     source.symlink_to(smollm2)
     job = msgspec.json.encode(LayoutBenchmarkJob(str(source), "q8_0", threads=THREADS, rounds=1000)).decode()
@@ -81,7 +81,7 @@ def test_measuring_ends_with_its_parent(tmp_path: Path, smollm2: Path) -> None:
 
 
 def test_unknown_layouts_and_broken_files_are_refused(tmp_path: Path, library: Path | None, smollm2: Path) -> None:
-    """What cannot be written is refused by name, and leaves no file."""
+    """Unsupported layouts and files are refused by name, and leave no file."""
     loaded = kernels(library)
     with pytest.raises(InvalidRequest, match="q9_9"):
         requantize(loaded, smollm2, tmp_path / "out", "q9_9")
@@ -92,8 +92,8 @@ def test_unknown_layouts_and_broken_files_are_refused(tmp_path: Path, library: P
     assert not (tmp_path / "out").exists()
 
 
-def test_windows_begin_as_the_model_wants(small: LlamaExecutor) -> None:
-    """Each window is full, begins with the model's own start, and texts of all kinds are among them."""
+def test_windows_begin_with_the_models_start(small: LlamaExecutor) -> None:
+    """Each window is full, begins with the model's own start token, and all texts are used."""
     found = layout_comparison.windows(small)
     assert [len(window) for window in found] == [layout_comparison.WINDOW] * 5
     assert {window[0] for window in found} == {small.vocabulary.document_token}

@@ -1,5 +1,5 @@
 """The llama.cpp executor: text generation on top of `homeport.engines.llama`.
 
-`vocabulary`, `memory` (how many cells), `context`, `lanes` and `executor` (the seam). Knows nothing of requests,
-scheduling or sampling.
+`executor` implements the interface with `context`, `kv_streams`, `kv_sizing` (how many cells) and `vocabulary`. Knows
+nothing of requests, scheduling or sampling.
 """

@@ -1,8 +1,8 @@
-"""One llama.cpp context: a KV memory and the batches computed in it.
+"""One llama.cpp context: a KV cache and the batches computed in it.
 
-Unified: one run of cells for all sequences, so forks share cells, and every token walks them all. Otherwise one stream
-of cells per sequence: a token walks its own, and a fork copies a stream. Streams are computed together only where their
-ids follow one another in the batch. Knows nothing of requests, or of other contexts of the same model.
+Unified: all sequences use the same cells, so forks share them, and every token attends to all of them. Otherwise there
+is one stream of cells per sequence: a token attends to its own stream, and a fork copies it. Streams are computed
+together only if their ids are adjacent in the batch. Knows nothing of requests, or of other contexts of the same model.
 """
 
 import sys
@@ -18,16 +18,16 @@ from homeport.engines.llama.threadpool import LlamaThreadpool
 from homeport.engines.text.executor import Logits, TokenBatch
 
 NO_CELLS = "no_cells"
-"""`code` of the EngineFailed that `decode` raises when the cache has no room left: nothing was computed."""
+"""`code` of the EngineFailed that `decode` raises if the cache is full: nothing was computed."""
 
-_MICRO_BATCH = 512  # tokens llama.cpp computes at a time; more gained nothing on CPUs and costs memory
+_MICRO_BATCH = 512  # tokens llama.cpp computes at a time; more are no faster on CPUs and need more memory
 _TO_THE_END = -1
 _FLOAT_BYTES = np.dtype(np.float32).itemsize
-_WORD = 4  # bytes of the counts in front of a saved sequence
+_WORD = 4  # bytes of the counts at the start of a saved sequence
 
 
 class ContextSize(msgspec.Struct, frozen=True):
-    """What a context is made for. `cells`: of all sequences; `batch`: tokens of one call; `team`: who computes."""
+    """The sizes of a context. `cells`: of all sequences; `batch`: maximum tokens of one call."""
 
     cells: int
     sequences: int
@@ -37,9 +37,9 @@ class ContextSize(msgspec.Struct, frozen=True):
 
 
 class LlamaContext:
-    """A context of a loaded model, whose owner frees that model later. Raises Unavailable where it does not fit.
+    """A context of a loaded model, which its owner frees later. Raises Unavailable if it does not fit in memory.
 
-    `adapters`: those that batches may name now, by that name.
+    `adapters`: the loaded adapters by the name that batches use.
     """
 
     def __init__(
@@ -59,35 +59,36 @@ class LlamaContext:
         self._vocabulary = vocabulary
         self._can_trim = can_trim
         self._adapters = adapters
-        self._adapter = ""  # the one in effect
+        self._adapter = ""  # the one currently set
         self._context = _create(library, model, size)
-        self._threads = 0  # that compute its batches; it has not been told yet
+        self._threads = 0  # number of computing threads; not set yet
         self._memory = self._api.llama_get_memory(self._context)
         self._streams = 1 if size.unified else size.sequences
         self.cells = int(self._api.llama_n_ctx(self._context))
         self.window = int(self._api.llama_n_ctx_seq(self._context))
         self.batch = min(size.batch, int(self._api.llama_n_batch(self._context)))
         self._arrays = _LlamaBatch(self._ffi, self.batch)
-        # An empty sequence is saved as that header and no cells in each stream.
+        # An empty sequence is saved as the header and zero cells in each stream.
         self._header = len(self._read(0)) - _WORD * (self._streams + 1)
 
     def decode(self, batch: TokenBatch) -> Logits:
-        """Compute a batch; rows (M, vocabulary) are a view of llama.cpp's own buffer, valid until the next call.
+        """Compute a batch; return rows (M, vocabulary), a view of llama.cpp's own buffer, valid until the next call.
 
-        Raises EngineFailed, with code NO_CELLS when the cache is full (then nothing was computed or kept).
+        Raises EngineFailed, with code NO_CELLS if the cache is full (then nothing was computed or stored).
         """
         self.set_adapter(batch.adapter)
         self._threads = self._size.threadpool.prepare(self._context, self._threads)
-        taken = self._arrays.fill(batch)
-        code = self._api.llama_decode(self._context, taken)
+        llama_batch = self._arrays.fill(batch)
+        code = self._api.llama_decode(self._context, llama_batch)
         if code == 1:
             raise EngineFailed(
                 f"No room for {len(batch.tokens)} tokens: all {self.cells} cells of the KV cache are in use.",
                 code=NO_CELLS,
             )
         if code != 0:
-            said = self._library.log.take_errors()
-            raise EngineFailed(f"llama.cpp refused a batch of {len(batch.tokens)} tokens (code {code}). {said}".strip())
+            reason = self._library.log.take_errors()
+            message = f"llama.cpp refused a batch of {len(batch.tokens)} tokens (code {code}). {reason}"
+            raise EngineFailed(message.strip())
         rows = len(batch.logits_indices)
         if rows == 0:
             return np.empty((0, self._vocabulary), np.float32)
@@ -98,27 +99,27 @@ class LlamaContext:
         return np.frombuffer(view, np.float32).reshape(rows, self._vocabulary)
 
     def set_adapter(self, adapter: str) -> None:
-        """Put an adapter into effect, or none. Raises EngineFailed where llama.cpp does not take it."""
+        """Use an adapter from now on, or none. Raises EngineFailed if llama.cpp refuses it."""
         if adapter == self._adapter:
             return
         handles = [self._adapters[adapter]] if adapter else []
         pointers, scales = self._ffi.new("llama_adapter_lora *[]", handles), self._ffi.new("float[]", [1.0])
         if self._api.llama_set_adapters_lora(self._context, pointers, len(handles), scales) != 0:
-            raise EngineFailed(f"llama.cpp took no adapter. {self._library.log.take_errors()}".strip())
+            raise EngineFailed(f"llama.cpp refused the adapter. {self._library.log.take_errors()}".strip())
         self._adapter = adapter
 
     def unset_adapter(self, adapter: str) -> None:
-        """Put an adapter that is to be freed out of effect."""
+        """Stop using an adapter that is about to be freed."""
         if adapter == self._adapter:
             self.set_adapter("")
 
     def fork(self, source: int, target: int, n_tokens: int) -> None:
-        """Make `target` (empty) begin with the first `n_tokens` of `source`."""
+        """Copy the first `n_tokens` of `source` into the empty sequence `target`."""
         if self._size.unified and self._can_trim:
             self._api.llama_memory_seq_cp(self._memory, source, target, 0, n_tokens)
             return
-        # Recurrent states can only be copied whole, and streams too; but llama.cpp copies a stream, used or not, at the
-        # next step, and what is read before that is garbage. So a stream's cells are read and written at once.
+        # Recurrent states and streams can only be copied whole. llama.cpp copies a whole stream at the next step, and
+        # its content is invalid before that. So a stream's cells are read and written here instead.
         if self._size.unified:
             self._api.llama_memory_seq_cp(self._memory, source, target, 0, _TO_THE_END)
         else:
@@ -129,27 +130,27 @@ class LlamaContext:
             self.trim(target, n_tokens)
 
     def trim(self, sequence: int, n_tokens: int) -> None:
-        """Keep only the first `n_tokens` of a sequence. Raises EngineFailed for a model that cannot."""
+        """Keep only the first `n_tokens` of a sequence. Raises EngineFailed if the model cannot."""
         if not self._api.llama_memory_seq_rm(self._memory, sequence, n_tokens, _TO_THE_END):
             raise EngineFailed(f"This model's state cannot be cut at {n_tokens} tokens.")
 
     def save(self, sequence: int) -> bytes:
-        """A sequence's KV as bytes that any context of this model restores."""
+        """Return a sequence's KV as bytes that any context of this model can restore."""
         return _change_stream_count(bytes(self._read(sequence)), self._header, self._streams, 1)
 
     def restore(self, sequence: int, state: bytes) -> None:
-        """Make an empty sequence hold what was saved. Raises EngineFailed, the sequence left empty, where it cannot."""
+        """Load saved KV into an empty sequence. Raises EngineFailed if it cannot; the sequence is then empty."""
         self._write(sequence, self._head(sequence) + _change_stream_count(state, 0, 1, self._streams))
 
     def _head(self, sequence: int) -> bytes:
-        """What stands in front of an empty sequence's cells: it may name the sequence."""
+        """Return the header of an empty sequence, which may contain the sequence's id."""
         return bytes(self._read(sequence)[: self._header])
 
     def _read(self, sequence: int) -> memoryview:
-        """A sequence as llama.cpp writes it: the build's own header, the number of streams, each stream's cells."""
-        room = self._api.llama_state_seq_get_size(self._context, sequence)
-        state = self._ffi.new("uint8_t[]", room)
-        written = self._api.llama_state_seq_get_data(self._context, state, room, sequence)
+        """Return a sequence as llama.cpp saves it: the build's header, the number of streams, each stream's cells."""
+        size = self._api.llama_state_seq_get_size(self._context, sequence)
+        state = self._ffi.new("uint8_t[]", size)
+        written = self._api.llama_state_seq_get_data(self._context, state, size, sequence)
         if written == 0:
             raise EngineFailed("llama.cpp did not save a sequence.")
         return memoryview(self._ffi.buffer(state, written))
@@ -158,7 +159,7 @@ class LlamaContext:
         read = self._api.llama_state_seq_set_data(self._context, self._ffi.from_buffer(state), len(state), sequence)
         if read == 0:
             self.trim(sequence, 0)
-            raise EngineFailed(f"llama.cpp took no saved sequence. {self._library.log.take_errors()}".strip())
+            raise EngineFailed(f"llama.cpp refused a saved sequence. {self._library.log.take_errors()}".strip())
 
     def close(self) -> None:
         """Free it. May be called twice."""
@@ -168,7 +169,7 @@ class LlamaContext:
 
 
 class _LlamaBatch:
-    """A `llama_batch` over numpy arrays, filled by slices. The pointers in it are set once."""
+    """A `llama_batch` backed by numpy arrays. Its pointers are set once."""
 
     def __init__(self, ffi: Any, size: int) -> None:
         self._tokens = np.zeros(size, np.int32)
@@ -176,7 +177,7 @@ class _LlamaBatch:
         self._sequences = np.zeros(size, np.int32)
         self._wanted = np.zeros(size, np.int8)
         self._counts = np.ones(size, np.int32)
-        # seq_id[i] points to the i-th token's list of sequences: here always one, in an array of its own.
+        # seq_id[i] points to the i-th token's list of sequences: always one here, in its own array.
         first = self._sequences.ctypes.data
         self._lists = np.arange(size, dtype=np.uintp) * np.uintp(4) + np.uintp(first)
         self._batch = ffi.new("llama_batch *")
@@ -187,7 +188,7 @@ class _LlamaBatch:
         self._batch.logits = ffi.from_buffer("int8_t[]", self._wanted)
 
     def fill(self, batch: TokenBatch) -> object:
-        """Copy a batch in; the `llama_batch` to hand over. Raises EngineFailed when it is longer than `size`."""
+        """Copy a batch into the arrays; return the `llama_batch`. Raises EngineFailed if it is longer than `size`."""
         count = len(batch.tokens)
         if not 0 < count <= len(self._tokens):
             raise EngineFailed(f"A batch of {count} tokens was planned; 1 to {len(self._tokens)} can be computed.")
@@ -206,10 +207,10 @@ def _create(library: LlamaLibrary, model: object, size: ContextSize) -> object:
     params.n_batch = size.batch
     params.n_ubatch = min(size.batch, _MICRO_BATCH)
     params.n_seq_max = size.sequences
-    params.n_outputs_max_per_seq = 0  # as many as the batch: an echoed prompt wants every row
+    params.n_outputs_max_per_seq = 0  # as many as the batch: an echoed prompt needs every row
     params.n_threads = params.n_threads_batch = size.threadpool.threads
     params.kv_unified = size.unified
-    params.swa_full = False  # a sliding window is not trimmed anyway, so it need not keep what slid out
+    params.swa_full = False  # a sliding window is never trimmed, so tokens outside it need not be kept
     library.log.take_errors()
     context = library.api.llama_init_from_model(model, params)
     if context == library.ffi.NULL:
@@ -218,19 +219,19 @@ def _create(library: LlamaLibrary, model: object, size: ContextSize) -> object:
 
 
 def _change_stream_count(state: bytes, header: int, streams: int, wanted: int) -> bytes:
-    """A sequence saved by a context of so many streams, as one of `wanted` streams has it, without the header.
+    """Convert a sequence saved by a context of `streams` streams to one of `wanted` streams, without the header.
 
-    The number of streams comes first; each then gives the number of its cells, and those cells where there are any:
-    for one sequence, in one stream. Raises EngineFailed for anything else.
+    The number of streams comes first, then for each stream the number of its cells and the cells. All cells of a
+    sequence are in one stream. Raises EngineFailed for any other content.
     """
     words = state[header : header + _WORD * (streams + 1)]
     if len(words) < _WORD * (streams + 1) or int.from_bytes(words[:_WORD], sys.byteorder) != streams:
-        raise EngineFailed(f"This is no saved sequence of a cache of {streams} streams.")
+        raise EngineFailed(f"Invalid saved sequence: it is not from a cache of {streams} streams.")
     before = 0  # streams without cells
     while before < streams - 1 and not any(words[(before + 1) * _WORD : (before + 2) * _WORD]):
         before += 1
     end = len(state) - (streams - 1 - before) * _WORD
     if any(state[end:]):
-        raise EngineFailed("More than one stream holds cells of a saved sequence.")
+        raise EngineFailed("Invalid saved sequence: more than one stream has cells.")
     body = state[header + (before + 1) * _WORD : end]
     return wanted.to_bytes(_WORD, sys.byteorder) + body + bytes(_WORD * (wanted - 1))

@@ -1,7 +1,7 @@
-"""Logits and KV through llama.cpp: the executor seam on top of its C API.
+"""Logits and KV through llama.cpp: implements the executor interface with its C API.
 
-Loads the model, reads what it is and settles how its KV is laid out. Knows nothing of requests, sampling or which
-sequence belongs to whom.
+Loads the model, reads its properties and chooses the layout of its KV cache. Knows nothing of requests, sampling or
+whose sequences are whose.
 """
 
 import logging
@@ -35,8 +35,8 @@ logger = logging.getLogger("homeport.llama")
 class LlamaOptions(msgspec.Struct, frozen=True):
     """How to load a model. None means: the model's window, cells as memory allows, physical cores, the wheel.
 
-    `batch`: tokens one `forward` takes. `library`: a shared object or a folder of kernels. `kv`: how the KV is laid
-    out, see `memory.room`.
+    `batch`: maximum tokens of one `forward`. `library`: a shared object or a folder of kernels. `kv`: the layout of the
+    KV, see `kv_sizing.plan_kv`.
     """
 
     window: int | None = None
@@ -49,21 +49,21 @@ class LlamaOptions(msgspec.Struct, frozen=True):
 
 
 class LlamaExecutor:
-    """One model, loaded. Fulfils `homeport.engines.text.executor.Executor`.
+    """One loaded model. Implements `homeport.engines.text.executor.Executor`.
 
-    Takes a loaded model and who computes it, and owns both. Raises Unavailable when the context does not fit.
+    Owns the model and the thread pool that it receives. Raises Unavailable if the context does not fit in memory.
     """
 
-    def __init__(self, model: LlamaModel, team: LlamaThreadpool, options: LlamaOptions) -> None:
+    def __init__(self, model: LlamaModel, threadpool: LlamaThreadpool, options: LlamaOptions) -> None:
         self._library = library = model.library
         self._model = model
-        self._team = team
+        self._threadpool = threadpool
         self._adapters: dict[str, object] = {}
-        self._building = threading.Lock()  # a context counts the adapters there are while it is made
+        self._adapters_lock = threading.Lock()  # adapters must not change while a context is created, which counts them
         self._vocabulary = vocabulary.read(library, model.handle)
         self.cell_bytes = kv_sizing.cell_bytes(model.metadata, _shape(library.api, model.handle))
         can_trim = _can_trim(library.api, model.handle)
-        room = kv_sizing.plan_kv(
+        budget = kv_sizing.plan_kv(
             trained=library.api.llama_model_n_ctx_train(model.handle),
             window=options.window,
             cells=options.cells,
@@ -71,25 +71,26 @@ class LlamaExecutor:
             kv=options.kv if can_trim else "unified",
             per_cell=self.cell_bytes,
         )
-        logger.info("KV cache: %s", room)
+        logger.info("KV cache: %s", budget)
         open_context = partial(self._open, options, can_trim=can_trim)
-        lane = open_context(room.stream_tokens * options.sequences, unified=False) if room.stream_tokens else None
-        self._lanes = KVStreams(lane, partial(open_context, room.cells, unified=True))
+        stream_cells = budget.stream_tokens * options.sequences
+        streams = open_context(stream_cells, unified=False) if stream_cells else None
+        self._kv = KVStreams(streams, partial(open_context, budget.cells, unified=True))
         self._traits = ExecutorTraits(
-            window=room.window,
-            cells=room.cells,
+            window=budget.window,
+            cells=budget.cells,
             sequences=options.sequences,
-            batch=self._lanes.short_context.batch,
-            shares_cells=lane is None,
+            batch=self._kv.short_context.batch,
+            shares_cells=streams is None,
             can_trim=can_trim,
             kv_format=kv_sizing.STATE if can_trim else "",
             adapters=True,
         )
 
     def _open(self, options: LlamaOptions, cells: int, *, unified: bool, can_trim: bool) -> LlamaContext:
-        size = ContextSize(cells, options.sequences, options.batch, self._team, unified)
+        size = ContextSize(cells, options.sequences, options.batch, self._threadpool, unified)
         n_vocabulary = self._vocabulary.size
-        with self._building:
+        with self._adapters_lock:
             return LlamaContext(
                 self._library,
                 self._model.handle,
@@ -101,7 +102,7 @@ class LlamaExecutor:
 
     @property
     def traits(self) -> ExecutorTraits:
-        """What it can do and how much it holds."""
+        """Its features and sizes."""
         return self._traits
 
     @property
@@ -111,83 +112,83 @@ class LlamaExecutor:
 
     @property
     def metadata(self) -> Mapping[str, str]:
-        """The GGUF file's metadata; arrays are left out by llama.cpp."""
+        """The GGUF file's metadata; llama.cpp leaves arrays out."""
         return self._model.metadata
 
     @property
     def kernels(self) -> str:
-        """Which kernels compute, in words."""
+        """A description of the kernels."""
         return str(self._library)
 
     def tokenize(self, text: str, *, special: bool) -> list[int]:
-        """Text to ids, from any thread. Raises InvalidRequest for half a surrogate pair, which no UTF-8 can say."""
+        """Return the ids of a text, from any thread. Raises InvalidRequest for half a surrogate pair."""
         return self._model.tokenize(text, special=special)
 
     def forward(self, batch: TokenBatch) -> Logits:
-        """Compute a batch; rows (M, vocabulary) are a view of llama.cpp's own buffer, valid until the next call.
+        """Compute a batch; return rows (M, vocabulary), a view of llama.cpp's own buffer, valid until the next call.
 
-        Raises EngineFailed, with code NO_CELLS when the cache is full.
+        Raises EngineFailed, with code NO_CELLS if the cache is full.
         """
-        return self._lanes.decode(batch)
+        return self._kv.decode(batch)
 
     def load_adapter(self, adapter: str, file: Path) -> None:
-        """Load a LoRA adapter in GGUF. Raises Unavailable where it does not fit the model."""
+        """Load a LoRA adapter in GGUF format. Raises Unavailable if it does not fit the model."""
         self._library.log.take_errors()
-        with self._building:
-            found = self._library.api.llama_adapter_lora_init(self._model.handle, os.fsencode(file))
-        if found == self._library.ffi.NULL:
-            said = self._library.log.take_errors() or "no reason given"
-            raise Unavailable(f"The adapter {file.name} cannot be loaded: {said}")
-        self._adapters[adapter] = found
+        with self._adapters_lock:
+            handle = self._library.api.llama_adapter_lora_init(self._model.handle, os.fsencode(file))
+        if handle == self._library.ffi.NULL:
+            reason = self._library.log.take_errors() or "no reason given"
+            raise Unavailable(f"The adapter {file.name} cannot be loaded: {reason}")
+        self._adapters[adapter] = handle
 
     def unload_adapter(self, adapter: str) -> None:
-        """Free an adapter; those still there when the model is freed go with it."""
-        self._lanes.unset_adapter(adapter)
-        with self._building:
+        """Free an adapter; llama.cpp frees remaining ones with the model."""
+        self._kv.unset_adapter(adapter)
+        with self._adapters_lock:
             self._library.api.llama_adapter_lora_free(self._adapters.pop(adapter))
 
     def prepare_length(self, n_tokens: int) -> None:
-        """A sequence will be so long: get ready for it beside what is computed."""
-        self._lanes.prepare_length(n_tokens)
+        """Announce that a sequence will have this length; a longer context is opened in the background if needed."""
+        self._kv.prepare_length(n_tokens)
 
     def fork(self, source: int, target: int, n_tokens: int) -> None:
-        """Make `target` (empty) begin with the first `n_tokens` of `source`."""
-        self._lanes.fork(source, target, n_tokens)
+        """Copy the first `n_tokens` of `source` into the empty sequence `target`."""
+        self._kv.fork(source, target, n_tokens)
 
     def trim(self, sequence: int, n_tokens: int) -> None:
-        """Keep only the first `n_tokens` of a sequence. Raises EngineFailed for a model that cannot."""
-        self._lanes.trim(sequence, n_tokens)
+        """Keep only the first `n_tokens` of a sequence. Raises EngineFailed if the model cannot."""
+        self._kv.trim(sequence, n_tokens)
 
     def release(self, sequences: Sequence[int]) -> None:
         """Empty these sequences."""
-        self._lanes.release(sequences)
+        self._kv.release(sequences)
 
     def save(self, sequence: int) -> bytes:
-        """A sequence's KV as bytes that mean something to the same model on the same kernels only."""
-        return self._lanes.save(sequence)
+        """Return a sequence's KV as bytes, valid only for the same model on the same kernels."""
+        return self._kv.save(sequence)
 
     def restore(self, sequence: int, state: bytes) -> None:
-        """Make an empty sequence hold what was saved. Raises EngineFailed, the sequence left empty, where it cannot."""
-        self._lanes.restore(sequence, state, len(state) // self.cell_bytes)
+        """Load saved KV into an empty sequence. Raises EngineFailed if it cannot; the sequence is then empty."""
+        self._kv.restore(sequence, state, len(state) // self.cell_bytes)
 
     def close(self) -> None:
         """Free contexts and model; the kernels stay loaded. May be called twice."""
-        self._lanes.close()
-        self._team.close()
+        self._kv.close()
+        self._threadpool.close()
         self._model.close()
 
 
 def load(weights: Path, options: LlamaOptions) -> LlamaExecutor:
-    """Load a GGUF file. Raises Unavailable when it, the kernels or the memory do not allow it."""
+    """Load a GGUF file. Raises Unavailable if the file or the kernels cannot be used, or memory is too small."""
     library = kernels(options.library)
     model = LlamaModel(library, weights)
-    team = LlamaThreadpool(library, options.threads or cores())
+    threadpool = LlamaThreadpool(library, options.threads or cores())
     try:
         if library.api.llama_model_has_encoder(model.handle):
             raise Unavailable(f"{weights.name} is an encoder-decoder model; only decoders can be served.")
-        return LlamaExecutor(model, team, options)
+        return LlamaExecutor(model, threadpool, options)
     except BaseException:
-        team.close()
+        threadpool.close()
         model.close()
         raise
 

@@ -1,4 +1,4 @@
-"""How many cells (tokens of KV) a context gets: what was asked for, else what the memory at hand allows.
+"""How many cells (tokens of KV) a context gets: as configured, otherwise as the available memory allows.
 
 Knows nothing of the C API; it reads a model's metadata and the machine's memory.
 """
@@ -11,21 +11,21 @@ import psutil
 
 from homeport.domain.errors import Unavailable
 
-_SHARE = 0.25  # of the memory free at load; the rest is for weights not yet touched, batches and other models
-_USUAL = 1024  # tokens a sequence is expected to hold at a time; only the sizing of a shared cache rests on it
-_MIN_STREAM_TOKENS = 512  # shorter ones would send most conversations to the pool
+_SHARE = 0.25  # of the memory free at load; the rest is for weights not yet in memory, batches and other models
+_EXPECTED_TOKENS = 1024  # of a sequence; used only to size streams and the unified cache
+_MIN_STREAM_TOKENS = 512  # with shorter streams, most conversations would need the unified cache
 _MIN_CELLS = 256
 _FLOAT16 = 2
 
 STATE = "llama.cpp sequence 1, float16 keys, float16 values"
-"""The form of a saved sequence. llama.cpp itself checks layers, types and sizes when it reads one."""
+"""The format of a saved sequence. llama.cpp itself checks layers, types and sizes when it reads one."""
 
 
 Kv = Literal["auto", "unified", "streams"]
 
 
 class KVBudget(msgspec.Struct, frozen=True):
-    """Tokens one sequence may hold, all may hold together, and one may hold in a lane of its own (0: no lanes)."""
+    """Tokens one sequence may hold, all may hold together, and a KV stream may hold (0: no streams)."""
 
     window: int
     cells: int
@@ -33,15 +33,13 @@ class KVBudget(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         if not self.stream_tokens:
-            return (
-                f"one for all sequences, {self.cells} cells, as the memory does not reach for lanes or none were asked"
-            )
-        longer = f", and {self.cells} cells for those that grow longer" if self.stream_tokens < self.window else ""
-        return f"a lane of {self.stream_tokens} cells for each sequence{longer}"
+            return f"unified, {self.cells} cells for all sequences (as configured, or too little memory for streams)"
+        longer = f", and {self.cells} cells for longer sequences" if self.stream_tokens < self.window else ""
+        return f"a stream of {self.stream_tokens} cells for each sequence{longer}"
 
 
 class AttentionShape(msgspec.Struct, frozen=True):
-    """The sizes of a model's attention that its C API gives; they stand in where the metadata is silent."""
+    """The sizes of a model's attention from the C API, for models whose metadata lacks them."""
 
     layers: int
     width: int
@@ -50,7 +48,7 @@ class AttentionShape(msgspec.Struct, frozen=True):
 
 
 def cell_bytes(metadata: Mapping[str, str], shape: AttentionShape) -> int:
-    """Bytes of KV one token takes (float16 keys and values, all layers)."""
+    """Return the bytes of one token's KV (float16 keys and values, all layers)."""
     family = metadata.get("general.architecture", "")
     head = shape.width // max(shape.heads, 1)
     key = _number(metadata.get(f"{family}.attention.key_length"), head)
@@ -59,33 +57,33 @@ def cell_bytes(metadata: Mapping[str, str], shape: AttentionShape) -> int:
 
 
 def plan_kv(*, trained: int, window: int | None, cells: int | None, sequences: int, kv: Kv, per_cell: int) -> KVBudget:
-    """Settle window, cells and lanes. `trained` is the model's own window, the default, lowered only by memory.
+    """Choose window, cells and streams. `trained`: the model's own window, the default unless memory is too small.
 
-    `unified` gives one cache that holds at least a window, `streams` a lane of a window's length to each sequence,
-    `auto` short lanes and a pool of a window or more, as far as memory allows. `cells`: of all that, tokens in all.
-    Raises Unavailable when what was asked for contradicts itself.
+    `unified`: one cache that holds at least a window. `streams`: a stream of the window's length for each sequence.
+    `auto`: short streams and a unified cache of at least a window, as far as memory allows. `cells`: tokens of all
+    sequences. Raises Unavailable if the options contradict each other.
     """
     wanted = window or trained
     if wanted > trained:
-        raise Unavailable(f"A window of {wanted} tokens was asked for; this model was trained for {trained}.")
+        raise Unavailable(f"A window of {wanted} tokens is configured, but this model was trained for {trained}.")
     affordable = cells or int(psutil.virtual_memory().available * _SHARE / max(per_cell, 1))
-    if kv == "streams" or (kv == "auto" and wanted <= min(_USUAL, affordable // sequences)):
+    if kv == "streams" or (kv == "auto" and wanted <= min(_EXPECTED_TOKENS, affordable // sequences)):
         return _streams(wanted, affordable, sequences, fixed=cells is not None)
-    lane = min(_USUAL, (affordable - wanted) // sequences) if kv == "auto" else 0
-    if lane < _MIN_STREAM_TOKENS:
-        lane = 0
-    usual = max(wanted, sequences * _USUAL)
-    pool = cells or max(min(usual, affordable), _MIN_CELLS)
-    if lane:
-        pool = min(usual, affordable - lane * sequences)
-    return KVBudget(min(wanted, pool), pool, lane)
+    stream = min(_EXPECTED_TOKENS, (affordable - wanted) // sequences) if kv == "auto" else 0
+    if stream < _MIN_STREAM_TOKENS:
+        stream = 0
+    expected = max(wanted, sequences * _EXPECTED_TOKENS)
+    unified = cells or max(min(expected, affordable), _MIN_CELLS)
+    if stream:
+        unified = min(expected, affordable - stream * sequences)
+    return KVBudget(min(wanted, unified), unified, stream)
 
 
 def _streams(wanted: int, affordable: int, sequences: int, *, fixed: bool) -> KVBudget:
-    lane = affordable // sequences if fixed else min(wanted, max(affordable // sequences, _MIN_CELLS))
-    if lane < 1:
+    stream = affordable // sequences if fixed else min(wanted, max(affordable // sequences, _MIN_CELLS))
+    if stream < 1:
         raise Unavailable(f"{affordable} cells cannot be divided among {sequences} sequences.")
-    return KVBudget(min(wanted, lane), lane * sequences, lane)
+    return KVBudget(min(wanted, stream), stream * sequences, stream)
 
 
 def _number(text: str | None, default: int) -> int:

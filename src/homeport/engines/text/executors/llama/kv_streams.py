@@ -1,9 +1,9 @@
-"""Where sequences keep their KV: each in a short lane of its own, and in a shared pool once it has outgrown that.
+"""Stores the KV of sequences: each in a short KV stream of its own, or in a unified cache if it is longer than that.
 
-A lane's tokens walk that lane's cells alone, which is what makes many sequences fast on a CPU; but a lane as long as a
-model's window for each sequence is more memory than most machines have. So lanes are short, and the pool, one unified
-cache of a window or more, is opened when the first sequence needs it. Whoever moves is copied, not computed again.
-Knows nothing of requests, nor of who is running.
+A stream's tokens attend to the cells of that stream only, which makes many sequences fast on a CPU. But a stream as
+long as the window for each sequence needs more memory than most machines have. So streams are short (the short
+context), and one unified cache of at least a window (the long context) is opened when a sequence first needs it. A
+sequence that moves is copied, not computed again. Knows nothing of requests.
 """
 
 import threading
@@ -18,63 +18,63 @@ from homeport.engines.text.executors.llama.context import LlamaContext
 
 
 class KVStreams:
-    """The KV of one model's sequences. `lane` None: all live in the pool, which is then opened at once."""
+    """The KV of one model's sequences. `streams` None: all are in the long context, which is then opened at once."""
 
-    def __init__(self, lane: LlamaContext | None, open_pool: Callable[[], LlamaContext]) -> None:
-        self._lane = lane
-        self._open_pool = open_pool
-        self._pool = None if lane else open_pool()
+    def __init__(self, streams: LlamaContext | None, open_long: Callable[[], LlamaContext]) -> None:
+        self._short = streams
+        self._open_long = open_long
+        self._long = None if streams else open_long()
         self._opening: Future[LlamaContext] | None = None
-        self._outgrown: set[int] = set()  # sequences that live in the pool though there are lanes
+        self._in_long: set[int] = set()  # sequences in the long context, if there are streams
 
     @property
     def short_context(self) -> LlamaContext:
-        """The context of the lanes, or of the pool where there are none."""
-        return self._lane or self.long_context
+        """The context of the streams, or the long context if there are none."""
+        return self._short or self.long_context
 
     @property
     def long_context(self) -> LlamaContext:
-        """The context of long sequences. Raises Unavailable where it does not fit into the memory any more."""
-        if self._pool is None:
-            opening, self._opening = self._opening, None  # one that failed is tried again by the next who needs it
-            self._pool = opening.result() if opening else self._open_pool()
-        return self._pool
+        """The context of long sequences. Raises Unavailable if it no longer fits in memory."""
+        if self._long is None:
+            opening, self._opening = self._opening, None  # the next call tries again after a failure
+            self._long = opening.result() if opening else self._open_long()
+        return self._long
 
     def prepare_length(self, n_tokens: int) -> None:
-        """A sequence will be so long: where it will need the pool, begin to open that beside what is computed."""
-        if self._pool is None and self._opening is None and self._lane and n_tokens > self._lane.window:
+        """Open the long context in a thread if a sequence of this length will need it."""
+        if self._long is None and self._opening is None and self._short and n_tokens > self._short.window:
             self._opening = Future()
-            threading.Thread(target=_fulfil, args=(self._opening, self._open_pool), daemon=True).start()
+            threading.Thread(target=_set_result, args=(self._opening, self._open_long), daemon=True).start()
 
     def decode(self, batch: TokenBatch) -> Logits:
-        """Compute a batch; rows (M, vocabulary), valid until the next call. Raises as `LlamaContext.decode`."""
-        lane = self._lane
-        if lane is None:
+        """Compute a batch; return rows (M, vocabulary), valid until the next call. Raises as `LlamaContext.decode`."""
+        short = self._short
+        if short is None:
             return self.long_context.decode(batch)
-        long = batch.positions >= lane.window
-        if not self._outgrown and not long.any():
-            self.prepare_length(int(batch.positions.max()) + lane.window // 4)
-            return lane.decode(batch)
-        for sequence in set(batch.sequences[long].tolist()) - self._outgrown:
-            self._move_to_long(lane, sequence, is_empty=0 in batch.positions[batch.sequences == sequence])
-        in_pool = np.isin(batch.sequences, list(self._outgrown))
-        if in_pool.all():
+        is_beyond = batch.positions >= short.window
+        if not self._in_long and not is_beyond.any():
+            self.prepare_length(int(batch.positions.max()) + short.window // 4)
+            return short.decode(batch)
+        for sequence in set(batch.sequences[is_beyond].tolist()) - self._in_long:
+            self._move_to_long(short, sequence, is_empty=0 in batch.positions[batch.sequences == sequence])
+        in_long = np.isin(batch.sequences, list(self._in_long))
+        if in_long.all():
             return self.long_context.decode(batch)
-        if not in_pool.any():
-            return lane.decode(batch)
-        return self._decode_both(lane, batch, in_pool)
+        if not in_long.any():
+            return short.decode(batch)
+        return self._decode_both(short, batch, in_long)
 
     def fork(self, source: int, target: int, n_tokens: int) -> None:
-        """Make `target` (empty) begin with the first `n_tokens` of `source`; a short beginning goes back to a lane."""
-        if self._context_of(source) is self._lane:
-            self._lane.fork(source, target, n_tokens)
+        """Copy the first `n_tokens` of `source` into the empty sequence `target`, into a stream if they are few."""
+        if self._context_of(source) is self._short:
+            self._short.fork(source, target, n_tokens)
             return
         self.long_context.fork(source, target, n_tokens)
-        if self._lane is None:
+        if self._short is None:
             return
-        self._outgrown.add(target)
-        if n_tokens <= self._lane.window // 2:  # with room to grow, lest it soon moves again
-            self._lane.restore(target, self.long_context.save(target))
+        self._in_long.add(target)
+        if n_tokens <= self._short.window // 2:  # with room to grow, so that it does not move again soon
+            self._short.restore(target, self.long_context.save(target))
             self.release([target])
 
     def trim(self, sequence: int, n_tokens: int) -> None:
@@ -85,61 +85,61 @@ class KVStreams:
         """Empty these sequences."""
         for sequence in sequences:
             self.trim(sequence, 0)
-            self._outgrown.discard(sequence)
+            self._in_long.discard(sequence)
 
     def save(self, sequence: int) -> bytes:
-        """A sequence's KV as bytes that any context of this model restores."""
+        """Return a sequence's KV as bytes that any context of this model can restore."""
         return self._context_of(sequence).save(sequence)
 
     def restore(self, sequence: int, state: bytes, n_tokens: int) -> None:
-        """Make an empty sequence hold the `n_tokens` that were saved. Raises EngineFailed where it cannot."""
-        if self._lane is not None and n_tokens > self._lane.window:
-            self._outgrown.add(sequence)
+        """Load the saved KV of `n_tokens` into an empty sequence. Raises EngineFailed if it cannot."""
+        if self._short is not None and n_tokens > self._short.window:
+            self._in_long.add(sequence)
         self._context_of(sequence).restore(sequence, state)
 
     def unset_adapter(self, adapter: str) -> None:
-        """Put an adapter that is to be freed out of effect."""
-        for context in (self._lane, self._pool):
+        """Stop using an adapter that is about to be freed."""
+        for context in (self._short, self._long):
             if context is not None:
                 context.unset_adapter(adapter)
 
     def close(self) -> None:
         """Free all contexts. May be called twice."""
         if self._opening is not None and self._opening.exception() is None:
-            self._pool = self._opening.result()
-        for context in (self._lane, self._pool):
+            self._long = self._opening.result()
+        for context in (self._short, self._long):
             if context is not None:
                 context.close()
 
     def _context_of(self, sequence: int) -> LlamaContext:
-        return self.long_context if self._lane is None or sequence in self._outgrown else self._lane
+        return self.long_context if self._short is None or sequence in self._in_long else self._short
 
-    def _move_to_long(self, lane: LlamaContext, sequence: int, *, is_empty: bool) -> None:
+    def _move_to_long(self, short: LlamaContext, sequence: int, *, is_empty: bool) -> None:
         if not is_empty:
-            self.long_context.restore(sequence, lane.save(sequence))
-            lane.trim(sequence, 0)
-        self._outgrown.add(sequence)
+            self.long_context.restore(sequence, short.save(sequence))
+            short.trim(sequence, 0)
+        self._in_long.add(sequence)
 
-    def _decode_both(self, lane: LlamaContext, batch: TokenBatch, in_pool: NDArray[np.bool_]) -> Logits:
-        """The lanes' part, then the pool's; their rows put together in the batch's order."""
-        in_lane = ~in_pool
-        from_lane, from_pool = in_lane[batch.logits_indices], in_pool[batch.logits_indices]
-        found = lane.decode(_select_rows(batch, in_lane, from_lane))
-        rows = np.empty((len(batch.logits_indices), found.shape[1]), np.float32)
-        rows[from_lane] = found
-        rows[from_pool] = self.long_context.decode(_select_rows(batch, in_pool, from_pool))
+    def _decode_both(self, short: LlamaContext, batch: TokenBatch, in_long: NDArray[np.bool_]) -> Logits:
+        """Compute the part in streams, then the part in the long context; return the rows in the batch's order."""
+        in_short = ~in_long
+        from_short, from_long = in_short[batch.logits_indices], in_long[batch.logits_indices]
+        short_rows = short.decode(_select_rows(batch, in_short, from_short))
+        rows = np.empty((len(batch.logits_indices), short_rows.shape[1]), np.float32)
+        rows[from_short] = short_rows
+        rows[from_long] = self.long_context.decode(_select_rows(batch, in_long, from_long))
         return rows
 
 
-def _fulfil(promise: "Future[LlamaContext]", make: Callable[[], LlamaContext]) -> None:
+def _set_result(future: "Future[LlamaContext]", open_context: Callable[[], LlamaContext]) -> None:
     try:
-        promise.set_result(make())
-    except BaseException as error:  # whoever needs it is told
-        promise.set_exception(error)
+        future.set_result(open_context())
+    except BaseException as error:  # raised where the result is read
+        future.set_exception(error)
 
 
-def _select_rows(batch: TokenBatch, part: NDArray[np.bool_], wanted: NDArray[np.bool_]) -> TokenBatch:
-    """The tokens of a batch where `part`, and of its wanted indices those where `wanted`, counted anew."""
-    index = np.cumsum(part, dtype=np.int32) - 1
-    columns = batch.tokens[part], batch.positions[part], batch.sequences[part], index[batch.logits_indices[wanted]]
+def _select_rows(batch: TokenBatch, tokens: NDArray[np.bool_], rows: NDArray[np.bool_]) -> TokenBatch:
+    """Return the batch of the masked `tokens`, with the masked `rows` of its logits indices renumbered."""
+    index = np.cumsum(tokens, dtype=np.int32) - 1
+    columns = batch.tokens[tokens], batch.positions[tokens], batch.sequences[tokens], index[batch.logits_indices[rows]]
     return TokenBatch(*columns, batch.adapter)

@@ -1,8 +1,8 @@
-"""`python -m homeport.engines.text.executors.llama.layout_benchmark JOB`: benchmark weight layouts, in a process that
-may die of it.
+"""Benchmarks weight layouts in a process of its own, which may crash.
 
-JOB is a `LayoutBenchmarkJob` as JSON; standard input stays open while the result is wanted. Each line of stdout
-is one `LayoutBenchmarkEvent` as JSON; the last one carries the trials.
+`python -m homeport.engines.text.executors.llama.layout_benchmark JOB`: JOB is a `LayoutBenchmarkJob` as JSON; the
+parent process keeps standard input open while it wants the result.
+Each line of stdout is one `LayoutBenchmarkEvent` as JSON; the last one contains the trials.
 Knows nothing of models' names, manifests or which layout is kept.
 """
 
@@ -26,10 +26,10 @@ _SEQUENCES = 16
 
 
 def run_benchmark(job: LayoutBenchmarkJob, report: Callable[[str], None]) -> tuple[Trial, ...]:
-    """Write every candidate to its part file and measure it against the original.
+    """Write every layout to its part file and compare it with the original.
 
-    All speeds first; then the faster ones are scored, the fastest first, until one loses nothing that matters.
-    With `job.layout` only that one is tried, and scored whatever its speed.
+    All speeds are measured first. Then the faster layouts are scored, the fastest first, until one has no measurable
+    loss. With `job.layout` only that one is tried, and it is scored whatever its speed.
     """
     library = _kernels(job)
     names = [job.layout] if job.layout else [name for name in TYPES if name != "bf16" or "BF16" in library.features]
@@ -40,30 +40,30 @@ def run_benchmark(job: LayoutBenchmarkJob, report: Callable[[str], None]) -> tup
         wanted = [trial for trial in trials if trial.is_faster or job.layout or job.is_complete]
         if not wanted:
             return tuple(trials)
-        report("reading the yardstick's texts as the original does")
+        report("scoring the reference texts with the original weights")
         texts = layout_comparison.windows(original)
         before = [layout_comparison.scores(original, window) for window in texts]
     finally:
         original.close()
-    done = {}
+    scored_trials = {}
     for trial in wanted:
-        done[trial.layout] = scored = _measure_fidelity(job, trial, before, texts)
+        scored_trials[trial.layout] = scored = _measure_fidelity(job, trial, before, texts)
         report(str(scored))
         if scored.is_faithful and not job.is_complete:
             break
-    return tuple(done.get(trial.layout, trial) for trial in trials)
+    return tuple(scored_trials.get(trial.layout, trial) for trial in trials)
 
 
-def _measure_speed(job: LayoutBenchmarkJob, name: str, original: LlamaExecutor, say: Callable[[str], None]) -> Trial:
+def _measure_speed(job: LayoutBenchmarkJob, name: str, original: LlamaExecutor, report: Callable[[str], None]) -> Trial:
     part = job.part(name)
     requantize(_kernels(job), Path(job.source), part, name)
     candidate = _load(job, part)
     try:
-        found = layout_comparison.speeds({"original": original, name: candidate}, job.rounds)
+        speeds = layout_comparison.speeds({"original": original, name: candidate}, job.rounds)
     finally:
         candidate.close()
-    trial = Trial(name, found[name], found["original"], part.stat().st_size)
-    say(str(trial))
+    trial = Trial(name, speeds[name], speeds["original"], part.stat().st_size)
+    report(str(trial))
     return trial
 
 
@@ -94,24 +94,24 @@ def _load(job: LayoutBenchmarkJob, weights: Path) -> LlamaExecutor:
 
 
 def _end_with_parent(job: LayoutBenchmarkJob) -> None:
-    """End, and leave no unfinished file, as soon as nobody holds the other end of standard input."""
+    """Delete unfinished files and exit as soon as standard input ends."""
     sys.stdin.buffer.read()
     for name in TYPES:
         job.part(name).unlink(missing_ok=True)
     os._exit(1)
 
 
-def _print_event(told: LayoutBenchmarkEvent) -> None:
-    sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
+def _print_event(event: LayoutBenchmarkEvent) -> None:
+    sys.stdout.write(msgspec.json.encode(event).decode() + "\n")
     sys.stdout.flush()
 
 
 if __name__ == "__main__":
     try:
-        asked = msgspec.json.decode(sys.argv[1], type=LayoutBenchmarkJob)
-        threading.Thread(target=_end_with_parent, args=(asked,), daemon=True).start()
-        found = run_benchmark(asked, lambda text: _print_event(LayoutBenchmarkEvent(text)))
-        library = _kernels(asked)
-        _print_event(LayoutBenchmarkEvent(kernels=str(library), machine=", ".join(library.devices), trials=found))
+        job = msgspec.json.decode(sys.argv[1], type=LayoutBenchmarkJob)
+        threading.Thread(target=_end_with_parent, args=(job,), daemon=True).start()
+        trials = run_benchmark(job, lambda text: _print_event(LayoutBenchmarkEvent(text)))
+        library = _kernels(job)
+        _print_event(LayoutBenchmarkEvent(kernels=str(library), machine=", ".join(library.devices), trials=trials))
     except HomeportError as error:
         sys.exit(error.message)

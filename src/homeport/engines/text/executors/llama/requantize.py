@@ -1,8 +1,8 @@
-"""Writes a model's weights anew in another layout, through ggml's own conversions.
+"""Requantizes a model's weights to another layout with ggml's own conversions.
 
-`llama_model_quantize` is not used: the wheel does not export it, and its parameters are one more struct that differs
-by build. ggml's functions for single tensors are in every build we know.
-Knows nothing of what a layout is good for. Source: ggml/include/gguf.h, ggml.h (builds 11413 to 11739).
+`llama_model_quantize` is not used: the wheel does not export it, and its parameters are another struct that differs by
+build. ggml's functions for single tensors are in every known build.
+Knows nothing of a layout's use. Source: ggml/include/gguf.h, ggml.h (builds 11413 to 11739).
 """
 
 import os
@@ -21,7 +21,7 @@ from homeport.engines.llama.library import LlamaLibrary
 
 _F32, _F16, _Q8_0, _BF16 = 0, 1, 8, 30
 TYPES: Mapping[str, int] = MappingProxyType({"q8_0": _Q8_0, "q4_0": 2, "bf16": _BF16})
-"""The layouts that can be written, and ggml's number of each."""
+"""The layouts that can be written, each with ggml's type number."""
 
 _DECLARATIONS = """
 typedef struct gguf_context gguf_context;
@@ -53,19 +53,16 @@ size_t ggml_quantize_chunk(int type, const float *source, void *target, int64_t 
                            int64_t n_per_row, const float *importance);
 """
 
-# What the traits of these types are in every build: read under another struct layout they would be garbage.
+# The traits of these types in every build; read with a wrong struct layout, they differ.
 _KNOWN_TRAITS = {
     0: ("f32", 1, 4, False),
     2: ("q4_0", 32, 18, True),
     8: ("q8_0", 32, 34, True),
     12: ("q4_K", 256, 144, True),
 }
-_UNCHANGED_TENSORS = (
-    "token_embd",
-    "output",
-    "per_layer_token_embd",
-)  # by the first part of a name: their loss is felt most
-_BLOCK = 1 << 22  # numbers converted at a time: 16 MB as floats
+# By the first part of a name. Quantizing these costs the most quality.
+_UNCHANGED_TENSORS = ("token_embd", "output", "per_layer_token_embd")
+_BLOCK = 1 << 22  # weights converted at a time: 16 MB as floats
 
 
 class _Tensor(msgspec.Struct, frozen=True):
@@ -77,13 +74,13 @@ class _Tensor(msgspec.Struct, frozen=True):
 
 
 def requantize(library: LlamaLibrary, source: Path, target: Path, layout: str) -> int:
-    """Write `source` as `target` with the weights of its blocks in `layout`; give how many tensors changed.
+    """Write `source` as `target` with the weights of its blocks in `layout`; return how many tensors changed.
 
-    Embeddings, output, norms and what is 8 bits or wider already stay as they are (but for `bf16`, which widens).
-    Raises InvalidRequest for an unknown layout and Unavailable where these kernels or this file do not allow it.
+    Embeddings, output, norms and 8-bit tensors stay unchanged (`bf16` widens the latter).
+    Raises InvalidRequest for an unknown layout, and Unavailable if these kernels or this file do not support it.
     """
     if layout not in TYPES:
-        raise InvalidRequest(f"There is no layout `{layout}`: there are {', '.join(TYPES)}.")
+        raise InvalidRequest(f"Unknown layout `{layout}`: use one of {', '.join(TYPES)}.")
     ffi, api = library.functions(_DECLARATIONS)
     _check(ffi, api, library)
     with _open_gguf(ffi, api, source) as header:
@@ -108,16 +105,16 @@ def requantize(library: LlamaLibrary, source: Path, target: Path, layout: str) -
 
 
 def count(library: LlamaLibrary, source: Path) -> int:
-    """Numbers in all tensors of a file."""
+    """Return the number of weights in all tensors of a file."""
     ffi, api = library.functions(_DECLARATIONS)
     with _open_gguf(ffi, api, source) as header:
         return sum(tensor.shape[0] * tensor.shape[1] for tensor in _tensors(ffi, api, header))
 
 
 def floats(library: LlamaLibrary, source: Path) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Every tensor of a file by name, one after another, as float32 rows (a vector is one row).
+    """Iterate over the tensors of a file, each with its name, as float32 rows (a vector is one row).
 
-    Raises Unavailable where these kernels or this file do not allow it.
+    Raises Unavailable if these kernels or this file do not support it.
     """
     ffi, api = library.functions(_DECLARATIONS)
     _check(ffi, api, library)
@@ -126,45 +123,45 @@ def floats(library: LlamaLibrary, source: Path) -> Iterator[tuple[str, NDArray[n
     data = np.memmap(source, np.uint8, "r")
     for tensor in tensors:
         raw = data[tensor.start : tensor.start + tensor.size]
-        found = np.empty(tensor.shape, np.float32)
+        values = np.empty(tensor.shape, np.float32)
         if tensor.type == _F32:
-            found[:] = np.array(raw).view(np.float32).reshape(tensor.shape)
+            values[:] = np.array(raw).view(np.float32).reshape(tensor.shape)
         else:
             rows = _dequantize(ffi, api, tensor, raw)
             for first, part in rows:
-                found[first : first + len(part)] = part
-        yield tensor.name, found
+                values[first : first + len(part)] = part
+        yield tensor.name, values
 
 
 def _dequantize(
     ffi: Any, api: Any, tensor: _Tensor, raw: NDArray[np.uint8]
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """A tensor's rows as float32, some at a time, each time with the number of the first."""
+    """Iterate over blocks of a tensor's rows as float32, each with the index of its first row."""
     rows, columns = tensor.shape
     size = api.ggml_row_size(tensor.type, columns)
-    widen = api.ggml_get_type_traits(tensor.type).to_float
-    if widen == ffi.NULL:
-        raise Unavailable(f"{tensor.name} is of type {tensor.type}, which holds no numbers to compute with.")
+    to_float = api.ggml_get_type_traits(tensor.type).to_float
+    if to_float == ffi.NULL:
+        raise Unavailable(f"{tensor.name} is of type {tensor.type}, which cannot be converted to float32.")
     step = max(1, _BLOCK // columns)
     for first in range(0, rows, step):
         count = min(step, rows - first)
-        part = np.array(raw[first * size : (first + count) * size])  # a copy: where it lies is aligned
-        found = np.empty((count, columns), np.float32)
-        widen(ffi.cast("void *", part.ctypes.data), ffi.cast("float *", found.ctypes.data), found.size)
-        yield first, found
+        part = np.array(raw[first * size : (first + count) * size])  # copied, so that it is aligned
+        values = np.empty((count, columns), np.float32)
+        to_float(ffi.cast("void *", part.ctypes.data), ffi.cast("float *", values.ctypes.data), values.size)
+        yield first, values
 
 
 def _check(ffi: Any, api: Any, library: LlamaLibrary) -> None:
-    absent = [name for name in dir(api) if not hasattr(api, name)]
-    if absent:
-        raise Unavailable(f"{library.path} does not export {', '.join(absent)}, so it can lay out no weights anew.")
-    for kind, (name, block, size, is_quantised) in _KNOWN_TRAITS.items():
-        found = api.ggml_get_type_traits(kind)
-        numbers = (found.blck_size, found.type_size)
+    missing = [name for name in dir(api) if not hasattr(api, name)]
+    if missing:
+        raise Unavailable(f"{library.path} cannot requantize weights: it does not export {', '.join(missing)}.")
+    for kind, (name, block, size, is_quantized) in _KNOWN_TRAITS.items():
+        traits = api.ggml_get_type_traits(kind)
+        sizes = (traits.blck_size, traits.type_size)
         if (
-            numbers != (block, size)
-            or ffi.string(found.type_name) != name.encode()
-            or found.is_quantized != is_quantised
+            sizes != (block, size)
+            or ffi.string(traits.type_name) != name.encode()
+            or traits.is_quantized != is_quantized
         ):
             raise Unavailable(f"{library.path} describes the type {name} in an unknown struct layout: it was not used.")
 
@@ -181,10 +178,10 @@ def _open_gguf(ffi: Any, api: Any, source: Path) -> Iterator[Any]:
 
 
 def _tensors(ffi: Any, api: Any, header: Any) -> list[_Tensor]:
-    found = []
+    tensors = []
     for index in range(api.gguf_get_n_tensors(header)):
         extents = ffi.unpack(api.gguf_get_tensor_ne(header, index), 4)
-        found.append(
+        tensors.append(
             _Tensor(
                 name=ffi.string(api.gguf_get_tensor_name(header, index)).decode(),
                 type=api.gguf_get_tensor_type(header, index),
@@ -193,11 +190,11 @@ def _tensors(ffi: Any, api: Any, header: Any) -> list[_Tensor]:
                 size=api.gguf_get_tensor_size(header, index),
             )
         )
-    return found
+    return tensors
 
 
 def _target_type(api: Any, tensor: _Tensor, kind: int) -> int:
-    """The type a tensor gets. What a quantiser left in float32 it left so for a reason."""
+    """Return the type a tensor gets. float32 tensors stay: quantizers keep them on purpose."""
     is_weight = api.ggml_get_type_traits(tensor.type).is_quantized or tensor.type in (_F16, _BF16)
     fits = tensor.shape[1] % api.ggml_get_type_traits(kind).blck_size == 0
     stays = tensor.name.split(".")[0] in _UNCHANGED_TENSORS or (tensor.type == _Q8_0 and kind != _BF16)
@@ -205,13 +202,13 @@ def _target_type(api: Any, tensor: _Tensor, kind: int) -> int:
 
 
 def _convert_tensor(ffi: Any, api: Any, tensor: _Tensor, raw: NDArray[np.uint8], kind: int) -> Iterator[memoryview]:
-    """The tensor's bytes in another type, some rows at a time."""
+    """Iterate over the tensor's bytes in another type, some rows at a time."""
     columns = tensor.shape[1]
-    after = api.ggml_row_size(kind, columns)
-    for _, wide in _dequantize(ffi, api, tensor, raw):
-        made = np.empty(len(wide) * after, np.uint8)
-        source, target = ffi.cast("float *", wide.ctypes.data), ffi.cast("void *", made.ctypes.data)
-        written = api.ggml_quantize_chunk(kind, source, target, 0, len(wide), columns, ffi.NULL)
-        if written != made.size:
-            raise Unavailable(f"{tensor.name} was converted to {written} bytes instead of {made.size}.")
-        yield made.data
+    row_bytes = api.ggml_row_size(kind, columns)
+    for _, rows in _dequantize(ffi, api, tensor, raw):
+        converted = np.empty(len(rows) * row_bytes, np.uint8)
+        source, target = ffi.cast("float *", rows.ctypes.data), ffi.cast("void *", converted.ctypes.data)
+        written = api.ggml_quantize_chunk(kind, source, target, 0, len(rows), columns, ffi.NULL)
+        if written != converted.size:
+            raise Unavailable(f"{tensor.name} was converted to {written} bytes instead of {converted.size}.")
+        yield converted.data

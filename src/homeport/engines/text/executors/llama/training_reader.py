@@ -1,6 +1,6 @@
-"""A model's file as training reads it: text to the very tokens that serving reads, and the weights as plain numbers.
+"""Reads a model's file for training: tokenizes exactly as serving does, and returns the weights as float32.
 
-Loads no context. Knows nothing of training. Imported by name in the process that trains.
+Creates no context. Knows nothing of training. The training process imports it by name.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from homeport.domain.content import Message
 from homeport.engines.llama.library import kernels
 from homeport.engines.llama.model import LlamaModel
+from homeport.engines.text.chat_template import ChatTemplate
 from homeport.engines.text.executor import Vocabulary
 from homeport.engines.text.executors.llama import requantize, vocabulary
-from homeport.engines.text.templates import ChatTemplate
 
 
 class GgufTrainingReader:
-    """One GGUF. Raises Unavailable where the file or the kernels do not allow it."""
+    """One GGUF file. Raises Unavailable if the file or the kernels cannot be used."""
 
     def __init__(self, file: Path, library: Path | None) -> None:
         self._file = file
@@ -30,12 +30,12 @@ class GgufTrainingReader:
 
     @property
     def parameters(self) -> int:
-        """Numbers in all tensors of the file."""
+        """The number of parameters in all tensors of the file."""
         return requantize.count(self._library, self._file)
 
     @property
     def metadata(self) -> Mapping[str, str]:
-        """The file's metadata; arrays are left out."""
+        """The file's metadata, without arrays."""
         return self._model.metadata
 
     @property
@@ -45,7 +45,7 @@ class GgufTrainingReader:
 
     @property
     def start(self) -> tuple[int, ...]:
-        """What stands before a document."""
+        """The tokens before a document."""
         return () if self.vocabulary.start_token is None else (self.vocabulary.start_token,)
 
     @property
@@ -55,27 +55,30 @@ class GgufTrainingReader:
         return self.vocabulary.document_token if self.vocabulary.document_token in ends or not ends else ends[0]
 
     def tokenize(self, text: str, *, special: bool) -> list[int]:
-        """Text to ids."""
+        """Return the ids of a text."""
         return self._model.tokenize(text, special=special)
 
     def tokenize_plain(self, text: str) -> list[int]:
-        """Text that holds no control tokens to ids."""
+        """Return the ids of a text in which names of control tokens are plain text."""
         return self.tokenize(text, special=False)
 
     def render_conversation(self, messages: Sequence[Message]) -> list[int]:
-        """A conversation with the model's turn opened. Raises InvalidRequest where the model has no place for it."""
+        """Return the ids of a conversation up to the start of the answer.
+
+        Raises InvalidRequest if the template refuses it.
+        """
         return self._template.render(messages).ids
 
     def tensors(self) -> Iterator[tuple[str, NDArray[np.float32]]]:
-        """Every tensor of the file by name, as float32 rows."""
+        """Iterate over the tensors of the file, each with its name, as float32 rows."""
         return requantize.floats(self._library, self._file)
 
     def adapter(self, file: Path) -> Iterator[tuple[str, NDArray[np.float32]]]:
-        """Every tensor of an adapter by name, as float32 rows."""
+        """Iterate over the tensors of an adapter, each with its name, as float32 rows."""
         return requantize.floats(self._library, file)
 
     def close(self) -> None:
-        """Free what was loaded; `tensors` can still be read."""
+        """Free template and model; `tensors` still works."""
         self._template.close()
         self._model.close()
 

@@ -1,4 +1,4 @@
-"""A model's tokens, read once: bytes of every piece, ends, start, and fill-in-the-middle tokens.
+"""Reads a model's vocabulary: the bytes of every token, its start, end and fill-in-the-middle tokens.
 
 Knows nothing of contexts. Source: include/llama.h (vocabulary functions).
 """
@@ -9,7 +9,7 @@ from homeport.engines.llama.c_api import CONTROL
 from homeport.engines.llama.library import LlamaLibrary
 from homeport.engines.text.executor import InfillTokens, Vocabulary
 
-# Which end token ends a document (rather than a turn of a chat) is not in the API; models name it so.
+# The API does not say which end token ends a document (rather than a turn of a chat); models use these names.
 _DOCUMENT_ENDS = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>", "<|end▁of▁sentence|>", "<EOS_TOKEN>")
 
 
@@ -38,7 +38,7 @@ def read(library: LlamaLibrary, model: object) -> Vocabulary:
 
 
 def _pieces(library: LlamaLibrary, vocab: object, size: int) -> tuple[bytes, ...]:
-    """Every token's bytes. `special` off leaves control tokens empty; user-defined and byte tokens give theirs."""
+    """Return every token's bytes. With `special` off, control tokens are empty, user-defined and byte tokens not."""
     ffi = library.ffi
     to_piece = library.api.llama_token_to_piece
     room = 256
@@ -47,7 +47,7 @@ def _pieces(library: LlamaLibrary, vocab: object, size: int) -> tuple[bytes, ...
     pieces = []
     for token in range(size):
         length = to_piece(vocab, token, text, room, 0, False)
-        if length < 0:  # minus the bytes it needs
+        if length < 0:  # the negated size that it needs
             longer = ffi.new("char[]", -length)
             length = to_piece(vocab, token, longer, -length, 0, False)
             pieces.append(bytes(ffi.buffer(longer, length)))
@@ -68,14 +68,14 @@ def _end_of_text(api: Any, vocab: object, ends: frozenset[int], special: dict[in
     for candidate in (api.llama_vocab_eos(vocab), api.llama_vocab_bos(vocab), *sorted(ends)):
         if candidate >= 0:
             return int(candidate)
-    return 0  # a vocabulary with neither start nor end: its first token is as good as any to begin with
+    return 0  # a vocabulary with neither start nor end: any token will do
 
 
 def _infill(api: Any, vocab: object, ends: frozenset[int]) -> InfillTokens | None:
     prefix, suffix, middle = (getattr(api, f"llama_vocab_fim_{part}")(vocab) for part in ("pre", "suf", "mid"))
     if min(prefix, suffix, middle) < 0:
         return None
-    # What stands between files in training ends a hole as surely as the end of text.
-    between = (getattr(api, f"llama_vocab_fim_{part}")(vocab) for part in ("pad", "rep", "sep"))
-    own = ends | {token for token in between if token >= 0}
-    return InfillTokens(prefix=prefix, suffix=suffix, middle=middle, end_tokens=tuple(sorted(own)))
+    # Tokens that separate files in training end the middle just as the end of text does.
+    separators = (getattr(api, f"llama_vocab_fim_{part}")(vocab) for part in ("pad", "rep", "sep"))
+    all_ends = ends | {token for token in separators if token >= 0}
+    return InfillTokens(prefix=prefix, suffix=suffix, middle=middle, end_tokens=tuple(sorted(all_ends)))

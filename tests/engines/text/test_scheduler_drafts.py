@@ -1,4 +1,4 @@
-"""Guessed tokens inside steps: the same answers in fewer steps, and never at anybody's expense."""
+"""Drafts in steps: the same answers in fewer steps, and never at the expense of other requests."""
 
 import json
 from typing import cast
@@ -40,46 +40,48 @@ AGAIN = _request(TextPrompt(PROSE + "say it again: "))
 
 
 @pytest.mark.parametrize("request_", [EDIT, AGAIN])
-def test_a_text_that_repeats_takes_half_the_steps_or_fewer(request_: TextRequest) -> None:
-    """An edit, and a prompt said again, word for word as without guesses, in half the steps at most."""
+def test_a_repeated_text_takes_at_most_half_the_steps(request_: TextRequest) -> None:
+    """An edit and a repeated prompt have the same text as without drafts, in at most half the steps."""
     steps = {}
-    said: dict[bool, TextEvents] = {}
+    results: dict[bool, TextEvents] = {}
     for speculates in (False, True):
         with TextEngineRunner(speculate=speculates, script=SCRIPT) as running:
-            said[speculates] = running.ask(request_)
-            gauges = running.engine.stats()
-            steps[speculates] = gauges.steps
-    assert said[True].texts == said[False].texts
-    assert said[True].usage == said[False].usage
+            results[speculates] = running.ask(request_)
+            stats = running.engine.stats()
+            steps[speculates] = stats.steps
+    assert results[True].texts == results[False].texts
+    assert results[True].usage == results[False].usage
     assert 2 * steps[True] <= steps[False]
-    assert gauges.accepted_tokens >= steps[False] - steps[True]
+    assert stats.accepted_tokens >= steps[False] - steps[True]
 
 
-def test_nothing_is_guessed_where_it_is_off_or_cannot_be_taken_back() -> None:
-    """With the option off, and on an executor that cannot trim, no guess is computed."""
+def test_nothing_is_drafted_if_it_is_off_or_not_possible() -> None:
+    """With the option off, and on an executor that cannot trim, no draft is computed."""
     for speculates, can_trim in ((False, True), (True, False)):
         with TextEngineRunner(script=SCRIPT, speculate=speculates, can_trim=can_trim) as running:
             running.ask(EDIT)
             assert running.engine.stats().drafted_tokens == 0
 
 
-def test_the_tokens_of_a_step_come_in_one_delta() -> None:
-    """However many tokens a step confirms, they are one delta that counts them, and cost one delta of credit."""
+def test_the_tokens_of_a_step_are_one_delta() -> None:
+    """All tokens of a step are one delta, which counts them and costs one delta of credit."""
     with TextEngineRunner(script=SCRIPT) as running:
         id = running.open(EDIT, credit=1)
-        given = 1
+        credit = 1
         while True:
-            running.wait(id, lambda events, given=given: len(events) > given)  # type: ignore[misc]
+            running.wait(id, lambda events, credit=credit: len(events) > credit)  # type: ignore[misc]
             events = running.events(id)
             deltas = [event for event in events if isinstance(event, TextDelta)]
-            assert len(deltas) <= given
+            assert len(deltas) <= credit
             if not isinstance(events[-1], TextDelta):
                 break
-            given += 1
+            credit += 1
             running.engine.credit(id, 1)
-        said = running.end(id)
-    assert said.usage is not None
-    assert sum(delta.tokens for delta in deltas) == said.usage.completion_tokens - len("```")  # its end is never shown
+        results = running.end(id)
+    assert results.usage is not None
+    assert sum(delta.tokens for delta in deltas) == results.usage.completion_tokens - len(
+        "```"
+    )  # its end is never emitted
     assert max(delta.tokens for delta in deltas) > 4
 
 
@@ -123,9 +125,9 @@ requests = st.builds(
 @given(
     st.lists(requests, min_size=1, max_size=4), st.sampled_from((700, 4096)), st.sampled_from(("streams", "unified"))
 )
-def test_answers_are_the_same_with_and_without(traffic: list[TextRequest], cells: int, kv: str) -> None:
-    """Any sampling, stops, n, best_of, echo, scores, late credit and tight memory: the same words and usage."""
-    said = []
+def test_answers_are_the_same_with_and_without_drafts(traffic: list[TextRequest], cells: int, kv: str) -> None:
+    """With any sampling, stops, n, best_of, echo, scores, late credit and tight memory, texts and usage agree."""
+    results = []
     for speculates in (False, True):
         with TextEngineRunner(
             speculate=speculates, cells=cells, batch=64, sequences=6, kv=kv, script=SCRIPT, window=600
@@ -133,26 +135,26 @@ def test_answers_are_the_same_with_and_without(traffic: list[TextRequest], cells
             ids = [running.open(request, 3) for request in traffic]
             for id in ids:
                 running.engine.credit(id, 1_000)
-            said.append([running.end(id) for id in ids])
+            results.append([running.end(id) for id in ids])
             assert running.failure is None
             assert running.engine.stats().cells_used == 0
-    for plain, guessed in zip(*said, strict=True):
-        assert plain.texts == guessed.texts
-        assert plain.reasons == guessed.reasons
-        assert plain.scored == guessed.scored
-        assert plain.fault == guessed.fault
-        assert (plain.usage is None) == (guessed.usage is None)
-        if plain.usage and guessed.usage:
-            assert plain.usage.completion_tokens == guessed.usage.completion_tokens
+    for plain, drafted in zip(*results, strict=True):
+        assert plain.texts == drafted.texts
+        assert plain.reasons == drafted.reasons
+        assert plain.scored == drafted.scored
+        assert plain.error == drafted.error
+        assert (plain.usage is None) == (drafted.usage is None)
+        if plain.usage and drafted.usage:
+            assert plain.usage.completion_tokens == drafted.usage.completion_tokens
 
 
 def _copied(prompt: list[int], length: int) -> Ask:
-    """A request whose answer is foretold word for word."""
+    """Return a request whose answer is predicted exactly."""
     return Ask([prompt], length=length, copies=alone(FakeExecutor(traits()), prompt, 0, length))
 
 
-def test_guesses_take_only_the_room_that_is_left() -> None:
-    """In a batch of 8, two decoding candidates and a prefill come first, and slices never pass the batch or window."""
+def test_drafts_take_only_the_room_that_is_left() -> None:
+    """In a batch of 8, two decoding candidates and a prefill come first, and slices never exceed batch or window."""
     simulation = Simulation(traits(batch=8, window=50), prefill_slice=4)
     for salt in range(2):
         simulation.ask(_copied([salt, 1, 2], 40))
@@ -164,8 +166,8 @@ def test_guesses_take_only_the_room_that_is_left() -> None:
     assert simulation.scheduler.counters.accepted > 20
 
 
-def test_nobody_is_pre_empted_for_a_guess() -> None:
-    """With cells for both answers and little more, guesses shrink to nothing and both stay."""
+def test_nothing_is_preempted_for_a_draft() -> None:
+    """With few cells more than both answers need, drafts shrink to nothing and no answer is preempted."""
     simulation = Simulation(traits(cells=92, sequences=2), retain=0)
     for salt in range(2):
         simulation.ask(_copied([salt, 1, 2], 40))
@@ -176,8 +178,8 @@ def test_nobody_is_pre_empted_for_a_guess() -> None:
     assert counters.accepted > 0
 
 
-def test_twins_start_from_a_prompt_whose_leader_guesses() -> None:
-    """Guesses stand behind the last prompt token already, and the other candidates fork without them."""
+def test_twins_start_from_a_prompt_whose_leader_has_a_draft() -> None:
+    """Drafts may follow the last prompt token, and the other candidates fork without them."""
     simulation = Simulation(traits(shares_cells=False))
     ask = _copied([1, 2], 12)
     ask.candidates = 3
@@ -190,7 +192,7 @@ def test_twins_start_from_a_prompt_whose_leader_guesses() -> None:
 
 
 class Recorder:
-    """A real executor that notes what was computed at each position of its one sequence, and the latest logits."""
+    """A real executor that records the token at each position of its one sequence, and the latest logits."""
 
     def __init__(self, executor: LlamaExecutor) -> None:
         self._executor = executor
@@ -201,32 +203,32 @@ class Recorder:
         return getattr(self._executor, name)
 
     def forward(self, batch: TokenBatch) -> Logits:
-        """Compute and take notes."""
+        """Compute and record."""
         rows = self._executor.forward(batch)
         self.tokens.update(zip(batch.positions.tolist(), batch.tokens.tolist(), strict=True))
         self.logits.update(zip(batch.positions[batch.logits_indices].tolist(), rows.copy(), strict=True))
         return rows
 
     def close(self) -> None:
-        """Leave the executor to the other tests, empty."""
+        """Empty the executor, which other tests use."""
         self._executor.release([0])
 
 
-def test_real_logits_behind_guesses_are_those_of_a_plain_pass(small: LlamaExecutor) -> None:
-    """Each token of an edit was drawn from the logits that its true text gives, within the kernels' rounding."""
+def test_real_logits_with_drafts_are_those_of_one_pass(small: LlamaExecutor) -> None:
+    """Each token of an edit was sampled from the logits that its final text gives, within the kernels' rounding."""
     recorder = Recorder(small)
     edit = TextRequest(
         (EditPrompt(PROSE, "Repeat the text"),), SamplingParams(temperature=0.0), StoppingCriteria(max_tokens=60)
     )
     with TextEngineRunner(TextEngine("small", cast(Executor, recorder), TextOptions())) as running:
-        said = running.ask(edit)
-        gauges = running.engine.stats()
-    assert said.usage is not None
-    assert gauges.accepted_tokens > 10
-    first, length = said.usage.prompt_tokens, said.usage.prompt_tokens + said.usage.completion_tokens - 1
+        results = running.ask(edit)
+        stats = running.engine.stats()
+    assert results.usage is not None
+    assert stats.accepted_tokens > 10
+    first, length = results.usage.prompt_tokens, results.usage.prompt_tokens + results.usage.completion_tokens - 1
     ids = np.array([recorder.tokens[position] for position in range(length)], np.int32)
     positions = np.arange(length, dtype=np.int32)
     plain = small.forward(TokenBatch(ids, positions, np.zeros(length, np.int32), positions))
-    drawn_from = np.array([recorder.logits[position] for position in range(first - 1, length)])
-    assert np.abs(drawn_from - plain[first - 1 :]).mean() < NEAR
+    sampled_from = np.array([recorder.logits[position] for position in range(first - 1, length)])
+    assert np.abs(sampled_from - plain[first - 1 :]).mean() < NEAR
     small.release([0])

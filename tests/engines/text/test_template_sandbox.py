@@ -1,10 +1,10 @@
-"""A chat template renders as its author saw it render with `transformers`, and what it raises is a refusal."""
+"""A chat template renders as with `transformers`, and its errors are refusals."""
 
 import time
 
 import pytest
 
-from homeport.engines.text.sandbox import (
+from homeport.engines.text.template_sandbox import (
     ChatTemplateError,
     Run,
     SandboxedTemplate,
@@ -17,7 +17,7 @@ def render(source: str, **variables: object) -> str:
 
 
 def test_renders_as_hubs_expect() -> None:
-    """Blocks are trimmed, loops can break, JSON stays readable, and the date is there."""
+    """Blocks are trimmed, loops can break, JSON stays readable, and the date is available."""
     source = "{% for x in xs %}\n  {%- if x > 2 %}{% break %}{% endif %}\n  {{ x }}\n{% endfor %}\n{{ xs | tojson }}"
     assert render(source, xs=[1, 2, 3]) == "  1\n  2\n[1, 2, 3]"
     assert render("{{ {'a': '你<b>'} | tojson }}") == '{"a": "你<b>"}'
@@ -35,12 +35,12 @@ def test_renders_as_hubs_expect() -> None:
     ],
 )
 def test_json_has_the_parameters_of_transformers(source: str, text: str) -> None:
-    """`tojson` takes what it takes there, in that order, with those defaults."""
+    """`tojson` has the parameters, order and defaults of `transformers`."""
     assert render(source, x={"b": "é<", "a": [1, 2]}) == text
 
 
 def test_generation_is_a_block_that_does_nothing() -> None:
-    """`{% generation %}` renders what is in it, in every form of the tag, and has a scope of its own."""
+    """`{% generation %}` renders its content, in every form of the tag, and has its own scope."""
     source = (
         "{% for m in xs %}{% generation %}\n{% set y = m %}{{ y }}{%- endgeneration -%}\n{% if loop.last %}{% break %}"
         "{% endif %}{% endfor %}{{ y is defined }}"
@@ -49,7 +49,7 @@ def test_generation_is_a_block_that_does_nothing() -> None:
 
 
 def test_state_in_loops() -> None:
-    """Loops carry state in a `namespace`, and `continue` goes on with the next turn."""
+    """Loops carry state in a `namespace`, and `continue` skips to the next iteration."""
     source = (
         "{% set ns = namespace(n=0) %}{% for x in xs %}{% if x is none %}{% continue %}{% endif %}"
         "{% set ns.n = ns.n + x %}{% endfor %}{{ ns.n }}"
@@ -69,7 +69,7 @@ def test_state_in_loops() -> None:
     ],
 )
 def test_broken_source_is_refused(source: str) -> None:
-    """A source that is no template, or is nested deeper than anything can be compiled, is refused when it is read."""
+    """Invalid source, and source that is nested too deeply to compile, is refused at compile time."""
     with pytest.raises(ChatTemplateError, match="broken"):
         SandboxedTemplate(source)
 
@@ -89,19 +89,19 @@ def test_broken_source_is_refused(source: str) -> None:
     ],
 )
 def test_what_a_template_raises_is_refused(source: str) -> None:
-    """Whatever a template raises, by itself or by touching what it must not, becomes one kind of refusal."""
+    """Every error of a template becomes the same kind of refusal."""
     with pytest.raises(ChatTemplateError):
         render(source, messages=[{}])
 
 
 def test_refusals_are_short() -> None:
-    """What a template raises is not repeated at any length."""
+    """A template's error message is shortened."""
     with pytest.raises(ChatTemplateError) as caught:
         render("{{ raise_exception(x) }}", x="y" * 5000)
     assert len(str(caught.value)) < 300
 
 
-def test_output_has_an_end() -> None:
-    """A template that writes more than its messages explain is stopped."""
+def test_output_is_limited() -> None:
+    """A template that writes much more than its messages contain is stopped."""
     with pytest.raises(TemplateStopped, match="too much text"):
         render("{% for i in range(99999) %}{% for j in range(99999) %}0123456789{% endfor %}{% endfor %}")

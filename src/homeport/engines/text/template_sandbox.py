@@ -1,8 +1,8 @@
-"""Compile and render a model's chat template: a program that came with the weights, in Jinja's immutable sandbox.
+"""Compiles and renders a model's chat template, a program shipped with the weights, in Jinja's immutable sandbox.
 
-The environment offers what `transformers` offers to templates (trimmed blocks, loop controls, `generation`, `tojson`,
-`raise_exception`, `strftime_now`). Time and memory have no limit here: they are limits of a process, see
-`template_worker`, which imports this and therefore nothing heavy. Knows nothing of tokens.
+The environment provides what `transformers` provides to templates (trimmed blocks, loop controls, `generation`,
+`tojson`, `raise_exception`, `strftime_now`). Time and memory are not limited here but per process, see
+`template_worker`, which imports this module; so this one imports nothing heavy. Knows nothing of tokens.
 """
 
 import json
@@ -19,29 +19,29 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 SPARE_CHARACTERS = 1_000_000
 _MAX_PRODUCT = 1_000_000
-_MOST_QUOTED = 200
+_MAX_QUOTED = 200
 
 
 class ChatTemplateError(Exception):
-    """The template raised or broke; the message is fit for the caller."""
+    """The template raised an error or cannot be used; the message is safe to return to the caller."""
 
 
 class TemplateStopped(ChatTemplateError):
-    """The template went over a limit: it would do so for any conversation, or the next one would."""
+    """The template exceeded a limit, so no other variant of the conversation is tried."""
 
 
 class Run(NamedTuple):
-    """One rendering: the template's variables, and how many characters of output they explain."""
+    """One rendering: the template's variables, and the number of output characters that they account for."""
 
     variables: dict[str, Any]
     characters: int
 
 
 class SandboxedTemplate:
-    """A template compiled in this process. Raises ChatTemplateError where it does not compile."""
+    """A template compiled in this process. Raises ChatTemplateError if it does not compile."""
 
     def __init__(self, source: str) -> None:
-        # Nothing is computed while compiling: a constant expression could take any time and memory.
+        # Not optimized: a constant expression computed while compiling could take any time and memory.
         environment = _Sandbox(
             trim_blocks=True,
             lstrip_blocks=True,
@@ -58,13 +58,13 @@ class SandboxedTemplate:
             raise ChatTemplateError(f"The model's chat template is broken: {_reason(error)}") from error
 
     def render(self, runs: Sequence[Run], check: Callable[[], None] | None = None) -> list[str]:
-        """The output of each run. Raises ChatTemplateError, and what `check` raises: it is called again and again."""
-        return [self._rendered(run, check) for run in runs]
+        """Return the output of each run. Raises ChatTemplateError, and what `check` raises, called after each piece."""
+        return [self._render(run, check) for run in runs]
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there is nothing to free."""
 
-    def _rendered(self, run: Run, check: Callable[[], None] | None) -> str:
+    def _render(self, run: Run, check: Callable[[], None] | None) -> str:
         parts: list[str] = []
         left = run.characters + SPARE_CHARACTERS
         pieces = self._template.generate(run.variables)
@@ -73,7 +73,7 @@ class SandboxedTemplate:
                 part = next(pieces, None)
             except MemoryError as error:
                 raise TemplateStopped("The model's chat template needs too much memory.") from error
-            # A template can raise anything: it may index, add or call what the messages do not have.
+            # A template can raise anything: it may index, add or call values that the messages do not have.
             except Exception as error:
                 raise ChatTemplateError(f"The model's chat template refused the messages: {_reason(error)}") from error
             if part is None:
@@ -87,7 +87,7 @@ class SandboxedTemplate:
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
-    """Also refuses multiplications that would fill the memory."""
+    """Also refuses multiplications that would exhaust memory."""
 
     intercepted_binops = frozenset({"*", "**"})
 
@@ -100,7 +100,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
 
 class _Generation(Extension):
-    """`{% generation %}` marks what an assistant said, for training; here it only has a scope of its own."""
+    """`{% generation %}` marks an assistant's text for training; here it only opens a scope."""
 
     tags = {"generation"}  # noqa: RUF012 - as Jinja declares it
 
@@ -110,9 +110,9 @@ class _Generation(Extension):
 
 
 def _reason(error: Exception) -> str:
-    """What an error says, in a length that does not repeat a whole message."""
+    """Return an error's text, shortened so that it does not repeat a whole message."""
     text = str(error) or type(error).__name__
-    return text if len(text) <= _MOST_QUOTED else f"{text[:_MOST_QUOTED]}…"
+    return text if len(text) <= _MAX_QUOTED else f"{text[:_MAX_QUOTED]}…"
 
 
 def _tojson(
@@ -122,7 +122,7 @@ def _tojson(
     separators: tuple[str, str] | None = None,
     sort_keys: bool = False,
 ) -> str:
-    """With the parameters and defaults of `transformers`: text stays readable, nothing is escaped for HTML."""
+    """Has the parameters and defaults of `transformers`: nothing is escaped for ASCII or HTML."""
     return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
 
 
