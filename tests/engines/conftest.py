@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture(scope="session", params=["wheel", "npm"])
 def library(request: pytest.FixtureRequest) -> Path | None:
-    """Where kernels are: the wheel's (None), or the folder `homeport kernels install` fills."""
+    """The path of kernels: the wheel's (None), or the folder that `homeport kernels install` fills."""
     if request.param == "wheel":
         return None
     home = Path(os.environ.get("HOMEPORT_HOME") or platformdirs.user_data_path("homeport", appauthor=False))

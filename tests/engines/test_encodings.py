@@ -1,4 +1,4 @@
-"""OpenAI's ids mean here what they mean there."""
+"""OpenAI's token ids have the same meaning here."""
 
 import pytest
 
@@ -18,7 +18,7 @@ SIZES = {"r50k_base": 50256, "p50k_base": 50281, "p50k_edit": 50281, "cl100k_bas
 
 @pytest.mark.parametrize("name", encodings.NAMES)
 def test_known_ids_decode(name: str) -> None:
-    """Ids known for an encoding give their text."""
+    """Known ids of an encoding give their text."""
     ids, text = KNOWN[name]
     encoding = encodings.load(name)
     assert b"".join(encoding.token(id) for id in ids) == text
@@ -26,7 +26,7 @@ def test_known_ids_decode(name: str) -> None:
 
 @pytest.mark.parametrize("name", encodings.NAMES)
 def test_every_ordinary_id_decodes(name: str) -> None:
-    """Every id up to the encoding's size is one different run of bytes, all 256 single bytes among them."""
+    """Every id up to the encoding's size has different bytes, all 256 single bytes among them."""
     encoding = encodings.load(name)
     tokens = [encoding.token(id) for id in range(SIZES[name]) if id not in encoding.special]
     assert len(set(tokens)) == len(tokens)
@@ -35,7 +35,7 @@ def test_every_ordinary_id_decodes(name: str) -> None:
 
 @pytest.mark.parametrize("name", encodings.NAMES)
 def test_other_ids_are_refused(name: str) -> None:
-    """Special tokens and ids beyond the encoding are no text, and the error says which."""
+    """Special tokens and unknown ids are errors that name the id."""
     encoding = encodings.load(name)
     end = next(id for id, text in encoding.special.items() if text == encodings.END_OF_TEXT)
     for id, message in ((end, "endoftext"), (-1, "does not exist"), (SIZES[name] + 1000, "does not exist")):

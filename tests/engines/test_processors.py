@@ -1,4 +1,4 @@
-"""The number of threads follows what other programs leave of the processors, on a simulated machine."""
+"""The number of threads follows the processors that other programs leave, on a simulated machine."""
 
 import os
 import subprocess
@@ -27,23 +27,23 @@ Load = Callable[[float], float]
 class Machine:
     """Processors shared fairly by who wants to compute; each engine's threads compute all the time, spinning or not.
 
-    `load`: processors that other programs want at a moment, of which `niced` displace nobody.
+    `load`: processors that other programs need at a time, of which `niced` ones have low priority.
     """
 
-    def __init__(self, processors: int, load: Load, *, engines: int = 1, most: int | None = None) -> None:
+    def __init__(self, processors: int, load: Load, *, engines: int = 1, maximum: int | None = None) -> None:
         self.processors, self.load, self.niced = processors, load, 0.0
         self.is_computing = True
         self.now_s = 100.0
         self.readings = [ProcessorReading(self.now_s, 0.0, 0.0)] * engines
-        self.counts = [ThreadCount(most or processors, self.readings[0]) for _ in range(engines)]
+        self.counts = [ThreadCount(maximum or processors, self.readings[0]) for _ in range(engines)]
 
     @property
     def threads(self) -> list[int]:
-        """How many threads each engine has now."""
+        """Return the current number of threads of each engine."""
         return [each.count for each in self.counts]
 
     def step(self, seconds: float = INTERVAL_S) -> None:
-        """Let time pass and every engine take a reading."""
+        """Let time pass and take a reading for every engine."""
         ours = [count if self.is_computing else 0 for count in self.threads]
         others = self.load(self.now_s - 100.0)
         share = min(1.0, self.processors / max(sum(ours) + others, 1e-9))
@@ -59,7 +59,7 @@ class Machine:
             self.counts[index].observe(self.readings[index])
 
     def run(self, seconds: float) -> list[list[int]]:
-        """Let time pass; the numbers of threads after each reading."""
+        """Let time pass; return the numbers of threads after each reading."""
         found = []
         for _ in range(round(seconds / INTERVAL_S)):
             self.step()
@@ -69,7 +69,7 @@ class Machine:
 
 @pytest.mark.parametrize("processors", [1, 2, 3, 4, 8, 16])
 def test_quiet_machines_are_used_whole(processors: int) -> None:
-    """Where others take next to nothing, all threads compute, always."""
+    """If others use next to nothing, all threads always compute."""
     machine = Machine(processors, lambda _: 0.1)
     assert machine.run(60) == [[processors]] * 240
 
@@ -77,15 +77,15 @@ def test_quiet_machines_are_used_whole(processors: int) -> None:
 @pytest.mark.parametrize("processors", [2, 3, 4, 8, 16])
 @pytest.mark.parametrize("loops", [1, 2, 3, 6, 40])
 def test_busy_programs_are_left_their_processors(processors: int, loops: int) -> None:
-    """Beside programs that never rest there are as many threads as processors without one, at least one, and stay."""
+    """With programs that never rest, there are as many threads as free processors, at least one, without change."""
     machine = Machine(processors, lambda _: loops)
     machine.run(2)
     assert machine.run(60) == [[max(1, processors - loops)]] * 240
 
 
 @pytest.mark.parametrize("processors", [2, 4, 8])
-def test_one_reading_is_enough_to_give_way(processors: int) -> None:
-    """The first reading beside a busy program takes threads away."""
+def test_one_reading_is_enough_to_reduce_the_number(processors: int) -> None:
+    """The first reading with a busy program reduces the number."""
     machine = Machine(processors, lambda _: 2.0)
     machine.step()
     assert machine.threads[0] < processors
@@ -99,8 +99,8 @@ def test_processors_that_become_free_are_used_again(loops: int) -> None:
     assert machine.threads == [2]
 
 
-def test_what_comes_and_goes_is_met_with_patience() -> None:
-    """Beside a program that computes every other second, the threads' number rises ever less often."""
+def test_the_number_rises_ever_less_often_with_intermittent_programs() -> None:
+    """With a program that computes every other second, the number rises ever less often."""
     machine = Machine(2, lambda at_s: at_s % 2 < 1)
     before, after = machine.run(8), machine.run(60)
     assert [2] in before
@@ -109,7 +109,7 @@ def test_what_comes_and_goes_is_met_with_patience() -> None:
 
 
 def test_patience_is_forgotten() -> None:
-    """Once the machine has been quiet for a while, the next pause of others is used as soon as the first."""
+    """After the machine has been quiet for a while, the next pause of others is used as soon as the first."""
     machine = Machine(2, lambda at_s: at_s % 2 < 1 if at_s < 20 else 30 <= at_s < 32)
     machine.run(32)
     assert machine.threads == [1]
@@ -119,14 +119,14 @@ def test_patience_is_forgotten() -> None:
 
 @pytest.mark.parametrize(("processors", "engines"), [(2, 2), (4, 2), (8, 2), (4, 4), (9, 3), (2, 5)])
 def test_engines_share_processors(processors: int, engines: int) -> None:
-    """Engines that compute at the same time come to one share each, and keep it."""
+    """Engines that compute at the same time get one share each, and keep it."""
     machine = Machine(processors, lambda _: 0, engines=engines)
     machine.run(2)
     assert machine.run(20) == [[max(1, processors // engines)] * engines] * 80
 
 
 def test_programs_of_low_priority_are_displaced() -> None:
-    """Programs that computed only because nobody else did cost no thread."""
+    """Programs that use only idle time cost no thread."""
     machine = Machine(4, lambda _: 0)
     machine.niced, machine.is_computing = 4.0, False
     assert machine.run(5) == [[4]] * 20
@@ -135,7 +135,7 @@ def test_programs_of_low_priority_are_displaced() -> None:
 
 
 def test_programs_that_rest_between_requests_are_seen() -> None:
-    """The count is right for a request's first step: it is kept while nothing is computed."""
+    """The number is right for a request's first step, because it is updated while nothing is computed."""
     machine = Machine(2, lambda at_s: 2 if at_s > 5 else 0)
     machine.is_computing = False
     machine.run(8)
@@ -143,13 +143,13 @@ def test_programs_that_rest_between_requests_are_seen() -> None:
 
 
 def test_fewer_threads_than_processors_are_left_alone_where_they_fit() -> None:
-    """Threads for half the processors, as with two threads to a core, stay while the other half has room for others."""
-    machine = Machine(8, lambda _: 3, most=4)
+    """Threads for half the processors stay while the other half has room for others."""
+    machine = Machine(8, lambda _: 3, maximum=4)
     assert machine.run(10) == [[4]] * 40
 
 
-def test_a_suspended_machine_tells_nothing() -> None:
-    """What happened while this process was stopped does not count, nor does a clock that stands still."""
+def test_a_suspended_machine_does_not_count() -> None:
+    """Time in which this process was stopped does not count, nor does a clock that stands still."""
     machine = Machine(2, lambda _: 0)
     machine.step()
     count, last = machine.counts[0], machine.readings[0]
@@ -161,8 +161,8 @@ def test_a_suspended_machine_tells_nothing() -> None:
         assert count.count == 2
 
 
-def test_the_machine_is_read() -> None:
-    """A monitor tells fewer threads beside programs that take every processor, and its thread ends with it."""
+def test_the_real_machine_is_read() -> None:
+    """A monitor reports fewer threads if programs use every processor, and its thread ends with it."""
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(processors)]
     monitor = ProcessorMonitor(processors)
@@ -181,7 +181,7 @@ def test_the_machine_is_read() -> None:
 
 @pytest.mark.parametrize("is_broken", [False, True])
 def test_unread_machines_keep_all_threads(monkeypatch: pytest.MonkeyPatch, is_broken: bool) -> None:
-    """Where the system tells nothing of its processors, as in some sandboxes, the count is what was asked for."""
+    """If the system does not report its processors, as in some sandboxes, the number is the configured one."""
 
     def times(**_: bool) -> list[_Times]:
         if is_broken:
@@ -195,7 +195,7 @@ def test_unread_machines_keep_all_threads(monkeypatch: pytest.MonkeyPatch, is_br
 
 
 def test_processors_may_have_gaps_in_their_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the system tells of fewer processors than the numbers go up to, all that it tells of are read."""
+    """If the system reports fewer processors than the numbers suggest, all reported ones are read."""
     monkeypatch.setattr("homeport.engines.processors._allowed", lambda: [1, 3])
     monkeypatch.setattr(psutil, "cpu_times", lambda **_: [_Times((1.0, 1.0))] * 3)
     monitor = ProcessorMonitor(2)
@@ -240,7 +240,7 @@ class _Times(tuple[float, ...]):
     ],
 )
 def test_a_containers_limit_bounds_the_default(tmp_path: Path, files: dict[str, str], expected: int) -> None:
-    """The CPU time that a container may use is read from both generations of control groups."""
+    """A container's CPU limit is read from both versions of control groups."""
     for name, content in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(content)

@@ -1,1 +1,1 @@
-"""One folder or file per engine; siblings never import each other; imported by name, only inside a worker."""
+"""One folder per engine, and what engines share. Engines never import each other; only workers import them, by name."""

@@ -1,6 +1,6 @@
-"""Converts opened pictures to upright ones with eight bits per channel.
+"""Converts opened images to upright ones with eight bits per channel.
 
-Cameras store pictures in the orientation of their sensor and note the rotation in EXIF or XMP. Knows nothing of models.
+Cameras store images in the orientation of their sensor, with the rotation in EXIF or XMP. Knows nothing of models.
 """
 
 import warnings
@@ -18,23 +18,23 @@ _TURNS: Final = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""By the number that EXIF notes; 1 is upright, and so is what has no number or a wrong one."""
+"""By EXIF orientation; 1 is upright, and so is an image with a missing or invalid one."""
 
 
 def orientation(opened: Image.Image) -> Image.Transpose | None:
-    """The rotation that makes a picture upright; None if it is upright or its metadata is invalid."""
+    """Return the rotation that makes an image upright; None if it is upright or its metadata is invalid."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what Pillow finds odd in them
+        warnings.simplefilter("ignore")  # Pillow warns about unusual metadata
         try:
             return _TURNS.get(opened.getexif().get(ExifTags.Base.Orientation, 1))
-        except Exception:  # as many kinds as there are ways to write notes wrongly; the pixels may be whole
+        except Exception:  # invalid metadata raises many kinds of errors; the pixels may be intact
             return None
 
 
 def upright_image(opened: Image.Image) -> Image.Image:
-    """The picture, or the first of several, turned upright; 16 bits of grey become 8."""
-    way = orientation(opened)
-    upright = opened if way is None else opened.transpose(way)
+    """Return the image (of several, the first) turned upright; 16-bit gray becomes 8-bit."""
+    rotation = orientation(opened)
+    upright = opened if rotation is None else opened.transpose(rotation)
     if upright.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
     return upright

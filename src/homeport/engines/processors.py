@@ -1,8 +1,8 @@
 """Chooses the number of computing threads from the processors that other programs leave free.
 
-The kernels' threads meet hundreds of times per token. If another program has displaced one of them, the others wait,
-some by spinning, which occupies a processor that the displaced thread needs. One thread more than there are free
-processors therefore makes the computation many times slower. Knows nothing of kernels or of models.
+The kernels' threads synchronize hundreds of times per token. If another program has displaced one of them, the others
+wait, some by spinning, which occupies a processor that the displaced thread needs. So one thread more than there are
+free processors makes the computation many times slower. Knows nothing of kernels or models.
 """
 
 import logging
@@ -18,20 +18,20 @@ import psutil
 INTERVAL_S = 0.25
 """Between two readings: long enough that rounding to the system's ticks (10 ms) does not matter."""
 
-_STALE_S = 2.0  # a longer time between two readings was a suspended process or machine: it tells nothing of now
-_SHARE = 0.6  # of one thread's part of the work: the processors may lack so much, for others' short turns cost no more
-_LEAST_LACK, _MOST_LACK = 0.2, 0.3  # the bounds of that, in processors: readings are no more exact than the lower one
-_CAUTION = 0.5  # of that is tolerated before there is a thread more, so that the number does not alternate
-_PATIENCE_S, _MOST_PATIENCE_S = 0.5, 8.0  # for so long processors must be free before they are used again
-_REGRET_S = 4.0  # a thread that has to go sooner than this is waited for twice as long the next time
+_STALE_S = 2.0  # after a longer time between two readings (a suspended process or machine) they say nothing about now
+_SHARE = 0.6  # of one thread's work: so much processor time may be missing, because short bursts of others cost no more
+_MIN_LACK, _MAX_LACK = 0.2, 0.3  # the bounds of that, in processors: readings are no more exact than the lower one
+_CAUTION = 0.5  # of that may be missing before a thread is added, so that the number does not alternate
+_PATIENCE_S, _MAX_PATIENCE_S = 0.5, 8.0  # how long processors must be free before they are used again
+_REGRET_S = 4.0  # if an added thread is removed sooner than this, the next one is added after twice the time
 
 logger = logging.getLogger("homeport.llama")
 
 
 class ProcessorReading(msgspec.Struct, frozen=True):
-    """Seconds, counted from some moment: of the clock, and of processors in three uses.
+    """Seconds since a fixed moment: wall-clock time, and processor time of three kinds.
 
-    `idle_s`: none; `own_s`: by this process; `niced_s`: by processes of lower priority than this one.
+    `idle_s`: unused; `own_s`: used by this process; `niced_s`: used by processes of lower priority than this one.
     """
 
     wall_s: float
@@ -41,42 +41,42 @@ class ProcessorReading(msgspec.Struct, frozen=True):
 
 
 class ThreadCount:
-    """The number of threads, from readings: `most` at first and at most, 1 at least.
+    """The number of threads, from readings: `maximum` at first, at least 1.
 
-    Drops immediately, and rises after processors were free for a while. Pure: its clock is that of the readings.
+    It drops immediately, and rises after processors were free for a while. Pure: its clock is that of the readings.
     """
 
-    def __init__(self, most: int, first: ProcessorReading) -> None:
-        self.count = most
-        self._most = most
+    def __init__(self, maximum: int, first: ProcessorReading) -> None:
+        self.count = maximum
+        self._maximum = maximum
         self._last = first
-        self._free_s = 0.0  # for how long there has been room for more
+        self._free_s = 0.0  # how long there has been room for more
         self._patience_s = _PATIENCE_S
         self._raised_s = first.wall_s - _REGRET_S
 
     def observe(self, now: ProcessorReading) -> None:
-        """Take the next reading."""
+        """Update the number with the next reading."""
         before, self._last = self._last, now
         elapsed = now.wall_s - before.wall_s
         if not 0 < elapsed <= _STALE_S:
             return
         own, niced = (now.own_s - before.own_s) / elapsed, (now.niced_s - before.niced_s) / elapsed
         free = own + (now.idle_s - before.idle_s) / elapsed
-        # Programs of lower priority make room once we compute; what they get all the same, they get at our expense.
+        # Programs of lower priority yield once this process computes; time that they still get is missing here.
         is_computing = own > 0.5
         self._lower(now.wall_s, self._fitting(free + (0.0 if is_computing else niced), 1.0))
         self._raise(now.wall_s, elapsed, self._fitting(free + niced, _CAUTION))
 
     def _fitting(self, processors: float, caution: float) -> int:
-        """The number of threads that these processors can run."""
+        """Return the number of threads that these processors can run."""
         whole = int(processors)
-        lacking, tolerated = whole + 1 - processors, min(max(_SHARE / (whole + 1), _LEAST_LACK), _MOST_LACK)
-        return max(1, min(self._most, whole + (lacking <= caution * tolerated)))
+        lacking, tolerated = whole + 1 - processors, min(max(_SHARE / (whole + 1), _MIN_LACK), _MAX_LACK)
+        return max(1, min(self._maximum, whole + (lacking <= caution * tolerated)))
 
     def _lower(self, now_s: float, count: int) -> None:
         if count < self.count:
             is_early = now_s - self._raised_s < _REGRET_S
-            self._patience_s = min(2 * self._patience_s, _MOST_PATIENCE_S) if is_early else _PATIENCE_S
+            self._patience_s = min(2 * self._patience_s, _MAX_PATIENCE_S) if is_early else _PATIENCE_S
             self.count = count
 
     def _raise(self, now_s: float, elapsed: float, count: int) -> None:
@@ -86,28 +86,28 @@ class ThreadCount:
 
 
 class ProcessorMonitor:
-    """Keeps a thread count up to date in a thread of its own, so that it holds for the first step after a pause too.
+    """Updates a thread count in a thread of its own, so that it is also right for the first step after a pause.
 
-    Where the system does not say what its processors do, the count stays as it is.
+    If the system does not report the use of its processors, the count does not change.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, maximum: int) -> None:
         self._processors = _allowed()
         self._is_niced = psutil.Process().nice() > 0
         first = self._read()
-        self._threads = ThreadCount(most, first or ProcessorReading(0.0, 0.0, 0.0))
+        self._threads = ThreadCount(maximum, first or ProcessorReading(0.0, 0.0, 0.0))
         self._has_ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="processors", daemon=True)
-        if most > 1 and first is not None:
+        if maximum > 1 and first is not None:
             self._thread.start()
 
     @property
     def count(self) -> int:
-        """How many threads are to compute now."""
+        """The number of threads that should compute now."""
         return self._threads.count
 
     def close(self) -> None:
-        """End its thread. May be called twice."""
+        """End the thread. May be called twice."""
         self._has_ended.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -122,18 +122,18 @@ class ProcessorMonitor:
                 logger.debug("%d threads compute now, not %d", self._threads.count, before)
 
     def _read(self) -> ProcessorReading | None:
-        """What the processors did so far; None where the system does not say, as in some sandboxes, or not now."""
+        """Return the processors' use so far; None if the system does not report it, as in some sandboxes."""
         try:
             every = psutil.cpu_times(percpu=True)
         except (OSError, psutil.Error):  # too many open files, for one
             return None
         # Where some are off, or a container tells of its own alone, places in this list are no numbers of processors.
         is_numbered = max(self._processors) < len(every)
-        ours = [every[number] for number in self._processors] if is_numbered else every
-        idle = sum(times.idle + getattr(times, "iowait", 0.0) for times in ours)
-        # Where our own priority is low, no more than equals are among the niced.
-        niced = 0.0 if self._is_niced else sum(getattr(times, "nice", 0.0) for times in ours)
-        return ProcessorReading(time.monotonic(), idle, time.process_time(), niced) if any(map(any, ours)) else None
+        own = [every[number] for number in self._processors] if is_numbered else every
+        idle = sum(times.idle + getattr(times, "iowait", 0.0) for times in own)
+        # If this process has low priority, the niced time includes that of its equals.
+        niced = 0.0 if self._is_niced else sum(getattr(times, "nice", 0.0) for times in own)
+        return ProcessorReading(time.monotonic(), idle, time.process_time(), niced) if any(map(any, own)) else None
 
 
 def cores() -> int:
@@ -157,11 +157,11 @@ def quota(root: Path = Path("/sys/fs/cgroup")) -> int:
             return sys.maxsize
     if not (limit.isdecimal() and period.isdecimal() and int(period)):
         return sys.maxsize
-    return max(1, int(int(limit) / int(period) + _MOST_LACK))
+    return max(1, int(int(limit) / int(period) + _MAX_LACK))
 
 
 def _allowed() -> list[int]:
-    """The numbers of the processors this process may use."""
+    """Return the numbers of the processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))

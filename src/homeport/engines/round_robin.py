@@ -1,8 +1,8 @@
-"""What engines share that work in turns: the queue, credit, cancelling, gauges and the loop around them.
+"""The round-robin engine: the queue, credit, cancellation, stats and main loop that all engines but text share.
 
-An engine provides an `EngineWork`; the simplest is `GeneratorWork`, one generator of events per request. Threads:
-`run` owns the one
-that works; everything else may be called from any thread and returns at once. Knows nothing of any kind of request.
+An engine provides an `EngineWork`; the simplest is `GeneratorWork`, one generator of events per request. Threads: `run`
+is the working thread; all other methods may be called from any thread and return at once. Knows nothing of any kind of
+request.
 """
 
 import logging
@@ -28,12 +28,12 @@ R = TypeVar("R")
 
 logger = logging.getLogger("homeport.turns")
 
-_MISSING_END = Failed(EngineFailed("The engine gave no end to its answer.").info)
+_MISSING_END = Failed(EngineFailed("The engine did not finish its answer.").info)
 
 
 @dataclass(eq=False, slots=True)
 class ActiveRequest(Generic[R]):
-    """One open request. `is_cancelled` may turn true at any moment: look at it between chunks of work."""
+    """One open request. `is_cancelled` may become true at any moment: check it between chunks of work."""
 
     id: int
     request: R
@@ -43,18 +43,18 @@ class ActiveRequest(Generic[R]):
 
 
 class EngineWork(Protocol[R]):
-    """What an engine does with its open turns. Called from the working thread alone."""
+    """An engine's work on its open requests. Only the working thread calls it."""
 
     def step(self, requests: Sequence[ActiveRequest[R]]) -> Iterable[tuple[int, Event]]:
-        """Do one chunk of work, a second or so at most, and give the events it brought, each with its turn's id.
+        """Do one chunk of work, about a second at most, and return its events, each with its request's id.
 
-        `turns`: all that are open and have credit, oldest first, at least one. It must bring at least one of them
-        nearer to its end. A turn's first event is `Admitted`, its last `Done` or `Failed`.
+        `requests`: all that are open and have credit, oldest first, at least one. The step must advance at least one of
+        them. A request's first event is `Admitted`, its last `Done` or `Failed`.
         """
         ...
 
     def drop(self, id: int) -> None:
-        """Forget a turn: it is done, failed or cancelled. Called once for each, also where no step had seen it."""
+        """Drop a request that is done, failed or canceled. Called once for each, also if no step has seen it."""
         ...
 
     def close(self) -> None:
@@ -63,14 +63,14 @@ class EngineWork(Protocol[R]):
 
 
 class RoundRobinEngine(Generic[R]):
-    """An engine around a `EngineWork`. Fulfils `domain.ports.Engine`; `kind` is the struct of its requests."""
+    """An engine around an `EngineWork`. Implements `domain.ports.engine.Engine`; `kind`: the type of its requests."""
 
     def __init__(self, loaded: LoadedModel, kind: type[R], work: EngineWork[R]) -> None:
         self._loaded = loaded
         self._kind = kind
         self._work = work
         self._changed = threading.Condition()
-        self._turns: dict[int, ActiveRequest[R]] = {}  # in order of arrival
+        self._requests: dict[int, ActiveRequest[R]] = {}  # in order of arrival
         self._is_closed = False
         self._steps = 0
         self._prompt_tokens = 0
@@ -82,36 +82,36 @@ class RoundRobinEngine(Generic[R]):
         return self._loaded
 
     def open(self, id: int, request: EngineRequest, credit: int) -> None:
-        """Take a request; an id that is under way is ignored. Raises InvalidRequest for one of another kind."""
+        """Accept a request; an id already in use is ignored. Raises InvalidRequest for a request of another kind."""
         if not isinstance(request, self._kind):
             raise InvalidRequest(f"{self._loaded.model} cannot be used for this.", param="model")
         with self._changed:
-            if id not in self._turns:
-                self._turns[id] = ActiveRequest(id, request, credit)
+            if id not in self._requests:
+                self._requests[id] = ActiveRequest(id, request, credit)
                 self._changed.notify()
 
     def credit(self, id: int, n: int) -> None:
         """Allow `n` more events."""
         with self._changed:
-            if turn := self._turns.get(id):
-                turn.credit += n
+            if active := self._requests.get(id):
+                active.credit += n
                 self._changed.notify()
 
     def grant(self, id: int, n: int) -> None:
-        """These requests have no quota: ignored."""
+        """Do nothing: these requests have no quota."""
 
     def cancel(self, id: int) -> None:
-        """Drop a request; what it holds is free after the chunk of work under way."""
+        """Drop a request; what it holds is freed after the current chunk of work."""
         with self._changed:
-            if turn := self._turns.get(id):
-                turn.is_cancelled = True
+            if active := self._requests.get(id):
+                active.is_cancelled = True
                 self._changed.notify()
 
     def stats(self) -> EngineStats:
-        """How it stands now. A request is running once it was admitted."""
+        """Return the current counters and gauges. A request is running once it is admitted."""
         with self._changed:
-            running = sum(turn.is_admitted for turn in self._turns.values())
-            waiting = len(self._turns) - running
+            running = sum(active.is_admitted for active in self._requests.values())
+            waiting = len(self._requests) - running
         began = self._step_began
         return EngineStats(
             running=running,
@@ -122,74 +122,74 @@ class RoundRobinEngine(Generic[R]):
         )
 
     def close(self) -> None:
-        """Make `run` return after the chunk of work under way."""
+        """Make `run` return after the current chunk of work."""
         with self._changed:
             self._is_closed = True
             self._changed.notify()
 
     def run(self, emit: EmitEvents) -> None:
-        """Work until `close`. A step that breaks fails the turns it was given; the next ones are worked on."""
+        """Work until `close`. A step that raises fails its requests; later ones continue."""
         try:
-            while turns := self._ready():
+            while requests := self._ready():
                 self._step_began = time.monotonic()
                 try:
-                    told = list(self._work.step(turns))
+                    events = list(self._work.step(requests))
                 except Exception as error:
-                    logger.exception("a step of %d requests failed", len(turns))
-                    fault = _fault(error)
-                    told = [(turn.id, Failed(fault.info)) for turn in turns]
+                    logger.exception("a step of %d requests failed", len(requests))
+                    info = _engine_error(error).info
+                    events = [(active.id, Failed(info)) for active in requests]
                 self._step_began = None
                 self._steps += 1
-                if kept := self._filter_events(told):
-                    emit(kept)
+                if wanted := self._filter_events(events):
+                    emit(wanted)
         finally:
             self._work.close()
 
     def _ready(self) -> list[ActiveRequest[R]]:
-        """Wait for turns that can be worked on; none at the end."""
+        """Wait for requests that have credit; none at the end."""
         while True:
             with self._changed:
-                gone = [turn.id for turn in self._turns.values() if turn.is_cancelled]
-                for id in gone:
-                    del self._turns[id]
-                ready = [turn for turn in self._turns.values() if turn.credit > 0]
+                cancelled = [active.id for active in self._requests.values() if active.is_cancelled]
+                for id in cancelled:
+                    del self._requests[id]
+                ready = [active for active in self._requests.values() if active.credit > 0]
                 if self._is_closed:
                     return []
-                if not gone and not ready:
+                if not cancelled and not ready:
                     self._changed.wait()
-            for id in gone:
+            for id in cancelled:
                 self._work.drop(id)
             if ready:
                 return ready
 
-    def _filter_events(self, told: Iterable[tuple[int, Event]]) -> list[tuple[int, Event]]:
-        """Keep the books; give the events that somebody still waits for."""
-        kept: list[tuple[int, Event]] = []
+    def _filter_events(self, events: Iterable[tuple[int, Event]]) -> list[tuple[int, Event]]:
+        """Apply events to their requests; return those of requests that are still open."""
+        wanted: list[tuple[int, Event]] = []
         ended: list[int] = []
         with self._changed:
-            for id, event in told:
-                turn = self._turns.get(id)
-                if turn is None or turn.is_cancelled:
+            for id, event in events:
+                active = self._requests.get(id)
+                if active is None or active.is_cancelled:
                     continue
-                kept.append((id, event))
+                wanted.append((id, event))
                 if not isinstance(event, CREDIT_FREE_EVENTS):
-                    turn.credit -= 1
+                    active.credit -= 1
                 elif isinstance(event, Admitted):
-                    turn.is_admitted = True
+                    active.is_admitted = True
                 elif isinstance(event, Done | Failed):
                     self._prompt_tokens += event.usage.prompt_tokens
                     ended.append(id)
-                    del self._turns[id]
+                    del self._requests[id]
         for id in ended:
             self._work.drop(id)
-        return kept
+        return wanted
 
 
 class GeneratorWork(Generic[R]):
-    """Work on turns one chunk each, in rounds, so that a long one holds no other up.
+    """Computes one chunk of each request in turn, so that a long one does not hold up others.
 
-    `begin` makes a turn's events: a generator that gives the next one after each chunk of work, or None where a chunk
-    brought none, `Done` last. It may raise what the caller is to be told. It is closed when nobody waits any more.
+    `begin` returns a generator of a request's events: it yields the next event after each chunk of work, or None if the
+    chunk had none, and `Done` last. It may raise errors for the caller. It is closed if the request is canceled.
     `end` frees the model.
     """
 
@@ -198,38 +198,38 @@ class GeneratorWork(Generic[R]):
     ) -> None:
         self._begin = begin
         self._end = end
-        self._under_way: dict[int, Iterator[Event | None]] = {}
+        self._generators: dict[int, Iterator[Event | None]] = {}
         self._last = 0
 
     def step(self, requests: Sequence[ActiveRequest[R]]) -> Iterable[tuple[int, Event]]:
-        """One chunk of the turn after the one that had the last. Ids grow, so that is the next larger one."""
-        turn = next((turn for turn in requests if turn.id > self._last), requests[0])
-        self._last = turn.id
-        events = self._under_way.get(turn.id)
+        """Compute one chunk of the request after the last one. Ids grow, so that is the one with the next larger id."""
+        active = next((active for active in requests if active.id > self._last), requests[0])
+        self._last = active.id
+        events = self._generators.get(active.id)
         try:
             if events is None:
-                events = self._under_way[turn.id] = self._begin(turn)
+                events = self._generators[active.id] = self._begin(active)
             event = next(events, _MISSING_END)
         except Exception as error:
             if not isinstance(error, HomeportError):
-                logger.exception("request %d failed", turn.id)
-            return [(turn.id, Failed(_fault(error).info))]
-        return [] if event is None else [(turn.id, event)]
+                logger.exception("request %d failed", active.id)
+            return [(active.id, Failed(_engine_error(error).info))]
+        return [] if event is None else [(active.id, event)]
 
     def drop(self, id: int) -> None:
-        """Close a turn's generator."""
-        close = getattr(self._under_way.pop(id, None), "close", None)
+        """Close a request's generator."""
+        close = getattr(self._generators.pop(id, None), "close", None)
         if close:
             close()
 
     def close(self) -> None:
         """Free the model."""
-        for id in list(self._under_way):
+        for id in list(self._generators):
             self.drop(id)
         self._end()
 
 
-def _fault(error: Exception) -> HomeportError:
+def _engine_error(error: Exception) -> HomeportError:
     if isinstance(error, HomeportError):
         return error
     return EngineFailed(f"The engine broke down because of an internal error: {type(error).__name__}.")

@@ -1,4 +1,4 @@
-"""Vectors through both sets of kernels, against plain numpy and against one another."""
+"""Vectors by both sets of kernels, compared with numpy and with each other."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def opened(weights: Path, library: Path | None, window: int | None = None) -> Em
 
 @pytest.mark.parametrize(("pooling", "name"), [(tiny.MEAN, "mean"), (tiny.CLS, "cls")])
 def test_vectors_are_those_of_the_weights(tmp_path: Path, library: Path | None, pooling: int, name: str) -> None:
-    """A BERT's vectors are what plain numpy makes of its weights, pooled as the file says."""
+    """A BERT's vectors equal those that numpy computes from its weights, with the file's pooling."""
     weights = tiny.bert(tmp_path / "tiny.gguf", pooling=pooling)
     model = opened(tmp_path / "tiny.gguf", library)
     inputs = [tiny.tokens("the", "cat"), tiny.tokens("the", "dog", "the", "cat", "dog")]
@@ -32,8 +32,8 @@ def test_vectors_are_those_of_the_weights(tmp_path: Path, library: Path | None, 
     model.close()
 
 
-def test_text_becomes_ids_with_what_stands_around(tmp_path: Path, library: Path | None) -> None:
-    """Texts are tokenised whole or bare; what the model wants around one is known, and which ids are control tokens."""
+def test_text_is_tokenized_with_the_tokens_around(tmp_path: Path, library: Path | None) -> None:
+    """Texts are tokenized with or without the tokens around them; these and the control tokens are known."""
     tiny.bert(tmp_path / "tiny.gguf")
     model = opened(tmp_path / "tiny.gguf", library)
     assert model.tokenize("the  cat") == tiny.tokens("the", "cat")
@@ -45,8 +45,8 @@ def test_text_becomes_ids_with_what_stands_around(tmp_path: Path, library: Path 
 
 
 @pytest.mark.parametrize("make", [tiny.bert, tiny.causal])
-def test_neighbours_in_a_batch_change_nothing(tmp_path: Path, library: Path | None, make: object) -> None:
-    """A sequence has the same vector alone and among others, in encoders and in decoders with a cache."""
+def test_other_sequences_of_a_batch_change_nothing(tmp_path: Path, library: Path | None, make: object) -> None:
+    """A sequence has the same vector alone and with others, in encoders and in decoders with a cache."""
     assert callable(make)
     make(tmp_path / "tiny.gguf")
     model = opened(tmp_path / "tiny.gguf", library)
@@ -59,8 +59,8 @@ def test_neighbours_in_a_batch_change_nothing(tmp_path: Path, library: Path | No
 
 
 @pytest.mark.parametrize("tokens", [2, 47, 48, 49, 63, 64, 65])
-def test_a_vector_is_the_same_by_every_way_to_attend(tmp_path: Path, library: Path | None, tokens: int) -> None:
-    """Short batches, those filled up to a tile and longer ones give what llama.cpp gives by itself."""
+def test_a_vector_is_the_same_with_every_kind_of_attention(tmp_path: Path, library: Path | None, tokens: int) -> None:
+    """Short batches, padded ones and longer ones give the vectors that llama.cpp gives by default."""
     tiny.bert(tmp_path / "tiny.gguf", window=128)
     options = EncoderOptions(batch=128, sequences=2, threads=1, library=library)
     plain = encoder.load(tmp_path / "tiny.gguf", structs.replace(options, is_plain=True))
@@ -80,7 +80,7 @@ def test_a_vector_is_the_same_by_every_way_to_attend(tmp_path: Path, library: Pa
 def test_longer_sequences_than_a_batch_are_computed_whole(
     tmp_path: Path, library: Path | None, make: object, window: int
 ) -> None:
-    """Up to the window a sequence gives a vector, however long; what it needed can be given back."""
+    """Every sequence up to the window gives a vector; the memory for long ones can be freed."""
     assert callable(make)
     make(tmp_path / "tiny.gguf", window=window)
     model = opened(tmp_path / "tiny.gguf", library, window=window)
@@ -93,8 +93,8 @@ def test_longer_sequences_than_a_batch_are_computed_whole(
 
 
 @pytest.mark.parametrize("pooling", [None, 0, tiny.RANK])
-def test_a_file_that_pools_nothing_is_refused(tmp_path: Path, pooling: int | None) -> None:
-    """Files without a pooling that gives one vector of a text do not load."""
+def test_a_file_without_pooling_is_refused(tmp_path: Path, pooling: int | None) -> None:
+    """Files without a supported pooling do not load."""
     tiny.bert(tmp_path / "tiny.gguf", pooling=pooling)
     with pytest.raises(Unavailable, match="pooling"):
         opened(tmp_path / "tiny.gguf", None)

@@ -1,4 +1,4 @@
-"""Kernels are found, told apart, described, and refused where they are not understood."""
+"""Kernels are found, identified, described, and refused if they are unknown."""
 
 import sys
 from pathlib import Path
@@ -12,7 +12,7 @@ from homeport.engines.llama.library import describe, kernels
 
 
 def defaults(file: Path) -> tuple[bytes, bytes]:
-    """The raw default parameters of the kernels in a file: context's, model's."""
+    """Return the raw default parameters of the kernels in a file: the context's and the model's."""
     ffi = cffi.FFI()
     ffi.cdef(PROBE)
     api = ffi.dlopen(str(file))
@@ -23,8 +23,8 @@ def defaults(file: Path) -> tuple[bytes, bytes]:
     return raw[0], raw[1]
 
 
-def test_layouts_are_told_apart(library: Path | None) -> None:
-    """Each set of kernels is recognised as the one layout whose defaults it has."""
+def test_layouts_are_identified(library: Path | None) -> None:
+    """Each set of kernels is identified as the one layout whose defaults it has."""
     layout, unfit = identify(*defaults(kernels(library).path))
     assert layout == kernels(library).layout
     assert layout in LAYOUTS
@@ -32,7 +32,7 @@ def test_layouts_are_told_apart(library: Path | None) -> None:
 
 
 def test_unknown_layout_is_refused(library: Path | None) -> None:
-    """A build with a field more in the middle fits no layout, and what does not fit is named."""
+    """A build with another field in the middle fits no layout, and the differing fields are named."""
     context, model = defaults(kernels(library).path)
     layout, unfit = identify(context[:28] + b"\x07\0\0\0" + context[28:-4], model)
     assert layout is None
@@ -40,7 +40,7 @@ def test_unknown_layout_is_refused(library: Path | None) -> None:
 
 
 def test_unknown_model_layout_is_refused(library: Path | None) -> None:
-    """The model's parameters are checked as well as the context's."""
+    """The model's parameters are checked like the context's."""
     context, model = defaults(kernels(library).path)
     layout, unfit = identify(context, model[:16] + b"\x07\0\0\0" + model[16:-4])
     assert layout is None
@@ -48,12 +48,12 @@ def test_unknown_model_layout_is_refused(library: Path | None) -> None:
 
 
 def test_same_kernels_are_loaded_once(library: Path | None) -> None:
-    """A second request for the same kernels gets the library already loaded."""
+    """A second call for the same kernels returns the loaded library."""
     assert kernels(library) is kernels(library)
 
 
 def test_description_names_kernels(library: Path | None) -> None:
-    """`doctor` learns file, version, CPU family and device; only kernels without families have something faster."""
+    """It has file, version, CPU family and device, and suggests faster kernels only to those without families."""
     text = describe(library)
     assert str(kernels(library).path) in text
     assert "llama.cpp" in text
@@ -62,7 +62,7 @@ def test_description_names_kernels(library: Path | None) -> None:
 
 
 def test_families_are_chosen_at_run_time(library: Path | None) -> None:
-    """Kernels in a folder name the CPU family they chose; the wheel's have but one."""
+    """Kernels in a folder name the CPU family they chose; the wheel has only one."""
     assert (kernels(library).family == "fixed") == (library is None)
 
 
@@ -74,7 +74,7 @@ def test_wheel_is_not_imported() -> None:
 
 @pytest.mark.parametrize("name", ["nothing.so", "empty"])
 def test_absent_kernels_are_named(tmp_path: Path, name: str) -> None:
-    """A path without kernels says which path and what to run."""
+    """A path without kernels is an error with the path and the command to run."""
     (tmp_path / "empty").mkdir()
     with pytest.raises(Unavailable, match="kernels install") as caught:
         kernels(tmp_path / name)
@@ -82,7 +82,7 @@ def test_absent_kernels_are_named(tmp_path: Path, name: str) -> None:
 
 
 def test_foreign_file_is_refused(tmp_path: Path) -> None:
-    """A file that is no library is an error, not a crash."""
+    """A file that is not a library is an error, not a crash."""
     file = tmp_path / "libllama.so"
     file.write_bytes(b"not a library")
     with pytest.raises(Unavailable, match="cannot be loaded here"):
@@ -91,7 +91,7 @@ def test_foreign_file_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="names a library every Linux Python has")
 def test_library_without_functions_is_refused() -> None:
-    """A real library that is not llama.cpp is refused by what it lacks."""
+    """A library that is not llama.cpp is refused by the functions it lacks."""
     import _cffi_backend
 
     with pytest.raises(Unavailable, match="does not export"):

@@ -1,8 +1,8 @@
-"""OpenAI's public token encodings, to read: what the ids mean that old code sends under an OpenAI model's name.
+"""OpenAI's public token encodings, for decoding only: the ids that clients send under an OpenAI model's name.
 
-Only id to bytes; text is never encoded with them, so no merge rules are needed. Knows nothing of models. The tables
-beside this file are written by `scripts/encodings.py`, which says what they were taken from and compares them with
-OpenAI's own sums.
+Only id to bytes: text is never encoded with them, so no merge rules are needed. Knows nothing of models. The tables
+next to this file are written by `scripts/encodings.py`, which names their source and compares them with OpenAI's own
+checksums.
 """
 
 import lzma
@@ -29,7 +29,7 @@ _SPECIAL: Mapping[str, Mapping[int, str]] = {
     },
     "o200k_base": {199999: END_OF_TEXT, 200018: "<|endofprompt|>"},
 }
-# r50k is the beginning of p50k, and p50k_edit is p50k with more special tokens.
+# r50k is a prefix of p50k, and p50k_edit is p50k with more special tokens.
 _TABLES = {
     "r50k_base": ("p50k_base", 50256),
     "p50k_base": ("p50k_base", 50281),
@@ -50,18 +50,18 @@ class Encoding:
         self._data = data
 
     def token(self, id: int) -> bytes:
-        """An ordinary token's bytes. Raises InvalidRequest where the encoding has no such ordinary token."""
+        """Return an ordinary token's bytes. Raises InvalidRequest if the encoding has no such ordinary token."""
         if 0 <= id < len(self._starts) - 1:
             data = self._data[self._starts[id] : self._starts[id + 1]]
             if data:
                 return data
-        what = f"is the special token {self.special[id]}" if id in self.special else "does not exist"
-        raise InvalidRequest(f"Token {id} {what} in the encoding {self.name} that this model name speaks.")
+        problem = f"is the special token {self.special[id]}" if id in self.special else "does not exist"
+        raise InvalidRequest(f"Token {id} {problem} in the encoding {self.name} of this model name.")
 
 
 @cache
 def load(name: str) -> Encoding:
-    """An encoding by OpenAI's name, read on first use and kept. Raises KeyError for one that is not known."""
+    """Return an encoding by OpenAI's name; it is read on first use and cached. Raises KeyError if it is unknown."""
     table, size = _TABLES[name]
     raw = lzma.decompress(files(__name__).joinpath(f"{table}.xz").read_bytes())
     count = int.from_bytes(raw[:4], "little")

@@ -1,4 +1,5 @@
-"""llama.cpp through its C API, called with CFFI and no compiler: what every engine that runs GGUF files shares.
+"""llama.cpp through its C API, called with CFFI and no compiler; shared by all engines that run GGUF files.
 
-`declarations` (what we call), `library` (which kernels), `log` and `model` (a loaded file). Knows nothing of requests.
+`c_api` (declarations), `library` (kernels), `log`, `model` (a loaded file), `encoder` (embeddings), `threadpool`. Knows
+nothing of requests.
 """

@@ -1,4 +1,4 @@
-"""`python -m homeport.engines.llama [PATH]`: describe kernels in a process that may die of them."""
+"""`python -m homeport.engines.llama [PATH]`: describe kernels in a process of its own, which they may crash."""
 
 import sys
 from pathlib import Path

@@ -1,9 +1,9 @@
-"""The part of llama.cpp's C API we call, as declarations for CFFI, and how to tell its struct layouts apart.
+"""CFFI declarations of the part of llama.cpp's C API in use, and the detection of its struct layout.
 
-The API has no version number for its structs: a build that adds a field says so nowhere, and a wrong guess reads
-garbage. What a build does give away are the values of `llama_context_default_params()`, most of which are unusual
-(-1, 512, 2048, a row of true and false). So every known layout states those values, `identify` reads the defaults as
-plain words and picks the layout under which all of them are right, and a build that fits none is refused.
+The API has no version number for its structs: a build that adds a field does not announce it, and a wrong layout reads
+garbage. But most values of `llama_context_default_params()` are unusual (-1, 512, 2048, a row of true and false). So
+`identify` reads the default parameters as raw bytes and chooses the known layout under which all values are right; a
+build that fits none is refused.
 
 Knows nothing of where libraries are. Source: include/llama.h, ggml/include/ggml-backend.h (builds 11413 to 11739).
 """
@@ -14,15 +14,15 @@ from types import MappingProxyType
 import cffi
 import msgspec
 
-# Defaults come back in a struct far larger than any known one, so that a build with more fields overruns nothing.
+# Defaults are returned in a struct far larger than any known one, so that a build with more fields does not overrun it.
 PROBE = """
 typedef struct { uint8_t bytes[1024]; } probe;
 probe llama_context_default_params(void);
 probe llama_model_default_params(void);
 """
 
-# Both parameter structs end in spare room that only llama.cpp itself fills: fields appended by a later build then
-# keep the defaults that build gave them. Both are passed as the last argument, where a longer struct does no harm.
+# Both parameter structs end in spare space that only llama.cpp itself fills: fields appended by a later build keep that
+# build's defaults. Both are passed as the last argument, where a longer struct does no harm.
 _STRUCTS = """
 typedef struct llama_model llama_model;
 typedef struct llama_context llama_context;
@@ -149,7 +149,7 @@ int32_t llama_token_to_piece(const llama_vocab *vocab, llama_token token, char *
                              int32_t lstrip, bool special);
 """
 
-# These live in libggml, a library of its own in some builds.
+# These functions are in libggml, a separate library in some builds.
 BACKENDS = """
 void ggml_backend_load_all_from_path(const char *folder);
 size_t ggml_backend_dev_count(void);
@@ -166,14 +166,14 @@ Value = int | float
 
 
 class StructLayout(msgspec.Struct, frozen=True):
-    """One known shape of `llama_context_params`: the fields in front of `abort_callback` that differ by build."""
+    """One known layout of `llama_context_params`: the fields before `abort_callback`, which differ by build."""
 
     name: str
     before_abort: str
 
     @property
     def cdef(self) -> str:
-        """Everything CFFI needs to call a build of this layout."""
+        """The declarations that CFFI needs to call a build of this layout."""
         return _STRUCTS % {"before_abort": self.before_abort} + _FUNCTIONS
 
 
@@ -234,22 +234,22 @@ _NULL_POINTERS = ("cb_eval", "cb_eval_user_data", "abort_callback", "abort_callb
 
 
 def _wrong(ffi: cffi.FFI, raw: bytes, struct: str, expected: Mapping[str, Value], nulls: tuple[str, ...]) -> list[str]:
-    """The fields whose value, read under this layout, is not the known default."""
+    """Return the fields whose value, read with this layout, is not the known default."""
     view = ffi.new(f"{struct} *")
     ffi.memmove(view, raw, min(len(raw), ffi.sizeof(struct)))
-    # A bool that is neither 0 nor 1 is another field's byte; CFFI would refuse to read it, so bytes are looked at.
+    # A bool that is neither 0 nor 1 is a byte of another field. CFFI refuses to read it, so raw bytes are compared.
     flags = {name for name, field in ffi.typeof(struct).fields if field.type.cname == "_Bool"}
     wrong = []
     for name, value in expected.items():
-        found = raw[ffi.offsetof(struct, name)] if name in flags else getattr(view, name)
-        if found != value:
+        actual = raw[ffi.offsetof(struct, name)] if name in flags else getattr(view, name)
+        if actual != value:
             wrong.append(name)
     wrong.extend(name for name in nulls if getattr(view, name) != ffi.NULL)
     return wrong
 
 
 def identify(context: bytes, model: bytes) -> tuple[StructLayout | None, str]:
-    """The layout under which these raw default parameters make sense, or None, and what does not fit the nearest."""
+    """Return the layout that fits these raw default parameters, or None and the fields that differ from the nearest."""
     nearest: list[str] | None = None
     for layout in LAYOUTS:
         ffi = cffi.FFI()

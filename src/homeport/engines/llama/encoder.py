@@ -1,8 +1,8 @@
-"""Texts to vectors through llama.cpp: one loaded embedding model, and batches of token sequences computed in it.
+"""Embeds texts with llama.cpp: one loaded embedding model that computes batches of token sequences.
 
-Each sequence of a batch gives one vector, pooled as the model's file says. Sequences longer than most models' windows
-go through a context of their own, opened for the first that comes. Not safe for use from two threads at a time, but for
-`tokenise`. Knows nothing of requests or of what vectors are for.
+Each sequence of a batch gives one vector, pooled as the model's file defines. Sequences longer than most models'
+windows use a context of their own, opened for the first one. Only `tokenize` is thread-safe. Knows nothing of requests
+or of the use of vectors.
 """
 
 from collections.abc import Sequence
@@ -25,21 +25,21 @@ Vectors = NDArray[np.float32]
 Ids = Sequence[int] | NDArray[np.int32]
 
 POOLINGS = {1: "mean", 2: "cls", 3: "last"}
-"""llama.cpp's numbers of the ways to make one vector of a sequence's that are served."""
+"""llama.cpp's numbers of the supported poolings."""
 
-_BATCH = 256  # tokens computed together: attention walks the whole batch, so more of them gain nothing on CPUs
+_BATCH = 256  # tokens computed together: attention spans the whole batch, so larger ones are no faster on CPUs
 _SEQUENCES = 64
-_TILE = 64  # tokens whose attention the CPU kernels compute at once in flash attention; fewer go one by one, slowly
-_BRIEF = 48  # up to so many tokens, plain attention takes less time than flash attention over a whole tile
-_ROOM = 2048  # tokens that are always provided for, where the window has so many
-_WINDOW = 8192  # what attention without a cache needs grows with the square of this
+_TILE = 64  # tokens per tile of flash attention in the CPU kernels; fewer are computed one by one, slowly
+_BRIEF = 48  # up to this many tokens, plain attention is faster than flash attention over a whole tile
+_SHORT = 2048  # tokens of the context that is always open, if the window is at least as long
+_WINDOW = 8192  # memory of attention without a cache grows with the square of this
 
 
 class EncoderOptions(msgspec.Struct, frozen=True):
     """How to load a model. None means: the model's own window (at most 8,192 tokens), physical cores, the wheel.
 
-    `batch`: tokens computed together where sequences are shorter; `sequences`: how many of them at most. `is_plain`:
-    attention is llama.cpp's choice for batches of all sizes, as it is without us; benchmarks compare with that.
+    `batch`: tokens computed together if sequences are shorter; `sequences`: how many of them at most. `is_plain`:
+    llama.cpp chooses the kind of attention for batches of all sizes; benchmarks compare with that.
     """
 
     window: int | None = None
@@ -51,14 +51,14 @@ class EncoderOptions(msgspec.Struct, frozen=True):
 
 
 class EmbeddingEncoder:
-    """One model, loaded. `window`: tokens of one sequence, those around a text included; `dimensions`: of a vector.
+    """One loaded model. `window`: tokens of one sequence, those around a text included; `dimensions`: of a vector.
 
-    Takes a loaded model and who computes it, and owns both. Raises Unavailable where the file pools nothing or the
-    context does not fit.
+    Owns the model and the thread pool that it receives. Raises Unavailable if the file defines no pooling or the
+    context does not fit in memory.
     """
 
-    def __init__(self, model: LlamaModel, team: LlamaThreadpool, options: EncoderOptions) -> None:
-        self._library, self._model, self._team = model.library, model, team
+    def __init__(self, model: LlamaModel, threadpool: LlamaThreadpool, options: EncoderOptions) -> None:
+        self._library, self._model, self._threadpool = model.library, model, threadpool
         api, handle = model.library.api, model.handle
         trained = int(api.llama_model_n_ctx_train(handle))
         self.metadata = model.metadata
@@ -69,67 +69,68 @@ class EmbeddingEncoder:
         self.window = min(trained, options.window or _WINDOW)
         self.batch = options.batch
         self.sequences = options.sequences
-        self._room = max(self.batch, min(self.window, _ROOM))
-        self._short = self._open(self._room)
+        self._short_tokens = max(self.batch, min(self.window, _SHORT))
+        self._short = self._open(self._short_tokens)
         self._long: _Context | None = None
-        # Measured for models without a cache on CPUs; what is best elsewhere is left to llama.cpp.
+        # Measured for models without a cache on CPUs; for all others llama.cpp chooses.
         self._is_tiled = not (options.is_plain or self._short.has_cache) and model.library.is_cpu
         self._brief = self._open(_BRIEF, flash=False) if self._is_tiled else None
         if self._short.pooling not in POOLINGS:
             self.close()
-            raise Unavailable("This model's file names no pooling that gives one vector of a text (mean, cls or last).")
+            raise Unavailable("This model's file does not define a supported pooling (mean, cls or last).")
         self.pooling = POOLINGS[self._short.pooling]
 
     def _open(self, tokens: int, *, flash: bool | None = None) -> "_Context":
-        size = _Size(tokens, self.sequences, self._team, flash)
+        size = _Size(tokens, self.sequences, self._threadpool, flash)
         return _Context(self._library, self._model.handle, size, self.dimensions, self.vocabulary)
 
     def tokenize(self, text: str, *, whole: bool = True) -> list[int]:
-        """Text to ids, all of it plain; `whole`: with the tokens that the model wants around a text. From any thread.
+        """Return the ids of plain text. `whole`: with the tokens that the model uses around a text. From any thread.
 
-        Raises InvalidRequest for half a surrogate pair, which no UTF-8 can say.
+        Raises InvalidRequest for half a surrogate pair, which UTF-8 cannot encode.
         """
         return self._model.tokenize(text, special=False, whole=whole)
 
     def special_tokens(self) -> tuple[list[int], list[int]]:
-        """The ids that the model wants in front of a text's own and behind them."""
+        """Return the ids that the model uses before and after a text."""
         inner, whole = self.tokenize("a", whole=False), self.tokenize("a")
         front = next((at for at in range(len(whole)) if whole[at : at + len(inner)] == inner), 0)
         return whole[:front], whole[front + len(inner) :]
 
     def is_control(self, token: int) -> bool:
-        """Whether an id of the vocabulary stands for no text."""
+        """Return whether a token is a control token."""
         return bool(self._library.api.llama_vocab_get_attr(self._vocab, token) & CONTROL)
 
     def encode(self, sequences: Sequence[Ids]) -> Vectors:
-        """One row of length 1 for each sequence; float32 (n, dimensions), the caller's own.
+        """Return one row of length 1 for each sequence; float32 (n, dimensions), owned by the caller.
 
-        At most `sequences` of them, none empty nor longer than `window`, together at most `batch` tokens, or one alone.
-        Raises EngineFailed where llama.cpp refuses.
+        At most `sequences` of them, none empty or longer than `window`, together at most `batch` tokens, or one alone.
+        Raises EngineFailed if llama.cpp fails.
         """
         tokens = sum(map(len, sequences))
-        found = self._context_for(tokens).encode([*sequences, *self._padding(tokens, len(sequences))])[: len(sequences)]
-        lengths = np.sqrt(np.einsum("ij,ij->i", found, found, dtype=np.float64))[:, None]
+        padded = [*sequences, *self._padding(tokens, len(sequences))]
+        rows = self._context_for(tokens).encode(padded)[: len(sequences)]
+        lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))[:, None]
         if not np.isfinite(lengths).all() or not lengths.all():
-            raise EngineFailed("The model gave a vector of no length.")
-        return np.asarray(found / lengths, np.float32)
+            raise EngineFailed("The model returned a vector of no length.")
+        return np.asarray(rows / lengths, np.float32)
 
     def _padding(self, tokens: int, count: int) -> list[list[int]]:
-        """What fills a batch of so many tokens of `count` sequences up to a tile, where that saves time: a sequence."""
-        has_room = count < self.sequences and self._room >= _TILE
+        """Return a sequence that pads a batch of `tokens` tokens to a tile if that saves time, otherwise nothing."""
+        has_room = count < self.sequences and self._short_tokens >= _TILE
         return [[0] * (_TILE - tokens)] if self._is_tiled and has_room and _BRIEF < tokens < _TILE else []
 
     def _context_for(self, tokens: int) -> "_Context":
         if self._brief is not None and tokens <= _BRIEF:
             return self._brief
-        if tokens <= self._room:
+        if tokens <= self._short_tokens:
             return self._short
         if self._long is None:
             self._long = self._open(self.window)
         return self._long
 
     def release_large_contexts(self) -> None:
-        """Free what long sequences needed: it is much, and few need it."""
+        """Free the context of long sequences: it is large and rarely needed."""
         if self._long is not None:
             self._long.close()
             self._long = None
@@ -140,18 +141,18 @@ class EmbeddingEncoder:
         for each in (self._brief, self._short):
             if each is not None:
                 each.close()
-        self._team.close()
+        self._threadpool.close()
         self._model.close()
 
 
 def load(weights: Path, options: EncoderOptions) -> EmbeddingEncoder:
-    """Load a GGUF file. Raises Unavailable when it, the kernels or the memory do not allow it."""
+    """Load a GGUF file. Raises Unavailable if the file or the kernels cannot be used, or memory is too small."""
     model = LlamaModel(kernels(options.library), weights)
-    team = LlamaThreadpool(model.library, options.threads or cores())
+    threadpool = LlamaThreadpool(model.library, options.threads or cores())
     try:
-        return EmbeddingEncoder(model, team, options)
+        return EmbeddingEncoder(model, threadpool, options)
     except BaseException:
-        team.close()
+        threadpool.close()
         model.close()
         raise
 
@@ -159,21 +160,21 @@ def load(weights: Path, options: EncoderOptions) -> EmbeddingEncoder:
 class _Size(msgspec.Struct, frozen=True):
     tokens: int
     sequences: int
-    team: LlamaThreadpool
-    flash: bool | None = None  # None leaves it to llama.cpp
+    threadpool: LlamaThreadpool
+    flash: bool | None = None  # None: llama.cpp chooses
 
 
 class _Context:
-    """A context that pools. Models without a cache compute a batch at once; those with one forget it after each."""
+    """A context with pooling. Models without a cache encode a batch; those with one decode it and clear the cache."""
 
     def __init__(self, library: LlamaLibrary, model: object, size: _Size, dimensions: int, vocabulary: int) -> None:
         self._library, self._dimensions, self._vocabulary = library, dimensions, vocabulary
-        self._largest = 0  # batch so far
+        self._largest = 0  # tokens of the largest batch so far
         self._api, self._ffi = library.api, library.ffi
         params = self._api.llama_context_default_params()
         params.n_ctx = params.n_batch = params.n_ubatch = size.tokens
         params.n_seq_max = min(size.sequences, size.tokens)
-        params.n_threads = params.n_threads_batch = size.team.threads
+        params.n_threads = params.n_threads_batch = size.threadpool.threads
         params.embeddings = True
         params.kv_unified = True
         if size.flash is not None:
@@ -182,38 +183,38 @@ class _Context:
         self._context: Any = self._api.llama_init_from_model(model, params)
         if self._context == self._ffi.NULL:
             raise Unavailable(f"No context of {size.tokens} tokens: {library.log.take_errors() or 'no reason given'}")
-        self._team, self._threads = size.team, 0
+        self._threadpool, self._threads = size.threadpool, 0
         self.pooling = int(self._api.llama_pooling_type(self._context))
         self._memory = self._api.llama_get_memory(self._context)
         self.has_cache = self._memory != self._ffi.NULL
 
     def encode(self, sequences: Sequence[Ids]) -> Vectors:
-        """The pooled rows as llama.cpp gives them, copied."""
-        self._threads = self._team.prepare(self._context, self._threads)
-        batch, kept = self._batch(sequences)
+        """Return the pooled rows of llama.cpp, copied."""
+        self._threads = self._threadpool.prepare(self._context, self._threads)
+        batch, arrays = self._batch(sequences)
         if self.has_cache:
             self._api.llama_memory_clear(self._memory, False)
         compute = self._api.llama_decode if self.has_cache else self._api.llama_encode
         code = compute(self._context, batch[0])
-        del kept
+        del arrays
         if code != 0:
-            said = self._library.log.take_errors()
-            raise EngineFailed(f"llama.cpp refused a batch of {batch.n_tokens} tokens (code {code}). {said}".strip())
+            reason = self._library.log.take_errors()
+            raise EngineFailed(f"llama.cpp refused a batch of {batch.n_tokens} tokens (code {code}). {reason}".strip())
         if not self.has_cache:
             self._release_logits(int(batch.n_tokens))
         rows = np.empty((len(sequences), self._dimensions), np.float32)
         for index in range(len(sequences)):
             row = self._api.llama_get_embeddings_seq(self._context, index)
             if row == self._ffi.NULL:
-                raise EngineFailed("llama.cpp gave no vector for a sequence.")
+                raise EngineFailed("llama.cpp returned no vector for a sequence.")
             rows[index] = np.frombuffer(self._ffi.buffer(row, rows.itemsize * self._dimensions), np.float32)
         return rows
 
     def _release_logits(self, tokens: int) -> None:
-        """Let go of the logits: room for them is made and cleared at each batch larger than all before it.
+        """Release the memory of logits, which llama.cpp allocates and clears for each batch larger than all before.
 
-        These models compute none, but with a large vocabulary that is a megabyte for each token of a batch. Devices
-        other than the CPU may hold this memory for themselves, so it is left alone there.
+        These models compute no logits, but with a large vocabulary they take a megabyte per token of a batch. On other
+        devices than the CPU this memory may be the device's, so it is not released.
         """
         if tokens <= self._largest or not self._library.is_cpu:
             return
@@ -224,14 +225,14 @@ class _Context:
             memory_pages.release_pages(int(self._ffi.cast("uintptr_t", logits)), size)
 
     def _batch(self, sequences: Sequence[Ids]) -> tuple[Any, list[object]]:
-        """A `llama_batch`, and what its pointers point to, to be kept until it was computed."""
+        """Return a `llama_batch`, and the arrays that it points to, which must live until it is computed."""
         lengths = [len(sequence) for sequence in sequences]
         count = sum(lengths)
         tokens = np.concatenate([np.asarray(sequence, np.int32) for sequence in sequences])
         positions = np.concatenate([np.arange(length, dtype=np.int32) for length in lengths])
         owners = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
         one_each, wanted = np.ones(count, np.int32), np.ones(count, np.int8)
-        # seq_id[i] points to the i-th token's list of sequences: here always one, in `owners`.
+        # seq_id[i] points to the i-th token's list of sequences: always one here, in `owners`.
         lists = np.arange(count, dtype=np.uintp) * np.uintp(owners.itemsize) + np.uintp(owners.ctypes.data)
         batch = self._ffi.new("llama_batch *")
         batch.n_tokens = count
@@ -243,7 +244,7 @@ class _Context:
         return batch, [tokens, positions, owners, one_each, wanted, lists]
 
     def close(self) -> None:
-        """Free it. May be called twice."""
+        """Free the context. May be called twice."""
         if self._context is not None:
             self._api.llama_free(self._context)
             self._context = None

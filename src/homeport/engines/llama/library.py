@@ -1,9 +1,9 @@
-"""Finds llama.cpp's compiled kernels, loads them and says what they are.
+"""Finds llama.cpp's compiled kernels, loads and describes them.
 
-Three kinds: a folder of separate libraries, one CPU backend per CPU family (the npm kernels); one shared object
-somewhere; and the one inside the installed `xllamacpp` wheel, whose module is never imported. A library stays loaded
-until the process ends, for its threads and callbacks cannot be taken back safely.
-Knows nothing of models, settings or where kernels are kept: it is given a path or none.
+There are three kinds: a folder of separate libraries with one CPU backend per CPU family (the npm kernels); a single
+shared object; and the one inside the installed `xllamacpp` wheel, whose module is never imported. A library stays
+loaded until the process ends, because its threads and callbacks cannot be removed safely. Knows nothing of models,
+settings or where kernels are stored: it receives a path or None.
 """
 
 import importlib.util
@@ -36,15 +36,15 @@ _PREFIX = "" if sys.platform == "win32" else "lib"
 logger = logging.getLogger("homeport.llama")
 _loaded: dict[Path, "LlamaLibrary"] = {}
 _loading = threading.Lock()
-# A handle that is dropped unloads its library, and ggml aborts the process when it is loaded a second time.
+# Dropping a handle unloads its library, and ggml aborts the process if it is loaded a second time.
 _opened: list[object] = []
 
 
 class LlamaLibrary:
-    """llama.cpp, loaded: `ffi` and `api` to call it, and what it is.
+    """llama.cpp, loaded: `ffi` and `api` to call it, and its description.
 
-    Loads `path` (the shared object with the `llama_*` functions) together with the libraries beside it that it is
-    made of. Raises Unavailable when it cannot be loaded, lacks functions, or has a struct layout nobody described.
+    Loads `path` (the shared object with the `llama_*` functions) together with the libraries in the same folder that it
+    needs. Raises Unavailable if it cannot be loaded, lacks functions, or has an unknown struct layout.
     """
 
     def __init__(self, path: Path, *, origin: str) -> None:
@@ -56,8 +56,8 @@ class LlamaLibrary:
         self.ffi: Any = cffi.FFI()
         self.ffi.cdef(self.layout.cdef + BACKENDS)
         self.api = _open(self.ffi, path)
-        self._missing()
-        # CFFI frees a callback with its handle, and llama.cpp logs for as long as it is loaded: it lives as long as we.
+        self._check_functions()
+        # CFFI frees a callback with its handle, and llama.cpp logs while it is loaded, so the handle is never dropped.
         self._callback = self.ffi.callback("ggml_log_callback")(self._write)
         self.api.llama_log_set(self._callback, self.ffi.NULL)
         self._load_backends()
@@ -65,37 +65,37 @@ class LlamaLibrary:
 
     @property
     def version(self) -> str:
-        """llama.cpp's own version and the struct layout it has here."""
+        """llama.cpp's own version and its struct layout."""
         return f"{self.text(self.api.llama_version())} (layout {self.layout.name})"
 
     @property
     def devices(self) -> tuple[str, ...]:
         """The devices that can compute, such as `CPU: AMD EPYC`."""
         backends = self._backends
-        found = []
+        devices = []
         for index in range(backends.ggml_backend_dev_count()):
             device = backends.ggml_backend_dev_get(index)
             name = self.text(backends.ggml_backend_dev_name(device))
-            found.append(f"{name}: {self.text(backends.ggml_backend_dev_description(device))}")
-        return tuple(found)
+            devices.append(f"{name}: {self.text(backends.ggml_backend_dev_description(device))}")
+        return tuple(devices)
 
     @property
     def is_cpu(self) -> bool:
-        """Whether nothing but the CPU can compute."""
+        """Whether the CPU is the only device."""
         return all(device.startswith("CPU") for device in self.devices)
 
     @property
     def features(self) -> str:
-        """The CPU's instructions these kernels use, in llama.cpp's words."""
-        said = self.text(self.api.llama_print_system_info()).removeprefix("CPU : ")
-        return ", ".join(part.removesuffix("= 1").strip() for part in said.strip(" |").split(" | "))
+        """The CPU features that these kernels use, as llama.cpp names them."""
+        info = self.text(self.api.llama_print_system_info()).removeprefix("CPU : ")
+        return ", ".join(part.removesuffix("= 1").strip() for part in info.strip(" |").split(" | "))
 
     @property
     def family(self) -> str:
-        """The CPU family whose kernels run: `haswell`, `zen4`, …; `fixed` where the build has but one."""
+        """The CPU family whose kernels run: `haswell`, `zen4`, …; `fixed` if the build has only one."""
         for backend in self.log.backends:
-            _, found, family = backend.stem.partition("ggml-cpu-")
-            if found:
+            _, separator, family = backend.stem.partition("ggml-cpu-")
+            if separator:
                 return family
         return "fixed"
 
@@ -103,13 +103,13 @@ class LlamaLibrary:
         return f"llama.cpp {self.version}, {self.origin}, CPU kernels {self.family}"
 
     def functions(self, declarations: str) -> tuple[Any, Any]:
-        """Further functions of ggml, as (ffi, api) for these declarations."""
+        """Return (ffi, api) for more functions of ggml, with these declarations."""
         ffi = cffi.FFI()
         ffi.cdef(declarations)
         return ffi, _open(ffi, _sibling(self.path.parent, "ggml-base") or self.path)
 
     def cpu_function(self, name: str) -> int:
-        """The address of a function of the CPU's kernels that ggml gives by name; 0 for none."""
+        """Return the address of a function of the CPU backend by its name; 0 if there is none."""
         registry = self._backends.ggml_backend_reg_by_name(b"CPU")
         if registry == self.ffi.NULL:
             return 0
@@ -117,34 +117,34 @@ class LlamaLibrary:
         return int(ffi.cast("uintptr_t", api.ggml_backend_reg_get_proc_address(registry, name.encode())))
 
     def text(self, pointer: object) -> str:
-        """A C string as text."""
+        """Return a C string as text."""
         raw: bytes = self.ffi.string(pointer)
         return raw.decode("utf-8", "replace")
 
     def _write(self, level: int, text: object, _user_data: object) -> None:
         self.log.write(level, self.text(text))
 
-    def _missing(self) -> None:
-        absent = [name for name in dir(self.api) if name.startswith("llama_") and not hasattr(self.api, name)]
-        if absent:
-            raise Unavailable(f"{self.path} does not export {', '.join(absent)}: {_INSTALL}.")
+    def _check_functions(self) -> None:
+        missing = [name for name in dir(self.api) if name.startswith("llama_") and not hasattr(self.api, name)]
+        if missing:
+            raise Unavailable(f"{self.path} does not export {', '.join(missing)}: {_INSTALL}.")
 
     def _load_backends(self) -> None:
-        # On Linux and macOS a symbol is found through the library's own dependencies, on Windows only where it is.
+        # Linux and macOS find a symbol through the library's dependencies, Windows only in the library that has it.
         self._backends = self.api
-        beside = _sibling(self.path.parent, "ggml")
-        if beside is not None:
-            self._backends = _open(self.ffi, beside)
+        sibling = _sibling(self.path.parent, "ggml")
+        if sibling is not None:
+            self._backends = _open(self.ffi, sibling)
         if any(self.path.parent.glob(f"{_PREFIX}ggml-*{_SUFFIX}")):
             self._backends.ggml_backend_load_all_from_path(os.fsencode(self.path.parent))
         if self._backends.ggml_backend_dev_count() == 0:
-            raise Unavailable(f"The kernels in {self.path.parent} have no part that runs on this CPU.")
+            raise Unavailable(f"The kernels in {self.path.parent} have no backend that runs on this CPU.")
 
 
 def kernels(path: Path | None) -> LlamaLibrary:
     """Load kernels: a folder or a shared object, or the installed wheel's for None. The same file is loaded once.
 
-    Raises Unavailable, saying what to do, when there are none or they cannot be used here.
+    Raises Unavailable, with what to do, if there are none or they cannot be used here.
     """
     file, origin = _find(path)
     file = file.resolve()
@@ -157,9 +157,9 @@ def kernels(path: Path | None) -> LlamaLibrary:
 
 
 def describe(path: Path | None) -> str:
-    """What `homeport doctor` says of these kernels: file, version, CPU family, devices, and what would be faster.
+    """Return what `homeport doctor` prints about kernels: file, version, CPU family, devices, and what is faster.
 
-    Raises Unavailable when they cannot be used.
+    Raises Unavailable if they cannot be used.
     """
     library = kernels(path)
     lines = [
@@ -179,17 +179,17 @@ def _find(path: Path | None) -> tuple[Path, str]:
     if path is None:
         return _in_wheel(), f"the {_WHEEL} wheel's kernels"
     if path.is_dir():
-        found = _sibling(path, "llama")
-        if found is None:
+        file = _sibling(path, "llama")
+        if file is None:
             raise Unavailable(f"There is no {_PREFIX}llama*{_SUFFIX} in {path}: {_INSTALL}.")
-        return found, "installed kernels"
+        return file, "installed kernels"
     if not path.is_file():
         raise Unavailable(f"There are no kernels at {path}: {_INSTALL}.")
-    return path, "a library of the operator's"
+    return path, "a library from the settings"
 
 
 def _in_wheel() -> Path:
-    # A top-level name is looked up without importing it; importing would load the library a second way.
+    # Finding a top-level name does not import it; importing would load the library a second time.
     spec = importlib.util.find_spec(_WHEEL)
     for folder in spec.submodule_search_locations or () if spec else ():
         for pattern in (f"{_WHEEL}*.so", f"{_WHEEL}*.pyd"):
@@ -199,7 +199,7 @@ def _in_wheel() -> Path:
 
 
 def _sibling(folder: Path, name: str) -> Path | None:
-    """The library `name` in a folder, whether its file name carries a version or not."""
+    """Return the library `name` in a folder, with or without a version in its file name."""
     plain = folder / f"{_PREFIX}{name}{_SUFFIX}"
     if plain.is_file():
         return plain
@@ -208,18 +208,18 @@ def _sibling(folder: Path, name: str) -> Path | None:
 
 
 def _preload(path: Path) -> None:
-    """Load what a library is made of by full path, so that it is found whatever run path it was built with."""
+    """Load a library's dependencies by full path, so that they are found whatever run path it was built with."""
     if sys.platform == "win32":
         os.add_dll_directory(str(path.parent))
     for part in ("ggml-base", "ggml"):
-        beside = _sibling(path.parent, part)
-        if beside is not None:
-            _open(cffi.FFI(), beside)
+        sibling = _sibling(path.parent, part)
+        if sibling is not None:
+            _open(cffi.FFI(), sibling)
 
 
 def _open(ffi: Any, path: Path) -> Any:
     try:
-        # Symbols stay local: another copy of ggml in this process must not be mixed with this one.
+        # Symbols stay local, so that another copy of ggml in this process is not mixed with this one.
         opened = ffi.dlopen(str(path), ffi.RTLD_NOW | ffi.RTLD_LOCAL)
     except OSError as error:
         raise Unavailable(f"The kernels {path} cannot be loaded here ({error}): {_INSTALL}.") from error

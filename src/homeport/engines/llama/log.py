@@ -1,6 +1,6 @@
-"""llama.cpp's log as Python logging, and its last complaints for error messages.
+"""Passes llama.cpp's log to Python logging, and keeps its latest errors and warnings for error messages.
 
-llama.cpp writes pieces of lines from any of its threads. Knows nothing of models.
+llama.cpp writes parts of lines from any of its threads. Knows nothing of models.
 """
 
 import logging
@@ -12,8 +12,9 @@ from pathlib import Path
 _LEVELS = {1: logging.DEBUG, 2: logging.DEBUG, 3: logging.WARNING, 4: logging.ERROR}
 _CONTINUED = 5
 
-# Said of every unified cache: `n_ctx_seq` is then all sequences together, and the engine keeps each in its window.
-_MISTAKEN = ("training context overflow", "full capacity of the model will not be utilized")
+# Irrelevant warnings, logged for every unified cache: `n_ctx_seq` is then that of all sequences together, and the
+# engine keeps each in its window.
+_IRRELEVANT = ("training context overflow", "full capacity of the model will not be utilized")
 
 _LOADED = re.compile(r"loaded (\S+) backend from (.+)")
 
@@ -21,20 +22,21 @@ logger = logging.getLogger("homeport.llama")
 
 
 class LlamaLog:
-    """Puts pieces together to lines, logs them, and keeps the last errors and warnings.
+    """Joins parts of lines, logs the lines, and keeps the latest errors and warnings.
 
-    `backends` are the files of the backends it said it loaded: the only way it tells which CPU variant it chose.
+    `backends` are the files of the backends that llama.cpp logged as loaded: only the log shows which CPU variant it
+    chose.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._level = logging.DEBUG
         self._line = ""
-        self._complaints: deque[str] = deque(maxlen=4)
+        self._errors: deque[str] = deque(maxlen=4)
         self.backends: list[Path] = []
 
     def write(self, level: int, text: str) -> None:
-        """Take one piece, as `ggml_log_callback` gives it; level 5 continues the line before."""
+        """Add one part of a line, as `ggml_log_callback` receives it; level 5 continues the previous part."""
         with self._lock:
             if level != _CONTINUED:
                 self._flush()
@@ -44,12 +46,12 @@ class LlamaLog:
                 self._flush()
 
     def take_errors(self) -> str:
-        """The last warnings and errors in one line, and forget them."""
+        """Return the latest warnings and errors in one line, and clear them."""
         with self._lock:
             self._flush()
-            said = "; ".join(self._complaints)
-            self._complaints.clear()
-        return said
+            errors = "; ".join(self._errors)
+            self._errors.clear()
+        return errors
 
     def _flush(self) -> None:
         line, self._line = self._line.strip(), ""
@@ -57,7 +59,7 @@ class LlamaLog:
             return
         if loaded := _LOADED.search(line):
             self.backends.append(Path(loaded[2]))
-        level = logging.DEBUG if any(words in line for words in _MISTAKEN) else self._level
+        level = logging.DEBUG if any(words in line for words in _IRRELEVANT) else self._level
         if level >= logging.WARNING:
-            self._complaints.append(line)
+            self._errors.append(line)
         logger.log(level, "%s", line)

@@ -1,4 +1,4 @@
-"""A GGUF file, loaded: what it says of itself, and its tokeniser. Knows nothing of contexts or of what it is for."""
+"""A loaded GGUF file: its metadata and its tokenizer. Knows nothing of contexts or of the model's use."""
 
 import os
 from collections.abc import Mapping
@@ -10,9 +10,9 @@ from homeport.engines.llama.library import LlamaLibrary
 
 
 class LlamaModel:
-    """A loaded file: `handle` is llama.cpp's, `metadata` what the file says of itself (arrays left out).
+    """A loaded file: `handle` is llama.cpp's, `metadata` that of the file, without arrays.
 
-    Raises Unavailable where the file or the memory does not allow it.
+    Raises Unavailable if the file cannot be used or memory is too small.
     """
 
     def __init__(self, library: LlamaLibrary, weights: Path) -> None:
@@ -20,32 +20,32 @@ class LlamaModel:
         self._api, self._ffi = library.api, library.ffi
         _check_header(weights)
         library.log.take_errors()
-        found = self._api.llama_model_load_from_file(os.fsencode(weights), self._api.llama_model_default_params())
-        if found == self._ffi.NULL:
+        handle = self._api.llama_model_load_from_file(os.fsencode(weights), self._api.llama_model_default_params())
+        if handle == self._ffi.NULL:
             raise Unavailable(f"{weights.name} cannot be loaded: {library.log.take_errors() or 'no reason given'}")
-        self.handle: object = found
-        self.metadata: Mapping[str, str] = _metadata(library, found)
-        self._vocab = self._api.llama_model_get_vocab(found)
+        self.handle: object = handle
+        self.metadata: Mapping[str, str] = _metadata(library, handle)
+        self._vocab = self._api.llama_model_get_vocab(handle)
 
     def tokenize(self, text: str, *, special: bool, whole: bool = False) -> list[int]:
-        """Text to ids, from any thread. `whole`: with the tokens that the model wants around a text.
+        """Return the ids of a text, from any thread. `whole`: with the tokens that the model uses around a text.
 
-        Raises InvalidRequest for half a surrogate pair, which no UTF-8 can say.
+        Raises InvalidRequest for half a surrogate pair, which UTF-8 cannot encode.
         """
         try:
             raw = text.encode()
         except UnicodeEncodeError as error:
             raise InvalidRequest(f"The text is not valid Unicode: {error.reason}.") from error
-        # A token is at least one byte but for the space some vocabularies put in front, and the two around a text.
-        room = len(raw) + 8
-        ids = self._ffi.new("llama_token[]", room)
-        count = self._api.llama_tokenize(self._vocab, raw, len(raw), ids, room, whole, special)
+        # A token has at least one byte, except the space that some vocabularies prepend and the two around a text.
+        size = len(raw) + 8
+        ids = self._ffi.new("llama_token[]", size)
+        count = self._api.llama_tokenize(self._vocab, raw, len(raw), ids, size, whole, special)
         if count < 0:
             raise EngineFailed(f"llama.cpp needs {-count} tokens for {len(raw)} bytes of text.")
         return list(self._ffi.unpack(ids, count))
 
     def close(self) -> None:
-        """Free it; contexts of it first. May be called twice."""
+        """Free the model; its contexts must be freed before. May be called twice."""
         if self.handle is not None:
             self._api.llama_model_free(self.handle)
             self.handle = None
@@ -62,11 +62,11 @@ def _check_header(weights: Path) -> None:
 
 
 def _metadata(library: LlamaLibrary, model: object) -> dict[str, str]:
-    """Everything the file says of itself, values as text of any length."""
+    """Return the file's metadata, with values as text."""
     api, ffi = library.api, library.ffi
 
     def read(function: Any, index: int) -> str:
-        # The length it returns does not depend on the room given, so the first call only asks for it.
+        # The returned length does not depend on the buffer's size, so the first call only gets the length.
         length = function(model, index, ffi.NULL, 0)
         text = ffi.new("char[]", length + 1)
         function(model, index, text, length + 1)

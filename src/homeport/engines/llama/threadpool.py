@@ -1,10 +1,10 @@
-"""The kernels' threads, kept from batch to batch, for builds that would start new ones for each.
+"""Keeps the kernels' threads from batch to batch, for builds that would start new ones for each.
 
-Those without OpenMP would. Their threads wait for one another by spinning, and a thread that has just been started may
-find itself on the processor of the one it computes with: then each spins away the other's time until the scheduler
-parts them, 20 ms for a batch of 4. Threads that stay are placed well. Builds with OpenMP keep theirs by themselves.
-Before each batch a context is told how many of them compute: fewer while other programs are busy (`processors`).
-Knows nothing of models. Source: ggml/include/ggml.h and ggml-cpu.h.
+Builds without OpenMP would. Their threads wait for each other by spinning, and a newly started thread may be on the
+same processor as the one it computes with. Then both spin on it until the system's scheduler separates them: 20 ms for
+a batch of 4. Threads that stay are placed well. Builds with OpenMP keep their threads themselves. Before each batch a
+context gets the number of threads that compute: fewer while other programs are busy (`processors`). Knows nothing of
+models. Source: ggml/include/ggml.h and ggml-cpu.h.
 """
 
 import logging
@@ -27,13 +27,13 @@ typedef struct {
 void ggml_threadpool_params_init(threadpool_params *params, int n_threads);
 """
 _NEW, _FREE = "ggml_threadpool_new", "ggml_threadpool_free"
-_POLL = 50  # ggml's default, by which the struct is known
+_POLL = 50  # ggml's default, by which the struct layout is recognized
 
 
 class LlamaThreadpool:
-    """At most so many threads, for the contexts of one model, of which one computes at a time. Free those first.
+    """At most `threads` threads for the contexts of one model, of which one computes at a time. Free these first.
 
-    Where a build does not have what this needs, it goes on starting threads of its own.
+    If a build lacks the functions for this, it keeps starting threads of its own.
     """
 
     def __init__(self, library: LlamaLibrary, threads: int) -> None:
@@ -44,13 +44,13 @@ class LlamaThreadpool:
 
     @property
     def count(self) -> int:
-        """How many threads compute now."""
+        """The number of threads that compute now."""
         return self._monitor.count
 
     def prepare(self, context: object, threads: int) -> int:
-        """Have a context compute with as many threads as are to now; it did with `threads`, 0 for a new one.
+        """Set a context's number of threads to the current one and return it; `threads`: the former one, 0 if new.
 
-        Gives their number. Called before each batch, by the thread that computes it.
+        Called before each batch, by the thread that computes it.
         """
         count = self._monitor.count
         if count != threads:
@@ -60,7 +60,7 @@ class LlamaThreadpool:
                 pool = self._library.ffi.cast("void *", self._pool)
                 api.llama_attach_threadpool(context, pool, pool)
             elif self._pool:
-                api.llama_detach_threadpool(context)  # else each batch would wake the threads that have no part in it
+                api.llama_detach_threadpool(context)  # otherwise each batch would wake threads that it does not use
         return count
 
     def close(self) -> None:
@@ -72,20 +72,20 @@ class LlamaThreadpool:
             self._pool = 0
 
     def _ensure_started(self) -> int:
-        """The address of ggml's pool of threads; 0 where there can be none."""
+        """Start ggml's thread pool and return its address; 0 if the build does not support it."""
         ffi, api = self._library.functions(_PARAMS)
         params = ffi.new("threadpool_params *")
         api.ggml_threadpool_params_init(params, self.threads)
         new = self._library.cpu_function(_NEW)
         if not new or not self._library.cpu_function(_FREE) or not _is_known(params, self.threads):
-            logger.warning("these kernels have no pool of threads that is known here: they start new ones each time")
+            logger.warning("these kernels have no known thread pool: they start new threads for each batch")
             return 0
-        params.poll = 0  # who waits for the next batch sleeps: others need the processors
+        params.poll = 0  # threads that wait for the next batch sleep, because other programs need the processors
         return int(ffi.cast("uintptr_t", ffi.cast("void *(*)(threadpool_params *)", new)(params)))
 
 
 def _is_known(params: Any, threads: int) -> bool:
-    """Whether ggml's defaults stand where they are expected."""
+    """Return whether ggml's defaults are where they are expected."""
     return (
         (params.n_threads, params.priority, params.poll) == (threads, 0, _POLL)
         and not (params.is_bound or params.is_paused)
