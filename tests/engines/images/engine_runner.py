@@ -1,4 +1,4 @@
-"""An image engine at work in a thread of the test, and what it said, by request."""
+"""Runs an images engine in a thread of the test, and collects its events by request."""
 
 import threading
 from collections import defaultdict
@@ -21,39 +21,39 @@ DEADLINE_S = 90.0
 
 
 class ImageEvents:
-    """What was said of one request."""
+    """The events of one request."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
 
     @property
     def is_over(self) -> bool:
-        """Whether its end came."""
+        """Whether the request has ended."""
         return bool(self.events) and isinstance(self.events[-1], Done | Failed)
 
     @property
     def is_admitted(self) -> bool:
-        """Whether it was admitted."""
+        """Whether the request was admitted."""
         return any(isinstance(event, Admitted) for event in self.events)
 
     @property
-    def pictures(self) -> list[GeneratedImage]:
-        """The finished pictures."""
+    def images(self) -> list[GeneratedImage]:
+        """The finished images."""
         return [event for event in self.events if isinstance(event, GeneratedImage) and event.partial is None]
 
     @property
     def partials(self) -> list[GeneratedImage]:
-        """The unfinished ones."""
+        """The unfinished images."""
         return [event for event in self.events if isinstance(event, GeneratedImage) and event.partial is not None]
 
     @property
     def progress(self) -> list[ImageProgress]:
-        """The steps told."""
+        """The progress events."""
         return [event for event in self.events if isinstance(event, ImageProgress)]
 
     @property
-    def fault(self) -> ErrorInfo:
-        """Why it failed."""
+    def error(self) -> ErrorInfo:
+        """The error, if it failed."""
         last = self.events[-1]
         assert isinstance(last, Failed), last
         return last.fault
@@ -64,8 +64,8 @@ class ImageEngineRunner:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.said: dict[int, ImageEvents] = defaultdict(ImageEvents)
-        self._heard = threading.Condition()
+        self.by_request: dict[int, ImageEvents] = defaultdict(ImageEvents)
+        self._changed = threading.Condition()
         self._ids = 0
         self._thread = threading.Thread(target=engine.run, args=(self._emit,), daemon=True)
 
@@ -79,27 +79,29 @@ class ImageEngineRunner:
         assert not self._thread.is_alive()
 
     def open(self, request: ImageRequest) -> int:
-        """Open a request; give its id."""
+        """Open a request; return its id."""
         self._ids += 1
         self.engine.open(self._ids, request, 1000)
         return self._ids
 
     def wait(self, id: int) -> ImageEvents:
         """Wait for a request's end."""
-        self.until(lambda: self.said[id].is_over)
-        return self.said[id]
+        self.until(lambda: self.by_request[id].is_over)
+        return self.by_request[id]
 
     def until(self, holds: Callable[[], bool]) -> None:
-        """Wait until something holds, looked at whenever something is said."""
-        with self._heard:
-            assert self._heard.wait_for(holds, DEADLINE_S), {id: said.events for id, said in self.said.items()}
+        """Wait until a condition holds; it is checked at every event."""
+        with self._changed:
+            assert self._changed.wait_for(holds, DEADLINE_S), {
+                id: by_request.events for id, by_request in self.by_request.items()
+            }
 
     def ask(self, request: ImageRequest) -> ImageEvents:
         """Open a request and wait for its end."""
         return self.wait(self.open(request))
 
     def _emit(self, events: Sequence[tuple[int, Event]]) -> None:
-        with self._heard:
+        with self._changed:
             for id, event in events:
-                self.said[id].events.append(event)
-            self._heard.notify_all()
+                self.by_request[id].events.append(event)
+            self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""Pictures as files and as pixels."""
+"""Image files and pixels."""
 
 import io
 import struct
@@ -19,13 +19,13 @@ NOISE = RNG.integers(0, 256, (48, 64, 3), np.uint8)
 
 
 def written(path: Path, image: Image.Image, kind: str = "PNG") -> Path:
-    """The picture as a file."""
+    """Write an image to a file."""
     image.save(path, kind)
     return path
 
 
 def claiming(width: int, height: int) -> bytes:
-    """A tiny PNG whose header claims a huge picture."""
+    """Return a tiny PNG whose header claims a huge image."""
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
 
     def chunk(kind: bytes, data: bytes) -> bytes:
@@ -36,7 +36,7 @@ def claiming(width: int, height: int) -> bytes:
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
 def test_every_kind_of_png_is_read(tmp_path: Path, mode: str) -> None:
-    """Grey, palette, one bit and sixteen bits all become 8 bits of colour and alpha."""
+    """Gray, palette, 1-bit and 16-bit images become 8 bits of color and alpha."""
     grey = np.repeat(np.repeat(np.array([[0, 255]], np.uint8), 4, 0), 4, 1)
     image = Image.fromarray(grey.astype(np.uint16) * 257) if mode == "I;16" else Image.fromarray(grey).convert(mode)
     read = pixels.decode(written(tmp_path / "a.png", image), "image", is_strict=True)
@@ -57,8 +57,8 @@ def test_every_kind_of_png_is_read(tmp_path: Path, mode: str) -> None:
         (claiming(64, 64), "valid PNG"),
     ],
 )
-def test_what_is_no_picture_is_refused_by_name(tmp_path: Path, data: bytes, says: str) -> None:
-    """Empty, foreign, broken and cut files, and small ones that claim to be huge."""
+def test_invalid_images_are_refused_by_name(tmp_path: Path, data: bytes, says: str) -> None:
+    """Empty, foreign, damaged and truncated files, and small ones that claim to be huge, are refused."""
     path = tmp_path / "a"
     path.write_bytes(data)
     with pytest.raises(InvalidRequest, match=says) as refused:
@@ -66,8 +66,8 @@ def test_what_is_no_picture_is_refused_by_name(tmp_path: Path, data: bytes, says
     assert refused.value.param == "mask"
 
 
-def test_only_the_strict_insist_on_png(tmp_path: Path) -> None:
-    """JPEG and WebP are read otherwise; other formats never."""
+def test_png_is_required_only_if_strict(tmp_path: Path) -> None:
+    """JPEG and WebP are accepted unless PNG is required; other formats never."""
     for kind in ("JPEG", "WEBP"):
         path = written(tmp_path / kind, Image.fromarray(NOISE), kind)
         assert pixels.decode(path, "image", is_strict=False).shape == (48, 64, 4)
@@ -77,8 +77,8 @@ def test_only_the_strict_insist_on_png(tmp_path: Path) -> None:
         pixels.decode(written(tmp_path / "a.bmp", Image.fromarray(NOISE), "BMP"), "image", is_strict=False)
 
 
-def test_kept_pixels_are_the_sources_own() -> None:
-    """What the mask does not name is untouched, to the bit; where nothing is left transparent there is no alpha."""
+def test_pixels_outside_the_mask_are_the_sources_own() -> None:
+    """Pixels outside the mask are unchanged; if nothing stays transparent, there is no alpha."""
     source = np.dstack([NOISE, np.full((48, 64), 255, np.uint8)])
     mask = np.zeros((48, 64), np.bool_)
     mask[10:20, 5:50] = True
@@ -93,22 +93,22 @@ def test_kept_pixels_are_the_sources_own() -> None:
 
 
 @pytest.mark.parametrize("finish", [ImageOutput(), ImageOutput(ImageFormat.WEBP)])
-def test_lossless_formats_give_the_very_pixels_back(finish: ImageOutput) -> None:
-    """PNG, and WebP at 100."""
+def test_lossless_formats_keep_the_pixels(finish: ImageOutput) -> None:
+    """PNG, and WebP at 100, are lossless."""
     with Image.open(io.BytesIO(pixels.encode(NOISE, finish))) as read:
         assert (np.asarray(read) == NOISE).all()
 
 
 @pytest.mark.parametrize("format", [ImageFormat.JPEG, ImageFormat.WEBP])
-def test_compression_is_felt(format: ImageFormat) -> None:
+def test_quality_changes_the_file_size(format: ImageFormat) -> None:
     """A lower quality gives a smaller file; 0 is allowed."""
     sizes = [len(pixels.encode(NOISE, ImageOutput(format, quality))) for quality in (0, 50, 95)]
     assert sizes == sorted(set(sizes))
 
 
 @pytest.mark.parametrize("format", list(ImageFormat))
-def test_files_hold_pixels_and_nothing_else(format: ImageFormat) -> None:
-    """No text, no times, no places, no profile."""
+def test_files_have_pixels_only(format: ImageFormat) -> None:
+    """Files have no text, times, places or profiles."""
     data = pixels.encode(NOISE, ImageOutput(format))
     with Image.open(io.BytesIO(data)) as read:
         assert read.format == {"png": "PNG", "jpeg": "JPEG", "webp": "WEBP"}[format]
@@ -118,15 +118,15 @@ def test_files_hold_pixels_and_nothing_else(format: ImageFormat) -> None:
         assert mark not in data
 
 
-def test_transparency_that_jpeg_cannot_hold_becomes_white() -> None:
-    """A see-through picture is laid on white."""
+def test_transparency_becomes_white_in_jpeg() -> None:
+    """A transparent image is put on white for JPEG."""
     clear = np.zeros((8, 8, 4), np.uint8)
     with Image.open(io.BytesIO(pixels.encode(clear, ImageOutput(ImageFormat.JPEG)))) as read:
         assert (np.asarray(read) == 255).all()
 
 
 def test_enlarging_keeps_edges_sharp() -> None:
-    """Between black and white, four times larger, there is no wide grey, and no colour that was not there."""
+    """Enlarged four times, a black and white edge has no wide gray and no new color."""
     small = np.zeros((32, 32, 3), np.uint8)
     small[:, 16:] = 255
     large = pixels.enlarge(small, ImageSize(128, 96))
@@ -136,8 +136,8 @@ def test_enlarging_keeps_edges_sharp() -> None:
     assert ((row > 40) & (row < 215)).sum() <= 4
 
 
-def test_a_mask_grows_when_it_shrinks() -> None:
-    """One pixel to be repainted is one to be repainted at any size."""
+def test_masked_pixels_stay_masked_at_smaller_sizes() -> None:
+    """A single masked pixel stays masked at any size."""
     mask = np.zeros((64, 64), np.bool_)
     mask[7, 9] = True
     assert pixels.mask_at(mask, ImageSize(8, 8)).sum() == 1
@@ -147,7 +147,7 @@ def test_a_mask_grows_when_it_shrinks() -> None:
 
 @pytest.mark.parametrize("orientation", photos.ORIENTATIONS)
 def test_photos_are_read_upright(tmp_path: Path, orientation: int) -> None:
-    """However the camera was held, the pixels are those that one sees."""
+    """Whatever the camera's orientation, the pixels are upright."""
     path = tmp_path / "photo"
     path.write_bytes(photos.photo(orientation))
     read = pixels.decode(path, "image", is_strict=False)
@@ -156,8 +156,8 @@ def test_photos_are_read_upright(tmp_path: Path, orientation: int) -> None:
 
 
 @pytest.mark.parametrize("name", photos.oddities())
-def test_odd_files_are_read_at_their_size(tmp_path: Path, name: str) -> None:
-    """Print colours, profiles, moving pictures, several in one and broken notes are pictures all the same."""
+def test_unusual_files_are_read_at_their_size(tmp_path: Path, name: str) -> None:
+    """CMYK, profiles, animations, several images in one and invalid metadata are read."""
     path = tmp_path / "odd"
     path.write_bytes(photos.oddities()[name])
     assert pixels.decode(path, "image", is_strict=False).shape == (photos.HEIGHT, photos.WIDTH, 4)

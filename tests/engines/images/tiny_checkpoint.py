@@ -1,4 +1,4 @@
-"""A FLUX-format checkpoint small enough to make on the spot: it paints noise, by the real library's real path.
+"""Builds a tiny checkpoint in FLUX's format: it generates noise, with the real library.
 
 Depth and hidden size are read from the tensors, so one block of each kind at 128 is a valid model. The text encoder's
 sizes are fixed (CLIP-L): all its layers are zeros, written as holes, which take no room on the disk. Only the places of
@@ -23,7 +23,7 @@ Array = NDArray[np.float16] | NDArray[np.float32]
 
 
 def make(folder: Path) -> Mapping[str, Path]:
-    """Write the model into `folder`; give its files by role."""
+    """Write the model into `folder`; return its files by role."""
     files = {"diffusion": "flux.safetensors", "taesd": "taef1.safetensors", "clip_l": "clip_l.safetensors"}
     paths = {role: folder / name for role, name in files.items()}
     _write(paths["diffusion"], dict(_transformer()))
@@ -33,7 +33,7 @@ def make(folder: Path) -> Mapping[str, Path]:
 
 
 def make_lora(path: Path, scale: float) -> Path:
-    """Write a LoRA for this model: one layer's change of rank 4."""
+    """Write a LoRA for this model: a change of rank 4 to one layer."""
     rng = np.random.default_rng(7)
     name = "diffusion_model.final_layer.linear"
     down, up = (rng.normal(0, scale, shape).astype(np.float32) for shape in ((4, HIDDEN), (64, 4)))

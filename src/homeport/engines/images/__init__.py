@@ -1,1 +1,1 @@
-"""Pictures from prompts, from pictures, and into the holes of pictures."""
+"""The images engine: generates, edits and varies images."""

@@ -1,7 +1,7 @@
-"""Pictures for requests, one at a time, on whatever paints: queue, seeds, previews, finish.
+"""Runs image requests on a pipeline: checks, seeds, previews and output files.
 
-Requests are checked as they come, so that a bad upload is told at once; pictures are painted in turns, one of each
-request, so that ten of one hold nobody up for long. Knows nothing of how a model paints.
+Requests are checked as they arrive, so that an invalid upload is refused at once. Images are generated one at a time,
+one of each request in turn, so that a request for ten does not hold up others. Knows nothing of how a model generates.
 """
 
 import logging
@@ -37,123 +37,123 @@ _SEEDS = 2**32
 logger = logging.getLogger("homeport.images")
 
 
-def engine(job: EngineSpec, painter: ImagePipeline, kernels: str, notes: tuple[str, ...] = ()) -> Engine:
-    """The engine that lets this painter work for requests. `kernels`: what computes, in words."""
-    return RoundRobinEngine(LoadedModel(job.model, kernels=kernels, notes=notes), ImageRequest, ImageWork(painter))
+def engine(spec: EngineSpec, pipeline: ImagePipeline, kernels: str, notes: tuple[str, ...] = ()) -> Engine:
+    """Build an engine on a pipeline. `kernels`: a description of what computes."""
+    return RoundRobinEngine(LoadedModel(spec.model, kernels=kernels, notes=notes), ImageRequest, ImageWork(pipeline))
 
 
 class ImageWork:
-    """Implements `engines.turns.Work`."""
+    """Implements `engines.round_robin.EngineWork`."""
 
-    def __init__(self, painter: ImagePipeline) -> None:
-        self._painter = painter
-        self._begun: set[int] = set()
-        self._pictures: dict[int, int] = {}  # how many of a request are finished
-        self._painting: tuple[int, Iterator[Event | None]] | None = None
+    def __init__(self, pipeline: ImagePipeline) -> None:
+        self._pipeline = pipeline
+        self._known: set[int] = set()
+        self._finished: dict[int, int] = {}  # number of finished images by request
+        self._generating: tuple[int, Iterator[Event | None]] | None = None
         self._last = 0
         self._seeds: dict[int, int] = {}
 
     def step(self, requests: Sequence[ActiveRequest[ImageRequest]]) -> Iterable[tuple[int, Event]]:
-        """Check a request that has just come, or do one step of a picture."""
-        fresh = next((turn for turn in requests if turn.id not in self._begun), None)
-        turn = fresh or self._next(requests)
+        """Check a request that has just arrived, or run one step of an image."""
+        new = next((active for active in requests if active.id not in self._known), None)
+        active = new or self._next(requests)
         try:
-            if fresh:
-                return [(fresh.id, self._admit(fresh))]
-            return [(turn.id, event) for event in self._paint(turn)]
+            if new:
+                return [(new.id, self._admit(new))]
+            return [(active.id, event) for event in self._generate(active)]
         except Exception as error:
             if not isinstance(error, HomeportError):
-                logger.exception("request %d failed", turn.id)
+                logger.exception("request %d failed", active.id)
                 error = EngineFailed(f"The engine broke down because of an internal error: {type(error).__name__}.")
-            return [(turn.id, Failed(error.info))]
+            return [(active.id, Failed(error.info))]
 
     def drop(self, id: int) -> None:
-        """Stop painting for a request."""
-        if self._painting and self._painting[0] == id:
+        """Stop generating for a request."""
+        if self._generating and self._generating[0] == id:
             self._close_pipeline()
-        self._begun.discard(id)
-        self._pictures.pop(id, None)
+        self._known.discard(id)
+        self._finished.pop(id, None)
         self._seeds.pop(id, None)
 
     def close(self) -> None:
         """Free the model."""
         self._close_pipeline()
-        self._painter.close()
+        self._pipeline.close()
 
-    def _next(self, turns: Sequence[ActiveRequest[ImageRequest]]) -> ActiveRequest[ImageRequest]:
-        """The request whose picture is under way; else the one after the request that had the last."""
-        if self._painting:
-            id = self._painting[0]
-            current = next((turn for turn in turns if turn.id == id), None)
+    def _next(self, requests: Sequence[ActiveRequest[ImageRequest]]) -> ActiveRequest[ImageRequest]:
+        """Return the request whose image is being generated, or else the next one after the last request."""
+        if self._generating:
+            id = self._generating[0]
+            current = next((active for active in requests if active.id == id), None)
             if current:
                 return current
-            self._close_pipeline()  # its reader is behind: the picture is begun again when there is credit
-        return next((turn for turn in turns if turn.id > self._last), turns[0])
+            self._close_pipeline()  # it has no credit: the image is started again when there is some
+        return next((active for active in requests if active.id > self._last), requests[0])
 
-    def _admit(self, turn: ActiveRequest[ImageRequest]) -> Event:
-        self._begun.add(turn.id)
-        request = turn.request
-        # Decoded again when its turn comes: requests that wait hold no pixels.
-        self._painter.check(
-            _pipeline_input(self._painter, request, EditInput.from_request(request, self._painter.native_size), 0)
+    def _admit(self, active: ActiveRequest[ImageRequest]) -> Event:
+        self._known.add(active.id)
+        request = active.request
+        # Decoded again when it is generated, so that waiting requests hold no pixels.
+        self._pipeline.check(
+            _pipeline_input(self._pipeline, request, EditInput.from_request(request, self._pipeline.native_size), 0)
         )
-        self._pictures[turn.id] = 0
-        self._seeds[turn.id] = secrets.randbelow(_SEEDS) if request.seed is None else request.seed
+        self._finished[active.id] = 0
+        self._seeds[active.id] = secrets.randbelow(_SEEDS) if request.seed is None else request.seed
         return Admitted(0)
 
-    def _paint(self, turn: ActiveRequest[ImageRequest]) -> list[Event]:
-        """Go one step on with the request's picture."""
-        self._last = turn.id
-        index = self._pictures[turn.id]
-        if self._painting is None:
-            seed = (self._seeds[turn.id] + index) % _SEEDS
-            self._painting = (turn.id, _events(self._painter, turn.request, index, seed))
-        event = next(self._painting[1])
+    def _generate(self, active: ActiveRequest[ImageRequest]) -> list[Event]:
+        """Run one step of the request's image."""
+        self._last = active.id
+        index = self._finished[active.id]
+        if self._generating is None:
+            seed = (self._seeds[active.id] + index) % _SEEDS
+            self._generating = (active.id, _events(self._pipeline, active.request, index, seed))
+        event = next(self._generating[1])
         if event is None:
             return []
         if not isinstance(event, GeneratedImage) or event.partial is not None:
             return [event]
-        self._painting = None
-        self._pictures[turn.id] = index + 1
-        return [event, Done(Usage())] if index + 1 == turn.request.n else [event]
+        self._generating = None
+        self._finished[active.id] = index + 1
+        return [event, Done(Usage())] if index + 1 == active.request.n else [event]
 
     def _close_pipeline(self) -> None:
-        if self._painting:
-            close = getattr(self._painting[1], "close", None)
-            self._painting = None
+        if self._generating:
+            close = getattr(self._generating[1], "close", None)
+            self._generating = None
             if close:
                 close()
 
 
-def _events(painter: ImagePipeline, request: ImageRequest, index: int, seed: int) -> Iterator[Event | None]:
-    """One picture's events, the finished picture last; None where there is nothing to tell yet."""
-    scene = EditInput.from_request(request, painter.native_size)
-    brief = _pipeline_input(painter, request, scene, seed)
-    shown = 0
-    painting = painter.generate(brief)
+def _events(pipeline: ImagePipeline, request: ImageRequest, index: int, seed: int) -> Iterator[Event | None]:
+    """Iterate over one image's events, the finished image last; None if a step has none."""
+    edit = EditInput.from_request(request, pipeline.native_size)
+    params = _pipeline_input(pipeline, request, edit, seed)
+    n_previews = 0
+    outputs = pipeline.generate(params)
     try:
-        for told in painting:
-            if told is None:
+        for output in outputs:
+            if output is None:
                 yield None
-            elif isinstance(told, PipelineStep):
-                if told.preview is not None and shown < request.partial_images and told.step < told.steps:
-                    looks = scene.composite(pixels.resize(told.preview, scene.size))
-                    yield _picture(index, looks, request.output, shown)
-                    shown += 1
-                yield ImageProgress(index, told.step, told.steps)
+            elif isinstance(output, PipelineStep):
+                if output.preview is not None and n_previews < request.partial_images and output.step < output.steps:
+                    preview = edit.composite(pixels.resize(output.preview, edit.size))
+                    yield _image(index, preview, request.output, n_previews)
+                    n_previews += 1
+                yield ImageProgress(index, output.step, output.steps)
             else:
-                yield _picture(index, scene.composite(painter.enlarge(told, scene.size)), request.output, None)
+                yield _image(index, edit.composite(pipeline.enlarge(output, edit.size)), request.output, None)
                 return
-        raise EngineFailed("The model ended without a picture.")
+        raise EngineFailed("The model ended without an image.")
     finally:
-        close = getattr(painting, "close", None)
+        close = getattr(outputs, "close", None)
         if close:
             close()
 
 
-def _pipeline_input(painter: ImagePipeline, request: ImageRequest, scene: EditInput, seed: int) -> PipelineInput:
-    size = painter.fit_size(scene.size)
-    image, mask = scene.at_size(size)
+def _pipeline_input(pipeline: ImagePipeline, request: ImageRequest, edit: EditInput, seed: int) -> PipelineInput:
+    size = pipeline.fit_size(edit.size)
+    image, mask = edit.at_size(size)
     return PipelineInput(
         prompt=request.prompt,
         size=size,
@@ -169,6 +169,6 @@ def _pipeline_input(painter: ImagePipeline, request: ImageRequest, scene: EditIn
     )
 
 
-def _picture(index: int, made: pixels.RgbaPixels | Pixels, finish: ImageOutput, partial: int | None) -> GeneratedImage:
-    size = pixels.size_of(made)
-    return GeneratedImage(index, size.width, size.height, pixels.encode(made, finish), partial)
+def _image(index: int, data: pixels.RgbaPixels | Pixels, output: ImageOutput, partial: int | None) -> GeneratedImage:
+    size = pixels.size_of(data)
+    return GeneratedImage(index, size.width, size.height, pixels.encode(data, output), partial)

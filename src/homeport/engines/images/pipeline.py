@@ -1,6 +1,6 @@
-"""The seam between the images engine and whatever paints: pixels in, pixels out, step by step.
+"""The interface between the images engine and what generates images: pixels in, pixels out, step by step.
 
-Knows nothing of requests, formats, uploads or how many pictures are wanted: `engine` does.
+Knows nothing of requests, formats, uploads or the number of images.
 """
 
 from collections.abc import Iterator
@@ -15,17 +15,17 @@ from homeport.domain.images import ImageSize
 Pixels: TypeAlias = NDArray[np.uint8]
 """Height x width x 3, RGB."""
 Mask: TypeAlias = NDArray[np.bool_]
-"""Height x width; true where to repaint."""
+"""Height x width; true where to generate."""
 
 
 @dataclass(frozen=True, slots=True)
 class PipelineInput:
-    """One picture to paint, at a size that `ImagePipeline.fit` gave.
+    """One image to generate, at a size that `ImagePipeline.fit_size` returned.
 
-    `image`: start from it, of the same size. `mask`: repaint only there; what comes back elsewhere does not matter, for
-    the source's own pixels are put there. `strength`: 0 gives the image back, 1 forgets it. An empty `prompt` comes
-    with variations alone. `seed` is 0 to 2**32 - 1. `effort`: without `steps`, so many times the model's own number of
-    them. `previews`: about so many strokes, evenly spread, should carry one. None: what the model was made for.
+    `image`: the image to start from, of the same size. `mask`: generate only there; the result elsewhere is replaced
+    with the source's own pixels. `strength`: 0 returns the image, 1 ignores it. Only variations have an empty `prompt`.
+    `seed` is 0 to 2**32 - 1. `effort`: without `steps`, the factor for the model's default number of steps. `previews`:
+    about this many steps, evenly spread, should have a preview. None: the model's default.
     """
 
     prompt: str
@@ -43,7 +43,7 @@ class PipelineInput:
 
 @dataclass(frozen=True, slots=True)
 class PipelineStep:
-    """Step `step` of `steps` is done, counted from 1. `preview`: how the picture looks by now, where asked for."""
+    """Step `step` of `steps` is done, counted from 1. `preview`: the image so far, if requested."""
 
     step: int
     steps: int
@@ -51,35 +51,35 @@ class PipelineStep:
 
 
 PipelineOutputs: TypeAlias = Iterator[PipelineStep | Pixels | None]
-"""A picture in the making: a `PipelineStep` after each step, the finished `Pixels` last, at the brief's size.
+"""The outputs of one image: a `PipelineStep` after each step, the finished `Pixels` last, at the requested size.
 
-None: nothing to tell yet (given once a second or so, by one that waits), so that a cancel is noticed. Closing the
-generator (`close()`) must stop the work at once.
+None: no output yet (about once a second while it waits), so that a cancellation is noticed. Closing the generator
+(`close()`) must stop the work at once.
 """
 
 
 class ImagePipeline(Protocol):
-    """A loaded model that paints. All of it is called from one thread."""
+    """A loaded model that generates images. All methods are called from one thread."""
 
     @property
     def native_size(self) -> ImageSize:
-        """The size it paints best."""
+        """The size that the model generates best."""
         ...
 
     def fit_size(self, size: ImageSize) -> ImageSize:
-        """The size it would paint for an answer of `size`; the engine enlarges or reduces the rest of the way."""
+        """Return the size to generate for an output of `size`; the result is resized to that."""
         ...
 
-    def check(self, brief: PipelineInput) -> None:
-        """Raise InvalidRequest, naming the field as callers know it, for what the model cannot do. Paints nothing."""
+    def check(self, params: PipelineInput) -> None:
+        """Raise InvalidRequest, with the API's field name, for what the model cannot do. Generates nothing."""
         ...
 
-    def generate(self, brief: PipelineInput) -> PipelineOutputs:
-        """Begin a picture, of a brief that was checked."""
+    def generate(self, params: PipelineInput) -> PipelineOutputs:
+        """Start an image; `params` were checked."""
         ...
 
     def enlarge(self, pixels: Pixels, size: ImageSize) -> Pixels:
-        """Bring a finished picture to the answer's size, with clean edges. `pixels.enlarge` is a good default."""
+        """Resize a finished image to the output size, with sharp edges. `pixels.enlarge` is a good default."""
         ...
 
     def close(self) -> None:

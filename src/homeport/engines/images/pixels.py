@@ -1,6 +1,6 @@
-"""Pictures as files and as pixels: decoding with caps, the mask rule, resizing, encoding.
+"""Image files and pixels: decoding with limits, masks, resizing, encoding.
 
-Knows nothing of models. What is wrong with an upload is said in words like OpenAI's.
+Knows nothing of models. Errors about uploads are worded like OpenAI's.
 """
 
 import io
@@ -29,16 +29,16 @@ _PNG_LEVEL = 6
 
 
 def decode(file: Path, field: str, *, is_strict: bool) -> RgbaPixels:
-    """The pixels of an upload. Raises InvalidRequest naming `field`: unreadable, another format, or too many pixels.
+    """Return the pixels of an upload. Raises InvalidRequest for `field`: unreadable, another format, too many pixels.
 
-    Photos are turned upright, 16-bit and palette pictures become 8-bit ones, of several frames the first is taken.
+    Photos are turned upright, 16-bit and palette images become 8-bit, and only the first frame is read.
     """
     formats = _STRICT if is_strict else _LOOSE
     try:
         with _opened(file, formats) as opened:
             if opened.width * opened.height > SOURCE_PIXELS_MAX:
                 raise InvalidRequest(
-                    f"The {field} has {opened.width}x{opened.height} pixels; at most {SOURCE_PIXELS_MAX} are taken.",
+                    f"The {field} has {opened.width}x{opened.height} pixels; the limit is {SOURCE_PIXELS_MAX}.",
                     param=field,
                     code="image_too_large",
                 )
@@ -58,46 +58,46 @@ def decode(file: Path, field: str, *, is_strict: bool) -> RgbaPixels:
 
 
 def size_of(pixels: RgbaPixels | Pixels) -> ImageSize:
-    """Width and height."""
+    """Return width and height."""
     return ImageSize(pixels.shape[1], pixels.shape[0])
 
 
-def turned_like(layered: RgbaPixels, file: Path) -> RgbaPixels:
-    """Pixels turned as those of a photo were, which `decode` has read."""
-    with _opened(file, _LOOSE) as opened, Image.fromarray(layered) as image:
-        way = image_decoding.orientation(opened)
-        return layered if way is None else np.asarray(image.transpose(way))
+def turned_like(rgba: RgbaPixels, file: Path) -> RgbaPixels:
+    """Return pixels turned in the same way as `decode` turns those of a photo."""
+    with _opened(file, _LOOSE) as opened, Image.fromarray(rgba) as image:
+        rotation = image_decoding.orientation(opened)
+        return rgba if rotation is None else np.asarray(image.transpose(rotation))
 
 
-def transparent_mask(layered: RgbaPixels) -> Mask:
-    """Where a picture is fully transparent."""
-    return np.asarray(layered[..., 3] == 0, dtype=np.bool_)
+def transparent_mask(rgba: RgbaPixels) -> Mask:
+    """Return where an image is fully transparent."""
+    return np.asarray(rgba[..., 3] == 0, dtype=np.bool_)
 
 
-def flatten_on_white(layered: RgbaPixels) -> Pixels:
-    """The picture on white, without alpha."""
-    colour, alpha = layered[..., :3].astype(np.uint32), layered[..., 3:].astype(np.uint32)
-    return ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+def flatten_on_white(rgba: RgbaPixels) -> Pixels:
+    """Return the image on white, without alpha."""
+    color, alpha = rgba[..., :3].astype(np.uint32), rgba[..., 3:].astype(np.uint32)
+    return ((color * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
-def composite(source: RgbaPixels, painted: Pixels, mask: Mask) -> NDArray[np.uint8]:
-    """`painted` where the mask says so, the source's very pixels elsewhere. With alpha only where some is needed."""
+def composite(source: RgbaPixels, generated: Pixels, mask: Mask) -> NDArray[np.uint8]:
+    """Return `generated` inside the mask and the source's exact pixels elsewhere; with alpha only if it is needed."""
     result = source.copy()
-    result[mask, :3] = painted[mask]
+    result[mask, :3] = generated[mask]
     result[mask, 3] = 255
     return result if (result[..., 3] < 255).any() else result[..., :3]
 
 
 def resize(pixels: NDArray[np.uint8], size: ImageSize) -> NDArray[np.uint8]:
-    """The picture at another size, smooth; the same one where the size is its own."""
+    """Return the image at another size, smoothed; unchanged if it has that size."""
     if size_of(pixels) == size:
         return pixels
-    with Image.fromarray(pixels) as image, image.resize((size.width, size.height), Image.Resampling.LANCZOS) as made:
-        return np.asarray(made)
+    with Image.fromarray(pixels) as image, image.resize((size.width, size.height), Image.Resampling.LANCZOS) as resized:
+        return np.asarray(resized)
 
 
 def enlarge(pixels: Pixels, size: ImageSize) -> Pixels:
-    """A painted picture at the answer's size, its edges kept: enlarged in linear steps of two, each sharpened."""
+    """Return a generated image at the output size with sharp edges: doubled linearly and sharpened, repeatedly."""
     while size.width >= 2 * pixels.shape[1] and size.height >= 2 * pixels.shape[0]:
         pixels = _sharpen(_upscale_bicubic(pixels, ImageSize(2 * pixels.shape[1], 2 * pixels.shape[0])))
     own = size_of(pixels)
@@ -107,53 +107,53 @@ def enlarge(pixels: Pixels, size: ImageSize) -> Pixels:
 
 
 def mask_at(mask: Mask, size: ImageSize) -> Mask:
-    """The mask at another size: true wherever any pixel under it is."""
+    """Return the mask at another size: true wherever any pixel under it is."""
     if (mask.shape[1], mask.shape[0]) == (size.width, size.height):
         return mask
     with (
         Image.fromarray(mask.astype(np.float32)) as image,
-        image.resize((size.width, size.height), Image.Resampling.BOX) as made,
+        image.resize((size.width, size.height), Image.Resampling.BOX) as resized,
     ):
-        return np.asarray(np.asarray(made) > 0, dtype=np.bool_)
+        return np.asarray(np.asarray(resized) > 0, dtype=np.bool_)
 
 
-def encode(pixels: NDArray[np.uint8], finish: ImageOutput) -> bytes:
-    """The picture as a file, which holds pixels and nothing else: no text, times, places or colour profiles."""
-    made = io.BytesIO()
-    if finish.format is ImageFormat.JPEG and pixels.shape[2] == 4:
+def encode(pixels: NDArray[np.uint8], output: ImageOutput) -> bytes:
+    """Return the image as a file with pixels only: no text, times, places or color profiles."""
+    file = io.BytesIO()
+    if output.format is ImageFormat.JPEG and pixels.shape[2] == 4:
         pixels = flatten_on_white(pixels)
     with Image.fromarray(pixels) as image:
-        if finish.format is ImageFormat.PNG:
-            image.save(made, "PNG", compress_level=_PNG_LEVEL)
-        elif finish.format is ImageFormat.JPEG:
-            image.save(made, "JPEG", quality=max(1, finish.quality), subsampling=0 if finish.quality > 90 else -1)
+        if output.format is ImageFormat.PNG:
+            image.save(file, "PNG", compress_level=_PNG_LEVEL)
+        elif output.format is ImageFormat.JPEG:
+            image.save(file, "JPEG", quality=max(1, output.quality), subsampling=0 if output.quality > 90 else -1)
         else:
-            image.save(made, "WEBP", quality=finish.quality, lossless=finish.quality == 100, exact=True)
-    return made.getvalue()
+            image.save(file, "WEBP", quality=output.quality, lossless=output.quality == 100, exact=True)
+    return file.getvalue()
 
 
 def _opened(file: Path, formats: tuple[str, ...]) -> Image.Image:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of odd notes, and of huge pictures, which are refused
+        warnings.simplefilter("ignore")  # about unusual metadata, and about huge images, which are refused
         return Image.open(file, formats=formats)
 
 
 def _upscale_bicubic(pixels: Pixels, size: ImageSize) -> Pixels:
-    """Larger, and without a colour that is not between its neighbours': smoother ways ring at edges."""
+    """Enlarge so that each color is between its neighbors': smoother filters ring at edges."""
     with (
         Image.fromarray(pixels) as image,
-        image.resize((size.width, size.height), Image.Resampling.BILINEAR) as made,
+        image.resize((size.width, size.height), Image.Resampling.BILINEAR) as resized,
     ):
-        return np.asarray(made)
+        return np.asarray(resized)
 
 
 def _sharpen(pixels: Pixels) -> Pixels:
-    """Steepen edges by what a small blur takes from them, without overshooting the neighbourhood's own range."""
-    wide = np.pad(pixels, ((1, 1), (1, 1), (0, 0)), mode="edge").astype(np.int16)
+    """Sharpen with an unsharp mask that stays within each neighborhood's own range."""
+    padded = np.pad(pixels, ((1, 1), (1, 1), (0, 0)), mode="edge").astype(np.int16)
     height, width = pixels.shape[:2]
-    near = [wide[y : y + height, x : x + width] for y in range(3) for x in range(3)]
-    blur = sum(near[1:], near[0]) // 9
-    low, high = near[0], near[0]
-    for each in near[1:]:
+    neighbors = [padded[y : y + height, x : x + width] for y in range(3) for x in range(3)]
+    blur = sum(neighbors[1:], neighbors[0]) // 9
+    low, high = neighbors[0], neighbors[0]
+    for each in neighbors[1:]:
         low, high = np.minimum(low, each), np.maximum(high, each)
-    return np.asarray(np.clip(2 * near[4] - blur, low, high), dtype=np.uint8)
+    return np.asarray(np.clip(2 * neighbors[4] - blur, low, high), dtype=np.uint8)

@@ -1,1 +1,1 @@
-"""One module or folder per way of painting. They know the seam (`painter`) and not each other."""
+"""One folder per image pipeline. They use the interface `engines.images.pipeline` and do not know each other."""

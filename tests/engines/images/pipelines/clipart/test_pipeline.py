@@ -23,20 +23,20 @@ RED, BLUE, GREY = (255, 0, 0), (0, 0, 255), (128, 128, 128)
 
 
 class Straight:
-    """A model whose every walk leads straight to one colour: the caption's, grey where the caption is hidden.
+    """A model whose samples are one color: the caption's, or gray if the caption is hidden.
 
-    Its latents are colours: the first three channels, each place an eighth of the picture's side.
+    Its latents are colors: the first three channels, each place an eighth of the image's side.
     """
 
-    def velocity(self, latents: Floats, time: float, vectors: Floats, told: Floats, style: int) -> Floats:
-        targets = np.where(told[:, None] > 0, vectors[:, :3], np.float32(128 / 127.5 - 1))
+    def velocity(self, latents: Floats, time: float, vectors: Floats, has_caption: Floats, style: int) -> Floats:
+        targets = np.where(has_caption[:, None] > 0, vectors[:, :3], np.float32(128 / 127.5 - 1))
         wanted = np.zeros_like(latents)
         wanted[:, :3] = targets[:, :, None, None]
         return (wanted - latents) / np.float32(1 - time)
 
     def decode(self, latents: Floats) -> NDArray[np.uint8]:
-        colours = np.clip(np.rint((latents[:3].transpose(1, 2, 0) + 1) * 127.5), 0, 255).astype(np.uint8)
-        return np.asarray(colours.repeat(PLACE, axis=0).repeat(PLACE, axis=1), dtype=np.uint8)
+        colors = np.clip(np.rint((latents[:3].transpose(1, 2, 0) + 1) * 127.5), 0, 255).astype(np.uint8)
+        return np.asarray(colors.repeat(PLACE, axis=0).repeat(PLACE, axis=1), dtype=np.uint8)
 
     def encode(self, pixels: NDArray[np.uint8]) -> tuple[Floats, Floats]:
         latents = np.zeros(LATENT, np.float32)
@@ -51,8 +51,8 @@ def _read(caption: str) -> Floats:
 
 
 @pytest.fixture
-def painter() -> ClipartPipeline:
-    return ClipartPipeline(Straight(), _read, posture=_upright)
+def pipeline() -> ClipartPipeline:
+    return ClipartPipeline(Straight(), _read, pose=_upright)
 
 
 def _upright(seed: int, *, faces_either_way: bool) -> DrawingPose:
@@ -60,142 +60,140 @@ def _upright(seed: int, *, faces_either_way: bool) -> DrawingPose:
 
 
 def _is(region: Pixels, colour: tuple[int, int, int]) -> bool:
-    """Whether all of a region is of a colour, but for what cleaning does near its edges."""
+    """Return whether a region has a color, except for what cleaning changes near its edges."""
     inner = region[EDGE:-EDGE, EDGE:-EDGE].astype(int)
     return inner.size > 0 and bool((np.abs(inner - colour) < 8).all())
 
 
-def _painted(painter: ClipartPipeline, brief: PipelineInput) -> tuple[list[PipelineStep], Pixels]:
-    told = list(painter.generate(brief))
-    strokes = [each for each in told if isinstance(each, PipelineStep)]
-    assert len(strokes) == len(told) - 1
-    assert isinstance(told[-1], np.ndarray)
-    return strokes, told[-1]
+def _generated(pipeline: ClipartPipeline, params: PipelineInput) -> tuple[list[PipelineStep], Pixels]:
+    outputs = list(pipeline.generate(params))
+    steps = [each for each in outputs if isinstance(each, PipelineStep)]
+    assert len(steps) == len(outputs) - 1
+    assert isinstance(outputs[-1], np.ndarray)
+    return steps, outputs[-1]
 
 
-def test_a_prompt_leads_to_its_picture_in_the_steps_asked_for(painter: ClipartPipeline) -> None:
-    """A stroke is told for each step, and the last pixels are where the caption's flow ends."""
-    strokes, made = _painted(painter, PipelineInput("red", OWN, seed=1, steps=5, guidance=1.0))
-    assert [(stroke.step, stroke.steps) for stroke in strokes] == [(step, 5) for step in range(1, 6)]
-    assert _is(made, RED)
+def test_a_prompt_leads_to_its_image_in_the_requested_steps(pipeline: ClipartPipeline) -> None:
+    """There is an output for each step, and the last pixels are the end of the caption's flow."""
+    steps, pixels = _generated(pipeline, PipelineInput("red", OWN, seed=1, steps=5, guidance=1.0))
+    assert [(step.step, step.steps) for step in steps] == [(number, 5) for number in range(1, 6)]
+    assert _is(pixels, RED)
 
 
-def test_guidance_moves_away_from_the_hidden_caption_or_from_what_is_unwanted(painter: ClipartPipeline) -> None:
-    """At guidance 0 the other side wins: grey without a negative prompt, the negative prompt's own colour with one."""
-    _, plain = _painted(painter, PipelineInput("red", OWN, seed=1, guidance=0.0))
-    _, against = _painted(painter, PipelineInput("red", OWN, seed=1, guidance=0.0, negative_prompt="blue"))
+def test_guidance_moves_away_from_the_negative_caption(pipeline: ClipartPipeline) -> None:
+    """At guidance 0 the other side remains: gray without a negative prompt, the negative prompt's color with one."""
+    _, plain = _generated(pipeline, PipelineInput("red", OWN, seed=1, guidance=0.0))
+    _, against = _generated(pipeline, PipelineInput("red", OWN, seed=1, guidance=0.0, negative_prompt="blue"))
     assert _is(plain, GREY)
     assert _is(against, BLUE)
 
 
-def test_only_the_hole_is_repainted(painter: ClipartPipeline) -> None:
-    """Places without a masked pixel keep the source's latents; a place with a single one is painted anew."""
+def test_only_the_mask_is_generated(pipeline: ClipartPipeline) -> None:
+    """Places without a masked pixel keep the source's latents; a place with a single one is generated."""
     mask = np.zeros((SIDE, SIDE), np.bool_)
     mask[: 4 * PLACE, 4 * PLACE - 1] = True
     source = np.full((SIDE, SIDE, 3), BLUE, np.uint8)
-    _, made = _painted(painter, PipelineInput("red", OWN, seed=1, image=source, mask=mask, guidance=1.0))
-    assert _is(made[: 4 * PLACE, 3 * PLACE : 4 * PLACE], RED)
-    assert _is(made[4 * PLACE :], BLUE)
-    assert _is(made[:, : 3 * PLACE], BLUE)
+    _, pixels = _generated(pipeline, PipelineInput("red", OWN, seed=1, image=source, mask=mask, guidance=1.0))
+    assert _is(pixels[: 4 * PLACE, 3 * PLACE : 4 * PLACE], RED)
+    assert _is(pixels[4 * PLACE :], BLUE)
+    assert _is(pixels[:, : 3 * PLACE], BLUE)
 
 
-def test_a_picture_without_a_prompt_is_painted_after_what_is_seen_in_it(painter: ClipartPipeline) -> None:
-    """Its guessed caption leads the walk; a preview is shown where it was asked for."""
+def test_an_image_without_a_prompt_is_varied(pipeline: ClipartPipeline) -> None:
+    """Its predicted caption guides sampling; previews are returned if requested."""
     source = np.full((SIDE, SIDE, 3), BLUE, np.uint8)
-    brief = PipelineInput("", OWN, seed=1, image=source, steps=4, previews=1, guidance=1.0)
-    strokes, made = _painted(painter, brief)
-    assert [stroke.step for stroke in strokes if stroke.preview is not None] == [2]
-    assert _is(made, RED)
+    params = PipelineInput("", OWN, seed=1, image=source, steps=4, previews=1, guidance=1.0)
+    steps, pixels = _generated(pipeline, params)
+    assert [step.step for step in steps if step.preview is not None] == [2]
+    assert _is(pixels, RED)
 
 
-def test_pictures_of_other_shapes_are_painted_on_white(painter: ClipartPipeline) -> None:
-    """An answer twice as wide as high has the model's square in its middle, not a stretched one."""
-    size = painter.fit_size(ImageSize(1024, 512))
+def test_images_of_other_shapes_are_centered_on_white(pipeline: ClipartPipeline) -> None:
+    """An output twice as wide as high has the model's square in its middle, not stretched."""
+    size = pipeline.fit_size(ImageSize(1024, 512))
     assert size == WIDE
-    _, made = _painted(painter, PipelineInput("red", size, seed=1, guidance=1.0))
-    assert _is(made[:, SIDE // 2 : -SIDE // 2], RED)
-    assert (made[:, : SIDE // 2] == 255).all()
-    assert (made[:, -SIDE // 2 :] == 255).all()
+    _, pixels = _generated(pipeline, PipelineInput("red", size, seed=1, guidance=1.0))
+    assert _is(pixels[:, SIDE // 2 : -SIDE // 2], RED)
+    assert (pixels[:, : SIDE // 2] == 255).all()
+    assert (pixels[:, -SIDE // 2 :] == 255).all()
 
 
-def test_a_variation_of_another_shape_is_painted_on_white(painter: ClipartPipeline) -> None:
-    """The drawing is whole in the middle of the wide answer."""
+def test_a_variation_of_another_shape_is_centered_on_white(pipeline: ClipartPipeline) -> None:
+    """The drawing is complete in the middle of the wide output."""
     source = np.full((SIDE, 2 * SIDE, 3), BLUE, np.uint8)
-    _, made = _painted(painter, PipelineInput("", painter.fit_size(ImageSize(1024, 512)), seed=1, image=source))
-    assert _is(made[:, SIDE // 2 : -SIDE // 2], RED)
-    assert (made[:, : SIDE // 2] == 255).all()
+    _, pixels = _generated(pipeline, PipelineInput("", pipeline.fit_size(ImageSize(1024, 512)), seed=1, image=source))
+    assert _is(pixels[:, SIDE // 2 : -SIDE // 2], RED)
+    assert (pixels[:, : SIDE // 2] == 255).all()
 
 
-def test_sources_of_other_shapes_keep_theirs(painter: ClipartPipeline) -> None:
-    """A wide source is reduced into the square and cut out of it again, so that its parts stay where they were."""
-    size = painter.fit_size(ImageSize(1024, 512))
+def test_sources_of_other_shapes_keep_theirs(pipeline: ClipartPipeline) -> None:
+    """A wide source is reduced into the square and cut out of it again, so that its parts stay in place."""
+    size = pipeline.fit_size(ImageSize(1024, 512))
     source = np.full((SIDE, 2 * SIDE, 3), BLUE, np.uint8)
     mask = np.zeros((SIDE, 2 * SIDE), np.bool_)
     mask[:, SIDE:] = True
-    _, made = _painted(painter, PipelineInput("red", size, seed=1, image=source, mask=mask, guidance=1.0))
-    assert _is(made[:, : SIDE - PLACE], BLUE)
-    assert _is(made[:, SIDE + PLACE :], RED)
+    _, pixels = _generated(pipeline, PipelineInput("red", size, seed=1, image=source, mask=mask, guidance=1.0))
+    assert _is(pixels[:, : SIDE - PLACE], BLUE)
+    assert _is(pixels[:, SIDE + PLACE :], RED)
 
 
 class Still(Straight):
-    """A model that leaves noise where it is."""
+    """A model that leaves noise unchanged."""
 
-    def velocity(self, latents: Floats, time: float, vectors: Floats, told: Floats, style: int) -> Floats:
+    def velocity(self, latents: Floats, time: float, vectors: Floats, has_caption: Floats, style: int) -> Floats:
         return np.zeros_like(latents)
 
 
 def test_seeds_choose_the_noise() -> None:
-    """The same seed begins at the same noise, another at another."""
-    painter = ClipartPipeline(Still(), _read)
-    first, again, other = (_painted(painter, PipelineInput("red", OWN, seed=seed))[1] for seed in (1, 1, 2))
+    """The same seed begins with the same noise, another seed with another."""
+    pipeline = ClipartPipeline(Still(), _read)
+    first, again, other = (_generated(pipeline, PipelineInput("red", OWN, seed=seed))[1] for seed in (1, 1, 2))
     assert (first == again).all()
     assert (first != other).any()
 
 
 class Styled(Straight):
-    """A model that writes down the manners it was asked for."""
+    """A model that records the requested styles."""
 
     def __init__(self) -> None:
-        self.asked: set[int] = set()
+        self.styles: set[int] = set()
 
-    def velocity(self, latents: Floats, time: float, vectors: Floats, told: Floats, style: int) -> Floats:
-        self.asked.add(style)
-        return super().velocity(latents, time, vectors, told, style)
+    def velocity(self, latents: Floats, time: float, vectors: Floats, has_caption: Floats, style: int) -> Floats:
+        self.styles.add(style)
+        return super().velocity(latents, time, vectors, has_caption, style)
 
 
-def test_neighbouring_seeds_paint_in_different_manners() -> None:
-    """One seed keeps to one manner; two in a row, as for two pictures of one request, take both."""
+def test_consecutive_seeds_have_different_styles() -> None:
+    """A seed always has the same style; two consecutive ones, as in one request, have both."""
     model = Styled()
-    painter = ClipartPipeline(model, _read)
-    _painted(painter, PipelineInput("red", OWN, seed=4))
-    assert len(model.asked) == 1
-    _painted(painter, PipelineInput("red", OWN, seed=5))
-    assert model.asked == set(STYLES)
+    pipeline = ClipartPipeline(model, _read)
+    _generated(pipeline, PipelineInput("red", OWN, seed=4))
+    assert len(model.styles) == 1
+    _generated(pipeline, PipelineInput("red", OWN, seed=5))
+    assert model.styles == set(STYLES)
 
 
 @pytest.mark.parametrize(("field", "value"), [("steps", 1000), ("guidance", 99.0)])
-def test_what_makes_no_sense_is_refused_by_name(painter: ClipartPipeline, field: str, value: float) -> None:
-    """Far too many steps, or a guidance that only saturates, name their field."""
-    brief = PipelineInput("red", OWN, seed=1, **{field: value})  # type: ignore[arg-type]
+def test_invalid_parameters_are_refused_by_name(pipeline: ClipartPipeline, field: str, value: float) -> None:
+    """Too many steps and too much guidance are errors that name their field."""
+    params = PipelineInput("red", OWN, seed=1, **{field: value})  # type: ignore[arg-type]
     with pytest.raises(InvalidRequest) as refused:
-        painter.check(brief)
+        pipeline.check(params)
     assert refused.value.info.param == field
 
 
 @pytest.mark.parametrize(("field", "given"), [("mask", {}), ("strength", {"strength": 0.5, "prompt": ""})])
-def test_what_the_model_cannot_do_with_a_picture_is_refused_by_name(
-    painter: ClipartPipeline, field: str, given: dict[str, Any]
-) -> None:
-    """A prompt for a whole picture has nowhere to go, and there is no half way between a picture and a draft."""
+def test_unsupported_edits_are_refused_by_name(pipeline: ClipartPipeline, field: str, given: dict[str, Any]) -> None:
+    """A prompt for a whole image without mask, and a strength, are refused by name."""
     source = np.full((SIDE, SIDE, 3), BLUE, np.uint8)
-    brief = PipelineInput(**{"prompt": "red", "size": OWN, "seed": 1, "image": source, **given})
+    params = PipelineInput(**{"prompt": "red", "size": OWN, "seed": 1, "image": source, **given})
     with pytest.raises(InvalidRequest) as refused:
-        painter.check(brief)
+        pipeline.check(params)
     assert refused.value.info.param == field
 
 
-def test_a_negative_prompt_alone_moves_the_picture_away(painter: ClipartPipeline) -> None:
-    """Without a guidance of one's own it has an effect too."""
-    _, plain = _painted(painter, PipelineInput("grey", OWN, seed=1))
-    _, against = _painted(painter, PipelineInput("grey", OWN, seed=1, negative_prompt="blue"))
+def test_a_negative_prompt_alone_has_an_effect(pipeline: ClipartPipeline) -> None:
+    """A negative prompt has an effect without an explicit guidance."""
+    _, plain = _generated(pipeline, PipelineInput("grey", OWN, seed=1))
+    _, against = _generated(pipeline, PipelineInput("grey", OWN, seed=1, negative_prompt="blue"))
     assert (plain != against).any()

@@ -1,4 +1,4 @@
-"""Families of weights, told by the names of their tensors."""
+"""Families of weights are detected by the names of their tensors."""
 
 import json
 import struct
@@ -20,7 +20,7 @@ NAMES = {
 
 
 def weights(path: Path, *names: str) -> Path:
-    """A safetensors file with such tensors, each of one number."""
+    """Write a safetensors file with such tensors, each with one number."""
     entries = {
         name: {"dtype": "F32", "shape": [1], "data_offsets": [4 * at, 4 * at + 4]} for at, name in enumerate(names)
     }
@@ -30,20 +30,20 @@ def weights(path: Path, *names: str) -> Path:
 
 
 @pytest.mark.parametrize(("found", "name"), NAMES.items())
-def test_a_family_is_told_by_a_tensor(tmp_path: Path, found: str, name: str) -> None:
-    """Each has names that no other has."""
+def test_a_family_is_detected_by_a_tensor(tmp_path: Path, found: str, name: str) -> None:
+    """Each family has tensor names that no other has."""
     assert family(weights(tmp_path / "w.safetensors", "model.something.weight", name)).name == found
 
 
 def test_distilled_guidance_is_an_input(tmp_path: Path) -> None:
-    """FLUX.1-dev has it, schnell has not."""
+    """FLUX.1-dev has a guidance input, schnell does not."""
     flux = NAMES["FLUX"]
     assert not family(weights(tmp_path / "schnell", flux)).is_distilled
     dev = family(weights(tmp_path / "dev", flux, "model.diffusion_model.guidance_in.in_layer.weight"))
     assert (dev.is_distilled, dev.guidance) == (True, 3.5)
 
 
-def test_what_is_not_there_raises(tmp_path: Path) -> None:
-    """An OSError, which the worker's start tells."""
+def test_a_missing_file_raises(tmp_path: Path) -> None:
+    """A missing file raises OSError."""
     with pytest.raises(OSError, match="none"):
         family(tmp_path / "none")

@@ -1,4 +1,4 @@
-"""What worker and easel say to each other comes across whole."""
+"""Messages between pipeline and diffusion worker arrive unchanged."""
 
 from multiprocessing import Pipe
 
@@ -20,8 +20,8 @@ TASK = GenerateImage("a fox", "rain", 64, 64, 7, 4, 3.5, True, 0.5, PLATE, RawIm
 
 
 @pytest.mark.parametrize("order", [LoadModel({"weights": "/w"}, (("/l", 0.5),), 2), TASK])
-def test_orders_come_across(order: messages.Command) -> None:
-    """From the worker."""
+def test_commands_arrive(order: messages.Command) -> None:
+    """Commands arrive unchanged."""
     here, there = Pipe()
     with here, there:
         messages.send_message(here, order)
@@ -31,8 +31,8 @@ def test_orders_come_across(order: messages.Command) -> None:
 @pytest.mark.parametrize(
     "word", [ModelLoaded("k"), StepDone(1, 4, PLATE), StepDone(2, 4), ImageDone(PLATE), GenerationFailed("why")]
 )
-def test_words_come_across(word: messages.Reply) -> None:
-    """From the easel."""
+def test_replies_arrive(word: messages.Reply) -> None:
+    """Replies arrive unchanged."""
     here, there = Pipe()
     with here, there:
         messages.send_message(there, word)
@@ -40,7 +40,7 @@ def test_words_come_across(word: messages.Reply) -> None:
 
 
 def test_an_end_is_noticed() -> None:
-    """By either, when the other is gone."""
+    """Each side notices when the other one has ended."""
     here, there = Pipe()
     there.close()
     with here, pytest.raises(EOFError):

@@ -1,4 +1,4 @@
-"""stable-diffusion.cpp on a tiny FLUX-format checkpoint: the real library's real path, its pictures noise.
+"""stable-diffusion.cpp on a tiny checkpoint in FLUX's format: the real library, whose images are noise.
 
 The library comes with `make setup`, where there is one for the platform.
 """
@@ -20,7 +20,7 @@ from homeport.domain.errors import Unavailable
 from homeport.domain.events import GeneratedImage
 from homeport.domain.images import ImageRequest, ImageSize, ImageSource
 from homeport.domain.worker_messages import EngineSpec
-from homeport.engines.images.pipelines.diffusion import pipeline as painter
+from homeport.engines.images.pipelines.diffusion import pipeline as module
 from homeport.engines.images.pipelines.diffusion.families import family
 from homeport.engines.images.pipelines.diffusion.pipeline import (
     DiffusionPipeline,
@@ -43,198 +43,196 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     return tiny_checkpoint.make(tmp_path_factory.mktemp("tiny"))
 
 
-def job(files: Mapping[str, Path], **options: int) -> EngineSpec:
-    """What a worker would be started with."""
+def spec(files: Mapping[str, Path], **options: int) -> EngineSpec:
+    """The spec that a worker receives."""
     return EngineSpec("diffusion", "tiny-flux", attach(files), "d", {**OPTIONS, **options})
 
 
 @pytest.fixture(scope="module")
 def running(files: Mapping[str, Path]) -> Iterator[ImageEngineRunner]:
-    """One engine for all tests here."""
-    with ImageEngineRunner(load(job(files))) as made:
-        yield made
+    """One engine for all tests of this module."""
+    with ImageEngineRunner(load(spec(files))) as pixels:
+        yield pixels
 
 
-def shown(picture: GeneratedImage) -> NDArray[np.uint8]:
-    """Its pixels."""
-    with Image.open(io.BytesIO(picture.data)) as read:
+def decoded(generated: GeneratedImage) -> NDArray[np.uint8]:
+    """Decode the pixels of an image."""
+    with Image.open(io.BytesIO(generated.data)) as read:
         return np.asarray(read)
 
 
-def first(said: ImageEvents) -> NDArray[np.uint8]:
-    """The first picture's pixels; what went wrong where there is none."""
-    assert said.pictures, said.events
-    return shown(said.pictures[0])
+def first(result: ImageEvents) -> NDArray[np.uint8]:
+    """Return the first image's pixels; fails with the error if there is none."""
+    assert result.images, result.events
+    return decoded(result.images[0])
 
 
-def easels() -> list[psutil.Process]:
-    """The processes that paint."""
+def worker_processes() -> list[psutil.Process]:
+    """Return the diffusion workers' processes."""
     return psutil.Process(os.getpid()).children()
 
 
 @pytest.fixture
 def image(tmp_path: Path) -> Path:
-    """A smooth picture whose upper half is transparent."""
-    made = np.zeros((128, 128, 4), np.uint8)
-    made[..., 0] = np.arange(128)[None, :]
-    made[..., 1] = np.arange(128)[:, None]
-    made[64:, :, 3] = 255
-    Image.fromarray(made).save(tmp_path / "image.png")
+    """A smooth image whose upper half is transparent."""
+    pixels = np.zeros((128, 128, 4), np.uint8)
+    pixels[..., 0] = np.arange(128)[None, :]
+    pixels[..., 1] = np.arange(128)[:, None]
+    pixels[64:, :, 3] = 255
+    Image.fromarray(pixels).save(tmp_path / "image.png")
     return tmp_path / "image.png"
 
 
-def test_the_same_seed_is_the_same_picture(running: ImageEngineRunner) -> None:
-    """Bit for bit; another seed, and each of `n`, is another one; every step is told."""
-    said = running.ask(ImageRequest("a cat", seed=1, n=2))
+def test_the_same_seed_gives_the_same_image(running: ImageEngineRunner) -> None:
+    """The same seed gives the same bits; another seed, and each of `n`, another image; every step is reported."""
+    result = running.ask(ImageRequest("a cat", seed=1, n=2))
     again = running.ask(ImageRequest("a cat", seed=1))
-    assert (first(said) == first(again)).all()
-    assert (shown(said.pictures[0]) != shown(said.pictures[1])).any()
-    assert (shown(said.pictures[1]) == first(running.ask(ImageRequest("a cat", seed=2)))).all()
+    assert (first(result) == first(again)).all()
+    assert (decoded(result.images[0]) != decoded(result.images[1])).any()
+    assert (decoded(result.images[1]) == first(running.ask(ImageRequest("a cat", seed=2)))).all()
     assert [(each.step, each.steps) for each in again.progress] == [(1, 3), (2, 3), (3, 3)]
     assert "stable-diffusion.cpp" in running.engine.loaded.kernels
     assert "FLUX" in running.engine.loaded.notes[0]
 
 
-def test_sizes_are_the_answers_own(running: ImageEngineRunner) -> None:
-    """Painted near the model's own number of pixels, then brought to what was asked for."""
+def test_images_have_the_requested_size(running: ImageEngineRunner) -> None:
+    """Images are generated near the model's own number of pixels, then resized to the requested size."""
     for size in (ImageSize(128, 128), ImageSize(256, 128), ImageSize(200, 333)):
-        made = first(running.ask(ImageRequest("a cat", seed=1, size=size)))
-        assert made.shape == (size.height, size.width, 3)
+        pixels = first(running.ask(ImageRequest("a cat", seed=1, size=size)))
+        assert pixels.shape == (size.height, size.width, 3)
 
 
-def test_steps_and_effort_are_felt(running: ImageEngineRunner) -> None:
-    """As many as asked for; half and twice as many for quality."""
+def test_steps_and_effort_have_an_effect(running: ImageEngineRunner) -> None:
+    """There are as many steps as requested; half and twice as many by quality."""
     assert len(running.ask(ImageRequest("a cat", seed=1, steps=2)).progress) == 2
     assert len(running.ask(ImageRequest("a cat", seed=1, effort=2.0)).progress) == 6
     assert len(running.ask(ImageRequest("a cat", seed=1, effort=0.5)).progress) == 2
 
 
-def test_outside_the_hole_nothing_changes(running: ImageEngineRunner, image: Path) -> None:
-    """Pixels that the mask keeps are the source's own; inside something else is painted."""
+def test_outside_the_mask_nothing_changes(running: ImageEngineRunner, image: Path) -> None:
+    """Pixels outside the mask are the source's own; inside, others are generated."""
     with Image.open(image) as read:
         source = np.asarray(read)
-    made = first(running.ask(ImageRequest("a hat", seed=1, source=ImageSource(Attachment(image)))))
-    assert made.shape == (128, 128, 3)
-    assert (made[64:] == source[64:, :, :3]).all()
-    assert (made[:64] != source[:64, :, :3]).any()
+    pixels = first(running.ask(ImageRequest("a hat", seed=1, source=ImageSource(Attachment(image)))))
+    assert pixels.shape == (128, 128, 3)
+    assert (pixels[64:] == source[64:, :, :3]).all()
+    assert (pixels[:64] != source[:64, :, :3]).any()
 
 
 def test_variations_start_from_the_image(running: ImageEngineRunner, image: Path) -> None:
-    """Without a prompt and a mask; the less strength, the nearer it stays."""
+    """Without prompt and mask, a lower strength stays closer to the image."""
     source = ImageSource(Attachment(image), is_strict=False, is_variation=True)
-    made = [
+    pixels = [
         first(running.ask(ImageRequest("", seed=1, steps=6, source=source, strength=strength)))
         for strength in (0.2, 1.0)
     ]
-    assert (made[0] != made[1]).any()
+    assert (pixels[0] != pixels[1]).any()
     assert len({first(running.ask(ImageRequest("", seed=seed, source=source))).tobytes() for seed in (1, 2)}) == 2
 
 
-def test_looks_are_shown_where_asked_for(running: ImageEngineRunner) -> None:
-    """Unfinished pictures of the answer's size, none of them the finished one."""
-    said = running.ask(ImageRequest("a cat", seed=1, steps=4, partial_images=2))
-    assert [each.partial for each in said.partials] == [0, 1]
-    assert all(shown(each).shape == (128, 128, 3) for each in said.partials)
-    assert said.partials[0].data != said.pictures[0].data
+def test_previews_are_returned_if_requested(running: ImageEngineRunner) -> None:
+    """Previews have the output size, and none is the finished image."""
+    result = running.ask(ImageRequest("a cat", seed=1, steps=4, partial_images=2))
+    assert [each.partial for each in result.partials] == [0, 1]
+    assert all(decoded(each).shape == (128, 128, 3) for each in result.partials)
+    assert result.partials[0].data != result.images[0].data
 
 
 @pytest.mark.parametrize(
     ("request_", "param"),
     [(ImageRequest("x", steps=151), "steps"), (ImageRequest("x", negative_prompt="rain"), "negative_prompt")],
 )
-def test_what_the_model_cannot_do_is_refused_by_name(
+def test_unsupported_requests_are_refused_by_name(
     running: ImageEngineRunner, request_: ImageRequest, param: str
 ) -> None:
-    """Too many steps, and things to leave out without guidance."""
-    fault = running.ask(request_).fault
-    assert (fault.kind, fault.param) == ("InvalidRequest", param)
+    """Too many steps and a negative prompt without guidance are refused."""
+    error = running.ask(request_).error
+    assert (error.kind, error.param) == ("InvalidRequest", param)
 
 
-def test_what_is_left_out_changes_the_picture(running: ImageEngineRunner) -> None:
-    """With guidance above 1, which takes two passes a step."""
-    made = [
+def test_a_negative_prompt_changes_the_image(running: ImageEngineRunner) -> None:
+    """A negative prompt has an effect with guidance above 1, with two passes per step."""
+    pixels = [
         first(running.ask(ImageRequest("a cat", seed=1, guidance=4.0, negative_prompt=negative)))
         for negative in ("", "rain and clouds and snow")
     ]
-    assert (made[0] != made[1]).any()
+    assert (pixels[0] != pixels[1]).any()
 
 
-def test_a_cancel_kills_the_process_and_the_next_picture_has_another(running: ImageEngineRunner) -> None:
-    """Within one step, however long the picture would take; who waits waits only for the loading."""
-    (before,) = easels()
-    gone = running.open(ImageRequest("a cat", size=ImageSize(128, 128), steps=150, n=10))
-    running.until(lambda: bool(running.said[gone].progress))
-    running.engine.cancel(gone)
-    assert running.ask(ImageRequest("a cat", seed=1)).pictures
+def test_a_cancellation_kills_the_process_and_the_next_image_has_another(running: ImageEngineRunner) -> None:
+    """A cancellation stops within one step; waiting requests only wait for the loading."""
+    (before,) = worker_processes()
+    canceled = running.open(ImageRequest("a cat", size=ImageSize(128, 128), steps=150, n=10))
+    running.until(lambda: bool(running.by_request[canceled].progress))
+    running.engine.cancel(canceled)
+    assert running.ask(ImageRequest("a cat", seed=1)).images
     assert not before.is_running()
-    assert not running.said[gone].pictures
-    assert len(easels()) == 1
+    assert not running.by_request[canceled].images
+    assert len(worker_processes()) == 1
 
 
-def test_a_process_that_dies_costs_its_request_alone(running: ImageEngineRunner) -> None:
-    """The caller is told; the next picture is painted by another process."""
+def test_a_crash_fails_its_request_only(running: ImageEngineRunner) -> None:
+    """The request fails; the next image is generated by a new process."""
     broken = running.open(ImageRequest("a cat", steps=150))
-    running.until(lambda: bool(running.said[broken].progress))
-    (easel,) = easels()
+    running.until(lambda: bool(running.by_request[broken].progress))
+    (easel,) = worker_processes()
     easel.kill()
-    assert running.wait(broken).fault.kind == "EngineFailed"
-    assert running.ask(ImageRequest("a cat", seed=1)).pictures
+    assert running.wait(broken).error.kind == "EngineFailed"
+    assert running.ask(ImageRequest("a cat", seed=1)).images
 
 
-def test_a_lora_changes_the_picture(running: ImageEngineRunner, files: Mapping[str, Path], tmp_path: Path) -> None:
-    """Laid over the model by its role."""
+def test_a_lora_changes_the_image(running: ImageEngineRunner, files: Mapping[str, Path], tmp_path: Path) -> None:
+    """A LoRA is applied by its role."""
     lora = tiny_checkpoint.make_lora(tmp_path / "style.safetensors", 0.5)
-    with ImageEngineRunner(load(job({**files, "lora": lora}))) as styled:
-        made = first(styled.ask(ImageRequest("a cat", seed=1)))
-    assert (made != first(running.ask(ImageRequest("a cat", seed=1)))).any()
+    with ImageEngineRunner(load(spec({**files, "lora": lora}))) as styled:
+        pixels = first(styled.ask(ImageRequest("a cat", seed=1)))
+    assert (pixels != first(running.ask(ImageRequest("a cat", seed=1)))).any()
     assert load_command({**files, "lora": lora}, {}).loras == ((str(lora), 1.0),)
 
 
-def test_files_that_are_no_model_are_said_to_be_none(files: Mapping[str, Path], tmp_path: Path) -> None:
-    """The worker's start fails with what the library says, and leaves no process."""
+def test_invalid_files_are_refused(files: Mapping[str, Path], tmp_path: Path) -> None:
+    """Loading fails with the library's error, and leaves no process."""
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(b"no model at all")
-    before = len(easels())
-    with pytest.raises(Unavailable, match="does not load"):
-        load(job({**files, "diffusion": broken}))
+    before = len(worker_processes())
+    with pytest.raises(Unavailable, match="cannot load the model"):
+        load(spec({**files, "diffusion": broken}))
     with pytest.raises(Unavailable, match="`weights` or `diffusion`"):
-        load(job({"vae": files["taesd"]}))
-    assert len(easels()) == before
+        load(spec({"vae": files["taesd"]}))
+    assert len(worker_processes()) == before
 
 
-def test_without_the_library_it_says_what_to_install(
-    files: Mapping[str, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A 503 in the end, with the command, which installs what the extra `images` does."""
-    monkeypatch.setattr(painter, "find_spec", lambda _: None)
-    with pytest.raises(Unavailable, match=f"-m pip install {painter.LIBRARY}"):
-        load(job(files))
+def test_a_missing_library_names_the_command(files: Mapping[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error has the command, which installs the same as the extra `images`."""
+    monkeypatch.setattr(module, "find_spec", lambda _: None)
+    with pytest.raises(Unavailable, match=f"-m pip install {module.LIBRARY}"):
+        load(spec(files))
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
-    assert extras["images"][0].partition(";")[0].strip() == painter.LIBRARY
+    assert extras["images"][0].partition(";")[0].strip() == module.LIBRARY
 
 
-def test_the_catalogue_goes_before_the_family(files: Mapping[str, Path]) -> None:
-    """Steps, size and guidance that a model was made for."""
+def test_the_catalogue_overrides_the_family(files: Mapping[str, Path]) -> None:
+    """Steps, size and guidance of the catalogue override those of the family."""
     found = ModelDefaults.from_options(family(files["diffusion"]), {"steps": 4})
     assert (found.steps, found.edge, found.guidance, found.method) == (4, 1024, 1.0, "")
 
 
-def test_a_closed_painter_leaves_no_process(files: Mapping[str, Path]) -> None:
-    """Its memory is given back."""
-    before = len(easels())
-    made = DiffusionPipeline(
+def test_a_closed_pipeline_leaves_no_process(files: Mapping[str, Path]) -> None:
+    """Closing frees the process and its memory."""
+    before = len(worker_processes())
+    pixels = DiffusionPipeline(
         load_command(files, OPTIONS), ModelDefaults.from_options(family(files["diffusion"]), OPTIONS)
     )
-    assert len(easels()) == before + 1
-    made.close()
-    assert len(easels()) == before
+    assert len(worker_processes()) == before + 1
+    pixels.close()
+    assert len(worker_processes()) == before
 
 
-def test_without_strength_the_image_comes_back(running: ImageEngineRunner, image: Path) -> None:
-    """At 0 it is the source itself; a little above, one step is taken."""
+def test_strength_zero_returns_the_image(running: ImageEngineRunner, image: Path) -> None:
+    """At strength 0 the result is the source; a little above, there is one step."""
     with Image.open(image) as read:
         source = np.asarray(read)
-    wish = ImageSource(Attachment(image), is_strict=False)
-    made = first(running.ask(ImageRequest("a hat", seed=1, source=wish, strength=0.0)))
-    assert (made[64:] == source[64:, :, :3]).all()
-    assert len(running.ask(ImageRequest("a hat", seed=1, source=wish, strength=0.01)).progress) >= 1
+    image_source = ImageSource(Attachment(image), is_strict=False)
+    pixels = first(running.ask(ImageRequest("a hat", seed=1, source=image_source, strength=0.0)))
+    assert (pixels[64:] == source[64:, :, :3]).all()
+    assert len(running.ask(ImageRequest("a hat", seed=1, source=image_source, strength=0.01)).progress) >= 1

@@ -1,1 +1,1 @@
-"""The small model of emoji and clip art that Homeport trains itself: a flow-matching transformer, by onnxruntime."""
+"""The bundled emoji and clip-art model: a flow-matching transformer on ONNX Runtime, trained for Homeport."""

@@ -1,4 +1,4 @@
-"""The model's three networks and the vectors of captions, as functions of arrays. Knows nothing of walks."""
+"""The model's three networks, as functions of arrays. Knows nothing of sampling."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,75 +13,75 @@ from homeport.engines.onnx_sessions import session_options
 Floats = NDArray[np.float32]
 
 SIDE = 128
-"""Pixels along each side of what the model paints."""
+"""Pixels along each side of the images that the model generates."""
 LATENT = (24, 8, 8)
-"""Channels, rows and columns of a picture's latents."""
+"""Channels, rows and columns of an image's latents."""
 STYLES = (1, 0)
-"""The manners it paints in, by the numbers that training gave them: Fluent's flat set, Noto's."""
+"""The styles, by their numbers in training: that of Fluent's flat set, that of Noto."""
 
 
 class CaptionEncoder(Protocol):
-    """What makes vectors of captions."""
+    """Embeds captions."""
 
     def __call__(self, caption: str) -> Floats:
-        """A vector of length 1, (384,)."""
+        """Return a vector of length 1, (384,)."""
         ...
 
 
 class ClipartModel(Protocol):
-    """What a walk needs of the networks."""
+    """The networks that sampling needs."""
 
-    def velocity(self, latents: Floats, time: float, vectors: Floats, told: Floats, style: int) -> Floats:
-        """Where latents (n, *LATENT) move at `time`, given captions' vectors (n, 384); `told` 0 hides a caption.
+    def velocity(self, latents: Floats, time: float, vectors: Floats, has_caption: Floats, style: int) -> Floats:
+        """Return the velocity of latents (n, *LATENT) at `time`, given captions' vectors (n, 384).
 
-        `style`: one of STYLES.
+        `has_caption` (n,): 1, or 0 to ignore the caption. `style`: one of STYLES.
         """
         ...
 
     def decode(self, latents: Floats) -> NDArray[np.uint8]:
-        """One picture's latents (LATENT) as pixels, SIDE x SIDE x 3."""
+        """Decode one image's latents (LATENT) to pixels, SIDE x SIDE x 3."""
         ...
 
     def encode(self, pixels: NDArray[np.uint8]) -> tuple[Floats, Floats]:
-        """Pixels (SIDE x SIDE x 3) as latents (LATENT), and the vector of a caption that might be theirs (384,)."""
+        """Encode pixels (SIDE x SIDE x 3) to latents (LATENT) and the vector of a likely caption (384,)."""
         ...
 
 
 class Networks:
-    """Implements `ClipartModel`. Files by role (`step`, `decoder`, `encoder`), loaded. `threads` 0: one per core."""
+    """Implements `ClipartModel`. Loads files by role (`step`, `decoder`, `encoder`). `threads` 0: one per core."""
 
     def __init__(self, files: Mapping[str, Path], threads: int = 0) -> None:
-        chosen = session_options(threads)
+        options = session_options(threads)
         self._sessions = {
-            role: onnxruntime.InferenceSession(str(files[role]), chosen, providers=["CPUExecutionProvider"])
+            role: onnxruntime.InferenceSession(str(files[role]), options, providers=["CPUExecutionProvider"])
             for role in ("step", "decoder", "encoder")
         }
 
-    def velocity(self, latents: Floats, time: float, vectors: Floats, told: Floats, style: int) -> Floats:
-        """Where latents (n, *LATENT) move at `time`, given captions' vectors (n, 384); `told` 0 hides a caption."""
+    def velocity(self, latents: Floats, time: float, vectors: Floats, has_caption: Floats, style: int) -> Floats:
+        """Return the velocity of latents (n, *LATENT) at `time`, given captions' vectors (n, 384)."""
         count = len(latents)
-        (moved,) = self._run(
+        (velocity,) = self._run(
             "step",
             latents=latents,
             time=np.full(count, time, np.float32),
             vectors=vectors,
             style=np.full(count, style, np.int64),
-            told=told,
+            told=has_caption,
         )
-        return moved
+        return velocity
 
     def decode(self, latents: Floats) -> NDArray[np.uint8]:
-        """One picture's latents (LATENT) as pixels, SIDE x SIDE x 3."""
-        (made,) = self._run("decoder", latents=latents[None])
-        clipped = np.clip(np.rint((made[0].transpose(1, 2, 0) + 1) * np.float32(127.5)), 0, 255)
+        """Decode one image's latents (LATENT) to pixels, SIDE x SIDE x 3."""
+        (images,) = self._run("decoder", latents=latents[None])
+        clipped = np.clip(np.rint((images[0].transpose(1, 2, 0) + 1) * np.float32(127.5)), 0, 255)
         return np.asarray(clipped, dtype=np.uint8)
 
     def encode(self, pixels: NDArray[np.uint8]) -> tuple[Floats, Floats]:
-        """Pixels (SIDE x SIDE x 3) as latents (LATENT), and the vector of a caption that might be theirs (384,)."""
-        given = pixels.transpose(2, 0, 1)[None].astype(np.float32) / np.float32(127.5) - 1
-        latents, vectors = self._run("encoder", pixels=given)
+        """Encode pixels (SIDE x SIDE x 3) to latents (LATENT) and the vector of a likely caption (384,)."""
+        scaled = pixels.transpose(2, 0, 1)[None].astype(np.float32) / np.float32(127.5) - 1
+        latents, vectors = self._run("encoder", pixels=scaled)
         return latents[0], vectors[0]
 
-    def _run(self, role: str, **given: NDArray[np.generic]) -> list[Floats]:
-        made: list[Floats] = self._sessions[role].run(None, given)
-        return made
+    def _run(self, role: str, **inputs: NDArray[np.generic]) -> list[Floats]:
+        outputs: list[Floats] = self._sessions[role].run(None, inputs)
+        return outputs

@@ -1,5 +1,5 @@
-"""Anybody's diffusion weights, by stable-diffusion.cpp in a process of its own.
+"""Diffusion models, run by stable-diffusion.cpp in a process of its own.
 
-The library cannot be told to stop, so it sits in a child of the worker (`easel`) that is killed and loaded anew:
-requests that wait in the worker only wait a little longer.
+The library cannot be interrupted, so it runs in a child process of the engine's worker (`worker`). To stop an image,
+that process is killed and a new one loads the model; waiting requests only wait a little longer.
 """

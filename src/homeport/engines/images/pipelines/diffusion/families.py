@@ -1,6 +1,6 @@
-"""Which family a weight file belongs to, by names of tensors in its head: the size and steps it was made for.
+"""Detects the family of a weights file by the names of its tensors, and with it the default size and steps.
 
-Both safetensors and GGUF have their tensors' names in the first megabytes, in the clear. Knows nothing of the library.
+Both safetensors and GGUF have the tensors' names in their first megabytes, as plain text. Knows nothing of the library.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ _DISTILLED = b"guidance_in."
 
 
 class DiffusionFamily(NamedTuple):
-    """`edge` of the square it paints best, in pixels; `guidance` 1: none. `is_distilled`: guidance is an input."""
+    """`edge`: of the native square, in pixels; `guidance` 1: none. `is_distilled`: guidance is an input."""
 
     name: str
     edge: int
@@ -32,8 +32,8 @@ _DEFAULT = DiffusionFamily("Stable Diffusion 1", 512, 20, 7.0)
 
 
 def family(weights: Path) -> DiffusionFamily:
-    """Recognise a weight file. Raises OSError where it cannot be read."""
+    """Detect the family of a weights file. Raises OSError if it cannot be read."""
     with weights.open("rb") as file:
         head = file.read(_HEAD_BYTES)
-    found = next((known for mark, known in _FAMILIES if mark in head), _DEFAULT)
-    return found._replace(guidance=3.5, is_distilled=True) if _DISTILLED in head else found
+    detected = next((family for mark, family in _FAMILIES if mark in head), _DEFAULT)
+    return detected._replace(guidance=3.5, is_distilled=True) if _DISTILLED in head else detected

@@ -1,4 +1,4 @@
-"""What a worker and its easel say to each other, and how: msgpack over a pipe that keeps messages apart."""
+"""The messages between a pipeline and its diffusion worker: msgpack over a pipe that separates messages."""
 
 from multiprocessing.connection import Connection
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class LoadModel(msgspec.Struct, frozen=True, tag="setup"):
-    """Load these files, by role. `loras`: files and how much of each."""
+    """Load these files, by role. `loras`: files and their weights."""
 
     files: dict[str, str]
     loras: tuple[tuple[str, float], ...] = ()
@@ -14,7 +14,7 @@ class LoadModel(msgspec.Struct, frozen=True, tag="setup"):
 
 
 class RawImage(msgspec.Struct, frozen=True, tag="plate"):
-    """Raw RGB rows, or with one channel a mask (255: repaint)."""
+    """Raw RGB rows, or with one channel a mask (255: generate)."""
 
     width: int
     height: int
@@ -22,9 +22,9 @@ class RawImage(msgspec.Struct, frozen=True, tag="plate"):
 
 
 class GenerateImage(msgspec.Struct, frozen=True, tag="task"):
-    """Paint one picture.
+    """Generate one image.
 
-    `preview_every`: steps between two previews, 0 for none. `method`: the library's name of it, or "".
+    `preview_every`: steps between two previews, 0 for none. `method`: the library's name of the sampler, or "".
     """
 
     prompt: str
@@ -43,7 +43,7 @@ class GenerateImage(msgspec.Struct, frozen=True, tag="task"):
 
 
 class ModelLoaded(msgspec.Struct, frozen=True, tag="standing"):
-    """The model is loaded. `kernels`: the library and what it computes with."""
+    """The model is loaded. `kernels`: the library and its device."""
 
     kernels: str
 
@@ -57,13 +57,13 @@ class StepDone(msgspec.Struct, frozen=True, tag="strode"):
 
 
 class ImageDone(msgspec.Struct, frozen=True, tag="painted"):
-    """The picture is done."""
+    """The image is done."""
 
     image: RawImage
 
 
 class GenerationFailed(msgspec.Struct, frozen=True, tag="spoilt"):
-    """It failed; after a `LoadModel` the process ends."""
+    """The command failed; after a failed `LoadModel` the process ends."""
 
     reason: str
 
@@ -72,20 +72,20 @@ Command = LoadModel | GenerateImage
 Reply = ModelLoaded | StepDone | ImageDone | GenerationFailed
 
 _encoder = msgspec.msgpack.Encoder()
-_orders: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)
-_words: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
+_command_decoder: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)
+_reply_decoder: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
 
 
 def send_message(pipe: "Connection[bytes, bytes]", message: Command | Reply) -> None:
-    """Send one message. Raises OSError where nobody is at the other end."""
+    """Send one message. Raises OSError if the other end is closed."""
     pipe.send_bytes(_encoder.encode(message))
 
 
 def receive_command(pipe: "Connection[bytes, bytes]") -> Command:
-    """Wait for the worker. Raises EOFError when it is gone."""
-    return _orders.decode(pipe.recv_bytes())
+    """Wait for a command. Raises EOFError if the other process has ended."""
+    return _command_decoder.decode(pipe.recv_bytes())
 
 
 def receive_reply(pipe: "Connection[bytes, bytes]") -> Reply:
-    """Wait for the easel. Raises EOFError when it is gone."""
-    return _words.decode(pipe.recv_bytes())
+    """Wait for a reply. Raises EOFError if the other process has ended."""
+    return _reply_decoder.decode(pipe.recv_bytes())

@@ -1,6 +1,6 @@
-"""The worker's side of stable-diffusion.cpp: sizes, defaults, and the child process that paints.
+"""The pipeline for diffusion models: sizes, defaults, and the child process that runs stable-diffusion.cpp.
 
-Knows nothing of the library but its easel's messages.
+Knows nothing of the library except the messages of the diffusion worker.
 """
 
 import logging
@@ -42,8 +42,8 @@ from homeport.engines.images.pipelines.diffusion.messages import (
 )
 
 LIBRARY = "cyllama==0.2.18"
-"""The package that has it, as the extra `images` pins it."""
-_GRID = 64  # pixels: what every family's autoencoder and patches divide
+"""The package of the library, with the version that the extra `images` pins."""
+_GRID = 64  # pixels: sizes must be multiples of this for every family's autoencoder and patches
 _STEPS_MAX = 150
 _STRENGTH = {"edit": 1.0, "image": 0.75, "variation": 0.6}
 _POLL_S = 0.5
@@ -57,7 +57,7 @@ logger = logging.getLogger("homeport.images")
 
 @dataclass(frozen=True, slots=True)
 class ModelDefaults:
-    """What a model was made for: `edge` in pixels of the square it paints best, `method` the library's name or ""."""
+    """A model's defaults: `edge` of the native square, in pixels; `method`: the library's name of the sampler or ""."""
 
     edge: int
     steps: int
@@ -67,62 +67,62 @@ class ModelDefaults:
 
     @classmethod
     def from_options(
-        cls, found: DiffusionFamily, options: Mapping[str, str | int | float | bool | None]
+        cls, family: DiffusionFamily, options: Mapping[str, str | int | float | bool | None]
     ) -> "ModelDefaults":
-        """What the catalogue says of the model goes before what its family does."""
+        """Return the options, which come from the catalogue, with the family's values for missing ones."""
         return cls(
-            edge=int(options.get("size") or found.edge),
-            steps=int(options.get("steps") or found.steps),
-            guidance=float(options.get("guidance") or found.guidance),
-            is_distilled=found.is_distilled,
+            edge=int(options.get("size") or family.edge),
+            steps=int(options.get("steps") or family.steps),
+            guidance=float(options.get("guidance") or family.guidance),
+            is_distilled=family.is_distilled,
             method=str(options.get("method") or ""),
         )
 
 
 class _WorkerProcess:
-    """The easel's process and the pipe to it."""
+    """The diffusion worker's process and the pipe to it."""
 
-    def __init__(self, setup: LoadModel) -> None:
-        self._pipe, theirs = Pipe()
-        with theirs:
-            command = [sys.executable, "-P", "-c", _BOOT, str(theirs.fileno()), os.pathsep.join(sys.path)]
+    def __init__(self, load_message: LoadModel) -> None:
+        self._pipe, child_end = Pipe()
+        with child_end:
+            command = [sys.executable, "-P", "-c", _BOOT, str(child_end.fileno()), os.pathsep.join(sys.path)]
             self._process = subprocess.Popen(
                 command,
-                pass_fds=(theirs.fileno(),),
+                pass_fds=(child_end.fileno(),),
                 stdin=subprocess.DEVNULL,
                 env=child_environment.child_environment(),
             )
-        send_message(self._pipe, setup)
+        send_message(self._pipe, load_message)
 
     def send(self, task: GenerateImage) -> None:
         send_message(self._pipe, task)
 
     def replies(self) -> Iterator[Reply | None]:
-        """What it says; None after each half second of silence. Raises EngineFailed where it is gone or stuck."""
+        """Iterate over replies; None after each half second without one. Raises EngineFailed if it exits or hangs."""
         silent_s = 0.0
         while silent_s < _RESPONSE_TIMEOUT_S:
             try:
-                word = receive_reply(self._pipe) if self._pipe.poll(_POLL_S) else None
+                reply = receive_reply(self._pipe) if self._pipe.poll(_POLL_S) else None
             except (EOFError, OSError) as error:
                 code = self._process.wait()
-                raise EngineFailed(f"The process that paints ended with exit code {code}.") from error
-            silent_s = 0.0 if word else silent_s + _POLL_S
-            yield word
-        raise EngineFailed(f"The process that paints said nothing for {_RESPONSE_TIMEOUT_S:g} s.")
+                raise EngineFailed(f"The diffusion worker ended with exit code {code}.") from error
+            silent_s = 0.0 if reply else silent_s + _POLL_S
+            yield reply
+        raise EngineFailed(f"The diffusion worker did not respond for {_RESPONSE_TIMEOUT_S:g} s.")
 
     def kill(self) -> None:
-        """Kill it and wait until its memory is given back."""
+        """Kill it and wait until its memory is free."""
         self._process.kill()
         self._process.wait()
         self._pipe.close()
 
 
 class DiffusionPipeline:
-    """Implements `engines.images.painter.Painter`. Raises Unavailable where the model does not load."""
+    """Implements `engines.images.pipeline.ImagePipeline`. Raises Unavailable if the model does not load."""
 
-    def __init__(self, setup: LoadModel, defaults: ModelDefaults) -> None:
+    def __init__(self, load_message: LoadModel, defaults: ModelDefaults) -> None:
         self.kernels = ""
-        self._setup = setup
+        self._load_message = load_message
         self._defaults = defaults
         self._child: _WorkerProcess | None = None
         self._is_busy = False
@@ -131,50 +131,50 @@ class DiffusionPipeline:
 
     @property
     def native_size(self) -> ImageSize:
-        """The square it was made for."""
+        """The native square of the model's family."""
         return ImageSize(self._defaults.edge, self._defaults.edge)
 
     def fit_size(self, size: ImageSize) -> ImageSize:
-        """As many pixels as its own square has, in the proportions asked for."""
+        """Return a size with the aspect ratio of `size` and as many pixels as the native square."""
         scale = self._defaults.edge / (size.width * size.height) ** 0.5
         return ImageSize(_to_grid(size.width * scale), _to_grid(size.height * scale))
 
-    def check(self, brief: PipelineInput) -> None:
-        """Too many steps, and negative prompts without guidance, are refused."""
-        self._task(brief)
+    def check(self, params: PipelineInput) -> None:
+        """Refuse too many steps, and negative prompts without guidance. Raises InvalidRequest."""
+        self._task(params)
 
-    def generate(self, brief: PipelineInput) -> PipelineOutputs:
-        """Paint by steps. Closed early, it kills the process; the next picture waits until the model is loaded anew."""
-        task = self._task(brief)
-        if brief.image is not None and task.strength == 0:
-            yield brief.image
+    def generate(self, params: PipelineInput) -> PipelineOutputs:
+        """Generate in steps. Closing it early kills the process; the next image waits until the model is reloaded."""
+        task = self._task(params)
+        if params.image is not None and task.strength == 0:
+            yield params.image
             return
         yield from self._ensure_loaded()
         child = self._child
         if child is None:
-            raise EngineFailed("The process that paints is gone.")
+            raise EngineFailed("The diffusion worker is not running.")
         is_done = False
         try:
             child.send(task)
-            for word in child.replies():
-                if isinstance(word, ImageDone | GenerationFailed):
+            for reply in child.replies():
+                if isinstance(reply, ImageDone | GenerationFailed):
                     is_done = True
                     break
                 yield (
-                    PipelineStep(word.step, word.steps, _preview_pixels(word.preview))
-                    if isinstance(word, StepDone)
+                    PipelineStep(reply.step, reply.steps, _preview_pixels(reply.preview))
+                    if isinstance(reply, StepDone)
                     else None
                 )
         finally:
             if not is_done:
                 self._discard()
-        if isinstance(word, GenerationFailed):
-            raise EngineFailed(f"The picture failed: {word.reason}")
-        if isinstance(word, ImageDone):
-            yield _from_message(word.image)
+        if isinstance(reply, GenerationFailed):
+            raise EngineFailed(f"Image generation failed: {reply.reason}")
+        if isinstance(reply, ImageDone):
+            yield _from_message(reply.image)
 
     def enlarge(self, pixels_: Pixels, size: ImageSize) -> Pixels:
-        """The house's way."""
+        """Resize with `pixels.enlarge`."""
         return pixels.enlarge(pixels_, size)
 
     def close(self) -> None:
@@ -182,21 +182,21 @@ class DiffusionPipeline:
         self._discard()
 
     def _ensure_loaded(self) -> Iterator[None]:
-        """Have a process with the model loaded; None while it loads."""
+        """Start a process that loads the model if there is none; yields None while it loads."""
         if self._child:
             return
-        child = self._child = _WorkerProcess(self._setup)
-        is_standing = False
+        child = self._child = _WorkerProcess(self._load_message)
+        is_loaded = False
         try:
-            for word in child.replies():
-                if isinstance(word, ModelLoaded):
-                    self.kernels, is_standing = word.kernels, True
+            for reply in child.replies():
+                if isinstance(reply, ModelLoaded):
+                    self.kernels, is_loaded = reply.kernels, True
                     return
-                if isinstance(word, GenerationFailed):
-                    raise Unavailable(f"stable-diffusion.cpp does not load it: {word.reason}")
+                if isinstance(reply, GenerationFailed):
+                    raise Unavailable(f"stable-diffusion.cpp cannot load the model: {reply.reason}")
                 yield None
         finally:
-            if not is_standing:
+            if not is_loaded:
                 self._discard()
 
     def _discard(self) -> None:
@@ -204,57 +204,62 @@ class DiffusionPipeline:
             child, self._child = self._child, None
             child.kill()
 
-    def _task(self, brief: PipelineInput) -> GenerateImage:
-        """What the easel is told. Raises InvalidRequest."""
+    def _task(self, params: PipelineInput) -> GenerateImage:
+        """Return the command for the diffusion worker. Raises InvalidRequest."""
         defaults = self._defaults
-        steps = max(1, round(defaults.steps * brief.effort)) if brief.steps is None else brief.steps
+        steps = max(1, round(defaults.steps * params.effort)) if params.steps is None else params.steps
         if steps > _STEPS_MAX:
-            raise InvalidRequest(f"This model takes at most {_STEPS_MAX} steps.", param="steps")
-        guidance = defaults.guidance if brief.guidance is None else brief.guidance
-        if brief.negative_prompt and (guidance <= 1 or defaults.is_distilled):
-            why = "is guided in another way" if defaults.is_distilled else "needs a guidance above 1 for it"
-            raise InvalidRequest(f"This model cannot be told what to leave out: it {why}.", param="negative_prompt")
-        kind = "variation" if brief.mask is None and not brief.prompt else "image" if brief.mask is None else "edit"
+            raise InvalidRequest(f"This model supports at most {_STEPS_MAX} steps.", param="steps")
+        guidance = defaults.guidance if params.guidance is None else params.guidance
+        if params.negative_prompt and (guidance <= 1 or defaults.is_distilled):
+            remedy = "leave it out" if defaults.is_distilled else "set a guidance above 1, or leave it out"
+            message = f"This model does not support 'negative_prompt' here: {remedy}."
+            raise InvalidRequest(message, param="negative_prompt")
+        kind = "variation" if params.mask is None and not params.prompt else "image" if params.mask is None else "edit"
         return GenerateImage(
-            prompt=brief.prompt,
-            negative=brief.negative_prompt,
-            width=brief.size.width,
-            height=brief.size.height,
-            seed=brief.seed,
+            prompt=params.prompt,
+            negative=params.negative_prompt,
+            width=params.size.width,
+            height=params.size.height,
+            seed=params.seed,
             steps=steps,
             guidance=guidance,
             is_distilled=defaults.is_distilled,
-            strength=_STRENGTH[kind] if brief.strength is None else brief.strength,
-            image=None if brief.image is None else _to_message(brief.image),
-            mask=None if brief.mask is None else _to_message(np.where(brief.mask, 255, 0).astype(np.uint8)[..., None]),
-            preview_every=max(1, steps // (brief.previews + 1)) if brief.previews else 0,
+            strength=_STRENGTH[kind] if params.strength is None else params.strength,
+            image=None if params.image is None else _to_message(params.image),
+            mask=None
+            if params.mask is None
+            else _to_message(np.where(params.mask, 255, 0).astype(np.uint8)[..., None]),
+            preview_every=max(1, steps // (params.previews + 1)) if params.previews else 0,
             method=defaults.method,
         )
 
 
-def load(job: EngineSpec) -> Engine:
+def load(spec: EngineSpec) -> Engine:
     """Load a model for a worker.
 
-    Files by role: `weights` (a whole checkpoint) or `diffusion`, with text encoders, `vae` or `taesd`; `lora…` are laid
-    over it. Options: `threads`; `size`, `steps`, `guidance`, `method` where the model's differ from its family's.
-    Raises Unavailable where the library is missing or does not take the files.
+    Files by role: `weights` (a whole checkpoint) or `diffusion`, with text encoders, `vae` or `taesd`; `lora…` are
+    applied to it. Options: `threads`; `size`, `steps`, `guidance`, `method` if the model's differ from its family's.
+    Raises Unavailable if the library is missing or cannot load the files.
     """
     if find_spec("cyllama") is None:
         raise Unavailable(
             f"Diffusion models need stable-diffusion.cpp, which is not installed: run `{sys.executable} -m pip install "
-            f"{LIBRARY}` and start the server again. (There is none for Linux on arm64.)"
+            f"{LIBRARY}` and restart the server. (It is not available for Linux on arm64.)"
         )
-    setup = load_command(job.paths, job.options)
-    main = next((Path(setup.files[role]) for role in ("diffusion", "weights") if role in setup.files), None)
+    load_message = load_command(spec.paths, spec.options)
+    main = next(
+        (Path(load_message.files[role]) for role in ("diffusion", "weights") if role in load_message.files), None
+    )
     if main is None:
-        raise Unavailable(f"{job.model} has no file with the role `weights` or `diffusion`.")
-    found = family(main)
-    painter = DiffusionPipeline(setup, ModelDefaults.from_options(found, job.options))
-    return engine.engine(job, painter, painter.kernels, (f"{job.model} is a {found.name} model",))
+        raise Unavailable(f"{spec.model} has no file with the role `weights` or `diffusion`.")
+    detected = family(main)
+    pipeline = DiffusionPipeline(load_message, ModelDefaults.from_options(detected, spec.options))
+    return engine.engine(spec, pipeline, pipeline.kernels, (f"{spec.model} is a {detected.name} model",))
 
 
 def load_command(files: Mapping[str, Path], options: Mapping[str, str | int | float | bool | None]) -> LoadModel:
-    """What the easel is told to load."""
+    """Return the command that loads a model."""
     loras = tuple((str(path), 1.0) for role, path in sorted(files.items()) if role.startswith(_LORA))
     own = {role: str(path) for role, path in files.items() if not role.startswith(_LORA)}
     return LoadModel(own, loras, int(options.get("threads") or -1))
@@ -268,9 +273,9 @@ def _to_message(image: Pixels) -> RawImage:
     return RawImage(image.shape[1], image.shape[0], np.ascontiguousarray(image).tobytes())
 
 
-def _from_message(plate: RawImage) -> Pixels:
-    return np.frombuffer(plate.data, np.uint8).reshape(plate.height, plate.width, 3)
+def _from_message(image: RawImage) -> Pixels:
+    return np.frombuffer(image.data, np.uint8).reshape(image.height, image.width, 3)
 
 
-def _preview_pixels(plate: RawImage | None) -> Pixels | None:
-    return None if plate is None else _from_message(plate)
+def _preview_pixels(image: RawImage | None) -> Pixels | None:
+    return None if image is None else _from_message(image)
